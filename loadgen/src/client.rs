@@ -1,0 +1,360 @@
+//! Sends one load on schedule: open loop, round its client hosts, each request in a task of its own.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Uri};
+use shakedown_env::{Env, Time};
+use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
+use shakedown_scenarios::story::{Entry, Load};
+use shakedown_wire::Body;
+
+use crate::caller::REQUEST_ID_HEADER;
+use crate::request_id::{encode, header_value};
+use crate::{Arrival, Caller, Errand, Recorder, Schedule, Target};
+
+/// A dispatcher that is late sends so many requests before it lets other tasks run.
+const BURST: u32 = 64;
+
+/// A client host of a load, in one of its incarnations.
+pub type Client = Rc<Caller>;
+
+/// The client hosts of a load: the stage takes out one that crashes and puts it back when it has booted.
+#[derive(Debug, Default)]
+pub struct Clients {
+    slots: RefCell<Vec<Slot>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    pod: PodId,
+    client: Option<Client>,
+}
+
+/// One load, ready to be sent.
+pub struct Plan {
+    party: PartyId,
+    zero: Time,
+    timeout: Duration,
+    ok: Vec<(u16, u16)>,
+    entries: Vec<Ready>,
+    in_flight_max: u64,
+    recorder: Rc<dyn Recorder>,
+    open: Cell<u64>,
+    /// The schedule has come to its end.
+    exhausted: Cell<bool>,
+    closing: Cell<bool>,
+    watcher: RefCell<Option<Waker>>,
+}
+
+/// An entry of the mix, with all that can be made before the first request.
+struct Ready {
+    to: PartyId,
+    endpoint: u16,
+    target: Target,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// An entry of a load cannot be asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Its path is not one.
+    #[error("ask for `{0}`: not a path")]
+    Path(String),
+    /// Its service's name cannot stand in a `host` header.
+    #[error("ask for service `{0}`: the name cannot stand in a `host` header")]
+    Service(String),
+}
+
+impl Clients {
+    /// No client host yet.
+    pub fn new() -> Clients {
+        Clients::default()
+    }
+
+    /// Puts a client in: at the end, or where its pod had one before.
+    pub fn put(&self, client: Client) {
+        let pod = client.pod();
+        let mut slots = self.slots.borrow_mut();
+        match slots.iter_mut().find(|slot| slot.pod == pod) {
+            Some(slot) => slot.client = Some(client),
+            None => slots.push(Slot {
+                pod,
+                client: Some(client),
+            }),
+        }
+    }
+
+    /// Takes a pod's client out: what falls to it is dropped until there is one again.
+    pub fn take(&self, pod: PodId) {
+        if let Some(slot) = self
+            .slots
+            .borrow_mut()
+            .iter_mut()
+            .find(|slot| slot.pod == pod)
+        {
+            slot.client = None;
+        }
+    }
+
+    /// Whose turn request `seq` is.
+    ///
+    /// # Panics
+    /// When no client was ever put in: a load has one client host or more.
+    fn turn(&self, seq: u64) -> (PodId, Option<Client>) {
+        let slots = self.slots.borrow();
+        let slot = &slots[(seq % slots.len() as u64) as usize];
+        (slot.pod, slot.client.clone())
+    }
+}
+
+impl Plan {
+    /// The load that `party` is; `zero` is 0 s, `service` names a service by index: its party, its DNS name, its port.
+    ///
+    /// # Errors
+    /// An entry cannot be asked for.
+    pub fn new(
+        load: &Load,
+        party: PartyId,
+        zero: Time,
+        service: impl Fn(usize) -> (PartyId, String, u16),
+        recorder: Rc<dyn Recorder>,
+    ) -> Result<Plan, PlanError> {
+        let entries = load
+            .entries
+            .iter()
+            .map(|entry| Ready::new(entry, service(entry.service)));
+        Ok(Plan {
+            party,
+            zero,
+            timeout: load.timeout,
+            ok: load.ok.clone(),
+            entries: entries.collect::<Result<_, _>>()?,
+            in_flight_max: load.in_flight,
+            recorder,
+            open: Cell::new(0),
+            exhausted: Cell::new(false),
+            closing: Cell::new(false),
+            watcher: RefCell::default(),
+        })
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> u64 {
+        self.open.get()
+    }
+
+    /// From now on, a request that is taken away before its end has timed out: the run is over.
+    pub fn close(&self) {
+        self.closing.set(true);
+    }
+
+    /// Waits until all is sent and no request is under way. One waiter at a time.
+    pub async fn drained(&self) {
+        poll_fn(|cx| {
+            if self.is_drained() {
+                return Poll::Ready(());
+            }
+            *self.watcher.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn is_drained(&self) -> bool {
+        self.exhausted.get() && self.open.get() == 0
+    }
+
+    fn ended(&self) {
+        self.open.set(self.open.get() - 1);
+        self.wake_drained();
+    }
+
+    fn wake_drained(&self) {
+        if self.is_drained()
+            && let Some(watcher) = self.watcher.take()
+        {
+            watcher.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan")
+            .field("party", &self.party)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ready {
+    fn new(entry: &Entry, (to, name, port): (PartyId, String, u16)) -> Result<Ready, PlanError> {
+        let uri = Uri::try_from(entry.path.as_str());
+        let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
+        let mut headers = HeaderMap::with_capacity(entry.headers.len() + 4);
+        for (name, value) in &entry.headers {
+            headers.append(name.clone(), value.clone());
+        }
+        Ok(Ready {
+            to,
+            endpoint: u16::try_from(entry.endpoint).unwrap_or(u16::MAX),
+            target: Target::new(&name, port).ok_or(PlanError::Service(name))?,
+            method: entry.method.clone(),
+            uri: uri.map_err(|_| PlanError::Path(entry.path.clone()))?,
+            headers,
+            body: Bytes::from(vec![b'x'; size]),
+        })
+    }
+
+    fn request(&self, root: Root) -> Request<Body> {
+        let mut request = Request::new(Body::full(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+            .headers_mut()
+            .insert(REQUEST_ID_HEADER, header_value(encode(root)));
+        request
+    }
+}
+
+/// Sends all that the schedule has, each when it is due, and returns when the last has been sent. Late (in the real world),
+/// it sends at once what is due, and the lag shows between intended and sent.
+pub async fn run(env: Env, schedule: Schedule, plan: Rc<Plan>, clients: Rc<Clients>) {
+    let mut sleep = env.sleep_until(env.now());
+    let mut burst = 0;
+    for arrival in schedule {
+        let due = plan.zero + arrival.at;
+        if due > env.now() {
+            sleep.as_mut().reset(due);
+            sleep.as_mut().await;
+            burst = 0;
+        } else if burst >= BURST {
+            pass().await;
+            burst = 0;
+        }
+        burst += 1;
+        dispatch(&env, arrival, &plan, &clients);
+    }
+    plan.exhausted.set(true);
+    plan.wake_drained();
+}
+
+fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
+    let (pod, client) = clients.turn(arrival.seq);
+    let root = Root {
+        load: plan.party,
+        entry: arrival.entry,
+        seq: arrival.seq,
+    };
+    let intended = plan.zero + arrival.at;
+    plan.open.set(plan.open.get() + 1);
+    let ticket = Ticket {
+        env: env.clone(),
+        plan: Rc::clone(plan),
+        root,
+        pod,
+        intended,
+        sent: None,
+        outcome: None,
+    };
+    match client {
+        // A ticket that goes unused is a request dropped.
+        Some(client) if plan.open.get() <= plan.in_flight_max => {
+            client
+                .env()
+                .clone()
+                .spawn("load-request", send(client, ticket));
+        }
+        _ => drop(ticket),
+    }
+}
+
+async fn send(client: Client, mut ticket: Ticket) {
+    let plan = Rc::clone(&ticket.plan);
+    let entry = &plan.entries[usize::from(ticket.root.entry)];
+    let now = client.env().now();
+    ticket.sent = Some(now);
+    plan.recorder.record(now, Event::Sent { root: ticket.root });
+    let errand = Errand {
+        root: Some(ticket.root),
+        to: entry.to,
+        endpoint: entry.endpoint,
+        target: &entry.target,
+        deadline: now + plan.timeout,
+        ok: &plan.ok,
+    };
+    let outcome = client.call(errand, entry.request(ticket.root)).await;
+    ticket.finish(outcome);
+}
+
+/// A scheduled request: whatever becomes of it, its end is recorded once.
+struct Ticket {
+    env: Env,
+    plan: Rc<Plan>,
+    root: Root,
+    pod: PodId,
+    intended: Time,
+    sent: Option<Time>,
+    outcome: Option<Outcome>,
+}
+
+impl Ticket {
+    fn finish(mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+
+    fn record(&self, outcome: Outcome) {
+        let recorder = &self.plan.recorder;
+        recorder.record(
+            self.env.now(),
+            Event::Finished {
+                root: self.root,
+                pod: self.pod,
+                intended_ns: recorder.nanos(self.intended),
+                sent_ns: self.sent.map(|at| recorder.nanos(at)),
+                outcome,
+                tries: u16::from(self.sent.is_some()),
+            },
+        );
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // Without an outcome it was never sent, or its host died with it, or the run is over.
+        let outcome = self.outcome.unwrap_or_else(|| {
+            let answer = match self.sent {
+                None => Answer::Dropped,
+                Some(_) if self.plan.closing.get() => Answer::Timeout,
+                Some(_) => Answer::Error,
+            };
+            Outcome { status: 0, answer }
+        });
+        self.record(outcome);
+        self.plan.ended();
+    }
+}
+
+/// Lets every other task that is ready run once.
+async fn pass() {
+    let mut passed = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut passed, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests;

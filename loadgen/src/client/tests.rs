@@ -1,0 +1,251 @@
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Method, Response, StatusCode};
+use shakedown_engine::{HostSpec, Sim, SimOptions};
+use shakedown_env::{Env, Time, UnixTime, stream_seed};
+use shakedown_results::{Answer, Event, PartyId, PodId};
+use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
+use shakedown_scenarios::value::Rate;
+use shakedown_wire::{Body, ServerOptions, accept_loop};
+
+use super::{Clients, Plan, run};
+use crate::{Caller, Outlet, Recorder, Schedule};
+
+/// Remembers everything; 0 s is the beginning of the world.
+#[derive(Default)]
+struct Memory(RefCell<Vec<(u64, Event)>>);
+
+impl Recorder for Memory {
+    fn nanos(&self, at: Time) -> i64 {
+        at.as_nanos() as i64
+    }
+
+    fn pod_at(&self, _address: SocketAddr) -> Option<PodId> {
+        Some(PodId(0))
+    }
+
+    fn record(&self, now: Time, event: Event) {
+        self.0.borrow_mut().push((now.as_nanos(), event));
+    }
+}
+
+fn load(rate: &str, seconds: u64) -> Load {
+    let rate = Rate::parse(rate).unwrap();
+    let entry = Entry {
+        name: String::new(),
+        weight: 1,
+        service: 0,
+        endpoint: 0,
+        method: Method::GET,
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        size: 0,
+    };
+    Load {
+        name: "users".to_owned(),
+        entries: vec![entry],
+        arrivals: Arrivals::Constant,
+        stages: vec![Stage {
+            length: None,
+            from: rate,
+            to: rate,
+        }],
+        timeout: Duration::from_secs(1),
+        ok: vec![(200, 399)],
+        start: Duration::ZERO,
+        stop: Duration::from_secs(seconds),
+        zones: vec![0],
+        clients: 1,
+        sidecar: false,
+        new_connections: false,
+        in_flight: 10_000,
+        namespace: "default".to_owned(),
+        account: "users".to_owned(),
+        place: Place(0),
+    }
+}
+
+fn host(sim: &Sim, name: &str, last: u8) -> Env {
+    sim.add_host(HostSpec {
+        name: name.to_owned(),
+        address: IpAddr::from([10, 0, 0, last]),
+        zone: 0,
+        request_cost: Duration::ZERO,
+        handshake_cost: Duration::ZERO,
+        cost_workers: 1,
+    })
+}
+
+/// A server that answers every request with `status` after `delay`.
+fn serve(env: &Env, delay: Duration, status: StatusCode) {
+    let listener = env.listen(SocketAddr::from(([10, 0, 0, 1], 80))).unwrap();
+    let own = env.clone();
+    env.spawn("server", async move {
+        let outer = own.clone();
+        accept_loop(
+            &outer,
+            listener,
+            &ServerOptions::default(),
+            "connection",
+            move |_| {
+                let env = own.clone();
+                move |_request| {
+                    let sleep = env.sleep(delay);
+                    async move {
+                        sleep.await;
+                        let mut response = Response::new(Body::empty());
+                        *response.status_mut() = status;
+                        response
+                    }
+                }
+            },
+        )
+        .await;
+    });
+}
+
+/// Sends a load at a server of one `delay` and `status`, and gives the facts.
+fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> {
+    let options = SimOptions {
+        seed: 1,
+        epoch: UnixTime::default(),
+        noise: None,
+    };
+    let sim = Sim::new(options);
+    serve(&host(&sim, "server", 1), delay, status);
+    let client = host(&sim, "client", 2);
+    let stage = host(&sim, "stage", 3);
+    sim.net()
+        .set_name("server", vec![IpAddr::from([10, 0, 0, 1])]);
+    let memory: Rc<Memory> = Rc::default();
+    let recorder: Rc<dyn Recorder> = memory.clone();
+    let outlet = Outlet::direct(client.clone(), !load.new_connections, client.rng("replica"));
+    let clients = Rc::new(Clients::new());
+    clients.put(Rc::new(Caller::new(
+        client,
+        PodId(1),
+        outlet,
+        Rc::clone(&recorder),
+    )));
+    let target = |_| (PartyId(0), "server".to_owned(), 80);
+    let plan = Plan::new(load, PartyId(1), Time::ZERO, target, recorder).unwrap();
+    let plan = Rc::new(plan);
+    let rng = |label| stream_seed(1, "test", label);
+    let schedule = Schedule::new(load, rng("arrivals"), rng("mix"));
+    stage.spawn(
+        "load",
+        run(stage.clone(), schedule, Rc::clone(&plan), clients),
+    );
+    let over = Rc::new(std::cell::Cell::new(false));
+    let told = Rc::clone(&over);
+    stage.spawn("watch", async move {
+        plan.drained().await;
+        told.set(true);
+    });
+    sim.run(|| over.get()).unwrap();
+    memory.0.take()
+}
+
+/// (intended, sent, end, answer) of every request.
+fn finished(facts: &[(u64, Event)]) -> Vec<(i64, Option<i64>, u64, Answer)> {
+    let ends = facts.iter().filter_map(|(at, event)| match event {
+        Event::Finished {
+            intended_ns,
+            sent_ns,
+            outcome,
+            ..
+        } => Some((*intended_ns, *sent_ns, *at, outcome.answer)),
+        _ => None,
+    });
+    ends.collect()
+}
+
+#[test]
+fn requests_are_sent_when_they_are_due_however_slow_the_answers() {
+    let facts = facts(
+        &load("100/s", 1),
+        Duration::from_millis(700),
+        StatusCode::OK,
+    );
+    let ends = finished(&facts);
+    assert_eq!(ends.len(), 100);
+    for (seq, (intended, sent, end, answer)) in ends.into_iter().enumerate() {
+        assert_eq!(intended, seq as i64 * 10_000_000);
+        assert_eq!(sent, Some(intended));
+        assert_eq!(end as i64 - intended, 700_000_000);
+        assert_eq!(answer, Answer::Ok);
+    }
+}
+
+#[test]
+fn past_the_in_flight_cap_requests_are_dropped_at_once() {
+    let mut load = load("100/s", 1);
+    load.in_flight = 5;
+    let facts = facts(&load, Duration::from_millis(500), StatusCode::OK);
+    let ends = finished(&facts);
+    let sent = ends.iter().filter(|(_, sent, ..)| sent.is_some()).count();
+    let dropped = ends
+        .iter()
+        .filter(|(_, sent, _, answer)| sent.is_none() && *answer == Answer::Dropped);
+    // Five every half second, and one more as the first five come free.
+    assert_eq!((sent, dropped.count()), (10, 90));
+    for (intended, _, end, _) in ends.iter().filter(|(_, sent, ..)| sent.is_none()) {
+        assert_eq!(*end as i64, *intended);
+    }
+}
+
+#[test]
+fn a_request_without_an_answer_counts_at_its_timeout() {
+    let mut load = load("10/s", 1);
+    load.timeout = Duration::from_millis(300);
+    let facts = facts(&load, Duration::from_secs(5), StatusCode::OK);
+    let ends = finished(&facts);
+    assert_eq!(ends.len(), 10);
+    for (intended, _, end, answer) in ends {
+        assert_eq!(end as i64 - intended, 300_000_000);
+        assert_eq!(answer, Answer::Timeout);
+    }
+}
+
+#[test]
+fn a_loads_own_idea_of_success_counts() {
+    let mut load = load("10/s", 1);
+    let answers = |load: &Load| -> Vec<Answer> {
+        let facts = facts(load, Duration::ZERO, StatusCode::NOT_FOUND);
+        finished(&facts)
+            .into_iter()
+            .map(|(.., answer)| answer)
+            .collect()
+    };
+    assert_eq!(answers(&load), [Answer::Error; 10]);
+    load.ok = vec![(200, 299), (404, 404)];
+    assert_eq!(answers(&load), [Answer::Ok; 10]);
+}
+
+#[test]
+fn every_call_has_one_attempt_where_there_is_no_sidecar() {
+    let facts = facts(&load("50/s", 1), Duration::from_millis(1), StatusCode::OK);
+    let count = |pick: fn(&Event) -> bool| facts.iter().filter(|(_, event)| pick(event)).count();
+    assert_eq!(count(|event| matches!(event, Event::Sent { .. })), 50);
+    assert_eq!(
+        count(|event| matches!(event, Event::CallStarted { .. })),
+        50
+    );
+    assert_eq!(
+        count(|event| matches!(
+            event,
+            Event::Attempt {
+                plaintext: true,
+                ..
+            }
+        )),
+        50
+    );
+    assert_eq!(
+        count(|event| matches!(event, Event::CallEnded { tries: 1, .. })),
+        50
+    );
+}

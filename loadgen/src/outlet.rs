@@ -1,0 +1,297 @@
+//! How a host's requests leave it: through its sidecar, or straight to a replica.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use http::{HeaderValue, Request};
+use rand_core::Rng as _;
+use shakedown_env::{Env, Flags, Rng};
+use shakedown_results::{Answer, Outcome};
+use shakedown_wire::{Body, Pool, PoolOptions, SendError};
+
+/// Where a sidecar takes what its app sends.
+pub const OUTBOUND_PORT: u16 = 15001;
+
+/// A service as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name, as DNS has it.
+    pub name: Rc<str>,
+    /// Its port.
+    pub port: u16,
+    /// `name:port`.
+    pub authority: HeaderValue,
+}
+
+impl Target {
+    /// A service by name and port; `None` when the name cannot stand in a header.
+    pub fn new(name: &str, port: u16) -> Option<Target> {
+        let authority = HeaderValue::try_from(format!("{name}:{port}")).ok()?;
+        Some(Target {
+            name: name.into(),
+            port,
+            authority,
+        })
+    }
+}
+
+/// What came of one request on the wire. `Ok` is any status in 200..399: who has another idea of success applies it after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Status and answer.
+    pub outcome: Outcome,
+    /// What went wrong, in Envoy's letters; only without a sidecar, which has letters of its own.
+    pub flags: Flags,
+}
+
+/// The way out of one host. One per host and incarnation: its connections die with it.
+#[derive(Debug)]
+pub struct Outlet(Way);
+
+#[derive(Debug)]
+enum Way {
+    Sidecar(Pool),
+    Direct(Box<Direct>),
+}
+
+/// The way of a host without a sidecar.
+#[derive(Debug)]
+struct Direct {
+    env: Env,
+    options: PoolOptions,
+    services: RefCell<BTreeMap<Rc<str>, Service>>,
+    /// Draws replicas.
+    rng: RefCell<Rng>,
+}
+
+/// What is known of a service that is called without a sidecar.
+#[derive(Debug, Default)]
+struct Service {
+    replicas: BTreeMap<SocketAddr, Rc<Replica>>,
+    /// Replicas of connections that came free, the last on top. A connection goes to a random replica; a request goes to
+    /// the connection that was used last.
+    free: Vec<SocketAddr>,
+}
+
+/// The connections to one replica.
+#[derive(Debug)]
+struct Replica {
+    pool: Pool,
+    /// Requests of ours under way there.
+    busy: Cell<usize>,
+}
+
+impl Outlet {
+    /// Through the sidecar of the pod at `address`. `reuse`: keep connections.
+    pub fn through_sidecar(env: Env, address: IpAddr, reuse: bool) -> Outlet {
+        let to = SocketAddr::new(address, OUTBOUND_PORT);
+        Outlet(Way::Sidecar(Pool::new(env, to, None, options(reuse))))
+    }
+
+    /// Straight to a random replica of what DNS says. `reuse`: keep connections.
+    pub fn direct(env: Env, reuse: bool, rng: Rng) -> Outlet {
+        let (services, rng) = (RefCell::default(), RefCell::new(rng));
+        let options = options(reuse);
+        Outlet(Way::Direct(Box::new(Direct {
+            env,
+            options,
+            services,
+            rng,
+        })))
+    }
+
+    /// Whether a sidecar stands between.
+    pub fn meshed(&self) -> bool {
+        matches!(self.0, Way::Sidecar(_))
+    }
+
+    /// Sends one request and reads its answer to the end. It has no timeout of its own; dropping it cancels it.
+    ///
+    /// The replica that it goes to is left in `upstream` as soon as it is known; a sidecar keeps that to itself.
+    pub async fn exchange(
+        &self,
+        target: &Target,
+        request: Request<Body>,
+        upstream: &Cell<Option<SocketAddr>>,
+    ) -> Exchange {
+        match &self.0 {
+            Way::Sidecar(pool) => exchange_on(pool, request).await,
+            Way::Direct(direct) => direct.exchange(target, request, upstream).await,
+        }
+    }
+}
+
+impl Direct {
+    async fn exchange(
+        &self,
+        target: &Target,
+        request: Request<Body>,
+        upstream: &Cell<Option<SocketAddr>>,
+    ) -> Exchange {
+        let address = match self.choose(target).await {
+            Ok(Some(address)) => address,
+            Ok(None) | Err(_) => return Exchange::failed(Flags::UH),
+        };
+        upstream.set(Some(address));
+        let replica = self.replica(target, address);
+        let busy = Busy::count(&replica.busy);
+        let exchange = exchange_on(&replica.pool, request).await;
+        drop(busy);
+        if self.options.reuse && replica.has_free() {
+            let mut services = self.services.borrow_mut();
+            services
+                .entry(Rc::clone(&target.name))
+                .or_default()
+                .free
+                .push(address);
+        }
+        exchange
+    }
+
+    /// The replica of the connection that came free last, or else a random one.
+    async fn choose(&self, target: &Target) -> io::Result<Option<SocketAddr>> {
+        if let Some(service) = self.services.borrow_mut().get_mut(&target.name)
+            && let Some(address) = service.last_free()
+        {
+            return Ok(Some(address));
+        }
+        let addresses = self.env.resolve(&target.name).await?;
+        if addresses.is_empty() {
+            return Ok(None);
+        }
+        let ticket = self.rng.borrow_mut().next_u64() % addresses.len() as u64;
+        let address = usize::try_from(ticket)
+            .ok()
+            .and_then(|at| addresses.get(at));
+        Ok(address.map(|address| SocketAddr::new(*address, target.port)))
+    }
+
+    fn replica(&self, target: &Target, address: SocketAddr) -> Rc<Replica> {
+        let mut services = self.services.borrow_mut();
+        let service = services.entry(Rc::clone(&target.name)).or_default();
+        let replica = service.replicas.entry(address).or_insert_with(|| {
+            let pool = Pool::new(self.env.clone(), address, None, self.options.clone());
+            Rc::new(Replica {
+                pool,
+                busy: Cell::new(0),
+            })
+        });
+        Rc::clone(replica)
+    }
+}
+
+impl Service {
+    /// The replica of the connection that came free last, if it still is.
+    fn last_free(&mut self) -> Option<SocketAddr> {
+        while let Some(address) = self.free.pop() {
+            if self
+                .replicas
+                .get(&address)
+                .is_some_and(|replica| replica.has_free())
+            {
+                return Some(address);
+            }
+        }
+        None
+    }
+}
+
+impl Replica {
+    /// Whether a connection is open that no request of ours uses: idle, or about to be.
+    fn has_free(&self) -> bool {
+        self.pool.connections() > self.busy.get()
+    }
+}
+
+/// Counts a request in for as long as it lives.
+struct Busy<'a>(&'a Cell<usize>);
+
+impl Busy<'_> {
+    fn count(cell: &Cell<usize>) -> Busy<'_> {
+        cell.set(cell.get() + 1);
+        Busy(cell)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Exchange {
+    const fn failed(flags: Flags) -> Exchange {
+        Exchange {
+            outcome: Outcome {
+                status: 0,
+                answer: Answer::Error,
+            },
+            flags,
+        }
+    }
+
+    /// The asker's time was up.
+    pub const TIMEOUT: Exchange = Exchange {
+        outcome: Outcome {
+            status: 0,
+            answer: Answer::Timeout,
+        },
+        flags: Flags::UT,
+    };
+}
+
+fn options(reuse: bool) -> PoolOptions {
+    PoolOptions {
+        reuse,
+        ..PoolOptions::default()
+    }
+}
+
+async fn exchange_on(pool: &Pool, request: Request<Body>) -> Exchange {
+    let response = match pool.send(request).await {
+        Ok(response) => response,
+        Err(error) => return Exchange::failed(flags_of(&error)),
+    };
+    let status = response.status().as_u16();
+    match drain(response.into_body()).await {
+        Ok(()) => {
+            let answer = if (200..400).contains(&status) {
+                Answer::Ok
+            } else {
+                Answer::Error
+            };
+            Exchange {
+                outcome: Outcome { status, answer },
+                flags: Flags::NONE,
+            }
+        }
+        // The status was there, the answer was not.
+        Err(_) => Exchange {
+            outcome: Outcome {
+                status,
+                answer: Answer::Error,
+            },
+            flags: Flags::UC,
+        },
+    }
+}
+
+/// Reads a body to its end and keeps none of it.
+async fn drain(mut body: Body) -> Result<(), shakedown_wire::BodyError> {
+    use http_body_util::BodyExt as _;
+    while let Some(frame) = body.frame().await {
+        frame?;
+    }
+    Ok(())
+}
+
+fn flags_of(error: &SendError) -> Flags {
+    if error.is_connect_failure() {
+        Flags::UF
+    } else {
+        Flags::UC
+    }
+}

@@ -1,0 +1,116 @@
+//! When the requests of a load are due: pure, and the same for the same seed.
+//!
+//! The rate over time is integrated once; request k is due when the integral reaches k (constant) or the sum of k + 1 unit
+//! exponentials (Poisson: a time change of the unit process). Both hold on ramps without a special case.
+
+mod curve;
+
+use std::time::Duration;
+
+use rand_core::Rng as _;
+use shakedown_env::Rng;
+use shakedown_scenarios::story::{Arrivals, Load};
+
+use curve::{Curve, EVENT};
+
+/// One request of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number, from 0, in order of time.
+    pub seq: u64,
+    /// When it should be sent, from 0 s.
+    pub at: Duration,
+    /// Which entry of the load's mix.
+    pub entry: u16,
+}
+
+/// The requests of a load in order of time; ends where the load stops.
+#[derive(Debug)]
+pub struct Schedule {
+    curve: Curve,
+    arrivals: Arrivals,
+    start: Duration,
+    stop: Duration,
+    /// What the integral of the rate must reach for the next request, in parts of a request.
+    due: u128,
+    seq: u64,
+    gaps: Rng,
+    choices: Rng,
+    /// Cumulative weights of the mix.
+    weights: Vec<u64>,
+}
+
+impl Schedule {
+    /// The schedule of `load`; `gaps` draws its arrivals, `choices` the entries of its mix.
+    pub fn new(load: &Load, gaps: Rng, choices: Rng) -> Schedule {
+        let mut total = 0u64;
+        let weights = load.entries.iter().map(|entry| {
+            total = total.saturating_add(entry.weight);
+            total
+        });
+        let weights = weights.collect();
+        let mut schedule = Schedule {
+            curve: Curve::new(&load.stages),
+            arrivals: load.arrivals,
+            start: load.start,
+            stop: load.stop,
+            due: 0,
+            seq: 0,
+            gaps,
+            choices,
+            weights,
+        };
+        if load.arrivals == Arrivals::Poisson {
+            schedule.due = schedule.gap();
+        }
+        schedule
+    }
+
+    /// How much the integral of the rate grows from one request to the next.
+    fn gap(&mut self) -> u128 {
+        match self.arrivals {
+            Arrivals::Constant => EVENT,
+            Arrivals::Poisson => unit_exponential(&mut self.gaps),
+        }
+    }
+
+    fn choose(&mut self) -> u16 {
+        let total = self.weights.last().copied().unwrap_or(0);
+        // A load without a mix draws nothing.
+        if self.weights.len() < 2 || total == 0 {
+            return 0;
+        }
+        let ticket = self.choices.next_u64() % total;
+        u16::try_from(self.weights.partition_point(|sum| *sum <= ticket)).unwrap_or(u16::MAX)
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        let at = self.start + Duration::from_nanos(self.curve.reaches(self.due)?);
+        if at >= self.stop {
+            return None;
+        }
+        let gap = self.gap();
+        self.due = self.due.saturating_add(gap);
+        let seq = self.seq;
+        self.seq += 1;
+        Some(Arrival {
+            seq,
+            at,
+            entry: self.choose(),
+        })
+    }
+}
+
+/// A draw from the exponential distribution of mean one request, by inversion.
+fn unit_exponential(rng: &mut Rng) -> u128 {
+    // 53 random bits, shifted by half a step: never 0, so that the logarithm is finite.
+    let uniform = ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+    (-libm::log(uniform) * EVENT as f64) as u128
+}
+
+#[cfg(test)]
+mod tests;

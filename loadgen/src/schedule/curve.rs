@@ -1,0 +1,126 @@
+//! The integral of a load's rate over time, and its inverse.
+//!
+//! Rates are whole thousandths of a request per hour, spans whole nanoseconds, so levels and the bounds between stretches
+//! are exact. Inside a ramp the inverse solves a quadratic in floating point (a square root, rounded the same everywhere),
+//! good to a nanosecond.
+
+use shakedown_scenarios::story::Stage;
+use shakedown_scenarios::value::Rate;
+
+/// One request, in the unit of the integral: half a thousandth of a request per hour, for a nanosecond. Halves, so that the
+/// area under a ramp, `(from + to) * length / 2`, is whole.
+pub(super) const EVENT: u128 = 2 * 1_000 * NANOS_PER_HOUR;
+const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
+
+/// A rate over time, integrated.
+#[derive(Debug)]
+pub(super) struct Curve {
+    stretches: Vec<Stretch>,
+    /// Index of the stretch that the last answer lay in: answers only move forward.
+    at: usize,
+}
+
+/// A stretch over which the rate is linear.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    /// When it starts, ns.
+    start: u64,
+    /// How long it is, ns; `None`: for ever.
+    length: Option<u64>,
+    /// The rate at its start.
+    from: u128,
+    /// The rate at its end.
+    to: u128,
+    /// The integral at its start.
+    before: u128,
+}
+
+impl Curve {
+    /// The integral of these stages; after the last, its level holds.
+    pub(super) fn new(stages: &[Stage]) -> Curve {
+        let mut stretches = Vec::with_capacity(stages.len() + 1);
+        let (mut start, mut before, mut level) = (0u64, 0u128, 0u128);
+        for stage in stages {
+            let (from, to) = (
+                thousandths_per_hour(stage.from),
+                thousandths_per_hour(stage.to),
+            );
+            let length = stage
+                .length
+                .map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+            let stretch = Stretch {
+                start,
+                length,
+                from,
+                to,
+                before,
+            };
+            stretches.push(stretch);
+            let Some(length) = length else {
+                return Curve { stretches, at: 0 };
+            };
+            start = start.saturating_add(length);
+            before = before.saturating_add((from + to).saturating_mul(u128::from(length)));
+            level = to;
+        }
+        stretches.push(Stretch {
+            start,
+            length: None,
+            from: level,
+            to: level,
+            before,
+        });
+        Curve { stretches, at: 0 }
+    }
+
+    /// The first nanosecond at which the integral is `due` or more, rounded down; `None` when it never gets there. `due`
+    /// must not decrease from one call to the next.
+    pub(super) fn reaches(&mut self, due: u128) -> Option<u64> {
+        loop {
+            let stretch = self.stretches.get(self.at)?;
+            let wanted = due.saturating_sub(stretch.before);
+            match stretch.area() {
+                // A request that is due where a stretch ends belongs to the next: that one may start with a jump.
+                Some(area) if wanted >= area => self.at += 1,
+                _ => {
+                    return stretch
+                        .reaches(wanted)
+                        .map(|offset| stretch.start.saturating_add(offset));
+                }
+            }
+        }
+    }
+}
+
+impl Stretch {
+    /// The integral over the whole of it; `None` where it has no end.
+    fn area(&self) -> Option<u128> {
+        self.length
+            .map(|length| (self.from + self.to).saturating_mul(u128::from(length)))
+    }
+
+    /// When the integral over it reaches `wanted`, in ns from its start.
+    fn reaches(&self, wanted: u128) -> Option<u64> {
+        match self.length {
+            Some(length) if self.from != self.to => Some(self.ramp_reaches(wanted, length)),
+            _ if self.from == 0 => None,
+            _ => u64::try_from(wanted / (2 * self.from)).ok(),
+        }
+    }
+
+    /// Solves `2 * from * x + (to - from) * x^2 / length = wanted` in the form without cancellation.
+    fn ramp_reaches(&self, wanted: u128, length: u64) -> u64 {
+        let (from, to, wanted) = (self.from as f64, self.to as f64, wanted as f64);
+        let slope = (to - from) / length as f64;
+        let root = libm::sqrt((from * from + slope * wanted).max(0.0));
+        let sum = from + root;
+        // Nothing wanted at a ramp from zero: it is due at once.
+        let offset = if sum > 0.0 { wanted / sum } else { 0.0 };
+        (offset as u64).min(length)
+    }
+}
+
+/// Exact: the language writes rates per second, minute or hour, and a reduced span still divides an hour.
+fn thousandths_per_hour(rate: Rate) -> u128 {
+    u128::from(rate.milli()) * NANOS_PER_HOUR / u128::from(rate.span_ns())
+}

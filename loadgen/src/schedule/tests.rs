@@ -1,0 +1,237 @@
+use std::time::Duration;
+
+use http::Method;
+use shakedown_env::stream_seed;
+use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
+use shakedown_scenarios::value::Rate;
+
+use super::{Arrival, Schedule};
+
+fn rate(text: &str) -> Rate {
+    Rate::parse(text).unwrap()
+}
+
+fn level(text: &str) -> Stage {
+    Stage {
+        length: None,
+        from: rate(text),
+        to: rate(text),
+    }
+}
+
+fn ramp(seconds: u64, from: &str, to: &str) -> Stage {
+    Stage {
+        length: Some(Duration::from_secs(seconds)),
+        from: rate(from),
+        to: rate(to),
+    }
+}
+
+fn entry(weight: u64) -> Entry {
+    Entry {
+        name: String::new(),
+        weight,
+        service: 0,
+        endpoint: 0,
+        method: Method::GET,
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        size: 0,
+    }
+}
+
+/// A load of these stages for so many seconds.
+fn load(arrivals: Arrivals, stages: Vec<Stage>, seconds: u64) -> Load {
+    Load {
+        name: "users".to_owned(),
+        entries: vec![entry(1)],
+        arrivals,
+        stages,
+        timeout: Duration::from_secs(1),
+        ok: vec![(200, 399)],
+        start: Duration::ZERO,
+        stop: Duration::from_secs(seconds),
+        zones: vec![0],
+        clients: 1,
+        sidecar: false,
+        new_connections: false,
+        in_flight: 10_000,
+        namespace: "default".to_owned(),
+        account: "users".to_owned(),
+        place: Place(0),
+    }
+}
+
+fn schedule(load: &Load, seed: u64) -> Vec<Arrival> {
+    let rng = |label| stream_seed(seed, "test", label);
+    Schedule::new(load, rng("arrivals"), rng("mix")).collect()
+}
+
+fn seconds(arrivals: &[Arrival]) -> Vec<f64> {
+    arrivals
+        .iter()
+        .map(|arrival| arrival.at.as_secs_f64())
+        .collect()
+}
+
+#[test]
+fn a_constant_load_is_evenly_spaced_from_its_start_on() {
+    let mut load = load(Arrivals::Constant, vec![level("200/s")], 3);
+    load.start = Duration::from_secs(1);
+    let arrivals = schedule(&load, 1);
+    assert_eq!(arrivals.len(), 400);
+    for (seq, arrival) in arrivals.iter().enumerate() {
+        assert_eq!(
+            arrival.at,
+            Duration::from_secs(1) + Duration::from_millis(5) * seq as u32
+        );
+        assert_eq!(arrival.seq, seq as u64);
+    }
+}
+
+#[test]
+fn a_rate_that_divides_no_second_does_not_drift() {
+    let arrivals = schedule(&load(Arrivals::Constant, vec![level("7/m")], 86_400), 1);
+    assert_eq!(arrivals.len(), 7 * 60 * 24);
+    let last = arrivals.last().unwrap();
+    assert_eq!(
+        last.at.as_nanos(),
+        u128::from(last.seq) * 60_000_000_000 / 7
+    );
+}
+
+#[test]
+fn rates_hold_within_half_a_percent() {
+    for (text, per_second) in [("100/s", 100.0), ("1k/s", 1_000.0), ("10k/s", 10_000.0)] {
+        for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+            // Long enough that half a percent is more than four standard deviations of a Poisson count.
+            let span = (4.0f64 / 0.005).powi(2) / per_second;
+            let load = load(arrivals, vec![level(text)], span.ceil() as u64 + 1);
+            let count = schedule(&load, 7).len() as f64;
+            let expected = per_second * load.stop.as_secs_f64();
+            assert!(
+                (count / expected - 1.0).abs() < 0.005,
+                "{text} {arrivals:?}: {count}"
+            );
+        }
+    }
+}
+
+#[test]
+fn poisson_gaps_pass_a_kolmogorov_smirnov_test() {
+    let times = seconds(&schedule(
+        &load(Arrivals::Poisson, vec![level("1k/s")], 20),
+        3,
+    ));
+    let mut gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    gaps.sort_by(f64::total_cmp);
+    let n = gaps.len() as f64;
+    let distance = gaps.iter().enumerate().map(|(rank, gap)| {
+        let theory = 1.0 - (-gap * 1_000.0).exp();
+        let (below, above) = (rank as f64 / n, (rank as f64 + 1.0) / n);
+        (theory - below).abs().max((above - theory).abs())
+    });
+    let distance = distance.fold(0.0, f64::max);
+    // The critical value at 1%.
+    assert!(distance < 1.63 / n.sqrt(), "D = {distance}");
+}
+
+#[test]
+fn evenly_spaced_gaps_fail_the_same_test() {
+    let times = seconds(&schedule(
+        &load(Arrivals::Constant, vec![level("1k/s")], 20),
+        3,
+    ));
+    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let below = gaps.iter().filter(|gap| **gap < 0.000_9).count();
+    assert_eq!(below, 0, "of an exponential, 59% lie below 0.9 means");
+}
+
+#[test]
+fn a_ramp_sends_the_integral_of_its_rate() {
+    for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+        let load = load(arrivals, vec![ramp(60, "0/s", "2k/s")], 60);
+        let times = seconds(&schedule(&load, 5));
+        for until in [15.0f64, 30.0, 45.0, 60.0] {
+            let count = times.iter().filter(|time| **time < until).count() as f64;
+            let integral = 2_000.0 / 60.0 * until * until / 2.0;
+            // For Poisson the noise of the count comes on top: four standard deviations.
+            let noise = if arrivals == Arrivals::Poisson {
+                4.0 * integral.sqrt()
+            } else {
+                1.0
+            };
+            assert!(
+                (count - integral).abs() < 0.005 * integral + noise,
+                "{until} s: {count}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_constant_ramp_is_even_in_the_integral() {
+    let load = load(Arrivals::Constant, vec![ramp(10, "100/s", "0/s")], 10);
+    let arrivals = schedule(&load, 1);
+    assert_eq!(arrivals.len(), 500);
+    for arrival in arrivals {
+        // 100 t - 5 t^2 = k
+        let expected = 10.0 - (100.0 - arrival.seq as f64 / 5.0).sqrt();
+        assert!(
+            (arrival.at.as_secs_f64() - expected).abs() < 2e-9,
+            "{arrival:?}: {expected}"
+        );
+    }
+}
+
+#[test]
+fn after_the_last_stage_its_level_holds() {
+    let stages = vec![
+        ramp(10, "100/s", "100/s"),
+        ramp(10, "0/s", "0/s"),
+        ramp(10, "0/s", "50/s"),
+    ];
+    let times = seconds(&schedule(&load(Arrivals::Constant, stages, 40), 1));
+    let between = |from: f64, to: f64| times.iter().filter(|t| (from..to).contains(*t)).count();
+    assert_eq!(between(0.0, 10.0), 1_000);
+    assert_eq!(between(10.0, 20.0), 0);
+    assert_eq!(between(20.0, 30.0), 250);
+    assert_eq!(between(30.0, 40.0), 500);
+}
+
+#[test]
+fn a_load_of_rate_zero_sends_nothing() {
+    assert_eq!(
+        schedule(&load(Arrivals::Poisson, vec![level("0/s")], 10), 1),
+        []
+    );
+    assert_eq!(
+        schedule(&load(Arrivals::Constant, vec![level("0/s")], 10), 1),
+        []
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_schedule_and_another_another() {
+    let mut load = load(Arrivals::Poisson, vec![level("100/s")], 10);
+    load.entries = vec![entry(1), entry(1)];
+    assert_eq!(schedule(&load, 1), schedule(&load, 1));
+    assert_ne!(schedule(&load, 1), schedule(&load, 2));
+}
+
+#[test]
+fn the_mix_follows_its_weights_and_leaves_the_times_alone() {
+    let mut load = load(Arrivals::Poisson, vec![level("1k/s")], 30);
+    let plain = seconds(&schedule(&load, 1));
+    load.entries = vec![entry(1), entry(0), entry(9)];
+    let mixed = schedule(&load, 1);
+    assert_eq!(seconds(&mixed), plain);
+    let count = |entry| {
+        mixed
+            .iter()
+            .filter(|arrival| arrival.entry == entry)
+            .count() as f64
+    };
+    assert_eq!(count(1), 0.0);
+    assert!((count(0) / mixed.len() as f64 - 0.1).abs() < 0.01);
+}

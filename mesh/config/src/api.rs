@@ -1,0 +1,262 @@
+//! Configuration as the user wrote it: Istio's documents, exactly as they would be applied to a cluster.
+//!
+//! A field that Istio has and this mesh does not have yet is refused as "not supported yet", one that Istio does not
+//! have as unknown; nothing is dropped in silence. [`mod@validate`] finds what only the whole mesh can tell.
+
+mod destination_rule;
+mod duration;
+mod meta;
+pub mod validate;
+mod virtual_service;
+
+pub use destination_rule::{
+    ConnectionPool, DestinationRule, HttpPool, LoadBalancer, SimpleLb, Subset, TcpPool,
+    TrafficPolicy,
+};
+pub use duration::GoDuration;
+pub use meta::{Key, Meta};
+pub use validate::validate;
+pub use virtual_service::{
+    Destination, HttpMatch, HttpRetry, HttpRoute, PortSelector, RouteDestination, StringMatch,
+    VirtualService,
+};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::decode::{Decoder, Later, Spanned};
+use crate::diagnostic::{Diagnostics, Place};
+use crate::suggest;
+use crate::tree::Node;
+use meta::Header;
+
+/// A document of a kind that this mesh knows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Document {
+    /// How requests to a host are routed.
+    VirtualService(Resource<VirtualService>),
+    /// What happens to them after routing: subsets, balancing, connections.
+    DestinationRule(Resource<DestinationRule>),
+}
+
+/// A document: who it is, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource<T> {
+    /// Name, namespace, labels.
+    pub meta: Meta,
+    /// What it says.
+    pub spec: Spanned<T>,
+    /// Where it begins.
+    pub place: Place,
+}
+
+/// The kinds that are read.
+pub const KINDS: &[&str] = &["VirtualService", "DestinationRule"];
+
+/// Kinds that exist elsewhere.
+const LATER_KINDS: &[&str] = &[
+    "AuthorizationPolicy",
+    "BackendTLSPolicy",
+    "Canary",
+    "EnvoyFilter",
+    "GRPCRoute",
+    "Gateway",
+    "HTTPRoute",
+    "PeerAuthentication",
+    "ProxyConfig",
+    "ProxyPolicy",
+    "ReferenceGrant",
+    "RequestAuthentication",
+    "ServiceEntry",
+    "Sidecar",
+    "TCPRoute",
+    "TLSRoute",
+    "Telemetry",
+    "WasmPlugin",
+    "WorkloadEntry",
+    "WorkloadGroup",
+];
+
+/// The versions of Istio's networking documents; what they say is the same.
+const NETWORKING: &[&str] = &[
+    "networking.istio.io/v1",
+    "networking.istio.io/v1beta1",
+    "networking.istio.io/v1alpha3",
+];
+
+/// Fields that Istio has.
+const LATER: Later = &[
+    ("VirtualService", &["tls", "tcp", "exportTo"]),
+    (
+        "HttpRoute",
+        &[
+            "redirect",
+            "directResponse",
+            "delegate",
+            "rewrite",
+            "fault",
+            "mirror",
+            "mirrors",
+            "mirrorPercent",
+            "mirror_percent",
+            "mirrorPercentage",
+            "corsPolicy",
+            "headers",
+        ],
+    ),
+    (
+        "HttpMatch",
+        &["sourceLabels", "gateways", "sourceNamespace", "statPrefix"],
+    ),
+    (
+        "HttpRetry",
+        &[
+            "retryRemoteLocalities",
+            "retryIgnorePreviousHosts",
+            "backoff",
+        ],
+    ),
+    ("RouteDestination", &["headers"]),
+    ("DestinationRule", &["exportTo", "workloadSelector"]),
+    (
+        "TrafficPolicy",
+        &[
+            "outlierDetection",
+            "tls",
+            "portLevelSettings",
+            "tunnel",
+            "proxyProtocol",
+            "retryBudget",
+        ],
+    ),
+    (
+        "LoadBalancer",
+        &[
+            "consistentHash",
+            "localityLbSetting",
+            "warmupDurationSecs",
+            "warmup",
+        ],
+    ),
+    ("SimpleLb", &["PASSTHROUGH"]),
+    (
+        "TcpPool",
+        &["tcpKeepalive", "maxConnectionDuration", "idleTimeout"],
+    ),
+    (
+        "HttpPool",
+        &[
+            "h2UpgradePolicy",
+            "useClientProtocol",
+            "maxConcurrentStreams",
+        ],
+    ),
+];
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each error with its place, and the document's kind and name.
+    pub fn read(node: &Node) -> Result<Document, Diagnostics> {
+        let header = Header::read(node)?;
+        match header.kind.value.as_str() {
+            "VirtualService" => Ok(Document::VirtualService(resource(node, &header)?)),
+            "DestinationRule" => Ok(Document::DestinationRule(resource(node, &header)?)),
+            kind if LATER_KINDS.contains(&kind) => Err(Diagnostics::one(
+                header.kind.place,
+                format!("not supported yet: kind `{kind}`"),
+            )),
+            kind => {
+                let hint = suggest::hint(kind, KINDS.iter().copied());
+                Err(Diagnostics::one(
+                    header.kind.place,
+                    format!("unknown kind `{kind}`: {hint}"),
+                ))
+            }
+        }
+    }
+
+    /// Its kind, as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Document::VirtualService(_) => "VirtualService",
+            Document::DestinationRule(_) => "DestinationRule",
+        }
+    }
+
+    /// Its name, namespace and labels.
+    pub fn meta(&self) -> &Meta {
+        match self {
+            Document::VirtualService(resource) => &resource.meta,
+            Document::DestinationRule(resource) => &resource.meta,
+        }
+    }
+
+    /// Where it begins.
+    pub fn place(&self) -> &Place {
+        match self {
+            Document::VirtualService(resource) => &resource.place,
+            Document::DestinationRule(resource) => &resource.place,
+        }
+    }
+
+    /// What tells it from all others.
+    pub fn key(&self) -> Key {
+        let meta = self.meta();
+        Key {
+            kind: self.kind().into(),
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", rename = "Document")]
+struct Envelope<T> {
+    #[expect(
+        dead_code,
+        reason = "read by the header already; listed so that it is a known key"
+    )]
+    api_version: String,
+    #[expect(
+        dead_code,
+        reason = "read by the header already; listed so that it is a known key"
+    )]
+    kind: String,
+    metadata: Meta,
+    spec: Spanned<T>,
+    /// What a cluster reports; `kubectl get -o yaml` prints it, and it configures nothing.
+    #[expect(dead_code, reason = "listed so that it is a known key")]
+    status: Option<serde::de::IgnoredAny>,
+}
+
+fn resource<T: DeserializeOwned>(node: &Node, header: &Header) -> Result<Resource<T>, Diagnostics> {
+    let prefix = format!("{} {}: ", header.kind, header.name);
+    let mut errors = Diagnostics::new();
+    if !NETWORKING.contains(&header.api_version.as_str()) {
+        let accepted = suggest::one_of(NETWORKING);
+        let message = format!(
+            "{prefix}unknown apiVersion `{}`: expected {accepted}",
+            header.api_version
+        );
+        errors.add(&header.api_version.place, message);
+    }
+    let decoder = Decoder::new().word("field").prefix(prefix).later(LATER);
+    match decoder.decode::<Envelope<T>>(node) {
+        Ok(read) if errors.is_empty() => Ok(Resource {
+            meta: read.metadata,
+            spec: read.spec,
+            place: node.place.clone(),
+        }),
+        Ok(_) => Err(errors),
+        Err(found) => {
+            errors.append(found);
+            Err(errors.sorted())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! `RetryPolicy`.
+
+use std::time::Duration;
+
+use prost::Name as _;
+
+use super::problem::{Problem, Result, duration, refuse};
+use crate::suggest;
+use crate::table::{RetryOn, RetryPolicy};
+use crate::xds::previous_hosts::PreviousHostsPredicate;
+use crate::xds::route::{
+    self as message, retry_policy::RetryHostPredicate, retry_policy::retry_host_predicate,
+};
+
+/// A condition that Envoy has, and that cannot come about without HTTP/3.
+const HTTP3: &str = "http3-post-connect-failure";
+
+/// The policy; `None` if it never tries again.
+pub(super) fn compile(message: &message::RetryPolicy) -> Result<Option<RetryPolicy>> {
+    refuse!(message;
+        per_try_idle_timeout retry_priority retry_options_predicates rate_limited_retry_back_off retriable_headers
+        retriable_request_headers refresh_cluster_on_retry);
+    for (index, predicate) in message.retry_host_predicate.iter().enumerate() {
+        previous_hosts(predicate)
+            .map_err(|problem| problem.within(&format!("retry_host_predicate[{index}]")))?;
+    }
+    let on = conditions(&message.retry_on)?;
+    // Source: Envoy, `RetryPolicy.num_retries`.
+    let times = message.num_retries.as_ref().map_or(1, |times| times.value);
+    let (base_interval, max_interval) = back_off(message)?;
+    let policy = RetryPolicy {
+        on,
+        codes: codes(&message.retriable_status_codes)?,
+        times,
+        per_try_timeout: duration("per_try_timeout", message.per_try_timeout.as_ref())?
+            .filter(|timeout| !timeout.is_zero()),
+        base_interval,
+        max_interval,
+        avoid_previous_hosts: !message.retry_host_predicate.is_empty(),
+        host_selection_attempts: attempts(message.host_selection_retry_max_attempts)?,
+    };
+    Ok(Some(policy).filter(|policy| !policy.on.is_empty() && policy.times > 0))
+}
+
+fn conditions(text: &str) -> Result<RetryOn> {
+    let mut on = RetryOn::NONE;
+    for name in text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && *name != HTTP3)
+    {
+        let condition = RetryOn::named(name).ok_or_else(|| {
+            let hint = suggest::hint(name, RetryOn::ALL.iter().map(|(known, _)| *known));
+            Problem::new("retry_on", format!("unknown `{name}`: {hint}"))
+        })?;
+        on = on.with(condition);
+    }
+    Ok(on)
+}
+
+fn codes(numbers: &[u32]) -> Result<Vec<u16>> {
+    let code = |number: &u32| {
+        u16::try_from(*number)
+            .ok()
+            .filter(|code| (100..600).contains(code))
+            .ok_or(*number)
+    };
+    let codes: std::result::Result<_, u32> = numbers.iter().map(code).collect();
+    codes.map_err(|number| {
+        Problem::new(
+            "retriable_status_codes",
+            format!("expected statuses, found {number}"),
+        )
+    })
+}
+
+/// Source: Envoy, `RetryPolicy.retry_back_off`: 25 ms, and at most ten times the first.
+fn back_off(message: &message::RetryPolicy) -> Result<(Duration, Duration)> {
+    let base = RetryPolicy::BASE_INTERVAL;
+    let Some(written) = &message.retry_back_off else {
+        return Ok((base, base * 10));
+    };
+    let read = || {
+        let base = duration("base_interval", written.base_interval.as_ref())?
+            .filter(|base| !base.is_zero());
+        let base = base.ok_or_else(|| Problem::new("base_interval", "expected more than 0"))?;
+        let max = duration("max_interval", written.max_interval.as_ref())?
+            .unwrap_or(base.saturating_mul(10));
+        if max < base {
+            return Err(Problem::new(
+                "max_interval",
+                "expected no less than `base_interval`",
+            ));
+        }
+        Ok((base, max))
+    };
+    read().map_err(|problem: Problem| problem.within("retry_back_off"))
+}
+
+fn previous_hosts(predicate: &RetryHostPredicate) -> Result<()> {
+    let wanted = PreviousHostsPredicate::type_url();
+    match &predicate.config_type {
+        Some(retry_host_predicate::ConfigType::TypedConfig(config))
+            if config.type_url == wanted =>
+        {
+            Ok(())
+        }
+        _ => Err(Problem::new(
+            "typed_config",
+            format!("not supported yet: `{}`; expected {wanted}", predicate.name),
+        )),
+    }
+}
+
+/// Source: Envoy, `RetryPolicy.host_selection_retry_max_attempts`: 1 where it is not set.
+fn attempts(number: i64) -> Result<u32> {
+    match u32::try_from(number) {
+        Ok(0) => Ok(1),
+        Ok(number) => Ok(number),
+        Err(_) => Err(Problem::new(
+            "host_selection_retry_max_attempts",
+            format!("expected 0 or more, found {number}"),
+        )),
+    }
+}

@@ -1,0 +1,322 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::xds::cluster::cluster as inner;
+use crate::xds::core;
+use crate::xds::{cluster, endpoint, listener, protobuf, route};
+
+fn eds() -> cluster::Cluster {
+    let ads = core::config_source::ConfigSourceSpecifier::Ads(Default::default());
+    let source = core::ConfigSource {
+        config_source_specifier: Some(ads),
+        ..Default::default()
+    };
+    cluster::Cluster {
+        name: "c".into(),
+        cluster_discovery_type: Some(inner::ClusterDiscoveryType::Type(
+            inner::DiscoveryType::Eds.into(),
+        )),
+        eds_cluster_config: Some(inner::EdsClusterConfig {
+            eds_config: Some(source),
+            service_name: String::new(),
+        }),
+        ..Default::default()
+    }
+}
+
+fn cluster_error(change: impl FnOnce(&mut cluster::Cluster)) -> String {
+    let mut message = eds();
+    change(&mut message);
+    compile_cluster(&message).unwrap_err().to_string()
+}
+
+#[test]
+fn a_cluster_without_a_word_has_envoys_defaults() {
+    let compiled = compile_cluster(&eds()).unwrap();
+    assert_eq!(compiled.connect_timeout.as_secs(), 5);
+    assert_eq!(compiled.idle_timeout.unwrap().as_secs(), 3600);
+    assert_eq!(compiled.limits, crate::table::Limits::ENVOY);
+    assert_eq!(compiled.lb, crate::table::LbPolicy::RoundRobin);
+    assert_eq!(compiled.kind, crate::table::ClusterKind::Eds("c".into()));
+}
+
+#[test]
+fn what_a_cluster_cannot_do_is_refused_by_path() {
+    assert_eq!(
+        cluster_error(|message| message.lb_policy = inner::LbPolicy::Maglev.into()),
+        "Cluster c: lb_policy: not supported yet: MAGLEV; expected LEAST_REQUEST, ROUND_ROBIN or RANDOM"
+    );
+    assert_eq!(
+        cluster_error(|message| message.outlier_detection = Some(Default::default())),
+        "Cluster c: outlier_detection: not supported yet: expected it not to be set"
+    );
+    assert_eq!(
+        cluster_error(|message| {
+            let budget = cluster::circuit_breakers::thresholds::RetryBudget::default();
+            let threshold = cluster::circuit_breakers::Thresholds {
+                retry_budget: Some(budget),
+                ..Default::default()
+            };
+            message.circuit_breakers = Some(cluster::CircuitBreakers {
+                thresholds: vec![threshold],
+                ..Default::default()
+            });
+        }),
+        "Cluster c: circuit_breakers.thresholds[0].retry_budget: not supported yet: expected it not to be set"
+    );
+    assert_eq!(
+        cluster_error(|message| {
+            let kind = inner::DiscoveryType::StrictDns;
+            message.cluster_discovery_type = Some(inner::ClusterDiscoveryType::Type(kind.into()));
+            message.eds_cluster_config = None;
+        }),
+        "Cluster c: type: not supported yet: STRICT_DNS; expected EDS, STATIC or ORIGINAL_DST"
+    );
+    assert_eq!(
+        cluster_error(
+            |message| message.connect_timeout = Some(protobuf::Duration {
+                seconds: -1,
+                nanos: 0
+            })
+        ),
+        "Cluster c: connect_timeout: expected a duration of 0 or more"
+    );
+}
+
+fn endpoints(addresses: &[(&str, u32)]) -> endpoint::ClusterLoadAssignment {
+    let one = |(address, port): &(&str, u32)| {
+        let socket = core::SocketAddress {
+            address: (*address).into(),
+            port_specifier: Some(core::socket_address::PortSpecifier::PortValue(*port)),
+            ..Default::default()
+        };
+        let address = core::Address {
+            address: Some(core::address::Address::SocketAddress(socket)),
+        };
+        let endpoint = endpoint::Endpoint {
+            address: Some(address),
+            ..Default::default()
+        };
+        endpoint::LbEndpoint {
+            host_identifier: Some(endpoint::lb_endpoint::HostIdentifier::Endpoint(endpoint)),
+            ..Default::default()
+        }
+    };
+    let lb_endpoints = addresses.iter().map(one).collect();
+    endpoint::ClusterLoadAssignment {
+        cluster_name: "c".into(),
+        endpoints: vec![endpoint::LocalityLbEndpoints {
+            lb_endpoints,
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+#[test]
+fn an_address_that_stands_twice_is_one_host() {
+    assert_eq!(
+        compile_endpoints(&endpoints(&[
+            ("10.0.0.1", 1),
+            ("10.0.0.1", 1),
+            ("10.0.0.1", 2)
+        ]))
+        .unwrap()
+        .hosts
+        .len(),
+        2
+    );
+}
+
+#[test]
+fn endpoints_that_cannot_be_used_are_refused_by_path() {
+    let error = |message: &endpoint::ClusterLoadAssignment| {
+        compile_endpoints(message).unwrap_err().to_string()
+    };
+    assert_eq!(
+        error(&endpoints(&[("10.0.0.1", 1), ("db.example.com", 1)])),
+        "ClusterLoadAssignment c: endpoints[0].lb_endpoints[1].endpoint.address.address: expected an IP address, found \
+         `db.example.com`"
+    );
+    assert!(
+        error(&endpoints(&[("10.0.0.1", 70_000)]))
+            .ends_with("port_value: expected a port from 1 to 65535, found 70000")
+    );
+    let mut weighed = endpoints(&[("10.0.0.1", 1), ("10.0.0.2", 1)]);
+    weighed.endpoints[0].lb_endpoints[1].load_balancing_weight =
+        Some(protobuf::UInt32Value { value: 3 });
+    assert_eq!(
+        error(&weighed),
+        "ClusterLoadAssignment c: endpoints[0].lb_endpoints[1].load_balancing_weight: not supported yet: 3; expected 1, as \
+         before it"
+    );
+}
+
+#[test]
+fn a_host_that_is_not_healthy_is_known_and_takes_no_traffic() {
+    let mut message = endpoints(&[("10.0.0.1", 1), ("10.0.0.2", 1)]);
+    message.endpoints[0].lb_endpoints[0].health_status = core::HealthStatus::Unhealthy.into();
+    let compiled = compile_endpoints(&message).unwrap();
+    assert_eq!((compiled.hosts.len(), compiled.healthy().count()), (2, 1));
+}
+
+fn to_cluster() -> route::RouteAction {
+    let cluster = route::route_action::ClusterSpecifier::Cluster("c".into());
+    route::RouteAction {
+        cluster_specifier: Some(cluster),
+        ..Default::default()
+    }
+}
+
+fn routes(action: route::RouteAction) -> route::RouteConfiguration {
+    let any = route::route_match::PathSpecifier::Prefix("/".into());
+    let one = route::Route {
+        r#match: Some(route::RouteMatch {
+            path_specifier: Some(any),
+            ..Default::default()
+        }),
+        action: Some(route::route::Action::Route(action)),
+        ..Default::default()
+    };
+    let host = route::VirtualHost {
+        name: "h".into(),
+        domains: vec!["*".into()],
+        routes: vec![one],
+        ..Default::default()
+    };
+    route::RouteConfiguration {
+        name: "r".into(),
+        virtual_hosts: vec![host],
+        ..Default::default()
+    }
+}
+
+fn routes_error(message: &route::RouteConfiguration) -> String {
+    compile_routes(message).unwrap_err().to_string()
+}
+
+#[test]
+fn a_route_without_a_timeout_has_envoys_15_seconds_and_zero_is_none() {
+    let timeout = |value: Option<protobuf::Duration>| {
+        let table = compile_routes(&routes(route::RouteAction {
+            timeout: value,
+            ..to_cluster()
+        }))
+        .unwrap();
+        match &table.hosts()[0].routes[0].action {
+            crate::table::Action::Forward(action) => {
+                action.timeout.map(|timeout| timeout.as_millis())
+            }
+            crate::table::Action::Respond(_) => panic!("no way on"),
+        }
+    };
+    assert_eq!(timeout(None), Some(15_000));
+    assert_eq!(
+        timeout(Some(protobuf::Duration {
+            seconds: 0,
+            nanos: 0
+        })),
+        None
+    );
+    assert_eq!(
+        timeout(Some(protobuf::Duration {
+            seconds: 0,
+            nanos: 5_000_000
+        })),
+        Some(5)
+    );
+}
+
+#[test]
+fn what_a_route_cannot_do_is_refused_by_path() {
+    assert_eq!(
+        routes_error(&routes(route::RouteAction {
+            prefix_rewrite: "/".into(),
+            ..to_cluster()
+        })),
+        "RouteConfiguration r: virtual_hosts[0].routes[0].route.prefix_rewrite: not supported yet: expected it not to be set"
+    );
+    let retry = route::RetryPolicy {
+        retry_on: "5xx,rset".into(),
+        ..Default::default()
+    };
+    assert_eq!(
+        routes_error(&routes(route::RouteAction {
+            retry_policy: Some(retry),
+            ..to_cluster()
+        })),
+        "RouteConfiguration r: virtual_hosts[0].routes[0].route.retry_policy.retry_on: unknown `rset`: did you mean `reset`?"
+    );
+    let mut message = routes(to_cluster());
+    message.virtual_hosts[0].domains = vec!["a".into(), "a.*.c".into()];
+    assert_eq!(
+        routes_error(&message),
+        "RouteConfiguration r: virtual_hosts[0].domains[1]: expected a name, `*suffix`, `prefix*` or `*`, found `a.*.c`"
+    );
+    let mut message = routes(to_cluster());
+    message.virtual_hosts.push(message.virtual_hosts[0].clone());
+    assert_eq!(
+        routes_error(&message),
+        "RouteConfiguration r: virtual_hosts: domain `*` stands twice; expected each once"
+    );
+}
+
+#[test]
+fn weights_that_sum_to_zero_are_refused() {
+    let share = route::weighted_cluster::ClusterWeight {
+        name: "c".into(),
+        weight: Some(protobuf::UInt32Value { value: 0 }),
+        ..Default::default()
+    };
+    let weighted = route::WeightedCluster {
+        clusters: vec![share],
+        ..Default::default()
+    };
+    let cluster = route::route_action::ClusterSpecifier::WeightedClusters(weighted);
+    let action = route::RouteAction {
+        cluster_specifier: Some(cluster),
+        ..Default::default()
+    };
+    assert!(
+        routes_error(&routes(action))
+            .ends_with("route.weighted_clusters: the weights sum to 0; expected 1 or more")
+    );
+}
+
+#[test]
+fn an_expression_that_is_none_is_refused_with_the_reason() {
+    let mut message = routes(to_cluster());
+    let regex = crate::xds::matcher::RegexMatcher {
+        regex: "(".into(),
+        ..Default::default()
+    };
+    message.virtual_hosts[0].routes[0]
+        .r#match
+        .as_mut()
+        .unwrap()
+        .path_specifier = Some(route::route_match::PathSpecifier::SafeRegex(regex));
+    assert_eq!(
+        routes_error(&message),
+        "RouteConfiguration r: virtual_hosts[0].routes[0].match.safe_regex.regex: `(` is no regular expression: unclosed group"
+    );
+}
+
+proptest! {
+    /// What a stranger sends may be any message that parses.
+    #[test]
+    fn no_bytes_make_a_compiler_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        use prost::Message as _;
+        if let Ok(message) = cluster::Cluster::decode(bytes.as_slice()) {
+            let _ = compile_cluster(&message);
+        }
+        if let Ok(message) = endpoint::ClusterLoadAssignment::decode(bytes.as_slice()) {
+            let _ = compile_endpoints(&message);
+        }
+        if let Ok(message) = route::RouteConfiguration::decode(bytes.as_slice()) {
+            let _ = compile_routes(&message);
+        }
+        if let Ok(message) = listener::Listener::decode(bytes.as_slice()) {
+            let _ = compile_listener(&message);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Lists, maps, structs and enums, child by child. Children in error are passed over as if they were not there.
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{
+    DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+
+use super::error::Error;
+use super::key::KeyDeserializer;
+use super::{Session, read};
+use crate::tree::{Entry, Map, Node};
+
+pub(super) struct ListAccess<'de> {
+    items: std::slice::Iter<'de, Node>,
+    session: &'de Session<'de>,
+}
+
+impl<'de> ListAccess<'de> {
+    pub(super) fn new(items: &'de [Node], session: &'de Session<'de>) -> Self {
+        ListAccess {
+            items: items.iter(),
+            session,
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for ListAccess<'de> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Error> {
+        let session = self.session;
+        match self.items.find(|node| !session.is_poisoned(node)) {
+            Some(node) => read(seed, node, session).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+/// A map whose keys are data.
+pub(super) struct MapReader<'de> {
+    entries: indexmap::map::Iter<'de, String, Entry>,
+    value: Option<&'de Node>,
+    session: &'de Session<'de>,
+}
+
+impl<'de> MapReader<'de> {
+    pub(super) fn new(map: &'de Map, session: &'de Session<'de>) -> Self {
+        MapReader {
+            entries: map.iter(),
+            value: None,
+            session,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for MapReader<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        let session = self.session;
+        let Some((key, entry)) = self
+            .entries
+            .find(|(_, entry)| !session.is_poisoned(&entry.node))
+        else {
+            return Ok(None);
+        };
+        self.value = Some(&entry.node);
+        let place = |error: Error| error.pointing(&entry.key).at(&entry.node, session);
+        seed.deserialize(KeyDeserializer { text: key, entry })
+            .map(Some)
+            .map_err(place)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        read(
+            seed,
+            self.value.take().expect("serde asks for a key first"),
+            self.session,
+        )
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.entries.len())
+    }
+}
+
+/// A map whose keys are a struct's fields.
+pub(super) struct StructAccess<'de> {
+    name: &'static str,
+    fields: &'static [&'static str],
+    entries: indexmap::map::Iter<'de, String, Entry>,
+    value: Option<&'de Node>,
+    session: &'de Session<'de>,
+}
+
+impl<'de> StructAccess<'de> {
+    pub(super) fn new(
+        name: &'static str,
+        fields: &'static [&'static str],
+        map: &'de Map,
+        session: &'de Session<'de>,
+    ) -> Self {
+        StructAccess {
+            name,
+            fields,
+            entries: map.iter(),
+            value: None,
+            session,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for StructAccess<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        for (key, entry) in self.entries.by_ref() {
+            if !self.fields.contains(&key.as_str()) {
+                self.session.unknown_key(self.name, key, entry, self.fields);
+            } else if !self.session.is_poisoned(&entry.node) {
+                self.value = Some(&entry.node);
+                return seed
+                    .deserialize(BorrowedStrDeserializer::new(key))
+                    .map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        read(
+            seed,
+            self.value.take().expect("serde asks for a key first"),
+            self.session,
+        )
+    }
+}
+
+/// A value that stands for a struct's first field.
+pub(super) struct ShortAccess<'de> {
+    field: Option<&'static str>,
+    node: &'de Node,
+    session: &'de Session<'de>,
+}
+
+impl<'de> ShortAccess<'de> {
+    pub(super) fn new(field: &'static str, node: &'de Node, session: &'de Session<'de>) -> Self {
+        ShortAccess {
+            field: Some(field),
+            node,
+            session,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for ShortAccess<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Error> {
+        match self.field.take() {
+            Some(field) => seed
+                .deserialize(BorrowedStrDeserializer::new(field))
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        read(seed, self.node, self.session)
+    }
+}
+
+/// A variant by name, or as the one key of a map.
+pub(super) struct EnumReader<'de> {
+    pub(super) variant: &'de str,
+    pub(super) value: Option<&'de Node>,
+    pub(super) session: &'de Session<'de>,
+}
+
+impl EnumReader<'_> {
+    fn needs_value(&self) -> Error {
+        Error::new(format!("`{0}` needs a value: `{0}: ...`", self.variant))
+    }
+}
+
+impl<'de> EnumAccess<'de> for EnumReader<'de> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        let variant = seed.deserialize(self.variant.into_deserializer())?;
+        Ok((variant, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for EnumReader<'de> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        match self.value {
+            Some(node) if !node.is_null() => {
+                let error = Error::new(format!(
+                    "`{}` takes no value, found {}",
+                    self.variant,
+                    node.describe()
+                ));
+                Err(error.at(node, self.session))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        match self.value {
+            Some(node) => read(seed, node, self.session),
+            None => Err(self.needs_value()),
+        }
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
+        use serde::de::Deserializer as _;
+        match self.value {
+            Some(node) => super::NodeDeserializer {
+                node,
+                session: self.session,
+            }
+            .deserialize_tuple(length, visitor)
+            .map_err(|error| error.at(node, self.session)),
+            None => Err(self.needs_value()),
+        }
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        use serde::de::Deserializer as _;
+        match self.value {
+            // A variant has no name of its own to be looked up among the keys that come later.
+            Some(node) => super::NodeDeserializer {
+                node,
+                session: self.session,
+            }
+            .deserialize_struct("", fields, visitor)
+            .map_err(|error| error.at(node, self.session)),
+            None => Err(self.needs_value()),
+        }
+    }
+}

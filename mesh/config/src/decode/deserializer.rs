@@ -1,0 +1,313 @@
+//! One value of the tree as a serde deserializer.
+
+use serde::de::{Deserializer, Visitor};
+
+use super::access::{EnumReader, ListAccess, MapReader, ShortAccess, StructAccess};
+use super::error::Error;
+use super::{Session, keep};
+use crate::suggest;
+use crate::tree::{Node, Value, scalar};
+
+#[derive(Clone, Copy)]
+pub(super) struct NodeDeserializer<'de> {
+    pub(super) node: &'de Node,
+    pub(super) session: &'de Session<'de>,
+}
+
+/// Whole numbers, each with its bounds in the message.
+macro_rules! integers {
+    ($($method:ident $visit:ident $kind:ty;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            visitor.$visit(integer::<$kind>(self.node, <$kind>::MIN.into(), <$kind>::MAX.into())?)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
+    type Error = Error;
+
+    integers! {
+        deserialize_i8 visit_i8 i8;
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+        deserialize_u8 visit_u8 u8;
+        deserialize_u16 visit_u16 u16;
+        deserialize_u32 visit_u32 u32;
+        deserialize_u64 visit_u64 u64;
+    }
+
+    /// Plain data, for visitors that take several shapes: whole numbers, other numbers, text, lists, maps.
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::List(_) => self.deserialize_seq(visitor),
+            Value::Map(_) => self.deserialize_map(visitor),
+            Value::Scalar { text, quoted: true } => visitor.visit_borrowed_str(text),
+            Value::Scalar {
+                text,
+                quoted: false,
+            } => match scalar::integer(text) {
+                Some(value) if u64::try_from(value).is_ok() => visitor.visit_u64(value as u64),
+                Some(value) if i64::try_from(value).is_ok() => visitor.visit_i64(value as i64),
+                _ => match scalar::float(text) {
+                    Some(value) => visitor.visit_f64(value),
+                    None => visitor.visit_borrowed_str(text),
+                },
+            },
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.node.value {
+            Value::Bool(value) => visitor.visit_bool(value),
+            _ => Err(Error::mismatch("`true` or `false`", self.node)),
+        }
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::Scalar {
+                text,
+                quoted: false,
+            } => match scalar::float(text) {
+                Some(value) => visitor.visit_f64(value),
+                None => Err(Error::mismatch("a number", self.node)),
+            },
+            _ => Err(Error::mismatch("a number", self.node)),
+        }
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    /// The text of any scalar, for types that read text of their own.
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.node.as_str() {
+            Some(text) => visitor.visit_borrowed_str(text),
+            None => Err(Error::mismatch(&expecting(&visitor), self.node)),
+        }
+    }
+
+    /// A name: quoted, or plain and not to be taken for a number or boolean.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::Scalar { text, quoted } if *quoted || scalar::is_string(text) => {
+                visitor.visit_borrowed_str(text)
+            }
+            Value::Scalar { text, .. } => Err(name(text)),
+            Value::Bool(value) => Err(name(if *value { "true" } else { "false" })),
+            _ => Err(Error::mismatch("a string", self.node)),
+        }
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.node.is_null() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.node.is_null() {
+            visitor.visit_unit()
+        } else {
+            Err(Error::mismatch("nothing", self.node))
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        keep::hand_over(name, self.node);
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::List(items) => visitor.visit_seq(ListAccess::new(items, self.session)),
+            _ => Err(Error::mismatch("a list", self.node)),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::List(items) if items.len() == length => {
+                visitor.visit_seq(ListAccess::new(items, self.session))
+            }
+            Value::List(items) => Err(Error::new(format!(
+                "expected a list of {length}, found one of {}",
+                items.len()
+            ))),
+            _ => Err(Error::mismatch(&format!("a list of {length}"), self.node)),
+        }
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match &self.node.value {
+            Value::Map(map) => visitor.visit_map(MapReader::new(map, self.session)),
+            _ => Err(Error::mismatch("a map", self.node)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match (&self.node.value, fields.first()) {
+            (Value::Map(map), _) => {
+                visitor.visit_map(StructAccess::new(name, fields, map, self.session))
+            }
+            (Value::Null, _) => Err(Error::mismatch("a map", self.node)),
+            (_, Some(first)) if name.ends_with('*') => {
+                visitor.visit_map(ShortAccess::new(first, self.node, self.session))
+            }
+            _ => Err(Error::mismatch("a map", self.node)),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let (variant, place, value) = match &self.node.value {
+            Value::Map(map) if map.len() == 1 => {
+                let (key, entry) = map.first().expect("its length is one");
+                if self.session.is_poisoned(&entry.node) {
+                    return Err(Error::echo());
+                }
+                (key.as_str(), &entry.key, Some(&entry.node))
+            }
+            Value::Map(map) if map.is_empty() => {
+                return Err(Error::new(format!(
+                    "expected {}, found an empty map",
+                    suggest::one_of(variants)
+                )));
+            }
+            Value::Map(map) => {
+                let keys: Vec<&str> = map.keys().map(String::as_str).collect();
+                let found = keys
+                    .iter()
+                    .map(|key| format!("`{key}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                return Err(Error::new(format!(
+                    "expected a map with one key of {}, found {}: {found}",
+                    suggest::one_of(variants),
+                    keys.len()
+                )));
+            }
+            _ => match self.node.as_str() {
+                Some(text) => (text, &self.node.place, None),
+                None => return Err(Error::mismatch(&suggest::one_of(variants), self.node)),
+            },
+        };
+        if !variants.contains(&variant) {
+            let message = if self.session.is_later(name, variant) {
+                format!("not supported yet: `{variant}`")
+            } else {
+                let hint = suggest::hint(variant, variants.iter().copied());
+                format!("unknown `{}`: {hint}", scalar::shorten(variant))
+            };
+            return Err(Error::new(message).pointing(place));
+        }
+        visitor.visit_enum(EnumReader {
+            variant,
+            value,
+            session: self.session,
+        })
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+}
+
+/// A string that was not written as one.
+pub(super) fn name(text: &str) -> Error {
+    Error::new(format!("names must be strings: write `\"{text}\"`"))
+}
+
+/// A whole number within bounds, from a plain scalar.
+pub(super) fn integer<T: TryFrom<i128>>(node: &Node, min: i128, max: i128) -> Result<T, Error> {
+    let Value::Scalar {
+        text,
+        quoted: false,
+    } = &node.value
+    else {
+        return Err(Error::mismatch("a whole number", node));
+    };
+    whole(text, min, max)
+}
+
+/// A whole number within bounds, from text.
+pub(super) fn whole<T: TryFrom<i128>>(text: &str, min: i128, max: i128) -> Result<T, Error> {
+    let shown = scalar::shorten(text);
+    let Some(value) = scalar::integer(text) else {
+        return Err(Error::new(format!(
+            "expected a whole number, found `{shown}`"
+        )));
+    };
+    T::try_from(value).map_err(|_| {
+        Error::new(format!(
+            "expected a whole number from {min} to {max}, found `{shown}`"
+        ))
+    })
+}
+
+/// What a visitor says that it reads.
+fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
+    struct Words<'a>(&'a dyn serde::de::Expected);
+    impl std::fmt::Display for Words<'_> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+    Words(visitor).to_string()
+}

@@ -1,0 +1,146 @@
+//! The error of one pass: plain words, the value at fault, and whether it is only the echo of another error.
+
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use super::{Session, address};
+use crate::diagnostic::Place;
+use crate::suggest;
+use crate::tree::Node;
+
+/// An error of a value, placed as it passes the innermost value that was being read.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    message: String,
+    /// The key that is missing, if that is the error.
+    missing: Option<String>,
+    place: Option<Place>,
+    culprit: Option<usize>,
+    echo: bool,
+}
+
+impl Error {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            message: message.into(),
+            missing: None,
+            place: None,
+            culprit: None,
+            echo: false,
+        }))
+    }
+
+    /// The value's own shape is wrong: `expected a list, found a map`.
+    pub(super) fn mismatch(expected: &str, found: &Node) -> Self {
+        Error::new(format!("expected {expected}, found {}", found.describe()))
+    }
+
+    /// An error that another one explains: not told.
+    pub(super) fn echo() -> Self {
+        let mut error = Error::new("left out: a part of it is in error");
+        error.0.echo = true;
+        error
+    }
+
+    /// Points at a place inside the value at fault (a key, say).
+    pub(super) fn pointing(mut self, place: &Place) -> Self {
+        self.0.place.get_or_insert_with(|| place.clone());
+        self
+    }
+
+    /// Makes `node` the value at fault, unless an inner one is already.
+    pub(super) fn at(mut self, node: &Node, session: &Session<'_>) -> Self {
+        if self.0.culprit.is_none() {
+            self.0.culprit = Some(address(node));
+            self.0.echo |= match &self.0.missing {
+                Some(key) => session.is_absence_told(node, key),
+                None => session.is_poisoned_within(node),
+            };
+            self.0.place.get_or_insert_with(|| node.place.clone());
+        }
+        self
+    }
+
+    /// The address of the value at fault; 0 if it was never placed.
+    pub(super) fn culprit(&self) -> usize {
+        self.0.culprit.unwrap_or(0)
+    }
+
+    /// What a person is told, and where; nothing if it is an echo.
+    pub(super) fn told(self) -> Option<(Place, String)> {
+        let inner = *self.0;
+        if inner.echo {
+            return None;
+        }
+        inner.place.map(|place| (place, inner.message))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Error::new(message.to_string())
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Error::new(format!("expected {expected}, found {}", found(&unexpected)))
+    }
+
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Error::new(format!("expected {expected}, found {}", found(&unexpected)))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Error::new(format!("expected {expected}, found {length} items"))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Error::new(format!(
+            "unknown `{variant}`: {}",
+            suggest::hint(variant, expected.iter().copied())
+        ))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Error::new(format!(
+            "unknown key `{field}`: {}",
+            suggest::hint(field, expected.iter().copied())
+        ))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        let mut error = Error::new(format!("`{field}` is missing"));
+        error.0.missing = Some(field.into());
+        error
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Error::new(format!("`{field}` stands here twice"))
+    }
+}
+
+/// What was found, in the words of YAML.
+fn found(unexpected: &Unexpected<'_>) -> String {
+    match unexpected {
+        Unexpected::Bool(value) => format!("`{value}`"),
+        Unexpected::Unsigned(value) => format!("`{value}`"),
+        Unexpected::Signed(value) => format!("`{value}`"),
+        Unexpected::Float(value) => format!("`{value}`"),
+        Unexpected::Str(text) => format!("`{}`", crate::tree::scalar::shorten(text)),
+        Unexpected::Unit | Unexpected::Option => "nothing".into(),
+        Unexpected::Seq => "a list".into(),
+        Unexpected::Map => "a map".into(),
+        other => other.to_string(),
+    }
+}

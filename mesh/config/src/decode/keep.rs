@@ -1,0 +1,232 @@
+//! Types that keep more than serde carries: a value's place, a whole subtree, a scalar's text.
+//!
+//! serde's data model has no room for a place or a [`Node`], so the deserializer leaves them in a slot of the thread
+//! just before it calls the visitor, which takes them first thing. Both halves stand here; nothing runs in between.
+
+use std::borrow::Borrow;
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use crate::diagnostic::Place;
+use crate::tree::{Entry, Node};
+
+const SPANNED: &str = "$shakedown::Spanned";
+const RAW: &str = "$shakedown::Raw";
+
+thread_local! {
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+    static NODE: RefCell<Option<Node>> = const { RefCell::new(None) };
+}
+
+pub(super) fn hand_over(name: &'static str, node: &Node) {
+    match name {
+        SPANNED => PLACE.set(Some(node.place.clone())),
+        RAW => NODE.set(Some(node.clone())),
+        _ => {}
+    }
+}
+
+pub(super) fn hand_over_key(name: &'static str, text: &str, entry: &Entry) {
+    match name {
+        SPANNED => PLACE.set(Some(entry.key.clone())),
+        RAW => NODE.set(Some(Node::string(text, entry.key.clone()))),
+        _ => {}
+    }
+}
+
+/// A value and its place. Compares, orders and hashes as the value alone.
+#[derive(Clone, Debug)]
+pub struct Spanned<T> {
+    /// Where it begins. [`Place::whole`] of nothing if it was not read from a tree.
+    pub place: Place,
+    /// The value.
+    pub value: T,
+}
+
+impl<T> Spanned<T> {
+    /// A value at a place.
+    pub fn new(value: T, place: Place) -> Self {
+        Spanned { place, value }
+    }
+
+    /// The same place, another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Spanned<U> {
+        Spanned {
+            place: self.place,
+            value: change(self.value),
+        }
+    }
+}
+
+impl<T: Default> Default for Spanned<T> {
+    fn default() -> Self {
+        Spanned {
+            place: Place::whole(""),
+            value: T::default(),
+        }
+    }
+}
+
+impl<T> From<T> for Spanned<T> {
+    /// A value that stands in no file.
+    fn from(value: T) -> Self {
+        Spanned {
+            place: Place::whole(""),
+            value,
+        }
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Spanned<T> {}
+
+impl<T: PartialOrd> PartialOrd for Spanned<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+
+impl<T: Ord> Ord for Spanned<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.value.cmp(&other.value)
+    }
+}
+
+impl<T: Hash> Hash for Spanned<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
+}
+
+impl Borrow<str> for Spanned<String> {
+    fn borrow(&self) -> &str {
+        &self.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: Serialize> Serialize for Spanned<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keep<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Keep<T> {
+            type Value = Spanned<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Spanned<T>, D::Error> {
+                let place = PLACE.take().unwrap_or_else(|| Place::whole(""));
+                Ok(Spanned {
+                    place,
+                    value: T::deserialize(deserializer)?,
+                })
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(SPANNED, Keep(PhantomData))
+    }
+}
+
+/// A subtree, as it stands. Only read from trees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw(pub Node);
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keep;
+
+        impl<'de> Visitor<'de> for Keep {
+            type Value = Raw;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a part of a YAML tree")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, _: D) -> Result<Raw, D::Error> {
+                NODE.take()
+                    .map(Raw)
+                    .ok_or_else(|| D::Error::custom("a raw part can only be read from a YAML tree"))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(RAW, Keep)
+    }
+}
+
+/// The text of any scalar: quoted or not, number or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Take;
+
+        impl Visitor<'_> for Take {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a plain value")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_str(Take)
+    }
+}
+
+/// Reads any scalar's text with [`FromStr`]; its error becomes the message. For `#[serde(deserialize_with)]` and for
+/// hand-written [`Deserialize`] impls of value types.
+///
+/// # Errors
+/// What `T` says of the text.
+pub fn from_text<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+    D: Deserializer<'de>,
+{
+    Text::deserialize(deserializer)?
+        .0
+        .parse()
+        .map_err(D::Error::custom)
+}

@@ -1,0 +1,84 @@
+//! A map's key as a serde deserializer: a name, a number, a place to keep.
+
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{Deserializer, Visitor};
+
+use super::deserializer::{name, whole};
+use super::error::Error;
+use super::keep;
+use crate::tree::{Entry, scalar};
+
+#[derive(Clone, Copy)]
+pub(super) struct KeyDeserializer<'de> {
+    pub(super) text: &'de str,
+    pub(super) entry: &'de Entry,
+}
+
+macro_rules! integers {
+    ($($method:ident $visit:ident $kind:ty;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            visitor.$visit(whole::<$kind>(self.text, <$kind>::MIN.into(), <$kind>::MAX.into())?)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
+    type Error = Error;
+
+    integers! {
+        deserialize_i8 visit_i8 i8;
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+        deserialize_u8 visit_u8 u8;
+        deserialize_u16 visit_u16 u16;
+        deserialize_u32 visit_u32 u32;
+        deserialize_u64 visit_u64 u64;
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_borrowed_str(self.text)
+    }
+
+    /// A name: quoted, or plain and not to be taken for anything else.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.entry.quoted || scalar::is_string(self.text) {
+            visitor.visit_borrowed_str(self.text)
+        } else {
+            Err(name(self.text))
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        keep::hand_over_key(name, self.text, self.entry);
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if variants.contains(&self.text) {
+            return visitor.visit_enum(BorrowedStrDeserializer::new(self.text));
+        }
+        let hint = crate::suggest::hint(self.text, variants.iter().copied());
+        Err(Error::new(format!(
+            "unknown key `{}`: {hint}",
+            scalar::shorten(self.text)
+        )))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool f32 f64 char str bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}

@@ -1,0 +1,311 @@
+//! What the control plane knows: services, their ports and endpoints; and with the documents of the user, the mesh.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::api::Document;
+
+/// The first port that an app listens on behind its sidecar; its service's ports follow in order.
+pub const FIRST_APP_PORT: u16 = 20_000;
+/// The port of a sidecar's outbound listener.
+pub const OUTBOUND_PORT: u16 = 15_001;
+/// What Kubernetes appends to `<service>.<namespace>`.
+pub const DOMAIN: &str = "svc.cluster.local";
+
+/// A service's full name in the mesh: `reviews.default.svc.cluster.local`, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hostname(Arc<str>);
+
+impl Hostname {
+    /// A name that is full already.
+    pub fn new(name: &str) -> Self {
+        Hostname(Arc::from(name.to_ascii_lowercase()))
+    }
+
+    /// The name of a service of Kubernetes.
+    pub fn of(service: &str, namespace: &str) -> Self {
+        Hostname::new(&format!("{service}.{namespace}.{DOMAIN}"))
+    }
+
+    /// The name that a document of a namespace means: one without a dot is a service of that namespace, any other is
+    /// full. Source: Istio, `ResolveShortnameToFQDN`.
+    pub fn resolve(host: &str, namespace: &str) -> Self {
+        if host.contains('.') || host == "*" {
+            Hostname::new(host)
+        } else {
+            Hostname::of(host, namespace)
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it stands for many names: `*` or `*.domain`.
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with('*')
+    }
+
+    /// Whether it is, or as a wildcard covers, `other`.
+    pub fn covers(&self, other: &Hostname) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(suffix) => other.0.ends_with(suffix),
+            None => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for Hostname {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Services by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry {
+    /// The services.
+    pub services: BTreeMap<Hostname, Service>,
+}
+
+impl Registry {
+    /// No services.
+    pub fn new() -> Self {
+        Registry::default()
+    }
+
+    /// Adds a service, or replaces the one of its name.
+    pub fn insert(&mut self, service: Service) {
+        self.services.insert(service.hostname.clone(), service);
+    }
+
+    /// The service of a name.
+    pub fn service(&self, hostname: &str) -> Option<&Service> {
+        self.services.get(hostname)
+    }
+
+    /// The pod at an address as its sidecar must know it: each service port that leads to it, and the app's port
+    /// behind. App ports count from [`FIRST_APP_PORT`], in the order of the service ports' numbers. An address that
+    /// serves nothing is a pod, too: a client.
+    pub fn pod(&self, address: IpAddr) -> Pod {
+        let mut numbers: BTreeSet<u16> = BTreeSet::new();
+        for service in self.services.values() {
+            for endpoint in service
+                .endpoints
+                .iter()
+                .filter(|endpoint| endpoint.address.ip() == address)
+            {
+                numbers.extend(
+                    service
+                        .ports
+                        .iter()
+                        .map(|port| service.address(endpoint, port).port()),
+                );
+            }
+        }
+        let ports = (FIRST_APP_PORT..)
+            .zip(numbers)
+            .map(|(app, service)| InboundPort { service, app });
+        Pod {
+            address,
+            ports: ports.collect(),
+        }
+    }
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its short name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its full name.
+    pub hostname: Hostname,
+    /// Its ports; never empty.
+    pub ports: Vec<Port>,
+    /// Its endpoints, ready or not.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl Service {
+    /// A service of Kubernetes, without endpoints.
+    pub fn new(name: &str, namespace: &str, ports: Vec<Port>) -> Self {
+        Service {
+            name: name.into(),
+            namespace: namespace.into(),
+            hostname: Hostname::of(name, namespace),
+            ports,
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// Where an endpoint serves one of the ports: its own port where the service has one only, else the same number.
+    pub fn address(&self, endpoint: &Endpoint, port: &Port) -> SocketAddr {
+        match self.ports.len() {
+            0 | 1 => endpoint.address,
+            _ => SocketAddr::new(endpoint.address.ip(), port.number),
+        }
+    }
+}
+
+/// A port of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// Its name.
+    pub name: String,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+impl Port {
+    /// A port for HTTP/1.1, named `http`.
+    pub fn http(number: u16) -> Self {
+        Port {
+            number,
+            name: "http".into(),
+            protocol: Protocol::Http,
+        }
+    }
+}
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+}
+
+/// A pod as an endpoint of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// Its labels, which subsets select by.
+    pub labels: BTreeMap<String, String>,
+    /// Where it runs.
+    pub locality: Locality,
+    /// Whether it takes traffic. Others are known, and not sent.
+    pub ready: bool,
+    /// The workload that it belongs to: `reviews-v2`.
+    pub workload: String,
+}
+
+/// Where an endpoint runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Locality {
+    /// The region.
+    pub region: String,
+    /// The zone.
+    pub zone: String,
+    /// The subzone.
+    pub subzone: String,
+}
+
+/// A pod, as its sidecar is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// The pod's address, which its sidecar owns.
+    pub address: IpAddr,
+    /// The ports that lead to the app.
+    pub ports: Vec<InboundPort>,
+}
+
+/// A port that a sidecar takes in, and the app's behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InboundPort {
+    /// The service's port, on the pod's address.
+    pub service: u16,
+    /// The app's port, on the same address.
+    pub app: u16,
+}
+
+/// All that configuration is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Mesh {
+    /// The services.
+    pub registry: Registry,
+    /// The user's documents; of two with one key the later counts.
+    pub documents: Vec<Document>,
+    /// Settings of the whole mesh.
+    pub options: MeshOptions,
+}
+
+/// Settings of the whole mesh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeshOptions {
+    /// The namespace whose documents hold for all others.
+    pub root_namespace: String,
+    /// The trust domain of identities.
+    pub trust_domain: String,
+    /// Whether requests to hosts that no service has are let out; else they are answered 502.
+    pub outbound_allow_any: bool,
+}
+
+impl Default for MeshOptions {
+    fn default() -> Self {
+        MeshOptions {
+            root_namespace: "istio-system".into(),
+            trust_domain: "cluster.local".into(),
+            outbound_allow_any: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_is_a_service_of_the_documents_namespace() {
+        assert_eq!(
+            Hostname::resolve("reviews", "shop").as_str(),
+            "reviews.shop.svc.cluster.local"
+        );
+        assert_eq!(
+            Hostname::resolve("reviews.prod", "shop").as_str(),
+            "reviews.prod"
+        );
+        assert_eq!(Hostname::resolve("*", "shop").as_str(), "*");
+    }
+
+    #[test]
+    fn a_pods_ports_lead_to_app_ports_from_twenty_thousand() {
+        let mut service = Service::new("a", "default", vec![Port::http(9080), Port::http(80)]);
+        let address: SocketAddr = "127.1.0.1:80".parse().unwrap();
+        service.endpoints.push(Endpoint {
+            address,
+            labels: BTreeMap::new(),
+            locality: Locality::default(),
+            ready: false,
+            workload: "a-v1".into(),
+        });
+        let mut registry = Registry::new();
+        registry.insert(service);
+        let ports = [
+            InboundPort {
+                service: 80,
+                app: 20_000,
+            },
+            InboundPort {
+                service: 9080,
+                app: 20_001,
+            },
+        ];
+        assert_eq!(registry.pod(address.ip()).ports, ports);
+        assert_eq!(registry.pod("127.9.9.9".parse().unwrap()).ports, []);
+    }
+}

@@ -1,0 +1,148 @@
+//! From what the user wrote and the control plane knows to what is sent: pure functions, no order but the documents'.
+//!
+//! Names and defaults are Istio's: `outbound|9080|v2|reviews.default.svc.cluster.local`, LEAST_REQUEST, two retries, no
+//! route timeout, a connect timeout of 10 s, and thresholds that never bite. It differs from Istio where our pods do:
+//! there is no interception, so that one outbound listener routes by authority with a single route configuration for
+//! all ports, and an inbound listener stands on each service port. All sidecars share what is outbound; so a service's
+//! short name alone (`reviews`) means the only service of that name, or else the one in the namespace `default`.
+//!
+//! The documents must be valid ([`api::validate`](crate::api::validate())); from those that are not, it makes what
+//! Istio would: a subset that does not exist is a cluster that does not, which the proxy answers with 503.
+
+mod clusters;
+mod endpoints;
+mod inbound;
+pub(crate) mod index;
+mod retries;
+mod routes;
+
+pub(crate) use clusters::HTTP_OPTIONS;
+pub(crate) use endpoints::{METADATA_FILTER, METADATA_WORKLOAD};
+pub(crate) use retries::{parse_retry_on, retry_on_names};
+
+use std::time::Duration;
+
+use crate::registry::{Mesh, Pod};
+use crate::xds::{self, Resource, core};
+use index::Index;
+
+/// The name of the route configuration that outbound listeners use.
+pub const OUTBOUND_ROUTES: &str = "15001";
+/// The cluster of requests to hosts that no service has.
+pub const PASSTHROUGH: &str = "PassthroughCluster";
+/// The cluster that reaches nothing.
+pub const BLACK_HOLE: &str = "BlackHoleCluster";
+/// How long a connection may take to come up. Source: Istio, `MeshConfig.connectTimeout`.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What all sidecars share.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outbound {
+    /// Clusters, those of services by service, port and subset.
+    pub clusters: Vec<Resource>,
+    /// Endpoints of those clusters.
+    pub endpoints: Vec<Resource>,
+    /// The route configuration [`OUTBOUND_ROUTES`].
+    pub routes: Vec<Resource>,
+}
+
+/// What one sidecar has for itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Own {
+    /// A cluster for each port of the app.
+    pub clusters: Vec<Resource>,
+    /// The outbound listener, and an inbound one for each port.
+    pub listeners: Vec<Resource>,
+}
+
+/// What all sidecars share.
+pub fn outbound(mesh: &Mesh) -> Outbound {
+    let index = Index::new(mesh);
+    let mut result = Outbound::default();
+    for service in mesh.registry.services.values() {
+        let rule = index.rule(&service.hostname, &service.namespace);
+        for port in &service.ports {
+            for cluster in clusters::of_port(service, port, &rule) {
+                let endpoints = endpoints::of(service, port, &cluster);
+                result
+                    .endpoints
+                    .push(Resource::new(cluster.message.name.clone(), &endpoints));
+                result.clusters.push(Resource::new(
+                    cluster.message.name.clone(),
+                    &cluster.message,
+                ));
+            }
+        }
+    }
+    for cluster in [clusters::black_hole(), clusters::passthrough()] {
+        result
+            .clusters
+            .push(Resource::new(cluster.name.clone(), &cluster));
+    }
+    result.routes.push(Resource::new(
+        OUTBOUND_ROUTES,
+        &routes::outbound(mesh, &index),
+    ));
+    result
+}
+
+/// What the sidecar of a pod has for itself.
+pub fn own(pod: &Pod) -> Own {
+    let mut result = Own::default();
+    let listener = inbound::outbound_listener(pod.address);
+    result
+        .listeners
+        .push(Resource::new(listener.name.clone(), &listener));
+    for port in &pod.ports {
+        let cluster = inbound::cluster(pod.address, *port);
+        result
+            .clusters
+            .push(Resource::new(cluster.name.clone(), &cluster));
+        let listener = inbound::inbound_listener(pod.address, *port);
+        result
+            .listeners
+            .push(Resource::new(listener.name.clone(), &listener));
+    }
+    result
+}
+
+/// The name of a service's cluster; `subset` is empty for all of it.
+pub fn outbound_cluster(port: u16, subset: &str, host: &str) -> String {
+    format!("outbound|{port}|{subset}|{host}")
+}
+
+/// The name of an app port's cluster.
+pub fn inbound_cluster(port: u16) -> String {
+    format!("inbound|{port}||")
+}
+
+/// What says that a resource comes by ADS, too.
+fn ads() -> core::ConfigSource {
+    core::ConfigSource {
+        resource_api_version: core::ApiVersion::V3.into(),
+        // No bound on the first fetch: a listener without its routes would serve 404. Source: Istio.
+        initial_fetch_timeout: Some(xds::duration(Duration::ZERO)),
+        config_source_specifier: Some(core::config_source::ConfigSourceSpecifier::Ads(
+            Default::default(),
+        )),
+        ..Default::default()
+    }
+}
+
+fn socket(address: std::net::IpAddr, port: u16) -> core::Address {
+    let socket = core::SocketAddress {
+        address: address.to_string(),
+        port_specifier: Some(core::socket_address::PortSpecifier::PortValue(port.into())),
+        ..Default::default()
+    };
+    core::Address {
+        address: Some(core::address::Address::SocketAddress(socket)),
+    }
+}
+
+fn wrapped(value: u32) -> xds::protobuf::UInt32Value {
+    xds::protobuf::UInt32Value { value }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What a sidecar has for itself: its listeners, and the clusters of its app.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::routes::{any_path, to};
+use super::{CONNECT_TIMEOUT, OUTBOUND_ROUTES, ads, clusters, inbound_cluster, retries, socket};
+use crate::registry::{InboundPort, OUTBOUND_PORT};
+use crate::xds::cluster::{self, cluster as inner};
+use crate::xds::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
+use crate::xds::listener::{self, FilterChain, filter};
+use crate::xds::manager::{
+    self, HttpConnectionManager, HttpFilter,
+    http_connection_manager::{CodecType, RouteSpecifier},
+    http_filter,
+};
+use crate::xds::route::{
+    Route, RouteConfiguration, VirtualHost, route::Action, route_action::ClusterSpecifier,
+};
+use crate::xds::{self, core};
+
+/// The name of the filter that speaks HTTP.
+pub(crate) const MANAGER: &str = "envoy.filters.network.http_connection_manager";
+/// The name of the filter that sends requests on.
+pub(crate) const ROUTER: &str = "envoy.filters.http.router";
+
+/// The listener for what the app sends, routed by authority.
+pub(super) fn outbound_listener(address: IpAddr) -> listener::Listener {
+    let rds = manager::Rds {
+        config_source: Some(ads()),
+        route_config_name: OUTBOUND_ROUTES.into(),
+    };
+    let name = format!("outbound_{}", scope(address, OUTBOUND_PORT));
+    let direction = core::TrafficDirection::Outbound;
+    listener(
+        address,
+        OUTBOUND_PORT,
+        direction,
+        manager(name, RouteSpecifier::Rds(rds)),
+    )
+}
+
+/// The listener for what comes to one of the app's ports.
+pub(super) fn inbound_listener(address: IpAddr, port: InboundPort) -> listener::Listener {
+    let cluster = inbound_cluster(port.service);
+    let mut action = to(ClusterSpecifier::Cluster(cluster.clone()));
+    action.retry_policy = Some(retries::inbound());
+    let route = Route {
+        name: "default".into(),
+        r#match: Some(any_path()),
+        action: Some(Action::Route(action)),
+        ..Default::default()
+    };
+    let host = VirtualHost {
+        name: format!("inbound|http|{}", port.service),
+        domains: vec!["*".into()],
+        routes: vec![route],
+        ..Default::default()
+    };
+    let routes = RouteConfiguration {
+        name: cluster,
+        virtual_hosts: vec![host],
+        ..Default::default()
+    };
+    let name = format!("inbound_{}", scope(address, port.service));
+    let direction = core::TrafficDirection::Inbound;
+    listener(
+        address,
+        port.service,
+        direction,
+        manager(name, RouteSpecifier::RouteConfig(routes)),
+    )
+}
+
+/// The cluster of one of the app's ports.
+pub(super) fn cluster(address: IpAddr, port: InboundPort) -> cluster::Cluster {
+    let name = inbound_cluster(port.service);
+    let endpoint = LbEndpoint {
+        host_identifier: Some(lb_endpoint::HostIdentifier::Endpoint(endpoint::Endpoint {
+            address: Some(socket(address, port.app)),
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    let assignment = endpoint::ClusterLoadAssignment {
+        cluster_name: name.clone(),
+        endpoints: vec![LocalityLbEndpoints {
+            lb_endpoints: vec![endpoint],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    cluster::Cluster {
+        name,
+        cluster_discovery_type: Some(inner::ClusterDiscoveryType::Type(
+            inner::DiscoveryType::Static.into(),
+        )),
+        load_assignment: Some(assignment),
+        connect_timeout: Some(xds::duration(CONNECT_TIMEOUT)),
+        lb_policy: inner::LbPolicy::RoundRobin.into(),
+        circuit_breakers: Some(clusters::thresholds(None)),
+        ..Default::default()
+    }
+}
+
+fn listener(
+    address: IpAddr,
+    port: u16,
+    direction: core::TrafficDirection,
+    manager: HttpConnectionManager,
+) -> listener::Listener {
+    let filter = listener::Filter {
+        name: MANAGER.into(),
+        config_type: Some(filter::ConfigType::TypedConfig(xds::pack(&manager))),
+    };
+    listener::Listener {
+        name: scope(address, port),
+        address: Some(socket(address, port)),
+        filter_chains: vec![FilterChain {
+            filters: vec![filter],
+            ..Default::default()
+        }],
+        traffic_direction: direction.into(),
+        ..Default::default()
+    }
+}
+
+fn manager(stat_prefix: String, routes: RouteSpecifier) -> HttpConnectionManager {
+    let router = HttpFilter {
+        name: ROUTER.into(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(xds::pack(
+            &xds::router::Router::default(),
+        ))),
+        ..Default::default()
+    };
+    HttpConnectionManager {
+        codec_type: CodecType::Auto.into(),
+        stat_prefix,
+        http_filters: vec![router],
+        // Envoy's default would be 5 m; Istio leaves streams alone.
+        stream_idle_timeout: Some(xds::duration(Duration::ZERO)),
+        route_specifier: Some(routes),
+        ..Default::default()
+    }
+}
+
+/// The name of a listener, as Istio names those of an address.
+fn scope(address: IpAddr, port: u16) -> String {
+    format!("{address}_{port}")
+}

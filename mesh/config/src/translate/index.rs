@@ -1,0 +1,145 @@
+//! The mesh's documents by the hosts that they speak of.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use crate::api::{DestinationRule, Document, Key, Resource, Subset, TrafficPolicy, VirtualService};
+use crate::decode::Spanned;
+use crate::registry::{Hostname, Mesh};
+
+/// The documents in force: of two with one key the later, at the place of the first.
+pub(crate) fn in_force(documents: &[Document]) -> impl Iterator<Item = &Document> {
+    let mut by_key: IndexMap<Key, &Document> = IndexMap::new();
+    for document in documents {
+        by_key.insert(document.key(), document);
+    }
+    by_key.into_values()
+}
+
+/// Documents by host, oldest first.
+pub(crate) struct Index<'a> {
+    root_namespace: &'a str,
+    services: ByHost<'a, VirtualService>,
+    rules: ByHost<'a, DestinationRule>,
+}
+
+struct ByHost<'a, T> {
+    exact: BTreeMap<Hostname, Vec<&'a Resource<T>>>,
+    /// Longest first: the most specific counts.
+    wild: Vec<(Hostname, Vec<&'a Resource<T>>)>,
+}
+
+impl<'a, T> ByHost<'a, T> {
+    fn new() -> Self {
+        ByHost {
+            exact: BTreeMap::new(),
+            wild: Vec::new(),
+        }
+    }
+
+    fn insert(&mut self, host: Hostname, resource: &'a Resource<T>) {
+        if !host.is_wildcard() {
+            self.exact.entry(host).or_default().push(resource);
+            return;
+        }
+        match self.wild.iter_mut().find(|(known, _)| *known == host) {
+            Some((_, resources)) => resources.push(resource),
+            None => {
+                let longer =
+                    |(known, _): &(Hostname, _)| known.as_str().len() >= host.as_str().len();
+                let at = self.wild.partition_point(longer);
+                self.wild.insert(at, (host, vec![resource]));
+            }
+        }
+    }
+
+    /// Those of the host itself, else of the most specific wildcard that covers it.
+    fn of(&self, host: &Hostname) -> &[&'a Resource<T>] {
+        if let Some(found) = self.exact.get(host) {
+            return found;
+        }
+        self.wild
+            .iter()
+            .find(|(wild, _)| wild.covers(host))
+            .map_or(&[], |(_, found)| found)
+    }
+}
+
+/// All that DestinationRules say of a host.
+pub(crate) struct Rule<'a> {
+    /// For all of it: the oldest that has one.
+    pub(crate) policy: Option<&'a TrafficPolicy>,
+    /// Its parts, of all documents; of two with one name the older.
+    pub(crate) subsets: Vec<&'a Spanned<Subset>>,
+}
+
+impl<'a> Index<'a> {
+    pub(crate) fn new(mesh: &'a Mesh) -> Self {
+        let mut documents: Vec<&Document> = in_force(&mesh.documents).collect();
+        // Stable: documents of one age stay in the user's order.
+        documents.sort_by_key(|document| document.meta().age());
+        let (mut services, mut rules) = (ByHost::new(), ByHost::new());
+        for document in documents {
+            match document {
+                Document::VirtualService(resource) => {
+                    for host in &resource.spec.hosts {
+                        services
+                            .insert(Hostname::resolve(host, &resource.meta.namespace), resource);
+                    }
+                }
+                Document::DestinationRule(resource) => {
+                    rules.insert(
+                        Hostname::resolve(&resource.spec.host, &resource.meta.namespace),
+                        resource,
+                    );
+                }
+            }
+        }
+        Index {
+            root_namespace: &mesh.options.root_namespace,
+            services,
+            rules,
+        }
+    }
+
+    /// The VirtualService that sidecars use for a host: the oldest. Source: Istio; gateways would merge.
+    pub(crate) fn virtual_service(&self, host: &Hostname) -> Option<&'a Resource<VirtualService>> {
+        self.services.of(host).first().copied()
+    }
+
+    /// The hosts, not wildcards, that VirtualServices name, each with the one that counts.
+    pub(crate) fn virtual_hosts(
+        &self,
+    ) -> impl Iterator<Item = (&Hostname, &'a Resource<VirtualService>)> {
+        self.services
+            .exact
+            .iter()
+            .filter_map(|(host, found)| Some((host, *found.first()?)))
+    }
+
+    /// What the DestinationRules of a host's namespace say of it, else those of the root namespace, else any. Those of
+    /// one namespace merge. Source: Istio, `destinationRule` and `mergeDestinationRule`.
+    pub(crate) fn rule(&self, host: &Hostname, namespace: &str) -> Rule<'a> {
+        let all = self.rules.of(host);
+        let rank = |rule: &&Resource<DestinationRule>| match rule.meta.namespace.as_str() {
+            of if of == namespace => 0,
+            of if of == self.root_namespace => 1,
+            _ => 2,
+        };
+        let best = all.iter().map(rank).min();
+        let mut merged = Rule {
+            policy: None,
+            subsets: Vec::new(),
+        };
+        for rule in all.iter().filter(|rule| Some(rank(rule)) == best) {
+            merged.policy = merged.policy.or(rule.spec.traffic_policy.as_ref());
+            for subset in &rule.spec.subsets {
+                if !merged.subsets.iter().any(|known| known.name == subset.name) {
+                    merged.subsets.push(subset);
+                }
+            }
+        }
+        merged
+    }
+}

@@ -1,0 +1,88 @@
+//! Istio's retry policies. Source: Istio, `pilot/pkg/networking/core/route/retry`.
+
+use crate::api::HttpRetry;
+use crate::table::RetryOn;
+use crate::xds::route::RetryPolicy;
+use crate::xds::route::retry_policy::{RetryHostPredicate, retry_host_predicate::ConfigType};
+use crate::xds::{self, previous_hosts::PreviousHostsPredicate};
+
+use super::wrapped;
+
+/// After what a request is tried again by default. It names status codes, but none is listed: a 503 of the app is not
+/// tried again.
+const DEFAULT_ON: &str =
+    "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+/// Tries after the first by default.
+const DEFAULT_TIMES: u32 = 2;
+/// How often another host is looked for.
+const SELECTION_ATTEMPTS: i64 = 5;
+/// The predicate's name in Envoy.
+pub(crate) const PREVIOUS_HOSTS: &str = "envoy.retry_host_predicates.previous_hosts";
+
+/// The policy of a route; `None` if it has none at all.
+pub(super) fn outbound(written: Option<&HttpRetry>) -> Option<RetryPolicy> {
+    let mut policy = RetryPolicy {
+        retry_on: DEFAULT_ON.into(),
+        num_retries: Some(wrapped(DEFAULT_TIMES)),
+        retry_host_predicate: vec![RetryHostPredicate {
+            name: PREVIOUS_HOSTS.into(),
+            config_type: Some(ConfigType::TypedConfig(xds::pack(
+                &PreviousHostsPredicate::default(),
+            ))),
+        }],
+        host_selection_retry_max_attempts: SELECTION_ATTEMPTS,
+        ..Default::default()
+    };
+    let Some(written) = written else {
+        return Some(policy);
+    };
+    if written.attempts == 0 {
+        return None;
+    }
+    policy.num_retries = Some(wrapped(written.attempts));
+    policy.per_try_timeout = written
+        .per_try_timeout
+        .as_ref()
+        .filter(|timeout| !timeout.0.is_zero())
+        .map(|timeout| xds::duration(timeout.0));
+    if let Some(on) = written.retry_on.as_ref().filter(|on| !on.is_empty()) {
+        let (names, codes) = parse_retry_on(on);
+        policy.retry_on = names.join(",");
+        policy.retriable_status_codes = codes;
+    }
+    Some(policy)
+}
+
+/// The policy of an inbound route: the app has not seen the request, so another try harms nobody.
+pub(super) fn inbound() -> RetryPolicy {
+    RetryPolicy {
+        retry_on: "reset-before-request".into(),
+        num_retries: Some(wrapped(DEFAULT_TIMES)),
+        ..Default::default()
+    }
+}
+
+/// Takes `retryOn` apart: conditions, and numbers, which are statuses and add the condition that makes them count.
+pub(crate) fn parse_retry_on(text: &str) -> (Vec<String>, Vec<u32>) {
+    const CODES: &str = "retriable-status-codes";
+    let (mut names, mut codes) = (Vec::new(), Vec::new());
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        match part.parse::<u32>() {
+            Ok(code) => codes.push(code),
+            Err(_) => names.push(part.to_owned()),
+        }
+    }
+    if !codes.is_empty() && !names.iter().any(|name| name == CODES) {
+        names.push(CODES.into());
+    }
+    (names, codes)
+}
+
+/// The conditions that `retryOn` may name.
+pub(crate) fn retry_on_names() -> impl Iterator<Item = &'static str> + Clone {
+    RetryOn::ALL.iter().map(|(name, _)| *name)
+}

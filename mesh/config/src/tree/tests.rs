@@ -1,0 +1,188 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn one(text: &str) -> Node {
+    parse("f", text).unwrap().remove(0)
+}
+
+fn errors(text: &str) -> String {
+    parse("f", text).unwrap_err().to_string()
+}
+
+#[test]
+fn every_value_and_key_knows_its_place() {
+    let node = one("# comment\na: 1\nb:\n  - x\n  - {c: \"ü\", d: e}\n");
+    assert_eq!(node.place.to_string(), "f:2:1");
+    let entry = &node.as_map().unwrap()["b"];
+    assert_eq!(entry.key.to_string(), "f:3:1");
+    assert_eq!(entry.node.place.to_string(), "f:4:3");
+    let items = entry.node.as_list().unwrap();
+    assert_eq!(items[1].place.to_string(), "f:5:5");
+    assert_eq!(items[1].get("d").unwrap().place.to_string(), "f:5:17");
+}
+
+#[test]
+fn a_flow_pair_without_braces_is_a_map_at_its_key() {
+    let node = one("{POST /charge: [work: exp(4ms), call: b]}");
+    let steps = node.get("POST /charge").unwrap().as_list().unwrap();
+    assert_eq!(steps[1].get("call").unwrap().as_str(), Some("b"));
+    assert_eq!(steps[1].place.to_string(), "f:1:33");
+}
+
+#[test]
+fn what_this_yaml_does_not_have_is_refused_by_place_all_at_once() {
+    assert_eq!(
+        errors("a: &x 1\nb: *x\nc: !t 2\na: 3\nd:\n  <<: {e: f}\n? [g]\n: h\n"),
+        "\
+f:1:4: anchors (`&name`) are not accepted: write the value where it is used
+f:2:4: aliases (`*name`) are not accepted: write the value again, or quote the `*`
+f:3:4: tags (`!name`) are not accepted: quote the value to make it a string
+f:4:1: key `a` stands here twice; the first is at 1:1
+f:6:3: merge keys (`<<`) are not accepted: write the keys here
+f:7:3: a key must be a scalar: a list or map cannot be one"
+    );
+}
+
+#[test]
+fn a_star_alone_is_told_to_be_quoted() {
+    let found = errors("hosts: [*]\n");
+    assert!(
+        found.starts_with("f:1:9: YAML syntax") && found.contains("quoted: `\"*\"`"),
+        "{found}"
+    );
+}
+
+#[test]
+fn an_empty_file_is_an_error() {
+    for text in ["", "\n\n", "# nothing\n", "---\n", "---\n...\n"] {
+        assert_eq!(
+            errors(text),
+            "f:1:1: empty: expected a YAML document",
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_several_documents_gives_those_with_content() {
+    let documents = parse("f", "---\na: 1\n---\n---\n# c\n---\nb: 2\n").unwrap();
+    assert_eq!(documents.len(), 2);
+    assert_eq!(documents[1].place.line, 7);
+}
+
+#[test]
+fn nesting_past_the_bound_is_an_error_and_not_an_overflow() {
+    for text in [
+        "[".repeat(5000),
+        "{a: ".repeat(5000),
+        "- ".repeat(5000),
+        "? ".repeat(5000),
+        "[".repeat(65) + &"]".repeat(65),
+    ] {
+        let found = errors(&text);
+        assert!(
+            found.contains("nested too deeply: at most 64 levels"),
+            "{found}"
+        );
+    }
+    assert!(parse("f", &("[".repeat(64) + &"]".repeat(64))).is_ok());
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_named_with_their_place() {
+    let found = parse_bytes("f", b"a: 1\nb\xc3\xbc: \xff\n")
+        .unwrap_err()
+        .to_string();
+    assert_eq!(found, "f:2:5: not UTF-8: byte 0xff; save the file as UTF-8");
+}
+
+#[test]
+fn a_byte_order_mark_and_line_ends_of_windows_are_taken() {
+    let node = one("\u{feff}a: 1\r\nb: 2\r\n");
+    assert_eq!(node.to_yaml_string(), "a: 1\nb: 2\n");
+    assert_eq!(node.get("b").unwrap().place.to_string(), "f:2:4");
+}
+
+#[test]
+fn a_syntax_error_has_its_place() {
+    let found = errors("a: [1, 2\nb: 3\n");
+    assert!(
+        found.starts_with("f:2:") && found.contains("YAML syntax"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_file_past_the_bound_is_not_read() {
+    assert!(errors(&" ".repeat(MAX_BYTES + 1)).starts_with("f: too large"));
+}
+
+#[test]
+fn numbers_and_strings_stay_apart_in_json_and_yaml() {
+    let node = one(
+        "{a: 1.10, b: \"1.10\", c: null, d: \"null\", e: 5ms, f: \"*\", g: [], h: -3, \"1\": x, i: \"a\\nb\"}",
+    );
+    assert_eq!(
+        node.to_json().to_string(),
+        r#"{"1":"x","a":1.1,"b":"1.10","c":null,"d":"null","e":"5ms","f":"*","g":[],"h":-3,"i":"a\nb"}"#
+    );
+    assert_eq!(
+        node.to_yaml_string(),
+        "a: 1.10\nb: \"1.10\"\nc: null\nd: \"null\"\ne: 5ms\nf: \"*\"\ng: []\nh: -3\n\"1\": x\ni: \"a\\nb\"\n"
+    );
+}
+
+fn tree() -> impl Strategy<Value = Node> {
+    let place = || Place::whole("p");
+    let text = prop_oneof![
+        "[ -~]{0,12}",
+        "\\PC{0,6}",
+        "[a-z0-9.:#*&-]{0,6}",
+        any::<String>()
+    ];
+    let leaf = prop_oneof![
+        Just(Node::null(place())),
+        any::<bool>().prop_map(move |value| Node::new(Value::Bool(value), place())),
+        text.clone()
+            .prop_map(move |text| Node::string(text, place())),
+        any::<i32>().prop_map(move |number| Node::plain(number.to_string(), place())),
+    ];
+    leaf.prop_recursive(5, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5)
+                .prop_map(move |items| Node::list(items, place())),
+            prop::collection::vec((text.clone(), inner), 0..5)
+                .prop_map(move |entries| Node::map(entries, place())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back_the_same(node in tree()) {
+        let text = node.to_yaml_string();
+        let back = parse("f", &text);
+        if node.is_null() {
+            prop_assert!(back.is_err());
+        } else {
+            let back = back.map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
+            prop_assert_eq!(back.len(), 1);
+            prop_assert_eq!(back[0].to_json(), node.to_json(), "{}", text);
+            prop_assert_eq!(back[0].to_yaml_string(), text);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_panic(text in prop_oneof![
+        any::<String>(),
+        "[\\[\\]{}:,?*&!|>'\"%@`#\\- \n\ta1]{0,60}",
+    ]) {
+        let _ = parse("f", &text);
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        let _ = parse_bytes("f", &bytes);
+    }
+}

@@ -1,0 +1,228 @@
+//! Which version of each document is in force: the newest that validates together with all others. One that does not is
+//! refused, by itself; its last good version stays.
+//!
+//! Only what is new can be refused. A document in force that others made wrong (its subset has gone, say) stays in force as
+//! it is, as it would in Istio: its requests meet the cluster that is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use shakedown_config::Mesh;
+use shakedown_config::api::{Document, Key, validate};
+
+/// A document that was not brought in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Kind and name, as in `DestinationRule/bad`.
+    pub(crate) document: Arc<str>,
+    /// Why, in words; one line an error.
+    pub(crate) reason: Arc<str>,
+}
+
+/// What was found good, and what was refused.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    in_force: BTreeMap<Key, Document>,
+    /// What was last said of each refused document, so that it is said once.
+    told: BTreeMap<Key, (Document, Arc<str>)>,
+}
+
+impl Admission {
+    /// Gives `mesh` the documents that are to be in force, given what was last written; and says what was refused, where
+    /// it has not said so before.
+    pub(crate) fn admit(
+        &mut self,
+        mut mesh: Mesh,
+        written: &BTreeMap<Key, Document>,
+    ) -> (Mesh, Vec<Refusal>) {
+        let is_new =
+            |(key, document): &(&Key, &Document)| self.in_force.get(*key) != Some(*document);
+        let mut new: BTreeSet<Key> = written
+            .iter()
+            .filter(is_new)
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut trial = written.clone();
+        let mut reasons: BTreeMap<Key, String> = BTreeMap::new();
+        // All of it together first, since documents lean on each other. Each turn refuses at least one, or is the last.
+        loop {
+            mesh.documents = trial.values().cloned().collect();
+            if new.is_empty() {
+                break;
+            }
+            let blamed = blame(&mesh, &new);
+            if blamed.is_empty() {
+                break;
+            }
+            for (key, reason) in blamed {
+                match self.in_force.get(&key) {
+                    Some(good) => trial.insert(key.clone(), good.clone()),
+                    None => trial.remove(&key),
+                };
+                new.remove(&key);
+                reasons.insert(key, reason);
+            }
+        }
+        self.in_force = trial;
+        (mesh, self.tell(reasons, written))
+    }
+
+    fn tell(
+        &mut self,
+        reasons: BTreeMap<Key, String>,
+        written: &BTreeMap<Key, Document>,
+    ) -> Vec<Refusal> {
+        let mut news = Vec::new();
+        let mut told = BTreeMap::new();
+        for (key, reason) in reasons {
+            let Some(document) = written.get(&key) else {
+                continue;
+            };
+            let before = self.told.remove(&key);
+            let said = (document.clone(), Arc::<str>::from(reason));
+            if before.as_ref() != Some(&said) {
+                let reason = Arc::clone(&said.1);
+                news.push(Refusal {
+                    document: key.to_string().into(),
+                    reason,
+                });
+            }
+            told.insert(key, said);
+        }
+        self.told = told;
+        news
+    }
+}
+
+/// The new documents that do not validate, and why.
+fn blame(mesh: &Mesh, new: &BTreeSet<Key>) -> BTreeMap<Key, String> {
+    let mut blamed: BTreeMap<Key, String> = BTreeMap::new();
+    for diagnostic in validate(mesh).iter() {
+        // An error opens with the kind and the name of its document; where two namespaces have one of that name, both
+        // are blamed.
+        let is_of = |key: &&Key| {
+            let rest = diagnostic
+                .message
+                .strip_prefix(&*key.kind)
+                .and_then(|rest| rest.strip_prefix(' '));
+            rest.and_then(|rest| rest.strip_prefix(&*key.name))
+                .is_some_and(|rest| rest.starts_with(": "))
+        };
+        for key in new.iter().filter(is_of) {
+            let reason = blamed.entry(key.clone()).or_default();
+            if !reason.is_empty() {
+                reason.push('\n');
+            }
+            reason.push_str(&diagnostic.to_string());
+        }
+    }
+    blamed
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_config::registry::{Port, Service};
+    use shakedown_config::{MeshOptions, Registry, tree};
+
+    use super::*;
+
+    fn mesh() -> Mesh {
+        let mut registry = Registry::new();
+        registry.insert(Service::new("a", "default", vec![Port::http(80)]));
+        Mesh {
+            registry,
+            documents: Vec::new(),
+            options: MeshOptions::default(),
+        }
+    }
+
+    fn documents(list: &[String]) -> BTreeMap<Key, Document> {
+        let read = |yaml: &String| {
+            let document = Document::read(&tree::parse("mesh.yaml", yaml).unwrap()[0]).unwrap();
+            (document.key(), document)
+        };
+        list.iter().map(read).collect()
+    }
+
+    fn rule(subset: &str) -> String {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: a}}\n\
+             spec: {{host: a, subsets: [{{name: {subset}, labels: {{version: {subset}}}}}]}}\n"
+        )
+    }
+
+    fn routes(name: &str, subset: &str) -> String {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\n\
+             spec: {{hosts: [{name}], http: [{{route: [{{destination: {{host: a, subset: {subset}}}}}]}}]}}\n"
+        )
+    }
+
+    fn names(refused: &[Refusal]) -> Vec<&str> {
+        refused.iter().map(|refusal| &*refusal.document).collect()
+    }
+
+    #[test]
+    fn documents_that_lean_on_each_other_are_taken_together() {
+        let written = documents(&[rule("v1"), routes("a", "v1")]);
+        let (mesh, refused) = Admission::default().admit(mesh(), &written);
+        assert_eq!((mesh.documents.len(), refused), (2, vec![]));
+    }
+
+    #[test]
+    fn a_document_that_was_never_good_is_left_out_and_the_others_are_in_force() {
+        let written = documents(&[rule("v1"), routes("a", "v1"), routes("b", "v9")]);
+        let (mesh, refused) = Admission::default().admit(mesh(), &written);
+        assert_eq!(names(&refused), ["VirtualService/b"]);
+        let in_force: Vec<String> = mesh.documents.iter().map(|d| d.key().to_string()).collect();
+        assert_eq!(in_force, ["DestinationRule/a", "VirtualService/a"]);
+    }
+
+    #[test]
+    fn the_last_good_version_stays_and_the_refusal_is_told_once() {
+        let mut admission = Admission::default();
+        let good = documents(&[rule("v1"), routes("a", "v1")]);
+        admission.admit(mesh(), &good);
+        let bad = documents(&[rule("v1"), routes("a", "v9")]);
+        let (in_force, refused) = admission.admit(mesh(), &bad);
+        assert_eq!(in_force.documents, good.into_values().collect::<Vec<_>>());
+        assert_eq!(names(&refused), ["VirtualService/a"]);
+        assert_eq!(admission.admit(mesh(), &bad).1, []);
+        // Another error of the same document is news.
+        let worse = documents(&[rule("v1"), routes("a", "v8")]);
+        assert_eq!(
+            names(&admission.admit(mesh(), &worse).1),
+            ["VirtualService/a"]
+        );
+    }
+
+    #[test]
+    fn a_refused_document_is_taken_when_what_it_lacked_has_come() {
+        let mut admission = Admission::default();
+        let (_, refused) = admission.admit(mesh(), &documents(&[routes("a", "v1")]));
+        assert_eq!(names(&refused), ["VirtualService/a"]);
+        let whole = documents(&[rule("v1"), routes("a", "v1")]);
+        let (mesh, refused) = admission.admit(mesh(), &whole);
+        assert_eq!((mesh.documents.len(), refused), (2, vec![]));
+    }
+
+    #[test]
+    fn a_document_in_force_stays_when_another_takes_away_what_it_needs() {
+        let mut admission = Admission::default();
+        admission.admit(mesh(), &documents(&[rule("v1"), routes("a", "v1")]));
+        let without = documents(&[rule("v2"), routes("a", "v1")]);
+        let (in_force, refused) = admission.admit(mesh(), &without);
+        assert_eq!(
+            (in_force.documents, refused),
+            (without.into_values().collect(), vec![])
+        );
+    }
+
+    #[test]
+    fn a_removed_document_is_not_in_force_any_more() {
+        let mut admission = Admission::default();
+        admission.admit(mesh(), &documents(&[rule("v1"), routes("a", "v1")]));
+        let (mesh, _) = admission.admit(mesh(), &documents(&[rule("v1")]));
+        assert_eq!(mesh.documents.len(), 1);
+    }
+}

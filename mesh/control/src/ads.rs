@@ -1,0 +1,226 @@
+//! Delta ADS, as a state machine of one proxy's stream: requests and snapshots go in, responses come out. It knows no
+//! runtime and no clock.
+//!
+//! Work goes in rounds. A round brings the proxy from what it holds to one snapshot; a newer snapshot waits until the round
+//! is over, so that all types of what a proxy has come from the same push. Within a round:
+//!
+//! 1. clusters, and the endpoints of every cluster sent (a cluster that changed waits for them, even if they are the same);
+//! 2. when those are acknowledged: listeners, then routes (make before break);
+//! 3. when those are acknowledged: what is gone is removed, in reverse: routes, listeners, endpoints, clusters, each when
+//!    the one before is acknowledged.
+//!
+//! Endpoints do not wait for the acknowledgement of clusters: Envoy withholds it until they have come.
+//!
+//! Bounds: one unacknowledged response per type; about 256 KiB a response; 100,000 names per type.
+//!
+//! Answering rules: the first request of a type is answered, with nothing if need be; later ones only for the names that
+//! they add. A refusal is never answered: the resource is sent again when it has changed. A stale nonce acknowledges
+//! nothing, but the names that come with it count, since each request of the delta protocol is a difference.
+
+mod message;
+mod stream;
+mod subscription;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+pub(crate) use message::DeltaCodec;
+pub use message::{Request, Response};
+pub(crate) use stream::DeltaStream;
+pub use subscription::TooManyNames;
+
+use crate::snapshot::{Kind, View};
+use crate::status::Rejection;
+use subscription::{Batch, Subscription, Verdict};
+
+/// Answers for types that are not served which may wait to be sent. More: the stream reads no further request.
+const UNSERVED_MAX: usize = 16;
+
+/// What one proxy has asked for, holds and is owed.
+#[derive(Debug)]
+pub struct Subscriptions {
+    view: View,
+    /// The newest view, for the next round.
+    waiting: Option<View>,
+    /// By `Kind as usize`.
+    kinds: [Subscription; 4],
+    nonce: u64,
+    /// The newest push that has been sent and acknowledged wholly.
+    acknowledged: u64,
+    unserved: VecDeque<Request>,
+}
+
+impl Subscriptions {
+    /// A proxy that holds nothing and has asked for nothing.
+    pub fn new(view: View) -> Subscriptions {
+        Subscriptions {
+            view,
+            waiting: None,
+            kinds: Kind::ALL.map(Subscription::new),
+            nonce: 0,
+            acknowledged: 0,
+            unserved: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a request. Then ask [`Subscriptions::next`] until it has nothing more.
+    ///
+    /// # Errors
+    /// The proxy asks for more names than there can be.
+    pub fn request(&mut self, request: Request) -> Result<(), TooManyNames> {
+        let Some(kind) = Kind::of_url(&request.type_url) else {
+            // An acknowledgement of such an answer is not answered again.
+            if request.nonce.is_empty() || !request.subscribe.is_empty() {
+                self.unserved.push_back(request);
+            }
+            return Ok(());
+        };
+        let verdict = self.kinds[kind as usize].request(request, &self.view)?;
+        if verdict == Verdict::Accepted {
+            self.note_acknowledged();
+        }
+        Ok(())
+    }
+
+    /// Takes in a newer view.
+    pub fn offer(&mut self, view: View) {
+        self.waiting = Some(view);
+    }
+
+    /// Whether another request may be read before [`Subscriptions::next`] is asked.
+    pub fn has_room(&self) -> bool {
+        self.unserved.len() < UNSERVED_MAX
+    }
+
+    /// The next response to send, if there is one to be sent now.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "not an iterator: there may be more after None"
+    )]
+    pub fn next(&mut self) -> Option<Response> {
+        self.nonce += 1;
+        if let Some(request) = self.unserved.pop_front() {
+            return Some(message::unserved(request, self.nonce.to_string()));
+        }
+        loop {
+            if let Some((kind, batch)) = self.compose() {
+                let more = self.kinds.iter().any(Subscription::owes);
+                return Some(Response {
+                    version: (!more).then_some(self.view.push()),
+                    type_url: kind.url().into(),
+                    resources: batch.resources,
+                    removed: batch.removed,
+                    nonce: self.nonce.to_string(),
+                });
+            }
+            self.note_acknowledged();
+            if !self.take_up() {
+                return None;
+            }
+        }
+    }
+
+    /// Whether a response waits for the proxy's answer.
+    pub fn waits(&self) -> bool {
+        self.kinds.iter().any(Subscription::waits)
+    }
+
+    /// The newest push of which everything that concerns this proxy was sent and acknowledged; 0 before the first. A proxy that
+    /// has not asked for clusters and listeners yet acknowledges nothing.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// What the proxy refuses at present.
+    pub fn rejections(&self) -> Vec<Rejection> {
+        let rejected = |kind: Kind| {
+            let reason = self.kinds[kind as usize].refusal()?.clone();
+            Some(Rejection { kind, reason })
+        };
+        Kind::ALL.into_iter().filter_map(rejected).collect()
+    }
+
+    /// What can be sent now, by the order of the rounds.
+    fn compose(&mut self) -> Option<(Kind, Batch)> {
+        if let Some(batch) = self.update(Kind::Cluster) {
+            let endpoints = &mut self.kinds[Kind::Endpoints as usize];
+            for name in batch
+                .resources
+                .iter()
+                .filter_map(|entry| entry.endpoints.as_ref())
+            {
+                endpoints.again(name);
+            }
+            return Some((Kind::Cluster, batch));
+        }
+        if let Some(batch) = self.update(Kind::Endpoints) {
+            return Some((Kind::Endpoints, batch));
+        }
+        if !(self.quiet(Kind::Cluster) && self.quiet(Kind::Endpoints)) {
+            return None;
+        }
+        for kind in [Kind::Listener, Kind::Routes] {
+            if let Some(batch) = self.update(kind) {
+                return Some((kind, batch));
+            }
+        }
+        if !(self.quiet(Kind::Listener) && self.quiet(Kind::Routes)) {
+            return None;
+        }
+        for kind in [Kind::Routes, Kind::Listener, Kind::Endpoints, Kind::Cluster] {
+            if let Some(batch) = self.removal(kind) {
+                return Some((kind, batch));
+            }
+            if !self.quiet(kind) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn update(&mut self, kind: Kind) -> Option<Batch> {
+        self.kinds[kind as usize].updates(&self.view, self.nonce)
+    }
+
+    fn removal(&mut self, kind: Kind) -> Option<Batch> {
+        self.kinds[kind as usize].removals(self.nonce)
+    }
+
+    fn quiet(&self, kind: Kind) -> bool {
+        self.kinds[kind as usize].quiet()
+    }
+
+    /// Begins the next round, if this one is over and there is one to begin.
+    fn take_up(&mut self) -> bool {
+        if !self.kinds.iter().all(Subscription::idle) {
+            return false;
+        }
+        let Some(view) = self.waiting.take() else {
+            return false;
+        };
+        let earlier = std::mem::replace(&mut self.view, view);
+        let changes = self.view.changes_since(&earlier);
+        for (kind, subscription) in Kind::ALL.into_iter().zip(&mut self.kinds) {
+            match &changes {
+                Some(changes) => {
+                    for name in changes.of(kind) {
+                        subscription.reconsider(name, &self.view);
+                    }
+                }
+                None => subscription.compare_all(&self.view),
+            }
+        }
+        true
+    }
+
+    fn note_acknowledged(&mut self) {
+        let asked = [Kind::Cluster, Kind::Listener]
+            .iter()
+            .all(|kind| self.kinds[*kind as usize].started());
+        let settled = |s: &Subscription| s.idle() && s.refusal().is_none();
+        if asked && self.kinds.iter().all(settled) {
+            self.acknowledged = self.view.push();
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Drives the state machine of one proxy's stream. It is pulled: a response is made when the connection has room for it, and
+//! requests are read in the same breath, so that there is no queue and no task between the two.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_core::Stream;
+use shakedown_env::{Env, Sleep};
+use tonic::{Status, Streaming};
+
+use super::{Request, Response, Subscriptions};
+use crate::node::Node;
+use crate::push::{Current, Hub, Own};
+use crate::status::Connected;
+use crate::watch::Watcher;
+
+/// Requests that are read before responses are made again: a proxy that floods gets its answers, too.
+const REQUESTS_PER_TURN: usize = 64;
+
+/// The responses to one proxy.
+pub(crate) struct DeltaStream {
+    env: Env,
+    hub: Arc<Hub>,
+    requests: Streaming<Request>,
+    watcher: Watcher<Current>,
+    patience: Duration,
+    /// Runs while the proxy owes an answer (or its first request).
+    deadline: Option<Sleep>,
+    /// Known from the first request on.
+    proxy: Option<Proxy>,
+    ended: bool,
+}
+
+struct Proxy {
+    address: IpAddr,
+    own: Own,
+    subscriptions: Subscriptions,
+    connected: Connected,
+}
+
+/// What reading requests came to.
+enum Read {
+    /// No more for now.
+    Waits,
+    /// There may be more.
+    More,
+    /// The proxy has closed its side.
+    Closed,
+}
+
+impl DeltaStream {
+    /// `patience` is how long a proxy may take to answer a response, or to send its first request.
+    pub(crate) fn new(
+        env: Env,
+        hub: Arc<Hub>,
+        requests: Streaming<Request>,
+        patience: Duration,
+    ) -> DeltaStream {
+        let watcher = hub.watcher();
+        let deadline = Some(env.sleep(patience));
+        DeltaStream {
+            env,
+            hub,
+            requests,
+            watcher,
+            patience,
+            deadline,
+            proxy: None,
+            ended: false,
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Read, Status> {
+        for _ in 0..REQUESTS_PER_TURN {
+            if self
+                .proxy
+                .as_ref()
+                .is_some_and(|proxy| !proxy.subscriptions.has_room())
+            {
+                return Ok(Read::More);
+            }
+            match Pin::new(&mut self.requests).poll_next(cx) {
+                Poll::Pending => return Ok(Read::Waits),
+                Poll::Ready(None) => return Ok(Read::Closed),
+                Poll::Ready(Some(request)) => self.take(request?)?,
+            }
+        }
+        Ok(Read::More)
+    }
+
+    fn take(&mut self, request: Request) -> Result<(), Status> {
+        // Whatever it says, the proxy lives: its time begins anew.
+        self.deadline = None;
+        let proxy = match &mut self.proxy {
+            Some(proxy) => proxy,
+            None => {
+                let id = request.node.as_deref().unwrap_or_default();
+                let node = Node::parse(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+                let address = node.address;
+                let connected = self.hub.status().connected(node);
+                let (view, own) = self.hub.view(address, None);
+                let subscriptions = Subscriptions::new(view);
+                self.proxy.insert(Proxy {
+                    address,
+                    own,
+                    subscriptions,
+                    connected,
+                })
+            }
+        };
+        proxy
+            .subscriptions
+            .request(request)
+            .map_err(|e| Status::resource_exhausted(e.to_string()))
+    }
+
+    fn look_for_push(&mut self, cx: &mut Context<'_>) {
+        while self.watcher.poll_changed(cx).is_ready() {
+            if let Some(proxy) = &mut self.proxy {
+                let (view, own) = self.hub.view(proxy.address, Some(&proxy.own));
+                proxy.own = own;
+                proxy.subscriptions.offer(view);
+            }
+        }
+    }
+
+    fn next_response(&mut self) -> Option<Response> {
+        let proxy = self.proxy.as_mut()?;
+        let response = proxy.subscriptions.next();
+        proxy.connected.report(&proxy.subscriptions);
+        response
+    }
+
+    /// Ready when the proxy has let its time pass.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let owes = self
+            .proxy
+            .as_ref()
+            .is_none_or(|proxy| proxy.subscriptions.waits());
+        if !owes {
+            self.deadline = None;
+            return Poll::Pending;
+        }
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| self.env.sleep(self.patience));
+        deadline.as_mut().poll(cx)
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Response, Status>>> {
+        loop {
+            let read = match self.read(cx) {
+                Ok(Read::Closed) => return Poll::Ready(None),
+                Ok(read) => read,
+                Err(status) => return Poll::Ready(Some(Err(status))),
+            };
+            self.look_for_push(cx);
+            if let Some(response) = self.next_response() {
+                return Poll::Ready(Some(Ok(response)));
+            }
+            if let Read::Waits = read {
+                break;
+            }
+        }
+        self.poll_deadline(cx).map(|()| {
+            let late = format!("no answer from the proxy within {:?}", self.patience);
+            Some(Err(Status::deadline_exceeded(late)))
+        })
+    }
+}
+
+impl Stream for DeltaStream {
+    type Item = Result<Response, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let next = this.poll_response(cx);
+        this.ended = matches!(next, Poll::Ready(None | Some(Err(_))));
+        if this.ended {
+            // It leaves the status now, not when the connection gets round to dropping this.
+            this.proxy = None;
+        }
+        next
+    }
+}

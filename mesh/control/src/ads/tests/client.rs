@@ -1,0 +1,182 @@
+//! A hand-written delta client that keeps the protocol's rules and checks the server's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::super::{Request, Response};
+use crate::snapshot::tests::resources;
+use crate::snapshot::{Entry, Kind, Resources, Snapshot, View};
+
+/// A view of shared resources alone.
+pub(super) fn view(push: u64, list: &[(Kind, &str, &str)]) -> View {
+    View {
+        shared: Arc::new(Snapshot::empty().next(push, resources(list))),
+        own: Arc::default(),
+    }
+}
+
+/// The view of the next push.
+pub(super) fn next(before: &View, list: &[(Kind, &str, &str)]) -> View {
+    next_of(before, resources(list))
+}
+
+/// The view of the next push.
+pub(super) fn next_of(before: &View, shared: Resources) -> View {
+    let shared = Arc::new(before.shared.next(before.push() + 1, shared));
+    View {
+        shared,
+        own: Arc::clone(&before.own),
+    }
+}
+
+pub(super) fn request(kind: Kind, subscribe: &[&str]) -> Request {
+    Request {
+        type_url: kind.url().to_owned(),
+        subscribe: subscribe.iter().map(|name| (*name).to_owned()).collect(),
+        ..Request::default()
+    }
+}
+
+pub(super) fn ack(response: &Response) -> Request {
+    Request {
+        type_url: response.type_url.to_string(),
+        nonce: response.nonce.clone(),
+        ..Request::default()
+    }
+}
+
+pub(super) fn nack(response: &Response, reason: &str) -> Request {
+    Request {
+        error: Some(reason.to_owned()),
+        ..ack(response)
+    }
+}
+
+/// `Cluster +a +b -c @4`: the type, what came, what went, the push.
+pub(super) fn show(response: &Response) -> String {
+    let kind = Kind::of_url(&response.type_url).map_or("?", Kind::name);
+    let mut text = kind.to_owned();
+    for entry in &response.resources {
+        text += &format!(" +{}={}", entry.name, entry.version);
+    }
+    for name in &response.removed {
+        text += &format!(" -{name}");
+    }
+    match response.version {
+        Some(version) => text + &format!(" @{version}"),
+        None => text,
+    }
+}
+
+/// What the resources named so far demand: a version `3>x` refers to `x`.
+fn refers_to(version: &str) -> Option<&str> {
+    version.split_once('>').map(|(_, name)| name)
+}
+
+/// The client. A version that begins with `bad` is refused.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    held: BTreeMap<Kind, BTreeMap<String, Arc<Entry>>>,
+    wanted: BTreeMap<Kind, BTreeSet<String>>,
+    /// The push of the last response that closed one.
+    pub(super) complete: Option<u64>,
+}
+
+impl Client {
+    pub(super) fn versions(&self, kind: Kind) -> BTreeMap<String, String> {
+        let held = self.held.get(&kind).into_iter().flatten();
+        held.map(|(name, entry)| (name.clone(), entry.version.to_string()))
+            .collect()
+    }
+
+    pub(super) fn wanted(&self, kind: Kind) -> BTreeSet<String> {
+        self.wanted.get(&kind).cloned().unwrap_or_default()
+    }
+
+    /// The first requests of a stream.
+    pub(super) fn open(&self) -> Vec<Request> {
+        let kinds = Kind::ALL.into_iter();
+        let kinds = kinds.filter(|kind| wildcard(*kind) || !self.wanted(*kind).is_empty());
+        kinds
+            .map(|kind| Request {
+                subscribe: self.wanted(kind).into_iter().collect(),
+                initial_versions: self.versions(kind),
+                ..request(kind, &[])
+            })
+            .collect()
+    }
+
+    /// Applies a response and answers it, as a proxy does: good resources count though others are refused; names that are
+    /// newly wanted are asked for before the acknowledgement.
+    pub(super) fn receive(&mut self, response: &Response) -> Vec<Request> {
+        let kind = Kind::of_url(&response.type_url).unwrap();
+        let mut refused = Vec::new();
+        for entry in &response.resources {
+            if entry.version.starts_with("bad") {
+                refused.push(entry.name.to_string());
+            } else if wildcard(kind) || self.wanted(kind).contains(&*entry.name) {
+                // Anything else was taken back while it was on its way.
+                let held = self.held.entry(kind).or_default();
+                held.insert(entry.name.to_string(), Arc::clone(entry));
+            }
+        }
+        for name in &response.removed {
+            self.held.entry(kind).or_default().remove(&**name);
+        }
+        self.complete = response.version.or(self.complete);
+        let mut requests: Vec<Request> = self.follow(kind).into_iter().collect();
+        requests.push(if refused.is_empty() {
+            ack(response)
+        } else {
+            nack(response, &format!("bad: {}", refused.join(", ")))
+        });
+        requests
+    }
+
+    /// Subscribes to the endpoints of the clusters, and to the routes of the listeners.
+    fn follow(&mut self, kind: Kind) -> Option<Request> {
+        let followed = match kind {
+            Kind::Cluster => Kind::Endpoints,
+            Kind::Listener => Kind::Routes,
+            Kind::Endpoints | Kind::Routes => return None,
+        };
+        let held = self.held.get(&kind).into_iter().flatten();
+        let names = held.filter_map(|(_, entry)| match kind {
+            Kind::Cluster => entry.endpoints.as_deref(),
+            _ => refers_to(&entry.version),
+        });
+        let wanted: BTreeSet<String> = names.map(str::to_owned).collect();
+        let before = self
+            .wanted
+            .insert(followed, wanted.clone())
+            .unwrap_or_default();
+        if wanted == before {
+            return None;
+        }
+        for name in before.difference(&wanted) {
+            self.held.entry(followed).or_default().remove(name);
+        }
+        Some(Request {
+            subscribe: wanted.difference(&before).cloned().collect(),
+            unsubscribe: before.difference(&wanted).cloned().collect(),
+            ..request(followed, &[])
+        })
+    }
+
+    /// Every route that is held leads to a cluster that is held, with its endpoints.
+    pub(super) fn check_routes(&self) {
+        for (name, version) in self.versions(Kind::Routes) {
+            let cluster = refers_to(&version).unwrap();
+            for kind in [Kind::Cluster, Kind::Endpoints] {
+                assert!(
+                    self.versions(kind).contains_key(cluster),
+                    "{name} ({version}): no {kind}"
+                );
+            }
+        }
+    }
+}
+
+pub(super) fn wildcard(kind: Kind) -> bool {
+    matches!(kind, Kind::Cluster | Kind::Listener)
+}

@@ -1,0 +1,208 @@
+//! From the cluster's word to a snapshot that every stream sees: when something changed and it has been quiet for a while,
+//! admit, translate, number, publish.
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use shakedown_config::Mesh;
+use shakedown_config::registry::Pod;
+use shakedown_config::translate;
+use shakedown_env::{Env, Event};
+
+use crate::cluster::Cluster;
+use crate::debounce::Debounce;
+use crate::snapshot::{Resources, Snapshot, View};
+use crate::status::Status;
+use crate::watch::{Watch, Watcher};
+
+/// Where the number of the newest push is kept, so that numbers grow over restarts.
+const PUSH_KEY: &str = "control/push";
+
+/// What is in force.
+#[derive(Debug)]
+pub(crate) struct Current {
+    snapshot: Arc<Snapshot>,
+    mesh: Arc<Mesh>,
+    /// The push that last changed the registry.
+    registry_push: u64,
+}
+
+/// What is in force, for the streams to look at.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    current: Arc<Watch<Current>>,
+    status: Status,
+}
+
+/// What a proxy has for itself, and what that was made of.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pod: Pod,
+    registry_push: u64,
+    resources: Arc<Resources>,
+}
+
+impl Hub {
+    /// Makes the first push.
+    pub(crate) fn new(env: &Env, cluster: &Cluster, status: Status) -> (Arc<Hub>, Pusher) {
+        let nothing = Current {
+            snapshot: Arc::new(Snapshot::empty()),
+            mesh: Arc::new(Mesh::default()),
+            registry_push: 0,
+        };
+        let hub = Arc::new(Hub {
+            current: Arc::new(Watch::new(nothing)),
+            status,
+        });
+        let mut pusher = Pusher {
+            env: env.clone(),
+            hub: Arc::clone(&hub),
+            seen: 0,
+            push: 0,
+        };
+        pusher.push = stored_push(env);
+        pusher.push(cluster);
+        (hub, pusher)
+    }
+
+    /// Watches for pushes from now on.
+    pub(crate) fn watcher(&self) -> Watcher<Current> {
+        self.current.watcher(self.current.version())
+    }
+
+    /// Where every proxy is.
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// What the proxy of a pod is to have. `earlier` is what it had for itself: kept where it would be the same.
+    pub(crate) fn view(&self, address: IpAddr, earlier: Option<&Own>) -> (View, Own) {
+        let (shared, mesh, registry_push) = self.current.with(|current, _| {
+            (
+                Arc::clone(&current.snapshot),
+                Arc::clone(&current.mesh),
+                current.registry_push,
+            )
+        });
+        let same = |own: &&Own| own.registry_push == registry_push;
+        let pod = match earlier.filter(same) {
+            Some(own) => own.pod.clone(),
+            None => mesh.registry.pod(address),
+        };
+        let resources = match earlier.filter(|own| own.pod == pod) {
+            Some(own) => Arc::clone(&own.resources),
+            None => Arc::new(Resources::own(translate::own(&pod))),
+        };
+        let own = Own {
+            pod,
+            registry_push,
+            resources,
+        };
+        (
+            View {
+                shared,
+                own: Arc::clone(&own.resources),
+            },
+            own,
+        )
+    }
+}
+
+/// Makes the pushes.
+#[derive(Debug)]
+pub(crate) struct Pusher {
+    env: Env,
+    hub: Arc<Hub>,
+    /// The cluster's version that was last looked at.
+    seen: u64,
+    /// The number of the newest push.
+    push: u64,
+}
+
+impl Pusher {
+    /// Brings what the cluster says in force, if it differs from what is.
+    fn push(&mut self, cluster: &Cluster) {
+        let admitted = cluster.admit();
+        self.seen = admitted.version;
+        for refusal in admitted.refused {
+            self.env.emit(Event::DocumentRefused {
+                document: refusal.document,
+                reason: refusal.reason,
+            });
+        }
+        let mesh = admitted.mesh;
+        let (earlier, before, registry_push) = self.hub.current.with(|current, _| {
+            (
+                Arc::clone(&current.snapshot),
+                Arc::clone(&current.mesh),
+                current.registry_push,
+            )
+        });
+        let push = self.push + 1;
+        let snapshot = earlier.next(push, Resources::outbound(translate::outbound(&mesh)));
+        let first = earlier.push() == 0;
+        let registry_changed = first || mesh.registry != before.registry;
+        if !registry_changed && snapshot.changes().is_none_or(|changes| changes.is_empty()) {
+            return;
+        }
+        self.push = push;
+        // A store that cannot be written costs the numbers' growth over a restart, which nobody should wait for.
+        let _ = self
+            .env
+            .store()
+            .write(PUSH_KEY, push.to_string().as_bytes());
+        self.env.emit(Event::ConfigChanged { version: push });
+        self.hub.status.pushed(push);
+        let registry_push = if registry_changed {
+            push
+        } else {
+            registry_push
+        };
+        let snapshot = Arc::new(snapshot);
+        self.hub.current.change(|current| {
+            *current = Current {
+                snapshot,
+                mesh,
+                registry_push,
+            }
+        });
+    }
+}
+
+fn stored_push(env: &Env) -> u64 {
+    let stored = env
+        .store()
+        .read(PUSH_KEY)
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    stored.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Pushes every change of the cluster, debounced, for ever.
+pub(crate) async fn push_loop(env: Env, cluster: Cluster, mut pusher: Pusher, quiet: Duration) {
+    let mut debounce = Debounce::new(quiet);
+    let mut watcher = cluster.watcher(pusher.seen);
+    loop {
+        let mut due = debounce.due().map(|time| env.sleep_until(time));
+        let changed = poll_fn(|cx| {
+            // Changes first: one that comes as the quiet time ends is in the push.
+            if watcher.poll_changed(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            match &mut due {
+                Some(sleep) => sleep.as_mut().poll(cx).map(|()| false),
+                None => Poll::Pending,
+            }
+        });
+        if changed.await {
+            debounce.changed(env.now());
+            if debounce.due().is_some_and(|due| due > env.now()) {
+                continue;
+            }
+        }
+        debounce.pushed();
+        pusher.push(&cluster);
+    }
+}

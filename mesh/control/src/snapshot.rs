@@ -1,0 +1,370 @@
+//! What there is to send: the resources of one push, encoded once, and how one push differs from those before it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+use shakedown_config::translate::{self, Outbound};
+use shakedown_config::xds::discovery::Resource as WireResource;
+use shakedown_config::xds::protobuf::Any;
+use shakedown_config::xds::{self, cluster};
+
+pub use shakedown_config::xds::Kind;
+
+/// How many pushes back a connection can be and still be told the changes only. One that is further behind is compared
+/// resource by resource.
+const HISTORY_PUSHES_MAX: usize = 16;
+
+/// One version of one resource, as it goes on the wire.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: Arc<str>,
+    /// A hash of its content.
+    pub version: Arc<str>,
+    /// An encoded `envoy.service.discovery.v3.Resource`: shared by every response that carries it.
+    pub wire: Bytes,
+    /// For a cluster that takes its endpoints from EDS: their name there.
+    pub endpoints: Option<Arc<str>>,
+}
+
+impl Entry {
+    /// Encodes a resource. `endpoints`: a cluster's name in EDS, where it has one.
+    pub fn new(name: &str, version: &str, body: Any, endpoints: Option<&str>) -> Entry {
+        let wire = WireResource {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            resource: Some(body),
+            ..WireResource::default()
+        };
+        let name: Arc<str> = name.into();
+        // Nearly every cluster is named in EDS as itself: share the text.
+        let endpoints = endpoints.map(|e| {
+            if *e == *name {
+                Arc::clone(&name)
+            } else {
+                e.into()
+            }
+        });
+        Entry {
+            name,
+            version: version.into(),
+            wire: wire.encode_to_vec().into(),
+            endpoints,
+        }
+    }
+}
+
+/// Resources by kind and name.
+#[derive(Clone, Debug, Default)]
+pub struct Resources([BTreeMap<Arc<str>, Arc<Entry>>; 4]);
+
+impl Resources {
+    /// What all sidecars share, encoded.
+    pub fn outbound(outbound: Outbound) -> Resources {
+        let Outbound {
+            clusters,
+            endpoints,
+            routes,
+        } = outbound;
+        let mut all = Resources::default();
+        all.extend(Kind::Cluster, clusters);
+        all.extend(Kind::Endpoints, endpoints);
+        all.extend(Kind::Routes, routes);
+        all
+    }
+
+    /// What one sidecar has for itself, encoded.
+    pub fn own(own: translate::Own) -> Resources {
+        let translate::Own {
+            clusters,
+            listeners,
+        } = own;
+        let mut all = Resources::default();
+        all.extend(Kind::Cluster, clusters);
+        all.extend(Kind::Listener, listeners);
+        all
+    }
+
+    fn extend(&mut self, kind: Kind, list: Vec<xds::Resource>) {
+        for resource in list {
+            let endpoints = (kind == Kind::Cluster)
+                .then(|| endpoints_of(&resource))
+                .flatten();
+            let xds::Resource {
+                name,
+                version,
+                body,
+            } = resource;
+            self.insert(
+                kind,
+                Arc::new(Entry::new(&name, &version, body, endpoints.as_deref())),
+            );
+        }
+    }
+
+    /// Adds a resource, or replaces the one of its name.
+    pub fn insert(&mut self, kind: Kind, entry: Arc<Entry>) {
+        self.0[kind as usize].insert(Arc::clone(&entry.name), entry);
+    }
+
+    /// The resource of a name.
+    pub fn find(&self, kind: Kind, name: &str) -> Option<&Arc<Entry>> {
+        self.0[kind as usize].get(name)
+    }
+
+    /// All resources of a kind, by name.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
+        self.0[kind as usize].values()
+    }
+
+    /// Takes the entries of `previous` where the version is the same: same version, same bytes, one copy for all.
+    pub(crate) fn share(&mut self, previous: &Resources) {
+        for (now, before) in self.0.iter_mut().zip(&previous.0) {
+            for (name, entry) in now.iter_mut() {
+                if let Some(old) = before.get(name).filter(|old| old.version == entry.version) {
+                    *entry = Arc::clone(old);
+                }
+            }
+        }
+    }
+
+    /// What differs from `previous`.
+    pub(crate) fn changes_from(&self, previous: &Resources) -> Changes {
+        let mut changes = Changes::default();
+        for ((changed, now), before) in changes.0.iter_mut().zip(&self.0).zip(&previous.0) {
+            let differs = |entry: &&Arc<Entry>| {
+                before
+                    .get(&entry.name)
+                    .is_none_or(|old| old.version != entry.version)
+            };
+            changed.extend(
+                now.values()
+                    .filter(differs)
+                    .map(|entry| Arc::clone(&entry.name)),
+            );
+            changed.extend(
+                before
+                    .keys()
+                    .filter(|name| !now.contains_key(*name))
+                    .cloned(),
+            );
+        }
+        changes
+    }
+}
+
+/// A cluster's name in EDS, if that is where its endpoints come from.
+fn endpoints_of(resource: &xds::Resource) -> Option<String> {
+    let cluster: cluster::Cluster = resource
+        .message()
+        .expect("translate packs clusters as clusters");
+    let service = cluster.eds_cluster_config?.service_name;
+    Some(if service.is_empty() {
+        cluster.name
+    } else {
+        service
+    })
+}
+
+/// Names that were added, changed or removed, by kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes([Vec<Arc<str>>; 4]);
+
+impl Changes {
+    /// The names of a kind, each at least once.
+    pub fn of(&self, kind: Kind) -> &[Arc<str>] {
+        &self.0[kind as usize]
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+
+    fn extend(&mut self, other: &Changes) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            mine.extend_from_slice(theirs);
+        }
+    }
+}
+
+/// What one push offers to every proxy alike.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    push: u64,
+    resources: Resources,
+    /// What each of the latest pushes changed, oldest first; the last is this one.
+    history: VecDeque<(u64, Arc<Changes>)>,
+}
+
+impl Snapshot {
+    /// The snapshot before the first push: nothing.
+    pub fn empty() -> Snapshot {
+        Snapshot::default()
+    }
+
+    /// The snapshot of push number `push`, which follows this one. Numbers grow by one, or start anew above it.
+    pub fn next(&self, push: u64, mut resources: Resources) -> Snapshot {
+        resources.share(&self.resources);
+        let changes = Arc::new(resources.changes_from(&self.resources));
+        // A gap in the numbers (the first push after a restart) means that older connections cannot exist.
+        let mut history = if push == self.push + 1 {
+            self.history.clone()
+        } else {
+            VecDeque::new()
+        };
+        history.push_back((push, changes));
+        while history.len() > HISTORY_PUSHES_MAX {
+            history.pop_front();
+        }
+        Snapshot {
+            push,
+            resources,
+            history,
+        }
+    }
+
+    /// The push's number; 0 before the first.
+    pub fn push(&self) -> u64 {
+        self.push
+    }
+
+    /// The shared resources.
+    pub fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// What this push changed in the shared resources.
+    pub fn changes(&self) -> Option<&Changes> {
+        self.history.back().map(|(_, changes)| &**changes)
+    }
+
+    /// What changed since an earlier push; `None` when that is too long ago to know.
+    pub fn changes_since(&self, push: u64) -> Option<Changes> {
+        let (oldest, _) = self.history.front()?;
+        if push + 1 < *oldest || push > self.push {
+            return None;
+        }
+        let mut all = Changes::default();
+        for (_, changes) in self.history.iter().filter(|(number, _)| *number > push) {
+            all.extend(changes);
+        }
+        Some(all)
+    }
+}
+
+/// What one proxy is to have: everyone's resources, and its own.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Everyone's.
+    pub shared: Arc<Snapshot>,
+    /// Its own: listeners, inbound clusters.
+    pub own: Arc<Resources>,
+}
+
+impl View {
+    /// The push that this view is of.
+    pub fn push(&self) -> u64 {
+        self.shared.push()
+    }
+
+    /// The resource of a name.
+    pub fn find(&self, kind: Kind, name: &str) -> Option<&Arc<Entry>> {
+        self.own
+            .find(kind, name)
+            .or_else(|| self.shared.resources().find(kind, name))
+    }
+
+    /// All resources of a kind.
+    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
+        self.own.of(kind).chain(self.shared.resources().of(kind))
+    }
+
+    /// What differs from an earlier view; `None` when that is too long ago to know.
+    pub fn changes_since(&self, earlier: &View) -> Option<Changes> {
+        let mut changes = self.shared.changes_since(earlier.push())?;
+        if !Arc::ptr_eq(&self.own, &earlier.own) {
+            changes.extend(&self.own.changes_from(&earlier.own));
+        }
+        Some(changes)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A resource whose body is its version.
+    pub(crate) fn entry(kind: Kind, name: &str, version: &str) -> Arc<Entry> {
+        let body = Any {
+            type_url: kind.url().to_owned(),
+            value: version.as_bytes().to_vec(),
+        };
+        let endpoints = (kind == Kind::Cluster).then_some(name);
+        Arc::new(Entry::new(name, version, body, endpoints))
+    }
+
+    pub(crate) fn resources(list: &[(Kind, &str, &str)]) -> Resources {
+        let mut all = Resources::default();
+        for (kind, name, version) in list {
+            all.insert(*kind, entry(*kind, name, version));
+        }
+        all
+    }
+
+    fn names(changes: &Changes, kind: Kind) -> Vec<&str> {
+        changes.of(kind).iter().map(|name| &**name).collect()
+    }
+
+    #[test]
+    fn a_push_knows_what_it_added_changed_and_removed() {
+        use Kind::{Cluster, Routes};
+        let first =
+            Snapshot::empty().next(1, resources(&[(Cluster, "a", "1"), (Cluster, "b", "1")]));
+        let second = first.next(
+            2,
+            resources(&[(Cluster, "b", "2"), (Cluster, "c", "1"), (Routes, "r", "1")]),
+        );
+        let changes = second.changes().unwrap();
+        assert_eq!(names(changes, Cluster), ["b", "c", "a"]);
+        assert_eq!(names(changes, Routes), ["r"]);
+    }
+
+    #[test]
+    fn what_did_not_change_is_the_same_entry() {
+        let first = Snapshot::empty().next(1, resources(&[(Kind::Cluster, "a", "1")]));
+        let second = first.next(2, resources(&[(Kind::Cluster, "a", "1")]));
+        assert!(second.changes().unwrap().is_empty());
+        let find = |s: &Snapshot| Arc::clone(s.resources().find(Kind::Cluster, "a").unwrap());
+        assert!(Arc::ptr_eq(&find(&first), &find(&second)));
+    }
+
+    #[test]
+    fn changes_are_known_for_sixteen_pushes_and_no_more() {
+        let mut snapshot = Snapshot::empty();
+        for push in 1..=20 {
+            let version = push.to_string();
+            snapshot = snapshot.next(
+                push,
+                resources(&[(Kind::Cluster, &format!("c{push}"), &version)]),
+            );
+        }
+        assert_eq!(
+            names(&snapshot.changes_since(19).unwrap(), Kind::Cluster),
+            ["c20", "c19"]
+        );
+        assert!(snapshot.changes_since(20).unwrap().is_empty());
+        assert!(snapshot.changes_since(4).is_some());
+        assert_eq!(snapshot.changes_since(3), None);
+    }
+
+    #[test]
+    fn an_entry_is_encoded_as_the_protocol_says() {
+        let entry = entry(Kind::Cluster, "a", "7");
+        let wire = WireResource::decode(entry.wire.clone()).unwrap();
+        assert_eq!((wire.name.as_str(), wire.version.as_str()), ("a", "7"));
+        assert_eq!(wire.resource.unwrap().type_url, Kind::Cluster.url());
+    }
+}

@@ -1,0 +1,163 @@
+//! Which proxy has acknowledged which push. Written by the streams, read by whoever must know that the mesh is in step: a
+//! canary moves no weight before every proxy has the clusters that it needs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::ads::Subscriptions;
+use crate::node::Node;
+use crate::snapshot::Kind;
+use crate::watch::{Watch, Watcher};
+
+/// The proxies that are connected. A handle: clones show the same.
+#[derive(Clone, Debug)]
+pub struct Status {
+    table: Arc<Watch<Table>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    push: u64,
+    next_stream: u64,
+    /// By number of the stream: a proxy that reconnects may be here twice for a while.
+    streams: BTreeMap<u64, ProxyStatus>,
+}
+
+/// One connected proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyStatus {
+    /// Who it is.
+    pub node: Node,
+    /// The newest push that it has wholly acknowledged; 0 before the first.
+    pub acknowledged: u64,
+    /// What it refuses at present.
+    pub rejections: Vec<Rejection>,
+}
+
+/// A proxy's refusal of a response of one type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The type.
+    pub kind: Kind,
+    /// Why, as the proxy says.
+    pub reason: Arc<str>,
+}
+
+impl Default for Status {
+    fn default() -> Status {
+        Status {
+            table: Arc::new(Watch::new(Table::default())),
+        }
+    }
+}
+
+impl Status {
+    /// The newest push; 0 before the first.
+    pub fn push(&self) -> u64 {
+        self.table.with(|table, _| table.push)
+    }
+
+    /// Every connected proxy, in the order in which they connected.
+    pub fn proxies(&self) -> Vec<ProxyStatus> {
+        self.table
+            .with(|table, _| table.streams.values().cloned().collect())
+    }
+
+    /// The node ids of the connected proxies that have not acknowledged `push`, or refuse something.
+    pub fn unsynced(&self, push: u64) -> Vec<Arc<str>> {
+        self.table.with(|table, _| {
+            let behind = table
+                .streams
+                .values()
+                .filter(|proxy| proxy.acknowledged < push);
+            behind.map(|proxy| Arc::clone(&proxy.node.id)).collect()
+        })
+    }
+
+    /// Waits until every connected proxy has acknowledged `push`. It has no timeout of its own: wrap it.
+    pub async fn synced(&self, push: u64) {
+        loop {
+            let (done, version) = self.table.with(|table, version| {
+                let behind = |proxy: &ProxyStatus| proxy.acknowledged < push;
+                (
+                    table.push >= push && !table.streams.values().any(behind),
+                    version,
+                )
+            });
+            if done {
+                return;
+            }
+            let mut watcher = self.table.watcher(version);
+            std::future::poll_fn(|cx| poll(&mut watcher, cx)).await;
+        }
+    }
+
+    pub(crate) fn pushed(&self, push: u64) {
+        self.table.change(|table| table.push = push);
+    }
+
+    /// Enters a proxy; it leaves when the returned is dropped.
+    pub(crate) fn connected(&self, node: Node) -> Connected {
+        let mut stream = 0;
+        self.table.change(|table| {
+            stream = table.next_stream;
+            table.next_stream += 1;
+            table.streams.insert(
+                stream,
+                ProxyStatus {
+                    node,
+                    acknowledged: 0,
+                    rejections: Vec::new(),
+                },
+            );
+        });
+        Connected {
+            status: self.clone(),
+            stream,
+            acknowledged: 0,
+            rejected: false,
+        }
+    }
+}
+
+fn poll(watcher: &mut Watcher<Table>, cx: &mut Context<'_>) -> Poll<()> {
+    watcher.poll_changed(cx).map(drop)
+}
+
+/// A proxy's entry, for as long as its stream lives.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    status: Status,
+    stream: u64,
+    acknowledged: u64,
+    rejected: bool,
+}
+
+impl Connected {
+    /// Writes down where the proxy is, if that has changed.
+    pub(crate) fn report(&mut self, subscriptions: &Subscriptions) {
+        let acknowledged = subscriptions.acknowledged();
+        let rejections = subscriptions.rejections();
+        // Refusals are rare and short: while there is one, every report is written.
+        if acknowledged == self.acknowledged && rejections.is_empty() && !self.rejected {
+            return;
+        }
+        self.acknowledged = acknowledged;
+        self.rejected = !rejections.is_empty();
+        self.status.table.change(|table| {
+            if let Some(proxy) = table.streams.get_mut(&self.stream) {
+                proxy.acknowledged = acknowledged;
+                proxy.rejections = rejections;
+            }
+        });
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.status.table.change(|table| {
+            table.streams.remove(&self.stream);
+        });
+    }
+}

@@ -1,0 +1,161 @@
+//! A value under a lock that tasks can wait on. Every change raises a counter and wakes whoever waits, in the order in
+//! which they began to watch.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// A watched value.
+#[derive(Debug)]
+pub(crate) struct Watch<T> {
+    state: Mutex<State<T>>,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    value: T,
+    version: u64,
+    next_watcher: u64,
+    waiting: BTreeMap<u64, Waker>,
+}
+
+impl<T> Watch<T> {
+    /// Starts at version 0.
+    pub(crate) fn new(value: T) -> Watch<T> {
+        Watch {
+            state: Mutex::new(State {
+                value,
+                version: 0,
+                next_watcher: 0,
+                waiting: BTreeMap::new(),
+            }),
+        }
+    }
+
+    /// Looks at the value, and its version, without counting as a change. `look` must not come back to this watch.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut T, u64) -> R) -> R {
+        let mut state = self.lock();
+        let version = state.version;
+        look(&mut state.value, version)
+    }
+
+    /// Changes the value and wakes all who wait. `change` must not come back to this watch.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
+        let waiting = {
+            let mut state = self.lock();
+            change(&mut state.value);
+            state.version += 1;
+            std::mem::take(&mut state.waiting)
+        };
+        // Woken without the lock: a waker may poll at once.
+        for waker in waiting.into_values() {
+            waker.wake();
+        }
+    }
+
+    /// How many changes there have been.
+    pub(crate) fn version(&self) -> u64 {
+        self.lock().version
+    }
+
+    /// Begins to watch for changes after version `seen`.
+    pub(crate) fn watcher(self: &Arc<Self>, seen: u64) -> Watcher<T> {
+        let mut state = self.lock();
+        let id = state.next_watcher;
+        state.next_watcher += 1;
+        drop(state);
+        Watcher {
+            watch: Arc::clone(self),
+            id,
+            seen,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // A panic elsewhere ends the run or the process; the counter and the wakers are whole in any case.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who waits for changes. Dropping it forgets it.
+#[derive(Debug)]
+pub(crate) struct Watcher<T> {
+    watch: Arc<Watch<T>>,
+    id: u64,
+    seen: u64,
+}
+
+impl<T> Watcher<T> {
+    /// Ready with the newest version once there is one that this watcher has not seen.
+    pub(crate) fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<u64> {
+        let mut state = self.watch.lock();
+        if state.version > self.seen {
+            self.seen = state.version;
+            return Poll::Ready(state.version);
+        }
+        match state.waiting.get_mut(&self.id) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => {
+                state.waiting.insert(self.id, cx.waker().clone());
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Watcher<T> {
+    fn drop(&mut self) {
+        let waker = self.watch.lock().waiting.remove(&self.id);
+        // Dropped here, after the lock: a waker's drop may run anything.
+        drop(waker);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_watcher_sees_each_burst_of_changes_once() {
+        let watch = Arc::new(Watch::new(1));
+        let mut watcher = watch.watcher(0);
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        assert_eq!(watcher.poll_changed(&mut cx), Poll::Pending);
+        watch.change(|value| *value = 2);
+        watch.change(|value| *value = 3);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(watcher.poll_changed(&mut cx), Poll::Ready(2));
+        assert_eq!(watcher.poll_changed(&mut cx), Poll::Pending);
+        assert_eq!(watch.with(|value, version| (*value, version)), (3, 2));
+    }
+
+    #[test]
+    fn a_dropped_watcher_is_not_woken() {
+        let watch = Arc::new(Watch::new(()));
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut watcher = watch.watcher(0);
+        assert!(
+            watcher
+                .poll_changed(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(watcher);
+        watch.change(|()| ());
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,248 @@
+//! The control plane in the simulator, with hand-written delta clients over the real wire.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+#[path = "simulated/proxy.rs"]
+mod proxy;
+#[path = "simulated/voyage.rs"]
+mod voyage;
+
+use shakedown_config::api::Document;
+use shakedown_config::{Node, tree};
+use shakedown_env::{Event, Time};
+use voyage::{Voyage, service};
+
+fn ms(n: u64) -> Time {
+    Time::from_nanos(n * 1_000_000)
+}
+
+fn document(yaml: &str) -> Document {
+    let nodes: Vec<Node> = tree::parse("mesh.yaml", yaml).unwrap();
+    Document::read(&nodes[0]).unwrap()
+}
+
+fn rule(version: &str) -> Document {
+    document(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: a}}\n\
+         spec: {{host: a, subsets: [{{name: v1, labels: {{version: {version}}}}}]}}\n"
+    ))
+}
+
+fn routes(subset: &str) -> Document {
+    document(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a}}\n\
+         spec: {{hosts: [a], http: [{{route: [{{destination: {{host: a, subset: {subset}}}}}]}}]}}\n"
+    ))
+}
+
+#[test]
+fn every_proxy_gets_everything_and_acknowledges_it() {
+    let voyage = Voyage::new(1);
+    voyage
+        .cluster
+        .update(|registry| registry.insert(service("a", 2)));
+    voyage.start_control();
+    let proxies: Vec<_> = (0..3).map(|n| voyage.start_proxy(n)).collect();
+    voyage.run_until(ms(500));
+    assert_eq!(voyage.status.unsynced(1), Vec::<std::sync::Arc<str>>::new());
+    assert_eq!(voyage.status.proxies().len(), 3);
+    for proxy in &proxies {
+        assert_eq!(
+            proxy
+                .version_of("Cluster", "outbound|80||a.default.svc.cluster.local")
+                .len(),
+            16
+        );
+        assert_eq!(
+            proxy
+                .version_of(
+                    "ClusterLoadAssignment",
+                    "outbound|80||a.default.svc.cluster.local"
+                )
+                .len(),
+            16
+        );
+        assert_eq!(proxy.version_of("RouteConfiguration", "15001").len(), 16);
+        assert_eq!(proxy.complete(), Some(1));
+    }
+    // The first two are pods of the service, the third is a client.
+    let inbound = |n: usize| {
+        proxies[n]
+            .names("Cluster")
+            .iter()
+            .any(|c| c.starts_with("inbound|"))
+    };
+    assert_eq!((inbound(0), inbound(1), inbound(2)), (true, true, false));
+}
+
+#[test]
+fn a_change_is_pushed_after_the_quiet_time_and_only_what_changed() {
+    let voyage = Voyage::new(1);
+    voyage.cluster.update(|registry| {
+        registry.insert(service("a", 2));
+        registry.insert(service("b", 1));
+    });
+    voyage.start_control();
+    let proxy = voyage.start_proxy(7);
+    voyage.run_until(ms(1_000));
+    proxy.clear_log();
+    voyage
+        .cluster
+        .update(|registry| registry.insert(service("a", 1)));
+    voyage.run_until(ms(2_000));
+    assert_eq!(
+        proxy.log(),
+        ["ClusterLoadAssignment +outbound|80||a.default.svc.cluster.local @2"]
+    );
+    let pushes: Vec<(Time, u64)> = voyage.config_changes();
+    assert_eq!(pushes, [(ms(0), 1), (ms(1_100), 2)]);
+    assert!(voyage.status.unsynced(2).is_empty());
+}
+
+#[test]
+fn a_document_that_does_not_validate_is_refused_and_its_last_good_version_stays() {
+    let voyage = Voyage::new(1);
+    voyage
+        .cluster
+        .update(|registry| registry.insert(service("a", 1)));
+    voyage.cluster.apply(vec![rule("v1"), routes("v1")]);
+    voyage.start_control();
+    let proxy = voyage.start_proxy(7);
+    voyage.run_until(ms(1_000));
+    let good = proxy.version_of("RouteConfiguration", "15001");
+    voyage.cluster.apply(vec![routes("v9")]);
+    voyage.run_until(ms(2_000));
+    assert_eq!(proxy.version_of("RouteConfiguration", "15001"), good);
+    let refused: Vec<(String, String)> = voyage
+        .events()
+        .into_iter()
+        .filter_map(|(_, event)| match event {
+            Event::DocumentRefused { document, reason } => {
+                Some((document.to_string(), reason.to_string()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0].0, "VirtualService/a");
+    assert!(refused[0].1.contains("no subset `v9`"), "{refused:?}");
+    // It is said once, also when something else changes; and what is good meanwhile goes on.
+    voyage
+        .cluster
+        .update(|registry| registry.insert(service("b", 1)));
+    voyage.run_until(ms(3_000));
+    assert_eq!(voyage.config_changes().len(), 2);
+    assert_eq!(proxy.complete(), Some(2));
+}
+
+#[test]
+fn a_control_plane_that_restarts_is_told_what_its_proxies_hold() {
+    let voyage = Voyage::new(1);
+    voyage
+        .cluster
+        .update(|registry| registry.insert(service("a", 2)));
+    voyage.start_control();
+    let proxy = voyage.start_proxy(0);
+    voyage.run_until(ms(1_000));
+    proxy.clear_log();
+    voyage.restart_control();
+    voyage.run_until(ms(60_000));
+    assert!(
+        proxy
+            .log()
+            .iter()
+            .all(|line| !line.contains('+') && !line.contains('-')),
+        "{:?}",
+        proxy.log()
+    );
+    // Pushes go on being numbered where the crash left them.
+    assert_eq!(proxy.complete(), Some(2));
+    assert!(voyage.status.unsynced(2).is_empty());
+}
+
+#[test]
+fn a_proxy_that_does_not_acknowledge_is_cut_off_in_its_time() {
+    let voyage = Voyage::new(1);
+    voyage.start_control();
+    let proxy = voyage.start_silent_proxy(0);
+    voyage.run_until(ms(29_000));
+    assert_eq!(proxy.ends(), Vec::<String>::new());
+    assert_eq!(voyage.status.unsynced(1).len(), 1);
+    voyage.run_until(ms(31_000));
+    assert_eq!(proxy.ends().len(), 1);
+    assert!(
+        proxy.ends()[0].contains("no answer from the proxy within 30s"),
+        "{:?}",
+        proxy.ends()
+    );
+}
+
+#[test]
+fn a_node_id_that_is_none_is_refused_with_the_form() {
+    let voyage = Voyage::new(1);
+    voyage.start_control();
+    let proxy = voyage.start_proxy_as(0, "who?");
+    voyage.run_until(ms(500));
+    assert!(
+        proxy.ends()[0].contains("sidecar~<pod address>"),
+        "{:?}",
+        proxy.ends()
+    );
+    assert_eq!(voyage.status.proxies(), []);
+}
+
+#[test]
+fn a_proxy_that_crashes_leaves_the_status() {
+    let voyage = Voyage::new(1);
+    voyage.start_control();
+    voyage.start_proxy(0);
+    voyage.run_until(ms(500));
+    assert_eq!(voyage.status.proxies().len(), 1);
+    voyage.crash_proxy(0);
+    // Unanswered pings tell: nothing else does.
+    voyage.run_until(ms(60_000));
+    assert_eq!(voyage.status.proxies(), []);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_exchange() {
+    let tell = || {
+        let voyage = Voyage::new(5);
+        voyage
+            .cluster
+            .update(|registry| registry.insert(service("a", 3)));
+        voyage.start_control();
+        let proxies: Vec<_> = (0..4).map(|n| voyage.start_proxy(n)).collect();
+        voyage.run_until(ms(700));
+        voyage
+            .cluster
+            .update(|registry| registry.insert(service("a", 1)));
+        voyage.run_until(ms(2_000));
+        proxies
+            .iter()
+            .map(|proxy| proxy.times())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(tell(), tell());
+}
+
+#[test]
+fn many_proxies_and_services_come_into_step() {
+    let voyage = Voyage::new(1);
+    voyage.cluster.update(|registry| {
+        for n in 0..100 {
+            registry.insert(service(&format!("s{n}"), 1));
+        }
+    });
+    voyage.start_control();
+    for n in 0..50 {
+        voyage.start_proxy(n);
+    }
+    voyage.run_until(ms(1_000));
+    voyage
+        .cluster
+        .update(|registry| registry.insert(service("s50", 3)));
+    voyage.run_until(ms(2_000));
+    assert_eq!(voyage.status.proxies().len(), 50);
+    assert!(voyage.status.unsynced(2).is_empty());
+}

@@ -1,0 +1,169 @@
+//! A simulated world with a control plane and proxies.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use shakedown_config::MeshOptions;
+use shakedown_config::registry::{Endpoint, Locality, Port, Service};
+use shakedown_control::{Cluster, ControlOptions, Status};
+use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
+use shakedown_env::{Env, Event, Time, UnixTime};
+
+use crate::proxy::{Proxy, Script};
+
+pub(crate) struct Voyage {
+    sim: Sim,
+    pub(crate) cluster: Cluster,
+    pub(crate) status: Status,
+    events: Arc<Mutex<Vec<(Time, Event)>>>,
+}
+
+const CONTROL: [u8; 4] = [127, 16, 0, 1];
+
+fn pod(n: u8) -> IpAddr {
+    IpAddr::from([127, 16, 1, n])
+}
+
+/// A service whose endpoints are the first `replicas` pods.
+pub(crate) fn service(name: &str, replicas: u8) -> Service {
+    let mut service = Service::new(name, "default", vec![Port::http(80)]);
+    for n in 0..replicas {
+        service.endpoints.push(Endpoint {
+            address: SocketAddr::new(pod(n), 80),
+            labels: [("version".to_owned(), "v1".to_owned())].into(),
+            locality: Locality::default(),
+            ready: true,
+            workload: format!("{name}-v1"),
+        });
+    }
+    service
+}
+
+impl Voyage {
+    pub(crate) fn new(seed: u64) -> Voyage {
+        let sim = Sim::new(SimOptions {
+            seed,
+            epoch: UnixTime::default(),
+            noise: None,
+        });
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&events);
+        sim.net().set_event_sink(Box::new(move |time, _, event| {
+            sink.lock().unwrap().push((time, event))
+        }));
+        sim.net().set_link(Box::new(|_, _| Link {
+            latency: Latency::Constant(Duration::from_micros(500)),
+            ..Link::default()
+        }));
+        let cluster = Cluster::new(MeshOptions::default());
+        Voyage {
+            sim,
+            cluster,
+            status: Status::default(),
+            events,
+        }
+    }
+
+    fn host(&self, name: &str, address: IpAddr) -> Env {
+        self.sim.add_host(HostSpec {
+            name: name.to_owned(),
+            address,
+            zone: 0,
+            request_cost: Duration::ZERO,
+            handshake_cost: Duration::ZERO,
+            cost_workers: 1,
+        })
+    }
+
+    pub(crate) fn start_control(&self) {
+        self.run_control(self.host("control", CONTROL.into()));
+    }
+
+    pub(crate) fn restart_control(&self) {
+        let control = self.sim.host_id("control").unwrap();
+        self.sim.net().crash(control);
+        self.run_control(self.sim.net().restart(control));
+    }
+
+    fn run_control(&self, env: Env) {
+        let mut options = ControlOptions::new(SocketAddr::new(CONTROL.into(), 15_010));
+        options.status = self.status.clone();
+        let running = shakedown_control::run(env.clone(), self.cluster.clone(), options);
+        env.spawn("control", async move { running.await.unwrap() });
+    }
+
+    pub(crate) fn start_proxy(&self, n: u8) -> Proxy {
+        self.start(
+            n,
+            Script {
+                node: node(n),
+                acknowledges: true,
+            },
+        )
+    }
+
+    pub(crate) fn start_silent_proxy(&self, n: u8) -> Proxy {
+        self.start(
+            n,
+            Script {
+                node: node(n),
+                acknowledges: false,
+            },
+        )
+    }
+
+    pub(crate) fn start_proxy_as(&self, n: u8, node: &str) -> Proxy {
+        self.start(
+            n,
+            Script {
+                node: node.to_owned(),
+                acknowledges: true,
+            },
+        )
+    }
+
+    fn start(&self, n: u8, script: Script) -> Proxy {
+        let env = self.host(&format!("pod-{n}"), pod(n));
+        let proxy = Proxy::default();
+        env.spawn(
+            "proxy",
+            proxy
+                .clone()
+                .run(env.clone(), SocketAddr::new(CONTROL.into(), 15_010), script),
+        );
+        proxy
+    }
+
+    pub(crate) fn crash_proxy(&self, n: u8) {
+        self.sim
+            .net()
+            .crash(self.sim.host_id(&format!("pod-{n}")).unwrap());
+    }
+
+    pub(crate) fn run_until(&self, end: Time) {
+        self.sim.run_until(end).unwrap();
+    }
+
+    pub(crate) fn events(&self) -> Vec<(Time, Event)> {
+        self.events.lock().unwrap().clone()
+    }
+
+    pub(crate) fn config_changes(&self) -> Vec<(Time, u64)> {
+        let pushes = self
+            .events()
+            .into_iter()
+            .filter_map(|(time, event)| match event {
+                Event::ConfigChanged { version } => Some((time, version)),
+                _ => None,
+            });
+        pushes.collect()
+    }
+}
+
+fn node(n: u8) -> String {
+    format!(
+        "sidecar~{}~pod-{n}.default~default.svc.cluster.local",
+        pod(n)
+    )
+}

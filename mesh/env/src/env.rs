@@ -1,0 +1,184 @@
+//! The handle itself: a host's [`World`], cheap to clone, passed explicitly.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::future::{AbortHandle, Abortable};
+
+use crate::world::{BoxFuture, Sleep, TaskName, Work, World};
+use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime};
+
+/// Everything that the mesh may ask of the world, for one host.
+#[derive(Clone)]
+pub struct Env {
+    world: Arc<dyn World>,
+}
+
+/// A deadline passed before the future was ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("deadline passed")]
+pub struct Elapsed;
+
+impl Env {
+    /// The handle for one host of a world.
+    pub fn new(world: Arc<dyn World>) -> Env {
+        Env { world }
+    }
+
+    /// Monotonic time since this world began.
+    pub fn now(&self) -> Time {
+        self.world.now()
+    }
+
+    /// The host's wall clock (in simulation: the scenario's epoch plus the host's skew).
+    pub fn unix_time(&self) -> UnixTime {
+        self.world.unix_time()
+    }
+
+    /// Sleeps until `deadline`.
+    pub fn sleep_until(&self, deadline: Time) -> Sleep {
+        self.world.sleep_until(deadline)
+    }
+
+    /// Sleeps for `span` from now.
+    pub fn sleep(&self, span: Duration) -> Sleep {
+        self.world.sleep_until(self.now() + span)
+    }
+
+    /// Runs `future` until `deadline` at the latest. The future is asked first, so that an answer which is there at the
+    /// deadline counts.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when the deadline came first.
+    pub async fn deadline<F: Future>(
+        &self,
+        deadline: Time,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
+        // The timer is made on the first pending poll: a future that is ready at once costs no timer.
+        let mut sleep = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Ok(output));
+            }
+            let sleep = sleep.get_or_insert_with(|| self.sleep_until(deadline));
+            sleep.as_mut().poll(cx).map(|()| Err(Elapsed))
+        })
+        .await
+    }
+
+    /// Runs `future` for at most `span`.
+    ///
+    /// # Errors
+    /// [`Elapsed`] when it was not ready by then.
+    pub async fn timeout<F: Future>(
+        &self,
+        span: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        self.deadline(self.now() + span, future).await
+    }
+
+    /// Opens a connection. It has no timeout of its own: wrap it.
+    pub fn connect(
+        &self,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> BoxFuture<io::Result<BoxStream>> {
+        self.world.connect(to, from)
+    }
+
+    /// Listens on an address of this host.
+    ///
+    /// # Errors
+    /// The address is in use, or not the host's.
+    pub fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener> {
+        self.world.listen(addr)
+    }
+
+    /// The addresses of a name. It has no timeout of its own: wrap it.
+    pub fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>> {
+        self.world.resolve(name)
+    }
+
+    /// A random stream for this label, independent of every other label's.
+    pub fn rng(&self, label: &str) -> Rng {
+        self.world.rng(label)
+    }
+
+    /// Runs a task until it ends or its host dies.
+    pub fn spawn(&self, name: TaskName, task: impl Future<Output = ()> + 'static) {
+        self.world.spawn(name, Box::pin(task));
+    }
+
+    /// Runs a task until it ends, its host dies or the returned owner is dropped.
+    pub fn spawn_owned(&self, name: TaskName, task: impl Future<Output = ()> + 'static) -> Owned {
+        let (handle, registration) = AbortHandle::new_pair();
+        let task = Abortable::new(task, registration);
+        self.spawn(name, async move {
+            // An aborted task is one whose owner has gone: there is nobody to tell.
+            let _ = task.await;
+        });
+        Owned(handle)
+    }
+
+    /// Declares work of a kind and waits out what the world charges for it.
+    pub async fn spend(&self, work: Work) {
+        if let Some(charge) = self.world.spend(work) {
+            charge.await;
+        }
+    }
+
+    /// The host's small durable store.
+    pub fn store(&self) -> Store<'_> {
+        Store(self)
+    }
+
+    /// Reports a fact of the mesh.
+    pub fn emit(&self, event: Event) {
+        self.world.emit(event);
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env")
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Owns a task: dropping this ends it.
+#[derive(Debug)]
+pub struct Owned(AbortHandle);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A small durable key-value store: the certificate authority's root, a canary's progress, the last good configuration.
+pub struct Store<'a>(&'a Env);
+
+impl Store<'_> {
+    /// The value last written under `key`.
+    pub fn read(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.world.store_read(key)
+    }
+
+    /// Writes `value` under `key`; durable when this returns.
+    ///
+    /// # Errors
+    /// The store could not be written.
+    pub fn write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+        self.0.world.store_write(key, value)
+    }
+}

@@ -1,0 +1,224 @@
+//! Facts of the mesh, told to the world: the real one shows them in the admin view and logs, the simulator's stage turns
+//! them into journal events.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::Time;
+
+/// A fact of the mesh, seen on the host whose [`Env`](crate::Env) emits it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A proxy finished a request, all its tries inside.
+    Request(RequestEvent),
+    /// An outbound proxy finished one try.
+    Attempt(AttemptEvent),
+    /// A proxy put a configuration in force. `version` counts the control plane's pushes.
+    ConfigInForce {
+        /// The push that it came with.
+        version: u64,
+    },
+    /// A proxy refused a resource and keeps the last good one.
+    ConfigRefused {
+        /// The resource's type, in short (`Cluster`).
+        kind: &'static str,
+        /// The resource's name.
+        resource: Arc<str>,
+        /// Why, in words.
+        reason: Arc<str>,
+    },
+    /// The control plane made a new version of the configuration.
+    ConfigChanged {
+        /// The push that carries it.
+        version: u64,
+    },
+    /// The control plane refused a document that it was given.
+    DocumentRefused {
+        /// Kind and name, as in `DestinationRule/bad`.
+        document: Arc<str>,
+        /// Why, in words.
+        reason: Arc<str>,
+    },
+}
+
+/// Which side of a pod's proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// From the network to the app.
+    Inbound,
+    /// From the app to the network.
+    Outbound,
+}
+
+/// A request that a proxy has finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestEvent {
+    /// Which side of the proxy.
+    pub side: Side,
+    /// The request's `x-request-id`, where it parses.
+    pub id: Option<RequestId>,
+    /// The cluster chosen, empty where none was.
+    pub cluster: Arc<str>,
+    /// When its headers had been read.
+    pub started: Time,
+    /// The status answered; 0 when the caller had gone.
+    pub status: u16,
+    /// Envoy's response flags.
+    pub flags: Flags,
+    /// How many tries it took; 0 when it was answered here.
+    pub attempts: u32,
+}
+
+/// One try at an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptEvent {
+    /// The request's `x-request-id`, where it parses.
+    pub id: Option<RequestId>,
+    /// The cluster it went to.
+    pub cluster: Arc<str>,
+    /// The endpoint it went to.
+    pub upstream: SocketAddr,
+    /// When it was sent to the pool.
+    pub started: Time,
+    /// 1 for the first try.
+    pub number: u32,
+    /// Sent while another try was still open.
+    pub hedge: bool,
+    /// The upstream's status; 0 when it gave none.
+    pub status: u16,
+    /// What went wrong, in Envoy's letters.
+    pub flags: Flags,
+    /// Without TLS.
+    pub plaintext: bool,
+}
+
+/// An `x-request-id`: a UUID as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(pub u128);
+
+impl RequestId {
+    /// Reads the hyphenated form, in either case. Anything else is not an id of ours.
+    pub fn parse(text: &[u8]) -> Option<RequestId> {
+        if text.len() != 36 {
+            return None;
+        }
+        let mut value = 0u128;
+        for (at, byte) in text.iter().enumerate() {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                if *byte != b'-' {
+                    return None;
+                }
+                continue;
+            }
+            value = (value << 4) | u128::from((*byte as char).to_digit(16)?);
+        }
+        Some(RequestId(value))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let v = self.0;
+        write!(
+            f,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            v >> 96,
+            (v >> 80) & 0xffff,
+            (v >> 64) & 0xffff,
+            (v >> 48) & 0xffff,
+            v & 0xffff_ffff_ffff
+        )
+    }
+}
+
+/// A set of Envoy response flags. Source: Envoy, "access log format", `%RESPONSE_FLAGS%`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flags(u32);
+
+impl Flags {
+    /// Every flag we set, in the order in which Envoy prints them.
+    const NAMES: [&'static str; 17] = [
+        "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC",
+        "URX", "DPE", "NC",
+    ];
+    /// Nothing to say.
+    pub const NONE: Flags = Flags(0);
+    /// No healthy upstream.
+    pub const UH: Flags = Flags(1 << 1);
+    /// Upstream request timeout.
+    pub const UT: Flags = Flags(1 << 2);
+    /// Upstream remote reset.
+    pub const UR: Flags = Flags(1 << 4);
+    /// Upstream connection failure.
+    pub const UF: Flags = Flags(1 << 5);
+    /// Upstream connection termination.
+    pub const UC: Flags = Flags(1 << 6);
+    /// Upstream overflow (circuit breaking).
+    pub const UO: Flags = Flags(1 << 7);
+    /// No route.
+    pub const NR: Flags = Flags(1 << 8);
+    /// Delay injected.
+    pub const DI: Flags = Flags(1 << 9);
+    /// Fault injected.
+    pub const FI: Flags = Flags(1 << 10);
+    /// Rate limited locally.
+    pub const RL: Flags = Flags(1 << 11);
+    /// Downstream connection termination.
+    pub const DC: Flags = Flags(1 << 13);
+    /// Upstream retry limit exceeded.
+    pub const URX: Flags = Flags(1 << 14);
+    /// Downstream protocol error.
+    pub const DPE: Flags = Flags(1 << 15);
+    /// No cluster found.
+    pub const NC: Flags = Flags(1 << 16);
+
+    /// The set as a number, for a compact record.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether every flag of `other` is in this set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The set that a number stands for; unknown bits are dropped.
+    pub const fn from_bits(bits: u32) -> Flags {
+        Flags(bits & ((1 << Flags::NAMES.len()) - 1))
+    }
+
+    /// The flag of a name, as Envoy writes it.
+    pub fn named(name: &str) -> Option<Flags> {
+        Flags::NAMES
+            .iter()
+            .position(|n| *n == name)
+            .map(|bit| Flags(1 << bit))
+    }
+}
+
+impl fmt::Display for Flags {
+    /// Comma separated, `-` for none, as Envoy's access log has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("-");
+        }
+        let mut first = true;
+        for (bit, name) in Flags::NAMES.iter().enumerate() {
+            if self.0 & (1 << bit) != 0 {
+                if !first {
+                    f.write_str(",")?;
+                }
+                first = false;
+                f.write_str(name)?;
+            }
+        }
+        Ok(())
+    }
+}

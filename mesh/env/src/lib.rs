@@ -1,0 +1,23 @@
+//! Env: the only door from the mesh to the outside world.
+//!
+//! Time, randomness, sockets, names, tasks, virtual CPU, a little durable state and the facts that the mesh reports all
+//! pass through one small handle, [`Env`]. Two worlds stand behind it: [`real`] (the operating system) and the
+//! simulator's engine. The same compiled proxy and control plane run in both.
+//!
+//! Invariant: nothing in `mesh/`, `loadgen/` or `sim/stage` reaches a clock, entropy, a socket, a thread or a task by
+//! another way.
+
+mod env;
+mod event;
+mod random;
+pub mod real;
+mod stream;
+mod time;
+mod world;
+
+pub use env::{Elapsed, Env, Owned, Store};
+pub use event::{AttemptEvent, Event, Flags, RequestEvent, RequestId, Side};
+pub use random::{Rng, stream_seed};
+pub use stream::{BoxListener, BoxStream, Listener, Stream};
+pub use time::{Time, UnixTime};
+pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, TaskName, Work, World};

@@ -1,0 +1,125 @@
+//! One host's view of the real world.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::clock::{self, Clock};
+use super::store::Store;
+use super::timer::{RealSleep, Timers};
+use super::{HostOptions, socket};
+use crate::world::{BoxFuture, LocalFuture, Sleep, TaskName, Work, World};
+use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime, stream_seed};
+
+pub(super) struct Host {
+    options: HostOptions,
+    seed: u64,
+    store: Store,
+    clock: Clock,
+    timers: Arc<Timers>,
+    tokio: Handle,
+}
+
+impl Host {
+    pub(super) fn new(
+        options: HostOptions,
+        clock: Clock,
+        timers: Arc<Timers>,
+        tokio: Handle,
+    ) -> io::Result<Host> {
+        let seed = options.seed.map_or_else(entropy, Ok)?;
+        let store = Store::open(options.store.clone())?;
+        Ok(Host {
+            options,
+            seed,
+            store,
+            clock,
+            timers,
+            tokio,
+        })
+    }
+}
+
+/// A seed that nobody can know.
+fn entropy() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+impl World for Host {
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        clock::unix_time()
+    }
+
+    fn sleep_until(&self, deadline: Time) -> Sleep {
+        Box::pin(RealSleep::new(Arc::clone(&self.timers), deadline))
+    }
+
+    fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>> {
+        let own = self.options.address;
+        let from = from
+            .or_else(|| (!own.is_unspecified() && own.is_ipv4() == to.is_ipv4()).then_some(own));
+        Box::pin(socket::connect(to, from))
+    }
+
+    fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener> {
+        let _entered = self.tokio.enter();
+        socket::listen(addr, self.options.reuse_port)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the real world: this is the door"
+    )]
+    fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>> {
+        if let Some(known) = self.options.names.lookup(name) {
+            return Box::pin(std::future::ready(Ok(known)));
+        }
+        if let Ok(literal) = name.parse() {
+            return Box::pin(std::future::ready(Ok(vec![literal])));
+        }
+        let name = name.to_owned();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+
+    fn rng(&self, label: &str) -> Rng {
+        stream_seed(self.seed, &self.options.name, label)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the real world: this is the door"
+    )]
+    fn spawn(&self, _name: TaskName, task: LocalFuture) {
+        tokio::task::spawn_local(task);
+    }
+
+    fn spend(&self, _work: Work) -> Option<BoxFuture<()>> {
+        None
+    }
+
+    fn store_read(&self, key: &str) -> Option<Vec<u8>> {
+        self.store.read(key)
+    }
+
+    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+        self.store.write(key, value)
+    }
+
+    fn emit(&self, event: Event) {
+        if let Some(on_event) = &self.options.on_event {
+            on_event(self.clock.now(), &self.options.name, event);
+        }
+    }
+}

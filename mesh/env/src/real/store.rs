@@ -1,0 +1,85 @@
+//! The durable store: one file a key, replaced whole.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The longest file name that a key may make, in bytes: what Linux file systems allow, less our endings.
+const NAME_BYTES_MAX: usize = 240;
+
+/// A small key-value store.
+pub(super) enum Store {
+    /// Gone with the process.
+    Memory(Mutex<BTreeMap<String, Vec<u8>>>),
+    /// A directory.
+    Directory(PathBuf),
+}
+
+impl Store {
+    /// # Errors
+    /// The directory cannot be made.
+    pub(super) fn open(directory: Option<PathBuf>) -> io::Result<Store> {
+        match directory {
+            None => Ok(Store::Memory(Mutex::default())),
+            Some(path) => {
+                fs::create_dir_all(&path)?;
+                Ok(Store::Directory(path))
+            }
+        }
+    }
+
+    pub(super) fn read(&self, key: &str) -> Option<Vec<u8>> {
+        match self {
+            Store::Memory(map) => map
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(key)
+                .cloned(),
+            Store::Directory(path) => {
+                fs::read(path.join(format!("{}.value", file_name(key).ok()?))).ok()
+            }
+        }
+    }
+
+    pub(super) fn write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+        match self {
+            Store::Memory(map) => {
+                let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+                map.insert(key.to_owned(), value.to_vec());
+                Ok(())
+            }
+            Store::Directory(path) => replace(path, &file_name(key)?, value),
+        }
+    }
+}
+
+/// Writes a file so that after a crash at any moment it holds either what it held or `value`, and the latter once this has
+/// returned.
+fn replace(directory: &Path, name: &str, value: &[u8]) -> io::Result<()> {
+    let fresh = directory.join(format!("{name}.new"));
+    let mut file = File::create(&fresh)?;
+    file.write_all(value)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&fresh, directory.join(format!("{name}.value")))?;
+    File::open(directory)?.sync_all()
+}
+
+/// The file of a key: letters, digits, `-` and `_` stand for themselves, every other byte is `%XX`.
+fn file_name(key: &str) -> io::Result<String> {
+    let mut name = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+            name.push(char::from(byte));
+        } else {
+            write!(name, "%{byte:02X}").expect("a string takes all that is written");
+        }
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    }
+    Ok(name)
+}

@@ -1,0 +1,67 @@
+//! What a world must offer: the trait behind [`Env`](crate::Env), implemented by the real one and by the simulator's.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+
+use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime};
+
+/// A sendable future of a world.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// A task: it stays on the thread that spawned it, so it need not be `Send`.
+pub type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
+/// A sleep. Polling it again after it has elapsed is allowed and gives ready. Dropping it cancels it.
+pub type Sleep = Pin<Box<dyn SleepFuture>>;
+/// What a task is called in a panic message and in a trace of the run.
+pub type TaskName = &'static str;
+
+/// A cancellable sleep that can be moved to another deadline without a new allocation.
+pub trait SleepFuture: Future<Output = ()> + Send + Sync {
+    /// Moves the deadline; a sleep that had elapsed sleeps again.
+    fn reset(self: Pin<&mut Self>, deadline: Time);
+}
+
+/// Kinds of work that a proxy declares. The world prices them: the simulator in virtual CPU time, the real one at nothing,
+/// since there the processor charges by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// One request through one side of a proxy.
+    Request,
+    /// One TLS handshake.
+    Handshake,
+}
+
+/// One host's view of a world. All methods are cheap; none blocks.
+pub trait World: Send + Sync {
+    /// Monotonic time since the world began.
+    fn now(&self) -> Time;
+    /// The host's wall clock.
+    fn unix_time(&self) -> UnixTime;
+    /// A sleep that ends at `deadline` (at once when it has passed).
+    fn sleep_until(&self, deadline: Time) -> Sleep;
+    /// Opens a connection, from a given source address where one is given.
+    fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>>;
+    /// Listens on an address of this host.
+    ///
+    /// # Errors
+    /// The address is in use, or not the host's.
+    fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener>;
+    /// The addresses of a name, in the resolver's order.
+    fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>>;
+    /// A random stream of its own for this label, on this host: the same label gives the same stream from its start.
+    fn rng(&self, label: &str) -> Rng;
+    /// Runs a task on this thread until it ends or its host dies.
+    fn spawn(&self, name: TaskName, task: LocalFuture);
+    /// Charges the host for work; `None` when it costs no time.
+    fn spend(&self, work: Work) -> Option<BoxFuture<()>>;
+    /// Reads a key of the host's durable store.
+    fn store_read(&self, key: &str) -> Option<Vec<u8>>;
+    /// Writes a key of the host's durable store, durably before it returns.
+    ///
+    /// # Errors
+    /// The store could not be written.
+    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()>;
+    /// Takes note of a fact of the mesh.
+    fn emit(&self, event: Event);
+}

@@ -1,0 +1,171 @@
+//! Port 15020: metrics, readiness, and a summary of what is in force.
+//!
+//! It changes nothing: every path is read-only.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use shakedown_config::table::{Action, ClusterKind, RouteTable, Table};
+use shakedown_env::Side;
+use shakedown_wire::{Body, ServerOptions, accept_loop};
+
+use crate::proxy::{Proxy, ProxyError};
+use crate::state::Upstream;
+
+/// What prometheus-client writes.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const JSON: &str = "application/json";
+const TEXT: &str = "text/plain";
+
+/// Serves the admin port, in a task that the proxy owns.
+pub(crate) fn listen(proxy: &Rc<Proxy>) -> Result<(), ProxyError> {
+    let bootstrap = proxy.bootstrap();
+    let address = (bootstrap.address, bootstrap.admin_port).into();
+    let env = proxy.env();
+    let listener = env
+        .listen(address)
+        .map_err(|source| ProxyError::Admin { address, source })?;
+    let (own, proxy_of_task) = (env.clone(), Rc::clone(proxy));
+    let serving = env.spawn_owned("proxy-admin", async move {
+        let options = ServerOptions::default();
+        accept_loop(
+            &own,
+            listener,
+            &options,
+            "proxy-admin-connection",
+            |_connected| {
+                let proxy = Rc::clone(&proxy_of_task);
+                move |request: Request<Incoming>| std::future::ready(answer(&proxy, &request))
+            },
+        )
+        .await;
+    });
+    proxy.keep(serving);
+    Ok(())
+}
+
+fn answer(proxy: &Proxy, request: &Request<Incoming>) -> Response<Body> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+    }
+    match request.uri().path() {
+        "/stats/prometheus" => match proxy.metrics().scrape() {
+            Ok(metrics) => typed(StatusCode::OK, OPEN_METRICS, metrics),
+            Err(_) => text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "metrics cannot be written\n",
+            ),
+        },
+        "/healthz/ready" if proxy.is_ready() => text(StatusCode::OK, "ready\n"),
+        "/healthz/ready" => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no configuration in force\n",
+        ),
+        "/config_dump" => typed(StatusCode::OK, JSON, format!("{:#}\n", config_dump(proxy))),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "there are /stats/prometheus, /healthz/ready and /config_dump\n",
+        ),
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Body> {
+    typed(status, TEXT, body.to_owned())
+}
+
+fn typed(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::full(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// A summary of what is in force, in the order of names.
+fn config_dump(proxy: &Proxy) -> Value {
+    let table = proxy.state().table();
+    let (connected, since) = proxy.control().stream();
+    let upstreams = proxy.state().upstreams();
+    json!({
+        "node": proxy.bootstrap().node_id,
+        "ready": proxy.is_ready(),
+        "control_plane": {
+            "address": proxy.bootstrap().control.to_string(),
+            "connected": connected,
+            "since_ns": since.as_nanos(),
+            "push": proxy.control().push(),
+            "trouble": proxy.control().trouble(),
+        },
+        "listeners": listeners(proxy),
+        "routes": routes(&table),
+        "clusters": upstreams.iter().map(|upstream| cluster(upstream)).collect::<Vec<_>>(),
+    })
+}
+
+fn listeners(proxy: &Proxy) -> Vec<Value> {
+    let gates = proxy.gates().list();
+    let listener = |gate: &Rc<crate::accept::Gate>| {
+        json!({
+            "name": &*gate.listener().name,
+            "address": gate.address().to_string(),
+            "side": match gate.side() {
+                Side::Inbound => "inbound",
+                Side::Outbound => "outbound",
+            },
+            "connections": gate.connections(),
+        })
+    };
+    gates.iter().map(listener).collect()
+}
+
+fn routes(table: &Table) -> Vec<Value> {
+    table.routes.values().map(route_table).collect()
+}
+
+fn route_table(routes: &Arc<RouteTable>) -> Value {
+    let target = |action: &Action| match action {
+        Action::Forward(action) => {
+            let targets = action.targets().iter();
+            let share = |t: &shakedown_config::table::WeightedCluster| json!({ "cluster": &*t.cluster, "weight": t.weight });
+            json!(targets.map(share).collect::<Vec<_>>())
+        }
+        Action::Respond(direct) => json!({ "status": direct.status }),
+    };
+    let hosts = routes.hosts().iter().map(|host| {
+        let routes = host.routes.iter();
+        let route = |r: &shakedown_config::table::Route| {
+            json!({ "name": &*r.name, "to": target(&r.action) })
+        };
+        json!({ "name": &*host.name, "routes": routes.map(route).collect::<Vec<_>>() })
+    });
+    json!({ "name": &*routes.name, "virtual_hosts": hosts.collect::<Vec<_>>() })
+}
+
+fn cluster(upstream: &Upstream) -> Value {
+    let cluster = upstream.cluster();
+    let hosts = upstream.hosts();
+    let host = |host: &Rc<crate::state::Host>| {
+        let pool = host.pool();
+        json!({
+            "address": host.address().to_string(),
+            "active_requests": host.active(),
+            "connections": pool.connections(),
+            "idle_connections": pool.idle(),
+        })
+    };
+    json!({
+        "name": &*cluster.name,
+        "kind": match cluster.kind {
+            ClusterKind::Eds(_) => "EDS",
+            ClusterKind::Static(_) => "STATIC",
+            ClusterKind::OriginalDst => "ORIGINAL_DST",
+        },
+        "lb_policy": format!("{:?}", cluster.lb),
+        "hosts": hosts.iter().map(host).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,232 @@
+//! The conversation with the control plane: delta ADS over one HTTP/2 connection, for as long as the proxy lives.
+//!
+//! A configuration is put in force when everything that it refers to has been answered, so that a route never points at a
+//! cluster whose endpoints are still on their way. When the control plane is away the last configuration stays in force;
+//! at a start it is read from the store.
+//!
+//! It decides nothing about requests, and nothing about what makes a resource good: that is `config`'s compile.
+
+mod backoff;
+mod draft;
+mod outbox;
+mod session;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::poll_immediate;
+use prost::Message;
+use shakedown_config::xds::Kind;
+use shakedown_config::xds::core::Node;
+use shakedown_config::xds::discovery::DeltaDiscoveryResponse;
+use shakedown_config::xds::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use shakedown_env::{Event, Time};
+use shakedown_wire::{Channel, H2Options, connect_h2};
+
+use self::backoff::Backoff;
+use self::outbox::Outbox;
+use self::session::{Published, Refused, Session};
+use crate::proxy::Proxy;
+
+/// How long the control plane may take to accept a stream.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a configuration waits for what it refers to. Source: Envoy, `initial_fetch_timeout`, default 15 s.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
+/// The largest response taken, in bytes.
+const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Why a conversation ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdsError {
+    #[error("connect to the control plane")]
+    Connect(#[source] io::Error),
+    #[error("open the ADS stream in time")]
+    OpenTimeout,
+    #[error("open the ADS stream")]
+    Open(#[source] Box<tonic::Status>),
+    #[error("read the ADS stream")]
+    Read(#[source] Box<tonic::Status>),
+    #[error("read the ADS stream: the control plane ended it")]
+    Ended,
+}
+
+/// Follows the control plane for ever.
+pub(crate) async fn follow(proxy: Rc<Proxy>) -> Infallible {
+    let env = proxy.env().clone();
+    let mut random = env.rng("proxy/ads");
+    let mut session = restore(&proxy);
+    let mut backoff = Backoff::new();
+    loop {
+        let Err(error) = converse(&proxy, &mut session, &mut backoff).await;
+        proxy.control().lost(env.now(), &error);
+        env.sleep(backoff.next(&mut random)).await;
+    }
+}
+
+/// A session with the store's last good configuration, which is put in force.
+fn restore(proxy: &Rc<Proxy>) -> Session {
+    let mut session = Session::default();
+    let store = proxy.env().store();
+    for kind in Kind::ALL {
+        // What does not decode was cut short or written by another version: the control plane gives it again.
+        let saved = store.read(store_key(kind));
+        if let Some(Ok(saved)) = saved.map(|bytes| DeltaDiscoveryResponse::decode(&bytes[..])) {
+            session.restore(saved);
+        }
+    }
+    if let Some(table) = session.restored() {
+        proxy.put_in_force(table);
+    }
+    session
+}
+
+/// One stream, from connecting to its end.
+async fn converse(
+    proxy: &Rc<Proxy>,
+    session: &mut Session,
+    backoff: &mut Backoff,
+) -> Result<Infallible, AdsError> {
+    let env = proxy.env();
+    let bootstrap = proxy.bootstrap();
+    let channel = connect_h2(
+        env,
+        bootstrap.control,
+        Some(bootstrap.address),
+        &H2Options::default(),
+    )
+    .await
+    .map_err(AdsError::Connect)?;
+    let outbox = Outbox::default();
+    outbox.extend(session.open(node(&bootstrap.node_id)));
+    let mut responses = open(proxy, channel, &outbox).await?;
+    proxy.control().connected(env.now());
+    let deadline = env.now() + FETCH_TIMEOUT;
+    let mut patience = Patience { until: deadline };
+    loop {
+        let response = {
+            let mut message = pin!(responses.message());
+            match poll_immediate(&mut message).await {
+                Some(response) => response,
+                None => {
+                    // Nothing more has arrived: what is here may be a whole push.
+                    patience.renew(env.now(), session);
+                    put_in_force(proxy, session);
+                    patience.wait(proxy, session, message).await
+                }
+            }
+        };
+        let response = response
+            .map_err(|s| AdsError::Read(Box::new(s)))?
+            .ok_or(AdsError::Ended)?;
+        backoff.reset();
+        let reply = session.receive(response);
+        outbox.extend(reply.requests);
+        report(proxy, reply.refused);
+    }
+}
+
+async fn open(
+    proxy: &Rc<Proxy>,
+    channel: Channel,
+    outbox: &Outbox,
+) -> Result<tonic::Streaming<DeltaDiscoveryResponse>, AdsError> {
+    let mut client = AggregatedDiscoveryServiceClient::new(channel)
+        .max_decoding_message_size(RESPONSE_BYTES_MAX);
+    let opening = client.delta_aggregated_resources(outbox.requests());
+    match proxy.env().timeout(OPEN_TIMEOUT, opening).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(AdsError::Open(Box::new(status))),
+        Err(_elapsed) => Err(AdsError::OpenTimeout),
+    }
+}
+
+/// How long the control plane may still take to answer what was asked.
+struct Patience {
+    /// [`Time::FAR`] while nothing is waited for.
+    until: Time,
+}
+
+impl Patience {
+    /// Counts from when something began to be waited for.
+    fn renew(&mut self, now: Time, session: &Session) {
+        if session.is_warm() {
+            self.until = Time::FAR;
+        } else if self.until == Time::FAR {
+            self.until = now + FETCH_TIMEOUT;
+        }
+    }
+
+    /// Waits for a response; when patience ends before it, goes on without what was asked.
+    async fn wait<T>(
+        &mut self,
+        proxy: &Rc<Proxy>,
+        session: &mut Session,
+        mut message: impl Future<Output = T> + Unpin,
+    ) -> T {
+        if self.until == Time::FAR {
+            // The connection's keep-alive pings bound this wait.
+            return message.await;
+        }
+        if let Ok(response) = proxy.env().deadline(self.until, &mut message).await {
+            return response;
+        }
+        self.until = Time::FAR;
+        session.stop_waiting();
+        put_in_force(proxy, session);
+        message.await
+    }
+}
+
+/// Puts what is warm in force, and keeps it for a start without a control plane.
+fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
+    let Some(Published { table, push }) = session.publish() else {
+        return;
+    };
+    proxy.put_in_force(table);
+    for (kind, saved) in session.unsaved() {
+        if let Err(error) = proxy
+            .env()
+            .store()
+            .write(store_key(kind), &saved.encode_to_vec())
+        {
+            // The configuration is in force all the same; a start without a control plane would find an older one.
+            proxy.control().not_saved(&error);
+        }
+    }
+    if let Some(version) = push {
+        proxy.control().in_force(version);
+        proxy.env().emit(Event::ConfigInForce { version });
+    }
+}
+
+fn report(proxy: &Rc<Proxy>, refused: Vec<Refused>) {
+    for Refused { kind, name, reason } in refused {
+        proxy.env().emit(Event::ConfigRefused {
+            kind: kind.name(),
+            resource: name.into(),
+            reason: reason.into(),
+        });
+    }
+}
+
+/// Where the store keeps the last good resources of a kind.
+fn store_key(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Cluster => "xds/clusters",
+        Kind::Endpoints => "xds/endpoints",
+        Kind::Listener => "xds/listeners",
+        Kind::Routes => "xds/routes",
+    }
+}
+
+fn node(id: &str) -> Node {
+    Node {
+        id: id.into(),
+        user_agent_name: "shakedown".into(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,99 @@
+//! The client's half of an ADS stream: a queue of requests that tonic reads as a stream.
+//!
+//! Bound: one request per response that arrived, and one per type when the stream opens.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use shakedown_config::xds::discovery::DeltaDiscoveryRequest;
+
+/// The writing end. Dropping it ends the stream.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(Arc<Mutex<Queue>>);
+
+/// The reading end.
+#[derive(Debug)]
+pub(super) struct Requests(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    requests: VecDeque<DeltaDiscoveryRequest>,
+    closed: bool,
+    reader: Option<Waker>,
+}
+
+impl Outbox {
+    /// The stream of what is put in.
+    pub(super) fn requests(&self) -> Requests {
+        Requests(Arc::clone(&self.0))
+    }
+
+    /// Sends these requests, in this order.
+    pub(super) fn extend(&self, requests: impl IntoIterator<Item = DeltaDiscoveryRequest>) {
+        self.change(|queue| queue.requests.extend(requests));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Queue)) {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut queue);
+        let reader = queue.reader.take();
+        drop(queue);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.change(|queue| queue.closed = true);
+    }
+}
+
+impl Stream for Requests {
+    type Item = DeltaDiscoveryRequest;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(request) = queue.requests.pop_front() {
+            return Poll::Ready(Some(request));
+        }
+        if queue.closed {
+            return Poll::Ready(None);
+        }
+        queue.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt, StreamExt};
+
+    use super::*;
+
+    fn named(type_url: &str) -> DeltaDiscoveryRequest {
+        DeltaDiscoveryRequest {
+            type_url: type_url.into(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn requests_come_out_in_order_and_the_stream_ends_with_the_outbox() {
+        let outbox = Outbox::default();
+        let mut requests = outbox.requests();
+        assert_eq!(requests.next().now_or_never(), None, "nothing yet");
+        outbox.extend([named("a"), named("b")]);
+        drop(outbox);
+        let left: Vec<_> = requests
+            .map(|r| r.type_url)
+            .collect()
+            .now_or_never()
+            .unwrap();
+        assert_eq!(left, ["a", "b"]);
+    }
+}

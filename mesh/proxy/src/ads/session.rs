@@ -1,0 +1,316 @@
+//! The delta protocol's client as a plain state machine: what is subscribed, what was accepted, what to answer.
+//!
+//! A response's good resources are applied even when others of it are bad: those are refused one by one in the NACK, and
+//! their last good version stays. It knows no stream and no clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shakedown_config::table::Table;
+use shakedown_config::xds::Kind;
+use shakedown_config::xds::core::Node;
+use shakedown_config::xds::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
+use shakedown_config::xds::protobuf::Any;
+use shakedown_config::xds::rpc::Status;
+
+use super::draft::Draft;
+
+/// gRPC's code for what a NACK says. Source: xDS protocol, `error_detail`; Envoy sends INVALID_ARGUMENT or INTERNAL.
+const INVALID_ARGUMENT: i32 = 3;
+
+/// What a proxy and its control plane have agreed on; it outlives the streams.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    subscriptions: [Subscription; Kind::ALL.len()],
+    draft: Draft,
+    /// The draft differs from what was last published.
+    changed: bool,
+    /// The push that has wholly arrived and is not in force yet. The control plane names it in the last response of it.
+    push: Option<u64>,
+    /// Something was refused since a push was last whole.
+    refused: bool,
+}
+
+#[derive(Debug, Default)]
+struct Subscription {
+    /// Names subscribed to; nothing for the wildcard types.
+    wanted: BTreeSet<String>,
+    /// Of these, the ones never answered, be it with a resource, a refused one or its absence.
+    waiting: BTreeSet<String>,
+    /// The control plane has spoken of this type at all.
+    answered: bool,
+    /// The last good version of each resource, as it came: for reconnecting, and for the store.
+    accepted: BTreeMap<String, Accepted>,
+    /// `accepted` differs from what the store has.
+    unsaved: bool,
+}
+
+#[derive(Debug)]
+struct Accepted {
+    version: String,
+    body: Any,
+}
+
+/// A resource that was not accepted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) kind: Kind,
+    pub(super) name: String,
+    pub(super) reason: String,
+}
+
+/// What follows from a response.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    /// To be sent in this order.
+    pub(super) requests: Vec<DeltaDiscoveryRequest>,
+    pub(super) refused: Vec<Refused>,
+}
+
+/// A configuration that may be put in force.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) table: Table,
+    /// The push that is now wholly in force; `None` when part of it was refused.
+    pub(super) push: Option<u64>,
+}
+
+impl Session {
+    /// The requests that open a stream. The node goes with the first alone.
+    pub(super) fn open(&self, node: Node) -> Vec<DeltaDiscoveryRequest> {
+        let mut node = Some(node);
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| is_wildcard(*kind) || !self.subscription(*kind).wanted.is_empty())
+            .map(|kind| {
+                let subscription = self.subscription(kind);
+                DeltaDiscoveryRequest {
+                    node: node.take(),
+                    type_url: kind.url().into(),
+                    resource_names_subscribe: subscription.wanted.iter().cloned().collect(),
+                    // A protobuf map: encoded in another order each run, but always in as many bytes.
+                    initial_resource_versions: subscription
+                        .accepted
+                        .iter()
+                        .map(|(name, accepted)| (name.clone(), accepted.version.clone()))
+                        .collect(),
+                    ..Default::default()
+                }
+            })
+            .collect()
+    }
+
+    /// Takes in a response. Of an unknown type it is ignored, since nobody asked for it.
+    pub(super) fn receive(&mut self, response: DeltaDiscoveryResponse) -> Reply {
+        let Some(kind) = Kind::of_url(&response.type_url) else {
+            return Reply::default();
+        };
+        let mut reply = Reply::default();
+        self.subscription_mut(kind).answered = true;
+        for resource in response.resources {
+            let name = resource.name.clone();
+            self.subscription_mut(kind).waiting.remove(&name);
+            if !is_wildcard(kind) && !self.subscription(kind).wanted.contains(&name) {
+                // It was on its way when we gave it up.
+                continue;
+            }
+            if let Err(reason) = self.accept(kind, resource) {
+                reply.refused.push(Refused { kind, name, reason });
+            }
+        }
+        for name in &response.removed_resources {
+            self.forget(kind, name);
+            self.subscription_mut(kind).waiting.remove(name);
+        }
+        self.refused |= !reply.refused.is_empty();
+        // Pushes are numbered in decimal; another control plane may write what it likes there.
+        self.push = response.system_version_info.parse().ok().or(self.push);
+        // What the response makes us want is asked for before it is acknowledged, as Envoy does.
+        reply.requests.extend(self.follow_names(kind));
+        reply.requests.push(DeltaDiscoveryRequest {
+            type_url: response.type_url,
+            response_nonce: response.nonce,
+            error_detail: error_detail(&reply.refused),
+            ..Default::default()
+        });
+        reply
+    }
+
+    /// Whether everything that was asked for has been answered.
+    pub(super) fn is_warm(&self) -> bool {
+        Kind::ALL.into_iter().all(|kind| {
+            let subscription = self.subscription(kind);
+            subscription.waiting.is_empty() && (subscription.answered || !is_wildcard(kind))
+        })
+    }
+
+    /// Goes on without what has not been answered by now: it is taken to be absent.
+    pub(super) fn stop_waiting(&mut self) {
+        for subscription in &mut self.subscriptions {
+            subscription.answered = true;
+            subscription.waiting.clear();
+        }
+    }
+
+    /// The configuration to put in force, if it is warm and differs from the last one.
+    pub(super) fn publish(&mut self) -> Option<Published> {
+        if !self.is_warm() || !(self.changed || self.push.is_some()) {
+            return None;
+        }
+        self.changed = false;
+        let push = self.push.take();
+        let good = push.is_none() || !std::mem::take(&mut self.refused);
+        Some(Published {
+            table: self.draft.table(),
+            push: push.filter(|_| good),
+        })
+    }
+
+    /// The types whose accepted resources changed since this was last asked, each with its store's value.
+    pub(super) fn unsaved(&mut self) -> Vec<(Kind, DeltaDiscoveryResponse)> {
+        let mut unsaved = Vec::new();
+        for kind in Kind::ALL {
+            let subscription = self.subscription_mut(kind);
+            if !std::mem::take(&mut subscription.unsaved) {
+                continue;
+            }
+            let resources = subscription
+                .accepted
+                .iter()
+                .map(|(name, accepted)| Resource {
+                    name: name.clone(),
+                    version: accepted.version.clone(),
+                    resource: Some(accepted.body.clone()),
+                    ..Default::default()
+                });
+            let resources = resources.collect();
+            let type_url = kind.url().into();
+            unsaved.push((
+                kind,
+                DeltaDiscoveryResponse {
+                    type_url,
+                    resources,
+                    ..Default::default()
+                },
+            ));
+        }
+        unsaved
+    }
+
+    /// Takes in what the store kept of a type: all good once, so what is not any more is left out.
+    ///
+    /// The types come in [`Kind::ALL`]'s order. Nothing restored counts as answered by the control plane.
+    pub(super) fn restore(&mut self, saved: DeltaDiscoveryResponse) {
+        let Some(kind) = Kind::of_url(&saved.type_url) else {
+            return;
+        };
+        for resource in saved.resources {
+            // A version of the proxy that understood less, or more, may have written it.
+            let _ = self.accept(kind, resource);
+        }
+        self.subscription_mut(kind).unsaved = false;
+        self.follow_names(kind);
+        for kind in Kind::ALL {
+            let subscription = self.subscription_mut(kind);
+            let Subscription {
+                waiting, accepted, ..
+            } = subscription;
+            waiting.retain(|name| !accepted.contains_key(name));
+        }
+    }
+
+    /// The restored configuration, if there is one.
+    pub(super) fn restored(&mut self) -> Option<Table> {
+        std::mem::take(&mut self.changed).then(|| self.draft.table())
+    }
+
+    fn accept(&mut self, kind: Kind, resource: Resource) -> Result<(), String> {
+        let body = resource.resource.ok_or("expected a body, found none")?;
+        if body.type_url != kind.url() {
+            return Err(format!(
+                "expected a body of type {}, found {}",
+                kind.url(),
+                body.type_url
+            ));
+        }
+        self.draft
+            .put(kind, &resource.name, &body)
+            .map_err(|error| error.to_string())?;
+        let subscription = self.subscription_mut(kind);
+        subscription.accepted.insert(
+            resource.name,
+            Accepted {
+                version: resource.version,
+                body,
+            },
+        );
+        subscription.unsaved = true;
+        self.changed = true;
+        Ok(())
+    }
+
+    fn forget(&mut self, kind: Kind, name: &str) {
+        let subscription = self.subscription_mut(kind);
+        if subscription.accepted.remove(name).is_some() {
+            subscription.unsaved = true;
+            self.draft.remove(kind, name);
+            self.changed = true;
+        }
+    }
+
+    /// Subscribes to the names that the accepted resources of `kind` refer to, and to no others.
+    fn follow_names(&mut self, kind: Kind) -> Option<DeltaDiscoveryRequest> {
+        let (followed, wanted) = match kind {
+            Kind::Cluster => (Kind::Endpoints, self.draft.assignments_wanted()),
+            Kind::Listener => (Kind::Routes, self.draft.routes_wanted()),
+            Kind::Endpoints | Kind::Routes => return None,
+        };
+        let before = std::mem::replace(&mut self.subscription_mut(followed).wanted, wanted.clone());
+        let subscribe: Vec<String> = wanted.difference(&before).cloned().collect();
+        let unsubscribe: Vec<String> = before.difference(&wanted).cloned().collect();
+        if subscribe.is_empty() && unsubscribe.is_empty() {
+            return None;
+        }
+        for name in &unsubscribe {
+            self.forget(followed, name);
+            self.subscription_mut(followed).waiting.remove(name);
+        }
+        self.subscription_mut(followed)
+            .waiting
+            .extend(subscribe.iter().cloned());
+        Some(DeltaDiscoveryRequest {
+            type_url: followed.url().into(),
+            resource_names_subscribe: subscribe,
+            resource_names_unsubscribe: unsubscribe,
+            ..Default::default()
+        })
+    }
+
+    fn subscription(&self, kind: Kind) -> &Subscription {
+        &self.subscriptions[kind as usize]
+    }
+
+    fn subscription_mut(&mut self, kind: Kind) -> &mut Subscription {
+        &mut self.subscriptions[kind as usize]
+    }
+}
+
+/// Whether all resources of a kind are subscribed to, or some by name.
+fn is_wildcard(kind: Kind) -> bool {
+    matches!(kind, Kind::Cluster | Kind::Listener)
+}
+
+fn error_detail(refused: &[Refused]) -> Option<Status> {
+    if refused.is_empty() {
+        return None;
+    }
+    let each = |r: &Refused| format!("{} {}: {}", r.kind, r.name, r.reason);
+    let message = refused.iter().map(each).collect::<Vec<_>>().join("; ");
+    Some(Status {
+        code: INVALID_ARGUMENT,
+        message,
+        details: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! The client's side of the delta protocol, against responses made by hand.
+
+use shakedown_config::xds::{self, cluster, core, endpoint};
+
+use super::*;
+
+fn eds_cluster(name: &str, lb_policy: i32) -> Resource {
+    let eds = cluster::cluster::EdsClusterConfig {
+        eds_config: Some(core::ConfigSource {
+            resource_api_version: core::ApiVersion::V3.into(),
+            config_source_specifier: Some(core::config_source::ConfigSourceSpecifier::Ads(
+                core::AggregatedConfigSource::default(),
+            )),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let kind = cluster::cluster::DiscoveryType::Eds;
+    let message = cluster::Cluster {
+        name: name.into(),
+        lb_policy,
+        eds_cluster_config: Some(eds),
+        cluster_discovery_type: Some(cluster::cluster::ClusterDiscoveryType::Type(kind.into())),
+        ..Default::default()
+    };
+    resource(name, &format!("lb{lb_policy}"), xds::pack(&message))
+}
+
+fn assignment(name: &str) -> Resource {
+    let message = endpoint::ClusterLoadAssignment {
+        cluster_name: name.into(),
+        ..Default::default()
+    };
+    resource(name, "1", xds::pack(&message))
+}
+
+fn resource(name: &str, version: &str, body: Any) -> Resource {
+    let (name, version) = (name.into(), version.into());
+    Resource {
+        name,
+        version,
+        resource: Some(body),
+        ..Default::default()
+    }
+}
+
+fn response(kind: Kind, nonce: &str, resources: Vec<Resource>) -> DeltaDiscoveryResponse {
+    DeltaDiscoveryResponse {
+        type_url: kind.url().into(),
+        nonce: nonce.into(),
+        resources,
+        ..Default::default()
+    }
+}
+
+fn whole(push: u64, mut response: DeltaDiscoveryResponse) -> DeltaDiscoveryResponse {
+    response.system_version_info = push.to_string();
+    response
+}
+
+/// A policy that no compiler of ours takes.
+const MAGLEV: i32 = cluster::cluster::LbPolicy::Maglev as i32;
+
+#[test]
+fn a_stream_opens_with_the_wildcards_and_the_node_on_the_first_alone() {
+    let requests = Session::default().open(Node {
+        id: "me".into(),
+        ..Default::default()
+    });
+    let urls: Vec<_> = requests.iter().map(|request| &*request.type_url).collect();
+    assert_eq!(urls, [Kind::Cluster.url(), Kind::Listener.url()]);
+    let nodes: Vec<_> = requests
+        .iter()
+        .map(|request| request.node.is_some())
+        .collect();
+    assert_eq!(nodes, [true, false]);
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.resource_names_subscribe.is_empty())
+    );
+}
+
+#[test]
+fn endpoints_are_asked_for_before_clusters_are_acknowledged() {
+    let mut session = Session::default();
+    let reply = session.receive(response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]));
+    assert_eq!(reply.requests.len(), 2);
+    assert_eq!(reply.requests[0].type_url, Kind::Endpoints.url());
+    assert_eq!(reply.requests[0].resource_names_subscribe, ["a"]);
+    assert_eq!(reply.requests[1].type_url, Kind::Cluster.url());
+    assert_eq!(reply.requests[1].response_nonce, "n1");
+    assert_eq!(reply.requests[1].error_detail, None);
+}
+
+#[test]
+fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
+    let mut session = Session::default();
+    session.receive(response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]));
+    let mixed = vec![eds_cluster("a", MAGLEV), eds_cluster("b", 0)];
+    let reply = session.receive(response(Kind::Cluster, "n2", mixed));
+    assert_eq!(reply.refused.len(), 1);
+    assert_eq!(
+        (reply.refused[0].kind, &*reply.refused[0].name),
+        (Kind::Cluster, "a")
+    );
+    let nack = reply.requests.last().unwrap();
+    assert_eq!(nack.response_nonce, "n2");
+    let message = &nack.error_detail.as_ref().unwrap().message;
+    assert!(message.starts_with("Cluster a: lb_policy: "), "{message}");
+    let names: Vec<_> = session.draft.table().clusters.into_keys().collect();
+    assert_eq!(
+        names,
+        ["a".into(), "b".into()],
+        "the last good a stays, b is in"
+    );
+}
+
+#[test]
+fn a_reconnect_tells_the_last_good_versions() {
+    let mut session = Session::default();
+    session.receive(response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]));
+    session.receive(response(
+        Kind::Cluster,
+        "n2",
+        vec![eds_cluster("a", MAGLEV)],
+    ));
+    let requests = session.open(Node::default());
+    assert_eq!(requests[0].initial_resource_versions["a"], "lb0");
+    assert_eq!(requests[1].type_url, Kind::Endpoints.url());
+    assert_eq!(requests[1].resource_names_subscribe, ["a"]);
+}
+
+#[test]
+fn nothing_is_published_until_all_that_was_asked_for_is_answered() {
+    let mut session = Session::default();
+    session.receive(response(
+        Kind::Cluster,
+        "1",
+        vec![eds_cluster("a", 0), eds_cluster("b", 0)],
+    ));
+    session.receive(whole(7, response(Kind::Listener, "2", vec![])));
+    session.receive(response(Kind::Endpoints, "3", vec![assignment("a")]));
+    assert!(session.publish().is_none(), "b's endpoints are missing");
+    let mut absent = response(Kind::Endpoints, "4", vec![]);
+    absent.removed_resources = vec!["b".into()];
+    session.receive(absent);
+    let published = session.publish().unwrap();
+    assert_eq!(published.push, Some(7));
+    assert_eq!(published.table.endpoints.len(), 1);
+    assert!(session.publish().is_none(), "nothing new");
+}
+
+#[test]
+fn who_waits_too_long_goes_on_without() {
+    let mut session = Session::default();
+    session.receive(response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]));
+    assert!(session.publish().is_none());
+    session.stop_waiting();
+    assert_eq!(session.publish().unwrap().table.clusters.len(), 1);
+}
+
+#[test]
+fn a_push_with_a_refused_resource_is_in_force_but_not_said_to_be() {
+    let mut session = Session::default();
+    session.receive(response(Kind::Listener, "1", vec![]));
+    session.receive(whole(
+        1,
+        response(Kind::Cluster, "2", vec![eds_cluster("a", MAGLEV)]),
+    ));
+    assert_eq!(session.publish().unwrap().push, None);
+    session.receive(whole(2, response(Kind::Listener, "3", vec![])));
+    assert_eq!(session.publish().unwrap().push, Some(2));
+}
+
+#[test]
+fn a_cluster_that_goes_takes_its_endpoints_along() {
+    let mut session = Session::default();
+    session.receive(response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]));
+    session.receive(response(Kind::Endpoints, "2", vec![assignment("a")]));
+    let mut gone = response(Kind::Cluster, "3", vec![]);
+    gone.removed_resources = vec!["a".into()];
+    let reply = session.receive(gone);
+    assert_eq!(reply.requests[0].resource_names_unsubscribe, ["a"]);
+    assert!(session.draft.table().endpoints.is_empty());
+}
+
+#[test]
+fn what_was_saved_is_restored_and_its_versions_told() {
+    let mut session = Session::default();
+    session.receive(response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]));
+    session.receive(response(Kind::Endpoints, "2", vec![assignment("a")]));
+    let saved = session.unsaved();
+    assert_eq!(
+        saved.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(),
+        [Kind::Cluster, Kind::Endpoints]
+    );
+    assert!(session.unsaved().is_empty(), "saved once");
+    let mut again = Session::default();
+    for (_, saved) in saved {
+        again.restore(saved);
+    }
+    let table = again.restored().unwrap();
+    assert_eq!((table.clusters.len(), table.endpoints.len()), (1, 1));
+    assert_eq!(
+        again.open(Node::default())[0].initial_resource_versions["a"],
+        "lb0"
+    );
+    assert!(!again.is_warm(), "the control plane has not spoken yet");
+}
+
+#[test]
+fn a_resource_named_otherwise_inside_is_refused() {
+    let mut session = Session::default();
+    let mut cluster = eds_cluster("a", 0);
+    cluster.name = "b".into();
+    let reply = session.receive(response(Kind::Cluster, "1", vec![cluster]));
+    assert_eq!(reply.refused[0].reason, "it is named a inside");
+}
+
+#[test]
+fn a_type_that_was_not_asked_for_is_ignored() {
+    let mut odd = response(Kind::Cluster, "1", vec![]);
+    odd.type_url = "type.googleapis.com/x.Y".into();
+    assert!(Session::default().receive(odd).requests.is_empty());
+}
+
+#[test]
+fn a_resource_that_arrives_after_it_was_given_up_is_dropped() {
+    let mut session = Session::default();
+    session.receive(response(Kind::Endpoints, "1", vec![assignment("a")]));
+    assert!(session.draft.table().endpoints.is_empty());
+}

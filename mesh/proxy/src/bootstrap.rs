@@ -1,0 +1,76 @@
+//! What a proxy knows before it has spoken to its control plane: who it is, and where that is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// A proxy's static start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// The xDS node id, as Istio builds it: `sidecar~<pod address>~<pod>.<namespace>~<dns domain>`.
+    pub node_id: String,
+    /// The pod's address. Listeners without an address of their own listen here, and connections to upstreams leave from
+    /// here.
+    pub address: IpAddr,
+    /// Where the control plane serves ADS.
+    pub control: SocketAddr,
+    /// The port that the app's outgoing requests are sent to; Istio's is 15001.
+    pub outbound_port: u16,
+    /// The port of metrics and readiness; Istio's is 15020.
+    pub admin_port: u16,
+    /// What runs in the pod, for the labels of metrics.
+    pub workload: Workload,
+    /// The host of the service that the pod belongs to (`reviews.default.svc.cluster.local`), for the labels of requests
+    /// that it serves; `None` for a pod that serves none.
+    pub service: Option<String>,
+}
+
+impl Bootstrap {
+    /// A sidecar of pod `pod` in `namespace`, with Istio's ports and node id.
+    pub fn sidecar(pod: &str, namespace: &str, address: IpAddr, control: SocketAddr) -> Bootstrap {
+        Bootstrap {
+            node_id: format!("sidecar~{address}~{pod}.{namespace}~{namespace}.svc.cluster.local"),
+            address,
+            control,
+            outbound_port: 15001,
+            admin_port: 15020,
+            workload: Workload {
+                name: pod.into(),
+                namespace: namespace.into(),
+                ..Workload::unknown()
+            },
+            service: None,
+        }
+    }
+}
+
+/// One end of an edge, as Istio's metrics name it. What is not known reads `unknown`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Workload {
+    /// The workload: a deployment's name, as a rule.
+    pub name: Arc<str>,
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// The `app` label; the canonical service, too.
+    pub app: Arc<str>,
+    /// The `version` label; the canonical revision, too.
+    pub version: Arc<str>,
+    /// The Kubernetes cluster.
+    pub cluster: Arc<str>,
+    /// The SPIFFE identity that mutual TLS proved.
+    pub principal: Arc<str>,
+}
+
+impl Workload {
+    /// A workload of which nothing is known.
+    pub fn unknown() -> Workload {
+        let unknown: Arc<str> = Arc::from("unknown");
+        Workload {
+            name: Arc::clone(&unknown),
+            namespace: Arc::clone(&unknown),
+            app: Arc::clone(&unknown),
+            version: Arc::clone(&unknown),
+            cluster: Arc::clone(&unknown),
+            principal: unknown,
+        }
+    }
+}

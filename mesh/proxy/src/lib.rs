@@ -1,0 +1,37 @@
+//! The data plane: one pod's proxy, inbound and outbound, for HTTP/1.1.
+//!
+//! - [`run`]: a proxy, from its [`Bootstrap`], for ever. [`run_with_table`] is one without a control plane.
+//! - A request is one straight line, a file per stage: `accept` -> `handle` -> `route` -> `split`
+//!   -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]) -> [`respond`] -> `record`.
+//! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
+//!
+//! [`balance`] and [`retry`] are plain deciders: they take randomness as a parameter and know no clock.
+//!
+//! Invariant: everything of the outside world comes through [`Env`](shakedown_env::Env), and nothing here imports the
+//! simulator, so that the same code runs in both worlds.
+
+mod accept;
+mod admin;
+mod ads;
+pub mod balance;
+mod bootstrap;
+mod date;
+mod forward;
+mod handle;
+mod outgoing;
+mod prepare;
+mod proxy;
+mod record;
+mod resolve;
+pub mod respond;
+pub mod retry;
+mod route;
+mod send;
+mod split;
+mod state;
+
+pub use bootstrap::{Bootstrap, Workload};
+pub use proxy::{ProxyError, run, run_with_table};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! What the proxy does to headers on their way: towards the upstream, and back towards the caller.
+//!
+//! `host` is kept. Names are Envoy's.
+
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Uri, Version};
+use rand_core::Rng;
+use shakedown_env::RequestId;
+
+/// The request's id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
+const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
+
+/// Headers that concern one connection only. Source: RFC 9110, section 7.6.1. `expect` is answered by the proxy itself, as
+/// Envoy does unless told to proxy it.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::EXPECT,
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Makes a request ready for its upstream: all that is the same for each try.
+pub(crate) fn toward_upstream(head: &mut Parts) {
+    remove_hop_by_hop(&mut head.headers);
+    forwarded_proto(&mut head.headers);
+    if head.uri.authority().is_some() {
+        to_origin_form(head);
+    }
+    head.version = Version::HTTP_11;
+}
+
+/// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside.
+pub(crate) fn toward_caller(headers: &mut HeaderMap, took: Duration) {
+    remove_hop_by_hop(headers);
+    service_time(headers, took);
+}
+
+/// An absolute target, as proxies are sent, becomes path and `host`. Source: RFC 9112, section 3.2.2.
+fn to_origin_form(head: &mut Parts) {
+    let parts = std::mem::take(&mut head.uri).into_parts();
+    let host = parts
+        .authority
+        .and_then(|authority| authority.as_str().try_into().ok());
+    if let Some(host) = host {
+        head.headers.insert(header::HOST, host);
+    }
+    head.uri = parts.path_and_query.map_or_else(Uri::default, Uri::from);
+}
+
+/// Removes what concerns the connection that the message came on, and what its `connection` header names.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        remove_nominated(headers);
+    }
+    for name in &HOP_BY_HOP {
+        // `remove` drains a list of values even when there is none.
+        if headers.contains_key(name) {
+            headers.remove(name);
+        }
+    }
+}
+
+fn remove_nominated(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        // A caller may not have the proxy strip what routing and framing rest on.
+        .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
+        .collect();
+    for name in nominated {
+        headers.remove(name);
+    }
+}
+
+/// Makes sure of an `x-request-id`, and tells its number where it is a UUID.
+pub(crate) fn identify(headers: &mut HeaderMap, random: &mut impl Rng) -> Option<RequestId> {
+    if let Some(id) = headers.get(&REQUEST_ID) {
+        return RequestId::parse(id.as_bytes());
+    }
+    let id = new_request_id(random);
+    headers.insert(REQUEST_ID, request_id_value(id));
+    Some(id)
+}
+
+/// A UUIDv4. Source: RFC 9562, section 5.4.
+fn new_request_id(random: &mut impl Rng) -> RequestId {
+    let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
+    let version = (bits & !(0xf << 76)) | (0x4 << 76);
+    RequestId((version & !(0x3 << 62)) | (0x2 << 62))
+}
+
+fn request_id_value(id: RequestId) -> HeaderValue {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let mut shift = 128;
+    for (at, byte) in text.iter_mut().enumerate() {
+        if !matches!(at, 8 | 13 | 18 | 23) {
+            shift -= 4;
+            *byte = DIGITS[(id.0 >> shift) as usize & 0xf];
+        }
+    }
+    HeaderValue::from_bytes(&text).expect("hexadecimal digits and hyphens make a header value")
+}
+
+/// What the upstream is told of how its request came. A protocol said by an earlier proxy stands.
+fn forwarded_proto(headers: &mut HeaderMap) {
+    if !headers.contains_key(&FORWARDED_PROTO) {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+}
+
+/// Tells the upstream how long it has, in ms: its try's timeout, or else what is left of the route's. None where there is no
+/// bound. Source: Envoy, `FilterUtility::setTimeoutHeaders`.
+pub(crate) fn expected_timeout(
+    headers: &mut HeaderMap,
+    per_try: Option<Duration>,
+    route: Option<Duration>,
+    elapsed: Duration,
+) {
+    let left = route.map(|route| route.saturating_sub(elapsed));
+    let expected = match (per_try, left) {
+        (Some(per_try), Some(left)) => per_try.min(left),
+        (Some(bound), None) | (None, Some(bound)) => bound,
+        (None, None) => return,
+    };
+    headers.insert(EXPECTED_TIMEOUT, number(expected.as_millis().max(1)));
+}
+
+/// Tells the upstream which try this is; 1 for the first.
+pub(crate) fn attempt_count(headers: &mut HeaderMap, number: u32) {
+    headers.insert(ATTEMPT_COUNT, small(number));
+}
+
+/// Tells the caller how long the upstream took, all tries inside, in ms.
+fn service_time(headers: &mut HeaderMap, took: Duration) {
+    let value = match u32::try_from(took.as_millis()) {
+        Ok(millis) => small(millis),
+        Err(_) => number(took.as_millis()),
+    };
+    headers.insert(SERVICE_TIME, value);
+}
+
+/// The numbers that nearly every request needs, without an allocation.
+fn small(value: u32) -> HeaderValue {
+    const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    match DIGITS.get(value as usize) {
+        Some(digit) => HeaderValue::from_static(digit),
+        None => HeaderValue::from(value),
+    }
+}
+
+fn number(value: u128) -> HeaderValue {
+    HeaderValue::from(u64::try_from(value).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_env::stream_seed;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn hop_by_hop_headers_go_and_the_others_stay() {
+        let mut map = headers(&[
+            ("host", "reviews:9080"),
+            ("connection", "keep-alive, x-private"),
+            ("keep-alive", "timeout=5"),
+            ("x-private", "1"),
+            ("transfer-encoding", "chunked"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("proxy-connection", "close"),
+            ("x-public", "2"),
+        ]);
+        remove_hop_by_hop(&mut map);
+        assert_eq!(map, headers(&[("host", "reviews:9080"), ("x-public", "2")]));
+    }
+
+    #[test]
+    fn a_connection_header_cannot_strip_the_host() {
+        let mut map = headers(&[("host", "a"), ("connection", "host, content-length")]);
+        remove_hop_by_hop(&mut map);
+        assert_eq!(map, headers(&[("host", "a")]));
+    }
+
+    #[test]
+    fn a_request_id_is_kept_as_it_came() {
+        let mut rng = stream_seed(1, "test", "id");
+        let mut map = headers(&[("x-request-id", "not-a-uuid")]);
+        assert_eq!(identify(&mut map, &mut rng), None);
+        assert_eq!(map[&REQUEST_ID], "not-a-uuid");
+    }
+
+    #[test]
+    fn a_request_without_an_id_gets_a_uuid_of_version_4() {
+        let mut rng = stream_seed(1, "test", "id");
+        let mut map = HeaderMap::new();
+        let id = identify(&mut map, &mut rng).unwrap();
+        let text = map[&REQUEST_ID].to_str().unwrap();
+        assert_eq!(text, id.to_string());
+        assert_eq!(&text[14..15], "4");
+        assert!("89ab".contains(&text[19..20]), "{text}");
+        assert_ne!(
+            Some(id),
+            identify(&mut HeaderMap::new(), &mut rng),
+            "another each time"
+        );
+    }
+
+    #[test]
+    fn the_expected_timeout_is_the_shorter_of_the_try_and_what_is_left_of_the_route() {
+        let ms = Duration::from_millis;
+        let told = |per_try, route, elapsed| {
+            let mut map = HeaderMap::new();
+            expected_timeout(&mut map, per_try, route, elapsed);
+            map.get(&EXPECTED_TIMEOUT)
+                .map(|v| v.to_str().unwrap().to_owned())
+        };
+        assert_eq!(told(None, None, ms(0)), None);
+        assert_eq!(told(None, Some(ms(900)), ms(0)).as_deref(), Some("900"));
+        assert_eq!(
+            told(Some(ms(300)), Some(ms(900)), ms(100)).as_deref(),
+            Some("300")
+        );
+        assert_eq!(
+            told(Some(ms(300)), Some(ms(900)), ms(700)).as_deref(),
+            Some("200")
+        );
+        assert_eq!(told(Some(ms(300)), None, ms(700)).as_deref(), Some("300"));
+    }
+
+    #[test]
+    fn an_absolute_target_becomes_path_and_host() {
+        let request = http::Request::get("http://a.b:81/p?q=1")
+            .header("host", "other")
+            .body(());
+        let mut head = request.unwrap().into_parts().0;
+        toward_upstream(&mut head);
+        assert_eq!(head.uri, "/p?q=1");
+        assert_eq!(head.headers[header::HOST], "a.b:81");
+    }
+
+    #[test]
+    fn an_earlier_proxys_protocol_stands() {
+        let mut map = headers(&[("x-forwarded-proto", "https")]);
+        forwarded_proto(&mut map);
+        assert_eq!(map[&FORWARDED_PROTO], "https");
+        let mut map = HeaderMap::new();
+        forwarded_proto(&mut map);
+        assert_eq!(map[&FORWARDED_PROTO], "http");
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        let mut map = HeaderMap::new();
+        service_time(&mut map, Duration::from_micros(9_999));
+        assert_eq!(map[&SERVICE_TIME], "9");
+        service_time(&mut map, Duration::from_millis(1234));
+        assert_eq!(map[&SERVICE_TIME], "1234");
+    }
+}

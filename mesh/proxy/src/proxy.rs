@@ -1,0 +1,261 @@
+//! The proxy as a whole: what its stages share, and its life from bootstrap on.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rand_core::Rng as _;
+use shakedown_config::table::Table;
+use shakedown_env::{Env, Event, Owned, Rng, Side, Time};
+
+use crate::accept::Gates;
+use crate::bootstrap::Bootstrap;
+use crate::date::Dates;
+use crate::record::{Edge, Metrics, Named};
+use crate::state::State;
+use crate::{admin, ads};
+
+/// A proxy could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// Metrics and readiness could not be served.
+    #[error("listen on {address} for metrics and readiness")]
+    Admin {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Runs a proxy: it serves what its control plane says, or said last. It is ready when a configuration is in force.
+///
+/// It never returns by itself; dropping its future closes its listeners and their connections.
+///
+/// # Errors
+/// The port of metrics and readiness cannot be listened on.
+pub async fn run(env: Env, bootstrap: Bootstrap) -> Result<(), ProxyError> {
+    let running = Running::start(env, bootstrap)?;
+    let never: Infallible = ads::follow(Rc::clone(&running.0)).await;
+    match never {}
+}
+
+/// Runs a proxy with this configuration and no control plane.
+///
+/// It never returns by itself; dropping its future closes its listeners and their connections.
+///
+/// # Errors
+/// The port of metrics and readiness cannot be listened on.
+pub async fn run_with_table(
+    env: Env,
+    bootstrap: Bootstrap,
+    table: Table,
+) -> Result<(), ProxyError> {
+    let running = Running::start(env, bootstrap)?;
+    running.0.put_in_force(table);
+    pending().await
+}
+
+/// Owns a proxy's tasks, each of which holds the proxy.
+struct Running(Rc<Proxy>);
+
+impl Running {
+    fn start(env: Env, bootstrap: Bootstrap) -> Result<Running, ProxyError> {
+        let proxy = Rc::new(Proxy::new(env, bootstrap));
+        admin::listen(&proxy)?;
+        Ok(Running(proxy))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.gates.close();
+        self.0.tasks.take();
+    }
+}
+
+/// What the stages of a request share.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    env: Env,
+    bootstrap: Bootstrap,
+    state: State,
+    gates: Gates,
+    metrics: Metrics,
+    control: Control,
+    ready: Cell<bool>,
+    /// Tasks that live as long as the proxy runs.
+    tasks: RefCell<Vec<Owned>>,
+    request_ids: RefCell<Rng>,
+    splits: RefCell<Rng>,
+    backoffs: RefCell<Rng>,
+    dates: Dates,
+    no_cluster: Arc<str>,
+    /// What requests count under for which no cluster was found: outbound, inbound.
+    unrouted: [Rc<Edge>; 2],
+}
+
+impl Proxy {
+    fn new(env: Env, bootstrap: Bootstrap) -> Proxy {
+        let named = Named::new(&bootstrap);
+        let unrouted = |side| Rc::new(Edge::new(named.unrouted(side)));
+        Proxy {
+            unrouted: [unrouted(Side::Outbound), unrouted(Side::Inbound)],
+            state: State::new(env.clone(), bootstrap.address, named),
+            gates: Gates::default(),
+            metrics: Metrics::new(),
+            control: Control::default(),
+            ready: Cell::new(false),
+            tasks: RefCell::default(),
+            request_ids: RefCell::new(env.rng("proxy/request-id")),
+            splits: RefCell::new(env.rng("proxy/split")),
+            backoffs: RefCell::new(env.rng("proxy/backoff")),
+            dates: Dates::default(),
+            no_cluster: Arc::from(""),
+            bootstrap,
+            env,
+        }
+    }
+
+    /// Puts a configuration in force. A listener that cannot listen is reported as refused, and tried again with the next
+    /// configuration; the proxy is ready once all listen.
+    pub(crate) fn put_in_force(self: &Rc<Proxy>, table: Table) {
+        self.state.swap(table);
+        let followed = self.gates.follow(self);
+        let all_open = followed.failed.is_empty() && !followed.waiting;
+        self.ready.set(self.ready.get() || all_open);
+        for (listener, error) in followed.failed {
+            self.env.emit(Event::ConfigRefused {
+                kind: "Listener",
+                resource: listener,
+                reason: error.to_string().into(),
+            });
+        }
+    }
+
+    /// Owns a task until the proxy ends.
+    pub(crate) fn keep(&self, task: Owned) {
+        self.tasks.borrow_mut().push(task);
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    pub(crate) fn bootstrap(&self) -> &Bootstrap {
+        &self.bootstrap
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Whether a configuration is in force.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.get()
+    }
+
+    /// The random stream of new request ids.
+    pub(crate) fn request_ids(&self) -> RefMut<'_, Rng> {
+        self.request_ids.borrow_mut()
+    }
+
+    /// The random stream of weighted destinations.
+    pub(crate) fn splits(&self) -> RefMut<'_, Rng> {
+        self.splits.borrow_mut()
+    }
+
+    /// A random number for a wait before a retry.
+    pub(crate) fn next_backoff(&self) -> u64 {
+        self.backoffs.borrow_mut().next_u64()
+    }
+
+    /// The writer of `date`.
+    pub(crate) fn dates(&self) -> &Dates {
+        &self.dates
+    }
+
+    /// The name of no cluster.
+    pub(crate) fn no_cluster(&self) -> Arc<str> {
+        Arc::clone(&self.no_cluster)
+    }
+
+    /// What a request counts under until a cluster is found for it.
+    pub(crate) fn unrouted(&self, side: Side) -> Rc<Edge> {
+        Rc::clone(&self.unrouted[usize::from(side == Side::Inbound)])
+    }
+}
+
+/// How the proxy stands with its control plane, for those who ask at 15020.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    connected: Cell<bool>,
+    since: Cell<Time>,
+    push: Cell<Option<u64>>,
+    trouble: RefCell<Option<String>>,
+}
+
+impl Control {
+    pub(crate) fn connected(&self, now: Time) {
+        self.connected.set(true);
+        self.since.set(now);
+    }
+
+    pub(crate) fn lost(&self, now: Time, error: &(dyn Error + 'static)) {
+        self.connected.set(false);
+        self.since.set(now);
+        self.trouble.replace(Some(chain(error)));
+    }
+
+    pub(crate) fn not_saved(&self, error: &io::Error) {
+        self.trouble
+            .replace(Some(format!("save the configuration: {error}")));
+    }
+
+    pub(crate) fn in_force(&self, push: u64) {
+        self.push.set(Some(push));
+    }
+
+    /// Whether there is a stream, and since when there is or is not.
+    pub(crate) fn stream(&self) -> (bool, Time) {
+        (self.connected.get(), self.since.get())
+    }
+
+    /// The last push in force.
+    pub(crate) fn push(&self) -> Option<u64> {
+        self.push.get()
+    }
+
+    /// What went wrong last.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,323 @@
+//! Istio's request metrics, per edge: `istio_requests_total` and `istio_request_duration_milliseconds`.
+//!
+//! A request that finds its series in its edge's cache formats and allocates nothing. Series are kept sorted: the text of
+//! a scrape is the same in each run, which the library's own families, being hash maps, cannot promise.
+//!
+//! Bound: an edge has a series per status and set of flags that occurred on it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::{
+    EncodeLabel, EncodeLabelSet, EncodeMetric, LabelSetEncoder, MetricEncoder, text,
+};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use shakedown_env::{Flags, Side};
+
+use crate::bootstrap::Workload;
+
+/// Upper bounds of the duration histogram, in ms. Source: Istio's telemetry, as SEMANTICS lists them.
+const BUCKETS_MS: [f64; 19] = [
+    0.5,
+    1.0,
+    5.0,
+    10.0,
+    25.0,
+    50.0,
+    100.0,
+    250.0,
+    500.0,
+    1000.0,
+    2500.0,
+    5000.0,
+    10_000.0,
+    30_000.0,
+    60_000.0,
+    300_000.0,
+    600_000.0,
+    1_800_000.0,
+    3_600_000.0,
+];
+
+/// What an edge of the mesh connects, as its metrics say it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ends {
+    pub(crate) reporter: Side,
+    pub(crate) source: Workload,
+    pub(crate) destination: Workload,
+    /// The destination's host, `reviews.default.svc.cluster.local`.
+    pub(crate) service: Arc<str>,
+    /// Its first label.
+    pub(crate) service_name: Arc<str>,
+    /// Its second label.
+    pub(crate) service_namespace: Arc<str>,
+}
+
+/// All series of a proxy, and their text.
+pub(crate) struct Metrics {
+    series: Arc<Mutex<BTreeMap<Labels, Series>>>,
+    registry: Registry,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Metrics {
+        let series = Arc::default();
+        let mut registry = Registry::default();
+        registry.register(
+            "istio_requests",
+            "Requests that the proxy has finished",
+            Requests(Arc::clone(&series)),
+        );
+        registry.register(
+            "istio_request_duration_milliseconds",
+            "How long requests took, from their headers to the last byte of the response",
+            Durations(Arc::clone(&series)),
+        );
+        Metrics { series, registry }
+    }
+
+    /// The OpenMetrics text of every series.
+    pub(crate) fn scrape(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    fn series(&self, labels: Labels) -> Series {
+        locked(&self.series)
+            .entry(labels)
+            .or_insert_with(Series::new)
+            .clone()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("series", &locked(&self.series).len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One edge, with its series at hand.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    ends: Arc<Ends>,
+    /// Sorted by status and flags.
+    known: RefCell<Vec<((u16, Flags), Series)>>,
+}
+
+impl Edge {
+    pub(crate) fn new(ends: Ends) -> Edge {
+        Edge {
+            ends: Arc::new(ends),
+            known: RefCell::default(),
+        }
+    }
+
+    /// Counts a finished request.
+    pub(crate) fn observe(&self, metrics: &Metrics, status: u16, flags: Flags, took: Duration) {
+        let mut known = self.known.borrow_mut();
+        let key = (status, flags);
+        let at = match known.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(at) => at,
+            Err(at) => {
+                let labels = Labels {
+                    ends: Arc::clone(&self.ends),
+                    status,
+                    flags,
+                };
+                known.insert(at, (key, metrics.series(labels)));
+                at
+            }
+        };
+        let series = &known[at].1;
+        series.requests.inc();
+        series.duration.observe(took.as_secs_f64() * 1000.0);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Series {
+    requests: Counter,
+    duration: Histogram,
+}
+
+impl Series {
+    fn new() -> Series {
+        Series {
+            requests: Counter::default(),
+            duration: Histogram::new(BUCKETS_MS),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Labels {
+    ends: Arc<Ends>,
+    status: u16,
+    flags: Flags,
+}
+
+impl EncodeLabelSet for Labels {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        let ends = &*self.ends;
+        let reporter = match ends.reporter {
+            Side::Outbound => "source",
+            Side::Inbound => "destination",
+        };
+        let mut put = |name: &str, value: &str| (name, value).encode(encoder.encode_label());
+        put("reporter", reporter)?;
+        put("source_workload", &ends.source.name)?;
+        put("source_workload_namespace", &ends.source.namespace)?;
+        put("source_principal", &ends.source.principal)?;
+        put("source_app", &ends.source.app)?;
+        put("source_version", &ends.source.version)?;
+        put("source_cluster", &ends.source.cluster)?;
+        put("source_canonical_service", &ends.source.app)?;
+        put("source_canonical_revision", &ends.source.version)?;
+        put("destination_workload", &ends.destination.name)?;
+        put(
+            "destination_workload_namespace",
+            &ends.destination.namespace,
+        )?;
+        put("destination_principal", &ends.destination.principal)?;
+        put("destination_app", &ends.destination.app)?;
+        put("destination_version", &ends.destination.version)?;
+        put("destination_cluster", &ends.destination.cluster)?;
+        put("destination_canonical_service", &ends.destination.app)?;
+        put("destination_canonical_revision", &ends.destination.version)?;
+        put("destination_service", &ends.service)?;
+        put("destination_service_name", &ends.service_name)?;
+        put("destination_service_namespace", &ends.service_namespace)?;
+        put("request_protocol", "http")?;
+        put("response_code", &self.status.to_string())?;
+        put("grpc_response_status", "")?;
+        put("response_flags", &self.flags.to_string())?;
+        put(
+            "connection_security_policy",
+            match ends.reporter {
+                // The source cannot know how it was received. Source: Istio, `connection_security_policy`.
+                Side::Outbound => "unknown",
+                Side::Inbound => "none",
+            },
+        )
+    }
+}
+
+type Shared = Arc<Mutex<BTreeMap<Labels, Series>>>;
+
+#[derive(Debug)]
+struct Requests(Shared);
+
+impl EncodeMetric for Requests {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (labels, series) in &*locked(&self.0) {
+            series.requests.encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Counter
+    }
+}
+
+#[derive(Debug)]
+struct Durations(Shared);
+
+impl EncodeMetric for Durations {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        for (labels, series) in &*locked(&self.0) {
+            series.duration.encode(encoder.encode_family(labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
+    }
+}
+
+/// A panic while the lock was held leaves the map whole: every change to it is one call.
+fn locked(series: &Mutex<BTreeMap<Labels, Series>>) -> MutexGuard<'_, BTreeMap<Labels, Series>> {
+    series.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(reporter: Side, service: &str) -> Edge {
+        Edge::new(Ends {
+            reporter,
+            source: Workload {
+                app: "pages".into(),
+                ..Workload::unknown()
+            },
+            destination: Workload::unknown(),
+            service: service.into(),
+            service_name: service.split('.').next().unwrap().into(),
+            service_namespace: "default".into(),
+        })
+    }
+
+    fn line<'a>(text: &'a str, parts: &[&str]) -> &'a str {
+        text.lines()
+            .find(|line| parts.iter().all(|part| line.contains(part)))
+            .unwrap_or_else(|| panic!("no line with {parts:?} in\n{text}"))
+    }
+
+    #[test]
+    fn a_request_counts_under_its_status_and_flags() {
+        let metrics = Metrics::new();
+        let edge = edge(Side::Outbound, "reviews.default.svc.cluster.local");
+        for _ in 0..2 {
+            edge.observe(&metrics, 200, Flags::NONE, Duration::from_millis(7));
+        }
+        edge.observe(
+            &metrics,
+            503,
+            Flags::UF.with(Flags::URX),
+            Duration::from_millis(7),
+        );
+        let text = metrics.scrape().unwrap();
+        let ok = [
+            "istio_requests_total{reporter=\"source\"",
+            "response_code=\"200\"",
+        ];
+        assert!(line(&text, &ok).ends_with("} 2"));
+        let failed = ["istio_requests_total{", "response_flags=\"UF,URX\""];
+        assert!(line(&text, &failed).ends_with("} 1"));
+        assert!(line(&text, &failed).contains("destination_service_name=\"reviews\""));
+    }
+
+    #[test]
+    fn durations_fall_into_istios_buckets_in_milliseconds() {
+        let metrics = Metrics::new();
+        let edge = edge(Side::Inbound, "a.default");
+        edge.observe(&metrics, 200, Flags::NONE, Duration::from_micros(700));
+        edge.observe(&metrics, 200, Flags::NONE, Duration::from_millis(30));
+        let text = metrics.scrape().unwrap();
+        let bucket = |le: &str| line(&text, &["istio_request_duration_milliseconds_bucket", le]);
+        assert!(bucket("le=\"0.5\"").ends_with("} 0"));
+        assert!(bucket("le=\"1.0\"").ends_with("} 1"));
+        assert!(bucket("le=\"50.0\"").ends_with("} 2"));
+        assert!(bucket("le=\"3600000.0\"").ends_with("} 2"));
+    }
+
+    #[test]
+    fn two_edges_with_the_same_ends_share_their_series() {
+        let metrics = Metrics::new();
+        for _ in 0..2 {
+            edge(Side::Outbound, "a.b").observe(&metrics, 200, Flags::NONE, Duration::ZERO);
+        }
+        assert!(line(&metrics.scrape().unwrap(), &["istio_requests_total{"]).ends_with("} 2"));
+    }
+}

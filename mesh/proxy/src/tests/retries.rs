@@ -1,0 +1,199 @@
+//! The try loop: what is tried again, where, and what the caller gets in the end.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use shakedown_config::table::{Action, LbPolicy, RetryOn};
+use shakedown_env::Flags;
+use shakedown_wire::Body;
+
+use super::scene::*;
+
+#[test]
+fn a_refused_connection_is_tried_on_another_host() {
+    play(|scene| async move {
+        scene.answer(UP2, 9080, 200, "ok");
+        // Any draw may give the host that was tried: only avoiding it finds the other each time.
+        let mut policy = retry(RetryOn::CONNECT_FAILURE);
+        policy.host_selection_attempts = 30;
+        let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
+        reviews.lb = LbPolicy::Random;
+        let mut action = to(REVIEWS);
+        action.retry = Some(policy);
+        scene.proxy(outbound(Action::Forward(action), vec![reviews]));
+        for _ in 0..20 {
+            assert_eq!(scene.get("/").await.status, 200);
+        }
+        let requests = scene.requests();
+        assert!(requests.iter().all(|request| request.flags == Flags::NONE));
+        assert!(
+            requests.iter().any(|request| request.attempts == 2),
+            "{requests:?}"
+        );
+        assert!(
+            requests.iter().all(|request| request.attempts <= 2),
+            "{requests:?}"
+        );
+    });
+}
+
+#[test]
+fn spent_retries_after_refusals_say_so_in_body_and_flags() {
+    play(|scene| async move {
+        scene.proxy(retried(retry(RetryOn::CONNECT_FAILURE), &[at(UP1, 9080)]));
+        let answer = scene.get("/").await;
+        assert_eq!(
+            answer.body,
+            "upstream connect error or disconnect/reset before headers. \
+             retried and the latest reset reason: remote connection failure"
+        );
+        assert_eq!(outcome(&scene), (503, "UF,URX".into(), 3));
+        assert_eq!(try_flags(&scene), [(0, Flags::UF); 3]);
+    });
+}
+
+#[test]
+fn an_apps_5xx_with_spent_retries_is_the_apps_own_with_urx() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 500, "broken");
+        scene.proxy(retried(retry(RetryOn::SERVER_ERROR), &[at(UP1, 9080)]));
+        let answer = scene.get("/").await;
+        assert_eq!((answer.status, &*answer.body), (500, "broken"));
+        assert_eq!(outcome(&scene), (500, "URX".into(), 3));
+        assert_eq!(try_flags(&scene), [(500, Flags::NONE); 3]);
+    });
+}
+
+#[test]
+fn istios_default_does_not_retry_a_503() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "busy");
+        let default = RetryOn::CONNECT_FAILURE
+            .with(RetryOn::REFUSED_STREAM)
+            .with(RetryOn::UNAVAILABLE)
+            .with(RetryOn::CANCELLED)
+            .with(RetryOn::RETRIABLE_STATUS_CODES);
+        scene.proxy(retried(retry(default), &[at(UP1, 9080)]));
+        assert_eq!(scene.get("/").await.status, 503);
+        assert_eq!(outcome(&scene), (503, "-".into(), 1));
+    });
+}
+
+#[test]
+fn each_try_carries_its_number_and_the_body_again() {
+    play(|scene| async move {
+        let seen = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let sink = Rc::clone(&seen);
+        scene.serve(UP1, 9080, move |request| {
+            let sink = Rc::clone(&sink);
+            async move {
+                let count = request.headers()["x-envoy-attempt-count"]
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                let body = Body::Incoming(request.into_body())
+                    .collect(100)
+                    .await
+                    .unwrap();
+                sink.borrow_mut().push((count, body));
+                let status = if sink.borrow().len() < 3 { 503 } else { 200 };
+                reply(status, "")
+            }
+        });
+        scene.proxy(retried(retry(RetryOn::GATEWAY_ERROR), &[at(UP1, 9080)]));
+        let request = http::Request::post("/")
+            .header("host", "reviews")
+            .body(Body::full("abc"));
+        assert_eq!(scene.send(request.unwrap()).await.status, 200);
+        let seen = seen.borrow();
+        assert_eq!(
+            seen.iter().map(|(count, _)| &**count).collect::<Vec<_>>(),
+            ["1", "2", "3"]
+        );
+        assert!(seen.iter().all(|(_, body)| &body[..] == b"abc"));
+        assert_eq!(outcome(&scene), (200, "-".into(), 3));
+    });
+}
+
+#[test]
+fn a_body_over_a_mebibyte_streams_through_and_is_tried_once() {
+    play(|scene| async move {
+        let bytes = Rc::new(Cell::new(0));
+        let sink = Rc::clone(&bytes);
+        scene.serve(UP1, 9080, move |request| {
+            let sink = Rc::clone(&sink);
+            async move {
+                let body = Body::Incoming(request.into_body())
+                    .collect(4 << 20)
+                    .await
+                    .unwrap();
+                sink.set(body.len());
+                reply(503, "")
+            }
+        });
+        scene.proxy(retried(retry(RetryOn::SERVER_ERROR), &[at(UP1, 9080)]));
+        let body = Body::full(vec![7u8; (1 << 20) + 1]);
+        let request = http::Request::post("/")
+            .header("host", "reviews")
+            .body(body);
+        assert_eq!(scene.send(request.unwrap()).await.status, 503);
+        assert_eq!(bytes.get(), (1 << 20) + 1);
+        assert_eq!(outcome(&scene), (503, "-".into(), 1));
+    });
+}
+
+#[test]
+fn a_per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
+    let run = |on: RetryOn| {
+        play(move |scene| async move {
+            let env = scene.env(UP1);
+            scene.serve(UP1, 9080, move |_| {
+                let slow = env.sleep(ms(60_000));
+                async move {
+                    slow.await;
+                    reply(200, "")
+                }
+            });
+            let mut policy = retry(on);
+            policy.per_try_timeout = Some(ms(40));
+            scene.proxy(retried(policy, &[at(UP1, 9080)]));
+            let answer = scene.get("/").await;
+            assert_eq!(
+                (answer.status, &*answer.body),
+                (504, "upstream request timeout")
+            );
+            (outcome(&scene), scene.took())
+        })
+    };
+    assert_eq!(
+        run(RetryOn::CONNECT_FAILURE),
+        ((504, "UT".into(), 1), ms(40) + REQUEST_COST)
+    );
+    let (outcome, took) = run(RetryOn::SERVER_ERROR);
+    assert_eq!(outcome, (504, "UT,URX".into(), 3));
+    assert!(
+        took >= ms(120) && took < ms(120 + 25 + 75),
+        "three tries and two waits: {took:?}"
+    );
+}
+
+#[test]
+fn the_routes_timeout_ends_the_waits_too() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        let mut policy = retry(RetryOn::SERVER_ERROR);
+        policy.times = 100;
+        let mut action = to(REVIEWS);
+        action.timeout = Some(ms(200));
+        action.retry = Some(policy);
+        scene.proxy(outbound(
+            Action::Forward(action),
+            vec![cluster(REVIEWS, &[at(UP1, 9080)])],
+        ));
+        assert_eq!(scene.get("/").await.status, 504);
+        let (status, flags, attempts) = outcome(&scene);
+        assert_eq!((status, &*flags), (504, "UT"));
+        assert!(attempts > 1);
+        assert_eq!(scene.took(), ms(200) + REQUEST_COST);
+    });
+}

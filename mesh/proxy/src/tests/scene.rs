@@ -1,0 +1,423 @@
+//! The stage of the tests: hosts 1 ms apart, a proxy that runs a given table, upstreams that follow a script.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+use shakedown_config::table::{
+    Action, Assignment, Cluster, ClusterKind, Direction, Host, LbPolicy, Limits, Listener,
+    Locality, PathMatcher, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher, RouteTable,
+    Routes, Table, VirtualHost, WeightedCluster,
+};
+use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
+use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
+use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
+
+use crate::{Bootstrap, run_with_table};
+
+pub(crate) const CALLER: &str = "127.0.0.1";
+pub(crate) const POD: &str = "127.0.0.2";
+pub(crate) const CONTROL: &str = "127.0.0.3";
+pub(crate) const UP1: &str = "127.0.0.11";
+pub(crate) const UP2: &str = "127.0.0.12";
+/// The name of the one cluster of most tests.
+pub(crate) const REVIEWS: &str = "outbound|9080||reviews.default.svc.cluster.local";
+/// What a request costs the pod in CPU time.
+pub(crate) const REQUEST_COST: Duration = Duration::from_micros(100);
+const LATENCY: Duration = Duration::from_millis(1);
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn at(host: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(host.parse().unwrap(), port)
+}
+
+pub(crate) type Events = Arc<Mutex<Vec<(Time, Event)>>>;
+
+/// What a test's script has at hand.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    net: Net,
+    events: Events,
+}
+
+impl Scene {
+    pub(crate) fn env(&self, host: &str) -> Env {
+        self.net.env(self.id(host))
+    }
+
+    pub(crate) fn id(&self, host: &str) -> HostId {
+        self.net.host_at(host.parse().unwrap()).unwrap()
+    }
+
+    pub(crate) fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// Serves HTTP at an address, each request answered by `answer`.
+    pub(crate) fn serve<S, F>(&self, host: &str, port: u16, answer: S)
+    where
+        S: Fn(Request<Incoming>) -> F + Clone + 'static,
+        F: Future<Output = Response<Body>> + 'static,
+    {
+        let env = self.env(host);
+        let listener = env.listen(at(host, port)).unwrap();
+        self.env(host).spawn("upstream", async move {
+            let options = ServerOptions::default();
+            accept_loop(&env, listener, &options, "upstream", |_| answer.clone()).await;
+        });
+    }
+
+    /// Answers each request with a status and a body.
+    pub(crate) fn answer(&self, host: &str, port: u16, status: u16, body: &'static str) {
+        self.serve(host, port, move |_| async move { reply(status, body) });
+    }
+
+    /// Takes connections and hands each to `take`.
+    pub(crate) fn accept<F>(&self, host: &str, port: u16, take: impl Fn(BoxStream) -> F + 'static)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let env = self.env(host);
+        let mut listener = env.listen(at(host, port)).unwrap();
+        self.env(host).spawn("upstream", async move {
+            while let Ok(stream) = listener.accept().await {
+                env.spawn("upstream", take(stream));
+            }
+        });
+    }
+
+    /// Starts the proxy of the pod.
+    pub(crate) fn proxy(&self, table: Table) {
+        let env = self.env(POD);
+        let own = env.clone();
+        env.spawn("proxy", async move {
+            run_with_table(own, bootstrap(), table).await.unwrap()
+        });
+    }
+
+    /// A pool from the caller to the proxy's outbound port.
+    pub(crate) fn caller(&self) -> Pool {
+        self.caller_of(at(POD, 15001))
+    }
+
+    pub(crate) fn caller_of(&self, to: SocketAddr) -> Pool {
+        Pool::new(self.env(CALLER), to, None, PoolOptions::default())
+    }
+
+    /// Sends a GET for `reviews:9080` through the proxy.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(
+            Request::get(path)
+                .header("host", "reviews:9080")
+                .body(Body::empty())
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(self.caller().send(request).await.unwrap()).await
+    }
+
+    /// What the proxy reported of requests.
+    pub(crate) fn requests(&self) -> Vec<RequestEvent> {
+        let events = self.events.lock().unwrap();
+        let request = |(_, event): &(Time, Event)| match event {
+            Event::Request(request) => Some(request.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(request).collect()
+    }
+
+    /// What the proxy reported of tries.
+    pub(crate) fn attempts(&self) -> Vec<AttemptEvent> {
+        let events = self.events.lock().unwrap();
+        let attempt = |(_, event): &(Time, Event)| match event {
+            Event::Attempt(attempt) => Some(attempt.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(attempt).collect()
+    }
+
+    /// How long the only request was in the proxy.
+    pub(crate) fn took(&self) -> Duration {
+        let events = self.events.lock().unwrap();
+        let took = |(at, event): &(Time, Event)| match event {
+            Event::Request(request) => Some(at.since(request.started)),
+            _ => None,
+        };
+        let all: Vec<_> = events.iter().filter_map(took).collect();
+        assert_eq!(all.len(), 1, "{events:?}");
+        all[0]
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, event)| event.clone())
+            .collect()
+    }
+}
+
+/// A response with its body read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: Response<Body>) -> Answer {
+        let (head, body) = response.into_parts();
+        let body = body.collect(1 << 20).await.unwrap();
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+pub(crate) fn reply(status: u16, body: &'static str) -> Response<Body> {
+    Response::builder()
+        .status(status)
+        .body(Body::full(body))
+        .unwrap()
+}
+
+pub(crate) fn bootstrap() -> Bootstrap {
+    let mut bootstrap = Bootstrap::sidecar(
+        "pages-1",
+        "default",
+        POD.parse().unwrap(),
+        at(CONTROL, 15010),
+    );
+    bootstrap.service = Some("pages.default.svc.cluster.local".into());
+    bootstrap
+}
+
+/// Runs a script on a fresh network until it ends.
+pub(crate) fn play<T: 'static, F>(script: impl FnOnce(Scene) -> F) -> T
+where
+    F: Future<Output = T> + 'static,
+{
+    let epoch = UnixTime::from_nanos(1_700_000_000_000_000_000);
+    let sim = Sim::new(SimOptions {
+        seed: 7,
+        epoch,
+        noise: None,
+    });
+    for host in [CALLER, POD, CONTROL, UP1, UP2] {
+        let address: IpAddr = host.parse().unwrap();
+        sim.add_host(HostSpec {
+            name: host.into(),
+            address,
+            zone: 0,
+            request_cost: if host == POD {
+                REQUEST_COST
+            } else {
+                Duration::ZERO
+            },
+            handshake_cost: Duration::ZERO,
+            cost_workers: 1,
+        });
+    }
+    let net = sim.net();
+    net.set_link(Box::new(|_, _| Link {
+        latency: Latency::Constant(LATENCY),
+        loss_ppm: 0,
+        bandwidth: None,
+    }));
+    let events = Events::default();
+    let scene = Scene {
+        net: net.clone(),
+        events: Arc::clone(&events),
+    };
+    let pod = scene.id(POD);
+    net.set_event_sink(Box::new(move |at, host, event| {
+        if host == pod {
+            events.lock().unwrap().push((at, event));
+        }
+    }));
+    let result = Rc::new(RefCell::new(None));
+    let (out, script) = (Rc::clone(&result), script(scene.clone()));
+    scene.env(CALLER).spawn("script", async move {
+        let done = script.await;
+        out.replace(Some(done));
+    });
+    let seen = Rc::clone(&result);
+    sim.run(|| seen.borrow().is_some()).unwrap();
+    result.take().unwrap()
+}
+
+pub(crate) fn cluster(name: &str, hosts: &[SocketAddr]) -> Cluster {
+    let host = |address: &SocketAddr| Host {
+        address: *address,
+        healthy: true,
+        locality: Arc::new(Locality::default()),
+        workload: Arc::from("reviews-v1"),
+    };
+    let hosts = hosts.iter().map(host).collect();
+    Cluster {
+        name: name.into(),
+        kind: ClusterKind::Static(Arc::new(Assignment {
+            name: name.into(),
+            hosts,
+        })),
+        connect_timeout: Duration::from_secs(10),
+        lb: LbPolicy::RoundRobin,
+        limits: Limits::UNLIMITED,
+        idle_timeout: None,
+        max_requests_per_connection: None,
+    }
+}
+
+pub(crate) fn to(cluster: &str) -> RouteAction {
+    RouteAction::new(vec![WeightedCluster {
+        cluster: cluster.into(),
+        weight: 1,
+    }])
+    .unwrap()
+}
+
+/// Retries after `on`, twice, and as Istio has it in all else.
+pub(crate) fn retry(on: RetryOn) -> RetryPolicy {
+    RetryPolicy {
+        on,
+        codes: Vec::new(),
+        times: 2,
+        per_try_timeout: None,
+        base_interval: RetryPolicy::BASE_INTERVAL,
+        max_interval: RetryPolicy::BASE_INTERVAL * 10,
+        avoid_previous_hosts: true,
+        host_selection_attempts: 5,
+    }
+}
+
+fn route_table(name: &str, domain: &str, action: Action) -> Arc<RouteTable> {
+    let matcher = RouteMatcher {
+        path: PathMatcher::Any,
+        headers: Vec::new(),
+        query: Vec::new(),
+    };
+    let host = VirtualHost {
+        name: domain.into(),
+        routes: vec![Route {
+            name: "".into(),
+            matcher,
+            action,
+        }],
+        include_attempt_count: true,
+    };
+    Arc::new(RouteTable::new(name, vec![(host, vec![domain.into()])], false).unwrap())
+}
+
+/// An outbound listener whose one virtual host takes every authority.
+pub(crate) fn outbound(action: Action, clusters: Vec<Cluster>) -> Table {
+    outbound_for("*", action, clusters)
+}
+
+/// An outbound listener with one virtual host.
+pub(crate) fn outbound_for(domain: &str, action: Action, clusters: Vec<Cluster>) -> Table {
+    let mut table = Table::default();
+    let listener = Listener {
+        name: "virtualOutbound".into(),
+        address: "0.0.0.0:15001".parse().unwrap(),
+        direction: Direction::Outbound,
+        routes: Routes::Named("15001".into()),
+    };
+    table
+        .listeners
+        .insert(listener.name.clone(), Arc::new(listener));
+    table
+        .routes
+        .insert("15001".into(), route_table("15001", domain, action));
+    for cluster in clusters {
+        table
+            .clusters
+            .insert(cluster.name.clone(), Arc::new(cluster));
+    }
+    table
+}
+
+/// Adds an inbound listener to a table.
+pub(crate) fn with_inbound(
+    mut table: Table,
+    port: u16,
+    action: RouteAction,
+    app: Cluster,
+) -> Table {
+    let name: Arc<str> = format!("inbound_{port}").into();
+    let listener = Listener {
+        name: name.clone(),
+        address: at(POD, port),
+        direction: Direction::Inbound,
+        routes: Routes::Inline(route_table(&name, "*", Action::Forward(action))),
+    };
+    table.listeners.insert(name, Arc::new(listener));
+    table.clusters.insert(app.name.clone(), Arc::new(app));
+    table
+}
+
+/// One route to one cluster with these hosts.
+pub(crate) fn simple(hosts: &[SocketAddr]) -> Table {
+    outbound(Action::Forward(to(REVIEWS)), vec![cluster(REVIEWS, hosts)])
+}
+
+/// The same, under a retry policy.
+pub(crate) fn retried(policy: RetryPolicy, hosts: &[SocketAddr]) -> Table {
+    let mut action = to(REVIEWS);
+    action.retry = Some(policy);
+    outbound(Action::Forward(action), vec![cluster(REVIEWS, hosts)])
+}
+
+/// The flags and the number of tries of the only request.
+pub(crate) fn outcome(scene: &Scene) -> (u16, String, u32) {
+    let requests = scene.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    (
+        requests[0].status,
+        requests[0].flags.to_string(),
+        requests[0].attempts,
+    )
+}
+
+/// The flags of each try.
+pub(crate) fn try_flags(scene: &Scene) -> Vec<(u16, Flags)> {
+    scene
+        .attempts()
+        .iter()
+        .map(|attempt| (attempt.status, attempt.flags))
+        .collect()
+}
+
+/// Writes raw bytes; what is short fits the window in one go.
+pub(crate) async fn write(stream: &mut BoxStream, text: &str) {
+    let written = std::future::poll_fn(|cx| {
+        hyper::rt::Write::poll_write(std::pin::Pin::new(&mut *stream), cx, text.as_bytes())
+    });
+    assert_eq!(written.await.unwrap(), text.len());
+}
+
+/// The next piece of a body, as text.
+pub(crate) async fn frame(body: &mut Body) -> Option<String> {
+    let next =
+        std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut *body), cx));
+    let data = next.await?.unwrap().into_data().unwrap();
+    Some(String::from_utf8(data.to_vec()).unwrap())
+}

@@ -1,0 +1,144 @@
+//! The one body type of the request path: concrete, unboxed, with exact sizes so that `content-length` is right.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::LeasedBody;
+
+/// The body of a request or a response.
+#[derive(Debug, Default)]
+pub enum Body {
+    /// No bytes.
+    #[default]
+    Empty,
+    /// Bytes in memory; `None` once they have been sent.
+    Full(Option<Bytes>),
+    /// What arrives on a connection that somebody else owns: a server's request.
+    Incoming(Incoming),
+    /// A pooled connection's response, which holds the connection until its end.
+    Leased(LeasedBody),
+}
+
+/// A body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// Its connection failed, or broke HTTP's framing.
+    #[error("read the body from its connection")]
+    Connection(#[from] hyper::Error),
+}
+
+/// A body could not be collected.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// It is longer than the caller allows.
+    #[error("collect a body of more than {limit} bytes")]
+    TooLarge {
+        /// The most that was allowed, in bytes.
+        limit: usize,
+    },
+    /// It broke off.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+}
+
+impl Body {
+    /// No bytes.
+    pub const fn empty() -> Body {
+        Body::Empty
+    }
+
+    /// These bytes.
+    pub fn full(bytes: impl Into<Bytes>) -> Body {
+        let bytes = bytes.into();
+        if bytes.is_empty() {
+            Body::Empty
+        } else {
+            Body::Full(Some(bytes))
+        }
+    }
+
+    /// Reads the body to its end, without its trailers. A body that came in one piece is not copied.
+    ///
+    /// # Errors
+    /// It is longer than `limit` bytes, or broke off.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
+        if self.size_hint().lower() > limit as u64 {
+            return Err(CollectError::TooLarge { limit });
+        }
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        while let Some(frame) = next_frame(&mut self).await {
+            let Ok(data) = frame?.into_data() else {
+                continue;
+            };
+            if first.len() + rest.len() + data.len() > limit {
+                return Err(CollectError::TooLarge { limit });
+            }
+            if first.is_empty() {
+                first = data;
+            } else {
+                rest.extend_from_slice(&data);
+            }
+        }
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&rest);
+        Ok(whole.freeze())
+    }
+}
+
+async fn next_frame(body: &mut Body) -> Option<Result<Frame<Bytes>, BodyError>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Body::Empty => Poll::Ready(None),
+            Body::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Incoming(incoming) => Pin::new(incoming)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|f| Ok(f?))),
+            Body::Leased(leased) => leased.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Empty => true,
+            Body::Full(bytes) => bytes.is_none(),
+            Body::Incoming(incoming) => incoming.is_end_stream(),
+            Body::Leased(leased) => leased.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Empty => SizeHint::with_exact(0),
+            Body::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Body::Incoming(incoming) => incoming.size_hint(),
+            Body::Leased(leased) => leased.size_hint(),
+        }
+    }
+}
+
+impl From<Incoming> for Body {
+    fn from(incoming: Incoming) -> Body {
+        Body::Incoming(incoming)
+    }
+}

@@ -1,0 +1,161 @@
+//! Ending servers gracefully: one handle that every connection of a server looks at.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+/// Ends a server's connections: gracefully when begun, at once when the server's accept loop has gone.
+/// Clones are the same handle.
+#[derive(Clone, Debug, Default)]
+pub struct Drain(Rc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    stage: Cell<Stage>,
+    next: Cell<u64>,
+    /// The connections, by order of arrival; each with its task's waker once it has been polled.
+    members: RefCell<BTreeMap<u64, Option<Waker>>>,
+    watchers: RefCell<Vec<Waker>>,
+}
+
+/// How far a drain has gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Connections serve.
+    #[default]
+    Open,
+    /// Connections finish the request that they have, and close.
+    Draining,
+    /// Connections end now.
+    Stopped,
+}
+
+impl Drain {
+    /// A handle that nothing uses yet.
+    pub fn new() -> Drain {
+        Drain::default()
+    }
+
+    /// Begins: listeners close, idle connections close, busy ones finish their request first, with `connection: close`.
+    pub fn begin(&self) {
+        self.advance(Stage::Draining);
+    }
+
+    /// Ends every connection at once, whatever it does.
+    pub fn stop(&self) {
+        self.advance(Stage::Stopped);
+    }
+
+    /// Whether it has begun.
+    pub fn has_begun(&self) -> bool {
+        self.stage() > Stage::Open
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.0.members.borrow().len()
+    }
+
+    /// Waits until it has begun and no connection is left.
+    pub async fn finished(&self) {
+        poll_fn(|cx| {
+            if self.has_begun() && self.connections() == 0 {
+                return Poll::Ready(());
+            }
+            self.watch(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.0.stage.get()
+    }
+
+    /// Pending until the drain begins.
+    pub(crate) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_begun() {
+            return Poll::Ready(());
+        }
+        self.watch(cx);
+        Poll::Pending
+    }
+
+    /// Counts a connection in until the member is dropped.
+    pub(crate) fn join(&self) -> Member {
+        let id = self.0.next.replace(self.0.next.get() + 1);
+        self.0.members.borrow_mut().insert(id, None);
+        Member {
+            drain: self.clone(),
+            id,
+            watched: None,
+        }
+    }
+
+    fn advance(&self, stage: Stage) {
+        if self.stage() >= stage {
+            return;
+        }
+        self.0.stage.set(stage);
+        let members: Vec<Waker> = self
+            .0
+            .members
+            .borrow_mut()
+            .values_mut()
+            .filter_map(|waker| waker.clone())
+            .collect();
+        members.iter().for_each(Waker::wake_by_ref);
+        self.wake_watchers();
+    }
+
+    fn watch(&self, cx: &Context<'_>) {
+        let mut watchers = self.0.watchers.borrow_mut();
+        if !watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            watchers.push(cx.waker().clone());
+        }
+    }
+
+    fn wake_watchers(&self) {
+        let watchers = std::mem::take(&mut *self.0.watchers.borrow_mut());
+        watchers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// One connection's place in a drain.
+#[derive(Debug)]
+pub(crate) struct Member {
+    drain: Drain,
+    id: u64,
+    /// The waker left with the drain, so that a poll that brings the same one costs nothing.
+    watched: Option<Waker>,
+}
+
+impl Member {
+    /// How far the drain has gone; the task is woken when that changes.
+    pub(crate) fn stage(&mut self, cx: &Context<'_>) -> Stage {
+        if !self
+            .watched
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            self.watched = Some(cx.waker().clone());
+            self.drain
+                .0
+                .members
+                .borrow_mut()
+                .insert(self.id, self.watched.clone());
+        }
+        self.drain.stage()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.drain.0.members.borrow_mut().remove(&self.id);
+        if self.drain.has_begun() {
+            self.drain.wake_watchers();
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The client's side: one HTTP/2 connection as a tower service.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use h2::Reason;
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use shakedown_env::Env;
+use tower_service::Service;
+
+use super::{H2Options, RESET_STREAM_DURATION, RESET_STREAMS};
+use crate::{EnvExecutor, EnvTimer};
+
+/// Opens an HTTP/2 connection without TLS ("prior knowledge"), from `from` where given.
+///
+/// The connection lives until its last [`Channel`] is dropped, the peer closes it, or a ping stays unanswered.
+///
+/// # Errors
+/// The connect failed, or took longer than the options allow ([`io::ErrorKind::TimedOut`]).
+pub async fn connect_h2(
+    env: &Env,
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    options: &H2Options,
+) -> io::Result<Channel> {
+    let opening = async {
+        let stream = env.connect(to, from).await?;
+        let mut builder = http2::Builder::new(EnvExecutor::new(env.clone(), "h2-client"));
+        builder
+            .timer(EnvTimer::new(env.clone()))
+            .initial_stream_window_size(options.stream_window)
+            .initial_connection_window_size(options.connection_window)
+            .reset_stream_duration(RESET_STREAM_DURATION)
+            .max_concurrent_reset_streams(RESET_STREAMS)
+            .keep_alive_interval(options.keep_alive_interval)
+            .keep_alive_timeout(options.keep_alive_timeout)
+            .keep_alive_while_idle(true);
+        builder.handshake(stream).await.map_err(io::Error::other)
+    };
+    let (sender, connection) = env
+        .timeout(options.connect_timeout, opening)
+        .await
+        .map_err(|_elapsed| io::ErrorKind::TimedOut)??;
+    let end = End::default();
+    let ended = EndOnDrop(end.clone());
+    env.spawn("h2-client", async move {
+        // Why it ended is told to each call that it had.
+        let _ = connection.await;
+        drop(ended);
+    });
+    let authority = to
+        .to_string()
+        .parse()
+        .expect("a socket address is an authority");
+    Ok(Channel {
+        sender,
+        authority,
+        end,
+    })
+}
+
+/// One HTTP/2 connection, as the service that tonic's generated clients run on. Clones share it.
+#[derive(Clone)]
+pub struct Channel {
+    sender: SendRequest<CallBody>,
+    authority: Authority,
+    end: End,
+}
+
+impl Channel {
+    /// Waits until the connection has ended. After that every call fails.
+    pub async fn closed(&self) {
+        poll_fn(|cx| self.end.poll(cx)).await;
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// The target with the scheme and authority that HTTP/2 asks for, where the caller gave none.
+    fn absolute(&self, uri: Uri) -> Uri {
+        let mut parts = uri.into_parts();
+        parts.scheme.get_or_insert(Scheme::HTTP);
+        parts
+            .authority
+            .get_or_insert_with(|| self.authority.clone());
+        if parts.path_and_query.is_none() {
+            parts.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+        }
+        Uri::from_parts(parts).expect("scheme, authority and path make a URI")
+    }
+}
+
+impl Service<Request<tonic::body::Body>> for Channel {
+    type Response = Response<ChannelBody>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<ChannelBody>, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.sender.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<tonic::body::Body>) -> Self::Future {
+        let uri = std::mem::take(request.uri_mut());
+        *request.uri_mut() = self.absolute(uri);
+        let tie = Arc::new(Tie::default());
+        let request = request.map(|body| CallBody {
+            body,
+            tie: Arc::clone(&tie),
+        });
+        let response = self.sender.send_request(request);
+        Box::pin(async move {
+            Ok(response
+                .await?
+                .map(|incoming| ChannelBody { incoming, tie }))
+        })
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("to", &self.authority)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What joins the two halves of a call: when the caller lets go of the response, the request ends, too. hyper alone would
+/// hold the stream open for as long as its request's messages have not ended.
+#[derive(Default)]
+struct Tie {
+    cut: AtomicBool,
+    request: AtomicWaker,
+}
+
+/// A call's request.
+struct CallBody {
+    body: tonic::body::Body,
+    tie: Arc<Tie>,
+}
+
+impl HttpBody for CallBody {
+    type Data = Bytes;
+    type Error = tonic::codegen::StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.tie.request.register(cx.waker());
+        if self.tie.cut.load(Ordering::Acquire) {
+            // hyper resets the stream with this reason.
+            return Poll::Ready(Some(Err(h2::Error::from(Reason::CANCEL).into())));
+        }
+        Pin::new(&mut self.body).poll_frame(cx).map_err(Into::into)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A call's response. Dropping it ends the call, whatever its request still had to say.
+pub struct ChannelBody {
+    incoming: Incoming,
+    tie: Arc<Tie>,
+}
+
+impl HttpBody for ChannelBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl Drop for ChannelBody {
+    fn drop(&mut self) {
+        self.tie.cut.store(true, Ordering::Release);
+        self.tie.request.wake();
+    }
+}
+
+impl fmt::Debug for ChannelBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.incoming.fmt(f)
+    }
+}
+
+/// Whether a connection has ended, and who wants to know.
+#[derive(Clone, Default)]
+struct End(Arc<Mutex<Fate>>);
+
+#[derive(Default)]
+struct Fate {
+    ended: bool,
+    watchers: Vec<Waker>,
+}
+
+impl End {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut fate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if fate.ended {
+            return Poll::Ready(());
+        }
+        if !fate
+            .watchers
+            .iter()
+            .any(|waker| waker.will_wake(cx.waker()))
+        {
+            fate.watchers.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+/// Tells of the end also when the connection's task is dropped.
+struct EndOnDrop(End);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        let watchers = {
+            let mut fate = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+            fate.ended = true;
+            std::mem::take(&mut fate.watchers)
+        };
+        watchers.into_iter().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,66 @@
+//! Keep-alive pings of a server. Its clock is Env's; hyper's clients have their own, on [`EnvTimer`](crate::EnvTimer).
+
+use std::task::{Context, Poll};
+
+use h2::{Ping, PingPong};
+use shakedown_env::{Env, Sleep};
+
+use super::H2Options;
+
+/// Pings the peer every so often, and tells when an answer stays away.
+pub(super) struct KeepAlive<'a> {
+    env: &'a Env,
+    options: &'a H2Options,
+    /// `None` when pings are off.
+    pings: Option<(PingPong, Sleep)>,
+    asked: bool,
+}
+
+impl<'a> KeepAlive<'a> {
+    pub(super) fn new(
+        env: &'a Env,
+        options: &'a H2Options,
+        pings: Option<PingPong>,
+    ) -> KeepAlive<'a> {
+        let pings = pings
+            .zip(options.keep_alive_interval)
+            .map(|(pings, interval)| (pings, env.sleep(interval)));
+        KeepAlive {
+            env,
+            options,
+            pings,
+            asked: false,
+        }
+    }
+
+    /// Ready when the peer did not answer in time.
+    pub(super) fn poll_dead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some((pings, sleep)), Some(interval)) =
+            (&mut self.pings, self.options.keep_alive_interval)
+        else {
+            return Poll::Pending;
+        };
+        loop {
+            // The answer is asked for first: one that is there when its time is up counts.
+            if self.asked
+                && let Poll::Ready(pong) = pings.poll_pong(cx)
+            {
+                if pong.is_err() {
+                    // The connection has ended, and says so itself.
+                    self.pings = None;
+                    return Poll::Pending;
+                }
+                self.asked = false;
+                sleep.as_mut().reset(self.env.now() + interval);
+            }
+            std::task::ready!(sleep.as_mut().poll(cx));
+            if self.asked || pings.send_ping(Ping::opaque()).is_err() {
+                return Poll::Ready(());
+            }
+            self.asked = true;
+            sleep
+                .as_mut()
+                .reset(self.env.now() + self.options.keep_alive_timeout);
+        }
+    }
+}

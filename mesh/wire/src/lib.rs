@@ -1,0 +1,32 @@
+//! HTTP connections over [`Env`](shakedown_env::Env): what the proxy, the control plane, the load generator and the
+//! modelled apps share.
+//!
+//! - [`Body`]: the one body type of the request path.
+//! - [`serve_http1`], [`accept_loop`]: HTTP/1.1 servers, with [`Drain`] to end them gracefully.
+//! - [`Pool`]: HTTP/1.1 connections to one address, kept and reused in Envoy's order.
+//! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS.
+//! - [`EnvTimer`], [`EnvExecutor`]: hyper's seams, filled from Env.
+//!
+//! It refuses to know what a request means: routes, policies and headers are its callers' business, down to `host` and the
+//! hop-by-hop headers.
+//!
+//! Invariant: nothing here reads a clock, opens a socket or starts a task but through Env.
+
+mod body;
+mod drain;
+mod grpc;
+mod pool;
+mod seams;
+mod server;
+
+pub use body::{Body, BodyError, CollectError};
+pub use drain::Drain;
+pub use grpc::{Channel, ChannelBody, H2Error, H2Options, connect_h2, serve_h2};
+pub use pool::{LeasedBody, Pool, PoolOptions, SendError};
+pub use seams::{EnvExecutor, EnvTimer};
+pub use server::{
+    Connected, ServerOptions, accept_loop, accept_loop_until, serve_http1, serve_http1_until,
+};
+
+#[cfg(test)]
+mod scene;

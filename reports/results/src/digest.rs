@@ -1,0 +1,62 @@
+//! The digest of a run: SHA-256 over schema, version, the expanded scenario, seed and the ordered events.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Cast, JOURNAL_VERSION, Record, SCHEMA};
+
+/// Folds a run into its [`Digest`] as it goes; memory does not grow with the run.
+#[derive(Clone, Debug)]
+pub struct Digester {
+    hash: Sha256,
+    buffer: Vec<u8>,
+}
+
+/// A run's identity: equal digests mean equal runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digester {
+    /// A digest of a run of `scenario` (expanded, its included files in it) under `seed`.
+    pub fn new(package_version: &str, scenario: &str, seed: u64, cast: &Cast) -> Digester {
+        let mut digester = Digester {
+            hash: Sha256::new(),
+            buffer: Vec::with_capacity(256),
+        };
+        digester.add(&(SCHEMA, package_version, JOURNAL_VERSION, scenario, seed));
+        digester.add(cast);
+        digester
+    }
+
+    /// Takes in the next event.
+    pub fn record(&mut self, record: &Record) {
+        self.add(record);
+    }
+
+    /// The digest of all that was taken in.
+    pub fn finish(self) -> Digest {
+        Digest(format!("{:x}", self.hash.finalize()))
+    }
+
+    /// Postcard is not self-delimiting between values, so each value goes in behind its length.
+    fn add<T: Serialize>(&mut self, value: &T) {
+        self.buffer.clear();
+        let bytes = postcard::to_extend(value, std::mem::take(&mut self.buffer))
+            .expect("plain data serialises");
+        self.hash.update((bytes.len() as u64).to_le_bytes());
+        self.hash.update(&bytes);
+        self.buffer = bytes;
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! The results document: what `--json` writes, and what reports and comparisons read. Whole numbers only; in a simulated
+//! run nothing of the wall clock, the host or a path, so that the same run gives the same bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Histogram};
+
+/// The document's own version.
+pub const SCHEMA: u32 = 1;
+
+/// The results of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its story, in words.
+    pub story: String,
+    /// `base`, or the variant's name.
+    pub variant: String,
+    /// The `--set` edits, in order.
+    pub set: Vec<String>,
+    /// Simulated or real.
+    pub mode: Mode,
+    /// The seed.
+    pub seed: u64,
+    /// `native`, `real`, ...
+    pub engine: String,
+    /// Package version and journal number: `0.1.0+journal.1`.
+    pub version: String,
+    /// The run's identity.
+    pub digest: Digest,
+    /// The command that runs it again.
+    pub replay: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why it is invalid, in words; empty otherwise.
+    pub invalid: Vec<String>,
+    /// The checks in the file's order.
+    pub checks: Vec<CheckResult>,
+    /// Time simulated from 0 s to the end of the drain, ns (real: the time it took).
+    pub simulated_ns: i64,
+    /// End of the warm-up, ns.
+    pub warm_up_ns: i64,
+    /// End of load and chaos, ns.
+    pub duration_ns: i64,
+    /// One row a load.
+    pub loads: Vec<Load>,
+    /// One row a pair of caller and callee that met.
+    pub edges: Vec<Edge>,
+    /// One row a service version.
+    pub services: Vec<Service>,
+    /// What happened, in order: faults, crashes, configuration.
+    pub events: Vec<EventRow>,
+}
+
+/// In which world a run took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// In the simulator.
+    Simulated,
+    /// On loopback sockets, or against a deployment.
+    Real,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every check holds.
+    Pass,
+    /// A check is false.
+    Fail,
+    /// The run says nothing: see [`Document::invalid`].
+    Invalid,
+}
+
+/// One check, judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckResult {
+    /// Its name; the check itself where it has none.
+    pub name: String,
+    /// As written.
+    pub check: String,
+    /// True, false, or not judged (`null`): see `observed` for why.
+    pub pass: Option<bool>,
+    /// A check over seeds, left to `sweep`.
+    pub over_seeds: bool,
+    /// What was seen, in words with units.
+    pub observed: String,
+    /// What would have been accepted, in words with units.
+    pub expected: String,
+}
+
+/// A load's figures: requests whose clock started from the warm-up's end on, the drain taken in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Its name.
+    pub name: String,
+    /// scheduled = sent + dropped.
+    pub scheduled: u64,
+    /// sent = ok + errors + timeouts.
+    pub sent: u64,
+    /// Over the in-flight cap.
+    pub dropped: u64,
+    /// Successes.
+    pub ok: u64,
+    /// Failures.
+    pub errors: u64,
+    /// Unanswered in time.
+    pub timeouts: u64,
+    /// From the intended send time.
+    pub latency_ns: Latency,
+    /// From the actual send time: what a closed loop would have shown.
+    pub uncorrected_ns: Latency,
+    /// Actual minus intended send time.
+    pub send_lag_ns: Latency,
+    /// Second by second over the whole run, from 0 s.
+    pub seconds: Vec<Second>,
+}
+
+/// One second of a load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Second {
+    /// Clocks started in this second.
+    pub offered: u64,
+    /// Successes that ended in it.
+    pub ok: u64,
+    /// Errors, timeouts and drops that ended in it.
+    pub failed: u64,
+    /// Median latency of those that ended in it, ns; 0 when none did.
+    pub p50_ns: i64,
+    /// 99th percentile of those, ns; 0 when none did.
+    pub p99_ns: i64,
+}
+
+/// A latency distribution. All zero when `count` is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latency {
+    /// Exact.
+    pub mean: i64,
+    /// Exact.
+    pub min: i64,
+    /// Exact.
+    pub max: i64,
+    /// Median.
+    pub p50: i64,
+    /// 90th percentile.
+    pub p90: i64,
+    /// 99th percentile.
+    pub p99: i64,
+    /// 99.9th percentile.
+    pub p999: i64,
+    /// How many.
+    pub count: u64,
+    /// All of it: HDR V2 compressed, base64.
+    pub histogram: Histogram,
+}
+
+impl Latency {
+    /// The figures of a histogram.
+    pub fn of(histogram: Histogram) -> Latency {
+        let at = |ppm| histogram.percentile_ns(ppm).unwrap_or(0);
+        Latency {
+            mean: histogram.mean_ns().unwrap_or(0),
+            min: histogram.min_ns().unwrap_or(0),
+            max: histogram.max_ns().unwrap_or(0),
+            p50: at(500_000),
+            p90: at(900_000),
+            p99: at(990_000),
+            p999: at(999_000),
+            count: histogram.count(),
+            histogram,
+        }
+    }
+}
+
+/// Calls from one party to another that started from the warm-up's end on, the drain taken in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// The caller: a service or a load.
+    pub source: String,
+    /// The callee.
+    pub destination: String,
+    /// Calls.
+    pub requests: u64,
+    /// Tries, by app or mesh.
+    pub attempts: u64,
+    /// Calls that failed.
+    pub errors: u64,
+    /// From hand-over to the last byte back.
+    pub latency_ns: Latency,
+}
+
+/// What one version of a service did with attempts that arrived from the warm-up's end on, the drain taken in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The service.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// Attempts that reached it.
+    pub served: u64,
+    /// Those that it did not answer with 200..399.
+    pub errors: u64,
+    /// Waiting for a worker, or for a core.
+    pub queue_wait_ns: Latency,
+    /// Worker (or core) time in use over time, parts per million, mean over replicas, between warm-up and
+    /// duration; 0 where neither is limited.
+    pub busy_ppm: u64,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRow {
+    /// When.
+    pub at_ns: i64,
+    /// `fault-started`, `fault-ended`, `crashed`, `ready`, `config-changed`, `config-in-force`, `config-refused`, ...
+    pub kind: String,
+    /// Of what or whom.
+    pub subject: String,
+    /// More, in words.
+    pub detail: String,
+}

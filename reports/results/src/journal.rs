@@ -1,0 +1,272 @@
+//! The Journal: the ordered facts of one run. Histograms, checks, verdict, charts and digest are views of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{PartyId, Pod, PodId};
+
+/// Raised by hand when events change meaning; part of a run's version and digest.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When it became known: for what has a beginning and an end, the end.
+    pub at_ns: i64,
+    /// What.
+    pub event: Event,
+}
+
+/// The request of a load that something descends from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Root {
+    /// The load.
+    pub load: PartyId,
+    /// Which entry of its mix.
+    pub entry: u16,
+    /// Its number in the load, from 0, in order of intended time.
+    pub seq: u64,
+}
+
+/// How something that asked for an answer came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// The asker's idea of success.
+    Ok,
+    /// An answer that is none, or a broken connection.
+    Error,
+    /// The asker's time was up (or the run's).
+    Timeout,
+    /// Never sent: the load was over its in-flight cap.
+    Dropped,
+    /// The asker took it back.
+    Cancelled,
+}
+
+/// The end of a request, a call or an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The HTTP status; 0 when there was none.
+    pub status: u16,
+    /// How it came out.
+    pub answer: Answer,
+}
+
+/// What became of a request at an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Served to its end (whatever the status).
+    Done,
+    /// The queue was full.
+    Refused,
+    /// Taken from the queue and not served (shed, or its caller had gone).
+    Shed,
+    /// The caller had gone before the answer.
+    Abandoned,
+    /// The pod died with it in hand.
+    Crashed,
+}
+
+/// A fact of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Event {
+    /// A load's request was sent (its first try).
+    Sent {
+        /// Which request.
+        root: Root,
+    },
+    /// A scheduled request of a load came to its end. Every scheduled request has exactly one of these.
+    Finished {
+        /// Which request.
+        root: Root,
+        /// The client host.
+        pod: PodId,
+        /// When it should have been sent: latency counts from here.
+        intended_ns: i64,
+        /// When it was sent; `None` when dropped.
+        sent_ns: Option<i64>,
+        /// How it came out.
+        outcome: Outcome,
+        /// Tries by the client, the first included.
+        tries: u16,
+    },
+    /// An app (or a load's client) handed a call to its sidecar or socket.
+    CallStarted {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// Who calls.
+        from: PodId,
+        /// Whom.
+        to: PartyId,
+    },
+    /// That call came to its end.
+    CallEnded {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// Who called.
+        from: PodId,
+        /// Whom.
+        to: PartyId,
+        /// Index into the callee's endpoints; `u16::MAX` for an undeclared path.
+        endpoint: u16,
+        /// When it was handed over.
+        start_ns: i64,
+        /// How it came out.
+        outcome: Outcome,
+        /// Tries by the app itself, the first included.
+        tries: u16,
+    },
+    /// A caller's proxy finished a request: Envoy's response flags live here.
+    Proxied {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// The caller.
+        from: PodId,
+        /// The callee, where a cluster was chosen.
+        to: Option<PartyId>,
+        /// When the proxy had its headers.
+        start_ns: i64,
+        /// Status and answer (ok = 200..399).
+        outcome: Outcome,
+        /// Envoy's response flags as a bit set (the mesh's numbering).
+        flags: u32,
+        /// Tries by the proxy; 0 when it answered by itself.
+        tries: u16,
+    },
+    /// One try on the wire: by a caller's proxy, or by the app where it has none.
+    Attempt {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// Who sent it.
+        from: PodId,
+        /// The replica it went to; `None` when no replica was reached.
+        to: Option<PodId>,
+        /// Whom it was meant for.
+        to_party: PartyId,
+        /// When.
+        start_ns: i64,
+        /// How it came out.
+        outcome: Outcome,
+        /// Envoy's response flags as a bit set.
+        flags: u32,
+        /// 1 for the first try.
+        number: u16,
+        /// Sent while another try was still open.
+        hedge: bool,
+        /// Without TLS.
+        plaintext: bool,
+    },
+    /// An attempt reached an app behind its sidecar.
+    Arrived {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// Where.
+        pod: PodId,
+        /// Index into the service's endpoints; `u16::MAX` for an undeclared path.
+        endpoint: u16,
+        /// The pod that sent it, where it says so.
+        from: Option<PodId>,
+        /// It waits in the queue (else it was taken up, or refused, at once).
+        queued: bool,
+    },
+    /// One that was queued left the queue.
+    Dequeued {
+        /// Where.
+        pod: PodId,
+    },
+    /// An app is through with an attempt. Every `Arrived` has exactly one of these.
+    Served {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// Where.
+        pod: PodId,
+        /// Index into the service's endpoints; `u16::MAX` for an undeclared path.
+        endpoint: u16,
+        /// The pod that sent it, where it says so.
+        from: Option<PodId>,
+        /// When it reached the queue.
+        arrived_ns: i64,
+        /// How long it waited: for a worker or, without workers, for its cores, all work steps together.
+        queue_wait_ns: i64,
+        /// Status (0 when none left the app) and answer (ok = 200..399).
+        outcome: Outcome,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// A core did work. Only for services with cores and without workers.
+    Worked {
+        /// Where.
+        pod: PodId,
+        /// From when on.
+        since_ns: i64,
+        /// Core time used since then, ns.
+        core_ns: i64,
+    },
+    /// A chaos item began.
+    FaultStarted {
+        /// Index into [`Cast::faults`](crate::Cast::faults).
+        fault: u16,
+        /// What it hit, by pod.
+        pods: Vec<PodId>,
+    },
+    /// A chaos item is over, or the run is. Every `FaultStarted` has exactly one of these.
+    FaultEnded {
+        /// Index into [`Cast::faults`](crate::Cast::faults).
+        fault: u16,
+        /// How many packets, requests, connections or pods it touched.
+        hits: u64,
+    },
+    /// A pod was added while the run went on; its id is the next free one.
+    PodAdded {
+        /// Who it is.
+        pod: Pod,
+    },
+    /// A pod is gone.
+    Crashed {
+        /// Which.
+        pod: PodId,
+    },
+    /// A pod is there (again): its app listens, its proxy has a configuration in force.
+    Ready {
+        /// Which.
+        pod: PodId,
+    },
+    /// The control plane made a new configuration.
+    ConfigChanged {
+        /// Its number.
+        version: u64,
+    },
+    /// A proxy put a configuration in force.
+    ConfigInForce {
+        /// Whose proxy.
+        pod: PodId,
+        /// Its number.
+        version: u64,
+    },
+    /// A proxy refused a resource and keeps its last good one.
+    ConfigRefused {
+        /// Whose proxy.
+        pod: PodId,
+        /// Type and name: `Cluster outbound|8080||api`.
+        resource: String,
+        /// Why.
+        reason: String,
+    },
+    /// The control plane refused a document.
+    DocumentRefused {
+        /// Kind and name.
+        document: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something made the run worthless (a starved generator, a planted divergence): the verdict is *invalid*.
+    Invalid {
+        /// What.
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,19 @@
+//! The types that every other part shares: the Journal of a run, its cast, latency histograms, the digest, and the
+//! results document.
+//!
+//! Plain data: no clock, no I/O, no runtime. Whole numbers only; times are signed nanoseconds from "first configuration in
+//! force at every proxy".
+
+mod cast;
+mod digest;
+mod document;
+mod histogram;
+mod journal;
+
+pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
+pub use digest::{Digest, Digester};
+pub use document::{
+    CheckResult, Document, Edge, EventRow, Latency, Load, Mode, SCHEMA, Second, Service, Verdict,
+};
+pub use histogram::{Histogram, HistogramError};
+pub use journal::{Answer, Event, Fate, JOURNAL_VERSION, Outcome, Record, Root};

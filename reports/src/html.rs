@@ -1,0 +1,134 @@
+//! One self-contained HTML file that tells a run: the verdict in words first, then the figures behind it.
+//!
+//! Nothing is fetched and nothing is sent: a content security policy forbids it, and the one script (which copies the replay
+//! command) is allowed by its hash. Every string of a user's is escaped. The same document gives the same bytes.
+
+mod events;
+mod facts;
+mod latency;
+mod loads;
+mod tables;
+mod time;
+mod verdict;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
+use shakedown_results::{Document, Mode};
+
+use crate::units;
+
+pub(crate) use verdict::sentence;
+
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/script.js");
+
+/// The report of one run.
+pub fn render(document: &Document) -> String {
+    let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; img-src data:; \
+         base-uri 'none'; form-action 'none'"
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                link rel="icon" href="data:,";
+                title { (title(document)) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#checks" { "Skip to the checks" }
+                (head(document))
+                main {
+                    (verdict::section(document))
+                    (facts::section(document))
+                    (loads::section(document))
+                    (time::section(document))
+                    (latency::section(document))
+                    (tables::edges(document))
+                    (tables::services(document))
+                    (events::section(document))
+                    (facts::reading(document))
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn title(document: &Document) -> String {
+    let verdict = verdict::word(document.verdict);
+    format!(
+        "{verdict}: {} ({}, seed {})",
+        document.scenario, document.variant, document.seed
+    )
+}
+
+fn head(document: &Document) -> Markup {
+    html! {
+        header {
+            p.kicker {
+                "Shakedown "
+                span.mode { @match document.mode { Mode::Simulated => "simulated run", Mode::Real => "real run" } }
+                @if document.variant != "base" { " " span.mode { "variant " b { (document.variant) } } }
+                " " span.mode { "seed " b { (document.seed) } }
+            }
+            h1 { (document.scenario) }
+            p.story { (document.story) }
+            @if !document.set.is_empty() {
+                p.set { "Edited with " @for (i, set) in document.set.iter().enumerate() {
+                    @if i > 0 { ", " } code { "--set " (set) }
+                } }
+            }
+        }
+    }
+}
+
+/// A table that scrolls by itself where the page is too narrow for it, by keyboard too.
+fn scrolling(label: &str, table: Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
+}
+
+/// A chart with what it shows in words, and the table behind it.
+fn chart(words: &str, svg: Markup) -> Markup {
+    html! { div.plot role="img" aria-label=(words) { (svg) } }
+}
+
+/// The table behind a chart.
+fn behind(summary: &str, table: Markup) -> Markup {
+    html! { details { summary { (summary) } (scrolling(summary, table)) } }
+}
+
+/// A legend entry: a swatch of this class, and what it stands for.
+fn key(class: &str, words: &str) -> Markup {
+    html! { span.key { span class={ "swatch " (class) } aria-hidden="true" {} (words) } }
+}
+
+/// A duration in a table's cell; `-` where there was nothing to measure.
+fn time_cell(ns: i64, count: u64) -> Markup {
+    html! { td.n { @if count == 0 { "-" } @else { (units::duration(ns)) } } }
+}
+
+/// A count of things that should not be: marked where there are any.
+fn bad_cell(n: u64) -> Markup {
+    html! { td.n.bad[n > 0] { (units::count(n)) } }
+}
+
+/// The part of a long list that a page can bear, and how many it leaves out.
+fn most<T>(rows: &[T], max: usize, weight: impl Fn(&T) -> u64) -> (Vec<&T>, usize) {
+    let mut kept: Vec<&T> = rows.iter().collect();
+    if rows.len() > max {
+        kept.sort_by_key(|row| std::cmp::Reverse(weight(row)));
+        kept.truncate(max);
+    }
+    (kept, rows.len().saturating_sub(max))
+}

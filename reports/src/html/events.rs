@@ -1,0 +1,76 @@
+//! The list of what happened.
+
+use maud::{Markup, html};
+use shakedown_results::{Document, EventRow};
+
+use super::scrolling;
+use crate::units;
+
+/// Rows beyond these are in the results document only.
+const ROWS_MAX: usize = 1_000;
+/// A longer list starts folded.
+const OPEN_MAX: usize = 40;
+
+pub(super) fn section(document: &Document) -> Markup {
+    let events = &document.events;
+    let shown = &events[..events.len().min(ROWS_MAX)];
+    let left_out = events.len() - shown.len();
+    html! {
+        section aria-labelledby="events" {
+            h2 #events { "Events" }
+            @if shown.is_empty() {
+                p.none { "Nothing happened but requests." }
+            } @else {
+                details open[shown.len() <= OPEN_MAX] {
+                    summary { (units::counted(events.len() as u64, "event")) }
+                    (scrolling("Events", table(shown)))
+                    @if left_out > 0 {
+                        p.note { "The first " (units::count(ROWS_MAX as u64)) "; " (units::count(left_out as u64)) " more are in the results document." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn table(rows: &[EventRow]) -> Markup {
+    html! {
+        table.events {
+            thead { tr {
+                th.n scope="col" { "At" } th scope="col" { "What" } th scope="col" { "Of" } th scope="col" { "Detail" }
+            } }
+            tbody { @for row in rows {
+                tr {
+                    td.n { (units::instant(row.at_ns)) }
+                    td { span class={ "tag " (class(&row.kind)) } { (words(&row.kind)) } }
+                    td { (row.subject) }
+                    td.detail { (row.detail) }
+                }
+            } }
+        }
+    }
+}
+
+fn class(kind: &str) -> &'static str {
+    match kind {
+        "fault-started" | "fault-ended" => "t-fault",
+        "crashed" | "config-refused" | "document-refused" | "invalid" => "t-down",
+        "config-changed" | "config-in-force" => "t-config",
+        _ => "t-other",
+    }
+}
+
+/// A kind of event as a person says it; one that this version does not know as it is written.
+fn words(kind: &str) -> &str {
+    match kind {
+        "fault-started" => "fault began",
+        "fault-ended" => "fault ended",
+        "pod-added" => "pod added",
+        "config-changed" => "config changed",
+        "config-in-force" => "config in force",
+        "config-refused" => "config refused",
+        "document-refused" => "document refused",
+        "left-out" => "not listed",
+        other => other,
+    }
+}

@@ -1,0 +1,90 @@
+//! What a run is: seed, version, digest, how to run it again; and how its figures are to be read.
+
+use maud::{Markup, html};
+use shakedown_results::{Document, Mode};
+
+use crate::units;
+
+pub(super) fn section(document: &Document) -> Markup {
+    html! {
+        section.facts aria-label="The run" {
+            dl {
+                div { dt { "World" } dd { (world(document)) } }
+                div { dt { "Time" } dd { (time(document)) } }
+                div { dt { "Seed" } dd { (document.seed) } }
+                div { dt { "Version" } dd { (document.version) } }
+                div { dt { "Samples" } dd { (samples(document)) } }
+                div.wide { dt { "Digest" } dd { code.digest { (document.digest) } } }
+                div.wide { dt { "Run it again" } dd.replay {
+                    code #replay { (document.replay) }
+                    button type="button" data-copy="replay" hidden { "Copy" }
+                } }
+            }
+        }
+    }
+}
+
+fn world(document: &Document) -> String {
+    match document.mode {
+        Mode::Simulated => format!("simulated, {} engine", document.engine),
+        Mode::Real => "real sockets".to_owned(),
+    }
+}
+
+fn time(document: &Document) -> String {
+    let load = units::written(document.duration_ns);
+    let all = units::duration(document.simulated_ns);
+    match document.warm_up_ns {
+        0 => format!("{load} of load, {all} in all"),
+        warm_up => format!(
+            "{load} of load (warm-up {}), {all} in all",
+            units::written(warm_up)
+        ),
+    }
+}
+
+fn samples(document: &Document) -> String {
+    let requests = document.loads.iter().map(|load| load.scheduled).sum();
+    let attempts = document.edges.iter().map(|edge| edge.attempts).sum();
+    format!(
+        "{}, {}",
+        units::counted(requests, "request"),
+        units::counted(attempts, "attempt")
+    )
+}
+
+/// How to read the figures, and what they do not cover.
+pub(super) fn reading(document: &Document) -> Markup {
+    html! {
+        section.reading aria-labelledby="reading" {
+            h2 #reading { "How to read this" }
+            ul {
+                li { "Latency counts from the moment a request should have been sent. The uncorrected figures count from when it \
+                      was sent, as a client that waits for each answer would: they hide what a stall holds back." }
+                li { "Percentiles come from merged histograms of three digits and are never averaged. Means, minima and maxima are exact." }
+                li { "A request counts where its clock starts, from " (units::written(document.warm_up_ns)) " to "
+                     (units::written(document.duration_ns)) "; its answer may come in the drain after that. Rates and \
+                     figures by the second are by when it ended." }
+                li { (not_modelled(document.mode)) }
+                @if document.mode == Mode::Simulated {
+                    li { "The same scenario, seed and version give the same digest, event for event." }
+                }
+            }
+        }
+    }
+}
+
+/// What the figures do not cover.
+pub(crate) fn not_modelled(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Simulated => {
+            "Not modelled: the kernel's TCP in detail (congestion control, Nagle, delayed acknowledgements, buffer tuning), \
+             NUMA, CPU throttling and frequency, memory bandwidth, noisy neighbours, and any processing cost that the \
+             scenario does not declare."
+        }
+        Mode::Real => {
+            "Real sockets on one machine: pods share its cores and its kernel, loopback has neither distance nor loss, and \
+             an app's work is waited for, not burnt. The same seed gives the same requests, not the same interleaving."
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The verdict and the checks, in words: what was seen against what would have been accepted.
+
+use maud::{Markup, html};
+use shakedown_results::{CheckResult, Document, Verdict};
+
+use crate::units::counted;
+
+/// The verdict in one word.
+pub(super) fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "Pass",
+        Verdict::Fail => "Fail",
+        Verdict::Invalid => "Invalid",
+    }
+}
+
+pub(super) fn section(document: &Document) -> Markup {
+    let class = match document.verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Invalid => "invalid",
+    };
+    html! {
+        section #checks aria-labelledby="verdict" {
+            div class={ "verdict " (class) } {
+                h2 #verdict { (sign(document.verdict)) (word(document.verdict)) }
+                div {
+                    p { (sentence(document)) }
+                    @if !document.invalid.is_empty() {
+                        ul { @for reason in &document.invalid { li { (reason) } } }
+                    }
+                }
+            }
+            @if !document.checks.is_empty() { (checks(&document.checks)) }
+        }
+    }
+}
+
+/// How the checks came out, in a sentence.
+pub(crate) fn sentence(document: &Document) -> String {
+    let of = |pass: Option<bool>| {
+        document
+            .checks
+            .iter()
+            .filter(move |check| check.pass == pass)
+    };
+    let (holds, fails) = (of(Some(true)).count(), of(Some(false)).count());
+    let seeds = of(None).filter(|check| check.over_seeds).count();
+    let not_judged = of(None).count() - seeds;
+    let judged = document.checks.len() - seeds;
+    let mut words = match (judged, fails) {
+        (0, _) => "No check was judged.".to_owned(),
+        (1, 0) if holds == 1 => "The check holds.".to_owned(),
+        (2, 0) if holds == 2 => "Both checks hold.".to_owned(),
+        (n, 0) if holds == n => format!("All {n} checks hold."),
+        (1, 1) => "The check is false.".to_owned(),
+        (n, 0) => format!("{holds} of {} hold.", counted(n as u64, "check")),
+        (n, 1) => format!("1 of {n} checks is false."),
+        (n, fails) => format!("{fails} of {n} checks are false."),
+    };
+    if document.verdict == Verdict::Invalid {
+        words = format!("This run proves nothing. {words}");
+    }
+    if not_judged > 0 {
+        words.push_str(&format!(" {not_judged} could not be judged."));
+    }
+    if seeds > 0 {
+        let over = counted(seeds as u64, "check");
+        words.push_str(&format!(" {over} over seeds: left to a sweep."));
+    }
+    words
+}
+
+fn checks(checks: &[CheckResult]) -> Markup {
+    html! {
+        table.checks {
+            caption.quiet { "Checks" }
+            thead { tr {
+                th scope="col" { "Result" } th scope="col" { "Check" } th scope="col" { "Observed" } th scope="col" { "Expected" }
+            } }
+            tbody { @for check in checks { (row(check)) } }
+        }
+    }
+}
+
+fn row(check: &CheckResult) -> Markup {
+    let (class, words) = match (check.pass, check.over_seeds) {
+        (Some(true), _) => ("ok", "holds"),
+        (Some(false), _) => ("bad", "false"),
+        (None, true) => ("quiet", "for a sweep"),
+        (None, false) => ("warn", "not judged"),
+    };
+    html! {
+        tr class=(class) {
+            td.mark { span.dot aria-hidden="true" {} (words) }
+            th scope="row" {
+                @if check.name != check.check { span.name { (check.name) } }
+                code { (check.check) }
+            }
+            td data-label="observed" { (check.observed) }
+            td data-label="expected" { (check.expected) }
+        }
+    }
+}
+
+/// A sign that is told apart by its shape, not by its colour alone.
+fn sign(verdict: Verdict) -> Markup {
+    let path = match verdict {
+        Verdict::Pass => "M6 12.5l4 4 8-9",
+        Verdict::Fail => "M7 7l10 10M17 7L7 17",
+        Verdict::Invalid => "M12 6v7.5M12 17v.6",
+    };
+    html! {
+        svg.sign viewBox="0 0 24 24" aria-hidden="true" focusable="false" {
+            circle cx="12" cy="12" r="11" {}
+            path d=(path) {}
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The charts, drawn with plotters as SVG: no fonts are needed, and colours are CSS classes, so that the page's light, dark
+//! and print styles reach into them.
+//!
+//! Floats appear here and nowhere else in the crate: they place pixels and decide nothing.
+
+pub(crate) mod axis;
+pub(crate) mod bins;
+mod canvas;
+mod frame;
+mod histogram;
+mod ink;
+mod lanes;
+mod percentiles;
+mod timeline;
+
+pub(crate) use histogram::{histogram, histogram_bars};
+pub(crate) use ink::Ink;
+pub(crate) use lanes::{Lane, lanes, lanes_of};
+pub(crate) use percentiles::percentiles;
+pub(crate) use timeline::{Backdrop, latency_over_time, throughput_over_time};
+
+/// The two widths that a chart over time is drawn in: one drawing scaled down to a phone would be too small to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// A page.
+    Wide,
+    /// A phone, or half a page.
+    Narrow,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Seconds of a load, joined into as many bins as a chart has room for.
+
+use shakedown_results::Second;
+
+const SECOND_NS: i64 = 1_000_000_000;
+/// More points than this are too close to tell apart, and too many to read in a table.
+const BINS_MAX: usize = 320;
+
+/// One or more whole seconds of a load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bin {
+    pub(crate) from_ns: i64,
+    pub(crate) offered: u64,
+    pub(crate) ok: u64,
+    pub(crate) failed: u64,
+    /// The highest of its seconds': percentiles are never averaged. `None` when nothing ended.
+    pub(crate) p50_ns: Option<i64>,
+    /// The highest of its seconds'.
+    pub(crate) p99_ns: Option<i64>,
+}
+
+/// A load's bins, all of one length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bins {
+    pub(crate) seconds_each: u64,
+    pub(crate) bins: Vec<Bin>,
+}
+
+impl Bins {
+    pub(crate) fn new(seconds: &[Second]) -> Bins {
+        let each = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600]
+            .into_iter()
+            .find(|each| seconds.len().div_ceil(*each) <= BINS_MAX)
+            .unwrap_or_else(|| seconds.len().div_ceil(BINS_MAX));
+        let bins = seconds.chunks(each).enumerate().map(|(i, chunk)| {
+            let from_ns = i64::try_from(i * each).expect("seconds of a run") * SECOND_NS;
+            chunk.iter().fold(
+                Bin {
+                    from_ns,
+                    ..Bin::default()
+                },
+                join,
+            )
+        });
+        Bins {
+            bins: bins.collect(),
+            seconds_each: each as u64,
+        }
+    }
+
+    /// The length of each, ns.
+    pub(crate) fn each_ns(&self) -> i64 {
+        i64::try_from(self.seconds_each).expect("seconds of a run") * SECOND_NS
+    }
+}
+
+fn join(bin: Bin, second: &Second) -> Bin {
+    let ended = second.ok + second.failed > 0 && (second.p50_ns > 0 || second.p99_ns > 0);
+    let highest = |so_far: Option<i64>, ns: i64| if ended { so_far.max(Some(ns)) } else { so_far };
+    Bin {
+        from_ns: bin.from_ns,
+        offered: bin.offered + second.offered,
+        ok: bin.ok + second.ok,
+        failed: bin.failed + second.failed,
+        p50_ns: highest(bin.p50_ns, second.p50_ns),
+        p99_ns: highest(bin.p99_ns, second.p99_ns),
+    }
+}

@@ -1,0 +1,105 @@
+//! A sheet to draw on, in CSS pixels; a thin layer over plotters' SVG backend.
+
+use plotters::coord::Shift;
+use plotters::prelude::{
+    DrawingArea, IntoDrawingArea, IntoFont, PathElement, Polygon, Rectangle, SVGBackend, Text,
+};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, ShapeStyle, TextStyle};
+
+use super::ink::{Ink, to_classes};
+
+/// Units of the drawing in one CSS pixel: plotters places on whole units, and half pixels make calmer curves.
+const SCALE: f64 = 2.0;
+const TO_A_STRING: &str = "drawing into a string succeeds";
+
+/// A point in CSS pixels from the upper left.
+pub(crate) type Point = (f64, f64);
+
+/// Where a text's point is, seen from the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    /// At its left, half its height.
+    Start,
+    /// At its right, half its height.
+    End,
+    /// Above its middle.
+    Top,
+}
+
+/// The sheet. Texts have the one size that the style sheet gives them.
+pub(crate) struct Canvas<'a> {
+    area: DrawingArea<SVGBackend<'a>, Shift>,
+}
+
+/// Draws a sheet of this size and returns its SVG, ready for the page.
+pub(crate) fn draw(width: f64, height: f64, with: impl FnOnce(&Canvas<'_>)) -> String {
+    let mut svg = String::new();
+    let size = (units(width).unsigned_abs(), units(height).unsigned_abs());
+    let canvas = Canvas {
+        area: SVGBackend::with_string(&mut svg, size).into_drawing_area(),
+    };
+    with(&canvas);
+    canvas.area.present().expect(TO_A_STRING);
+    drop(canvas);
+    to_classes(&svg)
+}
+
+impl Canvas<'_> {
+    /// A line through points, one CSS pixel wide for each `width`.
+    pub(crate) fn line(&self, ink: Ink, width: f64, points: impl IntoIterator<Item = Point>) {
+        let style = ShapeStyle {
+            color: ink.color().to_rgba(),
+            filled: false,
+            stroke_width: units(width).unsigned_abs(),
+        };
+        let path: Vec<(i32, i32)> = points.into_iter().map(to_units).collect();
+        if path.len() > 1 {
+            self.area
+                .draw(&PathElement::new(path, style))
+                .expect(TO_A_STRING);
+        }
+    }
+
+    /// A filled outline.
+    pub(crate) fn area(&self, ink: Ink, points: impl IntoIterator<Item = Point>) {
+        let outline: Vec<(i32, i32)> = points.into_iter().map(to_units).collect();
+        if outline.len() > 2 {
+            self.area
+                .draw(&Polygon::new(outline, ink.color().filled()))
+                .expect(TO_A_STRING);
+        }
+    }
+
+    /// A filled box between two corners.
+    pub(crate) fn rect(&self, ink: Ink, upper_left: Point, lower_right: Point) {
+        let corners = [to_units(upper_left), to_units(lower_right)];
+        self.area
+            .draw(&Rectangle::new(corners, ink.color().filled()))
+            .expect(TO_A_STRING);
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, ink: Ink, at: Point, anchor: Anchor, text: &str) {
+        let pos = match anchor {
+            Anchor::Start => Pos::new(HPos::Left, VPos::Center),
+            Anchor::End => Pos::new(HPos::Right, VPos::Center),
+            Anchor::Top => Pos::new(HPos::Center, VPos::Top),
+        };
+        let color = ink.color();
+        let style = TextStyle::from(("sans-serif", 24).into_font())
+            .color(&color)
+            .pos(pos);
+        self.area
+            .draw(&Text::new(text.to_owned(), to_units(at), style))
+            .expect(TO_A_STRING);
+    }
+}
+
+fn to_units((x, y): Point) -> (i32, i32) {
+    (units(x), units(y))
+}
+
+fn units(pixels: f64) -> i32 {
+    (pixels * SCALE).round() as i32
+}

@@ -1,0 +1,155 @@
+//! A chart's frame: the plotting box with grid lines, tick labels and the axis.
+
+use super::Width;
+use super::axis::Axis;
+use super::canvas::{Anchor, Canvas, Point};
+use super::ink::Ink;
+use super::lanes::Span;
+
+/// Room at the left for the labels of the vertical axis.
+const LEFT: f64 = 62.0;
+const RIGHT: f64 = 14.0;
+/// Room above for what names marks.
+const TOP: f64 = 22.0;
+/// Room below for the labels of the horizontal axis.
+const BOTTOM: f64 = 26.0;
+
+/// A character's width at the least favourable: no font is asked, so labels are cut or left out rather than laid over one
+/// another.
+pub(crate) const CHAR_WIDTH: f64 = 7.2;
+/// Room between two labels.
+const LABEL_GAP: f64 = 4.0;
+
+/// The plotting box of a chart, in CSS pixels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Width {
+    pub(crate) fn pixels(self) -> f64 {
+        match self {
+            Width::Wide => 960.0,
+            Width::Narrow => 472.0,
+        }
+    }
+
+    /// How many ticks a time axis has room for.
+    pub(crate) fn time_ticks(self) -> i64 {
+        match self {
+            Width::Wide => 13,
+            Width::Narrow => 7,
+        }
+    }
+}
+
+impl Frame {
+    pub(crate) fn new(width: Width, height: f64) -> Frame {
+        Frame::with_margins(width.pixels(), height, TOP, BOTTOM)
+    }
+
+    pub(crate) fn with_margins(width: f64, height: f64, top: f64, bottom: f64) -> Frame {
+        Frame {
+            width,
+            height,
+            left: LEFT,
+            right: width - RIGHT,
+            top,
+            bottom: height - bottom,
+        }
+    }
+
+    pub(crate) fn x(&self, place: f64) -> f64 {
+        self.left + (self.right - self.left) * place
+    }
+
+    pub(crate) fn y(&self, place: f64) -> f64 {
+        self.bottom - (self.bottom - self.top) * place
+    }
+
+    pub(crate) fn at(&self, x: f64, y: f64) -> Point {
+        (self.x(x), self.y(y))
+    }
+
+    pub(crate) fn top(&self) -> f64 {
+        self.top
+    }
+
+    pub(crate) fn bottom(&self) -> f64 {
+        self.bottom
+    }
+
+    pub(crate) fn right(&self) -> f64 {
+        self.right
+    }
+
+    pub(crate) fn left(&self) -> f64 {
+        self.left
+    }
+
+    /// Grid lines and labels of the vertical axis.
+    pub(crate) fn draw_y(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)]) {
+        for (place, label) in ticks.iter().filter(|(_, label)| !label.is_empty()) {
+            let y = self.y(*place);
+            canvas.line(Ink::Grid, 0.5, [(self.left, y), (self.right, y)]);
+            canvas.text(Ink::Label, (self.left - 8.0, y), Anchor::End, label);
+        }
+    }
+
+    /// The horizontal axis with its ticks and labels.
+    pub(crate) fn draw_x(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)]) {
+        canvas.line(
+            Ink::Axis,
+            1.0,
+            [(self.left, self.bottom), (self.right, self.bottom)],
+        );
+        // From the right, since the tail is what a reader came for: a label that would touch the last one is left out.
+        let mut free = f64::INFINITY;
+        for (place, label) in ticks.iter().rev() {
+            let x = self.x(*place);
+            canvas.line(Ink::Axis, 1.0, [(x, self.bottom), (x, self.bottom + 4.0)]);
+            if label.is_empty() {
+                continue;
+            }
+            let half = label.chars().count() as f64 * CHAR_WIDTH / 2.0;
+            if x + half < free {
+                canvas.text(Ink::Label, (x, self.bottom + 9.0), Anchor::Top, label);
+                free = x - half - LABEL_GAP;
+            }
+        }
+    }
+
+    /// The times of faults, shaded from top to bottom.
+    pub(crate) fn draw_bands(&self, canvas: &Canvas<'_>, time: &Axis, bands: &[Span]) {
+        for (from, to) in joined(bands, |ns| self.x(time.place(ns)), 1.5) {
+            canvas.rect(Ink::FaultBand, (from, self.top), (to, self.bottom));
+        }
+    }
+
+    /// A dashed line at an instant: the end of the warm-up, the end of the load.
+    pub(crate) fn draw_edge(&self, canvas: &Canvas<'_>, place: f64) {
+        let x = self.x(place);
+        canvas.line(Ink::Edge, 1.0, [(x, self.top), (x, self.bottom)]);
+    }
+}
+
+/// Spans as stretches of pixels, each at least `least` wide; what overlaps or all but touches is one, so that ten thousand
+/// faults cost no more than there are pixels.
+pub(crate) fn joined(spans: &[Span], x: impl Fn(i64) -> f64, least: f64) -> Vec<(f64, f64)> {
+    let mut spans = spans.to_vec();
+    spans.sort_by_key(|span| (span.from_ns, span.to_ns));
+    let mut joined: Vec<(f64, f64)> = Vec::new();
+    for span in spans {
+        let (from, to) = (x(span.from_ns), x(span.to_ns).max(x(span.from_ns) + least));
+        match joined.last_mut() {
+            Some(last) if from <= last.1 + 0.5 => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
+}

@@ -1,0 +1,160 @@
+//! A load over time: throughput and latency, second by second, with the times of faults behind them.
+
+use super::Width;
+use super::axis::Axis;
+use super::bins::{Bin, Bins};
+use super::canvas::{Canvas, Point, draw};
+use super::frame::Frame;
+use super::ink::Ink;
+use super::lanes::Span;
+
+/// What all panels over time share: one axis, and what stands behind them.
+#[derive(Clone, Debug)]
+pub(crate) struct Backdrop {
+    /// The end of the axis, ns.
+    pub(crate) end_ns: i64,
+    /// The end of the warm-up, ns; 0 for none.
+    pub(crate) warm_up_ns: i64,
+    /// The end of the load, ns.
+    pub(crate) duration_ns: i64,
+    /// Faults.
+    pub(crate) bands: Vec<Span>,
+}
+
+impl Backdrop {
+    pub(super) fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, time: &Axis) {
+        frame.draw_bands(canvas, time, &self.bands);
+        if self.warm_up_ns > 0 {
+            frame.draw_edge(canvas, time.place(self.warm_up_ns));
+        }
+        if self.duration_ns < self.end_ns {
+            frame.draw_edge(canvas, time.place(self.duration_ns));
+        }
+    }
+}
+
+/// Offered, good and failed requests per second.
+pub(crate) fn throughput_over_time(bins: &Bins, backdrop: &Backdrop, width: Width) -> String {
+    let frame = Frame::new(width, 190.0);
+    let per_second = |n: u64| n.div_ceil(bins.seconds_each);
+    let top = bins
+        .bins
+        .iter()
+        .map(|bin| per_second(bin.offered.max(bin.ok).max(bin.failed)))
+        .max();
+    let (x, y) = (
+        Axis::time(backdrop.end_ns, width.time_ticks()),
+        Axis::linear(top.unwrap_or(0), 6),
+    );
+    let steps = |of: fn(&Bin) -> Option<u64>| {
+        let per_second = move |bin: &Bin| of(bin).map(|n| n as f64 / bins.seconds_each as f64);
+        stairs(bins, &x, &frame, per_second, |rate| {
+            rate / y.value_at(1.0) as f64
+        })
+    };
+    draw(frame.width, frame.height, |canvas| {
+        backdrop.draw(canvas, &frame, &x);
+        frame.draw_y(canvas, &y.ticks);
+        for (line, area, of) in [
+            (
+                Ink::Ok,
+                Ink::OkArea,
+                (|bin| Some(bin.ok)) as fn(&Bin) -> Option<u64>,
+            ),
+            // No failures is no line: red along the axis would cry wolf.
+            (Ink::Failed, Ink::FailedArea, |bin| {
+                (bin.failed > 0).then_some(bin.failed)
+            }),
+        ] {
+            for run in steps(of) {
+                canvas.area(area, closed(&run, frame.bottom()));
+                canvas.line(line, 1.5, run);
+            }
+        }
+        for run in steps(|bin| Some(bin.offered)) {
+            canvas.line(Ink::Offered, 1.0, run);
+        }
+        frame.draw_x(canvas, &x.ticks);
+    })
+}
+
+/// Median and 99th percentile of what ended in each second, on a logarithmic axis.
+pub(crate) fn latency_over_time(bins: &Bins, backdrop: &Backdrop, width: Width) -> String {
+    let frame = Frame::new(width, 190.0);
+    let all = || {
+        bins.bins
+            .iter()
+            .flat_map(|bin| [bin.p50_ns, bin.p99_ns])
+            .flatten()
+    };
+    let x = Axis::time(backdrop.end_ns, width.time_ticks());
+    let y = Axis::log(
+        all().min().unwrap_or(1_000_000),
+        all().max().unwrap_or(1_000_000),
+        10,
+    );
+    draw(frame.width, frame.height, |canvas| {
+        backdrop.draw(canvas, &frame, &x);
+        frame.draw_y(canvas, &y.ticks);
+        for (ink, of) in [
+            (Ink::P99, (|bin| bin.p99_ns) as fn(&Bin) -> Option<i64>),
+            (Ink::P50, |bin| bin.p50_ns),
+        ] {
+            for run in stairs(bins, &x, &frame, of, |ns| y.place(ns)) {
+                canvas.line(ink, 1.5, run);
+            }
+        }
+        frame.draw_x(canvas, &x.ticks);
+    })
+}
+
+/// Steps over the bins that have a value; a gap ends a run of them.
+fn stairs<T>(
+    bins: &Bins,
+    time: &Axis,
+    frame: &Frame,
+    of: impl Fn(&Bin) -> Option<T>,
+    place: impl Fn(T) -> f64,
+) -> Vec<Vec<Point>> {
+    let mut runs: Vec<Vec<Point>> = Vec::new();
+    let mut open = false;
+    for bin in &bins.bins {
+        let Some(value) = of(bin) else {
+            open = false;
+            continue;
+        };
+        if !open {
+            runs.push(Vec::new());
+            open = true;
+        }
+        let y = frame.y(place(value).clamp(0.0, 1.0));
+        let run = runs.last_mut().expect("one was just opened");
+        run.push((frame.x(time.place(bin.from_ns)), y));
+        run.push((frame.x(time.place(bin.from_ns + bins.each_ns())), y));
+    }
+    runs.into_iter().map(thinned).collect()
+}
+
+/// Without the inner points of straight lines.
+fn thinned(points: Vec<Point>) -> Vec<Point> {
+    let mut kept: Vec<Point> = Vec::with_capacity(points.len());
+    for point in points {
+        if let [.., before, last] = kept.as_slice()
+            && before.1 == last.1
+            && last.1 == point.1
+        {
+            kept.pop();
+        }
+        kept.push(point);
+    }
+    kept
+}
+
+/// A line closed into an area down to a height.
+fn closed(line: &[Point], bottom: f64) -> Vec<Point> {
+    let (Some(first), Some(last)) = (line.first(), line.last()) else {
+        return Vec::new();
+    };
+    let corners = [(last.0, bottom), (first.0, bottom)];
+    line.iter().copied().chain(corners).collect()
+}

@@ -1,0 +1,49 @@
+//! Edges: pairs of caller and callee that met.
+
+use std::collections::BTreeMap;
+
+use shakedown_results::{Answer, Edge, Histogram, Latency, PartyId};
+
+/// All edges by caller, then callee, in the cast's order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Edges {
+    by_pair: BTreeMap<(PartyId, PartyId), Fold>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Fold {
+    requests: u64,
+    attempts: u64,
+    errors: u64,
+    latency: Histogram,
+}
+
+impl Edges {
+    /// A call came to its end.
+    pub(super) fn call(&mut self, pair: (PartyId, PartyId), latency_ns: i64, answer: Answer) {
+        let fold = self.by_pair.entry(pair).or_default();
+        fold.requests += 1;
+        fold.errors += u64::from(answer != Answer::Ok);
+        if answer != Answer::Dropped {
+            fold.latency.record(latency_ns);
+        }
+    }
+
+    /// A try went out.
+    pub(super) fn attempt(&mut self, pair: (PartyId, PartyId)) {
+        self.by_pair.entry(pair).or_default().attempts += 1;
+    }
+
+    pub(super) fn finish(self, names: &[String]) -> Vec<Edge> {
+        let name = |id: PartyId| names[usize::from(id.0)].clone();
+        let edge = |((from, to), fold): (_, Fold)| Edge {
+            source: name(from),
+            destination: name(to),
+            requests: fold.requests,
+            attempts: fold.attempts,
+            errors: fold.errors,
+            latency_ns: Latency::of(fold.latency),
+        };
+        self.by_pair.into_iter().map(edge).collect()
+    }
+}

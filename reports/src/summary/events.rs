@@ -1,0 +1,223 @@
+//! The run's events as rows: faults, crashes, configuration. What many pods do at once is one row; rows are capped.
+
+use std::collections::BTreeMap;
+
+use shakedown_results::{Cast, Event, EventRow, PodId, Record};
+
+use crate::units;
+
+/// More rows than this are counted, not kept.
+const ROWS_MAX: usize = 10_000;
+/// Pods that put one configuration in force no further apart than this share a row.
+const TOGETHER_NS: i64 = 1_000_000_000;
+/// Pods that a row names one by one.
+const NAMED_MAX: usize = 6;
+
+/// The rows so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Events {
+    rows: Vec<EventRow>,
+    left_out: u64,
+    /// Pods ready before 0 s, and their row.
+    started: Option<Group>,
+    /// Proxies that a configuration is in force at, by its number.
+    in_force: BTreeMap<u64, Group>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    row: usize,
+    count: u64,
+    first_ns: i64,
+    last_ns: i64,
+}
+
+impl Events {
+    pub(super) fn record(&mut self, cast: &Cast, record: &Record) {
+        let at_ns = record.at_ns;
+        let (kind, subject, detail) = match &record.event {
+            Event::FaultStarted { fault, pods } => {
+                let (name, what) = fault_words(cast, *fault);
+                ("fault-started", name, with_pods(what, cast, pods))
+            }
+            Event::FaultEnded { fault, hits } => {
+                let (name, _) = fault_words(cast, *fault);
+                let hits = match hits {
+                    0 => "touched nothing".to_owned(),
+                    n => format!("touched {}", units::count(*n)),
+                };
+                ("fault-ended", name, hits)
+            }
+            Event::PodAdded { pod } => {
+                let party = &cast.parties[usize::from(pod.party.0)];
+                let version = party
+                    .versions
+                    .get(usize::from(pod.version))
+                    .map_or("", String::as_str);
+                (
+                    "pod-added",
+                    format!("{}/{version}/{}", party.name, pod.replica),
+                    String::new(),
+                )
+            }
+            Event::Crashed { pod } => ("crashed", cast.pod_name(*pod), String::new()),
+            Event::Ready { pod } => return self.ready(at_ns, cast.pod_name(*pod)),
+            Event::ConfigChanged { version } => {
+                ("config-changed", configuration(*version), String::new())
+            }
+            Event::ConfigInForce { pod, version } => {
+                return self.config_in_force(at_ns, *version, cast.pod_name(*pod));
+            }
+            Event::ConfigRefused {
+                pod,
+                resource,
+                reason,
+            } => (
+                "config-refused",
+                cast.pod_name(*pod),
+                format!("{resource}: {reason}"),
+            ),
+            Event::DocumentRefused { document, reason } => {
+                ("document-refused", document.clone(), reason.clone())
+            }
+            Event::Invalid { reason } => ("invalid", "run".to_owned(), reason.clone()),
+            _ => return,
+        };
+        self.push(EventRow {
+            at_ns,
+            kind: kind.to_owned(),
+            subject,
+            detail,
+        });
+    }
+
+    pub(super) fn finish(mut self) -> Vec<EventRow> {
+        if self.left_out > 0 {
+            let at_ns = self.rows.last().map_or(0, |row| row.at_ns);
+            let subject = format!("{} more", units::counted(self.left_out, "event"));
+            let detail = format!(
+                "only the first {} are listed",
+                units::count(ROWS_MAX as u64)
+            );
+            self.rows.push(EventRow {
+                at_ns,
+                kind: "left-out".to_owned(),
+                subject,
+                detail,
+            });
+        }
+        self.rows
+    }
+
+    /// The row's index, where there is room.
+    fn push(&mut self, row: EventRow) -> Option<usize> {
+        if self.rows.len() == ROWS_MAX {
+            self.left_out += 1;
+            return None;
+        }
+        self.rows.push(row);
+        Some(self.rows.len() - 1)
+    }
+
+    fn ready(&mut self, at_ns: i64, pod: String) {
+        let kind = "ready".to_owned();
+        if at_ns > 0 {
+            self.push(EventRow {
+                at_ns,
+                kind,
+                subject: pod,
+                detail: String::new(),
+            });
+            return;
+        }
+        match &mut self.started {
+            Some(group) => {
+                group.add(at_ns);
+                let row = &mut self.rows[group.row];
+                row.subject = units::counted(group.count, "pod");
+                row.detail = group.spread();
+            }
+            None => {
+                let row = self.push(EventRow {
+                    at_ns,
+                    kind,
+                    subject: pod,
+                    detail: String::new(),
+                });
+                self.started = row.map(|row| Group::new(row, at_ns));
+            }
+        }
+    }
+
+    fn config_in_force(&mut self, at_ns: i64, version: u64, pod: String) {
+        if let Some(group) = self.in_force.get_mut(&version)
+            && at_ns - group.last_ns <= TOGETHER_NS
+        {
+            group.add(at_ns);
+            let spread = group.spread();
+            self.rows[group.row].detail =
+                format!("at {} proxies, {spread}", units::count(group.count));
+            return;
+        }
+        let kind = "config-in-force".to_owned();
+        let row = EventRow {
+            at_ns,
+            kind,
+            subject: configuration(version),
+            detail: format!("at {pod}"),
+        };
+        if let Some(row) = self.push(row) {
+            self.in_force.insert(version, Group::new(row, at_ns));
+        }
+    }
+}
+
+impl Group {
+    fn new(row: usize, at_ns: i64) -> Group {
+        Group {
+            row,
+            count: 1,
+            first_ns: at_ns,
+            last_ns: at_ns,
+        }
+    }
+
+    fn add(&mut self, at_ns: i64) {
+        self.count += 1;
+        self.last_ns = at_ns;
+    }
+
+    fn spread(&self) -> String {
+        match self.last_ns - self.first_ns {
+            0 => "at one instant".to_owned(),
+            ns => format!("the last {} after the first", units::duration(ns)),
+        }
+    }
+}
+
+fn configuration(version: u64) -> String {
+    format!("configuration {version}")
+}
+
+/// Name and deed of a fault.
+fn fault_words(cast: &Cast, fault: u16) -> (String, String) {
+    match cast.faults.get(usize::from(fault)) {
+        Some(planned) => (planned.name.clone(), planned.what.clone()),
+        None => (format!("chaos.{fault}"), String::new()),
+    }
+}
+
+fn with_pods(what: String, cast: &Cast, pods: &[PodId]) -> String {
+    if pods.is_empty() {
+        return what;
+    }
+    let mut names: Vec<String> = pods
+        .iter()
+        .take(NAMED_MAX)
+        .map(|pod| cast.pod_name(*pod))
+        .collect();
+    if pods.len() > NAMED_MAX {
+        names.push(format!("{} more", pods.len() - NAMED_MAX));
+    }
+    format!("{what} (hit {})", names.join(", "))
+}

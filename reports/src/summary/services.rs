@@ -1,0 +1,168 @@
+//! Service versions: what they served, how long it waited, and how busy their workers or cores were.
+
+use shakedown_results::{Answer, Cast, Fate, Histogram, Latency, Party, PartyId, Pod, Service};
+
+/// All versions of all services, in the cast's order.
+#[derive(Clone, Debug)]
+pub(super) struct Services {
+    warm_up_ns: i64,
+    duration_ns: i64,
+    folds: Vec<Fold>,
+}
+
+#[derive(Clone, Debug)]
+struct Fold {
+    party: PartyId,
+    at: u16,
+    name: String,
+    version: String,
+    limit: Limit,
+    served: u64,
+    errors: u64,
+    queue_wait: Histogram,
+    /// Worker or core time in use in the window, ns.
+    busy_ns: u128,
+    /// Replica time in the window, ns.
+    replica_ns: u128,
+}
+
+/// What of a replica can be busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    Workers(u32),
+    Cores(u32),
+    None,
+}
+
+impl Services {
+    pub(super) fn new<'a>(
+        parties: impl Iterator<Item = (usize, &'a Party)>,
+        cast: &Cast,
+    ) -> Services {
+        let mut folds = Vec::new();
+        for (id, party) in parties {
+            let party_id = PartyId(u16::try_from(id).expect("a cast has at most 65,536 parties"));
+            for (at, version) in (0u16..).zip(&party.versions) {
+                folds.push(Fold::new(party_id, at, party, version));
+            }
+        }
+        let (warm_up_ns, duration_ns) = (cast.warm_up_ns, cast.duration_ns);
+        let mut services = Services {
+            warm_up_ns,
+            duration_ns,
+            folds,
+        };
+        for pod in &cast.pods {
+            services.added(pod, i64::MIN);
+        }
+        services
+    }
+
+    /// A replica is there from `at_ns` on.
+    pub(super) fn added(&mut self, pod: &Pod, at_ns: i64) {
+        let in_window = self.in_window(at_ns, self.duration_ns);
+        if let Some(fold) = self.fold(pod) {
+            fold.replica_ns += in_window;
+        }
+    }
+
+    /// An app is through with an attempt.
+    pub(super) fn served(
+        &mut self,
+        pod: &Pod,
+        at_ns: i64,
+        arrived_ns: i64,
+        queue_wait_ns: i64,
+        answer: Answer,
+        fate: Fate,
+    ) {
+        let held_ns = match fate {
+            Fate::Refused | Fate::Shed => 0,
+            Fate::Done | Fate::Abandoned | Fate::Crashed => {
+                self.in_window(arrived_ns.saturating_add(queue_wait_ns), at_ns)
+            }
+        };
+        let counts = arrived_ns >= self.warm_up_ns;
+        let Some(fold) = self.fold(pod) else { return };
+        if let Limit::Workers(_) = fold.limit {
+            fold.busy_ns += held_ns;
+        }
+        if counts {
+            fold.served += 1;
+            fold.errors += u64::from(answer != Answer::Ok);
+            fold.queue_wait.record(queue_wait_ns);
+        }
+    }
+
+    /// Cores did work between two instants.
+    pub(super) fn worked(&mut self, pod: &Pod, since_ns: i64, at_ns: i64, core_ns: i64) {
+        let (within, all) = (
+            self.in_window(since_ns, at_ns),
+            at_ns.saturating_sub(since_ns).max(1),
+        );
+        let Some(fold) = self.fold(pod) else { return };
+        if let Limit::Cores(_) = fold.limit {
+            // Spread evenly over its time: only what straddles an end of the window is estimated.
+            fold.busy_ns +=
+                u128::from(core_ns.max(0).unsigned_abs()) * within / u128::from(all.unsigned_abs());
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<Service> {
+        self.folds.into_iter().map(Fold::finish).collect()
+    }
+
+    fn fold(&mut self, pod: &Pod) -> Option<&mut Fold> {
+        let of = |fold: &Fold| (fold.party, fold.at);
+        let at = self
+            .folds
+            .binary_search_by_key(&(pod.party, pod.version), of)
+            .ok()?;
+        Some(&mut self.folds[at])
+    }
+
+    /// How much of a span lies between warm-up and duration, ns.
+    fn in_window(&self, from_ns: i64, to_ns: i64) -> u128 {
+        let (from, to) = (from_ns.max(self.warm_up_ns), to_ns.min(self.duration_ns));
+        u128::try_from(i128::from(to) - i128::from(from)).unwrap_or(0)
+    }
+}
+
+impl Fold {
+    fn new(party: PartyId, at: u16, of: &Party, version: &str) -> Fold {
+        let limit = match (of.workers, of.cores) {
+            (Some(workers), _) => Limit::Workers(workers),
+            (None, Some(cores)) => Limit::Cores(cores),
+            (None, None) => Limit::None,
+        };
+        Fold {
+            party,
+            at,
+            name: of.name.clone(),
+            version: version.to_owned(),
+            limit,
+            served: 0,
+            errors: 0,
+            queue_wait: Histogram::new(),
+            busy_ns: 0,
+            replica_ns: 0,
+        }
+    }
+
+    fn finish(self) -> Service {
+        let busy_ppm = match self.limit {
+            Limit::Workers(n) | Limit::Cores(n) if n > 0 && self.replica_ns > 0 => {
+                self.busy_ns * 1_000_000 / (self.replica_ns * u128::from(n))
+            }
+            _ => 0,
+        };
+        Service {
+            name: self.name,
+            version: self.version,
+            served: self.served,
+            errors: self.errors,
+            queue_wait_ns: Latency::of(self.queue_wait),
+            busy_ppm: u64::try_from(busy_ppm).unwrap_or(u64::MAX),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What several runs print on a terminal: the endings of a story side by side, and a sweep over seeds.
+
+use std::fmt::Write as _;
+
+use shakedown_results::{CheckResult, Verdict};
+
+use super::{INTO_A_STRING, Paint, one_line, painted, verdict_word, write_checks};
+
+/// One ending of a story.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// `base`, or the variant's name.
+    pub variant: String,
+    /// How its run ended.
+    pub verdict: Verdict,
+    /// It ended as the story says.
+    pub as_told: bool,
+    /// In words: what broke, and what should have.
+    pub remark: String,
+}
+
+/// A table of all endings of a story, one a line, ended by a newline.
+pub fn endings(scenario: &str, seed: u64, endings: &[Ending], paint: Paint) -> String {
+    let mut out = String::new();
+    writeln!(out, "{}, all endings, seed {seed}\n", one_line(scenario)).expect(INTO_A_STRING);
+    let width = endings
+        .iter()
+        .map(|ending| ending.variant.chars().count())
+        .max()
+        .unwrap_or(0);
+    for ending in endings {
+        let (told, color) = if ending.as_told {
+            ("as told    ", "32")
+        } else {
+            ("NOT AS TOLD", "1;31")
+        };
+        let (word, _) = verdict_word(ending.verdict);
+        writeln!(
+            out,
+            "  {:width$}  {word:<7}  {}  {}",
+            one_line(&ending.variant),
+            painted(told, color, paint),
+            one_line(&ending.remark),
+        )
+        .expect(INTO_A_STRING);
+    }
+    out
+}
+
+/// What a sweep found: the verdict and each check over all seeds.
+pub fn sweep(
+    scenario: &str,
+    variant: &str,
+    seeds: usize,
+    checks: &[CheckResult],
+    verdict: Verdict,
+    paint: Paint,
+) -> String {
+    let mut out = String::new();
+    let (word, color) = verdict_word(verdict);
+    let variant = if variant == "base" {
+        String::new()
+    } else {
+        format!(" ({})", one_line(variant))
+    };
+    let seeds = if seeds == 1 {
+        "1 seed".to_owned()
+    } else {
+        format!("{seeds} seeds")
+    };
+    writeln!(
+        out,
+        "{}  {}{variant}  {seeds}, simulated\n",
+        painted(word, color, paint),
+        one_line(scenario)
+    )
+    .expect(INTO_A_STRING);
+    write_checks(checks, paint, &mut out);
+    out
+}

@@ -1,0 +1,246 @@
+//! The reports of made-up runs, as a person gets them.
+
+#[path = "../examples/voyage/journal.rs"]
+mod journal;
+
+use shakedown_reports::{Judgement, html, text};
+use shakedown_results::{CheckResult, Document, Mode, PlannedFault, Verdict};
+
+/// What a spiteful person would call a service.
+const SPITE: &str = "</script><img src=x onerror=alert(1)>\"'&";
+
+#[test]
+fn a_fixed_run_reads_the_same_on_a_terminal() {
+    insta::assert_snapshot!(
+        "calm_text",
+        text::render(&journal::calm(), text::Paint::Plain)
+    );
+    insta::assert_snapshot!(
+        "stormy_text",
+        text::render(&journal::stormy(), text::Paint::Plain)
+    );
+}
+
+#[test]
+fn a_fixed_run_has_the_same_page() {
+    // One tag a line, so that a change can be read.
+    let page = html::render(&journal::calm()).replace("><", ">\n<");
+    insta::assert_snapshot!("calm_html", page);
+}
+
+#[test]
+fn the_same_document_gives_the_same_bytes() {
+    let document = journal::stormy();
+    assert_eq!(html::render(&document), html::render(&document.clone()));
+    assert_eq!(html::render(&document), html::render(&journal::stormy()));
+}
+
+#[test]
+fn a_report_is_the_same_after_the_document_went_through_json() {
+    let document = journal::calm();
+    let json = serde_json::to_string(&document).expect("a document serialises");
+    let read: Document = serde_json::from_str(&json).expect("and reads back");
+    assert_eq!(
+        serde_json::to_string(&read).expect("a document serialises"),
+        json
+    );
+    assert_eq!(
+        text::render(&read, text::Paint::Plain),
+        text::render(&document, text::Paint::Plain)
+    );
+}
+
+#[test]
+fn every_string_of_a_user_is_escaped() {
+    let page = html::render(&spiteful());
+    assert!(!page.contains("<img"), "a name became an element");
+    assert!(
+        page.contains("&lt;/script&gt;&lt;img"),
+        "the names are there, escaped"
+    );
+    assert_eq!(
+        page.matches("</script>").count(),
+        1,
+        "our own script alone ends a script"
+    );
+    assert_eq!(page.matches("<script").count(), 1);
+    assert!(
+        !page.contains("onerror=alert(1)>"),
+        "an angle bracket was left"
+    );
+}
+
+#[test]
+fn a_terminal_is_not_steered_by_a_name() {
+    let mut document = journal::calm();
+    document.scenario = "\x1b[2Jgone\nPASS".to_owned();
+    let words = text::render(&document, text::Paint::Plain);
+    assert!(!words.contains('\x1b'));
+    assert!(words.starts_with("PASS   [2Jgone PASS"), "{words}");
+}
+
+#[test]
+fn nothing_is_fetched() {
+    let page = html::render(&journal::stormy());
+    assert!(page.contains("default-src &#39;none&#39;") || page.contains("default-src 'none'"));
+    for fetches in [
+        "src=",
+        "url(",
+        "@import",
+        "<iframe",
+        "<link rel=\"stylesheet\"",
+    ] {
+        assert!(!page.contains(fetches), "{fetches}");
+    }
+    let addresses = page.matches("http").count() - page.matches("http-equiv").count();
+    assert_eq!(
+        addresses,
+        page.matches("http://www.w3.org/2000/svg").count(),
+        "a name space is no address"
+    );
+}
+
+#[test]
+fn a_report_stays_small() {
+    let page = html::render(&journal::stormy());
+    assert!(page.len() < 300_000, "{} bytes", page.len());
+}
+
+#[test]
+fn a_report_of_a_day_of_a_thousand_services_stays_below_two_megabytes() {
+    let mut document = journal::stormy();
+    let mut load = document.loads[1].clone();
+    load.seconds = load.seconds.iter().copied().cycle().take(86_400).collect();
+    document.loads = vec![load; 20];
+    document.duration_ns = 86_400 * journal::SECOND;
+    document.edges = document.edges.iter().cloned().cycle().take(5_000).collect();
+    document.services = document
+        .services
+        .iter()
+        .cloned()
+        .cycle()
+        .take(2_000)
+        .collect();
+    document.events = document
+        .events
+        .iter()
+        .cloned()
+        .cycle()
+        .take(10_001)
+        .collect();
+    let page = html::render(&document);
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    assert!(
+        page.contains("4,600 more are in the results document"),
+        "what is left out is said"
+    );
+}
+
+#[test]
+fn a_made_up_run_adds_up() {
+    for document in [journal::calm(), journal::stormy()] {
+        assert!(!document.loads.is_empty());
+        for load in &document.loads {
+            assert_eq!(load.scheduled, load.sent + load.dropped);
+            assert_eq!(load.sent, load.ok + load.errors + load.timeouts);
+            assert_eq!(load.latency_ns.count, load.sent);
+        }
+    }
+}
+
+#[test]
+fn an_empty_document_has_a_report() {
+    let cast = shakedown_results::Cast::default();
+    let judgement = Judgement {
+        checks: vec![],
+        invalid: vec!["no check was judged".to_owned()],
+        verdict: Verdict::Invalid,
+    };
+    let document = journal::fold(&cast, vec![], judgement, "base");
+    let page = html::render(&document);
+    assert!(page.contains("This run proves nothing. No check was judged."));
+    assert!(page.contains("No load was sent."));
+    assert!(page.contains("Nobody called anybody."));
+    let words = text::render(&document, text::Paint::Plain);
+    assert!(words.starts_with("INVALID  header-routing"), "{words}");
+}
+
+#[test]
+fn a_load_without_an_answer_has_a_report() {
+    let cast = journal::cast(2 * journal::SECOND, 0, vec![]);
+    let judgement = Judgement {
+        checks: vec![],
+        invalid: vec![],
+        verdict: Verdict::Pass,
+    };
+    let document = journal::fold(&cast, journal::started(&cast), judgement, "base");
+    let page = html::render(&document);
+    assert!(
+        page.contains(">others</h3>"),
+        "its chart of nothing is there"
+    );
+    assert!(!page.contains("NaN"));
+}
+
+#[test]
+fn a_report_says_which_world_it_is_of_and_what_that_leaves_out() {
+    let mut document = journal::calm();
+    assert!(html::render(&document).contains("Not modelled: the kernel's TCP"));
+    document.mode = Mode::Real;
+    document.engine = "real".to_owned();
+    let page = html::render(&document);
+    assert!(page.contains("real run") && page.contains("Real sockets on one machine"));
+    assert!(!page.contains("simulated run"));
+}
+
+/// A run all of whose names are spiteful.
+fn spiteful() -> Document {
+    let fault = PlannedFault {
+        name: SPITE.to_owned(),
+        what: SPITE.to_owned(),
+        start_ns: 0,
+        end_ns: None,
+        may_miss: false,
+    };
+    let mut cast = journal::cast(2 * journal::SECOND, 0, vec![fault]);
+    for party in &mut cast.parties {
+        party.name = SPITE.to_owned();
+        party
+            .versions
+            .iter_mut()
+            .for_each(|version| *version = SPITE.to_owned());
+    }
+    let mut records = journal::started(&cast);
+    let event = shakedown_results::Event::FaultStarted {
+        fault: 0,
+        pods: vec![],
+    };
+    records.push(shakedown_results::Record {
+        at_ns: journal::MS,
+        event,
+    });
+    let check = CheckResult {
+        name: SPITE.to_owned(),
+        check: SPITE.to_owned(),
+        pass: Some(false),
+        over_seeds: false,
+        observed: SPITE.to_owned(),
+        expected: SPITE.to_owned(),
+    };
+    let judgement = Judgement {
+        checks: vec![check],
+        invalid: vec![SPITE.to_owned()],
+        verdict: Verdict::Invalid,
+    };
+    let mut document = journal::fold(&cast, records, judgement, SPITE);
+    for text in [
+        &mut document.scenario,
+        &mut document.story,
+        &mut document.engine,
+        &mut document.version,
+        &mut document.replay,
+    ] {
+        *text = SPITE.to_owned();
+    }
+    document
+}

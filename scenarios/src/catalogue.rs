@@ -1,0 +1,14 @@
+//! The stories inside the program.
+
+/// Name and text of every story, in alphabetical order.
+pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
+    STORIES.iter().copied()
+}
+
+const STORIES: [(&str, &str); 5] = [
+    ("crash-fail-over", include_str!("../crash-fail-over.yaml")),
+    ("header-routing", include_str!("../header-routing.yaml")),
+    ("partition-heals", include_str!("../partition-heals.yaml")),
+    ("pause-backlog", include_str!("../pause-backlog.yaml")),
+    ("theory-mm1", include_str!("../theory-mm1.yaml")),
+];

@@ -1,0 +1,376 @@
+//! Checks: what a story expects, parsed from one line each, typed, with every name resolved.
+//!
+//! The grammar is read whole by [`syntax`]; [`resolve`] gives units and subjects, and refuses what does not fit in the
+//! words of the language's error table. What is typed here the judge only has to compute.
+
+mod figures;
+pub(crate) mod names;
+pub(crate) mod resolve;
+pub(crate) mod syntax;
+
+use std::fmt;
+use std::time::Duration;
+
+use shakedown_config::Place as FilePlace;
+
+use crate::value::{Ratio, Share, Unit};
+
+/// One check of a story.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// Its name; the check itself where it has none.
+    pub name: String,
+    /// Has a name of its own.
+    pub named: bool,
+    /// As written.
+    pub text: String,
+    /// Where.
+    pub place: FilePlace,
+    /// How often it must hold.
+    pub temporal: Temporal,
+    /// What is compared.
+    pub left: Expression,
+    /// How.
+    pub relation: Relation,
+    /// With what.
+    pub right: Expression,
+    /// The unit of both sides.
+    pub unit: Unit,
+    /// Compares values at instants (else over windows).
+    pub instants: bool,
+    /// Length of the slices that a temporal word goes over.
+    pub per: Option<Duration>,
+    /// The window of all metrics that have none of their own.
+    pub window: Window,
+    /// Judged over many seeds, and how.
+    pub seeds: Option<Seeds>,
+}
+
+impl Check {
+    /// Whether only a sweep can judge it.
+    pub const fn over_seeds(&self) -> bool {
+        self.seeds.is_some()
+    }
+}
+
+/// A temporal word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Temporal {
+    /// None: computed once over the window.
+    Once,
+    /// In every slice, at every instant.
+    Always,
+    /// In no slice, at no instant.
+    Never,
+    /// In a slice, at an instant.
+    Eventually,
+    /// From a slice or instant before the deadline, to the end.
+    Recovers,
+}
+
+/// How two sides are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// By order.
+    Compare(Op),
+    /// `~= X within S`: no further from X than this share of it.
+    Near(Share),
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `>`
+    More,
+    /// `>=`
+    AtLeast,
+    /// `==`
+    Equal,
+    /// `!=`
+    Differs,
+}
+
+impl Op {
+    /// Whether `left op right`.
+    pub fn holds<T: Ord>(self, left: &T, right: &T) -> bool {
+        match self {
+            Op::Less => left < right,
+            Op::AtMost => left <= right,
+            Op::More => left > right,
+            Op::AtLeast => left >= right,
+            Op::Equal => left == right,
+            Op::Differs => left != right,
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Op::Less => "<",
+            Op::AtMost => "<=",
+            Op::More => ">",
+            Op::AtLeast => ">=",
+            Op::Equal => "==",
+            Op::Differs => "!=",
+        })
+    }
+}
+
+/// How a check is judged over seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seeds {
+    /// `over seeds`: by the mean and its interval.
+    Over,
+    /// `in >= 99% of seeds`: by the share in which it holds.
+    In {
+        /// `>=` or `<=`.
+        op: Op,
+        /// Of the seeds.
+        share: Share,
+    },
+}
+
+/// One side of a check.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    /// A quantity, in its unit's base.
+    Constant(Ratio),
+    /// A measured figure.
+    Metric(Box<Metric>),
+    /// Arithmetic.
+    Binary(Arithmetic, Box<Expression>, Box<Expression>),
+}
+
+/// An operation on two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+}
+
+/// A figure of a subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Which figure.
+    pub figure: Figure,
+    /// Of whom.
+    pub subject: Subject,
+    /// Only of requests that meet these (for a share: these of all).
+    pub conditions: Vec<Condition>,
+    /// Its own window.
+    pub window: Option<Window>,
+    /// As written.
+    pub text: String,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// ok / all.
+    Success,
+    /// 100% less success.
+    Errors,
+    /// Requests that meet the conditions.
+    Count,
+    /// Their share.
+    Share,
+    /// Clocks started per second.
+    Offered,
+    /// Answers per second.
+    Rate,
+    /// Ok answers per second, before the caller's timeout.
+    Goodput,
+    /// A statistic of a measure.
+    Statistic(Measure, Statistic),
+    /// Tries sent, by app or mesh.
+    Attempts,
+    /// Without the first ones.
+    Retries,
+    /// Those sent while another was open.
+    Hedges,
+    /// Attempts per request.
+    Amplification,
+    /// Worker (or core) time in use over time.
+    Busy,
+    /// A value at an instant, or its reduction over the window.
+    Gauge(Gauge, Option<Reduction>),
+}
+
+/// What a request is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// By the subject's clock.
+    Latency,
+    /// From the actual send.
+    Uncorrected,
+    /// From the intended to the actual send.
+    SendLag,
+    /// In the app's queue.
+    QueueWait,
+    /// At the app, less its wait.
+    ServiceTime,
+}
+
+/// A statistic of a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    /// Exact mean.
+    Mean,
+    /// Exact minimum.
+    Min,
+    /// Exact maximum.
+    Max,
+    /// Percentile, in parts per million.
+    Percentile(u32),
+}
+
+/// A value at an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gauge {
+    /// Requests begun and not ended.
+    InFlight,
+    /// Requests in the app's queue.
+    Queued,
+}
+
+/// A gauge over a window, time-weighted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// The mean.
+    Mean,
+    /// The largest.
+    Max,
+    /// The least.
+    Min,
+}
+
+/// Whose figure. Parties are indices into the cast: services in the story's order, then loads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A load, or an entry of its mix.
+    Load(Party),
+    /// A service, or a part of it.
+    Service(Party),
+    /// Calls from one to the other.
+    Edge {
+        /// Who calls.
+        from: Party,
+        /// Whom.
+        to: Party,
+    },
+}
+
+/// A party or a part of it; each `None` narrows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Party {
+    /// Which; `None`: any.
+    pub party: Option<u16>,
+    /// Entry of a load's mix.
+    pub entry: Option<u16>,
+    /// Index of the version.
+    pub version: Option<u16>,
+    /// The replica.
+    pub replica: Option<u32>,
+    /// Index of the endpoint.
+    pub endpoint: Option<u16>,
+    /// Index of the zone.
+    pub zone: Option<u16>,
+}
+
+impl Party {
+    /// Names single replicas or versions: an edge to it is made of attempts.
+    pub const fn is_part(&self) -> bool {
+        self.version.is_some() || self.replica.is_some() || self.zone.is_some()
+    }
+}
+
+/// A condition on a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Must not be met.
+    pub not: bool,
+    /// What.
+    pub test: Test,
+}
+
+/// What a request is tested for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// A success.
+    Ok,
+    /// Not answered in time.
+    Timeout,
+    /// Never sent.
+    Dropped,
+    /// More than the first try.
+    Retried,
+    /// Sent while another try was open.
+    Hedged,
+    /// Without TLS.
+    Plaintext,
+    /// A measure compared with a duration in ns.
+    Measure(Measure, Op, i64),
+    /// The status is within.
+    Status(u16, u16),
+    /// The proxy set this flag (a bit of the mesh's set).
+    Flag(u32),
+    /// A descendant reached it.
+    Via(Party),
+    /// Sent by it.
+    From(Party),
+}
+
+/// A stretch of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its start.
+    pub from: Point,
+    /// Its end.
+    pub to: Point,
+    /// Written with `within`: its end is the deadline of `recovers`.
+    pub within: bool,
+}
+
+impl Window {
+    /// From the warm-up to the end.
+    pub const WHOLE: Window = Window {
+        from: Point { base: Base::WarmUp, offset_ns: 0 },
+        to: Point { base: Base::End, offset_ns: 0 },
+        within: false,
+    };
+}
+
+/// A point in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// From where.
+    pub base: Base,
+    /// How far, ns.
+    pub offset_ns: i64,
+}
+
+/// What a point in time is measured from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// 0 s.
+    Zero,
+    /// The end of the warm-up.
+    WarmUp,
+    /// The end of load and chaos.
+    End,
+    /// The first start of a chaos item.
+    StartOf(String),
+    /// The last end of a chaos item.
+    EndOf(String),
+}

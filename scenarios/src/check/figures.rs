@@ -1,0 +1,190 @@
+//! The vocabulary of checks: metrics, measures, gauges and response flags, those that are not built yet told apart from
+//! those that do not exist.
+
+use shakedown_config::suggest;
+
+use super::{Figure, Gauge, Measure, Reduction, Statistic};
+use crate::value::{Decimal, Unit};
+
+const FIGURES: [(&str, Figure); 14] = [
+    ("success", Figure::Success),
+    ("errors", Figure::Errors),
+    ("count", Figure::Count),
+    ("share", Figure::Share),
+    ("offered", Figure::Offered),
+    ("rate", Figure::Rate),
+    ("goodput", Figure::Goodput),
+    ("attempts", Figure::Attempts),
+    ("retries", Figure::Retries),
+    ("hedges", Figure::Hedges),
+    ("amplification", Figure::Amplification),
+    ("busy", Figure::Busy),
+    ("in-flight", Figure::Gauge(Gauge::InFlight, None)),
+    ("queued", Figure::Gauge(Gauge::Queued, None)),
+];
+
+const MEASURES: [(&str, Measure); 5] = [
+    ("latency", Measure::Latency),
+    ("uncorrected", Measure::Uncorrected),
+    ("send-lag", Measure::SendLag),
+    ("queue-wait", Measure::QueueWait),
+    ("service-time", Measure::ServiceTime),
+];
+
+const LATER_FIGURES: [&str; 7] = ["hit-ratio", "ejections", "crashes", "restarts", "pushes", "nacks", "hits"];
+const LATER_MEASURES: [&str; 3] = ["pool-wait", "proxy-time", "push"];
+const LATER_GAUGES: [&str; 10] = [
+    "connections",
+    "replicas",
+    "ready",
+    "ejected",
+    "breaker",
+    "canary",
+    "weight",
+    "memory",
+    "stale",
+    "unsynced",
+];
+const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
+
+/// Envoy's response flags, in the mesh's numbering: the position is the bit. Held equal to the mesh's own by a test.
+pub(super) const FLAGS: [&str; 17] = [
+    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC", "URX", "DPE", "NC",
+];
+
+/// What a metric's name says.
+pub(super) enum Named {
+    /// A figure that can be measured.
+    Figure(Figure),
+    /// A gauge of the language that is not built yet.
+    LaterGauge(String),
+    /// Anything else of the language that is not built yet.
+    Later(String),
+}
+
+/// The figure of a name.
+///
+/// # Errors
+/// The name is none of the language's; the text says what is.
+pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> {
+    let Some(measure) = measure else {
+        if let Some((_, figure)) = FIGURES.iter().find(|(known, _)| *known == name) {
+            return Ok(Named::Figure(*figure));
+        }
+        if let Some(statistic) = statistic(name)? {
+            return Ok(Named::Figure(Figure::Statistic(Measure::Latency, statistic)));
+        }
+        if LATER_GAUGES.contains(&name) {
+            return Ok(Named::LaterGauge(name.to_owned()));
+        }
+        if LATER_FIGURES.contains(&name) {
+            return Ok(Named::Later(name.to_owned()));
+        }
+        let known = FIGURES.iter().map(|(name, _)| *name).chain(STATISTICS).chain(LATER_FIGURES).chain(LATER_GAUGES);
+        return Err(format!("unknown metric `{name}`: {}", suggest::hint(name, known)));
+    };
+    if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure) {
+        return match name {
+            "mean" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Mean)))),
+            "max" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Max)))),
+            "min" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Min)))),
+            _ => Err(format!("`{measure}` is reduced by `mean`, `max` or `min`, not by `{name}`")),
+        };
+    }
+    if LATER_GAUGES.contains(&measure) || LATER_MEASURES.contains(&measure) {
+        return Ok(Named::Later(measure.to_owned()));
+    }
+    let known = MEASURES.iter().map(|(name, _)| *name).chain(["in-flight", "queued"]);
+    let Some((_, of)) = MEASURES.iter().find(|(known, _)| *known == measure) else {
+        return Err(format!("unknown measure `{measure}`: {}", suggest::hint(measure, known)));
+    };
+    match statistic(name)? {
+        Some(statistic) => Ok(Named::Figure(Figure::Statistic(*of, statistic))),
+        None => Err(format!("unknown statistic `{name}`: expected `mean`, `min`, `max` or a percentile such as `p99`")),
+    }
+}
+
+/// The measure of a name, in a condition.
+///
+/// # Errors
+/// There is none of that name; the text says which there are.
+pub(super) fn measure(name: &str) -> Result<Measure, String> {
+    if let Some((_, measure)) = MEASURES.iter().find(|(known, _)| *known == name) {
+        return Ok(*measure);
+    }
+    if LATER_MEASURES.contains(&name) {
+        return Err(format!("not supported yet: `{name}`"));
+    }
+    Err(format!("unknown measure `{name}`: {}", suggest::hint(name, MEASURES.iter().map(|(name, _)| *name))))
+}
+
+/// The bit of a response flag.
+///
+/// # Errors
+/// Envoy has no such flag; the text says which there are.
+pub(super) fn flag(name: &str) -> Result<u32, String> {
+    match FLAGS.iter().position(|known| *known == name) {
+        Some(bit) => Ok(1 << bit),
+        None => Err(format!("unknown response flag `{name}`: {}", suggest::hint(name, FLAGS))),
+    }
+}
+
+/// The statistic of a name; `None` when it does not look like one.
+fn statistic(name: &str) -> Result<Option<Statistic>, String> {
+    match name {
+        "mean" => return Ok(Some(Statistic::Mean)),
+        "min" => return Ok(Some(Statistic::Min)),
+        "max" => return Ok(Some(Statistic::Max)),
+        _ => {}
+    }
+    let Some(number) = name.strip_prefix('p').and_then(Decimal::parse) else { return Ok(None) };
+    match number.times(10_000).and_then(|ppm| u32::try_from(ppm).ok()) {
+        Some(ppm) if ppm <= 1_000_000 => Ok(Some(Statistic::Percentile(ppm))),
+        _ => Err(format!("`{name}` is no percentile: p0 to p100, with four decimals at most")),
+    }
+}
+
+impl Figure {
+    /// The unit of its values.
+    pub const fn unit(self) -> Unit {
+        match self {
+            Figure::Success | Figure::Errors | Figure::Share | Figure::Busy => Unit::Share,
+            Figure::Count
+            | Figure::Attempts
+            | Figure::Retries
+            | Figure::Hedges
+            | Figure::Amplification
+            | Figure::Gauge(..) => Unit::Count,
+            Figure::Offered | Figure::Rate | Figure::Goodput => Unit::Rate,
+            Figure::Statistic(..) => Unit::Duration,
+        }
+    }
+
+    /// Has a value at every instant rather than over a window.
+    pub const fn is_instant(self) -> bool {
+        matches!(self, Figure::Gauge(_, None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FLAGS, flag, statistic};
+    use crate::check::Statistic;
+
+    #[test]
+    fn response_flags_have_the_numbering_of_the_mesh() {
+        for name in FLAGS {
+            assert_eq!(flag(name), Ok(shakedown_env::Flags::named(name).expect("the mesh has it").bits()), "{name}");
+        }
+    }
+
+    #[test]
+    fn percentiles_are_exact_parts_per_million() {
+        assert_eq!(statistic("p99.9"), Ok(Some(Statistic::Percentile(999_000))));
+        assert_eq!(statistic("p50"), Ok(Some(Statistic::Percentile(500_000))));
+        assert_eq!(statistic("p99.9999"), Ok(Some(Statistic::Percentile(999_999))));
+        assert!(statistic("p101").is_err());
+        assert!(statistic("p99.99999").is_err());
+        assert_eq!(statistic("pods"), Ok(None));
+    }
+}

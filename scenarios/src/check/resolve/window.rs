@@ -1,0 +1,108 @@
+//! Windows: every form as two points, checked as far as the file alone says.
+
+use shakedown_config::suggest;
+
+use crate::check::names::Names;
+use crate::check::syntax::{Edge, Problem, WindowKind, WrittenBase, WrittenPoint, WrittenWindow};
+use crate::check::{Base, Point, Window};
+use crate::value::{Ratio, format_ns};
+
+/// Which end of a chaos item its bare name stands for.
+#[derive(Clone, Copy)]
+enum Bare {
+    Start,
+    End,
+}
+
+/// # Errors
+/// What is wrong; `None` where the file's other errors explain it.
+pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, Option<Problem>> {
+    let warm_up = Point { base: Base::WarmUp, offset_ns: 0 };
+    let end = Point { base: Base::End, offset_ns: 0 };
+    let resolved = match &window.kind {
+        WindowKind::During(from, to) => {
+            Window { from: point(from, Bare::Start, names)?, to: point(to, Bare::End, names)?, within: false }
+        }
+        WindowKind::DuringItem(item) => {
+            Window { from: point(item, Bare::Start, names)?, to: point(item, Bare::End, names)?, within: false }
+        }
+        WindowKind::After(from) => Window { from: point(from, Bare::End, names)?, to: end, within: false },
+        WindowKind::Before(to) => Window { from: warm_up, to: point(to, Bare::Start, names)?, within: false },
+        WindowKind::Within(length) => stretch(Point { base: Base::Zero, offset_ns: 0 }, *length),
+        WindowKind::WithinOf(length, from) => stretch(point(from, Bare::Start, names)?, *length),
+        WindowKind::WithinAfter(length, from) => stretch(point(from, Bare::End, names)?, *length),
+    };
+    inside(window, &resolved, names)?;
+    Ok(resolved)
+}
+
+/// From a point on, so long.
+fn stretch(from: Point, length_ns: u64) -> Window {
+    let length = i64::try_from(length_ns).expect("a duration fits into 63 bits");
+    let to = Point { base: from.base.clone(), offset_ns: from.offset_ns.saturating_add(length) };
+    Window { from, to, within: true }
+}
+
+fn point(written: &WrittenPoint, bare: Bare, names: &Names) -> Result<Point, Option<Problem>> {
+    let (base, base_ns) = match &written.base {
+        WrittenBase::Time(nanos) => (Base::Zero, i64::try_from(*nanos).expect("a duration fits into 63 bits")),
+        WrittenBase::End => (Base::End, 0),
+        WrittenBase::Name(name, edge) => {
+            if !names.chaos.iter().any(|item| item.name == *name) {
+                return Err(unknown(written.at, name, names));
+            }
+            let base = match (edge, bare) {
+                (Some(Edge::Start), _) | (None, Bare::Start) => Base::StartOf(name.clone()),
+                (Some(Edge::End), _) | (None, Bare::End) => Base::EndOf(name.clone()),
+            };
+            (base, 0)
+        }
+    };
+    Ok(Point { base, offset_ns: base_ns.saturating_add(written.offset_ns) })
+}
+
+fn unknown(at: usize, name: &str, names: &Names) -> Option<Problem> {
+    if names.incomplete && names.chaos.is_empty() {
+        return None;
+    }
+    let known = names.chaos.iter().map(|item| item.name.as_str());
+    let hint = if names.chaos.is_empty() {
+        "the file has none with a name; a time is written `90s`".to_owned()
+    } else {
+        suggest::hint(name, known.collect::<Vec<_>>())
+    };
+    Some(Problem::new(at, format!("no chaos item `{name}`: {hint}")))
+}
+
+/// Refuses a window that the file alone shows to be empty or outside the run.
+fn inside(written: &WrittenWindow, window: &Window, names: &Names) -> Result<(), Option<Problem>> {
+    let (from, to) = (known(&window.from, names), known(&window.to, names));
+    let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
+    let problem = |message: String| Err(Some(Problem::new(written.at, message)));
+    if let (Some(from), Some(to)) = (from, to)
+        && from >= to
+    {
+        return problem(format!("the window is empty: it goes from {} to {}", show(from), show(to)));
+    }
+    if let Some(from) = from.filter(|from| *from < 0) {
+        return problem(format!("the window begins at {}, before the run", show(from)));
+    }
+    if let Some(to) = to.filter(|to| *to > names.duration_ns) {
+        let duration = show(names.duration_ns);
+        return problem(format!("the window ends at {}, after the run's `duration` of {duration}", show(to)));
+    }
+    Ok(())
+}
+
+/// When a point is, where the file alone says it.
+fn known(point: &Point, names: &Names) -> Option<i64> {
+    let item = |name: &str| names.chaos.iter().find(|item| item.name == name);
+    let base = match &point.base {
+        Base::Zero => 0,
+        Base::WarmUp => names.warm_up_ns,
+        Base::End => names.duration_ns,
+        Base::StartOf(name) => item(name)?.start_ns?,
+        Base::EndOf(name) => item(name)?.end_ns?,
+    };
+    Some(base.saturating_add(point.offset_ns))
+}

@@ -1,0 +1,216 @@
+//! Reading a line from left to right.
+
+use crate::value::{Quantity, Share, parse_duration};
+
+/// What is wrong, and at which byte of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) at: usize,
+    pub(crate) message: String,
+}
+
+impl Problem {
+    pub(crate) fn new(at: usize, message: impl Into<String>) -> Problem {
+        Problem { at, message: message.into() }
+    }
+}
+
+/// A position in a text. Every reader skips blanks before what it reads.
+pub(super) struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(text: &'a str) -> Cursor<'a> {
+        Cursor { text, at: 0 }
+    }
+
+    /// The rest, as it stands.
+    pub(super) fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Where the next thing begins.
+    pub(super) fn next_at(&mut self) -> usize {
+        self.skip_blanks();
+        self.at
+    }
+
+    /// Where the last thing ended.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Whether a blank stands before what is next.
+    pub(super) fn is_after_blank(&self) -> bool {
+        self.text[..self.at].ends_with(char::is_whitespace)
+    }
+
+    /// Back to (or on to) an offset that was read before.
+    pub(super) fn go(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    pub(super) fn skip_blanks(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    pub(super) fn is_done(&mut self) -> bool {
+        self.skip_blanks();
+        self.rest().is_empty()
+    }
+
+    /// Takes a symbol if it stands next.
+    pub(super) fn symbol(&mut self, symbol: &str) -> bool {
+        self.skip_blanks();
+        let found = self.rest().starts_with(symbol);
+        if found {
+            self.at += symbol.len();
+        }
+        found
+    }
+
+    /// Takes a symbol that must stand next.
+    pub(super) fn expect(&mut self, symbol: &str) -> Result<(), Problem> {
+        if self.symbol(symbol) { Ok(()) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
+    }
+
+    /// The word that stands next: letters, digits, `_`, and `-` between them.
+    pub(super) fn peek_word(&mut self) -> Option<&'a str> {
+        self.skip_blanks();
+        let bytes = self.rest().as_bytes();
+        if !bytes.first()?.is_ascii_alphabetic() {
+            return None;
+        }
+        let inside = |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let mut end = 1;
+        while inside(end) || (bytes.get(end) == Some(&b'-') && (inside(end + 1) || bytes.get(end + 1) == Some(&b'-'))) {
+            end += 1;
+        }
+        Some(&self.rest()[..end])
+    }
+
+    /// Takes the word that stands next.
+    pub(super) fn word(&mut self) -> Option<&'a str> {
+        let word = self.peek_word()?;
+        self.at += word.len();
+        Some(word)
+    }
+
+    /// Takes this very word if it stands next.
+    pub(super) fn keyword(&mut self, keyword: &str) -> bool {
+        let found = self.peek_word() == Some(keyword);
+        if found {
+            self.at += keyword.len();
+        }
+        found
+    }
+
+    /// Takes a name that must stand next.
+    pub(super) fn name(&mut self, what: &str) -> Result<&'a str, Problem> {
+        match self.word() {
+            Some(word) => Ok(word),
+            None => Err(self.unexpected(what)),
+        }
+    }
+
+    /// Takes what is written without a blank and without any of `stops`.
+    pub(super) fn run(&mut self, stops: &[char]) -> &'a str {
+        self.skip_blanks();
+        let rest = self.rest();
+        let end = rest.find(|c: char| c.is_whitespace() || stops.contains(&c)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    /// Takes the digits that stand next, without skipping blanks.
+    pub(super) fn digits(&mut self) -> &'a str {
+        let rest = self.rest();
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    /// Whether a number stands next.
+    pub(super) fn at_number(&mut self) -> bool {
+        self.skip_blanks();
+        self.rest().starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    /// Takes a quantity.
+    pub(super) fn quantity(&mut self) -> Result<Quantity, Problem> {
+        let at = self.next_at();
+        let text = self.number_text();
+        Quantity::parse(text).map_err(|error| Problem::new(at, error.to_string()))
+    }
+
+    /// Takes a duration.
+    pub(super) fn duration(&mut self) -> Result<u64, Problem> {
+        let at = self.next_at();
+        if !self.at_number() {
+            return Err(self.unexpected("a duration, such as `5s`"));
+        }
+        let text = self.number_text();
+        let parsed = parse_duration(text).map_err(|error| Problem::new(at, error.to_string()))?;
+        Ok(u64::try_from(parsed.as_nanos()).expect("a duration fits into 64 bits"))
+    }
+
+    /// Takes a share.
+    pub(super) fn share(&mut self) -> Result<Share, Problem> {
+        let at = self.next_at();
+        if !self.at_number() {
+            return Err(self.unexpected("a share, such as `1%`"));
+        }
+        Share::parse(self.number_text()).map_err(|error| Problem::new(at, error.to_string()))
+    }
+
+    /// Digits, a point between digits, letters, `%`, and `/s`, `/m`, `/h`.
+    fn number_text(&mut self) -> &'a str {
+        let rest = self.rest();
+        let bytes = rest.as_bytes();
+        let mut end = 0;
+        while let Some(byte) = bytes.get(end) {
+            let next = bytes.get(end + 1);
+            let goes_on = match byte {
+                b'.' => next.is_some_and(u8::is_ascii_digit),
+                b'/' => {
+                    matches!(next, Some(b's' | b'm' | b'h'))
+                        && !bytes.get(end + 2).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'-')
+                }
+                b'%' => true,
+                other => other.is_ascii_alphanumeric(),
+            };
+            if !goes_on {
+                break;
+            }
+            end += 1;
+        }
+        self.at += end;
+        &rest[..end]
+    }
+
+    /// An error at what stands next.
+    pub(super) fn unexpected(&mut self, wanted: &str) -> Problem {
+        let at = self.next_at();
+        let rest = self.rest();
+        if rest.is_empty() {
+            return Problem::new(at, format!("expected {wanted}, found the end of the check"));
+        }
+        let word = match self.peek_word() {
+            Some(word) => word,
+            None if self.at_number() => {
+                let start = self.at;
+                let text = self.number_text();
+                self.at = start;
+                text
+            }
+            None => {
+                let end = rest.char_indices().nth(1).map_or(rest.len(), |(at, _)| at);
+                &rest[..end]
+            }
+        };
+        Problem::new(at, format!("expected {wanted}, found `{word}`"))
+    }
+}

@@ -1,0 +1,436 @@
+//! Recursive descent over the grammar, a function a rule.
+
+use super::cursor::{Cursor, Problem};
+use super::{
+    Edge, Expr, ExprKind, WindowKind, Word, Written, WrittenBase, WrittenCondition, WrittenMetric, WrittenParty,
+    WrittenPoint, WrittenRelation, WrittenTest, WrittenWindow,
+};
+use crate::check::{Arithmetic, Op, Seeds, Temporal};
+
+/// Parentheses nest so deep, at most.
+const DEPTH_MAX: u32 = 32;
+
+/// Reads a check.
+///
+/// # Errors
+/// The first thing that does not fit the grammar.
+pub(crate) fn parse(text: &str) -> Result<Written, Problem> {
+    let mut parser = Parser { cursor: Cursor::new(text), depth: 0 };
+    parser.check()
+}
+
+struct Parser<'a> {
+    cursor: Cursor<'a>,
+    depth: u32,
+}
+
+impl Parser<'_> {
+    fn check(&mut self) -> Result<Written, Problem> {
+        let temporal = self.temporal();
+        let left = self.sum()?;
+        let relation_at = self.cursor.next_at();
+        let (relation, right) = if self.cursor.symbol("~=") {
+            let right = self.sum()?;
+            if !self.cursor.keyword("within") {
+                return Err(self.cursor.unexpected("`within` and a share (`~= 5ms within 1%`)"));
+            }
+            (WrittenRelation::Near(self.cursor.share()?), right)
+        } else {
+            let Some(op) = self.op() else {
+                self.cursor.go(relation_at);
+                return Err(self.cursor.unexpected("a comparison (`<`, `<=`, `>`, `>=`, `==`, `!=`, `~=`)"));
+            };
+            (WrittenRelation::Compare(op), self.sum()?)
+        };
+        let mut written = Written { temporal, left, relation, right, per: None, window: None, seeds: None };
+        self.tail(&mut written)?;
+        Ok(written)
+    }
+
+    /// `per`, window and seeds, in any order, each once.
+    fn tail(&mut self, written: &mut Written) -> Result<(), Problem> {
+        while !self.cursor.is_done() {
+            let at = self.cursor.next_at();
+            let twice = |what: &str| Problem::new(at, format!("a check has one {what}"));
+            if self.cursor.keyword("per") {
+                if written.per.is_some() {
+                    return Err(twice("`per`"));
+                }
+                written.per = Some((self.cursor.duration()?, at));
+            } else if let Some(seeds) = self.seeds()? {
+                if written.seeds.is_some() {
+                    return Err(twice("rule over seeds"));
+                }
+                written.seeds = Some((seeds, at));
+            } else if let Some(window) = self.window()? {
+                if written.window.is_some() {
+                    return Err(twice("window at its end"));
+                }
+                written.window = Some(window);
+            } else {
+                return Err(self.cursor.unexpected(
+                    "`per`, a window (`during`, `after`, `before`, `within`), `over seeds`, or the end of the check",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn temporal(&mut self) -> Option<(Temporal, usize)> {
+        let at = self.cursor.next_at();
+        let temporal = match self.cursor.peek_word()? {
+            "always" => Temporal::Always,
+            "never" => Temporal::Never,
+            "eventually" => Temporal::Eventually,
+            "recovers" => Temporal::Recovers,
+            _ => return None,
+        };
+        self.cursor.word();
+        Some((temporal, at))
+    }
+
+    fn op(&mut self) -> Option<Op> {
+        const OPS: [(&str, Op); 6] = [
+            ("<=", Op::AtMost),
+            (">=", Op::AtLeast),
+            ("==", Op::Equal),
+            ("!=", Op::Differs),
+            ("<", Op::Less),
+            (">", Op::More),
+        ];
+        OPS.into_iter().find(|(symbol, _)| self.cursor.symbol(symbol)).map(|(_, op)| op)
+    }
+
+    fn sum(&mut self) -> Result<Expr, Problem> {
+        let mut left = self.product()?;
+        loop {
+            let at = self.cursor.next_at();
+            let spaced = self.cursor.is_after_blank();
+            let arithmetic = if self.cursor.symbol("+") {
+                Arithmetic::Add
+            } else if self.cursor.symbol("-") {
+                Arithmetic::Subtract
+            } else {
+                return Ok(left);
+            };
+            if !spaced || !self.cursor.rest().starts_with(char::is_whitespace) {
+                return Err(Problem::new(at, "`+` and `-` have a space on either side: names may hold a `-`"));
+            }
+            left = binary(arithmetic, left, self.product()?);
+        }
+    }
+
+    fn product(&mut self) -> Result<Expr, Problem> {
+        let mut left = self.atom()?;
+        loop {
+            let arithmetic = if self.cursor.symbol("*") {
+                Arithmetic::Multiply
+            } else if self.cursor.symbol("/") {
+                Arithmetic::Divide
+            } else {
+                return Ok(left);
+            };
+            left = binary(arithmetic, left, self.atom()?);
+        }
+    }
+
+    fn atom(&mut self) -> Result<Expr, Problem> {
+        let at = self.cursor.next_at();
+        if self.cursor.at_number() {
+            let quantity = self.cursor.quantity()?;
+            return Ok(Expr { at, end: self.cursor.at(), kind: ExprKind::Quantity(quantity) });
+        }
+        if self.cursor.symbol("(") {
+            self.depth += 1;
+            if self.depth > DEPTH_MAX {
+                return Err(Problem::new(at, "parentheses nest at most 32 deep"));
+            }
+            let inner = self.sum()?;
+            self.cursor.expect(")")?;
+            self.depth -= 1;
+            return Ok(Expr { at, end: self.cursor.at(), kind: inner.kind });
+        }
+        let wanted = "a metric, such as `p99(users)`, or a value with its unit";
+        let first = self.cursor.name(wanted)?.to_owned();
+        let (measure, name) = self.dotted(first)?;
+        if measure.is_none() && !self.cursor.rest().starts_with('(') {
+            return Ok(Expr { at, end: self.cursor.at(), kind: ExprKind::State(name) });
+        }
+        self.cursor.expect("(")?;
+        let metric = self.metric(measure, name)?;
+        Ok(Expr { at, end: self.cursor.at(), kind: ExprKind::Metric(Box::new(metric)) })
+    }
+
+    /// `name`, `measure.name`, and percentiles with decimals (`p99.9`).
+    fn dotted(&mut self, first: String) -> Result<(Option<String>, String), Problem> {
+        let first = self.decimals(first);
+        if !self.cursor.rest().starts_with('.') {
+            return Ok((None, first));
+        }
+        self.cursor.expect(".")?;
+        let name = self.cursor.name("a statistic, such as `mean` or `p99`")?.to_owned();
+        Ok((Some(first), self.decimals(name)))
+    }
+
+    /// Adds the decimals of a percentile's name.
+    fn decimals(&mut self, mut name: String) -> String {
+        let is_percentile = name.strip_prefix('p').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        let mut rest = self.cursor.rest().bytes();
+        if is_percentile && rest.next() == Some(b'.') && rest.next().is_some_and(|b| b.is_ascii_digit()) {
+            self.cursor.go(self.cursor.at() + 1);
+            name.push('.');
+            name.push_str(self.cursor.digits());
+        }
+        name
+    }
+
+    /// After the opening parenthesis of a metric, to the closing one.
+    fn metric(&mut self, measure: Option<String>, name: String) -> Result<WrittenMetric, Problem> {
+        let first = self.party()?;
+        let second = if self.cursor.symbol("->") { Some(self.party()?) } else { None };
+        let mut conditions = Vec::new();
+        if self.cursor.keyword("where") {
+            conditions.push(self.condition()?);
+            while self.cursor.keyword("and") {
+                conditions.push(self.condition()?);
+            }
+        }
+        let window = self.window()?;
+        if !self.cursor.symbol(")") {
+            return Err(self.cursor.unexpected(if conditions.is_empty() {
+                "`)`, `->`, `where` or a window (`during`, `after`, `before`, `within`)"
+            } else {
+                "`)`, `and` or a window (`during`, `after`, `before`, `within`)"
+            }));
+        }
+        Ok(WrittenMetric { measure, name, first, second, conditions, window })
+    }
+
+    fn party(&mut self) -> Result<WrittenParty, Problem> {
+        let at = self.cursor.next_at();
+        let mut party = WrittenParty {
+            at,
+            name: None,
+            entry: None,
+            version: None,
+            replica: None,
+            endpoint: None,
+            zone: None,
+        };
+        if !self.cursor.symbol("*") {
+            party.name = Some(self.cursor.name("a load, a service, or `*`")?.to_owned());
+            if self.cursor.rest().starts_with('.') {
+                self.cursor.expect(".")?;
+                party.entry = Some(self.cursor.name("an entry of the load's mix")?.to_owned());
+            }
+            if self.cursor.rest().starts_with('/') {
+                self.cursor.expect("/")?;
+                let version = self.cursor.run(&['/', ')', '<', '>', '=', '!']);
+                if version.is_empty() {
+                    return Err(self.cursor.unexpected("a version"));
+                }
+                party.version = Some(version.to_owned());
+                if self.cursor.rest().starts_with('/') {
+                    self.cursor.expect("/")?;
+                    let replica = self.cursor.digits();
+                    let number = replica.parse().map_err(|_| self.cursor.unexpected("the number of a replica"))?;
+                    party.replica = Some(number);
+                }
+            }
+        }
+        party.endpoint = self.endpoint();
+        let before = self.cursor.at();
+        if self.cursor.keyword("in") {
+            if self.cursor.keyword("zone") {
+                let at = self.cursor.next_at();
+                party.zone = Some((self.cursor.name("a zone")?.to_owned(), at));
+            } else {
+                self.cursor.go(before);
+            }
+        }
+        Ok(party)
+    }
+
+    /// `METHOD /path`, if it stands next.
+    fn endpoint(&mut self) -> Option<(String, String)> {
+        let before = self.cursor.at();
+        let method = self.cursor.word()?;
+        self.cursor.skip_blanks();
+        if method.bytes().all(|b| b.is_ascii_uppercase()) && self.cursor.rest().starts_with('/') {
+            return Some((method.to_owned(), self.cursor.run(&[')']).to_owned()));
+        }
+        self.cursor.go(before);
+        None
+    }
+
+    fn condition(&mut self) -> Result<WrittenCondition, Problem> {
+        let at = self.cursor.next_at();
+        let not = self.cursor.keyword("not");
+        let word = self.cursor.name("a condition, such as `ok`, `latency > 1s` or `via b/v2`")?;
+        let test = match word {
+            "ok" => WrittenTest::Word(Word::Ok),
+            "timeout" => WrittenTest::Word(Word::Timeout),
+            "dropped" => WrittenTest::Word(Word::Dropped),
+            "retried" => WrittenTest::Word(Word::Retried),
+            "hedged" => WrittenTest::Word(Word::Hedged),
+            "plaintext" => WrittenTest::Word(Word::Plaintext),
+            "status" => self.status()?,
+            "flag" => {
+                self.cursor.expect("==")?;
+                WrittenTest::Flag(self.cursor.name("a response flag, such as `UO`")?.to_owned())
+            }
+            "via" => WrittenTest::Via(self.party()?),
+            "from" => {
+                if self.cursor.keyword("zone") {
+                    let at = self.cursor.next_at();
+                    WrittenTest::FromZone(self.cursor.name("a zone")?.to_owned(), at)
+                } else {
+                    WrittenTest::From(self.party()?)
+                }
+            }
+            measure => {
+                let Some(op) = self.op() else {
+                    return Err(Problem::new(at, format!("unknown condition `{measure}`: {}", condition_hint(measure))));
+                };
+                let nanos = self.cursor.duration()?;
+                let nanos = i64::try_from(nanos).expect("a duration fits into 63 bits");
+                WrittenTest::Measure(measure.to_owned(), op, nanos)
+            }
+        };
+        Ok(WrittenCondition { at, not, test })
+    }
+
+    fn status(&mut self) -> Result<WrittenTest, Problem> {
+        self.cursor.expect("==")?;
+        let at = self.cursor.next_at();
+        let text = self.cursor.run(&[')']);
+        let wrong = || Problem::new(at, format!("`{text}` is no status: one is written `503` or `5xx`"));
+        if let Some(class) = text.strip_suffix("xx") {
+            let class: u16 = class.parse().map_err(|_| wrong())?;
+            return if (1..=5).contains(&class) {
+                Ok(WrittenTest::Status(class * 100, class * 100 + 99))
+            } else {
+                Err(wrong())
+            };
+        }
+        let code: u16 = text.parse().map_err(|_| wrong())?;
+        if (100..=599).contains(&code) { Ok(WrittenTest::Status(code, code)) } else { Err(wrong()) }
+    }
+
+    fn window(&mut self) -> Result<Option<WrittenWindow>, Problem> {
+        let at = self.cursor.next_at();
+        let kind = if self.cursor.keyword("during") {
+            let from = self.point()?;
+            if self.cursor.symbol("..") {
+                WindowKind::During(from, self.point()?)
+            } else if matches!(from.base, WrittenBase::Name(_, None)) && from.offset_ns == 0 {
+                WindowKind::DuringItem(from)
+            } else {
+                return Err(self.cursor.unexpected("`..` and the end of the window"));
+            }
+        } else if self.cursor.keyword("after") {
+            WindowKind::After(self.point()?)
+        } else if self.cursor.keyword("before") {
+            WindowKind::Before(self.point()?)
+        } else if self.cursor.keyword("within") {
+            let length = self.cursor.duration()?;
+            if self.cursor.keyword("of") {
+                WindowKind::WithinOf(length, self.point()?)
+            } else if self.cursor.keyword("after") {
+                WindowKind::WithinAfter(length, self.point()?)
+            } else {
+                WindowKind::Within(length)
+            }
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(WrittenWindow { at, kind }))
+    }
+
+    fn point(&mut self) -> Result<WrittenPoint, Problem> {
+        let at = self.cursor.next_at();
+        let base = if self.cursor.at_number() {
+            WrittenBase::Time(self.cursor.duration()?)
+        } else {
+            let name = self.cursor.name("a point in time: `90s`, `end`, or a chaos item")?.to_owned();
+            if name == "end" {
+                WrittenBase::End
+            } else {
+                WrittenBase::Name(name, self.edge()?)
+            }
+        };
+        let mut offset_ns = 0;
+        for (symbol, sign) in [("+", 1), ("-", -1)] {
+            if self.cursor.symbol(symbol) {
+                let nanos = i64::try_from(self.cursor.duration()?).expect("a duration fits into 63 bits");
+                offset_ns = sign * nanos;
+                break;
+            }
+        }
+        Ok(WrittenPoint { at, base, offset_ns })
+    }
+
+    fn edge(&mut self) -> Result<Option<Edge>, Problem> {
+        let rest = self.cursor.rest();
+        if !rest.starts_with('.') || rest.starts_with("..") {
+            return Ok(None);
+        }
+        self.cursor.expect(".")?;
+        let before = self.cursor.at();
+        match self.cursor.word() {
+            Some("start") => Ok(Some(Edge::Start)),
+            Some("end") => Ok(Some(Edge::End)),
+            _ => {
+                self.cursor.go(before);
+                Err(self.cursor.unexpected("`start` or `end`"))
+            }
+        }
+    }
+
+    fn seeds(&mut self) -> Result<Option<Seeds>, Problem> {
+        if self.cursor.keyword("over") {
+            if !self.cursor.keyword("seeds") {
+                return Err(self.cursor.unexpected("`seeds`"));
+            }
+            return Ok(Some(Seeds::Over));
+        }
+        if !self.cursor.keyword("in") {
+            return Ok(None);
+        }
+        let op = match self.op() {
+            Some(op @ (Op::AtLeast | Op::AtMost)) => op,
+            _ => return Err(self.cursor.unexpected("`>=` or `<=` and a share of seeds")),
+        };
+        let share = self.cursor.share()?;
+        if !self.cursor.keyword("of") || !self.cursor.keyword("seeds") {
+            return Err(self.cursor.unexpected("`of seeds`"));
+        }
+        Ok(Some(Seeds::In { op, share }))
+    }
+}
+
+fn binary(arithmetic: Arithmetic, left: Expr, right: Expr) -> Expr {
+    let (at, end) = (left.at, right.end);
+    Expr { at, end, kind: ExprKind::Binary(arithmetic, Box::new(left), Box::new(right)) }
+}
+
+fn condition_hint(word: &str) -> String {
+    const CONDITIONS: [&str; 15] = [
+        "ok",
+        "timeout",
+        "dropped",
+        "retried",
+        "hedged",
+        "plaintext",
+        "latency",
+        "uncorrected",
+        "send-lag",
+        "queue-wait",
+        "service-time",
+        "status",
+        "flag",
+        "via",
+        "from",
+    ];
+    shakedown_config::suggest::hint(word, CONDITIONS)
+}

@@ -1,0 +1,122 @@
+//! Edits of a file: variants and `--set`. Maps merge, null removes, and the three top-level lists grow.
+
+use shakedown_config::tree::{Entry, Value};
+use shakedown_config::{Diagnostics, Node, Place as FilePlace, patch, suggest, tree};
+
+/// The top-level lists to which an edit adds.
+const LISTS: [&str; 3] = ["mesh", "chaos", "expect"];
+/// Keys of a variant that are not keys of the file.
+const OF_VARIANT: [&str; 1] = ["breaks"];
+
+/// Applies an edit to a file's tree.
+pub(crate) fn apply(base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
+    let Some(changes) = edit.as_map() else {
+        errors.add(&edit.place, format!("expected a map of edits, found {}", edit.describe()));
+        return;
+    };
+    for (key, entry) in changes {
+        if OF_VARIANT.contains(&key.as_str()) {
+            continue;
+        }
+        if key == "variants" {
+            errors.add(&entry.key, "a variant has no `variants`");
+            continue;
+        }
+        let grows = LISTS.contains(&key.as_str()) && entry.node.as_list().is_some();
+        if grows && base.get(key).is_some_and(|list| list.as_list().is_some()) {
+            let list = base.as_map_mut().and_then(|map| map.get_mut(key)).expect("it was found just before");
+            grow(key, &mut list.node, &entry.node, errors);
+            continue;
+        }
+        let mut single = Node::map(Vec::<(String, Node)>::new(), edit.place.clone());
+        single.as_map_mut().expect("it was made a map").insert(key.clone(), entry.clone());
+        patch::merge(base, &single);
+    }
+}
+
+/// The edit that `--set KEY=VALUE` stands for: `load.users.rate=150/s`. A key that holds a dot is quoted.
+///
+/// # Errors
+/// No `=`, an empty key, or a value that is no YAML.
+pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
+    let name = format!("--set {argument}");
+    let place = FilePlace::whole(name.as_str());
+    let wrong = |message: &str| Diagnostics::one(place.clone(), message);
+    let Some((path, value)) = argument.split_once('=') else {
+        return Err(wrong("write KEY=VALUE, as in `load.users.rate=150/s`"));
+    };
+    let keys = keys(path).ok_or_else(|| wrong("a key is written `load.users.rate`; quote a part that holds a dot"))?;
+    let mut node = match tree::parse(&name, value) {
+        Ok(mut documents) if documents.len() == 1 => documents.remove(0),
+        Ok(_) => return Err(wrong("the value is one YAML value")),
+        Err(_) if value.trim().is_empty() => return Err(wrong("the value is missing: write `null` to remove a key")),
+        Err(errors) => return Err(errors),
+    };
+    settle(&mut node, &place);
+    for key in keys.into_iter().rev() {
+        let entry = Entry { key: place.clone(), quoted: false, node };
+        node = Node::new(Value::Map(std::iter::once((key, entry)).collect()), place.clone());
+    }
+    Ok(node)
+}
+
+/// Parts of a path between dots, quotes taken off.
+fn keys(path: &str) -> Option<Vec<String>> {
+    let (mut parts, mut part, mut quoted) = (Vec::new(), String::new(), false);
+    for c in path.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(std::mem::take(&mut part)),
+            _ => part.push(c),
+        }
+    }
+    parts.push(part);
+    (!quoted && parts.iter().all(|part| !part.is_empty())).then_some(parts)
+}
+
+/// Gives every value of a tree the same place: an argument has no lines.
+fn settle(node: &mut Node, place: &FilePlace) {
+    node.place = place.clone();
+    match &mut node.value {
+        Value::List(items) => items.iter_mut().for_each(|item| settle(item, place)),
+        Value::Map(map) => {
+            for entry in map.values_mut() {
+                entry.key = place.clone();
+                settle(&mut entry.node, place);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Scalar { .. } => {}
+    }
+}
+
+/// Adds an edit's items to a list: one with the name of an earlier item takes its place, a check that is null removes it.
+fn grow(list: &str, base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
+    let (Value::List(items), Some(added)) = (&mut base.value, edit.as_list()) else { return };
+    for item in added {
+        let name = name_of(list, item);
+        let place = name.as_ref().and_then(|name| items.iter().position(|known| name_of(list, known).as_ref() == Some(name)));
+        let removes = list == "expect" && item.as_map().and_then(|map| map.first()).is_some_and(|(_, e)| e.node.is_null());
+        match (place, removes) {
+            (Some(at), true) => {
+                items.remove(at);
+            }
+            (Some(at), false) => items[at] = item.clone(),
+            (None, true) => {
+                let name = name.unwrap_or_default();
+                let known: Vec<String> = items.iter().filter_map(|item| name_of(list, item)).collect();
+                let hint = suggest::hint(&name, known.iter().map(String::as_str));
+                errors.add(&item.place, format!("no check `{name}` to remove: {hint}"));
+            }
+            (None, false) => items.push(item.clone()),
+        }
+    }
+}
+
+/// The name by which an item is replaced. Mesh edits are applied in order, and need none.
+fn name_of(list: &str, item: &Node) -> Option<String> {
+    match list {
+        "chaos" => item.get("name").and_then(Node::as_str).map(str::to_owned),
+        "expect" => item.as_map().and_then(|map| map.first()).map(|(name, _)| name.clone()),
+        _ => None,
+    }
+}

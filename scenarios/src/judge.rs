@@ -1,0 +1,123 @@
+//! The judge: decides a story's checks from the journal's events, as they come.
+//!
+//! Each metric of each check is a leaf with an accumulator per slice of its window; a leaf hears only events of its own
+//! class. Memory grows with checks and slices, not with the run (a load's requests that never reached a `via` party are
+//! remembered: one that arrives late still counts). All arithmetic is exact.
+
+mod board;
+mod fact;
+mod instant;
+mod laws;
+mod leaf;
+mod seeds;
+mod slots;
+mod span;
+mod told;
+mod trial;
+mod via;
+
+pub use seeds::over_seeds;
+pub use told::{Told, as_told, not_judged, verdict};
+
+use shakedown_results::{Cast, CheckResult, Event, Record};
+
+use crate::story::Story;
+use crate::value::Ratio;
+use board::Board;
+use fact::Class;
+use laws::Laws;
+use trial::Trial;
+
+/// Takes in a run and decides its checks.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    board: Board,
+    trials: Vec<Trial>,
+    laws: Laws,
+    /// Time of the last record.
+    now_ns: i64,
+    duration_ns: i64,
+}
+
+/// What a run comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// All checks in the file's order.
+    pub checks: Vec<CheckResult>,
+    /// What each check over seeds came to in this one.
+    pub samples: Vec<Sample>,
+    /// Laws that must hold in every run and do not: a run that breaks one is invalid.
+    pub invariants: Vec<String>,
+}
+
+/// A check over seeds, in one seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Index into [`Story::checks`].
+    pub check: usize,
+    /// Its left and right side, in the unit's base; `None` where it has no value.
+    pub sides: Option<(Ratio, Ratio)>,
+    /// Whether it holds in this seed.
+    pub holds: Option<bool>,
+    /// Why it could not be judged; empty otherwise.
+    pub reason: String,
+}
+
+impl Judge {
+    /// A judge of a run of this story with this cast.
+    pub fn new(story: &Story, cast: &Cast) -> Judge {
+        Judge {
+            board: Board::new(story, cast),
+            trials: story.checks.iter().map(|check| Trial::new(check, story, cast)).collect(),
+            laws: Laws::new(story, cast),
+            now_ns: i64::MIN,
+            duration_ns: cast.duration_ns,
+        }
+    }
+
+    /// Takes in the next event. Events come in order of time.
+    pub fn record(&mut self, record: &Record) {
+        self.now_ns = self.now_ns.max(record.at_ns);
+        let change = self.board.record(record);
+        self.laws.record(record, &self.board);
+        for trial in &mut self.trials {
+            trial.change(record, change, &self.board);
+        }
+        match &record.event {
+            Event::Worked { pod, since_ns, core_ns } => {
+                for trial in &mut self.trials {
+                    trial.worked(*pod, *since_ns, record.at_ns, *core_ns, &self.board);
+                }
+            }
+            Event::Arrived { .. } => self.fact(record, Class::Arrival),
+            Event::Served { .. } => self.fact(record, Class::Service),
+            Event::Finished { .. } => self.fact(record, Class::Load),
+            Event::CallEnded { .. } => self.fact(record, Class::Call),
+            Event::Attempt { .. } => self.fact(record, Class::Attempt),
+            Event::Proxied { .. } => self.fact(record, Class::Proxied),
+            _ => {}
+        }
+    }
+
+    fn fact(&mut self, record: &Record, class: Class) {
+        let Some(fact) = fact::of(record) else { return };
+        for trial in &mut self.trials {
+            trial.fact(class, &fact, &self.board);
+        }
+    }
+
+    /// Decides.
+    pub fn conclude(self) -> Judgement {
+        let end_ns = self.now_ns.max(self.duration_ns);
+        let mut judgement = Judgement { checks: Vec::new(), samples: Vec::new(), invariants: self.laws.broken() };
+        for (index, trial) in self.trials.into_iter().enumerate() {
+            let (check, sample) = trial.conclude(index, end_ns, &self.board);
+            judgement.checks.push(check);
+            judgement.samples.extend(sample);
+        }
+        judgement
+    }
+}
+
+#[cfg(test)]
+mod tests;

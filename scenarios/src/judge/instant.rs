@@ -1,0 +1,84 @@
+//! Temporal words over values at instants: what held when, as values change.
+
+use crate::check::{Op, Relation};
+use crate::value::Ratio;
+
+/// What was seen of a comparison over time.
+#[derive(Clone, Debug)]
+pub(super) struct Instants {
+    from_ns: i64,
+    to_ns: i64,
+    since_ns: i64,
+    pub(super) first_true: Option<(i64, Ratio)>,
+    pub(super) first_false: Option<(i64, Ratio)>,
+    /// Until when it was false last, and the value then.
+    pub(super) last_false: Option<(i64, Ratio)>,
+    pub(super) undefined: bool,
+}
+
+impl Instants {
+    /// Watches from `from_ns` up to `to_ns`.
+    pub(super) fn new(from_ns: i64, to_ns: i64) -> Instants {
+        Instants {
+            from_ns,
+            to_ns,
+            since_ns: i64::MIN,
+            first_true: None,
+            first_false: None,
+            last_false: None,
+            undefined: false,
+        }
+    }
+
+    /// The comparison had this value (left side, and whether it held) since the last call, up to `until_ns`.
+    pub(super) fn observe(&mut self, until_ns: i64, seen: Option<(Ratio, bool)>) {
+        let (from, to) = (self.since_ns.max(self.from_ns), until_ns.min(self.to_ns));
+        self.since_ns = until_ns;
+        // What several events change at one instant has only its last value.
+        if from >= to {
+            return;
+        }
+        match seen {
+            None => self.undefined = true,
+            Some((value, true)) => {
+                self.first_true.get_or_insert((from, value));
+            }
+            Some((value, false)) => {
+                self.first_false.get_or_insert((from, value));
+                self.last_false = Some((to, value));
+            }
+        }
+    }
+
+    /// Whether a change now would end a stretch that has a length.
+    pub(super) fn is_stale(&self, now_ns: i64) -> bool {
+        self.since_ns < now_ns
+    }
+
+    pub(super) fn from_ns(&self) -> i64 {
+        self.from_ns
+    }
+
+    pub(super) fn to_ns(&self) -> i64 {
+        self.to_ns
+    }
+}
+
+/// Whether a comparison holds.
+///
+/// # Errors
+/// It cannot be said; the text says why.
+pub(super) fn compare(relation: Relation, left: Ratio, right: Ratio) -> Result<bool, String> {
+    match relation {
+        Relation::Compare(op) => Ok(op.holds(&left, &right)),
+        Relation::Near(share) => {
+            if right == Ratio::ZERO {
+                return Err("the right side is 0: no distance is a share of it".to_owned());
+            }
+            let out_of_range = || "out of range".to_owned();
+            let distance = left.sub(right).ok_or_else(out_of_range)?.abs();
+            let allowed = right.abs().mul(share.ratio()).ok_or_else(out_of_range)?;
+            Ok(Op::AtMost.holds(&distance, &allowed))
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Laws that hold in every run, whatever its story: a run that breaks one has a bug of ours in it, and says nothing.
+
+use std::collections::BTreeMap;
+
+use shakedown_results::{Answer, Cast, Event, Fate, PodId, Record};
+
+use super::board::Board;
+use crate::story::Story;
+
+/// What is counted for the laws.
+#[derive(Clone, Debug)]
+pub(super) struct Laws {
+    parties: Vec<Party>,
+    queues: BTreeMap<PodId, Queue>,
+    /// Names of chaos items that must happen, and whether each did.
+    items: BTreeMap<String, bool>,
+    faults: Vec<String>,
+    said: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Party {
+    name: String,
+    sent: u64,
+    finished_sent: u64,
+    /// Dropped requests that were sent, or others that were not.
+    contradictions: u64,
+    arrived: u64,
+    served: u64,
+    ok_attempts: u64,
+}
+
+/// The queue of a pod with workers. Little: the time that requests spend in it is the integral of its length.
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    length: u32,
+    since_ns: i64,
+    integral: i128,
+    waits: i128,
+    served: i128,
+    /// Something died in it: what is told of its end is not exact.
+    disturbed: bool,
+}
+
+impl Laws {
+    pub(super) fn new(story: &Story, cast: &Cast) -> Laws {
+        let must_happen = story.chaos.iter().filter(|item| !item.may_miss);
+        Laws {
+            parties: cast.parties.iter().map(|p| Party { name: p.name.clone(), ..Party::default() }).collect(),
+            queues: BTreeMap::new(),
+            items: must_happen.map(|item| (item.name.clone(), false)).collect(),
+            faults: cast.faults.iter().map(|fault| fault.name.clone()).collect(),
+            said: Vec::new(),
+        }
+    }
+
+    /// Follows an event; the board has followed it already.
+    pub(super) fn record(&mut self, record: &Record, board: &Board) {
+        match &record.event {
+            Event::Sent { root } => {
+                if let Some(load) = self.parties.get_mut(usize::from(root.load.0)) {
+                    load.sent += 1;
+                }
+            }
+            Event::Finished { root, sent_ns, outcome, .. } => {
+                if let Some(load) = self.parties.get_mut(usize::from(root.load.0)) {
+                    load.finished_sent += u64::from(sent_ns.is_some());
+                    let dropped = outcome.answer == Answer::Dropped;
+                    let contradicts = dropped == sent_ns.is_some() || outcome.answer == Answer::Cancelled;
+                    load.contradictions += u64::from(contradicts);
+                }
+            }
+            Event::Attempt { to_party, outcome, .. } => {
+                if let Some(party) = self.parties.get_mut(usize::from(to_party.0)) {
+                    party.ok_attempts += u64::from(outcome.answer == Answer::Ok);
+                }
+            }
+            Event::Arrived { pod, .. } => {
+                if let Some(party) = board.party_of(*pod).and_then(|index| self.parties.get_mut(index)) {
+                    party.arrived += 1;
+                }
+                self.queue(*pod, record.at_ns, board);
+            }
+            Event::Dequeued { pod } => self.queue(*pod, record.at_ns, board),
+            Event::Served { pod, queue_wait_ns, fate, .. } => {
+                if let Some(party) = board.party_of(*pod).and_then(|index| self.parties.get_mut(index)) {
+                    party.served += 1;
+                }
+                self.queue(*pod, record.at_ns, board);
+                if let Some(queue) = self.queues.get_mut(pod) {
+                    queue.waits += i128::from(*queue_wait_ns);
+                    queue.served += 1;
+                    queue.disturbed |= *fate == Fate::Crashed;
+                }
+            }
+            Event::Crashed { pod } => {
+                if let Some(queue) = self.queues.get_mut(pod) {
+                    queue.disturbed = true;
+                }
+            }
+            Event::FaultStarted { fault, .. } => {
+                let name = self.faults.get(usize::from(*fault));
+                if let Some(happened) = name.and_then(|name| self.items.get_mut(name)) {
+                    *happened = true;
+                }
+            }
+            Event::Invalid { reason } if !self.said.contains(reason) => self.said.push(reason.clone()),
+            _ => {}
+        }
+    }
+
+    fn queue(&mut self, pod: PodId, at_ns: i64, board: &Board) {
+        if board.limits(pod).0.is_none() {
+            return;
+        }
+        let queue = self.queues.entry(pod).or_insert_with(|| Queue { since_ns: at_ns, ..Queue::default() });
+        queue.integral += i128::from(queue.length) * i128::from(at_ns - queue.since_ns);
+        queue.since_ns = at_ns;
+        queue.length = board.waiting(pod);
+    }
+
+    /// What is broken, in words.
+    pub(super) fn broken(self) -> Vec<String> {
+        let mut broken = self.said;
+        for party in &self.parties {
+            let name = &party.name;
+            if party.sent != party.finished_sent {
+                broken.push(format!("{name}: {} requests were sent, {} of them ended", party.sent, party.finished_sent));
+            }
+            if party.contradictions > 0 {
+                broken.push(format!("{name}: {} requests ended in contradiction to how they began", party.contradictions));
+            }
+            if party.arrived != party.served {
+                broken.push(format!("{name}: {} requests arrived, {} were told to the end", party.arrived, party.served));
+            }
+            if party.ok_attempts > party.arrived {
+                broken.push(format!("{name}: {} attempts succeeded, but {} arrived", party.ok_attempts, party.arrived));
+            }
+        }
+        for (pod, queue) in &self.queues {
+            // Exact in simulation; a real run reads its clock twice for each request.
+            let slack = queue.waits / 100 + queue.served * 200_000;
+            if !queue.disturbed && queue.length == 0 && (queue.integral - queue.waits).abs() > slack {
+                broken.push(format!(
+                    "pod {}: Little's law does not hold: requests say that they queued for {} ns, the queue held {} ns",
+                    pod.0, queue.waits, queue.integral
+                ));
+            }
+        }
+        for (name, _) in self.items.iter().filter(|(_, happened)| !**happened) {
+            broken.push(format!("chaos item `{name}` never began"));
+        }
+        broken
+    }
+}

@@ -1,0 +1,384 @@
+//! One metric of one check: which events it hears, which requests it counts, and what they come to.
+
+use shakedown_results::{Answer, Event, Record, Root};
+
+use super::board::{Board, Change};
+use super::fact::{Class, Fact};
+use super::slots::{Cell, Kind, Slots};
+use super::via::Via;
+use crate::check::{Condition, Figure, Gauge, Measure, Metric, Party, Reduction, Statistic, Subject, Test};
+use crate::value::Ratio;
+
+/// A metric and its accumulators.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf {
+    metric: Metric,
+    slots: Slots,
+    /// Events that count as one of all.
+    all: Option<Class>,
+    /// Events that may count.
+    hit: Option<Class>,
+    via: Option<Via>,
+    /// The value of a gauge, and since when.
+    value: i64,
+    since_ns: i64,
+    /// Has a window of its own: it is not cut into slices.
+    own: bool,
+}
+
+/// A value, and what it was counted from (for words).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) value: Ratio,
+    /// Of a share: how many of how many.
+    pub(super) parts: Option<(u64, u64)>,
+}
+
+impl Leaf {
+    pub(super) fn new(metric: &Metric, slots: Slots, own: bool) -> Leaf {
+        let (all, hit) = classes(metric);
+        let parties: Vec<(Party, bool)> = metric
+            .conditions
+            .iter()
+            .filter_map(|condition| match &condition.test {
+                Test::Via(party) => Some((party.clone(), condition.not)),
+                _ => None,
+            })
+            .collect();
+        Leaf {
+            metric: metric.clone(),
+            slots,
+            all,
+            hit,
+            via: (!parties.is_empty()).then(|| Via::new(parties)),
+            value: 0,
+            since_ns: i64::MIN,
+            own,
+        }
+    }
+
+    /// What the cells of a metric must remember.
+    pub(super) fn kind(metric: &Metric) -> Kind {
+        match metric.figure {
+            Figure::Statistic(_, Statistic::Percentile(_)) => Kind::Values,
+            _ => Kind::Plain,
+        }
+    }
+
+    /// Has a value at every instant that events change.
+    pub(super) fn is_meter(&self) -> bool {
+        matches!(self.metric.figure, Figure::Gauge(..) | Figure::Busy)
+    }
+
+    pub(super) fn value(&self) -> i64 {
+        self.value
+    }
+
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// By how much an event changes a meter's value.
+    pub(super) fn delta(&self, record: &Record, change: Option<Change>, board: &Board) -> i64 {
+        match (self.metric.figure, &self.metric.subject) {
+            (Figure::Busy, Subject::Service(party)) => change.map_or(0, |change| {
+                let counts = board.is_of(change.pod, party) && board.limits(change.pod).0.is_some();
+                if counts { change.present - change.waiting } else { 0 }
+            }),
+            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => {
+                change.filter(|change| board.is_of(change.pod, party)).map_or(0, |change| change.waiting)
+            }
+            (Figure::Gauge(Gauge::InFlight, _), subject) => in_flight(record, change, subject, board),
+            _ => 0,
+        }
+    }
+
+    /// Brings a reduced gauge up to a time, and changes it then.
+    pub(super) fn step(&mut self, at_ns: i64, delta: i64) {
+        if self.since_ns < at_ns {
+            if self.since_ns == i64::MIN {
+                // Nothing was in hand before the first event.
+                self.slots.hold(0, at_ns, 0);
+            } else {
+                self.slots.hold(self.since_ns, at_ns, self.value);
+            }
+            self.since_ns = at_ns;
+        }
+        self.value += delta;
+    }
+
+    /// Cores did work: `busy` of a service without workers.
+    pub(super) fn worked(&mut self, pod: shakedown_results::PodId, since_ns: i64, at_ns: i64, core_ns: i64, board: &Board) {
+        if let (Figure::Busy, Subject::Service(party)) = (self.metric.figure, &self.metric.subject)
+            && board.is_of(pod, party)
+            && board.limits(pod).0.is_none()
+        {
+            self.slots.spread(since_ns, at_ns, core_ns);
+        }
+    }
+
+    /// Takes in a request.
+    pub(super) fn fact(&mut self, class: Class, fact: &Fact, board: &Board) {
+        if class == Class::Arrival
+            && let (Some(via), Some(root), Subject::Load(party)) = (&mut self.via, fact.root, &self.metric.subject)
+            && is_root_of(root, party)
+            && let Some((request, true)) = via.arrived(root.seq, fact, board)
+        {
+            self.count(&request);
+        }
+        let (all, hit) = (self.all == Some(class), self.hit == Some(class));
+        if !(all || hit) || !matches(&self.metric, class, fact, board) {
+            return;
+        }
+        if all && matches!(self.metric.figure, Figure::Share | Figure::Amplification)
+            && let Some(cell) = self.slots.by_start(fact.start_ns)
+        {
+            cell.all += 1;
+        }
+        if !hit {
+            return;
+        }
+        let counts = self.metric.conditions.iter().all(|condition| holds(condition, fact, board));
+        let counts = match (&mut self.via, fact.root) {
+            (Some(via), Some(root)) if class == Class::Load => {
+                // A dropped request was never sent: nothing of it can arrive.
+                let sent = fact.outcome.answer != Answer::Dropped;
+                match via.ended(root.seq, fact, counts && self.slots.by_start(fact.start_ns).is_some()) {
+                    None if sent => false,
+                    None => via.give_up(root.seq),
+                    Some(holds) => holds,
+                }
+            }
+            (Some(_), _) => false,
+            (None, _) => counts,
+        };
+        if counts {
+            self.count(fact);
+        }
+    }
+
+    /// Counts a request that meets the conditions.
+    fn count(&mut self, fact: &Fact) {
+        let figure = self.metric.figure;
+        let cell = match figure {
+            Figure::Rate | Figure::Goodput => self.slots.by_time(fact.end_ns),
+            Figure::Offered => self.slots.by_time(fact.start_ns),
+            _ => self.slots.by_start(fact.start_ns),
+        };
+        let Some(cell) = cell else { return };
+        match figure {
+            Figure::Success | Figure::Errors => {
+                cell.all += 1;
+                cell.hits += u64::from(fact.is_ok());
+            }
+            Figure::Count | Figure::Share | Figure::Offered | Figure::Attempts | Figure::Amplification => cell.hits += 1,
+            Figure::Retries => cell.hits += u64::from(fact.number > 1),
+            Figure::Hedges => cell.hits += u64::from(fact.hedge),
+            Figure::Rate => cell.hits += u64::from(fact.outcome.status != 0),
+            Figure::Goodput => cell.hits += u64::from(fact.is_ok() && fact.in_time),
+            Figure::Statistic(measure, _) => {
+                if let Some(value) = measured(measure, fact) {
+                    cell.value(value);
+                }
+            }
+            Figure::Busy | Figure::Gauge(..) => {}
+        }
+    }
+
+    /// Nothing more will come.
+    pub(super) fn finish(&mut self, end_ns: i64) {
+        let rest = self.via.as_mut().map(Via::rest).unwrap_or_default();
+        for (fact, holds) in rest {
+            if holds {
+                self.count(&fact);
+            }
+        }
+        if self.is_meter() {
+            self.step(end_ns, 0);
+        }
+    }
+
+    /// The value in a slice.
+    ///
+    /// # Errors
+    /// It has none; the text says why.
+    pub(super) fn read(&self, slice: usize, board: &Board) -> Result<Reading, String> {
+        let slice = if self.own { 0 } else { slice };
+        let empty = Cell::default();
+        let cell = self.slots.read(slice).unwrap_or(&empty);
+        let slice_ns = i128::from(self.slots.slice_ns());
+        let nothing = || format!("`{}` has no request to go by", self.metric.text);
+        let whole = |count: u64| Ratio::whole(i128::from(count));
+        let plain = |value| Ok(Reading { value, parts: None });
+        let part = |hits: u64| {
+            let value = Ratio::new(i128::from(hits), i128::from(cell.all)).ok_or_else(nothing)?;
+            Ok(Reading { value, parts: Some((hits, cell.all)) })
+        };
+        let over_time = |amount: i128, per: i128| {
+            Ratio::new(amount, slice_ns).and_then(|r| r.mul(Ratio::whole(per))).ok_or_else(|| "out of range".to_owned())
+        };
+        match self.metric.figure {
+            Figure::Success | Figure::Share => part(cell.hits),
+            Figure::Errors => part(cell.all - cell.hits),
+            Figure::Amplification => plain(part(cell.hits)?.value),
+            Figure::Count | Figure::Attempts | Figure::Retries | Figure::Hedges => plain(whole(cell.hits)),
+            Figure::Offered | Figure::Rate | Figure::Goodput => {
+                plain(over_time(i128::from(cell.hits), 1_000_000_000)?)
+            }
+            Figure::Statistic(_, statistic) => {
+                let value = match statistic {
+                    Statistic::Mean => Ratio::new(cell.sum, i128::from(cell.values)),
+                    Statistic::Min => cell.range.map(|(min, _)| Ratio::whole(i128::from(min))),
+                    Statistic::Max => cell.range.map(|(_, max)| Ratio::whole(i128::from(max))),
+                    Statistic::Percentile(ppm) => cell.percentile(ppm).map(|value| Ratio::whole(i128::from(value))),
+                };
+                plain(value.ok_or_else(nothing)?)
+            }
+            Figure::Busy => {
+                let Subject::Service(party) = &self.metric.subject else { return Err(nothing()) };
+                let capacity = board.capacity(party).ok_or_else(|| {
+                    format!("`{}`: a service without `workers` and `cores` has no limit to be busy by", self.metric.text)
+                })?;
+                let used = over_time(cell.integral, 1)?;
+                plain(used.div(whole(capacity)).ok_or_else(nothing)?)
+            }
+            Figure::Gauge(_, reduction) => {
+                let (min, max) = cell.range.ok_or_else(nothing)?;
+                plain(match reduction {
+                    Some(Reduction::Min) => Ratio::whole(i128::from(min)),
+                    Some(Reduction::Max) => Ratio::whole(i128::from(max)),
+                    Some(Reduction::Mean) | None => over_time(cell.integral, 1)?,
+                })
+            }
+        }
+    }
+}
+
+/// Which events count as one of all, and which may count.
+fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
+    let flag = metric.conditions.iter().any(|condition| matches!(condition.test, Test::Flag(_)));
+    let base = match &metric.subject {
+        Subject::Load(_) => Class::Load,
+        Subject::Service(_) => Class::Service,
+        Subject::Edge { to, .. } if to.is_part() => Class::Attempt,
+        Subject::Edge { .. } => Class::Call,
+    };
+    // A flag is known to the caller's proxy alone; of how many there were in all the caller knows better.
+    let hit = if flag && base != Class::Attempt { Class::Proxied } else { base };
+    match (metric.figure, &metric.subject) {
+        (Figure::Gauge(..) | Figure::Busy, _) => (None, None),
+        (Figure::Attempts | Figure::Retries | Figure::Hedges, _) => (None, Some(Class::Attempt)),
+        (Figure::Amplification, _) => (Some(base), Some(Class::Attempt)),
+        _ => (Some(base), Some(hit)),
+    }
+}
+
+impl Leaf {
+    /// Amplification of a load's requests is measured where they arrive, not where they leave.
+    pub(super) fn descends_from_load(mut self) -> Leaf {
+        if self.metric.figure == Figure::Amplification {
+            (self.all, self.hit) = (Some(Class::Load), Some(Class::Arrival));
+        }
+        self
+    }
+}
+
+/// Whether an event is of the metric's subject.
+fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
+    let sent_by = |party: &Party| fact.from.is_some_and(|pod| board.sent_by(pod, party));
+    let descends = |party: &Party| fact.root.is_some_and(|root| is_root_of(root, party));
+    let arrives = |party: &Party| {
+        fact.to.is_some_and(|pod| board.is_of(pod, party))
+            && (party.endpoint.is_none() || party.endpoint == fact.endpoint)
+    };
+    match (&metric.subject, class) {
+        (Subject::Load(party), _) => sent_by(party) && descends(party),
+        (Subject::Service(party), _) => arrives(party),
+        (Subject::Edge { from, .. }, Class::Load) => descends(from) && sent_by(from),
+        (Subject::Edge { from, to }, Class::Arrival) => descends(from) && arrives(to),
+        (Subject::Edge { from, to }, _) => {
+            let called = if to.is_part() {
+                fact.to.is_some_and(|pod| board.is_of(pod, to))
+            } else {
+                fact.to_party.is_some_and(|party| Some(party.0) == to.party)
+            };
+            called
+                && (to.endpoint.is_none() || to.endpoint == fact.endpoint)
+                && sent_by(from)
+                && (from.entry.is_none() || descends(from))
+        }
+    }
+}
+
+fn is_root_of(root: Root, party: &Party) -> bool {
+    party.party == Some(root.load.0) && party.entry.is_none_or(|entry| entry == root.entry)
+}
+
+/// Whether a request meets a condition; `via` is decided elsewhere.
+fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
+    let met = match &condition.test {
+        Test::Via(_) => return true,
+        Test::Ok => fact.is_ok(),
+        Test::Timeout => fact.outcome.answer == Answer::Timeout,
+        Test::Dropped => fact.outcome.answer == Answer::Dropped,
+        Test::Retried => fact.number > 1,
+        Test::Hedged => fact.hedge,
+        Test::Plaintext => fact.plaintext,
+        Test::Measure(measure, op, nanos) => measured(*measure, fact).is_some_and(|value| op.holds(&value, nanos)),
+        Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
+        Test::Flag(bit) => fact.flags & bit == *bit,
+        Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
+    };
+    met != condition.not
+}
+
+/// A measure of a request; a dropped one has none.
+fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
+    if fact.outcome.answer == Answer::Dropped {
+        return None;
+    }
+    match measure {
+        Measure::Latency => Some(fact.end_ns - fact.start_ns),
+        Measure::Uncorrected => fact.sent_ns.map(|sent| fact.end_ns - sent),
+        Measure::SendLag => fact.sent_ns.map(|sent| sent - fact.start_ns),
+        Measure::QueueWait => fact.queue_wait_ns,
+        Measure::ServiceTime => fact.queue_wait_ns.map(|wait| fact.end_ns - fact.start_ns - wait),
+    }
+}
+
+/// By how much an event changes how many requests are in flight.
+fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
+    match (subject, &record.event) {
+        (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),
+        (Subject::Load(party), Event::Finished { root, sent_ns: Some(_), .. }) => -i64::from(is_root_of(*root, party)),
+        (Subject::Edge { from, to }, Event::CallStarted { root, from: pod, to: callee }) => {
+            i64::from(is_call(*root, *pod, *callee, from, to, board))
+        }
+        (Subject::Edge { from, to }, Event::CallEnded { root, from: pod, to: callee, .. }) => {
+            -i64::from(is_call(*root, *pod, *callee, from, to, board))
+        }
+        (Subject::Service(party), _) if party.endpoint.is_none() => {
+            change.filter(|change| board.is_of(change.pod, party)).map_or(0, |change| change.present)
+        }
+        (Subject::Service(party), Event::Arrived { pod, endpoint, .. }) => {
+            i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
+        }
+        (Subject::Service(party), Event::Served { pod, endpoint, .. }) => {
+            -i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
+        }
+        _ => 0,
+    }
+}
+
+fn is_call(
+    root: Option<Root>,
+    pod: shakedown_results::PodId,
+    callee: shakedown_results::PartyId,
+    from: &Party,
+    to: &Party,
+    board: &Board,
+) -> bool {
+    Some(callee.0) == to.party
+        && board.sent_by(pod, from)
+        && (from.entry.is_none() || root.is_some_and(|root| is_root_of(root, from)))
+}

@@ -1,0 +1,261 @@
+//! A window cut into slices, each with an accumulator.
+
+use std::collections::BTreeMap;
+
+use shakedown_results::Histogram;
+
+use super::span::Span;
+
+/// Where in a run a leaf counts.
+#[derive(Clone, Debug)]
+pub(super) struct Slots {
+    span: Span,
+    /// Length of a slice; the window's own where it is not cut.
+    slice_ns: i64,
+    count: usize,
+    /// The window ends with the load: requests that start later are taken in.
+    takes_drain: bool,
+    kind: Kind,
+    cells: BTreeMap<usize, Cell>,
+}
+
+/// What a cell must remember of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Count, sum, least and largest.
+    Plain,
+    /// All values, for percentiles.
+    Values,
+}
+
+/// The accumulator of one slice.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cell {
+    /// Requests in question.
+    pub(super) all: u64,
+    /// Those that count.
+    pub(super) hits: u64,
+    /// Values: how many.
+    pub(super) values: u64,
+    /// Their exact sum.
+    pub(super) sum: i128,
+    /// The least, and the largest.
+    pub(super) range: Option<(i64, i64)>,
+    /// A gauge's value times time.
+    pub(super) integral: i128,
+    spread: Spread,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Spread {
+    #[default]
+    None,
+    /// One window: the same histogram as reports have.
+    Dense(Box<Histogram>),
+    /// Many slices: only buckets that are in use, of the same bounds.
+    Sparse(BTreeMap<i64, u64>),
+}
+
+impl Slots {
+    /// One slice as long as the window, or consecutive ones of `per`; a last partial one is left out.
+    pub(super) fn new(span: Span, per_ns: Option<i64>, duration_ns: i64, kind: Kind) -> Slots {
+        let length = span.to_ns - span.from_ns;
+        let slice_ns = per_ns.unwrap_or(length).max(1);
+        let count = usize::try_from(length / slice_ns).unwrap_or(0);
+        let end = span.from_ns + slice_ns * i64::try_from(count).unwrap_or(0);
+        Slots { span, slice_ns, count, takes_drain: end == duration_ns, kind, cells: BTreeMap::new() }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn slice_ns(&self) -> i64 {
+        self.slice_ns
+    }
+
+    /// Start and end of a slice.
+    pub(super) fn bounds(&self, slice: usize) -> Span {
+        let from_ns = self.span.from_ns + self.slice_ns * i64::try_from(slice).unwrap_or(i64::MAX);
+        Span { from_ns, to_ns: from_ns + self.slice_ns }
+    }
+
+    /// The accumulator of a request by the start of its clock.
+    pub(super) fn by_start(&mut self, start_ns: i64) -> Option<&mut Cell> {
+        let slice = match self.index(start_ns) {
+            None if self.takes_drain && start_ns >= self.span.to_ns => self.count.checked_sub(1)?,
+            index => index?,
+        };
+        Some(self.cell(slice))
+    }
+
+    /// The accumulator of an instant: the drain is not taken in.
+    pub(super) fn by_time(&mut self, at_ns: i64) -> Option<&mut Cell> {
+        let slice = self.index(at_ns)?;
+        Some(self.cell(slice))
+    }
+
+    fn index(&self, at_ns: i64) -> Option<usize> {
+        let offset = at_ns.checked_sub(self.span.from_ns).filter(|offset| *offset >= 0)?;
+        usize::try_from(offset / self.slice_ns).ok().filter(|index| *index < self.count)
+    }
+
+    fn cell(&mut self, slice: usize) -> &mut Cell {
+        let spread = || match (self.kind, self.count) {
+            (Kind::Plain, _) => Spread::None,
+            (Kind::Values, 1) => Spread::Dense(Box::default()),
+            (Kind::Values, _) => Spread::Sparse(BTreeMap::new()),
+        };
+        self.cells.entry(slice).or_insert_with(|| Cell { spread: spread(), ..Cell::default() })
+    }
+
+    /// What was gathered in a slice.
+    pub(super) fn read(&self, slice: usize) -> Option<&Cell> {
+        self.cells.get(&slice)
+    }
+
+    /// Adds a gauge's value over a stretch of time to every slice that it meets.
+    pub(super) fn hold(&mut self, from_ns: i64, to_ns: i64, value: i64) {
+        let end = self.bounds(self.count).from_ns;
+        let mut at = from_ns.max(self.span.from_ns);
+        let to = to_ns.min(end);
+        while at < to {
+            let Some(slice) = self.index(at) else { return };
+            let until = self.bounds(slice).to_ns.min(to);
+            let cell = self.cell(slice);
+            cell.integral += i128::from(value) * i128::from(until - at);
+            cell.widen(value);
+            at = until;
+        }
+    }
+
+    /// Spreads an amount evenly over a stretch of time, and adds to every slice its part.
+    pub(super) fn spread(&mut self, from_ns: i64, to_ns: i64, amount: i64) {
+        if from_ns >= to_ns {
+            if let Some(cell) = self.by_time(to_ns) {
+                cell.integral += i128::from(amount);
+            }
+            return;
+        }
+        let (length, end) = (i128::from(to_ns - from_ns), self.bounds(self.count).from_ns);
+        let mut at = from_ns.max(self.span.from_ns);
+        let to = to_ns.min(end);
+        // Parts are differences of rounded running sums, so that they add up to the whole.
+        let share = |until: i64| i128::from(amount) * i128::from(until - from_ns) / length;
+        while at < to {
+            let Some(slice) = self.index(at) else { return };
+            let until = self.bounds(slice).to_ns.min(to);
+            let part = share(until) - share(at);
+            self.cell(slice).integral += part;
+            at = until;
+        }
+    }
+}
+
+impl Cell {
+    /// Takes in a value in ns.
+    pub(super) fn value(&mut self, value_ns: i64) {
+        let value_ns = value_ns.max(0);
+        self.values += 1;
+        self.sum += i128::from(value_ns);
+        self.widen(value_ns);
+        match &mut self.spread {
+            Spread::None => {}
+            Spread::Dense(histogram) => histogram.record(value_ns),
+            Spread::Sparse(buckets) => *buckets.entry(bucket(value_ns)).or_default() += 1,
+        }
+    }
+
+    /// The percentile of all values, in parts per million.
+    pub(super) fn percentile(&self, ppm: u32) -> Option<i64> {
+        match &self.spread {
+            Spread::None => None,
+            Spread::Dense(histogram) => histogram.percentile_ns(ppm),
+            Spread::Sparse(buckets) => {
+                let (min, max) = self.range?;
+                let rank = (u128::from(self.values) * u128::from(ppm)).div_ceil(1_000_000).max(1);
+                let mut seen = 0u128;
+                for (top, count) in buckets {
+                    seen += u128::from(*count);
+                    if seen >= rank {
+                        return Some((*top).clamp(min, max));
+                    }
+                }
+                Some(max)
+            }
+        }
+    }
+
+    fn widen(&mut self, value: i64) {
+        self.range = Some(match self.range {
+            None => (value, value),
+            Some((min, max)) => (min.min(value), max.max(value)),
+        });
+    }
+}
+
+/// The highest value that an HDR histogram of three digits does not tell from this one.
+fn bucket(value_ns: i64) -> i64 {
+    /// Three digits need 2,048 sub-buckets: `2 * 10^3` rounded up to a power of two.
+    const SUB_BUCKETS_LOG2: u32 = 11;
+    let bits = 64 - value_ns.unsigned_abs().leading_zeros();
+    let shift = bits.saturating_sub(SUB_BUCKETS_LOG2);
+    value_ns | ((1i64 << shift) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Kind, Slots, Span};
+
+    fn slots(per_ns: Option<i64>, kind: Kind) -> Slots {
+        Slots::new(Span { from_ns: 100, to_ns: 1_100 }, per_ns, 1_100, kind)
+    }
+
+    proptest! {
+        #[test]
+        fn a_sparse_cell_has_the_percentiles_of_a_histogram(
+            values in prop::collection::vec(0i64..50_000_000_000, 1..200),
+            ppm in 0u32..=1_000_000,
+        ) {
+            let (mut dense, mut sparse) = (slots(None, Kind::Values), slots(Some(500), Kind::Values));
+            for value in values {
+                dense.by_start(100).unwrap().value(value);
+                sparse.by_start(100).unwrap().value(value);
+            }
+            prop_assert_eq!(dense.read(0).unwrap().percentile(ppm), sparse.read(0).unwrap().percentile(ppm));
+        }
+    }
+
+    #[test]
+    fn a_gauge_is_weighted_by_time_within_each_slice() {
+        let mut slots = slots(Some(500), Kind::Plain);
+        slots.hold(0, 300, 2);
+        slots.hold(300, 700, 4);
+        slots.hold(700, 9_000, 1);
+        let first = slots.read(0).unwrap();
+        assert_eq!((first.integral, first.range), (2 * 200 + 4 * 300, Some((2, 4))));
+        let second = slots.read(1).unwrap();
+        assert_eq!((second.integral, second.range), (4 * 100 + 400, Some((1, 4))));
+        assert!(slots.read(2).is_none());
+    }
+
+    #[test]
+    fn work_that_is_spread_adds_up_to_the_whole() {
+        let mut slots = slots(Some(300), Kind::Plain);
+        slots.spread(100, 1_000, 100);
+        let sum: i128 = (0..3).map(|slice| slots.read(slice).unwrap().integral).sum();
+        assert_eq!(sum, 100);
+    }
+
+    #[test]
+    fn a_window_that_ends_with_the_load_takes_in_the_drain_by_start_alone() {
+        let mut slots = slots(None, Kind::Plain);
+        assert!(slots.by_start(1_500).is_some());
+        assert!(slots.by_time(1_500).is_none());
+        assert!(slots.by_start(99).is_none());
+        let mut partial = Slots::new(Span { from_ns: 100, to_ns: 1_100 }, Some(300), 1_100, Kind::Plain);
+        assert!(partial.by_start(1_050).is_none(), "a last partial slice is left out");
+    }
+}

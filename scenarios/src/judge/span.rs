@@ -1,0 +1,47 @@
+//! Windows as times of this run.
+
+use shakedown_results::Cast;
+
+use crate::check::{Base, Point, Window};
+use crate::value::{Ratio, format_ns};
+
+/// A window in ns from 0 s: its start is in it, its end is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) from_ns: i64,
+    pub(super) to_ns: i64,
+}
+
+/// The window's times under this run's faults.
+///
+/// # Errors
+/// It is empty, outside the run, or named after something that does not happen.
+pub(super) fn resolve(window: &Window, cast: &Cast) -> Result<Span, String> {
+    let (from_ns, to_ns) = (time(&window.from, cast)?, time(&window.to, cast)?);
+    let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
+    if from_ns >= to_ns {
+        return Err(format!("its window is empty: {} to {}", show(from_ns), show(to_ns)));
+    }
+    if from_ns < 0 || to_ns > cast.duration_ns {
+        return Err(format!("its window is outside the run: {} to {}", show(from_ns), show(to_ns)));
+    }
+    Ok(Span { from_ns, to_ns })
+}
+
+fn time(point: &Point, cast: &Cast) -> Result<i64, String> {
+    let base = match &point.base {
+        Base::Zero => 0,
+        Base::WarmUp => cast.warm_up_ns,
+        Base::End => cast.duration_ns,
+        Base::StartOf(name) => {
+            let starts = cast.faults.iter().filter(|fault| fault.name == *name).map(|fault| fault.start_ns);
+            starts.min().ok_or_else(|| format!("`{name}` does not happen in this run"))?
+        }
+        Base::EndOf(name) => {
+            let ends = cast.faults.iter().filter(|fault| fault.name == *name);
+            let ends = ends.map(|fault| fault.end_ns.unwrap_or(cast.duration_ns));
+            ends.max().ok_or_else(|| format!("`{name}` does not happen in this run"))?
+        }
+    };
+    Ok(base.saturating_add(point.offset_ns))
+}

@@ -1,0 +1,57 @@
+//! Checks over seeds.
+
+use super::story;
+use crate::judge::{Sample, over_seeds};
+use crate::value::Ratio;
+
+fn samples(values: &[i128], holds: &[bool]) -> Vec<(u64, Vec<Sample>)> {
+    let sample = |(index, (value, holds)): (usize, (&i128, &bool))| {
+        let sides = Some((Ratio::whole(*value), Ratio::whole(1_000_000_000)));
+        (index as u64, vec![Sample { check: 0, sides, holds: Some(*holds), reason: String::new() }])
+    };
+    values.iter().zip(holds).enumerate().map(sample).collect()
+}
+
+fn judged(check: &str, values: &[i128], holds: &[bool]) -> (Option<bool>, String) {
+    let result = over_seeds(&story(&[check]), &samples(values, holds)).remove(0);
+    (result.pass, result.observed)
+}
+
+const MS: i128 = 1_000_000;
+
+#[test]
+fn a_mean_is_near_if_its_interval_is_narrow_and_holds_the_right_side() {
+    let holds = [true; 4];
+    let near = |values: &[i128]| judged("mean(users) ~= 1s within 1% over seeds", values, &holds).0;
+    assert_eq!(near(&[999 * MS, 1_000 * MS, 1_001 * MS, 1_000 * MS]), Some(true));
+    assert_eq!(near(&[900 * MS, 1_100 * MS, 950 * MS, 1_050 * MS]), Some(false), "too wide");
+    assert_eq!(near(&[1_009 * MS, 1_010 * MS, 1_009 * MS, 1_010 * MS]), Some(false), "beside it");
+}
+
+#[test]
+fn an_inequality_must_hold_for_the_whole_interval() {
+    let holds = [true; 3];
+    let below = |values: &[i128]| judged("mean(users) < 1s over seeds", values, &holds).0;
+    assert_eq!(below(&[900 * MS, 901 * MS, 902 * MS]), Some(true));
+    assert_eq!(below(&[900 * MS, 999 * MS, 950 * MS]), Some(false));
+}
+
+#[test]
+fn the_share_of_seeds_is_taken_as_observed() {
+    let values = [0; 4];
+    let share = |holds: &[bool; 4]| judged("mean(users) < 1s in >= 75% of seeds", &values, holds);
+    assert_eq!(share(&[true, true, false, true]).0, Some(true));
+    assert_eq!(share(&[true, false, false, true]).0, Some(false));
+    let words = share(&[true, true, false, true]).1;
+    assert!(words.starts_with("75% (3 of 4 seeds; ") && words.ends_with("; not in seed 2"), "{words}");
+}
+
+#[test]
+fn one_seed_that_could_not_be_judged_keeps_all_from_it() {
+    let mut all = samples(&[MS, MS, MS], &[true; 3]);
+    all[1].1[0] = Sample { check: 0, sides: None, holds: None, reason: "no request".to_owned() };
+    let result = over_seeds(&story(&["mean(users) < 1s over seeds"]), &all).remove(0);
+    assert_eq!((result.pass, result.observed.as_str()), (None, "not judged: seed 1: no request"));
+    let single = over_seeds(&story(&["mean(users) < 1s over seeds"]), &samples(&[MS], &[true])).remove(0);
+    assert_eq!(single.pass, None);
+}

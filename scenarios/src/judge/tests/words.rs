@@ -1,0 +1,92 @@
+//! What results say.
+
+use shakedown_results::Verdict;
+
+use super::{ERROR, MS, OK, Run, S};
+use crate::judge::{Told, as_told, not_judged, verdict};
+
+#[test]
+fn results_say_what_was_seen_and_what_would_have_been_accepted() {
+    let mut run = Run::new(&[
+        "success(users) >= 99.9%",
+        "p99(users) <= 1.5 * p99(web)",
+        "always max(users) < 1s per 10s",
+        "mean(users) ~= 1s within 1%",
+        "count(users where latency > 1s and not ok) > 2",
+        "mean(users) < 1s over seeds",
+        "in-flight.max(users) <= 5",
+    ]);
+    for second in [11, 21, 31, 41, 51] {
+        let root = run.request(second * S, second * S + 500 * MS, if second == 21 { ERROR } else { OK });
+        run.served(Some(root), 0, second * S, 0, second * S + 400 * MS, OK);
+    }
+    let told: Vec<String> = run
+        .checks()
+        .iter()
+        .map(|c| format!("{:?} | {} | {} | {}", c.pass, c.name, c.observed, c.expected))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @"");
+}
+
+#[test]
+fn one_that_cannot_be_judged_says_why() {
+    let mut run = Run::new(&["p99(users during sick) < 1s", "always success(web) == 100% per 10s", "mean(users) / count(web) < 1s"]);
+    run.request(35 * S, 36 * S, OK);
+    insta::assert_snapshot!(run.observed().join("\n"), @"");
+}
+
+#[test]
+fn verdicts_rank_invalid_before_fail_before_pass() {
+    let mut run = Run::new(&["success(users) == 100%", "p99(users during sick) < 1s", "mean(users) < 1s over seeds"]);
+    run.request(35 * S, 36 * S, ERROR);
+    let checks = run.checks();
+    assert_eq!(verdict(&checks, &[]), Verdict::Invalid);
+    assert_eq!(not_judged(&checks).len(), 1);
+    assert_eq!(verdict(&checks[..1], &[]), Verdict::Fail);
+    assert_eq!(verdict(&checks[..1], &["diverged".to_owned()]), Verdict::Invalid);
+    assert_eq!(verdict(&checks[2..], &[]), Verdict::Invalid, "nothing else was judged");
+    assert_eq!(verdict(&[], &[]), Verdict::Invalid);
+}
+
+#[test]
+fn a_variant_is_as_told_if_exactly_its_checks_are_false() {
+    let mut run = Run::new(&["a: success(users) == 100%", "b: count(users) > 0", "c: mean(users) < 1s over seeds"]);
+    let mut story = run.story.clone();
+    run.request(35 * S, 36 * S, ERROR);
+    let checks = run.checks();
+    let told = |story: &_| as_told(story, &checks);
+    assert!(matches!(told(&story), Told::Otherwise(lines) if lines.len() == 1));
+    story.breaks = Some(vec!["a".to_owned()]);
+    assert_eq!(told(&story), Told::As);
+    story.breaks = Some(vec!["a".to_owned(), "c".to_owned()]);
+    assert_eq!(told(&story), Told::As, "checks over seeds are left aside");
+    story.breaks = Some(vec!["a".to_owned(), "b".to_owned()]);
+    assert!(matches!(told(&story), Told::Otherwise(lines) if lines[0].starts_with("`b` should be false")));
+}
+
+#[test]
+fn laws_that_are_broken_make_a_run_invalid() {
+    let mut whole = Run::new(&["count(users) > 0"]);
+    let root = whole.request(11 * S, 12 * S, OK);
+    whole.served(Some(root), 1, 11 * S, 100 * MS, 11 * S + 200 * MS, OK);
+    assert_eq!(whole.judge().invariants, Vec::<String>::new());
+
+    let mut lost = Run::new(&["count(users) > 0"]);
+    lost.request(11 * S, 12 * S, OK);
+    lost.records.truncate(1);
+    assert_eq!(lost.judge().invariants, ["users: 1 requests were sent, 0 of them ended"]);
+
+    let mut untold = Run::new(&["count(users) > 0"]);
+    untold.served(None, 1, 11 * S, 0, 12 * S, OK);
+    untold.records.truncate(1);
+    assert_eq!(untold.judge().invariants, ["api: 1 requests arrived, 0 were told to the end"]);
+
+    let mut queue = Run::new(&["count(users) > 0"]);
+    queue.served(None, 1, 11 * S, S, 13 * S, OK);
+    for record in &mut queue.records {
+        if let shakedown_results::Event::Served { queue_wait_ns, .. } = &mut record.event {
+            *queue_wait_ns = 2 * S;
+        }
+    }
+    assert!(queue.judge().invariants[0].contains("Little's law"));
+}

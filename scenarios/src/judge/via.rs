@@ -1,0 +1,140 @@
+//! Which of a load's requests reached which parties: decided when they end, or later where something is still on its way.
+
+use std::collections::BTreeMap;
+
+use super::board::Board;
+use super::fact::Fact;
+use crate::check::Party;
+
+/// The `via` conditions of one leaf.
+#[derive(Clone, Debug)]
+pub(super) struct Via {
+    parties: Vec<(Party, bool)>,
+    /// Reached so far, by requests that are not over.
+    open: BTreeMap<u64, u32>,
+    /// Requests that are over and did not reach all: what they came to, and what they reached.
+    waiting: BTreeMap<u64, (Fact, u32)>,
+    over: Ranges,
+}
+
+impl Via {
+    /// Parties and whether each must *not* be reached; at most 32.
+    pub(super) fn new(parties: Vec<(Party, bool)>) -> Via {
+        Via { parties, open: BTreeMap::new(), waiting: BTreeMap::new(), over: Ranges::default() }
+    }
+
+    /// A descendant of request `seq` arrived. Gives back the request if that decides it.
+    pub(super) fn arrived(&mut self, seq: u64, fact: &Fact, board: &Board) -> Option<(Fact, bool)> {
+        let mask = self.reached(fact, board);
+        if mask == 0 {
+            return None;
+        }
+        if let Some((_, reached)) = self.waiting.get_mut(&seq) {
+            *reached |= mask;
+            if *reached == self.full() {
+                let (fact, reached) = self.waiting.remove(&seq)?;
+                return Some((fact, self.holds(reached)));
+            }
+        } else if !self.over.has(seq) {
+            *self.open.entry(seq).or_default() |= mask;
+        }
+        None
+    }
+
+    /// Request `seq` is over. Gives back whether the conditions hold, if that is decided; else it is kept.
+    pub(super) fn ended(&mut self, seq: u64, fact: &Fact, counts: bool) -> Option<bool> {
+        self.over.add(seq);
+        let reached = self.open.remove(&seq).unwrap_or(0);
+        if !counts {
+            return Some(false);
+        }
+        if reached == self.full() {
+            return Some(self.holds(reached));
+        }
+        self.waiting.insert(seq, (*fact, reached));
+        None
+    }
+
+    /// Request `seq` will reach nothing: what was kept of it is forgotten. Gives back whether the conditions hold.
+    pub(super) fn give_up(&mut self, seq: u64) -> bool {
+        self.waiting.remove(&seq).is_some_and(|(_, reached)| self.holds(reached))
+    }
+
+    /// All that was kept: nothing can arrive any more.
+    pub(super) fn rest(&mut self) -> Vec<(Fact, bool)> {
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_values().map(|(fact, reached)| (fact, self.holds(reached))).collect()
+    }
+
+    fn full(&self) -> u32 {
+        u32::MAX >> (32 - self.parties.len().clamp(1, 32))
+    }
+
+    fn holds(&self, reached: u32) -> bool {
+        self.parties.iter().enumerate().all(|(bit, (_, not))| (reached >> bit & 1 == 1) != *not)
+    }
+
+    fn reached(&self, fact: &Fact, board: &Board) -> u32 {
+        let Some(pod) = fact.to else { return 0 };
+        let mut mask = 0;
+        for (bit, (party, _)) in self.parties.iter().enumerate() {
+            let endpoint = party.endpoint.is_none() || party.endpoint == fact.endpoint;
+            if endpoint && board.is_of(pod, party) {
+                mask |= 1 << bit;
+            }
+        }
+        mask
+    }
+}
+
+/// A set of numbers, as disjoint ranges that do not touch: small where numbers come nearly in order.
+#[derive(Clone, Debug, Default)]
+struct Ranges(BTreeMap<u64, u64>);
+
+impl Ranges {
+    fn has(&self, number: u64) -> bool {
+        self.0.range(..=number).next_back().is_some_and(|(_, end)| number < *end)
+    }
+
+    fn add(&mut self, number: u64) {
+        if self.has(number) {
+            return;
+        }
+        let end = match self.0.remove(&(number + 1)) {
+            Some(end) => end,
+            None => number + 1,
+        };
+        match self.0.range_mut(..number).next_back() {
+            Some((_, before)) if *before == number => *before = end,
+            _ => {
+                self.0.insert(number, end);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::Ranges;
+
+    proptest! {
+        #[test]
+        fn ranges_are_a_set(numbers in prop::collection::vec(0u64..64, 0..80)) {
+            let mut ranges = Ranges::default();
+            let mut set = BTreeSet::new();
+            for number in numbers {
+                ranges.add(number);
+                set.insert(number);
+            }
+            for number in 0..66 {
+                prop_assert_eq!(ranges.has(number), set.contains(&number));
+            }
+            let gaps = set.iter().filter(|n| !set.contains(&(*n + 1))).count();
+            prop_assert_eq!(ranges.0.len(), gaps);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The scenario language and its pure judge.
+//!
+//! One YAML file tells one story. [`load`] reads it into a [`Story`](story::Story); [`plan`] draws its faults from a seed;
+//! [`Judge`] decides its checks from the journal's events as they come. Pure data and pure functions, but for
+//! reading the file and what it includes.
+//!
+//! Invariant: nothing here knows a simulator, a clock or a socket.
+
+mod catalogue;
+pub mod check;
+mod edit;
+mod epoch;
+pub mod judge;
+mod load;
+mod plan;
+mod read;
+mod source;
+pub mod story;
+pub mod value;
+
+pub use catalogue::catalogue;
+pub use judge::{Judge, Judgement, Sample, Told, as_told, not_judged, over_seeds, verdict};
+pub use load::{BASE, Edits, LoadError, load, load_all, load_text, variants};
+pub use plan::{FaultAction, PlannedAction, cast, plan};
+pub use source::SourceError;

@@ -1,0 +1,226 @@
+//! Loading: from a path or a name, a variant and edits to a [`Story`].
+
+use std::collections::BTreeSet;
+
+use shakedown_config::{Diagnostic, Diagnostics, Node, suggest, tree};
+
+use crate::edit;
+use crate::read;
+use crate::source::{Source, SourceError};
+use crate::story::Story;
+
+/// The name of the file as written.
+pub const BASE: &str = "base";
+
+/// What is changed about a file before it is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    /// A variant; `None` and `base` are the file as written.
+    pub variant: Option<String>,
+    /// `--set` edits in order: `load.users.rate=150/s`.
+    pub set: Vec<String>,
+}
+
+/// A scenario that cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be had at all.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The file has no such variant.
+    #[error("`{scenario}` has no variant `{variant}`: {hint}")]
+    Variant {
+        /// The file.
+        scenario: String,
+        /// As asked for.
+        variant: String,
+        /// What there is.
+        hint: String,
+    },
+    /// It is wrong; all errors, each with its place.
+    #[error("{0}")]
+    Wrong(#[from] Diagnostics),
+}
+
+/// The story of a path or catalogue name.
+///
+/// # Errors
+/// All of the file's errors, those of its other variants too.
+pub fn load(path_or_name: &str, edits: &Edits) -> Result<Story, LoadError> {
+    File::open(Source::open(path_or_name)?)?.load(edits)
+}
+
+/// The story of a text; `name` stands for the file in messages. It can include no files.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(name: &str, text: &str, edits: &Edits) -> Result<Story, LoadError> {
+    File::open(Source::text(name, text))?.load(edits)
+}
+
+/// All stories of a path or catalogue name: the base, then its variants in the file's order.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_all(path_or_name: &str) -> Result<Vec<Story>, LoadError> {
+    File::open(Source::open(path_or_name)?)?.all()
+}
+
+/// The names of a file's variants, `base` first.
+///
+/// # Errors
+/// The file cannot be had, or is no YAML.
+pub fn variants(path_or_name: &str) -> Result<Vec<String>, LoadError> {
+    let file = File::open(Source::open(path_or_name)?)?;
+    Ok(std::iter::once(BASE.to_owned()).chain(file.variants.into_iter().map(|variant| variant.name)).collect())
+}
+
+/// A file as a tree, its variants apart.
+struct File {
+    source: Source,
+    base: Node,
+    variants: Vec<Variant>,
+    errors: Diagnostics,
+}
+
+struct Variant {
+    name: String,
+    edit: Node,
+}
+
+impl File {
+    fn open(source: Source) -> Result<File, Diagnostics> {
+        let mut documents = tree::parse_bytes(&source.name, &source.bytes)?;
+        if let Some(second) = documents.get(1) {
+            return Err(Diagnostics::one(second.place.clone(), "a scenario is one YAML document"));
+        }
+        let mut base = documents.remove(0);
+        let mut errors = Diagnostics::new();
+        let Some(map) = base.as_map_mut() else {
+            let message = format!("expected a scenario, a map with `scenario`, `story`, ..., found {}", base.describe());
+            return Err(Diagnostics::one(base.place, message));
+        };
+        let written = map.shift_remove("variants").map(|entry| entry.node);
+        let mut variants = Vec::new();
+        match written.as_ref().map(|node| (node, node.as_map())) {
+            Some((_, Some(map))) => {
+                for (name, entry) in map {
+                    if name == BASE || name == "all" || name.is_empty() {
+                        errors.add(&entry.key, format!("`{name}` is taken by the language: choose another name"));
+                    } else if entry.node.as_map().is_none() {
+                        let message = format!("expected a variant, a map of edits, found {}", entry.node.describe());
+                        errors.add(&entry.node.place, message);
+                    } else {
+                        variants.push(Variant { name: name.clone(), edit: entry.node.clone() });
+                    }
+                }
+            }
+            Some((node, None)) if !node.is_null() => {
+                errors.add(&node.place, format!("expected a map of variants, found {}", node.describe()));
+            }
+            _ => {}
+        }
+        Ok(File { source, base, variants, errors })
+    }
+
+    fn load(self, edits: &Edits) -> Result<Story, LoadError> {
+        let wanted = edits.variant.as_deref().unwrap_or(BASE);
+        let variant = self.variants.iter().find(|variant| variant.name == wanted);
+        if variant.is_none() && wanted != BASE {
+            let known = self.variants.iter().map(|variant| variant.name.as_str()).chain([BASE]);
+            return Err(LoadError::Variant {
+                scenario: self.source.name.clone(),
+                variant: wanted.to_owned(),
+                hint: suggest::hint(wanted, known.collect::<Vec<_>>()),
+            });
+        }
+        let mut errors = self.errors.clone();
+        for other in self.whole() {
+            if let Err(found) = other {
+                errors.append(found);
+            }
+        }
+        let mut sets = Vec::new();
+        for argument in &edits.set {
+            match edit::set(argument) {
+                Ok(node) => sets.push(node),
+                Err(found) => errors.append(found),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(LoadError::Wrong(once(errors)));
+        }
+        self.story(variant, &sets).map_err(|errors| LoadError::Wrong(once(errors)))
+    }
+
+    fn all(self) -> Result<Vec<Story>, LoadError> {
+        let mut errors = self.errors.clone();
+        let mut stories = Vec::new();
+        for story in self.whole() {
+            match story {
+                Ok(story) => stories.push(story),
+                Err(found) => errors.append(found),
+            }
+        }
+        if errors.is_empty() { Ok(stories) } else { Err(LoadError::Wrong(once(errors))) }
+    }
+
+    /// Base and variants, each read.
+    fn whole(&self) -> impl Iterator<Item = Result<Story, Diagnostics>> + '_ {
+        std::iter::once(None).chain(self.variants.iter().map(Some)).map(|variant| self.story(variant, &[]))
+    }
+
+    /// The file with a variant and further edits applied.
+    fn story(&self, variant: Option<&Variant>, sets: &[Node]) -> Result<Story, Diagnostics> {
+        let mut node = self.base.clone();
+        let mut errors = Diagnostics::new();
+        if let Some(variant) = variant {
+            edit::apply(&mut node, &variant.edit, &mut errors);
+        }
+        for set in sets {
+            edit::apply(&mut node, set, &mut errors);
+        }
+        let breaks = variant.and_then(|variant| breaks(variant, &mut errors));
+        let names = breaks.as_ref().map(|breaks| breaks.iter().map(|(name, _)| name.clone()).collect());
+        let read = read::read(&node, variant.map_or(BASE, |variant| &variant.name), names, &self.source);
+        for (name, place) in breaks.iter().flatten() {
+            if !read.checks.contains(name) {
+                let hint = suggest::hint(name, read.checks.iter().map(String::as_str));
+                let variant = variant.map_or(BASE, |variant| &variant.name);
+                errors.add(place, format!("variant `{variant}` breaks `{name}`, but no check has that name: {hint}"));
+            }
+        }
+        match read.story {
+            Ok(story) => errors.or(story),
+            Err(found) => {
+                errors.append(found);
+                Err(errors)
+            }
+        }
+    }
+}
+
+/// The checks that a variant must break, each with its place.
+fn breaks(variant: &Variant, errors: &mut Diagnostics) -> Option<Vec<(String, shakedown_config::Place)>> {
+    let node = variant.edit.get("breaks").filter(|node| !node.is_null())?;
+    let Some(items) = node.as_list() else {
+        errors.add(&node.place, format!("expected a list of check names, found {}", node.describe()));
+        return None;
+    };
+    let mut names = Vec::new();
+    for item in items {
+        match item.as_str() {
+            Some(name) => names.push((name.to_owned(), item.place.clone())),
+            None => errors.add(&item.place, format!("expected a check's name, found {}", item.describe())),
+        }
+    }
+    Some(names)
+}
+
+/// Every error once, in order of place: variants share most of a file.
+fn once(errors: Diagnostics) -> Diagnostics {
+    let mut told = BTreeSet::new();
+    let distinct: Vec<Diagnostic> =
+        errors.into_iter().filter(|error| told.insert(error.to_string())).collect();
+    distinct.into_iter().collect::<Diagnostics>().sorted()
+}

@@ -1,0 +1,266 @@
+//! The faults of one seed, and the cast of a run: all draws of chaos are made here, before the run starts.
+
+use rand_core::Rng;
+use shakedown_results::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
+
+use crate::story::{Action, Draw, Part, Selector, Story, Target, When};
+use crate::value::below;
+
+/// Firings of one run, at most: the journal counts them in 16 bits.
+const FAULTS_MAX: usize = 65_535;
+/// Firings of one `every`, at most.
+const FIRINGS_MAX: usize = 10_000;
+
+/// A fault as this seed has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedAction {
+    /// Times and words, as the cast has them.
+    pub fault: PlannedFault,
+    /// Index into [`Story::chaos`].
+    pub item: usize,
+    /// What it does, to which pods.
+    pub action: FaultAction,
+}
+
+/// What a fault does, its targets drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultAction {
+    /// Gone in silence, until they boot again.
+    Crash(Vec<PodId>),
+    /// Nothing runs.
+    Pause(Vec<PodId>),
+    /// Packets are dropped.
+    Partition {
+        /// From these.
+        from: Vec<PodId>,
+        /// To those.
+        to: Vec<PodId>,
+        /// And back.
+        both: bool,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+/// Draws all faults of a story, in the order in which they start (those of the same instant in the file's order). `rng`
+/// gives the random stream of a label; each place of the file that draws has its own. An item that is drawn to begin after
+/// the end of the run does not happen.
+pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<PlannedAction> {
+    let pods = pods(story);
+    let duration_ns = nanos(story.duration);
+    let mut planned = Vec::new();
+    for (item, chaos) in story.chaos.iter().enumerate() {
+        let mut stream = |place: crate::story::Place| rng(label(story, place));
+        let mut targets = stream(chaos.place);
+        let mut lengths = chaos.length.as_ref().map(|length| (length, stream(length.place)));
+        let starts = match &chaos.when {
+            When::At(at) => vec![draw_ns(at, &mut stream(at.place))],
+            When::Every { interval, from, until } => {
+                firings(interval, nanos(*from), nanos(*until), &mut stream(interval.place))
+            }
+        };
+        for start_ns in starts.into_iter().filter(|start| *start < duration_ns) {
+            let end_ns = lengths.as_mut().and_then(|(length, rng)| {
+                let end = start_ns.saturating_add(draw_ns(length, rng));
+                (end < duration_ns).then_some(end)
+            });
+            let action = act(story, &pods, &chaos.action, &mut targets);
+            let fault = PlannedFault {
+                name: chaos.name.clone(),
+                what: words(story, &pods, &chaos.action, &action),
+                start_ns,
+                end_ns,
+                may_miss: chaos.may_miss,
+            };
+            planned.push(PlannedAction { fault, item, action });
+        }
+    }
+    planned.sort_by_key(|planned| planned.fault.start_ns);
+    planned.truncate(FAULTS_MAX);
+    planned
+}
+
+/// Everybody in a run of this story under this plan: services (by version, replica), loads' clients, the control plane.
+pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
+    let services = story.services.iter().map(|service| Party {
+        name: service.name.clone(),
+        kind: PartyKind::Service,
+        versions: service.versions.iter().map(|version| version.name.clone()).collect(),
+        endpoints: service.endpoints.iter().map(ToString::to_string).collect(),
+        workers: service.versions.first().and_then(|version| version.workers),
+        cores: service.versions.first().and_then(|version| version.cores),
+    });
+    let plain = |name: &str, kind, endpoints| Party {
+        name: name.to_owned(),
+        kind,
+        versions: Vec::new(),
+        endpoints,
+        workers: None,
+        cores: None,
+    };
+    let loads = story.loads.iter().map(|load| {
+        plain(&load.name, PartyKind::Load, load.entries.iter().map(|entry| entry.name.clone()).collect())
+    });
+    let control = plain("control", PartyKind::Control, Vec::new());
+    Cast {
+        parties: services.chain(loads).chain([control]).collect(),
+        pods: pods(story),
+        zones: story.zones.iter().map(|zone| zone.name.clone()).collect(),
+        faults: plan.iter().map(|planned| planned.fault.clone()).collect(),
+        warm_up_ns: nanos(story.warm_up),
+        duration_ns: nanos(story.duration),
+    }
+}
+
+/// All pods in the cast's order.
+fn pods(story: &Story) -> Vec<Pod> {
+    let mut pods = Vec::new();
+    let mut party = 0u16;
+    let next = |party: &mut u16| {
+        let id = PartyId(*party);
+        *party = party.checked_add(1).expect("parties are bounded when the story is read");
+        id
+    };
+    for service in &story.services {
+        let party = next(&mut party);
+        for (index, version) in service.versions.iter().enumerate() {
+            let version_index = u16::try_from(index).expect("versions are bounded when the story is read");
+            for (replica, zone) in (0..version.replicas).zip(version.zones.iter().cycle()) {
+                pods.push(Pod { party, version: version_index, replica, zone: *zone, meshed: version.sidecar });
+            }
+        }
+    }
+    for load in &story.loads {
+        let party = next(&mut party);
+        for (replica, zone) in (0..load.clients).zip(load.zones.iter().cycle()) {
+            pods.push(Pod { party, version: 0, replica, zone: *zone, meshed: load.sidecar });
+        }
+    }
+    pods.push(Pod { party: PartyId(party), version: 0, replica: 0, zone: story.control.zone, meshed: false });
+    pods
+}
+
+/// Starts of an item that fires again and again, first after one interval.
+fn firings(interval: &Draw, from_ns: i64, until_ns: i64, rng: &mut impl Rng) -> Vec<i64> {
+    let mut starts = Vec::new();
+    let mut at = from_ns;
+    while starts.len() < FIRINGS_MAX {
+        // An interval drawn as zero would fire for ever at one instant.
+        at = at.saturating_add(draw_ns(interval, rng).max(1));
+        if at >= until_ns {
+            break;
+        }
+        starts.push(at);
+    }
+    starts
+}
+
+fn act(story: &Story, pods: &[Pod], action: &Action, rng: &mut impl Rng) -> FaultAction {
+    match action {
+        Action::Crash(target) => FaultAction::Crash(select(story, pods, target, false, rng)),
+        Action::Pause(target) => FaultAction::Pause(select(story, pods, target, false, rng)),
+        Action::Partition { from, to, both } => FaultAction::Partition {
+            from: select(story, pods, from, true, rng),
+            to: select(story, pods, to, true, rng),
+            both: *both,
+        },
+        Action::Nothing => FaultAction::Nothing,
+    }
+}
+
+/// The pods of a target, a part of them drawn, in the cast's order. `*`, zones and regions mean the pods of services; as
+/// ends of a link, loads' clients and the control plane too.
+fn select(story: &Story, pods: &[Pod], target: &Target, link: bool, rng: &mut impl Rng) -> Vec<PodId> {
+    let mut chosen: Vec<PodId> = Vec::new();
+    for (index, pod) in pods.iter().enumerate() {
+        if matches(story, pod, target, link) {
+            chosen.push(PodId(u32::try_from(index).expect("pods are bounded when the story is read")));
+        }
+    }
+    let wanted = match target.part {
+        Part::All => return chosen,
+        Part::Count(count) => chosen.len().min(usize::try_from(count).unwrap_or(usize::MAX)),
+        Part::Share(share) => share.of(chosen.len()),
+    };
+    for at in 0..wanted {
+        let left = (chosen.len() - at) as u64;
+        let pick = at + usize::try_from(below(rng, left)).expect("below the number of pods");
+        chosen.swap(at, pick);
+    }
+    chosen.truncate(wanted);
+    chosen.sort_unstable();
+    chosen
+}
+
+fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
+    let party = usize::from(pod.party.0);
+    let service = story.services.get(party);
+    let load = party.checked_sub(story.services.len()).and_then(|index| story.loads.get(index));
+    let anybody = service.is_some() || link;
+    let zone = story.zones.get(usize::from(pod.zone));
+    let named = match &target.of {
+        Selector::All => anybody,
+        Selector::Zone(zone) => anybody && pod.zone == *zone,
+        Selector::Region(region) => anybody && zone.is_some_and(|zone| zone.region == *region),
+        Selector::Party { name, version, replica } => {
+            let own = service.map(|s| &s.name).or(load.map(|l| &l.name));
+            own == Some(name)
+                && version.is_none_or(|version| pod.version == version)
+                && replica.is_none_or(|replica| pod.replica == replica)
+        }
+        Selector::Control => service.is_none() && load.is_none(),
+    };
+    let labelled = target.label.as_ref().is_none_or(|(key, value)| {
+        let version = service.and_then(|service| service.versions.get(usize::from(pod.version)));
+        version.is_some_and(|version| version.labels.get(key) == Some(value))
+    });
+    named && labelled && target.zone.is_none_or(|zone| pod.zone == zone)
+}
+
+/// `crash api/v1/3`; many pods are named as the file names them.
+fn words(story: &Story, pods: &[Pod], action: &Action, drawn: &FaultAction) -> String {
+    const NAMED_MAX: usize = 4;
+    let list = |target: &Target, ids: &[PodId]| {
+        if ids.is_empty() || ids.len() > NAMED_MAX || matches!(target.part, Part::All) && ids.len() > 1 {
+            return target.text.clone();
+        }
+        let names: Vec<String> = ids.iter().map(|id| pod_name(story, pods, *id)).collect();
+        names.join(", ")
+    };
+    match (action, drawn) {
+        (Action::Crash(target), FaultAction::Crash(ids)) => format!("crash {}", list(target, ids)),
+        (Action::Pause(target), FaultAction::Pause(ids)) => format!("pause {}", list(target, ids)),
+        (Action::Partition { from, to, both }, FaultAction::Partition { from: a, to: b, .. }) => {
+            let arrow = if *both { "<->" } else { "->" };
+            format!("partition {} {arrow} {}", list(from, a), list(to, b))
+        }
+        _ => "nothing".to_owned(),
+    }
+}
+
+fn pod_name(story: &Story, pods: &[Pod], id: PodId) -> String {
+    let pod = &pods[id.0 as usize];
+    let party = usize::from(pod.party.0);
+    if let Some(service) = story.services.get(party) {
+        return format!("{}/{}/{}", service.name, service.versions[usize::from(pod.version)].name, pod.replica);
+    }
+    match story.loads.get(party - story.services.len()) {
+        Some(load) => format!("{}/{}", load.name, pod.replica),
+        None => "control".to_owned(),
+    }
+}
+
+fn label(story: &Story, place: crate::story::Place) -> &str {
+    &story.places[place.0 as usize]
+}
+
+fn draw_ns(draw: &Draw, rng: &mut impl Rng) -> i64 {
+    i64::try_from(draw.from.sample_ns(rng)).unwrap_or(i64::MAX)
+}
+
+fn nanos(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).expect("durations are bounded when the story is read")
+}
+
+#[cfg(test)]
+mod tests;

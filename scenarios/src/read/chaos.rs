@@ -1,0 +1,239 @@
+//! Chaos items.
+
+use std::time::Duration;
+
+use shakedown_config::{Node, suggest};
+
+use super::Reader;
+use super::fields::{Keys, get};
+use super::target::Scene;
+use crate::check::names::Span;
+use crate::story::{Action, Chaos, Draw, When};
+
+const DONE: [&str; 4] = ["crash", "pause", "partition", "nothing"];
+const LATER: [&str; 18] = [
+    "delay", "loss", "bandwidth", "reset", "restart", "slow", "fail", "leak", "exhaust", "skew", "flush", "dns", "scale",
+    "deploy", "apply", "poison", "expire", "rotate-root",
+];
+/// Actions that are over at once.
+const INSTANT: [&str; 8] = ["reset", "flush", "scale", "deploy", "apply", "restart", "expire", "rotate-root"];
+const ITEM: Keys =
+    Keys { known: &["name", "do", "target", "at", "every", "from", "until", "for", "may-miss"], later: &["when"] };
+/// Of actions that are not supported yet: their parameters are not unknown keys.
+const PARAMETERS: [&str; 23] = [
+    "by", "rate", "limit", "stagger", "grace", "ip", "factor", "add", "with", "only", "connections", "what", "share",
+    "answer", "to", "replicas", "mesh", "in", "with", "port", "labels", "size", "when",
+];
+/// Firings of one item, at most.
+pub(super) const ITEMS_MAX: usize = 10_000;
+
+impl Reader<'_> {
+    /// All items in the file's order, without those that a variant removed.
+    pub(super) fn chaos(
+        &mut self,
+        list: &Node,
+        scene: &Scene<'_>,
+        warm_up: Duration,
+        duration: Duration,
+    ) -> Vec<Chaos> {
+        let mut items = Vec::new();
+        let list = self.list(list, "chaos items");
+        if list.len() > ITEMS_MAX {
+            self.error(&list[ITEMS_MAX].place, format!("at most {ITEMS_MAX} chaos items"));
+        }
+        for (index, node) in list.iter().enumerate().take(ITEMS_MAX) {
+            items.extend(self.item(index, node, scene, warm_up, duration));
+        }
+        items
+    }
+
+    fn item(
+        &mut self,
+        index: usize,
+        node: &Node,
+        scene: &Scene<'_>,
+        warm_up: Duration,
+        duration: Duration,
+    ) -> Option<Chaos> {
+        self.map(node)?;
+        let Some(action) = get(node, "do") else {
+            self.keys(node, &ITEM);
+            self.missing(node, "do", "do: crash");
+            return None;
+        };
+        let action_name = self.text(action, "an action")?;
+        if action_name == "surge" || LATER.contains(&action_name) {
+            self.later(&action.place, action_name);
+            self.instant(node, action_name);
+            self.parameters(node);
+            return None;
+        }
+        if !DONE.contains(&action_name) {
+            let known: Vec<&str> = DONE.into_iter().chain(LATER).chain(["surge"]).collect();
+            let hint = suggest::hint(action_name, known);
+            self.error(&action.place, format!("unknown action `{action_name}`: {hint}"));
+            return None;
+        }
+        if action_name == "nothing" {
+            if let Some((_, entry)) = node.as_map()?.iter().find(|(key, _)| !matches!(key.as_str(), "name" | "do")) {
+                self.error(&entry.key, "`nothing` takes only a `name`");
+            }
+            return None;
+        }
+        self.keys(node, &ITEM);
+        let name = match get(node, "name") {
+            Some(name) => self.name(name, "name")?,
+            None => format!("chaos.{index}"),
+        };
+        let when = self.when(node, &name, warm_up, duration);
+        let length = match get(node, "for") {
+            Some(length) => self.durations(length).map(|from| Draw { from, place: self.place(format!("chaos.{name}.for")) }),
+            None => None,
+        };
+        let action = self.action(action_name, node, scene);
+        let may_miss = match get(node, "may-miss") {
+            Some(flag) => self.word(flag, &[("true", true), ("false", false)], &[]).unwrap_or(false),
+            None => false,
+        };
+        let place = self.place(format!("chaos.{name}.target"));
+        Some(Chaos { name, when: when?, length, action: action?, may_miss, place })
+    }
+
+    /// An action at an instant takes no `for`.
+    fn instant(&mut self, node: &Node, action: &str) {
+        if let Some(entry) = node.as_map().and_then(|map| map.get("for"))
+            && INSTANT.contains(&action)
+        {
+            let advice = if action == "restart" { "; use `crash` for time away" } else { "" };
+            let message = format!("`{action}` happens at an instant and takes no `for`{advice}");
+            self.error(&entry.key.clone(), message);
+        }
+    }
+
+    /// Unknown keys of an item whose action is not supported yet.
+    fn parameters(&mut self, node: &Node) {
+        for (key, entry) in node.as_map().into_iter().flatten() {
+            let known = ITEM.known.iter().chain(&PARAMETERS);
+            if !known.clone().any(|known| known == key) {
+                let hint = suggest::hint(key, known.copied());
+                self.error(&entry.key, format!("unknown key `{key}`: {hint}"));
+            }
+        }
+    }
+
+    fn when(&mut self, node: &Node, name: &str, warm_up: Duration, duration: Duration) -> Option<When> {
+        for key in ["from", "until"] {
+            if let Some(entry) = node.as_map().and_then(|map| map.get(key))
+                && get(node, "every").is_none()
+            {
+                self.error(&entry.key, format!("`{key}` belongs to `every`"));
+            }
+        }
+        match (get(node, "at"), get(node, "every")) {
+            (Some(at), None) => {
+                let from = self.durations(at)?;
+                if let Some(nanos) = from.as_constant()
+                    && Duration::from_nanos(nanos) >= duration
+                {
+                    self.error(&at.place, "the item begins when the run's `duration` is over");
+                }
+                Some(When::At(Draw { from, place: self.place(format!("chaos.{name}.at")) }))
+            }
+            (None, Some(every)) => {
+                let interval = self.durations(every)?;
+                let from = self.duration(node, "from").unwrap_or(warm_up);
+                let until = self.duration(node, "until").unwrap_or(duration);
+                let few = interval.as_constant().is_none_or(|nanos| {
+                    nanos > 0 && (until.as_nanos() / u128::from(nanos)) < ITEMS_MAX as u128
+                });
+                if !few {
+                    self.error(&every.place, format!("the item would fire more than {ITEMS_MAX} times"));
+                }
+                if from >= until || until > duration {
+                    let place = get(node, "until").or(get(node, "from")).unwrap_or(every).place.clone();
+                    self.error(&place, "`from` comes before `until`, and `until` is at most `duration`");
+                }
+                let interval = Draw { from: interval, place: self.place(format!("chaos.{name}.every")) };
+                Some(When::Every { interval, from, until })
+            }
+            (Some(_), Some(every)) => {
+                self.error(&every.place, "an item has one of `at`, `every` and `when`");
+                None
+            }
+            (None, None) => {
+                if get(node, "when").is_none() {
+                    self.missing(node, "at", "at: 1m");
+                }
+                None
+            }
+        }
+    }
+
+    fn action(&mut self, name: &str, node: &Node, scene: &Scene<'_>) -> Option<Action> {
+        let Some(target) = get(node, "target") else {
+            self.missing(node, "target", if name == "partition" { "target: a <-> b" } else { "target: 1 of payment" });
+            return None;
+        };
+        let text = self.text(target, "a target")?;
+        let link = text.split_once("<->").map(|ends| (ends, true)).or_else(|| text.split_once("->").map(|ends| (ends, false)));
+        match (name, link) {
+            ("partition", Some(((from, to), both))) => {
+                let from = self.pods(from.trim(), &target.place, scene);
+                let to = self.pods(to.trim(), &target.place, scene);
+                Some(Action::Partition { from: from?, to: to?, both })
+            }
+            ("partition", None) => {
+                self.error(&target.place, format!("`{name}` takes a link: `A -> B`, or `A <-> B` for both ways"));
+                None
+            }
+            (_, Some(_)) => {
+                self.error(&target.place, format!("`{name}` takes pods, not a link"));
+                None
+            }
+            (_, None) => {
+                let pods = self.pods(text, &target.place, scene)?;
+                Some(if name == "crash" { Action::Crash(pods) } else { Action::Pause(pods) })
+            }
+        }
+    }
+
+    /// The names that items give to stretches of the run, items of actions to come among them.
+    pub(super) fn spans(&mut self, list: &Node, items: &[Chaos], duration: Duration) -> Vec<Span> {
+        let mut spans = Vec::new();
+        for (index, node) in list.as_list().unwrap_or_default().iter().enumerate() {
+            let written = get(node, "name").and_then(Node::as_str).map(str::to_owned);
+            let name = written.unwrap_or_else(|| format!("chaos.{index}"));
+            if get(node, "do").and_then(Node::as_str) == Some("nothing") {
+                continue;
+            }
+            let item = items.iter().find(|item| item.name == name);
+            let (start_ns, end_ns) = item.map_or((None, None), |item| known_span(item, duration));
+            spans.push(Span { name, start_ns, end_ns });
+        }
+        spans
+    }
+}
+
+/// First start and last end, as far as they are not drawn.
+fn known_span(item: &Chaos, duration: Duration) -> (Option<i64>, Option<i64>) {
+    let narrow = |nanos: u64| i64::try_from(nanos).ok();
+    let end = i64::try_from(duration.as_nanos()).ok();
+    match &item.when {
+        When::At(at) => {
+            let start = at.from.as_constant().and_then(narrow);
+            let over = match &item.length {
+                None => end,
+                Some(length) => start
+                    .zip(length.from.as_constant().and_then(narrow))
+                    .and_then(|(start, length)| start.checked_add(length))
+                    .map(|over| over.min(end.unwrap_or(i64::MAX))),
+            };
+            (start, over)
+        }
+        When::Every { interval, from, .. } => {
+            let from = i64::try_from(from.as_nanos()).ok();
+            let first = from.zip(interval.from.as_constant().and_then(narrow)).and_then(|(a, b)| a.checked_add(b));
+            (first, if item.length.is_none() { end } else { None })
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `expect`: names and texts of checks, and where an offset in a text stands in the file.
+
+use std::collections::BTreeSet;
+
+use shakedown_config::tree::Value;
+use shakedown_config::{Node, Place as FilePlace};
+
+use super::Reader;
+use crate::check::names::Names;
+use crate::check::{Check, resolve};
+
+/// Checks of one story, at most.
+const CHECKS_MAX: usize = 1_000;
+
+impl Reader<'_> {
+    /// All checks. `Err` inside the list never happens: what is wrong is told.
+    pub(super) fn expect(&mut self, list: &Node, names: &Names) -> Vec<Check> {
+        let mut checks = Vec::new();
+        let mut taken = BTreeSet::new();
+        let items = self.list(list, "checks");
+        if items.len() > CHECKS_MAX {
+            self.error(&items[CHECKS_MAX].place, format!("at most {CHECKS_MAX} checks"));
+        }
+        for item in items.iter().take(CHECKS_MAX) {
+            let Some((name, node)) = self.named(item) else { continue };
+            if let Some((name, place)) = name.as_ref()
+                && !taken.insert(name.clone())
+            {
+                self.error(place, format!("two checks are named `{name}`"));
+            }
+            let Some(text) = self.text(node, "a check, such as `p99(users) < 250ms`") else { continue };
+            let own = name.as_ref().map(|(name, _)| name.as_str());
+            match resolve::check(own, text, &node.place, names) {
+                Ok(check) => checks.push(check),
+                Err(problems) => {
+                    for problem in problems {
+                        self.error(&inside(node, text, problem.at), problem.message);
+                    }
+                }
+            }
+        }
+        checks
+    }
+
+    /// An item's name, where it has one, and its check.
+    fn named<'n>(&mut self, item: &'n Node) -> Option<(Option<(String, FilePlace)>, &'n Node)> {
+        match &item.value {
+            Value::Map(map) => match map.first() {
+                Some((name, entry)) if map.len() == 1 => {
+                    Some((Some((name.clone(), entry.key.clone())), &entry.node))
+                }
+                _ => {
+                    self.error(
+                        &item.place,
+                        "a check is a line of text, or one `name: check`; quote one that holds `: `, or a comma in brackets",
+                    );
+                    None
+                }
+            },
+            _ => Some((None, item)),
+        }
+    }
+}
+
+/// The place of a byte of a scalar's text. Exact on one line; a folded text is taken to stand on its first.
+fn inside(node: &Node, text: &str, at: usize) -> FilePlace {
+    let mut place = node.place.clone();
+    if place.line == 0 {
+        return place;
+    }
+    let quoted = matches!(&node.value, Value::Scalar { quoted: true, .. });
+    let before = text.get(..at).map_or(0, |before| before.chars().count());
+    place.column += u32::try_from(before).unwrap_or(0) + u32::from(quoted);
+    place
+}

@@ -1,0 +1,249 @@
+//! Steps of endpoints.
+
+use http::StatusCode;
+use shakedown_config::{Node, patch, suggest};
+
+use super::Reader;
+use super::fields::{Keys, get, long};
+use super::service::Skeleton;
+use crate::story::{Call, Draw, Failure, OnError, Step};
+use crate::value::{Distribution, Share};
+
+const STEPS: [&str; 7] = ["work", "sleep", "call", "parallel", "sequence", "fail", "respond"];
+const LATER: [&str; 2] = ["lookup", "choice"];
+const TIMED: Keys = Keys { known: &["time", "draw"], later: &[] };
+const CALL: Keys = Keys {
+    known: &["to", "probability", "times", "fan-out", "headers", "size", "timeout", "on-error"],
+    later: &["deadline", "retries", "hedge"],
+};
+/// Client settings of a service's calls, as `calls` has them.
+const SETTINGS: Keys =
+    Keys { known: &["timeout", "headers", "on-error"], later: &["deadline", "retries", "hedge", "pool"] };
+const FAIL: Keys = Keys { known: &["rate", "with"], later: &[] };
+const RESPOND: Keys = Keys { known: &["status", "size", "headers"], later: &[] };
+
+/// Where steps stand: whose they are, under which path their random streams are named, and who calls, in words.
+pub(super) struct Scope<'a> {
+    pub(super) services: &'a [Skeleton],
+    /// Client settings of the caller (`calls`).
+    pub(super) calls: Option<&'a Node>,
+    /// `checkout POST /order`.
+    pub(super) by: String,
+    /// Services called so far, in order of first mention.
+    pub(super) called: Vec<usize>,
+}
+
+impl Reader<'_> {
+    /// A list of steps.
+    pub(super) fn steps(&mut self, node: &Node, path: &str, scope: &mut Scope<'_>) -> Vec<Step> {
+        let items = self.list(node, "steps");
+        let mut steps = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            steps.extend(self.step(item, &format!("{path}/{at}"), at + 1, scope));
+        }
+        steps
+    }
+
+    /// `number` counts from 1, for messages.
+    fn step(&mut self, node: &Node, path: &str, number: usize, scope: &mut Scope<'_>) -> Option<Step> {
+        let map = match self.map(node) {
+            Some(map) if map.len() == 1 => map,
+            Some(_) => {
+                self.error(&node.place, "a step has one key: write each step as an item of its own");
+                return None;
+            }
+            None => {
+                if node.is_null() {
+                    self.error(&node.place, format!("expected a step, such as `work: 4ms`, found {}", node.describe()));
+                }
+                return None;
+            }
+        };
+        let (key, entry) = map.first()?;
+        let value = &entry.node;
+        match key.as_str() {
+            "work" => self.timed(value, path).map(Step::Work),
+            "sleep" => self.timed(value, path).map(Step::Sleep),
+            "call" => self.call(value, path, number, scope).map(|call| Step::Call(Box::new(call))),
+            "parallel" => Some(Step::Parallel(self.branches(value, path, scope))),
+            "sequence" => Some(Step::Sequence(self.steps(value, path, scope))),
+            "fail" => self.fail(value, path),
+            "respond" => self.respond(value),
+            later if LATER.contains(&later) => {
+                self.later(&entry.key, later);
+                self.lookup(value, scope);
+                None
+            }
+            unknown => {
+                let accepted: Vec<&str> = STEPS.into_iter().chain(LATER).collect();
+                self.error(&entry.key, format!("unknown step `{unknown}`: {}", suggest::hint(unknown, accepted)));
+                None
+            }
+        }
+    }
+
+    /// Branches: each a step, or a list of steps.
+    fn branches(&mut self, node: &Node, path: &str, scope: &mut Scope<'_>) -> Vec<Vec<Step>> {
+        let items = self.list(node, "branches");
+        let mut branches = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            let path = format!("{path}/{at}");
+            branches.push(match item.as_list() {
+                Some(_) => self.steps(item, &path, scope),
+                None => self.step(item, &path, at + 1, scope).into_iter().collect(),
+            });
+        }
+        branches
+    }
+
+    fn timed(&mut self, node: &Node, path: &str) -> Option<Draw> {
+        let node = long(node, "time");
+        self.keys(&node, &TIMED);
+        if let Some(draw) = get(&node, "draw") {
+            self.word(draw, &[("attempt", ())], &["request"]);
+        }
+        let Some(time) = get(&node, "time") else {
+            self.missing(&node, "time", "work: 4ms");
+            return None;
+        };
+        let from = self.durations(time)?;
+        Some(Draw { from, place: self.place(path.to_owned()) })
+    }
+
+    fn call(&mut self, node: &Node, path: &str, number: usize, scope: &mut Scope<'_>) -> Option<Call> {
+        let node = long(node, "to");
+        self.keys(&node, &CALL);
+        let Some(to) = get(&node, "to") else {
+            self.missing(&node, "to", "call: payment POST /charge");
+            return None;
+        };
+        let target = self.target(to, scope.services, &format!("{}, step {number}", scope.by))?;
+        if !scope.called.contains(&target.service) {
+            scope.called.push(target.service);
+        }
+        let node = with_settings(&node, scope, &scope.services[target.service].name);
+        let probability = self.share(&node, "probability").unwrap_or(Share::ALL);
+        let times = self.drawn_count(&node, "times", path);
+        let fan_out = self.drawn_count(&node, "fan-out", path);
+        let timeout = match get(&node, "timeout") {
+            Some(rest) if rest.as_str() == Some("rest") => {
+                self.later(&rest.place, "timeout: rest");
+                None
+            }
+            _ => self.duration(&node, "timeout"),
+        };
+        let on_error = get(&node, "on-error")
+            .and_then(|n| self.word(n, &[("fail", OnError::Fail), ("ignore", OnError::Ignore)], &[]));
+        Some(Call {
+            service: target.service,
+            endpoint: target.endpoint,
+            method: target.method,
+            path: target.path,
+            probability,
+            times,
+            fan_out,
+            headers: self.headers(&node, "headers"),
+            size: self.size(&node, "size").unwrap_or(0),
+            timeout,
+            on_error: on_error.unwrap_or(OnError::Fail),
+            place: self.place(format!("{path}/probability")),
+        })
+    }
+
+    fn drawn_count(&mut self, node: &Node, key: &str, path: &str) -> Draw {
+        let from = get(node, key).and_then(|n| self.counts(n));
+        Draw { from: from.unwrap_or_else(|| Distribution::constant_count(1)), place: self.place(format!("{path}/{key}")) }
+    }
+
+    fn fail(&mut self, node: &Node, path: &str) -> Option<Step> {
+        let (rate, with) = self.failure_rate(node)?;
+        Some(Step::Fail { rate, with, place: self.place(path.to_owned()) })
+    }
+
+    /// `{rate, with: 500}`, of a step or of a service.
+    pub(super) fn failure_rate(&mut self, node: &Node) -> Option<(Share, Failure)> {
+        let node = long(node, "rate");
+        self.keys(&node, &FAIL);
+        if get(&node, "rate").is_none() {
+            self.missing(&node, "rate", "fail: 5%");
+            return None;
+        }
+        let rate = self.share(&node, "rate")?;
+        let with = match get(&node, "with") {
+            Some(with) => self.failure(with)?,
+            None => Failure::Status(StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        Some((rate, with))
+    }
+
+    /// A status, `reset` or `hang`.
+    pub(super) fn failure(&mut self, node: &Node) -> Option<Failure> {
+        match node.as_str() {
+            Some("reset") => Some(Failure::Reset),
+            Some("hang") => Some(Failure::Hang),
+            _ => self.status(node).map(Failure::Status),
+        }
+    }
+
+    fn status(&mut self, node: &Node) -> Option<StatusCode> {
+        let text = self.text(node, "a status")?;
+        let status = text.parse::<u16>().ok().filter(|code| (200..=599).contains(code));
+        match status.and_then(|code| StatusCode::from_u16(code).ok()) {
+            Some(status) => Some(status),
+            None => {
+                self.error(&node.place, format!("`{text}` is no final status: one is 200 to 599"));
+                None
+            }
+        }
+    }
+
+    fn respond(&mut self, node: &Node) -> Option<Step> {
+        let node = long(node, "status");
+        self.keys(&node, &RESPOND);
+        let Some(status) = get(&node, "status") else {
+            self.missing(&node, "status", "respond: 302");
+            return None;
+        };
+        let status = self.status(status)?;
+        Some(Step::Respond {
+            status,
+            size: self.size(&node, "size").unwrap_or(0),
+            headers: self.headers(&node, "headers"),
+        })
+    }
+
+    /// A lookup is refused, but whom it and its misses call is known: checks may name those edges.
+    fn lookup(&mut self, node: &Node, scope: &mut Scope<'_>) {
+        let callee = get(node, "in").and_then(Node::as_str).and_then(|text| text.split_ascii_whitespace().next());
+        let service = callee.and_then(|name| scope.services.iter().position(|s| s.name == name));
+        if let Some(service) = service.filter(|service| !scope.called.contains(service)) {
+            scope.called.push(service);
+        }
+        if let Some(miss) = get(node, "miss") {
+            self.steps(miss, "miss", scope);
+        }
+    }
+
+    /// Keys of `calls`: services or `any`, each with client settings.
+    pub(super) fn client_settings(&mut self, node: &Node, services: &[Skeleton]) {
+        let Some(map) = self.map(node) else { return };
+        for (target, entry) in map {
+            if target != "any" && !services.iter().any(|s| s.name == *target) && !self.incomplete {
+                let known = services.iter().map(|s| s.name.as_str()).chain(["any"]);
+                let hint = suggest::hint(target, known.collect::<Vec<_>>());
+                self.error(&entry.key, format!("no service `{target}`: {hint}"));
+            }
+            self.keys(&entry.node, &SETTINGS);
+        }
+    }
+}
+
+/// A call step with the settings that its caller has for the callee: the step's own win, then the callee's, then `any`'s.
+fn with_settings(step: &Node, scope: &Scope<'_>, callee: &str) -> Node {
+    let mut merged = Node::map(Vec::<(String, Node)>::new(), step.place.clone());
+    for settings in ["any", callee].iter().filter_map(|key| get(scope.calls?, key)) {
+        patch::merge(&mut merged, settings);
+    }
+    patch::merge(&mut merged, step);
+    merged
+}

@@ -1,0 +1,160 @@
+//! Targets of chaos: `1 of payment/v1 in zone a with tier=gold`.
+
+use shakedown_config::{Place as FilePlace, suggest};
+
+use super::Reader;
+use crate::story::{Load, Part, Selector, Service, Target, Zone};
+use crate::value::Share;
+
+/// Everything that a target can name.
+pub(super) struct Scene<'a> {
+    pub(super) services: &'a [Service],
+    pub(super) loads: &'a [Load],
+    pub(super) zones: &'a [Zone],
+}
+
+impl Reader<'_> {
+    /// Pods as a chaos item names them.
+    pub(super) fn pods(&mut self, text: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<Target> {
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        let mut rest = &words[..];
+        let mut part = Part::All;
+        if let [amount, "of", tail @ ..] = rest {
+            part = self.part_of(amount, place)?;
+            rest = tail;
+        }
+        let of = match rest {
+            ["*", tail @ ..] => {
+                rest = tail;
+                Selector::All
+            }
+            ["zone", zone, tail @ ..] => {
+                rest = tail;
+                Selector::Zone(self.zone_index(zone, place, scene)?)
+            }
+            ["region", region, tail @ ..] => {
+                rest = tail;
+                self.region(region, place, scene)?
+            }
+            ["control", tail @ ..] => {
+                rest = tail;
+                Selector::Control
+            }
+            [name, tail @ ..] => {
+                rest = tail;
+                self.party(name, place, scene)?
+            }
+            [] => {
+                self.error(place, "expected pods: `payment`, `payment/v1`, `payment/v1/0`, `zone a`, `control` or `*`");
+                return None;
+            }
+        };
+        let (mut zone, mut label) = (None, None);
+        loop {
+            match rest {
+                ["in", "zone", name, tail @ ..] if zone.is_none() => {
+                    zone = Some(self.zone_index(name, place, scene)?);
+                    rest = tail;
+                }
+                ["with", pair, tail @ ..] if label.is_none() => {
+                    let Some((key, value)) = pair.split_once('=') else {
+                        self.error(place, format!("`{pair}` is no label: one is written `tier=gold`"));
+                        return None;
+                    };
+                    label = Some((key.to_owned(), value.to_owned()));
+                    rest = tail;
+                }
+                [] => break,
+                [word, ..] => {
+                    self.error(place, format!("expected `in zone NAME` or `with LABEL=VALUE` in a target, found `{word}`"));
+                    return None;
+                }
+            }
+        }
+        Some(Target { of, zone, label, part, text: text.to_owned() })
+    }
+
+    fn part_of(&mut self, text: &str, place: &FilePlace) -> Option<Part> {
+        if text.ends_with('%') {
+            return match Share::parse(text) {
+                Ok(share) if share <= Share::ALL && share > Share::NONE => Some(Part::Share(share)),
+                Ok(_) => {
+                    self.error(place, "a part is more than 0% and at most 100%");
+                    None
+                }
+                Err(error) => {
+                    self.error(place, error.to_string());
+                    None
+                }
+            };
+        }
+        match text.parse::<u32>() {
+            Ok(count) if count > 0 => Some(Part::Count(count)),
+            _ => {
+                self.error(place, format!("`{text} of` is no part: write `1 of payment`, or `30% of payment`"));
+                None
+            }
+        }
+    }
+
+    fn zone_index(&mut self, name: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<u16> {
+        let found = scene.zones.iter().position(|zone| zone.name == name).and_then(|at| u16::try_from(at).ok());
+        if found.is_none() {
+            let known: Vec<&str> = scene.zones.iter().map(|zone| zone.name.as_str()).collect();
+            self.error(place, format!("no zone `{name}`: {}", suggest::hint(name, known)));
+        }
+        found
+    }
+
+    fn region(&mut self, name: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<Selector> {
+        if scene.zones.iter().any(|zone| zone.region == name) {
+            return Some(Selector::Region(name.to_owned()));
+        }
+        let known: Vec<&str> = scene.zones.iter().map(|zone| zone.region.as_str()).collect();
+        self.error(place, format!("no region `{name}`: {}", suggest::hint(name, known)));
+        None
+    }
+
+    /// `payment`, `payment/v1`, `payment/v1/0`, or a load.
+    fn party(&mut self, text: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<Selector> {
+        let mut parts = text.splitn(3, '/');
+        let name = parts.next().unwrap_or_default();
+        let (version, replica) = (parts.next(), parts.next());
+        if scene.loads.iter().any(|load| load.name == name) && version.is_none() {
+            return Some(Selector::Party { name: name.to_owned(), version: None, replica: None });
+        }
+        let Some(service) = scene.services.iter().find(|service| service.name == name) else {
+            if !self.incomplete {
+                let known: Vec<&str> = scene
+                    .services
+                    .iter()
+                    .map(|s| s.name.as_str())
+                    .chain(scene.loads.iter().map(|l| l.name.as_str()))
+                    .chain(["control"])
+                    .collect();
+                self.error(place, format!("no service `{name}`: {}", suggest::hint(name, known)));
+            }
+            return None;
+        };
+        let Some(version) = version else {
+            return Some(Selector::Party { name: name.to_owned(), version: None, replica: None });
+        };
+        let Some(index) = service.versions.iter().position(|known| known.name == version) else {
+            let known: Vec<&str> = service.versions.iter().map(|v| v.name.as_str()).collect();
+            self.error(place, format!("{name} has no version `{version}`: {}", suggest::hint(version, known)));
+            return None;
+        };
+        let replica = match replica {
+            None => None,
+            Some(text) => match text.parse::<u32>() {
+                Ok(replica) if replica < service.versions[index].replicas => Some(replica),
+                _ => {
+                    let replicas = service.versions[index].replicas;
+                    self.error(place, format!("{name}/{version} has {}, counted from 0: there is no `{text}`", crate::story::replicas(replicas)));
+                    return None;
+                }
+            },
+        };
+        Some(Selector::Party { name: name.to_owned(), version: u16::try_from(index).ok(), replica })
+    }
+}

@@ -1,0 +1,324 @@
+//! The top level: reads the sections in the order in which they need each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use shakedown_config::tree::Entry;
+use shakedown_config::{Diagnostics, Node, Place as FilePlace, suggest};
+
+use super::Reader;
+use super::fields::{Keys, get};
+use super::service::PODS_MAX;
+use super::target::Scene;
+use crate::check::names::{Names, PartyNames};
+use crate::source::Source;
+use crate::story::{Control, Load, Service, Story};
+
+const TOP: Keys = Keys {
+    known: &[
+        "scenario", "story", "source", "tags", "seed", "seeds", "duration", "warm-up", "drain", "epoch", "topology",
+        "load", "expect", "mesh", "control", "chaos", "variants",
+    ],
+    later: &["swarm"],
+};
+const TOPOLOGY: Keys = Keys {
+    known: &["zones", "latency", "defaults", "services"],
+    later: &["from", "loss", "bandwidth", "generate"],
+};
+const CONTROL: Keys = Keys {
+    known: &["zone", "outbound", "debounce", "trust-domain", "root-namespace", "mtls", "replicas"],
+    later: &["push", "staged", "certificates", "ejection-delay", "telemetry", "canaries"],
+};
+const RESERVED: [&str; 8] = ["any", "all", "base", "control", "end", "zone", "region", "seeds"];
+/// Simulated time of one run, at most: nanoseconds are added up in 63 bits.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Services and loads of one story, at most: the journal counts them in 16 bits.
+const PARTIES_MAX: usize = 20_000;
+
+/// What comes of reading: a story if nothing is wrong, and the names that its checks have.
+pub(crate) struct Read {
+    pub(crate) story: Result<Story, Diagnostics>,
+    /// Names (or texts) of all checks as written, right or wrong.
+    pub(crate) checks: Vec<String>,
+}
+
+/// Reads a file's tree, all edits applied.
+pub(crate) fn read(node: &Node, variant: &str, breaks: Option<Vec<String>>, source: &Source) -> Read {
+    let mut reader = Reader::new(source);
+    let story = reader.story(node, variant, breaks);
+    let checks = check_names(node);
+    let Reader { errors, .. } = reader;
+    Read { story: errors.or(()).map(|()| story), checks }
+}
+
+/// Names of checks, of the unnamed ones their texts.
+fn check_names(node: &Node) -> Vec<String> {
+    let items = node.get("expect").and_then(Node::as_list).unwrap_or_default();
+    let name = |item: &Node| match item.as_map() {
+        Some(map) => map.first().map(|(name, _)| name.clone()),
+        None => item.as_str().map(str::to_owned),
+    };
+    items.iter().filter_map(name).collect()
+}
+
+impl Reader<'_> {
+    fn story(&mut self, node: &Node, variant: &str, breaks: Option<Vec<String>>) -> Story {
+        self.keys(node, &TOP);
+        for (key, example) in [
+            ("scenario", "scenario: my-story"),
+            ("story", "story: What happens, and what must hold."),
+            ("duration", "duration: 1m"),
+            ("topology", "topology: {services: {...}}"),
+            ("load", "load: {users: {to: api GET /, rate: 100/s}}"),
+            ("expect", "expect: [success(users) == 100%]"),
+        ] {
+            if node.as_map().is_some() && get(node, key).is_none() {
+                self.missing(node, key, example);
+            }
+        }
+        let empty = Node::null(node.place.clone());
+        let section = |key: &str| get(node, key).unwrap_or(&empty);
+        let (duration, warm_up, drain) = self.times(node);
+        let topology = section("topology");
+        self.keys(topology, &TOPOLOGY);
+        self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
+        let zones = self.zones(topology);
+        let skeletons = self.skeletons(topology);
+        let load_names: Vec<String> =
+            section("load").as_map().map(|map| map.keys().cloned().collect()).unwrap_or_default();
+        let parties: Vec<String> =
+            skeletons.iter().map(|s| s.name.clone()).chain(load_names.iter().cloned()).collect();
+        let latency = self.latency(topology, &zones, &parties);
+        let (services, mut calls): (Vec<Service>, Vec<Vec<usize>>) =
+            (0..skeletons.len()).map(|index| self.service(index, &skeletons, &zones)).unzip();
+        self.incomplete |= skeletons.iter().any(|s| s.open);
+        let mut loads: Vec<Load> = Vec::new();
+        if let Some(map) = self.map(section("load")) {
+            for (name, entry) in map {
+                self.is_name(name, &entry.key, "load");
+                let (load, called) = self.load(name, &entry.node, &entry.key, &skeletons, &zones, duration);
+                loads.push(load);
+                calls.push(called);
+            }
+        }
+        self.bounds(node, &services, &loads);
+        let scene = Scene { services: &services, loads: &loads, zones: &zones };
+        let chaos = self.chaos(section("chaos"), &scene, warm_up, duration);
+        let control = self.control(section("control"), &zones);
+        let edited = self.mesh(section("mesh"));
+        let mesh = self.documents(&edited, &services, &skeletons, &control);
+        let names = Names {
+            parties: party_names(&services, &loads, &calls, section("chaos")),
+            zones: zones.iter().map(|zone| zone.name.clone()).collect(),
+            chaos: self.spans(section("chaos"), &chaos, duration),
+            warm_up_ns: nanos(warm_up),
+            duration_ns: nanos(duration),
+            incomplete: self.incomplete,
+        };
+        self.one_name_space(node, &names);
+        let checks = self.expect(section("expect"), &names);
+        let documents = edited.into_iter().map(|(node, _)| node).collect();
+        let seed = self.seed(node);
+        Story {
+            name: self.scenario_name(node),
+            story: get(node, "story").and_then(|n| self.text(n, "a sentence")).unwrap_or_default().trim().to_owned(),
+            variant: variant.to_owned(),
+            seed,
+            seeds: self.seeds(node),
+            duration,
+            warm_up,
+            drain,
+            epoch_unix_ns: self.epoch(node),
+            zones,
+            latency,
+            services,
+            mesh,
+            control,
+            loads,
+            chaos,
+            checks,
+            breaks,
+            places: std::mem::take(&mut self.places),
+            expanded: expanded(node, documents, &self.included),
+            warnings: std::mem::take(&mut self.warnings),
+        }
+    }
+
+    fn scenario_name(&mut self, node: &Node) -> String {
+        get(node, "scenario").and_then(|n| self.name(n, "scenario's name")).unwrap_or_default()
+    }
+
+    fn times(&mut self, node: &Node) -> (Duration, Duration, Duration) {
+        let duration = self.duration(node, "duration").unwrap_or(Duration::from_secs(1));
+        if let Some(written) = get(node, "duration")
+            && (duration.is_zero() || duration > DURATION_MAX)
+        {
+            self.error(&written.place, "`duration` is longer than `0s` and at most `366d`");
+        }
+        let warm_up = self.duration(node, "warm-up").unwrap_or(Duration::ZERO);
+        if let Some(written) = get(node, "warm-up")
+            && warm_up >= duration
+        {
+            self.error(&written.place, "`warm-up` is shorter than `duration`");
+        }
+        let drain = self.duration(node, "drain").unwrap_or(Duration::from_secs(30));
+        if let Some(written) = get(node, "drain")
+            && drain > DURATION_MAX
+        {
+            self.error(&written.place, "`drain` is at most `366d`");
+        }
+        (duration.min(DURATION_MAX), warm_up, drain.min(DURATION_MAX))
+    }
+
+    fn seed(&mut self, node: &Node) -> u64 {
+        let Some(seed) = get(node, "seed") else { return 1 };
+        self.parsed(seed, "a seed", |text| text.parse::<u64>().map_err(|_| format!("`{text}` is no seed: one is a whole number")))
+            .unwrap_or(1)
+    }
+
+    fn seeds(&mut self, node: &Node) -> (u64, u64) {
+        let Some(seeds) = get(node, "seeds") else { return (1, 30) };
+        self.parsed(seeds, "a range of seeds", |text| {
+            let range = text.split_once("..").and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
+            range
+                .filter(|(low, high): &(u64, u64)| low <= high)
+                .ok_or_else(|| format!("`{text}` is no range of seeds: one is written `1..30`"))
+        })
+        .unwrap_or((1, 30))
+    }
+
+    fn epoch(&mut self, node: &Node) -> u64 {
+        /// 2025-01-01T00:00:00Z.
+        const DEFAULT: u64 = 1_735_689_600_000_000_000;
+        let Some(epoch) = get(node, "epoch") else { return DEFAULT };
+        self.parsed(epoch, "a time", |text| {
+            crate::epoch::parse(text).ok_or_else(|| format!("`{text}` is no time: one is written `2025-01-01T00:00:00Z`"))
+        })
+        .unwrap_or(DEFAULT)
+    }
+
+    fn control(&mut self, node: &Node, zones: &[crate::story::Zone]) -> Control {
+        self.keys(node, &CONTROL);
+        let zone = match get(node, "zone").and_then(|n| self.text(n, "a zone").map(|name| (n, name))) {
+            Some((n, name)) => zones.iter().position(|zone| zone.name == name).or_else(|| {
+                let known: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
+                self.error(&n.place, format!("no zone `{name}`: {}", suggest::hint(name, known)));
+                None
+            }),
+            None => None,
+        };
+        if let Some(mtls) = get(node, "mtls") {
+            self.word(mtls, &[("permissive", ())], &["strict", "none"]);
+        }
+        if let Some(replicas) = get(node, "replicas")
+            && self.count_of(replicas).is_some_and(|replicas| replicas != 1)
+        {
+            self.later(&replicas.place, "control: replicas");
+        }
+        let outbound =
+            get(node, "outbound").and_then(|n| self.word(n, &[("allow-any", true), ("registry-only", false)], &[]));
+        Control {
+            zone: zone.and_then(|at| u16::try_from(at).ok()).unwrap_or(0),
+            outbound_allow_any: outbound.unwrap_or(true),
+            debounce: self.duration(node, "debounce").unwrap_or(Duration::from_millis(100)),
+            trust_domain: self.plain(node, "trust-domain").unwrap_or_else(|| "cluster.local".to_owned()),
+            root_namespace: self.plain(node, "root-namespace").unwrap_or_else(|| "istio-system".to_owned()),
+        }
+    }
+
+    fn bounds(&mut self, node: &Node, services: &[Service], loads: &[Load]) {
+        let of_services = services.iter().flat_map(|s| &s.versions).map(|v| u64::from(v.replicas)).sum::<u64>();
+        let of_loads = loads.iter().map(|load| u64::from(load.clients)).sum::<u64>();
+        if of_services + of_loads > u64::from(PODS_MAX) {
+            self.error(&node.place, format!("{} pods are too many: at most {PODS_MAX}", of_services + of_loads));
+        }
+        if services.len() + loads.len() > PARTIES_MAX {
+            self.error(&node.place, format!("at most {PARTIES_MAX} services and loads"));
+        }
+    }
+
+    /// Services, loads and chaos items share one name space, some names of which are taken.
+    fn one_name_space(&mut self, node: &Node, names: &Names) {
+        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+        let mut claims: Vec<(String, FilePlace, &str)> = Vec::new();
+        let mut entries = |section: Option<&Node>, what: &'static str| {
+            for (name, Entry { key, .. }) in section.and_then(Node::as_map).into_iter().flatten() {
+                claims.push((name.clone(), key.clone(), what));
+            }
+        };
+        entries(node.find(&["topology", "services"]), "service");
+        entries(node.get("load"), "load");
+        for item in node.get("chaos").and_then(Node::as_list).unwrap_or_default() {
+            if let Some(name) = get(item, "name") {
+                claims.push((name.as_str().unwrap_or_default().to_owned(), name.place.clone(), "chaos item"));
+            }
+        }
+        for (name, place, what) in claims {
+            if RESERVED.contains(&name.as_str()) {
+                self.error(&place, format!("`{name}` is taken by the language: choose another name"));
+            } else if let Some(other) = taken.insert(name.clone(), what) {
+                self.error(&place, format!("a {other} is named `{name}` already: services, loads and chaos items share one name space"));
+            }
+        }
+        debug_assert!(names.parties.len() <= PARTIES_MAX || !self.errors.is_empty());
+    }
+}
+
+/// What checks may name.
+fn party_names(services: &[Service], loads: &[Load], calls: &[Vec<usize>], chaos: &Node) -> Vec<PartyNames> {
+    let of_services = services.iter().map(|service| PartyNames {
+        name: service.name.clone(),
+        is_load: false,
+        versions: service.versions.iter().map(|v| (v.name.clone(), v.replicas)).collect(),
+        endpoints: service.endpoints.clone(),
+        entries: Vec::new(),
+        calls: Vec::new(),
+        later_versions: deployed(chaos, &service.name),
+    });
+    let of_loads = loads.iter().map(|load| PartyNames {
+        name: load.name.clone(),
+        is_load: true,
+        versions: Vec::new(),
+        endpoints: Vec::new(),
+        entries: load.entries.iter().map(|entry| entry.name.clone()).filter(|name| !name.is_empty()).collect(),
+        calls: Vec::new(),
+        later_versions: BTreeSet::new(),
+    });
+    let mut names: Vec<PartyNames> = of_services.chain(of_loads).collect();
+    for (party, called) in names.iter_mut().zip(calls) {
+        for service in called {
+            if !party.calls.contains(service) {
+                party.calls.push(*service);
+            }
+        }
+    }
+    names
+}
+
+/// Versions that a `deploy` brings.
+fn deployed(chaos: &Node, service: &str) -> BTreeSet<String> {
+    let targets = chaos.as_list().unwrap_or_default().iter().filter_map(|item| get(item, "target")?.as_str());
+    targets.filter_map(|target| target.strip_prefix(service)?.strip_prefix('/')).map(str::to_owned).collect()
+}
+
+/// The whole in the scenario language: what the digest covers and `show` prints.
+fn expanded(node: &Node, documents: Vec<Node>, included: &BTreeMap<String, String>) -> String {
+    let mut whole = node.clone();
+    if let Some(map) = whole.as_map_mut() {
+        map.shift_remove("variants");
+        if let Some(entry) = map.get_mut("mesh") {
+            entry.node = Node::list(documents, entry.node.place.clone());
+        }
+    }
+    let mut text = whole.to_yaml_string();
+    if !included.is_empty() {
+        let files = included.iter().map(|(name, content)| (name.clone(), Node::string(content.clone(), node.place.clone())));
+        text.push_str("---\n");
+        text.push_str(&Node::map([("files", Node::map(files, node.place.clone()))], node.place.clone()).to_yaml_string());
+    }
+    text
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).expect("durations are bounded to a year")
+}

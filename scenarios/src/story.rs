@@ -1,0 +1,535 @@
+//! A scenario as it is run: every short form written out, defaults merged, names resolved to indices. What the stage, the
+//! load generator, the judge and the reports read. Plain data that cannot be wrong inside.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use shakedown_config::api::Document;
+
+use crate::check::Check;
+use crate::value::{Distribution, Rate, Share};
+
+/// One story, in one of its variants.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// Its name, as in a command.
+    pub name: String,
+    /// What happens and what must hold (the variant's own words where it has some).
+    pub story: String,
+    /// `base`, or the variant's name.
+    pub variant: String,
+    /// The seed of a plain run.
+    pub seed: u64,
+    /// First and last seed of a sweep.
+    pub seeds: (u64, u64),
+    /// How long load and chaos last, from 0 s.
+    pub duration: Duration,
+    /// Left out of windows that do not name an earlier time.
+    pub warm_up: Duration,
+    /// How long what is in flight may take after `duration`.
+    pub drain: Duration,
+    /// The wall clock at 0 s, ns since 1970.
+    pub epoch_unix_ns: u64,
+    /// Zones in the file's order; never empty.
+    pub zones: Vec<Zone>,
+    /// One-way latency between pods.
+    pub latency: LatencyRules,
+    /// Services in the file's order.
+    pub services: Vec<Service>,
+    /// Mesh documents after all edits, in order.
+    pub mesh: Vec<Document>,
+    /// The control plane.
+    pub control: Control,
+    /// Loads in the file's order.
+    pub loads: Vec<Load>,
+    /// Chaos items in the file's order.
+    pub chaos: Vec<Chaos>,
+    /// Checks in the file's order.
+    pub checks: Vec<Check>,
+    /// Names of the checks that this variant must turn false; `None` in `base`, and in a variant that must pass.
+    pub breaks: Option<Vec<String>>,
+    /// Paths of all places that draw at random, by [`Place`].
+    pub places: Vec<String>,
+    /// The whole, written out in the scenario language, included files in it: what the digest covers and `show` prints.
+    pub expanded: String,
+    /// What deserves a warning, each a line with its place.
+    pub warnings: Vec<String>,
+}
+
+/// Index into [`Story::places`]: each place of the file that draws has its own random stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub u32);
+
+/// A distribution and the place that draws from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draw {
+    /// From what.
+    pub from: Distribution,
+    /// Where.
+    pub place: Place,
+}
+
+/// A zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Its subzone, empty where none is named.
+    pub subzone: String,
+}
+
+/// One-way latencies, the most specific first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyRules {
+    /// Between two zones, by index, in one direction; a later rule for the same pair has already replaced the earlier.
+    pub zones: BTreeMap<(u16, u16), Distribution>,
+    /// Between two parties (services or loads) by name, in one direction.
+    pub parties: BTreeMap<(String, String), Distribution>,
+    /// Within a zone.
+    pub same_zone: Distribution,
+    /// Between zones of a region.
+    pub cross_zone: Distribution,
+    /// Between regions.
+    pub cross_region: Distribution,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The account that gives its identity.
+    pub account: String,
+    /// Its port.
+    pub port: u16,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// All endpoints that any of its versions declares, in the file's order.
+    pub endpoints: Vec<Path>,
+    /// Its versions, the stable one first.
+    pub versions: Vec<Version>,
+}
+
+/// What a service speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http,
+}
+
+/// A declared endpoint: a method and a path whose `:name` segments stand for one segment each and whose last `*` stands for
+/// the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The method.
+    pub method: Method,
+    /// The path as declared.
+    pub path: String,
+}
+
+/// A version of a service.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Its name.
+    pub name: String,
+    /// How many replicas at 0 s.
+    pub replicas: u32,
+    /// Replicas go round these zones (indices), never empty.
+    pub zones: Vec<u16>,
+    /// Pod labels, `app` and `version` among them.
+    pub labels: BTreeMap<String, String>,
+    /// Requests in hand at once, per replica.
+    pub workers: Option<u32>,
+    /// Work in progress at once, per replica.
+    pub cores: Option<u32>,
+    /// How work shares the cores.
+    pub cpu: Cpu,
+    /// The queue for a worker (or a core).
+    pub queue: Queue,
+    /// What becomes of a request whose caller has gone.
+    pub abandoned: Abandoned,
+    /// When the app closes a connection that is idle.
+    pub keep_alive_idle: Duration,
+    /// After how many requests the app closes a connection.
+    pub keep_alive_requests: Option<u32>,
+    /// Time to ready after a start during the run.
+    pub boot: Duration,
+    /// Has a sidecar.
+    pub sidecar: bool,
+    /// Request headers copied to calls.
+    pub forward: Vec<HeaderName>,
+    /// Steps of each endpoint of the service (same index as [`Service::endpoints`]); `None` answers 404.
+    pub endpoints: Vec<Option<Vec<Step>>>,
+}
+
+/// How work shares the cores of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cpu {
+    /// Processor sharing: evenly.
+    Ps,
+    /// In order.
+    Fifo,
+}
+
+/// A bounded queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// How many may wait; `None`: no limit.
+    pub limit: Option<u32>,
+    /// Who is next.
+    pub order: Order,
+    /// What one that finds it full gets.
+    pub full: Failure,
+}
+
+/// Who is next in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The first that came.
+    Fifo,
+    /// The last that came.
+    Lifo,
+}
+
+/// What becomes of a queued request whose caller has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abandoned {
+    /// It is served all the same.
+    Finish,
+    /// It is dropped when its turn comes.
+    Drop,
+}
+
+/// One step of an endpoint.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Takes a core that long.
+    Work(Draw),
+    /// Waits, without a core.
+    Sleep(Draw),
+    /// Calls another service.
+    Call(Box<Call>),
+    /// Runs all branches at once and waits for all.
+    Parallel(Vec<Vec<Step>>),
+    /// Runs steps in order.
+    Sequence(Vec<Step>),
+    /// Ends here with that chance.
+    Fail {
+        /// The chance.
+        rate: Share,
+        /// With what.
+        with: Failure,
+        /// Where the chance is drawn.
+        place: Place,
+    },
+    /// Ends here.
+    Respond {
+        /// The status.
+        status: StatusCode,
+        /// Bytes of body.
+        size: u64,
+        /// Response headers.
+        headers: Vec<(HeaderName, HeaderValue)>,
+    },
+}
+
+/// How a step, or a full queue, fails a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// With a status.
+    Status(StatusCode),
+    /// With a RST.
+    Reset,
+    /// By never answering.
+    Hang,
+}
+
+/// A call to another service.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Index into [`Story::services`].
+    pub service: usize,
+    /// Index into that service's endpoints.
+    pub endpoint: usize,
+    /// The method.
+    pub method: Method,
+    /// The path asked for.
+    pub path: String,
+    /// The chance that it is made at all.
+    pub probability: Share,
+    /// How often, in order; drawn as a count.
+    pub times: Draw,
+    /// How many at once; drawn as a count.
+    pub fan_out: Draw,
+    /// Request headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Bytes of request body.
+    pub size: u64,
+    /// Bound of a try.
+    pub timeout: Option<Duration>,
+    /// What a failure does.
+    pub on_error: OnError,
+    /// Where the chance is drawn.
+    pub place: Place,
+}
+
+/// What a failed call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// Ends the endpoint: 504 if it timed out, else 502.
+    Fail,
+    /// Goes on.
+    Ignore,
+}
+
+/// The control plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// Its zone.
+    pub zone: u16,
+    /// Whether proxies pass on calls to hosts that the mesh does not know.
+    pub outbound_allow_any: bool,
+    /// Quiet time before a push; at most 100 times as long.
+    pub debounce: Duration,
+    /// The trust domain.
+    pub trust_domain: String,
+    /// Where mesh-wide documents live.
+    pub root_namespace: String,
+}
+
+/// One stream of requests.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Its name.
+    pub name: String,
+    /// What it sends; one unnamed entry where there is no mix.
+    pub entries: Vec<Entry>,
+    /// When it sends.
+    pub arrivals: Arrivals,
+    /// Its rate over time, never empty; after the last, that level holds.
+    pub stages: Vec<Stage>,
+    /// Bound of a try.
+    pub timeout: Duration,
+    /// Statuses that count as success: inclusive ranges.
+    pub ok: Vec<(u16, u16)>,
+    /// When it starts.
+    pub start: Duration,
+    /// When it stops.
+    pub stop: Duration,
+    /// Client hosts go round these zones.
+    pub zones: Vec<u16>,
+    /// How many client hosts.
+    pub clients: u32,
+    /// Clients have a sidecar.
+    pub sidecar: bool,
+    /// A new connection for each request.
+    pub new_connections: bool,
+    /// Past so many in flight a request is dropped.
+    pub in_flight: u64,
+    /// Its namespace.
+    pub namespace: String,
+    /// The account that gives its identity.
+    pub account: String,
+    /// Where arrivals and the choice among entries are drawn.
+    pub place: Place,
+}
+
+/// One entry of a load's mix.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name; empty where there is no mix.
+    pub name: String,
+    /// Its weight.
+    pub weight: u64,
+    /// Index into [`Story::services`].
+    pub service: usize,
+    /// Index into that service's endpoints.
+    pub endpoint: usize,
+    /// The method.
+    pub method: Method,
+    /// The path asked for.
+    pub path: String,
+    /// Request headers, the load's own among them, cookies folded in.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Bytes of request body.
+    pub size: u64,
+}
+
+/// How arrivals are spaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Evenly.
+    Constant,
+    /// As a Poisson process.
+    Poisson,
+}
+
+/// A stretch of a load's rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// How long; `None`: to the end.
+    pub length: Option<Duration>,
+    /// The rate at its start.
+    pub from: Rate,
+    /// The rate at its end; between them it is linear.
+    pub to: Rate,
+}
+
+/// A chaos item.
+#[derive(Clone, Debug)]
+pub struct Chaos {
+    /// Its name; `chaos.N` (from 0) where it has none.
+    pub name: String,
+    /// When it fires.
+    pub when: When,
+    /// For how long; `None`: to the end of the run.
+    pub length: Option<Draw>,
+    /// What it does.
+    pub action: Action,
+    /// May touch nothing.
+    pub may_miss: bool,
+    /// Where targets are drawn.
+    pub place: Place,
+}
+
+/// When a chaos item fires.
+#[derive(Clone, Debug)]
+pub enum When {
+    /// Once.
+    At(Draw),
+    /// Again and again, first after one interval.
+    Every {
+        /// The interval.
+        interval: Draw,
+        /// From when on.
+        from: Duration,
+        /// Until when.
+        until: Duration,
+    },
+}
+
+/// What a chaos item does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Gone in silence.
+    Crash(Target),
+    /// Nothing runs, sockets stay open.
+    Pause(Target),
+    /// All packets from one side to the other are dropped.
+    Partition {
+        /// From these pods.
+        from: Target,
+        /// To those.
+        to: Target,
+        /// And back.
+        both: bool,
+    },
+    /// Removed by a variant.
+    Nothing,
+}
+
+/// Pods that a chaos item means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Who.
+    pub of: Selector,
+    /// Only those in this zone.
+    pub zone: Option<u16>,
+    /// Only those with this label.
+    pub label: Option<(String, String)>,
+    /// How many of them, drawn anew each time.
+    pub part: Part,
+    /// As written.
+    pub text: String,
+}
+
+/// Whom a target names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// Every pod of the services.
+    All,
+    /// The pods of a zone.
+    Zone(u16),
+    /// The pods of a region.
+    Region(String),
+    /// A service, one of its versions, one replica of it; or a load's clients.
+    Party {
+        /// Its name.
+        name: String,
+        /// Index of the version.
+        version: Option<u16>,
+        /// The replica.
+        replica: Option<u32>,
+    },
+    /// The control plane.
+    Control,
+}
+
+/// How many of the pods that a selector names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All.
+    All,
+    /// So many.
+    Count(u32),
+    /// That share, rounded up.
+    Share(Share),
+}
+
+impl Path {
+    /// Whether a concrete path (without its query) is one that this declares: `:name` stands for one segment, a last `*`
+    /// for the rest.
+    pub fn matches(&self, path: &str) -> bool {
+        let mut declared = self.path.split('/');
+        let mut asked = path.split('/');
+        loop {
+            match (declared.next(), asked.next()) {
+                (None, None) => return true,
+                (Some("*"), Some(_)) if declared.clone().next().is_none() => return true,
+                (Some(segment), Some(actual)) => {
+                    let any = segment.strip_prefix(':').is_some_and(|name| !name.is_empty()) && !actual.is_empty();
+                    if !any && segment != actual {
+                        return false;
+                    }
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// How many segments are left open, a `*` counting for more than any number of others: less is more specific.
+    fn openness(&self) -> usize {
+        self.path.split('/').map(|segment| if segment == "*" { 1 << 16 } else { usize::from(segment.starts_with(':')) }).sum()
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl Service {
+    /// The declared endpoint that answers a request: the most specific that matches, the first among equals.
+    pub fn endpoint(&self, method: &str, path: &str) -> Option<usize> {
+        find_endpoint(&self.endpoints, method, path)
+    }
+}
+
+/// The most specific of `endpoints` that matches a concrete path, the first among equals.
+pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Option<usize> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let matching = endpoints.iter().enumerate().filter(|(_, e)| e.method.as_str() == method && e.matches(path));
+    matching.min_by_key(|(_, endpoint)| endpoint.openness()).map(|(at, _)| at)
+}
+
+/// How many replicas, in words.
+pub(crate) fn replicas(number: u32) -> String {
+    if number == 1 { "1 replica".to_owned() } else { format!("{number} replicas") }
+}

@@ -1,0 +1,100 @@
+//! Decimal numbers, exact, with the multipliers `k` and `M`.
+
+use super::{Ratio, ValueError};
+
+/// How a count is written, for messages.
+pub(crate) const COUNT_FORMS: &str = "`4`, `10k`, `2M`";
+/// How a factor is written, for messages.
+const FACTOR_FORMS: &str = "`2`, `2.5`, `10k`";
+/// More digits than this say nothing that a `u64` of billionths could hold.
+const DIGITS_MAX: usize = 18;
+
+/// A non-negative decimal number: `digits / 10^scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    digits: u64,
+    scale: u32,
+}
+
+impl Decimal {
+    /// Reads digits with at most one point, without sign, exponent or multiplier.
+    pub fn parse(text: &str) -> Option<Decimal> {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let has_point = text.contains('.');
+        if whole.is_empty() || (has_point && fraction.is_empty()) || whole.len() + fraction.len() > DIGITS_MAX {
+            return None;
+        }
+        let mut digits = 0u64;
+        for byte in whole.bytes().chain(fraction.bytes()) {
+            if !byte.is_ascii_digit() {
+                return None;
+            }
+            digits = digits * 10 + u64::from(byte - b'0');
+        }
+        Some(Decimal { digits, scale: u32::try_from(fraction.len()).ok()? })
+    }
+
+    /// Reads a number that may end in `k` (thousands) or `M` (millions).
+    pub fn parse_multiplied(text: &str) -> Option<Ratio> {
+        let (number, factor) = match text.as_bytes().last()? {
+            b'k' => (&text[..text.len() - 1], 1_000),
+            b'M' => (&text[..text.len() - 1], 1_000_000),
+            _ => (text, 1),
+        };
+        Decimal::parse(number)?.ratio().mul(Ratio::whole(factor))
+    }
+
+    /// This number times `factor`, where that is a whole number that fits.
+    pub fn times(self, factor: u64) -> Option<u64> {
+        let product = u128::from(self.digits) * u128::from(factor);
+        let divisor = 10u128.pow(self.scale);
+        if product % divisor != 0 {
+            return None;
+        }
+        u64::try_from(product / divisor).ok()
+    }
+
+    /// Exactly.
+    pub fn ratio(self) -> Ratio {
+        Ratio::new(i128::from(self.digits), 10i128.pow(self.scale)).expect("a power of ten is not zero")
+    }
+
+    /// Splits text after its leading number: digits with at most one point that a digit follows.
+    pub(crate) fn split(text: &str) -> (&str, &str) {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() && bytes[at].is_ascii_digit() {
+            at += 1;
+        }
+        if at + 1 < bytes.len() && bytes[at] == b'.' && bytes[at + 1].is_ascii_digit() {
+            at += 1;
+            while at < bytes.len() && bytes[at].is_ascii_digit() {
+                at += 1;
+            }
+        }
+        text.split_at(at)
+    }
+}
+
+/// Reads a count: a whole number, `k` and `M` allowed.
+///
+/// # Errors
+/// The text is not a whole number.
+pub(crate) fn parse_count(text: &str) -> Result<u64, ValueError> {
+    let malformed = || ValueError::Malformed { text: text.to_owned(), kind: "count", forms: COUNT_FORMS };
+    let ratio = Decimal::parse_multiplied(text).ok_or_else(malformed)?;
+    let whole = ratio.as_whole().ok_or_else(malformed)?;
+    u64::try_from(whole).map_err(|_| malformed())
+}
+
+/// Reads a factor: a number without unit.
+///
+/// # Errors
+/// The text is not a number.
+pub(crate) fn parse_factor(text: &str) -> Result<f64, ValueError> {
+    Decimal::parse_multiplied(text).map(Ratio::to_f64).ok_or_else(|| ValueError::Malformed {
+        text: text.to_owned(),
+        kind: "factor",
+        forms: FACTOR_FORMS,
+    })
+}

@@ -1,0 +1,91 @@
+//! A host's virtual processor for declared costs: first in, first out over a few workers, on a clock that stands still
+//! while the host is paused.
+
+use std::time::Duration;
+
+use shakedown_env::Time;
+
+/// Work that has been charged is done even when the one who declared it no longer waits: a processor does not know.
+pub(crate) struct Cpu {
+    /// When each worker is free, on this processor's own clock.
+    free_at: Vec<Time>,
+    /// How long the host has been paused, all pauses that are over together.
+    paused: Duration,
+    paused_since: Option<Time>,
+}
+
+impl Cpu {
+    /// A processor with `workers` of them, at least one.
+    pub(crate) fn new(workers: u32) -> Cpu {
+        Cpu {
+            free_at: vec![Time::ZERO; workers.max(1) as usize],
+            paused: Duration::ZERO,
+            paused_since: None,
+        }
+    }
+
+    /// Time on the processor's clock.
+    pub(crate) fn clock(&self, now: Time) -> Time {
+        self.paused_since.unwrap_or(now) - self.paused
+    }
+
+    /// Takes work in; the answer is when it will be done, on the processor's clock.
+    pub(crate) fn charge(&mut self, now: Time, cost: Duration) -> Time {
+        let now = self.clock(now);
+        // Giving each piece to the worker that is free first is the same as one queue for all workers.
+        let worker = self
+            .free_at
+            .iter_mut()
+            .min()
+            .expect("there is at least one worker");
+        *worker = (*worker).max(now) + cost;
+        *worker
+    }
+
+    pub(crate) fn pause(&mut self, now: Time) {
+        self.paused_since.get_or_insert(now);
+    }
+
+    pub(crate) fn resume(&mut self, now: Time) {
+        if let Some(since) = self.paused_since.take() {
+            self.paused += now.since(since);
+        }
+    }
+
+    /// The host has lost power: nothing is in hand any more.
+    pub(crate) fn reset(&mut self, now: Time) {
+        self.resume(now);
+        self.free_at.fill(Time::ZERO);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COST: Duration = Duration::from_nanos(10);
+
+    fn at(nanos: u64) -> Time {
+        Time::from_nanos(nanos)
+    }
+
+    #[test]
+    fn work_beyond_the_workers_waits_its_turn() {
+        let mut cpu = Cpu::new(2);
+        assert_eq!(cpu.charge(at(0), COST), at(10));
+        assert_eq!(cpu.charge(at(3), COST), at(13));
+        assert_eq!(cpu.charge(at(4), COST), at(20));
+        assert_eq!(cpu.charge(at(100), COST), at(110));
+    }
+
+    #[test]
+    fn the_clock_stands_still_in_a_pause() {
+        let mut cpu = Cpu::new(1);
+        let done = cpu.charge(at(0), COST);
+        cpu.pause(at(4));
+        assert_eq!(cpu.clock(at(90)), at(4));
+        cpu.resume(at(100));
+        assert_eq!(cpu.clock(at(100)), at(4));
+        assert_eq!(cpu.clock(at(106)), done);
+    }
+}

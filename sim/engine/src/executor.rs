@@ -1,0 +1,267 @@
+//! The tasks of a run: a table of futures that stay on the run's thread, polled in the order in which they were woken.
+//!
+//! A future is outside the table while it is polled or dropped, so that it may spawn, and may crash its own host.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use shakedown_env::{LocalFuture, TaskName, Time};
+
+use crate::SimError;
+use crate::arena::{Arena, Key};
+use crate::host::HostCell;
+use crate::noise::Noise;
+use crate::panics::{self, Note};
+use crate::ready::TaskWaker;
+use crate::shared::Shared;
+
+/// Polls at one instant after which a run is taken to spin without end.
+const POLLS_AT_ONE_INSTANT_MAX: u64 = 20_000_000;
+
+thread_local! {
+    /// The run of this thread: futures need not be `Send`, so a world can only reach its executor this way.
+    static CURRENT: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
+}
+
+pub(crate) struct Executor {
+    shared: Arc<Shared>,
+    /// `None`: being polled.
+    tasks: RefCell<Arena<Option<Task>>>,
+    /// Woken tasks of paused hosts, in order.
+    parked: RefCell<Vec<(Key, Arc<HostCell>)>>,
+    batch: RefCell<VecDeque<Key>>,
+    noise: RefCell<Option<Noise>>,
+    polls_at_instant: Cell<u64>,
+    pub(crate) polls_at_instant_max: Cell<u64>,
+}
+
+struct Task {
+    future: LocalFuture,
+    waker: Waker,
+    flag: Arc<TaskWaker>,
+    host: Arc<HostCell>,
+    incarnation: u32,
+    name: TaskName,
+    born: Time,
+}
+
+impl Task {
+    fn lives(&self) -> bool {
+        self.host.lives(self.incarnation)
+    }
+}
+
+/// Gives a task to the executor of this thread.
+///
+/// # Panics
+/// When `shared` is not of this thread's run.
+pub(crate) fn spawn(
+    shared: &Arc<Shared>,
+    host: &Arc<HostCell>,
+    incarnation: u32,
+    name: TaskName,
+    future: LocalFuture,
+) {
+    let executor = CURRENT.with_borrow(|current| current.clone());
+    let executor = executor.filter(|executor| Arc::ptr_eq(&executor.shared, shared));
+    let executor = executor.expect("a task is spawned on the thread of its run");
+    let mut tasks = executor.tasks.borrow_mut();
+    let key = tasks.insert(None);
+    let flag = TaskWaker::queued(key, Arc::clone(&shared.ready));
+    let task = Task {
+        future,
+        waker: Waker::from(Arc::clone(&flag)),
+        flag,
+        host: Arc::clone(host),
+        incarnation,
+        name,
+        born: shared.now(),
+    };
+    *tasks.get_mut(key).expect("it was just put in") = Some(task);
+    shared.tasks.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Executor {
+    /// The executor of a new run, which is this thread's until it is released.
+    ///
+    /// # Panics
+    /// When this thread has a run already.
+    pub(crate) fn claim(shared: Arc<Shared>, noise: Option<Noise>) -> Rc<Executor> {
+        let executor = Rc::new(Executor {
+            shared,
+            tasks: RefCell::new(Arena::new()),
+            parked: RefCell::default(),
+            batch: RefCell::default(),
+            noise: RefCell::new(noise),
+            polls_at_instant: Cell::new(0),
+            polls_at_instant_max: Cell::new(POLLS_AT_ONE_INSTANT_MAX),
+        });
+        CURRENT.with_borrow_mut(|current| {
+            assert!(current.is_none(), "a thread carries one run at a time");
+            *current = Some(Rc::clone(&executor));
+        });
+        executor
+    }
+
+    /// Drops all tasks, which must be dead, and frees the thread for another run.
+    pub(crate) fn release(&self) {
+        let tasks = self.tasks.replace(Arena::new());
+        let keys: Vec<Key> = tasks.iter().map(|(key, _)| key).collect();
+        let mut tasks = tasks;
+        for key in keys {
+            let task = tasks.remove(key).flatten();
+            // The run is over and has its result: a destructor that panics now changes nothing.
+            let _ = panics::catch(|| drop(task));
+        }
+        self.parked.borrow_mut().clear();
+        CURRENT.with_borrow_mut(|current| *current = None);
+    }
+
+    /// Time has moved on.
+    pub(crate) fn instant_over(&self) {
+        self.polls_at_instant.set(0);
+    }
+
+    /// Polls until no task is ready.
+    pub(crate) fn run_ready(&self) -> Result<(), SimError> {
+        let mut batch = self.batch.take();
+        loop {
+            self.attend()?;
+            self.shared.ready.swap(&mut batch);
+            if batch.is_empty() {
+                self.batch.replace(batch);
+                return Ok(());
+            }
+            while let Some(key) = batch.pop_front() {
+                self.poll(key)?;
+                self.attend()?;
+                if let Some(noise) = &mut *self.noise.borrow_mut() {
+                    noise.between_polls();
+                }
+            }
+        }
+    }
+
+    fn poll(&self, key: Key) -> Result<(), SimError> {
+        let Some(mut task) = self.tasks.borrow_mut().get_mut(key).and_then(Option::take) else {
+            return Ok(());
+        };
+        if task.host.is_paused() {
+            self.parked.borrow_mut().push((key, Arc::clone(&task.host)));
+            self.put_back(key, task);
+            return Ok(());
+        }
+        task.flag.clear();
+        self.shared.polls.fetch_add(1, Ordering::Relaxed);
+        let polls = self.polls_at_instant.get() + 1;
+        self.polls_at_instant.set(polls);
+        if polls > self.polls_at_instant_max.get() {
+            return Err(self.spinning(&task));
+        }
+        let mut cx = Context::from_waker(&task.waker);
+        match panics::catch(|| task.future.as_mut().poll(&mut cx)) {
+            Ok(Poll::Pending) if task.lives() => {
+                self.put_back(key, task);
+                Ok(())
+            }
+            Ok(_) => {
+                self.tasks.borrow_mut().remove(key);
+                self.bury(task)
+            }
+            Err(note) => {
+                self.tasks.borrow_mut().remove(key);
+                let error = self.panicked(&task, note);
+                // The first panic is the one to tell of.
+                let _ = self.bury(task);
+                Err(error)
+            }
+        }
+    }
+
+    fn put_back(&self, key: Key, task: Task) {
+        *self
+            .tasks
+            .borrow_mut()
+            .get_mut(key)
+            .expect("a task that is out keeps its place") = Some(task);
+    }
+
+    /// After a crash or the end of a pause: drops the tasks of the dead, readies those that were parked.
+    fn attend(&self) -> Result<(), SimError> {
+        // Destructors of the dead may crash further hosts, hence the loop; each crash is of a host that was up.
+        while self.shared.attention.swap(false, Ordering::Relaxed) {
+            self.parked.borrow_mut().retain(|(key, host)| {
+                if !host.is_paused() {
+                    self.shared.ready.push(*key);
+                }
+                host.is_paused()
+            });
+            let dead: Vec<Key> = {
+                let tasks = self.tasks.borrow();
+                let dead = tasks
+                    .iter()
+                    .filter(|(_, task)| task.as_ref().is_some_and(|task| !task.lives()));
+                dead.map(|(key, _)| key).collect()
+            };
+            for key in dead {
+                let task = self.tasks.borrow_mut().remove(key).flatten();
+                if let Some(task) = task {
+                    self.bury(task)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops a task that has left the table.
+    fn bury(&self, task: Task) -> Result<(), SimError> {
+        self.shared.tasks.fetch_sub(1, Ordering::Relaxed);
+        let Task {
+            future,
+            waker,
+            flag,
+            host,
+            incarnation,
+            name,
+            born,
+        } = task;
+        panics::catch(|| drop(future)).map_err(|note| {
+            let future: LocalFuture = Box::pin(std::future::ready(()));
+            self.panicked(
+                &Task {
+                    future,
+                    waker,
+                    flag,
+                    host,
+                    incarnation,
+                    name,
+                    born,
+                },
+                note,
+            )
+        })
+    }
+
+    fn panicked(&self, task: &Task, note: Note) -> SimError {
+        SimError::Panicked {
+            host: task.host.name.to_string(),
+            task: task.name,
+            born: task.born,
+            at: self.shared.now(),
+            message: note.message,
+            location: note.location,
+        }
+    }
+
+    fn spinning(&self, task: &Task) -> SimError {
+        SimError::Spinning {
+            host: task.host.name.to_string(),
+            task: task.name,
+            at: self.shared.now(),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The kernel of the simulated world: hosts, timers, connections, links and names. It is plain data under one lock and
+//! calls nobody; wakers that are due are collected for the one who unlocks.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::Waker;
+
+use shakedown_env::{Time, UnixTime};
+
+use crate::arena::{Arena, Key};
+use crate::host::{Host, HostId, HostSpec};
+use crate::net::endpoint::Endpoint;
+use crate::net::link::Links;
+use crate::net::packet::Packet;
+use crate::net::socket::ListenSocket;
+use crate::timer::Timers;
+
+/// The longest backlog of a listener, where the stage sets no other. Source: common `somaxconn` settings; Linux has 4096.
+const BACKLOG: usize = 1024;
+
+/// Something that happens at an instant.
+pub(crate) enum Due {
+    /// A sleep ends.
+    Wake(Waker),
+    /// A packet arrives.
+    Packet(Packet),
+    /// Acknowledgements arrive at an endpoint that waits for them.
+    Acks(Key),
+    /// An endpoint sends again what got lost.
+    Retry(Key),
+}
+
+pub(crate) struct Kernel {
+    pub(crate) now: Time,
+    pub(crate) seed: u64,
+    epoch: UnixTime,
+    /// When the wall clock shows the epoch.
+    pub(crate) epoch_origin: Time,
+    pub(crate) timers: Timers<Due>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) by_name: BTreeMap<Arc<str>, HostId>,
+    pub(crate) by_address: BTreeMap<IpAddr, HostId>,
+    pub(crate) endpoints: Arena<Endpoint>,
+    pub(crate) listeners: Arena<ListenSocket>,
+    pub(crate) links: Links,
+    pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
+    /// To be woken when the lock is free.
+    pub(crate) wakes: Vec<Waker>,
+    /// To be dropped when the lock is free.
+    pub(crate) discards: Vec<Waker>,
+    pub(crate) events: u64,
+}
+
+impl Kernel {
+    pub(crate) fn new(seed: u64, epoch: UnixTime) -> Kernel {
+        Kernel {
+            now: Time::ZERO,
+            seed,
+            epoch,
+            epoch_origin: Time::ZERO,
+            timers: Timers::new(),
+            hosts: Vec::new(),
+            by_name: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            endpoints: Arena::new(),
+            listeners: Arena::new(),
+            links: Links::new(seed),
+            names: BTreeMap::new(),
+            wakes: Vec::new(),
+            discards: Vec::new(),
+            events: 0,
+        }
+    }
+
+    pub(crate) fn add_host(&mut self, spec: HostSpec) -> HostId {
+        let id = HostId(
+            u32::try_from(self.hosts.len()).expect("hosts are fewer than four thousand million"),
+        );
+        let host = Host::new(id, spec, BACKLOG);
+        let cell = &host.cell;
+        let twin = self.by_name.insert(Arc::clone(&cell.name), id);
+        assert!(twin.is_none(), "two hosts are named {}", cell.name);
+        let twin = self.by_address.insert(cell.address, id);
+        assert!(
+            twin.is_none(),
+            "two hosts have the address {}",
+            cell.address
+        );
+        self.hosts.push(host);
+        id
+    }
+
+    pub(crate) fn host(&self, id: HostId) -> &Host {
+        &self.hosts[id.index()]
+    }
+
+    pub(crate) fn host_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.hosts[id.index()]
+    }
+
+    /// The wall clock of a host.
+    pub(crate) fn unix_time(&self, id: HostId) -> UnixTime {
+        let nanos = i128::from(self.epoch.as_nanos()) + i128::from(self.now.as_nanos())
+            - i128::from(self.epoch_origin.as_nanos())
+            + i128::from(self.host(id).skew_ns);
+        UnixTime::from_nanos(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
+    }
+
+    /// Lets everything happen that is due now, what that leads to at this instant included.
+    pub(crate) fn fire_due(&mut self) {
+        while let Some(due) = self.timers.pop_due(self.now) {
+            self.events += 1;
+            match due {
+                Due::Wake(waker) => self.wakes.push(waker),
+                Due::Packet(packet) => self.deliver(packet),
+                Due::Acks(endpoint) => self.acks_arrive(endpoint),
+                Due::Retry(endpoint) => self.retry(endpoint),
+            }
+        }
+    }
+
+    /// The host is gone in silence: its connections are forgotten and send nothing.
+    pub(crate) fn crash(&mut self, id: HostId) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        if !host.cell.is_up() {
+            return;
+        }
+        host.cell.die();
+        host.cpu.reset(now);
+        let dead: Vec<Key> = self
+            .listeners
+            .iter()
+            .filter(|(_, l)| l.host == id)
+            .map(|(key, _)| key)
+            .collect();
+        for key in dead {
+            self.forget_listener(key);
+        }
+        let dead: Vec<Key> = self
+            .endpoints
+            .iter()
+            .filter(|(_, e)| e.host == id)
+            .map(|(key, _)| key)
+            .collect();
+        for key in dead {
+            self.remove(key);
+        }
+    }
+
+    /// The host is up again, empty.
+    pub(crate) fn restart(&mut self, id: HostId) {
+        self.crash(id);
+        self.host(id).cell.rise();
+    }
+
+    pub(crate) fn pause(&mut self, id: HostId) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        if host.cell.is_up() {
+            host.cell.set_paused(true);
+            host.cpu.pause(now);
+        }
+    }
+
+    pub(crate) fn resume(&mut self, id: HostId) {
+        let now = self.now;
+        let host = self.host_mut(id);
+        host.cell.set_paused(false);
+        host.cpu.resume(now);
+    }
+
+    /// All hosts are gone: the end of the run.
+    pub(crate) fn crash_all(&mut self) {
+        for id in (0u32..).map(HostId).take(self.hosts.len()) {
+            self.crash(id);
+        }
+    }
+
+    /// Takes out what may own handles into this world, to be dropped with no lock held.
+    pub(crate) fn clear(&mut self) -> (Timers<Due>, Links) {
+        let timers = std::mem::replace(&mut self.timers, Timers::new());
+        (
+            timers,
+            std::mem::replace(&mut self.links, Links::new(self.seed)),
+        )
+    }
+
+    /// Wakes and forgets a waiting task.
+    pub(crate) fn wake(wakes: &mut Vec<Waker>, waiting: &mut Option<Waker>) {
+        wakes.extend(waiting.take());
+    }
+
+    /// Remembers a waiting task. The one before it is handed to `discards`, since dropping a waker is foreign code.
+    pub(crate) fn wait(discards: &mut Vec<Waker>, waiting: &mut Option<Waker>, waker: &Waker) {
+        if !waiting.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            discards.extend(waiting.replace(waker.clone()));
+        }
+    }
+}

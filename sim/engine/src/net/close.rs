@@ -1,0 +1,157 @@
+//! Closing a connection: in peace, abruptly, by the peer, or by giving up.
+
+use std::io;
+
+use super::FIN_TIMEOUT;
+use super::endpoint::{Endpoint, Owner, Phase};
+use super::packet::{Body, Packet};
+use crate::HostId;
+use crate::arena::Key;
+use crate::kernel::{Due, Kernel};
+
+impl Kernel {
+    /// The application lets go of a connection: FIN after what it has written, or RST when it asks for it or leaves bytes
+    /// unread (RFC 2525, 2.17).
+    pub(crate) fn close(&mut self, key: Key, abrupt: bool) {
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        self.discards.extend(endpoint.send.writer.take());
+        self.discards.extend(endpoint.receive.reader.take());
+        let abrupt = abrupt || endpoint.receive.unread > 0;
+        match endpoint.phase {
+            Phase::Open if abrupt => self.reset_and_remove(key),
+            Phase::Open => {
+                endpoint.owner = Owner::Kernel;
+                // An open connection can always be finished.
+                let _ = self.finish(key);
+                self.read_acks(key);
+                self.settle(key);
+                self.schedule_acks(key);
+            }
+            Phase::Connecting | Phase::Answering | Phase::Dead { .. } => self.remove(key),
+        }
+    }
+
+    /// Forgets an endpoint that nobody holds when all has been said on both sides.
+    pub(super) fn settle(&mut self, key: Key) {
+        let Some(endpoint) = self.endpoints.get(key) else {
+            return;
+        };
+        if endpoint.owner != Owner::Kernel || !endpoint.all_said() {
+            return;
+        }
+        if endpoint.receive.ended {
+            self.remove(key);
+        } else {
+            self.linger(key, FIN_TIMEOUT);
+        }
+    }
+
+    /// A RST arrives.
+    pub(super) fn on_reset(&mut self, key: Key) {
+        let Some(endpoint) = self.endpoints.get(key) else {
+            return;
+        };
+        match endpoint.phase {
+            Phase::Connecting => self.fail(key, io::ErrorKind::ConnectionRefused),
+            _ => self.fail(key, io::ErrorKind::ConnectionReset),
+        }
+    }
+
+    /// Breaks a connection off on this side. What has come in order stays readable for the one who holds it.
+    pub(super) fn fail(&mut self, key: Key, error: io::ErrorKind) {
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        if endpoint.owner == Owner::Kernel || endpoint.phase == Phase::Answering {
+            self.remove(key);
+            return;
+        }
+        if !matches!(endpoint.phase, Phase::Dead { .. }) {
+            endpoint.phase = Phase::Dead { error, told: false };
+        }
+        endpoint.send.queued.clear();
+        endpoint.send.queued_bytes = 0;
+        endpoint.send.in_flight.clear();
+        endpoint.send.acks.clear();
+        endpoint.receive.early.clear();
+        Kernel::wake(&mut self.wakes, &mut endpoint.send.writer);
+        Kernel::wake(&mut self.wakes, &mut endpoint.receive.reader);
+        if let Some(event) = endpoint.ack_event.take() {
+            self.timers.cancel(event);
+        }
+        self.stop_retry(key);
+    }
+
+    /// Sends a RST behind what is on its way, and forgets the endpoint with all that was not sent. A lost RST is not sent
+    /// again: the peer learns when it sends again what nobody acknowledged.
+    pub(super) fn reset_and_remove(&mut self, key: Key) {
+        let open = self
+            .endpoints
+            .get(key)
+            .filter(|endpoint| endpoint.phase == Phase::Open);
+        if let Some(peer) = open.and_then(|endpoint| endpoint.peer)
+            && self.send(key, Body::Reset).is_err()
+        {
+            self.retry_later(peer);
+        }
+        self.remove(key);
+    }
+
+    /// Answers a packet for which there is no connection.
+    pub(super) fn refuse(&mut self, from: HostId, to: HostId, receiver: Key) {
+        let link = self
+            .links
+            .between(&self.hosts[from.index()], &self.hosts[to.index()]);
+        if let Some(at) = self.links.carry(self.now, link, 0) {
+            let reset = Packet {
+                src: from,
+                dst: to,
+                sender: None,
+                receiver: Some(receiver),
+                body: Body::Reset,
+            };
+            self.timers.insert(at, Due::Packet(reset));
+        } else {
+            // The refused packet seems unheard, and goes again.
+            self.retry_later(receiver);
+        }
+    }
+
+    /// Forgets an endpoint, and says nothing to anybody.
+    pub(crate) fn remove(&mut self, key: Key) {
+        let Some(endpoint) = self.endpoints.remove(key) else {
+            return;
+        };
+        let Endpoint {
+            host,
+            local,
+            remote,
+            client,
+            owner,
+            send,
+            receive,
+            retry,
+            ack_event,
+            ..
+        } = endpoint;
+        for timer in [retry, ack_event].into_iter().flatten() {
+            self.timers.cancel(timer);
+        }
+        self.discards.extend(send.writer);
+        self.discards.extend(receive.reader);
+        let host = self.host_mut(host);
+        if client {
+            host.leaving.remove(&local.port());
+        } else if host.accepted.get(&(local.port(), remote)) == Some(&key) {
+            host.accepted.remove(&(local.port(), remote));
+        }
+        if let Owner::Listener(socket) = owner
+            && let Some(listener) = self.listeners.get_mut(socket)
+        {
+            listener.half_open.remove(&key);
+            listener.queue.retain(|waiting| *waiting != key);
+        }
+    }
+}

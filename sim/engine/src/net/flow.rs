@@ -1,0 +1,292 @@
+//! Data: writing, sending as far as the window goes, arriving in order, reading.
+
+use std::io;
+use std::task::{Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use hyper::rt::ReadBufCursor;
+
+use super::endpoint::{Fin, InFlight, Owner, Phase};
+use super::packet::{Body, Packet, Payload, Segment};
+use super::{RECEIVE_BUFFER, SEGMENT};
+use crate::arena::Key;
+use crate::kernel::{Due, Kernel};
+
+/// What the application asks for.
+impl Kernel {
+    /// Takes in as much as there is room for.
+    pub(crate) fn write(
+        &mut self,
+        key: Key,
+        slices: &[io::IoSlice<'_>],
+        waker: &Waker,
+    ) -> Poll<io::Result<usize>> {
+        self.read_acks(key);
+        // Without an endpoint the host has crashed, and nothing will come.
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return Poll::Pending;
+        };
+        if let Phase::Dead { error, told } = endpoint.phase {
+            // As Linux has it: the error once, and the broken pipe ever after or when the peer had closed in peace.
+            endpoint.phase = Phase::Dead { error, told: true };
+            let error = if told || endpoint.receive.ended {
+                io::ErrorKind::BrokenPipe
+            } else {
+                error
+            };
+            return Poll::Ready(Err(error.into()));
+        }
+        if endpoint.send.fin != Fin::No {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let wanted: usize = slices.iter().map(|slice| slice.len()).sum();
+        if wanted == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let room = usize::try_from(endpoint.send.room()).expect("a buffer's size is small");
+        if room == 0 {
+            Kernel::wait(&mut self.discards, &mut endpoint.send.writer, waker);
+            self.schedule_acks(key);
+            return Poll::Pending;
+        }
+        let taken = wanted.min(room);
+        endpoint.send.queued_bytes += taken as u64;
+        gather(slices, taken, |piece| endpoint.send.queued.push_back(piece));
+        self.pump(key);
+        self.schedule_acks(key);
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Gives out all that is there and fits.
+    pub(crate) fn read(
+        &mut self,
+        key: Key,
+        mut into: ReadBufCursor<'_>,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return Poll::Pending;
+        };
+        let receive = &mut endpoint.receive;
+        if into.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if receive.unread == 0 {
+            if receive.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if let Phase::Dead { error, .. } = endpoint.phase {
+                return Poll::Ready(Err(error.into()));
+            }
+            Kernel::wait(&mut self.discards, &mut receive.reader, waker);
+            return Poll::Pending;
+        }
+        while into.remaining() > 0 {
+            let Some(mut piece) = receive.readable.pop_front() else {
+                break;
+            };
+            let count = piece.len().min(into.remaining());
+            into.put_slice(&piece[..count]);
+            receive.unread -= count as u64;
+            if count < piece.len() {
+                receive.readable.push_front(piece.split_off(count));
+            }
+        }
+        // The peer hears of the window when half of it has come free, not at every byte.
+        let window_end = receive.next + RECEIVE_BUFFER - receive.unread;
+        let news = window_end.saturating_sub(receive.told_window_end);
+        if news >= RECEIVE_BUFFER / 2 && endpoint.phase == Phase::Open && !endpoint.receive.ended {
+            self.acknowledge(key);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// No more will be written.
+    pub(crate) fn finish(&mut self, key: Key) -> io::Result<()> {
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return Ok(());
+        };
+        match endpoint.phase {
+            Phase::Dead { error, .. } if !endpoint.receive.ended => return Err(error.into()),
+            Phase::Open if endpoint.send.fin == Fin::No => endpoint.send.fin = Fin::Queued,
+            _ => return Ok(()),
+        }
+        self.pump(key);
+        self.schedule_acks(key);
+        Ok(())
+    }
+}
+
+/// What the network brings.
+impl Kernel {
+    /// Data arrives at an endpoint.
+    pub(super) fn on_segment(&mut self, key: Key, sender: Key, segment: Segment) {
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        let fresh = segment.sequence >= endpoint.receive.next;
+        if endpoint.owner == Owner::Kernel && fresh && segment.payload.len() > 0 {
+            // Nobody will read it: the sender must know.
+            self.reset_and_remove(key);
+            return;
+        }
+        if let Phase::Dead { .. } = endpoint.phase {
+            let (host, way) = (endpoint.host, endpoint.way);
+            if let Some((peer_host, _)) = way {
+                self.refuse(host, peer_host, sender);
+            }
+            return;
+        }
+        let receive = &mut endpoint.receive;
+        if segment.sequence == receive.next {
+            receive.take_in(segment);
+            while let Some(next) = receive.early.remove(&receive.next) {
+                receive.take_in(next);
+            }
+            Kernel::wake(&mut self.wakes, &mut receive.reader);
+        } else if fresh {
+            receive.early.entry(segment.sequence).or_insert(segment);
+        }
+        self.acknowledge(key);
+        self.settle(key);
+    }
+}
+
+/// The machinery between the two.
+impl Kernel {
+    /// Sends what is queued, as far as the peer's window goes, and the FIN after all of it.
+    pub(super) fn pump(&mut self, key: Key) {
+        loop {
+            let Some(endpoint) = self.endpoints.get_mut(key) else {
+                return;
+            };
+            let send = &mut endpoint.send;
+            if endpoint.phase != Phase::Open {
+                return;
+            }
+            let window = usize::try_from(send.window_end.saturating_sub(send.next))
+                .expect("a window is small");
+            let (bytes, fin) = match send.queued.front_mut() {
+                Some(_) if window == 0 => {
+                    self.ask_for_window(key);
+                    return;
+                }
+                Some(front) if front.len() > window => (front.split_to(window), false),
+                Some(_) => (
+                    send.queued.pop_front().expect("its front has been seen"),
+                    false,
+                ),
+                None if send.fin == Fin::Queued => {
+                    send.fin = Fin::Sent;
+                    (Bytes::new(), true)
+                }
+                None => return,
+            };
+            let len = u32::try_from(bytes.len()).expect("a segment is small");
+            let sequence = send.next;
+            send.next += u64::from(len) + u64::from(fin);
+            send.queued_bytes -= u64::from(len);
+            send.in_flight.push_back(InFlight {
+                sequence,
+                len,
+                fin,
+                sent_at: self.now,
+                again: false,
+                lost: None,
+            });
+            self.send_segment(
+                key,
+                Segment {
+                    sequence,
+                    payload: Payload::Bytes(bytes),
+                    fin,
+                },
+            );
+        }
+    }
+
+    /// Puts a segment on the wire. What is lost there is taken back, to be sent again later.
+    pub(super) fn send_segment(&mut self, key: Key, segment: Segment) {
+        if let Err(Body::Data(segment)) = self.send(key, Body::Data(segment)) {
+            self.lost(key, segment);
+        }
+    }
+
+    /// A segment did not reach its receiver.
+    pub(super) fn lost(&mut self, key: Key, segment: Segment) {
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        if let Payload::Bytes(bytes) = segment.payload {
+            endpoint.send.take_back(segment.sequence, bytes);
+        }
+        self.retry_later(key);
+    }
+
+    /// Puts a packet of an endpoint on the wire, behind those before it. A lost one is given back.
+    pub(super) fn send(&mut self, key: Key, body: Body) -> Result<(), Body> {
+        let now = self.now;
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return Err(body);
+        };
+        let Some((dst, link)) = endpoint.way else {
+            return Err(body);
+        };
+        let Some(at) = self.links.carry(now, link, body.len()) else {
+            return Err(body);
+        };
+        let at = at.max(endpoint.travels_until);
+        endpoint.travels_until = at;
+        let packet = Packet {
+            src: endpoint.host,
+            dst,
+            sender: Some(key),
+            receiver: endpoint.peer,
+            body,
+        };
+        self.timers.insert(at, Due::Packet(packet));
+        Ok(())
+    }
+}
+
+impl super::endpoint::ReceiveHalf {
+    /// The next segment in order.
+    fn take_in(&mut self, segment: Segment) {
+        let len = segment.payload.len() as u64;
+        self.next += len + u64::from(segment.fin);
+        self.ended |= segment.fin;
+        if let Payload::Bytes(bytes) = segment.payload
+            && len > 0
+        {
+            self.unread += len;
+            self.readable.push_back(bytes);
+        }
+    }
+}
+
+/// Copies the first `count` bytes of `slices` into pieces of a segment each.
+fn gather(slices: &[io::IoSlice<'_>], count: usize, mut piece: impl FnMut(Bytes)) {
+    let mut left = count;
+    if let [slice] = slices {
+        for chunk in slice[..left].chunks(SEGMENT) {
+            piece(Bytes::copy_from_slice(chunk));
+        }
+        return;
+    }
+    let mut buffer = BytesMut::with_capacity(left.min(SEGMENT));
+    for slice in slices {
+        let mut slice = &slice[..slice.len().min(left)];
+        left -= slice.len();
+        while !slice.is_empty() {
+            let (now, later) = slice.split_at(slice.len().min(SEGMENT - buffer.len()));
+            buffer.extend_from_slice(now);
+            slice = later;
+            if buffer.len() == SEGMENT {
+                piece(std::mem::take(&mut buffer).freeze());
+            }
+        }
+    }
+    if !buffer.is_empty() {
+        piece(buffer.freeze());
+    }
+}

@@ -1,0 +1,197 @@
+//! Opening a connection: SYN, SYN/ACK, established, and what stands against it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Poll, Waker};
+
+use super::endpoint::{Endpoint, Owner, Phase};
+use super::packet::Body;
+use crate::HostId;
+use crate::arena::Key;
+use crate::kernel::Kernel;
+
+impl Kernel {
+    /// Sends the first SYN of a new connection.
+    pub(crate) fn connect(
+        &mut self,
+        id: HostId,
+        to: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> io::Result<Key> {
+        let host = self.host_mut(id);
+        let own = host.cell.address;
+        if let Some(from) = from.filter(|from| *from != own && !from.is_unspecified()) {
+            let message = format!("{from} is not an address of host {}", host.cell.name);
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, message));
+        }
+        let port = host.free_port().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        host.leaving.insert(port);
+        let local = SocketAddr::new(own, port);
+        let key =
+            self.endpoints
+                .insert(Endpoint::new(id, local, to, Phase::Connecting, Owner::App));
+        self.send_syn(key);
+        Ok(key)
+    }
+
+    /// Whether a connection has opened. One that has failed is forgotten.
+    pub(crate) fn connected(
+        &mut self,
+        key: Key,
+        waker: &Waker,
+    ) -> Poll<io::Result<(SocketAddr, SocketAddr)>> {
+        // Without an endpoint the host has crashed, and nothing will come.
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return Poll::Pending;
+        };
+        match endpoint.phase {
+            Phase::Connecting | Phase::Answering => {
+                Kernel::wait(&mut self.discards, &mut endpoint.send.writer, waker);
+                Poll::Pending
+            }
+            Phase::Open => Poll::Ready(Ok((endpoint.local, endpoint.remote))),
+            // A reset between the handshake's end and this poll: the stream will tell.
+            Phase::Dead {
+                error: io::ErrorKind::ConnectionReset,
+                ..
+            } => Poll::Ready(Ok((endpoint.local, endpoint.remote))),
+            Phase::Dead { error, .. } => {
+                self.remove(key);
+                Poll::Ready(Err(error.into()))
+            }
+        }
+    }
+
+    pub(super) fn send_syn(&mut self, key: Key) {
+        let now = self.now;
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        endpoint.asked_at = now;
+        let (src, from, to) = (endpoint.host, endpoint.local, endpoint.remote);
+        // Asked anew each time: a host with that address may have come.
+        endpoint.way = self.by_address.get(&to.ip()).map(|dst| {
+            let link = self
+                .links
+                .between(&self.hosts[src.index()], &self.hosts[dst.index()]);
+            (*dst, link)
+        });
+        if self.send(key, Body::Syn { from, to }).is_err() {
+            self.retry_later(key);
+        }
+    }
+
+    pub(super) fn send_syn_ack(&mut self, key: Key) {
+        let now = self.now;
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        endpoint.asked_at = now;
+        let client = endpoint.peer;
+        if self.send(key, Body::SynAck).is_err() {
+            self.retry_later(key);
+            // The client hears nothing and asks again too: this host may be gone by then.
+            if let Some(client) = client {
+                self.retry_later(client);
+            }
+        }
+    }
+
+    /// A SYN arrives at a host that is up.
+    pub(super) fn on_syn(
+        &mut self,
+        src: HostId,
+        dst: HostId,
+        client: Key,
+        from: SocketAddr,
+        to: SocketAddr,
+    ) {
+        let host = &self.hosts[dst.index()];
+        if let Some(known) = host.accepted.get(&(to.port(), from)).copied() {
+            let endpoint = self
+                .endpoints
+                .get(known)
+                .expect("an endpoint leaves this table when it is removed");
+            if endpoint.peer == Some(client) {
+                // Our SYN/ACK got lost, and its timer has not run out yet.
+                if endpoint.phase == Phase::Answering {
+                    self.send_syn_ack(known);
+                }
+                return;
+            }
+            // The half-open remains of a connection whose client has crashed and come back to the same port.
+            self.host_mut(dst).accepted.remove(&(to.port(), from));
+            self.fail(known, io::ErrorKind::ConnectionReset);
+        }
+        let host = &self.hosts[dst.index()];
+        let Some(socket) = host.listeners.get(&to.port()).copied() else {
+            self.refuse(dst, src, client);
+            return;
+        };
+        let listener = self
+            .listeners
+            .get_mut(socket)
+            .expect("a port's socket leaves with the port");
+        if listener.half_open.len() + listener.queue.len() >= host.backlog {
+            // Dropped in silence, so the client asks again.
+            self.retry_later(client);
+            return;
+        }
+        let local = SocketAddr::new(host.cell.address, to.port());
+        let link = self.links.between(host, &self.hosts[src.index()]);
+        let mut endpoint =
+            Endpoint::new(dst, local, from, Phase::Answering, Owner::Listener(socket));
+        endpoint.way = Some((src, link));
+        endpoint.peer = Some(client);
+        let key = self.endpoints.insert(endpoint);
+        listener.half_open.insert(key);
+        self.host_mut(dst).accepted.insert((to.port(), from), key);
+        self.send_syn_ack(key);
+    }
+
+    /// A SYN/ACK arrives at its client.
+    pub(super) fn on_syn_ack(&mut self, key: Key, server: Key) {
+        let now = self.now;
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        if endpoint.phase == Phase::Connecting {
+            endpoint.phase = Phase::Open;
+            endpoint.peer = Some(server);
+            if endpoint.retries == 0 {
+                endpoint.timing.measured(now.since(endpoint.asked_at));
+            }
+            endpoint.retries = 0;
+            Kernel::wake(&mut self.wakes, &mut endpoint.send.writer);
+            self.stop_retry(key);
+        }
+        if self.send(key, Body::Established).is_err() {
+            // It is the server who asks again.
+            self.retry_later(server);
+        }
+    }
+
+    /// The server has heard its client, by the end of the handshake or by data.
+    pub(super) fn on_established(&mut self, key: Key) {
+        let now = self.now;
+        let Some(endpoint) = self.endpoints.get_mut(key) else {
+            return;
+        };
+        let (Phase::Answering, Owner::Listener(socket)) = (endpoint.phase, endpoint.owner) else {
+            return;
+        };
+        endpoint.phase = Phase::Open;
+        if endpoint.retries == 0 {
+            endpoint.timing.measured(now.since(endpoint.asked_at));
+        }
+        endpoint.retries = 0;
+        let listener = self
+            .listeners
+            .get_mut(socket)
+            .expect("a socket takes its handshakes with it");
+        listener.half_open.remove(&key);
+        listener.queue.push_back(key);
+        Kernel::wake(&mut self.wakes, &mut listener.acceptor);
+        self.stop_retry(key);
+    }
+}

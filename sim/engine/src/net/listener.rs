@@ -1,0 +1,56 @@
+//! A listening socket as its application holds it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use shakedown_env::{BoxStream, Listener};
+
+use super::stream::SimStream;
+use crate::arena::Key;
+use crate::shared::Shared;
+
+pub(crate) struct SimListener {
+    shared: Arc<Shared>,
+    socket: Key,
+    local: SocketAddr,
+}
+
+impl SimListener {
+    pub(crate) fn new(shared: Arc<Shared>, socket: Key, local: SocketAddr) -> SimListener {
+        SimListener {
+            shared,
+            socket,
+            local,
+        }
+    }
+}
+
+impl Listener for SimListener {
+    fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<BoxStream>> {
+        self.shared
+            .with(|kernel| kernel.accept(self.socket, cx.waker()))
+            .map(|(endpoint, peer)| {
+                let stream: BoxStream = Box::new(SimStream::new(
+                    Arc::clone(&self.shared),
+                    endpoint,
+                    self.local,
+                    peer,
+                ));
+                Ok(stream)
+            })
+    }
+}
+
+impl Drop for SimListener {
+    fn drop(&mut self) {
+        // After a crash there is no such socket, and nothing happens.
+        self.shared
+            .with(|kernel| kernel.close_listener(self.socket));
+    }
+}

@@ -1,0 +1,91 @@
+//! Listening sockets of the simulated kernel: bound to a port of a host, with a bounded backlog.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Poll, Waker};
+
+use super::endpoint::Owner;
+use crate::HostId;
+use crate::arena::Key;
+use crate::kernel::Kernel;
+
+pub(crate) struct ListenSocket {
+    pub(crate) host: HostId,
+    pub(crate) port: u16,
+    /// In their handshake.
+    pub(crate) half_open: BTreeSet<Key>,
+    /// Waiting to be accepted.
+    pub(crate) queue: VecDeque<Key>,
+    pub(crate) acceptor: Option<Waker>,
+}
+
+impl Kernel {
+    /// Binds a socket to an address of the host (its own or the unspecified one); port 0 is any free one.
+    pub(crate) fn listen(&mut self, id: HostId, addr: SocketAddr) -> io::Result<(Key, SocketAddr)> {
+        let host = &mut self.hosts[id.index()];
+        let own = host.cell.address;
+        if addr.ip() != own && !addr.ip().is_unspecified() {
+            let message = format!("{} is not an address of host {}", addr.ip(), host.cell.name);
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, message));
+        }
+        let port = match addr.port() {
+            0 => host.free_port().ok_or(io::ErrorKind::AddrNotAvailable)?,
+            port => port,
+        };
+        if host.listeners.contains_key(&port) || host.leaving.contains(&port) {
+            let message = format!("{own}:{port} of host {} is in use", host.cell.name);
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, message));
+        }
+        let socket = self.listeners.insert(ListenSocket {
+            host: id,
+            port,
+            half_open: BTreeSet::new(),
+            queue: VecDeque::new(),
+            acceptor: None,
+        });
+        host.listeners.insert(port, socket);
+        Ok((socket, SocketAddr::new(own, port)))
+    }
+
+    /// The next connection of the backlog, now the application's: its endpoint and the peer's address.
+    pub(crate) fn accept(&mut self, socket: Key, waker: &Waker) -> Poll<(Key, SocketAddr)> {
+        // Without a socket the host has crashed, and nothing will come.
+        let Some(listener) = self.listeners.get_mut(socket) else {
+            return Poll::Pending;
+        };
+        let Some(key) = listener.queue.pop_front() else {
+            Kernel::wait(&mut self.discards, &mut listener.acceptor, waker);
+            return Poll::Pending;
+        };
+        let endpoint = self
+            .endpoints
+            .get_mut(key)
+            .expect("an endpoint leaves its listener's queue when it is removed");
+        endpoint.owner = Owner::App;
+        Poll::Ready((key, endpoint.remote))
+    }
+
+    /// Closes a socket: what was not accepted is reset, what was in its handshake is forgotten.
+    pub(crate) fn close_listener(&mut self, socket: Key) {
+        let Some(listener) = self.forget_listener(socket) else {
+            return;
+        };
+        for key in listener.half_open {
+            self.remove(key);
+        }
+        for key in listener.queue {
+            self.reset_and_remove(key);
+        }
+    }
+
+    /// Takes a socket off its host, and says nothing to anybody.
+    pub(crate) fn forget_listener(&mut self, socket: Key) -> Option<ListenSocket> {
+        let mut listener = self.listeners.remove(socket)?;
+        self.discards.extend(listener.acceptor.take());
+        self.host_mut(listener.host)
+            .listeners
+            .remove(&listener.port);
+        Some(listener)
+    }
+}

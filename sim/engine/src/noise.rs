@@ -1,0 +1,41 @@
+//! The noise check: real sleeps between polls. Two quick runs that agree prove little, since a run shorter than a second
+//! hides what leaks in from real time; a run with noise must agree with them too.
+
+use std::time::Duration;
+
+use rand_core::Rng as _;
+use shakedown_env::{Rng, stream_seed};
+
+/// Polls between two sleeps, at most.
+const POLLS_MAX: u64 = 1024;
+/// The longest sleep, exclusive.
+const SLEEP_US_MAX: u64 = 200;
+
+pub(crate) struct Noise {
+    rng: Rng,
+    polls_left: u64,
+}
+
+impl Noise {
+    pub(crate) fn new(seed: u64) -> Noise {
+        Noise {
+            rng: stream_seed(seed, "engine", "noise"),
+            polls_left: 1,
+        }
+    }
+
+    /// To be called between two polls.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "to disturb real time is the purpose"
+    )]
+    pub(crate) fn between_polls(&mut self) {
+        self.polls_left -= 1;
+        if self.polls_left > 0 {
+            return;
+        }
+        self.polls_left = 1 + self.rng.next_u64() % POLLS_MAX;
+        let nap = Duration::from_micros(self.rng.next_u64() % SLEEP_US_MAX);
+        std::thread::sleep(nap);
+    }
+}

@@ -1,0 +1,99 @@
+//! Panics of tasks: caught, with the source line that only a panic hook gets to see.
+//!
+//! The hook is the process's, and so the one piece of global state here: it is put in once, notes panics on threads that
+//! are inside a run, and hands all others to the hook that was there before.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+
+/// What is known of a panic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) message: String,
+    /// `file:line:column`.
+    pub(crate) location: String,
+}
+
+thread_local! {
+    static WATCHED: RefCell<Watched> = const { RefCell::new(Watched { depth: 0, note: None }) };
+}
+
+struct Watched {
+    depth: u32,
+    note: Option<Note>,
+}
+
+/// While this lives, panics on this thread are noted and not printed.
+pub(crate) struct Watch(());
+
+impl Watch {
+    pub(crate) fn new() -> Watch {
+        WATCHED.with_borrow_mut(|watched| watched.depth += 1);
+        Watch(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        WATCHED.with_borrow_mut(|watched| watched.depth -= 1);
+    }
+}
+
+/// Puts the hook in, once a process.
+pub(crate) fn install() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !note(info) {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Runs `work`; a panic in it becomes a [`Note`].
+pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Note> {
+    // The caller ends the run on a panic, so nobody sees what the panic may have left half done.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let noted = WATCHED.with_borrow_mut(|watched| watched.note.take());
+        noted.unwrap_or_else(|| Note {
+            message: text(&*payload),
+            location: "unknown".to_owned(),
+        })
+    })
+}
+
+fn note(info: &PanicHookInfo<'_>) -> bool {
+    let location = info
+        .location()
+        .map_or_else(|| "unknown".to_owned(), ToString::to_string);
+    let note = Note {
+        message: text(info.payload()),
+        location,
+    };
+    WATCHED
+        .try_with(|watched| {
+            let Ok(mut watched) = watched.try_borrow_mut() else {
+                return false;
+            };
+            if watched.depth == 0 {
+                return false;
+            }
+            watched.note = Some(note);
+            true
+        })
+        .unwrap_or(false)
+}
+
+fn text(payload: &(dyn Any + Send)) -> String {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without a message".to_owned()
+    }
+}

@@ -1,0 +1,146 @@
+//! The connections of an app: served by HTTP, and broken with a RST when a step says so.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use shakedown_env::{BoxListener, BoxStream, Stream};
+use shakedown_wire::{ServerOptions, serve_http1};
+
+use super::App;
+
+/// How long an accept loop rests after an accept that failed: no file descriptors left, as a rule.
+const ACCEPT_REST: Duration = Duration::from_millis(10);
+
+/// Breaks a connection: whatever would be sent next is a RST.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Breaker(Arc<AtomicBool>);
+
+impl Breaker {
+    pub(crate) fn pull(&self) {
+        // One thread sets and reads it; it is atomic because streams are `Send`.
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_pulled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Accepts and serves until the pod dies.
+pub(super) async fn accept(app: Rc<App>, mut listener: BoxListener) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                let task = serve(Rc::clone(&app), stream);
+                app.env.spawn("app-connection", task);
+            }
+            Err(_) => app.env.sleep(ACCEPT_REST).await,
+        }
+    }
+}
+
+async fn serve(app: Rc<App>, stream: BoxStream) {
+    let breaker = Breaker::default();
+    let stream = Box::new(Breakable {
+        inner: stream,
+        breaker: breaker.clone(),
+    });
+    let options = ServerOptions {
+        idle_timeout: Some(app.version().keep_alive_idle),
+        max_requests_per_connection: app.version().keep_alive_requests,
+        ..ServerOptions::default()
+    };
+    let service = |request| app.serve(request, breaker.clone());
+    // How a connection ended is known to its requests, one by one; nobody waits for the connection.
+    let _ = serve_http1(&app.env, stream, &options, service).await;
+}
+
+/// A stream with a breaker.
+struct Breakable {
+    inner: BoxStream,
+    breaker: Breaker,
+}
+
+impl Breakable {
+    fn check(&self) -> io::Result<()> {
+        if self.breaker.is_pulled() {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Read for Breakable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl Write for Breakable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+}
+
+impl Stream for Breakable {
+    fn local_addr(&self) -> SocketAddr {
+        self.inner.local_addr()
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        self.inner.peer_addr()
+    }
+
+    fn reset_on_drop(&mut self) {
+        self.inner.reset_on_drop();
+    }
+}
+
+impl Drop for Breakable {
+    fn drop(&mut self) {
+        if self.breaker.is_pulled() {
+            self.inner.reset_on_drop();
+        }
+    }
+}

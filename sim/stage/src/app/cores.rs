@@ -1,0 +1,122 @@
+//! What work takes: a core that long, however the cores are shared.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use shakedown_env::Env;
+use shakedown_scenarios::story::{Cpu, Version};
+
+use super::meter::Meter;
+use super::queue::{Entry, Seat, Servers, Shed};
+use super::sharing::Sharing;
+use super::visit::Visit;
+
+/// The cores of one replica.
+#[derive(Debug)]
+pub(crate) struct Cores {
+    env: Env,
+    kind: Kind,
+    /// The app has no workers: requests wait for cores, and that is their queue wait.
+    is_queue: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Unlimited,
+    InOrder(Rc<Servers>, Meter),
+    Shared(Rc<Sharing>),
+}
+
+/// Work was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoCore {
+    /// The queue is full.
+    Full,
+    /// The caller had gone when its turn came.
+    Shed,
+}
+
+impl Cores {
+    /// The cores that a version declares. Processor sharing has a task, spawned here.
+    pub(crate) fn new(env: &Env, version: &Version, meter: Meter, drops_gone: bool) -> Cores {
+        let is_queue = version.workers.is_none();
+        let kind = match (version.cores, version.cpu) {
+            (None, _) => Kind::Unlimited,
+            (Some(cores), Cpu::Fifo) => {
+                // Behind workers, those bound the line.
+                let limit = version.queue.limit.filter(|_| is_queue);
+                let servers =
+                    Servers::new(cores, limit, version.queue.order, drops_gone && is_queue);
+                Kind::InOrder(servers, meter)
+            }
+            (Some(cores), Cpu::Ps) => {
+                let sharing = Sharing::new(env.clone(), cores, meter);
+                env.spawn("app-cores", Rc::clone(&sharing).drive());
+                Kind::Shared(sharing)
+            }
+        };
+        Cores {
+            env: env.clone(),
+            kind,
+            is_queue,
+        }
+    }
+
+    /// Takes a core for `span`.
+    pub(crate) async fn work(&self, span: Duration, visit: &Visit) -> Result<(), NoCore> {
+        match &self.kind {
+            Kind::Unlimited => self.env.sleep(span).await,
+            Kind::InOrder(servers, meter) => {
+                let seat = self.seat(servers, visit, meter).await?;
+                self.env.sleep(span).await;
+                drop(seat);
+            }
+            Kind::Shared(sharing) => {
+                sharing.work(span).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn seat<'a>(
+        &self,
+        servers: &Rc<Servers>,
+        visit: &Visit,
+        meter: &'a Meter,
+    ) -> Result<Metered<'a>, NoCore> {
+        let start = self.env.now();
+        meter.note(start, servers.busy());
+        let seat = match servers.enter(visit.gone()) {
+            Entry::Seated(seat) => seat,
+            Entry::Full => return Err(NoCore::Full),
+            Entry::Queued(wait) => {
+                let seat = wait.await.map_err(|Shed| NoCore::Shed)?;
+                if self.is_queue {
+                    visit.wait_more(self.env.now().since(start));
+                }
+                seat
+            }
+        };
+        Ok(Metered {
+            env: self.env.clone(),
+            servers: Rc::clone(servers),
+            meter,
+            _seat: seat,
+        })
+    }
+}
+
+/// A core in use, metered to the end.
+struct Metered<'a> {
+    env: Env,
+    servers: Rc<Servers>,
+    meter: &'a Meter,
+    /// Freed after the meter has been told.
+    _seat: Seat,
+}
+
+impl Drop for Metered<'_> {
+    fn drop(&mut self) {
+        self.meter.note(self.env.now(), self.servers.busy());
+    }
+}

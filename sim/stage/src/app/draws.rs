@@ -1,0 +1,64 @@
+//! The random streams of a replica: one for each place of the story that draws, so that an edit shifts no other draw.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use shakedown_env::{Env, Rng};
+use shakedown_scenarios::story::{Draw, Place, Story};
+use shakedown_scenarios::value::Share;
+
+/// Streams by place, made when they are first drawn from.
+pub(crate) struct Draws {
+    env: Env,
+    story: Rc<Story>,
+    /// How often the pod has been started before: a second life does not repeat the draws of the first.
+    life: u32,
+    streams: RefCell<BTreeMap<Place, Rng>>,
+}
+
+impl Draws {
+    pub(crate) fn new(env: Env, story: Rc<Story>, life: u32) -> Draws {
+        Draws {
+            env,
+            story,
+            life,
+            streams: RefCell::default(),
+        }
+    }
+
+    /// A duration. What is always the same draws nothing.
+    pub(crate) fn span(&self, draw: &Draw) -> Duration {
+        let nanos = draw.from.as_constant();
+        let nanos = nanos.unwrap_or_else(|| self.with(draw.place, |rng| draw.from.sample_ns(rng)));
+        Duration::from_nanos(nanos)
+    }
+
+    /// A count. What is always the same draws nothing.
+    pub(crate) fn count(&self, draw: &Draw) -> u64 {
+        let count = draw.from.as_constant();
+        count.unwrap_or_else(|| self.with(draw.place, |rng| draw.from.sample_count(rng)))
+    }
+
+    /// Whether a chance comes up. What is certain draws nothing.
+    pub(crate) fn chance(&self, place: Place, share: Share) -> bool {
+        match share {
+            Share::NONE => false,
+            share if share >= Share::ALL => true,
+            share => self.with(place, |rng| share.comes_true(rng)),
+        }
+    }
+
+    fn with<T>(&self, place: Place, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        let mut streams = self.streams.borrow_mut();
+        let stream = streams.entry(place).or_insert_with(|| {
+            let path = &self.story.places[place.0 as usize];
+            match self.life {
+                0 => self.env.rng(path),
+                life => self.env.rng(&format!("{path}@{life}")),
+            }
+        });
+        draw(stream)
+    }
+}

@@ -1,0 +1,191 @@
+//! A bounded queue before a number of equal servers: an app's workers, or its cores where they serve in order.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use shakedown_scenarios::story::Order;
+
+use super::visit::Gone;
+
+/// So many servers, and those who wait for one.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    count: u32,
+    limit: Option<u32>,
+    order: Order,
+    /// Whether one whose caller has gone is thrown away when its turn comes.
+    drops_gone: bool,
+    state: RefCell<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    busy: u32,
+    waiting: VecDeque<Rc<Ticket>>,
+}
+
+/// How a request is let in.
+pub(crate) enum Entry {
+    /// A server was free.
+    Seated(Seat),
+    /// None was: wait.
+    Queued(Wait),
+    /// And the queue is full.
+    Full,
+}
+
+/// Its caller had gone when its turn came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shed;
+
+/// A place in the queue.
+#[derive(Debug)]
+struct Ticket {
+    turn: Cell<Turn>,
+    gone: Gone,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Waits,
+    Granted,
+    Shed,
+    /// The grant, or the shedding, is known to the one who waited.
+    Over,
+}
+
+impl Servers {
+    pub(crate) fn new(
+        count: u32,
+        limit: Option<u32>,
+        order: Order,
+        drops_gone: bool,
+    ) -> Rc<Servers> {
+        Rc::new(Servers {
+            count,
+            limit,
+            order,
+            drops_gone,
+            state: RefCell::default(),
+        })
+    }
+
+    /// Takes a free server, or a place in the queue.
+    pub(crate) fn enter(self: &Rc<Servers>, gone: &Gone) -> Entry {
+        let mut state = self.state.borrow_mut();
+        if state.busy < self.count {
+            state.busy += 1;
+            return Entry::Seated(Seat(Rc::clone(self)));
+        }
+        if self
+            .limit
+            .is_some_and(|limit| state.waiting.len() >= limit as usize)
+        {
+            return Entry::Full;
+        }
+        let ticket = Rc::new(Ticket {
+            turn: Cell::new(Turn::Waits),
+            gone: gone.clone(),
+            waker: RefCell::default(),
+        });
+        state.waiting.push_back(Rc::clone(&ticket));
+        Entry::Queued(Wait {
+            servers: Rc::clone(self),
+            ticket,
+        })
+    }
+
+    pub(crate) fn busy(&self) -> u32 {
+        self.state.borrow().busy
+    }
+
+    /// A server is free: the next in line has it.
+    fn release(&self) {
+        loop {
+            let next = {
+                let mut state = self.state.borrow_mut();
+                let next = match self.order {
+                    Order::Fifo => state.waiting.pop_front(),
+                    Order::Lifo => state.waiting.pop_back(),
+                };
+                if next.is_none() {
+                    state.busy -= 1;
+                }
+                next
+            };
+            let Some(ticket) = next else { return };
+            let sheds = self.drops_gone && ticket.gone.is();
+            ticket
+                .turn
+                .set(if sheds { Turn::Shed } else { Turn::Granted });
+            if let Some(waker) = ticket.waker.take() {
+                waker.wake();
+            }
+            if !sheds {
+                return;
+            }
+        }
+    }
+
+    fn leave(&self, ticket: &Rc<Ticket>) {
+        self.state
+            .borrow_mut()
+            .waiting
+            .retain(|other| !Rc::ptr_eq(other, ticket));
+    }
+}
+
+/// A server taken: dropping this frees it.
+pub(crate) struct Seat(Rc<Servers>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+/// Waits for a server.
+pub(crate) struct Wait {
+    servers: Rc<Servers>,
+    ticket: Rc<Ticket>,
+}
+
+impl Future for Wait {
+    type Output = Result<Seat, Shed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.ticket.turn.get() {
+            Turn::Granted => {
+                self.ticket.turn.set(Turn::Over);
+                Poll::Ready(Ok(Seat(Rc::clone(&self.servers))))
+            }
+            Turn::Shed => {
+                self.ticket.turn.set(Turn::Over);
+                Poll::Ready(Err(Shed))
+            }
+            Turn::Waits | Turn::Over => {
+                *self.ticket.waker.borrow_mut() = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        match self.ticket.turn.get() {
+            Turn::Waits => self.servers.leave(&self.ticket),
+            // Its turn came, and it did not live to see it.
+            Turn::Granted => self.servers.release(),
+            Turn::Shed | Turn::Over => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Processor sharing: the work in progress shares the cores evenly, none faster than one core.
+//!
+//! Exact by virtual work: one clock runs at the rate that each job gets, a job ends when that clock has gone on by its work,
+//! so a change costs O(log n) however many jobs there are. The clock counts 2^-32 ns; a job ends at most that early, and at
+//! the first whole nanosecond after.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use shakedown_env::{Env, Time};
+
+use super::meter::Meter;
+
+/// Parts of a nanosecond that the virtual clock counts, as a power of two.
+const PARTS: u32 = 32;
+
+/// The cores of an app.
+#[derive(Debug)]
+pub(crate) struct Sharing {
+    env: Env,
+    cores: u32,
+    meter: Meter,
+    state: RefCell<State>,
+    /// The task that ends jobs.
+    driver: RefCell<Option<Waker>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By the virtual time at which they end, then by arrival.
+    jobs: BTreeMap<(u128, u64), Rc<Job>>,
+    clock: u128,
+    /// When `clock` was right.
+    at: Time,
+    arrivals: u64,
+}
+
+#[derive(Debug, Default)]
+struct Job {
+    over: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Sharing {
+    pub(crate) fn new(env: Env, cores: u32, meter: Meter) -> Rc<Sharing> {
+        let (state, driver) = (RefCell::default(), RefCell::default());
+        Rc::new(Sharing {
+            env,
+            cores,
+            meter,
+            state,
+            driver,
+        })
+    }
+
+    /// Adds a job; it is over when the future is.
+    pub(crate) fn work(self: &Rc<Sharing>, span: Duration) -> Work {
+        let mut state = self.state.borrow_mut();
+        self.advance(&mut state);
+        let work = u128::from(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
+        let key = (state.clock + (work << PARTS), state.arrivals);
+        state.arrivals += 1;
+        let job = Rc::new(Job::default());
+        state.jobs.insert(key, Rc::clone(&job));
+        drop(state);
+        self.wake_driver();
+        Work {
+            sharing: Rc::clone(self),
+            key,
+            job,
+        }
+    }
+
+    /// Ends jobs when they are due. Runs as long as the app.
+    pub(crate) async fn drive(self: Rc<Sharing>) {
+        let mut sleep = self.env.sleep_until(Time::FAR);
+        poll_fn(|cx| {
+            *self.driver.borrow_mut() = Some(cx.waker().clone());
+            loop {
+                let next = self.end_due();
+                sleep.as_mut().reset(next.unwrap_or(Time::FAR));
+                // A sleep that is over already: another round.
+                if sleep.as_mut().poll(cx).is_pending() {
+                    return Poll::<()>::Pending;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// Ends what is due now, and tells when the next is.
+    fn end_due(&self) -> Option<Time> {
+        let mut state = self.state.borrow_mut();
+        self.advance(&mut state);
+        let clock = state.clock;
+        while let Some(entry) = state.jobs.first_entry() {
+            if entry.key().0 > clock {
+                break;
+            }
+            entry.remove().end();
+        }
+        state.next_end(self.cores)
+    }
+
+    /// Brings the clock up to date, before the number of jobs changes.
+    fn advance(&self, state: &mut State) {
+        let now = self.env.now();
+        let jobs = u32::try_from(state.jobs.len()).unwrap_or(u32::MAX);
+        self.meter.note(now, jobs.min(self.cores));
+        state.advance(now, self.cores);
+    }
+
+    fn wake_driver(&self) {
+        if let Some(driver) = &*self.driver.borrow() {
+            driver.wake_by_ref();
+        }
+    }
+}
+
+impl State {
+    fn advance(&mut self, now: Time, cores: u32) {
+        let span = now.since(self.at).as_nanos() << PARTS;
+        let jobs = self.jobs.len() as u128;
+        let cores = u128::from(cores);
+        self.clock += if jobs > cores {
+            span * cores / jobs
+        } else {
+            span
+        };
+        self.at = now;
+    }
+
+    fn next_end(&self, cores: u32) -> Option<Time> {
+        let ((end, _), _) = self.jobs.first_key_value()?;
+        let (left, jobs, cores) = (end - self.clock, self.jobs.len() as u128, u128::from(cores));
+        let parts = if jobs > cores {
+            (left * jobs).div_ceil(cores)
+        } else {
+            left
+        };
+        let nanos = parts.div_ceil(1 << PARTS);
+        Some(self.at + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Job {
+    fn end(&self) {
+        self.over.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// One job. Dropping it takes it off the cores.
+pub(crate) struct Work {
+    sharing: Rc<Sharing>,
+    key: (u128, u64),
+    job: Rc<Job>,
+}
+
+impl Future for Work {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.job.over.get() {
+            return Poll::Ready(());
+        }
+        *self.job.waker.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if self.job.over.get() {
+            return;
+        }
+        let mut state = self.sharing.state.borrow_mut();
+        self.sharing.advance(&mut state);
+        state.jobs.remove(&self.key);
+        drop(state);
+        self.sharing.wake_driver();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! The steps of an endpoint, carried out one after another.
+
+use std::ops::ControlFlow;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{HeaderName, HeaderValue, Request, Uri};
+use shakedown_loadgen::Errand;
+use shakedown_results::{Answer, Outcome, PartyId};
+use shakedown_scenarios::story::{Call, Failure, OnError, Step};
+use shakedown_wire::Body;
+
+use super::cores::NoCore;
+use super::{App, Visit};
+
+/// What an app's caller counts as success.
+const OK: &[(u16, u16)] = &[(200, 399)];
+
+/// How an endpoint ends before its last step.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending<'a> {
+    /// With an answer.
+    Respond {
+        status: u16,
+        size: u64,
+        headers: &'a [(HeaderName, HeaderValue)],
+    },
+    /// With a failure.
+    Fail(Failure),
+    /// The queue for a core was full.
+    Refuse,
+    /// Thrown out of the queue for a core.
+    Shed,
+}
+
+pub(super) type Flow<'a> = ControlFlow<Ending<'a>>;
+
+/// A request with the headers that its calls may copy.
+pub(super) struct Task<'a> {
+    pub(super) app: &'a App,
+    pub(super) visit: &'a Visit,
+    pub(super) headers: &'a http::HeaderMap,
+}
+
+impl<'a> Task<'a> {
+    /// Carries out a list of steps, in order.
+    pub(super) async fn run(&self, steps: &'a [Step]) -> Flow<'a> {
+        for step in steps {
+            self.step(step).await?;
+        }
+        Flow::Continue(())
+    }
+
+    async fn step(&self, step: &'a Step) -> Flow<'a> {
+        match step {
+            Step::Work(draw) => {
+                let span = self.app.draws.span(draw);
+                match self.app.cores.work(span, self.visit).await {
+                    Ok(()) => Flow::Continue(()),
+                    Err(NoCore::Full) => Flow::Break(Ending::Refuse),
+                    Err(NoCore::Shed) => Flow::Break(Ending::Shed),
+                }
+            }
+            Step::Sleep(draw) => {
+                let span = self.app.draws.span(draw);
+                self.app.env.sleep(span).await;
+                Flow::Continue(())
+            }
+            Step::Call(call) => self.call(call).await,
+            Step::Parallel(branches) => {
+                let branches = branches.iter().map(|branch| self.nested(branch));
+                first_break(join_all(branches).await)
+            }
+            Step::Sequence(steps) => self.nested(steps).await,
+            Step::Fail { rate, with, place } => {
+                if self.app.draws.chance(*place, *rate) {
+                    return Flow::Break(Ending::Fail(*with));
+                }
+                Flow::Continue(())
+            }
+            Step::Respond {
+                status,
+                size,
+                headers,
+            } => {
+                let status = status.as_u16();
+                Flow::Break(Ending::Respond {
+                    status,
+                    size: *size,
+                    headers,
+                })
+            }
+        }
+    }
+
+    /// Steps within a step: boxed, since a future cannot hold itself.
+    fn nested<'b>(&'b self, steps: &'a [Step]) -> Pin<Box<dyn Future<Output = Flow<'a>> + 'b>> {
+        Box::pin(self.run(steps))
+    }
+
+    async fn call(&self, call: &'a Call) -> Flow<'a> {
+        let draws = &self.app.draws;
+        if !draws.chance(call.place, call.probability) {
+            return Flow::Continue(());
+        }
+        for _ in 0..draws.count(&call.times) {
+            let fan_out = draws.count(&call.fan_out);
+            if fan_out == 1 {
+                verdict(call, self.try_once(call).await)?;
+                continue;
+            }
+            let tries = (0..fan_out).map(|_| self.try_once(call));
+            let flows = join_all(tries)
+                .await
+                .into_iter()
+                .map(|outcome| verdict(call, outcome));
+            first_break(flows)?;
+        }
+        Flow::Continue(())
+    }
+
+    async fn try_once(&self, call: &'a Call) -> Outcome {
+        let app = self.app;
+        let now = app.env.now();
+        let errand = Errand {
+            root: self.visit.root(),
+            to: PartyId(u16::try_from(call.service).unwrap_or(u16::MAX)),
+            endpoint: u16::try_from(call.endpoint).unwrap_or(u16::MAX),
+            target: &app.plot.targets[call.service],
+            // Without a timeout of its own a call may take as long as the run.
+            deadline: call
+                .timeout
+                .map_or(app.plot.last_deadline(), |timeout| now + timeout),
+            ok: OK,
+        };
+        app.caller.call(errand, self.request(call)).await
+    }
+
+    fn request(&self, call: &Call) -> Request<Body> {
+        let mut request = Request::new(Body::full(self.app.filler(call.size)));
+        *request.method_mut() = call.method.clone();
+        // The scenario's reader has checked it; a path that hyper will not have fails the call.
+        *request.uri_mut() = Uri::try_from(call.path.as_str()).unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.reserve(8);
+        for (name, value) in self.headers {
+            if self.app.forwards(name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        for (name, value) in &call.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        request
+    }
+}
+
+/// What a call's end means for its endpoint.
+fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
+    match (outcome.answer, call.on_error) {
+        (Answer::Ok, _) | (_, OnError::Ignore) => Flow::Continue(()),
+        (Answer::Timeout, OnError::Fail) => Flow::Break(status(504)),
+        (_, OnError::Fail) => Flow::Break(status(502)),
+    }
+}
+
+const fn status<'a>(status: u16) -> Ending<'a> {
+    Ending::Respond {
+        status,
+        size: 0,
+        headers: &[],
+    }
+}
+
+fn first_break<'a>(flows: impl IntoIterator<Item = Flow<'a>>) -> Flow<'a> {
+    flows
+        .into_iter()
+        .find(ControlFlow::is_break)
+        .unwrap_or(Flow::Continue(()))
+}
+
+/// So many bytes of body, cut from one block that all of an app's bodies share.
+pub(super) fn filler(block: &mut Bytes, size: u64) -> Bytes {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if block.len() < size {
+        *block = Bytes::from(vec![b'x'; size]);
+    }
+    block.slice(..size)
+}

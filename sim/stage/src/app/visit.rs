@@ -1,0 +1,203 @@
+//! A request at an app, from its arrival to the one `Served` that it leaves in the Journal.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::HeaderMap;
+use shakedown_env::{Env, RequestId, Time};
+use shakedown_loadgen::{CALL_HEADER, REQUEST_ID_HEADER, decode, parse_call};
+use shakedown_results::{Answer, Event, Fate, Outcome, PodId, Root};
+
+use crate::journal::Journal;
+
+/// Whether the caller of a request has gone. Shared by the connection, which knows, and the request, which asks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gone(Rc<Cell<bool>>);
+
+impl Gone {
+    pub(crate) fn set(&self) {
+        self.0.set(true);
+    }
+
+    pub(crate) fn is(&self) -> bool {
+        self.0.get()
+    }
+
+    /// Waits until the caller has gone. Nothing wakes it: who sets it hands the request to a task of its own, which polls
+    /// it afresh.
+    pub(crate) async fn wait(&self) {
+        poll_fn(|_| {
+            if self.is() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
+/// Where a request came from, as its headers have it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) root: Option<Root>,
+    pub(crate) from: Option<PodId>,
+}
+
+impl Origin {
+    pub(crate) fn of(headers: &HeaderMap) -> Origin {
+        let id = headers.get(&REQUEST_ID_HEADER);
+        Origin {
+            root: id
+                .and_then(|value| RequestId::parse(value.as_bytes()))
+                .and_then(decode),
+            from: headers.get(&CALL_HEADER).and_then(parse_call),
+        }
+    }
+}
+
+/// A request in hand. Dropped without an end, it died with its pod.
+pub(crate) struct Visit {
+    env: Env,
+    journal: Arc<Journal>,
+    pod: PodId,
+    origin: Origin,
+    endpoint: u16,
+    arrived: Time,
+    waited: Cell<Duration>,
+    gone: Gone,
+    ended: bool,
+}
+
+impl Visit {
+    /// Records the arrival.
+    pub(crate) fn arrive(
+        env: &Env,
+        journal: &Arc<Journal>,
+        pod: PodId,
+        origin: Origin,
+        endpoint: u16,
+        queued: bool,
+        gone: Gone,
+    ) -> Visit {
+        let arrived = env.now();
+        let Origin { root, from } = origin;
+        journal.record(
+            arrived,
+            Event::Arrived {
+                root,
+                pod,
+                endpoint,
+                from,
+                queued,
+            },
+        );
+        let (env, journal) = (env.clone(), Arc::clone(journal));
+        let waited = Cell::new(Duration::ZERO);
+        Visit {
+            env,
+            journal,
+            pod,
+            origin,
+            endpoint,
+            arrived,
+            waited,
+            gone,
+            ended: false,
+        }
+    }
+
+    /// The load's request that it descends from.
+    pub(crate) fn root(&self) -> Option<Root> {
+        self.origin.root
+    }
+
+    pub(crate) fn gone(&self) -> &Gone {
+        &self.gone
+    }
+
+    /// It leaves the queue in which it has been since it arrived.
+    pub(crate) fn dequeue(&self) {
+        let now = self.env.now();
+        self.waited.set(now.since(self.arrived));
+        self.journal.record(now, Event::Dequeued { pod: self.pod });
+    }
+
+    /// It waited so much longer.
+    pub(crate) fn wait_more(&self, span: Duration) {
+        self.waited.set(self.waited.get() + span);
+    }
+
+    /// It got this status; or none, when its caller had gone before.
+    pub(crate) fn serve(self, status: u16) {
+        if self.gone.is() {
+            self.end(NO_ANSWER, Fate::Abandoned);
+        } else {
+            self.end(outcome(status), Fate::Done);
+        }
+    }
+
+    /// It was turned away at the door with this status; 0 for none.
+    pub(crate) fn refuse(self, status: u16) {
+        self.end(outcome(status), Fate::Refused);
+    }
+
+    /// It was taken from the queue and thrown away.
+    pub(crate) fn shed(self) {
+        self.end(NO_ANSWER, Fate::Shed);
+    }
+
+    fn end(mut self, outcome: Outcome, fate: Fate) {
+        self.ended = true;
+        self.record(outcome, fate);
+    }
+
+    fn record(&self, outcome: Outcome, fate: Fate) {
+        let wait = self.waited.get().as_nanos();
+        self.journal.record(
+            self.env.now(),
+            Event::Served {
+                root: self.origin.root,
+                pod: self.pod,
+                endpoint: self.endpoint,
+                from: self.origin.from,
+                arrived_ns: self.journal.nanos(self.arrived),
+                queue_wait_ns: i64::try_from(wait).unwrap_or(i64::MAX),
+                outcome,
+                fate,
+            },
+        );
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.record(
+                Outcome {
+                    status: 0,
+                    answer: Answer::Error,
+                },
+                Fate::Crashed,
+            );
+        }
+    }
+}
+
+const NO_ANSWER: Outcome = Outcome {
+    status: 0,
+    answer: Answer::Cancelled,
+};
+
+fn outcome(status: u16) -> Outcome {
+    let answer = if (200..400).contains(&status) {
+        Answer::Ok
+    } else {
+        Answer::Error
+    };
+    Outcome { status, answer }
+}

@@ -1,0 +1,163 @@
+//! Carries out the plan of faults: each begins, touches what it touches, and is undone.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use shakedown_env::{Env, Time};
+use shakedown_results::{Event, PodId};
+use shakedown_scenarios::{FaultAction, PlannedAction};
+
+use crate::ground::Cut;
+use crate::pods::Pods;
+
+/// The faults of a run under way.
+pub(crate) struct Chaos {
+    pods: Rc<Pods>,
+    plan: Vec<PlannedAction>,
+    /// By fault; `None` before it begins and when it is over.
+    open: Vec<Option<Open>>,
+}
+
+/// A fault that has begun.
+enum Open {
+    Crash(Vec<PodId>, u64),
+    Pause(Vec<PodId>, u64),
+    Cuts(Vec<Cut>),
+    Nothing,
+}
+
+/// A moment of the plan. At the same time, what ends comes before what begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment {
+    at_ns: i64,
+    begins: bool,
+    fault: usize,
+}
+
+impl Chaos {
+    pub(crate) fn new(pods: Rc<Pods>, plan: Vec<PlannedAction>) -> Chaos {
+        let open = plan.iter().map(|_| None).collect();
+        Chaos { pods, plan, open }
+    }
+
+    /// Carries out the plan from `zero` until `end`; what is open then stays so for [`Chaos::finish`].
+    pub(crate) async fn run(&mut self, env: &Env, zero: Time, end: Time) {
+        for moment in moments(&self.plan) {
+            let offset = u64::try_from(moment.at_ns).unwrap_or(0);
+            let at = zero + Duration::from_nanos(offset);
+            if at > end {
+                break;
+            }
+            env.sleep_until(at).await;
+            if moment.begins {
+                self.begin(env, moment.fault);
+            } else {
+                self.over(env, moment.fault);
+            }
+        }
+    }
+
+    /// The run is over, and with it every fault.
+    pub(crate) fn finish(&mut self, env: &Env) {
+        for fault in 0..self.plan.len() {
+            self.over(env, fault);
+        }
+    }
+
+    fn begin(&mut self, env: &Env, fault: usize) {
+        let pods = &self.pods;
+        let (touched, open) = match &self.plan[fault].action {
+            FaultAction::Crash(targets) => {
+                self.tell_start(env, fault, targets.clone());
+                let hits = targets.iter().filter(|pod| pods.crash(**pod)).count();
+                self.open[fault] = Some(Open::Crash(targets.clone(), hits as u64));
+                return;
+            }
+            FaultAction::Pause(targets) => {
+                let hits = targets.iter().filter(|pod| pods.pause(**pod)).count();
+                (targets.clone(), Open::Pause(targets.clone(), hits as u64))
+            }
+            FaultAction::Partition { from, to, both } => {
+                let mut cuts = vec![pods.ground.cut(from, to)];
+                if *both {
+                    cuts.push(pods.ground.cut(to, from));
+                }
+                let mut touched = from.clone();
+                touched.extend(to.iter().filter(|pod| !from.contains(pod)));
+                (touched, Open::Cuts(cuts))
+            }
+            FaultAction::Nothing => (Vec::new(), Open::Nothing),
+        };
+        self.tell_start(env, fault, touched);
+        self.open[fault] = Some(open);
+    }
+
+    fn tell_start(&self, env: &Env, fault: usize, pods: Vec<PodId>) {
+        self.pods.journal.record(
+            env.now(),
+            Event::FaultStarted {
+                fault: number(fault),
+                pods,
+            },
+        );
+    }
+
+    fn over(&mut self, env: &Env, fault: usize) {
+        let Some(open) = self.open[fault].take() else {
+            return;
+        };
+        let pods = &self.pods;
+        let hits = match open {
+            Open::Crash(targets, hits) => {
+                targets.iter().for_each(|pod| pods.revive(*pod));
+                hits
+            }
+            Open::Pause(targets, hits) => {
+                targets.iter().for_each(|pod| pods.resume(*pod));
+                hits
+            }
+            Open::Cuts(cuts) => cuts.into_iter().map(|cut| pods.ground.heal(cut)).sum(),
+            Open::Nothing => 0,
+        };
+        let journal = &pods.journal;
+        journal.record(
+            env.now(),
+            Event::FaultEnded {
+                fault: number(fault),
+                hits,
+            },
+        );
+        let planned = &self.plan[fault].fault;
+        if hits == 0 && !planned.may_miss {
+            let reason = format!("{} touched nothing ({})", planned.name, planned.what);
+            journal.record(env.now(), Event::Invalid { reason });
+        }
+    }
+}
+
+fn number(fault: usize) -> u16 {
+    u16::try_from(fault).expect("the cast numbers faults in 16 bits")
+}
+
+fn moments(plan: &[PlannedAction]) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = Vec::with_capacity(plan.len() * 2);
+    for (fault, planned) in plan.iter().enumerate() {
+        let planned = &planned.fault;
+        moments.push(Moment {
+            at_ns: planned.start_ns,
+            begins: true,
+            fault,
+        });
+        // A fault of no length ends after it has begun.
+        let end = planned
+            .end_ns
+            .map(|end| end.max(planned.start_ns.saturating_add(1)));
+        moments.extend(end.map(|at_ns| Moment {
+            at_ns,
+            begins: false,
+            fault,
+        }));
+    }
+    moments.sort();
+    moments
+}

@@ -1,0 +1,135 @@
+//! The real world as a ground: every pod is an address of the loopback block, all in one process, and chaos is a decorator
+//! round each host's real world.
+//!
+//! Where the kernel makes it differ from the simulated one:
+//! - A crashed host's open sockets stay open and silent, but the kernel goes on acknowledging what it is sent until its
+//!   buffers are full.
+//! - A partition holds bytes back where they arrive, so a sender sees its writes taken by the kernel, and no retransmission
+//!   follows the healing: what was held is there at once.
+//! - A pause stops the host's tasks, not its share of the thread's time.
+//! - Latency is the kernel's: the story's latencies do not apply.
+
+mod cuts;
+mod host;
+mod stream;
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use shakedown_env::real::{HostOptions, Names, Runtime};
+use shakedown_env::{Env, Time};
+use shakedown_results::PodId;
+
+use super::{Cut, Ground};
+use crate::journal::Journal;
+use crate::layout::Addresses;
+use crate::plot::Plot;
+use cuts::Cuts;
+use host::{Hosts, RealHost};
+
+/// Hosts of one runtime.
+pub(crate) struct Real {
+    addresses: Addresses,
+    hosts: Arc<Hosts>,
+    cuts: Arc<Cuts>,
+    names: Names,
+    stage: Env,
+}
+
+impl Real {
+    /// A host for every pod of the cast.
+    ///
+    /// # Errors
+    /// The system refuses one.
+    pub(crate) fn new(
+        runtime: &Runtime,
+        addresses: Addresses,
+        seed: u64,
+        plot: &Plot,
+        journal: &Arc<Journal>,
+    ) -> io::Result<Real> {
+        let names = Names::new();
+        let options = |name: String| HostOptions {
+            seed: Some(seed),
+            names: names.clone(),
+            ..HostOptions::new(name)
+        };
+        let stage = runtime.host(options("stage".to_owned()))?;
+        let cuts = Arc::new(Cuts::default());
+        let hosts = plot.pods().map(|pod| {
+            let address = addresses.of(pod);
+            let options = HostOptions {
+                address,
+                ..options(plot.cast.pod_name(pod))
+            };
+            let inner = runtime.host(options)?;
+            Ok(Arc::new(RealHost::new(
+                pod,
+                address,
+                inner,
+                Arc::clone(journal),
+            )))
+        });
+        let hosts = Arc::new(Hosts::new(hosts.collect::<io::Result<Vec<_>>>()?));
+        Ok(Real {
+            addresses,
+            hosts,
+            cuts,
+            names,
+            stage,
+        })
+    }
+
+    fn addresses(&self, pods: &[PodId]) -> Vec<IpAddr> {
+        pods.iter().map(|pod| self.addresses.of(*pod)).collect()
+    }
+}
+
+impl Ground for Real {
+    fn stage(&self) -> Env {
+        self.stage.clone()
+    }
+
+    fn env(&self, pod: PodId) -> Env {
+        host::env(&self.hosts, &self.cuts, pod)
+    }
+
+    fn address(&self, pod: PodId) -> IpAddr {
+        self.addresses.of(pod)
+    }
+
+    fn crash(&self, pod: PodId) {
+        self.hosts.of(pod).crash();
+    }
+
+    fn restart(&self, pod: PodId) -> Env {
+        self.hosts.of(pod).restart();
+        self.env(pod)
+    }
+
+    fn pause(&self, pod: PodId) {
+        self.hosts.of(pod).set_paused(true);
+    }
+
+    fn resume(&self, pod: PodId) {
+        self.hosts.of(pod).set_paused(false);
+    }
+
+    fn cut(&self, from: &[PodId], to: &[PodId]) -> Cut {
+        Cut::Real(self.cuts.add(self.addresses(from), self.addresses(to)))
+    }
+
+    fn heal(&self, cut: Cut) -> u64 {
+        match cut {
+            Cut::Real(cut) => self.cuts.remove(cut),
+            Cut::Simulated(_) => unreachable!("a cut is healed on the ground that made it"),
+        }
+    }
+
+    fn set_name(&self, name: String, addresses: Vec<IpAddr>) {
+        self.names.set(name, addresses);
+    }
+
+    fn set_epoch_origin(&self, _zero: Time) {}
+}

@@ -1,0 +1,348 @@
+//! A host that can crash and pause, round a real one.
+
+use std::collections::BTreeMap;
+use std::future::{Future, pending, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use shakedown_env::{
+    BoxFuture, BoxListener, BoxStream, Env, Event, LocalFuture, Rng, Sleep, TaskName, Time,
+    UnixTime, Work, World,
+};
+use shakedown_results::PodId;
+
+use super::cuts::Cuts;
+use super::stream::{HeldListener, HeldStream};
+use crate::journal::Journal;
+
+/// All hosts of a run.
+pub(super) struct Hosts {
+    /// By pod.
+    all: Vec<Arc<RealHost>>,
+    by_address: BTreeMap<IpAddr, Arc<RealHost>>,
+}
+
+/// A pod's host.
+pub(super) struct RealHost {
+    pod: PodId,
+    address: IpAddr,
+    inner: Env,
+    journal: Arc<Journal>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Raised by each crash: what belongs to an earlier one is dead.
+    life: u64,
+    down: bool,
+    paused: bool,
+    next_task: u64,
+    /// To be woken when the host's state changes.
+    tasks: BTreeMap<u64, Waker>,
+    /// Connects of others that wait for the host to be up.
+    callers: Vec<Waker>,
+    /// Sockets of a host that is down: open, and silent.
+    silent: Vec<Socket>,
+}
+
+/// A socket whose owner has died.
+pub(super) enum Socket {
+    Stream(BoxStream),
+    Listener(#[expect(dead_code, reason = "kept for its being open")] BoxListener),
+}
+
+/// A handle of a host, valid until its next crash.
+pub(super) fn env(hosts: &Arc<Hosts>, cuts: &Arc<Cuts>, pod: PodId) -> Env {
+    let host = Arc::clone(hosts.of(pod));
+    let life = host.lock().life;
+    Env::new(Arc::new(ChaosWorld {
+        own: Own { host, life },
+        hosts: Arc::clone(hosts),
+        cuts: Arc::clone(cuts),
+    }))
+}
+
+impl Hosts {
+    pub(super) fn new(all: Vec<Arc<RealHost>>) -> Hosts {
+        let by_address = all
+            .iter()
+            .map(|host| (host.address, Arc::clone(host)))
+            .collect();
+        Hosts { all, by_address }
+    }
+
+    pub(super) fn of(&self, pod: PodId) -> &Arc<RealHost> {
+        &self.all[pod.0 as usize]
+    }
+
+    /// Pending while the host at an address is down: nobody answers there.
+    fn poll_up(&self, address: IpAddr, cx: &Context<'_>) -> Poll<()> {
+        let Some(host) = self.by_address.get(&address) else {
+            return Poll::Ready(());
+        };
+        let mut state = host.lock();
+        if !state.down {
+            return Poll::Ready(());
+        }
+        state.callers.push(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl RealHost {
+    pub(super) fn new(pod: PodId, address: IpAddr, inner: Env, journal: Arc<Journal>) -> RealHost {
+        RealHost {
+            pod,
+            address,
+            inner,
+            journal,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Its tasks end, its sockets fall silent.
+    pub(super) fn crash(&self) {
+        let mut state = self.lock();
+        state.life += 1;
+        state.down = true;
+        state.paused = false;
+        wake_all(state);
+    }
+
+    /// It is up again: what it left open is broken off.
+    pub(super) fn restart(&self) {
+        let mut state = self.lock();
+        if !state.down {
+            state.life += 1;
+        }
+        state.down = false;
+        let silent = std::mem::take(&mut state.silent);
+        let callers = std::mem::take(&mut state.callers);
+        wake_all(state);
+        for socket in silent {
+            if let Socket::Stream(mut stream) = socket {
+                stream.reset_on_drop();
+            }
+        }
+        callers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        let mut state = self.lock();
+        state.paused = paused;
+        wake_all(state);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake_all(state: MutexGuard<'_, State>) {
+    let wakers: Vec<Waker> = state.tasks.values().cloned().collect();
+    drop(state);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+/// A host in one of its lives.
+#[derive(Clone)]
+pub(super) struct Own {
+    host: Arc<RealHost>,
+    life: u64,
+}
+
+impl Own {
+    pub(super) fn address(&self) -> IpAddr {
+        self.host.address
+    }
+
+    fn lives(&self) -> bool {
+        let state = self.host.lock();
+        !state.down && state.life == self.life
+    }
+
+    /// Closes a socket, or keeps it open in silence when its owner has died and its host is down.
+    pub(super) fn lay_down(&self, socket: Socket) {
+        let mut state = self.host.lock();
+        if state.down {
+            state.silent.push(socket);
+            return;
+        }
+        let dead = state.life != self.life;
+        drop(state);
+        if let (true, Socket::Stream(mut stream)) = (dead, socket) {
+            stream.reset_on_drop();
+        }
+    }
+}
+
+/// One host's view of the real world, with chaos in it.
+struct ChaosWorld {
+    own: Own,
+    hosts: Arc<Hosts>,
+    cuts: Arc<Cuts>,
+}
+
+impl ChaosWorld {
+    fn inner(&self) -> &Env {
+        &self.own.host.inner
+    }
+}
+
+impl World for ChaosWorld {
+    fn now(&self) -> Time {
+        self.inner().now()
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        self.inner().unix_time()
+    }
+
+    fn sleep_until(&self, deadline: Time) -> Sleep {
+        self.inner().sleep_until(deadline)
+    }
+
+    fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>> {
+        if !self.own.lives() {
+            return Box::pin(pending());
+        }
+        let connect = self.inner().connect(to, from);
+        let (own, hosts, cuts) = (
+            self.own.clone(),
+            Arc::clone(&self.hosts),
+            Arc::clone(&self.cuts),
+        );
+        Box::pin(async move {
+            let (here, there) = (own.address(), to.ip());
+            let mut held = false;
+            poll_fn(|cx| {
+                // A SYN needs the way there, its answer the way back, and somebody who answers.
+                if cuts.holds(here, there, cx) || cuts.holds(there, here, cx) {
+                    if !std::mem::replace(&mut held, true) {
+                        cuts.hit(here, there);
+                        cuts.hit(there, here);
+                    }
+                    return Poll::Pending;
+                }
+                hosts.poll_up(there, cx)
+            })
+            .await;
+            let stream = connect.await?;
+            Ok(Box::new(HeldStream::new(stream, own, cuts)) as BoxStream)
+        })
+    }
+
+    fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener> {
+        if !self.own.lives() {
+            return Err(io::ErrorKind::NetworkDown.into());
+        }
+        let inner = self.inner().listen(addr)?;
+        Ok(Box::new(HeldListener::new(
+            inner,
+            self.own.clone(),
+            Arc::clone(&self.cuts),
+        )))
+    }
+
+    fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>> {
+        self.inner().resolve(name)
+    }
+
+    fn rng(&self, label: &str) -> Rng {
+        self.inner().rng(label)
+    }
+
+    fn spawn(&self, name: TaskName, task: LocalFuture) {
+        if !self.own.lives() {
+            return;
+        }
+        let id = {
+            let mut state = self.own.host.lock();
+            state.next_task += 1;
+            state.next_task
+        };
+        self.inner().spawn(
+            name,
+            Guarded {
+                own: self.own.clone(),
+                id,
+                seen: None,
+                task: Some(task),
+            },
+        );
+    }
+
+    fn spend(&self, _work: Work) -> Option<BoxFuture<()>> {
+        None
+    }
+
+    fn store_read(&self, key: &str) -> Option<Vec<u8>> {
+        self.inner().store().read(key)
+    }
+
+    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+        self.inner().store().write(key, value)
+    }
+
+    fn emit(&self, event: Event) {
+        if self.own.lives() {
+            self.own
+                .host
+                .journal
+                .hear(self.now(), self.own.host.pod, event);
+        }
+    }
+}
+
+/// A task that ends with its host's life, and rests while its host is paused.
+struct Guarded {
+    own: Own,
+    id: u64,
+    /// The waker left with the host.
+    seen: Option<Waker>,
+    task: Option<LocalFuture>,
+}
+
+impl Future for Guarded {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let paused = {
+            let own = self.own.clone();
+            let mut state = own.host.lock();
+            if state.down || state.life != own.life {
+                drop(state);
+                self.task = None;
+                return Poll::Ready(());
+            }
+            if !self
+                .seen
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()))
+            {
+                state.tasks.insert(self.id, cx.waker().clone());
+                self.seen = Some(cx.waker().clone());
+            }
+            state.paused
+        };
+        if paused {
+            return Poll::Pending;
+        }
+        match &mut self.task {
+            Some(task) => task.as_mut().poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // The task's own drop may reach for the host: not under its lock.
+        self.task = None;
+        self.own.host.lock().tasks.remove(&self.id);
+    }
+}

@@ -1,0 +1,195 @@
+//! Sockets of a host that can crash, pause and lose touch.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use shakedown_env::{BoxListener, BoxStream, Listener, Stream};
+
+use super::cuts::Cuts;
+use super::host::{Own, Socket};
+
+/// Bytes that a partition holds back per connection; beyond it the kernel does.
+const HELD_MAX: usize = 64 * 1024;
+
+/// A stream whose arriving bytes a partition holds back, and which falls silent with its host.
+pub(super) struct HeldStream {
+    /// `None` once it has been laid down.
+    inner: Option<BoxStream>,
+    own: Own,
+    peer: IpAddr,
+    cuts: Arc<Cuts>,
+    held: VecDeque<u8>,
+    /// What came after the held bytes: the end, or an error.
+    end: Option<io::Result<()>>,
+}
+
+impl HeldStream {
+    pub(super) fn new(inner: BoxStream, own: Own, cuts: Arc<Cuts>) -> HeldStream {
+        let peer = inner.peer_addr().ip();
+        HeldStream {
+            inner: Some(inner),
+            own,
+            peer,
+            cuts,
+            held: VecDeque::new(),
+            end: None,
+        }
+    }
+
+    fn inner(&mut self) -> Pin<&mut BoxStream> {
+        Pin::new(
+            self.inner
+                .as_mut()
+                .expect("a stream is laid down only when it is dropped"),
+        )
+    }
+
+    fn shared(&self) -> &BoxStream {
+        self.inner
+            .as_ref()
+            .expect("a stream is laid down only when it is dropped")
+    }
+
+    /// Takes what arrives while nothing may pass.
+    fn hold(&mut self, cx: &mut Context<'_>) {
+        let mut block = [0; 4096];
+        while self.held.len() < HELD_MAX && self.end.is_none() {
+            let mut buf = ReadBuf::new(&mut block);
+            match self.inner().poll_read(cx, buf.unfilled()) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => self.held.extend(buf.filled()),
+                Poll::Ready(end) => self.end = Some(end),
+            }
+            self.cuts.hit(self.peer, self.own.address());
+        }
+    }
+}
+
+impl Read for HeldStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.cuts.holds(this.peer, this.own.address(), cx) {
+            this.hold(cx);
+            return Poll::Pending;
+        }
+        if !this.held.is_empty() {
+            let (front, _) = this.held.as_slices();
+            let count = front.len().min(buf.remaining());
+            buf.put_slice(&front[..count]);
+            this.held.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        match this.end.take() {
+            Some(Ok(())) => {
+                this.end = Some(Ok(()));
+                Poll::Ready(Ok(()))
+            }
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            None => this.inner().poll_read(cx, buf),
+        }
+    }
+}
+
+impl Write for HeldStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.inner().poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.shared().is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.inner().poll_write_vectored(cx, bufs)
+    }
+}
+
+impl Stream for HeldStream {
+    fn local_addr(&self) -> SocketAddr {
+        self.shared().local_addr()
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        self.shared().peer_addr()
+    }
+
+    fn reset_on_drop(&mut self) {
+        self.inner().reset_on_drop();
+    }
+}
+
+impl Drop for HeldStream {
+    fn drop(&mut self) {
+        if let Some(stream) = self.inner.take() {
+            self.own.lay_down(Socket::Stream(stream));
+        }
+    }
+}
+
+/// A listener whose streams are held streams.
+pub(super) struct HeldListener {
+    /// `None` once it has been laid down.
+    inner: Option<BoxListener>,
+    own: Own,
+    cuts: Arc<Cuts>,
+}
+
+impl HeldListener {
+    pub(super) fn new(inner: BoxListener, own: Own, cuts: Arc<Cuts>) -> HeldListener {
+        HeldListener {
+            inner: Some(inner),
+            own,
+            cuts,
+        }
+    }
+}
+
+impl Listener for HeldListener {
+    fn local_addr(&self) -> SocketAddr {
+        let inner = self.inner.as_ref();
+        inner
+            .expect("a listener is laid down only when it is dropped")
+            .local_addr()
+    }
+
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<BoxStream>> {
+        let inner = self.inner.as_mut();
+        let inner = inner.expect("a listener is laid down only when it is dropped");
+        let accepted = std::task::ready!(inner.poll_accept(cx))?;
+        let stream = HeldStream::new(accepted, self.own.clone(), Arc::clone(&self.cuts));
+        Poll::Ready(Ok(Box::new(stream)))
+    }
+}
+
+impl Drop for HeldListener {
+    fn drop(&mut self) {
+        if let Some(listener) = self.inner.take() {
+            self.own.lay_down(Socket::Listener(listener));
+        }
+    }
+}

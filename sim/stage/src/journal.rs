@@ -1,0 +1,238 @@
+//! The Journal as it is written: every fact of apps, loads, chaos and mesh passes here, once, in order of time.
+//!
+//! Records wait here until the run's loop takes them. Before 0 s is known they wait as they are, then go out with negative
+//! times. When the run closes, whatever is torn from its owner has timed out, and the mesh is no longer heard.
+
+mod mesh;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use shakedown_env::Time;
+use shakedown_loadgen::Recorder;
+use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, PodId, Record};
+
+/// The Journal of a run under way. `Send`, because the world's event sink must be; one thread writes it.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    cast: Arc<Cast>,
+    addresses: BTreeMap<IpAddr, PodId>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    zero: Option<Time>,
+    /// Facts from before 0 s was known.
+    early: Vec<(Time, Event)>,
+    /// Records that the run's loop has not taken.
+    ready: Vec<Record>,
+    last_ns: i64,
+    closing: bool,
+    /// Pods whose proxy has a configuration in force.
+    in_force: BTreeSet<PodId>,
+    watchers: Vec<Waker>,
+    /// Requests that have arrived at an app and are not served.
+    in_hand: u64,
+    /// Parties by the name of a cluster, as they are met.
+    clusters: BTreeMap<Arc<str>, Option<PartyId>>,
+    invalid: Vec<String>,
+}
+
+impl Journal {
+    /// An empty Journal; `addresses` are the pods', in the cast's order.
+    pub(crate) fn new(cast: Arc<Cast>, addresses: &[IpAddr]) -> Arc<Journal> {
+        let pods = (0..).map(PodId);
+        let addresses = addresses.iter().copied().zip(pods).collect();
+        let state = State {
+            last_ns: i64::MIN,
+            ..State::default()
+        };
+        Arc::new(Journal {
+            cast,
+            addresses,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Who takes part.
+    pub(crate) fn cast(&self) -> &Cast {
+        &self.cast
+    }
+
+    /// A handle for callers and loads.
+    pub(crate) fn recorder(self: &Arc<Journal>) -> Rc<dyn Recorder> {
+        Rc::new(Handle(Arc::clone(self)))
+    }
+
+    /// Sets 0 s, and lets out what has waited for it.
+    pub(crate) fn set_zero(&self, zero: Time) {
+        let mut state = self.lock();
+        state.zero = Some(zero);
+        for (at, event) in std::mem::take(&mut state.early) {
+            state.push(at, event);
+        }
+    }
+
+    /// From now on, what is torn from its owner has timed out: the run is over.
+    pub(crate) fn close(&self) {
+        self.lock().closing = true;
+    }
+
+    /// Takes a fact that is known from `now` on.
+    pub(crate) fn record(&self, now: Time, event: Event) {
+        let mut state = self.lock();
+        let event = if state.closing {
+            at_the_end(event)
+        } else {
+            event
+        };
+        state.note(&event);
+        match state.zero {
+            Some(_) => state.push(now, event),
+            None => state.early.push((now, event)),
+        }
+    }
+
+    /// Nanoseconds from 0 s. Nothing that has a beginning and an end happens before 0 s is known.
+    pub(crate) fn nanos(&self, at: Time) -> i64 {
+        self.lock().nanos(at)
+    }
+
+    /// Moves the records that are ready to the end of `to`.
+    pub(crate) fn take(&self, to: &mut Vec<Record>) {
+        to.append(&mut self.lock().ready);
+    }
+
+    /// Why the run is worthless, so far.
+    pub(crate) fn invalid(&self) -> Vec<String> {
+        self.lock().invalid.clone()
+    }
+
+    /// Ready when no app has a request in hand.
+    pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.in_hand == 0 {
+            return Poll::Ready(());
+        }
+        state.watch(cx);
+        Poll::Pending
+    }
+
+    /// Ready when every one of these pods' proxies has a configuration in force.
+    pub(crate) fn poll_in_force(&self, pods: &[PodId], cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if pods.iter().all(|pod| state.in_force.contains(pod)) {
+            return Poll::Ready(());
+        }
+        state.watch(cx);
+        Poll::Pending
+    }
+
+    /// Those of these pods whose proxy has no configuration in force.
+    pub(crate) fn not_in_force(&self, pods: &[PodId]) -> Vec<PodId> {
+        let state = self.lock();
+        pods.iter()
+            .copied()
+            .filter(|pod| !state.in_force.contains(pod))
+            .collect()
+    }
+
+    /// A pod's proxy is gone, and its configuration with it.
+    pub(crate) fn forget(&self, pod: PodId) {
+        self.lock().in_force.remove(&pod);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic ends the run; what is dropped after it may still report.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The Journal, as callers and loads write to it.
+struct Handle(Arc<Journal>);
+
+impl Recorder for Handle {
+    fn nanos(&self, at: Time) -> i64 {
+        self.0.nanos(at)
+    }
+
+    fn pod_at(&self, address: SocketAddr) -> Option<PodId> {
+        self.0.addresses.get(&address.ip()).copied()
+    }
+
+    fn record(&self, now: Time, event: Event) {
+        self.0.record(now, event);
+    }
+}
+
+impl State {
+    fn nanos(&self, at: Time) -> i64 {
+        let zero = self.zero.unwrap_or(Time::ZERO).as_nanos();
+        let span = i128::from(at.as_nanos()) - i128::from(zero);
+        i64::try_from(span).expect("a run is shorter than 292 years")
+    }
+
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Invalid { reason } => self.invalid.push(reason.clone()),
+            Event::Arrived { .. } => self.in_hand += 1,
+            Event::Served { .. } => {
+                self.in_hand -= 1;
+                if self.in_hand == 0 {
+                    self.wake_watchers();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn watch(&mut self, cx: &Context<'_>) {
+        if !self
+            .watchers
+            .iter()
+            .any(|waker| waker.will_wake(cx.waker()))
+        {
+            self.watchers.push(cx.waker().clone());
+        }
+    }
+
+    fn wake_watchers(&mut self) {
+        self.watchers.drain(..).for_each(Waker::wake);
+    }
+
+    fn push(&mut self, now: Time, event: Event) {
+        // The real world's clock is read in several places, so one may be a hair behind another.
+        let at_ns = self.nanos(now).max(self.last_ns);
+        self.last_ns = at_ns;
+        self.ready.push(Record { at_ns, event });
+    }
+}
+
+/// A fact as it reads when the end of the run made it: nobody crashed, nobody took anything back, time was up.
+fn at_the_end(event: Event) -> Event {
+    const TIMEOUT: Outcome = Outcome {
+        status: 0,
+        answer: Answer::Timeout,
+    };
+    let mut event = event;
+    match &mut event {
+        Event::Served { outcome, fate, .. } if *fate == Fate::Crashed => {
+            *outcome = TIMEOUT;
+            *fate = Fate::Abandoned;
+        }
+        Event::CallEnded { outcome, .. } | Event::Attempt { outcome, .. }
+            if outcome.answer == Answer::Cancelled =>
+        {
+            *outcome = TIMEOUT;
+        }
+        _ => {}
+    }
+    event
+}
+
+#[cfg(test)]
+mod tests;

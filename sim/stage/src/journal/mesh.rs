@@ -1,0 +1,124 @@
+//! Facts of the mesh, turned into facts of the run.
+
+use std::sync::Arc;
+
+use shakedown_env::{AttemptEvent, Event as Fact, Flags, RequestEvent, Side, Time};
+use shakedown_loadgen::decode;
+use shakedown_results::{Answer, Cast, Event, Outcome, PartyId, PartyKind, PodId};
+
+use super::{Journal, State};
+use crate::layout::APP_PORT;
+
+impl Journal {
+    /// Takes a fact that the mesh on `pod` tells of.
+    pub(crate) fn hear(&self, now: Time, pod: PodId, fact: Fact) {
+        let mut state = self.lock();
+        if state.closing {
+            return;
+        }
+        if let Fact::ConfigInForce { .. } = fact {
+            state.in_force.insert(pod);
+            state.wake_watchers();
+        }
+        let Some(event) = self.translate(&mut state, pod, fact) else {
+            return;
+        };
+        match state.zero {
+            Some(_) => state.push(now, event),
+            None => state.early.push((now, event)),
+        }
+    }
+
+    fn translate(&self, state: &mut State, pod: PodId, fact: Fact) -> Option<Event> {
+        Some(match fact {
+            Fact::Request(request) if request.side == Side::Outbound => {
+                self.proxied(state, pod, &request)
+            }
+            // The inbound side of a proxy is the app's own story.
+            Fact::Request(_) => return None,
+            Fact::Attempt(attempt) => return self.attempt(state, pod, &attempt),
+            Fact::ConfigInForce { version } => Event::ConfigInForce { pod, version },
+            Fact::ConfigRefused {
+                kind,
+                resource,
+                reason,
+            } => Event::ConfigRefused {
+                pod,
+                resource: format!("{kind} {resource}"),
+                reason: reason.to_string(),
+            },
+            Fact::ConfigChanged { version } => Event::ConfigChanged { version },
+            Fact::DocumentRefused { document, reason } => Event::DocumentRefused {
+                document: document.to_string(),
+                reason: reason.to_string(),
+            },
+        })
+    }
+
+    fn proxied(&self, state: &mut State, pod: PodId, request: &RequestEvent) -> Event {
+        Event::Proxied {
+            root: request.id.and_then(decode),
+            from: pod,
+            to: state.party_of(&self.cast, &request.cluster),
+            start_ns: state.nanos(request.started),
+            outcome: outcome(request.status, request.flags),
+            flags: request.flags.bits(),
+            tries: u16::try_from(request.attempts).unwrap_or(u16::MAX),
+        }
+    }
+
+    fn attempt(&self, state: &mut State, pod: PodId, attempt: &AttemptEvent) -> Option<Event> {
+        let to = self.addresses.get(&attempt.upstream.ip()).copied();
+        // A proxy's tries at its own app are within the pod.
+        if to == Some(pod) && attempt.upstream.port() >= APP_PORT {
+            return None;
+        }
+        let party = state.party_of(&self.cast, &attempt.cluster);
+        let to_party = party.or_else(|| to.map(|to| self.cast.party_of(to)))?;
+        Some(Event::Attempt {
+            root: attempt.id.and_then(decode),
+            from: pod,
+            to,
+            to_party,
+            start_ns: state.nanos(attempt.started),
+            outcome: outcome(attempt.status, attempt.flags),
+            flags: attempt.flags.bits(),
+            number: u16::try_from(attempt.number).unwrap_or(u16::MAX),
+            hedge: attempt.hedge,
+            plaintext: attempt.plaintext,
+        })
+    }
+}
+
+impl State {
+    /// The service that a cluster leads to: `outbound|9080|v2|reviews.default.svc.cluster.local`.
+    fn party_of(&mut self, cast: &Cast, cluster: &Arc<str>) -> Option<PartyId> {
+        if let Some(known) = self.clusters.get(cluster) {
+            return *known;
+        }
+        let host = cluster
+            .strip_prefix("outbound|")
+            .and_then(|rest| rest.split('|').nth(2));
+        let name = host.and_then(|host| host.split('.').next());
+        let party = name
+            .and_then(|name| cast.party(name))
+            .filter(|party| cast.parties[usize::from(party.0)].kind == PartyKind::Service);
+        self.clusters.insert(Arc::clone(cluster), party);
+        party
+    }
+}
+
+/// Status and flags as an outcome: what the proxy's own time bound cut short has timed out, what its caller left is
+/// cancelled.
+fn outcome(status: u16, flags: Flags) -> Outcome {
+    let answer = if flags.has(Flags::DC) {
+        Answer::Cancelled
+    } else if flags.has(Flags::UT) {
+        Answer::Timeout
+    } else if (200..400).contains(&status) {
+        Answer::Ok
+    } else {
+        Answer::Error
+    };
+    Outcome { status, answer }
+}

@@ -1,0 +1,27 @@
+//! The stage: puts a story on a world and writes the Journal of what happens.
+//!
+//! - [`run`] plays a story to its end, in the simulated world or on loopback sockets, with the same pods, apps, loads and
+//!   faults; [`cast`] tells before who will take part.
+//! - A pod is an app and its sidecar on one host; the control plane is a host; a load's client is a pod of its own.
+//! - The app model is a real HTTP server whose requests take the steps that the story declares.
+//!
+//! Invariant: what a run does is a function of story, seed and version; nothing here reads a clock, entropy or an order of
+//! hashes.
+
+mod app;
+mod chaos;
+mod ground;
+mod journal;
+mod layout;
+mod play;
+mod plot;
+mod pods;
+mod registry;
+mod run;
+
+pub use play::PlayError;
+pub use pods::StartError;
+pub use run::{Ended, Options, RunError, Sink, World, cast, run};
+
+#[cfg(test)]
+mod tests;

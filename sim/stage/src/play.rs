@@ -1,0 +1,197 @@
+//! A run from curtain to curtain, as one task on the stage's own host: boot, 0 s, loads and chaos, drain, end.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_config::registry::MeshOptions;
+use shakedown_control::Cluster;
+use shakedown_env::{Env, Time};
+use shakedown_loadgen::{Plan, PlanError, Schedule};
+use shakedown_results::Event;
+use shakedown_scenarios::PlannedAction;
+
+use crate::chaos::Chaos;
+use crate::ground::Ground;
+use crate::journal::Journal;
+use crate::plot::{Plot, dns_names, party_id};
+use crate::pods::{Pods, StartError};
+use crate::registry::registry;
+
+/// How long the mesh may take to be ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a failed start is looked for meanwhile.
+const READY_CHECK: Duration = Duration::from_millis(500);
+/// How long after the last answer a proxy may still have something to tell.
+const LAST_WORD: Duration = Duration::from_millis(500);
+/// The least time in which the world carries out a crash.
+const INSTANT: Duration = Duration::from_nanos(1);
+
+/// A run could not be played.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// Some pods have had no configuration for too long.
+    #[error("bring up the mesh: no configuration in force after {seconds} s at {}", pods.join(", "))]
+    NotReady {
+        /// Who is not ready.
+        pods: Vec<String>,
+        /// How long it was waited, s.
+        seconds: u64,
+    },
+    /// Software of a pod did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A load cannot be sent.
+    #[error("send load `{load}`")]
+    Load {
+        /// Which.
+        load: String,
+        /// Why not.
+        source: PlanError,
+    },
+}
+
+/// Plays the story on a ground to its end, and tells when that was. What is in flight then has timed out.
+pub(crate) async fn play(
+    plot: Rc<Plot>,
+    plan: Vec<PlannedAction>,
+    ground: Rc<dyn Ground>,
+    journal: Arc<Journal>,
+) -> Result<Time, PlayError> {
+    let env = ground.stage();
+    let pods = prepare(&plot, &ground, &journal);
+    plot.pods().for_each(|pod| pods.start(pod));
+    ready(&env, &pods).await?;
+
+    let zero = env.now();
+    plot.set_zero(zero);
+    ground.set_epoch_origin(zero);
+    journal.set_zero(zero);
+    plot.pods()
+        .for_each(|pod| journal.record(zero, Event::Ready { pod }));
+
+    let loads = send(&env, &pods, zero)?;
+    let end = zero + plot.story.duration;
+    let mut chaos = Chaos::new(Rc::clone(&pods), plan);
+    chaos.run(&env, zero, end).await;
+    env.sleep_until(end).await;
+    drain(&env, &pods, &loads).await;
+    if let Some(error) = pods.failure() {
+        return Err(error.into());
+    }
+    chaos.finish(&env);
+    let end = env.now();
+    close(&env, &pods, &loads).await;
+    Ok(end)
+}
+
+/// The pods, and what resolvers and the control plane know of them.
+fn prepare(plot: &Rc<Plot>, ground: &Rc<dyn Ground>, journal: &Arc<Journal>) -> Rc<Pods> {
+    let control = &plot.story.control;
+    let cluster = Cluster::new(MeshOptions {
+        root_namespace: control.root_namespace.clone(),
+        trust_domain: control.trust_domain.clone(),
+        outbound_allow_any: control.outbound_allow_any,
+    });
+    let registry = registry(plot, &**ground);
+    for service in &plot.story.services {
+        let known = registry
+            .services
+            .values()
+            .find(|known| known.name == service.name);
+        let endpoints = known.into_iter().flat_map(|known| &known.endpoints);
+        let addresses: Vec<_> = endpoints.map(|endpoint| endpoint.address.ip()).collect();
+        for name in dns_names(service) {
+            ground.set_name(name, addresses.clone());
+        }
+    }
+    cluster.set_registry(registry);
+    cluster.apply(plot.story.mesh.clone());
+    Rc::new(Pods::new(
+        Rc::clone(plot),
+        Rc::clone(ground),
+        Arc::clone(journal),
+        cluster,
+    ))
+}
+
+/// Waits until every proxy has a configuration in force.
+async fn ready(env: &Env, pods: &Pods) -> Result<(), PlayError> {
+    let meshed = pods.meshed();
+    let deadline = env.now() + READY_TIMEOUT;
+    loop {
+        let next = deadline.min(env.now() + READY_CHECK);
+        let in_force = poll_fn(|cx| pods.journal.poll_in_force(&meshed, cx));
+        let ready = env.deadline(next, in_force).await.is_ok();
+        if let Some(error) = pods.failure() {
+            return Err(error.into());
+        }
+        if ready {
+            return Ok(());
+        }
+        if env.now() >= deadline {
+            let missing = pods.journal.not_in_force(&meshed);
+            return Err(PlayError::NotReady {
+                pods: missing
+                    .into_iter()
+                    .map(|pod| pods.plot.cast.pod_name(pod))
+                    .collect(),
+                seconds: READY_TIMEOUT.as_secs(),
+            });
+        }
+    }
+}
+
+/// Starts all loads.
+fn send(env: &Env, pods: &Rc<Pods>, zero: Time) -> Result<Vec<Rc<Plan>>, PlayError> {
+    let plot = &pods.plot;
+    let mut plans = Vec::with_capacity(plot.story.loads.len());
+    for (index, load) in plot.story.loads.iter().enumerate() {
+        let recorder = pods.journal.recorder();
+        let target = |service: usize| {
+            let target = &plot.targets[service];
+            (party_id(service), target.name.to_string(), target.port)
+        };
+        let plan =
+            Plan::new(load, plot.load_party(index), zero, target, recorder).map_err(|source| {
+                PlayError::Load {
+                    load: load.name.clone(),
+                    source,
+                }
+            })?;
+        let plan = Rc::new(plan);
+        let place = &plot.story.places[load.place.0 as usize];
+        let rng = |what: &str| env.rng(&format!("{place}/{what}"));
+        let schedule = Schedule::new(load, rng("arrivals"), rng("mix"));
+        let clients = Rc::clone(&pods.clients[index]);
+        env.spawn(
+            "stage-load",
+            shakedown_loadgen::run(env.clone(), schedule, Rc::clone(&plan), clients),
+        );
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+/// Lets what is in flight finish, until the end of the drain at the latest: the loads' requests, what apps still do for
+/// callers that have gone, and the last word of every proxy.
+async fn drain(env: &Env, pods: &Pods, loads: &[Rc<Plan>]) {
+    let end = pods.plot.end();
+    // Past the end each wait is over at once: what is left has timed out.
+    for load in loads {
+        let _ = env.deadline(end, load.drained()).await;
+    }
+    let _ = env
+        .deadline(end, poll_fn(|cx| pods.journal.poll_idle(cx)))
+        .await;
+    env.sleep_until(end.min(env.now() + LAST_WORD)).await;
+}
+
+/// Ends every pod: what one still has in hand leaves its last fact.
+async fn close(env: &Env, pods: &Pods, loads: &[Rc<Plan>]) {
+    loads.iter().for_each(|load| load.close());
+    pods.journal.close();
+    pods.plot.pods().for_each(|pod| pods.ground.crash(pod));
+    env.sleep(INSTANT).await;
+}

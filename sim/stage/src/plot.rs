@@ -1,0 +1,119 @@
+//! The story as the stage needs it: with all that can be made once, before the first request.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_env::Time;
+use shakedown_loadgen::Target;
+use shakedown_results::{Cast, PartyId, Pod, PodId};
+use shakedown_scenarios::story::{Load, Service, Story, Version};
+
+/// A story and its cast.
+pub(crate) struct Plot {
+    pub(crate) story: Rc<Story>,
+    pub(crate) cast: Arc<Cast>,
+    /// How services are asked for, by index.
+    pub(crate) targets: Vec<Target>,
+    end: Cell<Time>,
+}
+
+/// What a pod is there for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Part<'a> {
+    /// A replica of a service: its index, and its version.
+    Replica(usize, &'a Service, &'a Version),
+    /// A client host of a load.
+    Client(&'a Load),
+    /// The control plane.
+    Control,
+}
+
+impl Plot {
+    /// `None` when a service's name cannot stand in a `host` header; the scenario's reader has seen to that.
+    pub(crate) fn new(story: Rc<Story>, cast: Arc<Cast>) -> Option<Plot> {
+        let targets = story
+            .services
+            .iter()
+            .map(|s| Target::new(&dns_name(s), s.port));
+        let targets = targets.collect::<Option<Vec<_>>>()?;
+        Some(Plot {
+            story,
+            cast,
+            targets,
+            end: Cell::new(Time::FAR),
+        })
+    }
+
+    /// The deadline of calls that have none of their own: after the end, which ends them as it ends all else.
+    pub(crate) fn last_deadline(&self) -> Time {
+        self.end() + Duration::from_secs(1)
+    }
+
+    /// When the run is over, drain and all; far away until 0 s is known.
+    pub(crate) fn end(&self) -> Time {
+        self.end.get()
+    }
+
+    pub(crate) fn set_zero(&self, zero: Time) {
+        self.end.set(zero + self.story.duration + self.story.drain);
+    }
+
+    /// All pods, in the cast's order.
+    pub(crate) fn pods(&self) -> impl Iterator<Item = PodId> + use<> {
+        let count = u32::try_from(self.cast.pods.len()).expect("pods are numbered in 32 bits");
+        (0..count).map(PodId)
+    }
+
+    pub(crate) fn pod(&self, id: PodId) -> &Pod {
+        &self.cast.pods[id.0 as usize]
+    }
+
+    /// What a pod is there for.
+    ///
+    /// # Panics
+    /// When the cast is not of this story: parties are services, loads, then the control plane.
+    pub(crate) fn part(&self, id: PodId) -> Part<'_> {
+        let pod = self.pod(id);
+        let party = usize::from(pod.party.0);
+        let services = self.story.services.len();
+        if let Some(service) = self.story.services.get(party) {
+            Part::Replica(party, service, &service.versions[usize::from(pod.version)])
+        } else if let Some(load) = self.story.loads.get(party - services) {
+            Part::Client(load)
+        } else {
+            Part::Control
+        }
+    }
+
+    /// The party of a load, by its index.
+    pub(crate) fn load_party(&self, load: usize) -> PartyId {
+        party_id(self.story.services.len() + load)
+    }
+
+    /// A pod's name as Kubernetes would have it, unique in the run: `reviews-v1-0`.
+    pub(crate) fn pod_name(&self, id: PodId) -> String {
+        self.cast.pod_name(id).replace('/', "-")
+    }
+}
+
+/// The name by which other pods ask for a service: short in the default namespace, as within any one namespace of
+/// Kubernetes.
+fn dns_name(service: &Service) -> String {
+    match service.namespace.as_str() {
+        "default" => service.name.clone(),
+        namespace => format!("{}.{namespace}", service.name),
+    }
+}
+
+/// Every name that resolvers know a service by.
+pub(crate) fn dns_names(service: &Service) -> [String; 3] {
+    let long = format!("{}.{}", service.name, service.namespace);
+    let full = format!("{long}.svc.cluster.local");
+    [service.name.clone(), long, full]
+}
+
+pub(crate) fn party_id(index: usize) -> PartyId {
+    PartyId(u16::try_from(index).expect("the cast numbers parties in 16 bits"))
+}

@@ -1,0 +1,48 @@
+//! What Kubernetes would say of the story: its services, their ports, their pods.
+//!
+//! A pod that has crashed stays in it, ready: Kubernetes takes longer to notice than most outages here last.
+
+use shakedown_config::registry::{Endpoint, Locality, Port, Registry, Service};
+use shakedown_results::PodId;
+
+use crate::ground::Ground;
+use crate::layout::at;
+use crate::plot::{Part, Plot};
+
+/// The registry of a story whose pods stand on `ground`.
+pub(crate) fn registry(plot: &Plot, ground: &dyn Ground) -> Registry {
+    let mut registry = Registry::new();
+    for service in &plot.story.services {
+        registry.insert(Service::new(
+            &service.name,
+            &service.namespace,
+            vec![Port::http(service.port)],
+        ));
+    }
+    for pod in plot.pods() {
+        let Part::Replica(_, service, version) = plot.part(pod) else {
+            continue;
+        };
+        let hostname = Service::new(&service.name, &service.namespace, Vec::new()).hostname;
+        let endpoint = Endpoint {
+            address: at(ground.address(pod), service.port),
+            labels: version.labels.clone(),
+            locality: locality(plot, pod),
+            ready: true,
+            workload: format!("{}-{}", service.name, version.name),
+        };
+        if let Some(known) = registry.services.get_mut(&hostname) {
+            known.endpoints.push(endpoint);
+        }
+    }
+    registry
+}
+
+fn locality(plot: &Plot, pod: PodId) -> Locality {
+    let zone = &plot.story.zones[usize::from(plot.pod(pod).zone)];
+    Locality {
+        region: zone.region.clone(),
+        zone: zone.name.clone(),
+        subzone: zone.subzone.clone(),
+    }
+}

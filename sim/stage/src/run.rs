@@ -1,0 +1,136 @@
+//! A run from outside: which world, which seed, and where the Journal goes.
+
+pub(crate) mod native;
+mod real;
+
+use std::io;
+use std::sync::Arc;
+
+use shakedown_engine::SimError;
+use shakedown_env::stream_seed;
+use shakedown_results::{Cast, Record};
+use shakedown_scenarios::PlannedAction;
+use shakedown_scenarios::story::Story;
+
+use crate::journal::Journal;
+use crate::play::PlayError;
+
+/// How a story is run.
+#[derive(Default)]
+pub struct Options {
+    /// The seed of every random draw.
+    pub seed: u64,
+    /// The seed of real sleeps between polls of a simulated run, which must change nothing.
+    pub noise: Option<u64>,
+    /// Told the time in the run, ns from 0 s, every now and then.
+    pub progress: Option<Box<dyn FnMut(i64) + Send>>,
+}
+
+/// Where a story is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// In the simulator.
+    Native,
+    /// On loopback sockets, in real time.
+    Real,
+}
+
+/// A run that came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// From 0 s to the end of the drain, ns.
+    pub simulated_ns: u64,
+    /// Why it is worthless, if it is.
+    pub invalid: Vec<String>,
+}
+
+/// A run that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The simulator stopped: a panic, or nothing left to happen.
+    #[error("simulate")]
+    Simulate(#[from] SimError),
+    /// The story could not be played.
+    #[error("play the story")]
+    Play(#[from] PlayError),
+    /// A service's name cannot stand in a `host` header.
+    #[error("name a service as in a `host` header")]
+    Names,
+    /// The system refused a runtime, a host or a thread.
+    #[error("set up the world")]
+    World(#[source] io::Error),
+}
+
+/// Takes every record of a run, in order of time.
+pub type Sink<'a> = dyn FnMut(&Cast, &Record) + Send + 'a;
+
+/// Who will take part in a run of `story` under `seed`, and which faults are planned for it: the same that [`run`] uses.
+pub fn cast(story: &Story, seed: u64) -> (Vec<PlannedAction>, Cast) {
+    let plan = shakedown_scenarios::plan(story, |label: &str| stream_seed(seed, "chaos", label));
+    let cast = shakedown_scenarios::cast(story, &plan);
+    (plan, cast)
+}
+
+/// Runs a story to its end and hands every record to `sink`. Blocks; a simulated run has a fresh thread of its own.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run(
+    story: &Story,
+    options: Options,
+    world: World,
+    sink: &mut Sink<'_>,
+) -> Result<Ended, RunError> {
+    match world {
+        World::Native => native::run(story, options, sink),
+        World::Real => real::run(story, options, sink),
+    }
+}
+
+/// Hands records over as they come.
+struct Outlet<'a, 'b> {
+    cast: Arc<Cast>,
+    journal: Arc<Journal>,
+    sink: &'a mut Sink<'b>,
+    progress: Option<Box<dyn FnMut(i64) + Send>>,
+    records: Vec<Record>,
+    told_ns: i64,
+}
+
+/// How much time of the run passes between two words of progress.
+const PROGRESS_NS: i64 = 50_000_000;
+
+impl<'a, 'b> Outlet<'a, 'b> {
+    fn new(
+        cast: Arc<Cast>,
+        journal: Arc<Journal>,
+        sink: &'a mut Sink<'b>,
+        progress: Option<Box<dyn FnMut(i64) + Send>>,
+    ) -> Outlet<'a, 'b> {
+        Outlet {
+            cast,
+            journal,
+            sink,
+            progress,
+            records: Vec::new(),
+            told_ns: i64::MIN,
+        }
+    }
+
+    fn pass_on(&mut self) {
+        self.journal.take(&mut self.records);
+        let Some(last) = self.records.last() else {
+            return;
+        };
+        let now_ns = last.at_ns;
+        for record in self.records.drain(..) {
+            (self.sink)(&self.cast, &record);
+        }
+        if now_ns >= self.told_ns.saturating_add(PROGRESS_NS) {
+            self.told_ns = now_ns;
+            if let Some(progress) = &mut self.progress {
+                progress(now_ns);
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A run on loopback sockets: one thread, all pods on it, in real time.
+
+use std::io;
+use std::pin::pin;
+use std::process;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use shakedown_env::BoxListener;
+use shakedown_env::real::{HostOptions, Runtime};
+use shakedown_results::{Event, Record};
+use shakedown_scenarios::story::Story;
+
+use super::{Ended, Options, Outlet, RunError, Sink};
+use crate::ground::Ground;
+use crate::ground::real::Real;
+use crate::journal::Journal;
+use crate::layout::{Addresses, LOOPBACK_BLOCKS, XDS_PORT, at};
+use crate::play::play;
+use crate::plot::Plot;
+
+/// How often records are passed on.
+const PASS_ON: Duration = Duration::from_millis(20);
+/// A request sent so much later than intended was late.
+const LATE_NS: i64 = 100_000_000;
+/// More than this share of late requests, in percent, and the generator was starved.
+const LATE_PERCENT_MAX: u64 = 1;
+
+pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
+    let (plan, cast) = super::cast(story, options.seed);
+    let cast = Arc::new(cast);
+    let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
+    let plot = Rc::new(plot);
+    let runtime = Runtime::new().map_err(RunError::World)?;
+    let (block, _claim) = claim(&runtime).map_err(RunError::World)?;
+    let addresses: Vec<_> = plot.pods().map(|pod| block.of(pod)).collect();
+    let journal = Journal::new(Arc::clone(&cast), &addresses);
+    let ground = Real::new(&runtime, block, options.seed, &plot, &journal);
+    let ground: Rc<dyn Ground> = Rc::new(ground.map_err(RunError::World)?);
+    let stage = ground.stage();
+
+    let mut lag = Lag::default();
+    let mut watched = |cast: &_, record: &Record| {
+        lag.note(record);
+        sink(cast, record);
+    };
+    let mut outlet = Outlet::new(cast, Arc::clone(&journal), &mut watched, options.progress);
+    let end = runtime.block_on(async {
+        let mut playing = pin!(play(plot, plan, ground, Arc::clone(&journal)));
+        let mut tick = stage.sleep(PASS_ON);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(end) = playing.as_mut().poll(cx) {
+                return Poll::Ready(end);
+            }
+            while tick.as_mut().poll(cx).is_ready() {
+                outlet.pass_on();
+                tick.as_mut().reset(stage.now() + PASS_ON);
+            }
+            Poll::Pending
+        })
+        .await
+    });
+    // Tasks that the last crash has not reached yet leave their last facts now.
+    drop(runtime);
+    outlet.pass_on();
+    drop(outlet);
+    let end = end?;
+    if let Some(reason) = lag.starved() {
+        journal.record(stage.now(), Event::Invalid { reason });
+        let mut rest = Vec::new();
+        journal.take(&mut rest);
+        rest.iter().for_each(|record| sink(journal.cast(), record));
+    }
+    let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
+    Ok(Ended {
+        simulated_ns,
+        invalid: journal.invalid(),
+    })
+}
+
+/// A block of loopback addresses that no other run has, for as long as its listener lives.
+fn claim(runtime: &Runtime) -> io::Result<(Addresses, BoxListener)> {
+    let env = runtime.host(HostOptions::new("claim"))?;
+    let first = process::id();
+    let mut taken = None;
+    for number in 0..LOOPBACK_BLOCKS {
+        let block = Addresses::loopback(first.wrapping_add(number));
+        match env.listen(at(block.last(), XDS_PORT)) {
+            Ok(listener) => return Ok((block, listener)),
+            Err(error) => taken = Some(error),
+        }
+    }
+    Err(taken.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+}
+
+/// How far behind its schedule the generator was.
+#[derive(Debug, Default)]
+struct Lag {
+    sent: u64,
+    late: u64,
+}
+
+impl Lag {
+    fn note(&mut self, record: &Record) {
+        if let Event::Finished {
+            sent_ns: Some(sent_ns),
+            intended_ns,
+            ..
+        } = &record.event
+        {
+            self.sent += 1;
+            self.late += u64::from(sent_ns - intended_ns > LATE_NS);
+        }
+    }
+
+    fn starved(&self) -> Option<String> {
+        let late = self.late.saturating_mul(100) > self.sent.saturating_mul(LATE_PERCENT_MAX);
+        late.then(|| {
+            format!(
+                "starved generator: {} of {} requests were sent more than 100 ms late",
+                self.late, self.sent
+            )
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! Small stories, played whole.
+
+mod app;
+mod build;
+mod chaos;
+mod judged;
+mod mesh;
+mod real;
+mod routing;
+
+use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId, Record};
+use shakedown_scenarios::story::Story;
+
+use crate::{Ended, Options, World, run};
+
+/// What a run leaves.
+struct Played {
+    ended: Ended,
+    records: Vec<Record>,
+}
+
+/// One request of a load, at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Finish {
+    load: PartyId,
+    seq: u64,
+    intended_ns: i64,
+    end_ns: i64,
+    outcome: Outcome,
+}
+
+impl Finish {
+    fn latency_ns(&self) -> i64 {
+        self.end_ns - self.intended_ns
+    }
+}
+
+fn play_with(story: &Story, options: Options, world: World) -> Played {
+    let mut records = Vec::new();
+    let ended = run(story, options, world, &mut |_, record| {
+        records.push(record.clone())
+    })
+    .unwrap();
+    Played { ended, records }
+}
+
+fn play(story: &Story) -> Played {
+    play_with(
+        story,
+        Options {
+            seed: 1,
+            ..Options::default()
+        },
+        World::Native,
+    )
+}
+
+impl Played {
+    fn count(&self, pick: impl Fn(&Event) -> bool) -> usize {
+        self.records
+            .iter()
+            .filter(|record| pick(&record.event))
+            .count()
+    }
+
+    /// When these happened, ns.
+    fn times(&self, pick: impl Fn(&Event) -> bool) -> Vec<i64> {
+        let picked = self.records.iter().filter(|record| pick(&record.event));
+        picked.map(|record| record.at_ns).collect()
+    }
+
+    fn finished(&self) -> Vec<Finish> {
+        let ends = self
+            .records
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::Finished {
+                    root,
+                    intended_ns,
+                    outcome,
+                    ..
+                } => Some(Finish {
+                    load: root.load,
+                    seq: root.seq,
+                    intended_ns: *intended_ns,
+                    end_ns: record.at_ns,
+                    outcome: *outcome,
+                }),
+                _ => None,
+            });
+        let mut ends: Vec<Finish> = ends.collect();
+        ends.sort_by_key(|finish| (finish.load, finish.seq));
+        ends
+    }
+
+    fn answers(&self, answer: Answer) -> usize {
+        self.finished()
+            .iter()
+            .filter(|finish| finish.outcome.answer == answer)
+            .count()
+    }
+
+    fn served(&self, fate: Fate) -> usize {
+        self.count(|event| matches!(event, Event::Served { fate: had, .. } if *had == fate))
+    }
+
+    /// Latency at a pod's app, from its queue to its answer, in order of the end.
+    fn stays_ns(&self, pod: PodId) -> Vec<i64> {
+        let stays = self
+            .records
+            .iter()
+            .filter_map(|record| match &record.event {
+                Event::Served {
+                    pod: at,
+                    arrived_ns,
+                    ..
+                } if *at == pod => Some(record.at_ns - arrived_ns),
+                _ => None,
+            });
+        stays.collect()
+    }
+
+    /// What holds of every run: all that begins ends once, and time never goes back.
+    fn check_laws(&self) {
+        let count = |pick: fn(&Event) -> bool| self.count(pick);
+        let arrived = count(|event| matches!(event, Event::Arrived { .. }));
+        assert_eq!(
+            arrived,
+            count(|event| matches!(event, Event::Served { .. })),
+            "served"
+        );
+        let started = count(|event| matches!(event, Event::CallStarted { .. }));
+        assert_eq!(
+            started,
+            count(|event| matches!(event, Event::CallEnded { .. })),
+            "calls"
+        );
+        let faults = count(|event| matches!(event, Event::FaultStarted { .. }));
+        assert_eq!(
+            faults,
+            count(|event| matches!(event, Event::FaultEnded { .. })),
+            "faults"
+        );
+        for pair in self.finished().windows(2) {
+            let next = if pair[0].load == pair[1].load {
+                pair[0].seq + 1
+            } else {
+                0
+            };
+            assert_eq!(pair[1].seq, next, "each scheduled request has one end");
+        }
+        let sent = count(|event| matches!(event, Event::Sent { .. }));
+        assert_eq!(
+            sent + self.answers(Answer::Dropped),
+            self.finished().len(),
+            "sent"
+        );
+        assert!(
+            self.records.is_sorted_by_key(|record| record.at_ns),
+            "order of time"
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! The same stories on loopback sockets. Times are the system's, so only what does not depend on them is asked for.
+
+use shakedown_results::{Answer, Event, Fate, PodId};
+use shakedown_scenarios::story::{Action, Step};
+
+use super::build::{Build, all_of, millis};
+use super::{Played, play_with};
+use crate::{Options, World};
+
+/// A front that calls a back, meshed; a second of load.
+fn chain(edit: impl FnOnce(&mut Build)) -> Played {
+    let mut build = Build::new(1);
+    let work = build.work("2ms");
+    build.service("back", vec![work]);
+    let call = build.call(0);
+    build.service("front", vec![Step::Call(Box::new(call))]);
+    build.load(1, "50/s");
+    edit(&mut build);
+    play_with(
+        &build.story,
+        Options {
+            seed: 1,
+            ..Options::default()
+        },
+        World::Real,
+    )
+}
+
+#[test]
+fn a_story_plays_on_loopback_and_its_faults_touch() {
+    let calm = chain(|_| {});
+    calm.check_laws();
+    assert_eq!(calm.answers(Answer::Ok), 50);
+    assert_eq!(calm.served(Fate::Done), 100);
+    assert!(
+        calm.finished()
+            .iter()
+            .all(|finish| finish.latency_ns() >= 2_000_000)
+    );
+
+    let cut = chain(|build| {
+        build.story.loads[0].timeout = millis(3_000);
+        let link = Action::Partition {
+            from: all_of("front"),
+            to: all_of("back"),
+            both: true,
+        };
+        build.fault("300ms", "300ms", link);
+    });
+    cut.check_laws();
+    assert_eq!(cut.answers(Answer::Ok), 50);
+    let held = cut
+        .finished()
+        .iter()
+        .filter(|f| f.latency_ns() > 100_000_000)
+        .count();
+    assert!(held >= 5, "{held} were held up");
+    let hits = cut.count(|event| matches!(event, Event::FaultEnded { hits, .. } if *hits > 0));
+    assert_eq!(hits, 1);
+
+    let crash = chain(|build| {
+        build.story.loads[0].timeout = millis(200);
+        build.story.services[0].versions[0].boot = millis(100);
+        build.fault("200ms", "200ms", Action::Crash(all_of("back")));
+        build.fault("800ms", "100ms", Action::Pause(all_of("users")));
+    });
+    crash.check_laws();
+    // Silence at first, then broken and refused connections.
+    assert!(crash.answers(Answer::Timeout) >= 1);
+    assert!(
+        crash.answers(Answer::Ok) < 45,
+        "{}",
+        crash.answers(Answer::Ok)
+    );
+    let ready = crash.times(|event| *event == Event::Ready { pod: PodId(0) });
+    assert_eq!(ready.len(), 2);
+    assert!(ready[1] >= 500_000_000, "{ready:?}");
+    let last = crash.finished();
+    assert_eq!(
+        last.last().map(|finish| finish.outcome.answer),
+        Some(Answer::Ok)
+    );
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "two runs at a time are what is tested"
+)]
+fn two_real_runs_at_the_same_time_keep_out_of_each_others_way() {
+    let other = std::thread::scope(|scope| {
+        let other = scope.spawn(|| chain(|_| {}).answers(Answer::Ok));
+        assert_eq!(chain(|_| {}).answers(Answer::Ok), 50);
+        other.join().unwrap()
+    });
+    assert_eq!(other, 50);
+}

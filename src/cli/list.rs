@@ -1,0 +1,47 @@
+//! `shakedown list` and `shakedown show`.
+
+use shakedown_scenarios::catalogue;
+
+use super::run::load;
+use super::{Ended, Exit, bad_input};
+
+#[derive(clap::Args)]
+pub(crate) struct ShowArgs {
+    /// A path, or a name of the catalogue
+    scenario: String,
+    /// Written out: the variant merged, included files in place
+    #[arg(long)]
+    expanded: bool,
+    /// One variant of it (implies --expanded)
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+}
+
+/// Prints a line for each story of the catalogue.
+pub(crate) fn main() -> Ended {
+    let width = catalogue().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, _) in catalogue() {
+        let story = load(name, None, &[])?;
+        println!("{name:width$}  {}", story.story.trim());
+    }
+    Ok(Exit::Pass)
+}
+
+/// Prints one story, as written or expanded.
+pub(crate) fn show(args: &ShowArgs) -> Ended {
+    if args.expanded || args.variant.is_some() {
+        let story = load(&args.scenario, args.variant.clone(), &[])?;
+        print!("{}", story.expanded);
+        return Ok(Exit::Pass);
+    }
+    if let Some((_, text)) = catalogue().find(|(name, _)| *name == args.scenario) {
+        print!("{text}");
+        return Ok(Exit::Pass);
+    }
+    // Loading it says what is wrong with a path better than reading it would.
+    load(&args.scenario, None, &[])?;
+    let text = std::fs::read_to_string(&args.scenario)
+        .map_err(|error| bad_input(format!("{}: {error}", args.scenario)))?;
+    print!("{text}");
+    Ok(Exit::Pass)
+}

@@ -1,0 +1,299 @@
+//! `shakedown run`: one story, or all its endings, or a journal again.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use shakedown::journal::Reader;
+use shakedown::{Conduct, Document, Options, Outcome, Story, Verdict};
+use shakedown_reports::text::Paint;
+use shakedown_reports::{html, text};
+use shakedown_scenarios::{Edits, Told, as_told};
+
+use super::progress::Progress;
+use super::{Ended, Exit, bad_input, failed};
+
+const EXAMPLES: &str = "\
+Examples:
+  shakedown run header-routing                             a story of the catalogue
+  shakedown run shop.yaml --variant all                    each ending of a file
+  shakedown run shop.yaml --set load.users.rate=150/s      with one value changed
+  shakedown run header-routing --html r.html --json r.json
+  shakedown run header-routing --journal j.jsonl           keep every event
+  shakedown run --replay j.jsonl                           run again and compare event by event";
+
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A path, or a name of the catalogue
+    #[arg(required_unless_present = "replay")]
+    scenario: Option<String>,
+    /// One variant of it, or `all` for a table of all endings
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Change a value: a path of keys, and YAML
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The seed [default: the scenario's]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Run on loopback sockets in real time
+    #[arg(long)]
+    real: bool,
+    /// Inject random real sleeps between polls: nothing may change by it
+    #[arg(long, value_name = "SEED", conflicts_with = "real")]
+    noise: Option<u64>,
+    /// Write the results document (`-`: standard output); an array under `--variant all`
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the report; one file a variant under `--variant all`
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write every event, one JSON value a line
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Run what a journal holds again, and compare event by event
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["scenario", "variant", "set", "seed", "real", "journal"])]
+    replay: Option<PathBuf>,
+}
+
+pub(crate) fn main(args: Args) -> Ended {
+    match (&args.replay, &args.scenario) {
+        (Some(journal), _) => replay(&args, journal),
+        (None, Some(scenario)) if args.variant.as_deref() == Some("all") => all(&args, scenario),
+        (None, Some(scenario)) => one(&args, scenario),
+        (None, None) => unreachable!("clap asks for one of them"),
+    }
+}
+
+fn one(args: &Args, scenario: &str) -> Ended {
+    let story = load(scenario, args.variant.clone(), &args.set)?;
+    let outcome = perform(args, &story, scenario, args.journal.as_deref())?;
+    if args.json.as_deref() != Some(Path::new("-")) {
+        print!("{}", text::render(&outcome.document, paint()));
+    }
+    if let Some(path) = &args.json {
+        write_json(path, &outcome.document)?;
+    }
+    if let Some(path) = &args.html {
+        write_html(path, &outcome.document)?;
+    }
+    Ok(outcome.document.verdict.into())
+}
+
+fn all(args: &Args, scenario: &str) -> Ended {
+    let variants = shakedown_scenarios::variants(scenario).map_err(bad_input)?;
+    let stories = variants
+        .into_iter()
+        .map(|variant| load(scenario, Some(variant), &args.set))
+        .collect::<Result<Vec<_>, Exit>>()?;
+    let mut documents = Vec::new();
+    let mut exit = Exit::Pass;
+    let mut rows = Vec::new();
+    for story in &stories {
+        let path = args
+            .journal
+            .as_deref()
+            .map(|path| beside(path, &story.variant));
+        let outcome = perform(args, story, scenario, path.as_deref())?;
+        let told = as_told(story, &outcome.document.checks);
+        exit = exit.max(ending(&outcome.document, &told));
+        if let Some(path) = &args.html {
+            write_html(&beside(path, &story.variant), &outcome.document)?;
+        }
+        rows.push(text::Ending {
+            variant: story.variant.clone(),
+            verdict: outcome.document.verdict,
+            as_told: told == Told::As && outcome.document.verdict != Verdict::Invalid,
+            remark: remark(story, &told),
+        });
+        documents.push(outcome.document);
+    }
+    if args.json.as_deref() != Some(Path::new("-")) {
+        let seed = documents.first().map_or(0, |document| document.seed);
+        print!("{}", text::endings(scenario, seed, &rows, paint()));
+        for (row, document) in rows.iter().zip(&documents).filter(|(row, _)| !row.as_told) {
+            println!("\n{} should have ended otherwise:", row.variant);
+            print!("{}", text::render(document, paint()));
+        }
+    }
+    if let Some(path) = &args.json {
+        write_json(path, &documents)?;
+    }
+    Ok(exit)
+}
+
+/// The exit code that one ending adds to `--variant all`.
+fn ending(document: &Document, told: &Told) -> Exit {
+    match document.verdict {
+        Verdict::Invalid => Exit::Invalid,
+        _ if *told == Told::As => Exit::Pass,
+        _ => Exit::Fail,
+    }
+}
+
+/// How an ending stands to what its file tells, in words.
+pub(crate) fn remark(story: &Story, told: &Told) -> String {
+    match (told, story.breaks.as_deref().unwrap_or_default()) {
+        (Told::As, []) => "every check holds".to_owned(),
+        (Told::As, breaks) => format!("breaks {}, as it should", breaks.join(", ")),
+        (Told::Otherwise(lines) | Told::NotJudged(lines), _) => lines.join("; "),
+    }
+}
+
+fn replay(args: &Args, path: &Path) -> Ended {
+    let input: Box<dyn BufRead + Send> = match File::open(path) {
+        Ok(file) => Box::new(BufReader::new(file)),
+        Err(error) => return Err(bad_input(format!("{}: {error}", path.display()))),
+    };
+    let reader =
+        Reader::open(input).map_err(|error| bad_input(format!("{}: {error}", path.display())))?;
+    let header = reader.header().clone();
+    if header.version != shakedown::version() {
+        let text = format!(
+            "{}: written by version {}, this is {}: events may mean something else",
+            path.display(),
+            header.version,
+            shakedown::version()
+        );
+        return Err(bad_input(text));
+    }
+    let mut story =
+        shakedown_scenarios::load_text(&header.scenario, &header.expanded, &Edits::default())
+            .map_err(bad_input)?;
+    story.variant.clone_from(&header.variant);
+    story.expanded.clone_from(&header.expanded);
+    let options = Options {
+        seed: Some(header.seed),
+        set: header.set.clone(),
+        replay: Some(reader),
+        progress: progress(&story),
+        ..Options::default()
+    };
+    let outcome = shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
+    match outcome.replayed.as_ref().expect("a replay was asked for") {
+        Ok(events) => println!("replayed: {events} events, all equal"),
+        Err(divergence) => {
+            print!("{}", divergence.describe());
+            return Ok(Exit::Invalid);
+        }
+    }
+    print!("{}", text::render(&outcome.document, paint()));
+    if let Some(path) = &args.json {
+        write_json(path, &outcome.document)?;
+    }
+    if let Some(path) = &args.html {
+        write_html(path, &outcome.document)?;
+    }
+    Ok(outcome.document.verdict.into())
+}
+
+/// Loads a story and prints what deserves a warning.
+pub(crate) fn load(scenario: &str, variant: Option<String>, set: &[String]) -> Result<Story, Exit> {
+    let variant = variant.filter(|name| name != "base");
+    let story = shakedown_scenarios::load(
+        scenario,
+        &Edits {
+            variant,
+            set: set.to_vec(),
+        },
+    )
+    .map_err(bad_input)?;
+    for warning in &story.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(story)
+}
+
+fn perform(
+    args: &Args,
+    story: &Story,
+    scenario: &str,
+    journal: Option<&Path>,
+) -> Result<Outcome, Exit> {
+    let journal = journal
+        .map(|path| {
+            File::create(path).map_err(|error| bad_input(format!("{}: {error}", path.display())))
+        })
+        .transpose()?
+        .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
+    let options = Options {
+        seed: args.seed,
+        conduct: match (args.real, args.noise) {
+            (true, _) => Conduct::Real,
+            (false, Some(noise)) => Conduct::SimulatedWithNoise(noise),
+            (false, None) => Conduct::Simulated,
+        },
+        set: args.set.clone(),
+        called: Some(file_name(scenario)),
+        journal,
+        replay: None,
+        progress: progress(story),
+    };
+    shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))
+}
+
+/// The scenario as a document may name it: never with a folder.
+pub(crate) fn file_name(scenario: &str) -> String {
+    let name = Path::new(scenario)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| scenario.to_owned())
+}
+
+fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {
+    let mut progress = Progress::new();
+    let (name, variant) = (story.name.clone(), story.variant.clone());
+    let total = story.duration.as_secs();
+    Some(Box::new(move |now_ns| {
+        progress.show(|| {
+            format!(
+                "{name} ({variant}): {} of {total} s",
+                now_ns.div_euclid(1_000_000_000)
+            )
+        });
+    }))
+}
+
+/// `report.html` for `fragile` is `report-fragile.html`; for `base` it stays.
+fn beside(path: &Path, variant: &str) -> PathBuf {
+    if variant == "base" {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut name = format!("{stem}-{variant}");
+    if let Some(extension) = path.extension() {
+        name = format!("{name}.{}", extension.to_string_lossy());
+    }
+    path.with_file_name(name)
+}
+
+/// Colours for a person, none in a pipe.
+pub(crate) fn paint() -> Paint {
+    if std::io::stdout().is_terminal() {
+        Paint::Ansi
+    } else {
+        Paint::Plain
+    }
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Exit> {
+    let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
+    text.push('\n');
+    if path == Path::new("-") {
+        print!("{text}");
+        return Ok(());
+    }
+    write(path, &text)
+}
+
+fn write_html(path: &Path, document: &Document) -> Result<(), Exit> {
+    write(path, &html::render(document))?;
+    eprintln!("report: {}", path.display());
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Exit> {
+    std::fs::write(path, text)
+        .map_err(|error| bad_input(format!("write {}: {error}", path.display())))
+}

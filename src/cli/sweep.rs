@@ -1,0 +1,146 @@
+//! `shakedown sweep`: a scenario under many seeds.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+
+use shakedown::sweep::{Swept, sweep};
+use shakedown::{Options, Story, Verdict};
+use shakedown_reports::text;
+use shakedown_scenarios::{Told, as_told};
+
+use super::progress::Progress;
+use super::run::{file_name, load, paint, remark};
+use super::{Ended, Exit, bad_input, failed};
+
+/// How many failing seeds are shown with their replay command.
+const SHOWN: usize = 5;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  shakedown sweep theory-mm1                       the scenario's own seeds
+  shakedown sweep shop.yaml --seeds 1..1000        a thousand
+  shakedown sweep theory-mm1 --variant all         each ending")]
+pub(crate) struct Args {
+    /// A path, or a name of the catalogue
+    scenario: String,
+    /// One variant of it, or `all`
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Change a value: a path of keys, and YAML
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// First and last seed [default: the scenario's]
+    #[arg(long, value_name = "A..B", value_parser = seeds)]
+    seeds: Option<RangeInclusive<u64>>,
+    /// How many runs at once [default: one a core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+}
+
+pub(crate) fn main(args: &Args) -> Ended {
+    let variants = match args.variant.as_deref() {
+        Some("all") => shakedown_scenarios::variants(&args.scenario).map_err(bad_input)?,
+        other => vec![other.unwrap_or("base").to_owned()],
+    };
+    let several = variants.len() > 1;
+    let mut exit = Exit::Pass;
+    for variant in variants {
+        let story = load(&args.scenario, Some(variant), &args.set)?;
+        let swept = perform(args, &story)?;
+        let told = as_told(&story, &swept.checks);
+        let seeds = swept.runs.len();
+        print!(
+            "{}",
+            text::sweep(
+                &story.name,
+                &story.variant,
+                seeds,
+                &swept.checks,
+                swept.verdict,
+                paint()
+            )
+        );
+        show_failures(&swept);
+        if several {
+            println!("  {}\n", remark(&story, &told));
+            let ending = match swept.verdict {
+                Verdict::Invalid => Exit::Invalid,
+                _ if told == Told::As => Exit::Pass,
+                _ => Exit::Fail,
+            };
+            exit = exit.max(ending);
+        } else {
+            exit = exit.max(swept.verdict.into());
+        }
+    }
+    Ok(exit)
+}
+
+fn perform(args: &Args, story: &Story) -> Result<Swept, Exit> {
+    let seeds = args.seeds.clone().unwrap_or(story.seeds.0..=story.seeds.1);
+    let total = seeds.end() - seeds.start() + 1;
+    let jobs = args
+        .jobs
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN);
+    let progress = Mutex::new(Progress::new());
+    let called = file_name(&args.scenario);
+    let options = || Options {
+        set: args.set.clone(),
+        called: Some(called.clone()),
+        ..Options::default()
+    };
+    let done = |runs| {
+        if let Ok(mut progress) = progress.lock() {
+            progress.show(|| {
+                format!(
+                    "{} ({}): {runs} of {total} seeds",
+                    story.name, story.variant
+                )
+            });
+        }
+    };
+    sweep(story, seeds, jobs, options, done).map_err(|error| failed(Exit::Invalid, error))
+}
+
+/// The worst seeds, with the command that runs each again.
+fn show_failures(swept: &Swept) {
+    let bad = || {
+        swept
+            .runs
+            .iter()
+            .filter(|(_, run)| run.verdict == Verdict::Fail || !run.worthless.is_empty())
+    };
+    for (seed, run) in bad().take(SHOWN) {
+        let why = run.worthless.first().cloned().or_else(|| {
+            let broken = run.checks.iter().find(|check| check.pass == Some(false))?;
+            Some(format!("{}: {}", broken.name, broken.observed))
+        });
+        println!(
+            "  seed {seed}: {}\n    {}",
+            why.unwrap_or_default(),
+            run.replay
+        );
+    }
+    let more = bad().count().saturating_sub(SHOWN);
+    if more > 0 {
+        println!("  and {more} more");
+    }
+}
+
+/// `1..30`, both ends included.
+fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let accepted = || "two whole numbers, as in 1..30".to_owned();
+    let (first, last) = text.split_once("..").ok_or_else(accepted)?;
+    let first: u64 = first.parse().map_err(|_| accepted())?;
+    let last: u64 = last
+        .trim_start_matches('=')
+        .parse()
+        .map_err(|_| accepted())?;
+    if first > last {
+        return Err(format!("{first} is after {last}"));
+    }
+    Ok(first..=last)
+}

@@ -1,0 +1,235 @@
+//! One run: a story in a world, folded into a results document while it goes. Nothing of the Journal is kept.
+
+use std::io::{BufRead, Write};
+
+use shakedown_reports::{Header, Judgement, Summary};
+use shakedown_results::{Cast, Digester, Document, Mode, Record};
+use shakedown_scenarios::story::Story;
+use shakedown_scenarios::{Judge, Sample};
+use shakedown_stage as stage;
+
+use crate::journal::{self, Comparison, Divergence, JournalError};
+
+/// How a run is done, beside the story itself.
+#[derive(Default)]
+pub struct Options {
+    /// The seed; the story's own by default.
+    pub seed: Option<u64>,
+    /// In which world.
+    pub conduct: Conduct,
+    /// The `--set` edits that made the story what it is: they belong to its replay command.
+    pub set: Vec<String>,
+    /// How the scenario is named in the replay command; the story's name by default.
+    pub called: Option<String>,
+    /// Where the journal goes.
+    pub journal: Option<Box<dyn Write + Send>>,
+    /// A journal to hold the run against.
+    pub replay: Option<journal::Reader<Box<dyn BufRead + Send>>>,
+    /// Told the time of the run, ns from 0 s, as it goes.
+    pub progress: Option<Box<dyn FnMut(i64) + Send>>,
+}
+
+/// In which world a story is put on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conduct {
+    /// In the simulator.
+    #[default]
+    Simulated,
+    /// In the simulator, with random real sleeps between polls (from this seed), which must change nothing.
+    SimulatedWithNoise(u64),
+    /// On loopback sockets, in real time.
+    Real,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The results document.
+    pub document: Document,
+    /// One value for each check over seeds: what a sweep judges.
+    pub samples: Vec<Sample>,
+    /// Why the run says nothing, whatever its checks say: a broken law, a fault that touched nothing.
+    pub worthless: Vec<String>,
+    /// With [`Options::replay`]: how many events were equal, or the first that was not.
+    pub replayed: Option<Result<u64, Box<Divergence>>>,
+}
+
+/// A run that gave no results.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The world could not carry it: a bug of ours, or a machine that lacks something.
+    #[error("{called} could not be run with seed {seed}")]
+    Stage {
+        /// The scenario.
+        called: String,
+        /// The seed.
+        seed: u64,
+        /// Why.
+        source: stage::RunError,
+    },
+    /// The journal could not be written.
+    #[error("write the journal")]
+    Journal(#[from] std::io::Error),
+    /// The journal to replay could not be read.
+    #[error(transparent)]
+    Replay(#[from] JournalError),
+}
+
+/// Runs a story and folds its Journal into a document.
+///
+/// # Errors
+/// The world could not carry the story, or a journal could not be written or read. A failed check is no error.
+pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
+    let seed = options.seed.unwrap_or(story.seed);
+    let (_, cast) = stage::cast(story, seed);
+    let version = crate::version();
+    let mut views = Views {
+        digester: Digester::new(&version, &story.expanded, seed, &cast),
+        judge: Judge::new(story, &cast),
+        summary: Summary::new(&cast),
+        invalid: Vec::new(),
+        journal: None,
+        comparison: options.replay.map(Comparison::new),
+    };
+    if let Some(out) = options.journal {
+        let header = journal::Header {
+            version: version.clone(),
+            scenario: story.name.clone(),
+            variant: story.variant.clone(),
+            set: options.set.clone(),
+            seed,
+            expanded: story.expanded.clone(),
+            cast: cast.clone(),
+        };
+        views.journal = Some(journal::Writer::begin(out, &header)?);
+    }
+    let (world, noise) = match options.conduct {
+        Conduct::Simulated => (stage::World::Native, None),
+        Conduct::SimulatedWithNoise(noise) => (stage::World::Native, Some(noise)),
+        Conduct::Real => (stage::World::Real, None),
+    };
+    let called = options.called.unwrap_or_else(|| story.name.clone());
+    let setting = stage::Options {
+        seed,
+        noise,
+        progress: options.progress,
+    };
+    let ended = stage::run(
+        story,
+        setting,
+        world,
+        &mut |cast: &Cast, record: &Record| views.record(cast, record),
+    )
+    .map_err(|source| RunError::Stage {
+        called: called.clone(),
+        seed,
+        source,
+    })?;
+    views.conclude(story, ended, seed, options.conduct, &options.set, &called)
+}
+
+/// Everything that reads the Journal as it goes.
+struct Views {
+    digester: Digester,
+    judge: Judge,
+    summary: Summary,
+    invalid: Vec<String>,
+    journal: Option<journal::Writer<Box<dyn Write + Send>>>,
+    comparison: Option<Comparison<Box<dyn BufRead + Send>>>,
+}
+
+impl Views {
+    fn record(&mut self, cast: &Cast, record: &Record) {
+        self.digester.record(record);
+        self.judge.record(record);
+        self.summary.record(cast, record);
+        if let Some(journal) = &mut self.journal {
+            journal.record(record);
+        }
+        if let Some(comparison) = &mut self.comparison {
+            comparison.record(record);
+        }
+        if let shakedown_results::Event::Invalid { reason } = &record.event {
+            self.invalid.push(reason.clone());
+        }
+    }
+
+    fn conclude(
+        self,
+        story: &Story,
+        ended: stage::Ended,
+        seed: u64,
+        conduct: Conduct,
+        set: &[String],
+        called: &str,
+    ) -> Result<Outcome, RunError> {
+        let digest = self.digester.finish();
+        if let Some(journal) = self.journal {
+            journal.end(&digest)?;
+        }
+        let replayed = self.comparison.map(Comparison::finish).transpose()?;
+        let judged = self.judge.conclude();
+        let mut worthless = self.invalid;
+        worthless.extend(ended.invalid);
+        worthless.extend(judged.invariants);
+        let verdict = shakedown_scenarios::verdict(&judged.checks, &worthless);
+        let mut invalid = worthless.clone();
+        invalid.extend(shakedown_scenarios::not_judged(&judged.checks));
+        let header = Header {
+            scenario: story.name.clone(),
+            story: story.story.clone(),
+            variant: story.variant.clone(),
+            set: set.to_vec(),
+            mode: if conduct == Conduct::Real {
+                Mode::Real
+            } else {
+                Mode::Simulated
+            },
+            seed,
+            engine: if conduct == Conduct::Real {
+                "real"
+            } else {
+                "native"
+            }
+            .to_owned(),
+            version: crate::version(),
+            digest,
+            replay: replay_command(story, seed, conduct, set, called),
+            simulated_ns: i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX),
+        };
+        let judgement = Judgement {
+            checks: judged.checks,
+            invalid,
+            verdict,
+        };
+        let document = self.summary.finish(header, judgement);
+        Ok(Outcome {
+            document,
+            samples: judged.samples,
+            worthless,
+            replayed,
+        })
+    }
+}
+
+/// The command that runs the same again. Noise is left out: it changes nothing.
+fn replay_command(
+    story: &Story,
+    seed: u64,
+    conduct: Conduct,
+    set: &[String],
+    called: &str,
+) -> String {
+    let mut command = format!("shakedown run {called}");
+    if story.variant != "base" {
+        command.push_str(&format!(" --variant {}", story.variant));
+    }
+    for edit in set {
+        command.push_str(&format!(" --set '{}'", edit.replace('\'', r"'\''")));
+    }
+    command.push_str(&format!(" --seed {seed}"));
+    if conduct == Conduct::Real {
+        command.push_str(" --real");
+    }
+    command
+}

@@ -1,0 +1,174 @@
+//! A sweep: one story under many seeds, on all cores. A seed's meaning never depends on the sweep: each is a plain run.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use shakedown_results::{CheckResult, Digest, Verdict};
+use shakedown_scenarios::story::Story;
+use shakedown_scenarios::{Sample, over_seeds, verdict};
+
+use crate::run::{Options, RunError, run};
+
+/// What a sweep keeps of one seed.
+#[derive(Debug)]
+pub struct SeedRun {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Why it says nothing, whatever its checks say.
+    pub worthless: Vec<String>,
+    /// Its identity.
+    pub digest: Digest,
+    /// Its checks.
+    pub checks: Vec<CheckResult>,
+    /// The command that runs it again.
+    pub replay: String,
+    samples: Vec<Sample>,
+}
+
+/// What came of a sweep.
+#[derive(Debug)]
+pub struct Swept {
+    /// Every seed's run.
+    pub runs: BTreeMap<u64, SeedRun>,
+    /// The checks over all seeds: those that speak of seeds as they say, every other one in every seed.
+    pub checks: Vec<CheckResult>,
+    /// Invalid if a seed's run is (but for checks over seeds alone), else fail if a check is false.
+    pub verdict: Verdict,
+}
+
+/// Runs a story under each seed on `jobs` threads and judges them together. `done` is told how many are, from any thread.
+///
+/// # Errors
+/// The first run (by seed, of those made) that gave no results.
+pub fn sweep(
+    story: &Story,
+    seeds: RangeInclusive<u64>,
+    jobs: NonZeroUsize,
+    options: impl Fn() -> Options + Sync,
+    done: impl Fn(u64) + Sync,
+) -> Result<Swept, RunError> {
+    let next = AtomicU64::new(*seeds.start());
+    let (finished, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let runs = Mutex::new(BTreeMap::new());
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed > *seeds.end() {
+                return;
+            }
+            let outcome = run(
+                story,
+                Options {
+                    seed: Some(seed),
+                    ..options()
+                },
+            );
+            stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
+            runs.lock()
+                .expect("no run panics while it holds the lock")
+                .insert(seed, outcome);
+            done(finished.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a sweep's threads decide nothing: each seed is a run of its own"
+    )]
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.get() {
+            scope.spawn(work);
+        }
+    });
+    let outcomes = runs
+        .into_inner()
+        .expect("no run panics while it holds the lock");
+    let mut runs = BTreeMap::new();
+    for (seed, outcome) in outcomes {
+        let outcome = outcome?;
+        let document = outcome.document;
+        let run = SeedRun {
+            verdict: document.verdict,
+            worthless: outcome.worthless,
+            digest: document.digest,
+            checks: document.checks,
+            replay: document.replay,
+            samples: outcome.samples,
+        };
+        runs.insert(seed, run);
+    }
+    Ok(judge(story, runs))
+}
+
+/// Judges the runs together.
+fn judge(story: &Story, runs: BTreeMap<u64, SeedRun>) -> Swept {
+    let samples: Vec<(u64, Vec<Sample>)> = runs
+        .iter()
+        .map(|(seed, run)| (*seed, run.samples.clone()))
+        .collect();
+    let mut together = over_seeds(story, &samples).into_iter();
+    let mut checks = Vec::new();
+    let Some(first) = runs.values().next() else {
+        return Swept {
+            runs,
+            checks,
+            verdict: Verdict::Invalid,
+        };
+    };
+    for (at, check) in first.checks.iter().enumerate() {
+        if check.over_seeds {
+            checks.push(
+                together
+                    .next()
+                    .expect("one result for each check over seeds"),
+            );
+        } else {
+            checks.push(in_every_seed(at, check, &runs));
+        }
+    }
+    let worthless: Vec<String> = runs
+        .values()
+        .flat_map(|run| run.worthless.iter().cloned())
+        .collect();
+    let unjudged = checks.iter().any(|check| check.pass.is_none());
+    let verdict = if unjudged {
+        Verdict::Invalid
+    } else {
+        verdict(&checks, &worthless)
+    };
+    Swept {
+        runs,
+        checks,
+        verdict,
+    }
+}
+
+/// A plain check must hold in every seed; the first seed that breaks it is shown.
+fn in_every_seed(at: usize, check: &CheckResult, runs: &BTreeMap<u64, SeedRun>) -> CheckResult {
+    let of = |run: &SeedRun| run.checks[at].pass;
+    let unjudged = runs.iter().find(|(_, run)| of(run).is_none());
+    let broken = runs.iter().find(|(_, run)| of(run) == Some(false));
+    let holding = runs.values().filter(|run| of(run) == Some(true)).count();
+    let total = runs.len();
+    let (pass, observed) = match (broken, unjudged) {
+        (Some((seed, run)), _) => (
+            Some(false),
+            format!(
+                "holds in {holding} of {total} seeds; seed {seed}: {}",
+                run.checks[at].observed
+            ),
+        ),
+        (None, Some((seed, run))) => (
+            None,
+            format!("not judged under seed {seed}: {}", run.checks[at].observed),
+        ),
+        (None, None) => (Some(true), format!("holds in all {total} seeds")),
+    };
+    CheckResult {
+        pass,
+        observed,
+        ..check.clone()
+    }
+}

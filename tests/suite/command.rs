@@ -1,0 +1,58 @@
+//! Runs the `shakedown` command.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a command did.
+pub(crate) struct Ran {
+    /// Its exit code; -1 when a signal ended it.
+    pub(crate) code: i32,
+    /// What it printed.
+    pub(crate) stdout: String,
+    /// What it complained of.
+    pub(crate) stderr: String,
+}
+
+/// Runs `shakedown` in a process of its own.
+pub(crate) fn shakedown(args: &[&str]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_shakedown"))
+        .args(args)
+        .output()
+        .expect("the command starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command prints UTF-8");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+impl Ran {
+    /// Holds the exit code, and shows what was printed when it is another.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Ran {
+        assert_eq!(
+            self.code, code,
+            "exit code\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+}
+
+/// A folder for one test's files, empty at the start.
+pub(crate) fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the test's folder can be emptied");
+    }
+    std::fs::create_dir_all(&folder).expect("the test's folder can be made");
+    folder
+}
+
+/// Writes a file of a test and gives its path as text.
+pub(crate) fn file(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, content).expect("a test's file can be written");
+    path.to_str().expect("test paths are UTF-8").to_owned()
+}

@@ -1,0 +1,10 @@
+//! Integration tests of the whole ship, in one binary: the command as a user runs it, each run in a process of its own.
+
+mod arrows;
+mod bad_input;
+mod bans;
+mod catalogue;
+mod command;
+mod real;
+mod replay;
+mod theory;

@@ -1,0 +1,129 @@
+//! The promise: a run is a function of scenario, seed and version.
+
+use serde_json::Value;
+
+use crate::command::{file, folder, shakedown};
+
+/// Draws everywhere it can: arrivals, work, latency, and the mesh's own choices.
+const DRAWING: &str = "
+scenario: drawing
+story: Everything that can be drawn is drawn.
+duration: 4s
+topology:
+  zones: {a: {}, b: {}}
+  latency: {same-zone: uniform(100us..400us), cross-zone: exp(1ms)}
+  services:
+    front:
+      versions: {v1: 2}
+      workers: 8
+      endpoints: {GET /: [work: exp(1ms), call: {to: back GET /, probability: 80%}]}
+    back: {versions: {v1: 3}, workers: 4, endpoints: {GET /: [work: exp(2ms), fail: 1%]}}
+load: {users: {to: front GET /, rate: 200/s, arrivals: poisson, timeout: 1s}}
+chaos: [{name: stuck, at: uniform(1s..2s), for: 500ms, do: pause, target: 1 of back}]
+expect: [success(users) >= 50%]
+";
+
+fn document(args: &[&str]) -> String {
+    let mut all = vec!["run"];
+    all.extend_from_slice(args);
+    all.extend_from_slice(&["--json", "-"]);
+    shakedown(&all).exits(0).stdout
+}
+
+fn digest(document: &str) -> String {
+    let value: Value = serde_json::from_str(document).expect("the document is JSON");
+    value["digest"]
+        .as_str()
+        .expect("a document has a digest")
+        .to_owned()
+}
+
+#[test]
+fn two_processes_give_the_same_document_byte_for_byte() {
+    let folder = folder("two-processes");
+    let drawing = file(&folder, "drawing.yaml", DRAWING);
+    for scenario in ["header-routing", drawing.as_str()] {
+        let first = document(&[scenario, "--seed", "7"]);
+        assert_eq!(
+            first,
+            document(&[scenario, "--seed", "7"]),
+            "{scenario}: the same run, other bytes"
+        );
+    }
+}
+
+#[test]
+fn noise_between_polls_changes_nothing() {
+    let folder = folder("noise");
+    let drawing = file(&folder, "drawing.yaml", DRAWING);
+    let quiet = document(&[&drawing]);
+    for noise in ["1", "2"] {
+        assert_eq!(
+            quiet,
+            document(&[&drawing, "--noise", noise]),
+            "real time leaks into the run"
+        );
+    }
+}
+
+#[test]
+fn another_seed_gives_another_digest_and_other_events_where_the_story_draws() {
+    let folder = folder("another-seed");
+    let drawing = file(&folder, "drawing.yaml", DRAWING);
+    let (one, two) = (
+        document(&[&drawing, "--seed", "1"]),
+        document(&[&drawing, "--seed", "2"]),
+    );
+    assert_ne!(digest(&one), digest(&two));
+    let loads = |text: &str| {
+        serde_json::from_str::<Value>(text).expect("the document is JSON")["loads"].clone()
+    };
+    assert_ne!(
+        loads(&one),
+        loads(&two),
+        "another seed draws the same requests"
+    );
+    // A story that draws nothing has another digest all the same: the seed is part of the run's identity.
+    let constant = |seed| digest(&document(&["header-routing", "--seed", seed]));
+    assert_ne!(constant("1"), constant("2"));
+}
+
+#[test]
+fn a_journal_replays_and_a_changed_one_shows_the_first_event_that_differs() {
+    let folder = folder("journal");
+    let journal = folder.join("run.jsonl");
+    let path = journal.to_str().expect("test paths are UTF-8");
+    shakedown(&["run", "header-routing", "--journal", path]).exits(0);
+    let replayed = shakedown(&["run", "--replay", path]).exits(0);
+    assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
+
+    let text = std::fs::read_to_string(&journal).expect("the journal is there");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let changed = (1..lines.len())
+        .filter(|at| lines[*at].contains("\"served\"") && lines[*at].contains("\"status\":200"))
+        .nth(100)
+        .expect("the run serves more than a hundred requests");
+    lines[changed] = lines[changed].replace("\"status\":200", "\"status\":201");
+    let path = file(&folder, "changed.jsonl", lines.join("\n") + "\n");
+    let diverged = shakedown(&["run", "--replay", &path]).exits(3);
+    assert!(
+        diverged
+            .stdout
+            .contains(&format!("at record {}", changed - 1)),
+        "{}",
+        diverged.stdout
+    );
+    assert!(
+        diverged.stdout.contains("\"status\":201"),
+        "{}",
+        diverged.stdout
+    );
+
+    let path = file(
+        &folder,
+        "cut.jsonl",
+        lines[..lines.len() / 2].join("\n") + "\n",
+    );
+    let cut = shakedown(&["run", "--replay", &path]);
+    assert_ne!(cut.code, 0, "a journal that is cut off replays");
+}
