@@ -1,5 +1,6 @@
 //! One run: a story in a world, folded into a results document while it goes. Nothing of the Journal is kept.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
 
 use shakedown_reports::{Header, Judgement, Summary};
@@ -65,7 +66,7 @@ pub enum RunError {
         /// The seed.
         seed: u64,
         /// Why.
-        source: stage::RunError,
+        source: Box<stage::RunError>,
     },
     /// The journal could not be written.
     #[error("write the journal")]
@@ -87,7 +88,6 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         digester: Digester::new(&version, &story.expanded, seed, &cast),
         judge: Judge::new(story, &cast),
         summary: Summary::new(&cast),
-        invalid: Vec::new(),
         journal: None,
         comparison: options.replay.map(Comparison::new),
     };
@@ -123,7 +123,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
     .map_err(|source| RunError::Stage {
         called: called.clone(),
         seed,
-        source,
+        source: Box::new(source),
     })?;
     views.conclude(story, ended, seed, options.conduct, &options.set, &called)
 }
@@ -133,7 +133,6 @@ struct Views {
     digester: Digester,
     judge: Judge,
     summary: Summary,
-    invalid: Vec<String>,
     journal: Option<journal::Writer<Box<dyn Write + Send>>>,
     comparison: Option<Comparison<Box<dyn BufRead + Send>>>,
 }
@@ -148,9 +147,6 @@ impl Views {
         }
         if let Some(comparison) = &mut self.comparison {
             comparison.record(record);
-        }
-        if let shakedown_results::Event::Invalid { reason } = &record.event {
-            self.invalid.push(reason.clone());
         }
     }
 
@@ -169,9 +165,11 @@ impl Views {
         }
         let replayed = self.comparison.map(Comparison::finish).transpose()?;
         let judged = self.judge.conclude();
-        let mut worthless = self.invalid;
+        // The journal holds the stage's own reasons too, and so the judge's has them.
+        let mut worthless = judged.invariants;
         worthless.extend(ended.invalid);
-        worthless.extend(judged.invariants);
+        let mut seen = BTreeSet::new();
+        worthless.retain(|reason| seen.insert(reason.clone()));
         let verdict = shakedown_scenarios::verdict(&judged.checks, &worthless);
         let mut invalid = worthless.clone();
         invalid.extend(shakedown_scenarios::not_judged(&judged.checks));

@@ -345,8 +345,14 @@ pub struct Window {
 impl Window {
     /// From the warm-up to the end.
     pub const WHOLE: Window = Window {
-        from: Point { base: Base::WarmUp, offset_ns: 0 },
-        to: Point { base: Base::End, offset_ns: 0 },
+        from: Point {
+            base: Base::WarmUp,
+            offset_ns: 0,
+        },
+        to: Point {
+            base: Base::End,
+            offset_ns: 0,
+        },
         within: false,
     };
 }

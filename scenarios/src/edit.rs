@@ -11,7 +11,10 @@ const OF_VARIANT: [&str; 1] = ["breaks"];
 /// Applies an edit to a file's tree.
 pub(crate) fn apply(base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
     let Some(changes) = edit.as_map() else {
-        errors.add(&edit.place, format!("expected a map of edits, found {}", edit.describe()));
+        errors.add(
+            &edit.place,
+            format!("expected a map of edits, found {}", edit.describe()),
+        );
         return;
     };
     for (key, entry) in changes {
@@ -24,12 +27,18 @@ pub(crate) fn apply(base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
         }
         let grows = LISTS.contains(&key.as_str()) && entry.node.as_list().is_some();
         if grows && base.get(key).is_some_and(|list| list.as_list().is_some()) {
-            let list = base.as_map_mut().and_then(|map| map.get_mut(key)).expect("it was found just before");
+            let list = base
+                .as_map_mut()
+                .and_then(|map| map.get_mut(key))
+                .expect("it was found just before");
             grow(key, &mut list.node, &entry.node, errors);
             continue;
         }
         let mut single = Node::map(Vec::<(String, Node)>::new(), edit.place.clone());
-        single.as_map_mut().expect("it was made a map").insert(key.clone(), entry.clone());
+        single
+            .as_map_mut()
+            .expect("it was made a map")
+            .insert(key.clone(), entry.clone());
         patch::merge(base, &single);
     }
 }
@@ -45,17 +54,28 @@ pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
     let Some((path, value)) = argument.split_once('=') else {
         return Err(wrong("write KEY=VALUE, as in `load.users.rate=150/s`"));
     };
-    let keys = keys(path).ok_or_else(|| wrong("a key is written `load.users.rate`; quote a part that holds a dot"))?;
+    let keys = keys(path).ok_or_else(|| {
+        wrong("a key is written `load.users.rate`; quote a part that holds a dot")
+    })?;
     let mut node = match tree::parse(&name, value) {
         Ok(mut documents) if documents.len() == 1 => documents.remove(0),
         Ok(_) => return Err(wrong("the value is one YAML value")),
-        Err(_) if value.trim().is_empty() => return Err(wrong("the value is missing: write `null` to remove a key")),
+        Err(_) if value.trim().is_empty() => {
+            return Err(wrong("the value is missing: write `null` to remove a key"));
+        }
         Err(errors) => return Err(errors),
     };
     settle(&mut node, &place);
     for key in keys.into_iter().rev() {
-        let entry = Entry { key: place.clone(), quoted: false, node };
-        node = Node::new(Value::Map(std::iter::once((key, entry)).collect()), place.clone());
+        let entry = Entry {
+            key: place.clone(),
+            quoted: false,
+            node,
+        };
+        node = Node::new(
+            Value::Map(std::iter::once((key, entry)).collect()),
+            place.clone(),
+        );
     }
     Ok(node)
 }
@@ -91,11 +111,21 @@ fn settle(node: &mut Node, place: &FilePlace) {
 
 /// Adds an edit's items to a list: one with the name of an earlier item takes its place, a check that is null removes it.
 fn grow(list: &str, base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
-    let (Value::List(items), Some(added)) = (&mut base.value, edit.as_list()) else { return };
+    let (Value::List(items), Some(added)) = (&mut base.value, edit.as_list()) else {
+        return;
+    };
     for item in added {
         let name = name_of(list, item);
-        let place = name.as_ref().and_then(|name| items.iter().position(|known| name_of(list, known).as_ref() == Some(name)));
-        let removes = list == "expect" && item.as_map().and_then(|map| map.first()).is_some_and(|(_, e)| e.node.is_null());
+        let place = name.as_ref().and_then(|name| {
+            items
+                .iter()
+                .position(|known| name_of(list, known).as_ref() == Some(name))
+        });
+        let removes = list == "expect"
+            && item
+                .as_map()
+                .and_then(|map| map.first())
+                .is_some_and(|(_, e)| e.node.is_null());
         match (place, removes) {
             (Some(at), true) => {
                 items.remove(at);
@@ -103,7 +133,10 @@ fn grow(list: &str, base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
             (Some(at), false) => items[at] = item.clone(),
             (None, true) => {
                 let name = name.unwrap_or_default();
-                let known: Vec<String> = items.iter().filter_map(|item| name_of(list, item)).collect();
+                let known: Vec<String> = items
+                    .iter()
+                    .filter_map(|item| name_of(list, item))
+                    .collect();
                 let hint = suggest::hint(&name, known.iter().map(String::as_str));
                 errors.add(&item.place, format!("no check `{name}` to remove: {hint}"));
             }
@@ -116,7 +149,10 @@ fn grow(list: &str, base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
 fn name_of(list: &str, item: &Node) -> Option<String> {
     match list {
         "chaos" => item.get("name").and_then(Node::as_str).map(str::to_owned),
-        "expect" => item.as_map().and_then(|map| map.first()).map(|(name, _)| name.clone()),
+        "expect" => item
+            .as_map()
+            .and_then(|map| map.first())
+            .map(|(name, _)| name.clone()),
         _ => None,
     }
 }

@@ -4,12 +4,22 @@
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let number = |text: &str, digits: usize| {
-        (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u64>().ok()).flatten()
+        (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| text.parse::<u64>().ok())
+            .flatten()
     };
     let mut date = date.splitn(3, '-');
-    let (year, month, day) = (number(date.next()?, 4)?, number(date.next()?, 2)?, number(date.next()?, 2)?);
+    let (year, month, day) = (
+        number(date.next()?, 4)?,
+        number(date.next()?, 2)?,
+        number(date.next()?, 2)?,
+    );
     let mut time = time.splitn(3, ':');
-    let (hour, minute, second) = (number(time.next()?, 2)?, number(time.next()?, 2)?, number(time.next()?, 2)?);
+    let (hour, minute, second) = (
+        number(time.next()?, 2)?,
+        number(time.next()?, 2)?,
+        number(time.next()?, 2)?,
+    );
     let valid = (1970..=2553).contains(&year)
         && (1..=12).contains(&month)
         && (1..=days_in(year, month)).contains(&day)
@@ -19,14 +29,16 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     if !valid {
         return None;
     }
-    let whole_years: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
+    let whole_years: u64 = (1970..year)
+        .map(|year| if is_leap(year) { 366 } else { 365 })
+        .sum();
     let months: u64 = (1..month).map(|month| days_in(year, month)).sum();
     let days = whole_years + months + day - 1;
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000_000)
 }
 
 fn is_leap(year: u64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 fn days_in(year: u64, month: u64) -> u64 {
@@ -45,13 +57,26 @@ mod tests {
     #[test]
     fn known_times_are_known_numbers() {
         assert_eq!(parse("1970-01-01T00:00:00Z"), Some(0));
-        assert_eq!(parse("2025-01-01T00:00:00Z"), Some(1_735_689_600_000_000_000));
-        assert_eq!(parse("2024-02-29T12:00:01Z"), Some(1_709_208_001_000_000_000));
+        assert_eq!(
+            parse("2025-01-01T00:00:00Z"),
+            Some(1_735_689_600_000_000_000)
+        );
+        assert_eq!(
+            parse("2024-02-29T12:00:01Z"),
+            Some(1_709_208_001_000_000_000)
+        );
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["2023-02-29T00:00:00Z", "2025-01-01", "2025-01-01T24:00:00Z", "2025-1-01T00:00:00Z", "Z", ""] {
+        for text in [
+            "2023-02-29T00:00:00Z",
+            "2025-01-01",
+            "2025-01-01T24:00:00Z",
+            "2025-1-01T00:00:00Z",
+            "Z",
+            "",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

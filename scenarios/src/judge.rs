@@ -15,6 +15,7 @@ mod span;
 mod told;
 mod trial;
 mod via;
+mod words;
 
 pub use seeds::over_seeds;
 pub use told::{Told, as_told, not_judged, verdict};
@@ -68,7 +69,11 @@ impl Judge {
     pub fn new(story: &Story, cast: &Cast) -> Judge {
         Judge {
             board: Board::new(story, cast),
-            trials: story.checks.iter().map(|check| Trial::new(check, story, cast)).collect(),
+            trials: story
+                .checks
+                .iter()
+                .map(|check| Trial::new(check, story, cast))
+                .collect(),
             laws: Laws::new(story, cast),
             now_ns: i64::MIN,
             duration_ns: cast.duration_ns,
@@ -84,7 +89,11 @@ impl Judge {
             trial.change(record, change, &self.board);
         }
         match &record.event {
-            Event::Worked { pod, since_ns, core_ns } => {
+            Event::Worked {
+                pod,
+                since_ns,
+                core_ns,
+            } => {
                 for trial in &mut self.trials {
                     trial.worked(*pod, *since_ns, record.at_ns, *core_ns, &self.board);
                 }
@@ -109,7 +118,11 @@ impl Judge {
     /// Decides.
     pub fn conclude(self) -> Judgement {
         let end_ns = self.now_ns.max(self.duration_ns);
-        let mut judgement = Judgement { checks: Vec::new(), samples: Vec::new(), invariants: self.laws.broken() };
+        let mut judgement = Judgement {
+            checks: Vec::new(),
+            samples: Vec::new(),
+            invariants: self.laws.broken(),
+        };
         for (index, trial) in self.trials.into_iter().enumerate() {
             let (check, sample) = trial.conclude(index, end_ns, &self.board);
             judgement.checks.push(check);

@@ -72,7 +72,9 @@ pub fn load_all(path_or_name: &str) -> Result<Vec<Story>, LoadError> {
 /// The file cannot be had, or is no YAML.
 pub fn variants(path_or_name: &str) -> Result<Vec<String>, LoadError> {
     let file = File::open(Source::open(path_or_name)?)?;
-    Ok(std::iter::once(BASE.to_owned()).chain(file.variants.into_iter().map(|variant| variant.name)).collect())
+    Ok(std::iter::once(BASE.to_owned())
+        .chain(file.variants.into_iter().map(|variant| variant.name))
+        .collect())
 }
 
 /// A file as a tree, its variants apart.
@@ -92,12 +94,18 @@ impl File {
     fn open(source: Source) -> Result<File, Diagnostics> {
         let mut documents = tree::parse_bytes(&source.name, &source.bytes)?;
         if let Some(second) = documents.get(1) {
-            return Err(Diagnostics::one(second.place.clone(), "a scenario is one YAML document"));
+            return Err(Diagnostics::one(
+                second.place.clone(),
+                "a scenario is one YAML document",
+            ));
         }
         let mut base = documents.remove(0);
         let mut errors = Diagnostics::new();
         let Some(map) = base.as_map_mut() else {
-            let message = format!("expected a scenario, a map with `scenario`, `story`, ..., found {}", base.describe());
+            let message = format!(
+                "expected a scenario, a map with `scenario`, `story`, ..., found {}",
+                base.describe()
+            );
             return Err(Diagnostics::one(base.place, message));
         };
         let written = map.shift_remove("variants").map(|entry| entry.node);
@@ -106,28 +114,49 @@ impl File {
             Some((_, Some(map))) => {
                 for (name, entry) in map {
                     if name == BASE || name == "all" || name.is_empty() {
-                        errors.add(&entry.key, format!("`{name}` is taken by the language: choose another name"));
+                        errors.add(
+                            &entry.key,
+                            format!("`{name}` is taken by the language: choose another name"),
+                        );
                     } else if entry.node.as_map().is_none() {
-                        let message = format!("expected a variant, a map of edits, found {}", entry.node.describe());
+                        let message = format!(
+                            "expected a variant, a map of edits, found {}",
+                            entry.node.describe()
+                        );
                         errors.add(&entry.node.place, message);
                     } else {
-                        variants.push(Variant { name: name.clone(), edit: entry.node.clone() });
+                        variants.push(Variant {
+                            name: name.clone(),
+                            edit: entry.node.clone(),
+                        });
                     }
                 }
             }
             Some((node, None)) if !node.is_null() => {
-                errors.add(&node.place, format!("expected a map of variants, found {}", node.describe()));
+                errors.add(
+                    &node.place,
+                    format!("expected a map of variants, found {}", node.describe()),
+                );
             }
             _ => {}
         }
-        Ok(File { source, base, variants, errors })
+        Ok(File {
+            source,
+            base,
+            variants,
+            errors,
+        })
     }
 
     fn load(self, edits: &Edits) -> Result<Story, LoadError> {
         let wanted = edits.variant.as_deref().unwrap_or(BASE);
         let variant = self.variants.iter().find(|variant| variant.name == wanted);
         if variant.is_none() && wanted != BASE {
-            let known = self.variants.iter().map(|variant| variant.name.as_str()).chain([BASE]);
+            let known = self
+                .variants
+                .iter()
+                .map(|variant| variant.name.as_str())
+                .chain([BASE]);
             return Err(LoadError::Variant {
                 scenario: self.source.name.clone(),
                 variant: wanted.to_owned(),
@@ -150,7 +179,8 @@ impl File {
         if !errors.is_empty() {
             return Err(LoadError::Wrong(once(errors)));
         }
-        self.story(variant, &sets).map_err(|errors| LoadError::Wrong(once(errors)))
+        self.story(variant, &sets)
+            .map_err(|errors| LoadError::Wrong(once(errors)))
     }
 
     fn all(self) -> Result<Vec<Story>, LoadError> {
@@ -162,12 +192,18 @@ impl File {
                 Err(found) => errors.append(found),
             }
         }
-        if errors.is_empty() { Ok(stories) } else { Err(LoadError::Wrong(once(errors))) }
+        if errors.is_empty() {
+            Ok(stories)
+        } else {
+            Err(LoadError::Wrong(once(errors)))
+        }
     }
 
     /// Base and variants, each read.
     fn whole(&self) -> impl Iterator<Item = Result<Story, Diagnostics>> + '_ {
-        std::iter::once(None).chain(self.variants.iter().map(Some)).map(|variant| self.story(variant, &[]))
+        std::iter::once(None)
+            .chain(self.variants.iter().map(Some))
+            .map(|variant| self.story(variant, &[]))
     }
 
     /// The file with a variant and further edits applied.
@@ -181,13 +217,25 @@ impl File {
             edit::apply(&mut node, set, &mut errors);
         }
         let breaks = variant.and_then(|variant| breaks(variant, &mut errors));
-        let names = breaks.as_ref().map(|breaks| breaks.iter().map(|(name, _)| name.clone()).collect());
-        let read = read::read(&node, variant.map_or(BASE, |variant| &variant.name), names, &self.source);
+        let names = breaks
+            .as_ref()
+            .map(|breaks| breaks.iter().map(|(name, _)| name.clone()).collect());
+        let read = read::read(
+            &node,
+            variant.map_or(BASE, |variant| &variant.name),
+            names,
+            &self.source,
+        );
         for (name, place) in breaks.iter().flatten() {
             if !read.checks.contains(name) {
                 let hint = suggest::hint(name, read.checks.iter().map(String::as_str));
                 let variant = variant.map_or(BASE, |variant| &variant.name);
-                errors.add(place, format!("variant `{variant}` breaks `{name}`, but no check has that name: {hint}"));
+                errors.add(
+                    place,
+                    format!(
+                        "variant `{variant}` breaks `{name}`, but no check has that name: {hint}"
+                    ),
+                );
             }
         }
         match read.story {
@@ -201,17 +249,26 @@ impl File {
 }
 
 /// The checks that a variant must break, each with its place.
-fn breaks(variant: &Variant, errors: &mut Diagnostics) -> Option<Vec<(String, shakedown_config::Place)>> {
+fn breaks(
+    variant: &Variant,
+    errors: &mut Diagnostics,
+) -> Option<Vec<(String, shakedown_config::Place)>> {
     let node = variant.edit.get("breaks").filter(|node| !node.is_null())?;
     let Some(items) = node.as_list() else {
-        errors.add(&node.place, format!("expected a list of check names, found {}", node.describe()));
+        errors.add(
+            &node.place,
+            format!("expected a list of check names, found {}", node.describe()),
+        );
         return None;
     };
     let mut names = Vec::new();
     for item in items {
         match item.as_str() {
             Some(name) => names.push((name.to_owned(), item.place.clone())),
-            None => errors.add(&item.place, format!("expected a check's name, found {}", item.describe())),
+            None => errors.add(
+                &item.place,
+                format!("expected a check's name, found {}", item.describe()),
+            ),
         }
     }
     Some(names)
@@ -220,7 +277,9 @@ fn breaks(variant: &Variant, errors: &mut Diagnostics) -> Option<Vec<(String, sh
 /// Every error once, in order of place: variants share most of a file.
 fn once(errors: Diagnostics) -> Diagnostics {
     let mut told = BTreeSet::new();
-    let distinct: Vec<Diagnostic> =
-        errors.into_iter().filter(|error| told.insert(error.to_string())).collect();
+    let distinct: Vec<Diagnostic> = errors
+        .into_iter()
+        .filter(|error| told.insert(error.to_string()))
+        .collect();
     distinct.into_iter().collect::<Diagnostics>().sorted()
 }

@@ -52,12 +52,22 @@ pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<Planne
     for (item, chaos) in story.chaos.iter().enumerate() {
         let mut stream = |place: crate::story::Place| rng(label(story, place));
         let mut targets = stream(chaos.place);
-        let mut lengths = chaos.length.as_ref().map(|length| (length, stream(length.place)));
+        let mut lengths = chaos
+            .length
+            .as_ref()
+            .map(|length| (length, stream(length.place)));
         let starts = match &chaos.when {
             When::At(at) => vec![draw_ns(at, &mut stream(at.place))],
-            When::Every { interval, from, until } => {
-                firings(interval, nanos(*from), nanos(*until), &mut stream(interval.place))
-            }
+            When::Every {
+                interval,
+                from,
+                until,
+            } => firings(
+                interval,
+                nanos(*from),
+                nanos(*until),
+                &mut stream(interval.place),
+            ),
         };
         for start_ns in starts.into_iter().filter(|start| *start < duration_ns) {
             let end_ns = lengths.as_mut().and_then(|(length, rng)| {
@@ -72,7 +82,11 @@ pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<Planne
                 end_ns,
                 may_miss: chaos.may_miss,
             };
-            planned.push(PlannedAction { fault, item, action });
+            planned.push(PlannedAction {
+                fault,
+                item,
+                action,
+            });
         }
     }
     planned.sort_by_key(|planned| planned.fault.start_ns);
@@ -85,7 +99,11 @@ pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
     let services = story.services.iter().map(|service| Party {
         name: service.name.clone(),
         kind: PartyKind::Service,
-        versions: service.versions.iter().map(|version| version.name.clone()).collect(),
+        versions: service
+            .versions
+            .iter()
+            .map(|version| version.name.clone())
+            .collect(),
         endpoints: service.endpoints.iter().map(ToString::to_string).collect(),
         workers: service.versions.first().and_then(|version| version.workers),
         cores: service.versions.first().and_then(|version| version.cores),
@@ -99,7 +117,14 @@ pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
         cores: None,
     };
     let loads = story.loads.iter().map(|load| {
-        plain(&load.name, PartyKind::Load, load.entries.iter().map(|entry| entry.name.clone()).collect())
+        plain(
+            &load.name,
+            PartyKind::Load,
+            load.entries
+                .iter()
+                .map(|entry| entry.name.clone())
+                .collect(),
+        )
     });
     let control = plain("control", PartyKind::Control, Vec::new());
     Cast {
@@ -118,25 +143,46 @@ fn pods(story: &Story) -> Vec<Pod> {
     let mut party = 0u16;
     let next = |party: &mut u16| {
         let id = PartyId(*party);
-        *party = party.checked_add(1).expect("parties are bounded when the story is read");
+        *party = party
+            .checked_add(1)
+            .expect("parties are bounded when the story is read");
         id
     };
     for service in &story.services {
         let party = next(&mut party);
         for (index, version) in service.versions.iter().enumerate() {
-            let version_index = u16::try_from(index).expect("versions are bounded when the story is read");
+            let version_index =
+                u16::try_from(index).expect("versions are bounded when the story is read");
             for (replica, zone) in (0..version.replicas).zip(version.zones.iter().cycle()) {
-                pods.push(Pod { party, version: version_index, replica, zone: *zone, meshed: version.sidecar });
+                pods.push(Pod {
+                    party,
+                    version: version_index,
+                    replica,
+                    zone: *zone,
+                    meshed: version.sidecar,
+                });
             }
         }
     }
     for load in &story.loads {
         let party = next(&mut party);
         for (replica, zone) in (0..load.clients).zip(load.zones.iter().cycle()) {
-            pods.push(Pod { party, version: 0, replica, zone: *zone, meshed: load.sidecar });
+            pods.push(Pod {
+                party,
+                version: 0,
+                replica,
+                zone: *zone,
+                meshed: load.sidecar,
+            });
         }
     }
-    pods.push(Pod { party: PartyId(party), version: 0, replica: 0, zone: story.control.zone, meshed: false });
+    pods.push(Pod {
+        party: PartyId(party),
+        version: 0,
+        replica: 0,
+        zone: story.control.zone,
+        meshed: false,
+    });
     pods
 }
 
@@ -170,16 +216,26 @@ fn act(story: &Story, pods: &[Pod], action: &Action, rng: &mut impl Rng) -> Faul
 
 /// The pods of a target, a part of them drawn, in the cast's order. `*`, zones and regions mean the pods of services; as
 /// ends of a link, loads' clients and the control plane too.
-fn select(story: &Story, pods: &[Pod], target: &Target, link: bool, rng: &mut impl Rng) -> Vec<PodId> {
+fn select(
+    story: &Story,
+    pods: &[Pod],
+    target: &Target,
+    link: bool,
+    rng: &mut impl Rng,
+) -> Vec<PodId> {
     let mut chosen: Vec<PodId> = Vec::new();
     for (index, pod) in pods.iter().enumerate() {
         if matches(story, pod, target, link) {
-            chosen.push(PodId(u32::try_from(index).expect("pods are bounded when the story is read")));
+            chosen.push(PodId(
+                u32::try_from(index).expect("pods are bounded when the story is read"),
+            ));
         }
     }
     let wanted = match target.part {
         Part::All => return chosen,
-        Part::Count(count) => chosen.len().min(usize::try_from(count).unwrap_or(usize::MAX)),
+        Part::Count(count) => chosen
+            .len()
+            .min(usize::try_from(count).unwrap_or(usize::MAX)),
         Part::Share(share) => share.of(chosen.len()),
     };
     for at in 0..wanted {
@@ -195,14 +251,20 @@ fn select(story: &Story, pods: &[Pod], target: &Target, link: bool, rng: &mut im
 fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
     let party = usize::from(pod.party.0);
     let service = story.services.get(party);
-    let load = party.checked_sub(story.services.len()).and_then(|index| story.loads.get(index));
+    let load = party
+        .checked_sub(story.services.len())
+        .and_then(|index| story.loads.get(index));
     let anybody = service.is_some() || link;
     let zone = story.zones.get(usize::from(pod.zone));
     let named = match &target.of {
         Selector::All => anybody,
         Selector::Zone(zone) => anybody && pod.zone == *zone,
         Selector::Region(region) => anybody && zone.is_some_and(|zone| zone.region == *region),
-        Selector::Party { name, version, replica } => {
+        Selector::Party {
+            name,
+            version,
+            replica,
+        } => {
             let own = service.map(|s| &s.name).or(load.map(|l| &l.name));
             own == Some(name)
                 && version.is_none_or(|version| pod.version == version)
@@ -221,7 +283,10 @@ fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
 fn words(story: &Story, pods: &[Pod], action: &Action, drawn: &FaultAction) -> String {
     const NAMED_MAX: usize = 4;
     let list = |target: &Target, ids: &[PodId]| {
-        if ids.is_empty() || ids.len() > NAMED_MAX || matches!(target.part, Part::All) && ids.len() > 1 {
+        if ids.is_empty()
+            || ids.len() > NAMED_MAX
+            || matches!(target.part, Part::All) && ids.len() > 1
+        {
             return target.text.clone();
         }
         let names: Vec<String> = ids.iter().map(|id| pod_name(story, pods, *id)).collect();
@@ -242,7 +307,12 @@ fn pod_name(story: &Story, pods: &[Pod], id: PodId) -> String {
     let pod = &pods[id.0 as usize];
     let party = usize::from(pod.party.0);
     if let Some(service) = story.services.get(party) {
-        return format!("{}/{}/{}", service.name, service.versions[usize::from(pod.version)].name, pod.replica);
+        return format!(
+            "{}/{}/{}",
+            service.name,
+            service.versions[usize::from(pod.version)].name,
+            pod.replica
+        );
     }
     match story.loads.get(party - story.services.len()) {
         Some(load) => format!("{}/{}", load.name, pod.replica),

@@ -10,6 +10,7 @@ mod latency;
 mod load;
 mod mesh;
 mod service;
+mod skeleton;
 mod steps;
 mod target;
 mod top;
@@ -59,15 +60,22 @@ impl<'s> Reader<'s> {
 
     /// A new random stream, named by its path in the file.
     fn place(&mut self, path: String) -> Place {
-        let index = u32::try_from(self.places.len()).expect("a file of bounded size has few places");
+        let index =
+            u32::try_from(self.places.len()).expect("a file of bounded size has few places");
         self.places.push(path);
         Place(index)
     }
 
     /// A distribution, with its file's values where it names a file.
-    fn distribution(&mut self, node: &Node, parse: fn(&str) -> Result<Distribution, crate::value::ValueError>) -> Option<Distribution> {
+    fn distribution(
+        &mut self,
+        node: &Node,
+        parse: fn(&str) -> Result<Distribution, crate::value::ValueError>,
+    ) -> Option<Distribution> {
         let distribution = self.parsed(node, "a duration or a distribution", parse)?;
-        let Some(file) = distribution.file().map(str::to_owned) else { return Some(distribution) };
+        let Some(file) = distribution.file().map(str::to_owned) else {
+            return Some(distribution);
+        };
         let content = match self.source.include(&file) {
             Ok(content) => content,
             Err(error) => {

@@ -61,28 +61,49 @@ impl Source {
         if !looks_like_path {
             let names: Vec<&str> = catalogue::catalogue().map(|(name, _)| name).collect();
             let hint = suggest::hint(path_or_name, names);
-            return Err(SourceError::Unknown { name: path_or_name.to_owned(), hint });
+            return Err(SourceError::Unknown {
+                name: path_or_name.to_owned(),
+                hint,
+            });
         }
-        let bytes = std::fs::read(path).map_err(|source| SourceError::Read { path: path_or_name.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| SourceError::Read {
+            path: path_or_name.to_owned(),
+            source,
+        })?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Ok(Source { name: path_or_name.to_owned(), bytes, folder: Some(folder) })
+        Ok(Source {
+            name: path_or_name.to_owned(),
+            bytes,
+            folder: Some(folder),
+        })
     }
 
     /// A scenario from memory. It can include nothing.
     pub(crate) fn text(name: &str, text: &str) -> Source {
-        Source { name: name.to_owned(), bytes: text.as_bytes().to_vec(), folder: None }
+        Source {
+            name: name.to_owned(),
+            bytes: text.as_bytes().to_vec(),
+            folder: None,
+        }
     }
 
     /// The content of a file that the scenario names.
     pub(crate) fn include(&self, path: &str) -> Result<Vec<u8>, SourceError> {
-        let refuse = |reason: String| SourceError::Include { path: path.to_owned(), reason };
+        let refuse = |reason: String| SourceError::Include {
+            path: path.to_owned(),
+            reason,
+        };
         let Some(folder) = &self.folder else {
             return Err(refuse("this scenario stands in no folder".to_owned()));
         };
         let full = folder.join(path);
-        let size = std::fs::metadata(&full).map_err(|error| refuse(error.to_string()))?.len();
+        let size = std::fs::metadata(&full)
+            .map_err(|error| refuse(error.to_string()))?
+            .len();
         if size > BYTES_MAX {
-            return Err(refuse(format!("it has {size} bytes, more than {BYTES_MAX}")));
+            return Err(refuse(format!(
+                "it has {size} bytes, more than {BYTES_MAX}"
+            )));
         }
         std::fs::read(&full).map_err(|error| refuse(error.to_string()))
     }

@@ -493,7 +493,10 @@ impl Path {
                 (None, None) => return true,
                 (Some("*"), Some(_)) if declared.clone().next().is_none() => return true,
                 (Some(segment), Some(actual)) => {
-                    let any = segment.strip_prefix(':').is_some_and(|name| !name.is_empty()) && !actual.is_empty();
+                    let any = segment
+                        .strip_prefix(':')
+                        .is_some_and(|name| !name.is_empty())
+                        && !actual.is_empty();
                     if !any && segment != actual {
                         return false;
                     }
@@ -505,7 +508,16 @@ impl Path {
 
     /// How many segments are left open, a `*` counting for more than any number of others: less is more specific.
     fn openness(&self) -> usize {
-        self.path.split('/').map(|segment| if segment == "*" { 1 << 16 } else { usize::from(segment.starts_with(':')) }).sum()
+        self.path
+            .split('/')
+            .map(|segment| {
+                if segment == "*" {
+                    1 << 16
+                } else {
+                    usize::from(segment.starts_with(':'))
+                }
+            })
+            .sum()
     }
 }
 
@@ -525,11 +537,20 @@ impl Service {
 /// The most specific of `endpoints` that matches a concrete path, the first among equals.
 pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Option<usize> {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
-    let matching = endpoints.iter().enumerate().filter(|(_, e)| e.method.as_str() == method && e.matches(path));
-    matching.min_by_key(|(_, endpoint)| endpoint.openness()).map(|(at, _)| at)
+    let matching = endpoints
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.method.as_str() == method && e.matches(path));
+    matching
+        .min_by_key(|(_, endpoint)| endpoint.openness())
+        .map(|(at, _)| at)
 }
 
 /// How many replicas, in words.
 pub(crate) fn replicas(number: u32) -> String {
-    if number == 1 { "1 replica".to_owned() } else { format!("{number} replicas") }
+    if number == 1 {
+        "1 replica".to_owned()
+    } else {
+        format!("{number} replicas")
+    }
 }

@@ -12,8 +12,8 @@ mod ratio;
 mod share;
 mod size;
 
-pub use distribution::{Distribution, Kind, Member, Shape};
 pub(crate) use distribution::below;
+pub use distribution::{Distribution, Kind, Member, Shape};
 pub use duration::{format_ns, parse_duration};
 pub use number::Decimal;
 pub(crate) use number::parse_count;
@@ -61,7 +61,9 @@ pub enum ValueError {
         fixed: String,
     },
     /// A parenthesis is missing (a comma inside `{...}` cuts a value in two).
-    #[error("`{text}` lacks a `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`")]
+    #[error(
+        "`{text}` lacks a `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`"
+    )]
     Unclosed {
         /// As written.
         text: String,

@@ -31,7 +31,15 @@ const MEASURES: [(&str, Measure); 5] = [
     ("service-time", Measure::ServiceTime),
 ];
 
-const LATER_FIGURES: [&str; 7] = ["hit-ratio", "ejections", "crashes", "restarts", "pushes", "nacks", "hits"];
+const LATER_FIGURES: [&str; 7] = [
+    "hit-ratio",
+    "ejections",
+    "crashes",
+    "restarts",
+    "pushes",
+    "nacks",
+    "hits",
+];
 const LATER_MEASURES: [&str; 3] = ["pool-wait", "proxy-time", "push"];
 const LATER_GAUGES: [&str; 10] = [
     "connections",
@@ -49,7 +57,8 @@ const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
 
 /// Envoy's response flags, in the mesh's numbering: the position is the bit. Held equal to the mesh's own by a test.
 pub(super) const FLAGS: [&str; 17] = [
-    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC", "URX", "DPE", "NC",
+    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC", "URX",
+    "DPE", "NC",
 ];
 
 /// What a metric's name says.
@@ -72,7 +81,10 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
             return Ok(Named::Figure(*figure));
         }
         if let Some(statistic) = statistic(name)? {
-            return Ok(Named::Figure(Figure::Statistic(Measure::Latency, statistic)));
+            return Ok(Named::Figure(Figure::Statistic(
+                Measure::Latency,
+                statistic,
+            )));
         }
         if LATER_GAUGES.contains(&name) {
             return Ok(Named::LaterGauge(name.to_owned()));
@@ -80,27 +92,46 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
         if LATER_FIGURES.contains(&name) {
             return Ok(Named::Later(name.to_owned()));
         }
-        let known = FIGURES.iter().map(|(name, _)| *name).chain(STATISTICS).chain(LATER_FIGURES).chain(LATER_GAUGES);
-        return Err(format!("unknown metric `{name}`: {}", suggest::hint(name, known)));
+        let known = FIGURES
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(STATISTICS)
+            .chain(LATER_FIGURES)
+            .chain(LATER_GAUGES);
+        return Err(format!(
+            "unknown metric `{name}`: {}",
+            suggest::hint(name, known)
+        ));
     };
-    if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure) {
+    if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure)
+    {
         return match name {
             "mean" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Mean)))),
             "max" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Max)))),
             "min" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Min)))),
-            _ => Err(format!("`{measure}` is reduced by `mean`, `max` or `min`, not by `{name}`")),
+            _ => Err(format!(
+                "`{measure}` is reduced by `mean`, `max` or `min`, not by `{name}`"
+            )),
         };
     }
     if LATER_GAUGES.contains(&measure) || LATER_MEASURES.contains(&measure) {
         return Ok(Named::Later(measure.to_owned()));
     }
-    let known = MEASURES.iter().map(|(name, _)| *name).chain(["in-flight", "queued"]);
+    let known = MEASURES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["in-flight", "queued"]);
     let Some((_, of)) = MEASURES.iter().find(|(known, _)| *known == measure) else {
-        return Err(format!("unknown measure `{measure}`: {}", suggest::hint(measure, known)));
+        return Err(format!(
+            "unknown measure `{measure}`: {}",
+            suggest::hint(measure, known)
+        ));
     };
     match statistic(name)? {
         Some(statistic) => Ok(Named::Figure(Figure::Statistic(*of, statistic))),
-        None => Err(format!("unknown statistic `{name}`: expected `mean`, `min`, `max` or a percentile such as `p99`")),
+        None => Err(format!(
+            "unknown statistic `{name}`: expected `mean`, `min`, `max` or a percentile such as `p99`"
+        )),
     }
 }
 
@@ -115,7 +146,10 @@ pub(super) fn measure(name: &str) -> Result<Measure, String> {
     if LATER_MEASURES.contains(&name) {
         return Err(format!("not supported yet: `{name}`"));
     }
-    Err(format!("unknown measure `{name}`: {}", suggest::hint(name, MEASURES.iter().map(|(name, _)| *name))))
+    Err(format!(
+        "unknown measure `{name}`: {}",
+        suggest::hint(name, MEASURES.iter().map(|(name, _)| *name))
+    ))
 }
 
 /// The bit of a response flag.
@@ -125,7 +159,10 @@ pub(super) fn measure(name: &str) -> Result<Measure, String> {
 pub(super) fn flag(name: &str) -> Result<u32, String> {
     match FLAGS.iter().position(|known| *known == name) {
         Some(bit) => Ok(1 << bit),
-        None => Err(format!("unknown response flag `{name}`: {}", suggest::hint(name, FLAGS))),
+        None => Err(format!(
+            "unknown response flag `{name}`: {}",
+            suggest::hint(name, FLAGS)
+        )),
     }
 }
 
@@ -137,10 +174,14 @@ fn statistic(name: &str) -> Result<Option<Statistic>, String> {
         "max" => return Ok(Some(Statistic::Max)),
         _ => {}
     }
-    let Some(number) = name.strip_prefix('p').and_then(Decimal::parse) else { return Ok(None) };
+    let Some(number) = name.strip_prefix('p').and_then(Decimal::parse) else {
+        return Ok(None);
+    };
     match number.times(10_000).and_then(|ppm| u32::try_from(ppm).ok()) {
         Some(ppm) if ppm <= 1_000_000 => Ok(Some(Statistic::Percentile(ppm))),
-        _ => Err(format!("`{name}` is no percentile: p0 to p100, with four decimals at most")),
+        _ => Err(format!(
+            "`{name}` is no percentile: p0 to p100, with four decimals at most"
+        )),
     }
 }
 
@@ -174,7 +215,13 @@ mod tests {
     #[test]
     fn response_flags_have_the_numbering_of_the_mesh() {
         for name in FLAGS {
-            assert_eq!(flag(name), Ok(shakedown_env::Flags::named(name).expect("the mesh has it").bits()), "{name}");
+            assert_eq!(
+                flag(name),
+                Ok(shakedown_env::Flags::named(name)
+                    .expect("the mesh has it")
+                    .bits()),
+                "{name}"
+            );
         }
     }
 
@@ -182,7 +229,10 @@ mod tests {
     fn percentiles_are_exact_parts_per_million() {
         assert_eq!(statistic("p99.9"), Ok(Some(Statistic::Percentile(999_000))));
         assert_eq!(statistic("p50"), Ok(Some(Statistic::Percentile(500_000))));
-        assert_eq!(statistic("p99.9999"), Ok(Some(Statistic::Percentile(999_999))));
+        assert_eq!(
+            statistic("p99.9999"),
+            Ok(Some(Statistic::Percentile(999_999)))
+        );
         assert!(statistic("p101").is_err());
         assert!(statistic("p99.99999").is_err());
         assert_eq!(statistic("pods"), Ok(None));

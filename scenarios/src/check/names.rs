@@ -52,6 +52,9 @@ impl Names {
     }
 
     pub(crate) fn zone(&self, name: &str) -> Option<u16> {
-        self.zones.iter().position(|zone| zone == name).and_then(|at| u16::try_from(at).ok())
+        self.zones
+            .iter()
+            .position(|zone| zone == name)
+            .and_then(|at| u16::try_from(at).ok())
     }
 }

@@ -10,11 +10,10 @@ use shakedown_config::Place as FilePlace;
 use super::figures::{self, Named};
 use super::names::Names;
 use super::syntax::{
-    self, Expr, ExprKind, Problem, WindowKind, Written, WrittenMetric, WrittenRelation, WrittenWindow,
+    self, Expr, ExprKind, Problem, WindowKind, Written, WrittenMetric, WrittenRelation,
+    WrittenWindow,
 };
-use super::{
-    Arithmetic, Check, Expression, Figure, Metric, Relation, Seeds, Temporal, Window,
-};
+use super::{Arithmetic, Check, Expression, Figure, Metric, Relation, Seeds, Temporal, Window};
 use crate::value::{Quantity, Ratio, Unit};
 
 /// Slices of one check, at most: each keeps its own figures.
@@ -24,9 +23,19 @@ const SLICES_MAX: i64 = 20_000;
 ///
 /// # Errors
 /// All that is wrong with it; nothing when all of that has been told elsewhere.
-pub(crate) fn check(name: Option<&str>, text: &str, place: &FilePlace, names: &Names) -> Result<Check, Vec<Problem>> {
+pub(crate) fn check(
+    name: Option<&str>,
+    text: &str,
+    place: &FilePlace,
+    names: &Names,
+) -> Result<Check, Vec<Problem>> {
     let written = syntax::parse(text).map_err(|problem| vec![problem])?;
-    let mut resolver = Resolver { text, names, problems: Vec::new(), silent: false };
+    let mut resolver = Resolver {
+        text,
+        names,
+        problems: Vec::new(),
+        silent: false,
+    };
     let typed = resolver.check(&written);
     match typed {
         Some(typed) if resolver.problems.is_empty() && !resolver.silent => Ok(Check {
@@ -68,8 +77,13 @@ impl Resolver<'_> {
         self.seeds(written);
         let (left, right, window) = (left?, right?, window?);
         let unit = self.agree(&left, &right)?;
-        if matches!(written.relation, WrittenRelation::Near(_)) && right.expression == Expression::Constant(Ratio::ZERO) {
-            self.say(right.at, "`~=` measures the distance as a share of the right side, which must not be 0");
+        if matches!(written.relation, WrittenRelation::Near(_))
+            && right.expression == Expression::Constant(Ratio::ZERO)
+        {
+            self.say(
+                right.at,
+                "`~=` measures the distance as a share of the right side, which must not be 0",
+            );
         }
         let relation = match written.relation {
             WrittenRelation::Compare(op) => Relation::Compare(op),
@@ -100,7 +114,10 @@ impl Resolver<'_> {
     /// Temporal word, `per`, `within` and kind of value must fit each other.
     fn temporal(&mut self, written: &Written) {
         let within = written.window.as_ref().filter(|window| {
-            matches!(window.kind, WindowKind::Within(_) | WindowKind::WithinOf(..) | WindowKind::WithinAfter(..))
+            matches!(
+                window.kind,
+                WindowKind::Within(_) | WindowKind::WithinOf(..) | WindowKind::WithinAfter(..)
+            )
         });
         let word = written.temporal.map(|(temporal, _)| temporal);
         if let (Some((Temporal::Recovers, at)), None) = (written.temporal, within) {
@@ -130,7 +147,10 @@ impl Resolver<'_> {
                 );
                 self.say(gauge.at, message);
             } else if let Some((_, at)) = written.per {
-                let message = format!("`{}` is a value at an instant and takes no `per`", self.slice(gauge));
+                let message = format!(
+                    "`{}` is a value at an instant and takes no `per`",
+                    self.slice(gauge)
+                );
                 self.say(at, message);
             }
             return;
@@ -143,7 +163,9 @@ impl Resolver<'_> {
                     (None, None) => return,
                 };
                 let of = windows.first().map_or_else(|| self.text, |w| self.slice(w));
-                let message = format!("`{of}` is computed over a window: `{word}` needs slices of it, such as `per 5s`");
+                let message = format!(
+                    "`{of}` is computed over a window: `{word}` needs slices of it, such as `per 5s`"
+                );
                 self.say(at, message);
             }
             (false, Some((_, at))) => {
@@ -152,7 +174,10 @@ impl Resolver<'_> {
             (true, Some((0, at))) => self.say(at, "a slice is longer than `0s`"),
             (true, Some((nanos, at))) => {
                 if self.names.duration_ns / i64::try_from(nanos).unwrap_or(i64::MAX) > SLICES_MAX {
-                    self.say(at, format!("a check has at most {SLICES_MAX} slices: choose a longer `per`"));
+                    self.say(
+                        at,
+                        format!("a check has at most {SLICES_MAX} slices: choose a longer `per`"),
+                    );
                 }
             }
             (false, None) => {}
@@ -161,17 +186,23 @@ impl Resolver<'_> {
 
     fn seeds(&mut self, written: &Written) {
         if let (Some((Seeds::Over, at)), Some(_)) = (written.seeds, written.temporal) {
-            self.say(at, "`over seeds` takes the mean of a value over a window, without a temporal word; \
-                 `in >= 99% of seeds` judges any check");
+            self.say(
+                at,
+                "`over seeds` takes the mean of a value over a window, without a temporal word; \
+                 `in >= 99% of seeds` judges any check",
+            );
         }
     }
 
     fn expression(&mut self, expr: &Expr) -> Option<Typed> {
         let (at, end) = (expr.at, expr.end);
         match &expr.kind {
-            ExprKind::Quantity(quantity) => {
-                Some(Typed { expression: Expression::Constant(quantity.value), unit: quantity.unit, at, end })
-            }
+            ExprKind::Quantity(quantity) => Some(Typed {
+                expression: Expression::Constant(quantity.value),
+                unit: quantity.unit,
+                at,
+                end,
+            }),
             ExprKind::State(word) => {
                 self.state(at, word);
                 None
@@ -185,8 +216,19 @@ impl Resolver<'_> {
                 };
                 let (figure, (subject, conditions)) = (figure?, subject?);
                 let text = self.slice(expr).to_owned();
-                let metric = Metric { figure, subject, conditions, window, text };
-                Some(Typed { expression: Expression::Metric(Box::new(metric)), unit: figure.unit(), at, end })
+                let metric = Metric {
+                    figure,
+                    subject,
+                    conditions,
+                    window,
+                    text,
+                };
+                Some(Typed {
+                    expression: Expression::Metric(Box::new(metric)),
+                    unit: figure.unit(),
+                    at,
+                    end,
+                })
             }
             ExprKind::Binary(arithmetic, left, right) => {
                 let (left, right) = (self.expression(left), self.expression(right));
@@ -195,14 +237,26 @@ impl Resolver<'_> {
                 let expression = match (&left.expression, &right.expression) {
                     (Expression::Constant(a), Expression::Constant(b)) => {
                         let Some(value) = compute(*arithmetic, *a, *b) else {
-                            self.say(at, "this cannot be computed: a division by zero, or out of range");
+                            self.say(
+                                at,
+                                "this cannot be computed: a division by zero, or out of range",
+                            );
                             return None;
                         };
                         Expression::Constant(value)
                     }
-                    _ => Expression::Binary(*arithmetic, Box::new(left.expression), Box::new(right.expression)),
+                    _ => Expression::Binary(
+                        *arithmetic,
+                        Box::new(left.expression),
+                        Box::new(right.expression),
+                    ),
                 };
-                Some(Typed { expression, unit, at, end })
+                Some(Typed {
+                    expression,
+                    unit,
+                    at,
+                    end,
+                })
             }
         }
     }
@@ -227,8 +281,12 @@ impl Resolver<'_> {
             return;
         }
         let message = match self.names.party(word) {
-            Some(_) => format!("`{word}` is no value: say which figure of it, such as `p99({word})`"),
-            None => format!("`{word}` is no value: expected a metric, such as `p99(users)`, or a value with its unit"),
+            Some(_) => {
+                format!("`{word}` is no value: say which figure of it, such as `p99({word})`")
+            }
+            None => format!(
+                "`{word}` is no value: expected a metric, such as `p99(users)`, or a value with its unit"
+            ),
         };
         self.say(at, message);
     }
@@ -257,13 +315,19 @@ impl Resolver<'_> {
                 (Count | Share, unit) => Some(unit),
                 (unit, Count | Share) => Some(unit),
                 (Rate, Duration) | (Duration, Rate) => Some(Count),
-                (a, b) => self.refuse(left.at, format!("a {a} times a {b} is nothing that can be compared")),
+                (a, b) => self.refuse(
+                    left.at,
+                    format!("a {a} times a {b} is nothing that can be compared"),
+                ),
             },
             Arithmetic::Divide => match (left.unit, right.unit) {
                 (a, b) if a == b => Some(Count),
                 (unit, Count | Share) => Some(unit),
                 (Count, Duration) => Some(Rate),
-                (a, b) => self.refuse(left.at, format!("a {a} over a {b} is nothing that can be compared")),
+                (a, b) => self.refuse(
+                    left.at,
+                    format!("a {a} over a {b} is nothing that can be compared"),
+                ),
             },
         }
     }
@@ -294,8 +358,10 @@ impl Resolver<'_> {
             (unit, _) => format!("a {unit}"),
         };
         let known_text = &self.text[known.at..known.end];
-        let message =
-            format!("`{known_text}` is a {}, `{number}` a {}: write {advice}", known.unit, bare.unit);
+        let message = format!(
+            "`{known_text}` is a {}, `{number}` a {}: write {advice}",
+            known.unit, bare.unit
+        );
         self.refuse(bare.at, message)
     }
 
@@ -335,10 +401,10 @@ impl Resolver<'_> {
 /// `left arithmetic right`; `None` where it has no value.
 pub(crate) fn compute(arithmetic: Arithmetic, left: Ratio, right: Ratio) -> Option<Ratio> {
     match arithmetic {
-        Arithmetic::Add => left.add(right),
-        Arithmetic::Subtract => left.sub(right),
-        Arithmetic::Multiply => left.mul(right),
-        Arithmetic::Divide => left.div(right),
+        Arithmetic::Add => left.checked_add(right),
+        Arithmetic::Subtract => left.checked_sub(right),
+        Arithmetic::Multiply => left.checked_mul(right),
+        Arithmetic::Divide => left.checked_div(right),
     }
 }
 
@@ -349,7 +415,9 @@ fn with_unit(number: &str, unit: Unit) -> String {
         Unit::Rate => format!("`{number}/s`"),
         Unit::Size => format!("`{number}B`"),
         Unit::Share => {
-            let share = Quantity::parse(number).ok().filter(|q| q.unit == Unit::Count && q.value <= Ratio::ONE);
+            let share = Quantity::parse(number)
+                .ok()
+                .filter(|q| q.unit == Unit::Count && q.value <= Ratio::ONE);
             match share {
                 Some(quantity) => format!("`{}`", Unit::Share.format(quantity.value)),
                 None => format!("`{number}%`"),
@@ -391,6 +459,3 @@ fn sort<'e>(expr: &'e Expr, instants: &mut Vec<&'e Expr>, windows: &mut Vec<&'e 
         ExprKind::Quantity(_) | ExprKind::State(_) => {}
     }
 }
-
-#[cfg(test)]
-mod tests;

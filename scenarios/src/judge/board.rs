@@ -39,12 +39,19 @@ impl Board {
         let limits = story
             .services
             .iter()
-            .map(|service| service.versions.iter().map(|v| (v.workers, v.cores)).collect())
+            .map(|service| {
+                service
+                    .versions
+                    .iter()
+                    .map(|v| (v.workers, v.cores))
+                    .collect()
+            })
             .collect();
         let mut board = Board {
             pods: Vec::new(),
             limits,
-            services: u16::try_from(story.services.len()).expect("parties are bounded when the story is read"),
+            services: u16::try_from(story.services.len())
+                .expect("parties are bounded when the story is read"),
         };
         for pod in &cast.pods {
             board.add(pod);
@@ -77,7 +84,8 @@ impl Board {
         };
         let pod = self.pods.get_mut(id.0 as usize)?;
         let before = (i64::from(pod.present), i64::from(pod.waiting));
-        let shift = |count: u32, by: i64| u32::try_from((i64::from(count) + by).max(0)).unwrap_or(u32::MAX);
+        let shift =
+            |count: u32, by: i64| u32::try_from((i64::from(count) + by).max(0)).unwrap_or(u32::MAX);
         pod.present = shift(pod.present, present);
         // What ended while it waited (its pod died) left the queue without a word.
         pod.waiting = shift(pod.waiting, waiting).min(pod.present);
@@ -90,8 +98,12 @@ impl Board {
 
     /// Whether a pod is of a party (or the part that is meant). `*` means any service.
     pub(super) fn is_of(&self, id: PodId, party: &Party) -> bool {
-        let Some(pod) = self.pods.get(id.0 as usize) else { return false };
-        party.party.map_or(pod.party.0 < self.services, |index| pod.party.0 == index)
+        let Some(pod) = self.pods.get(id.0 as usize) else {
+            return false;
+        };
+        party
+            .party
+            .map_or(pod.party.0 < self.services, |index| pod.party.0 == index)
             && party.version.is_none_or(|version| pod.version == version)
             && party.replica.is_none_or(|replica| pod.replica == replica)
             && party.zone.is_none_or(|zone| pod.zone == zone)
@@ -99,7 +111,9 @@ impl Board {
 
     /// As [`is_of`](Self::is_of), where `*` is anybody, loads too: the sender of something.
     pub(super) fn sent_by(&self, id: PodId, party: &Party) -> bool {
-        let Some(pod) = self.pods.get(id.0 as usize) else { return false };
+        let Some(pod) = self.pods.get(id.0 as usize) else {
+            return false;
+        };
         party.party.is_none_or(|index| pod.party.0 == index)
             && party.version.is_none_or(|version| pod.version == version)
             && party.replica.is_none_or(|replica| pod.replica == replica)
@@ -108,7 +122,9 @@ impl Board {
 
     /// Index of the party that a pod belongs to.
     pub(super) fn party_of(&self, id: PodId) -> Option<usize> {
-        self.pods.get(id.0 as usize).map(|pod| usize::from(pod.party.0))
+        self.pods
+            .get(id.0 as usize)
+            .map(|pod| usize::from(pod.party.0))
     }
 
     /// How many requests a pod has in its queue.
@@ -118,9 +134,14 @@ impl Board {
 
     /// Workers and cores of a pod, where limited.
     pub(super) fn limits(&self, id: PodId) -> (Option<u32>, Option<u32>) {
-        let Some(pod) = self.pods.get(id.0 as usize) else { return (None, None) };
+        let Some(pod) = self.pods.get(id.0 as usize) else {
+            return (None, None);
+        };
         let versions = self.limits.get(usize::from(pod.party.0));
-        versions.and_then(|versions| versions.get(usize::from(pod.version))).copied().unwrap_or((None, None))
+        versions
+            .and_then(|versions| versions.get(usize::from(pod.version)))
+            .copied()
+            .unwrap_or((None, None))
     }
 
     /// What the pods of a party can do at once: workers, or cores without them. `None` when one of them is not limited, or

@@ -73,16 +73,34 @@ impl Fact {
 /// The fact that an event tells, where it tells one.
 pub(super) fn of(record: &Record) -> Option<Fact> {
     let at = record.at_ns;
-    let nothing = Outcome { status: 0, answer: Answer::Ok };
+    let nothing = Outcome {
+        status: 0,
+        answer: Answer::Ok,
+    };
     Some(match &record.event {
-        Event::Finished { root, pod, intended_ns, sent_ns, outcome, tries } => Fact {
+        Event::Finished {
+            root,
+            pod,
+            intended_ns,
+            sent_ns,
+            outcome,
+            tries,
+        } => Fact {
             root: Some(*root),
             from: Some(*pod),
             sent_ns: *sent_ns,
             number: *tries,
             ..Fact::new(*intended_ns, at, *outcome)
         },
-        Event::CallEnded { root, from, to, endpoint, start_ns, outcome, tries } => Fact {
+        Event::CallEnded {
+            root,
+            from,
+            to,
+            endpoint,
+            start_ns,
+            outcome,
+            tries,
+        } => Fact {
             root: *root,
             from: Some(*from),
             to_party: Some(*to),
@@ -90,7 +108,15 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             number: *tries,
             ..Fact::new(*start_ns, at, *outcome)
         },
-        Event::Proxied { root, from, to, start_ns, outcome, flags, tries } => Fact {
+        Event::Proxied {
+            root,
+            from,
+            to,
+            start_ns,
+            outcome,
+            flags,
+            tries,
+        } => Fact {
             root: *root,
             from: Some(*from),
             to_party: *to,
@@ -98,7 +124,18 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             number: *tries,
             ..Fact::new(*start_ns, at, *outcome)
         },
-        Event::Attempt { root, from, to, to_party, start_ns, outcome, flags, number, hedge, plaintext } => Fact {
+        Event::Attempt {
+            root,
+            from,
+            to,
+            to_party,
+            start_ns,
+            outcome,
+            flags,
+            number,
+            hedge,
+            plaintext,
+        } => Fact {
             root: *root,
             from: Some(*from),
             to: *to,
@@ -109,10 +146,29 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             plaintext: *plaintext,
             ..Fact::new(*start_ns, at, *outcome)
         },
-        Event::Arrived { root, pod, endpoint, from, .. } => {
-            Fact { root: *root, from: *from, to: Some(*pod), endpoint: Some(*endpoint), ..Fact::new(at, at, nothing) }
-        }
-        Event::Served { root, pod, endpoint, from, arrived_ns, queue_wait_ns, outcome, fate } => Fact {
+        Event::Arrived {
+            root,
+            pod,
+            endpoint,
+            from,
+            ..
+        } => Fact {
+            root: *root,
+            from: *from,
+            to: Some(*pod),
+            endpoint: Some(*endpoint),
+            ..Fact::new(at, at, nothing)
+        },
+        Event::Served {
+            root,
+            pod,
+            endpoint,
+            from,
+            arrived_ns,
+            queue_wait_ns,
+            outcome,
+            fate,
+        } => Fact {
             root: *root,
             from: *from,
             to: Some(*pod),

@@ -55,11 +55,11 @@ impl Instants {
         self.since_ns < now_ns
     }
 
-    pub(super) fn from_ns(&self) -> i64 {
+    pub(super) fn begin_ns(&self) -> i64 {
         self.from_ns
     }
 
-    pub(super) fn to_ns(&self) -> i64 {
+    pub(super) fn end_ns(&self) -> i64 {
         self.to_ns
     }
 }
@@ -76,8 +76,11 @@ pub(super) fn compare(relation: Relation, left: Ratio, right: Ratio) -> Result<b
                 return Err("the right side is 0: no distance is a share of it".to_owned());
             }
             let out_of_range = || "out of range".to_owned();
-            let distance = left.sub(right).ok_or_else(out_of_range)?.abs();
-            let allowed = right.abs().mul(share.ratio()).ok_or_else(out_of_range)?;
+            let distance = left.checked_sub(right).ok_or_else(out_of_range)?.abs();
+            let allowed = right
+                .abs()
+                .checked_mul(share.ratio())
+                .ok_or_else(out_of_range)?;
             Ok(Op::AtMost.holds(&distance, &allowed))
         }
     }

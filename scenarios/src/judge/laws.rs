@@ -46,7 +46,14 @@ impl Laws {
     pub(super) fn new(story: &Story, cast: &Cast) -> Laws {
         let must_happen = story.chaos.iter().filter(|item| !item.may_miss);
         Laws {
-            parties: cast.parties.iter().map(|p| Party { name: p.name.clone(), ..Party::default() }).collect(),
+            parties: cast
+                .parties
+                .iter()
+                .map(|p| Party {
+                    name: p.name.clone(),
+                    ..Party::default()
+                })
+                .collect(),
             queues: BTreeMap::new(),
             items: must_happen.map(|item| (item.name.clone(), false)).collect(),
             faults: cast.faults.iter().map(|fault| fault.name.clone()).collect(),
@@ -62,28 +69,47 @@ impl Laws {
                     load.sent += 1;
                 }
             }
-            Event::Finished { root, sent_ns, outcome, .. } => {
+            Event::Finished {
+                root,
+                sent_ns,
+                outcome,
+                ..
+            } => {
                 if let Some(load) = self.parties.get_mut(usize::from(root.load.0)) {
                     load.finished_sent += u64::from(sent_ns.is_some());
                     let dropped = outcome.answer == Answer::Dropped;
-                    let contradicts = dropped == sent_ns.is_some() || outcome.answer == Answer::Cancelled;
+                    let contradicts =
+                        dropped == sent_ns.is_some() || outcome.answer == Answer::Cancelled;
                     load.contradictions += u64::from(contradicts);
                 }
             }
-            Event::Attempt { to_party, outcome, .. } => {
+            Event::Attempt {
+                to_party, outcome, ..
+            } => {
                 if let Some(party) = self.parties.get_mut(usize::from(to_party.0)) {
                     party.ok_attempts += u64::from(outcome.answer == Answer::Ok);
                 }
             }
             Event::Arrived { pod, .. } => {
-                if let Some(party) = board.party_of(*pod).and_then(|index| self.parties.get_mut(index)) {
+                if let Some(party) = board
+                    .party_of(*pod)
+                    .and_then(|index| self.parties.get_mut(index))
+                {
                     party.arrived += 1;
                 }
                 self.queue(*pod, record.at_ns, board);
             }
             Event::Dequeued { pod } => self.queue(*pod, record.at_ns, board),
-            Event::Served { pod, queue_wait_ns, fate, .. } => {
-                if let Some(party) = board.party_of(*pod).and_then(|index| self.parties.get_mut(index)) {
+            Event::Served {
+                pod,
+                queue_wait_ns,
+                fate,
+                ..
+            } => {
+                if let Some(party) = board
+                    .party_of(*pod)
+                    .and_then(|index| self.parties.get_mut(index))
+                {
                     party.served += 1;
                 }
                 self.queue(*pod, record.at_ns, board);
@@ -104,7 +130,9 @@ impl Laws {
                     *happened = true;
                 }
             }
-            Event::Invalid { reason } if !self.said.contains(reason) => self.said.push(reason.clone()),
+            Event::Invalid { reason } if !self.said.contains(reason) => {
+                self.said.push(reason.clone())
+            }
             _ => {}
         }
     }
@@ -113,7 +141,10 @@ impl Laws {
         if board.limits(pod).0.is_none() {
             return;
         }
-        let queue = self.queues.entry(pod).or_insert_with(|| Queue { since_ns: at_ns, ..Queue::default() });
+        let queue = self.queues.entry(pod).or_insert_with(|| Queue {
+            since_ns: at_ns,
+            ..Queue::default()
+        });
         queue.integral += i128::from(queue.length) * i128::from(at_ns - queue.since_ns);
         queue.since_ns = at_ns;
         queue.length = board.waiting(pod);
@@ -125,22 +156,35 @@ impl Laws {
         for party in &self.parties {
             let name = &party.name;
             if party.sent != party.finished_sent {
-                broken.push(format!("{name}: {} requests were sent, {} of them ended", party.sent, party.finished_sent));
+                broken.push(format!(
+                    "{name}: {} requests were sent, {} of them ended",
+                    party.sent, party.finished_sent
+                ));
             }
             if party.contradictions > 0 {
-                broken.push(format!("{name}: {} requests ended in contradiction to how they began", party.contradictions));
+                broken.push(format!(
+                    "{name}: {} requests ended in contradiction to how they began",
+                    party.contradictions
+                ));
             }
             if party.arrived != party.served {
-                broken.push(format!("{name}: {} requests arrived, {} were told to the end", party.arrived, party.served));
+                broken.push(format!(
+                    "{name}: {} requests arrived, {} were told to the end",
+                    party.arrived, party.served
+                ));
             }
             if party.ok_attempts > party.arrived {
-                broken.push(format!("{name}: {} attempts succeeded, but {} arrived", party.ok_attempts, party.arrived));
+                broken.push(format!(
+                    "{name}: {} attempts succeeded, but {} arrived",
+                    party.ok_attempts, party.arrived
+                ));
             }
         }
         for (pod, queue) in &self.queues {
             // Exact in simulation; a real run reads its clock twice for each request.
             let slack = queue.waits / 100 + queue.served * 200_000;
-            if !queue.disturbed && queue.length == 0 && (queue.integral - queue.waits).abs() > slack {
+            if !queue.disturbed && queue.length == 0 && (queue.integral - queue.waits).abs() > slack
+            {
                 broken.push(format!(
                     "pod {}: Little's law does not hold: requests say that they queued for {} ns, the queue held {} ns",
                     pod.0, queue.waits, queue.integral

@@ -6,7 +6,9 @@ use super::board::{Board, Change};
 use super::fact::{Class, Fact};
 use super::slots::{Cell, Kind, Slots};
 use super::via::Via;
-use crate::check::{Condition, Figure, Gauge, Measure, Metric, Party, Reduction, Statistic, Subject, Test};
+use crate::check::{
+    Condition, Figure, Gauge, Measure, Metric, Party, Reduction, Statistic, Subject, Test,
+};
 use crate::value::Ratio;
 
 /// A metric and its accumulators.
@@ -83,12 +85,18 @@ impl Leaf {
         match (self.metric.figure, &self.metric.subject) {
             (Figure::Busy, Subject::Service(party)) => change.map_or(0, |change| {
                 let counts = board.is_of(change.pod, party) && board.limits(change.pod).0.is_some();
-                if counts { change.present - change.waiting } else { 0 }
+                if counts {
+                    change.present - change.waiting
+                } else {
+                    0
+                }
             }),
-            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => {
-                change.filter(|change| board.is_of(change.pod, party)).map_or(0, |change| change.waiting)
+            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => change
+                .filter(|change| board.is_of(change.pod, party))
+                .map_or(0, |change| change.waiting),
+            (Figure::Gauge(Gauge::InFlight, _), subject) => {
+                in_flight(record, change, subject, board)
             }
-            (Figure::Gauge(Gauge::InFlight, _), subject) => in_flight(record, change, subject, board),
             _ => 0,
         }
     }
@@ -108,7 +116,14 @@ impl Leaf {
     }
 
     /// Cores did work: `busy` of a service without workers.
-    pub(super) fn worked(&mut self, pod: shakedown_results::PodId, since_ns: i64, at_ns: i64, core_ns: i64, board: &Board) {
+    pub(super) fn worked(
+        &mut self,
+        pod: shakedown_results::PodId,
+        since_ns: i64,
+        at_ns: i64,
+        core_ns: i64,
+        board: &Board,
+    ) {
         if let (Figure::Busy, Subject::Service(party)) = (self.metric.figure, &self.metric.subject)
             && board.is_of(pod, party)
             && board.limits(pod).0.is_none()
@@ -120,7 +135,8 @@ impl Leaf {
     /// Takes in a request.
     pub(super) fn fact(&mut self, class: Class, fact: &Fact, board: &Board) {
         if class == Class::Arrival
-            && let (Some(via), Some(root), Subject::Load(party)) = (&mut self.via, fact.root, &self.metric.subject)
+            && let (Some(via), Some(root), Subject::Load(party)) =
+                (&mut self.via, fact.root, &self.metric.subject)
             && is_root_of(root, party)
             && let Some((request, true)) = via.arrived(root.seq, fact, board)
         {
@@ -130,7 +146,8 @@ impl Leaf {
         if !(all || hit) || !matches(&self.metric, class, fact, board) {
             return;
         }
-        if all && matches!(self.metric.figure, Figure::Share | Figure::Amplification)
+        if all
+            && matches!(self.metric.figure, Figure::Share | Figure::Amplification)
             && let Some(cell) = self.slots.by_start(fact.start_ns)
         {
             cell.all += 1;
@@ -138,12 +155,20 @@ impl Leaf {
         if !hit {
             return;
         }
-        let counts = self.metric.conditions.iter().all(|condition| holds(condition, fact, board));
+        let counts = self
+            .metric
+            .conditions
+            .iter()
+            .all(|condition| holds(condition, fact, board));
         let counts = match (&mut self.via, fact.root) {
             (Some(via), Some(root)) if class == Class::Load => {
                 // A dropped request was never sent: nothing of it can arrive.
                 let sent = fact.outcome.answer != Answer::Dropped;
-                match via.ended(root.seq, fact, counts && self.slots.by_start(fact.start_ns).is_some()) {
+                match via.ended(
+                    root.seq,
+                    fact,
+                    counts && self.slots.by_start(fact.start_ns).is_some(),
+                ) {
                     None if sent => false,
                     None => via.give_up(root.seq),
                     Some(holds) => holds,
@@ -171,7 +196,11 @@ impl Leaf {
                 cell.all += 1;
                 cell.hits += u64::from(fact.is_ok());
             }
-            Figure::Count | Figure::Share | Figure::Offered | Figure::Attempts | Figure::Amplification => cell.hits += 1,
+            Figure::Count
+            | Figure::Share
+            | Figure::Offered
+            | Figure::Attempts
+            | Figure::Amplification => cell.hits += 1,
             Figure::Retries => cell.hits += u64::from(fact.number > 1),
             Figure::Hedges => cell.hits += u64::from(fact.hedge),
             Figure::Rate => cell.hits += u64::from(fact.outcome.status != 0),
@@ -212,16 +241,23 @@ impl Leaf {
         let plain = |value| Ok(Reading { value, parts: None });
         let part = |hits: u64| {
             let value = Ratio::new(i128::from(hits), i128::from(cell.all)).ok_or_else(nothing)?;
-            Ok(Reading { value, parts: Some((hits, cell.all)) })
+            Ok(Reading {
+                value,
+                parts: Some((hits, cell.all)),
+            })
         };
         let over_time = |amount: i128, per: i128| {
-            Ratio::new(amount, slice_ns).and_then(|r| r.mul(Ratio::whole(per))).ok_or_else(|| "out of range".to_owned())
+            Ratio::new(amount, slice_ns)
+                .and_then(|r| r.checked_mul(Ratio::whole(per)))
+                .ok_or_else(|| "out of range".to_owned())
         };
         match self.metric.figure {
             Figure::Success | Figure::Share => part(cell.hits),
             Figure::Errors => part(cell.all - cell.hits),
             Figure::Amplification => plain(part(cell.hits)?.value),
-            Figure::Count | Figure::Attempts | Figure::Retries | Figure::Hedges => plain(whole(cell.hits)),
+            Figure::Count | Figure::Attempts | Figure::Retries | Figure::Hedges => {
+                plain(whole(cell.hits))
+            }
             Figure::Offered | Figure::Rate | Figure::Goodput => {
                 plain(over_time(i128::from(cell.hits), 1_000_000_000)?)
             }
@@ -230,17 +266,24 @@ impl Leaf {
                     Statistic::Mean => Ratio::new(cell.sum, i128::from(cell.values)),
                     Statistic::Min => cell.range.map(|(min, _)| Ratio::whole(i128::from(min))),
                     Statistic::Max => cell.range.map(|(_, max)| Ratio::whole(i128::from(max))),
-                    Statistic::Percentile(ppm) => cell.percentile(ppm).map(|value| Ratio::whole(i128::from(value))),
+                    Statistic::Percentile(ppm) => cell
+                        .percentile(ppm)
+                        .map(|value| Ratio::whole(i128::from(value))),
                 };
                 plain(value.ok_or_else(nothing)?)
             }
             Figure::Busy => {
-                let Subject::Service(party) = &self.metric.subject else { return Err(nothing()) };
+                let Subject::Service(party) = &self.metric.subject else {
+                    return Err(nothing());
+                };
                 let capacity = board.capacity(party).ok_or_else(|| {
-                    format!("`{}`: a service without `workers` and `cores` has no limit to be busy by", self.metric.text)
+                    format!(
+                        "`{}`: a service without `workers` and `cores` has no limit to be busy by",
+                        self.metric.text
+                    )
                 })?;
                 let used = over_time(cell.integral, 1)?;
-                plain(used.div(whole(capacity)).ok_or_else(nothing)?)
+                plain(used.checked_div(whole(capacity)).ok_or_else(nothing)?)
             }
             Figure::Gauge(_, reduction) => {
                 let (min, max) = cell.range.ok_or_else(nothing)?;
@@ -256,7 +299,10 @@ impl Leaf {
 
 /// Which events count as one of all, and which may count.
 fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
-    let flag = metric.conditions.iter().any(|condition| matches!(condition.test, Test::Flag(_)));
+    let flag = metric
+        .conditions
+        .iter()
+        .any(|condition| matches!(condition.test, Test::Flag(_)));
     let base = match &metric.subject {
         Subject::Load(_) => Class::Load,
         Subject::Service(_) => Class::Service,
@@ -264,7 +310,11 @@ fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         Subject::Edge { .. } => Class::Call,
     };
     // A flag is known to the caller's proxy alone; of how many there were in all the caller knows better.
-    let hit = if flag && base != Class::Attempt { Class::Proxied } else { base };
+    let hit = if flag && base != Class::Attempt {
+        Class::Proxied
+    } else {
+        base
+    };
     match (metric.figure, &metric.subject) {
         (Figure::Gauge(..) | Figure::Busy, _) => (None, None),
         (Figure::Attempts | Figure::Retries | Figure::Hedges, _) => (None, Some(Class::Attempt)),
@@ -324,7 +374,9 @@ fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
         Test::Retried => fact.number > 1,
         Test::Hedged => fact.hedge,
         Test::Plaintext => fact.plaintext,
-        Test::Measure(measure, op, nanos) => measured(*measure, fact).is_some_and(|value| op.holds(&value, nanos)),
+        Test::Measure(measure, op, nanos) => {
+            measured(*measure, fact).is_some_and(|value| op.holds(&value, nanos))
+        }
         Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
         Test::Flag(bit) => fact.flags & bit == *bit,
         Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
@@ -342,7 +394,9 @@ fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
         Measure::Uncorrected => fact.sent_ns.map(|sent| fact.end_ns - sent),
         Measure::SendLag => fact.sent_ns.map(|sent| sent - fact.start_ns),
         Measure::QueueWait => fact.queue_wait_ns,
-        Measure::ServiceTime => fact.queue_wait_ns.map(|wait| fact.end_ns - fact.start_ns - wait),
+        Measure::ServiceTime => fact
+            .queue_wait_ns
+            .map(|wait| fact.end_ns - fact.start_ns - wait),
     }
 }
 
@@ -350,16 +404,34 @@ fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
 fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
     match (subject, &record.event) {
         (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),
-        (Subject::Load(party), Event::Finished { root, sent_ns: Some(_), .. }) => -i64::from(is_root_of(*root, party)),
-        (Subject::Edge { from, to }, Event::CallStarted { root, from: pod, to: callee }) => {
-            i64::from(is_call(*root, *pod, *callee, from, to, board))
-        }
-        (Subject::Edge { from, to }, Event::CallEnded { root, from: pod, to: callee, .. }) => {
-            -i64::from(is_call(*root, *pod, *callee, from, to, board))
-        }
-        (Subject::Service(party), _) if party.endpoint.is_none() => {
-            change.filter(|change| board.is_of(change.pod, party)).map_or(0, |change| change.present)
-        }
+        (
+            Subject::Load(party),
+            Event::Finished {
+                root,
+                sent_ns: Some(_),
+                ..
+            },
+        ) => -i64::from(is_root_of(*root, party)),
+        (
+            Subject::Edge { from, to },
+            Event::CallStarted {
+                root,
+                from: pod,
+                to: callee,
+            },
+        ) => i64::from(is_call(*root, *pod, *callee, from, to, board)),
+        (
+            Subject::Edge { from, to },
+            Event::CallEnded {
+                root,
+                from: pod,
+                to: callee,
+                ..
+            },
+        ) => -i64::from(is_call(*root, *pod, *callee, from, to, board)),
+        (Subject::Service(party), _) if party.endpoint.is_none() => change
+            .filter(|change| board.is_of(change.pod, party))
+            .map_or(0, |change| change.present),
         (Subject::Service(party), Event::Arrived { pod, endpoint, .. }) => {
             i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
         }

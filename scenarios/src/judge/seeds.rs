@@ -19,7 +19,9 @@ pub fn over_seeds(story: &Story, samples: &[(u64, Vec<Sample>)]) -> Vec<CheckRes
         let Some(rule) = check.seeds else { continue };
         let of_check: Vec<(u64, &Sample)> = samples
             .iter()
-            .filter_map(|(seed, samples)| Some((*seed, samples.iter().find(|sample| sample.check == index)?)))
+            .filter_map(|(seed, samples)| {
+                Some((*seed, samples.iter().find(|sample| sample.check == index)?))
+            })
             .collect();
         let (pass, observed) = match rule {
             Seeds::Over => mean(check, &of_check),
@@ -51,13 +53,20 @@ fn mean(check: &Check, samples: &[(u64, &Sample)]) -> (Option<bool>, String) {
         }
     }
     if sides.len() < 2 {
-        return (None, "not judged: an interval needs two seeds at least".to_owned());
+        return (
+            None,
+            "not judged: an interval needs two seeds at least".to_owned(),
+        );
     }
     let count = sides.len() as f64;
     let target = sides.iter().map(|(_, right)| right).sum::<f64>() / count;
     let differences: Vec<f64> = sides.iter().map(|(left, right)| left - right).collect();
     let mean = differences.iter().sum::<f64>() / count;
-    let variance = differences.iter().map(|d| (d - mean) * (d - mean)).sum::<f64>() / (count - 1.0);
+    let variance = differences
+        .iter()
+        .map(|d| (d - mean) * (d - mean))
+        .sum::<f64>()
+        / (count - 1.0);
     let half = t_quantile(TAIL, count - 1.0) * libm::sqrt(variance / count);
     let (low, high) = (mean - half, mean + half);
     let holds = match check.relation {
@@ -128,7 +137,11 @@ fn in_words(check: &Check) -> String {
 
 fn shown(unit: Unit, value: f64) -> String {
     // Six digits are more than an interval of few seeds can tell.
-    let scaled = if unit == Unit::Duration { (value, 1) } else { (value * 1e6, 1_000_000) };
+    let scaled = if unit == Unit::Duration {
+        (value, 1)
+    } else {
+        (value * 1e6, 1_000_000)
+    };
     let whole = libm::rint(scaled.0);
     if !whole.is_finite() || libm::fabs(whole) > 1e30 {
         return format!("{value}");
@@ -137,7 +150,11 @@ fn shown(unit: Unit, value: f64) -> String {
 }
 
 fn percent(value: f64) -> String {
-    if value.is_finite() { format!("{:.2}%", value * 100.0) } else { "no share of 0".to_owned() }
+    if value.is_finite() {
+        format!("{:.2}%", value * 100.0)
+    } else {
+        "no share of 0".to_owned()
+    }
 }
 
 /// Wilson, "Probable inference", JASA 22, 1927.
@@ -146,7 +163,10 @@ fn wilson(held: f64, count: f64) -> (f64, f64) {
     let centre = p + z2 / (2.0 * count);
     let spread = Z * libm::sqrt(p * (1.0 - p) / count + z2 / (4.0 * count * count));
     let scale = 1.0 + z2 / count;
-    (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
+    (
+        ((centre - spread) / scale).max(0.0),
+        ((centre + spread) / scale).min(1.0),
+    )
 }
 
 /// The upper quantile of Student's t: the value that is exceeded with chance `tail`. By bisection.
@@ -176,7 +196,9 @@ fn beta_regularised(x: f64, a: f64, b: f64) -> f64 {
     if x >= 1.0 {
         return 1.0;
     }
-    let log = libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * libm::log(x) + b * libm::log1p(-x);
+    let log = libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b)
+        + a * libm::log(x)
+        + b * libm::log1p(-x);
     let front = libm::exp(log);
     if x < (a + 1.0) / (a + b + 2.0) {
         front * beta_fraction(x, a, b) / a
@@ -188,7 +210,13 @@ fn beta_regularised(x: f64, a: f64, b: f64) -> f64 {
 /// Lentz's continued fraction for the incomplete beta function.
 fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     const TINY: f64 = 1e-300;
-    let guard = |value: f64| if libm::fabs(value) < TINY { TINY } else { value };
+    let guard = |value: f64| {
+        if libm::fabs(value) < TINY {
+            TINY
+        } else {
+            value
+        }
+    };
     let mut c = 1.0;
     let mut d = 1.0 / guard(1.0 - (a + b) * x / (a + 1.0));
     let mut h = d;
@@ -216,7 +244,13 @@ mod tests {
     /// Any printed table of Student's t, column 0.995.
     #[test]
     fn the_quantiles_of_t_are_those_of_the_table() {
-        for (freedom, value) in [(1.0, 63.657), (2.0, 9.925), (9.0, 3.250), (29.0, 2.756), (120.0, 2.617)] {
+        for (freedom, value) in [
+            (1.0, 63.657),
+            (2.0, 9.925),
+            (9.0, 3.250),
+            (29.0, 2.756),
+            (120.0, 2.617),
+        ] {
             let ours = t_quantile(0.005, freedom);
             assert!((ours - value).abs() < 0.0006, "{freedom}: {ours}");
         }

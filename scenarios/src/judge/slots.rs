@@ -63,7 +63,14 @@ impl Slots {
         let slice_ns = per_ns.unwrap_or(length).max(1);
         let count = usize::try_from(length / slice_ns).unwrap_or(0);
         let end = span.from_ns + slice_ns * i64::try_from(count).unwrap_or(0);
-        Slots { span, slice_ns, count, takes_drain: end == duration_ns, kind, cells: BTreeMap::new() }
+        Slots {
+            span,
+            slice_ns,
+            count,
+            takes_drain: end == duration_ns,
+            kind,
+            cells: BTreeMap::new(),
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -77,7 +84,10 @@ impl Slots {
     /// Start and end of a slice.
     pub(super) fn bounds(&self, slice: usize) -> Span {
         let from_ns = self.span.from_ns + self.slice_ns * i64::try_from(slice).unwrap_or(i64::MAX);
-        Span { from_ns, to_ns: from_ns + self.slice_ns }
+        Span {
+            from_ns,
+            to_ns: from_ns + self.slice_ns,
+        }
     }
 
     /// The accumulator of a request by the start of its clock.
@@ -96,8 +106,12 @@ impl Slots {
     }
 
     fn index(&self, at_ns: i64) -> Option<usize> {
-        let offset = at_ns.checked_sub(self.span.from_ns).filter(|offset| *offset >= 0)?;
-        usize::try_from(offset / self.slice_ns).ok().filter(|index| *index < self.count)
+        let offset = at_ns
+            .checked_sub(self.span.from_ns)
+            .filter(|offset| *offset >= 0)?;
+        usize::try_from(offset / self.slice_ns)
+            .ok()
+            .filter(|index| *index < self.count)
     }
 
     fn cell(&mut self, slice: usize) -> &mut Cell {
@@ -106,7 +120,10 @@ impl Slots {
             (Kind::Values, 1) => Spread::Dense(Box::default()),
             (Kind::Values, _) => Spread::Sparse(BTreeMap::new()),
         };
-        self.cells.entry(slice).or_insert_with(|| Cell { spread: spread(), ..Cell::default() })
+        self.cells.entry(slice).or_insert_with(|| Cell {
+            spread: spread(),
+            ..Cell::default()
+        })
     }
 
     /// What was gathered in a slice.
@@ -173,7 +190,9 @@ impl Cell {
             Spread::Dense(histogram) => histogram.percentile_ns(ppm),
             Spread::Sparse(buckets) => {
                 let (min, max) = self.range?;
-                let rank = (u128::from(self.values) * u128::from(ppm)).div_ceil(1_000_000).max(1);
+                let rank = (u128::from(self.values) * u128::from(ppm))
+                    .div_ceil(1_000_000)
+                    .max(1);
                 let mut seen = 0u128;
                 for (top, count) in buckets {
                     seen += u128::from(*count);
@@ -210,7 +229,15 @@ mod tests {
     use super::{Kind, Slots, Span};
 
     fn slots(per_ns: Option<i64>, kind: Kind) -> Slots {
-        Slots::new(Span { from_ns: 100, to_ns: 1_100 }, per_ns, 1_100, kind)
+        Slots::new(
+            Span {
+                from_ns: 100,
+                to_ns: 1_100,
+            },
+            per_ns,
+            1_100,
+            kind,
+        )
     }
 
     proptest! {
@@ -235,9 +262,15 @@ mod tests {
         slots.hold(300, 700, 4);
         slots.hold(700, 9_000, 1);
         let first = slots.read(0).unwrap();
-        assert_eq!((first.integral, first.range), (2 * 200 + 4 * 300, Some((2, 4))));
+        assert_eq!(
+            (first.integral, first.range),
+            (2 * 200 + 4 * 300, Some((2, 4)))
+        );
         let second = slots.read(1).unwrap();
-        assert_eq!((second.integral, second.range), (4 * 100 + 400, Some((1, 4))));
+        assert_eq!(
+            (second.integral, second.range),
+            (4 * 100 + 400, Some((1, 4)))
+        );
         assert!(slots.read(2).is_none());
     }
 
@@ -245,7 +278,9 @@ mod tests {
     fn work_that_is_spread_adds_up_to_the_whole() {
         let mut slots = slots(Some(300), Kind::Plain);
         slots.spread(100, 1_000, 100);
-        let sum: i128 = (0..3).map(|slice| slots.read(slice).unwrap().integral).sum();
+        let sum: i128 = (0..3)
+            .map(|slice| slots.read(slice).unwrap().integral)
+            .sum();
         assert_eq!(sum, 100);
     }
 
@@ -255,7 +290,18 @@ mod tests {
         assert!(slots.by_start(1_500).is_some());
         assert!(slots.by_time(1_500).is_none());
         assert!(slots.by_start(99).is_none());
-        let mut partial = Slots::new(Span { from_ns: 100, to_ns: 1_100 }, Some(300), 1_100, Kind::Plain);
-        assert!(partial.by_start(1_050).is_none(), "a last partial slice is left out");
+        let mut partial = Slots::new(
+            Span {
+                from_ns: 100,
+                to_ns: 1_100,
+            },
+            Some(300),
+            1_100,
+            Kind::Plain,
+        );
+        assert!(
+            partial.by_start(1_050).is_none(),
+            "a last partial slice is left out"
+        );
     }
 }

@@ -20,10 +20,18 @@ pub(super) fn resolve(window: &Window, cast: &Cast) -> Result<Span, String> {
     let (from_ns, to_ns) = (time(&window.from, cast)?, time(&window.to, cast)?);
     let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
     if from_ns >= to_ns {
-        return Err(format!("its window is empty: {} to {}", show(from_ns), show(to_ns)));
+        return Err(format!(
+            "its window is empty: {} to {}",
+            show(from_ns),
+            show(to_ns)
+        ));
     }
     if from_ns < 0 || to_ns > cast.duration_ns {
-        return Err(format!("its window is outside the run: {} to {}", show(from_ns), show(to_ns)));
+        return Err(format!(
+            "its window is outside the run: {} to {}",
+            show(from_ns),
+            show(to_ns)
+        ));
     }
     Ok(Span { from_ns, to_ns })
 }
@@ -34,13 +42,20 @@ fn time(point: &Point, cast: &Cast) -> Result<i64, String> {
         Base::WarmUp => cast.warm_up_ns,
         Base::End => cast.duration_ns,
         Base::StartOf(name) => {
-            let starts = cast.faults.iter().filter(|fault| fault.name == *name).map(|fault| fault.start_ns);
-            starts.min().ok_or_else(|| format!("`{name}` does not happen in this run"))?
+            let starts = cast
+                .faults
+                .iter()
+                .filter(|fault| fault.name == *name)
+                .map(|fault| fault.start_ns);
+            starts
+                .min()
+                .ok_or_else(|| format!("`{name}` does not happen in this run"))?
         }
         Base::EndOf(name) => {
             let ends = cast.faults.iter().filter(|fault| fault.name == *name);
             let ends = ends.map(|fault| fault.end_ns.unwrap_or(cast.duration_ns));
-            ends.max().ok_or_else(|| format!("`{name}` does not happen in this run"))?
+            ends.max()
+                .ok_or_else(|| format!("`{name}` does not happen in this run"))?
         }
     };
     Ok(base.saturating_add(point.offset_ns))

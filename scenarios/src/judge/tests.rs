@@ -17,7 +17,10 @@ pub(super) const MS: i64 = 1_000_000;
 
 /// web (pod 0) calls api (v1: pods 1 and 2, v2: pod 3); users is party 2 (pod 4).
 pub(super) fn story(checks: &[&str]) -> Story {
-    let checks: Vec<String> = checks.iter().map(|check| format!("  - {check}\n")).collect();
+    let checks: Vec<String> = checks
+        .iter()
+        .map(|check| format!("  - {check}\n"))
+        .collect();
     let text = format!(
         "scenario: small
 story: s
@@ -44,14 +47,30 @@ pub(super) struct Run {
     seq: u64,
 }
 
-pub(super) const OK: Outcome = Outcome { status: 200, answer: Answer::Ok };
-pub(super) const ERROR: Outcome = Outcome { status: 503, answer: Answer::Error };
-pub(super) const TIMEOUT: Outcome = Outcome { status: 0, answer: Answer::Timeout };
-pub(super) const DROPPED: Outcome = Outcome { status: 0, answer: Answer::Dropped };
+pub(super) const OK: Outcome = Outcome {
+    status: 200,
+    answer: Answer::Ok,
+};
+pub(super) const ERROR: Outcome = Outcome {
+    status: 503,
+    answer: Answer::Error,
+};
+pub(super) const TIMEOUT: Outcome = Outcome {
+    status: 0,
+    answer: Answer::Timeout,
+};
+pub(super) const DROPPED: Outcome = Outcome {
+    status: 0,
+    answer: Answer::Dropped,
+};
 
 impl Run {
     pub(super) fn new(checks: &[&str]) -> Run {
-        Run { story: story(checks), records: Vec::new(), seq: 0 }
+        Run {
+            story: story(checks),
+            records: Vec::new(),
+            seq: 0,
+        }
     }
 
     pub(super) fn at(&mut self, at_ns: i64, event: Event) {
@@ -64,21 +83,52 @@ impl Run {
     }
 
     pub(super) fn entry(&mut self, entry: u16, from_ns: i64, to_ns: i64, outcome: Outcome) -> Root {
-        let root = Root { load: PartyId(2), entry, seq: self.seq };
+        let root = Root {
+            load: PartyId(2),
+            entry,
+            seq: self.seq,
+        };
         self.seq += 1;
         let sent_ns = (outcome != DROPPED).then_some(from_ns);
         if sent_ns.is_some() {
             self.at(from_ns, Event::Sent { root });
         }
-        self.at(to_ns, Event::Finished { root, pod: PodId(4), intended_ns: from_ns, sent_ns, outcome, tries: 1 });
+        self.at(
+            to_ns,
+            Event::Finished {
+                root,
+                pod: PodId(4),
+                intended_ns: from_ns,
+                sent_ns,
+                outcome,
+                tries: 1,
+            },
+        );
         root
     }
 
     /// An attempt that reaches a pod of a service, waits and is served.
-    pub(super) fn served(&mut self, root: Option<Root>, pod: u32, from_ns: i64, wait_ns: i64, to_ns: i64, outcome: Outcome) {
+    pub(super) fn served(
+        &mut self,
+        root: Option<Root>,
+        pod: u32,
+        from_ns: i64,
+        wait_ns: i64,
+        to_ns: i64,
+        outcome: Outcome,
+    ) {
         let (pod, from) = (PodId(pod), Some(PodId(0)));
         let queued = wait_ns > 0;
-        self.at(from_ns, Event::Arrived { root, pod, endpoint: 0, from, queued });
+        self.at(
+            from_ns,
+            Event::Arrived {
+                root,
+                pod,
+                endpoint: 0,
+                from,
+                queued,
+            },
+        );
         if queued {
             self.at(from_ns + wait_ns, Event::Dequeued { pod });
         }
@@ -119,7 +169,10 @@ impl Run {
 
     /// What was observed, in words.
     pub(super) fn observed(self) -> Vec<String> {
-        self.checks().into_iter().map(|check| check.observed).collect()
+        self.checks()
+            .into_iter()
+            .map(|check| check.observed)
+            .collect()
     }
 }
 
@@ -139,17 +192,29 @@ fn requests_belong_to_the_window_in_which_they_start_and_answers_to_the_one_in_w
 
 #[test]
 fn the_warm_up_is_left_out_unless_a_time_below_it_is_named() {
-    let mut run = Run::new(&["success(users) == 100%", "success(users during 0s..1m) == 50%", "count(users within 10s) == 1"]);
+    let mut run = Run::new(&[
+        "success(users) == 100%",
+        "success(users during 0s..1m) == 50%",
+        "count(users within 10s) == 1",
+    ]);
     run.request(5 * S, 6 * S, ERROR);
     run.request(15 * S, 16 * S, OK);
     let verdicts = run.verdicts();
     assert_eq!(verdicts[..2], [Some(true), Some(true)]);
-    assert_eq!(verdicts[2], Some(true), "a window in parentheses is a window, not a temporal word");
+    assert_eq!(
+        verdicts[2],
+        Some(true),
+        "a window in parentheses is a window, not a temporal word"
+    );
 }
 
 #[test]
 fn a_window_that_ends_with_the_load_takes_in_the_drain() {
-    let mut run = Run::new(&["count(api) == 2", "count(api during 50s..59s) == 0", "rate(api during 50s..end) == 0/s"]);
+    let mut run = Run::new(&[
+        "count(api) == 2",
+        "count(api during 50s..59s) == 0",
+        "rate(api during 50s..end) == 0/s",
+    ]);
     run.served(None, 1, 59 * S + 500 * MS, 0, 61 * S, OK);
     run.served(None, 1, 63 * S, 0, 64 * S, OK);
     assert_eq!(run.verdicts(), [Some(true); 3]);
@@ -184,12 +249,19 @@ fn no_data_is_not_a_pass() {
         "always success(users) == 100% per 10s",
         "eventually success(users) == 100% per 10s",
     ]);
-    assert_eq!(run.verdicts(), [None, None, Some(true), Some(true), None, None]);
+    assert_eq!(
+        run.verdicts(),
+        [None, None, Some(true), Some(true), None, None]
+    );
 }
 
 #[test]
 fn a_mix_is_judged_by_entry() {
-    let mut run = Run::new(&["count(users.home) == 1", "success(users.other) == 0%", "count(users) == 2"]);
+    let mut run = Run::new(&[
+        "count(users.home) == 1",
+        "success(users.other) == 0%",
+        "count(users) == 2",
+    ]);
     run.entry(0, 11 * S, 12 * S, OK);
     run.entry(1, 12 * S, 13 * S, ERROR);
     assert_eq!(run.verdicts(), [Some(true); 3]);
@@ -262,8 +334,26 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
         "in-flight.max(web -> api) == 1",
     ]);
     let (from, to) = (PodId(0), PartyId(1));
-    run.at(11 * S, Event::CallStarted { root: None, from, to });
-    run.at(12 * S, Event::CallEnded { root: None, from, to, endpoint: 0, start_ns: 11 * S, outcome: OK, tries: 1 });
+    run.at(
+        11 * S,
+        Event::CallStarted {
+            root: None,
+            from,
+            to,
+        },
+    );
+    run.at(
+        12 * S,
+        Event::CallEnded {
+            root: None,
+            from,
+            to,
+            endpoint: 0,
+            start_ns: 11 * S,
+            outcome: OK,
+            tries: 1,
+        },
+    );
     for (number, pod, outcome) in [(1, 1, ERROR), (2, 2, OK)] {
         let to = Some(PodId(pod));
         run.at(
@@ -283,7 +373,18 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
         );
     }
     let flags = shakedown_env::Flags::UF.bits();
-    run.at(12 * S, Event::Proxied { root: None, from, to: Some(to), start_ns: 11 * S, outcome: OK, flags, tries: 2 });
+    run.at(
+        12 * S,
+        Event::Proxied {
+            root: None,
+            from,
+            to: Some(to),
+            start_ns: 11 * S,
+            outcome: OK,
+            flags,
+            tries: 2,
+        },
+    );
     let checks = run.checks();
     for check in &checks {
         assert_eq!(check.pass, Some(true), "{check:?}");
@@ -305,7 +406,11 @@ fn amplification_of_a_load_counts_what_descends_from_it() {
 
 #[test]
 fn client_and_server_agree_to_the_nanosecond_where_nothing_lies_between() {
-    let mut run = Run::new(&["mean(users) - mean(web) == 0s", "mean(users) == 333333333ns", "mean(users) > 333333333ns"]);
+    let mut run = Run::new(&[
+        "mean(users) - mean(web) == 0s",
+        "mean(users) == 333333333ns",
+        "mean(users) > 333333333ns",
+    ]);
     for (at, length) in [(11, S / 3), (12, S / 3), (13, S / 3 + 1)] {
         let root = run.request(at * S, at * S + length, OK);
         run.served(Some(root), 0, at * S, 0, at * S + length, OK);
@@ -365,7 +470,10 @@ fn gauges_are_judged_at_every_instant() {
 
 #[test]
 fn what_changes_at_one_instant_is_seen_with_its_last_value_alone() {
-    let mut run = Run::new(&["never in-flight(users) == 0 during 20s..30s", "never in-flight(users) > 1 during 20s..30s"]);
+    let mut run = Run::new(&[
+        "never in-flight(users) == 0 during 20s..30s",
+        "never in-flight(users) > 1 during 20s..30s",
+    ]);
     run.request(15 * S, 25 * S, OK);
     run.request(25 * S, 35 * S, OK);
     assert_eq!(run.verdicts(), [Some(true), Some(true)]);

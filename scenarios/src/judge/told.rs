@@ -26,9 +26,15 @@ pub fn as_told(story: &Story, checks: &[CheckResult]) -> Told {
             None if check.over_seeds => {}
             None => unknown.push(format!("`{}` {}", check.name, check.observed)),
             Some(pass) if pass != breaks => {}
-            Some(true) => otherwise.push(format!("`{}` should be false: {}", check.name, check.observed)),
+            Some(true) => otherwise.push(format!(
+                "`{}` should be false: {}",
+                check.name, check.observed
+            )),
             Some(false) => {
-                otherwise.push(format!("`{}` should be true: {}, expected {}", check.name, check.observed, check.expected));
+                otherwise.push(format!(
+                    "`{}` should be true: {}, expected {}",
+                    check.name, check.observed, check.expected
+                ));
             }
         }
     }

@@ -9,9 +9,10 @@ use super::instant::{Instants, compare};
 use super::leaf::{Leaf, Reading};
 use super::slots::Slots;
 use super::span::{self, Span};
-use crate::check::{Check, Expression, Metric, Relation, Seeds, Subject, Temporal};
+use super::words::{expected, nanos, time};
+use crate::check::{Check, Expression, Metric, Subject, Temporal};
 use crate::story::Story;
-use crate::value::{Ratio, format_ns};
+use crate::value::Ratio;
 
 /// A check and what was gathered for it.
 #[derive(Clone, Debug)]
@@ -44,7 +45,10 @@ type Finding = Result<(bool, String), String>;
 
 impl Trial {
     pub(super) fn new(check: &Check, story: &Story, cast: &Cast) -> Trial {
-        Trial { check: check.clone(), state: State::new(check, story, cast) }
+        Trial {
+            check: check.clone(),
+            state: State::new(check, story, cast),
+        }
     }
 
     pub(super) fn change(&mut self, record: &Record, change: Option<Change>, board: &Board) {
@@ -65,7 +69,14 @@ impl Trial {
         }
     }
 
-    pub(super) fn worked(&mut self, pod: PodId, since_ns: i64, at_ns: i64, core_ns: i64, board: &Board) {
+    pub(super) fn worked(
+        &mut self,
+        pod: PodId,
+        since_ns: i64,
+        at_ns: i64,
+        core_ns: i64,
+        board: &Board,
+    ) {
         if let Ok(state) = &mut self.state {
             for leaf in &mut state.leaves {
                 leaf.worked(pod, since_ns, at_ns, core_ns, board);
@@ -82,7 +93,12 @@ impl Trial {
     }
 
     /// The result, and the sample where the check is judged over seeds.
-    pub(super) fn conclude(self, index: usize, end_ns: i64, board: &Board) -> (CheckResult, Option<Sample>) {
+    pub(super) fn conclude(
+        self,
+        index: usize,
+        end_ns: i64,
+        board: &Board,
+    ) -> (CheckResult, Option<Sample>) {
         let Trial { check, state } = self;
         let (finding, sides) = match state {
             Ok(mut state) => {
@@ -118,26 +134,61 @@ impl State {
     fn new(check: &Check, story: &Story, cast: &Cast) -> Result<State, String> {
         let span = span::resolve(&check.window, cast)?;
         // What recovers is watched to the end; the window is only its deadline.
-        let to_ns = if check.temporal == Temporal::Recovers { cast.duration_ns } else { span.to_ns };
-        let watched = Span { from_ns: span.from_ns, to_ns };
-        let per_ns = check.per.filter(|_| check.temporal != Temporal::Once).map(nanos);
+        let to_ns = if check.temporal == Temporal::Recovers {
+            cast.duration_ns
+        } else {
+            span.to_ns
+        };
+        let watched = Span {
+            from_ns: span.from_ns,
+            to_ns,
+        };
+        let per_ns = check
+            .per
+            .filter(|_| check.temporal != Temporal::Once)
+            .map(nanos);
         let mut leaves = Vec::new();
-        let mut builder = Builder { leaves: &mut leaves, watched, per_ns, story, cast };
+        let mut builder = Builder {
+            leaves: &mut leaves,
+            watched,
+            per_ns,
+            story,
+            cast,
+        };
         let (left, right) = (builder.tree(&check.left)?, builder.tree(&check.right)?);
         let has_meters = leaves.iter().any(Leaf::is_meter);
-        let instants = check.instants.then(|| Instants::new(watched.from_ns, watched.to_ns));
-        Ok(State { leaves, left, right, instants, span, has_meters })
+        let instants = check
+            .instants
+            .then(|| Instants::new(watched.from_ns, watched.to_ns));
+        Ok(State {
+            leaves,
+            left,
+            right,
+            instants,
+            span,
+            has_meters,
+        })
     }
 
     /// Before a gauge changes at `now_ns`: what the comparison came to until then.
     fn observe(&mut self, now_ns: i64, check: &Check) {
-        if !self.instants.as_ref().is_some_and(|instants| instants.is_stale(now_ns)) {
+        if !self
+            .instants
+            .as_ref()
+            .is_some_and(|instants| instants.is_stale(now_ns))
+        {
             return;
         }
-        let value = |tree: &Tree| tree.compute(&|leaf| Some(Ratio::whole(i128::from(self.leaves[leaf].value()))));
-        let seen = value(&self.left).zip(value(&self.right)).and_then(|(left, right)| {
-            compare(check.relation, left, right).ok().map(|holds| (left, holds))
-        });
+        let value = |tree: &Tree| {
+            tree.compute(&|leaf| Some(Ratio::whole(i128::from(self.leaves[leaf].value()))))
+        };
+        let seen = value(&self.left)
+            .zip(value(&self.right))
+            .and_then(|(left, right)| {
+                compare(check.relation, left, right)
+                    .ok()
+                    .map(|holds| (left, holds))
+            });
         if let Some(instants) = &mut self.instants {
             instants.observe(now_ns, seen);
         }
@@ -152,7 +203,10 @@ impl State {
 
     /// Left and right side over the window, of a check that is computed once.
     fn sides(&self, board: &Board) -> Result<(Ratio, Ratio), String> {
-        Ok((self.eval(&self.left, 0, board)?, self.eval(&self.right, 0, board)?))
+        Ok((
+            self.eval(&self.left, 0, board)?,
+            self.eval(&self.right, 0, board)?,
+        ))
     }
 
     fn eval(&self, tree: &Tree, slice: usize, board: &Board) -> Result<Ratio, String> {
@@ -165,7 +219,9 @@ impl State {
             }
         });
         value.ok_or_else(|| {
-            failure.into_inner().unwrap_or_else(|| "a division by zero, or a number out of range".to_owned())
+            failure
+                .into_inner()
+                .unwrap_or_else(|| "a division by zero, or a number out of range".to_owned())
         })
     }
 
@@ -190,81 +246,138 @@ impl State {
     }
 
     fn of_slices(&self, temporal: Temporal, check: &Check, board: &Board) -> Finding {
-        let Some(slots) = self.leaves.iter().map(Leaf::slots).max_by_key(|slots| slots.count()) else {
+        let slots = self
+            .leaves
+            .iter()
+            .map(Leaf::slots)
+            .max_by_key(|slots| slots.count());
+        let Some(slots) = slots else {
             return self.once(check, board);
         };
-        let count = slots.count();
-        if count == 0 {
+        if slots.count() == 0 {
             return Err("its window is shorter than one slice".to_owned());
         }
-        let slice = |index: usize| -> Result<(bool, Ratio), String> {
-            let (left, right) = (self.eval(&self.left, index, board)?, self.eval(&self.right, index, board)?);
-            Ok((compare(check.relation, left, right)?, left))
+        let slices = Slices {
+            state: self,
+            check,
+            board,
+            slots,
         };
-        let show = |index: usize, value: Ratio| {
-            let bounds = slots.bounds(index);
-            format!("{}..{}: {}", time(bounds.from_ns), time(bounds.to_ns), check.unit.format(value))
-        };
-        let within = |index: usize, reason: &str| format!("{reason} in the slice {}", time(slots.bounds(index).from_ns));
         match temporal {
-            Temporal::Recovers => {
-                // Every slice from the last that may begin the recovery on must hold; earlier ones decide nothing.
-                let last_start = (0..count).take_while(|index| slots.bounds(*index).from_ns <= self.span.to_ns).last();
-                let Some(deciding) = last_start else {
-                    return Err("no slice begins before the deadline".to_owned());
-                };
-                let mut since = count;
-                let mut failed = None;
-                for index in (0..count).rev() {
-                    match slice(index) {
-                        Ok((true, _)) => since = index,
-                        Ok((false, value)) => {
-                            failed = Some((index, value));
-                            break;
-                        }
-                        Err(reason) if index >= deciding => return Err(within(index, &reason)),
-                        Err(_) => break,
-                    }
+            Temporal::Recovers => slices.recover(),
+            Temporal::Eventually => slices.some(),
+            Temporal::Always | Temporal::Once => slices.all(true),
+            Temporal::Never => slices.all(false),
+        }
+    }
+}
+
+/// A check over the slices of its window.
+struct Slices<'a> {
+    state: &'a State,
+    check: &'a Check,
+    board: &'a Board,
+    slots: &'a Slots,
+}
+
+impl Slices<'_> {
+    /// Whether the comparison holds in a slice, and its left side.
+    fn slice(&self, index: usize) -> Result<(bool, Ratio), String> {
+        let left = self.state.eval(&self.state.left, index, self.board)?;
+        let right = self.state.eval(&self.state.right, index, self.board)?;
+        Ok((compare(self.check.relation, left, right)?, left))
+    }
+
+    fn start_ns(&self, index: usize) -> i64 {
+        self.slots.bounds(index).from_ns
+    }
+
+    fn show(&self, index: usize, value: Ratio) -> String {
+        let bounds = self.slots.bounds(index);
+        let value = self.check.unit.format(value);
+        format!("{}..{}: {value}", time(bounds.from_ns), time(bounds.to_ns))
+    }
+
+    fn within(&self, index: usize, reason: &str) -> String {
+        format!(
+            "{reason} in the slice from {} on",
+            time(self.start_ns(index))
+        )
+    }
+
+    /// Every slice from the last that may begin the recovery on must hold; earlier ones decide nothing.
+    fn recover(&self) -> Finding {
+        let count = self.slots.count();
+        let deadline_ns = self.state.span.to_ns;
+        let in_time = (0..count).take_while(|index| self.start_ns(*index) <= deadline_ns);
+        let Some(deciding) = in_time.last() else {
+            return Err("no slice begins before the deadline".to_owned());
+        };
+        let (mut since, mut failed) = (count, None);
+        for index in (0..count).rev() {
+            match self.slice(index) {
+                Ok((true, _)) => since = index,
+                Ok((false, value)) => {
+                    failed = Some((index, value));
+                    break;
                 }
-                let holds = since <= deciding;
-                Ok((holds, match failed {
-                    _ if holds => format!("true from {} on", time(slots.bounds(since).from_ns)),
-                    Some((index, value)) => format!("still false in {}", show(index, value)),
-                    None => "still false".to_owned(),
-                }))
-            }
-            Temporal::Eventually => {
-                let mut unknown = None;
-                for index in 0..count {
-                    match slice(index) {
-                        Ok((true, value)) => return Ok((true, format!("true in {}", show(index, value)))),
-                        Ok((false, _)) => {}
-                        Err(reason) => unknown = unknown.or_else(|| Some(within(index, &reason))),
-                    }
-                }
-                match unknown {
-                    Some(reason) => Err(reason),
-                    None => Ok((false, format!("false in all {count} slices"))),
-                }
-            }
-            Temporal::Always | Temporal::Never | Temporal::Once => {
-                let wanted = temporal != Temporal::Never;
-                let (mut wrong, mut first) = (0, None);
-                for index in 0..count {
-                    let (holds, value) = slice(index).map_err(|reason| within(index, &reason))?;
-                    if holds != wanted {
-                        wrong += 1;
-                        first = first.or(Some((index, value)));
-                    }
-                }
-                Ok(match first {
-                    None => (true, format!("{wanted} in all {count} slices")),
-                    Some((index, value)) => {
-                        (false, format!("{} in {wrong} of {count} slices, first in {}", !wanted, show(index, value)))
-                    }
-                })
+                Err(reason) if index >= deciding => return Err(self.within(index, &reason)),
+                Err(_) => break,
             }
         }
+        let holds = since <= deciding;
+        Ok((
+            holds,
+            match failed {
+                Some((index, value)) if !holds => {
+                    format!("still false in {}", self.show(index, value))
+                }
+                _ => format!("true from {} on", time(self.start_ns(since))),
+            },
+        ))
+    }
+
+    fn some(&self) -> Finding {
+        let count = self.slots.count();
+        let mut unknown = None;
+        for index in 0..count {
+            match self.slice(index) {
+                Ok((true, value)) => {
+                    return Ok((true, format!("true in {}", self.show(index, value))));
+                }
+                Ok((false, _)) => {}
+                Err(reason) => unknown = unknown.or_else(|| Some(self.within(index, &reason))),
+            }
+        }
+        match unknown {
+            Some(reason) => Err(reason),
+            None => Ok((false, format!("false in all {count} slices"))),
+        }
+    }
+
+    /// Whether each slice comes to what is wanted; one that has no value keeps all from being judged.
+    fn all(&self, wanted: bool) -> Finding {
+        let count = self.slots.count();
+        let (mut wrong, mut first) = (0, None);
+        for index in 0..count {
+            let (holds, value) = self
+                .slice(index)
+                .map_err(|reason| self.within(index, &reason))?;
+            if holds != wanted {
+                wrong += 1;
+                first = first.or(Some((index, value)));
+            }
+        }
+        Ok(match first {
+            None => (true, format!("{wanted} in all {count} slices")),
+            Some((index, value)) => {
+                let first = self.show(index, value);
+                (
+                    false,
+                    format!("{} in {wrong} of {count} slices, first in {first}", !wanted),
+                )
+            }
+        })
     }
 }
 
@@ -273,9 +386,11 @@ impl Tree {
         match self {
             Tree::Constant(value) => Some(*value),
             Tree::Leaf(index) => leaf(*index),
-            Tree::Binary(arithmetic, left, right) => {
-                crate::check::resolve::compute(*arithmetic, left.compute(leaf)?, right.compute(leaf)?)
-            }
+            Tree::Binary(arithmetic, left, right) => crate::check::resolve::compute(
+                *arithmetic,
+                left.compute(leaf)?,
+                right.compute(leaf)?,
+            ),
         }
     }
 }
@@ -298,9 +413,11 @@ impl Builder<'_> {
                 self.leaves.push(leaf);
                 Tree::Leaf(self.leaves.len() - 1)
             }
-            Expression::Binary(arithmetic, left, right) => {
-                Tree::Binary(*arithmetic, Box::new(self.tree(left)?), Box::new(self.tree(right)?))
-            }
+            Expression::Binary(arithmetic, left, right) => Tree::Binary(
+                *arithmetic,
+                Box::new(self.tree(left)?),
+                Box::new(self.tree(right)?),
+            ),
         })
     }
 
@@ -312,11 +429,19 @@ impl Builder<'_> {
                 let span = span::resolve(window, self.cast)?;
                 Leaf::new(metric, Slots::new(span, None, duration_ns, kind), true)
             }
-            None => Leaf::new(metric, Slots::new(self.watched, self.per_ns, duration_ns, kind), false),
+            None => Leaf::new(
+                metric,
+                Slots::new(self.watched, self.per_ns, duration_ns, kind),
+                false,
+            ),
         };
         let from_load = matches!(&metric.subject, Subject::Edge { from, .. }
             if from.party.is_some_and(|party| usize::from(party) >= self.story.services.len()));
-        Ok(if from_load { leaf.descends_from_load() } else { leaf })
+        Ok(if from_load {
+            leaf.descends_from_load()
+        } else {
+            leaf
+        })
     }
 }
 
@@ -339,98 +464,17 @@ fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Chec
             None => (false, "false at every instant".to_owned()),
         },
         Temporal::Recovers => {
-            let since = instants.last_false.map_or(instants.from_ns(), |(until, _)| until);
-            let holds = since <= span.to_ns && since < instants.to_ns();
+            let since = instants
+                .last_false
+                .map_or(instants.begin_ns(), |(until, _)| until);
+            let holds = since <= span.to_ns && since < instants.end_ns();
             match instants.last_false {
-                Some((_, value)) if since >= instants.to_ns() => {
-                    (false, format!("still false at the end, with {}", check.unit.format(value)))
-                }
+                Some((_, value)) if since >= instants.end_ns() => (
+                    false,
+                    format!("still false at the end, with {}", check.unit.format(value)),
+                ),
                 _ => (holds, format!("true from {} on", time(since))),
             }
         }
     })
-}
-
-/// What would have been accepted, in words.
-fn expected(check: &Check, right: Option<Ratio>) -> String {
-    let mut words = String::new();
-    words.push_str(match check.temporal {
-        Temporal::Once => "",
-        Temporal::Always => "always ",
-        Temporal::Never => "never ",
-        Temporal::Eventually => "eventually ",
-        Temporal::Recovers => "recovers ",
-    });
-    let (sign, tolerance) = match check.relation {
-        Relation::Compare(op) => (op.to_string(), String::new()),
-        Relation::Near(share) => ("~=".to_owned(), format!(" within {share}")),
-    };
-    let side = match &check.right {
-        Expression::Constant(value) => check.unit.format(*value),
-        // Over slices and instants it has no single value.
-        _ if check.temporal != Temporal::Once => right_text(check).to_owned(),
-        _ => match right {
-            Some(value) => format!("{} = {}", check.unit.format(value), right_text(check)),
-            None => right_text(check).to_owned(),
-        },
-    };
-    words.push_str(&format!("{sign} {side}{tolerance}"));
-    if let Some(per) = check.per {
-        words.push_str(&format!(" per {}", time(nanos(per))));
-    }
-    if check.temporal == Temporal::Recovers {
-        words.push_str(" to the end");
-    }
-    match check.seeds {
-        Some(Seeds::Over) => words.push_str(" over seeds"),
-        Some(Seeds::In { op, share }) => words.push_str(&format!(" in {op} {share} of seeds")),
-        None => {}
-    }
-    words
-}
-
-/// The right side as written, as far as it can be told from the text.
-fn right_text(check: &Check) -> &str {
-    let sign = match check.relation {
-        Relation::Compare(op) => op.to_string(),
-        Relation::Near(_) => "~=".to_owned(),
-    };
-    // A comparison in parentheses belongs to a condition.
-    let mut depth = 0i32;
-    for (at, c) in check.text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ if depth == 0 && check.text[at..].starts_with(&sign) => {
-                let rest = &check.text[at + sign.len()..];
-                let stops = [" within ", " per ", " during ", " over seeds", " in >=", " in <="];
-                let end = stops.iter().filter_map(|stop| find_outside(rest, stop)).min().unwrap_or(rest.len());
-                return rest[..end].trim();
-            }
-            _ => {}
-        }
-    }
-    check.text.as_str()
-}
-
-/// Where a text occurs outside parentheses.
-fn find_outside(text: &str, wanted: &str) -> Option<usize> {
-    let mut depth = 0i32;
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ if depth == 0 && text[at..].starts_with(wanted) => return Some(at),
-            _ => {}
-        }
-    }
-    None
-}
-
-fn time(nanos: i64) -> String {
-    format_ns(Ratio::whole(i128::from(nanos)))
-}
-
-fn nanos(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).expect("durations are bounded when the story is read")
 }

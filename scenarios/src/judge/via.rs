@@ -20,7 +20,12 @@ pub(super) struct Via {
 impl Via {
     /// Parties and whether each must *not* be reached; at most 32.
     pub(super) fn new(parties: Vec<(Party, bool)>) -> Via {
-        Via { parties, open: BTreeMap::new(), waiting: BTreeMap::new(), over: Ranges::default() }
+        Via {
+            parties,
+            open: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            over: Ranges::default(),
+        }
     }
 
     /// A descendant of request `seq` arrived. Gives back the request if that decides it.
@@ -57,13 +62,18 @@ impl Via {
 
     /// Request `seq` will reach nothing: what was kept of it is forgotten. Gives back whether the conditions hold.
     pub(super) fn give_up(&mut self, seq: u64) -> bool {
-        self.waiting.remove(&seq).is_some_and(|(_, reached)| self.holds(reached))
+        self.waiting
+            .remove(&seq)
+            .is_some_and(|(_, reached)| self.holds(reached))
     }
 
     /// All that was kept: nothing can arrive any more.
     pub(super) fn rest(&mut self) -> Vec<(Fact, bool)> {
         let waiting = std::mem::take(&mut self.waiting);
-        waiting.into_values().map(|(fact, reached)| (fact, self.holds(reached))).collect()
+        waiting
+            .into_values()
+            .map(|(fact, reached)| (fact, self.holds(reached)))
+            .collect()
     }
 
     fn full(&self) -> u32 {
@@ -71,7 +81,10 @@ impl Via {
     }
 
     fn holds(&self, reached: u32) -> bool {
-        self.parties.iter().enumerate().all(|(bit, (_, not))| (reached >> bit & 1 == 1) != *not)
+        self.parties
+            .iter()
+            .enumerate()
+            .all(|(bit, (_, not))| (reached >> bit & 1 == 1) != *not)
     }
 
     fn reached(&self, fact: &Fact, board: &Board) -> u32 {
@@ -93,7 +106,10 @@ struct Ranges(BTreeMap<u64, u64>);
 
 impl Ranges {
     fn has(&self, number: u64) -> bool {
-        self.0.range(..=number).next_back().is_some_and(|(_, end)| number < *end)
+        self.0
+            .range(..=number)
+            .next_back()
+            .is_some_and(|(_, end)| number < *end)
     }
 
     fn add(&mut self, number: u64) {

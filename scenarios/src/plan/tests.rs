@@ -26,14 +26,18 @@ expect: [success(users) == 100%]"
 /// A stream of its own for each label, as a world gives.
 fn streams(seed: u64) -> impl FnMut(&str) -> ChaCha8Rng {
     move |label| {
-        let mixed = label.bytes().fold(seed, |hash, byte| hash.wrapping_mul(1_099_511_628_211) ^ u64::from(byte));
+        let mixed = label.bytes().fold(seed, |hash, byte| {
+            hash.wrapping_mul(1_099_511_628_211) ^ u64::from(byte)
+        });
         ChaCha8Rng::seed_from_u64(mixed)
     }
 }
 
 fn hit(chaos: &str) -> Vec<u32> {
     let planned = plan(&story(chaos), streams(1));
-    let FaultAction::Crash(pods) = &planned[0].action else { panic!("crash") };
+    let FaultAction::Crash(pods) = &planned[0].action else {
+        panic!("crash")
+    };
     pods.iter().map(|pod| pod.0).collect()
 }
 
@@ -41,13 +45,29 @@ fn hit(chaos: &str) -> Vec<u32> {
 fn pods_are_services_by_version_and_replica_then_clients_then_the_control_plane() {
     let story = story("");
     let cast = cast(&story, &[]);
-    let names: Vec<String> = (0..cast.pods.len()).map(|at| cast.pod_name(PodId(at as u32))).collect();
+    let names: Vec<String> = (0..cast.pods.len())
+        .map(|at| cast.pod_name(PodId(at as u32)))
+        .collect();
     assert_eq!(
         names,
-        ["web/v1/0", "api/v1/0", "api/v1/1", "api/v1/2", "api/v2/0", "api/v2/1", "users/0", "users/1", "control/0"]
+        [
+            "web/v1/0",
+            "api/v1/0",
+            "api/v1/1",
+            "api/v1/2",
+            "api/v2/0",
+            "api/v2/1",
+            "users/0",
+            "users/1",
+            "control/0"
+        ]
     );
     let zones: Vec<u16> = cast.pods.iter().map(|pod| pod.zone).collect();
-    assert_eq!(zones, [0, 0, 1, 0, 0, 1, 0, 1, 0], "replicas go round the zones");
+    assert_eq!(
+        zones,
+        [0, 0, 1, 0, 0, 1, 0, 1, 0],
+        "replicas go round the zones"
+    );
     assert_eq!(cast.party("users").map(|party| party.0), Some(2));
 }
 
@@ -57,18 +77,43 @@ fn targets_name_the_pods_that_they_say() {
     assert_eq!(hit("{at: 1s, do: crash, target: api/v1}"), [1, 2, 3]);
     assert_eq!(hit("{at: 1s, do: crash, target: api/v1/2}"), [3]);
     assert_eq!(hit("{at: 1s, do: crash, target: api in zone b}"), [2, 5]);
-    assert_eq!(hit("{at: 1s, do: crash, target: \"* with tier=gold\"}"), [4, 5]);
-    assert_eq!(hit("{at: 1s, do: crash, target: zone b}"), [2, 5], "clients are not crashed with their zone");
+    assert_eq!(
+        hit("{at: 1s, do: crash, target: \"* with tier=gold\"}"),
+        [4, 5]
+    );
+    assert_eq!(
+        hit("{at: 1s, do: crash, target: zone b}"),
+        [2, 5],
+        "clients are not crashed with their zone"
+    );
     assert_eq!(hit("{at: 1s, do: crash, target: region far}"), [2, 5]);
     assert_eq!(hit("{at: 1s, do: crash, target: control}"), [8]);
-    assert_eq!(hit("{at: 1s, do: crash, target: 30% of api}").len(), 2, "parts are rounded up");
-    assert_eq!(hit("{at: 1s, do: crash, target: 9 of web}"), [0], "there are no more than there are");
+    assert_eq!(
+        hit("{at: 1s, do: crash, target: 30% of api}").len(),
+        2,
+        "parts are rounded up"
+    );
+    assert_eq!(
+        hit("{at: 1s, do: crash, target: 9 of web}"),
+        [0],
+        "there are no more than there are"
+    );
 }
 
 #[test]
 fn the_ends_of_a_link_take_in_clients_and_the_control_plane() {
-    let planned = plan(&story("{at: 1s, for: 2s, do: partition, target: zone b <-> *}"), streams(1));
-    let FaultAction::Partition { from, to, both: true } = &planned[0].action else { panic!("both ways") };
+    let planned = plan(
+        &story("{at: 1s, for: 2s, do: partition, target: zone b <-> *}"),
+        streams(1),
+    );
+    let FaultAction::Partition {
+        from,
+        to,
+        both: true,
+    } = &planned[0].action
+    else {
+        panic!("both ways")
+    };
     assert_eq!(from.iter().map(|pod| pod.0).collect::<Vec<_>>(), [2, 5, 7]);
     assert_eq!(to.len(), 9);
 }
@@ -81,11 +126,22 @@ fn faults_are_sorted_by_start_and_what_lasts_past_the_end_has_none() {
     let planned = plan(&story, streams(1));
     let times: Vec<(&str, i64, Option<i64>)> = planned
         .iter()
-        .map(|p| (p.fault.name.as_str(), p.fault.start_ns / 1_000_000_000, p.fault.end_ns.map(|e| e / 1_000_000_000)))
+        .map(|p| {
+            (
+                p.fault.name.as_str(),
+                p.fault.start_ns / 1_000_000_000,
+                p.fault.end_ns.map(|e| e / 1_000_000_000),
+            )
+        })
         .collect();
     assert_eq!(
         times,
-        [("churn", 13, Some(14)), ("churn", 20, Some(21)), ("churn", 27, Some(28)), ("late", 50, None)]
+        [
+            ("churn", 13, Some(14)),
+            ("churn", 20, Some(21)),
+            ("churn", 27, Some(28)),
+            ("late", 50, None)
+        ]
     );
     assert_eq!(planned[3].fault.what, "pause web/v1/0");
 }
@@ -96,15 +152,25 @@ fn the_same_seed_draws_the_same_and_another_seed_something_else() {
     let times = |seed| plan(&story, streams(seed))[0].fault.clone();
     assert_eq!(times(1), times(1));
     assert!((2..12).any(|seed| times(seed).start_ns != times(1).start_ns));
-    let targets: std::collections::BTreeSet<String> = (0..60).map(|seed| times(seed).what).collect();
-    assert_eq!(targets.len(), 5, "every replica has its chance: {targets:?}");
+    let targets: std::collections::BTreeSet<String> =
+        (0..60).map(|seed| times(seed).what).collect();
+    assert_eq!(
+        targets.len(),
+        5,
+        "every replica has its chance: {targets:?}"
+    );
 }
 
 #[test]
 fn one_more_item_shifts_no_other_draw() {
-    let alone = plan(&story("{name: x, at: uniform(1s..59s), do: crash, target: 1 of api}"), streams(1));
+    let alone = plan(
+        &story("{name: x, at: uniform(1s..59s), do: crash, target: 1 of api}"),
+        streams(1),
+    );
     let both = plan(
-        &story("{name: w, at: uniform(1s..2s), do: pause, target: 1 of api}, {name: x, at: uniform(1s..59s), do: crash, target: 1 of api}"),
+        &story(
+            "{name: w, at: uniform(1s..2s), do: pause, target: 1 of api}, {name: x, at: uniform(1s..59s), do: crash, target: 1 of api}",
+        ),
         streams(1),
     );
     let x = both.iter().find(|p| p.fault.name == "x").unwrap();

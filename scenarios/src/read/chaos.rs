@@ -12,17 +12,67 @@ use crate::story::{Action, Chaos, Draw, When};
 
 const DONE: [&str; 4] = ["crash", "pause", "partition", "nothing"];
 const LATER: [&str; 18] = [
-    "delay", "loss", "bandwidth", "reset", "restart", "slow", "fail", "leak", "exhaust", "skew", "flush", "dns", "scale",
-    "deploy", "apply", "poison", "expire", "rotate-root",
+    "delay",
+    "loss",
+    "bandwidth",
+    "reset",
+    "restart",
+    "slow",
+    "fail",
+    "leak",
+    "exhaust",
+    "skew",
+    "flush",
+    "dns",
+    "scale",
+    "deploy",
+    "apply",
+    "poison",
+    "expire",
+    "rotate-root",
 ];
 /// Actions that are over at once.
-const INSTANT: [&str; 8] = ["reset", "flush", "scale", "deploy", "apply", "restart", "expire", "rotate-root"];
-const ITEM: Keys =
-    Keys { known: &["name", "do", "target", "at", "every", "from", "until", "for", "may-miss"], later: &["when"] };
+const INSTANT: [&str; 8] = [
+    "reset",
+    "flush",
+    "scale",
+    "deploy",
+    "apply",
+    "restart",
+    "expire",
+    "rotate-root",
+];
+const ITEM: Keys = Keys {
+    known: &[
+        "name", "do", "target", "at", "every", "from", "until", "for", "may-miss",
+    ],
+    later: &["when"],
+};
 /// Of actions that are not supported yet: their parameters are not unknown keys.
 const PARAMETERS: [&str; 23] = [
-    "by", "rate", "limit", "stagger", "grace", "ip", "factor", "add", "with", "only", "connections", "what", "share",
-    "answer", "to", "replicas", "mesh", "in", "with", "port", "labels", "size", "when",
+    "by",
+    "rate",
+    "limit",
+    "stagger",
+    "grace",
+    "ip",
+    "factor",
+    "add",
+    "with",
+    "only",
+    "connections",
+    "what",
+    "share",
+    "answer",
+    "to",
+    "replicas",
+    "mesh",
+    "in",
+    "with",
+    "port",
+    "labels",
+    "size",
+    "when",
 ];
 /// Firings of one item, at most.
 pub(super) const ITEMS_MAX: usize = 10_000;
@@ -39,7 +89,10 @@ impl Reader<'_> {
         let mut items = Vec::new();
         let list = self.list(list, "chaos items");
         if list.len() > ITEMS_MAX {
-            self.error(&list[ITEMS_MAX].place, format!("at most {ITEMS_MAX} chaos items"));
+            self.error(
+                &list[ITEMS_MAX].place,
+                format!("at most {ITEMS_MAX} chaos items"),
+            );
         }
         for (index, node) in list.iter().enumerate().take(ITEMS_MAX) {
             items.extend(self.item(index, node, scene, warm_up, duration));
@@ -71,11 +124,18 @@ impl Reader<'_> {
         if !DONE.contains(&action_name) {
             let known: Vec<&str> = DONE.into_iter().chain(LATER).chain(["surge"]).collect();
             let hint = suggest::hint(action_name, known);
-            self.error(&action.place, format!("unknown action `{action_name}`: {hint}"));
+            self.error(
+                &action.place,
+                format!("unknown action `{action_name}`: {hint}"),
+            );
             return None;
         }
         if action_name == "nothing" {
-            if let Some((_, entry)) = node.as_map()?.iter().find(|(key, _)| !matches!(key.as_str(), "name" | "do")) {
+            if let Some((_, entry)) = node
+                .as_map()?
+                .iter()
+                .find(|(key, _)| !matches!(key.as_str(), "name" | "do"))
+            {
                 self.error(&entry.key, "`nothing` takes only a `name`");
             }
             return None;
@@ -87,16 +147,28 @@ impl Reader<'_> {
         };
         let when = self.when(node, &name, warm_up, duration);
         let length = match get(node, "for") {
-            Some(length) => self.durations(length).map(|from| Draw { from, place: self.place(format!("chaos.{name}.for")) }),
+            Some(length) => self.durations(length).map(|from| Draw {
+                from,
+                place: self.place(format!("chaos.{name}.for")),
+            }),
             None => None,
         };
         let action = self.action(action_name, node, scene);
         let may_miss = match get(node, "may-miss") {
-            Some(flag) => self.word(flag, &[("true", true), ("false", false)], &[]).unwrap_or(false),
+            Some(flag) => self
+                .word(flag, &[("true", true), ("false", false)], &[])
+                .unwrap_or(false),
             None => false,
         };
         let place = self.place(format!("chaos.{name}.target"));
-        Some(Chaos { name, when: when?, length, action: action?, may_miss, place })
+        Some(Chaos {
+            name,
+            when: when?,
+            length,
+            action: action?,
+            may_miss,
+            place,
+        })
     }
 
     /// An action at an instant takes no `for`.
@@ -104,7 +176,11 @@ impl Reader<'_> {
         if let Some(entry) = node.as_map().and_then(|map| map.get("for"))
             && INSTANT.contains(&action)
         {
-            let advice = if action == "restart" { "; use `crash` for time away" } else { "" };
+            let advice = if action == "restart" {
+                "; use `crash` for time away"
+            } else {
+                ""
+            };
             let message = format!("`{action}` happens at an instant and takes no `for`{advice}");
             self.error(&entry.key.clone(), message);
         }
@@ -121,7 +197,13 @@ impl Reader<'_> {
         }
     }
 
-    fn when(&mut self, node: &Node, name: &str, warm_up: Duration, duration: Duration) -> Option<When> {
+    fn when(
+        &mut self,
+        node: &Node,
+        name: &str,
+        warm_up: Duration,
+        duration: Duration,
+    ) -> Option<When> {
         for key in ["from", "until"] {
             if let Some(entry) = node.as_map().and_then(|map| map.get(key))
                 && get(node, "every").is_none()
@@ -135,9 +217,15 @@ impl Reader<'_> {
                 if let Some(nanos) = from.as_constant()
                     && Duration::from_nanos(nanos) >= duration
                 {
-                    self.error(&at.place, "the item begins when the run's `duration` is over");
+                    self.error(
+                        &at.place,
+                        "the item begins when the run's `duration` is over",
+                    );
                 }
-                Some(When::At(Draw { from, place: self.place(format!("chaos.{name}.at")) }))
+                Some(When::At(Draw {
+                    from,
+                    place: self.place(format!("chaos.{name}.at")),
+                }))
             }
             (None, Some(every)) => {
                 let interval = self.durations(every)?;
@@ -147,14 +235,31 @@ impl Reader<'_> {
                     nanos > 0 && (until.as_nanos() / u128::from(nanos)) < ITEMS_MAX as u128
                 });
                 if !few {
-                    self.error(&every.place, format!("the item would fire more than {ITEMS_MAX} times"));
+                    self.error(
+                        &every.place,
+                        format!("the item would fire more than {ITEMS_MAX} times"),
+                    );
                 }
                 if from >= until || until > duration {
-                    let place = get(node, "until").or(get(node, "from")).unwrap_or(every).place.clone();
-                    self.error(&place, "`from` comes before `until`, and `until` is at most `duration`");
+                    let place = get(node, "until")
+                        .or(get(node, "from"))
+                        .unwrap_or(every)
+                        .place
+                        .clone();
+                    self.error(
+                        &place,
+                        "`from` comes before `until`, and `until` is at most `duration`",
+                    );
                 }
-                let interval = Draw { from: interval, place: self.place(format!("chaos.{name}.every")) };
-                Some(When::Every { interval, from, until })
+                let interval = Draw {
+                    from: interval,
+                    place: self.place(format!("chaos.{name}.every")),
+                };
+                Some(When::Every {
+                    interval,
+                    from,
+                    until,
+                })
             }
             (Some(_), Some(every)) => {
                 self.error(&every.place, "an item has one of `at`, `every` and `when`");
@@ -171,19 +276,37 @@ impl Reader<'_> {
 
     fn action(&mut self, name: &str, node: &Node, scene: &Scene<'_>) -> Option<Action> {
         let Some(target) = get(node, "target") else {
-            self.missing(node, "target", if name == "partition" { "target: a <-> b" } else { "target: 1 of payment" });
+            self.missing(
+                node,
+                "target",
+                if name == "partition" {
+                    "target: a <-> b"
+                } else {
+                    "target: 1 of payment"
+                },
+            );
             return None;
         };
         let text = self.text(target, "a target")?;
-        let link = text.split_once("<->").map(|ends| (ends, true)).or_else(|| text.split_once("->").map(|ends| (ends, false)));
+        let link = text
+            .split_once("<->")
+            .map(|ends| (ends, true))
+            .or_else(|| text.split_once("->").map(|ends| (ends, false)));
         match (name, link) {
             ("partition", Some(((from, to), both))) => {
                 let from = self.pods(from.trim(), &target.place, scene);
                 let to = self.pods(to.trim(), &target.place, scene);
-                Some(Action::Partition { from: from?, to: to?, both })
+                Some(Action::Partition {
+                    from: from?,
+                    to: to?,
+                    both,
+                })
             }
             ("partition", None) => {
-                self.error(&target.place, format!("`{name}` takes a link: `A -> B`, or `A <-> B` for both ways"));
+                self.error(
+                    &target.place,
+                    format!("`{name}` takes a link: `A -> B`, or `A <-> B` for both ways"),
+                );
                 None
             }
             (_, Some(_)) => {
@@ -192,7 +315,11 @@ impl Reader<'_> {
             }
             (_, None) => {
                 let pods = self.pods(text, &target.place, scene)?;
-                Some(if name == "crash" { Action::Crash(pods) } else { Action::Pause(pods) })
+                Some(if name == "crash" {
+                    Action::Crash(pods)
+                } else {
+                    Action::Pause(pods)
+                })
             }
         }
     }
@@ -208,7 +335,11 @@ impl Reader<'_> {
             }
             let item = items.iter().find(|item| item.name == name);
             let (start_ns, end_ns) = item.map_or((None, None), |item| known_span(item, duration));
-            spans.push(Span { name, start_ns, end_ns });
+            spans.push(Span {
+                name,
+                start_ns,
+                end_ns,
+            });
         }
         spans
     }
@@ -232,7 +363,9 @@ fn known_span(item: &Chaos, duration: Duration) -> (Option<i64>, Option<i64>) {
         }
         When::Every { interval, from, .. } => {
             let from = i64::try_from(from.as_nanos()).ok();
-            let first = from.zip(interval.from.as_constant().and_then(narrow)).and_then(|(a, b)| a.checked_add(b));
+            let first = from
+                .zip(interval.from.as_constant().and_then(narrow))
+                .and_then(|(a, b)| a.checked_add(b));
             (first, if item.length.is_none() { end } else { None })
         }
     }

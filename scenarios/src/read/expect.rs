@@ -19,16 +19,23 @@ impl Reader<'_> {
         let mut taken = BTreeSet::new();
         let items = self.list(list, "checks");
         if items.len() > CHECKS_MAX {
-            self.error(&items[CHECKS_MAX].place, format!("at most {CHECKS_MAX} checks"));
+            self.error(
+                &items[CHECKS_MAX].place,
+                format!("at most {CHECKS_MAX} checks"),
+            );
         }
         for item in items.iter().take(CHECKS_MAX) {
-            let Some((name, node)) = self.named(item) else { continue };
+            let Some((name, node)) = self.named(item) else {
+                continue;
+            };
             if let Some((name, place)) = name.as_ref()
                 && !taken.insert(name.clone())
             {
                 self.error(place, format!("two checks are named `{name}`"));
             }
-            let Some(text) = self.text(node, "a check, such as `p99(users) < 250ms`") else { continue };
+            let Some(text) = self.text(node, "a check, such as `p99(users) < 250ms`") else {
+                continue;
+            };
             let own = name.as_ref().map(|(name, _)| name.as_str());
             match resolve::check(own, text, &node.place, names) {
                 Ok(check) => checks.push(check),

@@ -44,7 +44,10 @@ impl Reader<'_> {
                 continue;
             }
             let accepted = keys.known.iter().chain(keys.later).copied();
-            self.error(&entry.key, format!("unknown key `{key}`: {}", suggest::hint(key, accepted)));
+            self.error(
+                &entry.key,
+                format!("unknown key `{key}`: {}", suggest::hint(key, accepted)),
+            );
         }
     }
 
@@ -54,7 +57,10 @@ impl Reader<'_> {
             Value::Map(map) => Some(map),
             Value::Null => None,
             _ => {
-                self.error(&node.place, format!("expected a map, found {}", node.describe()));
+                self.error(
+                    &node.place,
+                    format!("expected a map, found {}", node.describe()),
+                );
                 None
             }
         }
@@ -66,7 +72,10 @@ impl Reader<'_> {
             Value::List(items) => items,
             Value::Null => &[],
             _ => {
-                self.error(&node.place, format!("expected a list of {of}, found {}", node.describe()));
+                self.error(
+                    &node.place,
+                    format!("expected a list of {of}, found {}", node.describe()),
+                );
                 &[]
             }
         }
@@ -76,7 +85,10 @@ impl Reader<'_> {
     pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
         let text = node.as_str();
         if text.is_none() {
-            self.error(&node.place, format!("expected {what}, found {}", node.describe()));
+            self.error(
+                &node.place,
+                format!("expected {what}, found {}", node.describe()),
+            );
         }
         text
     }
@@ -99,7 +111,12 @@ impl Reader<'_> {
     }
 
     /// One of a few words; later ones are refused as such.
-    pub(super) fn word<T: Copy>(&mut self, node: &Node, words: &[(&str, T)], later: &[&str]) -> Option<T> {
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        node: &Node,
+        words: &[(&str, T)],
+        later: &[&str],
+    ) -> Option<T> {
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
         let text = self.text(node, &suggest::one_of(&names))?;
         if let Some((_, value)) = words.iter().find(|(name, _)| *name == text) {
@@ -109,7 +126,10 @@ impl Reader<'_> {
             self.later(&node.place, text);
         } else {
             let accepted: Vec<&str> = names.iter().chain(later).copied().collect();
-            self.error(&node.place, format!("unknown word `{text}`: {}", suggest::hint(text, accepted)));
+            self.error(
+                &node.place,
+                format!("unknown word `{text}`: {}", suggest::hint(text, accepted)),
+            );
         }
         None
     }
@@ -151,7 +171,10 @@ impl Reader<'_> {
         match u32::try_from(count) {
             Ok(count) => Some(count),
             Err(_) => {
-                self.error(&node.place, format!("`{count}` is too large: at most {}", u32::MAX));
+                self.error(
+                    &node.place,
+                    format!("`{count}` is too large: at most {}", u32::MAX),
+                );
                 None
             }
         }
@@ -185,9 +208,16 @@ impl Reader<'_> {
     }
 
     /// Whether the text can be a name.
-    pub(super) fn is_name(&mut self, text: &str, place: &shakedown_config::Place, what: &str) -> bool {
+    pub(super) fn is_name(
+        &mut self,
+        text: &str,
+        place: &shakedown_config::Place,
+        what: &str,
+    ) -> bool {
         let good = text.starts_with(|c: char| c.is_ascii_lowercase())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !text.ends_with('-')
             && text.len() <= 63;
         if !good {
@@ -201,17 +231,24 @@ impl Reader<'_> {
 
     /// Header names and values.
     pub(super) fn headers(&mut self, map: &Node, key: &str) -> Vec<(HeaderName, HeaderValue)> {
-        let Some(entries) = get(map, key).and_then(|node| self.map(node)) else { return Vec::new() };
+        let Some(entries) = get(map, key).and_then(|node| self.map(node)) else {
+            return Vec::new();
+        };
         let mut headers = Vec::new();
         for (name, entry) in entries {
             let Ok(header) = HeaderName::try_from(name.as_str()) else {
                 self.error(&entry.key, format!("`{name}` is no header name"));
                 continue;
             };
-            let Some(text) = self.text(&entry.node, "a header's value") else { continue };
+            let Some(text) = self.text(&entry.node, "a header's value") else {
+                continue;
+            };
             match HeaderValue::try_from(text) {
                 Ok(value) => headers.push((header, value)),
-                Err(_) => self.error(&entry.node.place, format!("`{text}` cannot be sent as a header's value")),
+                Err(_) => self.error(
+                    &entry.node.place,
+                    format!("`{text}` cannot be sent as a header's value"),
+                ),
             }
         }
         headers
@@ -229,6 +266,9 @@ impl Reader<'_> {
 
     /// Says that a key that must be there is not.
     pub(super) fn missing(&mut self, node: &Node, key: &str, example: &str) {
-        self.error(&node.place, format!("`{key}` is missing: write `{example}`"));
+        self.error(
+            &node.place,
+            format!("`{key}` is missing: write `{example}`"),
+        );
     }
 }

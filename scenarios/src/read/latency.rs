@@ -9,7 +9,10 @@ use super::fields::{Keys, get, long};
 use crate::story::{LatencyRules, Zone};
 use crate::value::Distribution;
 
-const ZONE: Keys = Keys { known: &["region", "subzone"], later: &[] };
+const ZONE: Keys = Keys {
+    known: &["region", "subzone"],
+    later: &[],
+};
 const CLASSES: [&str; 5] = ["all", "same-zone", "cross-zone", "cross-region", "outside"];
 /// Zones are told apart by 16 bits; few would read a matrix of more than this.
 const ZONES_MAX: usize = 1_000;
@@ -27,7 +30,11 @@ impl Reader<'_> {
             for (name, entry) in map {
                 self.is_name(name, &entry.key, "zone");
                 self.keys(&entry.node, &ZONE);
-                let mut text = |key: &str| get(&entry.node, key).and_then(|n| self.text(n, "a name")).map(str::to_owned);
+                let mut text = |key: &str| {
+                    get(&entry.node, key)
+                        .and_then(|n| self.text(n, "a name"))
+                        .map(str::to_owned)
+                };
                 let (region, subzone) = (text("region"), text("subzone"));
                 zones.push(Zone {
                     name: name.clone(),
@@ -37,13 +44,22 @@ impl Reader<'_> {
             }
         }
         if zones.is_empty() {
-            zones.push(Zone { name: "a".to_owned(), region: "local".to_owned(), subzone: String::new() });
+            zones.push(Zone {
+                name: "a".to_owned(),
+                region: "local".to_owned(),
+                subzone: String::new(),
+            });
         }
         zones
     }
 
     /// Latency rules. `parties` are the names of services and loads.
-    pub(super) fn latency(&mut self, topology: &Node, zones: &[Zone], parties: &[String]) -> LatencyRules {
+    pub(super) fn latency(
+        &mut self,
+        topology: &Node,
+        zones: &[Zone],
+        parties: &[String],
+    ) -> LatencyRules {
         let mut rules = LatencyRules {
             zones: BTreeMap::new(),
             parties: BTreeMap::new(),
@@ -51,20 +67,29 @@ impl Reader<'_> {
             cross_zone: Distribution::constant_ns(1_000_000),
             cross_region: Distribution::constant_ns(30_000_000),
         };
-        let Some(node) = get(topology, "latency") else { return rules };
+        let Some(node) = get(topology, "latency") else {
+            return rules;
+        };
         let node = long(node, "all");
         if let Some(all) = get(&node, "all").and_then(|all| self.durations(all)) {
             rules.same_zone = all.clone();
             rules.cross_zone = all.clone();
             rules.cross_region = all;
         }
-        let Some(map) = self.map(&node) else { return rules };
-        for (key, entry) in map.iter().filter(|(key, entry)| *key != "all" && !entry.node.is_null()) {
+        let Some(map) = self.map(&node) else {
+            return rules;
+        };
+        for (key, entry) in map
+            .iter()
+            .filter(|(key, entry)| *key != "all" && !entry.node.is_null())
+        {
             if key == "outside" {
                 self.later(&entry.key, key);
                 continue;
             }
-            let Some(latency) = self.durations(&entry.node) else { continue };
+            let Some(latency) = self.durations(&entry.node) else {
+                continue;
+            };
             match key.as_str() {
                 "same-zone" => rules.same_zone = latency,
                 "cross-zone" => rules.cross_zone = latency,
@@ -90,12 +115,20 @@ impl Reader<'_> {
             (None, Some(ends)) => (ends, false),
             (None, None) => {
                 let hint = suggest::hint(text, CLASSES);
-                self.error(place, format!("unknown key `{text}`: {hint}, or a pair such as `a -> b`"));
+                self.error(
+                    place,
+                    format!("unknown key `{text}`: {hint}, or a pair such as `a -> b`"),
+                );
                 return;
             }
         };
         let (from, to) = (ends.0.trim(), ends.1.trim());
-        let zone = |name: &str| zones.iter().position(|z| z.name == name).and_then(|at| u16::try_from(at).ok());
+        let zone = |name: &str| {
+            zones
+                .iter()
+                .position(|z| z.name == name)
+                .and_then(|at| u16::try_from(at).ok())
+        };
         if let (Some(from), Some(to)) = (zone(from), zone(to)) {
             rules.zones.insert((from, to), latency.clone());
             if both {
@@ -105,15 +138,22 @@ impl Reader<'_> {
         }
         let party = |name: &str| parties.iter().any(|party| party == name);
         if party(from) && party(to) {
-            rules.parties.insert((from.to_owned(), to.to_owned()), latency.clone());
+            rules
+                .parties
+                .insert((from.to_owned(), to.to_owned()), latency.clone());
             if both {
-                rules.parties.insert((to.to_owned(), from.to_owned()), latency);
+                rules
+                    .parties
+                    .insert((to.to_owned(), from.to_owned()), latency);
             }
             return;
         }
         for name in [from, to] {
             if zone(name).is_none() && !party(name) && !self.incomplete {
-                let known = zones.iter().map(|z| z.name.as_str()).chain(parties.iter().map(String::as_str));
+                let known = zones
+                    .iter()
+                    .map(|z| z.name.as_str())
+                    .chain(parties.iter().map(String::as_str));
                 let hint = suggest::hint(name, known);
                 self.error(place, format!("no zone, service or load `{name}`: {hint}"));
                 return;

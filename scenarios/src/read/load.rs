@@ -8,19 +8,42 @@ use shakedown_config::{Node, Place as FilePlace};
 
 use super::Reader;
 use super::fields::{Keys, get};
-use super::service::Skeleton;
+use super::skeleton::Skeleton;
 use crate::story::{Arrivals, Entry, Load, Stage, Zone};
 use crate::value::Rate;
 
 const LOAD: Keys = Keys {
     known: &[
-        "to", "mix", "rate", "stages", "arrivals", "headers", "cookies", "size", "timeout", "ok", "start", "stop",
-        "zones", "clients", "sidecar", "namespace", "account", "connections", "in-flight",
+        "to",
+        "mix",
+        "rate",
+        "stages",
+        "arrivals",
+        "headers",
+        "cookies",
+        "size",
+        "timeout",
+        "ok",
+        "start",
+        "stop",
+        "zones",
+        "clients",
+        "sidecar",
+        "namespace",
+        "account",
+        "connections",
+        "in-flight",
     ],
     later: &["users", "think", "host", "retries", "target"],
 };
-const ENTRY: Keys = Keys { known: &["weight", "to", "headers", "cookies", "size"], later: &[] };
-const STAGE: Keys = Keys { known: &["for", "rate", "to"], later: &[] };
+const ENTRY: Keys = Keys {
+    known: &["weight", "to", "headers", "cookies", "size"],
+    later: &[],
+};
+const STAGE: Keys = Keys {
+    known: &["for", "rate", "to"],
+    later: &[],
+};
 /// Client hosts of a load, at most.
 const CLIENTS_MAX: u32 = 10_000;
 /// Entries of a mix, at most: the journal counts them in 16 bits.
@@ -45,15 +68,22 @@ impl Reader<'_> {
         if let Some(at) = get(node, "stop").or_else(|| get(node, "start"))
             && (start >= stop || stop > duration)
         {
-            self.error(&at.place, "a load starts before it stops, and stops at `duration` at the latest");
+            self.error(
+                &at.place,
+                "a load starts before it stops, and stops at `duration` at the latest",
+            );
         }
         let clients = self.count(node, "clients").unwrap_or(1);
         if !(1..=CLIENTS_MAX).contains(&clients)
             && let Some(written) = get(node, "clients")
         {
-            self.error(&written.place, format!("a load has 1 to {CLIENTS_MAX} clients"));
+            self.error(
+                &written.place,
+                format!("a load has 1 to {CLIENTS_MAX} clients"),
+            );
         }
-        let in_flight = get(node, "in-flight").and_then(|n| self.parsed(n, "a count", crate::value::parse_count));
+        let in_flight = get(node, "in-flight")
+            .and_then(|n| self.parsed(n, "a count", crate::value::parse_count));
         let load = Load {
             name: name.to_owned(),
             entries,
@@ -70,8 +100,12 @@ impl Reader<'_> {
                 .and_then(|n| self.word(n, &[("reuse", false), ("new", true)], &[]))
                 .unwrap_or(false),
             in_flight: in_flight.unwrap_or(10_000),
-            namespace: self.plain(node, "namespace").unwrap_or_else(|| "default".to_owned()),
-            account: self.plain(node, "account").unwrap_or_else(|| name.to_owned()),
+            namespace: self
+                .plain(node, "namespace")
+                .unwrap_or_else(|| "default".to_owned()),
+            account: self
+                .plain(node, "account")
+                .unwrap_or_else(|| name.to_owned()),
             place: self.place(format!("load.{name}")),
         };
         (load, called)
@@ -83,7 +117,9 @@ impl Reader<'_> {
     }
 
     fn timeout(&mut self, node: &Node) -> Duration {
-        let timeout = self.duration(node, "timeout").unwrap_or(Duration::from_secs(30));
+        let timeout = self
+            .duration(node, "timeout")
+            .unwrap_or(Duration::from_secs(30));
         if timeout.is_zero()
             && let Some(written) = get(node, "timeout")
         {
@@ -92,9 +128,18 @@ impl Reader<'_> {
         timeout
     }
 
-    fn entries(&mut self, load: &str, node: &Node, place: &FilePlace, skeletons: &[Skeleton]) -> Vec<Entry> {
+    fn entries(
+        &mut self,
+        load: &str,
+        node: &Node,
+        place: &FilePlace,
+        skeletons: &[Skeleton],
+    ) -> Vec<Entry> {
         match (get(node, "to"), get(node, "mix")) {
-            (Some(_), None) => self.entry("", node, node, load, skeletons).into_iter().collect(),
+            (Some(_), None) => self
+                .entry("", node, node, load, skeletons)
+                .into_iter()
+                .collect(),
             (None, Some(mix)) => {
                 let mut entries = Vec::new();
                 let map = self.map(mix);
@@ -104,9 +149,15 @@ impl Reader<'_> {
                     entries.extend(self.entry(name, &written.node, node, load, skeletons));
                 }
                 if entries.len() > ENTRIES_MAX {
-                    self.error(&mix.place, format!("a mix has at most {ENTRIES_MAX} entries"));
+                    self.error(
+                        &mix.place,
+                        format!("a mix has at most {ENTRIES_MAX} entries"),
+                    );
                 }
-                if map.is_some() && self.errors.is_empty() && entries.iter().all(|entry| entry.weight == 0) {
+                if map.is_some()
+                    && self.errors.is_empty()
+                    && entries.iter().all(|entry| entry.weight == 0)
+                {
                     self.error(&mix.place, "the weights of a mix sum to more than zero");
                 }
                 entries
@@ -116,13 +167,25 @@ impl Reader<'_> {
                 Vec::new()
             }
             (None, None) => {
-                self.error(place, format!("load `{load}` sends nothing: write `to: checkout POST /order`, or a `mix`"));
+                self.error(
+                    place,
+                    format!(
+                        "load `{load}` sends nothing: write `to: checkout POST /order`, or a `mix`"
+                    ),
+                );
                 Vec::new()
             }
         }
     }
 
-    fn entry(&mut self, name: &str, node: &Node, load: &Node, by: &str, skeletons: &[Skeleton]) -> Option<Entry> {
+    fn entry(
+        &mut self,
+        name: &str,
+        node: &Node,
+        load: &Node,
+        by: &str,
+        skeletons: &[Skeleton],
+    ) -> Option<Entry> {
         let Some(to) = get(node, "to") else {
             self.missing(node, "to", "to: checkout POST /order");
             return None;
@@ -145,7 +208,10 @@ impl Reader<'_> {
             }
         }
         self.fold_cookies(&mut headers, &cookies, &node.place);
-        let size = self.size(node, "size").or_else(|| self.size(load, "size")).unwrap_or(0);
+        let size = self
+            .size(node, "size")
+            .or_else(|| self.size(load, "size"))
+            .unwrap_or(0);
         let target = target?;
         Some(Entry {
             name: name.to_owned(),
@@ -160,7 +226,9 @@ impl Reader<'_> {
     }
 
     fn cookies(&mut self, node: &Node) -> Vec<(String, String)> {
-        let Some(map) = get(node, "cookies").and_then(|n| self.map(n)) else { return Vec::new() };
+        let Some(map) = get(node, "cookies").and_then(|n| self.map(n)) else {
+            return Vec::new();
+        };
         let mut cookies = Vec::new();
         for (name, entry) in map {
             if let Some(value) = self.text(&entry.node, "a cookie's value") {
@@ -180,7 +248,10 @@ impl Reader<'_> {
         if cookies.is_empty() {
             return;
         }
-        let pairs: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> = cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         match HeaderValue::try_from(pairs.join("; ")) {
             Ok(value) => headers.push((COOKIE, value)),
             Err(_) => self.error(place, "these cookies cannot be sent as a header"),
@@ -188,17 +259,35 @@ impl Reader<'_> {
     }
 
     fn arrivals(&mut self, node: &Node) -> Arrivals {
-        let Some(written) = get(node, "arrivals") else { return Arrivals::Constant };
-        if written.as_str().is_some_and(|text| text.starts_with("file(")) {
+        let Some(written) = get(node, "arrivals") else {
+            return Arrivals::Constant;
+        };
+        if written
+            .as_str()
+            .is_some_and(|text| text.starts_with("file("))
+        {
             self.later(&written.place, "arrivals: file(...)");
             return Arrivals::Constant;
         }
-        self.word(written, &[("constant", Arrivals::Constant), ("poisson", Arrivals::Poisson)], &[])
-            .unwrap_or(Arrivals::Constant)
+        self.word(
+            written,
+            &[
+                ("constant", Arrivals::Constant),
+                ("poisson", Arrivals::Poisson),
+            ],
+            &[],
+        )
+        .unwrap_or(Arrivals::Constant)
     }
 
     fn stages(&mut self, load: &str, node: &Node, place: &FilePlace) -> Vec<Stage> {
-        let hold = |rate| vec![Stage { length: None, from: rate, to: rate }];
+        let hold = |rate| {
+            vec![Stage {
+                length: None,
+                from: rate,
+                to: rate,
+            }]
+        };
         match (get(node, "rate"), get(node, "stages")) {
             (Some(_), None) => hold(self.rate(node, "rate").unwrap_or(Rate::NONE)),
             (None, Some(list)) => {
@@ -209,17 +298,26 @@ impl Reader<'_> {
                     stages.extend(self.stage(item, &mut level, at + 1 == items.len()));
                 }
                 if items.is_empty() {
-                    self.error(&list.place, "`stages` has one at least: write `[{for: 1m, rate: 100/s}]`");
+                    self.error(
+                        &list.place,
+                        "`stages` has one at least: write `[{for: 1m, rate: 100/s}]`",
+                    );
                 }
                 stages
             }
             (Some(_), Some(list)) => {
-                self.error(&list.place, "a load has one of `rate`, `stages` and `users`");
+                self.error(
+                    &list.place,
+                    "a load has one of `rate`, `stages` and `users`",
+                );
                 Vec::new()
             }
             (None, None) => {
                 if get(node, "users").is_none() {
-                    self.error(place, format!("load `{load}` has no rate: write `rate: 200/s`, or `stages`"));
+                    self.error(
+                        place,
+                        format!("load `{load}` has no rate: write `rate: 200/s`, or `stages`"),
+                    );
                 }
                 Vec::new()
             }
@@ -234,13 +332,21 @@ impl Reader<'_> {
             (Some(_), None) => (hold?, hold?),
             (None, Some(_)) => (*level, ramp?),
             _ => {
-                self.error(&node.place, "a stage has `rate`, which holds, or `to`, a ramp");
+                self.error(
+                    &node.place,
+                    "a stage has `rate`, which holds, or `to`, a ramp",
+                );
                 return None;
             }
         };
         let endless = get(node, "for").is_none();
-        if (endless && !(is_last && get(node, "to").is_none())) || length.is_some_and(|l| l.is_zero()) {
-            self.error(&node.place, "a stage lasts: write `for: 1m`; only a last one that holds may do without");
+        if (endless && !(is_last && get(node, "to").is_none()))
+            || length.is_some_and(|l| l.is_zero())
+        {
+            self.error(
+                &node.place,
+                "a stage lasts: write `for: 1m`; only a last one that holds may do without",
+            );
             return None;
         }
         *level = to;
@@ -249,20 +355,34 @@ impl Reader<'_> {
 
     /// Statuses that count as success.
     fn ok(&mut self, node: &Node) -> Vec<(u16, u16)> {
-        let Some(written) = get(node, "ok") else { return vec![(200, 399)] };
+        let Some(written) = get(node, "ok") else {
+            return vec![(200, 399)];
+        };
         let items = match written.as_list() {
             Some(items) => items.to_vec(),
             None => vec![written.clone()],
         };
-        items.iter().filter_map(|item| self.parsed(item, "a status or a range of them", statuses)).collect()
+        items
+            .iter()
+            .filter_map(|item| self.parsed(item, "a status or a range of them", statuses))
+            .collect()
     }
 }
 
 /// `200`, or `200..399`.
 fn statuses(text: &str) -> Result<(u16, u16), String> {
     let wrong = || format!("`{text}` is no status: write `200`, or a range `200..399`");
-    let code = |text: &str| text.parse::<u16>().ok().filter(|code| (100..=599).contains(code)).ok_or_else(wrong);
+    let code = |text: &str| {
+        text.parse::<u16>()
+            .ok()
+            .filter(|code| (100..=599).contains(code))
+            .ok_or_else(wrong)
+    };
     let (low, high) = text.split_once("..").unwrap_or((text, text));
     let (low, high) = (code(low)?, code(high)?);
-    if low <= high { Ok((low, high)) } else { Err(wrong()) }
+    if low <= high {
+        Ok((low, high))
+    } else {
+        Err(wrong())
+    }
 }

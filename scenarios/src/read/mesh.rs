@@ -5,16 +5,27 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use shakedown_config::api::{self, Document, Key};
 use shakedown_config::registry::{self, Port};
-use shakedown_config::{Mesh, MeshOptions, Node, Place as FilePlace, Registry, patch, suggest, tree};
+use shakedown_config::{
+    Mesh, MeshOptions, Node, Place as FilePlace, Registry, patch, suggest, tree,
+};
 
 use super::Reader;
 use super::fields::{Keys, get};
-use super::service::Skeleton;
+use super::skeleton::Skeleton;
 use crate::story::{Control, Service};
 
-const PATCH: Keys = Keys { known: &["patch", "with"], later: &[] };
-const FILE: Keys = Keys { known: &["file"], later: &[] };
-const REMOVE: Keys = Keys { known: &["remove"], later: &[] };
+const PATCH: Keys = Keys {
+    known: &["patch", "with"],
+    later: &[],
+};
+const FILE: Keys = Keys {
+    known: &["file"],
+    later: &[],
+};
+const REMOVE: Keys = Keys {
+    known: &["remove"],
+    later: &[],
+};
 
 /// A document as a tree, and the place that brought its file in.
 struct Edited {
@@ -49,7 +60,10 @@ impl Reader<'_> {
                 self.put(item.clone(), None, &mut documents);
             }
         }
-        documents.into_iter().map(|edited| (edited.node, edited.via)).collect()
+        documents
+            .into_iter()
+            .map(|edited| (edited.node, edited.via))
+            .collect()
     }
 
     /// Adds a document, in the place of one of its kind, namespace and name.
@@ -70,7 +84,9 @@ impl Reader<'_> {
     }
 
     fn file(&mut self, file: &Node, documents: &mut Vec<Edited>) {
-        let Some(path) = self.text(file, "a path") else { return };
+        let Some(path) = self.text(file, "a path") else {
+            return;
+        };
         match self.source.include(path) {
             Ok(content) => match tree::parse_bytes(&self.source.beside(path), &content) {
                 Ok(nodes) => {
@@ -99,7 +115,10 @@ impl Reader<'_> {
         let key = self.parsed(name, "a document: `KIND/NAME`", str::parse::<Key>)?;
         let at = documents.iter().position(|document| document.key == key);
         if at.is_none() {
-            let known: Vec<String> = documents.iter().map(|document| document.key.to_string()).collect();
+            let known: Vec<String> = documents
+                .iter()
+                .map(|document| document.key.to_string())
+                .collect();
             let hint = suggest::hint(&key.to_string(), known.iter().map(String::as_str));
             self.error(&name.place, format!("no document `{key}` is there: {hint}"));
         }
@@ -130,9 +149,14 @@ impl Reader<'_> {
             }
         }
         // What only the whole mesh can tell makes sense once every service and document could be read.
-        let whole = self.errors.len() == before && !self.incomplete && skeletons.iter().all(|s| !s.open);
+        let whole =
+            self.errors.len() == before && !self.incomplete && skeletons.iter().all(|s| !s.open);
         if whole {
-            let mesh = Mesh { registry: registry(services), documents: documents.clone(), options: options(control) };
+            let mesh = Mesh {
+                registry: registry(services),
+                documents: documents.clone(),
+                options: options(control),
+            };
             for mut error in api::validate(&mesh) {
                 if error.via.is_none() {
                     error.via = vias.get(&*error.place.file).cloned();
@@ -148,7 +172,11 @@ impl Reader<'_> {
 fn registry(services: &[Service]) -> Registry {
     let mut registry = Registry::new();
     for service in services {
-        let mut known = registry::Service::new(&service.name, &service.namespace, vec![Port::http(service.port)]);
+        let mut known = registry::Service::new(
+            &service.name,
+            &service.namespace,
+            vec![Port::http(service.port)],
+        );
         for version in &service.versions {
             known.endpoints.push(registry::Endpoint {
                 // Nobody is asked at this address: it stands for the version's labels.

@@ -4,146 +4,50 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::HeaderName;
-use shakedown_config::tree::{Entry, Value};
-use shakedown_config::{Node, Place as FilePlace, patch, suggest};
+use shakedown_config::{Node, Place as FilePlace, suggest};
 
 use super::Reader;
 use super::fields::{Keys, get, long};
+use super::skeleton::Skeleton;
 use super::steps::Scope;
-use crate::story::{Abandoned, Cpu, Failure, Order, Path, Protocol, Queue, Service, Step, Version, Zone};
+use crate::story::{Abandoned, Cpu, Failure, Order, Protocol, Queue, Service, Step, Version, Zone};
 
-const LATER: &[&str] = &["slow", "cache", "memory", "probe", "autoscale", "gateway", "host"];
-const SERVICE: Keys = Keys {
-    known: &[
-        "versions", "zones", "labels", "namespace", "account", "port", "protocol", "workers", "cores", "cpu", "queue",
-        "abandoned", "fail", "calls", "keep-alive", "boot", "sidecar", "forward", "endpoints",
-    ],
-    later: LATER,
+const QUEUE: Keys = Keys {
+    known: &["limit", "order", "full"],
+    later: &["shed"],
 };
-const VERSION: Keys = Keys {
-    known: &[
-        "replicas", "zones", "labels", "namespace", "account", "port", "protocol", "workers", "cores", "cpu", "queue",
-        "abandoned", "fail", "calls", "keep-alive", "boot", "sidecar", "forward", "endpoints",
-    ],
-    later: LATER,
+const KEEP_ALIVE: Keys = Keys {
+    known: &["idle", "requests"],
+    later: &[],
 };
-const QUEUE: Keys = Keys { known: &["limit", "order", "full"], later: &["shed"] };
-const KEEP_ALIVE: Keys = Keys { known: &["idle", "requests"], later: &[] };
-const BOOT: Keys = Keys { known: &["time"], later: &["cold", "for"] };
-const SIDECAR: Keys = Keys { known: &["cost"], later: &["handshake", "workers"] };
-/// Keys of a service that may be written short, and the first key of their long form.
-const SHORT: [(&str, &str); 4] = [("queue", "limit"), ("fail", "rate"), ("keep-alive", "idle"), ("boot", "time")];
+const BOOT: Keys = Keys {
+    known: &["time"],
+    later: &["cold", "for"],
+};
+const SIDECAR: Keys = Keys {
+    known: &["cost"],
+    later: &["handshake", "workers"],
+};
 /// Pods of one story, at most: each has an address of its own.
 pub(super) const PODS_MAX: u32 = 50_000;
-/// Endpoints or versions of a service, at most: the journal counts them in 16 bits.
-const PARTS_MAX: usize = 10_000;
-
-/// A service as far as others refer to it, and its versions' merged trees.
-pub(super) struct Skeleton {
-    pub(super) name: String,
-    pub(super) place: FilePlace,
-    pub(super) endpoints: Vec<Path>,
-    pub(super) versions: Vec<(String, Node)>,
-    /// Has endpoints that are not known here (an external service, a gateway): calls to it are not looked up.
-    pub(super) open: bool,
-}
 
 impl Reader<'_> {
-    /// All services, as far as others refer to them.
-    pub(super) fn skeletons(&mut self, topology: &Node) -> Vec<Skeleton> {
-        let empty = Node::map(Vec::<(String, Node)>::new(), topology.place.clone());
-        let defaults = match get(topology, "defaults") {
-            Some(defaults) => {
-                self.keys(defaults, &SERVICE);
-                normal(defaults)
-            }
-            None => empty.clone(),
-        };
-        let Some(services) = get(topology, "services").and_then(|node| self.map(node)) else { return Vec::new() };
-        let mut skeletons = Vec::new();
-        for (name, entry) in services {
-            if self.is_name(name, &entry.key, "service") {
-                skeletons.push(self.skeleton(name, entry, &defaults));
-            }
-        }
-        skeletons
-    }
-
-    fn skeleton(&mut self, name: &str, entry: &Entry, defaults: &Node) -> Skeleton {
-        if let Some(replicas) = entry.node.as_map().and_then(|map| map.get("replicas")) {
-            self.error(&replicas.key, "`replicas` belongs to a version: write `versions: {v1: 3}`");
-        } else {
-            self.keys(&entry.node, &SERVICE);
-        }
-        let mut merged = defaults.clone();
-        if !entry.node.is_null() {
-            patch::merge(&mut merged, &normal(&entry.node));
-        }
-        let written = merged.as_map_mut().and_then(|map| map.shift_remove("versions"));
-        let versions = self.versions(written.as_ref().map(|entry| &entry.node), &merged, &entry.key);
-        let mut endpoints: Vec<Path> = Vec::new();
-        for (_, version) in &versions {
-            let Some(map) = get(version, "endpoints").and_then(|node| self.map(node)) else { continue };
-            for (key, endpoint) in map {
-                if let Some(path) = self.declared(key, &endpoint.key)
-                    && !endpoints.contains(&path)
-                {
-                    endpoints.push(path);
-                }
-            }
-        }
-        if endpoints.len() > PARTS_MAX || versions.len() > PARTS_MAX {
-            self.error(&entry.key, format!("a service has at most {PARTS_MAX} endpoints and versions"));
-        }
-        let open = ["gateway", "host"].iter().any(|key| get(&merged, key).is_some());
-        Skeleton { name: name.to_owned(), place: entry.key.clone(), endpoints, versions, open }
-    }
-
-    /// Each version's own tree: what its service says, with its own on top.
-    fn versions(&mut self, written: Option<&Node>, service: &Node, place: &FilePlace) -> Vec<(String, Node)> {
-        let mut versions = Vec::new();
-        if let Some(map) = written.and_then(|node| self.map(node)) {
-            for (name, entry) in map {
-                let good = !name.is_empty()
-                    && name.len() <= 63
-                    && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-                if !good {
-                    self.error(&entry.key, format!("`{name}` is no version: it must also be a label's value"));
-                    continue;
-                }
-                let long = long(&entry.node, "replicas");
-                if !long.is_null() {
-                    self.keys(&long, &VERSION);
-                }
-                let mut merged = service.clone();
-                if long.as_map().is_some() {
-                    patch::merge(&mut merged, &normal(&long));
-                }
-                versions.push((name.clone(), merged));
-            }
-        }
-        if versions.is_empty() {
-            if let Some(node) = written.filter(|node| node.as_map().is_some_and(indexmap::IndexMap::is_empty)) {
-                self.error(&node.place, "a service has one version at least: write `versions: {v1: 1}`");
-            }
-            let mut only = service.clone();
-            if only.as_map().is_none() {
-                only = Node::map(Vec::<(String, Node)>::new(), place.clone());
-            }
-            versions.push(("v1".to_owned(), only));
-        }
-        versions
-    }
-
     /// A service in full, and whom it calls.
-    pub(super) fn service(&mut self, index: usize, skeletons: &[Skeleton], zones: &[Zone]) -> (Service, Vec<usize>) {
+    pub(super) fn service(
+        &mut self,
+        index: usize,
+        skeletons: &[Skeleton],
+        zones: &[Zone],
+    ) -> (Service, Vec<usize>) {
         let skeleton = &skeletons[index];
         let mut called = Vec::new();
         let mut versions = Vec::new();
         for (name, node) in &skeleton.versions {
             versions.push(self.version(skeleton, name, node, skeletons, zones, &mut called));
         }
-        let limited = versions.iter().any(|v: &Version| v.workers.is_some() || v.cores.is_some());
+        let limited = versions
+            .iter()
+            .any(|v: &Version| v.workers.is_some() || v.cores.is_some());
         if !limited && !skeleton.endpoints.is_empty() {
             self.warnings.push(format!(
                 "{}: warning: `{}` has neither `workers` nor `cores`: it never overloads",
@@ -187,15 +91,23 @@ impl Reader<'_> {
                 values.push((text.to_owned(), node.place.clone()));
             }
         }
-        let Some((first, _)) = values.first().cloned() else { return default.to_owned() };
+        let Some((first, _)) = values.first().cloned() else {
+            return default.to_owned();
+        };
         if let Some((_, place)) = values.iter().find(|(text, _)| *text != first) {
-            self.error(place, format!("not supported yet: versions of one service with another `{key}`"));
+            self.error(
+                place,
+                format!("not supported yet: versions of one service with another `{key}`"),
+            );
         }
         first
     }
 
     fn place_of(&self, skeleton: &Skeleton, key: &str) -> FilePlace {
-        let found = skeleton.versions.iter().find_map(|(_, version)| get(version, key));
+        let found = skeleton
+            .versions
+            .iter()
+            .find_map(|(_, version)| get(version, key));
         found.map_or_else(|| skeleton.place.clone(), |node| node.place.clone())
     }
 
@@ -210,13 +122,24 @@ impl Reader<'_> {
     ) -> Version {
         let keep_alive = self.part(node, "keep-alive", &KEEP_ALIVE);
         let boot = self.part(node, "boot", &BOOT);
-        let cpu = get(node, "cpu").and_then(|n| self.word(n, &[("ps", Cpu::Ps), ("fifo", Cpu::Fifo)], &[]));
-        let abandoned = get(node, "abandoned")
-            .and_then(|n| self.word(n, &[("finish", Abandoned::Finish), ("drop", Abandoned::Drop)], &[]));
+        let cpu = get(node, "cpu")
+            .and_then(|n| self.word(n, &[("ps", Cpu::Ps), ("fifo", Cpu::Fifo)], &[]));
+        let abandoned = get(node, "abandoned").and_then(|n| {
+            self.word(
+                n,
+                &[("finish", Abandoned::Finish), ("drop", Abandoned::Drop)],
+                &[],
+            )
+        });
         let replicas = self.count(node, "replicas").unwrap_or(1);
         if replicas > PODS_MAX {
-            let place = get(node, "replicas").map_or(&skeleton.place, |n| &n.place).clone();
-            self.error(&place, format!("`{replicas}` replicas are too many: at most {PODS_MAX}"));
+            let place = get(node, "replicas")
+                .map_or(&skeleton.place, |n| &n.place)
+                .clone();
+            self.error(
+                &place,
+                format!("`{replicas}` replicas are too many: at most {PODS_MAX}"),
+            );
         }
         Version {
             name: name.to_owned(),
@@ -228,9 +151,13 @@ impl Reader<'_> {
             cpu: cpu.unwrap_or(Cpu::Ps),
             queue: self.queue(node),
             abandoned: abandoned.unwrap_or(Abandoned::Finish),
-            keep_alive_idle: self.duration(&keep_alive, "idle").unwrap_or(Duration::from_secs(60)),
+            keep_alive_idle: self
+                .duration(&keep_alive, "idle")
+                .unwrap_or(Duration::from_secs(60)),
             keep_alive_requests: self.positive_limit(&keep_alive, "requests").flatten(),
-            boot: self.duration(&boot, "time").unwrap_or(Duration::from_secs(1)),
+            boot: self
+                .duration(&boot, "time")
+                .unwrap_or(Duration::from_secs(1)),
             sidecar: self.sidecar(node),
             forward: self.forward(node),
             endpoints: self.endpoints(skeleton, name, node, skeletons, called),
@@ -251,7 +178,8 @@ impl Reader<'_> {
     fn queue(&mut self, node: &Node) -> Queue {
         let queue = self.part(node, "queue", &QUEUE);
         let orders = [("fifo", Order::Fifo), ("lifo", Order::Lifo)];
-        let order = get(&queue, "order").and_then(|n| self.word(n, &orders, &["adaptive-lifo", "priority"]));
+        let order = get(&queue, "order")
+            .and_then(|n| self.word(n, &orders, &["adaptive-lifo", "priority"]));
         let full = match get(&queue, "full") {
             Some(full) if full.as_str() == Some("reset") => Failure::Reset,
             Some(full) if full.as_str() != Some("503") => {
@@ -260,18 +188,26 @@ impl Reader<'_> {
             }
             _ => Failure::Status(http::StatusCode::SERVICE_UNAVAILABLE),
         };
-        Queue { limit: self.limit(&queue, "limit").unwrap_or(Some(1000)), order: order.unwrap_or(Order::Fifo), full }
+        Queue {
+            limit: self.limit(&queue, "limit").unwrap_or(Some(1000)),
+            order: order.unwrap_or(Order::Fifo),
+            full,
+        }
     }
 
     /// Whether there is a sidecar, of services and of loads.
     pub(super) fn sidecar(&mut self, node: &Node) -> bool {
-        let Some(sidecar) = get(node, "sidecar") else { return true };
+        let Some(sidecar) = get(node, "sidecar") else {
+            return true;
+        };
         if sidecar.as_str() == Some("none") {
             return false;
         }
         let sidecar = long(sidecar, "cost");
         self.keys(&sidecar, &SIDECAR);
-        if self.duration(&sidecar, "cost").is_some_and(|cost| !cost.is_zero())
+        if self
+            .duration(&sidecar, "cost")
+            .is_some_and(|cost| !cost.is_zero())
             && let Some(cost) = get(&sidecar, "cost")
         {
             self.later(&cost.place.clone(), "sidecar: cost");
@@ -281,7 +217,9 @@ impl Reader<'_> {
 
     fn forward(&mut self, node: &Node) -> Vec<HeaderName> {
         let Some(list) = get(node, "forward") else {
-            return ["end-user", "cookie", "authorization"].map(HeaderName::from_static).to_vec();
+            return ["end-user", "cookie", "authorization"]
+                .map(HeaderName::from_static)
+                .to_vec();
         };
         let mut names = Vec::new();
         for item in self.list(list, "header names") {
@@ -311,17 +249,29 @@ impl Reader<'_> {
         let mut indices = Vec::new();
         if let Some(list) = get(node, "zones") {
             for item in self.list(list, "zones") {
-                let Some(name) = self.text(item, "a zone") else { continue };
+                let Some(name) = self.text(item, "a zone") else {
+                    continue;
+                };
                 match zones.iter().position(|zone| zone.name == name) {
                     Some(at) => indices.extend(u16::try_from(at)),
                     None => {
-                        let known: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
-                        self.error(&item.place, format!("no zone `{name}`: {}", suggest::hint(name, known)));
+                        let known: Vec<&str> =
+                            zones.iter().map(|zone| zone.name.as_str()).collect();
+                        self.error(
+                            &item.place,
+                            format!("no zone `{name}`: {}", suggest::hint(name, known)),
+                        );
                     }
                 }
             }
         }
-        if indices.is_empty() { (0..zones.len()).filter_map(|at| u16::try_from(at).ok()).collect() } else { indices }
+        if indices.is_empty() {
+            (0..zones.len())
+                .filter_map(|at| u16::try_from(at).ok())
+                .collect()
+        } else {
+            indices
+        }
     }
 
     fn endpoints(
@@ -344,11 +294,23 @@ impl Reader<'_> {
             endpoints.push(written.map(|written| {
                 let by = format!("{} {key}", skeleton.name);
                 let path = format!("services.{}.{version}/{key}", skeleton.name);
-                let mut scope = Scope { services: skeletons, calls, by, called: std::mem::take(called) };
+                let mut scope = Scope {
+                    services: skeletons,
+                    calls,
+                    by,
+                    called: std::mem::take(called),
+                };
                 let mut steps = self.steps(written, &path, &mut scope);
                 *called = scope.called;
                 if let Some((rate, with)) = failing {
-                    steps.insert(0, Step::Fail { rate, with, place: self.place(format!("{path}/fail")) });
+                    steps.insert(
+                        0,
+                        Step::Fail {
+                            rate,
+                            with,
+                            place: self.place(format!("{path}/fail")),
+                        },
+                    );
                 }
                 steps
             }));
@@ -360,23 +322,8 @@ impl Reader<'_> {
 /// The steps of a declared endpoint; blanks between method and path do not count.
 fn get_endpoint<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     let map = get(node, "endpoints")?.as_map()?;
-    let found = map.iter().find(|(written, _)| written.split_ascii_whitespace().eq(key.split(' ')));
+    let found = map
+        .iter()
+        .find(|(written, _)| written.split_ascii_whitespace().eq(key.split(' ')));
     found.map(|(_, entry)| &entry.node)
-}
-
-/// A service's tree with short forms written out, so that maps merge with maps.
-fn normal(node: &Node) -> Node {
-    let mut node = node.clone();
-    let Value::Map(map) = &mut node.value else { return node };
-    for (key, first) in SHORT {
-        if let Some(entry) = map.get_mut(key) {
-            entry.node = long(&entry.node, first);
-        }
-    }
-    if let Some(Value::Map(versions)) = map.get_mut("versions").map(|entry| &mut entry.node.value) {
-        for entry in versions.values_mut() {
-            entry.node = long(&entry.node, "replicas");
-        }
-    }
-    node
 }

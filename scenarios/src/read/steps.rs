@@ -5,22 +5,44 @@ use shakedown_config::{Node, patch, suggest};
 
 use super::Reader;
 use super::fields::{Keys, get, long};
-use super::service::Skeleton;
+use super::skeleton::Skeleton;
 use crate::story::{Call, Draw, Failure, OnError, Step};
 use crate::value::{Distribution, Share};
 
-const STEPS: [&str; 7] = ["work", "sleep", "call", "parallel", "sequence", "fail", "respond"];
+const STEPS: [&str; 7] = [
+    "work", "sleep", "call", "parallel", "sequence", "fail", "respond",
+];
 const LATER: [&str; 2] = ["lookup", "choice"];
-const TIMED: Keys = Keys { known: &["time", "draw"], later: &[] };
+const TIMED: Keys = Keys {
+    known: &["time", "draw"],
+    later: &[],
+};
 const CALL: Keys = Keys {
-    known: &["to", "probability", "times", "fan-out", "headers", "size", "timeout", "on-error"],
+    known: &[
+        "to",
+        "probability",
+        "times",
+        "fan-out",
+        "headers",
+        "size",
+        "timeout",
+        "on-error",
+    ],
     later: &["deadline", "retries", "hedge"],
 };
 /// Client settings of a service's calls, as `calls` has them.
-const SETTINGS: Keys =
-    Keys { known: &["timeout", "headers", "on-error"], later: &["deadline", "retries", "hedge", "pool"] };
-const FAIL: Keys = Keys { known: &["rate", "with"], later: &[] };
-const RESPOND: Keys = Keys { known: &["status", "size", "headers"], later: &[] };
+const SETTINGS: Keys = Keys {
+    known: &["timeout", "headers", "on-error"],
+    later: &["deadline", "retries", "hedge", "pool"],
+};
+const FAIL: Keys = Keys {
+    known: &["rate", "with"],
+    later: &[],
+};
+const RESPOND: Keys = Keys {
+    known: &["status", "size", "headers"],
+    later: &[],
+};
 
 /// Where steps stand: whose they are, under which path their random streams are named, and who calls, in words.
 pub(super) struct Scope<'a> {
@@ -45,16 +67,31 @@ impl Reader<'_> {
     }
 
     /// `number` counts from 1, for messages.
-    fn step(&mut self, node: &Node, path: &str, number: usize, scope: &mut Scope<'_>) -> Option<Step> {
+    fn step(
+        &mut self,
+        node: &Node,
+        path: &str,
+        number: usize,
+        scope: &mut Scope<'_>,
+    ) -> Option<Step> {
         let map = match self.map(node) {
             Some(map) if map.len() == 1 => map,
             Some(_) => {
-                self.error(&node.place, "a step has one key: write each step as an item of its own");
+                self.error(
+                    &node.place,
+                    "a step has one key: write each step as an item of its own",
+                );
                 return None;
             }
             None => {
                 if node.is_null() {
-                    self.error(&node.place, format!("expected a step, such as `work: 4ms`, found {}", node.describe()));
+                    self.error(
+                        &node.place,
+                        format!(
+                            "expected a step, such as `work: 4ms`, found {}",
+                            node.describe()
+                        ),
+                    );
                 }
                 return None;
             }
@@ -64,7 +101,9 @@ impl Reader<'_> {
         match key.as_str() {
             "work" => self.timed(value, path).map(Step::Work),
             "sleep" => self.timed(value, path).map(Step::Sleep),
-            "call" => self.call(value, path, number, scope).map(|call| Step::Call(Box::new(call))),
+            "call" => self
+                .call(value, path, number, scope)
+                .map(|call| Step::Call(Box::new(call))),
             "parallel" => Some(Step::Parallel(self.branches(value, path, scope))),
             "sequence" => Some(Step::Sequence(self.steps(value, path, scope))),
             "fail" => self.fail(value, path),
@@ -76,7 +115,13 @@ impl Reader<'_> {
             }
             unknown => {
                 let accepted: Vec<&str> = STEPS.into_iter().chain(LATER).collect();
-                self.error(&entry.key, format!("unknown step `{unknown}`: {}", suggest::hint(unknown, accepted)));
+                self.error(
+                    &entry.key,
+                    format!(
+                        "unknown step `{unknown}`: {}",
+                        suggest::hint(unknown, accepted)
+                    ),
+                );
                 None
             }
         }
@@ -107,10 +152,19 @@ impl Reader<'_> {
             return None;
         };
         let from = self.durations(time)?;
-        Some(Draw { from, place: self.place(path.to_owned()) })
+        Some(Draw {
+            from,
+            place: self.place(path.to_owned()),
+        })
     }
 
-    fn call(&mut self, node: &Node, path: &str, number: usize, scope: &mut Scope<'_>) -> Option<Call> {
+    fn call(
+        &mut self,
+        node: &Node,
+        path: &str,
+        number: usize,
+        scope: &mut Scope<'_>,
+    ) -> Option<Call> {
         let node = long(node, "to");
         self.keys(&node, &CALL);
         let Some(to) = get(&node, "to") else {
@@ -132,8 +186,13 @@ impl Reader<'_> {
             }
             _ => self.duration(&node, "timeout"),
         };
-        let on_error = get(&node, "on-error")
-            .and_then(|n| self.word(n, &[("fail", OnError::Fail), ("ignore", OnError::Ignore)], &[]));
+        let on_error = get(&node, "on-error").and_then(|n| {
+            self.word(
+                n,
+                &[("fail", OnError::Fail), ("ignore", OnError::Ignore)],
+                &[],
+            )
+        });
         Some(Call {
             service: target.service,
             endpoint: target.endpoint,
@@ -152,12 +211,19 @@ impl Reader<'_> {
 
     fn drawn_count(&mut self, node: &Node, key: &str, path: &str) -> Draw {
         let from = get(node, key).and_then(|n| self.counts(n));
-        Draw { from: from.unwrap_or_else(|| Distribution::constant_count(1)), place: self.place(format!("{path}/{key}")) }
+        Draw {
+            from: from.unwrap_or_else(|| Distribution::constant_count(1)),
+            place: self.place(format!("{path}/{key}")),
+        }
     }
 
     fn fail(&mut self, node: &Node, path: &str) -> Option<Step> {
         let (rate, with) = self.failure_rate(node)?;
-        Some(Step::Fail { rate, with, place: self.place(path.to_owned()) })
+        Some(Step::Fail {
+            rate,
+            with,
+            place: self.place(path.to_owned()),
+        })
     }
 
     /// `{rate, with: 500}`, of a step or of a service.
@@ -187,11 +253,17 @@ impl Reader<'_> {
 
     fn status(&mut self, node: &Node) -> Option<StatusCode> {
         let text = self.text(node, "a status")?;
-        let status = text.parse::<u16>().ok().filter(|code| (200..=599).contains(code));
+        let status = text
+            .parse::<u16>()
+            .ok()
+            .filter(|code| (200..=599).contains(code));
         match status.and_then(|code| StatusCode::from_u16(code).ok()) {
             Some(status) => Some(status),
             None => {
-                self.error(&node.place, format!("`{text}` is no final status: one is 200 to 599"));
+                self.error(
+                    &node.place,
+                    format!("`{text}` is no final status: one is 200 to 599"),
+                );
                 None
             }
         }
@@ -214,7 +286,9 @@ impl Reader<'_> {
 
     /// A lookup is refused, but whom it and its misses call is known: checks may name those edges.
     fn lookup(&mut self, node: &Node, scope: &mut Scope<'_>) {
-        let callee = get(node, "in").and_then(Node::as_str).and_then(|text| text.split_ascii_whitespace().next());
+        let callee = get(node, "in")
+            .and_then(Node::as_str)
+            .and_then(|text| text.split_ascii_whitespace().next());
         let service = callee.and_then(|name| scope.services.iter().position(|s| s.name == name));
         if let Some(service) = service.filter(|service| !scope.called.contains(service)) {
             scope.called.push(service);
@@ -241,7 +315,10 @@ impl Reader<'_> {
 /// A call step with the settings that its caller has for the callee: the step's own win, then the callee's, then `any`'s.
 fn with_settings(step: &Node, scope: &Scope<'_>, callee: &str) -> Node {
     let mut merged = Node::map(Vec::<(String, Node)>::new(), step.place.clone());
-    for settings in ["any", callee].iter().filter_map(|key| get(scope.calls?, key)) {
+    for settings in ["any", callee]
+        .iter()
+        .filter_map(|key| get(scope.calls?, key))
+    {
         patch::merge(&mut merged, settings);
     }
     patch::merge(&mut merged, step);

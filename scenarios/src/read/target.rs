@@ -15,7 +15,12 @@ pub(super) struct Scene<'a> {
 
 impl Reader<'_> {
     /// Pods as a chaos item names them.
-    pub(super) fn pods(&mut self, text: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<Target> {
+    pub(super) fn pods(
+        &mut self,
+        text: &str,
+        place: &FilePlace,
+        scene: &Scene<'_>,
+    ) -> Option<Target> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let mut rest = &words[..];
         let mut part = Part::All;
@@ -58,7 +63,10 @@ impl Reader<'_> {
                 }
                 ["with", pair, tail @ ..] if label.is_none() => {
                     let Some((key, value)) = pair.split_once('=') else {
-                        self.error(place, format!("`{pair}` is no label: one is written `tier=gold`"));
+                        self.error(
+                            place,
+                            format!("`{pair}` is no label: one is written `tier=gold`"),
+                        );
                         return None;
                     };
                     label = Some((key.to_owned(), value.to_owned()));
@@ -71,7 +79,13 @@ impl Reader<'_> {
                 }
             }
         }
-        Some(Target { of, zone, label, part, text: text.to_owned() })
+        Some(Target {
+            of,
+            zone,
+            label,
+            part,
+            text: text.to_owned(),
+        })
     }
 
     fn part_of(&mut self, text: &str, place: &FilePlace) -> Option<Part> {
@@ -91,17 +105,27 @@ impl Reader<'_> {
         match text.parse::<u32>() {
             Ok(count) if count > 0 => Some(Part::Count(count)),
             _ => {
-                self.error(place, format!("`{text} of` is no part: write `1 of payment`, or `30% of payment`"));
+                self.error(
+                    place,
+                    format!("`{text} of` is no part: write `1 of payment`, or `30% of payment`"),
+                );
                 None
             }
         }
     }
 
     fn zone_index(&mut self, name: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<u16> {
-        let found = scene.zones.iter().position(|zone| zone.name == name).and_then(|at| u16::try_from(at).ok());
+        let found = scene
+            .zones
+            .iter()
+            .position(|zone| zone.name == name)
+            .and_then(|at| u16::try_from(at).ok());
         if found.is_none() {
             let known: Vec<&str> = scene.zones.iter().map(|zone| zone.name.as_str()).collect();
-            self.error(place, format!("no zone `{name}`: {}", suggest::hint(name, known)));
+            self.error(
+                place,
+                format!("no zone `{name}`: {}", suggest::hint(name, known)),
+            );
         }
         found
     }
@@ -110,8 +134,15 @@ impl Reader<'_> {
         if scene.zones.iter().any(|zone| zone.region == name) {
             return Some(Selector::Region(name.to_owned()));
         }
-        let known: Vec<&str> = scene.zones.iter().map(|zone| zone.region.as_str()).collect();
-        self.error(place, format!("no region `{name}`: {}", suggest::hint(name, known)));
+        let known: Vec<&str> = scene
+            .zones
+            .iter()
+            .map(|zone| zone.region.as_str())
+            .collect();
+        self.error(
+            place,
+            format!("no region `{name}`: {}", suggest::hint(name, known)),
+        );
         None
     }
 
@@ -121,7 +152,11 @@ impl Reader<'_> {
         let name = parts.next().unwrap_or_default();
         let (version, replica) = (parts.next(), parts.next());
         if scene.loads.iter().any(|load| load.name == name) && version.is_none() {
-            return Some(Selector::Party { name: name.to_owned(), version: None, replica: None });
+            return Some(Selector::Party {
+                name: name.to_owned(),
+                version: None,
+                replica: None,
+            });
         }
         let Some(service) = scene.services.iter().find(|service| service.name == name) else {
             if !self.incomplete {
@@ -132,16 +167,33 @@ impl Reader<'_> {
                     .chain(scene.loads.iter().map(|l| l.name.as_str()))
                     .chain(["control"])
                     .collect();
-                self.error(place, format!("no service `{name}`: {}", suggest::hint(name, known)));
+                self.error(
+                    place,
+                    format!("no service `{name}`: {}", suggest::hint(name, known)),
+                );
             }
             return None;
         };
         let Some(version) = version else {
-            return Some(Selector::Party { name: name.to_owned(), version: None, replica: None });
+            return Some(Selector::Party {
+                name: name.to_owned(),
+                version: None,
+                replica: None,
+            });
         };
-        let Some(index) = service.versions.iter().position(|known| known.name == version) else {
+        let Some(index) = service
+            .versions
+            .iter()
+            .position(|known| known.name == version)
+        else {
             let known: Vec<&str> = service.versions.iter().map(|v| v.name.as_str()).collect();
-            self.error(place, format!("{name} has no version `{version}`: {}", suggest::hint(version, known)));
+            self.error(
+                place,
+                format!(
+                    "{name} has no version `{version}`: {}",
+                    suggest::hint(version, known)
+                ),
+            );
             return None;
         };
         let replica = match replica {
@@ -150,11 +202,21 @@ impl Reader<'_> {
                 Ok(replica) if replica < service.versions[index].replicas => Some(replica),
                 _ => {
                     let replicas = service.versions[index].replicas;
-                    self.error(place, format!("{name}/{version} has {}, counted from 0: there is no `{text}`", crate::story::replicas(replicas)));
+                    self.error(
+                        place,
+                        format!(
+                            "{name}/{version} has {}, counted from 0: there is no `{text}`",
+                            crate::story::replicas(replicas)
+                        ),
+                    );
                     return None;
                 }
             },
         };
-        Some(Selector::Party { name: name.to_owned(), version: u16::try_from(index).ok(), replica })
+        Some(Selector::Party {
+            name: name.to_owned(),
+            version: u16::try_from(index).ok(),
+            replica,
+        })
     }
 }

@@ -26,25 +26,43 @@ fn read(text: &str) -> crate::story::Story {
 }
 
 fn errors(text: &str) -> String {
-    load_text("f.yaml", text, &Edits::default()).expect_err("it is wrong").to_string()
+    load_text("f.yaml", text, &Edits::default())
+        .expect_err("it is wrong")
+        .to_string()
 }
 
 #[test]
 fn every_story_of_the_catalogue_loads_with_all_its_variants() {
     for (name, _) in catalogue() {
         let stories = load_all(name).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(stories[0].name, name, "a story of the catalogue has its file's name");
-        assert!(stories.len() > 1, "{name} has a variant that shows what its checks are worth");
-        assert!(stories.iter().any(|story| story.breaks.is_some()), "{name} has a variant that breaks something");
+        assert_eq!(
+            stories[0].name, name,
+            "a story of the catalogue has its file's name"
+        );
+        assert!(
+            stories.len() > 1,
+            "{name} has a variant that shows what its checks are worth"
+        );
+        assert!(
+            stories.iter().any(|story| story.breaks.is_some()),
+            "{name} has a variant that breaks something"
+        );
     }
 }
 
 #[test]
 fn a_call_is_matched_to_the_declared_endpoint() {
     let story = read(&story(""));
-    let Some(steps) = &story.services[0].versions[0].endpoints[0] else { panic!("declared") };
-    let Step::Call(call) = &steps[1] else { panic!("a call") };
-    assert_eq!((call.service, call.endpoint, call.path.as_str()), (1, 0, "/items/7"));
+    let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
+        panic!("declared")
+    };
+    let Step::Call(call) = &steps[1] else {
+        panic!("a call")
+    };
+    assert_eq!(
+        (call.service, call.endpoint, call.path.as_str()),
+        (1, 0, "/items/7")
+    );
 }
 
 #[test]
@@ -62,10 +80,21 @@ topology:
 load: {users: {to: a GET /b, rate: 1/s}}
 expect: [success(users) == 100%]";
     let story = read(text);
-    let [v1, v2] = &story.services[0].versions[..] else { panic!("two versions") };
-    assert_eq!((v1.replicas, v1.workers, v2.replicas, v2.workers), (2, Some(2), 3, Some(9)));
-    assert_eq!((v1.queue.limit, v1.queue.order), (Some(5), crate::story::Order::Lifo));
-    assert_eq!((v1.labels["tier"].as_str(), v2.labels["tier"].as_str()), ("gold", "lead"));
+    let [v1, v2] = &story.services[0].versions[..] else {
+        panic!("two versions")
+    };
+    assert_eq!(
+        (v1.replicas, v1.workers, v2.replicas, v2.workers),
+        (2, Some(2), 3, Some(9))
+    );
+    assert_eq!(
+        (v1.queue.limit, v1.queue.order),
+        (Some(5), crate::story::Order::Lifo)
+    );
+    assert_eq!(
+        (v1.labels["tier"].as_str(), v2.labels["tier"].as_str()),
+        ("gold", "lead")
+    );
     assert_eq!(v2.labels["version"], "v2");
     assert_eq!(story.services[0].endpoints.len(), 2);
     assert!(v1.endpoints[1].is_none() && v2.endpoints[1].is_some() && v2.endpoints[0].is_some());
@@ -79,7 +108,9 @@ fn client_settings_hold_for_calls_that_have_none_of_their_own() {
          endpoints: {GET /: [call: api GET /items/7, call: {to: api GET /items/8, timeout: 3s, on-error: fail}]}}",
     );
     let story = read(&text);
-    let Some(steps) = &story.services[0].versions[0].endpoints[0] else { panic!("declared") };
+    let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
+        panic!("declared")
+    };
     let calls: Vec<_> = steps
         .iter()
         .map(|step| match step {
@@ -87,19 +118,40 @@ fn client_settings_hold_for_calls_that_have_none_of_their_own() {
             _ => panic!("a call"),
         })
         .collect();
-    assert_eq!(calls, [(2, crate::story::OnError::Ignore), (3, crate::story::OnError::Fail)]);
+    assert_eq!(
+        calls,
+        [
+            (2, crate::story::OnError::Ignore),
+            (3, crate::story::OnError::Fail)
+        ]
+    );
 }
 
 #[test]
 fn each_place_that_draws_has_a_stream_named_by_its_path() {
-    let story = read(&story("chaos: [{name: gone, at: uniform(1s..5s), for: 3s, do: crash, target: api}]"));
-    for path in ["services.web.v1/GET //0", "services.api.v1/GET /items/:id/0", "load.users", "chaos.gone.at"] {
-        assert!(story.places.iter().any(|place| place == path), "{path}: {:?}", story.places);
+    let story = read(&story(
+        "chaos: [{name: gone, at: uniform(1s..5s), for: 3s, do: crash, target: api}]",
+    ));
+    for path in [
+        "services.web.v1/GET //0",
+        "services.api.v1/GET /items/:id/0",
+        "load.users",
+        "chaos.gone.at",
+    ] {
+        assert!(
+            story.places.iter().any(|place| place == path),
+            "{path}: {:?}",
+            story.places
+        );
     }
     let mut distinct = story.places.clone();
     distinct.sort();
     distinct.dedup();
-    assert_eq!(distinct.len(), story.places.len(), "no two places share a stream");
+    assert_eq!(
+        distinct.len(),
+        story.places.len(),
+        "no two places share a stream"
+    );
 }
 
 #[test]
@@ -118,20 +170,46 @@ variants:
     breaks: [new]
 ",
     );
-    let edits = Edits { variant: Some("other".to_owned()), set: Vec::new() };
+    let edits = Edits {
+        variant: Some("other".to_owned()),
+        set: Vec::new(),
+    };
     let story = load_text("f.yaml", &text, &edits).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((story.story.as_str(), story.variant.as_str()), ("Another end.", "other"));
+    assert_eq!(
+        (story.story.as_str(), story.variant.as_str()),
+        ("Another end.", "other")
+    );
     assert_eq!(story.breaks, Some(vec!["new".to_owned()]));
-    assert_eq!(story.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), ["new"]);
-    let [only] = &story.chaos[..] else { panic!("one item is left") };
-    let When::At(at) = &only.when else { panic!("at") };
-    assert_eq!((only.name.as_str(), at.from.to_string().as_str()), ("stop", "30s"));
+    assert_eq!(
+        story
+            .checks
+            .iter()
+            .map(|check| check.name.as_str())
+            .collect::<Vec<_>>(),
+        ["new"]
+    );
+    let [only] = &story.chaos[..] else {
+        panic!("one item is left")
+    };
+    let When::At(at) = &only.when else {
+        panic!("at")
+    };
+    assert_eq!(
+        (only.name.as_str(), at.from.to_string().as_str()),
+        ("stop", "30s")
+    );
     assert!(!story.expanded.contains("variants"), "{}", story.expanded);
 }
 
 #[test]
 fn set_edits_by_the_same_rule() {
-    let edits = Edits { variant: None, set: vec!["load.users.rate=150/s".to_owned(), "load.users.arrivals=poisson".to_owned()] };
+    let edits = Edits {
+        variant: None,
+        set: vec![
+            "load.users.rate=150/s".to_owned(),
+            "load.users.arrivals=poisson".to_owned(),
+        ],
+    };
     let story = load_text("f.yaml", &story(""), &edits).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(story.loads[0].stages[0].from.to_string(), "150/s");
     assert_eq!(story.loads[0].arrivals, Arrivals::Poisson);
@@ -141,11 +219,23 @@ fn set_edits_by_the_same_rule() {
 #[test]
 fn an_edit_that_is_wrong_is_told_with_the_argument() {
     for (argument, message) in [
-        ("load.users.rate", "--set load.users.rate: write KEY=VALUE, as in `load.users.rate=150/s`"),
-        ("load.users.rate=fast", "--set load.users.rate=fast: `fast` is no rate: a rate is written `200/s`, `90/m`, `1.5k/s`"),
-        ("load.users.rate=", "--set load.users.rate=: the value is missing: write `null` to remove a key"),
+        (
+            "load.users.rate",
+            "--set load.users.rate: write KEY=VALUE, as in `load.users.rate=150/s`",
+        ),
+        (
+            "load.users.rate=fast",
+            "--set load.users.rate=fast: `fast` is no rate: a rate is written `200/s`, `90/m`, `1.5k/s`",
+        ),
+        (
+            "load.users.rate=",
+            "--set load.users.rate=: the value is missing: write `null` to remove a key",
+        ),
     ] {
-        let edits = Edits { variant: None, set: vec![argument.to_owned()] };
+        let edits = Edits {
+            variant: None,
+            set: vec![argument.to_owned()],
+        };
         let error = load_text("f.yaml", &story(""), &edits).unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, LoadError::Wrong(_)));
@@ -155,30 +245,71 @@ fn an_edit_that_is_wrong_is_told_with_the_argument() {
 
 #[test]
 fn an_unknown_variant_names_those_there_are() {
-    let edits = Edits { variant: Some("fragil".to_owned()), set: Vec::new() };
-    let error = crate::load("header-routing", &edits).unwrap_err().to_string();
-    assert_eq!(error, "`scenarios/header-routing.yaml` has no variant `fragil`: did you mean `fragile`?");
+    let edits = Edits {
+        variant: Some("fragil".to_owned()),
+        set: Vec::new(),
+    };
+    let error = crate::load("header-routing", &edits)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "`scenarios/header-routing.yaml` has no variant `fragil`: did you mean `fragile`?"
+    );
 }
 
 #[test]
 fn targets_of_chaos_are_read_in_full() {
-    let story = read(
-        &story("chaos: [{at: 5s, for: 1s, do: crash, target: 30% of api/v1 in zone a with app=api}, {at: 9s, do: partition, target: web -> users}]"),
+    let story = read(&story(
+        "chaos: [{at: 5s, for: 1s, do: crash, target: 30% of api/v1 in zone a with app=api}, {at: 9s, do: partition, target: web -> users}]",
+    ));
+    let Action::Crash(target) = &story.chaos[0].action else {
+        panic!("crash")
+    };
+    assert_eq!(
+        target.part,
+        Part::Share(crate::value::Share::from_ppb(300_000_000))
     );
-    let Action::Crash(target) = &story.chaos[0].action else { panic!("crash") };
-    assert_eq!(target.part, Part::Share(crate::value::Share::from_ppb(300_000_000)));
-    assert_eq!((target.zone, target.label.clone()), (Some(0), Some(("app".to_owned(), "api".to_owned()))));
-    assert_eq!(target.of, Selector::Party { name: "api".to_owned(), version: Some(0), replica: None });
-    let Action::Partition { to, both, .. } = &story.chaos[1].action else { panic!("partition") };
-    assert_eq!((to.of.clone(), *both), (Selector::Party { name: "users".to_owned(), version: None, replica: None }, false));
+    assert_eq!(
+        (target.zone, target.label.clone()),
+        (Some(0), Some(("app".to_owned(), "api".to_owned())))
+    );
+    assert_eq!(
+        target.of,
+        Selector::Party {
+            name: "api".to_owned(),
+            version: Some(0),
+            replica: None
+        }
+    );
+    let Action::Partition { to, both, .. } = &story.chaos[1].action else {
+        panic!("partition")
+    };
+    assert_eq!(
+        (to.of.clone(), *both),
+        (
+            Selector::Party {
+                name: "users".to_owned(),
+                version: None,
+                replica: None
+            },
+            false
+        )
+    );
     assert_eq!(story.chaos[1].name, "chaos.1");
 }
 
 #[test]
 fn stages_hold_and_ramp_from_the_level_before() {
-    let text = story("").replace("rate: 10/s", "stages: [{for: 10s, to: 100/s}, {for: 20s, rate: 50/s}, {for: 5s, to: 0/s}]");
+    let text = story("").replace(
+        "rate: 10/s",
+        "stages: [{for: 10s, to: 100/s}, {for: 20s, rate: 50/s}, {for: 5s, to: 0/s}]",
+    );
     let stages = &read(&text).loads[0].stages;
-    let shown: Vec<String> = stages.iter().map(|s| format!("{}>{}", s.from, s.to)).collect();
+    let shown: Vec<String> = stages
+        .iter()
+        .map(|s| format!("{}>{}", s.from, s.to))
+        .collect();
     assert_eq!(shown, ["0/s>100/s", "50/s>50/s", "50/s>0/s"]);
 }
 
@@ -190,22 +321,39 @@ fn steps_of_every_kind_are_read() {
          sequence: [work: 1ms], fail: {rate: 1%, with: reset}, respond: {status: 302, size: 4kB, headers: {location: /}}]",
     );
     let story = read(&text);
-    let Some(steps) = &story.services[0].versions[0].endpoints[0] else { panic!("declared") };
-    assert!(matches!(&steps[1], Step::Parallel(branches) if branches.len() == 2 && branches[1].len() == 2));
-    assert!(matches!(&steps[3], Step::Fail { with: Failure::Reset, .. }));
-    assert!(matches!(&steps[4], Step::Respond { size: 4_000, status, .. } if status.as_u16() == 302));
+    let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
+        panic!("declared")
+    };
+    assert!(
+        matches!(&steps[1], Step::Parallel(branches) if branches.len() == 2 && branches[1].len() == 2)
+    );
+    assert!(matches!(
+        &steps[3],
+        Step::Fail {
+            with: Failure::Reset,
+            ..
+        }
+    ));
+    assert!(
+        matches!(&steps[4], Step::Respond { size: 4_000, status, .. } if status.as_u16() == 302)
+    );
 }
 
 #[test]
 fn what_never_overloads_is_warned_of() {
     let text = story("").replace("api: {workers: 4, ", "api: {");
     let warnings = read(&text).warnings;
-    assert_eq!(warnings, ["f.yaml:7:5: warning: `api` has neither `workers` nor `cores`: it never overloads"]);
+    assert_eq!(
+        warnings,
+        ["f.yaml:7:5: warning: `api` has neither `workers` nor `cores`: it never overloads"]
+    );
 }
 
 #[test]
 fn the_expanded_story_reads_back_as_the_same_story() {
-    let (_, text) = catalogue().find(|(name, _)| *name == "header-routing").unwrap();
+    let (_, text) = catalogue()
+        .find(|(name, _)| *name == "header-routing")
+        .unwrap();
     let first = read(text);
     let second = read(&first.expanded);
     assert_eq!(first.expanded, second.expanded);
@@ -233,21 +381,84 @@ proptest::proptest! {
     }
 }
 
-#[test]
-#[ignore = "reads files that are not part of the repository"]
-fn shared_files_load_or_fail_as_not_supported_yet() {
-    let folder = std::env::var("SHARED_SCENARIOS").unwrap();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match load_all(path.to_str().unwrap()) {
-            Ok(_) => println!("{}: ok", path.display()),
-            Err(error) => {
-                for line in error.to_string().lines() {
-                    if !line.contains("not supported yet") {
-                        println!("{line}");
-                    }
-                }
-            }
+/// A folder of this test's own, removed at its end.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str, files: &[(&str, &str)]) -> Folder {
+        let folder = std::env::temp_dir().join(format!("shakedown-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for (file, content) in files {
+            std::fs::write(folder.join(file), content).unwrap();
         }
+        Folder(folder)
     }
+
+    fn load(&self) -> Result<crate::story::Story, LoadError> {
+        crate::load(
+            self.0.join("story.yaml").to_str().unwrap(),
+            &Edits::default(),
+        )
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const RULE: &str = "apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: api}
+spec:
+  host: api
+";
+
+#[test]
+fn included_files_are_part_of_the_story() {
+    let text = story("mesh: [{file: api.yaml}, {patch: DestinationRule/api, with: {spec: {trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}}}]\n")
+        .replace("exp(2ms)", "empirical(file lat.csv)");
+    let folder = Folder::new(
+        "included",
+        &[
+            ("story.yaml", &text),
+            ("api.yaml", RULE),
+            ("lat.csv", "1ms\n3ms\n"),
+        ],
+    );
+    let story = folder.load().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(story.mesh.len(), 1);
+    assert!(
+        story.expanded.contains("kind: DestinationRule") && story.expanded.contains("ROUND_ROBIN")
+    );
+    assert!(story.expanded.contains("lat.csv"), "{}", story.expanded);
+    assert!(!story.expanded.contains("file: api.yaml"));
+}
+
+#[test]
+fn an_error_in_an_included_file_names_both_places() {
+    let rule = format!("{RULE}  trafficPolicy: {{loadBalancr: {{}}}}\n");
+    let folder = Folder::new(
+        "both-places",
+        &[
+            ("story.yaml", &story("mesh: [{file: api.yaml}]\n")),
+            ("api.yaml", &rule),
+        ],
+    );
+    let lines = folder.load().unwrap_err().to_string();
+    let (place, message) = lines.split_once(": ").unwrap();
+    assert!(place.ends_with("api.yaml:6:19"), "{lines}");
+    assert!(message.starts_with("(from "), "{lines}");
+    let wanted = "story.yaml:12) DestinationRule api: unknown field `loadBalancr`: did you mean `loadBalancer`?";
+    assert!(message.ends_with(wanted), "{lines}");
+    let folder = Folder::new(
+        "missing",
+        &[("story.yaml", &story("mesh: [{file: gone.yaml}]\n"))],
+    );
+    let lines = folder.load().unwrap_err().to_string();
+    assert!(
+        lines.contains("story.yaml:12:15: cannot read `gone.yaml`: "),
+        "{lines}"
+    );
 }

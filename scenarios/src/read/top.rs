@@ -9,15 +9,16 @@ use shakedown_config::{Diagnostics, Node, Place as FilePlace, suggest};
 use super::Reader;
 use super::fields::{Keys, get};
 use super::service::PODS_MAX;
+use super::skeleton::Skeleton;
 use super::target::Scene;
 use crate::check::names::{Names, PartyNames};
 use crate::source::Source;
-use crate::story::{Control, Load, Service, Story};
+use crate::story::{Control, Load, Service, Story, Zone};
 
 const TOP: Keys = Keys {
     known: &[
-        "scenario", "story", "source", "tags", "seed", "seeds", "duration", "warm-up", "drain", "epoch", "topology",
-        "load", "expect", "mesh", "control", "chaos", "variants",
+        "scenario", "story", "source", "tags", "seed", "seeds", "duration", "warm-up", "drain",
+        "epoch", "topology", "load", "expect", "mesh", "control", "chaos", "variants",
     ],
     later: &["swarm"],
 };
@@ -26,10 +27,27 @@ const TOPOLOGY: Keys = Keys {
     later: &["from", "loss", "bandwidth", "generate"],
 };
 const CONTROL: Keys = Keys {
-    known: &["zone", "outbound", "debounce", "trust-domain", "root-namespace", "mtls", "replicas"],
-    later: &["push", "staged", "certificates", "ejection-delay", "telemetry", "canaries"],
+    known: &[
+        "zone",
+        "outbound",
+        "debounce",
+        "trust-domain",
+        "root-namespace",
+        "mtls",
+        "replicas",
+    ],
+    later: &[
+        "push",
+        "staged",
+        "certificates",
+        "ejection-delay",
+        "telemetry",
+        "canaries",
+    ],
 };
-const RESERVED: [&str; 8] = ["any", "all", "base", "control", "end", "zone", "region", "seeds"];
+const RESERVED: [&str; 8] = [
+    "any", "all", "base", "control", "end", "zone", "region", "seeds",
+];
 /// Simulated time of one run, at most: nanoseconds are added up in 63 bits.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Services and loads of one story, at most: the journal counts them in 16 bits.
@@ -43,17 +61,28 @@ pub(crate) struct Read {
 }
 
 /// Reads a file's tree, all edits applied.
-pub(crate) fn read(node: &Node, variant: &str, breaks: Option<Vec<String>>, source: &Source) -> Read {
+pub(crate) fn read(
+    node: &Node,
+    variant: &str,
+    breaks: Option<Vec<String>>,
+    source: &Source,
+) -> Read {
     let mut reader = Reader::new(source);
     let story = reader.story(node, variant, breaks);
     let checks = check_names(node);
     let Reader { errors, .. } = reader;
-    Read { story: errors.or(()).map(|()| story), checks }
+    Read {
+        story: errors.or(()).map(|()| story),
+        checks,
+    }
 }
 
 /// Names of checks, of the unnamed ones their texts.
 fn check_names(node: &Node) -> Vec<String> {
-    let items = node.get("expect").and_then(Node::as_list).unwrap_or_default();
+    let items = node
+        .get("expect")
+        .and_then(Node::as_list)
+        .unwrap_or_default();
     let name = |item: &Node| match item.as_map() {
         Some(map) => map.first().map(|(name, _)| name.clone()),
         None => item.as_str().map(str::to_owned),
@@ -64,18 +93,7 @@ fn check_names(node: &Node) -> Vec<String> {
 impl Reader<'_> {
     fn story(&mut self, node: &Node, variant: &str, breaks: Option<Vec<String>>) -> Story {
         self.keys(node, &TOP);
-        for (key, example) in [
-            ("scenario", "scenario: my-story"),
-            ("story", "story: What happens, and what must hold."),
-            ("duration", "duration: 1m"),
-            ("topology", "topology: {services: {...}}"),
-            ("load", "load: {users: {to: api GET /, rate: 100/s}}"),
-            ("expect", "expect: [success(users) == 100%]"),
-        ] {
-            if node.as_map().is_some() && get(node, key).is_none() {
-                self.missing(node, key, example);
-            }
-        }
+        self.required(node);
         let empty = Node::null(node.place.clone());
         let section = |key: &str| get(node, key).unwrap_or(&empty);
         let (duration, warm_up, drain) = self.times(node);
@@ -84,25 +102,28 @@ impl Reader<'_> {
         self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
         let zones = self.zones(topology);
         let skeletons = self.skeletons(topology);
-        let load_names: Vec<String> =
-            section("load").as_map().map(|map| map.keys().cloned().collect()).unwrap_or_default();
-        let parties: Vec<String> =
-            skeletons.iter().map(|s| s.name.clone()).chain(load_names.iter().cloned()).collect();
+        let load_names = section("load")
+            .as_map()
+            .into_iter()
+            .flat_map(|map| map.keys().cloned());
+        let parties: Vec<String> = skeletons
+            .iter()
+            .map(|s| s.name.clone())
+            .chain(load_names)
+            .collect();
         let latency = self.latency(topology, &zones, &parties);
-        let (services, mut calls): (Vec<Service>, Vec<Vec<usize>>) =
-            (0..skeletons.len()).map(|index| self.service(index, &skeletons, &zones)).unzip();
+        let (services, mut calls): (Vec<Service>, Vec<Vec<usize>>) = (0..skeletons.len())
+            .map(|index| self.service(index, &skeletons, &zones))
+            .unzip();
         self.incomplete |= skeletons.iter().any(|s| s.open);
-        let mut loads: Vec<Load> = Vec::new();
-        if let Some(map) = self.map(section("load")) {
-            for (name, entry) in map {
-                self.is_name(name, &entry.key, "load");
-                let (load, called) = self.load(name, &entry.node, &entry.key, &skeletons, &zones, duration);
-                loads.push(load);
-                calls.push(called);
-            }
-        }
+        let (loads, called) = self.loads(section("load"), &skeletons, &zones, duration);
+        calls.extend(called);
         self.bounds(node, &services, &loads);
-        let scene = Scene { services: &services, loads: &loads, zones: &zones };
+        let scene = Scene {
+            services: &services,
+            loads: &loads,
+            zones: &zones,
+        };
         let chaos = self.chaos(section("chaos"), &scene, warm_up, duration);
         let control = self.control(section("control"), &zones);
         let edited = self.mesh(section("mesh"));
@@ -115,13 +136,17 @@ impl Reader<'_> {
             duration_ns: nanos(duration),
             incomplete: self.incomplete,
         };
-        self.one_name_space(node, &names);
+        self.one_name_space(node);
         let checks = self.expect(section("expect"), &names);
         let documents = edited.into_iter().map(|(node, _)| node).collect();
         let seed = self.seed(node);
         Story {
             name: self.scenario_name(node),
-            story: get(node, "story").and_then(|n| self.text(n, "a sentence")).unwrap_or_default().trim().to_owned(),
+            story: get(node, "story")
+                .and_then(|n| self.text(n, "a sentence"))
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             variant: variant.to_owned(),
             seed,
             seeds: self.seeds(node),
@@ -144,16 +169,55 @@ impl Reader<'_> {
         }
     }
 
+    /// Says which sections are missing.
+    fn required(&mut self, node: &Node) {
+        for (key, example) in [
+            ("scenario", "scenario: my-story"),
+            ("story", "story: What happens, and what must hold."),
+            ("duration", "duration: 1m"),
+            ("topology", "topology: {services: {...}}"),
+            ("load", "load: {users: {to: api GET /, rate: 100/s}}"),
+            ("expect", "expect: [success(users) == 100%]"),
+        ] {
+            if node.as_map().is_some() && get(node, key).is_none() {
+                self.missing(node, key, example);
+            }
+        }
+    }
+
+    /// All loads, and whom each calls.
+    fn loads(
+        &mut self,
+        node: &Node,
+        skeletons: &[Skeleton],
+        zones: &[Zone],
+        duration: Duration,
+    ) -> (Vec<Load>, Vec<Vec<usize>>) {
+        let mut loads = Vec::new();
+        for (name, entry) in self.map(node).into_iter().flatten() {
+            self.is_name(name, &entry.key, "load");
+            loads.push(self.load(name, &entry.node, &entry.key, skeletons, zones, duration));
+        }
+        loads.into_iter().unzip()
+    }
+
     fn scenario_name(&mut self, node: &Node) -> String {
-        get(node, "scenario").and_then(|n| self.name(n, "scenario's name")).unwrap_or_default()
+        get(node, "scenario")
+            .and_then(|n| self.name(n, "scenario's name"))
+            .unwrap_or_default()
     }
 
     fn times(&mut self, node: &Node) -> (Duration, Duration, Duration) {
-        let duration = self.duration(node, "duration").unwrap_or(Duration::from_secs(1));
+        let duration = self
+            .duration(node, "duration")
+            .unwrap_or(Duration::from_secs(1));
         if let Some(written) = get(node, "duration")
             && (duration.is_zero() || duration > DURATION_MAX)
         {
-            self.error(&written.place, "`duration` is longer than `0s` and at most `366d`");
+            self.error(
+                &written.place,
+                "`duration` is longer than `0s` and at most `366d`",
+            );
         }
         let warm_up = self.duration(node, "warm-up").unwrap_or(Duration::ZERO);
         if let Some(written) = get(node, "warm-up")
@@ -161,7 +225,9 @@ impl Reader<'_> {
         {
             self.error(&written.place, "`warm-up` is shorter than `duration`");
         }
-        let drain = self.duration(node, "drain").unwrap_or(Duration::from_secs(30));
+        let drain = self
+            .duration(node, "drain")
+            .unwrap_or(Duration::from_secs(30));
         if let Some(written) = get(node, "drain")
             && drain > DURATION_MAX
         {
@@ -171,15 +237,24 @@ impl Reader<'_> {
     }
 
     fn seed(&mut self, node: &Node) -> u64 {
-        let Some(seed) = get(node, "seed") else { return 1 };
-        self.parsed(seed, "a seed", |text| text.parse::<u64>().map_err(|_| format!("`{text}` is no seed: one is a whole number")))
-            .unwrap_or(1)
+        let Some(seed) = get(node, "seed") else {
+            return 1;
+        };
+        self.parsed(seed, "a seed", |text| {
+            text.parse::<u64>()
+                .map_err(|_| format!("`{text}` is no seed: one is a whole number"))
+        })
+        .unwrap_or(1)
     }
 
     fn seeds(&mut self, node: &Node) -> (u64, u64) {
-        let Some(seeds) = get(node, "seeds") else { return (1, 30) };
+        let Some(seeds) = get(node, "seeds") else {
+            return (1, 30);
+        };
         self.parsed(seeds, "a range of seeds", |text| {
-            let range = text.split_once("..").and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
+            let range = text
+                .split_once("..")
+                .and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
             range
                 .filter(|(low, high): &(u64, u64)| low <= high)
                 .ok_or_else(|| format!("`{text}` is no range of seeds: one is written `1..30`"))
@@ -190,55 +265,87 @@ impl Reader<'_> {
     fn epoch(&mut self, node: &Node) -> u64 {
         /// 2025-01-01T00:00:00Z.
         const DEFAULT: u64 = 1_735_689_600_000_000_000;
-        let Some(epoch) = get(node, "epoch") else { return DEFAULT };
+        let Some(epoch) = get(node, "epoch") else {
+            return DEFAULT;
+        };
         self.parsed(epoch, "a time", |text| {
-            crate::epoch::parse(text).ok_or_else(|| format!("`{text}` is no time: one is written `2025-01-01T00:00:00Z`"))
+            crate::epoch::parse(text).ok_or_else(|| {
+                format!("`{text}` is no time: one is written `2025-01-01T00:00:00Z`")
+            })
         })
         .unwrap_or(DEFAULT)
     }
 
-    fn control(&mut self, node: &Node, zones: &[crate::story::Zone]) -> Control {
+    fn control(&mut self, node: &Node, zones: &[Zone]) -> Control {
         self.keys(node, &CONTROL);
-        let zone = match get(node, "zone").and_then(|n| self.text(n, "a zone").map(|name| (n, name))) {
-            Some((n, name)) => zones.iter().position(|zone| zone.name == name).or_else(|| {
-                let known: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
-                self.error(&n.place, format!("no zone `{name}`: {}", suggest::hint(name, known)));
-                None
-            }),
-            None => None,
-        };
+        let zone =
+            match get(node, "zone").and_then(|n| self.text(n, "a zone").map(|name| (n, name))) {
+                Some((n, name)) => zones.iter().position(|zone| zone.name == name).or_else(|| {
+                    let known: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
+                    self.error(
+                        &n.place,
+                        format!("no zone `{name}`: {}", suggest::hint(name, known)),
+                    );
+                    None
+                }),
+                None => None,
+            };
         if let Some(mtls) = get(node, "mtls") {
             self.word(mtls, &[("permissive", ())], &["strict", "none"]);
         }
         if let Some(replicas) = get(node, "replicas")
-            && self.count_of(replicas).is_some_and(|replicas| replicas != 1)
+            && self
+                .count_of(replicas)
+                .is_some_and(|replicas| replicas != 1)
         {
             self.later(&replicas.place, "control: replicas");
         }
-        let outbound =
-            get(node, "outbound").and_then(|n| self.word(n, &[("allow-any", true), ("registry-only", false)], &[]));
+        let outbound = get(node, "outbound")
+            .and_then(|n| self.word(n, &[("allow-any", true), ("registry-only", false)], &[]));
         Control {
             zone: zone.and_then(|at| u16::try_from(at).ok()).unwrap_or(0),
             outbound_allow_any: outbound.unwrap_or(true),
-            debounce: self.duration(node, "debounce").unwrap_or(Duration::from_millis(100)),
-            trust_domain: self.plain(node, "trust-domain").unwrap_or_else(|| "cluster.local".to_owned()),
-            root_namespace: self.plain(node, "root-namespace").unwrap_or_else(|| "istio-system".to_owned()),
+            debounce: self
+                .duration(node, "debounce")
+                .unwrap_or(Duration::from_millis(100)),
+            trust_domain: self
+                .plain(node, "trust-domain")
+                .unwrap_or_else(|| "cluster.local".to_owned()),
+            root_namespace: self
+                .plain(node, "root-namespace")
+                .unwrap_or_else(|| "istio-system".to_owned()),
         }
     }
 
     fn bounds(&mut self, node: &Node, services: &[Service], loads: &[Load]) {
-        let of_services = services.iter().flat_map(|s| &s.versions).map(|v| u64::from(v.replicas)).sum::<u64>();
-        let of_loads = loads.iter().map(|load| u64::from(load.clients)).sum::<u64>();
+        let of_services = services
+            .iter()
+            .flat_map(|s| &s.versions)
+            .map(|v| u64::from(v.replicas))
+            .sum::<u64>();
+        let of_loads = loads
+            .iter()
+            .map(|load| u64::from(load.clients))
+            .sum::<u64>();
         if of_services + of_loads > u64::from(PODS_MAX) {
-            self.error(&node.place, format!("{} pods are too many: at most {PODS_MAX}", of_services + of_loads));
+            self.error(
+                &node.place,
+                format!(
+                    "{} pods are too many: at most {PODS_MAX}",
+                    of_services + of_loads
+                ),
+            );
         }
         if services.len() + loads.len() > PARTIES_MAX {
-            self.error(&node.place, format!("at most {PARTIES_MAX} services and loads"));
+            self.error(
+                &node.place,
+                format!("at most {PARTIES_MAX} services and loads"),
+            );
         }
     }
 
     /// Services, loads and chaos items share one name space, some names of which are taken.
-    fn one_name_space(&mut self, node: &Node, names: &Names) {
+    fn one_name_space(&mut self, node: &Node) {
         let mut taken: BTreeMap<String, &str> = BTreeMap::new();
         let mut claims: Vec<(String, FilePlace, &str)> = Vec::new();
         let mut entries = |section: Option<&Node>, what: &'static str| {
@@ -248,28 +355,47 @@ impl Reader<'_> {
         };
         entries(node.find(&["topology", "services"]), "service");
         entries(node.get("load"), "load");
-        for item in node.get("chaos").and_then(Node::as_list).unwrap_or_default() {
+        for item in node
+            .get("chaos")
+            .and_then(Node::as_list)
+            .unwrap_or_default()
+        {
             if let Some(name) = get(item, "name") {
-                claims.push((name.as_str().unwrap_or_default().to_owned(), name.place.clone(), "chaos item"));
+                claims.push((
+                    name.as_str().unwrap_or_default().to_owned(),
+                    name.place.clone(),
+                    "chaos item",
+                ));
             }
         }
         for (name, place, what) in claims {
             if RESERVED.contains(&name.as_str()) {
-                self.error(&place, format!("`{name}` is taken by the language: choose another name"));
+                self.error(
+                    &place,
+                    format!("`{name}` is taken by the language: choose another name"),
+                );
             } else if let Some(other) = taken.insert(name.clone(), what) {
                 self.error(&place, format!("a {other} is named `{name}` already: services, loads and chaos items share one name space"));
             }
         }
-        debug_assert!(names.parties.len() <= PARTIES_MAX || !self.errors.is_empty());
     }
 }
 
 /// What checks may name.
-fn party_names(services: &[Service], loads: &[Load], calls: &[Vec<usize>], chaos: &Node) -> Vec<PartyNames> {
+fn party_names(
+    services: &[Service],
+    loads: &[Load],
+    calls: &[Vec<usize>],
+    chaos: &Node,
+) -> Vec<PartyNames> {
     let of_services = services.iter().map(|service| PartyNames {
         name: service.name.clone(),
         is_load: false,
-        versions: service.versions.iter().map(|v| (v.name.clone(), v.replicas)).collect(),
+        versions: service
+            .versions
+            .iter()
+            .map(|v| (v.name.clone(), v.replicas))
+            .collect(),
         endpoints: service.endpoints.clone(),
         entries: Vec::new(),
         calls: Vec::new(),
@@ -280,7 +406,12 @@ fn party_names(services: &[Service], loads: &[Load], calls: &[Vec<usize>], chaos
         is_load: true,
         versions: Vec::new(),
         endpoints: Vec::new(),
-        entries: load.entries.iter().map(|entry| entry.name.clone()).filter(|name| !name.is_empty()).collect(),
+        entries: load
+            .entries
+            .iter()
+            .map(|entry| entry.name.clone())
+            .filter(|name| !name.is_empty())
+            .collect(),
         calls: Vec::new(),
         later_versions: BTreeSet::new(),
     });
@@ -297,8 +428,15 @@ fn party_names(services: &[Service], loads: &[Load], calls: &[Vec<usize>], chaos
 
 /// Versions that a `deploy` brings.
 fn deployed(chaos: &Node, service: &str) -> BTreeSet<String> {
-    let targets = chaos.as_list().unwrap_or_default().iter().filter_map(|item| get(item, "target")?.as_str());
-    targets.filter_map(|target| target.strip_prefix(service)?.strip_prefix('/')).map(str::to_owned).collect()
+    let targets = chaos
+        .as_list()
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|item| get(item, "target")?.as_str());
+    targets
+        .filter_map(|target| target.strip_prefix(service)?.strip_prefix('/'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The whole in the scenario language: what the digest covers and `show` prints.
@@ -312,9 +450,20 @@ fn expanded(node: &Node, documents: Vec<Node>, included: &BTreeMap<String, Strin
     }
     let mut text = whole.to_yaml_string();
     if !included.is_empty() {
-        let files = included.iter().map(|(name, content)| (name.clone(), Node::string(content.clone(), node.place.clone())));
+        let files = included.iter().map(|(name, content)| {
+            (
+                name.clone(),
+                Node::string(content.clone(), node.place.clone()),
+            )
+        });
         text.push_str("---\n");
-        text.push_str(&Node::map([("files", Node::map(files, node.place.clone()))], node.place.clone()).to_yaml_string());
+        text.push_str(
+            &Node::map(
+                [("files", Node::map(files, node.place.clone()))],
+                node.place.clone(),
+            )
+            .to_yaml_string(),
+        );
     }
     text
 }

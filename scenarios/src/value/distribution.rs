@@ -121,7 +121,11 @@ impl Distribution {
 
     /// Always this count.
     pub fn constant_count(count: u64) -> Distribution {
-        Distribution { kind: Kind::Count, shape: Shape::Constant(count), text: count.to_string() }
+        Distribution {
+            kind: Kind::Count,
+            shape: Shape::Constant(count),
+            text: count.to_string(),
+        }
     }
 
     /// What it draws.

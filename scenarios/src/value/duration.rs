@@ -22,9 +22,17 @@ const UNITS: [(&str, u64); 7] = [
 /// # Errors
 /// No unit, an unknown one, units out of order, finer than a nanosecond, or longer than 292 years.
 pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
-    let malformed = || ValueError::Malformed { text: text.to_owned(), kind: "duration", forms: FORMS };
+    let malformed = || ValueError::Malformed {
+        text: text.to_owned(),
+        kind: "duration",
+        forms: FORMS,
+    };
     if Decimal::parse(text).is_some() {
-        return Err(ValueError::NoUnit { text: text.to_owned(), kind: "duration", forms: FORMS });
+        return Err(ValueError::NoUnit {
+            text: text.to_owned(),
+            kind: "duration",
+            forms: FORMS,
+        });
     }
     let mut rest = text;
     let mut total = 0u64;
@@ -32,9 +40,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     while !rest.is_empty() {
         let (number, after) = Decimal::split(rest);
         let number = Decimal::parse(number).ok_or_else(malformed)?;
-        let letters = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let letters = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
         let (unit, tail) = after.split_at(letters);
-        let index = UNITS.iter().position(|(name, _)| *name == unit).ok_or_else(malformed)?;
+        let index = UNITS
+            .iter()
+            .position(|(name, _)| *name == unit)
+            .ok_or_else(malformed)?;
         if last_unit.is_some_and(|last| index <= last) {
             return Err(malformed());
         }
@@ -44,7 +57,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
             bound: "durations are whole nanoseconds, at most 292 years",
         };
         let nanos = number.times(UNITS[index].1).ok_or_else(out_of_range)?;
-        total = total.checked_add(nanos).filter(|t| i64::try_from(*t).is_ok()).ok_or_else(out_of_range)?;
+        total = total
+            .checked_add(nanos)
+            .filter(|t| i64::try_from(*t).is_ok())
+            .ok_or_else(out_of_range)?;
         rest = tail;
     }
     if last_unit.is_none() {
@@ -95,7 +111,10 @@ fn decimal_of(nanos: u128, size: u128) -> String {
         return whole.to_string();
     }
     let width = size.ilog10() as usize;
-    format!("{whole}.{}", format!("{rest:0width$}").trim_end_matches('0'))
+    format!(
+        "{whole}.{}",
+        format!("{rest:0width$}").trim_end_matches('0')
+    )
 }
 
 #[cfg(test)]
@@ -121,19 +140,36 @@ mod tests {
     #[test]
     fn a_bare_number_is_told_how_to_get_its_unit() {
         let error = parse_duration("5").unwrap_err().to_string();
-        assert_eq!(error, "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`");
+        assert_eq!(
+            error,
+            "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"
+        );
     }
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "s", "5 s", "5x", "30s1m", "1s1s", "-5s", "1.s", ".5s", "0.1ns", "1e3s", "400000d", "5s "] {
+        for text in [
+            "", "s", "5 s", "5x", "30s1m", "1s1s", "-5s", "1.s", ".5s", "0.1ns", "1e3s", "400000d",
+            "5s ",
+        ] {
             assert!(parse_duration(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn durations_are_printed_as_they_are_written() {
-        for text in ["23.03ms", "1m30s", "250us", "1h", "1.5s", "0s", "7ns", "1h0.5s", "2m", "999.999us"] {
+        for text in [
+            "23.03ms",
+            "1m30s",
+            "250us",
+            "1h",
+            "1.5s",
+            "0s",
+            "7ns",
+            "1h0.5s",
+            "2m",
+            "999.999us",
+        ] {
             let value = Ratio::whole(i128::try_from(nanos(text)).unwrap());
             assert_eq!(format_ns(value), text);
         }

@@ -21,7 +21,10 @@ impl Decimal {
     pub fn parse(text: &str) -> Option<Decimal> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let has_point = text.contains('.');
-        if whole.is_empty() || (has_point && fraction.is_empty()) || whole.len() + fraction.len() > DIGITS_MAX {
+        if whole.is_empty()
+            || (has_point && fraction.is_empty())
+            || whole.len() + fraction.len() > DIGITS_MAX
+        {
             return None;
         }
         let mut digits = 0u64;
@@ -31,7 +34,10 @@ impl Decimal {
             }
             digits = digits * 10 + u64::from(byte - b'0');
         }
-        Some(Decimal { digits, scale: u32::try_from(fraction.len()).ok()? })
+        Some(Decimal {
+            digits,
+            scale: u32::try_from(fraction.len()).ok()?,
+        })
     }
 
     /// Reads a number that may end in `k` (thousands) or `M` (millions).
@@ -41,7 +47,9 @@ impl Decimal {
             b'M' => (&text[..text.len() - 1], 1_000_000),
             _ => (text, 1),
         };
-        Decimal::parse(number)?.ratio().mul(Ratio::whole(factor))
+        Decimal::parse(number)?
+            .ratio()
+            .checked_mul(Ratio::whole(factor))
     }
 
     /// This number times `factor`, where that is a whole number that fits.
@@ -56,7 +64,8 @@ impl Decimal {
 
     /// Exactly.
     pub fn ratio(self) -> Ratio {
-        Ratio::new(i128::from(self.digits), 10i128.pow(self.scale)).expect("a power of ten is not zero")
+        Ratio::new(i128::from(self.digits), 10i128.pow(self.scale))
+            .expect("a power of ten is not zero")
     }
 
     /// Splits text after its leading number: digits with at most one point that a digit follows.
@@ -81,7 +90,11 @@ impl Decimal {
 /// # Errors
 /// The text is not a whole number.
 pub(crate) fn parse_count(text: &str) -> Result<u64, ValueError> {
-    let malformed = || ValueError::Malformed { text: text.to_owned(), kind: "count", forms: COUNT_FORMS };
+    let malformed = || ValueError::Malformed {
+        text: text.to_owned(),
+        kind: "count",
+        forms: COUNT_FORMS,
+    };
     let ratio = Decimal::parse_multiplied(text).ok_or_else(malformed)?;
     let whole = ratio.as_whole().ok_or_else(malformed)?;
     u64::try_from(whole).map_err(|_| malformed())
@@ -92,9 +105,11 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, ValueError> {
 /// # Errors
 /// The text is not a number.
 pub(crate) fn parse_factor(text: &str) -> Result<f64, ValueError> {
-    Decimal::parse_multiplied(text).map(Ratio::to_f64).ok_or_else(|| ValueError::Malformed {
-        text: text.to_owned(),
-        kind: "factor",
-        forms: FACTOR_FORMS,
-    })
+    Decimal::parse_multiplied(text)
+        .map(Ratio::to_f64)
+        .ok_or_else(|| ValueError::Malformed {
+            text: text.to_owned(),
+            kind: "factor",
+            forms: FACTOR_FORMS,
+        })
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Decimal, Rate, Ratio, Share, ValueError, format_ns, format_size, parse_duration, parse_size};
+use super::{
+    Decimal, Rate, Ratio, Share, ValueError, format_ns, format_size, parse_duration, parse_size,
+};
 
 /// What a value is a measure of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +79,10 @@ impl Quantity {
             (count, Unit::Count)
         } else {
             let nanos = parse_duration(text)?.as_nanos();
-            (Ratio::whole(i128::try_from(nanos).expect("a duration fits into 64 bits")), Unit::Duration)
+            (
+                Ratio::whole(i128::try_from(nanos).expect("a duration fits into 64 bits")),
+                Unit::Duration,
+            )
         };
         Ok(Quantity { value, unit })
     }
@@ -91,7 +96,7 @@ impl fmt::Display for Quantity {
 
 /// A share as a percentage, with as many decimals (4 to 9) as keep it from being printed as the round number it is not.
 fn percent(value: Ratio) -> String {
-    let Some(percent) = value.mul(Ratio::whole(100)) else {
+    let Some(percent) = value.checked_mul(Ratio::whole(100)) else {
         return format!("{:.4}", value.to_f64() * 100.0);
     };
     let round = percent.rounded();

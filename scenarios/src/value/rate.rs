@@ -16,17 +16,28 @@ pub struct Rate {
 
 impl Rate {
     /// Nothing ever.
-    pub const NONE: Rate = Rate { milli: 0, span_ns: 1 };
+    pub const NONE: Rate = Rate {
+        milli: 0,
+        span_ns: 1,
+    };
 
     /// Reads a rate.
     ///
     /// # Errors
     /// No unit of time, or finer than a thousandth of an event.
     pub fn parse(text: &str) -> Result<Rate, ValueError> {
-        let malformed = || ValueError::Malformed { text: text.to_owned(), kind: "rate", forms: FORMS };
+        let malformed = || ValueError::Malformed {
+            text: text.to_owned(),
+            kind: "rate",
+            forms: FORMS,
+        };
         let Some((number, unit)) = text.split_once('/') else {
             return Err(match Decimal::parse_multiplied(text) {
-                Some(_) => ValueError::NoUnit { text: text.to_owned(), kind: "rate", forms: FORMS },
+                Some(_) => ValueError::NoUnit {
+                    text: text.to_owned(),
+                    kind: "rate",
+                    forms: FORMS,
+                },
                 None => malformed(),
             });
         };
@@ -41,19 +52,29 @@ impl Rate {
             text: text.to_owned(),
             bound: "rates are whole thousandths of an event, at most 1M/s",
         };
-        let milli = number.mul(Ratio::whole(1000)).and_then(Ratio::as_whole).ok_or_else(out_of_range)?;
+        let milli = number
+            .checked_mul(Ratio::whole(1000))
+            .and_then(Ratio::as_whole)
+            .ok_or_else(out_of_range)?;
         let per_second = milli * 1_000_000_000 / i128::from(span_ns);
         if per_second > 1_000_000_000 {
             return Err(out_of_range());
         }
-        Ok(Rate::reduced(u64::try_from(milli).map_err(|_| out_of_range())?, span_ns))
+        Ok(Rate::reduced(
+            u64::try_from(milli).map_err(|_| out_of_range())?,
+            span_ns,
+        ))
     }
 
     /// `milli / 1000` events in `span_ns` nanoseconds.
     fn reduced(milli: u64, span_ns: u64) -> Rate {
         let ratio = Ratio::new(i128::from(milli), i128::from(span_ns)).expect("a span is not zero");
-        let part = |value: i128| u64::try_from(value).expect("a reduced term is not larger than it was");
-        Rate { milli: part(ratio.numerator()), span_ns: part(ratio.denominator()) }
+        let part =
+            |value: i128| u64::try_from(value).expect("a reduced term is not larger than it was");
+        Rate {
+            milli: part(ratio.numerator()),
+            span_ns: part(ratio.denominator()),
+        }
     }
 
     /// Thousandths of an event in [`span_ns`](Self::span_ns).
@@ -86,7 +107,10 @@ impl Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, seconds) in [("s", 1), ("m", 60), ("h", 3600)] {
-            let value = self.per_second().mul(Ratio::whole(seconds)).unwrap_or(Ratio::ZERO);
+            let value = self
+                .per_second()
+                .checked_mul(Ratio::whole(seconds))
+                .unwrap_or(Ratio::ZERO);
             // The first unit in which the rate is written out in full.
             if 1000 % value.denominator() == 0 {
                 return write!(f, "{}/{unit}", value.decimal(3));
@@ -103,7 +127,10 @@ mod tests {
     #[test]
     fn equal_rates_are_equal_in_any_unit() {
         assert_eq!(Rate::parse("60/m").unwrap(), Rate::parse("1/s").unwrap());
-        assert_eq!(Rate::parse("1.5k/s").unwrap(), Rate::parse("1500/s").unwrap());
+        assert_eq!(
+            Rate::parse("1.5k/s").unwrap(),
+            Rate::parse("1500/s").unwrap()
+        );
     }
 
     #[test]
@@ -116,7 +143,10 @@ mod tests {
     #[test]
     fn a_bare_number_is_no_rate() {
         let error = Rate::parse("200").unwrap_err().to_string();
-        assert_eq!(error, "`200` has no unit: a rate is written `200/s`, `90/m`, `1.5k/s`");
+        assert_eq!(
+            error,
+            "`200` has no unit: a rate is written `200/s`, `90/m`, `1.5k/s`"
+        );
         for text in ["200/d", "/s", "-1/s", "2M/s", "200 /s", "0.0001/s"] {
             assert!(Rate::parse(text).is_err(), "{text}");
         }

@@ -12,9 +12,15 @@ pub struct Ratio {
 
 impl Ratio {
     /// Nothing.
-    pub const ZERO: Ratio = Ratio { numerator: 0, denominator: 1 };
+    pub const ZERO: Ratio = Ratio {
+        numerator: 0,
+        denominator: 1,
+    };
     /// One.
-    pub const ONE: Ratio = Ratio { numerator: 1, denominator: 1 };
+    pub const ONE: Ratio = Ratio {
+        numerator: 1,
+        denominator: 1,
+    };
 
     /// `numerator / denominator`; `None` when the denominator is zero or the fraction cannot be held.
     pub fn new(numerator: i128, denominator: i128) -> Option<Ratio> {
@@ -25,14 +31,23 @@ impl Ratio {
         let divisor = i128::try_from(divisor).ok()?;
         let (numerator, denominator) = (numerator / divisor, denominator / divisor);
         if denominator < 0 {
-            return Some(Ratio { numerator: numerator.checked_neg()?, denominator: denominator.checked_neg()? });
+            return Some(Ratio {
+                numerator: numerator.checked_neg()?,
+                denominator: denominator.checked_neg()?,
+            });
         }
-        Some(Ratio { numerator, denominator })
+        Some(Ratio {
+            numerator,
+            denominator,
+        })
     }
 
     /// A whole number.
     pub const fn whole(value: i128) -> Ratio {
-        Ratio { numerator: value, denominator: 1 }
+        Ratio {
+            numerator: value,
+            denominator: 1,
+        }
     }
 
     /// The numerator in lowest terms.
@@ -47,54 +62,84 @@ impl Ratio {
 
     /// The value when it is a whole number.
     pub const fn as_whole(self) -> Option<i128> {
-        if self.denominator == 1 { Some(self.numerator) } else { None }
+        if self.denominator == 1 {
+            Some(self.numerator)
+        } else {
+            None
+        }
     }
 
     /// The sum; `None` when it cannot be held.
     #[must_use]
-    pub fn add(self, other: Ratio) -> Option<Ratio> {
-        let common = i128::try_from(gcd(self.denominator.unsigned_abs(), other.denominator.unsigned_abs())).ok()?;
+    pub fn checked_add(self, other: Ratio) -> Option<Ratio> {
+        let common = i128::try_from(gcd(
+            self.denominator.unsigned_abs(),
+            other.denominator.unsigned_abs(),
+        ))
+        .ok()?;
         let left = self.numerator.checked_mul(other.denominator / common)?;
         let right = other.numerator.checked_mul(self.denominator / common)?;
-        Ratio::new(left.checked_add(right)?, self.denominator.checked_mul(other.denominator / common)?)
+        Ratio::new(
+            left.checked_add(right)?,
+            self.denominator.checked_mul(other.denominator / common)?,
+        )
     }
 
     /// The difference; `None` when it cannot be held.
     #[must_use]
-    pub fn sub(self, other: Ratio) -> Option<Ratio> {
-        self.add(Ratio { numerator: other.numerator.checked_neg()?, denominator: other.denominator })
+    pub fn checked_sub(self, other: Ratio) -> Option<Ratio> {
+        self.checked_add(Ratio {
+            numerator: other.numerator.checked_neg()?,
+            denominator: other.denominator,
+        })
     }
 
     /// The product; `None` when it cannot be held.
     #[must_use]
-    pub fn mul(self, other: Ratio) -> Option<Ratio> {
+    pub fn checked_mul(self, other: Ratio) -> Option<Ratio> {
         // Cross-reduce first: that keeps products of large sums and small counts in range.
         let a = Ratio::new(self.numerator, other.denominator)?;
         let b = Ratio::new(other.numerator, self.denominator)?;
-        Ratio::new(a.numerator.checked_mul(b.numerator)?, a.denominator.checked_mul(b.denominator)?)
+        Ratio::new(
+            a.numerator.checked_mul(b.numerator)?,
+            a.denominator.checked_mul(b.denominator)?,
+        )
     }
 
     /// The quotient; `None` when the divisor is zero or the result cannot be held.
     #[must_use]
-    pub fn div(self, other: Ratio) -> Option<Ratio> {
-        self.mul(Ratio::new(other.denominator, other.numerator)?)
+    pub fn checked_div(self, other: Ratio) -> Option<Ratio> {
+        self.checked_mul(Ratio::new(other.denominator, other.numerator)?)
     }
 
     /// Without its sign.
     #[must_use]
     pub fn abs(self) -> Ratio {
-        Ratio { numerator: self.numerator.saturating_abs(), denominator: self.denominator }
+        Ratio {
+            numerator: self.numerator.saturating_abs(),
+            denominator: self.denominator,
+        }
     }
 
     /// The nearest whole number, halves away from zero.
     pub fn rounded(self) -> i128 {
         let half = self.denominator / 2 + self.denominator % 2;
-        let (whole, rest) = (self.numerator / self.denominator, self.numerator % self.denominator);
-        if rest.abs() >= half { whole + rest.signum() } else { whole }
+        let (whole, rest) = (
+            self.numerator / self.denominator,
+            self.numerator % self.denominator,
+        );
+        if rest.abs() >= half {
+            whole + rest.signum()
+        } else {
+            whole
+        }
     }
 
     /// The nearest float, for statistics and print only.
-    #[expect(clippy::cast_precision_loss, reason = "the caller asks for the nearest float")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the caller asks for the nearest float"
+    )]
     pub fn to_f64(self) -> f64 {
         self.numerator as f64 / self.denominator as f64
     }
@@ -102,12 +147,15 @@ impl Ratio {
     /// With at most `places` decimals, trailing zeros cut.
     pub fn decimal(self, places: u32) -> String {
         let unit = 10i128.pow(places);
-        let scaled = match self.mul(Ratio::whole(unit)) {
+        let scaled = match self.checked_mul(Ratio::whole(unit)) {
             Some(scaled) => scaled.rounded(),
             None => return format!("{:.*}", places as usize, self.to_f64()),
         };
         let sign = if scaled < 0 { "-" } else { "" };
-        let (whole, rest) = (scaled.unsigned_abs() / unit.unsigned_abs(), scaled.unsigned_abs() % unit.unsigned_abs());
+        let (whole, rest) = (
+            scaled.unsigned_abs() / unit.unsigned_abs(),
+            scaled.unsigned_abs() % unit.unsigned_abs(),
+        );
         if rest == 0 {
             return format!("{sign}{whole}");
         }
@@ -124,7 +172,12 @@ impl PartialOrd for Ratio {
 
 impl Ord for Ratio {
     fn cmp(&self, other: &Ratio) -> Ordering {
-        compare(self.numerator, self.denominator, other.numerator, other.denominator)
+        compare(
+            self.numerator,
+            self.denominator,
+            other.numerator,
+            other.denominator,
+        )
     }
 }
 
@@ -173,7 +226,10 @@ mod tests {
     #[test]
     fn sums_of_thirds_are_exact() {
         let third = Ratio::new(1, 3).unwrap();
-        assert_eq!(third.add(third).unwrap().add(third), Some(Ratio::ONE));
+        assert_eq!(
+            third.checked_add(third).unwrap().checked_add(third),
+            Some(Ratio::ONE)
+        );
     }
 
     #[test]
@@ -189,9 +245,9 @@ mod tests {
     #[test]
     fn overflow_is_an_answer_and_not_a_panic() {
         let big = Ratio::whole(i128::MAX);
-        assert_eq!(big.mul(big), None);
-        assert_eq!(big.add(Ratio::ONE), None);
-        assert_eq!(Ratio::ONE.div(Ratio::ZERO), None);
+        assert_eq!(big.checked_mul(big), None);
+        assert_eq!(big.checked_add(Ratio::ONE), None);
+        assert_eq!(Ratio::ONE.checked_div(Ratio::ZERO), None);
     }
 
     #[test]

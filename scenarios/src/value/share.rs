@@ -38,8 +38,16 @@ impl Share {
     pub fn parse(text: &str) -> Result<Share, ValueError> {
         let Some(number) = text.strip_suffix('%') else {
             return Err(match Decimal::parse(text) {
-                Some(_) => ValueError::NoUnit { text: text.to_owned(), kind: "share", forms: FORMS },
-                None => ValueError::Malformed { text: text.to_owned(), kind: "share", forms: FORMS },
+                Some(_) => ValueError::NoUnit {
+                    text: text.to_owned(),
+                    kind: "share",
+                    forms: FORMS,
+                },
+                None => ValueError::Malformed {
+                    text: text.to_owned(),
+                    kind: "share",
+                    forms: FORMS,
+                },
             });
         };
         let decimal = Decimal::parse(number).ok_or_else(|| ValueError::Malformed {
@@ -47,10 +55,13 @@ impl Share {
             kind: "share",
             forms: FORMS,
         })?;
-        decimal.times(PERCENT).map(Share).ok_or_else(|| ValueError::OutOfRange {
-            text: text.to_owned(),
-            bound: "shares are whole parts per billion",
-        })
+        decimal
+            .times(PERCENT)
+            .map(Share)
+            .ok_or_else(|| ValueError::OutOfRange {
+                text: text.to_owned(),
+                bound: "shares are whole parts per billion",
+            })
     }
 
     /// Exactly: 100% is one.
@@ -76,7 +87,8 @@ impl Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = Ratio::new(i128::from(self.0), i128::from(PERCENT)).expect("a percent is not zero");
+        let percent =
+            Ratio::new(i128::from(self.0), i128::from(PERCENT)).expect("a percent is not zero");
         write!(f, "{}%", percent.decimal(7))
     }
 }
@@ -99,7 +111,10 @@ mod tests {
     #[test]
     fn a_fraction_is_told_to_be_a_percentage() {
         let error = Share::parse("0.05").unwrap_err().to_string();
-        assert_eq!(error, "`0.05` has no unit: a share is written `5%`, `0.01%`");
+        assert_eq!(
+            error,
+            "`0.05` has no unit: a share is written `5%`, `0.01%`"
+        );
     }
 
     #[test]

@@ -21,15 +21,29 @@ const UNITS: [(&str, u64); 7] = [
 /// No unit, an unknown one, or a fraction of a byte.
 pub fn parse_size(text: &str) -> Result<u64, ValueError> {
     if Decimal::parse(text).is_some() {
-        return Err(ValueError::NoUnit { text: text.to_owned(), kind: "size", forms: FORMS });
+        return Err(ValueError::NoUnit {
+            text: text.to_owned(),
+            kind: "size",
+            forms: FORMS,
+        });
     }
-    let malformed = || ValueError::Malformed { text: text.to_owned(), kind: "size", forms: FORMS };
-    let (number, unit) = Decimal::split(text);
-    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(malformed)?;
-    Decimal::parse(number).ok_or_else(malformed)?.times(*factor).ok_or_else(|| ValueError::OutOfRange {
+    let malformed = || ValueError::Malformed {
         text: text.to_owned(),
-        bound: "sizes are whole bytes",
-    })
+        kind: "size",
+        forms: FORMS,
+    };
+    let (number, unit) = Decimal::split(text);
+    let (_, factor) = UNITS
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or_else(malformed)?;
+    Decimal::parse(number)
+        .ok_or_else(malformed)?
+        .times(*factor)
+        .ok_or_else(|| ValueError::OutOfRange {
+            text: text.to_owned(),
+            bound: "sizes are whole bytes",
+        })
 }
 
 /// Bytes in the language's own words.
@@ -37,7 +51,10 @@ pub fn format_size(bytes: Ratio) -> String {
     let whole = bytes.rounded();
     for (unit, factor) in [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)] {
         if whole.abs() >= factor {
-            return format!("{}{unit}", Ratio::new(whole, factor).unwrap_or(Ratio::ZERO).decimal(9));
+            return format!(
+                "{}{unit}",
+                Ratio::new(whole, factor).unwrap_or(Ratio::ZERO).decimal(9)
+            );
         }
     }
     format!("{}B", bytes.decimal(3))
@@ -53,7 +70,12 @@ mod tests {
         assert_eq!(parse_size("4kB"), Ok(4_000));
         assert_eq!(parse_size("16KiB"), Ok(16_384));
         assert_eq!(parse_size("1.5kB"), Ok(1_500));
-        assert!(parse_size("512").unwrap_err().to_string().contains("has no unit"));
+        assert!(
+            parse_size("512")
+                .unwrap_err()
+                .to_string()
+                .contains("has no unit")
+        );
         assert!(parse_size("0.5B").is_err());
         assert!(parse_size("4KB").is_err());
     }

@@ -3,7 +3,9 @@
 use shakedown_config::suggest;
 
 use super::Resolver;
-use crate::check::syntax::{Expr, Word, WrittenCondition, WrittenMetric, WrittenParty, WrittenTest};
+use crate::check::syntax::{
+    Expr, Word, WrittenCondition, WrittenMetric, WrittenParty, WrittenTest,
+};
 use crate::check::{Condition, Figure, Gauge, Measure, Party, Subject, Test, figures};
 
 /// What kind of subject it is, in words.
@@ -32,10 +34,8 @@ impl Resolver<'_> {
         metric: &WrittenMetric,
         figure: Option<Figure>,
     ) -> Option<(Subject, Vec<Condition>)> {
-        if figure.is_none() {
-            // A chaos item, the control plane, anything may be the subject of what is not supported yet.
-            return None;
-        }
+        // A chaos item, the control plane, anything may be the subject of what is not supported yet.
+        let figure = figure?;
         let first = self.party(&metric.first)?;
         let subject = match &metric.second {
             Some(second) => {
@@ -57,9 +57,7 @@ impl Resolver<'_> {
                 None => complete = false,
             }
         }
-        if let Some(figure) = figure {
-            complete &= self.fits(expr, metric, figure, is);
-        }
+        complete &= self.fits(expr, metric, figure, is);
         complete &= self.joins(metric, figure, &subject, &conditions);
         complete.then_some((subject, conditions))
     }
@@ -83,28 +81,43 @@ impl Resolver<'_> {
         second: &WrittenParty,
         from: Party,
         to: Party,
-        figure: Option<Figure>,
+        figure: Figure,
     ) -> Option<Subject> {
         let Some(callee) = to.party else {
             return self.refuse(second.at, "an edge ends at a service: say which");
         };
         let callee = usize::from(callee);
         if self.names.parties[callee].is_load {
-            let message = format!("`{}` is a load: nobody calls it", self.names.parties[callee].name);
+            let message = format!(
+                "`{}` is a load: nobody calls it",
+                self.names.parties[callee].name
+            );
             return self.refuse(second.at, message);
         }
         if from.endpoint.is_some() {
-            return self.refuse(metric.first.at, "not supported yet: calls of one endpoint of the caller");
+            return self.refuse(
+                metric.first.at,
+                "not supported yet: calls of one endpoint of the caller",
+            );
         }
         if let Some(caller) = from.party {
             let caller = &self.names.parties[usize::from(caller)];
-            let any = caller.is_load && figure == Some(Figure::Amplification);
+            let any = caller.is_load && figure == Figure::Amplification;
             if !any && !caller.calls.contains(&callee) && !self.names.incomplete {
-                let calls: Vec<&str> =
-                    caller.calls.iter().map(|service| self.names.parties[*service].name.as_str()).collect();
-                let calls =
-                    if calls.is_empty() { "it calls nobody".to_owned() } else { format!("it calls {}", calls.join(", ")) };
-                let message = format!("{} never calls `{}`; {calls}", caller.name, self.names.parties[callee].name);
+                let calls: Vec<&str> = caller
+                    .calls
+                    .iter()
+                    .map(|service| self.names.parties[*service].name.as_str())
+                    .collect();
+                let calls = if calls.is_empty() {
+                    "it calls nobody".to_owned()
+                } else {
+                    format!("it calls {}", calls.join(", "))
+                };
+                let message = format!(
+                    "{} never calls `{}`; {calls}",
+                    caller.name, self.names.parties[callee].name
+                );
                 return self.refuse(second.at, message);
             }
         }
@@ -121,7 +134,10 @@ impl Resolver<'_> {
             if written.endpoint.is_some() {
                 return self.refuse(written.at, "`*` has no endpoints: name a service");
             }
-            return Some(Party { zone, ..Party::default() });
+            return Some(Party {
+                zone,
+                ..Party::default()
+            });
         };
         let Some(index) = self.names.party(name) else {
             return self.unknown_party(written.at, name);
@@ -132,7 +148,10 @@ impl Resolver<'_> {
                 let Some(at) = names.entries.iter().position(|known| known == entry) else {
                     let message = format!(
                         "`{name}` has no entry `{entry}`: {}",
-                        suggest::hint(entry, names.entries.iter().map(String::as_str).collect::<Vec<_>>())
+                        suggest::hint(
+                            entry,
+                            names.entries.iter().map(String::as_str).collect::<Vec<_>>()
+                        )
                     );
                     return self.refuse(written.at, message);
                 };
@@ -148,7 +167,14 @@ impl Resolver<'_> {
             Some((method, path)) => Some(self.endpoint(written.at, index, method, path)?),
             None => None,
         };
-        Some(Party { party: Some(narrow(index)), entry, version, replica: written.replica, endpoint, zone })
+        Some(Party {
+            party: Some(narrow(index)),
+            entry,
+            version,
+            replica: written.replica,
+            endpoint,
+            zone,
+        })
     }
 
     fn unknown_party(&mut self, at: usize, name: &str) -> Option<Party> {
@@ -157,18 +183,36 @@ impl Resolver<'_> {
             return None;
         }
         if self.names.chaos.iter().any(|item| item.name == name) {
-            return self.refuse(at, format!("`{name}` is a chaos item: it can be a window, not a subject"));
+            return self.refuse(
+                at,
+                format!("`{name}` is a chaos item: it can be a window, not a subject"),
+            );
         }
         if name == "control" {
             return self.refuse(at, "not supported yet: figures of `control`");
         }
-        let known: Vec<&str> = self.names.parties.iter().map(|party| party.name.as_str()).collect();
-        self.refuse(at, format!("no load or service `{name}`: {}", suggest::hint(name, known)))
+        let known: Vec<&str> = self
+            .names
+            .parties
+            .iter()
+            .map(|party| party.name.as_str())
+            .collect();
+        self.refuse(
+            at,
+            format!(
+                "no load or service `{name}`: {}",
+                suggest::hint(name, known)
+            ),
+        )
     }
 
     fn version(&mut self, written: &WrittenParty, party: usize, version: &str) -> Option<u16> {
         let names = &self.names.parties[party];
-        let Some(at) = names.versions.iter().position(|(known, _)| known == version) else {
+        let Some(at) = names
+            .versions
+            .iter()
+            .position(|(known, _)| known == version)
+        else {
             if self.names.incomplete || names.later_versions.contains(version) {
                 self.silent = true;
                 return None;
@@ -176,14 +220,27 @@ impl Resolver<'_> {
             let hint = if names.is_load {
                 "a load has none".to_owned()
             } else {
-                suggest::hint(version, names.versions.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())
+                suggest::hint(
+                    version,
+                    names
+                        .versions
+                        .iter()
+                        .map(|(name, _)| name.as_str())
+                        .collect::<Vec<_>>(),
+                )
             };
-            return self.refuse(written.at, format!("{} has no version `{version}`: {hint}", names.name));
+            return self.refuse(
+                written.at,
+                format!("{} has no version `{version}`: {hint}", names.name),
+            );
         };
         let replicas = names.versions[at].1;
         if let Some(replica) = written.replica.filter(|replica| *replica >= replicas) {
             let count = crate::story::replicas(replicas);
-            let message = format!("{}/{version} has {count}, counted from 0: there is no `{replica}`", names.name);
+            let message = format!(
+                "{}/{version} has {count}, counted from 0: there is no `{replica}`",
+                names.name
+            );
             return self.refuse(written.at, message);
         }
         Some(narrow(at))
@@ -192,7 +249,10 @@ impl Resolver<'_> {
     fn endpoint(&mut self, at: usize, party: usize, method: &str, path: &str) -> Option<u16> {
         let names = &self.names.parties[party];
         if names.is_load {
-            return self.refuse(at, format!("`{}` is a load: it has no endpoints", names.name));
+            return self.refuse(
+                at,
+                format!("`{}` is a load: it has no endpoints", names.name),
+            );
         }
         let found = names
             .endpoints
@@ -202,8 +262,14 @@ impl Resolver<'_> {
         let Some(found) = found else {
             let wanted = format!("{method} {path}");
             let known: Vec<String> = names.endpoints.iter().map(ToString::to_string).collect();
-            let hint = suggest::hint(&wanted, known.iter().map(String::as_str).collect::<Vec<_>>());
-            return self.refuse(at, format!("{} has no endpoint `{wanted}`: {hint}", names.name));
+            let hint = suggest::hint(
+                &wanted,
+                known.iter().map(String::as_str).collect::<Vec<_>>(),
+            );
+            return self.refuse(
+                at,
+                format!("{} has no endpoint `{wanted}`: {hint}", names.name),
+            );
         };
         Some(narrow(found))
     }
@@ -212,12 +278,20 @@ impl Resolver<'_> {
         let zone = self.names.zone(name);
         if zone.is_none() {
             let known: Vec<&str> = self.names.zones.iter().map(String::as_str).collect();
-            self.say(at, format!("no zone `{name}`: {}", suggest::hint(name, known)));
+            self.say(
+                at,
+                format!("no zone `{name}`: {}", suggest::hint(name, known)),
+            );
         }
         zone
     }
 
-    fn condition(&mut self, written: &WrittenCondition, is: Is, subject: &Subject) -> Option<Condition> {
+    fn condition(
+        &mut self,
+        written: &WrittenCondition,
+        is: Is,
+        subject: &Subject,
+    ) -> Option<Condition> {
         let attempts = matches!(subject, Subject::Edge { to, .. } if to.is_part());
         let test = match &written.test {
             WrittenTest::Word(Word::Ok) => Test::Ok,
@@ -233,7 +307,8 @@ impl Resolver<'_> {
                     _ => ("plaintext", Test::Plaintext),
                 };
                 if !attempts {
-                    let message = format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`)");
+                    let message =
+                        format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`)");
                     return self.refuse(written.at, message);
                 }
                 test
@@ -251,7 +326,10 @@ impl Resolver<'_> {
             WrittenTest::Status(low, high) => Test::Status(*low, *high),
             WrittenTest::Flag(name) => match figures::flag(name) {
                 Ok(_) if is == Is::Service => {
-                    return self.refuse(written.at, "not supported yet: `flag` of a service's own proxy");
+                    return self.refuse(
+                        written.at,
+                        "not supported yet: `flag` of a service's own proxy",
+                    );
                 }
                 Ok(bit) => Test::Flag(bit),
                 Err(message) => return self.refuse(written.at, message),
@@ -259,9 +337,15 @@ impl Resolver<'_> {
             WrittenTest::Via(party) => {
                 let via = self.party(party)?;
                 if is != Is::Load {
-                    return self.refuse(written.at, "not supported yet: `via`, but of a load's requests");
+                    return self.refuse(
+                        written.at,
+                        "not supported yet: `via`, but of a load's requests",
+                    );
                 }
-                if via.party.is_some_and(|index| self.names.parties[usize::from(index)].is_load) {
+                if via
+                    .party
+                    .is_some_and(|index| self.names.parties[usize::from(index)].is_load)
+                {
                     return self.refuse(written.at, "a request goes via services, not via a load");
                 }
                 Test::Via(via)
@@ -269,12 +353,21 @@ impl Resolver<'_> {
             WrittenTest::From(party) => Test::From(self.from(written, is, party)?),
             WrittenTest::FromZone(name, at) => {
                 if is == Is::Load {
-                    return self.refuse(written.at, "a load's requests are sent by itself: write `LOAD in zone Z`");
+                    return self.refuse(
+                        written.at,
+                        "a load's requests are sent by itself: write `LOAD in zone Z`",
+                    );
                 }
-                Test::From(Party { zone: Some(self.zone(name, *at)?), ..Party::default() })
+                Test::From(Party {
+                    zone: Some(self.zone(name, *at)?),
+                    ..Party::default()
+                })
             }
         };
-        Some(Condition { not: written.not, test })
+        Some(Condition {
+            not: written.not,
+            test,
+        })
     }
 
     fn from(&mut self, written: &WrittenCondition, is: Is, party: &WrittenParty) -> Option<Party> {
@@ -283,7 +376,10 @@ impl Resolver<'_> {
             return self.refuse(written.at, "a load's requests are sent by itself");
         }
         if from.endpoint.is_some() || from.entry.is_some() {
-            return self.refuse(written.at, "not supported yet: `from` an endpoint or an entry of a mix");
+            return self.refuse(
+                written.at,
+                "not supported yet: `from` an endpoint or an entry of a mix",
+            );
         }
         Some(from)
     }
@@ -307,7 +403,11 @@ impl Resolver<'_> {
         let name = metric.measure.as_ref().unwrap_or(&metric.name);
         if !allowed.contains(&is) {
             let of: Vec<&str> = allowed.iter().map(|is| is.words()).collect();
-            let message = format!("`{name}` is a figure of {}, not of {}", of.join(" or "), is.words());
+            let message = format!(
+                "`{name}` is a figure of {}, not of {}",
+                of.join(" or "),
+                is.words()
+            );
             self.say(expr.at, message);
             return false;
         }
@@ -318,42 +418,57 @@ impl Resolver<'_> {
     fn joins(
         &mut self,
         metric: &WrittenMetric,
-        figure: Option<Figure>,
+        figure: Figure,
         subject: &Subject,
         conditions: &[Condition],
     ) -> bool {
         let at = metric.first.at;
-        let gauge = matches!(figure, Some(Figure::Gauge(..)));
-        let tries = matches!(figure, Some(Figure::Attempts | Figure::Retries | Figure::Hedges));
-        let plain = gauge || tries || matches!(figure, Some(Figure::Busy | Figure::Amplification));
+        let gauge = matches!(figure, Figure::Gauge(..));
+        let tries = matches!(figure, Figure::Attempts | Figure::Retries | Figure::Hedges);
+        let plain = gauge || tries || matches!(figure, Figure::Busy | Figure::Amplification);
         let flag = conditions.iter().any(|c| matches!(c.test, Test::Flag(_)));
         let other_clock = |c: &Condition| {
-            matches!(c.test, Test::Via(_) | Test::Measure(Measure::Uncorrected | Measure::SendLag, ..))
+            matches!(
+                c.test,
+                Test::Via(_) | Test::Measure(Measure::Uncorrected | Measure::SendLag, ..)
+            )
         };
         let message = match subject {
             _ if plain && !conditions.is_empty() => Some("this figure takes no `where`"),
-            Subject::Service(party) if figure == Some(Figure::Busy) && party.endpoint.is_some() => {
+            Subject::Service(party) if figure == Figure::Busy && party.endpoint.is_some() => {
                 Some("`busy` is a figure of replicas, not of endpoints")
             }
-            Subject::Service(party) if matches!(figure, Some(Figure::Gauge(Gauge::Queued, _))) && party.endpoint.is_some() => {
+            Subject::Service(party)
+                if matches!(figure, Figure::Gauge(Gauge::Queued, _))
+                    && party.endpoint.is_some() =>
+            {
                 Some("not supported yet: `queued` of one endpoint")
             }
-            Subject::Edge { to, .. } if to.endpoint.is_some() && (to.is_part() || gauge || tries || flag) => {
+            Subject::Edge { to, .. }
+                if to.endpoint.is_some() && (to.is_part() || gauge || tries || flag) =>
+            {
                 Some("not supported yet: this figure of one endpoint of the callee")
             }
-            Subject::Edge { from, to } if figure == Some(Figure::Amplification) => {
-                let load = from.party.is_some_and(|index| self.names.parties[usize::from(index)].is_load);
-                (!load && to.endpoint.is_some())
-                    .then_some("not supported yet: `amplification` towards one endpoint, but from a load")
+            Subject::Edge { from, to } if figure == Figure::Amplification => {
+                let load = from
+                    .party
+                    .is_some_and(|index| self.names.parties[usize::from(index)].is_load);
+                (!load && to.endpoint.is_some()).then_some(
+                    "not supported yet: `amplification` towards one endpoint, but from a load",
+                )
             }
             Subject::Edge { to, .. } if gauge && to.is_part() => {
                 Some("not supported yet: `in-flight` of an edge to a version, replica or zone")
             }
-            Subject::Load(party) if gauge && party.zone.is_some() => Some("not supported yet: `in-flight` of a load in a zone"),
+            Subject::Load(party) if gauge && party.zone.is_some() => {
+                Some("not supported yet: `in-flight` of a load in a zone")
+            }
             Subject::Load(_) if flag && conditions.iter().any(other_clock) => {
                 Some("not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`")
             }
-            Subject::Load(_) if flag && matches!(figure, Some(Figure::Statistic(m, _)) if m != Measure::Latency) => {
+            Subject::Load(_)
+                if flag && matches!(figure, Figure::Statistic(m, _) if m != Measure::Latency) =>
+            {
                 Some("not supported yet: `flag` with a measure other than latency")
             }
             _ => None,

@@ -17,18 +17,42 @@ enum Bare {
 /// # Errors
 /// What is wrong; `None` where the file's other errors explain it.
 pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, Option<Problem>> {
-    let warm_up = Point { base: Base::WarmUp, offset_ns: 0 };
-    let end = Point { base: Base::End, offset_ns: 0 };
+    let warm_up = Point {
+        base: Base::WarmUp,
+        offset_ns: 0,
+    };
+    let end = Point {
+        base: Base::End,
+        offset_ns: 0,
+    };
     let resolved = match &window.kind {
-        WindowKind::During(from, to) => {
-            Window { from: point(from, Bare::Start, names)?, to: point(to, Bare::End, names)?, within: false }
-        }
-        WindowKind::DuringItem(item) => {
-            Window { from: point(item, Bare::Start, names)?, to: point(item, Bare::End, names)?, within: false }
-        }
-        WindowKind::After(from) => Window { from: point(from, Bare::End, names)?, to: end, within: false },
-        WindowKind::Before(to) => Window { from: warm_up, to: point(to, Bare::Start, names)?, within: false },
-        WindowKind::Within(length) => stretch(Point { base: Base::Zero, offset_ns: 0 }, *length),
+        WindowKind::During(from, to) => Window {
+            from: point(from, Bare::Start, names)?,
+            to: point(to, Bare::End, names)?,
+            within: false,
+        },
+        WindowKind::DuringItem(item) => Window {
+            from: point(item, Bare::Start, names)?,
+            to: point(item, Bare::End, names)?,
+            within: false,
+        },
+        WindowKind::After(from) => Window {
+            from: point(from, Bare::End, names)?,
+            to: end,
+            within: false,
+        },
+        WindowKind::Before(to) => Window {
+            from: warm_up,
+            to: point(to, Bare::Start, names)?,
+            within: false,
+        },
+        WindowKind::Within(length) => stretch(
+            Point {
+                base: Base::Zero,
+                offset_ns: 0,
+            },
+            *length,
+        ),
         WindowKind::WithinOf(length, from) => stretch(point(from, Bare::Start, names)?, *length),
         WindowKind::WithinAfter(length, from) => stretch(point(from, Bare::End, names)?, *length),
     };
@@ -39,13 +63,23 @@ pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, O
 /// From a point on, so long.
 fn stretch(from: Point, length_ns: u64) -> Window {
     let length = i64::try_from(length_ns).expect("a duration fits into 63 bits");
-    let to = Point { base: from.base.clone(), offset_ns: from.offset_ns.saturating_add(length) };
-    Window { from, to, within: true }
+    let to = Point {
+        base: from.base.clone(),
+        offset_ns: from.offset_ns.saturating_add(length),
+    };
+    Window {
+        from,
+        to,
+        within: true,
+    }
 }
 
 fn point(written: &WrittenPoint, bare: Bare, names: &Names) -> Result<Point, Option<Problem>> {
     let (base, base_ns) = match &written.base {
-        WrittenBase::Time(nanos) => (Base::Zero, i64::try_from(*nanos).expect("a duration fits into 63 bits")),
+        WrittenBase::Time(nanos) => (
+            Base::Zero,
+            i64::try_from(*nanos).expect("a duration fits into 63 bits"),
+        ),
         WrittenBase::End => (Base::End, 0),
         WrittenBase::Name(name, edge) => {
             if !names.chaos.iter().any(|item| item.name == *name) {
@@ -58,7 +92,10 @@ fn point(written: &WrittenPoint, bare: Bare, names: &Names) -> Result<Point, Opt
             (base, 0)
         }
     };
-    Ok(Point { base, offset_ns: base_ns.saturating_add(written.offset_ns) })
+    Ok(Point {
+        base,
+        offset_ns: base_ns.saturating_add(written.offset_ns),
+    })
 }
 
 fn unknown(at: usize, name: &str, names: &Names) -> Option<Problem> {
@@ -82,14 +119,24 @@ fn inside(written: &WrittenWindow, window: &Window, names: &Names) -> Result<(),
     if let (Some(from), Some(to)) = (from, to)
         && from >= to
     {
-        return problem(format!("the window is empty: it goes from {} to {}", show(from), show(to)));
+        return problem(format!(
+            "the window is empty: it goes from {} to {}",
+            show(from),
+            show(to)
+        ));
     }
     if let Some(from) = from.filter(|from| *from < 0) {
-        return problem(format!("the window begins at {}, before the run", show(from)));
+        return problem(format!(
+            "the window begins at {}, before the run",
+            show(from)
+        ));
     }
     if let Some(to) = to.filter(|to| *to > names.duration_ns) {
         let duration = show(names.duration_ns);
-        return problem(format!("the window ends at {}, after the run's `duration` of {duration}", show(to)));
+        return problem(format!(
+            "the window ends at {}, after the run's `duration` of {duration}",
+            show(to)
+        ));
     }
     Ok(())
 }

@@ -11,7 +11,10 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(at: usize, message: impl Into<String>) -> Problem {
-        Problem { at, message: message.into() }
+        Problem {
+            at,
+            message: message.into(),
+        }
     }
 }
 
@@ -74,7 +77,11 @@ impl<'a> Cursor<'a> {
 
     /// Takes a symbol that must stand next.
     pub(super) fn expect(&mut self, symbol: &str) -> Result<(), Problem> {
-        if self.symbol(symbol) { Ok(()) } else { Err(self.unexpected(&format!("`{symbol}`"))) }
+        if self.symbol(symbol) {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("`{symbol}`")))
+        }
     }
 
     /// The word that stands next: letters, digits, `_`, and `-` between them.
@@ -84,9 +91,16 @@ impl<'a> Cursor<'a> {
         if !bytes.first()?.is_ascii_alphabetic() {
             return None;
         }
-        let inside = |at: usize| bytes.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+        let inside = |at: usize| {
+            bytes
+                .get(at)
+                .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+        };
         let mut end = 1;
-        while inside(end) || (bytes.get(end) == Some(&b'-') && (inside(end + 1) || bytes.get(end + 1) == Some(&b'-'))) {
+        while inside(end)
+            || (bytes.get(end) == Some(&b'-')
+                && (inside(end + 1) || bytes.get(end + 1) == Some(&b'-')))
+        {
             end += 1;
         }
         Some(&self.rest()[..end])
@@ -120,7 +134,9 @@ impl<'a> Cursor<'a> {
     pub(super) fn run(&mut self, stops: &[char]) -> &'a str {
         self.skip_blanks();
         let rest = self.rest();
-        let end = rest.find(|c: char| c.is_whitespace() || stops.contains(&c)).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_whitespace() || stops.contains(&c))
+            .unwrap_or(rest.len());
         self.at += end;
         &rest[..end]
     }
@@ -128,7 +144,9 @@ impl<'a> Cursor<'a> {
     /// Takes the digits that stand next, without skipping blanks.
     pub(super) fn digits(&mut self) -> &'a str {
         let rest = self.rest();
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         self.at += end;
         &rest[..end]
     }
@@ -177,7 +195,9 @@ impl<'a> Cursor<'a> {
                 b'.' => next.is_some_and(u8::is_ascii_digit),
                 b'/' => {
                     matches!(next, Some(b's' | b'm' | b'h'))
-                        && !bytes.get(end + 2).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'-')
+                        && !bytes
+                            .get(end + 2)
+                            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'-')
                 }
                 b'%' => true,
                 other => other.is_ascii_alphanumeric(),

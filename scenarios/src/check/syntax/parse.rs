@@ -2,8 +2,8 @@
 
 use super::cursor::{Cursor, Problem};
 use super::{
-    Edge, Expr, ExprKind, WindowKind, Word, Written, WrittenBase, WrittenCondition, WrittenMetric, WrittenParty,
-    WrittenPoint, WrittenRelation, WrittenTest, WrittenWindow,
+    Edge, Expr, ExprKind, WindowKind, Word, Written, WrittenBase, WrittenCondition, WrittenMetric,
+    WrittenParty, WrittenPoint, WrittenRelation, WrittenTest, WrittenWindow,
 };
 use crate::check::{Arithmetic, Op, Seeds, Temporal};
 
@@ -15,7 +15,10 @@ const DEPTH_MAX: u32 = 32;
 /// # Errors
 /// The first thing that does not fit the grammar.
 pub(crate) fn parse(text: &str) -> Result<Written, Problem> {
-    let mut parser = Parser { cursor: Cursor::new(text), depth: 0 };
+    let mut parser = Parser {
+        cursor: Cursor::new(text),
+        depth: 0,
+    };
     parser.check()
 }
 
@@ -32,17 +35,29 @@ impl Parser<'_> {
         let (relation, right) = if self.cursor.symbol("~=") {
             let right = self.sum()?;
             if !self.cursor.keyword("within") {
-                return Err(self.cursor.unexpected("`within` and a share (`~= 5ms within 1%`)"));
+                return Err(self
+                    .cursor
+                    .unexpected("`within` and a share (`~= 5ms within 1%`)"));
             }
             (WrittenRelation::Near(self.cursor.share()?), right)
         } else {
             let Some(op) = self.op() else {
                 self.cursor.go(relation_at);
-                return Err(self.cursor.unexpected("a comparison (`<`, `<=`, `>`, `>=`, `==`, `!=`, `~=`)"));
+                return Err(self
+                    .cursor
+                    .unexpected("a comparison (`<`, `<=`, `>`, `>=`, `==`, `!=`, `~=`)"));
             };
             (WrittenRelation::Compare(op), self.sum()?)
         };
-        let mut written = Written { temporal, left, relation, right, per: None, window: None, seeds: None };
+        let mut written = Written {
+            temporal,
+            left,
+            relation,
+            right,
+            per: None,
+            window: None,
+            seeds: None,
+        };
         self.tail(&mut written)?;
         Ok(written)
     }
@@ -98,7 +113,9 @@ impl Parser<'_> {
             ("<", Op::Less),
             (">", Op::More),
         ];
-        OPS.into_iter().find(|(symbol, _)| self.cursor.symbol(symbol)).map(|(_, op)| op)
+        OPS.into_iter()
+            .find(|(symbol, _)| self.cursor.symbol(symbol))
+            .map(|(_, op)| op)
     }
 
     fn sum(&mut self) -> Result<Expr, Problem> {
@@ -114,7 +131,10 @@ impl Parser<'_> {
                 return Ok(left);
             };
             if !spaced || !self.cursor.rest().starts_with(char::is_whitespace) {
-                return Err(Problem::new(at, "`+` and `-` have a space on either side: names may hold a `-`"));
+                return Err(Problem::new(
+                    at,
+                    "`+` and `-` have a space on either side: names may hold a `-`",
+                ));
             }
             left = binary(arithmetic, left, self.product()?);
         }
@@ -138,7 +158,11 @@ impl Parser<'_> {
         let at = self.cursor.next_at();
         if self.cursor.at_number() {
             let quantity = self.cursor.quantity()?;
-            return Ok(Expr { at, end: self.cursor.at(), kind: ExprKind::Quantity(quantity) });
+            return Ok(Expr {
+                at,
+                end: self.cursor.at(),
+                kind: ExprKind::Quantity(quantity),
+            });
         }
         if self.cursor.symbol("(") {
             self.depth += 1;
@@ -148,17 +172,29 @@ impl Parser<'_> {
             let inner = self.sum()?;
             self.cursor.expect(")")?;
             self.depth -= 1;
-            return Ok(Expr { at, end: self.cursor.at(), kind: inner.kind });
+            return Ok(Expr {
+                at,
+                end: self.cursor.at(),
+                kind: inner.kind,
+            });
         }
         let wanted = "a metric, such as `p99(users)`, or a value with its unit";
         let first = self.cursor.name(wanted)?.to_owned();
         let (measure, name) = self.dotted(first)?;
         if measure.is_none() && !self.cursor.rest().starts_with('(') {
-            return Ok(Expr { at, end: self.cursor.at(), kind: ExprKind::State(name) });
+            return Ok(Expr {
+                at,
+                end: self.cursor.at(),
+                kind: ExprKind::State(name),
+            });
         }
         self.cursor.expect("(")?;
         let metric = self.metric(measure, name)?;
-        Ok(Expr { at, end: self.cursor.at(), kind: ExprKind::Metric(Box::new(metric)) })
+        Ok(Expr {
+            at,
+            end: self.cursor.at(),
+            kind: ExprKind::Metric(Box::new(metric)),
+        })
     }
 
     /// `name`, `measure.name`, and percentiles with decimals (`p99.9`).
@@ -168,15 +204,23 @@ impl Parser<'_> {
             return Ok((None, first));
         }
         self.cursor.expect(".")?;
-        let name = self.cursor.name("a statistic, such as `mean` or `p99`")?.to_owned();
+        let name = self
+            .cursor
+            .name("a statistic, such as `mean` or `p99`")?
+            .to_owned();
         Ok((Some(first), self.decimals(name)))
     }
 
     /// Adds the decimals of a percentile's name.
     fn decimals(&mut self, mut name: String) -> String {
-        let is_percentile = name.strip_prefix('p').is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        let is_percentile = name
+            .strip_prefix('p')
+            .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
         let mut rest = self.cursor.rest().bytes();
-        if is_percentile && rest.next() == Some(b'.') && rest.next().is_some_and(|b| b.is_ascii_digit()) {
+        if is_percentile
+            && rest.next() == Some(b'.')
+            && rest.next().is_some_and(|b| b.is_ascii_digit())
+        {
             self.cursor.go(self.cursor.at() + 1);
             name.push('.');
             name.push_str(self.cursor.digits());
@@ -187,7 +231,11 @@ impl Parser<'_> {
     /// After the opening parenthesis of a metric, to the closing one.
     fn metric(&mut self, measure: Option<String>, name: String) -> Result<WrittenMetric, Problem> {
         let first = self.party()?;
-        let second = if self.cursor.symbol("->") { Some(self.party()?) } else { None };
+        let second = if self.cursor.symbol("->") {
+            Some(self.party()?)
+        } else {
+            None
+        };
         let mut conditions = Vec::new();
         if self.cursor.keyword("where") {
             conditions.push(self.condition()?);
@@ -203,7 +251,14 @@ impl Parser<'_> {
                 "`)`, `and` or a window (`during`, `after`, `before`, `within`)"
             }));
         }
-        Ok(WrittenMetric { measure, name, first, second, conditions, window })
+        Ok(WrittenMetric {
+            measure,
+            name,
+            first,
+            second,
+            conditions,
+            window,
+        })
     }
 
     fn party(&mut self) -> Result<WrittenParty, Problem> {
@@ -233,7 +288,9 @@ impl Parser<'_> {
                 if self.cursor.rest().starts_with('/') {
                     self.cursor.expect("/")?;
                     let replica = self.cursor.digits();
-                    let number = replica.parse().map_err(|_| self.cursor.unexpected("the number of a replica"))?;
+                    let number = replica
+                        .parse()
+                        .map_err(|_| self.cursor.unexpected("the number of a replica"))?;
                     party.replica = Some(number);
                 }
             }
@@ -266,7 +323,9 @@ impl Parser<'_> {
     fn condition(&mut self) -> Result<WrittenCondition, Problem> {
         let at = self.cursor.next_at();
         let not = self.cursor.keyword("not");
-        let word = self.cursor.name("a condition, such as `ok`, `latency > 1s` or `via b/v2`")?;
+        let word = self
+            .cursor
+            .name("a condition, such as `ok`, `latency > 1s` or `via b/v2`")?;
         let test = match word {
             "ok" => WrittenTest::Word(Word::Ok),
             "timeout" => WrittenTest::Word(Word::Timeout),
@@ -277,7 +336,11 @@ impl Parser<'_> {
             "status" => self.status()?,
             "flag" => {
                 self.cursor.expect("==")?;
-                WrittenTest::Flag(self.cursor.name("a response flag, such as `UO`")?.to_owned())
+                WrittenTest::Flag(
+                    self.cursor
+                        .name("a response flag, such as `UO`")?
+                        .to_owned(),
+                )
             }
             "via" => WrittenTest::Via(self.party()?),
             "from" => {
@@ -290,7 +353,10 @@ impl Parser<'_> {
             }
             measure => {
                 let Some(op) = self.op() else {
-                    return Err(Problem::new(at, format!("unknown condition `{measure}`: {}", condition_hint(measure))));
+                    return Err(Problem::new(
+                        at,
+                        format!("unknown condition `{measure}`: {}", condition_hint(measure)),
+                    ));
                 };
                 let nanos = self.cursor.duration()?;
                 let nanos = i64::try_from(nanos).expect("a duration fits into 63 bits");
@@ -304,7 +370,12 @@ impl Parser<'_> {
         self.cursor.expect("==")?;
         let at = self.cursor.next_at();
         let text = self.cursor.run(&[')']);
-        let wrong = || Problem::new(at, format!("`{text}` is no status: one is written `503` or `5xx`"));
+        let wrong = || {
+            Problem::new(
+                at,
+                format!("`{text}` is no status: one is written `503` or `5xx`"),
+            )
+        };
         if let Some(class) = text.strip_suffix("xx") {
             let class: u16 = class.parse().map_err(|_| wrong())?;
             return if (1..=5).contains(&class) {
@@ -314,7 +385,11 @@ impl Parser<'_> {
             };
         }
         let code: u16 = text.parse().map_err(|_| wrong())?;
-        if (100..=599).contains(&code) { Ok(WrittenTest::Status(code, code)) } else { Err(wrong()) }
+        if (100..=599).contains(&code) {
+            Ok(WrittenTest::Status(code, code))
+        } else {
+            Err(wrong())
+        }
     }
 
     fn window(&mut self) -> Result<Option<WrittenWindow>, Problem> {
@@ -352,7 +427,10 @@ impl Parser<'_> {
         let base = if self.cursor.at_number() {
             WrittenBase::Time(self.cursor.duration()?)
         } else {
-            let name = self.cursor.name("a point in time: `90s`, `end`, or a chaos item")?.to_owned();
+            let name = self
+                .cursor
+                .name("a point in time: `90s`, `end`, or a chaos item")?
+                .to_owned();
             if name == "end" {
                 WrittenBase::End
             } else {
@@ -362,12 +440,17 @@ impl Parser<'_> {
         let mut offset_ns = 0;
         for (symbol, sign) in [("+", 1), ("-", -1)] {
             if self.cursor.symbol(symbol) {
-                let nanos = i64::try_from(self.cursor.duration()?).expect("a duration fits into 63 bits");
+                let nanos =
+                    i64::try_from(self.cursor.duration()?).expect("a duration fits into 63 bits");
                 offset_ns = sign * nanos;
                 break;
             }
         }
-        Ok(WrittenPoint { at, base, offset_ns })
+        Ok(WrittenPoint {
+            at,
+            base,
+            offset_ns,
+        })
     }
 
     fn edge(&mut self) -> Result<Option<Edge>, Problem> {
@@ -411,7 +494,11 @@ impl Parser<'_> {
 
 fn binary(arithmetic: Arithmetic, left: Expr, right: Expr) -> Expr {
     let (at, end) = (left.at, right.end);
-    Expr { at, end, kind: ExprKind::Binary(arithmetic, Box::new(left), Box::new(right)) }
+    Expr {
+        at,
+        end,
+        kind: ExprKind::Binary(arithmetic, Box::new(left), Box::new(right)),
+    }
 }
 
 fn condition_hint(word: &str) -> String {

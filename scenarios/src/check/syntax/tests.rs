@@ -33,7 +33,11 @@ fn every_check_of_the_stories_parses() {
         "(p99(users)+1) < 1",
     ] {
         if text == "(p99(users)+1) < 1" {
-            assert_eq!(parse(text).unwrap_err().at, 11, "blanks around + are asked for");
+            assert_eq!(
+                parse(text).unwrap_err().at,
+                11,
+                "blanks around + are asked for"
+            );
             continue;
         }
         parse(text).unwrap_or_else(|problem| panic!("{text}: {problem:?}"));
@@ -43,9 +47,17 @@ fn every_check_of_the_stories_parses() {
 #[test]
 fn precedence_is_that_of_arithmetic() {
     let written = parse("1 + 2 * 3 < 10").unwrap();
-    let ExprKind::Binary(crate::check::Arithmetic::Add, _, right) = written.left.kind else { panic!() };
-    assert!(matches!(right.kind, ExprKind::Binary(crate::check::Arithmetic::Multiply, ..)));
-    assert!(matches!(written.relation, WrittenRelation::Compare(Op::Less)));
+    let ExprKind::Binary(crate::check::Arithmetic::Add, _, right) = written.left.kind else {
+        panic!()
+    };
+    assert!(matches!(
+        right.kind,
+        ExprKind::Binary(crate::check::Arithmetic::Multiply, ..)
+    ));
+    assert!(matches!(
+        written.relation,
+        WrittenRelation::Compare(Op::Less)
+    ));
 }
 
 #[test]
@@ -53,33 +65,86 @@ fn tails_are_read_in_any_order() {
     let written = parse("always p99(users) < 1s during 1s..5s per 1s in >= 99% of seeds").unwrap();
     assert!(matches!(written.temporal, Some((Temporal::Always, 0))));
     assert_eq!(written.per.unwrap().0, 1_000_000_000);
-    assert!(matches!(written.seeds.unwrap().0, Seeds::In { op: Op::AtLeast, .. }));
+    assert!(matches!(
+        written.seeds.unwrap().0,
+        Seeds::In {
+            op: Op::AtLeast,
+            ..
+        }
+    ));
     assert!(written.window.is_some());
 }
 
 #[test]
 fn what_does_not_fit_is_told_with_its_place() {
     for (text, at, message) in [
-        ("", 0, "expected a metric, such as `p99(users)`, or a value with its unit, found the end of the check"),
-        ("p99(users)", 10, "expected a comparison (`<`, `<=`, `>`, `>=`, `==`, `!=`, `~=`), found the end of the check"),
-        ("p99(users) = 5ms", 11, "expected a comparison (`<`, `<=`, `>`, `>=`, `==`, `!=`, `~=`), found `=`"),
-        ("p99(users < 5ms", 10, "expected `)`, `->`, `where` or a window (`during`, `after`, `before`, `within`), found `<`"),
-        ("p99(users) ~= 5ms", 17, "expected `within` and a share (`~= 5ms within 1%`), found the end of the check"),
-        ("count(users where slow) == 0", 18, "unknown condition `slow`: expected `ok`, `timeout`, `dropped`, `retried`, `hedged`, `plaintext`, `latency`, `uncorrected`, `send-lag`, `queue-wait`, `service-time`, `status`, `flag`, `via` or `from`"),
-        ("count(users where status == 999) == 0", 28, "`999` is no status: one is written `503` or `5xx`"),
-        ("p99(users) < 5ms during 3s", 26, "expected `..` and the end of the window, found the end of the check"),
-        ("p99(users) < 5xs", 13, "`5xs` is no duration: a duration is written `5s`, `250ms`, `1m30s`"),
-        ("p99(users) < 5ms per 1s per 2s", 24, "a check has one `per`"),
+        (
+            "",
+            0,
+            "expected a metric, such as `p99(users)`, or a value with its unit, found the end of the check",
+        ),
+        (
+            "p99(users)",
+            10,
+            "expected a comparison (`<`, `<=`, `>`, `>=`, `==`, `!=`, `~=`), found the end of the check",
+        ),
+        (
+            "p99(users) = 5ms",
+            11,
+            "expected a comparison (`<`, `<=`, `>`, `>=`, `==`, `!=`, `~=`), found `=`",
+        ),
+        (
+            "p99(users < 5ms",
+            10,
+            "expected `)`, `->`, `where` or a window (`during`, `after`, `before`, `within`), found `<`",
+        ),
+        (
+            "p99(users) ~= 5ms",
+            17,
+            "expected `within` and a share (`~= 5ms within 1%`), found the end of the check",
+        ),
+        (
+            "count(users where slow) == 0",
+            18,
+            "unknown condition `slow`: expected `ok`, `timeout`, `dropped`, `retried`, `hedged`, `plaintext`, `latency`, `uncorrected`, `send-lag`, `queue-wait`, `service-time`, `status`, `flag`, `via` or `from`",
+        ),
+        (
+            "count(users where status == 999) == 0",
+            28,
+            "`999` is no status: one is written `503` or `5xx`",
+        ),
+        (
+            "p99(users) < 5ms during 3s",
+            26,
+            "expected `..` and the end of the window, found the end of the check",
+        ),
+        (
+            "p99(users) < 5xs",
+            13,
+            "`5xs` is no duration: a duration is written `5s`, `250ms`, `1m30s`",
+        ),
+        (
+            "p99(users) < 5ms per 1s per 2s",
+            24,
+            "a check has one `per`",
+        ),
     ] {
         let problem = parse(text).unwrap_err();
-        assert_eq!((problem.at, problem.message.as_str()), (at, message), "{text}");
+        assert_eq!(
+            (problem.at, problem.message.as_str()),
+            (at, message),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn parentheses_are_bounded() {
     let text = format!("{}1{} < 2", "(".repeat(5_000), ")".repeat(5_000));
-    assert_eq!(parse(&text).unwrap_err().message, "parentheses nest at most 32 deep");
+    assert_eq!(
+        parse(&text).unwrap_err().message,
+        "parentheses nest at most 32 deep"
+    );
 }
 
 proptest::proptest! {

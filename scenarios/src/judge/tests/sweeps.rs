@@ -7,7 +7,15 @@ use crate::value::Ratio;
 fn samples(values: &[i128], holds: &[bool]) -> Vec<(u64, Vec<Sample>)> {
     let sample = |(index, (value, holds)): (usize, (&i128, &bool))| {
         let sides = Some((Ratio::whole(*value), Ratio::whole(1_000_000_000)));
-        (index as u64, vec![Sample { check: 0, sides, holds: Some(*holds), reason: String::new() }])
+        (
+            index as u64,
+            vec![Sample {
+                check: 0,
+                sides,
+                holds: Some(*holds),
+                reason: String::new(),
+            }],
+        )
     };
     values.iter().zip(holds).enumerate().map(sample).collect()
 }
@@ -23,9 +31,20 @@ const MS: i128 = 1_000_000;
 fn a_mean_is_near_if_its_interval_is_narrow_and_holds_the_right_side() {
     let holds = [true; 4];
     let near = |values: &[i128]| judged("mean(users) ~= 1s within 1% over seeds", values, &holds).0;
-    assert_eq!(near(&[999 * MS, 1_000 * MS, 1_001 * MS, 1_000 * MS]), Some(true));
-    assert_eq!(near(&[900 * MS, 1_100 * MS, 950 * MS, 1_050 * MS]), Some(false), "too wide");
-    assert_eq!(near(&[1_009 * MS, 1_010 * MS, 1_009 * MS, 1_010 * MS]), Some(false), "beside it");
+    assert_eq!(
+        near(&[999 * MS, 1_000 * MS, 1_001 * MS, 1_000 * MS]),
+        Some(true)
+    );
+    assert_eq!(
+        near(&[900 * MS, 1_100 * MS, 950 * MS, 1_050 * MS]),
+        Some(false),
+        "too wide"
+    );
+    assert_eq!(
+        near(&[1_009 * MS, 1_010 * MS, 1_009 * MS, 1_010 * MS]),
+        Some(false),
+        "beside it"
+    );
 }
 
 #[test]
@@ -43,15 +62,30 @@ fn the_share_of_seeds_is_taken_as_observed() {
     assert_eq!(share(&[true, true, false, true]).0, Some(true));
     assert_eq!(share(&[true, false, false, true]).0, Some(false));
     let words = share(&[true, true, false, true]).1;
-    assert!(words.starts_with("75% (3 of 4 seeds; ") && words.ends_with("; not in seed 2"), "{words}");
+    assert!(
+        words.starts_with("75% (3 of 4 seeds; ") && words.ends_with("; not in seed 2"),
+        "{words}"
+    );
 }
 
 #[test]
 fn one_seed_that_could_not_be_judged_keeps_all_from_it() {
     let mut all = samples(&[MS, MS, MS], &[true; 3]);
-    all[1].1[0] = Sample { check: 0, sides: None, holds: None, reason: "no request".to_owned() };
+    all[1].1[0] = Sample {
+        check: 0,
+        sides: None,
+        holds: None,
+        reason: "no request".to_owned(),
+    };
     let result = over_seeds(&story(&["mean(users) < 1s over seeds"]), &all).remove(0);
-    assert_eq!((result.pass, result.observed.as_str()), (None, "not judged: seed 1: no request"));
-    let single = over_seeds(&story(&["mean(users) < 1s over seeds"]), &samples(&[MS], &[true])).remove(0);
+    assert_eq!(
+        (result.pass, result.observed.as_str()),
+        (None, "not judged: seed 1: no request")
+    );
+    let single = over_seeds(
+        &story(&["mean(users) < 1s over seeds"]),
+        &samples(&[MS], &[true]),
+    )
+    .remove(0);
     assert_eq!(single.pass, None);
 }

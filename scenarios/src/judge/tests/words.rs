@@ -17,40 +17,80 @@ fn results_say_what_was_seen_and_what_would_have_been_accepted() {
         "in-flight.max(users) <= 5",
     ]);
     for second in [11, 21, 31, 41, 51] {
-        let root = run.request(second * S, second * S + 500 * MS, if second == 21 { ERROR } else { OK });
+        let root = run.request(
+            second * S,
+            second * S + 500 * MS,
+            if second == 21 { ERROR } else { OK },
+        );
         run.served(Some(root), 0, second * S, 0, second * S + 400 * MS, OK);
     }
     let told: Vec<String> = run
         .checks()
         .iter()
-        .map(|c| format!("{:?} | {} | {} | {}", c.pass, c.name, c.observed, c.expected))
+        .map(|c| {
+            format!(
+                "{:?} | {} | {} | {}",
+                c.pass, c.name, c.observed, c.expected
+            )
+        })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    Some(false) | success(users) >= 99.9% | 80% (4 of 5) | >= 99.9%
+    Some(true) | p99(users) <= 1.5 * p99(web) | 500ms | <= 600ms = 1.5 * p99(web)
+    Some(true) | always max(users) < 1s per 10s | true in all 5 slices | always < 1s per 10s
+    Some(false) | mean(users) ~= 1s within 1% | 500ms | ~= 1s within 1%
+    Some(false) | count(users where latency > 1s and not ok) > 2 | 0 | > 2
+    None | mean(users) < 1s over seeds | 500ms | < 1s over seeds
+    Some(true) | in-flight.max(users) <= 5 | 1 | <= 5
+    ");
 }
 
 #[test]
 fn one_that_cannot_be_judged_says_why() {
-    let mut run = Run::new(&["p99(users during sick) < 1s", "always success(web) == 100% per 10s", "mean(users) / count(web) < 1s"]);
+    let mut run = Run::new(&[
+        "p99(users during sick) < 1s",
+        "always success(web) == 100% per 10s",
+        "mean(users) / count(web) < 1s",
+    ]);
     run.request(35 * S, 36 * S, OK);
-    insta::assert_snapshot!(run.observed().join("\n"), @"");
+    insta::assert_snapshot!(run.observed().join("\n"), @r"
+    not judged: `p99(users during sick)` has no request to go by
+    not judged: `success(web)` has no request to go by in the slice from 10s on
+    not judged: a division by zero, or a number out of range
+    ");
 }
 
 #[test]
 fn verdicts_rank_invalid_before_fail_before_pass() {
-    let mut run = Run::new(&["success(users) == 100%", "p99(users during sick) < 1s", "mean(users) < 1s over seeds"]);
+    let mut run = Run::new(&[
+        "success(users) == 100%",
+        "p99(users during sick) < 1s",
+        "mean(users) < 1s over seeds",
+    ]);
     run.request(35 * S, 36 * S, ERROR);
     let checks = run.checks();
     assert_eq!(verdict(&checks, &[]), Verdict::Invalid);
     assert_eq!(not_judged(&checks).len(), 1);
     assert_eq!(verdict(&checks[..1], &[]), Verdict::Fail);
-    assert_eq!(verdict(&checks[..1], &["diverged".to_owned()]), Verdict::Invalid);
-    assert_eq!(verdict(&checks[2..], &[]), Verdict::Invalid, "nothing else was judged");
+    assert_eq!(
+        verdict(&checks[..1], &["diverged".to_owned()]),
+        Verdict::Invalid
+    );
+    assert_eq!(
+        verdict(&checks[2..], &[]),
+        Verdict::Invalid,
+        "nothing else was judged"
+    );
     assert_eq!(verdict(&[], &[]), Verdict::Invalid);
 }
 
 #[test]
 fn a_variant_is_as_told_if_exactly_its_checks_are_false() {
-    let mut run = Run::new(&["a: success(users) == 100%", "b: count(users) > 0", "c: mean(users) < 1s over seeds"]);
+    let mut run = Run::new(&[
+        "a: success(users) == 100%",
+        "b: count(users) > 0",
+        "c: mean(users) < 1s over seeds",
+    ]);
     let mut story = run.story.clone();
     run.request(35 * S, 36 * S, ERROR);
     let checks = run.checks();
@@ -61,7 +101,9 @@ fn a_variant_is_as_told_if_exactly_its_checks_are_false() {
     story.breaks = Some(vec!["a".to_owned(), "c".to_owned()]);
     assert_eq!(told(&story), Told::As, "checks over seeds are left aside");
     story.breaks = Some(vec!["a".to_owned(), "b".to_owned()]);
-    assert!(matches!(told(&story), Told::Otherwise(lines) if lines[0].starts_with("`b` should be false")));
+    assert!(
+        matches!(told(&story), Told::Otherwise(lines) if lines[0].starts_with("`b` should be false"))
+    );
 }
 
 #[test]
@@ -74,12 +116,18 @@ fn laws_that_are_broken_make_a_run_invalid() {
     let mut lost = Run::new(&["count(users) > 0"]);
     lost.request(11 * S, 12 * S, OK);
     lost.records.truncate(1);
-    assert_eq!(lost.judge().invariants, ["users: 1 requests were sent, 0 of them ended"]);
+    assert_eq!(
+        lost.judge().invariants,
+        ["users: 1 requests were sent, 0 of them ended"]
+    );
 
     let mut untold = Run::new(&["count(users) > 0"]);
     untold.served(None, 1, 11 * S, 0, 12 * S, OK);
     untold.records.truncate(1);
-    assert_eq!(untold.judge().invariants, ["api: 1 requests arrived, 0 were told to the end"]);
+    assert_eq!(
+        untold.judge().invariants,
+        ["api: 1 requests arrived, 0 were told to the end"]
+    );
 
     let mut queue = Run::new(&["count(users) > 0"]);
     queue.served(None, 1, 11 * S, S, 13 * S, OK);

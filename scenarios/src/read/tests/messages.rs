@@ -5,14 +5,20 @@ use super::{errors, story};
 #[test]
 fn a_missing_unit_is_told_with_what_would_be_accepted() {
     let text = story("").replace("duration: 1m", "duration: 5");
-    assert_eq!(errors(&text), "f.yaml:3:11: `5` has no unit: a duration is written `5s`, `250ms`, `1m30s`");
+    assert_eq!(
+        errors(&text),
+        "f.yaml:3:11: `5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"
+    );
 }
 
 #[test]
 fn an_unknown_key_is_told_with_the_nearest() {
     let text = story("").replace("topology:", "topolgy:");
     let lines = errors(&text);
-    assert!(lines.contains("f.yaml:4:1: unknown key `topolgy`: did you mean `topology`?"), "{lines}");
+    assert!(
+        lines.contains("f.yaml:4:1: unknown key `topolgy`: did you mean `topology`?"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -36,7 +42,10 @@ fn an_undeclared_endpoint_is_told_with_those_there_are() {
 #[test]
 fn commas_between_arguments_are_told_to_be_spaces() {
     let text = story("").replace("[work: exp(2ms)]", "[work: \"lognormal(4ms, cv 0.5)\"]");
-    assert_eq!(errors(&text), "f.yaml:7:60: arguments are separated by spaces: `lognormal(4ms cv 0.5)`");
+    assert_eq!(
+        errors(&text),
+        "f.yaml:7:60: arguments are separated by spaces: `lognormal(4ms cv 0.5)`"
+    );
 }
 
 #[test]
@@ -52,9 +61,15 @@ fn an_action_at_an_instant_takes_no_for() {
 #[test]
 fn units_must_agree() {
     let text = story("").replace("fine: success(users) == 100%", "fine: p99(users) < 250");
-    assert_eq!(errors(&text), "f.yaml:11:24: `p99(users)` is a duration, `250` a count: write `250ms`");
+    assert_eq!(
+        errors(&text),
+        "f.yaml:11:24: `p99(users)` is a duration, `250` a count: write `250ms`"
+    );
     let text = story("").replace("fine: success(users) == 100%", "success(users) >= 0.999");
-    assert_eq!(errors(&text), "f.yaml:11:23: `success(users)` is a share, `0.999` a count: write `99.9%`");
+    assert_eq!(
+        errors(&text),
+        "f.yaml:11:23: `success(users)` is a share, `0.999` a count: write `99.9%`"
+    );
 }
 
 #[test]
@@ -67,16 +82,34 @@ fn a_gauge_needs_a_temporal_word() {
     );
     let text = story("").replace("fine: success(users) == 100%", "ejected(api) == 1");
     let lines = errors(&text);
-    assert!(lines.contains("f.yaml:11:5: `ejected(api)` is a value at an instant: say"), "{lines}");
-    assert!(lines.contains("f.yaml:11:5: not supported yet: `ejected`"), "{lines}");
+    assert!(
+        lines.contains("f.yaml:11:5: `ejected(api)` is a value at an instant: say"),
+        "{lines}"
+    );
+    assert!(
+        lines.contains("f.yaml:11:5: not supported yet: `ejected`"),
+        "{lines}"
+    );
 }
 
 #[test]
 fn an_edge_that_nothing_calls_is_told_with_those_there_are() {
-    let text = story("").replace("fine: success(users) == 100%", "success(api -> web) == 100%");
-    assert_eq!(errors(&text), "f.yaml:11:20: api never calls `web`; it calls nobody");
-    let text = story("").replace("fine: success(users) == 100%", "success(users -> api) == 100%");
-    assert_eq!(errors(&text), "f.yaml:11:22: users never calls `api`; it calls web");
+    let text = story("").replace(
+        "fine: success(users) == 100%",
+        "success(api -> web) == 100%",
+    );
+    assert_eq!(
+        errors(&text),
+        "f.yaml:11:20: api never calls `web`; it calls nobody"
+    );
+    let text = story("").replace(
+        "fine: success(users) == 100%",
+        "success(users -> api) == 100%",
+    );
+    assert_eq!(
+        errors(&text),
+        "f.yaml:11:22: users never calls `api`; it calls web"
+    );
 }
 
 #[test]
@@ -90,8 +123,10 @@ fn a_variant_that_breaks_an_unknown_check_is_told() {
 
 #[test]
 fn keys_of_the_language_to_come_are_told_apart_from_unknown_ones() {
-    let text = story("swarm: {faults: 0..5}\n")
-        .replace("call: api GET /items/7", "call: {to: api GET /items/7, hedge: 10ms, hedgehog: 1}");
+    let text = story("swarm: {faults: 0..5}\n").replace(
+        "call: api GET /items/7",
+        "call: {to: api GET /items/7, hedge: 10ms, hedgehog: 1}",
+    );
     assert_eq!(
         errors(&text),
         "f.yaml:6:83: not supported yet: `hedge`\n\
@@ -104,13 +139,34 @@ fn keys_of_the_language_to_come_are_told_apart_from_unknown_ones() {
 #[test]
 fn windows_are_checked_as_far_as_the_file_tells() {
     for (check, message) in [
-        ("p99(users) < 1s during 30s..20s", "f.yaml:11:21: the window is empty: it goes from 30s to 20s"),
-        ("p99(users) < 1s after 50s during 1s..2s", "f.yaml:11:31: a check has one window at its end"),
-        ("p99(users) < 1s during 50s..2m", "f.yaml:11:21: the window ends at 2m, after the run's `duration` of 1m"),
-        ("p99(users) < 1s during sick", "f.yaml:11:28: no chaos item `sick`: the file has none with a name; a time is written `90s`"),
-        ("always p99(users) < 1s", "f.yaml:11:5: `p99(users)` is computed over a window: `always` needs slices of it, such as `per 5s`"),
-        ("recovers p99(users) < 1s per 1s", "f.yaml:11:5: `recovers` needs a deadline: `within 30s after ITEM`"),
-        ("p99(users) < 1s per 1s", "f.yaml:11:21: `per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`"),
+        (
+            "p99(users) < 1s during 30s..20s",
+            "f.yaml:11:21: the window is empty: it goes from 30s to 20s",
+        ),
+        (
+            "p99(users) < 1s after 50s during 1s..2s",
+            "f.yaml:11:31: a check has one window at its end",
+        ),
+        (
+            "p99(users) < 1s during 50s..2m",
+            "f.yaml:11:21: the window ends at 2m, after the run's `duration` of 1m",
+        ),
+        (
+            "p99(users) < 1s during sick",
+            "f.yaml:11:28: no chaos item `sick`: the file has none with a name; a time is written `90s`",
+        ),
+        (
+            "always p99(users) < 1s",
+            "f.yaml:11:5: `p99(users)` is computed over a window: `always` needs slices of it, such as `per 5s`",
+        ),
+        (
+            "recovers p99(users) < 1s per 1s",
+            "f.yaml:11:5: `recovers` needs a deadline: `within 30s after ITEM`",
+        ),
+        (
+            "p99(users) < 1s per 1s",
+            "f.yaml:11:21: `per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`",
+        ),
     ] {
         let text = story("").replace("fine: success(users) == 100%", check);
         assert_eq!(errors(&text), message);
@@ -120,16 +176,46 @@ fn windows_are_checked_as_far_as_the_file_tells() {
 #[test]
 fn subjects_and_figures_must_fit() {
     for (check, message) in [
-        ("busy(users) < 50%", "f.yaml:11:5: `busy` is a figure of a service, not of a load"),
-        ("queue-wait.mean(users) < 1s", "f.yaml:11:5: `queue-wait` is a figure of a service, not of a load"),
-        ("count(usrs) > 0", "f.yaml:11:11: no load or service `usrs`: did you mean `users`?"),
-        ("count(api/v2) > 0", "f.yaml:11:11: api has no version `v2`: expected `v1`"),
-        ("count(api/v1/3) > 0", "f.yaml:11:11: api/v1 has 1 replica, counted from 0: there is no `3`"),
-        ("hit-ratio(api) > 50%", "f.yaml:11:5: not supported yet: `hit-ratio`"),
-        ("latncy(api) > 50%", "f.yaml:11:5: unknown metric `latncy`: expected `success`, `errors`, `count`, `share`, `offered`, `rate`, `goodput`, `attempts`, `retries`, `hedges`, `amplification`, `busy`, `in-flight`, `queued`, `mean`, `min` or 18 more"),
-        ("count(users where flag == XX) > 0", "f.yaml:11:23: unknown response flag `XX`"),
-        ("p99(users) < success(users)", "f.yaml:11:18: `p99(users)` is a duration, `success(users)` a share: they cannot be compared"),
-        ("users > 5", "f.yaml:11:5: `users` is no value: say which figure of it, such as `p99(users)`"),
+        (
+            "busy(users) < 50%",
+            "f.yaml:11:5: `busy` is a figure of a service, not of a load",
+        ),
+        (
+            "queue-wait.mean(users) < 1s",
+            "f.yaml:11:5: `queue-wait` is a figure of a service, not of a load",
+        ),
+        (
+            "count(usrs) > 0",
+            "f.yaml:11:11: no load or service `usrs`: did you mean `users`?",
+        ),
+        (
+            "count(api/v2) > 0",
+            "f.yaml:11:11: api has no version `v2`: expected `v1`",
+        ),
+        (
+            "count(api/v1/3) > 0",
+            "f.yaml:11:11: api/v1 has 1 replica, counted from 0: there is no `3`",
+        ),
+        (
+            "hit-ratio(api) > 50%",
+            "f.yaml:11:5: not supported yet: `hit-ratio`",
+        ),
+        (
+            "latncy(api) > 50%",
+            "f.yaml:11:5: unknown metric `latncy`: expected `success`, `errors`, `count`, `share`, `offered`, `rate`, `goodput`, `attempts`, `retries`, `hedges`, `amplification`, `busy`, `in-flight`, `queued`, `mean`, `min` or 20 more",
+        ),
+        (
+            "count(users where flag == XX) > 0",
+            "f.yaml:11:23: unknown response flag `XX`",
+        ),
+        (
+            "p99(users) < success(users)",
+            "f.yaml:11:18: `p99(users)` is a duration, `success(users)` a share: they cannot be compared",
+        ),
+        (
+            "users > 5",
+            "f.yaml:11:5: `users` is no value: say which figure of it, such as `p99(users)`",
+        ),
     ] {
         let text = story("").replace("fine: success(users) == 100%", check);
         let lines = errors(&text);
@@ -139,7 +225,9 @@ fn subjects_and_figures_must_fit() {
 
 #[test]
 fn names_share_one_space_and_some_are_taken() {
-    let text = story("chaos:\n  - {name: web, at: 5s, do: crash, target: api}\n  - {name: end, at: 5s, do: crash, target: api}\n");
+    let text = story(
+        "chaos:\n  - {name: web, at: 5s, do: crash, target: api}\n  - {name: end, at: 5s, do: crash, target: api}\n",
+    );
     assert_eq!(
         errors(&text),
         "f.yaml:13:12: a service is named `web` already: services, loads and chaos items share one name space\n\
@@ -168,7 +256,14 @@ fn documents_are_checked_against_the_services() {
 #[test]
 fn input_that_is_no_scenario_is_refused_and_never_a_panic() {
     let nested = "[".repeat(5_000);
-    for text in ["", "[1, 2]", "a: b: c", "just text", "---\na: 1\n---\nb: 2\n", nested.as_str()] {
+    for text in [
+        "",
+        "[1, 2]",
+        "a: b: c",
+        "just text",
+        "---\na: 1\n---\nb: 2\n",
+        nested.as_str(),
+    ] {
         let lines = errors(text);
         assert!(lines.starts_with("f.yaml:"), "{text}: {lines}");
     }

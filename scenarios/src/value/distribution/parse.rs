@@ -9,7 +9,16 @@ const DEPTH_MAX: u32 = 8;
 const PHASES_MAX: u64 = 1_000;
 
 const NAMES: [&str; 10] = [
-    "exp", "uniform", "normal", "lognormal", "pareto", "hyperexp", "erlang", "weibull", "mix", "empirical",
+    "exp",
+    "uniform",
+    "normal",
+    "lognormal",
+    "pareto",
+    "hyperexp",
+    "erlang",
+    "weibull",
+    "mix",
+    "empirical",
 ];
 
 impl Distribution {
@@ -36,11 +45,18 @@ impl Distribution {
     pub fn with_values(mut self, content: &str) -> Result<Distribution, ValueError> {
         let (kind, whole) = (self.kind, self.text.clone());
         if let Shape::Values { values, .. } = &mut self.shape {
-            for line in content.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            for line in content
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+            {
                 values.push(value(line, kind)?);
             }
             if values.is_empty() {
-                return Err(ValueError::Contradiction { text: whole, why: "the file has no line" });
+                return Err(ValueError::Contradiction {
+                    text: whole,
+                    why: "the file has no line",
+                });
             }
         }
         Ok(self)
@@ -49,7 +65,11 @@ impl Distribution {
     fn parse(text: &str, kind: Kind) -> Result<Distribution, ValueError> {
         let text = text.trim();
         let shape = shape(text, kind, 0)?;
-        Ok(Distribution { kind, shape, text: text.to_owned() })
+        Ok(Distribution {
+            kind,
+            shape,
+            text: text.to_owned(),
+        })
     }
 }
 
@@ -59,13 +79,25 @@ fn shape(text: &str, kind: Kind, depth: u32) -> Result<Shape, ValueError> {
         return value(text, kind).map(Shape::Constant);
     };
     let Some(inside) = rest.strip_suffix(')') else {
-        return Err(ValueError::Unclosed { text: text.to_owned() });
+        return Err(ValueError::Unclosed {
+            text: text.to_owned(),
+        });
     };
     if inside.contains(',') {
-        let words: Vec<&str> = inside.split([',', ' ']).filter(|word| !word.is_empty()).collect();
-        return Err(ValueError::Commas { fixed: format!("{name}({})", words.join(" ")) });
+        let words: Vec<&str> = inside
+            .split([',', ' '])
+            .filter(|word| !word.is_empty())
+            .collect();
+        return Err(ValueError::Commas {
+            fixed: format!("{name}({})", words.join(" ")),
+        });
     }
-    let form = Form { text, kind, inside: inside.trim(), depth };
+    let form = Form {
+        text,
+        kind,
+        inside: inside.trim(),
+        depth,
+    };
     match name {
         "exp" => form.exponential(),
         "uniform" => form.uniform(),
@@ -97,9 +129,11 @@ fn value(text: &str, kind: Kind) -> Result<u64, ValueError> {
 /// A share or a rate where a duration is wanted deserves no other words than any other text.
 fn as_duration_error(error: ValueError, text: &str) -> ValueError {
     match error {
-        ValueError::Malformed { .. } => {
-            ValueError::Malformed { text: text.to_owned(), kind: "duration", forms: duration::FORMS }
-        }
+        ValueError::Malformed { .. } => ValueError::Malformed {
+            text: text.to_owned(),
+            kind: "duration",
+            forms: duration::FORMS,
+        },
         other => other,
     }
 }
@@ -118,15 +152,25 @@ impl Form<'_> {
     }
 
     fn wrong(&self, name: &'static str, forms: &'static str) -> ValueError {
-        ValueError::Arguments { text: self.text.to_owned(), name, forms }
+        ValueError::Arguments {
+            text: self.text.to_owned(),
+            name,
+            forms,
+        }
     }
 
     fn contradiction(&self, why: &'static str) -> ValueError {
-        ValueError::Contradiction { text: self.text.to_owned(), why }
+        ValueError::Contradiction {
+            text: self.text.to_owned(),
+            why,
+        }
     }
 
     /// A parameter in the distribution's own unit.
-    #[expect(clippy::cast_precision_loss, reason = "a parameter of a sampled distribution")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a parameter of a sampled distribution"
+    )]
     fn amount(&self, word: &str) -> Result<f64, ValueError> {
         match self.kind {
             Kind::Duration => value(word, self.kind).map(|v| v as f64),
@@ -137,17 +181,27 @@ impl Form<'_> {
 
     fn positive(&self, word: &str) -> Result<f64, ValueError> {
         let value = self.amount(word)?;
-        if value > 0.0 { Ok(value) } else { Err(self.contradiction("it must be more than zero")) }
+        if value > 0.0 {
+            Ok(value)
+        } else {
+            Err(self.contradiction("it must be more than zero"))
+        }
     }
 
     fn exponential(&self) -> Result<Shape, ValueError> {
-        let [mean] = self.words()[..] else { return Err(self.wrong("an exponential", "`exp(4ms)`")) };
-        Ok(Shape::Exponential { mean: self.amount(mean)? })
+        let [mean] = self.words()[..] else {
+            return Err(self.wrong("an exponential", "`exp(4ms)`"));
+        };
+        Ok(Shape::Exponential {
+            mean: self.amount(mean)?,
+        })
     }
 
     fn uniform(&self) -> Result<Shape, ValueError> {
         let wrong = || self.wrong("a uniform distribution", "`uniform(1ms..3ms)`");
-        let [range] = self.words()[..] else { return Err(wrong()) };
+        let [range] = self.words()[..] else {
+            return Err(wrong());
+        };
         let (low, high) = range.split_once("..").ok_or_else(wrong)?;
         let (low, high) = (value(low, self.kind)?, value(high, self.kind)?);
         if low > high {
@@ -160,7 +214,10 @@ impl Form<'_> {
         let [mean, "sd", sd] = self.words()[..] else {
             return Err(self.wrong("a normal distribution", "`normal(4ms sd 1ms)`"));
         };
-        Ok(Shape::Normal { mean: self.amount(mean)?, sd: self.amount(sd)? })
+        Ok(Shape::Normal {
+            mean: self.amount(mean)?,
+            sd: self.amount(sd)?,
+        })
     }
 
     fn lognormal(&self) -> Result<Shape, ValueError> {
@@ -169,7 +226,10 @@ impl Form<'_> {
                 let (mean, cv) = (self.positive(mean)?, number::parse_factor(cv)?);
                 // E = exp(mu + sigma^2/2), CV^2 = exp(sigma^2) - 1.
                 let variance = libm::log1p(cv * cv);
-                Ok(Shape::Lognormal { mu: libm::log(mean) - variance / 2.0, sigma: libm::sqrt(variance) })
+                Ok(Shape::Lognormal {
+                    mu: libm::log(mean) - variance / 2.0,
+                    sigma: libm::sqrt(variance),
+                })
             }
             ["p50", p50, "p99", p99] => {
                 /// The standard normal's 99th percentile.
@@ -178,9 +238,15 @@ impl Form<'_> {
                 if p99 < p50 {
                     return Err(self.contradiction("p99 is not below p50"));
                 }
-                Ok(Shape::Lognormal { mu: libm::log(p50), sigma: libm::log(p99 / p50) / Z99 })
+                Ok(Shape::Lognormal {
+                    mu: libm::log(p50),
+                    sigma: libm::log(p99 / p50) / Z99,
+                })
             }
-            _ => Err(self.wrong("a lognormal", "`lognormal(4ms cv 0.5)` or `lognormal(p50 3ms p99 40ms)`")),
+            _ => Err(self.wrong(
+                "a lognormal",
+                "`lognormal(4ms cv 0.5)` or `lognormal(p50 3ms p99 40ms)`",
+            )),
         }
     }
 
@@ -188,7 +254,12 @@ impl Form<'_> {
         let (min, alpha, max) = match self.words()[..] {
             ["min", min, "alpha", alpha] => (min, alpha, None),
             ["min", min, "alpha", alpha, "max", max] => (min, alpha, Some(max)),
-            _ => return Err(self.wrong("a Pareto distribution", "`pareto(min 1ms alpha 1.5 max 10s)`")),
+            _ => {
+                return Err(self.wrong(
+                    "a Pareto distribution",
+                    "`pareto(min 1ms alpha 1.5 max 10s)`",
+                ));
+            }
         };
         let (min, alpha) = (self.positive(min)?, self.factor(alpha)?);
         let max = max.map(|word| self.positive(word)).transpose()?;
@@ -204,11 +275,16 @@ impl Form<'_> {
         };
         let (mean, cv2) = (self.amount(mean)?, number::parse_factor(cv2)?);
         if cv2 < 1.0 {
-            return Err(self.contradiction("a hyperexponential has a cv2 of 1 or more; `erlang(4ms k 3)` has less"));
+            return Err(self.contradiction(
+                "a hyperexponential has a cv2 of 1 or more; `erlang(4ms k 3)` has less",
+            ));
         }
         // Balanced means: p1/l1 = p2/l2. Whitt, "Approximating a point process by a renewal process", 1982.
         let first = f64::midpoint(1.0, libm::sqrt((cv2 - 1.0) / (cv2 + 1.0)));
-        Ok(Shape::Hyperexponential { first, means: [mean / (2.0 * first), mean / (2.0 * (1.0 - first))] })
+        Ok(Shape::Hyperexponential {
+            first,
+            means: [mean / (2.0 * first), mean / (2.0 * (1.0 - first))],
+        })
     }
 
     fn erlang(&self) -> Result<Shape, ValueError> {
@@ -219,14 +295,20 @@ impl Form<'_> {
         if !(1..=PHASES_MAX).contains(&phases) {
             return Err(self.contradiction("k is 1 to 1000"));
         }
-        Ok(Shape::Erlang { mean: self.amount(mean)?, k: u32::try_from(phases).expect("at most a thousand") })
+        Ok(Shape::Erlang {
+            mean: self.amount(mean)?,
+            k: u32::try_from(phases).expect("at most a thousand"),
+        })
     }
 
     fn weibull(&self) -> Result<Shape, ValueError> {
         let ["scale", scale, "shape", shape] = self.words()[..] else {
             return Err(self.wrong("a Weibull distribution", "`weibull(scale 4ms shape 0.7)`"));
         };
-        Ok(Shape::Weibull { scale: self.amount(scale)?, shape: self.factor(shape)? })
+        Ok(Shape::Weibull {
+            scale: self.amount(scale)?,
+            shape: self.factor(shape)?,
+        })
     }
 
     fn mix(&self) -> Result<Shape, ValueError> {
@@ -235,16 +317,24 @@ impl Form<'_> {
         }
         let mut members = Vec::new();
         for part in split_members(self.inside) {
-            let (share, of) = part.split_once(' ').ok_or_else(|| {
-                self.wrong("a mix", "`mix(99% 10ms | 1% exp(1s))`")
-            })?;
+            let (share, of) = part
+                .split_once(' ')
+                .ok_or_else(|| self.wrong("a mix", "`mix(99% 10ms | 1% exp(1s))`"))?;
             let of = shape(of.trim(), self.kind, self.depth + 1)?;
             if matches!(of, Shape::Values { .. }) {
                 return Err(self.contradiction("a file cannot be a member of a mix"));
             }
-            members.push(Member { share: Share::parse(share)?, of });
+            members.push(Member {
+                share: Share::parse(share)?,
+                of,
+            });
         }
-        if members.iter().map(|m| u128::from(m.share.ppb())).sum::<u128>() != u128::from(Share::ALL.ppb()) {
+        if members
+            .iter()
+            .map(|m| u128::from(m.share.ppb()))
+            .sum::<u128>()
+            != u128::from(Share::ALL.ppb())
+        {
             return Err(self.contradiction("the shares of a mix sum to 100%"));
         }
         Ok(Shape::Mix(members))
@@ -254,18 +344,26 @@ impl Form<'_> {
         let forms = "`empirical(p0 1ms p50 3ms p99 40ms p100 90ms)` or `empirical(file lat.csv)`";
         let words = self.words();
         if let ["file", file] = words[..] {
-            return Ok(Shape::Values { file: file.to_owned(), values: Vec::new() });
+            return Ok(Shape::Values {
+                file: file.to_owned(),
+                values: Vec::new(),
+            });
         }
-        if words.is_empty() || words.len() % 2 != 0 {
+        if words.is_empty() || !words.len().is_multiple_of(2) {
             return Err(self.wrong("an empirical distribution", forms));
         }
         let mut points: Vec<(Share, u64)> = Vec::new();
         for pair in words.chunks_exact(2) {
             let percent = pair[0].strip_prefix('p').and_then(Decimal::parse);
-            let share = percent.and_then(|p| p.times(10_000_000)).map(Share::from_ppb);
+            let share = percent
+                .and_then(|p| p.times(10_000_000))
+                .map(Share::from_ppb);
             let share = share.ok_or_else(|| self.wrong("an empirical distribution", forms))?;
             let at = value(pair[1], self.kind)?;
-            if points.last().is_some_and(|(last, value)| *last >= share || *value > at) {
+            if points
+                .last()
+                .is_some_and(|(last, value)| *last >= share || *value > at)
+            {
                 return Err(self.contradiction("its points rise from left to right"));
             }
             points.push((share, at));
@@ -279,7 +377,11 @@ impl Form<'_> {
 
     fn factor(&self, word: &str) -> Result<f64, ValueError> {
         let ratio = number::parse_factor(word)?;
-        if ratio > 0.0 { Ok(ratio) } else { Err(self.contradiction("it must be more than zero")) }
+        if ratio > 0.0 {
+            Ok(ratio)
+        } else {
+            Err(self.contradiction("it must be more than zero"))
+        }
     }
 }
 

@@ -37,7 +37,9 @@ impl Shape {
                 let sum: f64 = (0..*k).map(|_| exponential(rng)).sum();
                 whole(mean * sum / f64::from(*k))
             }
-            Shape::Weibull { scale, shape } => whole(scale * libm::pow(exponential(rng), 1.0 / shape)),
+            Shape::Weibull { scale, shape } => {
+                whole(scale * libm::pow(exponential(rng), 1.0 / shape))
+            }
             Shape::Mix(members) => {
                 let mut at = below(rng, members.iter().map(|m| m.share.ppb()).sum());
                 for member in members {
@@ -100,17 +102,30 @@ fn pareto(rng: &mut impl Rng, min: f64, alpha: f64, max: Option<f64>) -> f64 {
 /// The quantile function at `ppb`, linear between points; before the first and after the last it is flat.
 fn interpolate(points: &[(super::Share, u64)], ppb: u64) -> u64 {
     let after = points.partition_point(|(share, _)| share.ppb() <= ppb);
-    let (Some(right), Some(left)) = (points.get(after), after.checked_sub(1).and_then(|i| points.get(i))) else {
-        return if after == 0 { points.first().map_or(0, |p| p.1) } else { points.last().map_or(0, |p| p.1) };
+    let (Some(right), Some(left)) = (
+        points.get(after),
+        after.checked_sub(1).and_then(|i| points.get(i)),
+    ) else {
+        return if after == 0 {
+            points.first().map_or(0, |p| p.1)
+        } else {
+            points.last().map_or(0, |p| p.1)
+        };
     };
     let width = u128::from(right.0.ppb() - left.0.ppb());
     let rise = u128::from(right.1 - left.1) * u128::from(ppb - left.0.ppb());
     // Rounded to the nearest, halves up.
-    left.1 + u64::try_from((rise + width / 2) / width).expect("at most the rise between two 64-bit points")
+    left.1
+        + u64::try_from((rise + width / 2) / width)
+            .expect("at most the rise between two 64-bit points")
 }
 
 /// The nearest whole number, saturating.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float to integer casts saturate")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "float to integer casts saturate"
+)]
 fn whole(value: f64) -> u64 {
     libm::rint(value) as u64
 }

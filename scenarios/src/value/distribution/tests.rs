@@ -8,7 +8,9 @@ const DRAWS: usize = 200_000;
 fn draw(text: &str) -> Vec<f64> {
     let distribution = Distribution::parse_duration(text).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(11);
-    (0..DRAWS).map(|_| distribution.sample_ns(&mut rng) as f64 / 1e6).collect()
+    (0..DRAWS)
+        .map(|_| distribution.sample_ns(&mut rng) as f64 / 1e6)
+        .collect()
 }
 
 /// Mean and coefficient of variation, in ms.
@@ -26,7 +28,10 @@ fn percentile(text: &str, percent: f64) -> f64 {
 }
 
 fn near(observed: f64, expected: f64, tolerance: f64) {
-    assert!((observed - expected).abs() <= tolerance * expected.abs(), "{observed} is not {expected}");
+    assert!(
+        (observed - expected).abs() <= tolerance * expected.abs(),
+        "{observed} is not {expected}"
+    );
 }
 
 #[test]
@@ -42,7 +47,11 @@ fn means_and_variances_are_those_of_the_closed_forms() {
         // alpha / (alpha - 1) and 1 / sqrt(alpha (alpha - 2)).
         ("pareto(min 1ms alpha 5)", 1.25, 1.0 / 15f64.sqrt()),
         // Gamma(1 + 1/2) and its variance.
-        ("weibull(scale 4ms shape 2)", 4.0 * 0.886_226_925, 0.522_723_2),
+        (
+            "weibull(scale 4ms shape 2)",
+            4.0 * 0.886_226_925,
+            0.522_723_2,
+        ),
     ] {
         let (observed_mean, observed_cv) = moments(text);
         near(observed_mean, mean, 0.01);
@@ -66,7 +75,11 @@ fn a_maximum_cuts_the_tail_without_piling_up_at_it() {
     assert!(draws.iter().all(|d| (1.0..=10_000.0).contains(d)));
     let near_top = draw("pareto(min 1ms alpha 1 max 2ms)");
     // P(X > 1.5) = (1/1.5 - 1/2) / (1 - 1/2) = 1/3.
-    near(near_top.iter().filter(|d| **d > 1.5).count() as f64 / DRAWS as f64, 1.0 / 3.0, 0.02);
+    near(
+        near_top.iter().filter(|d| **d > 1.5).count() as f64 / DRAWS as f64,
+        1.0 / 3.0,
+        0.02,
+    );
 }
 
 #[test]
@@ -86,14 +99,22 @@ fn a_uniform_count_takes_both_ends() {
         seen[usize::try_from(distribution.sample_count(&mut rng)).unwrap()] += 1;
     }
     assert_eq!((seen[0], seen[4]), (0, 0));
-    assert!(seen[1..4].iter().all(|n| (9_500..10_500).contains(n)), "{seen:?}");
+    assert!(
+        seen[1..4].iter().all(|n| (9_500..10_500).contains(n)),
+        "{seen:?}"
+    );
 }
 
 #[test]
 fn a_constant_draws_nothing_from_its_stream() {
     use rand_chacha::rand_core::Rng;
     let (mut rng, mut same) = (ChaCha8Rng::seed_from_u64(5), ChaCha8Rng::seed_from_u64(5));
-    assert_eq!(Distribution::parse_duration("3.333ms").unwrap().sample_ns(&mut rng), 3_333_000);
+    assert_eq!(
+        Distribution::parse_duration("3.333ms")
+            .unwrap()
+            .sample_ns(&mut rng),
+        3_333_000
+    );
     assert_eq!(rng.next_u64(), same.next_u64());
 }
 
@@ -103,28 +124,60 @@ fn a_file_gives_one_of_its_lines() {
     assert_eq!(distribution.file(), Some("lat.csv"));
     let distribution = distribution.with_values("1ms\n2ms\n\n").unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    let ones = (0..10_000).filter(|_| distribution.sample_ns(&mut rng) == 1_000_000).count();
+    let ones = (0..10_000)
+        .filter(|_| distribution.sample_ns(&mut rng) == 1_000_000)
+        .count();
     assert!((4_800..5_200).contains(&ones), "{ones}");
 }
 
 #[test]
 fn what_is_no_distribution_is_refused_in_words() {
     for (text, message) in [
-        ("lognormal(4ms, cv 0.5)", "arguments are separated by spaces: `lognormal(4ms cv 0.5)`"),
-        ("5", "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"),
-        ("exp(5)", "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"),
+        (
+            "lognormal(4ms, cv 0.5)",
+            "arguments are separated by spaces: `lognormal(4ms cv 0.5)`",
+        ),
+        (
+            "5",
+            "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`",
+        ),
+        (
+            "exp(5)",
+            "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`",
+        ),
         (
             "lognormal(4ms",
             "`lognormal(4ms` lacks a `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`",
         ),
-        ("lognormall(4ms cv 1)", "unknown distribution `lognormall`: did you mean `lognormal`?"),
-        ("mix(99% 10ms | 2% 1s)", "`mix(99% 10ms | 2% 1s)`: the shares of a mix sum to 100%"),
-        ("uniform(3ms..1ms)", "`uniform(3ms..1ms)`: a range goes from the lower end to the higher"),
-        ("hyperexp(4ms cv2 0.5)", "`hyperexp(4ms cv2 0.5)`: a hyperexponential has a cv2 of 1 or more; `erlang(4ms k 3)` has less"),
-        ("empirical(p0 1ms p50 3ms)", "`empirical(p0 1ms p50 3ms)`: its points go from p0 to p100"),
-        ("exp(4ms 5ms)", "`exp(4ms 5ms)`: an exponential is written `exp(4ms)`"),
+        (
+            "lognormall(4ms cv 1)",
+            "unknown distribution `lognormall`: did you mean `lognormal`?",
+        ),
+        (
+            "mix(99% 10ms | 2% 1s)",
+            "`mix(99% 10ms | 2% 1s)`: the shares of a mix sum to 100%",
+        ),
+        (
+            "uniform(3ms..1ms)",
+            "`uniform(3ms..1ms)`: a range goes from the lower end to the higher",
+        ),
+        (
+            "hyperexp(4ms cv2 0.5)",
+            "`hyperexp(4ms cv2 0.5)`: a hyperexponential has a cv2 of 1 or more; `erlang(4ms k 3)` has less",
+        ),
+        (
+            "empirical(p0 1ms p50 3ms)",
+            "`empirical(p0 1ms p50 3ms)`: its points go from p0 to p100",
+        ),
+        (
+            "exp(4ms 5ms)",
+            "`exp(4ms 5ms)`: an exponential is written `exp(4ms)`",
+        ),
     ] {
-        assert_eq!(Distribution::parse_duration(text).unwrap_err().to_string(), message);
+        assert_eq!(
+            Distribution::parse_duration(text).unwrap_err().to_string(),
+            message
+        );
     }
 }
 
@@ -145,7 +198,10 @@ fn every_distribution_of_the_language_is_shown_as_it_is_written() {
         "empirical(p0 1ms p50 3ms p99 40ms p100 90ms)",
         "empirical(file lat.csv)",
     ] {
-        assert_eq!(Distribution::parse_duration(text).unwrap().to_string(), text);
+        assert_eq!(
+            Distribution::parse_duration(text).unwrap().to_string(),
+            text
+        );
     }
 }
 

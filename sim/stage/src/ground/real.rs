@@ -4,8 +4,8 @@
 //! Where the kernel makes it differ from the simulated one:
 //! - A crashed host's open sockets stay open and silent, but the kernel goes on acknowledging what it is sent until its
 //!   buffers are full.
-//! - A partition holds bytes back where they arrive, so a sender sees its writes taken by the kernel, and no retransmission
-//!   follows the healing: what was held is there at once.
+//! - A partition holds bytes back where they arrive, so a sender sees its writes taken and acknowledged by the kernel. After
+//!   the healing they come when TCP would have sent them again.
 //! - A pause stops the host's tasks, not its share of the thread's time.
 //! - Latency is the kernel's: the story's latencies do not apply.
 

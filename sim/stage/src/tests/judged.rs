@@ -28,27 +28,3 @@ fn every_story_of_the_catalogue_that_is_no_theory_ends_as_told() {
         }
     }
 }
-
-#[test]
-#[ignore = "temporary"]
-fn temp_real() {
-    for name in ["header-routing", "crash-fail-over", "pause-backlog", "partition-heals"] {
-        for story in load_all(name).unwrap() {
-            let (_, c) = cast(&story, 1);
-            let mut judge = Judge::new(&story, &c);
-            let mut finished = Vec::new();
-            let ended = run(&story, Options { seed: 1, ..Options::default() }, World::Real, &mut |_, record| {
-                if let shakedown_results::Event::Finished { intended_ns, sent_ns: Some(s), .. } = &record.event { finished.push((record.at_ns - intended_ns, s - intended_ns)); }
-                judge.record(record)
-            }).unwrap();
-            let judgement = judge.conclude();
-            eprintln!("== {name} {} simulated {} invalid {:?} invariants {:?}", story.variant, ended.simulated_ns, ended.invalid, judgement.invariants);
-            eprintln!("  told {:?}", as_told(&story, &judgement.checks));
-            let n = finished.len();
-            let mut lag: Vec<i64> = finished.iter().map(|f| f.1).collect(); lag.sort();
-            finished.sort();
-            eprintln!("  n {n} p50 {} p99 {} lag p50 {} p99 {}", finished[n/2].0, finished[n*99/100].0, lag[n/2], lag[n*99/100]);
-            break;
-        }
-    }
-}

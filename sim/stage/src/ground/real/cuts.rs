@@ -5,6 +5,24 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
+use std::time::Duration;
+
+use shakedown_env::Time;
+
+/// The first retransmission of data, and of a SYN; each later one waits twice as long. Source: Linux, `TCP_RTO_MIN`; RFC 6298,
+/// 2.1.
+pub(super) const DATA_RETRY: Duration = Duration::from_millis(200);
+pub(super) const SYN_RETRY: Duration = Duration::from_secs(1);
+
+/// When what has been in vain since `since` is tried next, at `now` or later.
+pub(super) fn next_try(since: Time, now: Time, first: Duration) -> Time {
+    let (mut at, mut step) = (since + first, first);
+    while at < now {
+        step *= 2;
+        at += step;
+    }
+    at
+}
 
 /// All partitions of a run. They overlap freely.
 #[derive(Debug, Default)]
@@ -90,5 +108,36 @@ impl Cuts {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_wait_twice_as_long_each_time() {
+        let millis = |millis: u64| Time::ZERO + Duration::from_millis(millis);
+        let next = |now| next_try(millis(0), millis(now), DATA_RETRY);
+        assert_eq!(
+            [0, 200, 201, 601, 1_401].map(next),
+            [200, 200, 600, 1_400, 3_000].map(millis)
+        );
+    }
+
+    #[test]
+    fn a_cut_holds_one_way_until_it_is_healed_and_counts_what_it_held() {
+        let [a, b] = [1, 2].map(|last| IpAddr::from([127, 16, 0, last]));
+        let cx = Context::from_waker(Waker::noop());
+        let cuts = Cuts::default();
+        let cut = cuts.add(vec![a], vec![a, b]);
+        assert_eq!(
+            [(a, b), (b, a), (a, a)].map(|(from, to)| cuts.holds(from, to, &cx)),
+            [true, false, false]
+        );
+        cuts.hit(a, b);
+        cuts.hit(b, a);
+        assert_eq!(cuts.remove(cut), 1);
+        assert!(!cuts.holds(a, b, &cx));
     }
 }

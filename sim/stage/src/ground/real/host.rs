@@ -14,7 +14,7 @@ use shakedown_env::{
 };
 use shakedown_results::PodId;
 
-use super::cuts::Cuts;
+use super::cuts::{Cuts, SYN_RETRY, next_try};
 use super::stream::{HeldListener, HeldStream};
 use crate::journal::Journal;
 
@@ -160,6 +160,10 @@ impl Own {
         self.host.address
     }
 
+    pub(super) fn env(&self) -> &Env {
+        &self.host.inner
+    }
+
     fn lives(&self) -> bool {
         let state = self.host.lock();
         !state.down && state.life == self.life
@@ -218,7 +222,8 @@ impl World for ChaosWorld {
         );
         Box::pin(async move {
             let (here, there) = (own.address(), to.ip());
-            let mut held = false;
+            let start = own.env().now();
+            let (mut held, mut waited) = (false, false);
             poll_fn(|cx| {
                 // A SYN needs the way there, its answer the way back, and somebody who answers.
                 if cuts.holds(here, there, cx) || cuts.holds(there, here, cx) {
@@ -226,11 +231,18 @@ impl World for ChaosWorld {
                         cuts.hit(here, there);
                         cuts.hit(there, here);
                     }
+                    waited = true;
                     return Poll::Pending;
                 }
-                hosts.poll_up(there, cx)
+                let up = hosts.poll_up(there, cx);
+                waited |= up.is_pending();
+                up
             })
             .await;
+            if waited {
+                let now = own.env().now();
+                own.env().sleep_until(next_try(start, now, SYN_RETRY)).await;
+            }
             let stream = connect.await?;
             Ok(Box::new(HeldStream::new(stream, own, cuts)) as BoxStream)
         })

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use shakedown_env::{BoxListener, BoxStream, Listener, Stream};
+use shakedown_env::{BoxListener, BoxStream, Listener, Sleep, Stream, Time};
 
-use super::cuts::Cuts;
+use super::cuts::{Cuts, DATA_RETRY, next_try};
 use super::host::{Own, Socket};
 
 /// Bytes that a partition holds back per connection; beyond it the kernel does.
@@ -26,6 +26,10 @@ pub(super) struct HeldStream {
     held: VecDeque<u8>,
     /// What came after the held bytes: the end, or an error.
     end: Option<io::Result<()>>,
+    /// Since when something is held; `None` when nothing is, or when it is let go.
+    since: Option<Time>,
+    /// Ends with the retransmission that gets through.
+    retry: Option<Sleep>,
 }
 
 impl HeldStream {
@@ -38,6 +42,8 @@ impl HeldStream {
             cuts,
             held: VecDeque::new(),
             end: None,
+            since: None,
+            retry: None,
         }
     }
 
@@ -66,7 +72,22 @@ impl HeldStream {
                 Poll::Ready(end) => self.end = Some(end),
             }
             self.cuts.hit(self.peer, self.own.address());
+            self.since.get_or_insert(self.own.env().now());
         }
+    }
+
+    /// What was held comes when the sender would have tried again after the healing.
+    fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(since) = self.since else {
+            return Poll::Ready(());
+        };
+        let env = self.own.env();
+        let retry = self
+            .retry
+            .get_or_insert_with(|| env.sleep_until(next_try(since, env.now(), DATA_RETRY)));
+        std::task::ready!(retry.as_mut().poll(cx));
+        (self.since, self.retry) = (None, None);
+        Poll::Ready(())
     }
 }
 
@@ -78,9 +99,11 @@ impl Read for HeldStream {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.cuts.holds(this.peer, this.own.address(), cx) {
+            this.retry = None;
             this.hold(cx);
             return Poll::Pending;
         }
+        std::task::ready!(this.poll_retry(cx));
         if !this.held.is_empty() {
             let (front, _) = this.held.as_slices();
             let count = front.len().min(buf.remaining());

@@ -1,0 +1,101 @@
+//! Results in words: what would have been accepted.
+
+use crate::check::{Check, Expression, Relation, Seeds, Temporal};
+use crate::value::{Ratio, format_ns};
+
+/// What would have been accepted, in words.
+pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
+    let mut words = String::new();
+    words.push_str(match check.temporal {
+        Temporal::Once => "",
+        Temporal::Always => "always ",
+        Temporal::Never => "never ",
+        Temporal::Eventually => "eventually ",
+        Temporal::Recovers => "recovers ",
+    });
+    let (sign, tolerance) = match check.relation {
+        Relation::Compare(op) => (op.to_string(), String::new()),
+        Relation::Near(share) => ("~=".to_owned(), format!(" within {share}")),
+    };
+    let side = match &check.right {
+        Expression::Constant(value) => check.unit.format(*value),
+        // Over slices and instants it has no single value.
+        _ if check.temporal != Temporal::Once => right_text(check).to_owned(),
+        _ => match right {
+            Some(value) => format!("{} = {}", check.unit.format(value), right_text(check)),
+            None => right_text(check).to_owned(),
+        },
+    };
+    words.push_str(&format!("{sign} {side}{tolerance}"));
+    if let Some(per) = check.per {
+        words.push_str(&format!(" per {}", time(nanos(per))));
+    }
+    if check.temporal == Temporal::Recovers {
+        words.push_str(" to the end");
+    }
+    match check.seeds {
+        Some(Seeds::Over) => words.push_str(" over seeds"),
+        Some(Seeds::In { op, share }) => words.push_str(&format!(" in {op} {share} of seeds")),
+        None => {}
+    }
+    words
+}
+
+/// The right side as written, as far as it can be told from the text.
+fn right_text(check: &Check) -> &str {
+    let sign = match check.relation {
+        Relation::Compare(op) => op.to_string(),
+        Relation::Near(_) => "~=".to_owned(),
+    };
+    // A comparison in parentheses belongs to a condition.
+    let mut depth = 0i32;
+    for (at, c) in check.text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ if depth == 0 && check.text[at..].starts_with(&sign) => {
+                let rest = &check.text[at + sign.len()..];
+                let stops = [
+                    " within ",
+                    " per ",
+                    " during ",
+                    " over seeds",
+                    " in >=",
+                    " in <=",
+                ];
+                let end = stops
+                    .iter()
+                    .filter_map(|stop| find_outside(rest, stop))
+                    .min()
+                    .unwrap_or(rest.len());
+                return rest[..end].trim();
+            }
+            _ => {}
+        }
+    }
+    check.text.as_str()
+}
+
+/// Where a text occurs outside parentheses.
+fn find_outside(text: &str, wanted: &str) -> Option<usize> {
+    let mut depth = 0i32;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ if depth == 0 && text[at..].starts_with(wanted) => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A time in the language's own words.
+pub(super) fn time(nanos: i64) -> String {
+    format_ns(Ratio::whole(i128::from(nanos)))
+}
+
+/// Whole nanoseconds.
+pub(super) fn nanos(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).expect("durations are bounded when the story is read")
+}

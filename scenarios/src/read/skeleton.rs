@@ -1,0 +1,231 @@
+//! Services as far as others refer to them: names, versions with all that they inherit, and endpoints.
+
+use shakedown_config::tree::{Entry, Value};
+use shakedown_config::{Node, Place as FilePlace, patch};
+
+use super::Reader;
+use super::fields::{Keys, get, long};
+use crate::story::Path;
+
+const LATER: &[&str] = &[
+    "slow",
+    "cache",
+    "memory",
+    "probe",
+    "autoscale",
+    "gateway",
+    "host",
+];
+const SERVICE: Keys = Keys {
+    known: &[
+        "versions",
+        "zones",
+        "labels",
+        "namespace",
+        "account",
+        "port",
+        "protocol",
+        "workers",
+        "cores",
+        "cpu",
+        "queue",
+        "abandoned",
+        "fail",
+        "calls",
+        "keep-alive",
+        "boot",
+        "sidecar",
+        "forward",
+        "endpoints",
+    ],
+    later: LATER,
+};
+const VERSION: Keys = Keys {
+    known: &[
+        "replicas",
+        "zones",
+        "labels",
+        "namespace",
+        "account",
+        "port",
+        "protocol",
+        "workers",
+        "cores",
+        "cpu",
+        "queue",
+        "abandoned",
+        "fail",
+        "calls",
+        "keep-alive",
+        "boot",
+        "sidecar",
+        "forward",
+        "endpoints",
+    ],
+    later: LATER,
+};
+/// Keys of a service that may be written short, and the first key of their long form.
+const SHORT: [(&str, &str); 4] = [
+    ("queue", "limit"),
+    ("fail", "rate"),
+    ("keep-alive", "idle"),
+    ("boot", "time"),
+];
+/// Endpoints or versions of a service, at most: the journal counts them in 16 bits.
+const PARTS_MAX: usize = 10_000;
+
+/// A service as far as others refer to it, and its versions' merged trees.
+pub(super) struct Skeleton {
+    pub(super) name: String,
+    pub(super) place: FilePlace,
+    pub(super) endpoints: Vec<Path>,
+    pub(super) versions: Vec<(String, Node)>,
+    /// Has endpoints that are not known here (an external service, a gateway): calls to it are not looked up.
+    pub(super) open: bool,
+}
+
+impl Reader<'_> {
+    /// All services, as far as others refer to them.
+    pub(super) fn skeletons(&mut self, topology: &Node) -> Vec<Skeleton> {
+        let empty = Node::map(Vec::<(String, Node)>::new(), topology.place.clone());
+        let defaults = match get(topology, "defaults") {
+            Some(defaults) => {
+                self.keys(defaults, &SERVICE);
+                normal(defaults)
+            }
+            None => empty.clone(),
+        };
+        let Some(services) = get(topology, "services").and_then(|node| self.map(node)) else {
+            return Vec::new();
+        };
+        let mut skeletons = Vec::new();
+        for (name, entry) in services {
+            if self.is_name(name, &entry.key, "service") {
+                skeletons.push(self.skeleton(name, entry, &defaults));
+            }
+        }
+        skeletons
+    }
+
+    fn skeleton(&mut self, name: &str, entry: &Entry, defaults: &Node) -> Skeleton {
+        if let Some(replicas) = entry.node.as_map().and_then(|map| map.get("replicas")) {
+            self.error(
+                &replicas.key,
+                "`replicas` belongs to a version: write `versions: {v1: 3}`",
+            );
+        } else {
+            self.keys(&entry.node, &SERVICE);
+        }
+        let mut merged = defaults.clone();
+        if !entry.node.is_null() {
+            patch::merge(&mut merged, &normal(&entry.node));
+        }
+        let written = merged
+            .as_map_mut()
+            .and_then(|map| map.shift_remove("versions"));
+        let versions = self.versions(
+            written.as_ref().map(|entry| &entry.node),
+            &merged,
+            &entry.key,
+        );
+        let mut endpoints: Vec<Path> = Vec::new();
+        for (_, version) in &versions {
+            let Some(map) = get(version, "endpoints").and_then(|node| self.map(node)) else {
+                continue;
+            };
+            for (key, endpoint) in map {
+                if let Some(path) = self.declared(key, &endpoint.key)
+                    && !endpoints.contains(&path)
+                {
+                    endpoints.push(path);
+                }
+            }
+        }
+        if endpoints.len() > PARTS_MAX || versions.len() > PARTS_MAX {
+            self.error(
+                &entry.key,
+                format!("a service has at most {PARTS_MAX} endpoints and versions"),
+            );
+        }
+        let open = ["gateway", "host"]
+            .iter()
+            .any(|key| get(&merged, key).is_some());
+        Skeleton {
+            name: name.to_owned(),
+            place: entry.key.clone(),
+            endpoints,
+            versions,
+            open,
+        }
+    }
+
+    /// Each version's own tree: what its service says, with its own on top.
+    fn versions(
+        &mut self,
+        written: Option<&Node>,
+        service: &Node,
+        place: &FilePlace,
+    ) -> Vec<(String, Node)> {
+        let mut versions = Vec::new();
+        if let Some(map) = written.and_then(|node| self.map(node)) {
+            for (name, entry) in map {
+                let good = !name.is_empty()
+                    && name.len() <= 63
+                    && name
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+                if !good {
+                    self.error(
+                        &entry.key,
+                        format!("`{name}` is no version: it must also be a label's value"),
+                    );
+                    continue;
+                }
+                let long = long(&entry.node, "replicas");
+                if !long.is_null() {
+                    self.keys(&long, &VERSION);
+                }
+                let mut merged = service.clone();
+                if long.as_map().is_some() {
+                    patch::merge(&mut merged, &normal(&long));
+                }
+                versions.push((name.clone(), merged));
+            }
+        }
+        if versions.is_empty() {
+            if let Some(node) =
+                written.filter(|node| node.as_map().is_some_and(indexmap::IndexMap::is_empty))
+            {
+                self.error(
+                    &node.place,
+                    "a service has one version at least: write `versions: {v1: 1}`",
+                );
+            }
+            let mut only = service.clone();
+            if only.as_map().is_none() {
+                only = Node::map(Vec::<(String, Node)>::new(), place.clone());
+            }
+            versions.push(("v1".to_owned(), only));
+        }
+        versions
+    }
+}
+
+/// A service's tree with short forms written out, so that maps merge with maps.
+fn normal(node: &Node) -> Node {
+    let mut node = node.clone();
+    let Value::Map(map) = &mut node.value else {
+        return node;
+    };
+    for (key, first) in SHORT {
+        if let Some(entry) = map.get_mut(key) {
+            entry.node = long(&entry.node, first);
+        }
+    }
+    if let Some(Value::Map(versions)) = map.get_mut("versions").map(|entry| &mut entry.node.value) {
+        for entry in versions.values_mut() {
+            entry.node = long(&entry.node, "replicas");
+        }
+    }
+    node
+}
