@@ -1,10 +1,10 @@
-//! A short form of the sweep over `theory-mm1`, with the tolerances of the file: sixteen seeds of seven minutes. The long
+//! A short form of the sweep over `theory-mm1`, with the tolerances of the file: twenty seeds of eight minutes. The long
 //! form is the story's own thirty seeds of twenty: `shakedown sweep theory-mm1 --variant all`.
 
 use crate::command::{Ran, shakedown};
 
 fn sweep(variant: &str) -> Ran {
-    let short = ["--seeds", "1..16", "--set", "duration=7m"];
+    let short = ["--seeds", "1..20", "--set", "duration=8m"];
     let mut args = vec!["sweep", "theory-mm1", "--variant", variant];
     args.extend(short);
     shakedown(&args)
