@@ -3,6 +3,7 @@
 
 mod check;
 mod list;
+mod load;
 mod progress;
 mod run;
 mod sweep;
@@ -53,6 +54,7 @@ Examples:
   shakedown run shop.yaml --variant all                each ending of your own
   shakedown sweep theory-mm1 --seeds 1..30             the same under thirty seeds
   shakedown run header-routing --real                  real sockets on loopback, real time
+  shakedown load http://localhost:8080/ --rate 500/s --duration 30s
   shakedown check mesh/*.yaml                          validate configuration
 
 Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid.";
@@ -63,6 +65,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Run a scenario under many seeds, on all cores
     Sweep(sweep::Args),
+    /// Load a real HTTP server at a rate, and judge how it answers
+    Load(Box<load::Args>),
     /// List the catalogue
     List,
     /// Print a scenario
@@ -76,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(args) => run::main(*args),
         Command::Sweep(args) => sweep::main(&args),
+        Command::Load(args) => load::main(&args),
         Command::List => list::main(),
         Command::Show(args) => list::show(&args),
         Command::Check(args) => check::main(&args),

@@ -6,6 +6,7 @@
 //! `shakedown` command is a thin layer over it.
 
 pub mod journal;
+pub mod load;
 pub mod run;
 pub mod sweep;
 

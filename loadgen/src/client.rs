@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
 use shakedown_env::{Env, Time};
 use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
-use shakedown_scenarios::story::{Entry, Load};
+use shakedown_scenarios::story::{Entry, Load, Place, Retries};
 use shakedown_wire::Body;
 
 use crate::caller::REQUEST_ID_HEADER;
 use crate::request_id::{encode, header_value};
-use crate::{Arrival, Caller, Errand, Recorder, Schedule, Target};
+use crate::{Arrival, Caller, Errand, Policy, Recorder, Schedule, Target};
 
 /// A dispatcher that is late sends so many requests before it lets other tasks run.
 const BURST: u32 = 64;
@@ -40,11 +40,15 @@ pub struct Plan {
     party: PartyId,
     zero: Time,
     timeout: Duration,
+    /// The clients' own tries, and the path of their place.
+    retries: Option<(Retries, String)>,
     ok: Vec<(u16, u16)>,
     entries: Vec<Ready>,
     in_flight_max: u64,
     recorder: Rc<dyn Recorder>,
     open: Cell<u64>,
+    /// How many requests have been due.
+    scheduled: Cell<u64>,
     /// The schedule has come to its end.
     exhausted: Cell<bool>,
     closing: Cell<bool>,
@@ -116,7 +120,8 @@ impl Clients {
 }
 
 impl Plan {
-    /// The load that `party` is; `zero` is 0 s, `service` names a service by index: its party, its DNS name, its port.
+    /// The load that `party` is; `zero` is 0 s, `service` names a service by index: its party, its DNS name, its port;
+    /// `path` names a place of the story.
     ///
     /// # Errors
     /// An entry cannot be asked for.
@@ -125,6 +130,7 @@ impl Plan {
         party: PartyId,
         zero: Time,
         service: impl Fn(usize) -> (PartyId, String, u16),
+        path: impl Fn(Place) -> String,
         recorder: Rc<dyn Recorder>,
     ) -> Result<Plan, PlanError> {
         let entries = load
@@ -135,11 +141,16 @@ impl Plan {
             party,
             zero,
             timeout: load.timeout,
+            retries: load.retries.clone().map(|retries| {
+                let path = path(retries.place);
+                (retries, path)
+            }),
             ok: load.ok.clone(),
             entries: entries.collect::<Result<_, _>>()?,
             in_flight_max: load.in_flight,
             recorder,
             open: Cell::new(0),
+            scheduled: Cell::new(0),
             exhausted: Cell::new(false),
             closing: Cell::new(false),
             watcher: RefCell::default(),
@@ -149,6 +160,11 @@ impl Plan {
     /// How many requests are under way.
     pub fn in_flight(&self) -> u64 {
         self.open.get()
+    }
+
+    /// How many requests have been due so far, those dropped too.
+    pub fn scheduled(&self) -> u64 {
+        self.scheduled.get()
     }
 
     /// From now on, a request that is taken away before its end has timed out: the run is over.
@@ -166,6 +182,11 @@ impl Plan {
             Poll::Pending
         })
         .await;
+    }
+
+    fn policy(&self) -> Option<Policy<'_>> {
+        let (retries, path) = self.retries.as_ref()?;
+        Some(Policy { retries, path })
     }
 
     fn is_drained(&self) -> bool {
@@ -256,6 +277,7 @@ fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
     };
     let intended = plan.zero + arrival.at;
     plan.open.set(plan.open.get() + 1);
+    plan.scheduled.set(plan.scheduled.get() + 1);
     let ticket = Ticket {
         env: env.clone(),
         plan: Rc::clone(plan),
@@ -263,6 +285,7 @@ fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
         pod,
         intended,
         sent: None,
+        tries: Cell::new(0),
         outcome: None,
     };
     match client {
@@ -288,10 +311,14 @@ async fn send(client: Client, mut ticket: Ticket) {
         to: entry.to,
         endpoint: entry.endpoint,
         target: &entry.target,
-        deadline: now + plan.timeout,
+        timeout: Some(plan.timeout),
+        deadline: Time::FAR,
+        retries: plan.policy(),
+        tries_apart: true,
         ok: &plan.ok,
     };
-    let outcome = client.call(errand, entry.request(ticket.root)).await;
+    let request = || entry.request(ticket.root);
+    let outcome = client.call(errand, &ticket.tries, request).await;
     ticket.finish(outcome);
 }
 
@@ -303,6 +330,7 @@ struct Ticket {
     pod: PodId,
     intended: Time,
     sent: Option<Time>,
+    tries: Cell<u16>,
     outcome: Option<Outcome>,
 }
 
@@ -321,7 +349,7 @@ impl Ticket {
                 intended_ns: recorder.nanos(self.intended),
                 sent_ns: self.sent.map(|at| recorder.nanos(at)),
                 outcome,
-                tries: u16::from(self.sent.is_some()),
+                tries: self.tries.get(),
             },
         );
     }

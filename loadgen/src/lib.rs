@@ -4,6 +4,7 @@
 //! - [`run`]: sends one load on schedule, over the client hosts that [`Clients`] holds at the time.
 //! - [`Caller`], [`Outlet`]: how one host asks a service for something, through its sidecar or straight; the modelled apps
 //!   call by the same code, so that a call means the same thing whoever makes it.
+//! - [`live`]: the same schedule on a real server, from outside the mesh.
 //! - [`Recorder`]: where the facts go.
 //!
 //! Open loop: a request is never delayed by the answers of others. Past the in-flight cap it is *dropped* and counted;
@@ -13,14 +14,16 @@
 
 mod caller;
 mod client;
+pub mod live;
 mod outlet;
 mod recorder;
 mod request_id;
+mod retry;
 mod schedule;
 
-pub use caller::{CALL_HEADER, Caller, Errand, REQUEST_ID_HEADER, parse_call};
+pub use caller::{CALL_HEADER, Caller, Errand, Policy, REQUEST_ID_HEADER, parse_call};
 pub use client::{Client, Clients, Plan, PlanError, run};
 pub use outlet::{Exchange, OUTBOUND_PORT, Outlet, Target};
 pub use recorder::Recorder;
 pub use request_id::{decode, encode, header_value};
-pub use schedule::{Arrival, Schedule};
+pub use schedule::{Arrival, Schedule, Surge};

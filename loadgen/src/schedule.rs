@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand_core::Rng as _;
 use shakedown_env::Rng;
 use shakedown_scenarios::story::{Arrivals, Load};
+use shakedown_scenarios::value::Ratio;
 
 use curve::{Curve, EVENT};
 
@@ -22,6 +23,17 @@ pub struct Arrival {
     pub at: Duration,
     /// Which entry of the load's mix.
     pub entry: u16,
+}
+
+/// A stretch of time in which a load's rate is multiplied. Overlaps multiply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Surge {
+    /// Its start, from 0 s.
+    pub from: Duration,
+    /// Its end, from 0 s; `None`: it lasts.
+    pub until: Option<Duration>,
+    /// By how much.
+    pub factor: Ratio,
 }
 
 /// The requests of a load in order of time; ends where the load stops.
@@ -41,16 +53,23 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of `load`; `gaps` draws its arrivals, `choices` the entries of its mix.
-    pub fn new(load: &Load, gaps: Rng, choices: Rng) -> Schedule {
+    /// The schedule of `load` under these surges; `gaps` draws its arrivals, `choices` the entries of its mix.
+    pub fn new(load: &Load, surges: &[Surge], gaps: Rng, choices: Rng) -> Schedule {
         let mut total = 0u64;
         let weights = load.entries.iter().map(|entry| {
             total = total.saturating_add(entry.weight);
             total
         });
         let weights = weights.collect();
+        let mut curve = Curve::new(&load.stages);
+        for surge in surges {
+            // The curve begins where the load does.
+            let from = surge.from.saturating_sub(load.start);
+            let until = surge.until.map(|until| until.saturating_sub(load.start));
+            curve.multiply(from, until, surge.factor);
+        }
         let mut schedule = Schedule {
-            curve: Curve::new(&load.stages),
+            curve,
             arrivals: load.arrivals,
             start: load.start,
             stop: load.stop,

@@ -1,12 +1,16 @@
 //! One self-contained HTML file that tells a run: the verdict in words first, then the figures behind it.
 //!
-//! Nothing is fetched and nothing is sent: a content security policy forbids it, and the one script (which copies the replay
-//! command) is allowed by its hash. Every string of a user's is escaped. The same document gives the same bytes.
+//! Nothing is fetched and nothing is sent: a content security policy forbids it, and the one script (which moves the cursor,
+//! draws the heatmaps and copies the replay command) is allowed by its hash. Every string of a user's is escaped. The same document gives the same bytes.
 
+mod compare;
+mod curves;
 mod events;
 mod facts;
+mod heat;
 mod latency;
 mod loads;
+mod readings;
 mod tables;
 mod time;
 mod verdict;
@@ -17,8 +21,13 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 use shakedown_results::{Document, Mode};
 
+use crate::plot::box_of_load;
 use crate::units;
 
+use readings::Readings;
+use time::Scales;
+
+pub use compare::compare;
 pub(crate) use verdict::sentence;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -26,10 +35,40 @@ const SCRIPT: &str = include_str!("html/script.js");
 
 /// The report of one run.
 pub fn render(document: &Document) -> String {
+    let scales = Scales::of(&[document]);
+    let mut readings = Readings::new(scales.end_ns);
+    let body = html! {
+        a.skip href="#checks" { "Skip to the checks" }
+        (head(document))
+        main {
+            (verdict::section(document))
+            (facts::section(document))
+            (loads::section(document))
+            (time::section(document, &scales, &mut readings))
+            (latency::section(document))
+            (tables::edges(document))
+            (tables::services(document))
+            (events::section(document))
+            (facts::reading(document))
+        }
+    };
+    page(&title(document), "one", &body, readings)
+}
+
+/// A whole page around a body.
+fn page(title: &str, class: &str, body: &Markup, readings: Readings) -> String {
     let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; img-src data:; \
          base-uri 'none'; form-action 'none'"
+    );
+    let (top, height) = box_of_load();
+    let heat = format!(
+        ".heat{{top:{}.{:02}%;height:{}.{:02}%}}",
+        top / 100,
+        top % 100,
+        height / 100,
+        height % 100
     );
     let page = html! {
         (DOCTYPE)
@@ -41,23 +80,12 @@ pub fn render(document: &Document) -> String {
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
                 link rel="icon" href="data:,";
-                title { (title(document)) }
-                style { (PreEscaped(STYLE)) }
+                title { (title) }
+                style { (PreEscaped(STYLE)) (PreEscaped(heat)) }
             }
-            body {
-                a.skip href="#checks" { "Skip to the checks" }
-                (head(document))
-                main {
-                    (verdict::section(document))
-                    (facts::section(document))
-                    (loads::section(document))
-                    (time::section(document))
-                    (latency::section(document))
-                    (tables::edges(document))
-                    (tables::services(document))
-                    (events::section(document))
-                    (facts::reading(document))
-                }
+            body class=(class) {
+                (body)
+                (readings.block())
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -111,6 +139,13 @@ fn behind(summary: &str, table: Markup) -> Markup {
 /// A legend entry: a swatch of this class, and what it stands for.
 fn key(class: &str, words: &str) -> Markup {
     html! { span.key { span class={ "swatch " (class) } aria-hidden="true" {} (words) } }
+}
+
+/// A legend entry with what the cursor reads of it.
+fn key_read(class: &str, words: &str, reading: usize) -> Markup {
+    html! {
+        span.key { span class={ "swatch " (class) } aria-hidden="true" {} (words) (readings::shown(reading)) }
+    }
 }
 
 /// A duration in a table's cell; `-` where there was nothing to measure.

@@ -10,14 +10,16 @@ mod frame;
 mod histogram;
 mod ink;
 mod lanes;
+mod levels;
 mod percentiles;
 mod timeline;
 
 pub(crate) use histogram::{histogram, histogram_bars};
 pub(crate) use ink::Ink;
-pub(crate) use lanes::{Lane, lanes, lanes_of};
+pub(crate) use lanes::{Lane, Span, lanes, lanes_of};
+pub(crate) use levels::{Level, levels};
 pub(crate) use percentiles::percentiles;
-pub(crate) use timeline::{Backdrop, latency_over_time, throughput_over_time};
+pub(crate) use timeline::{Backdrop, box_of_load, latency_over_time, throughput_over_time};
 
 /// The two widths that a chart over time is drawn in: one drawing scaled down to a phone would be too small to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

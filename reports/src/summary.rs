@@ -7,15 +7,20 @@
 mod edges;
 mod events;
 mod loads;
+mod series;
 mod services;
 
+use std::collections::BTreeMap;
+
 use shakedown_results::{
-    Cast, CheckResult, Digest, Document, Event, Mode, PartyKind, Record, SCHEMA, Verdict,
+    Answer, Cast, CheckResult, Digest, Document, Event, Fate, Mode, PartyId, PartyKind, Record,
+    SCHEMA, Verdict,
 };
 
 use edges::Edges;
 use events::Events;
 use loads::Loads;
+use series::Over;
 use services::Services;
 
 /// What a results document says about a run before its figures.
@@ -61,11 +66,15 @@ pub struct Judgement {
 pub struct Summary {
     warm_up_ns: i64,
     duration_ns: i64,
-    names: Vec<String>,
+    /// Name and versions of each party.
+    parties: Vec<(String, Vec<String>)>,
     loads: Loads,
     edges: Edges,
     services: Services,
     events: Events,
+    over: Over,
+    /// Whom each entry of a load calls.
+    entries: BTreeMap<(PartyId, u16), PartyId>,
 }
 
 impl Summary {
@@ -80,15 +89,17 @@ impl Summary {
         Summary {
             warm_up_ns: cast.warm_up_ns,
             duration_ns: cast.duration_ns,
-            names: cast
+            parties: cast
                 .parties
                 .iter()
-                .map(|party| party.name.clone())
+                .map(|party| (party.name.clone(), party.versions.clone()))
                 .collect(),
             loads: Loads::new(of_kind(PartyKind::Load), cast.duration_ns),
             edges: Edges::default(),
             services: Services::new(of_kind(PartyKind::Service), cast),
             events: Events::default(),
+            over: Over::new(cast),
+            entries: BTreeMap::new(),
         }
     }
 
@@ -101,12 +112,28 @@ impl Summary {
         match &record.event {
             Event::Finished {
                 root,
+                pod,
                 intended_ns,
                 sent_ns,
                 outcome,
-                ..
+                tries,
             } => {
                 let counts = *intended_ns >= self.warm_up_ns;
+                if outcome.answer != Answer::Dropped {
+                    self.over.ended(root.load, at_ns, at_ns - *intended_ns);
+                }
+                if *tries > 1
+                    && let Some(to) = self.entries.get(&(root.load, root.entry))
+                {
+                    let (pair, times) = ((root.load, *to), u64::from(*tries) - 1);
+                    // Without a sidecar each try tells of itself.
+                    if cast.pods[pod.0 as usize].meshed {
+                        self.over.retried(pair, at_ns, times);
+                    }
+                    if counts {
+                        self.edges.retried(pair, times);
+                    }
+                }
                 self.loads.finished(
                     root.load,
                     at_ns,
@@ -117,34 +144,68 @@ impl Summary {
                 );
             }
             Event::CallEnded {
+                root,
                 from,
                 to,
                 start_ns,
                 outcome,
+                tries,
                 ..
-            } if *start_ns >= self.warm_up_ns => {
-                self.edges.call(
-                    (cast.party_of(*from), *to),
-                    at_ns - start_ns,
-                    outcome.answer,
-                );
+            } => {
+                let caller = &cast.pods[from.0 as usize];
+                let pair = (caller.party, *to);
+                if let Some(root) = root
+                    && root.load == caller.party
+                {
+                    self.entries.insert((root.load, root.entry), *to);
+                }
+                // A sidecar counts its own tries only, from one at each of its app's.
+                if caller.meshed && *tries > 1 {
+                    self.over.retried(pair, at_ns, u64::from(*tries) - 1);
+                }
+                if *start_ns >= self.warm_up_ns {
+                    self.edges.call(pair, at_ns - start_ns, outcome.answer);
+                }
             }
             Event::Attempt {
                 from,
                 to_party,
                 start_ns,
+                number,
+                hedge,
                 ..
-            } if *start_ns >= self.warm_up_ns => {
-                self.edges.attempt((cast.party_of(*from), *to_party));
+            } => {
+                let pair = (cast.party_of(*from), *to_party);
+                if *number > 1 && !hedge {
+                    self.over.retried(pair, at_ns, 1);
+                }
+                if *start_ns >= self.warm_up_ns {
+                    self.edges.attempt(pair);
+                }
             }
+            Event::Arrived { pod, queued, .. } => {
+                self.over.arrived(cast, at_ns, *pod, *queued);
+            }
+            Event::Dequeued { pod } => self.over.dequeued(cast, at_ns, *pod),
             Event::Served {
+                root,
                 pod,
+                from,
                 arrived_ns,
                 queue_wait_ns,
                 outcome,
                 fate,
                 ..
             } => {
+                self.over.served(cast, at_ns, *pod);
+                let sender = from.map(|from| cast.party_of(from));
+                let taken_up = !matches!(fate, Fate::Refused | Fate::Shed);
+                if let Some(root) = root
+                    && sender == Some(root.load)
+                    && taken_up
+                {
+                    self.loads.admitted(root.load, arrived_ns + queue_wait_ns);
+                }
                 let pod = &cast.pods[pod.0 as usize];
                 self.services.served(
                     pod,
@@ -167,7 +228,15 @@ impl Summary {
                 self.services.added(pod, at_ns);
                 self.events.record(cast, record);
             }
-            _ => self.events.record(cast, record),
+            Event::Stopped { pod } => {
+                self.services.stopped(&cast.pods[pod.0 as usize], at_ns);
+                self.over.event(cast, record);
+                self.events.record(cast, record);
+            }
+            _ => {
+                self.over.event(cast, record);
+                self.events.record(cast, record);
+            }
         }
     }
 
@@ -192,9 +261,10 @@ impl Summary {
             warm_up_ns: self.warm_up_ns,
             duration_ns: self.duration_ns,
             loads: self.loads.finish(),
-            edges: self.edges.finish(&self.names),
+            edges: self.edges.finish(&self.parties),
             services: self.services.finish(),
             events: self.events.finish(),
+            series: self.over.finish(&self.parties),
         }
     }
 }

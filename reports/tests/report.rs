@@ -60,10 +60,10 @@ fn every_string_of_a_user_is_escaped() {
     );
     assert_eq!(
         page.matches("</script>").count(),
-        1,
-        "our own script alone ends a script"
+        2,
+        "the figures and our own script alone end a script"
     );
-    assert_eq!(page.matches("<script").count(), 1);
+    assert_eq!(page.matches("<script").count(), 2);
     assert!(
         !page.contains("onerror=alert(1)>"),
         "an angle bracket was left"
@@ -98,6 +98,81 @@ fn nothing_is_fetched() {
         page.matches("http://www.w3.org/2000/svg").count(),
         "a name space is no address"
     );
+}
+
+#[test]
+fn a_canary_is_told_with_its_reason() {
+    let page = html::render(&journal::rollout(false));
+    assert!(page.contains("Canary reviews"));
+    assert!(page.contains("success rate 94.82% over 1m (1,121 requests) is below 99%"));
+    assert!(page.contains(">progressing</text>") || page.contains("progressing"));
+    for title in ["Retries", "Queues", "Ready pods"] {
+        assert!(page.contains(&format!("<h3>{title}</h3>")), "{title}");
+    }
+}
+
+#[test]
+fn what_a_run_did_not_have_has_no_chart() {
+    let page = html::render(&journal::calm());
+    for title in ["Canary", "Retries", "Queues", "In hand", "Ready pods"] {
+        assert!(!page.contains(&format!("<h3>{title}")), "{title}");
+    }
+}
+
+#[test]
+fn every_figure_that_the_cursor_reads_is_there() {
+    let page = html::render(&journal::rollout(true));
+    let block = page
+        .split_once("type=\"application/json\">")
+        .and_then(|(_, rest)| rest.split_once("</script>"))
+        .expect("the figures")
+        .0;
+    let figures: serde_json::Value = serde_json::from_str(block).expect("JSON");
+    let readings = figures["readings"].as_array().expect("readings");
+    for at in 0..readings.len() {
+        assert!(page.contains(&format!("data-r=\"{at}\"")), "reading {at}");
+    }
+    assert!(!page.contains(&format!("data-r=\"{}\"", readings.len())));
+    let heats = figures["heats"].as_array().expect("heatmaps");
+    assert_eq!(page.matches("<canvas").count(), heats.len());
+    let counted: u64 = heats
+        .iter()
+        .flat_map(|heat| heat["bins"].as_array().expect("bins"))
+        .flat_map(|bin| bin.as_array().expect("a bin").iter().skip(1))
+        .map(|n| n.as_u64().expect("a count"))
+        .sum();
+    assert_eq!(
+        counted, 24_000,
+        "every request is in a heatmap, the warm-up's too"
+    );
+}
+
+#[test]
+fn endings_stand_side_by_side_on_the_same_axes() {
+    let documents = [journal::rollout(false), journal::rollout(true)];
+    let page = html::compare(&documents);
+    assert_eq!(page, html::compare(&documents), "the same bytes");
+    assert_eq!(page.matches("<div class=\"column\">").count(), 2);
+    assert_eq!(
+        page.matches("<h3>Retries</h3>").count(),
+        2,
+        "of nothing too"
+    );
+    assert_eq!(
+        page.matches("Tries after the first, per second</span><span>none")
+            .count(),
+        1
+    );
+    assert!(page.contains("success(others) &gt;= 99.5%"));
+    assert!(page.len() < 1_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn endings_of_nobody_and_of_the_spiteful_have_a_page() {
+    assert!(html::compare(&[]).contains("0 runs side by side"));
+    let page = html::compare(&[spiteful(), spiteful()]);
+    assert!(!page.contains("<img"));
+    assert_eq!(page.matches("</script>").count(), 2);
 }
 
 #[test]

@@ -5,10 +5,23 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
     STORIES.iter().copied()
 }
 
-const STORIES: [(&str, &str); 5] = [
+const STORIES: [(&str, &str); 9] = [
+    (
+        "bad-canary-rolls-back",
+        include_str!("../bad-canary-rolls-back.yaml"),
+    ),
+    (
+        "canary-in-a-minute",
+        include_str!("../canary-in-a-minute.yaml"),
+    ),
     ("crash-fail-over", include_str!("../crash-fail-over.yaml")),
     ("header-routing", include_str!("../header-routing.yaml")),
     ("partition-heals", include_str!("../partition-heals.yaml")),
     ("pause-backlog", include_str!("../pause-backlog.yaml")),
+    (
+        "retry-amplification",
+        include_str!("../retry-amplification.yaml"),
+    ),
+    ("retry-storm", include_str!("../retry-storm.yaml")),
     ("theory-mm1", include_str!("../theory-mm1.yaml")),
 ];

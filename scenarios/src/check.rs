@@ -203,8 +203,25 @@ pub enum Figure {
     Amplification,
     /// Worker (or core) time in use over time.
     Busy,
+    /// How often something happened.
+    Events(Happening),
+    /// What a chaos item touched.
+    Hits,
     /// A value at an instant, or its reduction over the window.
     Gauge(Gauge, Option<Reduction>),
+}
+
+/// What is counted, request or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A pod was gone of a sudden.
+    Crash,
+    /// A pod that had crashed was ready again.
+    Restart,
+    /// A configuration was made (of the control plane), or put in force by a proxy (of services).
+    Push,
+    /// A proxy refused a resource.
+    Nack,
 }
 
 /// What a request is measured by.
@@ -242,6 +259,14 @@ pub enum Gauge {
     InFlight,
     /// Requests in the app's queue.
     Queued,
+    /// Pods that are there, ready or not.
+    Replicas,
+    /// Pods that are ready.
+    Ready,
+    /// The phase of a canary.
+    Canary,
+    /// The share of a version that is in force at the control plane.
+    Weight,
 }
 
 /// A gauge over a window, time-weighted.
@@ -262,6 +287,10 @@ pub enum Subject {
     Load(Party),
     /// A service, or a part of it.
     Service(Party),
+    /// The control plane.
+    Control,
+    /// A chaos item.
+    Fault(String),
     /// Calls from one to the other.
     Edge {
         /// Who calls.

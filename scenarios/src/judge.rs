@@ -67,13 +67,14 @@ pub struct Sample {
 impl Judge {
     /// A judge of a run of this story with this cast.
     pub fn new(story: &Story, cast: &Cast) -> Judge {
+        let board = Board::new(story, cast);
         Judge {
-            board: Board::new(story, cast),
             trials: story
                 .checks
                 .iter()
-                .map(|check| Trial::new(check, story, cast))
+                .map(|check| Trial::new(check, story, cast, &board))
                 .collect(),
+            board,
             laws: Laws::new(story, cast),
             now_ns: i64::MIN,
             duration_ns: cast.duration_ns,
@@ -96,6 +97,16 @@ impl Judge {
             } => {
                 for trial in &mut self.trials {
                     trial.worked(*pod, *since_ns, record.at_ns, *core_ns, &self.board);
+                }
+            }
+            Event::Crashed { .. }
+            | Event::Ready { .. }
+            | Event::ConfigChanged { .. }
+            | Event::ConfigInForce { .. }
+            | Event::ConfigRefused { .. }
+            | Event::FaultEnded { .. } => {
+                for trial in &mut self.trials {
+                    trial.happened(record, change, &self.board);
                 }
             }
             Event::Arrived { .. } => self.fact(record, Class::Arrival),

@@ -1,10 +1,14 @@
 //! The faults of one seed, and the cast of a run: all draws of chaos are made here, before the run starts.
 
+mod words;
+
 use rand_core::Rng;
+use shakedown_config::api::{Document, Key};
 use shakedown_results::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 
-use crate::story::{Action, Draw, Part, Selector, Story, Target, When};
-use crate::value::below;
+use crate::story::{Action, Draw, Failure, Part, Selector, Story, Target, When};
+use crate::value::{Ratio, Share, below};
+use words::words;
 
 /// Firings of one run, at most: the journal counts them in 16 bits.
 const FAULTS_MAX: usize = 65_535;
@@ -12,7 +16,7 @@ const FAULTS_MAX: usize = 65_535;
 const FIRINGS_MAX: usize = 10_000;
 
 /// A fault as this seed has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PlannedAction {
     /// Times and words, as the cast has them.
     pub fault: PlannedFault,
@@ -22,8 +26,12 @@ pub struct PlannedAction {
     pub action: FaultAction,
 }
 
-/// What a fault does, its targets drawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a fault does, its targets drawn among the pods that are there at 0 s.
+///
+/// Pods come and go while a run goes on (`deploy`, `scale`, a canary's promotion). Where an action keeps its `target`, a pod
+/// that is added while it is in force and [`is_meant`] by the target is hit too, if the target asks for all of its pods
+/// ([`Part::All`]). `pods` is empty if the target's version has no pods at 0 s: then [`resolve`] says when the action starts.
+#[derive(Clone, Debug, PartialEq)]
 pub enum FaultAction {
     /// Gone in silence, until they boot again.
     Crash(Vec<PodId>),
@@ -37,6 +45,62 @@ pub enum FaultAction {
         to: Vec<PodId>,
         /// And back.
         both: bool,
+    },
+    /// Every `work` takes longer.
+    Slow {
+        /// Whose, of those that are there at 0 s.
+        pods: Vec<PodId>,
+        /// Whom it means.
+        target: Target,
+        /// So many times as long.
+        factor: Ratio,
+        /// And so much more, drawn for each.
+        add: Option<Draw>,
+    },
+    /// A share of requests fails before the first step.
+    Fail {
+        /// Whose, of those that are there at 0 s.
+        pods: Vec<PodId>,
+        /// Whom it means.
+        target: Target,
+        /// The share.
+        rate: Share,
+        /// With what.
+        with: Failure,
+        /// Only at this endpoint: index into [`Story::services`], index into its endpoints.
+        only: Option<(usize, u16)>,
+    },
+    /// Multiplies a load's rate.
+    Surge {
+        /// Index into [`Story::loads`].
+        load: usize,
+        /// By this.
+        factor: Ratio,
+    },
+    /// Sets the replicas of a version.
+    Scale {
+        /// Index into [`Story::services`].
+        service: usize,
+        /// Index into its versions; `None`: whichever is stable then.
+        version: Option<u16>,
+        /// How many.
+        to: u32,
+    },
+    /// Starts a version that has no pods at 0 s.
+    Deploy {
+        /// Index into [`Story::services`].
+        service: usize,
+        /// Index into its versions.
+        version: u16,
+        /// How many replicas.
+        replicas: u32,
+    },
+    /// Configuration reaches the control plane.
+    Apply {
+        /// Documents to put in force.
+        documents: Vec<Document>,
+        /// Documents to take away.
+        remove: Vec<Key>,
     },
     /// Nothing.
     Nothing,
@@ -210,8 +274,74 @@ fn act(story: &Story, pods: &[Pod], action: &Action, rng: &mut impl Rng) -> Faul
             to: select(story, pods, to, true, rng),
             both: *both,
         },
+        Action::Slow {
+            target,
+            factor,
+            add,
+        } => FaultAction::Slow {
+            pods: select(story, pods, target, false, rng),
+            target: target.clone(),
+            factor: *factor,
+            add: add.clone(),
+        },
+        Action::Fail {
+            target,
+            rate,
+            with,
+            only,
+        } => FaultAction::Fail {
+            pods: select(story, pods, target, false, rng),
+            target: target.clone(),
+            rate: *rate,
+            with: *with,
+            only: *only,
+        },
+        Action::Surge { load, factor } => FaultAction::Surge {
+            load: *load,
+            factor: *factor,
+        },
+        Action::Scale {
+            service,
+            version,
+            to,
+        } => FaultAction::Scale {
+            service: *service,
+            version: *version,
+            to: *to,
+        },
+        Action::Deploy {
+            service,
+            version,
+            replicas,
+        } => FaultAction::Deploy {
+            service: *service,
+            version: *version,
+            replicas: *replicas,
+        },
+        Action::Apply { documents, remove } => FaultAction::Apply {
+            documents: documents.clone(),
+            remove: remove.clone(),
+        },
         Action::Nothing => FaultAction::Nothing,
     }
+}
+
+/// The pods that a target means, of those given (all pods so far, gone ones told by `there`), a part of them drawn: for a
+/// target whose pods are not there at 0 s. The stream of its draws is named after its place and the firing:
+/// `PATH/late/NUMBER`.
+pub fn resolve(
+    story: &Story,
+    pods: &[Pod],
+    there: impl Fn(PodId) -> bool,
+    target: &Target,
+    rng: &mut impl Rng,
+) -> Vec<PodId> {
+    draw_part(meant(story, pods, target, false, there), target, rng)
+}
+
+/// Whether a target names this pod (its part left aside).
+pub fn is_meant(story: &Story, pod: &Pod, target: &Target) -> bool {
+    matches(story, pod, target, false)
 }
 
 /// The pods of a target, a part of them drawn, in the cast's order. `*`, zones and regions mean the pods of services; as
@@ -223,14 +353,24 @@ fn select(
     link: bool,
     rng: &mut impl Rng,
 ) -> Vec<PodId> {
-    let mut chosen: Vec<PodId> = Vec::new();
-    for (index, pod) in pods.iter().enumerate() {
-        if matches(story, pod, target, link) {
-            chosen.push(PodId(
-                u32::try_from(index).expect("pods are bounded when the story is read"),
-            ));
-        }
-    }
+    draw_part(meant(story, pods, target, link, |_| true), target, rng)
+}
+
+fn meant(
+    story: &Story,
+    pods: &[Pod],
+    target: &Target,
+    link: bool,
+    there: impl Fn(PodId) -> bool,
+) -> Vec<PodId> {
+    let ids = (0u32..).map(PodId);
+    ids.zip(pods)
+        .filter(|(id, pod)| there(*id) && matches(story, pod, target, link))
+        .map(|(id, _)| id)
+        .collect()
+}
+
+fn draw_part(mut chosen: Vec<PodId>, target: &Target, rng: &mut impl Rng) -> Vec<PodId> {
     let wanted = match target.part {
         Part::All => return chosen,
         Part::Count(count) => chosen
@@ -277,47 +417,6 @@ fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
         version.is_some_and(|version| version.labels.get(key) == Some(value))
     });
     named && labelled && target.zone.is_none_or(|zone| pod.zone == zone)
-}
-
-/// `crash api/v1/3`; many pods are named as the file names them.
-fn words(story: &Story, pods: &[Pod], action: &Action, drawn: &FaultAction) -> String {
-    const NAMED_MAX: usize = 4;
-    let list = |target: &Target, ids: &[PodId]| {
-        if ids.is_empty()
-            || ids.len() > NAMED_MAX
-            || matches!(target.part, Part::All) && ids.len() > 1
-        {
-            return target.text.clone();
-        }
-        let names: Vec<String> = ids.iter().map(|id| pod_name(story, pods, *id)).collect();
-        names.join(", ")
-    };
-    match (action, drawn) {
-        (Action::Crash(target), FaultAction::Crash(ids)) => format!("crash {}", list(target, ids)),
-        (Action::Pause(target), FaultAction::Pause(ids)) => format!("pause {}", list(target, ids)),
-        (Action::Partition { from, to, both }, FaultAction::Partition { from: a, to: b, .. }) => {
-            let arrow = if *both { "<->" } else { "->" };
-            format!("partition {} {arrow} {}", list(from, a), list(to, b))
-        }
-        _ => "nothing".to_owned(),
-    }
-}
-
-fn pod_name(story: &Story, pods: &[Pod], id: PodId) -> String {
-    let pod = &pods[id.0 as usize];
-    let party = usize::from(pod.party.0);
-    if let Some(service) = story.services.get(party) {
-        return format!(
-            "{}/{}/{}",
-            service.name,
-            service.versions[usize::from(pod.version)].name,
-            pod.replica
-        );
-    }
-    match story.loads.get(party - story.services.len()) {
-        Some(load) => format!("{}/{}", load.name, pod.replica),
-        None => "control".to_owned(),
-    }
 }
 
 fn label(story: &Story, place: crate::story::Place) -> &str {

@@ -9,6 +9,7 @@ mod fields;
 mod latency;
 mod load;
 mod mesh;
+mod retries;
 mod service;
 mod skeleton;
 mod steps;
@@ -19,6 +20,7 @@ pub(crate) use top::read;
 
 use std::collections::BTreeMap;
 
+use shakedown_config::api::{Document, Key};
 use shakedown_config::{Diagnostics, Node, Place as FilePlace};
 
 use crate::source::Source;
@@ -36,6 +38,8 @@ struct Reader<'s> {
     source: &'s Source,
     /// Other files that were read, by the name they are written with.
     included: BTreeMap<String, String>,
+    /// What each `apply` brings and takes away, by the number of its item.
+    applied: BTreeMap<usize, (Vec<Document>, Vec<Key>)>,
 }
 
 impl<'s> Reader<'s> {
@@ -47,6 +51,7 @@ impl<'s> Reader<'s> {
             incomplete: false,
             source,
             included: BTreeMap::new(),
+            applied: BTreeMap::new(),
         }
     }
 

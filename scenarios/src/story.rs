@@ -1,15 +1,18 @@
 //! A scenario as it is run: every short form written out, defaults merged, names resolved to indices. What the stage, the
 //! load generator, the judge and the reports read. Plain data that cannot be wrong inside.
 
+mod path;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use shakedown_config::api::Document;
 
 use crate::check::Check;
-use crate::value::{Distribution, Rate, Share};
+use crate::value::{Distribution, Rate, Ratio, Share};
+
+pub(crate) use path::{find_endpoint, replicas};
 
 /// One story, in one of its variants.
 #[derive(Clone, Debug)]
@@ -273,9 +276,36 @@ pub struct Call {
     pub size: u64,
     /// Bound of a try.
     pub timeout: Option<Duration>,
+    /// Bound of all tries together.
+    pub deadline: Option<Duration>,
+    /// Tries after the first, by the app itself.
+    pub retries: Option<Retries>,
     /// What a failure does.
     pub on_error: OnError,
     /// Where the chance is drawn.
+    pub place: Place,
+}
+
+/// Tries after the first, by an app or a load's client, in addition to the mesh's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retries {
+    /// How many at most.
+    pub times: u32,
+    /// After a 5xx answer.
+    pub on_5xx: bool,
+    /// After a connection failure or a RST.
+    pub on_reset: bool,
+    /// After a try's timeout.
+    pub on_timeout: bool,
+    /// Wait before the first retry; it doubles.
+    pub backoff: Duration,
+    /// It grows no longer than this.
+    pub max_backoff: Duration,
+    /// The wait is drawn uniformly between zero and itself.
+    pub full_jitter: bool,
+    /// Retries as a share of the first tries of the last 10 s, per caller process.
+    pub budget: Option<Share>,
+    /// Where jitter is drawn.
     pub place: Place,
 }
 
@@ -297,6 +327,10 @@ pub struct Control {
     pub outbound_allow_any: bool,
     /// Quiet time before a push; at most 100 times as long.
     pub debounce: Duration,
+    /// Whether the canary controller runs.
+    pub canaries: bool,
+    /// How often a canary's metrics are read.
+    pub telemetry: Duration,
     /// The trust domain.
     pub trust_domain: String,
     /// Where mesh-wide documents live.
@@ -316,6 +350,8 @@ pub struct Load {
     pub stages: Vec<Stage>,
     /// Bound of a try.
     pub timeout: Duration,
+    /// The client's own tries after the first, all inside one request of the statistics.
+    pub retries: Option<Retries>,
     /// Statuses that count as success: inclusive ranges.
     pub ok: Vec<(u16, u16)>,
     /// When it starts.
@@ -415,7 +451,7 @@ pub enum When {
 }
 
 /// What a chaos item does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Gone in silence.
     Crash(Target),
@@ -429,6 +465,58 @@ pub enum Action {
         to: Target,
         /// And back.
         both: bool,
+    },
+    /// Every `work` takes longer.
+    Slow {
+        /// Whose.
+        target: Target,
+        /// So many times as long.
+        factor: Ratio,
+        /// And so much more.
+        add: Option<Draw>,
+    },
+    /// A share of requests fails before the first step.
+    Fail {
+        /// Whose.
+        target: Target,
+        /// The share.
+        rate: Share,
+        /// With what.
+        with: Failure,
+        /// Only at this endpoint (service, endpoint).
+        only: Option<(usize, u16)>,
+    },
+    /// Multiplies a load's rate.
+    Surge {
+        /// Index into [`Story::loads`].
+        load: usize,
+        /// By this.
+        factor: Ratio,
+    },
+    /// Sets the replicas of a service's version (of its stable one where none is named).
+    Scale {
+        /// Index into [`Story::services`].
+        service: usize,
+        /// Index into its versions; `None`: whichever is stable then.
+        version: Option<u16>,
+        /// How many.
+        to: u32,
+    },
+    /// Starts a version of a service. It stands among [`Service::versions`] with no replicas at 0 s.
+    Deploy {
+        /// Index into [`Story::services`].
+        service: usize,
+        /// Index into its versions.
+        version: u16,
+        /// How many replicas.
+        replicas: u32,
+    },
+    /// Configuration reaches the control plane.
+    Apply {
+        /// Documents to put in force (new ones and replacements, patches already merged).
+        documents: Vec<Document>,
+        /// Documents to take away.
+        remove: Vec<shakedown_config::api::Key>,
     },
     /// Removed by a variant.
     Nothing,
@@ -480,77 +568,4 @@ pub enum Part {
     Count(u32),
     /// That share, rounded up.
     Share(Share),
-}
-
-impl Path {
-    /// Whether a concrete path (without its query) is one that this declares: `:name` stands for one segment, a last `*`
-    /// for the rest.
-    pub fn matches(&self, path: &str) -> bool {
-        let mut declared = self.path.split('/');
-        let mut asked = path.split('/');
-        loop {
-            match (declared.next(), asked.next()) {
-                (None, None) => return true,
-                (Some("*"), Some(_)) if declared.clone().next().is_none() => return true,
-                (Some(segment), Some(actual)) => {
-                    let any = segment
-                        .strip_prefix(':')
-                        .is_some_and(|name| !name.is_empty())
-                        && !actual.is_empty();
-                    if !any && segment != actual {
-                        return false;
-                    }
-                }
-                _ => return false,
-            }
-        }
-    }
-
-    /// How many segments are left open, a `*` counting for more than any number of others: less is more specific.
-    fn openness(&self) -> usize {
-        self.path
-            .split('/')
-            .map(|segment| {
-                if segment == "*" {
-                    1 << 16
-                } else {
-                    usize::from(segment.starts_with(':'))
-                }
-            })
-            .sum()
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
-    }
-}
-
-impl Service {
-    /// The declared endpoint that answers a request: the most specific that matches, the first among equals.
-    pub fn endpoint(&self, method: &str, path: &str) -> Option<usize> {
-        find_endpoint(&self.endpoints, method, path)
-    }
-}
-
-/// The most specific of `endpoints` that matches a concrete path, the first among equals.
-pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Option<usize> {
-    let path = path.split_once('?').map_or(path, |(path, _)| path);
-    let matching = endpoints
-        .iter()
-        .enumerate()
-        .filter(|(_, e)| e.method.as_str() == method && e.matches(path));
-    matching
-        .min_by_key(|(_, endpoint)| endpoint.openness())
-        .map(|(at, _)| at)
-}
-
-/// How many replicas, in words.
-pub(crate) fn replicas(number: u32) -> String {
-    if number == 1 {
-        "1 replica".to_owned()
-    } else {
-        format!("{number} replicas")
-    }
 }

@@ -11,6 +11,7 @@ mod rate;
 mod ratio;
 mod share;
 mod size;
+mod state;
 
 pub(crate) use distribution::below;
 pub use distribution::{Distribution, Kind, Member, Shape};
@@ -22,6 +23,7 @@ pub use rate::Rate;
 pub use ratio::Ratio;
 pub use share::Share;
 pub use size::{format_size, parse_size};
+pub(crate) use state::{FAILED, ROLLED_BACK, state, state_name, states};
 
 /// Text that is not the value it should be. Displays as a sentence for the author of the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

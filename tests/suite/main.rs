@@ -5,6 +5,7 @@ mod bad_input;
 mod bans;
 mod catalogue;
 mod command;
+mod load;
 mod real;
 mod replay;
 mod theory;

@@ -7,8 +7,8 @@ use http::{Method, Response, StatusCode};
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::{Env, Time, UnixTime, stream_seed};
 use shakedown_results::{Answer, Event, PartyId, PodId};
-use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
-use shakedown_scenarios::value::Rate;
+use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Retries, Stage};
+use shakedown_scenarios::value::{Rate, Share};
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 
 use super::{Clients, Plan, run};
@@ -54,6 +54,7 @@ fn load(rate: &str, seconds: u64) -> Load {
             to: rate,
         }],
         timeout: Duration::from_secs(1),
+        retries: None,
         ok: vec![(200, 399)],
         start: Duration::ZERO,
         stop: Duration::from_secs(seconds),
@@ -127,14 +128,16 @@ fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> 
     clients.put(Rc::new(Caller::new(
         client,
         PodId(1),
+        0,
         outlet,
         Rc::clone(&recorder),
     )));
     let target = |_| (PartyId(0), "server".to_owned(), 80);
-    let plan = Plan::new(load, PartyId(1), Time::ZERO, target, recorder).unwrap();
+    let path = |_| "load.users".to_owned();
+    let plan = Plan::new(load, PartyId(1), Time::ZERO, target, path, recorder).unwrap();
     let plan = Rc::new(plan);
     let rng = |label| stream_seed(1, "test", label);
-    let schedule = Schedule::new(load, rng("arrivals"), rng("mix"));
+    let schedule = Schedule::new(load, &[], rng("arrivals"), rng("mix"));
     stage.spawn(
         "load",
         run(stage.clone(), schedule, Rc::clone(&plan), clients),
@@ -247,5 +250,124 @@ fn every_call_has_one_attempt_where_there_is_no_sidecar() {
     assert_eq!(
         count(|event| matches!(event, Event::CallEnded { tries: 1, .. })),
         50
+    );
+}
+
+/// (tries, end in ms, answer) of every request, and the numbers of its tries on the wire.
+fn retried(
+    load: &Load,
+    delay: Duration,
+    status: StatusCode,
+) -> (Vec<(u16, u64, Answer)>, Vec<u16>) {
+    let facts = facts(load, delay, status);
+    let mut ends = Vec::new();
+    let mut numbers = Vec::new();
+    for (at, event) in &facts {
+        match event {
+            Event::Finished { tries, outcome, .. } => {
+                ends.push((*tries, at / 1_000_000, outcome.answer));
+            }
+            Event::Attempt { number, .. } => numbers.push(*number),
+            _ => {}
+        }
+    }
+    (ends, numbers)
+}
+
+fn retries(times: u32) -> Retries {
+    Retries {
+        times,
+        on_5xx: true,
+        on_reset: true,
+        on_timeout: true,
+        backoff: Duration::ZERO,
+        max_backoff: Duration::ZERO,
+        full_jitter: true,
+        budget: None,
+        place: Place(0),
+    }
+}
+
+fn retrying(rate: &str, retries: Retries) -> Load {
+    Load {
+        timeout: Duration::from_millis(300),
+        retries: Some(retries),
+        ..load(rate, 1)
+    }
+}
+
+#[test]
+fn a_clients_retries_are_inside_one_request() {
+    let load = retrying("1/s", retries(2));
+    let (ends, numbers) = retried(&load, Duration::from_secs(5), StatusCode::OK);
+    assert_eq!(ends, [(3, 900, Answer::Timeout)]);
+    assert_eq!(numbers, [1, 2, 3]);
+}
+
+#[test]
+fn a_clients_backoff_stands_between_its_tries() {
+    let load = retrying(
+        "1/s",
+        Retries {
+            backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(1),
+            full_jitter: false,
+            ..retries(2)
+        },
+    );
+    let (ends, _) = retried(&load, Duration::ZERO, StatusCode::BAD_GATEWAY);
+    // 100 ms, then 200 ms.
+    assert_eq!(ends, [(3, 300, Answer::Error)]);
+}
+
+#[test]
+fn only_the_ends_that_are_named_are_tried_again() {
+    let mut policy = retries(1);
+    policy.on_5xx = false;
+    let load = retrying("10/s", policy);
+    let (_, numbers) = retried(&load, Duration::ZERO, StatusCode::BAD_GATEWAY);
+    assert_eq!(numbers, [1; 10]);
+}
+
+#[test]
+fn a_budget_bounds_a_clients_retries() {
+    let load = retrying(
+        "100/s",
+        Retries {
+            budget: Some(Share::parse("5%").unwrap()),
+            ..retries(1)
+        },
+    );
+    let (ends, numbers) = retried(&load, Duration::ZERO, StatusCode::BAD_GATEWAY);
+    assert_eq!(ends.len(), 100);
+    assert_eq!(numbers.iter().filter(|number| **number == 2).count(), 5);
+}
+
+#[test]
+fn the_in_flight_cap_counts_requests_and_not_tries() {
+    let mut load = retrying("10/s", retries(1));
+    load.in_flight = 6;
+    let (ends, numbers) = retried(&load, Duration::from_secs(5), StatusCode::OK);
+    // Six are under way for 600 ms each, so that the first ends when the seventh comes.
+    let dropped = ends.iter().filter(|(tries, ..)| *tries == 0).count();
+    assert_eq!((dropped, numbers.len()), (0, 20));
+}
+
+#[test]
+fn each_try_of_a_client_is_a_call() {
+    let facts = facts(
+        &retrying("10/s", retries(1)),
+        Duration::from_secs(5),
+        StatusCode::OK,
+    );
+    let count = |pick: fn(&Event) -> bool| facts.iter().filter(|(_, event)| pick(event)).count();
+    assert_eq!(count(|event| matches!(event, Event::Sent { .. })), 10);
+    assert_eq!(
+        count(|event| matches!(event, Event::CallStarted { .. })),
+        20
+    );
+    assert_eq!(
+        count(|event| matches!(event, Event::CallEnded { tries: 1, .. })),
+        20
     );
 }

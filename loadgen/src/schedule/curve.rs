@@ -4,8 +4,10 @@
 //! are exact. Inside a ramp the inverse solves a quadratic in floating point (a square root, rounded the same everywhere),
 //! good to a nanosecond.
 
+use std::time::Duration;
+
 use shakedown_scenarios::story::Stage;
-use shakedown_scenarios::value::Rate;
+use shakedown_scenarios::value::{Rate, Ratio};
 
 /// One request, in the unit of the integral: half a thousandth of a request per hour, for a nanosecond. Halves, so that the
 /// area under a ramp, `(from + to) * length / 2`, is whole.
@@ -39,38 +41,85 @@ impl Curve {
     /// The integral of these stages; after the last, its level holds.
     pub(super) fn new(stages: &[Stage]) -> Curve {
         let mut stretches = Vec::with_capacity(stages.len() + 1);
-        let (mut start, mut before, mut level) = (0u64, 0u128, 0u128);
+        let mut level = 0;
         for stage in stages {
             let (from, to) = (
                 thousandths_per_hour(stage.from),
                 thousandths_per_hour(stage.to),
             );
-            let length = stage
-                .length
-                .map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX));
-            let stretch = Stretch {
-                start,
-                length,
+            stretches.push(Stretch {
+                start: 0,
+                length: stage.length.map(nanos),
                 from,
                 to,
-                before,
-            };
-            stretches.push(stretch);
-            let Some(length) = length else {
-                return Curve { stretches, at: 0 };
-            };
-            start = start.saturating_add(length);
-            before = before.saturating_add((from + to).saturating_mul(u128::from(length)));
+                before: 0,
+            });
             level = to;
+            if stage.length.is_none() {
+                break;
+            }
         }
-        stretches.push(Stretch {
-            start,
-            length: None,
-            from: level,
-            to: level,
-            before,
-        });
-        Curve { stretches, at: 0 }
+        if stretches.last().is_none_or(|last| last.length.is_some()) {
+            stretches.push(Stretch {
+                start: 0,
+                length: None,
+                from: level,
+                to: level,
+                before: 0,
+            });
+        }
+        let mut curve = Curve { stretches, at: 0 };
+        curve.integrate();
+        curve
+    }
+
+    /// Multiplies the rate from one time until another, counted from the curve's own start. Before the first answer.
+    pub(super) fn multiply(&mut self, from: Duration, until: Option<Duration>, factor: Ratio) {
+        let from = nanos(from);
+        let until = until.map_or(u64::MAX, nanos);
+        self.split(from);
+        self.split(until);
+        for stretch in &mut self.stretches {
+            if (from..until).contains(&stretch.start) {
+                stretch.from = times(stretch.from, factor);
+                stretch.to = times(stretch.to, factor);
+            }
+        }
+        self.integrate();
+    }
+
+    /// Makes a bound between stretches at this time.
+    fn split(&mut self, at: u64) {
+        let index = self.stretches.iter().position(|stretch| stretch.holds(at));
+        let Some(index) = index else { return };
+        let whole = self.stretches[index];
+        let first = at - whole.start;
+        if first == 0 {
+            return;
+        }
+        let middle = whole.level_at(first);
+        self.stretches[index] = Stretch {
+            length: Some(first),
+            to: middle,
+            ..whole
+        };
+        let rest = Stretch {
+            start: at,
+            length: whole.length.map(|length| length - first),
+            from: middle,
+            ..whole
+        };
+        self.stretches.insert(index + 1, rest);
+    }
+
+    /// Works out where each stretch starts, and the integral there.
+    fn integrate(&mut self) {
+        let (mut start, mut before) = (0u64, 0u128);
+        for stretch in &mut self.stretches {
+            (stretch.start, stretch.before) = (start, before);
+            start = start.saturating_add(stretch.length.unwrap_or(0));
+            before = before.saturating_add(stretch.area().unwrap_or(0));
+        }
     }
 
     /// The first nanosecond at which the integral is `due` or more, rounded down; `None` when it never gets there. `due`
@@ -93,6 +142,24 @@ impl Curve {
 }
 
 impl Stretch {
+    fn holds(&self, at: u64) -> bool {
+        let end = self.length.map(|length| self.start.saturating_add(length));
+        at >= self.start && end.is_none_or(|end| at < end)
+    }
+
+    /// The rate so long after its start.
+    fn level_at(&self, offset: u64) -> u128 {
+        let Some(length) = self.length else {
+            return self.from;
+        };
+        let part = |span: u128| span.saturating_mul(u128::from(offset)) / u128::from(length);
+        if self.to >= self.from {
+            self.from + part(self.to - self.from)
+        } else {
+            self.from - part(self.from - self.to)
+        }
+    }
+
     /// The integral over the whole of it; `None` where it has no end.
     fn area(&self) -> Option<u128> {
         self.length
@@ -123,4 +190,14 @@ impl Stretch {
 /// Exact: the language writes rates per second, minute or hour, and a reduced span still divides an hour.
 fn thousandths_per_hour(rate: Rate) -> u128 {
     u128::from(rate.milli()) * NANOS_PER_HOUR / u128::from(rate.span_ns())
+}
+
+/// A rate times a factor, which is not negative.
+fn times(rate: u128, factor: Ratio) -> u128 {
+    let by = |part: i128| u128::try_from(part).unwrap_or(0);
+    rate.saturating_mul(by(factor.numerator())) / by(factor.denominator()).max(1)
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -3,9 +3,9 @@ use std::time::Duration;
 use http::Method;
 use shakedown_env::stream_seed;
 use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
-use shakedown_scenarios::value::Rate;
+use shakedown_scenarios::value::{Rate, Ratio};
 
-use super::{Arrival, Schedule};
+use super::{Arrival, Schedule, Surge};
 
 fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()
@@ -48,6 +48,7 @@ fn load(arrivals: Arrivals, stages: Vec<Stage>, seconds: u64) -> Load {
         arrivals,
         stages,
         timeout: Duration::from_secs(1),
+        retries: None,
         ok: vec![(200, 399)],
         start: Duration::ZERO,
         stop: Duration::from_secs(seconds),
@@ -64,7 +65,71 @@ fn load(arrivals: Arrivals, stages: Vec<Stage>, seconds: u64) -> Load {
 
 fn schedule(load: &Load, seed: u64) -> Vec<Arrival> {
     let rng = |label| stream_seed(seed, "test", label);
-    Schedule::new(load, rng("arrivals"), rng("mix")).collect()
+    Schedule::new(load, &[], rng("arrivals"), rng("mix")).collect()
+}
+
+fn surged(load: &Load, surges: &[Surge]) -> Vec<Arrival> {
+    let rng = |label| stream_seed(1, "test", label);
+    Schedule::new(load, surges, rng("arrivals"), rng("mix")).collect()
+}
+
+fn surge(from: u64, until: Option<u64>, factor: i128) -> Surge {
+    Surge {
+        from: Duration::from_secs(from),
+        until: until.map(Duration::from_secs),
+        factor: Ratio::whole(factor),
+    }
+}
+
+/// How many requests are due in each whole second.
+fn by_second(arrivals: &[Arrival], seconds: usize) -> Vec<usize> {
+    let mut counts = vec![0; seconds];
+    for arrival in arrivals {
+        counts[usize::try_from(arrival.at.as_secs()).unwrap()] += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_surge_multiplies_the_rate_while_it_lasts_and_overlaps_multiply() {
+    let load = load(Arrivals::Constant, vec![level("100/s")], 6);
+    let surges = [surge(1, Some(4), 2), surge(3, Some(5), 3)];
+    let counts = by_second(&surged(&load, &surges), 6);
+    assert_eq!(counts, [100, 200, 200, 600, 300, 100]);
+}
+
+#[test]
+fn a_surge_without_an_end_lasts_and_one_of_zero_silences() {
+    let load = load(Arrivals::Constant, vec![level("100/s")], 4);
+    let counts = by_second(&surged(&load, &[surge(2, None, 0)]), 4);
+    assert_eq!(counts, [100, 100, 0, 0]);
+}
+
+#[test]
+fn a_surge_within_a_ramp_bends_it() {
+    let load = load(Arrivals::Constant, vec![ramp(4, "0/s", "400/s")], 4);
+    let counts = by_second(&surged(&load, &[surge(1, Some(3), 2)]), 4);
+    assert_eq!(counts, [50, 300, 500, 350]);
+}
+
+#[test]
+fn a_surge_counts_from_0_s_and_not_from_the_start_of_the_load() {
+    let mut load = load(Arrivals::Constant, vec![level("100/s")], 4);
+    load.start = Duration::from_secs(1);
+    let counts = by_second(&surged(&load, &[surge(2, Some(3), 5)]), 4);
+    assert_eq!(counts, [0, 100, 500, 100]);
+}
+
+#[test]
+fn a_surge_leaves_what_comes_before_it_alone() {
+    let load = load(Arrivals::Poisson, vec![level("100/s")], 4);
+    let (calm, surged) = (schedule(&load, 1), surged(&load, &[surge(2, None, 2)]));
+    let before = |arrivals: &[Arrival]| {
+        let early = arrivals.iter().filter(|a| a.at < Duration::from_secs(2));
+        early.copied().collect::<Vec<_>>()
+    };
+    assert_eq!(before(&calm), before(&surged));
+    assert!(surged.len() > calm.len() + 100);
 }
 
 fn seconds(arrivals: &[Arrival]) -> Vec<f64> {

@@ -1,14 +1,19 @@
-//! Configuration as the user wrote it: Istio's documents, exactly as they would be applied to a cluster.
+//! Configuration as the user wrote it: Istio's documents, and Flagger's, exactly as they would be applied to a cluster.
 //!
 //! A field that Istio has and this mesh does not have yet is refused as "not supported yet", one that Istio does not
 //! have as unknown; nothing is dropped in silence. [`mod@validate`] finds what only the whole mesh can tell.
 
+mod canary;
 mod destination_rule;
 mod duration;
 mod meta;
 pub mod validate;
 mod virtual_service;
 
+pub use canary::{
+    Analysis, BuiltinMetric, Canary, CanaryMetric, CanaryService, Decimal, TargetRef,
+    ThresholdRange,
+};
 pub use destination_rule::{
     ConnectionPool, DestinationRule, HttpPool, LoadBalancer, SimpleLb, Subset, TcpPool,
     TrafficPolicy,
@@ -32,11 +37,17 @@ use meta::Header;
 
 /// A document of a kind that this mesh knows.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a mesh has few documents, and each is read once: no indirection is worth its noise"
+)]
 pub enum Document {
     /// How requests to a host are routed.
     VirtualService(Resource<VirtualService>),
     /// What happens to them after routing: subsets, balancing, connections.
     DestinationRule(Resource<DestinationRule>),
+    /// How a new version of a service is rolled out. The control plane acts on it; nothing is translated from it.
+    Canary(Resource<Canary>),
 }
 
 /// A document: who it is, and what it says.
@@ -51,13 +62,12 @@ pub struct Resource<T> {
 }
 
 /// The kinds that are read.
-pub const KINDS: &[&str] = &["VirtualService", "DestinationRule"];
+pub const KINDS: &[&str] = &["VirtualService", "DestinationRule", "Canary"];
 
 /// Kinds that exist elsewhere.
 const LATER_KINDS: &[&str] = &[
     "AuthorizationPolicy",
     "BackendTLSPolicy",
-    "Canary",
     "EnvoyFilter",
     "GRPCRoute",
     "Gateway",
@@ -84,8 +94,62 @@ const NETWORKING: &[&str] = &[
     "networking.istio.io/v1alpha3",
 ];
 
-/// Fields that Istio has.
+/// The version of Flagger's documents.
+const FLAGGER: &[&str] = &["flagger.app/v1beta1"];
+
+/// Fields that Istio, or Flagger, has.
 const LATER: Later = &[
+    (
+        "Canary",
+        &[
+            "metricsServer",
+            "autoscalerRef",
+            "ingressRef",
+            "routeRef",
+            "upstreamRef",
+            "revertOnDeletion",
+            "suspend",
+            "canaryAnalysis",
+        ],
+    ),
+    (
+        "CanaryService",
+        &[
+            "portName",
+            "targetPort",
+            "portDiscovery",
+            "appProtocol",
+            "gatewayRefs",
+            "match",
+            "rewrite",
+            "headers",
+            "mirror",
+            "corsPolicy",
+            "backends",
+            "apex",
+            "primary",
+            "canary",
+            "delegation",
+            "unmanagedMetadata",
+        ],
+    ),
+    (
+        "Analysis",
+        &[
+            "mirror",
+            "mirrorWeight",
+            "webhooks",
+            "alerts",
+            "primaryReadyThreshold",
+            "canaryReadyThreshold",
+            "sessionAffinity",
+            "canaryService",
+        ],
+    ),
+    (
+        "CanaryMetric",
+        &["templateRef", "templateVariables", "query", "threshold"],
+    ),
     ("VirtualService", &["tls", "tcp", "exportTo"]),
     (
         "HttpRoute",
@@ -161,8 +225,15 @@ impl Document {
     pub fn read(node: &Node) -> Result<Document, Diagnostics> {
         let header = Header::read(node)?;
         match header.kind.value.as_str() {
-            "VirtualService" => Ok(Document::VirtualService(resource(node, &header)?)),
-            "DestinationRule" => Ok(Document::DestinationRule(resource(node, &header)?)),
+            "VirtualService" => {
+                let read = resource(node, &header, NETWORKING)?;
+                Ok(Document::VirtualService(read))
+            }
+            "DestinationRule" => {
+                let read = resource(node, &header, NETWORKING)?;
+                Ok(Document::DestinationRule(read))
+            }
+            "Canary" => Ok(Document::Canary(resource(node, &header, FLAGGER)?)),
             kind if LATER_KINDS.contains(&kind) => Err(Diagnostics::one(
                 header.kind.place,
                 format!("not supported yet: kind `{kind}`"),
@@ -182,6 +253,7 @@ impl Document {
         match self {
             Document::VirtualService(_) => "VirtualService",
             Document::DestinationRule(_) => "DestinationRule",
+            Document::Canary(_) => "Canary",
         }
     }
 
@@ -190,6 +262,7 @@ impl Document {
         match self {
             Document::VirtualService(resource) => &resource.meta,
             Document::DestinationRule(resource) => &resource.meta,
+            Document::Canary(resource) => &resource.meta,
         }
     }
 
@@ -198,6 +271,7 @@ impl Document {
         match self {
             Document::VirtualService(resource) => &resource.place,
             Document::DestinationRule(resource) => &resource.place,
+            Document::Canary(resource) => &resource.place,
         }
     }
 
@@ -232,11 +306,15 @@ struct Envelope<T> {
     status: Option<serde::de::IgnoredAny>,
 }
 
-fn resource<T: DeserializeOwned>(node: &Node, header: &Header) -> Result<Resource<T>, Diagnostics> {
+fn resource<T: DeserializeOwned>(
+    node: &Node,
+    header: &Header,
+    versions: &[&str],
+) -> Result<Resource<T>, Diagnostics> {
     let prefix = format!("{} {}: ", header.kind, header.name);
     let mut errors = Diagnostics::new();
-    if !NETWORKING.contains(&header.api_version.as_str()) {
-        let accepted = suggest::one_of(NETWORKING);
+    if !versions.contains(&header.api_version.as_str()) {
+        let accepted = suggest::one_of(versions);
         let message = format!(
             "{prefix}unknown apiVersion `{}`: expected {accepted}",
             header.api_version

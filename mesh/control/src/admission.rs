@@ -28,6 +28,11 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
+    /// The documents in force.
+    pub(crate) fn in_force(&self) -> impl Iterator<Item = &Document> {
+        self.in_force.values()
+    }
+
     /// Gives `mesh` the documents that are to be in force, given what was last written; and says what was refused, where
     /// it has not said so before.
     pub(crate) fn admit(

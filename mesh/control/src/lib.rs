@@ -14,6 +14,7 @@
 
 mod admission;
 pub mod ads;
+mod canary;
 mod cluster;
 mod debounce;
 mod node;

@@ -35,6 +35,16 @@ pub(crate) struct Current {
 pub(crate) struct Hub {
     current: Arc<Watch<Current>>,
     status: Status,
+    covered: Arc<Watch<Covered>>,
+}
+
+/// How far pushes have come with the cluster's changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Covered {
+    /// The newest version of the cluster that has been looked at.
+    pub(crate) version: u64,
+    /// The push that brought it, or was as it wants already.
+    pub(crate) push: u64,
 }
 
 /// What a proxy has for itself, and what that was made of.
@@ -47,7 +57,12 @@ pub(crate) struct Own {
 
 impl Hub {
     /// Makes the first push.
-    pub(crate) fn new(env: &Env, cluster: &Cluster, status: Status) -> (Arc<Hub>, Pusher) {
+    pub(crate) fn new(
+        env: &Env,
+        cluster: &Cluster,
+        status: Status,
+        canaries: bool,
+    ) -> (Arc<Hub>, Pusher) {
         let nothing = Current {
             snapshot: Arc::new(Snapshot::empty()),
             mesh: Arc::new(Mesh::default()),
@@ -56,10 +71,12 @@ impl Hub {
         let hub = Arc::new(Hub {
             current: Arc::new(Watch::new(nothing)),
             status,
+            covered: Arc::new(Watch::new(Covered::default())),
         });
         let mut pusher = Pusher {
             env: env.clone(),
             hub: Arc::clone(&hub),
+            canaries,
             seen: 0,
             push: 0,
         };
@@ -71,6 +88,12 @@ impl Hub {
     /// Watches for pushes from now on.
     pub(crate) fn watcher(&self) -> Watcher<Current> {
         self.current.watcher(self.current.version())
+    }
+
+    /// How far pushes have come with the cluster's changes, and a watcher for when they come further.
+    pub(crate) fn covered(&self) -> (Covered, Watcher<Covered>) {
+        let (covered, seen) = self.covered.with(|covered, seen| (*covered, seen));
+        (covered, self.covered.watcher(seen))
     }
 
     /// Where every proxy is.
@@ -116,6 +139,8 @@ impl Hub {
 pub(crate) struct Pusher {
     env: Env,
     hub: Arc<Hub>,
+    /// Whether canaries route their services.
+    canaries: bool,
     /// The cluster's version that was last looked at.
     seen: u64,
     /// The number of the newest push.
@@ -125,7 +150,16 @@ pub(crate) struct Pusher {
 impl Pusher {
     /// Brings what the cluster says in force, if it differs from what is.
     fn push(&mut self, cluster: &Cluster) {
-        let admitted = cluster.admit();
+        self.bring(cluster);
+        let covered = Covered {
+            version: self.seen,
+            push: self.push,
+        };
+        self.hub.covered.change(|known| *known = covered);
+    }
+
+    fn bring(&mut self, cluster: &Cluster) {
+        let admitted = cluster.admit(self.canaries);
         self.seen = admitted.version;
         for refusal in admitted.refused {
             self.env.emit(Event::DocumentRefused {

@@ -15,6 +15,7 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Response as GrpcResponse, Status as GrpcStatus, Streaming};
 
 use crate::ads::{DeltaCodec, DeltaStream, Request, Response};
+use crate::canary::Controller;
 use crate::cluster::Cluster;
 use crate::push::{Hub, push_loop};
 use crate::status::Status;
@@ -39,6 +40,10 @@ pub struct ControlOptions {
     pub connections_max: usize,
     /// Shows where every proxy is. Keep a clone to look at it.
     pub status: Status,
+    /// Whether `Canary` documents are acted on. Where not, they are taken and do nothing.
+    pub canaries: bool,
+    /// How often a canary's metrics are read.
+    pub telemetry: Duration,
 }
 
 impl ControlOptions {
@@ -50,6 +55,8 @@ impl ControlOptions {
             ack_timeout: Duration::from_secs(30),
             connections_max: 16_384,
             status: Status::default(),
+            canaries: true,
+            telemetry: Duration::from_secs(15),
         }
     }
 }
@@ -75,15 +82,19 @@ pub enum ControlError {
 pub async fn run(env: Env, cluster: Cluster, options: ControlOptions) -> Result<(), ControlError> {
     let addr = options.listen;
     // The first configuration is made before anybody can ask for it: a proxy is never told that there is nothing.
-    let (hub, pusher) = Hub::new(&env, &cluster, options.status.clone());
+    let (hub, pusher) = Hub::new(&env, &cluster, options.status.clone(), options.canaries);
     let listener = env
         .listen(addr)
         .map_err(|source| ControlError::Listen { addr, source })?;
     let debounce = options.debounce;
     let _pushes = env.spawn_owned(
         "control-push",
-        push_loop(env.clone(), cluster, pusher, debounce),
+        push_loop(env.clone(), cluster.clone(), pusher, debounce),
     );
+    let _canaries = options.canaries.then(|| {
+        let controller = Controller::new(env.clone(), cluster, Arc::clone(&hub), options.telemetry);
+        env.spawn_owned("control-canaries", controller.run())
+    });
     accept(&env, listener, hub, &options).await;
     Ok(())
 }

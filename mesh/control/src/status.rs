@@ -17,7 +17,7 @@ pub struct Status {
 }
 
 #[derive(Debug, Default)]
-struct Table {
+pub(crate) struct Table {
     push: u64,
     next_stream: u64,
     /// By number of the stream: a proxy that reconnects may be here twice for a while.
@@ -91,6 +91,18 @@ impl Status {
             let mut watcher = self.table.watcher(version);
             std::future::poll_fn(|cx| poll(&mut watcher, cx)).await;
         }
+    }
+
+    /// Whether every connected proxy has acknowledged `push`.
+    pub fn is_synced(&self, push: u64) -> bool {
+        self.table.with(|table, _| {
+            table.push >= push && table.streams.values().all(|it| it.acknowledged >= push)
+        })
+    }
+
+    /// Watches for changes from now on.
+    pub(crate) fn watcher(&self) -> Watcher<Table> {
+        self.table.watcher(self.table.version())
     }
 
     pub(crate) fn pushed(&self, push: u64) {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "simulated/canary.rs"]
+mod canary;
 #[path = "simulated/proxy.rs"]
 mod proxy;
 #[path = "simulated/voyage.rs"]

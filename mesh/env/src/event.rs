@@ -33,6 +33,26 @@ pub enum Event {
         /// The push that carries it.
         version: u64,
     },
+    /// A canary took a step.
+    Canary {
+        /// The service that it rolls out, as its `Canary` document is named.
+        name: Arc<str>,
+        /// Flagger's phase, as Flagger writes it: `Initialized`, `Progressing`, `Succeeded`, `Failed`, ...
+        phase: &'static str,
+        /// The new version's share, whole percent.
+        weight_percent: u32,
+        /// The version that is rolled out, empty while there is none.
+        version: Arc<str>,
+        /// Why, in words, with the numbers that decided.
+        reason: Arc<str>,
+    },
+    /// The weights of a service that the control plane has in force (every proxy has acknowledged them).
+    Weights {
+        /// The service.
+        name: Arc<str>,
+        /// Version and whole percent.
+        percent: Arc<[(String, u32)]>,
+    },
     /// The control plane refused a document that it was given.
     DocumentRefused {
         /// Kind and name, as in `DestinationRule/bad`.

@@ -1,17 +1,37 @@
-//! Writes the report of a made-up voyage, to look at: `cargo run -p shakedown-reports --example voyage -- report.html`.
+//! Writes reports of made-up voyages, to look at: `cargo run -p shakedown-reports --example voyage -- DIRECTORY`. With names
+//! of results documents after it (`run --json`), it writes theirs, and one of all of them side by side.
 
 mod journal;
 
+use std::path::Path;
 use std::{env, fs, io};
 
 use shakedown_reports::{html, text};
+use shakedown_results::Document;
 
 fn main() -> io::Result<()> {
-    let document = journal::stormy();
-    let path = env::args()
-        .nth(1)
-        .unwrap_or_else(|| "report.html".to_owned());
-    fs::write(path, html::render(&document))?;
-    print!("{}", text::render(&document, text::Paint::Ansi));
-    Ok(())
+    let mut arguments = env::args().skip(1);
+    let directory = arguments.next().unwrap_or_else(|| ".".to_owned());
+    let directory = Path::new(&directory);
+    let mut documents: Vec<Document> = Vec::new();
+    for path in arguments {
+        let text = fs::read_to_string(path)?;
+        match serde_json::from_str(&text) {
+            Ok(document) => documents.push(document),
+            Err(_) => documents.extend(serde_json::from_str::<Vec<Document>>(&text)?),
+        }
+    }
+    if documents.is_empty() {
+        documents = vec![journal::rollout(false), journal::rollout(true)];
+        fs::write(
+            directory.join("stormy.html"),
+            html::render(&journal::stormy()),
+        )?;
+    }
+    for document in &documents {
+        let name = format!("{}-{}.html", document.scenario, document.variant);
+        fs::write(directory.join(name), html::render(document))?;
+        print!("{}", text::render(document, text::Paint::Ansi));
+    }
+    fs::write(directory.join("compare.html"), html::compare(&documents))
 }

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Histogram};
+use crate::{Digest, Histogram, Series};
 
 /// The document's own version.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The results of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +54,8 @@ pub struct Document {
     pub services: Vec<Service>,
     /// What happened, in order: faults, crashes, configuration.
     pub events: Vec<EventRow>,
+    /// What changed over time.
+    pub series: Series,
 }
 
 /// In which world a run took place.
@@ -130,6 +132,8 @@ pub struct Load {
 pub struct Second {
     /// Clocks started in this second.
     pub offered: u64,
+    /// Tries that the first app took up in it: neither refused at a full queue nor shed.
+    pub admitted: u64,
     /// Successes that ended in it.
     pub ok: u64,
     /// Errors, timeouts and drops that ended in it.
@@ -194,6 +198,8 @@ pub struct Edge {
     pub requests: u64,
     /// Tries, by app or mesh.
     pub attempts: u64,
+    /// Calls among [`requests`](Self::requests) that are a load's own tries after the first.
+    pub retried: u64,
     /// Calls that failed.
     pub errors: u64,
     /// From hand-over to the last byte back.
@@ -225,7 +231,8 @@ pub struct Service {
 pub struct EventRow {
     /// When.
     pub at_ns: i64,
-    /// `fault-started`, `fault-ended`, `crashed`, `ready`, `config-changed`, `config-in-force`, `config-refused`, ...
+    /// `fault-started`, `fault-ended`, `crashed`, `ready`, `config-changed`, `config-in-force`, `config-refused`,
+    /// `canary`, `weight`, `scaled`, `stopped`, ...
     pub kind: String,
     /// Of what or whom.
     pub subject: String,

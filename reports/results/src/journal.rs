@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
-pub const JOURNAL_VERSION: u32 = 1;
+pub const JOURNAL_VERSION: u32 = 2;
 
 /// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,6 +253,42 @@ pub enum Event {
         resource: String,
         /// Why.
         reason: String,
+    },
+    /// A canary took a step.
+    Canary {
+        /// Of which service.
+        service: PartyId,
+        /// Flagger's phase in kebab case: `initialized`, `progressing`, `promoting`, `finalising`, `succeeded`, `failed`, ...
+        phase: String,
+        /// The new version's share, parts per million.
+        weight_ppm: u32,
+        /// Index of the version that is rolled out, where there is one.
+        version: Option<u16>,
+        /// Why, in words, with the numbers that decided.
+        reason: String,
+    },
+    /// The share of a version in force at the control plane (every proxy has acknowledged it) is now this.
+    Weight {
+        /// Of which service.
+        service: PartyId,
+        /// Index of the version.
+        version: u16,
+        /// Parts per million.
+        ppm: u32,
+    },
+    /// A version's replicas were set to this: by a chaos item or by a canary.
+    Scaled {
+        /// Of which service.
+        service: PartyId,
+        /// Index of the version.
+        version: u16,
+        /// How many there shall be.
+        replicas: u32,
+    },
+    /// A pod was taken away: drained and stopped.
+    Stopped {
+        /// Which.
+        pod: PodId,
     },
     /// The control plane refused a document.
     DocumentRefused {

@@ -9,6 +9,7 @@ mod digest;
 mod document;
 mod histogram;
 mod journal;
+pub mod series;
 
 pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 pub use digest::{Digest, Digester};
@@ -17,3 +18,4 @@ pub use document::{
 };
 pub use histogram::{Histogram, HistogramError};
 pub use journal::{Answer, Event, Fate, JOURNAL_VERSION, Outcome, Record, Root};
+pub use series::Series;

@@ -56,6 +56,8 @@ fn class(kind: &str) -> &'static str {
         "fault-started" | "fault-ended" => "t-fault",
         "crashed" | "config-refused" | "document-refused" | "invalid" => "t-down",
         "config-changed" | "config-in-force" => "t-config",
+        "canary" | "weight" => "t-canary",
+        "scaled" | "stopped" | "pod-added" => "t-scale",
         _ => "t-other",
     }
 }
@@ -70,6 +72,9 @@ fn words(kind: &str) -> &str {
         "config-in-force" => "config in force",
         "config-refused" => "config refused",
         "document-refused" => "document refused",
+        "weight" => "weight in force",
+        "scaled" => "replicas set",
+        "stopped" => "pod stopped",
         "left-out" => "not listed",
         other => other,
     }

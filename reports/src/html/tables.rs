@@ -17,7 +17,7 @@ pub(super) fn edges(document: &Document) -> Markup {
             @if rows.is_empty() {
                 p.none { "Nobody called anybody." }
             } @else {
-                p.note { "Who called whom. Attempts count every try of app and mesh; latency is as the caller saw it." }
+                p.note { "Who called whom. Attempts count every try of app and mesh; amplification is attempts for each request; latency is as the caller saw it." }
                 (scrolling("Edges", edge_table(&rows)))
                 (rest(left_out, "requests"))
             }
@@ -30,7 +30,7 @@ fn edge_table(rows: &[&Edge]) -> Markup {
         table {
             thead { tr {
                 th scope="col" { "Caller" } th scope="col" { "Callee" }
-                @for name in ["Requests", "Attempts", "Per request", "Errors", "Error share", "p50", "p90", "p99", "Max"] {
+                @for name in ["Requests", "Attempts", "Amplification", "Errors", "Error share", "p50", "p90", "p99", "Max"] {
                     th.n scope="col" { (name) }
                 }
             } }
@@ -41,13 +41,15 @@ fn edge_table(rows: &[&Edge]) -> Markup {
 
 fn edge_row(edge: &Edge) -> Markup {
     let latency = &edge.latency_ns;
+    // A load's own tries are calls, but not what its users asked for.
+    let asked = edge.requests.saturating_sub(edge.retried);
     html! {
         tr {
             th scope="row" { (edge.source) }
             td { span.arrow aria-hidden="true" { "→" } " " (edge.destination) }
             td.n { (units::count(edge.requests)) }
             td.n { (units::count(edge.attempts)) }
-            td.n.warn[edge.attempts > edge.requests] { (units::ratio(edge.attempts, edge.requests)) }
+            td.n.warn[edge.attempts > asked] { (units::ratio(edge.attempts, asked)) }
             (bad_cell(edge.errors))
             td.n.bad[edge.errors > 0] { (units::share(edge.errors, edge.requests)) }
             @for ns in [latency.p50, latency.p90, latency.p99, latency.max] { (time_cell(ns, latency.count)) }

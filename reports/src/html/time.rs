@@ -1,108 +1,216 @@
-//! The run over time: what happened, and every load's throughput and latency, all on one time axis.
+//! The run over time: what happened, canaries, every load's throughput and latency, retries, queues and replicas, all on one
+//! time axis and under one cursor.
+
+use std::collections::BTreeMap;
 
 use maud::{Markup, PreEscaped, html};
-use shakedown_results::{Document, Load};
+use shakedown_results::series::Heat;
+use shakedown_results::{Document, EventRow, Load};
 
-use super::{behind, chart, key};
+use super::curves::{self, Tops};
+use super::readings::{Readings, Unit, handle};
+use super::{behind, chart, heat, key, key_read};
 use crate::plot::bins::{Bin, Bins};
-use crate::plot::{
-    Backdrop, Ink, Lane, Width, lanes, lanes_of, latency_over_time, throughput_over_time,
-};
+use crate::plot::{Backdrop, Ink, Lane, Span, Width, lanes, lanes_of, throughput_over_time};
 use crate::units;
 
 /// Loads beyond these are in the tables only.
 pub(super) const CHARTS_MAX: usize = 8;
+/// Events that the cursor can name, at most.
+const NAMED_MAX: usize = 2_000;
 
-pub(super) fn section(document: &Document) -> Markup {
-    let bins: Vec<Bins> = document
-        .loads
-        .iter()
-        .take(CHARTS_MAX)
-        .map(|load| Bins::new(&load.seconds))
-        .collect();
-    let end_ns = bins
-        .iter()
-        .map(|bins| bins.each_ns() * bins.bins.len() as i64)
-        .max()
-        .unwrap_or(0);
-    let end_ns = end_ns.max(document.duration_ns);
-    let lanes = lanes_of(&document.events, end_ns);
+/// The axes that charts have in common: those of one run, or of several that are shown side by side.
+#[derive(Debug)]
+pub(super) struct Scales {
+    pub(super) end_ns: i64,
+    rates: BTreeMap<String, u64>,
+    latencies: BTreeMap<String, (i64, i64)>,
+    tops: Tops,
+    canaries: Vec<String>,
+}
+
+impl Scales {
+    pub(super) fn of(documents: &[&Document]) -> Scales {
+        let mut scales = Scales {
+            end_ns: 0,
+            rates: BTreeMap::new(),
+            latencies: BTreeMap::new(),
+            tops: Tops::of(documents),
+            canaries: curves::services(documents),
+        };
+        let mut by_name: BTreeMap<&str, Vec<(Bins, Option<&Heat>)>> = BTreeMap::new();
+        for document in documents {
+            scales.end_ns = scales.end_ns.max(document.duration_ns);
+            for (at, load) in document.loads.iter().enumerate().take(CHARTS_MAX) {
+                let bins = Bins::new(&load.seconds);
+                let end_ns = bins.each_ns() * bins.bins.len() as i64;
+                scales.end_ns = scales.end_ns.max(end_ns);
+                let rate = scales.rates.entry(load.name.clone()).or_default();
+                *rate = bins.top().max(*rate);
+                let loads = by_name.entry(&load.name).or_default();
+                loads.push((bins, document.series.heat.get(at)));
+            }
+        }
+        for (name, loads) in by_name {
+            let range = heat::range(loads.iter().map(|(bins, heat)| (bins, *heat)));
+            scales.latencies.insert(name.to_owned(), range);
+        }
+        scales
+    }
+}
+
+pub(super) fn section(document: &Document, scales: &Scales, readings: &mut Readings) -> Markup {
+    html! {
+        @if !document.loads.is_empty() || !document.events.is_empty() {
+            section.over aria-labelledby="time" {
+                h2 #time { "Over time" }
+                (handle())
+                (charts(document, scales, false, readings))
+            }
+        }
+    }
+}
+
+/// All charts over time of a run. `narrow`: in a column beside others.
+pub(super) fn charts(
+    document: &Document,
+    scales: &Scales,
+    narrow: bool,
+    readings: &mut Readings,
+) -> Markup {
+    let lanes = lanes_of(&document.events, scales.end_ns);
     let bands = lanes
         .iter()
         .filter(|lane| lane.ink == Ink::Fault)
-        .flat_map(|lane| lane.spans.clone())
+        .flat_map(|lane| &lane.spans)
+        // What lasts to the end is the new normal: a line where it began, not a shade over the rest.
+        .map(|span| match span.to_ns >= document.duration_ns {
+            true => Span {
+                to_ns: span.from_ns,
+                ..*span
+            },
+            false => *span,
+        })
         .collect();
     let backdrop = Backdrop {
-        end_ns,
+        end_ns: scales.end_ns,
         warm_up_ns: document.warm_up_ns,
         duration_ns: document.duration_ns,
         bands,
     };
     html! {
-        @if !bins.is_empty() || !lanes.is_empty() {
-            section aria-labelledby="time" {
-                h2 #time { "Over time" }
-                @if !lanes.is_empty() { (events(&lanes, &backdrop)) }
-                @for (load, bins) in document.loads.iter().zip(&bins) { (figure(load, bins, &backdrop)) }
-                @if document.loads.len() > CHARTS_MAX {
-                    p.note { "Charts of the first " (CHARTS_MAX) " loads; the others are in the table above." }
-                }
-            }
+        @if !lanes.is_empty() { (events(&lanes, &document.events, &backdrop, narrow, readings)) }
+        (curves::canaries(document, &scales.canaries, &backdrop, narrow, readings))
+        @for (at, load) in document.loads.iter().enumerate().take(CHARTS_MAX) {
+            @let heat = document.series.heat.get(at).map(|heat| (heat, document.series.bin_ns));
+            (figure((load, heat), scales, &backdrop, narrow, readings))
         }
+        @if document.loads.len() > CHARTS_MAX {
+            p.note { "Charts of the first " (CHARTS_MAX) " loads; the others are in the table above." }
+        }
+        (curves::rest(document, scales.tops, &backdrop, narrow, readings))
     }
 }
 
-fn events(lanes_of_run: &[Lane], backdrop: &Backdrop) -> Markup {
+fn events(
+    lanes_of_run: &[Lane],
+    rows: &[EventRow],
+    backdrop: &Backdrop,
+    narrow: bool,
+    readings: &mut Readings,
+) -> Markup {
+    let spans = lanes_of_run.iter().filter(|lane| !lane.spans.is_empty());
+    let spans = readings.spans(spans.map(|lane| (lane.name.as_str(), lane.spans.as_slice())));
+    let mut last = |kinds: &[&str]| {
+        let of_kind = rows.iter().filter(|row| kinds.contains(&row.kind.as_str()));
+        let words = of_kind.map(|row| (row.at_ns, format!("{} {}", row.subject, row.detail)));
+        readings.steps(words.take(NAMED_MAX), Unit::Text)
+    };
+    let config = last(&[
+        "config-changed",
+        "config-in-force",
+        "config-refused",
+        "document-refused",
+    ]);
+    let any_scaled = rows.iter().any(|row| row.kind == "scaled");
+    let scaled = any_scaled.then(|| last(&["scaled"]));
     html! {
         figure {
             figcaption {
                 h3 { "What happened" }
                 p.keys {
-                    (key("k-fault", "fault")) (key("k-down", "down or refused")) (key("k-config", "configuration"))
+                    (key_read("k-fault", "fault", spans)) (key("k-down", "down or refused"))
+                    @if let Some(scaled) = scaled { (key_read("k-set", "replicas set", scaled)) }
+                    (key_read("k-config", "configuration", config))
                 }
             }
-            (both("Faults, crashes and configuration over time; the events table below lists them.",
+            (over_time("Faults, crashes and configuration over time; the events table below lists them.", None, narrow,
                   |width| lanes(lanes_of_run, backdrop, width)))
         }
     }
 }
 
-fn figure(load: &Load, bins: &Bins, backdrop: &Backdrop) -> Markup {
+fn figure(
+    (load, heat_of_load): (&Load, Option<(&Heat, i64)>),
+    scales: &Scales,
+    backdrop: &Backdrop,
+    narrow: bool,
+    readings: &mut Readings,
+) -> Markup {
+    let bins = &Bins::new(&load.seconds);
     let each = units::written(bins.each_ns());
-    let highest = if bins.seconds_each > 1 {
-        format!(", the highest second of each {each}")
-    } else {
-        String::new()
+    let top = scales.rates.get(&load.name).copied().unwrap_or(0);
+    let range = scales.latencies.get(&load.name).copied();
+    let mut line = |of: fn(&Bin) -> u64| {
+        let values = bins
+            .bins
+            .iter()
+            .map(|bin| i64::try_from(of(bin)).unwrap_or(i64::MAX));
+        readings.bins(bins.each_ns(), values, Unit::PerSecond)
     };
+    let (offered, good) = (line(|bin| bin.offered), line(|bin| bin.ok));
+    let admitted = bins.admitted().then(|| line(|bin| bin.admitted));
+    let failed = line(|bin| bin.failed);
     html! {
         figure {
             figcaption {
                 h3 { (load.name) }
                 p.keys {
                     span.what { "Requests per second" }
-                    (key("k-offered", "offered")) (key("k-ok", "ok")) (key("k-failed", "failed"))
+                    (key_read("k-offered", "offered", offered))
+                    @if let Some(admitted) = admitted { (key_read("k-admitted", "admitted", admitted)) }
+                    (key_read("k-ok", "good", good))
+                    (key_read("k-failed", "failed", failed))
                 }
             }
-            (both(&format!("Offered, ok and failed requests per second of {} over time", load.name),
-                  |width| throughput_over_time(bins, backdrop, width)))
-            p.keys {
-                span.what { "Latency of what ended" (highest) ", log scale" }
-                (key("k-p50", "p50")) (key("k-p99", "p99"))
-            }
-            (both(&format!("Median and 99th percentile latency of {} over time", load.name),
-                  |width| latency_over_time(bins, backdrop, width)))
+            (over_time(&format!("Offered, admitted, good and failed requests per second of {} over time", load.name), None, narrow,
+                  |width| throughput_over_time(bins, top, backdrop, width)))
+            (heat::panel(&load.name, (bins, heat_of_load), range.unwrap_or((1_000_000, 1_000_000)), backdrop, narrow, readings))
             (behind(&format!("Table: {}, every {each}", load.name), table(bins)))
         }
     }
 }
 
-/// A chart in both widths; the style sheet shows the one that fits.
-fn both(words: &str, svg: impl Fn(Width) -> String) -> Markup {
+/// A chart over time, in both widths unless it stands in a column; the style sheet shows the one that fits. A heatmap's
+/// canvas lies under it, and the script puts the cursor on it.
+pub(super) fn over_time(
+    words: &str,
+    heat: Option<usize>,
+    narrow: bool,
+    svg: impl Fn(Width) -> String,
+) -> Markup {
     chart(
         words,
         html! {
-            div.at-wide { (PreEscaped(svg(Width::Wide))) }
-            div.at-narrow { (PreEscaped(svg(Width::Narrow))) }
+            div.timed {
+                @if let Some(heat) = heat { canvas.heat data-heat=(heat) aria-hidden="true" {} }
+                @if narrow {
+                    (PreEscaped(svg(Width::Narrow)))
+                } @else {
+                    div.at-wide { (PreEscaped(svg(Width::Wide))) }
+                    div.at-narrow { (PreEscaped(svg(Width::Narrow))) }
+                }
+            }
         },
     )
 }
@@ -111,7 +219,7 @@ fn table(bins: &Bins) -> Markup {
     html! {
         table {
             thead { tr {
-                @for name in ["From", "Offered", "Ok", "Failed", "p50", "p99"] { th.n scope="col" { (name) } }
+                @for name in ["From", "Offered", "Admitted", "Good", "Failed", "p50", "p99"] { th.n scope="col" { (name) } }
             } }
             tbody { @for bin in &bins.bins { (row(bin)) } }
         }
@@ -124,6 +232,7 @@ fn row(bin: &Bin) -> Markup {
         tr {
             th.n scope="row" { (units::written(bin.from_ns)) }
             td.n { (units::count(bin.offered)) }
+            td.n { (units::count(bin.admitted)) }
             td.n { (units::count(bin.ok)) }
             (super::bad_cell(bin.failed))
             td.n { (time(bin.p50_ns)) }

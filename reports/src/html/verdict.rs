@@ -83,13 +83,18 @@ fn checks(checks: &[CheckResult]) -> Markup {
     }
 }
 
-fn row(check: &CheckResult) -> Markup {
-    let (class, words) = match (check.pass, check.over_seeds) {
+/// Class and word of how a check came out.
+pub(super) fn mark(check: &CheckResult) -> (&'static str, &'static str) {
+    match (check.pass, check.over_seeds) {
         (Some(true), _) => ("ok", "holds"),
         (Some(false), _) => ("bad", "false"),
         (None, true) => ("quiet", "for a sweep"),
         (None, false) => ("warn", "not judged"),
-    };
+    }
+}
+
+fn row(check: &CheckResult) -> Markup {
+    let (class, words) = mark(check);
     html! {
         tr class=(class) {
             td.mark { span.dot aria-hidden="true" {} (words) }

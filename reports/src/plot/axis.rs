@@ -57,6 +57,18 @@ impl Axis {
         }
     }
 
+    /// Shares from nothing to all, in parts per million.
+    pub(crate) fn share() -> Axis {
+        Axis {
+            scale: Scale::Linear,
+            low: 0.0,
+            high: 1_000_000.0,
+            ticks: [0u32, 50, 100]
+                .map(|percent| (f64::from(percent) / 100.0, format!("{percent}%")))
+                .to_vec(),
+        }
+    }
+
     /// Durations on a logarithmic scale, from a round one at or below `min_ns` to one at or above `max_ns`.
     pub(crate) fn log(min_ns: i64, max_ns: i64, labels_max: usize) -> Axis {
         let (min, max) = (min_ns.max(1), max_ns.max(min_ns).max(1));

@@ -11,6 +11,7 @@ const BINS_MAX: usize = 320;
 pub(crate) struct Bin {
     pub(crate) from_ns: i64,
     pub(crate) offered: u64,
+    pub(crate) admitted: u64,
     pub(crate) ok: u64,
     pub(crate) failed: u64,
     /// The highest of its seconds': percentiles are never averaged. `None` when nothing ended.
@@ -48,6 +49,18 @@ impl Bins {
         }
     }
 
+    /// The highest rate of anything in it, per second.
+    pub(crate) fn top(&self) -> u64 {
+        let highest = |bin: &Bin| bin.offered.max(bin.admitted).max(bin.ok).max(bin.failed);
+        let most = self.bins.iter().map(highest).max().unwrap_or(0);
+        most.div_ceil(self.seconds_each)
+    }
+
+    /// Whether it is known what was taken up.
+    pub(crate) fn admitted(&self) -> bool {
+        self.bins.iter().any(|bin| bin.admitted > 0)
+    }
+
     /// The length of each, ns.
     pub(crate) fn each_ns(&self) -> i64 {
         i64::try_from(self.seconds_each).expect("seconds of a run") * SECOND_NS
@@ -60,6 +73,7 @@ fn join(bin: Bin, second: &Second) -> Bin {
     Bin {
         from_ns: bin.from_ns,
         offered: bin.offered + second.offered,
+        admitted: bin.admitted + second.admitted,
         ok: bin.ok + second.ok,
         failed: bin.failed + second.failed,
         p50_ns: highest(bin.p50_ns, second.p50_ns),

@@ -46,10 +46,24 @@ pub(crate) enum Ink {
     Edge,
     /// A name on a bar.
     OnBar,
+    /// What an app took up.
+    Admitted,
+    /// The paper's colour around a line that lies on something.
+    Halo,
+    /// The first of several alike.
+    A,
+    /// The second.
+    B,
+    /// The third.
+    C,
+    /// The fourth.
+    D,
+    /// The fifth.
+    E,
 }
 
 impl Ink {
-    pub(crate) const ALL: [Ink; 20] = [
+    pub(crate) const ALL: [Ink; 27] = [
         Ink::Grid,
         Ink::Axis,
         Ink::Label,
@@ -70,7 +84,17 @@ impl Ink {
         Ink::Config,
         Ink::Edge,
         Ink::OnBar,
+        Ink::Admitted,
+        Ink::Halo,
+        Ink::A,
+        Ink::B,
+        Ink::C,
+        Ink::D,
+        Ink::E,
     ];
+
+    /// For lines that differ in nothing but what they are of.
+    pub(crate) const ALIKE: [Ink; 5] = [Ink::A, Ink::B, Ink::C, Ink::D, Ink::E];
 
     /// Its name in the style sheet: `f-` before it fills, `s-` before it strokes.
     pub(crate) fn class(self) -> &'static str {
@@ -95,6 +119,13 @@ impl Ink {
             Ink::Config => "config",
             Ink::Edge => "edge",
             Ink::OnBar => "on-bar",
+            Ink::Admitted => "admitted",
+            Ink::Halo => "halo",
+            Ink::A => "a",
+            Ink::B => "b",
+            Ink::C => "c",
+            Ink::D => "d",
+            Ink::E => "e",
         }
     }
 

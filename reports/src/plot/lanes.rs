@@ -54,6 +54,24 @@ pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
             markers: vec![],
         });
     }
+    let of_replicas = |row: &&EventRow| matches!(row.kind.as_str(), "scaled" | "stopped");
+    let replicas: Vec<Marker> = events
+        .iter()
+        .filter(of_replicas)
+        .filter(|row| (0..=end_ns).contains(&row.at_ns))
+        .map(|row| Marker {
+            at_ns: row.at_ns,
+            ink: Ink::A,
+        })
+        .collect();
+    if !replicas.is_empty() {
+        lanes.push(Lane {
+            name: "replicas set".to_owned(),
+            ink: Ink::A,
+            spans: vec![],
+            markers: replicas,
+        });
+    }
     let marker = |row: &EventRow| {
         let ink = match row.kind.as_str() {
             "config-changed" | "config-in-force" => Ink::Config,

@@ -92,6 +92,7 @@ fn a_linear_axis_starts_at_zero_and_holds_the_maximum() {
 #[test]
 fn long_runs_are_joined_by_their_highest_seconds() {
     let second = |ok, p99_ns| Second {
+        admitted: ok,
         offered: ok,
         ok,
         failed: 0,

@@ -33,18 +33,20 @@ impl Backdrop {
     }
 }
 
-/// Offered, good and failed requests per second.
-pub(crate) fn throughput_over_time(bins: &Bins, backdrop: &Backdrop, width: Width) -> String {
-    let frame = Frame::new(width, 190.0);
-    let per_second = |n: u64| n.div_ceil(bins.seconds_each);
-    let top = bins
-        .bins
-        .iter()
-        .map(|bin| per_second(bin.offered.max(bin.ok).max(bin.failed)))
-        .max();
+/// The height of a load's charts.
+pub(crate) const LOAD_HEIGHT: f64 = 190.0;
+
+/// Offered, admitted, good and failed requests per second, on an axis up to `top`.
+pub(crate) fn throughput_over_time(
+    bins: &Bins,
+    top: u64,
+    backdrop: &Backdrop,
+    width: Width,
+) -> String {
+    let frame = Frame::new(width, LOAD_HEIGHT);
     let (x, y) = (
         Axis::time(backdrop.end_ns, width.time_ticks()),
-        Axis::linear(top.unwrap_or(0), 6),
+        Axis::linear(top, 6),
     );
     let steps = |of: fn(&Bin) -> Option<u64>| {
         let per_second = move |bin: &Bin| of(bin).map(|n| n as f64 / bins.seconds_each as f64);
@@ -71,6 +73,11 @@ pub(crate) fn throughput_over_time(bins: &Bins, backdrop: &Backdrop, width: Widt
                 canvas.line(line, 1.5, run);
             }
         }
+        if bins.admitted() {
+            for run in steps(|bin| Some(bin.admitted)) {
+                canvas.line(Ink::Admitted, 1.0, run);
+            }
+        }
         for run in steps(|bin| Some(bin.offered)) {
             canvas.line(Ink::Offered, 1.0, run);
         }
@@ -78,21 +85,16 @@ pub(crate) fn throughput_over_time(bins: &Bins, backdrop: &Backdrop, width: Widt
     })
 }
 
-/// Median and 99th percentile of what ended in each second, on a logarithmic axis.
-pub(crate) fn latency_over_time(bins: &Bins, backdrop: &Backdrop, width: Width) -> String {
-    let frame = Frame::new(width, 190.0);
-    let all = || {
-        bins.bins
-            .iter()
-            .flat_map(|bin| [bin.p50_ns, bin.p99_ns])
-            .flatten()
-    };
+/// Median and 99th percentile of what ended in each second, on a logarithmic axis from one latency to another. They lie on
+/// the heatmap, so their lines have a halo.
+pub(crate) fn latency_over_time(
+    bins: &Bins,
+    y: &Axis,
+    backdrop: &Backdrop,
+    width: Width,
+) -> String {
+    let frame = Frame::new(width, LOAD_HEIGHT);
     let x = Axis::time(backdrop.end_ns, width.time_ticks());
-    let y = Axis::log(
-        all().min().unwrap_or(1_000_000),
-        all().max().unwrap_or(1_000_000),
-        10,
-    );
     draw(frame.width, frame.height, |canvas| {
         backdrop.draw(canvas, &frame, &x);
         frame.draw_y(canvas, &y.ticks);
@@ -100,12 +102,23 @@ pub(crate) fn latency_over_time(bins: &Bins, backdrop: &Backdrop, width: Width) 
             (Ink::P99, (|bin| bin.p99_ns) as fn(&Bin) -> Option<i64>),
             (Ink::P50, |bin| bin.p50_ns),
         ] {
-            for run in stairs(bins, &x, &frame, of, |ns| y.place(ns)) {
+            let runs = stairs(bins, &x, &frame, of, |ns| y.place(ns));
+            for run in &runs {
+                canvas.line(Ink::Halo, 3.0, run.iter().copied());
+            }
+            for run in runs {
                 canvas.line(ink, 1.5, run);
             }
         }
         frame.draw_x(canvas, &x.ticks);
     })
+}
+
+/// Where in a load's charts the plotting box lies: its top and its height, in hundredths of a per cent of the whole.
+pub(crate) fn box_of_load() -> (u32, u32) {
+    let frame = Frame::new(Width::Wide, LOAD_HEIGHT);
+    let part = |pixels: f64| (pixels / frame.height * 10_000.0).round() as u32;
+    (part(frame.top()), part(frame.bottom() - frame.top()))
 }
 
 /// Steps over the bins that have a value; a gap ends a run of them.
@@ -136,7 +149,7 @@ fn stairs<T>(
 }
 
 /// Without the inner points of straight lines.
-fn thinned(points: Vec<Point>) -> Vec<Point> {
+pub(super) fn thinned(points: Vec<Point>) -> Vec<Point> {
     let mut kept: Vec<Point> = Vec::with_capacity(points.len());
     for point in points {
         if let [.., before, last] = kept.as_slice()

@@ -14,6 +14,7 @@ pub(super) struct Edges {
 struct Fold {
     requests: u64,
     attempts: u64,
+    retried: u64,
     errors: u64,
     latency: Histogram,
 }
@@ -34,13 +35,19 @@ impl Edges {
         self.by_pair.entry(pair).or_default().attempts += 1;
     }
 
-    pub(super) fn finish(self, names: &[String]) -> Vec<Edge> {
-        let name = |id: PartyId| names[usize::from(id.0)].clone();
+    /// A load's client tried again: each of its tries is a call.
+    pub(super) fn retried(&mut self, pair: (PartyId, PartyId), times: u64) {
+        self.by_pair.entry(pair).or_default().retried += times;
+    }
+
+    pub(super) fn finish(self, parties: &[(String, Vec<String>)]) -> Vec<Edge> {
+        let name = |id: PartyId| parties[usize::from(id.0)].0.clone();
         let edge = |((from, to), fold): (_, Fold)| Edge {
             source: name(from),
             destination: name(to),
             requests: fold.requests,
             attempts: fold.attempts,
+            retried: fold.retried,
             errors: fold.errors,
             latency_ns: Latency::of(fold.latency),
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Cast, Event, EventRow, PodId, Record};
+use shakedown_results::{Cast, Event, EventRow, PartyId, PodId, Record};
 
 use crate::units;
 
@@ -77,6 +77,39 @@ impl Events {
                 cast.pod_name(*pod),
                 format!("{resource}: {reason}"),
             ),
+            Event::Canary {
+                service,
+                phase,
+                weight_ppm,
+                version,
+                reason,
+            } => {
+                let subject = version.map_or_else(
+                    || party_name(cast, *service),
+                    |version| version_name(cast, *service, version),
+                );
+                let weight = units::share(u64::from(*weight_ppm), 1_000_000);
+                ("canary", subject, format!("{phase} at {weight}: {reason}"))
+            }
+            Event::Weight {
+                service,
+                version,
+                ppm,
+            } => (
+                "weight",
+                version_name(cast, *service, *version),
+                units::share(u64::from(*ppm), 1_000_000),
+            ),
+            Event::Scaled {
+                service,
+                version,
+                replicas,
+            } => (
+                "scaled",
+                version_name(cast, *service, *version),
+                format!("to {}", units::counted(u64::from(*replicas), "replica")),
+            ),
+            Event::Stopped { pod } => ("stopped", cast.pod_name(*pod), String::new()),
             Event::DocumentRefused { document, reason } => {
                 ("document-refused", document.clone(), reason.clone())
             }
@@ -192,6 +225,21 @@ impl Group {
             0 => "at one instant".to_owned(),
             ns => format!("the last {} after the first", units::duration(ns)),
         }
+    }
+}
+
+fn party_name(cast: &Cast, party: PartyId) -> String {
+    let party = cast.parties.get(usize::from(party.0));
+    party.map_or(String::new(), |party| party.name.clone())
+}
+
+/// `reviews/v2`.
+fn version_name(cast: &Cast, party: PartyId, version: u16) -> String {
+    let versions = cast.parties.get(usize::from(party.0));
+    let name = versions.and_then(|party| party.versions.get(usize::from(version)));
+    match name {
+        Some(name) => format!("{}/{name}", party_name(cast, party)),
+        None => party_name(cast, party),
     }
 }
 

@@ -90,6 +90,13 @@ impl Loads {
         fold.send_lag.record(sent_ns - intended_ns);
     }
 
+    /// The first app took up a try of this load.
+    pub(super) fn admitted(&mut self, load: PartyId, at_ns: i64) {
+        if let Some(fold) = self.by_party.get_mut(&load) {
+            fold.second_of(at_ns).admitted += 1;
+        }
+    }
+
     pub(super) fn finish(self) -> Vec<Load> {
         self.by_party.into_values().map(Fold::finish).collect()
     }

@@ -66,6 +66,14 @@ impl Services {
         }
     }
 
+    /// A replica was taken away.
+    pub(super) fn stopped(&mut self, pod: &Pod, at_ns: i64) {
+        let in_window = self.in_window(at_ns, self.duration_ns);
+        if let Some(fold) = self.fold(pod) {
+            fold.replica_ns = fold.replica_ns.saturating_sub(in_window);
+        }
+    }
+
     /// An app is through with an attempt.
     pub(super) fn served(
         &mut self,

@@ -3,10 +3,10 @@
 
 use shakedown_config::suggest;
 
-use super::{Figure, Gauge, Measure, Reduction, Statistic};
+use super::{Figure, Gauge, Happening, Measure, Reduction, Statistic};
 use crate::value::{Decimal, Unit};
 
-const FIGURES: [(&str, Figure); 14] = [
+const FIGURES: [(&str, Figure); 23] = [
     ("success", Figure::Success),
     ("errors", Figure::Errors),
     ("count", Figure::Count),
@@ -21,6 +21,15 @@ const FIGURES: [(&str, Figure); 14] = [
     ("busy", Figure::Busy),
     ("in-flight", Figure::Gauge(Gauge::InFlight, None)),
     ("queued", Figure::Gauge(Gauge::Queued, None)),
+    ("replicas", Figure::Gauge(Gauge::Replicas, None)),
+    ("ready", Figure::Gauge(Gauge::Ready, None)),
+    ("canary", Figure::Gauge(Gauge::Canary, None)),
+    ("weight", Figure::Gauge(Gauge::Weight, None)),
+    ("crashes", Figure::Events(Happening::Crash)),
+    ("restarts", Figure::Events(Happening::Restart)),
+    ("pushes", Figure::Events(Happening::Push)),
+    ("nacks", Figure::Events(Happening::Nack)),
+    ("hits", Figure::Hits),
 ];
 
 const MEASURES: [(&str, Measure); 5] = [
@@ -31,24 +40,12 @@ const MEASURES: [(&str, Measure); 5] = [
     ("service-time", Measure::ServiceTime),
 ];
 
-const LATER_FIGURES: [&str; 7] = [
-    "hit-ratio",
-    "ejections",
-    "crashes",
-    "restarts",
-    "pushes",
-    "nacks",
-    "hits",
-];
+const LATER_FIGURES: [&str; 2] = ["hit-ratio", "ejections"];
 const LATER_MEASURES: [&str; 3] = ["pool-wait", "proxy-time", "push"];
-const LATER_GAUGES: [&str; 10] = [
+const LATER_GAUGES: [&str; 6] = [
     "connections",
-    "replicas",
-    "ready",
     "ejected",
     "breaker",
-    "canary",
-    "weight",
     "memory",
     "stale",
     "unsynced",
@@ -105,6 +102,11 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
     };
     if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure)
     {
+        if *gauge == Gauge::Canary {
+            return Err(format!(
+                "`canary` goes through states, which have no `{name}`: say `always`, `never`, `eventually` or `within`"
+            ));
+        }
         return match name {
             "mean" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Mean)))),
             "max" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Max)))),
@@ -117,10 +119,13 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
     if LATER_GAUGES.contains(&measure) || LATER_MEASURES.contains(&measure) {
         return Ok(Named::Later(measure.to_owned()));
     }
-    let known = MEASURES
-        .iter()
-        .map(|(name, _)| *name)
-        .chain(["in-flight", "queued"]);
+    let known = MEASURES.iter().map(|(name, _)| *name).chain([
+        "in-flight",
+        "queued",
+        "replicas",
+        "ready",
+        "weight",
+    ]);
     let Some((_, of)) = MEASURES.iter().find(|(known, _)| *known == measure) else {
         return Err(format!(
             "unknown measure `{measure}`: {}",
@@ -189,8 +194,15 @@ impl Figure {
     /// The unit of its values.
     pub const fn unit(self) -> Unit {
         match self {
-            Figure::Success | Figure::Errors | Figure::Share | Figure::Busy => Unit::Share,
+            Figure::Success
+            | Figure::Errors
+            | Figure::Share
+            | Figure::Busy
+            | Figure::Gauge(Gauge::Weight, _) => Unit::Share,
+            Figure::Gauge(Gauge::Canary, _) => Unit::State,
             Figure::Count
+            | Figure::Events(_)
+            | Figure::Hits
             | Figure::Attempts
             | Figure::Retries
             | Figure::Hedges

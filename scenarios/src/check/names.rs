@@ -1,7 +1,5 @@
 //! The names that a check may use.
 
-use std::collections::BTreeSet;
-
 use crate::story::Path;
 
 /// Everything of a story that a check can name.
@@ -26,7 +24,7 @@ pub(crate) struct Names {
 pub(crate) struct PartyNames {
     pub(crate) name: String,
     pub(crate) is_load: bool,
-    /// Versions and how many replicas each has.
+    /// Versions and how many replicas each has at most.
     pub(crate) versions: Vec<(String, u32)>,
     /// Declared endpoints of a service.
     pub(crate) endpoints: Vec<Path>,
@@ -34,8 +32,6 @@ pub(crate) struct PartyNames {
     pub(crate) entries: Vec<String>,
     /// Services that it calls, in order of first mention.
     pub(crate) calls: Vec<usize>,
-    /// Versions that appear during the run.
-    pub(crate) later_versions: BTreeSet<String>,
 }
 
 /// A chaos item and, where the file alone says them, its first start and last end.
@@ -44,6 +40,8 @@ pub(crate) struct Span {
     pub(crate) name: String,
     pub(crate) start_ns: Option<i64>,
     pub(crate) end_ns: Option<i64>,
+    /// Happens once, and is over at once: what comes after it comes after its start.
+    pub(crate) is_instant: bool,
 }
 
 impl Names {

@@ -5,7 +5,7 @@ mod window;
 
 use std::time::Duration;
 
-use shakedown_config::Place as FilePlace;
+use shakedown_config::{Place as FilePlace, suggest};
 
 use super::figures::{self, Named};
 use super::names::Names;
@@ -13,8 +13,8 @@ use super::syntax::{
     self, Expr, ExprKind, Problem, WindowKind, Written, WrittenMetric, WrittenRelation,
     WrittenWindow,
 };
-use super::{Arithmetic, Check, Expression, Figure, Metric, Relation, Seeds, Temporal, Window};
-use crate::value::{Quantity, Ratio, Unit};
+use super::{Arithmetic, Check, Expression, Figure, Metric, Op, Relation, Seeds, Temporal, Window};
+use crate::value::{FAILED, Quantity, Ratio, Unit, state, states};
 
 /// Slices of one check, at most: each keeps its own figures.
 const SLICES_MAX: i64 = 20_000;
@@ -86,6 +86,7 @@ impl Resolver<'_> {
             );
         }
         let relation = match written.relation {
+            _ if unit == Unit::State => self.states(written.relation, &left, &right)?,
             WrittenRelation::Compare(op) => Relation::Compare(op),
             WrittenRelation::Near(share) => Relation::Near(share),
         };
@@ -111,6 +112,25 @@ impl Resolver<'_> {
         })
     }
 
+    /// How states are compared: what is rolled back has failed, too.
+    fn states(
+        &mut self,
+        relation: WrittenRelation,
+        left: &Typed,
+        right: &Typed,
+    ) -> Option<Relation> {
+        let failed = |side: &Typed| side.expression == Expression::Constant(FAILED);
+        let op = match relation {
+            WrittenRelation::Compare(Op::Equal) if failed(right) => Op::AtLeast,
+            WrittenRelation::Compare(Op::Differs) if failed(right) => Op::Less,
+            WrittenRelation::Compare(Op::Equal) if failed(left) => Op::AtMost,
+            WrittenRelation::Compare(Op::Differs) if failed(left) => Op::More,
+            WrittenRelation::Compare(op @ (Op::Equal | Op::Differs)) => op,
+            _ => return self.refuse(left.at, "states are compared by `==` or `!=`"),
+        };
+        Some(Relation::Compare(op))
+    }
+
     /// Temporal word, `per`, `within` and kind of value must fit each other.
     fn temporal(&mut self, written: &Written) {
         let within = written.window.as_ref().filter(|window| {
@@ -129,22 +149,32 @@ impl Resolver<'_> {
             sort(side, &mut instants, &mut windows);
         }
         if let (Some(gauge), Some(window)) = (instants.first(), windows.first()) {
-            let message = format!(
-                "`{}` is a value at an instant, `{}` one over a window: reduce the first (`{}`)",
+            let mut message = format!(
+                "`{}` is a value at an instant, `{}` one over a window: ",
                 self.slice(gauge),
-                self.slice(window),
-                self.reduced(gauge)
+                self.slice(window)
             );
+            message.push_str(&if is_state(gauge) {
+                "they cannot be compared".to_owned()
+            } else {
+                format!("reduce the first (`{}`)", self.reduced(gauge))
+            });
             self.say(gauge.at, message);
             return;
         }
         if let Some(gauge) = instants.first() {
             if !temporal {
-                let message = format!(
-                    "`{}` is a value at an instant: say `always`, `never`, `eventually`, `within`, or `{}`",
-                    self.slice(gauge),
-                    self.reduced(gauge)
-                );
+                let gauge_text = self.slice(gauge);
+                let message = if is_state(gauge) {
+                    format!(
+                        "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually` or `within`"
+                    )
+                } else {
+                    format!(
+                        "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually`, `within`, or `{}`",
+                        self.reduced(gauge)
+                    )
+                };
                 self.say(gauge.at, message);
             } else if let Some((_, at)) = written.per {
                 let message = format!(
@@ -203,10 +233,12 @@ impl Resolver<'_> {
                 at,
                 end,
             }),
-            ExprKind::State(word) => {
-                self.state(at, word);
-                None
-            }
+            ExprKind::State(word) => Some(Typed {
+                expression: Expression::Constant(self.state(at, word)?),
+                unit: Unit::State,
+                at,
+                end,
+            }),
             ExprKind::Metric(metric) => {
                 let figure = self.figure(expr, metric);
                 let subject = self.subject(expr, metric, figure);
@@ -261,34 +293,27 @@ impl Resolver<'_> {
         }
     }
 
-    fn state(&mut self, at: usize, word: &str) {
-        const STATES: [&str; 11] = [
-            "closed",
-            "open",
-            "initializing",
-            "initialized",
-            "waiting",
-            "progressing",
-            "promoting",
-            "finalising",
-            "promoted",
-            "rolled-back",
-            "failed",
-        ];
-        if STATES.contains(&word) {
-            // Said of the metric that has such states already.
-            self.silent = true;
-            return;
+    fn state(&mut self, at: usize, word: &str) -> Option<Ratio> {
+        if let Some(number) = state(word) {
+            return Some(number);
         }
+        if ["closed", "open"].contains(&word) {
+            return self.refuse(
+                at,
+                format!("not supported yet: `{word}`, a state of `breaker`"),
+            );
+        }
+        let near = suggest::hint(word, states());
         let message = match self.names.party(word) {
             Some(_) => {
                 format!("`{word}` is no value: say which figure of it, such as `p99({word})`")
             }
+            None if near.starts_with("did you mean") => format!("no state `{word}`: {near}"),
             None => format!(
                 "`{word}` is no value: expected a metric, such as `p99(users)`, or a value with its unit"
             ),
         };
-        self.say(at, message);
+        self.refuse(at, message)
     }
 
     fn figure(&mut self, expr: &Expr, metric: &WrittenMetric) -> Option<Figure> {
@@ -309,6 +334,9 @@ impl Resolver<'_> {
     /// The unit of an operation's result.
     fn combine(&mut self, arithmetic: Arithmetic, left: &Typed, right: &Typed) -> Option<Unit> {
         use Unit::{Count, Duration, Rate, Share};
+        if [left.unit, right.unit].contains(&Unit::State) {
+            return self.refuse(left.at, "states are compared, not counted with");
+        }
         match arithmetic {
             Arithmetic::Add | Arithmetic::Subtract => self.agree(left, right),
             Arithmetic::Multiply => match (left.unit, right.unit) {
@@ -423,7 +451,8 @@ fn with_unit(number: &str, unit: Unit) -> String {
                 None => format!("`{number}%`"),
             }
         }
-        Unit::Count | Unit::State => format!("a {unit}"),
+        Unit::State => "one of its states, such as `promoted`".to_owned(),
+        Unit::Count => format!("a {unit}"),
     }
 }
 
@@ -435,6 +464,11 @@ fn temporal_word(temporal: Temporal) -> &'static str {
         Temporal::Eventually => "eventually",
         Temporal::Recovers => "recovers",
     }
+}
+
+/// Whether a metric goes through states.
+fn is_state(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Metric(metric) if metric.name == "canary")
 }
 
 /// Whether a gauge without reduction occurs.

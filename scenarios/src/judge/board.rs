@@ -1,9 +1,18 @@
-//! What the judge knows of pods: who they are, and how many requests each has in hand and in its queue.
+//! What the judge knows of pods: who they are, whether they are there and ready, and how many requests each has in hand and
+//! in its queue; and how far rollouts have come.
+
+use std::collections::BTreeMap;
 
 use shakedown_results::{Cast, Event, PartyId, PodId, Record};
 
 use crate::check::Party;
 use crate::story::Story;
+use crate::value::{self, ROLLED_BACK, Ratio};
+
+use super::span::Span;
+
+/// All of a share, in parts per million.
+pub(super) const ALL_PPM: i64 = 1_000_000;
 
 /// All pods.
 #[derive(Clone, Debug)]
@@ -12,6 +21,20 @@ pub(super) struct Board {
     /// Limits of each service's versions: workers, cores.
     limits: Vec<Vec<(Option<u32>, Option<u32>)>>,
     services: u16,
+    rollouts: BTreeMap<PartyId, Rollout>,
+    /// Names and starts of the cast's faults.
+    faults: Vec<(String, i64)>,
+}
+
+/// How far a service's rollout has come.
+#[derive(Clone, Debug, Default)]
+struct Rollout {
+    /// The phase, as a number.
+    phase: i64,
+    /// The version that was rolled out last.
+    version: Option<u16>,
+    /// Parts per million in force, of versions that were told.
+    weights: BTreeMap<u16, u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +43,16 @@ struct PodState {
     version: u16,
     replica: u32,
     zone: u16,
+    meshed: bool,
     /// Requests that arrived and are not over.
     present: u32,
     /// Those of them in the queue.
     waiting: u32,
+    /// From when to when it is there.
+    there: Span,
+    is_ready: bool,
+    /// Crashed, and not ready since.
+    is_dead: bool,
 }
 
 /// How a pod's counts changed by one event.
@@ -32,6 +61,25 @@ pub(super) struct Change {
     pub(super) pod: PodId,
     pub(super) present: i64,
     pub(super) waiting: i64,
+    /// One more pod is there, or one less.
+    pub(super) there: i64,
+    /// The same of ready ones.
+    pub(super) ready: i64,
+    /// It is ready again after a crash.
+    pub(super) restarted: bool,
+}
+
+impl Change {
+    fn of(pod: PodId) -> Change {
+        Change {
+            pod,
+            present: 0,
+            waiting: 0,
+            there: 0,
+            ready: 0,
+            restarted: false,
+        }
+    }
 }
 
 impl Board {
@@ -52,21 +100,34 @@ impl Board {
             limits,
             services: u16::try_from(story.services.len())
                 .expect("parties are bounded when the story is read"),
+            rollouts: BTreeMap::new(),
+            faults: cast
+                .faults
+                .iter()
+                .map(|fault| (fault.name.clone(), fault.start_ns))
+                .collect(),
         };
         for pod in &cast.pods {
-            board.add(pod);
+            board.add(pod, i64::MIN, true);
         }
         board
     }
 
-    fn add(&mut self, pod: &shakedown_results::Pod) {
+    fn add(&mut self, pod: &shakedown_results::Pod, from_ns: i64, is_ready: bool) {
         self.pods.push(PodState {
             party: pod.party,
             version: pod.version,
             replica: pod.replica,
             zone: pod.zone,
+            meshed: pod.meshed,
             present: 0,
             waiting: 0,
+            there: Span {
+                from_ns,
+                to_ns: i64::MAX,
+            },
+            is_ready,
+            is_dead: false,
         });
     }
 
@@ -76,11 +137,7 @@ impl Board {
             Event::Arrived { pod, queued, .. } => (*pod, 1, i64::from(*queued)),
             Event::Dequeued { pod } => (*pod, 0, -1),
             Event::Served { pod, .. } => (*pod, -1, 0),
-            Event::PodAdded { pod } => {
-                self.add(pod);
-                return None;
-            }
-            _ => return None,
+            _ => return self.change(record),
         };
         let pod = self.pods.get_mut(id.0 as usize)?;
         let before = (i64::from(pod.present), i64::from(pod.waiting));
@@ -93,7 +150,111 @@ impl Board {
             pod: id,
             present: i64::from(pod.present) - before.0,
             waiting: i64::from(pod.waiting) - before.1,
+            ..Change::of(id)
         })
+    }
+
+    /// Follows an event that is not of a request.
+    fn change(&mut self, record: &Record) -> Option<Change> {
+        match &record.event {
+            Event::PodAdded { pod } => {
+                let id = PodId(u32::try_from(self.pods.len()).ok()?);
+                self.add(pod, record.at_ns, false);
+                Some(Change {
+                    there: 1,
+                    ..Change::of(id)
+                })
+            }
+            Event::Ready { pod } => self.turn(*pod, true, false),
+            Event::Crashed { pod } => self.turn(*pod, false, true),
+            Event::Stopped { pod } => {
+                let change = self.turn(*pod, false, false)?;
+                let there = &mut self.pods.get_mut(pod.0 as usize)?.there;
+                let was_there = there.to_ns == i64::MAX;
+                there.to_ns = there.to_ns.min(record.at_ns);
+                Some(Change {
+                    there: -i64::from(was_there),
+                    ..change
+                })
+            }
+            Event::Canary {
+                service,
+                phase,
+                version,
+                ..
+            } => {
+                let rollout = self.rollouts.entry(*service).or_default();
+                // A phase that is not known here is none that a check can name.
+                rollout.phase = value::state(phase).map_or(-1, whole);
+                rollout.version = version.or(rollout.version);
+                None
+            }
+            Event::Weight {
+                service,
+                version,
+                ppm,
+            } => {
+                let rollout = self.rollouts.entry(*service).or_default();
+                rollout.weights.insert(*version, *ppm);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// A pod becomes ready, or is no more.
+    fn turn(&mut self, id: PodId, is_ready: bool, is_dead: bool) -> Option<Change> {
+        let pod = self.pods.get_mut(id.0 as usize)?;
+        let change = Change {
+            ready: i64::from(is_ready) - i64::from(pod.is_ready),
+            restarted: is_ready && pod.is_dead,
+            ..Change::of(id)
+        };
+        (pod.is_ready, pod.is_dead) = (is_ready, is_dead);
+        Some(change)
+    }
+
+    /// The phase of a service's canary, as a number.
+    pub(super) fn canary(&self, party: &Party) -> i64 {
+        let rollout = party
+            .party
+            .and_then(|index| self.rollouts.get(&PartyId(index)));
+        let Some(rollout) = rollout else { return 0 };
+        let failed = Ratio::whole(i128::from(rollout.phase)) == value::FAILED;
+        // A version that never had any weight in force has none to lose.
+        let weight = |version: u16| rollout.weights.get(&version).copied().unwrap_or(0);
+        if failed && rollout.version.is_none_or(|version| weight(version) == 0) {
+            ROLLED_BACK
+        } else {
+            rollout.phase
+        }
+    }
+
+    /// The share of a version in force, in parts per million: before any is told, the first version has all.
+    pub(super) fn weight(&self, party: &Party) -> i64 {
+        let (Some(service), Some(version)) = (party.party, party.version) else {
+            return 0;
+        };
+        let told = self.rollouts.get(&PartyId(service)).map(|r| &r.weights);
+        match told {
+            Some(weights) if !weights.is_empty() => {
+                weights.get(&version).copied().map_or(0, i64::from)
+            }
+            _ if version == 0 => ALL_PPM,
+            _ => 0,
+        }
+    }
+
+    /// How many pods of a party there are, and how many of them are ready.
+    pub(super) fn pods_of(&self, party: &Party) -> (i64, i64) {
+        let (mut there, mut ready) = (0, 0);
+        for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
+            if self.is_of(id, party) && pod.there.to_ns == i64::MAX {
+                there += 1;
+                ready += i64::from(pod.is_ready);
+            }
+        }
+        (there, ready)
     }
 
     /// Whether a pod is of a party (or the part that is meant). `*` means any service.
@@ -127,6 +288,17 @@ impl Board {
             .map(|pod| usize::from(pod.party.0))
     }
 
+    /// Name and start of a fault.
+    pub(super) fn fault(&self, index: u16) -> Option<(&String, i64)> {
+        let (name, start_ns) = self.faults.get(usize::from(index))?;
+        Some((name, *start_ns))
+    }
+
+    /// Whether a pod has a sidecar.
+    pub(super) fn is_meshed(&self, id: PodId) -> bool {
+        self.pods.get(id.0 as usize).is_some_and(|pod| pod.meshed)
+    }
+
     /// How many requests a pod has in its queue.
     pub(super) fn waiting(&self, id: PodId) -> u32 {
         self.pods.get(id.0 as usize).map_or(0, |pod| pod.waiting)
@@ -144,17 +316,23 @@ impl Board {
             .unwrap_or((None, None))
     }
 
-    /// What the pods of a party can do at once: workers, or cores without them. `None` when one of them is not limited, or
-    /// there is none.
-    pub(super) fn capacity(&self, party: &Party) -> Option<u64> {
-        let mut sum = 0u64;
-        for index in 0..self.pods.len() {
-            let id = PodId(u32::try_from(index).ok()?);
-            if self.is_of(id, party) {
+    /// What the pods of a party can do at once (workers, or cores without them) times how long they are there, ns. `None`
+    /// when one of them is not limited, or there is none.
+    pub(super) fn capacity(&self, party: &Party, span: Span) -> Option<i128> {
+        let mut sum = 0;
+        for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
+            let from_ns = pod.there.from_ns.max(span.from_ns);
+            let to_ns = pod.there.to_ns.min(span.to_ns);
+            if from_ns < to_ns && self.is_of(id, party) {
                 let (workers, cores) = self.limits(id);
-                sum += u64::from(workers.or(cores)?);
+                sum += i128::from(workers.or(cores)?) * i128::from(to_ns - from_ns);
             }
         }
         (sum > 0).then_some(sum)
     }
+}
+
+/// A state's number.
+fn whole(number: Ratio) -> i64 {
+    i64::try_from(number.numerator()).expect("states are numbered from 0")
 }

@@ -1,13 +1,14 @@
 //! One metric of one check: which events it hears, which requests it counts, and what they come to.
 
-use shakedown_results::{Answer, Event, Record, Root};
+use shakedown_results::{Answer, Event, PodId, Record, Root};
 
-use super::board::{Board, Change};
+use super::board::{ALL_PPM, Board, Change};
 use super::fact::{Class, Fact};
 use super::slots::{Cell, Kind, Slots};
 use super::via::Via;
 use crate::check::{
-    Condition, Figure, Gauge, Measure, Metric, Party, Reduction, Statistic, Subject, Test,
+    Condition, Figure, Gauge, Happening, Measure, Metric, Party, Reduction, Statistic, Subject,
+    Test,
 };
 use crate::value::Ratio;
 
@@ -20,6 +21,8 @@ pub(super) struct Leaf {
     all: Option<Class>,
     /// Events that may count.
     hit: Option<Class>,
+    /// Events that say how often an app, or a load's client, tried again by itself.
+    tries: Option<Class>,
     via: Option<Via>,
     /// The value of a gauge, and since when.
     value: i64,
@@ -52,6 +55,11 @@ impl Leaf {
             slots,
             all,
             hit,
+            tries: match (metric.figure, &metric.subject) {
+                (Figure::Retries, Subject::Load(_)) => Some(Class::Load),
+                (Figure::Retries, Subject::Edge { to, .. }) if !to.is_part() => Some(Class::Call),
+                _ => None,
+            },
             via: (!parties.is_empty()).then(|| Via::new(parties)),
             value: 0,
             since_ns: i64::MIN,
@@ -72,8 +80,34 @@ impl Leaf {
         matches!(self.metric.figure, Figure::Gauge(..) | Figure::Busy)
     }
 
-    pub(super) fn value(&self) -> i64 {
-        self.value
+    /// The value of a gauge, in its unit.
+    pub(super) fn value(&self) -> Ratio {
+        self.in_unit(Ratio::whole(i128::from(self.value)))
+    }
+
+    fn in_unit(&self, value: Ratio) -> Ratio {
+        match self.metric.figure {
+            Figure::Gauge(Gauge::Weight, _) => value
+                .checked_div(Ratio::whole(i128::from(ALL_PPM)))
+                .expect("a share in parts per million is small"),
+            _ => value,
+        }
+    }
+
+    /// The value of a gauge before anything happens.
+    pub(super) fn begin(mut self, board: &Board) -> Leaf {
+        if let (Figure::Gauge(gauge, _), Subject::Service(party)) =
+            (self.metric.figure, &self.metric.subject)
+        {
+            self.value = match gauge {
+                Gauge::Replicas => board.pods_of(party).0,
+                Gauge::Ready => board.pods_of(party).1,
+                Gauge::Canary => board.canary(party),
+                Gauge::Weight => board.weight(party),
+                Gauge::InFlight | Gauge::Queued => 0,
+            };
+        }
+        self
     }
 
     pub(super) fn slots(&self) -> &Slots {
@@ -94,6 +128,25 @@ impl Leaf {
             (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => change
                 .filter(|change| board.is_of(change.pod, party))
                 .map_or(0, |change| change.waiting),
+            (
+                Figure::Gauge(gauge @ (Gauge::Replicas | Gauge::Ready), _),
+                Subject::Service(party),
+            ) => change
+                .filter(|change| board.is_of(change.pod, party))
+                .map_or(0, |change| match gauge {
+                    Gauge::Replicas => change.there,
+                    _ => change.ready,
+                }),
+            (
+                Figure::Gauge(gauge @ (Gauge::Canary | Gauge::Weight), _),
+                Subject::Service(party),
+            ) => match (&record.event, gauge) {
+                (Event::Canary { .. } | Event::Weight { .. }, Gauge::Canary) => {
+                    board.canary(party) - self.value
+                }
+                (Event::Weight { .. }, _) => board.weight(party) - self.value,
+                _ => 0,
+            },
             (Figure::Gauge(Gauge::InFlight, _), subject) => {
                 in_flight(record, change, subject, board)
             }
@@ -105,8 +158,8 @@ impl Leaf {
     pub(super) fn step(&mut self, at_ns: i64, delta: i64) {
         if self.since_ns < at_ns {
             if self.since_ns == i64::MIN {
-                // Nothing was in hand before the first event.
-                self.slots.hold(0, at_ns, 0);
+                // Nothing changed before the first event.
+                self.slots.hold(0, at_ns, self.value);
             } else {
                 self.slots.hold(self.since_ns, at_ns, self.value);
             }
@@ -118,7 +171,7 @@ impl Leaf {
     /// Cores did work: `busy` of a service without workers.
     pub(super) fn worked(
         &mut self,
-        pod: shakedown_results::PodId,
+        pod: PodId,
         since_ns: i64,
         at_ns: i64,
         core_ns: i64,
@@ -132,6 +185,31 @@ impl Leaf {
         }
     }
 
+    /// Takes in an event that is counted though it is no request's.
+    pub(super) fn happened(&mut self, record: &Record, change: Option<Change>, board: &Board) {
+        let at_ns = record.at_ns;
+        let (cell, by) = match (self.metric.figure, &self.metric.subject, &record.event) {
+            (Figure::Hits, Subject::Fault(name), Event::FaultEnded { fault, hits }) => {
+                match board.fault(*fault) {
+                    Some((known, start_ns)) if known == name => {
+                        (self.slots.by_start(start_ns), *hits)
+                    }
+                    _ => return,
+                }
+            }
+            (Figure::Events(happening), subject, event) => {
+                if !happens(happening, subject, event, change, board) {
+                    return;
+                }
+                (self.slots.by_time(at_ns), 1)
+            }
+            _ => return,
+        };
+        if let Some(cell) = cell {
+            cell.hits += by;
+        }
+    }
+
     /// Takes in a request.
     pub(super) fn fact(&mut self, class: Class, fact: &Fact, board: &Board) {
         if class == Class::Arrival
@@ -141,6 +219,9 @@ impl Leaf {
             && let Some((request, true)) = via.arrived(root.seq, fact, board)
         {
             self.count(&request);
+        }
+        if self.tries == Some(class) && matches(&self.metric, class, fact, board) {
+            self.again(fact, board);
         }
         let (all, hit) = (self.all == Some(class), self.hit == Some(class));
         if !(all || hit) || !matches(&self.metric, class, fact, board) {
@@ -182,6 +263,16 @@ impl Leaf {
         }
     }
 
+    /// Counts tries after the first, by an app or a load's client: a sidecar begins to count anew with each of them, so
+    /// that only without one its attempts tell of them.
+    fn again(&mut self, fact: &Fact, board: &Board) {
+        if fact.from.is_some_and(|pod| board.is_meshed(pod))
+            && let Some(cell) = self.slots.by_start(fact.start_ns)
+        {
+            cell.hits += u64::from(fact.number.saturating_sub(1));
+        }
+    }
+
     /// Counts a request that meets the conditions.
     fn count(&mut self, fact: &Fact) {
         let figure = self.metric.figure;
@@ -210,7 +301,7 @@ impl Leaf {
                     cell.value(value);
                 }
             }
-            Figure::Busy | Figure::Gauge(..) => {}
+            Figure::Busy | Figure::Gauge(..) | Figure::Events(_) | Figure::Hits => {}
         }
     }
 
@@ -255,9 +346,12 @@ impl Leaf {
             Figure::Success | Figure::Share => part(cell.hits),
             Figure::Errors => part(cell.all - cell.hits),
             Figure::Amplification => plain(part(cell.hits)?.value),
-            Figure::Count | Figure::Attempts | Figure::Retries | Figure::Hedges => {
-                plain(whole(cell.hits))
-            }
+            Figure::Count
+            | Figure::Attempts
+            | Figure::Retries
+            | Figure::Hedges
+            | Figure::Events(_)
+            | Figure::Hits => plain(whole(cell.hits)),
             Figure::Offered | Figure::Rate | Figure::Goodput => {
                 plain(over_time(i128::from(cell.hits), 1_000_000_000)?)
             }
@@ -276,22 +370,21 @@ impl Leaf {
                 let Subject::Service(party) = &self.metric.subject else {
                     return Err(nothing());
                 };
-                let capacity = board.capacity(party).ok_or_else(|| {
+                let capacity = board.capacity(party, self.slots.bounds(slice)).ok_or_else(|| {
                     format!(
                         "`{}`: a service without `workers` and `cores` has no limit to be busy by",
                         self.metric.text
                     )
                 })?;
-                let used = over_time(cell.integral, 1)?;
-                plain(used.checked_div(whole(capacity)).ok_or_else(nothing)?)
+                plain(Ratio::new(cell.integral, capacity).ok_or_else(nothing)?)
             }
             Figure::Gauge(_, reduction) => {
                 let (min, max) = cell.range.ok_or_else(nothing)?;
-                plain(match reduction {
+                plain(self.in_unit(match reduction {
                     Some(Reduction::Min) => Ratio::whole(i128::from(min)),
                     Some(Reduction::Max) => Ratio::whole(i128::from(max)),
                     Some(Reduction::Mean) | None => over_time(cell.integral, 1)?,
-                })
+                }))
             }
         }
     }
@@ -308,6 +401,7 @@ fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         Subject::Service(_) => Class::Service,
         Subject::Edge { to, .. } if to.is_part() => Class::Attempt,
         Subject::Edge { .. } => Class::Call,
+        Subject::Control | Subject::Fault(_) => return (None, None),
     };
     // A flag is known to the caller's proxy alone; of how many there were in all the caller knows better.
     let hit = if flag && base != Class::Attempt {
@@ -316,7 +410,7 @@ fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         base
     };
     match (metric.figure, &metric.subject) {
-        (Figure::Gauge(..) | Figure::Busy, _) => (None, None),
+        (Figure::Gauge(..) | Figure::Busy | Figure::Events(_) | Figure::Hits, _) => (None, None),
         (Figure::Attempts | Figure::Retries | Figure::Hedges, _) => (None, Some(Class::Attempt)),
         (Figure::Amplification, _) => (Some(base), Some(Class::Attempt)),
         _ => (Some(base), Some(hit)),
@@ -344,6 +438,7 @@ fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
     match (&metric.subject, class) {
         (Subject::Load(party), _) => sent_by(party) && descends(party),
         (Subject::Service(party), _) => arrives(party),
+        (Subject::Control | Subject::Fault(_), _) => false,
         (Subject::Edge { from, .. }, Class::Load) => descends(from) && sent_by(from),
         (Subject::Edge { from, to }, Class::Arrival) => descends(from) && arrives(to),
         (Subject::Edge { from, to }, _) => {
@@ -400,6 +495,32 @@ fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
     }
 }
 
+/// Whether an event is one that is counted.
+fn happens(
+    happening: Happening,
+    subject: &Subject,
+    event: &Event,
+    change: Option<Change>,
+    board: &Board,
+) -> bool {
+    let is_of = |pod: &PodId| match subject {
+        Subject::Service(party) => board.is_of(*pod, party),
+        _ => false,
+    };
+    match (happening, event) {
+        (Happening::Crash, Event::Crashed { pod }) => is_of(pod),
+        (Happening::Restart, Event::Ready { pod }) => {
+            is_of(pod) && change.is_some_and(|change| change.restarted)
+        }
+        (Happening::Push, Event::ConfigChanged { .. }) => *subject == Subject::Control,
+        (Happening::Push, Event::ConfigInForce { pod, .. }) => is_of(pod),
+        (Happening::Nack, Event::ConfigRefused { pod, .. }) => {
+            *subject == Subject::Control || is_of(pod)
+        }
+        _ => false,
+    }
+}
+
 /// By how much an event changes how many requests are in flight.
 fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
     match (subject, &record.event) {
@@ -444,7 +565,7 @@ fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: 
 
 fn is_call(
     root: Option<Root>,
-    pod: shakedown_results::PodId,
+    pod: PodId,
     callee: shakedown_results::PartyId,
     from: &Party,
     to: &Party,

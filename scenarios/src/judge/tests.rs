@@ -1,6 +1,7 @@
 //! A run is told by hand here: each test writes the events that it is about.
 
 mod queue;
+mod rollout;
 mod sweeps;
 mod words;
 

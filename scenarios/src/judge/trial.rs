@@ -10,7 +10,7 @@ use super::leaf::{Leaf, Reading};
 use super::slots::Slots;
 use super::span::{self, Span};
 use super::words::{expected, nanos, time};
-use crate::check::{Check, Expression, Metric, Subject, Temporal};
+use crate::check::{Check, Expression, Figure, Metric, Subject, Temporal, Window};
 use crate::story::Story;
 use crate::value::Ratio;
 
@@ -44,10 +44,10 @@ enum Tree {
 type Finding = Result<(bool, String), String>;
 
 impl Trial {
-    pub(super) fn new(check: &Check, story: &Story, cast: &Cast) -> Trial {
+    pub(super) fn new(check: &Check, story: &Story, cast: &Cast, board: &Board) -> Trial {
         Trial {
             check: check.clone(),
-            state: State::new(check, story, cast),
+            state: State::new(check, story, cast, board),
         }
     }
 
@@ -66,6 +66,14 @@ impl Trial {
             }
             state.observe(record.at_ns, &self.check);
             state.leaves[index].step(record.at_ns, delta);
+        }
+    }
+
+    pub(super) fn happened(&mut self, record: &Record, change: Option<Change>, board: &Board) {
+        if let Ok(state) = &mut self.state {
+            for leaf in &mut state.leaves {
+                leaf.happened(record, change, board);
+            }
         }
     }
 
@@ -131,7 +139,7 @@ impl Trial {
 }
 
 impl State {
-    fn new(check: &Check, story: &Story, cast: &Cast) -> Result<State, String> {
+    fn new(check: &Check, story: &Story, cast: &Cast, board: &Board) -> Result<State, String> {
         let span = span::resolve(&check.window, cast)?;
         // What recovers is watched to the end; the window is only its deadline.
         let to_ns = if check.temporal == Temporal::Recovers {
@@ -152,8 +160,10 @@ impl State {
             leaves: &mut leaves,
             watched,
             per_ns,
+            is_whole: check.window == Window::WHOLE && check.per.is_none(),
             story,
             cast,
+            board,
         };
         let (left, right) = (builder.tree(&check.left)?, builder.tree(&check.right)?);
         let has_meters = leaves.iter().any(Leaf::is_meter);
@@ -179,9 +189,7 @@ impl State {
         {
             return;
         }
-        let value = |tree: &Tree| {
-            tree.compute(&|leaf| Some(Ratio::whole(i128::from(self.leaves[leaf].value()))))
-        };
+        let value = |tree: &Tree| tree.compute(&|leaf| Some(self.leaves[leaf].value()));
         let seen = value(&self.left)
             .zip(value(&self.right))
             .and_then(|(left, right)| {
@@ -400,8 +408,12 @@ struct Builder<'a> {
     leaves: &'a mut Vec<Leaf>,
     watched: Span,
     per_ns: Option<i64>,
+    /// The check names no window.
+    is_whole: bool,
     story: &'a Story,
     cast: &'a Cast,
+    /// As it is before anything happens.
+    board: &'a Board,
 }
 
 impl Builder<'_> {
@@ -431,10 +443,11 @@ impl Builder<'_> {
             }
             None => Leaf::new(
                 metric,
-                Slots::new(self.watched, self.per_ns, duration_ns, kind),
+                Slots::new(self.watched(metric), self.per_ns, duration_ns, kind),
                 false,
             ),
         };
+        let leaf = leaf.begin(self.board);
         let from_load = matches!(&metric.subject, Subject::Edge { from, .. }
             if from.party.is_some_and(|party| usize::from(party) >= self.story.services.len()));
         Ok(if from_load {
@@ -442,6 +455,17 @@ impl Builder<'_> {
         } else {
             leaf
         })
+    }
+
+    /// Where a metric without a window of its own counts: of what a chaos item hit nothing is left out by default.
+    fn watched(&self, metric: &Metric) -> Span {
+        match metric.figure {
+            Figure::Hits if self.is_whole => Span {
+                from_ns: 0,
+                ..self.watched
+            },
+            _ => self.watched,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Results in words: what would have been accepted.
 
-use crate::check::{Check, Expression, Relation, Seeds, Temporal};
-use crate::value::{Ratio, format_ns};
+use crate::check::{Check, Expression, Op, Relation, Seeds, Temporal};
+use crate::value::{Ratio, Unit, format_ns};
 
 /// What would have been accepted, in words.
 pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
@@ -14,7 +14,7 @@ pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
         Temporal::Recovers => "recovers ",
     });
     let (sign, tolerance) = match check.relation {
-        Relation::Compare(op) => (op.to_string(), String::new()),
+        Relation::Compare(op) => (written(op, check.unit).to_string(), String::new()),
         Relation::Near(share) => ("~=".to_owned(), format!(" within {share}")),
     };
     let side = match &check.right {
@@ -41,10 +41,19 @@ pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
     words
 }
 
+/// The comparison as written: `failed` takes in what is rolled back, so that states are compared by order inside.
+const fn written(op: Op, unit: Unit) -> Op {
+    match (unit, op) {
+        (Unit::State, Op::AtLeast | Op::AtMost) => Op::Equal,
+        (Unit::State, Op::More | Op::Less) => Op::Differs,
+        _ => op,
+    }
+}
+
 /// The right side as written, as far as it can be told from the text.
 fn right_text(check: &Check) -> &str {
     let sign = match check.relation {
-        Relation::Compare(op) => op.to_string(),
+        Relation::Compare(op) => written(op, check.unit).to_string(),
         Relation::Near(_) => "~=".to_owned(),
     };
     // A comparison in parentheses belongs to a condition.

@@ -2,7 +2,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::PodId;
 
-use super::{FaultAction, cast, plan};
+use super::{FaultAction, cast, is_meant, plan, resolve};
 use crate::story::Story;
 use crate::{Edits, load_text};
 
@@ -175,4 +175,63 @@ fn one_more_item_shifts_no_other_draw() {
     );
     let x = both.iter().find(|p| p.fault.name == "x").unwrap();
     assert_eq!((&x.fault, &x.action), (&alone[0].fault, &alone[0].action));
+}
+
+#[test]
+fn what_chaos_does_to_versions_loads_and_work_is_told_in_words() {
+    let rule = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: api}, spec: {host: api}}";
+    let story = story(&format!(
+        "{{at: 1s, do: slow, target: api/v1/2, factor: 2.5}}, {{at: 2s, do: slow, target: api, add: 3ms}}, \
+         {{at: 3s, do: fail, target: 1 of api/v2 in zone a, rate: 5%, with: reset}}, {{at: 4s, do: surge, target: users, factor: 3}}, \
+         {{at: 5s, do: scale, target: api, to: 8}}, {{at: 6s, do: deploy, target: api/v3, replicas: 2}}, \
+         {{at: 7s, do: apply, mesh: [{rule}]}}, {{at: 8s, do: apply, mesh: [{{remove: DestinationRule/api}}]}}"
+    ));
+    let planned = plan(&story, streams(1));
+    let words: Vec<&str> = planned.iter().map(|p| p.fault.what.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "slow api/v1/2 by a factor of 2.5",
+            "slow api by 3ms more",
+            "fail 5% of requests at api/v2/0 with reset",
+            "surge users by a factor of 3",
+            "scale api to 8 replicas",
+            "deploy api/v3 with 2 replicas",
+            "apply DestinationRule/api",
+            "remove DestinationRule/api"
+        ]
+    );
+    assert!(planned.iter().all(|p| p.fault.end_ns.is_none()));
+}
+
+#[test]
+fn a_deployed_version_is_in_the_cast_without_pods_and_its_pods_are_drawn_when_they_are_there() {
+    let story = story(
+        "{at: 1s, do: deploy, target: api/v3, replicas: 2}, {at: 5s, do: slow, target: 1 of api/v3, factor: 2}",
+    );
+    let planned = plan(&story, streams(1));
+    let FaultAction::Slow { pods, target, .. } = &planned[1].action else {
+        panic!("slow")
+    };
+    assert!(pods.is_empty());
+    let mut all = cast(&story, &planned).pods;
+    assert_eq!(
+        cast(&story, &planned).parties[1].versions,
+        ["v1", "v2", "v3"]
+    );
+    let before = all.len();
+    for replica in 0..2 {
+        let party = shakedown_results::PartyId(1);
+        all.push(shakedown_results::Pod {
+            party,
+            version: 2,
+            replica,
+            zone: 0,
+            meshed: true,
+        });
+    }
+    let there = |id: PodId| id.0 as usize != before;
+    let drawn = resolve(&story, &all, there, target, &mut streams(1)("late"));
+    assert_eq!(drawn, [PodId(before as u32 + 1)]);
+    assert!(is_meant(&story, &all[before], target) && !is_meant(&story, &all[1], target));
 }

@@ -1,32 +1,44 @@
 //! Chaos items.
 
+mod action;
+mod deploys;
+
+pub(super) use action::known_start;
+pub(super) use deploys::{Deploy, deploys};
+
 use std::time::Duration;
 
 use shakedown_config::{Node, suggest};
 
 use super::Reader;
-use super::fields::{Keys, get};
+use super::fields::get;
 use super::target::Scene;
 use crate::check::names::Span;
-use crate::story::{Action, Chaos, Draw, When};
+use crate::story::{Chaos, Draw, When};
 
-const DONE: [&str; 4] = ["crash", "pause", "partition", "nothing"];
-const LATER: [&str; 18] = [
+const DONE: [&str; 10] = [
+    "crash",
+    "pause",
+    "partition",
+    "slow",
+    "fail",
+    "surge",
+    "scale",
+    "deploy",
+    "apply",
+    "nothing",
+];
+const LATER: [&str; 13] = [
     "delay",
     "loss",
     "bandwidth",
     "reset",
     "restart",
-    "slow",
-    "fail",
     "leak",
     "exhaust",
     "skew",
     "flush",
     "dns",
-    "scale",
-    "deploy",
-    "apply",
     "poison",
     "expire",
     "rotate-root",
@@ -42,31 +54,28 @@ const INSTANT: [&str; 8] = [
     "expire",
     "rotate-root",
 ];
-const ITEM: Keys = Keys {
-    known: &[
-        "name", "do", "target", "at", "every", "from", "until", "for", "may-miss",
-    ],
-    later: &["when"],
-};
-/// Of actions that are not supported yet: their parameters are not unknown keys.
-const PARAMETERS: [&str; 23] = [
+/// Keys of items whose action is not supported yet, and of its parameters: they are not unknown.
+const PARAMETERS: [&str; 26] = [
+    "name",
+    "do",
+    "target",
+    "at",
+    "every",
+    "from",
+    "until",
+    "for",
+    "may-miss",
     "by",
     "rate",
     "limit",
     "stagger",
     "grace",
     "ip",
-    "factor",
-    "add",
-    "with",
-    "only",
     "connections",
     "what",
     "share",
     "answer",
     "to",
-    "replicas",
-    "mesh",
     "in",
     "with",
     "port",
@@ -110,56 +119,37 @@ impl Reader<'_> {
     ) -> Option<Chaos> {
         self.map(node)?;
         let Some(action) = get(node, "do") else {
-            self.keys(node, &ITEM);
+            self.keys(node, action::keys("crash"));
             self.missing(node, "do", "do: crash");
             return None;
         };
         let action_name = self.text(action, "an action")?;
-        if action_name == "surge" || LATER.contains(&action_name) {
-            self.later(&action.place, action_name);
-            self.instant(node, action_name);
-            self.parameters(node);
+        if !self.does(action_name, action, node) {
             return None;
         }
-        if !DONE.contains(&action_name) {
-            let known: Vec<&str> = DONE.into_iter().chain(LATER).chain(["surge"]).collect();
-            let hint = suggest::hint(action_name, known);
-            self.error(
-                &action.place,
-                format!("unknown action `{action_name}`: {hint}"),
-            );
-            return None;
+        let instant = self.instant(node, action_name);
+        if action_name == "apply" && instant {
+            // `for` has been told.
+            let known: Vec<_> = node.as_map()?.iter().filter(|(k, _)| *k != "for").collect();
+            let rest = known.into_iter().map(|(k, e)| (k.clone(), e.node.clone()));
+            self.keys(&Node::map(rest, node.place.clone()), action::keys("apply"));
+        } else {
+            self.keys(node, action::keys(action_name));
         }
-        if action_name == "nothing" {
-            if let Some((_, entry)) = node
-                .as_map()?
-                .iter()
-                .find(|(key, _)| !matches!(key.as_str(), "name" | "do"))
-            {
-                self.error(&entry.key, "`nothing` takes only a `name`");
-            }
-            return None;
-        }
-        self.keys(node, &ITEM);
         let name = match get(node, "name") {
             Some(name) => self.name(name, "name")?,
             None => format!("chaos.{index}"),
         };
         let when = self.when(node, &name, warm_up, duration);
-        let length = match get(node, "for") {
+        let length = match get(node, "for").filter(|_| !instant) {
             Some(length) => self.durations(length).map(|from| Draw {
                 from,
                 place: self.place(format!("chaos.{name}.for")),
             }),
             None => None,
         };
-        let action = self.action(action_name, node, scene);
-        let may_miss = match get(node, "may-miss") {
-            Some(flag) => self
-                .word(flag, &[("true", true), ("false", false)], &[])
-                .unwrap_or(false),
-            None => false,
-        };
+        let action = self.action(action_name, (index, &name), node, scene);
+        let may_miss = self.flag(node, "may-miss").unwrap_or(false);
         let place = self.place(format!("chaos.{name}.target"));
         Some(Chaos {
             name,
@@ -171,8 +161,33 @@ impl Reader<'_> {
         })
     }
 
-    /// An action at an instant takes no `for`.
-    fn instant(&mut self, node: &Node, action: &str) {
+    /// Whether an item does something that can be done. What cannot is told.
+    fn does(&mut self, name: &str, action: &Node, node: &Node) -> bool {
+        if LATER.contains(&name) {
+            self.later(&action.place, name);
+            self.instant(node, name);
+            self.parameters(node);
+            return false;
+        }
+        if !DONE.contains(&name) {
+            let known: Vec<&str> = DONE.into_iter().chain(LATER).collect();
+            let hint = suggest::hint(name, known);
+            self.error(&action.place, format!("unknown action `{name}`: {hint}"));
+            return false;
+        }
+        if name == "nothing" {
+            let entries = node.as_map().into_iter().flatten();
+            let mut others = entries.filter(|(key, _)| !matches!(key.as_str(), "name" | "do"));
+            if let Some((_, entry)) = others.next() {
+                self.error(&entry.key, "`nothing` takes only a `name`");
+            }
+            return false;
+        }
+        true
+    }
+
+    /// Whether the action happens at an instant; it takes no `for`.
+    fn instant(&mut self, node: &Node, action: &str) -> bool {
         if let Some(entry) = node.as_map().and_then(|map| map.get("for"))
             && INSTANT.contains(&action)
         {
@@ -182,16 +197,16 @@ impl Reader<'_> {
                 ""
             };
             let message = format!("`{action}` happens at an instant and takes no `for`{advice}");
-            self.error(&entry.key.clone(), message);
+            self.error(&entry.key, message);
         }
+        INSTANT.contains(&action)
     }
 
     /// Unknown keys of an item whose action is not supported yet.
     fn parameters(&mut self, node: &Node) {
         for (key, entry) in node.as_map().into_iter().flatten() {
-            let known = ITEM.known.iter().chain(&PARAMETERS);
-            if !known.clone().any(|known| known == key) {
-                let hint = suggest::hint(key, known.copied());
+            if !PARAMETERS.contains(&key.as_str()) {
+                let hint = suggest::hint(key, PARAMETERS);
                 self.error(&entry.key, format!("unknown key `{key}`: {hint}"));
             }
         }
@@ -227,40 +242,7 @@ impl Reader<'_> {
                     place: self.place(format!("chaos.{name}.at")),
                 }))
             }
-            (None, Some(every)) => {
-                let interval = self.durations(every)?;
-                let from = self.duration(node, "from").unwrap_or(warm_up);
-                let until = self.duration(node, "until").unwrap_or(duration);
-                let few = interval.as_constant().is_none_or(|nanos| {
-                    nanos > 0 && (until.as_nanos() / u128::from(nanos)) < ITEMS_MAX as u128
-                });
-                if !few {
-                    self.error(
-                        &every.place,
-                        format!("the item would fire more than {ITEMS_MAX} times"),
-                    );
-                }
-                if from >= until || until > duration {
-                    let place = get(node, "until")
-                        .or(get(node, "from"))
-                        .unwrap_or(every)
-                        .place
-                        .clone();
-                    self.error(
-                        &place,
-                        "`from` comes before `until`, and `until` is at most `duration`",
-                    );
-                }
-                let interval = Draw {
-                    from: interval,
-                    place: self.place(format!("chaos.{name}.every")),
-                };
-                Some(When::Every {
-                    interval,
-                    from,
-                    until,
-                })
-            }
+            (None, Some(every)) => self.every(node, every, name, (warm_up, duration)),
             (Some(_), Some(every)) => {
                 self.error(&every.place, "an item has one of `at`, `every` and `when`");
                 None
@@ -274,54 +256,41 @@ impl Reader<'_> {
         }
     }
 
-    fn action(&mut self, name: &str, node: &Node, scene: &Scene<'_>) -> Option<Action> {
-        let Some(target) = get(node, "target") else {
-            self.missing(
-                node,
-                "target",
-                if name == "partition" {
-                    "target: a <-> b"
-                } else {
-                    "target: 1 of payment"
-                },
+    fn every(
+        &mut self,
+        node: &Node,
+        every: &Node,
+        name: &str,
+        (warm_up, duration): (Duration, Duration),
+    ) -> Option<When> {
+        let interval = self.durations(every)?;
+        let from = self.duration(node, "from").unwrap_or(warm_up);
+        let until = self.duration(node, "until").unwrap_or(duration);
+        let few = interval.as_constant().is_none_or(|nanos| {
+            nanos > 0 && (until.as_nanos() / u128::from(nanos)) < ITEMS_MAX as u128
+        });
+        if !few {
+            self.error(
+                &every.place,
+                format!("the item would fire more than {ITEMS_MAX} times"),
             );
-            return None;
-        };
-        let text = self.text(target, "a target")?;
-        let link = text
-            .split_once("<->")
-            .map(|ends| (ends, true))
-            .or_else(|| text.split_once("->").map(|ends| (ends, false)));
-        match (name, link) {
-            ("partition", Some(((from, to), both))) => {
-                let from = self.pods(from.trim(), &target.place, scene);
-                let to = self.pods(to.trim(), &target.place, scene);
-                Some(Action::Partition {
-                    from: from?,
-                    to: to?,
-                    both,
-                })
-            }
-            ("partition", None) => {
-                self.error(
-                    &target.place,
-                    format!("`{name}` takes a link: `A -> B`, or `A <-> B` for both ways"),
-                );
-                None
-            }
-            (_, Some(_)) => {
-                self.error(&target.place, format!("`{name}` takes pods, not a link"));
-                None
-            }
-            (_, None) => {
-                let pods = self.pods(text, &target.place, scene)?;
-                Some(if name == "crash" {
-                    Action::Crash(pods)
-                } else {
-                    Action::Pause(pods)
-                })
-            }
         }
+        if from >= until || until > duration {
+            let place = get(node, "until").or(get(node, "from")).unwrap_or(every);
+            self.error(
+                &place.place,
+                "`from` comes before `until`, and `until` is at most `duration`",
+            );
+        }
+        let interval = Draw {
+            from: interval,
+            place: self.place(format!("chaos.{name}.every")),
+        };
+        Some(When::Every {
+            interval,
+            from,
+            until,
+        })
     }
 
     /// The names that items give to stretches of the run, items of actions to come among them.
@@ -335,7 +304,9 @@ impl Reader<'_> {
             }
             let item = items.iter().find(|item| item.name == name);
             let (start_ns, end_ns) = item.map_or((None, None), |item| known_span(item, duration));
+            let action = get(node, "do").and_then(Node::as_str).unwrap_or_default();
             spans.push(Span {
+                is_instant: INSTANT.contains(&action) && get(node, "every").is_none(),
                 name,
                 start_ns,
                 end_ns,

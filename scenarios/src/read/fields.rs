@@ -8,7 +8,10 @@ use shakedown_config::tree::{Map, Value};
 use shakedown_config::{Node, suggest};
 
 use super::Reader;
-use crate::value::{Distribution, Rate, Share, parse_duration, parse_size};
+use crate::value::{Decimal, Distribution, Rate, Ratio, Share, parse_duration, parse_size};
+
+/// Factors, at most: products of a few of them and a time can be held.
+const FACTOR_MAX: i128 = 1_000_000_000;
 
 /// The keys of a map: those that are read, and those that the language has and this version does not.
 pub(super) struct Keys {
@@ -132,6 +135,24 @@ impl Reader<'_> {
             );
         }
         None
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, map: &Node, key: &str) -> Option<bool> {
+        let node = get(map, key)?;
+        self.word(node, &[("true", true), ("false", false)], &[])
+    }
+
+    /// A factor: a bare number, such as `2.5` or `1k`.
+    pub(super) fn factor(&mut self, map: &Node, key: &str) -> Option<Ratio> {
+        let node = get(map, key)?;
+        self.parsed(node, "a factor", |text| {
+            Decimal::parse_multiplied(text)
+                .filter(|factor| *factor <= Ratio::whole(FACTOR_MAX))
+                .ok_or_else(|| {
+                    format!("`{text}` is no factor: one is a bare number, such as `2.5` or `1k`, and at most {FACTOR_MAX}")
+                })
+        })
     }
 
     pub(super) fn duration(&mut self, map: &Node, key: &str) -> Option<Duration> {

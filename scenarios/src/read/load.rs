@@ -23,6 +23,7 @@ const LOAD: Keys = Keys {
         "cookies",
         "size",
         "timeout",
+        "retries",
         "ok",
         "start",
         "stop",
@@ -34,7 +35,7 @@ const LOAD: Keys = Keys {
         "connections",
         "in-flight",
     ],
-    later: &["users", "think", "host", "retries", "target"],
+    later: &["users", "think", "host", "target"],
 };
 const ENTRY: Keys = Keys {
     known: &["weight", "to", "headers", "cookies", "size"],
@@ -90,6 +91,7 @@ impl Reader<'_> {
             arrivals: self.arrivals(node),
             stages: self.stages(name, node, place),
             timeout: self.timeout(node),
+            retries: self.retries(node, &format!("load.{name}")),
             ok: self.ok(node),
             start,
             stop,

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use shakedown_config::api::{self, Document, Key};
 use shakedown_config::registry::{self, Port};
 use shakedown_config::{
-    Mesh, MeshOptions, Node, Place as FilePlace, Registry, patch, suggest, tree,
+    Diagnostics, Mesh, MeshOptions, Node, Place as FilePlace, Registry, patch, suggest, tree,
 };
 
 use super::Reader;
+use super::chaos::known_start;
 use super::fields::{Keys, get};
 use super::skeleton::Skeleton;
 use crate::story::{Control, Service};
@@ -28,16 +29,24 @@ const REMOVE: Keys = Keys {
 };
 
 /// A document as a tree, and the place that brought its file in.
-struct Edited {
+#[derive(Clone)]
+pub(super) struct Edited {
     key: Key,
-    node: Node,
+    pub(super) node: Node,
     via: Option<FilePlace>,
 }
 
 impl Reader<'_> {
     /// Documents as trees, after all edits in order, with the place of the edit that brought in a file's.
-    pub(super) fn mesh(&mut self, list: &Node) -> Vec<(Node, Option<FilePlace>)> {
-        let mut documents: Vec<Edited> = Vec::new();
+    pub(super) fn mesh(&mut self, list: &Node) -> Vec<Edited> {
+        let mut documents = Vec::new();
+        self.edits(list, &mut documents);
+        documents
+    }
+
+    /// Makes edits, in order. Gives back which documents they offer, even if those say nothing new.
+    fn edits(&mut self, list: &Node, documents: &mut Vec<Edited>) -> Vec<Key> {
+        let mut offered = Vec::new();
         for item in self.list(list, "mesh edits") {
             if self.map(item).is_none() {
                 if item.is_null() {
@@ -47,67 +56,142 @@ impl Reader<'_> {
             }
             if let Some(file) = get(item, "file") {
                 self.keys(item, &FILE);
-                self.file(file, &mut documents);
+                offered.extend(self.file(file, documents));
             } else if let Some(name) = get(item, "patch") {
                 self.keys(item, &PATCH);
-                self.patch(item, name, &mut documents);
+                offered.extend(self.patch(item, name, documents));
             } else if let Some(name) = get(item, "remove") {
                 self.keys(item, &REMOVE);
-                if let Some(at) = self.present(name, &documents) {
+                if let Some(at) = self.present(name, documents) {
                     documents.remove(at);
                 }
             } else {
-                self.put(item.clone(), None, &mut documents);
+                offered.extend(self.put(item.clone(), None, documents));
             }
         }
-        documents
-            .into_iter()
-            .map(|edited| (edited.node, edited.via))
-            .collect()
+        offered
+    }
+
+    /// Works out what each `apply` of the chaos brings: every one builds on what came before it.
+    pub(super) fn applies(&mut self, chaos: &Node, mesh: &[Edited]) {
+        let items = chaos.as_list().unwrap_or_default().iter().enumerate();
+        let mut applies: Vec<(usize, &Node)> = items
+            .filter(|(_, item)| get(item, "do").and_then(Node::as_str) == Some("apply"))
+            .collect();
+        applies.sort_by_key(|(_, item)| known_start(item));
+        let mut documents = mesh.to_vec();
+        for (index, item) in applies {
+            let Some(list) = get(item, "mesh") else {
+                self.missing(item, "mesh", "mesh: [{file: mesh/new.yaml}]");
+                continue;
+            };
+            self.include_files(list);
+            let before = documents.clone();
+            let offered = self.edits(list, &mut documents);
+            if self.list(list, "mesh edits").is_empty() {
+                self.error(&list.place, "`apply` has one edit at least");
+            }
+            let remove = before
+                .iter()
+                .filter(|old| !documents.iter().any(|d| d.key == old.key));
+            let remove = remove.map(|old| old.key.clone()).collect();
+            let mut read = Vec::new();
+            for edited in documents.iter().filter(|new| offered.contains(&new.key)) {
+                match Document::read(&edited.node) {
+                    Ok(document) => read.push(document),
+                    Err(errors) => self.unreadable(errors, edited),
+                }
+            }
+            self.applied.insert(index, (read, remove));
+        }
+    }
+
+    /// Files of an `apply` are part of the story as they are: it is written out with their names.
+    fn include_files(&mut self, list: &Node) {
+        let items = list.as_list().unwrap_or_default().iter();
+        for path in items.filter_map(|item| get(item, "file")?.as_str()) {
+            if let Ok(content) = self.source.include(path) {
+                let text = String::from_utf8_lossy(&content).into_owned();
+                self.included.insert(path.to_owned(), text);
+            }
+        }
+    }
+
+    /// The control plane would refuse such a document; it cannot be offered one that is not even a document yet.
+    fn unreadable(&mut self, errors: Diagnostics, edited: &Edited) {
+        for mut error in errors {
+            if !error.message.starts_with("not supported yet") {
+                error.message = format!(
+                    "not supported yet: `apply` of a document that cannot be read: {}",
+                    error.message
+                );
+            }
+            error.via = error.via.or_else(|| edited.via.clone());
+            self.errors.push(error);
+        }
     }
 
     /// Adds a document, in the place of one of its kind, namespace and name.
-    fn put(&mut self, node: Node, via: Option<FilePlace>, documents: &mut Vec<Edited>) {
+    fn put(
+        &mut self,
+        node: Node,
+        via: Option<FilePlace>,
+        documents: &mut Vec<Edited>,
+    ) -> Option<Key> {
         match Key::of(&node) {
             Ok(key) => {
-                let edited = Edited { key, node, via };
+                let edited = Edited {
+                    key: key.clone(),
+                    node,
+                    via,
+                };
                 match documents.iter_mut().find(|known| known.key == edited.key) {
                     Some(known) => *known = edited,
                     None => documents.push(edited),
                 }
+                Some(key)
             }
-            Err(errors) => self.errors.append(match &via {
-                Some(via) => errors.via(via),
-                None => errors,
-            }),
+            Err(errors) => {
+                self.errors.append(match &via {
+                    Some(via) => errors.via(via),
+                    None => errors,
+                });
+                None
+            }
         }
     }
 
-    fn file(&mut self, file: &Node, documents: &mut Vec<Edited>) {
+    fn file(&mut self, file: &Node, documents: &mut Vec<Edited>) -> Vec<Key> {
+        let mut offered = Vec::new();
         let Some(path) = self.text(file, "a path") else {
-            return;
+            return offered;
         };
-        match self.source.include(path) {
-            Ok(content) => match tree::parse_bytes(&self.source.beside(path), &content) {
-                Ok(nodes) => {
-                    for node in nodes {
-                        self.put(node, Some(file.place.clone()), documents);
-                    }
+        let content = match self.source.include(path) {
+            Ok(content) => content,
+            Err(error) => {
+                self.error(&file.place, error.to_string());
+                return offered;
+            }
+        };
+        match tree::parse_bytes(&self.source.beside(path), &content) {
+            Ok(nodes) => {
+                for node in nodes {
+                    offered.extend(self.put(node, Some(file.place.clone()), documents));
                 }
-                Err(errors) => self.errors.append(errors.via(&file.place)),
-            },
-            Err(error) => self.error(&file.place, error.to_string()),
+            }
+            Err(errors) => self.errors.append(errors.via(&file.place)),
         }
+        offered
     }
 
-    fn patch(&mut self, item: &Node, name: &Node, documents: &mut [Edited]) {
+    fn patch(&mut self, item: &Node, name: &Node, documents: &mut [Edited]) -> Option<Key> {
         let Some(with) = get(item, "with") else {
             self.missing(item, "with", "with: {spec: {...}}");
-            return;
+            return None;
         };
-        if let Some(at) = self.present(name, documents) {
-            patch::merge(&mut documents[at].node, with);
-        }
+        let at = self.present(name, documents)?;
+        patch::merge(&mut documents[at].node, with);
+        Some(documents[at].key.clone())
     }
 
     /// The document of a written key.
@@ -119,7 +203,11 @@ impl Reader<'_> {
                 .iter()
                 .map(|document| document.key.to_string())
                 .collect();
-            let hint = suggest::hint(&key.to_string(), known.iter().map(String::as_str));
+            let hint = if known.is_empty() {
+                "there are none".to_owned()
+            } else {
+                suggest::hint(&key.to_string(), known.iter().map(String::as_str))
+            };
             self.error(&name.place, format!("no document `{key}` is there: {hint}"));
         }
         at
@@ -128,7 +216,7 @@ impl Reader<'_> {
     /// Documents as types, checked against the services.
     pub(super) fn documents(
         &mut self,
-        nodes: &[(Node, Option<FilePlace>)],
+        edited: &[Edited],
         services: &[Service],
         skeletons: &[Skeleton],
         control: &Control,
@@ -136,17 +224,11 @@ impl Reader<'_> {
         let mut documents = Vec::new();
         let mut vias: BTreeMap<String, FilePlace> = BTreeMap::new();
         let before = self.errors.len();
-        for (node, via) in nodes {
-            if let Some(via) = via {
-                vias.insert(node.place.file.to_string(), via.clone());
+        for edited in edited {
+            if let Some(via) = &edited.via {
+                vias.insert(edited.node.place.file.to_string(), via.clone());
             }
-            match Document::read(node) {
-                Ok(document) => documents.push(document),
-                Err(errors) => self.errors.append(match via {
-                    Some(via) => errors.via(via),
-                    None => errors,
-                }),
-            }
+            documents.extend(self.document(edited));
         }
         // What only the whole mesh can tell makes sense once every service and document could be read.
         let whole =
@@ -165,6 +247,22 @@ impl Reader<'_> {
             }
         }
         documents
+    }
+}
+
+impl Reader<'_> {
+    /// A document as a type.
+    fn document(&mut self, edited: &Edited) -> Option<Document> {
+        match Document::read(&edited.node) {
+            Ok(document) => Some(document),
+            Err(errors) => {
+                self.errors.append(match &edited.via {
+                    Some(via) => errors.via(via),
+                    None => errors,
+                });
+                None
+            }
+        }
     }
 }
 

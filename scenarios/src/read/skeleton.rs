@@ -1,9 +1,12 @@
 //! Services as far as others refer to them: names, versions with all that they inherit, and endpoints.
 
+use std::collections::BTreeMap;
+
 use shakedown_config::tree::{Entry, Value};
 use shakedown_config::{Node, Place as FilePlace, patch};
 
 use super::Reader;
+use super::chaos::Deploy;
 use super::fields::{Keys, get, long};
 use crate::story::Path;
 
@@ -64,6 +67,30 @@ const VERSION: Keys = Keys {
     ],
     later: LATER,
 };
+/// Of a version that chaos brings: its replicas stand in the chaos item itself.
+const WITH: Keys = Keys {
+    known: &[
+        "zones",
+        "labels",
+        "namespace",
+        "account",
+        "port",
+        "protocol",
+        "workers",
+        "cores",
+        "cpu",
+        "queue",
+        "abandoned",
+        "fail",
+        "calls",
+        "keep-alive",
+        "boot",
+        "sidecar",
+        "forward",
+        "endpoints",
+    ],
+    later: LATER,
+};
 /// Keys of a service that may be written short, and the first key of their long form.
 const SHORT: [(&str, &str); 4] = [
     ("queue", "limit"),
@@ -82,11 +109,17 @@ pub(super) struct Skeleton {
     pub(super) versions: Vec<(String, Node)>,
     /// Has endpoints that are not known here (an external service, a gateway): calls to it are not looked up.
     pub(super) open: bool,
+    /// Versions that chaos brings; they stand among `versions`, with no replicas.
+    pub(super) deploys: Vec<Deploy>,
 }
 
 impl Reader<'_> {
     /// All services, as far as others refer to them.
-    pub(super) fn skeletons(&mut self, topology: &Node) -> Vec<Skeleton> {
+    pub(super) fn skeletons(
+        &mut self,
+        topology: &Node,
+        deploys: &BTreeMap<String, Vec<Deploy>>,
+    ) -> Vec<Skeleton> {
         let empty = Node::map(Vec::<(String, Node)>::new(), topology.place.clone());
         let defaults = match get(topology, "defaults") {
             Some(defaults) => {
@@ -101,13 +134,20 @@ impl Reader<'_> {
         let mut skeletons = Vec::new();
         for (name, entry) in services {
             if self.is_name(name, &entry.key, "service") {
-                skeletons.push(self.skeleton(name, entry, &defaults));
+                let deploys = deploys.get(name).map_or(&[][..], Vec::as_slice);
+                skeletons.push(self.skeleton(name, entry, &defaults, deploys));
             }
         }
         skeletons
     }
 
-    fn skeleton(&mut self, name: &str, entry: &Entry, defaults: &Node) -> Skeleton {
+    fn skeleton(
+        &mut self,
+        name: &str,
+        entry: &Entry,
+        defaults: &Node,
+        deploys: &[Deploy],
+    ) -> Skeleton {
         if let Some(replicas) = entry.node.as_map().and_then(|map| map.get("replicas")) {
             self.error(
                 &replicas.key,
@@ -123,11 +163,12 @@ impl Reader<'_> {
         let written = merged
             .as_map_mut()
             .and_then(|map| map.shift_remove("versions"));
-        let versions = self.versions(
+        let mut versions = self.versions(
             written.as_ref().map(|entry| &entry.node),
             &merged,
             &entry.key,
         );
+        let deploys = self.deployed(deploys, &merged, &mut versions);
         let mut endpoints: Vec<Path> = Vec::new();
         for (_, version) in &versions {
             let Some(map) = get(version, "endpoints").and_then(|node| self.map(node)) else {
@@ -156,7 +197,56 @@ impl Reader<'_> {
             endpoints,
             versions,
             open,
+            deploys,
         }
+    }
+
+    /// Adds the versions that chaos brings; gives back those that are new.
+    fn deployed(
+        &mut self,
+        deploys: &[Deploy],
+        service: &Node,
+        versions: &mut Vec<(String, Node)>,
+    ) -> Vec<Deploy> {
+        let mut new = Vec::new();
+        for deploy in deploys {
+            let is_there = versions.iter().any(|(name, _)| *name == deploy.version);
+            if is_there || !self.is_version(&deploy.version, &deploy.place) {
+                continue;
+            }
+            let mut merged = service.clone();
+            if merged.as_map().is_none() {
+                merged = Node::map(Vec::<(String, Node)>::new(), deploy.place.clone());
+            }
+            if let Some(with) = &deploy.with {
+                self.keys(with, &WITH);
+                if with.as_map().is_some() {
+                    patch::merge(&mut merged, &normal(with));
+                }
+            }
+            let none = Node::string("0", deploy.place.clone());
+            let replicas = Node::map([("replicas", none)], deploy.place.clone());
+            patch::merge(&mut merged, &replicas);
+            versions.push((deploy.version.clone(), merged));
+            new.push(deploy.clone());
+        }
+        new
+    }
+
+    /// Whether the text can be a version's name.
+    fn is_version(&mut self, name: &str, place: &FilePlace) -> bool {
+        let good = !name.is_empty()
+            && name.len() <= 63
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        if !good {
+            self.error(
+                place,
+                format!("`{name}` is no version: it must also be a label's value"),
+            );
+        }
+        good
     }
 
     /// Each version's own tree: what its service says, with its own on top.
@@ -169,16 +259,7 @@ impl Reader<'_> {
         let mut versions = Vec::new();
         if let Some(map) = written.and_then(|node| self.map(node)) {
             for (name, entry) in map {
-                let good = !name.is_empty()
-                    && name.len() <= 63
-                    && name
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-                if !good {
-                    self.error(
-                        &entry.key,
-                        format!("`{name}` is no version: it must also be a label's value"),
-                    );
+                if !self.is_version(name, &entry.key) {
                     continue;
                 }
                 let long = long(&entry.node, "replicas");

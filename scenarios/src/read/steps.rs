@@ -1,5 +1,7 @@
 //! Steps of endpoints.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use shakedown_config::{Node, patch, suggest};
 
@@ -26,14 +28,16 @@ const CALL: Keys = Keys {
         "headers",
         "size",
         "timeout",
+        "deadline",
+        "retries",
         "on-error",
     ],
-    later: &["deadline", "retries", "hedge"],
+    later: &["hedge"],
 };
 /// Client settings of a service's calls, as `calls` has them.
 const SETTINGS: Keys = Keys {
-    known: &["timeout", "headers", "on-error"],
-    later: &["deadline", "retries", "hedge", "pool"],
+    known: &["timeout", "deadline", "retries", "headers", "on-error"],
+    later: &["hedge", "pool"],
 };
 const FAIL: Keys = Keys {
     known: &["rate", "with"],
@@ -184,7 +188,7 @@ impl Reader<'_> {
                 self.later(&rest.place, "timeout: rest");
                 None
             }
-            _ => self.duration(&node, "timeout"),
+            _ => self.bound(&node, "timeout"),
         };
         let on_error = get(&node, "on-error").and_then(|n| {
             self.word(
@@ -204,9 +208,22 @@ impl Reader<'_> {
             headers: self.headers(&node, "headers"),
             size: self.size(&node, "size").unwrap_or(0),
             timeout,
+            deadline: self.bound(&node, "deadline"),
+            retries: self.retries(&node, path),
             on_error: on_error.unwrap_or(OnError::Fail),
             place: self.place(format!("{path}/probability")),
         })
+    }
+
+    /// A bound of a try, or of all of them.
+    fn bound(&mut self, node: &Node, key: &str) -> Option<Duration> {
+        let bound = self.duration(node, key)?;
+        if bound.is_zero()
+            && let Some(written) = get(node, key)
+        {
+            self.error(&written.place, format!("`{key}` is longer than `0s`"));
+        }
+        Some(bound)
     }
 
     fn drawn_count(&mut self, node: &Node, key: &str, path: &str) -> Draw {
@@ -319,8 +336,17 @@ fn with_settings(step: &Node, scope: &Scope<'_>, callee: &str) -> Node {
         .iter()
         .filter_map(|key| get(scope.calls?, key))
     {
-        patch::merge(&mut merged, settings);
+        patch::merge(&mut merged, &normal(settings));
     }
-    patch::merge(&mut merged, step);
+    patch::merge(&mut merged, &normal(step));
     merged
+}
+
+/// Client settings with short forms written out, so that maps merge with maps.
+fn normal(settings: &Node) -> Node {
+    let mut settings = settings.clone();
+    if let Some(entry) = settings.as_map_mut().and_then(|map| map.get_mut("retries")) {
+        entry.node = long(&entry.node, "times");
+    }
+    settings
 }

@@ -3,6 +3,8 @@
 use shakedown_config::{Place as FilePlace, suggest};
 
 use super::Reader;
+use super::service::PODS_MAX;
+use super::skeleton::Skeleton;
 use crate::story::{Load, Part, Selector, Service, Target, Zone};
 use crate::value::Share;
 
@@ -11,6 +13,8 @@ pub(super) struct Scene<'a> {
     pub(super) services: &'a [Service],
     pub(super) loads: &'a [Load],
     pub(super) zones: &'a [Zone],
+    /// The services as they are written, by the same index.
+    pub(super) skeletons: &'a [Skeleton],
 }
 
 impl Reader<'_> {
@@ -199,7 +203,13 @@ impl Reader<'_> {
         let replica = match replica {
             None => None,
             Some(text) => match text.parse::<u32>() {
-                Ok(replica) if replica < service.versions[index].replicas => Some(replica),
+                // Those that come while the run goes on are not counted here.
+                Ok(replica)
+                    if replica < service.versions[index].replicas
+                        || service.versions[index].replicas == 0 && replica < PODS_MAX =>
+                {
+                    Some(replica)
+                }
                 _ => {
                     let replicas = service.versions[index].replicas;
                     self.error(

@@ -2,6 +2,7 @@ use crate::story::{Action, Arrivals, Failure, Part, Selector, Step, When};
 use crate::{Edits, LoadError, catalogue, load_all, load_text};
 
 mod messages;
+mod rollout;
 
 /// A small story with a hole in each section.
 fn story(extra: &str) -> String {
@@ -461,4 +462,29 @@ fn an_error_in_an_included_file_names_both_places() {
         lines.contains("story.yaml:12:15: cannot read `gone.yaml`: "),
         "{lines}"
     );
+}
+
+/// Stories that the language was made for stand beside the checkout, where they are at hand.
+#[test]
+fn stories_beside_the_checkout_load_or_ask_for_what_is_not_supported_yet() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenarios");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        eprintln!("skipped: there is no folder {}", folder.display());
+        return;
+    };
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .collect();
+    paths.sort();
+    for path in paths {
+        let name = path.to_str().expect("a name in UTF-8");
+        let Err(error) = load_all(name) else { continue };
+        for line in error.to_string().lines() {
+            assert!(line.contains("not supported yet: "), "{line}");
+        }
+    }
 }

@@ -1,19 +1,20 @@
 //! The top level: reads the sections in the order in which they need each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shakedown_config::tree::Entry;
 use shakedown_config::{Diagnostics, Node, Place as FilePlace, suggest};
 
 use super::Reader;
+use super::chaos::deploys;
 use super::fields::{Keys, get};
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
 use super::target::Scene;
 use crate::check::names::{Names, PartyNames};
 use crate::source::Source;
-use crate::story::{Control, Load, Service, Story, Zone};
+use crate::story::{Action, Chaos, Control, Load, Service, Story, Zone};
 
 const TOP: Keys = Keys {
     known: &[
@@ -35,15 +36,10 @@ const CONTROL: Keys = Keys {
         "root-namespace",
         "mtls",
         "replicas",
-    ],
-    later: &[
-        "push",
-        "staged",
-        "certificates",
-        "ejection-delay",
         "telemetry",
         "canaries",
     ],
+    later: &["push", "staged", "certificates", "ejection-delay"],
 };
 const RESERVED: [&str; 8] = [
     "any", "all", "base", "control", "end", "zone", "region", "seeds",
@@ -101,7 +97,7 @@ impl Reader<'_> {
         self.keys(topology, &TOPOLOGY);
         self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
         let zones = self.zones(topology);
-        let skeletons = self.skeletons(topology);
+        let skeletons = self.skeletons(topology, &deploys(section("chaos")));
         let load_names = section("load")
             .as_map()
             .into_iter()
@@ -118,18 +114,20 @@ impl Reader<'_> {
         self.incomplete |= skeletons.iter().any(|s| s.open);
         let (loads, called) = self.loads(section("load"), &skeletons, &zones, duration);
         calls.extend(called);
-        self.bounds(node, &services, &loads);
         let scene = Scene {
             services: &services,
             loads: &loads,
             zones: &zones,
+            skeletons: &skeletons,
         };
-        let chaos = self.chaos(section("chaos"), &scene, warm_up, duration);
-        let control = self.control(section("control"), &zones);
         let edited = self.mesh(section("mesh"));
+        self.applies(section("chaos"), &edited);
+        let chaos = self.chaos(section("chaos"), &scene, warm_up, duration);
+        self.bounds(node, &services, &loads, &chaos);
+        let control = self.control(section("control"), &zones);
         let mesh = self.documents(&edited, &services, &skeletons, &control);
         let names = Names {
-            parties: party_names(&services, &loads, &calls, section("chaos")),
+            parties: party_names(&services, &loads, &calls, &chaos),
             zones: zones.iter().map(|zone| zone.name.clone()).collect(),
             chaos: self.spans(section("chaos"), &chaos, duration),
             warm_up_ns: nanos(warm_up),
@@ -138,7 +136,7 @@ impl Reader<'_> {
         };
         self.one_name_space(node);
         let checks = self.expect(section("expect"), &names);
-        let documents = edited.into_iter().map(|(node, _)| node).collect();
+        let documents = edited.into_iter().map(|edited| edited.node).collect();
         let seed = self.seed(node);
         Story {
             name: self.scenario_name(node),
@@ -308,6 +306,8 @@ impl Reader<'_> {
             debounce: self
                 .duration(node, "debounce")
                 .unwrap_or(Duration::from_millis(100)),
+            canaries: self.flag(node, "canaries").unwrap_or(true),
+            telemetry: self.telemetry(node),
             trust_domain: self
                 .plain(node, "trust-domain")
                 .unwrap_or_else(|| "cluster.local".to_owned()),
@@ -317,7 +317,18 @@ impl Reader<'_> {
         }
     }
 
-    fn bounds(&mut self, node: &Node, services: &[Service], loads: &[Load]) {
+    /// How often a canary's metrics are read.
+    fn telemetry(&mut self, node: &Node) -> Duration {
+        let every = self.duration(node, "telemetry");
+        if let Some(written) = get(node, "telemetry")
+            && every.is_some_and(|every| every.is_zero())
+        {
+            self.error(&written.place, "`telemetry` is longer than `0s`");
+        }
+        every.unwrap_or(Duration::from_secs(15))
+    }
+
+    fn bounds(&mut self, node: &Node, services: &[Service], loads: &[Load], chaos: &[Chaos]) {
         let of_services = services
             .iter()
             .flat_map(|s| &s.versions)
@@ -327,6 +338,11 @@ impl Reader<'_> {
             .iter()
             .map(|load| u64::from(load.clients))
             .sum::<u64>();
+        let of_services = of_services
+            + chaos
+                .iter()
+                .map(|item| u64::from(brings(item)))
+                .sum::<u64>();
         if of_services + of_loads > u64::from(PODS_MAX) {
             self.error(
                 &node.place,
@@ -381,25 +397,35 @@ impl Reader<'_> {
     }
 }
 
+/// How many pods an item may add.
+fn brings(item: &Chaos) -> u32 {
+    match &item.action {
+        Action::Deploy { replicas, .. } => *replicas,
+        Action::Scale { to, .. } => *to,
+        _ => 0,
+    }
+}
+
 /// What checks may name.
 fn party_names(
     services: &[Service],
     loads: &[Load],
     calls: &[Vec<usize>],
-    chaos: &Node,
+    chaos: &[Chaos],
 ) -> Vec<PartyNames> {
-    let of_services = services.iter().map(|service| PartyNames {
-        name: service.name.clone(),
-        is_load: false,
-        versions: service
-            .versions
-            .iter()
-            .map(|v| (v.name.clone(), v.replicas))
-            .collect(),
-        endpoints: service.endpoints.clone(),
-        entries: Vec::new(),
-        calls: Vec::new(),
-        later_versions: deployed(chaos, &service.name),
+    let of_services = services.iter().enumerate().map(|(index, service)| {
+        let most = most_replicas(index, service, chaos);
+        let versions = service.versions.iter();
+        PartyNames {
+            name: service.name.clone(),
+            is_load: false,
+            versions: versions
+                .map(|v| (v.name.clone(), most.unwrap_or(v.replicas)))
+                .collect(),
+            endpoints: service.endpoints.clone(),
+            entries: Vec::new(),
+            calls: Vec::new(),
+        }
     });
     let of_loads = loads.iter().map(|load| PartyNames {
         name: load.name.clone(),
@@ -413,7 +439,6 @@ fn party_names(
             .filter(|name| !name.is_empty())
             .collect(),
         calls: Vec::new(),
-        later_versions: BTreeSet::new(),
     });
     let mut names: Vec<PartyNames> = of_services.chain(of_loads).collect();
     for (party, called) in names.iter_mut().zip(calls) {
@@ -426,17 +451,22 @@ fn party_names(
     names
 }
 
-/// Versions that a `deploy` brings.
-fn deployed(chaos: &Node, service: &str) -> BTreeSet<String> {
-    let targets = chaos
-        .as_list()
-        .unwrap_or_default()
+/// How many replicas a service's versions have at most, so far as the file says: a scaling may be of any of them.
+fn most_replicas(index: usize, service: &Service, chaos: &[Chaos]) -> Option<u32> {
+    let brought = chaos.iter().filter_map(|item| match &item.action {
+        Action::Deploy {
+            service, replicas, ..
+        } if *service == index => Some(*replicas),
+        Action::Scale { service, to, .. } if *service == index => Some(*to),
+        _ => None,
+    });
+    let brought = brought.max()?;
+    let at_0_s = service
+        .versions
         .iter()
-        .filter_map(|item| get(item, "target")?.as_str());
-    targets
-        .filter_map(|target| target.strip_prefix(service)?.strip_prefix('/'))
-        .map(str::to_owned)
-        .collect()
+        .map(|version| version.replicas)
+        .max();
+    Some(brought.max(at_0_s.unwrap_or(0)))
 }
 
 /// The whole in the scenario language: what the digest covers and `show` prints.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     Decimal, Rate, Ratio, Share, ValueError, format_ns, format_size, parse_duration, parse_size,
+    state_name,
 };
 
 /// What a value is a measure of.
@@ -19,7 +20,7 @@ pub enum Unit {
     Size,
     /// A count, a factor, a ratio.
     Count,
-    /// Rate times size or the like: nothing that can be written.
+    /// A state, such as `promoted`.
     State,
 }
 
@@ -43,7 +44,11 @@ impl Unit {
             Unit::Share => format!("{}%", percent(value)),
             Unit::Rate => format!("{}/s", value.decimal(3)),
             Unit::Size => format_size(value),
-            Unit::Count | Unit::State => value.decimal(4),
+            Unit::Count => value.decimal(4),
+            Unit::State => match state_name(value) {
+                Some(name) => name.to_owned(),
+                None => value.decimal(4),
+            },
         }
     }
 }

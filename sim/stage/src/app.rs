@@ -29,8 +29,9 @@ use shakedown_env::{BoxListener, Env};
 use shakedown_loadgen::{Caller, REQUEST_ID_HEADER};
 use shakedown_results::PodId;
 use shakedown_scenarios::story::{Abandoned, Failure, Step, Version};
-use shakedown_wire::Body;
+use shakedown_wire::{Body, Drain};
 
+use crate::ailments::Ailments;
 use crate::journal::Journal;
 use crate::plot::Plot;
 use connection::Breaker;
@@ -58,7 +59,7 @@ const ALWAYS_FORWARDED: [HeaderName; 9] = [
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Which replica an app is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Role {
     pub(crate) pod: PodId,
     /// Index into the story's services.
@@ -67,6 +68,10 @@ pub(crate) struct Role {
     pub(crate) version: usize,
     /// How often the pod has been started before.
     pub(crate) life: u32,
+    /// What ails the pod.
+    pub(crate) ailments: Rc<Ailments>,
+    /// Ends the connections, gracefully.
+    pub(crate) drain: Drain,
 }
 
 /// One replica's app, in one of its lives.
@@ -96,9 +101,10 @@ impl App {
     ) {
         let service = &plot.story.services[role.service];
         let version = &service.versions[role.version];
+        let (pod, life) = (role.pod, role.life);
         let drops_gone = version.abandoned == Abandoned::Drop;
         let counts_cores = version.workers.is_none() && version.cores.is_some();
-        let meter = Meter::new(counts_cores.then(|| (Arc::clone(journal), role.pod)));
+        let meter = Meter::new(counts_cores.then(|| (Arc::clone(journal), pod)));
         let queue = version.queue;
         let workers = version
             .workers
@@ -116,7 +122,7 @@ impl App {
                 .collect(),
             workers,
             cores: Cores::new(env, version, meter, drops_gone),
-            draws: Draws::new(env.clone(), Rc::clone(&plot.story), role.life),
+            draws: Draws::new(env.clone(), Rc::clone(&plot.story), life),
             caller,
             block: RefCell::default(),
         });
@@ -236,7 +242,17 @@ impl App {
             visit: &visit,
             headers,
         };
-        let response = match task.run(steps).await {
+        let fails = self
+            .role
+            .ailments
+            .fails((self.role.service, visit.endpoint()), |place, share| {
+                self.draws.chance(place, share)
+            });
+        let flow = match fails {
+            Some(with) => Flow::Break(Ending::Fail(with)),
+            None => task.run(steps).await,
+        };
+        let response = match flow {
             Flow::Continue(()) => answer(200),
             Flow::Break(Ending::Respond {
                 status,

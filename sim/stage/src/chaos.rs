@@ -1,18 +1,23 @@
 //! Carries out the plan of faults: each begins, touches what it touches, and is undone.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use shakedown_env::{Env, Time};
+use shakedown_loadgen::Plan;
 use shakedown_results::{Event, PodId};
-use shakedown_scenarios::{FaultAction, PlannedAction};
+use shakedown_scenarios::story::{Part, Target};
+use shakedown_scenarios::{FaultAction, PlannedAction, resolve};
 
+use crate::ailments::{Ailment, Kind};
 use crate::ground::Cut;
 use crate::pods::Pods;
 
 /// The faults of a run under way.
 pub(crate) struct Chaos {
     pods: Rc<Pods>,
+    loads: Vec<Rc<Plan>>,
     plan: Vec<PlannedAction>,
     /// By fault; `None` before it begins and when it is over.
     open: Vec<Option<Open>>,
@@ -23,7 +28,11 @@ enum Open {
     Crash(Vec<PodId>, u64),
     Pause(Vec<PodId>, u64),
     Cuts(Vec<Cut>),
-    Nothing,
+    Ails(Rc<Ailment>),
+    /// The load, and how many requests it had sent before.
+    Surge(usize, u64),
+    /// It happened at an instant, and touched so much.
+    Done(u64),
 }
 
 /// A moment of the plan. At the same time, what ends comes before what begins.
@@ -35,9 +44,14 @@ struct Moment {
 }
 
 impl Chaos {
-    pub(crate) fn new(pods: Rc<Pods>, plan: Vec<PlannedAction>) -> Chaos {
+    pub(crate) fn new(pods: Rc<Pods>, loads: Vec<Rc<Plan>>, plan: Vec<PlannedAction>) -> Chaos {
         let open = plan.iter().map(|_| None).collect();
-        Chaos { pods, plan, open }
+        Chaos {
+            pods,
+            loads,
+            plan,
+            open,
+        }
     }
 
     /// Carries out the plan from `zero` until `end`; what is open then stays so for [`Chaos::finish`].
@@ -86,10 +100,101 @@ impl Chaos {
                 touched.extend(to.iter().filter(|pod| !from.contains(pod)));
                 (touched, Open::Cuts(cuts))
             }
-            FaultAction::Nothing => (Vec::new(), Open::Nothing),
+            action => {
+                self.begin_widely(env, fault, action.clone());
+                return;
+            }
         };
         self.tell_start(env, fault, touched);
         self.open[fault] = Some(open);
+    }
+
+    /// Begins what touches more than the pods of 0 s.
+    fn begin_widely(&mut self, env: &Env, fault: usize, action: FaultAction) {
+        let place = self.pods.plot.story.chaos[self.plan[fault].item].place;
+        let (pods, target, kind) = match action {
+            FaultAction::Slow {
+                pods,
+                target,
+                factor,
+                add,
+            } => (pods, target, Kind::Slow { factor, add }),
+            FaultAction::Fail {
+                pods,
+                target,
+                rate,
+                with,
+                only,
+            } => (
+                pods,
+                target,
+                Kind::Fail {
+                    rate,
+                    with,
+                    only,
+                    place,
+                },
+            ),
+            action => {
+                self.tell_start(env, fault, Vec::new());
+                self.open[fault] = Some(self.at_once(action));
+                return;
+            }
+        };
+        let pods = self.targets(env, fault, pods, &target);
+        let ailment = Rc::new(Ailment {
+            fault,
+            kind,
+            hits: Cell::new(0),
+        });
+        self.pods.ail(&pods, &target, &ailment);
+        self.tell_start(env, fault, pods);
+        self.open[fault] = Some(Open::Ails(ailment));
+    }
+
+    /// What happens at an instant, and what its instant begins.
+    fn at_once(&self, action: FaultAction) -> Open {
+        let pods = &self.pods;
+        Open::Done(match action {
+            FaultAction::Surge { load, .. } => {
+                return Open::Surge(load, self.loads[load].scheduled());
+            }
+            FaultAction::Scale {
+                service,
+                version,
+                to,
+            } => {
+                let version = version.unwrap_or_else(|| pods.stable(service));
+                pods.scale(service, version, to)
+            }
+            FaultAction::Deploy {
+                service,
+                version,
+                replicas,
+            } => pods.scale(service, version, replicas),
+            FaultAction::Apply { documents, remove } => {
+                let offered = documents.len() + remove.len();
+                if !documents.is_empty() {
+                    pods.cluster.apply(documents);
+                }
+                remove.iter().for_each(|key| pods.cluster.remove(key));
+                offered as u64
+            }
+            // The others have begun already, or do nothing.
+            _ => 0,
+        })
+    }
+
+    /// The pods that a fault hits now. Those drawn at 0 s stay as they were drawn; where all are meant, all that are there.
+    fn targets(&self, env: &Env, fault: usize, drawn: Vec<PodId>, target: &Target) -> Vec<PodId> {
+        if target.part != Part::All && !drawn.is_empty() {
+            return drawn;
+        }
+        let plot = &self.pods.plot;
+        let place = plot.story.chaos[self.plan[fault].item].place;
+        let mut rng = env.rng(&format!("{}/late/{fault}", plot.path(place)));
+        let there = |pod| self.pods.is_there(pod);
+        resolve(&plot.story, &plot.roster(), there, target, &mut rng)
     }
 
     fn tell_start(&self, env: &Env, fault: usize, pods: Vec<PodId>) {
@@ -117,7 +222,12 @@ impl Chaos {
                 hits
             }
             Open::Cuts(cuts) => cuts.into_iter().map(|cut| pods.ground.heal(cut)).sum(),
-            Open::Nothing => 0,
+            Open::Ails(ailment) => {
+                pods.cure(fault);
+                ailment.hits.get()
+            }
+            Open::Surge(load, before) => self.loads[load].scheduled() - before,
+            Open::Done(hits) => hits,
         };
         let journal = &pods.journal;
         journal.record(

@@ -3,10 +3,13 @@
 pub(crate) mod real;
 pub(crate) mod simulated;
 
+use std::io;
 use std::net::IpAddr;
 
 use shakedown_env::{Env, Time};
 use shakedown_results::PodId;
+
+use crate::plot::Plot;
 
 /// A world with a host for every pod, and one more for the stage itself, which nothing harms.
 pub(crate) trait Ground {
@@ -18,6 +21,14 @@ pub(crate) trait Ground {
 
     /// A pod's address.
     fn address(&self, pod: PodId) -> IpAddr;
+
+    /// Gives a host to a pod that was added to the plot: the one after the last.
+    ///
+    /// # Errors
+    /// The world has no more hosts.
+    fn add(&self, _pod: PodId, _plot: &Plot) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// The host is gone in silence: no FIN, no RST.
     fn crash(&self, pod: PodId);

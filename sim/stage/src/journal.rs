@@ -13,13 +13,12 @@ use std::task::{Context, Poll, Waker};
 
 use shakedown_env::Time;
 use shakedown_loadgen::Recorder;
-use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, PodId, Record};
+use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, Pod, PodId, Record};
 
 /// The Journal of a run under way. `Send`, because the world's event sink must be; one thread writes it.
 #[derive(Debug)]
 pub(crate) struct Journal {
     cast: Arc<Cast>,
-    addresses: BTreeMap<IpAddr, PodId>,
     state: Mutex<State>,
 }
 
@@ -35,8 +34,12 @@ struct State {
     /// Pods whose proxy has a configuration in force.
     in_force: BTreeSet<PodId>,
     watchers: Vec<Waker>,
-    /// Requests that have arrived at an app and are not served.
+    addresses: BTreeMap<IpAddr, PodId>,
+    /// The party of each pod.
+    parties: Vec<PartyId>,
+    /// Requests that have arrived at an app and are not served: all of them, and by pod.
     in_hand: u64,
+    in_hand_at: Vec<u64>,
     /// Parties by the name of a cluster, as they are met.
     clusters: BTreeMap<Arc<str>, Option<PartyId>>,
     invalid: Vec<String>,
@@ -46,14 +49,15 @@ impl Journal {
     /// An empty Journal; `addresses` are the pods', in the cast's order.
     pub(crate) fn new(cast: Arc<Cast>, addresses: &[IpAddr]) -> Arc<Journal> {
         let pods = (0..).map(PodId);
-        let addresses = addresses.iter().copied().zip(pods).collect();
         let state = State {
             last_ns: i64::MIN,
+            addresses: addresses.iter().copied().zip(pods).collect(),
+            parties: cast.pods.iter().map(|pod| pod.party).collect(),
+            in_hand_at: vec![0; cast.pods.len()],
             ..State::default()
         };
         Arc::new(Journal {
             cast,
-            addresses,
             state: Mutex::new(state),
         })
     }
@@ -66,6 +70,17 @@ impl Journal {
     /// A handle for callers and loads.
     pub(crate) fn recorder(self: &Arc<Journal>) -> Rc<dyn Recorder> {
         Rc::new(Handle(Arc::clone(self)))
+    }
+
+    /// Records that the next pod is there, at this address.
+    pub(crate) fn add(&self, now: Time, pod: Pod, address: IpAddr) {
+        let mut state = self.lock();
+        let id = PodId(u32::try_from(state.parties.len()).expect("pods are numbered in 32 bits"));
+        state.addresses.insert(address, id);
+        state.parties.push(pod.party);
+        state.in_hand_at.push(0);
+        drop(state);
+        self.record(now, Event::PodAdded { pod });
     }
 
     /// Sets 0 s, and lets out what has waited for it.
@@ -122,6 +137,16 @@ impl Journal {
         Poll::Pending
     }
 
+    /// Ready when a pod's app has no request in hand.
+    pub(crate) fn poll_idle_at(&self, pod: PodId, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.in_hand_at[pod.0 as usize] == 0 {
+            return Poll::Ready(());
+        }
+        state.watch(cx);
+        Poll::Pending
+    }
+
     /// Ready when every one of these pods' proxies has a configuration in force.
     pub(crate) fn poll_in_force(&self, pods: &[PodId], cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
@@ -161,7 +186,7 @@ impl Recorder for Handle {
     }
 
     fn pod_at(&self, address: SocketAddr) -> Option<PodId> {
-        self.0.addresses.get(&address.ip()).copied()
+        self.0.lock().addresses.get(&address.ip()).copied()
     }
 
     fn record(&self, now: Time, event: Event) {
@@ -179,10 +204,15 @@ impl State {
     fn note(&mut self, event: &Event) {
         match event {
             Event::Invalid { reason } => self.invalid.push(reason.clone()),
-            Event::Arrived { .. } => self.in_hand += 1,
-            Event::Served { .. } => {
+            Event::Arrived { pod, .. } => {
+                self.in_hand += 1;
+                self.in_hand_at[pod.0 as usize] += 1;
+            }
+            Event::Served { pod, .. } => {
                 self.in_hand -= 1;
-                if self.in_hand == 0 {
+                let here = &mut self.in_hand_at[pod.0 as usize];
+                *here -= 1;
+                if *here == 0 && !self.watchers.is_empty() {
                     self.wake_watchers();
                 }
             }

@@ -8,6 +8,7 @@
 //! Invariant: what a run does is a function of story, seed and version; nothing here reads a clock, entropy or an order of
 //! hashes.
 
+mod ailments;
 mod app;
 mod chaos;
 mod ground;
@@ -17,6 +18,7 @@ mod play;
 mod plot;
 mod pods;
 mod registry;
+mod rollout;
 mod run;
 
 pub use play::PlayError;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use shakedown_config::registry::MeshOptions;
 use shakedown_control::Cluster;
 use shakedown_env::{Env, Time};
-use shakedown_loadgen::{Plan, PlanError, Schedule};
+use shakedown_loadgen::{Plan, PlanError, Schedule, Surge};
 use shakedown_results::Event;
-use shakedown_scenarios::PlannedAction;
+use shakedown_scenarios::story::Place;
+use shakedown_scenarios::{FaultAction, PlannedAction};
 
 use crate::chaos::Chaos;
 use crate::ground::Ground;
@@ -71,9 +72,11 @@ pub(crate) async fn play(
     plot.pods()
         .for_each(|pod| journal.record(zero, Event::Ready { pod }));
 
-    let loads = send(&env, &pods, zero)?;
+    let loads = send(&env, &pods, &plan, zero)?;
+    let follower = Rc::clone(&pods).follow_replicas();
+    let _follower = env.spawn_owned("stage-replicas", follower);
     let end = zero + plot.story.duration;
-    let mut chaos = Chaos::new(Rc::clone(&pods), plan);
+    let mut chaos = Chaos::new(Rc::clone(&pods), loads.clone(), plan);
     chaos.run(&env, zero, end).await;
     env.sleep_until(end).await;
     drain(&env, &pods, &loads).await;
@@ -108,12 +111,14 @@ fn prepare(plot: &Rc<Plot>, ground: &Rc<dyn Ground>, journal: &Arc<Journal>) -> 
     }
     cluster.set_registry(registry);
     cluster.apply(plot.story.mesh.clone());
-    Rc::new(Pods::new(
+    let pods = Pods::new(
         Rc::clone(plot),
         Rc::clone(ground),
         Arc::clone(journal),
         cluster,
-    ))
+    );
+    pods.tell_replicas();
+    Rc::new(pods)
 }
 
 /// Waits until every proxy has a configuration in force.
@@ -133,10 +138,7 @@ async fn ready(env: &Env, pods: &Pods) -> Result<(), PlayError> {
         if env.now() >= deadline {
             let missing = pods.journal.not_in_force(&meshed);
             return Err(PlayError::NotReady {
-                pods: missing
-                    .into_iter()
-                    .map(|pod| pods.plot.cast.pod_name(pod))
-                    .collect(),
+                pods: missing.into_iter().map(|pod| pods.plot.name(pod)).collect(),
                 seconds: READY_TIMEOUT.as_secs(),
             });
         }
@@ -144,7 +146,12 @@ async fn ready(env: &Env, pods: &Pods) -> Result<(), PlayError> {
 }
 
 /// Starts all loads.
-fn send(env: &Env, pods: &Rc<Pods>, zero: Time) -> Result<Vec<Rc<Plan>>, PlayError> {
+fn send(
+    env: &Env,
+    pods: &Rc<Pods>,
+    faults: &[PlannedAction],
+    zero: Time,
+) -> Result<Vec<Rc<Plan>>, PlayError> {
     let plot = &pods.plot;
     let mut plans = Vec::with_capacity(plot.story.loads.len());
     for (index, load) in plot.story.loads.iter().enumerate() {
@@ -153,17 +160,17 @@ fn send(env: &Env, pods: &Rc<Pods>, zero: Time) -> Result<Vec<Rc<Plan>>, PlayErr
             let target = &plot.targets[service];
             (party_id(service), target.name.to_string(), target.port)
         };
-        let plan =
-            Plan::new(load, plot.load_party(index), zero, target, recorder).map_err(|source| {
-                PlayError::Load {
-                    load: load.name.clone(),
-                    source,
-                }
-            })?;
+        let path = |place: Place| plot.path(place).to_owned();
+        let plan = Plan::new(load, plot.load_party(index), zero, target, path, recorder);
+        let plan = plan.map_err(|source| PlayError::Load {
+            load: load.name.clone(),
+            source,
+        })?;
         let plan = Rc::new(plan);
-        let place = &plot.story.places[load.place.0 as usize];
+        let place = plot.path(load.place);
         let rng = |what: &str| env.rng(&format!("{place}/{what}"));
-        let schedule = Schedule::new(load, rng("arrivals"), rng("mix"));
+        let surges = surges(faults, index);
+        let schedule = Schedule::new(load, &surges, rng("arrivals"), rng("mix"));
         let clients = Rc::clone(&pods.clients[index]);
         env.spawn(
             "stage-load",
@@ -172,6 +179,20 @@ fn send(env: &Env, pods: &Rc<Pods>, zero: Time) -> Result<Vec<Rc<Plan>>, PlayErr
         plans.push(plan);
     }
     Ok(plans)
+}
+
+/// The surges that are planned for a load: known from the start, so that its schedule stays a function of the seed.
+fn surges(faults: &[PlannedAction], load: usize) -> Vec<Surge> {
+    let span = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
+    let surges = faults.iter().filter_map(|planned| match planned.action {
+        FaultAction::Surge { load: of, factor } if of == load => Some(Surge {
+            from: span(planned.fault.start_ns),
+            until: planned.fault.end_ns.map(span),
+            factor,
+        }),
+        _ => None,
+    });
+    surges.collect()
 }
 
 /// Lets what is in flight finish, until the end of the drain at the latest: the loads' requests, what apps still do for

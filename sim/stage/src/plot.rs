@@ -1,6 +1,6 @@
 //! The story as the stage needs it: with all that can be made once, before the first request.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,15 @@ use std::time::Duration;
 use shakedown_env::Time;
 use shakedown_loadgen::Target;
 use shakedown_results::{Cast, PartyId, Pod, PodId};
-use shakedown_scenarios::story::{Load, Service, Story, Version};
+use shakedown_scenarios::story::{Load, Place, Service, Story, Version};
 
 /// A story and its cast.
 pub(crate) struct Plot {
     pub(crate) story: Rc<Story>,
+    /// Everybody as it was at 0 s.
     pub(crate) cast: Arc<Cast>,
+    /// All pods so far, those that are gone too.
+    pods: RefCell<Vec<Pod>>,
     /// How services are asked for, by index.
     pub(crate) targets: Vec<Target>,
     end: Cell<Time>,
@@ -40,6 +43,7 @@ impl Plot {
         let targets = targets.collect::<Option<Vec<_>>>()?;
         Some(Plot {
             story,
+            pods: RefCell::new(cast.pods.clone()),
             cast,
             targets,
             end: Cell::new(Time::FAR),
@@ -60,14 +64,40 @@ impl Plot {
         self.end.set(zero + self.story.duration + self.story.drain);
     }
 
-    /// All pods, in the cast's order.
+    /// All pods so far, in the cast's order.
     pub(crate) fn pods(&self) -> impl Iterator<Item = PodId> + use<> {
-        let count = u32::try_from(self.cast.pods.len()).expect("pods are numbered in 32 bits");
-        (0..count).map(PodId)
+        (0..number_of(self.pods.borrow().len()).0).map(PodId)
     }
 
-    pub(crate) fn pod(&self, id: PodId) -> &Pod {
-        &self.cast.pods[id.0 as usize]
+    pub(crate) fn pod(&self, id: PodId) -> Pod {
+        self.pods.borrow()[id.0 as usize].clone()
+    }
+
+    /// All pods so far, as they are.
+    pub(crate) fn roster(&self) -> Vec<Pod> {
+        self.pods.borrow().clone()
+    }
+
+    /// Adds a pod while the run goes on.
+    pub(crate) fn add(&self, pod: Pod) -> PodId {
+        let mut pods = self.pods.borrow_mut();
+        pods.push(pod);
+        number_of(pods.len() - 1)
+    }
+
+    /// The path of a place of the story: the label of its random stream.
+    pub(crate) fn path(&self, place: Place) -> &str {
+        &self.story.places[place.0 as usize]
+    }
+
+    /// A pod's name as the cast has it: `reviews/v1/0`.
+    pub(crate) fn name(&self, id: PodId) -> String {
+        let pod = self.pod(id);
+        let party = &self.cast.parties[usize::from(pod.party.0)];
+        match party.versions.get(usize::from(pod.version)) {
+            Some(version) => format!("{}/{}/{}", party.name, version, pod.replica),
+            None => format!("{}/{}", party.name, pod.replica),
+        }
     }
 
     /// What a pod is there for.
@@ -94,8 +124,12 @@ impl Plot {
 
     /// A pod's name as Kubernetes would have it, unique in the run: `reviews-v1-0`.
     pub(crate) fn pod_name(&self, id: PodId) -> String {
-        self.cast.pod_name(id).replace('/', "-")
+        self.name(id).replace('/', "-")
     }
+}
+
+fn number_of(index: usize) -> PodId {
+    PodId(u32::try_from(index).expect("pods are numbered in 32 bits"))
 }
 
 /// The name by which other pods ask for a service: short in the default namespace, as within any one namespace of

@@ -1,6 +1,7 @@
 //! The pods of a run and their lives: what runs in each, what a crash takes, what a restart brings back.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -10,9 +11,12 @@ use shakedown_control::{Cluster, ControlError, ControlOptions};
 use shakedown_env::Env;
 use shakedown_loadgen::{Caller, Clients, Outlet};
 use shakedown_proxy::{Bootstrap, ProxyError, Workload};
-use shakedown_results::{Event, PodId};
-use shakedown_scenarios::story::{Load, Service, Version};
+use shakedown_results::{Event, Pod, PodId};
+use shakedown_scenarios::is_meant;
+use shakedown_scenarios::story::{self, Load, Service, Target, Version};
+use shakedown_wire::Drain;
 
+use crate::ailments::{Ailment, Ailments};
 use crate::app::{App, Role};
 use crate::ground::Ground;
 use crate::journal::Journal;
@@ -24,26 +28,46 @@ pub(crate) struct Pods {
     pub(crate) plot: Rc<Plot>,
     pub(crate) ground: Rc<dyn Ground>,
     pub(crate) journal: Arc<Journal>,
-    cluster: Cluster,
+    pub(crate) cluster: Cluster,
     /// Client hosts, by load.
     pub(crate) clients: Vec<Rc<Clients>>,
     /// By pod.
-    states: Vec<State>,
+    states: RefCell<Vec<Rc<State>>>,
+    /// How many replicas there shall be, by service and version.
+    pub(crate) desired: RefCell<BTreeMap<(usize, u16), u32>>,
+    /// Ailments in force whose targets mean all of their pods: those that are added too.
+    standing: RefCell<Vec<(Target, Rc<Ailment>)>>,
     failure: RefCell<Option<StartError>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     /// How often it has crashed.
     life: Cell<u32>,
     /// Crashes and pauses in force; they overlap.
     crashes: Cell<u32>,
     pauses: Cell<u32>,
+    /// It was told to go; and it has gone, for good.
+    pub(crate) leaving: Cell<bool>,
+    stopped: Cell<bool>,
+    /// Its service's endpoints have it as ready.
+    listed: Cell<bool>,
+    ailments: Rc<Ailments>,
+    /// Ends the connections of its app.
+    pub(crate) app: RefCell<Option<Drain>>,
 }
 
 /// A pod's software did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The world has no host for it.
+    #[error("add a host for {pod}")]
+    Host {
+        /// The pod.
+        pod: String,
+        /// Why not.
+        source: io::Error,
+    },
     /// The app's port cannot be listened on.
     #[error("listen for the app of {pod}")]
     App {
@@ -77,7 +101,12 @@ impl Pods {
         cluster: Cluster,
     ) -> Pods {
         let clients = plot.story.loads.iter().map(|_| Rc::default()).collect();
-        let states = plot.pods().map(|_| State::default()).collect();
+        let states = plot.pods().map(|_| {
+            let state = State::default();
+            state.listed.set(true);
+            Rc::new(state)
+        });
+        let states = RefCell::new(states.collect());
         Pods {
             plot,
             ground,
@@ -85,7 +114,53 @@ impl Pods {
             cluster,
             clients,
             states,
+            desired: RefCell::default(),
+            standing: RefCell::default(),
             failure: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn state(&self, pod: PodId) -> Rc<State> {
+        Rc::clone(&self.states.borrow()[pod.0 as usize])
+    }
+
+    /// Whether a pod is there, or about to be back: it has not been taken away.
+    pub(crate) fn is_there(&self, pod: PodId) -> bool {
+        let state = self.state(pod);
+        !state.leaving.get() && !state.stopped.get()
+    }
+
+    /// The state of a pod that was added: with the ailments that mean it, too.
+    pub(crate) fn add_state(&self, id: PodId, pod: &Pod) {
+        let state = Rc::new(State::default());
+        for (target, ailment) in self.standing.borrow().iter() {
+            if is_meant(&self.plot.story, pod, target) {
+                state.ailments.add(ailment);
+            }
+        }
+        let mut states = self.states.borrow_mut();
+        debug_assert_eq!(states.len(), id.0 as usize);
+        states.push(state);
+    }
+
+    /// Something ails these pods from now on; and those that are added, if all that `target` means are meant.
+    pub(crate) fn ail(&self, pods: &[PodId], target: &Target, ailment: &Rc<Ailment>) {
+        for pod in pods {
+            self.state(*pod).ailments.add(ailment);
+        }
+        if target.part == story::Part::All {
+            let standing = (target.clone(), Rc::clone(ailment));
+            self.standing.borrow_mut().push(standing);
+        }
+    }
+
+    /// What ailed pods by this fault is over.
+    pub(crate) fn cure(&self, fault: usize) {
+        self.standing
+            .borrow_mut()
+            .retain(|(_, ailment)| ailment.fault != fault);
+        for state in self.states.borrow().iter() {
+            state.ailments.cure(fault);
         }
     }
 
@@ -124,9 +199,9 @@ impl Pods {
 
     /// The pod is gone. False when it was gone before.
     pub(crate) fn crash(&self, pod: PodId) -> bool {
-        let state = &self.states[pod.0 as usize];
+        let state = self.state(pod);
         let crashes = state.crashes.replace(state.crashes.get() + 1);
-        if crashes > 0 {
+        if crashes > 0 || state.stopped.get() {
             return false;
         }
         state.life.set(state.life.get() + 1);
@@ -140,9 +215,9 @@ impl Pods {
 
     /// One crash of the pod is over; with the last it boots.
     pub(crate) fn revive(self: &Rc<Pods>, pod: PodId) {
-        let state = &self.states[pod.0 as usize];
+        let state = self.state(pod);
         state.crashes.set(state.crashes.get() - 1);
-        if state.crashes.get() > 0 {
+        if state.crashes.get() > 0 || state.stopped.get() {
             return;
         }
         self.ground.restart(pod);
@@ -157,9 +232,9 @@ impl Pods {
 
     /// Nothing of the pod runs. False when nothing did before.
     pub(crate) fn pause(&self, pod: PodId) -> bool {
-        let state = &self.states[pod.0 as usize];
+        let state = self.state(pod);
         let pauses = state.pauses.replace(state.pauses.get() + 1);
-        if state.crashes.get() > 0 || pauses > 0 {
+        if state.crashes.get() > 0 || pauses > 0 || state.stopped.get() {
             return false;
         }
         self.ground.pause(pod);
@@ -168,14 +243,26 @@ impl Pods {
 
     /// One pause of the pod is over; with the last it goes on.
     pub(crate) fn resume(&self, pod: PodId) {
-        let state = &self.states[pod.0 as usize];
+        let state = self.state(pod);
         state.pauses.set(state.pauses.get() - 1);
-        if state.pauses.get() == 0 && state.crashes.get() == 0 {
+        if state.pauses.get() == 0 && state.crashes.get() == 0 && !state.stopped.get() {
             self.ground.resume(pod);
         }
     }
 
-    async fn boot(self: Rc<Pods>, pod: PodId, life: u32) {
+    /// A pod that was told to go is gone.
+    pub(crate) fn stop(&self, pod: PodId) {
+        let state = self.state(pod);
+        state.stopped.set(true);
+        state.life.set(state.life.get() + 1);
+        if state.crashes.get() == 0 {
+            self.ground.crash(pod);
+        }
+        self.journal.forget(pod);
+        self.journal.record(self.now(), Event::Stopped { pod });
+    }
+
+    pub(crate) async fn boot(self: Rc<Pods>, pod: PodId, life: u32) {
         let boot = match self.plot.part(pod) {
             Part::Replica(_, _, version) => version.boot,
             Part::Client(_) | Part::Control => std::time::Duration::ZERO,
@@ -188,17 +275,22 @@ impl Pods {
         if self.plot.pod(pod).meshed {
             poll_fn(|cx| self.journal.poll_in_force(&[pod], cx)).await;
         }
-        if self.is_alive(pod, life) {
-            self.journal.record(self.now(), Event::Ready { pod });
+        if !self.is_alive(pod, life) {
+            return;
+        }
+        self.journal.record(self.now(), Event::Ready { pod });
+        let state = self.state(pod);
+        if self.is_there(pod) && !state.listed.replace(true) {
+            self.list(pod, true);
         }
     }
 
     fn is_alive(&self, pod: PodId, life: u32) -> bool {
-        let state = &self.states[pod.0 as usize];
+        let state = self.state(pod);
         state.life.get() == life && state.crashes.get() == 0
     }
 
-    fn now(&self) -> shakedown_env::Time {
+    pub(crate) fn now(&self) -> shakedown_env::Time {
         self.ground.stage().now()
     }
 
@@ -212,17 +304,22 @@ impl Pods {
             Ok(listener) => listener,
             Err(source) => {
                 return self.fail(StartError::App {
-                    pod: self.plot.cast.pod_name(pod),
+                    pod: self.plot.name(pod),
                     source,
                 });
             }
         };
+        let state = self.state(pod);
+        let drain = Drain::new();
         let role = Role {
             pod,
             service: index,
             version: usize::from(self.plot.pod(pod).version),
-            life: self.states[pod.0 as usize].life.get(),
+            life: state.life.get(),
+            ailments: Rc::clone(&state.ailments),
+            drain: drain.clone(),
         };
+        *state.app.borrow_mut() = Some(drain);
         let caller = self.caller(env, pod, version.sidecar, true);
         App::start(env, &self.plot, &self.journal, role, caller, listener);
     }
@@ -247,13 +344,13 @@ impl Pods {
     }
 
     fn caller(&self, env: &Env, pod: PodId, sidecar: bool, reuse: bool) -> Caller {
-        let life = self.states[pod.0 as usize].life.get();
+        let life = self.state(pod).life.get();
         let outlet = if sidecar {
             Outlet::through_sidecar(env.clone(), self.ground.address(pod), reuse)
         } else {
             Outlet::direct(env.clone(), reuse, env.rng(&format!("replica@{life}")))
         };
-        Caller::new(env.clone(), pod, outlet, self.journal.recorder())
+        Caller::new(env.clone(), pod, life, outlet, self.journal.recorder())
     }
 
     fn start_sidecar(
@@ -279,7 +376,7 @@ impl Pods {
         let own = env.clone();
         env.spawn("sidecar", async move {
             if let Err(source) = shakedown_proxy::run(own, bootstrap).await {
-                let pod = pods.plot.cast.pod_name(pod);
+                let pod = pods.plot.name(pod);
                 pods.fail(StartError::Sidecar { pod, source });
             }
         });
@@ -288,6 +385,8 @@ impl Pods {
     fn start_control(self: &Rc<Pods>, env: &Env, pod: PodId) {
         let mut options = ControlOptions::new(at(self.ground.address(pod), XDS_PORT));
         options.debounce = self.plot.story.control.debounce;
+        options.canaries = self.plot.story.control.canaries;
+        options.telemetry = self.plot.story.control.telemetry;
         let pods = Rc::clone(self);
         let own = env.clone();
         env.spawn("control", async move {
@@ -298,7 +397,7 @@ impl Pods {
         });
     }
 
-    fn fail(&self, error: StartError) {
+    pub(crate) fn fail(&self, error: StartError) {
         // The first counts.
         self.failure.borrow_mut().get_or_insert(error);
     }

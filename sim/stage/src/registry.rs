@@ -2,8 +2,9 @@
 //!
 //! A pod that has crashed stays in it, ready: Kubernetes takes longer to notice than most outages here last.
 
-use shakedown_config::registry::{Endpoint, Locality, Port, Registry, Service};
+use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Registry, Service};
 use shakedown_results::PodId;
+use shakedown_scenarios::story;
 
 use crate::ground::Ground;
 use crate::layout::at;
@@ -23,19 +24,35 @@ pub(crate) fn registry(plot: &Plot, ground: &dyn Ground) -> Registry {
         let Part::Replica(_, service, version) = plot.part(pod) else {
             continue;
         };
-        let hostname = Service::new(&service.name, &service.namespace, Vec::new()).hostname;
-        let endpoint = Endpoint {
-            address: at(ground.address(pod), service.port),
-            labels: version.labels.clone(),
-            locality: locality(plot, pod),
-            ready: true,
-            workload: format!("{}-{}", service.name, version.name),
-        };
-        if let Some(known) = registry.services.get_mut(&hostname) {
+        let endpoint = endpoint(plot, ground, pod, service, version, true);
+        if let Some(known) = registry.services.get_mut(&hostname(service)) {
             known.endpoints.push(endpoint);
         }
     }
     registry
+}
+
+/// The full name of a service.
+pub(crate) fn hostname(service: &story::Service) -> Hostname {
+    Hostname::of(&service.name, &service.namespace)
+}
+
+/// A replica as an endpoint of its service.
+pub(crate) fn endpoint(
+    plot: &Plot,
+    ground: &dyn Ground,
+    pod: PodId,
+    service: &story::Service,
+    version: &story::Version,
+    ready: bool,
+) -> Endpoint {
+    Endpoint {
+        address: at(ground.address(pod), service.port),
+        labels: version.labels.clone(),
+        locality: locality(plot, pod),
+        ready,
+        workload: format!("{}-{}", service.name, version.name),
+    }
 }
 
 fn locality(plot: &Plot, pod: PodId) -> Locality {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use shakedown_engine::SimError;
 use shakedown_env::stream_seed;
-use shakedown_results::{Cast, Record};
+use shakedown_results::{Cast, Event, Record};
 use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::story::Story;
 
@@ -61,7 +61,7 @@ pub enum RunError {
     World(#[source] io::Error),
 }
 
-/// Takes every record of a run, in order of time.
+/// Takes every record of a run, in order of time, with the cast as it is then: pods that were added are in it.
 pub type Sink<'a> = dyn FnMut(&Cast, &Record) + Send + 'a;
 
 /// Who will take part in a run of `story` under `seed`, and which faults are planned for it: the same that [`run`] uses.
@@ -89,7 +89,8 @@ pub fn run(
 
 /// Hands records over as they come.
 struct Outlet<'a, 'b> {
-    cast: Arc<Cast>,
+    /// With the pods that have been added so far.
+    cast: Cast,
     journal: Arc<Journal>,
     sink: &'a mut Sink<'b>,
     progress: Option<Box<dyn FnMut(i64) + Send>>,
@@ -108,7 +109,7 @@ impl<'a, 'b> Outlet<'a, 'b> {
         progress: Option<Box<dyn FnMut(i64) + Send>>,
     ) -> Outlet<'a, 'b> {
         Outlet {
-            cast,
+            cast: (*cast).clone(),
             journal,
             sink,
             progress,
@@ -124,6 +125,9 @@ impl<'a, 'b> Outlet<'a, 'b> {
         };
         let now_ns = last.at_ns;
         for record in self.records.drain(..) {
+            if let Event::PodAdded { pod } = &record.event {
+                self.cast.pods.push(pod.clone());
+            }
             (self.sink)(&self.cast, &record);
         }
         if now_ns >= self.told_ns.saturating_add(PROGRESS_NS) {

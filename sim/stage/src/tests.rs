@@ -1,11 +1,14 @@
 //! Small stories, played whole.
 
+mod ailments;
 mod app;
 mod build;
 mod chaos;
 mod judged;
 mod mesh;
 mod real;
+mod retries;
+mod rollout;
 mod routing;
 
 use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId, Record};

@@ -226,3 +226,168 @@ fn of_two_documents_with_one_key_only_the_later_is_looked_at() {
     assert_eq!(invalid(&format!("{bad}---\n{good}")), "");
     assert_ne!(invalid(&format!("{good}---\n{bad}")), "");
 }
+
+fn canary(spec: &str) -> String {
+    format!(
+        "apiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: {{name: reviews}}\nspec:\n{spec}\n"
+    )
+}
+
+fn analysed(analysis: &str) -> String {
+    canary(&format!(
+        "  targetRef: {{apiVersion: apps/v1, kind: Deployment, name: reviews}}\n  \
+         service: {{port: 9080}}\n  analysis: {{{analysis}}}"
+    ))
+}
+
+/// What is wrong with an analysis, without places and names.
+fn wrong(analysis: &str) -> Vec<String> {
+    let told = invalid(&analysed(analysis));
+    let words = |line: &str| {
+        line.split_once("Canary reviews: ")
+            .map(|(_, words)| words.to_owned())
+    };
+    told.lines().filter_map(words).collect()
+}
+
+#[test]
+fn a_canary_is_read_with_flaggers_defaults() {
+    let text = analysed(
+        "stepWeight: 10, maxWeight: 50, metrics: [{name: request-success-rate, thresholdRange: {min: 99.5}}]",
+    );
+    assert_eq!(invalid(&text), "");
+    let Document::Canary(read) = documents(&text).remove(0) else {
+        panic!("another kind");
+    };
+    assert_eq!(read.spec.service_name().value, "reviews");
+    let minute = std::time::Duration::from_secs(60);
+    let analysis = &read.spec.analysis;
+    assert_eq!((analysis.every(), analysis.failures_max()), (minute, 1));
+    assert_eq!(analysis.promotion_step(), 100);
+    assert_eq!(read.spec.progress_deadline(), minute * 10);
+    let metric = &analysis.metrics[0];
+    assert_eq!(metric.window(), minute);
+    assert_eq!(metric.threshold_range.min.unwrap().to_string(), "99.5");
+}
+
+#[test]
+fn the_rest_of_flagger_is_not_supported_yet_and_slips_are_unknown() {
+    let text = canary(
+        "  targetRef: {kind: Deployment, name: reviews}
+  service: {port: 9080, targetPort: 1}
+  analysis: {stepWeight: 5, mirror: true, webhooks: [], treshold: 1}",
+    );
+    assert_eq!(
+        error(&text),
+        "\
+mesh.yaml:6:25: Canary reviews: not supported yet: `targetPort`
+mesh.yaml:7:29: Canary reviews: not supported yet: `mirror`
+mesh.yaml:7:43: Canary reviews: not supported yet: `webhooks`
+mesh.yaml:7:57: Canary reviews: unknown field `treshold`: did you mean `threshold`?"
+    );
+}
+
+#[test]
+fn a_canarys_version_is_flaggers() {
+    let text = analysed("stepWeight: 5").replace("flagger.app/v1beta1", "flagger.app/v1");
+    assert_eq!(
+        error(&text),
+        "mesh.yaml:1:13: Canary reviews: unknown apiVersion `flagger.app/v1`: expected `flagger.app/v1beta1`"
+    );
+}
+
+#[test]
+fn weights_of_a_canary_are_percents_that_rise() {
+    assert_eq!(
+        wrong("stepWeight: 0, maxWeight: 101"),
+        [
+            "`stepWeight` 0: expected 1 to 100 (percent)",
+            "`maxWeight` 101: expected 1 to 100 (percent)"
+        ]
+    );
+    assert_eq!(
+        wrong("stepWeights: [10, 10, 5]"),
+        [
+            "`stepWeights` must rise: 10 follows 10",
+            "`stepWeights` must rise: 5 follows 10"
+        ]
+    );
+    assert_eq!(
+        wrong("stepWeight: 5, stepWeights: [10]"),
+        ["expected one of `stepWeight` or `stepWeights`, found both"]
+    );
+}
+
+#[test]
+fn an_analysis_says_its_steps_or_its_test() {
+    let says = |analysis: &str, words: &str| {
+        let told = wrong(analysis);
+        assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+    };
+    says("threshold: 1", "it says no steps");
+    says("iterations: 3", "`iterations` without `match`");
+    says(
+        "match: [{headers: {x-a: {exact: b}}}]",
+        "`match` needs `iterations`",
+    );
+    says(
+        "iterations: 3, stepWeight: 5, match: [{headers: {x-a: {exact: b}}}]",
+        "steps of weight together with `match`",
+    );
+    says(
+        "interval: 15m, stepWeight: 5",
+        "no check would come in time",
+    );
+    assert!(wrong("iterations: 3, match: [{headers: {x-a: {exact: b}}}]").is_empty());
+}
+
+#[test]
+fn a_canarys_metrics_are_known_and_have_bounds() {
+    assert_eq!(
+        wrong(
+            "stepWeight: 5, metrics: [{name: request-sucess-rate, thresholdRange: {min: 9}}, \
+             {name: request-success-rate, thresholdRange: {min: 101}}, \
+             {name: request-duration, thresholdRange: {}}, \
+             {name: request-duration, thresholdRange: {min: 5, max: 1}}]"
+        ),
+        [
+            "unknown metric `request-sucess-rate`: did you mean `request-success-rate`?",
+            "a success rate of 101%: expected 0 to 100",
+            "`thresholdRange` is empty: expected `min`, `max` or both",
+            "`min` 5 is above `max` 1: nothing would pass"
+        ]
+    );
+}
+
+#[test]
+fn a_canary_routes_its_service_alone() {
+    let both = format!(
+        "{}---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\n\
+         spec: {{hosts: [reviews], http: [{{route: [{{destination: {{host: reviews}}}}]}}]}}\n",
+        analysed("stepWeight: 5")
+    );
+    let told = invalid(&both);
+    assert!(
+        told.contains("VirtualService r routes `reviews.default"),
+        "{told}"
+    );
+    assert!(
+        told.contains("VirtualService r: not supported yet: Canary reviews routes"),
+        "{told}"
+    );
+    let twice = format!(
+        "{0}---\n{1}",
+        analysed("stepWeight: 5"),
+        analysed("stepWeight: 5").replace("metadata: {name: reviews}", "metadata: {name: other}")
+    );
+    assert!(invalid(&twice).contains("rolled out by Canary other, too"));
+}
+
+#[test]
+fn a_canarys_service_and_port_are_there() {
+    let text = analysed("stepWeight: 5").replace("9080", "80");
+    assert!(invalid(&text).contains("service `reviews` has no port 80: expected `9080`"));
+    let text =
+        analysed("stepWeight: 5").replace("Deployment, name: reviews", "Deployment, name: review");
+    assert!(invalid(&text).contains("no service `review`: did you mean `reviews`?"));
+}

@@ -1,5 +1,7 @@
 //! What is wrong with documents that are well formed, as far as only the whole mesh can tell.
 
+mod canary;
+
 use std::collections::BTreeMap;
 
 use super::{
@@ -35,6 +37,7 @@ pub fn validate(mesh: &Mesh) -> Diagnostics {
         match document {
             Document::VirtualService(resource) => check.virtual_service(resource),
             Document::DestinationRule(resource) => check.destination_rule(resource),
+            Document::Canary(resource) => check.canary(resource),
         }
     }
     check.errors.sorted()
@@ -87,6 +90,7 @@ impl<'a> Check<'a> {
         for route in &spec.http {
             self.route(route, namespace);
         }
+        self.beside_canary(resource);
     }
 
     fn host_name(&mut self, host: &Spanned<String>) {
@@ -343,6 +347,7 @@ impl<'a> Check<'a> {
                 );
             }
         }
+        self.subsets_beside_canary(resource);
     }
 }
 

@@ -94,6 +94,8 @@ impl<'a> Index<'a> {
                         resource,
                     );
                 }
+                // The control plane acts on it, by documents of its own.
+                Document::Canary(_) => {}
             }
         }
         Index {

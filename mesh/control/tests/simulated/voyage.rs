@@ -1,6 +1,7 @@
 //! A simulated world with a control plane and proxies.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use shakedown_config::registry::{Endpoint, Locality, Port, Service};
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
 use shakedown_env::{Env, Event, Time, UnixTime};
+use shakedown_wire::{Body, ServerOptions, accept_loop};
+use tonic::codegen::http::Response;
 
 use crate::proxy::{Proxy, Script};
 
@@ -21,7 +24,7 @@ pub(crate) struct Voyage {
 
 const CONTROL: [u8; 4] = [127, 16, 0, 1];
 
-fn pod(n: u8) -> IpAddr {
+pub(crate) fn pod(n: u8) -> IpAddr {
     IpAddr::from([127, 16, 1, n])
 }
 
@@ -133,6 +136,29 @@ impl Voyage {
                 .run(env.clone(), SocketAddr::new(CONTROL.into(), 15_010), script),
         );
         proxy
+    }
+
+    /// A pod whose sidecar says, on its metrics' port, what `text` makes of the time.
+    pub(crate) fn start_metrics(&self, n: u8, text: impl Fn(Time) -> String + 'static) {
+        let env = self.host(&format!("metrics-{n}"), pod(n));
+        let listener = env.listen(SocketAddr::new(pod(n), 15_020)).unwrap();
+        let text = Rc::new(text);
+        env.spawn("metrics", {
+            let env = env.clone();
+            async move {
+                let clock = env.clone();
+                let make = |_| {
+                    let (clock, text) = (clock.clone(), Rc::clone(&text));
+                    move |_| std::future::ready(Response::new(Body::full(text(clock.now()))))
+                };
+                accept_loop(&env, listener, &ServerOptions::default(), "metrics", make).await;
+            }
+        });
+    }
+
+    pub(crate) fn crash_control(&self) {
+        let control = self.sim.host_id("control").unwrap();
+        self.sim.net().crash(control);
     }
 
     pub(crate) fn crash_proxy(&self, n: u8) {

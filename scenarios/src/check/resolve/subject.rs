@@ -6,7 +6,7 @@ use super::Resolver;
 use crate::check::syntax::{
     Expr, Word, WrittenCondition, WrittenMetric, WrittenParty, WrittenTest,
 };
-use crate::check::{Condition, Figure, Gauge, Measure, Party, Subject, Test, figures};
+use crate::check::{Condition, Figure, Gauge, Happening, Measure, Party, Subject, Test, figures};
 
 /// What kind of subject it is, in words.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ enum Is {
     Load,
     Service,
     Edge,
+    Control,
+    Fault,
 }
 
 impl Is {
@@ -22,6 +24,8 @@ impl Is {
             Is::Load => "a load",
             Is::Service => "a service",
             Is::Edge => "an edge",
+            Is::Control => "the control plane",
+            Is::Fault => "a chaos item",
         }
     }
 }
@@ -36,18 +40,25 @@ impl Resolver<'_> {
     ) -> Option<(Subject, Vec<Condition>)> {
         // A chaos item, the control plane, anything may be the subject of what is not supported yet.
         let figure = figure?;
-        let first = self.party(&metric.first)?;
         let subject = match &metric.second {
+            None if figure == Figure::Hits => self.fault(&metric.first)?,
+            None if is_control(&metric.first, figure) => Subject::Control,
             Some(second) => {
+                let first = self.party(&metric.first)?;
                 let to = self.party(second)?;
                 self.edge(metric, second, first, to, figure)?
             }
-            None => self.single(metric, first)?,
+            None => {
+                let first = self.party(&metric.first)?;
+                self.single(metric, first)?
+            }
         };
         let is = match &subject {
             Subject::Load(_) => Is::Load,
             Subject::Service(_) => Is::Service,
             Subject::Edge { .. } => Is::Edge,
+            Subject::Control => Is::Control,
+            Subject::Fault(_) => Is::Fault,
         };
         let mut conditions = Vec::new();
         let mut complete = true;
@@ -60,6 +71,33 @@ impl Resolver<'_> {
         complete &= self.fits(expr, metric, figure, is);
         complete &= self.joins(metric, figure, &subject, &conditions);
         complete.then_some((subject, conditions))
+    }
+
+    /// The chaos item of that name.
+    fn fault(&mut self, written: &WrittenParty) -> Option<Subject> {
+        let name = written.name.as_deref().unwrap_or("*");
+        let bare = written.entry.is_none()
+            && written.version.is_none()
+            && written.endpoint.is_none()
+            && written.zone.is_none();
+        if bare && self.names.chaos.iter().any(|item| item.name == name) {
+            return Some(Subject::Fault(name.to_owned()));
+        }
+        let known: Vec<&str> = self
+            .names
+            .chaos
+            .iter()
+            .map(|item| item.name.as_str())
+            .collect();
+        let hint = if known.is_empty() {
+            "the story has none".to_owned()
+        } else {
+            suggest::hint(name, known)
+        };
+        self.refuse(
+            written.at,
+            format!("`hits` is a figure of a chaos item: no item `{name}`: {hint}"),
+        )
     }
 
     fn single(&mut self, metric: &WrittenMetric, party: Party) -> Option<Subject> {
@@ -185,7 +223,7 @@ impl Resolver<'_> {
         if self.names.chaos.iter().any(|item| item.name == name) {
             return self.refuse(
                 at,
-                format!("`{name}` is a chaos item: it can be a window, not a subject"),
+                format!("`{name}` is a chaos item: it can be a window, or the subject of `hits`"),
             );
         }
         if name == "control" {
@@ -213,7 +251,7 @@ impl Resolver<'_> {
             .iter()
             .position(|(known, _)| known == version)
         else {
-            if self.names.incomplete || names.later_versions.contains(version) {
+            if self.names.incomplete {
                 self.silent = true;
                 return None;
             }
@@ -398,7 +436,10 @@ impl Resolver<'_> {
             Figure::Statistic(measure, _) => measured(measure),
             Figure::Attempts | Figure::Retries | Figure::Hedges => &[Is::Edge, Is::Load],
             Figure::Amplification => &[Is::Edge],
-            Figure::Busy | Figure::Gauge(Gauge::Queued, _) => &[Is::Service],
+            Figure::Busy | Figure::Gauge(..) => &[Is::Service],
+            Figure::Events(Happening::Push | Happening::Nack) => &[Is::Service, Is::Control],
+            Figure::Events(_) => &[Is::Service],
+            Figure::Hits => &[Is::Fault],
         };
         let name = metric.measure.as_ref().unwrap_or(&metric.name);
         if !allowed.contains(&is) {
@@ -425,7 +466,12 @@ impl Resolver<'_> {
         let at = metric.first.at;
         let gauge = matches!(figure, Figure::Gauge(..));
         let tries = matches!(figure, Figure::Attempts | Figure::Retries | Figure::Hedges);
-        let plain = gauge || tries || matches!(figure, Figure::Busy | Figure::Amplification);
+        let plain = gauge
+            || tries
+            || matches!(
+                figure,
+                Figure::Busy | Figure::Amplification | Figure::Events(_) | Figure::Hits
+            );
         let flag = conditions.iter().any(|c| matches!(c.test, Test::Flag(_)));
         let other_clock = |c: &Condition| {
             matches!(
@@ -437,6 +483,19 @@ impl Resolver<'_> {
             _ if plain && !conditions.is_empty() => Some("this figure takes no `where`"),
             Subject::Service(party) if figure == Figure::Busy && party.endpoint.is_some() => {
                 Some("`busy` is a figure of replicas, not of endpoints")
+            }
+            Subject::Service(party) if of_pods(figure) && party.endpoint.is_some() => {
+                Some("this is a figure of replicas, not of endpoints")
+            }
+            Subject::Service(party) if matches!(figure, Figure::Gauge(Gauge::Canary, _)) => {
+                let whole = party.party.is_some() && !party.is_part();
+                (!whole).then_some("`canary` is a figure of a service: write `canary(checkout)`")
+            }
+            Subject::Service(party) if matches!(figure, Figure::Gauge(Gauge::Weight, _)) => {
+                let version =
+                    party.version.is_some() && party.replica.is_none() && party.zone.is_none();
+                (!version)
+                    .then_some("`weight` is a figure of a version: write `weight(checkout/v2)`")
             }
             Subject::Service(party)
                 if matches!(figure, Figure::Gauge(Gauge::Queued, _))
@@ -481,6 +540,24 @@ impl Resolver<'_> {
             None => true,
         }
     }
+}
+
+/// Whether a figure is taken of pods, whatever they are asked.
+const fn of_pods(figure: Figure) -> bool {
+    matches!(
+        figure,
+        Figure::Events(_)
+            | Figure::Gauge(
+                Gauge::Replicas | Gauge::Ready | Gauge::Canary | Gauge::Weight,
+                _
+            )
+    )
+}
+
+/// Whether the control plane is meant, and the figure is one of it.
+fn is_control(written: &WrittenParty, figure: Figure) -> bool {
+    written.name.as_deref() == Some("control")
+        && matches!(figure, Figure::Events(Happening::Push | Happening::Nack))
 }
 
 /// Of which subjects a measure is taken.

@@ -12,6 +12,8 @@ use crate::value::{Ratio, format_ns};
 enum Bare {
     Start,
     End,
+    /// The end, but of what is over at once the start: it lasts, and yet there is a time after it.
+    After,
 }
 
 /// # Errors
@@ -37,7 +39,7 @@ pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, O
             within: false,
         },
         WindowKind::After(from) => Window {
-            from: point(from, Bare::End, names)?,
+            from: point(from, Bare::After, names)?,
             to: end,
             within: false,
         },
@@ -54,7 +56,7 @@ pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, O
             *length,
         ),
         WindowKind::WithinOf(length, from) => stretch(point(from, Bare::Start, names)?, *length),
-        WindowKind::WithinAfter(length, from) => stretch(point(from, Bare::End, names)?, *length),
+        WindowKind::WithinAfter(length, from) => stretch(point(from, Bare::After, names)?, *length),
     };
     inside(window, &resolved, names)?;
     Ok(resolved)
@@ -82,12 +84,13 @@ fn point(written: &WrittenPoint, bare: Bare, names: &Names) -> Result<Point, Opt
         ),
         WrittenBase::End => (Base::End, 0),
         WrittenBase::Name(name, edge) => {
-            if !names.chaos.iter().any(|item| item.name == *name) {
+            let Some(item) = names.chaos.iter().find(|item| item.name == *name) else {
                 return Err(unknown(written.at, name, names));
-            }
+            };
             let base = match (edge, bare) {
                 (Some(Edge::Start), _) | (None, Bare::Start) => Base::StartOf(name.clone()),
-                (Some(Edge::End), _) | (None, Bare::End) => Base::EndOf(name.clone()),
+                (None, Bare::After) if item.is_instant => Base::StartOf(name.clone()),
+                (Some(Edge::End), _) | (None, Bare::End | Bare::After) => Base::EndOf(name.clone()),
             };
             (base, 0)
         }

@@ -131,7 +131,7 @@ fn keys_of_the_language_to_come_are_told_apart_from_unknown_ones() {
         errors(&text),
         "f.yaml:6:83: not supported yet: `hedge`\n\
          f.yaml:6:96: unknown key `hedgehog`: expected `to`, `probability`, `times`, `fan-out`, `headers`, `size`, \
-         `timeout`, `on-error`, `deadline`, `retries` or `hedge`\n\
+         `timeout`, `deadline`, `retries`, `on-error` or `hedge`\n\
          f.yaml:12:1: not supported yet: `swarm`"
     );
 }
@@ -202,7 +202,7 @@ fn subjects_and_figures_must_fit() {
         ),
         (
             "latncy(api) > 50%",
-            "f.yaml:11:5: unknown metric `latncy`: expected `success`, `errors`, `count`, `share`, `offered`, `rate`, `goodput`, `attempts`, `retries`, `hedges`, `amplification`, `busy`, `in-flight`, `queued`, `mean`, `min` or 20 more",
+            "f.yaml:11:5: unknown metric `latncy`: expected `success`, `errors`, `count`, `share`, `offered`, `rate`, `goodput`, `attempts`, `retries`, `hedges`, `amplification`, `busy`, `in-flight`, `queued`, `replicas`, `ready` or 20 more",
         ),
         (
             "count(users where flag == XX) > 0",

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use shakedown_env::{BoxListener, BoxStream, Stream};
-use shakedown_wire::{ServerOptions, serve_http1};
+use shakedown_wire::{ServerOptions, serve_http1_until};
 
 use super::App;
 
@@ -59,7 +59,7 @@ async fn serve(app: Rc<App>, stream: BoxStream) {
     };
     let service = |request| app.serve(request, breaker.clone());
     // How a connection ended is known to its requests, one by one; nobody waits for the connection.
-    let _ = serve_http1(&app.env, stream, &options, service).await;
+    let _ = serve_http1_until(&app.env, stream, &options, &app.role.drain, service).await;
 }
 
 /// A stream with a breaker.

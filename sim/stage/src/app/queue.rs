@@ -26,6 +26,9 @@ pub(crate) struct Servers {
 struct State {
     busy: u32,
     waiting: VecDeque<Rc<Ticket>>,
+    /// How many in the line have left it: they are passed over, and swept out when they are half of it. A long line of which
+    /// all leave at once (their pod has died) must not be searched for each.
+    left: usize,
 }
 
 /// How a request is let in.
@@ -55,6 +58,8 @@ enum Turn {
     Waits,
     Granted,
     Shed,
+    /// It has left the line.
+    Left,
     /// The grant, or the shedding, is known to the one who waited.
     Over,
 }
@@ -84,7 +89,7 @@ impl Servers {
         }
         if self
             .limit
-            .is_some_and(|limit| state.waiting.len() >= limit as usize)
+            .is_some_and(|limit| state.waiting.len() - state.left >= limit as usize)
         {
             return Entry::Full;
         }
@@ -119,6 +124,10 @@ impl Servers {
                 next
             };
             let Some(ticket) = next else { return };
+            if ticket.turn.get() == Turn::Left {
+                self.state.borrow_mut().left -= 1;
+                continue;
+            }
             let sheds = self.drops_gone && ticket.gone.is();
             ticket
                 .turn
@@ -133,10 +142,13 @@ impl Servers {
     }
 
     fn leave(&self, ticket: &Rc<Ticket>) {
-        self.state
-            .borrow_mut()
-            .waiting
-            .retain(|other| !Rc::ptr_eq(other, ticket));
+        ticket.turn.set(Turn::Left);
+        let mut state = self.state.borrow_mut();
+        state.left += 1;
+        if state.left * 2 > state.waiting.len() {
+            state.left = 0;
+            state.waiting.retain(|other| other.turn.get() != Turn::Left);
+        }
     }
 }
 
@@ -168,7 +180,7 @@ impl Future for Wait {
                 self.ticket.turn.set(Turn::Over);
                 Poll::Ready(Err(Shed))
             }
-            Turn::Waits | Turn::Over => {
+            Turn::Waits | Turn::Left | Turn::Over => {
                 *self.ticket.waker.borrow_mut() = Some(cx.waker().clone());
                 Poll::Pending
             }
@@ -182,7 +194,7 @@ impl Drop for Wait {
             Turn::Waits => self.servers.leave(&self.ticket),
             // Its turn came, and it did not live to see it.
             Turn::Granted => self.servers.release(),
-            Turn::Shed | Turn::Over => {}
+            Turn::Shed | Turn::Left | Turn::Over => {}
         }
     }
 }

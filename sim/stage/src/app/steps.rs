@@ -1,12 +1,13 @@
 //! The steps of an endpoint, carried out one after another.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, Uri};
-use shakedown_loadgen::Errand;
+use shakedown_loadgen::{Errand, Policy};
 use shakedown_results::{Answer, Outcome, PartyId};
 use shakedown_scenarios::story::{Call, Failure, OnError, Step};
 use shakedown_wire::Body;
@@ -55,7 +56,9 @@ impl<'a> Task<'a> {
     async fn step(&self, step: &'a Step) -> Flow<'a> {
         match step {
             Step::Work(draw) => {
-                let span = self.app.draws.span(draw);
+                let draws = &self.app.draws;
+                let ailments = &self.app.role.ailments;
+                let span = ailments.stretch(draws.span(draw), |draw| draws.span(draw));
                 match self.app.cores.work(span, self.visit).await {
                     Ok(()) => Flow::Continue(()),
                     Err(NoCore::Full) => Flow::Break(Ending::Refuse),
@@ -128,13 +131,20 @@ impl<'a> Task<'a> {
             to: PartyId(u16::try_from(call.service).unwrap_or(u16::MAX)),
             endpoint: u16::try_from(call.endpoint).unwrap_or(u16::MAX),
             target: &app.plot.targets[call.service],
-            // Without a timeout of its own a call may take as long as the run.
+            timeout: call.timeout,
+            // Without a bound of its own a call may take as long as the run.
             deadline: call
-                .timeout
-                .map_or(app.plot.last_deadline(), |timeout| now + timeout),
+                .deadline
+                .map_or(app.plot.last_deadline(), |deadline| now + deadline),
+            retries: call.retries.as_ref().map(|retries| Policy {
+                retries,
+                path: app.plot.path(retries.place),
+            }),
+            tries_apart: false,
             ok: OK,
         };
-        app.caller.call(errand, self.request(call)).await
+        let tries = Cell::new(0);
+        app.caller.call(errand, &tries, || self.request(call)).await
     }
 
     fn request(&self, call: &Call) -> Request<Body> {

@@ -116,6 +116,11 @@ impl Visit {
         self.origin.root
     }
 
+    /// Index into the service's endpoints.
+    pub(crate) fn endpoint(&self) -> u16 {
+        self.endpoint
+    }
+
     pub(crate) fn gone(&self) -> &Gone {
         &self.gone
     }

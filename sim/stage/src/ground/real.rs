@@ -15,6 +15,7 @@ mod stream;
 
 use std::io;
 use std::net::IpAddr;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use shakedown_env::real::{HostOptions, Names, Runtime};
@@ -30,6 +31,10 @@ use host::{Hosts, RealHost};
 
 /// Hosts of one runtime.
 pub(crate) struct Real {
+    /// Weak, because the runtime's tasks hold this ground.
+    runtime: Weak<Runtime>,
+    seed: u64,
+    journal: Arc<Journal>,
     addresses: Addresses,
     hosts: Arc<Hosts>,
     cuts: Arc<Cuts>,
@@ -43,42 +48,32 @@ impl Real {
     /// # Errors
     /// The system refuses one.
     pub(crate) fn new(
-        runtime: &Runtime,
+        runtime: &Rc<Runtime>,
         addresses: Addresses,
         seed: u64,
         plot: &Plot,
         journal: &Arc<Journal>,
     ) -> io::Result<Real> {
         let names = Names::new();
-        let options = |name: String| HostOptions {
+        let stage = runtime.host(HostOptions {
             seed: Some(seed),
             names: names.clone(),
-            ..HostOptions::new(name)
-        };
-        let stage = runtime.host(options("stage".to_owned()))?;
-        let cuts = Arc::new(Cuts::default());
-        let hosts = plot.pods().map(|pod| {
-            let address = addresses.of(pod);
-            let options = HostOptions {
-                address,
-                ..options(plot.cast.pod_name(pod))
-            };
-            let inner = runtime.host(options)?;
-            Ok(Arc::new(RealHost::new(
-                pod,
-                address,
-                inner,
-                Arc::clone(journal),
-            )))
-        });
-        let hosts = Arc::new(Hosts::new(hosts.collect::<io::Result<Vec<_>>>()?));
-        Ok(Real {
+            ..HostOptions::new("stage")
+        })?;
+        let ground = Real {
+            runtime: Rc::downgrade(runtime),
+            seed,
+            journal: Arc::clone(journal),
             addresses,
-            hosts,
-            cuts,
+            hosts: Arc::default(),
+            cuts: Arc::default(),
             names,
             stage,
-        })
+        };
+        for pod in plot.pods() {
+            ground.add(pod, plot)?;
+        }
+        Ok(ground)
     }
 
     fn addresses(&self, pods: &[PodId]) -> Vec<IpAddr> {
@@ -97,6 +92,21 @@ impl Ground for Real {
 
     fn address(&self, pod: PodId) -> IpAddr {
         self.addresses.of(pod)
+    }
+
+    fn add(&self, pod: PodId, plot: &Plot) -> io::Result<()> {
+        let runtime = self.runtime.upgrade();
+        let runtime = runtime.ok_or(io::ErrorKind::NotConnected)?;
+        let address = self.addresses.of(pod);
+        let inner = runtime.host(HostOptions {
+            address,
+            seed: Some(self.seed),
+            names: self.names.clone(),
+            ..HostOptions::new(plot.name(pod))
+        })?;
+        let host = RealHost::new(pod, address, inner, Arc::clone(&self.journal));
+        self.hosts.add(Arc::new(host));
+        Ok(())
     }
 
     fn crash(&self, pod: PodId) {

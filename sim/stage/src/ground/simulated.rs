@@ -1,13 +1,15 @@
 //! The simulated world as a ground.
 
+use std::cell::RefCell;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim};
 use shakedown_env::{Env, Time};
-use shakedown_results::{Cast, PodId};
-use shakedown_scenarios::story::{LatencyRules, Zone};
+use shakedown_results::{Cast, Pod, PodId};
+use shakedown_scenarios::story::LatencyRules;
 use shakedown_scenarios::value::Distribution;
 
 use super::{Cut, Ground};
@@ -15,14 +17,14 @@ use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::plot::Plot;
 
-/// The stage's host, after all pods.
+/// The stage's host, after the pods of 0 s and before those that are added.
 const STAGE: &str = "stage";
 
-/// Hosts in the engine: a pod's host has the pod's number.
+/// Hosts in the engine, in the order of pods, but for the stage's own.
 pub(crate) struct Simulated {
     net: Net,
     /// By pod.
-    hosts: Vec<HostId>,
+    hosts: RefCell<Vec<HostId>>,
     stage: HostId,
 }
 
@@ -30,45 +32,24 @@ impl Simulated {
     /// Puts the cast's hosts into an empty world.
     pub(crate) fn new(sim: &Sim, plot: &Plot, journal: &Arc<Journal>) -> Simulated {
         let net = sim.net();
-        let cast = &plot.cast;
-        let add = |name: String, address: IpAddr, zone: u16| {
-            let _ = net.add_host(HostSpec {
-                name: name.clone(),
-                address,
-                zone,
-                request_cost: Duration::ZERO,
-                handshake_cost: Duration::ZERO,
-                cost_workers: 1,
-            });
-            net.host_id(&name).expect("the host was added just now")
-        };
-        let addresses = Addresses::SIMULATED;
-        let hosts: Vec<HostId> = plot
-            .pods()
-            .map(|pod| add(cast.pod_name(pod), addresses.of(pod), plot.pod(pod).zone))
-            .collect();
-        let next = PodId(u32::try_from(hosts.len()).expect("pods are numbered in 32 bits"));
-        let stage = add(STAGE.to_owned(), addresses.of(next), 0);
-        net.set_link(link_rule(
-            Arc::clone(cast),
-            &plot.story.zones,
-            &plot.story.latency,
-        ));
+        let hosts: Vec<HostId> = plot.pods().map(|pod| add_pod(&net, plot, pod)).collect();
+        let stage = add_host(&net, STAGE.to_owned(), Addresses::SIMULATED.last(), 0);
+        net.set_link(link_rule(plot, stage));
         let heard = Arc::clone(journal);
-        let pods = next.0;
         net.set_event_sink(Box::new(move |now, host, fact| {
-            // Hosts were added in the order of pods.
-            if let Ok(pod) = u32::try_from(host.index())
-                && pod < pods
-            {
-                heard.hear(now, PodId(pod), fact);
+            if let Some(pod) = pod_of(host, stage) {
+                heard.hear(now, pod, fact);
             }
         }));
-        Simulated { net, hosts, stage }
+        Simulated {
+            net,
+            hosts: RefCell::new(hosts),
+            stage,
+        }
     }
 
     fn host(&self, pod: PodId) -> HostId {
-        self.hosts[pod.0 as usize]
+        self.hosts.borrow()[pod.0 as usize]
     }
 }
 
@@ -83,6 +64,13 @@ impl Ground for Simulated {
 
     fn address(&self, pod: PodId) -> IpAddr {
         Addresses::SIMULATED.of(pod)
+    }
+
+    fn add(&self, pod: PodId, plot: &Plot) -> io::Result<()> {
+        self.hosts.borrow_mut().push(add_pod(&self.net, plot, pod));
+        // The rule knows the pods that there were when it was made.
+        self.net.set_link(link_rule(plot, self.stage));
+        Ok(())
     }
 
     fn crash(&self, pod: PodId) {
@@ -122,17 +110,43 @@ impl Ground for Simulated {
     }
 }
 
+fn add_pod(net: &Net, plot: &Plot, pod: PodId) -> HostId {
+    let address = Addresses::SIMULATED.of(pod);
+    add_host(net, plot.name(pod), address, plot.pod(pod).zone)
+}
+
+fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
+    let _ = net.add_host(HostSpec {
+        name: name.clone(),
+        address,
+        zone,
+        request_cost: Duration::ZERO,
+        handshake_cost: Duration::ZERO,
+        cost_workers: 1,
+    });
+    net.host_id(&name).expect("the host was added just now")
+}
+
+/// The pod on a host; the stage's has none.
+fn pod_of(host: HostId, stage: HostId) -> Option<PodId> {
+    let (host, stage) = (host.index(), stage.index());
+    let pod = if host < stage {
+        host
+    } else {
+        host.checked_sub(stage + 1)? + stage
+    };
+    u32::try_from(pod).ok().map(PodId)
+}
+
 /// The story's latencies, by hosts.
-fn link_rule(
-    cast: Arc<Cast>,
-    zones: &[Zone],
-    rules: &LatencyRules,
-) -> Box<dyn Fn(HostId, HostId) -> Link + Send> {
+fn link_rule(plot: &Plot, stage: HostId) -> Box<dyn Fn(HostId, HostId) -> Link + Send> {
+    let zones = &plot.story.zones;
     let regions: Vec<String> = zones.iter().map(|zone| zone.region.clone()).collect();
-    let rules = rules.clone();
+    let rules: LatencyRules = plot.story.latency.clone();
+    let (cast, pods): (Arc<Cast>, Vec<Pod>) = (Arc::clone(&plot.cast), plot.roster());
     Box::new(move |from, to| {
-        let ends = cast.pods.get(from.index()).zip(cast.pods.get(to.index()));
-        let Some((from, to)) = ends else {
+        let pod_at = |host| pods.get(pod_of(host, stage)?.0 as usize);
+        let Some((from, to)) = pod_at(from).zip(pod_at(to)) else {
             return Link::default();
         };
         let name =

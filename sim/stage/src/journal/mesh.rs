@@ -9,6 +9,9 @@ use shakedown_results::{Answer, Cast, Event, Outcome, PartyId, PartyKind, PodId}
 use super::{Journal, State};
 use crate::layout::APP_PORT;
 
+/// Parts per million in a hundredth.
+const PPM_PER_PERCENT: u32 = 10_000;
+
 impl Journal {
     /// Takes a fact that the mesh on `pod` tells of.
     pub(crate) fn hear(&self, now: Time, pod: PodId, fact: Fact) {
@@ -20,13 +23,37 @@ impl Journal {
             state.in_force.insert(pod);
             state.wake_watchers();
         }
-        let Some(event) = self.translate(&mut state, pod, fact) else {
+        if let Fact::Weights { name, percent } = &fact {
+            for (version, percent) in percent.iter() {
+                let weight = self.weight(name, version, *percent);
+                weight.into_iter().for_each(|event| state.tell(now, event));
+            }
             return;
-        };
-        match state.zero {
-            Some(_) => state.push(now, event),
-            None => state.early.push((now, event)),
         }
+        if let Some(event) = self.translate(&mut state, pod, fact) {
+            state.tell(now, event);
+        }
+    }
+
+    fn weight(&self, name: &str, version: &str, percent: u32) -> Option<Event> {
+        let service = self.service(name)?;
+        Some(Event::Weight {
+            service,
+            version: self.version(service, version)?,
+            ppm: percent.saturating_mul(PPM_PER_PERCENT),
+        })
+    }
+
+    /// The service that a `Canary` document is named after.
+    fn service(&self, name: &str) -> Option<PartyId> {
+        let party = self.cast.party(name.split('.').next()?)?;
+        (self.cast.parties[usize::from(party.0)].kind == PartyKind::Service).then_some(party)
+    }
+
+    fn version(&self, service: PartyId, name: &str) -> Option<u16> {
+        let versions = &self.cast.parties[usize::from(service.0)].versions;
+        let at = versions.iter().position(|version| version == name)?;
+        u16::try_from(at).ok()
     }
 
     fn translate(&self, state: &mut State, pod: PodId, fact: Fact) -> Option<Event> {
@@ -48,6 +75,25 @@ impl Journal {
                 reason: reason.to_string(),
             },
             Fact::ConfigChanged { version } => Event::ConfigChanged { version },
+            Fact::Canary {
+                name,
+                phase,
+                weight_percent,
+                version,
+                reason,
+            } => {
+                let service = self.service(&name)?;
+                let version = self.version(service, &version);
+                Event::Canary {
+                    service,
+                    phase: kebab(phase),
+                    weight_ppm: weight_percent.saturating_mul(PPM_PER_PERCENT),
+                    version,
+                    reason: reason.to_string(),
+                }
+            }
+            // Several facts in one: told before.
+            Fact::Weights { .. } => return None,
             Fact::DocumentRefused { document, reason } => Event::DocumentRefused {
                 document: document.to_string(),
                 reason: reason.to_string(),
@@ -68,13 +114,13 @@ impl Journal {
     }
 
     fn attempt(&self, state: &mut State, pod: PodId, attempt: &AttemptEvent) -> Option<Event> {
-        let to = self.addresses.get(&attempt.upstream.ip()).copied();
+        let to = state.addresses.get(&attempt.upstream.ip()).copied();
         // A proxy's tries at its own app are within the pod.
         if to == Some(pod) && attempt.upstream.port() >= APP_PORT {
             return None;
         }
         let party = state.party_of(&self.cast, &attempt.cluster);
-        let to_party = party.or_else(|| to.map(|to| self.cast.party_of(to)))?;
+        let to_party = party.or_else(|| to.map(|to| state.parties[to.0 as usize]))?;
         Some(Event::Attempt {
             root: attempt.id.and_then(decode),
             from: pod,
@@ -90,7 +136,27 @@ impl Journal {
     }
 }
 
+/// `WaitingPromotion` as `waiting-promotion`.
+fn kebab(phase: &str) -> String {
+    let mut text = String::with_capacity(phase.len() + 2);
+    for (at, letter) in phase.chars().enumerate() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            text.push('-');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
 impl State {
+    /// Takes a fact that the mesh told.
+    fn tell(&mut self, now: Time, event: Event) {
+        match self.zero {
+            Some(_) => self.push(now, event),
+            None => self.early.push((now, event)),
+        }
+    }
+
     /// The service that a cluster leads to: `outbound|9080|v2|reviews.default.svc.cluster.local`.
     fn party_of(&mut self, cast: &Cast, cluster: &Arc<str>) -> Option<PartyId> {
         if let Some(known) = self.clusters.get(cluster) {

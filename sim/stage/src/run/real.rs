@@ -33,7 +33,7 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
     let cast = Arc::new(cast);
     let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
     let plot = Rc::new(plot);
-    let runtime = Runtime::new().map_err(RunError::World)?;
+    let runtime = Rc::new(Runtime::new().map_err(RunError::World)?);
     let (block, _claim) = claim(&runtime).map_err(RunError::World)?;
     let addresses: Vec<_> = plot.pods().map(|pod| block.of(pod)).collect();
     let journal = Journal::new(Arc::clone(&cast), &addresses);

@@ -5,11 +5,11 @@ use shakedown_scenarios::{Judge, Told, as_told, catalogue, load_all};
 use crate::{Options, World, cast, run};
 
 #[test]
-fn every_story_of_the_catalogue_that_is_no_theory_ends_as_told() {
-    // Theory needs many seeds, and long runs.
+fn every_story_of_the_catalogue_that_is_short_ends_as_told() {
+    // Theory needs many seeds, and long runs; the storm is long, and has a short one in `retries`.
     let names = catalogue()
         .map(|(name, _)| name)
-        .filter(|name| !name.starts_with("theory-"));
+        .filter(|name| !name.starts_with("theory-") && *name != "retry-storm");
     for name in names {
         for story in load_all(name).unwrap() {
             let (_, cast) = cast(&story, story.seed);

@@ -19,7 +19,11 @@ use super::stream::{HeldListener, HeldStream};
 use crate::journal::Journal;
 
 /// All hosts of a run.
-pub(super) struct Hosts {
+#[derive(Default)]
+pub(super) struct Hosts(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
     /// By pod.
     all: Vec<Arc<RealHost>>,
     by_address: BTreeMap<IpAddr, Arc<RealHost>>,
@@ -57,7 +61,7 @@ pub(super) enum Socket {
 
 /// A handle of a host, valid until its next crash.
 pub(super) fn env(hosts: &Arc<Hosts>, cuts: &Arc<Cuts>, pod: PodId) -> Env {
-    let host = Arc::clone(hosts.of(pod));
+    let host = hosts.of(pod);
     let life = host.lock().life;
     Env::new(Arc::new(ChaosWorld {
         own: Own { host, life },
@@ -67,21 +71,24 @@ pub(super) fn env(hosts: &Arc<Hosts>, cuts: &Arc<Cuts>, pod: PodId) -> Env {
 }
 
 impl Hosts {
-    pub(super) fn new(all: Vec<Arc<RealHost>>) -> Hosts {
-        let by_address = all
-            .iter()
-            .map(|host| (host.address, Arc::clone(host)))
-            .collect();
-        Hosts { all, by_address }
+    /// The next pod's host.
+    pub(super) fn add(&self, host: Arc<RealHost>) {
+        let mut known = self.lock();
+        known.by_address.insert(host.address, Arc::clone(&host));
+        known.all.push(host);
     }
 
-    pub(super) fn of(&self, pod: PodId) -> &Arc<RealHost> {
-        &self.all[pod.0 as usize]
+    pub(super) fn of(&self, pod: PodId) -> Arc<RealHost> {
+        Arc::clone(&self.lock().all[pod.0 as usize])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Pending while the host at an address is down: nobody answers there.
     fn poll_up(&self, address: IpAddr, cx: &Context<'_>) -> Poll<()> {
-        let Some(host) = self.by_address.get(&address) else {
+        let Some(host) = self.lock().by_address.get(&address).cloned() else {
             return Poll::Ready(());
         };
         let mut state = host.lock();

@@ -1,0 +1,213 @@
+//! What a load asks for: a URL, taken apart once, and the request that every arrival sends a copy of.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST, USER_AGENT};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use shakedown_wire::Body;
+
+/// The largest body of a request: each in flight shares one copy.
+const BODY_BYTES_MAX: u64 = 64 << 20;
+
+/// A request and the server that it goes to.
+#[derive(Clone, Debug)]
+pub struct Aim {
+    host: String,
+    port: u16,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Something that cannot be asked for. It reads after what was typed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AimError {
+    /// It is no URL, or a relative one.
+    #[error("`{0}` is not a URL: write `http://localhost:8080/path`")]
+    Url(String),
+    /// Its scheme.
+    #[error("`{0}://` is not supported yet: `http://` is")]
+    Scheme(String),
+    /// A name and a password in the URL.
+    #[error("a URL holds no user here: give `-H 'authorization: ...'`")]
+    User,
+    /// No method.
+    #[error("`{0}` is not a method")]
+    Method(String),
+    /// No header.
+    #[error("`{0}` is not a header: write `name: value`")]
+    Header(String),
+    /// A body that is too large.
+    #[error("a body has at most {BODY_BYTES_MAX} bytes")]
+    Body,
+}
+
+impl Aim {
+    /// A request as it is typed; each of `headers` is `name: value`, and replaces one of ours of that name.
+    ///
+    /// # Errors
+    /// What was typed is no URL, method or header, or not one that can be asked for.
+    pub fn new(
+        url: &str,
+        method: &str,
+        headers: &[String],
+        body_bytes: u64,
+    ) -> Result<Aim, AimError> {
+        let bad_url = || AimError::Url(url.to_owned());
+        let parsed = Uri::try_from(url).map_err(|_| bad_url())?;
+        // `localhost:8080` alone parses as an authority.
+        let scheme = parsed.scheme().ok_or_else(bad_url)?;
+        if *scheme != Scheme::HTTP {
+            return Err(AimError::Scheme(scheme.to_string()));
+        }
+        let authority = parsed.authority().ok_or_else(bad_url)?;
+        if authority.as_str().contains('@') {
+            return Err(AimError::User);
+        }
+        let port = match authority.port() {
+            Some(port) => port.as_str().parse().map_err(|_| bad_url())?,
+            None if authority.as_str() != authority.host() => return Err(bad_url()),
+            None => 80,
+        };
+        let path = parsed
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str)
+            .to_owned();
+        if body_bytes > BODY_BYTES_MAX {
+            return Err(AimError::Body);
+        }
+        let body = usize::try_from(body_bytes).map_err(|_| AimError::Body)?;
+        let ours = HeaderValue::try_from(authority.as_str()).map_err(|_| bad_url())?;
+        Ok(Aim {
+            host: authority
+                .host()
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
+            port,
+            method: Method::from_bytes(method.as_bytes())
+                .map_err(|_| AimError::Method(method.to_owned()))?,
+            uri: Uri::try_from(path).map_err(|_| bad_url())?,
+            headers: all_headers(ours, headers)?,
+            body: Bytes::from(vec![b'x'; body]),
+        })
+    }
+
+    /// The server's name or address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The server's port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Path and query.
+    pub fn path(&self) -> &str {
+        self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// One more request.
+    pub(super) fn request(&self) -> Request<Body> {
+        let mut request = Request::new(Body::full(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+fn all_headers(host: HeaderValue, typed: &[String]) -> Result<HeaderMap, AimError> {
+    let mut headers = HeaderMap::new();
+    for line in typed {
+        let bad = || AimError::Header(line.clone());
+        let (name, value) = line.split_once(':').ok_or_else(bad)?;
+        let name = HeaderName::try_from(name.trim()).map_err(|_| bad())?;
+        let value = HeaderValue::try_from(value.trim()).map_err(|_| bad())?;
+        headers.append(name, value);
+    }
+    let agent = concat!("shakedown/", env!("CARGO_PKG_VERSION"));
+    for (name, value) in [
+        (HOST, host),
+        (USER_AGENT, HeaderValue::from_static(agent)),
+        (ACCEPT, HeaderValue::from_static("*/*")),
+    ] {
+        headers.entry(name).or_insert(value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aim(url: &str) -> Result<Aim, AimError> {
+        Aim::new(url, "GET", &[], 0)
+    }
+
+    #[test]
+    fn a_url_gives_server_path_and_host_header() {
+        let aim = aim("http://shop.example:8080/a/b?c=d").unwrap();
+        assert_eq!((aim.host(), aim.port()), ("shop.example", 8080));
+        let request = aim.request();
+        assert_eq!(request.uri(), "/a/b?c=d");
+        assert_eq!(request.headers()[HOST], "shop.example:8080");
+    }
+
+    #[test]
+    fn a_url_without_port_and_path_is_port_80_and_the_root() {
+        let aim = aim("http://shop.example").unwrap();
+        assert_eq!((aim.port(), aim.path()), (80, "/"));
+        assert_eq!(aim.request().headers()[HOST], "shop.example");
+    }
+
+    #[test]
+    fn an_ipv6_address_loses_its_brackets() {
+        let aim = aim("http://[::1]:8080/").unwrap();
+        assert_eq!((aim.host(), aim.port()), ("::1", 8080));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_is_refused_with_its_reason() {
+        for url in [
+            "localhost:8080",
+            "/path",
+            "",
+            "http://a:99999/",
+            "http://a:/",
+        ] {
+            assert_eq!(
+                aim(url).unwrap_err(),
+                AimError::Url(url.to_owned()),
+                "{url}"
+            );
+        }
+        assert_eq!(
+            aim("https://a/").unwrap_err(),
+            AimError::Scheme("https".to_owned())
+        );
+        assert_eq!(aim("http://me:pw@a/").unwrap_err(), AimError::User);
+        for header in ["x", "a b: c", ": c", "a: \u{1}"] {
+            let error = Aim::new("http://a/", "GET", &[header.to_owned()], 0).unwrap_err();
+            assert_eq!(error, AimError::Header(header.to_owned()));
+        }
+        assert!(Aim::new("http://a/", "G T", &[], 0).is_err());
+        assert!(Aim::new("http://a/", "POST", &[], u64::MAX).is_err());
+    }
+
+    #[test]
+    fn a_typed_header_replaces_ours_and_repeats() {
+        let typed = ["Host: other", "x-a: 1", "x-a: 2"].map(str::to_owned);
+        let aim = Aim::new("http://a/", "POST", &typed, 3).unwrap();
+        let headers = aim.request().headers().clone();
+        assert_eq!(headers[HOST], "other");
+        assert_eq!(headers.get_all("x-a").iter().count(), 2);
+    }
+}

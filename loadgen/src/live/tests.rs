@@ -1,0 +1,318 @@
+use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use shakedown_engine::{HostSpec, Sim, SimOptions};
+use shakedown_env::{Env, UnixTime, stream_seed};
+use shakedown_results::{Answer, Event, Histogram, PartyId, PodId, Record};
+use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
+use shakedown_scenarios::value::Rate;
+use shakedown_wire::{Body, ServerOptions, accept_loop};
+
+use super::{Aim, Tally, Terms, fire};
+use crate::Schedule;
+
+const SERVER: [u8; 4] = [10, 0, 0, 1];
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn load(rate: &str, seconds: u64) -> Load {
+    let rate = Rate::parse(rate).unwrap();
+    let entry = Entry {
+        name: String::new(),
+        weight: 1,
+        service: 0,
+        endpoint: 0,
+        method: http::Method::GET,
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        size: 0,
+    };
+    Load {
+        name: "load".to_owned(),
+        entries: vec![entry],
+        arrivals: Arrivals::Constant,
+        stages: vec![Stage {
+            length: None,
+            from: rate,
+            to: rate,
+        }],
+        timeout: Duration::from_secs(30),
+        retries: None,
+        ok: vec![(200, 399)],
+        start: Duration::ZERO,
+        stop: Duration::from_secs(seconds),
+        zones: vec![0],
+        clients: 1,
+        sidecar: false,
+        new_connections: false,
+        in_flight: 10_000,
+        namespace: "default".to_owned(),
+        account: "load".to_owned(),
+        place: Place(0),
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        party: PartyId(0),
+        pod: PodId(0),
+        timeout: Duration::from_secs(30),
+        ok: vec![(200, 399)],
+        in_flight: 10_000,
+        connections: None,
+        warm_up: Duration::ZERO,
+    }
+}
+
+/// What a load came to, and what its server saw of it.
+struct Fired {
+    tally: Tally,
+    ends: Vec<(Record, Answer)>,
+    sent: usize,
+    served: u64,
+    connections: u64,
+}
+
+impl Fired {
+    fn count(&self, answer: Answer) -> usize {
+        self.ends.iter().filter(|(_, a)| *a == answer).count()
+    }
+
+    /// Latencies from intended and from actual send.
+    fn latencies(&self) -> (Histogram, Histogram) {
+        let (mut corrected, mut uncorrected) = (Histogram::new(), Histogram::new());
+        for (record, _) in &self.ends {
+            if let Event::Finished {
+                intended_ns,
+                sent_ns: Some(sent_ns),
+                ..
+            } = record.event
+            {
+                corrected.record(record.at_ns - intended_ns);
+                uncorrected.record(record.at_ns - sent_ns);
+            }
+        }
+        (corrected, uncorrected)
+    }
+}
+
+/// Fires at a server that answers with `status` after what `delay` gives for the time of arrival.
+fn fired(
+    load: &Load,
+    terms: Terms,
+    status: StatusCode,
+    delay: impl Fn(Duration) -> Duration + 'static,
+) -> Fired {
+    let sim = Sim::new(SimOptions {
+        seed: 1,
+        epoch: UnixTime::default(),
+        noise: None,
+    });
+    let (served, connections) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let counts = (Rc::clone(&served), Rc::clone(&connections));
+    serve(&host(&sim, "server", SERVER), status, delay, counts);
+    let client = host(&sim, "client", [10, 0, 0, 2]);
+    let rng = |label| stream_seed(1, "test", label);
+    let schedule = Schedule::new(load, &[], rng("arrivals"), rng("mix"));
+    let records: Rc<RefCell<Vec<Record>>> = Rc::default();
+    let result: Rc<RefCell<Option<Tally>>> = Rc::default();
+    let (sink, out, env) = (Rc::clone(&records), Rc::clone(&result), client.clone());
+    client.spawn("fire", async move {
+        let aim = Aim::new("http://10.0.0.1/", "GET", &[], 0).unwrap();
+        let address = SocketAddr::from((SERVER, 80));
+        let sink = Rc::new(move |record: &Record| sink.borrow_mut().push(record.clone()));
+        let tally = fire(&env, schedule, aim, address, terms, sink).await;
+        *out.borrow_mut() = Some(tally);
+    });
+    let flag = Rc::clone(&result);
+    sim.run(move || flag.borrow().is_some()).unwrap();
+    let records = records.take();
+    assert!(
+        records.is_sorted_by_key(|record| record.at_ns),
+        "in order of time"
+    );
+    let ends = records.iter().filter_map(|record| match record.event {
+        Event::Finished { outcome, .. } => Some((record.clone(), outcome.answer)),
+        _ => None,
+    });
+    Fired {
+        tally: result.take().expect("the load came to its end"),
+        ends: ends.collect(),
+        sent: records
+            .iter()
+            .filter(|record| matches!(record.event, Event::Sent { .. }))
+            .count(),
+        served: served.get(),
+        connections: connections.get(),
+    }
+}
+
+fn host(sim: &Sim, name: &str, address: [u8; 4]) -> Env {
+    sim.add_host(HostSpec {
+        name: name.to_owned(),
+        address: IpAddr::from(address),
+        zone: 0,
+        request_cost: Duration::ZERO,
+        handshake_cost: Duration::ZERO,
+        cost_workers: 1,
+    })
+}
+
+fn serve(
+    env: &Env,
+    status: StatusCode,
+    delay: impl Fn(Duration) -> Duration + 'static,
+    (served, connections): (Rc<Cell<u64>>, Rc<Cell<u64>>),
+) {
+    let listener = env.listen(SocketAddr::from((SERVER, 80))).unwrap();
+    let (own, delay) = (env.clone(), Rc::new(delay));
+    env.spawn("server", async move {
+        let outer = own.clone();
+        let options = ServerOptions::default();
+        accept_loop(&outer, listener, &options, "connection", move |_| {
+            connections.set(connections.get() + 1);
+            let (env, delay, served) = (own.clone(), Rc::clone(&delay), Rc::clone(&served));
+            move |_request| {
+                served.set(served.get() + 1);
+                let sleep = env.sleep(delay(env.now().since(shakedown_env::Time::ZERO)));
+                async move {
+                    sleep.await;
+                    let mut response = Response::new(Body::full("hello"));
+                    *response.status_mut() = status;
+                    response
+                }
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn every_scheduled_request_is_sent_once_and_ends_once() {
+    let fired = fired(&load("200/s", 5), terms(), StatusCode::OK, |_| ms(3));
+    assert_eq!(fired.ends.len(), 1000);
+    assert_eq!(fired.count(Answer::Ok), 1000);
+    assert_eq!((fired.sent, fired.served), (1000, 1000));
+    assert_eq!(fired.tally.statuses[&200], 1000);
+    assert_eq!(
+        fired.tally.late.max_ns(),
+        Some(0),
+        "no world is as punctual"
+    );
+}
+
+#[test]
+fn a_connection_serves_one_request_after_another() {
+    let fired = fired(&load("100/s", 2), terms(), StatusCode::OK, |_| ms(1));
+    assert_eq!(fired.connections, 1);
+    assert_eq!(fired.tally.lanes, 1);
+}
+
+#[test]
+fn without_a_bound_no_request_waits_for_another() {
+    let fired = fired(&load("100/s", 1), terms(), StatusCode::OK, |_| ms(5000));
+    assert_eq!(fired.connections, 100);
+    let (corrected, uncorrected) = fired.latencies();
+    assert_eq!(corrected.max_ns(), uncorrected.max_ns());
+}
+
+#[test]
+fn with_a_bound_requests_wait_in_line_and_the_wait_counts() {
+    let terms = Terms {
+        connections: NonZeroU32::new(2),
+        ..terms()
+    };
+    // Two connections do 20 of the 100 a second.
+    let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(100));
+    assert_eq!(fired.connections, 2);
+    assert_eq!(fired.served, 100);
+    let (corrected, uncorrected) = fired.latencies();
+    assert!(uncorrected.max_ns() < Some(110_000_000));
+    assert!(corrected.max_ns() > Some(4_000_000_000));
+}
+
+#[test]
+fn over_the_in_flight_cap_a_request_is_dropped_and_counted() {
+    let terms = Terms {
+        in_flight: 10,
+        connections: NonZeroU32::new(3),
+        ..terms()
+    };
+    let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(5000));
+    assert_eq!(fired.count(Answer::Dropped), 90);
+    assert_eq!(fired.count(Answer::Ok), 10);
+    assert_eq!((fired.sent, fired.served), (10, 10));
+}
+
+#[test]
+fn a_timeout_counts_at_its_value_in_line_too() {
+    let terms = Terms {
+        timeout: ms(250),
+        connections: NonZeroU32::new(1),
+        ..terms()
+    };
+    let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(60_000));
+    assert_eq!(fired.count(Answer::Timeout), 100);
+    assert_eq!(fired.tally.timeouts, 100);
+    let (corrected, _) = fired.latencies();
+    assert_eq!(corrected.min_ns(), Some(250_000_000));
+    assert_eq!(corrected.max_ns(), Some(250_000_000));
+    // What never left its line was sent as far as the load goes, and not seen by the server.
+    assert_eq!(fired.sent, 100);
+    assert_eq!(fired.served, 100 - fired.tally.never_left);
+}
+
+#[test]
+fn a_status_outside_of_success_is_an_error_with_its_status() {
+    let fired = fired(
+        &load("10/s", 1),
+        terms(),
+        StatusCode::SERVICE_UNAVAILABLE,
+        |_| ms(1),
+    );
+    assert_eq!(fired.count(Answer::Error), 10);
+    assert_eq!(fired.tally.statuses[&503], 10);
+    assert!(fired.tally.troubles.is_empty());
+}
+
+/// A server frozen for S of every T: `p_q = S - (1 - q) T` of the latency from the intended time, whatever the connections.
+/// What a closed loop of few connections sees of it is next to nothing.
+#[test]
+fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
+    for connections in [None, NonZeroU32::new(10)] {
+        let terms = Terms {
+            connections,
+            ..terms()
+        };
+        let fired = fired(&load("200/s", 20), terms, StatusCode::OK, |at| {
+            let phase = at.as_millis() % 10_000;
+            if (5000..6000).contains(&phase) {
+                ms(6000).saturating_sub(Duration::from_nanos(
+                    (at.as_nanos() % 10_000_000_000) as u64,
+                ))
+            } else {
+                Duration::ZERO
+            }
+        });
+        assert_eq!(fired.ends.len(), 4000);
+        let (corrected, uncorrected) = fired.latencies();
+        for (ppm, wanted_ms) in [(950_000, 500), (990_000, 900), (999_000, 990)] {
+            let p = corrected.percentile_ns(ppm).unwrap();
+            let wanted = wanted_ms * 1_000_000;
+            // A gap of the schedule, and a bucket of the histogram.
+            assert!(
+                (p - wanted).abs() <= 5_000_000 + wanted / 1000,
+                "{ppm}: {p}"
+            );
+        }
+        if connections.is_some() {
+            assert!(uncorrected.percentile_ns(990_000).unwrap() < 20_000_000);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A caller's own tries after the first: after which ends, after what wait, and within what budget.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand_core::Rng as _;
+use shakedown_env::{Flags, Rng, Time};
+use shakedown_results::Answer;
+use shakedown_scenarios::story::Retries;
+
+use crate::Exchange;
+
+/// A budget counts first tries and retries this far back.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Shares are counted in parts per billion.
+const BILLION: u128 = 1_000_000_000;
+
+/// What one caller process remembers of one policy: its draws, and what it has spent of its budget.
+#[derive(Debug)]
+pub(crate) struct Retrier {
+    rng: Rng,
+    firsts: Window,
+    retries: Window,
+}
+
+/// When something happened, over the last ten seconds.
+#[derive(Debug, Default)]
+struct Window(VecDeque<Time>);
+
+impl Retrier {
+    /// Nothing sent yet; `rng` draws jitter.
+    pub(crate) fn new(rng: Rng) -> Retrier {
+        Retrier {
+            rng,
+            firsts: Window::default(),
+            retries: Window::default(),
+        }
+    }
+
+    /// A first try is sent. It counts only where there is a budget.
+    pub(crate) fn note_first(&mut self, policy: &Retries, now: Time) {
+        if policy.budget.is_some() {
+            self.firsts.add(now);
+        }
+    }
+
+    /// How long to wait after the try of this number, counted from 1, before the next.
+    pub(crate) fn wait(&mut self, policy: &Retries, tries: u32) -> Duration {
+        let doublings = tries.saturating_sub(1).min(31);
+        let wait = policy.backoff.saturating_mul(1 << doublings);
+        let wait = wait.min(policy.max_backoff);
+        if !policy.full_jitter || wait.is_zero() {
+            return wait;
+        }
+        // A number below 2^64, scaled: the bias is one part in a thousand million.
+        let nanos = (wait.as_nanos() + 1).saturating_mul(u128::from(self.rng.next_u64())) >> 64;
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// Whether a retry may be sent now; one that may is spent.
+    pub(crate) fn spend(&mut self, policy: &Retries, now: Time) -> bool {
+        let Some(budget) = policy.budget else {
+            return true;
+        };
+        let firsts = self.firsts.count(now) as u128;
+        let retries = self.retries.count(now) as u128 + 1;
+        let may = retries * BILLION <= firsts * u128::from(budget.ppb());
+        if may {
+            self.retries.add(now);
+        }
+        may
+    }
+}
+
+impl Window {
+    fn add(&mut self, now: Time) {
+        self.forget(now);
+        self.0.push_back(now);
+    }
+
+    fn count(&mut self, now: Time) -> usize {
+        self.forget(now);
+        self.0.len()
+    }
+
+    fn forget(&mut self, now: Time) {
+        while self.0.front().is_some_and(|at| *at + WINDOW <= now) {
+            self.0.pop_front();
+        }
+    }
+}
+
+/// Whether a policy sends again after this end of the try of this number.
+pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
+    if tries > policy.times {
+        return false;
+    }
+    match exchange.outcome.answer {
+        Answer::Ok | Answer::Dropped | Answer::Cancelled => false,
+        Answer::Timeout => policy.on_timeout,
+        // An answer that broke off has both a status and a flag.
+        Answer::Error if exchange.flags != Flags::NONE || exchange.outcome.status == 0 => {
+            policy.on_reset
+        }
+        Answer::Error => policy.on_5xx && (500..600).contains(&exchange.outcome.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_env::stream_seed;
+    use shakedown_results::Outcome;
+    use shakedown_scenarios::story::Place;
+    use shakedown_scenarios::value::Share;
+
+    use super::*;
+
+    fn policy() -> Retries {
+        Retries {
+            times: 3,
+            on_5xx: true,
+            on_reset: true,
+            on_timeout: true,
+            backoff: Duration::from_millis(10),
+            max_backoff: Duration::from_millis(25),
+            full_jitter: false,
+            budget: None,
+            place: Place(0),
+        }
+    }
+
+    fn retrier() -> Retrier {
+        Retrier::new(stream_seed(1, "test", "retries"))
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::ZERO + Duration::from_millis(millis)
+    }
+
+    fn end(status: u16, answer: Answer, flags: Flags) -> Exchange {
+        Exchange {
+            outcome: Outcome { status, answer },
+            flags,
+        }
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_its_bound() {
+        let mut retrier = retrier();
+        let waits: Vec<_> = (1..5).map(|tries| retrier.wait(&policy(), tries)).collect();
+        let millis = |millis| Duration::from_millis(millis);
+        assert_eq!(waits, [millis(10), millis(20), millis(25), millis(25)]);
+    }
+
+    #[test]
+    fn full_jitter_draws_evenly_from_nothing_to_the_whole_wait() {
+        let mut retrier = retrier();
+        let policy = Retries {
+            full_jitter: true,
+            ..policy()
+        };
+        let waits: Vec<_> = (0..10_000).map(|_| retrier.wait(&policy, 1)).collect();
+        let mean = waits.iter().sum::<Duration>() / 10_000;
+        assert!(waits.iter().all(|wait| *wait <= policy.backoff));
+        assert!(mean.abs_diff(policy.backoff / 2) < Duration::from_micros(100));
+    }
+
+    #[test]
+    fn a_budget_is_a_share_of_the_first_tries_of_ten_seconds() {
+        let mut retrier = retrier();
+        let policy = Retries {
+            budget: Some(Share::parse("20%").unwrap()),
+            ..policy()
+        };
+        for first in 0..10 {
+            retrier.note_first(&policy, at(first * 1_000));
+        }
+        assert!(retrier.spend(&policy, at(9_500)));
+        assert!(retrier.spend(&policy, at(9_500)));
+        assert!(!retrier.spend(&policy, at(9_500)), "two of ten are 20%");
+        // All but one of the first tries have been forgotten, and the retries with them at 19.5 s.
+        assert!(!retrier.spend(&policy, at(18_900)));
+        assert!(!retrier.spend(&policy, at(19_500)));
+    }
+
+    #[test]
+    fn without_first_tries_a_budget_allows_nothing() {
+        let policy = Retries {
+            budget: Some(Share::ALL),
+            ..policy()
+        };
+        assert!(!retrier().spend(&policy, at(0)));
+    }
+
+    #[test]
+    fn each_kind_of_end_has_a_switch_of_its_own() {
+        let ends = [
+            end(503, Answer::Error, Flags::NONE),
+            end(0, Answer::Error, Flags::UC),
+            Exchange::TIMEOUT,
+        ];
+        let only = |on_5xx, on_reset, on_timeout| {
+            let policy = Retries {
+                on_5xx,
+                on_reset,
+                on_timeout,
+                ..policy()
+            };
+            ends.map(|end| wants(&policy, &end, 1))
+        };
+        assert_eq!(only(true, false, false), [true, false, false]);
+        assert_eq!(only(false, true, false), [false, true, false]);
+        assert_eq!(only(false, false, true), [false, false, true]);
+        let fine = [
+            end(200, Answer::Ok, Flags::NONE),
+            end(404, Answer::Error, Flags::NONE),
+        ];
+        assert_eq!(fine.map(|end| wants(&policy(), &end, 1)), [false, false]);
+    }
+
+    #[test]
+    fn no_more_retries_than_the_policy_says() {
+        let tries: Vec<bool> = (1..6)
+            .map(|tries| wants(&policy(), &Exchange::TIMEOUT, tries))
+            .collect();
+        assert_eq!(tries, [true, true, true, false, false]);
+    }
+}

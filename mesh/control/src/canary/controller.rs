@@ -1,0 +1,387 @@
+//! Drives the machines: tells each what the world is like, does what it says, reads metrics when it wants them.
+//!
+//! One task for all canaries; a task for each pod whose metrics are being read, with a time limit. What a machine must
+//! remember is in the host's store before the next thing happens.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use shakedown_config::api::{Canary, Key};
+use shakedown_env::{Env, Event, Owned, Time};
+
+use super::Split;
+use super::history::{Counts, History};
+use super::machine::{Act, Machine, Seen};
+use super::scrape::{ScrapeError, scrape};
+use crate::cluster::{Cluster, Rollout};
+use crate::push::Hub;
+use crate::watch::Watch;
+
+/// How long a pod may take to tell its metrics, or half the time between two readings where that is shorter, so that a
+/// check finds a reading ended. Source: Prometheus, `scrape_timeout`.
+const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The controller of all canaries of a cluster.
+pub(crate) struct Controller {
+    env: Env,
+    cluster: Cluster,
+    hub: Arc<Hub>,
+    telemetry: Duration,
+    charges: BTreeMap<Key, Charge>,
+    inbox: Arc<Watch<Vec<Read>>>,
+    /// Tells rounds of reading apart.
+    rounds: u64,
+}
+
+/// One canary.
+struct Charge {
+    machine: Machine,
+    history: History,
+    /// The longest time that a metric looks back.
+    keep: Duration,
+    /// The split that was last asked for, and the cluster's version that has it.
+    asked: Option<(Split, u64)>,
+    /// The shares that were last told to be in force.
+    told: Vec<(String, u32)>,
+    /// When metrics are read next.
+    sample_at: Option<Time>,
+    round: Option<Round>,
+    trouble: Option<String>,
+    /// As it stands in the store.
+    stored: Vec<u8>,
+}
+
+/// A reading of all pods that has not come to its end.
+struct Round {
+    number: u64,
+    left: usize,
+    trouble: Option<String>,
+    /// Dropping them stops them.
+    _tasks: Vec<Owned>,
+}
+
+/// What came of reading a pod.
+struct Read {
+    canary: Key,
+    round: u64,
+    pod: IpAddr,
+    at: Time,
+    counts: Result<Counts, ScrapeError>,
+}
+
+impl Controller {
+    /// A controller that reads metrics every `telemetry`.
+    pub(crate) fn new(
+        env: Env,
+        cluster: Cluster,
+        hub: Arc<Hub>,
+        telemetry: Duration,
+    ) -> Controller {
+        Controller {
+            env,
+            cluster,
+            hub,
+            // Never without a pause.
+            telemetry: telemetry.max(Duration::from_millis(1)),
+            charges: BTreeMap::new(),
+            inbox: Arc::new(Watch::new(Vec::new())),
+            rounds: 0,
+        }
+    }
+
+    /// Works for ever.
+    pub(crate) async fn run(mut self) {
+        loop {
+            // Watched from before the turn: its own changes make another, which finds nothing more to do.
+            let mut cluster = self.cluster.watcher(self.cluster.version());
+            let mut inbox = self.inbox.watcher(self.inbox.version());
+            let mut status = self.hub.status().watcher();
+            let (_, mut covered) = self.hub.covered();
+            let turn = self.turn();
+            let mut sleep = turn.wake.map(|time| self.env.sleep_until(time));
+            poll_fn(|cx| {
+                // All are asked, so that each is waited for.
+                let mut ready = cluster.poll_changed(cx).is_ready();
+                ready |= inbox.poll_changed(cx).is_ready();
+                if turn.waits_for_proxies {
+                    ready |= status.poll_changed(cx).is_ready();
+                    ready |= covered.poll_changed(cx).is_ready();
+                }
+                if let Some(sleep) = &mut sleep {
+                    ready |= sleep.as_mut().poll(cx).is_ready();
+                }
+                if ready {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await;
+        }
+    }
+
+    /// Brings every canary as far as it can come now.
+    fn turn(&mut self) -> Turn {
+        self.receive();
+        let rollouts = self.cluster.rollouts();
+        self.take_charge(&rollouts);
+        let mut turn = Turn::default();
+        for rollout in &rollouts {
+            self.attend(rollout, &mut turn);
+        }
+        turn
+    }
+
+    /// Takes what readings have brought.
+    fn receive(&mut self) {
+        let reads = self.inbox.with(|reads, _| std::mem::take(reads));
+        for read in reads {
+            let Some(charge) = self.charges.get_mut(&read.canary) else {
+                continue;
+            };
+            let Some(round) = charge.round.as_mut().filter(|it| it.number == read.round) else {
+                continue;
+            };
+            round.left -= 1;
+            match read.counts {
+                Ok(counts) => charge.history.add(read.pod, read.at, counts, charge.keep),
+                Err(error) => round.trouble = Some(format!("{}: {error}", read.pod)),
+            }
+            if round.left == 0 {
+                charge.trouble = round.trouble.take();
+                charge.round = None;
+            }
+        }
+    }
+
+    /// Takes on new canaries, and lets go of those that are no more.
+    fn take_charge(&mut self, rollouts: &[Rollout]) {
+        let gone: Vec<Key> = self
+            .charges
+            .keys()
+            .filter(|key| !rollouts.iter().any(|rollout| rollout.key == **key))
+            .cloned()
+            .collect();
+        for key in gone {
+            self.charges.remove(&key);
+            self.cluster.forget_split(&key);
+            // One of the same name would begin anew. A store that fails leaves it where this one was.
+            let _ = self.env.store().write(&store_key(&key), b"");
+        }
+        for rollout in rollouts {
+            let load = || Charge::load(&self.env, &rollout.key);
+            let charge = self.charges.entry(rollout.key.clone()).or_insert_with(load);
+            let windows = rollout.canary.spec.analysis.metrics.iter();
+            charge.keep = windows
+                .map(|metric| metric.window())
+                .max()
+                .unwrap_or_default();
+        }
+    }
+
+    fn attend(&mut self, rollout: &Rollout, turn: &mut Turn) {
+        let now = self.env.now();
+        let Some(mut charge) = self.charges.remove(&rollout.key) else {
+            return;
+        };
+        let canary = &rollout.canary.spec.value;
+        if charge.sample_at.is_some_and(|due| due <= now) && charge.round.is_none() {
+            self.read(&mut charge, rollout, now);
+        }
+        self.ask(&mut charge, rollout);
+        let in_force = self.is_in_force(&charge);
+        if in_force {
+            self.tell_weights(&mut charge, canary);
+        }
+        let seen = Seen {
+            rollout,
+            in_force,
+            sampling: charge.round.is_some(),
+            history: &charge.history,
+            trouble: charge.trouble.as_deref(),
+        };
+        for act in charge.machine.advance(now, canary, &seen) {
+            self.act(&mut charge, rollout, act, now);
+        }
+        if charge.machine.judged().is_none() {
+            charge.sample_at = None;
+        }
+        if charge.sample_at.is_some_and(|due| due <= now) && charge.round.is_none() {
+            self.read(&mut charge, rollout, now);
+        }
+        self.ask(&mut charge, rollout);
+        charge.store(&self.env, &rollout.key);
+        turn.waits_for_proxies |= !self.is_in_force(&charge);
+        turn.wake(charge.machine.wake(now, canary));
+        // A reading that is late is ended by its own time limit, which wakes this.
+        turn.wake(charge.sample_at.filter(|_| charge.round.is_none()));
+        self.charges.insert(rollout.key.clone(), charge);
+    }
+
+    /// Asks for the split that the machine wants, if that is another than before.
+    fn ask(&mut self, charge: &mut Charge, rollout: &Rollout) {
+        let Some(split) = charge.machine.split(&rollout.canary.spec) else {
+            return;
+        };
+        if charge
+            .asked
+            .as_ref()
+            .is_some_and(|(asked, _)| *asked == split)
+        {
+            return;
+        }
+        self.cluster.set_split(&rollout.key, split.clone());
+        charge.asked = Some((split, self.cluster.version()));
+    }
+
+    /// Whether every proxy has acknowledged the split that was asked for.
+    fn is_in_force(&self, charge: &Charge) -> bool {
+        let (covered, _) = self.hub.covered();
+        charge.asked.as_ref().is_some_and(|(_, version)| {
+            covered.version >= *version && self.hub.status().is_synced(covered.push)
+        })
+    }
+
+    fn tell_weights(&self, charge: &mut Charge, canary: &Canary) {
+        let shares = charge.asked.as_ref().map(|(split, _)| split.shares());
+        let mut shares = shares.unwrap_or_default();
+        for (version, share) in &charge.told {
+            // Who had a share and is not there any more has none.
+            if *share > 0 && !shares.iter().any(|(known, _)| known == version) {
+                shares.push((version.clone(), 0));
+            }
+        }
+        if charge.told != shares {
+            self.env.emit(Event::Weights {
+                name: canary.service_name().as_str().into(),
+                percent: shares.clone().into(),
+            });
+            charge.told = shares;
+        }
+    }
+
+    fn act(&mut self, charge: &mut Charge, rollout: &Rollout, act: Act, now: Time) {
+        match act {
+            Act::Tell {
+                phase,
+                weight,
+                version,
+                reason,
+            } => self.env.emit(Event::Canary {
+                name: rollout.canary.spec.service_name().as_str().into(),
+                phase,
+                weight_percent: weight,
+                version: version.into(),
+                reason: reason.into(),
+            }),
+            Act::Scale(version, replicas) => {
+                self.cluster
+                    .set_replicas(&rollout.service, &version, replicas);
+            }
+            Act::Stable(version) => self.cluster.set_stable(&rollout.service, &version),
+            Act::Sample => charge.sample_at = Some(now),
+            Act::Forget => {
+                charge.history = History::default();
+                charge.sample_at = None;
+                charge.round = None;
+                charge.trouble = None;
+            }
+        }
+    }
+
+    /// Begins to read all pods of the version that is judged.
+    fn read(&mut self, charge: &mut Charge, rollout: &Rollout, now: Time) {
+        charge.sample_at = Some(now + self.telemetry);
+        let version = charge.machine.judged();
+        let Some(state) = version.and_then(|version| rollout.versions.get(version)) else {
+            return;
+        };
+        if state.pods.is_empty() {
+            return;
+        }
+        self.rounds += 1;
+        let patience = (self.telemetry / 2).min(SCRAPE_TIMEOUT);
+        let read = |pod: &IpAddr| {
+            let (env, pod, inbox) = (self.env.clone(), *pod, Arc::clone(&self.inbox));
+            let (canary, round) = (rollout.key.clone(), self.rounds);
+            self.env.spawn_owned("control-canary-scrape", async move {
+                let counts = scrape(&env, pod, patience).await;
+                let read = Read {
+                    canary,
+                    round,
+                    pod,
+                    at: now,
+                    counts,
+                };
+                inbox.change(|reads| reads.push(read));
+            })
+        };
+        let tasks: Vec<Owned> = state.pods.keys().map(read).collect();
+        charge.round = Some(Round {
+            number: self.rounds,
+            left: tasks.len(),
+            trouble: None,
+            _tasks: tasks,
+        });
+    }
+}
+
+/// What a turn leaves to wait for, beside changes of the cluster.
+#[derive(Default)]
+struct Turn {
+    wake: Option<Time>,
+    waits_for_proxies: bool,
+}
+
+impl Turn {
+    fn wake(&mut self, at: Option<Time>) {
+        self.wake = match (self.wake, at) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+impl Charge {
+    /// A canary as the store knows it, or a new one.
+    fn load(env: &Env, key: &Key) -> Charge {
+        let stored = env.store().read(&store_key(key)).unwrap_or_default();
+        let machine = match serde_json::from_slice(&stored) {
+            Ok(progress) => Machine::resume(progress, env.now()),
+            Err(_) => Machine::new(env.now()),
+        };
+        Charge {
+            machine,
+            history: History::default(),
+            keep: Duration::ZERO,
+            asked: None,
+            told: Vec::new(),
+            // Harmless where nothing is judged.
+            sample_at: Some(env.now()),
+            round: None,
+            trouble: None,
+            stored,
+        }
+    }
+
+    /// Writes the progress down, if there is any.
+    fn store(&mut self, env: &Env, key: &Key) {
+        let progress = serde_json::to_vec(self.machine.progress())
+            .expect("names and numbers can be written as JSON");
+        if progress == self.stored {
+            return;
+        }
+        // A store that fails is tried again at the next step; until then a crash would go back to the one before.
+        if env.store().write(&store_key(key), &progress).is_ok() {
+            self.stored = progress;
+        }
+    }
+}
+
+fn store_key(key: &Key) -> String {
+    format!("canary/{}/{}", key.namespace, key.name)
+}

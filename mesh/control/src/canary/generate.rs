@@ -1,0 +1,120 @@
+//! What a canary writes: the documents that Flagger would.
+
+use shakedown_config::Spanned;
+use shakedown_config::api::{
+    Canary, Destination, DestinationRule, Document, HttpRoute, Meta, Resource, RouteDestination,
+    Subset, VirtualService,
+};
+use shakedown_config::registry::Hostname;
+
+/// The label that tells an endpoint's version.
+pub(crate) const VERSION_LABEL: &str = "version";
+
+/// How a canary splits its service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Split {
+    /// Gets what the canary does not.
+    pub(crate) stable: String,
+    /// The version that is rolled out, if there is one: its cluster is there from the beginning, its share may be none.
+    pub(crate) canary: Option<String>,
+    /// The canary's share, in percent.
+    pub(crate) weight: u32,
+    /// Whether it gets the requests that the analysis matches, too.
+    pub(crate) matched: bool,
+}
+
+impl Split {
+    /// Everything to one version.
+    pub(crate) fn all_to(stable: &str) -> Split {
+        Split {
+            stable: stable.to_owned(),
+            canary: None,
+            weight: 0,
+            matched: false,
+        }
+    }
+
+    /// Versions and their shares in percent, the stable one first.
+    pub(crate) fn shares(&self) -> Vec<(String, u32)> {
+        let mut shares = vec![(self.stable.clone(), 100 - self.weight)];
+        let canary = self.canary.as_ref();
+        shares.extend(canary.map(|canary| (canary.clone(), self.weight)));
+        shares
+    }
+}
+
+/// The VirtualService and the DestinationRule of a canary.
+pub(crate) fn documents(
+    canary: &Resource<Canary>,
+    service: &Hostname,
+    split: &Split,
+) -> [Document; 2] {
+    // No name of Kubernetes has a colon: they cannot replace anybody's.
+    let mut meta = Meta::named(&format!("canary:{}", canary.meta.name));
+    meta.namespace.clone_from(&canary.meta.namespace);
+    let place = canary.place.clone();
+    let rule = Resource {
+        meta: meta.clone(),
+        spec: Spanned::new(rule(&canary.spec, service, split), place.clone()),
+        place: place.clone(),
+    };
+    let routes = Resource {
+        meta,
+        spec: Spanned::new(routes(&canary.spec, service, split), place.clone()),
+        place,
+    };
+    [
+        Document::DestinationRule(rule),
+        Document::VirtualService(routes),
+    ]
+}
+
+fn rule(canary: &Canary, service: &Hostname, split: &Split) -> DestinationRule {
+    let subset = |(version, _): (String, u32)| {
+        Spanned::from(Subset {
+            labels: [(VERSION_LABEL.to_owned(), version.clone())]
+                .into_iter()
+                .collect(),
+            name: Spanned::from(version),
+            traffic_policy: None,
+        })
+    };
+    DestinationRule {
+        host: Spanned::from(service.to_string()),
+        traffic_policy: canary.service.traffic_policy.clone(),
+        subsets: split.shares().into_iter().map(subset).collect(),
+    }
+}
+
+fn routes(canary: &Canary, service: &Hostname, split: &Split) -> VirtualService {
+    let to = |(version, weight): (String, u32)| {
+        Spanned::from(RouteDestination {
+            destination: Destination {
+                host: Spanned::from(service.to_string()),
+                subset: Some(Spanned::from(version)),
+                port: None,
+            },
+            weight: Some(Spanned::from(i64::from(weight))),
+        })
+    };
+    let route = |shares: Vec<(String, u32)>| HttpRoute {
+        route: shares.into_iter().map(to).collect(),
+        timeout: canary.service.timeout.clone(),
+        retries: canary.service.retries.clone(),
+        ..HttpRoute::default()
+    };
+    let mut http = Vec::new();
+    if let (Some(version), true) = (&split.canary, split.matched) {
+        let mut first = route(vec![(version.clone(), 100)]);
+        first.r#match.clone_from(&canary.analysis.r#match);
+        http.push(Spanned::from(first));
+    }
+    http.push(Spanned::from(route(split.shares())));
+    let mut hosts = vec![Spanned::from(service.to_string())];
+    hosts.extend(canary.service.hosts.iter().cloned());
+    VirtualService {
+        hosts,
+        gateways: Vec::new(),
+        http,
+    }
+}

@@ -1,0 +1,255 @@
+//! What the pods of a version have counted, as far back as their canary's metrics look.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use shakedown_env::Time;
+
+/// The bound of the last bucket, `+Inf`.
+pub(super) const UNBOUNDED: u64 = u64::MAX;
+/// More samples of one pod than this are not kept, the oldest go: a scrape a second for an hour.
+const SAMPLES_MAX: usize = 3_600;
+/// Parts of a duration's unit, the millisecond, in which bucket bounds are kept.
+const PARTS: u128 = 1_000_000;
+
+/// What one pod has counted since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Requests that it has answered.
+    pub(super) requests: u64,
+    /// Those answered with a 5xx.
+    pub(super) errors: u64,
+    /// How many took no longer than so many millionths of a millisecond: cumulative, as Prometheus has it.
+    pub(super) buckets: BTreeMap<u64, u64>,
+}
+
+impl Counts {
+    /// What was counted between `earlier` and this. A counter that is lower has begun anew from nothing.
+    fn since(&self, earlier: &Counts) -> Counts {
+        if self.requests < earlier.requests || self.errors < earlier.errors {
+            return self.clone();
+        }
+        let before = |bound: &u64| earlier.buckets.get(bound).copied().unwrap_or(0);
+        let bucket = |(bound, count): (&u64, &u64)| (*bound, count.saturating_sub(before(bound)));
+        Counts {
+            requests: self.requests - earlier.requests,
+            errors: self.errors - earlier.errors,
+            buckets: self.buckets.iter().map(bucket).collect(),
+        }
+    }
+
+    fn add(&mut self, other: &Counts) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        for (bound, count) in &other.buckets {
+            *self.buckets.entry(*bound).or_default() += count;
+        }
+    }
+}
+
+/// What all pods together counted in some time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) counts: Counts,
+    /// From the first sample that was used to the last.
+    pub(super) covered: Duration,
+}
+
+/// A quantile, in millionths of a millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quantile {
+    /// Interpolated within its bucket.
+    At(u64),
+    /// In the last bucket: above this, the highest bound that there is.
+    Above(u64),
+}
+
+impl Window {
+    /// The 99th percentile of durations; `None` without any. Source: Prometheus, `histogram_quantile`: linear within the
+    /// bucket, and the first bucket begins at 0.
+    pub(super) fn p99(&self) -> Option<Quantile> {
+        let total = u128::from(*self.counts.buckets.get(&UNBOUNDED)?);
+        if total == 0 {
+            return None;
+        }
+        // In hundredths of a request.
+        let rank = total * 99;
+        let (mut lower, mut before) = (0, 0);
+        for (bound, count) in &self.counts.buckets {
+            let count = u128::from(*count);
+            if count * 100 >= rank {
+                if *bound == UNBOUNDED {
+                    break;
+                }
+                let (inside, width) = (count - before, u128::from(bound - lower));
+                let part = width * (rank - before * 100) / (inside * 100).max(1);
+                let part = u64::try_from(part).expect("a part of the bucket's width");
+                return Some(Quantile::At(lower + part));
+            }
+            (lower, before) = (*bound, count);
+        }
+        Some(Quantile::Above(lower))
+    }
+}
+
+/// Samples by pod, each pod's in order of time.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pods: BTreeMap<IpAddr, VecDeque<(Time, Counts)>>,
+}
+
+impl History {
+    /// Adds what a pod says at `at`, and drops what is older than `keep` needs.
+    pub(super) fn add(&mut self, pod: IpAddr, at: Time, counts: Counts, keep: Duration) {
+        let samples = self.pods.entry(pod).or_default();
+        samples.push_back((at, counts));
+        // The youngest of those that are too old stays: a window begins with it.
+        while samples.len() > SAMPLES_MAX
+            || samples.get(1).is_some_and(|(time, _)| *time + keep <= at)
+        {
+            samples.pop_front();
+        }
+    }
+
+    /// What was counted in the last `span`, as far as samples tell. A pod counts from its first sample on.
+    pub(super) fn window(&self, now: Time, span: Duration) -> Window {
+        let mut window = Window::default();
+        for samples in self.pods.values() {
+            let begin = samples.partition_point(|(time, _)| *time + span <= now);
+            let used = samples.iter().skip(begin.saturating_sub(1));
+            for ((_, earlier), (_, later)) in used.clone().zip(used.clone().skip(1)) {
+                window.counts.add(&later.since(earlier));
+            }
+            if let (Some((first, _)), Some((last, _))) = (used.clone().next(), used.last()) {
+                window.covered = window.covered.max(last.since(*first));
+            }
+        }
+        window
+    }
+}
+
+/// A duration in millionths of a millisecond, as words: `812 ms`, `0.7 ms`.
+pub(super) fn millis(parts: u64) -> String {
+    let tenths = u128::from(parts) * 10 / PARTS;
+    if tenths < 100 && !tenths.is_multiple_of(10) {
+        return format!("{}.{} ms", tenths / 10, tenths % 10);
+    }
+    format!("{} ms", tenths / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POD: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 1, 0, 1));
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 1, 0, 2));
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn counts(requests: u64, errors: u64) -> Counts {
+        Counts {
+            requests,
+            errors,
+            buckets: BTreeMap::new(),
+        }
+    }
+
+    fn history(samples: &[(IpAddr, u64, u64, u64)]) -> History {
+        let mut history = History::default();
+        for (pod, at, requests, errors) in samples {
+            history.add(*pod, Time::ZERO + s(*at), counts(*requests, *errors), s(60));
+        }
+        history
+    }
+
+    fn window(history: &History, now: u64) -> (u64, u64, u64) {
+        let window = history.window(Time::ZERO + s(now), s(60));
+        let counts = window.counts;
+        (counts.requests, counts.errors, window.covered.as_secs())
+    }
+
+    #[test]
+    fn a_window_is_the_difference_of_its_ends() {
+        let history = history(&[(POD, 0, 5, 1), (POD, 30, 20, 2), (POD, 60, 50, 2)]);
+        assert_eq!(window(&history, 60), (45, 1, 60));
+    }
+
+    #[test]
+    fn what_is_older_than_the_window_does_not_count() {
+        let history = history(&[(POD, 0, 0, 0), (POD, 30, 90, 90), (POD, 90, 100, 91)]);
+        assert_eq!(window(&history, 90), (10, 1, 60));
+    }
+
+    #[test]
+    fn a_counter_that_begins_anew_counts_from_nothing() {
+        let history = history(&[
+            (POD, 0, 100, 0),
+            (POD, 15, 110, 0),
+            (POD, 30, 4, 1),
+            (POD, 45, 6, 1),
+        ]);
+        assert_eq!(window(&history, 45), (16, 1, 45));
+    }
+
+    #[test]
+    fn pods_are_summed_and_each_counts_from_its_first_sample() {
+        let history = history(&[
+            (POD, 0, 0, 0),
+            (POD, 30, 10, 1),
+            (OTHER, 15, 500, 500),
+            (OTHER, 30, 505, 501),
+        ]);
+        assert_eq!(window(&history, 30), (15, 2, 30));
+    }
+
+    #[test]
+    fn old_samples_are_dropped_but_for_the_one_that_a_window_begins_with() {
+        let mut kept = history(&[(POD, 0, 0, 0)]);
+        for at in 1..1_000 {
+            kept.add(POD, Time::ZERO + s(at), counts(at, 0), s(60));
+        }
+        assert_eq!(kept.pods[&POD].len(), 61);
+        assert_eq!(window(&kept, 999), (60, 0, 60));
+    }
+
+    fn quantile(buckets: &[(u64, u64)]) -> Option<Quantile> {
+        let parts = |(bound, count): &(u64, u64)| match *bound {
+            UNBOUNDED => (UNBOUNDED, *count),
+            ms => (ms * 1_000_000, *count),
+        };
+        let counts = Counts {
+            buckets: buckets.iter().map(parts).collect(),
+            ..Counts::default()
+        };
+        Window {
+            counts,
+            covered: s(60),
+        }
+        .p99()
+    }
+
+    #[test]
+    fn the_p99_is_interpolated_within_its_bucket() {
+        // Rank 198 of 200 lies 8 tenths into the bucket from 100 to 250 ms, which has the 191st to the 200th.
+        let buckets = [(50, 100), (100, 190), (250, 200), (UNBOUNDED, 200)];
+        assert_eq!(quantile(&buckets), Some(Quantile::At(220_000_000)));
+        // The first bucket begins at 0.
+        let first = [(100, 10), (UNBOUNDED, 10)];
+        assert_eq!(quantile(&first), Some(Quantile::At(99_000_000)));
+    }
+
+    #[test]
+    fn a_p99_in_the_last_bucket_is_above_the_highest_bound() {
+        let buckets = [(100, 90), (UNBOUNDED, 100)];
+        assert_eq!(quantile(&buckets), Some(Quantile::Above(100_000_000)));
+    }
+
+    #[test]
+    fn no_requests_have_no_p99() {
+        assert_eq!(quantile(&[(100, 0), (UNBOUNDED, 0)]), None);
+        assert_eq!(quantile(&[]), None);
+    }
+}

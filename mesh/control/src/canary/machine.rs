@@ -1,0 +1,576 @@
+//! A canary's rollout as a state machine: given the time, what the cluster is like and what pods have counted, what to do
+//! next. It knows no clock, no socket and no store; what must survive a crash is its [`Progress`].
+//!
+//! ```text
+//! Initializing -> Initialized -> Preparing -> Analysing -> Scaling -> Shifting -> Finalising -> Succeeded
+//!                                    └──────────┴────────────┴──────────┴─> RollingBack -> Failed
+//! ```
+//!
+//! Flagger's phases are coarser: Preparing to RollingBack are its `Progressing`, Scaling and Shifting its `Promoting`. Other
+//! than Flagger's, the new version keeps its name: it is scaled to the stable one's replicas, gets all traffic and is the
+//! stable one from then on; the old one is scaled to 0.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shakedown_config::api::Canary;
+use shakedown_env::Time;
+
+use super::Split;
+use super::history::History;
+use super::judge::{Verdict, judge, seconds};
+use crate::cluster::{Rollout, VersionState};
+
+/// How long a canary that is taken back waits for every proxy before it is scaled down in any case.
+const RETREAT_PATIENCE: Duration = Duration::from_secs(60);
+/// More turns than there are stages: the machine never goes round within one.
+const TURNS_MAX: usize = 16;
+
+/// Where a rollout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Stage {
+    /// No stable version is known yet.
+    Initializing,
+    /// The stable version is known, and nothing was ever rolled out.
+    Initialized,
+    /// A new version has come: its pods start, and proxies learn its cluster.
+    Preparing,
+    /// It gets its share, and is judged.
+    Analysing,
+    /// It is taken back: proxies learn that it gets nothing.
+    RollingBack,
+    /// It is good: it is scaled to the stable version's replicas.
+    Scaling,
+    /// It takes over the traffic.
+    Shifting,
+    /// It has all traffic; the old version goes.
+    Finalising,
+    /// The last rollout was promoted.
+    Succeeded,
+    /// The last rollout was taken back.
+    Failed,
+}
+
+/// What must survive a crash of the control plane. Times are not in it: an interval that was cut short begins anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    stage: Stage,
+    stable: String,
+    canary: Option<String>,
+    /// The canary's share, in percent.
+    weight: u32,
+    /// Failed checks.
+    failed: u32,
+    /// Passed checks of an A/B test.
+    passed: u32,
+    /// Why it is taken back.
+    reason: String,
+}
+
+/// What the machine is to know of the world.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) rollout: &'a Rollout,
+    /// Whether every proxy has acknowledged the split of [`Machine::split`].
+    pub(super) in_force: bool,
+    /// Whether metrics are being read right now: a check waits for them.
+    pub(super) sampling: bool,
+    pub(super) history: &'a History,
+    /// Why some pod's metrics could not be read the last time.
+    pub(super) trouble: Option<&'a str>,
+}
+
+/// What is to be done. Changes of the split are seen in [`Machine::split`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Say this.
+    Tell {
+        phase: &'static str,
+        weight: u32,
+        version: String,
+        reason: String,
+    },
+    /// A version shall have so many replicas.
+    Scale(String, u32),
+    /// This version is the stable one from now on.
+    Stable(String),
+    /// Read metrics now, and count the telemetry's interval from here.
+    Sample,
+    /// Metrics are of no use any more.
+    Forget,
+}
+
+/// The machine of one canary.
+#[derive(Debug)]
+pub(super) struct Machine {
+    progress: Progress,
+    /// When the rollout made its last step.
+    since: Time,
+    /// When the next check, or the next step of a promotion, is due; none while the weight is not in force.
+    next: Option<Time>,
+    /// What the last check said, so that the same is not said twice.
+    said: String,
+}
+
+/// The world and the document, for one turn.
+struct Turn<'a> {
+    now: Time,
+    canary: &'a Canary,
+    seen: &'a Seen<'a>,
+    in_force: bool,
+    acts: Vec<Act>,
+}
+
+impl Machine {
+    /// A canary that nothing is known of.
+    pub(super) fn new(now: Time) -> Machine {
+        let progress = Progress {
+            stage: Stage::Initializing,
+            stable: String::new(),
+            canary: None,
+            weight: 0,
+            failed: 0,
+            passed: 0,
+            reason: String::new(),
+        };
+        Machine::resume(progress, now)
+    }
+
+    /// A canary that goes on where it was. Its deadlines begin anew: a crash of the control plane is not its fault.
+    pub(super) fn resume(progress: Progress, now: Time) -> Machine {
+        Machine {
+            progress,
+            since: now,
+            next: None,
+            said: String::new(),
+        }
+    }
+
+    /// What must survive a crash.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The version whose pods' metrics count, while they do.
+    pub(super) fn judged(&self) -> Option<&str> {
+        let canary = self.progress.canary.as_deref();
+        canary.filter(|_| self.progress.stage == Stage::Analysing)
+    }
+
+    /// How the service is to be split; `None` while no version is known.
+    pub(super) fn split(&self, canary: &Canary) -> Option<Split> {
+        let progress = &self.progress;
+        let tested = matches!(
+            progress.stage,
+            Stage::Analysing | Stage::Scaling | Stage::Shifting
+        );
+        (!progress.stable.is_empty()).then(|| Split {
+            stable: progress.stable.clone(),
+            canary: progress.canary.clone(),
+            weight: progress.weight,
+            matched: tested && !canary.analysis.r#match.is_empty(),
+        })
+    }
+
+    /// When time alone makes a difference.
+    pub(super) fn wake(&self, now: Time, canary: &Canary) -> Option<Time> {
+        let deadline = match self.progress.stage {
+            Stage::Initializing | Stage::Initialized | Stage::Succeeded | Stage::Failed => {
+                return None;
+            }
+            Stage::RollingBack => self.since + RETREAT_PATIENCE,
+            _ => self.since + canary.progress_deadline(),
+        };
+        let times = [self.next, Some(deadline)].into_iter().flatten();
+        times.filter(|time| *time > now).min()
+    }
+
+    /// Goes on as far as it can.
+    pub(super) fn advance(&mut self, now: Time, canary: &Canary, seen: &Seen<'_>) -> Vec<Act> {
+        let mut turn = Turn {
+            now,
+            canary,
+            seen,
+            in_force: seen.in_force,
+            acts: Vec::new(),
+        };
+        for _ in 0..TURNS_MAX {
+            let (stage, split) = (self.progress.stage, self.split(canary));
+            self.step(&mut turn);
+            // What proxies have acknowledged is the split before.
+            turn.in_force &= self.split(canary) == split;
+            // At the end of a rollout what is seen of the cluster is older than what is to be done.
+            let over = matches!(self.progress.stage, Stage::Succeeded | Stage::Failed);
+            if over || self.progress.stage == stage {
+                break;
+            }
+        }
+        turn.acts
+    }
+
+    fn step(&mut self, turn: &mut Turn<'_>) {
+        match self.progress.stage {
+            Stage::Initializing | Stage::Initialized | Stage::Succeeded | Stage::Failed => {
+                self.rest(turn);
+            }
+            Stage::Preparing => self.prepare(turn),
+            Stage::Analysing => self.analyse(turn),
+            Stage::RollingBack => self.roll_back(turn),
+            Stage::Scaling => self.scale(turn),
+            Stage::Shifting => self.shift(turn),
+            Stage::Finalising => self.finalise(turn),
+        }
+    }
+
+    /// Nothing is rolled out.
+    fn rest(&mut self, turn: &mut Turn<'_>) {
+        let rollout = turn.seen.rollout;
+        let Some(stable) = &rollout.stable else {
+            let reason = format!(
+                "no endpoint of {} has a label `version` yet",
+                turn.canary.service_name().value
+            );
+            self.say_once(turn, reason);
+            return;
+        };
+        self.progress.stable.clone_from(stable);
+        if self.progress.stage == Stage::Initializing {
+            self.enter(Stage::Initialized, turn.now);
+            self.tell(turn, format!("{stable} is the stable version"));
+            return;
+        }
+        let wanted = |state: &VersionState| match state.desired {
+            Some(replicas) => replicas > 0,
+            None => !state.pods.is_empty(),
+        };
+        let mut versions = rollout.versions.iter();
+        let new = versions.find(|(version, state)| *version != stable && wanted(state));
+        if let Some((version, _)) = new {
+            self.progress.canary = Some(version.clone());
+            (self.progress.failed, self.progress.passed) = (0, 0);
+            self.enter(Stage::Preparing, turn.now);
+            self.tell(
+                turn,
+                format!("{version} has come beside {stable}: it gets nothing until it is ready"),
+            );
+        }
+    }
+
+    fn prepare(&mut self, turn: &mut Turn<'_>) {
+        if self.is_withdrawn(turn) {
+            return;
+        }
+        let (ready, wanted) = pods(&self.state(turn));
+        if ready < wanted || !turn.in_force {
+            self.keep_deadline(turn, |late| {
+                if ready < wanted {
+                    format!("{ready} of {wanted} pods are ready {late}")
+                } else {
+                    format!("not every proxy has taken its cluster {late}")
+                }
+            });
+            return;
+        }
+        let canary = turn.canary;
+        if canary.skip_analysis {
+            self.promote(turn, "its analysis is skipped");
+            return;
+        }
+        let ready = format!("{ready} of {wanted} pods are ready and every proxy has its cluster");
+        let reason = match canary.analysis.steps().first() {
+            Some(first) if canary.analysis.r#match.is_empty() => {
+                self.progress.weight = *first;
+                format!("{ready}: weight 0% -> {first}%")
+            }
+            _ => format!("{ready}: it gets the requests that match"),
+        };
+        self.enter(Stage::Analysing, turn.now);
+        turn.acts.push(Act::Forget);
+        turn.acts.push(Act::Sample);
+        self.tell(turn, reason);
+    }
+
+    fn analyse(&mut self, turn: &mut Turn<'_>) {
+        if self.is_withdrawn(turn) {
+            return;
+        }
+        match self.next {
+            None if turn.in_force => {
+                self.next = Some(turn.now + turn.canary.analysis.every());
+                turn.acts.push(Act::Sample);
+            }
+            Some(due) if due <= turn.now && !turn.seen.sampling => {
+                self.next = Some(turn.now + turn.canary.analysis.every());
+                self.check(turn);
+            }
+            _ => {}
+        }
+        if self.progress.stage == Stage::Analysing {
+            let said = match (&*self.said, self.next) {
+                (_, None) => "not every proxy has taken its weight",
+                ("", Some(_)) => "no check has come to a verdict",
+                (said, Some(_)) => said,
+            };
+            let said = said.to_owned();
+            self.keep_deadline(turn, |late| format!("{said}, {late}"));
+        }
+    }
+
+    fn check(&mut self, turn: &mut Turn<'_>) {
+        let analysis = &turn.canary.analysis;
+        let version = self.progress.canary.clone().unwrap_or_default();
+        match judge(&analysis.metrics, turn.seen.history, &version, turn.now) {
+            Verdict::Fail(words) => {
+                self.progress.failed += 1;
+                let (failed, most) = (self.progress.failed, analysis.failures_max());
+                let words = format!("{words}: {failed} of {most} failed checks");
+                if failed >= most {
+                    self.retreat(turn, words);
+                } else {
+                    self.say_once(turn, format!("{words}, the weight stays"));
+                }
+            }
+            Verdict::Silent(words) => {
+                let trouble = turn.seen.trouble.map(|trouble| format!(" ({trouble})"));
+                let trouble = trouble.unwrap_or_default();
+                self.say_once(turn, format!("{words}{trouble}, so no verdict"));
+            }
+            Verdict::Pass(words) => self.pass(turn, &words),
+        }
+    }
+
+    fn pass(&mut self, turn: &mut Turn<'_>, words: &str) {
+        let analysis = &turn.canary.analysis;
+        self.since = turn.now;
+        if !analysis.r#match.is_empty() {
+            self.progress.passed += 1;
+            let (passed, rounds) = (self.progress.passed, analysis.rounds());
+            let words = format!("{words}: {passed} of {rounds} checks passed");
+            if passed >= rounds {
+                self.promote(turn, &words);
+            } else {
+                self.tell(turn, words);
+            }
+            return;
+        }
+        let now = self.progress.weight;
+        match analysis.steps().into_iter().find(|step| *step > now) {
+            Some(step) => {
+                self.progress.weight = step;
+                self.next = None;
+                self.said.clear();
+                self.tell(turn, format!("{words}: weight {now}% -> {step}%"));
+            }
+            None => self.promote(turn, words),
+        }
+    }
+
+    fn promote(&mut self, turn: &mut Turn<'_>, words: &str) {
+        self.enter(Stage::Scaling, turn.now);
+        turn.acts.push(Act::Forget);
+        let wanted = self.replicas_of_stable(turn);
+        self.tell(
+            turn,
+            format!("{words}: promoting, it is to have {wanted} pods"),
+        );
+    }
+
+    fn scale(&mut self, turn: &mut Turn<'_>) {
+        if self.is_withdrawn(turn) {
+            return;
+        }
+        let wanted = self.replicas_of_stable(turn);
+        let state = self.state(turn);
+        let version = self.progress.canary.clone().unwrap_or_default();
+        if state.desired.is_none_or(|desired| desired < wanted) {
+            turn.acts.push(Act::Scale(version, wanted));
+        }
+        let (ready, _) = pods(&state);
+        if ready < wanted {
+            self.keep_deadline(turn, |late| {
+                format!("{ready} of {wanted} pods are ready to take over {late}")
+            });
+            return;
+        }
+        self.enter(Stage::Shifting, turn.now);
+        self.shift_more(turn, &format!("{ready} of {wanted} pods are ready"));
+    }
+
+    fn shift(&mut self, turn: &mut Turn<'_>) {
+        if self.is_withdrawn(turn) {
+            return;
+        }
+        match self.next {
+            None if turn.in_force && self.progress.weight >= 100 => {
+                let (old, new) = (self.progress.stable.clone(), self.state_name());
+                self.enter(Stage::Finalising, turn.now);
+                turn.acts.push(Act::Stable(new.clone()));
+                let words = format!("every proxy sends all to {new}: {old} is scaled to 0");
+                self.tell(turn, words);
+            }
+            None if turn.in_force => {
+                self.next = Some(turn.now + turn.canary.analysis.every());
+            }
+            Some(due) if due <= turn.now => {
+                self.since = turn.now;
+                self.next = None;
+                self.shift_more(turn, "promotion goes on");
+            }
+            Some(_) => {}
+            None => self.keep_deadline(turn, |late| {
+                format!("not every proxy has taken its weight {late}")
+            }),
+        }
+    }
+
+    fn shift_more(&mut self, turn: &mut Turn<'_>, words: &str) {
+        let before = self.progress.weight;
+        let weight = (before + turn.canary.analysis.promotion_step()).min(100);
+        self.progress.weight = weight;
+        self.tell(turn, format!("{words}: weight {before}% -> {weight}%"));
+    }
+
+    fn finalise(&mut self, turn: &mut Turn<'_>) {
+        let (old, new) = (self.progress.stable.clone(), self.state_name());
+        let state = turn.seen.rollout.versions.get(&old);
+        // Said here, not as this stage is entered: so it is said again should a crash have come in between.
+        if state.is_some_and(|state| state.desired != Some(0)) {
+            turn.acts.push(Act::Scale(old.clone(), 0));
+        }
+        let left = state.map_or(0, |state| state.pods.len());
+        let late = turn.now >= self.since + turn.canary.progress_deadline();
+        if left > 0 && !late {
+            return;
+        }
+        self.progress.stage = Stage::Succeeded;
+        let words = match left {
+            0 => format!("{new} is the stable version, {old} is gone"),
+            _ => format!("{new} is the stable version, though {left} pods of {old} stay"),
+        };
+        self.tell(turn, words);
+        self.progress.stable = new;
+        self.clear();
+    }
+
+    fn roll_back(&mut self, turn: &mut Turn<'_>) {
+        let late = turn.now >= self.since + RETREAT_PATIENCE;
+        if !turn.in_force && !late {
+            return;
+        }
+        let mut reason = std::mem::take(&mut self.progress.reason);
+        if !turn.in_force {
+            let patience = seconds(RETREAT_PATIENCE);
+            reason += &format!(" (not every proxy has acknowledged it within {patience})");
+        }
+        let version = self.state_name();
+        self.progress.stage = Stage::Failed;
+        self.tell(turn, reason);
+        turn.acts.push(Act::Scale(version, 0));
+        self.clear();
+    }
+
+    /// Takes the canary back.
+    fn retreat(&mut self, turn: &mut Turn<'_>, words: String) {
+        let weight = self.progress.weight;
+        self.progress.reason = format!("{words}, rolled back");
+        self.progress.weight = 0;
+        self.enter(Stage::RollingBack, turn.now);
+        turn.acts.push(Act::Forget);
+        self.tell(turn, format!("{words}: weight {weight}% -> 0%"));
+    }
+
+    /// Takes the canary back if somebody else has scaled it away.
+    fn is_withdrawn(&mut self, turn: &mut Turn<'_>) -> bool {
+        let state = self.state(turn);
+        let gone = match state.desired {
+            Some(replicas) => replicas == 0,
+            None => state.pods.is_empty(),
+        };
+        if gone {
+            self.retreat(turn, format!("{} was taken away", self.state_name()));
+        }
+        gone
+    }
+
+    /// Takes the canary back if it has made no step for too long.
+    fn keep_deadline(&mut self, turn: &mut Turn<'_>, words: impl FnOnce(&str) -> String) {
+        let deadline = turn.canary.progress_deadline();
+        if turn.now >= self.since + deadline {
+            let late = format!("after {} without a step", seconds(deadline));
+            self.retreat(turn, words(&late));
+        }
+    }
+
+    /// How many pods the stable version shall have, or has.
+    fn replicas_of_stable(&self, turn: &Turn<'_>) -> u32 {
+        let state = turn.seen.rollout.versions.get(&self.progress.stable);
+        let wanted = state.map_or(0, |state| pods(state).1);
+        let own = self.state(turn).desired.unwrap_or(0);
+        // A canary that is larger already stays so.
+        wanted.max(own).max(1)
+    }
+
+    fn state(&self, turn: &Turn<'_>) -> VersionState {
+        let canary = self.progress.canary.as_ref();
+        let state = canary.and_then(|canary| turn.seen.rollout.versions.get(canary));
+        state.cloned().unwrap_or_default()
+    }
+
+    fn state_name(&self) -> String {
+        self.progress.canary.clone().unwrap_or_default()
+    }
+
+    fn enter(&mut self, stage: Stage, now: Time) {
+        self.progress.stage = stage;
+        self.since = now;
+        self.next = None;
+        self.said.clear();
+    }
+
+    fn clear(&mut self) {
+        self.progress.canary = None;
+        self.progress.weight = 0;
+        self.next = None;
+        self.said.clear();
+    }
+
+    fn say_once(&mut self, turn: &mut Turn<'_>, reason: String) {
+        if self.said != reason {
+            self.said.clone_from(&reason);
+            self.tell(turn, reason);
+        }
+    }
+
+    fn tell(&self, turn: &mut Turn<'_>, reason: String) {
+        turn.acts.push(Act::Tell {
+            phase: phase(self.progress.stage),
+            weight: self.progress.weight,
+            version: self.state_name(),
+            reason,
+        });
+    }
+}
+
+/// Flagger's name of a stage.
+fn phase(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Initializing => "Initializing",
+        Stage::Initialized => "Initialized",
+        Stage::Preparing | Stage::Analysing | Stage::RollingBack => "Progressing",
+        Stage::Scaling | Stage::Shifting => "Promoting",
+        Stage::Finalising => "Finalising",
+        Stage::Succeeded => "Succeeded",
+        Stage::Failed => "Failed",
+    }
+}
+
+/// How many pods of a version are ready, and how many there shall be; at least one.
+fn pods(state: &VersionState) -> (u32, u32) {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let ready = count(state.pods.values().filter(|ready| **ready).count());
+    let wanted = state.desired.unwrap_or(count(state.pods.len()));
+    (ready, wanted.max(1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,472 @@
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use shakedown_config::api::{Document, Resource};
+use shakedown_config::registry::Hostname;
+use shakedown_config::tree;
+
+use super::super::history::Counts;
+use super::*;
+
+/// A machine with a world around it that does at once what it says.
+struct Scene {
+    machine: Machine,
+    canary: Resource<Canary>,
+    now: Time,
+    versions: BTreeMap<String, VersionState>,
+    stable: Option<String>,
+    history: History,
+    counts: Counts,
+    in_force: bool,
+    sampling: bool,
+    told: Vec<(String, u32, String)>,
+}
+
+const STEPS: &str = "interval: 15s, threshold: 2, maxWeight: 30, stepWeight: 10";
+const RATE: &str = "metrics: [{name: request-success-rate, thresholdRange: {min: 99}}]";
+
+fn pod(n: u8) -> IpAddr {
+    Ipv4Addr::new(127, 1, 0, n).into()
+}
+
+fn canary(analysis: &str) -> Resource<Canary> {
+    let text = format!(
+        "apiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: {{name: a}}\nspec:\n  \
+         targetRef: {{kind: Deployment, name: a}}\n  service: {{port: 80}}\n  \
+         analysis: {{{analysis}}}\n"
+    );
+    match Document::read(&tree::parse("mesh.yaml", &text).unwrap()[0]).unwrap() {
+        Document::Canary(canary) => canary,
+        other => panic!("{other:?}"),
+    }
+}
+
+impl Scene {
+    /// Three pods of v1, and nothing new.
+    fn new(analysis: &str) -> Scene {
+        let mut scene = Scene {
+            machine: Machine::new(Time::ZERO),
+            canary: canary(analysis),
+            now: Time::ZERO,
+            versions: BTreeMap::new(),
+            stable: Some("v1".to_owned()),
+            history: History::default(),
+            counts: Counts::default(),
+            in_force: true,
+            sampling: false,
+            told: Vec::new(),
+        };
+        scene.has("v1", 3, 3);
+        scene.go();
+        scene
+    }
+
+    /// A scene where v2 has just got its first share.
+    fn analysing(analysis: &str) -> Scene {
+        let mut scene = Scene::new(analysis);
+        scene.has("v2", 1, 1);
+        scene.go();
+        scene
+    }
+
+    fn has(&mut self, version: &str, desired: u32, ready: u8) {
+        let first = (version.as_bytes()[1] - b'0') * 10;
+        let pods = (0..desired).zip(first..);
+        let pods = pods.map(|(n, at)| (pod(at), n < u32::from(ready)));
+        let state = VersionState {
+            desired: Some(desired),
+            pods: pods.collect(),
+        };
+        self.versions.insert(version.to_owned(), state);
+    }
+
+    /// Turns until nothing more happens; replicas come and go at once.
+    fn go(&mut self) {
+        for _ in 0..10 {
+            let rollout = Rollout {
+                key: Document::Canary(self.canary.clone()).key(),
+                canary: self.canary.clone(),
+                service: Hostname::of("a", "default"),
+                stable: self.stable.clone(),
+                versions: self.versions.clone(),
+            };
+            let seen = Seen {
+                rollout: &rollout,
+                in_force: self.in_force,
+                sampling: self.sampling,
+                history: &self.history,
+                trouble: None,
+            };
+            let before = self.machine.progress().clone();
+            let acts = self.machine.advance(self.now, &self.canary.spec, &seen);
+            let quiet = acts.is_empty() && before == *self.machine.progress();
+            for act in acts {
+                match act {
+                    Act::Tell {
+                        phase,
+                        weight,
+                        reason,
+                        ..
+                    } => self.told.push((phase.to_owned(), weight, reason)),
+                    Act::Scale(version, replicas) => {
+                        self.has(&version, replicas, u8::try_from(replicas).unwrap());
+                    }
+                    Act::Stable(version) => self.stable = Some(version),
+                    Act::Sample => self.sample(),
+                    Act::Forget => self.history = History::default(),
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+        panic!("it never rests: {:?}", self.told);
+    }
+
+    fn sample(&mut self) {
+        let keep = Duration::from_secs(60);
+        self.history
+            .add(pod(20), self.now, self.counts.clone(), keep);
+    }
+
+    /// An interval with so many requests and errors.
+    fn after(&mut self, requests: u64, errors: u64) {
+        self.now += Duration::from_secs(15);
+        self.counts.requests += requests;
+        self.counts.errors += errors;
+        self.sample();
+        self.go();
+    }
+
+    fn weight(&self) -> u32 {
+        self.machine.split(&self.canary.spec).unwrap().weight
+    }
+
+    fn last(&self) -> (&str, u32, &str) {
+        let (phase, weight, reason) = self.told.last().unwrap();
+        (phase, *weight, reason)
+    }
+
+    fn phases(&self) -> Vec<&str> {
+        let mut phases: Vec<&str> = self.told.iter().map(|(phase, ..)| phase.as_str()).collect();
+        phases.dedup();
+        phases
+    }
+}
+
+fn steps() -> String {
+    format!("{STEPS}, {RATE}")
+}
+
+#[test]
+fn a_service_without_a_new_version_is_left_to_its_stable_one() {
+    let scene = Scene::new(&steps());
+    assert_eq!(scene.last(), ("Initialized", 0, "v1 is the stable version"));
+    let split = scene.machine.split(&scene.canary.spec);
+    assert_eq!(split, Some(Split::all_to("v1")));
+}
+
+#[test]
+fn a_new_version_gets_nothing_before_its_pods_are_ready_and_every_proxy_knows_it() {
+    let mut scene = Scene::new(&steps());
+    scene.has("v2", 2, 1);
+    scene.go();
+    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 0));
+    let split = scene.machine.split(&scene.canary.spec).unwrap();
+    assert_eq!(split.canary.as_deref(), Some("v2"));
+    scene.in_force = false;
+    scene.has("v2", 2, 2);
+    scene.go();
+    assert_eq!(scene.weight(), 0);
+    scene.in_force = true;
+    scene.go();
+    assert_eq!(scene.weight(), 10);
+}
+
+#[test]
+fn a_good_version_climbs_is_promoted_and_becomes_the_stable_one() {
+    let mut scene = Scene::analysing(&steps());
+    let mut weights = vec![scene.weight()];
+    for _ in 0..3 {
+        scene.after(300, 1);
+        weights.push(scene.weight());
+    }
+    assert_eq!(weights, [10, 20, 30, 0]);
+    assert_eq!(
+        scene.phases(),
+        [
+            "Initialized",
+            "Progressing",
+            "Promoting",
+            "Finalising",
+            "Succeeded"
+        ]
+    );
+    assert_eq!(scene.last().1, 100);
+    assert_eq!(scene.stable.as_deref(), Some("v2"));
+    assert_eq!(scene.versions["v2"].desired, Some(3));
+    assert_eq!(scene.versions["v1"].desired, Some(0));
+    let split = scene.machine.split(&scene.canary.spec);
+    assert_eq!(split, Some(Split::all_to("v2")));
+}
+
+#[test]
+fn a_bad_version_is_rolled_back_after_its_failed_checks_and_says_why() {
+    let mut scene = Scene::analysing(&steps());
+    scene.after(300, 15);
+    assert_eq!(
+        scene.last(),
+        (
+            "Progressing",
+            10,
+            "request-success-rate 95% < 99% over 15 s (300 requests): 1 of 2 failed checks, the weight stays"
+        )
+    );
+    scene.after(300, 17);
+    assert_eq!(
+        scene.last(),
+        (
+            "Failed",
+            0,
+            "request-success-rate 94.6% < 99% over 30 s (600 requests): 2 of 2 failed checks, rolled back"
+        )
+    );
+    assert_eq!(scene.versions["v2"].desired, Some(0));
+    assert_eq!(scene.stable.as_deref(), Some("v1"));
+}
+
+#[test]
+fn a_failed_version_stays_failed_until_somebody_deploys_it_again() {
+    let mut scene = Scene::analysing(&steps());
+    scene.after(300, 15);
+    scene.after(300, 15);
+    scene.after(0, 0);
+    assert_eq!(scene.last().0, "Failed");
+    scene.has("v2", 1, 1);
+    scene.go();
+    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 10));
+}
+
+#[test]
+fn it_is_not_failed_before_every_proxy_has_let_go_of_it() {
+    let mut scene = Scene::analysing(&steps());
+    scene.after(300, 15);
+    scene.now += Duration::from_secs(15);
+    scene.in_force = false;
+    scene.sample();
+    scene.go();
+    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 0));
+    assert_eq!(scene.versions["v2"].desired, Some(1));
+    scene.in_force = true;
+    scene.go();
+    assert_eq!(scene.last().0, "Failed");
+    assert_eq!(scene.versions["v2"].desired, Some(0));
+}
+
+#[test]
+fn a_proxy_that_never_answers_does_not_keep_a_bad_version_alive() {
+    let mut scene = Scene::analysing(&steps());
+    scene.after(300, 15);
+    scene.in_force = false;
+    scene.after(300, 15);
+    scene.now += RETREAT_PATIENCE;
+    scene.go();
+    assert_eq!(scene.last().0, "Failed");
+    assert!(
+        scene.last().2.contains("not every proxy"),
+        "{:?}",
+        scene.last()
+    );
+}
+
+#[test]
+fn no_traffic_is_no_verdict_and_in_the_end_no_promotion() {
+    let mut scene = Scene::analysing(&steps());
+    for _ in 0..39 {
+        scene.after(0, 0);
+    }
+    assert_eq!(
+        scene.last(),
+        (
+            "Progressing",
+            10,
+            "no requests to v2 in the last 60 s, so no verdict"
+        )
+    );
+    scene.after(0, 0);
+    assert_eq!(
+        scene.last(),
+        (
+            "Failed",
+            0,
+            "no requests to v2 in the last 60 s, so no verdict, after 600 s without a step, rolled back"
+        )
+    );
+}
+
+#[test]
+fn the_interval_counts_from_when_the_weight_is_in_force() {
+    let mut scene = Scene::analysing(&steps());
+    scene.in_force = false;
+    scene.after(300, 0);
+    assert_eq!(scene.weight(), 20);
+    scene.after(300, 0);
+    scene.after(300, 0);
+    assert_eq!(scene.weight(), 20);
+    scene.in_force = true;
+    scene.go();
+    scene.now += Duration::from_secs(14);
+    scene.go();
+    assert_eq!(scene.weight(), 20);
+    scene.now += Duration::from_secs(1);
+    scene.go();
+    assert_eq!(scene.weight(), 30);
+}
+
+#[test]
+fn a_check_waits_for_the_metrics_that_are_being_read() {
+    let mut scene = Scene::analysing(&steps());
+    scene.sampling = true;
+    scene.after(300, 0);
+    assert_eq!(scene.weight(), 10);
+    scene.sampling = false;
+    scene.go();
+    assert_eq!(scene.weight(), 20);
+}
+
+#[test]
+fn steps_may_be_listed_and_promotion_may_take_steps() {
+    let analysis = format!("interval: 15s, stepWeights: [1, 40], stepWeightPromotion: 30, {RATE}");
+    let mut scene = Scene::analysing(&analysis);
+    for _ in 0..3 {
+        scene.after(300, 0);
+    }
+    let mut weights: Vec<u32> = scene.told.iter().map(|(_, weight, _)| *weight).collect();
+    weights.dedup();
+    assert_eq!(weights, [0, 1, 40, 70, 100], "{:?}", scene.told);
+    assert_eq!(scene.last().0, "Succeeded");
+}
+
+#[test]
+fn an_ab_test_sends_what_matches_and_counts_passed_checks() {
+    let analysis = format!(
+        "interval: 15s, iterations: 2, match: [{{headers: {{x-user: {{exact: tester}}}}}}], {RATE}"
+    );
+    let mut scene = Scene::analysing(&analysis);
+    let split = scene.machine.split(&scene.canary.spec).unwrap();
+    assert_eq!((split.weight, split.matched), (0, true));
+    scene.after(20, 0);
+    assert!(
+        scene.last().2.ends_with("1 of 2 checks passed"),
+        "{:?}",
+        scene.last()
+    );
+    scene.after(20, 0);
+    assert_eq!(scene.last().0, "Succeeded");
+    assert!(!scene.machine.split(&scene.canary.spec).unwrap().matched);
+}
+
+#[test]
+fn pods_that_never_get_ready_end_the_rollout() {
+    let mut scene = Scene::new(&steps());
+    scene.has("v2", 2, 1);
+    scene.go();
+    scene.now += Duration::from_secs(600);
+    scene.go();
+    assert_eq!(
+        scene.last(),
+        (
+            "Failed",
+            0,
+            "1 of 2 pods are ready after 600 s without a step, rolled back"
+        )
+    );
+}
+
+#[test]
+fn a_promotion_whose_pods_do_not_come_is_taken_back() {
+    let mut scene = Scene::analysing(&format!(
+        "interval: 15s, stepWeight: 50, maxWeight: 50, {RATE}"
+    ));
+    // Somebody wants four of them, and three never start: the promotion waits for all.
+    scene.has("v2", 4, 1);
+    scene.after(300, 0);
+    assert_eq!((scene.last().0, scene.weight()), ("Promoting", 50));
+    scene.now += Duration::from_secs(600);
+    scene.go();
+    assert_eq!(
+        scene.last(),
+        (
+            "Failed",
+            0,
+            "1 of 4 pods are ready to take over after 600 s without a step, rolled back"
+        )
+    );
+    assert_eq!(scene.versions["v1"].desired, Some(3));
+}
+
+#[test]
+fn a_version_that_somebody_takes_away_fails() {
+    let mut scene = Scene::analysing(&steps());
+    scene.has("v2", 0, 0);
+    scene.go();
+    assert_eq!(
+        scene.last(),
+        ("Failed", 0, "v2 was taken away, rolled back")
+    );
+}
+
+#[test]
+fn a_skipped_analysis_promotes_at_once() {
+    let mut scene = Scene::new(&steps());
+    scene.canary.spec.value.skip_analysis = true;
+    scene.has("v2", 1, 1);
+    scene.go();
+    assert_eq!(scene.last().0, "Succeeded");
+    assert_eq!(scene.stable.as_deref(), Some("v2"));
+}
+
+#[test]
+fn a_resumed_rollout_goes_on_where_it_was() {
+    let mut scene = Scene::analysing(&steps());
+    scene.after(300, 0);
+    scene.after(300, 30);
+    let stored = serde_json::to_vec(scene.machine.progress()).unwrap();
+    let progress: Progress = serde_json::from_slice(&stored).unwrap();
+    scene.machine = Machine::resume(progress, scene.now);
+    scene.history = History::default();
+    scene.go();
+    assert_eq!(scene.weight(), 20);
+    // One check had failed before.
+    scene.after(300, 30);
+    assert!(
+        scene.last().2.contains("2 of 2 failed checks"),
+        "{:?}",
+        scene.last()
+    );
+}
+
+#[test]
+fn another_version_waits_for_its_turn() {
+    let mut scene = Scene::analysing(&steps());
+    scene.has("v3", 1, 1);
+    scene.after(300, 15);
+    let split = scene.machine.split(&scene.canary.spec).unwrap();
+    assert_eq!((split.canary.as_deref(), split.weight), (Some("v2"), 10));
+    scene.after(300, 15);
+    let split = scene.machine.split(&scene.canary.spec).unwrap();
+    assert_eq!((split.canary.as_deref(), split.weight), (Some("v3"), 10));
+}
+
+#[test]
+fn without_metrics_every_check_passes() {
+    let mut scene = Scene::analysing("interval: 15s, stepWeight: 50, maxWeight: 50");
+    scene.after(0, 0);
+    assert_eq!(scene.last().0, "Succeeded");
+    assert!(
+        scene
+            .told
+            .iter()
+            .any(|(.., reason)| reason.contains("no metrics to judge"))
+    );
+}

@@ -1,0 +1,375 @@
+//! What changes over a run's time, in bins: latencies, retries, queues, ready pods; and the steps of canaries and weights.
+//!
+//! Memory is bounded: when a run outgrows its bins, they are joined in pairs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shakedown_results::series::{BINS_MAX, Canary, CanaryStep, Counts, Heat, Weights, bucket};
+use shakedown_results::{Cast, Event, PartyId, PartyKind, Pod, PodId, Record, Series};
+
+const MS: i64 = 1_000_000;
+/// Bins that the time of the load is cut into, at most.
+const BINS_OF_LOAD: i64 = 240;
+/// Rows of each kind that are kept.
+const ROWS_MAX: usize = 64;
+/// Steps of one canary, or of one weight, that are kept.
+const STEPS_MAX: usize = 1_000;
+
+/// The fold.
+#[derive(Clone, Debug)]
+pub(super) struct Over {
+    bin_ns: i64,
+    /// The last bin that something fell into.
+    last: usize,
+    heat: BTreeMap<PartyId, Vec<Vec<u64>>>,
+    retries: BTreeMap<(PartyId, PartyId), Vec<u64>>,
+    /// By pod: attempts there, and those of them that wait.
+    pods: Vec<(u32, u32)>,
+    queued: BTreeMap<PartyId, Level>,
+    in_hand: BTreeMap<PartyId, Level>,
+    is_ready: BTreeSet<PodId>,
+    ready: BTreeMap<(PartyId, u16), Level>,
+    weights: BTreeMap<(PartyId, u16), Vec<(i64, u32)>>,
+    canaries: BTreeMap<PartyId, Vec<CanaryStep>>,
+}
+
+/// A number that stays until it changes, and its extreme in each bin.
+#[derive(Clone, Debug)]
+struct Level {
+    now: u64,
+    /// Picks the number that stands for a bin.
+    extreme: fn(u64, u64) -> u64,
+    bins: Vec<u64>,
+    changed: bool,
+}
+
+impl Level {
+    fn new(extreme: fn(u64, u64) -> u64) -> Level {
+        Level {
+            now: 0,
+            extreme,
+            bins: Vec::new(),
+            changed: false,
+        }
+    }
+
+    fn set(&mut self, bin: usize, to: u64) {
+        self.extend(bin);
+        self.bins[bin] = (self.extreme)(self.bins[bin], to);
+        self.now = to;
+    }
+
+    /// Whole bins in which nothing happened hold what held before.
+    fn extend(&mut self, bin: usize) {
+        if self.bins.len() <= bin {
+            self.bins.resize(bin + 1, self.now);
+        }
+    }
+}
+
+impl Over {
+    pub(super) fn new(cast: &Cast) -> Over {
+        let loads = cast.parties.iter().enumerate();
+        let heat = loads
+            .filter(|(_, party)| party.kind == PartyKind::Load)
+            .map(|(at, _)| {
+                let id = u16::try_from(at).expect("a cast has at most 65,536 parties");
+                (PartyId(id), Vec::new())
+            });
+        Over {
+            bin_ns: bin_ns(cast.duration_ns),
+            last: 0,
+            heat: heat.collect(),
+            retries: BTreeMap::new(),
+            pods: vec![(0, 0); cast.pods.len()],
+            queued: BTreeMap::new(),
+            in_hand: BTreeMap::new(),
+            is_ready: BTreeSet::new(),
+            ready: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            canaries: BTreeMap::new(),
+        }
+    }
+
+    /// A request of a load ended, after this long.
+    pub(super) fn ended(&mut self, load: PartyId, at_ns: i64, latency_ns: i64) {
+        let bin = self.bin(at_ns);
+        let bins = self.heat.entry(load).or_default();
+        if bins.len() <= bin {
+            bins.resize(bin + 1, Vec::new());
+        }
+        add(&mut bins[bin], bucket(latency_ns), 1);
+    }
+
+    /// Tries after the first ended.
+    pub(super) fn retried(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
+        let bin = self.bin(at_ns);
+        add(self.retries.entry(pair).or_default(), bin, times);
+    }
+
+    /// An attempt reached an app.
+    pub(super) fn arrived(&mut self, cast: &Cast, at_ns: i64, pod: PodId, queued: bool) {
+        self.shift(cast, at_ns, pod, 1, i64::from(queued));
+    }
+
+    /// One left the queue.
+    pub(super) fn dequeued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
+        self.shift(cast, at_ns, pod, 0, -1);
+    }
+
+    /// An app is through with one.
+    pub(super) fn served(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
+        self.shift(cast, at_ns, pod, -1, 0);
+    }
+
+    /// Everything that is no request.
+    pub(super) fn event(&mut self, cast: &Cast, record: &Record) {
+        let at_ns = record.at_ns;
+        match &record.event {
+            Event::Ready { pod } => self.is_ready(cast, at_ns, *pod, true),
+            Event::Crashed { pod } | Event::Stopped { pod } => {
+                self.is_ready(cast, at_ns, *pod, false);
+            }
+            Event::Weight {
+                service,
+                version,
+                ppm,
+            } => {
+                let steps = self.weights.entry((*service, *version)).or_default();
+                if steps.len() < STEPS_MAX && steps.last().is_none_or(|last| last.1 != *ppm) {
+                    steps.push((at_ns, *ppm));
+                }
+            }
+            Event::Canary {
+                service,
+                phase,
+                weight_ppm,
+                version,
+                reason,
+            } => {
+                let steps = self.canaries.entry(*service).or_default();
+                if steps.len() < STEPS_MAX {
+                    steps.push(CanaryStep {
+                        at_ns,
+                        phase: phase.clone(),
+                        version: version
+                            .map_or(String::new(), |at| version_name(cast, *service, at)),
+                        weight_ppm: *weight_ppm,
+                        reason: reason.clone(),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish(mut self, cast: &[(String, Vec<String>)]) -> Series {
+        let last = self.last;
+        let name = |id: PartyId| cast[usize::from(id.0)].0.clone();
+        let version = |id: PartyId, at: u16| {
+            let versions = &cast[usize::from(id.0)].1;
+            versions.get(usize::from(at)).cloned().unwrap_or_default()
+        };
+        for level in self.levels() {
+            level.extend(last);
+        }
+        let heat = self.heat.into_iter().map(|(load, mut bins)| {
+            bins.resize(last + 1, Vec::new());
+            Heat {
+                load: name(load),
+                bins: bins.into_iter().map(sparse).collect(),
+            }
+        });
+        let retries = self.retries.into_iter().map(|((from, to), mut bins)| {
+            bins.resize(last + 1, 0);
+            let name = format!("{} -> {}", name(from), name(to));
+            Counts { name, bins }
+        });
+        let highest = |levels: BTreeMap<PartyId, Level>| {
+            let rows = levels.into_iter().map(|(service, level)| Counts {
+                name: name(service),
+                bins: level.bins,
+            });
+            most(rows.collect(), |row| {
+                row.bins.iter().copied().max().unwrap_or(0)
+            })
+        };
+        let ready = self.ready.into_iter().filter(|(_, level)| level.changed);
+        let ready = ready.map(|((service, at), level)| Counts {
+            name: format!("{}/{}", name(service), version(service, at)),
+            bins: level.bins,
+        });
+        // A weight that never moved says nothing.
+        let moved = self
+            .weights
+            .into_iter()
+            .filter(|(_, steps)| steps.len() > 1 || steps.iter().any(|step| step.0 > 0));
+        let weights = moved.map(|((service, at), steps)| Weights {
+            service: name(service),
+            version: version(service, at),
+            steps,
+        });
+        let canaries = self.canaries.into_iter().map(|(service, steps)| Canary {
+            service: name(service),
+            steps,
+        });
+        Series {
+            bin_ns: self.bin_ns,
+            heat: heat.collect(),
+            retries: most(retries.collect(), |row| row.bins.iter().sum()),
+            queued: highest(self.queued),
+            in_hand: highest(self.in_hand),
+            ready: ready.take(ROWS_MAX).collect(),
+            weights: weights.take(ROWS_MAX).collect(),
+            canaries: canaries.take(ROWS_MAX).collect(),
+        }
+    }
+
+    fn shift(&mut self, cast: &Cast, at_ns: i64, pod: PodId, present: i64, waiting: i64) {
+        let id = pod.0 as usize;
+        if self.pods.len() <= id {
+            self.pods.resize(id + 1, (0, 0));
+        }
+        let (before_present, before) = self.pods[id];
+        let present = before_present.saturating_add_signed(i32::try_from(present).unwrap_or(0));
+        let waiting = before.saturating_add_signed(i32::try_from(waiting).unwrap_or(0));
+        // What ended while it waited (its pod died) left the queue without a word.
+        let waiting = waiting.min(present);
+        self.pods[id] = (present, waiting);
+        let party = cast.party_of(pod);
+        let bin = self.bin(at_ns);
+        if waiting != before {
+            moved(&mut self.queued, party, bin, (before, waiting));
+        }
+        let limits = &cast.parties[usize::from(party.0)];
+        if present != before_present && limits.workers.is_none() && limits.cores.is_some() {
+            moved(&mut self.in_hand, party, bin, (before_present, present));
+        }
+    }
+
+    fn levels(&mut self) -> impl Iterator<Item = &mut Level> {
+        let of_services = self.queued.values_mut().chain(self.in_hand.values_mut());
+        of_services.chain(self.ready.values_mut())
+    }
+
+    fn is_ready(&mut self, cast: &Cast, at_ns: i64, id: PodId, ready: bool) {
+        let Pod { party, version, .. } = cast.pods[id.0 as usize];
+        if cast.parties[usize::from(party.0)].kind != PartyKind::Service {
+            return;
+        }
+        let changes = match ready {
+            true => self.is_ready.insert(id),
+            false => self.is_ready.remove(&id),
+        };
+        if !changes {
+            return;
+        }
+        let bin = self.bin(at_ns);
+        let level = self
+            .ready
+            .entry((party, version))
+            .or_insert_with(|| Level::new(u64::min));
+        let to = if ready {
+            level.now + 1
+        } else {
+            level.now.saturating_sub(1)
+        };
+        if at_ns > 0 {
+            level.changed = true;
+            level.set(bin, to);
+        } else {
+            level.now = to;
+        }
+    }
+
+    /// The bin of an instant; joins bins until it has one.
+    fn bin(&mut self, at_ns: i64) -> usize {
+        loop {
+            let bin = usize::try_from(at_ns.max(0) / self.bin_ns).expect("not negative");
+            if bin < BINS_MAX {
+                self.last = self.last.max(bin);
+                return bin;
+            }
+            self.join();
+        }
+    }
+
+    fn join(&mut self) {
+        self.bin_ns *= 2;
+        self.last /= 2;
+        for bins in self.heat.values_mut() {
+            *bins = bins.chunks(2).map(merged).collect();
+        }
+        for bins in self.retries.values_mut() {
+            *bins = bins.chunks(2).map(|pair| pair.iter().sum()).collect();
+        }
+        for level in self.levels() {
+            let extreme = level.extreme;
+            let pick = |pair: &[u64]| pair.iter().copied().reduce(extreme).unwrap_or(0);
+            level.bins = level.bins.chunks(2).map(pick).collect();
+        }
+    }
+}
+
+/// A pod's part of its service's number is another now.
+fn moved(
+    levels: &mut BTreeMap<PartyId, Level>,
+    party: PartyId,
+    bin: usize,
+    (before, now): (u32, u32),
+) {
+    let level = levels.entry(party).or_insert_with(|| Level::new(u64::max));
+    let to = (level.now + u64::from(now)).saturating_sub(u64::from(before));
+    level.set(bin, to);
+}
+
+/// A round width that cuts the load's time into at most [`BINS_OF_LOAD`], and is no shorter than 50 ms.
+fn bin_ns(duration_ns: i64) -> i64 {
+    let round = [50, 100, 200, 250, 500, 1_000, 2_000, 2_500, 5_000, 10_000];
+    let longer = [15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000];
+    let steps = round.into_iter().chain(longer).map(|ms: i64| ms * MS);
+    let fits = |step: &i64| duration_ns.div_euclid(*step) <= BINS_OF_LOAD;
+    steps.clone().find(fits).unwrap_or(3_600_000 * MS)
+}
+
+fn add(counts: &mut Vec<u64>, at: usize, n: u64) {
+    if counts.len() <= at {
+        counts.resize(at + 1, 0);
+    }
+    counts[at] += n;
+}
+
+fn merged(pair: &[Vec<u64>]) -> Vec<u64> {
+    let mut all = pair[0].clone();
+    for (at, n) in pair.get(1).into_iter().flatten().enumerate() {
+        add(&mut all, at, *n);
+    }
+    all
+}
+
+/// The first bucket that holds something, and the counts from there on; nothing where none does.
+fn sparse(counts: Vec<u64>) -> Vec<u64> {
+    let Some(first) = counts.iter().position(|n| *n > 0) else {
+        return Vec::new();
+    };
+    let mut out = vec![first as u64];
+    out.extend(&counts[first..]);
+    out
+}
+
+/// The rows that weigh most, in the order in which they came.
+fn most(rows: Vec<Counts>, weight: impl Fn(&Counts) -> u64) -> Vec<Counts> {
+    let mut weights: Vec<u64> = rows.iter().map(&weight).collect();
+    weights.sort_unstable_by(|a, b| b.cmp(a));
+    let least = weights.get(ROWS_MAX).map_or(0, |n| n + 1).max(1);
+    rows.into_iter()
+        .filter(|row| weight(row) >= least)
+        .take(ROWS_MAX)
+        .collect()
+}
+
+fn version_name(cast: &Cast, service: PartyId, version: u16) -> String {
+    let party = &cast.parties[usize::from(service.0)];
+    let name = party.versions.get(usize::from(version));
+    name.cloned().unwrap_or_default()
+}

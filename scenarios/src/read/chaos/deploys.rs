@@ -1,0 +1,45 @@
+//! Versions that chaos brings: they stand among their service's versions from the start, with no replicas at 0 s.
+
+use std::collections::BTreeMap;
+
+use shakedown_config::{Node, Place as FilePlace};
+
+use super::super::fields::get;
+
+/// A version that a `deploy` brings.
+#[derive(Clone)]
+pub(in super::super) struct Deploy {
+    pub(in super::super) version: String,
+    /// The item, counted from 0.
+    pub(in super::super) item: usize,
+    /// Keys of its own.
+    pub(in super::super) with: Option<Node>,
+    /// Where its target stands.
+    pub(in super::super) place: FilePlace,
+}
+
+/// By service, in the file's order. What is wrong with an item is told when the item itself is read.
+pub(in super::super) fn deploys(chaos: &Node) -> BTreeMap<String, Vec<Deploy>> {
+    let mut deploys: BTreeMap<String, Vec<Deploy>> = BTreeMap::new();
+    for (item, node) in chaos.as_list().unwrap_or_default().iter().enumerate() {
+        if get(node, "do").and_then(Node::as_str) != Some("deploy") {
+            continue;
+        }
+        let Some(target) = get(node, "target") else {
+            continue;
+        };
+        let Some((service, version)) = target.as_str().and_then(|text| text.split_once('/')) else {
+            continue;
+        };
+        deploys
+            .entry(service.trim().to_owned())
+            .or_default()
+            .push(Deploy {
+                version: version.trim().to_owned(),
+                item,
+                with: get(node, "with").cloned(),
+                place: target.place.clone(),
+            });
+    }
+    deploys
+}

@@ -1,0 +1,78 @@
+//! Declared endpoints, and which of them answers a request.
+
+use std::fmt;
+
+use super::{Path, Service};
+
+impl Path {
+    /// Whether a concrete path (without its query) is one that this declares: `:name` stands for one segment, a last `*`
+    /// for the rest.
+    pub fn matches(&self, path: &str) -> bool {
+        let mut declared = self.path.split('/');
+        let mut asked = path.split('/');
+        loop {
+            match (declared.next(), asked.next()) {
+                (None, None) => return true,
+                (Some("*"), Some(_)) if declared.clone().next().is_none() => return true,
+                (Some(segment), Some(actual)) => {
+                    let any = segment
+                        .strip_prefix(':')
+                        .is_some_and(|name| !name.is_empty())
+                        && !actual.is_empty();
+                    if !any && segment != actual {
+                        return false;
+                    }
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// How many segments are left open, a `*` counting for more than any number of others: less is more specific.
+    fn openness(&self) -> usize {
+        self.path
+            .split('/')
+            .map(|segment| {
+                if segment == "*" {
+                    1 << 16
+                } else {
+                    usize::from(segment.starts_with(':'))
+                }
+            })
+            .sum()
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl Service {
+    /// The declared endpoint that answers a request: the most specific that matches, the first among equals.
+    pub fn endpoint(&self, method: &str, path: &str) -> Option<usize> {
+        find_endpoint(&self.endpoints, method, path)
+    }
+}
+
+/// The most specific of `endpoints` that matches a concrete path, the first among equals.
+pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Option<usize> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let matching = endpoints
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.method.as_str() == method && e.matches(path));
+    matching
+        .min_by_key(|(_, endpoint)| endpoint.openness())
+        .map(|(at, _)| at)
+}
+
+/// How many replicas, in words.
+pub(crate) fn replicas(number: u32) -> String {
+    if number == 1 {
+        "1 replica".to_owned()
+    } else {
+        format!("{number} replicas")
+    }
+}

@@ -1,0 +1,44 @@
+//! The states that a gauge may be in, as numbers: what a check compares is always a number.
+
+use super::Ratio;
+
+/// Flagger's phases, in the order in which a rollout goes through them, then how it may end.
+const STATES: [(&str, i128); 13] = [
+    ("initializing", 0),
+    ("initialized", 1),
+    ("waiting", 2),
+    ("progressing", 3),
+    ("waiting-promotion", 4),
+    ("promoting", 5),
+    ("finalising", 6),
+    ("promoted", 7),
+    ("succeeded", 7),
+    ("terminating", 8),
+    ("terminated", 9),
+    ("failed", 10),
+    ("rolled-back", 11),
+];
+
+/// Failed, with or without weight in force: what is rolled back has failed too.
+pub(crate) const FAILED: Ratio = Ratio::whole(10);
+/// Failed, with weight 0 in force at every proxy.
+pub(crate) const ROLLED_BACK: i64 = 11;
+
+/// The number of a canary's state.
+pub(crate) fn state(name: &str) -> Option<Ratio> {
+    let known = STATES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, number)| Ratio::whole(*number))
+}
+
+/// The name of a state.
+pub(crate) fn state_name(number: Ratio) -> Option<&'static str> {
+    let known = STATES
+        .iter()
+        .find(|(_, known)| Ratio::whole(*known) == number);
+    known.map(|(name, _)| *name)
+}
+
+/// All names, for messages.
+pub(crate) fn states() -> impl Iterator<Item = &'static str> + Clone {
+    STATES.iter().map(|(name, _)| *name)
+}

@@ -1,0 +1,211 @@
+//! A load written out as a scenario, and its checks with the subject that they leave out.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use shakedown_loadgen::live::Aim;
+use shakedown_scenarios::story::{Arrivals, Story};
+use shakedown_scenarios::value::{Ratio, Unit};
+use shakedown_scenarios::{Edits, LoadError, load_text};
+
+use super::Options;
+
+/// What the load is called in checks.
+pub(super) const LOAD: &str = "load";
+
+/// Names the text, which no message shows.
+const FILE: &str = "load";
+const INTO_A_STRING: &str = "writing into a string succeeds";
+
+/// Reads the load as the scenario that it is, or says what is wrong with it.
+pub(super) fn story(options: &Options) -> Result<Story, String> {
+    let mut story = load_text(FILE, &written(options), &Edits::default())
+        .map_err(|error| in_words(&error, options.expect.len()))?;
+    if options.expect.is_empty() {
+        // The language asks for a check; a load does not.
+        story.checks.clear();
+    }
+    story.loads[0].in_flight = options.in_flight;
+    Ok(story)
+}
+
+fn written(options: &Options) -> String {
+    let mut text = String::new();
+    let mut checks = String::new();
+    for check in &options.expect {
+        // One line each, so that a message's line tells which.
+        let check = one_line(&imply_subject(check)).replace('\'', "''");
+        writeln!(checks, "  - '{check}'").expect(INTO_A_STRING);
+    }
+    if checks.is_empty() {
+        checks.push_str("  - count(load) >= 0\n");
+    }
+    let stages: Vec<String> = options
+        .stages
+        .iter()
+        .map(|stage| {
+            let length = stage.length.unwrap_or(options.duration);
+            let key = if stage.ramp { "to" } else { "rate" };
+            format!("{{for: {}, {key}: {}}}", duration(length), stage.rate)
+        })
+        .collect();
+    let arrivals = match options.arrivals {
+        Arrivals::Constant => "constant",
+        Arrivals::Poisson => "poisson",
+    };
+    // The checks come first: their lines are then known.
+    write!(
+        text,
+        "expect:\n{checks}\
+scenario: load
+story: A load on a real server.
+seed: {seed}
+duration: {duration}
+warm-up: {warm_up}
+drain: {timeout}
+topology:
+  services:
+    server: {{workers: 1, sidecar: none, endpoints: {{GET /: []}}}}
+load:
+  {LOAD}: {{to: server GET /, stages: [{stages}], arrivals: {arrivals}, timeout: {timeout}, sidecar: none}}
+",
+        seed = options.seed,
+        duration = duration(options.duration),
+        warm_up = duration(options.warm_up),
+        timeout = duration(options.timeout),
+        stages = stages.join(", "),
+    )
+    .expect(INTO_A_STRING);
+    text
+}
+
+/// A span as the language writes it.
+pub(super) fn duration(span: Duration) -> String {
+    Unit::Duration.format(Ratio::whole(
+        i128::try_from(span.as_nanos()).unwrap_or(i128::MAX),
+    ))
+}
+
+/// What was done, for a reader of the results.
+pub(super) fn sentence(options: &Options, aim: &Aim, address: SocketAddr) -> String {
+    let rates: Vec<String> = options
+        .stages
+        .iter()
+        .map(|stage| {
+            let to = if stage.ramp { "to " } else { "" };
+            match stage.length {
+                Some(length) if options.stages.len() > 1 => {
+                    format!("{to}{} for {}", stage.rate, duration(length))
+                }
+                _ => format!("{to}{}", stage.rate),
+            }
+        })
+        .collect();
+    let arrivals = match options.arrivals {
+        Arrivals::Constant => "evenly spaced",
+        Arrivals::Poisson => "as a Poisson process",
+    };
+    let connections = match options.connections {
+        None => "as many connections as it takes".to_owned(),
+        Some(most) if most.get() == 1 => "one connection".to_owned(),
+        Some(most) => format!("at most {most} connections"),
+    };
+    format!(
+        "Open loop, {}, {arrivals}, for {}: {} {} at {address}, over {connections}.",
+        rates.join(", then "),
+        duration(options.duration),
+        aim.method(),
+        aim.path(),
+    )
+}
+
+/// The errors of a load's text, a line each, as the one who typed the options wants them: a check's place is its number.
+fn in_words(error: &LoadError, checks: usize) -> String {
+    let LoadError::Wrong(found) = error else {
+        return error.to_string();
+    };
+    let lines = found.iter().map(|found| {
+        // Line 1 is `expect:`, and then each check has a line.
+        let check = (found.place.line as usize).checked_sub(1);
+        match check.filter(|check| (1..=checks).contains(check)) {
+            Some(check) => format!("check {check}: {}", found.message),
+            None => found.message.clone(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Gives every metric of a check that has no subject the load as its subject: `p99 < 250ms` is `p99(load) < 250ms`, and
+/// `count(where timeout) == 0` is `count(load where timeout) == 0`. What has a subject stays.
+pub fn imply_subject(check: &str) -> String {
+    let mut out = String::with_capacity(check.len() + 8);
+    let mut rest = check;
+    while let Some(first) = rest.chars().next() {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        if length == 0 {
+            out.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        }
+        let (word, after) = rest.split_at(length);
+        out.push_str(word);
+        rest = after;
+        if !is_metric(word) {
+            continue;
+        }
+        match after.trim_start().strip_prefix('(') {
+            None => out.push_str("(load)"),
+            Some(inner) => {
+                let end = inner.find(')').map_or(inner.len(), |at| at + 1);
+                let (inside, after) = inner.split_at(end);
+                out.push('(');
+                if lacks_subject(inside) {
+                    out.push_str("load ");
+                }
+                out.push_str(inside);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+/// Whether what stands in a metric's parentheses begins after its subject.
+fn lacks_subject(inside: &str) -> bool {
+    let word = inside
+        .trim_start()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .next();
+    matches!(
+        word,
+        Some("where" | "during" | "after" | "before" | "within")
+    ) || inside.trim() == ")"
+}
+
+/// Whether a word is a metric of loads.
+fn is_metric(word: &str) -> bool {
+    let measured = ["uncorrected.", "send-lag."]
+        .iter()
+        .find_map(|measure| word.strip_prefix(measure));
+    let base = measured.unwrap_or(word);
+    let is_statistic = matches!(base, "mean" | "min" | "max")
+        || base
+            .strip_prefix('p')
+            .is_some_and(|digits| digits.starts_with(|c: char| c.is_ascii_digit()));
+    let is_count = matches!(
+        base,
+        "success" | "errors" | "count" | "share" | "offered" | "rate" | "goodput"
+    );
+    is_statistic || measured.is_none() && (is_count || base.starts_with("in-flight"))
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

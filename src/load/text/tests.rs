@@ -1,0 +1,89 @@
+use shakedown_scenarios::value::Rate;
+
+use super::super::Stage;
+use super::*;
+
+fn options(expect: &[&str]) -> Options {
+    Options {
+        url: "http://127.0.0.1/".to_owned(),
+        method: "GET".to_owned(),
+        headers: Vec::new(),
+        body_bytes: 0,
+        stages: vec![Stage {
+            length: None,
+            rate: Rate::parse("1.5k/s").unwrap(),
+            ramp: false,
+        }],
+        duration: Duration::from_secs(30),
+        warm_up: Duration::from_secs(5),
+        arrivals: Arrivals::Poisson,
+        seed: 7,
+        timeout: Duration::from_millis(1500),
+        connections: None,
+        in_flight: 3,
+        expect: expect.iter().map(|check| (*check).to_owned()).collect(),
+        replay: String::new(),
+    }
+}
+
+#[test]
+fn a_metric_without_a_subject_is_one_of_the_load() {
+    for (typed, whole) in [
+        ("p99 < 250ms", "p99(load) < 250ms"),
+        ("p99.9 <= 1m30s", "p99.9(load) <= 1m30s"),
+        (
+            "uncorrected.p99 < send-lag.max",
+            "uncorrected.p99(load) < send-lag.max(load)",
+        ),
+        (
+            "count(where timeout) == 0",
+            "count(load where timeout) == 0",
+        ),
+        (
+            "always p99 < 250ms per 5s during 10s..20s",
+            "always p99(load) < 250ms per 5s during 10s..20s",
+        ),
+        (
+            "p50(during 1s..2s) <= 1.5 * p50()",
+            "p50(load during 1s..2s) <= 1.5 * p50(load )",
+        ),
+        ("success(load) >= 99.9%", "success(load) >= 99.9%"),
+        ("(p99 - p50) < 1ms", "(p99(load) - p50(load)) < 1ms"),
+        ("rate ~= 500/s within 1%", "rate(load) ~= 500/s within 1%"),
+        ("in-flight.max < 10", "in-flight.max(load) < 10"),
+    ] {
+        assert_eq!(imply_subject(typed), whole);
+    }
+}
+
+#[test]
+fn the_written_scenario_says_what_was_asked_for() {
+    let story = story(&options(&["p99 < 250ms", "errors < 0.1%"])).unwrap();
+    assert_eq!(story.checks.len(), 2);
+    assert_eq!(story.duration, Duration::from_secs(30));
+    assert_eq!(story.warm_up, Duration::from_secs(5));
+    let load = &story.loads[0];
+    assert_eq!(load.arrivals, Arrivals::Poisson);
+    assert_eq!(load.timeout, Duration::from_millis(1500));
+    assert_eq!(load.in_flight, 3);
+    assert_eq!(load.stages[0].from, Rate::parse("1500/s").unwrap());
+    assert_eq!(story.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_load_without_a_check_has_none() {
+    assert!(story(&options(&[])).unwrap().checks.is_empty());
+}
+
+#[test]
+fn a_wrong_check_is_named_by_its_number() {
+    let words = story(&options(&["p99 < 250ms", "p99 < 250"])).unwrap_err();
+    assert!(words.starts_with("check 2"), "{words}");
+    assert!(words.contains("250"), "{words}");
+}
+
+#[test]
+fn quotes_and_line_breaks_cannot_leave_their_check() {
+    let words = story(&options(&["p99 < 'x'\nscenario: evil"])).unwrap_err();
+    assert!(words.starts_with("check 1"), "{words}");
+}

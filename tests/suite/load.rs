@@ -1,0 +1,348 @@
+//! `shakedown load` on a server of the test's own, on loopback: what it counts, how punctual it is, and what it refuses.
+//!
+//! Figures of time are bounded as a busy machine allows; verdicts are asserted only where they do not lean on its speed.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use http::Response;
+use serde_json::Value;
+use shakedown_env::real::{HostOptions, Runtime};
+use shakedown_env::{Env, Time};
+use shakedown_wire::{Body, ServerOptions, accept_loop};
+
+use crate::command::{Ran, shakedown};
+
+/// What a server does with requests.
+#[derive(Clone, Copy)]
+enum Habit {
+    /// Answers at once.
+    Quick,
+    /// Never answers.
+    Silent,
+    /// Stands still for this long at the end of each of those spans, from its first request on.
+    Frozen(Duration, Duration),
+}
+
+/// A server in a thread of its own. Dropping it ends it.
+struct Server {
+    address: SocketAddr,
+    /// When each request came.
+    seen: Arc<Mutex<Vec<Time>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server shares no thread with its test"
+    )]
+    fn start(habit: Habit) -> Server {
+        let (seen, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (tell, told) = mpsc::channel();
+        let (log, end) = (Arc::clone(&seen), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            let runtime = Runtime::new().expect("a runtime");
+            let env = runtime.host(HostOptions::new("server")).expect("a host");
+            runtime.block_on(async {
+                let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                let listener = env.listen(any).expect("a port");
+                tell.send(listener.local_addr()).expect("the test waits");
+                let own = env.clone();
+                let _server = env.spawn_owned("server", async move {
+                    serve(&own, listener, habit, log).await;
+                });
+                while !end.load(Ordering::Relaxed) {
+                    env.sleep(Duration::from_millis(20)).await;
+                }
+            });
+        });
+        let address = told.recv().expect("the server listens");
+        Server {
+            address,
+            seen,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    fn seen(&self) -> Vec<Time> {
+        self.seen.lock().expect("no server panics").clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_none_or(|ended| ended.is_ok()), "the server failed");
+    }
+}
+
+async fn serve(
+    env: &Env,
+    listener: shakedown_env::BoxListener,
+    habit: Habit,
+    log: Arc<Mutex<Vec<Time>>>,
+) {
+    let options = ServerOptions::default();
+    let own = env.clone();
+    accept_loop(env, listener, &options, "connection", move |_| {
+        let (env, log) = (own.clone(), Arc::clone(&log));
+        move |_request| {
+            let first = {
+                let mut log = log.lock().expect("nobody panics");
+                log.push(env.now());
+                log.len() == 1
+            };
+            if let (Habit::Frozen(span, every), true) = (habit, first) {
+                env.spawn("freezer", freeze(env.clone(), span, every));
+            }
+            async move {
+                if let Habit::Silent = habit {
+                    std::future::pending::<()>().await;
+                }
+                Response::new(Body::full("hello"))
+            }
+        }
+    })
+    .await;
+}
+
+/// Stops the whole thread, as a pause of a garbage collector would.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server that stands still is what is tested"
+)]
+async fn freeze(env: Env, span: Duration, every: Duration) {
+    loop {
+        env.sleep(every - span).await;
+        std::thread::sleep(span);
+    }
+}
+
+fn load(url: &str, args: &[&str]) -> Ran {
+    let mut all = vec!["load", url];
+    all.extend(args);
+    shakedown(&all)
+}
+
+/// The results of a load, whatever its verdict.
+fn results(url: &str, args: &[&str]) -> Value {
+    let mut all = args.to_vec();
+    all.extend(["--json", "-"]);
+    let ran = load(url, &all);
+    serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
+}
+
+fn count(document: &Value, key: &str) -> u64 {
+    document["loads"][0][key].as_u64().expect("a count")
+}
+
+fn nanos(document: &Value, latency: &str, figure: &str) -> i64 {
+    document["loads"][0][latency][figure]
+        .as_i64()
+        .expect("a latency")
+}
+
+#[test]
+fn counts_add_up_and_are_the_servers_own() {
+    let server = Server::start(Habit::Quick);
+    let document = results(
+        &server.url(),
+        &[
+            "--rate",
+            "500/s",
+            "--duration",
+            "1s",
+            "--arrivals",
+            "poisson",
+        ],
+    );
+    let of = |key| count(&document, key);
+    assert_eq!(of("scheduled"), of("sent") + of("dropped"));
+    assert_eq!(of("sent"), of("ok") + of("errors") + of("timeouts"));
+    assert_eq!(of("sent"), server.seen().len() as u64);
+    assert!((400..600).contains(&of("scheduled")), "{}", of("scheduled"));
+    assert_eq!(document["mode"], "real");
+}
+
+#[test]
+fn a_thousand_a_second_arrive_within_half_a_percent() {
+    let server = Server::start(Habit::Quick);
+    let document = results(&server.url(), &["--rate", "1k/s", "--duration", "3s"]);
+    assert_eq!(count(&document, "scheduled"), 3000);
+    let mut seen = server.seen();
+    assert_eq!(seen.len(), 3000);
+    // The medians of the first and the last half second: a hiccup at either end says nothing of the rate.
+    seen.sort_unstable();
+    let span = seen[2750].since(seen[250]).as_secs_f64();
+    let rate = 2500.0 / span;
+    assert!((995.0..=1005.0).contains(&rate), "{rate}/s");
+}
+
+#[test]
+fn a_frozen_server_shows_in_the_corrected_latency_alone() {
+    let (span, every) = (Duration::from_millis(500), Duration::from_secs(4));
+    let server = Server::start(Habit::Frozen(span, every));
+    let args = ["--rate", "200/s", "--duration", "4s", "--connections", "4"];
+    let document = results(&server.url(), &args);
+    assert_eq!(count(&document, "ok"), 800);
+    // p_q = S - (1 - q) T, for a server that does nothing else.
+    let p99 = nanos(&document, "latency_ns", "p99") / 1_000_000;
+    assert!((p99 - 460).abs() <= 23, "{p99} ms");
+    let uncorrected = nanos(&document, "uncorrected_ns", "p99") / 1_000_000;
+    assert!(uncorrected < 60, "{uncorrected} ms");
+}
+
+/// The anchor as it is published, a minute long.
+#[test]
+#[ignore = "a minute of real time, on a machine without other work"]
+fn one_second_of_ten_frozen_gives_a_p99_of_900_ms() {
+    let (span, every) = (Duration::from_secs(1), Duration::from_secs(10));
+    let server = Server::start(Habit::Frozen(span, every));
+    let args = [
+        "--rate",
+        "200/s",
+        "--duration",
+        "60s",
+        "--connections",
+        "10",
+    ];
+    let document = results(&server.url(), &args);
+    for (figure, wanted) in [("p99", 900.0), ("p999", 990.0)] {
+        let ms = nanos(&document, "latency_ns", figure) as f64 / 1e6;
+        assert!((ms - wanted).abs() <= 0.03 * wanted, "{figure}: {ms} ms");
+    }
+    assert!(nanos(&document, "uncorrected_ns", "p99") < 20_000_000);
+    assert_eq!(count(&document, "sent"), server.seen().len() as u64);
+}
+
+#[test]
+fn a_server_that_never_answers_gives_timeouts_at_their_value() {
+    let server = Server::start(Habit::Silent);
+    let args = [
+        "--rate",
+        "100/s",
+        "--duration",
+        "500ms",
+        "--timeout",
+        "300ms",
+    ];
+    let document = results(&server.url(), &args);
+    assert_eq!(count(&document, "timeouts"), 50);
+    assert_eq!(server.seen().len(), 50);
+    let min = nanos(&document, "latency_ns", "min");
+    assert!((300_000_000..400_000_000).contains(&min), "{min} ns");
+}
+
+#[test]
+fn over_the_in_flight_cap_requests_are_dropped_and_never_sent() {
+    let server = Server::start(Habit::Silent);
+    let args = [
+        "--rate",
+        "100/s",
+        "--duration",
+        "500ms",
+        "--timeout",
+        "2s",
+        "--in-flight",
+        "20",
+    ];
+    let document = results(&server.url(), &args);
+    assert_eq!(count(&document, "dropped"), 30);
+    assert_eq!(count(&document, "sent"), 20);
+    assert_eq!(server.seen().len(), 20);
+}
+
+#[test]
+fn a_check_that_is_false_fails_the_load() {
+    let server = Server::start(Habit::Quick);
+    let args = ["--rate", "100/s", "--duration", "500ms"];
+    let with = |check| load(&server.url(), &[&args[..], &["--expect", check]].concat());
+    with("success >= 100%").exits(0);
+    let ran = with("p50 < 1ns").exits(1);
+    assert!(ran.stdout.contains("p50(load) < 1ns"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("uncorrected"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_server_that_is_not_there_makes_the_load_invalid() {
+    let url = Server::start(Habit::Quick).url();
+    let ran = load(&url, &["--rate", "50/s", "--duration", "200ms"]).exits(3);
+    assert!(ran.stdout.contains("no request reached"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_generator_that_is_kept_from_its_core_makes_the_load_invalid() {
+    let server = Server::start(Habit::Quick);
+    let child = Command::new(env!("CARGO_BIN_EXE_shakedown"))
+        .args(["load", &server.url(), "--rate", "200/s", "--duration", "2s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    // Stopped for a quarter of its time, as by a neighbour that takes the core.
+    let signal = |name: &str| {
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args([name, &id]).status();
+        assert!(sent.expect("kill starts").success());
+    };
+    while server.seen().len() < 100 {
+        std::thread::yield_now();
+    }
+    signal("-STOP");
+    pause(Duration::from_millis(500));
+    signal("-CONT");
+    let output = child.wait_with_output().expect("the command ends");
+    let text = String::from_utf8(output.stdout).expect("the command prints UTF-8");
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("the generator was starved"), "{text}");
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process is stopped for real time"
+)]
+fn pause(span: Duration) {
+    std::thread::sleep(span);
+}
+
+#[test]
+fn what_cannot_be_loaded_is_refused_with_its_reason() {
+    let args = ["--rate", "10/s", "--duration", "1s"];
+    for (url, extra, wanted) in [
+        ("https://localhost/", &[][..], "not supported yet"),
+        ("http://localhost/", &["--http2"][..], "not supported yet"),
+        ("localhost:80", &[][..], "http://localhost:8080/path"),
+        (
+            "http://localhost/",
+            &["--expect", "p99 < 1s", "--expect", "p99 < 250"][..],
+            "check 2: `p99(load)` is a duration",
+        ),
+        ("http://localhost/", &["--warm-up", "2s"][..], "warm-up"),
+    ] {
+        let ran = load(url, &[&args[..], extra].concat()).exits(2);
+        assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
+    }
+    let ran = load("http://localhost/", &["--rate", "10"]).exits(2);
+    assert!(ran.stderr.contains("has no unit"), "{}", ran.stderr);
+}
+
+#[test]
+fn its_help_shows_how_it_is_used() {
+    let ran = shakedown(&["load", "--help"]).exits(0);
+    for wanted in ["Examples:", "--expect 'p99 < 250ms'", "Exit codes"] {
+        assert!(ran.stdout.contains(wanted), "{}", ran.stdout);
+    }
+}
