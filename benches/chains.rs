@@ -25,11 +25,12 @@ fn story() -> Story {
             text,
             "    s{at}: {{workers: 8, endpoints: {{GET /: [work: 100us]}}}}"
         )
-        .unwrap();
+        .expect("writing into a string succeeds");
     }
     text.push_str("load:\n");
     for at in 0..CHAINS {
-        writeln!(text, "  l{at}: {{to: s{at} GET /, rate: 3/s}}").unwrap();
+        writeln!(text, "  l{at}: {{to: s{at} GET /, rate: 3/s}}")
+            .expect("writing into a string succeeds");
     }
     text.push_str("expect: [success(l0) == 100%]\n");
     load_text("chains.yaml", &text, &Edits::default()).expect("the story is good")
