@@ -8,9 +8,11 @@
 pub mod journal;
 pub mod load;
 pub mod run;
+pub mod scenario;
 pub mod sweep;
 
 pub use run::{Conduct, Options, Outcome, RunError, run};
+pub use scenario::Scenario;
 pub use shakedown_results::{CheckResult, Document, Verdict};
 pub use shakedown_scenarios::story::Story;
 

@@ -205,11 +205,19 @@ const LATER: Later = &[
     ("SimpleLb", &["PASSTHROUGH"]),
     (
         "TcpPool",
-        &["tcpKeepalive", "maxConnectionDuration", "idleTimeout"],
+        &[
+            "maxConnections",
+            "tcpKeepalive",
+            "maxConnectionDuration",
+            "idleTimeout",
+        ],
     ),
     (
         "HttpPool",
         &[
+            "http1MaxPendingRequests",
+            "http2MaxRequests",
+            "maxRetries",
             "h2UpgradePolicy",
             "useClientProtocol",
             "maxConcurrentStreams",

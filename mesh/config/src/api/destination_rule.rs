@@ -85,8 +85,6 @@ pub struct ConnectionPool {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TcpPool {
-    /// How many connections at once.
-    pub max_connections: Option<u32>,
     /// How long one may take to come up; none: 10 s.
     pub connect_timeout: Option<GoDuration>,
 }
@@ -95,14 +93,8 @@ pub struct TcpPool {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpPool {
-    /// How many may wait for a connection.
-    pub http1_max_pending_requests: Option<u32>,
-    /// How many may be in hand, whatever the version of HTTP.
-    pub http2_max_requests: Option<u32>,
     /// After so many a connection is closed; 0: never.
     pub max_requests_per_connection: Option<u32>,
-    /// How many retries may be in hand.
-    pub max_retries: Option<u32>,
     /// How long a connection may be idle; none: an hour; `0s`: for ever.
     pub idle_timeout: Option<GoDuration>,
 }

@@ -81,7 +81,7 @@ fn eds(name: String, policy: &Policy<'_>) -> cluster::Cluster {
         name,
         connect_timeout: Some(xds::duration(timeout)),
         lb_policy: lb_policy(policy.balancer).into(),
-        circuit_breakers: Some(thresholds(policy.pool)),
+        circuit_breakers: Some(thresholds()),
         typed_extension_protocol_options: http_options(policy.pool)
             .map(|options| (HTTP_OPTIONS.to_owned(), xds::pack(&options)))
             .into_iter()
@@ -103,30 +103,15 @@ fn lb_policy(balancer: Option<&LoadBalancer>) -> inner::LbPolicy {
     }
 }
 
-/// Istio's thresholds never bite unless they are set; each field that is set replaces its own. Source: Istio,
-/// `getDefaultCircuitBreakerThresholds`, `applyConnectionPool`.
-pub(super) fn thresholds(pool: Option<&ConnectionPool>) -> cluster::CircuitBreakers {
-    let tcp = pool.and_then(|pool| pool.tcp.as_ref());
-    let http = pool.and_then(|pool| pool.http.as_ref());
+/// Istio's thresholds, which never bite: what would set them is refused where it is written, since no proxy of ours enforces
+/// it yet. Source: Istio, `getDefaultCircuitBreakerThresholds`.
+pub(super) fn thresholds() -> cluster::CircuitBreakers {
     let unlimited = Limits::UNLIMITED;
-    // 0 is "not set" in protobuf's JSON, and so to Istio.
-    let value = |set: Option<u32>, default: u32| {
-        Some(wrapped(set.filter(|set| *set > 0).unwrap_or(default)))
-    };
     let threshold = Thresholds {
-        max_connections: value(
-            tcp.and_then(|tcp| tcp.max_connections),
-            unlimited.connections,
-        ),
-        max_pending_requests: value(
-            http.and_then(|http| http.http1_max_pending_requests),
-            unlimited.pending,
-        ),
-        max_requests: value(
-            http.and_then(|http| http.http2_max_requests),
-            unlimited.requests,
-        ),
-        max_retries: value(http.and_then(|http| http.max_retries), unlimited.retries),
+        max_connections: Some(wrapped(unlimited.connections)),
+        max_pending_requests: Some(wrapped(unlimited.pending)),
+        max_requests: Some(wrapped(unlimited.requests)),
+        max_retries: Some(wrapped(unlimited.retries)),
         track_remaining: true,
         ..Default::default()
     };
@@ -173,7 +158,7 @@ pub(super) fn passthrough() -> cluster::Cluster {
         )),
         connect_timeout: Some(xds::duration(CONNECT_TIMEOUT)),
         lb_policy: inner::LbPolicy::ClusterProvided.into(),
-        circuit_breakers: Some(thresholds(None)),
+        circuit_breakers: Some(thresholds()),
         ..Default::default()
     }
 }

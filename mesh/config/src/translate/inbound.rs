@@ -98,7 +98,7 @@ pub(super) fn cluster(address: IpAddr, port: InboundPort) -> cluster::Cluster {
         load_assignment: Some(assignment),
         connect_timeout: Some(xds::duration(CONNECT_TIMEOUT)),
         lb_policy: inner::LbPolicy::RoundRobin.into(),
-        circuit_breakers: Some(clusters::thresholds(None)),
+        circuit_breakers: Some(clusters::thresholds()),
         ..Default::default()
     }
 }

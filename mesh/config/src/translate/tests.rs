@@ -458,8 +458,8 @@ fn a_host_that_only_a_virtual_service_has_is_served_at_port_80() {
 
 #[test]
 fn a_subsets_policy_replaces_the_services_part_by_part() {
-    let text = rule("a", "{host: other, trafficPolicy: {loadBalancer: {simple: RANDOM}, connectionPool: {tcp: {connectTimeout: 3s, maxConnections: 7}}},
-        subsets: [{name: s, trafficPolicy: {connectionPool: {http: {idleTimeout: 5s, maxRequestsPerConnection: 9, http1MaxPendingRequests: 8}}}}]}");
+    let text = rule("a", "{host: other, trafficPolicy: {loadBalancer: {simple: RANDOM}, connectionPool: {tcp: {connectTimeout: 3s}}},
+        subsets: [{name: s, trafficPolicy: {connectionPool: {http: {idleTimeout: 5s, maxRequestsPerConnection: 9}}}}]}");
     let outbound = outbound(&mesh(&text));
     let cluster = |subset: &str| {
         compile_cluster(&message(
@@ -477,14 +477,6 @@ fn a_subsets_policy_replaces_the_services_part_by_part() {
             part.connect_timeout.as_secs()
         ),
         (3, 10)
-    );
-    assert_eq!(
-        (
-            whole.limits.connections,
-            part.limits.connections,
-            part.limits.pending
-        ),
-        (7, u32::MAX, 8)
     );
     assert_eq!(
         (whole.idle_timeout, part.idle_timeout),
@@ -555,4 +547,29 @@ fn a_rule_for_a_wildcard_holds_where_no_nearer_one_does() {
         lb("twin.shop.svc.cluster.local"),
         crate::table::LbPolicy::LeastRequest
     );
+}
+
+#[test]
+fn a_limit_that_no_proxy_enforces_is_refused_where_it_is_written() {
+    for (pool, field) in [
+        ("tcp: {maxConnections: 7}", "maxConnections"),
+        (
+            "http: {http1MaxPendingRequests: 8}",
+            "http1MaxPendingRequests",
+        ),
+        ("http: {http2MaxRequests: 9}", "http2MaxRequests"),
+        ("http: {maxRetries: 1}", "maxRetries"),
+    ] {
+        let spec = format!("{{host: other, trafficPolicy: {{connectionPool: {{{pool}}}}}}}");
+        let nodes = crate::tree::parse("a.yaml", &rule("a", &spec)).unwrap();
+        let problems: String = nodes
+            .iter()
+            .filter_map(|node| Document::read(node).err())
+            .map(|p| p.to_string())
+            .collect();
+        assert!(
+            problems.contains(&format!("not supported yet: `{field}`")),
+            "{problems}"
+        );
+    }
 }

@@ -69,6 +69,7 @@ pub(crate) struct Visit {
     endpoint: u16,
     arrived: Time,
     waited: Cell<Duration>,
+    queued: Cell<bool>,
     gone: Gone,
     ended: bool,
 }
@@ -106,6 +107,7 @@ impl Visit {
             endpoint,
             arrived,
             waited,
+            queued: Cell::new(queued),
             gone,
             ended: false,
         }
@@ -129,6 +131,7 @@ impl Visit {
     pub(crate) fn dequeue(&self) {
         let now = self.env.now();
         self.waited.set(now.since(self.arrived));
+        self.queued.set(false);
         self.journal.record(now, Event::Dequeued { pod: self.pod });
     }
 
@@ -182,6 +185,10 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if !self.ended {
+            if self.queued.get() {
+                // It waited to its last instant.
+                self.dequeue();
+            }
             self.record(
                 Outcome {
                     status: 0,

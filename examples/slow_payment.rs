@@ -1,0 +1,47 @@
+//! A failure scenario as a Rust test would have it: built, run under a seed, asserted on.
+//!
+//! `cargo run --example slow_payment`
+
+use serde_json::json;
+use shakedown::Scenario;
+use shakedown::scenario::{Load, Service};
+
+fn main() -> Result<(), shakedown::scenario::Error> {
+    let checkout = Scenario::build("slow-payment")
+        .story("One payment replica stops for five seconds. A second try must hide it.")
+        .duration("30s")
+        .service(
+            Service::new("checkout")
+                .version("v1", 2)
+                .workers(64)
+                .endpoint("POST /order", ["work: exp(4ms)", "call: payment POST /charge"]),
+        )
+        .service(
+            Service::new("payment")
+                .version("v1", 3)
+                .workers(8)
+                .endpoint("POST /charge", ["work: lognormal(5ms cv 0.5)"]),
+        )
+        .load(Load::new("users").to("checkout POST /order").rate("100/s").poisson().timeout("1s"))
+        .chaos(json!({"name": "stuck", "at": "10s", "for": "5s", "do": "pause", "target": "payment/v1/0"}))
+        .check("slo", "success(users) >= 99.5%")
+        .check("calm", "p99(users) < 100ms before stuck");
+
+    // Without a second try a third of the calls wait for the replica that has stopped, and their users give up.
+    let fragile = checkout.clone().seed(7).run()?;
+    fragile.assert_breaks(&["slo"]);
+
+    let second_try = json!({
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "payment"},
+        "spec": {"hosts": ["payment"], "http": [{
+            "route": [{"destination": {"host": "payment"}}],
+            "retries": {"attempts": 2, "perTryTimeout": "150ms", "retryOn": "5xx"},
+        }]},
+    });
+    let run = checkout.mesh(second_try).seed(7).run()?;
+    print!("{run}");
+    run.assert_pass();
+    Ok(())
+}

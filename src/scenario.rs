@@ -1,0 +1,213 @@
+//! Scenarios in Rust tests: from YAML, or built; run under a seed; asserted on.
+//!
+//! ```
+//! use shakedown::Scenario;
+//! use shakedown::scenario::{Load, Service};
+//!
+//! let run = Scenario::build("shop")
+//!     .duration("10s")
+//!     .service(Service::new("shop").workers(4).endpoint("GET /", ["work: exp(2ms)"]))
+//!     .load(Load::new("users").to("shop GET /").rate("50/s").poisson())
+//!     .check("fast", "p99(users) < 50ms")
+//!     .seed(7)
+//!     .run()
+//!     .unwrap();
+//! run.assert_pass();
+//! assert!(run.load("users").latency_ns.p50 < 20_000_000);
+//! ```
+
+mod build;
+
+use std::fmt;
+
+use shakedown_results::{CheckResult, Document, Load as LoadResult, Verdict};
+use shakedown_scenarios::{Edits, LoadError, load, load_text};
+
+pub use build::{Builder, Load, Service};
+
+use crate::run::{Conduct, Options, RunError, run};
+
+/// A scenario, the variant and edits chosen of it, and the seed to run it under.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    source: Source,
+    edits: Edits,
+    seed: Option<u64>,
+    real: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Named(String),
+    Text { name: String, text: String },
+}
+
+/// A scenario that could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is wrong; all errors, each with its place.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The world could not carry it.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl Scenario {
+    /// The scenario of a path, or of a name of the catalogue.
+    pub fn open(path_or_name: impl Into<String>) -> Scenario {
+        Scenario::of(Source::Named(path_or_name.into()))
+    }
+
+    /// The scenario of a text. It can include no files.
+    pub fn yaml(text: impl Into<String>) -> Scenario {
+        Scenario::of(Source::Text {
+            name: "scenario.yaml".to_owned(),
+            text: text.into(),
+        })
+    }
+
+    /// A scenario made of Rust values; `name` as in a command (`[a-z][a-z0-9-]*`).
+    pub fn build(name: &str) -> Builder {
+        Builder::new(name)
+    }
+
+    fn of(source: Source) -> Scenario {
+        Scenario {
+            source,
+            edits: Edits::default(),
+            seed: None,
+            real: false,
+        }
+    }
+
+    /// Chooses a variant.
+    #[must_use]
+    pub fn variant(mut self, name: impl Into<String>) -> Scenario {
+        self.edits.variant = Some(name.into());
+        self
+    }
+
+    /// Changes a value, as `--set` does: `load.users.rate=150/s`.
+    #[must_use]
+    pub fn set(mut self, edit: impl Into<String>) -> Scenario {
+        self.edits.set.push(edit.into());
+        self
+    }
+
+    /// Chooses the seed; the scenario's own by default.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Scenario {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Runs it on loopback sockets in real time, not in the simulator.
+    #[must_use]
+    pub fn real(mut self) -> Scenario {
+        self.real = true;
+        self
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// The scenario is wrong, or the world could not carry it. A failed check is no error: see [`Run::assert_pass`].
+    pub fn run(&self) -> Result<Run, Error> {
+        let story = match &self.source {
+            Source::Named(name) => load(name, &self.edits)?,
+            Source::Text { name, text } => load_text(name, text, &self.edits)?,
+        };
+        let options = Options {
+            seed: self.seed,
+            conduct: if self.real {
+                Conduct::Real
+            } else {
+                Conduct::Simulated
+            },
+            set: self.edits.set.clone(),
+            ..Options::default()
+        };
+        Ok(Run {
+            document: run(&story, options)?.document,
+        })
+    }
+}
+
+/// A run that came to its end.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// All of its results.
+    pub document: Document,
+}
+
+impl Run {
+    /// How it ended.
+    pub fn verdict(&self) -> Verdict {
+        self.document.verdict
+    }
+
+    /// The check of a name (the check itself where it has none).
+    ///
+    /// # Panics
+    /// When the scenario has no such check.
+    #[track_caller]
+    pub fn check(&self, name: &str) -> &CheckResult {
+        let found = self.document.checks.iter().find(|check| check.name == name);
+        found.unwrap_or_else(|| panic!("no check is called `{name}`:\n{self}"))
+    }
+
+    /// The figures of a load, its histograms among them.
+    ///
+    /// # Panics
+    /// When the scenario has no such load.
+    #[track_caller]
+    pub fn load(&self, name: &str) -> &LoadResult {
+        let found = self.document.loads.iter().find(|load| load.name == name);
+        found.unwrap_or_else(|| panic!("no load is called `{name}`:\n{self}"))
+    }
+
+    /// Holds that every check is true.
+    ///
+    /// # Panics
+    /// When one is not, with the whole summary and the seed.
+    #[track_caller]
+    pub fn assert_pass(&self) {
+        assert!(self.verdict() == Verdict::Pass, "{self}");
+    }
+
+    /// Holds that exactly these checks are false.
+    ///
+    /// # Panics
+    /// When others are, with the whole summary and the seed.
+    #[track_caller]
+    pub fn assert_breaks(&self, checks: &[&str]) {
+        let broken = |check: &&CheckResult| check.pass == Some(false);
+        let mut found: Vec<&str> = self
+            .document
+            .checks
+            .iter()
+            .filter(broken)
+            .map(|check| check.name.as_str())
+            .collect();
+        let mut wanted = checks.to_vec();
+        found.sort_unstable();
+        wanted.sort_unstable();
+        assert!(
+            self.verdict() == Verdict::Fail && found == wanted,
+            "wanted {wanted:?} to break:\n{self}"
+        );
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shakedown_reports::text::render(
+            &self.document,
+            shakedown_reports::text::Paint::Plain,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use serde_json::json;
+
+use super::*;
+
+fn shop() -> Builder {
+    Scenario::build("shop")
+        .duration("4s")
+        .service(
+            Service::new("front")
+                .workers(8)
+                .endpoint("GET /", ["work: 1ms", "call: back GET /"]),
+        )
+        .service(
+            Service::new("back")
+                .version("v1", 2)
+                .workers(8)
+                .endpoint("GET /", ["work: exp(2ms)"]),
+        )
+        .load(
+            Load::new("users")
+                .to("front GET /")
+                .rate("50/s")
+                .poisson()
+                .timeout("1s")
+                .header("end-user", "jason"),
+        )
+        .check("all", "success(users) == 100%")
+}
+
+#[test]
+fn a_built_scenario_runs_and_can_be_asserted_on() {
+    let run = shop().run().unwrap();
+    run.assert_pass();
+    assert_eq!(run.check("all").pass, Some(true));
+    assert_eq!(
+        run.load("users").latency_ns.histogram.count(),
+        run.load("users").scheduled
+    );
+}
+
+#[test]
+fn the_seed_decides_the_run() {
+    let digest = |seed| shop().seed(seed).run().unwrap().document.digest;
+    assert_eq!(digest(1), digest(1));
+    assert_ne!(digest(1), digest(2));
+}
+
+#[test]
+fn chaos_of_a_built_scenario_breaks_what_it_breaks() {
+    let crash = json!({"name": "gone", "at": "1s", "do": "crash", "target": "back"});
+    shop().chaos(crash).run().unwrap().assert_breaks(&["all"]);
+}
+
+#[test]
+fn a_variant_of_a_story_of_the_catalogue_breaks_as_told() {
+    let story = Scenario::open("header-routing").set("duration=5s");
+    story.run().unwrap().assert_pass();
+    story
+        .variant("fragile")
+        .run()
+        .unwrap()
+        .assert_breaks(&["jason-v2", "ratings"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_built_scenario_is_said_in_the_languages_words() {
+    let error = shop().duration("4").run().unwrap_err().to_string();
+    assert!(
+        error.contains("`4` has no unit: a duration is written `5s`"),
+        "{error}"
+    );
+}
+
+#[test]
+#[should_panic(expected = "wanted [] to break")]
+fn a_run_that_passes_breaks_nothing() {
+    shop().run().unwrap().assert_breaks(&[]);
+}
