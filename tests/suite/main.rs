@@ -8,3 +8,4 @@ mod command;
 mod real;
 mod replay;
 mod theory;
+mod turmoil;
