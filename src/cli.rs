@@ -2,6 +2,7 @@
 //! 3 the run is invalid.
 
 mod check;
+mod engine;
 mod list;
 mod load;
 mod progress;

@@ -40,6 +40,19 @@ pub enum Conduct {
     SimulatedWithNoise(u64),
     /// On loopback sockets, in real time.
     Real,
+    /// On turmoil's simulator: a second opinion on ours.
+    Turmoil,
+}
+
+impl Conduct {
+    /// What a document calls the world.
+    fn engine(self) -> &'static str {
+        match self {
+            Conduct::Simulated | Conduct::SimulatedWithNoise(_) => "native",
+            Conduct::Real => "real",
+            Conduct::Turmoil => "turmoil",
+        }
+    }
 }
 
 /// What came of a run.
@@ -107,6 +120,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         Conduct::Simulated => (stage::World::Native, None),
         Conduct::SimulatedWithNoise(noise) => (stage::World::Native, Some(noise)),
         Conduct::Real => (stage::World::Real, None),
+        Conduct::Turmoil => (stage::World::Turmoil, None),
     };
     let called = options.called.unwrap_or_else(|| story.name.clone());
     let setting = stage::Options {
@@ -184,12 +198,7 @@ impl Views {
                 Mode::Simulated
             },
             seed,
-            engine: if conduct == Conduct::Real {
-                "real"
-            } else {
-                "native"
-            }
-            .to_owned(),
+            engine: conduct.engine().to_owned(),
             version: crate::version(),
             digest,
             replay: replay_command(story, seed, conduct, set, called),
@@ -226,8 +235,10 @@ fn replay_command(
         command.push_str(&format!(" --set '{}'", edit.replace('\'', r"'\''")));
     }
     command.push_str(&format!(" --seed {seed}"));
-    if conduct == Conduct::Real {
-        command.push_str(" --real");
+    match conduct {
+        Conduct::Real => command.push_str(" --real"),
+        Conduct::Turmoil => command.push_str(" --engine turmoil"),
+        Conduct::Simulated | Conduct::SimulatedWithNoise(_) => {}
     }
     command
 }

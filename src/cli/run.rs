@@ -10,6 +10,7 @@ use shakedown_reports::text::Paint;
 use shakedown_reports::{html, text};
 use shakedown_scenarios::{Edits, Told, as_told};
 
+use super::engine::{self, Engine};
 use super::progress::Progress;
 use super::{Ended, Exit, bad_input, failed};
 
@@ -20,6 +21,7 @@ Examples:
   shakedown run shop.yaml --set load.users.rate=150/s      with one value changed
   shakedown run header-routing --html r.html --json r.json
   shakedown run header-routing --journal j.jsonl           keep every event
+  shakedown run header-routing --engine turmoil            a second opinion, by another simulator
   shakedown run --replay j.jsonl                           run again and compare event by event";
 
 #[derive(clap::Args)]
@@ -40,6 +42,9 @@ pub(crate) struct Args {
     /// Run on loopback sockets in real time
     #[arg(long)]
     real: bool,
+    /// Whose simulator: ours, or turmoil's for a second opinion on up to 30 hosts
+    #[arg(long, value_enum, default_value_t = Engine::Native, conflicts_with_all = ["real", "noise", "journal"])]
+    engine: Engine,
     /// Inject random real sleeps between polls: nothing may change by it
     #[arg(long, value_name = "SEED", conflicts_with = "real")]
     noise: Option<u64>,
@@ -53,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Run what a journal holds again, and compare event by event
-    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["scenario", "variant", "set", "seed", "real", "journal"])]
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["scenario", "variant", "set", "seed", "real", "engine", "journal"])]
     replay: Option<PathBuf>,
 }
 
@@ -71,6 +76,10 @@ fn one(args: &Args, scenario: &str) -> Ended {
     let outcome = perform(args, &story, scenario, args.journal.as_deref())?;
     if args.json.as_deref() != Some(Path::new("-")) {
         print!("{}", text::render(&outcome.document, paint()));
+        print!(
+            "{}",
+            engine::notes(args.engine, &story, outcome.document.seed)
+        );
     }
     if let Some(path) = &args.json {
         write_json(path, &outcome.document)?;
@@ -112,6 +121,9 @@ fn all(args: &Args, scenario: &str) -> Ended {
     if args.json.as_deref() != Some(Path::new("-")) {
         let seed = documents.first().map_or(0, |document| document.seed);
         print!("{}", text::endings(scenario, seed, &rows, paint()));
+        if let Some(story) = stories.first() {
+            print!("{}", engine::notes(args.engine, story, seed));
+        }
         for (row, document) in rows.iter().zip(&documents).filter(|(row, _)| !row.as_told) {
             println!("\n{} should have ended otherwise:", row.variant);
             print!("{}", text::render(document, paint()));
@@ -211,6 +223,10 @@ fn perform(
     scenario: &str,
     journal: Option<&Path>,
 ) -> Result<Outcome, Exit> {
+    if args.engine == Engine::Turmoil {
+        let seed = args.seed.unwrap_or(story.seed);
+        engine::fits_turmoil(story, scenario, seed)?;
+    }
     let journal = journal
         .map(|path| {
             File::create(path).map_err(|error| bad_input(format!("{}: {error}", path.display())))
@@ -219,10 +235,11 @@ fn perform(
         .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
     let options = Options {
         seed: args.seed,
-        conduct: match (args.real, args.noise) {
-            (true, _) => Conduct::Real,
-            (false, Some(noise)) => Conduct::SimulatedWithNoise(noise),
-            (false, None) => Conduct::Simulated,
+        conduct: match (args.engine, args.real, args.noise) {
+            (Engine::Turmoil, _, _) => Conduct::Turmoil,
+            (Engine::Native, true, _) => Conduct::Real,
+            (Engine::Native, false, Some(noise)) => Conduct::SimulatedWithNoise(noise),
+            (Engine::Native, false, None) => Conduct::Simulated,
         },
         set: args.set.clone(),
         called: Some(file_name(scenario)),

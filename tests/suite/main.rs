@@ -9,3 +9,4 @@ mod load;
 mod real;
 mod replay;
 mod theory;
+mod turmoil;

@@ -23,6 +23,7 @@ mod sim;
 mod sink;
 mod sleep;
 mod timer;
+pub mod turmoil;
 mod world;
 
 pub use host::{HostId, HostSpec};

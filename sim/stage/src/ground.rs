@@ -2,6 +2,7 @@
 
 pub(crate) mod real;
 pub(crate) mod simulated;
+pub(crate) mod turmoil;
 
 use std::io;
 use std::net::IpAddr;

@@ -23,6 +23,7 @@ mod run;
 
 pub use play::PlayError;
 pub use pods::StartError;
+pub use run::turmoil::{Refusal, TurmoilFit, turmoil_fit};
 pub use run::{Ended, Options, RunError, Sink, World, cast, run};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod native;
 mod real;
+pub(crate) mod turmoil;
 
 use std::io;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub enum World {
     Native,
     /// On loopback sockets, in real time.
     Real,
+    /// On turmoil's simulator: a second opinion on the native one.
+    Turmoil,
 }
 
 /// A run that came to its end.
@@ -56,6 +59,9 @@ pub enum RunError {
     /// A service's name cannot stand in a `host` header.
     #[error("name a service as in a `host` header")]
     Names,
+    /// Turmoil cannot carry the story.
+    #[error("run on turmoil what it cannot do: {}", .0.iter().map(|refusal| refusal.reason.as_str()).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<turmoil::Refusal>),
     /// The system refused a runtime, a host or a thread.
     #[error("set up the world")]
     World(#[source] io::Error),
@@ -84,6 +90,7 @@ pub fn run(
     match world {
         World::Native => native::run(story, options, sink),
         World::Real => real::run(story, options, sink),
+        World::Turmoil => turmoil::run(story, options, sink),
     }
 }
 

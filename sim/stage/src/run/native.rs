@@ -19,7 +19,7 @@ use crate::play::play;
 use crate::plot::Plot;
 
 /// Deeply nested steps recurse.
-const STACK_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const STACK_BYTES: usize = 16 * 1024 * 1024;
 
 pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
     #[expect(

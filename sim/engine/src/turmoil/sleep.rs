@@ -1,0 +1,63 @@
+//! Sleeps on the paused tokio clock of a turmoil host: rounded up to its tick.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use shakedown_env::{SleepFuture, Time};
+
+use super::net::Shared;
+
+/// A sleep until a moment of the run.
+pub(super) struct TurmoilSleep {
+    shared: Arc<Shared>,
+    deadline: Time,
+    /// Made with the first poll, which is on the host that sleeps.
+    #[expect(
+        clippy::disallowed_types,
+        reason = "this is the door to tokio's clock, for this world"
+    )]
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl TurmoilSleep {
+    pub(super) fn new(shared: Arc<Shared>, deadline: Time) -> TurmoilSleep {
+        TurmoilSleep {
+            shared,
+            deadline,
+            timer: None,
+        }
+    }
+}
+
+impl Future for TurmoilSleep {
+    type Output = ();
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the door to tokio's clock, for this world"
+    )]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = self.shared.now();
+            let deadline = self.deadline;
+            if now >= deadline {
+                self.timer = None;
+                return Poll::Ready(());
+            }
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(deadline.since(now))));
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+        }
+    }
+}
+
+impl SleepFuture for TurmoilSleep {
+    fn reset(mut self: Pin<&mut Self>, deadline: Time) {
+        self.deadline = deadline;
+        self.timer = None;
+    }
+}

@@ -1,0 +1,161 @@
+//! One host's view of a world on turmoil. As in ours, a handle belongs to one life of its host.
+
+use std::future::{pending, ready};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ::turmoil::net::TcpStream;
+use shakedown_env::{
+    BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, TaskName, Time, UnixTime,
+    Work, World, stream_seed,
+};
+
+use super::net::Shared;
+use super::sleep::TurmoilSleep;
+use super::socket::{TurmoilListener, TurmoilStream};
+use super::task;
+use crate::HostId;
+
+pub(super) struct TurmoilWorld {
+    shared: Arc<Shared>,
+    host: HostId,
+    life: u32,
+    name: Arc<str>,
+    address: IpAddr,
+}
+
+impl TurmoilWorld {
+    pub(super) fn new(shared: Arc<Shared>, host: HostId) -> TurmoilWorld {
+        let (life, name, address) = {
+            let state = shared.lock();
+            let host = state.host(host);
+            (host.life, Arc::clone(&host.name), host.address)
+        };
+        TurmoilWorld {
+            shared,
+            host,
+            life,
+            name,
+            address,
+        }
+    }
+
+    fn lives(&self) -> bool {
+        self.shared.lives(self.host, self.life)
+    }
+
+    fn dead(&self) -> io::Error {
+        io::Error::new(
+            io::ErrorKind::NetworkDown,
+            format!("host {} has crashed", self.name),
+        )
+    }
+
+    fn not_ours(&self, address: IpAddr) -> io::Error {
+        io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            format!("{address} is no address of host {}", self.name),
+        )
+    }
+}
+
+impl World for TurmoilWorld {
+    fn now(&self) -> Time {
+        self.shared.now()
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        let now = self.shared.now().as_nanos();
+        let state = self.shared.lock();
+        let zero = i128::from(state.epoch.as_nanos()) - i128::from(state.origin.as_nanos());
+        let nanos = u64::try_from(zero + i128::from(now)).unwrap_or(0);
+        UnixTime::from_nanos(nanos)
+    }
+
+    fn sleep_until(&self, deadline: Time) -> Sleep {
+        Box::pin(TurmoilSleep::new(Arc::clone(&self.shared), deadline))
+    }
+
+    fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>> {
+        if !self.lives() {
+            return Box::pin(pending());
+        }
+        if let Some(other) = from.filter(|from| *from != self.address) {
+            return Box::pin(ready(Err(self.not_ours(other))));
+        }
+        Box::pin(async move {
+            let stream = TurmoilStream::new(TcpStream::connect(to).await?)?;
+            Ok(Box::new(stream) as BoxStream)
+        })
+    }
+
+    fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener> {
+        if !self.lives() {
+            return Err(self.dead());
+        }
+        if addr.ip() != self.address && !addr.ip().is_unspecified() {
+            return Err(self.not_ours(addr.ip()));
+        }
+        if addr.port() == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this world picks no port to listen on",
+            ));
+        }
+        let shared = Arc::clone(&self.shared);
+        let listener = TurmoilListener::new(shared, self.host, self.life, addr)?;
+        Ok(Box::new(listener))
+    }
+
+    fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>> {
+        if !self.lives() {
+            return Box::pin(pending());
+        }
+        if let Ok(address) = name.parse() {
+            return Box::pin(ready(Ok(vec![address])));
+        }
+        let answer = self.shared.lock().names.get(name).cloned();
+        let answer = answer.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("no such name: {name}"))
+        });
+        Box::pin(ready(answer))
+    }
+
+    fn rng(&self, label: &str) -> Rng {
+        // The draws of the native world, so that outcomes can be compared.
+        stream_seed(self.shared.seed, &self.name, label)
+    }
+
+    fn spawn(&self, name: TaskName, future: LocalFuture) {
+        // On a dead host the task is dropped here, with no lock held.
+        if self.lives() {
+            task::spawn(&self.shared, self.host, self.life, name, future);
+        }
+    }
+
+    fn spend(&self, _work: Work) -> Option<BoxFuture<()>> {
+        None
+    }
+
+    fn store_read(&self, key: &str) -> Option<Vec<u8>> {
+        let state = self.shared.lock();
+        state.host(self.host).store.get(key).cloned()
+    }
+
+    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+        if !self.lives() {
+            return Err(self.dead());
+        }
+        let mut state = self.shared.lock();
+        let store = &mut state.host_mut(self.host).store;
+        store.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    fn emit(&self, event: Event) {
+        if self.lives() {
+            self.shared.sink.emit(self.shared.now(), self.host, event);
+        }
+    }
+}

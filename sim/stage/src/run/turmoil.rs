@@ -1,0 +1,188 @@
+//! A run on turmoil's simulator, as a second opinion on a simulated one; and what it cannot carry.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use shakedown_engine::turmoil::{TurmoilOptions, TurmoilSim, ticks};
+use shakedown_env::UnixTime;
+use shakedown_results::PodId;
+use shakedown_scenarios::story::{Action, Failure, Step, Story};
+
+use super::native::STACK_BYTES;
+use super::{Ended, Options, Outlet, RunError, Sink};
+use crate::ground::Ground;
+use crate::ground::turmoil::{Turmoil, latency};
+use crate::journal::Journal;
+use crate::layout::Addresses;
+use crate::play::play;
+use crate::plot::Plot;
+
+/// More pods than this take turmoil too long: each host looks at each link in each tick.
+const PODS_MAX: usize = 30;
+
+/// What turmoil cannot do of a story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The keys that lead to it in the file; an item of `chaos` by its name.
+    pub path: Vec<String>,
+    /// What, and why not.
+    pub reason: String,
+}
+
+/// How a story fits turmoil: what is refused, and what is rounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TurmoilFit {
+    /// Why it is not run at all; empty when it is.
+    pub refused: Vec<Refusal>,
+    /// Latencies as the story has them and as turmoil has them, in nanoseconds, where they differ.
+    pub rounded: BTreeMap<u64, u64>,
+}
+
+/// Whether a story can be run on turmoil under `seed`.
+pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
+    let mut fit = TurmoilFit::default();
+    let (_, cast) = super::cast(story, seed);
+    let pods = cast.pods.len();
+    if pods > PODS_MAX {
+        let reason =
+            format!("turmoil carries up to {PODS_MAX} hosts, and the story has {pods} pods");
+        fit.refuse(&["topology", "services"], reason);
+    }
+    for item in &story.chaos {
+        if let Action::Partition { .. } = item.action {
+            let reason = "turmoil loses for good what TCP would send again after a partition";
+            fit.refuse(&["chaos", &item.name], reason.to_owned());
+        }
+    }
+    for service in &story.services {
+        let resets = service.versions.iter().any(|version| {
+            let mut steps = version.endpoints.iter().flatten();
+            version.queue.full == Failure::Reset || steps.any(|steps| any_resets(steps))
+        });
+        if resets {
+            let reason = "turmoil's network sends no RST on demand (`reset`)";
+            fit.refuse(&["topology", "services", &service.name], reason.to_owned());
+        }
+    }
+    // With no bound on pods there is none on pairs of them.
+    if pods <= PODS_MAX
+        && let Some(plot) = Plot::new(Rc::new(story.clone()), Arc::new(cast))
+    {
+        fit.latencies(&plot);
+    }
+    fit
+}
+
+impl TurmoilFit {
+    fn refuse(&mut self, path: &[&str], reason: String) {
+        let path = path.iter().map(|key| (*key).to_owned()).collect();
+        let refusal = Refusal { path, reason };
+        if !self.refused.contains(&refusal) {
+            self.refused.push(refusal);
+        }
+    }
+
+    fn latencies(&mut self, plot: &Plot) {
+        const PATH: [&str; 2] = ["topology", "latency"];
+        let pairs = |a: PodId| plot.pods().filter(move |b| *b != a).map(move |b| (a, b));
+        for (a, b) in plot.pods().flat_map(pairs) {
+            let (there, back) = (latency(plot, a, b), latency(plot, b, a));
+            let Some(nanos) = there.as_constant() else {
+                let reason =
+                    format!("turmoil's latencies are constant here, and `{there}` is drawn");
+                self.refuse(&PATH, reason);
+                continue;
+            };
+            let rounded = ticks(Duration::from_nanos(nanos));
+            let same = back
+                .as_constant()
+                .is_some_and(|back| ticks(Duration::from_nanos(back)) == rounded);
+            if !same && a < b {
+                let reason = format!(
+                    "turmoil's links have one latency for both ways, and there are `{there}` and `{back}`"
+                );
+                self.refuse(&PATH, reason);
+            }
+            let rounded = u64::try_from(rounded.as_nanos()).unwrap_or(u64::MAX);
+            if rounded != nanos {
+                self.rounded.insert(nanos, rounded);
+            }
+        }
+    }
+}
+
+fn any_resets(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match step {
+        Step::Fail { with, .. } => *with == Failure::Reset,
+        Step::Parallel(branches) => branches.iter().any(|steps| any_resets(steps)),
+        Step::Sequence(steps) => any_resets(steps),
+        _ => false,
+    })
+}
+
+pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
+    let fit = turmoil_fit(story, options.seed);
+    if !fit.refused.is_empty() {
+        return Err(RunError::Refused(fit.refused));
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a run is one fresh thread; its tasks go through Env"
+    )]
+    thread::scope(|scope| {
+        let builder = thread::Builder::new()
+            .name("run".to_owned())
+            .stack_size(STACK_BYTES);
+        let thread = builder.spawn_scoped(scope, || on_this_thread(story, options, sink));
+        // What panics outside of the world's tasks is the sink, or a bug: it goes on in the caller.
+        thread
+            .map_err(RunError::World)?
+            .join()
+            .unwrap_or_else(|cause| resume_unwind(cause))
+    })
+}
+
+fn on_this_thread(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
+    let (plan, cast) = super::cast(story, options.seed);
+    let cast = Arc::new(cast);
+    let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
+    let plot = Rc::new(plot);
+    let addresses: Vec<_> = plot
+        .pods()
+        .map(|pod| Addresses::SIMULATED.of(pod))
+        .collect();
+    let journal = Journal::new(Arc::clone(&cast), &addresses);
+    let mut sim = TurmoilSim::new(TurmoilOptions {
+        seed: options.seed,
+        epoch: UnixTime::from_nanos(story.epoch_unix_ns),
+    });
+    let ground: Rc<dyn Ground> = Rc::new(Turmoil::new(&mut sim, &plot, &journal));
+
+    let result = Rc::new(RefCell::new(None));
+    let (stage, over) = (ground.stage(), Rc::clone(&result));
+    let playing = play(plot, plan, ground, Arc::clone(&journal));
+    stage.spawn("stage", async move {
+        let end = playing.await;
+        *over.borrow_mut() = Some(end);
+    });
+    let mut outlet = Outlet::new(cast, Arc::clone(&journal), sink, options.progress);
+    let ran = sim.run(|| {
+        outlet.pass_on();
+        result.borrow().is_some()
+    });
+    outlet.pass_on();
+    ran?;
+    let end = result
+        .take()
+        .expect("the world runs until the play is over")?;
+    let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
+    Ok(Ended {
+        simulated_ns,
+        invalid: journal.invalid(),
+    })
+}

@@ -1,0 +1,119 @@
+//! A second opinion: the same stories on turmoil's simulator.
+
+use serde_json::Value;
+
+use crate::command::{file, folder, shakedown};
+
+/// The results document of a run, whatever its verdict.
+fn document(scenario: &str, more: &[&str], code: i32) -> Value {
+    let mut args = vec!["run", scenario, "--json", "-"];
+    args.extend_from_slice(more);
+    let ran = shakedown(&args).exits(code);
+    serde_json::from_str(&ran.stdout).expect("the document is JSON")
+}
+
+/// Verdict and checks: what two worlds must agree on. Their figures may be timings.
+fn outcome(document: &Value) -> Vec<String> {
+    let checks = document["checks"].as_array().expect("checks are a list");
+    let mut outcome = vec![document["verdict"].to_string()];
+    outcome.extend(
+        checks
+            .iter()
+            .map(|check| format!("{} {}", check["name"], check["pass"])),
+    );
+    outcome
+}
+
+#[test]
+fn turmoil_judges_header_routing_as_the_native_engine_does_and_twice_the_same() {
+    for (variant, code) in [("base", 0), ("fragile", 1)] {
+        let native = ["--variant", variant];
+        let turmoil = ["--variant", variant, "--engine", "turmoil"];
+        let first = document("header-routing", &turmoil, code);
+        assert_eq!(
+            outcome(&document("header-routing", &native, code)),
+            outcome(&first)
+        );
+        assert_eq!(first["engine"], "turmoil");
+        let again = document("header-routing", &turmoil, code);
+        assert_eq!(first, again, "{variant}: another document for the same run");
+    }
+}
+
+#[test]
+fn the_summary_says_how_coarse_turmoil_is() {
+    let ran = shakedown(&["run", "header-routing", "--engine", "turmoil"]).exits(0);
+    assert!(ran.stdout.contains("--engine turmoil"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("ticks by 1 ms"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("250 us to 1000 us"), "{}", ran.stdout);
+    let native = shakedown(&["run", "header-routing"]).exits(0);
+    assert!(!native.stdout.contains("turmoil"), "{}", native.stdout);
+}
+
+#[test]
+fn turmoil_judges_a_crash_and_a_pause_as_the_native_engine_does() {
+    for scenario in ["crash-fail-over", "pause-backlog"] {
+        let native = document(scenario, &[], 0);
+        let turmoil = document(scenario, &["--engine", "turmoil"], 0);
+        assert_eq!(outcome(&native), outcome(&turmoil), "{scenario}");
+    }
+}
+
+/// A story that turmoil cannot carry, and what it must be told: the place, and a word of the reason.
+#[track_caller]
+fn refused(test: &str, story: &str, place: &str, reason: &str) {
+    let path = file(&folder(test), "story.yaml", story);
+    let ran = shakedown(&["run", &path, "--engine", "turmoil"]).exits(2);
+    let told = format!("{path}:{place}: ");
+    assert!(
+        ran.stderr.contains(&told) && ran.stderr.contains(reason),
+        "not told `{told}` with `{reason}`:\n{}",
+        ran.stderr
+    );
+}
+
+const ONE: &str = "\
+scenario: one
+story: One service.
+duration: 1s
+load: {users: {to: front GET /, rate: 10/s}}
+expect: [success(users) == 100%]
+";
+
+#[test]
+fn a_story_of_too_many_hosts_is_refused_by_its_line() {
+    let topology = "topology:\n  services:\n    front: {versions: {v1: 40}, endpoints: {GET /: [work: 1ms]}}\n";
+    refused(
+        "turmoil-hosts",
+        &format!("{ONE}{topology}"),
+        "7:3",
+        "up to 30 hosts",
+    );
+}
+
+#[test]
+fn a_partition_is_refused_by_its_line() {
+    let rest = "\
+topology: {services: {front: {endpoints: {GET /: [work: 1ms]}}}}
+chaos:
+  - {at: 1ms, for: 1ms, do: pause, target: front}
+  - {at: 100ms, for: 100ms, do: partition, target: users <-> front}
+";
+    let story = format!("{ONE}{rest}");
+    refused("turmoil-partition", &story, "9:5", "`chaos.chaos.1`");
+    refused("turmoil-partition", &story, "9:5", "partition");
+}
+
+#[test]
+fn latency_that_is_drawn_and_a_reset_are_refused_by_their_lines() {
+    let rest = "\
+topology:
+  latency: {same-zone: exp(1ms)}
+  services:
+    front:
+      endpoints: {GET /: [{fail: {rate: 1%, with: reset}}]}
+";
+    let story = format!("{ONE}{rest}");
+    refused("turmoil-latency", &story, "7:3", "`exp(1ms)` is drawn");
+    refused("turmoil-reset", &story, "9:5", "RST");
+}
