@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use shakedown::load::{Error, Options, Outcome, Progress as Far, Stage, fire};
 use shakedown_reports::{html, text, units};
-use shakedown_results::{Document, Latency};
+use shakedown_results::Latency;
 use shakedown_scenarios::story::Arrivals;
 use shakedown_scenarios::value::{Rate, parse_duration, parse_size};
 
 use super::progress::Progress;
-use super::run::paint;
+use super::run::{paint, write_html, write_json};
 use super::{Ended, Exit, bad_input, failed};
 
 const EXAMPLES: &str = "\
@@ -116,8 +116,7 @@ pub(crate) fn main(args: &Args) -> Ended {
         write_json(path, document)?;
     }
     if let Some(path) = &args.html {
-        write(path, &html::render(document))?;
-        eprintln!("report: {}", path.display());
+        write_html(path, &html::render(document))?;
     }
     Ok(document.verdict.into())
 }
@@ -286,21 +285,6 @@ fn line(out: &mut String, cells: [String; 7]) {
     }
     out.push_str(row.trim_end());
     out.push('\n');
-}
-
-fn write_json(path: &Path, document: &Document) -> Result<(), Exit> {
-    let mut text = serde_json::to_string_pretty(document).expect("a document is plain data");
-    text.push('\n');
-    if path == Path::new("-") {
-        print!("{text}");
-        return Ok(());
-    }
-    write(path, &text)
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Exit> {
-    std::fs::write(path, text)
-        .map_err(|error| bad_input(format!("write {}: {error}", path.display())))
 }
 
 #[cfg(test)]

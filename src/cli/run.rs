@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Write the results document (`-`: standard output); an array under `--variant all`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the report; one file a variant under `--variant all`
+    /// Write the report; under `--variant all` all endings side by side, and one file a variant beside it
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Write every event, one JSON value a line
@@ -85,7 +85,7 @@ fn one(args: &Args, scenario: &str) -> Ended {
         write_json(path, &outcome.document)?;
     }
     if let Some(path) = &args.html {
-        write_html(path, &outcome.document)?;
+        write_html(path, &html::render(&outcome.document))?;
     }
     Ok(outcome.document.verdict.into())
 }
@@ -108,7 +108,10 @@ fn all(args: &Args, scenario: &str) -> Ended {
         let told = as_told(story, &outcome.document.checks);
         exit = exit.max(ending(&outcome.document, &told));
         if let Some(path) = &args.html {
-            write_html(&beside(path, &story.variant), &outcome.document)?;
+            write_html(
+                &beside(path, &story.variant),
+                &html::render(&outcome.document),
+            )?;
         }
         rows.push(text::Ending {
             variant: story.variant.clone(),
@@ -131,6 +134,9 @@ fn all(args: &Args, scenario: &str) -> Ended {
     }
     if let Some(path) = &args.json {
         write_json(path, &documents)?;
+    }
+    if let Some(path) = &args.html {
+        write_html(path, &html::compare(&documents))?;
     }
     Ok(exit)
 }
@@ -195,7 +201,7 @@ fn replay(args: &Args, path: &Path) -> Ended {
         write_json(path, &outcome.document)?;
     }
     if let Some(path) = &args.html {
-        write_html(path, &outcome.document)?;
+        write_html(path, &html::render(&outcome.document))?;
     }
     Ok(outcome.document.verdict.into())
 }
@@ -272,11 +278,8 @@ fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {
     }))
 }
 
-/// `report.html` for `fragile` is `report-fragile.html`; for `base` it stays.
+/// `report.html` for `fragile` is `report-fragile.html`.
 fn beside(path: &Path, variant: &str) -> PathBuf {
-    if variant == "base" {
-        return path.to_owned();
-    }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut name = format!("{stem}-{variant}");
     if let Some(extension) = path.extension() {
@@ -294,7 +297,7 @@ pub(crate) fn paint() -> Paint {
     }
 }
 
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Exit> {
+pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Exit> {
     let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
     text.push('\n');
     if path == Path::new("-") {
@@ -304,8 +307,8 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Exit> {
     write(path, &text)
 }
 
-fn write_html(path: &Path, document: &Document) -> Result<(), Exit> {
-    write(path, &html::render(document))?;
+pub(crate) fn write_html(path: &Path, page: &str) -> Result<(), Exit> {
+    write(path, page)?;
     eprintln!("report: {}", path.display());
     Ok(())
 }

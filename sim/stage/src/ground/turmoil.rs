@@ -117,7 +117,7 @@ pub(crate) fn latency(plot: &Plot, from: PodId, to: PodId) -> &Distribution {
         let party = &plot.cast.parties[usize::from(pod.party.0)];
         party.name.clone()
     };
-    let by_party = rules.parties.get(&(name(from), name(to)));
+    let by_party = rules.parties.get(&(name(&from), name(&to)));
     let by_zone = || rules.zones.get(&(from.zone, to.zone));
     let region = |zone: u16| story.zones.get(usize::from(zone)).map(|zone| &zone.region);
     by_party.or_else(by_zone).unwrap_or({

@@ -54,10 +54,16 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
         fit.refuse(&["topology", "services"], reason);
     }
     for item in &story.chaos {
-        if let Action::Partition { .. } = item.action {
-            let reason = "turmoil loses for good what TCP would send again after a partition";
-            fit.refuse(&["chaos", &item.name], reason.to_owned());
-        }
+        let reason = match item.action {
+            Action::Partition { .. } => {
+                "turmoil loses for good what TCP would send again after a partition"
+            }
+            Action::Deploy { .. } | Action::Scale { .. } => {
+                "turmoil's hosts are all there from the start: no pod can be added"
+            }
+            _ => continue,
+        };
+        fit.refuse(&["chaos", &item.name], reason.to_owned());
     }
     for service in &story.services {
         let resets = service.versions.iter().any(|version| {
