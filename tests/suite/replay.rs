@@ -42,7 +42,7 @@ fn digest(document: &str) -> String {
 fn two_processes_give_the_same_document_byte_for_byte() {
     let folder = folder("two-processes");
     let drawing = file(&folder, "drawing.yaml", DRAWING);
-    for scenario in ["header-routing", drawing.as_str()] {
+    for scenario in ["header-routing", "canary-in-a-minute", drawing.as_str()] {
         let first = document(&[scenario, "--seed", "7"]);
         assert_eq!(
             first,
@@ -56,13 +56,15 @@ fn two_processes_give_the_same_document_byte_for_byte() {
 fn noise_between_polls_changes_nothing() {
     let folder = folder("noise");
     let drawing = file(&folder, "drawing.yaml", DRAWING);
-    let quiet = document(&[&drawing]);
-    for noise in ["1", "2"] {
-        assert_eq!(
-            quiet,
-            document(&[&drawing, "--noise", noise]),
-            "real time leaks into the run"
-        );
+    for scenario in [drawing.as_str(), "canary-in-a-minute"] {
+        let quiet = document(&[scenario]);
+        for noise in ["1", "2"] {
+            assert_eq!(
+                quiet,
+                document(&[scenario, "--noise", noise]),
+                "{scenario}: real time leaks in"
+            );
+        }
     }
 }
 
