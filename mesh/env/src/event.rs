@@ -1,6 +1,7 @@
 //! Facts of the mesh, told to the world: the real one shows them in the admin view and logs, the simulator's stage turns
 //! them into journal events.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,6 +54,31 @@ pub enum Event {
         /// Version and whole percent.
         percent: Arc<[(String, u32)]>,
     },
+    /// A proxy's outlier detection took a host out of its cluster.
+    Ejected {
+        /// The cluster.
+        cluster: Arc<str>,
+        /// The host.
+        host: SocketAddr,
+        /// Which detector it was.
+        by: Detector,
+    },
+    /// A host that was taken out of its cluster takes traffic again.
+    Returned {
+        /// The cluster.
+        cluster: Arc<str>,
+        /// The host.
+        host: SocketAddr,
+    },
+    /// A circuit breaker came to its limit, or fell below it again.
+    Breaker {
+        /// The cluster.
+        cluster: Arc<str>,
+        /// What it bounds.
+        limit: Limit,
+        /// At its limit.
+        open: bool,
+    },
     /// The control plane refused a document that it was given.
     DocumentRefused {
         /// Kind and name, as in `DestinationRule/bad`.
@@ -60,6 +86,65 @@ pub enum Event {
         /// Why, in words.
         reason: Arc<str>,
     },
+}
+
+/// What found a host to be an outlier. Source: Envoy, `OutlierEjectionType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detector {
+    /// So many 5xx answers (or none at all) in a row.
+    Consecutive5xx,
+    /// So many of 502, 503 and 504 in a row.
+    ConsecutiveGatewayFailure,
+    /// So many failures to reach it in a row.
+    ConsecutiveLocalOriginFailure,
+    /// Its success rate is far below that of its neighbours.
+    SuccessRate,
+    /// The same, of failures to reach it.
+    SuccessRateLocalOrigin,
+    /// Too large a share of its answers is 5xx.
+    FailurePercentage,
+    /// Too large a share of tries could not reach it.
+    FailurePercentageLocalOrigin,
+}
+
+impl Detector {
+    /// Envoy's name of it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Detector::Consecutive5xx => "consecutive-5xx",
+            Detector::ConsecutiveGatewayFailure => "consecutive-gateway-failure",
+            Detector::ConsecutiveLocalOriginFailure => "consecutive-local-origin-failure",
+            Detector::SuccessRate => "success-rate",
+            Detector::SuccessRateLocalOrigin => "success-rate-local-origin",
+            Detector::FailurePercentage => "failure-percentage",
+            Detector::FailurePercentageLocalOrigin => "failure-percentage-local-origin",
+        }
+    }
+}
+
+/// What a circuit breaker bounds. Source: Envoy, `CircuitBreakers.Thresholds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// Connections to the cluster.
+    Connections,
+    /// Requests that wait for a connection.
+    Pending,
+    /// Requests in hand.
+    Requests,
+    /// Retries in hand, those that wait for their backoff included.
+    Retries,
+}
+
+impl Limit {
+    /// What it bounds, in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Limit::Connections => "connections",
+            Limit::Pending => "pending",
+            Limit::Requests => "requests",
+            Limit::Retries => "retries",
+        }
+    }
 }
 
 /// Which side of a pod's proxy speaks.
@@ -88,6 +173,8 @@ pub struct RequestEvent {
     pub flags: Flags,
     /// How many tries it took; 0 when it was answered here.
     pub attempts: u32,
+    /// Envoy's response code details: `via_upstream`, or why the proxy answered by itself.
+    pub details: Cow<'static, str>,
 }
 
 /// One try at an upstream.
@@ -158,9 +245,9 @@ pub struct Flags(u32);
 
 impl Flags {
     /// Every flag we set, in the order in which Envoy prints them.
-    const NAMES: [&'static str; 17] = [
+    const NAMES: [&'static str; 25] = [
         "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC",
-        "URX", "DPE", "NC",
+        "URX", "DPE", "NC", "UPE", "SI", "DF", "IH", "UMSDR", "DT", "OM", "DO",
     ];
     /// Nothing to say.
     pub const NONE: Flags = Flags(0);
@@ -192,6 +279,22 @@ impl Flags {
     pub const DPE: Flags = Flags(1 << 15);
     /// No cluster found.
     pub const NC: Flags = Flags(1 << 16);
+    /// Upstream protocol error.
+    pub const UPE: Flags = Flags(1 << 17);
+    /// Stream idle timeout.
+    pub const SI: Flags = Flags(1 << 18);
+    /// DNS resolution failed.
+    pub const DF: Flags = Flags(1 << 19);
+    /// A request header of Envoy's own was invalid.
+    pub const IH: Flags = Flags(1 << 20);
+    /// Upstream reached its longest stream duration.
+    pub const UMSDR: Flags = Flags(1 << 21);
+    /// The connection or request exceeded its longest duration.
+    pub const DT: Flags = Flags(1 << 22);
+    /// Shed by the proxy for its own sake.
+    pub const OM: Flags = Flags(1 << 23);
+    /// Dropped as the endpoints' policy asks.
+    pub const DO: Flags = Flags(1 << 24);
 
     /// The set as a number, for a compact record.
     pub const fn bits(self) -> u32 {

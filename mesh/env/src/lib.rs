@@ -16,7 +16,7 @@ mod time;
 mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
-pub use event::{AttemptEvent, Event, Flags, RequestEvent, RequestId, Side};
+pub use event::{AttemptEvent, Detector, Event, Flags, Limit, RequestEvent, RequestId, Side};
 pub use random::{Rng, stream_seed};
 pub use stream::{BoxListener, BoxStream, Listener, Stream};
 pub use time::{Time, UnixTime};

@@ -1,5 +1,6 @@
 //! The request line, read top to bottom as a request travels. Each stage is a file; this one only strings them together.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use http::request::Parts;
@@ -38,7 +39,11 @@ pub(crate) async fn handle(
             flags,
             deadline,
         }) => {
-            record.answered(response.status().as_u16(), flags);
+            record.answered(
+                response.status().as_u16(),
+                flags,
+                Cow::Borrowed("via_upstream"),
+            );
             (response, deadline)
         }
         Err(Reject::CallerGone) => {
@@ -49,7 +54,11 @@ pub(crate) async fn handle(
                 .map(RecordedBody::of_nobody);
         }
         Err(reject) => {
-            record.answered(reject.status().as_u16(), reject.flags());
+            record.answered(
+                reject.status().as_u16(),
+                reject.flags(),
+                Cow::Borrowed(reject.details()),
+            );
             (reject.into_response(), None)
         }
     };

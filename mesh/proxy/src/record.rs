@@ -7,6 +7,7 @@ mod body;
 mod metrics;
 mod names;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub(crate) struct Record {
     /// 0 until there is an answer.
     status: u16,
     flags: Flags,
+    details: Cow<'static, str>,
     attempts: u32,
     attempt: Option<Attempt>,
     /// Whether the caller got all that there was.
@@ -58,6 +60,7 @@ impl Record {
             edge: proxy.unrouted(side),
             status: 0,
             flags: Flags::NONE,
+            details: Cow::Borrowed("downstream_remote_disconnect"),
             attempts: 0,
             attempt: None,
             complete: false,
@@ -115,8 +118,9 @@ impl Record {
         }));
     }
 
-    /// The caller is answered with this status.
-    pub(crate) fn answered(&mut self, status: u16, flags: Flags) {
+    /// The caller is answered with this status; `details` are Envoy's response code details.
+    pub(crate) fn answered(&mut self, status: u16, flags: Flags, details: Cow<'static, str>) {
+        self.details = details;
         self.status = status;
         self.flags = self.flags.with(flags);
     }
@@ -148,6 +152,7 @@ impl Drop for Record {
             status: self.status,
             flags: self.flags,
             attempts: self.attempts,
+            details: std::mem::take(&mut self.details),
         }));
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
-pub const JOURNAL_VERSION: u32 = 2;
+pub const JOURNAL_VERSION: u32 = 3;
 
 /// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,6 +289,33 @@ pub enum Event {
     Stopped {
         /// Which.
         pod: PodId,
+    },
+    /// A proxy's outlier detection took a pod out.
+    Ejected {
+        /// Whose proxy.
+        at: PodId,
+        /// Which pod.
+        pod: PodId,
+        /// The detector, in Envoy's words: `consecutive-5xx`.
+        by: String,
+    },
+    /// A pod that was taken out takes that proxy's traffic again.
+    Returned {
+        /// Whose proxy.
+        at: PodId,
+        /// Which pod.
+        pod: PodId,
+    },
+    /// A circuit breaker came to its limit, or fell below it again.
+    Breaker {
+        /// Whose proxy.
+        at: PodId,
+        /// On the way to which service.
+        to: PartyId,
+        /// What it bounds: `connections`, `pending`, `requests`, `retries`.
+        limit: String,
+        /// At its limit.
+        open: bool,
     },
     /// The control plane refused a document.
     DocumentRefused {

@@ -110,6 +110,30 @@ impl Events {
                 format!("to {}", units::counted(u64::from(*replicas), "replica")),
             ),
             Event::Stopped { pod } => ("stopped", cast.pod_name(*pod), String::new()),
+            Event::Ejected { at, pod, by } => (
+                "ejected",
+                cast.pod_name(*pod),
+                format!("by {}: {by}", cast.pod_name(*at)),
+            ),
+            Event::Returned { at, pod } => (
+                "returned",
+                cast.pod_name(*pod),
+                format!("at {}", cast.pod_name(*at)),
+            ),
+            Event::Breaker {
+                at,
+                to,
+                limit,
+                open,
+            } => (
+                if *open {
+                    "breaker-open"
+                } else {
+                    "breaker-closed"
+                },
+                format!("{} -> {}", cast.pod_name(*at), party_name(cast, *to)),
+                limit.clone(),
+            ),
             Event::DocumentRefused { document, reason } => {
                 ("document-refused", document.clone(), reason.clone())
             }

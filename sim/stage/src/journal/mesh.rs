@@ -1,5 +1,6 @@
 //! Facts of the mesh, turned into facts of the run.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use shakedown_env::{AttemptEvent, Event as Fact, Flags, RequestEvent, Side, Time};
@@ -92,6 +93,25 @@ impl Journal {
                     reason: reason.to_string(),
                 }
             }
+            Fact::Ejected { host, by, .. } => Event::Ejected {
+                at: pod,
+                pod: state.pod_of(host)?,
+                by: by.name().to_owned(),
+            },
+            Fact::Returned { host, .. } => Event::Returned {
+                at: pod,
+                pod: state.pod_of(host)?,
+            },
+            Fact::Breaker {
+                cluster,
+                limit,
+                open,
+            } => Event::Breaker {
+                at: pod,
+                to: state.party_of(&self.cast, &cluster)?,
+                limit: limit.name().to_owned(),
+                open,
+            },
             // Several facts in one: told before.
             Fact::Weights { .. } => return None,
             Fact::DocumentRefused { document, reason } => Event::DocumentRefused {
@@ -114,7 +134,7 @@ impl Journal {
     }
 
     fn attempt(&self, state: &mut State, pod: PodId, attempt: &AttemptEvent) -> Option<Event> {
-        let to = state.addresses.get(&attempt.upstream.ip()).copied();
+        let to = state.pod_of(attempt.upstream);
         // A proxy's tries at its own app are within the pod.
         if to == Some(pod) && attempt.upstream.port() >= APP_PORT {
             return None;
@@ -155,6 +175,11 @@ impl State {
             Some(_) => self.push(now, event),
             None => self.early.push((now, event)),
         }
+    }
+
+    /// The pod at an address.
+    fn pod_of(&self, address: SocketAddr) -> Option<PodId> {
+        self.addresses.get(&address.ip()).copied()
     }
 
     /// The service that a cluster leads to: `outbound|9080|v2|reviews.default.svc.cluster.local`.

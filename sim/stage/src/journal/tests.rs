@@ -146,6 +146,7 @@ fn only_the_callers_side_of_a_proxied_request_is_told() {
             status,
             flags,
             attempts: 1,
+            details: "via_upstream".into(),
         })
     };
     journal.hear(at(20), PodId(0), request(Side::Inbound, Flags::NONE, 200));
