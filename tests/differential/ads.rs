@@ -1,0 +1,216 @@
+//! ADS as the two proxies get it: a relay between Envoy and our control plane, which adds what makes Envoy tell of its
+//! requests and nothing else; and a fixture that serves messages which a case wrote.
+//!
+//! Both speak the delta protocol, and note what Envoy refuses.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use envoy_types::pb::envoy::config::accesslog::v3::{AccessLog, access_log};
+use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
+    FileAccessLog, file_access_log::AccessLogFormat,
+};
+use futures_util::{Stream, StreamExt as _, stream};
+use prost::Message as _;
+use shakedown_config::xds::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use shakedown_config::xds::discovery::{
+    DeltaDiscoveryRequest as Request, DeltaDiscoveryResponse as Response, Resource as Sent,
+};
+use shakedown_config::xds::listener::{Listener, filter::ConfigType};
+use shakedown_config::xds::manager::HttpConnectionManager;
+use shakedown_config::xds::protobuf::Any;
+use shakedown_config::xds::{LISTENER, Resource, pack, unpack};
+use shakedown_env::{Env, Owned};
+use shakedown_wire::{H2Options, connect_h2, serve_h2};
+use tokio::sync::mpsc;
+use tonic::codegen::{Service, http};
+use tonic::server::{Grpc, StreamingService};
+use tonic::{Response as GrpcResponse, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+/// What was refused, in words.
+pub(crate) type Refusals = Arc<Mutex<Vec<String>>>;
+
+/// What Envoy writes of each request, tab separated.
+const LOG_FORMAT: &str = "%REQ(X-REQUEST-ID)%\t%RESPONSE_CODE%\t%RESPONSE_FLAGS%\t%RESPONSE_CODE_DETAILS%\t%UPSTREAM_CLUSTER_RAW%\t%UPSTREAM_REQUEST_ATTEMPT_COUNT%\n";
+
+/// Where resources come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// A control plane.
+    Relay(SocketAddr),
+    /// A case.
+    Fixture(Arc<Vec<Resource>>),
+}
+
+/// One who is served.
+#[derive(Clone)]
+struct Ads {
+    env: Env,
+    source: Source,
+    /// Where an access log is to be written.
+    log: Option<String>,
+    refusals: Refusals,
+}
+
+/// Serves ADS at an address.
+pub(crate) fn serve(
+    env: &Env,
+    at: SocketAddr,
+    source: Source,
+    log: Option<String>,
+    refusals: &Refusals,
+) -> std::io::Result<Owned> {
+    let mut listener = env.listen(at)?;
+    let ads = Ads { env: env.clone(), source, log, refusals: Arc::clone(refusals) };
+    let own = env.clone();
+    Ok(env.spawn_owned("ads", async move {
+        while let Ok(stream) = listener.accept().await {
+            let (env, ads) = (own.clone(), ads.clone());
+            own.spawn("ads-connection", async move {
+                // The peer ends it.
+                let _ = serve_h2(&env, stream, &H2Options::default(), ads).await;
+            });
+        }
+    }))
+}
+
+impl Service<http::Request<tonic::body::Body>> for Ads {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>>>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move {
+            let codec = ProstCodec::<Response, Request>::default();
+            Ok(Grpc::new(codec).streaming(service, request).await)
+        })
+    }
+}
+
+impl StreamingService<Request> for Ads {
+    type Response = Response;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Response, Status>> + Send>>;
+    type Future = Ready<Result<GrpcResponse<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Streaming<Request>>) -> Self::Future {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let (ads, requests) = (self.clone(), request.into_inner());
+        self.env.spawn("ads-stream", async move {
+            match ads.source.clone() {
+                Source::Relay(control) => ads.relay(control, requests, sender).await,
+                Source::Fixture(resources) => ads.answer(&resources, requests, sender).await,
+            }
+        });
+        let responses = stream::poll_fn(move |cx| receiver.poll_recv(cx));
+        ready(Ok(GrpcResponse::new(Box::pin(responses))))
+    }
+}
+
+type Sender = mpsc::UnboundedSender<Result<Response, Status>>;
+
+impl Ads {
+    async fn relay(self, control: SocketAddr, requests: Streaming<Request>, sender: Sender) {
+        let channel = connect_h2(&self.env, control, None, &H2Options::default()).await;
+        let mut client = AggregatedDiscoveryServiceClient::new(channel.expect("it listens"));
+        let refusals = Arc::clone(&self.refusals);
+        let requests = requests.filter_map(move |request| {
+            let request = request.ok().inspect(|request| note(&refusals, request));
+            ready(request)
+        });
+        let Ok(opened) = client.delta_aggregated_resources(requests).await else {
+            return;
+        };
+        let mut responses = opened.into_inner();
+        while let Ok(Some(mut response)) = responses.message().await {
+            for resource in &mut response.resources {
+                if let Some(body) = &mut resource.resource {
+                    self.add_log(body);
+                }
+            }
+            if sender.send(Ok(response)).is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn answer(self, all: &[Resource], mut requests: Streaming<Request>, sender: Sender) {
+        let mut asked = BTreeSet::new();
+        let mut nonce = 0u64;
+        while let Some(Ok(request)) = requests.next().await {
+            note(&self.refusals, &request);
+            let first = asked.insert(request.type_url.clone());
+            let names = &request.resource_names_subscribe;
+            let everything = first && names.is_empty();
+            if !everything && names.is_empty() {
+                continue;
+            }
+            let mut response = Response { type_url: request.type_url.clone(), ..Response::default() };
+            let of_type = all.iter().filter(|resource| resource.body.type_url == request.type_url);
+            for resource in of_type.filter(|r| everything || names.contains(&r.name)) {
+                let mut body = resource.body.clone();
+                self.add_log(&mut body);
+                response.resources.push(Sent {
+                    name: resource.name.clone(),
+                    version: resource.version.clone(),
+                    resource: Some(body),
+                    ..Sent::default()
+                });
+            }
+            let found = |name: &&String| response.resources.iter().any(|sent| sent.name == **name);
+            response.removed_resources = names.iter().filter(|n| !found(n)).cloned().collect();
+            nonce += 1;
+            response.nonce = nonce.to_string();
+            if sender.send(Ok(response)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Adds an access log to a listener's connection managers.
+    fn add_log(&self, body: &mut Any) {
+        let Some(path) = self.log.as_ref().filter(|_| body.type_url == LISTENER) else {
+            return;
+        };
+        let mut listener: Listener = unpack(body).expect("its type says so");
+        let filters = listener.filter_chains.iter_mut().flat_map(|chain| &mut chain.filters);
+        for config in filters.filter_map(|filter| filter.config_type.as_mut()) {
+            let ConfigType::TypedConfig(config) = config else { continue };
+            if let Ok(mut manager) = unpack::<HttpConnectionManager>(config) {
+                manager.access_log.push(access_log_to(path));
+                *config = pack(&manager);
+            }
+        }
+        body.value = listener.encode_to_vec();
+    }
+}
+
+#[expect(deprecated, reason = "the plain format is enough for a table")]
+fn access_log_to(path: &str) -> AccessLog {
+    let file = FileAccessLog {
+        path: path.to_owned(),
+        access_log_format: Some(AccessLogFormat::Format(LOG_FORMAT.into())),
+    };
+    AccessLog {
+        name: "envoy.access_loggers.file".into(),
+        config_type: Some(access_log::ConfigType::TypedConfig(pack(&file))),
+        ..AccessLog::default()
+    }
+}
+
+fn note(refusals: &Refusals, request: &Request) {
+    if let Some(error) = &request.error_detail {
+        let text = format!("{}: {}", request.type_url, error.message);
+        refusals.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+}

@@ -1,0 +1,134 @@
+//! The caller of both proxies.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use shakedown_env::Env;
+
+use crate::http1::{Connection, Framing};
+use crate::http2;
+
+/// No case waits longer for an answer.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a connection may stay open after a reply that was to close it.
+const CLOSING: Duration = Duration::from_millis(1500);
+
+/// A request to send.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// HTTP/2 with prior knowledge.
+    pub(crate) http2: bool,
+    /// Its method.
+    pub(crate) method: String,
+    /// Its target.
+    pub(crate) path: String,
+    /// Its authority; `None` sends none.
+    pub(crate) host: Option<String>,
+    /// The rest, in order.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Its body, with a content length unless it is empty.
+    pub(crate) body: Vec<u8>,
+    /// These bytes instead of all that.
+    pub(crate) raw: Option<Vec<u8>>,
+    /// Goes away after so many milliseconds.
+    pub(crate) leaves_after: Option<u64>,
+    /// Begins so many milliseconds after the step does.
+    pub(crate) after: u64,
+    /// The connection must be closed by the proxy after the answer.
+    pub(crate) watch_close: bool,
+    /// The listener's port, if not the outbound one.
+    pub(crate) port: Option<u16>,
+}
+
+/// What the caller got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// 0 when there was none.
+    pub(crate) status: u16,
+    /// In the order and case in which they came.
+    pub(crate) headers: Vec<(String, String)>,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+    /// Trailers.
+    pub(crate) trailers: Vec<(String, String)>,
+    /// How it ended.
+    pub(crate) end: &'static str,
+}
+
+impl Answer {
+    /// No answer, and why.
+    pub(crate) fn none(end: &'static str) -> Answer {
+        Answer { end, ..Answer::default() }
+    }
+}
+
+/// Sends a request on a connection of its own.
+pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
+    if asked.after > 0 {
+        env.sleep(Duration::from_millis(asked.after)).await;
+    }
+    let Ok(stream) = env.connect(to, None).await else {
+        return Answer::none("refused");
+    };
+    let patience = asked.leaves_after.map_or(PATIENCE, Duration::from_millis);
+    let answering = async {
+        if asked.http2 {
+            return http2::send(env, stream, asked).await;
+        }
+        let mut connection = Connection::new(stream);
+        if connection.write(&bytes(asked)).await.is_err() {
+            return Answer::none("closed");
+        }
+        let mut answer = read(&mut connection, &asked.method).await;
+        if asked.watch_close && answer.end == "whole" {
+            let closed = env.timeout(CLOSING, connection.closed()).await.is_ok();
+            answer.end = if closed { "whole, then closed" } else { "whole, left open" };
+        }
+        answer
+    };
+    match env.timeout(patience, answering).await {
+        Ok(answer) => answer,
+        Err(_) if asked.leaves_after.is_some() => Answer::none("left"),
+        Err(_) => Answer::none("no answer in time"),
+    }
+}
+
+async fn read(connection: &mut Connection, method: &str) -> Answer {
+    loop {
+        let Some(head) = connection.head().await else {
+            return Answer::none("closed");
+        };
+        let status = head.second().parse().unwrap_or(0);
+        if status == 100 {
+            continue;
+        }
+        let content = connection.content(Framing::of_response(&head, method)).await;
+        return Answer {
+            status,
+            headers: head.headers,
+            body: content.bytes,
+            trailers: content.trailers,
+            end: if content.cut { "cut" } else { "whole" },
+        };
+    }
+}
+
+fn bytes(asked: &Asked) -> Vec<u8> {
+    if let Some(raw) = &asked.raw {
+        return raw.clone();
+    }
+    let mut text = format!("{} {} HTTP/1.1\r\n", asked.method, asked.path);
+    if let Some(host) = &asked.host {
+        text += &format!("host: {host}\r\n");
+    }
+    for (name, value) in &asked.headers {
+        text += &format!("{name}: {value}\r\n");
+    }
+    if !asked.body.is_empty() {
+        text += &format!("content-length: {}\r\n", asked.body.len());
+    }
+    text += "\r\n";
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(&asked.body);
+    bytes
+}

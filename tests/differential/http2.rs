@@ -1,0 +1,167 @@
+//! HTTP/2 with prior knowledge: the client that sends a case's requests, and the scripted upstream.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use hyper_util::rt::TokioIo;
+use shakedown_env::{BoxStream, Env};
+
+use crate::client::{Answer, Asked};
+use crate::http1::Content;
+use crate::upstream::{Act, Upstream};
+
+type Fields = Vec<(String, String)>;
+
+/// Serves one connection as the script says.
+pub(crate) async fn serve(env: &Env, stream: BoxStream, upstream: Rc<Upstream>) {
+    let Ok(mut connection) = h2::server::handshake(TokioIo::new(stream)).await else {
+        return;
+    };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        let (env, upstream) = (env.clone(), Rc::clone(&upstream));
+        let own = env.clone();
+        own.spawn("upstream-stream", async move {
+            // A stream that is reset has nobody left to answer.
+            let _ = answer(&env, request, respond, &upstream).await;
+        });
+    }
+}
+
+async fn answer(
+    env: &Env,
+    request: Request<RecvStream>,
+    mut respond: h2::server::SendResponse<Bytes>,
+    upstream: &Upstream,
+) -> Result<(), h2::Error> {
+    let (head, body) = request.into_parts();
+    let content = read(body).await;
+    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    let mut received = upstream.received(format!("{} {target}", head.method));
+    let authority = head.uri.authority().map_or("", |authority| authority.as_str());
+    received.headers = vec![("host".to_owned(), authority.to_owned())];
+    received.headers.extend(fields(&head.headers));
+    received.body = content.bytes;
+    received.trailers = content.trailers;
+    received.cut = content.cut;
+    let mut act = upstream.take(received);
+    while let Act::Late(ms, then) = act {
+        env.sleep(Duration::from_millis(ms)).await;
+        act = *then;
+    }
+    let reply = |code: u16, headers: &[(&str, &str)]| {
+        let mut response = Response::new(());
+        *response.status_mut() = code.try_into().expect("a case's status is one");
+        *response.headers_mut() = map(headers);
+        response
+    };
+    match act {
+        Act::Late(..) | Act::Raw(_) => {
+            respond.send_reset(Reason::INTERNAL_ERROR);
+        }
+        Act::Hang => std::future::pending().await,
+        Act::Close => respond.send_reset(Reason::NO_ERROR),
+        Act::Reset(code) => respond.send_reset(Reason::from(code)),
+        Act::Reply(code, headers, body) => {
+            let mut response = reply(code, headers);
+            response.headers_mut().insert("content-length", body.len().into());
+            let mut send = respond.send_response(response, body.is_empty())?;
+            if !body.is_empty() {
+                send.send_data(Bytes::from_static(body.as_bytes()), true)?;
+            }
+        }
+        Act::Chunks(code, pieces, trailers) => {
+            let mut send = respond.send_response(reply(code, &[]), false)?;
+            for piece in pieces {
+                send.send_data(Bytes::from_static(piece.as_bytes()), false)?;
+            }
+            send.send_trailers(map(trailers))?;
+        }
+        Act::Grpc(message, trailers) => {
+            let kind = ("content-type", "application/grpc");
+            if message.is_empty() {
+                let mut headers = vec![kind];
+                headers.extend(trailers);
+                respond.send_response(reply(200, &headers), true)?;
+            } else {
+                let mut send = respond.send_response(reply(200, &[kind]), false)?;
+                send.send_data(Bytes::from_static(message.as_bytes()), false)?;
+                send.send_trailers(map(trailers))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends one request on a connection of its own.
+pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer {
+    let Ok((mut sender, connection)) = h2::client::handshake(TokioIo::new(stream)).await else {
+        return Answer::none("no HTTP/2");
+    };
+    let _connection = env.spawn_owned("client-connection", async move {
+        // How it ended shows in the answer.
+        let _ = connection.await;
+    });
+    let uri = format!("http://{}{}", asked.host.as_deref().unwrap_or(""), asked.path);
+    let mut request = Request::new(());
+    *request.method_mut() = asked.method.parse().expect("a case's method is one");
+    *request.uri_mut() = uri.parse().expect("a case's target is one");
+    let pairs: Vec<(&str, &str)> = asked.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    *request.headers_mut() = map(&pairs);
+    let Ok((response, mut stream)) = sender.send_request(request, asked.body.is_empty()) else {
+        return Answer::none("refused by HTTP/2");
+    };
+    if !asked.body.is_empty() {
+        // A peer that has answered already may not want it.
+        let _ = stream.send_data(asked.body.clone().into(), true);
+    }
+    match response.await {
+        Ok(response) => {
+            let (head, body) = response.into_parts();
+            let content = read(body).await;
+            Answer {
+                status: head.status.as_u16(),
+                headers: fields(&head.headers),
+                body: content.bytes,
+                trailers: content.trailers,
+                end: if content.cut { "cut" } else { "whole" },
+            }
+        }
+        Err(error) if error.is_reset() => Answer::none("reset"),
+        Err(_) => Answer::none("closed"),
+    }
+}
+
+async fn read(mut body: RecvStream) -> Content {
+    let mut content = Content::default();
+    while let Some(data) = body.data().await {
+        let Ok(data) = data else {
+            content.cut = true;
+            return content;
+        };
+        // It fails only when the stream is over, and then nobody waits for the window.
+        let _ = body.flow_control().release_capacity(data.len());
+        content.bytes.extend_from_slice(&data);
+    }
+    match body.trailers().await {
+        Ok(trailers) => content.trailers = trailers.map_or_else(Vec::new, |trailers| fields(&trailers)),
+        Err(_) => content.cut = true,
+    }
+    content
+}
+
+fn map(headers: &[(&str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let name: HeaderName = name.parse().expect("a case's header is one");
+        map.append(name, HeaderValue::from_str(value).expect("a case's value is one"));
+    }
+    map
+}
+
+fn fields(headers: &HeaderMap) -> Fields {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}

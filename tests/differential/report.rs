@@ -1,0 +1,122 @@
+//! What came of all cases, held against what is listed.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::case::Case;
+use crate::listed::{EVERYWHERE, LISTED, PENDING};
+use crate::seen::Difference;
+use crate::world::{Outcome, Result};
+
+/// A case's end.
+#[derive(Debug)]
+enum End {
+    Equal,
+    Listed(&'static str),
+    Failed(Vec<String>),
+}
+
+/// The cases that have run, in the order of the tables.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    ends: BTreeMap<usize, (&'static str, End)>,
+    shown: BTreeMap<usize, String>,
+}
+
+impl Report {
+    /// Adds a case.
+    pub(crate) fn add(&mut self, index: usize, case: &Case, result: Result) {
+        if std::env::var_os("SHAKEDOWN_DIFF_SHOW").is_some() {
+            let text = format!("=== {}\nwants `{}`\n{}\n", case.name, result.summary, result.details);
+            self.shown.insert(index, text);
+        }
+        self.ends.insert(index, (case.name, judge(case.name, result.outcome)));
+    }
+
+    /// Prints it, and closes with one line.
+    pub(crate) fn print(self, took: Duration, whole: bool) -> ExitCode {
+        for text in self.shown.values() {
+            println!("{text}");
+        }
+        let (mut equal, mut listed, mut failed) = (0, 0, 0);
+        for (name, end) in self.ends.values() {
+            match end {
+                End::Equal => equal += 1,
+                End::Listed(why) => {
+                    listed += 1;
+                    println!("listed: {name}: {why}");
+                }
+                End::Failed(reasons) => {
+                    failed += 1;
+                    println!("FAILED: {name}");
+                    reasons.iter().for_each(|reason| println!("    {reason}"));
+                }
+            }
+        }
+        if whole {
+            for name in unknown(&self.ends) {
+                failed += 1;
+                println!("FAILED: `{name}` is listed and no case has that name");
+            }
+        }
+        let cases = self.ends.len();
+        println!("{cases} cases in {:.1} s, {failed} failed", took.as_secs_f32());
+        println!("differential: {cases} cases, {equal} equal, {listed} listed");
+        if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+fn unknown(ends: &BTreeMap<usize, (&'static str, End)>) -> Vec<&'static str> {
+    let names = LISTED.iter().map(|listed| listed.case).chain(PENDING.iter().map(|pending| pending.case));
+    names.filter(|name| !ends.values().any(|(known, _)| known == name)).collect()
+}
+
+fn judge(name: &str, outcome: Outcome) -> End {
+    let listed = LISTED.iter().find(|listed| listed.case == name);
+    let pending = PENDING.iter().find(|pending| pending.case == name);
+    let stale = |what: &str| End::Failed(vec![format!("it is {what}, and equal: strike it from the list")]);
+    match outcome {
+        Outcome::Broken(why) => End::Failed(vec![why]),
+        Outcome::Refused(why) => match pending {
+            Some(pending) => End::Listed(pending.why),
+            None => End::Failed(vec![format!("our side refuses: {why}")]),
+        },
+        Outcome::Equal => match (listed, pending) {
+            (Some(_), _) => stale("listed"),
+            (_, Some(_)) => stale("pending"),
+            _ => End::Equal,
+        },
+        Outcome::Differs(all) => {
+            let everywhere = |field: &str| EVERYWHERE.iter().any(|it| it.field == field);
+            let rest: Vec<&Difference> = all.iter().filter(|it| !everywhere(&it.field)).collect();
+            if rest.is_empty() {
+                return judge(name, Outcome::Equal);
+            }
+            let accepted = |field: &str| listed.is_some_and(|it| it.fields.iter().any(|f| covers(f, field)));
+            let failed: Vec<String> = rest.iter().filter(|it| !accepted(&it.field)).map(|it| text(it)).collect();
+            match listed {
+                Some(listed) if failed.is_empty() => End::Listed(listed.why),
+                _ => End::Failed(failed),
+            }
+        }
+    }
+}
+
+fn covers(pattern: &str, field: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => field.starts_with(start),
+        None => pattern == field,
+    }
+}
+
+fn text(difference: &Difference) -> String {
+    let value = |value: &Option<String>| value.as_ref().map_or("nothing".to_owned(), |value| format!("`{value}`"));
+    format!(
+        "request {}: {}: Envoy {}, ours {}",
+        difference.request,
+        difference.field,
+        value(&difference.envoy),
+        value(&difference.ours)
+    )
+}

@@ -1,0 +1,269 @@
+//! What was seen of a request, in a form that can be compared: a field a line, with what no two runs share taken out.
+
+use std::collections::BTreeMap;
+
+use shakedown_env::RequestEvent;
+
+use crate::case::{Compare, Step};
+use crate::client::{Answer, Asked};
+use crate::upstream::Received;
+
+/// What a proxy tells of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fact {
+    /// Its `x-request-id`.
+    pub(crate) id: String,
+    /// The status that it logs.
+    pub(crate) code: String,
+    /// Response flags.
+    pub(crate) flags: String,
+    /// Response code details.
+    pub(crate) details: String,
+    /// The cluster chosen, or `-`.
+    pub(crate) cluster: String,
+    /// How many tries.
+    pub(crate) attempts: String,
+}
+
+impl From<&RequestEvent> for Fact {
+    fn from(event: &RequestEvent) -> Fact {
+        let cluster = if event.cluster.is_empty() { "-" } else { &*event.cluster };
+        Fact {
+            id: event.id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
+            code: event.status.to_string(),
+            flags: event.flags.to_string(),
+            details: event.details.to_string(),
+            cluster: cluster.to_owned(),
+            attempts: event.attempts.to_string(),
+        }
+    }
+}
+
+/// A request's fields by name.
+pub(crate) type Fields = BTreeMap<String, String>;
+
+/// All that one proxy did in a case.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    /// Step, request and answer, in the order in which they were sent.
+    pub(crate) answers: Vec<(usize, Asked, Answer)>,
+    /// In the order in which they were told.
+    pub(crate) facts: Vec<Fact>,
+    /// In the order in which they came.
+    pub(crate) received: Vec<Received>,
+}
+
+impl Run {
+    /// A block of fields for each request, and for what reached upstreams without one.
+    pub(crate) fn blocks(&self, steps: &[Step], compare: Compare) -> Vec<Fields> {
+        let mut facts: Vec<Option<&Fact>> = self.facts.iter().map(Some).collect();
+        let mut received: Vec<Option<&Received>> = self.received.iter().map(Some).collect();
+        let mut blocks: Vec<(usize, Fields)> = Vec::new();
+        let ids: Vec<Option<&str>> = self.answers.iter().map(|(_, asked, _)| id_of(asked)).collect();
+        for (index, (step, _, answer)) in self.answers.iter().enumerate() {
+            let id = ids[index];
+            let mut fields = Fields::new();
+            put_answer(&mut fields, answer);
+            let mine = |fact: &Fact| Some(fact.id.as_str()) == id || (id.is_none() && !ids.contains(&Some(fact.id.as_str())));
+            let found = facts.iter_mut().find(|fact| fact.is_some_and(mine)).and_then(Option::take);
+            put_fact(&mut fields, found);
+            let of_mine = |received: &Received| {
+                let carried = header(&received.headers, "x-request-id");
+                carried == id || (id.is_none() && !ids.contains(&carried))
+            };
+            let mut reached: Vec<&Received> = Vec::new();
+            for slot in &mut received {
+                if slot.is_some_and(of_mine) {
+                    reached.extend(slot.take());
+                }
+            }
+            // Of one service in the order in which they came; a mirror's may come first or last.
+            reached.sort_by(|a, b| a.service.cmp(&b.service));
+            put_received(&mut fields, &reached, id, compare);
+            blocks.push((*step, fields));
+        }
+        // Which of several at one time got what is a matter of chance; what they got is not.
+        let together = |step: usize| matches!(steps.get(step), Some(Step::All(_)));
+        blocks.sort_by(|(a, x), (b, y)| match a.cmp(b) {
+            std::cmp::Ordering::Equal if together(*a) => x.cmp(y),
+            order => order,
+        });
+        blocks.into_iter().map(|(_, fields)| fields).collect()
+    }
+
+    /// Status and flags of each request: what a case wants of Envoy.
+    pub(crate) fn summary(&self, steps: &[Step]) -> String {
+        let blocks = self.blocks(steps, Compare::All);
+        let one = |fields: &Fields| {
+            let flags = fields.get("flags").map_or("?", String::as_str);
+            format!("{} {flags}", fields["status"])
+        };
+        blocks.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How often each status came from each upstream host.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u32> {
+        let mut counts = BTreeMap::new();
+        for received in &self.received {
+            *counts.entry(format!("{} of {}", received.host, received.service)).or_default() += 1;
+        }
+        for (_, _, answer) in &self.answers {
+            *counts.entry(format!("status {}", answer.status)).or_default() += 1;
+        }
+        counts
+    }
+}
+
+fn id_of(asked: &Asked) -> Option<&str> {
+    header(&asked.headers, "x-request-id")
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.as_str())
+}
+
+fn put_answer(fields: &mut Fields, answer: &Answer) {
+    fields.insert("status".into(), answer.status.to_string());
+    fields.insert("end".into(), answer.end.into());
+    fields.insert("body".into(), String::from_utf8_lossy(&answer.body).into_owned());
+    put_headers(fields, "header", &answer.headers, normal_answer);
+    put_headers(fields, "trailer", &answer.trailers, normal_answer);
+}
+
+fn put_fact(fields: &mut Fields, fact: Option<&Fact>) {
+    let Some(fact) = fact else {
+        fields.insert("told".into(), "nothing".into());
+        return;
+    };
+    fields.insert("code".into(), fact.code.clone());
+    fields.insert("flags".into(), fact.flags.clone());
+    fields.insert("details".into(), fact.details.clone());
+    fields.insert("cluster".into(), fact.cluster.clone());
+    fields.insert("attempts".into(), fact.attempts.clone());
+}
+
+fn put_received(fields: &mut Fields, reached: &[&Received], id: Option<&str>, compare: Compare) {
+    fields.insert("reached".into(), reached.len().to_string());
+    for (index, received) in reached.iter().enumerate() {
+        let nth = index + 1;
+        let host = match compare {
+            Compare::All => &received.host,
+            _ => &received.service,
+        };
+        fields.insert(format!("reached {nth} host"), host.clone());
+        fields.insert(format!("reached {nth} line"), received.line.clone());
+        let body = String::from_utf8_lossy(&received.body).into_owned();
+        fields.insert(format!("reached {nth} body"), body);
+        if received.cut {
+            fields.insert(format!("reached {nth} cut"), "yes".into());
+        }
+        let normal = |name: &str, value: &str| normal_received(name, value, nth, id);
+        put_headers(fields, &format!("reached {nth} header"), &received.headers, normal);
+        put_headers(fields, &format!("reached {nth} trailer"), &received.trailers, normal);
+    }
+}
+
+/// One field a name: values of one name in order. Other order does not matter.
+fn put_headers(
+    fields: &mut Fields,
+    what: &str,
+    headers: &[(String, String)],
+    normal: impl Fn(&str, &str) -> String,
+) {
+    for (name, value) in headers {
+        let value = normal(name, value);
+        fields
+            .entry(format!("{what} {name}"))
+            .and_modify(|all| {
+                all.push_str(" | ");
+                all.push_str(&value);
+            })
+            .or_insert(value);
+    }
+}
+
+fn normal_answer(name: &str, value: &str) -> String {
+    match name.to_ascii_lowercase().as_str() {
+        "date" if value.ends_with(" GMT") && value.len() == 29 => "<date>".into(),
+        "x-envoy-upstream-service-time" if value.parse::<u64>().is_ok() => "<ms>".into(),
+        "x-request-id" => masked_id(value),
+        _ => value.to_owned(),
+    }
+}
+
+fn normal_received(name: &str, value: &str, nth: usize, id: Option<&str>) -> String {
+    match name {
+        "x-request-id" if id != Some(value) => masked_id(value),
+        // What is left of the timeout depends on how long the tries before took.
+        "x-envoy-expected-rq-timeout-ms" if nth > 1 => "<left>".into(),
+        _ => value.to_owned(),
+    }
+}
+
+fn masked_id(value: &str) -> String {
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    if value.len() == 36 && value.bytes().all(is_digit) { "<uuid>".into() } else { value.to_owned() }
+}
+
+/// A field in which two runs differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// The request's number, from 1.
+    pub(crate) request: usize,
+    /// The field.
+    pub(crate) field: String,
+    /// Envoy's value, if it has one.
+    pub(crate) envoy: Option<String>,
+    /// Ours.
+    pub(crate) ours: Option<String>,
+}
+
+/// All fields in which two runs differ.
+pub(crate) fn differences(envoy: &[Fields], ours: &[Fields]) -> Vec<Difference> {
+    let mut all = Vec::new();
+    let none = Fields::new();
+    for index in 0..envoy.len().max(ours.len()) {
+        let (a, b) = (envoy.get(index).unwrap_or(&none), ours.get(index).unwrap_or(&none));
+        let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        for name in names.into_iter().filter(|name| a.get(*name) != b.get(*name)) {
+            all.push(Difference {
+                request: index + 1,
+                field: name.clone(),
+                envoy: a.get(name).cloned(),
+                ours: b.get(name).cloned(),
+            });
+        }
+    }
+    all
+}
+
+/// Whether two samples can come of one distribution: a chi-square test of homogeneity, wrong once in ten thousand.
+pub(crate) fn same_shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> bool {
+    /// The critical values at 0.0001 by degrees of freedom, from 0. Source: any table of the chi-square distribution.
+    const CRITICAL: [f64; 13] = [
+        1e-9, 15.14, 18.42, 21.11, 23.51, 25.74, 27.86, 29.88, 31.83, 33.72, 35.56, 37.37, 39.13,
+    ];
+    let of = |counts: &BTreeMap<String, u32>, kind: &str| -> BTreeMap<String, f64> {
+        let chosen = counts.iter().filter(|(name, _)| name.starts_with("status ") == (kind == "status"));
+        chosen.map(|(name, count)| (name.clone(), f64::from(*count))).collect()
+    };
+    ["host", "status"].iter().all(|kind| {
+        let (a, b) = (of(a, kind), of(b, kind));
+        let (total_a, total_b): (f64, f64) = (a.values().sum(), b.values().sum());
+        let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        if total_a == 0.0 || total_b == 0.0 {
+            return total_a == total_b;
+        }
+        let statistic: f64 = names
+            .iter()
+            .map(|name| {
+                let x = a.get(*name).copied().unwrap_or(0.0);
+                let y = b.get(*name).copied().unwrap_or(0.0);
+                let (scaled_x, scaled_y) = (x * (total_b / total_a).sqrt(), y * (total_a / total_b).sqrt());
+                (scaled_x - scaled_y).powi(2) / (x + y)
+            })
+            .sum();
+        statistic <= CRITICAL.get(names.len().saturating_sub(1)).copied().unwrap_or(40.0)
+    })
+}

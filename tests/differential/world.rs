@@ -1,0 +1,450 @@
+//! The world of one case: upstreams, a control plane or a fixture, a real Envoy and our proxy, all on loopback addresses of
+//! their own. Both proxies get the same resources and the same requests, one after the other, and the same script.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use shakedown_config::api::Document;
+use shakedown_config::registry::{Endpoint, Locality, Port, Registry, Service};
+use shakedown_config::{MeshOptions, tree};
+use shakedown_control::{Cluster, ControlOptions, Status};
+use shakedown_env::real::{HostOptions, Runtime};
+use shakedown_env::{Env, Event, Owned};
+use shakedown_proxy::Bootstrap;
+
+use crate::ads::{self, Refusals, Source};
+use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
+use crate::client::{Asked, ask};
+use crate::envoy::{ADMIN_PORT, Envoy};
+use crate::messages;
+use crate::seen::{Difference, Fact, Run, differences, same_shares};
+use crate::upstream::{self, Journal, Manner, Running, Script};
+
+/// Where ADS is served.
+const ADS_PORT: u16 = 15010;
+/// The outbound listener's port.
+pub(crate) const OUTBOUND_PORT: u16 = 15001;
+/// The port of an app behind its sidecar.
+const APP_PORT: u16 = 20_000;
+/// How long the proxies may take to be ready.
+const READY: Duration = Duration::from_secs(10);
+/// How long a proxy may take to tell of a request that is over.
+const TELLING: Duration = Duration::from_millis(1200);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What came of a case.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Both did the same.
+    Equal,
+    /// They did not.
+    Differs(Vec<Difference>),
+    /// Our side does not take the configuration.
+    Refused(String),
+    /// The case does not show what it says: Envoy refuses it, or answers otherwise.
+    Broken(String),
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub(crate) struct Result {
+    /// What came of it.
+    pub(crate) outcome: Outcome,
+    /// Status and flags of Envoy's answers.
+    pub(crate) summary: String,
+    /// All that was seen of both, for a person to read.
+    pub(crate) details: String,
+}
+
+impl Result {
+    fn of(outcome: Outcome) -> Result {
+        Result { outcome, summary: String::new(), details: String::new() }
+    }
+}
+
+/// Addresses of one case, which no other case of this process has.
+#[derive(Clone, Copy)]
+struct Block(u8, u8);
+
+impl Block {
+    fn new(index: usize) -> Block {
+        let process = std::process::id() as usize;
+        let second = 16 + (process + index / 250) % 200;
+        Block(u8::try_from(second).expect("below 216"), u8::try_from(index % 250).expect("below 250"))
+    }
+
+    fn ip(self, last: u8) -> IpAddr {
+        Ipv4Addr::new(127, self.0, self.1, last).into()
+    }
+
+    fn envoy(self) -> IpAddr {
+        self.ip(1)
+    }
+
+    fn ours(self) -> IpAddr {
+        self.ip(2)
+    }
+
+    fn control(self) -> SocketAddr {
+        (self.ip(3), ADS_PORT).into()
+    }
+
+    /// Where ADS is served to Envoy; and to ours, of a fixture.
+    fn ads(self, envoy: bool) -> SocketAddr {
+        (self.ip(if envoy { 4 } else { 5 }), ADS_PORT).into()
+    }
+
+    fn upstream(self, index: usize) -> SocketAddr {
+        (self.ip(10 + u8::try_from(index).expect("few upstreams")), PORT).into()
+    }
+}
+
+/// What runs for a case.
+struct World<'a> {
+    case: &'a Case,
+    env: Env,
+    block: Block,
+    upstreams: Vec<Running>,
+    journal: Journal,
+    envoy: Envoy,
+    events: Events,
+    /// What Envoy refuses.
+    envoy_refuses: Refusals,
+    status: Option<Status>,
+    _tasks: Vec<Owned>,
+}
+
+type Events = Arc<Mutex<Vec<Event>>>;
+
+/// Runs a case.
+pub(crate) fn run(case: &Case, index: usize, binary: &Path) -> Result {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = folder(index);
+    let result = runtime.block_on(async {
+        let world = match World::start(case, &runtime, Block::new(index), binary, &folder) {
+            Ok(world) => world,
+            Err(refused) => return Result::of(Outcome::Refused(refused)),
+        };
+        world.play().await
+    });
+    drop(runtime);
+    // What is left is in the target directory, and small.
+    let _ = std::fs::remove_dir_all(&folder);
+    result
+}
+
+fn folder(index: usize) -> PathBuf {
+    let name = format!("differential-{}-{index}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).expect("the target directory can be written");
+    folder
+}
+
+fn outside(runtime: &Runtime, name: &str, events: &Events) -> Env {
+    let events = Arc::clone(events);
+    let options = HostOptions {
+        on_event: Some(Arc::new(move |_, _, event| {
+            events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        })),
+        ..HostOptions::new(name)
+    };
+    runtime.host(options).expect("a host")
+}
+
+impl<'a> World<'a> {
+    fn start(
+        case: &'a Case,
+        runtime: &Runtime,
+        block: Block,
+        binary: &Path,
+        folder: &Path,
+    ) -> std::result::Result<World<'a>, String> {
+        let events = Events::default();
+        let env = outside(runtime, "outside", &Events::default());
+        let journal = Journal::default();
+        let hosts = hosts(case);
+        let upstreams = upstreams(&env, case, &hosts, block, &journal);
+        let envoy_refuses = Refusals::default();
+        let mut tasks = Vec::new();
+        let mut status = None;
+        let log = Some(Envoy::log_in(folder));
+        let mut serve = |source, envoy: bool| {
+            let log = log.clone().filter(|_| envoy);
+            let task = ads::serve(&env, block.ads(envoy), source, log, &envoy_refuses);
+            tasks.push(task.expect("the block is ours"));
+        };
+        let control = match &case.config {
+            Config::Mesh(yaml) | Config::Inbound(yaml) => {
+                let cluster = Cluster::new(MeshOptions::default());
+                cluster.set_registry(registry(case, &hosts, block));
+                cluster.apply(documents(yaml)?);
+                let mut options = ControlOptions::new(block.control());
+                options.debounce = Duration::from_millis(1);
+                options.canaries = false;
+                status = Some(options.status.clone());
+                let own = outside(runtime, "control", &events);
+                let running = shakedown_control::run(own, cluster, options);
+                env.spawn("control", async move {
+                    running.await.expect("the block is ours");
+                });
+                serve(Source::Relay(block.control()), true);
+                block.control()
+            }
+            Config::Xds(edit) => {
+                for envoy in [true, false] {
+                    let address = if envoy { block.envoy() } else { block.ours() };
+                    let at = |index| block.upstream(index);
+                    let resources = messages::resources(&hosts, &case.empty, &at, address, edit);
+                    serve(Source::Fixture(Arc::new(resources)), envoy);
+                }
+                block.ads(false)
+            }
+        };
+        let envoy = Envoy::start(binary, folder, block.envoy(), block.ads(true)).expect("Envoy starts");
+        let bootstrap = Bootstrap::sidecar("ours", "default", block.ours(), control);
+        let own = outside(runtime, "ours", &events);
+        tasks.push(env.spawn_owned("ours", async move {
+            shakedown_proxy::run(own, bootstrap).await.expect("the block is ours");
+        }));
+        Ok(World { case, env, block, upstreams, journal, envoy, events, envoy_refuses, status, _tasks: tasks })
+    }
+
+    async fn play(&self) -> Result {
+        if let Err(outcome) = self.ready().await {
+            return Result::of(outcome);
+        }
+        let envoy = self.drive(true).await;
+        self.upstreams.iter().for_each(Running::rewind);
+        let ours = self.drive(false).await;
+        let (steps, compare) = (&self.case.steps, self.case.compare);
+        if let Compare::Shares(_) = compare {
+            let (a, b) = (envoy.counts(), ours.counts());
+            let outcome = if same_shares(&a, &b) { Outcome::Equal } else { Outcome::Differs(shares(&a, &b)) };
+            let details = format!("Envoy: {a:?}\nours:  {b:?}");
+            return Result { outcome, summary: String::new(), details };
+        }
+        let (a, b) = (envoy.blocks(steps, compare), ours.blocks(steps, compare));
+        let summary = envoy.summary(steps);
+        let details = format!("Envoy: {a:#?}\nours: {b:#?}");
+        let differences = differences(&a, &b);
+        let outcome = if summary != self.case.wants {
+            Outcome::Broken(format!("Envoy answers `{summary}`, the case wants `{}`", self.case.wants))
+        } else if differences.is_empty() {
+            Outcome::Equal
+        } else {
+            Outcome::Differs(differences)
+        };
+        Result { outcome, summary, details }
+    }
+
+    /// Waits until both proxies have all of the configuration.
+    async fn ready(&self) -> std::result::Result<(), Outcome> {
+        let deadline = self.env.now() + READY;
+        let envoy: SocketAddr = (self.block.envoy(), ADMIN_PORT).into();
+        let ours: SocketAddr = (self.block.ours(), 15020).into();
+        let (mut envoy_is, mut ours_is) = (false, false);
+        while !(envoy_is && ours_is) {
+            if self.env.now() > deadline {
+                let text = format!(
+                    "not ready in time: Envoy {envoy_is}, ours {ours_is}; Envoy said: {}",
+                    self.envoy.said()
+                );
+                return Err(Outcome::Broken(text));
+            }
+            envoy_is = envoy_is || self.says_ready(envoy, "/ready").await;
+            ours_is = ours_is || self.says_ready(ours, "/healthz/ready").await;
+            self.refusals()?;
+            self.env.sleep(LOOK).await;
+        }
+        if let Some(status) = &self.status {
+            // What was refused is known by the refusals.
+            let _ = self.env.timeout(READY, status.synced(status.push())).await;
+        }
+        self.refusals()
+    }
+
+    async fn says_ready(&self, to: SocketAddr, path: &str) -> bool {
+        let asked = Asked { method: "GET".into(), path: path.into(), host: Some("admin".into()), ..Asked::default() };
+        ask(&self.env, to, &asked).await.status == 200
+    }
+
+    fn refusals(&self) -> std::result::Result<(), Outcome> {
+        let refused = self.envoy_refuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let ours: Vec<String> = self
+            .events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .filter_map(|event| match event {
+                Event::ConfigRefused { kind, resource, reason } => Some(format!("{kind} {resource}: {reason}")),
+                Event::DocumentRefused { document, reason } => Some(format!("{document}: {reason}")),
+                _ => None,
+            })
+            .collect();
+        if !ours.is_empty() {
+            return Err(Outcome::Refused(ours.join("; ")));
+        }
+        if !refused.is_empty() {
+            return Err(Outcome::Broken(format!("Envoy refuses: {}", refused.join("; "))));
+        }
+        Ok(())
+    }
+
+    /// Sends all requests through one of the proxies.
+    async fn drive(&self, envoy: bool) -> Run {
+        self.journal.borrow_mut().clear();
+        let told = if envoy { self.envoy.facts().len() } else { self.our_facts().len() };
+        let repetitions = match self.case.compare {
+            Compare::Shares(repetitions) => repetitions,
+            _ => 1,
+        };
+        let mut run = Run::default();
+        let mut number = 0u64;
+        for _ in 0..repetitions {
+            for (step, what) in self.case.steps.iter().enumerate() {
+                let asked: Vec<Asked> = match what {
+                    Step::One(asked) => vec![asked.clone()],
+                    Step::All(all) => all.clone(),
+                    Step::Pause(ms) => {
+                        self.env.sleep(Duration::from_millis(*ms)).await;
+                        continue;
+                    }
+                };
+                let asked: Vec<Asked> = asked.into_iter().map(|asked| identified(asked, &mut number)).collect();
+                let asking = asked.iter().map(|asked| {
+                    let to = self.listener(envoy, asked);
+                    async move { ask(&self.env, to, asked).await }
+                });
+                let answers = futures_util::future::join_all(asking).await;
+                run.answers.extend(asked.into_iter().zip(answers).map(|(asked, answer)| (step, asked, answer)));
+            }
+        }
+        let deadline = self.env.now() + TELLING;
+        loop {
+            run.facts = if envoy { self.envoy.facts() } else { self.our_facts() }.split_off(told);
+            if run.facts.len() >= run.answers.len() || self.env.now() > deadline {
+                break;
+            }
+            self.env.sleep(LOOK).await;
+        }
+        run.received = self.journal.take();
+        run
+    }
+
+    fn listener(&self, envoy: bool, asked: &Asked) -> SocketAddr {
+        let address = if envoy { self.block.envoy() } else { self.block.ours() };
+        let usual = if matches!(self.case.config, Config::Inbound(_)) { PORT } else { OUTBOUND_PORT };
+        (address, asked.port.unwrap_or(usual)).into()
+    }
+
+    fn our_facts(&self) -> Vec<Fact> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let requests = events.iter().filter_map(|event| match event {
+            Event::Request(request) => Some(Fact::from(request)),
+            _ => None,
+        });
+        requests.collect()
+    }
+}
+
+/// Gives a request an id, by which it is known again, unless it is bytes or has one.
+fn identified(mut asked: Asked, number: &mut u64) -> Asked {
+    *number += 1;
+    let has = asked.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
+    if asked.raw.is_none() && !has {
+        let id = format!("00000000-0000-4000-8000-{:012x}", *number);
+        asked.headers.push(("x-request-id".into(), id));
+    }
+    asked
+}
+
+fn hosts(case: &Case) -> Vec<Host> {
+    if case.hosts.is_empty() && case.empty.is_empty() { vec![host("a")] } else { case.hosts.clone() }
+}
+
+fn upstreams(env: &Env, case: &Case, hosts: &[Host], block: Block, journal: &Journal) -> Vec<Running> {
+    let inbound = matches!(case.config, Config::Inbound(_));
+    let mut running = Vec::new();
+    for (index, host) in hosts.iter().enumerate() {
+        let at = if inbound {
+            vec![(block.envoy(), APP_PORT).into(), (block.ours(), APP_PORT).into()]
+        } else {
+            vec![block.upstream(index)]
+        };
+        for address in at {
+            let script = Script {
+                host: host.name.into(),
+                service: host.service.into(),
+                acts: host.acts.clone(),
+                manner: host.manner,
+            };
+            let started = upstream::start(env, address, script, journal);
+            running.push(started.expect("the block is ours"));
+        }
+    }
+    running
+}
+
+fn registry(case: &Case, hosts: &[Host], block: Block) -> Registry {
+    let inbound = matches!(case.config, Config::Inbound(_));
+    let mut services: BTreeMap<&str, Service> = BTreeMap::new();
+    let new = |name: &str, http2: bool| {
+        let mut port = Port::http(PORT);
+        if http2 {
+            messages::speak_http2(&mut port);
+        }
+        Service::new(name, "default", vec![port])
+    };
+    for name in &case.empty {
+        services.insert(name, new(name, false));
+    }
+    for (index, host) in hosts.iter().enumerate() {
+        let http2 = host.manner == Manner::Http2;
+        let service = services.entry(host.service).or_insert_with(|| new(host.service, http2));
+        let addresses = if inbound {
+            vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()]
+        } else {
+            vec![block.upstream(index)]
+        };
+        for address in addresses {
+            let mut parts = host.locality.split('/').map(str::to_owned);
+            let mut part = || parts.next().unwrap_or_default();
+            service.endpoints.push(Endpoint {
+                address,
+                labels: host.labels.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
+                locality: Locality { region: part(), zone: part(), subzone: part() },
+                ready: host.healthy,
+                workload: host.name.into(),
+            });
+        }
+    }
+    let mut registry = Registry::new();
+    services.into_values().for_each(|service| registry.insert(service));
+    registry
+}
+
+fn documents(yaml: &str) -> std::result::Result<Vec<Document>, String> {
+    if yaml.is_empty() {
+        return Ok(Vec::new());
+    }
+    let nodes = tree::parse("case.yaml", yaml).map_err(|errors| errors.to_string())?;
+    let read = |node| Document::read(node).map_err(|errors| errors.to_string());
+    nodes.iter().map(read).collect()
+}
+
+fn shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> Vec<Difference> {
+    let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let text = |counts: &BTreeMap<String, u32>, name: &String| counts.get(name).map(u32::to_string);
+    let one = |name: &String| Difference {
+        request: 0,
+        field: name.clone(),
+        envoy: text(a, name),
+        ours: text(b, name),
+    };
+    names.into_iter().filter(|name| a.get(*name) != b.get(*name)).map(one).collect()
+}
