@@ -1,11 +1,33 @@
 //! The tables, a file for each section of what the proxy promises.
 
+mod actions;
+mod balancing;
+mod breakers;
+mod faults;
+mod headers;
+mod http2;
 mod local_replies;
+mod outliers;
+mod retries;
+mod routing;
+mod timeouts;
 
 use crate::case::Case;
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    let tables = [local_replies::cases()];
+    let tables = [
+        local_replies::cases(),
+        timeouts::cases(),
+        retries::cases(),
+        breakers::cases(),
+        outliers::cases(),
+        routing::cases(),
+        actions::cases(),
+        headers::cases(),
+        faults::cases(),
+        balancing::cases(),
+        http2::cases(),
+    ];
     tables.into_iter().flatten().collect()
 }

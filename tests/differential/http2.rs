@@ -58,7 +58,7 @@ async fn answer(
         response
     };
     match act {
-        Act::Late(..) | Act::Raw(_) => {
+        Act::Late(..) | Act::Raw(_) | Act::Stall(_) => {
             respond.send_reset(Reason::INTERNAL_ERROR);
         }
         Act::Hang => std::future::pending().await,

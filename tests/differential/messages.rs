@@ -41,12 +41,7 @@ pub(crate) fn resources(
         manager: manager(),
         routes: RouteConfiguration {
             name: "routes".into(),
-            virtual_hosts: vec![VirtualHost {
-                name: "all".into(),
-                domains: vec!["*".into()],
-                routes: vec![to("/", "app")],
-                ..Default::default()
-            }],
+            virtual_hosts: vec![all_to("app")],
             ..Default::default()
         },
         clusters: by_service.keys().map(|name| cluster(name)).collect(),
@@ -84,6 +79,16 @@ pub(crate) fn filter(name: &str, config: Any) -> HttpFilter {
     HttpFilter {
         name: name.into(),
         config_type: Some(http_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    }
+}
+
+/// A virtual host of all names, all of it to a cluster.
+pub(crate) fn all_to(cluster: &str) -> VirtualHost {
+    VirtualHost {
+        name: "all".into(),
+        domains: vec!["*".into()],
+        routes: vec![to("/", cluster)],
         ..Default::default()
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Act {
     Chunks(u16, &'static [&'static str], &'static [(&'static str, &'static str)]),
     /// Writes these bytes, a short while apart, and closes. HTTP/1.1 only.
     Raw(&'static [&'static str]),
+    /// Writes these bytes, and then nothing until the peer goes.
+    Stall(&'static str),
     /// Reads the request and closes.
     Close,
     /// Reads the request and resets: the connection, or the stream of HTTP/2 with this code.
@@ -197,6 +199,12 @@ async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: 
         }
         Act::Hang => {
             connection.closed().await;
+            false
+        }
+        Act::Stall(text) => {
+            if connection.write(text.as_bytes()).await.is_ok() {
+                connection.closed().await;
+            }
             false
         }
         Act::Raw(pieces) => {
