@@ -59,6 +59,7 @@ impl Run {
         let mut facts: Vec<Option<&Fact>> = self.facts.iter().map(Some).collect();
         let mut received: Vec<Option<&Received>> = self.received.iter().map(Some).collect();
         let mut blocks: Vec<(usize, Fields)> = Vec::new();
+        let (mut untold, mut unreached) = (Vec::new(), Vec::new());
         let ids: Vec<Option<&str>> = self.answers.iter().map(|(_, asked, _)| id_of(asked)).collect();
         for (index, (step, _, answer)) in self.answers.iter().enumerate() {
             let id = ids[index];
@@ -66,6 +67,9 @@ impl Run {
             put_answer(&mut fields, answer);
             let mine = |fact: &Fact| Some(fact.id.as_str()) == id || (id.is_none() && !ids.contains(&Some(fact.id.as_str())));
             let found = facts.iter_mut().find(|fact| fact.is_some_and(mine)).and_then(Option::take);
+            if found.is_none() {
+                untold.push(index);
+            }
             put_fact(&mut fields, found);
             let of_mine = |received: &Received| {
                 let carried = header(&received.headers, "x-request-id");
@@ -79,13 +83,24 @@ impl Run {
             }
             // Of one service in the order in which they came; a mirror's may come first or last.
             reached.sort_by(|a, b| a.service.cmp(&b.service));
+            if reached.is_empty() {
+                unreached.push(index);
+            }
             put_received(&mut fields, &reached, id, compare);
             blocks.push((*step, fields));
+        }
+        // What came under another id than was sent: in order.
+        for (index, fact) in untold.into_iter().zip(facts.into_iter().flatten()) {
+            blocks[index].1.remove("told");
+            put_fact(&mut blocks[index].1, Some(fact));
+        }
+        for (index, received) in unreached.into_iter().zip(received.into_iter().flatten()) {
+            put_received(&mut blocks[index].1, &[received], None, compare);
         }
         // Which of several at one time got what is a matter of chance; what they got is not.
         let together = |step: usize| matches!(steps.get(step), Some(Step::All(_)));
         blocks.sort_by(|(a, x), (b, y)| match a.cmp(b) {
-            std::cmp::Ordering::Equal if together(*a) => x.cmp(y),
+            std::cmp::Ordering::Equal if together(*a) => (&x["status"], x).cmp(&(&y["status"], y)),
             order => order,
         });
         blocks.into_iter().map(|(_, fields)| fields).collect()

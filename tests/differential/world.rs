@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -175,7 +174,9 @@ impl<'a> World<'a> {
         let log = Some(Envoy::log_in(folder));
         let mut serve = |source, envoy: bool| {
             let log = log.clone().filter(|_| envoy);
-            let task = ads::serve(&env, block.ads(envoy), source, log, &envoy_refuses);
+            // What ours refuses it tells by itself.
+            let refusals = if envoy { Arc::clone(&envoy_refuses) } else { Refusals::default() };
+            let task = ads::serve(&env, block.ads(envoy), source, log, &refusals);
             tasks.push(task.expect("the block is ours"));
         };
         let control = match &case.config {

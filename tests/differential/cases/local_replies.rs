@@ -231,8 +231,8 @@ fn requests() -> Vec<Case> {
         mesh("a whole URL as the target names the authority")
             .send(raw("GET http://app/abs?q=1 HTTP/1.1\r\nhost: other\r\n\r\n"))
             .wants("200 -"),
-        mesh("two hosts").send(raw("GET / HTTP/1.1\r\nhost: app\r\nhost: app\r\n\r\n")).wants("404 NR"),
-        mesh("an empty host").send(raw("GET / HTTP/1.1\r\nhost: \r\n\r\n")).wants("404 NR"),
+        mesh("two hosts").send(raw("GET / HTTP/1.1\r\nhost: app\r\nhost: app\r\n\r\n")).wants("503 UH"),
+        mesh("an empty host").send(raw("GET / HTTP/1.1\r\nhost: \r\n\r\n")).wants("503 UH"),
         mesh("connection: close is kept to")
             .send(line("GET / HTTP/1.1\r\nhost: app\r\nconnection: close\r\n\r\n"))
             .wants("200 -"),

@@ -227,7 +227,21 @@ fn envoy() -> Vec<Case> {
             .get("/")
             .pause(50)
             .get("/")
-            .wants("503 -, 200 -"),
+            .wants("503 -, 503 UH"),
+        xds("with the default merge window a second ejection waits for its end", |x| {
+            detection(x).consecutive_5xx = wrapped(1);
+        })
+        .host(host("a").does(&[status(503)]))
+        .host(host("b").does(&[status(503)]))
+        .get("/")
+        .pause(50)
+        .get("/")
+        .pause(50)
+        .get("/")
+        .pause(1_100)
+        .get("/")
+        .any_host()
+        .wants("503 -, 503 -, 503 -, 503 UH"),
         xds("Envoy's default is five 5xx", |x| {
             detection(x);
             at_once(x);
@@ -276,7 +290,7 @@ fn envoy() -> Vec<Case> {
         .wants("503 -, 200 -"),
         xds("too large a share of failures ejects on the tick", |x| {
             let detection = detection(x);
-            detection.interval = ms(300);
+            detection.interval = ms(1_500);
             detection.consecutive_5xx = wrapped(100);
             detection.enforcing_success_rate = wrapped(0);
             detection.failure_percentage_threshold = wrapped(50);
@@ -290,12 +304,12 @@ fn envoy() -> Vec<Case> {
         .get("/")
         .get("/")
         .get("/")
-        .pause(700)
+        .pause(1_700)
         .get("/")
         .wants("503 -, 503 -, 503 -, 200 -, 503 UH"),
         xds("too few requests are no share", |x| {
             let detection = detection(x);
-            detection.interval = ms(300);
+            detection.interval = ms(1_500);
             detection.consecutive_5xx = wrapped(100);
             detection.enforcing_success_rate = wrapped(0);
             detection.failure_percentage_threshold = wrapped(50);
@@ -307,7 +321,7 @@ fn envoy() -> Vec<Case> {
         .app(&[status(503), status(503), OK])
         .get("/")
         .get("/")
-        .pause(700)
+        .pause(1_700)
         .get("/")
         .wants("503 -, 503 -, 200 -"),
     ]

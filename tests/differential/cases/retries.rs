@@ -283,7 +283,7 @@ fn policies() -> Vec<Case> {
         })
         .app(&[Act::Hang])
         .get("/")
-        .wants("504 UT"),
+        .wants("504 URX,UT"),
         xds("a try that is idle for too long", |x| {
             on(x, "5xx", 1);
             policy(x).per_try_idle_timeout = ms(100);
