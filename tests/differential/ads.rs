@@ -67,7 +67,12 @@ pub(crate) fn serve(
     refusals: &Refusals,
 ) -> std::io::Result<Owned> {
     let mut listener = env.listen(at)?;
-    let ads = Ads { env: env.clone(), source, log, refusals: Arc::clone(refusals) };
+    let ads = Ads {
+        env: env.clone(),
+        source,
+        log,
+        refusals: Arc::clone(refusals),
+    };
     let own = env.clone();
     Ok(env.spawn_owned("ads", async move {
         while let Ok(stream) = listener.accept().await {
@@ -155,8 +160,13 @@ impl Ads {
             if !everything && names.is_empty() {
                 continue;
             }
-            let mut response = Response { type_url: request.type_url.clone(), ..Response::default() };
-            let of_type = all.iter().filter(|resource| resource.body.type_url == request.type_url);
+            let mut response = Response {
+                type_url: request.type_url.clone(),
+                ..Response::default()
+            };
+            let of_type = all
+                .iter()
+                .filter(|resource| resource.body.type_url == request.type_url);
             for resource in of_type.filter(|r| everything || names.contains(&r.name)) {
                 let mut body = resource.body.clone();
                 self.add_log(&mut body);
@@ -183,9 +193,14 @@ impl Ads {
             return;
         };
         let mut listener: Listener = unpack(body).expect("its type says so");
-        let filters = listener.filter_chains.iter_mut().flat_map(|chain| &mut chain.filters);
+        let filters = listener
+            .filter_chains
+            .iter_mut()
+            .flat_map(|chain| &mut chain.filters);
         for config in filters.filter_map(|filter| filter.config_type.as_mut()) {
-            let ConfigType::TypedConfig(config) = config else { continue };
+            let ConfigType::TypedConfig(config) = config else {
+                continue;
+            };
             if let Ok(mut manager) = unpack::<HttpConnectionManager>(config) {
                 manager.access_log.push(access_log_to(path));
                 *config = pack(&manager);
@@ -211,6 +226,9 @@ fn access_log_to(path: &str) -> AccessLog {
 fn note(refusals: &Refusals, request: &Request) {
     if let Some(error) = &request.error_detail {
         let text = format!("{}: {}", request.type_url, error.message);
-        refusals.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(text);
     }
 }

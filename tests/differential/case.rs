@@ -300,7 +300,10 @@ pub(crate) fn asked(method: &str, path: &str) -> Asked {
 
 /// These bytes.
 pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Asked {
-    Asked { raw: Some(bytes.into()), ..asked("GET", "/") }
+    Asked {
+        raw: Some(bytes.into()),
+        ..asked("GET", "/")
+    }
 }
 
 /// A call of gRPC, by HTTP/1.1: what matters is the content type.

@@ -58,7 +58,10 @@ pub(crate) struct Answer {
 impl Answer {
     /// No answer, and why.
     pub(crate) fn none(end: &'static str) -> Answer {
-        Answer { end, ..Answer::default() }
+        Answer {
+            end,
+            ..Answer::default()
+        }
     }
 }
 
@@ -82,7 +85,11 @@ pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
         let mut answer = read(&mut connection, &asked.method).await;
         if asked.watch_close && answer.end == "whole" {
             let closed = env.timeout(CLOSING, connection.closed()).await.is_ok();
-            answer.end = if closed { "whole, then closed" } else { "whole, left open" };
+            answer.end = if closed {
+                "whole, then closed"
+            } else {
+                "whole, left open"
+            };
         }
         answer
     };
@@ -102,7 +109,9 @@ async fn read(connection: &mut Connection, method: &str) -> Answer {
         if status == 100 {
             continue;
         }
-        let content = connection.content(Framing::of_response(&head, method)).await;
+        let content = connection
+            .content(Framing::of_response(&head, method))
+            .await;
         return Answer {
             status,
             headers: head.headers,

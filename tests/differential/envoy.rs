@@ -21,12 +21,15 @@ pub(crate) fn find() -> Option<PathBuf> {
         return Some(PathBuf::from(path)).filter(|path| path.is_file());
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    [root.join("target/envoy-venv"), root.join(".venv")].iter().find_map(|venv| {
-        // lib/python3.11/site-packages/envoy/_bin/envoy; the launcher in bin/ would only start that.
-        let pythons = fs::read_dir(venv.join("lib")).ok()?;
-        let binary = |python: fs::DirEntry| python.path().join("site-packages/envoy/_bin/envoy");
-        pythons.flatten().map(binary).find(|path| path.is_file())
-    })
+    [root.join("target/envoy-venv"), root.join(".venv")]
+        .iter()
+        .find_map(|venv| {
+            // lib/python3.11/site-packages/envoy/_bin/envoy; the launcher in bin/ would only start that.
+            let pythons = fs::read_dir(venv.join("lib")).ok()?;
+            let binary =
+                |python: fs::DirEntry| python.path().join("site-packages/envoy/_bin/envoy");
+            pythons.flatten().map(binary).find(|path| path.is_file())
+        })
 }
 
 /// An Envoy that runs. Dropping it ends it.
@@ -38,7 +41,12 @@ pub(crate) struct Envoy {
 
 impl Envoy {
     /// Starts one as the sidecar of a pod at `address`, with its files in `folder`.
-    pub(crate) fn start(binary: &Path, folder: &Path, address: IpAddr, ads: SocketAddr) -> io::Result<Envoy> {
+    pub(crate) fn start(
+        binary: &Path,
+        folder: &Path,
+        address: IpAddr,
+        ads: SocketAddr,
+    ) -> io::Result<Envoy> {
         let bootstrap = folder.join("bootstrap.json");
         fs::write(&bootstrap, bootstrap_of(address, ads).to_string())?;
         let said = fs::File::create(folder.join("envoy.err"))?;
@@ -47,12 +55,19 @@ impl Envoy {
             .arg(binary)
             .arg("-c")
             .arg(&bootstrap)
-            .args("--concurrency 1 --use-dynamic-base-id --file-flush-interval-msec 20 -l warning".split(' '))
+            .args(
+                "--concurrency 1 --use-dynamic-base-id --file-flush-interval-msec 20 -l warning"
+                    .split(' '),
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(said)
             .spawn()?;
-        Ok(Envoy { wrapper, log: folder.join("access.log"), folder: folder.to_owned() })
+        Ok(Envoy {
+            wrapper,
+            log: folder.join("access.log"),
+            folder: folder.to_owned(),
+        })
     }
 
     /// Where its access log is to be written.
@@ -95,7 +110,8 @@ fn fact(line: &str) -> Option<Fact> {
 }
 
 fn bootstrap_of(address: IpAddr, ads: SocketAddr) -> serde_json::Value {
-    let socket = |at: SocketAddr| json!({"socket_address": {"address": at.ip(), "port_value": at.port()}});
+    let socket =
+        |at: SocketAddr| json!({"socket_address": {"address": at.ip(), "port_value": at.port()}});
     let from_ads = json!({"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"});
     json!({
         "node": {

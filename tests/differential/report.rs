@@ -28,10 +28,14 @@ impl Report {
     /// Adds a case.
     pub(crate) fn add(&mut self, index: usize, case: &Case, result: Result) {
         if std::env::var_os("SHAKEDOWN_DIFF_SHOW").is_some() {
-            let text = format!("=== {}\nwants `{}`\n{}\n", case.name, result.summary, result.details);
+            let text = format!(
+                "=== {}\nwants `{}`\n{}\n",
+                case.name, result.summary, result.details
+            );
             self.shown.insert(index, text);
         }
-        self.ends.insert(index, (case.name, judge(case.name, result.outcome)));
+        self.ends
+            .insert(index, (case.name, judge(case.name, result.outcome)));
     }
 
     /// Prints it, and closes with one line.
@@ -61,21 +65,37 @@ impl Report {
             }
         }
         let cases = self.ends.len();
-        println!("{cases} cases in {:.1} s, {failed} failed", took.as_secs_f32());
+        println!(
+            "{cases} cases in {:.1} s, {failed} failed",
+            took.as_secs_f32()
+        );
         println!("differential: {cases} cases, {equal} equal, {listed} listed");
-        if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 
 fn unknown(ends: &BTreeMap<usize, (&'static str, End)>) -> Vec<&'static str> {
-    let names = LISTED.iter().map(|listed| listed.case).chain(PENDING.iter().map(|pending| pending.case));
-    names.filter(|name| !ends.values().any(|(known, _)| known == name)).collect()
+    let names = LISTED
+        .iter()
+        .map(|listed| listed.case)
+        .chain(PENDING.iter().map(|pending| pending.case));
+    names
+        .filter(|name| !ends.values().any(|(known, _)| known == name))
+        .collect()
 }
 
 fn judge(name: &str, outcome: Outcome) -> End {
     let listed = LISTED.iter().find(|listed| listed.case == name);
     let pending = PENDING.iter().find(|pending| pending.case == name);
-    let stale = |what: &str| End::Failed(vec![format!("it is {what}, and equal: strike it from the list")]);
+    let stale = |what: &str| {
+        End::Failed(vec![format!(
+            "it is {what}, and equal: strike it from the list"
+        )])
+    };
     match outcome {
         Outcome::Broken(why) => End::Failed(vec![why]),
         Outcome::Refused(why) => match pending {
@@ -93,8 +113,13 @@ fn judge(name: &str, outcome: Outcome) -> End {
             if rest.is_empty() {
                 return judge(name, Outcome::Equal);
             }
-            let accepted = |field: &str| listed.is_some_and(|it| it.fields.iter().any(|f| covers(f, field)));
-            let failed: Vec<String> = rest.iter().filter(|it| !accepted(&it.field)).map(|it| text(it)).collect();
+            let accepted =
+                |field: &str| listed.is_some_and(|it| it.fields.iter().any(|f| covers(f, field)));
+            let failed: Vec<String> = rest
+                .iter()
+                .filter(|it| !accepted(&it.field))
+                .map(|it| text(it))
+                .collect();
             match listed {
                 Some(listed) if failed.is_empty() => End::Listed(listed.why),
                 _ => End::Failed(failed),
@@ -111,7 +136,11 @@ fn covers(pattern: &str, field: &str) -> bool {
 }
 
 fn text(difference: &Difference) -> String {
-    let value = |value: &Option<String>| value.as_ref().map_or("nothing".to_owned(), |value| format!("`{value}`"));
+    let value = |value: &Option<String>| {
+        value
+            .as_ref()
+            .map_or("nothing".to_owned(), |value| format!("`{value}`"))
+    };
     format!(
         "request {}: {}: Envoy {}, ours {}",
         difference.request,

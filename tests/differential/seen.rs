@@ -27,7 +27,11 @@ pub(crate) struct Fact {
 
 impl From<&RequestEvent> for Fact {
     fn from(event: &RequestEvent) -> Fact {
-        let cluster = if event.cluster.is_empty() { "-" } else { &*event.cluster };
+        let cluster = if event.cluster.is_empty() {
+            "-"
+        } else {
+            &*event.cluster
+        };
         Fact {
             id: event.id.map_or_else(|| "-".to_owned(), |id| id.to_string()),
             code: event.status.to_string(),
@@ -60,13 +64,23 @@ impl Run {
         let mut received: Vec<Option<&Received>> = self.received.iter().map(Some).collect();
         let mut blocks: Vec<(usize, Fields)> = Vec::new();
         let (mut untold, mut unreached) = (Vec::new(), Vec::new());
-        let ids: Vec<Option<&str>> = self.answers.iter().map(|(_, asked, _)| id_of(asked)).collect();
+        let ids: Vec<Option<&str>> = self
+            .answers
+            .iter()
+            .map(|(_, asked, _)| id_of(asked))
+            .collect();
         for (index, (step, _, answer)) in self.answers.iter().enumerate() {
             let id = ids[index];
             let mut fields = Fields::new();
             put_answer(&mut fields, answer);
-            let mine = |fact: &Fact| Some(fact.id.as_str()) == id || (id.is_none() && !ids.contains(&Some(fact.id.as_str())));
-            let found = facts.iter_mut().find(|fact| fact.is_some_and(mine)).and_then(Option::take);
+            let mine = |fact: &Fact| {
+                Some(fact.id.as_str()) == id
+                    || (id.is_none() && !ids.contains(&Some(fact.id.as_str())))
+            };
+            let found = facts
+                .iter_mut()
+                .find(|fact| fact.is_some_and(mine))
+                .and_then(Option::take);
             if found.is_none() {
                 untold.push(index);
             }
@@ -120,10 +134,14 @@ impl Run {
     pub(crate) fn counts(&self) -> BTreeMap<String, u32> {
         let mut counts = BTreeMap::new();
         for received in &self.received {
-            *counts.entry(format!("{} of {}", received.host, received.service)).or_default() += 1;
+            *counts
+                .entry(format!("{} of {}", received.host, received.service))
+                .or_default() += 1;
         }
         for (_, _, answer) in &self.answers {
-            *counts.entry(format!("status {}", answer.status)).or_default() += 1;
+            *counts
+                .entry(format!("status {}", answer.status))
+                .or_default() += 1;
         }
         counts
     }
@@ -141,7 +159,10 @@ fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
 fn put_answer(fields: &mut Fields, answer: &Answer) {
     fields.insert("status".into(), answer.status.to_string());
     fields.insert("end".into(), answer.end.into());
-    fields.insert("body".into(), String::from_utf8_lossy(&answer.body).into_owned());
+    fields.insert(
+        "body".into(),
+        String::from_utf8_lossy(&answer.body).into_owned(),
+    );
     put_headers(fields, "header", &answer.headers, normal_answer);
     put_headers(fields, "trailer", &answer.trailers, normal_answer);
 }
@@ -174,8 +195,18 @@ fn put_received(fields: &mut Fields, reached: &[&Received], id: Option<&str>, co
             fields.insert(format!("reached {nth} cut"), "yes".into());
         }
         let normal = |name: &str, value: &str| normal_received(name, value, nth, id);
-        put_headers(fields, &format!("reached {nth} header"), &received.headers, normal);
-        put_headers(fields, &format!("reached {nth} trailer"), &received.trailers, normal);
+        put_headers(
+            fields,
+            &format!("reached {nth} header"),
+            &received.headers,
+            normal,
+        );
+        put_headers(
+            fields,
+            &format!("reached {nth} trailer"),
+            &received.trailers,
+            normal,
+        );
     }
 }
 
@@ -203,7 +234,22 @@ fn normal_answer(name: &str, value: &str) -> String {
         "date" if value.ends_with(" GMT") && value.len() == 29 => "<date>".into(),
         "x-envoy-upstream-service-time" if value.parse::<u64>().is_ok() => "<ms>".into(),
         "x-request-id" => masked_id(value),
+        "set-cookie" => masked_cookie(value),
         _ => value.to_owned(),
+    }
+}
+
+/// A cookie that a proxy made up: sixteen digits between quotes.
+fn masked_cookie(value: &str) -> String {
+    let mut parts = value.splitn(3, '"');
+    let (Some(name), Some(made_up), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        return value.to_owned();
+    };
+    let is_made_up = made_up.len() == 16 && made_up.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_made_up {
+        format!("{name}\"<made up>\"{rest}")
+    } else {
+        value.to_owned()
     }
 }
 
@@ -218,7 +264,11 @@ fn normal_received(name: &str, value: &str, nth: usize, id: Option<&str>) -> Str
 
 fn masked_id(value: &str) -> String {
     let is_digit = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
-    if value.len() == 36 && value.bytes().all(is_digit) { "<uuid>".into() } else { value.to_owned() }
+    if value.len() == 36 && value.bytes().all(is_digit) {
+        "<uuid>".into()
+    } else {
+        value.to_owned()
+    }
 }
 
 /// A field in which two runs differ.
@@ -239,9 +289,15 @@ pub(crate) fn differences(envoy: &[Fields], ours: &[Fields]) -> Vec<Difference> 
     let mut all = Vec::new();
     let none = Fields::new();
     for index in 0..envoy.len().max(ours.len()) {
-        let (a, b) = (envoy.get(index).unwrap_or(&none), ours.get(index).unwrap_or(&none));
+        let (a, b) = (
+            envoy.get(index).unwrap_or(&none),
+            ours.get(index).unwrap_or(&none),
+        );
         let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        for name in names.into_iter().filter(|name| a.get(*name) != b.get(*name)) {
+        for name in names
+            .into_iter()
+            .filter(|name| a.get(*name) != b.get(*name))
+        {
             all.push(Difference {
                 request: index + 1,
                 field: name.clone(),
@@ -260,8 +316,12 @@ pub(crate) fn same_shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) 
         1e-9, 15.14, 18.42, 21.11, 23.51, 25.74, 27.86, 29.88, 31.83, 33.72, 35.56, 37.37, 39.13,
     ];
     let of = |counts: &BTreeMap<String, u32>, kind: &str| -> BTreeMap<String, f64> {
-        let chosen = counts.iter().filter(|(name, _)| name.starts_with("status ") == (kind == "status"));
-        chosen.map(|(name, count)| (name.clone(), f64::from(*count))).collect()
+        let chosen = counts
+            .iter()
+            .filter(|(name, _)| name.starts_with("status ") == (kind == "status"));
+        chosen
+            .map(|(name, count)| (name.clone(), f64::from(*count)))
+            .collect()
     };
     ["host", "status"].iter().all(|kind| {
         let (a, b) = (of(a, kind), of(b, kind));
@@ -275,10 +335,17 @@ pub(crate) fn same_shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) 
             .map(|name| {
                 let x = a.get(*name).copied().unwrap_or(0.0);
                 let y = b.get(*name).copied().unwrap_or(0.0);
-                let (scaled_x, scaled_y) = (x * (total_b / total_a).sqrt(), y * (total_a / total_b).sqrt());
+                let (scaled_x, scaled_y) = (
+                    x * (total_b / total_a).sqrt(),
+                    y * (total_a / total_b).sqrt(),
+                );
                 (scaled_x - scaled_y).powi(2) / (x + y)
             })
             .sum();
-        statistic <= CRITICAL.get(names.len().saturating_sub(1)).copied().unwrap_or(40.0)
+        statistic
+            <= CRITICAL
+                .get(names.len().saturating_sub(1))
+                .copied()
+                .unwrap_or(40.0)
     })
 }

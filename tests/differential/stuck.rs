@@ -30,5 +30,10 @@ pub(crate) fn fill(at: SocketAddr) -> io::Result<Backlog> {
 }
 
 fn tcp(flags: SocketFlags) -> io::Result<OwnedFd> {
-    Ok(socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
+    Ok(socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        flags,
+        None,
+    )?)
 }

@@ -18,7 +18,11 @@ pub(crate) enum Act {
     /// Answers, with these headers besides the content length.
     Reply(u16, &'static [(&'static str, &'static str)], &'static str),
     /// Answers in chunks, with trailers.
-    Chunks(u16, &'static [&'static str], &'static [(&'static str, &'static str)]),
+    Chunks(
+        u16,
+        &'static [&'static str],
+        &'static [(&'static str, &'static str)],
+    ),
     /// Writes these bytes, a short while apart, and closes. HTTP/1.1 only.
     Raw(&'static [&'static str]),
     /// Writes these bytes, and then nothing until the peer goes.
@@ -137,9 +141,18 @@ impl Upstream {
 }
 
 /// Starts an upstream.
-pub(crate) fn start(env: &Env, at: SocketAddr, script: Script, journal: &Journal) -> io::Result<Running> {
+pub(crate) fn start(
+    env: &Env,
+    at: SocketAddr,
+    script: Script,
+    journal: &Journal,
+) -> io::Result<Running> {
     let manner = script.manner;
-    let upstream = Rc::new(Upstream { script, seen: Cell::new(0), journal: Rc::clone(journal) });
+    let upstream = Rc::new(Upstream {
+        script,
+        seen: Cell::new(0),
+        journal: Rc::clone(journal),
+    });
     let backlog = match manner {
         Manner::Stuck => Some(stuck::fill(at)?),
         _ => None,
@@ -163,14 +176,21 @@ pub(crate) fn start(env: &Env, at: SocketAddr, script: Script, journal: &Journal
             }))
         }
     };
-    Ok(Running { upstream, _task: task, _backlog: backlog })
+    Ok(Running {
+        upstream,
+        _task: task,
+        _backlog: backlog,
+    })
 }
 
 async fn serve(env: &Env, stream: BoxStream, upstream: &Upstream) {
     let mut connection = Connection::new(stream);
     while let Some(head) = connection.head().await {
         let content = connection.content(Framing::of_request(&head)).await;
-        let line = head.line.rsplit_once(' ').map_or(head.line.as_str(), |(line, _)| line);
+        let line = head
+            .line
+            .rsplit_once(' ')
+            .map_or(head.line.as_str(), |(line, _)| line);
         let mut received = upstream.received(line.to_owned());
         received.headers = head.headers;
         received.body = content.bytes;
@@ -249,5 +269,8 @@ async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: 
 }
 
 fn lines(headers: &[(&str, &str)]) -> String {
-    headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect()
+    headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect()
 }

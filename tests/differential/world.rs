@@ -62,7 +62,11 @@ pub(crate) struct Result {
 
 impl Result {
     fn of(outcome: Outcome) -> Result {
-        Result { outcome, summary: String::new(), details: String::new() }
+        Result {
+            outcome,
+            summary: String::new(),
+            details: String::new(),
+        }
     }
 }
 
@@ -74,7 +78,10 @@ impl Block {
     fn new(index: usize) -> Block {
         let process = std::process::id() as usize;
         let second = 16 + (process + index / 250) % 200;
-        Block(u8::try_from(second).expect("below 216"), u8::try_from(index % 250).expect("below 250"))
+        Block(
+            u8::try_from(second).expect("below 216"),
+            u8::try_from(index % 250).expect("below 250"),
+        )
     }
 
     fn ip(self, last: u8) -> IpAddr {
@@ -99,7 +106,11 @@ impl Block {
     }
 
     fn upstream(self, index: usize) -> SocketAddr {
-        (self.ip(10 + u8::try_from(index).expect("few upstreams")), PORT).into()
+        (
+            self.ip(10 + u8::try_from(index).expect("few upstreams")),
+            PORT,
+        )
+            .into()
     }
 }
 
@@ -148,7 +159,10 @@ fn outside(runtime: &Runtime, name: &str, events: &Events) -> Env {
     let events = Arc::clone(events);
     let options = HostOptions {
         on_event: Some(Arc::new(move |_, _, event| {
-            events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            events
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(event);
         })),
         ..HostOptions::new(name)
     };
@@ -175,7 +189,11 @@ impl<'a> World<'a> {
         let mut serve = |source, envoy: bool| {
             let log = log.clone().filter(|_| envoy);
             // What ours refuses it tells by itself.
-            let refusals = if envoy { Arc::clone(&envoy_refuses) } else { Refusals::default() };
+            let refusals = if envoy {
+                Arc::clone(&envoy_refuses)
+            } else {
+                Refusals::default()
+            };
             let task = ads::serve(&env, block.ads(envoy), source, log, &refusals);
             tasks.push(task.expect("the block is ours"));
         };
@@ -206,13 +224,27 @@ impl<'a> World<'a> {
                 block.ads(false)
             }
         };
-        let envoy = Envoy::start(binary, folder, block.envoy(), block.ads(true)).expect("Envoy starts");
+        let envoy =
+            Envoy::start(binary, folder, block.envoy(), block.ads(true)).expect("Envoy starts");
         let bootstrap = Bootstrap::sidecar("ours", "default", block.ours(), control);
         let own = outside(runtime, "ours", &events);
         tasks.push(env.spawn_owned("ours", async move {
-            shakedown_proxy::run(own, bootstrap).await.expect("the block is ours");
+            shakedown_proxy::run(own, bootstrap)
+                .await
+                .expect("the block is ours");
         }));
-        Ok(World { case, env, block, upstreams, journal, envoy, events, envoy_refuses, status, _tasks: tasks })
+        Ok(World {
+            case,
+            env,
+            block,
+            upstreams,
+            journal,
+            envoy,
+            events,
+            envoy_refuses,
+            status,
+            _tasks: tasks,
+        })
     }
 
     async fn play(&self) -> Result {
@@ -223,17 +255,30 @@ impl<'a> World<'a> {
         let envoy = self.drive(true).await;
         if let Err(refused) = ready {
             // What Envoy does is settled all the same.
-            let wrong = self.is_wrong(&envoy);
-            return Result::of(wrong.unwrap_or(refused));
+            let outcome = self.is_wrong(&envoy).unwrap_or(refused);
+            let blocks = envoy.blocks(&self.case.steps, self.case.compare);
+            return Result {
+                outcome,
+                summary: envoy.summary(&self.case.steps),
+                details: format!("Envoy: {blocks:#?}"),
+            };
         }
         self.upstreams.iter().for_each(Running::rewind);
         let ours = self.drive(false).await;
         let (steps, compare) = (&self.case.steps, self.case.compare);
         if let Compare::Shares(_) = compare {
             let (a, b) = (envoy.counts(), ours.counts());
-            let outcome = if same_shares(&a, &b) { Outcome::Equal } else { Outcome::Differs(shares(&a, &b)) };
+            let outcome = if same_shares(&a, &b) {
+                Outcome::Equal
+            } else {
+                Outcome::Differs(shares(&a, &b))
+            };
             let details = format!("Envoy: {a:?}\nours:  {b:?}");
-            return Result { outcome, summary: String::new(), details };
+            return Result {
+                outcome,
+                summary: String::new(),
+                details,
+            };
         }
         let (a, b) = (envoy.blocks(steps, compare), ours.blocks(steps, compare));
         let summary = envoy.summary(steps);
@@ -244,7 +289,11 @@ impl<'a> World<'a> {
             None if differences.is_empty() => Outcome::Equal,
             None => Outcome::Differs(differences),
         };
-        Result { outcome, summary, details }
+        Result {
+            outcome,
+            summary,
+            details,
+        }
     }
 
     /// Envoy does not do what the case is about.
@@ -253,7 +302,11 @@ impl<'a> World<'a> {
             return None;
         }
         let (summary, wants) = (envoy.summary(&self.case.steps), self.case.wants);
-        (summary != wants).then(|| Outcome::Broken(format!("Envoy answers `{summary}`, the case wants `{wants}`")))
+        (summary != wants).then(|| {
+            Outcome::Broken(format!(
+                "Envoy answers `{summary}`, the case wants `{wants}`"
+            ))
+        })
     }
 
     /// Waits until both proxies have all of the configuration; of what ours refuses it only has to know.
@@ -286,25 +339,42 @@ impl<'a> World<'a> {
     }
 
     async fn says_ready(&self, to: SocketAddr, path: &str) -> bool {
-        let asked = Asked { method: "GET".into(), path: path.into(), host: Some("admin".into()), ..Asked::default() };
+        let asked = Asked {
+            method: "GET".into(),
+            path: path.into(),
+            host: Some("admin".into()),
+            ..Asked::default()
+        };
         ask(&self.env, to, &asked).await.status == 200
     }
 
     fn refusals(&self) -> std::result::Result<(), Outcome> {
-        let refused = self.envoy_refuses.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self
+            .envoy_refuses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let ours: Vec<String> = self
             .events
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
             .filter_map(|event| match event {
-                Event::ConfigRefused { kind, resource, reason } => Some(format!("{kind} {resource}: {reason}")),
-                Event::DocumentRefused { document, reason } => Some(format!("{document}: {reason}")),
+                Event::ConfigRefused {
+                    kind,
+                    resource,
+                    reason,
+                } => Some(format!("{kind} {resource}: {reason}")),
+                Event::DocumentRefused { document, reason } => {
+                    Some(format!("{document}: {reason}"))
+                }
                 _ => None,
             })
             .collect();
         if !refused.is_empty() {
-            return Err(Outcome::Broken(format!("Envoy refuses: {}", refused.join("; "))));
+            return Err(Outcome::Broken(format!(
+                "Envoy refuses: {}",
+                refused.join("; ")
+            )));
         }
         if !ours.is_empty() {
             return Err(Outcome::Refused(ours.join("; ")));
@@ -315,7 +385,11 @@ impl<'a> World<'a> {
     /// Sends all requests through one of the proxies.
     async fn drive(&self, envoy: bool) -> Run {
         self.journal.borrow_mut().clear();
-        let told = if envoy { self.envoy.facts().len() } else { self.our_facts().len() };
+        let told = if envoy {
+            self.envoy.facts().len()
+        } else {
+            self.our_facts().len()
+        };
         let repetitions = match self.case.compare {
             Compare::Shares(repetitions) => repetitions,
             _ => 1,
@@ -332,18 +406,31 @@ impl<'a> World<'a> {
                         continue;
                     }
                 };
-                let asked: Vec<Asked> = asked.into_iter().map(|asked| identified(asked, &mut number)).collect();
+                let asked: Vec<Asked> = asked
+                    .into_iter()
+                    .map(|asked| identified(asked, &mut number))
+                    .collect();
                 let asking = asked.iter().map(|asked| {
                     let to = self.listener(envoy, asked);
                     async move { ask(&self.env, to, asked).await }
                 });
                 let answers = futures_util::future::join_all(asking).await;
-                run.answers.extend(asked.into_iter().zip(answers).map(|(asked, answer)| (step, asked, answer)));
+                run.answers.extend(
+                    asked
+                        .into_iter()
+                        .zip(answers)
+                        .map(|(asked, answer)| (step, asked, answer)),
+                );
             }
         }
         let deadline = self.env.now() + TELLING;
         loop {
-            run.facts = if envoy { self.envoy.facts() } else { self.our_facts() }.split_off(told);
+            run.facts = if envoy {
+                self.envoy.facts()
+            } else {
+                self.our_facts()
+            }
+            .split_off(told);
             if run.facts.len() >= run.answers.len() || self.env.now() > deadline {
                 break;
             }
@@ -354,8 +441,16 @@ impl<'a> World<'a> {
     }
 
     fn listener(&self, envoy: bool, asked: &Asked) -> SocketAddr {
-        let address = if envoy { self.block.envoy() } else { self.block.ours() };
-        let usual = if matches!(self.case.config, Config::Inbound(_)) { PORT } else { OUTBOUND_PORT };
+        let address = if envoy {
+            self.block.envoy()
+        } else {
+            self.block.ours()
+        };
+        let usual = if matches!(self.case.config, Config::Inbound(_)) {
+            PORT
+        } else {
+            OUTBOUND_PORT
+        };
         (address, asked.port.unwrap_or(usual)).into()
     }
 
@@ -372,7 +467,10 @@ impl<'a> World<'a> {
 /// Gives a request an id, by which it is known again, unless it is bytes or has one.
 fn identified(mut asked: Asked, number: &mut u64) -> Asked {
     *number += 1;
-    let has = asked.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
+    let has = asked
+        .headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
     if asked.raw.is_none() && !has {
         let id = format!("00000000-0000-4000-8000-{:012x}", *number);
         asked.headers.push(("x-request-id".into(), id));
@@ -381,15 +479,28 @@ fn identified(mut asked: Asked, number: &mut u64) -> Asked {
 }
 
 fn hosts(case: &Case) -> Vec<Host> {
-    if case.hosts.is_empty() && case.empty.is_empty() { vec![host("a")] } else { case.hosts.clone() }
+    if case.hosts.is_empty() && case.empty.is_empty() {
+        vec![host("a")]
+    } else {
+        case.hosts.clone()
+    }
 }
 
-fn upstreams(env: &Env, case: &Case, hosts: &[Host], block: Block, journal: &Journal) -> Vec<Running> {
+fn upstreams(
+    env: &Env,
+    case: &Case,
+    hosts: &[Host],
+    block: Block,
+    journal: &Journal,
+) -> Vec<Running> {
     let inbound = matches!(case.config, Config::Inbound(_));
     let mut running = Vec::new();
     for (index, host) in hosts.iter().enumerate() {
         let at = if inbound {
-            vec![(block.envoy(), APP_PORT).into(), (block.ours(), APP_PORT).into()]
+            vec![
+                (block.envoy(), APP_PORT).into(),
+                (block.ours(), APP_PORT).into(),
+            ]
         } else {
             vec![block.upstream(index)]
         };
@@ -422,7 +533,9 @@ fn registry(case: &Case, hosts: &[Host], block: Block) -> Registry {
     }
     for (index, host) in hosts.iter().enumerate() {
         let http2 = host.manner == Manner::Http2;
-        let service = services.entry(host.service).or_insert_with(|| new(host.service, http2));
+        let service = services
+            .entry(host.service)
+            .or_insert_with(|| new(host.service, http2));
         let addresses = if inbound {
             vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()]
         } else {
@@ -433,15 +546,25 @@ fn registry(case: &Case, hosts: &[Host], block: Block) -> Registry {
             let mut part = || parts.next().unwrap_or_default();
             service.endpoints.push(Endpoint {
                 address,
-                labels: host.labels.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect(),
-                locality: Locality { region: part(), zone: part(), subzone: part() },
+                labels: host
+                    .labels
+                    .iter()
+                    .map(|(n, v)| ((*n).into(), (*v).into()))
+                    .collect(),
+                locality: Locality {
+                    region: part(),
+                    zone: part(),
+                    subzone: part(),
+                },
                 ready: host.healthy,
                 workload: host.name.into(),
             });
         }
     }
     let mut registry = Registry::new();
-    services.into_values().for_each(|service| registry.insert(service));
+    services
+        .into_values()
+        .for_each(|service| registry.insert(service));
     registry
 }
 
@@ -463,5 +586,9 @@ fn shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> Vec<Differenc
         envoy: text(a, name),
         ours: text(b, name),
     };
-    names.into_iter().filter(|name| a.get(*name) != b.get(*name)).map(one).collect()
+    names
+        .into_iter()
+        .filter(|name| a.get(*name) != b.get(*name))
+        .map(one)
+        .collect()
 }

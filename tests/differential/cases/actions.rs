@@ -59,7 +59,9 @@ fn rewrites() -> Vec<Case> {
 }
 
 fn redirects() -> Vec<Case> {
-    let to = |name: &'static str, fields: &str| mesh(name).routes(&format!("[{{redirect: {{{fields}}}}}]"));
+    let to = |name: &'static str, fields: &str| {
+        mesh(name).routes(&format!("[{{redirect: {{{fields}}}}}]"))
+    };
     vec![
         to("redirect: a path, 301", "uri: /new").get("/old?q=1").wants("301 -"),
         to("redirect: an authority", "authority: other.example.com").get("/a?q=1").wants("301 -"),
@@ -92,7 +94,9 @@ fn redirects() -> Vec<Case> {
 }
 
 fn header_operations() -> Vec<Case> {
-    let of = |name: &'static str, headers: &str| mesh(name).routes(&format!("[{{headers: {{{headers}}}, TO_APP}}]"));
+    let of = |name: &'static str, headers: &str| {
+        mesh(name).routes(&format!("[{{headers: {{{headers}}}, TO_APP}}]"))
+    };
     let sent = || get("/").header("x-a", "old").header("x-b", "old");
     vec![
         of("headers: set on the request", "request: {set: {x-a: new, x-c: new}}").send(sent()).wants("200 -"),
@@ -154,7 +158,9 @@ fn mirrors() -> Vec<Case> {
             .pause(150)
             .wants("200 -"),
         mesh("mirror: two of them")
-            .routes("[{mirrors: [{destination: {host: two}}, {destination: {host: three}}], TO_APP}]")
+            .routes(
+                "[{mirrors: [{destination: {host: two}}, {destination: {host: three}}], TO_APP}]",
+            )
             .host(host("a"))
             .host(host("two").of("two"))
             .host(host("three").of("three"))
@@ -210,7 +216,12 @@ fn weights() -> Vec<Case> {
             ..Default::default()
         };
         x.action().cluster_specifier = Some(ClusterSpecifier::WeightedClusters(WeightedCluster {
-            clusters: vec![weight("app", 10), weight("none", 0), weight("two", 30), weight("three", 60)],
+            clusters: vec![
+                weight("app", 10),
+                weight("none", 0),
+                weight("two", 30),
+                weight("three", 60),
+            ],
             random_value_specifier: Some(RandomValueSpecifier::HeaderName("x-random".into())),
             ..Default::default()
         }));

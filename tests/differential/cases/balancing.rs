@@ -1,9 +1,13 @@
 //! Which host takes a request.
 
-use shakedown_config::xds::cluster::cluster::{CommonLbConfig, LbConfig, LbPolicy, MaglevLbConfig, RingHashLbConfig};
-use shakedown_config::xds::protobuf::{UInt64Value};
+use shakedown_config::xds::cluster::cluster::{
+    CommonLbConfig, LbConfig, LbPolicy, MaglevLbConfig, RingHashLbConfig,
+};
+use shakedown_config::xds::protobuf::UInt64Value;
 use shakedown_config::xds::route::route_action::HashPolicy;
-use shakedown_config::xds::route::route_action::hash_policy::{Cookie, Header, PolicySpecifier, QueryParameter};
+use shakedown_config::xds::route::route_action::hash_policy::{
+    Cookie, Header, PolicySpecifier, QueryParameter,
+};
 
 use crate::case::{Case, Xds, get, host, mesh, xds};
 use crate::messages::ms;
@@ -20,7 +24,9 @@ pub(super) fn cases() -> Vec<Case> {
 /// The share of healthy hosts below which all are used.
 pub(super) fn panic_at(percent: f64) -> Option<CommonLbConfig> {
     Some(CommonLbConfig {
-        healthy_panic_threshold: Some(envoy_types::pb::envoy::r#type::v3::Percent { value: percent }),
+        healthy_panic_threshold: Some(envoy_types::pb::envoy::r#type::v3::Percent {
+            value: percent,
+        }),
         ..Default::default()
     })
 }
@@ -30,7 +36,9 @@ fn three(case: Case) -> Case {
 }
 
 fn simple(name: &'static str, policy: &str) -> Case {
-    three(mesh(name).rule(&format!("trafficPolicy: {{loadBalancer: {{simple: {policy}}}}}")))
+    three(mesh(name).rule(&format!(
+        "trafficPolicy: {{loadBalancer: {{simple: {policy}}}}}"
+    )))
 }
 
 fn by(x: &mut Xds, policy: LbPolicy) {
@@ -47,9 +55,20 @@ fn shares() -> Vec<Case> {
             .shares(300)
     };
     vec![
-        simple("round robin: a third each", "ROUND_ROBIN").get("/").get("/").get("/").shares(40),
-        simple("random: a third each", "RANDOM").get("/").shares(300),
-        simple("least request: a third each, when all is quiet", "LEAST_REQUEST").get("/").shares(300),
+        simple("round robin: a third each", "ROUND_ROBIN")
+            .get("/")
+            .get("/")
+            .get("/")
+            .shares(40),
+        simple("random: a third each", "RANDOM")
+            .get("/")
+            .shares(300),
+        simple(
+            "least request: a third each, when all is quiet",
+            "LEAST_REQUEST",
+        )
+        .get("/")
+        .shares(300),
         simple("least request: a slow host gets less", "LEAST_REQUEST")
             .host(host("slow").does(&[Act::Late(60, &OK)]))
             .together((0..40).map(|nth| get("/").after(nth * 4)).collect())
@@ -61,11 +80,17 @@ fn shares() -> Vec<Case> {
 }
 
 fn hash_by(x: &mut Xds, specifier: PolicySpecifier) {
-    x.action().hash_policy.push(HashPolicy { policy_specifier: Some(specifier), ..Default::default() });
+    x.action().hash_policy.push(HashPolicy {
+        policy_specifier: Some(specifier),
+        ..Default::default()
+    });
 }
 
 fn by_header() -> PolicySpecifier {
-    PolicySpecifier::Header(Header { header_name: "x-user".into(), ..Default::default() })
+    PolicySpecifier::Header(Header {
+        header_name: "x-user".into(),
+        ..Default::default()
+    })
 }
 
 fn ring(x: &mut Xds, least: u64) {
@@ -78,8 +103,14 @@ fn ring(x: &mut Xds, least: u64) {
 
 /// Twelve users, each of whom must come to the same host by both.
 fn users(mut case: Case) -> Case {
-    for user in ["jason", "ann", "bob", "carl", "dora", "emil", "fay", "gus", "hal", "ida", "jo", "kim"] {
-        case = case.send(get(&format!("/?user={user}")).header("x-user", user).header("cookie", &format!("x=1; user={user}")));
+    for user in [
+        "jason", "ann", "bob", "carl", "dora", "emil", "fay", "gus", "hal", "ida", "jo", "kim",
+    ] {
+        case = case.send(
+            get(&format!("/?user={user}"))
+                .header("x-user", user)
+                .header("cookie", &format!("x=1; user={user}")),
+        );
     }
     case.wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -")
 }
@@ -106,16 +137,32 @@ fn hashes() -> Vec<Case> {
         ),
         users(five(xds("ring hash: by a query parameter", |x| {
             ring(x, 1024);
-            hash_by(x, PolicySpecifier::QueryParameter(QueryParameter { name: "user".into() }));
+            hash_by(
+                x,
+                PolicySpecifier::QueryParameter(QueryParameter {
+                    name: "user".into(),
+                }),
+            );
         }))),
         users(five(xds("ring hash: by a cookie that is there", |x| {
             ring(x, 1024);
-            hash_by(x, PolicySpecifier::Cookie(Cookie { name: "user".into(), ..Default::default() }));
+            hash_by(
+                x,
+                PolicySpecifier::Cookie(Cookie {
+                    name: "user".into(),
+                    ..Default::default()
+                }),
+            );
         }))),
         users(five(xds("ring hash: by two policies", |x| {
             ring(x, 1024);
             hash_by(x, by_header());
-            hash_by(x, PolicySpecifier::QueryParameter(QueryParameter { name: "user".into() }));
+            hash_by(
+                x,
+                PolicySpecifier::QueryParameter(QueryParameter {
+                    name: "user".into(),
+                }),
+            );
         }))),
         users(five(xds("maglev: by a header", |x| {
             by(x, LbPolicy::Maglev);
@@ -137,10 +184,21 @@ fn hashes() -> Vec<Case> {
             .host(host("b").weight(5))
             .host(host("c").weight(2)),
         ),
-        three(xds("ring hash: a cookie is made where there is none", |x| {
-            ring(x, 1024);
-            hash_by(x, PolicySpecifier::Cookie(Cookie { name: "user".into(), ttl: ms(60_000), path: "/p".into(), ..Default::default() }));
-        }))
+        three(xds(
+            "ring hash: a cookie is made where there is none",
+            |x| {
+                ring(x, 1024);
+                hash_by(
+                    x,
+                    PolicySpecifier::Cookie(Cookie {
+                        name: "user".into(),
+                        ttl: ms(60_000),
+                        path: "/p".into(),
+                        ..Default::default()
+                    }),
+                );
+            },
+        ))
         .any_host()
         .get("/")
         .wants("200 -"),
@@ -165,11 +223,17 @@ fn hashes() -> Vec<Case> {
 fn priorities() -> Vec<Case> {
     let levels = |name: &'static str, healthy: usize| {
         let mut case = xds(name, |_| {});
-        for (nth, host_name) in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].into_iter().enumerate() {
+        for (nth, host_name) in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
+            .into_iter()
+            .enumerate()
+        {
             let one = host(host_name);
             case = case.host(if nth < healthy { one } else { one.unhealthy() });
         }
-        case.host(host("second").priority(1)).host(host("third").priority(1)).get("/").shares(300)
+        case.host(host("second").priority(1))
+            .host(host("third").priority(1))
+            .get("/")
+            .shares(300)
     };
     vec![
         levels("priorities: all of the first level are healthy", 10),
@@ -177,19 +241,24 @@ fn priorities() -> Vec<Case> {
         levels("priorities: seven of ten spill over", 7),
         levels("priorities: half of them spill over", 5),
         levels("priorities: none is left", 0),
-        xds("panic: less than half are healthy, and all are used", |_| {})
-            .host(host("a"))
-            .host(host("b").unhealthy())
-            .host(host("c").unhealthy())
-            .get("/")
-            .shares(300),
-        xds("no panic below 50 percent when the threshold is 0", |x| x.cluster("app").common_lb_config = panic_at(0.0))
-            .host(host("a"))
-            .host(host("b").unhealthy())
-            .host(host("c").unhealthy())
-            .get("/")
-            .get("/")
-            .get("/")
-            .wants("200 -, 200 -, 200 -"),
+        xds(
+            "panic: less than half are healthy, and all are used",
+            |_| {},
+        )
+        .host(host("a"))
+        .host(host("b").unhealthy())
+        .host(host("c").unhealthy())
+        .get("/")
+        .shares(300),
+        xds("no panic below 50 percent when the threshold is 0", |x| {
+            x.cluster("app").common_lb_config = panic_at(0.0)
+        })
+        .host(host("a"))
+        .host(host("b").unhealthy())
+        .host(host("c").unhealthy())
+        .get("/")
+        .get("/")
+        .get("/")
+        .wants("200 -, 200 -, 200 -"),
     ]
 }

@@ -109,7 +109,11 @@ fn istio() -> Vec<Case> {
 
 fn envoy() -> Vec<Case> {
     vec![
-        xds("no request is allowed", |x| x.cluster("app").circuit_breakers = requests(0)).get("/").wants("503 UO"),
+        xds("no request is allowed", |x| {
+            x.cluster("app").circuit_breakers = requests(0)
+        })
+        .get("/")
+        .wants("503 UO"),
         xds("no connection and nobody waits", |x| {
             let mut all = requests(10);
             let first = &mut all.as_mut().expect("set").thresholds[0];
@@ -130,7 +134,9 @@ fn envoy() -> Vec<Case> {
             all.as_mut().expect("set").thresholds.push(high);
             x.cluster("app").circuit_breakers = all;
             let mut first = crate::messages::to("/high", "app");
-            if let Some(shakedown_config::xds::route::route::Action::Route(action)) = &mut first.action {
+            if let Some(shakedown_config::xds::route::route::Action::Route(action)) =
+                &mut first.action
+            {
                 action.priority = RoutingPriority::High.into();
             }
             x.host().routes.insert(0, first);
@@ -138,7 +144,9 @@ fn envoy() -> Vec<Case> {
         .get("/high")
         .get("/")
         .wants("200 -, 503 UO"),
-        xds("without thresholds Envoy's hold", |_| {}).together(several(5)).wants("200 -, 200 -, 200 -, 200 -, 200 -"),
+        xds("without thresholds Envoy's hold", |_| {})
+            .together(several(5))
+            .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
         xds("retries at one time: the second is refused", |x| {
             x.cluster("app").circuit_breakers = retries(1);
             x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
@@ -153,17 +161,26 @@ fn envoy() -> Vec<Case> {
 }
 
 fn one(thresholds: Thresholds) -> Option<CircuitBreakers> {
-    Some(CircuitBreakers { thresholds: vec![thresholds], per_host_thresholds: Vec::new() })
+    Some(CircuitBreakers {
+        thresholds: vec![thresholds],
+        per_host_thresholds: Vec::new(),
+    })
 }
 
 /// At most so many requests.
 pub(super) fn requests(max: u32) -> Option<CircuitBreakers> {
-    one(Thresholds { max_requests: wrapped(max), ..Default::default() })
+    one(Thresholds {
+        max_requests: wrapped(max),
+        ..Default::default()
+    })
 }
 
 /// At most so many retries.
 pub(super) fn retries(max: u32) -> Option<CircuitBreakers> {
-    one(Thresholds { max_retries: wrapped(max), ..Default::default() })
+    one(Thresholds {
+        max_retries: wrapped(max),
+        ..Default::default()
+    })
 }
 
 /// Retries by a budget.
@@ -173,5 +190,8 @@ pub(super) fn budget(percent: f64, least: u32) -> Option<CircuitBreakers> {
         min_retry_concurrency: wrapped(least),
         ..Default::default()
     };
-    one(Thresholds { retry_budget: Some(budget), ..Default::default() })
+    one(Thresholds {
+        retry_budget: Some(budget),
+        ..Default::default()
+    })
 }

@@ -20,7 +20,9 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn faults() -> Vec<Case> {
-    let of = |name: &'static str, fault: &str| mesh(name).routes(&format!("[{{fault: {{{fault}}}, TO_APP}}]"));
+    let of = |name: &'static str, fault: &str| {
+        mesh(name).routes(&format!("[{{fault: {{{fault}}}, TO_APP}}]"))
+    };
     vec![
         of("fault: an abort", "abort: {httpStatus: 555, percentage: {value: 100}}").get("/").wants("555 FI"),
         of("fault: an abort, to gRPC", "abort: {httpStatus: 503, percentage: {value: 100}}")
@@ -60,12 +62,12 @@ fn faults() -> Vec<Case> {
             .routes("[{fault: {delay: {fixedDelay: 0.1s, percentage: {value: 100}}}, TO_APP}]")
             .empty("app")
             .get("/")
-            .wants("503 UH,DI"),
+            .wants("503 DI,UH"),
         mesh("fault: a delay and then a refused connect")
             .routes("[{fault: {delay: {fixedDelay: 0.1s, percentage: {value: 100}}}, retries: {attempts: 0}, TO_APP}]")
             .host(host("a").is(Manner::Refuses))
             .get("/")
-            .wants("503 UF,DI"),
+            .wants("503 DI,UF"),
         of("fault: half of the requests", "abort: {httpStatus: 555, percentage: {value: 50}}").get("/").shares(300),
     ]
 }
@@ -73,7 +75,10 @@ fn faults() -> Vec<Case> {
 /// A bucket of so many tokens, which is not filled again for an hour.
 fn bucket(tokens: u32) -> LocalRateLimit {
     let always = || RuntimeFractionalPercent {
-        default_value: Some(FractionalPercent { numerator: 100, denominator: 0 }),
+        default_value: Some(FractionalPercent {
+            numerator: 100,
+            denominator: 0,
+        }),
         ..Default::default()
     };
     LocalRateLimit {
@@ -95,18 +100,30 @@ fn listener_wide(x: &mut Xds, limit: &LocalRateLimit) {
 
 /// The filter without a bucket, and one of the route.
 fn of_route(x: &mut Xds, limit: &LocalRateLimit) {
-    listener_wide(x, &LocalRateLimit { stat_prefix: "none".into(), ..Default::default() });
-    x.host().routes[0].typed_per_filter_config = [(RATE_LIMIT.to_owned(), pack(limit))].into_iter().collect();
+    listener_wide(
+        x,
+        &LocalRateLimit {
+            stat_prefix: "none".into(),
+            ..Default::default()
+        },
+    );
+    x.host().routes[0].typed_per_filter_config =
+        [(RATE_LIMIT.to_owned(), pack(limit))].into_iter().collect();
 }
 
 fn limits() -> Vec<Case> {
     vec![
-        xds("rate limit: two of the listener", |x| listener_wide(x, &bucket(2)))
+        xds("rate limit: two of the listener", |x| {
+            listener_wide(x, &bucket(2))
+        })
+        .get("/")
+        .get("/")
+        .get("/")
+        .wants("200 -, 200 -, 429 RL"),
+        xds("rate limit: one of a route", |x| of_route(x, &bucket(1)))
             .get("/")
             .get("/")
-            .get("/")
-            .wants("200 -, 200 -, 429 RL"),
-        xds("rate limit: one of a route", |x| of_route(x, &bucket(1))).get("/").get("/").wants("200 -, 429 RL"),
+            .wants("200 -, 429 RL"),
         xds("rate limit: to gRPC", |x| of_route(x, &bucket(1)))
             .send(grpc("/service/method"))
             .send(grpc("/service/method"))
@@ -127,7 +144,11 @@ fn limits() -> Vec<Case> {
             let mut limit = bucket(1);
             limit.status = Some(HttpStatus { code: 503 });
             limit.response_headers_to_add = vec![HeaderValueOption {
-                header: Some(HeaderValue { key: "x-limited".into(), value: "yes".into(), ..Default::default() }),
+                header: Some(HeaderValue {
+                    key: "x-limited".into(),
+                    value: "yes".into(),
+                    ..Default::default()
+                }),
                 ..Default::default()
             }];
             of_route(x, &limit);

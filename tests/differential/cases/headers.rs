@@ -20,7 +20,10 @@ pub(super) fn cases() -> Vec<Case> {
 /// Loopback counts as internal.
 pub(super) fn loopback_is_internal() -> Option<InternalAddressConfig> {
     Some(InternalAddressConfig {
-        cidr_ranges: vec![CidrRange { address_prefix: "127.0.0.0".into(), prefix_len: wrapped(8) }],
+        cidr_ranges: vec![CidrRange {
+            address_prefix: "127.0.0.0".into(),
+            prefix_len: wrapped(8),
+        }],
         ..Default::default()
     })
 }
@@ -51,7 +54,10 @@ fn many() -> Asked {
         .header("x-envoy-ip-tags", "t")
         .header("x-envoy-external-address", "9.9.9.9")
         .header("x-envoy-force-trace", "true")
-        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+        .header(
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        )
         .header("x-b3-traceid", "463ac35c9f6413ad48485a3953bb6124")
 }
 
@@ -66,7 +72,11 @@ fn hops() -> Asked {
 
 fn option(key: &str, value: &str, action: i32) -> HeaderValueOption {
     HeaderValueOption {
-        header: Some(HeaderValue { key: key.into(), value: value.into(), ..Default::default() }),
+        header: Some(HeaderValue {
+            key: key.into(),
+            value: value.into(),
+            ..Default::default()
+        }),
         append_action: action,
         ..Default::default()
     }
@@ -149,7 +159,10 @@ fn remote(x: &mut Xds) {
 
 fn internal() -> Vec<Case> {
     vec![
-        xds("use_remote_address: an external caller", |x| remote(x)).get("/").send(many()).wants("200 -, 200 -"),
+        xds("use_remote_address: an external caller", |x| remote(x))
+            .get("/")
+            .send(many())
+            .wants("200 -, 200 -"),
         xds("use_remote_address: an internal caller", |x| {
             remote(x);
             x.manager.internal_address_config = loopback_is_internal();
@@ -157,11 +170,21 @@ fn internal() -> Vec<Case> {
         .get("/")
         .send(many())
         .wants("200 -, 200 -"),
-        xds("an internal caller by x-forwarded-for", |x| x.manager.internal_address_config = loopback_is_internal())
-            .app(&[Act::Late(200, &OK)])
-            .send(get("/").header("x-forwarded-for", "127.0.0.9").header("x-envoy-upstream-rq-timeout-ms", "50"))
-            .send(get("/").header("x-forwarded-for", "8.8.8.8").header("x-envoy-upstream-rq-timeout-ms", "50"))
-            .wants("504 UT, 200 -"),
+        xds("an internal caller by x-forwarded-for", |x| {
+            x.manager.internal_address_config = loopback_is_internal()
+        })
+        .app(&[Act::Late(200, &OK)])
+        .send(
+            get("/")
+                .header("x-forwarded-for", "127.0.0.9")
+                .header("x-envoy-upstream-rq-timeout-ms", "50"),
+        )
+        .send(
+            get("/")
+                .header("x-forwarded-for", "8.8.8.8")
+                .header("x-envoy-upstream-rq-timeout-ms", "50"),
+        )
+        .wants("504 UT, 200 -"),
         xds("an internal caller's timeouts", |x| {
             remote(x);
             x.manager.internal_address_config = loopback_is_internal();
@@ -177,9 +200,17 @@ fn internal() -> Vec<Case> {
 fn of_inbound() -> Vec<Case> {
     vec![
         inbound("inbound: a plain request").get("/").wants("200 -"),
-        inbound("inbound: any authority").send(get("/").to("whoever")).wants("200 -"),
-        inbound("inbound: headers").send(many()).send(hops()).wants("200 -, 200 -"),
-        inbound("inbound: the app's 503 passes").app(&[status(503), OK]).get("/").wants("503 -"),
+        inbound("inbound: any authority")
+            .send(get("/").to("whoever"))
+            .wants("200 -"),
+        inbound("inbound: headers")
+            .send(many())
+            .send(hops())
+            .wants("200 -, 200 -"),
+        inbound("inbound: the app's 503 passes")
+            .app(&[status(503), OK])
+            .get("/")
+            .wants("503 -"),
         inbound("inbound: a close is not tried again when the request was sent")
             .app(&[Act::Close, OK])
             .get("/")

@@ -19,16 +19,29 @@ pub(super) fn cases() -> Vec<Case> {
 
 fn callers() -> Vec<Case> {
     vec![
-        mesh("HTTP/2: a request").send(get("/a?b=c").h2()).wants("200 -"),
-        mesh("HTTP/2: a body").send(post("/", "hello").h2()).wants("200 -"),
-        mesh("HTTP/2: no route").routes("[{match: [{uri: {prefix: /x}}], TO_APP}]").send(get("/").h2()).wants("404 NR"),
-        mesh("HTTP/2: no endpoint").empty("app").send(get("/").h2()).wants("503 UH"),
+        mesh("HTTP/2: a request")
+            .send(get("/a?b=c").h2())
+            .wants("200 -"),
+        mesh("HTTP/2: a body")
+            .send(post("/", "hello").h2())
+            .wants("200 -"),
+        mesh("HTTP/2: no route")
+            .routes("[{match: [{uri: {prefix: /x}}], TO_APP}]")
+            .send(get("/").h2())
+            .wants("404 NR"),
+        mesh("HTTP/2: no endpoint")
+            .empty("app")
+            .send(get("/").h2())
+            .wants("503 UH"),
         mesh("HTTP/2: an upstream that refuses")
             .routes("[{TO_APP, retries: {attempts: 0}}]")
             .host(host("a").is(Manner::Refuses))
             .send(get("/").h2())
             .wants("503 UF"),
-        mesh("HTTP/2: gRPC and no endpoint").empty("app").send(grpc("/service/method").h2()).wants("200 UH"),
+        mesh("HTTP/2: gRPC and no endpoint")
+            .empty("app")
+            .send(grpc("/service/method").h2())
+            .wants("200 UH"),
         mesh("HTTP/2: gRPC and a timeout")
             .routes("[{TO_APP, timeout: 0.15s}]")
             .app(&[Act::Hang])
@@ -39,23 +52,37 @@ fn callers() -> Vec<Case> {
             .send(grpc("/service/method").h2())
             .wants("200 NR"),
         mesh("HTTP/2: an answer cut short")
-            .app(&[Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n", "0123456789"])])
+            .app(&[Act::Raw(&[
+                "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n",
+                "0123456789",
+            ])])
             .send(get("/").h2())
             .wants("200 UPE"),
-        mesh("HTTP/2: the caller goes away").app(&[Act::Hang]).send(get("/").h2().leaves_after(150)).wants("0 DC"),
+        mesh("HTTP/2: the caller goes away")
+            .app(&[Act::Hang])
+            .send(get("/").h2().leaves_after(150))
+            .wants("0 DC"),
     ]
 }
 
 fn speak_http2(x: &mut Xds) {
     let options = HttpProtocolOptions {
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
-            protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
-        })),
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
+            ExplicitHttpConfig {
+                protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(
+                    Http2ProtocolOptions::default(),
+                )),
+            },
+        )),
         ..Default::default()
     };
     let packed = shakedown_config::xds::pack(&options);
-    x.cluster("app").typed_extension_protocol_options =
-        [("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), packed)].into_iter().collect();
+    x.cluster("app").typed_extension_protocol_options = [(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
+        packed,
+    )]
+    .into_iter()
+    .collect();
 }
 
 fn retrying(x: &mut Xds, on: &str) {
@@ -82,48 +109,73 @@ fn upstreams() -> Vec<Case> {
             .send(post("/", "hello").h2())
             .wants("200 -"),
         xds("HTTP/2 upstream: a call of gRPC", |x| speak_http2(x))
-            .host(upstream(&[Act::Grpc("message", &[("grpc-status", "0"), ("grpc-message", "fine")])]))
+            .host(upstream(&[Act::Grpc(
+                "message",
+                &[("grpc-status", "0"), ("grpc-message", "fine")],
+            )]))
             .send(call())
             .wants("200 -"),
-        xds("HTTP/2 upstream: a call of gRPC that fails at once", |x| speak_http2(x))
-            .host(upstream(&[Act::Grpc("", &[("grpc-status", "5"), ("grpc-message", "none")])]))
-            .send(call())
-            .wants("200 -"),
-        xds("HTTP/2 upstream: a stream that is refused", |x| speak_http2(x))
-            .host(upstream(&[Act::Reset(7)]))
-            .get("/")
-            .wants("503 UR"),
-        xds("HTTP/2 upstream: a stream that is reset", |x| speak_http2(x))
-            .host(upstream(&[Act::Reset(2)]))
-            .get("/")
-            .wants("503 UR"),
-        xds("HTTP/2 upstream: a stream that is reset, to gRPC", |x| speak_http2(x))
-            .host(upstream(&[Act::Reset(2)]))
-            .send(call())
-            .wants("200 UR"),
-        xds("HTTP/2 upstream: refused streams are tried again", |x| retrying(x, "refused-stream"))
-            .host(upstream(&[Act::Reset(7), OK]))
-            .get("/")
-            .wants("200 -"),
-        xds("HTTP/2 upstream: streams that are reset are no refused ones", |x| retrying(x, "refused-stream"))
-            .host(upstream(&[Act::Reset(2), OK]))
-            .get("/")
-            .wants("503 UR"),
-        xds("HTTP/2 upstream: a reset is tried again on reset", |x| retrying(x, "reset"))
-            .host(upstream(&[Act::Reset(2), OK]))
-            .get("/")
-            .wants("200 -"),
-        xds("HTTP/2 upstream: 503 is tried again on 5xx", |x| retrying(x, "5xx"))
-            .host(upstream(&[status(503), OK]))
-            .get("/")
-            .wants("200 -"),
-        xds("HTTP/2 upstream: unavailable is tried again", |x| retrying(x, "unavailable"))
-            .host(upstream(&[
-                Act::Grpc("", &[("grpc-status", "14")]),
-                Act::Grpc("message", &[("grpc-status", "0")]),
-            ]))
-            .send(call())
-            .wants("200 -"),
+        xds("HTTP/2 upstream: a call of gRPC that fails at once", |x| {
+            speak_http2(x)
+        })
+        .host(upstream(&[Act::Grpc(
+            "",
+            &[("grpc-status", "5"), ("grpc-message", "none")],
+        )]))
+        .send(call())
+        .wants("200 -"),
+        xds("HTTP/2 upstream: a stream that is refused", |x| {
+            speak_http2(x)
+        })
+        .host(upstream(&[Act::Reset(7)]))
+        .get("/")
+        .wants("503 UR"),
+        xds("HTTP/2 upstream: a stream that is reset", |x| {
+            speak_http2(x)
+        })
+        .host(upstream(&[Act::Reset(2)]))
+        .get("/")
+        .wants("503 UR"),
+        xds("HTTP/2 upstream: a stream that is reset, to gRPC", |x| {
+            speak_http2(x)
+        })
+        .host(upstream(&[Act::Reset(2)]))
+        .send(call())
+        .wants("200 UR"),
+        xds("HTTP/2 upstream: refused streams are tried again", |x| {
+            retrying(x, "refused-stream")
+        })
+        .host(upstream(&[Act::Reset(7), OK]))
+        .get("/")
+        .wants("200 -"),
+        xds(
+            "HTTP/2 upstream: streams that are reset are no refused ones",
+            |x| retrying(x, "refused-stream"),
+        )
+        .host(upstream(&[Act::Reset(2), OK]))
+        .get("/")
+        .wants("503 UR"),
+        xds("HTTP/2 upstream: a reset is tried again on reset", |x| {
+            retrying(x, "reset")
+        })
+        .host(upstream(&[Act::Reset(2), OK]))
+        .get("/")
+        .wants("200 -"),
+        xds("HTTP/2 upstream: 503 is tried again on 5xx", |x| {
+            retrying(x, "5xx")
+        })
+        .host(upstream(&[status(503), OK]))
+        .get("/")
+        .wants("200 -"),
+        xds("HTTP/2 upstream: unavailable is tried again", |x| {
+            retrying(x, "unavailable")
+        })
+        .host(upstream(&[
+            Act::Grpc("", &[("grpc-status", "14")]),
+            Act::Grpc("message", &[("grpc-status", "0")]),
+        ]))
+        .send(call())
+        .wants("200 -"),
         xds("HTTP/2 upstream: a timeout", |x| {
             speak_http2(x);
             x.action().timeout = ms(150);
@@ -135,10 +187,13 @@ fn upstreams() -> Vec<Case> {
             .host(host("a").is(Manner::Refuses))
             .get("/")
             .wants("503 UF"),
-        xds("HTTP/2 upstream: several at one time, one request is allowed", |x| {
-            speak_http2(x);
-            x.cluster("app").circuit_breakers = super::breakers::requests(1);
-        })
+        xds(
+            "HTTP/2 upstream: several at one time, one request is allowed",
+            |x| {
+                speak_http2(x);
+                x.cluster("app").circuit_breakers = super::breakers::requests(1);
+            },
+        )
         .host(upstream(&[Act::Late(300, &OK)]))
         .together(vec![get("/"), get("/").after(50), get("/").after(100)])
         .wants("200 -, 503 UO, 503 UO"),

@@ -24,7 +24,10 @@ pub(super) fn cases() -> Vec<Case> {
 fn plain() -> Vec<Case> {
     vec![
         mesh("a plain request is answered").get("/").wants("200 -"),
-        mesh("no endpoint: UH").empty("app").get("/").wants("503 UH"),
+        mesh("no endpoint: UH")
+            .empty("app")
+            .get("/")
+            .wants("503 UH"),
         mesh("an upstream that refuses: UF")
             .routes(NO_RETRY)
             .host(host("a").is(Manner::Refuses))
@@ -34,8 +37,16 @@ fn plain() -> Vec<Case> {
             .host(host("a").is(Manner::Refuses))
             .get("/")
             .wants("503 URX,UF"),
-        mesh("closed before headers: UC").routes(NO_RETRY).app(&[Act::Close]).get("/").wants("503 UC"),
-        mesh("reset before headers: UC").routes(NO_RETRY).app(&[Act::Reset(0)]).get("/").wants("503 UC"),
+        mesh("closed before headers: UC")
+            .routes(NO_RETRY)
+            .app(&[Act::Close])
+            .get("/")
+            .wants("503 UC"),
+        mesh("reset before headers: UC")
+            .routes(NO_RETRY)
+            .app(&[Act::Reset(0)])
+            .get("/")
+            .wants("503 UC"),
         mesh("closed before headers, retries spent: URX UC")
             .routes(ONE_RETRY)
             .app(&[Act::Close])
@@ -57,29 +68,46 @@ fn plain() -> Vec<Case> {
             .get("/")
             .wants("504 URX,UT"),
         mesh("a try's own timeout that nothing retries: UT")
-            .routes("[{TO_APP, retries: {attempts: 1, perTryTimeout: 0.1s, retryOn: connect-failure}}]")
+            .routes(
+                "[{TO_APP, retries: {attempts: 1, perTryTimeout: 0.1s, retryOn: connect-failure}}]",
+            )
             .app(&[Act::Hang])
             .get("/")
             .wants("504 UT"),
-        mesh("the app's 503, retries spent: URX").routes(ONE_RETRY).app(&[status(503)]).get("/").wants("503 URX"),
-        mesh("the app's 503 without retries is the app's").app(&[status(503)]).get("/").wants("503 -"),
+        mesh("the app's 503, retries spent: URX")
+            .routes(ONE_RETRY)
+            .app(&[status(503)])
+            .get("/")
+            .wants("503 URX"),
+        mesh("the app's 503 without retries is the app's")
+            .app(&[status(503)])
+            .get("/")
+            .wants("503 -"),
         mesh("no route: NR")
             .routes("[{match: [{uri: {prefix: /x}}], TO_APP}]")
             .get("/y")
             .get("/x")
             .wants("404 NR, 200 -"),
-        xds("no virtual host: NR", |x| x.host().domains = vec!["other".into()]).get("/").wants("404 NR"),
-        xds("unknown cluster: NC", |x| to_cluster(x, "gone")).get("/").wants("503 NC"),
+        xds("no virtual host: NR", |x| {
+            x.host().domains = vec!["other".into()]
+        })
+        .get("/")
+        .wants("404 NR"),
+        xds("unknown cluster: NC", |x| to_cluster(x, "gone"))
+            .get("/")
+            .wants("503 NC"),
         xds("unknown cluster with a status of its own", |x| {
             to_cluster(x, "gone");
             x.action().cluster_not_found_response_code = 1;
         })
         .get("/")
         .wants("404 NC"),
-        xds("a host that is not healthy is no endpoint: UH", |x| no_panic(x))
-            .host(host("a").unhealthy())
-            .get("/")
-            .wants("503 UH"),
+        xds("a host that is not healthy is no endpoint: UH", |x| {
+            no_panic(x)
+        })
+        .host(host("a").unhealthy())
+        .get("/")
+        .wants("503 UH"),
         mesh("a connect that takes too long: UF")
             .routes(NO_RETRY)
             .rule("trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0.2s}}}")
@@ -92,12 +120,24 @@ fn plain() -> Vec<Case> {
             .host(host("a").is(Manner::Stuck))
             .get("/")
             .wants("503 URX,UF"),
-        xds("an answer of the route's own", |x| respond(x, 418, "teapot")).get("/").wants("418 -"),
-        xds("an answer of the route's own, without a body", |x| respond(x, 204, "")).get("/").wants("204 -"),
-        xds("an answer of the route's own to HEAD", |x| respond(x, 200, "body"))
-            .send(asked("HEAD", "/"))
-            .wants("200 -"),
-        xds("a redirect", |x| redirect(x)).get("/old?q=1").wants("301 -"),
+        xds("an answer of the route's own", |x| {
+            respond(x, 418, "teapot")
+        })
+        .get("/")
+        .wants("418 -"),
+        xds("an answer of the route's own, without a body", |x| {
+            respond(x, 204, "")
+        })
+        .get("/")
+        .wants("204 -"),
+        xds("an answer of the route's own to HEAD", |x| {
+            respond(x, 200, "body")
+        })
+        .send(asked("HEAD", "/"))
+        .wants("200 -"),
+        xds("a redirect", |x| redirect(x))
+            .get("/old?q=1")
+            .wants("301 -"),
         mesh("the caller goes away before the answer: DC")
             .app(&[Act::Hang])
             .send(get("/").leaves_after(150))
@@ -157,13 +197,20 @@ fn bodies() -> Vec<Case> {
 fn to_grpc() -> Vec<Case> {
     let call = || grpc("/service/method");
     vec![
-        mesh("gRPC: no endpoint").empty("app").send(call()).wants("200 UH"),
+        mesh("gRPC: no endpoint")
+            .empty("app")
+            .send(call())
+            .wants("200 UH"),
         mesh("gRPC: an upstream that refuses")
             .routes(NO_RETRY)
             .host(host("a").is(Manner::Refuses))
             .send(call())
             .wants("200 UF"),
-        mesh("gRPC: closed before headers").routes(NO_RETRY).app(&[Act::Close]).send(call()).wants("200 UC"),
+        mesh("gRPC: closed before headers")
+            .routes(NO_RETRY)
+            .app(&[Act::Close])
+            .send(call())
+            .wants("200 UC"),
         mesh("gRPC: no HTTP from the upstream")
             .routes(NO_RETRY)
             .app(&[Act::Raw(&["this is no http\r\n\r\n"])])
@@ -178,16 +225,51 @@ fn to_grpc() -> Vec<Case> {
             .routes("[{match: [{uri: {prefix: /x}}], TO_APP}]")
             .send(call())
             .wants("200 NR"),
-        xds("gRPC: unknown cluster", |x| to_cluster(x, "gone")).send(call()).wants("200 NC"),
-        xds("gRPC: an answer of the route's own, 418", |x| respond(x, 418, "teapot")).send(call()).wants("200 -"),
-        xds("gRPC: an answer of the route's own, 200", |x| respond(x, 200, "fine")).send(call()).wants("200 -"),
-        xds("gRPC: an answer of the route's own, 400", |x| respond(x, 400, "bad")).send(call()).wants("200 -"),
-        xds("gRPC: an answer of the route's own, 401", |x| respond(x, 401, "who")).send(call()).wants("200 -"),
-        xds("gRPC: an answer of the route's own, 403", |x| respond(x, 403, "no")).send(call()).wants("200 -"),
-        xds("gRPC: an answer of the route's own, 429", |x| respond(x, 429, "slow")).send(call()).wants("200 -"),
-        xds("gRPC: an answer of the route's own, 500", |x| respond(x, 500, "a%b\u{e9}")).send(call()).wants("200 -"),
-        xds("gRPC: a redirect", |x| redirect(x)).send(call()).wants("200 -"),
-        mesh("gRPC: the app's own 503 passes").app(&[status(503)]).send(call()).wants("503 -"),
+        xds("gRPC: unknown cluster", |x| to_cluster(x, "gone"))
+            .send(call())
+            .wants("200 NC"),
+        xds("gRPC: an answer of the route's own, 418", |x| {
+            respond(x, 418, "teapot")
+        })
+        .send(call())
+        .wants("200 -"),
+        xds("gRPC: an answer of the route's own, 200", |x| {
+            respond(x, 200, "fine")
+        })
+        .send(call())
+        .wants("200 -"),
+        xds("gRPC: an answer of the route's own, 400", |x| {
+            respond(x, 400, "bad")
+        })
+        .send(call())
+        .wants("200 -"),
+        xds("gRPC: an answer of the route's own, 401", |x| {
+            respond(x, 401, "who")
+        })
+        .send(call())
+        .wants("200 -"),
+        xds("gRPC: an answer of the route's own, 403", |x| {
+            respond(x, 403, "no")
+        })
+        .send(call())
+        .wants("200 -"),
+        xds("gRPC: an answer of the route's own, 429", |x| {
+            respond(x, 429, "slow")
+        })
+        .send(call())
+        .wants("200 -"),
+        xds("gRPC: an answer of the route's own, 500", |x| {
+            respond(x, 500, "a%b\u{e9}")
+        })
+        .send(call())
+        .wants("200 -"),
+        xds("gRPC: a redirect", |x| redirect(x))
+            .send(call())
+            .wants("200 -"),
+        mesh("gRPC: the app's own 503 passes")
+            .app(&[status(503)])
+            .send(call())
+            .wants("503 -"),
         xds("gRPC: overflow", |x| {
             x.cluster("app").circuit_breakers = super::breakers::requests(0);
         })
@@ -199,7 +281,9 @@ fn to_grpc() -> Vec<Case> {
 /// Requests that are no good.
 fn requests() -> Vec<Case> {
     let many = |count: usize| -> String {
-        let lines = (0..count).map(|n| format!("x{n}: 1\r\n")).collect::<String>();
+        let lines = (0..count)
+            .map(|n| format!("x{n}: 1\r\n"))
+            .collect::<String>();
         format!("GET / HTTP/1.1\r\nhost: app\r\n{lines}\r\n")
     };
     let line = |text: &str| raw(text).watch_close();
@@ -262,7 +346,11 @@ pub(super) fn respond(x: &mut Xds, status: u32, body: &str) {
         specifier: Some(Specifier::InlineString(body.into())),
         ..Default::default()
     });
-    let action = DirectResponseAction { status, body, ..Default::default() };
+    let action = DirectResponseAction {
+        status,
+        body,
+        ..Default::default()
+    };
     x.host().routes[0].action = Some(Action::DirectResponse(action));
 }
 

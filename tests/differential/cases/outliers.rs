@@ -199,38 +199,52 @@ fn istio() -> Vec<Case> {
 
 fn detection(x: &mut Xds) -> &mut OutlierDetection {
     x.cluster("app").common_lb_config = super::balancing::panic_at(0.0);
-    x.cluster("app").outlier_detection.get_or_insert_with(|| OutlierDetection {
-        interval: ms(10_000),
-        max_ejection_percent: wrapped(100),
-        ..Default::default()
-    })
+    x.cluster("app")
+        .outlier_detection
+        .get_or_insert_with(|| OutlierDetection {
+            interval: ms(10_000),
+            max_ejection_percent: wrapped(100),
+            ..Default::default()
+        })
 }
 
 fn at_once(x: &mut Xds) {
-    let common = x.cluster("app").common_lb_config.as_mut().expect("set before");
+    let common = x
+        .cluster("app")
+        .common_lb_config
+        .as_mut()
+        .expect("set before");
     common.update_merge_window = ms(0);
 }
 
 fn envoy() -> Vec<Case> {
     vec![
-        xds("without a merge window an ejection holds for the next request", |x| {
-            detection(x).consecutive_5xx = wrapped(1);
-            at_once(x);
+        xds(
+            "without a merge window an ejection holds for the next request",
+            |x| {
+                detection(x).consecutive_5xx = wrapped(1);
+                at_once(x);
+            },
+        )
+        .app(&[status(503), OK])
+        .get("/")
+        .pause(50)
+        .get("/")
+        .wants("503 -, 503 UH"),
+        xds("with the default merge window the first ejection", |x| {
+            detection(x).consecutive_5xx = wrapped(1)
         })
         .app(&[status(503), OK])
         .get("/")
         .pause(50)
         .get("/")
         .wants("503 -, 503 UH"),
-        xds("with the default merge window the first ejection", |x| detection(x).consecutive_5xx = wrapped(1))
-            .app(&[status(503), OK])
-            .get("/")
-            .pause(50)
-            .get("/")
-            .wants("503 -, 503 UH"),
-        xds("with the default merge window a second ejection waits for its end", |x| {
-            detection(x).consecutive_5xx = wrapped(1);
-        })
+        xds(
+            "with the default merge window a second ejection waits for its end",
+            |x| {
+                detection(x).consecutive_5xx = wrapped(1);
+            },
+        )
         .host(host("a").does(&[status(503)]))
         .host(host("b").does(&[status(503)]))
         .get("/")
@@ -270,7 +284,8 @@ fn envoy() -> Vec<Case> {
             let detection = detection(x);
             detection.consecutive_5xx = wrapped(1);
             detection.max_ejection_percent = wrapped(10);
-            detection.always_eject_one_host = Some(shakedown_config::xds::protobuf::BoolValue { value: true });
+            detection.always_eject_one_host =
+                Some(shakedown_config::xds::protobuf::BoolValue { value: true });
             at_once(x);
         })
         .app(&[status(503), OK])

@@ -2,7 +2,9 @@
 
 use shakedown_config::xds::matcher::{StringMatcher, string_matcher::MatchPattern};
 use shakedown_config::xds::route::query_parameter_matcher::QueryParameterMatchSpecifier;
-use shakedown_config::xds::route::{HeaderMatcher, QueryParameterMatcher, header_matcher::HeaderMatchSpecifier};
+use shakedown_config::xds::route::{
+    HeaderMatcher, QueryParameterMatcher, header_matcher::HeaderMatchSpecifier,
+};
 
 use crate::case::{Case, asked, get, host, mesh, raw, xds};
 use crate::messages::{all_to, to};
@@ -18,8 +20,13 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// Matched requests reach `yes`, others `app`.
 fn when(name: &'static str, conditions: &str) -> Case {
-    let routes = format!("[{{match: [{conditions}], route: [{{destination: {{host: yes-svc}}}}]}}, {{TO_APP}}]");
-    mesh(name).routes(&routes).host(host("a")).host(host("yes").of("yes-svc"))
+    let routes = format!(
+        "[{{match: [{conditions}], route: [{{destination: {{host: yes-svc}}}}]}}, {{TO_APP}}]"
+    );
+    mesh(name)
+        .routes(&routes)
+        .host(host("a"))
+        .host(host("yes").of("yes-svc"))
 }
 
 fn paths() -> Vec<Case> {
@@ -86,82 +93,134 @@ fn others() -> Vec<Case> {
             .send(with("abc"))
             .send(with("xab"))
             .wants("200 -, 200 -"),
-        when("a header's regular expression is of the whole value", "{headers: {x-t: {regex: 'a+'}}}")
-            .send(with("aaa"))
-            .send(with("aab"))
-            .wants("200 -, 200 -"),
+        when(
+            "a header's regular expression is of the whole value",
+            "{headers: {x-t: {regex: 'a+'}}}",
+        )
+        .send(with("aaa"))
+        .send(with("aab"))
+        .wants("200 -, 200 -"),
         when("a header that is there", "{headers: {x-t: {}}}")
             .get("/")
             .send(with("anything"))
             .send(with(""))
             .wants("200 -, 200 -, 200 -"),
-        when("a header's name in any case", "{headers: {x-t: {exact: v}}}")
-            .send(get("/").header("X-T", "v"))
-            .wants("200 -"),
-        when("two headers of one name", "{headers: {x-t: {exact: 'a,b'}}}")
-            .send(with("a").header("x-t", "b"))
-            .send(with("a,b"))
-            .wants("200 -, 200 -"),
-        when("the first of two headers of one name", "{headers: {x-t: {exact: a}}}")
-            .send(with("a").header("x-t", "b"))
-            .send(with("b").header("x-t", "a"))
-            .wants("200 -, 200 -"),
-        when("without a header", "{withoutHeaders: {x-t: {}}}").get("/").send(with("v")).wants("200 -, 200 -"),
-        when("without a header of a value", "{withoutHeaders: {x-t: {exact: v}}}")
+        when(
+            "a header's name in any case",
+            "{headers: {x-t: {exact: v}}}",
+        )
+        .send(get("/").header("X-T", "v"))
+        .wants("200 -"),
+        when(
+            "two headers of one name",
+            "{headers: {x-t: {exact: 'a,b'}}}",
+        )
+        .send(with("a").header("x-t", "b"))
+        .send(with("a,b"))
+        .wants("200 -, 200 -"),
+        when(
+            "the first of two headers of one name",
+            "{headers: {x-t: {exact: a}}}",
+        )
+        .send(with("a").header("x-t", "b"))
+        .send(with("b").header("x-t", "a"))
+        .wants("200 -, 200 -"),
+        when("without a header", "{withoutHeaders: {x-t: {}}}")
             .get("/")
             .send(with("v"))
-            .send(with("w"))
-            .wants("200 -, 200 -, 200 -"),
-        when("a method", "{method: {exact: POST}}").get("/").send(asked("POST", "/")).wants("200 -, 200 -"),
-        when("a method by regular expression", "{method: {regex: 'PUT|POST'}}")
-            .send(asked("PUT", "/"))
-            .send(asked("DELETE", "/"))
             .wants("200 -, 200 -"),
-        when("a scheme", "{scheme: {exact: http}}").get("/").wants("200 -"),
-        when("a scheme that it is not", "{scheme: {exact: https}}").get("/").wants("200 -"),
-        when("an authority", "{authority: {exact: app}}").get("/").send(get("/").to("app:8080")).wants("200 -, 200 -"),
+        when(
+            "without a header of a value",
+            "{withoutHeaders: {x-t: {exact: v}}}",
+        )
+        .get("/")
+        .send(with("v"))
+        .send(with("w"))
+        .wants("200 -, 200 -, 200 -"),
+        when("a method", "{method: {exact: POST}}")
+            .get("/")
+            .send(asked("POST", "/"))
+            .wants("200 -, 200 -"),
+        when(
+            "a method by regular expression",
+            "{method: {regex: 'PUT|POST'}}",
+        )
+        .send(asked("PUT", "/"))
+        .send(asked("DELETE", "/"))
+        .wants("200 -, 200 -"),
+        when("a scheme", "{scheme: {exact: http}}")
+            .get("/")
+            .wants("200 -"),
+        when("a scheme that it is not", "{scheme: {exact: https}}")
+            .get("/")
+            .wants("200 -"),
+        when("an authority", "{authority: {exact: app}}")
+            .get("/")
+            .send(get("/").to("app:8080"))
+            .wants("200 -, 200 -"),
         when("an authority's prefix", "{authority: {prefix: 'app.'}}")
             .get("/")
             .send(get("/").to("app.default.svc.cluster.local"))
             .wants("200 -, 200 -"),
         when("a port", "{port: 8080}").get("/").wants("200 -"),
         when("another port", "{port: 9999}").get("/").wants("200 -"),
-        when("a query parameter's value", "{queryParams: {a: {exact: v}}}")
-            .get("/?a=v")
-            .get("/?a=w")
-            .get("/?b=v")
-            .get("/?b=1&a=v")
-            .get("/")
-            .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
-        when("the first of two query parameters of one name", "{queryParams: {a: {exact: v}}}")
-            .get("/?a=v&a=w")
-            .get("/?a=w&a=v")
-            .wants("200 -, 200 -"),
-        when("a query parameter is matched as it is written", "{queryParams: {a: {exact: 'b c'}}}")
-            .get("/?a=b%20c")
-            .get("/?a=b+c")
-            .wants("200 -, 200 -"),
-        when("a query parameter that is written with a percent sign", "{queryParams: {a: {exact: 'b%20c'}}}")
-            .get("/?a=b%20c")
-            .wants("200 -"),
-        when("a query parameter's name is matched as it is written", "{queryParams: {a: {exact: v}}}")
-            .get("/?%61=v")
-            .get("/?A=v")
-            .wants("200 -, 200 -"),
+        when(
+            "a query parameter's value",
+            "{queryParams: {a: {exact: v}}}",
+        )
+        .get("/?a=v")
+        .get("/?a=w")
+        .get("/?b=v")
+        .get("/?b=1&a=v")
+        .get("/")
+        .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
+        when(
+            "the first of two query parameters of one name",
+            "{queryParams: {a: {exact: v}}}",
+        )
+        .get("/?a=v&a=w")
+        .get("/?a=w&a=v")
+        .wants("200 -, 200 -"),
+        when(
+            "a query parameter is matched as it is written",
+            "{queryParams: {a: {exact: 'b c'}}}",
+        )
+        .get("/?a=b%20c")
+        .get("/?a=b+c")
+        .wants("200 -, 200 -"),
+        when(
+            "a query parameter that is written with a percent sign",
+            "{queryParams: {a: {exact: 'b%20c'}}}",
+        )
+        .get("/?a=b%20c")
+        .wants("200 -"),
+        when(
+            "a query parameter's name is matched as it is written",
+            "{queryParams: {a: {exact: v}}}",
+        )
+        .get("/?%61=v")
+        .get("/?A=v")
+        .wants("200 -, 200 -"),
         when("a query parameter that is there", "{queryParams: {a: {}}}")
             .get("/?a")
             .get("/?a=")
             .get("/?ab=1")
             .get("/")
             .wants("200 -, 200 -, 200 -, 200 -"),
-        when("a query parameter's regular expression", "{queryParams: {a: {regex: '[0-9]+'}}}")
-            .get("/?a=12")
-            .get("/?a=12x")
-            .wants("200 -, 200 -"),
-        when("a query parameter's prefix", "{queryParams: {a: {prefix: v}}}")
-            .get("/?a=vw")
-            .get("/?a=wv")
-            .wants("200 -, 200 -"),
+        when(
+            "a query parameter's regular expression",
+            "{queryParams: {a: {regex: '[0-9]+'}}}",
+        )
+        .get("/?a=12")
+        .get("/?a=12x")
+        .wants("200 -, 200 -"),
+        when(
+            "a query parameter's prefix",
+            "{queryParams: {a: {prefix: v}}}",
+        )
+        .get("/?a=vw")
+        .get("/?a=wv")
+        .wants("200 -, 200 -"),
     ]
 }
 
@@ -242,7 +301,12 @@ fn hosts() -> Vec<Case> {
     ]
 }
 
-fn text(name: &str, pattern: MatchPattern, inverted: bool, missing_is_empty: bool) -> HeaderMatcher {
+fn text(
+    name: &str,
+    pattern: MatchPattern,
+    inverted: bool,
+    missing_is_empty: bool,
+) -> HeaderMatcher {
     HeaderMatcher {
         name: name.into(),
         invert_match: inverted,
@@ -275,21 +339,24 @@ fn envoy() -> Vec<Case> {
     };
     let exact = || MatchPattern::Exact("v".into());
     let wild = || {
-        xds("wildcards: the longest suffix, then the longest prefix, then any", |x| {
-            let named = |domains: &[&str], cluster: &str| {
-                let mut host = all_to(cluster);
-                host.name = cluster.into();
-                host.domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
-                host
-            };
-            x.routes.virtual_hosts = vec![
-                named(&["*"], "any"),
-                named(&["*.com"], "short"),
-                named(&["*.wild.com", "*-x.wild.com"], "long"),
-                named(&["pre.*"], "prefix"),
-                named(&["a.wild.com", "b.wild.com:81"], "exact"),
-            ];
-        })
+        xds(
+            "wildcards: the longest suffix, then the longest prefix, then any",
+            |x| {
+                let named = |domains: &[&str], cluster: &str| {
+                    let mut host = all_to(cluster);
+                    host.name = cluster.into();
+                    host.domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
+                    host
+                };
+                x.routes.virtual_hosts = vec![
+                    named(&["*"], "any"),
+                    named(&["*.com"], "short"),
+                    named(&["*.wild.com", "*-x.wild.com"], "long"),
+                    named(&["pre.*"], "prefix"),
+                    named(&["a.wild.com", "b.wild.com:81"], "exact"),
+                ];
+            },
+        )
     };
     let mut wild = wild();
     for name in ["any", "short", "long", "prefix", "exact"] {

@@ -72,21 +72,29 @@ fn routes() -> Vec<Case> {
 fn streams() -> Vec<Case> {
     let unfinished = "POST / HTTP/1.1\r\nhost: app\r\ncontent-length: 10\r\n\r\nabc";
     vec![
-        xds("an idle stream before headers: 504 SI", |x| x.manager.stream_idle_timeout = ms(200))
-            .app(&[Act::Hang])
-            .get("/")
-            .wants("504 SI"),
-        xds("an idle stream, to gRPC", |x| x.manager.stream_idle_timeout = ms(200))
-            .app(&[Act::Hang])
-            .send(grpc("/service/method"))
-            .wants("200 SI"),
-        xds("an idle stream in the answer's body", |x| x.manager.stream_idle_timeout = ms(200))
-            .app(&[SLOW_BODY])
-            .get("/")
-            .wants("200 SI"),
-        xds("an idle stream in the request's body: 408 SI", |x| x.manager.stream_idle_timeout = ms(200))
-            .send(raw(unfinished).watch_close())
-            .wants("408 SI"),
+        xds("an idle stream before headers: 504 SI", |x| {
+            x.manager.stream_idle_timeout = ms(200)
+        })
+        .app(&[Act::Hang])
+        .get("/")
+        .wants("504 SI"),
+        xds("an idle stream, to gRPC", |x| {
+            x.manager.stream_idle_timeout = ms(200)
+        })
+        .app(&[Act::Hang])
+        .send(grpc("/service/method"))
+        .wants("200 SI"),
+        xds("an idle stream in the answer's body", |x| {
+            x.manager.stream_idle_timeout = ms(200)
+        })
+        .app(&[SLOW_BODY])
+        .get("/")
+        .wants("200 SI"),
+        xds("an idle stream in the request's body: 408 SI", |x| {
+            x.manager.stream_idle_timeout = ms(200)
+        })
+        .send(raw(unfinished).watch_close())
+        .wants("408 SI"),
         xds("a route's idle timeout before the listener's", |x| {
             x.manager.stream_idle_timeout = ms(5_000);
             x.action().idle_timeout = ms(200);
@@ -101,12 +109,16 @@ fn streams() -> Vec<Case> {
         .app(&[LATE])
         .get("/")
         .wants("200 -"),
-        xds("a request that does not end: 408", |x| x.manager.request_timeout = ms(200))
-            .send(raw(unfinished).watch_close())
-            .wants("408 -"),
-        xds("headers that do not end: 408", |x| x.manager.request_headers_timeout = ms(200))
-            .send(raw("GET / HTTP/1.1\r\nhost: app\r\n").watch_close())
-            .wants("408 -"),
+        xds("a request that does not end: 408", |x| {
+            x.manager.request_timeout = ms(200)
+        })
+        .send(raw(unfinished).watch_close())
+        .wants("408 -"),
+        xds("headers that do not end: 408", |x| {
+            x.manager.request_headers_timeout = ms(200)
+        })
+        .send(raw("GET / HTTP/1.1\r\nhost: app\r\n").watch_close())
+        .wants("408 -"),
         xds("a stream's longest duration", |x| {
             x.manager.common_http_protocol_options = Some(HttpProtocolOptions {
                 max_stream_duration: ms(200),
