@@ -105,11 +105,6 @@ impl Connection {
         }
     }
 
-    /// The stream, when nothing of it has been read.
-    pub(crate) fn into_inner(self) -> BoxStream {
-        self.io.into_inner()
-    }
-
     /// Makes the coming drop a RST.
     pub(crate) fn reset_on_drop(&mut self) {
         self.io.inner_mut().reset_on_drop();
@@ -119,12 +114,6 @@ impl Connection {
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.io.write_all(bytes).await?;
         self.io.flush().await
-    }
-
-    /// Ends the writing side.
-    pub(crate) async fn finish(&mut self) {
-        // The peer may have gone before: then there is nothing to end.
-        let _ = self.io.shutdown().await;
     }
 
     /// Whether the peer has closed; waits for it, dropping what comes.

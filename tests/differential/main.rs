@@ -19,6 +19,7 @@ mod envoy;
 mod http1;
 mod http2;
 mod listed;
+mod mesh;
 mod messages;
 mod report;
 mod seen;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
         let named = |word: &&String| {
             "differential".contains(word.as_str()) || case.name.contains(word.as_str())
         };
-        wanted.is_empty() || wanted.iter().any(|word| named(&word))
+        wanted.is_empty() || wanted.iter().any(named)
     };
     let chosen: Vec<(usize, &Case)> = all
         .iter()

@@ -59,6 +59,9 @@ impl Report {
             }
         }
         if whole {
+            for it in EVERYWHERE {
+                println!("everywhere: {}: {}", it.field, it.why);
+            }
             for name in unknown(&self.ends) {
                 failed += 1;
                 println!("FAILED: `{name}` is listed and no case has that name");

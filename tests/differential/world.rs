@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shakedown_config::api::Document;
-use shakedown_config::registry::{Endpoint, Locality, Port, Registry, Service};
-use shakedown_config::{MeshOptions, tree};
+use shakedown_config::MeshOptions;
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Event, Owned};
@@ -19,9 +17,9 @@ use crate::ads::{self, Refusals, Source};
 use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
 use crate::client::{Asked, ask};
 use crate::envoy::{ADMIN_PORT, Envoy};
-use crate::messages;
 use crate::seen::{Difference, Fact, Run, differences, same_shares};
-use crate::upstream::{self, Journal, Manner, Running, Script};
+use crate::upstream::{self, Journal, Running, Script};
+use crate::{mesh, messages};
 
 /// Where ADS is served.
 const ADS_PORT: u16 = 15010;
@@ -200,8 +198,13 @@ impl<'a> World<'a> {
         let control = match &case.config {
             Config::Mesh(yaml) | Config::Inbound(yaml) => {
                 let cluster = Cluster::new(MeshOptions::default());
-                cluster.set_registry(registry(case, &hosts, block));
-                cluster.apply(documents(yaml)?);
+                let inbound = matches!(case.config, Config::Inbound(_));
+                let at = |index| match inbound {
+                    true => vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()],
+                    false => vec![block.upstream(index)],
+                };
+                cluster.set_registry(mesh::registry(case, &hosts, &at));
+                cluster.apply(mesh::documents(yaml)?);
                 let mut options = ControlOptions::new(block.control());
                 options.debounce = Duration::from_millis(1);
                 options.canaries = false;
@@ -516,65 +519,6 @@ fn upstreams(
         }
     }
     running
-}
-
-fn registry(case: &Case, hosts: &[Host], block: Block) -> Registry {
-    let inbound = matches!(case.config, Config::Inbound(_));
-    let mut services: BTreeMap<&str, Service> = BTreeMap::new();
-    let new = |name: &str, http2: bool| {
-        let mut port = Port::http(PORT);
-        if http2 {
-            messages::speak_http2(&mut port);
-        }
-        Service::new(name, "default", vec![port])
-    };
-    for name in &case.empty {
-        services.insert(name, new(name, false));
-    }
-    for (index, host) in hosts.iter().enumerate() {
-        let http2 = host.manner == Manner::Http2;
-        let service = services
-            .entry(host.service)
-            .or_insert_with(|| new(host.service, http2));
-        let addresses = if inbound {
-            vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()]
-        } else {
-            vec![block.upstream(index)]
-        };
-        for address in addresses {
-            let mut parts = host.locality.split('/').map(str::to_owned);
-            let mut part = || parts.next().unwrap_or_default();
-            service.endpoints.push(Endpoint {
-                address,
-                labels: host
-                    .labels
-                    .iter()
-                    .map(|(n, v)| ((*n).into(), (*v).into()))
-                    .collect(),
-                locality: Locality {
-                    region: part(),
-                    zone: part(),
-                    subzone: part(),
-                },
-                ready: host.healthy,
-                workload: host.name.into(),
-            });
-        }
-    }
-    let mut registry = Registry::new();
-    services
-        .into_values()
-        .for_each(|service| registry.insert(service));
-    registry
-}
-
-fn documents(yaml: &str) -> std::result::Result<Vec<Document>, String> {
-    if yaml.is_empty() {
-        return Ok(Vec::new());
-    }
-    let nodes = tree::parse("case.yaml", yaml).map_err(|errors| errors.to_string())?;
-    let read = |node| Document::read(node).map_err(|errors| errors.to_string());
-    nodes.iter().map(read).collect()
 }
 
 fn shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> Vec<Difference> {

@@ -10,7 +10,7 @@ use shakedown_config::xds::route::route_action::hash_policy::{
 };
 
 use crate::case::{Case, Xds, get, host, mesh, xds};
-use crate::messages::ms;
+use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, OK};
 
 /// The table.
@@ -241,6 +241,26 @@ fn priorities() -> Vec<Case> {
         levels("priorities: seven of ten spill over", 7),
         levels("priorities: half of them spill over", 5),
         levels("priorities: none is left", 0),
+        xds("localities: by their weights", |x| {
+            use shakedown_config::xds::cluster::cluster::common_lb_config::{
+                LocalityConfigSpecifier, LocalityWeightedLbConfig,
+            };
+            x.cluster("app").common_lb_config = Some(CommonLbConfig {
+                locality_config_specifier: Some(LocalityConfigSpecifier::LocalityWeightedLbConfig(
+                    LocalityWeightedLbConfig::default(),
+                )),
+                ..Default::default()
+            });
+            let weights = [1, 3].into_iter();
+            for (locality, weight) in x.endpoints[0].endpoints.iter_mut().zip(weights) {
+                locality.load_balancing_weight = wrapped(weight);
+            }
+        })
+        .host(host("a").at("r/a"))
+        .host(host("b").at("r/b"))
+        .host(host("c").at("r/b"))
+        .get("/")
+        .shares(300),
         xds(
             "panic: less than half are healthy, and all are used",
             |_| {},

@@ -159,7 +159,7 @@ fn remote(x: &mut Xds) {
 
 fn internal() -> Vec<Case> {
     vec![
-        xds("use_remote_address: an external caller", |x| remote(x))
+        xds("use_remote_address: an external caller", remote)
             .get("/")
             .send(many())
             .wants("200 -, 200 -"),

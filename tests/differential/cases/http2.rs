@@ -100,15 +100,15 @@ fn upstream(acts: &[Act]) -> crate::case::Host {
 fn upstreams() -> Vec<Case> {
     let call = || grpc("/service/method").h2();
     vec![
-        xds("HTTP/2 upstream: a request of HTTP/1.1", |x| speak_http2(x))
+        xds("HTTP/2 upstream: a request of HTTP/1.1", speak_http2)
             .host(upstream(&[OK]))
             .send(get("/a?b=c").header("X-Up", "1"))
             .wants("200 -"),
-        xds("HTTP/2 upstream: a request of HTTP/2", |x| speak_http2(x))
+        xds("HTTP/2 upstream: a request of HTTP/2", speak_http2)
             .host(upstream(&[OK]))
             .send(post("/", "hello").h2())
             .wants("200 -"),
-        xds("HTTP/2 upstream: a call of gRPC", |x| speak_http2(x))
+        xds("HTTP/2 upstream: a call of gRPC", speak_http2)
             .host(upstream(&[Act::Grpc(
                 "message",
                 &[("grpc-status", "0"), ("grpc-message", "fine")],
@@ -183,7 +183,7 @@ fn upstreams() -> Vec<Case> {
         .host(upstream(&[Act::Hang]))
         .send(call())
         .wants("200 UT"),
-        xds("HTTP/2 upstream: nobody listens", |x| speak_http2(x))
+        xds("HTTP/2 upstream: nobody listens", speak_http2)
             .host(host("a").is(Manner::Refuses))
             .get("/")
             .wants("503 UF"),

@@ -135,9 +135,7 @@ fn plain() -> Vec<Case> {
         })
         .send(asked("HEAD", "/"))
         .wants("200 -"),
-        xds("a redirect", |x| redirect(x))
-            .get("/old?q=1")
-            .wants("301 -"),
+        xds("a redirect", redirect).get("/old?q=1").wants("301 -"),
         mesh("the caller goes away before the answer: DC")
             .app(&[Act::Hang])
             .send(get("/").leaves_after(150))
@@ -263,7 +261,7 @@ fn to_grpc() -> Vec<Case> {
         })
         .send(call())
         .wants("200 -"),
-        xds("gRPC: a redirect", |x| redirect(x))
+        xds("gRPC: a redirect", redirect)
             .send(call())
             .wants("200 -"),
         mesh("gRPC: the app's own 503 passes")
