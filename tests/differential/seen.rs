@@ -194,7 +194,13 @@ fn put_received(fields: &mut Fields, reached: &[&Received], id: Option<&str>, co
         if received.cut {
             fields.insert(format!("reached {nth} cut"), "yes".into());
         }
-        let normal = |name: &str, value: &str| normal_received(name, value, nth, id);
+        let is_mirror =
+            header(&received.headers, "host").is_some_and(|host| host.contains("-shadow"));
+        let normal = |name: &str, value: &str| match name {
+            // The proxy's own address: which of several is the machine's affair.
+            "x-forwarded-for" if is_mirror => "<own>".to_owned(),
+            _ => normal_received(name, value, nth, id),
+        };
         put_headers(
             fields,
             &format!("reached {nth} header"),

@@ -82,7 +82,7 @@ fn istio() -> Vec<Case> {
             .rule(&pool("http: {http2MaxRequests: 1}"))
             .app(&[SLOW])
             .together(vec![grpc("/service/method"), grpc("/service/method").after(50)])
-            .wants("200 -, 200 UO"),
+            .wants("200 UO, 200 -"),
         mesh("requests of one connection, as many as are allowed")
             .rule(&pool("http: {maxRequestsPerConnection: 1}"))
             .get("/")
