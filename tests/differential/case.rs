@@ -24,6 +24,10 @@ pub(crate) struct Case {
     pub(crate) hosts: Vec<Host>,
     /// Services without endpoints.
     pub(crate) empty: Vec<&'static str>,
+    /// Where the caller runs, and its labels, if its proxy's pod is to be known.
+    pub(crate) caller: Option<(&'static str, &'static [(&'static str, &'static str)])>,
+    /// Requests to hosts that no service has are not let out.
+    pub(crate) registry_only: bool,
     /// What is sent.
     pub(crate) steps: Vec<Step>,
     /// Status and flags of Envoy's answers: `503 UF, 200 -`; of requests at one time, in order of text.
@@ -169,6 +173,8 @@ fn case(name: &'static str, config: Config) -> Case {
         config,
         hosts: Vec::new(),
         empty: Vec::new(),
+        caller: None,
+        registry_only: false,
         steps: Vec::new(),
         wants: "",
         compare: Compare::All,
@@ -231,6 +237,22 @@ impl Case {
     /// A service without endpoints.
     pub(crate) fn empty(mut self, service: &'static str) -> Case {
         self.empty.push(service);
+        self
+    }
+
+    /// The proxies' own pods, as callers: where they run (region, zone and subzone) and their labels.
+    pub(crate) fn caller(
+        mut self,
+        locality: &'static str,
+        labels: &'static [(&'static str, &'static str)],
+    ) -> Case {
+        self.caller = Some((locality, labels));
+        self
+    }
+
+    /// Requests to hosts that no service has are answered 502.
+    pub(crate) fn registry_only(mut self) -> Case {
+        self.registry_only = true;
         self
     }
 

@@ -7,6 +7,7 @@ mod faults;
 mod headers;
 mod http2;
 mod local_replies;
+mod mesh;
 mod outliers;
 mod retries;
 mod routing;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Case> {
         faults::cases(),
         balancing::cases(),
         http2::cases(),
+        mesh::cases(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -1,9 +1,10 @@
 //! Where our proxy differs from Envoy, and why that stands. Everything that differs is here, or it fails.
 
-/// A case that differs in these fields and in no other. One that does not differ any more must be struck.
+/// Cases that differ in these fields, and in no other but what other entries name. One that does not differ any more must be
+/// struck.
 pub(crate) struct Listed {
-    /// Its name.
-    pub(crate) case: &'static str,
+    /// Their names.
+    pub(crate) cases: &'static [&'static str],
     /// The fields; `*` at an end stands for anything.
     pub(crate) fields: &'static [&'static str],
     /// Why.
@@ -18,10 +19,10 @@ pub(crate) struct Everywhere {
     pub(crate) why: &'static str,
 }
 
-/// A case whose configuration our side refuses, so that it says so and does nothing wrong.
+/// Cases whose configuration our side refuses, so that it says so and does nothing wrong.
 pub(crate) struct Pending {
-    /// Its name.
-    pub(crate) case: &'static str,
+    /// Their names.
+    pub(crate) cases: &'static [&'static str],
     /// What it takes.
     pub(crate) why: &'static str,
 }
@@ -32,7 +33,7 @@ pub(crate) const EVERYWHERE: &[Everywhere] = &[Everywhere {
     why: "Envoy names itself in every answer; we are no Envoy, and leave the app's own name",
 }];
 
-/// Accepted in one case each.
+/// Accepted in some cases.
 pub(crate) const LISTED: &[Listed] = &[];
 
 /// Not supported yet.

@@ -1,7 +1,7 @@
 //! A case as our control plane knows it: services with their endpoints, and the user's documents.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use shakedown_config::api::Document;
 use shakedown_config::registry::{Endpoint, Locality, Port, Registry, Service};
@@ -11,11 +11,15 @@ use crate::case::{Case, Host, PORT};
 use crate::messages;
 use crate::upstream::Manner;
 
-/// The services of a case; `at` says where an upstream, by its number, takes requests.
+/// The port of the service that the callers belong to, if they belong to one.
+const CALLER_PORT: u16 = 9999;
+
+/// The services of a case, with the proxies' own `pods` where the case has callers; `at` says where an upstream, by its number, takes requests.
 pub(crate) fn registry(
     case: &Case,
     hosts: &[Host],
     at: &dyn Fn(usize) -> Vec<SocketAddr>,
+    pods: [IpAddr; 2],
 ) -> Registry {
     let mut services: BTreeMap<&str, Service> = BTreeMap::new();
     let new = |name: &str, http2: bool| {
@@ -34,30 +38,51 @@ pub(crate) fn registry(
             .entry(host.service)
             .or_insert_with(|| new(host.service, http2));
         for address in at(index) {
-            let mut parts = host.locality.split('/').map(str::to_owned);
-            let mut part = || parts.next().unwrap_or_default();
-            service.endpoints.push(Endpoint {
-                address,
-                labels: host
-                    .labels
-                    .iter()
-                    .map(|(n, v)| ((*n).into(), (*v).into()))
-                    .collect(),
-                locality: Locality {
-                    region: part(),
-                    zone: part(),
-                    subzone: part(),
-                },
-                ready: host.healthy,
-                workload: host.name.into(),
-            });
+            let mut endpoint = endpoint(address, &host.labels, host.locality, host.name);
+            endpoint.ready = host.healthy;
+            service.endpoints.push(endpoint);
         }
     }
     let mut registry = Registry::new();
+    if let Some((locality, labels)) = case.caller {
+        let mut service = Service::new("caller", "default", vec![Port::http(CALLER_PORT)]);
+        let at = |pod| {
+            endpoint(
+                SocketAddr::new(pod, CALLER_PORT),
+                labels,
+                locality,
+                "caller",
+            )
+        };
+        service.endpoints.extend(pods.map(at));
+        registry.insert(service);
+    }
     services
         .into_values()
         .for_each(|service| registry.insert(service));
     registry
+}
+
+fn endpoint(
+    address: SocketAddr,
+    labels: &[(&str, &str)],
+    locality: &str,
+    workload: &str,
+) -> Endpoint {
+    let mut parts = locality.split('/').map(str::to_owned);
+    let mut part = || parts.next().unwrap_or_default();
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Endpoint {
+        address,
+        labels: labels.iter().map(owned).collect(),
+        locality: Locality {
+            region: part(),
+            zone: part(),
+            subzone: part(),
+        },
+        ready: true,
+        workload: workload.into(),
+    }
 }
 
 /// The documents of a case.

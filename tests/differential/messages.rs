@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use shakedown_config::registry::Port;
+use shakedown_config::registry::{Port, Protocol};
 use shakedown_config::xds::cluster::{Cluster, cluster as inner};
 use shakedown_config::xds::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint,
@@ -271,4 +271,7 @@ fn ads() -> core::ConfigSource {
 }
 
 /// Makes a service's port one of HTTP/2.
-pub(crate) fn speak_http2(_port: &mut Port) {}
+pub(crate) fn speak_http2(port: &mut Port) {
+    port.name = "http2".into();
+    port.protocol = Protocol::Http2;
+}

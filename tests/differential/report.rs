@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::case::Case;
-use crate::listed::{EVERYWHERE, LISTED, PENDING};
+use crate::listed::{EVERYWHERE, LISTED, Listed, PENDING};
 use crate::seen::Difference;
 use crate::world::{Outcome, Result};
 
@@ -82,48 +82,49 @@ impl Report {
 }
 
 fn unknown(ends: &BTreeMap<usize, (&'static str, End)>) -> Vec<&'static str> {
-    let names = LISTED
-        .iter()
-        .map(|listed| listed.case)
-        .chain(PENDING.iter().map(|pending| pending.case));
-    names
-        .filter(|name| !ends.values().any(|(known, _)| known == name))
-        .collect()
+    let listed = LISTED.iter().flat_map(|listed| listed.cases);
+    let pending = PENDING.iter().flat_map(|pending| pending.cases);
+    let is_unknown = |name: &&&str| !ends.values().any(|(known, _)| known == *name);
+    listed.chain(pending).filter(is_unknown).copied().collect()
 }
 
-fn judge(name: &str, outcome: Outcome) -> End {
-    let listed = LISTED.iter().find(|listed| listed.case == name);
-    let pending = PENDING.iter().find(|pending| pending.case == name);
-    let stale = |what: &str| {
-        End::Failed(vec![format!(
-            "it is {what}, and equal: strike it from the list"
-        )])
-    };
+fn judge(name: &'static str, outcome: Outcome) -> End {
+    let listed: Vec<&Listed> = LISTED
+        .iter()
+        .filter(|it| it.cases.contains(&name))
+        .collect();
+    let pending = PENDING.iter().find(|pending| pending.cases.contains(&name));
+    let stale = |what: &str| End::Failed(vec![format!("{what}: strike it from the list")]);
     match outcome {
         Outcome::Broken(why) => End::Failed(vec![why]),
         Outcome::Refused(why) => match pending {
             Some(pending) => End::Listed(pending.why),
             None => End::Failed(vec![format!("our side refuses: {why}")]),
         },
-        Outcome::Equal => match (listed, pending) {
-            (Some(_), _) => stale("listed"),
-            (_, Some(_)) => stale("pending"),
-            _ => End::Equal,
-        },
+        _ if pending.is_some() => stale("it is pending, and is not refused"),
+        Outcome::Equal if listed.is_empty() => End::Equal,
+        Outcome::Equal => stale("it is listed, and equal"),
         Outcome::Differs(all) => {
             let everywhere = |field: &str| EVERYWHERE.iter().any(|it| it.field == field);
             let rest: Vec<&Difference> = all.iter().filter(|it| !everywhere(&it.field)).collect();
             if rest.is_empty() {
                 return judge(name, Outcome::Equal);
             }
-            let accepted =
-                |field: &str| listed.is_some_and(|it| it.fields.iter().any(|f| covers(f, field)));
-            let failed: Vec<String> = rest
+            let is_of =
+                |entry: &Listed, it: &Difference| entry.fields.iter().any(|f| covers(f, &it.field));
+            let accepted = |it: &Difference| listed.iter().any(|entry| is_of(entry, it));
+            let mut failed: Vec<String> = rest
                 .iter()
-                .filter(|it| !accepted(&it.field))
+                .filter(|it| !accepted(it))
                 .map(|it| text(it))
                 .collect();
-            match listed {
+            for entry in listed
+                .iter()
+                .filter(|entry| !rest.iter().any(|it| is_of(entry, it)))
+            {
+                failed.push(format!("listed, and equal in it: {}", entry.why));
+            }
+            match listed.first() {
                 Some(listed) if failed.is_empty() => End::Listed(listed.why),
                 _ => End::Failed(failed),
             }

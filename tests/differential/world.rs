@@ -197,13 +197,21 @@ impl<'a> World<'a> {
         };
         let control = match &case.config {
             Config::Mesh(yaml) | Config::Inbound(yaml) => {
-                let cluster = Cluster::new(MeshOptions::default());
+                let cluster = Cluster::new(MeshOptions {
+                    outbound_allow_any: !case.registry_only,
+                    ..MeshOptions::default()
+                });
                 let inbound = matches!(case.config, Config::Inbound(_));
                 let at = |index| match inbound {
                     true => vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()],
                     false => vec![block.upstream(index)],
                 };
-                cluster.set_registry(mesh::registry(case, &hosts, &at));
+                cluster.set_registry(mesh::registry(
+                    case,
+                    &hosts,
+                    &at,
+                    [block.envoy(), block.ours()],
+                ));
                 cluster.apply(mesh::documents(yaml)?);
                 let mut options = ControlOptions::new(block.control());
                 options.debounce = Duration::from_millis(1);
