@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use shakedown_engine::turmoil::{TurmoilOptions, TurmoilSim, ticks};
 use shakedown_env::UnixTime;
-use shakedown_results::PodId;
+use shakedown_results::{Pod, PodId};
 use shakedown_scenarios::story::{Action, Failure, Step, Story};
+use shakedown_scenarios::{FaultAction, PlannedAction};
 
 use super::native::STACK_BYTES;
 use super::{Ended, Options, Outlet, RunError, Sink};
@@ -20,7 +21,7 @@ use crate::ground::turmoil::{Turmoil, latency};
 use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::play::play;
-use crate::plot::Plot;
+use crate::plot::{Plot, party_id};
 
 /// More pods than this take turmoil too long: each host looks at each link in each tick.
 const PODS_MAX: usize = 30;
@@ -46,20 +47,22 @@ pub struct TurmoilFit {
 /// Whether a story can be run on turmoil under `seed`.
 pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     let mut fit = TurmoilFit::default();
-    let (_, cast) = super::cast(story, seed);
-    let pods = cast.pods.len();
+    let (plan, cast) = super::cast(story, seed);
+    let extra = additions(story, &plan);
+    let pods = cast.pods.len() + extra.len();
     if pods > PODS_MAX {
+        let more = match extra.len() {
+            0 => String::new(),
+            count => format!(", {count} of them to be added"),
+        };
         let reason =
-            format!("turmoil carries up to {PODS_MAX} hosts, and the story has {pods} pods");
+            format!("turmoil carries up to {PODS_MAX} hosts, and the story has {pods} pods{more}");
         fit.refuse(&["topology", "services"], reason);
     }
     for item in &story.chaos {
         let reason = match item.action {
             Action::Partition { .. } => {
                 "turmoil loses for good what TCP would send again after a partition"
-            }
-            Action::Deploy { .. } | Action::Scale { .. } => {
-                "turmoil's hosts are all there from the start: no pod can be added"
             }
             _ => continue,
         };
@@ -79,9 +82,48 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     if pods <= PODS_MAX
         && let Some(plot) = Plot::new(Rc::new(story.clone()), Arc::new(cast))
     {
+        for pod in extra {
+            plot.add(pod);
+        }
         fit.latencies(&plot);
     }
     fit
+}
+
+/// The most pods that may be added: each firing that brings replicas may bring all of them anew, since a pod that is gone
+/// does not come back, and as many as the version that stands there has, since a canary that is promoted grows to that.
+fn additions(story: &Story, plan: &[PlannedAction]) -> Vec<Pod> {
+    let mut pods = Vec::new();
+    for planned in plan {
+        let (service, version, to) = match planned.action {
+            FaultAction::Deploy {
+                service,
+                version,
+                replicas,
+            } => (service, version, replicas),
+            FaultAction::Scale {
+                service,
+                version,
+                to,
+            } => (service, version.unwrap_or(0), to),
+            _ => continue,
+        };
+        let versions = &story.services[service].versions;
+        let Some(known) = versions.get(usize::from(version)) else {
+            continue;
+        };
+        let standing = versions.iter().map(|version| version.replicas).max();
+        for (replica, zone) in (0..to.max(standing.unwrap_or(0))).zip(known.zones.iter().cycle()) {
+            pods.push(Pod {
+                party: party_id(service),
+                version,
+                replica,
+                zone: *zone,
+                meshed: known.sidecar,
+            });
+        }
+    }
+    pods
 }
 
 impl TurmoilFit {
@@ -167,7 +209,8 @@ fn on_this_thread(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
         seed: options.seed,
         epoch: UnixTime::from_nanos(story.epoch_unix_ns),
     });
-    let ground: Rc<dyn Ground> = Rc::new(Turmoil::new(&mut sim, &plot, &journal));
+    let spare = u32::try_from(additions(story, &plan).len()).expect("they were counted above");
+    let ground: Rc<dyn Ground> = Rc::new(Turmoil::new(&mut sim, &plot, spare, &journal));
 
     let result = Rc::new(RefCell::new(None));
     let (stage, over) = (ground.stage(), Rc::clone(&result));
