@@ -12,6 +12,7 @@ use shakedown_results::{Answer, Outcome, PartyId};
 use shakedown_scenarios::story::{Call, Failure, OnError, Step};
 use shakedown_wire::Body;
 
+use super::carried::Carried;
 use super::cores::NoCore;
 use super::{App, Visit};
 
@@ -41,7 +42,7 @@ pub(super) type Flow<'a> = ControlFlow<Ending<'a>>;
 pub(super) struct Task<'a> {
     pub(super) app: &'a App,
     pub(super) visit: &'a Visit,
-    pub(super) headers: &'a http::HeaderMap,
+    pub(super) carried: &'a Carried,
 }
 
 impl<'a> Task<'a> {
@@ -70,7 +71,8 @@ impl<'a> Task<'a> {
                 self.app.env.sleep(span).await;
                 Flow::Continue(())
             }
-            Step::Call(call) => self.call(call).await,
+            // Boxed: a request that waits for a core is not to be as large as one that calls.
+            Step::Call(call) => Box::pin(self.call(call)).await,
             Step::Parallel(branches) => {
                 let branches = branches.iter().map(|branch| self.nested(branch));
                 first_break(join_all(branches).await)
@@ -154,11 +156,7 @@ impl<'a> Task<'a> {
         *request.uri_mut() = Uri::try_from(call.path.as_str()).unwrap_or_default();
         let headers = request.headers_mut();
         headers.reserve(8);
-        for (name, value) in self.headers {
-            if self.app.forwards(name) {
-                headers.append(name.clone(), value.clone());
-            }
-        }
+        self.carried.copy_to(headers, &self.app.forwarded);
         for (name, value) in &call.headers {
             headers.insert(name.clone(), value.clone());
         }
