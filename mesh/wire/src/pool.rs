@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use shakedown_env::Env;
 
-use crate::Body;
+use crate::{Body, TlsClient};
 
 mod connection;
 mod error;
@@ -39,6 +39,8 @@ pub struct PoolOptions {
     pub max_requests_per_connection: Option<u32>,
     /// Whether a connection serves more than one request.
     pub reuse: bool,
+    /// Speaks TLS inside each connection; its handshake counts into `connect_timeout`. Where none, plaintext.
+    pub tls: Option<TlsClient>,
 }
 
 impl Default for PoolOptions {
@@ -48,6 +50,7 @@ impl Default for PoolOptions {
             idle_timeout: Some(Duration::from_secs(3600)),
             max_requests_per_connection: None,
             reuse: true,
+            tls: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -11,7 +13,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use shakedown_env::{BoxStream, Env, Sleep, Time};
 
 use super::{SendError, Shared};
-use crate::Body;
+use crate::{Body, TlsClient};
 
 /// What a connection does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +124,10 @@ pub(super) fn open(pool: &Rc<Shared>) -> impl Future<Output = ()> + use<> {
     let env = pool.env.clone();
     let (to, from) = (pool.to, pool.from);
     let (most, idle) = (pool.options.connect_timeout, pool.options.idle_timeout);
+    let tls = pool.options.tls.clone();
     let opening = Opening(Rc::downgrade(pool));
     async move {
-        let stream = match env.timeout(most, env.connect(to, from)).await {
+        let stream = match env.timeout(most, dial(&env, to, from, tls)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return opening.failed(SendError::Connect(error)),
             Err(_elapsed) => return opening.failed(SendError::ConnectTimeout),
@@ -144,6 +147,20 @@ pub(super) fn open(pool: &Rc<Shared>) -> impl Future<Output = ()> + use<> {
             sleep: None,
         }
         .await;
+    }
+}
+
+/// Connects, and shakes hands where TLS is spoken.
+async fn dial(
+    env: &Env,
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    tls: Option<TlsClient>,
+) -> io::Result<BoxStream> {
+    let stream = env.connect(to, from).await?;
+    match tls {
+        Some(tls) => tls.wrap(stream).await,
+        None => Ok(stream),
     }
 }
 
