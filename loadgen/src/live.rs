@@ -32,6 +32,10 @@ use crate::Schedule;
 /// A dispatcher that is late sends so many requests before it lets other tasks run.
 const BURST: u32 = 64;
 
+/// The dispatcher never sleeps for less: programming a timer costs as much as sending a request, and what falls due meanwhile
+/// is sent together, late by this at most. It shows above 20,000 requests a second.
+const GRAIN: Duration = Duration::from_micros(50);
+
 /// How far ahead 0 s is set: what is set up first is not late for it.
 pub const LEAD: Duration = Duration::from_millis(20);
 
@@ -85,22 +89,22 @@ pub async fn fire(
     let mut burst = 0;
     for arrival in schedule {
         let due = zero + arrival.at;
-        loop {
-            let now = env.now();
+        let mut now = env.now();
+        while due > now {
             let next = crew.expire(now).map_or(due, |expiry| expiry.min(due));
-            if due <= now {
-                break;
-            }
-            sleep.as_mut().reset(next);
+            sleep.as_mut().reset(next.max(now + GRAIN));
             sleep.as_mut().await;
             burst = 0;
+            now = env.now();
         }
         if burst >= BURST {
             pass().await;
             burst = 0;
+            now = env.now();
+            crew.expire(now);
         }
         burst += 1;
-        crew.dispatch(arrival, due);
+        crew.dispatch(arrival, due, now);
     }
     poll_fn(|cx| {
         // Whoever waits in line may run out of time while every lane is busy.

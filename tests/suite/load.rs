@@ -157,7 +157,7 @@ fn a_load_without_checks_is_told_to_be_a_measurement() {
     let args = ["--rate", "100/s", "--duration", "100ms", "--html"];
     let path = page.to_str().expect("test paths are UTF-8");
     let ran = load(&server.url(), &[&args[..], &[path]].concat()).exits(0);
-    assert!(ran.stdout.contains("a measurement"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("A measurement"), "{}", ran.stdout);
     let page = std::fs::read_to_string(page).expect("the report is there");
     assert!(page.contains("A measurement: no check was asked for."));
 }

@@ -213,7 +213,10 @@ mod tests {
     #[test]
     fn a_url_gives_server_path_and_host_header() {
         let aim = aim("http://shop.example:8080/a/b?c=d").unwrap();
-        assert_eq!((aim.server.host.as_str(), aim.server.port), ("shop.example", 8080));
+        assert_eq!(
+            (aim.server.host.as_str(), aim.server.port),
+            ("shop.example", 8080)
+        );
         let request = aim.request();
         assert_eq!(request.uri(), "/a/b?c=d");
         assert_eq!(request.headers()[HOST], "shop.example:8080");

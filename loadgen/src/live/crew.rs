@@ -110,8 +110,7 @@ impl Crew {
     }
 
     /// Takes up a request: to an idle lane, a new one, or the line.
-    pub(super) fn dispatch(self: &Rc<Crew>, arrival: Arrival, intended: Time) {
-        let now = self.env.now();
+    pub(super) fn dispatch(self: &Rc<Crew>, arrival: Arrival, intended: Time, now: Time) {
         let due = Due {
             root: Root {
                 load: self.terms.party,
@@ -164,7 +163,9 @@ impl Crew {
     /// A lane's next request; `None` once the crew is closed.
     pub(super) fn poll_next(&self, index: usize, cx: &mut Context<'_>) -> Poll<Option<Due>> {
         // Those at the head of the line may have run out of time.
-        self.expire(self.env.now());
+        if !self.state.borrow().line.is_empty() {
+            self.expire(self.env.now());
+        }
         let mut state = self.state.borrow_mut();
         if let Some(due) = state.lanes[index].given.take() {
             return Poll::Ready(Some(due));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use shakedown::load::{Fired, Outcome};
 use shakedown_reports::units;
-use shakedown_results::{Latency, Load, Verdict};
+use shakedown_results::{Latency, Load};
 
 const INTO_A_STRING: &str = "writing into a string succeeds";
 
@@ -12,9 +12,6 @@ const INTO_A_STRING: &str = "writing into a string succeeds";
 pub(super) fn table(outcome: &Outcome) -> String {
     let mut out = String::new();
     let document = &outcome.document;
-    if document.checks.is_empty() && document.verdict == Verdict::Pass {
-        out.push_str("  a measurement: no check was asked for (--expect 'p99 < 250ms')\n");
-    }
     for (load, fired) in document.loads.iter().zip(&outcome.loads) {
         out.push('\n');
         if outcome.loads.len() > 1 {
