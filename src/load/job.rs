@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two tellings of progress.
 const TELLING: Duration = Duration::from_millis(200);
 
+/// What is done, for a reader of the results, by the address of each load.
+type Sentence = Box<dyn Fn(&[SocketAddr]) -> String>;
+
 /// Everything that is needed to send loads and to judge them.
 pub(super) struct Job {
     /// Its loads are sent, and its checks judged.
@@ -42,8 +45,7 @@ pub(super) struct Job {
     pub(super) seed: u64,
     pub(super) connections: Option<NonZeroU32>,
     pub(super) trust: Trust,
-    /// Says what is done, for a reader of the results, once the address of each load is known.
-    pub(super) sentence: Box<dyn Fn(&[SocketAddr]) -> String>,
+    pub(super) sentence: Sentence,
     pub(super) replay: String,
     /// The `--set` edits that made the story what it is.
     pub(super) set: Vec<String>,
