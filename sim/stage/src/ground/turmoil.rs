@@ -34,7 +34,7 @@ impl Turmoil {
     pub(crate) fn new(
         sim: &mut TurmoilSim,
         plot: &Plot,
-        spare: u32,
+        spare: usize,
         journal: &Arc<Journal>,
     ) -> Turmoil {
         let addresses = Addresses::SIMULATED;
@@ -43,8 +43,8 @@ impl Turmoil {
             .map(|pod| sim.add_host(&plot.name(pod), addresses.of(pod)))
             .collect();
         let stage = sim.add_host(STAGE, addresses.last());
-        let pods = u32::try_from(hosts.len()).expect("pods are numbered in 32 bits");
-        for pod in (pods..pods + spare).map(PodId) {
+        let next = u32::try_from(hosts.len()).expect("pods are numbered in 32 bits");
+        for pod in (next..).map(PodId).take(spare) {
             hosts.push(sim.add_host(&format!("spare/{}", pod.0), addresses.of(pod)));
         }
         let numbers = hosts.iter().copied().zip((0..).map(PodId));

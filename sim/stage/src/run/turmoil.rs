@@ -1,26 +1,18 @@
 //! A run on turmoil's simulator, as a second opinion on a simulated one; and what it cannot carry.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use shakedown_engine::turmoil::{TurmoilOptions, TurmoilSim, ticks};
-use shakedown_env::UnixTime;
 use shakedown_results::{Pod, PodId};
+use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::story::{Action, Failure, Step, Story};
-use shakedown_scenarios::{FaultAction, PlannedAction};
 
-use super::native::STACK_BYTES;
-use super::{Ended, Options, Outlet, RunError, Sink};
-use crate::ground::Ground;
+use super::scene::{Scene, on_a_fresh_thread};
+use super::{Ended, Options, RunError, Sink};
 use crate::ground::turmoil::{Turmoil, latency};
-use crate::journal::Journal;
-use crate::layout::Addresses;
-use crate::play::play;
 use crate::plot::{Plot, party_id};
 
 /// More pods than this take turmoil too long: each host looks at each link in each tick.
@@ -95,13 +87,13 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
 fn additions(story: &Story, plan: &[PlannedAction]) -> Vec<Pod> {
     let mut pods = Vec::new();
     for planned in plan {
-        let (service, version, to) = match planned.action {
-            FaultAction::Deploy {
+        let (service, version, to) = match story.chaos[planned.item].action {
+            Action::Deploy {
                 service,
                 version,
                 replicas,
             } => (service, version, replicas),
-            FaultAction::Scale {
+            Action::Scale {
                 service,
                 version,
                 to,
@@ -178,60 +170,14 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
     if !fit.refused.is_empty() {
         return Err(RunError::Refused(fit.refused));
     }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a run is one fresh thread; its tasks go through Env"
-    )]
-    thread::scope(|scope| {
-        let builder = thread::Builder::new()
-            .name("run".to_owned())
-            .stack_size(STACK_BYTES);
-        let thread = builder.spawn_scoped(scope, || on_this_thread(story, options, sink));
-        // What panics outside of the world's tasks is the sink, or a bug: it goes on in the caller.
-        thread
-            .map_err(RunError::World)?
-            .join()
-            .unwrap_or_else(|cause| resume_unwind(cause))
-    })
-}
-
-fn on_this_thread(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
-    let (plan, cast) = super::cast(story, options.seed);
-    let cast = Arc::new(cast);
-    let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
-    let plot = Rc::new(plot);
-    let addresses: Vec<_> = plot
-        .pods()
-        .map(|pod| Addresses::SIMULATED.of(pod))
-        .collect();
-    let journal = Journal::new(Arc::clone(&cast), &addresses);
-    let mut sim = TurmoilSim::new(TurmoilOptions {
-        seed: options.seed,
-        epoch: UnixTime::from_nanos(story.epoch_unix_ns),
-    });
-    let spare = u32::try_from(additions(story, &plan).len()).expect("they were counted above");
-    let ground: Rc<dyn Ground> = Rc::new(Turmoil::new(&mut sim, &plot, spare, &journal));
-
-    let result = Rc::new(RefCell::new(None));
-    let (stage, over) = (ground.stage(), Rc::clone(&result));
-    let playing = play(plot, plan, ground, Arc::clone(&journal));
-    stage.spawn("stage", async move {
-        let end = playing.await;
-        *over.borrow_mut() = Some(end);
-    });
-    let mut outlet = Outlet::new(cast, Arc::clone(&journal), sink, options.progress);
-    let ran = sim.run(|| {
-        outlet.pass_on();
-        result.borrow().is_some()
-    });
-    outlet.pass_on();
-    ran?;
-    let end = result
-        .take()
-        .expect("the world runs until the play is over")?;
-    let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
-    Ok(Ended {
-        simulated_ns,
-        invalid: journal.invalid(),
+    on_a_fresh_thread(|| {
+        let scene = Scene::new(story, options.seed)?;
+        let mut sim = TurmoilSim::new(TurmoilOptions {
+            seed: options.seed,
+            epoch: scene.epoch,
+        });
+        let spare = additions(story, &scene.plan).len();
+        let ground = Turmoil::new(&mut sim, &scene.plot, spare, &scene.journal);
+        scene.play(Rc::new(ground), options, sink, |over| sim.run(over))
     })
 }
