@@ -189,8 +189,9 @@ impl App {
             asked.breaker.pull();
             return Response::default();
         }
+        // Boxed, since each future that it passes through has room for it.
         let arrive = |endpoint, queued| {
-            Visit::arrive(
+            Box::new(Visit::arrive(
                 &self.env,
                 &self.journal,
                 self.role.pod,
@@ -198,7 +199,7 @@ impl App {
                 endpoint,
                 queued,
                 asked.gone.clone(),
-            )
+            ))
         };
         let endpoint = asked.endpoint;
         let Some(steps) = self.steps(endpoint) else {
@@ -248,7 +249,7 @@ impl App {
 
     async fn work(
         &self,
-        visit: Visit,
+        visit: Box<Visit>,
         seat: Option<Seat>,
         steps: &[Step],
         asked: &Asked,
@@ -303,7 +304,7 @@ impl App {
 }
 
 /// Turns a request away at a full queue.
-async fn refuse(visit: Visit, full: Failure, breaker: &Breaker) -> Response<Body> {
+async fn refuse(visit: Box<Visit>, full: Failure, breaker: &Breaker) -> Response<Body> {
     match full {
         Failure::Status(status) => {
             visit.refuse(status.as_u16());
