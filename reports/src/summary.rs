@@ -7,6 +7,7 @@
 mod edges;
 mod events;
 mod loads;
+mod outage;
 mod series;
 mod services;
 

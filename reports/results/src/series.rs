@@ -27,6 +27,22 @@ pub struct Series {
     pub weights: Vec<Weights>,
     /// What canaries did.
     pub canaries: Vec<Canary>,
+    /// Pods that outlier detection had out at one proxy or more, in order of services, versions and replicas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ejected: Vec<Stretches>,
+    /// Circuit breakers at their limit at one of the caller's proxies or more, by edge and limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakers: Vec<Stretches>,
+}
+
+/// When something was so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stretches {
+    /// Of what: `api/v1/3`, `web -> api (requests)`.
+    pub name: String,
+    /// From when to when, ns: in order, none that overlap.
+    pub spans: Vec<(i64, i64)>,
 }
 
 /// A number a bin.

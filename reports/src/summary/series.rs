@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shakedown_results::series::{BINS_MAX, Canary, CanaryStep, Counts, Heat, Weights, bucket};
 use shakedown_results::{Cast, Event, PartyId, PartyKind, Pod, PodId, Record, Series};
 
+use super::outage::{Outage, PodName};
+
 const MS: i64 = 1_000_000;
 /// Bins that the time of the load is cut into, at most.
 const BINS_OF_LOAD: i64 = 240;
@@ -31,6 +33,10 @@ pub(super) struct Over {
     ready: BTreeMap<(PartyId, u16), Level>,
     weights: BTreeMap<(PartyId, u16), Vec<(i64, u32)>>,
     canaries: BTreeMap<PartyId, Vec<CanaryStep>>,
+    outage: Outage,
+    /// Of pods that were ejected.
+    names: BTreeMap<PodId, PodName>,
+    last_ns: i64,
 }
 
 /// A number that stays until it changes, and its extreme in each bin.
@@ -88,6 +94,9 @@ impl Over {
             ready: BTreeMap::new(),
             weights: BTreeMap::new(),
             canaries: BTreeMap::new(),
+            outage: Outage::new(cast),
+            names: BTreeMap::new(),
+            last_ns: cast.duration_ns,
         }
     }
 
@@ -125,6 +134,17 @@ impl Over {
     /// Everything that is no request.
     pub(super) fn event(&mut self, cast: &Cast, record: &Record) {
         let at_ns = record.at_ns;
+        self.last_ns = self.last_ns.max(at_ns);
+        if let Event::Ejected { pod, .. } = &record.event {
+            self.names.entry(*pod).or_insert_with(|| {
+                let known = &cast.pods[pod.0 as usize];
+                PodName {
+                    name: cast.pod_name(*pod),
+                    order: (known.party, known.version, known.replica),
+                }
+            });
+        }
+        self.outage.record(cast, record);
         match &record.event {
             Event::Ready { pod } => self.is_ready(cast, at_ns, *pod, true),
             Event::Crashed { pod } | Event::Stopped { pod } => {
@@ -213,6 +233,7 @@ impl Over {
             service: name(service),
             steps,
         });
+        let (ejected, breakers) = self.outage.finish(&self.names, name, self.last_ns);
         Series {
             bin_ns: self.bin_ns,
             heat: heat.collect(),
@@ -222,6 +243,8 @@ impl Over {
             ready: ready.take(ROWS_MAX).collect(),
             weights: weights.take(ROWS_MAX).collect(),
             canaries: canaries.take(ROWS_MAX).collect(),
+            ejected,
+            breakers,
         }
     }
 

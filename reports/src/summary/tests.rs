@@ -199,6 +199,7 @@ fn an_edge_counts_calls_attempts_and_errors_from_the_warm_up_on() {
         start_ns,
         outcome: outcome(answer),
         tries: 1,
+        hedges: 0,
     };
     let attempt = |start_ns| Event::Attempt {
         root: None,
@@ -449,6 +450,7 @@ fn call(to: PartyId, tries: u16) -> Event {
         start_ns: 3 * SECOND,
         outcome: outcome(Answer::Ok),
         tries,
+        hedges: 0,
     }
 }
 
