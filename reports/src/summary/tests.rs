@@ -2,6 +2,8 @@ use shakedown_results::{Answer, Digester, Fate, Outcome, Party, PartyId, Pod, Po
 
 use super::*;
 
+mod outage;
+
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1_000_000_000;
 const API: PartyId = PartyId(0);
