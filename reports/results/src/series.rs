@@ -14,8 +14,11 @@ pub struct Series {
     pub bin_ns: i64,
     /// Latency of what ended in each bin: one entry a load, in the order of the loads.
     pub heat: Vec<Heat>,
-    /// Tries after the first that ended in each bin, of mesh and app: the edges with the most of them.
+    /// Tries after one that had failed that ended in each bin, of mesh and app: the edges with the most of them.
     pub retries: Vec<Counts>,
+    /// Tries sent while another was open that ended in each bin, of mesh and app: the edges with the most of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hedges: Vec<Counts>,
     /// The most requests that waited at once, over all replicas: the services with the longest queues.
     pub queued: Vec<Counts>,
     /// The most requests in hand at once, over all replicas, at services that are limited by their cores: what waits there

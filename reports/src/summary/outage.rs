@@ -90,7 +90,7 @@ impl Outage {
             .into_iter()
             .filter_map(|(pod, row)| Some((names.get(&pod)?.clone(), row)))
             .collect();
-        pods.sort_by(|(one, _), (other, _)| one.order.cmp(&other.order));
+        pods.sort_by_key(|(pod, _)| pod.order);
         let pods = pods
             .into_iter()
             .map(|(pod, row)| row.finish(pod.name, end_ns));

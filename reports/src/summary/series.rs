@@ -25,6 +25,7 @@ pub(super) struct Over {
     last: usize,
     heat: BTreeMap<PartyId, Vec<Vec<u64>>>,
     retries: BTreeMap<(PartyId, PartyId), Vec<u64>>,
+    hedges: BTreeMap<(PartyId, PartyId), Vec<u64>>,
     /// By pod: attempts there, and those of them that wait.
     pods: Vec<(u32, u32)>,
     queued: BTreeMap<PartyId, Level>,
@@ -87,6 +88,7 @@ impl Over {
             last: 0,
             heat: heat.collect(),
             retries: BTreeMap::new(),
+            hedges: BTreeMap::new(),
             pods: vec![(0, 0); cast.pods.len()],
             queued: BTreeMap::new(),
             in_hand: BTreeMap::new(),
@@ -114,6 +116,12 @@ impl Over {
     pub(super) fn retried(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
         let bin = self.bin(at_ns);
         add(self.retries.entry(pair).or_default(), bin, times);
+    }
+
+    /// Tries beside another ended.
+    pub(super) fn hedged(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
+        let bin = self.bin(at_ns);
+        add(self.hedges.entry(pair).or_default(), bin, times);
     }
 
     /// An attempt reached an app.
@@ -200,11 +208,14 @@ impl Over {
                 bins: bins.into_iter().map(sparse).collect(),
             }
         });
-        let retries = self.retries.into_iter().map(|((from, to), mut bins)| {
-            bins.resize(last + 1, 0);
-            let name = format!("{} -> {}", name(from), name(to));
-            Counts { name, bins }
-        });
+        let by_edge = |edges: BTreeMap<(PartyId, PartyId), Vec<u64>>| {
+            let rows = edges.into_iter().map(|((from, to), mut bins)| {
+                bins.resize(last + 1, 0);
+                let name = format!("{} -> {}", name(from), name(to));
+                Counts { name, bins }
+            });
+            most(rows.collect(), |row| row.bins.iter().sum())
+        };
         let highest = |levels: BTreeMap<PartyId, Level>| {
             let rows = levels.into_iter().map(|(service, level)| Counts {
                 name: name(service),
@@ -237,7 +248,8 @@ impl Over {
         Series {
             bin_ns: self.bin_ns,
             heat: heat.collect(),
-            retries: most(retries.collect(), |row| row.bins.iter().sum()),
+            retries: by_edge(self.retries),
+            hedges: by_edge(self.hedges),
             queued: highest(self.queued),
             in_hand: highest(self.in_hand),
             ready: ready.take(ROWS_MAX).collect(),
@@ -323,7 +335,7 @@ impl Over {
         for bins in self.heat.values_mut() {
             *bins = bins.chunks(2).map(merged).collect();
         }
-        for bins in self.retries.values_mut() {
+        for bins in self.retries.values_mut().chain(self.hedges.values_mut()) {
             *bins = bins.chunks(2).map(|pair| pair.iter().sum()).collect();
         }
         for level in self.levels() {

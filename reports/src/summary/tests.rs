@@ -493,6 +493,22 @@ fn retries_of_the_mesh_and_of_a_client_are_counted_once_each() {
 }
 
 #[test]
+fn hedges_are_not_retries_and_are_counted_once_each() {
+    let mut by_app = call(API, 4);
+    if let Event::CallEnded { hedges, .. } = &mut by_app {
+        *hedges = 2;
+    }
+    let mut by_mesh = attempt(2);
+    if let Event::Attempt { hedge, .. } = &mut by_mesh {
+        *hedge = true;
+    }
+    let document = document(&[at(3_100 * MS, by_mesh), at(3_300 * MS, by_app)]);
+    let sum = |rows: &[shakedown_results::series::Counts]| rows[0].bins.iter().sum::<u64>();
+    assert_eq!(sum(&document.series.hedges), 3);
+    assert_eq!(sum(&document.series.retries), 1);
+}
+
+#[test]
 fn admitted_is_what_the_first_app_took_up() {
     let of_users = |mut record: Record| {
         if let Event::Served { root, from, .. } = &mut record.event {

@@ -49,9 +49,9 @@ const LATER_GAUGES: [&str; 4] = ["connections", "memory", "stale", "unsynced"];
 const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
 
 /// Envoy's response flags, in the mesh's numbering: the position is the bit. Held equal to the mesh's own by a test.
-pub(super) const FLAGS: [&str; 17] = [
+pub(super) const FLAGS: [&str; 25] = [
     "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC", "URX",
-    "DPE", "NC",
+    "DPE", "NC", "UPE", "SI", "DF", "IH", "UMSDR", "DT", "OM", "DO",
 ];
 
 /// What a metric's name says.
