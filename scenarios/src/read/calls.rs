@@ -40,7 +40,26 @@ impl Reader<'_> {
                 self.error(&entry.key, format!("no service `{target}`: {hint}"));
             }
             self.keys(&entry.node, &SETTINGS);
+            // What `any` lacks its callees may have.
+            if target != "any" && entry.node.as_map().is_some() {
+                let empty = Node::map(Vec::<(String, Node)>::new(), entry.node.place.clone());
+                self.settings(&with_settings(&empty, Some(node), target));
+            }
         }
+    }
+
+    /// Looks at settings for what is wrong with them, whether or not a call has them.
+    fn settings(&mut self, node: &Node) {
+        let places = self.places.len();
+        self.try_timeout(node);
+        self.bound(node, "deadline");
+        self.retries(node, "");
+        self.hedge(node);
+        self.headers(node, "headers");
+        self.on_error(node);
+        self.pool(node);
+        // No call draws here.
+        self.places.truncate(places);
     }
 
     /// `hedge` of a call; `None` where there is none.

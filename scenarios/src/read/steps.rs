@@ -184,20 +184,6 @@ impl Reader<'_> {
         let probability = self.share(&node, "probability").unwrap_or(Share::ALL);
         let times = self.drawn_count(&node, "times", path);
         let fan_out = self.drawn_count(&node, "fan-out", path);
-        let timeout = match get(&node, "timeout") {
-            Some(rest) if rest.as_str() == Some("rest") => {
-                self.later(&rest.place, "timeout: rest");
-                None
-            }
-            _ => self.bound(&node, "timeout"),
-        };
-        let on_error = get(&node, "on-error").and_then(|n| {
-            self.word(
-                n,
-                &[("fail", OnError::Fail), ("ignore", OnError::Ignore)],
-                &[],
-            )
-        });
         Some(Call {
             service: target.service,
             endpoint: target.endpoint,
@@ -208,14 +194,32 @@ impl Reader<'_> {
             fan_out,
             headers: self.headers(&node, "headers"),
             size: self.size(&node, "size").unwrap_or(0),
-            timeout,
+            timeout: self.try_timeout(&node),
             deadline: self.bound(&node, "deadline"),
             retries: self.retries(&node, path),
             hedge: self.hedge(&node),
             pool: self.pool(&node),
-            on_error: on_error.unwrap_or(OnError::Fail),
+            on_error: self.on_error(&node).unwrap_or(OnError::Fail),
             place: self.place(format!("{path}/probability")),
         })
+    }
+
+    /// Bound of a try.
+    pub(super) fn try_timeout(&mut self, node: &Node) -> Option<Duration> {
+        match get(node, "timeout") {
+            Some(rest) if rest.as_str() == Some("rest") => {
+                self.later(&rest.place, "timeout: rest");
+                None
+            }
+            _ => self.bound(node, "timeout"),
+        }
+    }
+
+    /// What a failed call does.
+    pub(super) fn on_error(&mut self, node: &Node) -> Option<OnError> {
+        const WORDS: [(&str, OnError); 2] = [("fail", OnError::Fail), ("ignore", OnError::Ignore)];
+        let written = get(node, "on-error")?;
+        self.word(written, &WORDS, &[])
     }
 
     /// A bound of a try, or of all of them.

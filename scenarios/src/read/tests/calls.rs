@@ -127,6 +127,19 @@ fn wrong_settings_are_told_with_what_would_be_accepted() {
 }
 
 #[test]
+fn settings_that_no_call_has_are_read_all_the_same() {
+    let text = with_web(
+        "web: {workers: 4, calls: {web: {timeout: 5, retries: {times: 1}}}, endpoints: {GET /: [call: api GET /items/7]}}",
+    );
+    assert_eq!(
+        errors(&text),
+        "f.yaml:6:46: `5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"
+    );
+    let right = read(&text.replace("timeout: 5", "timeout: 5s"));
+    assert!(right.places.iter().all(|path| !path.starts_with('/')));
+}
+
+#[test]
 fn a_time_is_drawn_by_each_attempt_or_once_for_the_request() {
     let text = with_web(
         "web: {workers: 4, endpoints: {GET /: [work: exp(1ms), sleep: {time: exp(1ms), draw: request}, \
