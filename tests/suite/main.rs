@@ -3,6 +3,7 @@
 mod arrows;
 mod bad_input;
 mod bans;
+mod browser;
 mod catalogue;
 mod command;
 mod load;
