@@ -16,6 +16,7 @@ const STORIES: [(&str, &str); 10] = [
         include_str!("../canary-in-a-minute.yaml"),
     ),
     ("crash-fail-over", include_str!("../crash-fail-over.yaml")),
+    ("fan-out-hedged", include_str!("../fan-out-hedged.yaml")),
     ("header-routing", include_str!("../header-routing.yaml")),
     ("partition-heals", include_str!("../partition-heals.yaml")),
     ("pause-backlog", include_str!("../pause-backlog.yaml")),

@@ -21,7 +21,12 @@ fn every_story_without_checks_over_seeds_is_as_told() {
         "{names:?}"
     );
     for name in names.iter().filter(|name| !name.starts_with("theory-")) {
-        shakedown(&["run", name, "--variant", "all"]).exits(0);
+        let mut args = vec!["run", name, "--variant", "all"];
+        // Half a million calls to a minute: a part of it says as much.
+        if name == "fan-out-hedged" {
+            args.extend(["--set", "duration=20s"]);
+        }
+        shakedown(&args).exits(0);
     }
 }
 

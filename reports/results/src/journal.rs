@@ -115,8 +115,11 @@ pub enum Event {
         start_ns: i64,
         /// How it came out.
         outcome: Outcome,
-        /// Tries by the app itself, the first included.
+        /// Tries by the app itself, the first included; 0 when none was sent (it found no place among its caller's calls).
         tries: u16,
+        /// Those of them that the app sent while another was still open.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        hedges: u16,
     },
     /// A caller's proxy finished a request: Envoy's response flags live here.
     Proxied {
@@ -334,6 +337,15 @@ pub enum Event {
         /// What.
         reason: String,
     },
+}
+
+/// Serde asks by reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(count: &u16) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::check::Party;
 use crate::story::Story;
 use crate::value::{self, ROLLED_BACK, Ratio};
 
+use super::outage::Outage;
 use super::span::Span;
 
 /// All of a share, in parts per million.
@@ -22,6 +23,7 @@ pub(super) struct Board {
     limits: Vec<Vec<(Option<u32>, Option<u32>)>>,
     services: u16,
     rollouts: BTreeMap<PartyId, Rollout>,
+    outage: Outage,
     /// Names and starts of the cast's faults.
     faults: Vec<(String, i64)>,
 }
@@ -101,6 +103,7 @@ impl Board {
             services: u16::try_from(story.services.len())
                 .expect("parties are bounded when the story is read"),
             rollouts: BTreeMap::new(),
+            outage: Outage::default(),
             faults: cast
                 .faults
                 .iter()
@@ -160,6 +163,7 @@ impl Board {
 
     /// Follows an event that is not of a request.
     fn change(&mut self, record: &Record) -> Option<Change> {
+        self.outage.record(&record.event);
         match &record.event {
             Event::PodAdded { pod } => {
                 let id = PodId(u32::try_from(self.pods.len()).ok()?);
@@ -247,6 +251,11 @@ impl Board {
             _ if version == 0 => ALL_PPM,
             _ => 0,
         }
+    }
+
+    /// Ejections and open breakers.
+    pub(super) const fn outage(&self) -> &Outage {
+        &self.outage
     }
 
     /// How many pods of a party there are, and how many of them are ready.

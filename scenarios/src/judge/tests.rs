@@ -1,5 +1,6 @@
 //! A run is told by hand here: each test writes the events that it is about.
 
+mod outage;
 mod queue;
 mod rollout;
 mod sweeps;
@@ -353,6 +354,7 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
             start_ns: 11 * S,
             outcome: OK,
             tries: 1,
+            hedges: 0,
         },
     );
     for (number, pod, outcome) in [(1, 1, ERROR), (2, 2, OK)] {

@@ -9,6 +9,7 @@ mod cores;
 mod draws;
 mod meter;
 mod path;
+mod places;
 mod queue;
 mod sharing;
 mod steps;
@@ -41,6 +42,7 @@ use cores::Cores;
 use draws::Draws;
 use meter::Meter;
 use path::{Endpoints, UNDECLARED};
+use places::Places;
 use queue::{Entry, Seat, Servers, Shed};
 use steps::{Ending, Flow, Task};
 use visit::{Gone, Origin, Visit};
@@ -78,6 +80,8 @@ pub(crate) struct Role {
     pub(crate) ailments: Rc<Ailments>,
     /// Ends the connections, gracefully.
     pub(crate) drain: Drain,
+    /// The stage's own host, whose draws are no replica's.
+    pub(crate) stage: Env,
 }
 
 /// One replica's app, in one of its lives.
@@ -92,6 +96,7 @@ pub(crate) struct App {
     cores: Cores,
     draws: Draws,
     caller: Caller,
+    places: Places,
     block: RefCell<Bytes>,
 }
 
@@ -119,6 +124,12 @@ impl App {
             env: env.clone(),
             plot: Rc::clone(plot),
             journal: Arc::clone(journal),
+            draws: Draws::new(
+                env.clone(),
+                role.stage.clone(),
+                Rc::clone(&plot.story),
+                life,
+            ),
             role,
             endpoints: Endpoints::new(&service.endpoints),
             forwarded: ALWAYS_FORWARDED
@@ -128,8 +139,8 @@ impl App {
                 .collect(),
             workers,
             cores: Cores::new(env, version, meter, drops_gone),
-            draws: Draws::new(env.clone(), Rc::clone(&plot.story), life),
             caller,
+            places: Places::default(),
             block: RefCell::default(),
         });
         env.spawn("app", connection::accept(app, listener));
