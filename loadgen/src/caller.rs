@@ -1,17 +1,17 @@
 //! One host's calls: the headers that carry causality, the facts that a call leaves in the Journal.
 
+mod attempt;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request};
-use shakedown_env::{Env, Flags, Time};
+use shakedown_env::{Env, Time};
 use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
-use shakedown_scenarios::story::{Place, Retries};
+use shakedown_scenarios::story::{Hedge, Place, Retries};
 use shakedown_wire::Body;
 
 use crate::retry::{self, Retrier};
@@ -19,7 +19,8 @@ use crate::{Exchange, Outlet, Recorder, Target};
 
 /// Carries the id of the load's request that something descends from.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// Names the direct caller: `<pod>-<number of the call>`.
+/// Names the direct caller and its call: `<pod>-<life of the pod>-<number of the call>`. All tries of one call carry the
+/// same: the caller's own retries and hedges, and those of the proxies on the way.
 pub const CALL_HEADER: HeaderName = HeaderName::from_static("x-shakedown-call");
 
 /// A host as a caller. Lives as long as the host's incarnation.
@@ -52,6 +53,8 @@ pub struct Errand<'a> {
     pub deadline: Time,
     /// The caller's own tries after the first.
     pub retries: Option<Policy<'a>>,
+    /// The caller's own tries beside one that is slow to answer. None where [`tries_apart`](Self::tries_apart).
+    pub hedge: Option<Hedge>,
     /// Each try is a call of its own in the Journal: a load's client, whose request stands above them. An app's tries are
     /// within its one call.
     pub tries_apart: bool,
@@ -114,11 +117,24 @@ impl Caller {
                 retrier.note_first(policy.retries, self.env.now());
             });
         }
-        let mut open = Open::begin(self, errand, tries);
+        let call = self.next_call();
+        let hedges = Cell::new(0);
+        let send = |hedge| self.attempt(errand, &call, tries.get(), hedge, request());
+        let mut open = Open::begin(self, errand, tries, &hedges);
+        // Tries that are not hedges.
+        let mut rounds = 1;
         loop {
-            let exchange = self.attempt(&open, request()).await;
-            open.tell_attempt(exchange);
-            let Some(wait) = self.wait_of(errand, exchange, tries.get()) else {
+            let exchange = match errand.hedge {
+                None => send(false).await,
+                Some(hedge) => {
+                    let sent = || {
+                        tries.set(tries.get().saturating_add(1));
+                        hedges.set(hedges.get() + 1);
+                    };
+                    self.hedged(hedge, errand.deadline, send, sent).await
+                }
+            };
+            let Some(wait) = self.wait_of(errand, exchange, rounds) else {
                 open.close(exchange.outcome);
                 return exchange.outcome;
             };
@@ -132,41 +148,27 @@ impl Caller {
                 open.close(exchange.outcome);
                 return exchange.outcome;
             }
-            tries.set(tries.get() + 1);
+            rounds += 1;
+            tries.set(tries.get().saturating_add(1));
             if errand.tries_apart {
-                open = Open::begin(self, errand, tries);
+                open = Open::begin(self, errand, tries, &hedges);
             }
-            open.next_try();
         }
     }
 
-    /// One try, until its timeout or the call's deadline.
-    async fn attempt(&self, open: &Open<'_>, mut request: Request<Body>) -> Exchange {
-        let errand = open.errand;
-        let headers = request.headers_mut();
-        headers.insert(HOST, errand.target.authority.clone());
-        headers.insert(CALL_HEADER, self.next_call());
-        let exchange = self.outlet.exchange(errand.target, request, &open.upstream);
-        let end = match errand.timeout {
-            Some(timeout) => errand.deadline.min(self.env.now() + timeout),
-            None => errand.deadline,
-        };
-        let exchange = self.env.deadline(end, exchange).await;
-        let mut exchange = exchange.unwrap_or(Exchange::TIMEOUT);
-        if !matches!(exchange.outcome.answer, Answer::Timeout) && exchange.flags == Flags::NONE {
-            exchange.outcome.answer = answer_of(exchange.outcome.status, errand.ok);
-        }
-        exchange
+    /// Records a call that was never sent: it found no place among its caller's calls.
+    pub fn turn_away(&self, errand: Errand<'_>, outcome: Outcome) {
+        let (tries, hedges) = (Cell::new(0), Cell::new(0));
+        Open::begin(self, errand, &tries, &hedges).close(outcome);
     }
 
     /// How long to wait for another try; `None` where there is none after this end, or it would come too late.
-    fn wait_of(&self, errand: Errand<'_>, exchange: Exchange, tries: u16) -> Option<Duration> {
+    fn wait_of(&self, errand: Errand<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
         let policy = errand.retries?;
-        let tries = u32::from(tries);
-        if !retry::wants(policy.retries, &exchange, tries) {
+        if !retry::wants(policy.retries, &exchange, rounds) {
             return None;
         }
-        let wait = self.retrier(policy, |retrier| retrier.wait(policy.retries, tries));
+        let wait = self.retrier(policy, |retrier| retrier.wait(policy.retries, rounds));
         (self.env.now() + wait < errand.deadline).then_some(wait)
     }
 
@@ -192,9 +194,10 @@ impl Caller {
 
     fn next_call(&self) -> HeaderValue {
         let number = self.calls.replace(self.calls.get() + 1);
-        let mut text = String::with_capacity(16);
-        write!(text, "{}-{number}", self.pod.0).expect("a String takes whatever is written");
-        HeaderValue::try_from(text).expect("digits and a hyphen are a header value")
+        let mut text = String::with_capacity(20);
+        write!(text, "{}-{}-{number}", self.pod.0, self.life)
+            .expect("a String takes whatever is written");
+        HeaderValue::try_from(text).expect("digits and hyphens are a header value")
     }
 }
 
@@ -212,33 +215,23 @@ pub fn parse_call(value: &HeaderValue) -> Option<PodId> {
     text.split('-').next()?.parse().ok().map(PodId)
 }
 
-fn answer_of(status: u16, ok: &[(u16, u16)]) -> Answer {
-    match status {
-        0 => Answer::Error,
-        _ if ok
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&status)) =>
-        {
-            Answer::Ok
-        }
-        _ => Answer::Error,
-    }
-}
-
 /// A call that has begun: whatever becomes of it, its end is recorded once.
 struct Open<'a> {
     caller: &'a Caller,
     errand: Errand<'a>,
     tries: &'a Cell<u16>,
+    hedges: &'a Cell<u16>,
     start: Time,
-    try_start: Time,
-    /// The replica of the try under way, where it is known.
-    upstream: Cell<Option<SocketAddr>>,
     closed: bool,
 }
 
 impl<'a> Open<'a> {
-    fn begin(caller: &'a Caller, errand: Errand<'a>, tries: &'a Cell<u16>) -> Open<'a> {
+    fn begin(
+        caller: &'a Caller,
+        errand: Errand<'a>,
+        tries: &'a Cell<u16>,
+        hedges: &'a Cell<u16>,
+    ) -> Open<'a> {
         let start = caller.env.now();
         caller.recorder.record(
             start,
@@ -252,39 +245,10 @@ impl<'a> Open<'a> {
             caller,
             errand,
             tries,
+            hedges,
             start,
-            try_start: start,
-            upstream: Cell::new(None),
             closed: false,
         }
-    }
-
-    fn next_try(&mut self) {
-        self.try_start = self.caller.env.now();
-    }
-
-    /// Records a try that has ended. A sidecar tells of its tries itself.
-    fn tell_attempt(&self, exchange: Exchange) {
-        let Some(upstream) = self.upstream.take() else {
-            return;
-        };
-        let (caller, errand) = (self.caller, self.errand);
-        let recorder = &caller.recorder;
-        recorder.record(
-            caller.env.now(),
-            Event::Attempt {
-                root: errand.root,
-                from: caller.pod,
-                to: recorder.pod_at(upstream),
-                to_party: errand.to,
-                start_ns: recorder.nanos(self.try_start),
-                outcome: exchange.outcome,
-                flags: exchange.flags.bits(),
-                number: self.tries.get(),
-                hedge: false,
-                plaintext: true,
-            },
-        );
     }
 
     /// Records the end of the call, once.
@@ -308,6 +272,7 @@ impl<'a> Open<'a> {
                 } else {
                     self.tries.get()
                 },
+                hedges: self.hedges.get(),
             },
         );
     }
@@ -315,16 +280,12 @@ impl<'a> Open<'a> {
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        if !self.closed {
-            let outcome = Outcome {
-                status: 0,
-                answer: Answer::Cancelled,
-            };
-            self.tell_attempt(Exchange {
-                outcome,
-                flags: Flags::NONE,
-            });
-            self.close(outcome);
-        }
+        self.close(CANCELLED);
     }
 }
+
+/// The end of what its caller took back.
+const CANCELLED: Outcome = Outcome {
+    status: 0,
+    answer: Answer::Cancelled,
+};

@@ -314,6 +314,7 @@ async fn send(client: Client, mut ticket: Ticket) {
         timeout: Some(plan.timeout),
         deadline: Time::FAR,
         retries: plan.policy(),
+        hedge: None,
         tries_apart: true,
         ok: &plan.ok,
     };

@@ -10,6 +10,7 @@ mod facts;
 mod heat;
 mod latency;
 mod loads;
+mod outage;
 mod readings;
 mod tables;
 mod time;

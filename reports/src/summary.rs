@@ -7,6 +7,7 @@
 mod edges;
 mod events;
 mod loads;
+mod outage;
 mod series;
 mod services;
 
@@ -150,6 +151,7 @@ impl Summary {
                 start_ns,
                 outcome,
                 tries,
+                hedges,
                 ..
             } => {
                 let caller = &cast.pods[from.0 as usize];
@@ -160,8 +162,12 @@ impl Summary {
                     self.entries.insert((root.load, root.entry), *to);
                 }
                 // A sidecar counts its own tries only, from one at each of its app's.
-                if caller.meshed && *tries > 1 {
-                    self.over.retried(pair, at_ns, u64::from(*tries) - 1);
+                let again = tries.saturating_sub(1).saturating_sub(*hedges);
+                if caller.meshed && again > 0 {
+                    self.over.retried(pair, at_ns, u64::from(again));
+                }
+                if caller.meshed && *hedges > 0 {
+                    self.over.hedged(pair, at_ns, u64::from(*hedges));
                 }
                 if *start_ns >= self.warm_up_ns {
                     self.edges.call(pair, at_ns - start_ns, outcome.answer);
@@ -176,7 +182,9 @@ impl Summary {
                 ..
             } => {
                 let pair = (cast.party_of(*from), *to_party);
-                if *number > 1 && !hedge {
+                if *hedge {
+                    self.over.hedged(pair, at_ns, 1);
+                } else if *number > 1 {
                     self.over.retried(pair, at_ns, 1);
                 }
                 if *start_ns >= self.warm_up_ns {
@@ -186,6 +194,7 @@ impl Summary {
             Event::Arrived { pod, queued, .. } => {
                 self.over.arrived(cast, at_ns, *pod, *queued);
             }
+            Event::Queued { pod } => self.over.queued(cast, at_ns, *pod),
             Event::Dequeued { pod } => self.over.dequeued(cast, at_ns, *pod),
             Event::Served {
                 root,

@@ -114,9 +114,56 @@ fn a_canary_is_told_with_its_reason() {
 #[test]
 fn what_a_run_did_not_have_has_no_chart() {
     let page = html::render(&journal::calm());
-    for title in ["Canary", "Retries", "Queues", "In hand", "Ready pods"] {
+    for title in [
+        "Canary",
+        "Retries",
+        "Queues",
+        "In hand",
+        "Ready pods",
+        "Ejections",
+    ] {
         assert!(!page.contains(&format!("<h3>{title}")), "{title}");
     }
+}
+
+#[test]
+fn ejections_and_breakers_have_a_lane_each_and_the_cursor_reads_them() {
+    let page = html::render(&journal::stormy());
+    assert_eq!(page.matches("<h3>Ejections and breakers</h3>").count(), 1);
+    for lane in [
+        "reviews/v1/1",
+        "reviews/v2/0",
+        "productpage -&gt; reviews (pending)",
+    ] {
+        assert!(page.contains(&format!(">{lane}</text>")), "{lane}");
+    }
+    // In both widths: two pods and a breaker.
+    assert!(page.matches("class=\"f-ejected\"").count() >= 4);
+    assert!(page.matches("class=\"f-breaker\"").count() >= 2);
+    assert!(page.contains("[\"reviews/v1/1\",[[37000000000,54000000000]]]"));
+}
+
+#[test]
+fn beside_an_ending_with_ejections_one_without_says_so() {
+    let page = html::compare(&[journal::stormy(), journal::rollout(true)]);
+    assert_eq!(page.matches("<h3>Ejections and breakers</h3>").count(), 2);
+    assert_eq!(page.matches("No pod was ejected").count(), 1);
+}
+
+#[test]
+fn pods_beyond_the_most_share_a_lane() {
+    let mut document = journal::stormy();
+    let row = document.series.ejected[0].clone();
+    document.series.ejected = (0..40)
+        .map(|replica| {
+            let mut row = row.clone();
+            row.name = format!("reviews/v1/{replica}");
+            row
+        })
+        .collect();
+    let page = html::render(&document);
+    assert!(page.contains(">25 other pods</text>"));
+    assert!(page.contains(">reviews/v1/14</text>") && !page.contains(">reviews/v1/15</text>"));
 }
 
 #[test]

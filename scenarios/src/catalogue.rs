@@ -5,16 +5,18 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
     STORIES.iter().copied()
 }
 
-const STORIES: [(&str, &str); 9] = [
+const STORIES: [(&str, &str); 10] = [
     (
         "bad-canary-rolls-back",
         include_str!("../bad-canary-rolls-back.yaml"),
     ),
+    ("canary-decides", include_str!("../canary-decides.yaml")),
     (
         "canary-in-a-minute",
         include_str!("../canary-in-a-minute.yaml"),
     ),
     ("crash-fail-over", include_str!("../crash-fail-over.yaml")),
+    ("fan-out-hedged", include_str!("../fan-out-hedged.yaml")),
     ("header-routing", include_str!("../header-routing.yaml")),
     ("partition-heals", include_str!("../partition-heals.yaml")),
     ("pause-backlog", include_str!("../pause-backlog.yaml")),

@@ -222,6 +222,8 @@ pub enum Happening {
     Push,
     /// A proxy refused a resource.
     Nack,
+    /// A proxy took a pod out.
+    Ejection,
 }
 
 /// What a request is measured by.
@@ -267,6 +269,10 @@ pub enum Gauge {
     Canary,
     /// The share of a version that is in force at the control plane.
     Weight,
+    /// Pods that a proxy or more has taken out.
+    Ejected,
+    /// Whether a circuit breaker is at its limit at a caller's proxy or more.
+    Breaker,
 }
 
 /// A gauge over a window, time-weighted.

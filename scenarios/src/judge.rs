@@ -9,6 +9,7 @@ mod fact;
 mod instant;
 mod laws;
 mod leaf;
+mod outage;
 mod seeds;
 mod slots;
 mod span;
@@ -104,6 +105,7 @@ impl Judge {
             | Event::ConfigChanged { .. }
             | Event::ConfigInForce { .. }
             | Event::ConfigRefused { .. }
+            | Event::Ejected { .. }
             | Event::FaultEnded { .. } => {
                 for trial in &mut self.trials {
                     trial.happened(record, change, &self.board);

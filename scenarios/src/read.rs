@@ -2,6 +2,7 @@
 //!
 //! Reading goes on after an error, so that all of a file's errors are told at once. The parts below read one section each.
 
+mod calls;
 mod chaos;
 mod endpoint;
 mod expect;

@@ -2,17 +2,19 @@
 //! load generator, the judge and the reports read. Plain data that cannot be wrong inside.
 
 mod path;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method};
 use shakedown_config::api::Document;
 
 use crate::check::Check;
 use crate::value::{Distribution, Rate, Ratio, Share};
 
 pub(crate) use path::{find_endpoint, replicas};
+pub use steps::{Call, Drawn, Failure, Hedge, OnError, Retries, Seats, Step, Timed};
 
 /// One story, in one of its variants.
 #[derive(Clone, Debug)]
@@ -209,115 +211,6 @@ pub enum Abandoned {
     Drop,
 }
 
-/// One step of an endpoint.
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// Takes a core that long.
-    Work(Draw),
-    /// Waits, without a core.
-    Sleep(Draw),
-    /// Calls another service.
-    Call(Box<Call>),
-    /// Runs all branches at once and waits for all.
-    Parallel(Vec<Vec<Step>>),
-    /// Runs steps in order.
-    Sequence(Vec<Step>),
-    /// Ends here with that chance.
-    Fail {
-        /// The chance.
-        rate: Share,
-        /// With what.
-        with: Failure,
-        /// Where the chance is drawn.
-        place: Place,
-    },
-    /// Ends here.
-    Respond {
-        /// The status.
-        status: StatusCode,
-        /// Bytes of body.
-        size: u64,
-        /// Response headers.
-        headers: Vec<(HeaderName, HeaderValue)>,
-    },
-}
-
-/// How a step, or a full queue, fails a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// With a status.
-    Status(StatusCode),
-    /// With a RST.
-    Reset,
-    /// By never answering.
-    Hang,
-}
-
-/// A call to another service.
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Index into [`Story::services`].
-    pub service: usize,
-    /// Index into that service's endpoints.
-    pub endpoint: usize,
-    /// The method.
-    pub method: Method,
-    /// The path asked for.
-    pub path: String,
-    /// The chance that it is made at all.
-    pub probability: Share,
-    /// How often, in order; drawn as a count.
-    pub times: Draw,
-    /// How many at once; drawn as a count.
-    pub fan_out: Draw,
-    /// Request headers.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Bytes of request body.
-    pub size: u64,
-    /// Bound of a try.
-    pub timeout: Option<Duration>,
-    /// Bound of all tries together.
-    pub deadline: Option<Duration>,
-    /// Tries after the first, by the app itself.
-    pub retries: Option<Retries>,
-    /// What a failure does.
-    pub on_error: OnError,
-    /// Where the chance is drawn.
-    pub place: Place,
-}
-
-/// Tries after the first, by an app or a load's client, in addition to the mesh's.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Retries {
-    /// How many at most.
-    pub times: u32,
-    /// After a 5xx answer.
-    pub on_5xx: bool,
-    /// After a connection failure or a RST.
-    pub on_reset: bool,
-    /// After a try's timeout.
-    pub on_timeout: bool,
-    /// Wait before the first retry; it doubles.
-    pub backoff: Duration,
-    /// It grows no longer than this.
-    pub max_backoff: Duration,
-    /// The wait is drawn uniformly between zero and itself.
-    pub full_jitter: bool,
-    /// Retries as a share of the first tries of the last 10 s, per caller process.
-    pub budget: Option<Share>,
-    /// Where jitter is drawn.
-    pub place: Place,
-}
-
-/// What a failed call does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// Ends the endpoint: 504 if it timed out, else 502.
-    Fail,
-    /// Goes on.
-    Ignore,
-}
-
 /// The control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
@@ -327,6 +220,8 @@ pub struct Control {
     pub outbound_allow_any: bool,
     /// Quiet time before a push; at most 100 times as long.
     pub debounce: Duration,
+    /// Until a proxy's workers see an ejection.
+    pub ejection_delay: Duration,
     /// Whether the canary controller runs.
     pub canaries: bool,
     /// How often a canary's metrics are read.
@@ -372,6 +267,8 @@ pub struct Load {
     pub namespace: String,
     /// The account that gives its identity.
     pub account: String,
+    /// The URL of the real server that `shakedown load` sends it to.
+    pub target: Option<String>,
     /// Where arrivals and the choice among entries are drawn.
     pub place: Place,
 }

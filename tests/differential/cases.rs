@@ -11,6 +11,7 @@ mod mesh;
 mod outliers;
 mod retries;
 mod routing;
+mod subsets;
 mod timeouts;
 
 use crate::case::Case;
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Case> {
         balancing::cases(),
         http2::cases(),
         mesh::cases(),
+        subsets::cases(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -12,7 +12,8 @@ use shakedown_config::xds::endpoint::{
 use shakedown_config::xds::listener::{Filter, FilterChain, Listener, filter};
 use shakedown_config::xds::manager::http_connection_manager::RouteSpecifier;
 use shakedown_config::xds::manager::{HttpConnectionManager, HttpFilter, Rds, http_filter};
-use shakedown_config::xds::protobuf::{Any, UInt32Value};
+use shakedown_config::xds::protobuf::value::Kind;
+use shakedown_config::xds::protobuf::{Any, Struct, UInt32Value, Value};
 use shakedown_config::xds::route::route::Action;
 use shakedown_config::xds::route::route_action::ClusterSpecifier;
 use shakedown_config::xds::route::route_match::PathSpecifier;
@@ -225,8 +226,32 @@ fn endpoint(host: &Host, at: SocketAddr) -> LbEndpoint {
             ..Default::default()
         })),
         health_status: health.into(),
+        metadata: (!host.labels.is_empty()).then(|| labels(&host.labels)),
         load_balancing_weight: wrapped(host.weight).filter(|weight| weight.value > 0),
         ..Default::default()
+    }
+}
+
+/// Labels as balancers read them.
+pub(crate) fn labels(labels: &[(&str, &str)]) -> core::Metadata {
+    core::Metadata {
+        filter_metadata: [("envoy.lb".to_owned(), fields(labels))]
+            .into_iter()
+            .collect(),
+        ..Default::default()
+    }
+}
+
+/// Labels as a structure.
+pub(crate) fn fields(labels: &[(&str, &str)]) -> Struct {
+    let text = |value: &str| Value {
+        kind: Some(Kind::StringValue(value.to_owned())),
+    };
+    let fields = labels
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), text(value)));
+    Struct {
+        fields: fields.collect(),
     }
 }
 

@@ -3,9 +3,12 @@
 mod arrows;
 mod bad_input;
 mod bans;
+mod browser;
 mod catalogue;
 mod command;
 mod load;
+mod metastable;
+mod pipe;
 mod real;
 mod replay;
 mod theory;

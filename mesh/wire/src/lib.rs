@@ -5,6 +5,7 @@
 //! - [`serve_http1`], [`accept_loop`]: HTTP/1.1 servers, with [`Drain`] to end them gracefully.
 //! - [`Pool`]: HTTP/1.1 connections to one address, kept and reused in Envoy's order.
 //! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS.
+//! - [`TlsClient`], [`TlsServer`]: TLS inside a connection; pools speak it where they are told to.
 //! - [`EnvTimer`], [`EnvExecutor`]: hyper's seams, filled from Env.
 //!
 //! It refuses to know what a request means: routes, policies and headers are its callers' business, down to `host` and the
@@ -19,6 +20,7 @@ mod h2;
 mod pool;
 mod seams;
 mod server;
+mod tls;
 
 pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
 pub use drain::Drain;
@@ -32,6 +34,7 @@ pub use server::{
     Connected, ServeError, ServerOptions, accept_auto_until, accept_loop, accept_loop_until,
     serve_auto_until, serve_http1, serve_http1_until,
 };
+pub use tls::{Refusal, Roots, TlsClient, TlsError, TlsServer, Trust, refusal};
 
 #[cfg(test)]
 mod scene;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
-pub const JOURNAL_VERSION: u32 = 3;
+pub const JOURNAL_VERSION: u32 = 4;
 
 /// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,8 +115,11 @@ pub enum Event {
         start_ns: i64,
         /// How it came out.
         outcome: Outcome,
-        /// Tries by the app itself, the first included.
+        /// Tries by the app itself, the first included; 0 when none was sent (it found no place among its caller's calls).
         tries: u16,
+        /// Those of them that the app sent while another was still open.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        hedges: u16,
     },
     /// A caller's proxy finished a request: Envoy's response flags live here.
     Proxied {
@@ -168,8 +171,13 @@ pub enum Event {
         endpoint: u16,
         /// The pod that sent it, where it says so.
         from: Option<PodId>,
-        /// It waits in the queue (else it was taken up, or refused, at once).
+        /// It waits in the queue for a worker (else it was taken up, or refused, at once).
         queued: bool,
+    },
+    /// One in hand came into the queue for a core. Only for services with cores that serve in order, and without workers.
+    Queued {
+        /// Where.
+        pod: PodId,
     },
     /// One that was queued left the queue.
     Dequeued {
@@ -329,6 +337,15 @@ pub enum Event {
         /// What.
         reason: String,
     },
+}
+
+/// Serde asks by reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(count: &u16) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

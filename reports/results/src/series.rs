@@ -14,8 +14,11 @@ pub struct Series {
     pub bin_ns: i64,
     /// Latency of what ended in each bin: one entry a load, in the order of the loads.
     pub heat: Vec<Heat>,
-    /// Tries after the first that ended in each bin, of mesh and app: the edges with the most of them.
+    /// Tries after one that had failed that ended in each bin, of mesh and app: the edges with the most of them.
     pub retries: Vec<Counts>,
+    /// Tries sent while another was open that ended in each bin, of mesh and app: the edges with the most of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hedges: Vec<Counts>,
     /// The most requests that waited at once, over all replicas: the services with the longest queues.
     pub queued: Vec<Counts>,
     /// The most requests in hand at once, over all replicas, at services that are limited by their cores: what waits there
@@ -27,6 +30,22 @@ pub struct Series {
     pub weights: Vec<Weights>,
     /// What canaries did.
     pub canaries: Vec<Canary>,
+    /// Pods that outlier detection had out at one proxy or more, in order of services, versions and replicas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ejected: Vec<Stretches>,
+    /// Circuit breakers at their limit at one of the caller's proxies or more, by edge and limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakers: Vec<Stretches>,
+}
+
+/// When something was so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stretches {
+    /// Of what: `api/v1/3`, `web -> api (requests)`.
+    pub name: String,
+    /// From when to when, ns: in order, none that overlap.
+    pub spans: Vec<(i64, i64)>,
 }
 
 /// A number a bin.

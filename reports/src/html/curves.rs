@@ -26,6 +26,7 @@ type Pick = fn(u64, u64) -> u64;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tops {
     retries: u64,
+    hedges: u64,
     queued: u64,
     in_hand: u64,
     ready: u64,
@@ -39,15 +40,19 @@ impl Tops {
                 .flat_map(|document| charted(rows(&document.series)));
             all.flat_map(|row| &row.bins).copied().max().unwrap_or(0)
         };
-        let retries = documents.iter().flat_map(|document| {
-            let bin_ns = document.series.bin_ns;
-            charted(&document.series.retries)
-                .into_iter()
-                .flat_map(|row| &row.bins)
-                .map(move |n| per_second(*n, bin_ns))
-        });
+        let fastest = |rows: fn(&Series) -> &Vec<Counts>| {
+            let rates = documents.iter().flat_map(|document| {
+                let bin_ns = document.series.bin_ns;
+                charted(rows(&document.series))
+                    .into_iter()
+                    .flat_map(|row| &row.bins)
+                    .map(move |n| per_second(*n, bin_ns))
+            });
+            rates.max().unwrap_or(0)
+        };
         Tops {
-            retries: retries.max().unwrap_or(0),
+            retries: fastest(|series| &series.retries),
+            hedges: fastest(|series| &series.hedges),
             queued: top(|series| &series.queued),
             in_hand: top(|series| &series.in_hand),
             ready: top(|series| &series.ready),
@@ -185,6 +190,8 @@ pub(super) fn rest(
     let series = &document.series;
     html! {
         (counts("Retries", "Tries after the first, per second", (&series.retries, Unit::PerSecond, tops.retries, u64::max),
+                series.bin_ns, backdrop, narrow, readings))
+        (counts("Hedges", "Tries beside one that was slow, per second", (&series.hedges, Unit::PerSecond, tops.hedges, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
         (counts("Queues", "Most requests waiting at once", (&series.queued, Unit::Count, tops.queued, u64::max),
                 series.bin_ns, backdrop, narrow, readings))

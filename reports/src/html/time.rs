@@ -9,7 +9,7 @@ use shakedown_results::{Document, EventRow, Load};
 
 use super::curves::{self, Tops};
 use super::readings::{Readings, Unit, handle};
-use super::{behind, chart, heat, key, key_read};
+use super::{behind, chart, heat, key, key_read, outage};
 use crate::plot::bins::{Bin, Bins};
 use crate::plot::{Backdrop, Ink, Lane, Span, Width, lanes, lanes_of, throughput_over_time};
 use crate::units;
@@ -27,6 +27,8 @@ pub(super) struct Scales {
     latencies: BTreeMap<String, (i64, i64)>,
     tops: Tops,
     canaries: Vec<String>,
+    /// Whether ejections and breakers are charted.
+    outage: bool,
 }
 
 impl Scales {
@@ -37,6 +39,7 @@ impl Scales {
             latencies: BTreeMap::new(),
             tops: Tops::of(documents),
             canaries: curves::services(documents),
+            outage: outage::any(documents),
         };
         let mut by_name: BTreeMap<&str, Vec<(Bins, Option<&Heat>)>> = BTreeMap::new();
         for document in documents {
@@ -100,6 +103,7 @@ pub(super) fn charts(
     };
     html! {
         @if !lanes.is_empty() { (events(&lanes, &document.events, &backdrop, narrow, readings)) }
+        @if scales.outage { (outage::figure(document, &backdrop, narrow, readings)) }
         (curves::canaries(document, &scales.canaries, &backdrop, narrow, readings))
         @for (at, load) in document.loads.iter().enumerate().take(CHARTS_MAX) {
             @let heat = document.series.heat.get(at).map(|heat| (heat, document.series.bin_ns));

@@ -60,10 +60,14 @@ pub(crate) enum Ink {
     D,
     /// The fifth.
     E,
+    /// A pod that outlier detection has out.
+    Ejected,
+    /// A breaker at its limit.
+    Breaker,
 }
 
 impl Ink {
-    pub(crate) const ALL: [Ink; 27] = [
+    pub(crate) const ALL: [Ink; 29] = [
         Ink::Grid,
         Ink::Axis,
         Ink::Label,
@@ -91,6 +95,8 @@ impl Ink {
         Ink::C,
         Ink::D,
         Ink::E,
+        Ink::Ejected,
+        Ink::Breaker,
     ];
 
     /// For lines that differ in nothing but what they are of.
@@ -126,6 +132,8 @@ impl Ink {
             Ink::C => "c",
             Ink::D => "d",
             Ink::E => "e",
+            Ink::Ejected => "ejected",
+            Ink::Breaker => "breaker",
         }
     }
 

@@ -194,7 +194,12 @@ fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middl
         );
         (first, last) = (first.min(at - r), last.max(at + r));
     }
-    draw_name(canvas, frame, &lane.name, middle, (first, last));
+    // Faults have a strong colour, and an ink of their own to write on it.
+    let on_bar = match lane.ink {
+        Ink::Ejected | Ink::Breaker => Ink::Name,
+        _ => Ink::OnBar,
+    };
+    draw_name(canvas, frame, (&lane.name, on_bar), middle, (first, last));
 }
 
 /// A lane's name stands beside its marks: to the right where there is room, else on the side that has more of it, cut; on the
@@ -202,7 +207,7 @@ fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middl
 fn draw_name(
     canvas: &Canvas<'_>,
     frame: &Frame,
-    name: &str,
+    (name, on_bar): (&str, Ink),
     middle: f64,
     (first, last): (f64, f64),
 ) {
@@ -213,7 +218,7 @@ fn draw_name(
     if chars < 6 {
         let name = cut(name, ((frame.right() - frame.left()) / CHAR_WIDTH) as usize);
         canvas.text(
-            Ink::OnBar,
+            on_bar,
             (first.max(frame.left()) + gap, middle),
             Anchor::Start,
             &name,

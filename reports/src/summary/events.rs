@@ -22,6 +22,8 @@ pub(super) struct Events {
     started: Option<Group>,
     /// Proxies that a configuration is in force at, by its number.
     in_force: BTreeMap<u64, Group>,
+    /// Breakers that came to their limit, by proxy, callee and limit: their last row.
+    breakers: BTreeMap<(PodId, PartyId, String), Group>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -125,15 +127,7 @@ impl Events {
                 to,
                 limit,
                 open,
-            } => (
-                if *open {
-                    "breaker-open"
-                } else {
-                    "breaker-closed"
-                },
-                format!("{} -> {}", cast.pod_name(*at), party_name(cast, *to)),
-                limit.clone(),
-            ),
+            } => return self.breaker(cast, at_ns, (*at, *to, limit), *open),
             Event::DocumentRefused { document, reason } => {
                 ("document-refused", document.clone(), reason.clone())
             }
@@ -202,6 +196,40 @@ impl Events {
                     detail: String::new(),
                 });
                 self.started = row.map(|row| Group::new(row, at_ns));
+            }
+        }
+    }
+
+    /// A breaker at its limit opens and closes with every request: what happens again and again is one row.
+    fn breaker(
+        &mut self,
+        cast: &Cast,
+        at_ns: i64,
+        (at, to, limit): (PodId, PartyId, &str),
+        open: bool,
+    ) {
+        let key = (at, to, limit.to_owned());
+        let again = self
+            .breakers
+            .get_mut(&key)
+            .filter(|group| !open || at_ns - group.last_ns <= TOGETHER_NS);
+        if let Some(group) = again {
+            group.last_ns = at_ns;
+            group.count += u64::from(open);
+            let span = units::duration(at_ns - group.first_ns);
+            self.rows[group.row].detail = match group.count {
+                1 => format!("{limit}, for {span}"),
+                times => format!("{limit}, {} times in {span}", units::count(times)),
+            };
+        } else if open {
+            let row = self.push(EventRow {
+                at_ns,
+                kind: "breaker-open".to_owned(),
+                subject: format!("{} -> {}", cast.pod_name(at), party_name(cast, to)),
+                detail: limit.to_owned(),
+            });
+            if let Some(row) = row {
+                self.breakers.insert(key, Group::new(row, at_ns));
             }
         }
     }

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use shakedown_results::series::{BINS_MAX, Canary, CanaryStep, Counts, Heat, Weights, bucket};
 use shakedown_results::{Cast, Event, PartyId, PartyKind, Pod, PodId, Record, Series};
 
+use super::outage::{Outage, PodName};
+
 const MS: i64 = 1_000_000;
 /// Bins that the time of the load is cut into, at most.
 const BINS_OF_LOAD: i64 = 240;
@@ -23,6 +25,7 @@ pub(super) struct Over {
     last: usize,
     heat: BTreeMap<PartyId, Vec<Vec<u64>>>,
     retries: BTreeMap<(PartyId, PartyId), Vec<u64>>,
+    hedges: BTreeMap<(PartyId, PartyId), Vec<u64>>,
     /// By pod: attempts there, and those of them that wait.
     pods: Vec<(u32, u32)>,
     queued: BTreeMap<PartyId, Level>,
@@ -31,6 +34,10 @@ pub(super) struct Over {
     ready: BTreeMap<(PartyId, u16), Level>,
     weights: BTreeMap<(PartyId, u16), Vec<(i64, u32)>>,
     canaries: BTreeMap<PartyId, Vec<CanaryStep>>,
+    outage: Outage,
+    /// Of pods that were ejected.
+    names: BTreeMap<PodId, PodName>,
+    last_ns: i64,
 }
 
 /// A number that stays until it changes, and its extreme in each bin.
@@ -81,6 +88,7 @@ impl Over {
             last: 0,
             heat: heat.collect(),
             retries: BTreeMap::new(),
+            hedges: BTreeMap::new(),
             pods: vec![(0, 0); cast.pods.len()],
             queued: BTreeMap::new(),
             in_hand: BTreeMap::new(),
@@ -88,6 +96,9 @@ impl Over {
             ready: BTreeMap::new(),
             weights: BTreeMap::new(),
             canaries: BTreeMap::new(),
+            outage: Outage::new(cast),
+            names: BTreeMap::new(),
+            last_ns: cast.duration_ns,
         }
     }
 
@@ -107,9 +118,20 @@ impl Over {
         add(self.retries.entry(pair).or_default(), bin, times);
     }
 
+    /// Tries beside another ended.
+    pub(super) fn hedged(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
+        let bin = self.bin(at_ns);
+        add(self.hedges.entry(pair).or_default(), bin, times);
+    }
+
     /// An attempt reached an app.
     pub(super) fn arrived(&mut self, cast: &Cast, at_ns: i64, pod: PodId, queued: bool) {
         self.shift(cast, at_ns, pod, 1, i64::from(queued));
+    }
+
+    /// One in hand came into the queue.
+    pub(super) fn queued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
+        self.shift(cast, at_ns, pod, 0, 1);
     }
 
     /// One left the queue.
@@ -125,6 +147,17 @@ impl Over {
     /// Everything that is no request.
     pub(super) fn event(&mut self, cast: &Cast, record: &Record) {
         let at_ns = record.at_ns;
+        self.last_ns = self.last_ns.max(at_ns);
+        if let Event::Ejected { pod, .. } = &record.event {
+            self.names.entry(*pod).or_insert_with(|| {
+                let known = &cast.pods[pod.0 as usize];
+                PodName {
+                    name: cast.pod_name(*pod),
+                    order: (known.party, known.version, known.replica),
+                }
+            });
+        }
+        self.outage.record(cast, record);
         match &record.event {
             Event::Ready { pod } => self.is_ready(cast, at_ns, *pod, true),
             Event::Crashed { pod } | Event::Stopped { pod } => {
@@ -180,11 +213,14 @@ impl Over {
                 bins: bins.into_iter().map(sparse).collect(),
             }
         });
-        let retries = self.retries.into_iter().map(|((from, to), mut bins)| {
-            bins.resize(last + 1, 0);
-            let name = format!("{} -> {}", name(from), name(to));
-            Counts { name, bins }
-        });
+        let by_edge = |edges: BTreeMap<(PartyId, PartyId), Vec<u64>>| {
+            let rows = edges.into_iter().map(|((from, to), mut bins)| {
+                bins.resize(last + 1, 0);
+                let name = format!("{} -> {}", name(from), name(to));
+                Counts { name, bins }
+            });
+            most(rows.collect(), |row| row.bins.iter().sum())
+        };
         let highest = |levels: BTreeMap<PartyId, Level>| {
             let rows = levels.into_iter().map(|(service, level)| Counts {
                 name: name(service),
@@ -213,15 +249,19 @@ impl Over {
             service: name(service),
             steps,
         });
+        let (ejected, breakers) = self.outage.finish(&self.names, name, self.last_ns);
         Series {
             bin_ns: self.bin_ns,
             heat: heat.collect(),
-            retries: most(retries.collect(), |row| row.bins.iter().sum()),
+            retries: by_edge(self.retries),
+            hedges: by_edge(self.hedges),
             queued: highest(self.queued),
             in_hand: highest(self.in_hand),
             ready: ready.take(ROWS_MAX).collect(),
             weights: weights.take(ROWS_MAX).collect(),
             canaries: canaries.take(ROWS_MAX).collect(),
+            ejected,
+            breakers,
         }
     }
 
@@ -233,8 +273,8 @@ impl Over {
         let (before_present, before) = self.pods[id];
         let present = before_present.saturating_add_signed(i32::try_from(present).unwrap_or(0));
         let waiting = before.saturating_add_signed(i32::try_from(waiting).unwrap_or(0));
-        // What ended while it waited (its pod died) left the queue without a word.
-        let waiting = waiting.min(present);
+        // Nothing waits where nothing is in hand; else one may wait several times, in parallel steps.
+        let waiting = if present == 0 { 0 } else { waiting };
         self.pods[id] = (present, waiting);
         let party = cast.party_of(pod);
         let bin = self.bin(at_ns);
@@ -300,7 +340,7 @@ impl Over {
         for bins in self.heat.values_mut() {
             *bins = bins.chunks(2).map(merged).collect();
         }
-        for bins in self.retries.values_mut() {
+        for bins in self.retries.values_mut().chain(self.hedges.values_mut()) {
             *bins = bins.chunks(2).map(|pair| pair.iter().sum()).collect();
         }
         for level in self.levels() {

@@ -2,6 +2,8 @@ use shakedown_results::{Answer, Digester, Fate, Outcome, Party, PartyId, Pod, Po
 
 use super::*;
 
+mod outage;
+
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1_000_000_000;
 const API: PartyId = PartyId(0);
@@ -199,6 +201,7 @@ fn an_edge_counts_calls_attempts_and_errors_from_the_warm_up_on() {
         start_ns,
         outcome: outcome(answer),
         tries: 1,
+        hedges: 0,
     };
     let attempt = |start_ns| Event::Attempt {
         root: None,
@@ -449,6 +452,7 @@ fn call(to: PartyId, tries: u16) -> Event {
         start_ns: 3 * SECOND,
         outcome: outcome(Answer::Ok),
         tries,
+        hedges: 0,
     }
 }
 
@@ -486,6 +490,22 @@ fn retries_of_the_mesh_and_of_a_client_are_counted_once_each() {
     assert_eq!(document.series.retries[0].bins.iter().sum::<u64>(), 2);
     let edge = &document.edges[0];
     assert_eq!((edge.requests, edge.retried, edge.attempts), (2, 1, 3));
+}
+
+#[test]
+fn hedges_are_not_retries_and_are_counted_once_each() {
+    let mut by_app = call(API, 4);
+    if let Event::CallEnded { hedges, .. } = &mut by_app {
+        *hedges = 2;
+    }
+    let mut by_mesh = attempt(2);
+    if let Event::Attempt { hedge, .. } = &mut by_mesh {
+        *hedge = true;
+    }
+    let document = document(&[at(3_100 * MS, by_mesh), at(3_300 * MS, by_app)]);
+    let sum = |rows: &[shakedown_results::series::Counts]| rows[0].bins.iter().sum::<u64>();
+    assert_eq!(sum(&document.series.hedges), 3);
+    assert_eq!(sum(&document.series.retries), 1);
 }
 
 #[test]

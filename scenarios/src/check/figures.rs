@@ -6,7 +6,7 @@ use shakedown_config::suggest;
 use super::{Figure, Gauge, Happening, Measure, Reduction, Statistic};
 use crate::value::{Decimal, Unit};
 
-const FIGURES: [(&str, Figure); 23] = [
+const FIGURES: [(&str, Figure); 26] = [
     ("success", Figure::Success),
     ("errors", Figure::Errors),
     ("count", Figure::Count),
@@ -25,10 +25,13 @@ const FIGURES: [(&str, Figure); 23] = [
     ("ready", Figure::Gauge(Gauge::Ready, None)),
     ("canary", Figure::Gauge(Gauge::Canary, None)),
     ("weight", Figure::Gauge(Gauge::Weight, None)),
+    ("ejected", Figure::Gauge(Gauge::Ejected, None)),
+    ("breaker", Figure::Gauge(Gauge::Breaker, None)),
     ("crashes", Figure::Events(Happening::Crash)),
     ("restarts", Figure::Events(Happening::Restart)),
     ("pushes", Figure::Events(Happening::Push)),
     ("nacks", Figure::Events(Happening::Nack)),
+    ("ejections", Figure::Events(Happening::Ejection)),
     ("hits", Figure::Hits),
 ];
 
@@ -40,22 +43,15 @@ const MEASURES: [(&str, Measure); 5] = [
     ("service-time", Measure::ServiceTime),
 ];
 
-const LATER_FIGURES: [&str; 2] = ["hit-ratio", "ejections"];
+const LATER_FIGURES: [&str; 1] = ["hit-ratio"];
 const LATER_MEASURES: [&str; 3] = ["pool-wait", "proxy-time", "push"];
-const LATER_GAUGES: [&str; 6] = [
-    "connections",
-    "ejected",
-    "breaker",
-    "memory",
-    "stale",
-    "unsynced",
-];
+const LATER_GAUGES: [&str; 4] = ["connections", "memory", "stale", "unsynced"];
 const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
 
 /// Envoy's response flags, in the mesh's numbering: the position is the bit. Held equal to the mesh's own by a test.
-pub(super) const FLAGS: [&str; 17] = [
+pub(super) const FLAGS: [&str; 25] = [
     "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC", "URX",
-    "DPE", "NC",
+    "DPE", "NC", "UPE", "SI", "DF", "IH", "UMSDR", "DT", "OM", "DO",
 ];
 
 /// What a metric's name says.
@@ -102,9 +98,9 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
     };
     if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure)
     {
-        if *gauge == Gauge::Canary {
+        if matches!(gauge, Gauge::Canary | Gauge::Breaker) {
             return Err(format!(
-                "`canary` goes through states, which have no `{name}`: say `always`, `never`, `eventually` or `within`"
+                "`{measure}` goes through states, which have no `{name}`: say `always`, `never`, `eventually` or `within`"
             ));
         }
         return match name {
@@ -125,6 +121,7 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
         "replicas",
         "ready",
         "weight",
+        "ejected",
     ]);
     let Some((_, of)) = MEASURES.iter().find(|(known, _)| *known == measure) else {
         return Err(format!(
@@ -199,7 +196,7 @@ impl Figure {
             | Figure::Share
             | Figure::Busy
             | Figure::Gauge(Gauge::Weight, _) => Unit::Share,
-            Figure::Gauge(Gauge::Canary, _) => Unit::State,
+            Figure::Gauge(Gauge::Canary | Gauge::Breaker, _) => Unit::State,
             Figure::Count
             | Figure::Events(_)
             | Figure::Hits

@@ -1,5 +1,6 @@
 //! Units, subjects and windows of a check: from what is written to what can be judged.
 
+mod condition;
 mod subject;
 mod window;
 
@@ -13,8 +14,10 @@ use super::syntax::{
     self, Expr, ExprKind, Problem, WindowKind, Written, WrittenMetric, WrittenRelation,
     WrittenWindow,
 };
-use super::{Arithmetic, Check, Expression, Figure, Metric, Op, Relation, Seeds, Temporal, Window};
-use crate::value::{FAILED, Quantity, Ratio, Unit, state, states};
+use super::{
+    Arithmetic, Check, Expression, Figure, Gauge, Metric, Op, Relation, Seeds, Temporal, Window,
+};
+use crate::value::{FAILED, Quantity, Ratio, Unit, is_breakers, state, states};
 
 /// Slices of one check, at most: each keeps its own figures.
 const SLICES_MAX: i64 = 20_000;
@@ -119,6 +122,16 @@ impl Resolver<'_> {
         left: &Typed,
         right: &Typed,
     ) -> Option<Relation> {
+        if let (Some(one), Some(other)) = (of_breaker(left), of_breaker(right))
+            && one != other
+        {
+            let message = format!(
+                "`{}` and `{}` are not of one kind: a `breaker` is `closed` or `open`, a `canary` goes through Flagger's phases",
+                &self.text[left.at..left.end],
+                &self.text[right.at..right.end]
+            );
+            return self.refuse(right.at, message);
+        }
         let failed = |side: &Typed| side.expression == Expression::Constant(FAILED);
         let op = match relation {
             WrittenRelation::Compare(Op::Equal) if failed(right) => Op::AtLeast,
@@ -297,12 +310,6 @@ impl Resolver<'_> {
         if let Some(number) = state(word) {
             return Some(number);
         }
-        if ["closed", "open"].contains(&word) {
-            return self.refuse(
-                at,
-                format!("not supported yet: `{word}`, a state of `breaker`"),
-            );
-        }
         let near = suggest::hint(word, states());
         let message = match self.names.party(word) {
             Some(_) => {
@@ -381,6 +388,7 @@ impl Resolver<'_> {
         };
         let number = &self.text[bare.at..bare.end];
         let advice = match (known.unit, bare.unit) {
+            (Unit::State, _) if of_breaker(known) == Some(true) => "`closed` or `open`".to_owned(),
             (unit, Unit::Count) => with_unit(number, unit),
             (Unit::Count, _) => "a count, a bare number".to_owned(),
             (unit, _) => format!("a {unit}"),
@@ -436,6 +444,17 @@ pub(crate) fn compute(arithmetic: Arithmetic, left: Ratio, right: Ratio) -> Opti
     }
 }
 
+/// Whether a state is one of a breaker (else of a canary), where that can be told.
+fn of_breaker(side: &Typed) -> Option<bool> {
+    match &side.expression {
+        Expression::Constant(number) => Some(is_breakers(*number)),
+        Expression::Metric(metric) => {
+            Some(matches!(metric.figure, Figure::Gauge(Gauge::Breaker, _)))
+        }
+        Expression::Binary(..) => None,
+    }
+}
+
 /// How a bare number would be written as another unit, in backquotes.
 fn with_unit(number: &str, unit: Unit) -> String {
     match unit {
@@ -468,7 +487,7 @@ fn temporal_word(temporal: Temporal) -> &'static str {
 
 /// Whether a metric goes through states.
 fn is_state(expr: &Expr) -> bool {
-    matches!(&expr.kind, ExprKind::Metric(metric) if metric.name == "canary")
+    matches!(&expr.kind, ExprKind::Metric(metric) if ["canary", "breaker"].contains(&metric.name.as_str()))
 }
 
 /// Whether a gauge without reduction occurs.

@@ -9,6 +9,7 @@ use crate::check::Party;
 use crate::story::Story;
 use crate::value::{self, ROLLED_BACK, Ratio};
 
+use super::outage::Outage;
 use super::span::Span;
 
 /// All of a share, in parts per million.
@@ -22,6 +23,7 @@ pub(super) struct Board {
     limits: Vec<Vec<(Option<u32>, Option<u32>)>>,
     services: u16,
     rollouts: BTreeMap<PartyId, Rollout>,
+    outage: Outage,
     /// Names and starts of the cast's faults.
     faults: Vec<(String, i64)>,
 }
@@ -101,6 +103,7 @@ impl Board {
             services: u16::try_from(story.services.len())
                 .expect("parties are bounded when the story is read"),
             rollouts: BTreeMap::new(),
+            outage: Outage::default(),
             faults: cast
                 .faults
                 .iter()
@@ -135,6 +138,7 @@ impl Board {
     pub(super) fn record(&mut self, record: &Record) -> Option<Change> {
         let (id, present, waiting) = match &record.event {
             Event::Arrived { pod, queued, .. } => (*pod, 1, i64::from(*queued)),
+            Event::Queued { pod } => (*pod, 0, 1),
             Event::Dequeued { pod } => (*pod, 0, -1),
             Event::Served { pod, .. } => (*pod, -1, 0),
             _ => return self.change(record),
@@ -144,8 +148,11 @@ impl Board {
         let shift =
             |count: u32, by: i64| u32::try_from((i64::from(count) + by).max(0)).unwrap_or(u32::MAX);
         pod.present = shift(pod.present, present);
-        // What ended while it waited (its pod died) left the queue without a word.
-        pod.waiting = shift(pod.waiting, waiting).min(pod.present);
+        pod.waiting = shift(pod.waiting, waiting);
+        if pod.present == 0 {
+            // Nothing waits where nothing is in hand; else one may wait several times, in parallel steps.
+            pod.waiting = 0;
+        }
         Some(Change {
             pod: id,
             present: i64::from(pod.present) - before.0,
@@ -156,6 +163,7 @@ impl Board {
 
     /// Follows an event that is not of a request.
     fn change(&mut self, record: &Record) -> Option<Change> {
+        self.outage.record(&record.event);
         match &record.event {
             Event::PodAdded { pod } => {
                 let id = PodId(u32::try_from(self.pods.len()).ok()?);
@@ -243,6 +251,11 @@ impl Board {
             _ if version == 0 => ALL_PPM,
             _ => 0,
         }
+    }
+
+    /// Ejections and open breakers.
+    pub(super) const fn outage(&self) -> &Outage {
+        &self.outage
     }
 
     /// How many pods of a party there are, and how many of them are ready.

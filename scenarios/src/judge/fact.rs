@@ -41,6 +41,8 @@ pub(super) struct Fact {
     /// Number of a try.
     pub(super) number: u16,
     pub(super) hedge: bool,
+    /// Tries of a call that its app sent while another was open.
+    pub(super) hedges: u16,
     pub(super) plaintext: bool,
 }
 
@@ -61,6 +63,7 @@ impl Fact {
             flags: 0,
             number: 1,
             hedge: false,
+            hedges: 0,
             plaintext: false,
         }
     }
@@ -100,12 +103,14 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             start_ns,
             outcome,
             tries,
+            hedges,
         } => Fact {
             root: *root,
             from: Some(*from),
             to_party: Some(*to),
             endpoint: Some(*endpoint),
             number: *tries,
+            hedges: *hedges,
             ..Fact::new(*start_ns, at, *outcome)
         },
         Event::Proxied {

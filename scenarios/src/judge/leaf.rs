@@ -1,5 +1,7 @@
 //! One metric of one check: which events it hears, which requests it counts, and what they come to.
 
+mod meter;
+
 use shakedown_results::{Answer, Event, PodId, Record, Root};
 
 use super::board::{ALL_PPM, Board, Change};
@@ -57,7 +59,9 @@ impl Leaf {
             hit,
             tries: match (metric.figure, &metric.subject) {
                 (Figure::Retries, Subject::Load(_)) => Some(Class::Load),
-                (Figure::Retries, Subject::Edge { to, .. }) if !to.is_part() => Some(Class::Call),
+                (Figure::Retries | Figure::Hedges, Subject::Edge { to, .. }) if !to.is_part() => {
+                    Some(Class::Call)
+                }
                 _ => None,
             },
             via: (!parties.is_empty()).then(|| Via::new(parties)),
@@ -94,64 +98,8 @@ impl Leaf {
         }
     }
 
-    /// The value of a gauge before anything happens.
-    pub(super) fn begin(mut self, board: &Board) -> Leaf {
-        if let (Figure::Gauge(gauge, _), Subject::Service(party)) =
-            (self.metric.figure, &self.metric.subject)
-        {
-            self.value = match gauge {
-                Gauge::Replicas => board.pods_of(party).0,
-                Gauge::Ready => board.pods_of(party).1,
-                Gauge::Canary => board.canary(party),
-                Gauge::Weight => board.weight(party),
-                Gauge::InFlight | Gauge::Queued => 0,
-            };
-        }
-        self
-    }
-
     pub(super) fn slots(&self) -> &Slots {
         &self.slots
-    }
-
-    /// By how much an event changes a meter's value.
-    pub(super) fn delta(&self, record: &Record, change: Option<Change>, board: &Board) -> i64 {
-        match (self.metric.figure, &self.metric.subject) {
-            (Figure::Busy, Subject::Service(party)) => change.map_or(0, |change| {
-                let counts = board.is_of(change.pod, party) && board.limits(change.pod).0.is_some();
-                if counts {
-                    change.present - change.waiting
-                } else {
-                    0
-                }
-            }),
-            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => change
-                .filter(|change| board.is_of(change.pod, party))
-                .map_or(0, |change| change.waiting),
-            (
-                Figure::Gauge(gauge @ (Gauge::Replicas | Gauge::Ready), _),
-                Subject::Service(party),
-            ) => change
-                .filter(|change| board.is_of(change.pod, party))
-                .map_or(0, |change| match gauge {
-                    Gauge::Replicas => change.there,
-                    _ => change.ready,
-                }),
-            (
-                Figure::Gauge(gauge @ (Gauge::Canary | Gauge::Weight), _),
-                Subject::Service(party),
-            ) => match (&record.event, gauge) {
-                (Event::Canary { .. } | Event::Weight { .. }, Gauge::Canary) => {
-                    board.canary(party) - self.value
-                }
-                (Event::Weight { .. }, _) => board.weight(party) - self.value,
-                _ => 0,
-            },
-            (Figure::Gauge(Gauge::InFlight, _), subject) => {
-                in_flight(record, change, subject, board)
-            }
-            _ => 0,
-        }
     }
 
     /// Brings a reduced gauge up to a time, and changes it then.
@@ -264,12 +212,16 @@ impl Leaf {
     }
 
     /// Counts tries after the first, by an app or a load's client: a sidecar begins to count anew with each of them, so
-    /// that only without one its attempts tell of them.
+    /// that only without one its attempts tell of them. Of hedges the same.
     fn again(&mut self, fact: &Fact, board: &Board) {
+        let tries = match self.metric.figure {
+            Figure::Hedges => fact.hedges,
+            _ => fact.number.saturating_sub(1),
+        };
         if fact.from.is_some_and(|pod| board.is_meshed(pod))
             && let Some(cell) = self.slots.by_start(fact.start_ns)
         {
-            cell.hits += u64::from(fact.number.saturating_sub(1));
+            cell.hits += u64::from(tries);
         }
     }
 
@@ -512,6 +464,7 @@ fn happens(
         (Happening::Restart, Event::Ready { pod }) => {
             is_of(pod) && change.is_some_and(|change| change.restarted)
         }
+        (Happening::Ejection, Event::Ejected { pod, .. }) => is_of(pod),
         (Happening::Push, Event::ConfigChanged { .. }) => *subject == Subject::Control,
         (Happening::Push, Event::ConfigInForce { pod, .. }) => is_of(pod),
         (Happening::Nack, Event::ConfigRefused { pod, .. }) => {
@@ -519,59 +472,4 @@ fn happens(
         }
         _ => false,
     }
-}
-
-/// By how much an event changes how many requests are in flight.
-fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
-    match (subject, &record.event) {
-        (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),
-        (
-            Subject::Load(party),
-            Event::Finished {
-                root,
-                sent_ns: Some(_),
-                ..
-            },
-        ) => -i64::from(is_root_of(*root, party)),
-        (
-            Subject::Edge { from, to },
-            Event::CallStarted {
-                root,
-                from: pod,
-                to: callee,
-            },
-        ) => i64::from(is_call(*root, *pod, *callee, from, to, board)),
-        (
-            Subject::Edge { from, to },
-            Event::CallEnded {
-                root,
-                from: pod,
-                to: callee,
-                ..
-            },
-        ) => -i64::from(is_call(*root, *pod, *callee, from, to, board)),
-        (Subject::Service(party), _) if party.endpoint.is_none() => change
-            .filter(|change| board.is_of(change.pod, party))
-            .map_or(0, |change| change.present),
-        (Subject::Service(party), Event::Arrived { pod, endpoint, .. }) => {
-            i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
-        }
-        (Subject::Service(party), Event::Served { pod, endpoint, .. }) => {
-            -i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
-        }
-        _ => 0,
-    }
-}
-
-fn is_call(
-    root: Option<Root>,
-    pod: PodId,
-    callee: shakedown_results::PartyId,
-    from: &Party,
-    to: &Party,
-    board: &Board,
-) -> bool {
-    Some(callee.0) == to.party
-        && board.sent_by(pod, from)
-        && (from.entry.is_none() || root.is_some_and(|root| is_root_of(root, from)))
 }

@@ -1,5 +1,6 @@
 //! A run is told by hand here: each test writes the events that it is about.
 
+mod outage;
 mod queue;
 mod rollout;
 mod sweeps;
@@ -353,6 +354,7 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
             start_ns: 11 * S,
             outcome: OK,
             tries: 1,
+            hedges: 0,
         },
     );
     for (number, pod, outcome) in [(1, 1, ERROR), (2, 2, OK)] {
@@ -467,6 +469,28 @@ fn gauges_are_judged_at_every_instant() {
     run.request(24 * S, 34 * S, OK);
     let expected = [true, false, true, true, true, true, false, true, true, true].map(Some);
     assert_eq!(run.verdicts(), expected);
+}
+
+#[test]
+fn who_comes_into_the_queue_after_its_arrival_is_counted_as_waiting() {
+    let mut run = Run::new(&[
+        "queued.max(api) == 2",
+        "never queued(api) > 0 during 10s..22s",
+        "queued.mean(api during 20s..30s) == 0.6",
+        "eventually queued(api) == 2 during 24s..26s",
+    ]);
+    let pod = PodId(1);
+    run.served(None, 1, 20 * S, 0, 40 * S, OK);
+    run.served(None, 1, 21 * S, 0, 40 * S, OK);
+    // One of them waits twice, for instance in steps that are parallel.
+    for (from, to) in [(23, 26), (24, 27)] {
+        run.at(from * S, Event::Queued { pod });
+        run.at(to * S, Event::Dequeued { pod });
+    }
+    let checks = run.checks();
+    for check in &checks {
+        assert_eq!(check.pass, Some(true), "{check:?}");
+    }
 }
 
 #[test]

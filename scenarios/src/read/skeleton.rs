@@ -6,6 +6,7 @@ use shakedown_config::tree::{Entry, Value};
 use shakedown_config::{Node, Place as FilePlace, patch};
 
 use super::Reader;
+use super::calls::normal_calls;
 use super::chaos::Deploy;
 use super::fields::{Keys, get, long};
 use crate::story::Path;
@@ -302,6 +303,9 @@ fn normal(node: &Node) -> Node {
         if let Some(entry) = map.get_mut(key) {
             entry.node = long(&entry.node, first);
         }
+    }
+    if let Some(calls) = map.get_mut("calls") {
+        normal_calls(&mut calls.node);
     }
     if let Some(Value::Map(versions)) = map.get_mut("versions").map(|entry| &mut entry.node.value) {
         for entry in versions.values_mut() {

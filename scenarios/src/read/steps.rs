@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use shakedown_config::{Node, patch, suggest};
+use shakedown_config::{Node, suggest};
 
 use super::Reader;
+use super::calls::with_settings;
 use super::fields::{Keys, get, long};
 use super::skeleton::Skeleton;
-use crate::story::{Call, Draw, Failure, OnError, Step};
+use crate::story::{Call, Draw, Drawn, Failure, OnError, Step, Timed};
 use crate::value::{Distribution, Share};
 
 const STEPS: [&str; 7] = [
@@ -30,14 +31,10 @@ const CALL: Keys = Keys {
         "timeout",
         "deadline",
         "retries",
+        "hedge",
         "on-error",
     ],
-    later: &["hedge"],
-};
-/// Client settings of a service's calls, as `calls` has them.
-const SETTINGS: Keys = Keys {
-    known: &["timeout", "deadline", "retries", "headers", "on-error"],
-    later: &["hedge", "pool"],
+    later: &[],
 };
 const FAIL: Keys = Keys {
     known: &["rate", "with"],
@@ -145,20 +142,24 @@ impl Reader<'_> {
         branches
     }
 
-    fn timed(&mut self, node: &Node, path: &str) -> Option<Draw> {
+    fn timed(&mut self, node: &Node, path: &str) -> Option<Timed> {
+        const WORDS: [(&str, Drawn); 2] =
+            [("attempt", Drawn::Attempt), ("request", Drawn::Request)];
         let node = long(node, "time");
         self.keys(&node, &TIMED);
-        if let Some(draw) = get(&node, "draw") {
-            self.word(draw, &[("attempt", ())], &["request"]);
-        }
+        let drawn = get(&node, "draw").and_then(|draw| self.word(draw, &WORDS, &[]));
         let Some(time) = get(&node, "time") else {
             self.missing(&node, "time", "work: 4ms");
             return None;
         };
         let from = self.durations(time)?;
-        Some(Draw {
+        let time = Draw {
             from,
             place: self.place(path.to_owned()),
+        };
+        Some(Timed {
+            time,
+            drawn: drawn.unwrap_or(Drawn::Attempt),
         })
     }
 
@@ -179,24 +180,10 @@ impl Reader<'_> {
         if !scope.called.contains(&target.service) {
             scope.called.push(target.service);
         }
-        let node = with_settings(&node, scope, &scope.services[target.service].name);
+        let node = with_settings(&node, scope.calls, &scope.services[target.service].name);
         let probability = self.share(&node, "probability").unwrap_or(Share::ALL);
         let times = self.drawn_count(&node, "times", path);
         let fan_out = self.drawn_count(&node, "fan-out", path);
-        let timeout = match get(&node, "timeout") {
-            Some(rest) if rest.as_str() == Some("rest") => {
-                self.later(&rest.place, "timeout: rest");
-                None
-            }
-            _ => self.bound(&node, "timeout"),
-        };
-        let on_error = get(&node, "on-error").and_then(|n| {
-            self.word(
-                n,
-                &[("fail", OnError::Fail), ("ignore", OnError::Ignore)],
-                &[],
-            )
-        });
         Some(Call {
             service: target.service,
             endpoint: target.endpoint,
@@ -207,16 +194,36 @@ impl Reader<'_> {
             fan_out,
             headers: self.headers(&node, "headers"),
             size: self.size(&node, "size").unwrap_or(0),
-            timeout,
+            timeout: self.try_timeout(&node),
             deadline: self.bound(&node, "deadline"),
             retries: self.retries(&node, path),
-            on_error: on_error.unwrap_or(OnError::Fail),
+            hedge: self.hedge(&node),
+            pool: self.pool(&node),
+            on_error: self.on_error(&node).unwrap_or(OnError::Fail),
             place: self.place(format!("{path}/probability")),
         })
     }
 
+    /// Bound of a try.
+    pub(super) fn try_timeout(&mut self, node: &Node) -> Option<Duration> {
+        match get(node, "timeout") {
+            Some(rest) if rest.as_str() == Some("rest") => {
+                self.later(&rest.place, "timeout: rest");
+                None
+            }
+            _ => self.bound(node, "timeout"),
+        }
+    }
+
+    /// What a failed call does.
+    pub(super) fn on_error(&mut self, node: &Node) -> Option<OnError> {
+        const WORDS: [(&str, OnError); 2] = [("fail", OnError::Fail), ("ignore", OnError::Ignore)];
+        let written = get(node, "on-error")?;
+        self.word(written, &WORDS, &[])
+    }
+
     /// A bound of a try, or of all of them.
-    fn bound(&mut self, node: &Node, key: &str) -> Option<Duration> {
+    pub(super) fn bound(&mut self, node: &Node, key: &str) -> Option<Duration> {
         let bound = self.duration(node, key)?;
         if bound.is_zero()
             && let Some(written) = get(node, key)
@@ -314,39 +321,4 @@ impl Reader<'_> {
             self.steps(miss, "miss", scope);
         }
     }
-
-    /// Keys of `calls`: services or `any`, each with client settings.
-    pub(super) fn client_settings(&mut self, node: &Node, services: &[Skeleton]) {
-        let Some(map) = self.map(node) else { return };
-        for (target, entry) in map {
-            if target != "any" && !services.iter().any(|s| s.name == *target) && !self.incomplete {
-                let known = services.iter().map(|s| s.name.as_str()).chain(["any"]);
-                let hint = suggest::hint(target, known.collect::<Vec<_>>());
-                self.error(&entry.key, format!("no service `{target}`: {hint}"));
-            }
-            self.keys(&entry.node, &SETTINGS);
-        }
-    }
-}
-
-/// A call step with the settings that its caller has for the callee: the step's own win, then the callee's, then `any`'s.
-fn with_settings(step: &Node, scope: &Scope<'_>, callee: &str) -> Node {
-    let mut merged = Node::map(Vec::<(String, Node)>::new(), step.place.clone());
-    for settings in ["any", callee]
-        .iter()
-        .filter_map(|key| get(scope.calls?, key))
-    {
-        patch::merge(&mut merged, &normal(settings));
-    }
-    patch::merge(&mut merged, &normal(step));
-    merged
-}
-
-/// Client settings with short forms written out, so that maps merge with maps.
-fn normal(settings: &Node) -> Node {
-    let mut settings = settings.clone();
-    if let Some(entry) = settings.as_map_mut().and_then(|map| map.get_mut("retries")) {
-        entry.node = long(&entry.node, "times");
-    }
-    settings
 }

@@ -1,6 +1,7 @@
 use crate::story::{Action, Arrivals, Failure, Part, Selector, Step, When};
 use crate::{Edits, LoadError, catalogue, load_all, load_text};
 
+mod calls;
 mod messages;
 mod rollout;
 

@@ -38,8 +38,9 @@ const CONTROL: Keys = Keys {
         "replicas",
         "telemetry",
         "canaries",
+        "ejection-delay",
     ],
-    later: &["push", "staged", "certificates", "ejection-delay"],
+    later: &["push", "staged", "certificates"],
 };
 const RESERVED: [&str; 8] = [
     "any", "all", "base", "control", "end", "zone", "region", "seeds",
@@ -306,6 +307,10 @@ impl Reader<'_> {
             debounce: self
                 .duration(node, "debounce")
                 .unwrap_or(Duration::from_millis(100)),
+            // Envoy's `update_merge_window`.
+            ejection_delay: self
+                .duration(node, "ejection-delay")
+                .unwrap_or(Duration::from_secs(1)),
             canaries: self.flag(node, "canaries").unwrap_or(true),
             telemetry: self.telemetry(node),
             trust_domain: self

@@ -2,8 +2,9 @@
 
 use super::Ratio;
 
-/// Flagger's phases, in the order in which a rollout goes through them, then how it may end.
-const STATES: [(&str, i128); 13] = [
+/// Flagger's phases, in the order in which a rollout goes through them, then how it may end; then the states of a breaker.
+/// No two gauges share a number.
+const STATES: [(&str, i128); 15] = [
     ("initializing", 0),
     ("initialized", 1),
     ("waiting", 2),
@@ -17,14 +18,20 @@ const STATES: [(&str, i128); 13] = [
     ("terminated", 9),
     ("failed", 10),
     ("rolled-back", 11),
+    ("closed", 100),
+    ("open", 101),
 ];
 
 /// Failed, with or without weight in force: what is rolled back has failed too.
 pub(crate) const FAILED: Ratio = Ratio::whole(10);
 /// Failed, with weight 0 in force at every proxy.
 pub(crate) const ROLLED_BACK: i64 = 11;
+/// A breaker that lets pass.
+pub(crate) const CLOSED: i64 = 100;
+/// A breaker at its limit.
+pub(crate) const OPEN: i64 = 101;
 
-/// The number of a canary's state.
+/// The number of a state.
 pub(crate) fn state(name: &str) -> Option<Ratio> {
     let known = STATES.iter().find(|(known, _)| *known == name);
     known.map(|(_, number)| Ratio::whole(*number))
@@ -36,6 +43,11 @@ pub(crate) fn state_name(number: Ratio) -> Option<&'static str> {
         .iter()
         .find(|(_, known)| Ratio::whole(*known) == number);
     known.map(|(name, _)| *name)
+}
+
+/// Whether a state is a breaker's; else it is a canary's.
+pub(crate) fn is_breakers(number: Ratio) -> bool {
+    number >= Ratio::whole(i128::from(CLOSED))
 }
 
 /// All names, for messages.

@@ -318,6 +318,7 @@ impl Pods {
             life: state.life.get(),
             ailments: Rc::clone(&state.ailments),
             drain: drain.clone(),
+            stage: self.ground.stage(),
         };
         *state.app.borrow_mut() = Some(drain);
         let caller = self.caller(env, pod, version.sidecar, true);

@@ -2,6 +2,8 @@
 //!
 //! A pod that has crashed stays in it, ready: Kubernetes takes longer to notice than most outages here last.
 
+use std::collections::BTreeMap;
+
 use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Registry, Service};
 use shakedown_results::PodId;
 use shakedown_scenarios::story;
@@ -46,13 +48,31 @@ pub(crate) fn endpoint(
     version: &story::Version,
     ready: bool,
 ) -> Endpoint {
+    let locality = locality(plot, pod);
     Endpoint {
         address: at(ground.address(pod), service.port),
-        labels: version.labels.clone(),
-        locality: locality(plot, pod),
+        labels: labels(version, &locality),
+        locality,
         ready,
         workload: format!("{}-{}", service.name, version.name),
     }
+}
+
+/// A pod's labels, with those that Kubernetes and Istio give it by where it runs. Source: Istio, `AugmentLabels`.
+fn labels(version: &story::Version, locality: &Locality) -> BTreeMap<String, String> {
+    let mut labels = version.labels.clone();
+    for (name, value) in [
+        ("topology.kubernetes.io/region", &locality.region),
+        ("topology.kubernetes.io/zone", &locality.zone),
+        ("topology.istio.io/subzone", &locality.subzone),
+    ] {
+        if !value.is_empty() {
+            labels
+                .entry(name.to_owned())
+                .or_insert_with(|| value.clone());
+        }
+    }
+    labels
 }
 
 fn locality(plot: &Plot, pod: PodId) -> Locality {

@@ -4,6 +4,7 @@ mod ailments;
 mod app;
 mod build;
 mod chaos;
+mod hedging;
 mod judged;
 mod mesh;
 mod real;

@@ -197,6 +197,41 @@ fn istio() -> Vec<Case> {
     ]
 }
 
+/// Five hosts in turn, one of which always fails: fifty requests, a tick, and twenty more.
+fn far_below_the_others(name: &'static str, factor: u32, again: &'static str) -> Case {
+    let mut case = xds(name, move |x| {
+        x.cluster("app").lb_policy =
+            shakedown_config::xds::cluster::cluster::LbPolicy::RoundRobin.into();
+        let detection = detection(x);
+        detection.interval = ms(2_000);
+        detection.consecutive_5xx = wrapped(100);
+        detection.enforcing_success_rate = wrapped(100);
+        detection.success_rate_minimum_hosts = wrapped(5);
+        detection.success_rate_request_volume = wrapped(5);
+        detection.success_rate_stdev_factor = wrapped(factor);
+        at_once(x);
+    });
+    for name in ["a", "b", "c", "d"] {
+        case = case.host(host(name));
+    }
+    let batch = |count: u64| (0..count).map(|nth| get("/").after(nth * 2)).collect();
+    case.host(host("bad").does(&[status(503)]))
+        .together(batch(50))
+        .pause(2_200)
+        .together(batch(20))
+        .any_host()
+        .wants(again)
+}
+
+/// So many of the first fifty, and of the twenty after them, that fail.
+fn failing(first: usize, second: usize) -> &'static str {
+    let mut all = vec!["200 -"; 50 - first];
+    all.extend(vec!["503 -"; first]);
+    all.extend(vec!["200 -"; 20 - second]);
+    all.extend(vec!["503 -"; second]);
+    all.join(", ").leak()
+}
+
 fn detection(x: &mut Xds) -> &mut OutlierDetection {
     x.cluster("app").common_lb_config = super::balancing::panic_at(0.0);
     x.cluster("app")
@@ -322,6 +357,16 @@ fn envoy() -> Vec<Case> {
         .pause(1_700)
         .get("/")
         .wants("503 -, 503 -, 503 -, 200 -, 503 UH"),
+        far_below_the_others(
+            "a success rate far below the others' ejects on the tick",
+            1_900,
+            failing(10, 0),
+        ),
+        far_below_the_others(
+            "a success rate within the allowed deviation stays",
+            3_000,
+            failing(10, 4),
+        ),
         xds("too few requests are no share", |x| {
             let detection = detection(x);
             detection.interval = ms(1_500);

@@ -258,6 +258,35 @@ fn policies() -> Vec<Case> {
         .get("/")
         .send(get("/").header("x-may", "yes"))
         .wants("503 -, 503 URX"),
+        xds("a rate limiter says when to come back", |x| {
+            use shakedown_config::xds::route::retry_policy::{
+                RateLimitedRetryBackOff, ResetHeader,
+            };
+            on(x, "retriable-status-codes", 1);
+            policy(x).retriable_status_codes = vec![429];
+            policy(x).rate_limited_retry_back_off = Some(RateLimitedRetryBackOff {
+                reset_headers: vec![ResetHeader {
+                    name: "retry-after".into(),
+                    format: 0,
+                }],
+                max_interval: ms(10_000),
+            });
+            x.action().timeout = ms(700);
+        })
+        .app(&[Act::Reply(429, &[("retry-after", "1")], "later"), OK])
+        .get("/")
+        .wants("504 UT"),
+        xds("a backoff of the route's own", |x| {
+            use shakedown_config::xds::route::retry_policy::RetryBackOff;
+            on(x, "5xx", 3);
+            policy(x).retry_back_off = Some(RetryBackOff {
+                base_interval: ms(1),
+                max_interval: ms(2),
+            });
+        })
+        .app(&[status(503), status(503), status(503), OK])
+        .get("/")
+        .wants("200 -"),
         xds("no retry is allowed at one time: UO", |x| {
             on(x, "5xx", 1);
             x.cluster("app").circuit_breakers = super::breakers::retries(0);

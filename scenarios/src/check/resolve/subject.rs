@@ -3,14 +3,13 @@
 use shakedown_config::suggest;
 
 use super::Resolver;
-use crate::check::syntax::{
-    Expr, Word, WrittenCondition, WrittenMetric, WrittenParty, WrittenTest,
-};
-use crate::check::{Condition, Figure, Gauge, Happening, Measure, Party, Subject, Test, figures};
+use super::condition::measured;
+use crate::check::syntax::{Expr, WrittenMetric, WrittenParty};
+use crate::check::{Condition, Figure, Gauge, Happening, Measure, Party, Subject, Test};
 
 /// What kind of subject it is, in words.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Is {
+pub(super) enum Is {
     Load,
     Service,
     Edge,
@@ -19,7 +18,7 @@ enum Is {
 }
 
 impl Is {
-    const fn words(self) -> &'static str {
+    pub(super) const fn words(self) -> &'static str {
         match self {
             Is::Load => "a load",
             Is::Service => "a service",
@@ -163,7 +162,7 @@ impl Resolver<'_> {
     }
 
     /// A party's names as indices.
-    fn party(&mut self, written: &WrittenParty) -> Option<Party> {
+    pub(super) fn party(&mut self, written: &WrittenParty) -> Option<Party> {
         let zone = match &written.zone {
             Some((name, at)) => Some(self.zone(name, *at)?),
             None => None,
@@ -312,7 +311,7 @@ impl Resolver<'_> {
         Some(narrow(found))
     }
 
-    fn zone(&mut self, name: &str, at: usize) -> Option<u16> {
+    pub(super) fn zone(&mut self, name: &str, at: usize) -> Option<u16> {
         let zone = self.names.zone(name);
         if zone.is_none() {
             let known: Vec<&str> = self.names.zones.iter().map(String::as_str).collect();
@@ -322,104 +321,6 @@ impl Resolver<'_> {
             );
         }
         zone
-    }
-
-    fn condition(
-        &mut self,
-        written: &WrittenCondition,
-        is: Is,
-        subject: &Subject,
-    ) -> Option<Condition> {
-        let attempts = matches!(subject, Subject::Edge { to, .. } if to.is_part());
-        let test = match &written.test {
-            WrittenTest::Word(Word::Ok) => Test::Ok,
-            WrittenTest::Word(Word::Timeout) => Test::Timeout,
-            WrittenTest::Word(Word::Dropped) if is == Is::Load => Test::Dropped,
-            WrittenTest::Word(Word::Dropped) => {
-                return self.refuse(written.at, "only a load drops requests");
-            }
-            WrittenTest::Word(word @ (Word::Retried | Word::Hedged | Word::Plaintext)) => {
-                let (name, test) = match word {
-                    Word::Retried => ("retried", Test::Retried),
-                    Word::Hedged => ("hedged", Test::Hedged),
-                    _ => ("plaintext", Test::Plaintext),
-                };
-                if !attempts {
-                    let message =
-                        format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`)");
-                    return self.refuse(written.at, message);
-                }
-                test
-            }
-            WrittenTest::Measure(name, op, nanos) => {
-                let measure = match figures::measure(name) {
-                    Ok(measure) => measure,
-                    Err(message) => return self.refuse(written.at, message),
-                };
-                if !measures(measure, is) {
-                    return self.refuse(written.at, format!("{} has no `{name}`", is.words()));
-                }
-                Test::Measure(measure, *op, *nanos)
-            }
-            WrittenTest::Status(low, high) => Test::Status(*low, *high),
-            WrittenTest::Flag(name) => match figures::flag(name) {
-                Ok(_) if is == Is::Service => {
-                    return self.refuse(
-                        written.at,
-                        "not supported yet: `flag` of a service's own proxy",
-                    );
-                }
-                Ok(bit) => Test::Flag(bit),
-                Err(message) => return self.refuse(written.at, message),
-            },
-            WrittenTest::Via(party) => {
-                let via = self.party(party)?;
-                if is != Is::Load {
-                    return self.refuse(
-                        written.at,
-                        "not supported yet: `via`, but of a load's requests",
-                    );
-                }
-                if via
-                    .party
-                    .is_some_and(|index| self.names.parties[usize::from(index)].is_load)
-                {
-                    return self.refuse(written.at, "a request goes via services, not via a load");
-                }
-                Test::Via(via)
-            }
-            WrittenTest::From(party) => Test::From(self.from(written, is, party)?),
-            WrittenTest::FromZone(name, at) => {
-                if is == Is::Load {
-                    return self.refuse(
-                        written.at,
-                        "a load's requests are sent by itself: write `LOAD in zone Z`",
-                    );
-                }
-                Test::From(Party {
-                    zone: Some(self.zone(name, *at)?),
-                    ..Party::default()
-                })
-            }
-        };
-        Some(Condition {
-            not: written.not,
-            test,
-        })
-    }
-
-    fn from(&mut self, written: &WrittenCondition, is: Is, party: &WrittenParty) -> Option<Party> {
-        let from = self.party(party)?;
-        if is == Is::Load {
-            return self.refuse(written.at, "a load's requests are sent by itself");
-        }
-        if from.endpoint.is_some() || from.entry.is_some() {
-            return self.refuse(
-                written.at,
-                "not supported yet: `from` an endpoint or an entry of a mix",
-            );
-        }
-        Some(from)
     }
 
     /// Whether the figure is one of such a subject.
@@ -435,7 +336,8 @@ impl Resolver<'_> {
             | Figure::Gauge(Gauge::InFlight, _) => &[Is::Load, Is::Edge, Is::Service],
             Figure::Statistic(measure, _) => measured(measure),
             Figure::Attempts | Figure::Retries | Figure::Hedges => &[Is::Edge, Is::Load],
-            Figure::Amplification => &[Is::Edge],
+            Figure::Amplification | Figure::Gauge(Gauge::Breaker, _) => &[Is::Edge],
+            Figure::Gauge(Gauge::Ejected, _) => &[Is::Edge, Is::Service],
             Figure::Busy | Figure::Gauge(..) => &[Is::Service],
             Figure::Events(Happening::Push | Happening::Nack) => &[Is::Service, Is::Control],
             Figure::Events(_) => &[Is::Service],
@@ -465,6 +367,7 @@ impl Resolver<'_> {
     ) -> bool {
         let at = metric.first.at;
         let gauge = matches!(figure, Figure::Gauge(..));
+        let proxies = matches!(figure, Figure::Gauge(Gauge::Ejected | Gauge::Breaker, _));
         let tries = matches!(figure, Figure::Attempts | Figure::Retries | Figure::Hedges);
         let plain = gauge
             || tries
@@ -516,7 +419,15 @@ impl Resolver<'_> {
                     "not supported yet: `amplification` towards one endpoint, but from a load",
                 )
             }
-            Subject::Edge { to, .. } if gauge && to.is_part() => {
+            Subject::Edge { from, .. } if proxies && from.entry.is_some() => {
+                Some("a proxy knows nothing of a mix: leave out the entry")
+            }
+            Subject::Edge { to, .. }
+                if matches!(figure, Figure::Gauge(Gauge::Breaker, _)) && to.is_part() =>
+            {
+                Some("a breaker is on the way to a service, not to a part of it")
+            }
+            Subject::Edge { to, .. } if gauge && !proxies && to.is_part() => {
                 Some("not supported yet: `in-flight` of an edge to a version, replica or zone")
             }
             Subject::Load(party) if gauge && party.zone.is_some() => {
@@ -548,7 +459,7 @@ const fn of_pods(figure: Figure) -> bool {
         figure,
         Figure::Events(_)
             | Figure::Gauge(
-                Gauge::Replicas | Gauge::Ready | Gauge::Canary | Gauge::Weight,
+                Gauge::Replicas | Gauge::Ready | Gauge::Canary | Gauge::Weight | Gauge::Ejected,
                 _
             )
     )
@@ -558,19 +469,6 @@ const fn of_pods(figure: Figure) -> bool {
 fn is_control(written: &WrittenParty, figure: Figure) -> bool {
     written.name.as_deref() == Some("control")
         && matches!(figure, Figure::Events(Happening::Push | Happening::Nack))
-}
-
-/// Of which subjects a measure is taken.
-const fn measured(measure: Measure) -> &'static [Is] {
-    match measure {
-        Measure::Latency => &[Is::Load, Is::Edge, Is::Service],
-        Measure::Uncorrected | Measure::SendLag => &[Is::Load],
-        Measure::QueueWait | Measure::ServiceTime => &[Is::Service],
-    }
-}
-
-fn measures(measure: Measure, is: Is) -> bool {
-    measured(measure).contains(&is)
 }
 
 /// An index into the cast's tables, which hold at most 65,536 of anything.

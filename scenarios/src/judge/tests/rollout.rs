@@ -192,6 +192,7 @@ fn call(run: &mut Run, root: Root, by_app: u16, by_proxy: &[u16]) {
             start_ns: 11 * S,
             outcome: OK,
             tries: by_app,
+            hedges: by_app - 1,
         },
     );
 }
@@ -201,6 +202,7 @@ fn retries_are_those_of_the_app_and_those_of_its_sidecar() {
     let mut run = Run::new(&[
         "attempts(web -> api) == 4",
         "retries(web -> api) == 3",
+        "hedges(web -> api) == 2",
         "amplification(web -> api) == 4",
         "retries(users) == 2",
     ]);
@@ -210,7 +212,7 @@ fn retries_are_those_of_the_app_and_those_of_its_sidecar() {
         panic!("its end")
     };
     *tries = 3;
-    // Three tries by the app; the sidecar tried one of them twice.
+    // Three tries by the app, two of them hedges; the sidecar tried one of them twice.
     call(&mut run, root, 3, &[1, 1, 2, 1]);
-    assert_eq!(run.verdicts(), [Some(true); 4]);
+    assert_eq!(run.verdicts(), [Some(true); 5]);
 }

@@ -81,13 +81,15 @@ fn a_gauge_needs_a_temporal_word() {
          `in-flight.max(api)`"
     );
     let text = story("").replace("fine: success(users) == 100%", "ejected(api) == 1");
+    assert_eq!(
+        errors(&text),
+        "f.yaml:11:5: `ejected(api)` is a value at an instant: say `always`, `never`, `eventually`, `within`, or \
+         `ejected.max(api)`"
+    );
+    let text = story("").replace("fine: success(users) == 100%", "stale(api) < 5s");
     let lines = errors(&text);
     assert!(
-        lines.contains("f.yaml:11:5: `ejected(api)` is a value at an instant: say"),
-        "{lines}"
-    );
-    assert!(
-        lines.contains("f.yaml:11:5: not supported yet: `ejected`"),
+        lines.contains("f.yaml:11:5: not supported yet: `stale`"),
         "{lines}"
     );
 }
@@ -125,13 +127,13 @@ fn a_variant_that_breaks_an_unknown_check_is_told() {
 fn keys_of_the_language_to_come_are_told_apart_from_unknown_ones() {
     let text = story("swarm: {faults: 0..5}\n").replace(
         "call: api GET /items/7",
-        "call: {to: api GET /items/7, hedge: 10ms, hedgehog: 1}",
+        "call: {to: api GET /items/7, timeout: rest, hedgehog: 1}",
     );
     assert_eq!(
         errors(&text),
-        "f.yaml:6:83: not supported yet: `hedge`\n\
-         f.yaml:6:96: unknown key `hedgehog`: expected `to`, `probability`, `times`, `fan-out`, `headers`, `size`, \
-         `timeout`, `deadline`, `retries`, `on-error` or `hedge`\n\
+        "f.yaml:6:92: not supported yet: `timeout: rest`\n\
+         f.yaml:6:98: unknown key `hedgehog`: expected `to`, `probability`, `times`, `fan-out`, `headers`, `size`, \
+         `timeout`, `deadline`, `retries`, `hedge` or `on-error`\n\
          f.yaml:12:1: not supported yet: `swarm`"
     );
 }

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use shakedown_env::{Env, Rng};
-use shakedown_scenarios::story::{Draw, Place, Story};
+use shakedown_scenarios::story::{Draw, Drawn, Place, Story, Timed};
 use shakedown_scenarios::value::Share;
 
 /// Streams by place, made when they are first drawn from.
 pub(crate) struct Draws {
     env: Env,
+    /// Draws what belongs to a request, whichever replica serves it.
+    stage: Env,
     story: Rc<Story>,
     /// How often the pod has been started before: a second life does not repeat the draws of the first.
     life: u32,
@@ -19,9 +22,11 @@ pub(crate) struct Draws {
 }
 
 impl Draws {
-    pub(crate) fn new(env: Env, story: Rc<Story>, life: u32) -> Draws {
+    /// `stage` is the same for all replicas.
+    pub(crate) fn new(env: Env, stage: Env, story: Rc<Story>, life: u32) -> Draws {
         Draws {
             env,
+            stage,
             story,
             life,
             streams: RefCell::default(),
@@ -33,6 +38,21 @@ impl Draws {
         let nanos = draw.from.as_constant();
         let nanos = nanos.unwrap_or_else(|| self.with(draw.place, |rng| draw.from.sample_ns(rng)));
         Duration::from_nanos(nanos)
+    }
+
+    /// The time of a step, of an attempt that `call` names. A time that is the request's has a stream of its own for each
+    /// call and place: all tries of the call, at whichever replica, draw the same. What has no call is an attempt by itself.
+    pub(crate) fn time(&self, timed: &Timed, call: Option<&HeaderValue>) -> Duration {
+        let Draw { from, place } = &timed.time;
+        let call = call.and_then(|call| call.to_str().ok());
+        match (timed.drawn, call) {
+            (Drawn::Request, Some(call)) if from.as_constant().is_none() => {
+                let path = &self.story.places[place.0 as usize];
+                let mut rng = self.stage.rng(&format!("{path}@{call}"));
+                Duration::from_nanos(from.sample_ns(&mut rng))
+            }
+            _ => self.span(&timed.time),
+        }
     }
 
     /// A count. What is always the same draws nothing.

@@ -3,16 +3,19 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, Uri};
-use shakedown_loadgen::{Errand, Policy};
+use shakedown_loadgen::{CALL_HEADER, Errand, Policy};
 use shakedown_results::{Answer, Outcome, PartyId};
-use shakedown_scenarios::story::{Call, Failure, OnError, Step};
+use shakedown_scenarios::story::{Call, Failure, OnError, Step, Timed};
 use shakedown_wire::Body;
 
+use super::carried::Carried;
 use super::cores::NoCore;
+use super::places::NoPlace;
 use super::{App, Visit};
 
 /// What an app's caller counts as success.
@@ -41,7 +44,7 @@ pub(super) type Flow<'a> = ControlFlow<Ending<'a>>;
 pub(super) struct Task<'a> {
     pub(super) app: &'a App,
     pub(super) visit: &'a Visit,
-    pub(super) headers: &'a http::HeaderMap,
+    pub(super) carried: &'a Carried,
 }
 
 impl<'a> Task<'a> {
@@ -55,22 +58,22 @@ impl<'a> Task<'a> {
 
     async fn step(&self, step: &'a Step) -> Flow<'a> {
         match step {
-            Step::Work(draw) => {
+            Step::Work(timed) => {
                 let draws = &self.app.draws;
                 let ailments = &self.app.role.ailments;
-                let span = ailments.stretch(draws.span(draw), |draw| draws.span(draw));
+                let span = ailments.stretch(self.time(timed), |draw| draws.span(draw));
                 match self.app.cores.work(span, self.visit).await {
                     Ok(()) => Flow::Continue(()),
                     Err(NoCore::Full) => Flow::Break(Ending::Refuse),
                     Err(NoCore::Shed) => Flow::Break(Ending::Shed),
                 }
             }
-            Step::Sleep(draw) => {
-                let span = self.app.draws.span(draw);
-                self.app.env.sleep(span).await;
+            Step::Sleep(timed) => {
+                self.app.env.sleep(self.time(timed)).await;
                 Flow::Continue(())
             }
-            Step::Call(call) => self.call(call).await,
+            // Boxed: a request that waits for a core is not to be as large as one that calls.
+            Step::Call(call) => Box::pin(self.call(call)).await,
             Step::Parallel(branches) => {
                 let branches = branches.iter().map(|branch| self.nested(branch));
                 first_break(join_all(branches).await)
@@ -110,11 +113,11 @@ impl<'a> Task<'a> {
         for _ in 0..draws.count(&call.times) {
             let fan_out = draws.count(&call.fan_out);
             if fan_out == 1 {
-                verdict(call, self.try_once(call).await)?;
+                verdict(call, self.make(call).await)?;
                 continue;
             }
-            let tries = (0..fan_out).map(|_| self.try_once(call));
-            let flows = join_all(tries)
+            let calls = (0..fan_out).map(|_| self.make(call));
+            let flows = join_all(calls)
                 .await
                 .into_iter()
                 .map(|outcome| verdict(call, outcome));
@@ -123,9 +126,14 @@ impl<'a> Task<'a> {
         Flow::Continue(())
     }
 
-    async fn try_once(&self, call: &'a Call) -> Outcome {
+    fn time(&self, timed: &Timed) -> Duration {
+        self.app.draws.time(timed, self.headers.get(&CALL_HEADER))
+    }
+
+    /// One call: all its tries, retries and hedges.
+    async fn make(&self, call: &'a Call) -> Outcome {
         let app = self.app;
-        let now = app.env.now();
+        let deadline = call.deadline.map(|deadline| app.env.now() + deadline);
         let errand = Errand {
             root: self.visit.root(),
             to: PartyId(u16::try_from(call.service).unwrap_or(u16::MAX)),
@@ -133,15 +141,31 @@ impl<'a> Task<'a> {
             target: &app.plot.targets[call.service],
             timeout: call.timeout,
             // Without a bound of its own a call may take as long as the run.
-            deadline: call
-                .deadline
-                .map_or(app.plot.last_deadline(), |deadline| now + deadline),
+            deadline: deadline.unwrap_or_else(|| app.plot.last_deadline()),
             retries: call.retries.as_ref().map(|retries| Policy {
                 retries,
                 path: app.plot.path(retries.place),
             }),
+            hedge: call.hedge,
             tries_apart: false,
             ok: OK,
+        };
+        let _seat = match call.pool {
+            None => None,
+            Some(seats) => {
+                let place = app
+                    .places
+                    .take(&app.env, call.service, seats, deadline)
+                    .await;
+                match place {
+                    Ok(seat) => Some(seat),
+                    Err(why) => {
+                        let outcome = no_place(why);
+                        app.caller.turn_away(errand, outcome);
+                        return outcome;
+                    }
+                }
+            }
         };
         let tries = Cell::new(0);
         app.caller.call(errand, &tries, || self.request(call)).await
@@ -154,11 +178,7 @@ impl<'a> Task<'a> {
         *request.uri_mut() = Uri::try_from(call.path.as_str()).unwrap_or_default();
         let headers = request.headers_mut();
         headers.reserve(8);
-        for (name, value) in self.headers {
-            if self.app.forwards(name) {
-                headers.append(name.clone(), value.clone());
-            }
-        }
+        self.carried.copy_to(headers, &self.app.forwarded);
         for (name, value) in &call.headers {
             headers.insert(name.clone(), value.clone());
         }
@@ -173,6 +193,15 @@ fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
         (Answer::Timeout, OnError::Fail) => Flow::Break(status(504)),
         (_, OnError::Fail) => Flow::Break(status(502)),
     }
+}
+
+/// How a call ends that was never sent.
+const fn no_place(why: NoPlace) -> Outcome {
+    let answer = match why {
+        NoPlace::Waited => Answer::Error,
+        NoPlace::Deadline => Answer::Timeout,
+    };
+    Outcome { status: 0, answer }
 }
 
 const fn status<'a>(status: u16) -> Ending<'a> {

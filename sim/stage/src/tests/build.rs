@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 use shakedown_scenarios::story::{
-    Abandoned, Action, Arrivals, Call, Chaos, Control, Cpu, Draw, Entry, Failure, LatencyRules,
-    Load, OnError, Order, Part, Path, Place, Protocol, Queue, Selector, Service, Stage, Step,
-    Story, Target, Version, When, Zone,
+    Abandoned, Action, Arrivals, Call, Chaos, Control, Cpu, Draw, Drawn, Entry, Failure,
+    LatencyRules, Load, OnError, Order, Part, Path, Place, Protocol, Queue, Selector, Service,
+    Stage, Step, Story, Target, Timed, Version, When, Zone,
 };
 use shakedown_scenarios::value::{Distribution, Rate, Share};
 
@@ -56,6 +56,7 @@ impl Build {
                 zone: 0,
                 outbound_allow_any: true,
                 debounce: millis(100),
+                ejection_delay: seconds(1),
                 canaries: true,
                 telemetry: seconds(15),
                 trust_domain: "cluster.local".to_owned(),
@@ -86,11 +87,17 @@ impl Build {
     }
 
     pub(super) fn work(&mut self, text: &str) -> Step {
-        Step::Work(self.draw(text))
+        Step::Work(Timed {
+            time: self.draw(text),
+            drawn: Drawn::Attempt,
+        })
     }
 
     pub(super) fn sleep(&mut self, text: &str) -> Step {
-        Step::Sleep(self.draw(text))
+        Step::Sleep(Timed {
+            time: self.draw(text),
+            drawn: Drawn::Attempt,
+        })
     }
 
     /// A call of service `service`'s only endpoint.
@@ -113,6 +120,8 @@ impl Build {
             timeout: None,
             deadline: None,
             retries: None,
+            hedge: None,
+            pool: None,
             on_error: OnError::Fail,
             place,
         }
@@ -191,6 +200,7 @@ impl Build {
             clients: 1,
             sidecar: true,
             new_connections: false,
+            target: None,
             in_flight: 10_000,
             namespace: "default".to_owned(),
             account: "users".to_owned(),

@@ -61,10 +61,10 @@ fn what_a_pod_had_in_hand_dies_with_it() {
     let mut story = fault(Action::Crash(all_of("server")));
     story.services[0].versions[0].workers = Some(1);
     let work = shakedown_scenarios::value::Distribution::parse_duration("100ms").unwrap();
-    if let Some([shakedown_scenarios::story::Step::Work(draw), ..]) =
+    if let Some([shakedown_scenarios::story::Step::Work(timed), ..]) =
         story.services[0].versions[0].endpoints[0].as_deref_mut()
     {
-        draw.from = work;
+        timed.time.from = work;
     }
     let played = play(&story);
     played.check_laws();

@@ -1,0 +1,171 @@
+//! One try of a call on the wire, and several at once where one is slow to answer.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use http::header::HOST;
+use http::{HeaderValue, Request};
+use shakedown_env::{Flags, Time};
+use shakedown_results::{Answer, Event, Outcome};
+use shakedown_scenarios::story::Hedge;
+use shakedown_wire::Body;
+
+use super::{CALL_HEADER, CANCELLED, Caller, Errand};
+use crate::Exchange;
+
+impl Caller {
+    /// One try, until its timeout or the call's deadline. Dropping it cancels the try, and records that.
+    pub(super) async fn attempt(
+        &self,
+        errand: Errand<'_>,
+        call: &HeaderValue,
+        number: u16,
+        hedge: bool,
+        mut request: Request<Body>,
+    ) -> Exchange {
+        let headers = request.headers_mut();
+        headers.insert(HOST, errand.target.authority.clone());
+        headers.insert(CALL_HEADER, call.clone());
+        let this = Try {
+            caller: self,
+            errand,
+            number,
+            hedge,
+            start: self.env.now(),
+            upstream: Cell::new(None),
+        };
+        let exchange = self.outlet.exchange(errand.target, request, &this.upstream);
+        let end = match errand.timeout {
+            Some(timeout) => errand.deadline.min(this.start + timeout),
+            None => errand.deadline,
+        };
+        let exchange = self.env.deadline(end, exchange).await;
+        let mut exchange = exchange.unwrap_or(Exchange::TIMEOUT);
+        if !matches!(exchange.outcome.answer, Answer::Timeout) && exchange.flags == Flags::NONE {
+            exchange.outcome.answer = answer_of(exchange.outcome.status, errand.ok);
+        }
+        this.tell(exchange);
+        exchange
+    }
+
+    /// One try, and others beside it while none has answered. The first answer is taken, whatever its status, and the other
+    /// tries are cancelled. A try that ends without an answer leaves it to the others, if any is open.
+    ///
+    /// `send` sends a try (true: a hedge); `sent` is told before each hedge.
+    pub(super) async fn hedged<F: Future<Output = Exchange>>(
+        &self,
+        hedge: Hedge,
+        deadline: Time,
+        send: impl Fn(bool) -> F,
+        sent: impl Fn(),
+    ) -> Exchange {
+        let mut first = pin!(Some(send(false)));
+        // Most calls are answered before they need any of these.
+        let mut others: Vec<Pin<Box<F>>> = Vec::new();
+        let mut left = hedge.times;
+        let mut next = self.env.now() + hedge.after;
+        loop {
+            let answer = poll_fn(|cx| {
+                let mut last = None;
+                if let Some(open) = first.as_mut().as_pin_mut()
+                    && let Poll::Ready(exchange) = open.poll(cx)
+                {
+                    first.set(None);
+                    last = Some(exchange);
+                }
+                let mut at = 0;
+                while !last.is_some_and(is_answer) && at < others.len() {
+                    if let Poll::Ready(exchange) = others[at].as_mut().poll(cx) {
+                        drop(others.remove(at));
+                        last = Some(exchange);
+                    } else {
+                        at += 1;
+                    }
+                }
+                match last {
+                    Some(end) if is_answer(end) || (first.is_none() && others.is_empty()) => {
+                        Poll::Ready(end)
+                    }
+                    _ => Poll::Pending,
+                }
+            });
+            if left == 0 || next >= deadline {
+                return answer.await;
+            }
+            if let Ok(exchange) = self.env.deadline(next, answer).await {
+                return exchange;
+            }
+            left -= 1;
+            next = self.env.now() + hedge.after;
+            sent();
+            others.push(Box::pin(send(true)));
+        }
+    }
+}
+
+/// A try under way: whatever becomes of it, its end is recorded once.
+struct Try<'a> {
+    caller: &'a Caller,
+    errand: Errand<'a>,
+    number: u16,
+    hedge: bool,
+    start: Time,
+    /// The replica, where it is known: a sidecar keeps it to itself, and tells of its tries itself.
+    upstream: Cell<Option<SocketAddr>>,
+}
+
+impl Try<'_> {
+    fn tell(&self, exchange: Exchange) {
+        let Some(upstream) = self.upstream.take() else {
+            return;
+        };
+        let (caller, errand) = (self.caller, self.errand);
+        let recorder = &caller.recorder;
+        recorder.record(
+            caller.env.now(),
+            Event::Attempt {
+                root: errand.root,
+                from: caller.pod,
+                to: recorder.pod_at(upstream),
+                to_party: errand.to,
+                start_ns: recorder.nanos(self.start),
+                outcome: exchange.outcome,
+                flags: exchange.flags.bits(),
+                number: self.number,
+                hedge: self.hedge,
+                plaintext: true,
+            },
+        );
+    }
+}
+
+impl Drop for Try<'_> {
+    fn drop(&mut self) {
+        self.tell(Exchange {
+            outcome: CANCELLED,
+            flags: Flags::NONE,
+        });
+    }
+}
+
+/// Whether the other side has answered, and to the end.
+fn is_answer(exchange: Exchange) -> bool {
+    let Outcome { status, answer } = exchange.outcome;
+    status != 0 && answer != Answer::Timeout && exchange.flags == Flags::NONE
+}
+
+fn answer_of(status: u16, ok: &[(u16, u16)]) -> Answer {
+    match status {
+        0 => Answer::Error,
+        _ if ok
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&status)) =>
+        {
+            Answer::Ok
+        }
+        _ => Answer::Error,
+    }
+}

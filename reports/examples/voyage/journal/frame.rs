@@ -1,0 +1,138 @@
+//! Who takes part in a made-up voyage, and how its records become a document.
+
+use shakedown_reports::{Header, Judgement, Summary};
+use shakedown_results::{
+    Cast, CheckResult, Digester, Document, Event, Mode, Party, PartyId, PartyKind, PlannedFault,
+    Pod, PodId, Record,
+};
+
+use super::{MS, PRODUCTPAGE, REVIEWS, SECOND};
+
+pub(super) fn fault(name: &str, what: &str, from_s: i64, to_s: Option<i64>) -> PlannedFault {
+    PlannedFault {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        start_ns: from_s * SECOND,
+        end_ns: to_s.map(|s| s * SECOND),
+        may_miss: false,
+    }
+}
+
+/// Two services and two loads; pods 0 and 1 are productpage's, 2 and 3 reviews v1, 4 reviews v2, 5 and 6 the loads'.
+pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>) -> Cast {
+    let party = |name: &str, kind, versions: &[&str], workers| Party {
+        name: name.to_owned(),
+        kind,
+        versions: versions.iter().map(|v| (*v).to_owned()).collect(),
+        endpoints: vec!["GET /".to_owned()],
+        workers,
+        cores: None,
+    };
+    let pod = |party, version, replica| Pod {
+        party,
+        version,
+        replica,
+        zone: 0,
+        meshed: true,
+    };
+    Cast {
+        parties: vec![
+            party("productpage", PartyKind::Service, &["v1"], Some(4)),
+            party("reviews", PartyKind::Service, &["v1", "v2"], Some(1)),
+            party("jason", PartyKind::Load, &[], None),
+            party("others", PartyKind::Load, &[], None),
+            party("control", PartyKind::Control, &[], None),
+        ],
+        pods: vec![
+            pod(PRODUCTPAGE, 0, 0),
+            pod(PRODUCTPAGE, 0, 1),
+            pod(REVIEWS, 0, 0),
+            pod(REVIEWS, 0, 1),
+            pod(REVIEWS, 1, 0),
+            pod(PartyId(2), 0, 0),
+            pod(PartyId(3), 0, 0),
+        ],
+        zones: vec!["a".to_owned()],
+        faults,
+        warm_up_ns,
+        duration_ns,
+    }
+}
+
+/// The mesh comes up.
+pub(crate) fn started(cast: &Cast) -> Vec<Record> {
+    let mut records = vec![Record {
+        at_ns: -200 * MS,
+        event: Event::ConfigChanged { version: 1 },
+    }];
+    for pod in 0..u32::try_from(cast.pods.len()).expect("a handful") {
+        let at_ns = i64::from(pod) * MS - 100 * MS;
+        records.push(Record {
+            at_ns,
+            event: Event::ConfigInForce {
+                pod: PodId(pod),
+                version: 1,
+            },
+        });
+        records.push(Record {
+            at_ns: at_ns + 50 * MS,
+            event: Event::Ready { pod: PodId(pod) },
+        });
+    }
+    records
+}
+
+/// Sorts the records by time, as a Journal has them, and folds them.
+pub(crate) fn fold(
+    cast: &Cast,
+    mut records: Vec<Record>,
+    judgement: Judgement,
+    variant: &str,
+) -> Document {
+    records.sort_by_key(|record| record.at_ns);
+    let mut digester = Digester::new("0.1.0", "scenario: header-routing", 1, cast);
+    let mut summary = Summary::new(cast);
+    for record in &records {
+        digester.record(record);
+        summary.record(cast, record);
+    }
+    let edited = if variant == "base" {
+        ""
+    } else {
+        " --variant fragile --set load.others.rate=200/s"
+    };
+    let header = Header {
+        scenario: "header-routing".to_owned(),
+        story: "Jason sees reviews v2, everyone else v1. Not one request may stray, in either direction.".to_owned(),
+        variant: variant.to_owned(),
+        set: if edited.is_empty() { vec![] } else { vec!["load.others.rate=200/s".to_owned()] },
+        mode: Mode::Simulated,
+        seed: 1,
+        engine: "native".to_owned(),
+        version: "0.1.0+journal.1".to_owned(),
+        digest: digester.finish(),
+        replay: format!("shakedown run header-routing --seed 1{edited}"),
+        simulated_ns: cast.duration_ns + SECOND,
+    };
+    summary.finish(header, judgement)
+}
+
+pub(super) fn check(
+    words: &str,
+    pass: Option<bool>,
+    observed: &str,
+    expected: &str,
+) -> CheckResult {
+    CheckResult {
+        name: if words.starts_with("share") {
+            "jason-v2".to_owned()
+        } else {
+            words.to_owned()
+        },
+        check: words.to_owned(),
+        pass,
+        over_seeds: words.ends_with("over seeds"),
+        observed: observed.to_owned(),
+        expected: expected.to_owned(),
+    }
+}

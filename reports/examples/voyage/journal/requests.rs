@@ -1,0 +1,183 @@
+//! Made-up requests, and the records that they leave.
+
+use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, PodId, Record, Root};
+
+use super::MS;
+
+/// How one made-up request goes.
+#[derive(Clone, Copy)]
+pub(super) struct Story {
+    pub(super) late: i64,
+    pub(super) took: i64,
+    pub(super) tries: u16,
+    pub(super) answer: Answer,
+}
+
+impl Default for Story {
+    fn default() -> Story {
+        Story {
+            late: 0,
+            took: 5 * MS,
+            tries: 1,
+            answer: Answer::Ok,
+        }
+    }
+}
+
+/// One request of a load through productpage to reviews, with all the records that it leaves.
+pub(super) fn request(
+    records: &mut Vec<Record>,
+    cast: &Cast,
+    load: PartyId,
+    seq: i64,
+    intended_ns: i64,
+    story: Story,
+) {
+    let root = Root {
+        load,
+        entry: 0,
+        seq: seq.unsigned_abs(),
+    };
+    let client = PodId(u32::from(load.0) + 3);
+    let outcome = outcome(story.answer);
+    let end_ns = intended_ns + story.late + story.took;
+    if story.answer == Answer::Dropped {
+        let event = Event::Finished {
+            root,
+            pod: client,
+            intended_ns,
+            sent_ns: None,
+            outcome,
+            tries: 0,
+        };
+        records.push(Record {
+            at_ns: intended_ns,
+            event,
+        });
+        return;
+    }
+    let sent_ns = intended_ns + story.late;
+    let page = PodId(u32::try_from(seq % 2).expect("0 or 1"));
+    let reviews = PodId(if load.0 == 2 { 4 } else { 2 + page.0 });
+    let reached = !matches!(story.answer, Answer::Timeout);
+    records.push(Record {
+        at_ns: sent_ns,
+        event: Event::Sent { root },
+    });
+    hop(
+        records,
+        cast,
+        root,
+        (client, page),
+        (sent_ns, end_ns),
+        1,
+        outcome,
+    );
+    if reached {
+        let (from, to) = (sent_ns + story.took / 4, end_ns - story.took / 8);
+        hop(
+            records,
+            cast,
+            root,
+            (page, reviews),
+            (from, to),
+            story.tries,
+            outcome,
+        );
+    }
+    let event = Event::Finished {
+        root,
+        pod: client,
+        intended_ns,
+        sent_ns: Some(sent_ns),
+        outcome,
+        tries: 1,
+    };
+    records.push(Record {
+        at_ns: end_ns,
+        event,
+    });
+}
+
+/// A call from pod to pod with its attempts, the last of them served.
+pub(super) fn hop(
+    records: &mut Vec<Record>,
+    cast: &Cast,
+    root: Root,
+    (from, to): (PodId, PodId),
+    (start_ns, end_ns): (i64, i64),
+    tries: u16,
+    outcome: Outcome,
+) {
+    let root = Some(root);
+    let to_party = cast.party_of(to);
+    for number in 1..=tries {
+        let attempt = Event::Attempt {
+            root,
+            from,
+            to: Some(to),
+            to_party,
+            start_ns,
+            outcome,
+            flags: 0,
+            number,
+            hedge: false,
+            plaintext: false,
+        };
+        records.push(Record {
+            at_ns: end_ns,
+            event: attempt,
+        });
+    }
+    let wait = (end_ns - start_ns) / 10;
+    let served = Event::Served {
+        root,
+        pod: to,
+        endpoint: 0,
+        from: Some(from),
+        arrived_ns: start_ns,
+        queue_wait_ns: wait,
+        outcome,
+        fate: Fate::Done,
+    };
+    let ended = Event::CallEnded {
+        root,
+        from,
+        to: to_party,
+        endpoint: 0,
+        start_ns,
+        outcome,
+        tries: 1,
+        hedges: 0,
+    };
+    records.push(Record {
+        at_ns: end_ns,
+        event: served,
+    });
+    records.push(Record {
+        at_ns: end_ns,
+        event: ended,
+    });
+}
+
+pub(crate) fn outcome(answer: Answer) -> Outcome {
+    let status = match answer {
+        Answer::Ok => 200,
+        Answer::Error => 503,
+        Answer::Timeout | Answer::Dropped | Answer::Cancelled => 0,
+    };
+    Outcome { status, answer }
+}
+
+/// A little linear congruential generator: the same on every machine.
+pub(super) struct Chance(pub(super) u64);
+
+impl Chance {
+    pub(super) fn below(&mut self, n: i64) -> i64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        i64::try_from((self.0 >> 33) % n.unsigned_abs()).expect("below an i64")
+    }
+}

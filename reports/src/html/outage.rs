@@ -1,0 +1,120 @@
+//! What proxies kept traffic from: a bar for each pod while it was ejected, and for each breaker while it was at its limit, on
+//! the axis of all charts over time.
+
+use maud::{Markup, html};
+use shakedown_results::Document;
+use shakedown_results::series::Stretches;
+
+use super::readings::Readings;
+use super::time::over_time;
+use super::{behind, key_read};
+use crate::plot::{Backdrop, Ink, Lane, Span, lanes};
+use crate::units;
+
+/// Pods, and breakers, that have a lane of their own; the others share one.
+const LANES_MAX: usize = 16;
+/// Rows of the table, at most.
+const ROWS_MAX: usize = 60;
+
+/// Whether any of these runs has something to show.
+pub(super) fn any(documents: &[&Document]) -> bool {
+    documents
+        .iter()
+        .any(|document| !document.series.ejected.is_empty() || !document.series.breakers.is_empty())
+}
+
+/// The chart. Beside runs that have something to show, one that has nothing says so.
+pub(super) fn figure(
+    document: &Document,
+    backdrop: &Backdrop,
+    narrow: bool,
+    readings: &mut Readings,
+) -> Markup {
+    let (ejected, breakers) = (&document.series.ejected, &document.series.breakers);
+    let (reads_ejected, reads_breakers) = (read(ejected, readings), read(breakers, readings));
+    let mut drawn = lanes_of(ejected, Ink::Ejected, "pods");
+    drawn.extend(lanes_of(breakers, Ink::Breaker, "breakers"));
+    html! {
+        figure {
+            figcaption {
+                h3 { "Ejections and breakers" }
+                p.keys {
+                    (key_read("k-ejected", "ejected", reads_ejected))
+                    (key_read("k-breaker", "breaker at its limit", reads_breakers))
+                }
+            }
+            @if drawn.is_empty() {
+                p.note { "No pod was ejected, and no breaker came to its limit." }
+            } @else {
+                (over_time("Pods while they were ejected and breakers while they were at their limit, over time", None, narrow,
+                      |width| lanes(&drawn, backdrop, width)))
+                (behind("Table: ejections and breakers", table(ejected.iter().chain(breakers))))
+            }
+        }
+    }
+}
+
+fn read(rows: &[Stretches], readings: &mut Readings) -> usize {
+    let spans: Vec<(&str, Vec<Span>)> = rows
+        .iter()
+        .map(|row| (row.name.as_str(), spans(row)))
+        .collect();
+    readings.spans(spans.iter().map(|(name, spans)| (*name, spans.as_slice())))
+}
+
+fn spans(row: &Stretches) -> Vec<Span> {
+    let spans = row.spans.iter();
+    spans
+        .map(|(from_ns, to_ns)| Span {
+            from_ns: *from_ns,
+            to_ns: *to_ns,
+        })
+        .collect()
+}
+
+/// A lane a row, in their order; those beyond the most share the last.
+fn lanes_of(rows: &[Stretches], ink: Ink, what: &str) -> Vec<Lane> {
+    let own = if rows.len() > LANES_MAX {
+        LANES_MAX - 1
+    } else {
+        rows.len()
+    };
+    let lane = |name: String, spans| Lane {
+        name,
+        ink,
+        spans,
+        markers: vec![],
+    };
+    let (own, others) = rows.split_at(own);
+    let mut lanes: Vec<Lane> = own
+        .iter()
+        .map(|row| lane(row.name.clone(), spans(row)))
+        .collect();
+    if !others.is_empty() {
+        let mut spans: Vec<Span> = others.iter().flat_map(spans).collect();
+        spans.sort_by_key(|span| (span.from_ns, span.to_ns));
+        lanes.push(lane(format!("{} other {what}", others.len()), spans));
+    }
+    lanes
+}
+
+fn table<'a>(rows: impl Iterator<Item = &'a Stretches>) -> Markup {
+    let all = rows.flat_map(|row| row.spans.iter().map(|span| (row.name.as_str(), *span)));
+    let all: Vec<_> = all.collect();
+    html! {
+        table {
+            thead { tr { th scope="col" { "What" } th.n scope="col" { "From" } th.n scope="col" { "To" } th.n scope="col" { "For" } } }
+            tbody {
+                @for (name, (from_ns, to_ns)) in all.iter().take(ROWS_MAX) { tr {
+                    th scope="row" { (name) }
+                    td.n { (units::duration(*from_ns)) }
+                    td.n { (units::duration(*to_ns)) }
+                    td.n { (units::duration(to_ns - from_ns)) }
+                } }
+                @if all.len() > ROWS_MAX { tr { td colspan="4" {
+                    "and " (units::count((all.len() - ROWS_MAX) as u64)) " more"
+                } } }
+            }
+        }
+    }
+}

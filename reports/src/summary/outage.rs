@@ -1,0 +1,166 @@
+//! Stretches of time in which proxies kept traffic from pods: ejections, and breakers at their limit. What several proxies do
+//! at once is one stretch.
+
+use std::collections::BTreeMap;
+
+use shakedown_results::series::Stretches;
+use shakedown_results::{Cast, Event, PartyId, PodId, Record};
+
+/// Rows of each kind that are kept.
+const ROWS_MAX: usize = 64;
+/// A gap that is shorter than this part of the run is none: no chart could show it, and the stretches of a row stay bounded.
+const GAPS: i64 = 2_000;
+
+/// The fold.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outage {
+    gap_ns: i64,
+    /// By pod; each holder is a proxy.
+    ejected: BTreeMap<PodId, Row>,
+    /// By caller, callee and limit.
+    breakers: BTreeMap<(PartyId, PartyId, String), Row>,
+}
+
+/// Something that several may hold at once.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    /// Who holds it, and how often.
+    held: BTreeMap<PodId, u32>,
+    /// From when to when; the last may be open.
+    spans: Vec<(i64, i64)>,
+}
+
+impl Outage {
+    pub(super) fn new(cast: &Cast) -> Outage {
+        Outage {
+            gap_ns: cast.duration_ns / GAPS,
+            ..Outage::default()
+        }
+    }
+
+    pub(super) fn record(&mut self, cast: &Cast, record: &Record) {
+        let (at_ns, gap_ns) = (record.at_ns, self.gap_ns);
+        match &record.event {
+            Event::Ejected { at, pod, .. } => {
+                self.ejected
+                    .entry(*pod)
+                    .or_default()
+                    .take(*at, at_ns, gap_ns);
+            }
+            Event::Returned { at, pod } => {
+                if let Some(row) = self.ejected.get_mut(pod) {
+                    row.give(*at, at_ns);
+                }
+            }
+            Event::Breaker {
+                at,
+                to,
+                limit,
+                open,
+            } => {
+                let key = (cast.party_of(*at), *to, limit.clone());
+                let row = self.breakers.entry(key).or_default();
+                match open {
+                    true => row.take(*at, at_ns, gap_ns),
+                    false => row.give(*at, at_ns),
+                }
+            }
+            // Whoever is gone is out of nothing any more, and its proxy remembers nothing.
+            Event::Crashed { pod } | Event::Stopped { pod } => {
+                if let Some(row) = self.ejected.get_mut(pod) {
+                    row.clear(at_ns);
+                }
+                let rows = self.ejected.values_mut().chain(self.breakers.values_mut());
+                rows.for_each(|row| row.forget(*pod, at_ns));
+            }
+            _ => {}
+        }
+    }
+
+    /// Ejections by pod, in order of services, versions and replicas, and breakers by edge and limit. What is still so ends
+    /// at `end_ns`.
+    pub(super) fn finish(
+        self,
+        names: &BTreeMap<PodId, PodName>,
+        party: impl Fn(PartyId) -> String,
+        end_ns: i64,
+    ) -> (Vec<Stretches>, Vec<Stretches>) {
+        let mut pods: Vec<(PodName, Row)> = self
+            .ejected
+            .into_iter()
+            .filter_map(|(pod, row)| Some((names.get(&pod)?.clone(), row)))
+            .collect();
+        pods.sort_by_key(|(pod, _)| pod.order);
+        let pods = pods
+            .into_iter()
+            .map(|(pod, row)| row.finish(pod.name, end_ns));
+        let breakers = self.breakers.into_iter().map(|((from, to, limit), row)| {
+            row.finish(
+                format!("{} -> {} ({limit})", party(from), party(to)),
+                end_ns,
+            )
+        });
+        let some = |row: &Stretches| !row.spans.is_empty();
+        (
+            pods.filter(some).take(ROWS_MAX).collect(),
+            breakers.filter(some).take(ROWS_MAX).collect(),
+        )
+    }
+}
+
+/// A pod's name, and where it stands among the pods of all services.
+#[derive(Clone, Debug)]
+pub(super) struct PodName {
+    pub(super) name: String,
+    pub(super) order: (PartyId, u16, u32),
+}
+
+impl Row {
+    fn take(&mut self, by: PodId, at_ns: i64, gap_ns: i64) {
+        if self.held.is_empty() {
+            match self.spans.last_mut() {
+                Some(last) if at_ns - last.1 <= gap_ns => last.1 = i64::MAX,
+                _ => self.spans.push((at_ns, i64::MAX)),
+            }
+        }
+        *self.held.entry(by).or_default() += 1;
+    }
+
+    fn give(&mut self, by: PodId, at_ns: i64) {
+        let Some(times) = self.held.get_mut(&by) else {
+            return;
+        };
+        *times -= 1;
+        if *times == 0 {
+            self.forget(by, at_ns);
+        }
+    }
+
+    fn forget(&mut self, by: PodId, at_ns: i64) {
+        if self.held.remove(&by).is_some() && self.held.is_empty() {
+            self.close(at_ns);
+        }
+    }
+
+    fn clear(&mut self, at_ns: i64) {
+        if !self.held.is_empty() {
+            self.held.clear();
+            self.close(at_ns);
+        }
+    }
+
+    fn close(&mut self, at_ns: i64) {
+        if let Some(last) = self.spans.last_mut() {
+            last.1 = at_ns;
+        }
+    }
+
+    fn finish(self, name: String, end_ns: i64) -> Stretches {
+        let spans = self.spans.into_iter();
+        let spans = spans.map(|(from, to)| (from, to.min(end_ns.max(from))));
+        Stretches {
+            name,
+            spans: spans.collect(),
+        }
+    }
+}

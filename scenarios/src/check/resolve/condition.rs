@@ -1,0 +1,119 @@
+//! Conditions on requests (`where ...`): which go with which subject.
+
+use super::Resolver;
+use super::subject::Is;
+use crate::check::syntax::{Word, WrittenCondition, WrittenParty, WrittenTest};
+use crate::check::{Condition, Measure, Party, Subject, Test, figures};
+
+impl Resolver<'_> {
+    pub(super) fn condition(
+        &mut self,
+        written: &WrittenCondition,
+        is: Is,
+        subject: &Subject,
+    ) -> Option<Condition> {
+        let attempts = matches!(subject, Subject::Edge { to, .. } if to.is_part());
+        let test = match &written.test {
+            WrittenTest::Word(Word::Ok) => Test::Ok,
+            WrittenTest::Word(Word::Timeout) => Test::Timeout,
+            WrittenTest::Word(Word::Dropped) if is == Is::Load => Test::Dropped,
+            WrittenTest::Word(Word::Dropped) => {
+                return self.refuse(written.at, "only a load drops requests");
+            }
+            WrittenTest::Word(word @ (Word::Retried | Word::Hedged | Word::Plaintext)) => {
+                let (name, test) = match word {
+                    Word::Retried => ("retried", Test::Retried),
+                    Word::Hedged => ("hedged", Test::Hedged),
+                    _ => ("plaintext", Test::Plaintext),
+                };
+                if !attempts {
+                    let message =
+                        format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`)");
+                    return self.refuse(written.at, message);
+                }
+                test
+            }
+            WrittenTest::Measure(name, op, nanos) => {
+                let measure = match figures::measure(name) {
+                    Ok(measure) => measure,
+                    Err(message) => return self.refuse(written.at, message),
+                };
+                if !measures(measure, is) {
+                    return self.refuse(written.at, format!("{} has no `{name}`", is.words()));
+                }
+                Test::Measure(measure, *op, *nanos)
+            }
+            WrittenTest::Status(low, high) => Test::Status(*low, *high),
+            WrittenTest::Flag(name) => match figures::flag(name) {
+                Ok(_) if is == Is::Service => {
+                    return self.refuse(
+                        written.at,
+                        "not supported yet: `flag` of a service's own proxy",
+                    );
+                }
+                Ok(bit) => Test::Flag(bit),
+                Err(message) => return self.refuse(written.at, message),
+            },
+            WrittenTest::Via(party) => {
+                let via = self.party(party)?;
+                if is != Is::Load {
+                    return self.refuse(
+                        written.at,
+                        "not supported yet: `via`, but of a load's requests",
+                    );
+                }
+                if via
+                    .party
+                    .is_some_and(|index| self.names.parties[usize::from(index)].is_load)
+                {
+                    return self.refuse(written.at, "a request goes via services, not via a load");
+                }
+                Test::Via(via)
+            }
+            WrittenTest::From(party) => Test::From(self.from(written, is, party)?),
+            WrittenTest::FromZone(name, at) => {
+                if is == Is::Load {
+                    return self.refuse(
+                        written.at,
+                        "a load's requests are sent by itself: write `LOAD in zone Z`",
+                    );
+                }
+                Test::From(Party {
+                    zone: Some(self.zone(name, *at)?),
+                    ..Party::default()
+                })
+            }
+        };
+        Some(Condition {
+            not: written.not,
+            test,
+        })
+    }
+
+    fn from(&mut self, written: &WrittenCondition, is: Is, party: &WrittenParty) -> Option<Party> {
+        let from = self.party(party)?;
+        if is == Is::Load {
+            return self.refuse(written.at, "a load's requests are sent by itself");
+        }
+        if from.endpoint.is_some() || from.entry.is_some() {
+            return self.refuse(
+                written.at,
+                "not supported yet: `from` an endpoint or an entry of a mix",
+            );
+        }
+        Some(from)
+    }
+}
+
+/// Of which subjects a measure is taken.
+pub(super) const fn measured(measure: Measure) -> &'static [Is] {
+    match measure {
+        Measure::Latency => &[Is::Load, Is::Edge, Is::Service],
+        Measure::Uncorrected | Measure::SendLag => &[Is::Load],
+        Measure::QueueWait | Measure::ServiceTime => &[Is::Service],
+    }
+}
+
+fn measures(measure: Measure, is: Is) -> bool {
+    measured(measure).contains(&is)
+}

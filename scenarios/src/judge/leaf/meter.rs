@@ -1,0 +1,145 @@
+//! Gauges, and what is metered like them: how each event changes their value.
+
+use shakedown_results::{Event, PodId, Record, Root};
+
+use super::{Leaf, is_root_of};
+use crate::check::{Figure, Gauge, Party, Subject};
+use crate::judge::board::{Board, Change};
+
+impl Leaf {
+    /// The value of a gauge before anything happens.
+    pub(in crate::judge) fn begin(mut self, board: &Board) -> Leaf {
+        if let Figure::Gauge(gauge, _) = self.metric.figure {
+            self.value = match (gauge, &self.metric.subject) {
+                (Gauge::Replicas, Subject::Service(party)) => board.pods_of(party).0,
+                (Gauge::Ready, Subject::Service(party)) => board.pods_of(party).1,
+                _ => self.standing(board).unwrap_or(0),
+            };
+        }
+        self
+    }
+
+    /// The value of a gauge that the board keeps whole; other gauges are followed change by change.
+    fn standing(&self, board: &Board) -> Option<i64> {
+        let Figure::Gauge(gauge, _) = self.metric.figure else {
+            return None;
+        };
+        Some(match (gauge, &self.metric.subject) {
+            (Gauge::Canary, Subject::Service(party)) => board.canary(party),
+            (Gauge::Weight, Subject::Service(party)) => board.weight(party),
+            (Gauge::Ejected, Subject::Service(party)) => board.outage().ejected(party, None, board),
+            (Gauge::Ejected, Subject::Edge { from, to }) => {
+                board.outage().ejected(to, Some(from), board)
+            }
+            (Gauge::Breaker, Subject::Edge { from, to }) => board.outage().breaker(from, to, board),
+            _ => return None,
+        })
+    }
+
+    /// By how much an event changes a meter's value.
+    pub(in crate::judge) fn delta(
+        &self,
+        record: &Record,
+        change: Option<Change>,
+        board: &Board,
+    ) -> i64 {
+        match (self.metric.figure, &self.metric.subject) {
+            (Figure::Busy, Subject::Service(party)) => change.map_or(0, |change| {
+                let counts = board.is_of(change.pod, party) && board.limits(change.pod).0.is_some();
+                if counts {
+                    change.present - change.waiting
+                } else {
+                    0
+                }
+            }),
+            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => change
+                .filter(|change| board.is_of(change.pod, party))
+                .map_or(0, |change| change.waiting),
+            (
+                Figure::Gauge(gauge @ (Gauge::Replicas | Gauge::Ready), _),
+                Subject::Service(party),
+            ) => change
+                .filter(|change| board.is_of(change.pod, party))
+                .map_or(0, |change| match gauge {
+                    Gauge::Replicas => change.there,
+                    _ => change.ready,
+                }),
+            (Figure::Gauge(gauge, _), _) if turns(gauge, &record.event) => self
+                .standing(board)
+                .map_or(0, |standing| standing - self.value),
+            (Figure::Gauge(Gauge::InFlight, _), subject) => {
+                in_flight(record, change, subject, board)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Whether an event may change a gauge that the board keeps whole.
+const fn turns(gauge: Gauge, event: &Event) -> bool {
+    match event {
+        Event::Canary { .. } => matches!(gauge, Gauge::Canary),
+        Event::Weight { .. } => matches!(gauge, Gauge::Canary | Gauge::Weight),
+        Event::Ejected { .. } | Event::Returned { .. } => matches!(gauge, Gauge::Ejected),
+        Event::Breaker { .. } => matches!(gauge, Gauge::Breaker),
+        Event::Crashed { .. } | Event::Stopped { .. } => {
+            matches!(gauge, Gauge::Ejected | Gauge::Breaker)
+        }
+        _ => false,
+    }
+}
+
+/// By how much an event changes how many requests are in flight.
+fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
+    match (subject, &record.event) {
+        (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),
+        (
+            Subject::Load(party),
+            Event::Finished {
+                root,
+                sent_ns: Some(_),
+                ..
+            },
+        ) => -i64::from(is_root_of(*root, party)),
+        (
+            Subject::Edge { from, to },
+            Event::CallStarted {
+                root,
+                from: pod,
+                to: callee,
+            },
+        ) => i64::from(is_call(*root, *pod, *callee, from, to, board)),
+        (
+            Subject::Edge { from, to },
+            Event::CallEnded {
+                root,
+                from: pod,
+                to: callee,
+                ..
+            },
+        ) => -i64::from(is_call(*root, *pod, *callee, from, to, board)),
+        (Subject::Service(party), _) if party.endpoint.is_none() => change
+            .filter(|change| board.is_of(change.pod, party))
+            .map_or(0, |change| change.present),
+        (Subject::Service(party), Event::Arrived { pod, endpoint, .. }) => {
+            i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
+        }
+        (Subject::Service(party), Event::Served { pod, endpoint, .. }) => {
+            -i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
+        }
+        _ => 0,
+    }
+}
+
+fn is_call(
+    root: Option<Root>,
+    pod: PodId,
+    callee: shakedown_results::PartyId,
+    from: &Party,
+    to: &Party,
+    board: &Board,
+) -> bool {
+    Some(callee.0) == to.party
+        && board.sent_by(pod, from)
+        && (from.entry.is_none() || root.is_some_and(|root| is_root_of(root, from)))
+}

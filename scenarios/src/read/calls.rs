@@ -1,0 +1,145 @@
+//! Client settings of a service's calls: what `calls` says for a callee, merged under what a call step says itself.
+
+use std::time::Duration;
+
+use shakedown_config::{Node, patch, suggest};
+
+use super::Reader;
+use super::fields::{Keys, get, long};
+use super::skeleton::Skeleton;
+use crate::story::{Hedge, Seats};
+
+/// Client settings, as `calls` has them.
+const SETTINGS: Keys = Keys {
+    known: &[
+        "timeout", "deadline", "retries", "hedge", "headers", "on-error", "pool",
+    ],
+    later: &[],
+};
+const HEDGE: Keys = Keys {
+    known: &["after", "times"],
+    later: &[],
+};
+const POOL: Keys = Keys {
+    known: &["size", "wait"],
+    later: &[],
+};
+/// Settings that may be written short, and the first key of their long form.
+const SHORT: [(&str, &str); 3] = [("retries", "times"), ("hedge", "after"), ("pool", "size")];
+/// Tries that a hedge adds to one, at most: all of them may be open at once.
+const HEDGES_MAX: u32 = 100;
+
+impl Reader<'_> {
+    /// Keys of `calls`: services or `any`, each with client settings.
+    pub(super) fn client_settings(&mut self, node: &Node, services: &[Skeleton]) {
+        let Some(map) = self.map(node) else { return };
+        for (target, entry) in map {
+            if target != "any" && !services.iter().any(|s| s.name == *target) && !self.incomplete {
+                let known = services.iter().map(|s| s.name.as_str()).chain(["any"]);
+                let hint = suggest::hint(target, known.collect::<Vec<_>>());
+                self.error(&entry.key, format!("no service `{target}`: {hint}"));
+            }
+            self.keys(&entry.node, &SETTINGS);
+            // What `any` lacks its callees may have.
+            if target != "any" && entry.node.as_map().is_some() {
+                let empty = Node::map(Vec::<(String, Node)>::new(), entry.node.place.clone());
+                self.settings(&with_settings(&empty, Some(node), target));
+            }
+        }
+    }
+
+    /// Looks at settings for what is wrong with them, whether or not a call has them.
+    fn settings(&mut self, node: &Node) {
+        let places = self.places.len();
+        self.try_timeout(node);
+        self.bound(node, "deadline");
+        self.retries(node, "");
+        self.hedge(node);
+        self.headers(node, "headers");
+        self.on_error(node);
+        self.pool(node);
+        // No call draws here.
+        self.places.truncate(places);
+    }
+
+    /// `hedge` of a call; `None` where there is none.
+    pub(super) fn hedge(&mut self, node: &Node) -> Option<Hedge> {
+        let hedge = long(get(node, "hedge")?, "after");
+        self.keys(&hedge, &HEDGE);
+        if get(&hedge, "after").is_none() {
+            self.missing(&hedge, "after", "hedge: 10ms");
+            return None;
+        }
+        let after = self.bound(&hedge, "after")?;
+        let times = self.count(&hedge, "times").unwrap_or(1);
+        if times > HEDGES_MAX
+            && let Some(written) = get(&hedge, "times")
+        {
+            self.error(
+                &written.place,
+                format!("`{times}` hedges are too many: at most {HEDGES_MAX}"),
+            );
+        }
+        (times > 0 && !after.is_zero()).then(|| Hedge {
+            after,
+            times: times.min(HEDGES_MAX),
+        })
+    }
+
+    /// `pool` of a caller's calls to one callee; `None` where there is none.
+    pub(super) fn pool(&mut self, node: &Node) -> Option<Seats> {
+        let pool = long(get(node, "pool")?, "size");
+        self.keys(&pool, &POOL);
+        if get(&pool, "size").is_none() {
+            self.missing(&pool, "size", "pool: {size: 10}");
+            return None;
+        }
+        let size = self.positive_limit(&pool, "size")??;
+        Some(Seats {
+            size,
+            wait: self.wait(&pool),
+        })
+    }
+
+    /// How long a call waits for its turn; `None` without a bound.
+    fn wait(&mut self, pool: &Node) -> Option<Duration> {
+        match get(pool, "wait")?.as_str() {
+            Some("unlimited") => None,
+            _ => self.duration(pool, "wait"),
+        }
+    }
+}
+
+/// A call step with the settings that its caller has for the callee: the step's own win, then the callee's, then `any`'s.
+pub(super) fn with_settings(step: &Node, calls: Option<&Node>, callee: &str) -> Node {
+    let mut merged = Node::map(Vec::<(String, Node)>::new(), step.place.clone());
+    for settings in ["any", callee].iter().filter_map(|key| get(calls?, key)) {
+        patch::merge(&mut merged, &normal(settings));
+    }
+    patch::merge(&mut merged, &normal(step));
+    merged
+}
+
+/// `calls` with the short forms of its settings written out, so that maps merge with maps.
+pub(super) fn normal_calls(calls: &mut Node) {
+    let targets = calls
+        .as_map_mut()
+        .into_iter()
+        .flat_map(|map| map.values_mut());
+    for entry in targets {
+        entry.node = normal(&entry.node);
+    }
+}
+
+/// Client settings with short forms written out.
+fn normal(settings: &Node) -> Node {
+    let mut settings = settings.clone();
+    if let Some(map) = settings.as_map_mut() {
+        for (key, first) in SHORT {
+            if let Some(entry) = map.get_mut(key) {
+                entry.node = long(&entry.node, first);
+            }
+        }
+    }
+    settings
+}

@@ -1,0 +1,157 @@
+//! Steps of endpoints, and the calls among them.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use super::{Draw, Place};
+use crate::value::Share;
+
+/// A time that a step takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timed {
+    /// How long.
+    pub time: Draw,
+    /// How often it is drawn.
+    pub drawn: Drawn,
+}
+
+/// How often a step's time is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// By each attempt: the slowness is the replica's.
+    Attempt,
+    /// Once for all retries and hedges of one call: the slowness is the request's.
+    Request,
+}
+
+/// One step of an endpoint.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Takes a core that long.
+    Work(Timed),
+    /// Waits, without a core.
+    Sleep(Timed),
+    /// Calls another service.
+    Call(Box<Call>),
+    /// Runs all branches at once and waits for all.
+    Parallel(Vec<Vec<Step>>),
+    /// Runs steps in order.
+    Sequence(Vec<Step>),
+    /// Ends here with that chance.
+    Fail {
+        /// The chance.
+        rate: Share,
+        /// With what.
+        with: Failure,
+        /// Where the chance is drawn.
+        place: Place,
+    },
+    /// Ends here.
+    Respond {
+        /// The status.
+        status: StatusCode,
+        /// Bytes of body.
+        size: u64,
+        /// Response headers.
+        headers: Vec<(HeaderName, HeaderValue)>,
+    },
+}
+
+/// How a step, or a full queue, fails a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// With a status.
+    Status(StatusCode),
+    /// With a RST.
+    Reset,
+    /// By never answering.
+    Hang,
+}
+
+/// A call to another service.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Index into [`Story::services`].
+    pub service: usize,
+    /// Index into that service's endpoints.
+    pub endpoint: usize,
+    /// The method.
+    pub method: Method,
+    /// The path asked for.
+    pub path: String,
+    /// The chance that it is made at all.
+    pub probability: Share,
+    /// How often, in order; drawn as a count.
+    pub times: Draw,
+    /// How many at once; drawn as a count.
+    pub fan_out: Draw,
+    /// Request headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Bytes of request body.
+    pub size: u64,
+    /// Bound of a try.
+    pub timeout: Option<Duration>,
+    /// Bound of all tries together.
+    pub deadline: Option<Duration>,
+    /// Tries after the first, by the app itself.
+    pub retries: Option<Retries>,
+    /// Tries beside one that is slow to answer, by the app itself.
+    pub hedge: Option<Hedge>,
+    /// How many calls of one replica to this service may be under way.
+    pub pool: Option<Seats>,
+    /// What a failure does.
+    pub on_error: OnError,
+    /// Where the chance is drawn.
+    pub place: Place,
+}
+
+/// Tries after the first, by an app or a load's client, in addition to the mesh's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retries {
+    /// How many at most.
+    pub times: u32,
+    /// After a 5xx answer.
+    pub on_5xx: bool,
+    /// After a connection failure or a RST.
+    pub on_reset: bool,
+    /// After a try's timeout.
+    pub on_timeout: bool,
+    /// Wait before the first retry; it doubles.
+    pub backoff: Duration,
+    /// It grows no longer than this.
+    pub max_backoff: Duration,
+    /// The wait is drawn uniformly between zero and itself.
+    pub full_jitter: bool,
+    /// Retries as a share of the first tries of the last 10 s, per caller process.
+    pub budget: Option<Share>,
+    /// Where jitter is drawn.
+    pub place: Place,
+}
+
+/// Tries beside one that is slow to answer: the first answer is taken, the others are cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// How long without an answer until one more is sent.
+    pub after: Duration,
+    /// How many at most.
+    pub times: u32,
+}
+
+/// Calls of one replica to one service, at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seats {
+    /// How many.
+    pub size: u32,
+    /// How long one more waits before it fails; `None`: without a bound.
+    pub wait: Option<Duration>,
+}
+
+/// What a failed call does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// Ends the endpoint: 504 if it timed out, else 502.
+    Fail,
+    /// Goes on.
+    Ignore,
+}
