@@ -5,7 +5,7 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
     STORIES.iter().copied()
 }
 
-const STORIES: [(&str, &str); 10] = [
+const STORIES: [(&str, &str); 11] = [
     (
         "bad-canary-rolls-back",
         include_str!("../bad-canary-rolls-back.yaml"),

@@ -17,10 +17,7 @@ use super::quota::Permit;
 use super::{HttpError, PoolOptions, Protocol, SendError, Shared};
 
 /// Opens one connection more.
-pub(super) fn open(
-    pool: &Rc<Shared>,
-    permit: Option<Permit>,
-) -> impl Future<Output = ()> + use<> {
+pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Output = ()> + use<> {
     let env = pool.env.clone();
     let (to, from) = (pool.to, pool.from);
     let options = pool.options.clone();

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use shakedown_loadgen::CALL_HEADER;
 
 /// Shared by the connection, which lets go of its buffer, and the request, whose calls read them.
 #[derive(Clone, Debug)]
@@ -16,8 +17,11 @@ pub(crate) struct Carried(Rc<RefCell<Held>>);
 enum Held {
     /// All of them, as they came.
     Whole(HeaderMap),
-    /// Copies of those that are forwarded.
-    Copies(Box<[(HeaderName, HeaderValue)]>),
+    /// Copies of those that are forwarded, and of what tells the caller's call from others.
+    Copies {
+        forwarded: Box<[(HeaderName, HeaderValue)]>,
+        call: Option<HeaderValue>,
+    },
 }
 
 impl Carried {
@@ -34,11 +38,19 @@ impl Carried {
                     to.append(name.clone(), value.clone());
                 }
             }
-            Held::Copies(headers) => {
-                for (name, value) in headers {
+            Held::Copies { forwarded, .. } => {
+                for (name, value) in forwarded {
                     to.append(name.clone(), value.clone());
                 }
             }
+        }
+    }
+
+    /// Looks at what tells the caller's call from others.
+    pub(crate) fn with_call<T>(&self, look: impl FnOnce(Option<&HeaderValue>) -> T) -> T {
+        match &*self.0.borrow() {
+            Held::Whole(headers) => look(headers.get(&CALL_HEADER)),
+            Held::Copies { call, .. } => look(call.as_ref()),
         }
     }
 
@@ -51,7 +63,11 @@ impl Carried {
             .filter(|(name, _)| forwarded.contains(name))
             .map(|(name, value)| (name.clone(), copy(value)))
             .collect();
-        *held = Held::Copies(copies);
+        let call = headers.get(&CALL_HEADER).map(copy);
+        *held = Held::Copies {
+            forwarded: copies,
+            call,
+        };
     }
 }
 
@@ -77,6 +93,7 @@ mod tests {
         headers.append(ID, value(0..3));
         headers.append("other", value(3..6));
         headers.append(ID, value(6..9));
+        headers.append(CALL_HEADER, value(0..3));
         headers
     }
 
@@ -105,5 +122,6 @@ mod tests {
         assert_eq!(before.len(), 2);
         carried.detach(&[ID]);
         assert_eq!(call(), before);
+        carried.with_call(|call| assert_eq!(call.unwrap(), "one"));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, Uri};
-use shakedown_loadgen::{CALL_HEADER, Errand, Policy};
+use shakedown_loadgen::{Errand, Policy};
 use shakedown_results::{Answer, Outcome, PartyId};
 use shakedown_scenarios::story::{Call, Failure, OnError, Step, Timed};
 use shakedown_wire::Body;
@@ -127,7 +127,8 @@ impl<'a> Task<'a> {
     }
 
     fn time(&self, timed: &Timed) -> Duration {
-        self.app.draws.time(timed, self.headers.get(&CALL_HEADER))
+        self.carried
+            .with_call(|call| self.app.draws.time(timed, call))
     }
 
     /// One call: all its tries, retries and hedges.
