@@ -355,7 +355,7 @@ fn policies() -> Vec<Case> {
                 });
             },
         )
-        .app(&[Act::Late(200, &Act::Reply(200, &[], "first")), Act::Hang])
+        .app(&[Act::Late(150, &Act::Reply(200, &[], "first")), Act::Hang])
         .get("/")
         .wants("200 -"),
         xds("hedged on a try's timeout: none answers", |x| {
