@@ -106,13 +106,14 @@ pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<S
 /// The settings of a service's clusters.
 fn settings<'a>(rule: &Rule<'a>) -> impl Iterator<Item = Setting<'a>> {
     let whole = (
-        rule.policy.and_then(|policy| policy.load_balancer.as_ref()),
+        rule.policy
+            .and_then(|policy| policy.load_balancer.as_deref()),
         rule.policy
             .is_some_and(|policy| policy.outlier_detection.is_some()),
     );
     let subsets = rule.subsets.iter().map(move |subset| {
         let policy = subset.traffic_policy.as_ref();
-        let balancer = policy.and_then(|policy| policy.load_balancer.as_ref());
+        let balancer = policy.and_then(|policy| policy.load_balancer.as_deref());
         let ejects = policy.is_some_and(|policy| policy.outlier_detection.is_some());
         (balancer.or(whole.0), ejects || whole.1)
     });
