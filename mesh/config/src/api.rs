@@ -7,6 +7,7 @@ mod canary;
 mod destination_rule;
 mod duration;
 mod meta;
+mod proxy_policy;
 pub mod validate;
 mod virtual_service;
 
@@ -15,15 +16,22 @@ pub use canary::{
     ThresholdRange,
 };
 pub use destination_rule::{
-    ConnectionPool, DestinationRule, HttpPool, LoadBalancer, SimpleLb, Subset, TcpPool,
-    TrafficPolicy,
+    ConnectionPool, ConsistentHash, DestinationRule, Distribute, Failover, H2UpgradePolicy,
+    HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection, Percent, RetryBudget,
+    RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
 };
 pub use duration::GoDuration;
 pub use meta::{Key, Meta};
+pub use proxy_policy::{
+    AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, PolicyBalancer, Portion, ProxyPolicy,
+    RateLimit, Shed, WorkloadSelector,
+};
 pub use validate::validate;
 pub use virtual_service::{
-    Destination, HttpMatch, HttpRetry, HttpRoute, PortSelector, RouteDestination, StringMatch,
-    VirtualService,
+    Abort, Body, CorsPolicy, Delay, Delegate, DerivePort, Destination, DirectResponse, Fault,
+    HeaderOperations, Headers, HttpMatch, HttpRetry, HttpRoute, MirrorPolicy, Percentage,
+    PortSelector, Redirect, RegexRewrite, Rewrite, RouteDestination, StringMatch,
+    UnmatchedPreflights, VirtualService,
 };
 
 use serde::Deserialize;
@@ -48,6 +56,8 @@ pub enum Document {
     DestinationRule(Resource<DestinationRule>),
     /// How a new version of a service is rolled out. The control plane acts on it; nothing is translated from it.
     Canary(Resource<Canary>),
+    /// What Istio has no resource for: hedges, throttles, limits before an app.
+    ProxyPolicy(Resource<ProxyPolicy>),
 }
 
 /// A document: who it is, and what it says.
@@ -62,7 +72,7 @@ pub struct Resource<T> {
 }
 
 /// The kinds that are read.
-pub const KINDS: &[&str] = &["VirtualService", "DestinationRule", "Canary"];
+pub const KINDS: &[&str] = &["VirtualService", "DestinationRule", "Canary", "ProxyPolicy"];
 
 /// Kinds that exist elsewhere.
 const LATER_KINDS: &[&str] = &[
@@ -74,7 +84,6 @@ const LATER_KINDS: &[&str] = &[
     "HTTPRoute",
     "PeerAuthentication",
     "ProxyConfig",
-    "ProxyPolicy",
     "ReferenceGrant",
     "RequestAuthentication",
     "ServiceEntry",
@@ -96,6 +105,9 @@ const NETWORKING: &[&str] = &[
 
 /// The version of Flagger's documents.
 const FLAGGER: &[&str] = &["flagger.app/v1beta1"];
+
+/// The version of our own documents.
+const OWN: &[&str] = &["shakedown.dev/v1"];
 
 /// Fields that Istio, or Flagger, has.
 const LATER: Later = &[
@@ -150,79 +162,25 @@ const LATER: Later = &[
         "CanaryMetric",
         &["templateRef", "templateVariables", "query", "threshold"],
     ),
-    ("VirtualService", &["tls", "tcp", "exportTo"]),
-    (
-        "HttpRoute",
-        &[
-            "redirect",
-            "directResponse",
-            "delegate",
-            "rewrite",
-            "fault",
-            "mirror",
-            "mirrors",
-            "mirrorPercent",
-            "mirror_percent",
-            "mirrorPercentage",
-            "corsPolicy",
-            "headers",
-        ],
-    ),
-    (
-        "HttpMatch",
-        &["sourceLabels", "gateways", "sourceNamespace", "statPrefix"],
-    ),
-    (
-        "HttpRetry",
-        &[
-            "retryRemoteLocalities",
-            "retryIgnorePreviousHosts",
-            "backoff",
-        ],
-    ),
-    ("RouteDestination", &["headers"]),
+    ("VirtualService", &["tls", "tcp"]),
+    ("HttpRoute", &["mirrorPercent", "mirror_percent"]),
+    ("Delay", &["exponentialDelay"]),
+    ("Abort", &["http2Error"]),
     ("DestinationRule", &["exportTo", "workloadSelector"]),
     (
         "TrafficPolicy",
         &[
-            "outlierDetection",
             "tls",
             "portLevelSettings",
             "tunnel",
             "proxyProtocol",
-            "retryBudget",
         ],
     ),
-    (
-        "LoadBalancer",
-        &[
-            "consistentHash",
-            "localityLbSetting",
-            "warmupDurationSecs",
-            "warmup",
-        ],
-    ),
+    ("HttpCookie", &["attributes"]),
     ("SimpleLb", &["PASSTHROUGH"]),
-    (
-        "TcpPool",
-        &[
-            "maxConnections",
-            "tcpKeepalive",
-            "maxConnectionDuration",
-            "idleTimeout",
-        ],
-    ),
-    (
-        "HttpPool",
-        &[
-            "http1MaxPendingRequests",
-            "http2MaxRequests",
-            "maxRetries",
-            "h2UpgradePolicy",
-            "useClientProtocol",
-            "maxConcurrentStreams",
-        ],
-    ),
+    ("TcpPool", &["tcpKeepalive"]),
+    ("HttpPool", &["useClientProtocol"]),
+    ("OutlierDetection", &["consecutiveErrors"]),
 ];
 
 impl Document {
@@ -242,6 +200,7 @@ impl Document {
                 Ok(Document::DestinationRule(read))
             }
             "Canary" => Ok(Document::Canary(resource(node, &header, FLAGGER)?)),
+            "ProxyPolicy" => Ok(Document::ProxyPolicy(resource(node, &header, OWN)?)),
             kind if LATER_KINDS.contains(&kind) => Err(Diagnostics::one(
                 header.kind.place,
                 format!("not supported yet: kind `{kind}`"),
@@ -262,6 +221,7 @@ impl Document {
             Document::VirtualService(_) => "VirtualService",
             Document::DestinationRule(_) => "DestinationRule",
             Document::Canary(_) => "Canary",
+            Document::ProxyPolicy(_) => "ProxyPolicy",
         }
     }
 
@@ -271,6 +231,7 @@ impl Document {
             Document::VirtualService(resource) => &resource.meta,
             Document::DestinationRule(resource) => &resource.meta,
             Document::Canary(resource) => &resource.meta,
+            Document::ProxyPolicy(resource) => &resource.meta,
         }
     }
 
@@ -280,6 +241,7 @@ impl Document {
             Document::VirtualService(resource) => &resource.place,
             Document::DestinationRule(resource) => &resource.place,
             Document::Canary(resource) => &resource.place,
+            Document::ProxyPolicy(resource) => &resource.place,
         }
     }
 

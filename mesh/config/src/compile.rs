@@ -5,13 +5,29 @@
 //! Where a field is not set, Envoy's default holds (a route without a timeout has 15 s), with one exception: without
 //! `stream_idle_timeout` a stream may be idle for ever, not for 5 m.
 
+mod balancing;
+mod action;
 mod cluster;
+mod cors;
 mod endpoints;
+mod hashing;
+mod limits;
+mod fault;
+mod filters;
+mod headers;
 mod listener;
 mod matching;
+mod outlier;
+mod overload;
+mod policies;
 mod problem;
+mod rate_limit;
 mod retries;
+mod rewrite;
 mod routes;
+mod subsets;
+
+pub(crate) use balancing::is_prime;
 
 use thiserror::Error;
 

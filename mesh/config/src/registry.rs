@@ -1,10 +1,11 @@
 //! What the control plane knows: services, their ports and endpoints; and with the documents of the user, the mesh.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::api::Document;
 
@@ -98,7 +99,7 @@ impl Registry {
     /// behind. App ports count from [`FIRST_APP_PORT`], in the order of the service ports' numbers. An address that
     /// serves nothing is a pod, too: a client.
     pub fn pod(&self, address: IpAddr) -> Pod {
-        let mut numbers: BTreeSet<u16> = BTreeSet::new();
+        let mut numbers: BTreeMap<u16, Protocol> = BTreeMap::new();
         for service in self.services.values() {
             for endpoint in service
                 .endpoints
@@ -109,13 +110,17 @@ impl Registry {
                     service
                         .ports
                         .iter()
-                        .map(|port| service.address(endpoint, port).port()),
+                        .map(|port| (service.address(endpoint, port).port(), port.protocol)),
                 );
             }
         }
         let ports = (FIRST_APP_PORT..)
             .zip(numbers)
-            .map(|(app, service)| InboundPort { service, app });
+            .map(|(app, (service, protocol))| InboundPort {
+                service,
+                app,
+                protocol,
+            });
         Pod {
             address,
             ports: ports.collect(),
@@ -182,11 +187,22 @@ impl Port {
 }
 
 /// What is spoken on a port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
     /// HTTP/1.1.
     #[default]
     Http,
+    /// HTTP/2, without TLS between an app and its sidecar.
+    Http2,
+    /// gRPC, over HTTP/2.
+    Grpc,
+}
+
+impl Protocol {
+    /// Whether it is HTTP/2.
+    pub fn is_http2(self) -> bool {
+        matches!(self, Protocol::Http2 | Protocol::Grpc)
+    }
 }
 
 /// A pod as an endpoint of a service.
@@ -231,6 +247,8 @@ pub struct InboundPort {
     pub service: u16,
     /// The app's port, on the same address.
     pub app: u16,
+    /// What the app speaks there.
+    pub protocol: Protocol,
 }
 
 /// All that configuration is made of.
@@ -253,6 +271,14 @@ pub struct MeshOptions {
     pub trust_domain: String,
     /// Whether requests to hosts that no service has are let out; else they are answered 502.
     pub outbound_allow_any: bool,
+    /// How long changes of hosts' health (an ejection, a return) are held back after the last one, before a proxy's
+    /// balancing sees them: Envoy's `update_merge_window`.
+    pub ejection_delay: Duration,
+}
+
+impl MeshOptions {
+    /// Envoy's. Source: Envoy, `Cluster.CommonLbConfig.update_merge_window`.
+    pub const EJECTION_DELAY: Duration = Duration::from_secs(1);
 }
 
 impl Default for MeshOptions {
@@ -261,6 +287,7 @@ impl Default for MeshOptions {
             root_namespace: "istio-system".into(),
             trust_domain: "cluster.local".into(),
             outbound_allow_any: true,
+            ejection_delay: MeshOptions::EJECTION_DELAY,
         }
     }
 }
@@ -299,10 +326,12 @@ mod tests {
             InboundPort {
                 service: 80,
                 app: 20_000,
+                protocol: Protocol::Http,
             },
             InboundPort {
                 service: 9080,
                 app: 20_001,
+                protocol: Protocol::Http,
             },
         ];
         assert_eq!(registry.pod(address.ip()).ports, ports);

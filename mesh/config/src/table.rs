@@ -3,17 +3,42 @@
 //! A new configuration is a clone of the [`Table`] (four maps of pointers) with parts exchanged, swapped in whole.
 //! State that must survive a swap (pools, active requests) lives elsewhere, under the cluster's name.
 
+mod filters;
+mod headers;
+mod balancing;
+mod hashing;
 mod matching;
+mod overload;
 mod policy;
+mod protocol;
+mod rate_limit;
+mod rewrite;
 mod routes;
 
+pub use filters::{Abort, Cors, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
+pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
+pub use balancing::{
+    Fallback, Label, Labels, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingHash,
+    RoundRobin, Selector, SlowStart, Subsets,
+};
+pub use hashing::{HashBy, HashCookie, HashPolicy};
 pub use matching::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
-    ValueMatcher, compile_regex,
+    ValueMatcher, compile_regex, query_value,
 };
-pub use policy::{LbPolicy, Limits, RetryOn, RetryPolicy};
+pub use overload::{AdaptiveConcurrency, AdaptiveThrottle, Shed, UpstreamPolicy};
+pub use policy::{
+    Enforcing, FailurePercentage, HedgePolicy, Limits, OutlierDetection, Priority,
+    PriorityLimits, RateLimitedBackOff, ResetFormat, ResetHeader, RetryBudget, RetryOn, RetryPolicy,
+    SuccessRate,
+};
+pub use protocol::UpstreamProtocol;
+pub use rate_limit::{
+    Bucket, DescriptorAction, DescriptorRule, HostRules, LimitDescriptor, RateLimit,
+};
+pub use rewrite::{PathRedirect, PathRewrite, Redirect, Rewrite, Substitution};
 pub use routes::{
-    Action, DirectResponse, Route, RouteAction, RouteTable, VirtualHost, WeightedCluster,
+    Action, DirectResponse, GrpcTimeout, Route, RouteAction, RouteTable, VirtualHost, WeightedCluster,
 };
 
 use std::collections::BTreeMap;
@@ -47,6 +72,10 @@ pub struct Listener {
     pub direction: Direction,
     /// How they are routed.
     pub routes: Routes,
+    /// How long a request may go without a sign of either side, where its route does not say; `None`: as long as it takes.
+    pub stream_idle_timeout: Option<Duration>,
+    /// What requests pass before they are sent on, in this order.
+    pub filters: Vec<Filter>,
 }
 
 /// Which way a listener's requests go.
@@ -74,16 +103,51 @@ pub struct Cluster {
     pub name: Arc<str>,
     /// Where its hosts come from.
     pub kind: ClusterKind,
+    /// What its connections speak.
+    pub protocol: UpstreamProtocol,
     /// How long a connection may take to come up.
     pub connect_timeout: Duration,
     /// How a host is chosen.
     pub lb: LbPolicy,
+    /// What holds whatever the policy.
+    pub lb_options: LbOptions,
     /// How much may be in hand at once, in this proxy.
-    pub limits: Limits,
+    pub limits: PriorityLimits,
+    /// What its callers do that Envoy has no field for.
+    pub policy: UpstreamPolicy,
+    /// When a host is taken out; `None`: never.
+    pub outlier: Option<OutlierDetection>,
+    /// How long changes of hosts' health are held back after the last one, so that they are taken in together; zero: not
+    /// at all.
+    pub update_merge_window: Duration,
     /// How long a connection may be idle before it is closed; `None`: for ever.
     pub idle_timeout: Option<Duration>,
     /// After so many requests a connection is closed; `None`: never.
     pub max_requests_per_connection: Option<u32>,
+    /// After so long a connection is closed, once it has no request; `None`: never.
+    pub max_connection_duration: Option<Duration>,
+}
+
+impl Host {
+    /// A healthy host of weight 1, of which no more is known.
+    pub fn new(address: SocketAddr) -> Host {
+        Host {
+            address,
+            healthy: true,
+            locality: Arc::default(),
+            locality_weight: 0,
+            priority: 0,
+            weight: 1,
+            hash_key: None,
+            labels: Labels::new(),
+            workload: Arc::from(""),
+        }
+    }
+}
+
+impl Cluster {
+    /// Envoy's, where it is not set. Source: Envoy, `Cluster.CommonLbConfig.update_merge_window`.
+    pub const UPDATE_MERGE_WINDOW: Duration = Duration::from_secs(1);
 }
 
 /// Where a cluster's hosts come from.
@@ -102,11 +166,28 @@ pub enum ClusterKind {
 pub struct Assignment {
     /// The name it was sent under.
     pub name: Arc<str>,
-    /// The hosts, all of one weight.
+    /// The hosts.
     pub hosts: Vec<Host>,
+    /// A priority takes all its traffic as long as this percentage of its healthy hosts' share is 100 or more.
+    pub overprovisioning: u32,
+    /// Whether hosts count by their weight for the health of their priority.
+    pub weigh_health: bool,
 }
 
 impl Assignment {
+    /// Envoy's. Source: Envoy, `ClusterLoadAssignment.Policy.overprovisioning_factor`.
+    pub const OVERPROVISIONING: u32 = 140;
+
+    /// Hosts as Envoy takes them by default.
+    pub fn new(name: &str, hosts: Vec<Host>) -> Assignment {
+        Assignment {
+            name: Arc::from(name),
+            hosts,
+            overprovisioning: Assignment::OVERPROVISIONING,
+            weigh_health: false,
+        }
+    }
+
     /// The hosts that take traffic.
     pub fn healthy(&self) -> impl Iterator<Item = &Host> {
         self.hosts.iter().filter(|host| host.healthy)
@@ -122,6 +203,16 @@ pub struct Host {
     pub healthy: bool,
     /// Where it runs.
     pub locality: Arc<Locality>,
+    /// The weight of its locality among those of its priority; 0: none.
+    pub locality_weight: u32,
+    /// Its priority; hosts of the next are used as those of the one before fail. 0 is the first.
+    pub priority: u32,
+    /// Its weight; 1 or more.
+    pub weight: u32,
+    /// What it is known by to consistent hashing, where that is not its address.
+    pub hash_key: Option<Arc<str>>,
+    /// What subsets are told apart by.
+    pub labels: Labels,
     /// The workload that it belongs to (`reviews-v2`); empty if unknown.
     pub workload: Arc<str>,
 }

@@ -9,15 +9,25 @@
 //! The documents must be valid ([`api::validate`](crate::api::validate())); from those that are not, it makes what
 //! Istio would: a subset that does not exist is a cluster that does not, which the proxy answers with 503.
 
+mod balancing;
+pub(crate) mod caller;
 mod clusters;
+mod connection_pool;
+pub(crate) mod delegate;
 mod endpoints;
 mod inbound;
 pub(crate) mod index;
+mod locality;
+mod outlier;
+mod policies;
 mod retries;
-mod routes;
+pub(crate) mod routes;
 
 pub(crate) use clusters::HTTP_OPTIONS;
 pub(crate) use endpoints::{METADATA_FILTER, METADATA_WORKLOAD};
+pub use caller::{Caller, depends_on_caller};
+pub use locality::{Client, Nearness};
+pub use policies::Inbound;
 pub(crate) use retries::{parse_retry_on, retry_on_names};
 
 use std::time::Duration;
@@ -42,7 +52,7 @@ pub struct Outbound {
     pub clusters: Vec<Resource>,
     /// Endpoints of those clusters.
     pub endpoints: Vec<Resource>,
-    /// The route configuration [`OUTBOUND_ROUTES`].
+    /// The route configuration [`OUTBOUND_ROUTES`], unless it depends on the caller ([`depends_on_caller`]).
     pub routes: Vec<Resource>,
 }
 
@@ -58,11 +68,13 @@ pub struct Own {
 /// What all sidecars share.
 pub fn outbound(mesh: &Mesh) -> Outbound {
     let index = Index::new(mesh);
+    let policies = policies::OfCallers::new(mesh);
     let mut result = Outbound::default();
     for service in mesh.registry.services.values() {
         let rule = index.rule(&service.hostname, &service.namespace);
         for port in &service.ports {
-            for cluster in clusters::of_port(service, port, &rule) {
+            for mut cluster in clusters::of_port(service, port, &rule, &mesh.options) {
+                policies.apply(&mut cluster.message, &service.hostname);
                 let endpoints = endpoints::of(service, port, &cluster);
                 result
                     .endpoints
@@ -79,15 +91,44 @@ pub fn outbound(mesh: &Mesh) -> Outbound {
             .clusters
             .push(Resource::new(cluster.name.clone(), &cluster));
     }
-    result.routes.push(Resource::new(
-        OUTBOUND_ROUTES,
-        &routes::outbound(mesh, &index),
-    ));
+    if !depends_on_caller(mesh) {
+        result.routes.push(routes(mesh, &index, &Caller::default()));
+    }
     result
 }
 
-/// What the sidecar of a pod has for itself.
-pub fn own(pod: &Pod) -> Own {
+/// The routes that a caller sees, where that depends on the caller ([`depends_on_caller`]).
+pub fn routes_for(mesh: &Mesh, caller: &Caller) -> Resource {
+    routes(mesh, &Index::seen_by(mesh, caller), caller)
+}
+
+fn routes(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Resource {
+    let mut routes = routes::outbound(mesh, index, caller);
+    balancing::hash_routes(&mut routes, mesh, index);
+    Resource::new(OUTBOUND_ROUTES, &routes)
+}
+
+/// Endpoints as one client is to see them, of all clusters for which that depends on the client. They take the place of
+/// [`outbound`]'s of the same name.
+pub fn nearby(mesh: &Mesh, client: &Client) -> Vec<Resource> {
+    let index = Index::new(mesh);
+    let mut result = Vec::new();
+    for service in mesh.registry.services.values() {
+        let rule = index.rule(&service.hostname, &service.namespace);
+        for port in &service.ports {
+            for cluster in clusters::of_port(service, port, &rule, &mesh.options) {
+                if let Some(setting) = &cluster.locality {
+                    let endpoints = endpoints::near(service, port, &cluster, setting, client);
+                    result.push(Resource::new(cluster.message.name.clone(), &endpoints));
+                }
+            }
+        }
+    }
+    result
+}
+
+/// What the sidecar of a pod has for itself; `policy` is what it does before its app.
+pub fn own(pod: &Pod, policy: &Inbound) -> Own {
     let mut result = Own::default();
     let listener = inbound::outbound_listener(pod.address);
     result
@@ -98,7 +139,7 @@ pub fn own(pod: &Pod) -> Own {
         result
             .clusters
             .push(Resource::new(cluster.name.clone(), &cluster));
-        let listener = inbound::inbound_listener(pod.address, *port);
+        let listener = inbound::inbound_listener(pod.address, *port, policy.filters());
         result
             .listeners
             .push(Resource::new(listener.name.clone(), &listener));

@@ -1,21 +1,44 @@
 //! Configuration as it is sent: Envoy's v3 protobuf types, exactly those in use, and how they are packed.
 //!
-//! Invariant: what [`translate`](crate::translate) makes holds no protobuf map field of more than one entry. prost's
-//! maps are hash maps, whose order, and so whose bytes, differ from run to run; a resource's version is a hash of its
-//! bytes, and every run must give the same.
+//! Invariant: what [`translate`](crate::translate) makes holds no protobuf map field of more than one entry but such as
+//! [`in_order`] has made. prost's maps are hash maps, whose order, and so whose bytes, differ from run to run; a resource's
+//! version is a hash of its bytes, and every run must give the same.
+
+pub mod balancers;
+pub mod policies;
 
 pub use envoy_types::pb::envoy::config::cluster::v3 as cluster;
 pub use envoy_types::pb::envoy::config::core::v3 as core;
 pub use envoy_types::pb::envoy::config::endpoint::v3 as endpoint;
 pub use envoy_types::pb::envoy::config::listener::v3 as listener;
 pub use envoy_types::pb::envoy::config::route::v3 as route;
+pub use envoy_types::pb::envoy::extensions::common::ratelimit::v3 as rate_limit_common;
+pub use envoy_types::pb::envoy::extensions::filters::common::fault::v3 as fault_delay;
+pub use envoy_types::pb::envoy::extensions::filters::http::adaptive_concurrency::v3 as adaptive_concurrency;
+pub use envoy_types::pb::envoy::extensions::filters::http::cors::v3 as cors;
+pub use envoy_types::pb::envoy::extensions::filters::http::fault::v3 as fault;
+pub use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3 as rate_limit;
 pub use envoy_types::pb::envoy::extensions::filters::http::router::v3 as router;
 pub use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as manager;
 pub use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3 as previous_hosts;
 pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream_http;
 pub use envoy_types::pb::envoy::service::discovery::v3 as discovery;
 pub use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
+pub use envoy_types::pb::envoy::r#type::v3 as fractional;
+pub use envoy_types::pb::envoy::r#type::v3 as percent;
 pub use envoy_types::pb::google::{protobuf, rpc};
+
+/// Envoy's balancing policies as extensions.
+pub mod lb_policies {
+    use envoy_types::pb::envoy::extensions::load_balancing_policies as all;
+
+    pub use all::common::v3 as common;
+    pub use all::least_request::v3::LeastRequest;
+    pub use all::maglev::v3::Maglev;
+    pub use all::random::v3::Random;
+    pub use all::ring_hash::v3::{RingHash, ring_hash};
+    pub use all::round_robin::v3::RoundRobin;
+}
 
 use std::fmt;
 use std::time::Duration;
@@ -83,6 +106,17 @@ pub const ENDPOINTS: &str = "type.googleapis.com/envoy.config.endpoint.v3.Cluste
 pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
 /// Type URL of RDS.
 pub const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+
+/// The name of the filter that delays and aborts.
+pub const FAULT: &str = "envoy.filters.http.fault";
+/// The name of the filter of cross-origin requests.
+pub const CORS: &str = "envoy.filters.http.cors";
+/// The name of the local rate limit.
+pub const RATE_LIMIT: &str = "envoy.filters.http.local_ratelimit";
+/// The name of the adaptive concurrency filter.
+pub const ADAPTIVE_CONCURRENCY: &str = "envoy.filters.http.adaptive_concurrency";
+/// The name of the filter that sends requests on.
+pub const ROUTER: &str = "envoy.filters.http.router";
 
 /// A resource as it is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -170,11 +204,36 @@ pub enum UnpackError {
     },
 }
 
+/// A protobuf map whose entries are encoded in the order of `entries`, which is that of their names. A hash map orders by
+/// numbers of its own, other ones each time: it is made anew until it has them right. Bound: a map of two entries, the most
+/// that is ever asked for, is right every other time.
+pub(crate) fn in_order<M>(entries: &[(String, Any)]) -> M
+where
+    M: FromIterator<(String, Any)>,
+    for<'m> &'m M: IntoIterator<Item = (&'m String, &'m Any)>,
+{
+    assert!(entries.len() <= 2, "each further entry halves the chances");
+    loop {
+        let map: M = entries.iter().cloned().collect();
+        let names = (&map).into_iter().map(|(name, _)| name);
+        if names.eq(entries.iter().map(|(name, _)| name)) {
+            return map;
+        }
+    }
+}
+
 /// A duration as protobuf has it.
 pub fn duration(value: Duration) -> protobuf::Duration {
     protobuf::Duration {
         seconds: i64::try_from(value.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(value.subsec_nanos()).expect("less than a billion"),
+    }
+}
+
+/// A percentage, given in millionths of the whole, as the wire has it.
+pub fn percent(millionths: u32) -> percent::Percent {
+    percent::Percent {
+        value: f64::from(millionths) / 10_000.0,
     }
 }
 
@@ -200,6 +259,21 @@ mod tests {
         assert_eq!(version("a"), version("a"));
         assert_ne!(version("a"), version("b"));
         assert_eq!(version("a").len(), 16);
+    }
+
+    #[test]
+    fn a_map_in_order_is_the_same_bytes_each_time() {
+        let entry = |name: &str| (name.to_owned(), pack(&cluster::Cluster::default()));
+        let entries = [entry("a"), entry("b")];
+        let bytes = || {
+            let route = route::Route {
+                typed_per_filter_config: in_order(&entries),
+                ..Default::default()
+            };
+            route.encode_to_vec()
+        };
+        let first = bytes();
+        assert!((0..50).all(|_| bytes() == first));
     }
 
     #[test]

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use shakedown_config::Mesh;
 use shakedown_config::registry::Pod;
-use shakedown_config::translate;
+use shakedown_config::translate::{self, Caller, Client, Inbound, Nearness};
 use shakedown_env::{Env, Event};
 
 use crate::cluster::Cluster;
 use crate::debounce::Debounce;
+use crate::near::Near;
+use crate::routed::Routed;
 use crate::snapshot::{Resources, Snapshot, View};
 use crate::status::Status;
 use crate::watch::{Watch, Watcher};
@@ -26,6 +28,10 @@ const PUSH_KEY: &str = "control/push";
 pub(crate) struct Current {
     snapshot: Arc<Snapshot>,
     mesh: Arc<Mesh>,
+    /// What of a client decides which endpoints it sees; `None` where all see the same.
+    nearness: Option<Arc<Nearness>>,
+    /// Whether documents speak of callers, so that these see different routes.
+    callers: bool,
     /// The push that last changed the registry.
     registry_push: u64,
 }
@@ -36,6 +42,8 @@ pub(crate) struct Hub {
     current: Arc<Watch<Current>>,
     status: Status,
     covered: Arc<Watch<Covered>>,
+    near: Near,
+    routed: Routed,
 }
 
 /// How far pushes have come with the cluster's changes.
@@ -52,6 +60,14 @@ pub(crate) struct Covered {
 pub(crate) struct Own {
     pod: Pod,
     registry_push: u64,
+    client: Option<(Arc<Nearness>, Client)>,
+    near: Arc<Resources>,
+    /// The routes that are for callers like it.
+    routed: Arc<Resources>,
+    /// What the proxy does before its app.
+    policy: Inbound,
+    /// Without what is near, and without routes.
+    alone: Arc<Resources>,
     resources: Arc<Resources>,
 }
 
@@ -66,12 +82,16 @@ impl Hub {
         let nothing = Current {
             snapshot: Arc::new(Snapshot::empty()),
             mesh: Arc::new(Mesh::default()),
+            nearness: None,
+            callers: false,
             registry_push: 0,
         };
         let hub = Arc::new(Hub {
             current: Arc::new(Watch::new(nothing)),
             status,
             covered: Arc::new(Watch::new(Covered::default())),
+            near: Near::default(),
+            routed: Routed::default(),
         });
         let mut pusher = Pusher {
             env: env.clone(),
@@ -103,25 +123,68 @@ impl Hub {
 
     /// What the proxy of a pod is to have. `earlier` is what it had for itself: kept where it would be the same.
     pub(crate) fn view(&self, address: IpAddr, earlier: Option<&Own>) -> (View, Own) {
-        let (shared, mesh, registry_push) = self.current.with(|current, _| {
+        let (shared, mesh, nearness, callers, registry_push) = self.current.with(|current, _| {
             (
                 Arc::clone(&current.snapshot),
                 Arc::clone(&current.mesh),
+                current.nearness.clone(),
+                current.callers,
                 current.registry_push,
             )
         });
-        let same = |own: &&Own| own.registry_push == registry_push;
-        let pod = match earlier.filter(same) {
+        let same = earlier.filter(|own| own.registry_push == registry_push);
+        let pod = match same {
             Some(own) => own.pod.clone(),
             None => mesh.registry.pod(address),
         };
-        let resources = match earlier.filter(|own| own.pod == pod) {
+        let client = nearness.map(|nearness| {
+            let known = same.and_then(|own| own.client.as_ref());
+            match known.filter(|(before, _)| Arc::ptr_eq(before, &nearness)) {
+                Some(known) => known.clone(),
+                None => {
+                    let client = nearness.client(&mesh, address);
+                    (nearness, client)
+                }
+            }
+        });
+        let near = match &client {
+            Some((_, client)) => self.near.of(client, &mesh, &shared),
+            None => Arc::default(),
+        };
+        let routed = match callers {
+            true => {
+                let caller = Caller::at(&mesh.registry, address);
+                self.routed.of(&caller, &mesh, &shared)
+            }
+            false => Arc::default(),
+        };
+        let policy = Inbound::of(&mesh, address);
+        let as_before = |own: &&Own| own.pod == pod && own.policy == policy;
+        let alone = match earlier.filter(as_before) {
+            Some(own) => Arc::clone(&own.alone),
+            None => Arc::new(Resources::own(translate::own(&pod, &policy))),
+        };
+        let kept = earlier.filter(|own| {
+            let is_same = |one: &Arc<Resources>, other: &Arc<Resources>| {
+                Arc::ptr_eq(one, other) || one.is_empty() && other.is_empty()
+            };
+            is_same(&own.near, &near)
+                && is_same(&own.routed, &routed)
+                && Arc::ptr_eq(&own.alone, &alone)
+        });
+        let resources = match kept {
             Some(own) => Arc::clone(&own.resources),
-            None => Arc::new(Resources::own(translate::own(&pod))),
+            None if near.is_empty() && routed.is_empty() => Arc::clone(&alone),
+            None => Arc::new(alone.with(&near).with(&routed)),
         };
         let own = Own {
             pod,
             registry_push,
+            client,
+            near,
+            routed,
+            policy,
+            alone,
             resources,
         };
         (
@@ -168,18 +231,30 @@ impl Pusher {
             });
         }
         let mesh = admitted.mesh;
-        let (earlier, before, registry_push) = self.hub.current.with(|current, _| {
-            (
-                Arc::clone(&current.snapshot),
-                Arc::clone(&current.mesh),
-                current.registry_push,
-            )
-        });
+        let (earlier, before, nearness_before, registry_push) =
+            self.hub.current.with(|current, _| {
+                (
+                    Arc::clone(&current.snapshot),
+                    Arc::clone(&current.mesh),
+                    current.nearness.clone(),
+                    current.registry_push,
+                )
+            });
         let push = self.push + 1;
         let snapshot = earlier.next(push, Resources::outbound(translate::outbound(&mesh)));
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
-        if !registry_changed && snapshot.changes().is_none_or(|changes| changes.is_empty()) {
+        let nearness = match (Nearness::of(&mesh).map(Arc::new), nearness_before) {
+            // Kept, so that what was made of it is, too.
+            (Some(now), Some(before)) if now == before => Some(before),
+            (now, _) => now,
+        };
+        // A document may change what some clients see, and nothing else.
+        let callers = translate::depends_on_caller(&mesh);
+        let documents_matter =
+            (nearness.is_some() || callers) && mesh.documents != before.documents;
+        let same = snapshot.changes().is_none_or(|changes| changes.is_empty());
+        if !registry_changed && !documents_matter && same {
             return;
         }
         self.push = push;
@@ -200,6 +275,8 @@ impl Pusher {
             *current = Current {
                 snapshot,
                 mesh,
+                nearness,
+                callers,
                 registry_push,
             }
         });

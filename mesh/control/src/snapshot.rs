@@ -87,6 +87,46 @@ impl Resources {
         all
     }
 
+    /// Endpoints as some clients are to see them, encoded, without those that are `shared` by all: same version, same
+    /// bytes. What is as it was in `previous` is the same entry.
+    pub fn nearby(endpoints: Vec<xds::Resource>, shared: &Resources, previous: &Resources) -> Resources {
+        let is_common = |resource: &xds::Resource| {
+            let common = shared.find(Kind::Endpoints, &resource.name);
+            common.is_some_and(|entry| *entry.version == *resource.version)
+        };
+        let own = endpoints
+            .into_iter()
+            .filter(|resource| !is_common(resource));
+        let mut all = Resources::default();
+        all.extend(Kind::Endpoints, own.collect());
+        all.share(previous);
+        all
+    }
+
+    /// The routes that some callers are to see, encoded.
+    pub fn routed(routes: xds::Resource) -> Resources {
+        let mut all = Resources::default();
+        all.extend(Kind::Routes, vec![routes]);
+        all
+    }
+
+    /// These and others; of two of one name the other.
+    #[must_use]
+    pub fn with(&self, others: &Resources) -> Resources {
+        let mut all = self.clone();
+        for (mine, theirs) in all.0.iter_mut().zip(&others.0) {
+            for (name, entry) in theirs {
+                mine.insert(Arc::clone(name), Arc::clone(entry));
+            }
+        }
+        all
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(BTreeMap::is_empty)
+    }
+
     fn extend(&mut self, kind: Kind, list: Vec<xds::Resource>) {
         for resource in list {
             let endpoints = (kind == Kind::Cluster)
@@ -260,7 +300,8 @@ impl Snapshot {
 pub struct View {
     /// Everyone's.
     pub shared: Arc<Snapshot>,
-    /// Its own: listeners, inbound clusters.
+    /// Its own: listeners, inbound clusters, endpoints that are for clients at its place, and routes that are for callers like
+    /// it.
     pub own: Arc<Resources>,
 }
 
@@ -358,6 +399,32 @@ pub(crate) mod tests {
         assert!(snapshot.changes_since(20).unwrap().is_empty());
         assert!(snapshot.changes_since(4).is_some());
         assert_eq!(snapshot.changes_since(3), None);
+    }
+
+    fn translated(name: &str, priority: u32) -> xds::Resource {
+        use shakedown_config::xds::endpoint::{ClusterLoadAssignment, LocalityLbEndpoints};
+
+        let message = ClusterLoadAssignment {
+            cluster_name: name.to_owned(),
+            endpoints: vec![LocalityLbEndpoints {
+                priority,
+                ..LocalityLbEndpoints::default()
+            }],
+            ..ClusterLoadAssignment::default()
+        };
+        xds::Resource::new(name, &message)
+    }
+
+    #[test]
+    fn only_endpoints_that_differ_for_a_client_are_its_own() {
+        let mut shared = Resources::default();
+        shared.extend(Kind::Endpoints, vec![translated("a", 0), translated("b", 0)]);
+        let near = || vec![translated("a", 0), translated("b", 1)];
+        let first = Resources::nearby(near(), &shared, &Resources::default());
+        assert!(first.find(Kind::Endpoints, "a").is_none());
+        let second = Resources::nearby(near(), &shared, &first);
+        let find = |all: &Resources| Arc::clone(all.find(Kind::Endpoints, "b").unwrap());
+        assert!(Arc::ptr_eq(&find(&first), &find(&second)));
     }
 
     #[test]

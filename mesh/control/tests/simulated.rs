@@ -4,6 +4,8 @@
 
 #[path = "simulated/canary.rs"]
 mod canary;
+#[path = "simulated/near.rs"]
+mod near;
 #[path = "simulated/proxy.rs"]
 mod proxy;
 #[path = "simulated/voyage.rs"]

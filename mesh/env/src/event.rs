@@ -244,10 +244,15 @@ impl fmt::Display for RequestId {
 pub struct Flags(u32);
 
 impl Flags {
-    /// Every flag we set, in the order in which Envoy prints them.
+    /// Every flag we set, by bit.
     const NAMES: [&'static str; 25] = [
         "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC",
         "URX", "DPE", "NC", "UPE", "SI", "DF", "IH", "UMSDR", "DT", "OM", "DO",
+    ];
+    /// The bits in the order in which they are printed: as Envoy does, in the order in which they come about. Filters speak
+    /// first; that retries are spent is known before how the last one failed.
+    const PRINTED: [usize; Flags::NAMES.len()] = [
+        9, 10, 11, 12, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
     ];
     /// Nothing to say.
     pub const NONE: Flags = Flags(0);
@@ -255,6 +260,8 @@ impl Flags {
     pub const UH: Flags = Flags(1 << 1);
     /// Upstream request timeout.
     pub const UT: Flags = Flags(1 << 2);
+    /// Reset by the proxy itself.
+    pub const LR: Flags = Flags(1 << 3);
     /// Upstream remote reset.
     pub const UR: Flags = Flags(1 << 4);
     /// Upstream connection failure.
@@ -333,13 +340,13 @@ impl fmt::Display for Flags {
             return f.write_str("-");
         }
         let mut first = true;
-        for (bit, name) in Flags::NAMES.iter().enumerate() {
+        for bit in Flags::PRINTED {
             if self.0 & (1 << bit) != 0 {
                 if !first {
                     f.write_str(",")?;
                 }
                 first = false;
-                f.write_str(name)?;
+                f.write_str(Flags::NAMES[bit])?;
             }
         }
         Ok(())

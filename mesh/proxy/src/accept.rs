@@ -1,40 +1,39 @@
-//! Takes connections: one gate per address that the configuration listens on, HTTP/1.1 on each connection.
+//! Takes connections: one gate per address that the configuration listens on, HTTP/1.1 or HTTP/2 on each connection,
+//! whichever its client begins with.
 //!
-//! Limits are Envoy's: 60 KiB and 100 headers, beyond which hyper answers 431. A gate that leaves the configuration closes
-//! at once; its connections have the drain time to finish, and close at their next response.
+//! Limits are Envoy's: 60 KiB of headers, and 100 of them over HTTP/1.1; beyond these 431. A gate that leaves the
+//! configuration closes at once; its connections have the drain time to finish, and close at their next response.
 
-use std::cell::{Cell, RefCell};
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, StatusCode};
 use shakedown_config::table::{Direction, Listener, Routes, Table};
-use shakedown_env::{BoxListener, BoxStream, Env, Owned, Side, Sleep, Time};
+use shakedown_env::{BoxListener, Env, Flags, Owned, Side};
+use shakedown_wire::{Connected, Body, Drain, ServeError, ServerOptions, accept_auto_until};
 
+use crate::filter::rate_limit::ConnectionLimit;
 use crate::handle::handle;
+use crate::hash::Ends;
 use crate::proxy::Proxy;
-use crate::record::RecordedBody;
+use crate::record::{Record, RecordedBody};
 
-/// The most bytes of a request's head. Source: Envoy, `max_request_headers_kb`, default 60; its 100 headers are hyper's, too.
+/// The most bytes of a request's headers. Source: Envoy, `max_request_headers_kb`, default 60; its 100 headers are hyper's,
+/// too.
 const HEADER_BYTES_MAX: usize = 60 * 1024;
+/// The most bytes of a head that are read at all: one up to here has Envoy's answer, a longer one hyper's bare 431.
+const HEADER_BYTES_READ: usize = 256 * 1024;
 /// A connection without a request for this long is closed. Source: Envoy, `common_http_protocol_options.idle_timeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long connections may go on after their listener has gone. Source: Istio, `drainDuration`, default 45 s.
 const DRAIN_TIME: Duration = Duration::from_secs(45);
-/// The rest after an accept that failed: no file descriptors left, as a rule.
-const ACCEPT_REST: Duration = Duration::from_millis(10);
 /// The port that Istio's outbound listener has in every configuration; ours is the bootstrap's.
 const VIRTUAL_OUTBOUND_PORT: u16 = 15001;
 
@@ -66,9 +65,7 @@ pub(crate) struct Gate {
     address: SocketAddr,
     /// The listener as configured now.
     listener: RefCell<Arc<Listener>>,
-    draining: Cell<bool>,
-    connections: RefCell<BTreeMap<u64, Owned>>,
-    next: Cell<u64>,
+    drain: Drain,
 }
 
 impl Gates {
@@ -107,7 +104,7 @@ impl Gates {
     /// Closes every gate and its connections at once.
     pub(crate) fn close(&self) {
         for open in self.open.take().into_values() {
-            open.gate.connections.take();
+            open.gate.drain.stop();
         }
     }
 
@@ -131,9 +128,7 @@ impl Open {
         let gate = Rc::new(Gate {
             address,
             listener: RefCell::new(Arc::clone(listener)),
-            draining: Cell::new(false),
-            connections: RefCell::default(),
-            next: Cell::new(0),
+            drain: Drain::new(),
         });
         let accepting = accept(Rc::clone(proxy), Rc::clone(&gate), socket);
         let accepting = proxy.env().spawn_owned("proxy-accept", accepting);
@@ -145,11 +140,11 @@ impl Open {
 
     fn drain(self, env: &Env) {
         let Open { gate, _accepting } = self;
-        gate.draining.set(true);
+        gate.drain.retire();
         let time = env.sleep(DRAIN_TIME);
         env.spawn("proxy-drain", async move {
             time.await;
-            gate.connections.take();
+            gate.drain.stop();
         });
     }
 }
@@ -175,7 +170,7 @@ impl Gate {
 
     /// How many connections it has.
     pub(crate) fn connections(&self) -> usize {
-        self.connections.borrow().len()
+        self.drain.connections()
     }
 }
 
@@ -198,125 +193,80 @@ fn has_routes(table: &Table, listener: &Listener) -> bool {
     }
 }
 
-async fn accept(proxy: Rc<Proxy>, gate: Rc<Gate>, mut socket: BoxListener) {
-    loop {
-        let Ok(stream) = socket.accept().await else {
-            proxy.env().sleep(ACCEPT_REST).await;
-            continue;
+/// Accepts until the gate closes. A connection without requests stays until its time is up, as in Envoy.
+async fn accept(proxy: Rc<Proxy>, gate: Rc<Gate>, socket: BoxListener) {
+    let options = ServerOptions {
+        max_header_bytes: Some(HEADER_BYTES_READ),
+        idle_timeout: Some(IDLE_TIMEOUT),
+        ..ServerOptions::default()
+    };
+    let make = |connected: Connected| {
+        let ends = Ends {
+            caller: connected.peer,
+            own: connected.local,
         };
-        let id = gate.next.replace(gate.next.get() + 1);
-        let (own_proxy, own_gate) = (Rc::clone(&proxy), Rc::clone(&gate));
-        let connection = proxy.env().spawn_owned("proxy-connection", async move {
-            serve(&own_proxy, &own_gate, stream).await;
-            own_gate.connections.borrow_mut().remove(&id);
-        });
-        gate.connections.borrow_mut().insert(id, connection);
-    }
-}
-
-/// Serves one connection to its end.
-async fn serve(proxy: &Rc<Proxy>, gate: &Rc<Gate>, stream: BoxStream) {
-    let activity = Activity::new(proxy.env().now());
-    let service = service_fn(|request| respond(proxy, gate, &activity, request));
-    let mut builder = http1::Builder::new();
-    // hyper's own date header would read the system's clock.
-    builder
-        .auto_date_header(false)
-        .max_header_size(HEADER_BYTES_MAX);
-    let mut connection = pin!(builder.serve_connection(stream, service));
-    let mut idle = IdleTimer::new(proxy.env(), &activity);
-    let mut closing = false;
-    poll_fn(|cx| {
-        loop {
-            // How it ended is known to the records of its requests.
-            if connection.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            if closing || idle.poll_expired(cx).is_pending() {
-                return Poll::Pending;
-            }
-            closing = true;
-            connection.as_mut().graceful_shutdown();
+        let (proxy, gate) = (Rc::clone(&proxy), Rc::clone(&gate));
+        let limit = Rc::new(ConnectionLimit::default());
+        move |request| {
+            let (proxy, gate) = (Rc::clone(&proxy), Rc::clone(&gate));
+            let limit = Rc::clone(&limit);
+            async move { respond(&proxy, &gate, &limit, ends, request).await }
         }
-    })
-    .await;
+    };
+    let (told, side) = (Rc::clone(&proxy), Rc::clone(&gate));
+    let ended = move |_connected, result| refused(&told, &side, &result);
+    let (env, name) = (proxy.env(), "proxy-connection");
+    accept_auto_until(env, socket, &options, name, &gate.drain, make, ended).await;
 }
 
 async fn respond(
     proxy: &Rc<Proxy>,
-    gate: &Rc<Gate>,
-    activity: &Activity,
-    request: Request<Incoming>,
-) -> Result<Response<RecordedBody>, Infallible> {
-    let _busy = activity.begin(proxy.env());
-    let mut response = handle(proxy, gate, request).await;
-    if gate.draining.get() {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+    gate: &Gate,
+    limit: &ConnectionLimit,
+    ends: Ends,
+    request: Request<Body>,
+) -> Response<RecordedBody> {
+    if head_bytes(&request) > HEADER_BYTES_MAX {
+        return too_large(proxy, gate);
     }
-    Ok(response)
+    handle(proxy, gate, limit, ends, request).await
 }
 
-/// What a connection is doing, for its idle timer.
-struct Activity {
-    busy: Cell<bool>,
-    since: Cell<Time>,
+/// The size of a head as Envoy counts it: names and values.
+fn head_bytes<B>(request: &Request<B>) -> usize {
+    let headers = request.headers().iter();
+    headers.fold(0, |sum, (name, value)| sum + name.as_str().len() + value.len())
 }
 
-impl Activity {
-    fn new(now: Time) -> Activity {
-        Activity {
-            busy: Cell::new(false),
-            since: Cell::new(now),
-        }
-    }
-
-    fn begin<'a>(&'a self, env: &'a Env) -> BusyConnection<'a> {
-        self.busy.set(true);
-        BusyConnection(self, env)
-    }
+/// Envoy's answer to a head beyond its limit; the connection ends with it.
+fn too_large(proxy: &Rc<Proxy>, gate: &Gate) -> Response<RecordedBody> {
+    let mut record = Record::begin(proxy, gate.side(), None);
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    let details = Cow::Borrowed("http1.headers_too_large");
+    record.answered(status.as_u16(), Flags::DPE, details);
+    record.finish(Flags::NONE);
+    let body = Body::full("Request Header Fields Too Large");
+    let mut response = Response::new(RecordedBody::of_nobody(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    proxy.dates().complete(headers, proxy.env().unix_time());
+    response
 }
 
-/// A connection that has a request whose answer has not begun.
-struct BusyConnection<'a>(&'a Activity, &'a Env);
-
-impl Drop for BusyConnection<'_> {
-    fn drop(&mut self) {
-        self.0.busy.set(false);
-        self.0.since.set(self.1.now());
-    }
-}
-
-/// One timer a connection: a request only notes the time, and the timer looks at it when it fires.
-struct IdleTimer<'a> {
-    env: &'a Env,
-    activity: &'a Activity,
-    sleep: Sleep,
-}
-
-impl<'a> IdleTimer<'a> {
-    fn new(env: &'a Env, activity: &'a Activity) -> IdleTimer<'a> {
-        IdleTimer {
-            env,
-            activity,
-            sleep: env.sleep(IDLE_TIMEOUT),
-        }
-    }
-
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.sleep.as_mut().poll(cx).is_ready() {
-            let now = self.env.now();
-            let since = if self.activity.busy.get() {
-                now
-            } else {
-                self.activity.since.get()
-            };
-            if since + IDLE_TIMEOUT <= now {
-                return Poll::Ready(());
-            }
-            self.sleep.as_mut().reset(since + IDLE_TIMEOUT);
-        }
-        Poll::Pending
-    }
+/// Records a request that was none: hyper has answered it, with 431 where its head was longer than can be read at all, else
+/// with 400.
+fn refused(proxy: &Rc<Proxy>, gate: &Gate, result: &Result<(), ServeError>) {
+    let Err(ServeError::Http1(error)) = result else {
+        return;
+    };
+    let (status, details) = match error {
+        error if error.is_parse_too_large() => (431, "http1.headers_too_large"),
+        error if error.is_parse() => (400, "http1.codec_error"),
+        _ => return,
+    };
+    let mut record = Record::begin(proxy, gate.side(), None);
+    record.answered(status, Flags::DPE, Cow::Borrowed(details));
+    record.finish(Flags::NONE);
 }

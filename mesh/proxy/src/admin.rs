@@ -135,6 +135,7 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
             json!(targets.map(share).collect::<Vec<_>>())
         }
         Action::Respond(direct) => json!({ "status": direct.status }),
+        Action::Redirect(redirect) => json!({ "status": redirect.status }),
     };
     let hosts = routes.hosts().iter().map(|host| {
         let routes = host.routes.iter();

@@ -2,66 +2,102 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use http::header::{HeaderValue, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
-use shakedown_config::table::{Action, DirectResponse};
-use shakedown_env::Work;
+use shakedown_config::table::{
+    Action, DirectResponse, HedgePolicy, Listener, Redirect, RouteAction, Table, WeightedCluster,
+};
+use shakedown_env::{Flags, Work};
 use shakedown_wire::Body;
 
 use crate::accept::Gate;
-use crate::forward::{self, Answer};
+use crate::filter::rate_limit::ConnectionLimit;
+use crate::filter::{self, Passing};
+use crate::forward::{self, Answer, Rest};
+use crate::hash::{Ends, Hash, Hashed};
+use crate::headers::Snapshot;
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
 use crate::record::{Record, RecordedBody};
-use crate::respond::Reject;
-use crate::{prepare, route, split};
+use crate::reply::Reply;
+use crate::respond::{Overloaded, Reject, is_grpc, status};
+use crate::route::{self, Found};
+use crate::state::Upstream;
+use crate::{mirror, prepare, rewrite, split};
 
 /// The cluster that stands for destinations outside the mesh where the mesh allows none.
 const BLACK_HOLE: &str = "BlackHoleCluster";
+
+/// A request that is held back, since the upstream refuses so many. Envoy's admission control answers like this.
+const THROTTLED: Overloaded = Overloaded {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    body: "",
+    details: "denied_by_admission_control",
+    flags: Flags::NONE,
+};
+
+/// Where a request travels.
+#[derive(Clone, Copy, Debug)]
+struct Line<'t> {
+    proxy: &'t Rc<Proxy>,
+    table: &'t Table,
+    listener: &'t Listener,
+    connection: &'t ConnectionLimit,
+    ends: Ends,
+}
 
 /// Answers one request, and records it.
 pub(crate) async fn handle(
     proxy: &Rc<Proxy>,
     gate: &Gate,
-    request: Request<Incoming>,
+    connection: &ConnectionLimit,
+    ends: Ends,
+    request: Request<Body>,
 ) -> Response<RecordedBody> {
     let (mut head, body) = request.into_parts();
     let id = prepare::identify(&mut head.headers, &mut *proxy.request_ids());
     let mut record = Record::begin(proxy, gate.side(), id);
     let is_head = head.method == Method::HEAD;
+    let grpc = is_grpc(&head.headers);
     proxy.env().spend(Work::Request).await;
-    let answer = travel(proxy, gate, head, body, &mut record).await;
-    let (mut response, deadline) = match answer {
+    let (table, listener) = (proxy.state().table(), gate.listener());
+    let line = Line {
+        proxy,
+        table: &table,
+        listener: &listener,
+        connection,
+        ends,
+    };
+    let mut reply = Reply::default();
+    let answer = travel(line, head, body, &mut record, &mut reply).await;
+    let attempts = record.attempts();
+    let (mut response, rest) = match answer {
         Ok(Answer {
-            response,
-            flags,
-            deadline,
+            mut response, rest
         }) => {
-            record.answered(
-                response.status().as_u16(),
-                flags,
-                Cow::Borrowed("via_upstream"),
-            );
-            (response, deadline)
+            reply.finish(response.headers_mut(), attempts);
+            let status = response.status().as_u16();
+            record.answered(status, Flags::NONE, Cow::Borrowed("via_upstream"));
+            (response, rest)
         }
         Err(Reject::CallerGone) => {
             // The record says so by itself. Who is still there broke off its own body, and may read this.
             drop(record);
-            return Reject::CallerGone
-                .into_response()
-                .map(RecordedBody::of_nobody);
+            let response = Reject::CallerGone.into_response(false, |_| ());
+            return response.map(RecordedBody::of_nobody);
         }
         Err(reject) => {
-            record.answered(
-                reject.status().as_u16(),
-                reject.flags(),
-                Cow::Borrowed(reject.details()),
-            );
-            (reject.into_response(), None)
+            let (flags, details) = (reject.flags(), reject.details());
+            let response = reject.into_response(grpc, |headers| reply.finish(headers, attempts));
+            let status = response.status().as_u16();
+            record.answered(status, flags, Cow::Borrowed(details));
+            (response, Rest::default())
         }
     };
+    reply.pass_filters(response.headers_mut());
     proxy
         .dates()
         .complete(response.headers_mut(), proxy.env().unix_time());
@@ -70,58 +106,200 @@ pub(crate) async fn handle(
         if unread {
             return RecordedBody::unread(body, record);
         }
-        RecordedBody::new(
-            body,
-            record,
-            deadline.map(|time| proxy.env().sleep_until(time)),
-        )
+        RecordedBody::new(body, record, rest, proxy.env())
     })
 }
 
 /// From the request's headers to the response's.
-async fn travel(
-    proxy: &Rc<Proxy>,
-    gate: &Gate,
+async fn travel<'t>(
+    line: Line<'t>,
     mut head: Parts,
-    body: Incoming,
+    body: Body,
     record: &mut Record,
+    reply: &mut Reply<'t>,
 ) -> Result<Answer<Body>, Reject> {
-    let table = proxy.state().table();
-    let listener = gate.listener();
-    let found = route::find(&table, &listener.routes, &head)?;
-    let action = match &found.route.action {
-        Action::Forward(action) => action,
-        Action::Respond(direct) => return Err(reject_with(direct)),
+    let version = head.version;
+    let scheme = prepare::receive(&mut head);
+    let found = route::find(line.table, &line.listener.routes, &head, scheme)?;
+    let target = found.and_then(|found| choose(line, found, &head, record));
+    if let (Some(found), Some(target)) = (found, target) {
+        reply.route = Some(found.route);
+        reply.target = target.headers.as_deref();
+        keep_request(reply, &head, version, scheme)?;
+    }
+    let passing = Passing {
+        proxy: line.proxy,
+        listener: line.listener,
+        connection: line.connection,
+        found,
+        cluster: target.map(|target| &*target.cluster),
     };
-    let cluster = split::choose(action, &mut *proxy.splits());
-    record.routed(cluster);
-    if &**cluster == BLACK_HOLE {
+    filter::pass(passing, &mut head, scheme, record, reply).await?;
+    let Some(found) = found else {
+        return Err(Reject::NoRoute);
+    };
+    let (action, target) = match (&found.route.action, target) {
+        (Action::Forward(action), Some(target)) => (action, target),
+        (Action::Forward(_), None) => unreachable!("a way on has a destination, chosen above"),
+        (Action::Respond(direct), _) => {
+            let reject = respond(direct, &head, scheme)?;
+            reply.route = Some(found.route);
+            keep_request(reply, &head, version, scheme)?;
+            return Err(reject);
+        }
+        (Action::Redirect(redirect), _) => {
+            let reject = redirected(redirect, &head, scheme)?;
+            reply.route = Some(found.route);
+            keep_request(reply, &head, version, scheme)?;
+            return Err(reject);
+        }
+    };
+    if &*target.cluster == BLACK_HOLE {
         return Err(Reject::BlackHole);
     }
-    let Some(upstream) = proxy.state().upstream(cluster) else {
+    let Some(upstream) = line.proxy.state().upstream(&target.cluster) else {
         return Err(Reject::NoCluster(status(action.cluster_not_found)));
     };
-    record.found(upstream.unreached());
-    prepare::toward_upstream(&mut head);
-    let outgoing = Outgoing::take(proxy.env(), head, body, action.retry.is_some()).await?;
+    reply.tell_attempts = found.host.include_attempt_count_in_response;
+    let changes = action.rewrite.as_deref();
+    rewrite::toward(
+        target.headers.as_deref(),
+        found.route,
+        changes,
+        &mut head,
+        scheme,
+    )?;
+    keep_request(reply, &head, version, scheme)?;
+    if !upstream.may_send() {
+        return Err(Reject::Overloaded(THROTTLED));
+    }
+    // Without a host there is no try, and no copy either.
+    let reachable = upstream.is_original_dst() || !upstream.hosts().is_empty();
+    let copies = if reachable {
+        mirror::drawn(line.proxy, &action.mirrors)
+    } else {
+        mirror::Copies::new()
+    };
+    let hedge = if action.hedge == HedgePolicy::default() {
+        upstream.hedge().unwrap_or_default()
+    } else {
+        action.hedge
+    };
+    let kept = action.retry.is_some() || hedge.after.is_some() || !copies.is_empty();
+    let hash = hash_of(line, &upstream, action, &head);
+    let outgoing = Outgoing::take(head, body, kept).await;
+    mirror::send(line.proxy, copies, &outgoing, record);
     let plan = forward::Plan {
         upstream: &upstream,
         action,
+        hedge,
         tell_attempt: found.host.include_attempt_count,
+        idle: action.idle_timeout.or(line.listener.stream_idle_timeout),
+        hash: hash.hash,
+        labels: action.labels.as_ref(),
     };
-    forward::forward(proxy, plan, outgoing, record).await
-}
-
-fn reject_with(direct: &DirectResponse) -> Reject {
-    Reject::Direct {
-        status: status(direct.status),
-        body: direct.body.clone(),
+    let mut answer = forward::forward(line.proxy, plan, outgoing, record).await?;
+    for cookie in hash.cookies {
+        answer.response.headers_mut().append(SET_COOKIE, cookie);
     }
+    if !tells_of_overload(answer.response.status()) {
+        upstream.accepted();
+    }
+    Ok(answer)
 }
 
-/// A status of the configuration, which has checked it.
-fn status(code: u16) -> StatusCode {
-    StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+/// The request's hash, where its host is chosen by it.
+fn hash_of(line: Line<'_>, upstream: &Upstream, action: &RouteAction, head: &Parts) -> Hash {
+    if action.hash.is_empty() || !upstream.is_hashing() {
+        return Hash::default();
+    }
+    let request = Hashed {
+        headers: &head.headers,
+        path: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+        ends: Some(line.ends),
+    };
+    Hash::of(&action.hash, &request)
+}
+
+/// What a throttled upstream is told to have refused.
+fn tells_of_overload(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    )
+}
+
+/// Chooses the destination of a request that is sent on; what the filters do with it counts under that.
+fn choose<'t>(
+    line: Line<'t>,
+    found: Found<'t>,
+    head: &Parts,
+    record: &mut Record,
+) -> Option<&'t WeightedCluster> {
+    let action: &'t RouteAction = found.route.forward()?;
+    let target = split::choose(action, &head.headers, &mut *line.proxy.splits());
+    record.routed(&target.cluster);
+    if &*target.cluster != BLACK_HOLE
+        && let Some(upstream) = line.proxy.state().upstream(&target.cluster)
+    {
+        record.found(upstream.unreached());
+    }
+    Some(target)
+}
+
+/// Keeps the request for the values of its response, where one needs it.
+fn keep_request(
+    reply: &mut Reply<'_>,
+    head: &Parts,
+    version: http::Version,
+    scheme: &'static str,
+) -> Result<(), Reject> {
+    if reply.reads_request() {
+        reply.request = Some(Box::new(Snapshot::of(head, version, scheme)?));
+    }
+    Ok(())
+}
+
+/// A route's own answer. One that made something, or that sends elsewhere, says where: here, as nothing else is said.
+/// Source: Envoy, `Router::Filter::decodeHeaders`.
+fn respond(
+    direct: &DirectResponse,
+    head: &Parts,
+    scheme: &'static str,
+) -> Result<Reject, Reject> {
+    let location = match direct.status {
+        201 | 300..400 => {
+            let here = Redirect {
+                status: direct.status,
+                scheme: None,
+                host: None,
+                port: None,
+                path: None,
+                strip_query: false,
+            };
+            Some(location(&here, head, scheme)?)
+        }
+        _ => None,
+    };
+    Ok(Reject::Direct {
+        status: status(direct.status),
+        body: Arc::clone(&direct.body),
+        location,
+    })
+}
+
+fn redirected(redirect: &Redirect, head: &Parts, scheme: &'static str) -> Result<Reject, Reject> {
+    Ok(Reject::Direct {
+        status: status(redirect.status),
+        body: Arc::from(&[][..]),
+        location: Some(location(redirect, head, scheme)?),
+    })
+}
+
+fn location(redirect: &Redirect, head: &Parts, scheme: &'static str) -> Result<HeaderValue, Reject> {
+    let view = route::view(head, scheme)?;
+    let location = redirect.location(scheme, view.authority, view.path);
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(location)).map_err(|_| Reject::BadPath)
 }
 
 /// Whether HTTP forbids a body. Source: RFC 9110, section 6.4.1.

@@ -11,24 +11,38 @@
 //! simulator, so that the same code runs in both worlds.
 
 mod accept;
+pub mod adaptive;
 mod admin;
 mod ads;
 pub mod balance;
 mod bootstrap;
+pub mod breaker;
+pub mod budget;
 mod date;
+mod filter;
 mod forward;
 mod handle;
+mod headers;
+pub mod hedge;
+pub mod limit;
+mod mirror;
+pub mod hash;
+pub mod outlier;
 mod outgoing;
 mod prepare;
 mod proxy;
 mod record;
+mod reply;
 mod resolve;
 pub mod respond;
 pub mod retry;
+mod rewrite;
 mod route;
 mod send;
+pub mod shed;
 mod split;
 mod state;
+pub mod throttle;
 
 pub use bootstrap::{Bootstrap, Workload};
 pub use proxy::{ProxyError, run, run_with_table};

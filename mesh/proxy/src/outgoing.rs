@@ -1,24 +1,17 @@
-//! The request as it will be sent, as often as it takes: kept in memory where the route may try again.
+//! The request as it will be sent, as often as it takes: what has come of its body is kept where the route may try again.
 //!
-//! A body is kept when its length is known and small enough; any other streams through once, and such a request is tried
-//! once.
+//! A body that has not arrived yet is sent on as it comes. One that grows longer than what is kept is tried no more.
 
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use shakedown_env::Env;
-use shakedown_wire::{Body, CollectError};
-
-use crate::respond::Reject;
+use shakedown_wire::{Body, Replay};
 
 /// The longest body that is kept for another try. Source: Envoy, `per_connection_buffer_limit_bytes`, default 1 MiB.
-const KEPT_BYTES_MAX: u64 = 1024 * 1024;
-/// How long a caller may take over a body that is kept. Source: Envoy, `stream_idle_timeout`, default 5 min.
-const BODY_TIMEOUT: Duration = Duration::from_secs(300);
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// A request ready to be sent.
 #[derive(Debug)]
@@ -27,58 +20,118 @@ pub(crate) struct Outgoing {
     uri: Uri,
     headers: HeaderMap,
     payload: Payload,
+    over_http2: bool,
 }
 
 #[derive(Debug)]
 enum Payload {
     Empty,
-    Kept(Bytes),
-    /// Streams through; gone after the first try.
-    Once(Body),
+    /// All of it is there.
+    Whole(Bytes),
+    /// It still arrives.
+    Arriving(Replay),
 }
 
 impl Outgoing {
-    /// Takes a request from its caller; with its body, where it may be `repeated`.
-    pub(crate) async fn take(
-        env: &Env,
-        head: Parts,
-        body: Incoming,
-        repeated: bool,
-    ) -> Result<Outgoing, Reject> {
+    /// Takes a request from its caller; with so much of its body kept as may be `repeated`. What has not arrived yet is sent
+    /// on as it comes.
+    pub(crate) async fn take(head: Parts, body: Body, repeated: bool) -> Outgoing {
         let payload = if body.is_end_stream() {
             Payload::Empty
-        } else if repeated
-            && body
-                .size_hint()
-                .exact()
-                .is_some_and(|size| size <= KEPT_BYTES_MAX)
-        {
-            Payload::Kept(collect(env, body).await?)
         } else {
-            Payload::Once(Body::Incoming(body))
+            let replay = Replay::new(body, if repeated { KEPT_BYTES_MAX } else { 0 });
+            match replay.arrive().await {
+                Some(bytes) => Payload::Whole(bytes),
+                None => Payload::Arriving(replay),
+            }
         };
         let Parts {
             method,
             uri,
             headers,
+            version,
             ..
         } = head;
-        Ok(Outgoing {
+        Outgoing {
             method,
             uri,
             headers,
             payload,
+            over_http2: version == Version::HTTP_2,
+        }
+    }
+
+    /// Whether it can be sent once more: whether all that has come of it is kept.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match &self.payload {
+            Payload::Empty | Payload::Whole(_) => true,
+            Payload::Arriving(replay) => replay.is_repeatable(),
+        }
+    }
+
+    /// Ready when all of it has come, or it has broken off. Until then, each piece wakes who asks.
+    pub(crate) fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
+        match &self.payload {
+            Payload::Empty | Payload::Whole(_) => Poll::Ready(()),
+            Payload::Arriving(replay) => replay.poll_complete(cx),
+        }
+    }
+
+    /// How many bytes of a body that still arrives have come.
+    pub(crate) fn arrived(&self) -> usize {
+        match &self.payload {
+            Payload::Empty | Payload::Whole(_) => 0,
+            Payload::Arriving(replay) => replay.arrived(),
+        }
+    }
+
+    /// Another of the same; `None` if it cannot be sent once more.
+    pub(crate) fn copy(&self) -> Option<Outgoing> {
+        let payload = match &self.payload {
+            Payload::Empty => Payload::Empty,
+            Payload::Whole(bytes) => Payload::Whole(bytes.clone()),
+            Payload::Arriving(replay) if replay.is_repeatable() => {
+                Payload::Arriving(replay.follower())
+            }
+            Payload::Arriving(_) => return None,
+        };
+        Some(Outgoing {
+            method: self.method.clone(),
+            uri: self.uri.clone(),
+            headers: self.headers.clone(),
+            payload,
+            over_http2: self.over_http2,
         })
     }
 
-    /// Whether it can be sent more than once.
-    pub(crate) fn is_repeatable(&self) -> bool {
-        !matches!(self.payload, Payload::Once(_))
+    /// Whether it came over HTTP/2.
+    pub(crate) fn is_over_http2(&self) -> bool {
+        self.over_http2
     }
 
     /// The headers, for what changes from try to try.
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
+    }
+
+    /// The headers.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Whether its caller speaks gRPC.
+    pub(crate) fn is_grpc(&self) -> bool {
+        crate::respond::is_grpc(&self.headers)
+    }
+
+    /// The method.
+    pub(crate) fn method(&self) -> &str {
+        self.method.as_str()
+    }
+
+    /// The path with its query.
+    pub(crate) fn path(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |path| path.as_str())
     }
 
     /// Whom it is for.
@@ -89,10 +142,10 @@ impl Outgoing {
     /// The request for one try. With `keep` another may be made after it; without, its parts move and what is left is
     /// empty.
     pub(crate) fn request(&mut self, keep: bool) -> Request<Body> {
-        let body = match &mut self.payload {
+        let body = match &self.payload {
             Payload::Empty => Body::Empty,
-            Payload::Kept(bytes) => Body::full(bytes.clone()),
-            Payload::Once(body) => std::mem::take(body),
+            Payload::Whole(bytes) => Body::full(bytes.clone()),
+            Payload::Arriving(replay) => replay.reader(),
         };
         let mut request = Request::new(body);
         if keep {
@@ -105,14 +158,5 @@ impl Outgoing {
             *request.headers_mut() = std::mem::take(&mut self.headers);
         }
         request
-    }
-}
-
-async fn collect(env: &Env, body: Incoming) -> Result<Bytes, Reject> {
-    let collecting = Body::Incoming(body).collect(KEPT_BYTES_MAX as usize);
-    match env.timeout(BODY_TIMEOUT, collecting).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(CollectError::Body(_) | CollectError::TooLarge { .. })) => Err(Reject::CallerGone),
-        Err(_elapsed) => Err(Reject::SlowRequest),
     }
 }

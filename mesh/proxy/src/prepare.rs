@@ -6,39 +6,57 @@ use std::time::Duration;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Uri, Version};
+use http::Uri;
 use rand_core::Rng;
 use shakedown_env::RequestId;
 
 /// The request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Set by Envoy for itself; from outside it is never believed.
+const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
-/// Headers that concern one connection only. Source: RFC 9110, section 7.6.1. `expect` is answered by the proxy itself, as
-/// Envoy does unless told to proxy it.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// Headers that concern one connection only, as Envoy has it: it lets `proxy-authorization`, `proxy-authenticate` and
+/// `trailer` pass, which RFC 9110, section 7.6.1, would not. `expect` is answered by the proxy itself, as Envoy does unless
+/// told to proxy it. Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`, and seen by asking it.
+const HOP_BY_HOP: [HeaderName; 6] = [
     header::EXPECT,
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-connection"),
-    header::TE,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
 
-/// Makes a request ready for its upstream: all that is the same for each try.
-pub(crate) fn toward_upstream(head: &mut Parts) {
+/// Makes a request what the proxy's stages look at, before it is routed: without what concerned its caller's connection,
+/// with an id's and a protocol's headers, and with its authority in `host`. Gives the scheme that it was sent by.
+pub(crate) fn receive(head: &mut Parts) -> &'static str {
     remove_hop_by_hop(&mut head.headers);
+    if head.headers.contains_key(INTERNAL) {
+        head.headers.remove(INTERNAL);
+    }
     forwarded_proto(&mut head.headers);
+    let scheme = scheme(head);
     if head.uri.authority().is_some() {
         to_origin_form(head);
     }
-    head.version = Version::HTTP_11;
+    scheme
+}
+
+/// The scheme of a request: that of its target where it has one, else what it was forwarded by.
+/// Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`.
+fn scheme(head: &Parts) -> &'static str {
+    let https = match head.uri.scheme_str() {
+        Some(scheme) => scheme.eq_ignore_ascii_case("https"),
+        None => head
+            .headers
+            .get(&FORWARDED_PROTO)
+            .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https")),
+    };
+    if https { "https" } else { "http" }
 }
 
 /// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside.
@@ -69,6 +87,10 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         if headers.contains_key(name) {
             headers.remove(name);
         }
+    }
+    // Of what a peer takes, only that it takes trailers concerns those behind it.
+    if headers.get(header::TE).is_some_and(|te| te != "trailers") {
+        headers.remove(header::TE);
     }
 }
 
@@ -124,20 +146,9 @@ fn forwarded_proto(headers: &mut HeaderMap) {
     }
 }
 
-/// Tells the upstream how long it has, in ms: its try's timeout, or else what is left of the route's. None where there is no
-/// bound. Source: Envoy, `FilterUtility::setTimeoutHeaders`.
-pub(crate) fn expected_timeout(
-    headers: &mut HeaderMap,
-    per_try: Option<Duration>,
-    route: Option<Duration>,
-    elapsed: Duration,
-) {
-    let left = route.map(|route| route.saturating_sub(elapsed));
-    let expected = match (per_try, left) {
-        (Some(per_try), Some(left)) => per_try.min(left),
-        (Some(bound), None) | (None, Some(bound)) => bound,
-        (None, None) => return,
-    };
+/// Tells the upstream how long it has, in ms; never 0, which would mean for ever.
+/// Source: Envoy, `FilterUtility::setTimeoutHeaders`.
+pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration) {
     headers.insert(EXPECTED_TIMEOUT, number(expected.as_millis().max(1)));
 }
 
@@ -192,13 +203,24 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("x-private", "1"),
             ("transfer-encoding", "chunked"),
-            ("te", "trailers"),
+            ("te", "gzip"),
+            ("proxy-authorization", "b"),
+            ("trailer", "a"),
             ("upgrade", "h2c"),
             ("proxy-connection", "close"),
             ("x-public", "2"),
         ]);
         remove_hop_by_hop(&mut map);
-        assert_eq!(map, headers(&[("host", "reviews:9080"), ("x-public", "2")]));
+        let stays = [
+            ("host", "reviews:9080"),
+            ("proxy-authorization", "b"),
+            ("trailer", "a"),
+            ("x-public", "2"),
+        ];
+        assert_eq!(map, headers(&stays));
+        let mut map = headers(&[("te", "trailers")]);
+        remove_hop_by_hop(&mut map);
+        assert_eq!(map, headers(&[("te", "trailers")]));
     }
 
     #[test]
@@ -233,25 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn the_expected_timeout_is_the_shorter_of_the_try_and_what_is_left_of_the_route() {
-        let ms = Duration::from_millis;
-        let told = |per_try, route, elapsed| {
+    fn an_upstream_without_time_left_is_told_of_a_millisecond() {
+        let told = |millis| {
             let mut map = HeaderMap::new();
-            expected_timeout(&mut map, per_try, route, elapsed);
-            map.get(&EXPECTED_TIMEOUT)
-                .map(|v| v.to_str().unwrap().to_owned())
+            expected_timeout(&mut map, Duration::from_millis(millis));
+            map[&EXPECTED_TIMEOUT].to_str().unwrap().to_owned()
         };
-        assert_eq!(told(None, None, ms(0)), None);
-        assert_eq!(told(None, Some(ms(900)), ms(0)).as_deref(), Some("900"));
-        assert_eq!(
-            told(Some(ms(300)), Some(ms(900)), ms(100)).as_deref(),
-            Some("300")
-        );
-        assert_eq!(
-            told(Some(ms(300)), Some(ms(900)), ms(700)).as_deref(),
-            Some("200")
-        );
-        assert_eq!(told(Some(ms(300)), None, ms(700)).as_deref(), Some("300"));
+        assert_eq!(told(0), "1");
+        assert_eq!(told(900), "900");
     }
 
     #[test]
@@ -260,9 +271,21 @@ mod tests {
             .header("host", "other")
             .body(());
         let mut head = request.unwrap().into_parts().0;
-        toward_upstream(&mut head);
+        assert_eq!(receive(&mut head), "http");
         assert_eq!(head.uri, "/p?q=1");
         assert_eq!(head.headers[header::HOST], "a.b:81");
+    }
+
+    #[test]
+    fn the_scheme_is_the_targets_or_what_it_was_forwarded_by() {
+        let of = |target: &str, proto: &str| {
+            let request = http::Request::get(target).header("x-forwarded-proto", proto);
+            let mut head = request.header("host", "a").body(()).unwrap().into_parts().0;
+            receive(&mut head)
+        };
+        assert_eq!(of("/", "https"), "https");
+        assert_eq!(of("/", "ftp"), "http");
+        assert_eq!(of("http://a/", "https"), "http");
     }
 
     #[test]

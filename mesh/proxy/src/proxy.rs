@@ -16,6 +16,8 @@ use shakedown_env::{Env, Event, Owned, Rng, Side, Time};
 use crate::accept::Gates;
 use crate::bootstrap::Bootstrap;
 use crate::date::Dates;
+use crate::filter::overload::Overload;
+use crate::filter::rate_limit::Limits;
 use crate::record::{Edge, Metrics, Named};
 use crate::state::State;
 use crate::{admin, ads};
@@ -94,6 +96,10 @@ pub(crate) struct Proxy {
     request_ids: RefCell<Rng>,
     splits: RefCell<Rng>,
     backoffs: RefCell<Rng>,
+    faults: RefCell<Rng>,
+    mirrors: RefCell<Rng>,
+    limits: Limits,
+    overload: Overload,
     dates: Dates,
     no_cluster: Arc<str>,
     /// What requests count under for which no cluster was found: outbound, inbound.
@@ -115,6 +121,10 @@ impl Proxy {
             request_ids: RefCell::new(env.rng("proxy/request-id")),
             splits: RefCell::new(env.rng("proxy/split")),
             backoffs: RefCell::new(env.rng("proxy/backoff")),
+            faults: RefCell::new(env.rng("proxy/fault")),
+            mirrors: RefCell::new(env.rng("proxy/mirror")),
+            limits: Limits::default(),
+            overload: Overload::new(env.clone()),
             dates: Dates::default(),
             no_cluster: Arc::from(""),
             bootstrap,
@@ -126,6 +136,8 @@ impl Proxy {
     /// configuration; the proxy is ready once all listen.
     pub(crate) fn put_in_force(self: &Rc<Proxy>, table: Table) {
         self.state.swap(table);
+        self.limits.sweep();
+        self.overload.sweep();
         let followed = self.gates.follow(self);
         let all_open = followed.failed.is_empty() && !followed.waiting;
         self.ready.set(self.ready.get() || all_open);
@@ -185,6 +197,26 @@ impl Proxy {
     /// A random number for a wait before a retry.
     pub(crate) fn next_backoff(&self) -> u64 {
         self.backoffs.borrow_mut().next_u64()
+    }
+
+    /// The random stream of filters: of faults, and of shares of requests.
+    pub(crate) fn faults(&self) -> RefMut<'_, Rng> {
+        self.faults.borrow_mut()
+    }
+
+    /// The random stream of copies.
+    pub(crate) fn mirrors(&self) -> RefMut<'_, Rng> {
+        self.mirrors.borrow_mut()
+    }
+
+    /// The controllers of what keeps apps from too much.
+    pub(crate) fn overload(&self) -> &Overload {
+        &self.overload
+    }
+
+    /// The buckets of rate limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// The writer of `date`.

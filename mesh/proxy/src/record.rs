@@ -12,11 +12,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use shakedown_env::{AttemptEvent, Event, Flags, RequestEvent, RequestId, Side, Time};
+use smallvec::SmallVec;
 
 pub(crate) use body::RecordedBody;
 pub(crate) use metrics::{Edge, Ends, Metrics};
 pub(crate) use names::Named;
 
+use crate::filter::overload::Hold;
 use crate::proxy::Proxy;
 use crate::state::{Busy, Host};
 
@@ -35,14 +37,22 @@ pub(crate) struct Record {
     flags: Flags,
     details: Cow<'static, str>,
     attempts: u32,
-    attempt: Option<Attempt>,
+    /// The tries that are open: one, but for hedged requests.
+    open: SmallVec<[Attempt; 1]>,
+    /// What it holds until it is over.
+    holds: SmallVec<[Hold; 1]>,
     /// Whether the caller got all that there was.
     complete: bool,
+    /// Whether it is a copy's, of which nobody is told.
+    silent: bool,
 }
 
-/// The try that is open.
+/// A try that is open.
 #[derive(Debug)]
 struct Attempt {
+    number: u32,
+    /// Whether it was sent while another was open.
+    hedge: bool,
     busy: Busy,
     started: Time,
     status: u16,
@@ -62,9 +72,34 @@ impl Record {
             flags: Flags::NONE,
             details: Cow::Borrowed("downstream_remote_disconnect"),
             attempts: 0,
-            attempt: None,
+            open: SmallVec::new(),
+            holds: SmallVec::new(),
             complete: false,
+            silent: false,
         }
+    }
+
+    /// The record of a copy of this request, sent to a cluster: nobody is told of it.
+    pub(crate) fn shadow(&self, cluster: &Arc<str>) -> Record {
+        let mut record = Record::begin(&self.proxy, self.side, self.id);
+        record.cluster = Arc::clone(cluster);
+        record.silent = true;
+        record
+    }
+
+    /// Something is to be said of it, whatever comes.
+    pub(crate) fn flag(&mut self, flags: Flags) {
+        self.flags = self.flags.with(flags);
+    }
+
+    /// It holds this until it is over.
+    pub(crate) fn hold(&mut self, hold: Hold) {
+        self.holds.push(hold);
+    }
+
+    /// How many tries there were so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// The route chose a cluster.
@@ -77,32 +112,46 @@ impl Record {
         self.edge = Rc::clone(edge);
     }
 
-    /// A try at this host begins.
-    pub(crate) fn attempt(&mut self, host: Rc<Host>) {
-        self.end_attempt(Flags::NONE);
-        self.attempts += 1;
+    /// A try at this host begins; its number.
+    pub(crate) fn attempt(&mut self, host: Rc<Host>) -> u32 {
+        self.attempts = self.attempts.saturating_add(1);
         self.edge = Rc::clone(host.edge());
-        let started = self.proxy.env().now();
-        self.attempt = Some(Attempt {
+        self.open.push(Attempt {
+            number: self.attempts,
+            hedge: !self.open.is_empty(),
             busy: Busy::new(host),
-            started,
+            started: self.proxy.env().now(),
             status: 0,
         });
+        self.attempts
     }
 
-    /// The open try has given headers.
-    pub(crate) fn attempt_answered(&mut self, status: u16) {
-        if let Some(attempt) = &mut self.attempt {
+    /// An open try has given headers: what is told of the request counts under its host.
+    pub(crate) fn attempt_answered(&mut self, number: u32, status: u16) {
+        if let Some(attempt) = self.open.iter_mut().find(|open| open.number == number) {
             attempt.status = status;
+            self.edge = Rc::clone(attempt.busy.host().edge());
         }
     }
 
-    /// The open try is over.
-    pub(crate) fn end_attempt(&mut self, flags: Flags) {
-        let Some(attempt) = self.attempt.take() else {
-            return;
-        };
-        if self.side == Side::Inbound {
+    /// An open try is over.
+    pub(crate) fn end_attempt(&mut self, number: u32, flags: Flags) {
+        if let Some(index) = self.open.iter().position(|open| open.number == number) {
+            let attempt = self.open.remove(index);
+            self.tell(&attempt, flags);
+        }
+    }
+
+    /// All tries that are still open are over.
+    fn end_attempts(&mut self, flags: Flags) {
+        for attempt in std::mem::take(&mut self.open) {
+            self.tell(&attempt, flags);
+        }
+    }
+
+    /// Tells of a try.
+    fn tell(&self, attempt: &Attempt, flags: Flags) {
+        if self.silent || self.side == Side::Inbound {
             return;
         }
         self.proxy.env().emit(Event::Attempt(AttemptEvent {
@@ -110,8 +159,8 @@ impl Record {
             cluster: Arc::clone(&self.cluster),
             upstream: attempt.busy.host().address(),
             started: attempt.started,
-            number: self.attempts,
-            hedge: false,
+            number: attempt.number,
+            hedge: attempt.hedge,
             status: attempt.status,
             flags,
             plaintext: true,
@@ -128,8 +177,9 @@ impl Record {
     /// The request is over: with all that there was, or with what went wrong after the headers.
     pub(crate) fn finish(mut self, flags: Flags) {
         self.complete = true;
+        self.holds.iter().for_each(Hold::answered);
         self.flags = self.flags.with(flags);
-        self.end_attempt(flags);
+        self.end_attempts(flags);
     }
 }
 
@@ -138,7 +188,10 @@ impl Drop for Record {
         if !self.complete {
             // Nobody took the rest.
             self.flags = self.flags.with(Flags::DC);
-            self.end_attempt(Flags::DC);
+            self.end_attempts(Flags::DC);
+        }
+        if self.silent {
+            return;
         }
         let env = self.proxy.env();
         let took = env.now().since(self.started);

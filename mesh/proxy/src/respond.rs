@@ -3,13 +3,18 @@
 //! Every stage of the request line returns `Result<_, Reject>`; this is the one place where a [`Reject`] becomes a
 //! response. An answer that came from upstream never passes through here.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::{Response, StatusCode};
 use shakedown_env::Flags;
 use shakedown_wire::Body;
+
+const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Why a try ended without response headers, in Envoy's words.
 /// Source: Envoy, `Http::Utility::resetReasonToString` and `Router::Filter::streamResetReasonToResponseFlag`.
@@ -23,6 +28,12 @@ pub enum ResetReason {
     ConnectionTermination,
     /// The upstream spoke no HTTP.
     ProtocolError,
+    /// A limit of the cluster's circuit breaker was met.
+    Overflow,
+    /// The upstream reset the stream.
+    RemoteReset,
+    /// The upstream refused the stream: it has not begun with it.
+    RemoteRefusedStreamReset,
 }
 
 impl ResetReason {
@@ -38,7 +49,10 @@ impl ResetReason {
     pub fn flags(self) -> Flags {
         match self {
             ResetReason::RemoteConnectionFailure | ResetReason::ConnectionTimeout => Flags::UF,
-            ResetReason::ConnectionTermination | ResetReason::ProtocolError => Flags::UC,
+            ResetReason::ConnectionTermination => Flags::UC,
+            ResetReason::ProtocolError => Flags::UPE,
+            ResetReason::Overflow => Flags::UO,
+            ResetReason::RemoteReset | ResetReason::RemoteRefusedStreamReset => Flags::UR,
         }
     }
 
@@ -61,6 +75,11 @@ impl ResetReason {
                 "upstream_reset_before_response_started{connection_termination}"
             }
             ResetReason::ProtocolError => "upstream_reset_before_response_started{protocol_error}",
+            ResetReason::Overflow => "upstream_reset_before_response_started{overflow}",
+            ResetReason::RemoteReset => "upstream_reset_before_response_started{remote_reset}",
+            ResetReason::RemoteRefusedStreamReset => {
+                "upstream_reset_before_response_started{remote_refused_stream_reset}"
+            }
         }
     }
 
@@ -88,8 +107,33 @@ impl ResetReason {
             ResetReason::ConnectionTimeout => body!("connection timeout"),
             ResetReason::ConnectionTermination => body!("connection termination"),
             ResetReason::ProtocolError => body!("protocol error"),
+            ResetReason::Overflow => body!("overflow"),
+            ResetReason::RemoteReset => body!("remote reset"),
+            ResetReason::RemoteRefusedStreamReset => body!("remote refused stream reset"),
         }
     }
+}
+
+/// A request that is not taken on, since there is too much already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overloaded {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: &'static str,
+    /// The response code details.
+    pub details: &'static str,
+    /// The response flags.
+    pub flags: Flags,
+}
+
+/// What the rate limit answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// The status.
+    pub status: StatusCode,
+    /// Whether gRPC callers are told RESOURCE_EXHAUSTED.
+    pub resource_exhausted: bool,
 }
 
 /// A request that the proxy answers by itself. The rows are those of Envoy's local replies.
@@ -104,14 +148,31 @@ pub enum Reject {
         /// Its status.
         status: StatusCode,
         /// Its body.
-        body: Arc<str>,
+        body: Arc<[u8]>,
+        /// Where it sends its caller, if it does.
+        location: Option<HeaderValue>,
     },
+    /// A preflight, which asks for leave.
+    Preflight(Box<HeaderMap>),
+    /// A fault, made on purpose.
+    Aborted {
+        /// The status.
+        status: StatusCode,
+        /// The status that gRPC callers are told, where it is one of theirs.
+        grpc: Option<u32>,
+    },
+    /// One too many for the rate limit.
+    Limited(Limited),
+    /// Too much for the app, or for the upstream.
+    Overloaded(Overloaded),
     /// The cluster has no endpoint to try.
     NoHealthyUpstream,
     /// A destination outside the mesh, which the mesh does not allow.
     BlackHole,
     /// A request without an authority, or with one that is none.
     BadAuthority,
+    /// A path that a rewrite has made none.
+    BadPath,
     /// The caller has gone: nobody reads the answer.
     CallerGone,
     /// The caller took too long over its body.
@@ -132,6 +193,13 @@ pub enum Reject {
         /// Whether it would have been tried again, had there been tries left.
         exhausted: bool,
     },
+    /// The last try gave no sign for too long.
+    PerTryIdleTimeout {
+        /// Whether it would have been tried again, had there been tries left.
+        exhausted: bool,
+    },
+    /// Neither side gave a sign for too long; the request was complete.
+    StreamIdle,
 }
 
 impl Reject {
@@ -139,13 +207,21 @@ impl Reject {
     pub fn status(&self) -> StatusCode {
         match self {
             Reject::NoRoute => StatusCode::NOT_FOUND,
-            Reject::NoCluster(status) | Reject::Direct { status, .. } => *status,
+            Reject::NoCluster(status)
+            | Reject::Direct { status, .. }
+            | Reject::Aborted { status, .. }
+            | Reject::Limited(Limited { status, .. })
+            | Reject::Overloaded(Overloaded { status, .. }) => *status,
+            Reject::Preflight(_) => StatusCode::OK,
             Reject::NoHealthyUpstream => StatusCode::SERVICE_UNAVAILABLE,
             Reject::BlackHole => StatusCode::BAD_GATEWAY,
-            Reject::BadAuthority | Reject::CallerGone => StatusCode::BAD_REQUEST,
+            Reject::BadAuthority | Reject::BadPath | Reject::CallerGone => StatusCode::BAD_REQUEST,
             Reject::SlowRequest => StatusCode::REQUEST_TIMEOUT,
             Reject::Reset { reason, .. } => reason.status(),
-            Reject::RouteTimeout | Reject::PerTryTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Reject::RouteTimeout
+            | Reject::PerTryTimeout { .. }
+            | Reject::PerTryIdleTimeout { .. }
+            | Reject::StreamIdle => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -157,8 +233,12 @@ impl Reject {
             Reject::NoRoute => Flags::NR,
             Reject::NoCluster(_) => Flags::NC,
             Reject::NoHealthyUpstream => Flags::UH,
-            Reject::BlackHole | Reject::Direct { .. } => Flags::NONE,
-            Reject::BadAuthority | Reject::SlowRequest => Flags::NONE,
+            Reject::BlackHole | Reject::Direct { .. } | Reject::Preflight(_) => Flags::NONE,
+            Reject::BadAuthority | Reject::BadPath => Flags::NONE,
+            Reject::SlowRequest | Reject::StreamIdle => Flags::SI,
+            Reject::Aborted { .. } => Flags::FI,
+            Reject::Limited(_) => Flags::RL,
+            Reject::Overloaded(overloaded) => overloaded.flags,
             Reject::CallerGone => Flags::DC,
             Reject::Reset {
                 reason,
@@ -166,7 +246,8 @@ impl Reject {
                 ..
             } => exhausted(reason.flags(), *spent),
             Reject::RouteTimeout => Flags::UT,
-            Reject::PerTryTimeout { exhausted: spent } => exhausted(Flags::UT, *spent),
+            Reject::PerTryTimeout { exhausted: spent }
+            | Reject::PerTryIdleTimeout { exhausted: spent } => exhausted(Flags::UT, *spent),
         }
     }
 
@@ -187,46 +268,156 @@ impl Reject {
             Reject::NoCluster(_) => "cluster_not_found",
             Reject::NoHealthyUpstream => "no_healthy_upstream",
             Reject::BlackHole | Reject::Direct { .. } => "direct_response",
+            Reject::Preflight(_) => "cors_response",
+            Reject::Aborted { .. } => "fault_filter_abort",
+            Reject::Limited(_) => "local_rate_limited",
+            Reject::Overloaded(overloaded) => overloaded.details,
             Reject::BadAuthority => "missing_host_header",
+            Reject::BadPath => "path_normalization_failed",
             Reject::CallerGone => "downstream_remote_disconnect",
-            Reject::SlowRequest => "stream_idle_timeout",
+            Reject::SlowRequest | Reject::StreamIdle => "stream_idle_timeout",
             Reject::Reset { reason, .. } => reason.details(),
             Reject::RouteTimeout => "response_timeout",
             Reject::PerTryTimeout { .. } => "upstream_per_try_timeout",
+            Reject::PerTryIdleTimeout { .. } => "upstream_per_try_idle_timeout",
         }
     }
 
     /// The body that the caller sees.
-    pub fn body(&self) -> &str {
+    pub fn body(&self) -> &[u8] {
         match self {
             Reject::NoRoute
             | Reject::NoCluster(_)
             | Reject::BlackHole
             | Reject::BadAuthority
-            | Reject::CallerGone => "",
-            Reject::SlowRequest => "stream timeout",
+            | Reject::BadPath
+            | Reject::Preflight(_)
+            | Reject::CallerGone => b"",
+            Reject::SlowRequest | Reject::StreamIdle => b"stream timeout",
             Reject::Direct { body, .. } => body,
-            Reject::NoHealthyUpstream => "no healthy upstream",
+            Reject::Aborted { .. } => b"fault filter abort",
+            Reject::Limited(_) => b"local_rate_limited",
+            Reject::Overloaded(overloaded) => overloaded.body.as_bytes(),
+            Reject::NoHealthyUpstream => b"no healthy upstream",
             Reject::Reset {
                 reason, retried, ..
-            } => reason.body(*retried),
-            Reject::RouteTimeout | Reject::PerTryTimeout { .. } => "upstream request timeout",
+            } => reason.body(*retried).as_bytes(),
+            Reject::RouteTimeout
+            | Reject::PerTryTimeout { .. }
+            | Reject::PerTryIdleTimeout { .. } => b"upstream request timeout",
         }
     }
 
-    /// The response. A body is plain text; without one there is no content type either, as Envoy has it.
-    pub fn into_response(self) -> Response<Body> {
+    /// The response. `finish` is what the router does to its headers; `grpc` says that its caller speaks gRPC, and reads
+    /// statuses in headers. A body is plain text unless `finish` has said otherwise; without one there is no content type,
+    /// as Envoy has it.
+    pub fn into_response(self, grpc: bool, finish: impl FnOnce(&mut HeaderMap)) -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        let headers = response.headers_mut();
+        match &self {
+            Reject::Direct {
+                location: Some(location),
+                ..
+            } => {
+                headers.insert(LOCATION, location.clone());
+            }
+            Reject::Reset {
+                reason: ResetReason::Overflow,
+                ..
+            } => {
+                headers.insert(OVERLOADED, HeaderValue::from_static("true"));
+            }
+            _ => {}
+        }
+        if let Reject::Preflight(answer) = self {
+            *headers = *answer;
+            return response;
+        }
+        finish(headers);
         let body = self.body();
-        let has_body = !body.is_empty();
-        let mut response = Response::new(Body::full(Bytes::copy_from_slice(body.as_bytes())));
-        *response.status_mut() = self.status();
-        if has_body {
-            response
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        if grpc {
+            self.tell_grpc(headers);
+        } else {
+            if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+            }
+            *response.status_mut() = self.status();
+            *response.body_mut() = Body::full(Bytes::copy_from_slice(body));
         }
         response
     }
+
+    /// The answer in gRPC's words: always 200, without a body. Source: Envoy, `Http::Utility::prepareLocalReply`.
+    fn tell_grpc(&self, headers: &mut HeaderMap) {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(GRPC_STATUS, HeaderValue::from(self.grpc_status()));
+        let message = self.body();
+        if !message.is_empty()
+            && let Ok(message) = HeaderValue::try_from(grpc_message(message))
+        {
+            headers.insert(GRPC_MESSAGE, message);
+        }
+    }
+
+    fn grpc_status(&self) -> u32 {
+        match self {
+            Reject::Aborted {
+                grpc: Some(status), ..
+            } => *status,
+            // RESOURCE_EXHAUSTED.
+            Reject::Limited(Limited {
+                resource_exhausted: true,
+                ..
+            }) => 8,
+            _ => grpc_status_of(self.status().as_u16()),
+        }
+    }
+}
+
+/// A status of the configuration, which has checked it.
+pub(crate) fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Whether a message speaks gRPC. Source: Envoy, `Grpc::Common::hasGrpcContentType`.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+')
+}
+
+/// The status of gRPC that stands for one of HTTP. Source: Envoy, `Grpc::Utility::httpToGrpcStatus`.
+fn grpc_status_of(status: u16) -> u32 {
+    match status {
+        // INTERNAL.
+        400 => 13,
+        // UNAUTHENTICATED.
+        401 => 16,
+        // PERMISSION_DENIED.
+        403 => 7,
+        // UNIMPLEMENTED.
+        404 => 12,
+        // UNAVAILABLE.
+        429 | 502 | 503 | 504 => 14,
+        // UNKNOWN.
+        _ => 2,
+    }
+}
+
+/// A message as gRPC has it in a header: what is not printable, and the percent sign, as `%XX`.
+/// Source: gRPC over HTTP/2, "Percent-Encoded".
+fn grpc_message(text: &[u8]) -> String {
+    let mut message = String::with_capacity(text.len());
+    for byte in text {
+        match byte {
+            b'%' => message.push_str("%25"),
+            b' '..=b'~' => message.push(char::from(*byte)),
+            _ => {
+                let _ = write!(message, "%{byte:02X}");
+            }
+        }
+    }
+    message
 }
 
 #[cfg(test)]
@@ -237,7 +428,7 @@ mod tests {
 
     /// One row of the table: status, body, flags, details.
     fn row(reject: Reject) -> (u16, &'static str, String, &'static str) {
-        let body = reject.body().to_owned().leak();
+        let body = String::from_utf8(reject.body().to_vec()).unwrap().leak();
         (
             reject.status().as_u16(),
             body,
@@ -290,7 +481,7 @@ mod tests {
             (
                 504,
                 "upstream request timeout",
-                "UT,URX".into(),
+                "URX,UT".into(),
                 "upstream_per_try_timeout"
             )
         );
@@ -308,7 +499,7 @@ mod tests {
             (
                 503,
                 "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure",
-                "UF,URX".into(),
+                "URX,UF".into(),
                 "upstream_reset_before_response_started{remote_connection_failure}"
             )
         );
@@ -325,9 +516,112 @@ mod tests {
 
     #[test]
     fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
-        let with = Reject::RouteTimeout.into_response();
+        let with = Reject::RouteTimeout.into_response(false, |_| ());
         assert_eq!(with.headers()[CONTENT_TYPE], "text/plain");
-        let without = Reject::NoRoute.into_response();
+        let without = Reject::NoRoute.into_response(false, |_| ());
         assert!(without.headers().is_empty());
+    }
+
+    #[test]
+    fn what_filters_answer_is_envoys() {
+        let aborted = Reject::Aborted {
+            status: StatusCode::IM_A_TEAPOT,
+            grpc: None,
+        };
+        assert_eq!(
+            row(aborted),
+            (
+                418,
+                "fault filter abort",
+                "FI".into(),
+                "fault_filter_abort"
+            )
+        );
+        let limited = Reject::Limited(Limited {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            resource_exhausted: false,
+        });
+        assert_eq!(
+            row(limited),
+            (
+                429,
+                "local_rate_limited",
+                "RL".into(),
+                "local_rate_limited"
+            )
+        );
+        let preflight = Reject::Preflight(Box::default());
+        assert_eq!(row(preflight), (200, "", "-".into(), "cors_response"));
+    }
+
+    #[test]
+    fn an_overflow_is_told_as_overload() {
+        let overflow = Reject::Reset {
+            reason: ResetReason::Overflow,
+            retried: false,
+            exhausted: false,
+        };
+        let response = overflow.clone().into_response(false, |_| ());
+        assert_eq!(response.headers()[OVERLOADED], "true");
+        assert_eq!(
+            row(overflow),
+            (
+                503,
+                "upstream connect error or disconnect/reset before headers. reset reason: overflow",
+                "UO".into(),
+                "upstream_reset_before_response_started{overflow}"
+            )
+        );
+    }
+
+    /// As a real Envoy answered each.
+    #[test]
+    fn a_grpc_caller_reads_its_status_in_headers() {
+        let told = |reject: Reject| {
+            let response = reject.into_response(true, |_| ());
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
+            let text = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
+            (
+                text(GRPC_STATUS).unwrap().to_owned(),
+                text(GRPC_MESSAGE).unwrap_or_default().to_owned(),
+            )
+        };
+        let said = |status: &str, message: &str| (status.to_owned(), message.to_owned());
+        assert_eq!(told(Reject::NoRoute), said("12", ""));
+        assert_eq!(
+            told(Reject::NoHealthyUpstream),
+            said("14", "no healthy upstream")
+        );
+        let direct = Reject::Direct {
+            status: StatusCode::OK,
+            body: Arc::from(&b"50% \xc3\xbc"[..]),
+            location: None,
+        };
+        assert_eq!(told(direct), said("2", "50%25 %C3%BC"));
+        let aborted = Reject::Aborted {
+            status: StatusCode::OK,
+            grpc: Some(14),
+        };
+        assert_eq!(told(aborted), said("14", "fault filter abort"));
+        let limited = |resource_exhausted| {
+            Reject::Limited(Limited {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                resource_exhausted,
+            })
+        };
+        assert_eq!(told(limited(false)), said("14", "local_rate_limited"));
+        assert_eq!(told(limited(true)), said("8", "local_rate_limited"));
+    }
+
+    #[test]
+    fn only_a_plus_may_follow_grpcs_content_type() {
+        let speaks = |kind: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            is_grpc(&headers)
+        };
+        assert!(speaks("application/grpc") && speaks("application/grpc+proto"));
+        assert!(!speaks("application/grpc-web") && !speaks("text/plain"));
     }
 }

@@ -1,12 +1,18 @@
 //! Whether a try that failed is tried again, and after how long: Envoy's retry state of one request.
 //!
-//! A plain state machine over the route's policy; it sees what happened and a random number, no clock and no stream.
+//! A plain state machine over the route's policy; it sees what happened, a random number and the wall clock, and asks
+//! whether the cluster has room for another retry. It knows no stream.
 //! Source: Envoy, `source/common/router/retry_state_impl.cc`.
+
+mod backoff;
 
 use std::time::Duration;
 
 use http::HeaderMap;
-use shakedown_config::table::{RetryOn, RetryPolicy};
+use shakedown_config::table::{RequestView, RetryOn, RetryPolicy};
+use shakedown_env::UnixTime;
+
+pub use backoff::{Backoff, rate_limited};
 
 use crate::respond::ResetReason;
 
@@ -17,7 +23,7 @@ pub enum Failure<'a> {
     Response {
         /// The status.
         status: u16,
-        /// The headers, for gRPC's status.
+        /// The headers, for gRPC's status and what the policy looks for.
         headers: &'a HeaderMap,
     },
     /// The try ended without response headers.
@@ -27,7 +33,7 @@ pub enum Failure<'a> {
         /// Whether any of the request may have reached the wire.
         on_wire: bool,
     },
-    /// The try's own timeout.
+    /// The try's own timeout, or its idle timeout: the proxy has reset it.
     PerTryTimeout,
 }
 
@@ -38,73 +44,157 @@ pub enum Verdict {
     Again(Duration),
     /// It would have been tried again, had there been tries left: URX.
     Exhausted,
+    /// It would have been tried again, had the cluster had room for it: UO.
+    Overflow,
     /// It is what the caller gets.
     Stands,
+}
+
+/// What a verdict may ask for.
+pub trait Chance {
+    /// Whether the cluster has room for one more retry; if so it is taken.
+    fn admit(&mut self) -> bool;
+    /// A random number.
+    fn random(&mut self) -> u64;
+    /// The wall clock, for answers that name a time.
+    fn unix_time(&self) -> UnixTime;
 }
 
 /// The retries of one request.
 #[derive(Debug)]
 pub struct Retries<'a> {
     policy: &'a RetryPolicy,
-    done: u32,
+    on: RetryOn,
+    left: u32,
+    backoff: Backoff,
 }
 
 impl<'a> Retries<'a> {
-    /// A request under this policy, not tried yet.
-    pub fn new(policy: &'a RetryPolicy) -> Retries<'a> {
-        Retries { policy, done: 0 }
+    /// A request under this policy, not tried yet. One that the policy's request headers leave out is never tried again.
+    pub fn new(policy: &'a RetryPolicy, request: &RequestView<'_>) -> Retries<'a> {
+        let wanted = &policy.request_headers;
+        let matches = wanted.is_empty() || wanted.iter().any(|header| header.matches(request));
+        Retries {
+            policy,
+            on: if matches { policy.on } else { RetryOn::NONE },
+            left: policy.times,
+            backoff: Backoff::new(policy),
+        }
     }
 
     /// Whether another try may follow at all, so that the request must be kept.
     pub fn may_follow(&self) -> bool {
-        self.done < self.policy.times
+        self.left > 0 && !self.on.is_empty()
     }
 
-    /// Judges a try. `random` is asked only for a backoff.
-    pub fn judge(&mut self, failure: Failure<'_>, random: impl FnOnce() -> u64) -> Verdict {
-        if !would_retry(self.policy, failure) {
+    /// Judges a try.
+    pub fn judge(&mut self, failure: Failure<'_>, chance: &mut impl Chance) -> Verdict {
+        let Some(wish) = self.wish(failure) else {
+            return Verdict::Stands;
+        };
+        let named = match (wish, failure) {
+            (Wish::Backoff, Failure::Response { headers, .. }) => self
+                .policy
+                .rate_limited
+                .as_ref()
+                .and_then(|policy| rate_limited(policy, headers, chance.unix_time())),
+            _ => None,
+        };
+        self.grant(chance, |backoff, chance| match (wish, named) {
+            (Wish::AtOnce, _) => Duration::ZERO,
+            (Wish::Backoff, Some(span)) => backoff::jittered(span, chance.random()),
+            (Wish::Backoff, None) => backoff.next(chance.random()),
+        })
+    }
+
+    /// Another try beside one that has met its timeout and goes on: whatever the conditions, as long as there are tries
+    /// left. Source: Envoy, `shouldHedgeRetryPerTryTimeout`.
+    pub fn judge_hedge(&mut self, chance: &mut impl Chance) -> Verdict {
+        if self.on.is_empty() {
             return Verdict::Stands;
         }
-        if !self.may_follow() {
+        self.grant(chance, |backoff, chance| backoff.next(chance.random()))
+    }
+
+    /// Whether a try that ended so would be tried again, had it not been already.
+    pub fn would_retry(&self, failure: Failure<'_>) -> bool {
+        self.wish(failure).is_some()
+    }
+
+    /// A try that the cluster has no room for is used up all the same, as in Envoy.
+    fn grant<C: Chance>(
+        &mut self,
+        chance: &mut C,
+        wait: impl FnOnce(&mut Backoff, &mut C) -> Duration,
+    ) -> Verdict {
+        if self.left == 0 {
             return Verdict::Exhausted;
         }
-        self.done += 1;
-        Verdict::Again(backoff(self.policy, self.done, random()))
+        self.left -= 1;
+        if !chance.admit() {
+            return Verdict::Overflow;
+        }
+        Verdict::Again(wait(&mut self.backoff, chance))
+    }
+
+    fn wish(&self, failure: Failure<'_>) -> Option<Wish> {
+        match failure {
+            Failure::Response { status, headers } => self.wish_after_response(status, headers),
+            Failure::Reset { reason, on_wire } => {
+                would_retry_reset(self.on, Some(reason), on_wire).then_some(Wish::Backoff)
+            }
+            // Envoy resets the try locally, which is no connect failure; the request was on its way.
+            Failure::PerTryTimeout => {
+                would_retry_reset(self.on, None, true).then_some(Wish::Backoff)
+            }
+        }
+    }
+
+    fn wish_after_response(&self, status: u16, headers: &HeaderMap) -> Option<Wish> {
+        let on = self.on;
+        if headers.contains_key("x-envoy-ratelimited") {
+            return on
+                .contains(RetryOn::ENVOY_RATELIMITED)
+                .then_some(Wish::Backoff);
+        }
+        let by_status = (on.contains(RetryOn::SERVER_ERROR) && (500..600).contains(&status))
+            || (on.contains(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504))
+            || (on.contains(RetryOn::RETRIABLE_4XX) && status == 409);
+        if by_status {
+            return Some(Wish::Backoff);
+        }
+        if on.contains(RetryOn::RETRIABLE_STATUS_CODES) && self.policy.codes.contains(&status) {
+            // Too early: the next one is not. Source: Envoy, `wouldRetryFromHeaders`.
+            return Some(if status == 425 {
+                Wish::AtOnce
+            } else {
+                Wish::Backoff
+            });
+        }
+        let by_header = on.contains(RetryOn::RETRIABLE_HEADERS) && self.names_a_header(headers);
+        (by_header || would_retry_grpc(on, headers)).then_some(Wish::Backoff)
+    }
+
+    fn names_a_header(&self, headers: &HeaderMap) -> bool {
+        let answer = RequestView {
+            method: "",
+            path: "",
+            authority: "",
+            scheme: "",
+            headers,
+        };
+        self.policy
+            .headers
+            .iter()
+            .any(|header| header.matches(&answer))
     }
 }
 
-/// The wait before retry `number` (1 for the first): uniform in [0, (2^number - 1) * base), capped at the policy's
-/// maximum, in whole milliseconds as Envoy's timers are. Source: Envoy docs, "x-envoy-max-retries".
-pub fn backoff(policy: &RetryPolicy, number: u32, random: u64) -> Duration {
-    let base = millis(policy.base_interval).max(1);
-    let most = millis(policy.max_interval).max(base);
-    let factor = 1u64.checked_shl(number).map_or(u64::MAX, |power| power - 1);
-    Duration::from_millis((random % base.saturating_mul(factor)).min(most))
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn would_retry(policy: &RetryPolicy, failure: Failure<'_>) -> bool {
-    match failure {
-        Failure::Response { status, headers } => would_retry_response(policy, status, headers),
-        Failure::Reset { reason, on_wire } => would_retry_reset(policy.on, Some(reason), on_wire),
-        // Envoy resets the try locally, which is no connect failure; the request was on its way.
-        Failure::PerTryTimeout => would_retry_reset(policy.on, None, true),
-    }
-}
-
-fn would_retry_response(policy: &RetryPolicy, status: u16, headers: &HeaderMap) -> bool {
-    let on = policy.on;
-    if headers.contains_key("x-envoy-ratelimited") {
-        return on.contains(RetryOn::ENVOY_RATELIMITED);
-    }
-    (on.contains(RetryOn::SERVER_ERROR) && (500..600).contains(&status))
-        || (on.contains(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504))
-        || (on.contains(RetryOn::RETRIABLE_4XX) && status == 409)
-        || (on.contains(RetryOn::RETRIABLE_STATUS_CODES) && policy.codes.contains(&status))
-        || would_retry_grpc(on, headers)
+/// How a retry is wanted.
+#[derive(Clone, Copy, Debug)]
+enum Wish {
+    Backoff,
+    AtOnce,
 }
 
 /// A gRPC status in the headers: a response without a message. One in the trailers comes too late.
@@ -124,9 +214,15 @@ fn would_retry_grpc(on: RetryOn, headers: &HeaderMap) -> bool {
 
 /// `None`: reset by the proxy itself.
 fn would_retry_reset(on: RetryOn, reason: Option<ResetReason>, on_wire: bool) -> bool {
+    // One more try would meet the same limit.
+    if reason == Some(ResetReason::Overflow) {
+        return false;
+    }
     let connect_failure = reason.is_some_and(ResetReason::is_connect_failure);
     (on.contains(RetryOn::CONNECT_FAILURE) && connect_failure)
         || (on.contains(RetryOn::RESET_BEFORE_REQUEST) && !on_wire)
+        || (on.contains(RetryOn::REFUSED_STREAM)
+            && reason == Some(ResetReason::RemoteRefusedStreamReset))
         // Envoy counts a reset as the 5xx that it would become.
         || on.contains(RetryOn::RESET)
         || on.contains(RetryOn::SERVER_ERROR)

@@ -13,27 +13,37 @@ pub(crate) struct Found<'t> {
     pub(crate) route: &'t Route,
 }
 
-/// The route of a request among those of its listener.
+/// The route of a request among those of its listener; `None` if none takes it.
 pub(crate) fn find<'t>(
     table: &'t Table,
     routes: &'t Routes,
     head: &Parts,
-) -> Result<Found<'t>, Reject> {
-    let authority = authority(head)?;
+    scheme: &'static str,
+) -> Result<Option<Found<'t>>, Reject> {
+    let view = view(head, scheme)?;
     let routes = match routes {
         Routes::Inline(routes) => routes,
-        Routes::Named(name) => table.routes.get(name).ok_or(Reject::NoRoute)?,
+        Routes::Named(name) => match table.routes.get(name) {
+            Some(routes) => routes,
+            None => return Ok(None),
+        },
     };
-    let host = routes.find_host(authority).ok_or(Reject::NoRoute)?;
-    let view = RequestView {
+    let Some(host) = routes.find_host(view.authority) else {
+        return Ok(None);
+    };
+    let route = host.route(&view);
+    Ok(route.map(|route| Found { host, route }))
+}
+
+/// What routes, filters and values look at of a request.
+pub(crate) fn view<'a>(head: &'a Parts, scheme: &'a str) -> Result<RequestView<'a>, Reject> {
+    Ok(RequestView {
         method: head.method.as_str(),
         path: head.uri.path_and_query().map_or("/", |path| path.as_str()),
-        authority,
-        scheme: "http",
+        authority: authority(head)?,
+        scheme,
         headers: &head.headers,
-    };
-    let route = host.route(&view).ok_or(Reject::NoRoute)?;
-    Ok(Found { host, route })
+    })
 }
 
 /// Whom the request is for: the target's authority where it has one, else the `host` header.

@@ -1,26 +1,12 @@
-//! Sends one try to one host, within its time.
+//! Sends one try to one host, and says how it ended.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use http::{Request, Response};
-use shakedown_env::{Env, Time};
 use shakedown_wire::{Body, Pool, SendError};
 
 use crate::respond::ResetReason;
-
-/// When a try must have given its headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Deadline {
-    pub(crate) at: Time,
-    pub(crate) bound: Bound,
-}
-
-/// Which of its bounds a try meets first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bound {
-    /// Its own.
-    Try,
-    /// The route's, which covers all tries.
-    Route,
-}
 
 /// How a try ended.
 #[derive(Debug)]
@@ -29,29 +15,29 @@ pub(crate) enum Sent {
     Response(Response<Body>),
     /// Without.
     Reset { reason: ResetReason, on_wire: bool },
-    /// In time out of time.
-    TimedOut(Bound),
     /// The caller's body broke off: it has gone.
     CallerGone,
 }
 
-/// Sends a request through a pool. Without a deadline it waits as long as its caller does, as under Istio, where a route has
-/// no timeout unless it is given one. Dropping the future cancels the try.
-pub(crate) async fn send(
-    env: &Env,
-    pool: &Pool,
-    request: Request<Body>,
-    deadline: Option<Deadline>,
-) -> Sent {
-    let sending = pool.send(request);
-    let result = match deadline {
-        None => sending.await,
-        Some(Deadline { at, bound }) => match env.deadline(at, sending).await {
-            Ok(result) => result,
-            Err(_elapsed) => return Sent::TimedOut(bound),
-        },
-    };
-    match result {
+/// Where a try notes that it has a connection. The first try of a request borrows one; those beside it have their own.
+pub(crate) enum Mark<'a> {
+    Lent(&'a Cell<bool>),
+    Own(Rc<Cell<bool>>),
+}
+
+impl Mark<'_> {
+    fn set(&self) {
+        match self {
+            Mark::Lent(cell) => cell.set(true),
+            Mark::Own(cell) => cell.set(true),
+        }
+    }
+}
+
+/// Sends a request through a pool, and marks when it has a connection. It has no bound in time but the connect's: the try
+/// loop keeps those. Dropping the future cancels the try.
+pub(crate) async fn send(pool: Pool, request: Request<Body>, mark: Mark<'_>) -> Sent {
+    match pool.send_telling(request, || mark.set()).await {
         Ok(response) => Sent::Response(response),
         Err(error) => ended(&error),
     }
@@ -64,6 +50,9 @@ fn ended(error: &SendError) -> Sent {
         SendError::ConnectTimeout => ResetReason::ConnectionTimeout,
         SendError::Terminated { .. } => ResetReason::ConnectionTermination,
         SendError::Protocol(_) => ResetReason::ProtocolError,
+        SendError::Overflow { .. } => ResetReason::Overflow,
+        SendError::Refused => ResetReason::RemoteRefusedStreamReset,
+        SendError::Reset { .. } => ResetReason::RemoteReset,
         SendError::RequestBody(_) => return Sent::CallerGone,
     };
     Sent::Reset {

@@ -1,33 +1,34 @@
 //! Chooses one of a route's weighted destinations.
 
-use std::sync::Arc;
-
+use http::HeaderMap;
 use rand_core::Rng;
-use shakedown_config::table::RouteAction;
+use shakedown_config::table::{RouteAction, WeightedCluster};
 
-/// The cluster for one request: a random number modulo the total weight, cumulative scan. A route with one destination
-/// draws nothing.
-pub(crate) fn choose<'a>(action: &'a RouteAction, random: &mut impl Rng) -> &'a Arc<str> {
+/// The destination of one request: a random number modulo the total weight, cumulative scan. The request brings the number
+/// itself where the route says so. A route with one destination draws nothing.
+pub(crate) fn choose<'a>(
+    action: &'a RouteAction,
+    headers: &HeaderMap,
+    random: &mut impl Rng,
+) -> &'a WeightedCluster {
     let draw = if action.is_split() {
-        random.next_u64()
+        let own = action.number_of(headers);
+        own.unwrap_or_else(|| random.next_u64())
     } else {
         0
     };
-    action.pick(draw)
+    action.target(draw)
 }
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::table::WeightedCluster;
+    use http::header::{HeaderName, HeaderValue};
     use shakedown_env::stream_seed;
 
     use super::*;
 
     fn action(weights: &[(&str, u32)]) -> RouteAction {
-        let target = |(name, weight): &(&str, u32)| WeightedCluster {
-            cluster: Arc::from(*name),
-            weight: *weight,
-        };
+        let target = |(name, weight): &(&str, u32)| WeightedCluster::new(name, *weight);
         RouteAction::new(weights.iter().map(target).collect()).unwrap()
     }
 
@@ -37,7 +38,7 @@ mod tests {
         let mut rng = stream_seed(1, "test", "split");
         let mut counts = [0u32; 3];
         for _ in 0..10_000 {
-            match &**choose(&action, &mut rng) {
+            match &*choose(&action, &HeaderMap::new(), &mut rng).cluster {
                 "v1" => counts[0] += 1,
                 "v2" => counts[1] += 1,
                 _ => counts[2] += 1,
@@ -52,7 +53,25 @@ mod tests {
         let action = action(&[("only", 1)]);
         let mut rng = stream_seed(1, "test", "split");
         let untouched = rng.clone().next_u64();
-        assert_eq!(&**choose(&action, &mut rng), "only");
+        let chosen = choose(&action, &HeaderMap::new(), &mut rng);
+        assert_eq!(&*chosen.cluster, "only");
         assert_eq!(rng.next_u64(), untouched);
+    }
+
+    /// As a real Envoy did it.
+    #[test]
+    fn a_request_may_bring_its_number_in_a_header() {
+        let mut action = action(&[("one", 1), ("three", 3)]);
+        action.random_header = Some(HeaderName::from_static("x-pick"));
+        let mut rng = stream_seed(1, "test", "split");
+        let untouched = rng.clone().next_u64();
+        let mut with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-pick", HeaderValue::from_static(value));
+            choose(&action, &headers, &mut rng).cluster.to_string()
+        };
+        assert_eq!(["0", "1", "3", "4"].map(&mut with), ["one", "three", "three", "one"]);
+        with("x");
+        assert_ne!(rng.next_u64(), untouched, "what is no number is drawn");
     }
 }

@@ -1,6 +1,7 @@
 //! What is in force: the table, swapped whole, and the state of each upstream cluster, which survives the swap under the
 //! cluster's name.
 
+mod health;
 mod upstream;
 
 use std::cell::RefCell;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use shakedown_config::table::{Assignment, Cluster, ClusterKind, Table};
 use shakedown_env::Env;
 
-pub(crate) use upstream::{Busy, Host, Upstream};
+pub(crate) use upstream::{Busy, Host, PickContext, PoolKind, Upstream};
 
 use crate::record::Named;
 
@@ -63,9 +64,10 @@ impl State {
                 Some(upstream) => upstream.update(cluster, assignment),
                 None => {
                     let ends = self.named.ends(name);
-                    let upstream = Upstream::new(&self.env, self.from, ends, cluster);
+                    let upstream = Rc::new(Upstream::new(&self.env, self.from, ends, cluster));
                     upstream.update(cluster, assignment);
-                    upstreams.insert(Arc::clone(name), Rc::new(upstream));
+                    upstream.begin();
+                    upstreams.insert(Arc::clone(name), upstream);
                 }
             }
         }

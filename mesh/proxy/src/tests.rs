@@ -1,7 +1,14 @@
 //! The proxy as a whole, in the simulator: a caller, a pod with the proxy, upstreams, a control plane.
 
+mod balancing;
+mod breakers;
 mod control;
+mod hedging;
+mod http2;
 mod life;
+mod outliers;
 mod replies;
 mod retries;
+mod routing;
 pub(crate) mod scene;
+mod timeouts;

@@ -8,6 +8,11 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::LeasedBody;
+use crate::h2::H2Body;
+
+mod replay;
+
+pub use replay::{Replay, ReplayBody};
 
 /// The body of a request or a response.
 #[derive(Debug, Default)]
@@ -19,6 +24,10 @@ pub enum Body {
     Full(Option<Bytes>),
     /// What arrives on a connection that somebody else owns: a server's request.
     Incoming(Incoming),
+    /// What arrives on a stream of HTTP/2: a server's request.
+    Stream(H2Body),
+    /// One reading of a body that is kept for another.
+    Replay(ReplayBody),
     /// A pooled connection's response, which holds the connection until its end.
     Leased(LeasedBody),
 }
@@ -29,6 +38,12 @@ pub enum BodyError {
     /// Its connection failed, or broke HTTP's framing.
     #[error("read the body from its connection")]
     Connection(#[from] hyper::Error),
+    /// Its stream was reset, or the connection under it failed.
+    #[error("read the body from its stream")]
+    Stream(#[from] h2::Error),
+    /// It was to be read again after it had grown too long to be kept, or had broken off.
+    #[error("read a body again that is not kept")]
+    Forgotten,
 }
 
 /// A body could not be collected.
@@ -112,7 +127,11 @@ impl HttpBody for Body {
             Body::Incoming(incoming) => Pin::new(incoming)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|f| Ok(f?))),
+            Body::Stream(stream) => Pin::new(stream)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|f| Ok(f?))),
             Body::Leased(leased) => leased.poll_frame(cx),
+            Body::Replay(replay) => Pin::new(replay).poll_frame(cx),
         }
     }
 
@@ -121,7 +140,9 @@ impl HttpBody for Body {
             Body::Empty => true,
             Body::Full(bytes) => bytes.is_none(),
             Body::Incoming(incoming) => incoming.is_end_stream(),
+            Body::Stream(stream) => stream.is_end_stream(),
             Body::Leased(leased) => leased.is_end_stream(),
+            Body::Replay(replay) => replay.is_end_stream(),
         }
     }
 
@@ -132,7 +153,9 @@ impl HttpBody for Body {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Body::Incoming(incoming) => incoming.size_hint(),
+            Body::Stream(stream) => stream.size_hint(),
             Body::Leased(leased) => leased.size_hint(),
+            Body::Replay(replay) => replay.size_hint(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Stage {
     /// Connections serve.
     #[default]
     Open,
+    /// Connections serve until their next response, which is their last.
+    Retiring,
     /// Connections finish the request that they have, and close.
     Draining,
     /// Connections end now.
@@ -36,6 +38,12 @@ impl Drain {
     /// A handle that nothing uses yet.
     pub fn new() -> Drain {
         Drain::default()
+    }
+
+    /// Begins slowly: listeners close, and each connection with its next response; one without requests stays. As Envoy
+    /// drains a listener that has left its configuration.
+    pub fn retire(&self) {
+        self.advance(Stage::Retiring);
     }
 
     /// Begins: listeners close, idle connections close, busy ones finish their request first, with `connection: close`.

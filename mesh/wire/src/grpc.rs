@@ -13,12 +13,6 @@ mod server;
 pub use client::{Channel, ChannelBody, connect_h2};
 pub use server::{H2Error, serve_h2};
 
-/// How long h2 remembers a stream that was reset: for ever, since it measures this by the real clock. The number of such
-/// streams is bounded instead, by [`RESET_STREAMS`].
-const RESET_STREAM_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-/// How many reset streams h2 remembers on one connection.
-const RESET_STREAMS: usize = 1024;
-
 /// How both sides of an HTTP/2 connection behave.
 #[derive(Clone, Debug)]
 pub struct H2Options {

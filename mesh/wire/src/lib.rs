@@ -15,17 +15,22 @@
 mod body;
 mod drain;
 mod grpc;
+mod h2;
 mod pool;
 mod seams;
 mod server;
 
-pub use body::{Body, BodyError, CollectError};
+pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
 pub use drain::Drain;
 pub use grpc::{Channel, ChannelBody, H2Error, H2Options, connect_h2, serve_h2};
-pub use pool::{LeasedBody, Pool, PoolOptions, SendError};
+pub use self::h2::H2Body;
+pub use pool::{
+    Bound, HttpError, LeasedBody, Pool, PoolOptions, Protocol, Quota, QuotaLimits, SendError,
+};
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{
-    Connected, ServerOptions, accept_loop, accept_loop_until, serve_http1, serve_http1_until,
+    Connected, ServeError, ServerOptions, accept_auto_until, accept_loop, accept_loop_until,
+    serve_auto_until, serve_http1, serve_http1_until,
 };
 
 #[cfg(test)]

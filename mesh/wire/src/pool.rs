@@ -1,9 +1,11 @@
-//! A pool of HTTP/1.1 connections to one address, with Envoy's habits: the connection used last is used next, a request
-//! that finds none waits in order for the first that is free, be it an old one or one being opened for it, and a failed
+//! A pool of HTTP connections to one address, with Envoy's habits: the connection used last is used next, a request that
+//! finds no room on any waits in order for the first that has some, be it an old one or one being opened for it, and a failed
 //! connect fails all that wait (source: Envoy, `source/common/conn_pool/conn_pool_base.cc`).
 //!
-//! One task a connection, none a request. It refuses to retry what may have reached the wire; a request that provably did
-//! not, because its connection had closed while idle, moves to another connection unseen.
+//! A connection of HTTP/1.1 has room for one request; one of HTTP/2 (without TLS, by prior knowledge) for as many streams as
+//! the options and the peer's SETTINGS_MAX_CONCURRENT_STREAMS allow. One task a connection, none a request. It refuses to
+//! retry what may have reached the wire; a request that provably did not, because its connection had closed while idle, moves
+//! to another connection unseen.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -13,41 +15,71 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use shakedown_env::Env;
+use shakedown_env::{Env, TaskName};
 
 use crate::Body;
 
 mod connection;
 mod error;
+mod http1;
+mod http2;
 mod lease;
+mod open;
+mod quota;
 mod waiting;
 
-use connection::Connection;
-pub use error::SendError;
+use connection::{Connection, Phase};
+pub use error::{HttpError, SendError};
 use lease::Lease;
 pub use lease::LeasedBody;
+use quota::Permit;
+pub use quota::{Bound, Quota, QuotaLimits};
 use waiting::{Slot, Waiting};
+
+/// What a pool's connections speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge.
+    Http2,
+}
 
 /// How a pool treats its connections. The defaults are Envoy's.
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
+    /// What its connections speak.
+    pub protocol: Protocol,
+    /// The most streams at a time on one connection of HTTP/2; the peer may allow fewer.
+    /// Source: Envoy, `Http2ProtocolOptions.max_concurrent_streams`, default 1024.
+    pub max_concurrent_streams: u32,
     /// The longest that opening a connection may take. Istio's default, 10 s.
     pub connect_timeout: Duration,
     /// A connection without a request for this long is closed.
     pub idle_timeout: Option<Duration>,
     /// A connection is closed after this many requests.
     pub max_requests_per_connection: Option<u32>,
+    /// A connection of this age takes no more requests, and closes when it has none.
+    /// Source: Envoy, `HttpProtocolOptions.max_connection_duration`.
+    pub max_connection_duration: Option<Duration>,
     /// Whether a connection serves more than one request.
     pub reuse: bool,
+    /// What the pool's connections and requests count against; no limit where none.
+    pub quota: Option<Quota>,
 }
 
 impl Default for PoolOptions {
     fn default() -> PoolOptions {
         PoolOptions {
+            protocol: Protocol::Http1,
+            max_concurrent_streams: 1024,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Some(Duration::from_secs(3600)),
             max_requests_per_connection: None,
+            max_connection_duration: None,
             reuse: true,
+            quota: None,
         }
     }
 }
@@ -70,7 +102,7 @@ struct Shared {
 /// Bounds: `waiting` and the connections are as many as the callers' requests, which their breakers bound.
 #[derive(Default)]
 struct State {
-    /// Idle connections; the one used last is last.
+    /// Connections with room for a request; the one used last is last.
     ready: Vec<Rc<Connection>>,
     /// Requests without a connection, in order of arrival. Those that gave up are skipped when their turn comes.
     waiting: VecDeque<Rc<Slot>>,
@@ -99,30 +131,46 @@ impl Pool {
         }
     }
 
-    /// Sends a request, and gives its response when the headers have arrived. The body holds the connection until its end.
+    /// Sends a request, and gives its response when the headers have arrived. The body holds the connection, or its stream,
+    /// until its end.
     ///
-    /// Dropping this future cancels the request: its connection is closed, if it had one. Dropping the response's body
-    /// before its end closes the connection, too. There is no timeout but the connect's: wrap it.
+    /// Dropping this future cancels the request, and so does dropping the response's body before its end: a connection of
+    /// HTTP/1.1 is closed, a stream of HTTP/2 reset. There is no timeout but the connect's: wrap it.
     ///
-    /// The request is written as it stands: its target in origin form, its `host` header set.
+    /// The request is written as it stands: its target in origin form, its `host` header set; HTTP/2 makes of them what it
+    /// needs, and leaves out what concerns a connection only.
     ///
     /// # Errors
     /// No connection could be had, or it ended before the response's headers.
-    pub async fn send(&self, mut request: Request<Body>) -> Result<Response<Body>, SendError> {
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
+        self.send_telling(request, || ()).await
+    }
+
+    /// [`send`](Pool::send), and calls `connected` when the request has a connection: what counts from then on counts from
+    /// there. One that turns out to have closed while idle makes for another call.
+    ///
+    /// # Errors
+    /// Those of [`send`](Pool::send).
+    pub async fn send_telling(
+        &self,
+        mut request: Request<Body>,
+        connected: impl Fn(),
+    ) -> Result<Response<Body>, SendError> {
         loop {
             let lease = match self.shared.take_ready() {
-                Some(lease) => lease,
+                Some(lease) => lease?,
                 None => self.shared.wait().await?,
             };
+            connected();
             let seasoned = lease.is_seasoned();
             let failed = match lease.dispatch(request).await {
-                Ok(response) => return Ok(LeasedBody::wrap(response, lease)),
+                Ok(response) => return Ok(response.map(LeasedBody::into_body)),
                 Err(failed) => failed,
             };
             // Each turn of this loop uses up a connection that had closed while it was idle.
             request = match failed.unsent {
                 Some(unsent) if seasoned => unsent,
-                unsent => return Err(SendError::of_exchange(failed.error, unsent.is_none())),
+                _ => return Err(failed.error),
             };
         }
     }
@@ -139,13 +187,13 @@ impl Pool {
 
     /// How many connections are open and without a request.
     pub fn idle(&self) -> usize {
-        self.shared.state.borrow().ready.len()
+        self.shared.state.borrow().idle()
     }
 
     /// How many connections have a request.
     pub fn active(&self) -> usize {
         let state = self.shared.state.borrow();
-        state.open - state.ready.len()
+        state.open - state.idle()
     }
 
     /// How many connections are being opened.
@@ -165,16 +213,29 @@ impl Pool {
 }
 
 impl Shared {
-    /// The idle connection used last. One that is known to have closed is passed over.
-    fn take_ready(&self) -> Option<Lease> {
-        let mut state = self.state.borrow_mut();
-        while let Some(connection) = state.ready.pop() {
-            if connection.is_usable() {
-                return Some(Lease::new(connection));
-            }
-            connection.close();
+    /// The connection used last that has room for one more request, with the request on it.
+    fn take_ready(&self) -> Option<Result<Lease, SendError>> {
+        let connection = self.last_usable()?;
+        let Some(permit) = self.options.take(Bound::Requests) else {
+            return Some(Err(overflow(Bound::Requests)));
+        };
+        let lease = Lease::new(self, Rc::clone(&connection), permit);
+        if connection.phase() != Phase::Ready {
+            self.state.borrow_mut().ready.pop();
         }
-        None
+        Some(Ok(lease))
+    }
+
+    /// The ready connection used last. One that is known to have closed is passed over.
+    fn last_usable(&self) -> Option<Rc<Connection>> {
+        loop {
+            let connection = Rc::clone(self.state.borrow().ready.last()?);
+            if connection.is_usable() {
+                return Some(connection);
+            }
+            self.state.borrow_mut().ready.pop();
+            connection.retire();
+        }
     }
 
     /// Waits in line for a connection, and opens one where the line is longer than what is being opened.
@@ -184,39 +245,57 @@ impl Shared {
             // ours comes again.
             waiting::step_aside().await;
             if let Some(lease) = self.take_ready() {
-                return Ok(lease);
+                return lease;
             }
         }
-        let waiting = Waiting::join(self);
-        let opens = {
-            let mut state = self.state.borrow_mut();
-            let opens = state.connecting < state.pending;
-            state.connecting += usize::from(opens);
-            opens
-        };
-        if opens {
-            self.env.spawn("http1-client", connection::open(self));
-        }
+        let permit = self.options.take(Bound::Pending);
+        let permit = permit.ok_or(overflow(Bound::Pending))?;
+        let waiting = Waiting::join(self, permit);
+        self.open_for_line();
         waiting.await
     }
 
-    /// Takes in a connection that is free: the first in line gets it, or it becomes idle.
-    fn offer(&self, connection: Rc<Connection>) {
-        let mut state = self.state.borrow_mut();
-        match state.next_in_line() {
-            Some(slot) => {
-                drop(state);
-                slot.settle(Ok(Lease::new(connection)));
+    /// Opens a connection where the line is longer than what is being opened, and the quota allows one more. A pool without
+    /// any gets one whatever the quota says, lest its line wait for ever.
+    fn open_for_line(self: &Rc<Shared>) {
+        let alone = {
+            let state = self.state.borrow();
+            if state.connecting.saturating_mul(self.options.room()) >= state.pending {
+                return;
             }
-            None => {
+            state.connecting + state.open == 0
+        };
+        let permit = match self.options.take(Bound::Connections) {
+            None if alone => self.options.take_anyway(Bound::Connections),
+            None => return,
+            Some(permit) => permit,
+        };
+        self.state.borrow_mut().connecting += 1;
+        self.env
+            .spawn(self.options.task_name(), open::open(self, permit));
+    }
+
+    /// Takes in a connection that has room: the first in line get it, and what is left makes it ready.
+    fn offer(self: &Rc<Shared>, connection: &Rc<Connection>) {
+        while connection.has_room() && connection.phase() != Phase::Draining {
+            let slot = self.state.borrow_mut().next_in_line();
+            let Some(slot) = slot else {
                 connection.rest(self.env.now());
-                state.ready.push(connection);
+                self.state.borrow_mut().ready.push(Rc::clone(connection));
+                return;
+            };
+            match self.options.take(Bound::Requests) {
+                Some(permit) => {
+                    slot.settle(Ok(Lease::new(self, Rc::clone(connection), permit)));
+                }
+                None => slot.settle(Err(overflow(Bound::Requests))),
             }
         }
+        self.open_for_line();
     }
 
     /// Takes note of a connect that failed: so do all in line.
-    fn refuse(&self, error: SendError) {
+    fn refuse(&self, error: &SendError) {
         let line: Vec<Rc<Slot>> = {
             let mut state = self.state.borrow_mut();
             std::iter::from_fn(|| state.next_in_line()).collect()
@@ -226,21 +305,26 @@ impl Shared {
         }
     }
 
-    /// Forgets an idle connection.
-    fn remove(&self, connection: &Rc<Connection>) {
+    /// Forgets a connection that was ready.
+    fn remove(&self, connection: &Connection) {
         self.state
             .borrow_mut()
             .ready
-            .retain(|other| !Rc::ptr_eq(other, connection));
+            .retain(|other| !std::ptr::eq(Rc::as_ptr(other), connection));
     }
 
+    /// Lets no connection take another request; those without one close.
     fn close_idle(&self) {
         let ready = std::mem::take(&mut self.state.borrow_mut().ready);
-        ready.iter().for_each(|connection| connection.close());
+        ready.iter().for_each(|connection| connection.retire());
     }
 }
 
 impl State {
+    fn idle(&self) -> usize {
+        self.ready.iter().filter(|ready| ready.is_idle()).count()
+    }
+
     fn next_in_line(&mut self) -> Option<Rc<Slot>> {
         while let Some(slot) = self.waiting.pop_front() {
             if slot.still_waits() {
@@ -250,6 +334,50 @@ impl State {
         }
         None
     }
+}
+
+impl PoolOptions {
+    /// How many requests a connection may have had in the end.
+    fn requests_per_connection(&self) -> Option<u32> {
+        if self.reuse {
+            self.max_requests_per_connection
+        } else {
+            Some(1)
+        }
+    }
+
+    /// How many requests a connection that is being opened will have room for.
+    fn room(&self) -> usize {
+        let most = match self.protocol {
+            Protocol::Http1 => 1,
+            Protocol::Http2 => self.max_concurrent_streams,
+        };
+        let most = most.min(self.requests_per_connection().unwrap_or(most));
+        most.max(1) as usize
+    }
+
+    fn task_name(&self) -> TaskName {
+        match self.protocol {
+            Protocol::Http1 => "http1-client",
+            Protocol::Http2 => "http2-client",
+        }
+    }
+
+    /// A permit of the quota. Without a quota there is one without end.
+    fn take(&self, bound: Bound) -> Option<Option<Permit>> {
+        match &self.quota {
+            Some(quota) => quota.take(bound).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn take_anyway(&self, bound: Bound) -> Option<Permit> {
+        self.quota.as_ref().map(|quota| quota.take_anyway(bound))
+    }
+}
+
+fn overflow(bound: Bound) -> SendError {
+    SendError::Overflow { bound }
 }
 
 impl Drop for Shared {
@@ -264,7 +392,7 @@ impl std::fmt::Debug for Shared {
         f.debug_struct("Pool")
             .field("to", &self.to)
             .field("open", &state.open)
-            .field("idle", &state.ready.len())
+            .field("idle", &state.idle())
             .field("pending", &state.pending)
             .finish_non_exhaustive()
     }

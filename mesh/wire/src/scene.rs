@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBuf, Write};
 use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{BoxStream, Env, UnixTime};
 
-use crate::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
+use crate::{
+    Body, Drain, Pool, PoolOptions, Protocol, ServeError, ServerOptions, accept_auto_until, accept_loop,
+};
 
 const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
@@ -104,6 +105,8 @@ pub(crate) struct Seen {
     pub(crate) cancelled: Cell<usize>,
     /// `path content-length` of each request.
     pub(crate) log: RefCell<Vec<String>>,
+    /// How connections ended, where the server can tell.
+    pub(crate) ended: RefCell<Vec<Result<(), ServeError>>>,
 }
 
 /// Counts a cancel unless it is defused.
@@ -138,14 +141,44 @@ pub(crate) fn serve_at(
         let make = |_connected| {
             count.connections.set(count.connections.get() + 1);
             let (env, seen) = (own.clone(), Rc::clone(&count));
-            move |request| answer(env.clone(), Rc::clone(&seen), request)
+            move |request: Request<hyper::body::Incoming>| {
+                answer(env.clone(), Rc::clone(&seen), request)
+            }
         };
         accept_loop(&own, listener, &options, "connection", make).await;
     });
     (addr, seen)
 }
 
-pub(crate) async fn answer(env: Env, seen: Rc<Seen>, request: Request<Incoming>) -> Response<Body> {
+/// The same server for HTTP/1.1 and HTTP/2, whichever a client begins with.
+pub(crate) fn serve_auto_at(
+    env: &Env,
+    at: SocketAddr,
+    options: &ServerOptions,
+) -> (SocketAddr, Rc<Seen>, Drain) {
+    let (seen, drain) = (Rc::new(Seen::default()), Drain::new());
+    let listener = env.listen(at).unwrap();
+    let addr = listener.local_addr();
+    let (own, options, count) = (env.clone(), options.clone(), Rc::clone(&seen));
+    let (handle, log) = (drain.clone(), Rc::clone(&seen));
+    env.spawn("server", async move {
+        let make = |_connected| {
+            count.connections.set(count.connections.get() + 1);
+            let (env, seen) = (own.clone(), Rc::clone(&count));
+            move |request| answer(env.clone(), Rc::clone(&seen), request)
+        };
+        let ended = move |_connected, result| log.ended.borrow_mut().push(result);
+        accept_auto_until(&own, listener, &options, "connection", &handle, make, ended).await;
+    });
+    (addr, seen, drain)
+}
+
+pub(crate) async fn answer(
+    env: Env,
+    seen: Rc<Seen>,
+    request: Request<impl Into<Body>>,
+) -> Response<Body> {
+    let request = request.map(Into::into);
     seen.requests.set(seen.requests.get() + 1);
     let mut cancel = Cancel(&seen, true);
     let length = request
@@ -160,10 +193,10 @@ pub(crate) async fn answer(env: Env, seen: Rc<Seen>, request: Request<Incoming>)
     let mut response = Response::new(Body::empty());
     match what {
         "echo" => {
-            let body = Body::from(request.into_body()).collect(10_000_000).await;
+            let body = request.into_body().collect(10_000_000).await;
             *response.body_mut() = Body::full(body.unwrap_or_default());
         }
-        "stream" => *response.body_mut() = request.into_body().into(),
+        "stream" => *response.body_mut() = request.into_body(),
         "size" => *response.body_mut() = Body::full(vec![b'x'; usize::try_from(number).unwrap()]),
         "none" => *response.status_mut() = http::StatusCode::NO_CONTENT,
         "close" => {
@@ -207,6 +240,18 @@ pub(crate) fn serve_raw_at<F: Future<Output = ()> + 'static>(
 
 pub(crate) fn pool(env: &Env, to: SocketAddr, options: PoolOptions) -> Pool {
     Pool::new(env.clone(), to, None, options)
+}
+
+/// A pool that speaks HTTP/2.
+pub(crate) fn pool_http2(env: &Env, to: SocketAddr) -> Pool {
+    pool(env, to, http2())
+}
+
+pub(crate) fn http2() -> PoolOptions {
+    PoolOptions {
+        protocol: Protocol::Http2,
+        ..PoolOptions::default()
+    }
 }
 
 pub(crate) fn get(path: &str) -> Request<Body> {

@@ -1,23 +1,30 @@
-//! HTTP/1.1 servers: one connection served to its end, and the loop that accepts them.
+//! HTTP servers: one connection served to its end, and the loop that accepts them; for HTTP/1.1 alone, or for whichever of
+//! HTTP/1.1 and HTTP/2 (without TLS, by prior knowledge) the client begins with, as Envoy's AUTO codec does.
 
-use std::cell::Cell;
-use std::convert::Infallible;
+use std::error::Error;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use shakedown_env::{BoxListener, BoxStream, Env, Sleep, TaskName, Time};
+use shakedown_env::{BoxListener, BoxStream, Env, TaskName};
 
 use crate::drain::Stage;
-use crate::{Body, Drain, EnvTimer};
+use crate::{Body, Drain};
+
+mod http1;
+mod http2;
+mod idle;
+mod sniff;
+
+use idle::{Activity, IdleTimer};
+use sniff::Sniffed;
 
 /// How long an accept loop rests after an accept that failed: no file descriptors left, as a rule.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
@@ -36,7 +43,9 @@ pub struct ServerOptions {
     pub max_header_bytes: Option<usize>,
     /// The connection is closed after this many requests.
     pub max_requests_per_connection: Option<u32>,
-    /// A client that has closed its sending half still gets its response. Where not, its request is cancelled, which is how
+    /// The most streams that a client of HTTP/2 may have open.
+    pub max_concurrent_streams: u32,
+    /// A client that has closed its sending half still gets its response (HTTP/1.1). Where not, its request is cancelled, which is how
     /// a caller that gave up is noticed.
     pub half_close: bool,
 }
@@ -49,6 +58,7 @@ impl Default for ServerOptions {
             max_headers: None,
             max_header_bytes: Some(60 * 1024),
             max_requests_per_connection: None,
+            max_concurrent_streams: 1024,
             half_close: false,
         }
     }
@@ -63,13 +73,31 @@ pub struct Connected {
     pub peer: SocketAddr,
 }
 
+/// How serving a connection failed. A client that leaves in the middle of a request is no failure in HTTP/2, where only its
+/// streams end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The connection broke before it was known what the client speaks.
+    #[error("read the client's first bytes")]
+    First(#[source] io::Error),
+    /// The connection broke, or spoke no HTTP.
+    #[error("serve HTTP/1.1")]
+    Http1(#[from] hyper::Error),
+    /// The connection broke, or broke HTTP/2's rules.
+    #[error("serve HTTP/2")]
+    Http2(#[from] h2::Error),
+    /// The client took too long over HTTP/2's handshake.
+    #[error("shake hands in time")]
+    HandshakeTimeout,
+}
+
 /// Serves HTTP/1.1 on one connection until it ends. No `date` header is added.
 ///
 /// A request's future is dropped when its client goes away first.
 ///
 /// # Errors
 /// The connection broke, or spoke no HTTP.
-pub async fn serve_http1<S, F>(
+pub async fn serve_http1<S, F, B>(
     env: &Env,
     stream: BoxStream,
     options: &ServerOptions,
@@ -77,7 +105,9 @@ pub async fn serve_http1<S, F>(
 ) -> Result<(), hyper::Error>
 where
     S: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<Body>>,
+    F: Future<Output = Response<B>>,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     serve_http1_until(env, stream, options, &Drain::new(), service).await
 }
@@ -86,7 +116,7 @@ where
 ///
 /// # Errors
 /// The connection broke, or spoke no HTTP.
-pub async fn serve_http1_until<S, F>(
+pub async fn serve_http1_until<S, F, B>(
     env: &Env,
     stream: BoxStream,
     options: &ServerOptions,
@@ -95,59 +125,77 @@ pub async fn serve_http1_until<S, F>(
 ) -> Result<(), hyper::Error>
 where
     S: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<Body>>,
+    F: Future<Output = Response<B>>,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let activity = Rc::new(Activity::new(env.now()));
-    let last_request = options.max_requests_per_connection.unwrap_or(u32::MAX);
-    let service = service_fn(|request| {
-        let last = activity.begin() >= last_request;
-        let answer = service(request);
-        let activity = Rc::clone(&activity);
-        async move {
-            let mut response = answer.await;
-            if last {
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            activity.end(env);
-            Ok::<_, Infallible>(response)
+    http1::serve(env, stream, options, drain, service).await
+}
+
+/// Serves HTTP/1.1 or HTTP/2, whichever the client begins with, until the connection ends or the drain has ended it. No
+/// `date` header is added. Requests of both look like HTTP/1.1's: the target in origin form, and a `host`.
+///
+/// A request's future is dropped when its client goes away first, or resets its stream.
+///
+/// # Errors
+/// The connection broke, or spoke no HTTP.
+pub async fn serve_auto_until<S, F, B>(
+    env: &Env,
+    stream: BoxStream,
+    options: &ServerOptions,
+    drain: &Drain,
+    service: S,
+) -> Result<(), ServeError>
+where
+    S: Fn(Request<Body>) -> F,
+    F: Future<Output = Response<B>> + 'static,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let mut stream = Sniffed::new(stream);
+    match sniff(env, &mut stream, options, drain).await {
+        None => Ok(()),
+        Some(Err(error)) => Err(ServeError::First(error)),
+        Some(Ok(true)) => http2::serve(env, stream, options, drain, service).await,
+        Some(Ok(false)) => {
+            let service = |request: Request<Incoming>| service(request.map(Body::from));
+            Ok(http1::serve(env, stream, options, drain, service).await?)
         }
-    });
-    let mut connection = pin!(builder(env, options).serve_connection(stream, service));
+    }
+}
+
+/// Whether the client speaks HTTP/2; none where it has not spoken until it had to go.
+async fn sniff(
+    env: &Env,
+    stream: &mut Sniffed,
+    options: &ServerOptions,
+    drain: &Drain,
+) -> Option<io::Result<bool>> {
     let mut member = drain.join();
+    let activity = Activity::new(env);
     let mut idle = options
         .idle_timeout
-        .map(|span| IdleTimer::new(env, span, &activity));
-    let mut closing = false;
+        .map(|span| IdleTimer::new(span, &activity));
     poll_fn(|cx| {
-        loop {
-            match member.stage(cx) {
-                Stage::Stopped => return Poll::Ready(Ok(())),
-                Stage::Draining if !closing => {
-                    closing = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                Stage::Draining | Stage::Open => {}
-            }
-            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                return Poll::Ready(result);
-            }
-            let Some(timer) = idle.as_mut().filter(|_| !closing) else {
-                return Poll::Pending;
-            };
-            std::task::ready!(timer.poll_expired(cx));
-            closing = true;
-            connection.as_mut().graceful_shutdown();
+        if member.stage(cx) >= Stage::Draining {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(known) = stream.poll_is_http2(cx) {
+            return Poll::Ready(Some(known));
+        }
+        match &mut idle {
+            Some(timer) => timer.poll_expired(cx).map(|()| None),
+            None => Poll::Pending,
         }
     })
     .await
 }
 
-/// Accepts connections and serves each in a task of its own, under `name`, with the service that `make` gives for it.
+/// Accepts connections and serves HTTP/1.1 on each in a task of its own, under `name`, with the service that `make` gives
+/// for it.
 ///
 /// It never ends by itself. Dropping its future closes the listener and every connection.
-pub async fn accept_loop<M, S, F>(
+pub async fn accept_loop<M, S, F, B>(
     env: &Env,
     listener: BoxListener,
     options: &ServerOptions,
@@ -156,16 +204,18 @@ pub async fn accept_loop<M, S, F>(
 ) where
     M: FnMut(Connected) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
-    F: Future<Output = Response<Body>> + 'static,
+    F: Future<Output = Response<B>> + 'static,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     accept_loop_until(env, listener, options, name, &Drain::new(), make).await;
 }
 
 /// As [`accept_loop`], but ends when the drain begins; then the connections end gracefully, as the drain says.
 /// Dropping its future before that closes them at once.
-pub async fn accept_loop_until<M, S, F>(
+pub async fn accept_loop_until<M, S, F, B>(
     env: &Env,
-    mut listener: BoxListener,
+    listener: BoxListener,
     options: &ServerOptions,
     name: TaskName,
     drain: &Drain,
@@ -173,9 +223,60 @@ pub async fn accept_loop_until<M, S, F>(
 ) where
     M: FnMut(Connected) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
-    F: Future<Output = Response<Body>> + 'static,
+    F: Future<Output = Response<B>> + 'static,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let options = Rc::new(options.clone());
+    accept_each(env, listener, drain, |stream, connected| {
+        let service = make(connected);
+        let (own, options, drain) = (env.clone(), Rc::clone(&options), drain.clone());
+        env.spawn(name, async move {
+            // How a connection ended is known to its service, request by request; nobody waits for the connection.
+            let _ = serve_http1_until(&own, stream, &options, &drain, service).await;
+        });
+    })
+    .await;
+}
+
+/// As [`accept_loop_until`], for whichever of HTTP/1.1 and HTTP/2 a client begins with. `ended` is told how a connection
+/// ended, after its last request.
+pub async fn accept_auto_until<M, S, F, B, E>(
+    env: &Env,
+    listener: BoxListener,
+    options: &ServerOptions,
+    name: TaskName,
+    drain: &Drain,
+    mut make: M,
+    ended: E,
+) where
+    M: FnMut(Connected) -> S,
+    S: Fn(Request<Body>) -> F + 'static,
+    F: Future<Output = Response<B>> + 'static,
+    B: HttpBody<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    E: Fn(Connected, Result<(), ServeError>) + 'static,
+{
+    let (options, ended) = (Rc::new(options.clone()), Rc::new(ended));
+    accept_each(env, listener, drain, |stream, connected| {
+        let service = make(connected);
+        let (own, options, drain) = (env.clone(), Rc::clone(&options), drain.clone());
+        let ended = Rc::clone(&ended);
+        env.spawn(name, async move {
+            let result = serve_auto_until(&own, stream, &options, &drain, service).await;
+            ended(connected, result);
+        });
+    })
+    .await;
+}
+
+/// Accepts until the drain begins.
+async fn accept_each(
+    env: &Env,
+    mut listener: BoxListener,
+    drain: &Drain,
+    mut serve: impl FnMut(BoxStream, Connected),
+) {
     let _owner = StopOnDrop(drain);
     loop {
         let accepted = poll_fn(|cx| {
@@ -184,23 +285,17 @@ pub async fn accept_loop_until<M, S, F>(
             }
             listener.poll_accept(cx).map(Some)
         });
-        let stream = match accepted.await {
-            Some(Ok(stream)) => stream,
-            Some(Err(_)) => {
-                env.sleep(ACCEPT_REST).await;
-                continue;
+        match accepted.await {
+            Some(Ok(stream)) => {
+                let connected = Connected {
+                    local: stream.local_addr(),
+                    peer: stream.peer_addr(),
+                };
+                serve(stream, connected);
             }
+            Some(Err(_)) => env.sleep(ACCEPT_REST).await,
             None => break,
-        };
-        let service = make(Connected {
-            local: stream.local_addr(),
-            peer: stream.peer_addr(),
-        });
-        let (own, options, drain) = (env.clone(), Rc::clone(&options), drain.clone());
-        env.spawn(name, async move {
-            // How a connection ended is known to its service, request by request; nobody waits for the connection.
-            let _ = serve_http1_until(&own, stream, &options, &drain, service).await;
-        });
+        }
     }
 }
 
@@ -212,90 +307,6 @@ impl Drop for StopOnDrop<'_> {
         if !self.0.has_begun() {
             self.0.stop();
         }
-    }
-}
-
-fn builder(env: &Env, options: &ServerOptions) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        // hyper's header reads the system's clock.
-        .auto_date_header(false)
-        .half_close(options.half_close)
-        .header_read_timeout(options.header_read_timeout);
-    if options.header_read_timeout.is_some() {
-        builder.timer(EnvTimer::new(env.clone()));
-    }
-    if let Some(headers) = options.max_headers {
-        builder.max_headers(headers);
-    }
-    if let Some(bytes) = options.max_header_bytes {
-        builder.max_header_size(bytes);
-    }
-    builder
-}
-
-/// What a connection is doing, as its service sees it.
-struct Activity {
-    requests: Cell<u32>,
-    busy: Cell<bool>,
-    since: Cell<Time>,
-}
-
-impl Activity {
-    fn new(now: Time) -> Activity {
-        Activity {
-            requests: Cell::new(0),
-            busy: Cell::new(false),
-            since: Cell::new(now),
-        }
-    }
-
-    /// Notes a request, and tells how many there have been.
-    fn begin(&self) -> u32 {
-        self.busy.set(true);
-        self.requests.set(self.requests.get().saturating_add(1));
-        self.requests.get()
-    }
-
-    fn end(&self, env: &Env) {
-        self.busy.set(false);
-        self.since.set(env.now());
-    }
-}
-
-/// Fires when a connection has been idle for long enough. One timer a connection: a request only notes the time, and the
-/// timer looks at it when it fires.
-struct IdleTimer<'a> {
-    env: &'a Env,
-    span: Duration,
-    activity: &'a Activity,
-    sleep: Sleep,
-}
-
-impl<'a> IdleTimer<'a> {
-    fn new(env: &'a Env, span: Duration, activity: &'a Activity) -> IdleTimer<'a> {
-        IdleTimer {
-            env,
-            span,
-            activity,
-            sleep: env.sleep(span),
-        }
-    }
-
-    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.sleep.as_mut().poll(cx).is_ready() {
-            let now = self.env.now();
-            let since = if self.activity.busy.get() {
-                now
-            } else {
-                self.activity.since.get()
-            };
-            if since + self.span <= now {
-                return Poll::Ready(());
-            }
-            self.sleep.as_mut().reset(since + self.span);
-        }
-        Poll::Pending
     }
 }
 

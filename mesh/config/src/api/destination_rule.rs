@@ -1,9 +1,19 @@
 //! `DestinationRule`: what happens to requests after routing. Source: Istio, networking/v1.
 
+mod balancing;
+mod connection_pool;
+mod outlier;
+
+pub use balancing::{
+    ConsistentHash, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb, Maglev, RingHash,
+    SimpleLb, Warmup,
+};
+pub use connection_pool::{ConnectionPool, H2UpgradePolicy, HttpPool, TcpPool};
+pub use outlier::{OutlierDetection, Percent, RetryBudget};
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::duration::GoDuration;
 use crate::decode::Spanned;
 
 /// Subsets of a service, and how it and they are reached.
@@ -40,61 +50,8 @@ pub struct TrafficPolicy {
     pub load_balancer: Option<LoadBalancer>,
     /// Bounds on connections and requests.
     pub connection_pool: Option<ConnectionPool>,
-}
-
-/// How an endpoint is chosen.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LoadBalancer {
-    /// By one of the simple policies; none: LEAST_REQUEST.
-    pub simple: Option<SimpleLb>,
-}
-
-/// A simple policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum SimpleLb {
-    /// Istio's default: LEAST_REQUEST.
-    #[default]
-    #[serde(rename = "UNSPECIFIED")]
-    Unspecified,
-    /// The old name of LEAST_REQUEST.
-    #[serde(rename = "LEAST_CONN")]
-    LeastConn,
-    /// Of two drawn at random the one with fewer active requests.
-    #[serde(rename = "LEAST_REQUEST")]
-    LeastRequest,
-    /// One after another.
-    #[serde(rename = "ROUND_ROBIN")]
-    RoundRobin,
-    /// Any.
-    #[serde(rename = "RANDOM")]
-    Random,
-}
-
-/// Bounds on connections and requests, in each proxy.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ConnectionPool {
-    /// Of connections.
-    pub tcp: Option<TcpPool>,
-    /// Of requests.
-    pub http: Option<HttpPool>,
-}
-
-/// Bounds on connections.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TcpPool {
-    /// How long one may take to come up; none: 10 s.
-    pub connect_timeout: Option<GoDuration>,
-}
-
-/// Bounds on requests.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HttpPool {
-    /// After so many a connection is closed; 0: never.
-    pub max_requests_per_connection: Option<u32>,
-    /// How long a connection may be idle; none: an hour; `0s`: for ever.
-    pub idle_timeout: Option<GoDuration>,
+    /// When a host is taken out.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// How many retries there may be at once.
+    pub retry_budget: Option<RetryBudget>,
 }

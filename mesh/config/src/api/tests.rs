@@ -1,3 +1,5 @@
+mod routing;
+
 use super::*;
 use crate::registry::{Mesh, Port, Registry, Service};
 use crate::tree::parse;
@@ -74,13 +76,13 @@ fn a_field_of_istio_that_comes_later_is_refused_and_not_unknown() {
 apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
 metadata: {name: r}
-spec: {hosts: [r], tcp: [], http: [{fault: {abort: {}}, route: [{destination: {host: r}}]}]}
+spec: {hosts: [r], tcp: [], http: [{mirrorPercent: 5, route: [{destination: {host: r}}]}]}
 ";
     assert_eq!(
         error(text),
         "\
 mesh.yaml:5:20: VirtualService r: not supported yet: `tcp`
-mesh.yaml:5:37: VirtualService r: not supported yet: `fault`"
+mesh.yaml:5:37: VirtualService r: not supported yet: `mirrorPercent`"
     );
 }
 

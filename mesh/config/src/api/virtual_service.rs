@@ -1,5 +1,18 @@
 //! `VirtualService`: how requests to a host are routed. Source: Istio, networking/v1.
 
+mod answer;
+mod base64;
+mod condition;
+mod cors;
+mod fault;
+mod retry;
+
+pub use answer::{Body, DerivePort, DirectResponse, Redirect};
+pub use condition::{HttpMatch, StringMatch};
+pub use cors::{CorsPolicy, UnmatchedPreflights};
+pub use fault::{Abort, Delay, Fault, Percentage};
+pub use retry::HttpRetry;
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 
@@ -10,14 +23,18 @@ use crate::decode::Spanned;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualService {
-    /// The hosts: short names, full names, or wildcards.
+    /// The hosts: short names, full names, or wildcards. One without any is what others delegate to.
+    #[serde(default)]
     pub hosts: Vec<Spanned<String>>,
-    /// Where it holds. Only `mesh`, which is also the default, is supported.
+    /// Where it holds: `mesh`, which is the default, means sidecars; other names mean gateways.
     #[serde(default)]
     pub gateways: Vec<Spanned<String>>,
     /// The routes, in order.
     #[serde(default)]
     pub http: Vec<Spanned<HttpRoute>>,
+    /// Whose callers it is for: `*` all, `.` those of its own namespace, or a namespace. None: all.
+    #[serde(default)]
+    pub export_to: Vec<Spanned<String>>,
 }
 
 /// A route: what it takes, where that goes.
@@ -32,77 +49,31 @@ pub struct HttpRoute {
     /// Where it goes, by weight.
     #[serde(default)]
     pub route: Vec<Spanned<RouteDestination>>,
+    /// Sends the caller elsewhere instead.
+    pub redirect: Option<Spanned<Redirect>>,
+    /// Answers instead.
+    pub direct_response: Option<Spanned<DirectResponse>>,
+    /// Takes the routes of another VirtualService instead.
+    pub delegate: Option<Spanned<Delegate>>,
+    /// How host and path change on the way.
+    pub rewrite: Option<Spanned<Rewrite>>,
     /// How long all tries together may take; none or `0s`: no bound.
     pub timeout: Option<Spanned<GoDuration>>,
     /// When it is tried again; none: Istio's default.
     pub retries: Option<Spanned<HttpRetry>>,
-}
-
-/// What a route takes: all that is given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HttpMatch {
-    /// Its name, appended to the route's.
-    pub name: Option<String>,
-    /// The path, without its query. A prefix is a prefix of the text, not of segments.
-    pub uri: Option<Spanned<StringMatch>>,
-    /// `http` or `https`.
-    pub scheme: Option<Spanned<StringMatch>>,
-    /// The method.
-    pub method: Option<Spanned<StringMatch>>,
-    /// The authority.
-    pub authority: Option<Spanned<StringMatch>>,
-    /// Headers. An empty condition asks for presence.
+    /// What is done to requests on purpose.
+    pub fault: Option<Spanned<Fault>>,
+    /// Where copies go.
+    pub mirror: Option<Spanned<Destination>>,
+    /// The share of requests that are copied; none: all.
+    pub mirror_percentage: Option<Spanned<Percentage>>,
+    /// Where copies go, each with its share.
     #[serde(default)]
-    pub headers: IndexMap<Spanned<String>, Spanned<StringMatch>>,
-    /// Headers that must not be such.
-    #[serde(default)]
-    pub without_headers: IndexMap<Spanned<String>, Spanned<StringMatch>>,
-    /// Parameters of the query. An empty condition asks for presence.
-    #[serde(default)]
-    pub query_params: IndexMap<Spanned<String>, Spanned<StringMatch>>,
-    /// Whether the case of `uri` is ignored.
-    #[serde(default)]
-    pub ignore_uri_case: bool,
-    /// The port of the host that is asked for.
-    pub port: Option<u16>,
-}
-
-/// What a text must be.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenMatch")]
-pub enum StringMatch {
-    /// This.
-    Exact(String),
-    /// Begins with this.
-    Prefix(String),
-    /// Matches this expression, in RE2's syntax, as a whole.
-    Regex(String),
-    /// There. Written `{}`, or `{regex: "*"}`.
-    Present,
-}
-
-#[derive(Deserialize)]
-#[serde(rename = "StringMatch")]
-struct WrittenMatch {
-    exact: Option<String>,
-    prefix: Option<String>,
-    regex: Option<String>,
-}
-
-impl TryFrom<WrittenMatch> for StringMatch {
-    type Error = &'static str;
-
-    fn try_from(written: WrittenMatch) -> Result<Self, Self::Error> {
-        match (written.exact, written.prefix, written.regex) {
-            (None, None, None) => Ok(StringMatch::Present),
-            (Some(text), None, None) => Ok(StringMatch::Exact(text)),
-            (None, Some(text), None) => Ok(StringMatch::Prefix(text)),
-            (None, None, Some(text)) if text == "*" => Ok(StringMatch::Present),
-            (None, None, Some(text)) => Ok(StringMatch::Regex(text)),
-            _ => Err("expected one of `exact`, `prefix` or `regex`, found several"),
-        }
-    }
+    pub mirrors: Vec<Spanned<MirrorPolicy>>,
+    /// Which cross-origin requests are allowed.
+    pub cors_policy: Option<Spanned<CorsPolicy>>,
+    /// What is done to headers.
+    pub headers: Option<Spanned<Headers>>,
 }
 
 /// A destination and its share.
@@ -113,6 +84,8 @@ pub struct RouteDestination {
     pub destination: Destination,
     /// Its share of the sum; a single destination needs none.
     pub weight: Option<Spanned<i64>>,
+    /// What is done to headers of requests that go there, and of their responses.
+    pub headers: Option<Spanned<Headers>>,
 }
 
 /// A service, and perhaps a part of it.
@@ -135,14 +108,69 @@ pub struct PortSelector {
     pub number: Spanned<u16>,
 }
 
-/// When and how often a request is tried again.
+/// Where copies go.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MirrorPolicy {
+    /// Where.
+    pub destination: Destination,
+    /// The share of requests that are copied; none: all.
+    pub percentage: Option<Spanned<Percentage>>,
+}
+
+/// Another VirtualService, whose routes are taken.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delegate {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its namespace; none: the root's own.
+    pub namespace: Option<String>,
+}
+
+/// How host and path change on the way.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HttpRetry {
-    /// Tries after the first; 0: none.
-    pub attempts: u32,
-    /// How long each try may take, the first, too; none: the route's timeout.
-    pub per_try_timeout: Option<Spanned<GoDuration>>,
-    /// Conditions and statuses, with commas between; none: Istio's default.
-    pub retry_on: Option<Spanned<String>>,
+pub struct Rewrite {
+    /// What takes the place of the path, or of the prefix that the route matched.
+    pub uri: Option<Spanned<String>>,
+    /// The new host.
+    pub authority: Option<Spanned<String>>,
+    /// What takes the place of all that an expression finds in the path.
+    pub uri_regex_rewrite: Option<Spanned<RegexRewrite>>,
+}
+
+/// An expression, and what takes the place of all that it finds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegexRewrite {
+    /// The expression, in RE2's syntax; it need not match the whole path.
+    pub r#match: String,
+    /// The new text; `\1` is the first group.
+    pub rewrite: String,
+}
+
+/// What is done to headers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Headers {
+    /// Of requests.
+    pub request: Option<HeaderOperations>,
+    /// Of responses.
+    pub response: Option<HeaderOperations>,
+}
+
+/// What is done to the headers of a message.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderOperations {
+    /// Put in the place of those that are there.
+    #[serde(default)]
+    pub set: IndexMap<Spanned<String>, Spanned<String>>,
+    /// Put beside them.
+    #[serde(default)]
+    pub add: IndexMap<Spanned<String>, Spanned<String>>,
+    /// Taken away.
+    #[serde(default)]
+    pub remove: Vec<Spanned<String>>,
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoints;
 use super::problem::{Problem, Result, duration, from_ads, named, refuse};
-use crate::table::{Assignment, Cluster, ClusterKind, LbPolicy, Limits};
+use super::{balancing, endpoints, limits, outlier, overload};
+use crate::table::{Assignment, Cluster, ClusterKind, UpstreamProtocol};
 use crate::translate::HTTP_OPTIONS;
-use crate::xds::cluster::{self as message, circuit_breakers::Thresholds, cluster as inner};
+use crate::xds::cluster::{self as message, cluster as inner};
 use crate::xds::protobuf::UInt32Value;
 use crate::xds::upstream_http::{
     HttpProtocolOptions,
@@ -25,12 +25,13 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
     named("name", &message.name)?;
     refuse!(message;
         transport_socket_matches transport_socket_matcher health_checks upstream_http_protocol_options
-        common_http_protocol_options http_protocol_options http2_protocol_options outlier_detection
-        upstream_bind_config lb_subset_config common_lb_config transport_socket protocol_selection
+        common_http_protocol_options http_protocol_options http2_protocol_options
+        upstream_bind_config transport_socket protocol_selection
         upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal filters
-        load_balancing_policy upstream_config preconnect_policy connection_pool_per_downstream_connection
+        upstream_config preconnect_policy connection_pool_per_downstream_connection
         queuing_policies);
     let kind = kind(message)?;
+    let (lb, lb_options) = balancing::compile(message, &kind)?;
     let http = http_options(message)?;
     let idle_timeout = match http.idle_timeout {
         None => Some(IDLE_TIMEOUT),
@@ -41,14 +42,26 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
         .or(value(message.max_requests_per_connection.as_ref()));
     Ok(Cluster {
         name: Arc::from(message.name.as_str()),
-        lb: lb_policy(message, &kind)?,
+        lb,
+        lb_options,
         kind,
+        protocol: http.protocol,
         connect_timeout: duration("connect_timeout", message.connect_timeout.as_ref())?
             .unwrap_or(CONNECT_TIMEOUT),
-        limits: limits(message.circuit_breakers.as_ref())
+        limits: limits::compile(message.circuit_breakers.as_ref())
             .map_err(|problem| problem.within("circuit_breakers"))?,
+        policy: overload::upstream(message)?,
+        outlier: message
+            .outlier_detection
+            .as_ref()
+            .map(outlier::compile)
+            .transpose()
+            .map_err(|problem| problem.within("outlier_detection"))?,
+        update_merge_window: merge_window(message.common_lb_config.as_ref())
+            .map_err(|problem| problem.within("common_lb_config"))?,
         idle_timeout,
         max_requests_per_connection: requests.filter(|requests| *requests > 0),
+        max_connection_duration: http.max_duration,
     })
 }
 
@@ -84,10 +97,7 @@ fn kind(message: &message::Cluster) -> Result<ClusterKind> {
             let assignment = match &message.load_assignment {
                 Some(assignment) => endpoints::compile(assignment)
                     .map_err(|problem| problem.within("load_assignment"))?,
-                None => Assignment {
-                    name: Arc::from(message.name.as_str()),
-                    hosts: Vec::new(),
-                },
+                None => Assignment::new(&message.name, Vec::new()),
             };
             Ok(ClusterKind::Static(Arc::new(assignment)))
         }
@@ -103,90 +113,22 @@ fn kind(message: &message::Cluster) -> Result<ClusterKind> {
     }
 }
 
-fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy> {
-    const ACCEPTED: &str = "expected LEAST_REQUEST, ROUND_ROBIN or RANDOM";
-    let number = message.lb_policy;
-    let policy = inner::LbPolicy::try_from(number)
-        .map_err(|_| Problem::new("lb_policy", format!("unknown number {number}; {ACCEPTED}")))?;
-    if *kind == ClusterKind::OriginalDst {
-        // The request chooses; nothing is balanced.
-        return match policy {
-            inner::LbPolicy::ClusterProvided => Ok(LbPolicy::LeastRequest),
-            _ => Err(Problem::new(
-                "lb_policy",
-                "expected CLUSTER_PROVIDED, as the type is ORIGINAL_DST",
-            )),
-        };
-    }
-    let compiled = match policy {
-        inner::LbPolicy::LeastRequest => LbPolicy::LeastRequest,
-        inner::LbPolicy::RoundRobin => LbPolicy::RoundRobin,
-        inner::LbPolicy::Random => LbPolicy::Random,
-        other => {
-            let text = format!("not supported yet: {}; {ACCEPTED}", other.as_str_name());
-            return Err(Problem::new("lb_policy", text));
-        }
-    };
-    // Envoy reads the settings of the policy in force, and of no other.
-    match (&message.lb_config, compiled) {
-        (Some(inner::LbConfig::LeastRequestLbConfig(config)), LbPolicy::LeastRequest) => {
-            let within = |problem: Problem| problem.within("least_request_lb_config");
-            least_request(config).map_err(within)?;
-        }
-        (Some(inner::LbConfig::RoundRobinLbConfig(config)), LbPolicy::RoundRobin)
-            if config.slow_start_config.is_some() =>
-        {
-            return Err(Problem::later("round_robin_lb_config.slow_start_config"));
-        }
-        _ => {}
-    }
-    Ok(compiled)
-}
-
-fn least_request(config: &inner::LeastRequestLbConfig) -> Result<()> {
-    refuse!(config; active_request_bias slow_start_config);
-    match value(config.choice_count.as_ref()) {
-        None | Some(2) => Ok(()),
-        Some(count) => Err(Problem::new(
-            "choice_count",
-            format!("not supported yet: {count}; expected 2"),
-        )),
-    }
-}
-
-fn limits(breakers: Option<&message::CircuitBreakers>) -> Result<Limits> {
-    let Some(breakers) = breakers else {
-        return Ok(Limits::ENVOY);
-    };
-    refuse!(breakers; per_host_thresholds);
-    // Routes of high priority are refused, so what holds for those is never looked at. The first of one kind counts.
-    let default = core::RoutingPriority::Default as i32;
-    let Some((index, threshold)) = breakers
-        .thresholds
-        .iter()
-        .enumerate()
-        .find(|(_, it)| it.priority == default)
-    else {
-        return Ok(Limits::ENVOY);
-    };
-    threshold_limits(threshold).map_err(|problem| problem.within(&format!("thresholds[{index}]")))
-}
-
-fn threshold_limits(threshold: &Thresholds) -> Result<Limits> {
-    refuse!(threshold; retry_budget max_connection_pools);
-    let envoy = Limits::ENVOY;
-    Ok(Limits {
-        connections: value(threshold.max_connections.as_ref()).unwrap_or(envoy.connections),
-        pending: value(threshold.max_pending_requests.as_ref()).unwrap_or(envoy.pending),
-        requests: value(threshold.max_requests.as_ref()).unwrap_or(envoy.requests),
-        retries: value(threshold.max_retries.as_ref()).unwrap_or(envoy.retries),
-    })
+/// In whole milliseconds, as Envoy has it.
+fn merge_window(common: Option<&inner::CommonLbConfig>) -> Result<Duration> {
+    let written = common.and_then(|common| common.update_merge_window.as_ref());
+    let window = duration("update_merge_window", written)?;
+    let millis = |window: Duration| u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+    Ok(window.map_or(Cluster::UPDATE_MERGE_WINDOW, |window| {
+        Duration::from_millis(millis(window))
+    }))
 }
 
 #[derive(Default)]
 struct HttpOptions {
+    protocol: UpstreamProtocol,
     idle_timeout: Option<Duration>,
     max_requests: Option<u32>,
+    max_duration: Option<Duration>,
 }
 
 fn http_options(message: &message::Cluster) -> Result<HttpOptions> {
@@ -209,38 +151,98 @@ fn http_options(message: &message::Cluster) -> Result<HttpOptions> {
 fn read_http_options(read: &HttpProtocolOptions) -> Result<HttpOptions> {
     refuse!(read; upstream_http_protocol_options http_filters header_validation_config outlier_detection
         request_mirror_policies hash_policy retry_policy);
-    match &read.upstream_protocol_options {
-        // Downstream speaks HTTP/1.1 only.
-        Some(UpstreamProtocolOptions::UseDownstreamProtocolConfig(_)) | None => {}
-        Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)) => match &explicit
-            .protocol_config
-        {
-            Some(ProtocolConfig::HttpProtocolOptions(http1)) if *http1 == Default::default() => {}
-            Some(ProtocolConfig::HttpProtocolOptions(_)) => {
-                return Err(Problem::new(
-                    "explicit_http_config.http_protocol_options",
-                    "expected it to be empty",
-                ));
-            }
-            _ => {
-                let text = "not supported yet: expected `http_protocol_options` (HTTP/1.1)";
-                return Err(Problem::new("explicit_http_config", text));
-            }
-        },
-        Some(UpstreamProtocolOptions::AutoConfig(_)) => return Err(Problem::later("auto_config")),
-    }
-    let Some(common) = &read.common_http_protocol_options else {
-        return Ok(HttpOptions::default());
+    let protocol = protocol(read.upstream_protocol_options.as_ref())?;
+    let options = match &read.common_http_protocol_options {
+        None => HttpOptions::default(),
+        Some(common) => common_options(common)
+            .map_err(|problem| problem.within("common_http_protocol_options"))?,
     };
-    common_options(common).map_err(|problem| problem.within("common_http_protocol_options"))
+    Ok(HttpOptions {
+        protocol,
+        ..options
+    })
+}
+
+fn protocol(options: Option<&UpstreamProtocolOptions>) -> Result<UpstreamProtocol> {
+    match options {
+        None => Ok(UpstreamProtocol::Http1),
+        Some(UpstreamProtocolOptions::UseDownstreamProtocolConfig(both)) => {
+            let within = |problem: Problem| problem.within("use_downstream_protocol_config");
+            refuse!(both; http3_protocol_options);
+            http1_options(both.http_protocol_options.as_ref()).map_err(within)?;
+            let max_concurrent_streams =
+                http2_streams(both.http2_protocol_options.as_ref()).map_err(within)?;
+            Ok(UpstreamProtocol::Downstream {
+                max_concurrent_streams,
+            })
+        }
+        Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)) => {
+            let within = |problem: Problem| problem.within("explicit_http_config");
+            match &explicit.protocol_config {
+                Some(ProtocolConfig::HttpProtocolOptions(http1)) => {
+                    http1_options(Some(http1)).map_err(within)?;
+                    Ok(UpstreamProtocol::Http1)
+                }
+                Some(ProtocolConfig::Http2ProtocolOptions(http2)) => Ok(UpstreamProtocol::Http2 {
+                    max_concurrent_streams: http2_streams(Some(http2)).map_err(within)?,
+                }),
+                _ => {
+                    let text = "not supported yet: expected `http_protocol_options` (HTTP/1.1) \
+                                or `http2_protocol_options`";
+                    Err(Problem::new("explicit_http_config", text))
+                }
+            }
+        }
+        Some(UpstreamProtocolOptions::AutoConfig(_)) => Err(Problem::later("auto_config")),
+    }
+}
+
+fn http1_options(options: Option<&core::Http1ProtocolOptions>) -> Result<()> {
+    match options {
+        Some(http1) if *http1 != Default::default() => Err(Problem::new(
+            "http_protocol_options",
+            "expected it to be empty",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The most streams of a connection.
+fn http2_streams(options: Option<&core::Http2ProtocolOptions>) -> Result<u32> {
+    const FIELD: &str = "http2_protocol_options";
+    let Some(options) = options else {
+        return Ok(UpstreamProtocol::MAX_CONCURRENT_STREAMS);
+    };
+    let known = core::Http2ProtocolOptions {
+        max_concurrent_streams: options.max_concurrent_streams,
+        ..Default::default()
+    };
+    if *options != known {
+        let text = "not supported yet: expected `max_concurrent_streams`, and nothing else";
+        return Err(Problem::new(FIELD, text));
+    }
+    match value(options.max_concurrent_streams.as_ref()) {
+        None => Ok(UpstreamProtocol::MAX_CONCURRENT_STREAMS),
+        // Source: Envoy, `Http2ProtocolOptions.max_concurrent_streams`.
+        Some(streams) if (1..=i32::MAX as u32).contains(&streams) => Ok(streams),
+        Some(streams) => Err(Problem::new(
+            "http2_protocol_options.max_concurrent_streams",
+            format!("expected 1 to {}, found {streams}", i32::MAX),
+        )),
+    }
 }
 
 fn common_options(common: &core::HttpProtocolOptions) -> Result<HttpOptions> {
-    refuse!(common; max_connection_duration max_connection_duration_jitter max_headers_count max_response_headers_kb
+    refuse!(common; max_connection_duration_jitter max_headers_count max_response_headers_kb
         max_stream_duration headers_with_underscores_action);
     Ok(HttpOptions {
+        protocol: UpstreamProtocol::Http1,
         idle_timeout: duration("idle_timeout", common.idle_timeout.as_ref())?,
         max_requests: value(common.max_requests_per_connection.as_ref()),
+        max_duration: duration(
+            "max_connection_duration",
+            common.max_connection_duration.as_ref(),
+        )?,
     })
 }
 

@@ -1,10 +1,11 @@
 //! `ClusterLoadAssignment`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::problem::{Problem, Result, address, named, refuse};
-use crate::table::{Assignment, Host, Locality};
+use super::subsets;
+use crate::table::{Assignment, Host, Label, Locality};
 use crate::translate::{METADATA_FILTER, METADATA_WORKLOAD};
 use crate::xds::core::{self, HealthStatus};
 use crate::xds::endpoint::{
@@ -12,48 +13,107 @@ use crate::xds::endpoint::{
 };
 use crate::xds::protobuf::value::Kind;
 
+/// The last priority that Envoy takes.
+const PRIORITY_MAX: u32 = 128;
+/// The label by which a host is found on a ring, where it is not its address. Source: Envoy, `envoy.lb`, `hash_key`.
+const HASH_KEY: &str = "hash_key";
+
 pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
     named("cluster_name", &message.cluster_name)?;
     refuse!(message; named_endpoints);
+    let mut assignment = Assignment {
+        name: Arc::from(message.cluster_name.as_str()),
+        hosts: Vec::new(),
+        overprovisioning: Assignment::OVERPROVISIONING,
+        weigh_health: false,
+    };
     if let Some(policy) = &message.policy {
-        let check = || {
-            refuse!(policy; drop_overloads endpoint_stale_after weighted_priority_health);
+        let mut read = || {
+            refuse!(policy; drop_overloads endpoint_stale_after);
+            assignment.weigh_health = policy.weighted_priority_health;
+            match policy.overprovisioning_factor.map(|factor| factor.value) {
+                Some(0) => {
+                    let text = "expected 1 or more, found 0";
+                    return Err(Problem::new("overprovisioning_factor", text));
+                }
+                Some(factor) => assignment.overprovisioning = factor,
+                None => {}
+            }
             Ok(())
         };
-        check().map_err(|problem: Problem| problem.within("policy"))?;
+        read().map_err(|problem: Problem| problem.within("policy"))?;
     }
-    let mut weights = Weights::default();
     let mut known = BTreeSet::new();
-    let mut hosts = Vec::new();
+    let mut locality_weights: BTreeMap<u32, u64> = BTreeMap::new();
     for (index, locality) in message.endpoints.iter().enumerate() {
-        let found = of_locality(locality, &mut weights)
+        let found = of_locality(locality, &mut locality_weights)
             .map_err(|problem| problem.within(&format!("endpoints[{index}]")))?;
         // An address that stands twice is one host. Source: Envoy, `BaseDynamicClusterImpl`.
-        hosts.extend(found.into_iter().filter(|host| known.insert(host.address)));
+        let new = found.into_iter().filter(|host| known.insert(host.address));
+        assignment.hosts.extend(new);
     }
-    Ok(Assignment {
-        name: Arc::from(message.cluster_name.as_str()),
-        hosts,
-    })
+    Ok(assignment)
 }
 
-fn of_locality(message: &LocalityLbEndpoints, weights: &mut Weights) -> Result<Vec<Host>> {
-    // The locality's own weight and proximity are read by locality weighting only, which no cluster here has.
-    refuse!(message; priority lb_config);
+fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> Result<Vec<Host>> {
+    // Proximity is read by nobody, in Envoy neither.
+    refuse!(message; lb_config);
+    if message.priority > PRIORITY_MAX {
+        let text = format!("expected at most {PRIORITY_MAX}, found {}", message.priority);
+        return Err(Problem::new("priority", text));
+    }
     let locality = message.locality.as_ref().map(|locality| Locality {
         region: locality.region.clone(),
         zone: locality.zone.clone(),
         subzone: locality.sub_zone.clone(),
     });
-    let locality = Arc::new(locality.unwrap_or_default());
+    // Only what has a name has a weight. Source: Envoy, `PriorityStateManager::initializePriorityFor`.
+    let weight = message
+        .load_balancing_weight
+        .filter(|_| locality.is_some())
+        .map_or(0, |weight| weight.value);
+    let sum = sums.entry(message.priority).or_default();
+    *sum += u64::from(weight);
+    within_sum(*sum)?;
+    let place = Place {
+        locality: Arc::new(locality.unwrap_or_default()),
+        weight,
+        priority: message.priority,
+    };
     let host = |(index, endpoint)| {
-        host(endpoint, &locality, weights)
+        host(endpoint, &place)
             .map_err(|problem| problem.within(&format!("lb_endpoints[{index}]")))
     };
-    message.lb_endpoints.iter().enumerate().map(host).collect()
+    let hosts: Vec<Host> = message
+        .lb_endpoints
+        .iter()
+        .enumerate()
+        .map(host)
+        .collect::<Result<_>>()?;
+    within_sum(hosts.iter().map(|host| u64::from(host.weight)).sum())?;
+    Ok(hosts)
 }
 
-fn host(message: &LbEndpoint, locality: &Arc<Locality>, weights: &mut Weights) -> Result<Host> {
+/// Source: Envoy, `validateEndpoints`.
+fn within_sum(weights: u64) -> Result<()> {
+    if weights <= u64::from(u32::MAX) {
+        return Ok(());
+    }
+    let text = format!(
+        "expected the weights to sum to at most {}, found {weights}",
+        u32::MAX
+    );
+    Err(Problem::new("load_balancing_weight", text))
+}
+
+/// What the hosts of a locality share.
+struct Place {
+    locality: Arc<Locality>,
+    weight: u32,
+    priority: u32,
+}
+
+fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
     let endpoint = match &message.host_identifier {
         Some(HostIdentifier::Endpoint(endpoint)) => endpoint,
         Some(HostIdentifier::EndpointName(_)) => return Err(Problem::later("endpoint_name")),
@@ -64,20 +124,30 @@ fn host(message: &LbEndpoint, locality: &Arc<Locality>, weights: &mut Weights) -
             ));
         }
     };
-    weights.add(
-        message
-            .load_balancing_weight
-            .as_ref()
-            .map_or(1, |weight| weight.value),
-    )?;
+    let weight = message
+        .load_balancing_weight
+        .map_or(1, |weight| weight.value);
+    if weight == 0 {
+        let text = "expected 1 or more, found 0";
+        return Err(Problem::new("load_balancing_weight", text));
+    }
     let check = || {
         refuse!(endpoint; additional_addresses);
         address("address", endpoint.address.as_ref())
     };
+    let labels = subsets::of_metadata(message.metadata.as_ref());
     Ok(Host {
         address: check().map_err(|problem: Problem| problem.within("endpoint"))?,
         healthy: healthy(message.health_status)?,
-        locality: locality.clone(),
+        locality: place.locality.clone(),
+        locality_weight: place.weight,
+        priority: place.priority,
+        weight,
+        hash_key: match labels.get(HASH_KEY) {
+            Some(Label::Text(key)) if !key.is_empty() => Some(key.clone()),
+            _ => None,
+        },
+        labels,
         workload: Arc::from(workload(message.metadata.as_ref())),
     })
 }
@@ -106,28 +176,5 @@ fn workload(metadata: Option<&core::Metadata>) -> &str {
     {
         Some(Kind::StringValue(text)) => text.split(';').next().unwrap_or_default(),
         _ => "",
-    }
-}
-
-/// Sees to it that all hosts have one weight.
-#[derive(Default)]
-struct Weights {
-    first: Option<u32>,
-}
-
-impl Weights {
-    fn add(&mut self, weight: u32) -> Result<()> {
-        const FIELD: &str = "load_balancing_weight";
-        if weight == 0 {
-            return Err(Problem::new(FIELD, "expected 1 or more, found 0"));
-        }
-        let first = *self.first.get_or_insert(weight);
-        if first != weight {
-            return Err(Problem::new(
-                FIELD,
-                format!("not supported yet: {weight}; expected {first}, as before it"),
-            ));
-        }
-        Ok(())
     }
 }

@@ -1,18 +1,27 @@
 //! `Listener`, its only filter chain, and the HTTP connection manager in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::problem::{Problem, Result, address, duration, from_ads, named, refuse};
-use super::routes;
-use crate::table::{Direction, Listener, Routes};
+use super::{filters, routes};
+use crate::table::{Direction, Filter, Listener, Routes};
 use crate::xds::listener::{self as message, FilterChain, filter};
 use crate::xds::manager::{
-    HttpConnectionManager, HttpFilter,
+    HttpConnectionManager,
     http_connection_manager::{CodecType, RouteSpecifier},
-    http_filter,
 };
-use crate::xds::router::Router;
 use crate::xds::{self, core};
+
+/// Where it is not set. Source: Envoy, `HttpConnectionManager.stream_idle_timeout`.
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What an HTTP connection manager does.
+struct Manager {
+    routes: Routes,
+    filters: Vec<Filter>,
+    stream_idle_timeout: Option<Duration>,
+}
 
 #[expect(deprecated, reason = "what is deprecated is refused, too")]
 pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
@@ -31,7 +40,7 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
             ));
         }
     };
-    let routes = match message.filter_chains.as_slice() {
+    let manager = match message.filter_chains.as_slice() {
         [chain] => filter_chain(chain).map_err(|problem| problem.within("filter_chains[0]"))?,
         chains => {
             let text = format!(
@@ -45,12 +54,14 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
         name: Arc::from(message.name.as_str()),
         address: address("address", message.address.as_ref())?,
         direction,
-        routes,
+        routes: manager.routes,
+        stream_idle_timeout: manager.stream_idle_timeout,
+        filters: manager.filters,
     })
 }
 
 #[expect(deprecated, reason = "what is deprecated is refused, too")]
-fn filter_chain(chain: &FilterChain) -> Result<Routes> {
+fn filter_chain(chain: &FilterChain) -> Result<Manager> {
     refuse!(chain; filter_chain_match use_proxy_proto transport_socket transport_socket_connect_timeout);
     let [filter] = chain.filters.as_slice() else {
         let text = format!(
@@ -71,7 +82,7 @@ fn filter_chain(chain: &FilterChain) -> Result<Routes> {
     connection_manager(&manager).map_err(|problem| problem.within(path))
 }
 
-fn connection_manager(manager: &HttpConnectionManager) -> Result<Routes> {
+fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
     refuse!(manager;
         add_user_agent tracing common_http_protocol_options http_protocol_options http2_protocol_options
         http3_protocol_options server_name server_header_transformation scheme_header_transformation
@@ -93,60 +104,29 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<Routes> {
             ));
         }
     }
-    let idle = duration("stream_idle_timeout", manager.stream_idle_timeout.as_ref())?;
-    if idle.is_some_and(|idle| !idle.is_zero()) {
-        return Err(Problem::new(
-            "stream_idle_timeout",
-            "not supported yet: expected 0 s",
-        ));
-    }
-    http_filters(&manager.http_filters)?;
-    match &manager.route_specifier {
+    let idle = duration("stream_idle_timeout", manager.stream_idle_timeout.as_ref())?
+        .unwrap_or(STREAM_IDLE_TIMEOUT);
+    let filters = filters::list(&manager.http_filters)?;
+    let routes = match &manager.route_specifier {
         Some(RouteSpecifier::Rds(rds)) => {
             from_ads("rds.config_source", rds.config_source.as_ref())?;
             named("rds.route_config_name", &rds.route_config_name)?;
-            Ok(Routes::Named(Arc::from(rds.route_config_name.as_str())))
+            Routes::Named(Arc::from(rds.route_config_name.as_str()))
         }
         Some(RouteSpecifier::RouteConfig(inline)) => {
             let table =
                 routes::compile(inline).map_err(|problem| problem.within("route_config"))?;
-            Ok(Routes::Inline(Arc::new(table)))
+            Routes::Inline(Arc::new(table))
         }
-        Some(RouteSpecifier::ScopedRoutes(_)) => Err(Problem::later("scoped_routes")),
-        None => Err(Problem::new(
-            "rds",
-            "expected `rds` or `route_config`, found nothing",
-        )),
-    }
-}
-
-/// The router must come last, and nothing that does something before it.
-fn http_filters(filters: &[HttpFilter]) -> Result<()> {
-    let Some((last, before)) = filters.split_last() else {
-        return Err(Problem::new(
-            "http_filters",
-            "expected a router, found nothing",
-        ));
-    };
-    for (index, filter) in before.iter().enumerate() {
-        // An optional filter that is not known is skipped by Envoy, too.
-        if !filter.disabled && !filter.is_optional {
-            let text = format!(
-                "not supported yet: `{}`; expected the router alone",
-                filter.name
-            );
-            return Err(Problem::new(&format!("http_filters[{index}]"), text));
+        Some(RouteSpecifier::ScopedRoutes(_)) => return Err(Problem::later("scoped_routes")),
+        None => {
+            let text = "expected `rds` or `route_config`, found nothing";
+            return Err(Problem::new("rds", text));
         }
-    }
-    let path = format!("http_filters[{}].typed_config", before.len());
-    let Some(http_filter::ConfigType::TypedConfig(config)) = &last.config_type else {
-        return Err(Problem::new(&path, "expected the router, found nothing"));
     };
-    let router: Router =
-        xds::unpack(config).map_err(|error| Problem::new(&path, error.to_string()))?;
-    if router == Router::default() {
-        Ok(())
-    } else {
-        Err(Problem::new(&path, "expected a router without settings"))
-    }
+    Ok(Manager {
+        routes,
+        filters,
+        stream_idle_timeout: Some(idle).filter(|idle| !idle.is_zero()),
+    })
 }

@@ -12,23 +12,33 @@ use crate::xds::route::{
 
 pub(super) fn route(message: &message::RouteMatch) -> Result<RouteMatcher> {
     refuse!(message; runtime_fraction cookies grpc tls_context dynamic_metadata filter_state);
-    let mut headers = Vec::with_capacity(message.headers.len());
-    for (index, written) in message.headers.iter().enumerate() {
+    Ok(RouteMatcher {
+        headers: headers(&message.headers)?,
+        query: parameters(&message.query_parameters)?,
+        path: path(message)?,
+    })
+}
+
+/// What headers must be, under the field `headers`.
+pub(super) fn headers(messages: &[message::HeaderMatcher]) -> Result<Vec<HeaderMatcher>> {
+    let mut headers = Vec::with_capacity(messages.len());
+    for (index, written) in messages.iter().enumerate() {
         headers
             .push(header(written).map_err(|problem| problem.within(&format!("headers[{index}]")))?);
     }
-    let mut query = Vec::with_capacity(message.query_parameters.len());
-    for (index, written) in message.query_parameters.iter().enumerate() {
+    Ok(headers)
+}
+
+/// What parameters must be, under the field `query_parameters`.
+pub(super) fn parameters(messages: &[message::QueryParameterMatcher]) -> Result<Vec<QueryMatcher>> {
+    let mut query = Vec::with_capacity(messages.len());
+    for (index, written) in messages.iter().enumerate() {
         query.push(
             parameter(written)
                 .map_err(|problem| problem.within(&format!("query_parameters[{index}]")))?,
         );
     }
-    Ok(RouteMatcher {
-        path: path(message)?,
-        headers,
-        query,
-    })
+    Ok(query)
 }
 
 fn path(message: &message::RouteMatch) -> Result<PathMatcher> {
@@ -74,7 +84,7 @@ fn path(message: &message::RouteMatch) -> Result<PathMatcher> {
 }
 
 #[expect(deprecated, reason = "older control planes send the deprecated forms")]
-fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> {
+pub(super) fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> {
     named("name", &message.name)?;
     let name = HeaderKey::named(&message.name).ok_or_else(|| {
         Problem::new("name", format!("`{}` is no name of a header", message.name))
@@ -101,7 +111,7 @@ fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> {
         Some(HeaderMatchSpecifier::SafeRegexMatch(written)) => {
             ValueMatcher::String(regex("safe_regex_match", written)?)
         }
-        Some(HeaderMatchSpecifier::RangeMatch(_)) => return Err(Problem::later("range_match")),
+        Some(HeaderMatchSpecifier::RangeMatch(range)) => ValueMatcher::Range(range.start, range.end),
     };
     Ok(HeaderMatcher {
         name,
@@ -128,7 +138,7 @@ fn parameter(message: &message::QueryParameterMatcher) -> Result<QueryMatcher> {
     })
 }
 
-fn string(message: &matcher::StringMatcher) -> Result<StringMatcher> {
+pub(super) fn string(message: &matcher::StringMatcher) -> Result<StringMatcher> {
     let text = |text: &String| text.as_str().into();
     Ok(match (&message.match_pattern, message.ignore_case) {
         (Some(MatchPattern::Exact(exact)), false) => StringMatcher::Exact(text(exact)),

@@ -4,12 +4,20 @@ use std::time::Duration;
 
 use prost::Name as _;
 
-use super::problem::{Problem, Result, duration, refuse};
+use http::HeaderName;
+
+use super::matching;
+use super::problem::{Problem, Result, duration, named, refuse};
 use crate::suggest;
-use crate::table::{RetryOn, RetryPolicy};
+use crate::table::{
+    HeaderMatcher, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy,
+};
 use crate::xds::previous_hosts::PreviousHostsPredicate;
 use crate::xds::route::{
-    self as message, retry_policy::RetryHostPredicate, retry_policy::retry_host_predicate,
+    self as message,
+    retry_policy::{
+        RateLimitedRetryBackOff, ResetHeaderFormat, RetryHostPredicate, retry_host_predicate,
+    },
 };
 
 /// A condition that Envoy has, and that cannot come about without HTTP/3.
@@ -17,9 +25,7 @@ const HTTP3: &str = "http3-post-connect-failure";
 
 /// The policy; `None` if it never tries again.
 pub(super) fn compile(message: &message::RetryPolicy) -> Result<Option<RetryPolicy>> {
-    refuse!(message;
-        per_try_idle_timeout retry_priority retry_options_predicates rate_limited_retry_back_off retriable_headers
-        retriable_request_headers refresh_cluster_on_retry);
+    refuse!(message; retry_priority retry_options_predicates refresh_cluster_on_retry);
     for (index, predicate) in message.retry_host_predicate.iter().enumerate() {
         previous_hosts(predicate)
             .map_err(|problem| problem.within(&format!("retry_host_predicate[{index}]")))?;
@@ -31,15 +37,33 @@ pub(super) fn compile(message: &message::RetryPolicy) -> Result<Option<RetryPoli
     let policy = RetryPolicy {
         on,
         codes: codes(&message.retriable_status_codes)?,
+        headers: headers("retriable_headers", &message.retriable_headers)?,
+        request_headers: headers(
+            "retriable_request_headers",
+            &message.retriable_request_headers,
+        )?,
         times,
         per_try_timeout: duration("per_try_timeout", message.per_try_timeout.as_ref())?
             .filter(|timeout| !timeout.is_zero()),
+        per_try_idle_timeout: duration(
+            "per_try_idle_timeout",
+            message.per_try_idle_timeout.as_ref(),
+        )?
+        .filter(|timeout| !timeout.is_zero()),
         base_interval,
         max_interval,
+        rate_limited: message
+            .rate_limited_retry_back_off
+            .as_ref()
+            .map(rate_limited)
+            .transpose()
+            .map_err(|problem| problem.within("rate_limited_retry_back_off"))?,
         avoid_previous_hosts: !message.retry_host_predicate.is_empty(),
         host_selection_attempts: attempts(message.host_selection_retry_max_attempts)?,
     };
-    Ok(Some(policy).filter(|policy| !policy.on.is_empty() && policy.times > 0))
+    // One that never retries is kept for its per-try timeouts. Source: Envoy, `FilterUtility::finalTimeout`.
+    let bounds = policy.per_try_timeout.is_some() || policy.per_try_idle_timeout.is_some();
+    Ok(Some(policy).filter(|policy| bounds || !policy.on.is_empty()))
 }
 
 fn conditions(text: &str) -> Result<RetryOn> {
@@ -95,6 +119,49 @@ fn back_off(message: &message::RetryPolicy) -> Result<(Duration, Duration)> {
         Ok((base, max))
     };
     read().map_err(|problem: Problem| problem.within("retry_back_off"))
+}
+
+fn headers(field: &str, written: &[message::HeaderMatcher]) -> Result<Vec<HeaderMatcher>> {
+    let read = |(index, written): (usize, &message::HeaderMatcher)| {
+        matching::header(written).map_err(|problem| problem.within(&format!("{field}[{index}]")))
+    };
+    written.iter().enumerate().map(read).collect()
+}
+
+/// Source: Envoy, `RateLimitedRetryBackOff`: 300 s at most where that is not set.
+fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff> {
+    if written.reset_headers.is_empty() {
+        return Err(Problem::new("reset_headers", "expected at least one"));
+    }
+    let mut headers = Vec::with_capacity(written.reset_headers.len());
+    for (index, header) in written.reset_headers.iter().enumerate() {
+        let read = || {
+            named("name", &header.name)?;
+            let name = HeaderName::try_from(header.name.as_str()).map_err(|_| {
+                Problem::new("name", format!("`{}` is no name of a header", header.name))
+            })?;
+            let format = match ResetHeaderFormat::try_from(header.format) {
+                Ok(ResetHeaderFormat::Seconds) => ResetFormat::Seconds,
+                Ok(ResetHeaderFormat::UnixTimestamp) => ResetFormat::UnixTimestamp,
+                Err(_) => {
+                    let text = format!("unknown number {}", header.format);
+                    return Err(Problem::new("format", text));
+                }
+            };
+            Ok(ResetHeader { name, format })
+        };
+        headers.push(
+            read().map_err(|problem: Problem| problem.within(&format!("reset_headers[{index}]")))?,
+        );
+    }
+    let max = duration("max_interval", written.max_interval.as_ref())?;
+    if max.is_some_and(|max| max.is_zero()) {
+        return Err(Problem::new("max_interval", "expected more than 0"));
+    }
+    Ok(RateLimitedBackOff {
+        headers,
+        max_interval: max.unwrap_or(Duration::from_secs(300)),
+    })
 }
 
 fn previous_hosts(predicate: &RetryHostPredicate) -> Result<()> {

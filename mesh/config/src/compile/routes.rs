@@ -1,32 +1,52 @@
-//! `RouteConfiguration`.
+//! `RouteConfiguration`, its virtual hosts and their routes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::action::{self, Above};
+use super::filters;
+use super::headers::header_ops;
 use super::matching;
-use super::problem::{Problem, Result, duration, named, refuse};
-use super::retries;
-use crate::table::{
-    Action, DirectResponse, Route, RouteAction, RouteTable, VirtualHost, WeightedCluster,
-};
-use crate::xds::core::data_source::Specifier;
-use crate::xds::route::{
-    self as message, route::Action as Written, route_action::ClusterNotFoundResponseCode,
-    route_action::ClusterSpecifier, weighted_cluster::ClusterWeight,
-};
+use super::problem::{Problem, Result, named, refuse};
+use super::rate_limit;
+use super::rewrite;
+use crate::table::{Action, HeaderOps, Route, RouteFilters, RouteTable, VirtualHost};
+use crate::xds::route::{self as message, route::Action as Written};
 
-/// Where it is not set. Source: Envoy, `RouteAction.timeout`.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// Where it is not set. Source: Envoy, `RouteConfiguration.max_direct_response_body_size_bytes`.
+const DIRECT_BODY_MAX: u32 = 4096;
+
+/// What a level and those above it do for the routes below it.
+#[derive(Clone, Debug, Default)]
+struct Inherited {
+    /// Of each level the changes to headers, the least specific level first.
+    request: Vec<Arc<HeaderOps>>,
+    response: Vec<Arc<HeaderOps>>,
+    filters: RouteFilters,
+}
+
+/// Takes a level's own changes to headers and its words to filters over into what it has inherited.
+macro_rules! inherit {
+    ($inherited:expr, $message:expr) => {{
+        $inherited.request.push(Arc::new(header_ops!($message; request)?));
+        $inherited.response.push(Arc::new(header_ops!($message; response)?));
+        filters::per_level(&$message.typed_per_filter_config, &mut $inherited.filters)?;
+    }};
+}
 
 pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTable> {
     named("name", &message.name)?;
     refuse!(message;
-        vhds internal_only_headers response_headers_to_add response_headers_to_remove request_headers_to_add
-        request_headers_to_remove cluster_specifier_plugins request_mirror_policies vhost_header
-        ignore_path_parameters_in_path_matching typed_per_filter_config route_specifiers);
+        vhds internal_only_headers cluster_specifier_plugins vhost_header
+        ignore_path_parameters_in_path_matching route_specifiers);
+    let mut inherited = Inherited::default();
+    inherit!(inherited, message);
     let mut hosts = Vec::with_capacity(message.virtual_hosts.len());
     for (index, host) in message.virtual_hosts.iter().enumerate() {
-        let compiled = virtual_host(host)
+        let above = Above {
+            host,
+            table: message,
+        };
+        let compiled = virtual_host(above, inherited.clone())
             .map_err(|problem| problem.within(&format!("virtual_hosts[{index}]")))?;
         hosts.push((compiled, host.domains.clone()));
     }
@@ -39,13 +59,12 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
 }
 
 #[expect(deprecated, reason = "what is deprecated is refused, too")]
-fn virtual_host(message: &message::VirtualHost) -> Result<VirtualHost> {
+fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHost> {
+    let message = above.host;
     named("name", &message.name)?;
     refuse!(message;
-        matcher require_tls rate_limits request_headers_to_add request_headers_to_remove response_headers_to_add
-        response_headers_to_remove cors typed_per_filter_config include_attempt_count_in_response retry_policy
-        retry_policy_typed_config hedge_policy include_is_timeout_retry_header request_body_buffer_limit
-        request_mirror_policies route_specifiers);
+        matcher require_tls cors retry_policy_typed_config hedge_policy include_is_timeout_retry_header
+        request_body_buffer_limit route_specifiers);
     if message.domains.is_empty() {
         return Err(Problem::new("domains", "expected at least one"));
     }
@@ -60,35 +79,54 @@ fn virtual_host(message: &message::VirtualHost) -> Result<VirtualHost> {
             return Err(Problem::new(&format!("domains[{index}]"), text));
         }
     }
+    inherit!(inherited, message);
+    inherited.filters.host_descriptors = rate_limit::rules(&message.rate_limits)?.into();
     let mut routes = Vec::with_capacity(message.routes.len());
     for (index, written) in message.routes.iter().enumerate() {
-        routes.push(route(written).map_err(|problem| problem.within(&format!("routes[{index}]")))?);
+        let compiled = route(written, above, inherited.clone());
+        routes.push(compiled.map_err(|problem| problem.within(&format!("routes[{index}]")))?);
     }
     Ok(VirtualHost {
         name: Arc::from(message.name.as_str()),
         routes,
         include_attempt_count: message.include_request_attempt_count,
+        include_attempt_count_in_response: message.include_attempt_count_in_response,
     })
 }
 
-fn route(message: &message::Route) -> Result<Route> {
-    refuse!(message;
-        typed_per_filter_config request_headers_to_add request_headers_to_remove response_headers_to_add
-        response_headers_to_remove request_body_buffer_limit route_specifiers tracing);
+#[expect(deprecated, reason = "control planes send the deprecated forms")]
+fn route(
+    message: &message::Route,
+    above: Above<'_>,
+    mut inherited: Inherited,
+) -> Result<Route> {
+    refuse!(message; request_body_buffer_limit route_specifiers tracing);
     let Some(condition) = &message.r#match else {
         return Err(Problem::new(
             "match",
             "expected a path at least, found nothing",
         ));
     };
+    inherit!(inherited, message);
     let action = match &message.action {
         Some(Written::Route(written)) => {
-            Action::Forward(action(written).map_err(|problem| problem.within("route"))?)
+            let within = |problem: Problem| problem.within("route");
+            let filters = &mut inherited.filters;
+            filters.descriptors = rate_limit::rules(&written.rate_limits).map_err(within)?;
+            let include = written.include_vh_rate_limits.as_ref();
+            filters.include_host_descriptors = include.is_some_and(|include| include.value);
+            Action::Forward(action::compile(written, condition, above).map_err(within)?)
         }
-        Some(Written::DirectResponse(written)) => Action::Respond(
-            direct_response(written).map_err(|problem| problem.within("direct_response"))?,
-        ),
-        Some(Written::Redirect(_)) => return Err(Problem::later("redirect")),
+        Some(Written::DirectResponse(written)) => {
+            let max = above.table.max_direct_response_body_size_bytes.as_ref();
+            let max = max.map_or(DIRECT_BODY_MAX, |max| max.value);
+            let response = rewrite::direct_response(written, max);
+            Action::Respond(response.map_err(|problem| problem.within("direct_response"))?)
+        }
+        Some(Written::Redirect(written)) => {
+            let redirect = rewrite::redirect(written, condition);
+            Action::Redirect(redirect.map_err(|problem| problem.within("redirect"))?)
+        }
         Some(Written::FilterAction(_)) => return Err(Problem::later("filter_action")),
         Some(Written::NonForwardingAction(_)) => {
             return Err(Problem::later("non_forwarding_action"));
@@ -96,149 +134,25 @@ fn route(message: &message::Route) -> Result<Route> {
         None => {
             return Err(Problem::new(
                 "action",
-                "expected `route` or `direct_response`, found nothing",
+                "expected `route`, `redirect` or `direct_response`, found nothing",
             ));
         }
     };
-    Ok(Route {
-        name: Arc::from(message.name.as_str()),
-        matcher: matching::route(condition).map_err(|problem| problem.within("match"))?,
-        action,
-    })
+    let matcher = matching::route(condition).map_err(|problem| problem.within("match"))?;
+    let mut route = Route::new(&message.name, matcher, action);
+    let least_first = above.table.most_specific_header_mutations_wins;
+    route.request_headers = in_order(inherited.request, least_first);
+    route.response_headers = in_order(inherited.response, least_first);
+    route.filters = inherited.filters;
+    Ok(route)
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
-fn action(message: &message::RouteAction) -> Result<RouteAction> {
-    refuse!(message;
-        metadata_match prefix_rewrite regex_rewrite path_rewrite_policy path_rewrite append_x_forwarded_host
-        idle_timeout flush_timeout early_data_policy retry_policy_typed_config request_mirror_policies priority
-        rate_limits include_vh_rate_limits hash_policy cors max_grpc_timeout grpc_timeout_offset upgrade_configs
-        internal_redirect_policy internal_redirect_action max_internal_redirects hedge_policy max_stream_duration
-        host_rewrite_specifier);
-    let targets = targets(message)?;
-    let Some(mut action) = RouteAction::new(targets) else {
-        return Err(Problem::new(
-            "weighted_clusters",
-            "the weights sum to 0; expected 1 or more",
-        ));
-    };
-    if action.total_weight() > u64::from(u32::MAX) {
-        let text = format!(
-            "the weights sum to {}; expected at most {}",
-            action.total_weight(),
-            u32::MAX
-        );
-        return Err(Problem::new("weighted_clusters", text));
+/// The levels in the order in which they change headers. What comes last wins: usually the least specific level, as in
+/// Envoy. Source: Envoy, `RouteConfiguration.most_specific_header_mutations_wins`.
+fn in_order(mut levels: Vec<Arc<HeaderOps>>, least_first: bool) -> Vec<Arc<HeaderOps>> {
+    levels.retain(|ops| !ops.is_empty());
+    if !least_first {
+        levels.reverse();
     }
-    let timeout = duration("timeout", message.timeout.as_ref())?.unwrap_or(TIMEOUT);
-    action.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
-    if let Some(policy) = &message.retry_policy {
-        action.retry =
-            retries::compile(policy).map_err(|problem| problem.within("retry_policy"))?;
-    }
-    action.cluster_not_found =
-        match ClusterNotFoundResponseCode::try_from(message.cluster_not_found_response_code) {
-            Ok(ClusterNotFoundResponseCode::ServiceUnavailable) => 503,
-            Ok(ClusterNotFoundResponseCode::NotFound) => 404,
-            Ok(ClusterNotFoundResponseCode::InternalServerError) => 500,
-            Err(_) => {
-                let number = message.cluster_not_found_response_code;
-                return Err(Problem::new(
-                    "cluster_not_found_response_code",
-                    format!("unknown number {number}"),
-                ));
-            }
-        };
-    Ok(action)
-}
-
-fn targets(message: &message::RouteAction) -> Result<Vec<WeightedCluster>> {
-    match &message.cluster_specifier {
-        Some(ClusterSpecifier::Cluster(name)) => {
-            named("cluster", name)?;
-            Ok(vec![WeightedCluster {
-                cluster: Arc::from(name.as_str()),
-                weight: 1,
-            }])
-        }
-        Some(ClusterSpecifier::WeightedClusters(written)) => {
-            weighted(written).map_err(|problem| problem.within("weighted_clusters"))
-        }
-        Some(ClusterSpecifier::ClusterHeader(_)) => Err(Problem::later("cluster_header")),
-        Some(ClusterSpecifier::ClusterSpecifierPlugin(_)) => {
-            Err(Problem::later("cluster_specifier_plugin"))
-        }
-        Some(ClusterSpecifier::InlineClusterSpecifierPlugin(_)) => {
-            Err(Problem::later("inline_cluster_specifier_plugin"))
-        }
-        None => Err(Problem::new(
-            "cluster",
-            "expected `cluster` or `weighted_clusters`, found nothing",
-        )),
-    }
-}
-
-#[expect(deprecated, reason = "what is deprecated is looked at, too")]
-fn weighted(message: &message::WeightedCluster) -> Result<Vec<WeightedCluster>> {
-    refuse!(message; runtime_key_prefix random_value_specifier);
-    let mut targets = Vec::with_capacity(message.clusters.len());
-    for (index, written) in message.clusters.iter().enumerate() {
-        targets
-            .push(share(written).map_err(|problem| problem.within(&format!("clusters[{index}]")))?);
-    }
-    let sum: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
-    match &message.total_weight {
-        Some(total) if u64::from(total.value) != sum => Err(Problem::new(
-            "total_weight",
-            format!(
-                "expected the sum of the weights, {sum}, found {}",
-                total.value
-            ),
-        )),
-        _ => Ok(targets),
-    }
-}
-
-fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
-    named("name", &message.name)?;
-    refuse!(message;
-        cluster_header metadata_match request_headers_to_add request_headers_to_remove response_headers_to_add
-        response_headers_to_remove typed_per_filter_config host_rewrite_specifier);
-    let Some(weight) = &message.weight else {
-        return Err(Problem::new(
-            "weight",
-            "expected a whole number, found nothing",
-        ));
-    };
-    Ok(WeightedCluster {
-        cluster: Arc::from(message.name.as_str()),
-        weight: weight.value,
-    })
-}
-
-fn direct_response(message: &message::DirectResponseAction) -> Result<DirectResponse> {
-    refuse!(message; body_format);
-    let status = u16::try_from(message.status)
-        .ok()
-        .filter(|status| (200..600).contains(status));
-    let Some(status) = status else {
-        return Err(Problem::new(
-            "status",
-            format!("expected 200 to 599, found {}", message.status),
-        ));
-    };
-    let body = match message.body.as_ref().map(|body| &body.specifier) {
-        None | Some(None) => "",
-        Some(Some(Specifier::InlineString(text))) => text,
-        Some(Some(_)) => {
-            return Err(Problem::new(
-                "body",
-                "not supported yet: expected `inline_string`",
-            ));
-        }
-    };
-    Ok(DirectResponse {
-        status,
-        body: Arc::from(body),
-    })
+    levels
 }

@@ -1,3 +1,5 @@
+mod routing;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -35,34 +37,17 @@ fn a_cluster_without_a_word_has_envoys_defaults() {
     let compiled = compile_cluster(&eds()).unwrap();
     assert_eq!(compiled.connect_timeout.as_secs(), 5);
     assert_eq!(compiled.idle_timeout.unwrap().as_secs(), 3600);
-    assert_eq!(compiled.limits, crate::table::Limits::ENVOY);
-    assert_eq!(compiled.lb, crate::table::LbPolicy::RoundRobin);
+    assert_eq!(compiled.limits, crate::table::PriorityLimits::ENVOY);
+    assert_eq!(compiled.lb, crate::table::LbPolicy::ROUND_ROBIN);
     assert_eq!(compiled.kind, crate::table::ClusterKind::Eds("c".into()));
 }
 
 #[test]
 fn what_a_cluster_cannot_do_is_refused_by_path() {
     assert_eq!(
-        cluster_error(|message| message.lb_policy = inner::LbPolicy::Maglev.into()),
-        "Cluster c: lb_policy: not supported yet: MAGLEV; expected LEAST_REQUEST, ROUND_ROBIN or RANDOM"
-    );
-    assert_eq!(
-        cluster_error(|message| message.outlier_detection = Some(Default::default())),
-        "Cluster c: outlier_detection: not supported yet: expected it not to be set"
-    );
-    assert_eq!(
-        cluster_error(|message| {
-            let budget = cluster::circuit_breakers::thresholds::RetryBudget::default();
-            let threshold = cluster::circuit_breakers::Thresholds {
-                retry_budget: Some(budget),
-                ..Default::default()
-            };
-            message.circuit_breakers = Some(cluster::CircuitBreakers {
-                thresholds: vec![threshold],
-                ..Default::default()
-            });
-        }),
-        "Cluster c: circuit_breakers.thresholds[0].retry_budget: not supported yet: expected it not to be set"
+        cluster_error(|message| message.lb_policy = inner::LbPolicy::ClusterProvided.into()),
+        "Cluster c: lb_policy: not supported yet: CLUSTER_PROVIDED; expected LEAST_REQUEST, ROUND_ROBIN, RANDOM, RING_HASH \
+         or MAGLEV"
     );
     assert_eq!(
         cluster_error(|message| {
@@ -80,6 +65,100 @@ fn what_a_cluster_cannot_do_is_refused_by_path() {
             })
         ),
         "Cluster c: connect_timeout: expected a duration of 0 or more"
+    );
+}
+
+fn limits_of(thresholds: Vec<cluster::circuit_breakers::Thresholds>) -> cluster::Cluster {
+    let mut message = eds();
+    message.circuit_breakers = Some(cluster::CircuitBreakers {
+        thresholds,
+        ..Default::default()
+    });
+    message
+}
+
+fn number(value: u32) -> Option<protobuf::UInt32Value> {
+    Some(protobuf::UInt32Value { value })
+}
+
+#[test]
+fn thresholds_hold_for_their_priority_and_the_first_of_each_counts() {
+    use cluster::circuit_breakers::Thresholds;
+    let threshold = |priority: core::RoutingPriority, requests| Thresholds {
+        priority: priority.into(),
+        max_requests: number(requests),
+        ..Default::default()
+    };
+    let high = core::RoutingPriority::High;
+    let compiled = compile_cluster(&limits_of(vec![threshold(high, 7), threshold(high, 8)]));
+    let limits = compiled.unwrap().limits;
+    assert_eq!((limits.high.requests, limits.high.connections), (7, 1024));
+    assert_eq!(limits.default, crate::table::Limits::ENVOY);
+}
+
+#[test]
+fn a_retry_budget_has_envoys_defaults_once_it_says_anything() {
+    use cluster::circuit_breakers::{Thresholds, thresholds::RetryBudget};
+    let budget = |budget: RetryBudget| {
+        let message = limits_of(vec![Thresholds {
+            retry_budget: Some(budget),
+            ..Default::default()
+        }]);
+        compile_cluster(&message)
+            .map(|cluster| cluster.limits.default.retry_budget)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(budget(RetryBudget::default()), Ok(None));
+    let least = budget(RetryBudget {
+        min_retry_concurrency: number(9),
+        ..Default::default()
+    });
+    let least = least.unwrap().unwrap();
+    assert_eq!((least.share_ppm, least.min_concurrency), (200_000, 9));
+    let percent = |value| RetryBudget {
+        budget_percent: Some(crate::xds::percent::Percent { value }),
+        ..Default::default()
+    };
+    assert_eq!(budget(percent(12.5)).unwrap().unwrap().share_ppm, 125_000);
+    assert_eq!(
+        budget(percent(101.0)).unwrap_err(),
+        "Cluster c: circuit_breakers.thresholds[0].retry_budget.budget_percent: expected 0 to 100, found 101"
+    );
+}
+
+#[test]
+fn outlier_detection_without_a_word_is_envoys_and_what_makes_no_sense_is_refused() {
+    let compiled = |outlier: cluster::OutlierDetection| {
+        let mut message = eds();
+        message.outlier_detection = Some(outlier);
+        compile_cluster(&message)
+            .map(|cluster| cluster.outlier.unwrap())
+            .map_err(|error| error.to_string())
+    };
+    let envoy = crate::table::OutlierDetection::default();
+    assert_eq!(compiled(cluster::OutlierDetection::default()), Ok(envoy));
+    let span = |seconds| Some(protobuf::Duration { seconds, nanos: 0 });
+    let refused = |outlier| compiled(outlier).unwrap_err();
+    assert_eq!(
+        refused(cluster::OutlierDetection {
+            max_ejection_time: span(1),
+            ..Default::default()
+        }),
+        "Cluster c: outlier_detection.max_ejection_time: expected no less than `base_ejection_time`"
+    );
+    assert_eq!(
+        refused(cluster::OutlierDetection {
+            interval: span(0),
+            ..Default::default()
+        }),
+        "Cluster c: outlier_detection.interval: expected 1 ms or more"
+    );
+    assert_eq!(
+        refused(cluster::OutlierDetection {
+            enforcing_success_rate: number(101),
+            ..Default::default()
+        }),
+        "Cluster c: outlier_detection.enforcing_success_rate: expected 0 to 100, found 101"
     );
 }
 
@@ -144,11 +223,10 @@ fn endpoints_that_cannot_be_used_are_refused_by_path() {
     );
     let mut weighed = endpoints(&[("10.0.0.1", 1), ("10.0.0.2", 1)]);
     weighed.endpoints[0].lb_endpoints[1].load_balancing_weight =
-        Some(protobuf::UInt32Value { value: 3 });
+        Some(protobuf::UInt32Value { value: 0 });
     assert_eq!(
         error(&weighed),
-        "ClusterLoadAssignment c: endpoints[0].lb_endpoints[1].load_balancing_weight: not supported yet: 3; expected 1, as \
-         before it"
+        "ClusterLoadAssignment c: endpoints[0].lb_endpoints[1].load_balancing_weight: expected 1 or more, found 0"
     );
 }
 
@@ -207,7 +285,7 @@ fn a_route_without_a_timeout_has_envoys_15_seconds_and_zero_is_none() {
             crate::table::Action::Forward(action) => {
                 action.timeout.map(|timeout| timeout.as_millis())
             }
-            crate::table::Action::Respond(_) => panic!("no way on"),
+            _ => panic!("no way on"),
         }
     };
     assert_eq!(timeout(None), Some(15_000));
@@ -231,10 +309,10 @@ fn a_route_without_a_timeout_has_envoys_15_seconds_and_zero_is_none() {
 fn what_a_route_cannot_do_is_refused_by_path() {
     assert_eq!(
         routes_error(&routes(route::RouteAction {
-            prefix_rewrite: "/".into(),
+            append_x_forwarded_host: true,
             ..to_cluster()
         })),
-        "RouteConfiguration r: virtual_hosts[0].routes[0].route.prefix_rewrite: not supported yet: expected it not to be set"
+        "RouteConfiguration r: virtual_hosts[0].routes[0].route.append_x_forwarded_host: not supported yet: expected it not to be set"
     );
     let retry = route::RetryPolicy {
         retry_on: "5xx,rset".into(),
@@ -258,6 +336,98 @@ fn what_a_route_cannot_do_is_refused_by_path() {
     assert_eq!(
         routes_error(&message),
         "RouteConfiguration r: virtual_hosts: domain `*` stands twice; expected each once"
+    );
+}
+
+/// The policy of a route, compiled.
+fn retry_policy(policy: route::RetryPolicy) -> Result<Option<crate::table::RetryPolicy>, String> {
+    let action = route::RouteAction {
+        retry_policy: Some(policy),
+        ..to_cluster()
+    };
+    let table = compile_routes(&routes(action)).map_err(|error| error.to_string())?;
+    match &table.hosts()[0].routes[0].action {
+        crate::table::Action::Forward(action) => Ok(action.retry.clone()),
+        other => panic!("no way on: {other:?}"),
+    }
+}
+
+#[test]
+fn a_retry_policy_is_read_whole() {
+    use crate::table::{ResetFormat, RetryOn};
+    use route::retry_policy::{RateLimitedRetryBackOff, ResetHeader};
+    let named = |name: &str| route::HeaderMatcher {
+        name: name.into(),
+        ..Default::default()
+    };
+    let policy = retry_policy(route::RetryPolicy {
+        retry_on: "5xx,retriable-headers,envoy-ratelimited".into(),
+        num_retries: number(0),
+        per_try_idle_timeout: Some(protobuf::Duration {
+            seconds: 2,
+            nanos: 0,
+        }),
+        retriable_headers: vec![named("x-again")],
+        retriable_request_headers: vec![named("x-safe")],
+        rate_limited_retry_back_off: Some(RateLimitedRetryBackOff {
+            reset_headers: vec![ResetHeader {
+                name: "x-ratelimit-reset".into(),
+                format: 1,
+            }],
+            max_interval: None,
+        }),
+        ..Default::default()
+    });
+    let policy = policy.unwrap().unwrap();
+    assert!(policy.on.contains(RetryOn::RETRIABLE_HEADERS));
+    assert_eq!((policy.times, policy.headers.len(), policy.request_headers.len()), (0, 1, 1));
+    assert_eq!(policy.per_try_idle_timeout.unwrap().as_secs(), 2);
+    let limited = policy.rate_limited.unwrap();
+    assert_eq!(limited.max_interval.as_secs(), 300);
+    assert_eq!(limited.headers[0].format, ResetFormat::UnixTimestamp);
+}
+
+#[test]
+fn a_policy_without_conditions_is_kept_for_its_timeouts_alone() {
+    assert!(retry_policy(route::RetryPolicy::default()).unwrap().is_none());
+    let bounds = route::RetryPolicy {
+        per_try_timeout: Some(protobuf::Duration {
+            seconds: 1,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    assert!(retry_policy(bounds).unwrap().unwrap().on.is_empty());
+}
+
+#[test]
+fn hedging_priority_and_idle_timeout_are_taken_over() {
+    let compiled = compile_routes(&routes(route::RouteAction {
+        hedge_policy: Some(route::HedgePolicy {
+            hedge_on_per_try_timeout: true,
+            ..Default::default()
+        }),
+        priority: core::RoutingPriority::High.into(),
+        idle_timeout: Some(protobuf::Duration::default()),
+        ..to_cluster()
+    }));
+    let table = compiled.unwrap();
+    let crate::table::Action::Forward(action) = &table.hosts()[0].routes[0].action else {
+        panic!("no way on")
+    };
+    assert!(action.hedge.on_per_try_timeout);
+    assert_eq!(action.priority, crate::table::Priority::High);
+    assert_eq!(action.idle_timeout, Some(std::time::Duration::ZERO));
+    let more = route::HedgePolicy {
+        initial_requests: number(2),
+        ..Default::default()
+    };
+    assert_eq!(
+        routes_error(&routes(route::RouteAction {
+            hedge_policy: Some(more),
+            ..to_cluster()
+        })),
+        "RouteConfiguration r: virtual_hosts[0].routes[0].route.hedge_policy.initial_requests: not supported yet: 2; expected 1"
     );
 }
 

@@ -1,7 +1,5 @@
 //! Whether a request is a route's: path, headers and query. Envoy's `RouteMatch`.
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, HeaderName};
 use regex::bytes::Regex;
 
@@ -72,6 +70,8 @@ pub enum ValueMatcher {
     Present(bool),
     /// There, and such.
     String(StringMatcher),
+    /// There, and a whole number from the first to below the second. Of headers only.
+    Range(i64, i64),
 }
 
 /// What a header must be.
@@ -79,7 +79,7 @@ pub enum ValueMatcher {
 pub struct HeaderMatcher {
     /// Which.
     pub name: HeaderKey,
-    /// Its value; several are joined by commas.
+    /// Its value; of several one at least.
     pub value: ValueMatcher,
     /// Whether the result is turned round.
     pub invert: bool,
@@ -191,17 +191,26 @@ pub fn compile_regex(expression: &str) -> Result<Regex, regex::Error> {
 }
 
 impl HeaderMatcher {
-    /// Whether the request's header is such.
+    /// Whether the request's header is such. Each value is looked at alone, and one that is such is enough; turned round,
+    /// none may be. Source: Envoy 1.40, seen by asking it.
     pub fn matches(&self, request: &RequestView<'_>) -> bool {
-        let found = self.name.value(request);
-        let string = match &self.value {
-            ValueMatcher::Present(wanted) => return (found.is_some() == *wanted) != self.invert,
-            ValueMatcher::String(string) => string,
+        let is_such = |value: &[u8]| match &self.value {
+            ValueMatcher::Present(_) => true,
+            ValueMatcher::String(string) => string.matches(value),
+            ValueMatcher::Range(from, below) => std::str::from_utf8(value)
+                .ok()
+                .and_then(|value| value.parse::<i64>().ok())
+                .is_some_and(|number| (*from..*below).contains(&number)),
         };
-        match found {
-            Some(value) => string.matches(&value) != self.invert,
-            None if self.missing_is_empty => string.matches(b"") != self.invert,
-            None => false,
+        let mut values = self.name.values(request).peekable();
+        let there = values.peek().is_some();
+        if let ValueMatcher::Present(wanted) = self.value {
+            return (there == wanted) != self.invert;
+        }
+        if there {
+            values.any(is_such) != self.invert
+        } else {
+            self.missing_is_empty && is_such(b"") != self.invert
         }
     }
 }
@@ -219,42 +228,43 @@ impl HeaderKey {
         })
     }
 
-    /// The request's value; several are joined by commas.
-    fn value<'a>(&self, request: &RequestView<'a>) -> Option<Cow<'a, [u8]>> {
-        let name = match self {
-            HeaderKey::Method => return Some(request.method.as_bytes().into()),
-            HeaderKey::Path => return Some(request.path.as_bytes().into()),
-            HeaderKey::Authority => return Some(request.authority.as_bytes().into()),
-            HeaderKey::Scheme => return Some(request.scheme.as_bytes().into()),
-            HeaderKey::Name(name) => name,
+    /// The request's values of it, in order.
+    fn values<'a>(&self, request: &RequestView<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (one, all) = match self {
+            HeaderKey::Method => (Some(request.method.as_bytes()), None),
+            HeaderKey::Path => (Some(request.path.as_bytes()), None),
+            HeaderKey::Authority => (Some(request.authority.as_bytes()), None),
+            HeaderKey::Scheme => (Some(request.scheme.as_bytes()), None),
+            HeaderKey::Name(name) => (None, Some(request.headers.get_all(name))),
         };
-        let mut values = request.headers.get_all(name).iter();
-        let first = values.next()?.as_bytes();
-        let mut joined = Cow::Borrowed(first);
-        for value in values {
-            let all = joined.to_mut();
-            all.push(b',');
-            all.extend_from_slice(value.as_bytes());
-        }
-        Some(joined)
+        let all = all.into_iter().flatten().map(http::HeaderValue::as_bytes);
+        one.into_iter().chain(all)
     }
+
+    /// The request's first value of it.
+    pub fn first<'a>(&self, request: &RequestView<'a>) -> Option<&'a [u8]> {
+        self.values(request).next()
+    }
+}
+
+/// The first value of a parameter in a path's query; one without `=` is empty. Nothing is unescaped, as in Envoy.
+pub fn query_value<'a>(path_and_query: &'a str, name: &str) -> Option<&'a str> {
+    let (_, query) = path_and_query.split_once('?')?;
+    let query = query.split('#').next().unwrap_or_default();
+    query.split('&').find_map(|pair| {
+        let (found, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (found == name).then_some(value)
+    })
 }
 
 impl QueryMatcher {
     /// Whether a path's query has such a parameter.
     pub fn matches(&self, path_and_query: &str) -> bool {
-        let query = path_and_query
-            .split_once('?')
-            .map_or("", |(_, query)| query);
-        let query = query.split('#').next().unwrap_or_default();
-        let found = query.split('&').find_map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (name == &*self.name).then_some(value)
-        });
+        let found = query_value(path_and_query, &self.name);
         match (&self.value, found) {
             (ValueMatcher::Present(wanted), found) => found.is_some() == *wanted,
             (ValueMatcher::String(string), Some(value)) => string.matches(value.as_bytes()),
-            (ValueMatcher::String(_), None) => false,
+            (ValueMatcher::String(_), None) | (ValueMatcher::Range(..), _) => false,
         }
     }
 }

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{HeaderMap, HeaderName};
 use indexmap::IndexMap;
 
+use super::filters::{Mirror, RouteFilters, TargetHeaders};
+use super::balancing::Labels;
+use super::hashing::HashPolicy;
+use super::headers::HeaderOps;
 use super::matching::{RequestView, RouteMatcher};
-use super::policy::RetryPolicy;
+use super::policy::{HedgePolicy, Priority, RetryPolicy};
+use super::rewrite::{Redirect, Rewrite};
 
 /// A route configuration: virtual hosts and how they are found.
 #[derive(Clone, Debug)]
@@ -34,6 +40,8 @@ pub struct VirtualHost {
     pub routes: Vec<Route>,
     /// Whether upstreams are told the number of the try (`x-envoy-attempt-count`).
     pub include_attempt_count: bool,
+    /// Whether callers are told how many tries it took, by the same name.
+    pub include_attempt_count_in_response: bool,
 }
 
 /// A route.
@@ -45,6 +53,35 @@ pub struct Route {
     pub matcher: RouteMatcher,
     /// What it does.
     pub action: Action,
+    /// What is done to the headers of its requests: the route's own, its virtual host's, the whole configuration's, in the
+    /// order in which it is done; none is empty.
+    pub request_headers: Vec<Arc<HeaderOps>>,
+    /// The same, of responses.
+    pub response_headers: Vec<Arc<HeaderOps>>,
+    /// What it says of filters.
+    pub filters: RouteFilters,
+}
+
+impl Route {
+    /// A route that does nothing beside its action.
+    pub fn new(name: &str, matcher: RouteMatcher, action: Action) -> Self {
+        Route {
+            name: Arc::from(name),
+            matcher,
+            action,
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            filters: RouteFilters::default(),
+        }
+    }
+
+    /// How its requests are sent on, if they are.
+    pub fn forward(&self) -> Option<&RouteAction> {
+        match &self.action {
+            Action::Forward(action) => Some(action),
+            Action::Respond(_) | Action::Redirect(_) => None,
+        }
+    }
 }
 
 /// What a route does.
@@ -54,6 +91,8 @@ pub enum Action {
     Forward(RouteAction),
     /// Answers it.
     Respond(DirectResponse),
+    /// Sends its caller elsewhere.
+    Redirect(Redirect),
 }
 
 /// An answer given by the proxy itself.
@@ -62,7 +101,7 @@ pub struct DirectResponse {
     /// The status.
     pub status: u16,
     /// The body.
-    pub body: Arc<str>,
+    pub body: Arc<[u8]>,
 }
 
 /// How a request is sent on.
@@ -70,12 +109,40 @@ pub struct DirectResponse {
 pub struct RouteAction {
     targets: Vec<WeightedCluster>,
     total_weight: u64,
+    /// The header that holds the number to split by, where there is one that is a number.
+    pub random_header: Option<HeaderName>,
+    /// How path and host change.
+    pub rewrite: Option<Box<Rewrite>>,
+    /// Where copies go.
+    pub mirrors: Vec<Arc<Mirror>>,
+    /// What is hashed of requests, for clusters that balance by it, in order.
+    pub hash: Vec<HashPolicy>,
+    /// The labels that hosts must have, of clusters that tell hosts apart by them; `None`: any.
+    pub labels: Option<Labels>,
     /// How long all tries together may take; `None`: no bound.
     pub timeout: Option<Duration>,
+    /// How long it may go without a sign of either side; `None`: the listener's; zero: as long as it takes.
+    pub idle_timeout: Option<Duration>,
+    /// What a gRPC caller's own timeout does; `None`: nothing.
+    pub grpc_timeout: Option<GrpcTimeout>,
     /// When it is tried again; `None`: never.
     pub retry: Option<RetryPolicy>,
+    /// When it is sent again while a try is still open.
+    pub hedge: HedgePolicy,
+    /// Which of the cluster's limits it counts against.
+    pub priority: Priority,
     /// The status if the cluster does not exist.
     pub cluster_not_found: u16,
+}
+
+/// What the `grpc-timeout` of a request does: it takes the place of the route's timeout. Source: Envoy, `max_grpc_timeout`
+/// and `grpc_timeout_offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrpcTimeout {
+    /// The longest that counts, also for a caller without one; zero: any.
+    pub max: Duration,
+    /// Taken off, so that the proxy gives up before its caller does.
+    pub offset: Duration,
 }
 
 /// A cluster and its share.
@@ -85,6 +152,19 @@ pub struct WeightedCluster {
     pub cluster: Arc<str>,
     /// Its share of the total.
     pub weight: u32,
+    /// What is done to headers of messages to and from it alone.
+    pub headers: Option<Box<TargetHeaders>>,
+}
+
+impl WeightedCluster {
+    /// A cluster and its share.
+    pub fn new(cluster: &str, weight: u32) -> Self {
+        WeightedCluster {
+            cluster: Arc::from(cluster),
+            weight,
+            headers: None,
+        }
+    }
 }
 
 impl RouteAction {
@@ -94,8 +174,17 @@ impl RouteAction {
         let action = RouteAction {
             targets,
             total_weight,
+            random_header: None,
+            rewrite: None,
+            mirrors: Vec::new(),
+            hash: Vec::new(),
+            labels: None,
             timeout: None,
+            idle_timeout: None,
+            grpc_timeout: None,
             retry: None,
+            hedge: HedgePolicy::default(),
+            priority: Priority::default(),
             cluster_not_found: 503,
         };
         (total_weight > 0).then_some(action)
@@ -111,18 +200,29 @@ impl RouteAction {
         self.total_weight
     }
 
-    /// Whether there is something to choose: whether [`RouteAction::pick`] looks at its random number.
+    /// Whether there is something to choose: whether [`RouteAction::target`] looks at its random number.
     pub fn is_split(&self) -> bool {
         self.targets.len() > 1
     }
 
-    /// The cluster for a random number: the number modulo the total, in a cumulative scan, as Envoy does.
+    /// The number to split by that a request brings itself. Source: Envoy, `WeightedCluster.header_name`.
+    pub fn number_of(&self, headers: &HeaderMap) -> Option<u64> {
+        let value = headers.get(self.random_header.as_ref()?)?;
+        value.to_str().ok()?.trim().parse().ok()
+    }
+
+    /// The cluster for a random number, as [`RouteAction::target`] has it.
     pub fn pick(&self, random: u64) -> &Arc<str> {
+        &self.target(random).cluster
+    }
+
+    /// The destination for a random number: the number modulo the total, in a cumulative scan, as Envoy does.
+    pub fn target(&self, random: u64) -> &WeightedCluster {
         let mut left = random % self.total_weight;
         for target in &self.targets {
             let weight = u64::from(target.weight);
             if left < weight {
-                return &target.cluster;
+                return target;
             }
             left -= weight;
         }

@@ -8,6 +8,7 @@ fn host(name: &str) -> VirtualHost {
         name: Arc::from(name),
         routes: Vec::new(),
         include_attempt_count: false,
+        include_attempt_count_in_response: false,
     }
 }
 
@@ -186,11 +187,26 @@ fn a_missing_header_never_matches_unless_presence_is_asked_or_it_counts_as_empty
 }
 
 #[test]
-fn several_values_of_a_header_are_joined_by_commas() {
+fn each_value_of_a_header_is_looked_at_alone() {
     let mut headers = HeaderMap::new();
     headers.append("x-a", HeaderValue::from_static("1"));
     headers.append("x-a", HeaderValue::from_static("2"));
-    assert!(header(ValueMatcher::String(exact("1,2")), false, false).matches(&view("/", &headers)));
+    let is = |text: &str, invert: bool| {
+        header(ValueMatcher::String(exact(text)), invert, false).matches(&view("/", &headers))
+    };
+    assert!(is("1", false) && is("2", false) && !is("1,2", false));
+    assert!(!is("2", true) && is("3", true));
+}
+
+#[test]
+fn a_range_takes_its_first_number_and_not_its_last() {
+    let takes = |value: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-a", HeaderValue::from_static(value));
+        header(ValueMatcher::Range(1, 5), false, false).matches(&view("/", &headers))
+    };
+    assert!(takes("1") && takes("4"));
+    assert!(!takes("5") && !takes("0") && !takes("4x") && !takes(""));
 }
 
 #[test]
@@ -235,10 +251,7 @@ fn the_first_value_of_a_parameter_counts() {
 
 #[test]
 fn a_way_without_weight_is_none() {
-    let target = |weight| WeightedCluster {
-        cluster: Arc::from("c"),
-        weight,
-    };
+    let target = |weight| WeightedCluster::new("c", weight);
     assert!(RouteAction::new(vec![]).is_none());
     assert!(RouteAction::new(vec![target(0), target(0)]).is_none());
 }
@@ -249,7 +262,7 @@ proptest! {
         let total: u32 = weights.iter().sum();
         prop_assume!(total > 0);
         let targets = weights.iter().enumerate();
-        let targets = targets.map(|(index, weight)| WeightedCluster { cluster: index.to_string().into(), weight: *weight });
+        let targets = targets.map(|(index, weight)| WeightedCluster::new(&index.to_string(), *weight));
         let action = RouteAction::new(targets.collect()).unwrap();
         for (index, weight) in weights.iter().enumerate() {
             let name = index.to_string();

@@ -3,12 +3,17 @@
 use indexmap::IndexMap;
 
 use super::index::Rule;
-use super::{BLACK_HOLE, CONNECT_TIMEOUT, PASSTHROUGH, ads, outbound_cluster, wrapped};
-use crate::api::{ConnectionPool, LoadBalancer, SimpleLb, TrafficPolicy};
-use crate::registry::{Port, Service};
-use crate::table::Limits;
-use crate::xds::cluster::{self, circuit_breakers::Thresholds, cluster as inner};
-use crate::xds::{self, core, upstream_http};
+use super::locality::{self, Setting};
+use super::{
+    BLACK_HOLE, CONNECT_TIMEOUT, PASSTHROUGH, ads, balancing, connection_pool, outbound_cluster,
+    outlier,
+};
+use crate::api::{
+    ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, TrafficPolicy,
+};
+use crate::registry::{MeshOptions, Port, Service};
+use crate::xds::cluster::{self, cluster as inner};
+use crate::xds::{self, percent};
 
 /// The key under which HTTP settings of an upstream stand.
 pub(crate) const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -17,6 +22,8 @@ pub(crate) const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpPr
 pub(super) struct SubsetCluster<'a> {
     pub(super) message: cluster::Cluster,
     pub(super) labels: Option<&'a IndexMap<String, String>>,
+    /// How localities count.
+    pub(super) locality: Option<Setting<'a>>,
 }
 
 /// The clusters of a service's port.
@@ -24,18 +31,32 @@ pub(super) fn of_port<'a>(
     service: &Service,
     port: &Port,
     rule: &Rule<'a>,
+    options: &MeshOptions,
 ) -> Vec<SubsetCluster<'a>> {
     let host = service.hostname.as_str();
+    let http2 = port.protocol.is_http2();
     let whole = Policy::of(rule.policy);
     let mut result = vec![SubsetCluster {
-        message: eds(outbound_cluster(port.number, "", host), &whole),
+        message: eds(
+            outbound_cluster(port.number, "", host),
+            http2,
+            &whole,
+            options,
+        ),
         labels: None,
+        locality: whole.locality(),
     }];
     for subset in &rule.subsets {
         let policy = whole.with(subset.traffic_policy.as_ref());
         result.push(SubsetCluster {
-            message: eds(outbound_cluster(port.number, &subset.name, host), &policy),
+            message: eds(
+                outbound_cluster(port.number, &subset.name, host),
+                http2,
+                &policy,
+                options,
+            ),
             labels: Some(&subset.labels),
+            locality: policy.locality(),
         });
     }
     result
@@ -46,11 +67,17 @@ pub(super) fn of_port<'a>(
 struct Policy<'a> {
     balancer: Option<&'a LoadBalancer>,
     pool: Option<&'a ConnectionPool>,
+    outlier: Option<&'a OutlierDetection>,
+    budget: Option<&'a RetryBudget>,
 }
 
 impl<'a> Policy<'a> {
     fn of(policy: Option<&'a TrafficPolicy>) -> Self {
         Policy::default().with(policy)
+    }
+
+    fn locality(&self) -> Option<Setting<'a>> {
+        locality::setting(self.balancer, self.outlier.is_some())
     }
 
     fn with(self, nearer: Option<&'a TrafficPolicy>) -> Self {
@@ -61,16 +88,27 @@ impl<'a> Policy<'a> {
             pool: nearer
                 .and_then(|policy| policy.connection_pool.as_ref())
                 .or(self.pool),
+            outlier: nearer
+                .and_then(|policy| policy.outlier_detection.as_ref())
+                .or(self.outlier),
+            budget: nearer
+                .and_then(|policy| policy.retry_budget.as_ref())
+                .or(self.budget),
         }
     }
 }
 
-fn eds(name: String, policy: &Policy<'_>) -> cluster::Cluster {
+fn eds(
+    name: String,
+    http2: bool,
+    policy: &Policy<'_>,
+    options: &MeshOptions,
+) -> cluster::Cluster {
     let tcp = policy.pool.and_then(|pool| pool.tcp.as_ref());
     let timeout = tcp
         .and_then(|tcp| tcp.connect_timeout)
         .map_or(CONNECT_TIMEOUT, |timeout| timeout.0);
-    cluster::Cluster {
+    let mut message = cluster::Cluster {
         cluster_discovery_type: Some(inner::ClusterDiscoveryType::Type(
             inner::DiscoveryType::Eds.into(),
         )),
@@ -80,73 +118,42 @@ fn eds(name: String, policy: &Policy<'_>) -> cluster::Cluster {
         }),
         name,
         connect_timeout: Some(xds::duration(timeout)),
-        lb_policy: lb_policy(policy.balancer).into(),
-        circuit_breakers: Some(thresholds()),
-        typed_extension_protocol_options: http_options(policy.pool)
+        circuit_breakers: Some(connection_pool::breakers(policy.pool, policy.budget)),
+        outlier_detection: policy.outlier.map(outlier::detection),
+        common_lb_config: common_lb(policy.outlier, options),
+        typed_extension_protocol_options: connection_pool::http_options(policy.pool, http2)
             .map(|options| (HTTP_OPTIONS.to_owned(), xds::pack(&options)))
             .into_iter()
             .collect(),
         ..Default::default()
-    }
-}
-
-fn lb_policy(balancer: Option<&LoadBalancer>) -> inner::LbPolicy {
-    match balancer
-        .and_then(|balancer| balancer.simple)
-        .unwrap_or_default()
-    {
-        SimpleLb::Unspecified | SimpleLb::LeastConn | SimpleLb::LeastRequest => {
-            inner::LbPolicy::LeastRequest
-        }
-        SimpleLb::RoundRobin => inner::LbPolicy::RoundRobin,
-        SimpleLb::Random => inner::LbPolicy::Random,
-    }
-}
-
-/// Istio's thresholds, which never bite: what would set them is refused where it is written, since no proxy of ours enforces
-/// it yet. Source: Istio, `getDefaultCircuitBreakerThresholds`.
-pub(super) fn thresholds() -> cluster::CircuitBreakers {
-    let unlimited = Limits::UNLIMITED;
-    let threshold = Thresholds {
-        max_connections: Some(wrapped(unlimited.connections)),
-        max_pending_requests: Some(wrapped(unlimited.pending)),
-        max_requests: Some(wrapped(unlimited.requests)),
-        max_retries: Some(wrapped(unlimited.retries)),
-        track_remaining: true,
-        ..Default::default()
     };
-    cluster::CircuitBreakers {
-        thresholds: vec![threshold],
-        per_host_thresholds: Vec::new(),
-    }
+    balancing::apply(&mut message, policy.balancer, policy.outlier.is_some());
+    message
 }
 
-fn http_options(pool: Option<&ConnectionPool>) -> Option<upstream_http::HttpProtocolOptions> {
-    use upstream_http::http_protocol_options::{
-        ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config,
-    };
-
-    let http = pool?.http.as_ref()?;
-    let requests = http
-        .max_requests_per_connection
-        .filter(|requests| *requests > 0);
-    if http.idle_timeout.is_none() && requests.is_none() {
-        return None;
-    }
-    let http1 = explicit_http_config::ProtocolConfig::HttpProtocolOptions(Default::default());
-    Some(upstream_http::HttpProtocolOptions {
-        common_http_protocol_options: Some(core::HttpProtocolOptions {
-            idle_timeout: http.idle_timeout.map(|timeout| xds::duration(timeout.0)),
-            max_requests_per_connection: requests.map(wrapped),
-            ..Default::default()
+/// What goes for every way of balancing. Istio sets the panic threshold wherever outliers are taken out, and Envoy's merge
+/// window of 1 s never; ours is set where the mesh has another.
+fn common_lb(
+    outlier: Option<&OutlierDetection>,
+    options: &MeshOptions,
+) -> Option<inner::CommonLbConfig> {
+    let delay = options.ejection_delay;
+    let common = inner::CommonLbConfig {
+        healthy_panic_threshold: outlier.map(|outlier| {
+            let least = outlier.min_health_percent.as_ref();
+            percent(least.map_or(0, |percent| percent.value.saturating_mul(10_000)))
         }),
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
-            ExplicitHttpConfig {
-                protocol_config: Some(http1),
-            },
-        )),
+        update_merge_window: Some(delay)
+            .filter(|delay| *delay != MeshOptions::EJECTION_DELAY)
+            .map(xds::duration),
         ..Default::default()
-    })
+    };
+    (common != Default::default()).then_some(common)
+}
+
+/// Thresholds that never bite.
+pub(super) fn thresholds() -> cluster::CircuitBreakers {
+    connection_pool::breakers(None, None)
 }
 
 /// The cluster of requests to hosts that no service has.

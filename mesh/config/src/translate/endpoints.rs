@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clusters::SubsetCluster;
+use super::locality::{self, Client, Group, Setting};
 use super::{socket, wrapped};
 use crate::registry::{Endpoint, Locality, Port, Service};
 use crate::xds::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
@@ -13,13 +14,29 @@ pub(crate) const METADATA_FILTER: &str = "istio";
 /// Holds `workload;namespace;service;version;cluster`.
 pub(crate) const METADATA_WORKLOAD: &str = "workload";
 
-/// The endpoints of a cluster.
+/// The endpoints of a cluster, for all clients alike.
 pub(super) fn of(
     service: &Service,
     port: &Port,
     cluster: &SubsetCluster<'_>,
 ) -> endpoint::ClusterLoadAssignment {
-    let mut localities: BTreeMap<&Locality, Vec<LbEndpoint>> = BTreeMap::new();
+    message(service, port, cluster, groups(service, cluster))
+}
+
+/// The endpoints of a cluster as one client is to see them.
+pub(super) fn near(
+    service: &Service,
+    port: &Port,
+    cluster: &SubsetCluster<'_>,
+    setting: &Setting<'_>,
+    client: &Client,
+) -> endpoint::ClusterLoadAssignment {
+    let groups = locality::arrange(groups(service, cluster), setting, client);
+    message(service, port, cluster, groups)
+}
+
+fn groups<'a>(service: &'a Service, cluster: &SubsetCluster<'_>) -> Vec<Group<'a>> {
+    let mut localities: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in &service.endpoints {
         let labels = cluster.labels.into_iter().flatten();
         let selected = labels
@@ -29,24 +46,40 @@ pub(super) fn of(
             localities
                 .entry(&endpoint.locality)
                 .or_default()
-                .push(lb_endpoint(service, port, endpoint));
+                .push(endpoint);
         }
     }
-    let endpoints = localities
-        .into_iter()
-        .map(|(locality, lb_endpoints)| LocalityLbEndpoints {
-            locality: Some(core::Locality {
-                region: locality.region.clone(),
-                zone: locality.zone.clone(),
-                sub_zone: locality.subzone.clone(),
-            }),
-            // Istio weighs a locality by its endpoints; without locality weighting nobody reads it.
-            load_balancing_weight: Some(wrapped(
-                u32::try_from(lb_endpoints.len()).unwrap_or(u32::MAX),
-            )),
-            lb_endpoints,
-            ..Default::default()
-        });
+    let group = |(locality, endpoints): (_, Vec<_>)| Group {
+        locality,
+        priority: 0,
+        // Istio weighs a locality by its endpoints; without locality weighting nobody reads it.
+        weight: u32::try_from(endpoints.len()).unwrap_or(u32::MAX),
+        endpoints,
+    };
+    localities.into_iter().map(group).collect()
+}
+
+fn message(
+    service: &Service,
+    port: &Port,
+    cluster: &SubsetCluster<'_>,
+    groups: Vec<Group<'_>>,
+) -> endpoint::ClusterLoadAssignment {
+    let endpoints = groups.into_iter().map(|group| LocalityLbEndpoints {
+        locality: Some(core::Locality {
+            region: group.locality.region.clone(),
+            zone: group.locality.zone.clone(),
+            sub_zone: group.locality.subzone.clone(),
+        }),
+        load_balancing_weight: Some(wrapped(group.weight)),
+        lb_endpoints: group
+            .endpoints
+            .into_iter()
+            .map(|endpoint| lb_endpoint(service, port, endpoint))
+            .collect(),
+        priority: group.priority,
+        ..Default::default()
+    });
     endpoint::ClusterLoadAssignment {
         cluster_name: cluster.message.name.clone(),
         endpoints: endpoints.collect(),

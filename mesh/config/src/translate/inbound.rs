@@ -4,8 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::routes::{any_path, to};
-use super::{CONNECT_TIMEOUT, OUTBOUND_ROUTES, ads, clusters, inbound_cluster, retries, socket};
-use crate::registry::{InboundPort, OUTBOUND_PORT};
+use super::{
+    CONNECT_TIMEOUT, OUTBOUND_ROUTES, ads, clusters, connection_pool, inbound_cluster, retries, socket,
+};
+use crate::registry::{InboundPort, OUTBOUND_PORT, Protocol};
 use crate::xds::cluster::{self, cluster as inner};
 use crate::xds::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
 use crate::xds::listener::{self, FilterChain, filter};
@@ -17,12 +19,10 @@ use crate::xds::manager::{
 use crate::xds::route::{
     Route, RouteConfiguration, VirtualHost, route::Action, route_action::ClusterSpecifier,
 };
-use crate::xds::{self, core};
+use crate::xds::{self, CORS, FAULT, ROUTER, core};
 
 /// The name of the filter that speaks HTTP.
 pub(crate) const MANAGER: &str = "envoy.filters.network.http_connection_manager";
-/// The name of the filter that sends requests on.
-pub(crate) const ROUTER: &str = "envoy.filters.http.router";
 
 /// The listener for what the app sends, routed by authority.
 pub(super) fn outbound_listener(address: IpAddr) -> listener::Listener {
@@ -36,15 +36,20 @@ pub(super) fn outbound_listener(address: IpAddr) -> listener::Listener {
         address,
         OUTBOUND_PORT,
         direction,
-        manager(name, RouteSpecifier::Rds(rds)),
+        manager(name, RouteSpecifier::Rds(rds), &[]),
     )
 }
 
 /// The listener for what comes to one of the app's ports.
-pub(super) fn inbound_listener(address: IpAddr, port: InboundPort) -> listener::Listener {
+pub(super) fn inbound_listener(
+    address: IpAddr,
+    port: InboundPort,
+    filters: &[HttpFilter],
+) -> listener::Listener {
     let cluster = inbound_cluster(port.service);
     let mut action = to(ClusterSpecifier::Cluster(cluster.clone()));
-    action.retry_policy = Some(retries::inbound());
+    // A stream of messages may be under way for long. Source: Istio, `buildSidecarInboundHTTPRouteConfig`.
+    action.retry_policy = (port.protocol != Protocol::Grpc).then(retries::inbound);
     let route = Route {
         name: "default".into(),
         r#match: Some(any_path()),
@@ -68,7 +73,7 @@ pub(super) fn inbound_listener(address: IpAddr, port: InboundPort) -> listener::
         address,
         port.service,
         direction,
-        manager(name, RouteSpecifier::RouteConfig(routes)),
+        manager(name, RouteSpecifier::RouteConfig(routes), filters),
     )
 }
 
@@ -99,6 +104,13 @@ pub(super) fn cluster(address: IpAddr, port: InboundPort) -> cluster::Cluster {
         connect_timeout: Some(xds::duration(CONNECT_TIMEOUT)),
         lb_policy: inner::LbPolicy::RoundRobin.into(),
         circuit_breakers: Some(clusters::thresholds()),
+        typed_extension_protocol_options: connection_pool::http_options(
+            None,
+            port.protocol.is_http2(),
+        )
+        .map(|options| (clusters::HTTP_OPTIONS.to_owned(), xds::pack(&options)))
+        .into_iter()
+        .collect(),
         ..Default::default()
     }
 }
@@ -125,23 +137,34 @@ fn listener(
     }
 }
 
-fn manager(stat_prefix: String, routes: RouteSpecifier) -> HttpConnectionManager {
-    let router = HttpFilter {
-        name: ROUTER.into(),
-        config_type: Some(http_filter::ConfigType::TypedConfig(xds::pack(
-            &xds::router::Router::default(),
-        ))),
-        ..Default::default()
-    };
+fn manager(
+    stat_prefix: String,
+    routes: RouteSpecifier,
+    filters: &[HttpFilter],
+) -> HttpConnectionManager {
     HttpConnectionManager {
         codec_type: CodecType::Auto.into(),
         stat_prefix,
-        http_filters: vec![router],
+        http_filters: filters.iter().cloned().chain(http_filters()).collect(),
         // Envoy's default would be 5 m; Istio leaves streams alone.
         stream_idle_timeout: Some(xds::duration(Duration::ZERO)),
         route_specifier: Some(routes),
         ..Default::default()
     }
+}
+
+/// Istio's order. Faults and cross-origin requests are what routes say; alone these filters do nothing.
+fn http_filters() -> [HttpFilter; 3] {
+    let filter = |name: &str, config| HttpFilter {
+        name: name.into(),
+        config_type: Some(http_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    };
+    [
+        filter(FAULT, xds::pack(&xds::fault::HttpFault::default())),
+        filter(CORS, xds::pack(&xds::cors::Cors::default())),
+        filter(ROUTER, xds::pack(&xds::router::Router::default())),
+    ]
 }
 
 /// The name of a listener, as Istio names those of an address.

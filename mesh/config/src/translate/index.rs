@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use crate::api::{DestinationRule, Document, Key, Resource, Subset, TrafficPolicy, VirtualService};
+use super::caller::{self, Caller};
+use super::delegate;
+use crate::api::{
+    Delegate, DestinationRule, Document, Key, Resource, Subset, TrafficPolicy, VirtualService,
+};
 use crate::decode::Spanned;
 use crate::registry::{Hostname, Mesh};
 
@@ -21,6 +25,8 @@ pub(crate) fn in_force(documents: &[Document]) -> impl Iterator<Item = &Document
 pub(crate) struct Index<'a> {
     root_namespace: &'a str,
     services: ByHost<'a, VirtualService>,
+    /// Those without hosts, by namespace and name.
+    delegates: BTreeMap<(&'a str, &'a str), &'a Resource<VirtualService>>,
     rules: ByHost<'a, DestinationRule>,
 }
 
@@ -75,14 +81,36 @@ pub(crate) struct Rule<'a> {
 }
 
 impl<'a> Index<'a> {
+    /// As all callers see it.
     pub(crate) fn new(mesh: &'a Mesh) -> Self {
+        Index::of(mesh, None)
+    }
+
+    /// As one caller sees it: without what is not exported to it.
+    pub(crate) fn seen_by(mesh: &'a Mesh, caller: &Caller) -> Self {
+        Index::of(mesh, Some(caller))
+    }
+
+    fn of(mesh: &'a Mesh, who: Option<&Caller>) -> Self {
         let mut documents: Vec<&Document> = in_force(&mesh.documents).collect();
         // Stable: documents of one age stay in the user's order.
         documents.sort_by_key(|document| document.meta().age());
         let (mut services, mut rules) = (ByHost::new(), ByHost::new());
+        let mut delegates = BTreeMap::new();
         for document in documents {
             match document {
+                Document::VirtualService(resource) if resource.spec.hosts.is_empty() => {
+                    let meta = &resource.meta;
+                    let key = (meta.namespace.as_str(), meta.name.as_str());
+                    delegates.insert(key, resource);
+                }
                 Document::VirtualService(resource) => {
+                    let own = &resource.meta.namespace;
+                    let to_it =
+                        |it: &Caller| caller::is_exported_to(&resource.spec, own, &it.namespace);
+                    if !caller::is_for_sidecars(&resource.spec) || !who.is_none_or(to_it) {
+                        continue;
+                    }
                     for host in &resource.spec.hosts {
                         services
                             .insert(Hostname::resolve(host, &resource.meta.namespace), resource);
@@ -95,14 +123,32 @@ impl<'a> Index<'a> {
                     );
                 }
                 // The control plane acts on it, by documents of its own.
-                Document::Canary(_) => {}
+                Document::Canary(_) | Document::ProxyPolicy(_) => {}
             }
         }
         Index {
             root_namespace: &mesh.options.root_namespace,
             services,
+            delegates,
             rules,
         }
+    }
+
+    /// The VirtualService that a route of a document in the namespace `own` delegates to.
+    pub(crate) fn delegate(
+        &self,
+        to: &Delegate,
+        own: &str,
+    ) -> Option<&'a Resource<VirtualService>> {
+        let found = *self.delegates.get(&delegate::key(to, own))?;
+        let namespace = &found.meta.namespace;
+        caller::is_exported_to(&found.spec, namespace, own).then_some(found)
+    }
+
+    /// The names of those that can be delegated to, in a namespace.
+    pub(crate) fn delegates_in(&self, namespace: &str) -> Vec<&'a str> {
+        let within = self.delegates.keys().filter(|(of, _)| *of == namespace);
+        within.map(|(_, name)| *name).collect()
     }
 
     /// The VirtualService that sidecars use for a host: the oldest. Source: Istio; gateways would merge.

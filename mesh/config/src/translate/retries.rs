@@ -3,7 +3,9 @@
 use crate::api::HttpRetry;
 use crate::table::RetryOn;
 use crate::xds::route::RetryPolicy;
-use crate::xds::route::retry_policy::{RetryHostPredicate, retry_host_predicate::ConfigType};
+use crate::xds::route::retry_policy::{
+    RetryBackOff, RetryHostPredicate, retry_host_predicate::ConfigType,
+};
 use crate::xds::{self, previous_hosts::PreviousHostsPredicate};
 
 use super::wrapped;
@@ -19,17 +21,16 @@ const SELECTION_ATTEMPTS: i64 = 5;
 /// The predicate's name in Envoy.
 pub(crate) const PREVIOUS_HOSTS: &str = "envoy.retry_host_predicates.previous_hosts";
 
-/// The policy of a route; `None` if it has none at all.
+/// The policy of a route; `None` if it has none at all. `retryRemoteLocalities` is refused where it is written: nothing here
+/// looks for other priorities.
 pub(super) fn outbound(written: Option<&HttpRetry>) -> Option<RetryPolicy> {
+    let avoid = written
+        .and_then(|written| written.retry_ignore_previous_hosts.as_ref())
+        .is_none_or(|avoid| avoid.value);
     let mut policy = RetryPolicy {
         retry_on: DEFAULT_ON.into(),
         num_retries: Some(wrapped(DEFAULT_TIMES)),
-        retry_host_predicate: vec![RetryHostPredicate {
-            name: PREVIOUS_HOSTS.into(),
-            config_type: Some(ConfigType::TypedConfig(xds::pack(
-                &PreviousHostsPredicate::default(),
-            ))),
-        }],
+        retry_host_predicate: avoid.then(previous_hosts).into_iter().collect(),
         host_selection_retry_max_attempts: SELECTION_ATTEMPTS,
         ..Default::default()
     };
@@ -50,7 +51,20 @@ pub(super) fn outbound(written: Option<&HttpRetry>) -> Option<RetryPolicy> {
         policy.retry_on = names.join(",");
         policy.retriable_status_codes = codes;
     }
+    policy.retry_back_off = written.backoff.as_ref().map(|base| RetryBackOff {
+        base_interval: Some(xds::duration(base.0)),
+        ..Default::default()
+    });
     Some(policy)
+}
+
+fn previous_hosts() -> RetryHostPredicate {
+    RetryHostPredicate {
+        name: PREVIOUS_HOSTS.into(),
+        config_type: Some(ConfigType::TypedConfig(xds::pack(
+            &PreviousHostsPredicate::default(),
+        ))),
+    }
 }
 
 /// The policy of an inbound route: the app has not seen the request, so another try harms nobody.

@@ -1,33 +1,48 @@
 //! Routes: a virtual host for each port of each service, and what its VirtualService says.
 
+mod action;
+mod condition;
+mod filters;
+mod headers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::caller::Caller;
+use super::delegate::{self, Merged};
 use super::index::Index;
 use super::{OUTBOUND_ROUTES, PASSTHROUGH, outbound_cluster, retries, wrapped};
-use crate::api::{HttpMatch, HttpRoute, Resource, RouteDestination, StringMatch, VirtualService};
-use crate::decode::Spanned;
+use crate::api::{HttpRoute, Resource, VirtualService};
 use crate::registry::{DOMAIN, Hostname, Mesh, Port, Service};
-use crate::xds::matcher::{RegexMatcher, StringMatcher, string_matcher::MatchPattern};
+use crate::xds;
 use crate::xds::route::{
-    self, HeaderMatcher, QueryParameterMatcher, Route, RouteAction, RouteConfiguration, RouteMatch,
-    VirtualHost, header_matcher::HeaderMatchSpecifier,
-    query_parameter_matcher::QueryParameterMatchSpecifier, route::Action,
-    route_action::ClusterSpecifier, route_match::PathSpecifier, weighted_cluster::ClusterWeight,
+    self, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, route::Action,
+    route_action::ClusterSpecifier,
 };
-use crate::xds::{self, protobuf};
+pub(super) use condition::any_path;
 
 /// The port of a host that stands in a VirtualService alone.
 const HTTP_PORT: u16 = 80;
+/// The longest body of a direct response. Source: Istio, `DefaultMaxDirectResponseBodySizeBytes`.
+pub(crate) const DIRECT_BODY_MAX: u32 = 1024 * 1024;
 
-/// The route configuration of all outbound listeners.
-pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>) -> RouteConfiguration {
+/// Where a route stands: the names and the port that its destinations leave out.
+struct Place<'a> {
+    mesh: &'a Mesh,
+    /// Whose short names it uses.
+    namespace: &'a str,
+    /// The port that is asked for.
+    port: u16,
+}
+
+/// The route configuration of the outbound listeners of a caller.
+pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> RouteConfiguration {
     let shorts = short_names(mesh);
     let mut hosts = Vec::new();
     for service in mesh.registry.services.values() {
         for port in &service.ports {
             let routes = match index.virtual_service(&service.hostname) {
-                Some(document) => virtual_routes(mesh, document, port.number),
+                Some(document) => virtual_routes(mesh, index, caller, document, port.number),
                 None => vec![default_route(&service.hostname, port.number)],
             };
             // A VirtualService of which nothing is for this port leaves nothing: no host, as in Istio.
@@ -38,7 +53,7 @@ pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>) -> RouteConfiguration {
         }
     }
     for (host, document) in index.virtual_hosts() {
-        let routes = virtual_routes(mesh, document, HTTP_PORT);
+        let routes = virtual_routes(mesh, index, caller, document, HTTP_PORT);
         if mesh.registry.service(host.as_str()).is_none() && !routes.is_empty() {
             let name = format!("{host}:{HTTP_PORT}");
             hosts.push(virtual_host(
@@ -52,6 +67,7 @@ pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>) -> RouteConfiguration {
     RouteConfiguration {
         name: OUTBOUND_ROUTES.into(),
         virtual_hosts: hosts,
+        max_direct_response_body_size_bytes: Some(wrapped(DIRECT_BODY_MAX)),
         ..Default::default()
     }
 }
@@ -136,13 +152,6 @@ pub(super) fn to(cluster: ClusterSpecifier) -> RouteAction {
     }
 }
 
-pub(super) fn any_path() -> RouteMatch {
-    RouteMatch {
-        path_specifier: Some(PathSpecifier::Prefix("/".into())),
-        ..Default::default()
-    }
-}
-
 fn default_route(host: &Hostname, port: u16) -> Route {
     let mut action = to(ClusterSpecifier::Cluster(outbound_cluster(
         port,
@@ -158,31 +167,45 @@ fn default_route(host: &Hostname, port: u16) -> Route {
     }
 }
 
-/// The routes of a VirtualService for a port. What stands behind one that takes everything can never be reached, and is
-/// left out.
-fn virtual_routes(mesh: &Mesh, document: &Resource<VirtualService>, port: u16) -> Vec<Route> {
-    let namespace = &document.meta.namespace;
+/// The routes of a VirtualService for a caller and a port. What stands behind one that takes everything can never be
+/// reached, and is left out.
+fn virtual_routes(
+    mesh: &Mesh,
+    index: &Index<'_>,
+    caller: &Caller,
+    document: &Resource<VirtualService>,
+    port: u16,
+) -> Vec<Route> {
     let mut routes = Vec::new();
-    for written in &document.spec.http {
-        let action = Action::Route(action(mesh, written, namespace, port));
+    for Merged {
+        route: written,
+        namespace,
+    } in delegate::routes(document, index)
+    {
+        let place = Place {
+            mesh,
+            namespace,
+            port,
+        };
         let named = |matched: Option<&String>| match (&written.name, matched) {
             (Some(route), Some(matched)) => format!("{route}.{matched}"),
             (route, matched) => route.as_ref().or(matched).cloned().unwrap_or_default(),
         };
         if written.r#match.is_empty() {
-            routes.push(route(named(None), any_path(), action));
+            routes.push(route(named(None), any_path(), &written, &place));
             return routes;
         }
         for condition in &written.r#match {
-            if condition.port.is_some_and(|wanted| wanted != port) {
+            let wrong_port = condition.port.is_some_and(|wanted| wanted != port);
+            if wrong_port || !condition::is_for(condition, caller) {
                 continue;
             }
-            routes.push(route(
-                named(condition.name.as_ref()),
-                route_match(condition),
-                action.clone(),
-            ));
-            if takes_everything(condition) {
+            let name = named(condition.name.as_ref());
+            let matched = condition::route_match(condition);
+            let mut route = route(name, matched, &written, &place);
+            route.stat_prefix = condition.stat_prefix.clone().unwrap_or_default();
+            routes.push(route);
+            if condition::takes_everything(condition) {
                 return routes;
             }
         }
@@ -190,160 +213,13 @@ fn virtual_routes(mesh: &Mesh, document: &Resource<VirtualService>, port: u16) -
     routes
 }
 
-fn route(name: String, condition: RouteMatch, action: Action) -> Route {
-    Route {
+fn route(name: String, condition: RouteMatch, written: &HttpRoute, place: &Place<'_>) -> Route {
+    let mut route = Route {
         name,
         r#match: Some(condition),
-        action: Some(action),
+        typed_per_filter_config: xds::in_order(&filters::of_route(written)),
         ..Default::default()
-    }
-}
-
-fn takes_everything(condition: &HttpMatch) -> bool {
-    let any_uri = match condition.uri.as_deref() {
-        None | Some(StringMatch::Present) => true,
-        Some(StringMatch::Prefix(prefix)) => prefix == "/" || prefix.is_empty(),
-        _ => false,
     };
-    any_uri
-        && condition.scheme.is_none()
-        && condition.method.is_none()
-        && condition.authority.is_none()
-        && condition.headers.is_empty()
-        && condition.without_headers.is_empty()
-        && condition.query_params.is_empty()
-}
-
-fn action(mesh: &Mesh, written: &HttpRoute, namespace: &str, port: u16) -> RouteAction {
-    let name = |to: &RouteDestination| destination_cluster(mesh, to, namespace, port);
-    let cluster = match written.route.as_slice() {
-        [only] => ClusterSpecifier::Cluster(name(only)),
-        several => {
-            let weight = |to: &Spanned<RouteDestination>| {
-                to.weight.as_ref().map_or(0, |weight| weight.value)
-            };
-            let weighted = several
-                .iter()
-                .filter(|to| weight(to) > 0)
-                .map(|to| ClusterWeight {
-                    name: name(to),
-                    weight: Some(wrapped(u32::try_from(weight(to)).unwrap_or(u32::MAX))),
-                    ..Default::default()
-                });
-            let clusters = weighted.collect();
-            ClusterSpecifier::WeightedClusters(route::WeightedCluster {
-                clusters,
-                ..Default::default()
-            })
-        }
-    };
-    let mut action = to(cluster);
-    if let Some(timeout) = &written.timeout {
-        action.timeout = Some(xds::duration(timeout.0));
-    }
-    action.retry_policy = retries::outbound(written.retries.as_deref());
-    action
-}
-
-/// The destination's port is the one that it names, else its service's only one, else the one asked for.
-fn destination_cluster(mesh: &Mesh, to: &RouteDestination, namespace: &str, port: u16) -> String {
-    let host = Hostname::resolve(&to.destination.host, namespace);
-    let ports = mesh
-        .registry
-        .service(host.as_str())
-        .map_or(&[][..], |service| &service.ports);
-    let number = match (&to.destination.port, ports) {
-        (Some(selector), _) => selector.number.value,
-        (None, [only]) => only.number,
-        (None, _) => port,
-    };
-    let subset = to
-        .destination
-        .subset
-        .as_ref()
-        .map_or("", |subset| subset.as_str());
-    outbound_cluster(number, subset, host.as_str())
-}
-
-fn route_match(condition: &HttpMatch) -> RouteMatch {
-    let path = match condition.uri.as_deref() {
-        None | Some(StringMatch::Present) => PathSpecifier::Prefix("/".into()),
-        Some(StringMatch::Exact(path)) => PathSpecifier::Path(path.clone()),
-        Some(StringMatch::Prefix(path)) => PathSpecifier::Prefix(path.clone()),
-        Some(StringMatch::Regex(regex)) => PathSpecifier::SafeRegex(regex_matcher(regex)),
-    };
-    let mut headers = Vec::new();
-    for (name, wanted) in [
-        (":method", &condition.method),
-        (":authority", &condition.authority),
-        (":scheme", &condition.scheme),
-    ] {
-        headers.extend(wanted.as_ref().map(|wanted| header(name, wanted)));
-    }
-    headers.extend(
-        condition
-            .headers
-            .iter()
-            .map(|(name, wanted)| header(name, wanted)),
-    );
-    for (name, unwanted) in &condition.without_headers {
-        let mut matcher = header(name, unwanted);
-        matcher.invert_match = true;
-        // A header that is not there is not such, either; asked for presence, Envoy knows that itself.
-        matcher.treat_missing_header_as_empty = **unwanted != StringMatch::Present;
-        headers.push(matcher);
-    }
-    let query = condition
-        .query_params
-        .iter()
-        .map(|(name, wanted)| QueryParameterMatcher {
-            name: name.value.clone(),
-            query_parameter_match_specifier: Some(match string_matcher(wanted) {
-                None => QueryParameterMatchSpecifier::PresentMatch(true),
-                Some(matcher) => QueryParameterMatchSpecifier::StringMatch(matcher),
-            }),
-        });
-    RouteMatch {
-        path_specifier: Some(path),
-        case_sensitive: condition
-            .ignore_uri_case
-            .then_some(protobuf::BoolValue { value: false }),
-        headers,
-        query_parameters: query.collect(),
-        ..Default::default()
-    }
-}
-
-fn header(name: &str, wanted: &StringMatch) -> HeaderMatcher {
-    HeaderMatcher {
-        name: name.into(),
-        header_match_specifier: Some(match string_matcher(wanted) {
-            None => HeaderMatchSpecifier::PresentMatch(true),
-            Some(matcher) => HeaderMatchSpecifier::StringMatch(matcher),
-        }),
-        ..Default::default()
-    }
-}
-
-/// `None` asks for presence.
-fn string_matcher(wanted: &StringMatch) -> Option<StringMatcher> {
-    let pattern = match wanted {
-        StringMatch::Present => return None,
-        StringMatch::Exact(text) => MatchPattern::Exact(text.clone()),
-        // Every value begins with nothing; Envoy refuses an empty prefix.
-        StringMatch::Prefix(text) if text.is_empty() => return None,
-        StringMatch::Prefix(text) => MatchPattern::Prefix(text.clone()),
-        StringMatch::Regex(regex) => MatchPattern::SafeRegex(regex_matcher(regex)),
-    };
-    Some(StringMatcher {
-        match_pattern: Some(pattern),
-        ignore_case: false,
-    })
-}
-
-fn regex_matcher(regex: &str) -> RegexMatcher {
-    RegexMatcher {
-        regex: regex.into(),
-        ..Default::default()
-    }
+    action::fill(&mut route, written, place);
+    route
 }

@@ -1,3 +1,5 @@
+mod routing;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
@@ -130,6 +132,7 @@ fn cluster_of(
     match &table.find_host(authority)?.route(&request)?.action {
         Action::Forward(action) => Some(action.pick(0).to_string()),
         Action::Respond(answer) => Some(answer.status.to_string()),
+        Action::Redirect(_) => None,
     }
 }
 
@@ -176,9 +179,10 @@ fn what_a_sidecar_has_for_itself_is_sent_so() {
         ports: vec![InboundPort {
             service: 9080,
             app: 20_000,
+            protocol: crate::registry::Protocol::Http,
         }],
     };
-    let own = own(&pod);
+    let own = own(&pod, &Inbound::default());
     let mut text = shown(&message::<cluster::Cluster>(
         &own.clusters,
         "inbound|9080||",
@@ -296,7 +300,10 @@ fn the_same_mesh_gives_the_same_bytes_and_versions() {
 fn all_that_is_sent_can_be_executed() {
     let mesh = mesh(MY_SERVICE);
     let outbound = outbound(&mesh);
-    let own = own(&mesh.registry.pod("127.1.0.1".parse().unwrap()));
+    let own = own(
+        &mesh.registry.pod("127.1.0.1".parse().unwrap()),
+        &Inbound::default(),
+    );
     for resource in outbound.clusters.iter().chain(&own.clusters) {
         compile_cluster(&resource.message().unwrap()).unwrap();
     }
@@ -424,7 +431,7 @@ fn no_attempts_are_no_retries() {
     let Action::Forward(action) = &table.find_host("other").unwrap().routes[0].action else {
         panic!("no way on")
     };
-    assert_eq!(action.retry, None);
+    assert!(action.retry.is_none());
 }
 
 #[test]
@@ -537,7 +544,7 @@ fn a_rule_for_a_wildcard_holds_where_no_nearer_one_does() {
     };
     assert_eq!(
         lb("other.default.svc.cluster.local"),
-        crate::table::LbPolicy::RoundRobin
+        crate::table::LbPolicy::ROUND_ROBIN
     );
     assert_eq!(
         lb("twin.default.svc.cluster.local"),
@@ -545,31 +552,126 @@ fn a_rule_for_a_wildcard_holds_where_no_nearer_one_does() {
     );
     assert_eq!(
         lb("twin.shop.svc.cluster.local"),
-        crate::table::LbPolicy::LeastRequest
+        crate::table::LbPolicy::LEAST_REQUEST
     );
 }
 
+/// The compiled cluster of `other` under a `trafficPolicy`.
+fn under_policy(policy: &str) -> crate::table::Cluster {
+    let text = rule("a", &format!("{{host: other, trafficPolicy: {{{policy}}}}}"));
+    let outbound = outbound(&mesh(&text));
+    let name = outbound_cluster(80, "", "other.default.svc.cluster.local");
+    compile_cluster(&message(&outbound.clusters, &name)).unwrap()
+}
+
 #[test]
-fn a_limit_that_no_proxy_enforces_is_refused_where_it_is_written() {
-    for (pool, field) in [
-        ("tcp: {maxConnections: 7}", "maxConnections"),
-        (
-            "http: {http1MaxPendingRequests: 8}",
-            "http1MaxPendingRequests",
-        ),
-        ("http: {http2MaxRequests: 9}", "http2MaxRequests"),
-        ("http: {maxRetries: 1}", "maxRetries"),
-    ] {
-        let spec = format!("{{host: other, trafficPolicy: {{connectionPool: {{{pool}}}}}}}");
-        let nodes = crate::tree::parse("a.yaml", &rule("a", &spec)).unwrap();
-        let problems: String = nodes
-            .iter()
-            .filter_map(|node| Document::read(node).err())
-            .map(|p| p.to_string())
-            .collect();
-        assert!(
-            problems.contains(&format!("not supported yet: `{field}`")),
-            "{problems}"
-        );
-    }
+fn a_connection_pool_sets_limits_and_what_it_leaves_out_never_bites() {
+    use crate::table::Limits;
+
+    assert_eq!(under_policy("").limits.default, Limits::UNLIMITED);
+    let set = under_policy(
+        "connectionPool: {tcp: {maxConnections: 7, connectTimeout: 2s, maxConnectionDuration: 60s, idleTimeout: 9s},
+          http: {http1MaxPendingRequests: 8, http2MaxRequests: 9, maxRetries: 1}}",
+    );
+    let limits = Limits {
+        connections: 7,
+        pending: 8,
+        requests: 9,
+        retries: 1,
+        retry_budget: None,
+    };
+    assert_eq!(set.limits.default, limits);
+    assert_eq!(set.limits.high, Limits::ENVOY, "Istio says nothing of high priority");
+    assert_eq!(set.connect_timeout.as_secs(), 2);
+    assert_eq!(set.max_connection_duration, Some(Duration::from_secs(60)));
+    assert_eq!(set.idle_timeout, Some(Duration::from_secs(9)));
+    let zero = under_policy("connectionPool: {tcp: {maxConnections: 0}, http: {maxRetries: 0}}");
+    assert_eq!(zero.limits.default, Limits::UNLIMITED, "0 is taken as not written");
+    let both = under_policy("connectionPool: {tcp: {idleTimeout: 9s}, http: {idleTimeout: 3s}}");
+    assert_eq!(both.idle_timeout, Some(Duration::from_secs(3)));
+}
+
+#[test]
+fn a_retry_budget_without_a_percentage_is_a_fifth_of_a_percent_as_istio_sends_it() {
+    let budget = |text: &str| under_policy(text).limits.default.retry_budget.unwrap();
+    let default = budget("retryBudget: {}");
+    assert_eq!((default.share_ppm, default.min_concurrency), (2_000, 3));
+    let set = budget("retryBudget: {percent: 25.5, minRetryConcurrency: 9}");
+    assert_eq!((set.share_ppm, set.min_concurrency), (255_000, 9));
+}
+
+#[test]
+fn outlier_detection_becomes_what_istio_makes_of_it() {
+    let of = |text: &str| {
+        let cluster = under_policy(&format!("outlierDetection: {{{text}}}"));
+        assert_eq!(cluster.update_merge_window, Duration::from_secs(1));
+        (cluster.outlier.unwrap(), cluster.lb_options.panic_percent)
+    };
+    let (empty, panic) = of("");
+    assert_eq!((empty.consecutive_5xx, empty.enforcing.consecutive_5xx), (5, 100));
+    assert_eq!(empty.enforcing.consecutive_gateway_failure, 0);
+    assert_eq!(empty.enforcing.success_rate, 0, "always off");
+    assert_eq!((empty.interval.as_secs(), empty.base_ejection_time.as_secs()), (10, 30));
+    assert_eq!((empty.max_ejection_percent, panic), (10, 0));
+    let (set, panic) = of(
+        "consecutive5xxErrors: 7, consecutiveGatewayErrors: 3, interval: 5s, baseEjectionTime: 400s, maxEjectionPercent: 50,
+          minHealthPercent: 30",
+    );
+    assert_eq!((set.consecutive_5xx, set.enforcing.consecutive_5xx), (7, 100));
+    let gateway = (set.consecutive_gateway_failure, set.enforcing.consecutive_gateway_failure);
+    assert_eq!(gateway, (3, 100));
+    assert_eq!(set.max_ejection_time, set.base_ejection_time, "longer than 300 s");
+    assert_eq!((set.max_ejection_percent, panic), (50, 30));
+    let (off, _) = of("consecutive5xxErrors: 0, consecutiveGatewayErrors: 0");
+    let enforcing = off.enforcing;
+    assert_eq!((enforcing.consecutive_5xx, enforcing.consecutive_gateway_failure), (0, 0));
+    let (split, _) = of("splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 2");
+    assert!(split.split_local_origin);
+    assert_eq!(split.consecutive_local_origin_failure, 2);
+    assert_eq!(split.enforcing.success_rate_local_origin, 0);
+}
+
+#[test]
+fn without_outlier_detection_there_is_none_and_the_panic_threshold_is_envoys() {
+    let plain = under_policy("");
+    assert_eq!((plain.outlier, plain.lb_options.panic_percent), (None, 50));
+}
+
+#[test]
+fn an_ejection_delay_of_the_mesh_is_sent_as_the_merge_window() {
+    let mut mesh = mesh(&rule("a", "{host: other, trafficPolicy: {outlierDetection: {}}}"));
+    mesh.options.ejection_delay = Duration::ZERO;
+    let outbound = outbound(&mesh);
+    let name = outbound_cluster(80, "", "other.default.svc.cluster.local");
+    let cluster = compile_cluster(&message(&outbound.clusters, &name)).unwrap();
+    assert_eq!(cluster.update_merge_window, Duration::ZERO);
+}
+
+#[test]
+fn what_a_traffic_policy_cannot_mean_is_told() {
+    let invalid = |policy: &str| {
+        let text = rule("a", &format!("{{host: other, trafficPolicy: {{{policy}}}}}"));
+        crate::api::validate(&mesh(&text)).to_string()
+    };
+    let wrong = invalid("outlierDetection: {maxEjectionPercent: 101, consecutiveLocalOriginFailures: 2}");
+    assert!(wrong.contains("`maxEjectionPercent` is 101: expected 0 to 100"), "{wrong}");
+    assert!(wrong.contains("expected `splitExternalLocalOriginErrors: true` beside it"), "{wrong}");
+    assert_eq!(invalid("outlierDetection: {maxEjectionPercent: 100}"), "");
+}
+
+#[test]
+fn retries_take_their_backoff_and_whether_hosts_are_avoided() {
+    let policy = |text: &str| {
+        let written: crate::api::HttpRetry =
+            crate::decode::decode(&crate::tree::parse("a.yaml", text).unwrap()[0]).unwrap();
+        super::retries::outbound(Some(&written)).unwrap()
+    };
+    let plain = policy("attempts: 3");
+    assert_eq!(plain.retry_host_predicate.len(), 1);
+    assert_eq!(plain.retry_back_off, None);
+    let told = policy("{attempts: 3, backoff: 100ms}").retry_back_off;
+    let base = told.unwrap().base_interval.unwrap();
+    assert_eq!((base.seconds, base.nanos), (0, 100_000_000));
+    let not = policy("{attempts: 3, retryIgnorePreviousHosts: false}");
+    assert!(not.retry_host_predicate.is_empty());
 }

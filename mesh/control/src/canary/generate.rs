@@ -95,6 +95,7 @@ fn routes(canary: &Canary, service: &Hostname, split: &Split) -> VirtualService 
                 port: None,
             },
             weight: Some(Spanned::from(i64::from(weight))),
+            headers: None,
         })
     };
     let route = |shares: Vec<(String, u32)>| HttpRoute {
@@ -114,7 +115,7 @@ fn routes(canary: &Canary, service: &Hostname, split: &Split) -> VirtualService 
     hosts.extend(canary.service.hosts.iter().cloned());
     VirtualService {
         hosts,
-        gateways: Vec::new(),
         http,
+        ..VirtualService::default()
     }
 }

@@ -1,81 +1,99 @@
 //! The bounds of a request in time.
 
-use shakedown_config::table::{RetryOn, RetryPolicy, WeightedCluster};
+use http::{HeaderMap, HeaderValue};
+use shakedown_config::table::{GrpcTimeout, RetryOn, RetryPolicy, WeightedCluster};
 
 use super::*;
 
-fn bounds(per_try: Option<u64>, route: Option<u64>) -> Bounds {
-    let target = WeightedCluster {
-        cluster: "a".into(),
-        weight: 1,
-    };
-    let mut action = RouteAction::new(vec![target]).unwrap();
-    action.timeout = route.map(Duration::from_millis);
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn action(per_try: Option<u64>, route: Option<u64>) -> RouteAction {
+    let mut action = RouteAction::new(vec![WeightedCluster::new("a", 1)]).unwrap();
+    action.timeout = route.map(ms);
     action.retry = Some(RetryPolicy {
         on: RetryOn::RESET,
-        codes: Vec::new(),
-        times: 1,
-        per_try_timeout: per_try.map(Duration::from_millis),
-        base_interval: RetryPolicy::BASE_INTERVAL,
-        max_interval: RetryPolicy::BASE_INTERVAL,
-        avoid_previous_hosts: false,
-        host_selection_attempts: 0,
+        per_try_timeout: per_try.map(ms),
+        ..RetryPolicy::default()
     });
-    Bounds::of(&action)
+    action
 }
 
-fn time(millis: u64) -> Time {
-    Time::from_nanos(millis * 1_000_000)
+fn bounds(action: &RouteAction) -> Bounds {
+    Bounds::of(action, None, &HeaderMap::new())
 }
 
-#[test]
-fn a_try_meets_the_earlier_bound_and_the_routes_on_a_tie() {
-    let bounds = bounds(Some(40), Some(100));
-    let met = |now| bounds.deadline(time(now), Some(time(100))).unwrap();
-    assert_eq!(
-        met(0),
-        Deadline {
-            at: time(40),
-            bound: Bound::Try
-        }
-    );
-    assert_eq!(
-        met(60),
-        Deadline {
-            at: time(100),
-            bound: Bound::Route
-        }
-    );
-    assert_eq!(
-        met(80),
-        Deadline {
-            at: time(100),
-            bound: Bound::Route
-        }
-    );
+fn per_try(per_try: Option<u64>, route: Option<u64>) -> Option<Duration> {
+    bounds(&action(per_try, route)).per_try
 }
 
 #[test]
 fn a_per_try_timeout_not_shorter_than_the_routes_is_none() {
-    assert_eq!(bounds(Some(100), Some(100)).per_try, None);
-    assert_eq!(
-        bounds(Some(99), Some(100)).per_try,
-        Some(Duration::from_millis(99))
-    );
-    assert_eq!(
-        bounds(Some(99), None).per_try,
-        Some(Duration::from_millis(99))
-    );
+    assert_eq!(per_try(Some(100), Some(100)), None);
+    assert_eq!(per_try(Some(99), Some(100)), Some(ms(99)));
+    assert_eq!(per_try(Some(99), None), Some(ms(99)));
 }
 
 #[test]
 fn a_timeout_of_zero_is_none() {
-    assert_eq!(
-        bounds(Some(0), Some(0)),
-        Bounds {
-            per_try: None,
-            route: None
-        }
-    );
-    assert_eq!(bounds(None, None).deadline(time(5), None), None);
+    let bounds = Bounds::of(&action(Some(0), Some(0)), Some(ms(0)), &HeaderMap::new());
+    assert_eq!((bounds.per_try, bounds.route, bounds.idle), (None, None, None));
+    assert_eq!(bounds.expected(ms(5)), None);
+}
+
+#[test]
+fn the_upstream_is_told_the_shorter_of_the_try_and_what_is_left_of_the_route() {
+    let told = |per_try, route, elapsed| {
+        let expected = bounds(&action(per_try, route)).expected(ms(elapsed));
+        expected.map(|span| span.as_millis())
+    };
+    assert_eq!(told(None, None, 0), None);
+    assert_eq!(told(None, Some(900), 0), Some(900));
+    assert_eq!(told(Some(300), Some(900), 100), Some(300));
+    assert_eq!(told(Some(300), Some(900), 700), Some(200));
+    assert_eq!(told(Some(300), None, 700), Some(300));
+    assert_eq!(told(None, Some(900), 1000), Some(0));
+}
+
+#[test]
+fn an_upstream_whose_try_goes_on_after_its_timeout_has_the_routes_time() {
+    let mut action = action(Some(300), Some(900));
+    action.hedge.on_per_try_timeout = true;
+    assert_eq!(bounds(&action).expected(ms(100)), Some(ms(800)));
+}
+
+fn of_grpc(max: u64, offset: u64, asked: Option<&'static str>) -> Option<Duration> {
+    let mut action = action(None, Some(700));
+    action.grpc_timeout = Some(GrpcTimeout {
+        max: ms(max),
+        offset: ms(offset),
+    });
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    if let Some(asked) = asked {
+        headers.insert("grpc-timeout", HeaderValue::from_static(asked));
+    }
+    Bounds::of(&action, None, &headers).route
+}
+
+#[test]
+fn a_grpc_callers_timeout_takes_the_place_of_the_routes_up_to_the_maximum() {
+    assert_eq!(of_grpc(1000, 0, Some("500m")), Some(ms(500)));
+    assert_eq!(of_grpc(1000, 0, Some("2S")), Some(ms(1000)));
+    assert_eq!(of_grpc(1000, 0, None), Some(ms(1000)));
+    assert_eq!(of_grpc(0, 0, Some("2S")), Some(ms(2000)));
+    assert_eq!(of_grpc(0, 0, None), None);
+    assert_eq!(of_grpc(0, 100, Some("500m")), Some(ms(400)));
+    assert_eq!(of_grpc(0, 500, Some("500m")), Some(ms(500)), "nothing would be left");
+}
+
+#[test]
+fn a_caller_that_speaks_no_grpc_has_the_routes_timeout() {
+    let mut action = action(None, Some(700));
+    action.grpc_timeout = Some(GrpcTimeout {
+        max: ms(100),
+        offset: ms(0),
+    });
+    assert_eq!(bounds(&action).route, Some(ms(700)));
 }

@@ -1,15 +1,16 @@
 //! The response's body on its way to the caller: it tells the record when the last byte has been handed over, and keeps the
-//! route's timeout, which covers the body too.
+//! bounds in time that cover the body, too: the route's timeout, and how long it may go without data.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use shakedown_env::{Flags, Sleep};
+use shakedown_env::{Env, Flags, Sleep, Time};
 use shakedown_wire::{Body, BodyError};
 
 use super::Record;
+use crate::forward::Rest;
 
 /// A body whose end is recorded.
 #[derive(Debug)]
@@ -17,35 +18,54 @@ pub(crate) struct RecordedBody {
     inner: Body,
     /// `None` once the request is over.
     record: Option<Record>,
-    /// `None` when the route has no timeout.
-    deadline: Option<Deadline>,
+    /// `None` when nothing bounds it.
+    watch: Option<Box<Watch>>,
 }
 
-/// A sleep that can be shown.
-struct Deadline(Sleep);
+/// The bounds of a body in time.
+struct Watch {
+    env: Env,
+    rest: Rest,
+    /// When data came last, or the headers.
+    last: Time,
+    sleep: Option<Sleep>,
+}
+
+/// Which bound was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    Deadline,
+    Idle,
+    PerTryIdle,
+}
 
 /// The body broke off; the caller's connection is closed, since its headers have been sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamError {
     #[error(transparent)]
     Upstream(#[from] BodyError),
-    #[error("finish the response within the route's timeout")]
+    #[error("finish the response within the route's timeouts")]
     Timeout,
 }
 
 impl RecordedBody {
-    /// Records the end of `inner`; at `deadline` it breaks off.
-    pub(crate) fn new(inner: Body, record: Record, deadline: Option<Sleep>) -> RecordedBody {
+    /// Records the end of `inner`; where it meets a bound it breaks off.
+    pub(crate) fn new(inner: Body, record: Record, rest: Rest, env: &Env) -> RecordedBody {
         let mut body = RecordedBody {
             inner,
             record: Some(record),
-            deadline: None,
+            watch: None,
         };
         if body.inner.is_end_stream() {
             // Nobody asks an empty body for its end.
             body.finish(Flags::NONE);
-        } else {
-            body.deadline = deadline.map(Deadline);
+        } else if rest != Rest::default() {
+            body.watch = Some(Box::new(Watch {
+                env: env.clone(),
+                rest,
+                last: env.now(),
+                sleep: None,
+            }));
         }
         body
     }
@@ -61,29 +81,57 @@ impl RecordedBody {
         RecordedBody {
             inner,
             record: None,
-            deadline: None,
+            watch: None,
         }
     }
 
     fn finish(&mut self, flags: Flags) {
-        self.deadline = None;
+        self.watch = None;
         if let Some(record) = self.record.take() {
             record.finish(flags);
         }
     }
 
-    fn poll_deadline(
+    fn poll_bounds(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StreamError>>> {
-        let Some(Deadline(sleep)) = &mut self.deadline else {
+        let Some(watch) = &mut self.watch else {
             return Poll::Pending;
         };
-        std::task::ready!(sleep.as_mut().poll(cx));
+        let met = std::task::ready!(watch.poll(cx));
         // The upstream's connection is closed before the request counts as over.
         self.inner = Body::Empty;
-        self.finish(Flags::UT);
+        self.finish(match met {
+            Met::Deadline | Met::PerTryIdle => Flags::UT,
+            Met::Idle => Flags::SI,
+        });
         Poll::Ready(Some(Err(StreamError::Timeout)))
+    }
+}
+
+impl Watch {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Met> {
+        let after = |span: Option<std::time::Duration>| span.map(|span| self.last + span);
+        let bounds = [
+            (self.rest.deadline, Met::Deadline),
+            (after(self.rest.idle), Met::Idle),
+            (after(self.rest.per_try_idle), Met::PerTryIdle),
+        ];
+        let timed = bounds
+            .into_iter()
+            .filter_map(|(at, met)| Some((at?, met)));
+        let Some((at, met)) = timed.min_by_key(|(at, _)| *at) else {
+            return Poll::Pending;
+        };
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(at);
+                sleep
+            }
+            None => self.sleep.insert(self.env.sleep_until(at)),
+        };
+        sleep.as_mut().poll(cx).map(|()| met)
     }
 }
 
@@ -100,6 +148,8 @@ impl HttpBody for RecordedBody {
             Poll::Ready(Some(Ok(frame))) => {
                 if this.inner.is_end_stream() {
                     this.finish(Flags::NONE);
+                } else if let Some(watch) = &mut this.watch {
+                    watch.last = watch.env.now();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -111,7 +161,7 @@ impl HttpBody for RecordedBody {
                 this.finish(Flags::NONE);
                 Poll::Ready(None)
             }
-            Poll::Pending => this.poll_deadline(cx),
+            Poll::Pending => this.poll_bounds(cx),
         }
     }
 
@@ -124,8 +174,10 @@ impl HttpBody for RecordedBody {
     }
 }
 
-impl std::fmt::Debug for Deadline {
+impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Deadline")
+        f.debug_struct("Watch")
+            .field("rest", &self.rest)
+            .finish_non_exhaustive()
     }
 }

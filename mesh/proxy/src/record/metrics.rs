@@ -293,7 +293,7 @@ mod tests {
             "response_code=\"200\"",
         ];
         assert!(line(&text, &ok).ends_with("} 2"));
-        let failed = ["istio_requests_total{", "response_flags=\"UF,URX\""];
+        let failed = ["istio_requests_total{", "response_flags=\"URX,UF\""];
         assert!(line(&text, &failed).ends_with("} 1"));
         assert!(line(&text, &failed).contains("destination_service_name=\"reviews\""));
     }

@@ -1,6 +1,10 @@
 //! Every condition, the limit, and the wait.
 
 use http::{HeaderMap, HeaderValue};
+use proptest::prelude::*;
+use shakedown_config::table::{
+    HeaderKey, HeaderMatcher, RateLimitedBackOff, ResetFormat, ResetHeader, ValueMatcher,
+};
 
 use super::*;
 
@@ -9,19 +13,59 @@ fn policy(on: RetryOn) -> RetryPolicy {
         on,
         codes: vec![429],
         times: 2,
-        per_try_timeout: None,
-        base_interval: Duration::from_millis(25),
-        max_interval: Duration::from_millis(250),
-        avoid_previous_hosts: false,
-        host_selection_attempts: 0,
+        ..RetryPolicy::default()
+    }
+}
+
+/// A cluster with room for so many retries.
+struct Room(u32);
+
+impl Chance for Room {
+    fn admit(&mut self) -> bool {
+        let room = self.0 > 0;
+        self.0 -= u32::from(room);
+        room
+    }
+
+    fn random(&mut self) -> u64 {
+        0
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::from_nanos(0)
     }
 }
 
 fn retries(on: RetryOn, failure: Failure<'_>) -> bool {
-    matches!(
-        Retries::new(&policy(on)).judge(failure, || 0),
-        Verdict::Again(_)
-    )
+    retries_under(&policy(on), failure)
+}
+
+fn retries_under(policy: &RetryPolicy, failure: Failure<'_>) -> bool {
+    let headers = HeaderMap::new();
+    let verdict = Retries::new(policy, &request(&headers)).judge(failure, &mut Room(1));
+    matches!(verdict, Verdict::Again(_))
+}
+
+fn request(headers: &HeaderMap) -> RequestView<'_> {
+    RequestView {
+        method: "GET",
+        path: "/",
+        authority: "a",
+        scheme: "http",
+        headers,
+    }
+}
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs
+        .iter()
+        .map(|(name, value)| {
+            (
+                http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        })
+        .collect()
 }
 
 fn status(on: RetryOn, status: u16) -> bool {
@@ -133,18 +177,95 @@ fn an_answer_that_was_rate_limited_is_retried_only_when_asked() {
 }
 
 #[test]
+fn an_overflow_is_never_retried() {
+    for on in RetryOn::ALL {
+        assert!(!reset(on.1, ResetReason::Overflow, false), "{}", on.0);
+    }
+}
+
+#[test]
+fn a_refused_stream_is_retried_by_its_condition_and_by_what_takes_any_reset() {
+    let refused = ResetReason::RemoteRefusedStreamReset;
+    assert!(reset(RetryOn::REFUSED_STREAM, refused, true));
+    assert!(reset(RetryOn::RESET, refused, true));
+    assert!(!reset(RetryOn::REFUSED_STREAM, ResetReason::RemoteReset, true));
+    assert!(!reset(RetryOn::CONNECT_FAILURE, refused, true));
+}
+
+#[test]
+fn an_answer_with_a_header_that_the_policy_names_is_retried() {
+    let mut policy = policy(RetryOn::RETRIABLE_HEADERS);
+    policy.headers = vec![matcher("x-again")];
+    let answer = |map: &HeaderMap| {
+        let failure = Failure::Response {
+            status: 200,
+            headers: map,
+        };
+        retries_under(&policy, failure)
+    };
+    assert!(answer(&headers(&[("x-again", "yes")])));
+    assert!(!answer(&headers(&[("x-other", "yes")])));
+}
+
+#[test]
+fn a_request_that_the_policy_leaves_out_is_never_retried() {
+    let mut policy = policy(RetryOn::SERVER_ERROR);
+    policy.request_headers = vec![matcher("x-safe")];
+    let verdict = |map: &HeaderMap| {
+        let mut retries = Retries::new(&policy, &request(map));
+        let may = retries.may_follow();
+        (may, retries.judge(Failure::PerTryTimeout, &mut Room(1)))
+    };
+    let safe = headers(&[("x-safe", "1")]);
+    assert_eq!(verdict(&safe), (true, Verdict::Again(Duration::ZERO)));
+    assert_eq!(verdict(&HeaderMap::new()), (false, Verdict::Stands));
+}
+
+fn matcher(name: &'static str) -> HeaderMatcher {
+    HeaderMatcher {
+        name: HeaderKey::named(name).unwrap(),
+        value: ValueMatcher::Present(true),
+        invert: false,
+        missing_is_empty: false,
+    }
+}
+
+#[test]
+fn too_early_is_retried_at_once() {
+    struct NoWait;
+    impl Chance for NoWait {
+        fn admit(&mut self) -> bool {
+            true
+        }
+        fn random(&mut self) -> u64 {
+            panic!("nothing to draw for")
+        }
+        fn unix_time(&self) -> UnixTime {
+            panic!("no time is asked")
+        }
+    }
+    let mut policy = policy(RetryOn::RETRIABLE_STATUS_CODES);
+    policy.codes = vec![425];
+    let none = HeaderMap::new();
+    let failure = Failure::Response {
+        status: 425,
+        headers: &none,
+    };
+    let verdict = Retries::new(&policy, &request(&none)).judge(failure, &mut NoWait);
+    assert_eq!(verdict, Verdict::Again(Duration::ZERO));
+}
+
+#[test]
 fn retries_end_and_a_good_answer_stands() {
     let policy = policy(RetryOn::SERVER_ERROR);
-    let mut retries = Retries::new(&policy);
-    let headers = HeaderMap::new();
+    let none = HeaderMap::new();
+    let mut retries = Retries::new(&policy, &request(&none));
     let mut judge = |status| {
-        retries.judge(
-            Failure::Response {
-                status,
-                headers: &headers,
-            },
-            || 0,
-        )
+        let failure = Failure::Response {
+            status,
+            headers: &none,
+        };
+        retries.judge(failure, &mut Room(9))
     };
     assert!(matches!(judge(500), Verdict::Again(_)));
     assert!(matches!(judge(500), Verdict::Again(_)));
@@ -153,20 +274,92 @@ fn retries_end_and_a_good_answer_stands() {
 }
 
 #[test]
-fn the_wait_doubles_in_range_up_to_ten_times_the_base() {
+fn a_policy_of_no_retries_is_exhausted_at_once() {
+    // Seen in Envoy 1.40: `num_retries: 0` marks a 5xx with URX.
+    let mut policy = policy(RetryOn::SERVER_ERROR);
+    policy.times = 0;
+    let none = HeaderMap::new();
+    let mut retries = Retries::new(&policy, &request(&none));
+    assert!(!retries.may_follow());
+    assert_eq!(
+        retries.judge(Failure::PerTryTimeout, &mut Room(9)),
+        Verdict::Exhausted
+    );
+}
+
+#[test]
+fn a_retry_without_room_overflows_and_is_used_up() {
     let policy = policy(RetryOn::SERVER_ERROR);
-    let longest = |number| {
-        (0..5000)
-            .map(|random| backoff(&policy, number, random))
-            .max()
-            .unwrap()
+    let none = HeaderMap::new();
+    let mut retries = Retries::new(&policy, &request(&none));
+    let mut judge = |room| retries.judge(Failure::PerTryTimeout, &mut Room(room));
+    assert_eq!(judge(0), Verdict::Overflow);
+    assert_eq!(judge(1), Verdict::Again(Duration::ZERO));
+    assert_eq!(judge(1), Verdict::Exhausted);
+}
+
+#[test]
+fn a_hedge_asks_no_condition_but_counts_as_a_retry() {
+    let policy = policy(RetryOn::CONNECT_FAILURE);
+    let none = HeaderMap::new();
+    let mut retries = Retries::new(&policy, &request(&none));
+    assert!(matches!(
+        retries.judge_hedge(&mut Room(1)),
+        Verdict::Again(_)
+    ));
+    assert_eq!(retries.judge_hedge(&mut Room(0)), Verdict::Overflow);
+    assert_eq!(retries.judge_hedge(&mut Room(1)), Verdict::Exhausted);
+}
+
+#[test]
+fn an_answer_that_names_its_wait_is_waited_for() {
+    let mut policy = policy(RetryOn::RETRIABLE_STATUS_CODES);
+    policy.rate_limited = Some(RateLimitedBackOff {
+        headers: vec![ResetHeader {
+            name: http::header::RETRY_AFTER,
+            format: ResetFormat::Seconds,
+        }],
+        max_interval: Duration::from_secs(300),
+    });
+    let map = headers(&[("retry-after", "3")]);
+    let failure = Failure::Response {
+        status: 429,
+        headers: &map,
     };
-    let ms = Duration::from_millis;
-    assert_eq!(longest(1), ms(24));
-    assert_eq!(longest(2), ms(74));
-    assert_eq!(longest(3), ms(174));
-    assert_eq!(longest(4), ms(250));
-    assert_eq!(longest(64), ms(250));
-    assert_eq!(longest(u32::MAX), ms(250));
-    assert_eq!(backoff(&policy, 2, 75), ms(0), "the range is half open");
+    let mut retries = Retries::new(&policy, &request(&map));
+    let verdict = retries.judge(failure, &mut Room(1));
+    assert_eq!(verdict, Verdict::Again(Duration::from_secs(3)));
+}
+
+fn failure() -> impl Strategy<Value = (u8, u16)> {
+    (0..4u8, 100..600u16)
+}
+
+proptest! {
+    #[test]
+    fn no_events_make_more_tries_than_allowed(
+        bits in prop::collection::vec(any::<bool>(), RetryOn::ALL.len()),
+        times in 0..6u32,
+        room in 0..6u32,
+        failures in prop::collection::vec(failure(), 0..40),
+    ) {
+        let on = RetryOn::ALL.iter().zip(bits).filter(|(_, on)| *on)
+            .fold(RetryOn::NONE, |all, ((_, one), _)| all.with(*one));
+        let mut policy = policy(on);
+        policy.times = times;
+        let none = HeaderMap::new();
+        let mut retries = Retries::new(&policy, &request(&none));
+        let mut chance = Room(room);
+        let mut again = 0;
+        for (kind, status) in failures {
+            let verdict = match kind {
+                0 => retries.judge(Failure::Response { status, headers: &none }, &mut chance),
+                1 => retries.judge(Failure::Reset { reason: REFUSED, on_wire: false }, &mut chance),
+                2 => retries.judge(Failure::PerTryTimeout, &mut chance),
+                _ => retries.judge_hedge(&mut chance),
+            };
+            again += u32::from(matches!(verdict, Verdict::Again(_)));
+        }
+        prop_assert!(again <= times.min(room));
+    }
 }

@@ -30,7 +30,7 @@ fn a_host_that_stays_keeps_its_active_requests() {
     on_a_pod(|state| {
         state.swap(table(cluster(REVIEWS, &[at(UP1, 1)])));
         let upstream = state.upstream(REVIEWS).unwrap();
-        let busy = Busy::new(upstream.pick(&[], 0).unwrap());
+        let busy = Busy::new(upstream.pick(&PickContext::default()).unwrap());
         state.swap(table(cluster(REVIEWS, &[at(UP2, 1), at(UP1, 1)])));
         let again = state.upstream(REVIEWS).unwrap();
         assert!(Rc::ptr_eq(&upstream, &again), "the cluster is the same");
@@ -54,7 +54,7 @@ fn the_round_goes_on_where_it_was() {
             state
                 .upstream(REVIEWS)
                 .unwrap()
-                .pick(&[], 0)
+                .pick(&PickContext::default())
                 .unwrap()
                 .address()
         };
@@ -71,7 +71,7 @@ fn other_connection_settings_make_other_pools_and_keep_the_counts() {
     on_a_pod(|state| {
         state.swap(table(cluster(REVIEWS, &[at(UP1, 1)])));
         let upstream = state.upstream(REVIEWS).unwrap();
-        let host = upstream.pick(&[], 0).unwrap();
+        let host = upstream.pick(&PickContext::default()).unwrap();
         let _busy = Busy::new(Rc::clone(&host));
         let mut changed = cluster(REVIEWS, &[at(UP1, 1)]);
         changed.connect_timeout = ms(5);
@@ -95,11 +95,12 @@ fn a_cluster_that_goes_is_not_found() {
 fn an_unhealthy_host_takes_no_traffic() {
     on_a_pod(|state| {
         let mut cluster = cluster(REVIEWS, &[at(UP1, 1)]);
+        cluster.lb_options.panic_percent = 0;
         if let ClusterKind::Static(assignment) = &mut cluster.kind {
             Arc::get_mut(assignment).unwrap().hosts[0].healthy = false;
         }
         state.swap(table(cluster));
-        assert!(state.upstream(REVIEWS).unwrap().pick(&[], 0).is_none());
+        assert!(state.upstream(REVIEWS).unwrap().pick(&PickContext::default()).is_none());
     });
 }
 

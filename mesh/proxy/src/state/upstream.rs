@@ -5,13 +5,22 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_core::Rng as _;
-use shakedown_config::table::{Assignment, Cluster, ClusterKind};
-use shakedown_env::{Env, Rng};
-use shakedown_wire::{Pool, PoolOptions};
+use shakedown_config::table::{
+    self, Assignment, Cluster, ClusterKind, HedgePolicy, Labels, LbPolicy, Priority, UpstreamProtocol,
+};
+use shakedown_env::{Env, Event, Rng, Time};
+use shakedown_wire::{Pool, PoolOptions, Protocol};
+use smallvec::SmallVec;
 
-use crate::balance::{Balancer, avoiding};
+use super::health::{Health, HostHealth};
+use crate::balance::peak_ewma::Ewma;
+use crate::balance::{Balancer, Load, Member, Request, Setting};
+use crate::breaker::Breaker;
+use crate::budget::HedgeBudget;
+use crate::throttle::Throttle;
 use crate::record::{Edge, Ends};
 
 /// How many hosts outside the mesh are remembered by one cluster; idle ones make room for new ones.
@@ -23,12 +32,20 @@ pub(crate) struct Upstream {
     env: Env,
     from: IpAddr,
     cluster: RefCell<Arc<Cluster>>,
-    /// The hosts that take traffic, in the order of the configuration.
+    /// What the hosts are made of.
+    assignment: RefCell<Option<Arc<Assignment>>>,
+    /// All hosts, those that take no traffic included, in the order of the assignment.
     hosts: RefCell<Vec<Rc<Host>>>,
     /// Hosts that requests named, of a cluster that has none of its own.
     outside: RefCell<BTreeMap<SocketAddr, Rc<Host>>>,
     balancer: RefCell<Balancer>,
     random: RefCell<Rng>,
+    health: Health,
+    /// What is in hand, by priority.
+    breakers: [Breaker; 2],
+    hedges: RefCell<HedgeBudget>,
+    /// Holds requests back where that is asked for.
+    throttle: RefCell<Option<Throttle>>,
     ends: Ends,
     /// The edge to each workload; the empty name is that of requests which reached no host.
     edges: RefCell<BTreeMap<Arc<str>, Rc<Edge>>>,
@@ -41,8 +58,41 @@ pub(crate) struct Host {
     address: SocketAddr,
     workload: Arc<str>,
     pool: RefCell<Pool>,
+    /// The connections of requests of high priority, which count against limits of their own, and of those that came over
+    /// HTTP/2, where they are sent on as they came. None before the first.
+    others: RefCell<SmallVec<[(PoolKind, Pool); 1]>>,
     active: Cell<u32>,
+    /// Whether the control plane says that it takes traffic.
+    serves: Cell<bool>,
+    /// When it was first there and healthy.
+    since: Cell<Option<Time>>,
+    latency: Cell<Ewma>,
+    /// How fast its latency is forgotten; `None` where nobody asks for it.
+    decay: Cell<Option<Duration>>,
+    health: HostHealth,
     edge: Rc<Edge>,
+}
+
+/// Which requests share connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PoolKind {
+    /// Each has limits of its own.
+    pub(crate) priority: Priority,
+    /// Whether they came over HTTP/2.
+    pub(crate) over_http2: bool,
+}
+
+/// What a host is wanted for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PickContext<'a> {
+    /// The request's hash, if it has one.
+    pub(crate) hash: Option<u64>,
+    /// The labels that its route asks for of the host.
+    pub(crate) labels: Option<&'a Labels>,
+    /// Hosts to avoid.
+    pub(crate) tried: &'a [SocketAddr],
+    /// How often more is chosen for that.
+    pub(crate) attempts: u32,
 }
 
 impl Upstream {
@@ -54,10 +104,15 @@ impl Upstream {
             env: env.clone(),
             from,
             cluster: RefCell::new(Arc::clone(cluster)),
+            assignment: RefCell::default(),
             hosts: RefCell::default(),
             outside: RefCell::default(),
-            balancer: RefCell::new(Balancer::new(random.next_u64())),
+            balancer: RefCell::new(Balancer::new(random.next_u64(), env.now())),
             random: RefCell::new(random),
+            health: Health::new(env, &cluster.name),
+            breakers: Priority::ALL.map(|priority| breaker(env, cluster, priority)),
+            hedges: RefCell::default(),
+            throttle: RefCell::new(cluster.policy.throttle.map(Throttle::new)),
             unreached: Rc::new(Edge::new(ends.clone())),
             ends,
             edges: RefCell::default(),
@@ -74,7 +129,7 @@ impl Upstream {
         matches!(self.cluster.borrow().kind, ClusterKind::OriginalDst)
     }
 
-    /// The hosts that take traffic.
+    /// All hosts, those that take no traffic included.
     pub(crate) fn hosts(&self) -> Ref<'_, Vec<Rc<Host>>> {
         self.hosts.borrow()
     }
@@ -88,9 +143,19 @@ impl Upstream {
     /// active requests; one that goes finishes what it has.
     pub(crate) fn update(&self, cluster: &Arc<Cluster>, assignment: Option<&Arc<Assignment>>) {
         let before = self.cluster.replace(Arc::clone(cluster));
+        for priority in Priority::ALL {
+            self.breaker(priority)
+                .set_limits(cluster.limits.of(priority));
+        }
+        if before.policy.throttle != cluster.policy.throttle {
+            self.throttle
+                .replace(cluster.policy.throttle.map(Throttle::new));
+        }
         if pool_changed(&before, cluster) {
             for host in self.hosts.borrow().iter() {
-                host.pool.replace(self.pool(host.address, cluster));
+                host.pool
+                    .replace(self.pool(host.address, cluster, PoolKind::default()));
+                host.others.take();
             }
             self.outside.borrow_mut().clear();
         }
@@ -100,36 +165,144 @@ impl Upstream {
             .into_iter()
             .map(|host| (host.address, host))
             .collect();
-        let healthy = assignment
-            .into_iter()
-            .flat_map(|assignment| assignment.healthy());
-        let hosts = healthy.map(|host| match known.remove(&host.address) {
+        let specs = assignment.map_or(&[][..], |assignment| &assignment.hosts);
+        let hosts = specs.iter().map(|host| match known.remove(&host.address) {
             Some(known) if known.workload == host.workload => known,
             _ => Rc::new(self.host(host.address, &host.workload, cluster)),
         });
-        let hosts = hosts.collect();
+        let hosts: Vec<Rc<Host>> = hosts.collect();
+        for (host, spec) in hosts.iter().zip(specs) {
+            host.follow(spec, cluster);
+        }
+        self.health.configure(cluster);
+        let mut moved = !known.is_empty();
+        for gone in known.values() {
+            self.health.leave(&gone.health);
+        }
+        for host in &hosts {
+            moved |= self.health.join(&host.health, host.address);
+        }
         self.hosts.replace(hosts);
+        let assigned = self.assignment.replace(assignment.cloned());
+        if moved {
+            self.health.taken_in();
+            self.health_changed();
+        } else if before.lb != cluster.lb
+            || before.lb_options != cluster.lb_options
+            || assigned.as_ref().map(Arc::as_ptr) != assignment.map(Arc::as_ptr)
+        {
+            self.rebuild();
+        }
     }
 
-    /// Chooses a host, avoiding those already `tried` for `attempts` more draws.
-    pub(crate) fn pick(&self, tried: &[SocketAddr], attempts: u32) -> Option<Rc<Host>> {
+    /// Whether a request may be sent, or is held back since the upstream refuses so many.
+    pub(crate) fn may_send(&self) -> bool {
+        let mut throttle = self.throttle.borrow_mut();
+        let Some(throttle) = throttle.as_mut() else {
+            return true;
+        };
+        throttle.admit(self.env.now(), self.random.borrow_mut().next_u64())
+    }
+
+    /// The upstream has taken a request on: its answer does not tell of overload.
+    pub(crate) fn accepted(&self) {
+        if let Some(throttle) = self.throttle.borrow_mut().as_mut() {
+            throttle.accepted(self.env.now());
+        }
+    }
+
+    /// When a request is sent again while its first try is open, as the cluster says.
+    pub(crate) fn hedge(&self) -> Option<HedgePolicy> {
+        self.cluster.borrow().policy.hedge
+    }
+
+    /// The balancer hears of what outlier detection has done.
+    pub(super) fn health_changed(&self) {
+        for host in self.hosts.borrow().iter() {
+            host.health.take_in();
+        }
+        self.rebuild();
+    }
+
+    /// The balancer takes in hosts and their health as they are.
+    fn rebuild(&self) {
+        let (cluster, assignment) = (self.cluster.borrow(), self.assignment.borrow());
         let hosts = self.hosts.borrow();
-        let policy = self.cluster.borrow().lb;
+        let now = self.env.now();
+        let specs = assignment.iter().flat_map(|assignment| &assignment.hosts);
+        let members: Vec<Member<'_>> = hosts
+            .iter()
+            .zip(specs)
+            .map(|(host, spec)| host.member(spec, now))
+            .collect();
+        let setting = Setting::of(cluster.lb, &cluster.lb_options, assignment.as_deref());
         let mut balancer = self.balancer.borrow_mut();
-        let mut random = self.random.borrow_mut();
-        let index = avoiding(
-            attempts,
-            |host| tried.contains(&hosts[host].address),
-            || {
-                balancer.pick(
-                    policy,
-                    hosts.len(),
-                    |host| hosts[host].active.get(),
-                    &mut *random,
-                )
-            },
+        balancer.rebuild(&setting, &members, now);
+    }
+
+    /// What of one priority is in hand, and may be.
+    pub(crate) fn breaker(&self, priority: Priority) -> &Breaker {
+        &self.breakers[priority as usize]
+    }
+
+    /// The connections of a host for requests of one kind.
+    pub(crate) fn pool_of(&self, host: &Host, mut kind: PoolKind) -> Pool {
+        let cluster = self.cluster.borrow();
+        kind.over_http2 &= matches!(cluster.protocol, UpstreamProtocol::Downstream { .. });
+        if kind == PoolKind::default() {
+            return host.pool();
+        }
+        let mut others = host.others.borrow_mut();
+        if let Some((_, pool)) = others.iter().find(|(known, _)| *known == kind) {
+            return pool.clone();
+        }
+        let pool = self.pool(host.address, &cluster, kind);
+        others.push((kind, pool.clone()));
+        pool
+    }
+
+    /// Counts a request, for the budget of those that are hedged.
+    pub(crate) fn count_request(&self, now: Time) {
+        self.hedges.borrow_mut().request(now);
+    }
+
+    /// Whether a request may be hedged now; counts the hedge if so.
+    pub(crate) fn may_hedge(&self, now: Time, share_ppm: Option<u32>) -> bool {
+        self.hedges.borrow_mut().hedge(now, share_ppm)
+    }
+
+    /// The state of its outlier detection.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// One of its hosts.
+    pub(super) fn host_at(&self, address: SocketAddr) -> Option<Rc<Host>> {
+        let hosts = self.hosts.borrow();
+        hosts.iter().find(|host| host.address == address).cloned()
+    }
+
+    /// Chooses a host for a try.
+    pub(crate) fn pick(&self, wanted: &PickContext<'_>) -> Option<Rc<Host>> {
+        let hosts = self.hosts.borrow();
+        let request = Request {
+            hash: wanted.hash,
+            labels: wanted.labels,
+            attempts: wanted.attempts,
+            now: self.env.now(),
+        };
+        let index = self.balancer.borrow_mut().pick(
+            &request,
+            |host| wanted.tried.contains(&hosts[host].address),
+            &**hosts,
+            &mut *self.random.borrow_mut(),
         )?;
         Some(Rc::clone(&hosts[index]))
+    }
+
+    /// Whether it looks at the hash of requests.
+    pub(crate) fn is_hashing(&self) -> bool {
+        self.cluster.borrow().lb.is_hashing()
     }
 
     /// The host of an address that the request named.
@@ -150,17 +323,28 @@ impl Upstream {
         Host {
             address,
             workload: Arc::clone(workload),
-            pool: RefCell::new(self.pool(address, cluster)),
+            pool: RefCell::new(self.pool(address, cluster, PoolKind::default())),
+            others: RefCell::default(),
             active: Cell::new(0),
+            serves: Cell::new(true),
+            since: Cell::new(None),
+            latency: Cell::new(Ewma::default()),
+            decay: Cell::new(None),
+            health: HostHealth::default(),
             edge: self.edge(workload),
         }
     }
 
-    fn pool(&self, address: SocketAddr, cluster: &Cluster) -> Pool {
+    fn pool(&self, address: SocketAddr, cluster: &Cluster, kind: PoolKind) -> Pool {
+        let streams = cluster.protocol.streams(kind.over_http2);
         let options = PoolOptions {
+            protocol: streams.map_or(Protocol::Http1, |_| Protocol::Http2),
+            max_concurrent_streams: streams.unwrap_or(UpstreamProtocol::MAX_CONCURRENT_STREAMS),
             connect_timeout: cluster.connect_timeout,
             idle_timeout: cluster.idle_timeout,
             max_requests_per_connection: cluster.max_requests_per_connection,
+            max_connection_duration: cluster.max_connection_duration,
+            quota: Some(self.breaker(kind.priority).quota().clone()),
             ..PoolOptions::default()
         };
         // An address of another family cannot be dialled from ours.
@@ -189,6 +373,46 @@ impl Host {
         self.active.get()
     }
 
+    /// Whether it takes traffic: as the control plane says, and as outlier detection does.
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.serves.get() && self.health.is_in()
+    }
+
+    /// Takes in that a try took so long, however it ended.
+    pub(crate) fn observe(&self, latency: Duration, now: Time) {
+        if let Some(decay) = self.decay.get() {
+            let mut known = self.latency.get();
+            known.observe(latency, decay, now);
+            self.latency.set(known);
+        }
+    }
+
+    /// Takes in how it is configured.
+    fn follow(&self, spec: &table::Host, cluster: &Cluster) {
+        self.serves.set(spec.healthy);
+        self.decay.set(match cluster.lb {
+            LbPolicy::PeakEwma(settings) => Some(settings.decay),
+            _ => None,
+        });
+    }
+
+    fn member<'a>(&self, spec: &'a table::Host, now: Time) -> Member<'a> {
+        let healthy = self.is_healthy();
+        if healthy && self.since.get().is_none() {
+            self.since.set(Some(now));
+        }
+        Member {
+            host: spec,
+            healthy,
+            since: self.since.get(),
+        }
+    }
+
+    /// What outlier detection knows of it.
+    pub(crate) fn health(&self) -> &HostHealth {
+        &self.health
+    }
+
     /// Its connections.
     pub(crate) fn pool(&self) -> Pool {
         self.pool.borrow().clone()
@@ -197,6 +421,16 @@ impl Host {
     /// What its requests count under.
     pub(crate) fn edge(&self) -> &Rc<Edge> {
         &self.edge
+    }
+}
+
+impl Load for [Rc<Host>] {
+    fn active(&self, host: usize) -> u32 {
+        self[host].active.get()
+    }
+
+    fn latency(&self, host: usize, decay: Duration, now: Time) -> f64 {
+        self[host].latency.get().value(decay, now)
     }
 }
 
@@ -221,9 +455,25 @@ impl Drop for Busy {
     }
 }
 
+/// The breaker of one priority, which tells when it opens and closes. Both priorities are told of alike.
+fn breaker(env: &Env, cluster: &Cluster, priority: Priority) -> Breaker {
+    let breaker = Breaker::new(cluster.limits.of(priority));
+    let (env, name) = (env.clone(), Arc::clone(&cluster.name));
+    breaker.on_change(move |limit, open| {
+        env.emit(Event::Breaker {
+            cluster: Arc::clone(&name),
+            limit,
+            open,
+        });
+    });
+    breaker
+}
+
 /// Whether connections made for one configuration do not fit the other.
 fn pool_changed(before: &Cluster, after: &Cluster) -> bool {
     before.connect_timeout != after.connect_timeout
         || before.idle_timeout != after.idle_timeout
         || before.max_requests_per_connection != after.max_requests_per_connection
+        || before.protocol != after.protocol
+        || before.max_connection_duration != after.max_connection_duration
 }

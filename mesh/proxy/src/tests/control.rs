@@ -118,7 +118,10 @@ fn mesh() -> Mesh {
 fn resources(kind: Kind) -> Vec<Resource> {
     let mesh = mesh();
     let outbound = translate::outbound(&mesh);
-    let own = translate::own(&mesh.registry.pod(POD.parse().unwrap()));
+    let own = translate::own(
+        &mesh.registry.pod(POD.parse().unwrap()),
+        &translate::Inbound::default(),
+    );
     let all = match kind {
         Kind::Cluster => [outbound.clusters, own.clusters].concat(),
         Kind::Endpoints => outbound.endpoints,
@@ -227,7 +230,7 @@ fn a_bad_resource_is_refused_and_the_last_good_one_goes_on_serving() {
                 // Everything is acknowledged: now a push with one bad cluster and one good one.
                 let broken = cluster::Cluster {
                     name: REVIEWS.into(),
-                    lb_policy: cluster::cluster::LbPolicy::Maglev.into(),
+                    lb_policy: cluster::cluster::LbPolicy::ClusterProvided.into(),
                     ..Default::default()
                 };
                 let fresh = cluster::Cluster {

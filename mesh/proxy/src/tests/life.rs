@@ -136,7 +136,7 @@ fn a_crashed_app_is_tried_again_inbound_since_nothing_was_sent() {
             .body(Body::empty())
             .unwrap();
         assert_eq!(pool.send(request).await.unwrap().status(), 503);
-        assert_eq!(outcome(&scene), (503, "UF,URX".into(), 3));
+        assert_eq!(outcome(&scene), (503, "URX,UF".into(), 3));
     });
 }
 
@@ -360,7 +360,7 @@ fn least_request_turns_away_from_a_host_that_hangs() {
         });
         scene.answer(UP2, 9080, 200, "fast");
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
-        cluster.lb = LbPolicy::LeastRequest;
+        cluster.lb = LbPolicy::LEAST_REQUEST;
         scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![cluster]));
         for _ in 0..200 {
             let (own, env) = (scene.clone(), scene.env(CALLER));

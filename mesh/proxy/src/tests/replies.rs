@@ -132,7 +132,7 @@ fn a_direct_response_is_the_routes_own() {
     play(|scene| async move {
         let direct = DirectResponse {
             status: 418,
-            body: "teapot".into(),
+            body: (*b"teapot").into(),
         };
         scene.proxy(outbound(Action::Respond(direct), Vec::new()));
         let answer = scene.get("/").await;

@@ -10,9 +10,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use shakedown_config::table::{
-    Action, Assignment, Cluster, ClusterKind, Direction, Host, LbPolicy, Limits, Listener,
-    Locality, PathMatcher, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher, RouteTable,
-    Routes, Table, VirtualHost, WeightedCluster,
+    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, LbOptions, LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
 };
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
 use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
@@ -159,6 +157,11 @@ impl Scene {
         all[0]
     }
 
+    /// What the proxy reported, and when.
+    pub(crate) fn timed_events(&self) -> Vec<(Time, Event)> {
+        self.events.lock().unwrap().clone()
+    }
+
     pub(crate) fn events(&self) -> Vec<Event> {
         self.events
             .lock()
@@ -267,45 +270,39 @@ where
 
 pub(crate) fn cluster(name: &str, hosts: &[SocketAddr]) -> Cluster {
     let host = |address: &SocketAddr| Host {
-        address: *address,
-        healthy: true,
-        locality: Arc::new(Locality::default()),
         workload: Arc::from("reviews-v1"),
+        ..Host::new(*address)
     };
     let hosts = hosts.iter().map(host).collect();
     Cluster {
         name: name.into(),
-        kind: ClusterKind::Static(Arc::new(Assignment {
-            name: name.into(),
-            hosts,
-        })),
+        kind: ClusterKind::Static(Arc::new(Assignment::new(name, hosts))),
         connect_timeout: Duration::from_secs(10),
-        lb: LbPolicy::RoundRobin,
-        limits: Limits::UNLIMITED,
+        lb: LbPolicy::ROUND_ROBIN,
+        lb_options: LbOptions::default(),
+        limits: PriorityLimits::both(Limits::UNLIMITED),
+        protocol: shakedown_config::table::UpstreamProtocol::Http1,
+        policy: Default::default(),
+        outlier: None,
+        update_merge_window: Cluster::UPDATE_MERGE_WINDOW,
         idle_timeout: None,
         max_requests_per_connection: None,
+        max_connection_duration: None,
     }
 }
 
 pub(crate) fn to(cluster: &str) -> RouteAction {
-    RouteAction::new(vec![WeightedCluster {
-        cluster: cluster.into(),
-        weight: 1,
-    }])
-    .unwrap()
+    RouteAction::new(vec![WeightedCluster::new(cluster, 1)]).unwrap()
 }
 
 /// Retries after `on`, twice, and as Istio has it in all else.
 pub(crate) fn retry(on: RetryOn) -> RetryPolicy {
     RetryPolicy {
         on,
-        codes: Vec::new(),
         times: 2,
-        per_try_timeout: None,
-        base_interval: RetryPolicy::BASE_INTERVAL,
-        max_interval: RetryPolicy::BASE_INTERVAL * 10,
         avoid_previous_hosts: true,
         host_selection_attempts: 5,
+        ..RetryPolicy::default()
     }
 }
 
@@ -315,16 +312,40 @@ fn route_table(name: &str, domain: &str, action: Action) -> Arc<RouteTable> {
         headers: Vec::new(),
         query: Vec::new(),
     };
+    table_of(name, domain, vec![Route::new("", matcher, action)], false)
+}
+
+fn table_of(name: &str, domain: &str, routes: Vec<Route>, tell_attempts: bool) -> Arc<RouteTable> {
     let host = VirtualHost {
         name: domain.into(),
-        routes: vec![Route {
-            name: "".into(),
-            matcher,
-            action,
-        }],
+        routes,
         include_attempt_count: true,
+        include_attempt_count_in_response: tell_attempts,
     };
     Arc::new(RouteTable::new(name, vec![(host, vec![domain.into()])], false).unwrap())
+}
+
+/// Routes that take nothing.
+pub(crate) fn empty_routes() -> Arc<RouteTable> {
+    table_of("15001", "*", Vec::new(), false)
+}
+
+/// An outbound listener with these filters, whose one route takes everything.
+pub(crate) fn routed(route: Route, filters: Vec<Filter>, clusters: Vec<Cluster>) -> Table {
+    let mut table = outbound(route.action.clone(), clusters);
+    let routes = table_of("15001", "*", vec![route], false);
+    table.routes.insert("15001".into(), routes);
+    for listener in table.listeners.values_mut() {
+        Arc::make_mut(listener).filters.clone_from(&filters);
+    }
+    table
+}
+
+/// Has the outbound routes tell callers how many tries there were.
+pub(crate) fn tell_attempts(table: &mut Table) {
+    let routes = table.routes["15001"].hosts()[0].routes.clone();
+    let routes = table_of("15001", "*", routes, true);
+    table.routes.insert("15001".into(), routes);
 }
 
 /// An outbound listener whose one virtual host takes every authority.
@@ -340,6 +361,8 @@ pub(crate) fn outbound_for(domain: &str, action: Action, clusters: Vec<Cluster>)
         address: "0.0.0.0:15001".parse().unwrap(),
         direction: Direction::Outbound,
         routes: Routes::Named("15001".into()),
+        filters: Vec::new(),
+        stream_idle_timeout: None,
     };
     table
         .listeners
@@ -368,6 +391,8 @@ pub(crate) fn with_inbound(
         address: at(POD, port),
         direction: Direction::Inbound,
         routes: Routes::Inline(route_table(&name, "*", Action::Forward(action))),
+        filters: Vec::new(),
+        stream_idle_timeout: None,
     };
     table.listeners.insert(name, Arc::new(listener));
     table.clusters.insert(app.name.clone(), Arc::new(app));
@@ -412,6 +437,27 @@ pub(crate) async fn write(stream: &mut BoxStream, text: &str) {
         hyper::rt::Write::poll_write(std::pin::Pin::new(&mut *stream), cx, text.as_bytes())
     });
     assert_eq!(written.await.unwrap(), text.len());
+}
+
+/// Reads one answer to its end, as text.
+pub(crate) async fn read(stream: &mut BoxStream) -> String {
+    let mut text = String::new();
+    loop {
+        let mut bytes = [0; 4096];
+        let mut buffer = hyper::rt::ReadBuf::new(&mut bytes);
+        let read = std::future::poll_fn(|cx| {
+            hyper::rt::Read::poll_read(std::pin::Pin::new(&mut *stream), cx, buffer.unfilled())
+        });
+        let ended = read.await.is_err() || buffer.filled().is_empty();
+        text += std::str::from_utf8(buffer.filled()).unwrap();
+        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            length.is_some_and(|length| body.len() >= length.parse().unwrap())
+        });
+        if ended || whole {
+            return text;
+        }
+    }
 }
 
 /// The next piece of a body, as text.

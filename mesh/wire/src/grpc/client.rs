@@ -20,7 +20,8 @@ use hyper::client::conn::http2::{self, SendRequest};
 use shakedown_env::Env;
 use tower_service::Service;
 
-use super::{H2Options, RESET_STREAM_DURATION, RESET_STREAMS};
+use super::H2Options;
+use crate::h2::{RESET_STREAM_DURATION, RESET_STREAMS};
 use crate::{EnvExecutor, EnvTimer};
 
 /// Opens an HTTP/2 connection without TLS ("prior knowledge"), from `from` where given.

@@ -1,96 +1,205 @@
-//! One connection of a pool, and the task that drives it.
+//! One connection of a pool: what it carries, and what it may carry yet.
 
-use std::cell::{Cell, RefCell, RefMut};
-use std::future::Future;
-use std::pin::Pin;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::Waker;
 
-use hyper::client::conn::http1::{self, SendRequest};
-use shakedown_env::{BoxStream, Env, Sleep, Time};
+use shakedown_env::Time;
 
-use super::{SendError, Shared};
-use crate::Body;
+use super::Shared;
+use super::http1::Http1;
+use super::http2::Http2;
 
-/// What a connection does.
+/// What a connection does. Source: Envoy, `ConnectionPool::ActiveClient::State`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// In the pool since this time.
-    Idle(Time),
-    /// With a request.
-    Leased,
+pub(super) enum Phase {
+    /// Among its pool's ready ones: it can take a request.
+    Ready,
+    /// It has all the requests that it can carry.
+    Busy,
     /// The response has ended; hyper has yet to say that the connection is free (the request is still being written, or its
-    /// task has not come round).
+    /// task has not come round). HTTP/1.1 only.
     Returning,
+    /// It takes no more requests, and closes with the last that it has.
+    Draining,
     /// Closed, or about to be closed by its task.
     Closed,
 }
 
-/// A connection as its pool, its lease and its task share it.
+/// What requests are handed to.
+pub(super) enum Wire {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+/// A connection as its pool, its leases and its task share it.
 pub(super) struct Connection {
     pool: Weak<Shared>,
-    sender: RefCell<SendRequest<Body>>,
+    wire: Wire,
     phase: Cell<Phase>,
+    /// The requests that it has.
+    active: Cell<u32>,
+    /// The requests that it has had.
     requests: Cell<u32>,
-    /// Whether it has been idle since it was opened.
+    /// Since when it has no request.
+    since: Cell<Time>,
+    /// Whether it has been ready, and without a request, since it was opened.
     rested: Cell<bool>,
     /// The task that drives it.
     task: RefCell<Option<Waker>>,
 }
 
 impl Connection {
-    pub(super) fn sender(&self) -> RefMut<'_, SendRequest<Body>> {
-        self.sender.borrow_mut()
+    /// A connection that its pool knows nothing of yet.
+    pub(super) fn new(pool: &Rc<Shared>, wire: Wire) -> Rc<Connection> {
+        Rc::new(Connection {
+            pool: Rc::downgrade(pool),
+            wire,
+            phase: Cell::new(Phase::Busy),
+            active: Cell::new(0),
+            requests: Cell::new(0),
+            since: Cell::new(pool.env.now()),
+            rested: Cell::new(false),
+            task: RefCell::new(None),
+        })
     }
 
-    /// How many requests it has carried.
-    pub(super) fn requests(&self) -> u32 {
-        self.requests.get()
+    pub(super) fn wire(&self) -> &Wire {
+        &self.wire
     }
 
-    /// Whether the peer had time to close it before this request: then a request that it did not take may move on.
+    pub(super) fn pool(&self) -> Option<Rc<Shared>> {
+        self.pool.upgrade()
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Whether it has no request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.active.get() == 0
+    }
+
+    /// Since when it has no request; none while it has one.
+    pub(super) fn idle_since(&self) -> Option<Time> {
+        (self.phase() == Phase::Ready && self.is_idle()).then(|| self.since.get())
+    }
+
+    /// Whether the peer had time to close it before the next request: then one that it does not take may move on.
     pub(super) fn is_seasoned(&self) -> bool {
-        self.rested.get() || self.requests() > 0
+        self.rested.get() || self.requests.get() > 0
     }
 
-    pub(super) fn count_request(&self) {
-        self.requests.set(self.requests.get().saturating_add(1));
-    }
-
-    /// Whether it can take a request now.
+    /// Whether it can take a request now, as far as is known.
     pub(super) fn is_usable(&self) -> bool {
-        self.phase.get() != Phase::Closed && self.sender.borrow().is_ready()
-    }
-
-    pub(super) fn lease(&self) {
-        self.phase.set(Phase::Leased);
-    }
-
-    pub(super) fn rest(&self, now: Time) {
-        self.phase.set(Phase::Idle(now));
-        self.rested.set(true);
-    }
-
-    /// Gives it back after a response that ended cleanly.
-    pub(super) fn release(self: Rc<Connection>) {
-        let Some(pool) = self.pool.upgrade() else {
-            return self.close();
-        };
-        let spent = pool
-            .options
-            .max_requests_per_connection
-            .is_some_and(|most| self.requests() >= most);
-        let closing = self.phase.get() == Phase::Closed || self.sender.borrow().is_closed();
-        if spent || closing || (!pool.options.reuse && self.requests() > 0) {
-            return self.close();
+        let open = !matches!(self.phase(), Phase::Draining | Phase::Closed);
+        open && match &self.wire {
+            Wire::Http1(http1) => http1.is_ready(),
+            Wire::Http2(http2) => http2.is_open(),
         }
-        if self.sender.borrow().is_ready() {
-            pool.offer(self);
-        } else {
-            self.phase.set(Phase::Returning);
-            pool.state.borrow_mut().returning += 1;
-            self.wake();
+    }
+
+    /// Whether it can take one more request beside those that it has.
+    pub(super) fn has_room(&self) -> bool {
+        self.active.get() < self.limit()
+    }
+
+    fn limit(&self) -> u32 {
+        match &self.wire {
+            Wire::Http1(_) => 1,
+            Wire::Http2(http2) => http2.limit(),
+        }
+    }
+
+    /// Takes a request, as the pool's last where no more are allowed. Its pool looks at the phase afterwards.
+    pub(super) fn begin(&self, pool: &Shared) {
+        self.active.set(self.active.get() + 1);
+        self.requests.set(self.requests.get().saturating_add(1));
+        let most = pool.options.requests_per_connection();
+        if most.is_some_and(|most| self.requests.get() >= most) {
+            self.phase.set(Phase::Draining);
+        } else if !self.has_room() {
+            self.phase.set(Phase::Busy);
+        }
+    }
+
+    /// Becomes one of its pool's ready ones.
+    pub(super) fn rest(&self, now: Time) {
+        self.phase.set(Phase::Ready);
+        if self.is_idle() {
+            self.since.set(now);
+            self.rested.set(true);
+        }
+    }
+
+    /// A request has ended: in order, or by being cut off.
+    pub(super) fn end(self: Rc<Connection>, in_order: bool) {
+        self.active.set(self.active.get() - 1);
+        let Some(pool) = self.pool.upgrade() else {
+            return self.leave();
+        };
+        self.since.set(pool.env.now());
+        match &self.wire {
+            Wire::Http1(http1) if in_order && self.phase() == Phase::Busy && !http1.is_closed() => {
+                if http1.is_ready() {
+                    pool.offer(&self);
+                } else {
+                    self.phase.set(Phase::Returning);
+                    pool.state.borrow_mut().returning += 1;
+                    self.wake();
+                }
+            }
+            Wire::Http1(_) => self.close(),
+            Wire::Http2(http2) => {
+                if !in_order && http2.count_reset() {
+                    self.retire();
+                }
+                match self.phase() {
+                    Phase::Busy if self.has_room() => pool.offer(&self),
+                    Phase::Draining => self.leave(),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Takes no more requests, and closes when it has none.
+    pub(super) fn retire(&self) {
+        if matches!(self.phase(), Phase::Draining | Phase::Closed) {
+            return self.leave();
+        }
+        if self.phase() == Phase::Ready
+            && let Some(pool) = self.pool.upgrade()
+        {
+            pool.remove(self);
+        }
+        self.leave_returning();
+        self.phase.set(Phase::Draining);
+        self.leave();
+    }
+
+    /// Closes if it has no request.
+    fn leave(&self) {
+        if self.is_idle() {
+            self.close();
+        } else if self.phase() != Phase::Closed {
+            self.phase.set(Phase::Draining);
+        }
+    }
+
+    /// Looks at its limit again: the peer may have changed it.
+    pub(super) fn fit(self: &Rc<Connection>) {
+        let Some(pool) = self.pool.upgrade() else {
+            return;
+        };
+        match self.phase() {
+            Phase::Ready if !self.has_room() => {
+                pool.remove(self);
+                self.phase.set(Phase::Busy);
+            }
+            Phase::Busy if self.has_room() => pool.offer(self),
+            _ => {}
         }
     }
 
@@ -101,11 +210,20 @@ impl Connection {
         self.wake();
     }
 
-    fn leave_returning(&self) {
-        if self.phase.get() == Phase::Returning
+    pub(super) fn leave_returning(&self) {
+        if self.phase() == Phase::Returning
             && let Some(pool) = self.pool.upgrade()
         {
             pool.state.borrow_mut().returning -= 1;
+            self.phase.set(Phase::Busy);
+        }
+    }
+
+    /// Leaves the waker of the task that drives it.
+    pub(super) fn driven_by(&self, waker: &Waker) {
+        let mut task = self.task.borrow_mut();
+        if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *task = Some(waker.clone());
         }
     }
 
@@ -113,164 +231,6 @@ impl Connection {
         let task = self.task.borrow_mut().take();
         if let Some(task) = task {
             task.wake();
-        }
-    }
-}
-
-/// A connection's task: opens it, gives it to the pool, and drives it to its end.
-pub(super) fn open(pool: &Rc<Shared>) -> impl Future<Output = ()> + use<> {
-    let env = pool.env.clone();
-    let (to, from) = (pool.to, pool.from);
-    let (most, idle) = (pool.options.connect_timeout, pool.options.idle_timeout);
-    let opening = Opening(Rc::downgrade(pool));
-    async move {
-        let stream = match env.timeout(most, env.connect(to, from)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return opening.failed(SendError::Connect(error)),
-            Err(_elapsed) => return opening.failed(SendError::ConnectTimeout),
-        };
-        let (sender, http) = match http1::handshake(stream).await {
-            Ok(pair) => pair,
-            Err(error) => return opening.failed(SendError::Protocol(error)),
-        };
-        let Some(connection) = opening.opened(sender) else {
-            return;
-        };
-        Driver {
-            env: &env,
-            http,
-            connection,
-            idle,
-            sleep: None,
-        }
-        .await;
-    }
-}
-
-/// Counts a connection as being opened until it is dropped.
-struct Opening(Weak<Shared>);
-
-impl Opening {
-    fn failed(self, error: SendError) {
-        if let Some(pool) = self.0.upgrade() {
-            drop(self);
-            pool.refuse(error);
-        }
-    }
-
-    /// Gives the new connection to the pool, unless that has gone.
-    fn opened(self, sender: SendRequest<Body>) -> Option<Rc<Connection>> {
-        let pool = self.0.upgrade()?;
-        drop(self);
-        let connection = Rc::new(Connection {
-            pool: Rc::downgrade(&pool),
-            sender: RefCell::new(sender),
-            phase: Cell::new(Phase::Leased),
-            requests: Cell::new(0),
-            rested: Cell::new(false),
-            task: RefCell::new(None),
-        });
-        pool.state.borrow_mut().open += 1;
-        pool.offer(Rc::clone(&connection));
-        Some(connection)
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Some(pool) = self.0.upgrade() {
-            pool.state.borrow_mut().connecting -= 1;
-        }
-    }
-}
-
-/// Drives a connection to its end.
-struct Driver<'a> {
-    env: &'a Env,
-    http: http1::Connection<BoxStream, Body>,
-    connection: Rc<Connection>,
-    idle: Option<Duration>,
-    /// The idle timer: one a connection, that looks at the phase when it fires.
-    sleep: Option<Sleep>,
-}
-
-impl Future for Driver<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.connection.phase.get() == Phase::Closed {
-            return Poll::Ready(());
-        }
-        // How it ended is told to the request that it had, if any.
-        if Pin::new(&mut this.http).poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        if this.connection.phase.get() == Phase::Returning && this.poll_return(cx).is_err() {
-            return Poll::Ready(());
-        }
-        if this.poll_idle(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        let mut task = this.connection.task.borrow_mut();
-        if !task
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(cx.waker()))
-        {
-            *task = Some(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-}
-
-/// The connection ended before it was free again.
-struct Ended;
-
-impl Driver<'_> {
-    /// Hands the connection back once hyper says that it is free.
-    fn poll_return(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
-        let free = self.connection.sender.borrow_mut().poll_ready(cx);
-        match (free, self.connection.pool.upgrade()) {
-            (Poll::Pending, Some(_)) => Ok(()),
-            (Poll::Ready(Ok(())), Some(pool)) => {
-                self.connection.leave_returning();
-                pool.offer(Rc::clone(&self.connection));
-                Ok(())
-            }
-            (Poll::Ready(Err(_)), _) | (_, None) => Err(Ended),
-        }
-    }
-
-    /// Ready when the connection has been idle for too long.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(span) = self.idle else {
-            return Poll::Pending;
-        };
-        let sleep = self.sleep.get_or_insert_with(|| self.env.sleep(span));
-        while sleep.as_mut().poll(cx).is_ready() {
-            let now = self.env.now();
-            let since = match self.connection.phase.get() {
-                Phase::Idle(since) => since,
-                Phase::Leased | Phase::Returning | Phase::Closed => now,
-            };
-            if since + span <= now {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(since + span);
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Driver<'_> {
-    fn drop(&mut self) {
-        let was_idle = matches!(self.connection.phase.get(), Phase::Idle(_));
-        self.connection.close();
-        if let Some(pool) = self.connection.pool.upgrade() {
-            pool.state.borrow_mut().open -= 1;
-            if was_idle {
-                pool.remove(&self.connection);
-            }
         }
     }
 }

@@ -9,106 +9,155 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use shakedown_env::Owned;
 
-use super::connection::Connection;
+use super::connection::{Connection, Wire};
+use super::quota::Permit;
+use super::{SendError, Shared};
+use crate::h2::{H2Body, Upload};
 use crate::{Body, BodyError};
 
-/// One request's hold on a connection. Released, it goes back to its pool; dropped, it is closed.
-pub(super) struct Lease(Option<Rc<Connection>>);
+/// One request's hold on a connection, or on a stream of it. Released, the connection may take another; dropped, an HTTP/1.1
+/// connection is closed, and a stream reset.
+pub(super) struct Lease {
+    connection: Option<Rc<Connection>>,
+    permit: Option<Permit>,
+    seasoned: bool,
+}
 
 /// A request that got no response.
 pub(super) struct Failed {
-    pub(super) error: hyper::Error,
+    pub(super) error: SendError,
     /// The request, when none of it was written.
     pub(super) unsent: Option<Request<Body>>,
 }
 
+/// What a request comes to.
+pub(super) type Answered = Result<Response<LeasedBody>, Failed>;
+
+impl Failed {
+    /// A request that may have been written.
+    pub(super) fn sent(error: SendError) -> Failed {
+        Failed {
+            error,
+            unsent: None,
+        }
+    }
+}
+
 impl Lease {
-    pub(super) fn new(connection: Rc<Connection>) -> Lease {
-        connection.lease();
-        Lease(Some(connection))
+    /// Puts a request on a connection that has room.
+    pub(super) fn new(
+        pool: &Shared,
+        connection: Rc<Connection>,
+        permit: Option<Permit>,
+    ) -> Lease {
+        let seasoned = connection.is_seasoned();
+        connection.begin(pool);
+        Lease {
+            connection: Some(connection),
+            permit,
+            seasoned,
+        }
     }
 
     /// Whether the connection was there before this request.
     pub(super) fn is_seasoned(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|connection| connection.is_seasoned())
+        self.seasoned
     }
 
     /// Hands the request to the connection, and waits for the response's headers.
-    pub(super) async fn dispatch(
-        &self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, Failed> {
-        let connection = self
-            .0
-            .as_ref()
-            .expect("a lease keeps its connection until it is released");
-        let response = connection.sender().try_send_request(request);
-        response.await.map_err(|mut failed| {
-            let unsent = failed.take_message();
-            if unsent.is_none() {
-                connection.count_request();
-            }
-            Failed {
-                error: failed.into_error(),
-                unsent,
-            }
-        })
+    pub(super) async fn dispatch(self, request: Request<Body>) -> Answered {
+        let connection = Rc::clone(
+            self.connection
+                .as_ref()
+                .expect("a lease keeps its connection until it is released"),
+        );
+        match connection.wire() {
+            Wire::Http1(http1) => http1.exchange(self, request).await,
+            Wire::Http2(http2) => http2.exchange(self, request).await,
+        }
     }
 
     /// Gives the connection back.
     pub(super) fn release(mut self) {
-        if let Some(connection) = self.0.take() {
-            connection.release();
-        }
+        self.end(true);
     }
 
-    fn count_request(&self) {
-        if let Some(connection) = &self.0 {
-            connection.count_request();
+    fn end(&mut self, in_order: bool) {
+        // The next in line may need this one's place.
+        self.permit = None;
+        if let Some(connection) = self.connection.take() {
+            connection.end(in_order);
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            connection.close();
-        }
+        self.end(false);
     }
 }
 
-/// A response's body on a pooled connection. At its end the connection goes back to the pool; dropped before, it is closed.
+/// A response's body on a pooled connection. At its end the connection goes back to the pool; dropped before, an HTTP/1.1
+/// connection is closed, and a stream of HTTP/2 reset.
 pub struct LeasedBody {
-    incoming: Incoming,
+    incoming: Arriving,
     lease: Option<Lease>,
+    /// The request's body, where it is still on its way.
+    upload: Option<Owned>,
+}
+
+enum Arriving {
+    Http1(Incoming),
+    Http2(H2Body),
 }
 
 impl LeasedBody {
-    pub(super) fn wrap(response: Response<Incoming>, lease: Lease) -> Response<Body> {
-        lease.count_request();
-        response.map(|incoming| {
-            let mut body = LeasedBody {
-                incoming,
-                lease: Some(lease),
-            };
-            body.release_at_end();
-            if body.lease.is_none() {
-                Body::Empty
-            } else {
-                Body::Leased(body)
-            }
-        })
+    pub(super) fn http1(incoming: Incoming, lease: Lease) -> LeasedBody {
+        LeasedBody::new(Arriving::Http1(incoming), lease, None)
+    }
+
+    pub(super) fn http2(body: H2Body, lease: Lease, upload: Option<Upload<BodyError>>) -> LeasedBody {
+        let pool = lease.connection.as_ref().and_then(|c| c.pool());
+        // Once the pool has gone, what is left of the request goes no further.
+        let upload = upload.zip(pool).map(|(upload, pool)| {
+            pool.env.spawn_owned("http2-upload", async move {
+                // How it ended is seen on the response's side of the stream.
+                let _ = upload.await;
+            })
+        });
+        LeasedBody::new(Arriving::Http2(body), lease, upload)
+    }
+
+    fn new(incoming: Arriving, lease: Lease, upload: Option<Owned>) -> LeasedBody {
+        let mut body = LeasedBody {
+            incoming,
+            lease: Some(lease),
+            upload,
+        };
+        body.release_at_end();
+        body
+    }
+
+    /// The body as the request path has it.
+    pub(super) fn into_body(self) -> Body {
+        if self.lease.is_none() {
+            Body::Empty
+        } else {
+            Body::Leased(self)
+        }
     }
 
     pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.incoming).poll_frame(cx));
-        Poll::Ready(match frame {
+        let frame = match &mut self.incoming {
+            Arriving::Http1(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BodyError::from),
+            Arriving::Http2(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
+        };
+        Poll::Ready(match std::task::ready!(frame) {
             Some(Ok(frame)) => {
                 // A reader that trusts `is_end_stream` does not ask again.
                 if frame.is_trailers() {
@@ -120,7 +169,7 @@ impl LeasedBody {
             }
             Some(Err(error)) => {
                 self.lease = None;
-                Some(Err(error.into()))
+                Some(Err(error))
             }
             None => {
                 self.release();
@@ -130,20 +179,28 @@ impl LeasedBody {
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.incoming {
+            Arriving::Http1(incoming) => incoming.is_end_stream(),
+            Arriving::Http2(body) => body.is_end_stream(),
+        }
     }
 
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.incoming {
+            Arriving::Http1(incoming) => incoming.size_hint(),
+            Arriving::Http2(body) => body.size_hint(),
+        }
     }
 
     fn release_at_end(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.is_end_stream() {
             self.release();
         }
     }
 
     fn release(&mut self) {
+        // A response that is complete before its request makes the rest of that pointless, as in Envoy.
+        self.upload = None;
         if let Some(lease) = self.lease.take() {
             lease.release();
         }

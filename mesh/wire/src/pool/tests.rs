@@ -18,6 +18,7 @@ use crate::scene::{
 use crate::{Body, ServerOptions};
 
 mod failures;
+mod http2;
 
 fn defaults() -> PoolOptions {
     PoolOptions::default()
@@ -176,6 +177,28 @@ fn a_connection_ends_after_its_most_requests() {
             fetch(&pool, get("/size/1")).await;
         }
         assert_eq!(seen.connections.get(), 3);
+    });
+}
+
+#[test]
+fn a_connection_that_is_old_enough_takes_no_more_requests() {
+    run(|env| async move {
+        let (addr, seen) = serve(&env, &ServerOptions::default());
+        let options = PoolOptions {
+            max_connection_duration: Some(ms(30)),
+            ..defaults()
+        };
+        let pool = pool(&env, addr, options);
+        fetch(&pool, get("/size/1")).await;
+        env.sleep(ms(29)).await;
+        assert_eq!(pool.connections(), 1);
+        // One that has a request finishes it.
+        let slow = pool.send(get("/slow/5"));
+        let began = env.now();
+        slow.await.unwrap().into_body().collect(1).await.unwrap();
+        assert_eq!(env.now().since(began), ms(5));
+        env.sleep(ms(1)).await;
+        assert_eq!((pool.connections(), seen.connections.get()), (0, 1));
     });
 }
 

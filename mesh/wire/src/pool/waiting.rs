@@ -7,13 +7,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::lease::Lease;
+use super::quota::Permit;
 use super::{SendError, Shared};
 
 /// Where the line leaves what a request waits for.
 pub(super) struct Slot(RefCell<Place>);
 
 enum Place {
-    Waits(Option<Waker>),
+    Waits {
+        waker: Option<Waker>,
+        /// Its place in the quota, held for as long as it waits.
+        _permit: Option<Permit>,
+    },
     Settled(Result<Lease, SendError>),
     /// The request gave up, or has taken its result.
     Gone,
@@ -21,13 +26,16 @@ enum Place {
 
 impl Slot {
     pub(super) fn still_waits(&self) -> bool {
-        matches!(*self.0.borrow(), Place::Waits(_))
+        matches!(*self.0.borrow(), Place::Waits { .. })
     }
 
     /// Leaves the result for a request that still waits.
     pub(super) fn settle(&self, result: Result<Lease, SendError>) {
         let before = self.0.replace(Place::Settled(result));
-        if let Place::Waits(Some(waker)) = before {
+        if let Place::Waits {
+            waker: Some(waker), ..
+        } = before
+        {
             waker.wake();
         }
     }
@@ -40,8 +48,11 @@ pub(super) struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    pub(super) fn join(pool: &'a Rc<Shared>) -> Waiting<'a> {
-        let slot = Rc::new(Slot(RefCell::new(Place::Waits(None))));
+    pub(super) fn join(pool: &'a Rc<Shared>, permit: Option<Permit>) -> Waiting<'a> {
+        let slot = Rc::new(Slot(RefCell::new(Place::Waits {
+            waker: None,
+            _permit: permit,
+        })));
         let mut state = pool.state.borrow_mut();
         state.waiting.push_back(Rc::clone(&slot));
         state.pending += 1;
@@ -55,13 +66,13 @@ impl Future for Waiting<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut place = self.slot.0.borrow_mut();
-        if let Place::Waits(waker) = &mut *place {
+        if let Place::Waits { waker, .. } = &mut *place {
             *waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
         match std::mem::replace(&mut *place, Place::Gone) {
             Place::Settled(result) => Poll::Ready(result),
-            Place::Waits(_) | Place::Gone => Poll::Pending,
+            Place::Waits { .. } | Place::Gone => Poll::Pending,
         }
     }
 }
@@ -69,7 +80,7 @@ impl Future for Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         match self.slot.0.replace(Place::Gone) {
-            Place::Waits(_) => self.pool.state.borrow_mut().pending -= 1,
+            Place::Waits { .. } => self.pool.state.borrow_mut().pending -= 1,
             Place::Settled(Ok(lease)) => lease.release(),
             Place::Settled(Err(_)) | Place::Gone => {}
         }

@@ -7,6 +7,8 @@ use super::*;
 use crate::PoolOptions;
 use crate::scene::{ANY, Seen, answer, fetch, get, ms, pool, read_until, run, serve, write};
 
+mod auto;
+
 const GET: &[u8] = b"GET /size/1 HTTP/1.1\r\nhost: h\r\n\r\n";
 
 fn defaults() -> ServerOptions {
@@ -182,7 +184,7 @@ fn serve_with_drain(env: &Env) -> (SocketAddr, Rc<Seen>, Drain, shakedown_env::O
     let owned = env.spawn_owned("server", async move {
         let make = |_connected| {
             let (env, seen) = (own.clone(), Rc::clone(&count));
-            move |request| answer(env.clone(), Rc::clone(&seen), request)
+            move |request: Request<Incoming>| answer(env.clone(), Rc::clone(&seen), request)
         };
         accept_loop_until(&own, listener, &defaults(), "connection", &handle, make).await;
     });

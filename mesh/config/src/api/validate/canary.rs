@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, SIDECARS};
+use super::Check;
+use crate::translate::caller::SIDECARS;
 use crate::api::{
     Analysis, BuiltinMetric, Canary, CanaryMetric, DestinationRule, Document, Resource,
     VirtualService,

@@ -59,7 +59,8 @@ fn whole(push: u64, mut response: DeltaDiscoveryResponse) -> DeltaDiscoveryRespo
 }
 
 /// A policy that no compiler of ours takes.
-const MAGLEV: i32 = cluster::cluster::LbPolicy::Maglev as i32;
+/// A policy that no cluster with endpoints can have.
+const PROVIDED: i32 = cluster::cluster::LbPolicy::ClusterProvided as i32;
 
 #[test]
 fn a_stream_opens_with_the_wildcards_and_the_node_on_the_first_alone() {
@@ -97,7 +98,7 @@ fn endpoints_are_asked_for_before_clusters_are_acknowledged() {
 fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
     let mut session = Session::default();
     session.receive(response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]));
-    let mixed = vec![eds_cluster("a", MAGLEV), eds_cluster("b", 0)];
+    let mixed = vec![eds_cluster("a", PROVIDED), eds_cluster("b", 0)];
     let reply = session.receive(response(Kind::Cluster, "n2", mixed));
     assert_eq!(reply.refused.len(), 1);
     assert_eq!(
@@ -123,7 +124,7 @@ fn a_reconnect_tells_the_last_good_versions() {
     session.receive(response(
         Kind::Cluster,
         "n2",
-        vec![eds_cluster("a", MAGLEV)],
+        vec![eds_cluster("a", PROVIDED)],
     ));
     let requests = session.open(Node::default());
     assert_eq!(requests[0].initial_resource_versions["a"], "lb0");
@@ -166,7 +167,7 @@ fn a_push_with_a_refused_resource_is_in_force_but_not_said_to_be() {
     session.receive(response(Kind::Listener, "1", vec![]));
     session.receive(whole(
         1,
-        response(Kind::Cluster, "2", vec![eds_cluster("a", MAGLEV)]),
+        response(Kind::Cluster, "2", vec![eds_cluster("a", PROVIDED)]),
     ));
     assert_eq!(session.publish().unwrap().push, None);
     session.receive(whole(2, response(Kind::Listener, "3", vec![])));

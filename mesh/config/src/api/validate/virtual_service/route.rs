@@ -1,0 +1,238 @@
+//! What a route does: exactly one thing, to destinations that exist.
+
+use super::super::Check;
+use crate::api::{
+    Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService,
+};
+use crate::decode::Spanned;
+use crate::registry::Hostname;
+use crate::suggest;
+use crate::translate::{parse_retry_on, retry_on_names};
+
+/// The greatest weight, and the greatest sum of weights. Source: Envoy, `WeightedCluster`.
+const MAX_WEIGHT: i64 = u32::MAX as i64;
+
+impl Check<'_> {
+    pub(super) fn route(
+        &mut self,
+        route: &Spanned<HttpRoute>,
+        resource: &Resource<VirtualService>,
+    ) {
+        let namespace = resource.meta.namespace.as_str();
+        for condition in &route.r#match {
+            self.condition(condition);
+        }
+        self.one_action(route);
+        self.shares(route);
+        for to in &route.route {
+            self.destination(&to.destination, namespace);
+            self.headers(to.headers.as_ref());
+        }
+        if let Some(delegate) = &route.delegate {
+            self.delegate(route, delegate, resource);
+        }
+        if let Some(retries) = &route.retries {
+            self.retries(retries);
+        }
+        self.mirrors(route, namespace);
+        self.headers(route.headers.as_ref());
+        if let Some(rewrite) = &route.rewrite {
+            self.rewrite(rewrite);
+        }
+        if let Some(redirect) = &route.redirect {
+            self.redirect(redirect);
+        }
+        if let Some(direct) = &route.direct_response {
+            self.direct_response(direct);
+        }
+        if let Some(fault) = &route.fault {
+            self.fault(fault);
+        }
+        if let Some(cors) = &route.cors_policy {
+            self.cors(cors);
+        }
+    }
+
+    /// It sends on, redirects, answers or delegates; what belongs to sending on goes with that alone.
+    fn one_action(&mut self, route: &Spanned<HttpRoute>) {
+        let alone = [
+            ("redirect", route.redirect.as_ref().map(|it| &it.place)),
+            (
+                "directResponse",
+                route.direct_response.as_ref().map(|it| &it.place),
+            ),
+            ("delegate", route.delegate.as_ref().map(|it| &it.place)),
+        ];
+        let mut found = alone
+            .into_iter()
+            .filter_map(|(field, place)| Some((field, place?)));
+        let Some((field, _)) = found.next() else {
+            if route.route.is_empty() {
+                self.tell(
+                    &route.place,
+                    "`route` is empty: expected at least one destination",
+                );
+            }
+            return;
+        };
+        let both = |other: &str| format!("`{other}` beside `{field}`: a route does one of both");
+        for (other, place) in found {
+            self.tell(place, both(other));
+        }
+        if let Some(to) = route.route.first() {
+            self.tell(&to.place, both("route"));
+        }
+        if field == "delegate" {
+            return;
+        }
+        // Source: Istio, `validateHTTPRoute`.
+        for (other, place) in [
+            ("rewrite", route.rewrite.as_ref().map(|it| &it.place)),
+            ("fault", route.fault.as_ref().map(|it| &it.place)),
+        ] {
+            if let Some(place) = place {
+                self.tell(place, both(other));
+            }
+        }
+    }
+
+    fn shares(&mut self, route: &HttpRoute) {
+        let several = match route.route.as_slice() {
+            [] => return,
+            [only] => return self.weight(only),
+            several => several,
+        };
+        several.iter().for_each(|to| self.weight(to));
+        let sum: i64 = several
+            .iter()
+            .map(|to| to.weight.as_ref().map_or(0, |weight| weight.value))
+            .fold(0, i64::saturating_add);
+        if sum == 0 {
+            let place = several
+                .iter()
+                .find_map(|to| to.weight.as_ref())
+                .map_or(&several[0].place, |it| &it.place);
+            self.tell(
+                place,
+                "the weights of the destinations sum to 0: expected 1 or more, as in 90 and 10",
+            );
+        } else if sum > MAX_WEIGHT {
+            let place = &several[0].place;
+            self.tell(place, format!("the weights of the destinations sum to {sum}: expected at most {MAX_WEIGHT}"));
+        }
+    }
+
+    fn mirrors(&mut self, route: &HttpRoute, namespace: &str) {
+        if let Some(mirror) = &route.mirror {
+            self.destination(mirror, namespace);
+        }
+        if let (Some(_), Some(first)) = (&route.mirror, route.mirrors.first()) {
+            let message = "`mirrors` beside `mirror`: write them all in `mirrors`";
+            self.tell(&first.place, message);
+        }
+        if let (None, Some(share)) = (&route.mirror, &route.mirror_percentage) {
+            let message = "`mirrorPercentage` without `mirror`: in `mirrors`, each has its own `percentage`";
+            self.tell(&share.place, message);
+        }
+        for mirror in &route.mirrors {
+            self.destination(&mirror.destination, namespace);
+        }
+    }
+
+    fn weight(&mut self, to: &RouteDestination) {
+        if let Some(weight) = to
+            .weight
+            .as_ref()
+            .filter(|weight| !(0..=MAX_WEIGHT).contains(&weight.value))
+        {
+            self.tell(
+                &weight.place,
+                format!("weight {}: expected 0 to {MAX_WEIGHT}", weight.value),
+            );
+        }
+    }
+
+    fn destination(&mut self, destination: &Destination, namespace: &str) {
+        let mesh = self.mesh;
+        let host = Hostname::resolve(&destination.host, namespace);
+        let service = mesh.registry.service(host.as_str());
+        if service.is_none() && !mesh.registry.services.is_empty() {
+            self.unknown_host(&destination.host, namespace);
+            return;
+        }
+        if let (Some(port), Some(service)) = (&destination.port, service)
+            && !service
+                .ports
+                .iter()
+                .any(|known| known.number == port.number.value)
+        {
+            let numbers: Vec<String> = service
+                .ports
+                .iter()
+                .map(|known| known.number.to_string())
+                .collect();
+            let accepted = suggest::one_of(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
+            let message = format!(
+                "service `{}` has no port {}: expected {accepted}",
+                destination.host, port.number
+            );
+            self.tell(&port.number.place, message);
+        }
+        let Some(subset) = &destination.subset else {
+            return;
+        };
+        // A host of another mesh's naming has the namespace of the document.
+        let of = service.map_or(namespace, |service| service.namespace.as_str());
+        let rule = self.index.rule(&host, of);
+        if rule
+            .subsets
+            .iter()
+            .any(|known| known.name.value == subset.value)
+        {
+            return;
+        }
+        let known: Vec<&str> = rule
+            .subsets
+            .iter()
+            .map(|known| known.name.as_str())
+            .collect();
+        let hint = if known.is_empty() {
+            "no DestinationRule of that host defines one".to_owned()
+        } else {
+            suggest::hint(subset, known)
+        };
+        self.tell(
+            &subset.place,
+            format!("no subset `{subset}` of `{}`: {hint}", destination.host),
+        );
+    }
+
+    pub(in super::super) fn retries(&mut self, retries: &Spanned<HttpRetry>) {
+        if retries.attempts == 0
+            && (retries.per_try_timeout.is_some() || retries.retry_on.is_some())
+        {
+            let message = "`attempts: 0` means no retries: leave `perTryTimeout` and `retryOn` out, or say how many";
+            self.tell(&retries.place, message);
+        }
+        if let Some(remote) = &retries.retry_remote_localities
+            && remote.value
+        {
+            self.tell(&remote.place, "not supported yet: `retryRemoteLocalities: true`");
+        }
+        let Some(on) = &retries.retry_on else { return };
+        let (names, codes) = parse_retry_on(on);
+        for name in names
+            .iter()
+            .filter(|name| !retry_on_names().any(|known| known == *name))
+        {
+            let hint = suggest::hint(name, retry_on_names());
+            self.tell(&on.place, format!("unknown condition `{name}`: {hint}"));
+        }
+        for code in codes.iter().filter(|code| !(100..600).contains(*code)) {
+            self.tell(
+                &on.place,
+                format!("`{code}` is no status: expected 100 to 599"),
+            );
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `LbSubsetConfig`, and the metadata that subsets are told apart by.
+
+use std::sync::Arc;
+
+use super::problem::{Problem, Result, refuse};
+use crate::table::{Fallback, Label, Labels, Selector, Subsets};
+use crate::xds::cluster::cluster::lb_subset_config::{
+    LbSubsetFallbackPolicy, LbSubsetSelector, lb_subset_selector::LbSubsetSelectorFallbackPolicy,
+};
+use crate::xds::cluster::cluster::LbSubsetConfig;
+use crate::xds::core::Metadata;
+use crate::xds::protobuf::{Struct, Value, value::Kind};
+
+/// The filter under which hosts have labels and routes ask for them. Source: Envoy, `envoy.lb`.
+pub(super) const FILTER: &str = "envoy.lb";
+
+/// A cluster's subsets; `None` if it has no selector, without which nothing is told apart.
+pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>> {
+    if config.subset_selectors.is_empty() {
+        return Ok(None);
+    }
+    refuse!(config; locality_weight_aware scale_locality_weight panic_mode_any list_as_any metadata_fallback_policy);
+    let fallback = match LbSubsetFallbackPolicy::try_from(config.fallback_policy) {
+        Ok(LbSubsetFallbackPolicy::NoFallback) => Fallback::None,
+        Ok(LbSubsetFallbackPolicy::AnyEndpoint) => Fallback::Any,
+        Ok(LbSubsetFallbackPolicy::DefaultSubset) => Fallback::Default,
+        Err(_) => {
+            let text = format!("unknown number {}", config.fallback_policy);
+            return Err(Problem::new("fallback_policy", text));
+        }
+    };
+    let mut selectors = Vec::with_capacity(config.subset_selectors.len());
+    for (index, written) in config.subset_selectors.iter().enumerate() {
+        let selector = selector(written)
+            .map_err(|problem| problem.within(&format!("subset_selectors[{index}]")))?;
+        // Of two with the same names the first counts.
+        if !selectors
+            .iter()
+            .any(|known: &Selector| known.keys == selector.keys)
+        {
+            selectors.push(selector);
+        }
+    }
+    Ok(Some(Arc::new(Subsets {
+        selectors,
+        fallback,
+        default_subset: config.default_subset.as_ref().map(labels).unwrap_or_default(),
+    })))
+}
+
+fn selector(written: &LbSubsetSelector) -> Result<Selector> {
+    refuse!(written; single_host_per_subset);
+    let fallback = match LbSubsetSelectorFallbackPolicy::try_from(written.fallback_policy) {
+        Ok(LbSubsetSelectorFallbackPolicy::NotDefined) => None,
+        Ok(LbSubsetSelectorFallbackPolicy::NoFallback) => Some(Fallback::None),
+        Ok(LbSubsetSelectorFallbackPolicy::AnyEndpoint) => Some(Fallback::Any),
+        Ok(LbSubsetSelectorFallbackPolicy::DefaultSubset) => Some(Fallback::Default),
+        Ok(LbSubsetSelectorFallbackPolicy::KeysSubset) => {
+            let text = "not supported yet: KEYS_SUBSET; expected NO_FALLBACK, ANY_ENDPOINT or DEFAULT_SUBSET";
+            return Err(Problem::new("fallback_policy", text));
+        }
+        Err(_) => {
+            let text = format!("unknown number {}", written.fallback_policy);
+            return Err(Problem::new("fallback_policy", text));
+        }
+    };
+    refuse!(written; fallback_keys_subset);
+    let mut keys: Vec<Arc<str>> = written.keys.iter().map(|key| key.as_str().into()).collect();
+    if keys.is_empty() {
+        return Err(Problem::new("keys", "expected at least one, found none"));
+    }
+    keys.sort();
+    keys.dedup();
+    Ok(Selector { keys, fallback })
+}
+
+/// What a route asks of hosts; `None` if nothing.
+pub(super) fn of_route(metadata: Option<&Metadata>) -> Option<Labels> {
+    Some(of_metadata(metadata)).filter(|labels| !labels.is_empty())
+}
+
+/// The labels that metadata holds.
+pub(super) fn of_metadata(metadata: Option<&Metadata>) -> Labels {
+    let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(FILTER));
+    fields.map(labels).unwrap_or_default()
+}
+
+/// Values that are one thing; lists and structures are nobody's label here.
+fn labels(fields: &Struct) -> Labels {
+    let label = |value: &Value| match value.kind.as_ref()? {
+        Kind::NullValue(_) => Some(Label::Null),
+        Kind::BoolValue(value) => Some(Label::Bool(*value)),
+        Kind::NumberValue(value) => Some(Label::Number(value.to_bits())),
+        Kind::StringValue(text) => Some(Label::Text(text.as_str().into())),
+        Kind::StructValue(_) | Kind::ListValue(_) => None,
+    };
+    let fields = fields.fields.iter();
+    fields
+        .filter_map(|(name, value)| Some((Arc::from(name.as_str()), label(value)?)))
+        .collect()
+}

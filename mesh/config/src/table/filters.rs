@@ -1,0 +1,142 @@
+//! The HTTP filters before the router, and what routes say of them: fault, CORS, local rate limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+
+use super::headers::HeaderOps;
+use super::matching::{HeaderMatcher, StringMatcher};
+use super::overload::{AdaptiveConcurrency, Shed};
+use super::rate_limit::{DescriptorRule, RateLimit};
+
+/// A filter of a listener, with what holds where a route says nothing of its own.
+#[derive(Clone, Debug)]
+pub enum Filter {
+    /// Delays and aborts.
+    Fault(Option<Arc<Fault>>),
+    /// Cross-origin requests; only routes say what is allowed.
+    Cors,
+    /// The local rate limit.
+    RateLimit(Option<Arc<RateLimit>>),
+    /// A limit on requests in hand that follows how long they take.
+    AdaptiveConcurrency(Arc<AdaptiveConcurrency>),
+    /// A queue that gives up in time. Not Envoy's.
+    Shed(Arc<Shed>),
+}
+
+/// What a route says of filters; what it leaves out its virtual host has said, or else the whole route configuration.
+#[derive(Clone, Debug, Default)]
+pub struct RouteFilters {
+    /// Of delays and aborts.
+    pub fault: Option<Arc<Fault>>,
+    /// Of cross-origin requests.
+    pub cors: Option<Arc<Cors>>,
+    /// Of the local rate limit.
+    pub rate_limit: Option<Arc<RateLimit>>,
+    /// How requests are described to the rate limit, by the route.
+    pub descriptors: Vec<DescriptorRule>,
+    /// The same, by the virtual host.
+    pub host_descriptors: Arc<[DescriptorRule]>,
+    /// Whether the virtual host's count beside the route's own, whatever the limit says.
+    pub include_host_descriptors: bool,
+}
+
+/// A share of requests: `numerator` in `denominator`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// How many.
+    pub numerator: u32,
+    /// Of how many; never 0.
+    pub denominator: u32,
+}
+
+impl Share {
+    /// None.
+    pub const NONE: Share = Share {
+        numerator: 0,
+        denominator: 100,
+    };
+    /// All.
+    pub const ALL: Share = Share {
+        numerator: 100,
+        denominator: 100,
+    };
+
+    /// Whether a random number falls into it. A share of none or of all asks for none.
+    /// Source: Envoy, `ProtobufPercentHelper::evaluateFractionalPercent`.
+    pub fn takes(self, random: impl FnOnce() -> u64) -> bool {
+        if self.numerator == 0 {
+            false
+        } else if self.numerator >= self.denominator {
+            true
+        } else {
+            random() % u64::from(self.denominator) < u64::from(self.numerator)
+        }
+    }
+}
+
+/// What is done to requests on purpose. Source: Envoy, `HTTPFault`.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// How long a share of them is held back; in whole milliseconds, more than 0.
+    pub delay: Option<(Duration, Share)>,
+    /// What a share of them is answered.
+    pub abort: Option<(Abort, Share)>,
+    /// Only requests to this cluster, where it is given.
+    pub upstream_cluster: Option<Arc<str>>,
+    /// Only requests with all of these headers.
+    pub headers: Vec<HeaderMatcher>,
+}
+
+/// The answer of an abort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abort {
+    /// This status.
+    Http(u16),
+    /// This status of gRPC; who does not speak gRPC sees 200.
+    Grpc(u32),
+}
+
+/// Which cross-origin requests are allowed. Source: Envoy, `CorsPolicy`.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// Whether it is in force, and for what share of requests.
+    pub enabled: Share,
+    /// The origins.
+    pub allow_origins: Vec<StringMatcher>,
+    /// The methods told to a preflight; `*`: the one that it asks for.
+    pub allow_methods: Option<HeaderValue>,
+    /// The headers told to a preflight; `*`: those that it asks for.
+    pub allow_headers: Option<HeaderValue>,
+    /// The headers that a page may read.
+    pub expose_headers: Option<HeaderValue>,
+    /// How long a preflight's answer holds, in seconds.
+    pub max_age: Option<HeaderValue>,
+    /// Whether credentials may be sent.
+    pub allow_credentials: bool,
+    /// Whether a preflight from another origin is sent on; otherwise it is answered without leave.
+    pub forward_not_matching_preflights: bool,
+}
+
+/// A copy of requests, whose answers nobody reads.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// Where it goes.
+    pub action: super::RouteAction,
+    /// Of what share of requests.
+    pub share: Share,
+    /// Whether its host ends in `-shadow`.
+    pub suffix: bool,
+}
+
+/// What the headers of messages to and from one of several destinations meet before all other changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetHeaders {
+    /// On the way there.
+    pub request: HeaderOps,
+    /// On the way back.
+    pub response: HeaderOps,
+    /// The host that it is told.
+    pub host: Option<HeaderValue>,
+}

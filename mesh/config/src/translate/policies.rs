@@ -1,0 +1,267 @@
+//! What `ProxyPolicy` documents say: of callers in their clusters, of workloads in their inbound listeners.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::index::in_force;
+use super::wrapped;
+use crate::api::{self, Document, GoDuration, PolicyBalancer, Portion, ProxyPolicy, Resource};
+use crate::decode::Spanned;
+use crate::registry::{Hostname, Mesh};
+use crate::table::AdaptiveConcurrency;
+use crate::xds::cluster::{self, LoadBalancingPolicy, load_balancing_policy::Policy};
+use crate::xds::manager::{HttpFilter, http_filter};
+use crate::xds::{self, adaptive_concurrency as adaptive, balancers, core, policies, rate_limit};
+
+/// The name under which a typed balancing policy of ours stands.
+const BALANCER: &str = "shakedown.dev/balancer";
+
+/// The policies that hold for callers, oldest first.
+pub(super) struct OfCallers<'a>(Vec<(Hostname, &'a ProxyPolicy)>);
+
+impl<'a> OfCallers<'a> {
+    pub(super) fn new(mesh: &'a Mesh) -> Self {
+        let named = |policy: &'a Resource<ProxyPolicy>| {
+            let host = policy.spec.host.as_ref()?;
+            Some((
+                Hostname::resolve(host, &policy.meta.namespace),
+                &*policy.spec,
+            ))
+        };
+        OfCallers(by_age(mesh).filter_map(named).collect())
+    }
+
+    /// Puts into a cluster what the callers of its host are to do. Of two documents that say the same thing the older
+    /// counts.
+    pub(super) fn apply(&self, cluster: &mut cluster::Cluster, host: &Hostname) {
+        let meant = self.0.iter().filter(|(named, _)| named.covers(host));
+        let meant: Vec<&ProxyPolicy> = meant.map(|(_, policy)| *policy).collect();
+        if !meant.is_empty() {
+            apply(cluster, &meant);
+        }
+    }
+}
+
+fn by_age(mesh: &Mesh) -> impl Iterator<Item = &Resource<ProxyPolicy>> {
+    let policies = in_force(&mesh.documents).filter_map(|document| match document {
+        Document::ProxyPolicy(policy) => Some(policy),
+        _ => None,
+    });
+    let mut policies: Vec<&Resource<ProxyPolicy>> = policies.collect();
+    // Stable: documents of one age stay in the user's order.
+    policies.sort_by_key(|policy| policy.meta.age());
+    policies.into_iter()
+}
+
+fn apply(cluster: &mut cluster::Cluster, policies: &[&ProxyPolicy]) {
+    if let Some(balancer) = policies.iter().find_map(|policy| policy.balancer.as_ref()) {
+        cluster.load_balancing_policy = Some(balancing(balancer.value));
+    }
+    let message = policies::UpstreamPolicy {
+        hedge: policies
+            .iter()
+            .find_map(|policy| policy.hedge.as_ref())
+            .map(|hedge| policies::Hedge {
+                after: Some(xds::duration(hedge.after.value.0)),
+                times: hedge.times.as_ref().map_or(1, |times| times.value),
+                budget_ppm: hedge.budget.as_ref().map(portion),
+            }),
+        throttle: policies
+            .iter()
+            .find_map(|policy| policy.adaptive_throttle.as_ref())
+            .map(|throttle| policies::AdaptiveThrottle {
+                k_milli: throttle.k.as_ref().map_or(0, |k| {
+                    u32::try_from(k.value.micros() / 1000).unwrap_or(u32::MAX)
+                }),
+                window: time(throttle.window.as_ref()),
+            }),
+    };
+    if message != policies::UpstreamPolicy::default() {
+        // One entry: see the invariant of `xds`.
+        let metadata = cluster.metadata.get_or_insert_with(core::Metadata::default);
+        let packed = xds::pack(&message);
+        metadata
+            .typed_filter_metadata
+            .insert(policies::UPSTREAM_POLICY.into(), packed);
+    }
+}
+
+fn balancing(balancer: PolicyBalancer) -> LoadBalancingPolicy {
+    let packed = match balancer {
+        PolicyBalancer::PeakEwma => xds::pack(&balancers::PeakEwma::default()),
+        PolicyBalancer::LeastLoaded => xds::pack(&balancers::LeastLoaded {}),
+    };
+    LoadBalancingPolicy {
+        policies: vec![Policy {
+            typed_extension_config: Some(core::TypedExtensionConfig {
+                name: BALANCER.into(),
+                typed_config: Some(packed),
+            }),
+        }],
+    }
+}
+
+/// What the proxy of a pod does before its app: the filters of its inbound listeners, before the router.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inbound {
+    filters: Vec<HttpFilter>,
+}
+
+impl Inbound {
+    /// What holds for the pod at an address. Of two documents that say the same thing the older counts.
+    pub fn of(mesh: &Mesh, address: IpAddr) -> Inbound {
+        let policies: Vec<&Resource<ProxyPolicy>> = by_age(mesh)
+            .filter(|policy| policy.spec.selector.is_some())
+            .collect();
+        if policies.is_empty() {
+            return Inbound::default();
+        }
+        let services = mesh.registry.services.values();
+        let pod = services
+            .flat_map(|service| service.endpoints.iter().map(move |it| (service, it)))
+            .find(|(_, endpoint)| endpoint.address.ip() == address);
+        let Some((service, pod)) = pod else {
+            return Inbound::default();
+        };
+        let root = &mesh.options.root_namespace;
+        let meant = |policy: &&&Resource<ProxyPolicy>| {
+            let namespace = &policy.meta.namespace;
+            let wanted = policy.spec.selector.iter().flat_map(|it| &it.match_labels);
+            (*namespace == service.namespace || namespace == root)
+                && wanted
+                    .into_iter()
+                    .all(|(name, value)| pod.labels.get(name) == Some(value))
+        };
+        let policies: Vec<&ProxyPolicy> = policies
+            .iter()
+            .filter(meant)
+            .map(|policy| &*policy.spec)
+            .collect();
+        Inbound {
+            filters: filters(&policies),
+        }
+    }
+
+    /// The filters.
+    pub(super) fn filters(&self) -> &[HttpFilter] {
+        &self.filters
+    }
+}
+
+/// What costs least to refuse comes first.
+fn filters(policies: &[&ProxyPolicy]) -> Vec<HttpFilter> {
+    let limit = policies
+        .iter()
+        .find_map(|policy| policy.rate_limit.as_ref());
+    let concurrency = policies
+        .iter()
+        .find_map(|policy| policy.adaptive_concurrency.as_ref());
+    let shed = policies.iter().find_map(|policy| policy.shed.as_ref());
+    let filters = [
+        limit.map(|limit| {
+            filter(
+                xds::RATE_LIMIT,
+                xds::pack(&local_limit(&limit.local)),
+                false,
+            )
+        }),
+        concurrency.map(|concurrency| {
+            filter(
+                xds::ADAPTIVE_CONCURRENCY,
+                xds::pack(&adaptive_concurrency(concurrency)),
+                false,
+            )
+        }),
+        shed.map(|shed| filter(policies::SHED, xds::pack(&shed_filter(shed)), true)),
+    ];
+    filters.into_iter().flatten().collect()
+}
+
+fn filter(name: &str, config: xds::protobuf::Any, is_optional: bool) -> HttpFilter {
+    HttpFilter {
+        name: name.into(),
+        is_optional,
+        config_type: Some(http_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    }
+}
+
+fn local_limit(limit: &api::LocalRateLimit) -> rate_limit::LocalRateLimit {
+    use crate::xds::core::RuntimeFractionalPercent;
+    use crate::xds::fractional::{
+        FractionalPercent, TokenBucket, fractional_percent::DenominatorType,
+    };
+
+    let all = || RuntimeFractionalPercent {
+        default_value: Some(FractionalPercent {
+            numerator: 100,
+            denominator: DenominatorType::Hundred.into(),
+        }),
+        ..Default::default()
+    };
+    let burst = limit.burst.as_ref().unwrap_or(&limit.requests);
+    rate_limit::LocalRateLimit {
+        stat_prefix: "inbound".into(),
+        token_bucket: Some(TokenBucket {
+            max_tokens: burst.value,
+            tokens_per_fill: Some(wrapped(limit.requests.value)),
+            fill_interval: Some(xds::duration(limit.per.value.0)),
+        }),
+        filter_enabled: Some(all()),
+        filter_enforced: Some(all()),
+        local_rate_limit_per_downstream_connection: limit.per_connection,
+        ..Default::default()
+    }
+}
+
+fn adaptive_concurrency(written: &api::AdaptiveConcurrency) -> adaptive::AdaptiveConcurrency {
+    use adaptive::gradient_controller_config::{
+        ConcurrencyLimitCalculationParams, MinimumRttCalculationParams,
+    };
+
+    let default = AdaptiveConcurrency::default();
+    let or = |written: Option<&Spanned<GoDuration>>, default: Duration| {
+        Some(xds::duration(written.map_or(default, |it| it.value.0)))
+    };
+    let gradient = adaptive::GradientControllerConfig {
+        concurrency_limit_params: Some(ConcurrencyLimitCalculationParams {
+            max_concurrency_limit: written.max.as_ref().map(|max| wrapped(max.value)),
+            concurrency_update_interval: or(written.interval.as_ref(), default.update_interval),
+            ..Default::default()
+        }),
+        min_rtt_calc_params: Some(MinimumRttCalculationParams {
+            interval: or(written.measure_every.as_ref(), default.min_rtt_interval),
+            min_concurrency: written.min.as_ref().map(|min| wrapped(min.value)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    adaptive::AdaptiveConcurrency {
+        concurrency_controller_config: Some(
+            adaptive::adaptive_concurrency::ConcurrencyControllerConfig::GradientControllerConfig(
+                gradient,
+            ),
+        ),
+        ..Default::default()
+    }
+}
+
+fn shed_filter(written: &api::Shed) -> policies::Shed {
+    policies::Shed {
+        concurrency: written.concurrency.value,
+        queue: written.queue.as_ref().map(|queue| wrapped(queue.value)),
+        target: time(written.target.as_ref()),
+        interval: time(written.interval.as_ref()),
+    }
+}
+
+fn portion(share: &Spanned<Portion>) -> xds::protobuf::UInt32Value {
+    wrapped(share.value.ppm())
+}
+
+fn time(written: Option<&Spanned<GoDuration>>) -> Option<xds::protobuf::Duration> {
+    written.map(|written| xds::duration(written.value.0))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Endpoints that are not the same for all clients.
+
+use shakedown_config::api::Document;
+use shakedown_config::registry::{Endpoint, Locality};
+
+use crate::voyage::{Voyage, pod, service};
+use crate::{document, ms};
+
+const CLUSTER: &str = "outbound|80||a.default.svc.cluster.local";
+
+fn rule(policy: &str) -> Document {
+    document(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: a}}\n\
+         spec: {{host: a, trafficPolicy: {policy}}}\n"
+    ))
+}
+
+fn endpoint(n: u8, zone: &str) -> Endpoint {
+    Endpoint {
+        address: (pod(n), 80).into(),
+        labels: [("version".to_owned(), "v1".to_owned())].into(),
+        locality: Locality {
+            region: "eu".into(),
+            zone: zone.into(),
+            subzone: String::new(),
+        },
+        ready: true,
+        workload: "a-v1".into(),
+    }
+}
+
+/// Four pods of a service, two in each of two zones, and their sidecars.
+fn voyage(zones: [&str; 4]) -> Voyage {
+    let voyage = Voyage::new(1);
+    let mut service = service("a", 0);
+    service.endpoints = (0..).zip(zones).map(|(n, zone)| endpoint(n, zone)).collect();
+    voyage.cluster.update(|registry| registry.insert(service));
+    voyage
+}
+
+#[test]
+fn clients_of_one_zone_get_the_same_endpoints_and_those_of_another_zone_others() {
+    let voyage = voyage(["a", "a", "b", "b"]);
+    voyage
+        .cluster
+        .apply(vec![rule("{outlierDetection: {consecutive5xxErrors: 3}}")]);
+    voyage.start_control();
+    let proxies: Vec<_> = (0..4).map(|n| voyage.start_proxy(n)).collect();
+    let versions = || -> Vec<String> {
+        let version = |proxy: &crate::proxy::Proxy| proxy.version_of("ClusterLoadAssignment", CLUSTER);
+        proxies.iter().map(version).collect()
+    };
+    voyage.run_until(ms(500));
+    let first = versions();
+    assert_eq!(first[0].len(), 16);
+    assert_eq!((&first[0], &first[2]), (&first[1], &first[3]));
+    assert_ne!(first[0], first[2]);
+
+    // Without the rule all are alike, and each is told so.
+    voyage.cluster.apply(vec![rule("{}")]);
+    voyage.run_until(ms(1000));
+    let alike = versions();
+    assert!(alike.iter().all(|version| *version == alike[0]));
+    assert!(!first.contains(&alike[0]));
+
+    // The rule comes back, and a pod of zone b goes: all hear of both.
+    voyage
+        .cluster
+        .apply(vec![rule("{outlierDetection: {consecutive5xxErrors: 3}}")]);
+    voyage.run_until(ms(1500));
+    assert_eq!(versions(), first);
+    voyage.cluster.update(|registry| {
+        let service = registry.services.values_mut().next().unwrap();
+        service.endpoints[3].ready = false;
+    });
+    voyage.run_until(ms(2000));
+    let last = versions();
+    assert_eq!((&last[0], &last[2]), (&last[1], &last[3]));
+    assert!(last.iter().all(|version| !first.contains(version)));
+    assert!(voyage.status.unsynced(4).is_empty());
+}
+
+#[test]
+fn a_rule_that_only_reorders_endpoints_is_pushed_though_nothing_shared_changes() {
+    let voyage = voyage(["a", "a", "b", "b"]);
+    // Which label counts first is seen by clients' own endpoints alone.
+    let ordered = |labels: &str| {
+        rule(&format!(
+            "{{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{labels}]}}}}}}"
+        ))
+    };
+    voyage
+        .cluster
+        .apply(vec![ordered("topology.kubernetes.io/region")]);
+    voyage.start_control();
+    let proxy = voyage.start_proxy(0);
+    voyage.run_until(ms(500));
+    let before = proxy.version_of("ClusterLoadAssignment", CLUSTER);
+    voyage
+        .cluster
+        .apply(vec![ordered("topology.kubernetes.io/zone")]);
+    voyage.run_until(ms(1000));
+    assert_ne!(proxy.version_of("ClusterLoadAssignment", CLUSTER), before);
+    assert_eq!(voyage.config_changes().len(), 2);
+}
+
+#[test]
+fn a_client_that_moves_to_another_zone_sees_it_from_there() {
+    let voyage = voyage(["a", "a", "b", "b"]);
+    voyage.cluster.apply(vec![rule("{outlierDetection: {}}")]);
+    voyage.start_control();
+    let (moving, there) = (voyage.start_proxy(0), voyage.start_proxy(3));
+    voyage.run_until(ms(500));
+    voyage.cluster.update(|registry| {
+        let service = registry.services.values_mut().next().unwrap();
+        service.endpoints[0].locality.zone = "b".into();
+    });
+    voyage.run_until(ms(1000));
+    let version = |proxy: &crate::proxy::Proxy| proxy.version_of("ClusterLoadAssignment", CLUSTER);
+    assert_eq!(version(&moving), version(&there));
+}

@@ -1,0 +1,329 @@
+//! Adaptive concurrency: how many requests may be in hand at once, found from how long they take.
+//!
+//! Now and then the limit is brought down to its least, to learn how long a request takes that waits for nobody (the
+//! minimum round trip). In between, each window's round trip is held against it: the limit grows while they agree, and
+//! shrinks when requests begin to queue. A plain state machine: it is told the time, and asks for nothing.
+//! Source: Envoy, `adaptive_concurrency` filter, `GradientController`.
+
+use std::time::Duration;
+
+use shakedown_config::table::AdaptiveConcurrency as Settings;
+use shakedown_env::Time;
+
+/// How many samples of a window are kept: the latest.
+const SAMPLES_MAX: usize = 10_000;
+/// So many windows in a row at the least limit mean that the minimum round trip is wrong, and it is measured anew.
+const WINDOWS_AT_LEAST: u32 = 5;
+const PPM: u64 = 1_000_000;
+
+/// A controller: one for each listener that has the filter.
+#[derive(Debug)]
+pub struct Adaptive {
+    settings: Settings,
+    limit: u32,
+    in_hand: u32,
+    min_rtt_ns: u64,
+    samples: Samples,
+    phase: Phase,
+    /// Requests that began before this are of an earlier measurement.
+    epoch: Time,
+    windows_at_least: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The minimum round trip is being measured; the limit goes back to this after it.
+    Measuring { limit_before: u32 },
+    /// The limit follows the round trips.
+    Following {
+        /// When it is set anew.
+        update_at: Time,
+        /// When the minimum is measured anew.
+        measure_at: Time,
+    },
+}
+
+/// The round trips of a window, ns.
+#[derive(Debug, Default)]
+struct Samples {
+    kept: Vec<u64>,
+    /// The next to be replaced once all room is taken.
+    next: usize,
+}
+
+impl Adaptive {
+    /// A controller that begins by measuring.
+    pub fn new(settings: Settings, now: Time) -> Adaptive {
+        Adaptive {
+            settings,
+            limit: settings.limit_min,
+            in_hand: 0,
+            min_rtt_ns: 0,
+            samples: Samples::default(),
+            phase: Phase::Measuring {
+                limit_before: settings.limit_min,
+            },
+            epoch: now,
+            windows_at_least: 0,
+        }
+    }
+
+    /// How many may be in hand.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Whether a request may go on; then it must end by [`Adaptive::finished`] or [`Adaptive::cancelled`].
+    pub fn admit(&mut self, now: Time) -> bool {
+        self.advance(now);
+        let admitted = self.in_hand < self.limit;
+        self.in_hand += u32::from(admitted);
+        admitted
+    }
+
+    /// A request that began at `started` has its answer. `random` is asked for the jitter of the next measurement.
+    pub fn finished(&mut self, started: Time, now: Time, random: impl FnOnce() -> u64) {
+        self.in_hand -= 1;
+        self.advance(now);
+        if started < self.epoch {
+            return;
+        }
+        let took = u64::try_from(now.since(started).as_nanos()).unwrap_or(u64::MAX);
+        self.samples.add(took.max(1));
+        if let Phase::Measuring { limit_before } = self.phase
+            && self.samples.kept.len() >= self.settings.min_rtt_requests as usize
+        {
+            self.measured(limit_before, now, random());
+        }
+    }
+
+    /// A request ended without an answer: its time says nothing.
+    pub fn cancelled(&mut self) {
+        self.in_hand -= 1;
+    }
+
+    /// Does what was due by now. Several windows without a request are one.
+    fn advance(&mut self, now: Time) {
+        let Phase::Following {
+            update_at,
+            measure_at,
+        } = self.phase
+        else {
+            return;
+        };
+        if update_at <= now {
+            if let Some(rtt) = self.samples.take(self.settings.percentile_ppm) {
+                self.set(self.follow(rtt));
+            }
+            self.phase = Phase::Following {
+                update_at: now + self.settings.update_interval,
+                measure_at,
+            };
+        }
+        if measure_at <= now || self.windows_at_least >= WINDOWS_AT_LEAST {
+            self.measure(now);
+        }
+    }
+
+    fn measure(&mut self, now: Time) {
+        self.phase = Phase::Measuring {
+            limit_before: self.limit,
+        };
+        self.limit = self.settings.limit_min;
+        self.windows_at_least = 0;
+        self.samples.kept.clear();
+        self.samples.next = 0;
+        self.epoch = now;
+    }
+
+    fn measured(&mut self, limit_before: u32, now: Time, random: u64) {
+        if let Some(rtt) = self.samples.take(self.settings.percentile_ppm) {
+            self.min_rtt_ns = rtt;
+        }
+        self.limit = limit_before;
+        let interval = self.settings.min_rtt_interval;
+        let jitter = share(nanos(interval), self.settings.min_rtt_jitter_ppm);
+        let jitter = if jitter == 0 { 0 } else { random % jitter };
+        self.phase = Phase::Following {
+            update_at: now + self.settings.update_interval,
+            measure_at: now + interval + Duration::from_nanos(jitter),
+        };
+    }
+
+    /// The limit that a window's round trip leads to: the old one times the gradient, which is held between a half and
+    /// two, and the square root of that as room for bursts. Whole numbers throughout, in parts per million.
+    fn follow(&self, rtt_ns: u64) -> u32 {
+        let buffered = self.min_rtt_ns + share(self.min_rtt_ns, self.settings.buffer_ppm);
+        let gradient = u128::from(buffered) * u128::from(PPM) / u128::from(rtt_ns.max(1));
+        let gradient = gradient.clamp(u128::from(PPM / 2), u128::from(2 * PPM));
+        // Scaled by a million, so that the root of it is scaled by a thousand.
+        let scaled = u128::from(self.limit) * gradient;
+        let limit = (scaled + scaled.isqrt() * 1000) / u128::from(PPM);
+        u32::try_from(limit)
+            .unwrap_or(u32::MAX)
+            .min(self.settings.limit_max)
+            .max(self.settings.limit_min)
+    }
+
+    fn set(&mut self, limit: u32) {
+        let least = self.settings.limit_min;
+        self.windows_at_least = if self.limit == least && limit == least {
+            self.windows_at_least + 1
+        } else {
+            0
+        };
+        self.limit = limit;
+    }
+}
+
+impl Samples {
+    fn add(&mut self, sample: u64) {
+        if self.kept.len() < SAMPLES_MAX {
+            self.kept.push(sample);
+            return;
+        }
+        self.kept[self.next] = sample;
+        self.next = (self.next + 1) % SAMPLES_MAX;
+    }
+
+    /// The percentile of what is kept, which is forgotten; `None` of nothing.
+    fn take(&mut self, percentile_ppm: u32) -> Option<u64> {
+        let count = self.kept.len();
+        if count == 0 {
+            return None;
+        }
+        let rank = (count as u64 * u64::from(percentile_ppm)).div_ceil(PPM);
+        let index = usize::try_from(rank.saturating_sub(1))
+            .unwrap_or(0)
+            .min(count - 1);
+        let value = *self.kept.select_nth_unstable(index).1;
+        self.kept.clear();
+        self.next = 0;
+        Some(value)
+    }
+}
+
+fn share(of: u64, ppm: u32) -> u64 {
+    u64::try_from(u128::from(of) * u128::from(ppm) / u128::from(PPM)).unwrap_or(u64::MAX)
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(ms)
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            min_rtt_requests: 5,
+            min_rtt_jitter_ppm: 0,
+            ..Settings::default()
+        }
+    }
+
+    /// A controller that has measured a minimum of 10 ms at 10 ms.
+    fn measured() -> Adaptive {
+        let mut controller = Adaptive::new(settings(), at(0));
+        for _ in 0..5 {
+            assert!(controller.admit(at(0)));
+            controller.finished(at(0), at(10), || 0);
+        }
+        controller
+    }
+
+    /// A window's requests, each of which took so long; they end at `end`.
+    fn window(controller: &mut Adaptive, end_ms: u64, took_ms: u64) {
+        for _ in 0..3 {
+            assert!(controller.admit(at(end_ms - took_ms)));
+            controller.finished(at(end_ms - took_ms), at(end_ms), || 0);
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_least_are_admitted_while_the_minimum_is_measured() {
+        let mut controller = Adaptive::new(settings(), at(0));
+        let admitted = (0..10).filter(|_| controller.admit(at(0))).count();
+        assert_eq!(admitted, 3);
+    }
+
+    #[test]
+    fn the_limit_grows_by_its_root_while_round_trips_stay_at_the_minimum() {
+        let mut controller = measured();
+        window(&mut controller, 60, 10);
+        assert!(controller.admit(at(111)));
+        // 3 * 1.25 + sqrt(3 * 1.25) = 5.69.
+        assert_eq!(controller.limit(), 5);
+    }
+
+    #[test]
+    fn the_limit_halves_at_most_and_never_falls_below_the_least() {
+        let mut controller = measured();
+        controller.limit = 100;
+        window(&mut controller, 60, 50);
+        window(&mut controller, 105, 50);
+        controller.advance(at(120));
+        // 100 / 2 + sqrt(50) = 57.07.
+        assert_eq!(controller.limit(), 57);
+        controller.limit = 3;
+        window(&mut controller, 230, 50);
+        assert_eq!(controller.limit(), 3);
+    }
+
+    #[test]
+    fn the_minimum_is_measured_anew_after_its_interval_and_the_limit_comes_back() {
+        let mut controller = measured();
+        controller.limit = 40;
+        controller.advance(at(60_011));
+        assert_eq!(controller.limit(), 3);
+        for _ in 0..5 {
+            assert!(controller.admit(at(60_020)));
+            controller.finished(at(60_020), at(60_040), || 0);
+        }
+        assert_eq!((controller.limit(), controller.min_rtt_ns), (40, 20 * MS));
+    }
+
+    #[test]
+    fn five_windows_at_the_least_measure_anew() {
+        let mut controller = measured();
+        for turn in 1..=5 {
+            window(&mut controller, 10 + 110 * turn, 50);
+        }
+        controller.advance(at(700));
+        assert!(matches!(controller.phase, Phase::Measuring { .. }));
+    }
+
+    #[test]
+    fn a_request_from_before_a_measurement_is_no_sample_of_it() {
+        let mut controller = measured();
+        assert!(controller.admit(at(20)));
+        controller.advance(at(60_011));
+        controller.finished(at(20), at(60_012), || 0);
+        assert!(controller.samples.kept.is_empty());
+    }
+
+    #[test]
+    fn a_cancelled_request_makes_room_and_leaves_no_sample() {
+        let mut controller = Adaptive::new(settings(), at(0));
+        (0..3).for_each(|_| assert!(controller.admit(at(0))));
+        assert!(!controller.admit(at(1)));
+        controller.cancelled();
+        assert!(controller.admit(at(1)));
+        assert!(controller.samples.kept.is_empty());
+    }
+
+    #[test]
+    fn the_latest_samples_are_kept_once_room_is_taken() {
+        let mut samples = Samples::default();
+        (0..SAMPLES_MAX as u64 * 2).for_each(|sample| samples.add(sample));
+        assert_eq!(samples.take(0), Some(SAMPLES_MAX as u64));
+        assert_eq!(samples.take(0), None);
+    }
+}

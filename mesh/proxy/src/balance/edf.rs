@@ -1,0 +1,173 @@
+//! Weighted turns: earliest deadline first. Who is picked comes again `1 / weight` later, so that each gets its share, and
+//! gets it evenly. Source: Envoy, `EdfScheduler`.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// Turns from the start that are played before the first, at the most. Source: Envoy, `EdfScheduler::createWithPicks`.
+const PICKS_MAX: u32 = 429_496_729;
+/// Keeps weights that are multiples of each other from meeting at one deadline, which would be decided by rounding.
+const EPSILON: f64 = 1e-13;
+
+/// A schedule of items, each a number that its owner knows. It never ends, and picks without allocating.
+#[derive(Clone, Debug, Default)]
+pub struct Edf {
+    now: f64,
+    /// Breaks ties: first in, first out.
+    next_order: u64,
+    queue: BinaryHeap<Entry>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    deadline: f64,
+    order: u64,
+    item: u32,
+}
+
+impl Edf {
+    /// A schedule as it is after so many picks (the low 32 bits of `picks`), so that proxies that start together do not
+    /// all begin with the first item. Weights are more than 0.
+    pub fn new(weights: &[(u32, f64)], picks: u64) -> Edf {
+        let picks = (picks & u64::from(u32::MAX)) as u32 % PICKS_MAX;
+        let sum: f64 = weights.iter().map(|(_, weight)| weight + EPSILON).sum();
+        let mut edf = Edf {
+            now: 0.0,
+            next_order: 0,
+            queue: BinaryHeap::with_capacity(weights.len()),
+        };
+        let mut played = 0;
+        for (item, weight) in weights {
+            let weight = weight + EPSILON;
+            // The least number of turns that it has had by then; those left over are played below.
+            let mut turns = (weight * f64::from(picks) / sum).floor();
+            if turns > 0.0 && turns / weight >= f64::from(picks) / sum {
+                turns -= 1.0;
+            }
+            played += turns as u32;
+            edf.now = edf.now.max(turns / weight);
+            edf.push((turns + 1.0) / weight, *item);
+        }
+        let weight_of = |item| weights.iter().find(|known| known.0 == item);
+        while played < picks && !edf.queue.is_empty() {
+            edf.pick(|item| weight_of(item).map_or(1.0, |known| known.1));
+            played += 1;
+        }
+        edf
+    }
+
+    /// The next item; it comes again by the weight that it has now.
+    pub fn pick(&mut self, weight: impl FnOnce(u32) -> f64) -> Option<u32> {
+        let Entry { deadline, item, .. } = self.queue.pop()?;
+        self.now = deadline;
+        // A weight that has shrunk to nothing would stop the clock for all.
+        self.push(deadline + 1.0 / weight(item).max(f64::MIN_POSITIVE), item);
+        Some(item)
+    }
+
+    fn push(&mut self, deadline: f64, item: u32) {
+        self.queue.push(Entry {
+            deadline: deadline.min(f64::MAX),
+            order: self.next_order,
+            item,
+        });
+        self.next_order += 1;
+    }
+}
+
+impl Ord for Entry {
+    /// The heap's greatest is the earliest.
+    fn cmp(&self, other: &Entry) -> Ordering {
+        other
+            .deadline
+            .total_cmp(&self.deadline)
+            .then(other.order.cmp(&self.order))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn picks(weights: &[f64], skipped: u64, count: usize) -> Vec<u32> {
+        let items: Vec<(u32, f64)> = (0..).zip(weights.iter().copied()).collect();
+        let mut edf = Edf::new(&items, skipped);
+        (0..count)
+            .map(|_| edf.pick(|item| weights[item as usize]).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn turns_are_spread_evenly_by_weight() {
+        assert_eq!(picks(&[1.0, 2.0], 0, 6), [1, 0, 1, 1, 0, 1]);
+        assert_eq!(picks(&[4.0, 2.0], 0, 6), [0, 0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn nothing_gives_no_turn() {
+        assert_eq!(Edf::new(&[], 7).pick(|_| 1.0), None);
+    }
+
+    #[test]
+    fn a_weight_that_falls_to_nothing_leaves_the_turns_to_the_others() {
+        let mut edf = Edf::new(&[(0, 1.0), (1, 1.0)], 0);
+        let weight = |item| if item == 0 { 0.0 } else { 1.0 };
+        let seen: Vec<u32> = (0..5).map(|_| edf.pick(weight).unwrap()).collect();
+        assert_eq!(seen, [0, 1, 1, 1, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_schedule_that_starts_late_goes_on_as_one_that_was_played(
+            weights in prop::collection::vec(1u32..50, 1..8),
+            skipped in 0u64..300,
+        ) {
+            let weights: Vec<f64> = weights.into_iter().map(f64::from).collect();
+            let mut later = vec![0u32; weights.len()];
+            let mut played = later.clone();
+            let skip = usize::try_from(skipped).unwrap();
+            for item in picks(&weights, skipped, 200) {
+                later[item as usize] += 1;
+            }
+            for item in &picks(&weights, 0, skip + 200)[skip..] {
+                played[*item as usize] += 1;
+            }
+            // Ties are broken otherwise, so that one turn may fall on the other side of the border.
+            for (later, played) in later.iter().zip(&played) {
+                prop_assert!(later.abs_diff(*played) <= 1, "{later} {played}");
+            }
+        }
+
+        #[test]
+        fn everybody_gets_its_share_within_a_turn(
+            weights in prop::collection::vec(1u32..100, 1..10),
+            skipped: u64,
+        ) {
+            let sum: u32 = weights.iter().sum();
+            let floats: Vec<f64> = weights.iter().copied().map(f64::from).collect();
+            let mut counts = vec![0u32; weights.len()];
+            for item in picks(&floats, skipped, sum as usize) {
+                counts[item as usize] += 1;
+            }
+            for (count, weight) in counts.iter().zip(&weights) {
+                prop_assert!(count.abs_diff(*weight) <= 1, "{counts:?} {weights:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The hosts of a cluster by priority, health and locality, ready to be picked from. Built when hosts or their health
+//! change, never for a request.
+
+use shakedown_config::table::{LbPolicy, Locality, SlowStart};
+use shakedown_env::Time;
+
+use std::collections::BTreeMap;
+
+use rand_core::Rng;
+
+use super::edf::Edf;
+use super::locality::{Place, Turns};
+use super::maglev::Table;
+use super::priority::{Health, Spread};
+use super::ring::Ring;
+use super::weights::Shares;
+use super::{
+    Load, Member, Request, Setting, avoiding, least_loaded, least_request, peak_ewma, random,
+    round_robin, slow_start,
+};
+
+/// Hosts that are chosen from together.
+#[derive(Debug, Default)]
+struct Group {
+    /// Numbers of members.
+    hosts: Vec<u32>,
+    /// The next turn of ROUND_ROBIN.
+    next: u64,
+    /// Their turns, where their weights differ.
+    turns: Option<Edf>,
+}
+
+/// Hosts that are found by hash.
+#[derive(Debug)]
+enum Hashed {
+    Ring(Ring),
+    Maglev(Table),
+}
+
+/// One priority.
+#[derive(Debug, Default)]
+struct Level {
+    panic: bool,
+    all: Group,
+    healthy: Group,
+    /// The healthy of each locality, and the localities' turns; only where localities are weighed.
+    localities: Vec<Group>,
+    turns: Option<Turns>,
+    hashed: Option<Hashed>,
+}
+
+/// All priorities, and what is known of each host.
+#[derive(Debug)]
+pub(super) struct Levels {
+    seed: u64,
+    policy: LbPolicy,
+    fail_on_panic: bool,
+    spread: Spread,
+    levels: Vec<Level>,
+    hosts: Vec<Known>,
+    /// The latest time at which a host came that has not its full share yet, or the balancer did.
+    latest: Time,
+}
+
+/// What is known of a host.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    weight: u32,
+    since: Option<Time>,
+    healthy: bool,
+}
+
+impl Levels {
+    /// No hosts.
+    pub(super) fn new(seed: u64, now: Time) -> Levels {
+        Levels {
+            seed,
+            policy: LbPolicy::LEAST_REQUEST,
+            fail_on_panic: false,
+            spread: Spread::of(&[Health::default()], 100, 0),
+            levels: vec![Level::default()],
+            hosts: Vec::new(),
+            latest: now,
+        }
+    }
+
+    /// Builds everything anew of those members that are `chosen`.
+    pub(super) fn rebuild(
+        &mut self,
+        setting: &Setting<'_>,
+        members: &[Member<'_>],
+        chosen: impl Fn(&Member<'_>) -> bool,
+        now: Time,
+    ) {
+        self.policy = setting.policy;
+        self.fail_on_panic = setting.options.fail_on_panic;
+        self.hosts = members
+            .iter()
+            .map(|member| Known {
+                weight: member.host.weight,
+                since: member.since,
+                healthy: member.healthy,
+            })
+            .collect();
+        let mut by_level: Vec<Vec<u32>> = vec![Vec::new()];
+        for (number, member) in (0..).zip(members).filter(|(_, member)| chosen(member)) {
+            let level = member.host.priority as usize;
+            if by_level.len() <= level {
+                by_level.resize_with(level + 1, Vec::new);
+            }
+            by_level[level].push(number);
+        }
+        let health: Vec<Health> = by_level
+            .iter()
+            .map(|hosts| health(hosts, members, setting.weigh_health))
+            .collect();
+        self.spread = Spread::of(
+            &health,
+            setting.overprovisioning,
+            setting.options.panic_percent,
+        );
+        self.remember_new_hosts(now);
+        let mut before = std::mem::take(&mut self.levels).into_iter();
+        let levels = by_level.into_iter().zip(self.spread.panic.clone());
+        let levels: Vec<Level> = levels
+            .map(|(hosts, panic)| {
+                let before = before.next().unwrap_or_default();
+                self.level(setting, members, hosts, panic, &before, now)
+            })
+            .collect();
+        self.levels = levels;
+    }
+
+    /// Source: Envoy, `EdfLoadBalancerBase::recalculateHostsInSlowStart`.
+    fn remember_new_hosts(&mut self, now: Time) {
+        let Some(slow) = self.policy.slow_start() else {
+            return;
+        };
+        let since = self
+            .hosts
+            .iter()
+            .filter(|host| host.healthy)
+            .filter_map(|host| host.since)
+            .filter(|since| slow_start::is_on(slow.window, *since, now));
+        self.latest = since.max().map_or(self.latest, |since| since.max(self.latest));
+    }
+
+    fn level(
+        &self,
+        setting: &Setting<'_>,
+        members: &[Member<'_>],
+        hosts: Vec<u32>,
+        panic: bool,
+        before: &Level,
+        now: Time,
+    ) -> Level {
+        let is_healthy = |host: &u32| members[*host as usize].healthy;
+        let healthy: Vec<u32> = hosts.iter().copied().filter(is_healthy).collect();
+        let mut level = Level {
+            panic,
+            ..Level::default()
+        };
+        let places = match setting.options.by_locality {
+            true => localities(&hosts, members),
+            false => BTreeMap::new(),
+        };
+        if self.policy.is_hashing() {
+            let used = if panic { &hosts } else { &healthy };
+            let shares = match setting.options.by_locality {
+                true => self.shares_by_locality(&places, panic),
+                false => Shares::flat(&self.weights(used)),
+            };
+            level.hashed = Some(self.hashed(&shares, members));
+            return level;
+        }
+        let of_locality: Vec<Vec<u32>> = places
+            .values()
+            .map(|(_, hosts)| hosts.iter().copied().filter(is_healthy).collect())
+            .collect();
+        let place = |((weight, hosts), healthy): (&(u32, Vec<u32>), &Vec<u32>)| Place {
+            weight: *weight,
+            hosts: hosts.len(),
+            healthy: healthy.len(),
+        };
+        let weighed: Vec<Place> = places.values().zip(&of_locality).map(place).collect();
+        level.turns = Turns::new(&weighed, setting.overprovisioning, self.seed);
+        if level.turns.is_some() {
+            let mut earlier = before.localities.iter();
+            let groups = of_locality
+                .into_iter()
+                .map(|hosts| self.group(hosts, earlier.next(), now));
+            level.localities = groups.collect();
+        }
+        level.all = self.group(hosts, Some(&before.all), now);
+        level.healthy = self.group(healthy, Some(&before.healthy), now);
+        level
+    }
+
+    /// Hosts, with turns where their weights differ, or will while new ones come to their share.
+    /// Source: Envoy, `EdfLoadBalancerBase::refresh`.
+    fn group(&self, hosts: Vec<u32>, before: Option<&Group>, now: Time) -> Group {
+        let next = match before {
+            // It never had a host: its round has not begun.
+            None => self.seed,
+            Some(group) if group.hosts.is_empty() && group.next == 0 => self.seed,
+            Some(group) => group.next,
+        };
+        let weight = |host: &u32| self.hosts[*host as usize].weight;
+        let alike = hosts.iter().all(|host| weight(host) == weight(&hosts[0]));
+        let starting = self
+            .policy
+            .slow_start()
+            .is_some_and(|slow| slow_start::is_on(slow.window, self.latest, now));
+        let takes_turns = matches!(
+            self.policy,
+            LbPolicy::LeastRequest(_) | LbPolicy::RoundRobin(_)
+        );
+        let turns = (takes_turns && hosts.len() > 1 && (!alike || starting)).then(|| {
+            let weigh = |host: &u32| {
+                let known = &self.hosts[*host as usize];
+                (*host, turn_weight(&self.policy, known, 0, self.latest, now))
+            };
+            Edf::new(&hosts.iter().map(weigh).collect::<Vec<_>>(), self.seed)
+        });
+        Group { hosts, next, turns }
+    }
+
+    fn weights(&self, hosts: &[u32]) -> Vec<(u32, u32)> {
+        let weight = |host: &u32| (*host, self.hosts[*host as usize].weight);
+        hosts.iter().map(weight).collect()
+    }
+
+    fn shares_by_locality(&self, places: &BTreeMap<&Locality, (u32, Vec<u32>)>, panic: bool) -> Shares {
+        let used: Vec<(u32, Vec<(u32, u32)>)> = places
+            .values()
+            .map(|(weight, hosts)| {
+                let hosts: Vec<u32> = hosts
+                    .iter()
+                    .copied()
+                    .filter(|host| panic || self.hosts[*host as usize].healthy)
+                    .collect();
+                (*weight, self.weights(&hosts))
+            })
+            .collect();
+        Shares::by_locality(used.iter().map(|(weight, hosts)| (*weight, hosts.as_slice())))
+    }
+
+    fn hashed(&self, shares: &Shares, members: &[Member<'_>]) -> Hashed {
+        // Only hosts without a key of their own are known by their address, which has to be written out.
+        let texts: BTreeMap<u32, String> = shares
+            .hosts
+            .iter()
+            .filter(|(host, _)| members[*host as usize].host.hash_key.is_none())
+            .map(|(host, _)| (*host, members[*host as usize].host.address.to_string()))
+            .collect();
+        let key = |host: u32| match &members[host as usize].host.hash_key {
+            Some(key) => &**key,
+            None => texts[&host].as_str(),
+        };
+        match self.policy {
+            LbPolicy::Maglev(settings) => Hashed::Maglev(Table::new(shares, settings, key)),
+            LbPolicy::RingHash(settings) => Hashed::Ring(Ring::new(shares, settings, key)),
+            _ => unreachable!("asked for hashing policies only"),
+        }
+    }
+
+    /// Chooses a member.
+    pub(super) fn pick(
+        &mut self,
+        request: &Request<'_>,
+        avoid: impl Fn(usize) -> bool,
+        load: &(impl Load + ?Sized),
+        random: &mut impl Rng,
+    ) -> Option<usize> {
+        if !self.policy.is_hashing() {
+            let attempts = request.attempts;
+            return avoiding(attempts, avoid, || self.pick_once(request.now, load, random));
+        }
+        let hash = request.hash.unwrap_or_else(|| random.next_u64());
+        let hashed = self.levels[self.spread.choose(hash)].hashed.as_ref()?;
+        let mut attempt = 0;
+        avoiding(request.attempts, avoid, || {
+            let host = match hashed {
+                Hashed::Ring(ring) => ring.pick(hash, attempt),
+                Hashed::Maglev(table) => table.pick(hash, attempt),
+            };
+            attempt += 1;
+            host.map(|host| host as usize)
+        })
+    }
+
+    fn pick_once(&mut self, now: Time, load: &(impl Load + ?Sized), random: &mut impl Rng) -> Option<usize> {
+        // RANDOM uses one number for priority and host, as Envoy does. Where there is one priority, no number is drawn
+        // for it, as Envoy would: the others are the same either way.
+        let is_random = matches!(self.policy, LbPolicy::Random);
+        let draw = match self.levels.len() > 1 || is_random {
+            true => random.next_u64(),
+            false => 0,
+        };
+        let (policy, latest, known) = (self.policy, self.latest, &self.hosts);
+        let level = &mut self.levels[self.spread.choose(draw)];
+        let group = if level.panic {
+            if self.fail_on_panic {
+                return None;
+            }
+            &mut level.all
+        } else {
+            match level.turns.as_mut().and_then(Turns::pick) {
+                Some(locality) => &mut level.localities[locality],
+                None => &mut level.healthy,
+            }
+        };
+        if let Some(turns) = &mut group.turns {
+            let weight = |host: u32| {
+                let active = load.active(host as usize);
+                turn_weight(&policy, &known[host as usize], active, latest, now)
+            };
+            return turns.pick(weight).map(|host| host as usize);
+        }
+        let hosts = &group.hosts;
+        let member = |index: usize| hosts[index] as usize;
+        let index = match policy {
+            LbPolicy::LeastRequest(settings) => {
+                let active = |index| load.active(member(index));
+                least_request::least_request(hosts.len(), settings.choices, active, random)
+            }
+            LbPolicy::RoundRobin(_) => round_robin::round_robin(hosts.len(), &mut group.next),
+            LbPolicy::Random => random::of_number(hosts.len(), draw),
+            LbPolicy::LeastLoaded => {
+                let of = |index| (load.active(member(index)), known[member(index)].weight);
+                least_loaded::least_loaded(hosts.len(), of, random)
+            }
+            LbPolicy::PeakEwma(settings) => {
+                let cost = |index| {
+                    let host = member(index);
+                    let latency = load.latency(host, settings.decay, now);
+                    peak_ewma::cost(latency, load.active(host), known[host].weight)
+                };
+                peak_ewma::peak_ewma(hosts.len(), cost, random)
+            }
+            LbPolicy::RingHash(_) | LbPolicy::Maglev(_) => None,
+        };
+        index.map(member)
+    }
+
+    /// How traffic is spread over priorities.
+    pub(super) fn spread(&self) -> &Spread {
+        &self.spread
+    }
+}
+
+/// A host's weight for its next turn.
+fn turn_weight(policy: &LbPolicy, host: &Known, active: u32, latest: Time, now: Time) -> f64 {
+    let weight = match policy {
+        LbPolicy::LeastRequest(settings) => {
+            least_request::weight(host.weight, active, settings.bias)
+        }
+        _ => f64::from(host.weight),
+    };
+    match (policy.slow_start(), host.since) {
+        (Some(slow), Some(since)) if host.healthy && is_starting(&slow, latest, now) => {
+            weight * slow_start::factor(&slow, since, now)
+        }
+        _ => weight,
+    }
+}
+
+fn is_starting(slow: &SlowStart, latest: Time, now: Time) -> bool {
+    slow_start::is_on(slow.window, latest, now)
+}
+
+fn health(hosts: &[u32], members: &[Member<'_>], by_weight: bool) -> Health {
+    let mut health = Health::default();
+    for host in hosts {
+        let member = &members[*host as usize];
+        let counts = match by_weight {
+            true => u64::from(member.host.weight),
+            false => 1,
+        };
+        health.hosts += 1;
+        health.whole += counts;
+        if member.healthy {
+            health.healthy += 1;
+            health.part += counts;
+        }
+    }
+    health
+}
+
+/// Hosts by locality, in the order of the localities' names, as Envoy has them; and each locality's weight.
+fn localities<'m>(
+    hosts: &[u32],
+    members: &[Member<'m>],
+) -> BTreeMap<&'m Locality, (u32, Vec<u32>)> {
+    let mut places: BTreeMap<&Locality, (u32, Vec<u32>)> = BTreeMap::new();
+    for host in hosts {
+        let of = members[*host as usize].host;
+        let place = places.entry(&of.locality).or_default();
+        // The last that says a weight counts.
+        place.0 = of.locality_weight;
+        place.1.push(*host);
+    }
+    places
+}

@@ -1,0 +1,128 @@
+//! Expected latency: a moving average that jumps to every peak and forgets with time, times the requests in hand.
+//! Source: Finagle, `PeakEwma`.
+
+use std::time::Duration;
+
+use rand_core::Rng;
+use shakedown_env::Time;
+
+use super::random;
+
+/// What a host that has requests and was never observed counts: it is tried only when all others are such.
+const PENALTY: f64 = f64::MAX / 2.0;
+
+/// The latency of one host, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ewma {
+    cost: f64,
+    at: Time,
+}
+
+impl Ewma {
+    /// Takes in that a try took `latency`.
+    pub fn observe(&mut self, latency: Duration, decay: Duration, now: Time) {
+        let seen = latency.as_nanos() as f64;
+        let cost = self.cost;
+        self.cost = if seen > cost {
+            seen
+        } else {
+            let kept = kept(now.since(self.at), decay);
+            cost * kept + seen * (1.0 - kept)
+        };
+        self.at = now;
+    }
+
+    /// The latency that is expected now.
+    pub fn value(&self, decay: Duration, now: Time) -> f64 {
+        self.cost * kept(now.since(self.at), decay)
+    }
+}
+
+/// How much of an observation is left after a time.
+fn kept(age: Duration, decay: Duration) -> f64 {
+    libm::exp(-(age.as_nanos() as f64) / decay.as_nanos().max(1) as f64)
+}
+
+/// What a request more is expected to cost: `latency * (active + 1)`, for its weight.
+pub fn cost(latency: f64, active: u32, weight: u32) -> f64 {
+    let active = f64::from(active);
+    let cost = if latency == 0.0 && active > 0.0 {
+        PENALTY + active
+    } else {
+        latency * (active + 1.0)
+    };
+    cost / f64::from(weight.max(1))
+}
+
+/// Of two hosts drawn at random, without the first again, the one of less cost; the first drawn on a tie.
+pub fn peak_ewma(
+    hosts: usize,
+    cost: impl Fn(usize) -> f64,
+    random: &mut impl Rng,
+) -> Option<usize> {
+    let first = random::any(hosts, random)?;
+    if hosts == 1 {
+        return Some(first);
+    }
+    let second = random::any(hosts - 1, random)?;
+    let second = if second >= first { second + 1 } else { second };
+    Some(if cost(second) < cost(first) {
+        second
+    } else {
+        first
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::script::Script;
+    use super::*;
+
+    const DECAY: Duration = Duration::from_secs(10);
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn at(seconds: u64) -> Time {
+        Time::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_peak_counts_at_once_and_fades() {
+        let mut ewma = Ewma::default();
+        ewma.observe(ms(10), DECAY, at(0));
+        ewma.observe(ms(1000), DECAY, at(1));
+        assert_eq!(ewma.value(DECAY, at(1)), 1e9);
+        let faded = ewma.value(DECAY, at(11)) / 1e9;
+        assert!((faded - 0.36788).abs() < 1e-4, "{faded}");
+    }
+
+    #[test]
+    fn a_faster_try_counts_by_the_time_that_has_passed() {
+        let mut ewma = Ewma::default();
+        ewma.observe(ms(100), DECAY, at(0));
+        ewma.observe(ms(0), DECAY, at(0));
+        assert_eq!(ewma.value(DECAY, at(0)), 1e8, "no time has passed");
+        ewma.observe(ms(0), DECAY, at(10));
+        assert!((ewma.value(DECAY, at(10)) / 1e8 - 0.36788).abs() < 1e-4);
+    }
+
+    #[test]
+    fn requests_in_hand_multiply_the_latency_and_weight_divides_it() {
+        assert_eq!(cost(5.0, 3, 1), 20.0);
+        assert_eq!(cost(5.0, 3, 2), 10.0);
+        assert!(cost(0.0, 1, 1) > cost(1e12, 1000, 1), "never observed");
+        assert_eq!(cost(0.0, 0, 1), 0.0);
+    }
+
+    #[test]
+    fn two_different_hosts_are_compared() {
+        let costs = [3.0, 2.0, 1.0];
+        let pick = |draws: &[u64]| peak_ewma(3, |i| costs[i], &mut Script::of(draws));
+        assert_eq!(pick(&[0, 0]), Some(1));
+        assert_eq!(pick(&[0, 1]), Some(2));
+        assert_eq!(pick(&[2, 1]), Some(2));
+        assert_eq!(peak_ewma(1, |_| 1.0, &mut Script::of(&[4])), Some(0));
+    }
+}

@@ -1,0 +1,176 @@
+//! A ring of hosts: each has places on it by its share, and a request goes to the next place after its hash. When a host
+//! leaves, only its own requests move. Source: Envoy, `RingHashLoadBalancer::Ring`.
+
+use shakedown_config::table::RingHash;
+
+use super::weights::Shares;
+use crate::hash::xx_hash;
+
+/// A ring. Its places are Envoy's: XXH64 of `<key>_<number>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ring {
+    /// Hash and host, by hash.
+    places: Vec<(u64, u32)>,
+}
+
+impl Ring {
+    /// A ring of hosts; `key` is what a host is known by: its address, as a rule.
+    pub fn new<'a>(shares: &Shares, settings: RingHash, key: impl Fn(u32) -> &'a str) -> Ring {
+        if shares.hosts.is_empty() {
+            return Ring::default();
+        }
+        // The host of the least share gets a whole number of places.
+        let scale = ((shares.least * settings.min_size as f64).ceil() / shares.least)
+            .min(settings.max_size as f64);
+        let mut places = Vec::with_capacity(scale.ceil() as usize);
+        let (mut current, mut target) = (0.0, 0.0);
+        let mut text = String::new();
+        for (host, share) in &shares.hosts {
+            text.clear();
+            text.push_str(key(*host));
+            text.push('_');
+            let prefix = text.len();
+            target += scale * share;
+            let mut number = 0_u64;
+            while current < target {
+                text.truncate(prefix);
+                text.push_str(&number.to_string());
+                places.push((xx_hash(text.as_bytes(), 0), *host));
+                number += 1;
+                current += 1.0;
+            }
+        }
+        places.sort_unstable();
+        Ring { places }
+    }
+
+    /// The host of a hash. Each further attempt takes the place after.
+    pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
+        if self.places.is_empty() {
+            return None;
+        }
+        let found = self.places.partition_point(|(place, _)| *place < hash);
+        let place = (found % self.places.len() + attempt as usize) % self.places.len();
+        Some(self.places[place].1)
+    }
+
+    /// How many places it has.
+    pub fn size(&self) -> usize {
+        self.places.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys(count: u32) -> Vec<String> {
+        (0..count)
+            .map(|host| format!("127.0.0.1:{}", 90 + host))
+            .collect()
+    }
+
+    fn ring(weights: &[(u32, u32)], min_size: u64, max_size: u64) -> Ring {
+        let keys = keys(64);
+        let settings = RingHash { min_size, max_size };
+        Ring::new(&Shares::flat(weights), settings, |host| {
+            &keys[host as usize]
+        })
+    }
+
+    // Source: Envoy, `RingHashLoadBalancerTest.Basic`.
+    #[test]
+    fn the_places_are_envoys() {
+        let even: Vec<(u32, u32)> = (0..6).map(|host| (host, 1)).collect();
+        let ring = ring(&even, 12, RingHash::MAX_SIZE);
+        let expected = [
+            (833437586790550860, 4),
+            (928266305478181108, 2),
+            (1033482794131418490, 0),
+            (3551244743356806947, 5),
+            (3851675632748031481, 3),
+            (5583722120771150861, 1),
+            (6311230543546372928, 1),
+            (7700377290971790572, 3),
+            (13144177310400110813, 5),
+            (13444792449719432967, 2),
+            (15516499411664133160, 4),
+            (16117243373044804889, 0),
+        ];
+        assert_eq!(ring.places, expected);
+        for (hash, host) in [
+            (0, 4),
+            (u64::MAX, 4),
+            (3551244743356806947, 5),
+            (3551244743356806948, 3),
+            (16117243373044804880, 0),
+        ] {
+            assert_eq!(ring.pick(hash, 0), Some(host), "{hash}");
+        }
+        assert_eq!(ring.pick(0, 1), Some(2), "the next place");
+        assert_eq!(ring.pick(16117243373044804889, 1), Some(4), "and round");
+    }
+
+    #[test]
+    fn a_ring_of_no_host_has_no_place() {
+        assert_eq!(ring(&[], 1024, 2048).pick(7, 0), None);
+    }
+
+    #[test]
+    fn the_ring_is_no_greater_than_its_greatest_size() {
+        let even: Vec<(u32, u32)> = (0..4).map(|host| (host, 1)).collect();
+        assert_eq!(ring(&even, 6, 6).size(), 6);
+        assert_eq!(ring(&even, 6, 100).size(), 8, "two places for each");
+    }
+
+    #[test]
+    fn places_go_by_weight() {
+        let ring = ring(&[(0, 1), (1, 2), (2, 5)], 1024, RingHash::MAX_SIZE);
+        let count = |host| ring.places.iter().filter(|place| place.1 == host).count();
+        assert_eq!([count(0), count(1), count(2)], [128, 256, 640]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn only_the_requests_of_a_host_that_leaves_move(
+            hosts in 2u32..12,
+            gone in 0u32..12,
+            hashes in prop::collection::vec(any::<u64>(), 200),
+        ) {
+            // Sizes that are whole multiples keep every other host's places as they are.
+            let gone = gone % hosts;
+            let all: Vec<(u32, u32)> = (0..hosts).map(|host| (host, 1)).collect();
+            let rest: Vec<(u32, u32)> = all.iter().copied().filter(|host| host.0 != gone).collect();
+            let per_host = 64;
+            let before = ring(&all, u64::from(hosts) * per_host, RingHash::MAX_SIZE);
+            let after = ring(&rest, u64::from(hosts - 1) * per_host, RingHash::MAX_SIZE);
+            for hash in hashes {
+                let then = before.pick(hash, 0).unwrap();
+                if then != gone {
+                    prop_assert_eq!(after.pick(hash, 0), Some(then));
+                }
+            }
+        }
+
+        #[test]
+        fn each_host_gets_about_its_share(weights in prop::collection::vec(1u32..6, 2..6), seed: u64) {
+            let weighted: Vec<(u32, u32)> = (0..).zip(weights.iter().copied()).collect();
+            let ring = ring(&weighted, 65_536, RingHash::MAX_SIZE);
+            let sum: u32 = weights.iter().sum();
+            let mut counts = vec![0_u32; weights.len()];
+            for draw in 0..20_000_u64 {
+                let hash = xx_hash(&(seed ^ draw).to_le_bytes(), 1);
+                counts[ring.pick(hash, 0).unwrap() as usize] += 1;
+            }
+            for (count, weight) in counts.iter().zip(&weights) {
+                let share = f64::from(*count) / 20_000.0;
+                let wanted = f64::from(*weight) / f64::from(sum);
+                prop_assert!((share - wanted).abs() < 0.03, "{share} for {wanted}");
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Randomness from a script, for tests that say what is drawn.
+
+use std::convert::Infallible;
+
+use rand_core::TryRng;
+
+/// Gives the numbers of a script, then panics.
+pub(super) struct Script(Vec<u64>);
+
+impl Script {
+    pub(super) fn of(draws: &[u64]) -> Script {
+        Script(draws.to_vec())
+    }
+}
+
+impl TryRng for Script {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        unreachable!("deciders draw 64 bits")
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.remove(0))
+    }
+
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
+        unreachable!("deciders draw 64 bits")
+    }
+}

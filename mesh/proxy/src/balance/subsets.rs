@@ -1,0 +1,106 @@
+//! Parts of a cluster that routes ask for by labels. Source: Envoy, `SubsetLoadBalancer`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand_core::Rng;
+use shakedown_config::table::{Fallback, Label, Labels, Subsets};
+use shakedown_env::Time;
+
+use super::levels::Levels;
+use super::{Load, Member, Request, Setting};
+
+/// The subsets that hosts make, and what happens to requests for none of them.
+#[derive(Debug)]
+pub(super) struct Parts {
+    subsets: Arc<Subsets>,
+    by_labels: BTreeMap<Labels, Levels>,
+    default: Levels,
+}
+
+impl Parts {
+    pub(super) fn new(subsets: &Arc<Subsets>, seed: u64, now: Time) -> Parts {
+        Parts {
+            subsets: Arc::clone(subsets),
+            by_labels: BTreeMap::new(),
+            default: Levels::new(seed, now),
+        }
+    }
+
+    /// Whether these are the parts of such subsets.
+    pub(super) fn are_of(&self, subsets: &Arc<Subsets>) -> bool {
+        self.subsets == *subsets
+    }
+
+    pub(super) fn rebuild(
+        &mut self,
+        setting: &Setting<'_>,
+        members: &[Member<'_>],
+        seed: u64,
+        now: Time,
+    ) {
+        let mut before = std::mem::take(&mut self.by_labels);
+        for selector in &self.subsets.selectors {
+            for member in members {
+                let own = &member.host.labels;
+                let labels: Option<Labels> = selector
+                    .keys
+                    .iter()
+                    .map(|key| Some((Arc::clone(key), own.get(key)?.clone())))
+                    .collect();
+                let Some(labels) = labels.filter(|labels| !self.by_labels.contains_key(labels))
+                else {
+                    continue;
+                };
+                let mut levels = before
+                    .remove(&labels)
+                    .unwrap_or_else(|| Levels::new(seed, now));
+                let chosen = |member: &Member<'_>| has(&member.host.labels, &labels);
+                levels.rebuild(setting, members, chosen, now);
+                self.by_labels.insert(labels, levels);
+            }
+        }
+        let wanted = &self.subsets.default_subset;
+        let chosen = |member: &Member<'_>| has(&member.host.labels, wanted);
+        self.default.rebuild(setting, members, chosen, now);
+    }
+
+    /// Chooses a member of the subset that is asked for, or as the fallback says; `all` is the whole cluster.
+    pub(super) fn pick(
+        &mut self,
+        all: &mut Levels,
+        request: &Request<'_>,
+        avoid: impl Fn(usize) -> bool,
+        load: &(impl Load + ?Sized),
+        random: &mut impl Rng,
+    ) -> Option<usize> {
+        let wanted = request.labels.filter(|labels| !labels.is_empty());
+        if let Some(levels) = wanted.and_then(|labels| self.by_labels.get_mut(labels)) {
+            return levels.pick(request, avoid, load, random);
+        }
+        match self.fallback(wanted) {
+            Fallback::None => None,
+            Fallback::Any => all.pick(request, avoid, load, random),
+            Fallback::Default => self.default.pick(request, avoid, load, random),
+        }
+    }
+
+    /// That of the selector with the names asked for, where it has one.
+    fn fallback(&self, wanted: Option<&Labels>) -> Fallback {
+        let named = |labels: &Labels, keys: &[Arc<str>]| labels.keys().eq(keys);
+        let selector = wanted.and_then(|labels| {
+            let mut selectors = self.subsets.selectors.iter();
+            selectors.find(|selector| named(labels, &selector.keys))
+        });
+        selector
+            .and_then(|selector| selector.fallback)
+            .unwrap_or(self.subsets.fallback)
+    }
+}
+
+/// Whether a host has all of these labels.
+fn has(own: &BTreeMap<Arc<str>, Label>, wanted: &Labels) -> bool {
+    wanted
+        .iter()
+        .all(|(name, value)| own.get(name) == Some(value))
+}

@@ -1,0 +1,560 @@
+//! Whole balancers: shares, priorities, panic, localities, slow start, subsets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use shakedown_config::table::{
+    Fallback, Label, LeastRequest, Locality, Maglev, PeakEwma, RingHash, RoundRobin, Selector,
+    SlowStart, Subsets,
+};
+use shakedown_env::{Rng as Stream, stream_seed};
+
+use super::*;
+
+/// What the hosts of a test are doing.
+#[derive(Default)]
+struct Doing {
+    active: Vec<u32>,
+    latency: Vec<f64>,
+}
+
+impl Load for Doing {
+    fn active(&self, host: usize) -> u32 {
+        self.active.get(host).copied().unwrap_or(0)
+    }
+
+    fn latency(&self, host: usize, _: Duration, _: Time) -> f64 {
+        self.latency.get(host).copied().unwrap_or(0.0)
+    }
+}
+
+/// A cluster, its balancer and what is drawn.
+struct Bench {
+    balancer: Balancer,
+    options: LbOptions,
+    policy: LbPolicy,
+    hosts: Vec<Host>,
+    since: Vec<Option<Time>>,
+    random: Stream,
+    doing: Doing,
+    now: Time,
+}
+
+impl Bench {
+    fn new(policy: LbPolicy, hosts: Vec<Host>) -> Bench {
+        Bench {
+            balancer: Balancer::new(0, Time::default()),
+            options: LbOptions::default(),
+            policy,
+            since: vec![Some(Time::default()); hosts.len()],
+            hosts,
+            random: stream_seed(7, "test", "balance"),
+            doing: Doing::default(),
+            now: Time::default(),
+        }
+        .built()
+    }
+
+    fn built(mut self) -> Bench {
+        self.build();
+        self
+    }
+
+    fn build(&mut self) {
+        let members: Vec<Member<'_>> = self
+            .hosts
+            .iter()
+            .zip(&self.since)
+            .map(|(host, since)| Member {
+                host,
+                healthy: host.healthy,
+                since: *since,
+            })
+            .collect();
+        let setting = Setting::of(self.policy, &self.options, None);
+        self.balancer.rebuild(&setting, &members, self.now);
+    }
+
+    fn pick(&mut self) -> Option<usize> {
+        self.pick_for(Request::default())
+    }
+
+    fn pick_for(&mut self, request: Request<'_>) -> Option<usize> {
+        let request = Request {
+            now: self.now,
+            ..request
+        };
+        let (doing, random) = (&self.doing, &mut self.random);
+        self.balancer.pick(&request, |_| false, doing, random)
+    }
+
+    /// How often each host is picked in so many picks.
+    fn counts(&mut self, picks: usize) -> Vec<usize> {
+        let mut counts = vec![0; self.hosts.len()];
+        for _ in 0..picks {
+            counts[self.pick().unwrap()] += 1;
+        }
+        counts
+    }
+}
+
+fn host(number: u8, weight: u32) -> Host {
+    Host {
+        weight,
+        ..Host::new(SocketAddr::from(([10, 0, 0, number], 80)))
+    }
+}
+
+fn hosts(weights: &[u32]) -> Vec<Host> {
+    (1..).zip(weights).map(|(n, weight)| host(n, *weight)).collect()
+}
+
+fn at(seconds: u64) -> Time {
+    Time::from_nanos(seconds * 1_000_000_000)
+}
+
+/// All policies, with the settings that are used most.
+const POLICIES: [LbPolicy; 7] = [
+    LbPolicy::LEAST_REQUEST,
+    LbPolicy::ROUND_ROBIN,
+    LbPolicy::Random,
+    LbPolicy::RingHash(RingHash::ENVOY),
+    LbPolicy::Maglev(Maglev::ENVOY),
+    LbPolicy::LeastLoaded,
+    LbPolicy::PeakEwma(PeakEwma::FINAGLE),
+];
+
+/// Pearson's statistic of counts against wanted shares.
+fn chi_square(counts: &[usize], weights: &[u32]) -> f64 {
+    let total: usize = counts.iter().sum();
+    let sum: u32 = weights.iter().sum();
+    let term = |(count, weight): (&usize, &u32)| {
+        let wanted = total as f64 * f64::from(*weight) / f64::from(sum);
+        (*count as f64 - wanted).powi(2) / wanted
+    };
+    counts.iter().zip(weights).map(term).sum()
+}
+
+#[test]
+fn no_hosts_give_no_pick() {
+    for policy in POLICIES {
+        assert_eq!(Bench::new(policy, Vec::new()).pick(), None, "{policy:?}");
+    }
+}
+
+#[test]
+fn hosts_of_one_weight_are_picked_equally_by_every_policy() {
+    for policy in POLICIES {
+        let mut bench = Bench::new(policy, hosts(&[1; 5]));
+        // Four degrees of freedom: 18.5 is exceeded once in a thousand. A ring of 1024 places is coarse by design.
+        let limit = match policy {
+            LbPolicy::RingHash(_) => 400.0,
+            _ => 18.5,
+        };
+        let counts = bench.counts(5000);
+        let found = chi_square(&counts, &[1; 5]);
+        assert!(found < limit, "{policy:?}: {found}: {counts:?}");
+    }
+}
+
+#[test]
+fn weights_are_respected_by_all_but_random_and_two_choices_of_latency() {
+    let weights = [1, 2, 5];
+    for policy in [
+        LbPolicy::LEAST_REQUEST,
+        LbPolicy::ROUND_ROBIN,
+        LbPolicy::Maglev(Maglev::ENVOY),
+        LbPolicy::RingHash(RingHash {
+            min_size: 65_536,
+            max_size: RingHash::MAX_SIZE,
+        }),
+    ] {
+        let counts = Bench::new(policy, hosts(&weights)).counts(8000);
+        let found = chi_square(&counts, &weights);
+        assert!(found < 40.0, "{policy:?}: {found}: {counts:?}");
+    }
+    // Source: Envoy, `RandomLoadBalancer`, which never asks for weights.
+    let counts = Bench::new(LbPolicy::Random, hosts(&weights)).counts(9000);
+    assert!(chi_square(&counts, &[1, 1, 1]) < 13.8, "{counts:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_picks() {
+    for policy in POLICIES {
+        let picks = || {
+            let mut bench = Bench::new(policy, hosts(&[1, 2, 3]));
+            (0..50).map(|_| bench.pick().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(picks(), picks(), "{policy:?}");
+    }
+}
+
+#[test]
+fn active_requests_weigh_down_hosts_of_other_weights() {
+    let mut bench = Bench::new(LbPolicy::LEAST_REQUEST, hosts(&[4, 1, 1]));
+    bench.doing.active = vec![3, 0, 0];
+    // 4 / (3 + 1) = 1, as the others.
+    let counts = bench.counts(3000);
+    assert!(chi_square(&counts, &[1, 1, 1]) < 13.8, "{counts:?}");
+    bench.policy = LbPolicy::LeastRequest(LeastRequest {
+        bias: 0.0,
+        ..LeastRequest::ENVOY
+    });
+    bench.build();
+    let counts = bench.counts(6000);
+    assert!(chi_square(&counts, &[4, 1, 1]) < 13.8, "{counts:?}");
+}
+
+#[test]
+fn the_least_loaded_and_the_fastest_are_found() {
+    let mut bench = Bench::new(LbPolicy::LeastLoaded, hosts(&[1, 1, 4]));
+    bench.doing.active = vec![2, 1, 3];
+    assert_eq!(bench.counts(20), [0, 0, 20]);
+    let mut bench = Bench::new(LbPolicy::PeakEwma(PeakEwma::FINAGLE), hosts(&[1, 1]));
+    bench.doing.latency = vec![5e6, 1e6];
+    assert_eq!(bench.counts(20), [0, 20]);
+    bench.doing.active = vec![0, 5];
+    assert_eq!(bench.counts(20), [20, 0], "5 ms each are less than 6 ms");
+}
+
+#[test]
+fn a_hash_keeps_its_host_and_a_further_attempt_leaves_it() {
+    for policy in [
+        LbPolicy::RingHash(RingHash::ENVOY),
+        LbPolicy::Maglev(Maglev::ENVOY),
+    ] {
+        let mut bench = Bench::new(policy, hosts(&[1; 5]));
+        for hash in [1, u64::MAX / 3, u64::MAX - 17] {
+            let request = Request {
+                hash: Some(hash),
+                attempts: 20,
+                ..Request::default()
+            };
+            let first = bench.pick_for(request).unwrap();
+            assert_eq!(bench.pick_for(request), Some(first));
+            let (doing, random) = (&bench.doing, &mut bench.random);
+            let other = bench
+                .balancer
+                .pick(&request, |host| host == first, doing, random);
+            assert_ne!(other, Some(first));
+        }
+    }
+}
+
+#[test]
+fn a_hash_key_takes_the_place_of_the_address() {
+    let mut keyed = hosts(&[1; 4]);
+    for (number, host) in keyed.iter_mut().enumerate() {
+        host.hash_key = Some(format!("10.0.0.{}:80", 4 - number).into());
+    }
+    for policy in [
+        LbPolicy::RingHash(RingHash::ENVOY),
+        LbPolicy::Maglev(Maglev::ENVOY),
+    ] {
+        let mut plain = Bench::new(policy, hosts(&[1; 4]));
+        let mut turned = Bench::new(policy, keyed.clone());
+        for hash in (0..40_u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15)) {
+            let request = Request {
+                hash: Some(hash),
+                ..Request::default()
+            };
+            let mirrored = turned.pick_for(request).map(|host| 3 - host);
+            assert_eq!(plain.pick_for(request), mirrored);
+        }
+    }
+}
+
+#[test]
+fn a_tried_host_is_avoided_as_long_as_attempts_last() {
+    let mut picks = [0, 0, 1].into_iter();
+    assert_eq!(avoiding(5, |i| i == 0, || picks.next()), Some(1));
+    let mut drawn = 0;
+    let last = avoiding(
+        5,
+        |_| true,
+        || {
+            drawn += 1;
+            Some(0)
+        },
+    );
+    assert_eq!(
+        (last, drawn),
+        (Some(0), 6),
+        "the last pick stands after five more"
+    );
+}
+
+fn priorities(healthy: &[(u32, bool)]) -> Vec<Host> {
+    let hosts = (1..).zip(healthy).map(|(n, (priority, healthy))| Host {
+        priority: *priority,
+        healthy: *healthy,
+        ..host(n, 1)
+    });
+    hosts.collect()
+}
+
+#[test]
+fn the_next_priority_takes_over_when_the_first_is_gone_and_gives_back() {
+    for policy in POLICIES {
+        let layout = [(0, true), (0, true), (1, true), (2, true)];
+        let mut bench = Bench::new(policy, priorities(&layout));
+        bench.options.panic_percent = 0;
+        bench.build();
+        let counts = bench.counts(200);
+        assert_eq!(counts[2] + counts[3], 0, "{policy:?}: {counts:?}");
+        bench.hosts[0].healthy = false;
+        bench.hosts[1].healthy = false;
+        bench.build();
+        assert_eq!(bench.counts(100), [0, 0, 100, 0], "{policy:?}");
+        bench.hosts[1].healthy = true;
+        bench.build();
+        let counts = bench.counts(3000);
+        // Half of it is there: 70% of the traffic.
+        assert_eq!((counts[0], counts[3]), (0, 0), "{policy:?}: {counts:?}");
+        assert!((1950..2250).contains(&counts[1]), "{policy:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn in_panic_all_hosts_are_used_and_without_a_threshold_none() {
+    for policy in POLICIES {
+        let mut bench = Bench::new(policy, priorities(&[(0, false), (0, false), (0, true)]));
+        let counts = bench.counts(600);
+        assert!(
+            counts.iter().all(|count| *count > 100),
+            "{policy:?}: {counts:?}"
+        );
+        bench.options.panic_percent = 0;
+        bench.build();
+        assert_eq!(bench.counts(20), [0, 0, 20], "{policy:?}");
+        bench.hosts[2].healthy = false;
+        bench.build();
+        assert_eq!(bench.pick(), None, "{policy:?}");
+    }
+}
+
+#[test]
+fn traffic_fails_in_panic_where_that_is_asked_for() {
+    let mut bench = Bench::new(
+        LbPolicy::ROUND_ROBIN,
+        priorities(&[(0, false), (0, false), (0, true)]),
+    );
+    bench.options.fail_on_panic = true;
+    bench.build();
+    assert_eq!(bench.pick(), None);
+}
+
+fn in_zones(zones: &[(&str, u32, bool)]) -> Vec<Host> {
+    let hosts = (1..).zip(zones).map(|(n, (zone, weight, healthy))| Host {
+        locality: Arc::new(Locality {
+            zone: (*zone).into(),
+            ..Locality::default()
+        }),
+        locality_weight: *weight,
+        healthy: *healthy,
+        ..host(n, 1)
+    });
+    hosts.collect()
+}
+
+#[test]
+fn localities_get_their_shares_whatever_their_hosts() {
+    for policy in POLICIES {
+        let zones = [
+            ("a", 80, true),
+            ("b", 20, true),
+            ("b", 20, true),
+            ("b", 20, true),
+        ];
+        let mut bench = Bench::new(policy, in_zones(&zones));
+        bench.options.by_locality = true;
+        bench.build();
+        let counts = bench.counts(5000);
+        let in_a = counts[0];
+        assert!((3800..4250).contains(&in_a), "{policy:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn a_locality_that_loses_hosts_loses_share() {
+    let zones = [
+        ("a", 50, true),
+        ("a", 50, false),
+        ("a", 50, false),
+        ("b", 50, true),
+    ];
+    let mut bench = Bench::new(LbPolicy::ROUND_ROBIN, in_zones(&zones));
+    bench.options.by_locality = true;
+    bench.options.panic_percent = 0;
+    bench.build();
+    // A third of zone a is left: 140 * 1/3 percent of its weight, 23.3, against 50.
+    let counts = bench.counts(2200);
+    assert!((695..705).contains(&counts[0]), "{counts:?}");
+    assert_eq!(counts[1] + counts[2], 0);
+}
+
+#[test]
+fn without_any_weight_localities_are_not_told_apart() {
+    let zones = [("a", 0, true), ("b", 0, true)];
+    let mut bench = Bench::new(LbPolicy::ROUND_ROBIN, in_zones(&zones));
+    bench.options.by_locality = true;
+    bench.build();
+    assert_eq!(bench.counts(10), [5, 5]);
+}
+
+#[test]
+fn a_new_host_starts_with_a_tenth_and_grows() {
+    let slow = SlowStart {
+        window: Duration::from_secs(100),
+        aggression: 1.0,
+        min_weight: 0.1,
+    };
+    for policy in [
+        LbPolicy::RoundRobin(RoundRobin {
+            slow_start: Some(slow),
+        }),
+        LbPolicy::LeastRequest(LeastRequest {
+            slow_start: Some(slow),
+            ..LeastRequest::ENVOY
+        }),
+    ] {
+        let mut bench = Bench::new(policy, hosts(&[1, 1]));
+        assert!(chi_square(&bench.counts(400), &[1, 1]) < 10.8, "all are new");
+        bench.now = at(1000);
+        bench.hosts.push(host(3, 1));
+        bench.since.push(Some(at(1000)));
+        bench.build();
+        let counts = bench.counts(2100);
+        assert!((90..110).contains(&counts[2]), "{counts:?}");
+        bench.now = at(1050);
+        let counts = bench.counts(2500);
+        assert!((480..520).contains(&counts[2]), "{counts:?}");
+        bench.now = at(1101);
+        let counts = bench.counts(3000);
+        assert!((980..1020).contains(&counts[2]), "{counts:?}");
+    }
+}
+
+fn label(text: &str) -> Label {
+    Label::Text(text.into())
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    let pair = |(name, value): &(&str, &str)| (Arc::from(*name), label(value));
+    pairs.iter().map(pair).collect()
+}
+
+const NOBODY: [usize; 0] = [];
+
+fn with_subsets(fallback: Fallback, own: Option<Fallback>) -> Bench {
+    let mut hosts = hosts(&[1, 1, 1]);
+    hosts[0].labels = labels(&[("version", "v1"), ("stage", "prod")]);
+    hosts[1].labels = labels(&[("version", "v2"), ("stage", "prod")]);
+    hosts[2].labels = labels(&[("version", "v2")]);
+    let mut bench = Bench::new(LbPolicy::ROUND_ROBIN, hosts);
+    bench.options.subsets = Some(Arc::new(Subsets {
+        selectors: vec![
+            Selector {
+                keys: vec!["version".into()],
+                fallback: own,
+            },
+            Selector {
+                keys: vec!["stage".into(), "version".into()],
+                fallback: None,
+            },
+        ],
+        fallback,
+        default_subset: labels(&[("version", "v1")]),
+    }));
+    bench.built()
+}
+
+fn of_subset(bench: &mut Bench, wanted: &[(&str, &str)]) -> Vec<usize> {
+    let wanted = labels(wanted);
+    let request = Request {
+        labels: Some(&wanted),
+        ..Request::default()
+    };
+    let mut seen: Vec<usize> = (0..6).filter_map(|_| bench.pick_for(request)).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    seen
+}
+
+#[test]
+fn a_subset_has_the_hosts_with_its_labels() {
+    let mut bench = with_subsets(Fallback::None, None);
+    assert_eq!(of_subset(&mut bench, &[("version", "v2")]), [1, 2]);
+    assert_eq!(
+        of_subset(&mut bench, &[("version", "v2"), ("stage", "prod")]),
+        [1]
+    );
+    assert_eq!(of_subset(&mut bench, &[("version", "v3")]), NOBODY);
+    assert_eq!(
+        of_subset(&mut bench, &[("stage", "prod")]),
+        NOBODY,
+        "no selector has that name alone"
+    );
+    assert_eq!(of_subset(&mut bench, &[]), NOBODY);
+}
+
+#[test]
+fn what_is_in_no_subset_falls_back_as_is_said() {
+    let mut any = with_subsets(Fallback::Any, None);
+    assert_eq!(of_subset(&mut any, &[("version", "v3")]), [0, 1, 2]);
+    assert_eq!(of_subset(&mut any, &[]), [0, 1, 2]);
+    let mut default = with_subsets(Fallback::Default, None);
+    assert_eq!(of_subset(&mut default, &[("version", "v3")]), [0]);
+    let mut own = with_subsets(Fallback::None, Some(Fallback::Any));
+    assert_eq!(of_subset(&mut own, &[("version", "v3")]), [0, 1, 2]);
+    assert_eq!(
+        of_subset(&mut own, &[("version", "v3"), ("stage", "prod")]),
+        NOBODY
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_balancer_never_picks_what_is_not_there(
+        policy in 0..POLICIES.len(),
+        layout in prop::collection::vec((0u32..3, any::<bool>(), 1u32..5, 0u32..4), 0..12),
+        panic_percent in 0u32..=100,
+        by_locality: bool,
+        hash: Option<u64>,
+    ) {
+        let hosts: Vec<Host> = (1..)
+            .zip(&layout)
+            .map(|(n, (priority, healthy, weight, zone))| Host {
+                priority: *priority,
+                healthy: *healthy,
+                locality: Arc::new(Locality { zone: zone.to_string(), ..Locality::default() }),
+                locality_weight: *zone,
+                ..host(n, *weight)
+            })
+            .collect();
+        // A small table, for the sake of speed.
+        let policy = match POLICIES[policy] {
+            LbPolicy::Maglev(_) => LbPolicy::Maglev(Maglev { table_size: 251 }),
+            policy => policy,
+        };
+        let mut bench = Bench::new(policy, hosts);
+        bench.options.panic_percent = panic_percent;
+        bench.options.by_locality = by_locality;
+        bench.build();
+        for _ in 0..20 {
+            let request = Request { hash, ..Request::default() };
+            match bench.pick_for(request) {
+                Some(host) => prop_assert!(host < bench.hosts.len()),
+                None => prop_assert!(
+                    panic_percent == 0 || bench.hosts.is_empty() || by_locality
+                        || bench.balancer.spread().panic.contains(&false)
+                ),
+            }
+            if panic_percent == 0 {
+                let found = bench.pick_for(request);
+                prop_assert!(found.is_none_or(|host| bench.hosts[host].healthy));
+            }
+        }
+    }
+}

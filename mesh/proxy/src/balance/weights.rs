@@ -1,0 +1,56 @@
+//! The weights of hosts as consistent hashing takes them: shares that sum to 1.
+//! Source: Envoy, `thread_aware_lb_impl.cc`, `normalizeWeights`. The arithmetic is its own, in its order, so that a ring
+//! has the same places.
+
+/// Hosts with their shares.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shares {
+    /// Each host, a number that its owner knows, and its share; in order.
+    pub hosts: Vec<(u32, f64)>,
+    /// The least share; 1 where there is no host.
+    pub least: f64,
+    /// The greatest share; 0 where there is no host.
+    pub greatest: f64,
+}
+
+impl Shares {
+    /// The shares of hosts by their weights alone.
+    pub fn flat(hosts: &[(u32, u32)]) -> Shares {
+        let mut shares = Shares::none();
+        shares.add(hosts, 1.0);
+        shares
+    }
+
+    /// The shares of hosts in localities: by the localities' weights, and in each by the hosts'.
+    pub fn by_locality<'a>(
+        localities: impl Iterator<Item = (u32, &'a [(u32, u32)])> + Clone,
+    ) -> Shares {
+        let mut shares = Shares::none();
+        let sum: u64 = localities
+            .clone()
+            .map(|(weight, _)| u64::from(weight))
+            .sum();
+        for (weight, hosts) in localities.filter(|(weight, _)| *weight > 0) {
+            shares.add(hosts, f64::from(weight) / sum as f64);
+        }
+        shares
+    }
+
+    fn none() -> Shares {
+        Shares {
+            hosts: Vec::new(),
+            least: 1.0,
+            greatest: 0.0,
+        }
+    }
+
+    fn add(&mut self, hosts: &[(u32, u32)], part: f64) {
+        let sum: u64 = hosts.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        for (host, weight) in hosts {
+            let share = f64::from(*weight) * part / sum as f64;
+            self.hosts.push((*host, share));
+            self.least = self.least.min(share);
+            self.greatest = self.greatest.max(share);
+        }
+    }
+}

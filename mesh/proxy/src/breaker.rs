@@ -1,0 +1,248 @@
+//! The circuit breaker of one cluster and priority: a limit, as Envoy's is. Closed is flowing, open is at its limit.
+//!
+//! Connections, waiting and active requests are counted where they are, in the pools ([`Quota`]); retries are counted here,
+//! from the verdict to try again, through the wait before it, until the retry has given its headers or failed in its turn.
+//! Source: Envoy, `source/common/upstream/resource_manager_impl.h`.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use shakedown_config::table::Limits;
+use shakedown_env::Limit;
+use shakedown_wire::{Bound, Quota, QuotaLimits};
+
+use crate::budget::retries_allowed;
+
+/// The limits of one cluster and priority, and what is in hand. Clones share them.
+#[derive(Clone)]
+pub struct Breaker(Rc<Shared>);
+
+struct Shared {
+    limits: Cell<Limits>,
+    quota: Quota,
+    retries: Cell<u32>,
+    /// Whether retries are at their limit, as last told.
+    retries_open: Cell<bool>,
+    listener: RefCell<Option<Rc<dyn Fn(Limit, bool)>>>,
+}
+
+/// One retry in hand; gives itself back when dropped.
+#[derive(Debug)]
+pub struct RetryPermit(Breaker);
+
+impl Breaker {
+    /// Nothing is in hand.
+    pub fn new(limits: Limits) -> Breaker {
+        Breaker(Rc::new(Shared {
+            quota: Quota::new(quota_limits(&limits)),
+            retries: Cell::new(0),
+            retries_open: Cell::new(retries_allowed(&limits, 0) == 0),
+            listener: RefCell::default(),
+            limits: Cell::new(limits),
+        }))
+    }
+
+    /// Changes the limits. What is in hand beyond them goes on.
+    pub fn set_limits(&self, limits: Limits) {
+        if self.0.limits.replace(limits) == limits {
+            return;
+        }
+        self.0.quota.set_limits(quota_limits(&limits));
+        self.note_retries();
+    }
+
+    /// What pools count against.
+    pub fn quota(&self) -> &Quota {
+        &self.0.quota
+    }
+
+    /// A retry, where the limit or the budget has room for it.
+    pub fn retry(&self) -> Option<RetryPermit> {
+        if self.is_open() {
+            return None;
+        }
+        self.0.retries.set(self.0.retries.get() + 1);
+        self.note_retries();
+        Some(RetryPermit(self.clone()))
+    }
+
+    /// How many retries are in hand.
+    pub fn retries(&self) -> u32 {
+        self.0.retries.get()
+    }
+
+    /// How many there may be now.
+    pub fn retries_allowed(&self) -> u64 {
+        let used = self.0.quota.in_use();
+        let requests = u64::from(used.requests) + u64::from(used.pending);
+        retries_allowed(&self.0.limits.get(), requests)
+    }
+
+    /// Calls `f` whenever a count comes to its limit (true) or below it again (false). With a budget, whose limit moves with
+    /// the requests, that of retries is looked at when one begins or ends.
+    ///
+    /// `f` is called in the middle of the pools' work: it must not send, nor drop what a pool has given.
+    pub fn on_change(&self, f: impl Fn(Limit, bool) + 'static) {
+        let f: Rc<dyn Fn(Limit, bool)> = Rc::new(f);
+        self.0.listener.replace(Some(Rc::clone(&f)));
+        self.0
+            .quota
+            .on_change(move |bound, open| f(limit(bound), open));
+    }
+
+    fn is_open(&self) -> bool {
+        u64::from(self.0.retries.get()) >= self.retries_allowed()
+    }
+
+    fn note_retries(&self) {
+        let open = self.is_open();
+        if self.0.retries_open.replace(open) == open {
+            return;
+        }
+        let listener = self.0.listener.borrow().clone();
+        if let Some(listener) = listener {
+            listener(Limit::Retries, open);
+        }
+    }
+}
+
+impl Drop for RetryPermit {
+    fn drop(&mut self) {
+        let breaker = &self.0;
+        breaker.0.retries.set(breaker.0.retries.get() - 1);
+        breaker.note_retries();
+    }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breaker")
+            .field("quota", &self.0.quota)
+            .field("retries", &self.0.retries.get())
+            .finish_non_exhaustive()
+    }
+}
+
+fn quota_limits(limits: &Limits) -> QuotaLimits {
+    QuotaLimits {
+        connections: limits.connections,
+        pending: limits.pending,
+        requests: limits.requests,
+    }
+}
+
+fn limit(bound: Bound) -> Limit {
+    match bound {
+        Bound::Connections => Limit::Connections,
+        Bound::Pending => Limit::Pending,
+        Bound::Requests => Limit::Requests,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shakedown_config::table::RetryBudget;
+
+    use super::*;
+
+    fn limits(retries: u32) -> Limits {
+        Limits {
+            retries,
+            ..Limits::ENVOY
+        }
+    }
+
+    #[test]
+    fn retries_stop_at_their_limit_and_go_on_below_it() {
+        let breaker = Breaker::new(limits(2));
+        let (first, second) = (breaker.retry(), breaker.retry());
+        assert!(first.is_some() && second.is_some());
+        assert!(breaker.retry().is_none());
+        drop(first);
+        assert!(breaker.retry().is_some());
+    }
+
+    #[test]
+    fn a_change_is_told_once_each_way() {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&told);
+        let breaker = Breaker::new(limits(1));
+        breaker.on_change(move |limit, open| sink.borrow_mut().push((limit, open)));
+        let permit = breaker.retry();
+        assert!(breaker.retry().is_none());
+        drop(permit);
+        let both = [(Limit::Retries, true), (Limit::Retries, false)];
+        assert_eq!(*told.borrow(), both);
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_open_from_the_start_and_never_told() {
+        let breaker = Breaker::new(limits(0));
+        breaker.on_change(|_, _| panic!("nothing changes"));
+        assert!(breaker.retry().is_none());
+    }
+
+    #[test]
+    fn other_limits_count_for_what_comes_and_leave_what_is_there() {
+        let breaker = Breaker::new(limits(3));
+        let permits: Vec<_> = (0..3).filter_map(|_| breaker.retry()).collect();
+        breaker.set_limits(limits(1));
+        assert_eq!((permits.len(), breaker.retries()), (3, 3));
+        assert!(breaker.retry().is_none());
+        drop(permits);
+        assert_eq!(breaker.retries(), 0);
+        assert!(breaker.retry().is_some());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Take,
+        Drop(usize),
+        Limits(u32, Option<(u32, u32)>),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Take),
+            3 => (0..20usize).prop_map(Step::Drop),
+            1 => (0..6u32, prop::option::of((0..=1_000_000u32, 0..6u32)))
+                .prop_map(|(retries, budget)| Step::Limits(retries, budget)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_retry_is_admitted_past_the_limit_and_no_permit_is_lost(
+            steps in prop::collection::vec(step(), 0..100),
+        ) {
+            let breaker = Breaker::new(limits(3));
+            let mut permits = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Take => {
+                        let allowed = breaker.retries_allowed();
+                        let before = permits.len() as u64;
+                        permits.extend(breaker.retry());
+                        prop_assert_eq!(permits.len() as u64 > before, before < allowed);
+                    }
+                    Step::Drop(index) if index < permits.len() => {
+                        permits.swap_remove(index);
+                    }
+                    Step::Drop(_) => {}
+                    Step::Limits(retries, budget) => {
+                        let retry_budget = budget.map(|(share_ppm, min_concurrency)| RetryBudget {
+                            share_ppm,
+                            min_concurrency,
+                        });
+                        breaker.set_limits(Limits { retries, retry_budget, ..Limits::ENVOY });
+                    }
+                }
+                prop_assert_eq!(breaker.retries() as usize, permits.len());
+            }
+            drop(permits);
+            prop_assert_eq!(breaker.retries(), 0);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Budgets: how many retries there may be at once, and how many hedges of late.
+//!
+//! Plain arithmetic and a plain ring of seconds; whoever asks holds the permits ([`breaker`](crate::breaker)).
+
+use shakedown_config::table::{Limits, RetryBudget};
+use shakedown_env::Time;
+
+/// How many retries there may be at once while so many requests are in hand or wait for a connection.
+///
+/// A budget takes the place of the fixed limit: a share of the requests, and never fewer than its minimum.
+/// Source: Envoy, `ResourceManagerImpl::RetryBudgetImpl::max`.
+pub fn retries_allowed(limits: &Limits, requests: u64) -> u64 {
+    match limits.retry_budget {
+        None => u64::from(limits.retries),
+        Some(RetryBudget {
+            share_ppm,
+            min_concurrency,
+        }) => {
+            let share = u128::from(requests) * u128::from(share_ppm) / 1_000_000;
+            u64::try_from(share)
+                .unwrap_or(u64::MAX)
+                .max(u64::from(min_concurrency))
+        }
+    }
+}
+
+/// For how many seconds requests and hedges are remembered.
+const SECONDS: usize = 10;
+
+/// The requests and hedges of a cluster in the last 10 s, the current second included.
+///
+/// A hedge is allowed while those in the window, it included, are no more than the share of the window's requests; and one
+/// in each second in any case, so that a quiet cluster may hedge at all.
+#[derive(Debug, Default)]
+pub struct HedgeBudget {
+    slots: [Slot; SECONDS],
+    /// The second of the newest slot.
+    second: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    requests: u64,
+    hedges: u64,
+}
+
+impl HedgeBudget {
+    /// Counts a request, its retries and hedges not.
+    pub fn request(&mut self, now: Time) {
+        self.advance(now).requests += 1;
+    }
+
+    /// Whether a request may be hedged now; counts the hedge if so. `None`: any may.
+    pub fn hedge(&mut self, now: Time, share_ppm: Option<u32>) -> bool {
+        let current = *self.advance(now);
+        let allowed = share_ppm.is_none_or(|share| {
+            let sum = |of: fn(&Slot) -> u64| self.slots.iter().map(of).sum::<u64>();
+            let (requests, hedges) = (sum(|slot| slot.requests), sum(|slot| slot.hedges));
+            let share = u128::from(requests) * u128::from(share);
+            current.hedges == 0 || u128::from(hedges + 1) * 1_000_000 <= share
+        });
+        self.advance(now).hedges += u64::from(allowed);
+        allowed
+    }
+
+    /// The slot of the current second; those that are too old are emptied.
+    fn advance(&mut self, now: Time) -> &mut Slot {
+        let second = now.as_nanos() / 1_000_000_000;
+        // A clock that goes backwards stays in the newest second.
+        let passed = second.saturating_sub(self.second);
+        for old in 0..passed.min(SECONDS as u64) {
+            self.slots[((second - old) % SECONDS as u64) as usize] = Slot::default();
+        }
+        self.second = self.second.max(second);
+        &mut self.slots[(self.second % SECONDS as u64) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn budget(share_ppm: u32, min_concurrency: u32) -> Limits {
+        Limits {
+            retries: 1,
+            retry_budget: Some(RetryBudget {
+                share_ppm,
+                min_concurrency,
+            }),
+            ..Limits::ENVOY
+        }
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn without_a_budget_the_limit_is_fixed() {
+        assert_eq!(retries_allowed(&Limits::ENVOY, 0), 3);
+        assert_eq!(retries_allowed(&Limits::ENVOY, 1_000_000), 3);
+    }
+
+    #[test]
+    fn a_budget_is_a_share_of_the_requests_cut_to_whole_ones_and_overrides_the_limit() {
+        for (requests, allowed) in [(0, 3), (15, 3), (19, 3), (20, 4), (24, 4), (25, 5), (1000, 200)] {
+            assert_eq!(retries_allowed(&budget(200_000, 3), requests), allowed, "{requests}");
+        }
+        assert_eq!(retries_allowed(&budget(0, 0), 1000), 0);
+        assert_eq!(retries_allowed(&budget(2_000, 3), 1000), 3, "0.2% of 1000 are 2");
+    }
+
+    #[test]
+    fn hedges_stay_within_their_share_of_the_last_ten_seconds() {
+        let mut budget = HedgeBudget::default();
+        (0..100).for_each(|_| budget.request(at(0)));
+        let hedges = |budget: &mut HedgeBudget, millis| {
+            (0..100)
+                .filter(|_| budget.hedge(at(millis), Some(50_000)))
+                .count()
+        };
+        assert_eq!(hedges(&mut budget, 0), 5);
+        assert_eq!(hedges(&mut budget, 9_999), 1, "the one that each second has");
+        assert_eq!(hedges(&mut budget, 10_000), 1, "the hundred requests are forgotten");
+    }
+
+    #[test]
+    fn without_a_share_any_request_may_be_hedged() {
+        let mut budget = HedgeBudget::default();
+        assert!((0..1000).all(|_| budget.hedge(at(0), None)));
+    }
+
+    proptest! {
+        #[test]
+        fn hedges_never_exceed_their_share_and_one_a_second(
+            steps in prop::collection::vec((0..2_000u64, any::<bool>()), 1..300),
+            share in 0..=1_000_000u32,
+        ) {
+            let mut budget = HedgeBudget::default();
+            let mut now = 0;
+            let mut log: Vec<(u64, bool)> = Vec::new();
+            for (wait, is_hedge) in steps {
+                now += wait;
+                let second = now / 1000;
+                if !is_hedge {
+                    budget.request(at(now));
+                    log.push((second, false));
+                } else if budget.hedge(at(now), Some(share)) {
+                    log.push((second, true));
+                    let recent = log.iter().filter(|(of, _)| of + 10 > second);
+                    let hedges = recent.clone().filter(|(_, hedge)| *hedge).count() as u64;
+                    let requests = recent.count() as u64 - hedges;
+                    let here = log.iter().filter(|entry| **entry == (second, true)).count();
+                    prop_assert!(here == 1 || hedges * 1_000_000 <= requests * u64::from(share));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a request passes before it is sent on: the listener's filters, in their order.
+//!
+//! They come before anything the route does, also before its direct response, and for requests that no route takes.
+
+pub(crate) mod cors;
+mod fault;
+pub(crate) mod overload;
+pub(crate) mod rate_limit;
+
+use http::request::Parts;
+use rand_core::Rng as _;
+use shakedown_config::table::{Filter, Listener};
+
+use crate::proxy::Proxy;
+use crate::record::Record;
+use crate::reply::Reply;
+use crate::respond::Reject;
+use crate::route::{self, Found};
+use rate_limit::ConnectionLimit;
+
+/// What filters know of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passing<'t> {
+    pub(crate) proxy: &'t Proxy,
+    pub(crate) listener: &'t Listener,
+    pub(crate) connection: &'t ConnectionLimit,
+    /// Its route, where it has one.
+    pub(crate) found: Option<Found<'t>>,
+    /// The cluster that its route has chosen.
+    pub(crate) cluster: Option<&'t str>,
+}
+
+/// Passes a request through the filters.
+pub(crate) async fn pass<'t>(
+    passing: Passing<'t>,
+    head: &mut Parts,
+    scheme: &'static str,
+    record: &mut Record,
+    reply: &mut Reply<'t>,
+) -> Result<(), Reject> {
+    let Passing { proxy, found, .. } = passing;
+    let of_route = found.map(|found| &found.route.filters);
+    for filter in &passing.listener.filters {
+        match filter {
+            Filter::Fault(own) => {
+                let fault = of_route.and_then(|of| of.fault.as_ref()).or(own.as_ref());
+                if let Some(fault) = fault {
+                    let request = route::view(head, scheme)?;
+                    fault::inject(proxy, fault, passing.cluster, &request, record).await?;
+                }
+            }
+            Filter::Cors => {
+                // A route that answers by itself has no CORS, as in Envoy.
+                let forwards = found.is_some_and(|found| found.route.forward().is_some());
+                let policy = of_route.and_then(|of| of.cors.as_deref());
+                if let Some(policy) = policy.filter(|_| forwards) {
+                    let random = || proxy.faults().next_u64();
+                    let allowed = &mut reply.cors;
+                    cors::check(policy, random, &head.method, &head.headers, allowed)?;
+                }
+            }
+            Filter::AdaptiveConcurrency(limit) => record.hold(proxy.overload().admit(limit)?),
+            Filter::Shed(shed) => record.hold(proxy.overload().queue(shed).await?),
+            Filter::RateLimit(own) => {
+                let of_route = of_route.and_then(|of| of.rate_limit.as_ref());
+                if let Some(limit) = of_route.or(own.as_ref()) {
+                    rate_limit::admit(passing, limit, head, scheme, reply)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

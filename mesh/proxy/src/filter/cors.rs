@@ -1,0 +1,219 @@
+//! Cross-origin requests: preflights answered here, leave told in responses. Envoy's CORS filter.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
+    HeaderValue, ORIGIN,
+};
+use http::Method;
+use shakedown_config::table::{Cors, StringMatcher};
+
+use crate::respond::Reject;
+
+/// An origin that has leave, as its responses will tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowed<'t> {
+    policy: &'t Cors,
+    origin: HeaderValue,
+}
+
+/// Looks at a request: one with leave is told so in its response, a preflight is answered. `allowed` is set in either case.
+pub(super) fn check<'t>(
+    policy: &'t Cors,
+    random: impl FnOnce() -> u64,
+    method: &Method,
+    headers: &HeaderMap,
+    allowed: &mut Option<Allowed<'t>>,
+) -> Result<(), Reject> {
+    if !policy.enabled.takes(random) {
+        return Ok(());
+    }
+    let Some(origin) = headers.get(ORIGIN).filter(|origin| !origin.is_empty()) else {
+        return Ok(());
+    };
+    let takes = |wanted: &StringMatcher| wanted.matches(b"*") || wanted.matches(origin.as_bytes());
+    if policy.allow_origins.iter().any(takes) {
+        *allowed = Some(Allowed {
+            policy,
+            origin: origin.clone(),
+        });
+    }
+    let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD);
+    let Some(asked) = asked.filter(|asked| *method == Method::OPTIONS && !asked.is_empty()) else {
+        return Ok(());
+    };
+    if allowed.is_none() && policy.forward_not_matching_preflights {
+        return Ok(());
+    }
+    Err(Reject::Preflight(Box::new(preflight(
+        policy, asked, headers,
+    ))))
+}
+
+/// The answer to a preflight, beside what the response of any allowed request says.
+fn preflight(policy: &Cors, method: &HeaderValue, headers: &HeaderMap) -> HeaderMap {
+    let mut answer = HeaderMap::new();
+    if policy.allow_credentials {
+        answer.insert(
+            ACCESS_CONTROL_ALLOW_CREDENTIALS,
+            HeaderValue::from_static("true"),
+        );
+    }
+    let mut tell = |name: HeaderName, value: &Option<HeaderValue>, asked: Option<&HeaderValue>| {
+        let Some(value) = value else { return };
+        let value = if value == "*" {
+            asked.cloned().unwrap_or(HeaderValue::from_static(""))
+        } else {
+            value.clone()
+        };
+        answer.insert(name, value);
+    };
+    tell(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        &policy.allow_methods,
+        Some(method),
+    );
+    tell(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        &policy.allow_headers,
+        headers.get(ACCESS_CONTROL_REQUEST_HEADERS),
+    );
+    if let Some(age) = &policy.max_age {
+        answer.insert(ACCESS_CONTROL_MAX_AGE, age.clone());
+    }
+    answer
+}
+
+impl Allowed<'_> {
+    /// Tells the page that it may read the response.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
+        if self.policy.allow_credentials {
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
+        }
+        if let Some(expose) = &self.policy.expose_headers {
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_config::table::Share;
+
+    use super::*;
+
+    fn policy() -> Cors {
+        let value = |text| Some(HeaderValue::from_static(text));
+        Cors {
+            enabled: Share::ALL,
+            allow_origins: vec![StringMatcher::Exact("http://a".into())],
+            allow_methods: value("GET,POST"),
+            allow_headers: value("x-a"),
+            expose_headers: value("x-e"),
+            max_age: value("7"),
+            allow_credentials: true,
+            forward_not_matching_preflights: true,
+        }
+    }
+
+    /// What becomes of a request: the preflight's answer, and what its response tells.
+    fn outcome(
+        policy: &Cors,
+        method: Method,
+        pairs: &[(&'static str, &str)],
+    ) -> (Option<HeaderMap>, HeaderMap) {
+        let pair = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), value.parse().unwrap())
+        };
+        let headers = pairs.iter().map(pair).collect();
+        let mut allowed = None;
+        let checked = check(policy, || 0, &method, &headers, &mut allowed);
+        let mut told = HeaderMap::new();
+        if let Some(allowed) = allowed {
+            allowed.tell(&mut told);
+        }
+        match checked {
+            Ok(()) => (None, told),
+            Err(Reject::Preflight(answer)) => (Some(*answer), told),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    const A: (&str, &str) = ("origin", "http://a");
+    const B: (&str, &str) = ("origin", "http://b");
+    const PUT: (&str, &str) = ("access-control-request-method", "PUT");
+
+    fn shown(headers: &HeaderMap) -> Vec<String> {
+        let pair = |(name, value): (&HeaderName, &HeaderValue)| {
+            format!("{name}: {}", value.to_str().unwrap())
+        };
+        let mut all: Vec<String> = headers.iter().map(pair).collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn the_response_of_an_allowed_origin_says_so_and_of_another_nothing() {
+        let (answer, told) = outcome(&policy(), Method::GET, &[A]);
+        assert!(answer.is_none());
+        let expected = [
+            "access-control-allow-credentials: true",
+            "access-control-allow-origin: http://a",
+            "access-control-expose-headers: x-e",
+        ];
+        assert_eq!(shown(&told), expected);
+        assert!(outcome(&policy(), Method::GET, &[B]).1.is_empty());
+        assert!(outcome(&policy(), Method::GET, &[]).1.is_empty());
+    }
+
+    #[test]
+    fn a_preflight_is_answered_here() {
+        let (answer, told) = outcome(&policy(), Method::OPTIONS, &[A, PUT]);
+        let expected = [
+            "access-control-allow-credentials: true",
+            "access-control-allow-headers: x-a",
+            "access-control-allow-methods: GET,POST",
+            "access-control-max-age: 7",
+        ];
+        assert_eq!(shown(&answer.unwrap()), expected);
+        assert_eq!(told["access-control-allow-origin"], "http://a");
+    }
+
+    #[test]
+    fn options_without_a_method_asked_for_is_no_preflight() {
+        assert!(outcome(&policy(), Method::OPTIONS, &[A]).0.is_none());
+        assert!(outcome(&policy(), Method::GET, &[A, PUT]).0.is_none());
+    }
+
+    #[test]
+    fn a_preflight_of_another_origin_goes_on_or_is_answered_without_leave() {
+        assert!(outcome(&policy(), Method::OPTIONS, &[B, PUT]).0.is_none());
+        let strict = Cors {
+            forward_not_matching_preflights: false,
+            ..policy()
+        };
+        let (answer, told) = outcome(&strict, Method::OPTIONS, &[B, PUT]);
+        assert!(answer.is_some() && told.is_empty());
+    }
+
+    #[test]
+    fn a_star_is_what_the_preflight_asks_for() {
+        let star = Some(HeaderValue::from_static("*"));
+        let open = Cors {
+            allow_methods: star.clone(),
+            allow_headers: star,
+            ..policy()
+        };
+        let asked = ("access-control-request-headers", "x-q");
+        let answer = outcome(&open, Method::OPTIONS, &[A, PUT, asked]).0.unwrap();
+        assert_eq!(answer["access-control-allow-methods"], "PUT");
+        assert_eq!(answer["access-control-allow-headers"], "x-q");
+        let answer = outcome(&open, Method::OPTIONS, &[A, PUT]).0.unwrap();
+        assert_eq!(answer["access-control-allow-headers"], "");
+    }
+}

@@ -1,0 +1,126 @@
+//! Delays and aborts, on purpose: Envoy's fault filter. What it aborts is never tried again here.
+
+use std::time::Duration;
+
+use rand_core::Rng as _;
+use shakedown_config::table::{Abort, Fault, RequestView};
+use shakedown_env::Flags;
+
+use crate::proxy::Proxy;
+use crate::record::Record;
+use crate::respond::{Reject, status};
+
+/// Holds a request back, answers it, or lets it pass, as its fault says and chance has it.
+pub(super) async fn inject(
+    proxy: &Proxy,
+    fault: &Fault,
+    cluster: Option<&str>,
+    request: &RequestView<'_>,
+    record: &mut Record,
+) -> Result<(), Reject> {
+    if !is_meant(fault, cluster, request) {
+        return Ok(());
+    }
+    if let Some(delay) = delay(fault, || proxy.faults().next_u64()) {
+        record.flag(Flags::DI);
+        proxy.env().sleep(delay).await;
+    }
+    match abort(fault, || proxy.faults().next_u64()) {
+        Some(Abort::Http(code)) => Err(Reject::Aborted {
+            status: status(code),
+            grpc: None,
+        }),
+        Some(Abort::Grpc(code)) => Err(Reject::Aborted {
+            status: http::StatusCode::OK,
+            grpc: Some(code),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn is_meant(fault: &Fault, cluster: Option<&str>, request: &RequestView<'_>) -> bool {
+    fault
+        .upstream_cluster
+        .as_deref()
+        .is_none_or(|wanted| cluster == Some(wanted))
+        && fault.headers.iter().all(|header| header.matches(request))
+}
+
+fn delay(fault: &Fault, random: impl FnOnce() -> u64) -> Option<Duration> {
+    let (delay, share) = fault.delay?;
+    share.takes(random).then_some(delay)
+}
+
+fn abort(fault: &Fault, random: impl FnOnce() -> u64) -> Option<Abort> {
+    let (abort, share) = fault.abort?;
+    share.takes(random).then_some(abort)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http::HeaderMap;
+    use shakedown_config::table::{HeaderKey, HeaderMatcher, Share, ValueMatcher};
+
+    use super::*;
+
+    const TENTH: Share = Share {
+        numerator: 100_000,
+        denominator: 1_000_000,
+    };
+
+    fn fault() -> Fault {
+        Fault {
+            delay: Some((Duration::from_millis(5), TENTH)),
+            abort: Some((Abort::Http(503), TENTH)),
+            upstream_cluster: None,
+            headers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_share_is_cut_off_exactly() {
+        let hit = |random: u64| delay(&fault(), || random).is_some();
+        assert!(hit(0) && hit(99_999) && hit(1_000_000));
+        assert!(!hit(100_000) && !hit(999_999));
+        assert_eq!(abort(&fault(), || 0), Some(Abort::Http(503)));
+        assert_eq!(abort(&fault(), || 100_000), None);
+    }
+
+    #[test]
+    fn all_and_none_ask_for_no_number() {
+        let asked = || panic!("nothing is left to chance");
+        assert!(Share::ALL.takes(asked));
+        assert!(!Share::NONE.takes(asked));
+    }
+
+    #[test]
+    fn it_may_be_meant_for_a_cluster_or_for_certain_headers_only() {
+        let mut headers = HeaderMap::new();
+        let meant = |fault: &Fault, cluster, headers: &HeaderMap| {
+            let request = RequestView {
+                method: "GET",
+                path: "/",
+                authority: "a",
+                scheme: "http",
+                headers,
+            };
+            is_meant(fault, cluster, &request)
+        };
+        let mut of_cluster = fault();
+        of_cluster.upstream_cluster = Some(Arc::from("c"));
+        assert!(meant(&of_cluster, Some("c"), &headers));
+        assert!(!meant(&of_cluster, Some("d"), &headers) && !meant(&of_cluster, None, &headers));
+        let mut of_header = fault();
+        of_header.headers.push(HeaderMatcher {
+            name: HeaderKey::named("x-chaos").unwrap(),
+            value: ValueMatcher::Present(true),
+            invert: false,
+            missing_is_empty: false,
+        });
+        assert!(!meant(&of_header, None, &headers));
+        headers.insert("x-chaos", "1".parse().unwrap());
+        assert!(meant(&of_header, None, &headers));
+    }
+}

@@ -1,0 +1,301 @@
+//! What keeps an app from more than it can do: the adaptive concurrency filter, which is Envoy's, and shedding by queue
+//! time, which is ours. Here are the controllers in force, and what a request holds of them until it is over.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use http::StatusCode;
+use rand_core::Rng as _;
+use shakedown_config::table;
+use shakedown_env::{Env, Flags, Rng, Sleep, Time};
+
+use crate::adaptive::Adaptive;
+use crate::respond::{Overloaded, Reject, status};
+use crate::shed::{Admission, Shed, Ticket, Turn};
+
+/// One that waited in vain, or found the queue full.
+const SHED: Overloaded = Overloaded {
+    status: StatusCode::SERVICE_UNAVAILABLE,
+    body: "shed by queue time",
+    details: "shed_by_queue_time",
+    flags: Flags::OM,
+};
+
+/// The controllers of all filters. A filter's controller is its own, and begins anew with each new configuration of it.
+#[derive(Debug)]
+pub(crate) struct Overload {
+    env: Env,
+    random: Rc<RefCell<Rng>>,
+    /// By identity, of which the filter itself, held here, makes sure; the order is of no account.
+    adaptive: RefCell<BTreeMap<usize, (Arc<table::AdaptiveConcurrency>, Rc<RefCell<Adaptive>>)>>,
+    queues: RefCell<BTreeMap<usize, (Arc<table::Shed>, Rc<Queue>)>>,
+}
+
+/// What a request holds until it is over.
+#[derive(Debug)]
+pub(crate) struct Hold(Held);
+
+enum Held {
+    Adaptive {
+        controller: Rc<RefCell<Adaptive>>,
+        random: Rc<RefCell<Rng>>,
+        env: Env,
+        started: Time,
+        answered: Cell<bool>,
+    },
+    Queue(Rc<Queue>),
+}
+
+impl Overload {
+    pub(crate) fn new(env: Env) -> Overload {
+        Overload {
+            random: Rc::new(RefCell::new(env.rng("proxy/overload"))),
+            env,
+            adaptive: RefCell::default(),
+            queues: RefCell::default(),
+        }
+    }
+
+    /// Lets go of the controllers of filters that no configuration has any more.
+    pub(crate) fn sweep(&self) {
+        self.adaptive
+            .borrow_mut()
+            .retain(|_, (filter, _)| Arc::strong_count(filter) > 1);
+        self.queues
+            .borrow_mut()
+            .retain(|_, (filter, _)| Arc::strong_count(filter) > 1);
+    }
+
+    /// Lets a request pass, or refuses it.
+    pub(super) fn admit(&self, filter: &Arc<table::AdaptiveConcurrency>) -> Result<Hold, Reject> {
+        let now = self.env.now();
+        let controller = {
+            let mut known = self.adaptive.borrow_mut();
+            let (_, controller) = known.entry(Arc::as_ptr(filter).addr()).or_insert_with(|| {
+                let controller = Rc::new(RefCell::new(Adaptive::new(**filter, now)));
+                (Arc::clone(filter), controller)
+            });
+            Rc::clone(controller)
+        };
+        if !controller.borrow_mut().admit(now) {
+            return Err(Reject::Overloaded(Overloaded {
+                status: status(filter.status),
+                body: "reached concurrency limit",
+                details: "reached_concurrency_limit",
+                flags: Flags::NONE,
+            }));
+        }
+        Ok(Hold(Held::Adaptive {
+            controller,
+            random: Rc::clone(&self.random),
+            env: self.env.clone(),
+            started: now,
+            answered: Cell::new(false),
+        }))
+    }
+
+    /// Lets a request pass when its turn comes, or refuses it. Dropping the future gives the place up.
+    pub(super) async fn queue(&self, filter: &Arc<table::Shed>) -> Result<Hold, Reject> {
+        let queue = {
+            let mut known = self.queues.borrow_mut();
+            let (_, queue) = known.entry(Arc::as_ptr(filter).addr()).or_insert_with(|| {
+                let shed = RefCell::new(Shed::new(**filter, self.env.now()));
+                let queue = Queue {
+                    env: self.env.clone(),
+                    shed,
+                    waiting: RefCell::default(),
+                };
+                (Arc::clone(filter), Rc::new(queue))
+            });
+            Rc::clone(queue)
+        };
+        let arrival = queue.shed.borrow_mut().arrive(self.env.now());
+        let runs = match arrival {
+            Admission::Run => true,
+            Admission::Refuse => false,
+            Admission::Wait(ticket) => Waiting::new(&queue, ticket).await,
+        };
+        if runs {
+            Ok(Hold(Held::Queue(queue)))
+        } else {
+            Err(Reject::Overloaded(SHED))
+        }
+    }
+}
+
+impl Hold {
+    /// The request has its answer: how long it took says something.
+    pub(crate) fn answered(&self) {
+        if let Held::Adaptive { answered, .. } = &self.0 {
+            answered.set(true);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        match self {
+            Held::Adaptive {
+                controller,
+                random,
+                env,
+                started,
+                answered,
+            } => {
+                let mut controller = controller.borrow_mut();
+                if answered.get() {
+                    let random = || random.borrow_mut().next_u64();
+                    controller.finished(*started, env.now(), random);
+                } else {
+                    controller.cancelled();
+                }
+            }
+            Held::Queue(queue) => {
+                queue.shed.borrow_mut().finished();
+                queue.decide();
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Held::Adaptive { .. } => "adaptive concurrency",
+            Held::Queue(_) => "a place at the app",
+        })
+    }
+}
+
+/// The queue of one filter, and those who wait in it.
+#[derive(Debug)]
+struct Queue {
+    env: Env,
+    shed: RefCell<Shed>,
+    waiting: RefCell<BTreeMap<Ticket, Rc<Slot>>>,
+}
+
+/// One that waits.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Whether it runs, once that is decided.
+    decision: Cell<Option<bool>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Queue {
+    /// Decides on all whose turn has come, and has the oldest of the others watch the clock.
+    fn decide(&self) {
+        let now = self.env.now();
+        loop {
+            let turn = self.shed.borrow_mut().next(now);
+            let (ticket, runs) = match turn {
+                Some(Turn::Run(ticket)) => (ticket, true),
+                Some(Turn::Refuse(ticket)) => (ticket, false),
+                None => break,
+            };
+            let slot = self.waiting.borrow_mut().remove(&ticket);
+            let slot =
+                slot.expect("a ticket that is handed out waits until it is decided or given up");
+            slot.decision.set(Some(runs));
+            slot.wake();
+        }
+        let oldest = self.shed.borrow().oldest();
+        let slot = oldest.and_then(|ticket| self.waiting.borrow().get(&ticket).cloned());
+        if let Some(slot) = slot {
+            slot.wake();
+        }
+    }
+}
+
+impl Slot {
+    fn wake(&self) {
+        let waker = self.waker.borrow_mut().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A place in the queue.
+struct Waiting {
+    queue: Rc<Queue>,
+    ticket: Ticket,
+    slot: Rc<Slot>,
+    /// The oldest alone watches the clock.
+    sleep: Option<Sleep>,
+}
+
+impl Waiting {
+    /// Whether it runs, in the end.
+    async fn new(queue: &Rc<Queue>, ticket: Ticket) -> bool {
+        let slot = Rc::<Slot>::default();
+        queue.waiting.borrow_mut().insert(ticket, Rc::clone(&slot));
+        let mut waiting = Waiting {
+            queue: Rc::clone(queue),
+            ticket,
+            slot,
+            sleep: None,
+        };
+        poll_fn(|cx| Pin::new(&mut waiting).poll(cx)).await
+    }
+}
+
+impl Future for Waiting {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        let this = &mut *self;
+        loop {
+            if let Some(runs) = this.slot.decision.take() {
+                return Poll::Ready(runs);
+            }
+            this.slot.waker.replace(Some(cx.waker().clone()));
+            let wake_at = {
+                let shed = this.queue.shed.borrow();
+                let is_oldest = shed.oldest() == Some(this.ticket);
+                is_oldest
+                    .then(|| shed.wake_at(this.queue.env.now()))
+                    .flatten()
+            };
+            let Some(at) = wake_at else {
+                return Poll::Pending;
+            };
+            let sleep = match &mut this.sleep {
+                Some(sleep) => {
+                    sleep.as_mut().reset(at);
+                    sleep
+                }
+                None => this.sleep.insert(this.queue.env.sleep_until(at)),
+            };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            this.queue.decide();
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // Decided, and nobody has taken it.
+        match self.slot.decision.take() {
+            Some(true) => {
+                self.queue.shed.borrow_mut().finished();
+                self.queue.decide();
+            }
+            Some(false) => {}
+            None => {
+                let known = self.queue.waiting.borrow_mut().remove(&self.ticket);
+                if known.is_some() && self.queue.shed.borrow_mut().leave(self.ticket) {
+                    self.queue.decide();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Where tries run: one in place, which is all that most requests need, and more on the heap.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::send::{Mark, Sent};
+
+/// The open tries of a request, by their numbers.
+pub(super) struct Lanes<'s, 'c, F> {
+    first: Pin<&'s mut Option<F>>,
+    /// Which try runs in place.
+    number: Option<u32>,
+    connected: &'c Cell<bool>,
+    more: Vec<Lane<F>>,
+}
+
+struct Lane<F> {
+    number: u32,
+    connected: Rc<Cell<bool>>,
+    future: Pin<Box<F>>,
+}
+
+impl<'s, 'c, F: Future<Output = Sent>> Lanes<'s, 'c, F> {
+    pub(super) fn new(first: Pin<&'s mut Option<F>>, connected: &'c Cell<bool>) -> Self {
+        Lanes {
+            first,
+            number: None,
+            connected,
+            more: Vec::new(),
+        }
+    }
+
+    /// Begins a try.
+    pub(super) fn start(&mut self, number: u32, make: impl FnOnce(Mark<'c>) -> F) {
+        if self.number.is_none() {
+            self.connected.set(false);
+            self.first
+                .as_mut()
+                .set(Some(make(Mark::Lent(self.connected))));
+            self.number = Some(number);
+        } else {
+            let connected = Rc::new(Cell::new(false));
+            let future = Box::pin(make(Mark::Own(Rc::clone(&connected))));
+            self.more.push(Lane {
+                number,
+                connected,
+                future,
+            });
+        }
+    }
+
+    /// Ends a try: it is reset if it is still under way.
+    pub(super) fn stop(&mut self, number: u32) {
+        if self.number == Some(number) {
+            self.first.as_mut().set(None);
+            self.number = None;
+        }
+        self.more.retain(|lane| lane.number != number);
+    }
+
+    /// Ends all tries.
+    pub(super) fn stop_all(&mut self) {
+        self.first.as_mut().set(None);
+        self.number = None;
+        self.more.clear();
+    }
+
+    /// Looks how a try is: whether it has a connection, and how it ended. One that has ended is not looked at again.
+    pub(super) fn poll(&mut self, number: u32, cx: &mut Context<'_>) -> (bool, Poll<Sent>) {
+        let (connected, polled) = if self.number == Some(number) {
+            let polled = self.first.as_mut().as_pin_mut().map(|first| first.poll(cx));
+            (self.connected.get(), polled)
+        } else {
+            let lane = self.more.iter_mut().find(|lane| lane.number == number);
+            let polled = lane.map(|lane| (lane.future.as_mut().poll(cx), lane.connected.get()));
+            match polled {
+                Some((polled, connected)) => (connected, Some(polled)),
+                None => (false, None),
+            }
+        };
+        let polled = polled.unwrap_or(Poll::Pending);
+        if polled.is_ready() {
+            self.stop(number);
+        }
+        (connected, polled)
+    }
+}

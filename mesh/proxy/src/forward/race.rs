@@ -1,0 +1,457 @@
+//! One request on its way through its tries: which are open, and what follows from what happens.
+
+mod wait;
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use shakedown_config::table::RequestView;
+use shakedown_env::{Flags, Time, UnixTime};
+use shakedown_wire::{Body, Pool};
+use smallvec::SmallVec;
+
+use super::bounds::Bounds;
+use super::{Answer, Plan, Rest, choose_host, grpc};
+use crate::breaker::{Breaker, RetryPermit};
+use crate::hedge::Hedges;
+use crate::outgoing::Outgoing;
+use crate::outlier::Outcome;
+use crate::prepare;
+use crate::proxy::Proxy;
+use crate::record::Record;
+use crate::respond::{Reject, ResetReason};
+use crate::retry::{Chance, Failure, Retries, Verdict};
+use crate::send::Sent;
+use crate::state::{Host, PoolKind};
+
+/// How long a caller may be silent over a body where nothing else bounds it: no peer is waited for without end.
+const BODY_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A request and its tries.
+pub(super) struct Race<'a> {
+    proxy: &'a Rc<Proxy>,
+    plan: Plan<'a>,
+    bounds: Bounds,
+    /// When it was complete; `None` while its body still comes.
+    complete: Option<Time>,
+    deadline: Option<Time>,
+    idle_at: Option<Time>,
+    /// How much of its body had come when it was last looked at.
+    arrived: usize,
+    /// Whether its caller speaks gRPC.
+    grpc: bool,
+    outgoing: Outgoing,
+    record: &'a mut Record,
+    /// The host, where the request names it itself.
+    pub(super) outside: Option<Rc<Host>>,
+    retries: Option<Retries<'a>>,
+    hedges: Hedges,
+    /// Counts a retry from its verdict to the next.
+    permit: Option<RetryPermit>,
+    /// When the retry that waits begins.
+    retry_at: Option<Time>,
+    /// Whether there has been a retry.
+    retried: bool,
+    tried: SmallVec<[SocketAddr; 4]>,
+    open: SmallVec<[Open; 1]>,
+}
+
+/// A try that has not ended.
+pub(super) struct Open {
+    number: u32,
+    host: Rc<Host>,
+    started: Time,
+    /// Whether its host has been said to be reachable.
+    connected: bool,
+    timeout_at: Option<Time>,
+    idle_at: Option<Time>,
+    /// Whether it has met its timeout and goes on.
+    timed_out: bool,
+    /// Whether another has begun because of it.
+    superseded: bool,
+}
+
+/// What the loop does next.
+pub(super) enum Step {
+    Begin {
+        hedge: bool,
+    },
+    Wait,
+    /// Reset this one.
+    Drop(u32),
+    Win(Answer<Body>),
+}
+
+/// What the loop has waited for.
+pub(super) enum Happened {
+    Ended(Open, Sent),
+    /// A try met its timeout, or, if so it is, its idle timeout.
+    TryTimeout {
+        number: u32,
+        idle: bool,
+    },
+    RetryDue,
+    HedgeDue,
+    RouteTimeout,
+    Idle,
+}
+
+impl Open {
+    /// Its time begins.
+    fn begin(&mut self, bounds: &Bounds, now: Time) {
+        self.timeout_at = bounds.per_try.map(|span| now + span);
+        self.idle_at = bounds.per_try_idle.map(|span| now + span);
+    }
+}
+
+impl<'a> Race<'a> {
+    pub(super) fn new(
+        proxy: &'a Rc<Proxy>,
+        plan: Plan<'a>,
+        bounds: Bounds,
+        outgoing: Outgoing,
+        record: &'a mut Record,
+    ) -> Race<'a> {
+        let policy = plan.action.retry.as_ref();
+        let retries = policy
+            .map(|policy| Retries::new(policy, &view(&outgoing)))
+            .filter(|_| policy.is_some_and(|policy| !policy.on.is_empty()));
+        let idle = bounds.idle.unwrap_or(BODY_TIMEOUT);
+        Race {
+            proxy,
+            plan,
+            bounds,
+            complete: None,
+            deadline: None,
+            idle_at: Some(proxy.env().now() + idle),
+            arrived: outgoing.arrived(),
+            grpc: outgoing.is_grpc(),
+            outgoing,
+            record,
+            outside: None,
+            retries,
+            hedges: Hedges::new(plan.hedge),
+            permit: None,
+            retry_at: None,
+            retried: false,
+            tried: SmallVec::new(),
+            open: SmallVec::new(),
+        }
+    }
+
+    /// Begins a try; `None` if it is a hedge, and there is no host for it.
+    pub(super) fn begin(
+        &mut self,
+        hedge: bool,
+    ) -> Result<Option<(u32, Pool, Request<Body>)>, Reject> {
+        let host = match &self.outside {
+            Some(host) => Rc::clone(host),
+            None => match choose_host(self.plan, &self.tried, hedge) {
+                Some(host) => host,
+                None if hedge => {
+                    self.hedges.stop();
+                    return Ok(None);
+                }
+                None => return Err(Reject::NoHealthyUpstream),
+            },
+        };
+        let now = self.proxy.env().now();
+        if self.tried.is_empty() {
+            if self.hedges.may_follow() {
+                self.plan.upstream.count_request(now);
+            }
+        } else if hedge {
+            self.hedges.begin();
+        } else {
+            self.retried = true;
+        }
+        self.tried.push(host.address());
+        let number = self.record.attempt(Rc::clone(&host));
+        self.headers(number, now);
+        let retry = self.retries.as_ref().is_some_and(Retries::may_follow);
+        let request = self.outgoing.request(retry || self.hedges.may_follow());
+        let kind = PoolKind {
+            priority: self.plan.action.priority,
+            over_http2: self.outgoing.is_over_http2(),
+        };
+        let pool = self.plan.upstream.pool_of(&host, kind);
+        self.hedges.try_begun(now);
+        self.open.push(Open {
+            number,
+            host,
+            started: now,
+            connected: false,
+            timeout_at: None,
+            idle_at: None,
+            timed_out: false,
+            superseded: false,
+        });
+        Ok(Some((number, pool, request)))
+    }
+
+    /// What changes from try to try.
+    fn headers(&mut self, number: u32, now: Time) {
+        let expected = self.bounds.expected(self.elapsed(now));
+        let headers = self.outgoing.headers_mut();
+        if let Some(expected) = expected {
+            prepare::expected_timeout(headers, expected);
+            if self.bounds.tell_grpc {
+                grpc::tell_timeout(headers, expected);
+            }
+        }
+        if self.plan.tell_attempt {
+            prepare::attempt_count(headers, number);
+        }
+    }
+
+    /// How long ago the request was complete.
+    fn elapsed(&self, now: Time) -> Duration {
+        self.complete
+            .map_or(Duration::ZERO, |complete| now.since(complete))
+    }
+
+    /// What follows from what happened.
+    pub(super) fn judge(&mut self, happened: Happened) -> Result<Step, Reject> {
+        match happened {
+            Happened::Ended(open, Sent::Response(response)) => Ok(self.answered(open, response)),
+            Happened::Ended(open, Sent::Reset { reason, on_wire }) => {
+                self.reset(open, reason, on_wire)
+            }
+            Happened::Ended(open, Sent::CallerGone) => {
+                Err(self.give_up(open.number, Reject::CallerGone))
+            }
+            Happened::TryTimeout { number, idle } => self.try_timeout(number, idle),
+            Happened::RetryDue => {
+                self.retry_at = None;
+                Ok(Step::Begin { hedge: false })
+            }
+            Happened::HedgeDue => {
+                let now = self.proxy.env().now();
+                if !self.outgoing.is_repeatable() {
+                    self.hedges.stop();
+                    return Ok(Step::Wait);
+                }
+                let share = self.plan.hedge.budget_ppm;
+                if self.plan.upstream.may_hedge(now, share) {
+                    return Ok(Step::Begin { hedge: true });
+                }
+                self.hedges.stop();
+                Ok(Step::Wait)
+            }
+            Happened::RouteTimeout => Err(self.route_timeout()),
+            Happened::Idle => {
+                for open in std::mem::take(&mut self.open) {
+                    self.record.end_attempt(open.number, Flags::SI);
+                }
+                Err(match self.complete {
+                    Some(_) => Reject::StreamIdle,
+                    None => Reject::SlowRequest,
+                })
+            }
+        }
+    }
+
+    fn answered(&mut self, open: Open, response: Response<Body>) -> Step {
+        let status = response.status().as_u16();
+        self.record.attempt_answered(open.number, status);
+        let seen = match grpc::status(response.headers()) {
+            Some(seen) if self.grpc => seen,
+            _ => status,
+        };
+        self.observe(&open, Outcome::Status(seen));
+        let failure = Failure::Response {
+            status,
+            headers: response.headers(),
+        };
+        let verdict = self.verdict(&open, failure);
+        if let Verdict::Again(_) = verdict {
+            self.record.end_attempt(open.number, Flags::NONE);
+            return Step::Wait;
+        }
+        let bad = match (&self.retries, verdict) {
+            (_, Verdict::Exhausted | Verdict::Overflow) => true,
+            (Some(retries), _) if open.superseded => retries.would_retry(failure),
+            (Some(_), _) => false,
+            // Without a word on what is worth another try, a hedge is there for failures.
+            (None, _) => status >= 500,
+        };
+        if bad && self.others_may_answer() {
+            self.record.end_attempt(open.number, Flags::NONE);
+            return Step::Wait;
+        }
+        Step::Win(self.answer(response))
+    }
+
+    fn answer(&mut self, mut response: Response<Body>) -> Answer<Body> {
+        let took = self.elapsed(self.proxy.env().now());
+        prepare::toward_caller(response.headers_mut(), took);
+        Answer {
+            response,
+            rest: Rest {
+                deadline: self.deadline,
+                idle: self.bounds.idle,
+                per_try_idle: self.bounds.per_try_idle,
+            },
+        }
+    }
+
+    fn reset(&mut self, open: Open, reason: ResetReason, on_wire: bool) -> Result<Step, Reject> {
+        // A limit of the cluster says nothing about the host.
+        if reason != ResetReason::Overflow {
+            self.observe(&open, Outcome::Failed);
+        }
+        let verdict = self.verdict(&open, Failure::Reset { reason, on_wire });
+        self.record.end_attempt(open.number, reason.flags());
+        if matches!(verdict, Verdict::Again(_)) || self.others_may_answer() {
+            return Ok(Step::Wait);
+        }
+        Err(Reject::Reset {
+            reason,
+            retried: self.retried,
+            exhausted: verdict == Verdict::Exhausted,
+        })
+    }
+
+    fn try_timeout(&mut self, number: u32, idle: bool) -> Result<Step, Reject> {
+        let Some(index) = self.open.iter().position(|open| open.number == number) else {
+            return Ok(Step::Wait);
+        };
+        if self.plan.hedge.on_per_try_timeout {
+            self.soft_timeout(index);
+            return Ok(Step::Wait);
+        }
+        let open = self.open.remove(index);
+        self.observe(&open, Outcome::TimedOut);
+        let verdict = self.verdict(&open, Failure::PerTryTimeout);
+        self.record.end_attempt(number, Flags::UT);
+        if matches!(verdict, Verdict::Again(_)) || self.others_may_answer() {
+            return Ok(Step::Drop(number));
+        }
+        let exhausted = verdict == Verdict::Exhausted;
+        Err(if idle {
+            Reject::PerTryIdleTimeout { exhausted }
+        } else {
+            Reject::PerTryTimeout { exhausted }
+        })
+    }
+
+    /// The try goes on, and another begins beside it. Source: Envoy, `Filter::onSoftPerTryTimeout`.
+    fn soft_timeout(&mut self, index: usize) {
+        let open = &mut self.open[index];
+        (open.timeout_at, open.idle_at) = (None, None);
+        open.timed_out = true;
+        let health = open.host.health();
+        self.plan.upstream.observe(health, Outcome::TimedOut);
+        self.permit = None;
+        let verdict = match &mut self.retries {
+            Some(retries) if self.outgoing.is_repeatable() => retries.judge_hedge(&mut Surroundings {
+                proxy: self.proxy,
+                breaker: self.plan.upstream.breaker(self.plan.action.priority),
+                permit: &mut self.permit,
+            }),
+            _ => Verdict::Stands,
+        };
+        self.open[index].superseded = matches!(verdict, Verdict::Again(_));
+        self.follow(verdict);
+    }
+
+    fn route_timeout(&mut self) -> Reject {
+        for open in std::mem::take(&mut self.open) {
+            if !open.timed_out {
+                self.observe(&open, Outcome::TimedOut);
+            }
+            self.record.end_attempt(open.number, Flags::UT);
+        }
+        Reject::RouteTimeout
+    }
+
+    /// What the policy makes of a try, taken note of. One because of which another has begun already is not tried again.
+    fn verdict(&mut self, open: &Open, failure: Failure<'_>) -> Verdict {
+        if open.superseded || !self.outgoing.is_repeatable() {
+            return Verdict::Stands;
+        }
+        let Some(retries) = &mut self.retries else {
+            return Verdict::Stands;
+        };
+        // What the last verdict has taken is given back before the next.
+        self.permit = None;
+        let verdict = retries.judge(
+            failure,
+            &mut Surroundings {
+                proxy: self.proxy,
+                breaker: self.plan.upstream.breaker(self.plan.action.priority),
+                permit: &mut self.permit,
+            },
+        );
+        self.follow(verdict);
+        verdict
+    }
+
+    fn follow(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Again(wait) => self.retry_at = Some(self.proxy.env().now() + wait),
+            Verdict::Overflow => self.record.flag(Flags::UO),
+            Verdict::Exhausted => self.record.flag(Flags::URX),
+            Verdict::Stands => {}
+        }
+    }
+
+    /// Its host is told how a try ended, and after how long.
+    fn observe(&self, open: &Open, outcome: Outcome) {
+        let now = self.proxy.env().now();
+        open.host.observe(now.since(open.started), now);
+        self.plan.upstream.observe(open.host.health(), outcome);
+    }
+
+    fn others_may_answer(&self) -> bool {
+        !self.open.is_empty() || self.retry_at.is_some()
+    }
+
+    /// Nobody reads an answer, or none can come.
+    fn give_up(&mut self, number: u32, reject: Reject) -> Reject {
+        self.record.end_attempt(number, reject.try_flags());
+        reject
+    }
+
+    /// The tries that another has beaten.
+    pub(super) fn lost(&mut self) {
+        for open in std::mem::take(&mut self.open) {
+            self.record.end_attempt(open.number, Flags::LR);
+        }
+    }
+}
+
+/// What a verdict may ask for.
+struct Surroundings<'a> {
+    proxy: &'a Proxy,
+    breaker: &'a Breaker,
+    permit: &'a mut Option<RetryPermit>,
+}
+
+impl Chance for Surroundings<'_> {
+    fn admit(&mut self) -> bool {
+        *self.permit = self.breaker.retry();
+        self.permit.is_some()
+    }
+
+    fn random(&mut self) -> u64 {
+        self.proxy.next_backoff()
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        self.proxy.env().unix_time()
+    }
+}
+
+/// The request as policies look at it.
+fn view(outgoing: &Outgoing) -> RequestView<'_> {
+    RequestView {
+        method: outgoing.method(),
+        path: outgoing.path(),
+        authority: outgoing.host().unwrap_or_default(),
+        scheme: "http",
+        headers: outgoing.headers(),
+    }
+}

@@ -1,0 +1,117 @@
+//! What a request waits for: its tries, its own body, and its bounds in time.
+
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll};
+
+use shakedown_env::{Sleep, Time};
+
+use super::{BODY_TIMEOUT, Happened, Race};
+use crate::forward::lanes::Lanes;
+use crate::outlier::Outcome;
+use crate::send::Sent;
+
+impl Race<'_> {
+    /// Waits for what comes first. Tries are looked at before any time, so that an answer that is there at the deadline
+    /// counts; and the route's time before a try's, as what ends more.
+    pub(in crate::forward) async fn next<F: Future<Output = Sent>>(
+        &mut self,
+        lanes: &mut Lanes<'_, '_, F>,
+        sleep: &mut Option<Sleep>,
+    ) -> Happened {
+        poll_fn(|cx| {
+            self.poll_body(cx);
+            if let Poll::Ready(happened) = self.poll_tries(lanes, cx) {
+                return Poll::Ready(happened);
+            }
+            let Some((at, happened)) = self.next_timer() else {
+                return Poll::Pending;
+            };
+            let env = self.proxy.env();
+            let sleep = match sleep {
+                Some(sleep) => {
+                    sleep.as_mut().reset(at);
+                    sleep
+                }
+                None => sleep.insert(env.sleep_until(at)),
+            };
+            sleep.as_mut().poll(cx).map(|()| happened)
+        })
+        .await
+    }
+
+    /// Looks how the request's body is. Once it is complete the bounds begin that count from there; until then each piece of
+    /// it is a sign. Source: Envoy, `Filter::onRequestComplete`.
+    fn poll_body(&mut self, cx: &Context<'_>) {
+        if self.complete.is_some() {
+            return;
+        }
+        let now = self.proxy.env().now();
+        if self.outgoing.poll_complete(cx).is_ready() {
+            self.complete = Some(now);
+            self.deadline = self.bounds.route.map(|span| now + span);
+            self.idle_at = self.bounds.idle.map(|span| now + span);
+            for open in self.open.iter_mut().filter(|open| open.connected) {
+                open.begin(&self.bounds, now);
+            }
+        } else if self.arrived != self.outgoing.arrived() {
+            self.arrived = self.outgoing.arrived();
+            self.idle_at = Some(now + self.bounds.idle.unwrap_or(BODY_TIMEOUT));
+        }
+    }
+
+    fn poll_tries<F: Future<Output = Sent>>(
+        &mut self,
+        lanes: &mut Lanes<'_, '_, F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Happened> {
+        for index in 0..self.open.len() {
+            let (connected, polled) = lanes.poll(self.open[index].number, cx);
+            if connected && !self.open[index].connected {
+                self.connected(index);
+            }
+            if let Poll::Ready(sent) = polled {
+                return Poll::Ready(Happened::Ended(self.open.remove(index), sent));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// A try has its connection: its own time begins, if the request is complete.
+    /// Source: Envoy, `UpstreamRequest::onPoolReady`.
+    fn connected(&mut self, index: usize) {
+        let now = self.proxy.env().now();
+        let open = &mut self.open[index];
+        open.connected = true;
+        if self.complete.is_some() {
+            open.begin(&self.bounds, now);
+        }
+        self.plan
+            .upstream
+            .observe(open.host.health(), Outcome::Connected);
+    }
+
+    /// The earliest of all that is timed; of several at one time the first here.
+    fn next_timer(&self) -> Option<(Time, Happened)> {
+        let mut first: Option<(Time, Happened)> = None;
+        let mut consider = |at: Option<Time>, happened: Happened| {
+            if let Some(at) = at
+                && first.as_ref().is_none_or(|(earliest, _)| at < *earliest)
+            {
+                first = Some((at, happened));
+            }
+        };
+        consider(self.deadline, Happened::RouteTimeout);
+        consider(self.idle_at, Happened::Idle);
+        for open in &self.open {
+            let number = open.number;
+            let timeout = |idle| Happened::TryTimeout { number, idle };
+            consider(open.timeout_at, timeout(false));
+            consider(open.idle_at, timeout(true));
+        }
+        consider(self.retry_at, Happened::RetryDue);
+        if !self.open.is_empty() {
+            consider(self.hedges.due(), Happened::HedgeDue);
+        }
+        first
+    }
+}

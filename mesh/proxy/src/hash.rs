@@ -1,0 +1,308 @@
+//! The hash of a request, by which consistent hashing chooses its host. Source: Envoy, `hash_policy.cc`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{COOKIE, HeaderMap, HeaderValue};
+use shakedown_config::table::{HashBy, HashCookie, HashPolicy};
+use smallvec::SmallVec;
+use twox_hash::XxHash64;
+
+/// XXH64.
+pub fn xx_hash(bytes: &[u8], seed: u64) -> u64 {
+    XxHash64::oneshot(seed, bytes)
+}
+
+/// The two ends of the connection that a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// The caller's.
+    pub caller: SocketAddr,
+    /// The proxy's.
+    pub own: SocketAddr,
+}
+
+/// What is hashed of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashed<'a> {
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// Its path with the query.
+    pub path: &'a str,
+    /// How it came; `None` where that is not known.
+    pub ends: Option<Ends>,
+}
+
+/// A hash, and the cookies that the caller is to be given so that its next request has the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hash {
+    /// The hash; `None` where nothing that is asked for was there.
+    pub hash: Option<u64>,
+    /// Values of `set-cookie`.
+    pub cookies: SmallVec<[HeaderValue; 1]>,
+}
+
+impl Hash {
+    /// The hash of a request by a route's policies.
+    pub fn of(policies: &[HashPolicy], request: &Hashed<'_>) -> Hash {
+        let mut all = Hash::default();
+        for policy in policies {
+            let part = match &policy.by {
+                HashBy::Header(name) => of_header(request.headers, name),
+                HashBy::Cookie(cookie) => all.of_cookie(cookie, request),
+                HashBy::SourceIp => request.ends.map(|ends| of_ip(ends.caller.ip())),
+                HashBy::Query(name) => {
+                    query_value(request.path, name).map(|value| xx_hash(value.as_bytes(), 0))
+                }
+            };
+            if let Some(part) = part {
+                // Turned, so that two policies that are the same do not cancel each other out.
+                all.hash = Some(all.hash.map_or(0, |hash| hash.rotate_left(1)) ^ part);
+            }
+            if policy.terminal && all.hash.is_some() {
+                break;
+            }
+        }
+        all
+    }
+
+    fn of_cookie(&mut self, cookie: &HashCookie, request: &Hashed<'_>) -> Option<u64> {
+        let value = cookie_value(request.headers, &cookie.name).filter(|value| !value.is_empty());
+        if let Some(value) = value {
+            return Some(xx_hash(value, 0));
+        }
+        let ttl = cookie.ttl?;
+        let value = made_value(request.ends?);
+        let mut text = format!("{}=\"{value}\"", cookie.name);
+        let wrote = (|| {
+            if ttl.as_secs() > 0 {
+                write!(text, "; Max-Age={}", ttl.as_secs())?;
+            }
+            if !cookie.path.is_empty() {
+                write!(text, "; Path={}", cookie.path)?;
+            }
+            for (name, value) in &cookie.attributes {
+                match value.is_empty() {
+                    true => write!(text, "; {name}")?,
+                    false => write!(text, "; {name}={value}")?,
+                }
+            }
+            text.write_str("; HttpOnly")
+        })();
+        wrote.expect("a string takes all that is written to it");
+        // What is no header's value was refused with the configuration.
+        if let Ok(header) = HeaderValue::from_str(&text) {
+            self.cookies.push(header);
+        }
+        Some(xx_hash(value.as_bytes(), 0))
+    }
+}
+
+/// The value of a cookie that is made: the same for all requests of a connection, which may race.
+/// Source: Envoy, `Filter::addDownstreamSetCookie`.
+fn made_value(ends: Ends) -> String {
+    let text = format!("{}{}", ends.caller, ends.own);
+    format!("{:016x}", xx_hash(text.as_bytes(), 0))
+}
+
+/// All values of a header, sorted, so that their order does not count. Each is hashed with the hash before as its seed.
+fn of_header(headers: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    let Some(second) = values.next() else {
+        return Some(xx_hash(first.as_bytes(), 0));
+    };
+    let mut all: SmallVec<[&[u8]; 4]> = [first, second]
+        .into_iter()
+        .chain(values)
+        .map(HeaderValue::as_bytes)
+        .collect();
+    all.sort_unstable();
+    Some(chained(&all))
+}
+
+/// Source: Envoy, `HashUtil::xxHash64` of several texts.
+fn chained(texts: &[&[u8]]) -> u64 {
+    texts.iter().fold(0, |seed, text| xx_hash(text, seed))
+}
+
+fn of_ip(ip: IpAddr) -> u64 {
+    // The longest is an IPv4 address in an IPv6 one, of 45 characters.
+    let mut text = io::Cursor::new([0_u8; 48]);
+    write!(text, "{ip}").expect("an address fits");
+    let length = usize::try_from(text.position()).expect("at most 48");
+    xx_hash(&text.get_ref()[..length], 0)
+}
+
+/// The value of a cookie; quotes round it are taken off.
+/// Source: Envoy, `Utility::parseCookieValue`.
+fn cookie_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let all = headers.get_all(COOKIE);
+    all.iter().find_map(|header| {
+        header.as_bytes().split(|byte| *byte == b';').find_map(|pair| {
+            let start = pair.iter().position(|byte| *byte != b' ')?;
+            let pair = &pair[start..];
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            if &pair[..equals] != name.as_bytes() {
+                return None;
+            }
+            let value = &pair[equals + 1..];
+            match value {
+                [b'"', inner @ .., b'"'] => Some(inner),
+                _ => Some(value),
+            }
+        })
+    })
+}
+
+/// The first value of a parameter of the query, as it stands there; empty for one without `=`.
+fn query_value<'p>(path: &'p str, name: &str) -> Option<&'p str> {
+    let (_, query) = path.split_once('?')?;
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderName;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn ends() -> Ends {
+        Ends {
+            caller: "10.0.0.7:40000".parse().unwrap(),
+            own: "10.0.0.1:80".parse().unwrap(),
+        }
+    }
+
+    fn policy(by: HashBy) -> HashPolicy {
+        HashPolicy {
+            by,
+            terminal: false,
+        }
+    }
+
+    fn header(name: &'static str) -> HashBy {
+        HashBy::Header(HeaderName::from_static(name))
+    }
+
+    fn cookie(ttl: Option<u64>) -> HashBy {
+        HashBy::Cookie(HashCookie {
+            name: "session".into(),
+            ttl: ttl.map(Duration::from_secs),
+            path: "/shop".into(),
+            attributes: vec![("SameSite".into(), "Lax".into()), ("Secure".into(), "".into())],
+        })
+    }
+
+    fn hash(policies: &[HashPolicy], headers: &HeaderMap, path: &str) -> Hash {
+        let request = Hashed {
+            headers,
+            path,
+            ends: Some(ends()),
+        };
+        Hash::of(policies, &request)
+    }
+
+    // Source: Envoy, `hash_test.cc`; the last: XXH64's own test of nothing.
+    #[test]
+    fn the_hash_is_xxh64() {
+        assert_eq!(xx_hash(b"foo", 0), 3728699739546630719);
+        assert_eq!(xx_hash(b"bar", 0), 5234164152756840025);
+        assert_eq!(xx_hash(b"foo\nbar", 0), 8917841378505826757);
+        assert_eq!(xx_hash(b"lyft", 0), 4400747396090729504);
+        assert_eq!(xx_hash(b"", 0), 0xEF46_DB37_51D8_E999);
+    }
+
+    #[test]
+    fn the_order_of_a_headers_values_does_not_count() {
+        let policies = [policy(header("x-user"))];
+        let of = |pairs: &[(&'static str, &'static str)]| {
+            hash(&policies, &headers(pairs), "/").hash
+        };
+        assert_eq!(of(&[("x-user", "foo")]), Some(3728699739546630719));
+        assert_eq!(of(&[]), None);
+        let sorted = Some(chained(&[b"bar", b"foo"]));
+        assert_eq!(of(&[("x-user", "foo"), ("x-user", "bar")]), sorted);
+        assert_eq!(of(&[("x-user", "bar"), ("x-user", "foo")]), sorted);
+        // Source: Envoy, `hash_test.cc`, `xxHashWithVector`.
+        assert_eq!(chained(&[b"foo", b"bar"]), 17745830980996999794);
+    }
+
+    #[test]
+    fn several_policies_make_one_hash_and_a_terminal_one_ends_it() {
+        let map = headers(&[("x-a", "foo"), ("x-b", "bar")]);
+        let (a, b) = (xx_hash(b"foo", 0), xx_hash(b"bar", 0));
+        let both = [policy(header("x-a")), policy(header("x-b"))];
+        assert_eq!(hash(&both, &map, "/").hash, Some(a.rotate_left(1) ^ b));
+        let mut ended = both.clone();
+        ended[0].terminal = true;
+        assert_eq!(hash(&ended, &map, "/").hash, Some(a));
+        let mut absent = ended.clone();
+        absent[0].by = header("x-none");
+        assert_eq!(hash(&absent, &map, "/").hash, Some(b));
+        let twice = [policy(header("x-a")), policy(header("x-a"))];
+        assert_ne!(hash(&twice, &map, "/").hash, Some(0));
+    }
+
+    #[test]
+    fn a_cookie_is_hashed_without_its_quotes() {
+        let policies = [policy(cookie(Some(60)))];
+        for text in ["session=foo", "a=1; session=\"foo\"; b=2", "sessio=1;session=foo"] {
+            let map = headers(&[("cookie", text)]);
+            let found = hash(&policies, &map, "/");
+            assert_eq!(found.hash, Some(3728699739546630719), "{text}");
+            assert!(found.cookies.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_is_missing_is_made_where_it_has_a_time_to_live() {
+        let value = xx_hash(b"10.0.0.7:4000010.0.0.1:80", 0);
+        let text = format!("{value:016x}");
+        let made = hash(&[policy(cookie(Some(60)))], &HeaderMap::new(), "/");
+        assert_eq!(made.hash, Some(xx_hash(text.as_bytes(), 0)));
+        let expected = format!(
+            "session=\"{text}\"; Max-Age=60; Path=/shop; SameSite=Lax; Secure; HttpOnly"
+        );
+        assert_eq!(made.cookies.as_slice(), [expected.as_str()]);
+        let session = hash(&[policy(cookie(Some(0)))], &HeaderMap::new(), "/");
+        let kept = session.cookies[0].to_str().unwrap();
+        assert!(!kept.contains("Max-Age"), "{kept}");
+        let none = hash(&[policy(cookie(None))], &HeaderMap::new(), "/");
+        assert_eq!(none, Hash::default());
+    }
+
+    #[test]
+    fn the_callers_address_is_hashed_without_its_port() {
+        let found = hash(&[policy(HashBy::SourceIp)], &HeaderMap::new(), "/");
+        assert_eq!(found.hash, Some(xx_hash(b"10.0.0.7", 0)));
+    }
+
+    #[test]
+    fn the_first_value_of_a_parameter_is_hashed_as_it_stands() {
+        let policies = [policy(HashBy::Query("user".into()))];
+        let of = |path: &str| hash(&policies, &HeaderMap::new(), path).hash;
+        assert_eq!(of("/?x=1&user=foo&user=bar"), Some(3728699739546630719));
+        assert_eq!(of("/?user=%66oo"), Some(xx_hash(b"%66oo", 0)));
+        assert_eq!(of("/?user"), Some(xx_hash(b"", 0)));
+        assert_eq!(of("/?users=foo"), None);
+        assert_eq!(of("/"), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! Copies of requests: sent once, answers thrown away. Envoy's shadow requests.
+//!
+//! A copy has the original's headers as they were sent on, its host ends in `-shadow`, and it has the route's timeout. It
+//! goes through its own cluster's balancer and limits, and no failure of it is seen by the caller.
+//!
+//! A request whose body streams through is not copied: its length is not known, or it is longer than what is kept for
+//! another try. Envoy gives a copy up, too, once its buffer is full.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use rand_core::Rng as _;
+use shakedown_config::table::Mirror;
+use smallvec::SmallVec;
+
+use crate::forward::{self, Plan};
+use crate::outgoing::Outgoing;
+use crate::proxy::Proxy;
+use crate::record::Record;
+
+const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The longest answer that is read to its end, so that its connection can be used again; a longer one's is closed.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a copy may take where its route has no timeout. Source: Envoy, `stream_idle_timeout`, default 5 min.
+const TIME_MAX: Duration = Duration::from_secs(300);
+
+/// The copies of one request.
+pub(crate) type Copies = SmallVec<[Arc<Mirror>; 1]>;
+
+/// Draws which copies are made of a request.
+pub(crate) fn drawn(proxy: &Proxy, mirrors: &[Arc<Mirror>]) -> Copies {
+    let takes = |mirror: &&Arc<Mirror>| mirror.share.takes(|| proxy.mirrors().next_u64());
+    mirrors.iter().filter(takes).cloned().collect()
+}
+
+/// Sends the copies of a request on their way.
+pub(crate) fn send(proxy: &Rc<Proxy>, copies: Copies, original: &Outgoing, record: &Record) {
+    for mirror in copies {
+        // One whose cluster does not exist is dropped in silence, as in Envoy.
+        let cluster = &mirror.action.targets()[0].cluster;
+        let Some(upstream) = proxy.state().upstream(cluster) else {
+            continue;
+        };
+        let Some(mut copy) = original.copy() else {
+            continue;
+        };
+        disguise(proxy, &mirror, copy.headers_mut());
+        let (own, mut shadow) = (Rc::clone(proxy), record.shadow(cluster));
+        proxy.env().spawn("proxy-mirror", async move {
+            let plan = Plan {
+                upstream: &upstream,
+                action: &mirror.action,
+                hedge: Default::default(),
+                tell_attempt: false,
+                idle: None,
+                hash: None,
+                labels: None,
+            };
+            let sending = async {
+                let answer = forward::forward(&own, plan, copy, &mut shadow).await;
+                if let Ok(answer) = answer {
+                    let _ = answer.response.into_body().collect(ANSWER_BYTES_MAX).await;
+                }
+            };
+            let most = mirror.action.timeout.unwrap_or(TIME_MAX);
+            let _ = own.env().timeout(most, sending).await;
+        });
+    }
+}
+
+/// Tells a copy from its original. Source: Envoy, `ShadowWriterImpl` and `AsyncStreamImpl`.
+fn disguise(proxy: &Proxy, mirror: &Mirror, headers: &mut HeaderMap) {
+    let shadow = headers.get(HOST).filter(|_| mirror.suffix).and_then(shadow_host);
+    if let Some(host) = shadow {
+        headers.insert(HOST, host);
+    }
+    headers.insert(INTERNAL, HeaderValue::from_static("true"));
+    let own = proxy.bootstrap().address;
+    let chain = match headers.get(FORWARDED_FOR).map(HeaderValue::to_str) {
+        Some(Ok(before)) => format!("{before},{own}"),
+        _ => own.to_string(),
+    };
+    if let Ok(chain) = HeaderValue::try_from(chain) {
+        headers.insert(FORWARDED_FOR, chain);
+    }
+}
+
+/// `reviews:9080` becomes `reviews-shadow:9080`.
+fn shadow_host(host: &HeaderValue) -> Option<HeaderValue> {
+    const SUFFIX: &str = "-shadow";
+    let host = host.to_str().ok()?;
+    let bracket = host.rfind(']').unwrap_or(0);
+    let end = host[bracket..].find(':').map_or(host.len(), |at| bracket + at);
+    let (name, port) = host.split_at(end);
+    HeaderValue::try_from(format!("{name}{SUFFIX}{port}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suffix_stands_before_the_port() {
+        for (host, shadow) in [
+            ("t", "t-shadow"),
+            ("new:81", "new-shadow:81"),
+            ("[::1]:80", "[::1]-shadow:80"),
+            ("[::1]", "[::1]-shadow"),
+        ] {
+            let host = HeaderValue::from_static(host);
+            assert_eq!(shadow_host(&host).unwrap(), shadow);
+        }
+    }
+}

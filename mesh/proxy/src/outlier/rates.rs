@@ -1,0 +1,132 @@
+//! Outliers by rate: hosts far below the mean of their neighbours, and hosts above a fixed share of failures.
+//!
+//! The formulas are Envoy's, floats included: a host is out or not by the same comparison of the same numbers.
+//! Source: Envoy, `DetectorImpl::processSuccessRateEjections` and `successRateEjectionThreshold`.
+
+use shakedown_config::table::OutlierDetection;
+use shakedown_env::Detector;
+
+use super::monitor::Monitor;
+
+/// How often something went well, in this interval and in the last whole one.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    current: Count,
+    last: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    good: u64,
+    all: u64,
+}
+
+impl Rate {
+    pub(super) fn count(&mut self, good: bool) {
+        self.current.all += 1;
+        self.current.good += u64::from(good);
+    }
+
+    pub(super) fn end_interval(&mut self) {
+        self.last = std::mem::take(&mut self.current);
+    }
+
+    /// The last interval's rate in percent, and the number of tries; `None` without any.
+    fn last(&self) -> Option<(f64, u64)> {
+        let Count { good, all } = self.last;
+        (all > 0).then(|| (good as f64 * 100.0 / all as f64, all))
+    }
+}
+
+/// Whose failures are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// What hosts answered.
+    External,
+    /// Failures to reach them, where these are counted apart.
+    Local,
+}
+
+/// The hosts that are outliers by their last interval, by index, in the order in which they are to be taken out. One that
+/// stands here twice is one by both measures.
+pub(super) fn outliers(
+    settings: &OutlierDetection,
+    hosts: &[Option<Monitor>],
+    origin: Origin,
+) -> Vec<(usize, Detector)> {
+    let fewest = settings
+        .success_rate
+        .minimum_hosts
+        .min(settings.failure_percentage.minimum_hosts);
+    if hosts.iter().flatten().count() < fewest as usize {
+        return Vec::new();
+    }
+    let [by_rate, by_share] = match origin {
+        Origin::External => [Detector::SuccessRate, Detector::FailurePercentage],
+        Origin::Local => [
+            Detector::SuccessRateLocalOrigin,
+            Detector::FailurePercentageLocalOrigin,
+        ],
+    };
+    // Hosts that are out already are no part of it.
+    let seen: Vec<(usize, f64, u64)> = hosts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, monitor)| Some((index, monitor.as_ref()?)))
+        .filter(|(_, monitor)| !monitor.is_ejected())
+        .filter_map(|(index, monitor)| {
+            let rate = match origin {
+                Origin::External => &monitor.external,
+                Origin::Local => &monitor.local,
+            };
+            let (percent, volume) = rate.last()?;
+            Some((index, percent, volume))
+        })
+        .collect();
+    let with_volume = |least: u32| {
+        let enough = move |(_, _, volume): &&(usize, f64, u64)| *volume >= u64::from(least);
+        seen.iter()
+            .filter(enough)
+            .map(|(index, percent, _)| (*index, *percent))
+            .collect::<Vec<_>>()
+    };
+    let mut found = Vec::new();
+    let rated = with_volume(settings.success_rate.request_volume);
+    if !rated.is_empty() && rated.len() >= settings.success_rate.minimum_hosts as usize {
+        let factor = f64::from(settings.success_rate.stdev_factor_thousandths) / 1000.0;
+        let least = threshold(&rated, factor);
+        let below = rated.iter().filter(|(_, percent)| *percent < least);
+        found.extend(below.map(|(index, _)| (*index, by_rate)));
+    }
+    let shares = with_volume(settings.failure_percentage.request_volume);
+    if !shares.is_empty() && shares.len() >= settings.failure_percentage.minimum_hosts as usize {
+        let most = f64::from(settings.failure_percentage.threshold);
+        let above = shares.iter().filter(|(_, percent)| 100.0 - percent >= most);
+        found.extend(above.map(|(index, _)| (*index, by_share)));
+    }
+    found
+}
+
+/// Below this a host is an outlier: the mean less so many standard deviations (of the population).
+fn threshold(rates: &[(usize, f64)], factor: f64) -> f64 {
+    let number = rates.len() as f64;
+    let mean = rates.iter().map(|(_, rate)| rate).sum::<f64>() / number;
+    let variance = rates
+        .iter()
+        .map(|(_, rate)| (rate - mean).powi(2))
+        .sum::<f64>()
+        / number;
+    mean - factor * variance.sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threshold_is_that_of_envoys_own_example() {
+        let rates = [50.0, 100.0, 100.0, 100.0, 100.0];
+        let rates: Vec<_> = rates.into_iter().enumerate().collect();
+        assert_eq!(threshold(&rates, 1.9), 52.0);
+    }
+}

@@ -1,0 +1,459 @@
+//! Every row of the table, the cap, and any sequence of events.
+
+use proptest::prelude::*;
+use shakedown_config::table::Enforcing;
+use shakedown_env::{Rng as ChaCha, stream_seed};
+
+use super::*;
+
+const S: u64 = 1000;
+
+fn at(millis: u64) -> Time {
+    Time::from_nanos(millis * 1_000_000)
+}
+
+fn address(index: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 1000 + index as u16))
+}
+
+/// A cluster under test; everything may be out unless the test says otherwise.
+struct Cluster {
+    outliers: Outliers,
+    seats: Vec<Seat>,
+    random: ChaCha,
+}
+
+impl Cluster {
+    fn new(hosts: usize, change: impl FnOnce(&mut OutlierDetection)) -> Cluster {
+        let mut settings = OutlierDetection {
+            max_ejection_percent: 100,
+            ..OutlierDetection::default()
+        };
+        change(&mut settings);
+        let mut outliers = Outliers::new(settings);
+        let seats = (0..hosts).map(|host| outliers.add(address(host))).collect();
+        Cluster {
+            outliers,
+            seats,
+            random: stream_seed(1, "test", "outlier"),
+        }
+    }
+
+    fn observe(&mut self, host: usize, outcome: Outcome, millis: u64) -> Vec<Change> {
+        let seat = self.seats[host];
+        let changes = self
+            .outliers
+            .observe(seat, outcome, at(millis), &mut self.random);
+        changes.to_vec()
+    }
+
+    /// So many answers of one status; who went out.
+    fn answers(&mut self, host: usize, status: u16, times: u32, millis: u64) -> Vec<Detector> {
+        (0..times)
+            .flat_map(|_| self.observe(host, Outcome::Status(status), millis))
+            .map(|change| match change {
+                Change::Ejected(_, by) => by,
+                Change::Returned(_) => panic!("a try brings nobody back"),
+            })
+            .collect()
+    }
+
+    fn tick(&mut self, millis: u64) -> Vec<Change> {
+        self.outliers.tick(at(millis), &mut self.random).to_vec()
+    }
+
+    fn is_out(&self, host: usize) -> bool {
+        self.outliers.is_ejected(self.seats[host])
+    }
+}
+
+const BY_5XX: Detector = Detector::Consecutive5xx;
+const BY_GATEWAY: Detector = Detector::ConsecutiveGatewayFailure;
+const BY_LOCAL: Detector = Detector::ConsecutiveLocalOriginFailure;
+
+#[test]
+fn the_fifth_5xx_in_a_row_takes_a_host_out_and_the_fourth_does_not() {
+    let mut cluster = Cluster::new(2, |_| {});
+    assert_eq!(cluster.answers(0, 500, 4, 0), []);
+    assert_eq!(cluster.answers(0, 500, 1, 0), [BY_5XX]);
+    assert!(cluster.is_out(0) && !cluster.is_out(1));
+}
+
+#[test]
+fn any_answer_that_is_no_5xx_starts_the_count_again() {
+    for between in [200, 301, 404, 429, 499] {
+        let mut cluster = Cluster::new(2, |_| {});
+        cluster.answers(0, 503, 4, 0);
+        cluster.answers(0, between, 1, 0);
+        assert_eq!(cluster.answers(0, 503, 4, 0), [], "{between}");
+        assert_eq!(cluster.answers(0, 503, 1, 0), [BY_5XX], "{between}");
+    }
+}
+
+#[test]
+fn gateway_failures_are_502_503_and_504_and_count_only_where_enforced() {
+    let gateway = |settings: &mut OutlierDetection| {
+        settings.enforcing.consecutive_gateway_failure = 100;
+        settings.enforcing.consecutive_5xx = 0;
+        settings.consecutive_gateway_failure = 3;
+    };
+    for status in [502, 503, 504] {
+        let mut cluster = Cluster::new(2, gateway);
+        assert_eq!(cluster.answers(0, status, 3, 0), [BY_GATEWAY], "{status}");
+    }
+    let mut cluster = Cluster::new(2, gateway);
+    assert_eq!(cluster.answers(0, 500, 30, 0), []);
+    cluster.answers(0, 503, 2, 0);
+    cluster.answers(0, 500, 1, 0);
+    assert_eq!(cluster.answers(0, 503, 2, 0), [], "a 500 breaks the row");
+    let mut cluster = Cluster::new(2, |settings| settings.enforcing.consecutive_5xx = 0);
+    assert_eq!(cluster.answers(0, 503, 30, 0), [], "Envoy's default is 0%");
+}
+
+#[test]
+fn where_errors_are_not_split_a_timeout_is_a_504_and_a_reset_a_503() {
+    for outcome in [Outcome::TimedOut, Outcome::Failed] {
+        let mut cluster = Cluster::new(2, |settings| {
+            settings.enforcing.consecutive_gateway_failure = 100;
+            settings.enforcing.consecutive_5xx = 0;
+        });
+        for _ in 0..4 {
+            assert_eq!(cluster.observe(0, outcome, 0), []);
+            assert_eq!(cluster.observe(0, Outcome::Connected, 0), []);
+        }
+        let out = [Change::Ejected(address(0), BY_GATEWAY)];
+        assert_eq!(cluster.observe(0, outcome, 0), out, "{outcome:?}");
+    }
+}
+
+#[test]
+fn where_errors_are_split_failures_to_reach_a_host_count_by_themselves() {
+    let mut cluster = Cluster::new(2, |settings| settings.split_local_origin = true);
+    for _ in 0..4 {
+        assert_eq!(cluster.observe(0, Outcome::Failed, 0), []);
+    }
+    assert_eq!(cluster.answers(0, 503, 4, 0), [], "two counters of four");
+    cluster.observe(0, Outcome::Connected, 0);
+    for _ in 0..4 {
+        assert_eq!(cluster.observe(0, Outcome::TimedOut, 0), []);
+    }
+    let out = [Change::Ejected(address(0), BY_LOCAL)];
+    assert_eq!(cluster.observe(0, Outcome::Failed, 0), out);
+}
+
+#[test]
+fn a_host_that_is_out_counts_on_and_is_not_taken_out_again() {
+    let mut cluster = Cluster::new(2, |_| {});
+    cluster.answers(0, 500, 5, 0);
+    assert_eq!(cluster.answers(0, 500, 50, 1), []);
+    assert_eq!(cluster.outliers.ejected(), 1);
+}
+
+#[test]
+fn a_host_returns_on_the_first_tick_after_its_time() {
+    let mut cluster = Cluster::new(2, |_| {});
+    cluster.answers(0, 500, 5, 5 * S);
+    for tick in [10, 20, 30] {
+        assert_eq!(cluster.tick(tick * S), [], "{tick}");
+    }
+    assert!(cluster.is_out(0), "30 s are over at 35, between two ticks");
+    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
+    assert!(!cluster.is_out(0));
+}
+
+#[test]
+fn a_tick_at_the_very_end_of_the_time_brings_a_host_back() {
+    let mut cluster = Cluster::new(2, |_| {});
+    cluster.answers(0, 500, 5, 10 * S);
+    assert_eq!(cluster.tick(40 * S - 1), []);
+    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
+}
+
+#[test]
+fn each_ejection_lasts_one_base_time_longer_up_to_the_maximum() {
+    let mut cluster = Cluster::new(2, |settings| {
+        settings.base_ejection_time = Duration::from_secs(30);
+        settings.max_ejection_time = Duration::from_secs(100);
+        settings.interval = Duration::from_secs(1);
+    });
+    let mut now = 0;
+    for expected in [30, 60, 90, 100, 100, 100] {
+        cluster.answers(0, 500, 5, now);
+        let out_at = now;
+        while cluster.is_out(0) {
+            now += S;
+            cluster.tick(now);
+        }
+        assert_eq!((now - out_at) / S, expected);
+    }
+}
+
+#[test]
+fn the_time_shrinks_by_one_base_time_a_tick_once_a_host_has_been_back_for_an_interval() {
+    let mut cluster = Cluster::new(2, |settings| settings.interval = Duration::from_secs(10));
+    let out_for = |cluster: &mut Cluster, from: u64| {
+        cluster.answers(0, 500, 5, from);
+        let mut now = from;
+        while cluster.is_out(0) {
+            now += 10 * S;
+            cluster.tick(now);
+        }
+        (now - from) / S
+    };
+    assert_eq!(out_for(&mut cluster, 0), 30);
+    // Out again at once: twice as long.
+    assert_eq!(out_for(&mut cluster, 30 * S), 60);
+    // Back at 90 s. The tick of its return does not count; the next takes one off, and so on: 2, then 1.
+    cluster.tick(100 * S);
+    assert_eq!(out_for(&mut cluster, 100 * S), 60, "one of two is forgiven");
+}
+
+#[test]
+fn the_maximum_is_longer_than_five_minutes_only_where_the_base_is() {
+    let settings = OutlierDetection::default();
+    assert_eq!(settings.max_ejection_time, Duration::from_secs(300));
+}
+
+#[test]
+fn jitter_holds_a_host_back_by_up_to_its_maximum() {
+    let mut spans = Vec::new();
+    for seed in 0..50 {
+        let mut cluster = Cluster::new(2, |settings| {
+            settings.max_ejection_time_jitter = Duration::from_millis(5 * S);
+        });
+        cluster.random = stream_seed(seed, "test", "jitter");
+        cluster.answers(0, 500, 5, 0);
+        let mut now = 29 * S;
+        while cluster.is_out(0) {
+            now += 100;
+            cluster.tick(now);
+        }
+        spans.push(now);
+    }
+    assert!(spans.iter().all(|span| (30 * S..=35 * S).contains(span)), "{spans:?}");
+    assert!(spans.iter().any(|span| *span > 33 * S), "{spans:?}");
+}
+
+#[test]
+fn a_return_clears_all_counters() {
+    let mut cluster = Cluster::new(2, |settings| {
+        settings.enforcing.consecutive_gateway_failure = 100;
+        settings.consecutive_gateway_failure = 7;
+    });
+    assert_eq!(cluster.answers(0, 503, 6, 0), [BY_5XX], "six gateway failures, one short");
+    cluster.tick(30 * S);
+    assert!(!cluster.is_out(0));
+    assert_eq!(cluster.answers(0, 503, 4, 31 * S), []);
+}
+
+#[test]
+fn one_of_nine_is_too_many_for_ten_percent_and_one_of_ten_is_not() {
+    for (hosts, out) in [(9, 0), (10, 1), (19, 1), (20, 2)] {
+        let mut cluster = Cluster::new(hosts, |settings| settings.max_ejection_percent = 10);
+        for host in 0..hosts {
+            cluster.answers(host, 503, 5, 0);
+        }
+        assert_eq!(cluster.outliers.ejected(), out, "{hosts} hosts");
+    }
+}
+
+#[test]
+fn a_detection_that_finds_no_room_starts_its_counter_again() {
+    // Seen in Envoy 1.40: 2 hosts, 8 times 503 each, a threshold of 2: four detections each, none of which counts.
+    let mut cluster = Cluster::new(2, |settings| {
+        settings.consecutive_5xx = 2;
+        settings.max_ejection_percent = 10;
+    });
+    cluster.answers(0, 503, 8, 0);
+    cluster.answers(1, 503, 7, 0);
+    let mut settings = cluster.outliers.settings().clone();
+    settings.max_ejection_percent = 50;
+    cluster.outliers.set_settings(settings);
+    assert_eq!(cluster.answers(1, 503, 1, 0), [BY_5XX], "the eighth, as the second of a row");
+}
+
+#[test]
+fn one_host_may_always_be_out_where_that_is_asked() {
+    let mut cluster = Cluster::new(3, |settings| {
+        settings.max_ejection_percent = 10;
+        settings.always_eject_one_host = true;
+    });
+    assert_eq!(cluster.answers(0, 500, 5, 0), [BY_5XX]);
+    assert_eq!(cluster.answers(1, 500, 5, 0), []);
+}
+
+#[test]
+fn enforcement_of_a_share_takes_out_that_share() {
+    let mut out = 0;
+    for seed in 0..1000 {
+        let mut cluster = Cluster::new(1, |settings| settings.enforcing.consecutive_5xx = 30);
+        cluster.random = stream_seed(seed, "test", "enforce");
+        out += cluster.answers(0, 500, 5, 0).len();
+    }
+    assert!((250..350).contains(&out), "{out}");
+}
+
+#[test]
+fn a_host_far_below_the_mean_is_an_outlier_by_success_rate_at_the_tick() {
+    let mut cluster = Cluster::new(6, |settings| {
+        settings.consecutive_5xx = 1000;
+        settings.success_rate.request_volume = 100;
+    });
+    for host in 0..6 {
+        for request in 0..100 {
+            let bad = host == 5 && request % 2 == 0;
+            cluster.answers(host, if bad { 500 } else { 200 }, 1, 0);
+        }
+    }
+    let out = [Change::Ejected(address(5), Detector::SuccessRate)];
+    assert_eq!(cluster.tick(10 * S), out);
+    assert_eq!(cluster.tick(20 * S), [], "the next interval had no requests");
+}
+
+#[test]
+fn success_rates_need_enough_hosts_with_enough_requests_in_one_interval() {
+    let play = |hosts: usize, requests: u32, split: bool| {
+        let mut cluster = Cluster::new(hosts, |settings| settings.consecutive_5xx = 1000);
+        for host in 0..hosts {
+            let status = if host == 0 { 500 } else { 200 };
+            cluster.answers(host, status, requests / 2, 0);
+            if !split {
+                cluster.answers(host, status, requests / 2, 0);
+            }
+        }
+        let mut found = cluster.tick(10 * S).len();
+        for host in 0..hosts {
+            let status = if host == 0 { 500 } else { 200 };
+            cluster.answers(host, status, requests / 2, 10 * S);
+        }
+        found += cluster.tick(20 * S).len();
+        found
+    };
+    assert_eq!(play(5, 100, false), 1);
+    assert_eq!(play(4, 100, false), 0, "four hosts are too few");
+    assert_eq!(play(5, 98, false), 0, "98 requests are too few");
+    assert_eq!(play(5, 100, true), 0, "50 in each interval are too few");
+}
+
+#[test]
+fn a_share_of_failures_above_the_threshold_is_an_outlier_where_enforced() {
+    let play = |enforcing: u32, bad: u32| {
+        let mut cluster = Cluster::new(5, |settings| {
+            settings.consecutive_5xx = 1000;
+            settings.enforcing = Enforcing {
+                success_rate: 0,
+                failure_percentage: enforcing,
+                ..settings.enforcing
+            };
+        });
+        for host in 0..5 {
+            cluster.answers(host, 500, if host == 0 { bad } else { 0 }, 0);
+            cluster.answers(host, 200, if host == 0 { 100 - bad } else { 100 }, 0);
+        }
+        cluster.tick(10 * S)
+    };
+    let out = [Change::Ejected(address(0), Detector::FailurePercentage)];
+    assert_eq!(play(100, 85), out);
+    assert_eq!(play(100, 84), []);
+    assert_eq!(play(0, 100), [], "Envoy's default is 0%");
+}
+
+#[test]
+fn a_removed_host_makes_room_and_a_new_one_starts_clean() {
+    let mut cluster = Cluster::new(2, |settings| settings.max_ejection_percent = 50);
+    cluster.answers(0, 500, 5, 0);
+    assert_eq!(cluster.answers(1, 500, 5, 0), [], "no room");
+    cluster.outliers.remove(cluster.seats[0]);
+    assert_eq!((cluster.outliers.len(), cluster.outliers.ejected()), (1, 0));
+    let seat = cluster.outliers.add(address(7));
+    assert!(!cluster.outliers.is_ejected(seat));
+    assert_eq!(cluster.answers(1, 500, 5, 0), [BY_5XX]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Answer(usize, u16),
+    Fail(usize, bool),
+    Tick,
+    Add,
+    Remove(usize),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..12usize, prop_oneof![Just(200u16), Just(500), Just(503)]).prop_map(|(host, status)| Step::Answer(host, status)),
+        4 => (0..12usize, any::<bool>()).prop_map(|(host, slow)| Step::Fail(host, slow)),
+        2 => Just(Step::Tick),
+        1 => Just(Step::Add),
+        1 => (0..12usize).prop_map(Step::Remove),
+        1 => (0..100_000u64).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_events_take_out_more_than_the_cap_allows(
+        steps in prop::collection::vec(step(), 0..200),
+        percent in 0..=100u32,
+        one in any::<bool>(),
+        split in any::<bool>(),
+        volume in 1..5u32,
+    ) {
+        let mut cluster = Cluster::new(5, |settings| {
+            settings.consecutive_5xx = 2;
+            settings.max_ejection_percent = percent;
+            settings.always_eject_one_host = one;
+            settings.split_local_origin = split;
+            settings.success_rate.minimum_hosts = 2;
+            settings.success_rate.request_volume = volume;
+            settings.failure_percentage.request_volume = volume;
+            settings.failure_percentage.minimum_hosts = 2;
+            settings.enforcing.failure_percentage = 50;
+        });
+        let mut now = 0;
+        for step in steps {
+            let before = cluster.outliers.ejected();
+            let changes = match step {
+                Step::Answer(host, status) if host < cluster.seats.len() => {
+                    cluster.observe(host, Outcome::Status(status), now)
+                }
+                Step::Fail(host, slow) if host < cluster.seats.len() => {
+                    let outcome = if slow { Outcome::TimedOut } else { Outcome::Failed };
+                    cluster.observe(host, outcome, now)
+                }
+                Step::Tick => cluster.tick(now),
+                Step::Add => {
+                    let seat = cluster.outliers.add(address(cluster.seats.len()));
+                    cluster.seats.push(seat);
+                    Vec::new()
+                }
+                Step::Remove(host) if host < cluster.seats.len() => {
+                    cluster.outliers.remove(cluster.seats.swap_remove(host));
+                    Vec::new()
+                }
+                Step::Wait(millis) => {
+                    now += millis;
+                    Vec::new()
+                }
+                _ => Vec::new(),
+            };
+            let (out, hosts) = (cluster.outliers.ejected(), cluster.outliers.len() as u64);
+            let counted = (0..cluster.seats.len()).filter(|host| cluster.is_out(*host)).count();
+            prop_assert_eq!(counted, out as usize);
+            if changes.iter().any(|change| matches!(change, Change::Ejected(..))) {
+                let within = 100 * u64::from(out) <= u64::from(percent) * hosts;
+                prop_assert!(within || (one && out == 1), "{} of {} at {}%", out, hosts, percent);
+            }
+            let moved = changes.iter().map(|change| match change {
+                Change::Ejected(..) => 1i64,
+                Change::Returned(..) => -1,
+            }).sum::<i64>();
+            if !changes.is_empty() {
+                prop_assert_eq!(i64::from(before) + moved, i64::from(out));
+            }
+        }
+    }
+}

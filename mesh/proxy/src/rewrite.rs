@@ -1,0 +1,97 @@
+//! Makes a request what its route wants sent: headers, host and path.
+
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::{PathAndQuery, Uri};
+use shakedown_config::table::{Rewrite, Route, TargetHeaders};
+
+use crate::headers::change_request;
+use crate::respond::Reject;
+
+const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
+const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
+
+/// Changes a request for its destination: what that says itself, then the route and the levels above it, then host and
+/// path. Source: Envoy, `RouteEntryImplBase::finalizeRequestHeaders`.
+pub(crate) fn toward(
+    target: Option<&TargetHeaders>,
+    route: &Route,
+    rewrite: Option<&Rewrite>,
+    head: &mut Parts,
+    scheme: &'static str,
+) -> Result<(), Reject> {
+    if let Some(target) = target {
+        change_request(&target.request, head, scheme)?;
+        if let Some(host) = &target.host {
+            head.headers.insert(HOST, host.clone());
+        }
+    }
+    for ops in &route.request_headers {
+        change_request(ops, head, scheme)?;
+    }
+    let Some(rewrite) = rewrite else {
+        return Ok(());
+    };
+    if let Some(host) = &rewrite.host
+        && let Some(before) = head.headers.insert(HOST, host.clone())
+    {
+        head.headers.insert(ORIGINAL_HOST, before);
+    }
+    if let Some(path) = &rewrite.path {
+        let before = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let original = HeaderValue::from_str(before).map_err(|_| Reject::BadPath)?;
+        // What does not begin with a slash is no path that could be sent.
+        let new = PathAndQuery::try_from(path.apply(before)).map_err(|_| Reject::BadPath)?;
+        head.headers.insert(ORIGINAL_PATH, original);
+        head.uri = Uri::from(new);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_config::table::{Action, PathMatcher, PathRewrite, RouteAction, RouteMatcher};
+
+    use super::*;
+
+    fn sent(target: Option<&TargetHeaders>, rewrite: &Rewrite) -> Parts {
+        let action = RouteAction::new(vec![shakedown_config::table::WeightedCluster::new("c", 1)]);
+        let matcher = RouteMatcher {
+            path: PathMatcher::Any,
+            headers: Vec::new(),
+            query: Vec::new(),
+        };
+        let route = Route::new("", matcher, Action::Forward(action.unwrap()));
+        let request = http::Request::get("/rw/x?q=1").header("host", "t");
+        let mut head = request.body(()).unwrap().into_parts().0;
+        toward(target, &route, Some(rewrite), &mut head, "http").unwrap();
+        head
+    }
+
+    #[test]
+    fn what_is_rewritten_is_told_as_it_was() {
+        let rewrite = Rewrite {
+            path: Some(PathRewrite::Prefix {
+                matched: Some(3),
+                with: "/new".into(),
+            }),
+            host: Some(HeaderValue::from_static("hh:1")),
+        };
+        let head = sent(None, &rewrite);
+        assert_eq!(head.uri, "/new/x?q=1");
+        assert_eq!(head.headers[HOST], "hh:1");
+        assert_eq!(head.headers[ORIGINAL_HOST], "t");
+        assert_eq!(head.headers[ORIGINAL_PATH], "/rw/x?q=1");
+    }
+
+    #[test]
+    fn a_destinations_own_host_is_not_told() {
+        let target = TargetHeaders {
+            host: Some(HeaderValue::from_static("w1")),
+            ..TargetHeaders::default()
+        };
+        let head = sent(Some(&target), &Rewrite::default());
+        assert_eq!(head.headers[HOST], "w1");
+        assert!(!head.headers.contains_key(ORIGINAL_HOST));
+    }
+}

@@ -1,0 +1,284 @@
+//! Load shedding by queue time: only so many requests are at the app at once, the others wait here, and those that have
+//! waited too long are refused before any work is spent on them.
+//!
+//! A queue that was empty within the last `interval` is a burst: a request may wait for `interval`. One that never was is
+//! a standing queue: then a request may wait for `target` only, and the newest goes first, since the oldest are those
+//! whose callers are about to give up. A plain decider: it is told the time and hands out tickets.
+//! Source: "Fail at Scale", ACM Queue 13(8), 2015: controlled delay and adaptive LIFO.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use shakedown_config::table::Shed as Settings;
+use shakedown_env::Time;
+
+/// A request that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(u64);
+
+/// What becomes of a request that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It goes on at once, and must end by [`Shed::finished`].
+    Run,
+    /// It waits until [`Shed::next`] names it.
+    Wait(Ticket),
+    /// It is refused: the queue is full.
+    Refuse,
+}
+
+/// What becomes of one that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes on, and must end by [`Shed::finished`].
+    Run(Ticket),
+    /// It is refused: it waited for too long.
+    Refuse(Ticket),
+}
+
+/// The queue before one app.
+#[derive(Debug)]
+pub struct Shed {
+    settings: Settings,
+    running: u32,
+    /// Oldest first.
+    waiting: VecDeque<(Ticket, Time)>,
+    last_ticket: u64,
+    /// When the queue was last seen empty.
+    empty_at: Time,
+}
+
+impl Shed {
+    /// An empty queue.
+    pub fn new(settings: Settings, now: Time) -> Shed {
+        Shed {
+            settings,
+            running: 0,
+            waiting: VecDeque::new(),
+            last_ticket: 0,
+            empty_at: now,
+        }
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The one that has waited longest.
+    pub fn oldest(&self) -> Option<Ticket> {
+        self.waiting.front().map(|(ticket, _)| *ticket)
+    }
+
+    /// A request comes.
+    pub fn arrive(&mut self, now: Time) -> Admission {
+        self.look(now);
+        if self.running < self.settings.concurrency && self.waiting.is_empty() {
+            self.running += 1;
+            return Admission::Run;
+        }
+        if self.waiting.len() >= self.settings.queue_max as usize {
+            return Admission::Refuse;
+        }
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.waiting.push_back((ticket, now));
+        Admission::Wait(ticket)
+    }
+
+    /// One that ran has ended: [`Shed::next`] has work.
+    pub fn finished(&mut self) {
+        self.running -= 1;
+    }
+
+    /// One that waited has gone: its caller gave up. Whether it was still there.
+    pub fn leave(&mut self, ticket: Ticket) -> bool {
+        match self.waiting.iter().position(|(known, _)| *known == ticket) {
+            Some(index) => self.waiting.remove(index).is_some(),
+            None => false,
+        }
+    }
+
+    /// The next that is decided, if one is: to be called until it gives none, when a request has ended and at
+    /// [`Shed::wake_at`].
+    pub fn next(&mut self, now: Time) -> Option<Turn> {
+        self.look(now);
+        let (oldest, since) = *self.waiting.front()?;
+        if now.since(since) > self.patience(now) {
+            self.waiting.pop_front();
+            return Some(Turn::Refuse(oldest));
+        }
+        if self.running >= self.settings.concurrency {
+            return None;
+        }
+        let next = if self.stands(now) {
+            self.waiting.pop_back()
+        } else {
+            self.waiting.pop_front()
+        };
+        self.running += 1;
+        next.map(|(ticket, _)| Turn::Run(ticket))
+    }
+
+    /// When the oldest will have waited for too long, should nothing end before.
+    pub fn wake_at(&self, now: Time) -> Option<Time> {
+        let (_, since) = self.waiting.front()?;
+        let patient = *since + self.patience(now) + Duration::from_nanos(1);
+        // The queue may come to stand before that, and patience shrink.
+        let stands = self.empty_at + self.settings.interval + Duration::from_nanos(1);
+        Some(if stands > now {
+            patient.min(stands)
+        } else {
+            patient
+        })
+    }
+
+    fn look(&mut self, now: Time) {
+        if self.waiting.is_empty() {
+            self.empty_at = now;
+        }
+    }
+
+    /// Whether the queue has not been empty for an interval.
+    fn stands(&self, now: Time) -> bool {
+        now.since(self.empty_at) > self.settings.interval
+    }
+
+    fn patience(&self, now: Time) -> Duration {
+        if self.stands(now) {
+            self.settings.target
+        } else {
+            self.settings.interval
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(ms)
+    }
+
+    fn one_at_a_time() -> Shed {
+        let settings = Settings {
+            concurrency: 1,
+            queue_max: 50,
+            ..Settings::default()
+        };
+        Shed::new(settings, at(0))
+    }
+
+    fn wait(shed: &mut Shed, ms: u64) -> Ticket {
+        match shed.arrive(at(ms)) {
+            Admission::Wait(ticket) => ticket,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_burst_is_served_in_order() {
+        let mut shed = one_at_a_time();
+        assert_eq!(shed.arrive(at(0)), Admission::Run);
+        let (first, second) = (wait(&mut shed, 1), wait(&mut shed, 2));
+        assert_eq!(shed.next(at(3)), None);
+        shed.finished();
+        assert_eq!(shed.next(at(4)), Some(Turn::Run(first)));
+        assert_eq!(shed.next(at(4)), None);
+        shed.finished();
+        assert_eq!(shed.next(at(90)), Some(Turn::Run(second)));
+    }
+
+    #[test]
+    fn one_that_waited_longer_than_the_interval_is_refused_in_a_burst() {
+        let mut shed = one_at_a_time();
+        shed.arrive(at(0));
+        let first = wait(&mut shed, 0);
+        assert_eq!(shed.next(at(100)), None);
+        assert_eq!(shed.next(at(101)), Some(Turn::Refuse(first)));
+    }
+
+    #[test]
+    fn a_standing_queue_serves_the_newest_and_refuses_after_the_target() {
+        let mut shed = one_at_a_time();
+        shed.arrive(at(0));
+        let old = wait(&mut shed, 50);
+        let young = wait(&mut shed, 148);
+        let youngest = wait(&mut shed, 149);
+        shed.finished();
+        assert_eq!(shed.next(at(151)), Some(Turn::Refuse(old)));
+        assert_eq!(shed.next(at(151)), Some(Turn::Run(youngest)));
+        assert_eq!(shed.next(at(153)), None);
+        assert_eq!(shed.next(at(154)), Some(Turn::Refuse(young)));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_at_once() {
+        let mut shed = one_at_a_time();
+        shed.arrive(at(0));
+        (0..50).for_each(|_| {
+            wait(&mut shed, 0);
+        });
+        assert_eq!(shed.arrive(at(0)), Admission::Refuse);
+    }
+
+    #[test]
+    fn one_whose_caller_gave_up_leaves() {
+        let mut shed = one_at_a_time();
+        shed.arrive(at(0));
+        let first = wait(&mut shed, 0);
+        assert!(shed.leave(first));
+        assert!(!shed.leave(first));
+        shed.finished();
+        assert_eq!(shed.next(at(1)), None);
+        assert_eq!(shed.arrive(at(1)), Admission::Run);
+    }
+
+    #[test]
+    fn the_time_to_look_again_is_when_the_next_refusal_is_due() {
+        let mut shed = one_at_a_time();
+        shed.arrive(at(0));
+        let first = wait(&mut shed, 10);
+        let due = shed.wake_at(at(10)).unwrap();
+        assert_eq!(shed.next(due), Some(Turn::Refuse(first)));
+        assert_eq!(shed.wake_at(due), None);
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_runs_more_than_its_concurrency_and_loses_nobody(steps in prop::collection::vec((0_u8..4, 0_u64..40), 1..300)) {
+            let settings = Settings { concurrency: 3, queue_max: 10, ..Settings::default() };
+            let mut shed = Shed::new(settings, at(0));
+            let (mut now, mut running) = (0, 0_u32);
+            let mut waiting: Vec<Ticket> = Vec::new();
+            for (step, span) in steps {
+                now += span;
+                match step {
+                    0 | 1 => match shed.arrive(at(now)) {
+                        Admission::Run => running += 1,
+                        Admission::Wait(ticket) => waiting.push(ticket),
+                        Admission::Refuse => prop_assert_eq!(waiting.len(), 10),
+                    },
+                    2 if running > 0 => {
+                        running -= 1;
+                        shed.finished();
+                    }
+                    3 if !waiting.is_empty() => prop_assert!(shed.leave(waiting.remove(0))),
+                    _ => {}
+                }
+                while let Some(turn) = shed.next(at(now)) {
+                    let (Turn::Run(ticket) | Turn::Refuse(ticket)) = turn;
+                    running += u32::from(matches!(turn, Turn::Run(_)));
+                    let index = waiting.iter().position(|known| *known == ticket);
+                    prop_assert!(index.is_some());
+                    waiting.remove(index.unwrap());
+                }
+                prop_assert!(running <= 3);
+                prop_assert_eq!(shed.waiting(), waiting.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Circuit breakers through the whole proxy: the table of what Envoy does with 3 or 4 slow requests in parallel.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_util::future::join_all;
+use shakedown_config::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
+use shakedown_env::{Event, Limit};
+
+use super::scene::*;
+
+const OVERFLOW: &str =
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+
+/// Answers after 100 ms; how many requests it had.
+fn slow(scene: &Scene, host: &str, status: u16) -> Rc<Cell<u32>> {
+    let env = scene.env(host);
+    let had = Rc::new(Cell::new(0));
+    let count = Rc::clone(&had);
+    scene.serve(host, 9080, move |_| {
+        count.set(count.get() + 1);
+        let wait = env.sleep(ms(100));
+        async move {
+            wait.await;
+            reply(status, "")
+        }
+    });
+    had
+}
+
+/// So many requests at once: the statuses, sorted, and when all were done.
+async fn at_once(scene: &Scene, number: usize) -> (Vec<u16>, u64) {
+    let begun = scene.env(CALLER).now();
+    let answers = join_all((0..number).map(|_| scene.get("/"))).await;
+    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    for answer in &answers {
+        if answer.status == 503 && answer.body == OVERFLOW {
+            assert_eq!(answer.header("x-envoy-overloaded"), Some("true"));
+        }
+    }
+    let took = scene.env(CALLER).now().since(begun);
+    (statuses, u64::try_from(took.as_millis()).unwrap())
+}
+
+fn limited(hosts: &[&str], change: impl FnOnce(&mut Cluster)) -> Cluster {
+    let addresses: Vec<_> = hosts.iter().map(|host| at(host, 9080)).collect();
+    let mut cluster = cluster(REVIEWS, &addresses);
+    change(&mut cluster);
+    cluster
+}
+
+fn routed(cluster: Cluster) -> shakedown_config::table::Table {
+    outbound(Action::Forward(to(REVIEWS)), vec![cluster])
+}
+
+fn flags(scene: &Scene) -> Vec<String> {
+    let mut flags: Vec<_> = scene
+        .requests()
+        .iter()
+        .map(|request| request.flags.to_string())
+        .collect();
+    flags.sort();
+    flags
+}
+
+#[test]
+fn one_connection_and_one_pending_give_one_active_one_queued_and_one_overflow() {
+    play(|scene| async move {
+        slow(&scene, UP1, 200);
+        scene.proxy(routed(limited(&[UP1], |cluster| {
+            cluster.limits.default.connections = 1;
+            cluster.limits.default.pending = 1;
+        })));
+        // Warm, so that the first of the three does not wait for a connection.
+        at_once(&scene, 1).await;
+        let (statuses, took) = at_once(&scene, 3).await;
+        assert_eq!(statuses, [200, 200, 503]);
+        assert!((200..250).contains(&took), "one after the other: {took}");
+        assert_eq!(flags(&scene), ["-", "-", "-", "UO"]);
+    });
+}
+
+#[test]
+fn one_request_allows_no_queue() {
+    play(|scene| async move {
+        slow(&scene, UP1, 200);
+        scene.proxy(routed(limited(&[UP1], |cluster| {
+            cluster.limits.default.requests = 1;
+            cluster.limits.default.pending = 100;
+        })));
+        at_once(&scene, 1).await;
+        let (statuses, took) = at_once(&scene, 4).await;
+        assert_eq!(statuses, [200, 503, 503, 503]);
+        assert!(took < 150, "at once: {took}");
+    });
+}
+
+#[test]
+fn every_host_gets_one_connection_whatever_the_limit() {
+    play(|scene| async move {
+        let (one, two) = (slow(&scene, UP1, 200), slow(&scene, UP2, 200));
+        scene.proxy(routed(limited(&[UP1, UP2], |cluster| {
+            cluster.limits.default.connections = 1;
+        })));
+        let (statuses, took) = at_once(&scene, 2).await;
+        assert_eq!(statuses, [200, 200]);
+        assert!(took < 150, "side by side: {took}");
+        assert_eq!((one.get(), two.get()), (1, 1));
+    });
+}
+
+#[test]
+fn an_overflow_is_never_retried() {
+    play(|scene| async move {
+        let had = slow(&scene, UP1, 200);
+        let mut action = to(REVIEWS);
+        action.retry = Some(retry(RetryOn::SERVER_ERROR.with(RetryOn::RESET)));
+        let cluster = limited(&[UP1], |cluster| cluster.limits.default.requests = 0);
+        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        let answer = scene.get("/").await;
+        assert_eq!((answer.status, &*answer.body), (503, OVERFLOW));
+        assert_eq!(outcome(&scene), (503, "UO".into(), 1));
+        assert_eq!(
+            scene.requests()[0].details,
+            "upstream_reset_before_response_started{overflow}"
+        );
+        assert_eq!(had.get(), 0);
+    });
+}
+
+#[test]
+fn requests_of_high_priority_have_limits_of_their_own() {
+    play(|scene| async move {
+        slow(&scene, UP1, 200);
+        let mut action = to(REVIEWS);
+        action.priority = Priority::High;
+        let cluster = limited(&[UP1], |cluster| {
+            cluster.limits.default.requests = 0;
+            cluster.limits.high.requests = 2;
+        });
+        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        assert_eq!(at_once(&scene, 3).await.0, [200, 200, 503]);
+    });
+}
+
+#[test]
+fn a_retry_without_room_leaves_the_apps_own_answer_with_uo() {
+    // Seen in Envoy 1.40, with `max_retries: 0`: 503 UO via_upstream, one attempt.
+    play(|scene| async move {
+        let had = slow(&scene, UP1, 503);
+        let mut action = to(REVIEWS);
+        action.retry = Some(retry(RetryOn::SERVER_ERROR));
+        let cluster = limited(&[UP1], |cluster| cluster.limits.default.retries = 0);
+        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        assert_eq!(scene.get("/").await.body, "");
+        assert_eq!(outcome(&scene), (503, "UO".into(), 1));
+        assert_eq!(scene.requests()[0].details, "via_upstream");
+        assert_eq!(had.get(), 1);
+    });
+}
+
+#[test]
+fn retries_in_hand_are_counted_from_their_verdict_to_the_next() {
+    play(|scene| async move {
+        let had = slow(&scene, UP1, 503);
+        let mut action = to(REVIEWS);
+        let mut policy = retry(RetryOn::SERVER_ERROR);
+        policy.times = 1;
+        action.retry = Some(policy);
+        let cluster = limited(&[UP1], |cluster| cluster.limits.default.retries = 2);
+        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        at_once(&scene, 5).await;
+        assert_eq!(had.get(), 7, "five, and two of them again");
+        assert_eq!(flags(&scene), ["UO", "UO", "UO", "URX", "URX"]);
+        at_once(&scene, 1).await;
+        assert_eq!(had.get(), 9, "the two were given back");
+    });
+}
+
+#[test]
+fn a_budget_allows_its_minimum_and_overrides_the_limit() {
+    play(|scene| async move {
+        let had = slow(&scene, UP1, 503);
+        let mut action = to(REVIEWS);
+        let mut policy = retry(RetryOn::SERVER_ERROR);
+        policy.times = 1;
+        action.retry = Some(policy);
+        let cluster = limited(&[UP1], |cluster| {
+            cluster.limits.default.retries = 0;
+            cluster.limits.default.retry_budget = Some(RetryBudget::ENVOY);
+        });
+        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        at_once(&scene, 10).await;
+        assert_eq!(had.get(), 13, "ten, and three again: a fifth of ten is less than 3");
+    });
+}
+
+#[test]
+fn a_breaker_tells_when_it_opens_and_when_it_closes() {
+    play(|scene| async move {
+        slow(&scene, UP1, 200);
+        scene.proxy(routed(limited(&[UP1], |cluster| {
+            cluster.limits.default.requests = 2;
+        })));
+        at_once(&scene, 3).await;
+        let told: Vec<_> = scene
+            .events()
+            .into_iter()
+            .filter_map(|event| match event {
+                Event::Breaker {
+                    cluster,
+                    limit,
+                    open,
+                } => Some((cluster.to_string(), limit, open)),
+                _ => None,
+            })
+            .collect();
+        let both = [true, false].map(|open| (REVIEWS.to_owned(), Limit::Requests, open));
+        assert_eq!(told, both);
+    });
+}
+
+#[test]
+fn callers_that_go_leave_nothing_in_hand() {
+    play(|scene| async move {
+        slow(&scene, UP1, 200);
+        scene.proxy(routed(limited(&[UP1], |cluster| {
+            cluster.limits.default.requests = 3;
+            cluster.limits.default.connections = 1;
+            cluster.limits.default.pending = 2;
+        })));
+        let env = scene.env(CALLER);
+        for wait in [0, 1, 3, 5, 40, 99, 101, 103] {
+            let three = join_all((0..3).map(|_| scene.get("/")));
+            // Dropped wherever they are: connecting, waiting, under way.
+            let _ = env.timeout(ms(wait), three).await;
+            env.sleep(ms(10)).await;
+        }
+        env.sleep(ms(500)).await;
+        assert_eq!(at_once(&scene, 3).await.0, [200, 200, 200]);
+    });
+}

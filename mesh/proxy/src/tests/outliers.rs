@@ -1,0 +1,217 @@
+//! Outlier detection through the whole proxy: who is out, since when the balancer knows, and what does not count.
+
+use std::time::Duration;
+
+use shakedown_config::table::{Action, Cluster, OutlierDetection, RetryOn};
+use shakedown_env::{Detector, Event, Time};
+
+use super::scene::*;
+
+const SEC: u64 = 1000;
+
+/// Two hosts, of which one may be out; ticks each second, 3 s out.
+fn detected(change: impl FnOnce(&mut OutlierDetection)) -> Cluster {
+    let mut settings = OutlierDetection {
+        consecutive_5xx: 3,
+        interval: ms(SEC),
+        base_ejection_time: ms(3 * SEC),
+        max_ejection_percent: 50,
+        ..OutlierDetection::default()
+    };
+    change(&mut settings);
+    let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
+    reviews.outlier = Some(settings);
+    reviews.lb_options.panic_percent = 0;
+    reviews
+}
+
+fn routed(cluster: Cluster) -> shakedown_config::table::Table {
+    outbound(Action::Forward(to(REVIEWS)), vec![cluster])
+}
+
+/// Ejections and returns, and when.
+fn changes(scene: &Scene) -> Vec<(Time, Option<Detector>)> {
+    let change = |(at, event): (Time, Event)| match event {
+        Event::Ejected { host, by, .. } => {
+            assert_eq!(host.ip().to_string(), UP1);
+            Some((at, Some(by)))
+        }
+        Event::Returned { .. } => Some((at, None)),
+        _ => None,
+    };
+    scene.timed_events().into_iter().filter_map(change).collect()
+}
+
+/// The times at which the host that fails was asked.
+fn asked(scene: &Scene) -> Vec<Time> {
+    let attempts = scene.attempts();
+    let bad = attempts
+        .iter()
+        .filter(|attempt| attempt.upstream == at(UP1, 9080));
+    bad.map(|attempt| attempt.started).collect()
+}
+
+/// Asks every 10 ms for so long.
+async fn ask_for(scene: &Scene, span: Duration) {
+    let env = scene.env(CALLER);
+    let end = env.now() + span;
+    while env.now() < end {
+        scene.get("/").await;
+        env.sleep(ms(10)).await;
+    }
+}
+
+#[test]
+fn a_failing_host_is_out_at_once_and_returns_on_the_first_tick_after_its_time() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        scene.answer(UP2, 9080, 200, "");
+        scene.proxy(routed(detected(|_| {})));
+        ask_for(&scene, ms(3 * SEC)).await;
+        let changes = changes(&scene);
+        let asked = asked(&scene);
+        assert_eq!(asked.len(), 3, "none after the third, though the merge window is 1 s");
+        assert_eq!(changes.len(), 1);
+        assert_eq!(changes[0].1, Some(Detector::Consecutive5xx));
+        ask_for(&scene, ms(SEC)).await;
+        let back = super::outliers::changes(&scene)[1];
+        // Ticks come at whole seconds from when the configuration is in force, which is when the proxy begins.
+        assert_eq!(back, (Time::from_nanos(4 * 1_000_000_000), None));
+    });
+}
+
+#[test]
+fn a_change_within_the_merge_window_is_seen_a_window_after_it() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        scene.answer(UP2, 9080, 200, "");
+        scene.proxy(routed(detected(|_| {})));
+        ask_for(&scene, ms(6 * SEC)).await;
+        let changes = changes(&scene);
+        assert_eq!(changes.len(), 3, "{changes:?}");
+        let (returned, again) = (changes[1].0, changes[2].0);
+        assert!(again.since(returned) < ms(200), "three failures take that long");
+        let last = *asked(&scene).last().unwrap();
+        let seen = again + ms(SEC);
+        assert!(last < seen && seen.since(last) < ms(50), "{last} {seen}");
+    });
+}
+
+#[test]
+fn without_a_window_every_change_is_seen_at_once() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        scene.answer(UP2, 9080, 200, "");
+        let mut cluster = detected(|_| {});
+        cluster.update_merge_window = Duration::ZERO;
+        scene.proxy(routed(cluster));
+        ask_for(&scene, ms(6 * SEC)).await;
+        assert_eq!(asked(&scene).len(), 6, "three each time");
+    });
+}
+
+#[test]
+fn with_all_hosts_out_there_is_no_healthy_upstream() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        let mut cluster = detected(|settings| settings.max_ejection_percent = 100);
+        cluster.kind = super::scene::cluster(REVIEWS, &[at(UP1, 9080)]).kind;
+        scene.proxy(routed(cluster));
+        for _ in 0..3 {
+            assert_eq!(scene.get("/").await.body, "");
+        }
+        let answer = scene.get("/").await;
+        assert_eq!((answer.status, &*answer.body), (503, "no healthy upstream"));
+    });
+}
+
+#[test]
+fn envoys_panic_threshold_sends_to_hosts_that_are_out() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        let mut cluster = detected(|settings| settings.max_ejection_percent = 100);
+        cluster.kind = super::scene::cluster(REVIEWS, &[at(UP1, 9080)]).kind;
+        cluster.lb_options.panic_percent = 50;
+        scene.proxy(routed(cluster));
+        for _ in 0..5 {
+            assert_eq!(scene.get("/").await.body, "");
+        }
+    });
+}
+
+#[test]
+fn refused_connections_count_as_503_or_by_themselves_where_split() {
+    for (split, by) in [
+        (false, Detector::Consecutive5xx),
+        (true, Detector::ConsecutiveLocalOriginFailure),
+    ] {
+        play(move |scene| async move {
+            scene.answer(UP2, 9080, 200, "");
+            scene.proxy(routed(detected(move |settings| {
+                settings.split_local_origin = split;
+                settings.consecutive_local_origin_failure = 4;
+                settings.consecutive_5xx = 4;
+            })));
+            ask_for(&scene, ms(500)).await;
+            assert_eq!(asked(&scene).len(), 4);
+            assert_eq!(changes(&scene)[0].1, Some(by));
+        });
+    }
+}
+
+#[test]
+fn a_try_that_times_out_counts_as_504() {
+    play(|scene| async move {
+        let env = scene.env(UP1);
+        scene.serve(UP1, 9080, move |_| {
+            let slow = env.sleep(ms(60 * SEC));
+            async move {
+                slow.await;
+                reply(200, "")
+            }
+        });
+        scene.answer(UP2, 9080, 200, "");
+        let mut action = to(REVIEWS);
+        let mut policy = retry(RetryOn::CONNECT_FAILURE);
+        policy.per_try_timeout = Some(ms(20));
+        action.retry = Some(policy);
+        let cluster = detected(|settings| {
+            settings.enforcing.consecutive_5xx = 0;
+            settings.enforcing.consecutive_gateway_failure = 100;
+            settings.consecutive_gateway_failure = 2;
+        });
+        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        ask_for(&scene, ms(300)).await;
+        assert_eq!(asked(&scene).len(), 2);
+        assert_eq!(changes(&scene)[0].1, Some(Detector::ConsecutiveGatewayFailure));
+    });
+}
+
+#[test]
+fn an_overflow_does_not_count() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 200, "");
+        let mut cluster = detected(|settings| settings.max_ejection_percent = 100);
+        cluster.limits.default.requests = 0;
+        scene.proxy(routed(cluster));
+        for _ in 0..10 {
+            assert_eq!(scene.get("/").await.status, 503);
+        }
+        assert!(scene.requests().iter().all(|request| request.flags.to_string() == "UO"));
+        assert_eq!(changes(&scene), []);
+    });
+}
+
+#[test]
+fn a_cluster_without_detection_has_no_task_and_ejects_nobody() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        scene.answer(UP2, 9080, 200, "");
+        let mut cluster = detected(|_| {});
+        cluster.outlier = None;
+        scene.proxy(routed(cluster));
+        ask_for(&scene, ms(SEC)).await;
+        assert_eq!(changes(&scene), []);
+        assert!(asked(&scene).len() > 20);
+    });
+}

@@ -1,0 +1,230 @@
+//! Bounds in time, to the millisecond.
+
+use std::time::Duration;
+
+use shakedown_config::table::{Action, RetryOn, RouteAction};
+use shakedown_env::Flags;
+use shakedown_wire::Body;
+
+use super::scene::*;
+
+/// How long it takes until the proxy has a connection to an upstream: there and back.
+const CONNECT: Duration = Duration::from_millis(2);
+
+/// An upstream that never answers.
+fn hang(scene: &Scene) {
+    let env = scene.env(UP1);
+    scene.serve(UP1, 9080, move |_| {
+        let slow = env.sleep(ms(3_600_000));
+        async move {
+            slow.await;
+            reply(200, "")
+        }
+    });
+}
+
+fn via(scene: &Scene, change: impl FnOnce(&mut RouteAction)) {
+    let mut action = to(REVIEWS);
+    change(&mut action);
+    let cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
+    scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+}
+
+#[test]
+fn the_routes_timeout_covers_the_connect() {
+    play(|scene| async move {
+        hang(&scene);
+        via(&scene, |action| action.timeout = Some(ms(50)));
+        let answer = scene.get("/").await;
+        assert_eq!((answer.status, &*answer.body), (504, "upstream request timeout"));
+        assert_eq!(outcome(&scene), (504, "UT".into(), 1));
+        assert_eq!(scene.requests()[0].details, "response_timeout");
+        assert_eq!(scene.took(), ms(50) + REQUEST_COST);
+    });
+}
+
+#[test]
+fn a_per_try_timeout_counts_from_the_connection() {
+    play(|scene| async move {
+        hang(&scene);
+        via(&scene, |action| {
+            let mut policy = retry(RetryOn::CONNECT_FAILURE);
+            policy.per_try_timeout = Some(ms(50));
+            action.retry = Some(policy);
+        });
+        scene.get("/").await;
+        assert_eq!(scene.requests()[0].details, "upstream_per_try_timeout");
+        assert_eq!(scene.took(), ms(50) + CONNECT + REQUEST_COST);
+    });
+}
+
+#[test]
+fn a_connect_that_hangs_is_not_bounded_by_the_per_try_timeout() {
+    play(|scene| async move {
+        scene.net().crash(scene.id(UP1));
+        via(&scene, |action| {
+            let mut policy = retry(RetryOn::RESET_BEFORE_REQUEST);
+            policy.per_try_timeout = Some(ms(50));
+            policy.times = 0;
+            action.retry = Some(policy);
+        });
+        let answer = scene.get("/").await;
+        assert!(answer.body.ends_with("reset reason: connection timeout"), "{}", answer.body);
+        assert_eq!(scene.took(), ms(10_000) + REQUEST_COST);
+    });
+}
+
+#[test]
+fn a_try_that_gives_no_sign_is_tried_again_and_says_so_in_the_end() {
+    // Seen in Envoy 1.40: 504, URX,UT, upstream_per_try_idle_timeout, two attempts.
+    play(|scene| async move {
+        hang(&scene);
+        via(&scene, |action| {
+            let mut policy = retry(RetryOn::SERVER_ERROR);
+            policy.per_try_idle_timeout = Some(ms(50));
+            policy.times = 1;
+            action.retry = Some(policy);
+        });
+        let answer = scene.get("/").await;
+        assert_eq!((answer.status, &*answer.body), (504, "upstream request timeout"));
+        assert_eq!(outcome(&scene), (504, "URX,UT".into(), 2));
+        assert_eq!(scene.requests()[0].details, "upstream_per_try_idle_timeout");
+    });
+}
+
+#[test]
+fn an_idle_request_is_answered_504_with_si() {
+    // Seen in Envoy 1.40.
+    play(|scene| async move {
+        hang(&scene);
+        via(&scene, |action| action.idle_timeout = Some(ms(300)));
+        let answer = scene.get("/").await;
+        assert_eq!((answer.status, &*answer.body), (504, "stream timeout"));
+        assert_eq!(outcome(&scene), (504, "SI".into(), 1));
+        assert_eq!(scene.requests()[0].details, "stream_idle_timeout");
+        assert_eq!(scene.took(), ms(300) + REQUEST_COST);
+    });
+}
+
+#[test]
+fn a_body_that_stops_breaks_off_after_the_idle_timeout() {
+    play(|scene| async move {
+        let env = scene.env(UP1);
+        scene.accept(UP1, 9080, move |mut stream| {
+            let slow = env.sleep(ms(60_000));
+            async move {
+                write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart").await;
+                slow.await;
+            }
+        });
+        via(&scene, |action| action.idle_timeout = Some(ms(300)));
+        let request = http::Request::get("/").header("host", "reviews:9080");
+        let response = scene.caller().send(request.body(Body::empty()).unwrap()).await;
+        let body = response.unwrap().into_body();
+        assert!(body.collect(1000).await.is_err());
+        assert_eq!(outcome(&scene), (200, "SI".into(), 1));
+        assert_eq!(try_flags(&scene), [(200, Flags::SI)]);
+    });
+}
+
+#[test]
+fn each_piece_of_a_body_starts_the_idle_timeout_again() {
+    play(|scene| async move {
+        let env = scene.env(UP1);
+        scene.accept(UP1, 9080, move |mut stream| {
+            let env = env.clone();
+            async move {
+                write(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n").await;
+                for _ in 0..5 {
+                    env.sleep(ms(200)).await;
+                    write(&mut stream, "x").await;
+                }
+            }
+        });
+        via(&scene, |action| action.idle_timeout = Some(ms(300)));
+        assert_eq!(scene.get("/").await.body, "xxxxx");
+        assert_eq!(outcome(&scene), (200, "-".into(), 1));
+    });
+}
+
+#[test]
+fn a_caller_cannot_say_how_often_or_how_long() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        via(&scene, |_| ());
+        let request = http::Request::get("/")
+            .header("host", "reviews:9080")
+            .header("x-envoy-retry-on", "5xx")
+            .header("x-envoy-max-retries", "5")
+            .header("x-envoy-upstream-rq-timeout-ms", "1");
+        assert_eq!(scene.send(request.body(Body::empty()).unwrap()).await.status, 503);
+        assert_eq!(outcome(&scene), (503, "-".into(), 1));
+    });
+}
+
+/// A caller that sends a part of its body, and the rest in pieces: each a wait and a text. Gives what came back.
+async fn upload(scene: &Scene, first: &str, pieces: &[(u64, &str)]) -> String {
+    let env = scene.env(CALLER);
+    let mut stream = env.connect(at(POD, 15001), None).await.unwrap();
+    let head = "POST / HTTP/1.1\r\nhost: reviews:9080\r\ncontent-length: 10\r\n\r\n";
+    write(&mut stream, &format!("{head}{first}")).await;
+    for (wait, text) in pieces {
+        env.sleep(ms(*wait)).await;
+        write(&mut stream, text).await;
+    }
+    read(&mut stream).await
+}
+
+#[test]
+fn an_incomplete_request_that_stops_is_answered_408_with_si() {
+    // Seen in Envoy 1.40.
+    play(|scene| async move {
+        hang(&scene);
+        via(&scene, |action| action.idle_timeout = Some(ms(300)));
+        let answer = upload(&scene, "abc", &[]).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.ends_with("stream timeout"), "{answer}");
+        assert_eq!(outcome(&scene), (408, "SI".into(), 1));
+        assert_eq!(scene.took(), ms(300) + REQUEST_COST);
+    });
+}
+
+#[test]
+fn each_piece_of_a_request_starts_the_idle_timeout_again_and_the_routes_begins_with_its_end() {
+    play(|scene| async move {
+        hang(&scene);
+        via(&scene, |action| {
+            action.idle_timeout = Some(ms(300));
+            action.timeout = Some(ms(100));
+        });
+        let pieces = [(200, "12"), (200, "34"), (200, "567")];
+        let answer = upload(&scene, "abc", &pieces).await;
+        assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+        assert_eq!(outcome(&scene), (504, "UT".into(), 1));
+        assert_eq!(scene.took(), ms(600) + ms(100) + REQUEST_COST);
+    });
+}
+
+#[test]
+fn a_try_that_fails_while_the_body_still_comes_is_tried_again_with_all_of_it() {
+    play(|scene| async move {
+        let tries = std::rc::Rc::new(std::cell::Cell::new(0));
+        let count = std::rc::Rc::clone(&tries);
+        scene.serve(UP1, 9080, move |request| {
+            count.set(count.get() + 1);
+            let first = count.get() == 1;
+            async move {
+                if first {
+                    return reply(503, "");
+                }
+                let body = Body::from(request.into_body()).collect(100).await.unwrap();
+                assert_eq!(&body[..], b"abc1234567");
+                reply(200, "all")
+            }
+        });
+        via(&scene, |action| action.retry = Some(retry(RetryOn::SERVER_ERROR)));
+        let answer = upload(&scene, "abc", &[(200, "1234567")]).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert_eq!((tries.get(), outcome(&scene)), (2, (200, "-".into(), 2)));
+    });
+}

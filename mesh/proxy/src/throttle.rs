@@ -1,0 +1,177 @@
+//! Adaptive throttling by the caller: a proxy whose upstream refuses requests stops sending a share of them.
+//!
+//! A request is refused here with probability `max(0, (requests - k * accepts) / (requests + 1))` over the last window, so
+//! that an upstream in trouble gets about `k` times what it accepts. Source: "Site Reliability Engineering", chapter 21,
+//! "Handling Overload", client-side throttling. A plain decider: time and randomness are parameters.
+
+use shakedown_config::table::AdaptiveThrottle as Settings;
+use shakedown_env::Time;
+
+/// A window is so many slices, which fall out of it one by one.
+const SLICES: usize = 10;
+/// `k` is given in thousandths.
+const K_SCALE: u128 = 1000;
+
+/// The throttle of one cluster.
+#[derive(Debug)]
+pub struct Throttle {
+    settings: Settings,
+    slices: [Slice; SLICES],
+    /// The number of the slice that is being filled, from the beginning of time.
+    current: u64,
+    /// The sum of all slices.
+    total: Slice,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slice {
+    requests: u64,
+    accepts: u64,
+}
+
+impl Throttle {
+    /// A throttle that has seen nothing, and so refuses nothing.
+    pub fn new(settings: Settings) -> Throttle {
+        Throttle {
+            settings,
+            slices: [Slice::default(); SLICES],
+            current: 0,
+            total: Slice::default(),
+        }
+    }
+
+    /// Whether a request may be sent. It counts as a request either way, as the book has it: what is refused here keeps
+    /// the pressure known.
+    pub fn admit(&mut self, now: Time, random: u64) -> bool {
+        self.advance(now);
+        let Slice { requests, accepts } = self.total;
+        let allowed = u128::from(accepts) * u128::from(self.settings.k_milli);
+        let excess = (u128::from(requests) * K_SCALE).saturating_sub(allowed);
+        let slice = self.slice();
+        slice.requests += 1;
+        self.total.requests += 1;
+        // random / 2^64 >= excess / (requests + 1), in whole numbers.
+        let bound = (u128::from(requests) + 1) * K_SCALE;
+        ((u128::from(random) * bound) >> 64) >= excess
+    }
+
+    /// A request that was sent was accepted: it got an answer that does not tell of overload.
+    pub fn accepted(&mut self, now: Time) {
+        self.advance(now);
+        self.slice().accepts += 1;
+        self.total.accepts += 1;
+    }
+
+    fn slice(&mut self) -> &mut Slice {
+        &mut self.slices[usize::try_from(self.current % SLICES as u64).unwrap_or(0)]
+    }
+
+    /// Lets slices fall out of the window.
+    fn advance(&mut self, now: Time) {
+        let length = (self.settings.window.as_nanos() / SLICES as u128).max(1);
+        let number = u64::try_from(u128::from(now.as_nanos()) / length).unwrap_or(u64::MAX);
+        let passed = number.saturating_sub(self.current).min(SLICES as u64);
+        for _ in 0..passed {
+            self.current += 1;
+            let gone = std::mem::take(self.slice());
+            self.total.requests -= gone.requests;
+            self.total.accepts -= gone.accepts;
+        }
+        self.current = self.current.max(number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use rand_core::Rng;
+    use shakedown_env::stream_seed;
+
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::ZERO + Duration::from_millis(ms)
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            window: Duration::from_secs(10),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn an_upstream_that_accepts_everything_is_never_throttled() {
+        let mut throttle = Throttle::new(settings());
+        for ms in 0..5_000 {
+            assert!(throttle.admit(at(ms), 0));
+            throttle.accepted(at(ms));
+        }
+    }
+
+    #[test]
+    fn an_upstream_that_accepts_half_is_not_throttled_with_k_two() {
+        let mut throttle = Throttle::new(settings());
+        for ms in 0..2_000 {
+            assert!(throttle.admit(at(ms), 1 << 60), "request {ms}");
+            if ms % 2 == 0 {
+                throttle.accepted(at(ms));
+            }
+        }
+    }
+
+    #[test]
+    fn a_dead_upstream_gets_next_to_nothing() {
+        let mut throttle = Throttle::new(settings());
+        let mut rng = stream_seed(1, "test", "throttle");
+        let sent = (0..10_000)
+            .filter(|ms| throttle.admit(at(*ms), rng.next_u64()))
+            .count();
+        assert!(sent < 100, "{sent} of 10,000 were sent");
+    }
+
+    #[test]
+    fn what_is_sent_settles_near_k_times_what_is_accepted() {
+        let mut throttle = Throttle::new(settings());
+        let mut rng = stream_seed(1, "test", "throttle");
+        let (mut sent, mut accepted) = (0_u32, 0_u32);
+        // 1,000/s are offered, the upstream takes 100/s.
+        for ms in 0..60_000 {
+            if throttle.admit(at(ms), rng.next_u64()) {
+                sent += u32::from(ms >= 30_000);
+                if ms / 10 > u64::from(accepted) {
+                    accepted += 1;
+                    throttle.accepted(at(ms));
+                }
+            }
+        }
+        let rate = sent / 30;
+        assert!((190..=215).contains(&rate), "{rate}/s were sent");
+    }
+
+    #[test]
+    fn the_window_forgets() {
+        let mut throttle = Throttle::new(settings());
+        (0..1_000).for_each(|ms| {
+            throttle.admit(at(ms), 0);
+        });
+        assert!(!throttle.admit(at(9_000), 0));
+        assert!(throttle.admit(at(20_000), 0));
+    }
+
+    proptest! {
+        #[test]
+        fn no_sequence_of_events_makes_it_panic(events in prop::collection::vec((any::<bool>(), 0_u64..20_000, any::<u64>()), 0..200)) {
+            let mut throttle = Throttle::new(settings());
+            for (accept, ms, random) in events {
+                if accept {
+                    throttle.accepted(at(ms));
+                } else {
+                    throttle.admit(at(ms), random);
+                }
+            }
+        }
+    }
+}

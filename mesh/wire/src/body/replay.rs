@@ -1,0 +1,348 @@
+//! A body that can be sent more than once while it still arrives: what has been read of it is kept, up to a bound.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::{Body, BodyError};
+
+/// A body, of which each reader gets all, the part that has arrived at once and the rest as it comes. Clones share it.
+///
+/// Once more than `most` bytes have come, it cannot be read again from its start. Readers that have begun go on with the
+/// rest at the pace of the slowest; but for followers, whose end it is when they fall behind.
+/// Source: Envoy, `Router::Filter::decodeData`: each open try gets the data, and a copy that lags is reset.
+#[derive(Clone)]
+pub struct Replay {
+    source: Rc<RefCell<Source>>,
+    follows: bool,
+}
+
+struct Source {
+    /// What has not arrived yet.
+    body: Body,
+    most: usize,
+    /// What has arrived, from frame `base` on.
+    kept: VecDeque<Bytes>,
+    base: usize,
+    /// The bytes that have arrived.
+    arrived: usize,
+    trailers: Option<HeaderMap>,
+    length: Option<u64>,
+    end: End,
+    /// Those who wait for more, or for the end.
+    waiting: Vec<Waker>,
+    /// The readers that are not left behind, by number, and the frame that each reads next.
+    readers: BTreeMap<u64, usize>,
+    next_reader: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Open,
+    Whole,
+    Broken,
+}
+
+impl Replay {
+    /// Keeps up to `most` bytes of `body`.
+    pub fn new(body: Body, most: usize) -> Replay {
+        let source = Source {
+            length: body.size_hint().exact(),
+            body,
+            most,
+            kept: VecDeque::new(),
+            base: 0,
+            arrived: 0,
+            trailers: None,
+            end: End::Open,
+            waiting: Vec::new(),
+            readers: BTreeMap::new(),
+            next_reader: 0,
+        };
+        Replay {
+            source: Rc::new(RefCell::new(source)),
+            follows: false,
+        }
+    }
+
+    /// The same body, for readers that may be left behind.
+    pub fn follower(&self) -> Replay {
+        Replay {
+            source: Rc::clone(&self.source),
+            follows: true,
+        }
+    }
+
+    /// Takes in what is there already, without waiting for more than its connection's next turn. Gives the whole body, if
+    /// that was all of it.
+    pub async fn arrive(&self) -> Option<Bytes> {
+        self.take_in().await;
+        if self.source.borrow().end == End::Open {
+            step_aside().await;
+            self.take_in().await;
+        }
+        self.source.borrow().whole()
+    }
+
+    /// Whether it can be read from its start.
+    pub fn is_repeatable(&self) -> bool {
+        let source = self.source.borrow();
+        !source.is_over() && source.end != End::Broken
+    }
+
+    /// How many bytes have arrived.
+    pub fn arrived(&self) -> usize {
+        self.source.borrow().arrived
+    }
+
+    /// Ready when all of it has arrived, or it has broken off. Until then, who asks is woken by each piece, too.
+    pub fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut source = self.source.borrow_mut();
+        if source.end != End::Open {
+            return Poll::Ready(());
+        }
+        source.wait(cx);
+        Poll::Pending
+    }
+
+    /// The body from its start.
+    pub fn reader(&self) -> Body {
+        let mut source = self.source.borrow_mut();
+        let id = source.next_reader;
+        source.next_reader += 1;
+        if !self.follows && source.base == 0 {
+            source.readers.insert(id, 0);
+        }
+        Body::Replay(ReplayBody {
+            source: Rc::clone(&self.source),
+            id,
+            next: 0,
+            read: 0,
+            told_trailers: false,
+        })
+    }
+
+    async fn take_in(&self) {
+        poll_fn(|cx| {
+            let mut source = self.source.borrow_mut();
+            while source.end == End::Open && !source.is_over() {
+                if source.poll_more(cx).is_pending() {
+                    break;
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+impl Source {
+    /// Whether more has come than is kept.
+    fn is_over(&self) -> bool {
+        self.arrived > self.most
+    }
+
+    /// The whole body, where that is what was kept.
+    fn whole(&self) -> Option<Bytes> {
+        if self.end != End::Whole || self.is_over() || self.trailers.is_some() {
+            return None;
+        }
+        if self.kept.len() == 1 {
+            return self.kept.front().cloned();
+        }
+        let mut whole = BytesMut::with_capacity(self.arrived);
+        self.kept.iter().for_each(|data| whole.extend_from_slice(data));
+        Some(whole.freeze())
+    }
+
+    /// Takes in one frame more, or the end.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<BodyError>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            self.wait(cx);
+            return Poll::Pending;
+        };
+        let mut broken = None;
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => {
+                self.arrived = self.arrived.saturating_add(data.len());
+                self.kept.push_back(data);
+                if self.body.is_end_stream() {
+                    self.finish(End::Whole);
+                }
+            }
+            Some(Ok(Err(frame))) => {
+                self.trailers = frame.into_trailers().ok();
+                self.finish(End::Whole);
+            }
+            Some(Err(error)) => {
+                self.finish(End::Broken);
+                broken = Some(error);
+            }
+            None => self.finish(End::Whole),
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            if !waiting.will_wake(cx.waker()) {
+                waiting.wake();
+            }
+        }
+        Poll::Ready(broken)
+    }
+
+    /// Whether a reader has to wait for a slower one: what it would take in could not be kept for that.
+    fn holds_back(&self, id: u64, next: usize) -> bool {
+        let slower = |(other, at): (&u64, &usize)| *other != id && *at < next;
+        self.is_over() && self.readers.iter().any(slower)
+    }
+
+    /// Notes that a reader has come to this frame, and forgets what nobody will read again.
+    fn advance(&mut self, id: u64, next: usize) {
+        if let Some(at) = self.readers.get_mut(&id) {
+            *at = next;
+        }
+        if !self.is_over() {
+            return;
+        }
+        let least = self.readers.values().copied().min().unwrap_or(next);
+        if least > self.base {
+            self.kept.drain(..least - self.base);
+            self.base = least;
+            self.wake_all();
+        }
+    }
+
+    fn wake_all(&mut self) {
+        std::mem::take(&mut self.waiting)
+            .into_iter()
+            .for_each(Waker::wake);
+    }
+
+    fn finish(&mut self, end: End) {
+        self.end = end;
+        self.body = Body::Empty;
+    }
+
+    fn wait(&mut self, cx: &Context<'_>) {
+        if !self.waiting.iter().any(|known| known.will_wake(cx.waker())) {
+            self.waiting.push(cx.waker().clone());
+        }
+    }
+}
+
+/// One reading of a [`Replay`].
+pub struct ReplayBody {
+    source: Rc<RefCell<Source>>,
+    id: u64,
+    /// The number of the frame that it reads next.
+    next: usize,
+    read: u64,
+    told_trailers: bool,
+}
+
+impl HttpBody for ReplayBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let mut source = this.source.borrow_mut();
+        loop {
+            let Some(at) = this.next.checked_sub(source.base) else {
+                return Poll::Ready(Some(Err(BodyError::Forgotten)));
+            };
+            if let Some(data) = source.kept.get(at).cloned() {
+                this.next += 1;
+                this.read += data.len() as u64;
+                source.advance(this.id, this.next);
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            match source.end {
+                End::Open if source.holds_back(this.id, this.next) => {
+                    source.wait(cx);
+                    return Poll::Pending;
+                }
+                End::Open => {
+                    if let Some(error) = std::task::ready!(source.poll_more(cx)) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                End::Broken => return Poll::Ready(Some(Err(BodyError::Forgotten))),
+                End::Whole if this.told_trailers => return Poll::Ready(None),
+                End::Whole => {
+                    this.told_trailers = true;
+                    let trailers = source.trailers.clone().map(Frame::trailers);
+                    return Poll::Ready(trailers.map(Ok));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let source = self.source.borrow();
+        source.end == End::Whole
+            && self.next == source.base + source.kept.len()
+            && (self.told_trailers || source.trailers.is_none())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.is_end_stream() {
+            return SizeHint::with_exact(0);
+        }
+        let left = self.source.borrow().length;
+        let left = left.and_then(|length| length.checked_sub(self.read));
+        left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Drop for ReplayBody {
+    fn drop(&mut self) {
+        let mut source = self.source.borrow_mut();
+        source.readers.remove(&self.id);
+        // The body may have been told to wake this one's task only; and others may have waited for it.
+        source.wake_all();
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = self.source.borrow();
+        f.debug_struct("Replay")
+            .field("arrived", &source.arrived)
+            .field("end", &source.end)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReplayBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayBody")
+            .field("read", &self.read)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Lets every task that is ready run once.
+async fn step_aside() {
+    let mut stepped = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut stepped, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! One stream of an HTTP/2 server, from its request to the end of its response.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use h2::Reason;
+use h2::server::{self, SendResponse};
+use http::{Response, StatusCode};
+use http_body::Body as HttpBody;
+
+use super::{RESET_STREAM_DURATION, RESET_STREAMS, set_length, toward_wire_response, upload};
+
+/// h2's server with our limits.
+pub(crate) fn server_builder(stream_window: u32, connection_window: u32) -> server::Builder {
+    let mut builder = server::Builder::new();
+    builder
+        .initial_window_size(stream_window)
+        .initial_connection_window_size(connection_window)
+        .reset_stream_duration(RESET_STREAM_DURATION)
+        .max_concurrent_reset_streams(RESET_STREAMS);
+    builder
+}
+
+/// Answers one stream. The answer is dropped when the stream is reset or its connection ends.
+///
+/// `to_head`: the request's method was HEAD, so that a body tells its length and stays here. Gives whether the response was
+/// sent to its end.
+pub(crate) async fn serve_stream<F, B>(
+    answer: F,
+    mut respond: SendResponse<Bytes>,
+    to_head: bool,
+) -> bool
+where
+    F: Future<Output = Response<B>>,
+    B: HttpBody<Data = Bytes>,
+{
+    let mut answer = pin!(answer);
+    let response = poll_fn(|cx| {
+        if respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        answer.as_mut().poll(cx).map(Some)
+    });
+    let Some(response) = response.await else {
+        return false;
+    };
+    let (mut head, body) = response.into_parts();
+    toward_wire_response(&mut head.headers);
+    let forbidden = is_bodiless(head.status);
+    let empty = body.is_end_stream() || to_head || forbidden;
+    if !forbidden && !body.is_end_stream() {
+        set_length(&mut head.headers, &body);
+    }
+    // An error of h2's here and below means that the stream has gone, and nobody is left to be told.
+    match respond.send_response(Response::from_parts(head, ()), empty) {
+        Ok(_) if empty => true,
+        Ok(send) => upload(body, send, Reason::INTERNAL_ERROR).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// Whether HTTP forbids a body. Source: RFC 9110, section 6.4.1.
+fn is_bodiless(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}

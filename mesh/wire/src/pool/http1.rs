@@ -1,0 +1,80 @@
+//! HTTP/1.1 on a pooled connection, by hyper: one request at a time.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::Request;
+use hyper::client::conn::http1::{self, SendRequest};
+use shakedown_env::BoxStream;
+
+use super::connection::{Connection, Phase, Wire};
+use super::lease::{Answered, Failed, Lease, LeasedBody};
+use super::{HttpError, SendError};
+use crate::Body;
+
+/// Where requests are handed in.
+pub(super) struct Http1(RefCell<SendRequest<Body>>);
+
+/// Where the bytes go.
+pub(super) struct End(http1::Connection<BoxStream, Body>);
+
+impl Http1 {
+    pub(super) async fn handshake(stream: BoxStream) -> Result<(Http1, End), HttpError> {
+        let (sender, connection) = http1::handshake(stream).await?;
+        Ok((Http1(RefCell::new(sender)), End(connection)))
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.0.borrow().is_ready()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.borrow().is_closed()
+    }
+
+    /// Hands the request over, and waits for the response's headers.
+    pub(super) async fn exchange(&self, lease: Lease, request: Request<Body>) -> Answered {
+        let response = self.0.borrow_mut().try_send_request(request);
+        match response.await {
+            Ok(response) => Ok(response.map(|incoming| LeasedBody::http1(incoming, lease))),
+            Err(mut failed) => {
+                let unsent = failed.take_message();
+                let error = SendError::of_http1(failed.into_error(), unsent.is_none());
+                Err(Failed { error, unsent })
+            }
+        }
+    }
+}
+
+impl End {
+    /// Ready when the connection has ended.
+    pub(super) fn poll(&mut self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
+        if Pin::new(&mut self.0).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if connection.phase() == Phase::Returning {
+            return poll_return(connection, cx);
+        }
+        Poll::Pending
+    }
+}
+
+/// Hands the connection back once hyper says that it is free; ready when it has ended before that.
+fn poll_return(connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
+    let Wire::Http1(Http1(sender)) = connection.wire() else {
+        return Poll::Pending;
+    };
+    let free = sender.borrow_mut().poll_ready(cx);
+    match (free, connection.pool()) {
+        (Poll::Pending, Some(_)) => Poll::Pending,
+        (Poll::Ready(Ok(())), Some(pool)) => {
+            connection.leave_returning();
+            pool.offer(connection);
+            Poll::Pending
+        }
+        (Poll::Ready(Err(_)), _) | (_, None) => Poll::Ready(()),
+    }
+}

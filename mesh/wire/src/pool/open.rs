@@ -1,0 +1,190 @@
+//! A connection's task: opens it, gives it to its pool, and drives it to its end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use shakedown_env::{BoxStream, Env, Sleep};
+
+use super::connection::{Connection, Phase, Wire};
+use super::http1::{self, Http1};
+use super::http2::{self, Http2};
+use super::quota::Permit;
+use super::{HttpError, PoolOptions, Protocol, SendError, Shared};
+
+/// Opens one connection more.
+pub(super) fn open(
+    pool: &Rc<Shared>,
+    permit: Option<Permit>,
+) -> impl Future<Output = ()> + use<> {
+    let env = pool.env.clone();
+    let (to, from) = (pool.to, pool.from);
+    let options = pool.options.clone();
+    let pool = Rc::downgrade(pool);
+    let opening = Opening {
+        pool: Weak::clone(&pool),
+        permit,
+    };
+    async move {
+        let connecting = env.timeout(options.connect_timeout, env.connect(to, from));
+        let stream = match connecting.await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return opening.failed(SendError::Connect(error)),
+            Err(_elapsed) => return opening.failed(SendError::ConnectTimeout),
+        };
+        let (wire, end) = match handshake(stream, &options).await {
+            Ok(pair) => pair,
+            Err(error) => return opening.failed(SendError::Protocol(error)),
+        };
+        let Some((connection, permit)) = opening.opened(wire) else {
+            return;
+        };
+        Driver {
+            env: &env,
+            end,
+            connection,
+            permit,
+            idle: options.idle_timeout,
+            sleep: None,
+            life: options.max_connection_duration.map(|life| env.sleep(life)),
+        }
+        .await;
+        // Its place may be what somebody in line needs.
+        if let Some(pool) = pool.upgrade() {
+            pool.open_for_line();
+        }
+    }
+}
+
+/// What drives a connection's bytes.
+enum End {
+    Http1(Box<http1::End>),
+    Http2(Box<http2::End>),
+}
+
+async fn handshake(stream: BoxStream, options: &PoolOptions) -> Result<(Wire, End), HttpError> {
+    Ok(match options.protocol {
+        Protocol::Http1 => {
+            let (http1, end) = Http1::handshake(stream).await?;
+            (Wire::Http1(http1), End::Http1(Box::new(end)))
+        }
+        Protocol::Http2 => {
+            let (http2, end) = Http2::handshake(stream, options.max_concurrent_streams).await?;
+            (Wire::Http2(http2), End::Http2(Box::new(end)))
+        }
+    })
+}
+
+/// Counts a connection as being opened until it is dropped.
+struct Opening {
+    pool: Weak<Shared>,
+    permit: Option<Permit>,
+}
+
+impl Opening {
+    fn failed(self, error: SendError) {
+        if let Some(pool) = self.pool.upgrade() {
+            drop(self);
+            pool.refuse(&error);
+        }
+    }
+
+    /// Gives the new connection to the pool, unless that has gone.
+    fn opened(mut self, wire: Wire) -> Option<(Rc<Connection>, Option<Permit>)> {
+        let pool = self.pool.upgrade()?;
+        let permit = self.permit.take();
+        drop(self);
+        let connection = Connection::new(&pool, wire);
+        pool.state.borrow_mut().open += 1;
+        pool.offer(&connection);
+        Some((connection, permit))
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.permit = None;
+        if let Some(pool) = self.pool.upgrade() {
+            pool.state.borrow_mut().connecting -= 1;
+        }
+    }
+}
+
+/// Drives a connection to its end.
+struct Driver<'a> {
+    env: &'a Env,
+    end: End,
+    connection: Rc<Connection>,
+    /// Its place in the quota.
+    permit: Option<Permit>,
+    idle: Option<Duration>,
+    /// The idle timer: one a connection, that looks at what it does when it fires.
+    sleep: Option<Sleep>,
+    /// Ends when the connection is to take no more requests.
+    life: Option<Sleep>,
+}
+
+impl Future for Driver<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.connection.phase() == Phase::Closed {
+            return Poll::Ready(());
+        }
+        // How it ended is told to the requests that it had.
+        let ended = match &mut this.end {
+            End::Http1(end) => end.poll(&this.connection, cx),
+            End::Http2(end) => end.poll(&this.connection, cx),
+        };
+        if let Some(life) = &mut this.life
+            && life.as_mut().poll(cx).is_ready()
+        {
+            this.life = None;
+            this.connection.retire();
+        }
+        if ended.is_ready() || this.connection.phase() == Phase::Closed {
+            return Poll::Ready(());
+        }
+        if this.poll_idle(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        this.connection.driven_by(cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Driver<'_> {
+    /// Ready when the connection has been idle for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(span) = self.idle else {
+            return Poll::Pending;
+        };
+        let sleep = self.sleep.get_or_insert_with(|| self.env.sleep(span));
+        while sleep.as_mut().poll(cx).is_ready() {
+            let now = self.env.now();
+            let since = self.connection.idle_since().unwrap_or(now);
+            if since + span <= now {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(since + span);
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Driver<'_> {
+    fn drop(&mut self) {
+        let was_ready = self.connection.phase() == Phase::Ready;
+        self.connection.close();
+        self.permit = None;
+        if let Some(pool) = self.connection.pool() {
+            pool.state.borrow_mut().open -= 1;
+            if was_ready {
+                pool.remove(&self.connection);
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! One connection of HTTP/2, served to its end: each stream is a task.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::{Connection, SendResponse};
+use http::{Method, Request, Response};
+use http_body::Body as HttpBody;
+use hyper_util::rt::TokioIo;
+use shakedown_env::{Env, Sleep};
+
+use super::idle::{Activity, IdleTimer};
+use super::sniff::Sniffed;
+use super::{ServeError, ServerOptions};
+use crate::Body;
+use crate::drain::{Drain, Stage};
+use crate::h2::{
+    CONNECTION_WINDOW, H2Body, RESETS_MAX, STREAM_WINDOW, serve_stream, server_builder,
+    toward_service,
+};
+
+/// How long a client may take over its part of the handshake, or over its leave once it was told to go and has no stream.
+/// Source: Envoy, `HttpConnectionManager.drain_timeout`, default 5 s.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn serve<S, F, B>(
+    env: &Env,
+    stream: Sniffed,
+    options: &ServerOptions,
+    drain: &Drain,
+    service: S,
+) -> Result<(), ServeError>
+where
+    S: Fn(Request<Body>) -> F,
+    F: Future<Output = Response<B>> + 'static,
+    B: HttpBody<Data = Bytes> + 'static,
+{
+    let mut builder = server_builder(STREAM_WINDOW, CONNECTION_WINDOW);
+    builder.max_concurrent_streams(options.max_concurrent_streams);
+    if let Some(bytes) = options.max_header_bytes {
+        builder.max_header_list_size(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+    let handshake = builder.handshake(TokioIo::new(stream));
+    let connection = env
+        .timeout(LEAVE_TIMEOUT, handshake)
+        .await
+        .map_err(|_elapsed| ServeError::HandshakeTimeout)??;
+    let mut serving = Serving::new(env, connection, options);
+    let mut member = drain.join();
+    poll_fn(|cx| {
+        loop {
+            match member.stage(cx) {
+                Stage::Stopped => return Poll::Ready(Ok(())),
+                Stage::Draining => serving.leave(),
+                Stage::Retiring | Stage::Open => {}
+            }
+            if let Poll::Ready(accepted) = serving.connection.poll_accept(cx) {
+                match accepted {
+                    Some(Ok((request, respond))) => serving.answer(request, respond, &service),
+                    Some(Err(error)) => return Poll::Ready(Err(error.into())),
+                    None => return Poll::Ready(Ok(())),
+                }
+                if drain.stage() == Stage::Retiring {
+                    serving.leave();
+                }
+                continue;
+            }
+            if serving.leaving.is_none() {
+                std::task::ready!(serving.poll_idle(cx));
+                serving.leave();
+                continue;
+            }
+            std::task::ready!(serving.poll_left(cx));
+            return Poll::Ready(Ok(()));
+        }
+    })
+    .await
+}
+
+/// A connection and what goes on on it.
+struct Serving {
+    env: Env,
+    connection: Connection<TokioIo<Sniffed>, Bytes>,
+    activity: Rc<Activity>,
+    idle: Option<IdleTimer>,
+    last_request: u32,
+    /// How many streams ended before their request had: h2 remembers each.
+    resets: Rc<Cell<usize>>,
+    /// Set once the client was told to open no more streams.
+    leaving: Option<Sleep>,
+}
+
+impl Serving {
+    fn new(
+        env: &Env,
+        connection: Connection<TokioIo<Sniffed>, Bytes>,
+        options: &ServerOptions,
+    ) -> Serving {
+        let activity = Activity::new(env);
+        Serving {
+            env: env.clone(),
+            connection,
+            idle: options
+                .idle_timeout
+                .map(|span| IdleTimer::new(span, &activity)),
+            activity,
+            last_request: options.max_requests_per_connection.unwrap_or(u32::MAX),
+            resets: Rc::default(),
+            leaving: None,
+        }
+    }
+
+    /// Answers a stream, in a task of its own.
+    fn answer<S, F, B>(
+        &mut self,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+        service: &S,
+    ) where
+        S: Fn(Request<Body>) -> F,
+        F: Future<Output = Response<B>> + 'static,
+        B: HttpBody<Data = Bytes> + 'static,
+    {
+        let active = self.activity.begin();
+        let (mut head, recv) = request.into_parts();
+        toward_service(&mut head);
+        let to_head = head.method == Method::HEAD;
+        let body = if recv.is_end_stream() {
+            Body::Empty
+        } else {
+            Body::Stream(H2Body::new(recv, &head.headers))
+        };
+        let answer = service(Request::from_parts(head, body));
+        let resets = Rc::clone(&self.resets);
+        self.env.spawn("h2-stream", async move {
+            let finished = serve_stream(answer, respond, to_head).await;
+            resets.set(resets.get() + usize::from(!finished));
+            drop(active);
+        });
+        if self.activity.requests() >= self.last_request || self.resets.get() >= RESETS_MAX {
+            self.leave();
+        }
+    }
+
+    /// Tells the client to open no more streams; those that it has go on.
+    fn leave(&mut self) {
+        if self.leaving.is_none() {
+            self.connection.graceful_shutdown();
+            self.leaving = Some(self.env.sleep(LEAVE_TIMEOUT));
+        }
+    }
+
+    /// Ready when there was no stream for long enough.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.idle {
+            Some(timer) => timer.poll_expired(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ready when a client that was told to leave and has no stream takes too long.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(sleep) = &mut self.leaving else {
+            return Poll::Pending;
+        };
+        while sleep.as_mut().poll(cx).is_ready() {
+            let end = self.activity.idle_since() + LEAVE_TIMEOUT;
+            if end <= self.env.now() {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(end);
+        }
+        Poll::Pending
+    }
+}
