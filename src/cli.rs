@@ -5,6 +5,7 @@ mod check;
 mod engine;
 mod list;
 mod load;
+mod out;
 mod progress;
 mod run;
 mod sweep;
@@ -92,12 +93,12 @@ pub(crate) fn main() -> ExitCode {
 
 /// Tells the user what is wrong with the input.
 pub(crate) fn bad_input(problem: impl Display) -> Exit {
-    eprintln!("{problem}");
+    out::complain(problem);
     Exit::Input
 }
 
 /// Tells the user an error with all its causes.
 pub(crate) fn failed(exit: Exit, error: impl Into<anyhow::Error>) -> Exit {
-    eprintln!("shakedown: {:#}", error.into());
+    out::complain(format_args!("shakedown: {:#}", error.into()));
     exit
 }

@@ -27,3 +27,6 @@ pub use outlet::{Exchange, OUTBOUND_PORT, Outlet, Target};
 pub use recorder::Recorder;
 pub use request_id::{decode, encode, header_value};
 pub use schedule::{Arrival, Schedule, Surge};
+
+#[cfg(test)]
+mod scene;

@@ -21,8 +21,9 @@ use std::time::Duration;
 
 use shakedown_env::{Env, Time};
 use shakedown_results::{PartyId, PodId, Record};
+use shakedown_wire::TlsClient;
 
-pub use aim::{Aim, AimError};
+pub use aim::{Aim, AimError, Server};
 use crew::Crew;
 pub use tally::{Tally, Trouble};
 
@@ -31,8 +32,23 @@ use crate::Schedule;
 /// A dispatcher that is late sends so many requests before it lets other tasks run.
 const BURST: u32 = 64;
 
-/// From the call to 0 s: what is set up first is not late for it.
-const LEAD: Duration = Duration::from_millis(20);
+/// The dispatcher never sleeps for less: programming a timer costs as much as sending a request, and what falls due meanwhile
+/// is sent together, late by this at most. It shows above 20,000 requests a second.
+const GRAIN: Duration = Duration::from_micros(50);
+
+/// How far ahead 0 s is set: what is set up first is not late for it.
+pub const LEAD: Duration = Duration::from_millis(20);
+
+/// Where a load goes.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    /// The server's address.
+    pub address: SocketAddr,
+    /// How it is spoken to where it speaks TLS.
+    pub tls: Option<TlsClient>,
+    /// What each entry of the load's mix asks for, in order; never empty.
+    pub aims: Vec<Aim>,
+}
 
 /// How a load is sent.
 #[derive(Clone, Debug)]
@@ -49,6 +65,8 @@ pub struct Terms {
     pub in_flight: u64,
     /// The most connections at once; `None`: as many as are in flight.
     pub connections: Option<NonZeroU32>,
+    /// Whether a connection serves more than one request.
+    pub reuse: bool,
     /// Lateness counts for requests that are due from here on.
     pub warm_up: Duration,
 }
@@ -56,38 +74,37 @@ pub struct Terms {
 /// Takes the records of a load, in order of time.
 pub type Sink = Rc<dyn Fn(&Record)>;
 
-/// Sends all that the schedule has to `address`, each when it is due, and returns when the last has ended: by its timeout at
-/// the latest.
+/// Sends all that the schedule has, each when it is due from `zero` on, and returns when the last has ended: by its timeout
+/// at the latest. Several loads of one `zero` share a sink.
 pub async fn fire(
     env: &Env,
+    zero: Time,
     schedule: Schedule,
-    aim: Aim,
-    address: SocketAddr,
+    goal: Goal,
     terms: Terms,
     sink: Sink,
 ) -> Tally {
-    let zero = env.now() + LEAD;
-    let crew = Rc::new(Crew::new(env.clone(), aim, address, terms, zero, sink));
+    let crew = Rc::new(Crew::new(env.clone(), goal, terms, zero, sink));
     let mut sleep = env.sleep_until(zero);
     let mut burst = 0;
     for arrival in schedule {
         let due = zero + arrival.at;
-        loop {
-            let now = env.now();
+        let mut now = env.now();
+        while due > now {
             let next = crew.expire(now).map_or(due, |expiry| expiry.min(due));
-            if due <= now {
-                break;
-            }
-            sleep.as_mut().reset(next);
+            sleep.as_mut().reset(next.max(now + GRAIN));
             sleep.as_mut().await;
             burst = 0;
+            now = env.now();
         }
         if burst >= BURST {
             pass().await;
             burst = 0;
+            now = env.now();
+            crew.expire(now);
         }
         burst += 1;
-        crew.dispatch(arrival, due);
+        crew.dispatch(arrival, due, now);
     }
     poll_fn(|cx| {
         // Whoever waits in line may run out of time while every lane is busy.

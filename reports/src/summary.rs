@@ -194,6 +194,7 @@ impl Summary {
             Event::Arrived { pod, queued, .. } => {
                 self.over.arrived(cast, at_ns, *pod, *queued);
             }
+            Event::Queued { pod } => self.over.queued(cast, at_ns, *pod),
             Event::Dequeued { pod } => self.over.dequeued(cast, at_ns, *pod),
             Event::Served {
                 root,

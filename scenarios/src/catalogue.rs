@@ -5,11 +5,12 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
     STORIES.iter().copied()
 }
 
-const STORIES: [(&str, &str); 13] = [
+const STORIES: [(&str, &str); 14] = [
     (
         "bad-canary-rolls-back",
         include_str!("../bad-canary-rolls-back.yaml"),
     ),
+    ("canary-decides", include_str!("../canary-decides.yaml")),
     (
         "canary-in-a-minute",
         include_str!("../canary-in-a-minute.yaml"),

@@ -21,5 +21,5 @@ pub mod value;
 pub use catalogue::catalogue;
 pub use judge::{Judge, Judgement, Sample, Told, as_told, not_judged, over_seeds, verdict};
 pub use load::{BASE, Edits, LoadError, load, load_all, load_text, variants};
-pub use plan::{FaultAction, PlannedAction, cast, is_meant, plan, resolve};
+pub use plan::{PlannedAction, cast, is_meant, plan, resolve};
 pub use source::SourceError;

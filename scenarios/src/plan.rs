@@ -3,11 +3,10 @@
 mod words;
 
 use rand_core::Rng;
-use shakedown_config::api::{Document, Key};
 use shakedown_results::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 
-use crate::story::{Action, Draw, Failure, Part, Selector, Story, Target, When};
-use crate::value::{Ratio, Share, below};
+use crate::story::{Action, Draw, Part, Selector, Story, Target, When};
+use crate::value::below;
 use words::words;
 
 /// Firings of one run, at most: the journal counts them in 16 bits.
@@ -15,95 +14,23 @@ const FAULTS_MAX: usize = 65_535;
 /// Firings of one `every`, at most.
 const FIRINGS_MAX: usize = 10_000;
 
-/// A fault as this seed has it.
+/// A fault as this seed has it: its item of the story, with times and targets drawn.
+///
+/// Pods come and go while a run goes on (`deploy`, `scale`, a canary's promotion). Of an action that ails pods (`slow`,
+/// `fail`), a pod that is added while it is in force and [`is_meant`] by its target is hit too, if the target asks for all
+/// of its pods ([`Part::All`]). `pods` is empty if the target's version has no pods at 0 s: then [`resolve`] says when the
+/// action starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedAction {
     /// Times and words, as the cast has them.
     pub fault: PlannedFault,
-    /// Index into [`Story::chaos`].
+    /// Index into [`Story::chaos`], which says what it does.
     pub item: usize,
-    /// What it does, to which pods.
-    pub action: FaultAction,
-}
-
-/// What a fault does, its targets drawn among the pods that are there at 0 s.
-///
-/// Pods come and go while a run goes on (`deploy`, `scale`, a canary's promotion). Where an action keeps its `target`, a pod
-/// that is added while it is in force and [`is_meant`] by the target is hit too, if the target asks for all of its pods
-/// ([`Part::All`]). `pods` is empty if the target's version has no pods at 0 s: then [`resolve`] says when the action starts.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FaultAction {
-    /// Gone in silence, until they boot again.
-    Crash(Vec<PodId>),
-    /// Nothing runs.
-    Pause(Vec<PodId>),
-    /// Packets are dropped.
-    Partition {
-        /// From these.
-        from: Vec<PodId>,
-        /// To those.
-        to: Vec<PodId>,
-        /// And back.
-        both: bool,
-    },
-    /// Every `work` takes longer.
-    Slow {
-        /// Whose, of those that are there at 0 s.
-        pods: Vec<PodId>,
-        /// Whom it means.
-        target: Target,
-        /// So many times as long.
-        factor: Ratio,
-        /// And so much more, drawn for each.
-        add: Option<Draw>,
-    },
-    /// A share of requests fails before the first step.
-    Fail {
-        /// Whose, of those that are there at 0 s.
-        pods: Vec<PodId>,
-        /// Whom it means.
-        target: Target,
-        /// The share.
-        rate: Share,
-        /// With what.
-        with: Failure,
-        /// Only at this endpoint: index into [`Story::services`], index into its endpoints.
-        only: Option<(usize, u16)>,
-    },
-    /// Multiplies a load's rate.
-    Surge {
-        /// Index into [`Story::loads`].
-        load: usize,
-        /// By this.
-        factor: Ratio,
-    },
-    /// Sets the replicas of a version.
-    Scale {
-        /// Index into [`Story::services`].
-        service: usize,
-        /// Index into its versions; `None`: whichever is stable then.
-        version: Option<u16>,
-        /// How many.
-        to: u32,
-    },
-    /// Starts a version that has no pods at 0 s.
-    Deploy {
-        /// Index into [`Story::services`].
-        service: usize,
-        /// Index into its versions.
-        version: u16,
-        /// How many replicas.
-        replicas: u32,
-    },
-    /// Configuration reaches the control plane.
-    Apply {
-        /// Documents to put in force.
-        documents: Vec<Document>,
-        /// Documents to take away.
-        remove: Vec<Key>,
-    },
-    /// Nothing.
-    Nothing,
+    /// Whom it hits, drawn among the pods that are there at 0 s; of a partition, the `from` end. Empty for what is done to
+    /// no pods.
+    pub pods: Vec<PodId>,
+    /// The `to` end of a partition.
+    pub others: Vec<PodId>,
 }
 
 /// Draws all faults of a story, in the order in which they start (those of the same instant in the file's order). `rng`
@@ -138,10 +65,10 @@ pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<Planne
                 let end = start_ns.saturating_add(draw_ns(length, rng));
                 (end < duration_ns).then_some(end)
             });
-            let action = act(story, &pods, &chaos.action, &mut targets);
+            let (hit, others) = draw_targets(story, &pods, &chaos.action, &mut targets);
             let fault = PlannedFault {
                 name: chaos.name.clone(),
-                what: words(story, &pods, &chaos.action, &action),
+                what: words(story, &pods, &chaos.action, &hit, &others),
                 start_ns,
                 end_ns,
                 may_miss: chaos.may_miss,
@@ -149,7 +76,8 @@ pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<Planne
             planned.push(PlannedAction {
                 fault,
                 item,
-                action,
+                pods: hit,
+                others,
             });
         }
     }
@@ -265,64 +193,27 @@ fn firings(interval: &Draw, from_ns: i64, until_ns: i64, rng: &mut impl Rng) -> 
     starts
 }
 
-fn act(story: &Story, pods: &[Pod], action: &Action, rng: &mut impl Rng) -> FaultAction {
+/// Whom an action hits; of a partition, both ends.
+fn draw_targets(
+    story: &Story,
+    pods: &[Pod],
+    action: &Action,
+    rng: &mut impl Rng,
+) -> (Vec<PodId>, Vec<PodId>) {
     match action {
-        Action::Crash(target) => FaultAction::Crash(select(story, pods, target, false, rng)),
-        Action::Pause(target) => FaultAction::Pause(select(story, pods, target, false, rng)),
-        Action::Partition { from, to, both } => FaultAction::Partition {
-            from: select(story, pods, from, true, rng),
-            to: select(story, pods, to, true, rng),
-            both: *both,
-        },
-        Action::Slow {
-            target,
-            factor,
-            add,
-        } => FaultAction::Slow {
-            pods: select(story, pods, target, false, rng),
-            target: target.clone(),
-            factor: *factor,
-            add: add.clone(),
-        },
-        Action::Fail {
-            target,
-            rate,
-            with,
-            only,
-        } => FaultAction::Fail {
-            pods: select(story, pods, target, false, rng),
-            target: target.clone(),
-            rate: *rate,
-            with: *with,
-            only: *only,
-        },
-        Action::Surge { load, factor } => FaultAction::Surge {
-            load: *load,
-            factor: *factor,
-        },
-        Action::Scale {
-            service,
-            version,
-            to,
-        } => FaultAction::Scale {
-            service: *service,
-            version: *version,
-            to: *to,
-        },
-        Action::Deploy {
-            service,
-            version,
-            replicas,
-        } => FaultAction::Deploy {
-            service: *service,
-            version: *version,
-            replicas: *replicas,
-        },
-        Action::Apply { documents, remove } => FaultAction::Apply {
-            documents: documents.clone(),
-            remove: remove.clone(),
-        },
-        Action::Nothing => FaultAction::Nothing,
+        Action::Crash(target)
+        | Action::Pause(target)
+        | Action::Slow { target, .. }
+        | Action::Fail { target, .. } => (select(story, pods, target, false, rng), Vec::new()),
+        Action::Partition { from, to, .. } => {
+            let from = select(story, pods, from, true, rng);
+            (from, select(story, pods, to, true, rng))
+        }
+        Action::Surge { .. }
+        | Action::Scale { .. }
+        | Action::Deploy { .. }
+        | Action::Apply { .. }
+        | Action::Nothing => Default::default(),
     }
 }
 

@@ -267,6 +267,8 @@ pub struct Load {
     pub namespace: String,
     /// The account that gives its identity.
     pub account: String,
+    /// The URL of the real server that `shakedown load` sends it to.
+    pub target: Option<String>,
     /// Where arrivals and the choice among entries are drawn.
     pub place: Place,
 }

@@ -1,11 +1,12 @@
 //! `shakedown check`: validates scenarios and mesh configuration, all errors at once.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 
 use shakedown_config::api::{Document, validate};
 use shakedown_config::{Diagnostics, Mesh, tree};
 
-use super::{Ended, Exit, bad_input};
+use super::{Ended, Exit, bad_input, out};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -46,17 +47,18 @@ fn scenario(name: &str) -> Exit {
     match shakedown_scenarios::load_all(name) {
         Ok(stories) => {
             for warning in stories.iter().flat_map(|story| &story.warnings) {
-                eprintln!("warning: {warning}");
+                out::complain(format_args!("warning: {warning}"));
             }
             let variants = stories.len() - 1;
-            println!(
-                "{name}: good, with {variants} variant{}",
-                if variants == 1 { "" } else { "s" }
-            );
-            Exit::Pass
+            let s = if variants == 1 { "" } else { "s" };
+            good(format_args!("{name}: good, with {variants} variant{s}\n"))
         }
         Err(problems) => bad_input(problems),
     }
+}
+
+fn good(line: impl Display) -> Exit {
+    out::print(line).map_or_else(|exit| exit, |()| Exit::Pass)
 }
 
 /// All files of mesh configuration of one call: they are judged together, as one cluster would see them.
@@ -88,9 +90,8 @@ impl MeshFiles {
         if !self.problems.is_empty() {
             return bad_input(self.problems.sorted());
         }
-        for name in self.names {
-            println!("{name}: good");
-        }
-        Exit::Pass
+        let exits = self.names.iter();
+        let exits = exits.map(|name| good(format_args!("{name}: good\n")));
+        exits.max().unwrap_or(Exit::Pass)
     }
 }

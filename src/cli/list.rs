@@ -3,7 +3,7 @@
 use shakedown_scenarios::catalogue;
 
 use super::run::load;
-use super::{Ended, Exit, bad_input};
+use super::{Ended, Exit, bad_input, out};
 
 #[derive(clap::Args)]
 pub(crate) struct ShowArgs {
@@ -22,7 +22,7 @@ pub(crate) fn main() -> Ended {
     let width = catalogue().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, _) in catalogue() {
         let story = load(name, None, &[])?;
-        println!("{name:width$}  {}", story.story.trim());
+        out::print(format_args!("{name:width$}  {}\n", story.story.trim()))?;
     }
     Ok(Exit::Pass)
 }
@@ -31,17 +31,17 @@ pub(crate) fn main() -> Ended {
 pub(crate) fn show(args: &ShowArgs) -> Ended {
     if args.expanded || args.variant.is_some() {
         let story = load(&args.scenario, args.variant.clone(), &[])?;
-        print!("{}", story.expanded);
+        out::print(&story.expanded)?;
         return Ok(Exit::Pass);
     }
     if let Some((_, text)) = catalogue().find(|(name, _)| *name == args.scenario) {
-        print!("{text}");
+        out::print(text)?;
         return Ok(Exit::Pass);
     }
     // Loading it says what is wrong with a path better than reading it would.
     load(&args.scenario, None, &[])?;
     let text = std::fs::read_to_string(&args.scenario)
         .map_err(|error| bad_input(format!("{}: {error}", args.scenario)))?;
-    print!("{text}");
+    out::print(text)?;
     Ok(Exit::Pass)
 }

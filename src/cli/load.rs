@@ -1,19 +1,24 @@
 //! `shakedown load`: an open-loop load on a real HTTP server.
 
+mod figures;
+
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use shakedown::load::{Error, Options, Outcome, Progress as Far, Stage, fire};
-use shakedown_reports::{html, text, units};
-use shakedown_results::Latency;
+use shakedown::load::{
+    Error, Options, Outcome, Progress as Far, ScenarioOptions, Stage, Target, Trust, fire,
+    fire_scenario,
+};
+use shakedown_reports::{html, text};
 use shakedown_scenarios::story::Arrivals;
 use shakedown_scenarios::value::{Rate, parse_duration, parse_size};
+use shakedown_scenarios::{BASE, Edits};
 
 use super::progress::Progress;
 use super::run::{paint, write_html, write_json};
-use super::{Ended, Exit, bad_input, failed};
+use super::{Ended, Exit, bad_input, failed, out};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,6 +28,10 @@ Examples:
   shakedown load http://localhost:8080/order -X POST -H 'content-type: text/plain' --body-size 1kB \\
       --rate 50/s --arrivals poisson --duration 5m --json load.json
   shakedown load http://localhost:8080/ --stage '30s to 1k/s' --stage '1m 1k/s' --stage '10s to 0/s'
+  shakedown load https://shop.example/ --rate 100/s
+  shakedown load https://localhost:8443/ --rate 100/s --cacert ca.pem
+  shakedown load --scenario shop.yaml --target users=http://localhost:8080
+  shakedown load --scenario shop.yaml --target users=https://staging.example/shop --set duration=2m
 
 Open loop: a request is due when the rate says so, whatever became of those before it. Corrected latency counts from
 then, uncorrected latency from the actual send: what a tool would show that waits for answers. A load that this machine
@@ -31,15 +40,47 @@ could not send on time is invalid.
 Checks are those of scenarios; a metric without a subject is the load's: `p99 < 250ms` is `p99(load) < 250ms`. Others:
 `count(where timeout) == 0`, `uncorrected.p99 < 20ms`, `always p99 < 250ms per 5s`, `goodput >= 490/s`.
 
+Of a scenario its loads are sent, each to its target, for the scenario's duration and warm-up; the checks that are about
+loads alone are judged. What is left out is listed.
+
 Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid.";
+
+/// What a scenario has of its own.
+const OF_A_URL: [&str; 12] = [
+    "url",
+    "rate",
+    "stage",
+    "duration",
+    "warm_up",
+    "arrivals",
+    "in_flight",
+    "timeout",
+    "method",
+    "header",
+    "body_size",
+    "expect",
+];
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to ask for: `http://host:port/path`
-    url: String,
+    /// What to ask for: `http://host:port/path`, or `https://`
+    #[arg(required_unless_present = "scenario")]
+    url: Option<String>,
+    /// Send the loads of a scenario instead: a path, or a name of the catalogue
+    #[arg(long, value_name = "SCENARIO", conflicts_with_all = OF_A_URL)]
+    scenario: Option<String>,
+    /// Where a load of the scenario goes; it wins over the file's own target (repeatable)
+    #[arg(long, value_name = "LOAD=URL", requires = "scenario")]
+    target: Vec<Target>,
+    /// A variant of the scenario
+    #[arg(long, value_name = "NAME", requires = "scenario")]
+    variant: Option<String>,
+    /// Change a value of the scenario: a path of keys, and YAML (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", requires = "scenario")]
+    set: Vec<String>,
     /// Requests per time: `500/s`, `90/m`, `1.5k/s`
-    #[arg(long, value_parser = Rate::parse, required_unless_present = "stage")]
+    #[arg(long, value_parser = Rate::parse, required_unless_present_any = ["stage", "scenario"])]
     rate: Option<Rate>,
     /// A stretch of the rate, one after another: `1m 500/s` holds it, `30s to 1k/s` is a ramp from the level before
     #[arg(long, value_name = "STAGE", value_parser = stage, conflicts_with = "rate")]
@@ -53,9 +94,9 @@ pub(crate) struct Args {
     /// How requests are spaced: evenly, or at random around the rate
     #[arg(long, value_enum, default_value = "constant")]
     arrivals: Spacing,
-    /// The seed of random spacing
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    /// The seed of random spacing [default: 1, or the scenario's]
+    #[arg(long)]
+    seed: Option<u64>,
     /// The most connections; a request beyond waits for the first that is free, and the wait counts as latency
     /// [default: a request that finds none free opens one]
     #[arg(long, value_name = "N")]
@@ -75,6 +116,12 @@ pub(crate) struct Args {
     /// Size of each request's body: `512B`, `4kB`
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "0B")]
     body_size: u64,
+    /// Take certificates of the authorities in this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// Take any certificate: the connection is encrypted, and nobody knows with whom
+    #[arg(short = 'k', long, conflicts_with = "cacert")]
+    insecure: bool,
     /// HTTP/2 with prior knowledge: not supported yet
     #[arg(long)]
     http2: bool,
@@ -99,18 +146,15 @@ pub(crate) fn main(args: &Args) -> Ended {
     if args.http2 {
         return Err(bad_input("--http2 is not supported yet: HTTP/1.1 is"));
     }
-    let options = options(args);
-    if options.duration.is_zero() || options.timeout.is_zero() {
-        return Err(bad_input("--duration and --timeout are longer than 0s"));
-    }
-    let outcome = fire(&options, progress(options.duration)).map_err(|error| match error {
-        Error::Aim(_) | Error::Story(_) => bad_input(error),
-        Error::Resolve(..) => failed(Exit::Input, error),
-        Error::Runtime(_) => failed(Exit::Invalid, error),
-    })?;
+    let outcome = match (&args.scenario, &args.url) {
+        (Some(scenario), _) => of_scenario(args, scenario),
+        (None, Some(url)) => of_url(args, url),
+        (None, None) => unreachable!("clap asks for one of them"),
+    }?;
     let document = &outcome.document;
     if args.json.as_deref() != Some(Path::new("-")) {
-        print!("{}{}", text::render(document, paint()), details(&outcome));
+        out::print(text::render(document, paint()))?;
+        out::print(figures::table(&outcome))?;
     }
     if let Some(path) = &args.json {
         write_json(path, document)?;
@@ -121,7 +165,54 @@ pub(crate) fn main(args: &Args) -> Ended {
     Ok(document.verdict.into())
 }
 
-fn options(args: &Args) -> Options {
+fn of_url(args: &Args, url: &str) -> Result<Outcome, Exit> {
+    let options = options(args, url);
+    if options.duration.is_zero() || options.timeout.is_zero() {
+        return Err(bad_input("--duration and --timeout are longer than 0s"));
+    }
+    fire(&options, progress()).map_err(unsent)
+}
+
+fn of_scenario(args: &Args, scenario: &str) -> Result<Outcome, Exit> {
+    let options = ScenarioOptions {
+        scenario: scenario.to_owned(),
+        edits: Edits {
+            variant: args.variant.clone().filter(|name| name != BASE),
+            set: args.set.clone(),
+        },
+        targets: args.target.clone(),
+        seed: args.seed,
+        connections: args.connections,
+        trust: trust(args),
+        replay: again(std::env::args()),
+    };
+    let outcome = fire_scenario(&options, progress()).map_err(unsent)?;
+    for skipped in &outcome.skipped {
+        out::complain(format_args!("skipped {skipped}"));
+    }
+    Ok(outcome)
+}
+
+/// Tells why no load was sent.
+fn unsent(error: Error) -> Exit {
+    match error {
+        Error::Aim(_) | Error::Story(_) | Error::Load(_) => bad_input(error),
+        Error::Resolve(..) | Error::Trust(_) | Error::Certificate { .. } => {
+            failed(Exit::Input, error)
+        }
+        Error::Runtime(_) => failed(Exit::Invalid, error),
+    }
+}
+
+fn trust(args: &Args) -> Trust {
+    match &args.cacert {
+        _ if args.insecure => Trust::Anyone,
+        Some(path) => Trust::File(path.clone()),
+        None => Trust::System,
+    }
+}
+
+fn options(args: &Args, url: &str) -> Options {
     let held = args.rate.map(|rate| Stage {
         length: None,
         rate,
@@ -135,7 +226,7 @@ fn options(args: &Args) -> Options {
         sum
     };
     Options {
-        url: args.url.clone(),
+        url: url.to_owned(),
         method: args.method.clone(),
         headers: args.header.clone(),
         body_bytes: args.body_size,
@@ -146,11 +237,12 @@ fn options(args: &Args) -> Options {
             Spacing::Constant => Arrivals::Constant,
             Spacing::Poisson => Arrivals::Poisson,
         },
-        seed: args.seed,
+        seed: args.seed.unwrap_or(1),
         timeout: args.timeout,
         connections: args.connections,
         in_flight: args.in_flight,
         expect: args.expect.clone(),
+        trust: trust(args),
         replay: again(std::env::args()),
     }
 }
@@ -192,14 +284,14 @@ fn stage(text: &str) -> Result<Stage, String> {
     })
 }
 
-fn progress(duration: Duration) -> impl FnMut(Far) + 'static {
+fn progress() -> impl FnMut(Far) + 'static {
     let mut line = Progress::new();
     move |far| {
         line.show(|| {
             format!(
                 "{} of {} s: {} sent, {} ok, {} failed, {} in flight",
                 far.now_ns.div_euclid(1_000_000_000),
-                duration.as_secs(),
+                far.duration.as_secs(),
                 far.sent,
                 far.ok,
                 far.failed,
@@ -210,82 +302,6 @@ fn progress(duration: Duration) -> impl FnMut(Far) + 'static {
 }
 
 const INTO_A_STRING: &str = "writing into a string succeeds";
-
-/// What only a real load has to tell: latency by both clocks and send lag side by side, statuses, and what went wrong.
-fn details(outcome: &Outcome) -> String {
-    let mut out = String::from("\n");
-    let Some(load) = outcome.document.loads.first() else {
-        return out;
-    };
-    let head = ["", "mean", "p50", "p90", "p99", "p99.9", "max"];
-    line(&mut out, head.map(str::to_owned));
-    for (name, latency) in [
-        ("corrected", &load.latency_ns),
-        ("uncorrected", &load.uncorrected_ns),
-        ("send lag", &load.send_lag_ns),
-        ("generator late", &Latency::of(outcome.tally.late.clone())),
-    ] {
-        let figures = [
-            latency.mean,
-            latency.p50,
-            latency.p90,
-            latency.p99,
-            latency.p999,
-            latency.max,
-        ];
-        let mut cells = std::array::from_fn(|_| String::new());
-        name.clone_into(&mut cells[0]);
-        for (cell, ns) in cells[1..].iter_mut().zip(figures) {
-            *cell = match latency.count {
-                0 => "-".to_owned(),
-                _ => units::duration(ns),
-            };
-        }
-        line(&mut out, cells);
-    }
-    out.push('\n');
-    let tally = &outcome.tally;
-    let rows = tally
-        .statuses
-        .iter()
-        .map(|(status, count)| (format!("status {status}"), *count));
-    let rows = rows.chain(
-        tally
-            .troubles
-            .iter()
-            .map(|(trouble, count)| (trouble.to_string(), *count)),
-    );
-    for (what, count) in rows {
-        writeln!(out, "  {:>12}  {what}", units::count(count)).expect(INTO_A_STRING);
-    }
-    if tally.timeouts > 0 {
-        let count = units::count(tally.timeouts);
-        write!(out, "  {count:>12}  timed out").expect(INTO_A_STRING);
-        if tally.never_left > 0 {
-            let waited = units::count(tally.never_left);
-            write!(out, ", {waited} of them waiting for a connection").expect(INTO_A_STRING);
-        }
-        out.push('\n');
-    }
-    let count = units::count(tally.lanes);
-    let noun = if tally.lanes == 1 { "" } else { "s" };
-    writeln!(out, "  {count:>12}  connection{noun} at once, at most").expect(INTO_A_STRING);
-    if outcome.document.warm_up_ns > 0 {
-        out.push_str("  (these counts take in the warm-up)\n");
-    }
-    out
-}
-
-/// A row: a name to the left, figures to the right.
-fn line(out: &mut String, cells: [String; 7]) {
-    let [name, figures @ ..] = cells;
-    let mut row = format!("  {name:<14}");
-    for figure in figures {
-        write!(row, "  {figure:>9}").expect(INTO_A_STRING);
-    }
-    out.push_str(row.trim_end());
-    out.push('\n');
-}
 
 #[cfg(test)]
 mod tests {

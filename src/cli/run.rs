@@ -12,7 +12,7 @@ use shakedown_scenarios::{Edits, Told, as_told};
 
 use super::engine::{self, Engine};
 use super::progress::Progress;
-use super::{Ended, Exit, bad_input, failed};
+use super::{Ended, Exit, bad_input, failed, out};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,11 +75,8 @@ fn one(args: &Args, scenario: &str) -> Ended {
     let story = load(scenario, args.variant.clone(), &args.set)?;
     let outcome = perform(args, &story, scenario, args.journal.as_deref())?;
     if args.json.as_deref() != Some(Path::new("-")) {
-        print!("{}", text::render(&outcome.document, paint()));
-        print!(
-            "{}",
-            engine::notes(args.engine, &story, outcome.document.seed)
-        );
+        out::print(text::render(&outcome.document, paint()))?;
+        out::print(engine::notes(args.engine, &story, outcome.document.seed))?;
     }
     if let Some(path) = &args.json {
         write_json(path, &outcome.document)?;
@@ -123,13 +120,16 @@ fn all(args: &Args, scenario: &str) -> Ended {
     }
     if args.json.as_deref() != Some(Path::new("-")) {
         let seed = documents.first().map_or(0, |document| document.seed);
-        print!("{}", text::endings(scenario, seed, &rows, paint()));
+        out::print(text::endings(scenario, seed, &rows, paint()))?;
         if let Some(story) = stories.first() {
-            print!("{}", engine::notes(args.engine, story, seed));
+            out::print(engine::notes(args.engine, story, seed))?;
         }
         for (row, document) in rows.iter().zip(&documents).filter(|(row, _)| !row.as_told) {
-            println!("\n{} should have ended otherwise:", row.variant);
-            print!("{}", text::render(document, paint()));
+            let rendered = text::render(document, paint());
+            let variant = &row.variant;
+            out::print(format_args!(
+                "\n{variant} should have ended otherwise:\n{rendered}"
+            ))?;
         }
     }
     if let Some(path) = &args.json {
@@ -190,13 +190,13 @@ fn replay(args: &Args, path: &Path) -> Ended {
     };
     let outcome = shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
     match outcome.replayed.as_ref().expect("a replay was asked for") {
-        Ok(events) => println!("replayed: {events} events, all equal"),
+        Ok(events) => out::print(format_args!("replayed: {events} events, all equal\n"))?,
         Err(divergence) => {
-            print!("{}", divergence.describe());
+            out::print(divergence.describe())?;
             return Ok(Exit::Invalid);
         }
     }
-    print!("{}", text::render(&outcome.document, paint()));
+    out::print(text::render(&outcome.document, paint()))?;
     if let Some(path) = &args.json {
         write_json(path, &outcome.document)?;
     }
@@ -218,7 +218,7 @@ pub(crate) fn load(scenario: &str, variant: Option<String>, set: &[String]) -> R
     )
     .map_err(bad_input)?;
     for warning in &story.warnings {
-        eprintln!("warning: {warning}");
+        out::complain(format_args!("warning: {warning}"));
     }
     Ok(story)
 }
@@ -301,15 +301,14 @@ pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(
     let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
     text.push('\n');
     if path == Path::new("-") {
-        print!("{text}");
-        return Ok(());
+        return out::print(text);
     }
     write(path, &text)
 }
 
 pub(crate) fn write_html(path: &Path, page: &str) -> Result<(), Exit> {
     write(path, page)?;
-    eprintln!("report: {}", path.display());
+    out::complain(format_args!("report: {}", path.display()));
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use shakedown_scenarios::{Told, as_told};
 
 use super::progress::Progress;
 use super::run::{file_name, load, paint, remark};
-use super::{Ended, Exit, bad_input, failed};
+use super::{Ended, Exit, bad_input, failed, out};
 
 /// How many failing seeds are shown with their replay command.
 const SHOWN: usize = 5;
@@ -51,20 +51,17 @@ pub(crate) fn main(args: &Args) -> Ended {
         let swept = perform(args, &story)?;
         let told = as_told(&story, &swept.checks);
         let seeds = swept.runs.len();
-        print!(
-            "{}",
-            text::sweep(
-                &story.name,
-                &story.variant,
-                seeds,
-                &swept.checks,
-                swept.verdict,
-                paint()
-            )
-        );
-        show_failures(&swept);
+        out::print(text::sweep(
+            &story.name,
+            &story.variant,
+            seeds,
+            &swept.checks,
+            swept.verdict,
+            paint(),
+        ))?;
+        show_failures(&swept)?;
         if several {
-            println!("  {}\n", remark(&story, &told));
+            out::print(format_args!("  {}\n\n", remark(&story, &told)))?;
             let ending = match swept.verdict {
                 Verdict::Invalid => Exit::Invalid,
                 _ if told == Told::As => Exit::Pass,
@@ -106,7 +103,7 @@ fn perform(args: &Args, story: &Story) -> Result<Swept, Exit> {
 }
 
 /// The worst seeds, with the command that runs each again.
-fn show_failures(swept: &Swept) {
+fn show_failures(swept: &Swept) -> Result<(), Exit> {
     let bad = || {
         swept
             .runs
@@ -118,16 +115,17 @@ fn show_failures(swept: &Swept) {
             let broken = run.checks.iter().find(|check| check.pass == Some(false))?;
             Some(format!("{}: {}", broken.name, broken.observed))
         });
-        println!(
-            "  seed {seed}: {}\n    {}",
+        out::print(format_args!(
+            "  seed {seed}: {}\n    {}\n",
             why.unwrap_or_default(),
             run.replay
-        );
+        ))?;
     }
     let more = bad().count().saturating_sub(SHOWN);
     if more > 0 {
-        println!("  and {more} more");
+        out::print(format_args!("  and {more} more\n"))?;
     }
+    Ok(())
 }
 
 /// `1..30`, both ends included.

@@ -1,5 +1,6 @@
 //! Reports as a person sees them, in a real Chromium without a window: nothing overlaps, the cursor moves over every chart,
-//! nothing is complained of, nothing is fetched. On a machine without Chromium these tests say that they were skipped.
+//! nothing is complained of, nothing is fetched. On a machine without Chromium these tests say that they were skipped;
+//! in CI (`SHAKEDOWN_CI` is set) they fail.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -233,6 +234,10 @@ fn look(browser: &mut Browser, path: &Path) {
 fn reports_are_fit_to_be_seen() {
     let folder = folder("browser");
     let Some(mut browser) = Browser::start(&folder.join("home")) else {
+        assert!(
+            std::env::var_os("SHAKEDOWN_CI").is_none(),
+            "no Chromium on the path: in CI that is a failure"
+        );
         eprintln!("skipped: no Chromium on the path");
         return;
     };

@@ -30,6 +30,15 @@ fn every_story_without_checks_over_seeds_is_as_told() {
     }
 }
 
+/// Two hundred seeds with `SHAKEDOWN_NIGHTLY=1`, which is what the story asks for; else the first ten.
+#[test]
+fn a_canary_decides_rightly_whatever_the_seed() {
+    let is_nightly = std::env::var("SHAKEDOWN_NIGHTLY").is_ok_and(|value| value == "1");
+    let seeds = if is_nightly { "1..200" } else { "1..10" };
+    let sweep = ["sweep", "canary-decides", "--variant", "all"];
+    shakedown(&[&sweep[..], &["--seeds", seeds]].concat()).exits(0);
+}
+
 #[test]
 fn header_routing_fails_when_the_match_is_removed() {
     let written = shakedown(&["show", "header-routing"]).exits(0).stdout;

@@ -2,133 +2,17 @@
 //!
 //! Figures of time are bounded as a busy machine allows; verdicts are asserted only where they do not lean on its speed.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod https;
+mod scenario;
+mod server;
+
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http::Response;
 use serde_json::Value;
-use shakedown_env::real::{HostOptions, Runtime};
-use shakedown_env::{Env, Time};
-use shakedown_wire::{Body, ServerOptions, accept_loop};
 
-use crate::command::{Ran, shakedown};
-
-/// What a server does with requests.
-#[derive(Clone, Copy)]
-enum Habit {
-    /// Answers at once.
-    Quick,
-    /// Never answers.
-    Silent,
-    /// Stands still for this long at the end of each of those spans, from its first request on.
-    Frozen(Duration, Duration),
-}
-
-/// A server in a thread of its own. Dropping it ends it.
-struct Server {
-    address: SocketAddr,
-    /// When each request came.
-    seen: Arc<Mutex<Vec<Time>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Server {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the server shares no thread with its test"
-    )]
-    fn start(habit: Habit) -> Server {
-        let (seen, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let (tell, told) = mpsc::channel();
-        let (log, end) = (Arc::clone(&seen), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || {
-            let runtime = Runtime::new().expect("a runtime");
-            let env = runtime.host(HostOptions::new("server")).expect("a host");
-            runtime.block_on(async {
-                let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                let listener = env.listen(any).expect("a port");
-                tell.send(listener.local_addr()).expect("the test waits");
-                let own = env.clone();
-                let _server = env.spawn_owned("server", async move {
-                    serve(&own, listener, habit, log).await;
-                });
-                while !end.load(Ordering::Relaxed) {
-                    env.sleep(Duration::from_millis(20)).await;
-                }
-            });
-        });
-        let address = told.recv().expect("the server listens");
-        Server {
-            address,
-            seen,
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/", self.address)
-    }
-
-    fn seen(&self) -> Vec<Time> {
-        self.seen.lock().expect("no server panics").clone()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let ended = self.thread.take().map(JoinHandle::join);
-        assert!(ended.is_none_or(|ended| ended.is_ok()), "the server failed");
-    }
-}
-
-async fn serve(
-    env: &Env,
-    listener: shakedown_env::BoxListener,
-    habit: Habit,
-    log: Arc<Mutex<Vec<Time>>>,
-) {
-    let options = ServerOptions::default();
-    let own = env.clone();
-    accept_loop(env, listener, &options, "connection", move |_| {
-        let (env, log) = (own.clone(), Arc::clone(&log));
-        move |_request| {
-            let first = {
-                let mut log = log.lock().expect("nobody panics");
-                log.push(env.now());
-                log.len() == 1
-            };
-            if let (Habit::Frozen(span, every), true) = (habit, first) {
-                env.spawn("freezer", freeze(env.clone(), span, every));
-            }
-            async move {
-                if let Habit::Silent = habit {
-                    std::future::pending::<()>().await;
-                }
-                Response::new(Body::full("hello"))
-            }
-        }
-    })
-    .await;
-}
-
-/// Stops the whole thread, as a pause of a garbage collector would.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a server that stands still is what is tested"
-)]
-async fn freeze(env: Env, span: Duration, every: Duration) {
-    loop {
-        env.sleep(every - span).await;
-        std::thread::sleep(span);
-    }
-}
+use crate::command::{Ran, folder, shakedown};
+use server::{Habit, Server};
 
 fn load(url: &str, args: &[&str]) -> Ran {
     let mut all = vec!["load", url];
@@ -266,6 +150,19 @@ fn over_the_in_flight_cap_requests_are_dropped_and_never_sent() {
 }
 
 #[test]
+fn a_load_without_checks_is_told_to_be_a_measurement() {
+    let server = Server::start(Habit::Quick);
+    let folder = folder("load-measurement");
+    let page = folder.join("load.html");
+    let args = ["--rate", "100/s", "--duration", "100ms", "--html"];
+    let path = page.to_str().expect("test paths are UTF-8");
+    let ran = load(&server.url(), &[&args[..], &[path]].concat()).exits(0);
+    assert!(ran.stdout.contains("A measurement"), "{}", ran.stdout);
+    let page = std::fs::read_to_string(page).expect("the report is there");
+    assert!(page.contains("A measurement: no check was asked for."));
+}
+
+#[test]
 fn a_check_that_is_false_fails_the_load() {
     let server = Server::start(Habit::Quick);
     let args = ["--rate", "100/s", "--duration", "500ms"];
@@ -322,7 +219,7 @@ fn pause(span: Duration) {
 fn what_cannot_be_loaded_is_refused_with_its_reason() {
     let args = ["--rate", "10/s", "--duration", "1s"];
     for (url, extra, wanted) in [
-        ("https://localhost/", &[][..], "not supported yet"),
+        ("ftp://localhost/", &[][..], "not supported"),
         ("http://localhost/", &["--http2"][..], "not supported yet"),
         ("localhost:80", &[][..], "http://localhost:8080/path"),
         (
@@ -342,7 +239,13 @@ fn what_cannot_be_loaded_is_refused_with_its_reason() {
 #[test]
 fn its_help_shows_how_it_is_used() {
     let ran = shakedown(&["load", "--help"]).exits(0);
-    for wanted in ["Examples:", "--expect 'p99 < 250ms'", "Exit codes"] {
+    for wanted in [
+        "Examples:",
+        "--expect 'p99 < 250ms'",
+        "--cacert ca.pem",
+        "--scenario shop.yaml --target users=",
+        "Exit codes",
+    ] {
         assert!(ran.stdout.contains(wanted), "{}", ran.stdout);
     }
 }

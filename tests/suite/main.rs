@@ -7,6 +7,8 @@ mod browser;
 mod catalogue;
 mod command;
 mod load;
+mod metastable;
+mod pipe;
 mod real;
 mod replay;
 mod theory;

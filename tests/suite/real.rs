@@ -7,3 +7,23 @@ fn header_routing_passes_on_real_sockets() {
     let ran = shakedown(&["run", "header-routing", "--real", "--set", "duration=5s"]).exits(0);
     assert!(ran.stdout.contains("real"), "{}", ran.stdout);
 }
+
+/// Three quarters of a minute each, most of it waiting.
+#[test]
+fn a_good_canary_is_promoted_and_a_bad_one_rolled_back_on_real_sockets() {
+    let endings = [
+        ("base", 0, "canary(shop) == promoted"),
+        ("bad", 1, "canary(shop) == rolled-back"),
+    ];
+    let runs = endings.map(|(variant, code, check)| {
+        let run = std::thread::spawn(move || {
+            shakedown(&["run", "canary-in-a-minute", "--real", "--variant", variant])
+        });
+        (run, code, check)
+    });
+    for (run, code, check) in runs {
+        let ran = run.join().expect("the command was started").exits(code);
+        let holds = |line: &str| line.trim_start().starts_with("ok ") && line.contains(check);
+        assert!(ran.stdout.lines().any(holds), "{}", ran.stdout);
+    }
+}

@@ -40,6 +40,38 @@ fn turmoil_judges_header_routing_as_the_native_engine_does_and_twice_the_same() 
     }
 }
 
+/// The story of the canary in a quarter of its time and with half of its requests: 2m30s of 100/s, for ten minutes of 200/s.
+fn short_canary(test: &str) -> String {
+    let mut story = shakedown(&["show", "bad-canary-rolls-back"])
+        .exits(0)
+        .stdout;
+    for (long, short) in [
+        ("duration: 10m", "duration: 2m30s"),
+        ("rate: 200/s", "rate: 100/s"),
+        ("rolled-back within 4m", "rolled-back within 2m"),
+        ("during 1m..3m", "during 1m..2m"),
+        ("during 5m..10m", "during 2m..2m30s"),
+        ("promoted within 6m", "promoted within 2m30s"),
+    ] {
+        assert!(story.contains(long), "the story has no `{long}`:\n{story}");
+        story = story.replace(long, short);
+    }
+    file(&folder(test), "bad-canary-rolls-back.yaml", story)
+}
+
+#[test]
+fn turmoil_judges_both_endings_of_a_bad_canary_as_the_native_engine_does_and_twice_the_same() {
+    let story = short_canary("turmoil-canary");
+    for (variant, code) in [("base", 0), ("fragile", 1)] {
+        let native = ["--variant", variant];
+        let turmoil = ["--variant", variant, "--engine", "turmoil"];
+        let first = document(&story, &turmoil, code);
+        assert_eq!(outcome(&document(&story, &native, code)), outcome(&first));
+        let again = document(&story, &turmoil, code);
+        assert_eq!(first, again, "{variant}: another document for the same run");
+    }
+}
+
 #[test]
 fn the_summary_says_how_coarse_turmoil_is() {
     let ran = shakedown(&["run", "header-routing", "--engine", "turmoil"]).exits(0);
@@ -88,6 +120,22 @@ fn a_story_of_too_many_hosts_is_refused_by_its_line() {
         &format!("{ONE}{topology}"),
         "7:3",
         "up to 30 hosts",
+    );
+}
+
+#[test]
+fn pods_that_may_be_added_are_counted_among_the_hosts() {
+    let rest = "\
+topology: {services: {front: {endpoints: {GET /: [work: 1ms]}}}}
+chaos:
+  - {at: 100ms, do: scale, target: front, to: 5}
+  - {at: 200ms, do: deploy, target: front/v2, replicas: 24}
+";
+    refused(
+        "turmoil-added",
+        &format!("{ONE}{rest}"),
+        "6:12",
+        "the story has 32 pods, 29 of them to be added",
     );
 }
 

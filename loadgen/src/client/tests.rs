@@ -3,15 +3,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Method, Response, StatusCode};
-use shakedown_engine::{HostSpec, Sim, SimOptions};
-use shakedown_env::{Env, Time, UnixTime, stream_seed};
+use http::{Response, StatusCode};
+use shakedown_env::{Env, Time, stream_seed};
 use shakedown_results::{Answer, Event, PartyId, PodId};
-use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Retries, Stage};
-use shakedown_scenarios::value::{Rate, Share};
+use shakedown_scenarios::story::{Load, Place, Retries};
+use shakedown_scenarios::value::Share;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 
 use super::{Clients, Plan, run};
+use crate::scene::{host, load, sim};
 use crate::{Caller, Outlet, Recorder, Schedule};
 
 /// Remembers everything; 0 s is the beginning of the world.
@@ -30,54 +30,6 @@ impl Recorder for Memory {
     fn record(&self, now: Time, event: Event) {
         self.0.borrow_mut().push((now.as_nanos(), event));
     }
-}
-
-fn load(rate: &str, seconds: u64) -> Load {
-    let rate = Rate::parse(rate).unwrap();
-    let entry = Entry {
-        name: String::new(),
-        weight: 1,
-        service: 0,
-        endpoint: 0,
-        method: Method::GET,
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        size: 0,
-    };
-    Load {
-        name: "users".to_owned(),
-        entries: vec![entry],
-        arrivals: Arrivals::Constant,
-        stages: vec![Stage {
-            length: None,
-            from: rate,
-            to: rate,
-        }],
-        timeout: Duration::from_secs(1),
-        retries: None,
-        ok: vec![(200, 399)],
-        start: Duration::ZERO,
-        stop: Duration::from_secs(seconds),
-        zones: vec![0],
-        clients: 1,
-        sidecar: false,
-        new_connections: false,
-        in_flight: 10_000,
-        namespace: "default".to_owned(),
-        account: "users".to_owned(),
-        place: Place(0),
-    }
-}
-
-fn host(sim: &Sim, name: &str, last: u8) -> Env {
-    sim.add_host(HostSpec {
-        name: name.to_owned(),
-        address: IpAddr::from([10, 0, 0, last]),
-        zone: 0,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
-    })
 }
 
 /// A server that answers every request with `status` after `delay`.
@@ -110,12 +62,7 @@ fn serve(env: &Env, delay: Duration, status: StatusCode) {
 
 /// Sends a load at a server of one `delay` and `status`, and gives the facts.
 fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> {
-    let options = SimOptions {
-        seed: 1,
-        epoch: UnixTime::default(),
-        noise: None,
-    };
-    let sim = Sim::new(options);
+    let sim = sim();
     serve(&host(&sim, "server", 1), delay, status);
     let client = host(&sim, "client", 2);
     let stage = host(&sim, "stage", 3);

@@ -4,16 +4,27 @@ use bytes::Bytes;
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use shakedown_scenarios::story::Entry;
 use shakedown_wire::Body;
 
 /// The largest body of a request: each in flight shares one copy.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    /// Its name or address; an IPv6 address without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether it is spoken to over TLS.
+    pub tls: bool,
+}
+
 /// A request and the server that it goes to.
 #[derive(Clone, Debug)]
 pub struct Aim {
-    host: String,
-    port: u16,
+    server: Server,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -27,7 +38,7 @@ pub enum AimError {
     #[error("`{0}` is not a URL: write `http://localhost:8080/path`")]
     Url(String),
     /// Its scheme.
-    #[error("`{0}://` is not supported yet: `http://` is")]
+    #[error("`{0}://` is not supported: `http://` and `https://` are")]
     Scheme(String),
     /// A name and a password in the URL.
     #[error("a URL holds no user here: give `-H 'authorization: ...'`")]
@@ -38,6 +49,9 @@ pub enum AimError {
     /// No header.
     #[error("`{0}` is not a header: write `name: value`")]
     Header(String),
+    /// The URL of a scenario's target has a query, and an entry a path of its own.
+    #[error("a target holds no query: its loads name the paths")]
+    Query,
     /// A body that is too large.
     #[error("a body has at most {BODY_BYTES_MAX} bytes")]
     Body,
@@ -54,54 +68,39 @@ impl Aim {
         headers: &[String],
         body_bytes: u64,
     ) -> Result<Aim, AimError> {
-        let bad_url = || AimError::Url(url.to_owned());
-        let parsed = Uri::try_from(url).map_err(|_| bad_url())?;
-        // `localhost:8080` alone parses as an authority.
-        let scheme = parsed.scheme().ok_or_else(bad_url)?;
-        if *scheme != Scheme::HTTP {
-            return Err(AimError::Scheme(scheme.to_string()));
+        let url = Url::parse(url)?;
+        let mut map = HeaderMap::new();
+        for line in headers {
+            let bad = || AimError::Header(line.clone());
+            let (name, value) = line.split_once(':').ok_or_else(bad)?;
+            let name = HeaderName::try_from(name.trim()).map_err(|_| bad())?;
+            let value = HeaderValue::try_from(value.trim()).map_err(|_| bad())?;
+            map.append(name, value);
         }
-        let authority = parsed.authority().ok_or_else(bad_url)?;
-        if authority.as_str().contains('@') {
-            return Err(AimError::User);
-        }
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().map_err(|_| bad_url())?,
-            None if authority.as_str() != authority.host() => return Err(bad_url()),
-            None => 80,
-        };
-        let path = parsed
-            .path_and_query()
-            .map_or("/", PathAndQuery::as_str)
-            .to_owned();
-        if body_bytes > BODY_BYTES_MAX {
-            return Err(AimError::Body);
-        }
-        let body = usize::try_from(body_bytes).map_err(|_| AimError::Body)?;
-        let ours = HeaderValue::try_from(authority.as_str()).map_err(|_| bad_url())?;
-        Ok(Aim {
-            host: authority
-                .host()
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned(),
-            port,
-            method: Method::from_bytes(method.as_bytes())
-                .map_err(|_| AimError::Method(method.to_owned()))?,
-            uri: Uri::try_from(path).map_err(|_| bad_url())?,
-            headers: all_headers(ours, headers)?,
-            body: Bytes::from(vec![b'x'; body]),
-        })
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| AimError::Method(method.to_owned()))?;
+        let path = url.path.clone();
+        url.aim(method, &path, map, body_bytes)
     }
 
-    /// The server's name or address.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// What an entry of a scenario's load asks for, at `url`: a path in it stands before the entry's.
+    ///
+    /// # Errors
+    /// As [`Aim::new`].
+    pub fn of_entry(url: &str, entry: &Entry) -> Result<Aim, AimError> {
+        let url = Url::parse(url)?;
+        let (before, query) = url.path.split_once('?').unwrap_or((&url.path, ""));
+        if !query.is_empty() {
+            return Err(AimError::Query);
+        }
+        let path = format!("{}{}", before.trim_end_matches('/'), entry.path);
+        let headers = entry.headers.iter().cloned().collect();
+        url.aim(entry.method.clone(), &path, headers, entry.size)
     }
 
-    /// The server's port.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// The server.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Path and query.
@@ -124,15 +123,74 @@ impl Aim {
     }
 }
 
-fn all_headers(host: HeaderValue, typed: &[String]) -> Result<HeaderMap, AimError> {
-    let mut headers = HeaderMap::new();
-    for line in typed {
-        let bad = || AimError::Header(line.clone());
-        let (name, value) = line.split_once(':').ok_or_else(bad)?;
-        let name = HeaderName::try_from(name.trim()).map_err(|_| bad())?;
-        let value = HeaderValue::try_from(value.trim()).map_err(|_| bad())?;
-        headers.append(name, value);
+/// A URL, taken apart.
+struct Url {
+    server: Server,
+    /// As it stands in a `host` header.
+    authority: HeaderValue,
+    /// Path and query.
+    path: String,
+}
+
+impl Url {
+    fn parse(url: &str) -> Result<Url, AimError> {
+        let bad_url = || AimError::Url(url.to_owned());
+        let parsed = Uri::try_from(url).map_err(|_| bad_url())?;
+        // `localhost:8080` alone parses as an authority.
+        let scheme = parsed.scheme().ok_or_else(bad_url)?;
+        let tls = *scheme == Scheme::HTTPS;
+        if !tls && *scheme != Scheme::HTTP {
+            return Err(AimError::Scheme(scheme.to_string()));
+        }
+        let authority = parsed.authority().ok_or_else(bad_url)?;
+        if authority.as_str().contains('@') {
+            return Err(AimError::User);
+        }
+        let port = match authority.port() {
+            Some(port) => port.as_str().parse().map_err(|_| bad_url())?,
+            None if authority.as_str() != authority.host() => return Err(bad_url()),
+            None if tls => 443,
+            None => 80,
+        };
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        let path = parsed.path_and_query().map_or("/", PathAndQuery::as_str);
+        Ok(Url {
+            server: Server {
+                host: host.to_owned(),
+                port,
+                tls,
+            },
+            authority: HeaderValue::try_from(authority.as_str()).map_err(|_| bad_url())?,
+            path: path.to_owned(),
+        })
     }
+
+    fn aim(
+        self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body_bytes: u64,
+    ) -> Result<Aim, AimError> {
+        if body_bytes > BODY_BYTES_MAX {
+            return Err(AimError::Body);
+        }
+        let body = usize::try_from(body_bytes).map_err(|_| AimError::Body)?;
+        Ok(Aim {
+            server: self.server,
+            method,
+            uri: Uri::try_from(path).map_err(|_| AimError::Url(path.to_owned()))?,
+            headers: with_ours(headers, self.authority),
+            body: Bytes::from(vec![b'x'; body]),
+        })
+    }
+}
+
+/// Adds the headers that every request has; one that was typed wins.
+fn with_ours(mut headers: HeaderMap, host: HeaderValue) -> HeaderMap {
     let agent = concat!("shakedown/", env!("CARGO_PKG_VERSION"));
     for (name, value) in [
         (HOST, host),
@@ -141,7 +199,7 @@ fn all_headers(host: HeaderValue, typed: &[String]) -> Result<HeaderMap, AimErro
     ] {
         headers.entry(name).or_insert(value);
     }
-    Ok(headers)
+    headers
 }
 
 #[cfg(test)]
@@ -155,7 +213,10 @@ mod tests {
     #[test]
     fn a_url_gives_server_path_and_host_header() {
         let aim = aim("http://shop.example:8080/a/b?c=d").unwrap();
-        assert_eq!((aim.host(), aim.port()), ("shop.example", 8080));
+        assert_eq!(
+            (aim.server.host.as_str(), aim.server.port),
+            ("shop.example", 8080)
+        );
         let request = aim.request();
         assert_eq!(request.uri(), "/a/b?c=d");
         assert_eq!(request.headers()[HOST], "shop.example:8080");
@@ -164,14 +225,14 @@ mod tests {
     #[test]
     fn a_url_without_port_and_path_is_port_80_and_the_root() {
         let aim = aim("http://shop.example").unwrap();
-        assert_eq!((aim.port(), aim.path()), (80, "/"));
+        assert_eq!((aim.server.port, aim.path()), (80, "/"));
         assert_eq!(aim.request().headers()[HOST], "shop.example");
     }
 
     #[test]
     fn an_ipv6_address_loses_its_brackets() {
         let aim = aim("http://[::1]:8080/").unwrap();
-        assert_eq!((aim.host(), aim.port()), ("::1", 8080));
+        assert_eq!((aim.server.host.as_str(), aim.server.port), ("::1", 8080));
     }
 
     #[test]
@@ -190,8 +251,8 @@ mod tests {
             );
         }
         assert_eq!(
-            aim("https://a/").unwrap_err(),
-            AimError::Scheme("https".to_owned())
+            aim("ftp://a/").unwrap_err(),
+            AimError::Scheme("ftp".to_owned())
         );
         assert_eq!(aim("http://me:pw@a/").unwrap_err(), AimError::User);
         for header in ["x", "a b: c", ": c", "a: \u{1}"] {
@@ -200,6 +261,38 @@ mod tests {
         }
         assert!(Aim::new("http://a/", "G T", &[], 0).is_err());
         assert!(Aim::new("http://a/", "POST", &[], u64::MAX).is_err());
+    }
+
+    #[test]
+    fn https_is_tls_on_port_443() {
+        let aim = aim("https://shop.example/a").unwrap();
+        assert_eq!((aim.server.port, aim.server.tls), (443, true));
+        assert_eq!(aim.request().headers()[HOST], "shop.example");
+    }
+
+    #[test]
+    fn an_entry_asks_for_its_path_below_the_targets() {
+        let entry = Entry {
+            name: String::new(),
+            weight: 1,
+            service: 0,
+            endpoint: 0,
+            method: Method::POST,
+            path: "/order?rush=1".to_owned(),
+            headers: vec![(HOST, HeaderValue::from_static("shop"))],
+            size: 3,
+        };
+        for (url, path) in [
+            ("http://a:1", "/order?rush=1"),
+            ("http://a:1/", "/order?rush=1"),
+            ("http://a:1/shop/", "/shop/order?rush=1"),
+        ] {
+            let aim = Aim::of_entry(url, &entry).unwrap();
+            assert_eq!((aim.path(), aim.method()), (path, &Method::POST), "{url}");
+            assert_eq!(aim.request().headers()[HOST], "shop");
+        }
+        let error = Aim::of_entry("http://a:1/?x=y", &entry).unwrap_err();
+        assert_eq!(error, AimError::Query);
     }
 
     #[test]

@@ -2,16 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use shakedown_env::{Env, Time};
 use shakedown_results::{Answer, Event, Outcome, Record, Root};
+use shakedown_wire::{Pool, PoolOptions};
 
 use super::tally::{Tally, Trouble};
-use super::{Aim, Sink, Terms, lane, nanos_from};
+use super::{Aim, Goal, Sink, Terms, lane, nanos_from};
 use crate::Arrival;
 
 /// The longest that opening a connection may take, where the timeout is longer.
@@ -20,8 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Everything that dispatcher and lanes share.
 pub(super) struct Crew {
     env: Env,
-    aim: Aim,
-    address: SocketAddr,
+    goal: Goal,
     terms: Terms,
     zero: Time,
     sink: Sink,
@@ -70,18 +69,10 @@ pub(super) enum End {
 }
 
 impl Crew {
-    pub(super) fn new(
-        env: Env,
-        aim: Aim,
-        address: SocketAddr,
-        terms: Terms,
-        zero: Time,
-        sink: Sink,
-    ) -> Crew {
+    pub(super) fn new(env: Env, goal: Goal, terms: Terms, zero: Time, sink: Sink) -> Crew {
         Crew {
             env,
-            aim,
-            address,
+            goal,
             terms,
             zero,
             sink,
@@ -94,16 +85,24 @@ impl Crew {
         &self.env
     }
 
-    pub(super) fn aim(&self) -> &Aim {
-        &self.aim
+    /// What a request asks for.
+    pub(super) fn aim(&self, due: &Due) -> &Aim {
+        let entry = usize::from(due.root.entry);
+        self.goal
+            .aims
+            .get(entry)
+            .expect("a goal has an aim for each entry of its load")
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub(super) fn connect_timeout(&self) -> Duration {
-        self.terms.timeout.min(CONNECT_TIMEOUT)
+    /// A pool for one lane.
+    pub(super) fn pool(&self) -> Pool {
+        let options = PoolOptions {
+            connect_timeout: self.terms.timeout.min(CONNECT_TIMEOUT),
+            reuse: self.terms.reuse,
+            tls: self.goal.tls.clone(),
+            ..PoolOptions::default()
+        };
+        Pool::new(self.env.clone(), self.goal.address, None, options)
     }
 
     pub(super) fn in_flight(&self) -> u64 {
@@ -111,8 +110,7 @@ impl Crew {
     }
 
     /// Takes up a request: to an idle lane, a new one, or the line.
-    pub(super) fn dispatch(self: &Rc<Crew>, arrival: Arrival, intended: Time) {
-        let now = self.env.now();
+    pub(super) fn dispatch(self: &Rc<Crew>, arrival: Arrival, intended: Time, now: Time) {
         let due = Due {
             root: Root {
                 load: self.terms.party,
@@ -165,7 +163,9 @@ impl Crew {
     /// A lane's next request; `None` once the crew is closed.
     pub(super) fn poll_next(&self, index: usize, cx: &mut Context<'_>) -> Poll<Option<Due>> {
         // Those at the head of the line may have run out of time.
-        self.expire(self.env.now());
+        if !self.state.borrow().line.is_empty() {
+            self.expire(self.env.now());
+        }
         let mut state = self.state.borrow_mut();
         if let Some(due) = state.lanes[index].given.take() {
             return Poll::Ready(Some(due));

@@ -8,22 +8,18 @@ use std::task::Poll;
 use http::Request;
 use http_body_util::BodyExt as _;
 use shakedown_env::{Env, Sleep, Time};
-use shakedown_wire::{Body, Pool, PoolOptions};
+use shakedown_wire::{Body, Pool};
 
 use super::crew::{Crew, End};
 use super::tally::Trouble;
 
 /// Serves its crew until that is closed. The connection opens with the first request, stays, and is replaced when it ends.
 pub(super) async fn run(crew: Rc<Crew>, index: usize) {
-    let options = PoolOptions {
-        connect_timeout: crew.connect_timeout(),
-        ..PoolOptions::default()
-    };
-    let pool = Pool::new(crew.env().clone(), crew.address(), None, options);
+    let pool = crew.pool();
     let mut guard = Guard(crew.env().sleep_until(Time::ZERO));
     while let Some(due) = poll_fn(|cx| crew.poll_next(index, cx)).await {
         let sent = crew.sent(&due);
-        let exchange = exchange(&pool, crew.aim().request());
+        let exchange = exchange(&pool, crew.aim(&due).request());
         let end = guard.bound(crew.env(), due.deadline, exchange).await;
         crew.finish(&due, sent, end.unwrap_or(End::TimedOut));
     }

@@ -1,61 +1,24 @@
 use std::cell::{Cell, RefCell};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use shakedown_engine::{HostSpec, Sim, SimOptions};
-use shakedown_env::{Env, UnixTime, stream_seed};
+use shakedown_env::{Env, stream_seed};
 use shakedown_results::{Answer, Event, Histogram, PartyId, PodId, Record};
-use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
-use shakedown_scenarios::value::Rate;
+use shakedown_scenarios::story::{Entry, Load};
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 
-use super::{Aim, Tally, Terms, fire};
+use super::{Aim, Goal, LEAD, Tally, Terms, fire};
 use crate::Schedule;
+use crate::scene::{entry, host, load, sim};
 
 const SERVER: [u8; 4] = [10, 0, 0, 1];
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
-}
-
-fn load(rate: &str, seconds: u64) -> Load {
-    let rate = Rate::parse(rate).unwrap();
-    let entry = Entry {
-        name: String::new(),
-        weight: 1,
-        service: 0,
-        endpoint: 0,
-        method: http::Method::GET,
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        size: 0,
-    };
-    Load {
-        name: "load".to_owned(),
-        entries: vec![entry],
-        arrivals: Arrivals::Constant,
-        stages: vec![Stage {
-            length: None,
-            from: rate,
-            to: rate,
-        }],
-        timeout: Duration::from_secs(30),
-        retries: None,
-        ok: vec![(200, 399)],
-        start: Duration::ZERO,
-        stop: Duration::from_secs(seconds),
-        zones: vec![0],
-        clients: 1,
-        sidecar: false,
-        new_connections: false,
-        in_flight: 10_000,
-        namespace: "default".to_owned(),
-        account: "load".to_owned(),
-        place: Place(0),
-    }
 }
 
 fn terms() -> Terms {
@@ -66,9 +29,13 @@ fn terms() -> Terms {
         ok: vec![(200, 399)],
         in_flight: 10_000,
         connections: None,
+        reuse: true,
         warm_up: Duration::ZERO,
     }
 }
+
+/// How often each path was asked for.
+type Paths = RefCell<BTreeMap<String, u64>>;
 
 /// What a load came to, and what its server saw of it.
 struct Fired {
@@ -76,6 +43,7 @@ struct Fired {
     ends: Vec<(Record, Answer)>,
     sent: usize,
     served: u64,
+    paths: BTreeMap<String, u64>,
     connections: u64,
 }
 
@@ -109,25 +77,27 @@ fn fired(
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
 ) -> Fired {
-    let sim = Sim::new(SimOptions {
-        seed: 1,
-        epoch: UnixTime::default(),
-        noise: None,
-    });
-    let (served, connections) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
-    let counts = (Rc::clone(&served), Rc::clone(&connections));
-    serve(&host(&sim, "server", SERVER), status, delay, counts);
-    let client = host(&sim, "client", [10, 0, 0, 2]);
+    let sim = sim();
+    let (paths, connections) = (Rc::<Paths>::default(), Rc::new(Cell::new(0)));
+    let counts = (Rc::clone(&paths), Rc::clone(&connections));
+    serve(&host(&sim, "server", 1), status, delay, counts);
+    let client = host(&sim, "client", 2);
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(load, &[], rng("arrivals"), rng("mix"));
+    let aims = load.entries.iter();
+    let aims = aims.map(|entry| Aim::of_entry("http://10.0.0.1/", entry).unwrap());
+    let aims: Vec<Aim> = aims.collect();
     let records: Rc<RefCell<Vec<Record>>> = Rc::default();
     let result: Rc<RefCell<Option<Tally>>> = Rc::default();
     let (sink, out, env) = (Rc::clone(&records), Rc::clone(&result), client.clone());
     client.spawn("fire", async move {
-        let aim = Aim::new("http://10.0.0.1/", "GET", &[], 0).unwrap();
-        let address = SocketAddr::from((SERVER, 80));
+        let goal = Goal {
+            address: SocketAddr::from((SERVER, 80)),
+            tls: None,
+            aims,
+        };
         let sink = Rc::new(move |record: &Record| sink.borrow_mut().push(record.clone()));
-        let tally = fire(&env, schedule, aim, address, terms, sink).await;
+        let tally = fire(&env, env.now() + LEAD, schedule, goal, terms, sink).await;
         *out.borrow_mut() = Some(tally);
     });
     let flag = Rc::clone(&result);
@@ -137,6 +107,7 @@ fn fired(
         records.is_sorted_by_key(|record| record.at_ns),
         "in order of time"
     );
+    let paths = paths.take();
     let ends = records.iter().filter_map(|record| match record.event {
         Event::Finished { outcome, .. } => Some((record.clone(), outcome.answer)),
         _ => None,
@@ -148,27 +119,17 @@ fn fired(
             .iter()
             .filter(|record| matches!(record.event, Event::Sent { .. }))
             .count(),
-        served: served.get(),
+        served: paths.values().sum(),
+        paths,
         connections: connections.get(),
     }
-}
-
-fn host(sim: &Sim, name: &str, address: [u8; 4]) -> Env {
-    sim.add_host(HostSpec {
-        name: name.to_owned(),
-        address: IpAddr::from(address),
-        zone: 0,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
-    })
 }
 
 fn serve(
     env: &Env,
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
-    (served, connections): (Rc<Cell<u64>>, Rc<Cell<u64>>),
+    (paths, connections): (Rc<Paths>, Rc<Cell<u64>>),
 ) {
     let listener = env.listen(SocketAddr::from((SERVER, 80))).unwrap();
     let (own, delay) = (env.clone(), Rc::new(delay));
@@ -177,9 +138,10 @@ fn serve(
         let options = ServerOptions::default();
         accept_loop(&outer, listener, &options, "connection", move |_| {
             connections.set(connections.get() + 1);
-            let (env, delay, served) = (own.clone(), Rc::clone(&delay), Rc::clone(&served));
-            move |_request| {
-                served.set(served.get() + 1);
+            let (env, delay, paths) = (own.clone(), Rc::clone(&delay), Rc::clone(&paths));
+            move |request| {
+                let path = request.uri().path().to_owned();
+                *paths.borrow_mut().entry(path).or_default() += 1;
                 let sleep = env.sleep(delay(env.now().since(shakedown_env::Time::ZERO)));
                 async move {
                     sleep.await;
@@ -212,6 +174,31 @@ fn a_connection_serves_one_request_after_another() {
     let fired = fired(&load("100/s", 2), terms(), StatusCode::OK, |_| ms(1));
     assert_eq!(fired.connections, 1);
     assert_eq!(fired.tally.lanes, 1);
+}
+
+#[test]
+fn each_entry_of_a_mix_asks_for_its_own() {
+    let mut load = load("100/s", 2);
+    load.entries = ["/browse", "/buy"]
+        .map(|path| Entry {
+            path: path.to_owned(),
+            ..entry(1)
+        })
+        .to_vec();
+    let fired = fired(&load, terms(), StatusCode::OK, |_| ms(1));
+    assert_eq!(fired.paths.values().sum::<u64>(), 200);
+    assert!(fired.paths["/browse"] > 50 && fired.paths["/buy"] > 50);
+}
+
+#[test]
+fn where_connections_are_not_reused_each_request_has_its_own() {
+    let terms = Terms {
+        reuse: false,
+        ..terms()
+    };
+    let fired = fired(&load("50/s", 1), terms, StatusCode::OK, |_| ms(1));
+    assert_eq!(fired.count(Answer::Ok), 50);
+    assert_eq!(fired.connections, 50);
 }
 
 #[test]

@@ -1,22 +1,14 @@
 use std::time::Duration;
 
-use http::Method;
 use shakedown_env::stream_seed;
-use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
+use shakedown_scenarios::story::{Arrivals, Load, Stage};
 use shakedown_scenarios::value::{Rate, Ratio};
 
 use super::{Arrival, Schedule, Surge};
+use crate::scene::{self, entry, level};
 
 fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()
-}
-
-fn level(text: &str) -> Stage {
-    Stage {
-        length: None,
-        from: rate(text),
-        to: rate(text),
-    }
 }
 
 fn ramp(seconds: u64, from: &str, to: &str) -> Stage {
@@ -27,39 +19,12 @@ fn ramp(seconds: u64, from: &str, to: &str) -> Stage {
     }
 }
 
-fn entry(weight: u64) -> Entry {
-    Entry {
-        name: String::new(),
-        weight,
-        service: 0,
-        endpoint: 0,
-        method: Method::GET,
-        path: "/".to_owned(),
-        headers: Vec::new(),
-        size: 0,
-    }
-}
-
 /// A load of these stages for so many seconds.
 fn load(arrivals: Arrivals, stages: Vec<Stage>, seconds: u64) -> Load {
     Load {
-        name: "users".to_owned(),
-        entries: vec![entry(1)],
         arrivals,
         stages,
-        timeout: Duration::from_secs(1),
-        retries: None,
-        ok: vec![(200, 399)],
-        start: Duration::ZERO,
-        stop: Duration::from_secs(seconds),
-        zones: vec![0],
-        clients: 1,
-        sidecar: false,
-        new_connections: false,
-        in_flight: 10_000,
-        namespace: "default".to_owned(),
-        account: "users".to_owned(),
-        place: Place(0),
+        ..scene::load("1/s", seconds)
     }
 }
 

@@ -23,8 +23,8 @@ pub use destination_rule::{
 pub use duration::GoDuration;
 pub use meta::{Key, Meta};
 pub use proxy_policy::{
-    AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, PolicyBalancer, Portion, ProxyPolicy,
-    RateLimit, Shed, WorkloadSelector,
+    AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, PolicyBalancer, Portion,
+    ProxyPolicy, RateLimit, Shed, WorkloadSelector,
 };
 pub use validate::validate;
 pub use virtual_service::{
@@ -169,12 +169,7 @@ const LATER: Later = &[
     ("DestinationRule", &["exportTo", "workloadSelector"]),
     (
         "TrafficPolicy",
-        &[
-            "tls",
-            "portLevelSettings",
-            "tunnel",
-            "proxyProtocol",
-        ],
+        &["tls", "portLevelSettings", "tunnel", "proxyProtocol"],
     ),
     ("HttpCookie", &["attributes"]),
     ("SimpleLb", &["PASSTHROUGH"]),

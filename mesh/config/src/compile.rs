@@ -5,16 +5,16 @@
 //! Where a field is not set, Envoy's default holds (a route without a timeout has 15 s), with one exception: without
 //! `stream_idle_timeout` a stream may be idle for ever, not for 5 m.
 
-mod balancing;
 mod action;
+mod balancing;
 mod cluster;
 mod cors;
 mod endpoints;
-mod hashing;
-mod limits;
 mod fault;
 mod filters;
+mod hashing;
 mod headers;
+mod limits;
 mod listener;
 mod matching;
 mod outlier;

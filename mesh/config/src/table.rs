@@ -3,10 +3,10 @@
 //! A new configuration is a clone of the [`Table`] (four maps of pointers) with parts exchanged, swapped in whole.
 //! State that must survive a swap (pools, active requests) lives elsewhere, under the cluster's name.
 
-mod filters;
-mod headers;
 mod balancing;
+mod filters;
 mod hashing;
+mod headers;
 mod matching;
 mod overload;
 mod policy;
@@ -15,22 +15,21 @@ mod rate_limit;
 mod rewrite;
 mod routes;
 
-pub use filters::{Abort, Cors, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
-pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
 pub use balancing::{
     Fallback, Label, Labels, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingHash,
     RoundRobin, Selector, SlowStart, Subsets,
 };
+pub use filters::{Abort, Cors, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
 pub use hashing::{HashBy, HashCookie, HashPolicy};
+pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
 pub use matching::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
     ValueMatcher, compile_regex, query_value,
 };
 pub use overload::{AdaptiveConcurrency, AdaptiveThrottle, Shed, UpstreamPolicy};
 pub use policy::{
-    Enforcing, FailurePercentage, HedgePolicy, Limits, OutlierDetection, Priority,
-    PriorityLimits, RateLimitedBackOff, ResetFormat, ResetHeader, RetryBudget, RetryOn, RetryPolicy,
-    SuccessRate,
+    Enforcing, FailurePercentage, HedgePolicy, Limits, OutlierDetection, Priority, PriorityLimits,
+    RateLimitedBackOff, ResetFormat, ResetHeader, RetryBudget, RetryOn, RetryPolicy, SuccessRate,
 };
 pub use protocol::UpstreamProtocol;
 pub use rate_limit::{
@@ -38,7 +37,8 @@ pub use rate_limit::{
 };
 pub use rewrite::{PathRedirect, PathRewrite, Redirect, Rewrite, Substitution};
 pub use routes::{
-    Action, DirectResponse, GrpcTimeout, Route, RouteAction, RouteTable, VirtualHost, WeightedCluster,
+    Action, DirectResponse, GrpcTimeout, Route, RouteAction, RouteTable, VirtualHost,
+    WeightedCluster,
 };
 
 use std::collections::BTreeMap;

@@ -23,9 +23,9 @@ mod policies;
 mod retries;
 pub(crate) mod routes;
 
+pub use caller::{Caller, depends_on_caller};
 pub(crate) use clusters::HTTP_OPTIONS;
 pub(crate) use endpoints::{METADATA_FILTER, METADATA_WORKLOAD};
-pub use caller::{Caller, depends_on_caller};
 pub use locality::{Client, Nearness};
 pub use policies::Inbound;
 pub(crate) use retries::{parse_retry_on, retry_on_names};

@@ -89,7 +89,11 @@ impl Resources {
 
     /// Endpoints as some clients are to see them, encoded, without those that are `shared` by all: same version, same
     /// bytes. What is as it was in `previous` is the same entry.
-    pub fn nearby(endpoints: Vec<xds::Resource>, shared: &Resources, previous: &Resources) -> Resources {
+    pub fn nearby(
+        endpoints: Vec<xds::Resource>,
+        shared: &Resources,
+        previous: &Resources,
+    ) -> Resources {
         let is_common = |resource: &xds::Resource| {
             let common = shared.find(Kind::Endpoints, &resource.name);
             common.is_some_and(|entry| *entry.version == *resource.version)
@@ -418,7 +422,10 @@ pub(crate) mod tests {
     #[test]
     fn only_endpoints_that_differ_for_a_client_are_its_own() {
         let mut shared = Resources::default();
-        shared.extend(Kind::Endpoints, vec![translated("a", 0), translated("b", 0)]);
+        shared.extend(
+            Kind::Endpoints,
+            vec![translated("a", 0), translated("b", 0)],
+        );
         let near = || vec![translated("a", 0), translated("b", 1)];
         let first = Resources::nearby(near(), &shared, &Resources::default());
         assert!(first.find(Kind::Endpoints, "a").is_none());

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "simulated/callers.rs"]
+mod callers;
 #[path = "simulated/canary.rs"]
 mod canary;
 #[path = "simulated/near.rs"]

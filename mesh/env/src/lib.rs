@@ -13,6 +13,7 @@ mod random;
 pub mod real;
 mod stream;
 mod time;
+mod tokio_stream;
 mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
@@ -20,4 +21,5 @@ pub use event::{AttemptEvent, Detector, Event, Flags, Limit, RequestEvent, Reque
 pub use random::{Rng, stream_seed};
 pub use stream::{BoxListener, BoxStream, Listener, Stream};
 pub use time::{Time, UnixTime};
+pub use tokio_stream::TokioStream;
 pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, TaskName, Work, World};

@@ -17,7 +17,7 @@ use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
 use shakedown_config::table::{Direction, Listener, Routes, Table};
 use shakedown_env::{BoxListener, Env, Flags, Owned, Side};
-use shakedown_wire::{Connected, Body, Drain, ServeError, ServerOptions, accept_auto_until};
+use shakedown_wire::{Body, Connected, Drain, ServeError, ServerOptions, accept_auto_until};
 
 use crate::filter::rate_limit::ConnectionLimit;
 use crate::handle::handle;
@@ -235,7 +235,9 @@ async fn respond(
 /// The size of a head as Envoy counts it: names and values.
 fn head_bytes<B>(request: &Request<B>) -> usize {
     let headers = request.headers().iter();
-    headers.fold(0, |sum, (name, value)| sum + name.as_str().len() + value.len())
+    headers.fold(0, |sum, (name, value)| {
+        sum + name.as_str().len() + value.len()
+    })
 }
 
 /// Envoy's answer to a head beyond its limit; the connection ends with it.

@@ -154,6 +154,7 @@ fn cluster(upstream: &Upstream) -> Value {
         let pool = host.pool();
         json!({
             "address": host.address().to_string(),
+            "healthy": host.is_healthy(),
             "active_requests": host.active(),
             "connections": pool.connections(),
             "idle_connections": pool.idle(),

@@ -105,11 +105,27 @@ mod tests {
 
     #[test]
     fn a_budget_is_a_share_of_the_requests_cut_to_whole_ones_and_overrides_the_limit() {
-        for (requests, allowed) in [(0, 3), (15, 3), (19, 3), (20, 4), (24, 4), (25, 5), (1000, 200)] {
-            assert_eq!(retries_allowed(&budget(200_000, 3), requests), allowed, "{requests}");
+        for (requests, allowed) in [
+            (0, 3),
+            (15, 3),
+            (19, 3),
+            (20, 4),
+            (24, 4),
+            (25, 5),
+            (1000, 200),
+        ] {
+            assert_eq!(
+                retries_allowed(&budget(200_000, 3), requests),
+                allowed,
+                "{requests}"
+            );
         }
         assert_eq!(retries_allowed(&budget(0, 0), 1000), 0);
-        assert_eq!(retries_allowed(&budget(2_000, 3), 1000), 3, "0.2% of 1000 are 2");
+        assert_eq!(
+            retries_allowed(&budget(2_000, 3), 1000),
+            3,
+            "0.2% of 1000 are 2"
+        );
     }
 
     #[test]
@@ -122,8 +138,16 @@ mod tests {
                 .count()
         };
         assert_eq!(hedges(&mut budget, 0), 5);
-        assert_eq!(hedges(&mut budget, 9_999), 1, "the one that each second has");
-        assert_eq!(hedges(&mut budget, 10_000), 1, "the hundred requests are forgotten");
+        assert_eq!(
+            hedges(&mut budget, 9_999),
+            1,
+            "the one that each second has"
+        );
+        assert_eq!(
+            hedges(&mut budget, 10_000),
+            1,
+            "the hundred requests are forgotten"
+        );
     }
 
     #[test]

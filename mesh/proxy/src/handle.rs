@@ -75,9 +75,7 @@ pub(crate) async fn handle(
     let answer = travel(line, head, body, &mut record, &mut reply).await;
     let attempts = record.attempts();
     let (mut response, rest) = match answer {
-        Ok(Answer {
-            mut response, rest
-        }) => {
+        Ok(Answer { mut response, rest }) => {
             reply.finish(response.headers_mut(), attempts);
             let status = response.status().as_u16();
             record.answered(status, Flags::NONE, Cow::Borrowed("via_upstream"));
@@ -262,11 +260,7 @@ fn keep_request(
 
 /// A route's own answer. One that made something, or that sends elsewhere, says where: here, as nothing else is said.
 /// Source: Envoy, `Router::Filter::decodeHeaders`.
-fn respond(
-    direct: &DirectResponse,
-    head: &Parts,
-    scheme: &'static str,
-) -> Result<Reject, Reject> {
+fn respond(direct: &DirectResponse, head: &Parts, scheme: &'static str) -> Result<Reject, Reject> {
     let location = match direct.status {
         201 | 300..400 => {
             let here = Redirect {
@@ -296,7 +290,11 @@ fn redirected(redirect: &Redirect, head: &Parts, scheme: &'static str) -> Result
     })
 }
 
-fn location(redirect: &Redirect, head: &Parts, scheme: &'static str) -> Result<HeaderValue, Reject> {
+fn location(
+    redirect: &Redirect,
+    head: &Parts,
+    scheme: &'static str,
+) -> Result<HeaderValue, Reject> {
     let view = route::view(head, scheme)?;
     let location = redirect.location(scheme, view.authority, view.path);
     HeaderValue::from_maybe_shared(bytes::Bytes::from(location)).map_err(|_| Reject::BadPath)

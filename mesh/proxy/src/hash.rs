@@ -140,19 +140,22 @@ fn of_ip(ip: IpAddr) -> u64 {
 fn cookie_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     let all = headers.get_all(COOKIE);
     all.iter().find_map(|header| {
-        header.as_bytes().split(|byte| *byte == b';').find_map(|pair| {
-            let start = pair.iter().position(|byte| *byte != b' ')?;
-            let pair = &pair[start..];
-            let equals = pair.iter().position(|byte| *byte == b'=')?;
-            if &pair[..equals] != name.as_bytes() {
-                return None;
-            }
-            let value = &pair[equals + 1..];
-            match value {
-                [b'"', inner @ .., b'"'] => Some(inner),
-                _ => Some(value),
-            }
-        })
+        header
+            .as_bytes()
+            .split(|byte| *byte == b';')
+            .find_map(|pair| {
+                let start = pair.iter().position(|byte| *byte != b' ')?;
+                let pair = &pair[start..];
+                let equals = pair.iter().position(|byte| *byte == b'=')?;
+                if &pair[..equals] != name.as_bytes() {
+                    return None;
+                }
+                let value = &pair[equals + 1..];
+                match value {
+                    [b'"', inner @ .., b'"'] => Some(inner),
+                    _ => Some(value),
+                }
+            })
     })
 }
 
@@ -207,7 +210,10 @@ mod tests {
             name: "session".into(),
             ttl: ttl.map(Duration::from_secs),
             path: "/shop".into(),
-            attributes: vec![("SameSite".into(), "Lax".into()), ("Secure".into(), "".into())],
+            attributes: vec![
+                ("SameSite".into(), "Lax".into()),
+                ("Secure".into(), "".into()),
+            ],
         })
     }
 
@@ -233,9 +239,8 @@ mod tests {
     #[test]
     fn the_order_of_a_headers_values_does_not_count() {
         let policies = [policy(header("x-user"))];
-        let of = |pairs: &[(&'static str, &'static str)]| {
-            hash(&policies, &headers(pairs), "/").hash
-        };
+        let of =
+            |pairs: &[(&'static str, &'static str)]| hash(&policies, &headers(pairs), "/").hash;
         assert_eq!(of(&[("x-user", "foo")]), Some(3728699739546630719));
         assert_eq!(of(&[]), None);
         let sorted = Some(chained(&[b"bar", b"foo"]));
@@ -264,7 +269,11 @@ mod tests {
     #[test]
     fn a_cookie_is_hashed_without_its_quotes() {
         let policies = [policy(cookie(Some(60)))];
-        for text in ["session=foo", "a=1; session=\"foo\"; b=2", "sessio=1;session=foo"] {
+        for text in [
+            "session=foo",
+            "a=1; session=\"foo\"; b=2",
+            "sessio=1;session=foo",
+        ] {
             let map = headers(&[("cookie", text)]);
             let found = hash(&policies, &map, "/");
             assert_eq!(found.hash, Some(3728699739546630719), "{text}");
@@ -278,9 +287,8 @@ mod tests {
         let text = format!("{value:016x}");
         let made = hash(&[policy(cookie(Some(60)))], &HeaderMap::new(), "/");
         assert_eq!(made.hash, Some(xx_hash(text.as_bytes(), 0)));
-        let expected = format!(
-            "session=\"{text}\"; Max-Age=60; Path=/shop; SameSite=Lax; Secure; HttpOnly"
-        );
+        let expected =
+            format!("session=\"{text}\"; Max-Age=60; Path=/shop; SameSite=Lax; Secure; HttpOnly");
         assert_eq!(made.cookies.as_slice(), [expected.as_str()]);
         let session = hash(&[policy(cookie(Some(0)))], &HeaderMap::new(), "/");
         let kept = session.cookies[0].to_str().unwrap();

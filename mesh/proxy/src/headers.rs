@@ -30,7 +30,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn of(head: &Parts, version: Version, scheme: &'static str) -> Result<Snapshot, Reject> {
+    pub(crate) fn of(
+        head: &Parts,
+        version: Version,
+        scheme: &'static str,
+    ) -> Result<Snapshot, Reject> {
         let view = route::view(head, scheme)?;
         Ok(Snapshot {
             method: head.method.clone(),
@@ -240,8 +244,16 @@ mod tests {
                 op("x-e", "r", AddIfAbsent),
             ],
         );
-        let given = [("x-a", "c"), ("x-b", "1"), ("x-b", "2"), ("x-c", "c"), ("x-rm", "1")];
-        let mut expected = ["x-a: r", "x-b: r", "x-c: c", "x-e: r"].map(String::from).to_vec();
+        let given = [
+            ("x-a", "c"),
+            ("x-b", "1"),
+            ("x-b", "2"),
+            ("x-c", "c"),
+            ("x-rm", "1"),
+        ];
+        let mut expected = ["x-a: r", "x-b: r", "x-c: c", "x-e: r"]
+            .map(String::from)
+            .to_vec();
         let mut found = changed(&ops, &given);
         expected.sort();
         found.sort();
@@ -266,7 +278,10 @@ mod tests {
 
     #[test]
     fn a_response_is_changed_with_its_own_headers_and_its_requests() {
-        let request = http::Request::get("/p").header("host", "t").body(()).unwrap();
+        let request = http::Request::get("/p")
+            .header("host", "t")
+            .body(())
+            .unwrap();
         let head = request.into_parts().0;
         let snapshot = Snapshot::of(&head, Version::HTTP_11, "http").unwrap();
         let mut headers = HeaderMap::new();

@@ -1,11 +1,12 @@
-//! The data plane: one pod's proxy, inbound and outbound, for HTTP/1.1.
+//! The data plane: one pod's proxy, inbound and outbound, for HTTP/1.1 and HTTP/2.
 //!
 //! - [`run`]: a proxy, from its [`Bootstrap`], for ever. [`run_with_table`] is one without a control plane.
-//! - A request is one straight line, a file per stage: `accept` -> `handle` -> `route` -> `split`
-//!   -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]) -> [`respond`] -> `record`.
+//! - A request is one straight line, a file per stage: `accept` -> `handle` -> `route` -> `split` -> `filter` (fault, CORS,
+//!   rate limit) -> `rewrite` -> `mirror` -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]) -> [`respond`] -> `reply` -> `record`.
 //! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
 //!
-//! [`balance`] and [`retry`] are plain deciders: they take randomness as a parameter and know no clock.
+//! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
+//! randomness as parameters, and know no clock.
 //!
 //! Invariant: everything of the outside world comes through [`Env`](shakedown_env::Env), and nothing here imports the
 //! simulator, so that the same code runs in both worlds.
@@ -22,13 +23,13 @@ mod date;
 mod filter;
 mod forward;
 mod handle;
+pub mod hash;
 mod headers;
 pub mod hedge;
 pub mod limit;
 mod mirror;
-pub mod hash;
-pub mod outlier;
 mod outgoing;
+pub mod outlier;
 mod prepare;
 mod proxy;
 mod record;

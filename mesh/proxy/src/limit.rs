@@ -229,7 +229,11 @@ impl Wild {
 
     /// Puts the bucket of a description first, a new one if need be; the one used longest ago makes room.
     fn touch(&mut self, description: &[Entry], now: Time) {
-        match self.recent.iter().position(|(known, _)| known == description) {
+        match self
+            .recent
+            .iter()
+            .position(|(known, _)| known == description)
+        {
             Some(index) => self.recent[..=index].rotate_right(1),
             None => {
                 self.recent.truncate(self.most - 1);

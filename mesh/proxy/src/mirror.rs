@@ -3,8 +3,8 @@
 //! A copy has the original's headers as they were sent on, its host ends in `-shadow`, and it has the route's timeout. It
 //! goes through its own cluster's balancer and limits, and no failure of it is seen by the caller.
 //!
-//! A request whose body streams through is not copied: its length is not known, or it is longer than what is kept for
-//! another try. Envoy gives a copy up, too, once its buffer is full.
+//! A request whose body is longer than what is kept for another try is not copied. Envoy gives a copy up, too, once its
+//! buffer is full.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The longest answer that is read to its end, so that its connection can be used again; a longer one's is closed.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long a copy may take where its route has no timeout. Source: Envoy, `stream_idle_timeout`, default 5 min.
+/// How long a copy may take, whatever its route's timeout. Source: Envoy, `stream_idle_timeout`, default 5 min.
 const TIME_MAX: Duration = Duration::from_secs(300);
 
 /// The copies of one request.
@@ -49,6 +49,7 @@ pub(crate) fn send(proxy: &Rc<Proxy>, copies: Copies, original: &Outgoing, recor
             continue;
         };
         disguise(proxy, &mirror, copy.headers_mut());
+        proxy.metrics().mirrored();
         let (own, mut shadow) = (Rc::clone(proxy), record.shadow(cluster));
         proxy.env().spawn("proxy-mirror", async move {
             let plan = Plan {
@@ -62,19 +63,33 @@ pub(crate) fn send(proxy: &Rc<Proxy>, copies: Copies, original: &Outgoing, recor
             };
             let sending = async {
                 let answer = forward::forward(&own, plan, copy, &mut shadow).await;
-                if let Ok(answer) = answer {
-                    let _ = answer.response.into_body().collect(ANSWER_BYTES_MAX).await;
+                match answer {
+                    // A longer one breaks off, and closes its connection.
+                    Ok(answer) => {
+                        let _ = answer.response.into_body().collect(ANSWER_BYTES_MAX).await;
+                        true
+                    }
+                    Err(_) => false,
                 }
             };
-            let most = mirror.action.timeout.unwrap_or(TIME_MAX);
-            let _ = own.env().timeout(most, sending).await;
+            // The route's timeout is kept by the tries; this is for what has none.
+            let most = mirror
+                .action
+                .timeout
+                .map_or(TIME_MAX, |it| it.max(TIME_MAX));
+            if !matches!(own.env().timeout(most, sending).await, Ok(true)) {
+                own.metrics().mirror_failed();
+            }
         });
     }
 }
 
 /// Tells a copy from its original. Source: Envoy, `ShadowWriterImpl` and `AsyncStreamImpl`.
 fn disguise(proxy: &Proxy, mirror: &Mirror, headers: &mut HeaderMap) {
-    let shadow = headers.get(HOST).filter(|_| mirror.suffix).and_then(shadow_host);
+    let shadow = headers
+        .get(HOST)
+        .filter(|_| mirror.suffix)
+        .and_then(shadow_host);
     if let Some(host) = shadow {
         headers.insert(HOST, host);
     }
@@ -94,7 +109,9 @@ fn shadow_host(host: &HeaderValue) -> Option<HeaderValue> {
     const SUFFIX: &str = "-shadow";
     let host = host.to_str().ok()?;
     let bracket = host.rfind(']').unwrap_or(0);
-    let end = host[bracket..].find(':').map_or(host.len(), |at| bracket + at);
+    let end = host[bracket..]
+        .find(':')
+        .map_or(host.len(), |at| bracket + at);
     let (name, port) = host.split_at(end);
     HeaderValue::try_from(format!("{name}{SUFFIX}{port}")).ok()
 }

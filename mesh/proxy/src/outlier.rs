@@ -138,7 +138,11 @@ impl Outliers {
         let Some(monitor) = self.hosts.get_mut(seat.0).and_then(Option::as_mut) else {
             return changes;
         };
-        for detector in monitor.observe(outcome, &self.settings).into_iter().flatten() {
+        for detector in monitor
+            .observe(outcome, &self.settings)
+            .into_iter()
+            .flatten()
+        {
             self.consecutive(seat, detector, now, random, &mut changes);
         }
         changes

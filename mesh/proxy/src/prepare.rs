@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
+use http::Uri;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::Uri;
 use rand_core::Rng;
 use shakedown_env::RequestId;
 

@@ -530,12 +530,7 @@ mod tests {
         };
         assert_eq!(
             row(aborted),
-            (
-                418,
-                "fault filter abort",
-                "FI".into(),
-                "fault_filter_abort"
-            )
+            (418, "fault filter abort", "FI".into(), "fault_filter_abort")
         );
         let limited = Reject::Limited(Limited {
             status: StatusCode::TOO_MANY_REQUESTS,
@@ -543,12 +538,7 @@ mod tests {
         });
         assert_eq!(
             row(limited),
-            (
-                429,
-                "local_rate_limited",
-                "RL".into(),
-                "local_rate_limited"
-            )
+            (429, "local_rate_limited", "RL".into(), "local_rate_limited")
         );
         let preflight = Reject::Preflight(Box::default());
         assert_eq!(row(preflight), (200, "", "-".into(), "cors_response"));

@@ -70,7 +70,10 @@ mod tests {
             headers.insert("x-pick", HeaderValue::from_static(value));
             choose(&action, &headers, &mut rng).cluster.to_string()
         };
-        assert_eq!(["0", "1", "3", "4"].map(&mut with), ["one", "three", "three", "one"]);
+        assert_eq!(
+            ["0", "1", "3", "4"].map(&mut with),
+            ["one", "three", "three", "one"]
+        );
         with("x");
         assert_ne!(rng.next_u64(), untouched, "what is no number is drawn");
     }

@@ -2,9 +2,13 @@
 //! modelled apps share.
 //!
 //! - [`Body`]: the one body type of the request path.
-//! - [`serve_http1`], [`accept_loop`]: HTTP/1.1 servers, with [`Drain`] to end them gracefully.
-//! - [`Pool`]: HTTP/1.1 connections to one address, kept and reused in Envoy's order.
+//! - [`serve_http1`], [`accept_loop`]: HTTP/1.1 servers; [`serve_auto_until`], [`accept_auto_until`]: servers of HTTP/1.1 and
+//!   HTTP/2 on one port; with [`Drain`] to end them gracefully.
+//! - [`Pool`]: HTTP/1.1 or HTTP/2 connections to one address, kept and reused in Envoy's order; [`Quota`]: what its circuit
+//!   breakers count over many pools.
+//! - [`Replay`]: a body that can be sent again while it still arrives.
 //! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS.
+//! - [`TlsClient`], [`TlsServer`]: TLS inside a connection; pools speak it where they are told to.
 //! - [`EnvTimer`], [`EnvExecutor`]: hyper's seams, filled from Env.
 //!
 //! It refuses to know what a request means: routes, policies and headers are its callers' business, down to `host` and the
@@ -19,11 +23,12 @@ mod h2;
 mod pool;
 mod seams;
 mod server;
+mod tls;
 
+pub use self::h2::H2Body;
 pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
 pub use drain::Drain;
 pub use grpc::{Channel, ChannelBody, H2Error, H2Options, connect_h2, serve_h2};
-pub use self::h2::H2Body;
 pub use pool::{
     Bound, HttpError, LeasedBody, Pool, PoolOptions, Protocol, Quota, QuotaLimits, SendError,
 };
@@ -32,6 +37,7 @@ pub use server::{
     Connected, ServeError, ServerOptions, accept_auto_until, accept_loop, accept_loop_until,
     serve_auto_until, serve_http1, serve_http1_until,
 };
+pub use tls::{Refusal, Roots, TlsClient, TlsError, TlsServer, Trust, refusal};
 
 #[cfg(test)]
 mod scene;

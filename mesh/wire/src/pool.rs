@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use shakedown_env::{Env, TaskName};
 
-use crate::Body;
+use crate::{Body, TlsClient};
 
 mod connection;
 mod error;
@@ -65,6 +65,8 @@ pub struct PoolOptions {
     pub max_connection_duration: Option<Duration>,
     /// Whether a connection serves more than one request.
     pub reuse: bool,
+    /// Speaks TLS inside each connection; its handshake counts into `connect_timeout`. Where none, plaintext.
+    pub tls: Option<TlsClient>,
     /// What the pool's connections and requests count against; no limit where none.
     pub quota: Option<Quota>,
 }
@@ -79,6 +81,7 @@ impl Default for PoolOptions {
             max_requests_per_connection: None,
             max_connection_duration: None,
             reuse: true,
+            tls: None,
             quota: None,
         }
     }

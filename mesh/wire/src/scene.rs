@@ -16,7 +16,8 @@ use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{BoxStream, Env, UnixTime};
 
 use crate::{
-    Body, Drain, Pool, PoolOptions, Protocol, ServeError, ServerOptions, accept_auto_until, accept_loop,
+    Body, Drain, Pool, PoolOptions, Protocol, ServeError, ServerOptions, accept_auto_until,
+    accept_loop,
 };
 
 const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));

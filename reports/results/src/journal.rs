@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
-pub const JOURNAL_VERSION: u32 = 3;
+pub const JOURNAL_VERSION: u32 = 4;
 
 /// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,8 +171,13 @@ pub enum Event {
         endpoint: u16,
         /// The pod that sent it, where it says so.
         from: Option<PodId>,
-        /// It waits in the queue (else it was taken up, or refused, at once).
+        /// It waits in the queue for a worker (else it was taken up, or refused, at once).
         queued: bool,
+    },
+    /// One in hand came into the queue for a core. Only for services with cores that serve in order, and without workers.
+    Queued {
+        /// Where.
+        pod: PodId,
     },
     /// One that was queued left the queue.
     Dequeued {

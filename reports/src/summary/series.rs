@@ -129,6 +129,11 @@ impl Over {
         self.shift(cast, at_ns, pod, 1, i64::from(queued));
     }
 
+    /// One in hand came into the queue.
+    pub(super) fn queued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
+        self.shift(cast, at_ns, pod, 0, 1);
+    }
+
     /// One left the queue.
     pub(super) fn dequeued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
         self.shift(cast, at_ns, pod, 0, -1);
@@ -268,8 +273,8 @@ impl Over {
         let (before_present, before) = self.pods[id];
         let present = before_present.saturating_add_signed(i32::try_from(present).unwrap_or(0));
         let waiting = before.saturating_add_signed(i32::try_from(waiting).unwrap_or(0));
-        // What ended while it waited (its pod died) left the queue without a word.
-        let waiting = waiting.min(present);
+        // Nothing waits where nothing is in hand; else one may wait several times, in parallel steps.
+        let waiting = if present == 0 { 0 } else { waiting };
         self.pods[id] = (present, waiting);
         let party = cast.party_of(pod);
         let bin = self.bin(at_ns);

@@ -138,6 +138,7 @@ impl Board {
     pub(super) fn record(&mut self, record: &Record) -> Option<Change> {
         let (id, present, waiting) = match &record.event {
             Event::Arrived { pod, queued, .. } => (*pod, 1, i64::from(*queued)),
+            Event::Queued { pod } => (*pod, 0, 1),
             Event::Dequeued { pod } => (*pod, 0, -1),
             Event::Served { pod, .. } => (*pod, -1, 0),
             _ => return self.change(record),
@@ -147,8 +148,11 @@ impl Board {
         let shift =
             |count: u32, by: i64| u32::try_from((i64::from(count) + by).max(0)).unwrap_or(u32::MAX);
         pod.present = shift(pod.present, present);
-        // What ended while it waited (its pod died) left the queue without a word.
-        pod.waiting = shift(pod.waiting, waiting).min(pod.present);
+        pod.waiting = shift(pod.waiting, waiting);
+        if pod.present == 0 {
+            // Nothing waits where nothing is in hand; else one may wait several times, in parallel steps.
+            pod.waiting = 0;
+        }
         Some(Change {
             pod: id,
             present: i64::from(pod.present) - before.0,

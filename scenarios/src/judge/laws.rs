@@ -30,7 +30,7 @@ struct Party {
     ok_attempts: u64,
 }
 
-/// The queue of a pod with workers. Little: the time that requests spend in it is the integral of its length.
+/// The queue of a pod with workers or cores. Little: the time that requests spend in it is the integral of its length.
 #[derive(Clone, Debug, Default)]
 struct Queue {
     length: u32,
@@ -99,7 +99,9 @@ impl Laws {
                 }
                 self.queue(*pod, record.at_ns, board);
             }
-            Event::Dequeued { pod } => self.queue(*pod, record.at_ns, board),
+            Event::Queued { pod } | Event::Dequeued { pod } => {
+                self.queue(*pod, record.at_ns, board);
+            }
             Event::Served {
                 pod,
                 queue_wait_ns,
@@ -138,7 +140,7 @@ impl Laws {
     }
 
     fn queue(&mut self, pod: PodId, at_ns: i64, board: &Board) {
-        if board.limits(pod).0.is_none() {
+        if board.limits(pod) == (None, None) {
             return;
         }
         let queue = self.queues.entry(pod).or_insert_with(|| Queue {

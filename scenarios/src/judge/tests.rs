@@ -472,6 +472,28 @@ fn gauges_are_judged_at_every_instant() {
 }
 
 #[test]
+fn who_comes_into_the_queue_after_its_arrival_is_counted_as_waiting() {
+    let mut run = Run::new(&[
+        "queued.max(api) == 2",
+        "never queued(api) > 0 during 10s..22s",
+        "queued.mean(api during 20s..30s) == 0.6",
+        "eventually queued(api) == 2 during 24s..26s",
+    ]);
+    let pod = PodId(1);
+    run.served(None, 1, 20 * S, 0, 40 * S, OK);
+    run.served(None, 1, 21 * S, 0, 40 * S, OK);
+    // One of them waits twice, for instance in steps that are parallel.
+    for (from, to) in [(23, 26), (24, 27)] {
+        run.at(from * S, Event::Queued { pod });
+        run.at(to * S, Event::Dequeued { pod });
+    }
+    let checks = run.checks();
+    for check in &checks {
+        assert_eq!(check.pass, Some(true), "{check:?}");
+    }
+}
+
+#[test]
 fn what_changes_at_one_instant_is_seen_with_its_last_value_alone() {
     let mut run = Run::new(&[
         "never in-flight(users) == 0 during 20s..30s",

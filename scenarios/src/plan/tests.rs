@@ -2,8 +2,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::PodId;
 
-use super::{FaultAction, cast, is_meant, plan, resolve};
-use crate::story::Story;
+use super::{cast, is_meant, plan, resolve};
+use crate::story::{Action, Story};
 use crate::{Edits, load_text};
 
 fn story(chaos: &str) -> Story {
@@ -35,10 +35,7 @@ fn streams(seed: u64) -> impl FnMut(&str) -> ChaCha8Rng {
 
 fn hit(chaos: &str) -> Vec<u32> {
     let planned = plan(&story(chaos), streams(1));
-    let FaultAction::Crash(pods) = &planned[0].action else {
-        panic!("crash")
-    };
-    pods.iter().map(|pod| pod.0).collect()
+    planned[0].pods.iter().map(|pod| pod.0).collect()
 }
 
 #[test]
@@ -106,14 +103,7 @@ fn the_ends_of_a_link_take_in_clients_and_the_control_plane() {
         &story("{at: 1s, for: 2s, do: partition, target: zone b <-> *}"),
         streams(1),
     );
-    let FaultAction::Partition {
-        from,
-        to,
-        both: true,
-    } = &planned[0].action
-    else {
-        panic!("both ways")
-    };
+    let (from, to) = (&planned[0].pods, &planned[0].others);
     assert_eq!(from.iter().map(|pod| pod.0).collect::<Vec<_>>(), [2, 5, 7]);
     assert_eq!(to.len(), 9);
 }
@@ -174,7 +164,7 @@ fn one_more_item_shifts_no_other_draw() {
         streams(1),
     );
     let x = both.iter().find(|p| p.fault.name == "x").unwrap();
-    assert_eq!((&x.fault, &x.action), (&alone[0].fault, &alone[0].action));
+    assert_eq!((&x.fault, &x.pods), (&alone[0].fault, &alone[0].pods));
 }
 
 #[test]
@@ -210,10 +200,10 @@ fn a_deployed_version_is_in_the_cast_without_pods_and_its_pods_are_drawn_when_th
         "{at: 1s, do: deploy, target: api/v3, replicas: 2}, {at: 5s, do: slow, target: 1 of api/v3, factor: 2}",
     );
     let planned = plan(&story, streams(1));
-    let FaultAction::Slow { pods, target, .. } = &planned[1].action else {
+    let Action::Slow { target, .. } = &story.chaos[planned[1].item].action else {
         panic!("slow")
     };
-    assert!(pods.is_empty());
+    assert!(planned[1].pods.is_empty());
     let mut all = cast(&story, &planned).pods;
     assert_eq!(
         cast(&story, &planned).parties[1].versions,

@@ -1,9 +1,9 @@
 //! A fault in words, as a report and a journal show it.
 
+use shakedown_config::api::{Document, Key};
 use shakedown_results::{Pod, PodId};
 
-use super::FaultAction;
-use crate::story::{self, Failure, Part, Story, Target};
+use crate::story::{self, Action, Failure, Part, Story, Target};
 use crate::value::Ratio;
 
 /// Pods that are named one by one, at most; more are named as the file names them.
@@ -13,8 +13,9 @@ const NAMED_MAX: usize = 4;
 pub(super) fn words(
     story: &Story,
     pods: &[Pod],
-    item: &story::Action,
-    drawn: &FaultAction,
+    action: &Action,
+    hit: &[PodId],
+    others: &[PodId],
 ) -> String {
     let list = |target: &Target, ids: &[PodId]| {
         let many = matches!(target.part, Part::All) && ids.len() > 1;
@@ -24,70 +25,40 @@ pub(super) fn words(
         let names: Vec<String> = ids.iter().map(|id| pod_name(story, pods, *id)).collect();
         names.join(", ")
     };
-    match (drawn, item) {
-        (FaultAction::Crash(ids), story::Action::Crash(target)) => {
-            format!("crash {}", list(target, ids))
-        }
-        (FaultAction::Pause(ids), story::Action::Pause(target)) => {
-            format!("pause {}", list(target, ids))
-        }
-        (
-            FaultAction::Partition { from: a, to: b, .. },
-            story::Action::Partition { from, to, both },
-        ) => {
+    match action {
+        Action::Crash(target) => format!("crash {}", list(target, hit)),
+        Action::Pause(target) => format!("pause {}", list(target, hit)),
+        Action::Partition { from, to, both } => {
             let arrow = if *both { "<->" } else { "->" };
-            format!("partition {} {arrow} {}", list(from, a), list(to, b))
+            format!("partition {} {arrow} {}", list(from, hit), list(to, others))
         }
-        (
-            FaultAction::Slow {
-                pods,
-                target,
-                factor,
-                add,
-            },
-            _,
-        ) => {
+        Action::Slow {
+            target,
+            factor,
+            add,
+        } => {
             let by = match add {
                 Some(add) => format!("by {} more", add.from),
                 None => format!("by a factor of {}", number(*factor)),
             };
-            format!("slow {} {by}", list(target, pods))
+            format!("slow {} {by}", list(target, hit))
         }
-        (
-            FaultAction::Fail {
-                pods,
-                target,
-                rate,
-                with,
-                ..
-            },
-            _,
-        ) => {
+        Action::Fail {
+            target, rate, with, ..
+        } => {
             let with = match with {
                 Failure::Status(status) => status.as_u16().to_string(),
                 Failure::Reset => "reset".to_owned(),
                 Failure::Hang => "hang".to_owned(),
             };
-            format!(
-                "fail {rate} of requests at {} with {with}",
-                list(target, pods)
-            )
+            let whom = list(target, hit);
+            format!("fail {rate} of requests at {whom} with {with}")
         }
-        (FaultAction::Surge { load, factor }, _) => {
-            format!(
-                "surge {} by a factor of {}",
-                story.loads[*load].name,
-                number(*factor)
-            )
+        Action::Surge { load, factor } => {
+            let (load, factor) = (&story.loads[*load].name, number(*factor));
+            format!("surge {load} by a factor of {factor}")
         }
-        (drawn, _) => of_the_whole(story, drawn),
-    }
-}
-
-/// What is done to a service, or to the configuration, rather than to pods or a load.
-fn of_the_whole(story: &Story, drawn: &FaultAction) -> String {
-    match drawn {
-        FaultAction::Scale {
+        Action::Scale {
             service,
             version,
             to,
@@ -95,7 +66,7 @@ fn of_the_whole(story: &Story, drawn: &FaultAction) -> String {
             let name = version_name(story, *service, *version);
             format!("scale {name} to {}", story::replicas(*to))
         }
-        FaultAction::Deploy {
+        Action::Deploy {
             service,
             version,
             replicas,
@@ -103,17 +74,19 @@ fn of_the_whole(story: &Story, drawn: &FaultAction) -> String {
             let name = version_name(story, *service, Some(*version));
             format!("deploy {name} with {}", story::replicas(*replicas))
         }
-        FaultAction::Apply { documents, remove } => {
-            let put = documents.iter().map(|document| {
-                let name = &document.meta().name;
-                format!("apply {}/{name}", document.kind())
-            });
-            let gone = remove.iter().map(|key| format!("remove {key}"));
-            let all: Vec<String> = put.chain(gone).collect();
-            all.join(", ")
-        }
-        _ => "nothing".to_owned(),
+        Action::Apply { documents, remove } => applied(documents, remove),
+        Action::Nothing => "nothing".to_owned(),
     }
+}
+
+fn applied(documents: &[Document], remove: &[Key]) -> String {
+    let put = documents.iter().map(|document| {
+        let name = &document.meta().name;
+        format!("apply {}/{name}", document.kind())
+    });
+    let gone = remove.iter().map(|key| format!("remove {key}"));
+    let all: Vec<String> = put.chain(gone).collect();
+    all.join(", ")
 }
 
 fn number(factor: Ratio) -> String {

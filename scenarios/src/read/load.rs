@@ -34,8 +34,9 @@ const LOAD: Keys = Keys {
         "account",
         "connections",
         "in-flight",
+        "target",
     ],
-    later: &["users", "think", "host", "target"],
+    later: &["users", "think", "host"],
 };
 const ENTRY: Keys = Keys {
     known: &["weight", "to", "headers", "cookies", "size"],
@@ -108,6 +109,7 @@ impl Reader<'_> {
             account: self
                 .plain(node, "account")
                 .unwrap_or_else(|| name.to_owned()),
+            target: self.target_url(node),
             place: self.place(format!("load.{name}")),
         };
         (load, called)
@@ -116,6 +118,23 @@ impl Reader<'_> {
     pub(super) fn plain(&mut self, node: &Node, key: &str) -> Option<String> {
         let value = get(node, key)?;
         self.text(value, "a name").map(str::to_owned)
+    }
+
+    /// Where the load goes outside of any run.
+    fn target_url(&mut self, node: &Node) -> Option<String> {
+        let written = get(node, "target")?;
+        let url = self.text(written, "a URL")?;
+        let rest = url
+            .strip_prefix("http://")
+            .or_else(|| url.strip_prefix("https://"));
+        if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
+            self.error(
+                &written.place,
+                format!("`{url}` is no URL of a server: write `http://localhost:8080`"),
+            );
+            return None;
+        }
+        Some(url.to_owned())
     }
 
     fn timeout(&mut self, node: &Node) -> Duration {

@@ -85,12 +85,6 @@ impl TurmoilSim {
         host
     }
 
-    /// The time that a packet takes between two hosts, both ways; at least a [`TICK`], and a whole number of them.
-    pub fn set_latency(&mut self, a: HostId, b: HostId, latency: Duration) {
-        let (a, b) = (self.shared.address(a), self.shared.address(b));
-        self.sim().set_link_latency(a, b, ticks(latency));
-    }
-
     /// The hand that chaos reaches in with. Tasks may own it; they must not own the [`TurmoilSim`].
     pub fn net(&self) -> TurmoilNet {
         TurmoilNet::new(Arc::clone(&self.shared))
@@ -103,6 +97,8 @@ impl TurmoilSim {
     /// does not see tasks that keep waking each other.
     pub fn run(&mut self, mut until: impl FnMut() -> bool) -> Result<(), SimError> {
         let _watch = Watch::new();
+        // What was asked for before the first tick.
+        self.obey()?;
         loop {
             let sim = self.sim();
             let elapsed = sim.elapsed();
@@ -135,22 +131,25 @@ impl TurmoilSim {
     /// Carries out what hosts were told to do to each other during the tick: turmoil can do it only between ticks.
     fn obey(&mut self) -> Result<(), SimError> {
         for command in self.shared.commands() {
-            let others = self.shared.others(command.host());
-            let address = self.shared.address(command.host());
+            let shared = Arc::clone(&self.shared);
+            let address = |host| shared.address(host);
             let sim = self.sim();
             let obeyed = panics::catch(|| match command {
-                Command::Crash(_) => {
+                Command::Crash(host) => {
                     // Cut off first: its sockets are dropped, and nobody may hear them close.
-                    for other in others {
-                        sim.partition_oneway(address, other);
+                    for other in shared.others(host) {
+                        sim.partition_oneway(address(host), other);
                     }
-                    sim.crash(address);
+                    sim.crash(address(host));
                 }
-                Command::Restart(_) => {
-                    for other in others {
-                        sim.repair_oneway(address, other);
+                Command::Restart(host) => {
+                    for other in shared.others(host) {
+                        sim.repair_oneway(address(host), other);
                     }
-                    sim.bounce(address);
+                    sim.bounce(address(host));
+                }
+                Command::Latency(a, b, latency) => {
+                    sim.set_link_latency(address(a), address(b), ticks(latency));
                 }
             });
             obeyed.map_err(|note| self.panicked("chaos", note))?;

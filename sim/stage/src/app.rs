@@ -3,6 +3,7 @@
 //! A request passes its queue, holds a worker from start to answer (through calls and sleeps), takes cores for its work,
 //! and leaves exactly one `Served` for its `Arrived`. A caller that goes does not stop it (`abandoned: finish`).
 
+mod carried;
 mod connection;
 mod cores;
 mod draws;
@@ -23,7 +24,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use shakedown_env::{BoxListener, Env};
@@ -35,6 +36,7 @@ use shakedown_wire::{Body, Drain};
 use crate::ailments::Ailments;
 use crate::journal::Journal;
 use crate::plot::Plot;
+use carried::Carried;
 use connection::Breaker;
 use cores::Cores;
 use draws::Draws;
@@ -59,6 +61,10 @@ const ALWAYS_FORWARDED: [HeaderName; 9] = [
 ];
 /// The longest that a request's body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most that a request in hand may take by itself: a queue without a limit holds a hundred thousand. A step that needs
+/// more boxes it.
+const IN_HAND_BYTES_MAX: usize = 1024;
 
 /// Which replica an app is.
 #[derive(Debug)]
@@ -144,10 +150,6 @@ impl App {
         &self.plot.story.services[self.role.service].versions[self.role.version]
     }
 
-    fn forwards(&self, name: &HeaderName) -> bool {
-        self.forwarded.contains(name)
-    }
-
     fn filler(&self, size: u64) -> Bytes {
         if size == 0 {
             Bytes::new()
@@ -166,56 +168,72 @@ impl App {
 
     /// Serves one request. The future may be dropped, which is how it learns that the caller has gone.
     fn serve(self: &Rc<App>, request: Request<Incoming>, breaker: Breaker) -> Serving {
+        // Taken apart here, so that what waits in a queue is no larger than it must be.
+        let (head, body) = request.into_parts();
+        let origin = Origin::of(&head.headers);
+        let endpoint = self.endpoints.find(&head.method, head.uri.path());
+        let carried = Carried::new(head.headers);
         let gone = Gone::default();
-        let work = Rc::clone(self).handle(request, gone.clone(), breaker);
+        let asked = Asked {
+            origin,
+            endpoint,
+            carried: carried.clone(),
+            gone: gone.clone(),
+            breaker,
+        };
+        let body = (!body.is_end_stream()).then(|| Box::new(body));
+        let work = Rc::clone(self).handle(asked, body);
+        debug_assert!(size_of_val(&work) <= IN_HAND_BYTES_MAX);
         Serving {
-            env: self.env.clone(),
+            app: Rc::clone(self),
             gone,
+            carried,
             work: Some(Box::pin(work)),
         }
     }
 
-    async fn handle(
-        self: Rc<App>,
-        request: Request<Incoming>,
-        gone: Gone,
-        breaker: Breaker,
-    ) -> Response<Body> {
-        let (head, mut body) = request.into_parts();
-        if !body.is_end_stream() && !self.read(&mut body).await {
+    async fn handle(self: Rc<App>, asked: Asked, body: Option<Box<Incoming>>) -> Response<Body> {
+        if let Some(body) = body
+            && !self.read(body).await
+        {
             // The caller went, or broke off, before its request was there: it never arrived.
-            breaker.pull();
+            asked.breaker.pull();
             return Response::default();
         }
-        let origin = Origin::of(&head.headers);
-        let endpoint = self.endpoints.find(&head.method, head.uri.path());
-        let arrive = |endpoint, queued, gone| {
-            Visit::arrive(
+        // Boxed, since each future that it passes through has room for it.
+        let arrive = |endpoint, queued| {
+            Box::new(Visit::arrive(
                 &self.env,
                 &self.journal,
                 self.role.pod,
-                origin,
+                asked.origin,
                 endpoint,
                 queued,
-                gone,
-            )
+                asked.gone.clone(),
+            ))
         };
+        let endpoint = asked.endpoint;
         let Some(steps) = self.steps(endpoint) else {
-            let visit = arrive(UNDECLARED, false, gone);
+            let visit = arrive(UNDECLARED, false);
             visit.serve(404);
             return answer(404);
         };
-        let (visit, seat) = match self.workers.as_ref().map(|workers| workers.enter(&gone)) {
-            None => (arrive(endpoint, false, gone), None),
-            Some(Entry::Seated(seat)) => (arrive(endpoint, false, gone), Some(seat)),
+        let entry = self
+            .workers
+            .as_ref()
+            .map(|workers| workers.enter(&asked.gone));
+        let (visit, seat) = match entry {
+            None => (arrive(endpoint, false), None),
+            Some(Entry::Seated(seat)) => (arrive(endpoint, false), Some(seat)),
             Some(Entry::Full) => {
-                let visit = arrive(endpoint, false, gone);
-                return refuse(visit, self.version().queue.full, &breaker).await;
+                let visit = arrive(endpoint, false);
+                return refuse(visit, self.version().queue.full, &asked.breaker).await;
             }
             Some(Entry::Queued(wait)) => {
-                let visit = arrive(endpoint, true, gone);
+                let visit = arrive(endpoint, true);
+                let waiting = visit.waits_since_it_arrived();
                 let turn = wait.await;
-                visit.dequeue();
+                drop(waiting);
                 match turn {
                     Ok(seat) => (visit, Some(seat)),
                     Err(Shed) => {
@@ -225,11 +243,11 @@ impl App {
                 }
             }
         };
-        self.work(visit, seat, steps, &head.headers, &breaker).await
+        self.work(visit, seat, steps, &asked).await
     }
 
     /// Reads a request's body to its end; false when it did not come.
-    async fn read(&self, body: &mut Incoming) -> bool {
+    async fn read(&self, mut body: Box<Incoming>) -> bool {
         let deadline = self.env.now() + BODY_TIMEOUT;
         loop {
             match self.env.deadline(deadline, body.frame()).await {
@@ -242,16 +260,16 @@ impl App {
 
     async fn work(
         &self,
-        visit: Visit,
+        visit: Box<Visit>,
         seat: Option<Seat>,
         steps: &[Step],
-        headers: &HeaderMap,
-        breaker: &Breaker,
+        asked: &Asked,
     ) -> Response<Body> {
+        let breaker = &asked.breaker;
         let task = Task {
             app: self,
             visit: &visit,
-            headers,
+            carried: &asked.carried,
         };
         let fails = self
             .role
@@ -297,7 +315,7 @@ impl App {
 }
 
 /// Turns a request away at a full queue.
-async fn refuse(visit: Visit, full: Failure, breaker: &Breaker) -> Response<Body> {
+async fn refuse(visit: Box<Visit>, full: Failure, breaker: &Breaker) -> Response<Body> {
     match full {
         Failure::Status(status) => {
             visit.refuse(status.as_u16());
@@ -330,12 +348,25 @@ fn respond(status: u16, body: Bytes, headers: &[(HeaderName, HeaderValue)]) -> R
     response
 }
 
+/// A request, as much of it as serving it takes.
+struct Asked {
+    origin: Origin,
+    endpoint: u16,
+    carried: Carried,
+    gone: Gone,
+    breaker: Breaker,
+}
+
 /// A request in hand, as its connection sees it.
 struct Serving {
-    env: Env,
+    app: Rc<App>,
     gone: Gone,
-    work: Option<Pin<Box<dyn Future<Output = Response<Body>>>>>,
+    carried: Carried,
+    work: Option<LocalFuture<Response<Body>>>,
 }
+
+/// A future that stays on its thread.
+type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 impl Future for Serving {
     type Output = Response<Body>;
@@ -357,7 +388,8 @@ impl Drop for Serving {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
             self.gone.set();
-            self.env.spawn("app-abandoned", async move {
+            self.carried.detach(&self.app.forwarded);
+            self.app.env.spawn("app-abandoned", async move {
                 work.await;
             });
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use shakedown_env::{Env, Time};
 use shakedown_loadgen::Plan;
 use shakedown_results::{Event, PodId};
-use shakedown_scenarios::story::{Part, Target};
-use shakedown_scenarios::{FaultAction, PlannedAction, resolve};
+use shakedown_scenarios::story::{Action, Part, Target};
+use shakedown_scenarios::{PlannedAction, resolve};
 
 use crate::ailments::{Ailment, Kind};
 use crate::ground::Cut;
@@ -79,116 +79,127 @@ impl Chaos {
     }
 
     fn begin(&mut self, env: &Env, fault: usize) {
-        let pods = &self.pods;
-        let (touched, open) = match &self.plan[fault].action {
-            FaultAction::Crash(targets) => {
-                self.tell_start(env, fault, targets.clone());
-                let hits = targets.iter().filter(|pod| pods.crash(**pod)).count();
-                self.open[fault] = Some(Open::Crash(targets.clone(), hits as u64));
-                return;
+        let story = Rc::clone(&self.pods.plot.story);
+        let action = &story.chaos[self.plan[fault].item].action;
+        let open = match action {
+            Action::Crash(_) | Action::Pause(_) | Action::Partition { .. } => {
+                self.begin_on_pods(env, fault, action)
             }
-            FaultAction::Pause(targets) => {
-                let hits = targets.iter().filter(|pod| pods.pause(**pod)).count();
-                (targets.clone(), Open::Pause(targets.clone(), hits as u64))
-            }
-            FaultAction::Partition { from, to, both } => {
-                let mut cuts = vec![pods.ground.cut(from, to)];
-                if *both {
-                    cuts.push(pods.ground.cut(to, from));
-                }
-                let mut touched = from.clone();
-                touched.extend(to.iter().filter(|pod| !from.contains(pod)));
-                (touched, Open::Cuts(cuts))
-            }
-            action => {
-                self.begin_widely(env, fault, action.clone());
-                return;
-            }
-        };
-        self.tell_start(env, fault, touched);
-        self.open[fault] = Some(open);
-    }
-
-    /// Begins what touches more than the pods of 0 s.
-    fn begin_widely(&mut self, env: &Env, fault: usize, action: FaultAction) {
-        let place = self.pods.plot.story.chaos[self.plan[fault].item].place;
-        let (pods, target, kind) = match action {
-            FaultAction::Slow {
-                pods,
+            Action::Slow {
                 target,
                 factor,
                 add,
-            } => (pods, target, Kind::Slow { factor, add }),
-            FaultAction::Fail {
-                pods,
+            } => {
+                let (factor, add) = (*factor, add.clone());
+                self.ail(env, fault, target, Kind::Slow { factor, add })
+            }
+            Action::Fail {
                 target,
                 rate,
                 with,
                 only,
-            } => (
-                pods,
-                target,
-                Kind::Fail {
-                    rate,
-                    with,
-                    only,
-                    place,
-                },
-            ),
-            action => {
+            } => {
+                let kind = Kind::Fail {
+                    rate: *rate,
+                    with: *with,
+                    only: *only,
+                    place: story.chaos[self.plan[fault].item].place,
+                };
+                self.ail(env, fault, target, kind)
+            }
+            Action::Surge { .. }
+            | Action::Scale { .. }
+            | Action::Deploy { .. }
+            | Action::Apply { .. }
+            | Action::Nothing => {
                 self.tell_start(env, fault, Vec::new());
-                self.open[fault] = Some(self.at_once(action));
-                return;
+                self.at_once(action)
             }
         };
-        let pods = self.targets(env, fault, pods, &target);
+        self.open[fault] = Some(open);
+    }
+
+    /// Begins what touches pods of 0 s, and the way between them.
+    fn begin_on_pods(&self, env: &Env, fault: usize, action: &Action) -> Open {
+        let pods = &self.pods;
+        let planned = &self.plan[fault];
+        let targets = planned.pods.clone();
+        match action {
+            Action::Partition { both, .. } => {
+                let (from, to) = (&planned.pods, &planned.others);
+                let mut cuts = vec![pods.ground.cut(from, to)];
+                if *both {
+                    cuts.push(pods.ground.cut(to, from));
+                }
+                let mut touched = targets;
+                touched.extend(to.iter().filter(|pod| !from.contains(pod)));
+                self.tell_start(env, fault, touched);
+                Open::Cuts(cuts)
+            }
+            Action::Pause(_) => {
+                let hits = targets.iter().filter(|pod| pods.pause(**pod)).count();
+                self.tell_start(env, fault, targets.clone());
+                Open::Pause(targets, hits as u64)
+            }
+            _ => {
+                self.tell_start(env, fault, targets.clone());
+                let hits = targets.iter().filter(|pod| pods.crash(**pod)).count();
+                Open::Crash(targets, hits as u64)
+            }
+        }
+    }
+
+    /// Begins what may touch pods that are added later, too.
+    fn ail(&self, env: &Env, fault: usize, target: &Target, kind: Kind) -> Open {
+        let pods = self.targets(env, fault, target);
         let ailment = Rc::new(Ailment {
             fault,
             kind,
             hits: Cell::new(0),
         });
-        self.pods.ail(&pods, &target, &ailment);
+        self.pods.ail(&pods, target, &ailment);
         self.tell_start(env, fault, pods);
-        self.open[fault] = Some(Open::Ails(ailment));
+        Open::Ails(ailment)
     }
 
     /// What happens at an instant, and what its instant begins.
-    fn at_once(&self, action: FaultAction) -> Open {
+    fn at_once(&self, action: &Action) -> Open {
         let pods = &self.pods;
         Open::Done(match action {
-            FaultAction::Surge { load, .. } => {
-                return Open::Surge(load, self.loads[load].scheduled());
+            Action::Surge { load, .. } => {
+                return Open::Surge(*load, self.loads[*load].scheduled());
             }
-            FaultAction::Scale {
+            Action::Scale {
                 service,
                 version,
                 to,
             } => {
-                let version = version.unwrap_or_else(|| pods.stable(service));
-                pods.scale(service, version, to)
+                let version = version.unwrap_or_else(|| pods.stable(*service));
+                pods.scale(*service, version, *to)
             }
-            FaultAction::Deploy {
+            Action::Deploy {
                 service,
                 version,
                 replicas,
-            } => pods.scale(service, version, replicas),
-            FaultAction::Apply { documents, remove } => {
+            } => pods.scale(*service, *version, *replicas),
+            Action::Apply { documents, remove } => {
                 let offered = documents.len() + remove.len();
                 if !documents.is_empty() {
-                    pods.cluster.apply(documents);
+                    pods.cluster.apply(documents.clone());
                 }
                 remove.iter().for_each(|key| pods.cluster.remove(key));
                 offered as u64
             }
-            // The others have begun already, or do nothing.
+            // The others begin with pods, or do nothing.
             _ => 0,
         })
     }
 
     /// The pods that a fault hits now. Those drawn at 0 s stay as they were drawn; where all are meant, all that are there.
-    fn targets(&self, env: &Env, fault: usize, drawn: Vec<PodId>, target: &Target) -> Vec<PodId> {
+    fn targets(&self, env: &Env, fault: usize, target: &Target) -> Vec<PodId> {
+        let drawn = &self.plan[fault].pods;
         if target.part != Part::All && !drawn.is_empty() {
-            return drawn;
+            return drawn.clone();
         }
         let plot = &self.pods.plot;
         let place = plot.story.chaos[self.plan[fault].item].place;

@@ -10,8 +10,8 @@ use shakedown_control::Cluster;
 use shakedown_env::{Env, Time};
 use shakedown_loadgen::{Plan, PlanError, Schedule, Surge};
 use shakedown_results::Event;
-use shakedown_scenarios::story::Place;
-use shakedown_scenarios::{FaultAction, PlannedAction};
+use shakedown_scenarios::PlannedAction;
+use shakedown_scenarios::story::{Action, Place, Story};
 
 use crate::chaos::Chaos;
 use crate::ground::Ground;
@@ -170,7 +170,7 @@ fn send(
         let plan = Rc::new(plan);
         let place = plot.path(load.place);
         let rng = |what: &str| env.rng(&format!("{place}/{what}"));
-        let surges = surges(faults, index);
+        let surges = surges(&plot.story, faults, index);
         let schedule = Schedule::new(load, &surges, rng("arrivals"), rng("mix"));
         let clients = Rc::clone(&pods.clients[index]);
         env.spawn(
@@ -183,16 +183,18 @@ fn send(
 }
 
 /// The surges that are planned for a load: known from the start, so that its schedule stays a function of the seed.
-fn surges(faults: &[PlannedAction], load: usize) -> Vec<Surge> {
+fn surges(story: &Story, faults: &[PlannedAction], load: usize) -> Vec<Surge> {
     let span = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
-    let surges = faults.iter().filter_map(|planned| match planned.action {
-        FaultAction::Surge { load: of, factor } if of == load => Some(Surge {
-            from: span(planned.fault.start_ns),
-            until: planned.fault.end_ns.map(span),
-            factor,
-        }),
-        _ => None,
-    });
+    let surges = faults
+        .iter()
+        .filter_map(|planned| match story.chaos[planned.item].action {
+            Action::Surge { load: of, factor } if of == load => Some(Surge {
+                from: span(planned.fault.start_ns),
+                until: planned.fault.end_ns.map(span),
+                factor,
+            }),
+            _ => None,
+        });
     surges.collect()
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod native;
 mod real;
+mod scene;
 pub(crate) mod turmoil;
 
 use std::io;

@@ -22,6 +22,7 @@ fn options(expect: &[&str]) -> Options {
         connections: None,
         in_flight: 3,
         expect: expect.iter().map(|check| (*check).to_owned()).collect(),
+        trust: super::super::Trust::System,
         replay: String::new(),
     }
 }

@@ -17,8 +17,7 @@ use crate::table::{Mirror, RouteAction, TargetHeaders, WeightedCluster};
 use crate::xds::route::{
     self as message, route_action::ClusterNotFoundResponseCode, route_action::ClusterSpecifier,
     route_action::RequestMirrorPolicy, weighted_cluster::ClusterWeight,
-    weighted_cluster::RandomValueSpecifier,
-    weighted_cluster::cluster_weight::HostRewriteSpecifier,
+    weighted_cluster::RandomValueSpecifier, weighted_cluster::cluster_weight::HostRewriteSpecifier,
 };
 
 /// Where it is not set. Source: Envoy, `RouteAction.timeout`.

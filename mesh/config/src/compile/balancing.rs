@@ -38,8 +38,8 @@ pub(super) fn compile(
         return Ok((policy, options));
     }
     if let Some(config) = &message.lb_subset_config {
-        options.subsets = subsets::of_cluster(config)
-            .map_err(|problem| problem.within("lb_subset_config"))?;
+        options.subsets =
+            subsets::of_cluster(config).map_err(|problem| problem.within("lb_subset_config"))?;
     }
     Ok((lb_policy(message, kind)?, options))
 }
@@ -260,7 +260,13 @@ fn percent(field: &str, value: f64) -> Result<u32> {
 
 /// The first policy of the list that is known here. Source: Envoy, `LoadBalancingPolicy.policies`.
 fn extension_policy(list: &LoadBalancingPolicy, options: &mut LbOptions) -> Result<LbPolicy> {
-    for (index, Policy { typed_extension_config }) in list.policies.iter().enumerate() {
+    for (
+        index,
+        Policy {
+            typed_extension_config,
+        },
+    ) in list.policies.iter().enumerate()
+    {
         let Some(packed) = typed_extension_config
             .as_ref()
             .and_then(|config| config.typed_config.as_ref())
@@ -274,10 +280,13 @@ fn extension_policy(list: &LoadBalancingPolicy, options: &mut LbOptions) -> Resu
             return Ok(policy);
         }
     }
-    let urls = list
-        .policies
-        .iter()
-        .filter_map(|policy| policy.typed_extension_config.as_ref()?.typed_config.as_ref());
+    let urls = list.policies.iter().filter_map(|policy| {
+        policy
+            .typed_extension_config
+            .as_ref()?
+            .typed_config
+            .as_ref()
+    });
     let names: Vec<&str> = urls.map(|packed| packed.type_url.as_str()).collect();
     let text = format!(
         "not supported yet: `{}`; {ACCEPTED} of Envoy, or shakedown's LeastLoaded or PeakEwma",
@@ -358,7 +367,10 @@ fn typed_ring(config: &typed::RingHash, options: &mut LbOptions) -> Result<LbPol
 
     refuse!(config; use_hostname_for_hashing hash_balance_factor consistent_hashing_lb_config);
     options.by_locality = config.locality_weighted_lb_config.is_some();
-    let functions = [HashFunction::DefaultHash as i32, HashFunction::XxHash as i32];
+    let functions = [
+        HashFunction::DefaultHash as i32,
+        HashFunction::XxHash as i32,
+    ];
     ring(
         functions.contains(&config.hash_function),
         config.minimum_ring_size.as_ref(),

@@ -14,8 +14,7 @@ pub(super) fn compile(message: &message::CorsPolicy, above: Option<&Cors>) -> Re
     refuse!(message; shadow_enabled allow_private_network_access);
     let mut allow_origins = Vec::with_capacity(message.allow_origin_string_match.len());
     for (index, written) in message.allow_origin_string_match.iter().enumerate() {
-        let at =
-            |problem: Problem| problem.within(&format!("allow_origin_string_match[{index}]"));
+        let at = |problem: Problem| problem.within(&format!("allow_origin_string_match[{index}]"));
         allow_origins.push(matching::string(written).map_err(at)?);
     }
     if let (true, Some(above)) = (allow_origins.is_empty(), above) {

@@ -59,7 +59,10 @@ fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> 
     // Proximity is read by nobody, in Envoy neither.
     refuse!(message; lb_config);
     if message.priority > PRIORITY_MAX {
-        let text = format!("expected at most {PRIORITY_MAX}, found {}", message.priority);
+        let text = format!(
+            "expected at most {PRIORITY_MAX}, found {}",
+            message.priority
+        );
         return Err(Problem::new("priority", text));
     }
     let locality = message.locality.as_ref().map(|locality| Locality {
@@ -81,8 +84,7 @@ fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> 
         priority: message.priority,
     };
     let host = |(index, endpoint)| {
-        host(endpoint, &place)
-            .map_err(|problem| problem.within(&format!("lb_endpoints[{index}]")))
+        host(endpoint, &place).map_err(|problem| problem.within(&format!("lb_endpoints[{index}]")))
     };
     let hosts: Vec<Host> = message
         .lb_endpoints

@@ -28,7 +28,10 @@ pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
     if let Some(written) = &message.delay {
         let delay = delay(written).map_err(|problem| problem.within("delay"))?;
         fault.delay = delay
-            .zip(Some(share("delay.percentage", written.percentage.as_ref())?))
+            .zip(Some(share(
+                "delay.percentage",
+                written.percentage.as_ref(),
+            )?))
             .filter(|(_, share)| share.numerator > 0);
     }
     if let Some(written) = &message.abort {

@@ -11,8 +11,8 @@ use crate::table::{Filter, RouteFilters, Share};
 use crate::xds::core::RuntimeFractionalPercent;
 use crate::xds::fractional::{FractionalPercent, fractional_percent::DenominatorType};
 use crate::xds::manager::{HttpFilter, http_filter};
-use crate::xds::protobuf::Any;
 use crate::xds::policies::SHED;
+use crate::xds::protobuf::Any;
 use crate::xds::{self, ADAPTIVE_CONCURRENCY, CORS, FAULT, RATE_LIMIT, ROUTER};
 
 /// The filters, of which the last must be the router.
@@ -138,15 +138,15 @@ fn per_filter(name: &str, config: &Any, filters: &mut RouteFilters) -> Result<()
             filters.cors = Some(Arc::new(cors));
         }
         RATE_LIMIT => {
-            let message: xds::rate_limit::LocalRateLimit =
-                xds::unpack(config).map_err(unpacked)?;
+            let message: xds::rate_limit::LocalRateLimit = xds::unpack(config).map_err(unpacked)?;
             if message.token_bucket.is_none() {
                 return Err(Problem::new("token_bucket", "expected one, found nothing"));
             }
             filters.rate_limit = Some(Arc::new(rate_limit::compile(&message)?));
         }
         other => {
-            let text = format!("not supported yet: `{other}`; expected {FAULT}, {CORS} or {RATE_LIMIT}");
+            let text =
+                format!("not supported yet: `{other}`; expected {FAULT}, {CORS} or {RATE_LIMIT}");
             return Err(Problem::new("name", text));
         }
     }

@@ -57,20 +57,28 @@ fn header_name(name: &str) -> Result<HashBy> {
         Ok(name) => Ok(HashBy::Header(name)),
         Err(_) => Err(Problem::new(
             "header_name",
-            format!("expected the name of a header (not supported yet: `:path` and its like), found `{name}`"),
+            format!(
+                "expected the name of a header (not supported yet: `:path` and its like), found `{name}`"
+            ),
         )),
     }
 }
 
 fn cookie(cookie: &Cookie) -> Result<HashCookie> {
     // It is written into a header as it stands.
-    let fits = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';');
+    let fits = |text: &str| {
+        text.bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+    };
     if cookie.name.is_empty() || !fits(&cookie.name) || cookie.name.contains('=') {
         let text = format!("expected the name of a cookie, found `{}`", cookie.name);
         return Err(Problem::new("name", text));
     }
     if !fits(&cookie.path) {
-        let text = format!("expected a path of printable characters, found `{}`", cookie.path);
+        let text = format!(
+            "expected a path of printable characters, found `{}`",
+            cookie.path
+        );
         return Err(Problem::new("path", text));
     }
     let attributes = cookie.attributes.iter();
@@ -86,7 +94,12 @@ fn cookie(cookie: &Cookie) -> Result<HashCookie> {
         ttl: duration("ttl", cookie.ttl.as_ref())?,
         path: cookie.path.as_str().into(),
         attributes: attributes
-            .map(|attribute| (attribute.name.as_str().into(), attribute.value.as_str().into()))
+            .map(|attribute| {
+                (
+                    attribute.name.as_str().into(),
+                    attribute.value.as_str().into(),
+                )
+            })
             .collect(),
     })
 }

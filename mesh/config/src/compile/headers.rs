@@ -51,7 +51,10 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
     if !header.raw_value.is_empty() {
         return Err(Problem::later("header.raw_value"));
     }
-    let action = match (&message.append, HeaderAppendAction::try_from(message.append_action)) {
+    let action = match (
+        &message.append,
+        HeaderAppendAction::try_from(message.append_action),
+    ) {
         // The older form: whether it is added to what is there.
         (Some(append), _) if append.value => AppendAction::Append,
         (Some(_), _) => AppendAction::Overwrite,
@@ -66,8 +69,7 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
     };
     Ok(HeaderOp {
         name: name("header.key", &header.key)?,
-        value: Template::parse(&header.value)
-            .map_err(|text| Problem::new("header.value", text))?,
+        value: Template::parse(&header.value).map_err(|text| Problem::new("header.value", text))?,
         action,
         keep_empty: message.keep_empty_value,
     })

@@ -111,7 +111,9 @@ pub(super) fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> 
         Some(HeaderMatchSpecifier::SafeRegexMatch(written)) => {
             ValueMatcher::String(regex("safe_regex_match", written)?)
         }
-        Some(HeaderMatchSpecifier::RangeMatch(range)) => ValueMatcher::Range(range.start, range.end),
+        Some(HeaderMatchSpecifier::RangeMatch(range)) => {
+            ValueMatcher::Range(range.start, range.end)
+        }
     };
     Ok(HeaderMatcher {
         name,

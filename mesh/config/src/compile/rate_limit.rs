@@ -33,13 +33,18 @@ pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
     for (index, written) in message.descriptors.iter().enumerate() {
         let path = format!("descriptors[{index}]");
         let found = descriptor(written).map_err(|problem| problem.within(&path))?;
-        if descriptors.iter().any(|known| known.entries == found.entries) {
+        if descriptors
+            .iter()
+            .any(|known| known.entries == found.entries)
+        {
             return Err(Problem::new(&path, "stands twice; expected each once"));
         }
         descriptors.push(found);
     }
     let status = message.status.as_ref().map_or(0, |status| status.code);
-    let status = u16::try_from(status).ok().filter(|it| (400..600).contains(it));
+    let status = u16::try_from(status)
+        .ok()
+        .filter(|it| (400..600).contains(it));
     let tell = match XRateLimitHeadersRfcVersion::try_from(message.enable_x_ratelimit_headers) {
         Ok(XRateLimitHeadersRfcVersion::Off) => false,
         Ok(XRateLimitHeadersRfcVersion::DraftVersion03) => true,

@@ -151,7 +151,8 @@ fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff>
             Ok(ResetHeader { name, format })
         };
         headers.push(
-            read().map_err(|problem: Problem| problem.within(&format!("reset_headers[{index}]")))?,
+            read()
+                .map_err(|problem: Problem| problem.within(&format!("reset_headers[{index}]")))?,
         );
     }
     let max = duration("max_interval", written.max_interval.as_ref())?;

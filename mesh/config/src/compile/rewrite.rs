@@ -5,15 +5,13 @@ use std::sync::Arc;
 use http::header::HeaderValue;
 
 use super::problem::{Problem, Result, refuse};
-use crate::table::{
-    DirectResponse, PathRedirect, PathRewrite, Redirect, Rewrite, Substitution,
-};
+use crate::table::{DirectResponse, PathRedirect, PathRewrite, Redirect, Rewrite, Substitution};
 use crate::xds::core::data_source::Specifier;
 use crate::xds::matcher::RegexMatchAndSubstitute;
 use crate::xds::route::{
-    self as message, redirect_action::PathRewriteSpecifier,
-    redirect_action::RedirectResponseCode, redirect_action::SchemeRewriteSpecifier,
-    route_action::HostRewriteSpecifier, route_match::PathSpecifier,
+    self as message, redirect_action::PathRewriteSpecifier, redirect_action::RedirectResponseCode,
+    redirect_action::SchemeRewriteSpecifier, route_action::HostRewriteSpecifier,
+    route_match::PathSpecifier,
 };
 
 /// What a `RouteAction` says of path and host.

@@ -95,11 +95,7 @@ fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHos
 }
 
 #[expect(deprecated, reason = "control planes send the deprecated forms")]
-fn route(
-    message: &message::Route,
-    above: Above<'_>,
-    mut inherited: Inherited,
-) -> Result<Route> {
+fn route(message: &message::Route, above: Above<'_>, mut inherited: Inherited) -> Result<Route> {
     refuse!(message; request_body_buffer_limit route_specifiers tracing);
     let Some(condition) = &message.r#match else {
         return Err(Problem::new(

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::problem::{Problem, Result, refuse};
 use crate::table::{Fallback, Label, Labels, Selector, Subsets};
+use crate::xds::cluster::cluster::LbSubsetConfig;
 use crate::xds::cluster::cluster::lb_subset_config::{
     LbSubsetFallbackPolicy, LbSubsetSelector, lb_subset_selector::LbSubsetSelectorFallbackPolicy,
 };
-use crate::xds::cluster::cluster::LbSubsetConfig;
 use crate::xds::core::Metadata;
 use crate::xds::protobuf::{Struct, Value, value::Kind};
 
@@ -44,7 +44,11 @@ pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>
     Ok(Some(Arc::new(Subsets {
         selectors,
         fallback,
-        default_subset: config.default_subset.as_ref().map(labels).unwrap_or_default(),
+        default_subset: config
+            .default_subset
+            .as_ref()
+            .map(labels)
+            .unwrap_or_default(),
     })))
 }
 

@@ -1,3 +1,4 @@
+mod protocol;
 mod routing;
 
 use proptest::prelude::*;
@@ -380,7 +381,14 @@ fn a_retry_policy_is_read_whole() {
     });
     let policy = policy.unwrap().unwrap();
     assert!(policy.on.contains(RetryOn::RETRIABLE_HEADERS));
-    assert_eq!((policy.times, policy.headers.len(), policy.request_headers.len()), (0, 1, 1));
+    assert_eq!(
+        (
+            policy.times,
+            policy.headers.len(),
+            policy.request_headers.len()
+        ),
+        (0, 1, 1)
+    );
     assert_eq!(policy.per_try_idle_timeout.unwrap().as_secs(), 2);
     let limited = policy.rate_limited.unwrap();
     assert_eq!(limited.max_interval.as_secs(), 300);
@@ -389,7 +397,11 @@ fn a_retry_policy_is_read_whole() {
 
 #[test]
 fn a_policy_without_conditions_is_kept_for_its_timeouts_alone() {
-    assert!(retry_policy(route::RetryPolicy::default()).unwrap().is_none());
+    assert!(
+        retry_policy(route::RetryPolicy::default())
+            .unwrap()
+            .is_none()
+    );
     let bounds = route::RetryPolicy {
         per_try_timeout: Some(protobuf::Duration {
             seconds: 1,

@@ -74,7 +74,8 @@ pub struct HeaderPart {
 }
 
 /// The operators that [`Template::parse`] knows, for messages.
-const OPERATORS: &str = "expected `%REQ(name)%`, `%RESP(name)%`, `%PROTOCOL%`, or `%%` for a percent sign";
+const OPERATORS: &str =
+    "expected `%REQ(name)%`, `%RESP(name)%`, `%PROTOCOL%`, or `%%` for a percent sign";
 
 impl HeaderOps {
     /// Whether nothing is done.

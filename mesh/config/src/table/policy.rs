@@ -4,9 +4,7 @@ mod outlier;
 mod retry;
 
 pub use outlier::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
-pub use retry::{
-    HedgePolicy, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy,
-};
+pub use retry::{HedgePolicy, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy};
 
 /// How much of a cluster may be in hand at once, in one proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -188,8 +188,8 @@ impl Redirect {
         };
         let Some(colon) = colon else { return authority };
         let port = &authority[colon..];
-        let schemes_own = (scheme == "http" && port == ":80")
-            || (scheme == "https" && port == ":443");
+        let schemes_own =
+            (scheme == "http" && port == ":80") || (scheme == "https" && port == ":443");
         if self.port.is_some() || (scheme != new_scheme && schemes_own) {
             &authority[..colon]
         } else {

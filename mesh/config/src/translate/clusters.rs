@@ -8,9 +8,7 @@ use super::{
     BLACK_HOLE, CONNECT_TIMEOUT, PASSTHROUGH, ads, balancing, connection_pool, outbound_cluster,
     outlier,
 };
-use crate::api::{
-    ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, TrafficPolicy,
-};
+use crate::api::{ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, TrafficPolicy};
 use crate::registry::{MeshOptions, Port, Service};
 use crate::xds::cluster::{self, cluster as inner};
 use crate::xds::{self, percent};
@@ -98,12 +96,7 @@ impl<'a> Policy<'a> {
     }
 }
 
-fn eds(
-    name: String,
-    http2: bool,
-    policy: &Policy<'_>,
-    options: &MeshOptions,
-) -> cluster::Cluster {
+fn eds(name: String, http2: bool, policy: &Policy<'_>, options: &MeshOptions) -> cluster::Cluster {
     let tcp = policy.pool.and_then(|pool| pool.tcp.as_ref());
     let timeout = tcp
         .and_then(|tcp| tcp.connect_timeout)

@@ -85,8 +85,8 @@ pub(super) fn http_options(
         .and_then(|http| http.idle_timeout)
         .or(tcp.and_then(|tcp| tcp.idle_timeout));
     let duration = tcp.and_then(|tcp| tcp.max_connection_duration);
-    let upgrade = http2
-        || http.and_then(|http| http.h2_upgrade_policy) == Some(H2UpgradePolicy::Upgrade);
+    let upgrade =
+        http2 || http.and_then(|http| http.h2_upgrade_policy) == Some(H2UpgradePolicy::Upgrade);
     if requests.is_none() && idle.is_none() && duration.is_none() && !upgrade {
         return None;
     }

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::api::{Delegate, Destination, HttpMatch, HttpRoute, Resource, StringMatch, VirtualService};
+use crate::api::{
+    Delegate, Destination, HttpMatch, HttpRoute, Resource, StringMatch, VirtualService,
+};
 use crate::decode::Spanned;
 use crate::registry::Hostname;
 

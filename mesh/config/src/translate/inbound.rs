@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::routes::{any_path, to};
 use super::{
-    CONNECT_TIMEOUT, OUTBOUND_ROUTES, ads, clusters, connection_pool, inbound_cluster, retries, socket,
+    CONNECT_TIMEOUT, OUTBOUND_ROUTES, ads, clusters, connection_pool, inbound_cluster, retries,
+    socket,
 };
 use crate::registry::{InboundPort, OUTBOUND_PORT, Protocol};
 use crate::xds::cluster::{self, cluster as inner};

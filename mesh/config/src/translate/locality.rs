@@ -109,8 +109,7 @@ pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<S
 /// The settings of a service's clusters.
 fn settings<'a>(rule: &Rule<'a>) -> impl Iterator<Item = Setting<'a>> {
     let whole = (
-        rule.policy
-            .and_then(|policy| policy.load_balancer.as_ref()),
+        rule.policy.and_then(|policy| policy.load_balancer.as_ref()),
         rule.policy
             .is_some_and(|policy| policy.outlier_detection.is_some()),
     );

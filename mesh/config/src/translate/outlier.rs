@@ -20,12 +20,8 @@ pub(super) fn detection(written: &OutlierDetection) -> cluster::OutlierDetection
         enforcing_consecutive_gateway_failure: written
             .consecutive_gateway_errors
             .map(|errors| wrapped(enforced(errors))),
-        interval: written
-            .interval
-            .map(|interval| xds::duration(interval.0)),
-        base_ejection_time: written
-            .base_ejection_time
-            .map(|time| xds::duration(time.0)),
+        interval: written.interval.map(|interval| xds::duration(interval.0)),
+        base_ejection_time: written.base_ejection_time.map(|time| xds::duration(time.0)),
         max_ejection_percent: written
             .max_ejection_percent
             .as_ref()

@@ -33,7 +33,10 @@ fn endpoint(n: u8, zone: &str) -> Endpoint {
 fn voyage(zones: [&str; 4]) -> Voyage {
     let voyage = Voyage::new(1);
     let mut service = service("a", 0);
-    service.endpoints = (0..).zip(zones).map(|(n, zone)| endpoint(n, zone)).collect();
+    service.endpoints = (0..)
+        .zip(zones)
+        .map(|(n, zone)| endpoint(n, zone))
+        .collect();
     voyage.cluster.update(|registry| registry.insert(service));
     voyage
 }
@@ -47,7 +50,8 @@ fn clients_of_one_zone_get_the_same_endpoints_and_those_of_another_zone_others()
     voyage.start_control();
     let proxies: Vec<_> = (0..4).map(|n| voyage.start_proxy(n)).collect();
     let versions = || -> Vec<String> {
-        let version = |proxy: &crate::proxy::Proxy| proxy.version_of("ClusterLoadAssignment", CLUSTER);
+        let version =
+            |proxy: &crate::proxy::Proxy| proxy.version_of("ClusterLoadAssignment", CLUSTER);
         proxies.iter().map(version).collect()
     };
     voyage.run_until(ms(500));

@@ -116,7 +116,9 @@ mod tests {
     #[test]
     fn turns_are_spread_evenly_by_weight() {
         assert_eq!(picks(&[1.0, 2.0], 0, 6), [1, 0, 1, 1, 0, 1]);
-        assert_eq!(picks(&[4.0, 2.0], 0, 6), [0, 0, 1, 0, 0, 1]);
+        let second = |picks: Vec<u32>| picks.iter().filter(|item| **item == 1).count();
+        assert_eq!(second(picks(&[5.0, 1.0], 0, 6)), 1);
+        assert_eq!(second(picks(&[5.0, 1.0], 0, 60)), 10);
     }
 
     #[test]

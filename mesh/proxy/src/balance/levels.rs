@@ -142,7 +142,9 @@ impl Levels {
             .filter(|host| host.healthy)
             .filter_map(|host| host.since)
             .filter(|since| slow_start::is_on(slow.window, *since, now));
-        self.latest = since.max().map_or(self.latest, |since| since.max(self.latest));
+        self.latest = since
+            .max()
+            .map_or(self.latest, |since| since.max(self.latest));
     }
 
     fn level(
@@ -230,7 +232,11 @@ impl Levels {
         hosts.iter().map(weight).collect()
     }
 
-    fn shares_by_locality(&self, places: &BTreeMap<&Locality, (u32, Vec<u32>)>, panic: bool) -> Shares {
+    fn shares_by_locality(
+        &self,
+        places: &BTreeMap<&Locality, (u32, Vec<u32>)>,
+        panic: bool,
+    ) -> Shares {
         let used: Vec<(u32, Vec<(u32, u32)>)> = places
             .values()
             .map(|(weight, hosts)| {
@@ -242,7 +248,10 @@ impl Levels {
                 (*weight, self.weights(&hosts))
             })
             .collect();
-        Shares::by_locality(used.iter().map(|(weight, hosts)| (*weight, hosts.as_slice())))
+        Shares::by_locality(
+            used.iter()
+                .map(|(weight, hosts)| (*weight, hosts.as_slice())),
+        )
     }
 
     fn hashed(&self, shares: &Shares, members: &[Member<'_>]) -> Hashed {
@@ -274,7 +283,9 @@ impl Levels {
     ) -> Option<usize> {
         if !self.policy.is_hashing() {
             let attempts = request.attempts;
-            return avoiding(attempts, avoid, || self.pick_once(request.now, load, random));
+            return avoiding(attempts, avoid, || {
+                self.pick_once(request.now, load, random)
+            });
         }
         let hash = request.hash.unwrap_or_else(|| random.next_u64());
         let hashed = self.levels[self.spread.choose(hash)].hashed.as_ref()?;
@@ -289,7 +300,12 @@ impl Levels {
         })
     }
 
-    fn pick_once(&mut self, now: Time, load: &(impl Load + ?Sized), random: &mut impl Rng) -> Option<usize> {
+    fn pick_once(
+        &mut self,
+        now: Time,
+        load: &(impl Load + ?Sized),
+        random: &mut impl Rng,
+    ) -> Option<usize> {
         // RANDOM uses one number for priority and host, as Envoy does. Where there is one priority, no number is drawn
         // for it, as Envoy would: the others are the same either way.
         let is_random = matches!(self.policy, LbPolicy::Random);

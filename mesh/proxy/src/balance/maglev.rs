@@ -103,7 +103,9 @@ mod tests {
     use super::*;
 
     fn table(weights: &[(u32, u32)], table_size: u64) -> Table {
-        let keys: Vec<String> = (0..64).map(|host| format!("127.0.0.1:{}", 90 + host)).collect();
+        let keys: Vec<String> = (0..64)
+            .map(|host| format!("127.0.0.1:{}", 90 + host))
+            .collect();
         let settings = Maglev { table_size };
         Table::new(&Shares::flat(weights), settings, |host| {
             &keys[host as usize]

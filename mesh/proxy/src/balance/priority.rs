@@ -39,15 +39,14 @@ impl Spread {
         if available > 0 {
             spread.shares = by_capacity(&capacity, available);
         }
-        if panic_percent == 0 && available == 0 {
-            // Nobody is there, and nobody is asked in panic: the first gets what none can take.
+        if available == 0 {
+            // The first gets what none can take, as long as there is no panic.
             spread.shares[0] = 100;
-            return spread;
         }
-        if available < 100 {
+        if available < 100 && panic_percent > 0 {
             for (panic, level) in spread.panic.iter_mut().zip(levels) {
-                *panic = level.healthy * 100 < u64::from(panic_percent) * level.hosts
-                    || (level.hosts == 0 && panic_percent > 0);
+                *panic = level.hosts == 0
+                    || level.healthy * 100 < u64::from(panic_percent) * level.hosts;
             }
             if spread.panic.iter().all(|panic| *panic) {
                 spread.shares = by_size(levels);
@@ -171,14 +170,29 @@ mod tests {
 
     #[test]
     fn in_total_panic_hosts_count_and_not_their_health() {
-        assert_eq!(shares(&[(0, 10), (1, 30)], 50), (vec![25, 75], vec![true, true]));
-        assert_eq!(shares(&[(0, 0), (0, 3)], 50), (vec![0, 100], vec![true, true]));
+        assert_eq!(
+            shares(&[(0, 10), (1, 30)], 50),
+            (vec![25, 75], vec![true, true])
+        );
+        assert_eq!(
+            shares(&[(0, 0), (0, 3)], 50),
+            (vec![0, 100], vec![true, true])
+        );
         assert_eq!(shares(&[(0, 0)], 50), (vec![100], vec![true]));
     }
 
     #[test]
     fn without_a_threshold_nobody_panics() {
-        assert_eq!(shares(&[(0, 10), (0, 30)], 0), (vec![100, 0], vec![false, false]));
+        assert_eq!(
+            shares(&[(0, 10), (0, 30)], 0),
+            (vec![100, 0], vec![false, false])
+        );
+    }
+
+    #[test]
+    fn the_first_gets_what_rounding_leaves_to_nobody() {
+        let spread = Spread::of(&[level(1, 3)], 1, 1);
+        assert_eq!((spread.shares, spread.panic), (vec![100], vec![false]));
     }
 
     #[test]

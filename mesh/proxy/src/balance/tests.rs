@@ -107,7 +107,10 @@ fn host(number: u8, weight: u32) -> Host {
 }
 
 fn hosts(weights: &[u32]) -> Vec<Host> {
-    (1..).zip(weights).map(|(n, weight)| host(n, *weight)).collect()
+    (1..)
+        .zip(weights)
+        .map(|(n, weight)| host(n, *weight))
+        .collect()
 }
 
 fn at(seconds: u64) -> Time {
@@ -420,7 +423,10 @@ fn a_new_host_starts_with_a_tenth_and_grows() {
         }),
     ] {
         let mut bench = Bench::new(policy, hosts(&[1, 1]));
-        assert!(chi_square(&bench.counts(400), &[1, 1]) < 10.8, "all are new");
+        assert!(
+            chi_square(&bench.counts(400), &[1, 1]) < 10.8,
+            "all are new"
+        );
         bench.now = at(1000);
         bench.hosts.push(host(3, 1));
         bench.since.push(Some(at(1000)));

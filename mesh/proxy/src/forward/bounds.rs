@@ -28,9 +28,7 @@ pub(super) struct Bounds {
 impl Bounds {
     pub(super) fn of(action: &RouteAction, idle: Option<Duration>, headers: &HeaderMap) -> Bounds {
         let some = |span: Option<Duration>| span.filter(|span| !span.is_zero());
-        let grpc = action
-            .grpc_timeout
-            .filter(|_| is_grpc(headers));
+        let grpc = action.grpc_timeout.filter(|_| is_grpc(headers));
         let route = match grpc {
             Some(timeout) => some(Some(of_caller(timeout, headers))),
             None => some(action.timeout),

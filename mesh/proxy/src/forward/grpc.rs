@@ -109,7 +109,14 @@ mod tests {
 
     #[test]
     fn statuses_become_https() {
-        for (grpc, http) in [("0", 200), ("14", 503), ("4", 504), ("13", 500), ("8", 429), ("x", 500)] {
+        for (grpc, http) in [
+            ("0", 200),
+            ("14", 503),
+            ("4", 504),
+            ("13", 500),
+            ("8", 429),
+            ("x", 500),
+        ] {
             assert_eq!(status(&headers("grpc-status", grpc)), Some(http), "{grpc}");
         }
         assert_eq!(status(&HeaderMap::new()), None);

@@ -346,11 +346,13 @@ impl<'a> Race<'a> {
         self.plan.upstream.observe(health, Outcome::TimedOut);
         self.permit = None;
         let verdict = match &mut self.retries {
-            Some(retries) if self.outgoing.is_repeatable() => retries.judge_hedge(&mut Surroundings {
-                proxy: self.proxy,
-                breaker: self.plan.upstream.breaker(self.plan.action.priority),
-                permit: &mut self.permit,
-            }),
+            Some(retries) if self.outgoing.is_repeatable() => {
+                retries.judge_hedge(&mut Surroundings {
+                    proxy: self.proxy,
+                    breaker: self.plan.upstream.breaker(self.plan.action.priority),
+                    permit: &mut self.permit,
+                })
+            }
             _ => Verdict::Stands,
         };
         self.open[index].superseded = matches!(verdict, Verdict::Again(_));

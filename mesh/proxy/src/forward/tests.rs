@@ -38,7 +38,10 @@ fn a_per_try_timeout_not_shorter_than_the_routes_is_none() {
 #[test]
 fn a_timeout_of_zero_is_none() {
     let bounds = Bounds::of(&action(Some(0), Some(0)), Some(ms(0)), &HeaderMap::new());
-    assert_eq!((bounds.per_try, bounds.route, bounds.idle), (None, None, None));
+    assert_eq!(
+        (bounds.per_try, bounds.route, bounds.idle),
+        (None, None, None)
+    );
     assert_eq!(bounds.expected(ms(5)), None);
 }
 
@@ -85,7 +88,11 @@ fn a_grpc_callers_timeout_takes_the_place_of_the_routes_up_to_the_maximum() {
     assert_eq!(of_grpc(0, 0, Some("2S")), Some(ms(2000)));
     assert_eq!(of_grpc(0, 0, None), None);
     assert_eq!(of_grpc(0, 100, Some("500m")), Some(ms(400)));
-    assert_eq!(of_grpc(0, 500, Some("500m")), Some(ms(500)), "nothing would be left");
+    assert_eq!(
+        of_grpc(0, 500, Some("500m")),
+        Some(ms(500)),
+        "nothing would be left"
+    );
 }
 
 #[test]

@@ -230,7 +230,10 @@ fn jitter_holds_a_host_back_by_up_to_its_maximum() {
         }
         spans.push(now);
     }
-    assert!(spans.iter().all(|span| (30 * S..=35 * S).contains(span)), "{spans:?}");
+    assert!(
+        spans.iter().all(|span| (30 * S..=35 * S).contains(span)),
+        "{spans:?}"
+    );
     assert!(spans.iter().any(|span| *span > 33 * S), "{spans:?}");
 }
 
@@ -240,7 +243,11 @@ fn a_return_clears_all_counters() {
         settings.enforcing.consecutive_gateway_failure = 100;
         settings.consecutive_gateway_failure = 7;
     });
-    assert_eq!(cluster.answers(0, 503, 6, 0), [BY_5XX], "six gateway failures, one short");
+    assert_eq!(
+        cluster.answers(0, 503, 6, 0),
+        [BY_5XX],
+        "six gateway failures, one short"
+    );
     cluster.tick(30 * S);
     assert!(!cluster.is_out(0));
     assert_eq!(cluster.answers(0, 503, 4, 31 * S), []);
@@ -269,7 +276,11 @@ fn a_detection_that_finds_no_room_starts_its_counter_again() {
     let mut settings = cluster.outliers.settings().clone();
     settings.max_ejection_percent = 50;
     cluster.outliers.set_settings(settings);
-    assert_eq!(cluster.answers(1, 503, 1, 0), [BY_5XX], "the eighth, as the second of a row");
+    assert_eq!(
+        cluster.answers(1, 503, 1, 0),
+        [BY_5XX],
+        "the eighth, as the second of a row"
+    );
 }
 
 #[test]
@@ -307,7 +318,11 @@ fn a_host_far_below_the_mean_is_an_outlier_by_success_rate_at_the_tick() {
     }
     let out = [Change::Ejected(address(5), Detector::SuccessRate)];
     assert_eq!(cluster.tick(10 * S), out);
-    assert_eq!(cluster.tick(20 * S), [], "the next interval had no requests");
+    assert_eq!(
+        cluster.tick(20 * S),
+        [],
+        "the next interval had no requests"
+    );
 }
 
 #[test]

@@ -118,9 +118,7 @@ impl Watch {
             (after(self.rest.idle), Met::Idle),
             (after(self.rest.per_try_idle), Met::PerTryIdle),
         ];
-        let timed = bounds
-            .into_iter()
-            .filter_map(|(at, met)| Some((at?, met)));
+        let timed = bounds.into_iter().filter_map(|(at, met)| Some((at?, met)));
         let Some((at, met)) = timed.min_by_key(|(at, _)| *at) else {
             return Poll::Pending;
         };

@@ -62,6 +62,8 @@ pub(crate) struct Ends {
 /// All series of a proxy, and their text.
 pub(crate) struct Metrics {
     series: Arc<Mutex<BTreeMap<Labels, Series>>>,
+    copies: Counter,
+    copies_failed: Counter,
     registry: Registry,
 }
 
@@ -79,7 +81,33 @@ impl Metrics {
             "How long requests took, from their headers to the last byte of the response",
             Durations(Arc::clone(&series)),
         );
-        Metrics { series, registry }
+        let (copies, copies_failed) = (Counter::default(), Counter::default());
+        registry.register(
+            "shakedown_mirrored_requests",
+            "Copies of requests that were sent to mirrors",
+            copies.clone(),
+        );
+        registry.register(
+            "shakedown_mirrored_requests_failed",
+            "Copies of requests that got no answer",
+            copies_failed.clone(),
+        );
+        Metrics {
+            series,
+            copies,
+            copies_failed,
+            registry,
+        }
+    }
+
+    /// Counts a copy of a request.
+    pub(crate) fn mirrored(&self) {
+        self.copies.inc();
+    }
+
+    /// Counts a copy that got no answer.
+    pub(crate) fn mirror_failed(&self) {
+        self.copies_failed.inc();
     }
 
     /// The OpenMetrics text of every series.

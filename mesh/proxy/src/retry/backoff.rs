@@ -116,7 +116,10 @@ mod tests {
         }
     }
 
-    fn named(headers: &[(&'static str, &'static str)], wanted: &[(&'static str, ResetFormat)]) -> Option<u64> {
+    fn named(
+        headers: &[(&'static str, &'static str)],
+        wanted: &[(&'static str, ResetFormat)],
+    ) -> Option<u64> {
         let policy = RateLimitedBackOff {
             headers: wanted
                 .iter()
@@ -129,7 +132,12 @@ mod tests {
         };
         let map = headers
             .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
             .collect();
         let now = UnixTime::from_nanos(1_000_500_000_000);
         rate_limited(&policy, &map, now).map(|span| span.as_secs())
@@ -141,12 +149,24 @@ mod tests {
         const RESET: (&str, ResetFormat) = ("x-ratelimit-reset", ResetFormat::UnixTimestamp);
         assert_eq!(named(&[("retry-after", "7")], &[AFTER]), Some(7));
         assert_eq!(named(&[("x-ratelimit-reset", "1009")], &[RESET]), Some(9));
-        assert_eq!(named(&[("x-ratelimit-reset", "999")], &[RESET]), None, "over already");
-        assert_eq!(named(&[("retry-after", "301")], &[AFTER]), None, "too long to believe");
+        assert_eq!(
+            named(&[("x-ratelimit-reset", "999")], &[RESET]),
+            None,
+            "over already"
+        );
+        assert_eq!(
+            named(&[("retry-after", "301")], &[AFTER]),
+            None,
+            "too long to believe"
+        );
         assert_eq!(named(&[("retry-after", "0")], &[AFTER]), None);
         assert_eq!(named(&[("retry-after", "soon")], &[AFTER]), None);
         let both = [("retry-after", "301"), ("x-ratelimit-reset", "1009")];
-        assert_eq!(named(&both, &[AFTER, RESET]), Some(9), "the first that is believed");
+        assert_eq!(
+            named(&both, &[AFTER, RESET]),
+            Some(9),
+            "the first that is believed"
+        );
     }
 
     #[test]

@@ -188,7 +188,11 @@ fn a_refused_stream_is_retried_by_its_condition_and_by_what_takes_any_reset() {
     let refused = ResetReason::RemoteRefusedStreamReset;
     assert!(reset(RetryOn::REFUSED_STREAM, refused, true));
     assert!(reset(RetryOn::RESET, refused, true));
-    assert!(!reset(RetryOn::REFUSED_STREAM, ResetReason::RemoteReset, true));
+    assert!(!reset(
+        RetryOn::REFUSED_STREAM,
+        ResetReason::RemoteReset,
+        true
+    ));
     assert!(!reset(RetryOn::CONNECT_FAILURE, refused, true));
 }
 

@@ -100,7 +100,13 @@ fn an_unhealthy_host_takes_no_traffic() {
             Arc::get_mut(assignment).unwrap().hosts[0].healthy = false;
         }
         state.swap(table(cluster));
-        assert!(state.upstream(REVIEWS).unwrap().pick(&PickContext::default()).is_none());
+        assert!(
+            state
+                .upstream(REVIEWS)
+                .unwrap()
+                .pick(&PickContext::default())
+                .is_none()
+        );
     });
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rand_core::Rng as _;
 use shakedown_config::table::{
-    self, Assignment, Cluster, ClusterKind, HedgePolicy, Labels, LbPolicy, Priority, UpstreamProtocol,
+    self, Assignment, Cluster, ClusterKind, HedgePolicy, Labels, LbPolicy, Priority,
+    UpstreamProtocol,
 };
 use shakedown_env::{Env, Event, Rng, Time};
 use shakedown_wire::{Pool, PoolOptions, Protocol};
@@ -20,8 +21,8 @@ use crate::balance::peak_ewma::Ewma;
 use crate::balance::{Balancer, Load, Member, Request, Setting};
 use crate::breaker::Breaker;
 use crate::budget::HedgeBudget;
-use crate::throttle::Throttle;
 use crate::record::{Edge, Ends};
+use crate::throttle::Throttle;
 
 /// How many hosts outside the mesh are remembered by one cluster; idle ones make room for new ones.
 const OUTSIDE_HOSTS_MAX: usize = 1024;

@@ -1,6 +1,6 @@
 //! Which host requests come to: hashes, priorities, subsets, what is told of failures.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Request;
 use shakedown_config::table::{
     Action, ClusterKind, Fallback, HashBy, HashCookie, HashPolicy, Label, LbPolicy, Maglev,
-    PeakEwma, RetryOn, RingHash, Selector, Subsets, Table,
+    OutlierDetection, PeakEwma, RetryOn, RingHash, Selector, Subsets, Table,
 };
 use shakedown_wire::Body;
 
@@ -141,6 +141,44 @@ fn a_host_that_the_control_plane_calls_unhealthy_leaves_the_next_priority_to_ans
         scene.proxy(table(false));
         for _ in 0..4 {
             assert_eq!(scene.get("/").await.body, "far");
+        }
+    });
+}
+
+#[test]
+fn traffic_fails_over_when_the_near_hosts_are_ejected_and_comes_back_with_them() {
+    play(|scene| async move {
+        let broken = Rc::new(Cell::new(true));
+        let is_broken = Rc::clone(&broken);
+        scene.serve(UP1, 9080, move |_| {
+            let status = if is_broken.get() { 503 } else { 200 };
+            async move { reply(status, "near") }
+        });
+        scene.answer(UP2, 9080, 200, "far");
+        let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
+        reviews.lb = LbPolicy::LEAST_REQUEST;
+        reviews.lb_options.panic_percent = 0;
+        reviews.update_merge_window = Duration::ZERO;
+        reviews.outlier = Some(OutlierDetection {
+            consecutive_5xx: 3,
+            interval: ms(1000),
+            base_ejection_time: ms(3000),
+            max_ejection_percent: 100,
+            ..OutlierDetection::default()
+        });
+        if let ClusterKind::Static(assignment) = &mut reviews.kind {
+            Arc::get_mut(assignment).unwrap().hosts[1].priority = 1;
+        }
+        scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![reviews]));
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            seen.push(scene.get("/").await.body);
+        }
+        assert_eq!(seen, ["near", "near", "near", "far", "far", "far"]);
+        broken.set(false);
+        scene.env(CALLER).sleep(ms(5000)).await;
+        for _ in 0..4 {
+            assert_eq!(scene.get("/").await.body, "near");
         }
     });
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use futures_util::future::join_all;
+use proptest::prelude::*;
 use shakedown_config::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 use shakedown_env::{Event, Limit};
 
@@ -192,7 +193,11 @@ fn a_budget_allows_its_minimum_and_overrides_the_limit() {
         });
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
         at_once(&scene, 10).await;
-        assert_eq!(had.get(), 13, "ten, and three again: a fifth of ten is less than 3");
+        assert_eq!(
+            had.get(),
+            13,
+            "ten, and three again: a fifth of ten is less than 3"
+        );
     });
 }
 
@@ -238,6 +243,79 @@ fn callers_that_go_leave_nothing_in_hand() {
             env.sleep(ms(10)).await;
         }
         env.sleep(ms(500)).await;
+        // Warm: while a connection comes up, all that wait for it are pending.
+        at_once(&scene, 1).await;
         assert_eq!(at_once(&scene, 3).await.0, [200, 200, 200]);
     });
+}
+
+/// Plays requests that give up after so long each, three at a time, against limits; the most that the upstream had at once,
+/// and what the breakers told last.
+fn play_limits(waits: Vec<u64>, requests: u32, connections: u32) -> (u32, Vec<(Limit, bool)>) {
+    play(move |scene| async move {
+        let env = scene.env(UP1);
+        let (now, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let seen = Rc::clone(&most);
+        scene.serve(UP1, 9080, move |_| {
+            let (now, most, wait) = (Rc::clone(&now), Rc::clone(&most), env.sleep(ms(20)));
+            async move {
+                now.set(now.get() + 1);
+                most.set(most.get().max(now.get()));
+                let _count = Count(now);
+                wait.await;
+                reply(503, "")
+            }
+        });
+        let mut action = to(REVIEWS);
+        action.retry = Some(retry(RetryOn::SERVER_ERROR));
+        let cluster = limited(&[UP1], |cluster| {
+            cluster.limits.default.requests = requests;
+            cluster.limits.default.connections = connections;
+            cluster.limits.default.pending = 2;
+            cluster.limits.default.retries = 1;
+        });
+        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        let env = scene.env(CALLER);
+        for wait in waits {
+            let three = join_all((0..3).map(|_| scene.get("/")));
+            let _ = env.timeout(ms(wait), three).await;
+        }
+        env.sleep(ms(2000)).await;
+        let mut last: Vec<(Limit, bool)> = Vec::new();
+        for event in scene.events() {
+            if let Event::Breaker { limit, open, .. } = event {
+                last.retain(|(known, _)| *known != limit);
+                last.push((limit, open));
+            }
+        }
+        (seen.get(), last)
+    })
+}
+
+/// Counts one less when it goes.
+struct Count(Rc<Cell<u32>>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whatever_is_cancelled_when_no_limit_is_passed_and_nothing_stays_in_hand(
+        waits in prop::collection::vec(0..80u64, 1..12),
+        requests in 1..4u32,
+        connections in 1..4u32,
+    ) {
+        let (most, last) = play_limits(waits, requests, connections);
+        // One that was given up may still be served while the next one begins: its reset is on the way for 1 ms.
+        prop_assert!(most <= requests + 3, "{} at once", most);
+        for (limit, open) in last {
+            // Connections stay as long as they are idle.
+            prop_assert!(!open || limit == Limit::Connections, "{:?} is still open", limit);
+        }
+    }
 }

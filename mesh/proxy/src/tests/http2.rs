@@ -64,7 +64,16 @@ fn echo(scene: &Scene) -> Asked {
             }
         };
         let (options, drain) = (ServerOptions::default(), Drain::new());
-        accept_auto_until(&env, listener, &options, "upstream", &drain, make, |_, _| {}).await;
+        accept_auto_until(
+            &env,
+            listener,
+            &options,
+            "upstream",
+            &drain,
+            make,
+            |_, _| {},
+        )
+        .await;
     });
     asked
 }
@@ -121,11 +130,17 @@ fn a_call_over_http2_passes_with_its_trailers_and_te() {
             let response = caller.send(post("message")).await.unwrap();
             assert_eq!(response.status(), 200);
             let (body, trailers) = read(response.into_body()).await;
-            assert_eq!((&*body, &trailers.unwrap()["grpc-status"]), ("message", &"0".parse().unwrap()));
+            assert_eq!(
+                (&*body, &trailers.unwrap()["grpc-status"]),
+                ("message", &"0".parse().unwrap())
+            );
         }
         let asked = asked.borrow();
         let (version, headers) = &asked[0];
-        assert_eq!((*version, &headers["te"]), (Version::HTTP_2, &"trailers".parse().unwrap()));
+        assert_eq!(
+            (*version, &headers["te"]),
+            (Version::HTTP_2, &"trailers".parse().unwrap())
+        );
         assert_eq!(headers["host"], "reviews:9080");
         let requests = scene.requests();
         assert_eq!(requests.len(), 3);
@@ -136,7 +151,10 @@ fn a_call_over_http2_passes_with_its_trailers_and_te() {
 #[test]
 fn each_side_speaks_its_own_protocol() {
     for (upstream, versions) in [
-        (UpstreamProtocol::Http1, [Version::HTTP_11, Version::HTTP_11]),
+        (
+            UpstreamProtocol::Http1,
+            [Version::HTTP_11, Version::HTTP_11],
+        ),
         (HTTP2, [Version::HTTP_2, Version::HTTP_2]),
         (DOWNSTREAM, [Version::HTTP_11, Version::HTTP_2]),
     ] {
@@ -231,7 +249,10 @@ fn a_refused_stream_is_tried_again() {
         scene.proxy(speaking(HTTP2));
         assert_eq!(scene.get("/").await.status, 200);
         assert_eq!(outcome(&scene), (200, "-".into(), 2));
-        let flags: Vec<String> = try_flags(&scene).iter().map(|(_, f)| f.to_string()).collect();
+        let flags: Vec<String> = try_flags(&scene)
+            .iter()
+            .map(|(_, f)| f.to_string())
+            .collect();
         assert_eq!(flags, ["UR", "-"]);
     });
 }
@@ -260,7 +281,10 @@ fn another_reset_is_told_and_not_tried_again() {
         assert_eq!((answer.status, &*answer.body), (503, text));
         assert_eq!(outcome(&scene), (503, "UR".into(), 1));
         let details = &scene.requests()[0].details;
-        assert_eq!(details, "upstream_reset_before_response_started{remote_reset}");
+        assert_eq!(
+            details,
+            "upstream_reset_before_response_started{remote_reset}"
+        );
     });
 }
 
@@ -269,12 +293,20 @@ fn a_caller_of_grpc_over_http2_is_answered_with_a_status_of_its_own() {
     play(|scene| async move {
         // Nobody listens there.
         scene.proxy(speaking(HTTP2));
-        let response = caller(&scene, Protocol::Http2).send(post("message")).await.unwrap();
+        let response = caller(&scene, Protocol::Http2)
+            .send(post("message"))
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
         let headers = response.headers();
         assert_eq!(headers["content-type"], "application/grpc");
         assert_eq!(headers["grpc-status"], "14");
-        assert!(headers["grpc-message"].to_str().unwrap().contains("remote connection failure"));
+        assert!(
+            headers["grpc-message"]
+                .to_str()
+                .unwrap()
+                .contains("remote connection failure")
+        );
         assert!(response.body().is_end_stream());
     });
 }
@@ -305,7 +337,11 @@ fn a_caller_that_resets_its_stream_leaves_dc_and_the_connection_goes_on() {
 
 /// Sends this over a connection of its own, and gives what comes until its end.
 async fn exchange(scene: &Scene, text: &str) -> String {
-    let mut stream = scene.env(CALLER).connect(at(POD, 15001), None).await.unwrap();
+    let mut stream = scene
+        .env(CALLER)
+        .connect(at(POD, 15001), None)
+        .await
+        .unwrap();
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let written = poll_fn(|cx| hyper::rt::Write::poll_write(Pin::new(&mut stream), cx, rest));
@@ -329,7 +365,10 @@ fn a_head_beyond_its_limit_has_envoys_answer_and_is_recorded() {
         let answer = exchange(&scene, &head).await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\nRequest Header Fields Too Large"), "{answer}");
+        assert!(
+            answer.ends_with("\r\n\r\nRequest Header Fields Too Large"),
+            "{answer}"
+        );
         assert_eq!(outcome(&scene), (431, "DPE".into(), 0));
         assert_eq!(scene.requests()[0].details, "http1.headers_too_large");
     });
@@ -338,9 +377,16 @@ fn a_head_beyond_its_limit_has_envoys_answer_and_is_recorded() {
 #[test]
 fn heads_that_cannot_be_read_are_recorded() {
     for (head, status, details) in [
-        ("GET / HTTP/1.1\r\nhost: r\r\nbad header\r\n\r\n".to_owned(), 400, "http1.codec_error"),
         (
-            format!("GET / HTTP/1.1\r\nhost: r\r\nbig: {}\r\n\r\n", "x".repeat(300 * 1024)),
+            "GET / HTTP/1.1\r\nhost: r\r\nbad header\r\n\r\n".to_owned(),
+            400,
+            "http1.codec_error",
+        ),
+        (
+            format!(
+                "GET / HTTP/1.1\r\nhost: r\r\nbig: {}\r\n\r\n",
+                "x".repeat(300 * 1024)
+            ),
             431,
             "http1.headers_too_large",
         ),
@@ -348,7 +394,10 @@ fn heads_that_cannot_be_read_are_recorded() {
         play(move |scene| async move {
             scene.proxy(simple(&[at(UP1, 9080)]));
             let answer = exchange(&scene, &head).await;
-            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{answer}"
+            );
             assert_eq!(outcome(&scene), (status, "DPE".into(), 0));
             assert_eq!(scene.requests()[0].details, details);
         });

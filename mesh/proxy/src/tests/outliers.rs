@@ -39,7 +39,11 @@ fn changes(scene: &Scene) -> Vec<(Time, Option<Detector>)> {
         Event::Returned { .. } => Some((at, None)),
         _ => None,
     };
-    scene.timed_events().into_iter().filter_map(change).collect()
+    scene
+        .timed_events()
+        .into_iter()
+        .filter_map(change)
+        .collect()
 }
 
 /// The times at which the host that fails was asked.
@@ -70,7 +74,11 @@ fn a_failing_host_is_out_at_once_and_returns_on_the_first_tick_after_its_time() 
         ask_for(&scene, ms(3 * SEC)).await;
         let changes = changes(&scene);
         let asked = asked(&scene);
-        assert_eq!(asked.len(), 3, "none after the third, though the merge window is 1 s");
+        assert_eq!(
+            asked.len(),
+            3,
+            "none after the third, though the merge window is 1 s"
+        );
         assert_eq!(changes.len(), 1);
         assert_eq!(changes[0].1, Some(Detector::Consecutive5xx));
         ask_for(&scene, ms(SEC)).await;
@@ -90,7 +98,10 @@ fn a_change_within_the_merge_window_is_seen_a_window_after_it() {
         let changes = changes(&scene);
         assert_eq!(changes.len(), 3, "{changes:?}");
         let (returned, again) = (changes[1].0, changes[2].0);
-        assert!(again.since(returned) < ms(200), "three failures take that long");
+        assert!(
+            again.since(returned) < ms(200),
+            "three failures take that long"
+        );
         let last = *asked(&scene).last().unwrap();
         let seen = again + ms(SEC);
         assert!(last < seen && seen.since(last) < ms(50), "{last} {seen}");
@@ -212,7 +223,10 @@ fn a_try_that_times_out_counts_as_504() {
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
         ask_for(&scene, ms(300)).await;
         assert_eq!(asked(&scene).len(), 2);
-        assert_eq!(changes(&scene)[0].1, Some(Detector::ConsecutiveGatewayFailure));
+        assert_eq!(
+            changes(&scene)[0].1,
+            Some(Detector::ConsecutiveGatewayFailure)
+        );
     });
 }
 
@@ -220,13 +234,19 @@ fn a_try_that_times_out_counts_as_504() {
 fn an_overflow_does_not_count() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "");
+        scene.answer(UP2, 9080, 200, "");
         let mut cluster = detected(|settings| settings.max_ejection_percent = 100);
         cluster.limits.default.requests = 0;
         scene.proxy(routed(cluster));
         for _ in 0..10 {
             assert_eq!(scene.get("/").await.status, 503);
         }
-        assert!(scene.requests().iter().all(|request| request.flags.to_string() == "UO"));
+        assert!(
+            scene
+                .requests()
+                .iter()
+                .all(|request| request.flags.to_string() == "UO")
+        );
         assert_eq!(changes(&scene), []);
     });
 }

@@ -69,14 +69,21 @@ fn an_abort_is_answered_before_any_try_with_the_routes_headers() {
         scene.answer(UP1, 9080, 200, "ok");
         let mut route = with_fault(route(Action::Forward(to(REVIEWS))), abort(555));
         route.response_headers = vec![ops("x-r", "r")];
-        scene.proxy(routed(route, vec![FAULT], vec![cluster(REVIEWS, &[at(UP1, 9080)])]));
+        scene.proxy(routed(
+            route,
+            vec![FAULT],
+            vec![cluster(REVIEWS, &[at(UP1, 9080)])],
+        ));
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (555, "fault filter abort"));
         assert_eq!(answer.header("content-type"), Some("text/plain"));
         assert_eq!(answer.header("x-r"), Some("r"));
         assert_eq!(outcome(&scene), (555, "FI".into(), 0));
         let request = &scene.requests()[0];
-        assert_eq!((&*request.details, &*request.cluster), ("fault_filter_abort", REVIEWS));
+        assert_eq!(
+            (&*request.details, &*request.cluster),
+            ("fault_filter_abort", REVIEWS)
+        );
     });
 }
 
@@ -87,7 +94,11 @@ fn an_abort_is_not_retried_here() {
         let mut action = to(REVIEWS);
         action.retry = Some(retry(RetryOn::SERVER_ERROR));
         let route = with_fault(route(Action::Forward(action)), abort(503));
-        scene.proxy(routed(route, vec![FAULT], vec![cluster(REVIEWS, &[at(UP1, 9080)])]));
+        scene.proxy(routed(
+            route,
+            vec![FAULT],
+            vec![cluster(REVIEWS, &[at(UP1, 9080)])],
+        ));
         assert_eq!(scene.get("/").await.status, 503);
         assert_eq!(outcome(&scene), (503, "FI".into(), 0));
     });
@@ -186,7 +197,11 @@ fn an_upstream_gets_what_the_rewrites_made_and_is_told_what_was() {
         let mut route = route(Action::Forward(rewritten()));
         route.request_headers = vec![ops("x-a", "r"), ops("x-a", "g")];
         route.response_headers = vec![ops("x-path", "%REQ(:path)% %RESP(content-length)%")];
-        scene.proxy(routed(route, Vec::new(), vec![cluster(REVIEWS, &[at(UP1, 9080)])]));
+        scene.proxy(routed(
+            route,
+            Vec::new(),
+            vec![cluster(REVIEWS, &[at(UP1, 9080)])],
+        ));
         let answer = scene.get("/rw/x?q=1").await;
         assert_eq!(answer.header("x-path"), Some("/new/x?q=1 2"));
         let seen = seen.borrow();
@@ -234,6 +249,18 @@ fn a_copy_goes_to_the_mirror_and_nobody_is_told() {
         assert_eq!(headers["x-forwarded-for"], POD);
         assert_eq!(outcome(&scene), (200, "-".into(), 1));
         assert_eq!(scene.attempts().len(), 1);
+        let admin = scene.caller_of(at(POD, 15020));
+        let scrape = Request::get("/stats/prometheus").header("host", "a");
+        let response = admin
+            .send(scrape.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        let metrics = Answer::of(response).await.body;
+        assert!(
+            metrics.contains("shakedown_mirrored_requests_total 1"),
+            "{metrics}"
+        );
+        assert!(metrics.contains("shakedown_mirrored_requests_failed_total 0"));
     });
 }
 
@@ -295,13 +322,21 @@ fn a_preflight_is_answered_and_an_allowed_origin_told_so() {
             .header("access-control-request-method", "GET");
         let answer = scene.send(preflight.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("access-control-allow-origin"), Some("http://a"));
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("http://a")
+        );
         assert_eq!(answer.header("access-control-allow-methods"), Some("GET"));
         assert_eq!(answer.header("x-r"), None, "it never came to the router");
         assert_eq!(scene.requests()[0].details, "cors_response");
-        let get = Request::get("/").header("host", "reviews").header("origin", "http://a");
+        let get = Request::get("/")
+            .header("host", "reviews")
+            .header("origin", "http://a");
         let answer = scene.send(get.body(Body::empty()).unwrap()).await;
-        assert_eq!(answer.header("access-control-allow-origin"), Some("http://a"));
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some("http://a")
+        );
         assert_eq!(answer.header("x-r"), Some("r"));
     });
 }
@@ -354,7 +389,12 @@ fn one_too_many_is_429_and_the_bucket_tells_its_state() {
             assert_eq!(header("x-ratelimit-limit"), "2");
         }
         let row = |status, left: &str, reset: &str, limited: &str| {
-            (status, left.to_owned(), reset.to_owned(), limited.to_owned())
+            (
+                status,
+                left.to_owned(),
+                reset.to_owned(),
+                limited.to_owned(),
+            )
         };
         assert_eq!(
             told,
@@ -377,8 +417,17 @@ fn a_limit_per_connection_gives_each_its_own_bucket() {
     play(|scene| async move {
         let mut each = limit(1, ms(10_000));
         each.per_connection = true;
-        scene.proxy(routed(limited(each), vec![Filter::RateLimit(None)], Vec::new()));
-        let get = || Request::get("/").header("host", "a").body(Body::empty()).unwrap();
+        scene.proxy(routed(
+            limited(each),
+            vec![Filter::RateLimit(None)],
+            Vec::new(),
+        ));
+        let get = || {
+            Request::get("/")
+                .header("host", "a")
+                .body(Body::empty())
+                .unwrap()
+        };
         let one = scene.caller();
         let first = Answer::of(one.send(get()).await.unwrap()).await;
         let second = Answer::of(one.send(get()).await.unwrap()).await;
@@ -425,7 +474,10 @@ fn a_caller_is_told_how_many_tries_it_took_once_there_was_one_to_make() {
         tell_attempts(&mut table);
         scene.proxy(table);
         let answer = scene.get("/").await;
-        assert_eq!((answer.status, answer.header("x-envoy-attempt-count")), (503, None));
+        assert_eq!(
+            (answer.status, answer.header("x-envoy-attempt-count")),
+            (503, None)
+        );
     });
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use shakedown_config::table::{
-    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, LbOptions, LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
+    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, LbOptions, LbPolicy, Limits,
+    Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher,
+    RouteTable, Routes, Table, VirtualHost, WeightedCluster,
 };
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
 use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
@@ -451,7 +453,9 @@ pub(crate) async fn read(stream: &mut BoxStream) -> String {
         let ended = read.await.is_err() || buffer.filled().is_empty();
         text += std::str::from_utf8(buffer.filled()).unwrap();
         let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
             length.is_some_and(|length| body.len() >= length.parse().unwrap())
         });
         if ended || whole {

@@ -159,7 +159,9 @@ impl Source {
             return self.kept.front().cloned();
         }
         let mut whole = BytesMut::with_capacity(self.arrived);
-        self.kept.iter().for_each(|data| whole.extend_from_slice(data));
+        self.kept
+            .iter()
+            .for_each(|data| whole.extend_from_slice(data));
         Some(whole.freeze())
     }
 

@@ -63,7 +63,8 @@ impl HttpBody for H2Body {
         if self.is_end_stream() {
             return SizeHint::with_exact(0);
         }
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.left
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 

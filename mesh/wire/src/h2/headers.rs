@@ -36,7 +36,11 @@ pub(crate) fn toward_service(head: &mut Parts) {
 pub(crate) fn toward_wire(head: &mut Parts) {
     strip(&mut head.headers);
     // A list of what the next hop may do is HTTP/1.1's, but for this one.
-    if head.headers.get(header::TE).is_some_and(|te| te != "trailers") {
+    if head
+        .headers
+        .get(header::TE)
+        .is_some_and(|te| te != "trailers")
+    {
         head.headers.remove(header::TE);
     }
     head.version = Version::HTTP_2;
@@ -50,7 +54,9 @@ pub(crate) fn toward_wire(head: &mut Parts) {
             .get(HOST)
             .and_then(|host| Authority::try_from(host.as_bytes()).ok());
     }
-    parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+    parts
+        .path_and_query
+        .get_or_insert(PathAndQuery::from_static("/"));
     if parts.authority.is_some() {
         parts.scheme.get_or_insert(Scheme::HTTP);
         head.headers.remove(HOST);
@@ -59,7 +65,8 @@ pub(crate) fn toward_wire(head: &mut Parts) {
         parts.scheme = None;
         head.version = Version::HTTP_11;
     }
-    head.uri = Uri::from_parts(parts).expect("a path, with or without scheme and authority, is a URI");
+    head.uri =
+        Uri::from_parts(parts).expect("a path, with or without scheme and authority, is a URI");
 }
 
 /// A response that goes over HTTP/2.
@@ -137,7 +144,10 @@ mod tests {
     fn an_authority_becomes_the_host_and_comes_back() {
         let mut head = head("http://a.b:81/p?q=1", &[("host", "other"), ("x", "1")]);
         toward_service(&mut head);
-        assert_eq!((head.uri.to_string(), &head.headers[HOST]), ("/p?q=1".into(), &"a.b:81".parse().unwrap()));
+        assert_eq!(
+            (head.uri.to_string(), &head.headers[HOST]),
+            ("/p?q=1".into(), &"a.b:81".parse().unwrap())
+        );
         toward_wire(&mut head);
         assert_eq!(head.uri, "http://a.b:81/p?q=1");
         assert!(!head.headers.contains_key(HOST));
@@ -148,7 +158,10 @@ mod tests {
     fn a_host_that_is_no_authority_stays_a_header() {
         let mut head = head("/p", &[("host", "not an authority")]);
         toward_wire(&mut head);
-        assert_eq!((head.uri.to_string(), head.version), ("/p".into(), Version::HTTP_11));
+        assert_eq!(
+            (head.uri.to_string(), head.version),
+            ("/p".into(), Version::HTTP_11)
+        );
         assert_eq!(head.headers[HOST], "not an authority");
     }
 

@@ -39,10 +39,7 @@ pub(super) struct End(client::Connection<TokioIo<BoxStream>, Bytes>);
 
 impl Http2 {
     /// Does not wait for the peer: as in Envoy, the first requests go out with our own words of the handshake.
-    pub(super) async fn handshake(
-        stream: BoxStream,
-        most: u32,
-    ) -> Result<(Http2, End), HttpError> {
+    pub(super) async fn handshake(stream: BoxStream, most: u32) -> Result<(Http2, End), HttpError> {
         let mut builder = client::Builder::new();
         builder
             .initial_window_size(STREAM_WINDOW)
@@ -92,7 +89,7 @@ impl Http2 {
                 unsent: Some(request),
             });
         }
-        let (mut response, mut upload) = self.open(request)?;
+        let (mut response, mut upload) = self.open(request).map_err(Failed::sent)?;
         let response = poll_fn(|cx| {
             if let Some(body) = &mut upload
                 && let Poll::Ready(sent) = body.as_mut().poll(cx)
@@ -118,7 +115,7 @@ impl Http2 {
     fn open(
         &self,
         request: Request<Body>,
-    ) -> Result<(ResponseFuture, Option<Upload<BodyError>>), Failed> {
+    ) -> Result<(ResponseFuture, Option<Upload<BodyError>>), SendError> {
         let (mut head, body) = request.into_parts();
         let empty = body.is_end_stream();
         if !empty || has_defined_payload(&head.method) {
@@ -129,7 +126,7 @@ impl Http2 {
         let mut sender = self.sender.borrow().clone();
         let (response, stream) = sender
             .send_request(Request::from_parts(head, ()), empty)
-            .map_err(|error| Failed::sent(SendError::of_http2(error)))?;
+            .map_err(SendError::of_http2)?;
         let upload =
             (!empty).then(|| Box::pin(upload(body, stream, Reason::CANCEL)) as Upload<BodyError>);
         Ok((response, upload))

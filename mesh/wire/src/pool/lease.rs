@@ -47,11 +47,7 @@ impl Failed {
 
 impl Lease {
     /// Puts a request on a connection that has room.
-    pub(super) fn new(
-        pool: &Shared,
-        connection: Rc<Connection>,
-        permit: Option<Permit>,
-    ) -> Lease {
+    pub(super) fn new(pool: &Shared, connection: Rc<Connection>, permit: Option<Permit>) -> Lease {
         let seasoned = connection.is_seasoned();
         connection.begin(pool);
         Lease {
@@ -118,7 +114,11 @@ impl LeasedBody {
         LeasedBody::new(Arriving::Http1(incoming), lease, None)
     }
 
-    pub(super) fn http2(body: H2Body, lease: Lease, upload: Option<Upload<BodyError>>) -> LeasedBody {
+    pub(super) fn http2(
+        body: H2Body,
+        lease: Lease,
+        upload: Option<Upload<BodyError>>,
+    ) -> LeasedBody {
         let pool = lease.connection.as_ref().and_then(|c| c.pool());
         // Once the pool has gone, what is left of the request goes no further.
         let upload = upload.zip(pool).map(|(upload, pool)| {

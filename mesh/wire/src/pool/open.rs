@@ -1,6 +1,8 @@
 //! A connection's task: opens it, gives it to its pool, and drives it to its end.
 
 use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
@@ -15,10 +17,7 @@ use super::quota::Permit;
 use super::{HttpError, PoolOptions, Protocol, SendError, Shared};
 
 /// Opens one connection more.
-pub(super) fn open(
-    pool: &Rc<Shared>,
-    permit: Option<Permit>,
-) -> impl Future<Output = ()> + use<> {
+pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Output = ()> + use<> {
     let env = pool.env.clone();
     let (to, from) = (pool.to, pool.from);
     let options = pool.options.clone();
@@ -28,7 +27,7 @@ pub(super) fn open(
         permit,
     };
     async move {
-        let connecting = env.timeout(options.connect_timeout, env.connect(to, from));
+        let connecting = env.timeout(options.connect_timeout, dial(&env, to, from, &options));
         let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return opening.failed(SendError::Connect(error)),
@@ -55,6 +54,20 @@ pub(super) fn open(
         if let Some(pool) = pool.upgrade() {
             pool.open_for_line();
         }
+    }
+}
+
+/// Connects, and shakes hands where TLS is spoken.
+async fn dial(
+    env: &Env,
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    options: &PoolOptions,
+) -> io::Result<BoxStream> {
+    let stream = env.connect(to, from).await?;
+    match &options.tls {
+        Some(tls) => tls.wrap(stream).await,
+        None => Ok(stream),
     }
 }
 

@@ -18,8 +18,8 @@ use shakedown_env::Env;
 
 use super::ServerOptions;
 use super::idle::{Activity, IdleTimer};
-use crate::drain::{Drain, Stage};
 use crate::EnvTimer;
+use crate::drain::{Drain, Stage};
 
 pub(super) async fn serve<T, S, F, B>(
     env: &Env,

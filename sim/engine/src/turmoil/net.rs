@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use shakedown_env::{Env, Event, Time, UnixTime};
 
@@ -50,19 +51,13 @@ pub(super) struct Host {
     pub(super) held: Vec<Waker>,
 }
 
-/// What is done to a host between two ticks.
+/// What is done to hosts and links between two ticks.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Command {
     Crash(HostId),
     Restart(HostId),
-}
-
-impl Command {
-    pub(super) fn host(self) -> HostId {
-        match self {
-            Command::Crash(host) | Command::Restart(host) => host,
-        }
-    }
+    /// A link's latency from now on.
+    Latency(HostId, HostId, Duration),
 }
 
 impl Shared {
@@ -225,6 +220,18 @@ impl TurmoilNet {
             std::mem::take(&mut host.held)
         };
         held.into_iter().for_each(Waker::wake);
+    }
+
+    /// Renames a host on which nothing has run yet: its random streams are named after it.
+    pub fn rename(&self, host: HostId, name: &str) {
+        self.shared.lock().host_mut(host).name = name.into();
+    }
+
+    /// The time that a packet takes between two hosts, both ways, from the next tick on; at least a
+    /// [`TICK`](super::TICK), and a whole number of them.
+    pub fn set_latency(&self, a: HostId, b: HostId, latency: Duration) {
+        let command = Command::Latency(a, b, latency);
+        self.shared.lock().commands.push(command);
     }
 
     /// Gives a name to addresses.

@@ -8,71 +8,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ::turmoil::net::{TcpListener, TcpStream};
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
-use shakedown_env::{BoxStream, Listener, Stream};
+use shakedown_env::{BoxStream, Listener, TokioStream};
 
 use super::net::Shared;
 use crate::HostId;
 
-/// A connection.
-pub(super) struct TurmoilStream {
-    io: TokioIo<TcpStream>,
-    local: SocketAddr,
-    peer: SocketAddr,
-}
-
-impl TurmoilStream {
-    pub(super) fn new(stream: TcpStream) -> io::Result<TurmoilStream> {
-        let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-        Ok(TurmoilStream {
-            io: TokioIo::new(stream),
-            local,
-            peer,
-        })
-    }
-}
-
-impl Stream for TurmoilStream {
-    fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-
-    fn peer_addr(&self) -> SocketAddr {
-        self.peer
-    }
-
-    fn reset_on_drop(&mut self) {
-        // turmoil sends a RST only for bytes that were not read. Stories in which one matters are refused before.
-    }
-}
-
-impl Read for TurmoilStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl Write for TurmoilStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
+/// A connection as a stream.
+pub(super) fn stream(socket: TcpStream) -> io::Result<BoxStream> {
+    let (local, peer) = (socket.local_addr()?, socket.peer_addr()?);
+    // turmoil sends a RST only for bytes that were not read. Stories in which one matters are refused before.
+    let stream = TokioStream::new(socket, local, peer, |_| {});
+    Ok(Box::new(stream))
 }
 
 type Accept = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
@@ -143,8 +89,7 @@ impl Listener for TurmoilListener {
         });
         let accepted = ready!(accept.as_mut().poll(cx));
         self.accept = None;
-        let stream = TurmoilStream::new(accepted?)?;
-        Poll::Ready(Ok(Box::new(stream)))
+        Poll::Ready(stream(accepted?))
     }
 }
 

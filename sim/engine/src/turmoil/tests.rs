@@ -41,7 +41,7 @@ fn a_sleep_ends_at_the_first_tick_that_is_not_before_its_deadline() {
 #[test]
 fn a_connection_takes_the_latency_of_its_link_each_way() {
     let (mut sim, a, b) = world();
-    sim.set_latency(a, b, Duration::from_micros(2_500));
+    sim.net().set_latency(a, b, Duration::from_micros(2_500));
     let (server, client) = (sim.net().env(a), sim.net().env(b));
     let at = "10.0.0.1:80".parse().unwrap();
     let mut listener = server.listen(at).unwrap();

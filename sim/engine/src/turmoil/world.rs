@@ -13,7 +13,7 @@ use shakedown_env::{
 
 use super::net::Shared;
 use super::sleep::TurmoilSleep;
-use super::socket::{TurmoilListener, TurmoilStream};
+use super::socket::{TurmoilListener, stream};
 use super::task;
 use crate::HostId;
 
@@ -84,10 +84,7 @@ impl World for TurmoilWorld {
         if let Some(other) = from.filter(|from| *from != self.address) {
             return Box::pin(ready(Err(self.not_ours(other))));
         }
-        Box::pin(async move {
-            let stream = TurmoilStream::new(TcpStream::connect(to).await?)?;
-            Ok(Box::new(stream) as BoxStream)
-        })
+        Box::pin(async move { stream(TcpStream::connect(to).await?) })
     }
 
     fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener> {

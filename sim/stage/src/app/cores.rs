@@ -90,11 +90,10 @@ impl Cores {
             Entry::Seated(seat) => seat,
             Entry::Full => return Err(NoCore::Full),
             Entry::Queued(wait) => {
-                let seat = wait.await.map_err(|Shed| NoCore::Shed)?;
-                if self.is_queue {
-                    visit.wait_more(self.env.now().since(start));
-                }
-                seat
+                let waiting = self.is_queue.then(|| visit.waits());
+                let turn = wait.await;
+                drop(waiting);
+                turn.map_err(|Shed| NoCore::Shed)?
             }
         };
         Ok(Metered {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, Uri};
-use shakedown_loadgen::{CALL_HEADER, Errand, Policy};
+use shakedown_loadgen::{Errand, Policy};
 use shakedown_results::{Answer, Outcome, PartyId};
 use shakedown_scenarios::story::{Call, Failure, OnError, Step, Timed};
 use shakedown_wire::Body;
 
+use super::carried::Carried;
 use super::cores::NoCore;
 use super::places::NoPlace;
 use super::{App, Visit};
@@ -43,7 +44,7 @@ pub(super) type Flow<'a> = ControlFlow<Ending<'a>>;
 pub(super) struct Task<'a> {
     pub(super) app: &'a App,
     pub(super) visit: &'a Visit,
-    pub(super) headers: &'a http::HeaderMap,
+    pub(super) carried: &'a Carried,
 }
 
 impl<'a> Task<'a> {
@@ -71,7 +72,8 @@ impl<'a> Task<'a> {
                 self.app.env.sleep(self.time(timed)).await;
                 Flow::Continue(())
             }
-            Step::Call(call) => self.call(call).await,
+            // Boxed: a request that waits for a core is not to be as large as one that calls.
+            Step::Call(call) => Box::pin(self.call(call)).await,
             Step::Parallel(branches) => {
                 let branches = branches.iter().map(|branch| self.nested(branch));
                 first_break(join_all(branches).await)
@@ -125,7 +127,8 @@ impl<'a> Task<'a> {
     }
 
     fn time(&self, timed: &Timed) -> Duration {
-        self.app.draws.time(timed, self.headers.get(&CALL_HEADER))
+        self.carried
+            .with_call(|call| self.app.draws.time(timed, call))
     }
 
     /// One call: all its tries, retries and hedges.
@@ -176,11 +179,7 @@ impl<'a> Task<'a> {
         *request.uri_mut() = Uri::try_from(call.path.as_str()).unwrap_or_default();
         let headers = request.headers_mut();
         headers.reserve(8);
-        for (name, value) in self.headers {
-            if self.app.forwards(name) {
-                headers.append(name.clone(), value.clone());
-            }
-        }
+        self.carried.copy_to(headers, &self.app.forwarded);
         for (name, value) in &call.headers {
             headers.insert(name.clone(), value.clone());
         }

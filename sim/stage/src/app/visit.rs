@@ -69,7 +69,6 @@ pub(crate) struct Visit {
     endpoint: u16,
     arrived: Time,
     waited: Cell<Duration>,
-    queued: Cell<bool>,
     gone: Gone,
     ended: bool,
 }
@@ -107,7 +106,6 @@ impl Visit {
             endpoint,
             arrived,
             waited,
-            queued: Cell::new(queued),
             gone,
             ended: false,
         }
@@ -127,17 +125,20 @@ impl Visit {
         &self.gone
     }
 
-    /// It leaves the queue in which it has been since it arrived.
-    pub(crate) fn dequeue(&self) {
-        let now = self.env.now();
-        self.waited.set(now.since(self.arrived));
-        self.queued.set(false);
-        self.journal.record(now, Event::Dequeued { pod: self.pod });
+    /// It waits in the queue, and has since it arrived, as the Journal was told then.
+    pub(crate) fn waits_since_it_arrived(&self) -> Waiting<'_> {
+        Waiting {
+            visit: self,
+            since: self.arrived,
+        }
     }
 
-    /// It waited so much longer.
-    pub(crate) fn wait_more(&self, span: Duration) {
-        self.waited.set(self.waited.get() + span);
+    /// It begins to wait for a core.
+    pub(crate) fn waits(&self) -> Waiting<'_> {
+        let since = self.env.now();
+        let pod = self.pod;
+        self.journal.record(since, Event::Queued { pod });
+        Waiting { visit: self, since }
     }
 
     /// It got this status; or none, when its caller had gone before.
@@ -185,10 +186,6 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if !self.ended {
-            if self.queued.get() {
-                // It waited to its last instant.
-                self.dequeue();
-            }
             self.record(
                 Outcome {
                     status: 0,
@@ -197,6 +194,23 @@ impl Drop for Visit {
                 Fate::Crashed,
             );
         }
+    }
+}
+
+/// A request in a queue. Dropped, it leaves it: served, thrown out, or dead with its pod, having waited to its last instant.
+pub(crate) struct Waiting<'a> {
+    visit: &'a Visit,
+    since: Time,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let visit = self.visit;
+        let now = visit.env.now();
+        visit.waited.set(visit.waited.get() + now.since(self.since));
+        visit
+            .journal
+            .record(now, Event::Dequeued { pod: visit.pod });
     }
 }
 

@@ -1,7 +1,10 @@
 //! Turmoil's simulator as a ground.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shakedown_engine::HostId;
 use shakedown_engine::turmoil::{TurmoilNet, TurmoilSim};
@@ -15,46 +18,59 @@ use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::plot::Plot;
 
-/// The stage's host, after all pods.
+/// The stage's host, after the pods of 0 s and before those that are added.
 const STAGE: &str = "stage";
 
-/// Hosts of turmoil's: a pod's host has the pod's number.
+/// Hosts of turmoil's. They must all be there from the start: pods that are added get one of those that stand idle.
 pub(crate) struct Turmoil {
     net: TurmoilNet,
-    /// By pod.
+    /// The pods' and then the spare ones, by the number of their pod.
     hosts: Vec<HostId>,
     stage: HostId,
 }
 
 impl Turmoil {
-    /// Puts the cast's hosts into an empty world. The story is one that turmoil can carry.
-    pub(crate) fn new(sim: &mut TurmoilSim, plot: &Plot, journal: &Arc<Journal>) -> Turmoil {
+    /// Puts the cast's hosts into an empty world, and as many to `spare`. The story is one that turmoil can carry.
+    pub(crate) fn new(
+        sim: &mut TurmoilSim,
+        plot: &Plot,
+        spare: usize,
+        journal: &Arc<Journal>,
+    ) -> Turmoil {
         let addresses = Addresses::SIMULATED;
-        let hosts: Vec<HostId> = plot
+        let mut hosts: Vec<HostId> = plot
             .pods()
-            .map(|pod| sim.add_host(&plot.cast.pod_name(pod), addresses.of(pod)))
+            .map(|pod| sim.add_host(&plot.name(pod), addresses.of(pod)))
             .collect();
-        let pods = u32::try_from(hosts.len()).expect("pods are numbered in 32 bits");
-        let stage = sim.add_host(STAGE, addresses.of(PodId(pods)));
-        for a in plot.pods() {
-            for b in plot.pods().filter(|b| *b > a) {
-                let latency = latency(plot, a, b).as_constant();
-                let nanos = latency.expect("what is drawn was refused");
-                let span = std::time::Duration::from_nanos(nanos);
-                sim.set_latency(hosts[a.0 as usize], hosts[b.0 as usize], span);
-            }
+        let stage = sim.add_host(STAGE, addresses.last());
+        let next = u32::try_from(hosts.len()).expect("pods are numbered in 32 bits");
+        for pod in (next..).map(PodId).take(spare) {
+            hosts.push(sim.add_host(&format!("spare/{}", pod.0), addresses.of(pod)));
         }
+        let numbers = hosts.iter().copied().zip((0..).map(PodId));
+        let numbers: BTreeMap<HostId, PodId> = numbers.collect();
         let net = sim.net();
         let heard = Arc::clone(journal);
         net.set_event_sink(Box::new(move |now, host, fact| {
-            // Hosts were added in the order of pods.
-            if let Ok(pod) = u32::try_from(host.index())
-                && pod < pods
-            {
-                heard.hear(now, PodId(pod), fact);
+            if let Some(pod) = numbers.get(&host) {
+                heard.hear(now, *pod, fact);
             }
         }));
-        Turmoil { net, hosts, stage }
+        let ground = Turmoil { net, hosts, stage };
+        for a in plot.pods() {
+            ground.link(plot, a, plot.pods().filter(|b| *b > a));
+        }
+        ground
+    }
+
+    /// Gives the links between a pod and others their latencies.
+    fn link(&self, plot: &Plot, a: PodId, others: impl Iterator<Item = PodId>) {
+        for b in others {
+            let nanos = latency(plot, a, b).as_constant();
+            let nanos = nanos.expect("what is drawn was refused");
+            let span = Duration::from_nanos(nanos);
+            self.net.set_latency(self.host(a), self.host(b), span);
+        }
     }
 
     fn host(&self, pod: PodId) -> HostId {
@@ -73,6 +89,14 @@ impl Ground for Turmoil {
 
     fn address(&self, pod: PodId) -> IpAddr {
         Addresses::SIMULATED.of(pod)
+    }
+
+    fn add(&self, pod: PodId, plot: &Plot) -> io::Result<()> {
+        let host = self.hosts.get(pod.0 as usize);
+        let host = *host.ok_or(io::ErrorKind::QuotaExceeded)?;
+        self.net.rename(host, &plot.name(pod));
+        self.link(plot, pod, plot.pods().filter(|other| *other < pod));
+        Ok(())
     }
 
     fn crash(&self, pod: PodId) {

@@ -1,26 +1,19 @@
 //! A run on turmoil's simulator, as a second opinion on a simulated one; and what it cannot carry.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use shakedown_engine::turmoil::{TurmoilOptions, TurmoilSim, ticks};
-use shakedown_env::UnixTime;
-use shakedown_results::PodId;
+use shakedown_results::{Pod, PodId};
+use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::story::{Action, Failure, Step, Story};
 
-use super::native::STACK_BYTES;
-use super::{Ended, Options, Outlet, RunError, Sink};
-use crate::ground::Ground;
+use super::scene::{Scene, on_a_fresh_thread};
+use super::{Ended, Options, RunError, Sink};
 use crate::ground::turmoil::{Turmoil, latency};
-use crate::journal::Journal;
-use crate::layout::Addresses;
-use crate::play::play;
-use crate::plot::Plot;
+use crate::plot::{Plot, party_id};
 
 /// More pods than this take turmoil too long: each host looks at each link in each tick.
 const PODS_MAX: usize = 30;
@@ -46,20 +39,22 @@ pub struct TurmoilFit {
 /// Whether a story can be run on turmoil under `seed`.
 pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     let mut fit = TurmoilFit::default();
-    let (_, cast) = super::cast(story, seed);
-    let pods = cast.pods.len();
+    let (plan, cast) = super::cast(story, seed);
+    let extra = additions(story, &plan);
+    let pods = cast.pods.len() + extra.len();
     if pods > PODS_MAX {
+        let more = match extra.len() {
+            0 => String::new(),
+            count => format!(", {count} of them to be added"),
+        };
         let reason =
-            format!("turmoil carries up to {PODS_MAX} hosts, and the story has {pods} pods");
+            format!("turmoil carries up to {PODS_MAX} hosts, and the story has {pods} pods{more}");
         fit.refuse(&["topology", "services"], reason);
     }
     for item in &story.chaos {
         let reason = match item.action {
             Action::Partition { .. } => {
                 "turmoil loses for good what TCP would send again after a partition"
-            }
-            Action::Deploy { .. } | Action::Scale { .. } => {
-                "turmoil's hosts are all there from the start: no pod can be added"
             }
             _ => continue,
         };
@@ -79,9 +74,48 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     if pods <= PODS_MAX
         && let Some(plot) = Plot::new(Rc::new(story.clone()), Arc::new(cast))
     {
+        for pod in extra {
+            plot.add(pod);
+        }
         fit.latencies(&plot);
     }
     fit
+}
+
+/// The most pods that may be added: each firing that brings replicas may bring all of them anew, since a pod that is gone
+/// does not come back, and as many as the version that stands there has, since a canary that is promoted grows to that.
+fn additions(story: &Story, plan: &[PlannedAction]) -> Vec<Pod> {
+    let mut pods = Vec::new();
+    for planned in plan {
+        let (service, version, to) = match story.chaos[planned.item].action {
+            Action::Deploy {
+                service,
+                version,
+                replicas,
+            } => (service, version, replicas),
+            Action::Scale {
+                service,
+                version,
+                to,
+            } => (service, version.unwrap_or(0), to),
+            _ => continue,
+        };
+        let versions = &story.services[service].versions;
+        let Some(known) = versions.get(usize::from(version)) else {
+            continue;
+        };
+        let standing = versions.iter().map(|version| version.replicas).max();
+        for (replica, zone) in (0..to.max(standing.unwrap_or(0))).zip(known.zones.iter().cycle()) {
+            pods.push(Pod {
+                party: party_id(service),
+                version,
+                replica,
+                zone: *zone,
+                meshed: known.sidecar,
+            });
+        }
+    }
+    pods
 }
 
 impl TurmoilFit {
@@ -136,59 +170,14 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
     if !fit.refused.is_empty() {
         return Err(RunError::Refused(fit.refused));
     }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a run is one fresh thread; its tasks go through Env"
-    )]
-    thread::scope(|scope| {
-        let builder = thread::Builder::new()
-            .name("run".to_owned())
-            .stack_size(STACK_BYTES);
-        let thread = builder.spawn_scoped(scope, || on_this_thread(story, options, sink));
-        // What panics outside of the world's tasks is the sink, or a bug: it goes on in the caller.
-        thread
-            .map_err(RunError::World)?
-            .join()
-            .unwrap_or_else(|cause| resume_unwind(cause))
-    })
-}
-
-fn on_this_thread(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
-    let (plan, cast) = super::cast(story, options.seed);
-    let cast = Arc::new(cast);
-    let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
-    let plot = Rc::new(plot);
-    let addresses: Vec<_> = plot
-        .pods()
-        .map(|pod| Addresses::SIMULATED.of(pod))
-        .collect();
-    let journal = Journal::new(Arc::clone(&cast), &addresses);
-    let mut sim = TurmoilSim::new(TurmoilOptions {
-        seed: options.seed,
-        epoch: UnixTime::from_nanos(story.epoch_unix_ns),
-    });
-    let ground: Rc<dyn Ground> = Rc::new(Turmoil::new(&mut sim, &plot, &journal));
-
-    let result = Rc::new(RefCell::new(None));
-    let (stage, over) = (ground.stage(), Rc::clone(&result));
-    let playing = play(plot, plan, ground, Arc::clone(&journal));
-    stage.spawn("stage", async move {
-        let end = playing.await;
-        *over.borrow_mut() = Some(end);
-    });
-    let mut outlet = Outlet::new(cast, Arc::clone(&journal), sink, options.progress);
-    let ran = sim.run(|| {
-        outlet.pass_on();
-        result.borrow().is_some()
-    });
-    outlet.pass_on();
-    ran?;
-    let end = result
-        .take()
-        .expect("the world runs until the play is over")?;
-    let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
-    Ok(Ended {
-        simulated_ns,
-        invalid: journal.invalid(),
+    on_a_fresh_thread(|| {
+        let scene = Scene::new(story, options.seed)?;
+        let mut sim = TurmoilSim::new(TurmoilOptions {
+            seed: options.seed,
+            epoch: scene.epoch,
+        });
+        let spare = additions(story, &scene.plan).len();
+        let ground = Turmoil::new(&mut sim, &scene.plot, spare, &scene.journal);
+        scene.play(Rc::new(ground), options, sink, |over| sim.run(over))
     })
 }

@@ -173,6 +173,82 @@ fn an_apps_wait_for_a_core_is_its_queue_wait() {
     assert_eq!(waits.collect::<Vec<_>>(), [0, 5_000_000]);
 }
 
+/// How long requests queued by the events, ns; and by what each says of itself at its end.
+fn queued_ns(played: &Played) -> (i128, i128) {
+    let (mut length, mut since, mut integral, mut told) = (0i128, 0i128, 0, 0);
+    for record in &played.records {
+        let by = match &record.event {
+            Event::Arrived { queued: true, .. } | Event::Queued { .. } => 1,
+            Event::Dequeued { .. } => -1,
+            Event::Served { queue_wait_ns, .. } => {
+                told += i128::from(*queue_wait_ns);
+                0
+            }
+            _ => continue,
+        };
+        let now = i128::from(record.at_ns);
+        integral += length * (now - since);
+        (length, since) = (length + by, now);
+    }
+    assert_eq!(length, 0, "all have left the queue");
+    (integral, told)
+}
+
+#[test]
+fn who_waits_for_a_core_in_order_is_in_the_queue_each_time_it_does() {
+    // 15 ms of work for each 10 ms, in two steps with a pause between: requests wait for a core before both.
+    let mut build = Build::new(1);
+    let steps = vec![
+        build.work("10ms"),
+        build.sleep("3ms"),
+        Step::Parallel(vec![vec![build.work("3ms")], vec![build.work("2ms")]]),
+    ];
+    let version = build.service("server", steps);
+    version.cores = Some(1);
+    version.cpu = Cpu::Fifo;
+    build.load(0, "100/s");
+    build.bare();
+    let played = play(&build.story);
+    played.check_laws();
+    let (by_events, by_requests) = queued_ns(&played);
+    assert!(by_requests > 1_000_000_000, "{by_requests} ns");
+    assert_eq!(by_events, by_requests, "Little's law");
+    let queued = played.count(|event| matches!(event, Event::Queued { .. }));
+    assert!(queued > 200, "{queued}: more than twice a request");
+}
+
+#[test]
+fn who_waits_for_a_core_when_its_pod_dies_has_waited_until_then() {
+    let mut story = server("100/s", "1s", |version| {
+        version.cores = Some(1);
+        version.cpu = Cpu::Fifo;
+    });
+    story.loads[0].timeout = seconds(1);
+    story.drain = millis(100);
+    let played = play(&story);
+    played.check_laws();
+    assert!(played.served(Fate::Abandoned) > 90);
+    let (by_events, by_requests) = queued_ns(&played);
+    assert_eq!(by_events, by_requests, "Little's law");
+}
+
+#[test]
+fn nobody_queues_where_cores_are_shared_or_workers_are_the_limit() {
+    for workers in [None, Some(100)] {
+        let played = play(&server("100/s", "15ms", |version| {
+            version.cores = Some(1);
+            version.workers = workers;
+            version.cpu = match workers {
+                None => Cpu::Ps,
+                Some(_) => Cpu::Fifo,
+            };
+        }));
+        let queued = played.count(|event| matches!(event, Event::Queued { .. }));
+        assert_eq!(queued, 0, "{workers:?}");
+        assert_eq!(queued_ns(&played), (0, 0), "{workers:?}");
+    }
+}
+
 #[test]
 fn an_undeclared_path_answers_404() {
     let mut story = server("10/s", "3ms", |_| {});

@@ -200,6 +200,7 @@ impl Build {
             clients: 1,
             sidecar: true,
             new_connections: false,
+            target: None,
             in_flight: 10_000,
             namespace: "default".to_owned(),
             account: "users".to_owned(),

@@ -8,7 +8,12 @@ fn wrong(http: &str) -> Vec<String> {
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec:\n  hosts: [reviews]\n  http: {http}\n"
     );
     let told = invalid(&text);
-    let message = |line: &str| line.split("VirtualService r: ").nth(1).unwrap_or(line).to_owned();
+    let message = |line: &str| {
+        line.split("VirtualService r: ")
+            .nth(1)
+            .unwrap_or(line)
+            .to_owned()
+    };
     told.lines().map(message).collect()
 }
 
@@ -18,7 +23,10 @@ const TO: &str = "route: [{destination: {host: reviews}}]";
 #[test]
 fn a_route_that_cannot_be_is_told_at_its_line() {
     for (http, told) in [
-        ("[{}]".to_owned(), "`route` is empty: expected at least one destination"),
+        (
+            "[{}]".to_owned(),
+            "`route` is empty: expected at least one destination",
+        ),
         (
             format!("[{{redirect: {{uri: /a}}, {TO}}}]"),
             "`route` beside `redirect`: a route does one of both",
@@ -35,13 +43,22 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
             "[{directResponse: {status: 200}, fault: {abort: {httpStatus: 500}}}]".into(),
             "`fault` beside `directResponse`: a route does one of both",
         ),
-        ("[{redirect: {}}]".into(), "it is empty: expected `uri`, `authority`, `scheme` or a port"),
+        (
+            "[{redirect: {}}]".into(),
+            "it is empty: expected `uri`, `authority`, `scheme` or a port",
+        ),
         (
             "[{redirect: {uri: /a, redirectCode: 200}}]".into(),
             "200 is no redirect: expected `301`, `302`, `303`, `307` or `308`",
         ),
-        ("[{redirect: {scheme: ftp}}]".into(), "scheme `ftp`: expected `http` or `https`"),
-        ("[{directResponse: {status: 700}}]".into(), "`700` is no status to answer: expected 200 to 599"),
+        (
+            "[{redirect: {scheme: ftp}}]".into(),
+            "scheme `ftp`: expected `http` or `https`",
+        ),
+        (
+            "[{directResponse: {status: 700}}]".into(),
+            "`700` is no status to answer: expected 200 to 599",
+        ),
         (
             format!("[{{rewrite: {{}}, {TO}}}]"),
             "it is empty: expected `uri`, `uriRegexRewrite` or `authority`",
@@ -50,8 +67,14 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
             format!("[{{rewrite: {{uriRegexRewrite: {{match: '(a)', rewrite: '\\2'}}}}, {TO}}}]"),
             "`\\2` names group 2, and `(a)` has 1",
         ),
-        (format!("[{{fault: {{}}, {TO}}}]"), "it is empty: expected `delay` or `abort`"),
-        (format!("[{{fault: {{delay: {{percent: 5}}}}, {TO}}}]"), "`fixedDelay` is missing"),
+        (
+            format!("[{{fault: {{}}, {TO}}}]"),
+            "it is empty: expected `delay` or `abort`",
+        ),
+        (
+            format!("[{{fault: {{delay: {{percent: 5}}}}, {TO}}}]"),
+            "`fixedDelay` is missing",
+        ),
         (
             format!("[{{fault: {{abort: {{grpcStatus: UNAVAILIBLE}}}}, {TO}}}]"),
             "`UNAVAILIBLE` is no status of gRPC: did you mean `UNAVAILABLE`?",
@@ -87,7 +110,10 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
     ] {
         let found = wrong(&http).join("\n");
         if told.contains("nothing is known") {
-            assert!(found.starts_with("no VirtualService `nobody` without hosts"), "{found}");
+            assert!(
+                found.starts_with("no VirtualService `nobody` without hosts"),
+                "{found}"
+            );
         } else {
             assert_eq!(found, told, "{http}");
         }
@@ -112,22 +138,41 @@ fn all_that_a_route_may_say_is_taken() {
 #[test]
 fn one_without_hosts_is_for_those_that_delegate_to_it() {
     let document = |name: &str, spec: &str| {
-        format!("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        )
     };
     let delegate = document("shop", &format!("{{http: [{{{TO}}}]}}"));
-    let root = document("root", "{hosts: [reviews], http: [{delegate: {name: shop}}]}");
+    let root = document(
+        "root",
+        "{hosts: [reviews], http: [{delegate: {name: shop}}]}",
+    );
     assert_eq!(invalid(&format!("{root}---\n{delegate}")), "");
-    assert!(invalid(&delegate).contains("`hosts` is empty: expected at least one, or a route of another"));
+    assert!(
+        invalid(&delegate)
+            .contains("`hosts` is empty: expected at least one, or a route of another")
+    );
     let nested = document("shop", "{http: [{delegate: {name: other}}]}");
     assert!(invalid(&format!("{root}---\n{nested}")).contains("one level is all there is"));
-    let narrow = document("root", "{hosts: [reviews], http: [{match: [{uri: {exact: /a}}], delegate: {name: shop}}]}");
-    let clash = document("shop", &format!("{{http: [{{match: [{{uri: {{prefix: /b}}}}], {TO}}}]}}"));
+    let narrow = document(
+        "root",
+        "{hosts: [reviews], http: [{match: [{uri: {exact: /a}}], delegate: {name: shop}}]}",
+    );
+    let clash = document(
+        "shop",
+        &format!("{{http: [{{match: [{{uri: {{prefix: /b}}}}], {TO}}}]}}"),
+    );
     assert!(invalid(&format!("{narrow}---\n{clash}")).contains("would never be reached"));
 }
 
 #[test]
 fn an_export_to_nobody_is_told() {
     let spec = format!("{{hosts: [reviews], exportTo: ['.', '~'], http: [{{{TO}}}]}}");
-    let text = format!("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec: {spec}\n");
-    assert!(invalid(&text).ends_with("`~` is no namespace: expected `*` for all, `.` for its own, or a name"));
+    let text = format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec: {spec}\n"
+    );
+    assert!(
+        invalid(&text)
+            .ends_with("`~` is no namespace: expected `*` for all, `.` for its own, or a name")
+    );
 }

@@ -152,13 +152,17 @@ impl Check<'_> {
         for (to, share) in &rule.to {
             self.pattern(&rule.from, to);
             if *share == 0 {
-                let message = format!("`{to}` has a share of 0: expected 1 or more, or no word of it");
+                let message =
+                    format!("`{to}` has a share of 0: expected 1 or more, or no word of it");
                 self.tell(&rule.from.place, message);
             }
         }
         let sum: u64 = rule.to.values().map(|share| u64::from(*share)).sum();
         if sum != 100 {
-            let message = format!("the shares of clients from `{}` sum to {sum}: expected 100", rule.from);
+            let message = format!(
+                "the shares of clients from `{}` sum to {sum}: expected 100",
+                rule.from
+            );
             self.tell(&rule.from.place, message);
         }
     }
@@ -177,7 +181,10 @@ impl Check<'_> {
 
     fn failover(&mut self, rule: &Failover) {
         if *rule.from == rule.to {
-            let message = format!("`{}` fails over to itself: expected another region", rule.to);
+            let message = format!(
+                "`{}` fails over to itself: expected another region",
+                rule.to
+            );
             self.tell(&rule.from.place, message);
         }
         let mut places = BTreeMap::from([("from", rule.from.as_str()), ("to", rule.to.as_str())]);
@@ -267,7 +274,10 @@ mod tests {
                 "{warmup: {duration: 3s, aggression: 0.5}}",
                 "`aggression` is 0.5: expected 1 or more",
             ),
-            ("{simple: RANDOM, warmupDurationSecs: 3s}", "RANDOM warms no host up"),
+            (
+                "{simple: RANDOM, warmupDurationSecs: 3s}",
+                "RANDOM warms no host up",
+            ),
             (
                 "{localityLbSetting: {distribute: [{from: eu, to: {us: 70, asia: 20}}]}}",
                 "the shares of clients from `eu` sum to 90: expected 100",

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::Check;
-use crate::translate::caller::SIDECARS;
 use crate::api::{
     Analysis, BuiltinMetric, Canary, CanaryMetric, DestinationRule, Document, Resource,
     VirtualService,
@@ -12,6 +11,7 @@ use crate::decode::Spanned;
 use crate::diagnostic::Place;
 use crate::registry::Hostname;
 use crate::suggest;
+use crate::translate::caller::SIDECARS;
 use crate::translate::index::in_force;
 
 /// The label that tells an endpoint's version.

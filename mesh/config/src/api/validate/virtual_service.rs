@@ -35,8 +35,9 @@ impl Check<'_> {
         for to in &spec.export_to {
             let name = to.as_str();
             if name != EVERYBODY && name != OWN_NAMESPACE && !is_label(name) {
-                let message =
-                    format!("`{name}` is no namespace: expected `*` for all, `.` for its own, or a name");
+                let message = format!(
+                    "`{name}` is no namespace: expected `*` for all, `.` for its own, or a name"
+                );
                 self.tell(&to.place, message);
             }
         }
@@ -56,7 +57,8 @@ impl Check<'_> {
     fn gateway(&mut self, gateway: &Spanned<String>) {
         let (namespace, name) = gateway.split_once('/').unwrap_or(("default", gateway));
         if !is_label(namespace) || !name.split('.').all(is_label) {
-            let message = format!("`{gateway}` is no gateway: expected `mesh`, a name, or NAMESPACE/NAME");
+            let message =
+                format!("`{gateway}` is no gateway: expected `mesh`, a name, or NAMESPACE/NAME");
             self.tell(&gateway.place, message);
         }
     }
@@ -68,7 +70,10 @@ impl Check<'_> {
                 return false;
             };
             let own = root.meta.namespace.as_str();
-            let key = (resource.meta.namespace.as_str(), resource.meta.name.as_str());
+            let key = (
+                resource.meta.namespace.as_str(),
+                resource.meta.name.as_str(),
+            );
             let mut delegates = root.spec.http.iter().filter_map(|it| it.delegate.as_ref());
             delegates.any(|delegate| delegate::key(delegate, own) == key)
         });
@@ -109,8 +114,10 @@ impl Check<'_> {
             let (namespace, _) = delegate::key(to, own);
             let names = self.index.delegates_in(namespace);
             let hint = suggest::hint(&to.name, names);
-            let message =
-                format!("no VirtualService `{}` without hosts in `{namespace}`: {hint}", to.name);
+            let message = format!(
+                "no VirtualService `{}` without hosts in `{namespace}`: {hint}",
+                to.name
+            );
             self.tell(&to.name.place, message);
             return;
         };

@@ -10,9 +10,7 @@ use crate::xds::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
 use crate::xds::percent::Percent;
 use crate::xds::protobuf::{Struct, Value, value};
 
-fn compiled(
-    change: impl FnOnce(&mut message::Cluster),
-) -> std::result::Result<Cluster, String> {
+fn compiled(change: impl FnOnce(&mut message::Cluster)) -> std::result::Result<Cluster, String> {
     let mut cluster = message::Cluster {
         name: "c".into(),
         ..Default::default()

@@ -73,7 +73,9 @@ fn what_cannot_be_hashed_is_refused_by_path() {
             .to_string()
     };
     assert!(
-        error(header(":path")).starts_with("RouteConfiguration r: hash_policy[0].header.header_name: expected the name"),
+        error(header(":path")).starts_with(
+            "RouteConfiguration r: hash_policy[0].header.header_name: expected the name"
+        ),
     );
     assert_eq!(
         error(policy(PolicySpecifier::Cookie(Cookie {

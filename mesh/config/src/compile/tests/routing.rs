@@ -161,7 +161,9 @@ fn rewrites_are_executed_and_two_of_the_path_refused() {
         prefix_rewrite: "/".into(),
         ..to_cluster()
     };
-    assert!(routes_error(&routes(two)).ends_with("route.prefix_rewrite: expected either `prefix_rewrite` or `regex_rewrite`, found both"));
+    assert!(routes_error(&routes(two)).ends_with(
+        "route.prefix_rewrite: expected either `prefix_rewrite` or `regex_rewrite`, found both"
+    ));
 }
 
 #[test]
@@ -174,14 +176,22 @@ fn what_a_prefix_rewrite_exchanges_is_what_the_route_matched() {
         });
         let condition = message.virtual_hosts[0].routes[0].r#match.as_mut().unwrap();
         condition.path_specifier = Some(specifier);
-        let rewrite = compiled(&message).forward().unwrap().rewrite.clone().unwrap();
+        let rewrite = compiled(&message)
+            .forward()
+            .unwrap()
+            .rewrite
+            .clone()
+            .unwrap();
         match rewrite.path.unwrap() {
             PathRewrite::Prefix { matched, .. } => matched,
             PathRewrite::Regex(_) => panic!("no prefix"),
         }
     };
     assert_eq!(matched(PathSpecifier::Prefix("/a/b".into())), Some(4));
-    assert_eq!(matched(PathSpecifier::PathSeparatedPrefix("/a".into())), Some(2));
+    assert_eq!(
+        matched(PathSpecifier::PathSeparatedPrefix("/a".into())),
+        Some(2)
+    );
     assert_eq!(matched(PathSpecifier::Path("/a".into())), None);
 }
 
@@ -230,7 +240,9 @@ fn of_filters_the_most_specific_level_counts() {
         .insert(FAULT.into(), fault(1));
     let share = |message: &route::RouteConfiguration| {
         let fault = compiled(message).filters.fault.unwrap();
-        fault.abort.map(|(_, share)| (share.numerator, share.denominator))
+        fault
+            .abort
+            .map(|(_, share)| (share.numerator, share.denominator))
     };
     assert_eq!(share(&message), Some((1, 10_000)));
     let host = &mut message.virtual_hosts[0];
@@ -343,7 +355,9 @@ fn a_direct_response_is_bytes_within_bounds() {
         panic!("no answer")
     };
     assert_eq!(direct.body.len(), 4096);
-    assert!(routes_error(&with(4097)).contains("direct_response.body: expected at most 4096 bytes"));
+    assert!(
+        routes_error(&with(4097)).contains("direct_response.body: expected at most 4096 bytes")
+    );
     let mut wide = with(4097);
     wide.max_direct_response_body_size_bytes = Some(UInt32Value { value: 5000 });
     assert!(compile_routes(&wide).is_ok());
@@ -371,10 +385,17 @@ fn listeners_take_their_filters_in_order() {
     let filters = filters.unwrap();
     assert!(matches!(
         filters.as_slice(),
-        [Filter::RateLimit(Some(_)), Filter::Cors, Filter::Fault(Some(_))]
+        [
+            Filter::RateLimit(Some(_)),
+            Filter::Cors,
+            Filter::Fault(Some(_))
+        ]
     ));
     let error = |filters| compile(filters).unwrap_err().to_string();
-    assert!(error(vec![filter("lua", fault(1)), router()]).contains("http_filters[0]: not supported yet: `lua`"));
+    assert!(
+        error(vec![filter("lua", fault(1)), router()])
+            .contains("http_filters[0]: not supported yet: `lua`")
+    );
     assert!(error(vec![router(), router()]).contains("expected the router at the end only"));
     assert!(error(vec![filter(FAULT, fault(1))]).contains("http_filters[0].typed_config"));
 }
@@ -383,9 +404,9 @@ fn listeners_take_their_filters_in_order() {
 fn listener(filters: Vec<manager::HttpFilter>) -> listener::Listener {
     let manager = manager::HttpConnectionManager {
         http_filters: filters,
-        route_specifier: Some(manager::http_connection_manager::RouteSpecifier::RouteConfig(
-            routes(to_cluster()),
-        )),
+        route_specifier: Some(
+            manager::http_connection_manager::RouteSpecifier::RouteConfig(routes(to_cluster())),
+        ),
         ..Default::default()
     };
     let socket = core::SocketAddress {

@@ -139,10 +139,7 @@ fn a_consistent_hash_is_a_ring_unless_it_is_a_table() {
 #[test]
 fn routes_say_what_is_hashed_and_retries_stay_with_the_hash() {
     let action = action_of("{consistentHash: {httpHeaderName: X-User}}");
-    assert_eq!(
-        action.hash[0].by,
-        HashBy::Header("x-user".parse().unwrap())
-    );
+    assert_eq!(action.hash[0].by, HashBy::Header("x-user".parse().unwrap()));
     assert!(!action.retry.unwrap().avoid_previous_hosts);
     let plain = action_of("{simple: RANDOM}");
     assert!(plain.hash.is_empty());
@@ -216,7 +213,14 @@ fn shares_of_localities_go_with_the_client() {
 
 #[test]
 fn localities_are_weighed_only_where_a_rule_asks_for_them() {
-    assert!(!cluster_of("trafficPolicy: {outlierDetection: {}}").lb_options.by_locality);
+    assert!(
+        !cluster_of("trafficPolicy: {outlierDetection: {}}")
+            .lb_options
+            .by_locality
+    );
     let off = "trafficPolicy: {loadBalancer: {localityLbSetting: {failoverPriority: [a]}}}";
-    assert!(!cluster_of(off).lb_options.by_locality, "nothing is ejected");
+    assert!(
+        !cluster_of(off).lb_options.by_locality,
+        "nothing is ejected"
+    );
 }

@@ -145,7 +145,10 @@ fn a_label_with_a_value_asks_for_that_value_and_splits_a_locality() {
         [(2, 0), (1, 1)].into_iter().collect()
     );
     assert_eq!(
-        arranged.iter().map(|group| group.weight).collect::<Vec<_>>(),
+        arranged
+            .iter()
+            .map(|group| group.weight)
+            .collect::<Vec<_>>(),
         [1, 1]
     );
 }

@@ -10,6 +10,7 @@ use crate::api::{
 use crate::decode::Spanned;
 use crate::registry::Hostname;
 use crate::translate::{outbound_cluster, retries, wrapped};
+use crate::xds;
 use crate::xds::core::{DataSource, RuntimeFractionalPercent, data_source::Specifier};
 use crate::xds::matcher::RegexMatchAndSubstitute;
 use crate::xds::protobuf::BoolValue;
@@ -20,7 +21,6 @@ use crate::xds::route::{
     route_action::{ClusterSpecifier, HostRewriteSpecifier, RequestMirrorPolicy},
     weighted_cluster::{ClusterWeight, cluster_weight},
 };
-use crate::xds;
 
 /// Gives a route what it does, and the changes to headers that go with it.
 pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &Place<'_>) {

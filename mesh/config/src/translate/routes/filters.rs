@@ -9,9 +9,7 @@ use crate::api::{
 use crate::xds::core::RuntimeFractionalPercent;
 use crate::xds::cors;
 use crate::xds::fault::{self, fault_abort::ErrorType};
-use crate::xds::fault_delay::{
-    self, fault_delay::FaultDelaySecifier,
-};
+use crate::xds::fault_delay::{self, fault_delay::FaultDelaySecifier};
 use crate::xds::fractional::{FractionalPercent, fractional_percent::DenominatorType};
 use crate::xds::matcher::{StringMatcher, string_matcher::MatchPattern};
 use crate::xds::protobuf::{Any, BoolValue};

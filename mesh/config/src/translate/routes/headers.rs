@@ -4,9 +4,7 @@ use indexmap::IndexMap;
 
 use crate::api::{HeaderOperations, Headers};
 use crate::decode::Spanned;
-use crate::xds::core::{
-    HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction,
-};
+use crate::xds::core::{HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction};
 
 /// The changes to headers of requests and responses, and the host, which is none of them.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +34,7 @@ impl Operations {
 
 /// What is put in the place of others, then what is put beside them.
 fn both(operations: &HeaderOperations) -> Vec<HeaderValueOption> {
-    let mut all = options(
-        &operations.set,
-        HeaderAppendAction::OverwriteIfExistsOrAdd,
-    );
+    let mut all = options(&operations.set, HeaderAppendAction::OverwriteIfExistsOrAdd);
     all.extend(options(
         &operations.add,
         HeaderAppendAction::AppendIfExistsOrAdd,

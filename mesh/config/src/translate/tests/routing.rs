@@ -56,7 +56,8 @@ fn a_host_among_the_headers_is_a_rewrite_and_a_rewrite_of_its_own_goes_before() 
     assert_eq!(host(&format!("[{{{set}, {TO}}}]")), "h");
     let rewrite = "rewrite: {authority: r}";
     assert_eq!(host(&format!("[{{{set}, {rewrite}, {TO}}}]")), "r");
-    let of_one = "route: [{destination: {host: my-service}, headers: {request: {set: {':authority': d}}}}]";
+    let of_one =
+        "route: [{destination: {host: my-service}, headers: {request: {set: {':authority': d}}}}]";
     assert_eq!(host(&format!("[{{{of_one}}}]")), "d");
 }
 
@@ -252,9 +253,13 @@ fn sidecars_pass_fault_and_cors_before_the_router() {
 
 #[test]
 fn what_is_for_gateways_is_not_for_sidecars() {
-    let whole = "{hosts: [other], gateways: [edge], http: [{route: [{destination: {host: twin}}]}]}";
+    let whole =
+        "{hosts: [other], gateways: [edge], http: [{route: [{destination: {host: twin}}]}]}";
     let cluster = cluster_of(&table(&mesh(&service(whole))), "other", "/", &[]);
-    assert!(cluster.unwrap().contains("other"), "as if it were not there");
+    assert!(
+        cluster.unwrap().contains("other"),
+        "as if it were not there"
+    );
     let part = "{hosts: [other], gateways: [edge, mesh], http: [
         {match: [{gateways: [edge]}], route: [{destination: {host: twin}}]},
         {match: [{gateways: [mesh]}], route: [{destination: {host: my-service}}]}]}";

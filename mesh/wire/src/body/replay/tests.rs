@@ -86,7 +86,10 @@ fn two_readers_at_once_get_the_same() {
         };
         let readers = join(whole(replay.reader()), whole(replay.reader()));
         let ((one, two), ()) = join(readers, send).await;
-        assert_eq!((&one.unwrap()[..], &two.unwrap()[..]), (&b"abcabcabc"[..], &b"abcabcabc"[..]));
+        assert_eq!(
+            (&one.unwrap()[..], &two.unwrap()[..]),
+            (&b"abcabcabc"[..], &b"abcabcabc"[..])
+        );
     });
 }
 
@@ -101,7 +104,9 @@ fn a_reader_that_waited_beside_a_dropped_one_goes_on() {
         });
         let done = Rc::new(RefCell::new(None));
         let sink = Rc::clone(&done);
-        env.spawn("second", async move { *sink.borrow_mut() = Some(whole(two).await) });
+        env.spawn("second", async move {
+            *sink.borrow_mut() = Some(whole(two).await)
+        });
         // The first polls after the second, so that the body knows its task only.
         env.sleep(ms(1)).await;
         write(&mut client, b"3\r\nabc\r\n").await.unwrap();
@@ -156,7 +161,9 @@ fn a_body_that_is_read_tells_its_length_and_its_end() {
         let back = serve_raw(&env, |mut stream| async move {
             let request = read_until(&mut stream, "hello").await;
             assert!(request.contains("content-length: 5\r\n"), "{request}");
-            write(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            write(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .await
+                .unwrap();
             let _ = read(&mut stream).await;
         });
         let head = "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhe";
@@ -195,7 +202,9 @@ fn readers_of_a_long_body_go_at_the_pace_of_the_slowest_and_leave_followers_behi
         };
         let done = Rc::new(RefCell::new(None));
         let sink = Rc::clone(&done);
-        env.spawn("fast", async move { *sink.borrow_mut() = Some(whole(fast).await) });
+        env.spawn("fast", async move {
+            *sink.borrow_mut() = Some(whole(fast).await)
+        });
         let (first, ()) = join(first, send).await;
         assert_eq!(first.unwrap().unwrap().into_data().unwrap(), "abc");
         env.sleep(ms(1)).await;

@@ -231,7 +231,11 @@ async fn story(near: Env, far: Env, steps: Vec<Step>) {
     let (one, _) = serve_at(&far, ANY_FAR, &ServerOptions::default());
     let (two, _) = serve(&near, &ServerOptions::default());
     let cut = serve_raw(&near, |mut stream| async move {
-        let _ = write(&mut stream, b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await;
+        let _ = write(
+            &mut stream,
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf",
+        )
+        .await;
     });
     let gone = near.listen(ANY).unwrap().local_addr();
     let quota = quota(2, 2, 2);
@@ -255,7 +259,11 @@ async fn story(near: Env, far: Env, steps: Vec<Step>) {
             Step::Cancel(_) => {}
             Step::Wait(time) => near.sleep(ms(time)).await,
             Step::Limits(connections, pending, requests) => {
-                let next = QuotaLimits { connections, pending, requests };
+                let next = QuotaLimits {
+                    connections,
+                    pending,
+                    requests,
+                };
                 quota.set_limits(next);
                 // What is in use beyond a lower limit goes on.
                 limits = QuotaLimits {

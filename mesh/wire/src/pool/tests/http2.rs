@@ -19,11 +19,7 @@ use crate::{BodyError, Quota, QuotaLimits};
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// A server that gives each stream to `handle`, in order of arrival; it tells of its limit of streams.
-fn serve_streams(
-    env: &Env,
-    most: u32,
-    handle: impl Fn(usize, Accepted) + 'static,
-) -> SocketAddr {
+fn serve_streams(env: &Env, most: u32, handle: impl Fn(usize, Accepted) + 'static) -> SocketAddr {
     let handle = Rc::new(handle);
     serve_raw(env, move |stream| {
         let handle = Rc::clone(&handle);
@@ -80,7 +76,10 @@ async fn bodies(env: Env, any: SocketAddr) {
     assert_eq!(response.headers()[CONTENT_LENGTH], "7");
     assert_eq!(response.body().size_hint().exact(), Some(7));
     drop(response);
-    assert_eq!(seen.log.borrow()[..4], ["/echo 0", "/stream 0", "/echo 1", "/stream 1"]);
+    assert_eq!(
+        seen.log.borrow()[..4],
+        ["/echo 0", "/stream 0", "/echo 1", "/stream 1"]
+    );
     assert_eq!(seen.connections.get(), 1);
 }
 
@@ -122,7 +121,9 @@ fn a_limit_that_the_peer_has_not_told_yet_is_met_by_refused_streams() {
         let (addr, seen, _) = serve_auto_at(&env, ANY, &options);
         let pool = pool_http2(&env, addr);
         let all = join_all((0..3).map(|_| pool.send(get("/slow/20")))).await;
-        let refused = all.iter().filter(|one| matches!(one, Err(SendError::Refused)));
+        let refused = all
+            .iter()
+            .filter(|one| matches!(one, Err(SendError::Refused)));
         assert_eq!((refused.count(), seen.requests.get()), (1, 2));
     });
 }
@@ -206,7 +207,9 @@ fn a_refused_stream_has_not_been_on_the_wire_and_other_resets_have() {
         assert!(matches!(refused, SendError::Refused), "{refused:?}");
         assert!(refused.before_headers() && !refused.on_wire());
         let reset = pool.send(get("/")).await.unwrap_err();
-        let internal = SendError::Reset { reason: Reason::INTERNAL_ERROR };
+        let internal = SendError::Reset {
+            reason: Reason::INTERNAL_ERROR,
+        };
         assert_eq!(reset.to_string(), internal.to_string());
         assert!(reset.before_headers() && reset.on_wire());
         assert_eq!(pool.connections(), 1);
@@ -300,7 +303,9 @@ fn what_is_not_http2_is_a_protocol_error() {
     run(|env| async move {
         let addr = serve_raw(&env, |mut stream| async move {
             read(&mut stream).await.unwrap();
-            write(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            write(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                .await
+                .unwrap();
         });
         let error = pool_http2(&env, addr).send(get("/")).await.unwrap_err();
         assert!(matches!(error, SendError::Protocol(_)), "{error:?}");
@@ -375,20 +380,33 @@ fn serve_trailers(env: &Env, at: SocketAddr) -> (SocketAddr, Rc<RefCell<Vec<Head
                             sink.borrow_mut().push(trailers);
                         }
                     }
-                    Response::new(WithTrailers(Some(Bytes::from_static(b"data")), Some(status("5"))))
+                    Response::new(WithTrailers(
+                        Some(Bytes::from_static(b"data")),
+                        Some(status("5")),
+                    ))
                 }
             }
         };
         let options = ServerOptions::default();
         let drain = crate::Drain::new();
-        crate::accept_auto_until(&own, listener, &options, "connection", &drain, make, |_, _| {})
-            .await;
+        crate::accept_auto_until(
+            &own,
+            listener,
+            &options,
+            "connection",
+            &drain,
+            make,
+            |_, _| {},
+        )
+        .await;
     });
     (addr, got)
 }
 
 async fn next(body: &mut Body) -> Option<Frame<Bytes>> {
-    poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await.map(Result::unwrap)
+    poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx))
+        .await
+        .map(Result::unwrap)
 }
 
 fn status(value: &'static str) -> HeaderMap {
@@ -408,7 +426,8 @@ fn trailers_pass_through_both_ways() {
         });
         let request = Request::post("http://here/").body(()).unwrap();
         let (response, mut send) = sender.send_request(request, false).unwrap();
-        send.send_data(Bytes::from_static(b"message"), false).unwrap();
+        send.send_data(Bytes::from_static(b"message"), false)
+            .unwrap();
         send.send_trailers(status("9")).unwrap();
         let mut body = response.await.unwrap().into_body();
         assert_eq!(body.data().await.unwrap().unwrap(), "data");
@@ -469,7 +488,10 @@ async fn chains(env: Env, any: SocketAddr) {
             assert_eq!(response.headers()[CONTENT_LENGTH], "100", "{down:?} {up:?}");
             assert!(response.body().is_end_stream());
             let none = client.send(get("/none")).await.unwrap();
-            assert_eq!((none.status().as_u16(), none.body().is_end_stream()), (204, true));
+            assert_eq!(
+                (none.status().as_u16(), none.body().is_end_stream()),
+                (204, true)
+            );
             assert_eq!((client.connections(), upstream.connections()), (1, 1));
         }
     }
@@ -485,12 +507,16 @@ fn a_request_whose_body_breaks_off_is_told_from_a_failed_upstream() {
         let front = serve_raw(&env, move |stream: BoxStream| {
             let (env, upstream, sink) = (own.clone(), upstream.clone(), Rc::clone(&sink));
             async move {
-                let options = ServerOptions { half_close: true, ..ServerOptions::default() };
+                let options = ServerOptions {
+                    half_close: true,
+                    ..ServerOptions::default()
+                };
                 let service = move |request: Request<hyper::body::Incoming>| {
                     let (upstream, sink) = (upstream.clone(), Rc::clone(&sink));
                     async move {
                         let error = upstream.send(request.map(Body::from)).await.unwrap_err();
-                        sink.borrow_mut().push(matches!(error, SendError::RequestBody(_)));
+                        sink.borrow_mut()
+                            .push(matches!(error, SendError::RequestBody(_)));
                         http::Response::new(Body::empty())
                     }
                 };
@@ -523,7 +549,12 @@ fn streams_count_as_requests_and_connections_by_themselves() {
         let pool = pool(&env, addr, options);
         let all = join_all((0..5).map(|_| pool.send(get("/slow/5")))).await;
         let refused = all.iter().filter(|result| {
-            matches!(result, Err(SendError::Overflow { bound: crate::Bound::Requests }))
+            matches!(
+                result,
+                Err(SendError::Overflow {
+                    bound: crate::Bound::Requests
+                })
+            )
         });
         assert_eq!((refused.count(), seen.connections.get()), (2, 1));
         drop(all);
@@ -553,7 +584,14 @@ fn journal() -> Vec<String> {
     run_apart(move |near, far| async move {
         let (addr, _seen, _) = serve_auto_at(&far, ANY_FAR, &ServerOptions::default());
         let pool = pool_http2(&near, addr);
-        let paths = ["/slow/3", "/size/200000", "/never", "/size/1", "/slow/3", "/none"];
+        let paths = [
+            "/slow/3",
+            "/size/200000",
+            "/never",
+            "/size/1",
+            "/slow/3",
+            "/none",
+        ];
         let one = |number: usize| {
             let (near, pool, sink) = (near.clone(), pool.clone(), Rc::clone(&sink));
             async move {

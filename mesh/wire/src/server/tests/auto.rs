@@ -38,7 +38,9 @@ fn what_only_begins_like_a_preface_is_http1() {
         let mut stream = env.connect(addr, None).await.unwrap();
         write(&mut stream, b"P").await.unwrap();
         env.sleep(ms(1)).await;
-        write(&mut stream, b"RI /size/1 HTTP/1.1\r\nhost: h\r\n\r\n").await.unwrap();
+        write(&mut stream, b"RI /size/1 HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await
+            .unwrap();
         let answer = read_until(&mut stream, "x").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert_eq!(seen.requests.get(), 1);
@@ -80,7 +82,10 @@ fn http2_requests_look_like_http1s_to_the_service() {
             accept_auto_until(&own, listener, &defaults(), "c", &drain, make, |_, _| {}).await;
         });
         fetch(&pool_http2(&env, addr), get("/path?query")).await;
-        assert_eq!(*heads.borrow(), [("/path?query".to_owned(), "here".to_owned())]);
+        assert_eq!(
+            *heads.borrow(),
+            [("/path?query".to_owned(), "here".to_owned())]
+        );
     });
 }
 
@@ -105,7 +110,10 @@ fn the_last_request_of_an_http2_connection_is_told_so() {
 fn retiring_connections_serve_one_request_more_and_refuse_new_ones() {
     run(|env| async move {
         let (addr, seen, drain) = serve_auto(&env, &defaults());
-        let (old, new) = (pool(&env, addr, PoolOptions::default()), pool_http2(&env, addr));
+        let (old, new) = (
+            pool(&env, addr, PoolOptions::default()),
+            pool_http2(&env, addr),
+        );
         fetch(&old, get("/size/1")).await;
         fetch(&new, get("/size/1")).await;
         drain.retire();
@@ -204,10 +212,15 @@ fn a_request_that_is_answered_early_does_not_hold_its_connection() {
         let pool = pool_http2(&env, addr);
         let sent = Rc::new(Cell::new(0));
         for _ in 0..3 {
-            let response = pool.send(crate::scene::post("/none", vec![b'x'; 5_000_000])).await;
+            let response = pool
+                .send(crate::scene::post("/none", vec![b'x'; 5_000_000]))
+                .await;
             sent.set(sent.get() + usize::from(response.unwrap().status() == 204));
         }
         assert_eq!((sent.get(), seen.connections.get(), pool.idle()), (3, 1, 1));
-        assert_eq!(fetch(&pool, crate::scene::post("/echo", "hello")).await, "hello");
+        assert_eq!(
+            fetch(&pool, crate::scene::post("/echo", "hello")).await,
+            "hello"
+        );
     });
 }

@@ -90,7 +90,10 @@ impl Check<'_> {
             self.tell(&redirect.place, message);
         }
         if let (Some(_), Some(derived)) = (&redirect.port, &redirect.derive_port) {
-            self.tell(&derived.place, "`derivePort` beside `port`: expected one of both");
+            self.tell(
+                &derived.place,
+                "`derivePort` beside `port`: expected one of both",
+            );
         }
         if let Some(scheme) = &redirect.scheme
             && !["http", "https"].contains(&scheme.as_str())
@@ -102,7 +105,10 @@ impl Check<'_> {
             && !REDIRECTS.contains(&code.value.to_string().as_str())
         {
             let accepted = suggest::one_of(&REDIRECTS);
-            self.tell(&code.place, format!("{} is no redirect: expected {accepted}", code.value));
+            self.tell(
+                &code.place,
+                format!("{} is no redirect: expected {accepted}", code.value),
+            );
         }
     }
 
@@ -121,7 +127,10 @@ impl Check<'_> {
 
     fn status(&mut self, status: u16, place: &Place) {
         if !(200..600).contains(&status) {
-            self.tell(place, format!("`{status}` is no status to answer: expected 200 to 599"));
+            self.tell(
+                place,
+                format!("`{status}` is no status to answer: expected 200 to 599"),
+            );
         }
     }
 
@@ -138,7 +147,10 @@ impl Check<'_> {
                 None => self.tell(&delay.place, "`fixedDelay` is missing"),
             }
             if let Some(percent) = delay.percent.as_ref().filter(|it| it.value > 100) {
-                self.tell(&percent.place, format!("{} percent: expected 0 to 100", percent.value));
+                self.tell(
+                    &percent.place,
+                    format!("{} percent: expected 0 to 100", percent.value),
+                );
             }
         }
         if let Some(abort) = &fault.abort {
@@ -152,11 +164,17 @@ impl Check<'_> {
             (None, Some(name)) => {
                 if abort.grpc_number().is_none() {
                     let hint = suggest::hint(name, Abort::grpc_statuses());
-                    self.tell(&name.place, format!("`{name}` is no status of gRPC: {hint}"));
+                    self.tell(
+                        &name.place,
+                        format!("`{name}` is no status of gRPC: {hint}"),
+                    );
                 }
             }
             (Some(_), Some(name)) => {
-                self.tell(&name.place, "`grpcStatus` beside `httpStatus`: expected one of both");
+                self.tell(
+                    &name.place,
+                    "`grpcStatus` beside `httpStatus`: expected one of both",
+                );
             }
             (None, None) => {
                 self.tell(&abort.place, "expected `httpStatus` or `grpcStatus`");
@@ -169,7 +187,10 @@ impl Check<'_> {
             self.string(origin);
         }
         if let (Some(_), Some(older)) = (cors.allow_origins.first(), cors.allow_origin.first()) {
-            self.tell(&older.place, "`allowOrigin` beside `allowOrigins`: write them all in the latter");
+            self.tell(
+                &older.place,
+                "`allowOrigin` beside `allowOrigins`: write them all in the latter",
+            );
         }
         for method in &cors.allow_methods {
             if http::Method::from_bytes(method.as_bytes()).is_err() {

@@ -1,9 +1,7 @@
 //! What a route does: exactly one thing, to destinations that exist.
 
 use super::super::Check;
-use crate::api::{
-    Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService,
-};
+use crate::api::{Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService};
 use crate::decode::Spanned;
 use crate::registry::Hostname;
 use crate::suggest;
@@ -118,7 +116,12 @@ impl Check<'_> {
             );
         } else if sum > MAX_WEIGHT {
             let place = &several[0].place;
-            self.tell(place, format!("the weights of the destinations sum to {sum}: expected at most {MAX_WEIGHT}"));
+            self.tell(
+                place,
+                format!(
+                    "the weights of the destinations sum to {sum}: expected at most {MAX_WEIGHT}"
+                ),
+            );
         }
     }
 
@@ -131,7 +134,8 @@ impl Check<'_> {
             self.tell(&first.place, message);
         }
         if let (None, Some(share)) = (&route.mirror, &route.mirror_percentage) {
-            let message = "`mirrorPercentage` without `mirror`: in `mirrors`, each has its own `percentage`";
+            let message =
+                "`mirrorPercentage` without `mirror`: in `mirrors`, each has its own `percentage`";
             self.tell(&share.place, message);
         }
         for mirror in &route.mirrors {
@@ -217,7 +221,10 @@ impl Check<'_> {
         if let Some(remote) = &retries.retry_remote_localities
             && remote.value
         {
-            self.tell(&remote.place, "not supported yet: `retryRemoteLocalities: true`");
+            self.tell(
+                &remote.place,
+                "not supported yet: `retryRemoteLocalities: true`",
+            );
         }
         let Some(on) = &retries.retry_on else { return };
         let (names, codes) = parse_retry_on(on);

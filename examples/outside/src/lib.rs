@@ -1,0 +1,1 @@
+//! What a team ships: here, the stories of its mesh (`stories/`, `tests/`).

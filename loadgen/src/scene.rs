@@ -1,0 +1,79 @@
+//! What this crate's tests stand on: a load as the language's defaults have it, and hosts of a simulated world.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::Method;
+use shakedown_engine::{HostSpec, Sim, SimOptions};
+use shakedown_env::{Env, UnixTime};
+use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
+use shakedown_scenarios::value::Rate;
+
+/// `GET /` of the first service, one of a mix with this weight.
+pub(crate) fn entry(weight: u64) -> Entry {
+    Entry {
+        name: String::new(),
+        weight,
+        service: 0,
+        endpoint: 0,
+        method: Method::GET,
+        path: "/".to_owned(),
+        headers: Vec::new(),
+        size: 0,
+    }
+}
+
+/// A stage that holds this rate to the end.
+pub(crate) fn level(rate: &str) -> Stage {
+    let rate = Rate::parse(rate).unwrap();
+    Stage {
+        length: None,
+        from: rate,
+        to: rate,
+    }
+}
+
+/// A load of this rate for so many seconds, evenly spaced, without a sidecar.
+pub(crate) fn load(rate: &str, seconds: u64) -> Load {
+    Load {
+        name: "users".to_owned(),
+        entries: vec![entry(1)],
+        arrivals: Arrivals::Constant,
+        stages: vec![level(rate)],
+        timeout: Duration::from_secs(30),
+        retries: None,
+        ok: vec![(200, 399)],
+        start: Duration::ZERO,
+        stop: Duration::from_secs(seconds),
+        zones: vec![0],
+        clients: 1,
+        sidecar: false,
+        new_connections: false,
+        in_flight: 10_000,
+        namespace: "default".to_owned(),
+        account: "users".to_owned(),
+        target: None,
+        place: Place(0),
+    }
+}
+
+/// A world without noise.
+pub(crate) fn sim() -> Sim {
+    Sim::new(SimOptions {
+        seed: 1,
+        epoch: UnixTime::default(),
+        noise: None,
+    })
+}
+
+/// A host of a world, at 10.0.0.`last`.
+pub(crate) fn host(sim: &Sim, name: &str, last: u8) -> Env {
+    sim.add_host(HostSpec {
+        name: name.to_owned(),
+        address: IpAddr::from([10, 0, 0, last]),
+        zone: 0,
+        request_cost: Duration::ZERO,
+        handshake_cost: Duration::ZERO,
+        cost_workers: 1,
+    })
+}

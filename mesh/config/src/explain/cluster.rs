@@ -1,0 +1,74 @@
+//! What a cluster does to the requests of a route.
+
+use std::time::Duration;
+
+use super::millis;
+use super::told::{BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, ThrottleTold};
+use crate::table::{Cluster, HashBy, HashPolicy, HedgePolicy, LbPolicy, Limits, RouteAction, UpstreamProtocol};
+
+/// What holds for the requests of a route in a cluster.
+pub(super) fn policies(cluster: &Cluster, action: &RouteAction) -> ClusterPolicies {
+    let limits = cluster.limits.of(action.priority);
+    let hash = action.hash.iter().filter(|_| cluster.lb.is_hashing());
+    ClusterPolicies {
+        balancer: balancer(&cluster.lb).into(),
+        hash_by: hash.map(hashed).collect(),
+        http2: !matches!(cluster.protocol, UpstreamProtocol::Http1),
+        connect_timeout_ms: millis(cluster.connect_timeout),
+        limits: limits_told(&limits),
+        retry_budget: limits.retry_budget.map(|budget| BudgetTold {
+            share_ppm: budget.share_ppm,
+            min_concurrency: budget.min_concurrency,
+        }),
+        outlier_detection: cluster.outlier.as_ref().map(OutlierTold::of),
+        hedge: hedge(action.hedge).or_else(|| cluster.policy.hedge.and_then(hedge)),
+        adaptive_throttle: cluster.policy.throttle.map(|throttle| ThrottleTold {
+            k_milli: throttle.k_milli,
+            window_ms: millis(throttle.window),
+        }),
+    }
+}
+
+/// Names are Istio's, or ProxyPolicy's.
+fn balancer(policy: &LbPolicy) -> &'static str {
+    match policy {
+        LbPolicy::LeastRequest(_) => "LEAST_REQUEST",
+        LbPolicy::RoundRobin(_) => "ROUND_ROBIN",
+        LbPolicy::Random => "RANDOM",
+        LbPolicy::RingHash(_) => "RING_HASH",
+        LbPolicy::Maglev(_) => "MAGLEV",
+        LbPolicy::LeastLoaded => "leastLoaded",
+        LbPolicy::PeakEwma(_) => "peakEwma",
+    }
+}
+
+fn hashed(policy: &HashPolicy) -> String {
+    match &policy.by {
+        HashBy::Header(name) => format!("header {name}"),
+        HashBy::Cookie(cookie) => format!("cookie {}", cookie.name),
+        HashBy::SourceIp => "source IP".into(),
+        HashBy::Query(name) => format!("query parameter {name}"),
+    }
+}
+
+/// `None` where nothing is bounded.
+fn limits_told(limits: &Limits) -> Option<LimitsTold> {
+    let bound = |limit: u32| (limit != u32::MAX).then_some(limit);
+    let told = LimitsTold {
+        connections: bound(limits.connections),
+        pending: bound(limits.pending),
+        requests: bound(limits.requests),
+        // A budget takes the place of the number.
+        retries: bound(limits.retries).filter(|_| limits.retry_budget.is_none()),
+    };
+    (told != LimitsTold::default()).then_some(told)
+}
+
+fn hedge(policy: HedgePolicy) -> Option<HedgeTold> {
+    (policy != HedgePolicy::default()).then(|| HedgeTold {
+        on_per_try_timeout: policy.on_per_try_timeout,
+        after_ms: policy.after.map(millis),
+        times: policy.after.map_or(0, |_: Duration| policy.times),
+        budget_ppm: policy.budget_ppm,
+    })
+}

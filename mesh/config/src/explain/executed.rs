@@ -1,0 +1,94 @@
+//! What the proxy of a sender executes: translated and compiled as for any proxy.
+
+use std::sync::Arc;
+
+use prost::{Message, Name};
+
+use super::{EndpointTold, Sender};
+use crate::compile::{
+    CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
+};
+use crate::registry::{Mesh, Pod};
+use crate::table::{Assignment, Cluster, ClusterKind, Listener, RouteTable, Table};
+use crate::translate::{self, Inbound, Nearness};
+use crate::xds::{Resource, cluster, endpoint, listener, route};
+
+/// All that the proxy of one sender executes for what it sends.
+pub(super) struct Executed {
+    listener: Listener,
+    routes: RouteTable,
+    table: Table,
+    /// Whether the registry knows endpoints at all.
+    knows_endpoints: bool,
+}
+
+impl Executed {
+    pub(super) fn new(mesh: &Mesh, sender: &Sender) -> Result<Executed, CompileError> {
+        let pod = Pod {
+            address: sender.address,
+            ports: Vec::new(),
+        };
+        let own = translate::own(&pod, &Inbound::default());
+        let listener = own.listeners.first();
+        let listener = listener.expect("every sidecar has an outbound listener");
+        let mut table = Table::default();
+        let shared = translate::outbound(mesh);
+        for sent in &shared.clusters {
+            let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
+            let name = Arc::clone(&cluster.name);
+            table.clusters.insert(name, Arc::new(cluster));
+        }
+        let nearness = Nearness::of(mesh);
+        let nearby = nearness.map(|nearness| {
+            let client = nearness.client(mesh, sender.address);
+            translate::nearby(mesh, &client)
+        });
+        for sent in shared.endpoints.iter().chain(nearby.iter().flatten()) {
+            let message = message::<endpoint::ClusterLoadAssignment>(sent);
+            let assignment = compile_endpoints(&message)?;
+            let name = Arc::clone(&assignment.name);
+            table.endpoints.insert(name, Arc::new(assignment));
+        }
+        let mut services = mesh.registry.services.values();
+        Ok(Executed {
+            listener: compile_listener(&message::<listener::Listener>(listener))?,
+            routes: routes(mesh, sender)?,
+            table,
+            knows_endpoints: services.any(|service| !service.endpoints.is_empty()),
+        })
+    }
+
+    pub(super) fn listener(&self) -> &str {
+        &self.listener.name
+    }
+
+    pub(super) fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
+    pub(super) fn cluster(&self, name: &str) -> Option<&Cluster> {
+        self.table.clusters.get(name).map(|cluster| &**cluster)
+    }
+
+    /// A cluster's endpoints; `None` where nobody knows them.
+    pub(super) fn endpoints(&self, cluster: &Cluster) -> Option<Vec<EndpointTold>> {
+        let told = |assignment: &Assignment| assignment.hosts.iter().map(EndpointTold::of).collect();
+        match &cluster.kind {
+            ClusterKind::Eds(name) if self.knows_endpoints => {
+                Some(self.table.endpoints.get(name).map_or_else(Vec::new, |it| told(it)))
+            }
+            ClusterKind::Static(assignment) => Some(told(assignment)),
+            ClusterKind::Eds(_) | ClusterKind::OriginalDst => None,
+        }
+    }
+}
+
+/// The routes that a sender sees.
+pub(super) fn routes(mesh: &Mesh, sender: &Sender) -> Result<RouteTable, CompileError> {
+    let sent = translate::routes_for(mesh, &sender.caller);
+    compile_routes(&message::<route::RouteConfiguration>(&sent))
+}
+
+fn message<M: Message + Name + Default>(sent: &Resource) -> M {
+    sent.message().expect("translation packs what it says")
+}

@@ -1,0 +1,91 @@
+//! Routes that are not the same for all callers.
+
+use shakedown_config::api::Document;
+use shakedown_config::registry::Endpoint;
+
+use crate::proxy::Proxy;
+use crate::voyage::{Voyage, pod, service};
+use crate::{document, ms};
+
+fn routes(condition: &str) -> Document {
+    document(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a}}\n\
+         spec: {{hosts: [a], http: [{{match: [{{{condition}}}], directResponse: {{status: 418}}}},\n\
+         {{route: [{{destination: {{host: a}}}}]}}]}}\n"
+    ))
+}
+
+/// Three pods of a service, of which the last is of another version, and their sidecars.
+fn voyage() -> Voyage {
+    let voyage = Voyage::new(1);
+    let mut service = service("a", 0);
+    service.endpoints = (0..3)
+        .map(|n| Endpoint {
+            address: (pod(n), 80).into(),
+            labels: [("version".to_owned(), if n < 2 { "v1" } else { "v2" }.to_owned())].into(),
+            locality: Default::default(),
+            ready: true,
+            workload: "a".into(),
+        })
+        .collect();
+    voyage.cluster.update(|registry| registry.insert(service));
+    voyage
+}
+
+fn versions(proxies: &[Proxy]) -> Vec<String> {
+    let version = |proxy: &Proxy| proxy.version_of("RouteConfiguration", "15001");
+    proxies.iter().map(version).collect()
+}
+
+#[test]
+fn callers_that_are_equal_to_a_document_see_the_same_routes_and_others_see_theirs() {
+    let voyage = voyage();
+    voyage.cluster.apply(vec![routes("uri: {exact: /a}")]);
+    voyage.start_control();
+    let proxies: Vec<_> = (0..3).map(|n| voyage.start_proxy(n)).collect();
+    voyage.run_until(ms(500));
+    let shared = versions(&proxies);
+    assert!(shared.iter().all(|version| *version == shared[0]));
+
+    // One that speaks of callers: each hears of its own.
+    let of_v2 = routes("sourceLabels: {version: v2}");
+    voyage.cluster.apply(vec![of_v2.clone()]);
+    voyage.run_until(ms(1000));
+    let own = versions(&proxies);
+    assert_eq!(own[0], own[1]);
+    assert_ne!(own[0], own[2]);
+    assert!(!own.contains(&shared[0]) && own.iter().all(|version| version.len() == 16));
+
+    // It changes for those of v1 alone; all that are asked have it.
+    voyage.cluster.apply(vec![routes("sourceLabels: {version: v1}")]);
+    voyage.run_until(ms(1500));
+    let other = versions(&proxies);
+    assert_eq!((&other[0], &other[2]), (&own[2], &own[0]));
+
+    // It goes, and all are alike again.
+    voyage.cluster.apply(vec![routes("uri: {exact: /a}")]);
+    voyage.run_until(ms(2000));
+    assert_eq!(versions(&proxies), shared);
+    assert!(voyage.status.unsynced(4).is_empty());
+}
+
+#[test]
+fn a_pod_whose_labels_change_sees_other_routes() {
+    let voyage = voyage();
+    voyage
+        .cluster
+        .apply(vec![routes("sourceLabels: {version: v2}")]);
+    voyage.start_control();
+    let proxies: Vec<_> = (0..3).map(|n| voyage.start_proxy(n)).collect();
+    voyage.run_until(ms(500));
+    let before = versions(&proxies);
+    voyage.cluster.update(|registry| {
+        let service = registry.services.values_mut().next().unwrap();
+        service.endpoints[0]
+            .labels
+            .insert("version".into(), "v2".into());
+    });
+    voyage.run_until(ms(1000));
+    let after = versions(&proxies);
+    assert_eq!((&after[0], &after[1]), (&before[2], &before[1]));
+}

@@ -1,0 +1,182 @@
+//! A client against a TLS server in a simulated world, whose clock is what certificates are held against.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+use super::*;
+use crate::scene::{Seen, answer, fetch, get, ms, pool, post, run, serve_raw};
+use crate::{Pool, PoolOptions, SendError, ServerOptions, serve_http1};
+
+const NAME: &str = "shop.example";
+
+/// A certificate of its own authority, valid from a year on, and its key.
+fn certificate(from_year: i32) -> (rcgen::Certificate, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    params.not_before = date_time_ymd(from_year, 1, 1);
+    (params.self_signed(&key).unwrap(), key)
+}
+
+/// A server that answers every request with what was asked for, and the authority that vouches for it.
+fn serve_tls(env: &Env, from_year: i32, alpn: &[&[u8]]) -> (SocketAddr, Roots) {
+    let (certificate, key) = certificate(from_year);
+    let mut roots = Roots::none();
+    assert_eq!(roots.add_pem(certificate.pem().as_bytes()).unwrap(), 1);
+    let (certificate, key) = (certificate.pem(), key.serialize_pem());
+    let tls = TlsServer::new(env, certificate.as_bytes(), key.as_bytes(), alpn).unwrap();
+    let own = env.clone();
+    let address = serve_raw(env, move |stream| {
+        let (env, tls) = (own.clone(), tls.clone());
+        async move {
+            // A client that refuses the certificate ends the handshake.
+            let Ok(stream) = tls.accept(stream).await else {
+                return;
+            };
+            let seen = Rc::<Seen>::default();
+            let service = |request| answer(env.clone(), Rc::clone(&seen), request);
+            // How a connection ends is the client's affair.
+            let _ended = serve_http1(&env, stream, &ServerOptions::default(), service).await;
+        }
+    });
+    (address, roots)
+}
+
+fn pool_of(env: &Env, address: SocketAddr, server: &str, trust: Trust) -> Pool {
+    let tls = TlsClient::new(env, server, trust, &[b"http/1.1"]).unwrap();
+    let options = PoolOptions {
+        tls: Some(tls),
+        connect_timeout: ms(5000),
+        ..PoolOptions::default()
+    };
+    pool(env, address, options)
+}
+
+/// How a pool's first request fails.
+async fn refused(pool: &Pool) -> Refusal {
+    match pool.send(get("/")).await {
+        Err(SendError::Connect(error)) => {
+            // The pool hands out copies, which hold the words alone.
+            assert!(
+                error.to_string().contains("invalid peer certificate"),
+                "{error}"
+            );
+            refusal(&error).unwrap_or_else(|| Refusal::Other(error.to_string()))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_pool_speaks_tls_to_a_server_that_its_roots_vouch_for() {
+    run(|env| async move {
+        let (address, roots) = serve_tls(&env, 1970, &[b"http/1.1"]);
+        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        assert_eq!(fetch(&pool, get("/size/1000000")).await.len(), 1_000_000);
+        let body = vec![b'y'; 100_000];
+        assert_eq!(fetch(&pool, post("/echo", body.clone())).await, body);
+        assert_eq!((pool.connections(), pool.idle()), (1, 1));
+    });
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority_is_refused() {
+    run(|env| async move {
+        let (address, _roots) = serve_tls(&env, 1970, &[]);
+        let (other, _key) = certificate(1970);
+        let mut roots = Roots::none();
+        roots.add_der(other.der()).unwrap();
+        let tls = TlsClient::new(&env, NAME, Trust::Roots(roots), &[]).unwrap();
+        let stream = env.connect(address, None).await.unwrap();
+        let error = tls.wrap(stream).await.err().expect("it is refused");
+        // Another key under the same name is a signature that does not hold.
+        assert!(refusal(&error).is_some(), "{error}");
+    });
+}
+
+#[test]
+fn a_certificate_of_another_name_is_refused_and_told() {
+    run(|env| async move {
+        let (address, roots) = serve_tls(&env, 1970, &[]);
+        let tls = TlsClient::new(&env, "other.example", Trust::Roots(roots), &[]).unwrap();
+        let stream = env.connect(address, None).await.unwrap();
+        let error = tls.wrap(stream).await.err().expect("it is refused");
+        let told = refusal(&error).expect("the certificate is the reason");
+        assert!(told.to_string().contains(NAME), "{told}");
+    });
+}
+
+#[test]
+fn a_certificate_is_held_against_the_clock_of_its_world() {
+    run(|env| async move {
+        // This world begins in 1970.
+        let (address, roots) = serve_tls(&env, 1975, &[]);
+        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        let told = refused(&pool).await.to_string();
+        assert!(told.contains("not valid yet"), "{told}");
+    });
+}
+
+#[test]
+fn a_client_that_trusts_anyone_asks_for_no_name_and_no_time() {
+    run(|env| async move {
+        let (address, _roots) = serve_tls(&env, 1975, &[]);
+        let pool = pool_of(&env, address, "other.example", Trust::Anyone);
+        assert_eq!(fetch(&pool, get("/size/5")).await, "xxxxx");
+    });
+}
+
+#[test]
+fn a_server_that_never_shakes_hands_is_given_up_in_time() {
+    run(|env| async move {
+        let address = serve_raw(&env, |stream| async move {
+            let _held = stream;
+            std::future::pending::<()>().await;
+        });
+        let pool = pool_of(&env, address, NAME, Trust::Anyone);
+        let began = env.now();
+        let error = pool.send(get("/")).await.unwrap_err();
+        assert!(matches!(error, SendError::ConnectTimeout), "{error}");
+        assert_eq!(env.now().since(began), ms(5000));
+    });
+}
+
+#[test]
+fn a_server_that_knows_none_of_the_clients_protocols_ends_the_handshake() {
+    run(|env| async move {
+        let (address, roots) = serve_tls(&env, 1970, &[b"h2"]);
+        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        let error = pool.send(get("/size/1")).await.unwrap_err();
+        assert!(matches!(error, SendError::Connect(_)), "{error}");
+    });
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    run(|env| async move {
+        let ((one, _), (_, other)) = (certificate(1970), certificate(1970));
+        let (one, other) = (one.pem(), other.serialize_pem());
+        let made = TlsServer::new(&env, one.as_bytes(), other.as_bytes(), &[]);
+        assert!(matches!(made.unwrap_err(), TlsError::Key(_)));
+    });
+}
+
+#[test]
+fn what_is_no_certificate_and_no_name_is_refused() {
+    let mut roots = Roots::none();
+    assert!(matches!(
+        roots.add_pem(b"hello").unwrap_err(),
+        TlsError::NoCertificate
+    ));
+    let broken = b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+    assert!(matches!(
+        roots.add_pem(broken).unwrap_err(),
+        TlsError::Certificate(_)
+    ));
+    assert!(roots.is_empty());
+    run(|env| async move {
+        let made = TlsClient::new(&env, "not a name", Trust::Anyone, &[]);
+        assert!(matches!(made.unwrap_err(), TlsError::ServerName(_)));
+    });
+}

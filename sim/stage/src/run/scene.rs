@@ -1,0 +1,107 @@
+//! What runs in both simulators share: a fresh thread, a scene for the world to stand on, and a loop that passes records on
+//! whenever the world rests.
+
+use std::cell::RefCell;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use shakedown_engine::SimError;
+use shakedown_env::UnixTime;
+use shakedown_results::Cast;
+use shakedown_scenarios::PlannedAction;
+use shakedown_scenarios::story::Story;
+
+use super::{Ended, Options, Outlet, RunError, Sink};
+use crate::ground::Ground;
+use crate::journal::Journal;
+use crate::layout::Addresses;
+use crate::play::play;
+use crate::plot::Plot;
+
+/// Deeply nested steps recurse.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
+/// Runs a simulation on a thread of its own.
+pub(super) fn on_a_fresh_thread(
+    run: impl FnOnce() -> Result<Ended, RunError> + Send,
+) -> Result<Ended, RunError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a run is one fresh thread; its tasks go through Env"
+    )]
+    thread::scope(|scope| {
+        let builder = thread::Builder::new()
+            .name("run".to_owned())
+            .stack_size(STACK_BYTES);
+        let thread = builder.spawn_scoped(scope, run);
+        // What panics outside of the world's tasks is the sink, or a bug: it goes on in the caller.
+        thread
+            .map_err(RunError::World)?
+            .join()
+            .unwrap_or_else(|cause| resume_unwind(cause))
+    })
+}
+
+/// A story under a seed, before there is a world for it.
+pub(super) struct Scene {
+    pub(super) plan: Vec<PlannedAction>,
+    pub(super) plot: Rc<Plot>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) epoch: UnixTime,
+    cast: Arc<Cast>,
+}
+
+impl Scene {
+    pub(super) fn new(story: &Story, seed: u64) -> Result<Scene, RunError> {
+        let (plan, cast) = super::cast(story, seed);
+        let cast = Arc::new(cast);
+        let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
+        let addresses: Vec<_> = plot
+            .pods()
+            .map(|pod| Addresses::SIMULATED.of(pod))
+            .collect();
+        Ok(Scene {
+            plan,
+            plot: Rc::new(plot),
+            journal: Journal::new(Arc::clone(&cast), &addresses),
+            epoch: UnixTime::from_nanos(story.epoch_unix_ns),
+            cast,
+        })
+    }
+
+    /// Plays it on a ground. `run` carries the world on until what it is given holds, which it asks whenever the world
+    /// rests.
+    pub(super) fn play(
+        self,
+        ground: Rc<dyn Ground>,
+        options: Options,
+        sink: &mut Sink<'_>,
+        run: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<(), SimError>,
+    ) -> Result<Ended, RunError> {
+        let journal = self.journal;
+        let result = Rc::new(RefCell::new(None));
+        let (stage, over) = (ground.stage(), Rc::clone(&result));
+        let playing = play(self.plot, self.plan, ground, Arc::clone(&journal));
+        stage.spawn("stage", async move {
+            let end = playing.await;
+            *over.borrow_mut() = Some(end);
+        });
+        let mut outlet = Outlet::new(self.cast, Arc::clone(&journal), sink, options.progress);
+        let ran = run(&mut || {
+            outlet.pass_on();
+            result.borrow().is_some()
+        });
+        outlet.pass_on();
+        ran?;
+        let end = result
+            .take()
+            .expect("the world runs until the play is over")?;
+        let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
+        Ok(Ended {
+            simulated_ns,
+            invalid: journal.invalid(),
+        })
+    }
+}

@@ -1,0 +1,339 @@
+//! Loads that are ready to be sent, and the sending.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shakedown_env::Env;
+use shakedown_env::real::{HostOptions, Runtime};
+use shakedown_loadgen::Schedule;
+use shakedown_loadgen::live::{self, Aim, Goal, LEAD, Server, Tally, Terms, Trouble};
+use shakedown_results::{Answer, Cast, Event, PartyId, PodId, Record};
+use shakedown_scenarios::story::{Load, Story};
+use shakedown_scenarios::value::{Ratio, Unit};
+use shakedown_wire::{TlsClient, refusal};
+
+use super::trust::{self, Believed};
+use super::views::{Labels, Views};
+use super::{Error, Fired, Options, Outcome, Progress, Trust, text};
+
+/// More than 1% of the requests taken up later than this, and the generator was starved: the run is invalid. The scheduler
+/// of a busy machine gives a waiting task its turn within a few milliseconds; whoever is later than this, and that often,
+/// never catches up, and 1% is where the lateness shows in a p99.
+pub const LATE_MAX: Duration = Duration::from_millis(20);
+
+/// How long a name may take to resolve, and a connection to be tried.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two tellings of progress.
+const TELLING: Duration = Duration::from_millis(200);
+
+/// What is done, for a reader of the results, by the address of each load.
+type Sentence = Box<dyn Fn(&[SocketAddr]) -> String>;
+
+/// Everything that is needed to send loads and to judge them.
+pub(super) struct Job {
+    /// Its loads are sent, and its checks judged.
+    pub(super) story: Story,
+    /// What each entry of each load asks for.
+    pub(super) aims: Vec<Vec<Aim>>,
+    pub(super) seed: u64,
+    pub(super) connections: Option<NonZeroU32>,
+    pub(super) trust: Trust,
+    pub(super) sentence: Sentence,
+    pub(super) replay: String,
+    /// The `--set` edits that made the story what it is.
+    pub(super) set: Vec<String>,
+    /// What is left out.
+    pub(super) skipped: Vec<String>,
+    /// Why it proves nothing, whatever the servers do.
+    pub(super) empty: Option<String>,
+}
+
+impl Job {
+    pub(super) fn of_options(options: &Options) -> Result<Job, Error> {
+        let aim = Aim::new(
+            &options.url,
+            &options.method,
+            &options.headers,
+            options.body_bytes,
+        )?;
+        let (own, asked) = (options.clone(), aim.clone());
+        Ok(Job {
+            story: text::story(options).map_err(Error::Story)?,
+            aims: vec![vec![aim]],
+            seed: options.seed,
+            connections: options.connections,
+            trust: options.trust.clone(),
+            sentence: Box::new(move |addresses| text::sentence(&own, &asked, addresses[0])),
+            replay: options.replay.clone(),
+            set: Vec::new(),
+            skipped: Vec::new(),
+            empty: None,
+        })
+    }
+
+    /// Sends all loads and judges them.
+    pub(super) fn run(self, progress: impl FnMut(Progress) + 'static) -> Result<Outcome, Error> {
+        let speaks_tls = self.aims.iter().flatten().any(|aim| aim.server().tls);
+        let believed = speaks_tls.then(|| trust::read(&self.trust)).transpose()?;
+        let runtime = Runtime::new()?;
+        let env = runtime.host(HostOptions {
+            seed: Some(self.seed),
+            ..HostOptions::new("load")
+        })?;
+        runtime.block_on(self.send(&env, believed, progress))
+    }
+
+    async fn send(
+        self,
+        env: &Env,
+        believed: Option<Believed>,
+        progress: impl FnMut(Progress) + 'static,
+    ) -> Result<Outcome, Error> {
+        let goals = self.goals(env, believed).await?;
+        let addresses: Vec<SocketAddr> = goals.iter().map(|goal| goal.address).collect();
+        let cast = shakedown_scenarios::cast(&self.story, &[]);
+        let views = Rc::new(RefCell::new(Views::new(&self.story, cast.clone())));
+        let counts: Rc<Counts> = Rc::new(vec![Cell::default(); cast.parties.len()]);
+        let telling = env.spawn_owned(
+            "load-progress",
+            tell(
+                env.clone(),
+                self.story.duration,
+                Rc::clone(&counts),
+                progress,
+            ),
+        );
+        let (into, seen) = (Rc::clone(&views), Rc::clone(&counts));
+        let sink: live::Sink = Rc::new(move |record: &Record| {
+            count(&seen, &record.event);
+            into.borrow_mut().record(record);
+        });
+        let zero = env.now() + LEAD;
+        let loads = self.story.loads.iter().zip(goals).map(|(load, goal)| {
+            let schedule = self.schedule(env, load);
+            let terms = self.terms(load, &cast);
+            live::fire(env, zero, schedule, goal, terms, Rc::clone(&sink))
+        });
+        let tallies = join_all(loads).await;
+        drop(telling);
+        let mut views = views.take();
+        let loads = self.story.loads.iter().zip(tallies).zip(&addresses);
+        let fired = loads.map(|((load, tally), address)| Fired {
+            name: load.name.clone(),
+            address: *address,
+            tally,
+        });
+        let fired: Vec<Fired> = fired.collect();
+        views.invalid(self.empty.clone());
+        for one in &fired {
+            let count = counts[usize::from(party_of(&cast, &one.name).0)].get();
+            let reasons = invalid(&one.tally, &count, one.address);
+            let name = if fired.len() > 1 { &one.name } else { "" };
+            views.invalid(reasons.into_iter().map(|reason| match name {
+                "" => reason,
+                name => format!("{name}: {reason}"),
+            }));
+        }
+        let labels = Labels {
+            story: (self.sentence)(&addresses),
+            set: self.set,
+            seed: self.seed,
+            replay: self.replay,
+        };
+        Ok(Outcome {
+            document: views.conclude(&self.story, labels),
+            loads: fired,
+            skipped: self.skipped,
+        })
+    }
+
+    fn schedule(&self, env: &Env, load: &Load) -> Schedule {
+        let place = &self.story.places[load.place.0 as usize];
+        let rng = |what: &str| env.rng(&format!("{place}/{what}"));
+        Schedule::new(load, &[], rng("arrivals"), rng("mix"))
+    }
+
+    fn terms(&self, load: &Load, cast: &Cast) -> Terms {
+        let party = party_of(cast, &load.name);
+        let pod = cast.pods.iter().position(|pod| pod.party == party);
+        let pod = pod.expect("a load has a client host");
+        Terms {
+            party,
+            pod: PodId(u32::try_from(pod).expect("a cast's pods are counted in 32 bits")),
+            timeout: load.timeout,
+            ok: load.ok.clone(),
+            in_flight: load.in_flight,
+            connections: self.connections,
+            reuse: !load.new_connections,
+            warm_up: self.story.warm_up,
+        }
+    }
+
+    /// Where each load goes.
+    async fn goals(&self, env: &Env, believed: Option<Believed>) -> Result<Vec<Goal>, Error> {
+        let mut known: BTreeMap<&Server, (SocketAddr, Option<TlsClient>)> = BTreeMap::new();
+        let mut goals = Vec::new();
+        for aims in &self.aims {
+            let server = aims.first().expect("a load has an entry").server();
+            if !known.contains_key(server) {
+                let tls = match (&believed, server.tls) {
+                    (Some(believed), true) => Some(believed.client(env, &server.host)?),
+                    _ => None,
+                };
+                known.insert(server, (address_of(env, server, tls.as_ref()).await?, tls));
+            }
+            let (address, tls) = known[server].clone();
+            goals.push(Goal {
+                address,
+                tls,
+                aims: aims.clone(),
+            });
+        }
+        Ok(goals)
+    }
+}
+
+/// The address to load: the first of the name's that takes a connection, or the first where there is no choice.
+async fn address_of(
+    env: &Env,
+    server: &Server,
+    tls: Option<&TlsClient>,
+) -> Result<SocketAddr, Error> {
+    let failed = |error| Error::Resolve(server.host.clone(), error);
+    let found: Vec<IpAddr> = env
+        .timeout(PATIENCE, env.resolve(&server.host))
+        .await
+        .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+        .map_err(failed)?;
+    let addresses: Vec<SocketAddr> = found
+        .into_iter()
+        .map(|address| SocketAddr::new(address, server.port))
+        .collect();
+    let first = *addresses
+        .first()
+        .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    // A certificate that is not taken is better told before the first request.
+    if addresses.len() == 1 && tls.is_none() {
+        return Ok(first);
+    }
+    for address in addresses {
+        let tried = env.timeout(PATIENCE, try_out(env, address, tls)).await;
+        match tried.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(()) => return Ok(address),
+            Err(error) => {
+                if let Some(refusal) = refusal(&error) {
+                    let host = server.host.clone();
+                    return Err(Error::Certificate { host, refusal });
+                }
+            }
+        }
+    }
+    Ok(first)
+}
+
+async fn try_out(env: &Env, address: SocketAddr, tls: Option<&TlsClient>) -> io::Result<()> {
+    let stream = env.connect(address, None).await?;
+    if let Some(tls) = tls {
+        tls.wrap(stream).await?;
+    }
+    Ok(())
+}
+
+fn party_of(cast: &Cast, load: &str) -> PartyId {
+    cast.party(load).expect("a cast has its story's loads")
+}
+
+/// How far each party is.
+type Counts = Vec<Cell<Progress>>;
+
+fn count(counts: &Counts, event: &Event) {
+    let (Event::Sent { root } | Event::Finished { root, .. }) = event else {
+        return;
+    };
+    let count = &counts[usize::from(root.load.0)];
+    count.set(counted(count.get(), event));
+}
+
+/// Tells now and then how far all loads are together.
+async fn tell(
+    env: Env,
+    duration: Duration,
+    counts: Rc<Counts>,
+    mut progress: impl FnMut(Progress),
+) {
+    let begun = env.now();
+    loop {
+        env.sleep(TELLING).await;
+        let mut all = Progress {
+            now_ns: i64::try_from(env.now().since(begun).as_nanos()).unwrap_or(i64::MAX),
+            duration,
+            ..Progress::default()
+        };
+        for one in counts.iter().map(Cell::get) {
+            all.sent += one.sent;
+            all.ok += one.ok;
+            all.failed += one.failed;
+            all.in_flight += one.in_flight;
+        }
+        progress(all);
+    }
+}
+
+fn counted(mut progress: Progress, event: &Event) -> Progress {
+    match event {
+        Event::Sent { .. } => {
+            progress.sent += 1;
+            progress.in_flight += 1;
+        }
+        Event::Finished { outcome, .. } => {
+            if outcome.answer != Answer::Dropped {
+                progress.in_flight -= 1;
+            }
+            match outcome.answer {
+                Answer::Ok => progress.ok += 1,
+                _ => progress.failed += 1,
+            }
+        }
+        _ => {}
+    }
+    progress
+}
+
+/// Why a load says nothing of its server.
+fn invalid(tally: &Tally, counts: &Progress, address: SocketAddr) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if counts.sent == 0 {
+        reasons.push("no request was sent: there is nothing to judge".to_owned());
+    }
+    let late = tally.late.percentile_ns(990_000).unwrap_or(0);
+    if u128::from(late.unsigned_abs()) > LATE_MAX.as_nanos() {
+        reasons.push(format!(
+            "the generator was starved: 1% of the requests were taken up {} or more after they were due (a share of a core was not to be had)",
+            Unit::Duration.format(Ratio::whole(i128::from(late / 1000 * 1000)))
+        ));
+    }
+    let of = |kind: fn(&Trouble) -> bool| -> u64 {
+        let kinds = tally.troubles.iter().filter(|(trouble, _)| kind(trouble));
+        kinds.map(|(_, count)| count).sum()
+    };
+    let exhausted = of(|trouble| matches!(trouble, Trouble::Exhausted(_)));
+    if exhausted > 0 {
+        reasons.push(format!(
+            "{exhausted} requests found no connection for want of something on this side: raise `ulimit -n`, or bound them by --connections"
+        ));
+    }
+    let connect = of(|trouble| matches!(trouble, Trouble::Connect(_)));
+    if counts.sent > 0 && connect == counts.sent {
+        let why = tally.troubles.keys().next().map(ToString::to_string);
+        let why = why.unwrap_or_default();
+        reasons.push(format!("no request reached {address}: {why}"));
+    }
+    reasons
+}

@@ -1,0 +1,244 @@
+//! The loads of a scenario as real ones: where they go, which checks are about them alone, and what is left out.
+
+use std::net::SocketAddr;
+
+use shakedown_loadgen::live::{Aim, Server};
+use shakedown_scenarios::check::{
+    Base, Check, Condition, Expression, Figure, Gauge, Measure, Metric, Subject, Test, Window,
+};
+use shakedown_scenarios::story::Story;
+
+use super::job::Job;
+use super::{Error, ScenarioOptions};
+
+/// Where a load goes: `users=http://localhost:8080`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The load; where none, the only one.
+    pub load: Option<String>,
+    /// The server; a path in it stands before each entry's.
+    pub url: String,
+}
+
+impl std::str::FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Target, String> {
+        let (load, url) = match text.split_once('=') {
+            // An equals sign of the URL's own.
+            _ if text.starts_with("http://") || text.starts_with("https://") => (None, text),
+            Some((load, url)) if !load.is_empty() => (Some(load.to_owned()), url),
+            _ => return Err("write LOAD=URL: `users=http://localhost:8080`".to_owned()),
+        };
+        Ok(Target {
+            load,
+            url: url.to_owned(),
+        })
+    }
+}
+
+/// Reads the scenario, and keeps of it what a load on a real server can do.
+pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
+    let mut story = shakedown_scenarios::load(&options.scenario, &options.edits)?;
+    let urls = urls(&story, &options.targets).map_err(Error::Story)?;
+    let mut aims = Vec::new();
+    let mut told = Vec::new();
+    for (load, url) in story.loads.iter().zip(&urls) {
+        let entries = load.entries.iter();
+        let of_load: Vec<Aim> = entries
+            .map(|entry| Aim::of_entry(url, entry))
+            .collect::<Result<_, _>>()?;
+        let server = of_load.first().map(Aim::server).cloned();
+        told.push((load.name.clone(), server));
+        aims.push(of_load);
+    }
+    let checks = story.checks.len();
+    let mut skipped = Vec::new();
+    leave_out(&mut story, &mut skipped);
+    let empty = (checks > 0 && story.checks.is_empty())
+        .then(|| "no check of this scenario is about its loads alone".to_owned());
+    let words = story.story.trim().to_owned();
+    Ok(Job {
+        sentence: Box::new(move |addresses| sentence(&words, &told, addresses)),
+        aims,
+        seed: options.seed.unwrap_or(story.seed),
+        connections: options.connections,
+        trust: options.trust.clone(),
+        replay: options.replay.clone(),
+        set: options.edits.set.clone(),
+        skipped,
+        empty,
+        story,
+    })
+}
+
+/// The URL of each load, or what is missing, a line each.
+fn urls(story: &Story, targets: &[Target]) -> Result<Vec<String>, String> {
+    let names: Vec<&str> = story.loads.iter().map(|load| load.name.as_str()).collect();
+    let mut wrong = Vec::new();
+    for target in targets {
+        match &target.load {
+            Some(load) if !names.contains(&load.as_str()) => wrong.push(format!(
+                "--target {load}=...: no load has this name; there is {}",
+                names.join(", ")
+            )),
+            None if names.len() > 1 => wrong.push(format!(
+                "--target {}: which load? write LOAD=URL; there is {}",
+                target.url,
+                names.join(", ")
+            )),
+            _ => {}
+        }
+    }
+    let mut urls = Vec::new();
+    for load in &story.loads {
+        let is_its = |target: &&Target| target.load.as_ref().is_none_or(|name| *name == load.name);
+        let given = targets.iter().rfind(is_its).map(|target| &target.url);
+        match given.or(load.target.as_ref()) {
+            Some(url) => urls.push(url.clone()),
+            None => wrong.push(format!(
+                "load `{0}` has no target: give --target {0}=http://localhost:8080, or write `target:` in the file",
+                load.name
+            )),
+        }
+        if load.retries.is_some() {
+            wrong.push(format!(
+                "load `{0}` has retries, which a load on a real server does not do yet: take them out by --set load.{0}.retries=null",
+                load.name
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        Ok(urls)
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
+
+/// Takes out what a real server does by itself, and tells of it.
+fn leave_out(story: &mut Story, skipped: &mut Vec<String>) {
+    let names: Vec<&str> = story.services.iter().map(|s| s.name.as_str()).collect();
+    skipped.push(format!(
+        "topology: {} (what answers is real)",
+        names.join(", ")
+    ));
+    if !story.mesh.is_empty() {
+        let documents = story
+            .mesh
+            .iter()
+            .map(|document| format!("{}/{}", document.kind(), document.meta().name));
+        let documents: Vec<String> = documents.collect();
+        skipped.push(format!("mesh: {}", documents.join(", ")));
+    }
+    for item in std::mem::take(&mut story.chaos) {
+        skipped.push(format!("chaos: {}", item.name));
+    }
+    for load in &story.loads {
+        let apart = [
+            (load.clients > 1).then_some("its clients (one sends all)"),
+            (load.zones.len() > 1).then_some("their zones"),
+        ];
+        let apart: Vec<&str> = apart.into_iter().flatten().collect();
+        if !apart.is_empty() {
+            skipped.push(format!("load {}: {}", load.name, apart.join(" and ")));
+        }
+    }
+    story.checks.retain(|check| match foreign(check) {
+        None => true,
+        Some(reason) => {
+            skipped.push(format!("check {}: {reason}", check.name));
+            false
+        }
+    });
+}
+
+/// Why a check cannot be judged by what the loads see.
+fn foreign(check: &Check) -> Option<String> {
+    if check.over_seeds() {
+        return Some("over seeds".to_owned());
+    }
+    of_window(&check.window)
+        .or_else(|| of_expression(&check.left))
+        .or_else(|| of_expression(&check.right))
+}
+
+fn of_window(window: &Window) -> Option<String> {
+    [&window.from, &window.to]
+        .into_iter()
+        .find_map(|point| match &point.base {
+            Base::StartOf(item) | Base::EndOf(item) => {
+                Some(format!("its time is that of {item}, which does not happen"))
+            }
+            Base::Zero | Base::WarmUp | Base::End => None,
+        })
+}
+
+fn of_expression(expression: &Expression) -> Option<String> {
+    match expression {
+        Expression::Constant(_) => None,
+        Expression::Metric(metric) => of_metric(metric),
+        Expression::Binary(_, left, right) => of_expression(left).or_else(|| of_expression(right)),
+    }
+}
+
+fn of_metric(metric: &Metric) -> Option<String> {
+    let Subject::Load(_) = metric.subject else {
+        return Some(format!("{} is not of a load", metric.text));
+    };
+    let seen = match metric.figure {
+        Figure::Success
+        | Figure::Errors
+        | Figure::Count
+        | Figure::Share
+        | Figure::Offered
+        | Figure::Rate
+        | Figure::Goodput => true,
+        Figure::Statistic(measure, _) => is_seen(measure),
+        Figure::Gauge(gauge, _) => gauge == Gauge::InFlight,
+        _ => false,
+    };
+    if !seen || !metric.conditions.iter().all(is_met_in_sight) {
+        return Some(format!("{} is not seen from outside", metric.text));
+    }
+    metric.window.as_ref().and_then(of_window)
+}
+
+const fn is_seen(measure: Measure) -> bool {
+    matches!(
+        measure,
+        Measure::Latency | Measure::Uncorrected | Measure::SendLag
+    )
+}
+
+/// Whether a client can tell by itself whether a request meets a condition.
+fn is_met_in_sight(condition: &Condition) -> bool {
+    match condition.test {
+        Test::Ok | Test::Timeout | Test::Dropped | Test::Status(..) => true,
+        Test::Measure(measure, ..) => is_seen(measure),
+        Test::Retried
+        | Test::Hedged
+        | Test::Plaintext
+        | Test::Flag(_)
+        | Test::Via(_)
+        | Test::From(_) => false,
+    }
+}
+
+/// The scenario's words, and where its loads went.
+fn sentence(words: &str, loads: &[(String, Option<Server>)], addresses: &[SocketAddr]) -> String {
+    let went = loads
+        .iter()
+        .zip(addresses)
+        .map(|((name, server), address)| {
+            let scheme = match server {
+                Some(server) if server.tls => "https",
+                _ => "http",
+            };
+            format!("{name} to {scheme}://{address}")
+        });
+    let went: Vec<String> = went.collect();
+    format!("{words} Sent to real servers: {}.", went.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+use shakedown_scenarios::{Edits, load_text};
+
+use super::*;
+
+const SHOP: &str = "
+scenario: shop
+story: A shop.
+duration: 10s
+topology:
+  services:
+    shop: {workers: 4, endpoints: {GET /: [work: 1ms], POST /order: [work: 2ms]}}
+load:
+  users: {to: shop GET /, rate: 10/s, target: 'http://localhost:1/v2'}
+  tests: {to: shop POST /order, rate: 1/s}
+chaos:
+  - {name: sick, at: 3s, for: 1s, do: slow, target: shop, factor: 2}
+expect:
+  - kept: p99(users) <= 1.5 * p99(tests)
+  - statuses: count(users where status == 5xx and latency > 1s) == 0
+  - gauge: in-flight.max(users) < 100
+  - of-chaos: success(users) >= 99% during sick
+  - of-a-service: busy(shop) < 90%
+  - of-an-edge: p99(users -> shop) < 1s
+  - of-a-descendant: count(users where via shop/v1) > 0
+  - of-tries: attempts(users) > 0
+  - of-seeds: p99(users) < 1s over seeds
+";
+
+fn shop() -> Story {
+    load_text("shop.yaml", SHOP, &Edits::default()).unwrap()
+}
+
+fn target(text: &str) -> Target {
+    text.parse().unwrap()
+}
+
+#[test]
+fn checks_that_a_client_can_judge_are_kept_and_the_others_told() {
+    let mut story = shop();
+    let mut skipped = Vec::new();
+    leave_out(&mut story, &mut skipped);
+    let kept: Vec<&str> = story
+        .checks
+        .iter()
+        .map(|check| check.name.as_str())
+        .collect();
+    assert_eq!(kept, ["kept", "statuses", "gauge"]);
+    assert!(story.chaos.is_empty());
+    let told = skipped.join("\n");
+    for wanted in [
+        "topology: shop",
+        "chaos: sick",
+        "check of-chaos: its time is that of sick",
+        "check of-a-service: busy(shop) is not of a load",
+        "check of-an-edge: ",
+        "check of-a-descendant: ",
+        "check of-tries: ",
+        "check of-seeds: over seeds",
+    ] {
+        assert!(told.contains(wanted), "{wanted}\n{told}");
+    }
+}
+
+#[test]
+fn a_target_that_is_given_wins_over_the_files() {
+    let story = shop();
+    let given = [target("users=https://a"), target("tests=http://b:1")];
+    assert_eq!(urls(&story, &given).unwrap(), ["https://a", "http://b:1"]);
+    let file = urls(&story, &given[1..]).unwrap();
+    assert_eq!(file, ["http://localhost:1/v2", "http://b:1"]);
+}
+
+#[test]
+fn a_load_without_a_target_is_told_of() {
+    let words = urls(&shop(), &[]).unwrap_err();
+    assert!(words.starts_with("load `tests` has no target"), "{words}");
+    let words = urls(&shop(), &[target("test=http://b")]).unwrap_err();
+    assert!(words.contains("there is users, tests"), "{words}");
+    let words = urls(&shop(), &[target("http://b?x=y")]).unwrap_err();
+    assert!(words.contains("which load?"), "{words}");
+}
+
+#[test]
+fn retries_of_a_load_are_refused() {
+    let edits = Edits {
+        set: vec!["load.users.retries={times: 2}".to_owned()],
+        ..Edits::default()
+    };
+    let story = load_text("shop.yaml", SHOP, &edits).unwrap();
+    let words = urls(&story, &[target("tests=http://b")]).unwrap_err();
+    assert!(words.contains("load.users.retries=null"), "{words}");
+}
+
+#[test]
+fn a_target_names_its_load_or_is_a_url() {
+    assert_eq!(target("users=http://a/?b=c").load.as_deref(), Some("users"));
+    assert_eq!(target("http://a/?b=c").load, None);
+    for bad in ["users", "=http://a", ""] {
+        assert!(bad.parse::<Target>().is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Whose certificates a load takes: the authorities, read once.
+
+use shakedown_env::Env;
+use shakedown_wire::{Roots, TlsClient, Trust as Verified};
+
+use super::{Error, Trust};
+
+/// What a client is offered and offers: the one protocol that a load speaks.
+const ALPN: [&[u8]; 1] = [b"http/1.1"];
+
+/// Whom this load believes.
+#[derive(Debug)]
+pub(super) struct Believed(Verified);
+
+/// Reads the authorities.
+pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
+    let mut roots = Roots::none();
+    match trust {
+        Trust::Anyone => return Ok(Believed(Verified::Anyone)),
+        Trust::File(path) => {
+            let wrong =
+                |why: String| Error::Trust(format!("read --cacert {}: {why}", path.display()));
+            let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+            roots
+                .add_pem(&pem)
+                .map_err(|error| wrong(error.to_string()))?;
+        }
+        Trust::System => {
+            let found = rustls_native_certs::load_native_certs();
+            for certificate in &found.certs {
+                // A store may hold one that nobody can read: it vouches for nothing, and the others do.
+                let _unread = roots.add_der(certificate);
+            }
+            if roots.is_empty() {
+                let why = found.errors.first().map(|error| format!(": {error}"));
+                return Err(Error::Trust(format!(
+                    "this machine names no authority for certificates{}; name one by `--cacert FILE`, or take any certificate by `--insecure`",
+                    why.unwrap_or_default()
+                )));
+            }
+        }
+    }
+    Ok(Believed(Verified::Roots(roots)))
+}
+
+impl Believed {
+    /// A client of this server.
+    pub(super) fn client(&self, env: &Env, host: &str) -> Result<TlsClient, Error> {
+        TlsClient::new(env, host, self.0.clone(), &ALPN)
+            .map_err(|error| Error::Trust(error.to_string()))
+    }
+}

@@ -1,0 +1,110 @@
+//! Everything that reads a load's records as they come.
+
+use shakedown_reports::{Header, Judgement, Summary};
+use shakedown_results::{Cast, Digester, Document, Event, Mode, PartyKind, Record, Verdict};
+use shakedown_scenarios::Judge;
+use shakedown_scenarios::story::Story;
+
+/// Digest, judge and summary.
+#[derive(Default)]
+pub(super) struct Views {
+    fold: Option<Fold>,
+    last_ns: i64,
+}
+
+/// What the results say of themselves.
+pub(super) struct Labels {
+    pub(super) story: String,
+    pub(super) set: Vec<String>,
+    pub(super) seed: u64,
+    pub(super) replay: String,
+}
+
+struct Fold {
+    cast: Cast,
+    digester: Digester,
+    judge: Judge,
+    summary: Summary,
+}
+
+impl Views {
+    pub(super) fn new(story: &Story, cast: Cast) -> Views {
+        let version = crate::version();
+        let fold = Fold {
+            digester: Digester::new(&version, &story.expanded, story.seed, &cast),
+            judge: Judge::new(story, &cast),
+            summary: Summary::new(&cast),
+            cast,
+        };
+        Views {
+            fold: Some(fold),
+            last_ns: 0,
+        }
+    }
+
+    pub(super) fn record(&mut self, record: &Record) {
+        self.last_ns = record.at_ns;
+        if let Some(fold) = &mut self.fold {
+            fold.digester.record(record);
+            fold.judge.record(record);
+            fold.summary.record(&fold.cast, record);
+        }
+    }
+
+    /// Takes note of why the run proves nothing.
+    pub(super) fn invalid(&mut self, reasons: impl IntoIterator<Item = String>) {
+        for reason in reasons {
+            let at_ns = self.last_ns;
+            self.record(&Record {
+                at_ns,
+                event: Event::Invalid { reason },
+            });
+        }
+    }
+
+    pub(super) fn conclude(self, story: &Story, labels: Labels) -> Document {
+        let fold = self.fold.expect("views are concluded once");
+        let judged = fold.judge.conclude();
+        let mut invalid = judged.invariants;
+        // A load without a check is a measurement: nothing to fail.
+        let verdict = if judged.checks.is_empty() {
+            match invalid.is_empty() {
+                true => Verdict::Pass,
+                false => Verdict::Invalid,
+            }
+        } else {
+            let verdict = shakedown_scenarios::verdict(&judged.checks, &invalid);
+            invalid.extend(shakedown_scenarios::not_judged(&judged.checks));
+            verdict
+        };
+        let header = Header {
+            scenario: story.name.clone(),
+            story: labels.story,
+            variant: story.variant.clone(),
+            set: labels.set,
+            mode: Mode::Real,
+            seed: labels.seed,
+            engine: "real".to_owned(),
+            version: crate::version(),
+            digest: fold.digester.finish(),
+            replay: labels.replay,
+            simulated_ns: self.last_ns,
+        };
+        let judgement = Judgement {
+            checks: judged.checks,
+            invalid,
+            verdict,
+        };
+        let services = fold.cast.parties.iter();
+        let names: Vec<&str> = services
+            .filter(|party| party.kind == PartyKind::Service)
+            .map(|party| party.name.as_str())
+            .collect();
+        let mut document = fold.summary.finish(header, judgement);
+        // The server is a stranger: nothing is known of it but its answers.
+        document
+            .services
+            .retain(|row| !names.contains(&row.name.as_str()));
+        document
+    }
+}

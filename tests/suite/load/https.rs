@@ -1,0 +1,76 @@
+//! Loads over TLS: whose certificate is taken, and that counts add up there too.
+
+use super::server::{Habit, Server};
+use super::{count, load, results};
+use crate::command::{file, folder};
+
+const SHORT: [&str; 4] = ["--rate", "200/s", "--duration", "500ms"];
+
+fn url(server: &Server) -> String {
+    format!("https://localhost:{}/shop?x=1", server.address.port())
+}
+
+#[test]
+fn counts_add_up_over_tls_and_are_the_servers_own() {
+    let server = Server::start(Habit::Tls);
+    let authority = file(&folder("https-counts"), "ca.pem", &server.authority);
+    let document = results(
+        &url(&server),
+        &[&SHORT[..], &["--cacert", &authority]].concat(),
+    );
+    assert_eq!(count(&document, "scheduled"), 100);
+    assert_eq!(count(&document, "ok"), 100);
+    assert_eq!(server.asked("GET /shop?x=1"), 100);
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for_is_bad_input_and_nothing_is_sent() {
+    let server = Server::start(Habit::Tls);
+    let other = Server::start(Habit::Tls);
+    let authority = file(&folder("https-stranger"), "ca.pem", &other.authority);
+    let ran = load(
+        &url(&server),
+        &[&SHORT[..], &["--cacert", &authority]].concat(),
+    )
+    .exits(2);
+    for wanted in [
+        "the certificate of `localhost`",
+        "--cacert FILE",
+        "--insecure",
+    ] {
+        assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
+    }
+    let ran = load(&url(&server), &SHORT).exits(2);
+    assert!(ran.stderr.contains("--cacert FILE"), "{}", ran.stderr);
+    assert!(server.seen().is_empty(), "no request was sent");
+}
+
+#[test]
+fn an_insecure_load_takes_any_certificate() {
+    let server = Server::start(Habit::Tls);
+    // The certificate is one of `localhost` and not of this address.
+    let url = format!("https://{}/", server.address);
+    let document = results(&url, &[&SHORT[..], &["-k"]].concat());
+    assert_eq!(count(&document, "ok"), 100);
+}
+
+#[test]
+fn a_server_without_tls_makes_an_https_load_invalid() {
+    let server = Server::start(Habit::Quick);
+    let ran = load(&url(&server), &[&SHORT[..], &["--insecure"]].concat()).exits(3);
+    assert!(ran.stdout.contains("no request reached"), "{}", ran.stdout);
+}
+
+#[test]
+fn authorities_that_cannot_be_read_are_bad_input() {
+    let folder = folder("https-bad");
+    let empty = file(&folder, "empty.pem", "hello");
+    for (path, wanted) in [
+        (empty.as_str(), "found no certificate"),
+        ("/nowhere/ca.pem", "No such file"),
+    ] {
+        let args = [&SHORT[..], &["--cacert", path]].concat();
+        let ran = load("https://localhost:1/", &args).exits(2);
+        assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
+    }
+}

@@ -1,0 +1,176 @@
+//! A server for loads, in a thread of its own, on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use http::{Request, Response};
+use shakedown_env::real::{HostOptions, Runtime};
+use shakedown_env::{Env, Time};
+use shakedown_wire::{Body, ServerOptions, TlsServer, accept_loop, serve_http1};
+
+/// What a server does with requests.
+#[derive(Clone, Copy)]
+pub(super) enum Habit {
+    /// Answers at once.
+    Quick,
+    /// Never answers.
+    Silent,
+    /// Stands still for this long at the end of each of those spans, from its first request on.
+    Frozen(Duration, Duration),
+    /// As quick, over TLS, with a certificate of `localhost`.
+    Tls,
+}
+
+/// When each request came, and for what.
+type Log = Arc<Mutex<Vec<(Time, String)>>>;
+
+/// A server in a thread of its own. Dropping it ends it.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    /// When each request came.
+    seen: Log,
+    stop: Arc<AtomicBool>,
+    /// Who vouches for its certificate, as a PEM file, where it speaks TLS.
+    pub(super) authority: String,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server shares no thread with its test"
+    )]
+    pub(super) fn start(habit: Habit) -> Server {
+        let (seen, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (tell, told) = mpsc::channel();
+        let (log, end) = (Arc::clone(&seen), Arc::clone(&stop));
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
+        let made = made.expect("a certificate");
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let authority = certificate.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = Runtime::new().expect("a runtime");
+            let env = runtime.host(HostOptions::new("server")).expect("a host");
+            runtime.block_on(async {
+                let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                let listener = env.listen(any).expect("a port");
+                tell.send(listener.local_addr()).expect("the test waits");
+                let own = env.clone();
+                let _server = env.spawn_owned("server", async move {
+                    match habit {
+                        Habit::Tls => serve_tls(&own, listener, (certificate, key), log).await,
+                        _ => serve(&own, listener, habit, log).await,
+                    }
+                });
+                while !end.load(Ordering::Relaxed) {
+                    env.sleep(Duration::from_millis(20)).await;
+                }
+            });
+        });
+        let address = told.recv().expect("the server listens");
+        Server {
+            address,
+            seen,
+            stop,
+            authority,
+            thread: Some(thread),
+        }
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// When each request came.
+    pub(super) fn seen(&self) -> Vec<Time> {
+        let seen = self.seen.lock().expect("no server panics");
+        seen.iter().map(|(time, _)| *time).collect()
+    }
+
+    /// How many requests came for this, as in `GET /path`.
+    pub(super) fn asked(&self, wanted: &str) -> u64 {
+        let seen = self.seen.lock().expect("no server panics");
+        seen.iter().filter(|(_, what)| what == wanted).count() as u64
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        assert!(ended.is_none_or(|ended| ended.is_ok()), "the server failed");
+    }
+}
+
+async fn serve(env: &Env, listener: shakedown_env::BoxListener, habit: Habit, log: Log) {
+    let options = ServerOptions::default();
+    let own = env.clone();
+    accept_loop(env, listener, &options, "connection", move |_| {
+        let (env, log) = (own.clone(), Arc::clone(&log));
+        move |request| {
+            let first = note(&log, env.now(), &request) == 1;
+            if let (Habit::Frozen(span, every), true) = (habit, first) {
+                env.spawn("freezer", freeze(env.clone(), span, every));
+            }
+            async move {
+                if let Habit::Silent = habit {
+                    std::future::pending::<()>().await;
+                }
+                Response::new(Body::full("hello"))
+            }
+        }
+    })
+    .await;
+}
+
+/// The same, quick, inside of TLS.
+async fn serve_tls(
+    env: &Env,
+    mut listener: shakedown_env::BoxListener,
+    (certificate, key): (String, String),
+    log: Log,
+) {
+    let alpn: [&[u8]; 1] = [b"http/1.1"];
+    let tls = TlsServer::new(env, certificate.as_bytes(), key.as_bytes(), &alpn);
+    let tls = tls.expect("the certificate is good");
+    loop {
+        let Ok(stream) = listener.accept().await else {
+            continue;
+        };
+        let (own, tls, log) = (env.clone(), tls.clone(), Arc::clone(&log));
+        env.spawn("connection", async move {
+            // A client that refuses the certificate ends the handshake.
+            let Ok(stream) = tls.accept(stream).await else {
+                return;
+            };
+            let service = |request| {
+                note(&log, own.now(), &request);
+                async { Response::new(Body::full("hello")) }
+            };
+            // How a connection ends is the client's affair.
+            let _ended = serve_http1(&own, stream, &ServerOptions::default(), service).await;
+        });
+    }
+}
+
+/// Takes note of a request, and says how many there were.
+fn note<B>(log: &Log, now: Time, request: &Request<B>) -> usize {
+    let mut log = log.lock().expect("nobody panics");
+    log.push((now, format!("{} {}", request.method(), request.uri())));
+    log.len()
+}
+
+/// Stops the whole thread, as a pause of a garbage collector would.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server that stands still is what is tested"
+)]
+async fn freeze(env: Env, span: Duration, every: Duration) {
+    loop {
+        env.sleep(every - span).await;
+        std::thread::sleep(span);
+    }
+}
