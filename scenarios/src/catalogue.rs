@@ -5,7 +5,7 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
     STORIES.iter().copied()
 }
 
-const STORIES: [(&str, &str); 14] = [
+const STORIES: [(&str, &str); 15] = [
     (
         "bad-canary-rolls-back",
         include_str!("../bad-canary-rolls-back.yaml"),
@@ -30,6 +30,7 @@ const STORIES: [(&str, &str); 14] = [
         include_str!("../retry-amplification.yaml"),
     ),
     ("retry-storm", include_str!("../retry-storm.yaml")),
+    ("shed-overload", include_str!("../shed-overload.yaml")),
     ("theory-mm1", include_str!("../theory-mm1.yaml")),
     ("zone-loss", include_str!("../zone-loss.yaml")),
 ];

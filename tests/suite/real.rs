@@ -9,6 +9,10 @@ fn header_routing_passes_on_real_sockets() {
 }
 
 /// Three quarters of a minute each, most of it waiting.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "two commands at once: their real time is most of this test"
+)]
 #[test]
 fn a_good_canary_is_promoted_and_a_bad_one_rolled_back_on_real_sockets() {
     let endings = [

@@ -24,8 +24,7 @@ mod retries;
 pub(crate) mod routes;
 
 pub use caller::{Caller, depends_on_caller};
-pub(crate) use clusters::HTTP_OPTIONS;
-pub(crate) use clusters::Policy as ClusterPolicy;
+pub(crate) use clusters::{HTTP_OPTIONS, Policy as ClusterPolicy};
 pub(crate) use endpoints::{METADATA_FILTER, METADATA_WORKLOAD};
 pub use locality::{Client, Nearness};
 pub use policies::Inbound;

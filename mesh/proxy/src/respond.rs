@@ -116,7 +116,9 @@ impl ResetReason {
             };
         }
         match self {
-            ResetReason::ConnectionRefused | ResetReason::RemoteConnectionFailure => body!("remote connection failure"),
+            ResetReason::ConnectionRefused | ResetReason::RemoteConnectionFailure => {
+                body!("remote connection failure")
+            }
             ResetReason::ConnectionTimeout => body!("connection timeout"),
             ResetReason::ConnectionTermination => body!("connection termination"),
             ResetReason::ProtocolError => body!("protocol error"),

@@ -210,7 +210,8 @@ fn by_label<'a>(
         let differs = |text: &&Spanned<String>| {
             let (name, wanted) = split(text);
             let wanted = wanted.or_else(|| own.get(name).map(String::as_str));
-            wanted.unwrap_or_default() != label(&endpoint.labels, &endpoint.locality, name).unwrap_or_default()
+            wanted.unwrap_or_default()
+                != label(&endpoint.labels, &endpoint.locality, name).unwrap_or_default()
         };
         match labels.iter().take_while(|text| !differs(text)).count() {
             shared if shared == labels.len() => 0,

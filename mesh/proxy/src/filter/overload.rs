@@ -31,10 +31,13 @@ const SHED: Overloaded = Overloaded {
 pub(crate) struct Overload {
     env: Env,
     random: Rc<RefCell<Rng>>,
-    /// By identity, of which the filter itself, held here, makes sure; the order is of no account.
-    adaptive: RefCell<BTreeMap<usize, (Arc<table::AdaptiveConcurrency>, Rc<RefCell<Adaptive>>)>>,
-    queues: RefCell<BTreeMap<usize, (Arc<table::Shed>, Rc<Queue>)>>,
+    adaptive: ByFilter<table::AdaptiveConcurrency, RefCell<Adaptive>>,
+    queues: ByFilter<table::Shed, Queue>,
 }
+
+/// What belongs to a filter, by the filter's identity, of which the filter itself, held here, makes sure; the order is of no
+/// account.
+type ByFilter<F, T> = RefCell<BTreeMap<usize, (Arc<F>, Rc<T>)>>;
 
 /// What a request holds until it is over.
 #[derive(Debug)]
@@ -118,7 +121,7 @@ impl Overload {
         let runs = match arrival {
             Admission::Run => true,
             Admission::Refuse => false,
-            Admission::Wait(ticket) => Waiting::new(&queue, ticket).await,
+            Admission::Wait(ticket) => Waiting::decided(&queue, ticket).await,
         };
         if runs {
             Ok(Hold(Held::Queue(queue)))
@@ -233,7 +236,7 @@ struct Waiting {
 
 impl Waiting {
     /// Whether it runs, in the end.
-    async fn new(queue: &Rc<Queue>, ticket: Ticket) -> bool {
+    async fn decided(queue: &Rc<Queue>, ticket: Ticket) -> bool {
         let slot = Rc::<Slot>::default();
         queue.waiting.borrow_mut().insert(ticket, Rc::clone(&slot));
         let mut waiting = Waiting {

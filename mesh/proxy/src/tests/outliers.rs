@@ -126,9 +126,14 @@ fn of_hosts_that_return_on_one_tick_the_first_is_seen_at_once_and_the_others_a_w
         assert_eq!(returned[0], returned[1], "on one tick");
         let attempts = scene.attempts();
         let first = |upstream| {
-            let asked = attempts.iter().filter(|attempt| attempt.upstream == at(upstream, 9080));
+            let asked = attempts
+                .iter()
+                .filter(|attempt| attempt.upstream == at(upstream, 9080));
             let mut asked = asked.map(|attempt| attempt.started);
-            asked.find(|started| *started >= returned[0]).unwrap().since(returned[0])
+            asked
+                .find(|started| *started >= returned[0])
+                .unwrap()
+                .since(returned[0])
         };
         let mut waits = [first(UP1), first(UP2)];
         waits.sort_unstable();

@@ -188,7 +188,10 @@ fn a_pod_that_serves_nothing_is_known_where_the_registry_has_it() {
             .into(),
     };
     let labels = [("app", "users"), ("topology.kubernetes.io/zone", "a")];
-    assert_eq!(nearness.client(&mesh, address), client(at("eu", "a", ""), &labels));
+    assert_eq!(
+        nearness.client(&mesh, address),
+        client(at("eu", "a", ""), &labels)
+    );
     let stranger = IpAddr::from([10, 0, 0, 8]);
     assert_eq!(nearness.client(&mesh, stranger), Client::default());
 }
