@@ -3,6 +3,7 @@
 
 mod check;
 mod engine;
+mod explain;
 mod list;
 mod load;
 mod out;
@@ -58,6 +59,7 @@ Examples:
   shakedown run header-routing --real                  real sockets on loopback, real time
   shakedown load http://localhost:8080/ --rate 500/s --duration 30s
   shakedown check mesh/*.yaml                          validate configuration
+  shakedown explain --config mesh/ --request 'GET http://reviews/x' -H 'end-user: jason'
 
 Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid.";
 
@@ -75,6 +77,8 @@ enum Command {
     Show(list::ShowArgs),
     /// Validate scenarios and mesh configuration
     Check(check::Args),
+    /// Tell what a request would meet, and which line decided it
+    Explain(explain::Args),
 }
 
 /// Parses the arguments and runs the command.
@@ -86,6 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Command::List => list::main(),
         Command::Show(args) => list::show(&args),
         Command::Check(args) => check::main(&args),
+        Command::Explain(args) => explain::main(&args),
     };
     let exit = ended.unwrap_or_else(|exit| exit);
     ExitCode::from(exit as u8)

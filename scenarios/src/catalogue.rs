@@ -5,7 +5,7 @@ pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
     STORIES.iter().copied()
 }
 
-const STORIES: [(&str, &str); 11] = [
+const STORIES: [(&str, &str); 14] = [
     (
         "bad-canary-rolls-back",
         include_str!("../bad-canary-rolls-back.yaml"),
@@ -17,7 +17,12 @@ const STORIES: [(&str, &str); 11] = [
     ),
     ("crash-fail-over", include_str!("../crash-fail-over.yaml")),
     ("fan-out-hedged", include_str!("../fan-out-hedged.yaml")),
+    (
+        "hanging-dependency",
+        include_str!("../hanging-dependency.yaml"),
+    ),
     ("header-routing", include_str!("../header-routing.yaml")),
+    ("outlier-ejection", include_str!("../outlier-ejection.yaml")),
     ("partition-heals", include_str!("../partition-heals.yaml")),
     ("pause-backlog", include_str!("../pause-backlog.yaml")),
     (
@@ -26,4 +31,5 @@ const STORIES: [(&str, &str); 11] = [
     ),
     ("retry-storm", include_str!("../retry-storm.yaml")),
     ("theory-mm1", include_str!("../theory-mm1.yaml")),
+    ("zone-loss", include_str!("../zone-loss.yaml")),
 ];

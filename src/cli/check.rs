@@ -34,7 +34,7 @@ pub(crate) fn main(args: &Args) -> Ended {
 }
 
 /// A scenario names itself at the margin; mesh configuration has no such key.
-fn is_scenario(bytes: &[u8]) -> bool {
+pub(super) fn is_scenario(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let api = bytes
         .split(|byte| *byte == b'\n')

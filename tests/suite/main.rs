@@ -6,6 +6,7 @@ mod bans;
 mod browser;
 mod catalogue;
 mod command;
+mod explain;
 mod load;
 mod metastable;
 mod pipe;

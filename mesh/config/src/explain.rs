@@ -140,7 +140,10 @@ impl Telling<'_> {
 
     fn aborted(&self, fault: &Fault) -> Option<Rejection> {
         let meant = fault.upstream_cluster.is_none()
-            && fault.headers.iter().all(|header| header.matches(&self.view));
+            && fault
+                .headers
+                .iter()
+                .all(|header| header.matches(&self.view));
         let (abort, share) = fault.abort.as_ref()?;
         let all = share.numerator >= share.denominator;
         (meant && all).then(|| Rejection::fault(*abort))
@@ -249,7 +252,10 @@ impl Telling<'_> {
     ) -> Target {
         let name = Arc::clone(&target.cluster);
         decided::of_cluster(self.mesh, &name, &mut told.decided_by);
-        let found = self.executed.cluster(&name).filter(|_| &*name != BLACK_HOLE);
+        let found = self
+            .executed
+            .cluster(&name)
+            .filter(|_| &*name != BLACK_HOLE);
         let endpoints = found.and_then(|found| self.executed.endpoints(found));
         let rejected_by = match (found, &endpoints) {
             (None, _) => Some(no_cluster(action.cluster_not_found)),

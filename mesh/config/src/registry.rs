@@ -77,6 +77,8 @@ impl Borrow<str> for Hostname {
 pub struct Registry {
     /// The services.
     pub services: BTreeMap<Hostname, Service>,
+    /// Pods that serve nothing, as far as they are known: where they run decides which endpoints are near to them.
+    pub clients: BTreeMap<IpAddr, Workload>,
 }
 
 impl Registry {
@@ -220,7 +222,16 @@ pub struct Endpoint {
     pub workload: String,
 }
 
-/// Where an endpoint runs.
+/// A pod that is no endpoint of any service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Workload {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Where it runs.
+    pub locality: Locality,
+}
+
+/// Where a pod runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Locality {
     /// The region.

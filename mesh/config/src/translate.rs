@@ -25,9 +25,11 @@ pub(crate) mod routes;
 
 pub use caller::{Caller, depends_on_caller};
 pub(crate) use clusters::HTTP_OPTIONS;
+pub(crate) use clusters::Policy as ClusterPolicy;
 pub(crate) use endpoints::{METADATA_FILTER, METADATA_WORKLOAD};
 pub use locality::{Client, Nearness};
 pub use policies::Inbound;
+pub(crate) use policies::OfCallers;
 pub(crate) use retries::{parse_retry_on, retry_on_names};
 
 use std::time::Duration;

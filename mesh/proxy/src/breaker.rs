@@ -18,13 +18,15 @@ use crate::budget::retries_allowed;
 #[derive(Clone)]
 pub struct Breaker(Rc<Shared>);
 
+type Listener = Rc<dyn Fn(Limit, bool)>;
+
 struct Shared {
     limits: Cell<Limits>,
     quota: Quota,
     retries: Cell<u32>,
     /// Whether retries are at their limit, as last told.
     retries_open: Cell<bool>,
-    listener: RefCell<Option<Rc<dyn Fn(Limit, bool)>>>,
+    listener: RefCell<Option<Listener>>,
 }
 
 /// One retry in hand; gives itself back when dropped.
@@ -84,7 +86,7 @@ impl Breaker {
     ///
     /// `f` is called in the middle of the pools' work: it must not send, nor drop what a pool has given.
     pub fn on_change(&self, f: impl Fn(Limit, bool) + 'static) {
-        let f: Rc<dyn Fn(Limit, bool)> = Rc::new(f);
+        let f: Listener = Rc::new(f);
         self.0.listener.replace(Some(Rc::clone(&f)));
         self.0
             .quota

@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use http::header::{HeaderValue, SET_COOKIE};
+use http::header::{CONNECTION, HeaderValue, SET_COOKIE};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
-use shakedown_config::table::{
-    Action, DirectResponse, HedgePolicy, Listener, Redirect, RouteAction, Table, WeightedCluster,
-};
+use http::{Method, Request, Response, StatusCode, Version};
+use shakedown_config::table::{HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 use shakedown_env::{Flags, Work};
 use shakedown_wire::Body;
 
@@ -26,7 +23,7 @@ use crate::reply::Reply;
 use crate::respond::{Overloaded, Reject, is_grpc, status};
 use crate::route::{self, Found};
 use crate::state::Upstream;
-use crate::{mirror, prepare, rewrite, split};
+use crate::{answer, mirror, prepare, rewrite, split};
 
 /// The cluster that stands for destinations outside the mesh where the mesh allows none.
 const BLACK_HOLE: &str = "BlackHoleCluster";
@@ -61,6 +58,7 @@ pub(crate) async fn handle(
     let id = prepare::identify(&mut head.headers, &mut *proxy.request_ids());
     let mut record = Record::begin(proxy, gate.side(), id);
     let is_head = head.method == Method::HEAD;
+    let version = head.version;
     let grpc = is_grpc(&head.headers);
     proxy.env().spend(Work::Request).await;
     let (table, listener) = (proxy.state().table(), gate.listener());
@@ -74,6 +72,7 @@ pub(crate) async fn handle(
     let mut reply = Reply::default();
     let answer = travel(line, head, body, &mut record, &mut reply).await;
     let attempts = record.attempts();
+    let is_own = answer.is_err();
     let (mut response, rest) = match answer {
         Ok(Answer { mut response, rest }) => {
             reply.finish(response.headers_mut(), attempts);
@@ -95,6 +94,11 @@ pub(crate) async fn handle(
             (response, Rest::default())
         }
     };
+    if is_own && response.status() == StatusCode::BAD_REQUEST && version < Version::HTTP_2 {
+        // Source: Envoy, `ConnectionManagerImpl`: a local 400 closes the connection.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     reply.pass_filters(response.headers_mut());
     proxy
         .dates()
@@ -136,26 +140,55 @@ async fn travel<'t>(
     let Some(found) = found else {
         return Err(Reject::NoRoute);
     };
-    let (action, target) = match (&found.route.action, target) {
-        (Action::Forward(action), Some(target)) => (action, target),
-        (Action::Forward(_), None) => unreachable!("a way on has a destination, chosen above"),
-        (Action::Respond(direct), _) => {
-            let reject = respond(direct, &head, scheme)?;
-            reply.route = Some(found.route);
-            keep_request(reply, &head, version, scheme)?;
-            return Err(reject);
-        }
-        (Action::Redirect(redirect), _) => {
-            let reject = redirected(redirect, &head, scheme)?;
-            reply.route = Some(found.route);
-            keep_request(reply, &head, version, scheme)?;
-            return Err(reject);
-        }
+    if let Some(answer) = answer::of(&found.route.action, &head, scheme)? {
+        reply.route = Some(found.route);
+        keep_request(reply, &head, version, scheme)?;
+        return Err(answer);
+    }
+    let onward = Onward {
+        found,
+        action: found
+            .route
+            .forward()
+            .expect("what does not answer sends on"),
+        target: target.expect("what is sent on has a destination, chosen above"),
+        version,
+        scheme,
     };
+    send_on(line, onward, head, body, record, reply).await
+}
+
+/// A request that filters have let pass, on its way to its destination.
+#[derive(Clone, Copy, Debug)]
+struct Onward<'t> {
+    found: Found<'t>,
+    action: &'t RouteAction,
+    target: &'t WeightedCluster,
+    version: http::Version,
+    scheme: &'static str,
+}
+
+/// From the filters to the response's headers.
+async fn send_on<'t>(
+    line: Line<'t>,
+    onward: Onward<'t>,
+    mut head: Parts,
+    body: Body,
+    record: &mut Record,
+    reply: &mut Reply<'t>,
+) -> Result<Answer<Body>, Reject> {
+    let Onward {
+        found,
+        action,
+        target,
+        version,
+        scheme,
+    } = onward;
     if &*target.cluster == BLACK_HOLE {
         return Err(Reject::BlackHole);
     }
     let Some(upstream) = line.proxy.state().upstream(&target.cluster) else {
+        record.routed(&line.proxy.no_cluster());
         return Err(Reject::NoCluster(status(action.cluster_not_found)));
     };
     reply.tell_attempts = found.host.include_attempt_count_in_response;
@@ -256,48 +289,6 @@ fn keep_request(
         reply.request = Some(Box::new(Snapshot::of(head, version, scheme)?));
     }
     Ok(())
-}
-
-/// A route's own answer. One that made something, or that sends elsewhere, says where: here, as nothing else is said.
-/// Source: Envoy, `Router::Filter::decodeHeaders`.
-fn respond(direct: &DirectResponse, head: &Parts, scheme: &'static str) -> Result<Reject, Reject> {
-    let location = match direct.status {
-        201 | 300..400 => {
-            let here = Redirect {
-                status: direct.status,
-                scheme: None,
-                host: None,
-                port: None,
-                path: None,
-                strip_query: false,
-            };
-            Some(location(&here, head, scheme)?)
-        }
-        _ => None,
-    };
-    Ok(Reject::Direct {
-        status: status(direct.status),
-        body: Arc::clone(&direct.body),
-        location,
-    })
-}
-
-fn redirected(redirect: &Redirect, head: &Parts, scheme: &'static str) -> Result<Reject, Reject> {
-    Ok(Reject::Direct {
-        status: status(redirect.status),
-        body: Arc::from(&[][..]),
-        location: Some(location(redirect, head, scheme)?),
-    })
-}
-
-fn location(
-    redirect: &Redirect,
-    head: &Parts,
-    scheme: &'static str,
-) -> Result<HeaderValue, Reject> {
-    let view = route::view(head, scheme)?;
-    let location = redirect.location(scheme, view.authority, view.path);
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(location)).map_err(|_| Reject::BadPath)
 }
 
 /// Whether HTTP forbids a body. Source: RFC 9110, section 6.4.1.

@@ -15,6 +15,7 @@ mod accept;
 pub mod adaptive;
 mod admin;
 mod ads;
+mod answer;
 pub mod balance;
 mod bootstrap;
 pub mod breaker;

@@ -61,7 +61,8 @@ fn scheme(head: &Parts) -> &'static str {
 
 /// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside.
 pub(crate) fn toward_caller(headers: &mut HeaderMap, took: Duration) {
-    remove_hop_by_hop(headers);
+    // What an answer's `connection` header names is left alone. Source: Envoy, `ConnectionManagerUtility::mutateResponseHeaders`.
+    remove_own(headers);
     service_time(headers, took);
 }
 
@@ -82,6 +83,11 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         remove_nominated(headers);
     }
+    remove_own(headers);
+}
+
+/// Removes what concerns one connection by its name alone.
+fn remove_own(headers: &mut HeaderMap) {
     for name in &HOP_BY_HOP {
         // `remove` drains a list of values even when there is none.
         if headers.contains_key(name) {

@@ -126,6 +126,12 @@ impl Record {
         self.attempts
     }
 
+    /// A try that found no host: it counts, and nothing is told of it. Source: Envoy, which counts tries before it looks
+    /// for a host.
+    pub(crate) fn attempt_in_vain(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
     /// An open try has given headers: what is told of the request counts under its host.
     pub(crate) fn attempt_answered(&mut self, number: u32, status: u16) {
         if let Some(attempt) = self.open.iter_mut().find(|open| open.number == number) {
@@ -172,6 +178,12 @@ impl Record {
         self.details = details;
         self.status = status;
         self.flags = self.flags.with(flags);
+    }
+
+    /// The request broke off after the headers, for this reason.
+    pub(crate) fn broken(mut self, flags: Flags, details: &'static str) {
+        self.details = Cow::Borrowed(details);
+        self.finish(flags);
     }
 
     /// The request is over: with all that there was, or with what went wrong after the headers.

@@ -3,7 +3,8 @@
 //! Every stage of the request line returns `Result<_, Reject>`; this is the one place where a [`Reject`] becomes a
 //! response. An answer that came from upstream never passes through here.
 
-use std::fmt::Write as _;
+mod grpc;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use shakedown_env::Flags;
 use shakedown_wire::Body;
+
+pub(crate) use grpc::is_grpc;
 
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -20,7 +23,9 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Source: Envoy, `Http::Utility::resetReasonToString` and `Router::Filter::streamResetReasonToResponseFlag`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetReason {
-    /// The connection was refused, or the host unreachable.
+    /// The connection was refused.
+    ConnectionRefused,
+    /// There was no connection for another reason: the host is unreachable.
     RemoteConnectionFailure,
     /// The connection was not there within the cluster's connect timeout.
     ConnectionTimeout,
@@ -41,14 +46,18 @@ impl ResetReason {
     pub fn is_connect_failure(self) -> bool {
         matches!(
             self,
-            ResetReason::RemoteConnectionFailure | ResetReason::ConnectionTimeout
+            ResetReason::ConnectionRefused
+                | ResetReason::RemoteConnectionFailure
+                | ResetReason::ConnectionTimeout
         )
     }
 
     /// The response flag of a try that ended so.
     pub fn flags(self) -> Flags {
         match self {
-            ResetReason::RemoteConnectionFailure | ResetReason::ConnectionTimeout => Flags::UF,
+            ResetReason::ConnectionRefused
+            | ResetReason::RemoteConnectionFailure
+            | ResetReason::ConnectionTimeout => Flags::UF,
             ResetReason::ConnectionTermination => Flags::UC,
             ResetReason::ProtocolError => Flags::UPE,
             ResetReason::Overflow => Flags::UO,
@@ -65,6 +74,10 @@ impl ResetReason {
 
     fn details(self) -> &'static str {
         match self {
+            // What the socket said stands behind the bar, with underscores for its spaces.
+            ResetReason::ConnectionRefused => {
+                "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
+            }
             ResetReason::RemoteConnectionFailure => {
                 "upstream_reset_before_response_started{remote_connection_failure}"
             }
@@ -103,7 +116,7 @@ impl ResetReason {
             };
         }
         match self {
-            ResetReason::RemoteConnectionFailure => body!("remote connection failure"),
+            ResetReason::ConnectionRefused | ResetReason::RemoteConnectionFailure => body!("remote connection failure"),
             ResetReason::ConnectionTimeout => body!("connection timeout"),
             ResetReason::ConnectionTermination => body!("connection termination"),
             ResetReason::ProtocolError => body!("protocol error"),
@@ -353,7 +366,7 @@ impl Reject {
         headers.insert(GRPC_STATUS, HeaderValue::from(self.grpc_status()));
         let message = self.body();
         if !message.is_empty()
-            && let Ok(message) = HeaderValue::try_from(grpc_message(message))
+            && let Ok(message) = HeaderValue::try_from(grpc::message(message))
         {
             headers.insert(GRPC_MESSAGE, message);
         }
@@ -369,7 +382,7 @@ impl Reject {
                 resource_exhausted: true,
                 ..
             }) => 8,
-            _ => grpc_status_of(self.status().as_u16()),
+            _ => grpc::status_of(self.status().as_u16()),
         }
     }
 }
@@ -379,239 +392,5 @@ pub(crate) fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
-/// Whether a message speaks gRPC. Source: Envoy, `Grpc::Common::hasGrpcContentType`.
-pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
-    rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+')
-}
-
-/// The status of gRPC that stands for one of HTTP. Source: Envoy, `Grpc::Utility::httpToGrpcStatus`.
-fn grpc_status_of(status: u16) -> u32 {
-    match status {
-        // INTERNAL.
-        400 => 13,
-        // UNAUTHENTICATED.
-        401 => 16,
-        // PERMISSION_DENIED.
-        403 => 7,
-        // UNIMPLEMENTED.
-        404 => 12,
-        // UNAVAILABLE.
-        429 | 502 | 503 | 504 => 14,
-        // UNKNOWN.
-        _ => 2,
-    }
-}
-
-/// A message as gRPC has it in a header: what is not printable, and the percent sign, as `%XX`.
-/// Source: gRPC over HTTP/2, "Percent-Encoded".
-fn grpc_message(text: &[u8]) -> String {
-    let mut message = String::with_capacity(text.len());
-    for byte in text {
-        match byte {
-            b'%' => message.push_str("%25"),
-            b' '..=b'~' => message.push(char::from(*byte)),
-            _ => {
-                let _ = write!(message, "%{byte:02X}");
-            }
-        }
-    }
-    message
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REFUSED: ResetReason = ResetReason::RemoteConnectionFailure;
-
-    /// One row of the table: status, body, flags, details.
-    fn row(reject: Reject) -> (u16, &'static str, String, &'static str) {
-        let body = String::from_utf8(reject.body().to_vec()).unwrap().leak();
-        (
-            reject.status().as_u16(),
-            body,
-            reject.flags().to_string(),
-            reject.details(),
-        )
-    }
-
-    #[test]
-    fn every_local_reply_is_envoys() {
-        let reset = |reason, retried, exhausted| {
-            row(Reject::Reset {
-                reason,
-                retried,
-                exhausted,
-            })
-        };
-        assert_eq!(
-            row(Reject::NoHealthyUpstream),
-            (
-                503,
-                "no healthy upstream",
-                "UH".into(),
-                "no_healthy_upstream"
-            )
-        );
-        assert_eq!(
-            row(Reject::NoRoute),
-            (404, "", "NR".into(), "route_not_found")
-        );
-        assert_eq!(
-            row(Reject::NoCluster(StatusCode::SERVICE_UNAVAILABLE)),
-            (503, "", "NC".into(), "cluster_not_found")
-        );
-        assert_eq!(
-            row(Reject::BlackHole),
-            (502, "", "-".into(), "direct_response")
-        );
-        assert_eq!(
-            row(Reject::RouteTimeout),
-            (
-                504,
-                "upstream request timeout",
-                "UT".into(),
-                "response_timeout"
-            )
-        );
-        assert_eq!(
-            row(Reject::PerTryTimeout { exhausted: true }),
-            (
-                504,
-                "upstream request timeout",
-                "URX,UT".into(),
-                "upstream_per_try_timeout"
-            )
-        );
-        assert_eq!(
-            reset(REFUSED, false, false),
-            (
-                503,
-                "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
-                "UF".into(),
-                "upstream_reset_before_response_started{remote_connection_failure}"
-            )
-        );
-        assert_eq!(
-            reset(REFUSED, true, true),
-            (
-                503,
-                "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure",
-                "URX,UF".into(),
-                "upstream_reset_before_response_started{remote_connection_failure}"
-            )
-        );
-        assert_eq!(
-            reset(ResetReason::ConnectionTermination, false, false),
-            (
-                503,
-                "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
-                "UC".into(),
-                "upstream_reset_before_response_started{connection_termination}"
-            )
-        );
-    }
-
-    #[test]
-    fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
-        let with = Reject::RouteTimeout.into_response(false, |_| ());
-        assert_eq!(with.headers()[CONTENT_TYPE], "text/plain");
-        let without = Reject::NoRoute.into_response(false, |_| ());
-        assert!(without.headers().is_empty());
-    }
-
-    #[test]
-    fn what_filters_answer_is_envoys() {
-        let aborted = Reject::Aborted {
-            status: StatusCode::IM_A_TEAPOT,
-            grpc: None,
-        };
-        assert_eq!(
-            row(aborted),
-            (418, "fault filter abort", "FI".into(), "fault_filter_abort")
-        );
-        let limited = Reject::Limited(Limited {
-            status: StatusCode::TOO_MANY_REQUESTS,
-            resource_exhausted: false,
-        });
-        assert_eq!(
-            row(limited),
-            (429, "local_rate_limited", "RL".into(), "local_rate_limited")
-        );
-        let preflight = Reject::Preflight(Box::default());
-        assert_eq!(row(preflight), (200, "", "-".into(), "cors_response"));
-    }
-
-    #[test]
-    fn an_overflow_is_told_as_overload() {
-        let overflow = Reject::Reset {
-            reason: ResetReason::Overflow,
-            retried: false,
-            exhausted: false,
-        };
-        let response = overflow.clone().into_response(false, |_| ());
-        assert_eq!(response.headers()[OVERLOADED], "true");
-        assert_eq!(
-            row(overflow),
-            (
-                503,
-                "upstream connect error or disconnect/reset before headers. reset reason: overflow",
-                "UO".into(),
-                "upstream_reset_before_response_started{overflow}"
-            )
-        );
-    }
-
-    /// As a real Envoy answered each.
-    #[test]
-    fn a_grpc_caller_reads_its_status_in_headers() {
-        let told = |reject: Reject| {
-            let response = reject.into_response(true, |_| ());
-            assert_eq!(response.status(), StatusCode::OK);
-            assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
-            let text = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
-            (
-                text(GRPC_STATUS).unwrap().to_owned(),
-                text(GRPC_MESSAGE).unwrap_or_default().to_owned(),
-            )
-        };
-        let said = |status: &str, message: &str| (status.to_owned(), message.to_owned());
-        assert_eq!(told(Reject::NoRoute), said("12", ""));
-        assert_eq!(
-            told(Reject::NoHealthyUpstream),
-            said("14", "no healthy upstream")
-        );
-        let direct = Reject::Direct {
-            status: StatusCode::OK,
-            body: Arc::from(&b"50% \xc3\xbc"[..]),
-            location: None,
-        };
-        assert_eq!(told(direct), said("2", "50%25 %C3%BC"));
-        let aborted = Reject::Aborted {
-            status: StatusCode::OK,
-            grpc: Some(14),
-        };
-        assert_eq!(told(aborted), said("14", "fault filter abort"));
-        let limited = |resource_exhausted| {
-            Reject::Limited(Limited {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                resource_exhausted,
-            })
-        };
-        assert_eq!(told(limited(false)), said("14", "local_rate_limited"));
-        assert_eq!(told(limited(true)), said("8", "local_rate_limited"));
-    }
-
-    #[test]
-    fn only_a_plus_may_follow_grpcs_content_type() {
-        let speaks = |kind: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            is_grpc(&headers)
-        };
-        assert!(speaks("application/grpc") && speaks("application/grpc+proto"));
-        assert!(!speaks("application/grpc-web") && !speaks("text/plain"));
-    }
-}
+mod tests;

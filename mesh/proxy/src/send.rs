@@ -1,10 +1,12 @@
 //! Sends one try to one host, and says how it ended.
 
 use std::cell::Cell;
+use std::io::ErrorKind;
 use std::rc::Rc;
 
-use http::{Request, Response};
-use shakedown_wire::{Body, Pool, SendError};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{Method, Request, Response};
+use shakedown_wire::{Body, Pool, Protocol, SendError};
 
 use crate::respond::ResetReason;
 
@@ -36,16 +38,36 @@ impl Mark<'_> {
 
 /// Sends a request through a pool, and marks when it has a connection. It has no bound in time but the connect's: the try
 /// loop keeps those. Dropping the future cancels the try.
-pub(crate) async fn send(pool: Pool, request: Request<Body>, mark: Mark<'_>) -> Sent {
+pub(crate) async fn send(pool: Pool, mut request: Request<Body>, mark: Mark<'_>) -> Sent {
+    if pool.protocol() == Protocol::Http1 {
+        say_that_it_is_empty(&mut request);
+    }
     match pool.send_telling(request, || mark.set()).await {
         Ok(response) => Sent::Response(response),
         Err(error) => ended(&error),
     }
 }
 
+/// Over HTTP/1.1 a request of a method that mostly has a body says so when it has none. Source: Envoy,
+/// `HeaderUtility::requestShouldHaveNoBody`; RFC 9110, section 8.6.
+fn say_that_it_is_empty(request: &mut Request<Body>) {
+    let bodiless = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::DELETE | Method::TRACE | Method::CONNECT
+    );
+    let empty = matches!(request.body(), Body::Empty);
+    if empty && !bodiless && !request.headers().contains_key(CONTENT_LENGTH) {
+        let zero = HeaderValue::from_static("0");
+        request.headers_mut().insert(CONTENT_LENGTH, zero);
+    }
+}
+
 /// What a pool's error means.
 fn ended(error: &SendError) -> Sent {
     let reason = match error {
+        SendError::Connect(error) if error.kind() == ErrorKind::ConnectionRefused => {
+            ResetReason::ConnectionRefused
+        }
         SendError::Connect(_) => ResetReason::RemoteConnectionFailure,
         SendError::ConnectTimeout => ResetReason::ConnectionTimeout,
         SendError::Terminated { .. } => ResetReason::ConnectionTermination,

@@ -46,6 +46,19 @@ pub enum BodyError {
     Forgotten,
 }
 
+impl BodyError {
+    /// Whether it was a stream of HTTP/2 that its sender reset; otherwise a connection failed, or broke HTTP's framing.
+    pub fn is_reset_stream(&self) -> bool {
+        let h2 = match self {
+            BodyError::Stream(error) => Some(error),
+            BodyError::Connection(error) => std::error::Error::source(error)
+                .and_then(|source| source.downcast_ref::<h2::Error>()),
+            BodyError::Forgotten => None,
+        };
+        h2.is_some_and(|error| error.is_reset() && error.is_remote())
+    }
+}
+
 /// A body could not be collected.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {

@@ -178,6 +178,11 @@ impl Pool {
         }
     }
 
+    /// What the connections speak.
+    pub fn protocol(&self) -> Protocol {
+        self.shared.options.protocol
+    }
+
     /// The address that the connections go to.
     pub fn address(&self) -> SocketAddr {
         self.shared.to

@@ -203,7 +203,7 @@ fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middl
 }
 
 /// A lane's name stands beside its marks: to the right where there is room, else on the side that has more of it, cut; on the
-/// marks when they fill the lane.
+/// marks when they fill the lane, or when they are pale enough to be read over and a name beside them would be cut.
 fn draw_name(
     canvas: &Canvas<'_>,
     frame: &Frame,
@@ -215,7 +215,8 @@ fn draw_name(
     let (left, right) = (first - gap - frame.left(), frame.right() - last - gap);
     let room = left.max(right).max(0.0);
     let chars = (room / CHAR_WIDTH) as usize;
-    if chars < 6 {
+    let over = on_bar == Ink::Name && name.chars().count() > chars;
+    if chars < 6 || over {
         let name = cut(name, ((frame.right() - frame.left()) / CHAR_WIDTH) as usize);
         canvas.text(
             on_bar,

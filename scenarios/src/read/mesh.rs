@@ -295,6 +295,6 @@ fn options(control: &Control) -> MeshOptions {
         root_namespace: control.root_namespace.clone(),
         trust_domain: control.trust_domain.clone(),
         outbound_allow_any: control.outbound_allow_any,
-        ..MeshOptions::default()
+        ejection_delay: control.ejection_delay,
     }
 }

@@ -96,7 +96,7 @@ fn prepare(plot: &Rc<Plot>, ground: &Rc<dyn Ground>, journal: &Arc<Journal>) -> 
         root_namespace: control.root_namespace.clone(),
         trust_domain: control.trust_domain.clone(),
         outbound_allow_any: control.outbound_allow_any,
-        ..MeshOptions::default()
+        ejection_delay: control.ejection_delay,
     });
     let registry = registry(plot, &**ground);
     for service in &plot.story.services {

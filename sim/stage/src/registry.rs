@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Registry, Service};
+use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Registry, Service, Workload};
 use shakedown_results::PodId;
 use shakedown_scenarios::story;
 
@@ -23,12 +23,18 @@ pub(crate) fn registry(plot: &Plot, ground: &dyn Ground) -> Registry {
         ));
     }
     for pod in plot.pods() {
-        let Part::Replica(_, service, version) = plot.part(pod) else {
-            continue;
-        };
-        let endpoint = endpoint(plot, ground, pod, service, version, true);
-        if let Some(known) = registry.services.get_mut(&hostname(service)) {
-            known.endpoints.push(endpoint);
+        match plot.part(pod) {
+            Part::Replica(_, service, version) => {
+                let endpoint = endpoint(plot, ground, pod, service, version, true);
+                if let Some(known) = registry.services.get_mut(&hostname(service)) {
+                    known.endpoints.push(endpoint);
+                }
+            }
+            Part::Client(load) => {
+                let client = client(plot, pod, load);
+                registry.clients.insert(ground.address(pod), client);
+            }
+            Part::Control => {}
         }
     }
     registry
@@ -51,16 +57,25 @@ pub(crate) fn endpoint(
     let locality = locality(plot, pod);
     Endpoint {
         address: at(ground.address(pod), service.port),
-        labels: labels(version, &locality),
+        labels: placed(version.labels.clone(), &locality),
         locality,
         ready,
         workload: format!("{}-{}", service.name, version.name),
     }
 }
 
+/// A client host of a load as a pod of its own.
+fn client(plot: &Plot, pod: PodId, load: &story::Load) -> Workload {
+    let locality = locality(plot, pod);
+    let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
+    Workload {
+        labels: placed(labels, &locality),
+        locality,
+    }
+}
+
 /// A pod's labels, with those that Kubernetes and Istio give it by where it runs. Source: Istio, `AugmentLabels`.
-fn labels(version: &story::Version, locality: &Locality) -> BTreeMap<String, String> {
-    let mut labels = version.labels.clone();
+fn placed(mut labels: BTreeMap<String, String>, locality: &Locality) -> BTreeMap<String, String> {
     for (name, value) in [
         ("topology.kubernetes.io/region", &locality.region),
         ("topology.kubernetes.io/zone", &locality.zone),

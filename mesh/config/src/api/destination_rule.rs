@@ -47,11 +47,11 @@ pub struct Subset {
 #[serde(rename_all = "camelCase")]
 pub struct TrafficPolicy {
     /// How an endpoint is chosen.
-    pub load_balancer: Option<LoadBalancer>,
+    pub load_balancer: Option<Spanned<LoadBalancer>>,
     /// Bounds on connections and requests.
-    pub connection_pool: Option<ConnectionPool>,
+    pub connection_pool: Option<Spanned<ConnectionPool>>,
     /// When a host is taken out.
-    pub outlier_detection: Option<OutlierDetection>,
+    pub outlier_detection: Option<Spanned<OutlierDetection>>,
     /// How many retries there may be at once.
-    pub retry_budget: Option<RetryBudget>,
+    pub retry_budget: Option<Spanned<RetryBudget>>,
 }

@@ -147,7 +147,7 @@ impl FromStr for Portion {
         let wrong = || format!("`{text}` is no share: write `5%` or `0.5%`, 0% to 100%");
         let number = text.strip_suffix('%').ok_or_else(wrong)?;
         let percent: Decimal = number.parse().map_err(|_| wrong())?;
-        if percent.micros() > 100_000_000 || percent.micros() % 100 != 0 {
+        if percent.micros() > 100_000_000 || !percent.micros().is_multiple_of(100) {
             return Err(wrong());
         }
         let ppm = u32::try_from(percent.micros() / 100).map_err(|_| wrong())?;

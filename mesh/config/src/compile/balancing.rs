@@ -247,11 +247,6 @@ pub(crate) fn is_prime(number: u64) -> bool {
 
 fn percent(field: &str, value: f64) -> Result<u32> {
     if (0.0..=100.0).contains(&value) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to 100, rounded"
-        )]
         return Ok(value.round() as u32);
     }
     let text = format!("expected 0 to 100, found {value}");

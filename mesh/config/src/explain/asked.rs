@@ -1,8 +1,8 @@
 //! A request as a person writes it.
 
+use http::Method;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Uri;
-use http::Method;
 use thiserror::Error;
 
 use crate::table::RequestView;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::millis;
 use super::told::{BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, ThrottleTold};
-use crate::table::{Cluster, HashBy, HashPolicy, HedgePolicy, LbPolicy, Limits, RouteAction, UpstreamProtocol};
+use crate::table::{
+    Cluster, HashBy, HashPolicy, HedgePolicy, LbPolicy, Limits, RouteAction, UpstreamProtocol,
+};
 
 /// What holds for the requests of a route in a cluster.
 pub(super) fn policies(cluster: &Cluster, action: &RouteAction) -> ClusterPolicies {
@@ -13,7 +15,11 @@ pub(super) fn policies(cluster: &Cluster, action: &RouteAction) -> ClusterPolici
     ClusterPolicies {
         balancer: balancer(&cluster.lb).into(),
         hash_by: hash.map(hashed).collect(),
-        http2: !matches!(cluster.protocol, UpstreamProtocol::Http1),
+        protocol: match cluster.protocol {
+            UpstreamProtocol::Http1 => "HTTP/1.1",
+            UpstreamProtocol::Http2 { .. } => "HTTP/2",
+            UpstreamProtocol::Downstream { .. } => "downstream",
+        },
         connect_timeout_ms: millis(cluster.connect_timeout),
         limits: limits_told(&limits),
         retry_budget: limits.retry_budget.map(|budget| BudgetTold {

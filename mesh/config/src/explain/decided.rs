@@ -12,7 +12,7 @@ use crate::diagnostic::Place;
 use crate::registry::{Hostname, Mesh};
 use crate::table::{Action, Route, RouteAction};
 use crate::translate::index::Index;
-use crate::translate::{ClusterPolicy, delegate, policies_of_callers};
+use crate::translate::{ClusterPolicy, OfCallers, delegate};
 
 /// A route as it stands in a document.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,14 @@ const ALWAYS: &[Field] = &[
 
 /// What holds for requests that are sent on.
 const FORWARDED: &[Field] = &[
-    ("rewrite", "rewrite", |route| {
-        Some(&route.rewrite.as_ref()?.place)
+    ("host", "rewrite.authority", |route| {
+        Some(&route.rewrite.as_ref()?.authority.as_ref()?.place)
+    }),
+    ("path", "rewrite.uri", |route| {
+        Some(&route.rewrite.as_ref()?.uri.as_ref()?.place)
+    }),
+    ("path", "rewrite.uriRegexRewrite", |route| {
+        Some(&route.rewrite.as_ref()?.uri_regex_rewrite.as_ref()?.place)
     }),
     ("timeout", "timeout", |route| {
         Some(&route.timeout.as_ref()?.place)
@@ -274,7 +280,7 @@ pub(super) fn of_cluster(mesh: &Mesh, cluster: &str, out: &mut Vec<Decision>) {
     }
     let nearer = subset.and_then(|subset| subset.traffic_policy.as_ref());
     let policy = ClusterPolicy::of(rule.policy).with(nearer);
-    let callers = policies_of_callers(mesh, &service.hostname);
+    let callers: Vec<&Resource<ProxyPolicy>> = OfCallers::new(mesh).of(&service.hostname).collect();
     let own_balancer = callers.iter().any(|it| it.spec.balancer.is_some());
     // A balancer of a ProxyPolicy takes the place of the rule's.
     let balancer = policy.balancer.filter(|_| !own_balancer);
@@ -327,10 +333,22 @@ fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, Stri
 /// The parts of a policy.
 fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Place)> {
     let parts = [
-        ("loadBalancer", policy.load_balancer.as_ref().map(|it| &it.place)),
-        ("connectionPool", policy.connection_pool.as_ref().map(|it| &it.place)),
-        ("outlierDetection", policy.outlier_detection.as_ref().map(|it| &it.place)),
-        ("retryBudget", policy.retry_budget.as_ref().map(|it| &it.place)),
+        (
+            "loadBalancer",
+            policy.load_balancer.as_ref().map(|it| &it.place),
+        ),
+        (
+            "connectionPool",
+            policy.connection_pool.as_ref().map(|it| &it.place),
+        ),
+        (
+            "outlierDetection",
+            policy.outlier_detection.as_ref().map(|it| &it.place),
+        ),
+        (
+            "retryBudget",
+            policy.retry_budget.as_ref().map(|it| &it.place),
+        ),
     ];
     parts
         .into_iter()
@@ -342,7 +360,9 @@ fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Pla
 fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<Decision> {
     type Read = fn(&ProxyPolicy) -> Option<&Place>;
     let fields: [(&'static str, &str, Read); 3] = [
-        ("balancer", "spec.balancer", |it| Some(&it.balancer.as_ref()?.place)),
+        ("balancer", "spec.balancer", |it| {
+            Some(&it.balancer.as_ref()?.place)
+        }),
         ("hedge", "spec.hedge", |it| Some(&it.hedge.as_ref()?.place)),
         ("adaptive_throttle", "spec.adaptiveThrottle", |it| {
             Some(&it.adaptive_throttle.as_ref()?.place)
@@ -351,7 +371,12 @@ fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<Decision> {
     let first = |(what, field, read): (&'static str, &str, Read)| {
         policies.iter().find_map(|policy| {
             let document = format!("ProxyPolicy/{}", name_of(policy));
-            Some(Decision::new(what, read(&policy.spec)?, document, field.to_owned()))
+            Some(Decision::new(
+                what,
+                read(&policy.spec)?,
+                document,
+                field.to_owned(),
+            ))
         })
     };
     fields.into_iter().filter_map(first).collect()

@@ -72,11 +72,15 @@ impl Executed {
 
     /// A cluster's endpoints; `None` where nobody knows them.
     pub(super) fn endpoints(&self, cluster: &Cluster) -> Option<Vec<EndpointTold>> {
-        let told = |assignment: &Assignment| assignment.hosts.iter().map(EndpointTold::of).collect();
+        let told =
+            |assignment: &Assignment| assignment.hosts.iter().map(EndpointTold::of).collect();
         match &cluster.kind {
-            ClusterKind::Eds(name) if self.knows_endpoints => {
-                Some(self.table.endpoints.get(name).map_or_else(Vec::new, |it| told(it)))
-            }
+            ClusterKind::Eds(name) if self.knows_endpoints => Some(
+                self.table
+                    .endpoints
+                    .get(name)
+                    .map_or_else(Vec::new, |it| told(it)),
+            ),
             ClusterKind::Static(assignment) => Some(told(assignment)),
             ClusterKind::Eds(_) | ClusterKind::OriginalDst => None,
         }

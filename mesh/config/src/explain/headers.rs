@@ -72,7 +72,12 @@ mod tests {
 
     #[test]
     fn a_value_reads_as_it_was_written() {
-        for text in ["v2", "100%%", "a%REQ(x-a?:path):2%b", "%RESP(x-b)%%PROTOCOL%"] {
+        for text in [
+            "v2",
+            "100%%",
+            "a%REQ(x-a?:path):2%b",
+            "%RESP(x-b)%%PROTOCOL%",
+        ] {
             assert_eq!(value(&Template::parse(text).unwrap()), text);
         }
     }

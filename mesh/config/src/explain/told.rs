@@ -331,7 +331,8 @@ pub struct CorsTold {
 
 impl CorsTold {
     pub(super) fn of(cors: &Cors) -> CorsTold {
-        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let text =
+            |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         CorsTold {
             allowed_origins: cors.allow_origins.len(),
             allow_methods: cors.allow_methods.as_ref().map(text),
@@ -367,8 +368,8 @@ pub struct ClusterPolicies {
     pub balancer: String,
     /// What of a request is hashed for it: `header x`, `cookie x`, `source IP`, `query parameter x`.
     pub hash_by: Vec<String>,
-    /// Whether its connections speak HTTP/2.
-    pub http2: bool,
+    /// What its connections speak: `HTTP/1.1`, `HTTP/2`, or `downstream`, which is what the request came over.
+    pub protocol: &'static str,
     /// How long a connection may take to come up.
     pub connect_timeout_ms: u64,
     /// How much may be in hand at once, in each proxy; `None`: anything.

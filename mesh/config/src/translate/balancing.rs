@@ -174,7 +174,7 @@ fn balancer<'a>(cluster: &str, mesh: &Mesh, index: &Index<'a>) -> Option<&'a Loa
     [of_subset, policy]
         .into_iter()
         .flatten()
-        .find_map(|policy| policy.load_balancer.as_ref())
+        .find_map(|policy| policy.load_balancer.as_deref())
 }
 
 /// What of a request is hashed for a destination; `None` if its balancing looks at no hash.

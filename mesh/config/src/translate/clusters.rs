@@ -9,6 +9,7 @@ use super::{
     outlier,
 };
 use crate::api::{ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, TrafficPolicy};
+use crate::decode::Spanned;
 use crate::registry::{MeshOptions, Port, Service};
 use crate::xds::cluster::{self, cluster as inner};
 use crate::xds::{self, percent};
@@ -62,23 +63,25 @@ pub(super) fn of_port<'a>(
 
 /// What holds for a cluster. Each part of a subset's policy replaces the whole service's part.
 #[derive(Clone, Copy, Default)]
-struct Policy<'a> {
-    balancer: Option<&'a LoadBalancer>,
-    pool: Option<&'a ConnectionPool>,
-    outlier: Option<&'a OutlierDetection>,
-    budget: Option<&'a RetryBudget>,
+pub(crate) struct Policy<'a> {
+    pub(crate) balancer: Option<&'a Spanned<LoadBalancer>>,
+    pub(crate) pool: Option<&'a Spanned<ConnectionPool>>,
+    pub(crate) outlier: Option<&'a Spanned<OutlierDetection>>,
+    pub(crate) budget: Option<&'a Spanned<RetryBudget>>,
 }
 
 impl<'a> Policy<'a> {
-    fn of(policy: Option<&'a TrafficPolicy>) -> Self {
+    /// A whole service's.
+    pub(crate) fn of(policy: Option<&'a TrafficPolicy>) -> Self {
         Policy::default().with(policy)
     }
 
     fn locality(&self) -> Option<Setting<'a>> {
-        locality::setting(self.balancer, self.outlier.is_some())
+        locality::setting(value(self.balancer), self.outlier.is_some())
     }
 
-    fn with(self, nearer: Option<&'a TrafficPolicy>) -> Self {
+    /// The same for a subset that has a policy of its own.
+    pub(crate) fn with(self, nearer: Option<&'a TrafficPolicy>) -> Self {
         Policy {
             balancer: nearer
                 .and_then(|policy| policy.load_balancer.as_ref())
@@ -96,8 +99,13 @@ impl<'a> Policy<'a> {
     }
 }
 
+/// A part without its place.
+fn value<T>(part: Option<&Spanned<T>>) -> Option<&T> {
+    part.map(|part| &part.value)
+}
+
 fn eds(name: String, http2: bool, policy: &Policy<'_>, options: &MeshOptions) -> cluster::Cluster {
-    let tcp = policy.pool.and_then(|pool| pool.tcp.as_ref());
+    let tcp = value(policy.pool).and_then(|pool| pool.tcp.as_ref());
     let timeout = tcp
         .and_then(|tcp| tcp.connect_timeout)
         .map_or(CONNECT_TIMEOUT, |timeout| timeout.0);
@@ -111,16 +119,23 @@ fn eds(name: String, http2: bool, policy: &Policy<'_>, options: &MeshOptions) ->
         }),
         name,
         connect_timeout: Some(xds::duration(timeout)),
-        circuit_breakers: Some(connection_pool::breakers(policy.pool, policy.budget)),
-        outlier_detection: policy.outlier.map(outlier::detection),
-        common_lb_config: common_lb(policy.outlier, options),
-        typed_extension_protocol_options: connection_pool::http_options(policy.pool, http2)
+        circuit_breakers: Some(connection_pool::breakers(
+            value(policy.pool),
+            value(policy.budget),
+        )),
+        outlier_detection: value(policy.outlier).map(outlier::detection),
+        common_lb_config: common_lb(value(policy.outlier), options),
+        typed_extension_protocol_options: connection_pool::http_options(value(policy.pool), http2)
             .map(|options| (HTTP_OPTIONS.to_owned(), xds::pack(&options)))
             .into_iter()
             .collect(),
         ..Default::default()
     };
-    balancing::apply(&mut message, policy.balancer, policy.outlier.is_some());
+    balancing::apply(
+        &mut message,
+        value(policy.balancer),
+        policy.outlier.is_some(),
+    );
     message
 }
 

@@ -52,18 +52,21 @@ impl Nearness {
         found
     }
 
-    /// The client at an address. One that serves nothing is not known, and has no locality.
+    /// The client at an address. One that is not known has no locality.
     pub fn client(&self, mesh: &Mesh, address: IpAddr) -> Client {
         let services = mesh.registry.services.values();
-        let found = services
+        let endpoint = services
             .flat_map(|service| &service.endpoints)
-            .find(|endpoint| endpoint.address.ip() == address);
-        let Some(endpoint) = found else {
+            .find(|endpoint| endpoint.address.ip() == address)
+            .map(|endpoint| (&endpoint.labels, &endpoint.locality));
+        let client = mesh.registry.clients.get(&address);
+        let found = endpoint.or(client.map(|client| (&client.labels, &client.locality)));
+        let Some((labels, locality)) = found else {
             return Client::default();
         };
-        let label = |name: &String| Some((name.clone(), label(endpoint, name)?.to_owned()));
+        let label = |name: &String| Some((name.clone(), label(labels, locality, name)?.to_owned()));
         Client {
-            locality: endpoint.locality.clone(),
+            locality: locality.clone(),
             labels: Some(self.labels.iter().filter_map(label).collect()),
         }
     }
@@ -106,13 +109,14 @@ pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<S
 /// The settings of a service's clusters.
 fn settings<'a>(rule: &Rule<'a>) -> impl Iterator<Item = Setting<'a>> {
     let whole = (
-        rule.policy.and_then(|policy| policy.load_balancer.as_ref()),
+        rule.policy
+            .and_then(|policy| policy.load_balancer.as_deref()),
         rule.policy
             .is_some_and(|policy| policy.outlier_detection.is_some()),
     );
     let subsets = rule.subsets.iter().map(move |subset| {
         let policy = subset.traffic_policy.as_ref();
-        let balancer = policy.and_then(|policy| policy.load_balancer.as_ref());
+        let balancer = policy.and_then(|policy| policy.load_balancer.as_deref());
         let ejects = policy.is_some_and(|policy| policy.outlier_detection.is_some());
         (balancer.or(whole.0), ejects || whole.1)
     });
@@ -206,7 +210,7 @@ fn by_label<'a>(
         let differs = |text: &&Spanned<String>| {
             let (name, wanted) = split(text);
             let wanted = wanted.or_else(|| own.get(name).map(String::as_str));
-            wanted.unwrap_or_default() != label(endpoint, name).unwrap_or_default()
+            wanted.unwrap_or_default() != label(&endpoint.labels, &endpoint.locality, name).unwrap_or_default()
         };
         match labels.iter().take_while(|text| !differs(text)).count() {
             shared if shared == labels.len() => 0,
@@ -273,16 +277,20 @@ fn split(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A label of an endpoint; those of its locality are given it by Istio. Source: Istio, `AugmentLabels`.
-fn label<'a>(endpoint: &'a Endpoint, name: &str) -> Option<&'a str> {
+/// A label of a pod; those of its locality are given it by Istio. Source: Istio, `AugmentLabels`.
+fn label<'a>(
+    labels: &'a BTreeMap<String, String>,
+    locality: &'a Locality,
+    name: &str,
+) -> Option<&'a str> {
     let place = match name {
-        REGION => &endpoint.locality.region,
-        ZONE => &endpoint.locality.zone,
-        SUBZONE => &endpoint.locality.subzone,
+        REGION => &locality.region,
+        ZONE => &locality.zone,
+        SUBZONE => &locality.subzone,
         _ => "",
     };
     if place.is_empty() {
-        endpoint.labels.get(name).map(String::as_str)
+        labels.get(name).map(String::as_str)
     } else {
         Some(place)
     }

@@ -17,16 +17,14 @@ use crate::xds::{self, adaptive_concurrency as adaptive, balancers, core, polici
 const BALANCER: &str = "shakedown.dev/balancer";
 
 /// The policies that hold for callers, oldest first.
-pub(super) struct OfCallers<'a>(Vec<(Hostname, &'a ProxyPolicy)>);
+pub(crate) struct OfCallers<'a>(Vec<(Hostname, &'a Resource<ProxyPolicy>)>);
 
 impl<'a> OfCallers<'a> {
-    pub(super) fn new(mesh: &'a Mesh) -> Self {
+    /// Those of a mesh.
+    pub(crate) fn new(mesh: &'a Mesh) -> Self {
         let named = |policy: &'a Resource<ProxyPolicy>| {
             let host = policy.spec.host.as_ref()?;
-            Some((
-                Hostname::resolve(host, &policy.meta.namespace),
-                &*policy.spec,
-            ))
+            Some((Hostname::resolve(host, &policy.meta.namespace), policy))
         };
         OfCallers(by_age(mesh).filter_map(named).collect())
     }
@@ -34,11 +32,16 @@ impl<'a> OfCallers<'a> {
     /// Puts into a cluster what the callers of its host are to do. Of two documents that say the same thing the older
     /// counts.
     pub(super) fn apply(&self, cluster: &mut cluster::Cluster, host: &Hostname) {
-        let meant = self.0.iter().filter(|(named, _)| named.covers(host));
-        let meant: Vec<&ProxyPolicy> = meant.map(|(_, policy)| *policy).collect();
+        let meant: Vec<&ProxyPolicy> = self.of(host).map(|policy| &*policy.spec).collect();
         if !meant.is_empty() {
             apply(cluster, &meant);
         }
+    }
+
+    /// Those that are for the callers of a host.
+    pub(crate) fn of(&self, host: &Hostname) -> impl Iterator<Item = &'a Resource<ProxyPolicy>> {
+        let meant = self.0.iter().filter(|(named, _)| named.covers(host));
+        meant.map(|(_, policy)| *policy)
     }
 }
 

@@ -22,7 +22,11 @@ fn voyage() -> Voyage {
     service.endpoints = (0..3)
         .map(|n| Endpoint {
             address: (pod(n), 80).into(),
-            labels: [("version".to_owned(), if n < 2 { "v1" } else { "v2" }.to_owned())].into(),
+            labels: [(
+                "version".to_owned(),
+                if n < 2 { "v1" } else { "v2" }.to_owned(),
+            )]
+            .into(),
             locality: Default::default(),
             ready: true,
             workload: "a".into(),
@@ -57,7 +61,9 @@ fn callers_that_are_equal_to_a_document_see_the_same_routes_and_others_see_their
     assert!(!own.contains(&shared[0]) && own.iter().all(|version| version.len() == 16));
 
     // It changes for those of v1 alone; all that are asked have it.
-    voyage.cluster.apply(vec![routes("sourceLabels: {version: v1}")]);
+    voyage
+        .cluster
+        .apply(vec![routes("sourceLabels: {version: v1}")]);
     voyage.run_until(ms(1500));
     let other = versions(&proxies);
     assert_eq!((&other[0], &other[2]), (&own[2], &own[0]));

@@ -122,6 +122,13 @@ mod tests {
     }
 
     #[test]
+    fn of_those_due_at_one_time_the_first_to_come_is_first() {
+        let weights = [1.0; 5];
+        assert_eq!(picks(&weights, 0, 10), [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+        assert_eq!(picks(&weights, 2, 5), [2, 3, 4, 0, 1]);
+    }
+
+    #[test]
     fn nothing_gives_no_turn() {
         assert_eq!(Edf::new(&[], 7).pick(|_| 1.0), None);
     }

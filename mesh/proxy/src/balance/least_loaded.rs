@@ -23,7 +23,7 @@ pub fn least_loaded(
             (best, alike) = (host, 1);
         } else if mine == other {
             alike += 1;
-            if random.next_u64() % alike == 0 {
+            if random.next_u64().is_multiple_of(alike) {
                 best = host;
             }
         }

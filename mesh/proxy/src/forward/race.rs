@@ -74,6 +74,10 @@ pub(super) struct Open {
 }
 
 /// What the loop does next.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, on the stack: an allocation would cost more"
+)]
 pub(super) enum Step {
     Begin {
         hedge: bool,
@@ -85,6 +89,10 @@ pub(super) enum Step {
 }
 
 /// What the loop has waited for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, on the stack: an allocation would cost more"
+)]
 pub(super) enum Happened {
     Ended(Open, Sent),
     /// A try met its timeout, or, if so it is, its idle timeout.
@@ -154,7 +162,10 @@ impl<'a> Race<'a> {
                     self.hedges.stop();
                     return Ok(None);
                 }
-                None => return Err(Reject::NoHealthyUpstream),
+                None => {
+                    self.record.attempt_in_vain();
+                    return Err(Reject::NoHealthyUpstream);
+                }
             },
         };
         let now = self.proxy.env().now();

@@ -92,6 +92,13 @@ impl RecordedBody {
         }
     }
 
+    fn broken(&mut self, flags: Flags, details: &'static str) {
+        self.watch = None;
+        if let Some(record) = self.record.take() {
+            record.broken(flags, details);
+        }
+    }
+
     fn poll_bounds(
         &mut self,
         cx: &mut Context<'_>,
@@ -102,12 +109,23 @@ impl RecordedBody {
         let met = std::task::ready!(watch.poll(cx));
         // The upstream's connection is closed before the request counts as over.
         self.inner = Body::Empty;
-        self.finish(match met {
-            Met::Deadline | Met::PerTryIdle => Flags::UT,
-            Met::Idle => Flags::SI,
-        });
+        match met {
+            Met::Deadline => self.broken(Flags::UT, "response_timeout"),
+            Met::PerTryIdle => self.broken(Flags::UT, "upstream_per_try_idle_timeout"),
+            Met::Idle => self.broken(Flags::SI, "stream_idle_timeout"),
+        }
         Poll::Ready(Some(Err(StreamError::Timeout)))
     }
+}
+
+/// What it means that the upstream's body broke off. Over HTTP/1.1 it is the length or the chunks that were not kept.
+fn broken_off(error: &BodyError) -> (Flags, &'static str) {
+    if error.is_reset_stream() {
+        let details = "upstream_reset_after_response_started{remote_reset}";
+        return (Flags::UR, details);
+    }
+    let details = "upstream_reset_after_response_started{protocol_error}";
+    (Flags::UPE, details)
 }
 
 impl Watch {
@@ -144,7 +162,8 @@ impl HttpBody for RecordedBody {
         let this = &mut *self;
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if this.inner.is_end_stream() {
+                // Nothing comes after trailers, and nobody asks.
+                if this.inner.is_end_stream() || frame.is_trailers() {
                     this.finish(Flags::NONE);
                 } else if let Some(watch) = &mut this.watch {
                     watch.last = watch.env.now();
@@ -152,7 +171,8 @@ impl HttpBody for RecordedBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.finish(Flags::UC);
+                let (flags, details) = broken_off(&error);
+                this.broken(flags, details);
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Ready(None) => {

@@ -169,7 +169,14 @@ impl Health {
                 }
             }
             self.env.emit(event);
+            // Each change by itself: of several at one tick the first may be taken in at once, and alone. Source: Envoy,
+            // `DetectorImpl::onIntervalTimer`, `ClusterImplBase::reloadHealthyHosts`.
+            self.hear(upstream);
         }
+    }
+
+    /// The balancer hears of a change, now or when it is time.
+    fn hear(&self, upstream: &Upstream) {
         let when = self
             .merge
             .borrow_mut()

@@ -109,6 +109,35 @@ fn a_change_within_the_merge_window_is_seen_a_window_after_it() {
 }
 
 #[test]
+fn of_hosts_that_return_on_one_tick_the_first_is_seen_at_once_and_the_others_a_window_later() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 503, "");
+        scene.answer(UP2, 9080, 503, "");
+        scene.proxy(routed(detected(|settings| {
+            settings.max_ejection_percent = 100;
+        })));
+        ask_for(&scene, ms(6 * SEC)).await;
+        let events = scene.timed_events();
+        let returned: Vec<Time> = events
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::Returned { .. }))
+            .map(|(at, _)| *at)
+            .collect();
+        assert_eq!(returned[0], returned[1], "on one tick");
+        let attempts = scene.attempts();
+        let first = |upstream| {
+            let asked = attempts.iter().filter(|attempt| attempt.upstream == at(upstream, 9080));
+            let mut asked = asked.map(|attempt| attempt.started);
+            asked.find(|started| *started >= returned[0]).unwrap().since(returned[0])
+        };
+        let mut waits = [first(UP1), first(UP2)];
+        waits.sort_unstable();
+        assert!(waits[0] < ms(50), "{waits:?}");
+        assert!((ms(SEC)..ms(SEC + 50)).contains(&waits[1]), "{waits:?}");
+    });
+}
+
+#[test]
 fn without_a_window_every_change_is_seen_at_once() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 503, "");

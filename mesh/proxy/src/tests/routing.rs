@@ -240,7 +240,7 @@ fn a_copy_goes_to_the_mirror_and_nobody_is_told() {
         assert_eq!(answer.status, 200);
         scene.env(CALLER).sleep(ms(20)).await;
         assert_eq!(original.borrow()[0].1["host"], "reviews:9080");
-        let copy = copy.borrow();
+        let copy = copy.borrow().clone();
         let (uri, headers) = &copy[0];
         assert_eq!((uri.as_str(), copy.len()), ("/p", 1));
         assert_eq!(headers["host"], "reviews-shadow:9080");

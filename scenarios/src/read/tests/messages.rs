@@ -244,13 +244,13 @@ fn documents_are_checked_against_the_services() {
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
     metadata: {name: api}
-    spec: {hosts: [api], http: [{route: [{destination: {host: api}}], fault: {}}]}
+    spec: {hosts: [api], http: [{route: [{destination: {host: api}}], falt: {}}]}
   - {remove: DestinationRule/api}
 ",
     );
     assert_eq!(
         errors(&text),
-        "f.yaml:16:71: VirtualService api: not supported yet: `fault`\n\
+        "f.yaml:16:71: VirtualService api: unknown field `falt`: did you mean `fault`?\n\
          f.yaml:17:14: no document `DestinationRule/api` is there: expected `VirtualService/api`"
     );
 }

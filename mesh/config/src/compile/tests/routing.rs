@@ -267,12 +267,11 @@ fn of_cors_levels_fill_each_other_in() {
         max_age: "7".into(),
         ..Default::default()
     };
+    let packed = |policy: &CorsPolicy| (CORS.to_owned(), xds::pack(policy));
     let host = &mut message.virtual_hosts[0];
-    let insert = |map: &mut std::collections::HashMap<_, _>, policy| {
-        map.insert(CORS.to_owned(), xds::pack(policy));
-    };
-    insert(&mut host.typed_per_filter_config, &of_host);
-    insert(&mut host.routes[0].typed_per_filter_config, &of_route);
+    host.typed_per_filter_config.extend([packed(&of_host)]);
+    let route = &mut host.routes[0];
+    route.typed_per_filter_config.extend([packed(&of_route)]);
     let cors = compiled(&message).filters.cors.unwrap();
     assert_eq!(cors.allow_methods.as_ref().unwrap(), "GET");
     assert_eq!(cors.max_age.as_ref().unwrap(), "7");

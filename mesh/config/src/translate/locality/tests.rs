@@ -172,6 +172,28 @@ fn a_client_that_nobody_knows_sees_all_endpoints_alike() {
 }
 
 #[test]
+fn a_pod_that_serves_nothing_is_known_where_the_registry_has_it() {
+    use crate::registry::Workload;
+
+    let mut mesh = Mesh::default();
+    let address = IpAddr::from([10, 0, 0, 9]);
+    let workload = Workload {
+        labels: [("app".to_owned(), "users".to_owned())].into(),
+        locality: at("eu", "a", ""),
+    };
+    mesh.registry.clients.insert(address, workload);
+    let nearness = Nearness {
+        labels: ["app", "tier", "topology.kubernetes.io/zone"]
+            .map(str::to_owned)
+            .into(),
+    };
+    let labels = [("app", "users"), ("topology.kubernetes.io/zone", "a")];
+    assert_eq!(nearness.client(&mesh, address), client(at("eu", "a", ""), &labels));
+    let stranger = IpAddr::from([10, 0, 0, 8]);
+    assert_eq!(nearness.client(&mesh, stranger), Client::default());
+}
+
+#[test]
 fn shares_go_to_the_localities_that_they_name_and_to_no_other() {
     let endpoints = [
         endpoint(1, at("eu", "a", ""), &[]),

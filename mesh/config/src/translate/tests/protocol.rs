@@ -65,7 +65,10 @@ fn an_upgrade_policy_makes_http2_of_http_and_never_the_other_way() {
     let upgrade = rule("h2UpgradePolicy: UPGRADE");
     assert_eq!(outbound_of(Protocol::Http, &upgrade), [HTTP2]);
     let stay = rule("h2UpgradePolicy: DO_NOT_UPGRADE");
-    assert_eq!(outbound_of(Protocol::Http, &stay), [UpstreamProtocol::Http1]);
+    assert_eq!(
+        outbound_of(Protocol::Http, &stay),
+        [UpstreamProtocol::Http1]
+    );
     assert_eq!(outbound_of(Protocol::Grpc, &stay), [HTTP2]);
 }
 
@@ -102,10 +105,7 @@ fn inbound_of(protocol: Protocol) -> (UpstreamProtocol, bool) {
 
 #[test]
 fn an_app_is_spoken_to_as_its_port_says_and_calls_of_grpc_are_not_tried_again_there() {
-    assert_eq!(
-        inbound_of(Protocol::Http),
-        (UpstreamProtocol::Http1, true)
-    );
+    assert_eq!(inbound_of(Protocol::Http), (UpstreamProtocol::Http1, true));
     assert_eq!(inbound_of(Protocol::Http2), (HTTP2, true));
     assert_eq!(inbound_of(Protocol::Grpc), (HTTP2, false));
 }

@@ -1,0 +1,192 @@
+use super::*;
+
+const REFUSED: ResetReason = ResetReason::RemoteConnectionFailure;
+
+/// One row of the table: status, body, flags, details.
+fn row(reject: Reject) -> (u16, &'static str, String, &'static str) {
+    let body = String::from_utf8(reject.body().to_vec()).unwrap().leak();
+    (
+        reject.status().as_u16(),
+        body,
+        reject.flags().to_string(),
+        reject.details(),
+    )
+}
+
+#[test]
+fn every_local_reply_is_envoys() {
+    let reset = |reason, retried, exhausted| {
+        row(Reject::Reset {
+            reason,
+            retried,
+            exhausted,
+        })
+    };
+    assert_eq!(
+        row(Reject::NoHealthyUpstream),
+        (
+            503,
+            "no healthy upstream",
+            "UH".into(),
+            "no_healthy_upstream"
+        )
+    );
+    assert_eq!(
+        row(Reject::NoRoute),
+        (404, "", "NR".into(), "route_not_found")
+    );
+    assert_eq!(
+        row(Reject::NoCluster(StatusCode::SERVICE_UNAVAILABLE)),
+        (503, "", "NC".into(), "cluster_not_found")
+    );
+    assert_eq!(
+        row(Reject::BlackHole),
+        (502, "", "-".into(), "direct_response")
+    );
+    assert_eq!(
+        row(Reject::RouteTimeout),
+        (
+            504,
+            "upstream request timeout",
+            "UT".into(),
+            "response_timeout"
+        )
+    );
+    assert_eq!(
+        row(Reject::PerTryTimeout { exhausted: true }),
+        (
+            504,
+            "upstream request timeout",
+            "URX,UT".into(),
+            "upstream_per_try_timeout"
+        )
+    );
+    assert_eq!(
+        reset(REFUSED, false, false),
+        (
+            503,
+            "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
+            "UF".into(),
+            "upstream_reset_before_response_started{remote_connection_failure}"
+        )
+    );
+    assert_eq!(
+        reset(REFUSED, true, true),
+        (
+            503,
+            "upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure",
+            "URX,UF".into(),
+            "upstream_reset_before_response_started{remote_connection_failure}"
+        )
+    );
+    assert_eq!(
+        reset(ResetReason::ConnectionTermination, false, false),
+        (
+            503,
+            "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+            "UC".into(),
+            "upstream_reset_before_response_started{connection_termination}"
+        )
+    );
+}
+
+#[test]
+fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
+    let with = Reject::RouteTimeout.into_response(false, |_| ());
+    assert_eq!(with.headers()[CONTENT_TYPE], "text/plain");
+    let without = Reject::NoRoute.into_response(false, |_| ());
+    assert!(without.headers().is_empty());
+}
+
+#[test]
+fn what_filters_answer_is_envoys() {
+    let aborted = Reject::Aborted {
+        status: StatusCode::IM_A_TEAPOT,
+        grpc: None,
+    };
+    assert_eq!(
+        row(aborted),
+        (418, "fault filter abort", "FI".into(), "fault_filter_abort")
+    );
+    let limited = Reject::Limited(Limited {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        resource_exhausted: false,
+    });
+    assert_eq!(
+        row(limited),
+        (429, "local_rate_limited", "RL".into(), "local_rate_limited")
+    );
+    let preflight = Reject::Preflight(Box::default());
+    assert_eq!(row(preflight), (200, "", "-".into(), "cors_response"));
+}
+
+#[test]
+fn an_overflow_is_told_as_overload() {
+    let overflow = Reject::Reset {
+        reason: ResetReason::Overflow,
+        retried: false,
+        exhausted: false,
+    };
+    let response = overflow.clone().into_response(false, |_| ());
+    assert_eq!(response.headers()[OVERLOADED], "true");
+    assert_eq!(
+        row(overflow),
+        (
+            503,
+            "upstream connect error or disconnect/reset before headers. reset reason: overflow",
+            "UO".into(),
+            "upstream_reset_before_response_started{overflow}"
+        )
+    );
+}
+
+/// As a real Envoy answered each.
+#[test]
+fn a_grpc_caller_reads_its_status_in_headers() {
+    let told = |reject: Reject| {
+        let response = reject.into_response(true, |_| ());
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
+        let text = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
+        (
+            text(GRPC_STATUS).unwrap().to_owned(),
+            text(GRPC_MESSAGE).unwrap_or_default().to_owned(),
+        )
+    };
+    let said = |status: &str, message: &str| (status.to_owned(), message.to_owned());
+    assert_eq!(told(Reject::NoRoute), said("12", ""));
+    assert_eq!(
+        told(Reject::NoHealthyUpstream),
+        said("14", "no healthy upstream")
+    );
+    let direct = Reject::Direct {
+        status: StatusCode::OK,
+        body: Arc::from(&b"50% \xc3\xbc"[..]),
+        location: None,
+    };
+    assert_eq!(told(direct), said("2", "50%25 %C3%BC"));
+    let aborted = Reject::Aborted {
+        status: StatusCode::OK,
+        grpc: Some(14),
+    };
+    assert_eq!(told(aborted), said("14", "fault filter abort"));
+    let limited = |resource_exhausted| {
+        Reject::Limited(Limited {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            resource_exhausted,
+        })
+    };
+    assert_eq!(told(limited(false)), said("14", "local_rate_limited"));
+    assert_eq!(told(limited(true)), said("8", "local_rate_limited"));
+}
+
+#[test]
+fn only_a_plus_may_follow_grpcs_content_type() {
+    let speaks = |kind: &'static str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        is_grpc(&headers)
+    };
+    assert!(speaks("application/grpc") && speaks("application/grpc+proto"));
+    assert!(!speaks("application/grpc-web") && !speaks("text/plain"));
+}

@@ -1,0 +1,71 @@
+//! `shakedown explain`: what a request would meet, and which line of YAML decided it.
+
+mod source;
+mod text;
+
+use std::path::PathBuf;
+
+use shakedown_config::explain::{Asked, Explanation, explain};
+
+use super::{Ended, Exit, bad_input, failed, out};
+use source::Known;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  shakedown explain --config mesh/ --request 'GET http://reviews/x' -H 'end-user: jason'
+  shakedown explain --config reviews.yaml --request http://reviews:9080/x --from productpage.shop
+  shakedown explain --config header-routing --request http://reviews:9080/ --json
+
+Of mesh configuration alone, services are those that it names, at the ports of its
+destinations, else of the request, and their endpoints are not known. A scenario, or a
+name of the catalogue, tells them all.
+
+Exit codes: 0 it would be sent on, or answered as configured; 1 it would be refused; 2 bad input.")]
+pub(crate) struct Args {
+    /// A file of mesh configuration, a folder of them, or a scenario; may be given several times
+    #[arg(long, required = true, value_name = "PATH")]
+    config: Vec<PathBuf>,
+    /// The request: a method and a URL, or a URL
+    #[arg(long, value_name = "METHOD URL")]
+    request: String,
+    /// A header of it: `NAME: VALUE`; may be given several times
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// Who sends it; of mesh configuration alone, a pod with the label `app: SVC` [default: one of no service]
+    #[arg(long, value_name = "SVC[.NAMESPACE]")]
+    from: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn main(args: &Args) -> Ended {
+    let asked = Asked::parse(&args.request, &args.headers)
+        .map_err(|problem| bad_input(format!("shakedown: {problem}")))?;
+    let known = Known::read(&args.config, &asked).map_err(bad_input)?;
+    let sender = known
+        .sender(args.from.as_deref())
+        .map_err(|problem| bad_input(format!("shakedown: {problem}")))?;
+    for warning in &known.warnings {
+        out::complain(format_args!("warning: {warning}"));
+    }
+    let told =
+        explain(&known.mesh, &sender, &asked).map_err(|problem| failed(Exit::Input, problem))?;
+    print(args, &told)?;
+    Ok(match told.rejected_by {
+        None => Exit::Pass,
+        Some(_) => Exit::Fail,
+    })
+}
+
+/// All that this command prints.
+fn print(args: &Args, told: &Explanation) -> Result<(), Exit> {
+    if args.json {
+        let json = serde_json::to_string_pretty(told);
+        let json = json.map_err(|error| failed(Exit::Input, error))?;
+        out::print(format_args!("{json}\n"))
+    } else {
+        out::print(text::render(told))
+    }
+}

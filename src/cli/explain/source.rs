@@ -1,0 +1,293 @@
+//! Where the mesh that is asked about comes from: documents alone, or a scenario with its services.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use shakedown_config::api::{Document, VirtualService, validate};
+use shakedown_config::explain::{Asked, Sender};
+use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service};
+use shakedown_config::translate::Caller;
+use shakedown_config::{Diagnostics, Mesh, MeshOptions, Registry, suggest, tree};
+use shakedown_scenarios::story::Story;
+use shakedown_scenarios::{Edits, LoadError, load};
+
+use crate::cli::check::is_scenario;
+
+/// The mesh, as far as it is known.
+pub(super) struct Known {
+    pub(super) mesh: Mesh,
+    pub(super) warnings: Vec<String>,
+    /// Whether the services are a scenario's, and so all that there are.
+    complete: bool,
+    /// A scenario's loads, which send from pods of no service.
+    loads: BTreeSet<String>,
+}
+
+impl Known {
+    /// Reads all paths together.
+    pub(super) fn read(paths: &[PathBuf], asked: &Asked) -> Result<Known, String> {
+        let mut known = Known {
+            mesh: Mesh::default(),
+            warnings: Vec::new(),
+            complete: false,
+            loads: BTreeSet::new(),
+        };
+        let mut problems = Diagnostics::new();
+        for path in files(paths)? {
+            let name = path.to_string_lossy();
+            match std::fs::read(&path) {
+                Ok(bytes) if !is_scenario(&bytes) => {
+                    known.documents(&name, &bytes, &mut problems);
+                }
+                // A scenario, a name of the catalogue, or what cannot be read: loading it says which.
+                _ => known.scenario(&name)?,
+            }
+        }
+        if problems.is_empty() {
+            // Without a scenario no registry is known yet: hosts are not looked up.
+            problems.append(validate(&known.mesh));
+        }
+        if !problems.is_empty() {
+            return Err(problems.sorted().to_string());
+        }
+        if !known.complete {
+            known.mesh.registry = services_of(&known.mesh.documents, asked);
+        }
+        known.warn_of_canaries();
+        Ok(known)
+    }
+
+    fn documents(&mut self, name: &str, bytes: &[u8], problems: &mut Diagnostics) {
+        let nodes = match tree::parse_bytes(name, bytes) {
+            Ok(nodes) => nodes,
+            Err(found) => return problems.append(found),
+        };
+        for node in &nodes {
+            match Document::read(node) {
+                Ok(document) => self.mesh.documents.push(document),
+                Err(found) => problems.append(found),
+            }
+        }
+    }
+
+    fn scenario(&mut self, name: &str) -> Result<(), String> {
+        if self.complete {
+            return Err(format!(
+                "{name}: one scenario is enough: its services are all that there are"
+            ));
+        }
+        let story = load(name, &Edits::default()).map_err(words)?;
+        self.warnings
+            .extend(story.warnings.iter().map(ToString::to_string));
+        self.loads = story.loads.iter().map(|load| load.name.clone()).collect();
+        self.mesh.registry = registry(&story);
+        self.mesh.options = MeshOptions {
+            root_namespace: story.control.root_namespace.clone(),
+            trust_domain: story.control.trust_domain.clone(),
+            outbound_allow_any: story.control.outbound_allow_any,
+            ..MeshOptions::default()
+        };
+        self.mesh.documents.extend(story.mesh);
+        self.complete = true;
+        Ok(())
+    }
+
+    fn warn_of_canaries(&mut self) {
+        for document in &self.mesh.documents {
+            if let Document::Canary(canary) = document {
+                self.warnings.push(format!(
+                    "{}: what the control plane makes of a Canary is not looked at",
+                    canary.place
+                ));
+            }
+        }
+    }
+
+    /// The pod of a name; one of no service without any.
+    pub(super) fn sender(&self, name: Option<&str>) -> Result<Sender, String> {
+        let Some(name) = name else {
+            return Ok(Sender::default());
+        };
+        let (short, namespace) = name.split_once('.').unwrap_or((name, "default"));
+        if !self.complete {
+            return Ok(Sender {
+                caller: Caller {
+                    namespace: namespace.into(),
+                    labels: BTreeMap::from([("app".into(), short.into())]),
+                },
+                ..Sender::default()
+            });
+        }
+        let registry = &self.mesh.registry;
+        let hostname = Hostname::of(short, namespace);
+        if let Some(service) = registry.service(hostname.as_str()) {
+            let first = service.endpoints.first();
+            return Ok(first.map_or_else(Sender::default, |first| {
+                Sender::at(registry, first.address.ip())
+            }));
+        }
+        if self.loads.contains(name) {
+            return Ok(Sender::default());
+        }
+        let services = registry.services.values();
+        let names = services.map(|service| match service.namespace.as_str() {
+            "default" => service.name.clone(),
+            namespace => format!("{}.{namespace}", service.name),
+        });
+        let names: Vec<String> = names.chain(self.loads.iter().cloned()).collect();
+        let hint = suggest::hint(name, names.iter().map(String::as_str));
+        Err(format!("--from: no service `{name}`: {hint}"))
+    }
+}
+
+/// What is wrong with a scenario, and why it cannot be had.
+fn words(error: LoadError) -> String {
+    match error {
+        LoadError::Wrong(problems) => problems.to_string(),
+        error => format!("{:#}", anyhow::Error::from(error)),
+    }
+}
+
+/// All files that paths mean: of a folder, those of YAML in it, by name.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(wrong)? {
+            let file = entry.map_err(wrong)?.path();
+            if is_yaml(&file) && file.is_file() {
+                found.push(file);
+            }
+        }
+        if found.is_empty() {
+            return Err(format!("{}: no YAML in this folder", path.display()));
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+fn is_yaml(path: &Path) -> bool {
+    let extension = path.extension().and_then(|it| it.to_str());
+    matches!(extension, Some("yaml" | "yml"))
+}
+
+/// The services that documents name, at the ports that they name them with.
+fn services_of(documents: &[Document], asked: &Asked) -> Registry {
+    let mut ports: BTreeMap<Hostname, BTreeSet<u16>> = BTreeMap::new();
+    for document in documents {
+        let namespace = &document.meta().namespace;
+        match document {
+            Document::VirtualService(resource) => {
+                for (host, port) in destinations(&resource.spec) {
+                    let found = ports.entry(Hostname::resolve(host, namespace)).or_default();
+                    found.extend(port);
+                }
+            }
+            Document::DestinationRule(resource) => {
+                let host = Hostname::resolve(&resource.spec.host, namespace);
+                if !host.is_wildcard() {
+                    ports.entry(host).or_default();
+                }
+            }
+            Document::Canary(_) | Document::ProxyPolicy(_) => {}
+        }
+    }
+    let mut registry = Registry::new();
+    for (hostname, ports) in ports {
+        let ports = if ports.is_empty() {
+            BTreeSet::from([asked.port()])
+        } else {
+            ports
+        };
+        let ports = ports.into_iter().map(Port::http).collect();
+        registry.insert(service(hostname, ports));
+    }
+    registry
+}
+
+/// A service of Kubernetes where its name is of that form, else one of its own.
+fn service(hostname: Hostname, ports: Vec<Port>) -> Service {
+    let mut labels = hostname.as_str().splitn(3, '.');
+    if let (Some(name), Some(namespace)) = (labels.next(), labels.next()) {
+        let service = Service::new(name, namespace, ports.clone());
+        if service.hostname == hostname {
+            return service;
+        }
+    }
+    Service {
+        name: hostname.as_str().to_owned(),
+        namespace: "default".into(),
+        hostname,
+        ports,
+        endpoints: Vec::new(),
+    }
+}
+
+/// The hosts that a document sends requests to, each with its port where it is named.
+fn destinations(spec: &VirtualService) -> Vec<(&str, Option<u16>)> {
+    let mut found = Vec::new();
+    for route in &spec.http {
+        let ways = route.route.iter().map(|to| &to.destination);
+        let mirror = route.mirror.iter().map(|mirror| &mirror.value);
+        let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
+        for to in ways.chain(mirror).chain(mirrors) {
+            let port = to.port.as_ref().map(|port| port.number.value);
+            found.push((to.host.as_str(), port));
+        }
+    }
+    found
+}
+
+/// The services of a story, their replicas where a simulated run has them.
+fn registry(story: &Story) -> Registry {
+    let mut registry = Registry::new();
+    for service in &story.services {
+        registry.insert(Service::new(
+            &service.name,
+            &service.namespace,
+            vec![Port::http(service.port)],
+        ));
+    }
+    let cast = shakedown_scenarios::cast(story, &[]);
+    for (number, pod) in cast.pods.iter().enumerate() {
+        // Parties are services first.
+        let Some(service) = story.services.get(usize::from(pod.party.0)) else {
+            continue;
+        };
+        let version = &service.versions[usize::from(pod.version)];
+        let zone = &story.zones[usize::from(pod.zone)];
+        let endpoint = Endpoint {
+            address: SocketAddr::new(address(number), service.port),
+            labels: version.labels.clone(),
+            locality: Locality {
+                region: zone.region.clone(),
+                zone: zone.name.clone(),
+                subzone: zone.subzone.clone(),
+            },
+            ready: true,
+            workload: format!("{}-{}", service.name, version.name),
+        };
+        let hostname = Hostname::of(&service.name, &service.namespace);
+        if let Some(known) = registry.services.get_mut(&hostname) {
+            known.endpoints.push(endpoint);
+        }
+    }
+    registry
+}
+
+/// A pod's address in a simulated run.
+fn address(number: usize) -> IpAddr {
+    let number = u32::try_from(number).expect("pods are numbered in 32 bits");
+    let base = u32::from_be_bytes([10, 0, 0, 0]);
+    IpAddr::V4(Ipv4Addr::from_bits(
+        base + number / 254 * 256 + number % 254 + 1,
+    ))
+}
