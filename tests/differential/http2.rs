@@ -64,8 +64,14 @@ async fn answer(
         response
     };
     match act {
-        Act::Late(..) | Act::Raw(_) | Act::Stall(_) => {
+        Act::Late(..) | Act::Raw(_) => {
             respond.send_reset(Reason::INTERNAL_ERROR);
+        }
+        Act::Stall(text) => {
+            let mut send = respond.send_response(reply(200, &[]), false)?;
+            send.send_data(Bytes::from_static(text.as_bytes()), false)?;
+            env.sleep(Duration::from_millis(50)).await;
+            send.send_reset(Reason::INTERNAL_ERROR);
         }
         Act::Hang => std::future::pending().await,
         Act::Close => respond.send_reset(Reason::NO_ERROR),

@@ -228,7 +228,6 @@ fn endpoint(host: &Host, at: SocketAddr) -> LbEndpoint {
         health_status: health.into(),
         metadata: (!host.labels.is_empty()).then(|| labels(&host.labels)),
         load_balancing_weight: wrapped(host.weight).filter(|weight| weight.value > 0),
-        ..Default::default()
     }
 }
 
@@ -238,7 +237,7 @@ pub(crate) fn labels(labels: &[(&str, &str)]) -> core::Metadata {
         filter_metadata: [("envoy.lb".to_owned(), fields(labels))]
             .into_iter()
             .collect(),
-        ..Default::default()
+        typed_filter_metadata: Default::default(),
     }
 }
 

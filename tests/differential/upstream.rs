@@ -25,7 +25,7 @@ pub(crate) enum Act {
     ),
     /// Writes these bytes, a short while apart, and closes. HTTP/1.1 only.
     Raw(&'static [&'static str]),
-    /// Writes these bytes, and then nothing until the peer goes.
+    /// Writes these bytes, and then nothing until the peer goes. As HTTP/2: answers with this body, and resets in it.
     Stall(&'static str),
     /// Reads the request and closes.
     Close,

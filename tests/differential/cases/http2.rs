@@ -142,6 +142,10 @@ fn upstreams() -> Vec<Case> {
         .host(upstream(&[Act::Reset(2)]))
         .send(call())
         .wants("200 UR"),
+        xds("HTTP/2 upstream: a reset in the answer's body", speak_http2)
+            .host(upstream(&[Act::Stall("part")]))
+            .get("/")
+            .wants("200 UR"),
         xds("HTTP/2 upstream: refused streams are tried again", |x| {
             retrying(x, "refused-stream")
         })
