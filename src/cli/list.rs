@@ -1,6 +1,6 @@
 //! `shakedown list` and `shakedown show`.
 
-use shakedown_scenarios::catalogue;
+use shakedown_scenarios::{Edits, catalogue};
 
 use super::run::load;
 use super::{Ended, Exit, bad_input, out};
@@ -21,7 +21,8 @@ pub(crate) struct ShowArgs {
 pub(crate) fn main() -> Ended {
     let width = catalogue().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, _) in catalogue() {
-        let story = load(name, None, &[])?;
+        // What deserves a warning is told when a story is run.
+        let story = shakedown_scenarios::load(name, &Edits::default()).map_err(bad_input)?;
         out::print(format_args!("{name:width$}  {}\n", story.story.trim()))?;
     }
     Ok(Exit::Pass)

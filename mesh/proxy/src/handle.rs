@@ -72,7 +72,9 @@ pub(crate) async fn handle(
     let mut reply = Reply::default();
     let answer = travel(line, head, body, &mut record, &mut reply).await;
     let attempts = record.attempts();
-    let is_own = answer.is_err();
+    // Source: Envoy, `ConnectionManagerImpl`: a local 400 closes the connection, whatever a gRPC caller is told.
+    let closes = version < Version::HTTP_2
+        && matches!(&answer, Err(reject) if reject.status() == StatusCode::BAD_REQUEST);
     let (mut response, rest) = match answer {
         Ok(Answer { mut response, rest }) => {
             reply.finish(response.headers_mut(), attempts);
@@ -94,8 +96,7 @@ pub(crate) async fn handle(
             (response, Rest::default())
         }
     };
-    if is_own && response.status() == StatusCode::BAD_REQUEST && version < Version::HTTP_2 {
-        // Source: Envoy, `ConnectionManagerImpl`: a local 400 closes the connection.
+    if closes {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }

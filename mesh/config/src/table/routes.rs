@@ -343,12 +343,9 @@ fn insert(lengths: &mut Vec<(usize, IndexMap<Box<str>, usize>)>, text: &str, ind
 /// The authority without its port.
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
-        // What follows the last colon of an IPv6 address in brackets is a port only behind the bracket.
-        Some((host, port))
-            if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() =>
-        {
-            host
-        }
+        // What follows the last colon of an IPv6 address in brackets is a port only behind the bracket. Whether it is a
+        // number is not asked, as in Envoy.
+        Some((host, _)) if !authority.ends_with(']') => host,
         _ => authority,
     }
 }

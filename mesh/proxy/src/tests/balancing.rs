@@ -198,7 +198,7 @@ fn nobody_healthy_is_uh_without_a_panic_threshold_and_a_try_with_one() {
             assert_eq!(answer.status, status);
             if status == 503 {
                 assert_eq!(answer.body, "no healthy upstream");
-                assert_eq!(outcome(&scene), (503, "UH".into(), 0));
+                assert_eq!(outcome(&scene), (503, "UH".into(), 1));
             }
         });
     }

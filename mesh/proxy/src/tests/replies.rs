@@ -17,7 +17,7 @@ fn a_cluster_without_endpoints_is_no_healthy_upstream() {
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (503, "no healthy upstream"));
         assert_eq!(answer.header("content-type"), Some("text/plain"));
-        assert_eq!(outcome(&scene), (503, "UH".into(), 0));
+        assert_eq!(outcome(&scene), (503, "UH".into(), 1));
         assert_eq!(&*scene.requests()[0].cluster, REVIEWS);
     });
 }
@@ -193,7 +193,7 @@ fn a_body_that_breaks_off_is_reported_although_its_status_was_good() {
             assert_eq!(response.status(), 200);
             assert!(response.into_body().collect(1000).await.is_err());
         }
-        assert_eq!(outcome(&scene), (200, "UC".into(), 1));
+        assert_eq!(outcome(&scene), (200, "UPE".into(), 1));
     });
 }
 

@@ -493,6 +493,6 @@ fn a_grpc_caller_gets_a_local_reply_it_can_read() {
         assert_eq!(answer.header("content-type"), Some("application/grpc"));
         assert_eq!(answer.header("grpc-status"), Some("14"));
         assert_eq!(answer.header("grpc-message"), Some("no healthy upstream"));
-        assert_eq!(outcome(&scene), (200, "UH".into(), 0));
+        assert_eq!(outcome(&scene), (200, "UH".into(), 1));
     });
 }
