@@ -51,6 +51,8 @@ pub struct Options {
     pub seed: u64,
     /// From when a request is due to when it is given up.
     pub timeout: Duration,
+    /// Speaks HTTP/2: with prior knowledge, or by ALPN over https.
+    pub http2: bool,
     /// The most connections; `None`: as many as there are requests in flight.
     pub connections: Option<NonZeroU32>,
     /// Past so many in flight a request is dropped.
@@ -74,6 +76,8 @@ pub struct ScenarioOptions {
     pub targets: Vec<Target>,
     /// Draws the arrivals; the scenario's where none.
     pub seed: Option<u64>,
+    /// Speaks HTTP/2: with prior knowledge, or by ALPN over https.
+    pub http2: bool,
     /// The most connections of each load; `None`: as many as there are requests in flight.
     pub connections: Option<NonZeroU32>,
     /// Whose certificates are taken, over https.

@@ -63,7 +63,9 @@ pub struct Terms {
     pub ok: Vec<(u16, u16)>,
     /// Past so many in flight a request is dropped.
     pub in_flight: u64,
-    /// The most connections at once; `None`: as many as are in flight.
+    /// Speaks HTTP/2 with prior knowledge, over TLS by ALPN: requests share connections.
+    pub http2: bool,
+    /// The most connections at once; `None`: as many as are in flight, or, over HTTP/2, as their streams need.
     pub connections: Option<NonZeroU32>,
     /// Whether a connection serves more than one request.
     pub reuse: bool,

@@ -122,7 +122,7 @@ pub(crate) struct Args {
     /// Take any certificate: the connection is encrypted, and nobody knows with whom
     #[arg(short = 'k', long, conflicts_with = "cacert")]
     insecure: bool,
-    /// HTTP/2 with prior knowledge: not supported yet
+    /// Speak HTTP/2: with prior knowledge, or by ALPN over https; requests share connections
     #[arg(long)]
     http2: bool,
     /// A check that must hold (repeatable)
@@ -143,9 +143,6 @@ enum Spacing {
 }
 
 pub(crate) fn main(args: &Args) -> Ended {
-    if args.http2 {
-        return Err(bad_input("--http2 is not supported yet: HTTP/1.1 is"));
-    }
     let outcome = match (&args.scenario, &args.url) {
         (Some(scenario), _) => of_scenario(args, scenario),
         (None, Some(url)) => of_url(args, url),
@@ -182,6 +179,7 @@ fn of_scenario(args: &Args, scenario: &str) -> Result<Outcome, Exit> {
         },
         targets: args.target.clone(),
         seed: args.seed,
+        http2: args.http2,
         connections: args.connections,
         trust: trust(args),
         replay: again(std::env::args()),
@@ -239,6 +237,7 @@ fn options(args: &Args, url: &str) -> Options {
         },
         seed: args.seed.unwrap_or(1),
         timeout: args.timeout,
+        http2: args.http2,
         connections: args.connections,
         in_flight: args.in_flight,
         expect: args.expect.clone(),

@@ -43,6 +43,7 @@ pub(super) struct Job {
     /// What each entry of each load asks for.
     pub(super) aims: Vec<Vec<Aim>>,
     pub(super) seed: u64,
+    pub(super) http2: bool,
     pub(super) connections: Option<NonZeroU32>,
     pub(super) trust: Trust,
     pub(super) sentence: Sentence,
@@ -68,6 +69,7 @@ impl Job {
             story: text::story(options).map_err(Error::Story)?,
             aims: vec![vec![aim]],
             seed: options.seed,
+            http2: options.http2,
             connections: options.connections,
             trust: options.trust.clone(),
             sentence: Box::new(move |addresses| text::sentence(&own, &asked, addresses[0])),
@@ -170,6 +172,7 @@ impl Job {
             timeout: load.timeout,
             ok: load.ok.clone(),
             in_flight: load.in_flight,
+            http2: self.http2,
             connections: self.connections,
             reuse: !load.new_connections,
             warm_up: self.story.warm_up,
@@ -184,7 +187,9 @@ impl Job {
             let server = aims.first().expect("a load has an entry").server();
             if !known.contains_key(server) {
                 let tls = match (&believed, server.tls) {
-                    (Some(believed), true) => Some(believed.client(env, &server.host)?),
+                    (Some(believed), true) => {
+                        Some(believed.client(env, &server.host, self.http2)?)
+                    }
                     _ => None,
                 };
                 known.insert(server, (address_of(env, server, tls.as_ref()).await?, tls));

@@ -62,6 +62,7 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
         sentence: Box::new(move |addresses| sentence(&words, &told, addresses)),
         aims,
         seed: options.seed.unwrap_or(story.seed),
+        http2: options.http2,
         connections: options.connections,
         trust: options.trust.clone(),
         replay: options.replay.clone(),

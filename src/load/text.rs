@@ -111,8 +111,9 @@ pub(super) fn sentence(options: &Options, aim: &Aim, address: SocketAddr) -> Str
         Some(most) if most.get() == 1 => "one connection".to_owned(),
         Some(most) => format!("at most {most} connections"),
     };
+    let protocol = if options.http2 { " of HTTP/2" } else { "" };
     format!(
-        "Open loop, {}, {arrivals}, for {}: {} {} at {address}, over {connections}.",
+        "Open loop, {}, {arrivals}, for {}: {} {} at {address}, over {connections}{protocol}.",
         rates.join(", then "),
         duration(options.duration),
         aim.method(),

@@ -5,8 +5,9 @@ use shakedown_wire::{Roots, TlsClient, Trust as Verified};
 
 use super::{Error, Trust};
 
-/// What a client is offered and offers: the one protocol that a load speaks.
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+/// What a client offers: the one protocol that a load speaks.
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 /// Whom this load believes.
 #[derive(Debug)]
@@ -45,8 +46,9 @@ pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
 
 impl Believed {
     /// A client of this server.
-    pub(super) fn client(&self, env: &Env, host: &str) -> Result<TlsClient, Error> {
-        TlsClient::new(env, host, self.0.clone(), &ALPN)
+    pub(super) fn client(&self, env: &Env, host: &str, http2: bool) -> Result<TlsClient, Error> {
+        let protocol = if http2 { HTTP2 } else { HTTP1 };
+        TlsClient::new(env, host, self.0.clone(), &[protocol])
             .map_err(|error| Error::Trust(error.to_string()))
     }
 }

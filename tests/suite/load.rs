@@ -62,6 +62,23 @@ fn counts_add_up_and_are_the_servers_own() {
 }
 
 #[test]
+fn counts_add_up_over_http2_on_one_connection() {
+    let server = Server::start(Habit::Quick);
+    let args = [
+        "--rate",
+        "500/s",
+        "--duration",
+        "1s",
+        "--http2",
+        "--connections",
+        "1",
+    ];
+    let document = results(&server.url(), &args);
+    assert_eq!(count(&document, "ok"), 500);
+    assert_eq!(server.seen().len(), 500);
+}
+
+#[test]
 fn a_thousand_a_second_arrive_within_half_a_percent() {
     let server = Server::start(Habit::Quick);
     let document = results(&server.url(), &["--rate", "1k/s", "--duration", "3s"]);
@@ -220,7 +237,6 @@ fn what_cannot_be_loaded_is_refused_with_its_reason() {
     let args = ["--rate", "10/s", "--duration", "1s"];
     for (url, extra, wanted) in [
         ("ftp://localhost/", &[][..], "not supported"),
-        ("http://localhost/", &["--http2"][..], "not supported yet"),
         ("localhost:80", &[][..], "http://localhost:8080/path"),
         (
             "http://localhost/",

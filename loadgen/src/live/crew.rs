@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shakedown_env::{Env, Time};
 use shakedown_results::{Answer, Event, Outcome, Record, Root};
-use shakedown_wire::{Pool, PoolOptions};
+use shakedown_wire::{Pool, PoolOptions, Protocol, Quota, QuotaLimits};
 
 use super::tally::{Tally, Trouble};
 use super::{Aim, Goal, Sink, Terms, lane, nanos_from};
@@ -25,6 +25,8 @@ pub(super) struct Crew {
     zero: Time,
     sink: Sink,
     in_flight: Cell<u64>,
+    /// What all lanes share over HTTP/2, where each is a stream.
+    shared: Option<Pool>,
     state: RefCell<State>,
 }
 
@@ -70,7 +72,9 @@ pub(super) enum End {
 
 impl Crew {
     pub(super) fn new(env: Env, goal: Goal, terms: Terms, zero: Time, sink: Sink) -> Crew {
+        let shared = terms.http2.then(|| pool(&env, &goal, &terms));
         Crew {
+            shared,
             env,
             goal,
             terms,
@@ -94,15 +98,12 @@ impl Crew {
             .expect("a goal has an aim for each entry of its load")
     }
 
-    /// A pool for one lane.
+    /// The pool of one lane.
     pub(super) fn pool(&self) -> Pool {
-        let options = PoolOptions {
-            connect_timeout: self.terms.timeout.min(CONNECT_TIMEOUT),
-            reuse: self.terms.reuse,
-            tls: self.goal.tls.clone(),
-            ..PoolOptions::default()
-        };
-        Pool::new(self.env.clone(), self.goal.address, None, options)
+        match &self.shared {
+            Some(shared) => shared.clone(),
+            None => pool(&self.env, &self.goal, &self.terms),
+        }
     }
 
     pub(super) fn in_flight(&self) -> u64 {
@@ -155,9 +156,9 @@ impl Crew {
     }
 
     fn may_grow(&self, lanes: usize) -> bool {
-        self.terms
-            .connections
-            .is_none_or(|most| lanes < most.get() as usize)
+        // The shared pool keeps the bound by itself, and who waits there waits in order.
+        let bound = self.terms.connections.filter(|_| !self.terms.http2);
+        bound.is_none_or(|most| lanes < most.get() as usize)
     }
 
     /// A lane's next request; `None` once the crew is closed.
@@ -285,4 +286,27 @@ impl Crew {
         wakers.into_iter().for_each(Waker::wake);
         tally
     }
+}
+
+fn pool(env: &Env, goal: &Goal, terms: &Terms) -> Pool {
+    let bounded = terms.connections.filter(|_| terms.http2);
+    let options = PoolOptions {
+        protocol: if terms.http2 {
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        },
+        connect_timeout: terms.timeout.min(CONNECT_TIMEOUT),
+        reuse: terms.reuse,
+        tls: goal.tls.clone(),
+        quota: bounded.map(|most| {
+            Quota::new(QuotaLimits {
+                connections: most.get(),
+                pending: u32::MAX,
+                requests: u32::MAX,
+            })
+        }),
+        ..PoolOptions::default()
+    };
+    Pool::new(env.clone(), goal.address, None, options)
 }

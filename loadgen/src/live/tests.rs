@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use shakedown_env::{Env, stream_seed};
 use shakedown_results::{Answer, Event, Histogram, PartyId, PodId, Record};
 use shakedown_scenarios::story::{Entry, Load};
-use shakedown_wire::{Body, ServerOptions, accept_loop};
+use shakedown_wire::{Body, Drain, ServerOptions, accept_auto_until};
 
 use super::{Aim, Goal, LEAD, Tally, Terms, fire};
 use crate::Schedule;
@@ -28,6 +28,7 @@ fn terms() -> Terms {
         timeout: Duration::from_secs(30),
         ok: vec![(200, 399)],
         in_flight: 10_000,
+        http2: false,
         connections: None,
         reuse: true,
         warm_up: Duration::ZERO,
@@ -136,10 +137,10 @@ fn serve(
     env.spawn("server", async move {
         let outer = own.clone();
         let options = ServerOptions::default();
-        accept_loop(&outer, listener, &options, "connection", move |_| {
+        let make = move |_| {
             connections.set(connections.get() + 1);
             let (env, delay, paths) = (own.clone(), Rc::clone(&delay), Rc::clone(&paths));
-            move |request| {
+            move |request: Request<Body>| {
                 let path = request.uri().path().to_owned();
                 *paths.borrow_mut().entry(path).or_default() += 1;
                 let sleep = env.sleep(delay(env.now().since(shakedown_env::Time::ZERO)));
@@ -150,7 +151,17 @@ fn serve(
                     response
                 }
             }
-        })
+        };
+        let name = "connection";
+        accept_auto_until(
+            &outer,
+            listener,
+            &options,
+            name,
+            &Drain::new(),
+            make,
+            |_, _| (),
+        )
         .await;
     });
 }
@@ -188,6 +199,20 @@ fn each_entry_of_a_mix_asks_for_its_own() {
     let fired = fired(&load, terms(), StatusCode::OK, |_| ms(1));
     assert_eq!(fired.paths.values().sum::<u64>(), 200);
     assert!(fired.paths["/browse"] > 50 && fired.paths["/buy"] > 50);
+}
+
+#[test]
+fn over_http2_requests_share_a_connection_and_none_waits_for_another() {
+    let http2 = Terms {
+        http2: true,
+        connections: NonZeroU32::new(1),
+        ..terms()
+    };
+    let fired = fired(&load("100/s", 1), http2, StatusCode::OK, |_| ms(100));
+    assert_eq!(fired.count(Answer::Ok), 100);
+    assert_eq!((fired.served, fired.connections), (100, 1));
+    let (corrected, _) = fired.latencies();
+    assert!(corrected.max_ns().unwrap() < 110_000_000, "ten at once");
 }
 
 #[test]

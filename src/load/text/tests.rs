@@ -19,6 +19,7 @@ fn options(expect: &[&str]) -> Options {
         arrivals: Arrivals::Poisson,
         seed: 7,
         timeout: Duration::from_millis(1500),
+        http2: false,
         connections: None,
         in_flight: 3,
         expect: expect.iter().map(|check| (*check).to_owned()).collect(),

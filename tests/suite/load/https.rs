@@ -24,6 +24,16 @@ fn counts_add_up_over_tls_and_are_the_servers_own() {
 }
 
 #[test]
+fn http2_is_agreed_on_by_tls() {
+    let server = Server::start(Habit::Tls);
+    let authority = file(&folder("https-http2"), "ca.pem", &server.authority);
+    let args = [&SHORT[..], &["--http2", "--cacert", &authority]].concat();
+    let document = results(&url(&server), &args);
+    assert_eq!(count(&document, "ok"), 100);
+    assert_eq!(server.asked("GET /shop?x=1"), 100);
+}
+
+#[test]
 fn a_certificate_that_nobody_vouches_for_is_bad_input_and_nothing_is_sent() {
     let server = Server::start(Habit::Tls);
     let other = Server::start(Habit::Tls);

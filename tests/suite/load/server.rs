@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Time};
-use shakedown_wire::{Body, ServerOptions, TlsServer, accept_loop, serve_http1};
+use shakedown_wire::{Body, Drain, ServerOptions, TlsServer, accept_auto_until, serve_auto_until};
 
 /// What a server does with requests.
 #[derive(Clone, Copy)]
@@ -108,9 +108,9 @@ impl Drop for Server {
 async fn serve(env: &Env, listener: shakedown_env::BoxListener, habit: Habit, log: Log) {
     let options = ServerOptions::default();
     let own = env.clone();
-    accept_loop(env, listener, &options, "connection", move |_| {
+    let make = move |_| {
         let (env, log) = (own.clone(), Arc::clone(&log));
-        move |request| {
+        move |request: Request<Body>| {
             let first = note(&log, env.now(), &request) == 1;
             if let (Habit::Frozen(span, every), true) = (habit, first) {
                 env.spawn("freezer", freeze(env.clone(), span, every));
@@ -122,7 +122,17 @@ async fn serve(env: &Env, listener: shakedown_env::BoxListener, habit: Habit, lo
                 Response::new(Body::full("hello"))
             }
         }
-    })
+    };
+    let drain = Drain::new();
+    accept_auto_until(
+        env,
+        listener,
+        &options,
+        "connection",
+        &drain,
+        make,
+        |_, _| (),
+    )
     .await;
 }
 
@@ -133,7 +143,7 @@ async fn serve_tls(
     (certificate, key): (String, String),
     log: Log,
 ) {
-    let alpn: [&[u8]; 1] = [b"http/1.1"];
+    let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
     let tls = TlsServer::new(env, certificate.as_bytes(), key.as_bytes(), &alpn);
     let tls = tls.expect("the certificate is good");
     loop {
@@ -146,12 +156,14 @@ async fn serve_tls(
             let Ok(stream) = tls.accept(stream).await else {
                 return;
             };
-            let service = |request| {
-                note(&log, own.now(), &request);
+            let clock = own.clone();
+            let service = move |request: Request<Body>| {
+                note(&log, clock.now(), &request);
                 async { Response::new(Body::full("hello")) }
             };
             // How a connection ends is the client's affair.
-            let _ended = serve_http1(&own, stream, &ServerOptions::default(), service).await;
+            let (options, drain) = (ServerOptions::default(), Drain::new());
+            let _ended = serve_auto_until(&own, stream, &options, &drain, service).await;
         });
     }
 }
