@@ -14,8 +14,7 @@ use shakedown_env::{Env, Event};
 
 use crate::cluster::Cluster;
 use crate::debounce::Debounce;
-use crate::near::Near;
-use crate::routed::Routed;
+use crate::made::MadeFor;
 use crate::snapshot::{Resources, Snapshot, View};
 use crate::status::Status;
 use crate::watch::{Watch, Watcher};
@@ -42,8 +41,8 @@ pub(crate) struct Hub {
     current: Arc<Watch<Current>>,
     status: Status,
     covered: Arc<Watch<Covered>>,
-    near: Near,
-    routed: Routed,
+    near: MadeFor<Client>,
+    routed: MadeFor<Caller>,
 }
 
 /// How far pushes have come with the cluster's changes.
@@ -90,8 +89,8 @@ impl Hub {
             current: Arc::new(Watch::new(nothing)),
             status,
             covered: Arc::new(Watch::new(Covered::default())),
-            near: Near::default(),
-            routed: Routed::default(),
+            near: MadeFor::default(),
+            routed: MadeFor::default(),
         });
         let mut pusher = Pusher {
             env: env.clone(),
@@ -148,13 +147,18 @@ impl Hub {
             }
         });
         let near = match &client {
-            Some((_, client)) => self.near.of(client, &mesh, &shared),
+            Some((_, client)) => self.near.of(client, &shared, |before| {
+                let endpoints = translate::nearby(&mesh, client);
+                Resources::nearby(endpoints, shared.resources(), before)
+            }),
             None => Arc::default(),
         };
         let routed = match callers {
             true => {
                 let caller = Caller::at(&mesh.registry, address);
-                self.routed.of(&caller, &mesh, &shared)
+                self.routed.of(&caller, &shared, |_| {
+                    Resources::routed(translate::routes_for(&mesh, &caller))
+                })
             }
             false => Arc::default(),
         };

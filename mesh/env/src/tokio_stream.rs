@@ -1,4 +1,5 @@
-//! A tokio socket as a [`Stream`]: the operating system's, or that of a simulator which is built on tokio.
+//! A stream of tokio's kind as a [`Stream`]: a socket of the operating system's or of a simulator that is built on tokio, or
+//! what is said inside of TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,18 +12,23 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::Stream;
 
-/// A connected tokio socket with the addresses of both ends.
+/// A connected stream of tokio's kind with the addresses of both ends.
 #[derive(Debug)]
 pub struct TokioStream<S> {
     io: TokioIo<S>,
     local: SocketAddr,
     peer: SocketAddr,
-    reset: fn(&S),
+    reset: fn(&mut S),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TokioStream<S> {
     /// Wraps a socket; `reset` makes its coming drop an abrupt one.
-    pub fn new(socket: S, local: SocketAddr, peer: SocketAddr, reset: fn(&S)) -> TokioStream<S> {
+    pub fn new(
+        socket: S,
+        local: SocketAddr,
+        peer: SocketAddr,
+        reset: fn(&mut S),
+    ) -> TokioStream<S> {
         TokioStream {
             io: TokioIo::new(socket),
             local,
@@ -42,7 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for TokioStream<S> {
     }
 
     fn reset_on_drop(&mut self) {
-        (self.reset)(self.io.inner());
+        (self.reset)(self.io.inner_mut());
     }
 }
 

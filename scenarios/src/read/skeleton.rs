@@ -20,78 +20,52 @@ const LATER: &[&str] = &[
     "gateway",
     "host",
 ];
+/// Keys of a service and of each of its versions.
+const COMMON: [&str; 18] = [
+    "zones",
+    "labels",
+    "namespace",
+    "account",
+    "port",
+    "protocol",
+    "workers",
+    "cores",
+    "cpu",
+    "queue",
+    "abandoned",
+    "fail",
+    "calls",
+    "keep-alive",
+    "boot",
+    "sidecar",
+    "forward",
+    "endpoints",
+];
 const SERVICE: Keys = Keys {
-    known: &[
-        "versions",
-        "zones",
-        "labels",
-        "namespace",
-        "account",
-        "port",
-        "protocol",
-        "workers",
-        "cores",
-        "cpu",
-        "queue",
-        "abandoned",
-        "fail",
-        "calls",
-        "keep-alive",
-        "boot",
-        "sidecar",
-        "forward",
-        "endpoints",
-    ],
+    known: &beside_common("versions"),
     later: LATER,
 };
 const VERSION: Keys = Keys {
-    known: &[
-        "replicas",
-        "zones",
-        "labels",
-        "namespace",
-        "account",
-        "port",
-        "protocol",
-        "workers",
-        "cores",
-        "cpu",
-        "queue",
-        "abandoned",
-        "fail",
-        "calls",
-        "keep-alive",
-        "boot",
-        "sidecar",
-        "forward",
-        "endpoints",
-    ],
+    known: &beside_common("replicas"),
     later: LATER,
 };
 /// Of a version that chaos brings: its replicas stand in the chaos item itself.
 const WITH: Keys = Keys {
-    known: &[
-        "zones",
-        "labels",
-        "namespace",
-        "account",
-        "port",
-        "protocol",
-        "workers",
-        "cores",
-        "cpu",
-        "queue",
-        "abandoned",
-        "fail",
-        "calls",
-        "keep-alive",
-        "boot",
-        "sidecar",
-        "forward",
-        "endpoints",
-    ],
+    known: &COMMON,
     later: LATER,
 };
+
+/// A key, and behind it those of both.
+const fn beside_common(first: &'static str) -> [&'static str; COMMON.len() + 1] {
+    let mut all = [first; COMMON.len() + 1];
+    let mut at = 0;
+    while at < COMMON.len() {
+        all[at + 1] = COMMON[at];
+        at += 1;
+    }
+    all
+}
+
 /// Keys of a service that may be written short, and the first key of their long form.
 const SHORT: [(&str, &str); 4] = [
     ("queue", "limit"),

@@ -113,12 +113,14 @@ pub struct Inbound {
 impl Inbound {
     /// What holds for the pod at an address. Of two documents that say the same thing the older counts.
     pub fn of(mesh: &Mesh, address: IpAddr) -> Inbound {
+        // Asked for each proxy at each push: mostly there is none, and then nothing is indexed.
+        let selects = |document: &Document| matches!(document, Document::ProxyPolicy(policy) if policy.spec.selector.is_some());
+        if !mesh.documents.iter().any(selects) {
+            return Inbound::default();
+        }
         let policies: Vec<&Resource<ProxyPolicy>> = by_age(mesh)
             .filter(|policy| policy.spec.selector.is_some())
             .collect();
-        if policies.is_empty() {
-            return Inbound::default();
-        }
         let services = mesh.registry.services.values();
         let pod = services
             .flat_map(|service| service.endpoints.iter().map(move |it| (service, it)))

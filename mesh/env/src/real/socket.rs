@@ -49,7 +49,7 @@ fn stream(socket: TcpStream) -> io::Result<BoxStream> {
     // Requests are small, and wait for nobody.
     socket.set_nodelay(true)?;
     let (local, peer) = (socket.local_addr()?, socket.peer_addr()?);
-    let stream = TokioStream::new(socket, local, peer, |socket: &TcpStream| {
+    let stream = TokioStream::new(socket, local, peer, |socket: &mut TcpStream| {
         // It fails only on a socket that has failed already.
         let _ = socket.set_zero_linger();
     });

@@ -11,7 +11,7 @@ use shakedown_env::{BoxStream, Env};
 use tokio_rustls::TlsConnector;
 
 use super::anyone::Anyone;
-use super::session::Session;
+use super::session;
 use super::{EnvClock, HAS_SUITES, TlsError, certificates, protocols, provider};
 
 /// The authorities whose certificates a client takes.
@@ -110,6 +110,6 @@ impl TlsClient {
         let session = connector
             .connect(self.server.clone(), TokioIo::new(stream))
             .await?;
-        Ok(Session::boxed(session.into(), ends))
+        Ok(session::boxed(session.into(), ends))
     }
 }

@@ -10,7 +10,7 @@ use rustls::server::ServerConfig;
 use shakedown_env::{BoxStream, Env};
 use tokio_rustls::TlsAcceptor;
 
-use super::session::Session;
+use super::session;
 use super::{EnvClock, HAS_SUITES, TlsError, certificates, protocols, provider};
 
 /// How a server speaks TLS. It asks its clients for no certificate. Clones share its session tickets.
@@ -55,6 +55,6 @@ impl TlsServer {
         let ends = (stream.local_addr(), stream.peer_addr());
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
         let session = acceptor.accept(TokioIo::new(stream)).await?;
-        Ok(Session::boxed(session.into(), ends))
+        Ok(session::boxed(session.into(), ends))
     }
 }
