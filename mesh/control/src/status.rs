@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::ads::Subscriptions;
 use crate::node::Node;
 use crate::snapshot::Kind;
 use crate::watch::{Watch, Watcher};
@@ -148,9 +147,7 @@ pub(crate) struct Connected {
 
 impl Connected {
     /// Writes down where the proxy is, if that has changed.
-    pub(crate) fn report(&mut self, subscriptions: &Subscriptions) {
-        let acknowledged = subscriptions.acknowledged();
-        let rejections = subscriptions.rejections();
+    pub(crate) fn report(&mut self, acknowledged: u64, rejections: Vec<Rejection>) {
         // Refusals are rare and short: while there is one, every report is written.
         if acknowledged == self.acknowledged && rejections.is_empty() && !self.rejected {
             return;

@@ -130,7 +130,10 @@ impl DeltaStream {
     fn next_response(&mut self) -> Option<Response> {
         let proxy = self.proxy.as_mut()?;
         let response = proxy.subscriptions.next();
-        proxy.connected.report(&proxy.subscriptions);
+        let subscriptions = &proxy.subscriptions;
+        proxy
+            .connected
+            .report(subscriptions.acknowledged(), subscriptions.rejections());
         response
     }
 

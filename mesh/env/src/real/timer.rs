@@ -135,9 +135,8 @@ pub(super) async fn drive(timers: Arc<Timers>) {
             // The reactor shuts down, and every task with it.
             return;
         };
-        let mut count = [0; 8];
-        // An empty read means that another arming took the expiry back; the queue knows better than the count does.
-        let _ = rustix::io::read(&timers.fd, &mut count);
+        // The count of expiries is not read: the reactor tells of each expiry once, arming anew takes the count back, and the
+        // queue knows better than the count does.
         ready.clear_ready();
         timers.fire();
     }
