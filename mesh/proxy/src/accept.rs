@@ -24,6 +24,7 @@ use crate::handle::handle;
 use crate::hash::Ends;
 use crate::proxy::Proxy;
 use crate::record::{Record, RecordedBody};
+use crate::send::Wire;
 
 /// The most bytes of a request's headers. Source: Envoy, `max_request_headers_kb`, default 60; its 100 headers are hyper's,
 /// too.
@@ -125,11 +126,7 @@ impl Open {
         listener: &Arc<Listener>,
     ) -> io::Result<Open> {
         let socket = proxy.env().listen(address)?;
-        let gate = Rc::new(Gate {
-            address,
-            listener: RefCell::new(Arc::clone(listener)),
-            drain: Drain::new(),
-        });
+        let gate = Rc::new(Gate::new(address, listener));
         let accepting = accept(Rc::clone(proxy), Rc::clone(&gate), socket);
         let accepting = proxy.env().spawn_owned("proxy-accept", accepting);
         Ok(Open {
@@ -150,6 +147,15 @@ impl Open {
 }
 
 impl Gate {
+    /// One that nobody listens at yet.
+    pub(crate) fn new(address: SocketAddr, listener: &Arc<Listener>) -> Gate {
+        Gate {
+            address,
+            listener: RefCell::new(Arc::clone(listener)),
+            drain: Drain::new(),
+        }
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -229,7 +235,7 @@ async fn respond(
     if head_bytes(&request) > HEADER_BYTES_MAX {
         return too_large(proxy, gate);
     }
-    handle(proxy, gate, limit, ends, request).await
+    handle(proxy, &Wire, gate, limit, ends, request).await
 }
 
 /// The size of a head as Envoy counts it: names and values.

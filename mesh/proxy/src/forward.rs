@@ -20,12 +20,13 @@ use shakedown_config::table::{HedgePolicy, Labels, RouteAction};
 use shakedown_env::{Env, Time};
 use shakedown_wire::Body;
 
+use crate::alarm::Alarm;
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::resolve::resolve;
 use crate::respond::Reject;
-use crate::send::send;
+use crate::send::Carrier;
 use crate::state::{Host, PickContext, Upstream};
 use bounds::Bounds;
 use lanes::Lanes;
@@ -70,6 +71,7 @@ pub(crate) struct Rest {
 /// Sends a request until a try stands.
 pub(crate) async fn forward(
     proxy: &Rc<Proxy>,
+    carrier: &impl Carrier,
     plan: Plan<'_>,
     mut outgoing: Outgoing,
     record: &mut Record,
@@ -84,12 +86,12 @@ pub(crate) async fn forward(
     let first = pin!(None);
     let mut lanes = Lanes::new(first, &connected);
     let mut step = Step::Begin { hedge: false };
-    let mut sleep = None;
+    let mut alarm = Alarm::new(proxy);
     loop {
         match step {
             Step::Begin { hedge } => {
                 if let Some((number, pool, request)) = race.begin(hedge)? {
-                    lanes.start(number, |mark| send(pool, request, mark));
+                    lanes.start(number, |mark| carrier.carry(pool, request, mark));
                 }
             }
             Step::Wait => {}
@@ -100,7 +102,7 @@ pub(crate) async fn forward(
                 return Ok(answer);
             }
         }
-        let happened = race.next(&mut lanes, &mut sleep).await;
+        let happened = race.next(&mut lanes, &mut alarm).await;
         step = race.judge(happened)?;
     }
 }

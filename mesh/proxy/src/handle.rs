@@ -22,6 +22,7 @@ use crate::record::{Record, RecordedBody};
 use crate::reply::Reply;
 use crate::respond::{Overloaded, Reject, is_grpc, status};
 use crate::route::{self, Found};
+use crate::send::Carrier;
 use crate::state::Upstream;
 use crate::{answer, mirror, prepare, rewrite, split};
 
@@ -49,13 +50,14 @@ struct Line<'t> {
 /// Answers one request, and records it.
 pub(crate) async fn handle(
     proxy: &Rc<Proxy>,
+    carrier: &impl Carrier,
     gate: &Gate,
     connection: &ConnectionLimit,
     ends: Ends,
     request: Request<Body>,
 ) -> Response<RecordedBody> {
     let (mut head, body) = request.into_parts();
-    let id = prepare::identify(&mut head.headers, &mut *proxy.request_ids());
+    let id = prepare::identify(&mut head.headers, &mut *proxy.request_ids(), proxy.scribe());
     let mut record = Record::begin(proxy, gate.side(), id);
     let is_head = head.method == Method::HEAD;
     let version = head.version;
@@ -70,7 +72,7 @@ pub(crate) async fn handle(
         ends,
     };
     let mut reply = Reply::default();
-    let answer = travel(line, head, body, &mut record, &mut reply).await;
+    let answer = travel(line, carrier, head, body, &mut record, &mut reply).await;
     let attempts = record.attempts();
     // Source: Envoy, `ConnectionManagerImpl`: a local 400 closes the connection, whatever a gRPC caller is told.
     let closes = version < Version::HTTP_2
@@ -109,13 +111,14 @@ pub(crate) async fn handle(
         if unread {
             return RecordedBody::unread(body, record);
         }
-        RecordedBody::new(body, record, rest, proxy.env())
+        RecordedBody::new(body, record, rest)
     })
 }
 
 /// From the request's headers to the response's.
 async fn travel<'t>(
     line: Line<'t>,
+    carrier: &impl Carrier,
     mut head: Parts,
     body: Body,
     record: &mut Record,
@@ -156,7 +159,7 @@ async fn travel<'t>(
         version,
         scheme,
     };
-    send_on(line, onward, head, body, record, reply).await
+    send_on(line, carrier, onward, head, body, record, reply).await
 }
 
 /// A request that filters have let pass, on its way to its destination.
@@ -172,6 +175,7 @@ struct Onward<'t> {
 /// From the filters to the response's headers.
 async fn send_on<'t>(
     line: Line<'t>,
+    carrier: &impl Carrier,
     onward: Onward<'t>,
     mut head: Parts,
     body: Body,
@@ -230,7 +234,7 @@ async fn send_on<'t>(
         hash: hash.hash,
         labels: action.labels.as_ref(),
     };
-    let mut answer = forward::forward(line.proxy, plan, outgoing, record).await?;
+    let mut answer = forward::forward(line.proxy, carrier, plan, outgoing, record).await?;
     for cookie in hash.cookies {
         answer.response.headers_mut().append(SET_COOKIE, cookie);
     }

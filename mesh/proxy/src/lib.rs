@@ -3,6 +3,7 @@
 //! - [`run`]: a proxy, from its [`Bootstrap`], for ever. [`run_with_table`] is one without a control plane.
 //! - A request is one straight line, a file per stage: `accept` -> `handle` -> `route` -> `split` -> `filter` (fault, CORS,
 //!   rate limit) -> `rewrite` -> `mirror` -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]) -> [`respond`] -> `reply` -> `record`.
+//! - [`DryRun`] is that line without a wire: what a request costs the proxy itself is measured by it.
 //! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
 //!
 //! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
@@ -15,12 +16,14 @@ mod accept;
 pub mod adaptive;
 mod admin;
 mod ads;
+mod alarm;
 mod answer;
 pub mod balance;
 mod bootstrap;
 pub mod breaker;
 pub mod budget;
 mod date;
+mod dry;
 mod filter;
 mod forward;
 mod handle;
@@ -40,13 +43,16 @@ pub mod respond;
 pub mod retry;
 mod rewrite;
 mod route;
+mod scribe;
 mod send;
 pub mod shed;
+mod spare;
 mod split;
 mod state;
 pub mod throttle;
 
 pub use bootstrap::{Bootstrap, Workload};
+pub use dry::DryRun;
 pub use proxy::{ProxyError, run, run_with_table};
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::forward::{self, Plan};
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
 use crate::record::Record;
+use crate::send::Wire;
 
 const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -62,7 +63,7 @@ pub(crate) fn send(proxy: &Rc<Proxy>, copies: Copies, original: &Outgoing, recor
                 labels: None,
             };
             let sending = async {
-                let answer = forward::forward(&own, plan, copy, &mut shadow).await;
+                let answer = forward::forward(&own, &Wire, plan, copy, &mut shadow).await;
                 match answer {
                     // A longer one breaks off, and closes its connection.
                     Ok(answer) => {

@@ -1,7 +1,11 @@
-//! The request as it will be sent, as often as it takes: what has come of its body is kept where the route may try again.
+//! The request as it will be sent, as often as it takes: its headers, and what has come of its body, are kept where the route
+//! may try again.
 //!
 //! A body that has not arrived yet is sent on as it comes. One that grows longer than what is kept is tried no more.
 
+mod kept;
+
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,6 +13,10 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
 use shakedown_wire::{Body, Replay};
+
+use crate::spare::Spares;
+pub(crate) use kept::Head;
+use kept::Kept;
 
 /// The longest body that is kept for another try. Source: Envoy, `per_connection_buffer_limit_bytes`, default 1 MiB.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
@@ -18,7 +26,10 @@ const KEPT_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Outgoing {
     method: Method,
     uri: Uri,
+    /// None in it once a try has them.
     headers: HeaderMap,
+    /// What they were, where another try may follow.
+    kept: Option<Kept>,
     payload: Payload,
     over_http2: bool,
 }
@@ -56,6 +67,7 @@ impl Outgoing {
             method,
             uri,
             headers,
+            kept: None,
             payload,
             over_http2: version == Version::HTTP_2,
         }
@@ -85,7 +97,7 @@ impl Outgoing {
         }
     }
 
-    /// Another of the same; `None` if it cannot be sent once more.
+    /// Another of the same, before its first try; `None` if it cannot be sent once more.
     pub(crate) fn copy(&self) -> Option<Outgoing> {
         let payload = match &self.payload {
             Payload::Empty => Payload::Empty,
@@ -99,6 +111,7 @@ impl Outgoing {
             method: self.method.clone(),
             uri: self.uri.clone(),
             headers: self.headers.clone(),
+            kept: None,
             payload,
             over_http2: self.over_http2,
         })
@@ -109,12 +122,12 @@ impl Outgoing {
         self.over_http2
     }
 
-    /// The headers, for what changes from try to try.
+    /// The headers, before the first try, for what is changed for all.
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
 
-    /// The headers.
+    /// The headers, before the first try.
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
@@ -134,28 +147,39 @@ impl Outgoing {
         self.uri.path_and_query().map_or("/", |path| path.as_str())
     }
 
-    /// Whom it is for.
+    /// Whom it is for, before the first try.
     pub(crate) fn host(&self) -> Option<&str> {
         self.headers.get(http::header::HOST)?.to_str().ok()
     }
 
-    /// The request for one try. With `keep` another may be made after it; without, its parts move and what is left is
-    /// empty.
-    pub(crate) fn request(&mut self, keep: bool) -> Request<Body> {
+    /// The request for one try, to which `tell` adds what is of this try alone. With `keep` another may be made after it;
+    /// without, its parts move and what is left is empty.
+    pub(crate) fn request(
+        &mut self,
+        keep: bool,
+        heads: &Rc<Spares<Head>>,
+        tell: impl FnOnce(&mut HeaderMap),
+    ) -> Request<Body> {
         let body = match &self.payload {
             Payload::Empty => Body::Empty,
             Payload::Whole(bytes) => Body::full(bytes.clone()),
             Payload::Arriving(replay) => replay.reader(),
         };
+        let mut headers = std::mem::take(&mut self.headers);
+        match &self.kept {
+            Some(kept) => headers = kept.map(),
+            None if keep => self.kept = Some(Kept::of(&headers, heads)),
+            None => {}
+        }
+        tell(&mut headers);
         let mut request = Request::new(body);
+        *request.headers_mut() = headers;
         if keep {
             *request.method_mut() = self.method.clone();
             *request.uri_mut() = self.uri.clone();
-            *request.headers_mut() = self.headers.clone();
         } else {
             *request.method_mut() = std::mem::take(&mut self.method);
             *request.uri_mut() = std::mem::take(&mut self.uri);
-            *request.headers_mut() = std::mem::take(&mut self.headers);
         }
         request
     }

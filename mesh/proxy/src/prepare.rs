@@ -10,6 +10,8 @@ use http::request::Parts;
 use rand_core::Rng;
 use shakedown_env::RequestId;
 
+use crate::scribe::{Scribe, small};
+
 /// The request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -60,10 +62,10 @@ fn scheme(head: &Parts) -> &'static str {
 }
 
 /// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside.
-pub(crate) fn toward_caller(headers: &mut HeaderMap, took: Duration) {
+pub(crate) fn toward_caller(headers: &mut HeaderMap, took: Duration, scribe: &Scribe) {
     // What an answer's `connection` header names is left alone. Source: Envoy, `ConnectionManagerUtility::mutateResponseHeaders`.
     remove_own(headers);
-    service_time(headers, took);
+    service_time(headers, took, scribe);
 }
 
 /// An absolute target, as proxies are sent, becomes path and `host`. Source: RFC 9112, section 3.2.2.
@@ -116,12 +118,16 @@ fn remove_nominated(headers: &mut HeaderMap) {
 }
 
 /// Makes sure of an `x-request-id`, and tells its number where it is a UUID.
-pub(crate) fn identify(headers: &mut HeaderMap, random: &mut impl Rng) -> Option<RequestId> {
+pub(crate) fn identify(
+    headers: &mut HeaderMap,
+    random: &mut impl Rng,
+    scribe: &Scribe,
+) -> Option<RequestId> {
     if let Some(id) = headers.get(&REQUEST_ID) {
         return RequestId::parse(id.as_bytes());
     }
     let id = new_request_id(random);
-    headers.insert(REQUEST_ID, request_id_value(id));
+    headers.insert(REQUEST_ID, scribe.request_id(id));
     Some(id)
 }
 
@@ -130,19 +136,6 @@ fn new_request_id(random: &mut impl Rng) -> RequestId {
     let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
     let version = (bits & !(0xf << 76)) | (0x4 << 76);
     RequestId((version & !(0x3 << 62)) | (0x2 << 62))
-}
-
-fn request_id_value(id: RequestId) -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'-'; 36];
-    let mut shift = 128;
-    for (at, byte) in text.iter_mut().enumerate() {
-        if !matches!(at, 8 | 13 | 18 | 23) {
-            shift -= 4;
-            *byte = DIGITS[(id.0 >> shift) as usize & 0xf];
-        }
-    }
-    HeaderValue::from_bytes(&text).expect("hexadecimal digits and hyphens make a header value")
 }
 
 /// What the upstream is told of how its request came. A protocol said by an earlier proxy stands.
@@ -154,35 +147,24 @@ fn forwarded_proto(headers: &mut HeaderMap) {
 
 /// Tells the upstream how long it has, in ms; never 0, which would mean for ever.
 /// Source: Envoy, `FilterUtility::setTimeoutHeaders`.
-pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration) {
-    headers.insert(EXPECTED_TIMEOUT, number(expected.as_millis().max(1)));
+pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration, scribe: &Scribe) {
+    headers.insert(EXPECTED_TIMEOUT, scribe.number(millis(expected).max(1)));
 }
 
 /// Tells the upstream which try this is; 1 for the first.
 pub(crate) fn attempt_count(headers: &mut HeaderMap, number: u32) {
-    headers.insert(ATTEMPT_COUNT, small(number));
+    let number = u64::from(number);
+    let value = small(number).unwrap_or_else(|| HeaderValue::from(number));
+    headers.insert(ATTEMPT_COUNT, value);
 }
 
 /// Tells the caller how long the upstream took, all tries inside, in ms.
-fn service_time(headers: &mut HeaderMap, took: Duration) {
-    let value = match u32::try_from(took.as_millis()) {
-        Ok(millis) => small(millis),
-        Err(_) => number(took.as_millis()),
-    };
-    headers.insert(SERVICE_TIME, value);
+fn service_time(headers: &mut HeaderMap, took: Duration, scribe: &Scribe) {
+    headers.insert(SERVICE_TIME, scribe.number(millis(took)));
 }
 
-/// The numbers that nearly every request needs, without an allocation.
-fn small(value: u32) -> HeaderValue {
-    const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-    match DIGITS.get(value as usize) {
-        Some(digit) => HeaderValue::from_static(digit),
-        None => HeaderValue::from(value),
-    }
-}
-
-fn number(value: u128) -> HeaderValue {
-    HeaderValue::from(u64::try_from(value).unwrap_or(u64::MAX))
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -240,22 +222,24 @@ mod tests {
     fn a_request_id_is_kept_as_it_came() {
         let mut rng = stream_seed(1, "test", "id");
         let mut map = headers(&[("x-request-id", "not-a-uuid")]);
-        assert_eq!(identify(&mut map, &mut rng), None);
+        let scribe = Scribe::default();
+        assert_eq!(identify(&mut map, &mut rng, &scribe), None);
         assert_eq!(map[&REQUEST_ID], "not-a-uuid");
     }
 
     #[test]
     fn a_request_without_an_id_gets_a_uuid_of_version_4() {
         let mut rng = stream_seed(1, "test", "id");
+        let scribe = Scribe::default();
         let mut map = HeaderMap::new();
-        let id = identify(&mut map, &mut rng).unwrap();
+        let id = identify(&mut map, &mut rng, &scribe).unwrap();
         let text = map[&REQUEST_ID].to_str().unwrap();
         assert_eq!(text, id.to_string());
         assert_eq!(&text[14..15], "4");
         assert!("89ab".contains(&text[19..20]), "{text}");
         assert_ne!(
             Some(id),
-            identify(&mut HeaderMap::new(), &mut rng),
+            identify(&mut HeaderMap::new(), &mut rng, &scribe),
             "another each time"
         );
     }
@@ -264,7 +248,7 @@ mod tests {
     fn an_upstream_without_time_left_is_told_of_a_millisecond() {
         let told = |millis| {
             let mut map = HeaderMap::new();
-            expected_timeout(&mut map, Duration::from_millis(millis));
+            expected_timeout(&mut map, Duration::from_millis(millis), &Scribe::default());
             map[&EXPECTED_TIMEOUT].to_str().unwrap().to_owned()
         };
         assert_eq!(told(0), "1");
@@ -305,11 +289,12 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_in_decimal() {
+    fn the_upstreams_time_is_told_in_whole_milliseconds() {
+        let scribe = Scribe::default();
         let mut map = HeaderMap::new();
-        service_time(&mut map, Duration::from_micros(9_999));
+        service_time(&mut map, Duration::from_micros(9_999), &scribe);
         assert_eq!(map[&SERVICE_TIME], "9");
-        service_time(&mut map, Duration::from_millis(1234));
+        service_time(&mut map, Duration::from_millis(1234), &scribe);
         assert_eq!(map[&SERVICE_TIME], "1234");
     }
 }

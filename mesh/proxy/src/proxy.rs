@@ -11,14 +11,17 @@ use std::sync::Arc;
 
 use rand_core::Rng as _;
 use shakedown_config::table::Table;
-use shakedown_env::{Env, Event, Owned, Rng, Side, Time};
+use shakedown_env::{Env, Event, Owned, Rng, Side, Sleep, Time};
 
 use crate::accept::Gates;
 use crate::bootstrap::Bootstrap;
 use crate::date::Dates;
 use crate::filter::overload::Overload;
 use crate::filter::rate_limit::Limits;
+use crate::outgoing::Head;
 use crate::record::{Edge, Metrics, Named};
+use crate::scribe::Scribe;
+use crate::spare::Spares;
 use crate::state::State;
 use crate::{admin, ads};
 
@@ -101,13 +104,18 @@ pub(crate) struct Proxy {
     limits: Limits,
     overload: Overload,
     dates: Dates,
+    scribe: Scribe,
+    /// Timers that no request has now.
+    sleeps: Spares<Sleep>,
+    /// Buffers for headers that no request has now.
+    heads: Rc<Spares<Head>>,
     no_cluster: Arc<str>,
     /// What requests count under for which no cluster was found: outbound, inbound.
     unrouted: [Rc<Edge>; 2],
 }
 
 impl Proxy {
-    fn new(env: Env, bootstrap: Bootstrap) -> Proxy {
+    pub(crate) fn new(env: Env, bootstrap: Bootstrap) -> Proxy {
         let named = Named::new(&bootstrap);
         let unrouted = |side| Rc::new(Edge::new(named.unrouted(side)));
         Proxy {
@@ -126,6 +134,9 @@ impl Proxy {
             limits: Limits::default(),
             overload: Overload::new(env.clone()),
             dates: Dates::default(),
+            scribe: Scribe::default(),
+            sleeps: Spares::default(),
+            heads: Rc::default(),
             no_cluster: Arc::from(""),
             bootstrap,
             env,
@@ -222,6 +233,21 @@ impl Proxy {
     /// The writer of `date`.
     pub(crate) fn dates(&self) -> &Dates {
         &self.dates
+    }
+
+    /// The writer of header values.
+    pub(crate) fn scribe(&self) -> &Scribe {
+        &self.scribe
+    }
+
+    /// Timers that no request has now.
+    pub(crate) fn sleeps(&self) -> &Spares<Sleep> {
+        &self.sleeps
+    }
+
+    /// Buffers for headers that no request has now.
+    pub(crate) fn heads(&self) -> &Rc<Spares<Head>> {
+        &self.heads
     }
 
     /// The name of no cluster.

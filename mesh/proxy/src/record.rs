@@ -87,6 +87,11 @@ impl Record {
         record
     }
 
+    /// The proxy that it travels through.
+    fn proxy(&self) -> &Rc<Proxy> {
+        &self.proxy
+    }
+
     /// Something is to be said of it, whatever comes.
     pub(crate) fn flag(&mut self, flags: Flags) {
         self.flags = self.flags.with(flags);

@@ -28,7 +28,7 @@ pub(crate) enum Mark<'a> {
 }
 
 impl Mark<'_> {
-    fn set(&self) {
+    pub(crate) fn set(&self) {
         match self {
             Mark::Lent(cell) => cell.set(true),
             Mark::Own(cell) => cell.set(true),
@@ -36,15 +36,26 @@ impl Mark<'_> {
     }
 }
 
-/// Sends a request through a pool, and marks when it has a connection. It has no bound in time but the connect's: the try
-/// loop keeps those. Dropping the future cancels the try.
-pub(crate) async fn send(pool: Pool, mut request: Request<Body>, mark: Mark<'_>) -> Sent {
-    if pool.protocol() == Protocol::Http1 {
-        say_that_it_is_empty(&mut request);
-    }
-    match pool.send_telling(request, || mark.set()).await {
-        Ok(response) => Sent::Response(response),
-        Err(error) => ended(&error),
+/// What brings tries to their hosts: the wire, or, in a dry run, a function.
+pub(crate) trait Carrier {
+    /// Brings a request to the host of a pool, and marks when it has a connection. It has no bound in time but the connect's:
+    /// the try loop keeps those. Dropping the future cancels the try.
+    async fn carry(&self, pool: Pool, request: Request<Body>, mark: Mark<'_>) -> Sent;
+}
+
+/// The connections of the host's pool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wire;
+
+impl Carrier for Wire {
+    async fn carry(&self, pool: Pool, mut request: Request<Body>, mark: Mark<'_>) -> Sent {
+        if pool.protocol() == Protocol::Http1 {
+            say_that_it_is_empty(&mut request);
+        }
+        match pool.send_telling(request, || mark.set()).await {
+            Ok(response) => Sent::Response(response),
+            Err(error) => ended(&error),
+        }
     }
 }
 
@@ -63,7 +74,7 @@ fn say_that_it_is_empty(request: &mut Request<Body>) {
 }
 
 /// What a pool's error means.
-fn ended(error: &SendError) -> Sent {
+pub(crate) fn ended(error: &SendError) -> Sent {
     let reason = match error {
         SendError::Connect(error) if error.kind() == ErrorKind::ConnectionRefused => {
             ResetReason::ConnectionRefused

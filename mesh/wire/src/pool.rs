@@ -32,8 +32,7 @@ use connection::{Connection, Phase};
 pub use error::{HttpError, SendError};
 use lease::Lease;
 pub use lease::LeasedBody;
-use quota::Permit;
-pub use quota::{Bound, Quota, QuotaLimits};
+pub use quota::{Bound, Permit, Quota, QuotaLimits};
 use waiting::{Slot, Waiting};
 
 /// What a pool's connections speak.
@@ -181,6 +180,11 @@ impl Pool {
     /// What the connections speak.
     pub fn protocol(&self) -> Protocol {
         self.shared.options.protocol
+    }
+
+    /// What its connections and requests count against.
+    pub fn quota(&self) -> Option<&Quota> {
+        self.shared.options.quota.as_ref()
     }
 
     /// The address that the connections go to.

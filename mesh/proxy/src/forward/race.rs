@@ -180,9 +180,7 @@ impl<'a> Race<'a> {
         }
         self.tried.push(host.address());
         let number = self.record.attempt(Rc::clone(&host));
-        self.headers(number, now);
-        let retry = self.retries.as_ref().is_some_and(Retries::may_follow);
-        let request = self.outgoing.request(retry || self.hedges.may_follow());
+        let request = self.request(number, now);
         let kind = PoolKind {
             priority: self.plan.action.priority,
             over_http2: self.outgoing.is_over_http2(),
@@ -202,19 +200,23 @@ impl<'a> Race<'a> {
         Ok(Some((number, pool, request)))
     }
 
-    /// What changes from try to try.
-    fn headers(&mut self, number: u32, now: Time) {
+    /// The request of one try.
+    fn request(&mut self, number: u32, now: Time) -> Request<Body> {
         let expected = self.bounds.expected(self.elapsed(now));
-        let headers = self.outgoing.headers_mut();
-        if let Some(expected) = expected {
-            prepare::expected_timeout(headers, expected);
-            if self.bounds.tell_grpc {
-                grpc::tell_timeout(headers, expected);
+        let retry = self.retries.as_ref().is_some_and(Retries::may_follow);
+        let keep = retry || self.hedges.may_follow();
+        let scribe = self.proxy.scribe();
+        self.outgoing.request(keep, self.proxy.heads(), |headers| {
+            if let Some(expected) = expected {
+                prepare::expected_timeout(headers, expected, scribe);
+                if self.bounds.tell_grpc {
+                    grpc::tell_timeout(headers, expected);
+                }
             }
-        }
-        if self.plan.tell_attempt {
-            prepare::attempt_count(headers, number);
-        }
+            if self.plan.tell_attempt {
+                prepare::attempt_count(headers, number);
+            }
+        })
     }
 
     /// How long ago the request was complete.
@@ -297,7 +299,7 @@ impl<'a> Race<'a> {
 
     fn answer(&mut self, mut response: Response<Body>) -> Answer<Body> {
         let took = self.elapsed(self.proxy.env().now());
-        prepare::toward_caller(response.headers_mut(), took);
+        prepare::toward_caller(response.headers_mut(), took, self.proxy.scribe());
         Answer {
             response,
             rest: Rest {

@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use shakedown_env::{Env, Flags, Sleep, Time};
+use shakedown_env::{Flags, Time};
 use shakedown_wire::{Body, BodyError};
 
 use super::Record;
+use crate::alarm::Alarm;
 use crate::forward::Rest;
 
 /// A body whose end is recorded.
@@ -19,16 +20,16 @@ pub(crate) struct RecordedBody {
     /// `None` once the request is over.
     record: Option<Record>,
     /// `None` when nothing bounds it.
-    watch: Option<Box<Watch>>,
+    watch: Option<Watch>,
 }
 
 /// The bounds of a body in time.
+#[derive(Debug)]
 struct Watch {
-    env: Env,
     rest: Rest,
     /// When data came last, or the headers.
     last: Time,
-    sleep: Option<Sleep>,
+    alarm: Alarm,
 }
 
 /// Which bound was met.
@@ -50,22 +51,20 @@ pub(crate) enum StreamError {
 
 impl RecordedBody {
     /// Records the end of `inner`; where it meets a bound it breaks off.
-    pub(crate) fn new(inner: Body, record: Record, rest: Rest, env: &Env) -> RecordedBody {
+    pub(crate) fn new(inner: Body, record: Record, rest: Rest) -> RecordedBody {
+        let watch = (rest != Rest::default()).then(|| Watch {
+            rest,
+            last: record.proxy().env().now(),
+            alarm: Alarm::new(record.proxy()),
+        });
         let mut body = RecordedBody {
             inner,
             record: Some(record),
-            watch: None,
+            watch,
         };
         if body.inner.is_end_stream() {
             // Nobody asks an empty body for its end.
             body.finish(Flags::NONE);
-        } else if rest != Rest::default() {
-            body.watch = Some(Box::new(Watch {
-                env: env.clone(),
-                rest,
-                last: env.now(),
-                sleep: None,
-            }));
         }
         body
     }
@@ -140,14 +139,7 @@ impl Watch {
         let Some((at, met)) = timed.min_by_key(|(at, _)| *at) else {
             return Poll::Pending;
         };
-        let sleep = match &mut self.sleep {
-            Some(sleep) => {
-                sleep.as_mut().reset(at);
-                sleep
-            }
-            None => self.sleep.insert(self.env.sleep_until(at)),
-        };
-        sleep.as_mut().poll(cx).map(|()| met)
+        self.alarm.poll(at, cx).map(|()| met)
     }
 }
 
@@ -165,8 +157,8 @@ impl HttpBody for RecordedBody {
                 // Nothing comes after trailers, and nobody asks.
                 if this.inner.is_end_stream() || frame.is_trailers() {
                     this.finish(Flags::NONE);
-                } else if let Some(watch) = &mut this.watch {
-                    watch.last = watch.env.now();
+                } else if let (Some(watch), Some(record)) = (&mut this.watch, &this.record) {
+                    watch.last = record.proxy().env().now();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -189,13 +181,5 @@ impl HttpBody for RecordedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch")
-            .field("rest", &self.rest)
-            .finish_non_exhaustive()
     }
 }

@@ -113,7 +113,7 @@ impl Quota {
     }
 
     /// One more, where the limit allows it.
-    pub(super) fn take(&self, bound: Bound) -> Option<Permit> {
+    pub fn take(&self, bound: Bound) -> Option<Permit> {
         (!self.is_open(bound)).then(|| self.take_anyway(bound))
     }
 
@@ -156,7 +156,7 @@ impl fmt::Debug for Quota {
 
 /// One of what a quota counts; gives itself back when dropped.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub struct Permit {
     quota: Quota,
     bound: Bound,
 }

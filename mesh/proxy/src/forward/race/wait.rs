@@ -3,9 +3,10 @@
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
-use shakedown_env::{Sleep, Time};
+use shakedown_env::Time;
 
 use super::{BODY_TIMEOUT, Happened, Race};
+use crate::alarm::Alarm;
 use crate::forward::lanes::Lanes;
 use crate::outlier::Outcome;
 use crate::send::Sent;
@@ -16,7 +17,7 @@ impl Race<'_> {
     pub(in crate::forward) async fn next<F: Future<Output = Sent>>(
         &mut self,
         lanes: &mut Lanes<'_, '_, F>,
-        sleep: &mut Option<Sleep>,
+        alarm: &mut Alarm,
     ) -> Happened {
         poll_fn(|cx| {
             self.poll_body(cx);
@@ -26,15 +27,7 @@ impl Race<'_> {
             let Some((at, happened)) = self.next_timer() else {
                 return Poll::Pending;
             };
-            let env = self.proxy.env();
-            let sleep = match sleep {
-                Some(sleep) => {
-                    sleep.as_mut().reset(at);
-                    sleep
-                }
-                None => sleep.insert(env.sleep_until(at)),
-            };
-            sleep.as_mut().poll(cx).map(|()| happened)
+            alarm.poll(at, cx).map(|()| happened)
         })
         .await
     }

@@ -1,0 +1,53 @@
+//! The timer of a request. Most requests that have one end before it is due: its sleep goes to the next request then.
+
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use shakedown_env::{Sleep, Time};
+
+use crate::proxy::Proxy;
+
+/// A timer that has no sleep before it is first waited for.
+pub(crate) struct Alarm {
+    proxy: Rc<Proxy>,
+    sleep: Option<Sleep>,
+}
+
+impl Alarm {
+    pub(crate) fn new(proxy: &Rc<Proxy>) -> Alarm {
+        Alarm {
+            proxy: Rc::clone(proxy),
+            sleep: None,
+        }
+    }
+
+    /// Ready at that time. Who asked before for another time is not told of that any more.
+    pub(crate) fn poll(&mut self, at: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let make = || {
+            let spare = self.proxy.sleeps().take();
+            spare.unwrap_or_else(|| self.proxy.env().sleep_until(at))
+        };
+        let sleep = self.sleep.get_or_insert_with(make);
+        sleep.as_mut().reset(at);
+        sleep.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(mut sleep) = self.sleep.take() {
+            // Wakes nobody while it is nobody's.
+            sleep.as_mut().reset(Time::FAR);
+            self.proxy.sleeps().put(sleep);
+        }
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alarm")
+            .field("set", &self.sleep.is_some())
+            .finish_non_exhaustive()
+    }
+}

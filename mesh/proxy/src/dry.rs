@@ -1,0 +1,80 @@
+//! A proxy without a wire: the request line as it is, but for the connections. A try is answered by a function, at once.
+//!
+//! What a request costs the proxy itself, in time and in allocations, is measured with it; and how a configuration treats a
+//! request can be seen without a network.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use shakedown_config::table::Table;
+use shakedown_env::Env;
+use shakedown_wire::{Body, Bound, Permit, Pool, SendError};
+
+use crate::Bootstrap;
+use crate::accept::Gate;
+use crate::filter::rate_limit::ConnectionLimit;
+use crate::handle::handle;
+use crate::hash::Ends;
+use crate::proxy::Proxy;
+use crate::send::{Carrier, Mark, Sent, ended};
+
+/// A proxy that listens nowhere and connects to nobody, and one connection to it.
+#[derive(Debug)]
+pub struct DryRun {
+    proxy: Rc<Proxy>,
+    gate: Gate,
+    limit: ConnectionLimit,
+    ends: Ends,
+}
+
+impl DryRun {
+    /// A proxy with this configuration, as the listener of this name sees it; `None` if there is no such listener.
+    pub fn new(env: Env, bootstrap: Bootstrap, table: Table, listener: &str) -> Option<DryRun> {
+        let listener = table.listeners.get(listener)?.clone();
+        let ends = Ends {
+            caller: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
+            own: listener.address,
+        };
+        let proxy = Rc::new(Proxy::new(env, bootstrap));
+        proxy.state().swap(table);
+        Some(DryRun {
+            proxy,
+            gate: Gate::new(listener.address, &listener),
+            limit: ConnectionLimit::default(),
+            ends,
+        })
+    }
+
+    /// Answers one request. Each try of it that the cluster's limits allow has what `upstream` says to the host's address and
+    /// the try's request; limits on connections are not met, since there are none.
+    pub async fn answer(
+        &self,
+        request: Request<Body>,
+        upstream: impl Fn(SocketAddr, Request<Body>) -> Response<Body>,
+    ) -> Response<impl HttpBody<Data = Bytes>> {
+        let carrier = Function(upstream);
+        let (proxy, gate) = (&self.proxy, &self.gate);
+        handle(proxy, &carrier, gate, &self.limit, self.ends, request).await
+    }
+}
+
+/// Answers tries.
+struct Function<F>(F);
+
+impl<F: Fn(SocketAddr, Request<Body>) -> Response<Body>> Carrier for Function<F> {
+    async fn carry(&self, pool: Pool, request: Request<Body>, mark: Mark<'_>) -> Sent {
+        let bound = Bound::Requests;
+        let permit: Option<Permit> = match pool.quota().map(|quota| quota.take(bound)) {
+            Some(None) => return ended(&SendError::Overflow { bound }),
+            Some(permit) => permit,
+            None => None,
+        };
+        mark.set();
+        let response = (self.0)(pool.address(), request);
+        drop(permit);
+        Sent::Response(response)
+    }
+}

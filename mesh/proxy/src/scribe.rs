@@ -1,0 +1,90 @@
+//! Writes the header values that differ from request to request. They are cut from one block, which is used again once its
+//! values have gone: none is an allocation of its own.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+use http::HeaderValue;
+use shakedown_env::RequestId;
+
+/// The size of a block, in bytes. A value that lives on holds the whole of its block.
+const BLOCK: usize = 4096;
+/// The digits of the largest number.
+const DIGITS_MAX: usize = 20;
+
+/// The writer of one proxy.
+#[derive(Debug)]
+pub(crate) struct Scribe(RefCell<BytesMut>);
+
+impl Default for Scribe {
+    fn default() -> Scribe {
+        Scribe(RefCell::new(BytesMut::with_capacity(BLOCK)))
+    }
+}
+
+impl Scribe {
+    /// A number in decimal.
+    pub(crate) fn number(&self, value: u64) -> HeaderValue {
+        if let Some(known) = small(value) {
+            return known;
+        }
+        let mut text = [0; DIGITS_MAX];
+        let (mut at, mut left) = (DIGITS_MAX, value);
+        while left > 0 {
+            at -= 1;
+            text[at] = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        self.write(&text[at..])
+    }
+
+    /// A request's id, with hyphens.
+    pub(crate) fn request_id(&self, id: RequestId) -> HeaderValue {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [b'-'; 36];
+        let mut shift = 128;
+        for (at, byte) in text.iter_mut().enumerate() {
+            if !matches!(at, 8 | 13 | 18 | 23) {
+                shift -= 4;
+                *byte = DIGITS[(id.0 >> shift) as usize & 0xf];
+            }
+        }
+        self.write(&text)
+    }
+
+    fn write(&self, text: &[u8]) -> HeaderValue {
+        let mut block = self.0.borrow_mut();
+        block.extend_from_slice(text);
+        HeaderValue::from_maybe_shared(block.split().freeze())
+            .expect("digits, letters and hyphens make a header value")
+    }
+}
+
+/// The numbers that nearly every request needs.
+pub(crate) fn small(value: u64) -> Option<HeaderValue> {
+    const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let digit = DIGITS.get(usize::try_from(value).ok()?)?;
+    Some(HeaderValue::from_static(digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        let scribe = Scribe::default();
+        let written = [0, 9, 10, 15_000, u64::MAX].map(|value| scribe.number(value));
+        let plain = ["0", "9", "10", "15000", "18446744073709551615"];
+        assert_eq!(written, plain.map(HeaderValue::from_static));
+    }
+
+    #[test]
+    fn a_value_stays_as_it_was_written_when_its_block_is_full() {
+        let scribe = Scribe::default();
+        let first = scribe.number(1234);
+        let later: Vec<_> = (0..1000).map(|value| scribe.number(5000 + value)).collect();
+        assert_eq!(first, "1234");
+        assert_eq!(later[999], "5999");
+    }
+}

@@ -1,0 +1,54 @@
+//! What requests use for a while and give back, kept for the next ones: so that it is made once, and not for each request.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// The most that is kept; what comes back beyond it goes.
+const KEPT_MAX: usize = 256;
+
+/// Things of one kind that nobody uses now.
+pub(crate) struct Spares<T>(RefCell<Vec<T>>);
+
+impl<T> Spares<T> {
+    /// One of them; `None` if all are in use.
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.borrow_mut().pop()
+    }
+
+    /// Takes one back.
+    pub(crate) fn put(&self, spare: T) {
+        let mut kept = self.0.borrow_mut();
+        if kept.len() < KEPT_MAX {
+            kept.push(spare);
+        }
+    }
+}
+
+impl<T> Default for Spares<T> {
+    fn default() -> Spares<T> {
+        Spares(RefCell::default())
+    }
+}
+
+impl<T> fmt::Debug for Spares<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Spares")
+            .field(&self.0.borrow().len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_back_is_given_out_again_and_no_more_is_kept_than_the_bound() {
+        let spares = Spares::default();
+        assert_eq!(spares.take(), None);
+        (0..KEPT_MAX + 7).for_each(|number| spares.put(number));
+        assert_eq!(spares.take(), Some(KEPT_MAX - 1));
+        let rest = std::iter::from_fn(|| spares.take());
+        assert_eq!(rest.count(), KEPT_MAX - 1);
+    }
+}

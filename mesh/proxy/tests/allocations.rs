@@ -1,0 +1,13 @@
+//! What a request costs the allocator, counted. Alone in its binary, whose allocator counts.
+//!
+//! Bound: a plain routed request, once connections are open and buffers have grown, costs the proxy no allocation beyond
+//! what hyper asks for on the two connections.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+#[path = "allocations/dry.rs"]
+mod dry;
+#[path = "allocations/shop.rs"]
+mod shop;
+#[path = "allocations/wire.rs"]
+mod wire;
