@@ -153,7 +153,8 @@ impl Adaptive {
     /// The limit that a window's round trip leads to: the old one times the gradient, which is held between a half and
     /// two, and the square root of that as room for bursts. Whole numbers throughout, in parts per million.
     fn follow(&self, rtt_ns: u64) -> u32 {
-        let buffered = self.min_rtt_ns + share(self.min_rtt_ns, self.settings.buffer_ppm);
+        let room = share(self.min_rtt_ns, self.settings.buffer_ppm);
+        let buffered = self.min_rtt_ns.saturating_add(room);
         let gradient = u128::from(buffered) * u128::from(PPM) / u128::from(rtt_ns.max(1));
         let gradient = gradient.clamp(u128::from(PPM / 2), u128::from(2 * PPM));
         // Scaled by a million, so that the root of it is scaled by a thousand.

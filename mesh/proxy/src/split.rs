@@ -23,6 +23,7 @@ pub(crate) fn choose<'a>(
 #[cfg(test)]
 mod tests {
     use http::header::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
     use shakedown_env::stream_seed;
 
     use super::*;
@@ -76,5 +77,54 @@ mod tests {
         );
         with("x");
         assert_ne!(rng.next_u64(), untouched, "what is no number is drawn");
+    }
+
+    proptest! {
+        #[test]
+        fn over_all_numbers_each_destination_has_exactly_its_weight(
+            weights in prop::collection::vec(0..40u32, 1..8),
+            rounds in 1..4u64,
+        ) {
+            let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+            let named: Vec<(&str, u32)> = names.into_iter().zip(weights.iter().copied()).collect();
+            let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+            prop_assume!(total > 0);
+            let action = action(&named);
+            let mut counts = vec![0; weights.len()];
+            // Numbers far from zero as well: they are taken modulo the total.
+            let first = (u64::MAX / total - rounds) * total;
+            for number in first..first + total * rounds {
+                let target = action.target(number);
+                let index = names.iter().position(|name| *name == &*target.cluster);
+                counts[index.unwrap()] += 1_u64;
+            }
+            for (count, weight) in counts.into_iter().zip(weights) {
+                prop_assert_eq!(count, rounds * u64::from(weight));
+            }
+        }
+
+        #[test]
+        fn a_long_run_of_draws_comes_near_to_the_weights(
+            weights in prop::collection::vec(1..100u32, 2..5),
+            seed: u64,
+        ) {
+            let names = ["a", "b", "c", "d", "e"];
+            let named: Vec<(&str, u32)> = names.into_iter().zip(weights.iter().copied()).collect();
+            let action = action(&named);
+            let mut rng = stream_seed(seed, "test", "split");
+            let mut counts = vec![0_u32; weights.len()];
+            for _ in 0..4_000 {
+                let target = choose(&action, &HeaderMap::new(), &mut rng);
+                let index = names.iter().position(|name| *name == &*target.cluster);
+                counts[index.unwrap()] += 1;
+            }
+            let total: u32 = weights.iter().sum();
+            for (count, weight) in counts.into_iter().zip(weights) {
+                let share = f64::from(weight) / f64::from(total);
+                // Five standard deviations of a binomial of 4,000 draws.
+                let off = 5.0 * (4_000.0 * share * (1.0 - share)).sqrt() + 1.0;
+                prop_assert!((f64::from(count) - 4_000.0 * share).abs() < off);
+            }
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 mod balancing;
 mod breakers;
+mod budget;
+mod cancelled;
 mod control;
+mod deciders;
 mod hedging;
 mod http2;
 mod life;

@@ -1,3 +1,4 @@
+mod outlier;
 mod protocol;
 mod routing;
 

@@ -1,4 +1,5 @@
 mod protocol;
+mod resilience;
 mod routing;
 
 use std::collections::BTreeMap;

@@ -156,6 +156,44 @@ mod tests {
             }
         }
 
+        /// With Envoy's sizes the hosts that stay gain places, so that the ring keeps its size: a request of theirs moves to
+        /// one of these new places or not at all, and no more requests move than there are new places.
+        #[test]
+        fn a_request_of_a_host_that_stays_moves_only_to_a_new_place(
+            weights in prop::collection::vec(1u32..4, 2..14),
+            gone in 0usize..14,
+            seed: u64,
+        ) {
+            let gone = (gone % weights.len()) as u32;
+            let all: Vec<(u32, u32)> = (0..).zip(weights).collect();
+            let rest: Vec<(u32, u32)> = all.iter().copied().filter(|host| host.0 != gone).collect();
+            let (before, after) = (ring(&all, 1024, 2048), ring(&rest, 1024, 2048));
+            let stays = |place: &&(u64, u32)| after.places.binary_search(place).is_ok();
+            let kept = before.places.iter().filter(stays).count();
+            let (mut moved, hashes) = (0_usize, 2_000_usize);
+            for draw in 0..hashes as u64 {
+                let hash = xx_hash(&(seed ^ draw).to_le_bytes(), 1);
+                let then = before.pick(hash, 0).unwrap();
+                let now = after.pick(hash, 0).unwrap();
+                if then == gone || then == now {
+                    continue;
+                }
+                moved += 1;
+                let place = |ring: &Ring| {
+                    let found = ring.places.partition_point(|(place, _)| *place < hash);
+                    ring.places[found % ring.places.len()]
+                };
+                let (old, new) = (place(&before), place(&after));
+                let is_new = before.places.binary_search(&new).is_err();
+                let is_lost = after.places.binary_search(&old).is_err();
+                prop_assert!(is_new || is_lost);
+            }
+            let new = (after.size() - kept) as f64 / after.size() as f64;
+            let lost = before.places.iter().filter(|place| place.1 != gone).count() - kept;
+            let lost = lost as f64 / before.size() as f64;
+            prop_assert!(moved as f64 <= hashes as f64 * (1.3 * (new + lost) + 0.04), "{moved}: {new} {lost}");
+        }
+
         #[test]
         fn each_host_gets_about_its_share(weights in prop::collection::vec(1u32..6, 2..6), seed: u64) {
             let weighted: Vec<(u32, u32)> = (0..).zip(weights.iter().copied()).collect();

@@ -99,6 +99,34 @@ fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
 }
 
 #[test]
+fn every_503_and_504_with_a_body_is_plain_text_to_those_who_speak_no_grpc() {
+    let reset = |reason| Reject::Reset {
+        reason,
+        retried: false,
+        exhausted: false,
+    };
+    let all = [
+        Reject::NoHealthyUpstream,
+        Reject::RouteTimeout,
+        Reject::PerTryTimeout { exhausted: true },
+        Reject::StreamIdle,
+        reset(REFUSED),
+        reset(ResetReason::ConnectionTimeout),
+        reset(ResetReason::ConnectionTermination),
+        reset(ResetReason::Overflow),
+        reset(ResetReason::RemoteReset),
+    ];
+    for reject in all {
+        let response = reject.clone().into_response(false, |_| ());
+        assert!(matches!(response.status().as_u16(), 503 | 504));
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/plain", "{reject:?}");
+        let response = reject.into_response(true, |_| ());
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[GRPC_STATUS], "14");
+    }
+}
+
+#[test]
 fn what_filters_answer_is_envoys() {
     let aborted = Reject::Aborted {
         status: StatusCode::IM_A_TEAPOT,

@@ -204,32 +204,49 @@ fn nobody_healthy_is_uh_without_a_panic_threshold_and_a_try_with_one() {
     }
 }
 
+/// A route to the subset of a version, of a cluster that has v1 and v2.
+fn to_version(text: &str) -> shakedown_config::table::Table {
+    let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
+    let version = |text: &str| (Arc::from("version"), Label::Text(text.into()));
+    if let ClusterKind::Static(assignment) = &mut reviews.kind {
+        let hosts = &mut Arc::get_mut(assignment).unwrap().hosts;
+        hosts[0].labels = [version("v1")].into();
+        hosts[1].labels = [version("v2")].into();
+    }
+    reviews.lb_options.subsets = Some(Arc::new(Subsets {
+        selectors: vec![Selector {
+            keys: vec!["version".into()],
+            fallback: None,
+        }],
+        fallback: Fallback::None,
+        default_subset: Default::default(),
+    }));
+    let mut action = to(REVIEWS);
+    action.labels = Some([version(text)].into());
+    outbound(Action::Forward(action), vec![reviews])
+}
+
 #[test]
 fn a_route_reaches_the_subset_that_it_asks_for() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "v1");
         scene.answer(UP2, 9080, 200, "v2");
-        let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
-        let version = |text: &str| (Arc::from("version"), Label::Text(text.into()));
-        if let ClusterKind::Static(assignment) = &mut reviews.kind {
-            let hosts = &mut Arc::get_mut(assignment).unwrap().hosts;
-            hosts[0].labels = [version("v1")].into();
-            hosts[1].labels = [version("v2")].into();
-        }
-        reviews.lb_options.subsets = Some(Arc::new(Subsets {
-            selectors: vec![Selector {
-                keys: vec!["version".into()],
-                fallback: None,
-            }],
-            fallback: Fallback::None,
-            default_subset: Default::default(),
-        }));
-        let mut action = to(REVIEWS);
-        action.labels = Some([version("v2")].into());
-        scene.proxy(outbound(Action::Forward(action), vec![reviews]));
+        scene.proxy(to_version("v2"));
         for _ in 0..4 {
             assert_eq!(scene.get("/").await.body, "v2");
         }
+    });
+}
+
+#[test]
+fn a_route_that_asks_for_a_subset_without_hosts_is_no_healthy_upstream() {
+    play(|scene| async move {
+        scene.proxy(to_version("v3"));
+        let answer = scene.get("/").await;
+        assert_eq!((answer.status, &*answer.body), (503, "no healthy upstream"));
+        assert_eq!(answer.header("content-type"), Some("text/plain"));
+        assert_eq!(outcome(&scene), (503, "UH".into(), 1));
+        assert_eq!(details(&scene), "no_healthy_upstream");
     });
 }
 

@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use shakedown_config::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 use shakedown_env::{Event, Limit};
+use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -29,20 +31,41 @@ fn slow(scene: &Scene, host: &str, status: u16) -> Rc<Cell<u32>> {
     had
 }
 
-/// So many requests at once: the statuses, sorted, and when all were done.
-async fn at_once(scene: &Scene, number: usize) -> (Vec<u16>, u64) {
-    let begun = scene.env(CALLER).now();
-    let answers = join_all((0..number).map(|_| scene.get("/"))).await;
-    let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
-    statuses.sort_unstable();
-    for answer in &answers {
+/// So many requests at once: the status of each and when its caller had it, in the order in which they came.
+async fn timed(scene: &Scene, number: usize) -> Vec<(u16, Duration)> {
+    let env = scene.env(CALLER);
+    let begun = env.now();
+    let one = || async {
+        let answer = scene.get("/").await;
         if answer.status == 503 && answer.body == OVERFLOW {
             assert_eq!(answer.header("x-envoy-overloaded"), Some("true"));
+            assert_eq!(answer.header("content-type"), Some("text/plain"));
         }
-    }
-    let took = scene.env(CALLER).now().since(begun);
-    (statuses, u64::try_from(took.as_millis()).unwrap())
+        (answer.status, env.now().since(begun))
+    };
+    let mut answers = join_all((0..number).map(|_| one())).await;
+    answers.sort_by_key(|(_, after)| *after);
+    answers
 }
+
+/// The statuses alone, sorted.
+async fn at_once(scene: &Scene, number: usize) -> Vec<u16> {
+    let answers = timed(scene, number).await;
+    let mut statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
+    statuses.sort_unstable();
+    statuses
+}
+
+/// When the caller of the n-th request has an answer that takes the proxy so long to come by: its connect, request and answer
+/// are on the way for 4 ms, and the pod works at one request after the other.
+fn after(n: u32, span: Duration) -> Duration {
+    ms(4) + REQUEST_COST * n + span
+}
+
+/// There and back to the upstream, and its work.
+const WORK: Duration = Duration::from_millis(102);
+/// There and back.
+const CONNECT: Duration = Duration::from_millis(2);
 
 fn limited(hosts: &[&str], change: impl FnOnce(&mut Cluster)) -> Cluster {
     let addresses: Vec<_> = hosts.iter().map(|host| at(host, 9080)).collect();
@@ -75,9 +98,14 @@ fn one_connection_and_one_pending_give_one_active_one_queued_and_one_overflow() 
         })));
         // Warm, so that the first of the three does not wait for a connection.
         at_once(&scene, 1).await;
-        let (statuses, took) = at_once(&scene, 3).await;
-        assert_eq!(statuses, [200, 200, 503]);
-        assert!((200..250).contains(&took), "one after the other: {took}");
+        assert_eq!(
+            timed(&scene, 3).await,
+            [
+                (503, after(3, ms(0))),
+                (200, after(1, WORK)),
+                (200, after(1, WORK * 2)),
+            ]
+        );
         assert_eq!(flags(&scene), ["-", "-", "-", "UO"]);
     });
 }
@@ -91,9 +119,16 @@ fn one_request_allows_no_queue() {
             cluster.limits.default.pending = 100;
         })));
         at_once(&scene, 1).await;
-        let (statuses, took) = at_once(&scene, 4).await;
-        assert_eq!(statuses, [200, 503, 503, 503]);
-        assert!(took < 150, "at once: {took}");
+        // Those that are too many are told so when the first of them has a connection, long before there is an answer.
+        assert_eq!(
+            timed(&scene, 4).await,
+            [
+                (503, after(2, CONNECT)),
+                (503, after(2, CONNECT)),
+                (503, after(2, CONNECT)),
+                (200, after(1, WORK)),
+            ]
+        );
     });
 }
 
@@ -104,10 +139,38 @@ fn every_host_gets_one_connection_whatever_the_limit() {
         scene.proxy(routed(limited(&[UP1, UP2], |cluster| {
             cluster.limits.default.connections = 1;
         })));
-        let (statuses, took) = at_once(&scene, 2).await;
-        assert_eq!(statuses, [200, 200]);
-        assert!(took < 150, "side by side: {took}");
+        assert_eq!(
+            timed(&scene, 2).await,
+            [
+                (200, after(1, CONNECT + WORK)),
+                (200, after(2, CONNECT + WORK)),
+            ]
+        );
         assert_eq!((one.get(), two.get()), (1, 1));
+    });
+}
+
+#[test]
+fn limits_are_each_proxys_own() {
+    play(|scene| async move {
+        let had = slow(&scene, UP1, 200);
+        let one = || {
+            let cluster = limited(&[UP1], |cluster| cluster.limits.default.requests = 1);
+            routed(cluster)
+        };
+        scene.proxy_at(POD, one());
+        scene.proxy_at(CONTROL, one());
+        let get = |host: &'static str| {
+            let request = http::Request::get("/").header("host", "reviews:9080");
+            let pool = scene.caller_of(at(host, 15001));
+            async move {
+                let sent = pool.send(request.body(Body::empty()).unwrap());
+                Answer::of(sent.await.unwrap()).await.status
+            }
+        };
+        let all = join_all([get(POD), get(CONTROL), get(POD), get(CONTROL)]).await;
+        assert_eq!(all, [200, 200, 503, 503]);
+        assert_eq!(had.get(), 2);
     });
 }
 
@@ -141,7 +204,7 @@ fn requests_of_high_priority_have_limits_of_their_own() {
             cluster.limits.high.requests = 2;
         });
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
-        assert_eq!(at_once(&scene, 3).await.0, [200, 200, 503]);
+        assert_eq!(at_once(&scene, 3).await, [200, 200, 503]);
     });
 }
 
@@ -245,7 +308,7 @@ fn callers_that_go_leave_nothing_in_hand() {
         env.sleep(ms(500)).await;
         // Warm: while a connection comes up, all that wait for it are pending.
         at_once(&scene, 1).await;
-        assert_eq!(at_once(&scene, 3).await.0, [200, 200, 200]);
+        assert_eq!(at_once(&scene, 3).await, [200, 200, 200]);
     });
 }
 

@@ -1,9 +1,10 @@
 //! Outlier detection through the whole proxy: who is out, since when the balancer knows, and what does not count.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_config::table::{Action, Cluster, OutlierDetection, RetryOn};
-use shakedown_env::{Detector, Event, Time};
+use shakedown_config::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
+use shakedown_env::{Detector, Event, Flags, Time};
 
 use super::scene::*;
 
@@ -167,6 +168,9 @@ fn with_all_hosts_out_there_is_no_healthy_upstream() {
         }
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (503, "no healthy upstream"));
+        let last = scene.requests().pop().unwrap();
+        assert_eq!(last.flags.to_string(), "UH");
+        assert_eq!(last.details, "no_healthy_upstream");
     });
 }
 
@@ -254,6 +258,75 @@ fn an_overflow_does_not_count() {
         );
         assert_eq!(changes(&scene), []);
     });
+}
+
+#[test]
+fn no_limit_that_is_met_counts_against_a_host() {
+    // Of each kind one, 50 times what would take the host out; the requests that are held are no failures.
+    let limits: [fn(&mut Limits); 3] = [
+        |limits| limits.requests = 1,
+        |limits| limits.pending = 0,
+        |limits| (limits.connections, limits.pending) = (1, 1),
+    ];
+    for (split, limit) in [(false, 0), (true, 0), (false, 1), (false, 2), (true, 2)] {
+        play(move |scene| async move {
+            let env = scene.env(UP1);
+            scene.serve(UP1, 9080, move |_| {
+                let slow = env.sleep(ms(30 * SEC));
+                async move {
+                    slow.await;
+                    reply(200, "")
+                }
+            });
+            let mut cluster = detected(|settings| {
+                settings.max_ejection_percent = 100;
+                settings.split_local_origin = split;
+                settings.consecutive_local_origin_failure = 3;
+            });
+            cluster.kind = super::scene::cluster(REVIEWS, &[at(UP1, 9080)]).kind;
+            limits[limit](&mut cluster.limits.default);
+            scene.proxy(routed(cluster));
+            let env = scene.env(CALLER);
+            // One that has the connection, and one behind it.
+            let mut held = Vec::new();
+            for _ in 0..2 {
+                let own = scene.clone();
+                held.push(env.spawn_owned("held", async move {
+                    own.get("/").await;
+                }));
+                env.sleep(ms(20)).await;
+            }
+            for _ in 0..50 {
+                assert_eq!(scene.get("/").await.status, 503);
+            }
+            let requests = scene.requests();
+            assert!(requests.iter().all(|request| request.flags == Flags::UO));
+            assert_eq!(changes(&scene), []);
+            drop(held);
+        });
+    }
+}
+
+#[test]
+fn the_cap_is_one_for_the_hosts_of_all_priorities() {
+    // Half of one host in each priority would be none; half of both is one. The second stays, whatever it answers.
+    for (percent, out) in [(49, 0), (50, 1), (100, 2)] {
+        play(move |scene| async move {
+            scene.answer(UP1, 9080, 503, "");
+            scene.answer(UP2, 9080, 503, "");
+            let mut cluster = detected(|settings| settings.max_ejection_percent = percent);
+            if let ClusterKind::Static(assignment) = &mut cluster.kind {
+                Arc::get_mut(assignment).unwrap().hosts[1].priority = 1;
+            }
+            scene.proxy(routed(cluster));
+            ask_for(&scene, ms(2500)).await;
+            let events = scene.events();
+            let ejected = events
+                .iter()
+                .filter(|event| matches!(event, Event::Ejected { .. }));
+            assert_eq!(ejected.count(), out, "{percent}%");
+        });
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn a_cluster_without_endpoints_is_no_healthy_upstream() {
         assert_eq!((answer.status, &*answer.body), (503, "no healthy upstream"));
         assert_eq!(answer.header("content-type"), Some("text/plain"));
         assert_eq!(outcome(&scene), (503, "UH".into(), 1));
+        assert_eq!(details(&scene), "no_healthy_upstream");
         assert_eq!(&*scene.requests()[0].cluster, REVIEWS);
     });
 }
@@ -28,8 +29,13 @@ fn a_refused_connection_is_an_upstream_connection_failure() {
         scene.proxy(simple(&[at(UP1, 9080)]));
         let answer = scene.get("/").await;
         let reason = format!("{RESET}reset reason: remote connection failure");
-        assert_eq!((answer.status, answer.body), (503, reason));
+        assert_eq!((answer.status, &answer.body), (503, &reason));
+        assert_eq!(answer.header("content-type"), Some("text/plain"));
         assert_eq!(outcome(&scene), (503, "UF".into(), 1));
+        assert_eq!(
+            details(&scene),
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
+        );
         assert_eq!(try_flags(&scene), [(0, Flags::UF)]);
     });
 }
@@ -45,6 +51,10 @@ fn an_upstream_that_never_answers_the_connect_times_out_after_its_time() {
             format!("{RESET}reset reason: connection timeout")
         );
         assert_eq!(outcome(&scene), (503, "UF".into(), 1));
+        assert_eq!(
+            details(&scene),
+            "upstream_reset_before_response_started{connection_timeout}"
+        );
         assert_eq!(scene.took(), ms(10_000) + REQUEST_COST);
     });
 }
@@ -58,6 +68,12 @@ fn a_connection_that_closes_before_the_headers_is_a_termination() {
         let reason = format!("{RESET}reset reason: connection termination");
         assert_eq!((answer.status, answer.body), (503, reason));
         assert_eq!(outcome(&scene), (503, "UC".into(), 1));
+        assert_eq!(
+            details(&scene),
+            "upstream_reset_before_response_started{connection_termination}"
+        );
+        // Connect and request are on the way for 3 ms, and the end of the connection comes back by then.
+        assert_eq!(scene.took(), ms(4) + REQUEST_COST);
     });
 }
 
@@ -83,7 +99,9 @@ fn the_routes_timeout_answers_to_the_millisecond() {
             (answer.status, &*answer.body),
             (504, "upstream request timeout")
         );
+        assert_eq!(answer.header("content-type"), Some("text/plain"));
         assert_eq!(outcome(&scene), (504, "UT".into(), 1));
+        assert_eq!(details(&scene), "response_timeout");
         assert_eq!(try_flags(&scene), [(0, Flags::UT)]);
         assert_eq!(scene.took(), ms(100) + REQUEST_COST);
     });
@@ -101,6 +119,7 @@ fn no_virtual_host_is_no_route() {
         assert_eq!((answer.status, &*answer.body), (404, ""));
         assert_eq!(answer.header("content-type"), None);
         assert_eq!(outcome(&scene), (404, "NR".into(), 0));
+        assert_eq!(details(&scene), "route_not_found");
     });
 }
 
@@ -111,6 +130,7 @@ fn a_cluster_that_does_not_exist_is_not_found() {
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (503, ""));
         assert_eq!(outcome(&scene), (503, "NC".into(), 0));
+        assert_eq!(details(&scene), "cluster_not_found");
     });
 }
 
@@ -150,7 +170,11 @@ fn headers_that_are_too_large_are_431() {
             .header("host", "reviews")
             .header("big", "x".repeat(61 * 1024));
         let answer = scene.send(request.body(Body::empty()).unwrap()).await;
-        assert_eq!(answer.status, 431);
+        let body = "Request Header Fields Too Large";
+        assert_eq!((answer.status, &*answer.body), (431, body));
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert_eq!(outcome(&scene), (431, "DPE".into(), 0));
+        assert_eq!(details(&scene), "http1.headers_too_large");
         assert!(scene.attempts().is_empty());
     });
 }
@@ -174,6 +198,9 @@ fn a_caller_that_goes_cancels_the_try_and_leaves_dc() {
         );
         env.sleep(ms(10)).await;
         assert_eq!(outcome(&scene), (0, "DC".into(), 1));
+        assert_eq!(details(&scene), "downstream_remote_disconnect");
+        // It was there after 3 ms; that its caller has gone is known 1 ms after the 50.
+        assert_eq!(scene.took(), ms(50 + 1 - 3));
         assert_eq!(try_flags(&scene), [(0, Flags::DC)]);
     });
 }

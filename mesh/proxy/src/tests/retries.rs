@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use shakedown_config::table::{Action, LbPolicy, RetryOn};
-use shakedown_env::Flags;
+use rand_core::Rng as _;
+use shakedown_config::table::{Action, LbPolicy, RetryOn, RetryPolicy};
+use shakedown_env::{BoxStream, Flags};
 use shakedown_wire::Body;
 
 use super::scene::*;
@@ -51,6 +52,10 @@ fn spent_retries_after_refusals_say_so_in_body_and_flags() {
              retried and the latest reset reason: remote connection failure"
         );
         assert_eq!(outcome(&scene), (503, "URX,UF".into(), 3));
+        assert_eq!(
+            details(&scene),
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
+        );
         assert_eq!(try_flags(&scene), [(0, Flags::UF); 3]);
     });
 }
@@ -63,6 +68,7 @@ fn an_apps_5xx_with_spent_retries_is_the_apps_own_with_urx() {
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (500, "broken"));
         assert_eq!(outcome(&scene), (500, "URX".into(), 3));
+        assert_eq!(details(&scene), "via_upstream");
         assert_eq!(try_flags(&scene), [(500, Flags::NONE); 3]);
     });
 }
@@ -159,12 +165,16 @@ fn a_per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
             });
             let mut policy = retry(on);
             policy.per_try_timeout = Some(ms(40));
+            // A draw below 1 ms is no wait.
+            (policy.base_interval, policy.max_interval) = (ms(1), ms(1));
             scene.proxy(retried(policy, &[at(UP1, 9080)]));
             let answer = scene.get("/").await;
             assert_eq!(
                 (answer.status, &*answer.body),
                 (504, "upstream request timeout")
             );
+            assert_eq!(answer.header("content-type"), Some("text/plain"));
+            assert_eq!(details(&scene), "upstream_per_try_timeout");
             (outcome(&scene), scene.took())
         })
     };
@@ -172,12 +182,85 @@ fn a_per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
         run(RetryOn::CONNECT_FAILURE),
         ((504, "UT".into(), 1), CONNECT + ms(40) + REQUEST_COST)
     );
-    let (outcome, took) = run(RetryOn::SERVER_ERROR);
-    assert_eq!(outcome, (504, "URX,UT".into(), 3));
-    assert!(
-        took >= CONNECT * 3 + ms(120) && took < CONNECT * 3 + ms(120 + 25 + 50),
-        "three tries and two waits: {took:?}"
-    );
+    for on in [
+        RetryOn::SERVER_ERROR,
+        RetryOn::GATEWAY_ERROR,
+        RetryOn::RESET,
+    ] {
+        assert_eq!(
+            run(on),
+            (
+                (504, "URX,UT".into(), 3),
+                (CONNECT + ms(40)) * 3 + REQUEST_COST
+            ),
+            "{on:?}"
+        );
+    }
+}
+
+#[test]
+fn the_wait_before_each_retry_is_drawn_to_the_millisecond() {
+    play(|scene| async move {
+        let asked = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let (env, sink) = (scene.env(UP1), Rc::clone(&asked));
+        scene.serve(UP1, 9080, move |_| {
+            sink.borrow_mut().push(env.now());
+            async { reply(503, "") }
+        });
+        let mut policy = retry(RetryOn::SERVER_ERROR);
+        policy.times = 7;
+        scene.proxy(retried(policy, &[at(UP1, 9080)]));
+        scene.get("/").await;
+        // The bound doubles from 25 ms to ten times that; each wait is the proxy's next number, modulo its bound.
+        let mut random = scene.env(POD).rng("proxy/backoff");
+        let bounds = [25, 50, 100, 200, 250, 250, 250];
+        let waits = bounds.map(|bound| ms(random.next_u64() % bound));
+        let asked = asked.borrow();
+        // The answer and the next request are on the way for 2 ms; the connection stays.
+        let gaps: Vec<_> = asked
+            .windows(2)
+            .map(|pair| pair[1].since(pair[0]) - ms(2))
+            .collect();
+        assert_eq!(gaps, waits);
+    });
+}
+
+/// What Istio has before an app.
+fn inbound() -> RetryPolicy {
+    RetryPolicy {
+        on: RetryOn::RESET_BEFORE_REQUEST,
+        times: 2,
+        ..RetryPolicy::default()
+    }
+}
+
+/// Reads what comes of a request's head.
+async fn read_head(stream: &mut BoxStream) {
+    let mut bytes = [0; 4096];
+    let mut buffer = hyper::rt::ReadBuf::new(&mut bytes);
+    let read = std::future::poll_fn(|cx| {
+        hyper::rt::Read::poll_read(std::pin::Pin::new(&mut *stream), cx, buffer.unfilled())
+    });
+    read.await.unwrap();
+}
+
+#[test]
+fn istios_inbound_default_tries_again_what_was_not_sent_and_no_more_than_twice() {
+    play(|scene| async move {
+        // Nobody listens: not a byte was sent.
+        scene.proxy(retried(inbound(), &[at(UP1, 9080)]));
+        assert_eq!(scene.get("/").await.status, 503);
+        assert_eq!(outcome(&scene), (503, "URX,UF".into(), 3));
+    });
+    play(|scene| async move {
+        // The request has been sent before the connection closes.
+        scene.accept(UP1, 9080, |mut stream| async move {
+            read_head(&mut stream).await;
+        });
+        scene.proxy(retried(inbound(), &[at(UP1, 9080)]));
+        assert_eq!(scene.get("/").await.status, 503);
+        assert_eq!(outcome(&scene), (503, "UC".into(), 1));
+    });
 }
 
 #[test]

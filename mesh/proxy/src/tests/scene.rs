@@ -18,6 +18,7 @@ use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
 use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
 
+use crate::proxy::{Proxy, Running};
 use crate::{Bootstrap, run_with_table};
 
 pub(crate) const CALLER: &str = "127.0.0.1";
@@ -96,11 +97,29 @@ impl Scene {
 
     /// Starts the proxy of the pod.
     pub(crate) fn proxy(&self, table: Table) {
-        let env = self.env(POD);
-        let own = env.clone();
+        self.proxy_at(POD, table);
+    }
+
+    /// Starts a proxy on a host.
+    pub(crate) fn proxy_at(&self, host: &str, table: Table) {
+        let env = self.env(host);
+        let (own, mut bootstrap) = (env.clone(), bootstrap());
+        bootstrap.address = host.parse().unwrap();
         env.spawn("proxy", async move {
-            run_with_table(own, bootstrap(), table).await.unwrap()
+            run_with_table(own, bootstrap, table).await.unwrap()
         });
+    }
+
+    /// Starts the proxy of the pod, and shows what is inside.
+    pub(crate) fn open_proxy(&self, table: Table) -> Rc<Proxy> {
+        let running = Running::start(self.env(POD), bootstrap()).unwrap();
+        let proxy = Rc::clone(&running.0);
+        proxy.put_in_force(table);
+        self.env(POD).spawn("proxy", async move {
+            let _running = running;
+            std::future::pending::<()>().await;
+        });
+        proxy
     }
 
     /// A pool from the caller to the proxy's outbound port.
@@ -422,6 +441,13 @@ pub(crate) fn outcome(scene: &Scene) -> (u16, String, u32) {
         requests[0].flags.to_string(),
         requests[0].attempts,
     )
+}
+
+/// The response code details of the only request.
+pub(crate) fn details(scene: &Scene) -> String {
+    let requests = scene.requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    requests[0].details.to_string()
 }
 
 /// The flags of each try.
