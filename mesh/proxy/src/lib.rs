@@ -29,6 +29,7 @@ mod headers;
 pub mod hedge;
 pub mod limit;
 mod mirror;
+mod origin;
 mod outgoing;
 pub mod outlier;
 mod prepare;
@@ -44,7 +45,10 @@ mod send;
 pub mod shed;
 mod split;
 mod state;
+mod steering;
 pub mod throttle;
+mod tunnel;
+mod upgrade;
 
 pub use bootstrap::{Bootstrap, Workload};
 pub use proxy::{ProxyError, run, run_with_table};
