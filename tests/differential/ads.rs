@@ -3,18 +3,19 @@
 //!
 //! Both speak the delta protocol, and note what Envoy refuses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use envoy_types::pb::envoy::config::accesslog::v3::{AccessLog, access_log};
 use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
     FileAccessLog, file_access_log::AccessLogFormat,
 };
+use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt as _, stream};
 use prost::Message as _;
 use shakedown_config::xds::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
@@ -24,7 +25,7 @@ use shakedown_config::xds::discovery::{
 use shakedown_config::xds::listener::{Listener, filter::ConfigType};
 use shakedown_config::xds::manager::HttpConnectionManager;
 use shakedown_config::xds::protobuf::Any;
-use shakedown_config::xds::{LISTENER, Resource, pack, unpack};
+use shakedown_config::xds::{Kind, LISTENER, Resource, pack, unpack};
 use shakedown_env::{Env, Owned};
 use shakedown_wire::{H2Options, connect_h2, serve_h2};
 use tokio::sync::mpsc;
@@ -45,7 +46,57 @@ pub(crate) enum Source {
     /// A control plane.
     Relay(SocketAddr),
     /// A case.
-    Fixture(Arc<Vec<Resource>>),
+    Fixture(Arc<Fixture>),
+}
+
+/// Messages that a case wrote, and may write anew.
+#[derive(Default)]
+pub(crate) struct Fixture {
+    state: Mutex<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    resources: Vec<Resource>,
+    /// Those who are told of a change.
+    streams: Vec<mpsc::UnboundedSender<()>>,
+    /// What was sent and not answered yet, by its stream and its nonce.
+    unanswered: BTreeSet<(usize, String)>,
+}
+
+impl Fixture {
+    /// These.
+    pub(crate) fn new(resources: Vec<Resource>) -> Arc<Fixture> {
+        let fixture = Fixture::default();
+        fixture.written().resources = resources;
+        Arc::new(fixture)
+    }
+
+    /// Others take their place.
+    pub(crate) fn change(&self, resources: Vec<Resource>) {
+        let mut written = self.written();
+        written.resources = resources;
+        written.streams.retain(|stream| stream.send(()).is_ok());
+    }
+
+    /// Whether all that was sent has been taken or refused.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.written().unanswered.is_empty()
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one stream of a fixture was asked for, and has sent.
+struct Told {
+    stream: usize,
+    /// By type: the names asked for, `None` being all.
+    asked: BTreeMap<String, Option<BTreeSet<String>>>,
+    /// The versions sent, by type and name.
+    sent: BTreeMap<(String, String), String>,
+    nonce: u64,
 }
 
 /// One who is served.
@@ -114,11 +165,36 @@ impl StreamingService<Request> for Ads {
         self.env.spawn("ads-stream", async move {
             match ads.source.clone() {
                 Source::Relay(control) => ads.relay(control, requests, sender).await,
-                Source::Fixture(resources) => ads.answer(&resources, requests, sender).await,
+                Source::Fixture(fixture) => ads.answer(&fixture, requests, sender).await,
             }
         });
         let responses = stream::poll_fn(move |cx| receiver.poll_recv(cx));
         ready(Ok(GrpcResponse::new(Box::pin(responses))))
+    }
+}
+
+impl Told {
+    /// Notes what a request asks for; whether that is anything.
+    fn ask(&mut self, request: &Request) -> bool {
+        let names = &request.resource_names_subscribe;
+        let first = !self.asked.contains_key(&request.type_url);
+        if names.is_empty() {
+            if first {
+                self.asked.insert(request.type_url.clone(), None);
+            }
+            return first;
+        }
+        // What is asked for again is sent again.
+        for name in names {
+            let key = (request.type_url.clone(), name.clone());
+            self.sent.remove(&key);
+        }
+        let asked = self.asked.entry(request.type_url.clone());
+        let asked = asked.or_insert_with(|| Some(BTreeSet::new()));
+        if let Some(asked) = asked {
+            asked.extend(names.iter().cloned());
+        }
+        true
     }
 }
 
@@ -149,42 +225,85 @@ impl Ads {
         }
     }
 
-    async fn answer(self, all: &[Resource], mut requests: Streaming<Request>, sender: Sender) {
-        let mut asked = BTreeSet::new();
-        let mut nonce = 0u64;
-        while let Some(Ok(request)) = requests.next().await {
-            note(&self.refusals, &request);
-            let first = asked.insert(request.type_url.clone());
-            let names = &request.resource_names_subscribe;
-            let everything = first && names.is_empty();
-            if !everything && names.is_empty() {
-                continue;
-            }
-            let mut response = Response {
-                type_url: request.type_url.clone(),
-                ..Response::default()
+    async fn answer(self, fixture: &Fixture, mut requests: Streaming<Request>, sender: Sender) {
+        let (changed, mut changes) = mpsc::unbounded_channel();
+        let stream = {
+            let mut written = fixture.written();
+            written.streams.push(changed);
+            written.streams.len()
+        };
+        let mut told = Told {
+            stream,
+            asked: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            nonce: 0,
+        };
+        loop {
+            let change = pin!(changes.recv());
+            let types = match select(requests.next(), change).await {
+                Either::Left((Some(Ok(request)), _)) => {
+                    note(&self.refusals, &request);
+                    let answered = (stream, request.response_nonce.clone());
+                    fixture.written().unanswered.remove(&answered);
+                    if !told.ask(&request) {
+                        continue;
+                    }
+                    vec![request.type_url]
+                }
+                Either::Left(_) => return,
+                // Make before break.
+                Either::Right(_) => Kind::ALL.map(|kind| kind.url().to_owned()).to_vec(),
             };
-            let of_type = all
-                .iter()
-                .filter(|resource| resource.body.type_url == request.type_url);
-            for resource in of_type.filter(|r| everything || names.contains(&r.name)) {
-                let mut body = resource.body.clone();
-                self.add_log(&mut body);
-                response.resources.push(Sent {
-                    name: resource.name.clone(),
-                    version: resource.version.clone(),
-                    resource: Some(body),
-                    ..Sent::default()
-                });
-            }
-            let found = |name: &&String| response.resources.iter().any(|sent| sent.name == **name);
-            response.removed_resources = names.iter().filter(|n| !found(n)).cloned().collect();
-            nonce += 1;
-            response.nonce = nonce.to_string();
-            if sender.send(Ok(response)).is_err() {
-                return;
+            for type_url in types {
+                let Some(response) = self.response(fixture, &mut told, &type_url) else {
+                    continue;
+                };
+                if sender.send(Ok(response)).is_err() {
+                    return;
+                }
             }
         }
+    }
+
+    /// What a stream is owed of a type; `None` if nothing.
+    fn response(&self, fixture: &Fixture, told: &mut Told, type_url: &str) -> Option<Response> {
+        let asked = told.asked.get(type_url)?;
+        let mut written = fixture.written();
+        let mut response = Response {
+            type_url: type_url.to_owned(),
+            ..Response::default()
+        };
+        let wanted = |name: &String| asked.as_ref().is_none_or(|names| names.contains(name));
+        let of_type = |resource: &&Resource| resource.body.type_url == type_url;
+        for resource in written.resources.iter().filter(of_type) {
+            let key = (type_url.to_owned(), resource.name.clone());
+            if !wanted(&resource.name) || told.sent.get(&key) == Some(&resource.version) {
+                continue;
+            }
+            told.sent.insert(key, resource.version.clone());
+            let mut body = resource.body.clone();
+            self.add_log(&mut body);
+            response.resources.push(Sent {
+                name: resource.name.clone(),
+                version: resource.version.clone(),
+                resource: Some(body),
+                ..Sent::default()
+            });
+        }
+        let is_there = |name: &String| {
+            let found = |resource: &Resource| of_type(&resource) && resource.name == *name;
+            written.resources.iter().any(found)
+        };
+        let gone = asked.iter().flatten().filter(|name| !is_there(name));
+        response.removed_resources = gone.cloned().collect();
+        if response.resources.is_empty() && response.removed_resources.is_empty() {
+            return None;
+        }
+        told.nonce += 1;
+        response.nonce = told.nonce.to_string();
+        let unanswered = (told.stream, response.nonce.clone());
+        written.unanswered.insert(unanswered);
+        Some(response)
     }
 
     /// Adds an access log to a listener's connection managers.

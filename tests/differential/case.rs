@@ -79,6 +79,8 @@ pub(crate) struct Host {
     pub(crate) weight: u32,
     /// Whether it is fit to take requests.
     pub(crate) healthy: bool,
+    /// Whether its cluster has it from the beginning; else by a change.
+    pub(crate) early: bool,
 }
 
 /// What is done after what is before it.
@@ -89,6 +91,18 @@ pub(crate) enum Step {
     All(Vec<Asked>),
     /// Nothing, for so many milliseconds.
     Pause(u64),
+    /// Another configuration.
+    Change(Change),
+    /// Requests at one time, and so many milliseconds after the first of them another configuration.
+    Amid(Vec<Asked>, u64, Change),
+}
+
+/// Another configuration, of Envoy's messages: the case's first one, edited once more.
+pub(crate) struct Change {
+    /// The upstreams that there are now.
+    pub(crate) hosts: &'static [&'static str],
+    /// What else is other.
+    pub(crate) edit: Box<dyn Fn(&mut Xds) + Send + Sync>,
 }
 
 /// What is compared.
@@ -114,6 +128,7 @@ pub(crate) fn host(name: &'static str) -> Host {
         priority: 0,
         weight: 0,
         healthy: true,
+        early: true,
     }
 }
 
@@ -157,6 +172,12 @@ impl Host {
     /// Of a weight, in Envoy's messages.
     pub(crate) fn weight(mut self, weight: u32) -> Host {
         self.weight = weight;
+        self
+    }
+
+    /// Not there until a change has it.
+    pub(crate) fn later(mut self) -> Host {
+        self.early = false;
         self
     }
 
@@ -268,6 +289,27 @@ impl Case {
         self
     }
 
+    /// Has its clusters other upstreams from now on: these.
+    pub(crate) fn now(self, hosts: &'static [&'static str]) -> Case {
+        self.change(hosts, |_| {})
+    }
+
+    /// Has both proxies another configuration from now on.
+    pub(crate) fn change(
+        mut self,
+        hosts: &'static [&'static str],
+        edit: impl Fn(&mut Xds) + Send + Sync + 'static,
+    ) -> Case {
+        self.steps.push(Step::Change(change(hosts, edit)));
+        self
+    }
+
+    /// Sends requests at one time, with another configuration amid them.
+    pub(crate) fn amid(mut self, all: Vec<Asked>, after: u64, change: Change) -> Case {
+        self.steps.push(Step::Amid(all, after, change));
+        self
+    }
+
     /// Waits.
     pub(crate) fn pause(mut self, ms: u64) -> Case {
         self.steps.push(Step::Pause(ms));
@@ -295,6 +337,17 @@ impl Case {
     pub(crate) fn shares(mut self, repetitions: u32) -> Case {
         self.compare = Compare::Shares(repetitions);
         self
+    }
+}
+
+/// Another configuration.
+pub(crate) fn change(
+    hosts: &'static [&'static str],
+    edit: impl Fn(&mut Xds) + Send + Sync + 'static,
+) -> Change {
+    Change {
+        hosts,
+        edit: Box::new(edit),
     }
 }
 
@@ -350,6 +403,17 @@ impl Asked {
     pub(crate) fn h2(mut self) -> Asked {
         self.http2 = true;
         self
+    }
+
+    /// A request for a web socket: says this on it, and closes when so many bytes have come back; where that is none, it
+    /// waits for the other to close.
+    pub(crate) fn websocket(self, says: &'static str, wants: Option<usize>) -> Asked {
+        let mut asked = self
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13");
+        asked.talk = Some((says, wants));
+        asked
     }
 
     /// The caller goes away after so many milliseconds.

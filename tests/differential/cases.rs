@@ -3,6 +3,7 @@
 mod actions;
 mod balancing;
 mod breakers;
+mod changes;
 mod faults;
 mod headers;
 mod http2;
@@ -13,6 +14,7 @@ mod retries;
 mod routing;
 mod subsets;
 mod timeouts;
+mod upgrades;
 
 use crate::case::Case;
 
@@ -32,6 +34,8 @@ pub(crate) fn all() -> Vec<Case> {
         http2::cases(),
         mesh::cases(),
         subsets::cases(),
+        changes::cases(),
+        upgrades::cases(),
     ];
     tables.into_iter().flatten().collect()
 }

@@ -36,6 +36,9 @@ pub(crate) struct Asked {
     pub(crate) after: u64,
     /// The connection must be closed by the proxy after the answer.
     pub(crate) watch_close: bool,
+    /// What it says when its connection has become something else, and how many bytes it waits for before it closes;
+    /// where that is none, until it is closed.
+    pub(crate) talk: Option<(&'static str, Option<usize>)>,
     /// The listener's port, if not the outbound one.
     pub(crate) port: Option<u16>,
 }
@@ -83,6 +86,9 @@ pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
             return Answer::none("closed");
         }
         let mut answer = read(&mut connection, &asked.method).await;
+        if let Some((says, wants)) = asked.talk.filter(|_| answer.status == 101) {
+            return talk(&mut connection, answer, says, wants).await;
+        }
         if asked.watch_close && answer.end == "whole" {
             let closed = env.timeout(CLOSING, connection.closed()).await.is_ok();
             answer.end = if closed {
@@ -98,6 +104,28 @@ pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
         Err(_) if asked.leaves_after.is_some() => Answer::none("left"),
         Err(_) => Answer::none("no answer in time"),
     }
+}
+
+/// Talks on a connection that has become something else.
+async fn talk(
+    connection: &mut Connection,
+    mut answer: Answer,
+    says: &str,
+    wants: Option<usize>,
+) -> Answer {
+    if !says.is_empty() && connection.write(says.as_bytes()).await.is_err() {
+        answer.end = "cut";
+        return answer;
+    }
+    let framing = wants.map_or(Framing::Close, Framing::Length);
+    let content = connection.content(framing).await;
+    answer.body = content.bytes;
+    answer.end = match wants {
+        Some(_) if content.cut => "cut",
+        Some(_) => "left",
+        None => "closed",
+    };
+    answer
 }
 
 async fn read(connection: &mut Connection, method: &str) -> Answer {

@@ -127,6 +127,14 @@ impl Connection {
         }
     }
 
+    /// What has come, without framing; `None` at the end.
+    pub(crate) async fn piece(&mut self) -> Option<Vec<u8>> {
+        if self.buffer.is_empty() && !self.more().await {
+            return None;
+        }
+        Some(std::mem::take(&mut self.buffer))
+    }
+
     /// The next head; `None` when the connection ended before one.
     pub(crate) async fn head(&mut self) -> Option<Head> {
         loop {

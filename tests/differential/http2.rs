@@ -64,7 +64,7 @@ async fn answer(
         response
     };
     match act {
-        Act::Late(..) | Act::Raw(_) => {
+        Act::Late(..) | Act::Raw(_) | Act::Switch(_) => {
             respond.send_reset(Reason::INTERNAL_ERROR);
         }
         Act::Stall(text) => {

@@ -25,9 +25,10 @@ use shakedown_config::xds::{self, Resource, core, pack};
 use crate::case::{Host, Xds};
 use crate::world::OUTBOUND_PORT;
 
-/// The resources of a case for a proxy at `address`.
+/// The resources of a case for a proxy at `address`; of the hosts those that are `there`.
 pub(crate) fn resources(
     hosts: &[Host],
+    there: &dyn Fn(&Host) -> bool,
     empty: &[&'static str],
     at: &dyn Fn(usize) -> SocketAddr,
     address: IpAddr,
@@ -38,10 +39,10 @@ pub(crate) fn resources(
         by_service.entry(name).or_default();
     }
     for (index, host) in hosts.iter().enumerate() {
-        by_service
-            .entry(host.service)
-            .or_default()
-            .push((index, host));
+        let service = by_service.entry(host.service).or_default();
+        if there(host) {
+            service.push((index, host));
+        }
     }
     let mut messages = Xds {
         manager: manager(),

@@ -55,6 +55,8 @@ pub(crate) struct Run {
     pub(crate) facts: Vec<Fact>,
     /// In the order in which they came.
     pub(crate) received: Vec<Received>,
+    /// Each step with requests, and how many requests had reached upstreams before it.
+    pub(crate) steps: Vec<(usize, usize)>,
 }
 
 impl Run {
@@ -69,7 +71,7 @@ impl Run {
             .iter()
             .map(|(_, asked, _)| id_of(asked))
             .collect();
-        for (index, (step, _, answer)) in self.answers.iter().enumerate() {
+        for (index, (step, asked, answer)) in self.answers.iter().enumerate() {
             let id = ids[index];
             let mut fields = Fields::new();
             put_answer(&mut fields, answer);
@@ -100,7 +102,7 @@ impl Run {
             if reached.is_empty() {
                 unreached.push(index);
             }
-            put_received(&mut fields, &reached, id, compare);
+            put_received(&mut fields, &reached, id, asked, compare);
             blocks.push((*step, fields));
         }
         // What came under another id than was sent: in order.
@@ -109,10 +111,11 @@ impl Run {
             put_fact(&mut blocks[index].1, Some(fact));
         }
         for (index, received) in unreached.into_iter().zip(received.into_iter().flatten()) {
-            put_received(&mut blocks[index].1, &[received], None, compare);
+            let asked = &self.answers[index].1;
+            put_received(&mut blocks[index].1, &[received], None, asked, compare);
         }
         // Which of several at one time got what is a matter of chance; what they got is not.
-        let together = |step: usize| matches!(steps.get(step), Some(Step::All(_)));
+        let together = |step: usize| matches!(steps.get(step), Some(Step::All(_) | Step::Amid(..)));
         blocks.sort_by(|(a, x), (b, y)| match a.cmp(b) {
             std::cmp::Ordering::Equal if together(*a) => (&x["status"], x).cmp(&(&y["status"], y)),
             order => order,
@@ -130,22 +133,28 @@ impl Run {
         blocks.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
-    /// How often each status came from each upstream host.
-    pub(crate) fn counts(&self) -> BTreeMap<String, u32> {
-        let mut counts = BTreeMap::new();
-        for received in &self.received {
-            *counts
-                .entry(format!("{} of {}", received.host, received.service))
-                .or_default() += 1;
+    /// How often each status came, and each upstream host had a request, by step.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts::new();
+        let mut count = |step: usize, kind, name: String| {
+            let names = counts.entry((step, kind)).or_default();
+            *names.entry(name).or_default() += 1;
+        };
+        for (index, received) in self.received.iter().enumerate() {
+            let before = self.steps.iter().rev().find(|(_, first)| *first <= index);
+            let step = before.map_or(0, |(step, _)| *step);
+            let host = format!("{} of {}", received.host, received.service);
+            count(step, "host", host);
         }
-        for (_, _, answer) in &self.answers {
-            *counts
-                .entry(format!("status {}", answer.status))
-                .or_default() += 1;
+        for (step, _, answer) in &self.answers {
+            count(*step, "status", answer.status.to_string());
         }
         counts
     }
 }
+
+/// How often what came, by step and kind.
+pub(crate) type Counts = BTreeMap<(usize, &'static str), BTreeMap<String, u32>>;
 
 fn id_of(asked: &Asked) -> Option<&str> {
     header(&asked.headers, "x-request-id")
@@ -179,7 +188,13 @@ fn put_fact(fields: &mut Fields, fact: Option<&Fact>) {
     fields.insert("attempts".into(), fact.attempts.clone());
 }
 
-fn put_received(fields: &mut Fields, reached: &[&Received], id: Option<&str>, compare: Compare) {
+fn put_received(
+    fields: &mut Fields,
+    reached: &[&Received],
+    id: Option<&str>,
+    asked: &Asked,
+    compare: Compare,
+) {
     fields.insert("reached".into(), reached.len().to_string());
     for (index, received) in reached.iter().enumerate() {
         let nth = index + 1;
@@ -194,11 +209,8 @@ fn put_received(fields: &mut Fields, reached: &[&Received], id: Option<&str>, co
         if received.cut {
             fields.insert(format!("reached {nth} cut"), "yes".into());
         }
-        let is_mirror =
-            header(&received.headers, "host").is_some_and(|host| host.contains("-shadow"));
         let normal = |name: &str, value: &str| match name {
-            // The proxy's own address: which of several is the machine's affair.
-            "x-forwarded-for" if is_mirror => "<own>".to_owned(),
+            "x-forwarded-for" => normal_forwarded(value, asked),
             _ => normal_received(name, value, nth, id),
         };
         put_headers(
@@ -256,6 +268,17 @@ fn masked_cookie(value: &str) -> String {
         format!("{name}\"<made up>\"{rest}")
     } else {
         value.to_owned()
+    }
+}
+
+/// What the caller has not said is the proxy's own address: which of several is the machine's affair.
+fn normal_forwarded(value: &str, asked: &Asked) -> String {
+    let said = header(&asked.headers, "x-forwarded-for").unwrap_or_default();
+    match value.strip_prefix(said) {
+        Some("") => value.to_owned(),
+        Some(own) if own.starts_with(',') => format!("{said},<own>"),
+        Some(_) if said.is_empty() => "<own>".to_owned(),
+        _ => value.to_owned(),
     }
 }
 
@@ -317,43 +340,35 @@ pub(crate) fn differences(envoy: &[Fields], ours: &[Fields]) -> Vec<Difference> 
     all
 }
 
+/// Whether two samples can come of one distribution, in each step and of each kind.
+pub(crate) fn same_shares(a: &Counts, b: &Counts) -> bool {
+    let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    let none = BTreeMap::new();
+    keys.into_iter()
+        .all(|key| same(a.get(key).unwrap_or(&none), b.get(key).unwrap_or(&none)))
+}
+
 /// Whether two samples can come of one distribution: a chi-square test of homogeneity, wrong once in ten thousand.
-pub(crate) fn same_shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> bool {
+fn same(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> bool {
     /// The critical values at 0.0001 by degrees of freedom, from 0. Source: any table of the chi-square distribution.
     const CRITICAL: [f64; 13] = [
         1e-9, 15.14, 18.42, 21.11, 23.51, 25.74, 27.86, 29.88, 31.83, 33.72, 35.56, 37.37, 39.13,
     ];
-    let of = |counts: &BTreeMap<String, u32>, kind: &str| -> BTreeMap<String, f64> {
-        let chosen = counts
-            .iter()
-            .filter(|(name, _)| name.starts_with("status ") == (kind == "status"));
-        chosen
-            .map(|(name, count)| (name.clone(), f64::from(*count)))
-            .collect()
+    let total = |counts: &BTreeMap<String, u32>| f64::from(counts.values().sum::<u32>());
+    let (total_a, total_b) = (total(a), total(b));
+    if total_a == 0.0 || total_b == 0.0 {
+        return total_a == total_b;
+    }
+    let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let of =
+        |counts: &BTreeMap<String, u32>, name: &String| f64::from(*counts.get(name).unwrap_or(&0));
+    let one = |name: &&String| {
+        let (x, y) = (of(a, name), of(b, name));
+        let scaled_x = x * (total_b / total_a).sqrt();
+        let scaled_y = y * (total_a / total_b).sqrt();
+        (scaled_x - scaled_y).powi(2) / (x + y)
     };
-    ["host", "status"].iter().all(|kind| {
-        let (a, b) = (of(a, kind), of(b, kind));
-        let (total_a, total_b): (f64, f64) = (a.values().sum(), b.values().sum());
-        let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        if total_a == 0.0 || total_b == 0.0 {
-            return total_a == total_b;
-        }
-        let statistic: f64 = names
-            .iter()
-            .map(|name| {
-                let x = a.get(*name).copied().unwrap_or(0.0);
-                let y = b.get(*name).copied().unwrap_or(0.0);
-                let (scaled_x, scaled_y) = (
-                    x * (total_b / total_a).sqrt(),
-                    y * (total_a / total_b).sqrt(),
-                );
-                (scaled_x - scaled_y).powi(2) / (x + y)
-            })
-            .sum();
-        statistic
-            <= CRITICAL
-                .get(names.len().saturating_sub(1))
-                .copied()
-                .unwrap_or(40.0)
-    })
+    let statistic: f64 = names.iter().map(one).sum();
+    let most = CRITICAL.get(names.len().saturating_sub(1));
+    statistic <= most.copied().unwrap_or(40.0)
 }

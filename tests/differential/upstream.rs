@@ -25,6 +25,8 @@ pub(crate) enum Act {
     ),
     /// Writes these bytes, a short while apart, and closes. HTTP/1.1 only.
     Raw(&'static [&'static str]),
+    /// Agrees to an upgrade, and then does this. HTTP/1.1 only.
+    Switch(Talk),
     /// Writes these bytes, and then nothing until the peer goes. As HTTP/2: answers with this body, and resets in it.
     Stall(&'static str),
     /// Reads the request and closes.
@@ -37,6 +39,19 @@ pub(crate) enum Act {
     Late(u64, &'static Act),
     /// As gRPC: status 200 and these trailers, after a message if there is one; trailers alone where it is empty.
     Grpc(&'static str, &'static [(&'static str, &'static str)]),
+}
+
+/// What an upstream does with a connection that has become something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// Says what it hears.
+    Echo,
+    /// Says this, and closes when it has heard something.
+    Bye(&'static str),
+    /// Resets when it has heard something.
+    Reset,
+    /// Says nothing.
+    Silent,
 }
 
 /// 200 and `ok`.
@@ -221,6 +236,13 @@ async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: 
             connection.closed().await;
             false
         }
+        Act::Switch(talk) => {
+            let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nx-own: 1\r\n\r\n";
+            if connection.write(head.as_bytes()).await.is_ok() {
+                converse(connection, talk).await;
+            }
+            false
+        }
         Act::Stall(text) => {
             if connection.write(text.as_bytes()).await.is_ok() {
                 connection.closed().await;
@@ -264,6 +286,25 @@ async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: 
                 message.len()
             );
             connection.write(text.as_bytes()).await.is_ok()
+        }
+    }
+}
+
+/// Talks until one of both closes.
+async fn converse(connection: &mut Connection, talk: Talk) {
+    while let Some(heard) = connection.piece().await {
+        let said = match talk {
+            Talk::Echo => connection.write(&heard).await,
+            Talk::Silent => Ok(()),
+            Talk::Reset => return connection.reset_on_drop(),
+            Talk::Bye(text) => {
+                // If it cannot be said, the caller shows it.
+                let _ = connection.write(text.as_bytes()).await;
+                return;
+            }
+        };
+        if said.is_err() {
+            return;
         }
     }
 }

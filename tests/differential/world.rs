@@ -8,16 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shakedown_config::MeshOptions;
+use shakedown_config::xds::Resource;
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Event, Owned};
 use shakedown_proxy::Bootstrap;
 
-use crate::ads::{self, Refusals, Source};
-use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
+use crate::ads::{self, Fixture, Refusals, Source};
+use crate::case::{Case, Change, Compare, Config, Host, PORT, Step, Xds, host};
 use crate::client::{Asked, ask};
 use crate::envoy::{ADMIN_PORT, Envoy};
-use crate::seen::{Difference, Fact, Run, differences, same_shares};
+use crate::seen::{Counts, Difference, Fact, Run, differences, same_shares};
 use crate::upstream::{self, Journal, Running, Script};
 use crate::{mesh, messages};
 
@@ -31,6 +32,8 @@ const APP_PORT: u16 = 20_000;
 const READY: Duration = Duration::from_secs(10);
 /// How long a proxy may take to tell of a request that is over.
 const TELLING: Duration = Duration::from_millis(500);
+/// How long Envoy's worker may take to do as its main thread has confirmed.
+const TAKING_OVER: Duration = Duration::from_millis(20);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -124,6 +127,8 @@ struct World<'a> {
     /// What Envoy refuses.
     envoy_refuses: Refusals,
     status: Option<Status>,
+    /// Where the messages of a case are served to Envoy and to ours.
+    fixtures: Vec<Arc<Fixture>>,
     _tasks: Vec<Owned>,
 }
 
@@ -183,6 +188,7 @@ impl<'a> World<'a> {
         let envoy_refuses = Refusals::default();
         let mut tasks = Vec::new();
         let mut status = None;
+        let mut fixtures = Vec::new();
         let log = Some(Envoy::log_in(folder));
         let mut serve = |source, envoy: bool| {
             let log = log.clone().filter(|_| envoy);
@@ -225,12 +231,11 @@ impl<'a> World<'a> {
                 serve(Source::Relay(block.control()), true);
                 block.control()
             }
-            Config::Xds(edit) => {
+            Config::Xds(_) => {
                 for envoy in [true, false] {
-                    let address = if envoy { block.envoy() } else { block.ours() };
-                    let at = |index| block.upstream(index);
-                    let resources = messages::resources(&hosts, &case.empty, &at, address, edit);
-                    serve(Source::Fixture(Arc::new(resources)), envoy);
+                    let fixture = Fixture::new(resources(case, &hosts, block, envoy, None));
+                    serve(Source::Fixture(Arc::clone(&fixture)), envoy);
+                    fixtures.push(fixture);
                 }
                 block.ads(false)
             }
@@ -254,6 +259,7 @@ impl<'a> World<'a> {
             events,
             envoy_refuses,
             status,
+            fixtures,
             _tasks: tasks,
         })
     }
@@ -409,23 +415,28 @@ impl<'a> World<'a> {
         let mut number = 0u64;
         for _ in 0..repetitions {
             for (step, what) in self.case.steps.iter().enumerate() {
-                let asked: Vec<Asked> = match what {
-                    Step::One(asked) => vec![asked.clone()],
-                    Step::All(all) => all.clone(),
+                let (asked, change) = match what {
+                    Step::One(asked) => (std::slice::from_ref(asked), None),
+                    Step::All(all) => (&all[..], None),
+                    Step::Amid(all, after, change) => (&all[..], Some((*after, change))),
+                    Step::Change(change) => (&[][..], Some((0, change))),
                     Step::Pause(ms) => {
                         self.env.sleep(Duration::from_millis(*ms)).await;
                         continue;
                     }
                 };
+                run.steps.push((step, self.journal.borrow().len()));
                 let asked: Vec<Asked> = asked
-                    .into_iter()
-                    .map(|asked| identified(asked, &mut number))
+                    .iter()
+                    .map(|asked| identified(asked.clone(), &mut number))
                     .collect();
                 let asking = asked.iter().map(|asked| {
                     let to = self.listener(envoy, asked);
                     async move { ask(&self.env, to, asked).await }
                 });
-                let answers = futures_util::future::join_all(asking).await;
+                let asking = futures_util::future::join_all(asking);
+                let changing = self.change(envoy, change);
+                let (answers, ()) = futures_util::future::join(asking, changing).await;
                 run.answers.extend(
                     asked
                         .into_iter()
@@ -449,6 +460,34 @@ impl<'a> World<'a> {
         }
         run.received = self.journal.take();
         run
+    }
+
+    /// Changes the configuration of one of the proxies, after so many milliseconds, and waits until that has taken it.
+    async fn change(&self, envoy: bool, change: Option<(u64, &Change)>) {
+        let Some((after, change)) = change else {
+            return;
+        };
+        self.env.sleep(Duration::from_millis(after)).await;
+        let (hosts, fixture) = (hosts(self.case), &self.fixtures[usize::from(!envoy)]);
+        fixture.change(resources(
+            self.case,
+            &hosts,
+            self.block,
+            envoy,
+            Some(change),
+        ));
+        let deadline = self.env.now() + READY;
+        // A stream has to come round before anything is owed.
+        self.env.sleep(LOOK).await;
+        while !fixture.is_settled() {
+            assert!(
+                self.env.now() < deadline,
+                "{}: a change is not taken in time",
+                self.case.name
+            );
+            self.env.sleep(LOOK).await;
+        }
+        self.env.sleep(TAKING_OVER).await;
     }
 
     fn listener(&self, envoy: bool, asked: &Asked) -> SocketAddr {
@@ -487,6 +526,32 @@ fn identified(mut asked: Asked, number: &mut u64) -> Asked {
         asked.headers.push(("x-request-id".into(), id));
     }
     asked
+}
+
+/// The messages of a case for one of the proxies: as they are first, or after a change.
+fn resources(
+    case: &Case,
+    hosts: &[Host],
+    block: Block,
+    envoy: bool,
+    change: Option<&Change>,
+) -> Vec<Resource> {
+    let Config::Xds(edit) = &case.config else {
+        panic!("{}: a change is for Envoy's messages", case.name);
+    };
+    let there = |host: &Host| match change {
+        Some(change) => change.hosts.contains(&host.name),
+        None => host.early,
+    };
+    let edit = |x: &mut Xds| {
+        edit(x);
+        if let Some(change) = change {
+            (change.edit)(x);
+        }
+    };
+    let at = |index| block.upstream(index);
+    let address = if envoy { block.envoy() } else { block.ours() };
+    messages::resources(hosts, &there, &case.empty, &at, address, &edit)
 }
 
 fn hosts(case: &Case) -> Vec<Host> {
@@ -529,18 +594,25 @@ fn upstreams(
     running
 }
 
-fn shares(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> Vec<Difference> {
-    let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let text = |counts: &BTreeMap<String, u32>, name: &String| counts.get(name).map(u32::to_string);
-    let one = |name: &String| Difference {
-        request: 0,
-        field: name.clone(),
-        envoy: text(a, name),
-        ours: text(b, name),
+fn shares(a: &Counts, b: &Counts) -> Vec<Difference> {
+    let text = |counts: &Counts, key, name: &String| {
+        let count = counts.get(key).and_then(|names| names.get(name));
+        count.map(u32::to_string)
     };
-    names
-        .into_iter()
-        .filter(|name| a.get(*name) != b.get(*name))
-        .map(one)
-        .collect()
+    let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
+    let mut all = Vec::new();
+    for key in keys {
+        let names = [a, b].map(|counts| counts.get(key)).into_iter().flatten();
+        let names: std::collections::BTreeSet<&String> = names.flat_map(BTreeMap::keys).collect();
+        for name in names {
+            all.push(Difference {
+                request: key.0,
+                field: format!("{} {name}", key.1),
+                envoy: text(a, key, name),
+                ours: text(b, key, name),
+            });
+        }
+    }
+    all.retain(|it| it.envoy != it.ours);
+    all
 }

@@ -16,6 +16,7 @@ mod hashing;
 mod headers;
 mod limits;
 mod listener;
+mod manager;
 mod matching;
 mod outlier;
 mod overload;

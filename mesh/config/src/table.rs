@@ -7,6 +7,7 @@ mod balancing;
 mod filters;
 mod hashing;
 mod headers;
+mod manager;
 mod matching;
 mod overload;
 mod policy;
@@ -22,6 +23,7 @@ pub use balancing::{
 pub use filters::{Abort, Cors, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
 pub use hashing::{HashBy, HashCookie, HashPolicy};
 pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
+pub use manager::{Manager, Network, Origin, StreamDuration, Upgrades};
 pub use matching::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
     ValueMatcher, compile_regex, query_value,
@@ -76,6 +78,8 @@ pub struct Listener {
     pub stream_idle_timeout: Option<Duration>,
     /// What requests pass before they are sent on, in this order.
     pub filters: Vec<Filter>,
+    /// What else it does with requests.
+    pub manager: Manager,
 }
 
 /// Which way a listener's requests go.

@@ -14,14 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_TYPE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use shakedown_config::table::{Direction, Listener, Routes, Table};
 use shakedown_env::{BoxListener, Env, Flags, Owned, Side};
-use shakedown_wire::{Body, Connected, Drain, ServeError, ServerOptions, accept_auto_until};
+use shakedown_wire::{
+    Body, Connected, Drain, HeadTimeout, LateHead, ServeError, ServerOptions, accept_auto_until,
+};
 
 use crate::filter::rate_limit::ConnectionLimit;
 use crate::handle::handle;
 use crate::hash::Ends;
+use crate::origin::Caller;
 use crate::proxy::Proxy;
 use crate::record::{Record, RecordedBody};
 use crate::send::Wire;
@@ -66,6 +69,8 @@ pub(crate) struct Gate {
     address: SocketAddr,
     /// The listener as configured now.
     listener: RefCell<Arc<Listener>>,
+    /// How long a request's headers may take there.
+    head_timeout: HeadTimeout,
     drain: Drain,
 }
 
@@ -93,7 +98,7 @@ impl Gates {
                     }
                 },
             };
-            gate.gate.listener.replace(Arc::clone(listener));
+            gate.gate.follow(listener);
             open.insert(address, gate);
         }
         for gone in before.into_values() {
@@ -152,6 +157,7 @@ impl Gate {
         Gate {
             address,
             listener: RefCell::new(Arc::clone(listener)),
+            head_timeout: HeadTimeout::default(),
             drain: Drain::new(),
         }
     }
@@ -159,6 +165,28 @@ impl Gate {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes over what the listener is now.
+    fn follow(&self, listener: &Arc<Listener>) {
+        let manager = &listener.manager;
+        let bounds = [manager.request_headers_timeout, manager.request_timeout];
+        self.head_timeout.set(bounds.into_iter().flatten().min());
+        self.listener.replace(Arc::clone(listener));
+    }
+
+    /// What ends its connections.
+    pub(crate) fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// Who has sent a request.
+    pub(crate) fn caller(&self, headers: &HeaderMap, ends: Ends) -> Caller {
+        Caller::of(
+            &self.listener.borrow().manager.origin,
+            headers,
+            ends.caller.ip(),
+        )
     }
 
     /// The listener that a request which comes now belongs to.
@@ -203,6 +231,7 @@ fn has_routes(table: &Table, listener: &Listener) -> bool {
 async fn accept(proxy: Rc<Proxy>, gate: Rc<Gate>, socket: BoxListener) {
     let options = ServerOptions {
         max_header_bytes: Some(HEADER_BYTES_READ),
+        head_timeout: gate.head_timeout.clone(),
         idle_timeout: Some(IDLE_TIMEOUT),
         ..ServerOptions::default()
     };
@@ -233,7 +262,13 @@ async fn respond(
     request: Request<Body>,
 ) -> Response<RecordedBody> {
     if head_bytes(&request) > HEADER_BYTES_MAX {
-        return too_large(proxy, gate);
+        return refuse(proxy, gate, &TOO_LARGE);
+    }
+    if request.version() == Version::HTTP_10 {
+        return refuse(proxy, gate, &LOW_VERSION);
+    }
+    if request.extensions().get::<LateHead>().is_some() {
+        return refuse(proxy, gate, late(&gate.listener()));
     }
     handle(proxy, &Wire, gate, limit, ends, request).await
 }
@@ -246,16 +281,63 @@ fn head_bytes<B>(request: &Request<B>) -> usize {
     })
 }
 
-/// Envoy's answer to a head beyond its limit; the connection ends with it.
-fn too_large(proxy: &Rc<Proxy>, gate: &Gate) -> Response<RecordedBody> {
+/// What a request is answered that comes to no stage. The connection ends with it.
+#[derive(Clone, Copy, Debug)]
+struct Refusal {
+    status: StatusCode,
+    body: &'static str,
+    details: &'static str,
+    flags: Flags,
+}
+
+/// A head beyond the limit.
+const TOO_LARGE: Refusal = Refusal {
+    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+    body: "Request Header Fields Too Large",
+    details: "http1.headers_too_large",
+    flags: Flags::DPE,
+};
+
+/// HTTP/1.0.
+const LOW_VERSION: Refusal = Refusal {
+    status: StatusCode::UPGRADE_REQUIRED,
+    body: "Upgrade Required",
+    details: "low_version",
+    flags: Flags::DPE,
+};
+
+const LATE_HEADERS: Refusal = Refusal {
+    status: StatusCode::REQUEST_TIMEOUT,
+    body: "request header timeout",
+    details: "request_header_timeout",
+    flags: Flags::NONE,
+};
+
+const LATE_REQUEST: Refusal = Refusal {
+    status: StatusCode::REQUEST_TIMEOUT,
+    body: "request timeout",
+    details: "request_overall_timeout",
+    flags: Flags::NONE,
+};
+
+/// Which of the two bounds a head has met that does not end.
+fn late(listener: &Listener) -> &'static Refusal {
+    let manager = &listener.manager;
+    match (manager.request_headers_timeout, manager.request_timeout) {
+        (Some(headers), Some(whole)) if whole < headers => &LATE_REQUEST,
+        (None, Some(_)) => &LATE_REQUEST,
+        _ => &LATE_HEADERS,
+    }
+}
+
+fn refuse(proxy: &Rc<Proxy>, gate: &Gate, refusal: &Refusal) -> Response<RecordedBody> {
     let mut record = Record::begin(proxy, gate.side(), None);
-    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    let details = Cow::Borrowed("http1.headers_too_large");
-    record.answered(status.as_u16(), Flags::DPE, details);
+    let details = Cow::Borrowed(refusal.details);
+    record.answered(refusal.status.as_u16(), refusal.flags, details);
     record.finish(Flags::NONE);
-    let body = Body::full("Request Header Fields Too Large");
+    let body = Body::full(refusal.body);
     let mut response = Response::new(RecordedBody::of_nobody(body));
-    *response.status_mut() = status;
+    *response.status_mut() = refusal.status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -6,7 +6,6 @@
 
 mod bounds;
 mod grpc;
-mod internal;
 mod lanes;
 mod race;
 
@@ -29,6 +28,7 @@ use crate::respond::Reject;
 use crate::send::Carrier;
 use crate::state::{Host, PickContext, Upstream};
 use bounds::Bounds;
+pub(crate) use grpc::timeout as grpc_timeout;
 use lanes::Lanes;
 use race::{Race, Step};
 
@@ -47,6 +47,10 @@ pub(crate) struct Plan<'a> {
     pub(crate) hash: Option<u64>,
     /// The labels that its route asks for of its hosts.
     pub(crate) labels: Option<&'a Labels>,
+    /// Whether nothing is told in headers of Envoy's own names.
+    pub(crate) quiet: bool,
+    /// When the request must be complete; `None`: at some time.
+    pub(crate) complete_by: Option<Time>,
 }
 
 /// An upstream's answer.
@@ -60,6 +64,8 @@ pub(crate) struct Answer<B> {
 /// The bounds in time of what follows the headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rest {
+    /// When all of it must be over, whatever the route's timeout.
+    pub(crate) stream: Option<Time>,
     /// When the body must have ended.
     pub(crate) deadline: Option<Time>,
     /// How long it may go without data.
@@ -73,13 +79,18 @@ pub(crate) async fn forward(
     proxy: &Rc<Proxy>,
     carrier: &impl Carrier,
     plan: Plan<'_>,
-    mut outgoing: Outgoing,
+    outgoing: Outgoing,
     record: &mut Record,
 ) -> Result<Answer<Body>, Reject> {
     let env = proxy.env();
     let bounds = Bounds::of(plan.action, plan.idle, outgoing.headers());
-    internal::remove(outgoing.headers_mut());
-    let outside = outside_host(env, plan.upstream, &outgoing).await?;
+    let outside = match outside_host(env, plan.upstream, &outgoing).await {
+        Err(Reject::NoHealthyUpstream) => {
+            record.attempt_in_vain();
+            return Err(Reject::NoHealthyUpstream);
+        }
+        outside => outside?,
+    };
     let mut race = Race::new(proxy, plan, bounds, outgoing, record);
     race.outside = outside;
     let connected = std::cell::Cell::new(false);

@@ -1,11 +1,14 @@
 //! The request line, read top to bottom as a request travels. Each stage is a file; this one only strings them together.
 
 use std::borrow::Cow;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderValue, SET_COOKIE};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use shakedown_config::table::{HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 use shakedown_env::{Flags, Work};
 use shakedown_wire::Body;
@@ -16,6 +19,7 @@ use crate::filter::{self, Passing};
 use crate::forward::{self, Answer, Rest};
 use crate::hash::{Ends, Hash, Hashed};
 use crate::headers::Snapshot;
+use crate::origin::Caller;
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
 use crate::record::{Record, RecordedBody};
@@ -24,7 +28,8 @@ use crate::respond::{Overloaded, Reject, is_grpc, status};
 use crate::route::{self, Found};
 use crate::send::Carrier;
 use crate::state::Upstream;
-use crate::{answer, mirror, prepare, rewrite, split};
+use crate::upgrade::Requested;
+use crate::{answer, mirror, prepare, rewrite, split, steering, tunnel};
 
 /// The cluster that stands for destinations outside the mesh where the mesh allows none.
 const BLACK_HOLE: &str = "BlackHoleCluster";
@@ -45,6 +50,9 @@ struct Line<'t> {
     listener: &'t Listener,
     connection: &'t ConnectionLimit,
     ends: Ends,
+    caller: Caller,
+    /// What its connection is to become, where it asks for that.
+    upgrade: Option<&'t Requested>,
 }
 
 /// Answers one request, and records it.
@@ -54,14 +62,23 @@ pub(crate) async fn handle(
     gate: &Gate,
     connection: &ConnectionLimit,
     ends: Ends,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Response<RecordedBody> {
+    let upgrade = Requested::of(&mut request);
     let (mut head, body) = request.into_parts();
-    let id = prepare::identify(&mut head.headers, &mut *proxy.request_ids(), proxy.scribe());
+    let caller = gate.caller(&head.headers, ends);
+    let anew = caller.is_at_edge();
+    let id = prepare::identify(
+        &mut head.headers,
+        anew,
+        &mut *proxy.request_ids(),
+        proxy.scribe(),
+    );
     let mut record = Record::begin(proxy, gate.side(), id);
-    let is_head = head.method == Method::HEAD;
-    let version = head.version;
-    let grpc = is_grpc(&head.headers);
+    if body.is_end_stream() && upgrade.is_none() && head.method != Method::CONNECT {
+        record.receive();
+    }
+    let asked = Asked::of(&head);
     proxy.env().spend(Work::Request).await;
     let (table, listener) = (proxy.state().table(), gate.listener());
     let line = Line {
@@ -70,49 +87,92 @@ pub(crate) async fn handle(
         listener: &listener,
         connection,
         ends,
+        caller,
+        upgrade: upgrade.as_ref(),
     };
     let mut reply = Reply::default();
     let answer = travel(line, carrier, head, body, &mut record, &mut reply).await;
-    let attempts = record.attempts();
-    // Source: Envoy, `ConnectionManagerImpl`: a local 400 closes the connection, whatever a gRPC caller is told.
-    let closes = version < Version::HTTP_2
-        && matches!(&answer, Err(reject) if reject.status() == StatusCode::BAD_REQUEST);
-    let (mut response, rest) = match answer {
-        Ok(Answer { mut response, rest }) => {
-            reply.finish(response.headers_mut(), attempts);
-            let status = response.status().as_u16();
-            record.answered(status, Flags::NONE, Cow::Borrowed("via_upstream"));
-            (response, rest)
-        }
-        Err(Reject::CallerGone) => {
-            // The record says so by itself. Who is still there broke off its own body, and may read this.
-            drop(record);
-            let response = Reject::CallerGone.into_response(false, |_| ());
-            return response.map(RecordedBody::of_nobody);
-        }
-        Err(reject) => {
-            let (flags, details) = (reject.flags(), reject.details());
-            let response = reject.into_response(grpc, |headers| reply.finish(headers, attempts));
-            let status = response.status().as_u16();
-            record.answered(status, flags, Cow::Borrowed(details));
-            (response, Rest::default())
-        }
+    let Some((mut response, rest)) = respond(answer, asked, line, &reply, &mut record) else {
+        // The record says so by itself. Who is still there broke off its own body, and may read this.
+        drop(record);
+        let response = Reject::CallerGone.into_response(false, false, |_| ());
+        return response.map(RecordedBody::of_nobody);
     };
-    if closes {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
     reply.pass_filters(response.headers_mut());
     proxy
         .dates()
         .complete(response.headers_mut(), proxy.env().unix_time());
-    let unread = is_head || is_bodiless(response.status());
+    if let Some(upgrade) = upgrade
+        && response.status() == StatusCode::SWITCHING_PROTOCOLS
+    {
+        return tunnel::begin(proxy, gate.drain(), upgrade.caller, response, rest, record);
+    }
+    let unread = asked.is_head || is_bodiless(response.status());
     response.map(|body| {
         if unread {
             return RecordedBody::unread(body, record);
         }
         RecordedBody::new(body, record, rest)
     })
+}
+
+/// What an answer depends on of its request.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    is_head: bool,
+    grpc: bool,
+    version: Version,
+}
+
+impl Asked {
+    fn of(head: &Parts) -> Asked {
+        Asked {
+            is_head: head.method == Method::HEAD,
+            grpc: is_grpc(&head.headers),
+            version: head.version,
+        }
+    }
+}
+
+/// The response of an answer, and the bounds of its body; `None` where nobody reads one.
+fn respond(
+    answer: Result<Answer<Body>, Reject>,
+    asked: Asked,
+    line: Line<'_>,
+    reply: &Reply<'_>,
+    record: &mut Record,
+) -> Option<(Response<Body>, Rest)> {
+    let attempts = record.attempts();
+    let (mut response, rest, is_bad) = match answer {
+        Ok(Answer { mut response, rest }) => {
+            reply.finish(response.headers_mut(), attempts);
+            let status = response.status().as_u16();
+            record.answered(status, Flags::NONE, Cow::Borrowed("via_upstream"));
+            (response, rest, false)
+        }
+        Err(Reject::CallerGone) => return None,
+        Err(reject) => {
+            let is_bad = reject.status() == StatusCode::BAD_REQUEST;
+            let (flags, details) = (reject.flags(), reject.details());
+            let quiet = line.listener.manager.suppress_envoy_headers;
+            let finish = |headers: &mut HeaderMap| reply.finish(headers, attempts);
+            let response = reject.into_response(asked.grpc, quiet, finish);
+            let status = response.status().as_u16();
+            record.answered(status, flags, Cow::Borrowed(details));
+            (response, Rest::default(), is_bad)
+        }
+    };
+    // A local 400 closes the connection, whatever a gRPC caller is told; and so does an answer to what has not all come, but
+    // for one that makes something else of the connection. Source: Envoy, `ConnectionManagerImpl::ActiveStream::encodeHeaders`.
+    let closes = is_bad || !record.is_received();
+    if closes
+        && asked.version < Version::HTTP_2
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+    {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Some((response, rest))
 }
 
 /// From the request's headers to the response's.
@@ -125,8 +185,67 @@ async fn travel<'t>(
     reply: &mut Reply<'t>,
 ) -> Result<Answer<Body>, Reject> {
     let version = head.version;
-    let scheme = prepare::receive(&mut head);
+    let own = line.proxy.bootstrap().address;
+    let scheme = prepare::receive(&mut head, line.caller, own, line.upgrade.is_some());
     let found = route::find(line.table, &line.listener.routes, &head, scheme)?;
+    if line
+        .upgrade
+        .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
+    {
+        return Err(Reject::UpgradeRefused);
+    }
+    let started = record.started();
+    let deadline = longest(line.listener, found, &head.headers).map(|span| started + span);
+    let onward = pin!(pass_on(
+        line, found, head, version, scheme, body, record, reply
+    ));
+    let Some(deadline) = deadline else {
+        return onward.await;
+    };
+    match line.proxy.env().deadline(deadline, onward).await {
+        Ok(answer) => answer.map(|Answer { response, rest }| Answer {
+            response,
+            rest: Rest {
+                stream: Some(deadline),
+                ..rest
+            },
+        }),
+        Err(_elapsed) => Err(Reject::StreamDuration),
+    }
+}
+
+/// How long a request and its answer may take together.
+fn longest(listener: &Listener, found: Option<Found<'_>>, headers: &HeaderMap) -> Option<Duration> {
+    let of_listener = listener.manager.max_stream_duration;
+    let of_route = found
+        .and_then(|found| found.route.forward())
+        .and_then(|action| action.stream_duration);
+    match of_route {
+        Some(of_route) => {
+            let asked = of_route
+                .grpc_max
+                .and_then(|_| forward::grpc_timeout(headers));
+            of_route.of(asked, of_listener)
+        }
+        None => of_listener,
+    }
+}
+
+/// From the route to the response's headers.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "it is the rest of `travel`, apart only so that it can be bounded in time"
+)]
+async fn pass_on<'t>(
+    line: Line<'t>,
+    found: Option<Found<'t>>,
+    mut head: Parts,
+    version: Version,
+    scheme: &'static str,
+    body: Body,
+    record: &mut Record,
+    reply: &mut Reply<'t>,
+) -> Result<Answer<Body>, Reject> {
     let target = found.and_then(|found| choose(line, found, &head, record));
     if let (Some(found), Some(target)) = (found, target) {
         reply.route = Some(found.route);
@@ -198,13 +317,27 @@ async fn send_on<'t>(
     };
     reply.tell_attempts = found.host.include_attempt_count_in_response;
     let changes = action.rewrite.as_deref();
+    let quiet = line.listener.manager.suppress_envoy_headers;
     rewrite::toward(
         target.headers.as_deref(),
         found.route,
         changes,
         &mut head,
         scheme,
+        quiet,
     )?;
+    // An external caller's own were taken away; what the configuration has added counts from everybody.
+    let may_steer = line.caller.is_internal
+        || target.headers.is_some()
+        || !found.route.request_headers.is_empty();
+    let steering = if may_steer {
+        steering::take(&mut head.headers, action)
+    } else {
+        None
+    };
+    let action = steering
+        .as_ref()
+        .map_or(action, |steering| &steering.action);
     keep_request(reply, &head, version, scheme)?;
     if !upstream.may_send() {
         return Err(Reject::Overloaded(THROTTLED));
@@ -223,18 +356,26 @@ async fn send_on<'t>(
     };
     let kept = action.retry.is_some() || hedge.after.is_some() || !copies.is_empty();
     let hash = hash_of(line, &upstream, action, &head);
-    let outgoing = Outgoing::take(head, body, kept).await;
-    mirror::send(line.proxy, copies, &outgoing, record);
+    let outgoing = Outgoing::take(head, body, kept, line.upgrade.is_some()).await;
+    let tell_attempt = found.host.include_attempt_count;
+    mirror::send(line.proxy, copies, tell_attempt, &outgoing, record);
+    let request_timeout = line.listener.manager.request_timeout;
     let plan = forward::Plan {
         upstream: &upstream,
         action,
         hedge,
-        tell_attempt: found.host.include_attempt_count,
+        tell_attempt,
         idle: action.idle_timeout.or(line.listener.stream_idle_timeout),
         hash: hash.hash,
         labels: action.labels.as_ref(),
+        quiet,
+        complete_by: request_timeout.map(|span| record.started() + span),
     };
-    let mut answer = forward::forward(line.proxy, carrier, plan, outgoing, record).await?;
+    let answer = forward::forward(line.proxy, carrier, plan, outgoing, record).await;
+    let mut answer = answer.map_err(|reject| match &steering {
+        Some(steering) => steering.answered(reject),
+        None => reject,
+    })?;
     for cookie in hash.cookies {
         answer.response.headers_mut().append(SET_COOKIE, cookie);
     }

@@ -32,6 +32,7 @@ mod headers;
 pub mod hedge;
 pub mod limit;
 mod mirror;
+mod origin;
 mod outgoing;
 pub mod outlier;
 mod prepare;
@@ -49,7 +50,10 @@ pub mod shed;
 mod spare;
 mod split;
 mod state;
+mod steering;
 pub mod throttle;
+mod tunnel;
+mod upgrade;
 
 pub use bootstrap::{Bootstrap, Workload};
 pub use dry::DryRun;

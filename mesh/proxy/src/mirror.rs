@@ -10,19 +10,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderMap, HeaderValue};
 use rand_core::Rng as _;
 use shakedown_config::table::Mirror;
 use smallvec::SmallVec;
 
 use crate::forward::{self, Plan};
+use crate::origin::{INTERNAL, append_address};
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::send::Wire;
 
-const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The longest answer that is read to its end, so that its connection can be used again; a longer one's is closed.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -38,8 +37,14 @@ pub(crate) fn drawn(proxy: &Proxy, mirrors: &[Arc<Mirror>]) -> Copies {
     mirrors.iter().filter(takes).cloned().collect()
 }
 
-/// Sends the copies of a request on their way.
-pub(crate) fn send(proxy: &Rc<Proxy>, copies: Copies, original: &Outgoing, record: &Record) {
+/// Sends the copies of a request on their way. `tell_attempt`: they say that they are the first try, as the original does.
+pub(crate) fn send(
+    proxy: &Rc<Proxy>,
+    copies: Copies,
+    tell_attempt: bool,
+    original: &Outgoing,
+    record: &Record,
+) {
     for mirror in copies {
         // One whose cluster does not exist is dropped in silence, as in Envoy.
         let cluster = &mirror.action.targets()[0].cluster;
@@ -57,10 +62,12 @@ pub(crate) fn send(proxy: &Rc<Proxy>, copies: Copies, original: &Outgoing, recor
                 upstream: &upstream,
                 action: &mirror.action,
                 hedge: Default::default(),
-                tell_attempt: false,
+                tell_attempt,
                 idle: None,
                 hash: None,
                 labels: None,
+                quiet: false,
+                complete_by: None,
             };
             let sending = async {
                 let answer = forward::forward(&own, &Wire, plan, copy, &mut shadow).await;
@@ -95,14 +102,7 @@ fn disguise(proxy: &Proxy, mirror: &Mirror, headers: &mut HeaderMap) {
         headers.insert(HOST, host);
     }
     headers.insert(INTERNAL, HeaderValue::from_static("true"));
-    let own = proxy.bootstrap().address;
-    let chain = match headers.get(FORWARDED_FOR).map(HeaderValue::to_str) {
-        Some(Ok(before)) => format!("{before},{own}"),
-        _ => own.to_string(),
-    };
-    if let Ok(chain) = HeaderValue::try_from(chain) {
-        headers.insert(FORWARDED_FOR, chain);
-    }
+    append_address(headers, proxy.bootstrap().address);
 }
 
 /// `reviews:9080` becomes `reviews-shadow:9080`.

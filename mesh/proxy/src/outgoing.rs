@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
@@ -37,22 +38,26 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 enum Payload {
     Empty,
-    /// All of it is there.
-    Whole(Bytes),
+    /// There is none, and the request does not end: its connection is to be upgraded.
+    Open,
+    /// All of it is there; and whether its caller has told its length.
+    Whole(Bytes, bool),
     /// It still arrives.
     Arriving(Replay),
 }
 
 impl Outgoing {
-    /// Takes a request from its caller; with so much of its body kept as may be `repeated`. What has not arrived yet is sent
+    /// Takes a request from its caller, perhaps one for an `upgrade`; with so much of its body kept as may be `repeated`. What has not arrived yet is sent
     /// on as it comes.
-    pub(crate) async fn take(head: Parts, body: Body, repeated: bool) -> Outgoing {
-        let payload = if body.is_end_stream() {
+    pub(crate) async fn take(head: Parts, body: Body, repeated: bool, upgrade: bool) -> Outgoing {
+        let payload = if upgrade {
+            Payload::Open
+        } else if body.is_end_stream() {
             Payload::Empty
         } else {
             let replay = Replay::new(body, if repeated { KEPT_BYTES_MAX } else { 0 });
             match replay.arrive().await {
-                Some(bytes) => Payload::Whole(bytes),
+                Some(bytes) => Payload::Whole(bytes, head.headers.contains_key(CONTENT_LENGTH)),
                 None => Payload::Arriving(replay),
             }
         };
@@ -76,7 +81,7 @@ impl Outgoing {
     /// Whether it can be sent once more: whether all that has come of it is kept.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.payload {
-            Payload::Empty | Payload::Whole(_) => true,
+            Payload::Empty | Payload::Open | Payload::Whole(..) => true,
             Payload::Arriving(replay) => replay.is_repeatable(),
         }
     }
@@ -84,7 +89,8 @@ impl Outgoing {
     /// Ready when all of it has come, or it has broken off. Until then, each piece wakes who asks.
     pub(crate) fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.payload {
-            Payload::Empty | Payload::Whole(_) => Poll::Ready(()),
+            Payload::Empty | Payload::Whole(..) => Poll::Ready(()),
+            Payload::Open => Poll::Pending,
             Payload::Arriving(replay) => replay.poll_complete(cx),
         }
     }
@@ -92,7 +98,7 @@ impl Outgoing {
     /// How many bytes of a body that still arrives have come.
     pub(crate) fn arrived(&self) -> usize {
         match &self.payload {
-            Payload::Empty | Payload::Whole(_) => 0,
+            Payload::Empty | Payload::Open | Payload::Whole(..) => 0,
             Payload::Arriving(replay) => replay.arrived(),
         }
     }
@@ -101,7 +107,9 @@ impl Outgoing {
     pub(crate) fn copy(&self) -> Option<Outgoing> {
         let payload = match &self.payload {
             Payload::Empty => Payload::Empty,
-            Payload::Whole(bytes) => Payload::Whole(bytes.clone()),
+            // What an upgraded connection carries is nobody else's.
+            Payload::Open => return None,
+            Payload::Whole(bytes, sized) => Payload::Whole(bytes.clone(), *sized),
             Payload::Arriving(replay) if replay.is_repeatable() => {
                 Payload::Arriving(replay.follower())
             }
@@ -115,6 +123,11 @@ impl Outgoing {
             payload,
             over_http2: self.over_http2,
         })
+    }
+
+    /// Whether its connection is to be upgraded.
+    pub(crate) fn is_upgrade(&self) -> bool {
+        matches!(self.payload, Payload::Open)
     }
 
     /// Whether it came over HTTP/2.
@@ -161,8 +174,9 @@ impl Outgoing {
         tell: impl FnOnce(&mut HeaderMap),
     ) -> Request<Body> {
         let body = match &self.payload {
-            Payload::Empty => Body::Empty,
-            Payload::Whole(bytes) => Body::full(bytes.clone()),
+            Payload::Empty | Payload::Open => Body::Empty,
+            Payload::Whole(bytes, true) => Body::full(bytes.clone()),
+            Payload::Whole(bytes, false) => Body::unsized_of(bytes.clone()),
             Payload::Arriving(replay) => replay.reader(),
         };
         let mut headers = std::mem::take(&mut self.headers);

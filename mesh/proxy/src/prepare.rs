@@ -2,6 +2,7 @@
 //!
 //! `host` is kept. Names are Envoy's.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use http::Uri;
@@ -10,13 +11,12 @@ use http::request::Parts;
 use rand_core::Rng;
 use shakedown_env::RequestId;
 
+use crate::origin::{Caller, FORWARDED_PROTO, INTERNAL};
 use crate::scribe::{Scribe, small};
+use crate::steering;
 
 /// The request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-/// Set by Envoy for itself; from outside it is never believed.
-const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
@@ -34,18 +34,55 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 ];
 
 /// Makes a request what the proxy's stages look at, before it is routed: without what concerned its caller's connection,
-/// with an id's and a protocol's headers, and with its authority in `host`. Gives the scheme that it was sent by.
-pub(crate) fn receive(head: &mut Parts) -> &'static str {
-    remove_hop_by_hop(&mut head.headers);
+/// and with what is known of its caller; with an id's and a protocol's headers, and with its authority in `host`. `own` is
+/// the proxy's address. Gives the scheme that it was sent by.
+///
+/// A request for an `upgrade` keeps what it says of that, as it stands.
+pub(crate) fn receive(
+    head: &mut Parts,
+    caller: Caller,
+    own: IpAddr,
+    upgrade: bool,
+) -> &'static str {
+    if upgrade {
+        remove_beside_upgrade(&mut head.headers);
+    } else {
+        remove_hop_by_hop(&mut head.headers);
+    }
+    // Set by Envoy for itself; from outside it is never believed.
     if head.headers.contains_key(INTERNAL) {
         head.headers.remove(INTERNAL);
+    }
+    if !caller.is_internal {
+        steering::remove(&mut head.headers);
+    }
+    if caller != Caller::default() {
+        caller.tell(&mut head.headers, own);
     }
     forwarded_proto(&mut head.headers);
     let scheme = scheme(head);
     if head.uri.authority().is_some() {
         to_origin_form(head);
+    } else {
+        join_hosts(&mut head.headers);
     }
     scheme
+}
+
+/// Several hosts are one, with commas between them. Source: Envoy, `HeaderMapImpl::addViaMove`, of inline headers.
+fn join_hosts(headers: &mut HeaderMap) {
+    let mut values = headers.get_all(header::HOST).iter();
+    if values.next().is_none() || values.next().is_none() {
+        return;
+    }
+    let all: Vec<&[u8]> = headers
+        .get_all(header::HOST)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b","[..])) {
+        headers.insert(header::HOST, joined);
+    }
 }
 
 /// The scheme of a request: that of its target where it has one, else what it was forwarded by.
@@ -62,10 +99,23 @@ fn scheme(head: &Parts) -> &'static str {
 }
 
 /// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside.
-pub(crate) fn toward_caller(headers: &mut HeaderMap, took: Duration, scribe: &Scribe) {
+///
+/// One that is an `upgrade` keeps what it says of that. Without a scribe nothing is told.
+pub(crate) fn toward_caller(
+    headers: &mut HeaderMap,
+    took: Duration,
+    upgrade: bool,
+    scribe: Option<&Scribe>,
+) {
     // What an answer's `connection` header names is left alone. Source: Envoy, `ConnectionManagerUtility::mutateResponseHeaders`.
-    remove_own(headers);
-    service_time(headers, took, scribe);
+    if upgrade {
+        remove_beside_upgrade(headers);
+    } else {
+        remove_own(headers);
+    }
+    if let Some(scribe) = scribe {
+        service_time(headers, took, scribe);
+    }
 }
 
 /// An absolute target, as proxies are sent, becomes path and `host`. Source: RFC 9112, section 3.2.2.
@@ -102,6 +152,14 @@ fn remove_own(headers: &mut HeaderMap) {
     }
 }
 
+/// The same, of a message that has to do with an upgrade.
+fn remove_beside_upgrade(headers: &mut HeaderMap) {
+    let of_upgrade = |name: &HeaderName| *name == header::CONNECTION || *name == header::UPGRADE;
+    for name in HOP_BY_HOP.iter().filter(|name| !of_upgrade(name)) {
+        headers.remove(name);
+    }
+}
+
 fn remove_nominated(headers: &mut HeaderMap) {
     let nominated: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
@@ -117,13 +175,14 @@ fn remove_nominated(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes sure of an `x-request-id`, and tells its number where it is a UUID.
+/// Makes sure of an `x-request-id`, and tells its number where it is a UUID. One that is to be `anew` is not believed.
 pub(crate) fn identify(
     headers: &mut HeaderMap,
+    anew: bool,
     random: &mut impl Rng,
     scribe: &Scribe,
 ) -> Option<RequestId> {
-    if let Some(id) = headers.get(&REQUEST_ID) {
+    if let Some(id) = headers.get(&REQUEST_ID).filter(|_| !anew) {
         return RequestId::parse(id.as_bytes());
     }
     let id = new_request_id(random);
@@ -183,6 +242,35 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
+    fn received(head: &mut Parts) -> &'static str {
+        receive(head, Caller::default(), [10, 0, 0, 1].into(), false)
+    }
+
+    #[test]
+    fn several_hosts_are_one_with_commas() {
+        let mut map = headers(&[("host", "a"), ("x", "1"), ("host", "b")]);
+        join_hosts(&mut map);
+        assert_eq!(map, headers(&[("host", "a,b"), ("x", "1")]));
+    }
+
+    #[test]
+    fn a_request_for_an_upgrade_keeps_what_it_says_of_it() {
+        let pairs = [("connection", "keep-alive, Upgrade"), ("upgrade", "x")];
+        let mut map = headers(&pairs);
+        map.insert("keep-alive", HeaderValue::from_static("timeout=5"));
+        remove_beside_upgrade(&mut map);
+        assert_eq!(map, headers(&pairs));
+    }
+
+    #[test]
+    fn an_id_from_outside_the_mesh_is_made_anew() {
+        let mut rng = stream_seed(1, "test", "id");
+        let mut map = headers(&[("x-request-id", "00000000-0000-4000-8000-000000000001")]);
+        let id = identify(&mut map, true, &mut rng);
+        assert_eq!(map[&REQUEST_ID], id.unwrap().to_string());
+        assert_ne!(id.unwrap().0, 0x4000_8000_0000_0000_0001);
+    }
+
     #[test]
     fn hop_by_hop_headers_go_and_the_others_stay() {
         let mut map = headers(&[
@@ -223,7 +311,7 @@ mod tests {
         let mut rng = stream_seed(1, "test", "id");
         let mut map = headers(&[("x-request-id", "not-a-uuid")]);
         let scribe = Scribe::default();
-        assert_eq!(identify(&mut map, &mut rng, &scribe), None);
+        assert_eq!(identify(&mut map, false, &mut rng, &scribe), None);
         assert_eq!(map[&REQUEST_ID], "not-a-uuid");
     }
 
@@ -232,14 +320,14 @@ mod tests {
         let mut rng = stream_seed(1, "test", "id");
         let scribe = Scribe::default();
         let mut map = HeaderMap::new();
-        let id = identify(&mut map, &mut rng, &scribe).unwrap();
+        let id = identify(&mut map, false, &mut rng, &scribe).unwrap();
         let text = map[&REQUEST_ID].to_str().unwrap();
         assert_eq!(text, id.to_string());
         assert_eq!(&text[14..15], "4");
         assert!("89ab".contains(&text[19..20]), "{text}");
         assert_ne!(
             Some(id),
-            identify(&mut HeaderMap::new(), &mut rng, &scribe),
+            identify(&mut HeaderMap::new(), false, &mut rng, &scribe),
             "another each time"
         );
     }
@@ -261,7 +349,7 @@ mod tests {
             .header("host", "other")
             .body(());
         let mut head = request.unwrap().into_parts().0;
-        assert_eq!(receive(&mut head), "http");
+        assert_eq!(received(&mut head), "http");
         assert_eq!(head.uri, "/p?q=1");
         assert_eq!(head.headers[header::HOST], "a.b:81");
     }
@@ -271,7 +359,7 @@ mod tests {
         let of = |target: &str, proto: &str| {
             let request = http::Request::get(target).header("x-forwarded-proto", proto);
             let mut head = request.header("host", "a").body(()).unwrap().into_parts().0;
-            receive(&mut head)
+            received(&mut head)
         };
         assert_eq!(of("/", "https"), "https");
         assert_eq!(of("/", "ftp"), "http");

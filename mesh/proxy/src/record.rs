@@ -43,6 +43,8 @@ pub(crate) struct Record {
     holds: SmallVec<[Hold; 1]>,
     /// Whether the caller got all that there was.
     complete: bool,
+    /// Whether the caller has sent all that there is.
+    received: bool,
     /// Whether it is a copy's, of which nobody is told.
     silent: bool,
 }
@@ -75,6 +77,7 @@ impl Record {
             open: SmallVec::new(),
             holds: SmallVec::new(),
             complete: false,
+            received: false,
             silent: false,
         }
     }
@@ -100,6 +103,21 @@ impl Record {
     /// It holds this until it is over.
     pub(crate) fn hold(&mut self, hold: Hold) {
         self.holds.push(hold);
+    }
+
+    /// When it began.
+    pub(crate) fn started(&self) -> Time {
+        self.started
+    }
+
+    /// All of the request has come.
+    pub(crate) fn receive(&mut self) {
+        self.received = true;
+    }
+
+    /// Whether all of the request has come.
+    pub(crate) fn is_received(&self) -> bool {
+        self.received
     }
 
     /// How many tries there were so far.

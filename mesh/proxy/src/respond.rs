@@ -18,6 +18,8 @@ pub(crate) use grpc::is_grpc;
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+/// The details of what took too long as a whole.
+pub(crate) const MAX_DURATION: &str = "max_duration_timeout";
 
 /// Why a try ended without response headers, in Envoy's words.
 /// Source: Envoy, `Http::Utility::resetReasonToString` and `Router::Filter::streamResetReasonToResponseFlag`.
@@ -190,8 +192,16 @@ pub enum Reject {
     BadPath,
     /// The caller has gone: nobody reads the answer.
     CallerGone,
-    /// The caller took too long over its body.
+    /// A target that is no path.
+    NoPath,
+    /// An upgrade that nobody has allowed.
+    UpgradeRefused,
+    /// The caller gave no sign for too long, and its request was not complete.
     SlowRequest,
+    /// The request was not complete in time.
+    RequestTimeout,
+    /// The request and its answer took too long together.
+    StreamDuration,
     /// The last try ended before its headers.
     Reset {
         /// How.
@@ -231,11 +241,14 @@ impl Reject {
             Reject::NoHealthyUpstream => StatusCode::SERVICE_UNAVAILABLE,
             Reject::BlackHole => StatusCode::BAD_GATEWAY,
             Reject::BadAuthority | Reject::BadPath | Reject::CallerGone => StatusCode::BAD_REQUEST,
-            Reject::SlowRequest => StatusCode::REQUEST_TIMEOUT,
+            Reject::NoPath => StatusCode::NOT_FOUND,
+            Reject::UpgradeRefused => StatusCode::FORBIDDEN,
+            Reject::SlowRequest | Reject::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Reject::Reset { reason, .. } => reason.status(),
             Reject::RouteTimeout
             | Reject::PerTryTimeout { .. }
             | Reject::PerTryIdleTimeout { .. }
+            | Reject::StreamDuration
             | Reject::StreamIdle => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -249,7 +262,12 @@ impl Reject {
             Reject::NoCluster(_) => Flags::NC,
             Reject::NoHealthyUpstream => Flags::UH,
             Reject::BlackHole | Reject::Direct { .. } | Reject::Preflight(_) => Flags::NONE,
-            Reject::BadAuthority | Reject::BadPath => Flags::NONE,
+            Reject::BadAuthority
+            | Reject::BadPath
+            | Reject::NoPath
+            | Reject::UpgradeRefused
+            | Reject::RequestTimeout
+            | Reject::StreamDuration => Flags::NONE,
             Reject::SlowRequest | Reject::StreamIdle => Flags::SI,
             Reject::Aborted { .. } => Flags::FI,
             Reject::Limited(_) => Flags::RL,
@@ -289,6 +307,10 @@ impl Reject {
             Reject::Overloaded(overloaded) => overloaded.details,
             Reject::BadAuthority => "missing_host_header",
             Reject::BadPath => "path_normalization_failed",
+            Reject::NoPath => "absolute_path_rejected",
+            Reject::UpgradeRefused => "upgrade_failed",
+            Reject::RequestTimeout => "request_overall_timeout",
+            Reject::StreamDuration => MAX_DURATION,
             Reject::CallerGone => "downstream_remote_disconnect",
             Reject::SlowRequest | Reject::StreamIdle => "stream_idle_timeout",
             Reject::Reset { reason, .. } => reason.details(),
@@ -306,9 +328,13 @@ impl Reject {
             | Reject::BlackHole
             | Reject::BadAuthority
             | Reject::BadPath
+            | Reject::NoPath
+            | Reject::UpgradeRefused
             | Reject::Preflight(_)
             | Reject::CallerGone => b"",
             Reject::SlowRequest | Reject::StreamIdle => b"stream timeout",
+            Reject::RequestTimeout => b"request timeout",
+            Reject::StreamDuration => b"downstream duration timeout",
             Reject::Direct { body, .. } => body,
             Reject::Aborted { .. } => b"fault filter abort",
             Reject::Limited(_) => b"local_rate_limited",
@@ -326,7 +352,13 @@ impl Reject {
     /// The response. `finish` is what the router does to its headers; `grpc` says that its caller speaks gRPC, and reads
     /// statuses in headers. A body is plain text unless `finish` has said otherwise; without one there is no content type,
     /// as Envoy has it.
-    pub fn into_response(self, grpc: bool, finish: impl FnOnce(&mut HeaderMap)) -> Response<Body> {
+    /// `quiet`: it has no header of Envoy's own.
+    pub fn into_response(
+        self,
+        grpc: bool,
+        quiet: bool,
+        finish: impl FnOnce(&mut HeaderMap),
+    ) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         let headers = response.headers_mut();
         match &self {
@@ -339,7 +371,7 @@ impl Reject {
             Reject::Reset {
                 reason: ResetReason::Overflow,
                 ..
-            } => {
+            } if !quiet => {
                 headers.insert(OVERLOADED, HeaderValue::from_static("true"));
             }
             _ => {}
@@ -384,6 +416,8 @@ impl Reject {
                 resource_exhausted: true,
                 ..
             }) => 8,
+            // DEADLINE_EXCEEDED.
+            Reject::StreamDuration => 4,
             _ => grpc::status_of(self.status().as_u16()),
         }
     }

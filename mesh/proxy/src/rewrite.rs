@@ -12,13 +12,14 @@ const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
 /// Changes a request for its destination: what that says itself, then the route and the levels above it, then host and
-/// path. Source: Envoy, `RouteEntryImplBase::finalizeRequestHeaders`.
+/// path. `quiet`: nobody is told how those were. Source: Envoy, `RouteEntryImplBase::finalizeRequestHeaders`.
 pub(crate) fn toward(
     target: Option<&TargetHeaders>,
     route: &Route,
     rewrite: Option<&Rewrite>,
     head: &mut Parts,
     scheme: &'static str,
+    quiet: bool,
 ) -> Result<(), Reject> {
     if let Some(target) = target {
         change_request(&target.request, head, scheme)?;
@@ -32,8 +33,13 @@ pub(crate) fn toward(
     let Some(rewrite) = rewrite else {
         return Ok(());
     };
-    if let Some(host) = &rewrite.host
-        && let Some(before) = head.headers.insert(HOST, host.clone())
+    let by_header = || {
+        let found = head.headers.get(rewrite.host_header.as_ref()?)?;
+        Some(found.clone()).filter(|host| !host.is_empty())
+    };
+    if let Some(host) = rewrite.host.clone().or_else(by_header)
+        && let Some(before) = head.headers.insert(HOST, host)
+        && !quiet
     {
         head.headers.insert(ORIGINAL_HOST, before);
     }
@@ -42,7 +48,9 @@ pub(crate) fn toward(
         let original = HeaderValue::from_str(before).map_err(|_| Reject::BadPath)?;
         // What does not begin with a slash is no path that could be sent.
         let new = PathAndQuery::try_from(path.apply(before)).map_err(|_| Reject::BadPath)?;
-        head.headers.insert(ORIGINAL_PATH, original);
+        if !quiet {
+            head.headers.insert(ORIGINAL_PATH, original);
+        }
         head.uri = Uri::from(new);
     }
     Ok(())
@@ -64,7 +72,7 @@ mod tests {
         let route = Route::new("", matcher, Action::Forward(action.unwrap()));
         let request = http::Request::get("/rw/x?q=1").header("host", "t");
         let mut head = request.body(()).unwrap().into_parts().0;
-        toward(target, &route, Some(rewrite), &mut head, "http").unwrap();
+        toward(target, &route, Some(rewrite), &mut head, "http", false).unwrap();
         head
     }
 
@@ -76,12 +84,30 @@ mod tests {
                 with: "/new".into(),
             }),
             host: Some(HeaderValue::from_static("hh:1")),
+            host_header: None,
         };
         let head = sent(None, &rewrite);
         assert_eq!(head.uri, "/new/x?q=1");
         assert_eq!(head.headers[HOST], "hh:1");
         assert_eq!(head.headers[ORIGINAL_HOST], "t");
         assert_eq!(head.headers[ORIGINAL_PATH], "/rw/x?q=1");
+    }
+
+    #[test]
+    fn a_host_may_come_from_a_header_of_the_request() {
+        let rewrite = |name| Rewrite {
+            host_header: Some(HeaderName::from_static(name)),
+            ..Rewrite::default()
+        };
+        // The only one that the request has.
+        let head = sent(None, &rewrite("host"));
+        assert_eq!(
+            (&head.headers[HOST], &head.headers[ORIGINAL_HOST]),
+            (&"t".parse().unwrap(), &"t".parse().unwrap())
+        );
+        let head = sent(None, &rewrite("x-none"));
+        assert_eq!(head.headers[HOST], "t");
+        assert!(!head.headers.contains_key(ORIGINAL_HOST));
     }
 
     #[test]

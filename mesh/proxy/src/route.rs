@@ -1,5 +1,6 @@
 //! Finds a request's route: virtual host by authority, then the first route that matches.
 
+use http::Method;
 use http::header::HOST;
 use http::request::Parts;
 use shakedown_config::table::{RequestView, Route, Routes, Table, VirtualHost};
@@ -21,6 +22,14 @@ pub(crate) fn find<'t>(
     scheme: &'static str,
 ) -> Result<Option<Found<'t>>, Reject> {
     let view = view(head, scheme)?;
+    if head.method == Method::CONNECT {
+        // Only a route that asks for it would take it, and there are none.
+        return Ok(None);
+    }
+    // `OPTIONS *`. Source: Envoy, `ConnectionManagerImpl::ActiveStream::decodeHeaders`.
+    if !view.path.starts_with('/') {
+        return Err(Reject::NoPath);
+    }
     let routes = match routes {
         Routes::Inline(routes) => routes,
         Routes::Named(name) => match table.routes.get(name) {
@@ -53,8 +62,6 @@ pub(crate) fn authority(head: &Parts) -> Result<&str, Reject> {
         return Ok(authority.as_str());
     }
     let host = head.headers.get(HOST).ok_or(Reject::BadAuthority)?;
-    match host.to_str() {
-        Ok(host) if !host.is_empty() => Ok(host),
-        _ => Err(Reject::BadAuthority),
-    }
+    // An empty one is none that anybody has, but it is there.
+    host.to_str().map_err(|_| Reject::BadAuthority)
 }

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io::ErrorKind;
 use std::rc::Rc;
 
-use http::header::{CONTENT_LENGTH, HeaderValue};
-use http::{Method, Request, Response};
+use http::header::{CONTENT_LENGTH, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, StatusCode};
 use shakedown_wire::{Body, Pool, Protocol, SendError};
 
 use crate::respond::ResetReason;
@@ -52,7 +52,15 @@ impl Carrier for Wire {
         if pool.protocol() == Protocol::Http1 {
             say_that_it_is_empty(&mut request);
         }
+        let upgrade = request.headers().contains_key(UPGRADE);
         match pool.send_telling(request, || mark.set()).await {
+            // Nobody has asked for another protocol.
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade => {
+                Sent::Reset {
+                    reason: ResetReason::ProtocolError,
+                    on_wire: true,
+                }
+            }
             Ok(response) => Sent::Response(response),
             Err(error) => ended(&error),
         }

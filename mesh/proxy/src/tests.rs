@@ -14,4 +14,6 @@ mod replies;
 mod retries;
 mod routing;
 pub(crate) mod scene;
+mod steering;
 mod timeouts;
+mod upgrades;

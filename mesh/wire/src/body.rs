@@ -22,6 +22,8 @@ pub enum Body {
     Empty,
     /// Bytes in memory; `None` once they have been sent.
     Full(Option<Bytes>),
+    /// Bytes in memory whose length is not told ahead; `None` once they have been sent.
+    Unsized(Option<Bytes>),
     /// What arrives on a connection that somebody else owns: a server's request.
     Incoming(Incoming),
     /// What arrives on a stream of HTTP/2: a server's request.
@@ -89,6 +91,15 @@ impl Body {
         }
     }
 
+    /// These bytes, of which nobody is told how many they are before they come: as one that came in chunks goes on.
+    pub fn unsized_of(bytes: Bytes) -> Body {
+        if bytes.is_empty() {
+            Body::Empty
+        } else {
+            Body::Unsized(Some(bytes))
+        }
+    }
+
     /// Reads the body to its end, without its trailers. A body that came in one piece is not copied.
     ///
     /// # Errors
@@ -136,7 +147,9 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
             Body::Empty => Poll::Ready(None),
-            Body::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Body::Full(bytes) | Body::Unsized(bytes) => {
+                Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
             Body::Incoming(incoming) => Pin::new(incoming)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|f| Ok(f?))),
@@ -151,7 +164,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Empty => true,
-            Body::Full(bytes) => bytes.is_none(),
+            Body::Full(bytes) | Body::Unsized(bytes) => bytes.is_none(),
             Body::Incoming(incoming) => incoming.is_end_stream(),
             Body::Stream(stream) => stream.is_end_stream(),
             Body::Leased(leased) => leased.is_end_stream(),
@@ -165,6 +178,9 @@ impl HttpBody for Body {
             Body::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
+            // One that has been sent is known to be over.
+            Body::Unsized(None) => SizeHint::with_exact(0),
+            Body::Unsized(Some(_)) => SizeHint::default(),
             Body::Incoming(incoming) => incoming.size_hint(),
             Body::Stream(stream) => stream.size_hint(),
             Body::Leased(leased) => leased.size_hint(),

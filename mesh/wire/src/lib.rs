@@ -6,6 +6,7 @@
 //!   HTTP/2 on one port; with [`Drain`] to end them gracefully.
 //! - [`Pool`]: HTTP/1.1 or HTTP/2 connections to one address, kept and reused in Envoy's order; [`Quota`]: what its circuit
 //!   breakers count over many pools.
+//! - [`Upgrade`], [`tunnel`]: connections that become something else than HTTP.
 //! - [`Replay`]: a body that can be sent again while it still arrives.
 //! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS.
 //! - [`TlsClient`], [`TlsServer`]: TLS inside a connection; pools speak it where they are told to.
@@ -24,6 +25,7 @@ mod pool;
 mod seams;
 mod server;
 mod tls;
+mod upgrade;
 
 pub use self::h2::H2Body;
 pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
@@ -34,10 +36,11 @@ pub use pool::{
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{
-    Connected, ServeError, ServerOptions, accept_auto_until, accept_loop, accept_loop_until,
-    serve_auto_until, serve_http1, serve_http1_until,
+    Connected, HeadTimeout, LateHead, ServeError, ServerOptions, accept_auto_until, accept_loop,
+    accept_loop_until, serve_auto_until, serve_http1, serve_http1_until,
 };
 pub use tls::{Refusal, Roots, TlsClient, TlsError, TlsServer, Trust, refusal};
+pub use upgrade::{Tunnel, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 
 #[cfg(test)]
 mod scene;

@@ -18,11 +18,13 @@ use shakedown_env::{BoxListener, BoxStream, Env, TaskName};
 use crate::drain::Stage;
 use crate::{Body, Drain};
 
+mod head;
 mod http1;
 mod http2;
 mod idle;
 mod sniff;
 
+pub use head::{HeadTimeout, LateHead};
 use idle::{Activity, IdleTimer};
 use sniff::Sniffed;
 
@@ -35,6 +37,9 @@ pub struct ServerOptions {
     /// The longest that a request's headers may take to arrive, counted from the end of the request before: an idle
     /// connection is closed by it too. Costs a timer a request.
     pub header_read_timeout: Option<Duration>,
+    /// The longest that a request's head may take from its first byte on (HTTP/1.1); then the service answers a request
+    /// with [`LateHead`] among its extensions, and the connection is closed.
+    pub head_timeout: HeadTimeout,
     /// A connection without a request for this long is closed.
     pub idle_timeout: Option<Duration>,
     /// The most headers of a request; beyond it 431. Where none, hyper's 100, which costs no allocation.
@@ -54,6 +59,7 @@ impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
             header_read_timeout: None,
+            head_timeout: HeadTimeout::default(),
             idle_timeout: Some(Duration::from_secs(3600)),
             max_headers: None,
             max_header_bytes: Some(60 * 1024),
@@ -106,7 +112,7 @@ pub async fn serve_http1<S, F, B>(
 where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
-    B: HttpBody<Data = Bytes> + 'static,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     serve_http1_until(env, stream, options, &Drain::new(), service).await
@@ -126,7 +132,7 @@ pub async fn serve_http1_until<S, F, B>(
 where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
-    B: HttpBody<Data = Bytes> + 'static,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     http1::serve(env, stream, options, drain, service).await
@@ -149,7 +155,7 @@ pub async fn serve_auto_until<S, F, B>(
 where
     S: Fn(Request<Body>) -> F,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + 'static,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let mut stream = Sniffed::new(stream);
@@ -205,7 +211,7 @@ pub async fn accept_loop<M, S, F, B>(
     M: FnMut(Connected) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + 'static,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     accept_loop_until(env, listener, options, name, &Drain::new(), make).await;
@@ -224,7 +230,7 @@ pub async fn accept_loop_until<M, S, F, B>(
     M: FnMut(Connected) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + 'static,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let options = Rc::new(options.clone());
@@ -253,7 +259,7 @@ pub async fn accept_auto_until<M, S, F, B, E>(
     M: FnMut(Connected) -> S,
     S: Fn(Request<Body>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + 'static,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
     E: Fn(Connected, Result<(), ServeError>) + 'static,
 {

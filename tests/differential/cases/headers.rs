@@ -13,6 +13,7 @@ use crate::upstream::{Act, OK, status};
 pub(super) fn cases() -> Vec<Case> {
     let mut all = plain();
     all.extend(internal());
+    all.extend(steering());
     all.extend(of_inbound());
     all
 }
@@ -115,6 +116,25 @@ fn plain() -> Vec<Case> {
         })
         .get("/")
         .wants("200 -"),
+        xds("the router adds nothing to what it rewrites and refuses", |x| {
+            use shakedown_config::xds::route::route_action::HostRewriteSpecifier;
+            let router = shakedown_config::xds::router::Router { suppress_envoy_headers: true, ..Default::default() };
+            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_config::xds::pack(&router))];
+            x.host().include_request_attempt_count = true;
+            x.host().include_attempt_count_in_response = true;
+            x.action().prefix_rewrite = "/new".into();
+            x.action().host_rewrite_specifier = Some(HostRewriteSpecifier::HostRewriteLiteral("other".into()));
+            x.action().timeout = ms(5_000);
+        })
+        .get("/old")
+        .wants("200 -"),
+        xds("the router adds nothing to an overflow", |x| {
+            let router = shakedown_config::xds::router::Router { suppress_envoy_headers: true, ..Default::default() };
+            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_config::xds::pack(&router))];
+            x.cluster("app").circuit_breakers = super::breakers::requests(0);
+        })
+        .get("/")
+        .wants("503 UO"),
         xds("headers of route, virtual host and routes: the most specific first", |x| {
             x.host().routes[0].request_headers_to_add = vec![option("x-at", "route", 0)];
             x.host().request_headers_to_add = vec![option("x-at", "host", 0)];
@@ -149,7 +169,9 @@ fn plain() -> Vec<Case> {
             x.action().host_rewrite_specifier = Some(HostRewriteSpecifier::HostRewriteHeader("x-host".into()));
         })
         .send(get("/").header("x-host", "by.header"))
-        .wants("200 -"),
+        .send(get("/"))
+        .send(get("/").header("x-host", ""))
+        .wants("200 -, 200 -, 200 -"),
     ]
 }
 
@@ -194,6 +216,178 @@ fn internal() -> Vec<Case> {
         .send(get("/").header("x-envoy-upstream-rq-timeout-ms", "100"))
         .send(get("/").header("x-envoy-upstream-rq-per-try-timeout-ms", "100"))
         .wants("504 UT, 504 UT"),
+    ]
+}
+
+/// An internal caller, by its own word.
+fn inside(asked: Asked) -> Asked {
+    asked.header("x-forwarded-for", "127.0.0.9")
+}
+
+fn believed(x: &mut Xds) {
+    x.manager.internal_address_config = loopback_is_internal();
+}
+
+/// What internal callers steer.
+fn steering() -> Vec<Case> {
+    vec![
+        xds("internal: so many retries", believed)
+            .app(&[status(503), status(503), status(503), OK])
+            .send(
+                inside(get("/"))
+                    .header("x-envoy-retry-on", "5xx")
+                    .header("x-envoy-max-retries", "2"),
+            )
+            .send(inside(get("/")).header("x-envoy-retry-on", "5xx"))
+            .wants("503 URX, 200 -"),
+        xds("internal: no retries, whatever the route says", |x| {
+            believed(x);
+            x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+                retry_on: "5xx".into(),
+                num_retries: wrapped(3),
+                ..Default::default()
+            });
+        })
+        .app(&[status(503)])
+        .send(inside(get("/")).header("x-envoy-max-retries", "0"))
+        .wants("503 URX"),
+        xds("internal: retries of statuses", believed)
+            .app(&[status(418), status(409), OK])
+            .send(
+                inside(get("/"))
+                    .header("x-envoy-retry-on", "retriable-status-codes")
+                    .header("x-envoy-retriable-status-codes", "418, 409,x")
+                    .header("x-envoy-max-retries", "3"),
+            )
+            .wants("200 -"),
+        xds("internal: retries of headers", believed)
+            .app(&[Act::Reply(200, &[("x-again", "")], "first"), OK])
+            .send(
+                inside(get("/"))
+                    .header("x-envoy-retry-on", "retriable-headers")
+                    .header("x-envoy-retriable-header-names", "x-other, X-Again"),
+            )
+            .wants("200 -"),
+        xds("internal: retries of gRPC", believed)
+            .app(&[
+                Act::Grpc("", &[("grpc-status", "14")]),
+                Act::Grpc("", &[("grpc-status", "0")]),
+            ])
+            .send(
+                inside(crate::case::grpc("/service/method"))
+                    .header("x-envoy-retry-grpc-on", "unavailable"),
+            )
+            .wants("200 -"),
+        xds(
+            "internal: conditions of the other header, and unknown ones, are none",
+            believed,
+        )
+        .app(&[status(503), OK])
+        .send(
+            inside(get("/"))
+                .header("x-envoy-retry-grpc-on", "5xx")
+                .header("x-envoy-retry-on", "unavailable,never"),
+        )
+        .wants("503 -"),
+        xds("internal: added to what the route says", |x| {
+            believed(x);
+            x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+                retry_on: "retriable-4xx".into(),
+                num_retries: wrapped(3),
+                ..Default::default()
+            });
+        })
+        .app(&[status(503), status(409), OK])
+        .send(inside(get("/")).header("x-envoy-retry-on", "5xx"))
+        .wants("200 -"),
+        xds("internal: a timeout that is answered with 204", believed)
+            .app(&[Act::Late(200, &OK)])
+            .send(
+                inside(get("/"))
+                    .header("x-envoy-upstream-rq-timeout-ms", "50")
+                    .header("x-envoy-upstream-rq-timeout-alt-response", "1"),
+            )
+            .wants("204 UT"),
+        xds("internal: a timeout of 0 is none", |x| {
+            believed(x);
+            x.action().timeout = ms(50);
+        })
+        .app(&[Act::Late(200, &OK)])
+        .send(inside(get("/")).header("x-envoy-upstream-rq-timeout-ms", "0"))
+        .send(inside(get("/")).header("x-envoy-upstream-rq-timeout-ms", "never"))
+        .wants("200 -, 504 UT"),
+        xds("internal: a try's timeout, and another try", believed)
+            .app(&[Act::Hang, OK])
+            .send(
+                inside(get("/"))
+                    .header("x-envoy-upstream-rq-per-try-timeout-ms", "60")
+                    .header("x-envoy-retry-on", "5xx"),
+            )
+            .wants("200 -"),
+        xds("internal: two tries at one time", believed)
+            .app(&[Act::Late(400, &OK), OK])
+            .send(
+                inside(get("/"))
+                    .header("x-envoy-upstream-rq-per-try-timeout-ms", "60")
+                    .header("x-envoy-retry-on", "5xx")
+                    .header("x-envoy-hedge-on-per-try-timeout", "true"),
+            )
+            .wants("200 -"),
+        xds("what the route adds steers for everybody", |x| {
+            x.host().routes[0].request_headers_to_add = vec![
+                option("x-envoy-retry-on", "5xx", 2),
+                option("x-envoy-max-retries", "2", 2),
+            ];
+        })
+        .app(&[status(503), status(503), OK])
+        .get("/")
+        .wants("200 -"),
+        xds("trusted hops: the first before this one", |x| {
+            remote(x);
+            x.manager.xff_num_trusted_hops = 1;
+        })
+        .send(
+            get("/")
+                .header("x-forwarded-for", "1.2.3.4, 5.6.7.8")
+                .header("x-forwarded-proto", "https"),
+        )
+        .send(get("/"))
+        .wants("200 -, 200 -"),
+        xds("trusted hops: the second before this one", |x| {
+            remote(x);
+            x.manager.xff_num_trusted_hops = 2;
+        })
+        .send(get("/").header("x-forwarded-for", "1.2.3.4, 5.6.7.8"))
+        .send(get("/").header("x-forwarded-for", "5.6.7.8"))
+        .wants("200 -, 200 -"),
+        xds(
+            "trusted hops: without the connection's address none is internal",
+            |x| {
+                believed(x);
+                x.manager.xff_num_trusted_hops = 1;
+            },
+        )
+        .app(&[status(503), OK])
+        .send(inside(get("/")).header("x-envoy-retry-on", "5xx"))
+        .wants("503 -"),
+        xds(
+            "use_remote_address: nothing is appended, if so asked",
+            |x| {
+                remote(x);
+                x.manager.skip_xff_append = true;
+            },
+        )
+        .send(get("/").header("x-forwarded-for", "1.2.3.4"))
+        .send(get("/"))
+        .wants("200 -, 200 -"),
+        xds("an internal caller of several addresses is none", believed)
+            .app(&[status(503), OK])
+            .send(
+                get("/")
+                    .header("x-forwarded-for", "127.0.0.1, 127.0.0.2")
+                    .header("x-envoy-retry-on", "5xx"),
+            )
+            .wants("503 -"),
     ]
 }
 

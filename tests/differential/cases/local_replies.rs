@@ -305,9 +305,6 @@ fn requests() -> Vec<Case> {
         mesh("CONNECT that nothing takes: 404")
             .send(line("CONNECT app:8080 HTTP/1.1\r\nhost: app:8080\r\n\r\n"))
             .wants("404 NR"),
-        mesh("an upgrade that is not allowed: 403")
-            .send(line("GET / HTTP/1.1\r\nhost: app\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"))
-            .wants("403 -"),
         mesh("a target that is no path: 404").send(line("OPTIONS * HTTP/1.1\r\nhost: app\r\n\r\n")).wants("404 -"),
         mesh("a fragment in the path: 400").send(line("GET /a#b HTTP/1.1\r\nhost: app\r\n\r\n")).wants("400 -"),
         mesh("a whole URL as the target names the authority")
@@ -321,6 +318,14 @@ fn requests() -> Vec<Case> {
         mesh("dots and doubled slashes pass as they are").get("/a/../b//c").get("/a%2fb").wants("200 -, 200 -"),
         mesh("expect: 100-continue")
             .send(raw("POST / HTTP/1.1\r\nhost: app\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\nabc"))
+            .wants("200 -"),
+        xds("an answer of the route's own to an unfinished request closes", |x| respond(x, 200, "fine"))
+            .send(post("/", "body").watch_close())
+            .send(line("POST / HTTP/1.1\r\nhost: app\r\ncontent-length: 10\r\n\r\nabc"))
+            .wants("200 -, 200 -"),
+        xds("the app's early answer to an unfinished request closes", |x| x.action().timeout = ms(0))
+            .app(&[Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"])])
+            .send(line("GET / HTTP/1.1\r\nhost: app\r\ncontent-length: 0\r\n\r\n"))
             .wants("200 -"),
         mesh("request trailers")
             .send(raw(

@@ -4,9 +4,9 @@ use shakedown_config::xds::core::HttpProtocolOptions;
 use shakedown_config::xds::protobuf::BoolValue;
 use shakedown_config::xds::route::route_action::MaxStreamDuration;
 
-use crate::case::{Case, get, grpc, mesh, post, raw, xds};
+use crate::case::{Case, Xds, get, grpc, mesh, post, raw, xds};
 use crate::messages::ms;
-use crate::upstream::{Act, OK};
+use crate::upstream::{Act, OK, status};
 
 const LATE: Act = Act::Late(300, &OK);
 const SLOW_BODY: Act = Act::Stall("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n0123456789");
@@ -69,6 +69,13 @@ fn routes() -> Vec<Case> {
     ]
 }
 
+fn stream(x: &mut Xds, longest: u64) {
+    x.manager.common_http_protocol_options = Some(HttpProtocolOptions {
+        max_stream_duration: ms(longest),
+        ..Default::default()
+    });
+}
+
 fn streams() -> Vec<Case> {
     let unfinished = "POST / HTTP/1.1\r\nhost: app\r\ncontent-length: 10\r\n\r\nabc";
     vec![
@@ -119,6 +126,86 @@ fn streams() -> Vec<Case> {
         })
         .send(raw("GET / HTTP/1.1\r\nhost: app\r\n").watch_close())
         .wants("408 -"),
+        xds("a request that ends in time", |x| {
+            x.manager.request_timeout = ms(300);
+            x.manager.request_headers_timeout = ms(200);
+        })
+        .app(&[Act::Late(500, &OK)])
+        .send(post("/", "body"))
+        .wants("200 -"),
+        xds("a request's time counts for its headers, too", |x| {
+            x.manager.request_timeout = ms(200)
+        })
+        .send(raw("GET / HTTP/1.1\r\nhost: app\r\n").watch_close())
+        .wants("408 -"),
+        xds("a stream's longest duration, in the answer's body", |x| {
+            stream(x, 200)
+        })
+        .app(&[SLOW_BODY])
+        .get("/")
+        .wants("200 -"),
+        xds("a stream's longest duration, in the request's body", |x| {
+            stream(x, 200)
+        })
+        .send(raw(unfinished).watch_close())
+        .wants("504 -"),
+        xds("a stream's longest duration, over all tries", |x| {
+            stream(x, 300);
+            x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+                retry_on: "5xx".into(),
+                num_retries: crate::messages::wrapped(10),
+                ..Default::default()
+            });
+        })
+        .app(&[status(503), Act::Hang])
+        .get("/")
+        .wants("504 -"),
+        xds("a stream's longest duration, to gRPC", |x| stream(x, 200))
+            .app(&[Act::Hang])
+            .send(grpc("/service/method"))
+            .wants("200 -"),
+        xds("a route's stream duration of 0 is none", |x| {
+            stream(x, 100);
+            x.action().max_stream_duration = Some(MaxStreamDuration {
+                max_stream_duration: ms(0),
+                ..Default::default()
+            });
+        })
+        .app(&[LATE])
+        .get("/")
+        .wants("200 -"),
+        xds("grpc-timeout, at most as long as the route says", |x| {
+            x.action().max_stream_duration = Some(MaxStreamDuration {
+                grpc_timeout_header_max: ms(150),
+                ..Default::default()
+            });
+        })
+        .app(&[Act::Hang])
+        .send(grpc("/service/method").header("grpc-timeout", "10S"))
+        .wants("200 -"),
+        xds("grpc-timeout, less what the route takes off", |x| {
+            x.action().max_stream_duration = Some(MaxStreamDuration {
+                grpc_timeout_header_max: ms(0),
+                grpc_timeout_header_offset: ms(1_800),
+                ..Default::default()
+            });
+        })
+        .app(&[Act::Hang])
+        .send(grpc("/service/method").header("grpc-timeout", "2S"))
+        .wants("200 -"),
+        xds(
+            "a route's stream duration takes the place of its timeout",
+            |x| {
+                x.action().timeout = ms(100);
+                x.action().max_stream_duration = Some(MaxStreamDuration {
+                    max_stream_duration: ms(1_000),
+                    ..Default::default()
+                });
+            },
+        )
+        .app(&[LATE])
+        .get("/")
+        .wants("200 -"),
         xds("a stream's longest duration", |x| {
             x.manager.common_http_protocol_options = Some(HttpProtocolOptions {
                 max_stream_duration: ms(200),

@@ -8,6 +8,7 @@ use http::header::HeaderName;
 use super::filters;
 use super::hashing;
 use super::headers::header_ops;
+use super::manager;
 use super::policies;
 use super::problem::{Problem, Result, duration, named, refuse};
 use super::retries;
@@ -39,8 +40,8 @@ pub(super) fn compile(
     refuse!(message;
         path_rewrite_policy path_rewrite append_x_forwarded_host
         flush_timeout early_data_policy retry_policy_typed_config
-        cors upgrade_configs
-        internal_redirect_policy internal_redirect_action max_internal_redirects max_stream_duration);
+        cors
+        internal_redirect_policy internal_redirect_action max_internal_redirects);
     let (targets, random_header) = targets(message)?;
     let Some(mut action) = RouteAction::new(targets) else {
         return Err(Problem::new(
@@ -61,6 +62,14 @@ pub(super) fn compile(
     let timeout = duration("timeout", message.timeout.as_ref())?.unwrap_or(TIMEOUT);
     action.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
     policies::apply(message, &mut action)?;
+    if let Some(written) = &message.max_stream_duration {
+        let of_stream = manager::stream_duration(written);
+        action.stream_duration =
+            Some(of_stream.map_err(|problem| problem.within("max_stream_duration"))?);
+        // It takes the place of those. Source: Envoy, `RouteEntry::usingNewTimeouts`.
+        (action.timeout, action.grpc_timeout) = (None, None);
+    }
+    action.upgrades = manager::upgrades_of_route(&message.upgrade_configs)?;
     // Of retries the most specific level counts, whole.
     if let (None, Some(policy)) = (&message.retry_policy, &above.host.retry_policy) {
         action.retry = retries::compile(policy)

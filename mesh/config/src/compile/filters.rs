@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cors;
 use super::fault;
 use super::overload;
-use super::problem::{Problem, Result};
+use super::problem::{Problem, Result, refuse};
 use super::rate_limit;
 use crate::table::{Filter, RouteFilters, Share};
 use crate::xds::core::RuntimeFractionalPercent;
@@ -15,8 +15,8 @@ use crate::xds::policies::SHED;
 use crate::xds::protobuf::Any;
 use crate::xds::{self, ADAPTIVE_CONCURRENCY, CORS, FAULT, RATE_LIMIT, ROUTER};
 
-/// The filters, of which the last must be the router.
-pub(super) fn list(filters: &[HttpFilter]) -> Result<Vec<Filter>> {
+/// The filters, of which the last must be the router; and whether that suppresses Envoy's headers.
+pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
     let Some((last, before)) = filters.split_last() else {
         return Err(Problem::new(
             "http_filters",
@@ -54,11 +54,16 @@ pub(super) fn list(filters: &[HttpFilter]) -> Result<Vec<Filter>> {
     };
     let router: xds::router::Router =
         xds::unpack(config).map_err(|error| Problem::new(&path, error.to_string()))?;
-    if router == xds::router::Router::default() {
-        Ok(compiled)
-    } else {
-        Err(Problem::new(&path, "expected a router without settings"))
-    }
+    let suppresses = suppresses(&router).map_err(|problem| problem.within(&path))?;
+    Ok((compiled, suppresses))
+}
+
+#[expect(deprecated, reason = "what is deprecated is refused, too")]
+fn suppresses(router: &xds::router::Router) -> Result<bool> {
+    refuse!(router;
+        dynamic_stats start_child_span upstream_log upstream_log_options strict_check_headers
+        respect_expected_rq_timeout suppress_grpc_request_failure_code_stats upstream_http_filters);
+    Ok(router.suppress_envoy_headers)
 }
 
 fn known(name: &str) -> bool {

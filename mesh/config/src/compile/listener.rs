@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::{Problem, Result, address, duration, from_ads, named, refuse};
-use super::{filters, routes};
-use crate::table::{Direction, Filter, Listener, Routes};
+use super::{filters, manager, routes};
+use crate::table::{self, Direction, Filter, Listener, Routes};
 use crate::xds::listener::{self as message, FilterChain, filter};
 use crate::xds::manager::{
     HttpConnectionManager,
@@ -20,6 +20,7 @@ const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 struct Manager {
     routes: Routes,
     filters: Vec<Filter>,
+    settings: table::Manager,
     stream_idle_timeout: Option<Duration>,
 }
 
@@ -57,6 +58,7 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
         routes: manager.routes,
         stream_idle_timeout: manager.stream_idle_timeout,
         filters: manager.filters,
+        manager: manager.settings,
     })
 }
 
@@ -84,14 +86,14 @@ fn filter_chain(chain: &FilterChain) -> Result<Manager> {
 
 fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
     refuse!(manager;
-        add_user_agent tracing common_http_protocol_options http_protocol_options http2_protocol_options
+        add_user_agent tracing http_protocol_options http2_protocol_options
         http3_protocol_options server_name server_header_transformation scheme_header_transformation
-        max_request_headers_kb request_timeout request_headers_timeout drain_timeout delayed_close_timeout access_log
-        use_remote_address xff_num_trusted_hops original_ip_detection_extensions early_header_mutation_extensions
-        internal_address_config skip_xff_append via generate_request_id preserve_external_request_id
+        max_request_headers_kb drain_timeout delayed_close_timeout access_log
+        original_ip_detection_extensions early_header_mutation_extensions
+        via generate_request_id preserve_external_request_id
         always_set_request_id_in_response forward_client_cert_details set_current_client_cert_details
         forward_client_cert_matcher proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6
-        upgrade_configs normalize_path merge_slashes path_with_escaped_slashes_action request_id_extension
+        normalize_path merge_slashes path_with_escaped_slashes_action request_id_extension
         local_reply_config strip_matching_host_port path_normalization_options strip_trailing_host_dot
         proxy_status_config typed_header_validation_config append_x_forwarded_port append_local_overload
         forward_proto_config strip_port_mode);
@@ -106,7 +108,11 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
     }
     let idle = duration("stream_idle_timeout", manager.stream_idle_timeout.as_ref())?
         .unwrap_or(STREAM_IDLE_TIMEOUT);
-    let filters = filters::list(&manager.http_filters)?;
+    let (filters, suppress_envoy_headers) = filters::list(&manager.http_filters)?;
+    let settings = table::Manager {
+        suppress_envoy_headers,
+        ..manager::compile(manager)?
+    };
     let routes = match &manager.route_specifier {
         Some(RouteSpecifier::Rds(rds)) => {
             from_ads("rds.config_source", rds.config_source.as_ref())?;
@@ -127,6 +133,7 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
     Ok(Manager {
         routes,
         filters,
+        settings,
         stream_idle_timeout: Some(idle).filter(|idle| !idle.is_zero()),
     })
 }

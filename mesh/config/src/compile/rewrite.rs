@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 
 use super::problem::{Problem, Result, refuse};
 use crate::table::{DirectResponse, PathRedirect, PathRewrite, Redirect, Rewrite, Substitution};
@@ -33,19 +33,33 @@ pub(super) fn rewrite(
             return Err(Problem::new("prefix_rewrite", text));
         }
     };
-    let host = match &action.host_rewrite_specifier {
-        None => None,
-        Some(HostRewriteSpecifier::HostRewriteLiteral(host)) => {
-            Some(host_value("host_rewrite_literal", host)?)
+    let (mut host, mut host_header) = (None, None);
+    match &action.host_rewrite_specifier {
+        None => {}
+        Some(HostRewriteSpecifier::HostRewriteLiteral(literal)) => {
+            host = Some(host_value("host_rewrite_literal", literal)?);
         }
-        Some(HostRewriteSpecifier::AutoHostRewrite(auto)) if !auto.value => None,
+        Some(HostRewriteSpecifier::HostRewriteHeader(name)) => {
+            let found = HeaderName::try_from(name.as_str());
+            host_header = Some(found.map_err(|_| {
+                let text = format!("`{name}` is no name of a header");
+                Problem::new("host_rewrite_header", text)
+            })?);
+        }
+        Some(HostRewriteSpecifier::AutoHostRewrite(auto)) if !auto.value => {}
         Some(_) => {
-            let text = "not supported yet: expected `host_rewrite_literal`";
+            let text =
+                "not supported yet: expected `host_rewrite_literal` or `host_rewrite_header`";
             return Err(Problem::new("host_rewrite_specifier", text));
         }
+    }
+    let rewrite = Rewrite {
+        path,
+        host,
+        host_header,
     };
-    let rewrite = Rewrite { path, host };
-    Ok((rewrite.path.is_some() || rewrite.host.is_some()).then(|| Box::new(rewrite)))
+    let nothing = rewrite.path.is_none() && rewrite.host.is_none() && rewrite.host_header.is_none();
+    Ok((!nothing).then(|| Box::new(rewrite)))
 }
 
 /// A host that is put in the place of another.

@@ -1,6 +1,6 @@
 //! What becomes of path and host: rewrites, and redirects, which are rewrites that the caller does itself.
 
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use regex::bytes::Regex;
 
 /// How a request's path and host change on their way.
@@ -10,6 +10,8 @@ pub struct Rewrite {
     pub path: Option<PathRewrite>,
     /// The host.
     pub host: Option<HeaderValue>,
+    /// The header that holds the host, where the request has it.
+    pub host_header: Option<HeaderName>,
 }
 
 /// How a path changes; its query stays.
@@ -201,6 +203,9 @@ impl Redirect {
         let query = path_and_query.find('?').map(|at| &path_and_query[at..]);
         match &self.path {
             Some(PathRedirect::Whole(path)) => {
+                if !path.starts_with('/') {
+                    uri.push(b'/');
+                }
                 uri.extend_from_slice(path.as_bytes());
                 // A query of its own takes the place of the request's.
                 if !self.strip_query && !path.contains('?') {

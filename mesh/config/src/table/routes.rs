@@ -10,6 +10,7 @@ use super::balancing::Labels;
 use super::filters::{Mirror, RouteFilters, TargetHeaders};
 use super::hashing::HashPolicy;
 use super::headers::HeaderOps;
+use super::manager::{StreamDuration, Upgrades};
 use super::matching::{RequestView, RouteMatcher};
 use super::policy::{HedgePolicy, Priority, RetryPolicy};
 use super::rewrite::{Redirect, Rewrite};
@@ -129,6 +130,10 @@ pub struct RouteAction {
     pub idle_timeout: Option<Duration>,
     /// What a gRPC caller's own timeout does; `None`: nothing.
     pub grpc_timeout: Option<GrpcTimeout>,
+    /// How long it and its answer may take together; `None`: as the listener says.
+    pub stream_duration: Option<StreamDuration>,
+    /// What its connections may be upgraded to, before what the listener says.
+    pub upgrades: Upgrades,
     /// When it is tried again; `None`: never.
     pub retry: Option<RetryPolicy>,
     /// When it is sent again while a try is still open.
@@ -186,6 +191,8 @@ impl RouteAction {
             timeout: None,
             idle_timeout: None,
             grpc_timeout: None,
+            stream_duration: None,
+            upgrades: Upgrades::default(),
             retry: None,
             hedge: HedgePolicy::default(),
             priority: Priority::default(),

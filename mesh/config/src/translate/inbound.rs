@@ -14,7 +14,7 @@ use crate::xds::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
 use crate::xds::listener::{self, FilterChain, filter};
 use crate::xds::manager::{
     self, HttpConnectionManager, HttpFilter,
-    http_connection_manager::{CodecType, RouteSpecifier},
+    http_connection_manager::{CodecType, RouteSpecifier, UpgradeConfig},
     http_filter,
 };
 use crate::xds::route::{
@@ -149,6 +149,11 @@ fn manager(
         http_filters: filters.iter().cloned().chain(http_filters()).collect(),
         // Envoy's default would be 5 m; Istio leaves streams alone.
         stream_idle_timeout: Some(xds::duration(Duration::ZERO)),
+        // Source: Istio, `buildHTTPConnectionManager`: sidecars and gateways let web sockets pass.
+        upgrade_configs: vec![UpgradeConfig {
+            upgrade_type: "websocket".into(),
+            ..Default::default()
+        }],
         route_specifier: Some(routes),
         ..Default::default()
     }

@@ -8,7 +8,7 @@ const TIMEOUT: &str = "grpc-timeout";
 
 /// The caller's timeout in whole milliseconds, rounded up; `None` if there is none, or none that can be read.
 /// Source: gRPC over HTTP/2, `Timeout`; Envoy, `Grpc::Common::getGrpcTimeout`.
-pub(super) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

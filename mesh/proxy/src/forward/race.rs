@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use shakedown_config::table::RequestView;
 use shakedown_env::{Flags, Time, UnixTime};
-use shakedown_wire::{Body, Pool};
+use shakedown_wire::{Body, Pool, Protocol};
 use smallvec::SmallVec;
 
 use super::bounds::Bounds;
@@ -25,6 +25,7 @@ use crate::respond::{Reject, ResetReason};
 use crate::retry::{Chance, Failure, Retries, Verdict};
 use crate::send::Sent;
 use crate::state::{Host, PoolKind};
+use crate::upgrade::is_upgrade;
 
 /// How long a caller may be silent over a body where nothing else bounds it: no peer is waited for without end.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
@@ -104,6 +105,8 @@ pub(super) enum Happened {
     HedgeDue,
     RouteTimeout,
     Idle,
+    /// The request should be complete by now.
+    Incomplete,
 }
 
 impl Open {
@@ -168,6 +171,15 @@ impl<'a> Race<'a> {
                 }
             },
         };
+        let kind = PoolKind {
+            priority: self.plan.action.priority,
+            over_http2: self.outgoing.is_over_http2(),
+        };
+        let pool = self.plan.upstream.pool_of(&host, kind);
+        if self.outgoing.is_upgrade() && pool.protocol() == Protocol::Http2 {
+            // It would take extended CONNECT (RFC 8441), which is not supported yet.
+            return Err(Reject::UpgradeRefused);
+        }
         let now = self.proxy.env().now();
         if self.tried.is_empty() {
             if self.hedges.may_follow() {
@@ -181,11 +193,6 @@ impl<'a> Race<'a> {
         self.tried.push(host.address());
         let number = self.record.attempt(Rc::clone(&host));
         let request = self.request(number, now);
-        let kind = PoolKind {
-            priority: self.plan.action.priority,
-            over_http2: self.outgoing.is_over_http2(),
-        };
-        let pool = self.plan.upstream.pool_of(&host, kind);
         self.hedges.try_begun(now);
         self.open.push(Open {
             number,
@@ -205,10 +212,13 @@ impl<'a> Race<'a> {
         let expected = self.bounds.expected(self.elapsed(now));
         let retry = self.retries.as_ref().is_some_and(Retries::may_follow);
         let keep = retry || self.hedges.may_follow();
+        let quiet = self.plan.quiet;
         let scribe = self.proxy.scribe();
         self.outgoing.request(keep, self.proxy.heads(), |headers| {
             if let Some(expected) = expected {
-                prepare::expected_timeout(headers, expected, scribe);
+                if !quiet {
+                    prepare::expected_timeout(headers, expected, scribe);
+                }
                 if self.bounds.tell_grpc {
                     grpc::tell_timeout(headers, expected);
                 }
@@ -255,13 +265,15 @@ impl<'a> Race<'a> {
             }
             Happened::RouteTimeout => Err(self.route_timeout()),
             Happened::Idle => {
-                for open in std::mem::take(&mut self.open) {
-                    self.record.end_attempt(open.number, Flags::SI);
-                }
+                self.end_all(Flags::SI);
                 Err(match self.complete {
                     Some(_) => Reject::StreamIdle,
                     None => Reject::SlowRequest,
                 })
+            }
+            Happened::Incomplete => {
+                self.end_all(Flags::DC);
+                Err(Reject::RequestTimeout)
             }
         }
     }
@@ -299,10 +311,14 @@ impl<'a> Race<'a> {
 
     fn answer(&mut self, mut response: Response<Body>) -> Answer<Body> {
         let took = self.elapsed(self.proxy.env().now());
-        prepare::toward_caller(response.headers_mut(), took, self.proxy.scribe());
+        let upgrade = self.outgoing.is_upgrade() && is_upgrade(response.headers());
+        let told = (!self.plan.quiet).then(|| self.proxy.scribe());
+        prepare::toward_caller(response.headers_mut(), took, upgrade, told);
         Answer {
             response,
             rest: Rest {
+                // The whole line knows.
+                stream: None,
                 deadline: self.deadline,
                 idle: self.bounds.idle,
                 per_try_idle: self.bounds.per_try_idle,
@@ -432,8 +448,13 @@ impl<'a> Race<'a> {
 
     /// The tries that another has beaten.
     pub(super) fn lost(&mut self) {
+        self.end_all(Flags::LR);
+    }
+
+    /// All open tries end so.
+    fn end_all(&mut self, flags: Flags) {
         for open in std::mem::take(&mut self.open) {
-            self.record.end_attempt(open.number, Flags::LR);
+            self.record.end_attempt(open.number, flags);
         }
     }
 }

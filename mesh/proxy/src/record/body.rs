@@ -12,6 +12,7 @@ use shakedown_wire::{Body, BodyError};
 use super::Record;
 use crate::alarm::Alarm;
 use crate::forward::Rest;
+use crate::respond::MAX_DURATION;
 
 /// A body whose end is recorded.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ struct Watch {
 /// Which bound was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Met {
+    Stream,
     Deadline,
     Idle,
     PerTryIdle,
@@ -109,6 +111,7 @@ impl RecordedBody {
         // The upstream's connection is closed before the request counts as over.
         self.inner = Body::Empty;
         match met {
+            Met::Stream => self.broken(Flags::NONE, MAX_DURATION),
             Met::Deadline => self.broken(Flags::UT, "response_timeout"),
             Met::PerTryIdle => self.broken(Flags::UT, "upstream_per_try_idle_timeout"),
             Met::Idle => self.broken(Flags::SI, "stream_idle_timeout"),
@@ -131,6 +134,7 @@ impl Watch {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Met> {
         let after = |span: Option<std::time::Duration>| span.map(|span| self.last + span);
         let bounds = [
+            (self.rest.stream, Met::Stream),
             (self.rest.deadline, Met::Deadline),
             (after(self.rest.idle), Met::Idle),
             (after(self.rest.per_try_idle), Met::PerTryIdle),

@@ -64,6 +64,9 @@ pub(crate) struct Metrics {
     series: Arc<Mutex<BTreeMap<Labels, Series>>>,
     copies: Counter,
     copies_failed: Counter,
+    tunnels: Counter,
+    tunnel_sent: Counter,
+    tunnel_received: Counter,
     registry: Registry,
 }
 
@@ -92,10 +95,29 @@ impl Metrics {
             "Copies of requests that got no answer",
             copies_failed.clone(),
         );
+        let [tunnels, tunnel_sent, tunnel_received] = [
+            ("shakedown_tunnels", "Upgraded connections that have ended"),
+            (
+                "shakedown_tunnel_sent_bytes",
+                "Bytes that upgraded connections carried to upstreams",
+            ),
+            (
+                "shakedown_tunnel_received_bytes",
+                "Bytes that upgraded connections carried to callers",
+            ),
+        ]
+        .map(|(name, help)| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        });
         Metrics {
             series,
             copies,
             copies_failed,
+            tunnels,
+            tunnel_sent,
+            tunnel_received,
             registry,
         }
     }
@@ -108,6 +130,13 @@ impl Metrics {
     /// Counts a copy that got no answer.
     pub(crate) fn mirror_failed(&self) {
         self.copies_failed.inc();
+    }
+
+    /// Counts an upgraded connection that has ended, and its bytes.
+    pub(crate) fn tunnelled(&self, sent: u64, received: u64) {
+        self.tunnels.inc();
+        self.tunnel_sent.inc_by(sent);
+        self.tunnel_received.inc_by(received);
     }
 
     /// The OpenMetrics text of every series.

@@ -92,9 +92,9 @@ fn every_local_reply_is_envoys() {
 
 #[test]
 fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
-    let with = Reject::RouteTimeout.into_response(false, |_| ());
+    let with = Reject::RouteTimeout.into_response(false, false, |_| ());
     assert_eq!(with.headers()[CONTENT_TYPE], "text/plain");
-    let without = Reject::NoRoute.into_response(false, |_| ());
+    let without = Reject::NoRoute.into_response(false, false, |_| ());
     assert!(without.headers().is_empty());
 }
 
@@ -155,7 +155,7 @@ fn an_overflow_is_told_as_overload() {
         retried: false,
         exhausted: false,
     };
-    let response = overflow.clone().into_response(false, |_| ());
+    let response = overflow.clone().into_response(false, false, |_| ());
     assert_eq!(response.headers()[OVERLOADED], "true");
     assert_eq!(
         row(overflow),
@@ -172,7 +172,7 @@ fn an_overflow_is_told_as_overload() {
 #[test]
 fn a_grpc_caller_reads_its_status_in_headers() {
     let told = |reject: Reject| {
-        let response = reject.into_response(true, |_| ());
+        let response = reject.into_response(true, false, |_| ());
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
         let text = |name| response.headers().get(name).map(|v| v.to_str().unwrap());

@@ -186,6 +186,7 @@ fn rewritten() -> RouteAction {
             with: "/new".into(),
         }),
         host: Some(HeaderValue::from_static("hh:1")),
+        host_header: None,
     }));
     action
 }

@@ -384,6 +384,7 @@ pub(crate) fn outbound_for(domain: &str, action: Action, clusters: Vec<Cluster>)
         routes: Routes::Named("15001".into()),
         filters: Vec::new(),
         stream_idle_timeout: None,
+        manager: Default::default(),
     };
     table
         .listeners
@@ -414,6 +415,7 @@ pub(crate) fn with_inbound(
         routes: Routes::Inline(route_table(&name, "*", Action::Forward(action))),
         filters: Vec::new(),
         stream_idle_timeout: None,
+        manager: Default::default(),
     };
     table.listeners.insert(name, Arc::new(listener));
     table.clusters.insert(app.name.clone(), Arc::new(app));

@@ -277,3 +277,149 @@ fn a_try_that_fails_while_the_body_still_comes_is_tried_again_with_all_of_it() {
         assert_eq!((tries.get(), outcome(&scene)), (2, (200, "-".into(), 2)));
     });
 }
+
+fn with_manager(
+    table: &mut shakedown_config::table::Table,
+    change: impl Fn(&mut shakedown_config::table::Manager),
+) {
+    for listener in table.listeners.values_mut() {
+        change(&mut std::sync::Arc::make_mut(listener).manager);
+    }
+}
+
+#[test]
+fn a_streams_longest_duration_covers_all_tries_and_ends_with_504() {
+    // Seen in Envoy 1.40.
+    play(|scene| async move {
+        hang(&scene);
+        let mut policy = retry(RetryOn::SERVER_ERROR);
+        policy.per_try_timeout = Some(ms(40));
+        policy.times = 100;
+        let mut table = retried(policy, &[at(UP1, 9080)]);
+        with_manager(&mut table, |manager| {
+            manager.max_stream_duration = Some(ms(500));
+        });
+        scene.proxy(table);
+        let answer = scene.get("/").await;
+        assert_eq!(
+            (answer.status, &*answer.body),
+            (504, "downstream duration timeout")
+        );
+        let request = &scene.requests()[0];
+        assert_eq!(
+            (&*request.details, request.flags),
+            ("max_duration_timeout", Flags::NONE)
+        );
+        assert!(request.attempts > 3);
+        assert_eq!(scene.took(), ms(500));
+    });
+}
+
+#[test]
+fn a_streams_longest_duration_cuts_the_answers_body() {
+    play(|scene| async move {
+        let env = scene.env(UP1);
+        scene.accept(UP1, 9080, move |mut stream| {
+            let slow = env.sleep(ms(60_000));
+            async move {
+                write(
+                    &mut stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\npart",
+                )
+                .await;
+                slow.await;
+            }
+        });
+        via(&scene, |action| {
+            action.stream_duration = Some(shakedown_config::table::StreamDuration {
+                max: Some(ms(300)),
+                ..Default::default()
+            });
+        });
+        let request = http::Request::get("/").header("host", "reviews:9080");
+        let response = scene
+            .caller()
+            .send(request.body(Body::empty()).unwrap())
+            .await;
+        assert!(response.unwrap().into_body().collect(1000).await.is_err());
+        assert_eq!(scene.requests()[0].details, "max_duration_timeout");
+        assert_eq!(scene.took(), ms(300));
+    });
+}
+
+#[test]
+fn a_request_that_does_not_end_in_time_is_answered_408() {
+    // Seen in Envoy 1.40.
+    play(|scene| async move {
+        hang(&scene);
+        let mut table = simple(&[at(UP1, 9080)]);
+        with_manager(&mut table, |manager| {
+            manager.request_timeout = Some(ms(300))
+        });
+        scene.proxy(table);
+        let pieces = [(100, "1"), (100, "2"), (90, "3")];
+        let answer = upload(&scene, "abc", &pieces).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert!(answer.ends_with("request timeout"), "{answer}");
+        assert_eq!(scene.requests()[0].details, "request_overall_timeout");
+        assert_eq!(scene.took(), ms(300));
+    });
+}
+
+/// What a caller gets that sends this and no more, and after how long.
+async fn half_a_head(scene: &Scene, text: &str) -> (String, Duration) {
+    let env = scene.env(CALLER);
+    let mut stream = env.connect(at(POD, 15001), None).await.unwrap();
+    env.sleep(ms(2_000)).await;
+    let began = env.now();
+    write(&mut stream, text).await;
+    let answer = read(&mut stream).await;
+    (answer, env.now().since(began))
+}
+
+#[test]
+fn headers_that_do_not_end_in_time_are_answered_408_and_a_silent_connection_is_not() {
+    // Seen in Envoy 1.40.
+    play(|scene| async move {
+        hang(&scene);
+        let mut table = simple(&[at(UP1, 9080)]);
+        with_manager(&mut table, |manager| {
+            manager.request_headers_timeout = Some(ms(300));
+        });
+        scene.proxy(table);
+        let (answer, took) = half_a_head(&scene, "GET / HTTP/1.1\r\nhost:").await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
+        assert!(answer.ends_with("request header timeout"), "{answer}");
+        // There and back.
+        assert_eq!(took, ms(300) + CONNECT);
+        let request = &scene.requests()[0];
+        assert_eq!(
+            (request.status, &*request.details),
+            (408, "request_header_timeout")
+        );
+    });
+}
+
+#[test]
+fn a_connections_next_head_has_its_own_time() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 200, "ok");
+        let mut table = simple(&[at(UP1, 9080)]);
+        with_manager(&mut table, |manager| {
+            manager.request_headers_timeout = Some(ms(300));
+        });
+        scene.proxy(table);
+        let env = scene.env(CALLER);
+        let mut stream = env.connect(at(POD, 15001), None).await.unwrap();
+        for _ in 0..3 {
+            write(&mut stream, "GET / HTTP/1.1\r\nhost: reviews:9080\r\n\r\n").await;
+            assert!(read(&mut stream).await.starts_with("HTTP/1.1 200 "));
+            // Idle for longer than a head may take.
+            env.sleep(ms(1_000)).await;
+        }
+        write(&mut stream, "GET").await;
+        assert!(read(&mut stream).await.starts_with("HTTP/1.1 408 "));
+    });
+}

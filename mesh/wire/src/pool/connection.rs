@@ -45,6 +45,8 @@ pub(super) struct Connection {
     since: Cell<Time>,
     /// Whether it has been ready, and without a request, since it was opened.
     rested: Cell<bool>,
+    /// Whether a request has asked to make something else of it. HTTP/1.1 only.
+    may_be_upgraded: Cell<bool>,
     /// The task that drives it.
     task: RefCell<Option<Waker>>,
 }
@@ -60,6 +62,7 @@ impl Connection {
             requests: Cell::new(0),
             since: Cell::new(pool.env.now()),
             rested: Cell::new(false),
+            may_be_upgraded: Cell::new(false),
             task: RefCell::new(None),
         })
     }
@@ -79,6 +82,16 @@ impl Connection {
     /// Whether it has no request.
     pub(super) fn is_idle(&self) -> bool {
         self.active.get() == 0
+    }
+
+    /// A request asks to make something else of it.
+    pub(super) fn expect_upgrade(&self) {
+        self.may_be_upgraded.set(true);
+    }
+
+    /// Whether a request has asked to make something else of it.
+    pub(super) fn may_be_upgraded(&self) -> bool {
+        self.may_be_upgraded.get()
     }
 
     /// Since when it has no request; none while it has one.

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use http::Request;
+use http::header::UPGRADE;
+use http::{Request, StatusCode};
 use hyper::client::conn::http1::{self, SendRequest};
 use shakedown_env::BoxStream;
 
@@ -18,13 +19,14 @@ use crate::Body;
 /// Where requests are handed in.
 pub(super) struct Http1(RefCell<SendRequest<Body>>);
 
-/// Where the bytes go.
-pub(super) struct End(http1::Connection<BoxStream, Body>);
+/// Where the bytes go; `None` once they go elsewhere, since the connection has been upgraded.
+pub(super) struct End(Option<Pin<Box<dyn Future<Output = hyper::Result<()>>>>>);
 
 impl Http1 {
     pub(super) async fn handshake(stream: BoxStream) -> Result<(Http1, End), HttpError> {
         let (sender, connection) = http1::handshake(stream).await?;
-        Ok((Http1(RefCell::new(sender)), End(connection)))
+        let connection = Box::pin(connection.with_upgrades());
+        Ok((Http1(RefCell::new(sender)), End(Some(connection))))
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -37,8 +39,14 @@ impl Http1 {
 
     /// Hands the request over, and waits for the response's headers.
     pub(super) async fn exchange(&self, lease: Lease, request: Request<Body>) -> Answered {
+        if request.headers().contains_key(UPGRADE) {
+            lease.may_be_upgraded();
+        }
         let response = self.0.borrow_mut().try_send_request(request);
         match response.await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Ok(response.map(|incoming| LeasedBody::upgraded(incoming, lease)))
+            }
             Ok(response) => Ok(response.map(|incoming| LeasedBody::http1(incoming, lease))),
             Err(mut failed) => {
                 let unsent = failed.take_message();
@@ -52,7 +60,15 @@ impl Http1 {
 impl End {
     /// Ready when the connection has ended.
     pub(super) fn poll(&mut self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
-        if Pin::new(&mut self.0).poll(cx).is_ready() {
+        let Some(driven) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        if driven.as_mut().poll(cx).is_ready() {
+            self.0 = None;
+            // One that was upgraded counts until who has it lets it go.
+            if connection.may_be_upgraded() && !connection.is_idle() {
+                return Poll::Pending;
+            }
             return Poll::Ready(());
         }
         if connection.phase() == Phase::Returning {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{self, ResponseFuture, SendRequest};
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
 use shakedown_env::BoxStream;
@@ -118,7 +118,8 @@ impl Http2 {
     ) -> Result<(ResponseFuture, Option<Upload<BodyError>>), SendError> {
         let (mut head, body) = request.into_parts();
         let empty = body.is_end_stream();
-        if !empty || has_defined_payload(&head.method) {
+        // The frames tell how long a body is; nothing is said of one that is not there.
+        if !empty {
             set_length(&mut head.headers, &body);
         }
         toward_wire(&mut head);
@@ -160,9 +161,4 @@ impl End {
         }
         Poll::Pending
     }
-}
-
-/// Methods whose requests tell their length even where it is nothing. Source: RFC 9110, section 8.6.
-fn has_defined_payload(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }

@@ -75,6 +75,13 @@ impl Lease {
         }
     }
 
+    /// Its request asks to make something else of the connection.
+    pub(super) fn may_be_upgraded(&self) {
+        if let Some(connection) = &self.connection {
+            connection.expect_upgrade();
+        }
+    }
+
     /// Gives the connection back.
     pub(super) fn release(mut self) {
         self.end(true);
@@ -112,6 +119,15 @@ enum Arriving {
 impl LeasedBody {
     pub(super) fn http1(incoming: Incoming, lease: Lease) -> LeasedBody {
         LeasedBody::new(Arriving::Http1(incoming), lease, None)
+    }
+
+    /// No body: the connection has become something else, and is held until this is dropped.
+    pub(super) fn upgraded(incoming: Incoming, lease: Lease) -> LeasedBody {
+        LeasedBody {
+            incoming: Arriving::Http1(incoming),
+            lease: Some(lease),
+            upload: None,
+        }
     }
 
     pub(super) fn http2(

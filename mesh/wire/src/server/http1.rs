@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
-use http_body::Body as HttpBody;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
@@ -17,9 +19,13 @@ use hyper::service::service_fn;
 use shakedown_env::Env;
 
 use super::ServerOptions;
-use super::idle::{Activity, IdleTimer};
+use super::head::{HeadTimer, LateHead, Noticed};
+use super::idle::{Active, Activity, IdleTimer};
 use crate::EnvTimer;
 use crate::drain::{Drain, Stage};
+
+/// How long an answer to a head that is late may take to be sent. Source: Envoy, `delayed_close_timeout`, default 1 s.
+const LATE_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve<T, S, F, B>(
     env: &Env,
@@ -29,57 +35,132 @@ pub(super) async fn serve<T, S, F, B>(
     service: S,
 ) -> Result<(), hyper::Error>
 where
-    T: Read + Write + Unpin,
+    T: Read + Write + Unpin + Send + 'static,
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
-    B: HttpBody<Data = Bytes> + 'static,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let activity = Activity::new(env);
+    let stream = Noticed::new(stream);
+    let mut head = HeadTimer::new(env, &options.head_timeout, &stream);
+    let came = head.came();
     let last_request = options.max_requests_per_connection.unwrap_or(u32::MAX);
-    let service = service_fn(|request| {
+    let one = service_fn(|request| {
         let active = activity.begin();
+        came.store(false, Ordering::Relaxed);
         let last = activity.requests() >= last_request;
         let answer = service(request);
         async move {
             let mut response = answer.await;
-            if last || drain.stage() == Stage::Retiring {
+            let retires = last || drain.stage() == Stage::Retiring;
+            if retires && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response
                     .headers_mut()
                     .insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            drop(active);
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(response.map(|body| Answering {
+                body,
+                _active: active,
+            }))
         }
     });
-    let mut connection = pin!(builder(env, options).serve_connection(stream, service));
+    let mut connection = builder(env, options)
+        .serve_connection(stream, one)
+        .with_upgrades();
     let mut member = drain.join();
     let mut idle = options
         .idle_timeout
         .map(|span| IdleTimer::new(span, &activity));
     let mut closing = false;
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         loop {
             match member.stage(cx) {
-                Stage::Stopped => return Poll::Ready(Ok(())),
+                Stage::Stopped => return Poll::Ready(Some(Ok(()))),
                 Stage::Draining if !closing => {
                     closing = true;
-                    connection.as_mut().graceful_shutdown();
+                    Pin::new(&mut connection).graceful_shutdown();
                 }
                 Stage::Draining | Stage::Retiring | Stage::Open => {}
             }
-            if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-                return Poll::Ready(result);
+            if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+                return Poll::Ready(Some(result));
+            }
+            if head.poll_late(activity.is_active(), cx).is_ready() {
+                return Poll::Ready(None);
             }
             let Some(timer) = idle.as_mut().filter(|_| !closing) else {
                 return Poll::Pending;
             };
             std::task::ready!(timer.poll_expired(cx));
             closing = true;
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
         }
-    })
-    .await
+    });
+    match ended.await {
+        Some(result) => result,
+        None => {
+            let stream = connection.into_parts().map(|parts| parts.io);
+            if let Some(stream) = stream {
+                answer_late(env, stream.stand_in(), options, &service).await;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Answers the head that has not come, and closes.
+async fn answer_late<T, S, F, B>(
+    env: &Env,
+    stream: Noticed<T>,
+    options: &ServerOptions,
+    service: &S,
+) where
+    T: Read + Write + Unpin + Send + 'static,
+    S: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<B>>,
+    B: HttpBody<Data = Bytes> + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let late = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(LateHead);
+        let answer = service(request);
+        async move {
+            let mut response = answer.await;
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let answering = builder(env, options).serve_connection(stream, late);
+    // One who does not read it is closed all the same.
+    let _ = env.timeout(LATE_ANSWER_TIMEOUT, answering).await;
+}
+
+/// A response's body: while it is sent its request is active.
+struct Answering<B> {
+    body: B,
+    _active: Active,
+}
+
+impl<B: HttpBody + Unpin> HttpBody for Answering<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 fn builder(env: &Env, options: &ServerOptions) -> http1::Builder {

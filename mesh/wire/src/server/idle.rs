@@ -33,6 +33,11 @@ impl Activity {
         Active(Rc::clone(self))
     }
 
+    /// Whether there is a request that has not been answered whole.
+    pub(super) fn is_active(&self) -> bool {
+        self.active.get() > 0
+    }
+
     /// How many requests there have been.
     pub(super) fn requests(&self) -> u32 {
         self.requests.get()

@@ -41,6 +41,7 @@ impl Race<'_> {
         let now = self.proxy.env().now();
         if self.outgoing.poll_complete(cx).is_ready() {
             self.complete = Some(now);
+            self.record.receive();
             self.deadline = self.bounds.route.map(|span| now + span);
             self.idle_at = self.bounds.idle.map(|span| now + span);
             for open in self.open.iter_mut().filter(|open| open.connected) {
@@ -94,6 +95,8 @@ impl Race<'_> {
             }
         };
         consider(self.deadline, Happened::RouteTimeout);
+        let incomplete = self.plan.complete_by.filter(|_| self.complete.is_none());
+        consider(incomplete, Happened::Incomplete);
         consider(self.idle_at, Happened::Idle);
         for open in &self.open {
             let number = open.number;

@@ -1,0 +1,280 @@
+//! Whom a request comes from: an internal caller, who may steer retries and timeouts, or an external one, who may not; and
+//! what is written down of that.
+//!
+//! Envoy 1.40 takes no address to be internal unless its configuration lists it (seen: not even the loopback).
+//! Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders` and `Utility::getLastAddressFromXFF`.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use shakedown_config::table::Origin;
+
+pub(crate) const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
+
+/// What only those within the mesh tell each other, so that it is not believed at the mesh's edge.
+const EDGE: [HeaderName; 3] = [
+    HeaderName::from_static("x-envoy-decorator-operation"),
+    HeaderName::from_static("x-envoy-downstream-service-cluster"),
+    HeaderName::from_static("x-envoy-downstream-service-node"),
+];
+
+/// A request's caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Whether it may steer retries and timeouts.
+    pub(crate) is_internal: bool,
+    /// Who it is, where whoever connects is taken for the caller.
+    near: Option<Near>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Near {
+    /// Who has connected.
+    peer: IpAddr,
+    /// Whom the request comes from; others than `peer`, if proxies before this one are believed.
+    caller: IpAddr,
+    /// Whether `peer` is written down.
+    append: bool,
+    /// Whether what the request says of its protocol is believed.
+    trusts_protocol: bool,
+}
+
+impl Caller {
+    /// Judges a request by its headers and by who has connected.
+    pub(crate) fn of(origin: &Origin, headers: &HeaderMap, peer: IpAddr) -> Caller {
+        let is_internal = |address| origin.internal.iter().any(|it| it.contains(address));
+        if !origin.use_remote_address {
+            if origin.internal.is_empty() {
+                return Caller::default();
+            }
+            // Only one that is alone there is believed.
+            let told = last_address(headers, origin.trusted_hops);
+            return Caller {
+                is_internal: told.is_some_and(|told| told.is_alone && is_internal(told.address)),
+                near: None,
+            };
+        }
+        let told = match origin.trusted_hops.checked_sub(1) {
+            Some(hops) => last_address(headers, hops).map(|told| told.address),
+            None => None,
+        };
+        let caller = told.unwrap_or(peer);
+        Caller {
+            is_internal: !headers.contains_key(&FORWARDED_FOR) && is_internal(caller),
+            near: Some(Near {
+                peer,
+                caller,
+                append: !origin.skip_append,
+                trusts_protocol: origin.trusted_hops > 0,
+            }),
+        }
+    }
+
+    /// Whether the request enters the mesh here.
+    pub(crate) fn is_at_edge(&self) -> bool {
+        self.near.is_some() && !self.is_internal
+    }
+
+    /// Writes down in a request what is known of its caller; `own` is the proxy's address.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap, own: IpAddr) {
+        if let Some(near) = self.near {
+            if near.append {
+                // Nobody could reach a loopback address.
+                let address = if near.peer.is_loopback() {
+                    own
+                } else {
+                    near.peer
+                };
+                append_address(headers, address);
+            }
+            if !near.trusts_protocol || !headers.contains_key(&FORWARDED_PROTO) {
+                headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+            }
+            if !self.is_internal {
+                EDGE.iter().for_each(|name| {
+                    headers.remove(name);
+                });
+                headers.insert(EXTERNAL_ADDRESS, value_of(near.caller));
+            }
+        }
+        if self.is_internal {
+            headers.insert(INTERNAL, HeaderValue::from_static("true"));
+        }
+    }
+}
+
+/// Adds an address to those that a request has passed.
+pub(crate) fn append_address(headers: &mut HeaderMap, address: IpAddr) {
+    let chain = match joined(headers) {
+        Some(before) if !before.is_empty() => HeaderValue::try_from(format!("{before},{address}")),
+        _ => Ok(value_of(address)),
+    };
+    // What came as a header's value, with a comma and an address, is one.
+    if let Ok(chain) = chain {
+        headers.insert(FORWARDED_FOR, chain);
+    }
+}
+
+fn value_of(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII")
+}
+
+/// An address that a request has passed.
+struct Told {
+    address: IpAddr,
+    /// Whether no other is told.
+    is_alone: bool,
+}
+
+/// The last of the addresses that a request has passed, without so many at the end.
+fn last_address(headers: &HeaderMap, without: u32) -> Option<Told> {
+    let all = joined(headers)?;
+    let mut rest: &str = &all;
+    for _ in 0..without {
+        rest = rest.rsplit_once(',')?.0;
+    }
+    let last = rest.rsplit_once(',').map_or(rest, |(_, last)| last);
+    Some(Told {
+        address: last.trim().parse().ok()?,
+        is_alone: without == 0 && last.len() == rest.len(),
+    })
+}
+
+/// All that a request says of the addresses that it has passed; `None` if nothing, or nothing that can be read.
+fn joined(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    let mut values = headers.get_all(&FORWARDED_FOR).iter();
+    let first = values.next()?.to_str().ok()?;
+    let mut all = Cow::Borrowed(first);
+    for value in values {
+        let all = all.to_mut();
+        all.push(',');
+        all.push_str(value.to_str().ok()?);
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_config::table::Network;
+
+    use super::*;
+
+    const OWN: &str = "10.0.0.1";
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    /// The internal ones are 10.0.0.0/8.
+    fn origin(use_remote_address: bool, trusted_hops: u32) -> Origin {
+        Origin {
+            use_remote_address,
+            trusted_hops,
+            skip_append: false,
+            internal: vec![Network {
+                address: ip("10.0.0.0"),
+                prefix: 8,
+            }],
+        }
+    }
+
+    fn headers(forwarded: &[&'static str]) -> HeaderMap {
+        let pair = |value: &&'static str| (FORWARDED_FOR, HeaderValue::from_static(value));
+        forwarded.iter().map(pair).collect()
+    }
+
+    fn is_internal(origin: &Origin, forwarded: &[&'static str], peer: &str) -> bool {
+        Caller::of(origin, &headers(forwarded), ip(peer)).is_internal
+    }
+
+    #[test]
+    fn a_caller_is_internal_by_the_one_address_that_it_says() {
+        let told = origin(false, 0);
+        assert!(is_internal(&told, &["10.1.1.1"], "9.9.9.9"));
+        assert!(is_internal(&told, &[" 10.1.1.1 "], "9.9.9.9"));
+        assert!(!is_internal(&told, &["8.8.8.8"], "10.1.1.1"));
+        assert!(!is_internal(&told, &["8.8.8.8, 10.1.1.1"], "10.1.1.1"));
+        assert!(!is_internal(&told, &["10.1.1.1", "10.1.1.2"], "10.1.1.1"));
+        assert!(!is_internal(&told, &["nobody"], "10.1.1.1"));
+        assert!(!is_internal(&told, &[], "10.1.1.1"));
+        assert!(!is_internal(&origin(false, 1), &["10.1.1.1"], "10.1.1.1"));
+    }
+
+    #[test]
+    fn a_caller_is_internal_by_its_connection_if_it_says_nothing() {
+        let seen = origin(true, 0);
+        assert!(is_internal(&seen, &[], "10.1.1.1"));
+        assert!(!is_internal(&seen, &[], "9.9.9.9"));
+        assert!(!is_internal(&seen, &["10.1.1.1"], "10.1.1.1"));
+    }
+
+    #[test]
+    fn where_no_address_is_listed_none_is_internal() {
+        let mut origin = origin(true, 0);
+        origin.internal.clear();
+        assert!(!is_internal(&origin, &[], "127.0.0.1"));
+        origin.use_remote_address = false;
+        assert!(!is_internal(&origin, &["127.0.0.1"], "127.0.0.1"));
+    }
+
+    /// What a request says once its caller, at `peer`, is written down.
+    fn told(origin: &Origin, forwarded: &[&'static str], peer: &str) -> HeaderMap {
+        let mut map = headers(forwarded);
+        map.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
+        map.insert("x-envoy-decorator-operation", HeaderValue::from_static("x"));
+        Caller::of(origin, &map, ip(peer)).tell(&mut map, ip(OWN));
+        map
+    }
+
+    #[test]
+    fn an_external_caller_is_written_down() {
+        let map = told(&origin(true, 0), &["1.2.3.4", "5.6.7.8"], "9.9.9.9");
+        assert_eq!(map[&FORWARDED_FOR], "1.2.3.4,5.6.7.8,9.9.9.9");
+        assert_eq!(map[&EXTERNAL_ADDRESS], "9.9.9.9");
+        assert_eq!(map[&FORWARDED_PROTO], "http");
+        assert!(!map.contains_key(&INTERNAL));
+        assert!(!map.contains_key("x-envoy-decorator-operation"));
+        let map = told(&origin(true, 0), &[], "127.0.0.9");
+        assert_eq!(map[&FORWARDED_FOR], OWN, "in the place of the loopback");
+        assert_eq!(map[&EXTERNAL_ADDRESS], "127.0.0.9");
+    }
+
+    #[test]
+    fn proxies_before_this_one_are_believed_as_far_as_the_configuration_says() {
+        let map = told(&origin(true, 1), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
+        assert_eq!(map[&EXTERNAL_ADDRESS], "5.6.7.8");
+        assert_eq!(map[&FORWARDED_PROTO], "https");
+        let map = told(&origin(true, 2), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
+        assert_eq!(map[&EXTERNAL_ADDRESS], "1.2.3.4");
+        let map = told(&origin(true, 3), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
+        assert_eq!(map[&EXTERNAL_ADDRESS], "9.9.9.9", "there are fewer");
+    }
+
+    #[test]
+    fn an_internal_caller_is_told_to_be_one() {
+        let map = told(&origin(true, 0), &[], "10.1.1.1");
+        assert_eq!(map[&INTERNAL], "true");
+        assert_eq!(map[&FORWARDED_FOR], "10.1.1.1");
+        assert!(!map.contains_key(&EXTERNAL_ADDRESS));
+        assert!(map.contains_key("x-envoy-decorator-operation"));
+        let map = told(&origin(false, 0), &["10.1.1.1"], "9.9.9.9");
+        assert_eq!(
+            (&map[&INTERNAL], &map[&FORWARDED_FOR]),
+            (&"true".parse().unwrap(), &"10.1.1.1".parse().unwrap())
+        );
+        assert_eq!(map[&FORWARDED_PROTO], "https");
+    }
+
+    #[test]
+    fn nothing_is_appended_where_the_configuration_says_so() {
+        let mut origin = origin(true, 0);
+        origin.skip_append = true;
+        let map = told(&origin, &["1.2.3.4"], "9.9.9.9");
+        assert_eq!(map[&FORWARDED_FOR], "1.2.3.4");
+        assert_eq!(map[&EXTERNAL_ADDRESS], "9.9.9.9");
+    }
+}

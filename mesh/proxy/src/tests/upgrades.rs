@@ -1,0 +1,317 @@
+//! Connections that become something else.
+
+use shakedown_config::table::{Action, RetryOn, Table, Upgrades};
+use shakedown_env::{BoxStream, Flags};
+
+use super::scene::*;
+
+const ASKS: &str =
+    "GET /chat HTTP/1.1\r\nhost: reviews:9080\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+const AGREES: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+
+/// What a listener may upgrade to.
+fn websocket(may: bool) -> Upgrades {
+    Upgrades(vec![("websocket".into(), may)])
+}
+
+fn allowing(mut table: Table) -> Table {
+    for listener in table.listeners.values_mut() {
+        let listener = std::sync::Arc::make_mut(listener);
+        listener.manager.upgrades = websocket(true);
+    }
+    table
+}
+
+fn one() -> Table {
+    allowing(simple(&[at(UP1, 9080)]))
+}
+
+/// Reads until this has come; gives all that came, also where the other has closed before.
+async fn until(stream: &mut BoxStream, text: &str) -> String {
+    let mut all = String::new();
+    while !all.contains(text) {
+        let mut bytes = [0; 4096];
+        let mut buffer = hyper::rt::ReadBuf::new(&mut bytes);
+        let read = std::future::poll_fn(|cx| {
+            hyper::rt::Read::poll_read(std::pin::Pin::new(&mut *stream), cx, buffer.unfilled())
+        });
+        if read.await.is_err() || buffer.filled().is_empty() {
+            break;
+        }
+        all.push_str(std::str::from_utf8(buffer.filled()).unwrap());
+    }
+    all
+}
+
+/// An app that agrees, and then says what it hears between brackets, until it hears `bye`.
+fn chat(scene: &Scene) {
+    scene.accept(UP1, 9080, |mut stream| async move {
+        let head = until(&mut stream, "\r\n\r\n").await;
+        assert!(head.contains("upgrade: websocket"), "{head}");
+        assert!(
+            head.to_ascii_lowercase().contains("connection: upgrade"),
+            "{head}"
+        );
+        write(&mut stream, AGREES).await;
+        loop {
+            let heard = until(&mut stream, ".").await;
+            if heard.is_empty() || heard == "bye." {
+                return;
+            }
+            write(&mut stream, &format!("[{heard}]")).await;
+        }
+    });
+}
+
+/// A caller whose connection has been upgraded.
+async fn upgraded(scene: &Scene) -> BoxStream {
+    let mut stream = scene
+        .env(CALLER)
+        .connect(at(POD, 15001), None)
+        .await
+        .unwrap();
+    write(&mut stream, ASKS).await;
+    let head = until(&mut stream, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert!(head.contains("upgrade: websocket\r\n"), "{head}");
+    stream
+}
+
+#[test]
+fn a_web_socket_carries_both_ways_until_the_app_closes() {
+    play(|scene| async move {
+        chat(&scene);
+        scene.proxy(one());
+        let mut stream = upgraded(&scene).await;
+        for said in ["one.", "two."] {
+            write(&mut stream, said).await;
+            assert_eq!(until(&mut stream, "]").await, format!("[{said}]"));
+        }
+        assert!(scene.requests().is_empty(), "it goes on");
+        write(&mut stream, "bye.").await;
+        assert_eq!(until(&mut stream, "never").await, "");
+        assert_eq!(outcome(&scene), (101, "-".into(), 1));
+        assert_eq!(scene.requests()[0].details, "via_upstream");
+    });
+}
+
+#[test]
+fn a_caller_that_closes_its_web_socket_closes_the_apps() {
+    play(|scene| async move {
+        let ended = std::rc::Rc::new(std::cell::Cell::new(false));
+        let seen = std::rc::Rc::clone(&ended);
+        scene.accept(UP1, 9080, move |mut stream| {
+            let seen = std::rc::Rc::clone(&seen);
+            async move {
+                until(&mut stream, "\r\n\r\n").await;
+                write(&mut stream, AGREES).await;
+                assert_eq!(until(&mut stream, "never").await, "last words");
+                seen.set(true);
+            }
+        });
+        scene.proxy(one());
+        let mut stream = upgraded(&scene).await;
+        write(&mut stream, "last words").await;
+        drop(stream);
+        scene.env(CALLER).sleep(ms(20)).await;
+        assert!(ended.get());
+        assert_eq!(outcome(&scene), (101, "DC".into(), 1));
+        assert_eq!(try_flags(&scene), [(101, Flags::DC)]);
+    });
+}
+
+#[test]
+fn what_a_caller_says_before_the_answer_is_passed_on() {
+    play(|scene| async move {
+        chat(&scene);
+        scene.proxy(one());
+        let mut stream = scene
+            .env(CALLER)
+            .connect(at(POD, 15001), None)
+            .await
+            .unwrap();
+        write(&mut stream, &format!("{ASKS}early.")).await;
+        let all = until(&mut stream, "]").await;
+        assert!(all.ends_with("\r\n\r\n[early.]"), "{all}");
+    });
+}
+
+#[test]
+fn a_web_socket_ends_when_it_has_been_idle_for_long_enough() {
+    play(|scene| async move {
+        chat(&scene);
+        let mut table = one();
+        for listener in table.listeners.values_mut() {
+            std::sync::Arc::make_mut(listener).stream_idle_timeout = Some(ms(300));
+        }
+        scene.proxy(table);
+        let mut stream = upgraded(&scene).await;
+        scene.env(CALLER).sleep(ms(200)).await;
+        write(&mut stream, "one.").await;
+        until(&mut stream, "]").await;
+        let heard = scene.env(CALLER).now();
+        assert_eq!(until(&mut stream, "never").await, "");
+        // The answer came a millisecond after the proxy had it, and so does the end.
+        assert_eq!(scene.env(CALLER).now().since(heard), ms(300));
+        assert_eq!(outcome(&scene), (101, "SI".into(), 1));
+        assert_eq!(scene.requests()[0].details, "stream_idle_timeout");
+    });
+}
+
+#[test]
+fn a_routes_timeout_does_not_bound_a_web_socket_and_its_streams_duration_does() {
+    play(|scene| async move {
+        chat(&scene);
+        let mut action = to(REVIEWS);
+        action.timeout = Some(ms(50));
+        let mut table = allowing(outbound(
+            Action::Forward(action),
+            vec![cluster(REVIEWS, &[at(UP1, 9080)])],
+        ));
+        for listener in table.listeners.values_mut() {
+            std::sync::Arc::make_mut(listener)
+                .manager
+                .max_stream_duration = Some(ms(500));
+        }
+        scene.proxy(table);
+        let mut stream = upgraded(&scene).await;
+        scene.env(CALLER).sleep(ms(200)).await;
+        write(&mut stream, "one.").await;
+        assert_eq!(until(&mut stream, "]").await, "[one.]");
+        assert_eq!(until(&mut stream, "never").await, "");
+        assert_eq!(scene.took(), ms(500));
+        assert_eq!(scene.requests()[0].details, "max_duration_timeout");
+    });
+}
+
+#[test]
+fn an_upgrade_that_nobody_has_allowed_is_refused_and_closes() {
+    play(|scene| async move {
+        chat(&scene);
+        scene.proxy(simple(&[at(UP1, 9080)]));
+        let mut stream = scene
+            .env(CALLER)
+            .connect(at(POD, 15001), None)
+            .await
+            .unwrap();
+        write(&mut stream, ASKS).await;
+        let all = until(&mut stream, "never").await;
+        assert!(all.starts_with("HTTP/1.1 403 "), "{all}");
+        assert!(all.contains("connection: close\r\n"), "{all}");
+        assert_eq!(outcome(&scene), (403, "-".into(), 0));
+        assert_eq!(scene.requests()[0].details, "upgrade_failed");
+    });
+}
+
+#[test]
+fn a_route_may_forbid_what_its_listener_allows() {
+    play(|scene| async move {
+        chat(&scene);
+        let mut action = to(REVIEWS);
+        action.upgrades = websocket(false);
+        let hosts = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
+        scene.proxy(allowing(outbound(Action::Forward(action), hosts)));
+        let mut stream = scene
+            .env(CALLER)
+            .connect(at(POD, 15001), None)
+            .await
+            .unwrap();
+        write(&mut stream, ASKS).await;
+        let all = until(&mut stream, "never").await;
+        assert!(all.starts_with("HTTP/1.1 403 "), "{all}");
+    });
+}
+
+#[test]
+fn an_app_that_does_not_take_the_upgrade_answers_as_ever() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 404, "no");
+        scene.proxy(one());
+        let mut stream = scene
+            .env(CALLER)
+            .connect(at(POD, 15001), None)
+            .await
+            .unwrap();
+        write(&mut stream, ASKS).await;
+        let all = until(&mut stream, "never").await;
+        assert!(all.starts_with("HTTP/1.1 404 "), "{all}");
+        assert!(all.ends_with("\r\n\r\nno"), "{all}");
+        assert_eq!(outcome(&scene), (404, "-".into(), 1));
+    });
+}
+
+#[test]
+fn an_upgrade_that_fails_is_tried_again() {
+    play(|scene| async move {
+        chat(&scene);
+        // Nobody listens at the other.
+        let policy = retry(RetryOn::CONNECT_FAILURE);
+        scene.proxy(allowing(retried(policy, &[at(UP2, 9080), at(UP1, 9080)])));
+        let mut first = upgraded(&scene).await;
+        let mut second = upgraded(&scene).await;
+        write(&mut first, "bye.").await;
+        write(&mut second, "bye.").await;
+        until(&mut first, "never").await;
+        until(&mut second, "never").await;
+        let tries: u32 = scene
+            .requests()
+            .iter()
+            .map(|request| request.attempts)
+            .sum();
+        assert_eq!(tries, 3, "one of both began with the host that refuses");
+    });
+}
+
+#[test]
+fn a_web_socket_counts_against_the_breaker_until_it_ends() {
+    play(|scene| async move {
+        chat(&scene);
+        let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
+        cluster.limits.default.requests = 1;
+        scene.proxy(allowing(outbound(
+            Action::Forward(to(REVIEWS)),
+            vec![cluster],
+        )));
+        let mut stream = upgraded(&scene).await;
+        scene.env(CALLER).sleep(ms(50)).await;
+        assert_eq!(scene.get("/").await.status, 503);
+        write(&mut stream, "bye.").await;
+        until(&mut stream, "never").await;
+        let mut again = upgraded(&scene).await;
+        write(&mut again, "x.").await;
+        assert_eq!(until(&mut again, "]").await, "[x.]");
+    });
+}
+
+#[test]
+fn a_protocol_that_nobody_has_asked_for_is_an_error() {
+    play(|scene| async move {
+        scene.accept(UP1, 9080, |mut stream| async move {
+            until(&mut stream, "\r\n\r\n").await;
+            write(&mut stream, AGREES).await;
+            until(&mut stream, "never").await;
+        });
+        scene.proxy(one());
+        let answer = scene.get("/").await;
+        assert_eq!(answer.status, 502);
+        assert_eq!(outcome(&scene), (502, "UPE".into(), 1));
+    });
+}
+
+#[test]
+fn a_gate_that_closes_ends_its_web_sockets() {
+    play(|scene| async move {
+        chat(&scene);
+        let env = scene.env(POD);
+        let own = env.clone();
+        let proxy = env.spawn_owned("proxy", async move {
+            let running = crate::run_with_table(own, bootstrap(), one());
+            running.await.unwrap();
+        });
+        let mut stream = upgraded(&scene).await;
+        drop(proxy);
+        assert_eq!(until(&mut stream, "never").await, "");
+        assert_eq!(outcome(&scene), (101, "-".into(), 1));
+    });
+}

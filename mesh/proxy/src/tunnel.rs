@@ -1,0 +1,57 @@
+//! A connection that has become something else: bytes pass between its ends, and its request is over when they have ended.
+//!
+//! Source: Envoy, as it was seen to log web sockets: an upstream that closes ends the request in order, a caller that closes
+//! has gone away.
+
+use std::rc::Rc;
+
+use http::Response;
+use shakedown_env::Flags;
+use shakedown_wire::{Body, Drain, TunnelBounds, TunnelEnd, Upgrade, tunnel};
+
+use crate::forward::Rest;
+use crate::proxy::Proxy;
+use crate::record::{Record, RecordedBody};
+use crate::respond::MAX_DURATION;
+
+/// Answers a request for an upgrade that its upstream has agreed to, and passes bytes from then on.
+pub(crate) fn begin(
+    proxy: &Rc<Proxy>,
+    drain: &Drain,
+    caller: Upgrade,
+    mut response: Response<Body>,
+    rest: Rest,
+    record: Record,
+) -> Response<RecordedBody> {
+    let upstream = Upgrade::take(response.extensions_mut());
+    let (head, held) = response.into_parts();
+    if let Some(upstream) = upstream {
+        let (own, drain) = (Rc::clone(proxy), drain.clone());
+        proxy.env().spawn("proxy-tunnel", async move {
+            let bounds = TunnelBounds {
+                idle: rest.idle,
+                until: rest.stream,
+                drain: &drain,
+            };
+            let passed = tunnel(own.env(), caller, upstream, bounds).await;
+            own.metrics().tunnelled(passed.sent, passed.received);
+            // The upstream's connection counts until here.
+            drop(held);
+            finish(record, passed.end);
+        });
+    }
+    Response::from_parts(head, RecordedBody::of_nobody(Body::Empty))
+}
+
+fn finish(record: Record, end: TunnelEnd) {
+    match end {
+        TunnelEnd::Upstream | TunnelEnd::Stopped => record.finish(Flags::NONE),
+        TunnelEnd::Caller => record.broken(Flags::DC, "downstream_remote_disconnect"),
+        TunnelEnd::UpstreamBroken => {
+            let details = "upstream_reset_after_response_started{connection_termination}";
+            record.broken(Flags::UC, details);
+        }
+        TunnelEnd::Idle => record.broken(Flags::SI, "stream_idle_timeout"),
+        TunnelEnd::Deadline => record.broken(Flags::NONE, MAX_DURATION),
+    }
+}

@@ -1,0 +1,82 @@
+//! Requests that ask to make something else of their connection, as web sockets do.
+//!
+//! Only HTTP/1.1 has such; `h2c` is not taken for one, as in Envoy. A request of that kind does not end, so that no timeout
+//! begins which counts from its end; what bounds it is how long its stream may be idle, or may last.
+//! Source: Envoy, `Http::Utility::isUpgrade` and `HttpConnectionManagerConfig::createUpgradeFilterChain`.
+
+use http::header::{CONNECTION, HeaderMap, UPGRADE};
+use http::{Request, Version};
+use shakedown_config::table::{Listener, Upgrades};
+use shakedown_wire::{Body, Upgrade};
+
+use crate::route::Found;
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(crate) struct Requested {
+    /// What its connection is to become.
+    protocol: Box<str>,
+    /// The caller's side of it.
+    pub(crate) caller: Upgrade,
+}
+
+impl Requested {
+    /// What a request asks for, if it does.
+    pub(crate) fn of(request: &mut Request<Body>) -> Option<Requested> {
+        if request.version() != Version::HTTP_11 || !is_upgrade(request.headers()) {
+            return None;
+        }
+        let protocol = request.headers().get(UPGRADE)?.to_str().ok()?;
+        if protocol.eq_ignore_ascii_case("h2c") {
+            return None;
+        }
+        let protocol = protocol.into();
+        let caller = Upgrade::take(request.extensions_mut())?;
+        Some(Requested { protocol, caller })
+    }
+
+    /// Whether it may be: the route's word counts before the listener's.
+    pub(crate) fn is_allowed(&self, listener: &Listener, found: Option<Found<'_>>) -> bool {
+        let of_route = found.and_then(|found| found.route.forward());
+        let allows = |upgrades: &Upgrades| upgrades.allows(&self.protocol);
+        of_route
+            .and_then(|action| allows(&action.upgrades))
+            .or_else(|| allows(&listener.manager.upgrades))
+            .unwrap_or(false)
+    }
+}
+
+/// Whether a message asks for an upgrade, or agrees to one.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    if !headers.contains_key(UPGRADE) {
+        return false;
+    }
+    let options = headers.get_all(CONNECTION).iter();
+    options
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn an_upgrade_is_named_by_the_connection_too() {
+        let headers = |connection: &'static str| {
+            let mut map = HeaderMap::new();
+            map.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            map.insert(CONNECTION, HeaderValue::from_static(connection));
+            map
+        };
+        assert!(is_upgrade(&headers("Upgrade")));
+        assert!(is_upgrade(&headers("keep-alive, upgrade")));
+        assert!(!is_upgrade(&headers("keep-alive")));
+        let mut without = headers("upgrade");
+        without.remove(UPGRADE);
+        assert!(!is_upgrade(&without));
+    }
+}

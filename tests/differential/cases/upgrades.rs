@@ -1,0 +1,204 @@
+//! Connections that become something else: web sockets.
+
+use shakedown_config::xds::core::HttpProtocolOptions;
+use shakedown_config::xds::manager::http_connection_manager::UpgradeConfig;
+use shakedown_config::xds::protobuf::BoolValue;
+use shakedown_config::xds::route::RetryPolicy;
+use shakedown_config::xds::route::route_action::UpgradeConfig as OfRoute;
+
+use crate::case::{Case, Xds, get, grpc, host, mesh, raw, xds};
+use crate::messages::ms;
+use crate::upstream::{Act, Manner, OK, Talk, status};
+
+/// The table.
+pub(super) fn cases() -> Vec<Case> {
+    let mut all = refused();
+    all.extend(agreed());
+    all.extend(bounds());
+    all
+}
+
+const ECHO: Act = Act::Switch(Talk::Echo);
+
+/// Lets the listener upgrade to web sockets.
+fn allow(x: &mut Xds) {
+    x.manager.upgrade_configs = vec![UpgradeConfig {
+        upgrade_type: "websocket".into(),
+        ..Default::default()
+    }];
+}
+
+fn of_route(x: &mut Xds, may: bool) {
+    x.action().upgrade_configs = vec![OfRoute {
+        upgrade_type: "websocket".into(),
+        enabled: Some(BoolValue { value: may }),
+        ..Default::default()
+    }];
+}
+
+fn refused() -> Vec<Case> {
+    let asks = |kind: &str| {
+        raw(format!(
+            "GET / HTTP/1.1\r\nhost: app\r\nconnection: upgrade\r\nupgrade: {kind}\r\n\r\n"
+        ))
+    };
+    vec![
+        xds("an upgrade that is not allowed: 403", |_| {})
+            .send(asks("websocket").watch_close())
+            .wants("403 -"),
+        xds("an upgrade of another kind: 403", allow)
+            .send(asks("foo").watch_close())
+            .wants("403 -"),
+        xds("an upgrade to HTTP/2 is not looked at", |_| {})
+            .send(asks("h2c"))
+            .wants("200 -"),
+        xds("an upgrade that only one header names is none", |_| {})
+            .send(get("/").header("upgrade", "websocket"))
+            .send(get("/").header("connection", "upgrade"))
+            .wants("200 -, 200 -"),
+        xds("an upgrade that its route forbids: 403", |x| {
+            allow(x);
+            of_route(x, false);
+        })
+        .send(asks("websocket").watch_close())
+        .wants("403 -"),
+        xds("an upgrade that is refused, to gRPC", |_| {})
+            .send(grpc("/service/method").websocket("", None))
+            .wants("200 -"),
+        xds("an upgrade without a route: 404", |x| {
+            allow(x);
+            x.host().routes.clear();
+        })
+        .send(asks("websocket").watch_close())
+        .wants("404 NR"),
+        xds("an upgrade without a host: 503", |x| {
+            allow(x);
+            x.cluster("app").common_lb_config = super::balancing::panic_at(0.0);
+        })
+        .empty("app")
+        .send(asks("websocket").watch_close())
+        .wants("503 UH"),
+        xds("an upgrade that a route answers", |x| {
+            allow(x);
+            super::local_replies::respond(x, 200, "no");
+        })
+        .send(asks("websocket").watch_close())
+        .wants("200 -"),
+        xds("an upgrade that the app does not take", allow)
+            .app(&[status(403)])
+            .send(asks("websocket").watch_close())
+            .wants("403 -"),
+        xds("another protocol that nobody has asked for", allow)
+            .app(&[ECHO])
+            .get("/")
+            .wants("503 UPE"),
+    ]
+}
+
+fn agreed() -> Vec<Case> {
+    vec![
+        mesh("web sockets pass through sidecars")
+            .app(&[ECHO])
+            .send(get("/chat?x=1").websocket("hello", Some(5)))
+            .wants("101 DC"),
+        xds("a web socket, both ways", allow)
+            .app(&[ECHO])
+            .send(get("/chat?x=1").websocket("hello", Some(5)))
+            .get("/plain")
+            .wants("101 DC, 101 DC"),
+        xds("a web socket that the app closes", allow)
+            .app(&[Act::Switch(Talk::Bye("good bye"))])
+            .send(get("/").websocket("hello", None))
+            .wants("101 -"),
+        xds("a web socket that the app resets", allow)
+            .app(&[Act::Switch(Talk::Reset)])
+            .send(get("/").websocket("hello", None))
+            .wants("101 -"),
+        xds("a web socket by its route alone", |x| of_route(x, true))
+            .app(&[ECHO])
+            .send(get("/").websocket("hello", Some(5)))
+            .wants("101 DC"),
+        xds("a web socket after another try", |x| {
+            allow(x);
+            x.action().retry_policy = Some(RetryPolicy {
+                retry_on: "5xx".into(),
+                ..Default::default()
+            });
+        })
+        .app(&[status(503), ECHO])
+        .send(get("/").websocket("hello", Some(5)))
+        .wants("101 DC"),
+        xds("a web socket after a refused connect", |x| {
+            allow(x);
+            x.action().retry_policy = Some(RetryPolicy {
+                retry_on: "connect-failure".into(),
+                ..Default::default()
+            });
+        })
+        .host(host("a").is(Manner::Refuses))
+        .send(get("/").websocket("hello", Some(5)))
+        .wants("503 URX,UF"),
+        xds("a web socket with many bytes", allow)
+            .app(&[ECHO])
+            .send(get("/").websocket(LONG, Some(LONG.len())))
+            .wants("101 DC"),
+        xds("web sockets count against the breaker", |x| {
+            allow(x);
+            x.cluster("app").circuit_breakers = super::breakers::requests(1);
+        })
+        .app(&[Act::Switch(Talk::Bye("x")), OK])
+        .together(vec![
+            get("/").websocket("", None).leaves_after(400),
+            get("/plain").after(150),
+        ])
+        .pause(300)
+        .get("/plain")
+        .wants("0 DC, 503 UO, 200 -"),
+    ]
+}
+
+/// More than what one direction holds at a time.
+const LONG: &str = {
+    const BYTES: [u8; 100_000] = [b'x'; 100_000];
+    match std::str::from_utf8(&BYTES) {
+        Ok(text) => text,
+        Err(_) => unreachable!(),
+    }
+};
+
+fn bounds() -> Vec<Case> {
+    vec![
+        xds("a web socket that is idle", |x| {
+            allow(x);
+            x.manager.stream_idle_timeout = ms(200);
+        })
+        .app(&[Act::Switch(Talk::Silent)])
+        .send(get("/").websocket("hello", None))
+        .wants("101 SI"),
+        xds("a route's timeout does not bound a web socket", |x| {
+            allow(x);
+            x.action().timeout = ms(100);
+        })
+        .app(&[Act::Late(200, &ECHO)])
+        .send(get("/").websocket("hello", Some(5)))
+        .wants("101 DC"),
+        xds("an upgrade that is not answered is idle", |x| {
+            allow(x);
+            x.action().timeout = ms(100);
+            x.manager.stream_idle_timeout = ms(300);
+        })
+        .app(&[Act::Hang])
+        .send(get("/").websocket("", None).watch_close())
+        .wants("408 SI"),
+        xds("a web socket's longest duration", |x| {
+            allow(x);
+            x.manager.common_http_protocol_options = Some(HttpProtocolOptions {
+                max_stream_duration: ms(300),
+                ..Default::default()
+            });
+        })
+        .app(&[Act::Switch(Talk::Silent)])
+        .send(get("/").websocket("hello", None))
+        .wants("101 -"),
+    ]
+}
