@@ -96,6 +96,9 @@ pub(crate) async fn handle(
             (response, Rest::default())
         }
     };
+    if grpc {
+        record.answered_grpc(response.headers());
+    }
     if closes {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);

@@ -25,7 +25,7 @@ mod seams;
 mod server;
 mod tls;
 
-pub use self::h2::H2Body;
+pub use self::h2::{H2Body, ResetStream};
 pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
 pub use drain::Drain;
 pub use grpc::{Channel, ChannelBody, H2Error, H2Options, connect_h2, serve_h2};
