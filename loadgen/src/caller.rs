@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Request};
 use shakedown_env::{Env, Time};
 use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
-use shakedown_scenarios::story::{Hedge, Place, Retries};
+use shakedown_scenarios::story::{Hedge, Place, Retries, Success};
 use shakedown_wire::Body;
 
 use crate::retry::{self, Retrier};
@@ -49,8 +49,14 @@ pub struct Errand<'a> {
     pub target: &'a Target,
     /// Bound of a try.
     pub timeout: Option<Duration>,
+    /// How long it has waited for a place among the caller's calls.
+    pub waited: Duration,
     /// When the caller gives up, whatever it has left to try.
-    pub deadline: Time,
+    pub deadline: Option<Time>,
+    /// The end of all, of which nobody is told: the run's.
+    pub end: Time,
+    /// Each try tells how long it may take. gRPC's always do.
+    pub tells_timeout: bool,
     /// The caller's own tries after the first.
     pub retries: Option<Policy<'a>>,
     /// The caller's own tries beside one that is slow to answer. None where [`tries_apart`](Self::tries_apart).
@@ -58,8 +64,16 @@ pub struct Errand<'a> {
     /// Each try is a call of its own in the Journal: a load's client, whose request stands above them. An app's tries are
     /// within its one call.
     pub tries_apart: bool,
-    /// Statuses that the caller counts as success: inclusive ranges.
-    pub ok: &'a [(u16, u16)],
+    /// Statuses that the caller counts as success.
+    pub ok: &'a Success,
+}
+
+impl Errand<'_> {
+    /// When the caller gives up at the latest.
+    fn last(&self) -> Time {
+        self.deadline
+            .map_or(self.end, |deadline| deadline.min(self.end))
+    }
 }
 
 /// A policy of retries, and the path of its place.
@@ -131,7 +145,7 @@ impl Caller {
                         tries.set(tries.get().saturating_add(1));
                         hedges.set(hedges.get() + 1);
                     };
-                    self.hedged(hedge, errand.deadline, send, sent).await
+                    self.hedged(hedge, errand.last(), send, sent).await
                 }
             };
             let Some(wait) = self.wait_of(errand, exchange, rounds) else {
@@ -169,7 +183,7 @@ impl Caller {
             return None;
         }
         let wait = self.retrier(policy, |retrier| retrier.wait(policy.retries, rounds));
-        (self.env.now() + wait < errand.deadline).then_some(wait)
+        (self.env.now() + wait < errand.last()).then_some(wait)
     }
 
     /// Whether the budget allows another try now.
@@ -273,6 +287,7 @@ impl<'a> Open<'a> {
                     self.tries.get()
                 },
                 hedges: self.hedges.get(),
+                pool_wait_ns: i64::try_from(errand.waited.as_nanos()).unwrap_or(i64::MAX),
             },
         );
     }
@@ -285,7 +300,4 @@ impl Drop for Open<'_> {
 }
 
 /// The end of what its caller took back.
-const CANCELLED: Outcome = Outcome {
-    status: 0,
-    answer: Answer::Cancelled,
-};
+const CANCELLED: Outcome = Outcome::none(Answer::Cancelled);

@@ -10,10 +10,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
 use shakedown_env::{Env, Time};
 use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
-use shakedown_scenarios::story::{Entry, Load, Place, Retries};
+use shakedown_scenarios::story::{Entry, Load, Place, Retries, Success};
 use shakedown_wire::Body;
 
 use crate::caller::REQUEST_ID_HEADER;
+use crate::message::message;
 use crate::request_id::{encode, header_value};
 use crate::{Arrival, Caller, Errand, Policy, Recorder, Schedule, Target};
 
@@ -42,7 +43,9 @@ pub struct Plan {
     timeout: Duration,
     /// The clients' own tries, and the path of their place.
     retries: Option<(Retries, String)>,
-    ok: Vec<(u16, u16)>,
+    ok: Success,
+    /// Each request tells how long it may take.
+    tells_timeout: bool,
     entries: Vec<Ready>,
     in_flight_max: u64,
     recorder: Rc<dyn Recorder>,
@@ -72,9 +75,6 @@ pub enum PlanError {
     /// Its path is not one.
     #[error("ask for `{0}`: not a path")]
     Path(String),
-    /// Its service's name cannot stand in a `host` header.
-    #[error("ask for service `{0}`: the name cannot stand in a `host` header")]
-    Service(String),
 }
 
 impl Clients {
@@ -120,8 +120,8 @@ impl Clients {
 }
 
 impl Plan {
-    /// The load that `party` is; `zero` is 0 s, `service` names a service by index: its party, its DNS name, its port;
-    /// `path` names a place of the story.
+    /// The load that `party` is; `zero` is 0 s, `service` tells of a service by index; `path` names a place of the story.
+    /// `tells_timeout`: each request says how long it may take, for those who pass on what is left of it.
     ///
     /// # Errors
     /// An entry cannot be asked for.
@@ -129,7 +129,8 @@ impl Plan {
         load: &Load,
         party: PartyId,
         zero: Time,
-        service: impl Fn(usize) -> (PartyId, String, u16),
+        tells_timeout: bool,
+        service: impl Fn(usize) -> (PartyId, Target),
         path: impl Fn(Place) -> String,
         recorder: Rc<dyn Recorder>,
     ) -> Result<Plan, PlanError> {
@@ -146,6 +147,7 @@ impl Plan {
                 (retries, path)
             }),
             ok: load.ok.clone(),
+            tells_timeout,
             entries: entries.collect::<Result<_, _>>()?,
             in_flight_max: load.in_flight,
             recorder,
@@ -216,9 +218,8 @@ impl std::fmt::Debug for Plan {
 }
 
 impl Ready {
-    fn new(entry: &Entry, (to, name, port): (PartyId, String, u16)) -> Result<Ready, PlanError> {
+    fn new(entry: &Entry, (to, target): (PartyId, Target)) -> Result<Ready, PlanError> {
         let uri = Uri::try_from(entry.path.as_str());
-        let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
         let mut headers = HeaderMap::with_capacity(entry.headers.len() + 4);
         for (name, value) in &entry.headers {
             headers.append(name.clone(), value.clone());
@@ -226,11 +227,11 @@ impl Ready {
         Ok(Ready {
             to,
             endpoint: u16::try_from(entry.endpoint).unwrap_or(u16::MAX),
-            target: Target::new(&name, port).ok_or(PlanError::Service(name))?,
             method: entry.method.clone(),
             uri: uri.map_err(|_| PlanError::Path(entry.path.clone()))?,
             headers,
-            body: Bytes::from(vec![b'x'; size]),
+            body: message(target.protocol, entry.size),
+            target,
         })
     }
 
@@ -312,7 +313,10 @@ async fn send(client: Client, mut ticket: Ticket) {
         endpoint: entry.endpoint,
         target: &entry.target,
         timeout: Some(plan.timeout),
-        deadline: Time::FAR,
+        waited: Duration::ZERO,
+        deadline: None,
+        end: Time::FAR,
+        tells_timeout: plan.tells_timeout,
         retries: plan.policy(),
         hedge: None,
         tries_apart: true,
@@ -365,7 +369,7 @@ impl Drop for Ticket {
                 Some(_) if self.plan.closing.get() => Answer::Timeout,
                 Some(_) => Answer::Error,
             };
-            Outcome { status: 0, answer }
+            Outcome::none(answer)
         });
         self.record(outcome);
         self.plan.ended();

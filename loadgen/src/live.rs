@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use shakedown_env::{Env, Time};
 use shakedown_results::{PartyId, PodId, Record};
+use shakedown_scenarios::story::Success;
 use shakedown_wire::TlsClient;
 
 pub use aim::{Aim, AimError, Server};
@@ -60,7 +61,7 @@ pub struct Terms {
     /// From when a request is due to when it is given up.
     pub timeout: Duration,
     /// Statuses that count as success: inclusive ranges.
-    pub ok: Vec<(u16, u16)>,
+    pub ok: Success,
     /// Past so many in flight a request is dropped.
     pub in_flight: u64,
     /// Speaks HTTP/2 with prior knowledge, over TLS by ALPN: requests share connections.

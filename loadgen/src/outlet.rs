@@ -6,11 +6,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use rand_core::Rng as _;
 use shakedown_env::{Env, Flags, Rng};
-use shakedown_results::{Answer, Outcome};
+use shakedown_results::{Answer, GrpcStatus, Outcome};
+use shakedown_scenarios::story::Protocol;
 use shakedown_wire::{Body, Pool, PoolOptions, SendError};
+
+use crate::message::GRPC_STATUS;
 
 /// Where a sidecar takes what its app sends.
 pub const OUTBOUND_PORT: u16 = 15001;
@@ -24,21 +27,25 @@ pub struct Target {
     pub port: u16,
     /// `name:port`.
     pub authority: HeaderValue,
+    /// What it speaks.
+    pub protocol: Protocol,
 }
 
 impl Target {
     /// A service by name and port; `None` when the name cannot stand in a header.
-    pub fn new(name: &str, port: u16) -> Option<Target> {
+    pub fn new(name: &str, port: u16, protocol: Protocol) -> Option<Target> {
         let authority = HeaderValue::try_from(format!("{name}:{port}")).ok()?;
         Some(Target {
             name: name.into(),
             port,
             authority,
+            protocol,
         })
     }
 }
 
-/// What came of one request on the wire. `Ok` is any status in 200..399: who has another idea of success applies it after.
+/// What came of one request on the wire. `Ok` is any status in 200..399, and gRPC's OK: who has another idea of success
+/// applies it after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Status and answer.
@@ -53,15 +60,23 @@ pub struct Outlet(Way);
 
 #[derive(Debug)]
 enum Way {
-    Sidecar(Pool),
+    Sidecar(Box<Sidecar>),
     Direct(Box<Direct>),
+}
+
+/// The way to a host's sidecar: it listens to whatever it is spoken to in.
+#[derive(Debug)]
+struct Sidecar {
+    http1: Pool,
+    http2: Pool,
 }
 
 /// The way of a host without a sidecar.
 #[derive(Debug)]
 struct Direct {
     env: Env,
-    options: PoolOptions,
+    /// Connections are kept.
+    reuse: bool,
     services: RefCell<BTreeMap<Rc<str>, Service>>,
     /// Draws replicas.
     rng: RefCell<Rng>,
@@ -80,6 +95,8 @@ struct Service {
 #[derive(Debug)]
 struct Replica {
     pool: Pool,
+    /// A connection takes more than one request at a time.
+    shares: bool,
     /// Requests of ours under way there.
     busy: Cell<usize>,
 }
@@ -88,16 +105,19 @@ impl Outlet {
     /// Through the sidecar of the pod at `address`. `reuse`: keep connections.
     pub fn through_sidecar(env: Env, address: IpAddr, reuse: bool) -> Outlet {
         let to = SocketAddr::new(address, OUTBOUND_PORT);
-        Outlet(Way::Sidecar(Pool::new(env, to, None, options(reuse))))
+        let pool = |protocol| Pool::new(env.clone(), to, None, options(reuse, protocol));
+        Outlet(Way::Sidecar(Box::new(Sidecar {
+            http1: pool(Protocol::Http),
+            http2: pool(Protocol::Http2),
+        })))
     }
 
     /// Straight to a random replica of what DNS says. `reuse`: keep connections.
     pub fn direct(env: Env, reuse: bool, rng: Rng) -> Outlet {
         let (services, rng) = (RefCell::default(), RefCell::new(rng));
-        let options = options(reuse);
         Outlet(Way::Direct(Box::new(Direct {
             env,
-            options,
+            reuse,
             services,
             rng,
         })))
@@ -118,7 +138,13 @@ impl Outlet {
         upstream: &Cell<Option<SocketAddr>>,
     ) -> Exchange {
         match &self.0 {
-            Way::Sidecar(pool) => exchange_on(pool, request).await,
+            Way::Sidecar(sidecar) => {
+                let pool = match target.protocol.is_http2() {
+                    true => &sidecar.http2,
+                    false => &sidecar.http1,
+                };
+                exchange_on(pool, target.protocol, request).await
+            }
             Way::Direct(direct) => direct.exchange(target, request, upstream).await,
         }
     }
@@ -137,18 +163,24 @@ impl Direct {
         };
         upstream.set(Some(address));
         let replica = self.replica(target, address);
+        if self.reuse && replica.shares {
+            // Whoever comes while it connects waits for this connection, as on a channel of gRPC.
+            self.offer(target, address);
+        }
         let busy = Busy::count(&replica.busy);
-        let exchange = exchange_on(&replica.pool, request).await;
+        let exchange = exchange_on(&replica.pool, target.protocol, request).await;
         drop(busy);
-        if self.options.reuse && replica.has_free() {
-            let mut services = self.services.borrow_mut();
-            services
-                .entry(Rc::clone(&target.name))
-                .or_default()
-                .free
-                .push(address);
+        if self.reuse && !replica.shares && replica.has_free() {
+            self.offer(target, address);
         }
         exchange
+    }
+
+    /// A request may go to the connection there.
+    fn offer(&self, target: &Target, address: SocketAddr) {
+        let mut services = self.services.borrow_mut();
+        let free = &mut services.entry(Rc::clone(&target.name)).or_default().free;
+        free.push(address);
     }
 
     /// The replica of the connection that came free last, or else a random one.
@@ -173,9 +205,11 @@ impl Direct {
         let mut services = self.services.borrow_mut();
         let service = services.entry(Rc::clone(&target.name)).or_default();
         let replica = service.replicas.entry(address).or_insert_with(|| {
-            let pool = Pool::new(self.env.clone(), address, None, self.options.clone());
+            let options = options(self.reuse, target.protocol);
+            let pool = Pool::new(self.env.clone(), address, None, options);
             Rc::new(Replica {
                 pool,
+                shares: target.protocol.is_http2(),
                 busy: Cell::new(0),
             })
         });
@@ -187,11 +221,8 @@ impl Service {
     /// The replica of the connection that came free last, if it still is.
     fn last_free(&mut self) -> Option<SocketAddr> {
         while let Some(address) = self.free.pop() {
-            if self
-                .replicas
-                .get(&address)
-                .is_some_and(|replica| replica.has_free())
-            {
+            let replica = self.replicas.get(&address);
+            if replica.is_some_and(|replica| replica.has_free()) {
                 return Some(address);
             }
         }
@@ -200,8 +231,12 @@ impl Service {
 }
 
 impl Replica {
-    /// Whether a connection is open that no request of ours uses: idle, or about to be.
+    /// Whether a connection has room: one that no request of ours uses (idle, or about to be), or one that takes several
+    /// and is there, or about to be.
     fn has_free(&self) -> bool {
+        if self.shares {
+            return self.pool.connections() + self.pool.connecting() > 0;
+        }
         self.pool.connections() > self.busy.get()
     }
 }
@@ -225,67 +260,78 @@ impl Drop for Busy<'_> {
 impl Exchange {
     const fn failed(flags: Flags) -> Exchange {
         Exchange {
-            outcome: Outcome {
-                status: 0,
-                answer: Answer::Error,
-            },
+            outcome: Outcome::none(Answer::Error),
             flags,
         }
     }
 
     /// The asker's time was up.
     pub const TIMEOUT: Exchange = Exchange {
-        outcome: Outcome {
-            status: 0,
-            answer: Answer::Timeout,
-        },
+        outcome: Outcome::none(Answer::Timeout),
         flags: Flags::UT,
     };
 }
 
-fn options(reuse: bool) -> PoolOptions {
+fn options(reuse: bool, protocol: Protocol) -> PoolOptions {
     PoolOptions {
         reuse,
+        protocol: match protocol.is_http2() {
+            true => shakedown_wire::Protocol::Http2,
+            false => shakedown_wire::Protocol::Http1,
+        },
         ..PoolOptions::default()
     }
 }
 
-async fn exchange_on(pool: &Pool, request: Request<Body>) -> Exchange {
+async fn exchange_on(pool: &Pool, protocol: Protocol, request: Request<Body>) -> Exchange {
     let response = match pool.send(request).await {
         Ok(response) => response,
         Err(error) => return Exchange::failed(flags_of(&error)),
     };
-    let status = response.status().as_u16();
-    match drain(response.into_body()).await {
-        Ok(()) => {
-            let answer = if (200..400).contains(&status) {
-                Answer::Ok
-            } else {
-                Answer::Error
-            };
+    let (head, body) = response.into_parts();
+    let status = head.status.as_u16();
+    match drain(body).await {
+        Ok(trailers) => {
+            let grpc = (protocol == Protocol::Grpc)
+                .then(|| grpc_status(status, &head.headers, trailers.as_ref()));
             Exchange {
-                outcome: Outcome { status, answer },
+                outcome: Outcome::of_status(status, grpc),
                 flags: Flags::NONE,
             }
         }
         // The status was there, the answer was not.
         Err(_) => Exchange {
-            outcome: Outcome {
-                status,
-                answer: Answer::Error,
-            },
+            outcome: Outcome::new(status, Answer::Error),
             flags: Flags::UC,
         },
     }
 }
 
-/// Reads a body to its end and keeps none of it.
-async fn drain(mut body: Body) -> Result<(), shakedown_wire::BodyError> {
-    use http_body_util::BodyExt as _;
-    while let Some(frame) = body.frame().await {
-        frame?;
+/// gRPC's status of an answer: in its trailers, or in the headers of one that has nothing else; what answers in HTTP alone
+/// is told by HTTP's. Source: gRPC over HTTP/2, "Responses".
+fn grpc_status(status: u16, headers: &HeaderMap, trailers: Option<&HeaderMap>) -> GrpcStatus {
+    let told = trailers
+        .and_then(|trailers| trailers.get(GRPC_STATUS))
+        .or_else(|| headers.get(GRPC_STATUS));
+    match told {
+        Some(told) => {
+            let number = told.to_str().ok().and_then(|text| text.parse().ok());
+            GrpcStatus::of_number(number.unwrap_or(u64::MAX))
+        }
+        None => GrpcStatus::of_http(status),
     }
-    Ok(())
+}
+
+/// Reads a body to its end, and keeps its trailers alone.
+async fn drain(mut body: Body) -> Result<Option<HeaderMap>, shakedown_wire::BodyError> {
+    use http_body_util::BodyExt as _;
+    let mut trailers = None;
+    while let Some(frame) = body.frame().await {
+        if let Ok(last) = frame?.into_trailers() {
+            trailers = Some(last);
+        }
+    }
+    Ok(trailers)
 }
 
 fn flags_of(error: &SendError) -> Flags {

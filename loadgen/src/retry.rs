@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand_core::Rng as _;
 use shakedown_env::{Flags, Rng, Time};
-use shakedown_results::Answer;
+use shakedown_results::{Answer, GrpcStatus, Outcome};
 use shakedown_scenarios::story::Retries;
 
 use crate::Exchange;
@@ -102,14 +102,17 @@ pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
         Answer::Error if exchange.flags != Flags::NONE || exchange.outcome.status == 0 => {
             policy.on_reset
         }
-        Answer::Error => policy.on_5xx && (500..600).contains(&exchange.outcome.status),
+        Answer::Error => {
+            let Outcome { status, grpc, .. } = exchange.outcome;
+            let status = grpc.map_or(status, GrpcStatus::http);
+            policy.on_5xx && (500..600).contains(&status)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use shakedown_env::stream_seed;
-    use shakedown_results::Outcome;
     use shakedown_scenarios::story::Place;
     use shakedown_scenarios::value::Share;
 
@@ -139,7 +142,7 @@ mod tests {
 
     fn end(status: u16, answer: Answer, flags: Flags) -> Exchange {
         Exchange {
-            outcome: Outcome { status, answer },
+            outcome: Outcome::new(status, answer),
             flags,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::{Env, UnixTime};
-use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage};
+use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage, Success};
 use shakedown_scenarios::value::Rate;
 
 /// `GET /` of the first service, one of a mix with this weight.
@@ -42,7 +42,7 @@ pub(crate) fn load(rate: &str, seconds: u64) -> Load {
         stages: vec![level(rate)],
         timeout: Duration::from_secs(30),
         retries: None,
-        ok: vec![(200, 399)],
+        ok: Success::default(),
         start: Duration::ZERO,
         stop: Duration::from_secs(seconds),
         zones: vec![0],

@@ -12,6 +12,7 @@ mod latency;
 mod loads;
 mod outage;
 mod readings;
+mod short;
 mod tables;
 mod time;
 mod verdict;
@@ -43,13 +44,14 @@ pub fn render(document: &Document) -> String {
         (head(document))
         main {
             (verdict::section(document))
-            (facts::section(document))
-            (loads::section(document))
+            (short::section(document))
             (time::section(document, &scales, &mut readings))
+            (loads::section(document))
             (latency::section(document))
             (tables::edges(document))
             (tables::services(document))
             (events::section(document))
+            (facts::section(document))
             (facts::reading(document))
         }
     };

@@ -5,6 +5,7 @@
 
 pub mod html;
 mod plot;
+mod short;
 pub mod summary;
 pub mod text;
 pub mod units;

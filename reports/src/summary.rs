@@ -279,4 +279,4 @@ impl Summary {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

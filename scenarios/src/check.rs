@@ -12,6 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use shakedown_config::Place as FilePlace;
+use shakedown_results::GrpcStatus;
 
 use crate::value::{Ratio, Share, Unit};
 
@@ -239,6 +240,10 @@ pub enum Measure {
     QueueWait,
     /// At the app, less its wait.
     ServiceTime,
+    /// Until a call had a place among its caller's (`pool`), before its clock starts.
+    PoolWait,
+    /// In the caller's proxy, while no try had a connection.
+    ProxyTime,
 }
 
 /// A statistic of a measure.
@@ -358,6 +363,8 @@ pub enum Test {
     Measure(Measure, Op, i64),
     /// The status is within.
     Status(u16, u16),
+    /// gRPC's status is this.
+    Grpc(GrpcStatus),
     /// The proxy set this flag (a bit of the mesh's set).
     Flag(u32),
     /// A descendant reached it.

@@ -117,6 +117,7 @@ impl Judge {
             Event::CallEnded { .. } => self.fact(record, Class::Call),
             Event::Attempt { .. } => self.fact(record, Class::Attempt),
             Event::Proxied { .. } => self.fact(record, Class::Proxied),
+            Event::Flagged { .. } => self.fact(record, Class::Flagged),
             _ => {}
         }
     }

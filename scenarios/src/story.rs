@@ -14,7 +14,9 @@ use crate::check::Check;
 use crate::value::{Distribution, Rate, Ratio, Share};
 
 pub(crate) use path::{find_endpoint, replicas};
-pub use steps::{Call, Drawn, Failure, Hedge, OnError, Retries, Seats, Step, Timed};
+pub use steps::{
+    Bound, Call, Drawn, Failure, Hedge, OnError, Retries, Seats, Status, Step, Success, Timed,
+};
 
 /// One story, in one of its variants.
 #[derive(Clone, Debug)]
@@ -126,6 +128,17 @@ pub struct Service {
 pub enum Protocol {
     /// HTTP/1.1.
     Http,
+    /// HTTP/2, without TLS, by prior knowledge.
+    Http2,
+    /// gRPC, over HTTP/2: paths are `/pkg.Service/Method`, failures are statuses of gRPC.
+    Grpc,
+}
+
+impl Protocol {
+    /// Whether connections are HTTP/2's.
+    pub const fn is_http2(self) -> bool {
+        matches!(self, Protocol::Http2 | Protocol::Grpc)
+    }
 }
 
 /// A declared endpoint: a method and a path whose `:name` segments stand for one segment each and whose last `*` stands for
@@ -247,8 +260,8 @@ pub struct Load {
     pub timeout: Duration,
     /// The client's own tries after the first, all inside one request of the statistics.
     pub retries: Option<Retries>,
-    /// Statuses that count as success: inclusive ranges.
-    pub ok: Vec<(u16, u16)>,
+    /// Statuses that count as success.
+    pub ok: Success,
     /// When it starts.
     pub start: Duration,
     /// When it stops.

@@ -6,7 +6,7 @@ use shakedown_loadgen::live::{Aim, Server};
 use shakedown_scenarios::check::{
     Base, Check, Condition, Expression, Figure, Gauge, Measure, Metric, Subject, Test, Window,
 };
-use shakedown_scenarios::story::Story;
+use shakedown_scenarios::story::{Protocol, Story};
 
 use super::job::Job;
 use super::{Error, ScenarioOptions};
@@ -40,7 +40,7 @@ impl std::str::FromStr for Target {
 /// Reads the scenario, and keeps of it what a load on a real server can do.
 pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
     let mut story = shakedown_scenarios::load(&options.scenario, &options.edits)?;
-    let urls = urls(&story, &options.targets).map_err(Error::Story)?;
+    let urls = urls(&story, &options.targets, options.http2).map_err(Error::Story)?;
     let mut aims = Vec::new();
     let mut told = Vec::new();
     for (load, url) in story.loads.iter().zip(&urls) {
@@ -74,7 +74,7 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
 }
 
 /// The URL of each load, or what is missing, a line each.
-fn urls(story: &Story, targets: &[Target]) -> Result<Vec<String>, String> {
+fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, String> {
     let names: Vec<&str> = story.loads.iter().map(|load| load.name.as_str()).collect();
     let mut wrong = Vec::new();
     for target in targets {
@@ -101,6 +101,22 @@ fn urls(story: &Story, targets: &[Target]) -> Result<Vec<String>, String> {
                 "load `{0}` has no target: give --target {0}=http://localhost:8080, or write `target:` in the file",
                 load.name
             )),
+        }
+        let mut spoken = load
+            .entries
+            .iter()
+            .map(|entry| story.services[entry.service].protocol);
+        if spoken.clone().any(|protocol| protocol == Protocol::Grpc) {
+            wrong.push(format!(
+                "not supported yet: load `{}` calls gRPC, which a load on a real server does not speak",
+                load.name
+            ));
+        }
+        if !http2 && spoken.any(|protocol| protocol == Protocol::Http2) {
+            wrong.push(format!(
+                "load `{}` calls a service of `protocol: http2`: add --http2",
+                load.name
+            ));
         }
         if load.retries.is_some() {
             wrong.push(format!(
@@ -215,6 +231,7 @@ const fn is_seen(measure: Measure) -> bool {
 fn is_met_in_sight(condition: &Condition) -> bool {
     match condition.test {
         Test::Ok | Test::Timeout | Test::Dropped | Test::Status(..) => true,
+        Test::Grpc(_) => false,
         Test::Measure(measure, ..) => is_seen(measure),
         Test::Retried
         | Test::Hedged

@@ -10,11 +10,12 @@ use http::header::HOST;
 use http::{HeaderValue, Request};
 use shakedown_env::{Flags, Time};
 use shakedown_results::{Answer, Event, Outcome};
-use shakedown_scenarios::story::Hedge;
+use shakedown_scenarios::story::{Hedge, Protocol};
 use shakedown_wire::Body;
 
 use super::{CALL_HEADER, CANCELLED, Caller, Errand};
 use crate::Exchange;
+use crate::message::{speak_grpc, tell_timeout};
 
 impl Caller {
     /// One try, until its timeout or the call's deadline. Dropping it cancels the try, and records that.
@@ -29,23 +30,36 @@ impl Caller {
         let headers = request.headers_mut();
         headers.insert(HOST, errand.target.authority.clone());
         headers.insert(CALL_HEADER, call.clone());
+        let now = self.env.now();
+        let timeout = errand.timeout.map(|timeout| now + timeout);
+        let bound = [timeout, errand.deadline].into_iter().flatten().min();
+        let protocol = errand.target.protocol;
+        if protocol == Protocol::Grpc {
+            speak_grpc(headers);
+        }
+        if let Some(bound) = bound
+            && (errand.tells_timeout || protocol == Protocol::Grpc)
+        {
+            tell_timeout(headers, protocol, bound.since(now));
+        }
         let this = Try {
             caller: self,
             errand,
             number,
             hedge,
-            start: self.env.now(),
+            start: now,
             upstream: Cell::new(None),
         };
         let exchange = self.outlet.exchange(errand.target, request, &this.upstream);
-        let end = match errand.timeout {
-            Some(timeout) => errand.deadline.min(this.start + timeout),
-            None => errand.deadline,
-        };
+        let end = bound.map_or(errand.end, |bound| bound.min(errand.end));
         let exchange = self.env.deadline(end, exchange).await;
         let mut exchange = exchange.unwrap_or(Exchange::TIMEOUT);
         if !matches!(exchange.outcome.answer, Answer::Timeout) && exchange.flags == Flags::NONE {
-            exchange.outcome.answer = answer_of(exchange.outcome.status, errand.ok);
+            let Outcome { status, grpc, .. } = exchange.outcome;
+            exchange.outcome.answer = match status != 0 && errand.ok.holds(status, grpc) {
+                true => Answer::Ok,
+                false => Answer::Error,
+            };
         }
         this.tell(exchange);
         exchange
@@ -144,28 +158,20 @@ impl Try<'_> {
 
 impl Drop for Try<'_> {
     fn drop(&mut self) {
+        // Of a hedged call it is the try that another one has beaten.
+        let flags = match self.errand.hedge {
+            Some(_) => Flags::LR,
+            None => Flags::NONE,
+        };
         self.tell(Exchange {
             outcome: CANCELLED,
-            flags: Flags::NONE,
+            flags,
         });
     }
 }
 
 /// Whether the other side has answered, and to the end.
 fn is_answer(exchange: Exchange) -> bool {
-    let Outcome { status, answer } = exchange.outcome;
+    let Outcome { status, answer, .. } = exchange.outcome;
     status != 0 && answer != Answer::Timeout && exchange.flags == Flags::NONE
-}
-
-fn answer_of(status: u16, ok: &[(u16, u16)]) -> Answer {
-    match status {
-        0 => Answer::Error,
-        _ if ok
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&status)) =>
-        {
-            Answer::Ok
-        }
-        _ => Answer::Error,
-    }
 }

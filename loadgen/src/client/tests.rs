@@ -6,13 +6,13 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 use shakedown_env::{Env, Time, stream_seed};
 use shakedown_results::{Answer, Event, PartyId, PodId};
-use shakedown_scenarios::story::{Load, Place, Retries};
+use shakedown_scenarios::story::{Load, Place, Protocol, Retries};
 use shakedown_scenarios::value::Share;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 
 use super::{Clients, Plan, run};
 use crate::scene::{host, load, sim};
-use crate::{Caller, Outlet, Recorder, Schedule};
+use crate::{Caller, Outlet, Recorder, Schedule, Target};
 
 /// Remembers everything; 0 s is the beginning of the world.
 #[derive(Default)]
@@ -79,9 +79,12 @@ fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> 
         outlet,
         Rc::clone(&recorder),
     )));
-    let target = |_| (PartyId(0), "server".to_owned(), 80);
+    let target = |_| {
+        let target = Target::new("server", 80, Protocol::Http).unwrap();
+        (PartyId(0), target)
+    };
     let path = |_| "load.users".to_owned();
-    let plan = Plan::new(load, PartyId(1), Time::ZERO, target, path, recorder).unwrap();
+    let plan = Plan::new(load, PartyId(1), Time::ZERO, false, target, path, recorder).unwrap();
     let plan = Rc::new(plan);
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(load, &[], rng("arrivals"), rng("mix"));

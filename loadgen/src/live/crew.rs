@@ -128,10 +128,7 @@ impl Crew {
         }
         if self.in_flight.get() >= self.terms.in_flight {
             drop(state);
-            let dropped = Outcome {
-                status: 0,
-                answer: Answer::Dropped,
-            };
+            let dropped = Outcome::none(Answer::Dropped);
             return self.tell_end(now, &due, None, dropped);
         }
         self.in_flight.set(self.in_flight.get() + 1);
@@ -227,11 +224,7 @@ impl Crew {
         let (status, answer) = match end {
             End::Answered(status) => {
                 *tally.statuses.entry(status).or_default() += 1;
-                let ok = self
-                    .terms
-                    .ok
-                    .iter()
-                    .any(|(from, to)| (*from..=*to).contains(&status));
+                let ok = self.terms.ok.holds(status, None);
                 (status, if ok { Answer::Ok } else { Answer::Error })
             }
             End::Failed(status, trouble) => {
@@ -243,7 +236,7 @@ impl Crew {
                 (0, Answer::Timeout)
             }
         };
-        Outcome { status, answer }
+        Outcome::new(status, answer)
     }
 
     fn tell_end(&self, now: Time, due: &Due, sent: Option<Time>, outcome: Outcome) {

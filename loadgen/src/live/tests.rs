@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode};
 use shakedown_env::{Env, stream_seed};
 use shakedown_results::{Answer, Event, Histogram, PartyId, PodId, Record};
-use shakedown_scenarios::story::{Entry, Load};
+use shakedown_scenarios::story::{Entry, Load, Success};
 use shakedown_wire::{Body, Drain, ServerOptions, accept_auto_until};
 
 use super::{Aim, Goal, LEAD, Tally, Terms, fire};
@@ -26,7 +26,7 @@ fn terms() -> Terms {
         party: PartyId(0),
         pod: PodId(0),
         timeout: Duration::from_secs(30),
-        ok: vec![(200, 399)],
+        ok: Success::default(),
         in_flight: 10_000,
         http2: false,
         connections: None,

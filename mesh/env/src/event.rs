@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::Time;
 
@@ -171,8 +172,12 @@ pub struct RequestEvent {
     pub status: u16,
     /// Envoy's response flags.
     pub flags: Flags,
+    /// gRPC's status in the answer's headers or trailers, where the caller speaks gRPC and there was one.
+    pub grpc: Option<u32>,
     /// How many tries it took; 0 when it was answered here.
     pub attempts: u32,
+    /// How long it was the proxy's alone: no try of it had a connection.
+    pub own: Duration,
     /// Envoy's response code details: `via_upstream`, or why the proxy answered by itself.
     pub details: Cow<'static, str>,
 }
@@ -194,6 +199,8 @@ pub struct AttemptEvent {
     pub hedge: bool,
     /// The upstream's status; 0 when it gave none.
     pub status: u16,
+    /// gRPC's status in its headers or trailers, where the caller speaks gRPC and there was one.
+    pub grpc: Option<u32>,
     /// What went wrong, in Envoy's letters.
     pub flags: Flags,
     /// Without TLS.

@@ -98,6 +98,9 @@ pub(crate) async fn handle(
         let response = Reject::CallerGone.into_response(false, false, |_| ());
         return response.map(RecordedBody::of_nobody);
     };
+    if asked.grpc {
+        record.answered_grpc(response.headers());
+    }
     reply.pass_filters(response.headers_mut());
     proxy
         .dates()

@@ -10,7 +10,9 @@ mod names;
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::HeaderMap;
 use shakedown_env::{AttemptEvent, Event, Flags, RequestEvent, RequestId, Side, Time};
 use smallvec::SmallVec;
 
@@ -20,6 +22,7 @@ pub(crate) use names::Named;
 
 use crate::filter::overload::Hold;
 use crate::proxy::Proxy;
+use crate::respond::grpc_code;
 use crate::state::{Busy, Host};
 
 /// One request on its way through one side of the proxy.
@@ -34,9 +37,12 @@ pub(crate) struct Record {
     edge: Rc<Edge>,
     /// 0 until there is an answer.
     status: u16,
+    /// gRPC's status of the answer.
+    grpc: Option<u32>,
     flags: Flags,
     details: Cow<'static, str>,
     attempts: u32,
+    alone: Alone,
     /// The tries that are open: one, but for hedged requests.
     open: SmallVec<[Attempt; 1]>,
     /// What it holds until it is over.
@@ -57,23 +63,67 @@ struct Attempt {
     hedge: bool,
     busy: Busy,
     started: Time,
+    connected: bool,
     status: u16,
+    grpc: Option<u32>,
+}
+
+/// How long a request was the proxy's alone: none of its tries had a connection.
+#[derive(Debug)]
+struct Alone {
+    so_far: Duration,
+    /// Since when no try has had one; of no meaning while one has.
+    since: Time,
+    /// How many tries have one.
+    connected: u32,
+}
+
+impl Alone {
+    const fn begin(now: Time) -> Alone {
+        Alone {
+            so_far: Duration::ZERO,
+            since: now,
+            connected: 0,
+        }
+    }
+
+    fn connected(&mut self, now: Time) {
+        if self.connected == 0 {
+            self.so_far += now.since(self.since);
+        }
+        self.connected += 1;
+    }
+
+    fn ended(&mut self, now: Time) {
+        self.connected -= 1;
+        self.since = now;
+    }
+
+    fn until(&self, now: Time) -> Duration {
+        match self.connected {
+            0 => self.so_far + now.since(self.since),
+            _ => self.so_far,
+        }
+    }
 }
 
 impl Record {
     /// Begins with the request's headers.
     pub(crate) fn begin(proxy: &Rc<Proxy>, side: Side, id: Option<RequestId>) -> Record {
+        let now = proxy.env().now();
         Record {
             proxy: Rc::clone(proxy),
             side,
             id,
-            started: proxy.env().now(),
+            started: now,
             cluster: proxy.no_cluster(),
             edge: proxy.unrouted(side),
             status: 0,
+            grpc: None,
             flags: Flags::NONE,
             details: Cow::Borrowed("downstream_remote_disconnect"),
             attempts: 0,
+            alone: Alone::begin(now),
             open: SmallVec::new(),
             holds: SmallVec::new(),
             complete: false,
@@ -144,7 +194,9 @@ impl Record {
             hedge: !self.open.is_empty(),
             busy: Busy::new(host),
             started: self.proxy.env().now(),
+            connected: false,
             status: 0,
+            grpc: None,
         });
         self.attempts
     }
@@ -155,10 +207,19 @@ impl Record {
         self.attempts = self.attempts.saturating_add(1);
     }
 
+    /// An open try has its connection.
+    pub(crate) fn attempt_connected(&mut self, number: u32, now: Time) {
+        if let Some(attempt) = self.open.iter_mut().find(|open| open.number == number) {
+            attempt.connected = true;
+            self.alone.connected(now);
+        }
+    }
+
     /// An open try has given headers: what is told of the request counts under its host.
-    pub(crate) fn attempt_answered(&mut self, number: u32, status: u16) {
+    pub(crate) fn attempt_answered(&mut self, number: u32, status: u16, grpc: Option<u32>) {
         if let Some(attempt) = self.open.iter_mut().find(|open| open.number == number) {
             attempt.status = status;
+            attempt.grpc = grpc;
             self.edge = Rc::clone(attempt.busy.host().edge());
         }
     }
@@ -167,15 +228,23 @@ impl Record {
     pub(crate) fn end_attempt(&mut self, number: u32, flags: Flags) {
         if let Some(index) = self.open.iter().position(|open| open.number == number) {
             let attempt = self.open.remove(index);
-            self.tell(&attempt, flags);
+            self.attempt_over(&attempt, flags);
         }
     }
 
     /// All tries that are still open are over.
     fn end_attempts(&mut self, flags: Flags) {
-        for attempt in std::mem::take(&mut self.open) {
-            self.tell(&attempt, flags);
+        for mut attempt in std::mem::take(&mut self.open) {
+            attempt.grpc = attempt.grpc.or(self.grpc);
+            self.attempt_over(&attempt, flags);
         }
+    }
+
+    fn attempt_over(&mut self, attempt: &Attempt, flags: Flags) {
+        if attempt.connected {
+            self.alone.ended(self.proxy.env().now());
+        }
+        self.tell(attempt, flags);
     }
 
     /// Tells of a try.
@@ -191,6 +260,7 @@ impl Record {
             number: attempt.number,
             hedge: attempt.hedge,
             status: attempt.status,
+            grpc: attempt.grpc,
             flags,
             plaintext: true,
         }));
@@ -201,6 +271,11 @@ impl Record {
         self.details = details;
         self.status = status;
         self.flags = self.flags.with(flags);
+    }
+
+    /// gRPC's status came, in headers or trailers.
+    pub(crate) fn answered_grpc(&mut self, headers: &HeaderMap) {
+        self.grpc = grpc_code(headers).or(self.grpc);
     }
 
     /// The request broke off after the headers, for this reason.
@@ -229,7 +304,8 @@ impl Drop for Record {
             return;
         }
         let env = self.proxy.env();
-        let took = env.now().since(self.started);
+        let now = env.now();
+        let took = now.since(self.started);
         self.edge
             .observe(self.proxy.metrics(), self.status, self.flags, took);
         env.emit(Event::Request(RequestEvent {
@@ -238,8 +314,10 @@ impl Drop for Record {
             cluster: Arc::clone(&self.cluster),
             started: self.started,
             status: self.status,
+            grpc: self.grpc,
             flags: self.flags,
             attempts: self.attempts,
+            own: self.alone.until(now),
             details: std::mem::take(&mut self.details),
         }));
     }

@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use shakedown_env::Flags;
 use shakedown_wire::Body;
 
-pub(crate) use grpc::is_grpc;
+pub(crate) use grpc::{code as grpc_code, is_grpc};
 
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");

@@ -16,6 +16,7 @@ mod serve;
 pub use body::H2Body;
 pub(crate) use headers::{set_length, toward_service, toward_wire, toward_wire_response};
 pub(crate) use send::{Upload, UploadError, upload};
+pub use serve::ResetStream;
 pub(crate) use serve::{serve_stream, server_builder};
 
 /// How long h2 remembers a stream that was reset: for ever, since it measures this by the real clock. The number of such

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{PartyId, Pod, PodId};
+use crate::{GrpcStatus, PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
-pub const JOURNAL_VERSION: u32 = 4;
+pub const JOURNAL_VERSION: u32 = 5;
 
 /// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +48,41 @@ pub enum Answer {
 pub struct Outcome {
     /// The HTTP status; 0 when there was none.
     pub status: u16,
+    /// gRPC's status, of what speaks gRPC and was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<GrpcStatus>,
     /// How it came out.
     pub answer: Answer,
+}
+
+impl Outcome {
+    /// An end with this status of HTTP.
+    pub const fn new(status: u16, answer: Answer) -> Outcome {
+        Outcome {
+            status,
+            grpc: None,
+            answer,
+        }
+    }
+
+    /// An end without an answer of the other side.
+    pub const fn none(answer: Answer) -> Outcome {
+        Outcome::new(0, answer)
+    }
+
+    /// An answer to a caller that counts 200 to 399 as success or, where gRPC is spoken, its OK.
+    pub fn of_status(status: u16, grpc: Option<GrpcStatus>) -> Outcome {
+        let ok = match grpc {
+            Some(grpc) => grpc == GrpcStatus::OK,
+            None => (200..400).contains(&status),
+        };
+        let answer = if ok { Answer::Ok } else { Answer::Error };
+        Outcome {
+            status,
+            grpc,
+            answer,
+        }
+    }
 }
 
 /// What became of a request at an app.
@@ -120,6 +153,9 @@ pub enum Event {
         /// Those of them that the app sent while another was still open.
         #[serde(default, skip_serializing_if = "is_zero")]
         hedges: u16,
+        /// How long it waited for a place among its caller's calls (`pool`), before it was handed over.
+        #[serde(default, skip_serializing_if = "is_zero_ns")]
+        pool_wait_ns: i64,
     },
     /// A caller's proxy finished a request: Envoy's response flags live here.
     Proxied {
@@ -137,6 +173,24 @@ pub enum Event {
         flags: u32,
         /// Tries by the proxy; 0 when it answered by itself.
         tries: u16,
+        /// How long it was the proxy's alone: no try of it had a connection.
+        #[serde(default, skip_serializing_if = "is_zero_ns")]
+        proxy_ns: i64,
+    },
+    /// A callee's proxy finished a request of which it has something to say: a flag of Envoy's.
+    Flagged {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// Whose proxy.
+        pod: PodId,
+        /// When the proxy had its headers.
+        start_ns: i64,
+        /// Status and answer (ok = 200..399).
+        outcome: Outcome,
+        /// Envoy's response flags as a bit set (the mesh's numbering).
+        flags: u32,
+        /// The app never saw it.
+        turned_away: bool,
     },
     /// One try on the wire: by a caller's proxy, or by the app where it has none.
     Attempt {
@@ -173,6 +227,9 @@ pub enum Event {
         from: Option<PodId>,
         /// It waits in the queue for a worker (else it was taken up, or refused, at once).
         queued: bool,
+        /// A proxy's copy of a request (a mirror's), whose answer nobody waits for.
+        #[serde(default, skip_serializing_if = "is_false")]
+        copy: bool,
     },
     /// One in hand came into the queue for a core. Only for services with cores that serve in order, and without workers.
     Queued {
@@ -346,6 +403,24 @@ pub enum Event {
 )]
 fn is_zero(count: &u16) -> bool {
     *count == 0
+}
+
+/// Serde asks by reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero_ns(nanos: &i64) -> bool {
+    *nanos == 0
+}
+
+/// Serde asks by reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[cfg(test)]

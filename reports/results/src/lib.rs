@@ -7,6 +7,7 @@
 mod cast;
 mod digest;
 mod document;
+mod grpc;
 mod histogram;
 mod journal;
 pub mod series;
@@ -16,6 +17,7 @@ pub use digest::{Digest, Digester};
 pub use document::{
     CheckResult, Document, Edge, EventRow, Latency, Load, Mode, SCHEMA, Second, Service, Verdict,
 };
+pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};
 pub use journal::{Answer, Event, Fate, JOURNAL_VERSION, Outcome, Record, Root};
 pub use series::Series;

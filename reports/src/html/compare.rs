@@ -159,12 +159,15 @@ fn cell(check: Option<&CheckResult>) -> Markup {
     }
 }
 
+/// The charts of a column, at most: like ones stand side by side, and rows that no column needs have no height.
+const ROWS_MAX: usize = 40;
+
 fn over_time(documents: &[&Document], scales: &Scales, readings: &mut Readings) -> Markup {
     html! {
         section.over aria-labelledby="time" {
             h2 #time { "Over time" }
             (handle())
-            div.columns {
+            div.columns style={ "--rows:" (ROWS_MAX) } {
                 @for document in documents {
                     div.column {
                         h3.variant class=(tone(document)) { span.dot aria-hidden="true" {} (document.variant) }

@@ -22,78 +22,130 @@ const PHASES_MAX: usize = 40;
 /// Which of two neighbouring bins stands for both.
 type Pick = fn(u64, u64) -> u64;
 
-/// The highest values of documents that share axes.
-#[derive(Clone, Copy, Debug, Default)]
+/// A chart as documents share it: how high it reaches, and of whom it has lines, each in a colour of its own.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    top: u64,
+    subjects: Vec<String>,
+}
+
+impl Shared {
+    /// Of the rows that reach highest, in order of first appearance; `height` of a number in a document.
+    fn of(
+        documents: &[&Document],
+        rows: fn(&Series) -> &Vec<Counts>,
+        height: fn(&Series, u64) -> u64,
+    ) -> Shared {
+        let mut peaks: Vec<(&str, u64)> = Vec::new();
+        for series in documents.iter().map(|document| &document.series) {
+            for row in rows(series) {
+                let peak = row.bins.iter().map(|n| height(series, *n)).max();
+                let peak = peak.unwrap_or(0);
+                match peaks.iter_mut().find(|(name, _)| *name == row.name) {
+                    Some((_, known)) => *known = peak.max(*known),
+                    None => peaks.push((&row.name, peak)),
+                }
+            }
+        }
+        let mut kept: Vec<(usize, (&str, u64))> = peaks.into_iter().enumerate().collect();
+        kept.sort_by_key(|(_, (_, peak))| std::cmp::Reverse(*peak));
+        kept.truncate(Ink::ALIKE.len());
+        kept.sort_by_key(|(at, _)| *at);
+        Shared {
+            top: kept.iter().map(|(_, (_, peak))| *peak).max().unwrap_or(0),
+            subjects: kept
+                .into_iter()
+                .map(|(_, (name, _))| name.to_owned())
+                .collect(),
+        }
+    }
+
+    /// The rows that the chart has colours for, with them.
+    fn charted<'r>(&self, rows: &'r [Counts]) -> Vec<(Ink, &'r Counts)> {
+        let inks = Ink::ALIKE.into_iter().zip(&self.subjects);
+        inks.filter_map(|(ink, name)| Some((ink, rows.iter().find(|row| row.name == *name)?)))
+            .collect()
+    }
+}
+
+/// The charts of counts, as documents share them.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tops {
-    retries: u64,
-    hedges: u64,
-    queued: u64,
-    in_hand: u64,
-    ready: u64,
+    retries: Shared,
+    hedges: Shared,
+    queued: Shared,
+    in_hand: Shared,
+    ready: Shared,
 }
 
 impl Tops {
     pub(super) fn of(documents: &[&Document]) -> Tops {
-        let top = |rows: fn(&Series) -> &Vec<Counts>| {
-            let all = documents
-                .iter()
-                .flat_map(|document| charted(rows(&document.series)));
-            all.flat_map(|row| &row.bins).copied().max().unwrap_or(0)
-        };
-        let fastest = |rows: fn(&Series) -> &Vec<Counts>| {
-            let rates = documents.iter().flat_map(|document| {
-                let bin_ns = document.series.bin_ns;
-                charted(rows(&document.series))
-                    .into_iter()
-                    .flat_map(|row| &row.bins)
-                    .map(move |n| per_second(*n, bin_ns))
-            });
-            rates.max().unwrap_or(0)
-        };
+        let rate = |series: &Series, n| per_second(n, series.bin_ns);
+        let number = |_: &Series, n| n;
         Tops {
-            retries: fastest(|series| &series.retries),
-            hedges: fastest(|series| &series.hedges),
-            queued: top(|series| &series.queued),
-            in_hand: top(|series| &series.in_hand),
-            ready: top(|series| &series.ready),
+            retries: Shared::of(documents, |series| &series.retries, rate),
+            hedges: Shared::of(documents, |series| &series.hedges, rate),
+            queued: Shared::of(documents, |series| &series.queued, number),
+            in_hand: Shared::of(documents, |series| &series.in_hand, number),
+            ready: Shared::of(documents, |series| &series.ready, number),
         }
     }
 }
 
-/// Services that a canary rolls out, or whose weights move.
-pub(super) fn services(documents: &[&Document]) -> Vec<String> {
-    let mut services: Vec<String> = Vec::new();
+/// A service that a canary rolls out, or whose weights move, and its versions, each of which has a colour of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Rollout {
+    service: String,
+    versions: Vec<String>,
+}
+
+/// What is rolled out in any of these runs.
+pub(super) fn rollouts(documents: &[&Document]) -> Vec<Rollout> {
+    let mut rollouts: Vec<Rollout> = Vec::new();
     for series in documents.iter().map(|document| &document.series) {
-        let named = series.canaries.iter().map(|canary| &canary.service);
-        for service in named.chain(series.weights.iter().map(|weights| &weights.service)) {
-            if !services.contains(service) && services.len() < CANARIES_MAX {
-                services.push(service.clone());
-            }
+        let weights = series.weights.iter();
+        let versions = weights.map(|weights| (&weights.service, Some(&weights.version)));
+        let services = series.canaries.iter().map(|canary| (&canary.service, None));
+        for (service, version) in services.chain(versions) {
+            let known = rollouts.iter().position(|known| known.service == *service);
+            let at = match known {
+                Some(at) => at,
+                None if rollouts.len() == CANARIES_MAX => continue,
+                None => {
+                    rollouts.push(Rollout {
+                        service: service.clone(),
+                        versions: Vec::new(),
+                    });
+                    rollouts.len() - 1
+                }
+            };
+            let versions = &mut rollouts[at].versions;
+            versions.extend(version.filter(|name| !versions.contains(name)).cloned());
         }
     }
-    services
+    rollouts
 }
 
 /// Every canary: its weights and what it did, step by step.
 pub(super) fn canaries(
     document: &Document,
-    services: &[String],
+    rollouts: &[Rollout],
     backdrop: &Backdrop,
     narrow: bool,
     readings: &mut Readings,
 ) -> Markup {
     let series = &document.series;
     html! {
-        @for service in services {
-            @let canary = series.canaries.iter().find(|canary| canary.service == *service);
-            @let weights = series.weights.iter().filter(|weights| weights.service == *service);
-            (canary_figure(service, canary, &weights.collect::<Vec<_>>(), backdrop, narrow, readings))
+        @for rollout in rollouts {
+            @let canary = series.canaries.iter().find(|canary| canary.service == rollout.service);
+            @let weights = series.weights.iter().filter(|weights| weights.service == rollout.service);
+            (canary_figure(rollout, canary, &weights.collect::<Vec<_>>(), backdrop, narrow, readings))
         }
     }
 }
 
 fn canary_figure(
-    service: &str,
+    rollout: &Rollout,
     canary: Option<&Canary>,
     weights: &[&Weights],
     backdrop: &Backdrop,
@@ -107,12 +159,18 @@ fn canary_figure(
         .iter()
         .map(|step| step.version.as_str())
         .find(|version| !version.is_empty());
-    let mut lines: Vec<(&str, &[(i64, u32)])> = weights
+    let ink = |version: &str| {
+        let at = rollout.versions.iter().position(|known| known == version);
+        at.and_then(|at| Ink::ALIKE.get(at)).copied()
+    };
+    let mut lines: Vec<(Ink, &str, &[(i64, u32)])> = weights
         .iter()
-        .map(|weights| (weights.version.as_str(), weights.steps.as_slice()))
+        .filter_map(|weights| Some((ink(&weights.version)?, weights)))
+        .map(|(ink, weights)| (ink, weights.version.as_str(), weights.steps.as_slice()))
         .collect();
     if lines.is_empty() && !asked.is_empty() {
-        lines.push((asked_of.unwrap_or("new version"), &asked));
+        let version = asked_of.unwrap_or("new version");
+        lines.push((ink(version).unwrap_or(Ink::A), version, &asked));
     }
     let mut phases: Vec<(i64, &str)> = Vec::new();
     for step in steps.iter().filter(|step| step.at_ns > 0) {
@@ -120,18 +178,17 @@ fn canary_figure(
             phases.push((step.at_ns, &step.phase));
         }
     }
-    let inked: Vec<(Ink, &str, usize)> = Ink::ALIKE
-        .into_iter()
-        .zip(&lines)
-        .map(|(ink, (version, steps))| {
+    let service = &rollout.service;
+    let inked: Vec<(Ink, &str, usize)> = lines
+        .iter()
+        .map(|(ink, version, steps)| {
             let steps = steps.iter().copied();
-            (ink, *version, readings.steps(steps, Unit::Share))
+            (*ink, *version, readings.steps(steps, Unit::Share))
         })
         .collect();
-    let drawn: Vec<Level> = Ink::ALIKE
-        .into_iter()
-        .zip(&lines)
-        .map(|(ink, (_, steps))| Level::of_steps(ink, steps, backdrop.end_ns))
+    let drawn: Vec<Level> = lines
+        .iter()
+        .map(|(ink, _, steps)| Level::of_steps(*ink, steps, backdrop.end_ns))
         .collect();
     let told = steps.iter().map(|step| {
         let words = format!("{}: {}", step.phase, step.reason);
@@ -182,22 +239,22 @@ fn canary_table(steps: &[shakedown_results::series::CanaryStep]) -> Markup {
 /// Retries, queues and ready pods.
 pub(super) fn rest(
     document: &Document,
-    tops: Tops,
+    tops: &Tops,
     backdrop: &Backdrop,
     narrow: bool,
     readings: &mut Readings,
 ) -> Markup {
     let series = &document.series;
     html! {
-        (counts("Retries", "Tries after the first, per second", (&series.retries, Unit::PerSecond, tops.retries, u64::max),
+        (counts("Retries", "Tries after the first, per second", (&series.retries, Unit::PerSecond, &tops.retries, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Hedges", "Tries beside one that was slow, per second", (&series.hedges, Unit::PerSecond, tops.hedges, u64::max),
+        (counts("Hedges", "Tries beside one that was slow, per second", (&series.hedges, Unit::PerSecond, &tops.hedges, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Queues", "Most requests waiting at once", (&series.queued, Unit::Count, tops.queued, u64::max),
+        (counts("Queues", "Most requests waiting at once", (&series.queued, Unit::Count, &tops.queued, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("In hand", "Most requests at once, where cores are the limit", (&series.in_hand, Unit::Count, tops.in_hand, u64::max),
+        (counts("In hand", "Most requests at once, where cores are the limit", (&series.in_hand, Unit::Count, &tops.in_hand, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Ready pods", "Fewest at once", (&series.ready, Unit::Count, tops.ready, u64::min),
+        (counts("Ready pods", "Fewest at once", (&series.ready, Unit::Count, &tops.ready, u64::min),
                 series.bin_ns, backdrop, narrow, readings))
     }
 }
@@ -205,20 +262,21 @@ pub(super) fn rest(
 fn counts(
     title: &str,
     what: &str,
-    (rows, unit, top, pick): (&[Counts], Unit, u64, Pick),
+    (rows, unit, shared, pick): (&[Counts], Unit, &Shared, Pick),
     bin_ns: i64,
     backdrop: &Backdrop,
     narrow: bool,
     readings: &mut Readings,
 ) -> Markup {
-    let shown_rows = charted(rows);
+    let shown_rows = shared.charted(rows);
+    let top = shared.top;
     let number = |n: u64| match unit {
         Unit::PerSecond => n as f64 * SECOND_NS as f64 / bin_ns.max(1) as f64,
         _ => n as f64,
     };
     let mut keys = Vec::new();
     let mut drawn = Vec::new();
-    for (ink, row) in Ink::ALIKE.into_iter().zip(&shown_rows) {
+    for (ink, row) in shown_rows.iter().copied() {
         let values = row
             .bins
             .iter()
@@ -248,20 +306,10 @@ fn counts(
                 }
                 (over_time(&format!("{title} over time: {what}"), None, narrow,
                     |width| levels(&drawn, &axis, &[], backdrop, width)))
-                (behind(&format!("Table: {}", title.to_lowercase()), table(&shown_rows, unit, pick, bin_ns)))
+                (behind(&format!("Table: {}", title.to_lowercase()), table(&shown_rows.iter().map(|(_, row)| *row).collect::<Vec<_>>(), unit, pick, bin_ns)))
             }
         }
     }
-}
-
-/// The rows that a chart has colours for: those that reach highest, in their order.
-fn charted(rows: &[Counts]) -> Vec<&Counts> {
-    let peak = |row: &Counts| row.bins.iter().copied().max().unwrap_or(0);
-    let mut kept: Vec<(usize, &Counts)> = rows.iter().enumerate().collect();
-    kept.sort_by_key(|(_, row)| std::cmp::Reverse(peak(row)));
-    kept.truncate(Ink::ALIKE.len());
-    kept.sort_by_key(|(at, _)| *at);
-    kept.into_iter().map(|(_, row)| row).collect()
 }
 
 /// So many rows that a person can read them: each stands for its bins by the one that `pick` picks.

@@ -7,8 +7,9 @@ use crate::units;
 
 pub(super) fn section(document: &Document) -> Markup {
     html! {
-        section.facts aria-label="The run" {
-            dl {
+        section aria-labelledby="run" {
+            h2 #run { "The run" }
+            div.facts { dl {
                 div { dt { "World" } dd { (world(document)) } }
                 div { dt { "Time" } dd { (time(document)) } }
                 div { dt { "Seed" } dd { (document.seed) } }
@@ -19,7 +20,7 @@ pub(super) fn section(document: &Document) -> Markup {
                     code #replay { (document.replay) }
                     button type="button" data-copy="replay" hidden { "Copy" }
                 } }
-            }
+            } }
         }
     }
 }

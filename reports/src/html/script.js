@@ -134,6 +134,14 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       panel.addEventListener("pointerdown", point);
     }
     cursor.addEventListener("input", () => move(cursor.value / steps));
+    for (const button of document.querySelectorAll("button[data-at]")) {
+      button.addEventListener("click", () => {
+        const part = Number(button.dataset.at) / figures.end;
+        cursor.value = Math.round(part * steps);
+        move(part);
+        section.scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+      });
+    }
   }
   if (canvases.length) {
     new ResizeObserver(() => redraw()).observe(document.body);

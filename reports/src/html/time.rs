@@ -7,7 +7,7 @@ use maud::{Markup, PreEscaped, html};
 use shakedown_results::series::Heat;
 use shakedown_results::{Document, EventRow, Load};
 
-use super::curves::{self, Tops};
+use super::curves::{self, Rollout, Tops};
 use super::readings::{Readings, Unit, handle};
 use super::{behind, chart, heat, key, key_read, outage};
 use crate::plot::bins::{Bin, Bins};
@@ -26,7 +26,7 @@ pub(super) struct Scales {
     rates: BTreeMap<String, u64>,
     latencies: BTreeMap<String, (i64, i64)>,
     tops: Tops,
-    canaries: Vec<String>,
+    rollouts: Vec<Rollout>,
     /// Whether ejections and breakers are charted.
     outage: bool,
 }
@@ -38,7 +38,7 @@ impl Scales {
             rates: BTreeMap::new(),
             latencies: BTreeMap::new(),
             tops: Tops::of(documents),
-            canaries: curves::services(documents),
+            rollouts: curves::rollouts(documents),
             outage: outage::any(documents),
         };
         let mut by_name: BTreeMap<&str, Vec<(Bins, Option<&Heat>)>> = BTreeMap::new();
@@ -104,7 +104,7 @@ pub(super) fn charts(
     html! {
         @if !lanes.is_empty() { (events(&lanes, &document.events, &backdrop, narrow, readings)) }
         @if scales.outage { (outage::figure(document, &backdrop, narrow, readings)) }
-        (curves::canaries(document, &scales.canaries, &backdrop, narrow, readings))
+        (curves::canaries(document, &scales.rollouts, &backdrop, narrow, readings))
         @for (at, load) in document.loads.iter().enumerate().take(CHARTS_MAX) {
             @let heat = document.series.heat.get(at).map(|heat| (heat, document.series.bin_ns));
             (figure((load, heat), scales, &backdrop, narrow, readings))
@@ -112,7 +112,7 @@ pub(super) fn charts(
         @if document.loads.len() > CHARTS_MAX {
             p.note { "Charts of the first " (CHARTS_MAX) " loads; the others are in the table above." }
         }
-        (curves::rest(document, scales.tops, &backdrop, narrow, readings))
+        (curves::rest(document, &scales.tops, &backdrop, narrow, readings))
     }
 }
 

@@ -15,6 +15,8 @@ use super::timeline::Backdrop;
 /// Faults that get a lane of their own; the others share one.
 const FAULT_LANES_MAX: usize = 10;
 const LANE_HEIGHT: f64 = 24.0;
+/// A lane whose name stands above its marks: they come and go all along it, and leave no room beside them.
+const NAMED_ABOVE_HEIGHT: f64 = 32.0;
 const BAR_HEIGHT: f64 = 12.0;
 
 /// A stretch of time.
@@ -146,13 +148,15 @@ fn spans(events: &[EventRow], (begin, end): (&str, &str), end_ns: i64) -> Vec<(S
 
 /// Draws the lanes.
 pub(crate) fn lanes(lanes: &[Lane], backdrop: &Backdrop, width: Width) -> String {
-    let height = lanes.len() as f64 * LANE_HEIGHT + 36.0;
+    let height = lanes.iter().map(lane_height).sum::<f64>() + 36.0;
     let frame = Frame::with_margins(width.pixels(), height, 6.0, 26.0);
     let time = Axis::time(backdrop.end_ns, width.time_ticks());
     draw(frame.width, frame.height, |canvas| {
         backdrop.draw(canvas, &frame, &time);
-        for (i, lane) in lanes.iter().enumerate() {
-            let middle = frame.top() + (i as f64 + 0.5) * LANE_HEIGHT + 2.0;
+        let mut bottom = frame.top() + 2.0;
+        for lane in lanes {
+            bottom += lane_height(lane);
+            let middle = bottom - LANE_HEIGHT / 2.0;
             canvas.line(
                 Ink::Grid,
                 0.5,
@@ -194,20 +198,36 @@ fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middl
         );
         (first, last) = (first.min(at - r), last.max(at + r));
     }
-    // Faults have a strong colour, and an ink of their own to write on it.
-    let on_bar = match lane.ink {
-        Ink::Ejected | Ink::Breaker => Ink::Name,
-        _ => Ink::OnBar,
-    };
-    draw_name(canvas, frame, (&lane.name, on_bar), middle, (first, last));
+    if is_named_above(lane) {
+        let chars = ((frame.right() - frame.left()) / CHAR_WIDTH) as usize;
+        let name = cut(&lane.name, chars);
+        let wide = name.chars().count() as f64 * CHAR_WIDTH;
+        let at = first.min(frame.right() - wide).max(frame.left());
+        let above = middle - BAR_HEIGHT / 2.0 - 8.0;
+        canvas.text(Ink::Name, (at, above), Anchor::Start, &name);
+        return;
+    }
+    draw_name(canvas, frame, &lane.name, middle, (first, last));
+}
+
+/// Of proxies: pods out and breakers at their limit.
+fn is_named_above(lane: &Lane) -> bool {
+    matches!(lane.ink, Ink::Ejected | Ink::Breaker)
+}
+
+fn lane_height(lane: &Lane) -> f64 {
+    match is_named_above(lane) {
+        true => NAMED_ABOVE_HEIGHT,
+        false => LANE_HEIGHT,
+    }
 }
 
 /// A lane's name stands beside its marks: to the right where there is room, else on the side that has more of it, cut; on the
-/// marks when they fill the lane, or when they are pale enough to be read over and a name beside them would be cut.
+/// marks when they fill the lane.
 fn draw_name(
     canvas: &Canvas<'_>,
     frame: &Frame,
-    (name, on_bar): (&str, Ink),
+    name: &str,
     middle: f64,
     (first, last): (f64, f64),
 ) {
@@ -215,11 +235,10 @@ fn draw_name(
     let (left, right) = (first - gap - frame.left(), frame.right() - last - gap);
     let room = left.max(right).max(0.0);
     let chars = (room / CHAR_WIDTH) as usize;
-    let over = on_bar == Ink::Name && name.chars().count() > chars;
-    if chars < 6 || over {
+    if chars < 6 {
         let name = cut(name, ((frame.right() - frame.left()) / CHAR_WIDTH) as usize);
         canvas.text(
-            on_bar,
+            Ink::OnBar,
             (first.max(frame.left()) + gap, middle),
             Anchor::Start,
             &name,

@@ -81,7 +81,8 @@ fn served(arrived_ns: i64, queue_wait_ns: i64, at_ns: i64, fate: Fate) -> Record
     Record { at_ns, event }
 }
 
-fn document(records: &[Record]) -> Document {
+/// What these records come to, of one service and one load.
+pub(crate) fn document(records: &[Record]) -> Document {
     fold(&cast(), records)
 }
 
@@ -202,6 +203,7 @@ fn an_edge_counts_calls_attempts_and_errors_from_the_warm_up_on() {
         outcome: outcome(answer),
         tries: 1,
         hedges: 0,
+        pool_wait_ns: 0,
     };
     let attempt = |start_ns| Event::Attempt {
         root: None,
@@ -355,6 +357,7 @@ fn arrived(at_ns: i64, queued: bool) -> Record {
         endpoint: 0,
         from: None,
         queued,
+        copy: false,
     };
     at(at_ns, event)
 }
@@ -453,6 +456,7 @@ fn call(to: PartyId, tries: u16) -> Event {
         outcome: outcome(Answer::Ok),
         tries,
         hedges: 0,
+        pool_wait_ns: 0,
     }
 }
 

@@ -35,16 +35,18 @@ const FIGURES: [(&str, Figure); 26] = [
     ("hits", Figure::Hits),
 ];
 
-const MEASURES: [(&str, Measure); 5] = [
+const MEASURES: [(&str, Measure); 7] = [
     ("latency", Measure::Latency),
     ("uncorrected", Measure::Uncorrected),
     ("send-lag", Measure::SendLag),
     ("queue-wait", Measure::QueueWait),
     ("service-time", Measure::ServiceTime),
+    ("pool-wait", Measure::PoolWait),
+    ("proxy-time", Measure::ProxyTime),
 ];
 
 const LATER_FIGURES: [&str; 1] = ["hit-ratio"];
-const LATER_MEASURES: [&str; 3] = ["pool-wait", "proxy-time", "push"];
+const LATER_MEASURES: [&str; 1] = ["push"];
 const LATER_GAUGES: [&str; 4] = ["connections", "memory", "stale", "unsynced"];
 const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
 

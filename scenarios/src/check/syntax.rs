@@ -6,6 +6,8 @@ mod parse;
 pub(crate) use cursor::Problem;
 pub(crate) use parse::parse;
 
+use shakedown_results::GrpcStatus;
+
 use super::{Arithmetic, Op, Seeds, Temporal};
 use crate::value::{Quantity, Share};
 
@@ -76,6 +78,7 @@ pub(crate) enum WrittenTest {
     Word(Word),
     Measure(String, Op, i64),
     Status(u16, u16),
+    Grpc(GrpcStatus),
     Flag(String),
     Via(WrittenParty),
     From(WrittenParty),

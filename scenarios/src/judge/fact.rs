@@ -17,6 +17,8 @@ pub(super) enum Class {
     Arrival,
     /// An app is through with an attempt.
     Service,
+    /// A callee's proxy has something to say.
+    Flagged,
 }
 
 /// What is known of a request. Fields that its class does not have are `None`.
@@ -37,6 +39,8 @@ pub(super) struct Fact {
     pub(super) in_time: bool,
     pub(super) sent_ns: Option<i64>,
     pub(super) queue_wait_ns: Option<i64>,
+    pub(super) pool_wait_ns: Option<i64>,
+    pub(super) proxy_ns: Option<i64>,
     pub(super) flags: u32,
     /// Number of a try.
     pub(super) number: u16,
@@ -44,6 +48,10 @@ pub(super) struct Fact {
     /// Tries of a call that its app sent while another was open.
     pub(super) hedges: u16,
     pub(super) plaintext: bool,
+    /// A mirror's copy, which is no try of the edge's.
+    pub(super) copy: bool,
+    /// The app never saw it.
+    pub(super) turned_away: bool,
 }
 
 impl Fact {
@@ -60,26 +68,35 @@ impl Fact {
             in_time: true,
             sent_ns: None,
             queue_wait_ns: None,
+            pool_wait_ns: None,
+            proxy_ns: None,
             flags: 0,
             number: 1,
             hedge: false,
             hedges: 0,
             plaintext: false,
+            copy: false,
+            turned_away: false,
         }
     }
 
     pub(super) fn is_ok(&self) -> bool {
         self.outcome.answer == Answer::Ok
     }
+
+    /// A try that another one beat: its sender took it back, and it neither succeeded nor failed.
+    pub(super) fn is_beaten(&self) -> bool {
+        self.outcome.answer == Answer::Cancelled && self.flags & LOCAL_RESET != 0
+    }
 }
+
+/// The flag of what its sender took back: `LR`. Source: Envoy, `LocalReset`.
+const LOCAL_RESET: u32 = 1 << 3;
 
 /// The fact that an event tells, where it tells one.
 pub(super) fn of(record: &Record) -> Option<Fact> {
     let at = record.at_ns;
-    let nothing = Outcome {
-        status: 0,
-        answer: Answer::Ok,
-    };
+    let nothing = Outcome::none(Answer::Ok);
     Some(match &record.event {
         Event::Finished {
             root,
@@ -104,7 +121,9 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             outcome,
             tries,
             hedges,
+            pool_wait_ns,
         } => Fact {
+            pool_wait_ns: Some(*pool_wait_ns),
             root: *root,
             from: Some(*from),
             to_party: Some(*to),
@@ -121,7 +140,9 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             outcome,
             flags,
             tries,
+            proxy_ns,
         } => Fact {
+            proxy_ns: Some(*proxy_ns),
             root: *root,
             from: Some(*from),
             to_party: *to,
@@ -151,14 +172,30 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             plaintext: *plaintext,
             ..Fact::new(*start_ns, at, *outcome)
         },
+        Event::Flagged {
+            root,
+            pod,
+            start_ns,
+            outcome,
+            flags,
+            turned_away,
+        } => Fact {
+            root: *root,
+            to: Some(*pod),
+            flags: *flags,
+            turned_away: *turned_away,
+            ..Fact::new(*start_ns, at, *outcome)
+        },
         Event::Arrived {
             root,
             pod,
             endpoint,
             from,
+            copy,
             ..
         } => Fact {
             root: *root,
+            copy: *copy,
             from: *from,
             to: Some(*pod),
             endpoint: Some(*endpoint),

@@ -171,7 +171,9 @@ impl Leaf {
         if self.tries == Some(class) && matches(&self.metric, class, fact, board) {
             self.again(fact, board);
         }
-        let (all, hit) = (self.all == Some(class), self.hit == Some(class));
+        // Whom the callee's proxy turned away its app never saw: it is one of all, too.
+        let missed = class == Class::Flagged && fact.turned_away && self.hit == Some(class);
+        let (all, hit) = (self.all == Some(class) || missed, self.hit == Some(class));
         if !(all || hit) || !matches(&self.metric, class, fact, board) {
             return;
         }
@@ -235,6 +237,7 @@ impl Leaf {
         };
         let Some(cell) = cell else { return };
         match figure {
+            Figure::Success | Figure::Errors if fact.is_beaten() => {}
             Figure::Success | Figure::Errors => {
                 cell.all += 1;
                 cell.hits += u64::from(fact.is_ok());
@@ -355,11 +358,16 @@ fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         Subject::Edge { .. } => Class::Call,
         Subject::Control | Subject::Fault(_) => return (None, None),
     };
-    // A flag is known to the caller's proxy alone; of how many there were in all the caller knows better.
-    let hit = if flag && base != Class::Attempt {
-        Class::Proxied
-    } else {
-        base
+    let of_proxy = matches!(metric.figure, Figure::Statistic(Measure::ProxyTime, _))
+        || metric
+            .conditions
+            .iter()
+            .any(|condition| matches!(condition.test, Test::Measure(Measure::ProxyTime, ..)));
+    // A flag is known to a proxy alone; of how many there were in all the caller, or the app, knows better.
+    let hit = match base {
+        Class::Service if flag => Class::Flagged,
+        Class::Load | Class::Call if flag || of_proxy => Class::Proxied,
+        _ => base,
     };
     match (metric.figure, &metric.subject) {
         (Figure::Gauge(..) | Figure::Busy | Figure::Events(_) | Figure::Hits, _) => (None, None),
@@ -392,7 +400,7 @@ fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
         (Subject::Service(party), _) => arrives(party),
         (Subject::Control | Subject::Fault(_), _) => false,
         (Subject::Edge { from, .. }, Class::Load) => descends(from) && sent_by(from),
-        (Subject::Edge { from, to }, Class::Arrival) => descends(from) && arrives(to),
+        (Subject::Edge { from, to }, Class::Arrival) => descends(from) && arrives(to) && !fact.copy,
         (Subject::Edge { from, to }, _) => {
             let called = if to.is_part() {
                 fact.to.is_some_and(|pod| board.is_of(pod, to))
@@ -425,6 +433,7 @@ fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
             measured(*measure, fact).is_some_and(|value| op.holds(&value, nanos))
         }
         Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
+        Test::Grpc(status) => fact.outcome.grpc == Some(*status),
         Test::Flag(bit) => fact.flags & bit == *bit,
         Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
     };
@@ -441,6 +450,8 @@ fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
         Measure::Uncorrected => fact.sent_ns.map(|sent| fact.end_ns - sent),
         Measure::SendLag => fact.sent_ns.map(|sent| sent - fact.start_ns),
         Measure::QueueWait => fact.queue_wait_ns,
+        Measure::PoolWait => fact.pool_wait_ns,
+        Measure::ProxyTime => fact.proxy_ns,
         Measure::ServiceTime => fact
             .queue_wait_ns
             .map(|wait| fact.end_ns - fact.start_ns - wait),

@@ -49,22 +49,10 @@ pub(super) struct Run {
     seq: u64,
 }
 
-pub(super) const OK: Outcome = Outcome {
-    status: 200,
-    answer: Answer::Ok,
-};
-pub(super) const ERROR: Outcome = Outcome {
-    status: 503,
-    answer: Answer::Error,
-};
-pub(super) const TIMEOUT: Outcome = Outcome {
-    status: 0,
-    answer: Answer::Timeout,
-};
-pub(super) const DROPPED: Outcome = Outcome {
-    status: 0,
-    answer: Answer::Dropped,
-};
+pub(super) const OK: Outcome = Outcome::new(200, Answer::Ok);
+pub(super) const ERROR: Outcome = Outcome::new(503, Answer::Error);
+pub(super) const TIMEOUT: Outcome = Outcome::none(Answer::Timeout);
+pub(super) const DROPPED: Outcome = Outcome::none(Answer::Dropped);
 
 impl Run {
     pub(super) fn new(checks: &[&str]) -> Run {
@@ -129,6 +117,7 @@ impl Run {
                 endpoint: 0,
                 from,
                 queued,
+                copy: false,
             },
         );
         if queued {
@@ -355,6 +344,7 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
             outcome: OK,
             tries: 1,
             hedges: 0,
+            pool_wait_ns: 0,
         },
     );
     for (number, pod, outcome) in [(1, 1, ERROR), (2, 2, OK)] {
@@ -386,6 +376,7 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
             outcome: OK,
             flags,
             tries: 2,
+            proxy_ns: 0,
         },
     );
     let checks = run.checks();

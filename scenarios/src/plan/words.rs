@@ -47,7 +47,7 @@ pub(super) fn words(
             target, rate, with, ..
         } => {
             let with = match with {
-                Failure::Status(status) => status.as_u16().to_string(),
+                Failure::Status(status) => status.to_string(),
                 Failure::Reset => "reset".to_owned(),
                 Failure::Hang => "hang".to_owned(),
             };

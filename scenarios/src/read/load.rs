@@ -5,11 +5,12 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{HeaderName, HeaderValue};
 use shakedown_config::{Node, Place as FilePlace};
+use shakedown_results::GrpcStatus;
 
 use super::Reader;
 use super::fields::{Keys, get};
 use super::skeleton::Skeleton;
-use crate::story::{Arrivals, Entry, Load, Stage, Zone};
+use crate::story::{Arrivals, Entry, Load, Stage, Success, Zone};
 use crate::value::Rate;
 
 const LOAD: Keys = Keys {
@@ -375,24 +376,40 @@ impl Reader<'_> {
     }
 
     /// Statuses that count as success.
-    fn ok(&mut self, node: &Node) -> Vec<(u16, u16)> {
+    fn ok(&mut self, node: &Node) -> Success {
+        let usual = Success::default();
         let Some(written) = get(node, "ok") else {
-            return vec![(200, 399)];
+            return usual;
         };
         let items = match written.as_list() {
             Some(items) => items.to_vec(),
             None => vec![written.clone()],
         };
-        items
-            .iter()
-            .filter_map(|item| self.parsed(item, "a status or a range of them", statuses))
-            .collect()
+        let (mut http, mut grpc) = (Vec::new(), Vec::new());
+        for item in &items {
+            match item.as_str().and_then(GrpcStatus::of_name) {
+                Some(status) => grpc.push(status),
+                None => http.extend(self.parsed(item, "a status or a range of them", statuses)),
+            }
+        }
+        // What is not spoken of is as usual.
+        if http.is_empty() {
+            http = usual.http;
+        }
+        if grpc.is_empty() {
+            grpc = usual.grpc;
+        }
+        Success { http, grpc }
     }
 }
 
 /// `200`, or `200..399`.
 fn statuses(text: &str) -> Result<(u16, u16), String> {
-    let wrong = || format!("`{text}` is no status: write `200`, or a range `200..399`");
+    let wrong = || {
+        format!(
+            "`{text}` is no status: write `200`, a range `200..399`, or one of gRPC's, such as `OK`"
+        )
+    };
     let code = |text: &str| {
         text.parse::<u16>()
             .ok()

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use http::HeaderName;
 use shakedown_config::{Node, Place as FilePlace, suggest};
+use shakedown_results::GrpcStatus;
 
 use super::Reader;
 use super::fields::{Keys, get, long};
-use super::skeleton::Skeleton;
-use super::steps::Scope;
-use crate::story::{Abandoned, Cpu, Failure, Order, Protocol, Queue, Service, Step, Version, Zone};
+use super::skeleton::{PROTOCOLS, Skeleton};
+use super::steps::{Scope, Words};
+use crate::story::{
+    Abandoned, Cpu, Failure, Order, Protocol, Queue, Service, Status, Step, Version, Zone,
+};
 
 const QUEUE: Keys = Keys {
     known: &["limit", "order", "full"],
@@ -50,7 +53,7 @@ impl Reader<'_> {
             .any(|v: &Version| v.workers.is_some() || v.cores.is_some());
         if !limited && !skeleton.endpoints.is_empty() {
             self.warnings.push(format!(
-                "{}: warning: `{}` has neither `workers` nor `cores`: it never overloads",
+                "{}: `{}` has neither `workers` nor `cores`: it never overloads",
                 skeleton.place, skeleton.name
             ));
         }
@@ -66,7 +69,7 @@ impl Reader<'_> {
         self.common(skeleton, "protocol", "http");
         for (_, version) in &skeleton.versions {
             if let Some(protocol) = get(version, "protocol") {
-                self.word(protocol, &[("http", ())], &["http2", "grpc", "tcp"]);
+                self.word(protocol, &PROTOCOLS, &["tcp"]);
             }
         }
         let service = Service {
@@ -74,7 +77,7 @@ impl Reader<'_> {
             namespace: self.common(skeleton, "namespace", "default"),
             account: self.common(skeleton, "account", &skeleton.name),
             port,
-            protocol: Protocol::Http,
+            protocol: skeleton.protocol,
             endpoints: skeleton.endpoints.clone(),
             versions,
         };
@@ -149,7 +152,7 @@ impl Reader<'_> {
             workers: self.positive_limit(node, "workers").flatten(),
             cores: self.positive_limit(node, "cores").flatten(),
             cpu: cpu.unwrap_or(Cpu::Ps),
-            queue: self.queue(node),
+            queue: self.queue(node, skeleton.protocol),
             abandoned: abandoned.unwrap_or(Abandoned::Finish),
             keep_alive_idle: self
                 .duration(&keep_alive, "idle")
@@ -175,18 +178,36 @@ impl Reader<'_> {
         }
     }
 
-    fn queue(&mut self, node: &Node) -> Queue {
+    fn queue(&mut self, node: &Node, protocol: Protocol) -> Queue {
         let queue = self.part(node, "queue", &QUEUE);
         let orders = [("fifo", Order::Fifo), ("lifo", Order::Lifo)];
         let order = get(&queue, "order")
             .and_then(|n| self.word(n, &orders, &["adaptive-lifo", "priority"]));
+        let (usual, named) = match protocol {
+            Protocol::Grpc => (
+                Status::Grpc(GrpcStatus::UNAVAILABLE),
+                "a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`",
+            ),
+            Protocol::Http | Protocol::Http2 => (
+                Status::Http(http::StatusCode::SERVICE_UNAVAILABLE),
+                "a full queue answers `503` or `reset`",
+            ),
+        };
         let full = match get(&queue, "full") {
-            Some(full) if full.as_str() == Some("reset") => Failure::Reset,
-            Some(full) if full.as_str() != Some("503") => {
-                self.error(&full.place, "a full queue answers `503` or `reset`");
-                Failure::Reset
-            }
-            _ => Failure::Status(http::StatusCode::SERVICE_UNAVAILABLE),
+            None => Failure::Status(usual),
+            Some(full) => match (full.as_str(), protocol) {
+                (Some("reset"), _) => Failure::Reset,
+                (Some("503"), Protocol::Http | Protocol::Http2)
+                | (Some("UNAVAILABLE"), Protocol::Grpc) => Failure::Status(usual),
+                (Some(name @ "RESOURCE_EXHAUSTED"), Protocol::Grpc) => {
+                    let status = GrpcStatus::of_name(name).expect("it is one of gRPC's");
+                    Failure::Status(Status::Grpc(status))
+                }
+                _ => {
+                    self.error(&full.place, named);
+                    Failure::Reset
+                }
+            },
         };
         Queue {
             limit: self.limit(&queue, "limit").unwrap_or(Some(1000)),
@@ -286,7 +307,8 @@ impl Reader<'_> {
         if let Some(calls) = calls {
             self.client_settings(calls, skeletons);
         }
-        let failing = get(node, "fail").and_then(|n| self.failure_rate(n));
+        let words = Words::of(skeleton.protocol);
+        let failing = get(node, "fail").and_then(|n| self.failure_rate(n, words));
         let mut endpoints = Vec::new();
         for endpoint in &skeleton.endpoints {
             let key = endpoint.to_string();
@@ -298,6 +320,7 @@ impl Reader<'_> {
                     services: skeletons,
                     calls,
                     by,
+                    words,
                     called: std::mem::take(called),
                 };
                 let mut steps = self.steps(written, &path, &mut scope);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use http::Method;
 use shakedown_config::tree::{Entry, Value};
 use shakedown_config::{Node, Place as FilePlace, patch};
 
@@ -9,7 +10,7 @@ use super::Reader;
 use super::calls::normal_calls;
 use super::chaos::Deploy;
 use super::fields::{Keys, get, long};
-use crate::story::Path;
+use crate::story::{Path, Protocol};
 
 const LATER: &[&str] = &[
     "slow",
@@ -73,6 +74,12 @@ const SHORT: [(&str, &str); 4] = [
     ("keep-alive", "idle"),
     ("boot", "time"),
 ];
+/// What services may speak.
+pub(super) const PROTOCOLS: [(&str, Protocol); 3] = [
+    ("http", Protocol::Http),
+    ("http2", Protocol::Http2),
+    ("grpc", Protocol::Grpc),
+];
 /// Endpoints or versions of a service, at most: the journal counts them in 16 bits.
 const PARTS_MAX: usize = 10_000;
 
@@ -80,6 +87,8 @@ const PARTS_MAX: usize = 10_000;
 pub(super) struct Skeleton {
     pub(super) name: String,
     pub(super) place: FilePlace,
+    /// What it speaks, as far as it can be told.
+    pub(super) protocol: Protocol,
     pub(super) endpoints: Vec<Path>,
     pub(super) versions: Vec<(String, Node)>,
     /// Has endpoints that are not known here (an external service, a gateway): calls to it are not looked up.
@@ -144,15 +153,26 @@ impl Reader<'_> {
             &entry.key,
         );
         let deploys = self.deployed(deploys, &merged, &mut versions);
+        let spoken = versions
+            .iter()
+            .find_map(|(_, version)| get(version, "protocol")?.as_str());
+        let spoken = PROTOCOLS.iter().find(|(name, _)| Some(*name) == spoken);
+        let protocol = spoken.map_or(Protocol::Http, |(_, protocol)| *protocol);
         let mut endpoints: Vec<Path> = Vec::new();
         for (_, version) in &versions {
             let Some(map) = get(version, "endpoints").and_then(|node| self.map(node)) else {
                 continue;
             };
             for (key, endpoint) in map {
-                if let Some(path) = self.declared(key, &endpoint.key)
-                    && !endpoints.contains(&path)
-                {
+                let Some(path) = self.declared(key, &endpoint.key) else {
+                    continue;
+                };
+                if protocol == Protocol::Grpc && !is_method(&path) {
+                    let message =
+                        format!("`{path}` is no method of gRPC: one is `POST /pkg.Service/Method`");
+                    self.error(&endpoint.key, message);
+                }
+                if !endpoints.contains(&path) {
                     endpoints.push(path);
                 }
             }
@@ -169,6 +189,7 @@ impl Reader<'_> {
         Skeleton {
             name: name.to_owned(),
             place: entry.key.clone(),
+            protocol,
             endpoints,
             versions,
             open,
@@ -265,6 +286,13 @@ impl Reader<'_> {
         }
         versions
     }
+}
+
+/// Whether an endpoint is a method of gRPC. Source: gRPC over HTTP/2, `Path`.
+fn is_method(path: &Path) -> bool {
+    let segments: Vec<&str> = path.path.split('/').skip(1).collect();
+    path.method == Method::POST
+        && matches!(segments[..], [service, method] if !service.is_empty() && !method.is_empty())
 }
 
 /// A service's tree with short forms written out, so that maps merge with maps.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use http::StatusCode;
 use shakedown_config::{Node, suggest};
+use shakedown_results::GrpcStatus;
 
 use super::Reader;
 use super::calls::with_settings;
 use super::fields::{Keys, get, long};
 use super::skeleton::Skeleton;
-use crate::story::{Call, Draw, Drawn, Failure, OnError, Step, Timed};
+use crate::story::{Bound, Call, Draw, Drawn, Failure, OnError, Protocol, Status, Step, Timed};
 use crate::value::{Distribution, Share};
 
 const STEPS: [&str; 7] = [
@@ -45,6 +46,33 @@ const RESPOND: Keys = Keys {
     later: &[],
 };
 
+/// In whose words a status may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    Http,
+    Grpc,
+    /// Of pods that may speak either.
+    Both,
+}
+
+impl Words {
+    /// The words of what a service speaks.
+    pub(super) const fn of(protocol: Protocol) -> Words {
+        match protocol {
+            Protocol::Grpc => Words::Grpc,
+            Protocol::Http | Protocol::Http2 => Words::Http,
+        }
+    }
+
+    /// What an app answers that breaks: 500, or what gRPC's libraries make of an exception.
+    pub(super) const fn broken(self) -> Status {
+        match self {
+            Words::Grpc => Status::Grpc(GrpcStatus::UNKNOWN),
+            Words::Http | Words::Both => Status::Http(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
 /// Where steps stand: whose they are, under which path their random streams are named, and who calls, in words.
 pub(super) struct Scope<'a> {
     pub(super) services: &'a [Skeleton],
@@ -52,6 +80,8 @@ pub(super) struct Scope<'a> {
     pub(super) calls: Option<&'a Node>,
     /// `checkout POST /order`.
     pub(super) by: String,
+    /// In which words its answers are written.
+    pub(super) words: Words,
     /// Services called so far, in order of first mention.
     pub(super) called: Vec<usize>,
 }
@@ -107,8 +137,8 @@ impl Reader<'_> {
                 .map(|call| Step::Call(Box::new(call))),
             "parallel" => Some(Step::Parallel(self.branches(value, path, scope))),
             "sequence" => Some(Step::Sequence(self.steps(value, path, scope))),
-            "fail" => self.fail(value, path),
-            "respond" => self.respond(value),
+            "fail" => self.fail(value, path, scope.words),
+            "respond" => self.respond(value, scope.words),
             later if LATER.contains(&later) => {
                 self.later(&entry.key, later);
                 self.lookup(value, scope);
@@ -205,13 +235,10 @@ impl Reader<'_> {
     }
 
     /// Bound of a try.
-    pub(super) fn try_timeout(&mut self, node: &Node) -> Option<Duration> {
-        match get(node, "timeout") {
-            Some(rest) if rest.as_str() == Some("rest") => {
-                self.later(&rest.place, "timeout: rest");
-                None
-            }
-            _ => self.bound(node, "timeout"),
+    pub(super) fn try_timeout(&mut self, node: &Node) -> Option<Bound> {
+        match get(node, "timeout")?.as_str() {
+            Some("rest") => Some(Bound::Rest),
+            _ => self.bound(node, "timeout").map(Bound::Span),
         }
     }
 
@@ -241,8 +268,8 @@ impl Reader<'_> {
         }
     }
 
-    fn fail(&mut self, node: &Node, path: &str) -> Option<Step> {
-        let (rate, with) = self.failure_rate(node)?;
+    fn fail(&mut self, node: &Node, path: &str, words: Words) -> Option<Step> {
+        let (rate, with) = self.failure_rate(node, words)?;
         Some(Step::Fail {
             rate,
             with,
@@ -251,7 +278,7 @@ impl Reader<'_> {
     }
 
     /// `{rate, with: 500}`, of a step or of a service.
-    pub(super) fn failure_rate(&mut self, node: &Node) -> Option<(Share, Failure)> {
+    pub(super) fn failure_rate(&mut self, node: &Node, words: Words) -> Option<(Share, Failure)> {
         let node = long(node, "rate");
         self.keys(&node, &FAIL);
         if get(&node, "rate").is_none() {
@@ -260,29 +287,51 @@ impl Reader<'_> {
         }
         let rate = self.share(&node, "rate")?;
         let with = match get(&node, "with") {
-            Some(with) => self.failure(with)?,
-            None => Failure::Status(StatusCode::INTERNAL_SERVER_ERROR),
+            Some(with) => self.failure(with, words)?,
+            None => Failure::Status(words.broken()),
         };
         Some((rate, with))
     }
 
     /// A status, `reset` or `hang`.
-    pub(super) fn failure(&mut self, node: &Node) -> Option<Failure> {
+    pub(super) fn failure(&mut self, node: &Node, words: Words) -> Option<Failure> {
         match node.as_str() {
             Some("reset") => Some(Failure::Reset),
             Some("hang") => Some(Failure::Hang),
-            _ => self.status(node).map(Failure::Status),
+            _ => self.status(node, words).map(Failure::Status),
         }
     }
 
-    fn status(&mut self, node: &Node) -> Option<StatusCode> {
+    /// A status, in the words of what is spoken.
+    fn status(&mut self, node: &Node, words: Words) -> Option<Status> {
         let text = self.text(node, "a status")?;
+        if let Some(status) = GrpcStatus::of_name(text) {
+            if words == Words::Http {
+                let message = format!(
+                    "`{text}` is a status of gRPC, and this service speaks HTTP: write `{}`",
+                    status.http()
+                );
+                self.error(&node.place, message);
+                return None;
+            }
+            return Some(Status::Grpc(status));
+        }
+        if words == Words::Grpc {
+            let hint = match text.parse::<u16>() {
+                Ok(code) => format!("write `{}`", GrpcStatus::of_http(code)),
+                Err(_) => suggest::hint(text, GrpcStatus::names()),
+            };
+            let message =
+                format!("`{text}` is no status of gRPC, which this service speaks: {hint}");
+            self.error(&node.place, message);
+            return None;
+        }
         let status = text
             .parse::<u16>()
             .ok()
             .filter(|code| (200..=599).contains(code));
         match status.and_then(|code| StatusCode::from_u16(code).ok()) {
-            Some(status) => Some(status),
+            Some(status) => Some(Status::Http(status)),
             None => {
                 self.error(
                     &node.place,
@@ -293,14 +342,14 @@ impl Reader<'_> {
         }
     }
 
-    fn respond(&mut self, node: &Node) -> Option<Step> {
+    fn respond(&mut self, node: &Node, words: Words) -> Option<Step> {
         let node = long(node, "status");
         self.keys(&node, &RESPOND);
         let Some(status) = get(&node, "status") else {
             self.missing(&node, "status", "respond: 302");
             return None;
         };
-        let status = self.status(status)?;
+        let status = self.status(status, words)?;
         Some(Step::Respond {
             status,
             size: self.size(&node, "size").unwrap_or(0),

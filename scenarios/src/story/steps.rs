@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use shakedown_results::GrpcStatus;
 
 use super::{Draw, Place};
 use crate::value::Share;
@@ -50,7 +51,7 @@ pub enum Step {
     /// Ends here.
     Respond {
         /// The status.
-        status: StatusCode,
+        status: Status,
         /// Bytes of body.
         size: u64,
         /// Response headers.
@@ -58,11 +59,74 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whether this or a step within it is of a kind.
+    pub fn any(&self, is: &impl Fn(&Step) -> bool) -> bool {
+        let any = |steps: &Vec<Step>| steps.iter().any(|step| step.any(is));
+        is(self)
+            || match self {
+                Step::Parallel(branches) => branches.iter().any(any),
+                Step::Sequence(steps) => any(steps),
+                _ => false,
+            }
+    }
+}
+
+/// A status, in the words of what is spoken. Where the other is spoken it is told in that one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Of HTTP.
+    Http(StatusCode),
+    /// Of gRPC.
+    Grpc(GrpcStatus),
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Status::Http(status) => write!(f, "{}", status.as_u16()),
+            Status::Grpc(status) => write!(f, "{status}"),
+        }
+    }
+}
+
+/// Statuses that a caller counts as success.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Success {
+    /// Of HTTP: inclusive ranges.
+    pub http: Vec<(u16, u16)>,
+    /// Of gRPC.
+    pub grpc: Vec<GrpcStatus>,
+}
+
+impl Success {
+    /// Whether an answer is one; where it has a status of gRPC, that decides.
+    pub fn holds(&self, status: u16, grpc: Option<GrpcStatus>) -> bool {
+        match grpc {
+            Some(grpc) => self.grpc.contains(&grpc),
+            None => self
+                .http
+                .iter()
+                .any(|(first, last)| (*first..=*last).contains(&status)),
+        }
+    }
+}
+
+impl Default for Success {
+    /// 200 to 399; OK.
+    fn default() -> Success {
+        Success {
+            http: vec![(200, 399)],
+            grpc: vec![GrpcStatus::OK],
+        }
+    }
+}
+
 /// How a step, or a full queue, fails a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// With a status.
-    Status(StatusCode),
+    Status(Status),
     /// With a RST.
     Reset,
     /// By never answering.
@@ -91,7 +155,7 @@ pub struct Call {
     /// Bytes of request body.
     pub size: u64,
     /// Bound of a try.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Bound>,
     /// Bound of all tries together.
     pub deadline: Option<Duration>,
     /// Tries after the first, by the app itself.
@@ -104,6 +168,15 @@ pub struct Call {
     pub on_error: OnError,
     /// Where the chance is drawn.
     pub place: Place,
+}
+
+/// The bound of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// So long.
+    Span(Duration),
+    /// What is left of the deadline of whoever called the caller; none where that one has none.
+    Rest,
 }
 
 /// Tries after the first, by an app or a load's client, in addition to the mesh's.

@@ -3,6 +3,7 @@
 //! A request passes its queue, holds a worker from start to answer (through calls and sleeps), takes cores for its work,
 //! and leaves exactly one `Served` for its `Arrived`. A caller that goes does not stop it (`abandoned: finish`).
 
+mod answer;
 mod carried;
 mod connection;
 mod cores;
@@ -16,6 +17,7 @@ mod steps;
 mod visit;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -24,18 +26,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use shakedown_env::{BoxListener, Env};
-use shakedown_loadgen::{Caller, REQUEST_ID_HEADER};
-use shakedown_results::PodId;
-use shakedown_scenarios::story::{Abandoned, Failure, Step, Version};
+use shakedown_loadgen::{Caller, REQUEST_ID_HEADER, message};
+use shakedown_results::{Answer, Outcome, PodId};
+use shakedown_scenarios::story::{Abandoned, Failure, Protocol, Service, Status, Step, Version};
 use shakedown_wire::{Body, Drain};
 
 use crate::ailments::Ailments;
 use crate::journal::Journal;
 use crate::plot::Plot;
+
+use answer::{Reply, answer};
 use carried::Carried;
 use connection::Breaker;
 use cores::Cores;
@@ -97,7 +101,8 @@ pub(crate) struct App {
     draws: Draws,
     caller: Caller,
     places: Places,
-    block: RefCell<Bytes>,
+    /// Bodies, by what is spoken and their size: as many as the story has steps that send some.
+    messages: RefCell<BTreeMap<(bool, u64), Bytes>>,
 }
 
 impl App {
@@ -141,21 +146,34 @@ impl App {
             cores: Cores::new(env, version, meter, drops_gone),
             caller,
             places: Places::default(),
-            block: RefCell::default(),
+            messages: RefCell::default(),
         });
         env.spawn("app", connection::accept(app, listener));
     }
 
-    fn version(&self) -> &Version {
-        &self.plot.story.services[self.role.service].versions[self.role.version]
+    fn service(&self) -> &Service {
+        &self.plot.story.services[self.role.service]
     }
 
-    fn filler(&self, size: u64) -> Bytes {
-        if size == 0 {
-            Bytes::new()
-        } else {
-            steps::filler(&mut self.block.borrow_mut(), size)
+    fn version(&self) -> &Version {
+        &self.service().versions[self.role.version]
+    }
+
+    /// A body of so many bytes, for who speaks this.
+    fn message(&self, protocol: Protocol, size: u64) -> Bytes {
+        let grpc = protocol == Protocol::Grpc;
+        if size == 0 && !grpc {
+            return Bytes::new();
         }
+        let mut messages = self.messages.borrow_mut();
+        let known = messages.entry((grpc, size));
+        known.or_insert_with(|| message(protocol, size)).clone()
+    }
+
+    /// An answer without more to say than its status.
+    fn plain(&self, status: Status) -> (Response<Reply>, Outcome) {
+        let protocol = self.service().protocol;
+        answer(protocol, status, self.message(protocol, 0), &[])
     }
 
     /// The steps of an endpoint; `None` for one that this version does not have.
@@ -167,10 +185,10 @@ impl App {
     }
 
     /// Serves one request. The future may be dropped, which is how it learns that the caller has gone.
-    fn serve(self: &Rc<App>, request: Request<Incoming>, breaker: Breaker) -> Serving {
+    fn serve(self: &Rc<App>, request: Request<Body>, breaker: Breaker) -> Serving {
         // Taken apart here, so that what waits in a queue is no larger than it must be.
         let (head, body) = request.into_parts();
-        let origin = Origin::of(&head.headers);
+        let origin = Origin::of(&head.headers, &self.service().name);
         let endpoint = self.endpoints.find(&head.method, head.uri.path());
         let carried = Carried::new(head.headers);
         let gone = Gone::default();
@@ -192,7 +210,7 @@ impl App {
         }
     }
 
-    async fn handle(self: Rc<App>, asked: Asked, body: Option<Box<Incoming>>) -> Response<Body> {
+    async fn handle(self: Rc<App>, asked: Asked, body: Option<Box<Body>>) -> Response<Reply> {
         if let Some(body) = body
             && !self.read(body).await
         {
@@ -215,8 +233,9 @@ impl App {
         let endpoint = asked.endpoint;
         let Some(steps) = self.steps(endpoint) else {
             let visit = arrive(UNDECLARED, false);
-            visit.serve(404);
-            return answer(404);
+            let (response, outcome) = self.plain(UNKNOWN_PATH);
+            visit.serve(outcome);
+            return response;
         };
         let entry = self
             .workers
@@ -227,7 +246,7 @@ impl App {
             Some(Entry::Seated(seat)) => (arrive(endpoint, false), Some(seat)),
             Some(Entry::Full) => {
                 let visit = arrive(endpoint, false);
-                return refuse(visit, self.version().queue.full, &asked.breaker).await;
+                return self.refuse(visit, &asked.breaker).await;
             }
             Some(Entry::Queued(wait)) => {
                 let visit = arrive(endpoint, true);
@@ -238,7 +257,7 @@ impl App {
                     Ok(seat) => (visit, Some(seat)),
                     Err(Shed) => {
                         visit.shed();
-                        return answer(503);
+                        return self.plain(SHED).0;
                     }
                 }
             }
@@ -247,7 +266,7 @@ impl App {
     }
 
     /// Reads a request's body to its end; false when it did not come.
-    async fn read(&self, mut body: Box<Incoming>) -> bool {
+    async fn read(&self, mut body: Box<Body>) -> bool {
         let deadline = self.env.now() + BODY_TIMEOUT;
         loop {
             match self.env.deadline(deadline, body.frame()).await {
@@ -264,7 +283,7 @@ impl App {
         seat: Option<Seat>,
         steps: &[Step],
         asked: &Asked,
-    ) -> Response<Body> {
+    ) -> Response<Reply> {
         let breaker = &asked.breaker;
         let task = Task {
             app: self,
@@ -281,72 +300,68 @@ impl App {
             Some(with) => Flow::Break(Ending::Fail(with)),
             None => task.run(steps).await,
         };
-        let response = match flow {
-            Flow::Continue(()) => answer(200),
+        let (response, outcome) = match flow {
+            Flow::Continue(()) => self.plain(Status::Http(StatusCode::OK)),
             Flow::Break(Ending::Respond {
                 status,
                 size,
                 headers,
-            }) => respond(status, self.filler(size), headers),
+            }) => {
+                let protocol = self.service().protocol;
+                answer(protocol, status, self.message(protocol, size), headers)
+            }
             Flow::Break(Ending::Shed) => {
                 visit.shed();
-                return answer(503);
+                return self.plain(SHED).0;
             }
-            Flow::Break(Ending::Refuse) => {
-                return refuse(visit, self.version().queue.full, breaker).await;
-            }
-            Flow::Break(Ending::Fail(Failure::Status(status))) => answer(status.as_u16()),
+            Flow::Break(Ending::Refuse) => return self.refuse(visit, breaker).await,
+            Flow::Break(Ending::Fail(Failure::Status(status))) => self.plain(status),
             Flow::Break(Ending::Fail(Failure::Reset)) => {
                 breaker.pull();
-                visit.serve(0);
+                visit.serve(BROKEN);
                 return Response::default();
             }
             Flow::Break(Ending::Fail(Failure::Hang)) => {
                 visit.gone().wait().await;
-                visit.serve(0);
+                visit.serve(BROKEN);
                 return Response::default();
             }
         };
-        visit.serve(response.status().as_u16());
+        visit.serve(outcome);
         // The next request's turn comes after this one's end is recorded.
         drop(seat);
         response
     }
-}
 
-/// Turns a request away at a full queue.
-async fn refuse(visit: Box<Visit>, full: Failure, breaker: &Breaker) -> Response<Body> {
-    match full {
-        Failure::Status(status) => {
-            visit.refuse(status.as_u16());
-            answer(status.as_u16())
-        }
-        Failure::Reset => {
-            breaker.pull();
-            visit.refuse(0);
-            Response::default()
-        }
-        Failure::Hang => {
-            let gone = visit.gone().clone();
-            visit.refuse(0);
-            gone.wait().await;
-            Response::default()
+    /// Turns a request away at a full queue.
+    async fn refuse(&self, visit: Box<Visit>, breaker: &Breaker) -> Response<Reply> {
+        match self.version().queue.full {
+            Failure::Status(status) => {
+                let (response, outcome) = self.plain(status);
+                visit.refuse(outcome);
+                response
+            }
+            Failure::Reset => {
+                breaker.pull();
+                visit.refuse(BROKEN);
+                Response::default()
+            }
+            Failure::Hang => {
+                let gone = visit.gone().clone();
+                visit.refuse(BROKEN);
+                gone.wait().await;
+                Response::default()
+            }
         }
     }
 }
 
-fn answer(status: u16) -> Response<Body> {
-    respond(status, Bytes::new(), &[])
-}
-
-fn respond(status: u16, body: Bytes, headers: &[(HeaderName, HeaderValue)]) -> Response<Body> {
-    let mut response = Response::new(Body::full(body));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    for (name, value) in headers {
-        response.headers_mut().append(name.clone(), value.clone());
-    }
-    response
-}
+/// What an undeclared path is answered with.
+const UNKNOWN_PATH: Status = Status::Http(StatusCode::NOT_FOUND);
+/// What a request is answered with that was taken from the queue and thrown away.
+const SHED: Status = Status::Http(StatusCode::SERVICE_UNAVAILABLE);
+/// What breaks off without an answer.
+const BROKEN: Outcome = Outcome::none(Answer::Error);
 
 /// A request, as much of it as serving it takes.
 struct Asked {
@@ -362,16 +377,16 @@ struct Serving {
     app: Rc<App>,
     gone: Gone,
     carried: Carried,
-    work: Option<LocalFuture<Response<Body>>>,
+    work: Option<LocalFuture<Response<Reply>>>,
 }
 
 /// A future that stays on its thread.
 type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 impl Future for Serving {
-    type Output = Response<Body>;
+    type Output = Response<Reply>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<Reply>> {
         let work = self
             .work
             .as_mut()

@@ -250,10 +250,7 @@ impl State {
 
 /// A fact as it reads when the end of the run made it: nobody crashed, nobody took anything back, time was up.
 fn at_the_end(event: Event) -> Event {
-    const TIMEOUT: Outcome = Outcome {
-        status: 0,
-        answer: Answer::Timeout,
-    };
+    const TIMEOUT: Outcome = Outcome::none(Answer::Timeout);
     let mut event = event;
     match &mut event {
         Event::Served { outcome, fate, .. } if *fate == Fate::Crashed => {

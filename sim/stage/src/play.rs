@@ -157,12 +157,11 @@ fn send(
     let mut plans = Vec::with_capacity(plot.story.loads.len());
     for (index, load) in plot.story.loads.iter().enumerate() {
         let recorder = pods.journal.recorder();
-        let target = |service: usize| {
-            let target = &plot.targets[service];
-            (party_id(service), target.name.to_string(), target.port)
-        };
+        let target = |service: usize| (party_id(service), plot.targets[service].clone());
         let path = |place: Place| plot.path(place).to_owned();
-        let plan = Plan::new(load, plot.load_party(index), zero, target, path, recorder);
+        let tells = plot.passes_deadlines;
+        let party = plot.load_party(index);
+        let plan = Plan::new(load, party, zero, tells, target, path, recorder);
         let plan = plan.map_err(|source| PlayError::Load {
             load: load.name.clone(),
             source,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use shakedown_env::Time;
 use shakedown_loadgen::Target;
 use shakedown_results::{Cast, PartyId, Pod, PodId};
-use shakedown_scenarios::story::{Load, Place, Service, Story, Version};
+use shakedown_scenarios::story::{Bound, Load, Place, Service, Step, Story, Success, Version};
 
 /// A story and its cast.
 pub(crate) struct Plot {
@@ -19,6 +19,10 @@ pub(crate) struct Plot {
     pods: RefCell<Vec<Pod>>,
     /// How services are asked for, by index.
     pub(crate) targets: Vec<Target>,
+    /// What an app's caller counts as success.
+    pub(crate) success: Success,
+    /// A call takes what is left of its caller's deadline: every request tells how long it may take.
+    pub(crate) passes_deadlines: bool,
     end: Cell<Time>,
 }
 
@@ -39,13 +43,16 @@ impl Plot {
         let targets = story
             .services
             .iter()
-            .map(|s| Target::new(&dns_name(s), s.port));
+            .map(|s| Target::new(&dns_name(s), s.port, s.protocol));
         let targets = targets.collect::<Option<Vec<_>>>()?;
+        let passes_deadlines = passes_deadlines(&story);
         Some(Plot {
             story,
             pods: RefCell::new(cast.pods.clone()),
             cast,
             targets,
+            success: Success::default(),
+            passes_deadlines,
             end: Cell::new(Time::FAR),
         })
     }
@@ -126,6 +133,14 @@ impl Plot {
     pub(crate) fn pod_name(&self, id: PodId) -> String {
         self.name(id).replace('/', "-")
     }
+}
+
+fn passes_deadlines(story: &Story) -> bool {
+    let versions = story.services.iter().flat_map(|service| &service.versions);
+    let mut steps = versions.flat_map(|version| version.endpoints.iter().flatten().flatten());
+    steps.any(|step| {
+        step.any(&|step| matches!(step, Step::Call(call) if call.timeout == Some(Bound::Rest)))
+    })
 }
 
 fn number_of(index: usize) -> PodId {

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Registry, Service, Workload};
+use shakedown_config::registry::{
+    Endpoint, Hostname, Locality, Port, Protocol, Registry, Service, Workload,
+};
 use shakedown_results::PodId;
 use shakedown_scenarios::story;
 
@@ -19,7 +21,7 @@ pub(crate) fn registry(plot: &Plot, ground: &dyn Ground) -> Registry {
         registry.insert(Service::new(
             &service.name,
             &service.namespace,
-            vec![Port::http(service.port)],
+            vec![port(service)],
         ));
     }
     for pod in plot.pods() {
@@ -38,6 +40,19 @@ pub(crate) fn registry(plot: &Plot, ground: &dyn Ground) -> Registry {
         }
     }
     registry
+}
+
+fn port(service: &story::Service) -> Port {
+    let (name, protocol) = match service.protocol {
+        story::Protocol::Http => ("http", Protocol::Http),
+        story::Protocol::Http2 => ("http2", Protocol::Http2),
+        story::Protocol::Grpc => ("grpc", Protocol::Grpc),
+    };
+    Port {
+        number: service.port,
+        name: name.to_owned(),
+        protocol,
+    }
 }
 
 /// The full name of a service.

@@ -4,6 +4,8 @@ mod ailments;
 mod app;
 mod build;
 mod chaos;
+mod deadlines;
+mod grpc;
 mod hedging;
 mod judged;
 mod mesh;

@@ -21,7 +21,7 @@ use crate::outlier::Outcome;
 use crate::prepare;
 use crate::proxy::Proxy;
 use crate::record::Record;
-use crate::respond::{Reject, ResetReason};
+use crate::respond::{Reject, ResetReason, grpc_code};
 use crate::retry::{Chance, Failure, Retries, Verdict};
 use crate::send::Sent;
 use crate::state::{Host, PoolKind};
@@ -280,7 +280,8 @@ impl<'a> Race<'a> {
 
     fn answered(&mut self, open: Open, response: Response<Body>) -> Step {
         let status = response.status().as_u16();
-        self.record.attempt_answered(open.number, status);
+        let told = self.grpc.then(|| grpc_code(response.headers())).flatten();
+        self.record.attempt_answered(open.number, status, told);
         let seen = match grpc::status(response.headers()) {
             Some(seen) if self.grpc => seen,
             _ => status,

@@ -158,6 +158,9 @@ impl HttpBody for RecordedBody {
         let this = &mut *self;
         match Pin::new(&mut this.inner).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(trailers), Some(record)) = (frame.trailers_ref(), &mut this.record) {
+                    record.answered_grpc(trailers);
+                }
                 // Nothing comes after trailers, and nobody asks.
                 if this.inner.is_end_stream() || frame.is_trailers() {
                     this.finish(Flags::NONE);

@@ -11,6 +11,11 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+')
 }
 
+/// The status of gRPC in headers or trailers.
+pub(crate) fn code(headers: &HeaderMap) -> Option<u32> {
+    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+}
+
 /// The status of gRPC that stands for one of HTTP. Source: Envoy, `Grpc::Utility::httpToGrpcStatus`.
 pub(super) fn status_of(status: u16) -> u32 {
     match status {

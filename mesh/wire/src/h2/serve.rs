@@ -12,6 +12,10 @@ use http_body::Body as HttpBody;
 
 use super::{RESET_STREAM_DURATION, RESET_STREAMS, set_length, toward_wire_response, upload};
 
+/// Among a response's extensions: there is none, and its stream is reset. Over HTTP/1.1 it has no meaning.
+#[derive(Clone, Copy, Debug)]
+pub struct ResetStream;
+
 /// h2's server with our limits.
 pub(crate) fn server_builder(stream_window: u32, connection_window: u32) -> server::Builder {
     let mut builder = server::Builder::new();
@@ -47,6 +51,10 @@ where
         return false;
     };
     let (mut head, body) = response.into_parts();
+    if head.extensions.get::<ResetStream>().is_some() {
+        respond.send_reset(Reason::INTERNAL_ERROR);
+        return false;
+    }
     toward_wire_response(&mut head.headers);
     let forbidden = is_bodiless(head.status);
     let empty = body.is_end_stream() || to_head || forbidden;

@@ -149,6 +149,7 @@ pub(super) fn hop(
         outcome,
         tries: 1,
         hedges: 0,
+        pool_wait_ns: 0,
     };
     records.push(Record {
         at_ns: end_ns,
@@ -166,7 +167,7 @@ pub(crate) fn outcome(answer: Answer) -> Outcome {
         Answer::Error => 503,
         Answer::Timeout | Answer::Dropped | Answer::Cancelled => 0,
     };
-    Outcome { status, answer }
+    Outcome::new(status, answer)
 }
 
 /// A little linear congruential generator: the same on every machine.

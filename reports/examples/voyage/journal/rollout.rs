@@ -64,6 +64,7 @@ fn queue(records: &mut Vec<Record>, at_ns: i64, wait_ns: i64) {
         endpoint: 0,
         from,
         queued: true,
+        copy: false,
     };
     let served = Event::Served {
         root,

@@ -7,10 +7,7 @@ fn records() -> Vec<Record> {
         entry: 2,
         seq: u64::MAX,
     };
-    let outcome = Outcome {
-        status: 503,
-        answer: Answer::Error,
-    };
+    let outcome = Outcome::new(503, Answer::Error);
     let events = vec![
         Event::Sent { root },
         Event::Finished {
@@ -40,10 +37,7 @@ fn records() -> Vec<Record> {
             from: Some(PodId(u32::MAX)),
             arrived_ns: 1,
             queue_wait_ns: 0,
-            outcome: Outcome {
-                status: 0,
-                answer: Answer::Cancelled,
-            },
+            outcome: Outcome::none(Answer::Cancelled),
             fate: Fate::Abandoned,
         },
         Event::FaultStarted {

@@ -44,11 +44,12 @@ impl Resolver<'_> {
                 Test::Measure(measure, *op, *nanos)
             }
             WrittenTest::Status(low, high) => Test::Status(*low, *high),
+            WrittenTest::Grpc(status) => Test::Grpc(*status),
             WrittenTest::Flag(name) => match figures::flag(name) {
-                Ok(_) if is == Is::Service => {
+                Ok(_) if is == Is::Service && written.not => {
                     return self.refuse(
                         written.at,
-                        "not supported yet: `flag` of a service's own proxy",
+                        "not supported yet: `not flag` of a service: its proxy tells of requests that have one",
                     );
                 }
                 Ok(bit) => Test::Flag(bit),
@@ -111,6 +112,7 @@ pub(super) const fn measured(measure: Measure) -> &'static [Is] {
         Measure::Latency => &[Is::Load, Is::Edge, Is::Service],
         Measure::Uncorrected | Measure::SendLag => &[Is::Load],
         Measure::QueueWait | Measure::ServiceTime => &[Is::Service],
+        Measure::PoolWait | Measure::ProxyTime => &[Is::Edge],
     }
 }
 

@@ -376,6 +376,13 @@ impl Resolver<'_> {
                 Figure::Busy | Figure::Amplification | Figure::Events(_) | Figure::Hits
             );
         let flag = conditions.iter().any(|c| matches!(c.test, Test::Flag(_)));
+        let uses = |measure| {
+            matches!(figure, Figure::Statistic(of, _) if of == measure)
+                || conditions
+                    .iter()
+                    .any(|c| matches!(c.test, Test::Measure(of, ..) if of == measure))
+        };
+        let (pool, proxy) = (uses(Measure::PoolWait), uses(Measure::ProxyTime));
         let other_clock = |c: &Condition| {
             matches!(
                 c.test,
@@ -406,8 +413,22 @@ impl Resolver<'_> {
             {
                 Some("not supported yet: `queued` of one endpoint")
             }
+            Subject::Service(party) if flag && party.endpoint.is_some() => {
+                Some("not supported yet: `flag` of one endpoint")
+            }
+            Subject::Service(_)
+                if flag && (uses(Measure::QueueWait) || uses(Measure::ServiceTime)) =>
+            {
+                Some("`flag` is known to the proxy, which knows nothing of the app's queue")
+            }
+            Subject::Edge { to, .. } if (pool || proxy) && to.is_part() => Some(
+                "`pool-wait` and `proxy-time` are of calls: leave out version, replica and zone of the callee",
+            ),
+            Subject::Edge { .. } if pool && (proxy || flag) => Some(
+                "not supported yet: `pool-wait` together with what the proxy alone knows (`proxy-time`, `flag`)",
+            ),
             Subject::Edge { to, .. }
-                if to.endpoint.is_some() && (to.is_part() || gauge || tries || flag) =>
+                if to.endpoint.is_some() && (to.is_part() || gauge || tries || flag || proxy) =>
             {
                 Some("not supported yet: this figure of one endpoint of the callee")
             }

@@ -1,5 +1,7 @@
 //! Recursive descent over the grammar, a function a rule.
 
+use shakedown_results::GrpcStatus;
+
 use super::cursor::{Cursor, Problem};
 use super::{
     Edge, Expr, ExprKind, WindowKind, Word, Written, WrittenBase, WrittenCondition, WrittenMetric,
@@ -373,9 +375,14 @@ impl Parser<'_> {
         let wrong = || {
             Problem::new(
                 at,
-                format!("`{text}` is no status: one is written `503` or `5xx`"),
+                format!(
+                    "`{text}` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`"
+                ),
             )
         };
+        if let Some(status) = GrpcStatus::of_name(text) {
+            return Ok(WrittenTest::Grpc(status));
+        }
         if let Some(class) = text.strip_suffix("xx") {
             let class: u16 = class.parse().map_err(|_| wrong())?;
             return if (1..=5).contains(&class) {

@@ -111,7 +111,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "count(users where status == 999) == 0",
             28,
-            "`999` is no status: one is written `503` or `5xx`",
+            "`999` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`",
         ),
         (
             "p99(users) < 5ms during 3s",

@@ -44,6 +44,7 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
                 endpoint: 0,
                 from: Some(client),
                 queued: begin > start,
+                copy: false,
             },
         );
         if begin > start {

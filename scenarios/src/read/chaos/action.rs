@@ -7,6 +7,7 @@ use shakedown_config::{Node, suggest};
 use super::super::Reader;
 use super::super::fields::{Keys, get};
 use super::super::service::PODS_MAX;
+use super::super::steps::Words;
 use super::super::target::Scene;
 use crate::story::{Action, Draw, Failure, Selector, Target, Version};
 use crate::value::{Ratio, Share};
@@ -199,9 +200,17 @@ impl Reader<'_> {
             self.missing(node, "rate", "rate: 5%");
         }
         let rate: Option<Share> = self.share(node, "rate");
+        let words = match target.as_ref().map(|target| &target.of) {
+            Some(Selector::Party { name, .. }) => scene
+                .services
+                .iter()
+                .find(|service| service.name == *name)
+                .map_or(Words::Both, |service| Words::of(service.protocol)),
+            _ => Words::Both,
+        };
         let with = match get(node, "with") {
-            Some(with) => self.failure(with),
-            None => Some(Failure::Status(http::StatusCode::INTERNAL_SERVER_ERROR)),
+            Some(with) => self.failure(with, words),
+            None => Some(Failure::Status(words.broken())),
         };
         let only = match get(node, "only") {
             Some(written) => {

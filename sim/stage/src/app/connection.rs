@@ -9,11 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use shakedown_env::{BoxListener, BoxStream, Stream};
-use shakedown_wire::{ServerOptions, serve_http1_until};
+use shakedown_wire::{
+    Body, Drain, ResetStream, ServerOptions, serve_auto_until, serve_http1_until,
+};
 
 use super::App;
+use super::answer::Reply;
 
 /// How long an accept loop rests after an accept that failed: no file descriptors left, as a rule.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
@@ -57,9 +62,33 @@ async fn serve(app: Rc<App>, stream: BoxStream) {
         max_requests_per_connection: app.version().keep_alive_requests,
         ..ServerOptions::default()
     };
-    let service = |request| app.serve(request, breaker.clone());
     // How a connection ended is known to its requests, one by one; nobody waits for the connection.
-    let _ = serve_http1_until(&app.env, stream, &options, &app.role.drain, service).await;
+    let drain: &Drain = &app.role.drain;
+    if app.service().protocol.is_http2() {
+        let own = Rc::clone(&app);
+        let service = move |request| serve_stream(&own, request);
+        let _ = serve_auto_until(&app.env, stream, &options, drain, service).await;
+    } else {
+        let service =
+            |request: Request<Incoming>| app.serve(request.map(Body::from), breaker.clone());
+        let _ = serve_http1_until(&app.env, stream, &options, drain, service).await;
+    }
+}
+
+/// Serves a request that shares its connection: what breaks off is its stream.
+fn serve_stream(
+    app: &Rc<App>,
+    request: Request<Body>,
+) -> impl Future<Output = Response<Reply>> + use<> {
+    let breaker = Breaker::default();
+    let serving = app.serve(request, breaker.clone());
+    async move {
+        let mut response = serving.await;
+        if breaker.is_pulled() {
+            response.extensions_mut().insert(ResetStream);
+        }
+        response
+    }
 }
 
 /// A stream with a breaker.

@@ -62,17 +62,22 @@ impl Cores {
         }
     }
 
-    /// Takes a core for `span`.
-    pub(crate) async fn work(&self, span: Duration, visit: &Visit) -> Result<(), NoCore> {
+    /// Takes a core for as long as `span` says when it has one: a service time is drawn when service begins.
+    pub(crate) async fn work(
+        &self,
+        span: impl FnOnce() -> Duration,
+        visit: &Visit,
+    ) -> Result<(), NoCore> {
         match &self.kind {
-            Kind::Unlimited => self.env.sleep(span).await,
+            Kind::Unlimited => self.env.sleep(span()).await,
             Kind::InOrder(servers, meter) => {
                 let seat = self.seat(servers, visit, meter).await?;
-                self.env.sleep(span).await;
+                self.env.sleep(span()).await;
                 drop(seat);
             }
+            // Evenly shared cores take up all work at once.
             Kind::Shared(sharing) => {
-                sharing.work(span).await;
+                sharing.work(span()).await;
             }
         }
         Ok(())

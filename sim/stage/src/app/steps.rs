@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{HeaderName, HeaderValue, Request, Uri};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
+use shakedown_env::Time;
 use shakedown_loadgen::{Errand, Policy};
-use shakedown_results::{Answer, Outcome, PartyId};
-use shakedown_scenarios::story::{Call, Failure, OnError, Step, Timed};
+use shakedown_results::{Answer, GrpcStatus, Outcome, PartyId};
+use shakedown_scenarios::story::{Bound, Call, Failure, OnError, Status, Step, Timed};
 use shakedown_wire::Body;
 
 use super::carried::Carried;
@@ -18,15 +18,12 @@ use super::cores::NoCore;
 use super::places::NoPlace;
 use super::{App, Visit};
 
-/// What an app's caller counts as success.
-const OK: &[(u16, u16)] = &[(200, 399)];
-
 /// How an endpoint ends before its last step.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ending<'a> {
     /// With an answer.
     Respond {
-        status: u16,
+        status: Status,
         size: u64,
         headers: &'a [(HeaderName, HeaderValue)],
     },
@@ -61,7 +58,7 @@ impl<'a> Task<'a> {
             Step::Work(timed) => {
                 let draws = &self.app.draws;
                 let ailments = &self.app.role.ailments;
-                let span = ailments.stretch(self.time(timed), |draw| draws.span(draw));
+                let span = || ailments.stretch(self.time(timed), |draw| draws.span(draw));
                 match self.app.cores.work(span, self.visit).await {
                     Ok(()) => Flow::Continue(()),
                     Err(NoCore::Full) => Flow::Break(Ending::Refuse),
@@ -89,14 +86,11 @@ impl<'a> Task<'a> {
                 status,
                 size,
                 headers,
-            } => {
-                let status = status.as_u16();
-                Flow::Break(Ending::Respond {
-                    status,
-                    size: *size,
-                    headers,
-                })
-            }
+            } => Flow::Break(Ending::Respond {
+                status: *status,
+                size: *size,
+                headers,
+            }),
         }
     }
 
@@ -134,22 +128,32 @@ impl<'a> Task<'a> {
     /// One call: all its tries, retries and hedges.
     async fn make(&self, call: &'a Call) -> Outcome {
         let app = self.app;
-        let deadline = call.deadline.map(|deadline| app.env.now() + deadline);
-        let errand = Errand {
+        let begun = app.env.now();
+        let own = call.deadline.map(|deadline| begun + deadline);
+        let (timeout, callers) = match call.timeout {
+            Some(Bound::Span(timeout)) => (Some(timeout), None),
+            Some(Bound::Rest) => (None, self.visit.deadline()),
+            None => (None, None),
+        };
+        let deadline: Option<Time> = [own, callers].into_iter().flatten().min();
+        let mut errand = Errand {
             root: self.visit.root(),
             to: PartyId(u16::try_from(call.service).unwrap_or(u16::MAX)),
             endpoint: u16::try_from(call.endpoint).unwrap_or(u16::MAX),
             target: &app.plot.targets[call.service],
-            timeout: call.timeout,
+            timeout,
+            waited: Duration::ZERO,
+            deadline,
             // Without a bound of its own a call may take as long as the run.
-            deadline: deadline.unwrap_or_else(|| app.plot.last_deadline()),
+            end: app.plot.last_deadline(),
+            tells_timeout: app.plot.passes_deadlines,
             retries: call.retries.as_ref().map(|retries| Policy {
                 retries,
                 path: app.plot.path(retries.place),
             }),
             hedge: call.hedge,
             tries_apart: false,
-            ok: OK,
+            ok: &app.plot.success,
         };
         let _seat = match call.pool {
             None => None,
@@ -158,22 +162,29 @@ impl<'a> Task<'a> {
                     .places
                     .take(&app.env, call.service, seats, deadline)
                     .await;
+                errand.waited = app.env.now().since(begun);
                 match place {
                     Ok(seat) => Some(seat),
-                    Err(why) => {
-                        let outcome = no_place(why);
-                        app.caller.turn_away(errand, outcome);
-                        return outcome;
-                    }
+                    Err(why) => return self.turn_away(errand, no_place(why)),
                 }
             }
         };
+        if deadline.is_some_and(|deadline| deadline <= app.env.now()) {
+            return self.turn_away(errand, Outcome::none(Answer::Timeout));
+        }
         let tries = Cell::new(0);
         app.caller.call(errand, &tries, || self.request(call)).await
     }
 
+    /// A call that is never sent.
+    fn turn_away(&self, errand: Errand<'_>, outcome: Outcome) -> Outcome {
+        self.app.caller.turn_away(errand, outcome);
+        outcome
+    }
+
     fn request(&self, call: &Call) -> Request<Body> {
-        let mut request = Request::new(Body::full(self.app.filler(call.size)));
+        let protocol = self.app.plot.targets[call.service].protocol;
+        let mut request = Request::new(Body::full(self.app.message(protocol, call.size)));
         *request.method_mut() = call.method.clone();
         // The scenario's reader has checked it; a path that hyper will not have fails the call.
         *request.uri_mut() = Uri::try_from(call.path.as_str()).unwrap_or_default();
@@ -187,12 +198,14 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What a call's end means for its endpoint.
+/// What a call's end means for its endpoint: 504 or DEADLINE_EXCEEDED, else 502 or UNAVAILABLE.
 fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
     match (outcome.answer, call.on_error) {
         (Answer::Ok, _) | (_, OnError::Ignore) => Flow::Continue(()),
-        (Answer::Timeout, OnError::Fail) => Flow::Break(status(504)),
-        (_, OnError::Fail) => Flow::Break(status(502)),
+        (Answer::Timeout, OnError::Fail) => {
+            Flow::Break(status(Status::Grpc(GrpcStatus::DEADLINE_EXCEEDED)))
+        }
+        (_, OnError::Fail) => Flow::Break(status(Status::Http(StatusCode::BAD_GATEWAY))),
     }
 }
 
@@ -202,10 +215,10 @@ const fn no_place(why: NoPlace) -> Outcome {
         NoPlace::Waited => Answer::Error,
         NoPlace::Deadline => Answer::Timeout,
     };
-    Outcome { status: 0, answer }
+    Outcome::none(answer)
 }
 
-const fn status<'a>(status: u16) -> Ending<'a> {
+const fn status<'a>(status: Status) -> Ending<'a> {
     Ending::Respond {
         status,
         size: 0,
@@ -218,13 +231,4 @@ fn first_break<'a>(flows: impl IntoIterator<Item = Flow<'a>>) -> Flow<'a> {
         .into_iter()
         .find(ControlFlow::is_break)
         .unwrap_or(Flow::Continue(()))
-}
-
-/// So many bytes of body, cut from one block that all of an app's bodies share.
-pub(super) fn filler(block: &mut Bytes, size: u64) -> Bytes {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    if block.len() < size {
-        *block = Bytes::from(vec![b'x'; size]);
-    }
-    block.slice(..size)
 }

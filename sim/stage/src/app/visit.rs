@@ -8,8 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::HOST;
 use shakedown_env::{Env, RequestId, Time};
-use shakedown_loadgen::{CALL_HEADER, REQUEST_ID_HEADER, decode, parse_call};
+use shakedown_loadgen::{CALL_HEADER, REQUEST_ID_HEADER, decode, parse_call, told_timeout};
 use shakedown_results::{Answer, Event, Fate, Outcome, PodId, Root};
 
 use crate::journal::Journal;
@@ -46,18 +47,35 @@ impl Gone {
 pub(crate) struct Origin {
     pub(crate) root: Option<Root>,
     pub(crate) from: Option<PodId>,
+    /// How long the caller waits, where it says so.
+    pub(crate) timeout: Option<Duration>,
+    /// A proxy's copy of a request to somebody else.
+    pub(crate) copy: bool,
 }
 
+/// What a proxy puts behind the host of a copy. Source: Envoy, `RouteAction.request_mirror_policies`.
+const SHADOW: &[u8] = b"-shadow";
+
 impl Origin {
-    pub(crate) fn of(headers: &HeaderMap) -> Origin {
+    pub(crate) fn of(headers: &HeaderMap, service: &str) -> Origin {
         let id = headers.get(&REQUEST_ID_HEADER);
         Origin {
             root: id
                 .and_then(|value| RequestId::parse(value.as_bytes()))
                 .and_then(decode),
             from: headers.get(&CALL_HEADER).and_then(parse_call),
+            timeout: told_timeout(headers),
+            copy: is_copy(headers, service),
         }
     }
+}
+
+/// Whether a request is a proxy's copy. A service whose own name ends as a copy's does has none that can be told.
+fn is_copy(headers: &HeaderMap, service: &str) -> bool {
+    let host = headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
+    let end = host.iter().position(|byte| *byte == b':');
+    let host = &host[..end.unwrap_or(host.len())];
+    host.ends_with(SHADOW) && !service.as_bytes().ends_with(SHADOW)
 }
 
 /// A request in hand. Dropped without an end, it died with its pod.
@@ -85,7 +103,9 @@ impl Visit {
         gone: Gone,
     ) -> Visit {
         let arrived = env.now();
-        let Origin { root, from } = origin;
+        let Origin {
+            root, from, copy, ..
+        } = origin;
         journal.record(
             arrived,
             Event::Arrived {
@@ -94,6 +114,7 @@ impl Visit {
                 endpoint,
                 from,
                 queued,
+                copy,
             },
         );
         let (env, journal) = (env.clone(), Arc::clone(journal));
@@ -114,6 +135,11 @@ impl Visit {
     /// The load's request that it descends from.
     pub(crate) fn root(&self) -> Option<Root> {
         self.origin.root
+    }
+
+    /// When its caller gives up, where it says so.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.origin.timeout.map(|timeout| self.arrived + timeout)
     }
 
     /// Index into the service's endpoints.
@@ -141,18 +167,18 @@ impl Visit {
         Waiting { visit: self, since }
     }
 
-    /// It got this status; or none, when its caller had gone before.
-    pub(crate) fn serve(self, status: u16) {
+    /// It got this answer; or none, when its caller had gone before.
+    pub(crate) fn serve(self, outcome: Outcome) {
         if self.gone.is() {
             self.end(NO_ANSWER, Fate::Abandoned);
         } else {
-            self.end(outcome(status), Fate::Done);
+            self.end(outcome, Fate::Done);
         }
     }
 
-    /// It was turned away at the door with this status; 0 for none.
-    pub(crate) fn refuse(self, status: u16) {
-        self.end(outcome(status), Fate::Refused);
+    /// It was turned away at the door with this answer.
+    pub(crate) fn refuse(self, outcome: Outcome) {
+        self.end(outcome, Fate::Refused);
     }
 
     /// It was taken from the queue and thrown away.
@@ -186,13 +212,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if !self.ended {
-            self.record(
-                Outcome {
-                    status: 0,
-                    answer: Answer::Error,
-                },
-                Fate::Crashed,
-            );
+            self.record(Outcome::none(Answer::Error), Fate::Crashed);
         }
     }
 }
@@ -214,16 +234,4 @@ impl Drop for Waiting<'_> {
     }
 }
 
-const NO_ANSWER: Outcome = Outcome {
-    status: 0,
-    answer: Answer::Cancelled,
-};
-
-fn outcome(status: u16) -> Outcome {
-    let answer = if (200..400).contains(&status) {
-        Answer::Ok
-    } else {
-        Answer::Error
-    };
-    Outcome { status, answer }
-}
+const NO_ANSWER: Outcome = Outcome::none(Answer::Cancelled);

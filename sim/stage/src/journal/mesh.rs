@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shakedown_env::{AttemptEvent, Event as Fact, Flags, RequestEvent, Side, Time};
 use shakedown_loadgen::decode;
-use shakedown_results::{Answer, Cast, Event, Outcome, PartyId, PartyKind, PodId};
+use shakedown_results::{Answer, Cast, Event, GrpcStatus, Outcome, PartyId, PartyKind, PodId};
 
 use super::{Journal, State};
 use crate::layout::APP_PORT;
@@ -62,8 +62,16 @@ impl Journal {
             Fact::Request(request) if request.side == Side::Outbound => {
                 self.proxied(state, pod, &request)
             }
-            // The inbound side of a proxy is the app's own story.
-            Fact::Request(_) => return None,
+            // The inbound side of a proxy is the app's own story, unless the proxy has something to say.
+            Fact::Request(request) if request.flags == Flags::NONE => return None,
+            Fact::Request(request) => Event::Flagged {
+                root: request.id.and_then(decode),
+                pod,
+                start_ns: state.nanos(request.started),
+                outcome: outcome(request.status, request.grpc, request.flags),
+                flags: request.flags.bits(),
+                turned_away: request.attempts == 0,
+            },
             Fact::Attempt(attempt) => return self.attempt(state, pod, &attempt),
             Fact::ConfigInForce { version } => Event::ConfigInForce { pod, version },
             Fact::ConfigRefused {
@@ -127,9 +135,10 @@ impl Journal {
             from: pod,
             to: state.party_of(&self.cast, &request.cluster),
             start_ns: state.nanos(request.started),
-            outcome: outcome(request.status, request.flags),
+            outcome: outcome(request.status, request.grpc, request.flags),
             flags: request.flags.bits(),
             tries: u16::try_from(request.attempts).unwrap_or(u16::MAX),
+            proxy_ns: i64::try_from(request.own.as_nanos()).unwrap_or(i64::MAX),
         }
     }
 
@@ -147,7 +156,7 @@ impl Journal {
             to,
             to_party,
             start_ns: state.nanos(attempt.started),
-            outcome: outcome(attempt.status, attempt.flags),
+            outcome: outcome(attempt.status, attempt.grpc, attempt.flags),
             flags: attempt.flags.bits(),
             number: u16::try_from(attempt.number).unwrap_or(u16::MAX),
             hedge: attempt.hedge,
@@ -199,17 +208,17 @@ impl State {
     }
 }
 
-/// Status and flags as an outcome: what the proxy's own time bound cut short has timed out, what its caller left is
-/// cancelled.
-fn outcome(status: u16, flags: Flags) -> Outcome {
-    let answer = if flags.has(Flags::DC) {
+/// Statuses and flags as an outcome: what the proxy's own time bound cut short has timed out; what its caller left, or
+/// another try has beaten, is cancelled.
+fn outcome(status: u16, grpc: Option<u32>, flags: Flags) -> Outcome {
+    let grpc = grpc.map(|number| GrpcStatus::of_number(u64::from(number)));
+    let told = Outcome::of_status(status, grpc);
+    let answer = if flags.has(Flags::DC) || (status == 0 && flags.has(Flags::LR)) {
         Answer::Cancelled
     } else if flags.has(Flags::UT) {
         Answer::Timeout
-    } else if (200..400).contains(&status) {
-        Answer::Ok
     } else {
-        Answer::Error
+        told.answer
     };
-    Outcome { status, answer }
+    Outcome { answer, ..told }
 }

@@ -59,6 +59,7 @@ fn taken(journal: &Journal) -> Vec<Record> {
 
 fn attempt(upstream: &str) -> Fact {
     Fact::Attempt(AttemptEvent {
+        grpc: None,
         id: None,
         cluster: Arc::from("outbound|8080||web.default.svc.cluster.local"),
         upstream: upstream.parse().unwrap(),
@@ -139,6 +140,8 @@ fn only_the_callers_side_of_a_proxied_request_is_told() {
     journal.set_zero(at(0));
     let request = |side, flags, status| {
         Fact::Request(RequestEvent {
+            grpc: None,
+            own: std::time::Duration::ZERO,
             side,
             id: None,
             cluster: Arc::from("outbound|8080|v1|web.default.svc.cluster.local"),
@@ -173,6 +176,7 @@ fn once_closed_what_is_torn_away_has_timed_out() {
         endpoint: 0,
         from: None,
         queued: false,
+        copy: false,
     };
     journal.record(at(5), arrived);
     assert_eq!(taken(&journal).len(), 1);
@@ -184,10 +188,7 @@ fn once_closed_what_is_torn_away_has_timed_out() {
         from: None,
         arrived_ns: 5,
         queue_wait_ns: 0,
-        outcome: Outcome {
-            status: 0,
-            answer: Answer::Error,
-        },
+        outcome: Outcome::none(Answer::Error),
         fate: Fate::Crashed,
     };
     journal.record(at(10), served);

@@ -62,8 +62,8 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     }
     for service in &story.services {
         let resets = service.versions.iter().any(|version| {
-            let mut steps = version.endpoints.iter().flatten();
-            version.queue.full == Failure::Reset || steps.any(|steps| any_resets(steps))
+            let mut steps = version.endpoints.iter().flatten().flatten();
+            version.queue.full == Failure::Reset || steps.any(|step| step.any(&resets))
         });
         if resets {
             let reason = "turmoil's network sends no RST on demand (`reset`)";
@@ -156,13 +156,8 @@ impl TurmoilFit {
     }
 }
 
-fn any_resets(steps: &[Step]) -> bool {
-    steps.iter().any(|step| match step {
-        Step::Fail { with, .. } => *with == Failure::Reset,
-        Step::Parallel(branches) => branches.iter().any(|steps| any_resets(steps)),
-        Step::Sequence(steps) => any_resets(steps),
-        _ => false,
-    })
+fn resets(step: &Step) -> bool {
+    matches!(step, Step::Fail { with, .. } if *with == Failure::Reset)
 }
 
 pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {

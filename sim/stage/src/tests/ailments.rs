@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use shakedown_results::{Answer, Event, PodId};
-use shakedown_scenarios::story::{Action, Draw, Failure, Part, Selector, Story, Target};
+use shakedown_scenarios::story::{Action, Draw, Failure, Part, Selector, Status, Story, Target};
 use shakedown_scenarios::value::{Ratio, Share};
 
 use super::build::{Build, all_of};
@@ -99,7 +99,7 @@ fn slowness_may_be_one_replicas_own() {
 #[test]
 fn a_sick_app_fails_its_share_before_the_first_step() {
     let played = play(&story(|build| {
-        let with = Failure::Status(StatusCode::INTERNAL_SERVER_ERROR);
+        let with = Failure::Status(Status::Http(StatusCode::INTERNAL_SERVER_ERROR));
         build.fault("1s", "1s", fail("30%", with, None));
     }));
     played.check_laws();

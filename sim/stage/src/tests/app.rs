@@ -3,7 +3,7 @@
 use http::StatusCode;
 use shakedown_results::{Answer, Event, Fate, PodId};
 use shakedown_scenarios::story::{
-    Abandoned, Arrivals, Cpu, Failure, OnError, Order, Step, Story, Version,
+    Abandoned, Arrivals, Bound, Cpu, Failure, OnError, Order, Status, Step, Story, Version,
 };
 use shakedown_scenarios::value::{Distribution, Rate, Share};
 
@@ -363,7 +363,7 @@ fn a_failed_call_fails_its_endpoint_unless_it_is_ignored() {
         });
         let (status, headers) = (StatusCode::IM_A_TEAPOT, Vec::new());
         story.services[0].versions[0].endpoints[0] = Some(vec![Step::Respond {
-            status,
+            status: Status::Http(status),
             size: 0,
             headers,
         }]);
@@ -381,7 +381,7 @@ fn a_failed_call_fails_its_endpoint_unless_it_is_ignored() {
 fn a_call_that_times_out_is_a_504() {
     let played = play(&front(|build| {
         let mut call = build.call(0);
-        call.timeout = Some(millis(1));
+        call.timeout = Some(Bound::Span(millis(1)));
         vec![Step::Call(Box::new(call))]
     }));
     played.check_laws();
@@ -423,7 +423,10 @@ fn a_queued_request_whose_caller_has_gone_may_be_dropped() {
 #[test]
 fn a_failing_step_fails_its_share() {
     for (with, status) in [
-        (Failure::Status(StatusCode::INTERNAL_SERVER_ERROR), 500),
+        (
+            Failure::Status(Status::Http(StatusCode::INTERNAL_SERVER_ERROR)),
+            500,
+        ),
         (Failure::Reset, 0),
         (Failure::Hang, 0),
     ] {
@@ -462,7 +465,7 @@ fn a_response_carries_its_body() {
     let mut story = server("10/s", "1ms", |_| {});
     let (status, headers) = (StatusCode::CREATED, Vec::new());
     story.services[0].versions[0].endpoints[0] = Some(vec![Step::Respond {
-        status,
+        status: Status::Http(status),
         size: 1_000_000,
         headers,
     }]);

@@ -7,7 +7,7 @@ use http::{HeaderName, Method, StatusCode};
 use shakedown_scenarios::story::{
     Abandoned, Action, Arrivals, Call, Chaos, Control, Cpu, Draw, Drawn, Entry, Failure,
     LatencyRules, Load, OnError, Order, Part, Path, Place, Protocol, Queue, Selector, Service,
-    Stage, Step, Story, Target, Timed, Version, When, Zone,
+    Stage, Status, Step, Story, Success, Target, Timed, Version, When, Zone,
 };
 use shakedown_scenarios::value::{Distribution, Rate, Share};
 
@@ -143,7 +143,7 @@ impl Build {
             queue: Queue {
                 limit: Some(1_000),
                 order: Order::Fifo,
-                full: Failure::Status(StatusCode::SERVICE_UNAVAILABLE),
+                full: Failure::Status(Status::Http(StatusCode::SERVICE_UNAVAILABLE)),
             },
             abandoned: Abandoned::Finish,
             keep_alive_idle: seconds(60),
@@ -193,7 +193,7 @@ impl Build {
             }],
             timeout: seconds(1),
             retries: None,
-            ok: vec![(200, 399)],
+            ok: Success::default(),
             start: Duration::ZERO,
             stop: self.story.duration,
             zones: vec![0],

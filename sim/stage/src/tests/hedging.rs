@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use shakedown_results::{Answer, Event, PartyId, PodId, Root};
-use shakedown_scenarios::story::{Call, Drawn, Failure, Hedge, Order, Retries, Seats, Step, Timed};
+use shakedown_scenarios::story::{
+    Bound, Call, Drawn, Failure, Hedge, Order, Retries, Seats, Status, Step, Timed,
+};
 use shakedown_scenarios::value::{Distribution, Share};
 
 use super::build::{Build, millis, seconds};
@@ -190,7 +192,9 @@ fn an_answer_counts_whatever_its_status_but_a_broken_connection_is_none() {
         took_ms(&played)
     };
     assert_eq!(
-        ends_ms(Failure::Status(StatusCode::SERVICE_UNAVAILABLE)),
+        ends_ms(Failure::Status(Status::Http(
+            StatusCode::SERVICE_UNAVAILABLE
+        ))),
         [30; 10]
     );
     assert_eq!(ends_ms(Failure::Reset), [50; 10]);
@@ -202,7 +206,7 @@ fn each_hedge_has_the_timeout_of_a_try_and_the_deadline_bounds_all() {
         let story = chain(
             |build| vec![build.sleep("1s")],
             |call| {
-                call.timeout = Some(millis(50));
+                call.timeout = Some(Bound::Span(millis(50)));
                 call.deadline = deadline;
                 call.hedge = hedge(20, 1);
             },
@@ -219,7 +223,10 @@ fn each_hedge_has_the_timeout_of_a_try_and_the_deadline_bounds_all() {
 fn retries_are_counted_without_their_hedges() {
     let steps = |build: &mut Build| {
         let sleep = build.sleep("30ms");
-        let fail = fail(build, Failure::Status(StatusCode::INTERNAL_SERVER_ERROR));
+        let fail = fail(
+            build,
+            Failure::Status(Status::Http(StatusCode::INTERNAL_SERVER_ERROR)),
+        );
         vec![sleep, fail]
     };
     let mut place = None;
@@ -312,7 +319,10 @@ fn a_time_that_is_the_requests_is_the_same_for_its_hedges_at_any_replica() {
 fn tries_of_one_call_draw_the_same_time_and_another_call_another() {
     let steps = |build: &mut Build| {
         let sleep = sleep_of_request(build, "uniform(1ms..90ms)");
-        let fail = fail(build, Failure::Status(StatusCode::SERVICE_UNAVAILABLE));
+        let fail = fail(
+            build,
+            Failure::Status(Status::Http(StatusCode::SERVICE_UNAVAILABLE)),
+        );
         vec![sleep, fail]
     };
     let mut build = chain(steps, |_| ());
@@ -443,7 +453,7 @@ fn a_fan_out_sends_all_at_once_and_needs_all_answers() {
     let some = |build: &mut Build| {
         let place = build.place("fail");
         let rate = Share::parse("5%").unwrap();
-        let with = Failure::Status(StatusCode::SERVICE_UNAVAILABLE);
+        let with = Failure::Status(Status::Http(StatusCode::SERVICE_UNAVAILABLE));
         vec![Step::Fail { rate, with, place }]
     };
     assert_eq!(statuses(&fan(some, OnError::Fail)), [502; 10]);

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use shakedown_results::{Answer, Event, Fate, PartyId, PodId};
-use shakedown_scenarios::story::{Abandoned, Call, Failure, OnError, Place, Retries, Step, Story};
+use shakedown_scenarios::story::{
+    Abandoned, Bound, Call, Failure, OnError, Place, Retries, Status, Step, Story,
+};
 use shakedown_scenarios::value::Share;
 
 use super::build::{Build, all_of, millis, seconds};
@@ -49,7 +51,7 @@ fn failing(build: &mut Build) -> Vec<Step> {
     let place = build.place("fail");
     vec![Step::Fail {
         rate: Share::ALL,
-        with: Failure::Status(StatusCode::INTERNAL_SERVER_ERROR),
+        with: Failure::Status(Status::Http(StatusCode::INTERNAL_SERVER_ERROR)),
         place,
     }]
 }
@@ -93,7 +95,7 @@ fn an_apps_retries_are_inside_one_call() {
 fn a_retry_saves_what_fails_half_the_time() {
     let half = |build: &mut Build| {
         let place = build.place("fail");
-        let with = Failure::Status(StatusCode::SERVICE_UNAVAILABLE);
+        let with = Failure::Status(Status::Http(StatusCode::SERVICE_UNAVAILABLE));
         let rate = Share::parse("50%").unwrap();
         vec![Step::Fail { rate, with, place }]
     };
@@ -111,7 +113,7 @@ fn the_timeout_bounds_a_try_and_the_deadline_all_of_them() {
     let slow = |build: &mut Build| vec![build.sleep("1s")];
     let ends_ms = |deadline| {
         let story = chain(slow, |call| {
-            call.timeout = Some(millis(200));
+            call.timeout = Some(Bound::Span(millis(200)));
             call.deadline = deadline;
             call.retries = Some(retries(3));
         });

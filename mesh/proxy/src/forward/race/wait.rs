@@ -76,6 +76,7 @@ impl Race<'_> {
         let now = self.proxy.env().now();
         let open = &mut self.open[index];
         open.connected = true;
+        self.record.attempt_connected(open.number, now);
         if self.complete.is_some() {
             open.begin(&self.bounds, now);
         }

@@ -1,0 +1,125 @@
+//! What requests and answers carry, and how a request says how long it may take.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use shakedown_scenarios::story::Protocol;
+
+/// How long the caller of a request of HTTP waits for it; written as gRPC writes it.
+pub const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-shakedown-timeout");
+/// The same of gRPC. Source: gRPC over HTTP/2, `Timeout`.
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// gRPC's status, in headers or trailers.
+pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+/// What speaks gRPC.
+pub const GRPC_CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// A gRPC message begins with a flag (not compressed) and its length. Source: gRPC over HTTP/2, `Length-Prefixed-Message`.
+const PREFIX_BYTES: usize = 5;
+/// A timeout has so many digits, at most. Source: gRPC over HTTP/2, `TimeoutValue`.
+const TIMEOUT_MOST: u128 = 99_999_999;
+/// Units of a timeout in nanoseconds, the finest first.
+const UNITS: [(u8, u128); 6] = [
+    (b'n', 1),
+    (b'u', 1_000),
+    (b'm', 1_000_000),
+    (b'S', 1_000_000_000),
+    (b'M', 60_000_000_000),
+    (b'H', 3_600_000_000_000),
+];
+
+/// A body of so many bytes; of gRPC one message of so many, behind its prefix.
+pub fn message(protocol: Protocol, size: u64) -> Bytes {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    if protocol != Protocol::Grpc {
+        return Bytes::from(vec![b'x'; size]);
+    }
+    // A message of gRPC tells its length in 32 bits.
+    let size = u32::try_from(size).unwrap_or(u32::MAX - PREFIX_BYTES as u32);
+    let mut bytes = vec![b'x'; PREFIX_BYTES + size as usize];
+    bytes[0] = 0;
+    bytes[1..PREFIX_BYTES].copy_from_slice(&size.to_be_bytes());
+    Bytes::from(bytes)
+}
+
+/// The headers that make a request one of gRPC.
+pub(crate) fn speak_grpc(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, GRPC_CONTENT);
+    headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
+}
+
+/// Says how long the request may take.
+pub(crate) fn tell_timeout(headers: &mut HeaderMap, protocol: Protocol, left: Duration) {
+    let name = match protocol {
+        Protocol::Grpc => GRPC_TIMEOUT,
+        Protocol::Http | Protocol::Http2 => TIMEOUT_HEADER,
+    };
+    headers.insert(name, written(left));
+}
+
+/// How long the caller of a request waits for it, where it says so.
+pub fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers
+        .get(TIMEOUT_HEADER)
+        .or_else(|| headers.get(GRPC_TIMEOUT))?;
+    let (unit, digits) = value.as_bytes().split_last()?;
+    let (_, nanos) = UNITS.iter().find(|(known, _)| known == unit)?;
+    let number: u32 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let nanos = u64::try_from(u128::from(number) * nanos).ok()?;
+    Some(Duration::from_nanos(nanos))
+}
+
+/// In the finest unit that has room; what is beyond it is left out, so that nobody waits longer than its caller.
+fn written(left: Duration) -> HeaderValue {
+    let nanos = left.as_nanos();
+    let fits = UNITS.iter().find(|(_, unit)| nanos / unit <= TIMEOUT_MOST);
+    let (unit, size) = fits.unwrap_or(&UNITS[UNITS.len() - 1]);
+    let text = format!("{}{}", (nanos / size).min(TIMEOUT_MOST), char::from(*unit));
+    HeaderValue::try_from(text).expect("digits and a letter are a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn there_and_back(left: Duration, protocol: Protocol) -> Duration {
+        let mut headers = HeaderMap::new();
+        tell_timeout(&mut headers, protocol, left);
+        told_timeout(&headers).unwrap()
+    }
+
+    #[test]
+    fn a_short_timeout_is_told_to_the_nanosecond() {
+        let left = Duration::from_nanos(12_345_678);
+        assert_eq!(there_and_back(left, Protocol::Http), left);
+        assert_eq!(there_and_back(left, Protocol::Grpc), left);
+    }
+
+    #[test]
+    fn a_long_timeout_is_never_told_longer_than_it_is() {
+        let left = Duration::from_nanos(100_000_000_999);
+        let told = there_and_back(left, Protocol::Grpc);
+        assert_eq!(told, Duration::from_millis(100_000));
+        assert_eq!(written(left), "100000m");
+        assert_eq!(written(Duration::from_secs(1)), "1000000u");
+        assert_eq!(written(Duration::ZERO), "0n");
+    }
+
+    #[test]
+    fn what_is_no_timeout_tells_nothing() {
+        for text in ["", "5", "5x", "-5S", "S"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(TIMEOUT_HEADER, HeaderValue::from_static(text));
+            assert_eq!(told_timeout(&headers), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_grpc_tells_its_length() {
+        assert_eq!(&*message(Protocol::Grpc, 3), b"\0\0\0\0\x03xxx");
+        assert_eq!(&*message(Protocol::Grpc, 0), b"\0\0\0\0\0");
+        assert_eq!(&*message(Protocol::Http2, 2), b"xx");
+    }
+}

@@ -1,0 +1,125 @@
+//! What the mesh did about it: tries again, ejections, breakers, rollouts.
+
+use std::collections::BTreeMap;
+
+use shakedown_results::series::{Canary, Counts, Stretches};
+
+use super::{Hump, Kind, Link};
+use crate::units;
+
+/// Edges over which many more tries went out than usual.
+pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<Link> {
+    let mut links = Vec::new();
+    for row in rows {
+        let Some(hump) = Hump::of(&row.bins) else {
+            continue;
+        };
+        let all: u64 = row.bins[hump.from..hump.to].iter().sum();
+        let words = format!(
+            "{}, up to {}",
+            match all {
+                1 => "1 retry".to_owned(),
+                all => format!("{} retries", units::count(all)),
+            },
+            units::rate(hump.peak, bin_ns)
+        );
+        links.push(Link {
+            kind: Kind::Retries,
+            from_ns: hump.from as i64 * bin_ns,
+            to_ns: Some(hump.to as i64 * bin_ns),
+            subject: row.name.clone(),
+            words,
+            weight: all,
+        });
+    }
+    links
+}
+
+/// Pods that were out, service by service.
+pub(super) fn ejections(rows: &[Stretches]) -> Vec<Link> {
+    let mut services: BTreeMap<&str, Vec<&Stretches>> = BTreeMap::new();
+    for row in rows {
+        let service = row.name.split('/').next().unwrap_or(&row.name);
+        services.entry(service).or_default().push(row);
+    }
+    let link = |(service, pods): (&str, Vec<&Stretches>)| {
+        let times: usize = pods.iter().map(|pod| pod.spans.len()).sum();
+        let (from_ns, to_ns) = bounds(pods.iter().flat_map(|pod| &pod.spans))?;
+        let (subject, who) = match &pods[..] {
+            [pod] => (pod.name.clone(), "ejected".to_owned()),
+            pods => (
+                service.to_owned(),
+                format!("{} pods ejected", units::count(pods.len() as u64)),
+            ),
+        };
+        let often = match times {
+            times if times > pods.len() => format!(", {times} times in all"),
+            _ => String::new(),
+        };
+        Some(Link {
+            kind: Kind::Ejections,
+            from_ns,
+            to_ns: Some(to_ns),
+            subject,
+            words: format!("{who}{often}"),
+            weight: times as u64,
+        })
+    };
+    services.into_iter().filter_map(link).collect()
+}
+
+/// Breakers that stood at their limit.
+pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
+    let link = |row: &Stretches| {
+        let (from_ns, to_ns) = bounds(&row.spans)?;
+        let open: i64 = row.spans.iter().map(|(from, to)| to - from).sum();
+        let (edge, limit) = match row.name.split_once(" (") {
+            Some((edge, limit)) => (edge, limit.trim_end_matches(')')),
+            None => (row.name.as_str(), ""),
+        };
+        let times = match row.spans.len() {
+            1 => String::new(),
+            times => format!(", {} times", units::count(times as u64)),
+        };
+        Some(Link {
+            kind: Kind::Breakers,
+            from_ns,
+            to_ns: Some(to_ns),
+            subject: edge.to_owned(),
+            words: format!(
+                "breaker at its limit of {limit} for {}{times}",
+                units::duration(open)
+            ),
+            weight: open.unsigned_abs(),
+        })
+    };
+    rows.iter().filter_map(link).collect()
+}
+
+/// How rollouts came out.
+pub(super) fn rollouts(canaries: &[Canary]) -> Vec<Link> {
+    let link = |canary: &Canary| {
+        let began = canary.steps.iter().find(|step| step.phase == "progressing");
+        let last = canary.steps.last()?;
+        let began = began?;
+        Some(Link {
+            kind: Kind::Rollout,
+            from_ns: began.at_ns.max(0),
+            to_ns: Some(last.at_ns).filter(|at| *at > began.at_ns),
+            subject: match last.version.as_str() {
+                "" => canary.service.clone(),
+                version => format!("{}/{version}", canary.service),
+            },
+            words: format!("canary {}: {}", last.phase, last.reason),
+            weight: canary.steps.len() as u64,
+        })
+    };
+    canaries.iter().filter_map(link).collect()
+}
+
+fn bounds<'a>(spans: impl IntoIterator<Item = &'a (i64, i64)>) -> Option<(i64, i64)> {
+    spans
+        .into_iter()
+        .copied()
+        .reduce(|(from, to), (other_from, other_to)| (from.min(other_from), to.max(other_to)))
+}

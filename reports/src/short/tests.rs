@@ -1,0 +1,189 @@
+use shakedown_results::series::{Canary, CanaryStep, Counts, Stretches};
+use shakedown_results::{Document, EventRow, Load, Second};
+
+use super::*;
+use crate::summary::tests::document;
+
+fn run() -> Document {
+    let document = document(&[]);
+    Document {
+        duration_ns: 120 * SECOND_NS,
+        loads: vec![],
+        events: vec![],
+        series: shakedown_results::Series {
+            bin_ns: SECOND_NS,
+            ..shakedown_results::Series::default()
+        },
+        ..document
+    }
+}
+
+fn event(at: i64, kind: &str, subject: &str, detail: &str) -> EventRow {
+    EventRow {
+        at_ns: at * SECOND_NS,
+        kind: kind.to_owned(),
+        subject: subject.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+/// Two minutes of 100 requests a second that take 10 ms, but for these seconds.
+fn load(but: &[(usize, Second)]) -> Load {
+    let usual = Second {
+        offered: 100,
+        admitted: 100,
+        ok: 100,
+        failed: 0,
+        p50_ns: 5_000_000,
+        p99_ns: 10_000_000,
+    };
+    let mut seconds = vec![usual; 120];
+    for (at, second) in but {
+        seconds[*at] = *second;
+    }
+    Load {
+        name: "users".to_owned(),
+        seconds,
+        ..document(&[]).loads[0].clone()
+    }
+}
+
+fn lines(document: &Document) -> Vec<String> {
+    let line = |link: &Link| {
+        let when = when(link, document.duration_ns);
+        format!("{when}: {} {}", link.subject, link.words)
+    };
+    of(document).iter().map(line).collect()
+}
+
+#[test]
+fn a_run_in_which_nothing_stands_out_has_nothing_to_tell() {
+    let mut document = run();
+    document.loads = vec![load(&[])];
+    document.series.queued = vec![counts("db", &[(60, 9)])];
+    assert_eq!(lines(&document), [""; 0]);
+}
+
+fn counts(name: &str, peaks: &[(usize, u64)]) -> Counts {
+    let mut bins = vec![0; 120];
+    for (at, number) in peaks {
+        bins[*at] = *number;
+    }
+    Counts {
+        name: name.to_owned(),
+        bins,
+    }
+}
+
+#[test]
+fn what_led_to_it_comes_before_what_followed() {
+    let mut document = run();
+    document.events = vec![
+        event(30, "fault-started", "outage", "pause db/v1/0"),
+        event(40, "fault-ended", "outage", "touched 1"),
+    ];
+    let bad = Second {
+        offered: 100,
+        admitted: 100,
+        ok: 20,
+        failed: 80,
+        p50_ns: 900_000_000,
+        p99_ns: 1_000_000_000,
+    };
+    document.loads = vec![load(&[(30, bad), (31, bad), (35, bad)])];
+    document.series.queued = vec![counts("db", &[(30, 200), (31, 150), (32, 30)])];
+    document.series.retries = vec![counts("users -> db", &[(31, 50), (32, 40)])];
+    document.series.ejected = vec![Stretches {
+        name: "db/v1/0".to_owned(),
+        spans: vec![(32 * SECOND_NS, 62 * SECOND_NS)],
+    }];
+    document.series.breakers = vec![Stretches {
+        name: "users -> db (pending)".to_owned(),
+        spans: vec![
+            (33 * SECOND_NS, 34 * SECOND_NS),
+            (35 * SECOND_NS, 36 * SECOND_NS),
+        ],
+    }];
+    assert_eq!(
+        lines(&document),
+        [
+            "30s – 40s: outage pause db/v1/0",
+            "30s – 33s: db up to 200 waiting in its queue",
+            "30s – 36s: users 240 of 600 requests failed (40%)",
+            "30s – 36s: users p99 up to 1.00 s, where 10.0 ms is usual",
+            "31s – 33s: users -> db 90 retries, up to 50/s",
+            "32s – 1m2s: db/v1/0 ejected",
+            "33s – 36s: users -> db breaker at its limit of pending for 2.00 s, 2 times",
+        ]
+    );
+}
+
+#[test]
+fn bad_seconds_far_apart_are_two_stretches_and_one_bad_request_of_many_is_none() {
+    let bad = |failed| Second {
+        ok: 100,
+        failed,
+        p99_ns: 10_000_000,
+        ..Second::default()
+    };
+    let mut document = run();
+    document.loads = vec![load(&[(10, bad(50)), (17, bad(50)), (60, bad(1))])];
+    assert_eq!(
+        lines(&document),
+        [
+            "10s – 11s: users 50 of 150 requests failed (33.33%)",
+            "17s – 18s: users 50 of 150 requests failed (33.33%)",
+        ]
+    );
+    document.loads = vec![load(&[(10, bad(2))])];
+    assert_eq!(lines(&document).len(), 1);
+}
+
+#[test]
+fn a_queue_that_never_empties_is_told_with_what_is_left_of_it() {
+    let mut document = run();
+    let grown: Vec<(usize, u64)> = (60..120).map(|at| (at, (at as u64 - 59) * 100)).collect();
+    document.series.queued = vec![counts("db", &grown)];
+    assert_eq!(
+        lines(&document),
+        ["from 1m5s on: db up to 6,000 waiting in its queue, and 6,000 still at the end"]
+    );
+}
+
+#[test]
+fn a_fault_that_comes_again_and_again_is_one_line() {
+    let mut document = run();
+    for at in [10, 20, 30] {
+        document
+            .events
+            .push(event(at, "fault-started", "gc", "pause api/v1/0"));
+        document
+            .events
+            .push(event(at + 1, "fault-ended", "gc", "touched 1"));
+    }
+    assert_eq!(lines(&document), ["10s – 31s: gc pause api/v1/0; 3 times"]);
+}
+
+#[test]
+fn a_rollout_is_told_by_how_it_came_out() {
+    let step = |at: i64, phase: &str, reason: &str| CanaryStep {
+        at_ns: at * SECOND_NS,
+        phase: phase.to_owned(),
+        version: "v2".to_owned(),
+        weight_ppm: 100_000,
+        reason: reason.to_owned(),
+    };
+    let mut document = run();
+    document.series.canaries = vec![Canary {
+        service: "reviews".to_owned(),
+        steps: vec![
+            step(0, "initialized", "there is no other version"),
+            step(20, "progressing", "v2 is there"),
+            step(50, "failed", "success rate 94.1% is below 99%"),
+        ],
+    }];
+    assert_eq!(
+        lines(&document),
+        ["20s – 50s: reviews/v2 canary failed: success rate 94.1% is below 99%"]
+    );
+}

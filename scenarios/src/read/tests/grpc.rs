@@ -1,0 +1,119 @@
+//! Services that speak HTTP/2 or gRPC, and the words of their failures.
+
+use shakedown_results::GrpcStatus;
+
+use super::{errors, read};
+use crate::story::{Action, Failure, Protocol, Status, Step, Story, Success};
+
+/// A service that speaks this, with these steps behind one method; `more` is the rest of the file.
+fn story(protocol: &str, keys: &str, steps: &str, more: &str) -> String {
+    format!(
+        "scenario: small
+story: A service and a load.
+duration: 1m
+topology:
+  services:
+    pay: {{protocol: {protocol}, workers: 4{keys}, endpoints: {{POST /shop.Pay/Charge: [{steps}]}}}}
+load:
+  users: {{to: pay POST /shop.Pay/Charge, rate: 10/s}}
+expect:
+  - fine: success(users) == 100%
+{more}"
+    )
+}
+
+fn steps(story: &Story) -> &[Step] {
+    story.services[0].versions[0].endpoints[0].as_ref().unwrap()
+}
+
+fn named(name: &str) -> Status {
+    Status::Grpc(GrpcStatus::of_name(name).unwrap())
+}
+
+#[test]
+fn failures_of_grpc_are_written_by_name() {
+    let text = story(
+        "grpc",
+        ", queue: {full: RESOURCE_EXHAUSTED}",
+        "fail: {rate: 5%, with: NOT_FOUND}, respond: ABORTED",
+        "",
+    );
+    let story = read(&text);
+    assert_eq!(story.services[0].protocol, Protocol::Grpc);
+    let Step::Fail { with, .. } = &steps(&story)[0] else {
+        panic!("a failure")
+    };
+    assert_eq!(*with, Failure::Status(named("NOT_FOUND")));
+    assert!(
+        matches!(&steps(&story)[1], Step::Respond { status, .. } if *status == named("ABORTED"))
+    );
+    let full = story.services[0].versions[0].queue.full;
+    assert_eq!(full, Failure::Status(named("RESOURCE_EXHAUSTED")));
+}
+
+#[test]
+fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
+    let story = read(&story("grpc", "", "fail: 5%", ""));
+    let Step::Fail { with, .. } = &steps(&story)[0] else {
+        panic!("a failure")
+    };
+    assert_eq!(*with, Failure::Status(named("UNKNOWN")));
+}
+
+#[test]
+fn a_status_in_the_words_of_the_other_protocol_is_told_in_the_right_ones() {
+    assert_eq!(
+        errors(&story("grpc", "", "respond: 503", "")),
+        "f.yaml:6:88: `503` is no status of gRPC, which this service speaks: write `UNAVAILABLE`"
+    );
+    assert_eq!(
+        errors(&story("http2", "", "respond: NOT_FOUND", "")),
+        "f.yaml:6:89: `NOT_FOUND` is a status of gRPC, and this service speaks HTTP: write `404`"
+    );
+    assert_eq!(
+        errors(&story("grpc", "", "respond: UNAVAILBLE", "")),
+        "f.yaml:6:88: `UNAVAILBLE` is no status of gRPC, which this service speaks: did you mean `UNAVAILABLE`?"
+    );
+    assert_eq!(
+        errors(&story("grpc", ", queue: {full: 503}", "work: 1ms", "")),
+        "f.yaml:6:58: a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`"
+    );
+}
+
+#[test]
+fn an_endpoint_of_grpc_is_a_method_of_a_service() {
+    let text = story("grpc", "", "work: 1ms", "").replace("/shop.Pay/Charge", "/charge");
+    assert_eq!(
+        errors(&text),
+        "f.yaml:6:56: `POST /charge` is no method of gRPC: one is `POST /pkg.Service/Method`"
+    );
+}
+
+#[test]
+fn chaos_fails_a_service_in_its_own_words() {
+    let chaos = |with: &str| {
+        let item = format!("chaos:\n  - {{at: 1s, do: fail, target: pay, rate: 5%{with}}}\n");
+        story("grpc", "", "work: 1ms", &item)
+    };
+    let of = |text: &str| match &read(text).chaos[0].action {
+        Action::Fail { with, .. } => *with,
+        _ => panic!("a failure"),
+    };
+    assert_eq!(of(&chaos("")), Failure::Status(named("UNKNOWN")));
+    let written = chaos(", with: UNAVAILABLE");
+    assert_eq!(of(&written), Failure::Status(named("UNAVAILABLE")));
+    assert!(errors(&chaos(", with: 503")).contains("write `UNAVAILABLE`"));
+}
+
+#[test]
+fn a_load_counts_as_success_what_it_says_in_either_words() {
+    let text = story("grpc", "", "work: 1ms", "")
+        .replace("rate: 10/s", "rate: 10/s, ok: [OK, NOT_FOUND, 200..299]");
+    let ok = &read(&text).loads[0].ok;
+    let grpc = vec![GrpcStatus::OK, GrpcStatus::of_name("NOT_FOUND").unwrap()];
+    let http = vec![(200, 299)];
+    assert_eq!(*ok, Success { http, grpc });
+    assert!(ok.holds(200, GrpcStatus::of_name("NOT_FOUND")));
+    assert!(!ok.holds(200, Some(GrpcStatus::UNAVAILABLE)));
+    assert!(ok.holds(299, None) && !ok.holds(300, None));
+}

@@ -1,0 +1,135 @@
+//! What an app answers, in the words of what it speaks: a status of HTTP, or one of gRPC in headers or trailers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use hyper::body::{Body, Frame, SizeHint};
+use shakedown_loadgen::{GRPC_CONTENT, GRPC_STATUS};
+use shakedown_results::{GrpcStatus, Outcome};
+use shakedown_scenarios::story::{Protocol, Status};
+
+/// The body of an answer: bytes in memory, and perhaps trailers.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    data: Option<Bytes>,
+    trailers: Option<Box<HeaderMap>>,
+}
+
+/// An answer, and what the Journal says of it.
+pub(super) fn answer(
+    protocol: Protocol,
+    status: Status,
+    data: Bytes,
+    headers: &[(HeaderName, HeaderValue)],
+) -> (Response<Reply>, Outcome) {
+    let (status, grpc) = match (protocol, status) {
+        (Protocol::Grpc, status) => (StatusCode::OK, Some(in_grpc(status))),
+        (_, Status::Http(status)) => (status, None),
+        (_, Status::Grpc(status)) => (in_http(status), None),
+    };
+    let outcome = Outcome::of_status(status.as_u16(), grpc);
+    let mut response = Response::new(Reply::default());
+    *response.status_mut() = status;
+    for (name, value) in headers {
+        response.headers_mut().append(name.clone(), value.clone());
+    }
+    let Some(grpc) = grpc else {
+        response.body_mut().data = (!data.is_empty()).then_some(data);
+        return (response, outcome);
+    };
+    response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT);
+    let told = HeaderValue::from(u16::from(grpc.number()));
+    if grpc == GrpcStatus::OK {
+        let trailers = HeaderMap::from_iter([(GRPC_STATUS, told)]);
+        *response.body_mut() = Reply {
+            data: Some(data),
+            trailers: Some(Box::new(trailers)),
+        };
+    } else {
+        // What has no message tells all in its headers. Source: gRPC over HTTP/2, "Trailers-Only".
+        response.headers_mut().insert(GRPC_STATUS, told);
+    }
+    (response, outcome)
+}
+
+fn in_grpc(status: Status) -> GrpcStatus {
+    match status {
+        Status::Grpc(status) => status,
+        Status::Http(status) if status.as_u16() < 400 => GrpcStatus::OK,
+        Status::Http(status) => GrpcStatus::of_http(status.as_u16()),
+    }
+}
+
+fn in_http(status: GrpcStatus) -> StatusCode {
+    StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = self.data.take().map(Frame::data);
+        let frame = data.or_else(|| self.trailers.take().map(|last| Frame::trailers(*last)));
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_none() && self.trailers.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.data.as_ref().map_or(0, |data| data.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_results::Answer;
+
+    use super::*;
+
+    fn of(protocol: Protocol, status: Status) -> (u16, Option<String>, Answer) {
+        let (response, outcome) = answer(protocol, status, Bytes::new(), &[]);
+        let told = response.headers().get(GRPC_STATUS);
+        let told = told.map(|told| told.to_str().unwrap().to_owned());
+        (response.status().as_u16(), told, outcome.answer)
+    }
+
+    #[test]
+    fn a_failure_of_grpc_is_told_in_the_headers_of_an_answer_that_went_well() {
+        let unavailable = Status::Grpc(GrpcStatus::UNAVAILABLE);
+        let told = Some("14".to_owned());
+        assert_eq!(of(Protocol::Grpc, unavailable), (200, told, Answer::Error));
+    }
+
+    #[test]
+    fn success_of_grpc_is_told_in_trailers_behind_a_message() {
+        let (response, outcome) = answer(
+            Protocol::Grpc,
+            Status::Http(StatusCode::OK),
+            Bytes::from_static(b"m"),
+            &[],
+        );
+        assert_eq!(outcome.answer, Answer::Ok);
+        assert!(!response.headers().contains_key(GRPC_STATUS));
+        let trailers = response.into_body().trailers.unwrap();
+        assert_eq!(trailers[GRPC_STATUS], "0");
+    }
+
+    #[test]
+    fn the_others_words_are_translated() {
+        let unavailable = Status::Grpc(GrpcStatus::UNAVAILABLE);
+        assert_eq!(of(Protocol::Http, unavailable), (503, None, Answer::Error));
+        let missing = Status::Http(StatusCode::NOT_FOUND);
+        let told = Some(GrpcStatus::UNIMPLEMENTED.number().to_string());
+        assert_eq!(of(Protocol::Grpc, missing), (200, told, Answer::Error));
+    }
+}
