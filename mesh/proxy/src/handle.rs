@@ -199,9 +199,14 @@ async fn travel<'t>(
     }
     let started = record.started();
     let deadline = longest(line.listener, found, &head.headers).map(|span| started + span);
-    let onward = pin!(pass_on(
-        line, found, head, version, scheme, body, record, reply
-    ));
+    let arrived = Arrived {
+        found,
+        head,
+        version,
+        scheme,
+        body,
+    };
+    let onward = pin!(pass_on(line, carrier, arrived, record, reply));
     let Some(deadline) = deadline else {
         return onward.await;
     };
@@ -234,21 +239,30 @@ fn longest(listener: &Listener, found: Option<Found<'_>>, headers: &HeaderMap) -
     }
 }
 
-/// From the route to the response's headers.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "it is the rest of `travel`, apart only so that it can be bounded in time"
-)]
-async fn pass_on<'t>(
-    line: Line<'t>,
+/// A request whose route is known.
+struct Arrived<'t> {
     found: Option<Found<'t>>,
-    mut head: Parts,
+    head: Parts,
     version: Version,
     scheme: &'static str,
     body: Body,
+}
+
+/// From the route to the response's headers.
+async fn pass_on<'t>(
+    line: Line<'t>,
+    carrier: &impl Carrier,
+    arrived: Arrived<'t>,
     record: &mut Record,
     reply: &mut Reply<'t>,
 ) -> Result<Answer<Body>, Reject> {
+    let Arrived {
+        found,
+        mut head,
+        version,
+        scheme,
+        body,
+    } = arrived;
     let target = found.and_then(|found| choose(line, found, &head, record));
     if let (Some(found), Some(target)) = (found, target) {
         reply.route = Some(found.route);

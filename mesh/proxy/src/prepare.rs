@@ -266,7 +266,7 @@ mod tests {
     fn an_id_from_outside_the_mesh_is_made_anew() {
         let mut rng = stream_seed(1, "test", "id");
         let mut map = headers(&[("x-request-id", "00000000-0000-4000-8000-000000000001")]);
-        let id = identify(&mut map, true, &mut rng);
+        let id = identify(&mut map, true, &mut rng, &Scribe::default());
         assert_eq!(map[&REQUEST_ID], id.unwrap().to_string());
         assert_ne!(id.unwrap().0, 0x4000_8000_0000_0000_0001);
     }

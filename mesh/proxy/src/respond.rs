@@ -351,8 +351,7 @@ impl Reject {
 
     /// The response. `finish` is what the router does to its headers; `grpc` says that its caller speaks gRPC, and reads
     /// statuses in headers. A body is plain text unless `finish` has said otherwise; without one there is no content type,
-    /// as Envoy has it.
-    /// `quiet`: it has no header of Envoy's own.
+    /// as Envoy has it. `quiet`: it has no header of Envoy's own.
     pub fn into_response(
         self,
         grpc: bool,

@@ -117,10 +117,10 @@ fn every_503_and_504_with_a_body_is_plain_text_to_those_who_speak_no_grpc() {
         reset(ResetReason::RemoteReset),
     ];
     for reject in all {
-        let response = reject.clone().into_response(false, |_| ());
+        let response = reject.clone().into_response(false, false, |_| ());
         assert!(matches!(response.status().as_u16(), 503 | 504));
         assert_eq!(response.headers()[CONTENT_TYPE], "text/plain", "{reject:?}");
-        let response = reject.into_response(true, |_| ());
+        let response = reject.into_response(true, false, |_| ());
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[GRPC_STATUS], "14");
     }
