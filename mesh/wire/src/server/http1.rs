@@ -37,12 +37,13 @@ where
 {
     let activity = Activity::new(env);
     let last_request = options.max_requests_per_connection.unwrap_or(u32::MAX);
+    let service = &service;
     let service = service_fn(|request| {
         let active = activity.begin();
         let last = activity.requests() >= last_request;
-        let answer = service(request);
         async move {
-            let mut response = answer.await;
+            // Called in here: a future that came from outside would be kept twice, and is long.
+            let mut response = service(request).await;
             if last || drain.stage() == Stage::Retiring {
                 response
                     .headers_mut()
