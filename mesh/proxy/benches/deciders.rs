@@ -1,18 +1,31 @@
-//! What the deciders of a request cost: the choice of a host, by policy and number of hosts.
+//! What the deciders of a request cost: all of them together, and the choice of a host, by policy and number of hosts.
 //!
-//! Bound: all deciders of a plain request together take less than 1 us.
+//! Bound: all that the proxy itself does for a plain request (`request/plain`: from hyper's request to hyper's, and from hyper's
+//! response to hyper's, its header edits, events and metrics included) takes less than 1 us.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark stops at the first surprise"
+)]
+
+#[path = "../tests/allocations/line.rs"]
+mod line;
+#[path = "../tests/allocations/shop.rs"]
+mod shop;
 
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use shakedown_config::table::{
     Host, LbOptions, LbPolicy, Locality, Maglev, PeakEwma, RingHash, RoundRobin, SlowStart,
 };
 use shakedown_env::{Time, stream_seed};
 use shakedown_proxy::balance::{Balancer, Load, Member, Request, Setting};
+
+use line::{ID, JASON, Line};
 
 /// Hosts with some requests in hand.
 struct Busy;
@@ -127,6 +140,26 @@ fn picks(c: &mut Criterion) {
     group.finish();
 }
 
+/// The whole line, but for the wire.
+fn requests(c: &mut Criterion) {
+    let mut group = c.benchmark_group("request");
+    let (plain, every): (line::Headers, line::Headers) = (&[ID], &[ID, JASON]);
+    for (name, host, with) in [
+        ("plain", shop::PLAIN, plain),
+        ("every-policy", shop::REVIEWS, every),
+    ] {
+        let line = Line::new();
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                || (line::request(host, with), line::response()),
+                |(request, response)| line.answer(request, response),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 fn rebuilds(c: &mut Criterion) {
     let mut group = c.benchmark_group("rebuild");
     for (name, policy) in [
@@ -148,6 +181,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(600));
-    targets = picks, rebuilds
+    targets = requests, picks, rebuilds
 }
 criterion_main!(benches);

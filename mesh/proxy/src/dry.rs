@@ -53,8 +53,8 @@ impl DryRun {
     pub async fn answer(
         &self,
         request: Request<Body>,
-        upstream: impl Fn(SocketAddr, Request<Body>) -> Response<Body>,
-    ) -> Response<impl HttpBody<Data = Bytes>> {
+        upstream: &dyn Fn(SocketAddr, Request<Body>) -> Response<Body>,
+    ) -> Response<impl HttpBody<Data = Bytes> + use<>> {
         let carrier = Function(upstream);
         let (proxy, gate) = (&self.proxy, &self.gate);
         handle(proxy, &carrier, gate, &self.limit, self.ends, request).await
@@ -62,9 +62,9 @@ impl DryRun {
 }
 
 /// Answers tries.
-struct Function<F>(F);
+struct Function<'a>(&'a dyn Fn(SocketAddr, Request<Body>) -> Response<Body>);
 
-impl<F: Fn(SocketAddr, Request<Body>) -> Response<Body>> Carrier for Function<F> {
+impl Carrier for Function<'_> {
     async fn carry(&self, pool: Pool, request: Request<Body>, mark: Mark<'_>) -> Sent {
         let bound = Bound::Requests;
         let permit: Option<Permit> = match pool.quota().map(|quota| quota.take(bound)) {

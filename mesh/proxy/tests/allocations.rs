@@ -7,6 +7,8 @@
 
 #[path = "allocations/dry.rs"]
 mod dry;
+#[path = "allocations/line.rs"]
+mod line;
 #[path = "allocations/shop.rs"]
 mod shop;
 #[path = "allocations/wire.rs"]

@@ -46,13 +46,14 @@ where
     let mut head = HeadTimer::new(env, &options.head_timeout, &stream);
     let came = head.came();
     let last_request = options.max_requests_per_connection.unwrap_or(u32::MAX);
+    let service = &service;
     let one = service_fn(|request| {
         let active = activity.begin();
         came.store(false, Ordering::Relaxed);
         let last = activity.requests() >= last_request;
-        let answer = service(request);
         async move {
-            let mut response = answer.await;
+            // Called in here: a future that came from outside would be kept twice, and is long.
+            let mut response = service(request).await;
             let retires = last || drain.stage() == Stage::Retiring;
             if retires && response.status() != StatusCode::SWITCHING_PROTOCOLS {
                 response
@@ -102,7 +103,7 @@ where
         None => {
             let stream = connection.into_parts().map(|parts| parts.io);
             if let Some(stream) = stream {
-                answer_late(env, stream.stand_in(), options, &service).await;
+                answer_late(env, stream.stand_in(), options, service).await;
             }
             Ok(())
         }
