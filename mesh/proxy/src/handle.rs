@@ -1,7 +1,6 @@
 //! The request line, read top to bottom as a request travels. Each stage is a file; this one only strings them together.
 
 use std::borrow::Cow;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -184,16 +183,18 @@ async fn travel<'t>(
         .upgrade
         .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
     {
+        found.and_then(|found| choose(line, found, &head, record));
         return Err(Reject::UpgradeRefused);
     }
     let started = record.started();
-    let deadline = longest(line.listener, found, &head.headers).map(|span| started + span);
-    let onward = pin!(pass_on(
-        line, found, head, version, scheme, body, record, reply
-    ));
+    let deadline = longest(line.listener, found, &mut head.headers).map(|span| started + span);
     let Some(deadline) = deadline else {
-        return onward.await;
+        return pass_on(line, found, head, version, scheme, body, record, reply).await;
     };
+    // Few requests have one: what those cost is no other's.
+    let onward = Box::pin(pass_on(
+        line, found, head, version, scheme, body, record, reply,
+    ));
     match line.proxy.env().deadline(deadline, onward).await {
         Ok(answer) => answer.map(|Answer { response, rest }| Answer {
             response,
@@ -202,12 +203,18 @@ async fn travel<'t>(
                 ..rest
             },
         }),
-        Err(_elapsed) => Err(Reject::StreamDuration),
+        Err(_elapsed) => Err(Reject::StreamDuration {
+            received: record.is_received(),
+        }),
     }
 }
 
 /// How long a request and its answer may take together.
-fn longest(listener: &Listener, found: Option<Found<'_>>, headers: &HeaderMap) -> Option<Duration> {
+fn longest(
+    listener: &Listener,
+    found: Option<Found<'_>>,
+    headers: &mut HeaderMap,
+) -> Option<Duration> {
     let of_listener = listener.manager.max_stream_duration;
     let of_route = found
         .and_then(|found| found.route.forward())
@@ -217,7 +224,12 @@ fn longest(listener: &Listener, found: Option<Found<'_>>, headers: &HeaderMap) -
             let asked = of_route
                 .grpc_max
                 .and_then(|_| forward::grpc_timeout(headers));
-            of_route.of(asked, of_listener)
+            let span = of_route.of(asked, of_listener);
+            if let (Some(_), Some(span)) = (asked, span) {
+                // The app is told what is left of its caller's time.
+                forward::tell_grpc_timeout(headers, span);
+            }
+            span
         }
         None => of_listener,
     }

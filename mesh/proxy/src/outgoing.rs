@@ -11,6 +11,8 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
 use shakedown_wire::{Body, Replay};
 
+use crate::upgrade::is_websocket;
+
 /// The longest body that is kept for another try. Source: Envoy, `per_connection_buffer_limit_bytes`, default 1 MiB.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
 
@@ -27,8 +29,10 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 enum Payload {
     Empty,
-    /// There is none, and the request does not end: its connection is to be upgraded.
-    Open,
+    /// There is none, and the request does not end: its connection is to be upgraded, to a web socket or to something else.
+    Open {
+        websocket: bool,
+    },
     /// All of it is there; and whether its caller has told its length.
     Whole(Bytes, bool),
     /// It still arrives.
@@ -40,7 +44,8 @@ impl Outgoing {
     /// on as it comes.
     pub(crate) async fn take(head: Parts, body: Body, repeated: bool, upgrade: bool) -> Outgoing {
         let payload = if upgrade {
-            Payload::Open
+            let websocket = is_websocket(&head.headers);
+            Payload::Open { websocket }
         } else if body.is_end_stream() {
             Payload::Empty
         } else {
@@ -69,7 +74,7 @@ impl Outgoing {
     /// Whether it can be sent once more: whether all that has come of it is kept.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.payload {
-            Payload::Empty | Payload::Open | Payload::Whole(..) => true,
+            Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => true,
             Payload::Arriving(replay) => replay.is_repeatable(),
         }
     }
@@ -78,7 +83,7 @@ impl Outgoing {
     pub(crate) fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.payload {
             Payload::Empty | Payload::Whole(..) => Poll::Ready(()),
-            Payload::Open => Poll::Pending,
+            Payload::Open { .. } => Poll::Pending,
             Payload::Arriving(replay) => replay.poll_complete(cx),
         }
     }
@@ -86,7 +91,7 @@ impl Outgoing {
     /// How many bytes of a body that still arrives have come.
     pub(crate) fn arrived(&self) -> usize {
         match &self.payload {
-            Payload::Empty | Payload::Open | Payload::Whole(..) => 0,
+            Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => 0,
             Payload::Arriving(replay) => replay.arrived(),
         }
     }
@@ -96,7 +101,7 @@ impl Outgoing {
         let payload = match &self.payload {
             Payload::Empty => Payload::Empty,
             // What an upgraded connection carries is nobody else's.
-            Payload::Open => return None,
+            Payload::Open { .. } => return None,
             Payload::Whole(bytes, sized) => Payload::Whole(bytes.clone(), *sized),
             Payload::Arriving(replay) if replay.is_repeatable() => {
                 Payload::Arriving(replay.follower())
@@ -114,7 +119,12 @@ impl Outgoing {
 
     /// Whether its connection is to be upgraded.
     pub(crate) fn is_upgrade(&self) -> bool {
-        matches!(self.payload, Payload::Open)
+        matches!(self.payload, Payload::Open { .. })
+    }
+
+    /// Whether its answer is bounded by the timeouts of what is complete, though it does not end.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        matches!(self.payload, Payload::Open { websocket: true })
     }
 
     /// Whether it came over HTTP/2.
@@ -156,7 +166,7 @@ impl Outgoing {
     /// empty.
     pub(crate) fn request(&mut self, keep: bool) -> Request<Body> {
         let body = match &self.payload {
-            Payload::Empty | Payload::Open => Body::Empty,
+            Payload::Empty | Payload::Open { .. } => Body::Empty,
             Payload::Whole(bytes, true) => Body::full(bytes.clone()),
             Payload::Whole(bytes, false) => Body::unsized_of(bytes.clone()),
             Payload::Arriving(replay) => replay.reader(),

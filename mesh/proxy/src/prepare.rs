@@ -97,17 +97,17 @@ fn scheme(head: &Parts) -> &'static str {
     if https { "https" } else { "http" }
 }
 
-/// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside.
+/// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside, if that is told.
 ///
-/// One that is an `upgrade` keeps what it says of that. `quiet`: nothing is told.
-pub(crate) fn toward_caller(headers: &mut HeaderMap, took: Duration, upgrade: bool, quiet: bool) {
+/// One that is an `upgrade` keeps what it says of that.
+pub(crate) fn toward_caller(headers: &mut HeaderMap, took: Option<Duration>, upgrade: bool) {
     // What an answer's `connection` header names is left alone. Source: Envoy, `ConnectionManagerUtility::mutateResponseHeaders`.
     if upgrade {
         remove_beside_upgrade(headers);
     } else {
         remove_own(headers);
     }
-    if !quiet {
+    if let Some(took) = took {
         service_time(headers, took);
     }
 }

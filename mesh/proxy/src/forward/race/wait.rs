@@ -83,7 +83,7 @@ impl Race<'_> {
         let now = self.proxy.env().now();
         let open = &mut self.open[index];
         open.connected = true;
-        if self.complete.is_some() {
+        if self.complete.is_some() || self.outgoing.awaits_answer() {
             open.begin(&self.bounds, now);
         }
         self.plan
