@@ -133,10 +133,15 @@ impl Run {
         blocks.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
-    /// How often each status came, and each upstream host had a request, by step.
-    pub(crate) fn counts(&self) -> Counts {
+    /// How often each status came, and each upstream host had a request: by step, or in all steps where they are repeated.
+    pub(crate) fn counts(&self, compare: Compare) -> Counts {
         let mut counts = Counts::new();
         let mut count = |step: usize, kind, name: String| {
+            let step = if compare == Compare::Shares(1) {
+                step
+            } else {
+                0
+            };
             let names = counts.entry((step, kind)).or_default();
             *names.entry(name).or_default() += 1;
         };

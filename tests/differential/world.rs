@@ -284,7 +284,7 @@ impl<'a> World<'a> {
         let ours = self.drive(false).await;
         let (steps, compare) = (&self.case.steps, self.case.compare);
         if let Compare::Shares(_) = compare {
-            let (a, b) = (envoy.counts(), ours.counts());
+            let (a, b) = (envoy.counts(compare), ours.counts(compare));
             let outcome = if same_shares(&a, &b) {
                 Outcome::Equal
             } else {
@@ -458,6 +458,8 @@ impl<'a> World<'a> {
             }
             self.env.sleep(LOOK).await;
         }
+        // What was cut short is written down when its connection ends, which may come last.
+        self.env.sleep(LOOK).await;
         run.received = self.journal.take();
         run
     }

@@ -1,7 +1,6 @@
 //! The request line, read top to bottom as a request travels. Each stage is a file; this one only strings them together.
 
 use std::borrow::Cow;
-use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -195,10 +194,11 @@ async fn travel<'t>(
         .upgrade
         .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
     {
+        found.and_then(|found| choose(line, found, &head, record));
         return Err(Reject::UpgradeRefused);
     }
     let started = record.started();
-    let deadline = longest(line.listener, found, &head.headers).map(|span| started + span);
+    let deadline = longest(line.listener, found, &mut head.headers).map(|span| started + span);
     let arrived = Arrived {
         found,
         head,
@@ -206,10 +206,11 @@ async fn travel<'t>(
         scheme,
         body,
     };
-    let onward = pin!(pass_on(line, carrier, arrived, record, reply));
     let Some(deadline) = deadline else {
-        return onward.await;
+        return pass_on(line, carrier, arrived, record, reply).await;
     };
+    // Few requests have one: what those cost is no other's.
+    let onward = Box::pin(pass_on(line, carrier, arrived, record, reply));
     match line.proxy.env().deadline(deadline, onward).await {
         Ok(answer) => answer.map(|Answer { response, rest }| Answer {
             response,
@@ -218,12 +219,18 @@ async fn travel<'t>(
                 ..rest
             },
         }),
-        Err(_elapsed) => Err(Reject::StreamDuration),
+        Err(_elapsed) => Err(Reject::StreamDuration {
+            received: record.is_received(),
+        }),
     }
 }
 
 /// How long a request and its answer may take together.
-fn longest(listener: &Listener, found: Option<Found<'_>>, headers: &HeaderMap) -> Option<Duration> {
+fn longest(
+    listener: &Listener,
+    found: Option<Found<'_>>,
+    headers: &mut HeaderMap,
+) -> Option<Duration> {
     let of_listener = listener.manager.max_stream_duration;
     let of_route = found
         .and_then(|found| found.route.forward())
@@ -233,7 +240,12 @@ fn longest(listener: &Listener, found: Option<Found<'_>>, headers: &HeaderMap) -
             let asked = of_route
                 .grpc_max
                 .and_then(|_| forward::grpc_timeout(headers));
-            of_route.of(asked, of_listener)
+            let span = of_route.of(asked, of_listener);
+            if let (Some(_), Some(span)) = (asked, span) {
+                // The app is told what is left of its caller's time.
+                forward::tell_grpc_timeout(headers, span);
+            }
+            span
         }
         None => of_listener,
     }

@@ -16,6 +16,7 @@ use http_body::Body as _;
 use shakedown_wire::{Body, Replay};
 
 use crate::spare::Spares;
+use crate::upgrade::is_websocket;
 pub(crate) use kept::Head;
 use kept::Kept;
 
@@ -38,8 +39,10 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 enum Payload {
     Empty,
-    /// There is none, and the request does not end: its connection is to be upgraded.
-    Open,
+    /// There is none, and the request does not end: its connection is to be upgraded, to a web socket or to something else.
+    Open {
+        websocket: bool,
+    },
     /// All of it is there; and whether its caller has told its length.
     Whole(Bytes, bool),
     /// It still arrives.
@@ -51,7 +54,8 @@ impl Outgoing {
     /// on as it comes.
     pub(crate) async fn take(head: Parts, body: Body, repeated: bool, upgrade: bool) -> Outgoing {
         let payload = if upgrade {
-            Payload::Open
+            let websocket = is_websocket(&head.headers);
+            Payload::Open { websocket }
         } else if body.is_end_stream() {
             Payload::Empty
         } else {
@@ -81,7 +85,7 @@ impl Outgoing {
     /// Whether it can be sent once more: whether all that has come of it is kept.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.payload {
-            Payload::Empty | Payload::Open | Payload::Whole(..) => true,
+            Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => true,
             Payload::Arriving(replay) => replay.is_repeatable(),
         }
     }
@@ -90,7 +94,7 @@ impl Outgoing {
     pub(crate) fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.payload {
             Payload::Empty | Payload::Whole(..) => Poll::Ready(()),
-            Payload::Open => Poll::Pending,
+            Payload::Open { .. } => Poll::Pending,
             Payload::Arriving(replay) => replay.poll_complete(cx),
         }
     }
@@ -98,7 +102,7 @@ impl Outgoing {
     /// How many bytes of a body that still arrives have come.
     pub(crate) fn arrived(&self) -> usize {
         match &self.payload {
-            Payload::Empty | Payload::Open | Payload::Whole(..) => 0,
+            Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => 0,
             Payload::Arriving(replay) => replay.arrived(),
         }
     }
@@ -108,7 +112,7 @@ impl Outgoing {
         let payload = match &self.payload {
             Payload::Empty => Payload::Empty,
             // What an upgraded connection carries is nobody else's.
-            Payload::Open => return None,
+            Payload::Open { .. } => return None,
             Payload::Whole(bytes, sized) => Payload::Whole(bytes.clone(), *sized),
             Payload::Arriving(replay) if replay.is_repeatable() => {
                 Payload::Arriving(replay.follower())
@@ -127,7 +131,12 @@ impl Outgoing {
 
     /// Whether its connection is to be upgraded.
     pub(crate) fn is_upgrade(&self) -> bool {
-        matches!(self.payload, Payload::Open)
+        matches!(self.payload, Payload::Open { .. })
+    }
+
+    /// Whether its answer is bounded by the timeouts of what is complete, though it does not end.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        matches!(self.payload, Payload::Open { websocket: true })
     }
 
     /// Whether it came over HTTP/2.
@@ -174,7 +183,7 @@ impl Outgoing {
         tell: impl FnOnce(&mut HeaderMap),
     ) -> Request<Body> {
         let body = match &self.payload {
-            Payload::Empty | Payload::Open => Body::Empty,
+            Payload::Empty | Payload::Open { .. } => Body::Empty,
             Payload::Whole(bytes, true) => Body::full(bytes.clone()),
             Payload::Whole(bytes, false) => Body::unsized_of(bytes.clone()),
             Payload::Arriving(replay) => replay.reader(),

@@ -98,14 +98,14 @@ fn scheme(head: &Parts) -> &'static str {
     if https { "https" } else { "http" }
 }
 
-/// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside.
+/// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside, if that is told.
 ///
-/// One that is an `upgrade` keeps what it says of that. Without a scribe nothing is told.
+/// One that is an `upgrade` keeps what it says of that.
 pub(crate) fn toward_caller(
     headers: &mut HeaderMap,
-    took: Duration,
+    took: Option<Duration>,
     upgrade: bool,
-    scribe: Option<&Scribe>,
+    scribe: &Scribe,
 ) {
     // What an answer's `connection` header names is left alone. Source: Envoy, `ConnectionManagerUtility::mutateResponseHeaders`.
     if upgrade {
@@ -113,7 +113,7 @@ pub(crate) fn toward_caller(
     } else {
         remove_own(headers);
     }
-    if let Some(scribe) = scribe {
+    if let Some(took) = took {
         service_time(headers, took, scribe);
     }
 }

@@ -201,7 +201,10 @@ pub enum Reject {
     /// The request was not complete in time.
     RequestTimeout,
     /// The request and its answer took too long together.
-    StreamDuration,
+    StreamDuration {
+        /// Whether all of the request had come.
+        received: bool,
+    },
     /// The last try ended before its headers.
     Reset {
         /// How.
@@ -243,12 +246,14 @@ impl Reject {
             Reject::BadAuthority | Reject::BadPath | Reject::CallerGone => StatusCode::BAD_REQUEST,
             Reject::NoPath => StatusCode::NOT_FOUND,
             Reject::UpgradeRefused => StatusCode::FORBIDDEN,
-            Reject::SlowRequest | Reject::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Reject::SlowRequest
+            | Reject::RequestTimeout
+            | Reject::StreamDuration { received: false } => StatusCode::REQUEST_TIMEOUT,
             Reject::Reset { reason, .. } => reason.status(),
             Reject::RouteTimeout
             | Reject::PerTryTimeout { .. }
             | Reject::PerTryIdleTimeout { .. }
-            | Reject::StreamDuration
+            | Reject::StreamDuration { received: true }
             | Reject::StreamIdle => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -267,7 +272,7 @@ impl Reject {
             | Reject::NoPath
             | Reject::UpgradeRefused
             | Reject::RequestTimeout
-            | Reject::StreamDuration => Flags::NONE,
+            | Reject::StreamDuration { .. } => Flags::NONE,
             Reject::SlowRequest | Reject::StreamIdle => Flags::SI,
             Reject::Aborted { .. } => Flags::FI,
             Reject::Limited(_) => Flags::RL,
@@ -310,7 +315,7 @@ impl Reject {
             Reject::NoPath => "absolute_path_rejected",
             Reject::UpgradeRefused => "upgrade_failed",
             Reject::RequestTimeout => "request_overall_timeout",
-            Reject::StreamDuration => MAX_DURATION,
+            Reject::StreamDuration { .. } => MAX_DURATION,
             Reject::CallerGone => "downstream_remote_disconnect",
             Reject::SlowRequest | Reject::StreamIdle => "stream_idle_timeout",
             Reject::Reset { reason, .. } => reason.details(),
@@ -334,7 +339,7 @@ impl Reject {
             | Reject::CallerGone => b"",
             Reject::SlowRequest | Reject::StreamIdle => b"stream timeout",
             Reject::RequestTimeout => b"request timeout",
-            Reject::StreamDuration => b"downstream duration timeout",
+            Reject::StreamDuration { .. } => b"downstream duration timeout",
             Reject::Direct { body, .. } => body,
             Reject::Aborted { .. } => b"fault filter abort",
             Reject::Limited(_) => b"local_rate_limited",
@@ -416,7 +421,7 @@ impl Reject {
                 ..
             }) => 8,
             // DEADLINE_EXCEEDED.
-            Reject::StreamDuration => 4,
+            Reject::StreamDuration { .. } => 4,
             _ => grpc::status_of(self.status().as_u16()),
         }
     }

@@ -1,7 +1,6 @@
 //! A connection that has become something else: bytes pass between its ends, and its request is over when they have ended.
 //!
-//! Source: Envoy, as it was seen to log web sockets: an upstream that closes ends the request in order, a caller that closes
-//! has gone away.
+//! Source: Envoy, as it was seen to log web sockets: no end of one is in order, whoever closes.
 
 use std::rc::Rc;
 
@@ -45,9 +44,9 @@ pub(crate) fn begin(
 
 fn finish(record: Record, end: TunnelEnd) {
     match end {
-        TunnelEnd::Upstream | TunnelEnd::Stopped => record.finish(Flags::NONE),
+        TunnelEnd::Stopped => record.finish(Flags::NONE),
         TunnelEnd::Caller => record.broken(Flags::DC, "downstream_remote_disconnect"),
-        TunnelEnd::UpstreamBroken => {
+        TunnelEnd::Upstream => {
             let details = "upstream_reset_after_response_started{connection_termination}";
             record.broken(Flags::UC, details);
         }

@@ -1,8 +1,10 @@
 //! Requests that ask to make something else of their connection, as web sockets do.
 //!
 //! Only HTTP/1.1 has such; `h2c` is not taken for one, as in Envoy. A request of that kind does not end, so that no timeout
-//! begins which counts from its end; what bounds it is how long its stream may be idle, or may last.
-//! Source: Envoy, `Http::Utility::isUpgrade` and `HttpConnectionManagerConfig::createUpgradeFilterChain`.
+//! begins which counts from its end: but for a web socket, whose answer is bounded as any other's. After that, what bounds
+//! it is how long its stream may be idle, or may last.
+//! Source: Envoy, `Http::Utility::isUpgrade`, `HttpConnectionManagerConfig::createUpgradeFilterChain`, and the runtime
+//! feature `websocket_enable_timeout_on_upgrade_response`, which is on since 1.36.
 
 use http::header::{CONNECTION, HeaderMap, UPGRADE};
 use http::{Request, Version};
@@ -44,6 +46,12 @@ impl Requested {
             .or_else(|| allows(&listener.manager.upgrades))
             .unwrap_or(false)
     }
+}
+
+/// Whether a message, of which it is known that it has to do with an upgrade, is about web sockets.
+pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
+    let protocol = headers.get(UPGRADE).map(|value| value.as_bytes());
+    protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Whether a message asks for an upgrade, or agrees to one.

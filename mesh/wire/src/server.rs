@@ -34,9 +34,6 @@ const ACCEPT_REST: Duration = Duration::from_millis(10);
 /// How a server treats its connections. The defaults are Envoy's HTTP connection manager's.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// The longest that a request's headers may take to arrive, counted from the end of the request before: an idle
-    /// connection is closed by it too. Costs a timer a request.
-    pub header_read_timeout: Option<Duration>,
     /// The longest that a request's head may take from its first byte on (HTTP/1.1); then the service answers a request
     /// with [`LateHead`] among its extensions, and the connection is closed.
     pub head_timeout: HeadTimeout,
@@ -58,7 +55,6 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
-            header_read_timeout: None,
             head_timeout: HeadTimeout::default(),
             idle_timeout: Some(Duration::from_secs(3600)),
             max_headers: None,

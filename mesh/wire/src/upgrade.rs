@@ -60,10 +60,8 @@ pub struct Tunnel {
 pub enum TunnelEnd {
     /// The caller closed its end, or broke it.
     Caller,
-    /// The upstream closed its end.
+    /// The upstream closed its end, or broke it.
     Upstream,
-    /// The upstream broke its end.
-    UpstreamBroken,
     /// Neither end said anything for too long.
     Idle,
     /// Its time was over.
@@ -87,7 +85,7 @@ pub async fn tunnel(
     };
     // The upstream's is there already: it has agreed.
     let Ok(Ok(upstream)) = env.timeout(TURN_TIMEOUT, upstream.0).await else {
-        return none(TunnelEnd::UpstreamBroken);
+        return none(TunnelEnd::Upstream);
     };
     let Ok(Ok(caller)) = env.timeout(TURN_TIMEOUT, caller.0).await else {
         return none(TunnelEnd::Caller);
@@ -143,15 +141,14 @@ impl Open<'_> {
         // The caller first: who has gone is not answered.
         if let Poll::Ready(end) = self.up.poll(&mut self.caller, &mut self.upstream, cx) {
             return Poll::Ready(match end {
-                Ended::In | Ended::Broken => TunnelEnd::Caller,
-                Ended::Out => TunnelEnd::UpstreamBroken,
+                Ended::Read => TunnelEnd::Caller,
+                Ended::Write => TunnelEnd::Upstream,
             });
         }
         if let Poll::Ready(end) = self.down.poll(&mut self.upstream, &mut self.caller, cx) {
             return Poll::Ready(match end {
-                Ended::In => TunnelEnd::Upstream,
-                Ended::Broken => TunnelEnd::UpstreamBroken,
-                Ended::Out => TunnelEnd::Caller,
+                Ended::Read => TunnelEnd::Upstream,
+                Ended::Write => TunnelEnd::Caller,
             });
         }
         if self.up.passed + self.down.passed != before {
@@ -191,12 +188,10 @@ struct Flow {
 
 /// How one direction ended.
 enum Ended {
-    /// The end that is read has closed, and all of it has been passed on.
-    In,
-    /// The end that is read has broken.
-    Broken,
+    /// The end that is read has closed, and all of it has been passed on; or it has broken.
+    Read,
     /// The end that is written has broken.
-    Out,
+    Write,
 }
 
 impl Flow {
@@ -222,23 +217,23 @@ impl Flow {
                 let rest = &self.buffer[self.from..self.to];
                 match ready!(Pin::new(&mut *write).poll_write(cx, rest)) {
                     Ok(written) if written > 0 => self.wrote(written),
-                    _ => return Poll::Ready(Ended::Out),
+                    _ => return Poll::Ready(Ended::Write),
                 }
                 continue;
             }
             if self.ended {
                 let flushed = ready!(Pin::new(&mut *write).poll_flush(cx));
-                return Poll::Ready(flushed.map_or(Ended::Out, |()| Ended::In));
+                return Poll::Ready(flushed.map_or(Ended::Write, |()| Ended::Read));
             }
             match self.poll_fill(read, cx) {
                 Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(count)) => (self.from, self.to) = (0, count),
-                Poll::Ready(Err(_)) => return Poll::Ready(Ended::Broken),
+                Poll::Ready(Err(_)) => return Poll::Ready(Ended::Read),
                 Poll::Pending => {
                     if self.unflushed {
                         let flushed = ready!(Pin::new(&mut *write).poll_flush(cx));
                         if flushed.is_err() {
-                            return Poll::Ready(Ended::Out);
+                            return Poll::Ready(Ended::Write);
                         }
                         self.unflushed = false;
                     }

@@ -323,10 +323,6 @@ fn requests() -> Vec<Case> {
             .send(post("/", "body").watch_close())
             .send(line("POST / HTTP/1.1\r\nhost: app\r\ncontent-length: 10\r\n\r\nabc"))
             .wants("200 -, 200 -"),
-        xds("the app's early answer to an unfinished request closes", |x| x.action().timeout = ms(0))
-            .app(&[Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"])])
-            .send(line("GET / HTTP/1.1\r\nhost: app\r\ncontent-length: 0\r\n\r\n"))
-            .wants("200 -"),
         mesh("request trailers")
             .send(raw(
                 "POST / HTTP/1.1\r\nhost: app\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-t: 1\r\n\r\n",

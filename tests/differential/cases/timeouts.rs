@@ -148,7 +148,7 @@ fn streams() -> Vec<Case> {
             stream(x, 200)
         })
         .send(raw(unfinished).watch_close())
-        .wants("504 -"),
+        .wants("408 -"),
         xds("a stream's longest duration, over all tries", |x| {
             stream(x, 300);
             x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {

@@ -19,6 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 const ECHO: Act = Act::Switch(Talk::Echo);
+const SILENT: Act = Act::Switch(Talk::Silent);
 
 /// Lets the listener upgrade to web sockets.
 fn allow(x: &mut Xds) {
@@ -91,7 +92,7 @@ fn refused() -> Vec<Case> {
         xds("another protocol that nobody has asked for", allow)
             .app(&[ECHO])
             .get("/")
-            .wants("503 UPE"),
+            .wants("101 -"),
     ]
 }
 
@@ -102,18 +103,18 @@ fn agreed() -> Vec<Case> {
             .send(get("/chat?x=1").websocket("hello", Some(5)))
             .wants("101 DC"),
         xds("a web socket, both ways", allow)
-            .app(&[ECHO])
+            .app(&[ECHO, OK])
             .send(get("/chat?x=1").websocket("hello", Some(5)))
             .get("/plain")
-            .wants("101 DC, 101 DC"),
+            .wants("101 DC, 200 -"),
         xds("a web socket that the app closes", allow)
             .app(&[Act::Switch(Talk::Bye("good bye"))])
             .send(get("/").websocket("hello", None))
-            .wants("101 -"),
+            .wants("101 UC"),
         xds("a web socket that the app resets", allow)
             .app(&[Act::Switch(Talk::Reset)])
             .send(get("/").websocket("hello", None))
-            .wants("101 -"),
+            .wants("101 UC"),
         xds("a web socket by its route alone", |x| of_route(x, true))
             .app(&[ECHO])
             .send(get("/").websocket("hello", Some(5)))
@@ -172,19 +173,64 @@ fn bounds() -> Vec<Case> {
             allow(x);
             x.manager.stream_idle_timeout = ms(200);
         })
-        .app(&[Act::Switch(Talk::Silent)])
+        .app(&[SILENT])
         .send(get("/").websocket("hello", None))
         .wants("101 SI"),
         xds("a route's timeout does not bound a web socket", |x| {
             allow(x);
-            x.action().timeout = ms(100);
+            x.action().timeout = ms(150);
+            x.manager.stream_idle_timeout = ms(400);
         })
-        .app(&[Act::Late(200, &ECHO)])
-        .send(get("/").websocket("hello", Some(5)))
-        .wants("101 DC"),
-        xds("an upgrade that is not answered is idle", |x| {
+        .app(&[Act::Late(50, &SILENT)])
+        .send(get("/").websocket("hello", None))
+        .wants("101 SI"),
+        xds("a route's timeout bounds the answer of a web socket", |x| {
             allow(x);
             x.action().timeout = ms(100);
+        })
+        .app(&[Act::Late(250, &ECHO)])
+        .send(get("/").websocket("hello", Some(5)).watch_close())
+        .wants("504 UT"),
+        xds("a try's timeout bounds the answer of a web socket", |x| {
+            allow(x);
+            x.action().retry_policy = Some(RetryPolicy {
+                retry_on: "5xx".into(),
+                per_try_timeout: ms(100),
+                ..Default::default()
+            });
+        })
+        .app(&[Act::Late(250, &ECHO), ECHO])
+        .send(get("/").websocket("hello", Some(5)))
+        .wants("101 DC"),
+        xds(
+            "a route's timeout does not bound the answer of another upgrade",
+            |x| {
+                x.manager.upgrade_configs = vec![UpgradeConfig {
+                    upgrade_type: "foo".into(),
+                    ..Default::default()
+                }];
+                x.action().timeout = ms(100);
+                x.manager.stream_idle_timeout = ms(300);
+            },
+        )
+        .app(&[Act::Hang])
+        .send(
+            raw("GET / HTTP/1.1\r\nhost: app\r\nconnection: upgrade\r\nupgrade: foo\r\n\r\n")
+                .watch_close(),
+        )
+        .wants("408 SI"),
+        xds("a web socket that is refused in time, slowly", |x| {
+            allow(x);
+            x.action().timeout = ms(200);
+        })
+        .app(&[Act::Stall(
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 10\r\n\r\npart",
+        )])
+        .send(get("/").websocket("", None))
+        .wants("404 UT"),
+        xds("an upgrade that is not answered is idle", |x| {
+            allow(x);
+            x.action().timeout = ms(0);
             x.manager.stream_idle_timeout = ms(300);
         })
         .app(&[Act::Hang])
@@ -197,7 +243,7 @@ fn bounds() -> Vec<Case> {
                 ..Default::default()
             });
         })
-        .app(&[Act::Switch(Talk::Silent)])
+        .app(&[SILENT])
         .send(get("/").websocket("hello", None))
         .wants("101 -"),
     ]

@@ -28,7 +28,7 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// Tells the upstream how long it has. Source: Envoy, `Grpc::Common::toGrpcTimeout`.
-pub(super) fn tell_timeout(headers: &mut HeaderMap, span: Duration) {
+pub(crate) fn tell_timeout(headers: &mut HeaderMap, span: Duration) {
     const MOST: u128 = 99_999_999;
     let mut value = span.as_millis();
     let mut unit = 'm';

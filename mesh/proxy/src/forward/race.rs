@@ -130,13 +130,15 @@ impl<'a> Race<'a> {
             .map(|policy| Retries::new(policy, &view(&outgoing)))
             .filter(|_| policy.is_some_and(|policy| !policy.on.is_empty()));
         let idle = bounds.idle.unwrap_or(BODY_TIMEOUT);
+        let now = proxy.env().now();
+        let early = outgoing.awaits_answer();
         Race {
             proxy,
             plan,
             bounds,
             complete: None,
-            deadline: None,
-            idle_at: Some(proxy.env().now() + idle),
+            deadline: bounds.route.filter(|_| early).map(|span| now + span),
+            idle_at: Some(now + idle),
             arrived: outgoing.arrived(),
             grpc: outgoing.is_grpc(),
             outgoing,
@@ -311,10 +313,13 @@ impl<'a> Race<'a> {
     }
 
     fn answer(&mut self, mut response: Response<Body>) -> Answer<Body> {
-        let took = self.elapsed(self.proxy.env().now());
+        let now = self.proxy.env().now();
+        // Of a request that has not ended nothing is told. Source: Envoy, `Filter::onUpstreamHeaders`.
+        let took = self.complete.filter(|_| !self.plan.quiet);
+        let took = took.map(|complete| now.since(complete));
         let upgrade = self.outgoing.is_upgrade() && is_upgrade(response.headers());
-        let told = (!self.plan.quiet).then(|| self.proxy.scribe());
-        prepare::toward_caller(response.headers_mut(), took, upgrade, told);
+        let scribe = self.proxy.scribe();
+        prepare::toward_caller(response.headers_mut(), took, upgrade, scribe);
         Answer {
             response,
             rest: Rest {

@@ -367,6 +367,26 @@ fn a_request_that_does_not_end_in_time_is_answered_408() {
     });
 }
 
+#[test]
+fn what_has_come_of_a_request_goes_on_before_the_rest_has() {
+    play(|scene| async move {
+        let seen = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
+        let heard = std::rc::Rc::clone(&seen);
+        scene.accept(UP1, 9080, move |mut stream| {
+            let heard = std::rc::Rc::clone(&heard);
+            async move {
+                let text = read(&mut stream).await;
+                heard.borrow_mut().push_str(&text);
+            }
+        });
+        via(&scene, |action| action.idle_timeout = Some(ms(300)));
+        let answer = upload(&scene, "abc", &[]).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        scene.env(CALLER).sleep(ms(20)).await;
+        assert!(seen.borrow().ends_with("\r\n\r\nabc"), "{}", seen.borrow());
+    });
+}
+
 /// What a caller gets that sends this and no more, and after how long.
 async fn half_a_head(scene: &Scene, text: &str) -> (String, Duration) {
     let env = scene.env(CALLER);

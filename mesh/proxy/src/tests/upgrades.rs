@@ -64,13 +64,14 @@ fn chat(scene: &Scene) {
     });
 }
 
+async fn caller(scene: &Scene) -> BoxStream {
+    let connecting = scene.env(CALLER).connect(at(POD, 15001), None);
+    connecting.await.unwrap()
+}
+
 /// A caller whose connection has been upgraded.
 async fn upgraded(scene: &Scene) -> BoxStream {
-    let mut stream = scene
-        .env(CALLER)
-        .connect(at(POD, 15001), None)
-        .await
-        .unwrap();
+    let mut stream = caller(scene).await;
     write(&mut stream, ASKS).await;
     let head = until(&mut stream, "\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -91,8 +92,10 @@ fn a_web_socket_carries_both_ways_until_the_app_closes() {
         assert!(scene.requests().is_empty(), "it goes on");
         write(&mut stream, "bye.").await;
         assert_eq!(until(&mut stream, "never").await, "");
-        assert_eq!(outcome(&scene), (101, "-".into(), 1));
-        assert_eq!(scene.requests()[0].details, "via_upstream");
+        // Seen in Envoy 1.40.
+        assert_eq!(outcome(&scene), (101, "UC".into(), 1));
+        let details = "upstream_reset_after_response_started{connection_termination}";
+        assert_eq!(scene.requests()[0].details, details);
     });
 }
 
@@ -126,11 +129,7 @@ fn what_a_caller_says_before_the_answer_is_passed_on() {
     play(|scene| async move {
         chat(&scene);
         scene.proxy(one());
-        let mut stream = scene
-            .env(CALLER)
-            .connect(at(POD, 15001), None)
-            .await
-            .unwrap();
+        let mut stream = caller(&scene).await;
         write(&mut stream, &format!("{ASKS}early.")).await;
         let all = until(&mut stream, "]").await;
         assert!(all.ends_with("\r\n\r\n[early.]"), "{all}");
@@ -186,15 +185,54 @@ fn a_routes_timeout_does_not_bound_a_web_socket_and_its_streams_duration_does() 
 }
 
 #[test]
+fn a_web_socket_that_is_not_answered_in_time_is_answered_504() {
+    // Seen in Envoy 1.40.
+    play(|scene| async move {
+        scene.accept(UP1, 9080, |mut stream| async move {
+            until(&mut stream, "never").await;
+        });
+        let mut action = to(REVIEWS);
+        action.timeout = Some(ms(50));
+        let hosts = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
+        scene.proxy(allowing(outbound(Action::Forward(action), hosts)));
+        let mut stream = caller(&scene).await;
+        write(&mut stream, ASKS).await;
+        let all = until(&mut stream, "never").await;
+        assert!(all.starts_with("HTTP/1.1 504 "), "{all}");
+        assert_eq!(outcome(&scene), (504, "UT".into(), 1));
+        assert_eq!(scene.took(), ms(50) + REQUEST_COST);
+    });
+}
+
+#[test]
+fn a_web_socket_holds_its_place_among_the_connections() {
+    play(|scene| async move {
+        chat(&scene);
+        let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
+        cluster.limits.default.connections = 1;
+        let action = Action::Forward(to(REVIEWS));
+        scene.proxy(allowing(outbound(action, vec![cluster])));
+        let mut stream = upgraded(&scene).await;
+        let env = scene.env(CALLER);
+        let began = env.now();
+        let bye = async {
+            env.sleep(ms(100)).await;
+            write(&mut stream, "bye.").await;
+        };
+        let (mut second, ()) = futures_util::future::join(upgraded(&scene), bye).await;
+        let waited = env.now().since(began);
+        assert!(waited > ms(100), "it has waited for the first: {waited:?}");
+        write(&mut second, "x.").await;
+        assert_eq!(until(&mut second, "]").await, "[x.]");
+    });
+}
+
+#[test]
 fn an_upgrade_that_nobody_has_allowed_is_refused_and_closes() {
     play(|scene| async move {
         chat(&scene);
         scene.proxy(simple(&[at(UP1, 9080)]));
-        let mut stream = scene
-            .env(CALLER)
-            .connect(at(POD, 15001), None)
-            .await
-            .unwrap();
+        let mut stream = caller(&scene).await;
         write(&mut stream, ASKS).await;
         let all = until(&mut stream, "never").await;
         assert!(all.starts_with("HTTP/1.1 403 "), "{all}");
@@ -212,11 +250,7 @@ fn a_route_may_forbid_what_its_listener_allows() {
         action.upgrades = websocket(false);
         let hosts = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
         scene.proxy(allowing(outbound(Action::Forward(action), hosts)));
-        let mut stream = scene
-            .env(CALLER)
-            .connect(at(POD, 15001), None)
-            .await
-            .unwrap();
+        let mut stream = caller(&scene).await;
         write(&mut stream, ASKS).await;
         let all = until(&mut stream, "never").await;
         assert!(all.starts_with("HTTP/1.1 403 "), "{all}");
@@ -228,11 +262,7 @@ fn an_app_that_does_not_take_the_upgrade_answers_as_ever() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 404, "no");
         scene.proxy(one());
-        let mut stream = scene
-            .env(CALLER)
-            .connect(at(POD, 15001), None)
-            .await
-            .unwrap();
+        let mut stream = caller(&scene).await;
         write(&mut stream, ASKS).await;
         let all = until(&mut stream, "never").await;
         assert!(all.starts_with("HTTP/1.1 404 "), "{all}");

@@ -21,7 +21,6 @@ use shakedown_env::Env;
 use super::ServerOptions;
 use super::head::{HeadTimer, LateHead, Noticed};
 use super::idle::{Active, Activity, IdleTimer};
-use crate::EnvTimer;
 use crate::drain::{Drain, Stage};
 
 /// How long an answer to a head that is late may take to be sent. Source: Envoy, `delayed_close_timeout`, default 1 s.
@@ -66,7 +65,7 @@ where
             }))
         }
     });
-    let mut connection = builder(env, options)
+    let mut connection = builder(options)
         .serve_connection(stream, one)
         .with_upgrades();
     let mut member = drain.join();
@@ -133,7 +132,7 @@ async fn answer_late<T, S, F, B>(
             Ok::<_, Infallible>(response)
         }
     });
-    let answering = builder(env, options).serve_connection(stream, late);
+    let answering = builder(options).serve_connection(stream, late);
     // One who does not read it is closed all the same.
     let _ = env.timeout(LATE_ANSWER_TIMEOUT, answering).await;
 }
@@ -164,16 +163,12 @@ impl<B: HttpBody + Unpin> HttpBody for Answering<B> {
     }
 }
 
-fn builder(env: &Env, options: &ServerOptions) -> http1::Builder {
+fn builder(options: &ServerOptions) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         // hyper's header reads the system's clock.
         .auto_date_header(false)
-        .half_close(options.half_close)
-        .header_read_timeout(options.header_read_timeout);
-    if options.header_read_timeout.is_some() {
-        builder.timer(EnvTimer::new(env.clone()));
-    }
+        .half_close(options.half_close);
     if let Some(headers) = options.max_headers {
         builder.max_headers(headers);
     }

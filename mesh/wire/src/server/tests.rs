@@ -76,19 +76,41 @@ fn an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() {
 }
 
 #[test]
-fn headers_that_take_too_long_end_the_connection() {
+fn a_head_that_takes_too_long_is_answered_by_the_service_and_ends_the_connection() {
     run(|env| async move {
-        let options = ServerOptions {
-            header_read_timeout: Some(ms(20)),
-            ..defaults()
-        };
+        let options = defaults();
+        options.head_timeout.set(Some(ms(20)));
         let (addr, seen) = serve(&env, &options);
         let mut stream = env.connect(addr, None).await.unwrap();
+        env.sleep(ms(100)).await;
+        write(&mut stream, GET).await.unwrap();
+        let whole = read_until(&mut stream, "x").await;
+        assert!(whole.starts_with("HTTP/1.1 200"), "{whole}");
+        env.sleep(ms(100)).await;
         let began = env.now();
         write(&mut stream, b"GET / HTTP/1.1\r\nhos").await.unwrap();
-        read_until(&mut stream, "never comes").await;
+        let late = read_until(&mut stream, "never comes").await;
+        assert!(late.contains("connection: close\r\n"), "{late}");
         assert_eq!(env.now().since(began), ms(20));
-        assert_eq!(seen.requests.get(), 0);
+        assert_eq!(seen.requests.get(), 2, "the one that stands for it, too");
+    });
+}
+
+#[test]
+fn a_body_that_takes_long_is_no_late_head() {
+    run(|env| async move {
+        let options = defaults();
+        options.head_timeout.set(Some(ms(20)));
+        let (addr, _seen) = serve(&env, &options);
+        let mut stream = env.connect(addr, None).await.unwrap();
+        let head = b"POST /echo HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\n\r\n";
+        write(&mut stream, head).await.unwrap();
+        for _ in 0..3 {
+            env.sleep(ms(15)).await;
+            write(&mut stream, b"y").await.unwrap();
+        }
+        let answer = read_until(&mut stream, "yyy").await;
+        assert!(answer.ends_with("yyy"), "{answer}");
     });
 }
 

@@ -77,7 +77,7 @@ impl Race<'_> {
         let open = &mut self.open[index];
         open.connected = true;
         self.record.attempt_connected(open.number, now);
-        if self.complete.is_some() {
+        if self.complete.is_some() || self.outgoing.awaits_answer() {
             open.begin(&self.bounds, now);
         }
         self.plan
