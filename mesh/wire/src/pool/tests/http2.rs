@@ -19,6 +19,28 @@ use super::*;
 use crate::scene::{http2, pool_http2, serve_auto_at};
 use crate::{BodyError, Quota, QuotaLimits};
 
+type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
+
+/// A server that gives each stream to `handle`, in order of arrival; it tells of its limit of streams.
+fn serve_streams(env: &Env, most: u32, handle: impl Fn(usize, Accepted) + 'static) -> SocketAddr {
+    let handle = Rc::new(handle);
+    serve_raw(env, move |stream| {
+        let handle = Rc::clone(&handle);
+        async move {
+            let mut builder = h2::server::Builder::new();
+            builder.max_concurrent_streams(most);
+            let Ok(mut connection) = builder.handshake(TokioIo::new(stream)).await else {
+                return;
+            };
+            let mut number = 0;
+            while let Some(Ok(accepted)) = connection.accept().await {
+                handle(number, accepted);
+                number += 1;
+            }
+        }
+    })
+}
+
 async fn size(pool: &Pool, path: &str) -> usize {
     fetch(pool, get(path)).await.len()
 }
