@@ -12,5 +12,6 @@ mod metastable;
 mod pipe;
 mod real;
 mod replay;
+mod rows;
 mod theory;
 mod turmoil;

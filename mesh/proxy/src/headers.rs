@@ -290,5 +290,11 @@ mod tests {
         let ops = ops(&[], vec![op("x-v", text, AppendAction::Append)]);
         change_response(&ops, &mut headers, Some(&snapshot));
         assert_eq!(headers["x-v"], "1 t ");
+        let gone = HeaderOps {
+            remove: vec![HeaderName::from_static("x-up")],
+            add: Vec::new(),
+        };
+        change_response(&gone, &mut headers, Some(&snapshot));
+        assert!(!headers.contains_key("x-up"));
     }
 }

@@ -167,3 +167,20 @@ impl Drop for Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_never_goes_back() {
+        let drain = Drain::new();
+        assert!(!drain.has_begun());
+        drain.begin();
+        drain.retire();
+        assert_eq!(drain.stage(), Stage::Draining);
+        drain.stop();
+        drain.begin();
+        assert_eq!(drain.stage(), Stage::Stopped);
+    }
+}

@@ -1,3 +1,4 @@
+mod fields;
 mod outlier;
 mod protocol;
 mod routing;

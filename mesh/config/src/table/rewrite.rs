@@ -301,6 +301,15 @@ mod tests {
         };
         assert_eq!(location(&https, "t:80", "/"), "https://t/");
         assert_eq!(location(&https, "t:8080", "/"), "https://t:8080/");
+        let http = Redirect {
+            scheme: Some("http".into()),
+            ..PLAIN
+        };
+        let from_https =
+            |authority: &str| String::from_utf8(http.location("https", authority, "/")).unwrap();
+        assert_eq!(from_https("t:443"), "http://t/");
+        assert_eq!(from_https("t:80"), "http://t:80/");
+        assert_eq!(from_https("[::1]:443"), "http://[::1]/");
         let port = Redirect {
             port: Some(8443),
             ..PLAIN

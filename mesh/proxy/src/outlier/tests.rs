@@ -1,5 +1,8 @@
 //! Every row of the table, the cap, and any sequence of events.
 
+mod rates;
+mod time;
+
 use proptest::prelude::*;
 use shakedown_config::table::Enforcing;
 use shakedown_env::{Rng as ChaCha, stream_seed};
@@ -149,110 +152,6 @@ fn a_host_that_is_out_counts_on_and_is_not_taken_out_again() {
     assert_eq!(cluster.outliers.ejected(), 1);
 }
 
-#[test]
-fn a_host_returns_on_the_first_tick_after_its_time() {
-    let mut cluster = Cluster::new(2, |_| {});
-    cluster.answers(0, 500, 5, 5 * S);
-    for tick in [10, 20, 30] {
-        assert_eq!(cluster.tick(tick * S), [], "{tick}");
-    }
-    assert!(cluster.is_out(0), "30 s are over at 35, between two ticks");
-    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
-    assert!(!cluster.is_out(0));
-}
-
-#[test]
-fn a_tick_at_the_very_end_of_the_time_brings_a_host_back() {
-    let mut cluster = Cluster::new(2, |_| {});
-    cluster.answers(0, 500, 5, 10 * S);
-    assert_eq!(cluster.tick(40 * S - 1), []);
-    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
-}
-
-#[test]
-fn each_ejection_lasts_one_base_time_longer_up_to_the_maximum() {
-    let mut cluster = Cluster::new(2, |settings| {
-        settings.base_ejection_time = Duration::from_secs(30);
-        settings.max_ejection_time = Duration::from_secs(100);
-        settings.interval = Duration::from_secs(1);
-    });
-    let mut now = 0;
-    for expected in [30, 60, 90, 100, 100, 100] {
-        cluster.answers(0, 500, 5, now);
-        let out_at = now;
-        while cluster.is_out(0) {
-            now += S;
-            cluster.tick(now);
-        }
-        assert_eq!((now - out_at) / S, expected);
-    }
-}
-
-#[test]
-fn the_time_shrinks_by_one_base_time_a_tick_once_a_host_has_been_back_for_an_interval() {
-    let mut cluster = Cluster::new(2, |settings| settings.interval = Duration::from_secs(10));
-    let out_for = |cluster: &mut Cluster, from: u64| {
-        cluster.answers(0, 500, 5, from);
-        let mut now = from;
-        while cluster.is_out(0) {
-            now += 10 * S;
-            cluster.tick(now);
-        }
-        (now - from) / S
-    };
-    assert_eq!(out_for(&mut cluster, 0), 30);
-    // Out again at once: twice as long.
-    assert_eq!(out_for(&mut cluster, 30 * S), 60);
-    // Back at 90 s. The tick of its return does not count; the next takes one off, and so on: 2, then 1.
-    cluster.tick(100 * S);
-    assert_eq!(out_for(&mut cluster, 100 * S), 60, "one of two is forgiven");
-}
-
-#[test]
-fn by_default_a_host_that_keeps_failing_is_out_for_30_s_more_each_time_up_to_300() {
-    let mut cluster = Cluster::new(2, |_| {});
-    let mut now = 0;
-    for expected in [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300, 300] {
-        cluster.answers(0, 500, 5, now);
-        let out_at = now;
-        while cluster.is_out(0) {
-            now += 10 * S;
-            cluster.tick(now);
-        }
-        assert_eq!((now - out_at) / S, expected);
-    }
-}
-
-#[test]
-fn the_time_stops_growing_once_it_has_passed_the_maximum_by_a_base_time() {
-    // The backoff itself stops where `backoff * base` is no longer below `max + base`: at 5 of 30 s for a maximum of 100 s.
-    // So it takes as many ticks in good health until a host is out for a base time only.
-    let mut cluster = Cluster::new(2, |settings| {
-        settings.max_ejection_time = Duration::from_secs(100);
-    });
-    let mut now = 0;
-    let out_for = |cluster: &mut Cluster, now: &mut u64| {
-        let out_at = *now;
-        cluster.answers(0, 500, 5, *now);
-        while cluster.is_out(0) {
-            *now += 10 * S;
-            cluster.tick(*now);
-        }
-        (*now - out_at) / S
-    };
-    let first: Vec<u64> = (0..9).map(|_| out_for(&mut cluster, &mut now)).collect();
-    assert_eq!(first, [30, 60, 90, 100, 100, 100, 100, 100, 100]);
-    for _ in 0..4 {
-        now += 10 * S;
-        cluster.tick(now);
-    }
-    assert_eq!(
-        out_for(&mut cluster, &mut now),
-        60,
-        "5, less 4, and one more"
-    );
-}
-
 /// Always the same number.
 struct Draws(u64);
 
@@ -269,26 +168,6 @@ impl rand_core::TryRng for Draws {
 
     fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
         unreachable!("the detection draws 64 bits")
-    }
-}
-
-#[test]
-fn jitter_is_drawn_to_the_millisecond_from_nothing_to_its_maximum_and_beyond_the_longest_time() {
-    for (draw, jitter) in [(0, 0), (1, 1), (5000, 5000), (5001, 0), (7000, 1999)] {
-        for (max, span) in [(300, 30 * S), (30, 30 * S)] {
-            let mut cluster = Cluster::new(2, |settings| {
-                settings.max_ejection_time_jitter = Duration::from_millis(5 * S);
-                settings.max_ejection_time = Duration::from_secs(max);
-            });
-            let (seat, mut draws) = (cluster.seats[0], Draws(draw));
-            for _ in 0..5 {
-                let failed = Outcome::Status(500);
-                cluster.outliers.observe(seat, failed, at(0), &mut draws);
-            }
-            assert_eq!(cluster.tick(span + jitter - 1), [], "{draw}");
-            let back = [Change::Returned(address(0))];
-            assert_eq!(cluster.tick(span + jitter), back, "{draw}");
-        }
     }
 }
 
@@ -420,123 +299,6 @@ fn one_host_may_always_be_out_where_that_is_asked() {
     });
     assert_eq!(cluster.answers(0, 500, 5, 0), [BY_5XX]);
     assert_eq!(cluster.answers(1, 500, 5, 0), []);
-}
-
-#[test]
-fn a_host_far_below_the_mean_is_an_outlier_by_success_rate_at_the_tick() {
-    let mut cluster = Cluster::new(6, |settings| {
-        settings.consecutive_5xx = 1000;
-        settings.success_rate.request_volume = 100;
-    });
-    for host in 0..6 {
-        for request in 0..100 {
-            let bad = host == 5 && request % 2 == 0;
-            cluster.answers(host, if bad { 500 } else { 200 }, 1, 0);
-        }
-    }
-    let out = [Change::Ejected(address(5), Detector::SuccessRate)];
-    assert_eq!(cluster.tick(10 * S), out);
-    assert_eq!(
-        cluster.tick(20 * S),
-        [],
-        "the next interval had no requests"
-    );
-}
-
-#[test]
-fn success_rates_need_enough_hosts_with_enough_requests_in_one_interval() {
-    let play = |hosts: usize, requests: u32, split: bool| {
-        let mut cluster = Cluster::new(hosts, |settings| settings.consecutive_5xx = 1000);
-        for host in 0..hosts {
-            let status = if host == 0 { 500 } else { 200 };
-            cluster.answers(host, status, requests / 2, 0);
-            if !split {
-                cluster.answers(host, status, requests / 2, 0);
-            }
-        }
-        let mut found = cluster.tick(10 * S).len();
-        for host in 0..hosts {
-            let status = if host == 0 { 500 } else { 200 };
-            cluster.answers(host, status, requests / 2, 10 * S);
-        }
-        found += cluster.tick(20 * S).len();
-        found
-    };
-    assert_eq!(play(5, 100, false), 1);
-    assert_eq!(play(4, 100, false), 0, "four hosts are too few");
-    assert_eq!(play(5, 98, false), 0, "98 requests are too few");
-    assert_eq!(play(5, 100, true), 0, "50 in each interval are too few");
-}
-
-#[test]
-fn a_share_of_failures_above_the_threshold_is_an_outlier_where_enforced() {
-    let play = |enforcing: u32, bad: u32| {
-        let mut cluster = Cluster::new(5, |settings| {
-            settings.consecutive_5xx = 1000;
-            settings.enforcing = Enforcing {
-                success_rate: 0,
-                failure_percentage: enforcing,
-                ..settings.enforcing
-            };
-        });
-        for host in 0..5 {
-            cluster.answers(host, 500, if host == 0 { bad } else { 0 }, 0);
-            cluster.answers(host, 200, if host == 0 { 100 - bad } else { 100 }, 0);
-        }
-        cluster.tick(10 * S)
-    };
-    let out = [Change::Ejected(address(0), Detector::FailurePercentage)];
-    assert_eq!(play(100, 85), out);
-    assert_eq!(play(100, 84), []);
-    assert_eq!(play(0, 100), [], "Envoy's default is 0%");
-}
-
-#[test]
-fn where_errors_are_split_failures_to_reach_a_host_have_rates_of_their_own() {
-    let play = |change: fn(&mut OutlierDetection)| {
-        let mut cluster = Cluster::new(5, |settings| {
-            settings.split_local_origin = true;
-            settings.consecutive_local_origin_failure = 1000;
-            change(settings);
-        });
-        for host in 0..5 {
-            for _ in 0..100 {
-                let outcome = if host == 0 {
-                    Outcome::Failed
-                } else {
-                    Outcome::Connected
-                };
-                cluster.observe(host, outcome, 0);
-            }
-        }
-        cluster.tick(10 * S)
-    };
-    let out = |by| [Change::Ejected(address(0), by)];
-    assert_eq!(play(|_| ()), out(Detector::SuccessRateLocalOrigin));
-    let by_share = play(|settings| {
-        settings.enforcing.success_rate_local_origin = 0;
-        settings.enforcing.failure_percentage_local_origin = 100;
-    });
-    assert_eq!(by_share, out(Detector::FailurePercentageLocalOrigin));
-    let neither = play(|settings| settings.enforcing.success_rate_local_origin = 0);
-    assert_eq!(neither, [], "Envoy's default is 0%");
-}
-
-#[test]
-fn a_rate_at_the_threshold_is_no_outlier_and_one_below_it_is() {
-    // Four hosts at 100% and one at 50%: mean 90, deviation 20. A factor of 2.0 makes the threshold 50 exactly.
-    let play = |factor: u32| {
-        let mut cluster = Cluster::new(5, |settings| {
-            settings.consecutive_5xx = 1000;
-            settings.success_rate.stdev_factor_thousandths = factor;
-        });
-        for host in 0..5 {
-            cluster.answers(host, 200, if host == 0 { 50 } else { 100 }, 0);
-            cluster.answers(host, 500, if host == 0 { 50 } else { 0 }, 0);
-        }
-        cluster.tick(10 * S).len()
-    };
-    assert_eq!((play(2000), play(1999)), (0, 1));
 }
 
 #[test]

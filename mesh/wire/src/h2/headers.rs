@@ -188,6 +188,15 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_is_told_already_stands() {
+        let mut headers = HeaderMap::new();
+        set_length(&mut headers, &crate::Body::full("abc"));
+        assert_eq!(headers[CONTENT_LENGTH], "3");
+        set_length(&mut headers, &crate::Body::full("a longer one"));
+        assert_eq!(headers[CONTENT_LENGTH], "3");
+    }
+
+    #[test]
     fn cookies_sent_one_by_one_become_one_line() {
         let mut head = head("http://h/", &[("cookie", "a=1"), ("cookie", "b=2")]);
         toward_service(&mut head);

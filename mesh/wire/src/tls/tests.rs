@@ -11,11 +11,14 @@ use crate::{Pool, PoolOptions, SendError, ServerOptions, serve_http1};
 
 const NAME: &str = "shop.example";
 
-/// A certificate of its own authority, valid from a year on, and its key.
+/// A certificate of its own authority, valid from a year on, and its key. One of the year 1900 is over by 1960.
 fn certificate(from_year: i32) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
     params.not_before = date_time_ymd(from_year, 1, 1);
+    if from_year < 1960 {
+        params.not_after = date_time_ymd(1960, 1, 1);
+    }
     (params.self_signed(&key).unwrap(), key)
 }
 
@@ -115,6 +118,24 @@ fn a_certificate_is_held_against_the_clock_of_its_world() {
         let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
         let told = refused(&pool).await.to_string();
         assert!(told.contains("not valid yet"), "{told}");
+    });
+}
+
+#[test]
+fn why_a_certificate_is_refused_is_told_apart() {
+    run(|env| async move {
+        let why = async |from_year, server: &str| {
+            let (address, roots) = serve_tls(&env, from_year, &[]);
+            let tls = TlsClient::new(&env, server, Trust::Roots(roots), &[]).unwrap();
+            let stream = env.connect(address, None).await.unwrap();
+            refusal(&tls.wrap(stream).await.err().expect("it is refused")).unwrap()
+        };
+        assert_eq!(why(1900, NAME).await, Refusal::Expired);
+        assert_eq!(why(1975, NAME).await, Refusal::NotYetValid);
+        let Refusal::Name(names) = why(1970, "other.example").await else {
+            panic!("it is the name");
+        };
+        assert!(names[0].contains(NAME), "{names:?}");
     });
 }
 

@@ -152,6 +152,69 @@ fn a_body_that_breaks_off_is_told_and_not_read_again() {
         let complete = poll_fn(|cx| replay.poll_complete(cx));
         let (broken, ((), ())) = join(whole(replay.reader()), join(leave, complete)).await;
         assert!(broken.is_err() && !replay.is_repeatable());
+        assert!(whole(replay.reader()).await.is_err());
+    });
+}
+
+#[test]
+fn a_body_exactly_as_long_as_is_kept_is_read_again() {
+    run(|env| async move {
+        let (body, mut client, _server) = arriving(&env, CHUNKED).await;
+        let replay = Replay::new(body, 6);
+        let send = async {
+            for _ in 0..2 {
+                write(&mut client, b"3\r\nabc\r\n").await.unwrap();
+                env.sleep(ms(1)).await;
+            }
+            write(&mut client, b"0\r\n\r\n").await.unwrap();
+        };
+        let (all, ()) = join(whole(replay.reader()), send).await;
+        assert_eq!(all.unwrap(), "abcabc");
+        assert!(replay.is_repeatable());
+        assert_eq!(whole(replay.reader()).await.unwrap(), "abcabc");
+    });
+}
+
+#[test]
+fn every_reader_gets_the_trailers_and_such_a_body_is_never_given_whole() {
+    run(|env| async move {
+        let (body, mut client, _server) = arriving(&env, CHUNKED).await;
+        let replay = Replay::new(body, 100);
+        let end = b"3\r\nabc\r\n0\r\nx-end: 1\r\n\r\n";
+        write(&mut client, end).await.unwrap();
+        env.sleep(ms(1)).await;
+        assert_eq!(replay.arrive().await, None);
+        for _ in 0..2 {
+            let mut reader = replay.reader();
+            let mut next = async || poll_fn(|cx| Pin::new(&mut reader).poll_frame(cx)).await;
+            let data = next().await.unwrap().unwrap();
+            assert_eq!(data.into_data().unwrap(), "abc");
+            let trailers = next().await.unwrap().unwrap().into_trailers().unwrap();
+            assert_eq!(trailers["x-end"], "1");
+            assert!(next().await.is_none());
+        }
+    });
+}
+
+#[test]
+fn readers_in_tasks_of_their_own_all_get_what_comes() {
+    run(|env| async move {
+        let (body, mut client, _server) = arriving(&env, CHUNKED).await;
+        let replay = Replay::new(body, 100);
+        let done = Rc::new(RefCell::new(Vec::new()));
+        for _ in 0..3 {
+            let (reader, sink) = (replay.reader(), Rc::clone(&done));
+            env.spawn("reader", async move {
+                let all = whole(reader).await.unwrap();
+                sink.borrow_mut().push(all);
+            });
+        }
+        for piece in [&b"3\r\nabc\r\n"[..], b"3\r\ndef\r\n", b"0\r\n\r\n"] {
+            env.sleep(ms(1)).await;
+            write(&mut client, piece).await.unwrap();
+        }
+        env.sleep(ms(1)).await;
+        assert_eq!(*done.borrow(), ["abcdef"; 3]);
     });
 }
 

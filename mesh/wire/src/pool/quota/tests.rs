@@ -185,6 +185,22 @@ fn the_listener_hears_of_each_crossing_once() {
     });
 }
 
+#[test]
+fn a_limit_of_zero_is_met_from_the_start_and_never_told() {
+    run(|env| async move {
+        let (addr, _seen) = serve(&env, &ServerOptions::default());
+        let quota = quota(0, 5, 5);
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&heard);
+        quota.on_change(move |bound, open| sink.borrow_mut().push((bound, open)));
+        let pool = pool(&env, addr, &quota);
+        // It has the connection that every host gets.
+        fetch(&pool, get("/size/1")).await;
+        assert_eq!(quota.in_use().connections, 1);
+        assert_eq!(heard.take(), []);
+    });
+}
+
 /// One step of a random story.
 #[derive(Clone, Debug)]
 enum Step {

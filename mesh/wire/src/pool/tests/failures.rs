@@ -47,6 +47,26 @@ fn a_send_that_is_dropped_in_line_leaves_its_connection_to_the_next() {
 }
 
 #[test]
+fn a_connection_that_comes_as_its_request_is_given_up_is_kept() {
+    run(|env| async move {
+        let (addr, seen) = serve(&env, &ServerOptions::default());
+        let pool = pool(&env, addr, defaults());
+        {
+            let mut waiting = std::pin::pin!(pool.send(get("/size/1")));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(waiting.as_mut().poll(&mut cx).is_pending());
+            // It has its connection, and does not know.
+            env.sleep(ms(5)).await;
+            assert_eq!((pool.pending(), pool.active()), (0, 1));
+        }
+        env.sleep(ms(5)).await;
+        assert_eq!((pool.connections(), pool.idle()), (1, 1));
+        fetch(&pool, get("/size/1")).await;
+        assert_eq!(seen.connections.get(), 1);
+    });
+}
+
+#[test]
 fn a_refused_connect_fails_all_that_wait_for_it() {
     run(|env| async move {
         let gone = env.listen(ANY).unwrap().local_addr();

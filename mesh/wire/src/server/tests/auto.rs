@@ -157,6 +157,90 @@ fn a_drain_lets_streams_finish_and_a_stop_does_not() {
 }
 
 #[test]
+fn a_drain_waits_for_a_stream_however_long_it_takes() {
+    run(|env| async move {
+        let (addr, seen, drain) = serve_auto(&env, &defaults());
+        let pool = pool_http2(&env, addr);
+        let began = env.now();
+        let (slow, ()) = join(pool.send(get("/slow/20000")), async {
+            env.sleep(ms(5)).await;
+            drain.begin();
+        })
+        .await;
+        assert_eq!(slow.unwrap().status(), 200);
+        assert_eq!(env.now().since(began), ms(20_000));
+        drain.finished().await;
+        assert_eq!(seen.cancelled.get(), 0);
+    });
+}
+
+#[test]
+fn a_client_that_had_many_streams_cut_off_is_asked_to_connect_anew() {
+    run(|env| async move {
+        let (addr, seen, _) = serve_auto(&env, &defaults());
+        let stream = env.connect(addr, None).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(TokioIo::new(stream)).await.unwrap();
+        let ended = Rc::new(Cell::new(false));
+        let sink = Rc::clone(&ended);
+        env.spawn("client", async move {
+            let _ = connection.await;
+            sink.set(true);
+        });
+        for _ in 0..crate::h2::RESETS_MAX {
+            let request = Request::get("http://h/never").body(()).unwrap();
+            let cut = sender.send_request(request, true).unwrap();
+            env.sleep(ms(1)).await;
+            drop(cut);
+        }
+        env.sleep(ms(1)).await;
+        assert_eq!(seen.cancelled.get(), crate::h2::RESETS_MAX);
+        assert!(!ended.get());
+        let request = Request::get("http://h/none").body(()).unwrap();
+        let (last, _) = sender.send_request(request, true).unwrap();
+        assert_eq!(last.await.unwrap().status(), 204, "the last is served");
+        drop(sender);
+        env.sleep(ms(1)).await;
+        assert!(
+            ended.get(),
+            "and the connection ends, long before it has been idle"
+        );
+    });
+}
+
+#[test]
+fn what_was_read_to_tell_the_protocol_comes_in_pieces_of_any_size() {
+    run(|env| async move {
+        let text: &[u8] = b"PRI /a-path-that-is-none HTTP/1.1\r\n\r\n";
+        let got = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let sink = Rc::clone(&got);
+        let addr = crate::scene::serve_raw(&env, move |stream| {
+            let sink = Rc::clone(&sink);
+            async move {
+                let mut stream = super::super::sniff::Sniffed::new(stream);
+                let is = std::future::poll_fn(|cx| stream.poll_is_http2(cx)).await;
+                assert!(!is.unwrap());
+                loop {
+                    let mut space = [0; 3];
+                    let mut buf = hyper::rt::ReadBuf::new(&mut space);
+                    let read = std::future::poll_fn(|cx| {
+                        let stream = std::pin::Pin::new(&mut stream);
+                        hyper::rt::Read::poll_read(stream, cx, buf.unfilled())
+                    });
+                    if read.await.is_err() || buf.filled().is_empty() {
+                        return;
+                    }
+                    sink.borrow_mut().extend_from_slice(buf.filled());
+                }
+            }
+        });
+        let mut stream = env.connect(addr, None).await.unwrap();
+        write(&mut stream, text).await.unwrap();
+        env.sleep(ms(5)).await;
+        assert_eq!(&got.borrow()[..], text);
+    });
+}
+
+#[test]
 fn a_client_that_vanishes_cancels_its_streams() {
     run(|env| async move {
         let (addr, seen, _) = serve_auto(&env, &defaults());

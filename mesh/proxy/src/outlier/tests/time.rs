@@ -1,0 +1,127 @@
+//! For how long hosts are out.
+
+use super::*;
+
+#[test]
+fn a_host_returns_on_the_first_tick_after_its_time() {
+    let mut cluster = Cluster::new(2, |_| {});
+    cluster.answers(0, 500, 5, 5 * S);
+    for tick in [10, 20, 30] {
+        assert_eq!(cluster.tick(tick * S), [], "{tick}");
+    }
+    assert!(cluster.is_out(0), "30 s are over at 35, between two ticks");
+    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
+    assert!(!cluster.is_out(0));
+}
+
+#[test]
+fn a_tick_at_the_very_end_of_the_time_brings_a_host_back() {
+    let mut cluster = Cluster::new(2, |_| {});
+    cluster.answers(0, 500, 5, 10 * S);
+    assert_eq!(cluster.tick(40 * S - 1), []);
+    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
+}
+
+#[test]
+fn each_ejection_lasts_one_base_time_longer_up_to_the_maximum() {
+    let mut cluster = Cluster::new(2, |settings| {
+        settings.base_ejection_time = Duration::from_secs(30);
+        settings.max_ejection_time = Duration::from_secs(100);
+        settings.interval = Duration::from_secs(1);
+    });
+    let mut now = 0;
+    for expected in [30, 60, 90, 100, 100, 100] {
+        cluster.answers(0, 500, 5, now);
+        let out_at = now;
+        while cluster.is_out(0) {
+            now += S;
+            cluster.tick(now);
+        }
+        assert_eq!((now - out_at) / S, expected);
+    }
+}
+
+#[test]
+fn by_default_a_host_that_keeps_failing_is_out_for_30_s_more_each_time_up_to_300() {
+    let mut cluster = Cluster::new(2, |_| {});
+    let mut now = 0;
+    for expected in [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300, 300] {
+        cluster.answers(0, 500, 5, now);
+        let out_at = now;
+        while cluster.is_out(0) {
+            now += 10 * S;
+            cluster.tick(now);
+        }
+        assert_eq!((now - out_at) / S, expected);
+    }
+}
+
+#[test]
+fn the_time_stops_growing_once_it_has_passed_the_maximum_by_a_base_time() {
+    // The backoff itself stops where `backoff * base` is no longer below `max + base`: at 5 of 30 s for a maximum of 100 s.
+    // So it takes as many ticks in good health until a host is out for a base time only.
+    let mut cluster = Cluster::new(2, |settings| {
+        settings.max_ejection_time = Duration::from_secs(100);
+    });
+    let mut now = 0;
+    let out_for = |cluster: &mut Cluster, now: &mut u64| {
+        let out_at = *now;
+        cluster.answers(0, 500, 5, *now);
+        while cluster.is_out(0) {
+            *now += 10 * S;
+            cluster.tick(*now);
+        }
+        (*now - out_at) / S
+    };
+    let first: Vec<u64> = (0..9).map(|_| out_for(&mut cluster, &mut now)).collect();
+    assert_eq!(first, [30, 60, 90, 100, 100, 100, 100, 100, 100]);
+    for _ in 0..4 {
+        now += 10 * S;
+        cluster.tick(now);
+    }
+    assert_eq!(
+        out_for(&mut cluster, &mut now),
+        60,
+        "5, less 4, and one more"
+    );
+}
+
+#[test]
+fn the_time_shrinks_by_one_base_time_a_tick_once_a_host_has_been_back_for_an_interval() {
+    let mut cluster = Cluster::new(2, |settings| settings.interval = Duration::from_secs(10));
+    let out_for = |cluster: &mut Cluster, from: u64| {
+        cluster.answers(0, 500, 5, from);
+        let mut now = from;
+        while cluster.is_out(0) {
+            now += 10 * S;
+            cluster.tick(now);
+        }
+        (now - from) / S
+    };
+    assert_eq!(out_for(&mut cluster, 0), 30);
+    // Out again at once: twice as long.
+    assert_eq!(out_for(&mut cluster, 30 * S), 60);
+    // Back at 90 s. The tick of its return does not count; the next takes one off, and so on: 2, then 1.
+    cluster.tick(100 * S);
+    assert_eq!(out_for(&mut cluster, 100 * S), 60, "one of two is forgiven");
+}
+
+#[test]
+fn jitter_is_drawn_to_the_millisecond_from_nothing_to_its_maximum_and_beyond_the_longest_time() {
+    for (draw, jitter) in [(0, 0), (1, 1), (5000, 5000), (5001, 0), (7000, 1999)] {
+        for (max, span) in [(300, 30 * S), (30, 30 * S)] {
+            let mut cluster = Cluster::new(2, |settings| {
+                settings.max_ejection_time_jitter = Duration::from_millis(5 * S);
+                settings.max_ejection_time = Duration::from_secs(max);
+            });
+            let (seat, mut draws) = (cluster.seats[0], Draws(draw));
+            for _ in 0..5 {
+                let failed = Outcome::Status(500);
+                cluster.outliers.observe(seat, failed, at(0), &mut draws);
+            }
+            assert_eq!(cluster.tick(span + jitter - 1), [], "{draw}");
+            let back = [Change::Returned(address(0))];
+            assert_eq!(cluster.tick(span + jitter), back, "{draw}");
+        }
+    }
+}
