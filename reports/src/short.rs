@@ -167,7 +167,10 @@ fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<Link> {
                 false => hump.to as i64 * bin_ns,
             }),
             subject: row.name.clone(),
-            words: format!("up to {} waiting in its queue{rest}", units::count(hump.peak)),
+            words: format!(
+                "up to {} waiting in its queue{rest}",
+                units::count(hump.peak)
+            ),
             weight: hump.peak,
         });
     }

@@ -5,7 +5,7 @@ use shakedown_results::{CheckResult, Document, Load};
 
 use super::readings::{Readings, handle};
 use super::time::{self, Scales};
-use super::{page, scrolling, verdict};
+use super::{page, scrolling, short, verdict};
 use crate::units;
 
 /// Loads named in the table of verdicts, at most.
@@ -171,6 +171,7 @@ fn over_time(documents: &[&Document], scales: &Scales, readings: &mut Readings) 
                 @for document in documents {
                     div.column {
                         h3.variant class=(tone(document)) { span.dot aria-hidden="true" {} (document.variant) }
+                        (short::list(&crate::short::of(document), document))
                         (time::charts(document, scales, true, readings))
                     }
                 }

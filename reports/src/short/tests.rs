@@ -99,7 +99,10 @@ fn what_led_to_it_comes_before_what_followed() {
     }];
     document.series.breakers = vec![Stretches {
         name: "users -> db (pending)".to_owned(),
-        spans: vec![(33 * SECOND_NS, 34 * SECOND_NS), (35 * SECOND_NS, 36 * SECOND_NS)],
+        spans: vec![
+            (33 * SECOND_NS, 34 * SECOND_NS),
+            (35 * SECOND_NS, 36 * SECOND_NS),
+        ],
     }];
     assert_eq!(
         lines(&document),

@@ -1,6 +1,7 @@
 //! Units, subjects and windows of a check: from what is written to what can be judged.
 
 mod condition;
+mod joins;
 mod subject;
 mod window;
 

@@ -99,7 +99,7 @@ impl Laws {
                 }
                 self.queue(*pod, record.at_ns, board);
             }
-            Event::Queued { pod } | Event::Dequeued { pod } => {
+            Event::Queued { pod, .. } | Event::Dequeued { pod, .. } => {
                 self.queue(*pod, record.at_ns, board);
             }
             Event::Served {

@@ -65,18 +65,18 @@ fn checks_that_a_client_can_judge_are_kept_and_the_others_told() {
 fn a_target_that_is_given_wins_over_the_files() {
     let story = shop();
     let given = [target("users=https://a"), target("tests=http://b:1")];
-    assert_eq!(urls(&story, &given).unwrap(), ["https://a", "http://b:1"]);
-    let file = urls(&story, &given[1..]).unwrap();
+    assert_eq!(urls(&story, &given, false).unwrap(), ["https://a", "http://b:1"]);
+    let file = urls(&story, &given[1..], false).unwrap();
     assert_eq!(file, ["http://localhost:1/v2", "http://b:1"]);
 }
 
 #[test]
 fn a_load_without_a_target_is_told_of() {
-    let words = urls(&shop(), &[]).unwrap_err();
+    let words = urls(&shop(), &[], false).unwrap_err();
     assert!(words.starts_with("load `tests` has no target"), "{words}");
-    let words = urls(&shop(), &[target("test=http://b")]).unwrap_err();
+    let words = urls(&shop(), &[target("test=http://b")], false).unwrap_err();
     assert!(words.contains("there is users, tests"), "{words}");
-    let words = urls(&shop(), &[target("http://b?x=y")]).unwrap_err();
+    let words = urls(&shop(), &[target("http://b?x=y")], false).unwrap_err();
     assert!(words.contains("which load?"), "{words}");
 }
 

@@ -26,7 +26,8 @@ impl Resolver<'_> {
                     Word::Hedged => ("hedged", Test::Hedged),
                     _ => ("plaintext", Test::Plaintext),
                 };
-                if !attempts {
+                // A load's client tells of its tries, too.
+                if !attempts && !(is == Is::Load && test == Test::Retried) {
                     let message =
                         format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`)");
                     return self.refuse(written.at, message);

@@ -121,7 +121,8 @@ fn what_breaks_off_resets_its_stream_and_not_its_neighbours() {
 
 #[test]
 fn a_proxy_answers_callers_of_grpc_in_their_words() {
-    let mesh = "  - {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: pay},
+    let mesh =
+        "  - {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: pay},
      spec: {hosts: [pay], http: [{route: [{destination: {host: pay}}],
      fault: {abort: {httpStatus: 503, percentage: {value: 100}}}}]}}
 ";
