@@ -170,7 +170,7 @@ fn over_time(documents: &[&Document], scales: &Scales, readings: &mut Readings) 
             div.columns style={ "--rows:" (ROWS_MAX) } {
                 @for document in documents {
                     div.column {
-                        h3.variant class=(tone(document)) { span.dot aria-hidden="true" {} (document.variant) }
+                        h3 class={ "variant " (tone(document)) } { span.dot aria-hidden="true" {} (document.variant) }
                         (short::list(&crate::short::of(document), document))
                         (time::charts(document, scales, true, readings))
                     }

@@ -73,11 +73,16 @@ impl Asked<'_> {
         if !self.has_flag() {
             return None;
         }
-        let via = self
-            .conditions
-            .iter()
-            .any(|condition| matches!(condition.test, Test::Via(_)));
-        if via || self.uses(Measure::Uncorrected) || self.uses(Measure::SendLag) {
+        let any = |is: fn(&Test) -> bool| self.conditions.iter().any(|known| is(&known.test));
+        if any(|test| matches!(test, Test::Retried)) {
+            return Some(
+                "not supported yet: `flag` together with `retried`: a proxy counts its own tries",
+            );
+        }
+        if any(|test| matches!(test, Test::Via(_)))
+            || self.uses(Measure::Uncorrected)
+            || self.uses(Measure::SendLag)
+        {
             return Some(
                 "not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`",
             );
