@@ -40,11 +40,12 @@ pub fn render(document: &Document) -> String {
     let scales = Scales::of(&[document]);
     let mut readings = Readings::new(scales.end_ns);
     let body = html! {
-        a.skip href="#checks" { "Skip to the checks" }
+        a.skip href="#time" { "Skip to the charts" }
         (head(document))
         main {
             (verdict::section(document))
             (short::section(document))
+            (verdict::checks(document))
             (time::section(document, &scales, &mut readings))
             (loads::section(document))
             (latency::section(document))

@@ -111,120 +111,15 @@ impl Summary {
     pub fn record(&mut self, cast: &Cast, record: &Record) {
         let at_ns = record.at_ns;
         match &record.event {
-            Event::Finished {
-                root,
-                pod,
-                intended_ns,
-                sent_ns,
-                outcome,
-                tries,
-            } => {
-                let counts = *intended_ns >= self.warm_up_ns;
-                if outcome.answer != Answer::Dropped {
-                    self.over.ended(root.load, at_ns, at_ns - *intended_ns);
-                }
-                if *tries > 1
-                    && let Some(to) = self.entries.get(&(root.load, root.entry))
-                {
-                    let (pair, times) = ((root.load, *to), u64::from(*tries) - 1);
-                    // Without a sidecar each try tells of itself.
-                    if cast.pods[pod.0 as usize].meshed {
-                        self.over.retried(pair, at_ns, times);
-                    }
-                    if counts {
-                        self.edges.retried(pair, times);
-                    }
-                }
-                self.loads.finished(
-                    root.load,
-                    at_ns,
-                    *intended_ns,
-                    *sent_ns,
-                    outcome.answer,
-                    counts,
-                );
-            }
-            Event::CallEnded {
-                root,
-                from,
-                to,
-                start_ns,
-                outcome,
-                tries,
-                hedges,
-                ..
-            } => {
-                let caller = &cast.pods[from.0 as usize];
-                let pair = (caller.party, *to);
-                if let Some(root) = root
-                    && root.load == caller.party
-                {
-                    self.entries.insert((root.load, root.entry), *to);
-                }
-                // A sidecar counts its own tries only, from one at each of its app's.
-                let again = tries.saturating_sub(1).saturating_sub(*hedges);
-                if caller.meshed && again > 0 {
-                    self.over.retried(pair, at_ns, u64::from(again));
-                }
-                if caller.meshed && *hedges > 0 {
-                    self.over.hedged(pair, at_ns, u64::from(*hedges));
-                }
-                if *start_ns >= self.warm_up_ns {
-                    self.edges.call(pair, at_ns - start_ns, outcome.answer);
-                }
-            }
-            Event::Attempt {
-                from,
-                to_party,
-                start_ns,
-                number,
-                hedge,
-                ..
-            } => {
-                let pair = (cast.party_of(*from), *to_party);
-                if *hedge {
-                    self.over.hedged(pair, at_ns, 1);
-                } else if *number > 1 {
-                    self.over.retried(pair, at_ns, 1);
-                }
-                if *start_ns >= self.warm_up_ns {
-                    self.edges.attempt(pair);
-                }
-            }
+            Event::Finished { .. } => self.finished(cast, record),
+            Event::CallEnded { .. } => self.called(cast, record),
+            Event::Attempt { .. } => self.tried(cast, record),
             Event::Arrived { pod, queued, .. } => {
                 self.over.arrived(cast, at_ns, *pod, *queued);
             }
-            Event::Queued { pod } => self.over.queued(cast, at_ns, *pod),
-            Event::Dequeued { pod } => self.over.dequeued(cast, at_ns, *pod),
-            Event::Served {
-                root,
-                pod,
-                from,
-                arrived_ns,
-                queue_wait_ns,
-                outcome,
-                fate,
-                ..
-            } => {
-                self.over.served(cast, at_ns, *pod);
-                let sender = from.map(|from| cast.party_of(from));
-                let taken_up = !matches!(fate, Fate::Refused | Fate::Shed);
-                if let Some(root) = root
-                    && sender == Some(root.load)
-                    && taken_up
-                {
-                    self.loads.admitted(root.load, arrived_ns + queue_wait_ns);
-                }
-                let pod = &cast.pods[pod.0 as usize];
-                self.services.served(
-                    pod,
-                    at_ns,
-                    *arrived_ns,
-                    *queue_wait_ns,
-                    outcome.answer,
-                    *fate,
-                );
-            }
+            Event::Queued { pod, .. } => self.over.queued(cast, at_ns, *pod),
+            Event::Dequeued { pod, .. } => self.over.dequeued(cast, at_ns, *pod),
+            Event::Served { .. } => self.served(cast, record),
             Event::Worked {
                 pod,
                 since_ns,
@@ -247,6 +142,144 @@ impl Summary {
                 self.events.record(cast, record);
             }
         }
+    }
+
+    /// A request of a load is over.
+    fn finished(&mut self, cast: &Cast, record: &Record) {
+        let Event::Finished {
+            root,
+            pod,
+            intended_ns,
+            sent_ns,
+            outcome,
+            tries,
+        } = &record.event
+        else {
+            return;
+        };
+        let at_ns = record.at_ns;
+        let counts = *intended_ns >= self.warm_up_ns;
+        if outcome.answer != Answer::Dropped {
+            self.over.ended(root.load, at_ns, at_ns - *intended_ns);
+        }
+        if *tries > 1
+            && let Some(to) = self.entries.get(&(root.load, root.entry))
+        {
+            let (pair, times) = ((root.load, *to), u64::from(*tries) - 1);
+            // Without a sidecar each try tells of itself.
+            if cast.pods[pod.0 as usize].meshed {
+                self.over.retried(pair, at_ns, times);
+            }
+            if counts {
+                self.edges.retried(pair, times);
+            }
+        }
+        self.loads.finished(
+            root.load,
+            at_ns,
+            *intended_ns,
+            *sent_ns,
+            outcome.answer,
+            counts,
+        );
+    }
+
+    /// A call is over.
+    fn called(&mut self, cast: &Cast, record: &Record) {
+        let Event::CallEnded {
+            root,
+            from,
+            to,
+            start_ns,
+            outcome,
+            tries,
+            hedges,
+            ..
+        } = &record.event
+        else {
+            return;
+        };
+        let at_ns = record.at_ns;
+        let caller = &cast.pods[from.0 as usize];
+        let pair = (caller.party, *to);
+        if let Some(root) = root
+            && root.load == caller.party
+        {
+            self.entries.insert((root.load, root.entry), *to);
+        }
+        // A sidecar counts its own tries only, from one at each of its app's.
+        let again = tries.saturating_sub(1).saturating_sub(*hedges);
+        if caller.meshed && again > 0 {
+            self.over.retried(pair, at_ns, u64::from(again));
+        }
+        if caller.meshed && *hedges > 0 {
+            self.over.hedged(pair, at_ns, u64::from(*hedges));
+        }
+        if *start_ns >= self.warm_up_ns {
+            self.edges.call(pair, at_ns - start_ns, outcome.answer);
+        }
+    }
+
+    /// A try is over.
+    fn tried(&mut self, cast: &Cast, record: &Record) {
+        let Event::Attempt {
+            from,
+            to_party,
+            start_ns,
+            number,
+            hedge,
+            ..
+        } = &record.event
+        else {
+            return;
+        };
+        let at_ns = record.at_ns;
+        let pair = (cast.party_of(*from), *to_party);
+        if *hedge {
+            self.over.hedged(pair, at_ns, 1);
+        } else if *number > 1 {
+            self.over.retried(pair, at_ns, 1);
+        }
+        if *start_ns >= self.warm_up_ns {
+            self.edges.attempt(pair);
+        }
+    }
+
+    /// An app is through with a request.
+    fn served(&mut self, cast: &Cast, record: &Record) {
+        let Event::Served {
+            root,
+            pod,
+            from,
+            arrived_ns,
+            queue_wait_ns,
+            outcome,
+            fate,
+            copy,
+            ..
+        } = &record.event
+        else {
+            return;
+        };
+        let at_ns = record.at_ns;
+        self.over.served(cast, at_ns, *pod);
+        let sender = from.map(|from| cast.party_of(from));
+        let taken_up = !copy && !matches!(fate, Fate::Refused | Fate::Shed);
+        if let Some(root) = root
+            && sender == Some(root.load)
+            && taken_up
+        {
+            self.loads.admitted(root.load, arrived_ns + queue_wait_ns);
+        }
+        let pod = &cast.pods[pod.0 as usize];
+        self.services.served(
+            pod,
+            at_ns,
+            *arrived_ns,
+            *queue_wait_ns,
+            outcome.answer,
+            *fate,
+        );
     }
 
     /// The document of the whole run.

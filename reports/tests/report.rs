@@ -215,6 +215,65 @@ fn endings_stand_side_by_side_on_the_same_axes() {
 }
 
 #[test]
+fn a_subject_has_one_colour_in_all_endings_whoever_else_is_drawn_beside_it() {
+    let counts = |name: &str| shakedown_results::series::Counts {
+        name: name.to_owned(),
+        bins: vec![3, 2, 3],
+    };
+    let weights = |version: &str| shakedown_results::series::Weights {
+        service: "shop".to_owned(),
+        version: version.to_owned(),
+        steps: vec![(0, 500_000), (1, 0)],
+    };
+    let (mut both, mut one) = (journal::calm(), journal::calm());
+    both.series.ready = vec![counts("shop/v1"), counts("shop/v2")];
+    one.series.ready = vec![counts("shop/v2")];
+    both.series.weights = vec![weights("v1"), weights("v2")];
+    one.series.weights = vec![weights("v2")];
+    let page = html::compare(&[both, one]);
+    // The swatch stands right before the name that it is of.
+    let swatch = "<span class=\"swatch ";
+    let mut classes: Vec<(&str, &str)> = page
+        .split(swatch)
+        .skip(1)
+        .filter_map(|rest| {
+            let (class, rest) = rest.split_once('"')?;
+            let (_, rest) = rest.split_once("</span>")?;
+            let name = rest.split('<').next()?;
+            ["shop/v1", "shop/v2", "v1", "v2"]
+                .contains(&name)
+                .then_some((name, class))
+        })
+        .collect();
+    classes.sort_unstable();
+    assert_eq!(
+        classes,
+        [
+            ("shop/v1", "k-a"),
+            ("shop/v2", "k-b"),
+            ("shop/v2", "k-b"),
+            ("v1", "k-a"),
+            ("v2", "k-b"),
+            ("v2", "k-b"),
+        ]
+    );
+}
+
+#[test]
+fn a_run_is_told_in_short_before_its_checks_and_charts_and_each_line_knows_its_time() {
+    let page = html::render(&journal::stormy());
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at("id=\"verdict\"") < at("id=\"short\""));
+    assert!(at("id=\"short\"") < at("id=\"judged\""));
+    assert!(at("id=\"judged\"") < at("id=\"time\""));
+    assert!(at("data-at=") < at("id=\"judged\""));
+    assert!(
+        !html::render(&journal::calm()).contains("<li class=\"l-bad\""),
+        "nothing failed"
+    );
+}
+
+#[test]
 fn endings_of_nobody_and_of_the_spiteful_have_a_page() {
     assert!(html::compare(&[]).contains("0 runs side by side"));
     let page = html::compare(&[spiteful(), spiteful()]);

@@ -235,11 +235,15 @@ pub enum Event {
     Queued {
         /// Where.
         pod: PodId,
+        /// Index into the service's endpoints.
+        endpoint: u16,
     },
     /// One that was queued left the queue.
     Dequeued {
         /// Where.
         pod: PodId,
+        /// Index into the service's endpoints.
+        endpoint: u16,
     },
     /// An app is through with an attempt. Every `Arrived` has exactly one of these.
     Served {
@@ -259,6 +263,9 @@ pub enum Event {
         outcome: Outcome,
         /// What became of it.
         fate: Fate,
+        /// As at its arrival.
+        #[serde(default, skip_serializing_if = "is_false")]
+        copy: bool,
     },
     /// A core did work. Only for services with cores and without workers.
     Worked {

@@ -5,7 +5,7 @@ use shakedown_results::{CheckResult, Document, Load};
 
 use super::readings::{Readings, handle};
 use super::time::{self, Scales};
-use super::{page, scrolling, verdict};
+use super::{page, scrolling, short, verdict};
 use crate::units;
 
 /// Loads named in the table of verdicts, at most.
@@ -170,7 +170,8 @@ fn over_time(documents: &[&Document], scales: &Scales, readings: &mut Readings) 
             div.columns style={ "--rows:" (ROWS_MAX) } {
                 @for document in documents {
                     div.column {
-                        h3.variant class=(tone(document)) { span.dot aria-hidden="true" {} (document.variant) }
+                        h3 class={ "variant " (tone(document)) } { span.dot aria-hidden="true" {} (document.variant) }
+                        (short::list(&crate::short::of(document), document))
                         (time::charts(document, scales, true, readings))
                     }
                 }

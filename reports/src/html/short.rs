@@ -24,7 +24,7 @@ pub(super) fn list(links: &[Link], document: &Document) -> Markup {
             li class=(class(link.kind)) {
                 button.when type="button" data-at=(link.from_ns.max(0)) { (short::when(link, document.duration_ns)) }
                 span.dot aria-hidden="true" {}
-                span { b { (link.subject) } " " (link.words) }
+                span { b { (link.subject) } ": " (link.words) }
             }
         } }
     }

@@ -21,7 +21,7 @@ pub(super) fn section(document: &Document) -> Markup {
         Verdict::Invalid => "invalid",
     };
     html! {
-        section #checks aria-labelledby="verdict" {
+        section aria-labelledby="verdict" {
             div class={ "verdict " (class) } {
                 h2 #verdict { (sign(document.verdict)) (word(document.verdict)) }
                 div {
@@ -31,7 +31,18 @@ pub(super) fn section(document: &Document) -> Markup {
                     }
                 }
             }
-            @if !document.checks.is_empty() { (checks(&document.checks)) }
+        }
+    }
+}
+
+/// All checks, behind the verdict.
+pub(super) fn checks(document: &Document) -> Markup {
+    html! {
+        @if !document.checks.is_empty() {
+            section #checks aria-labelledby="judged" {
+                h2 #judged { "Checks" }
+                (table(&document.checks))
+            }
         }
     }
 }
@@ -74,7 +85,7 @@ pub(crate) fn sentence(document: &Document) -> String {
     words
 }
 
-fn checks(checks: &[CheckResult]) -> Markup {
+fn table(checks: &[CheckResult]) -> Markup {
     html! {
         table.checks {
             caption.quiet { "Checks" }

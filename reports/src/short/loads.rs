@@ -14,23 +14,24 @@ const SLOW_TIMES: i64 = 5;
 /// A slow stretch has so many seconds at least: one may be chance.
 const SLOW_LEAST: usize = 2;
 
-/// Stretches in which requests failed.
+/// Stretches in which requests failed, and how long they took meanwhile.
 pub(super) fn failures(document: &Document) -> Vec<Link> {
     let mut links = Vec::new();
     for load in &document.loads {
-        let bad = |second: &Second| {
-            second.failed > 0 && second.failed * 100 >= (second.ok + second.failed) * BAD_PERCENT
-        };
-        for (from, to) in stretches(&load.seconds, bad) {
+        for (from, to) in stretches(&load.seconds, is_bad) {
             let of = &load.seconds[from..to];
             let failed: u64 = of.iter().map(|second| second.failed).sum();
             let ended: u64 = of.iter().map(|second| second.ok + second.failed).sum();
             let share = units::share(failed, ended);
-            let words = format!(
+            let mut words = format!(
                 "{} of {} requests failed ({share})",
                 units::count(failed),
                 units::count(ended)
             );
+            let worst = of.iter().map(|second| second.p99_ns).max().unwrap_or(0);
+            if let Some(usual) = usual_p99(load).filter(|usual| is_slow(worst, *usual)) {
+                words.push_str(&slow_words(", ", worst, usual));
+            }
             links.push(link(Kind::Failures, load, (from, to), words, failed));
         }
     }
@@ -44,24 +45,36 @@ pub(super) fn slowness(document: &Document) -> Vec<Link> {
         let Some(usual) = usual_p99(load) else {
             continue;
         };
-        let slow = |second: &Second| second.p99_ns > usual.saturating_mul(SLOW_TIMES);
+        let slow = |second: &Second| is_slow(second.p99_ns, usual);
+        let failing = stretches(&load.seconds, is_bad);
         for (from, to) in stretches(&load.seconds, slow) {
-            if to - from < SLOW_LEAST {
+            // While requests fail it is told with that.
+            let told = |(begin, end): &(usize, usize)| *begin <= from + 1 && to <= end + 1;
+            if to - from < SLOW_LEAST || failing.iter().any(told) {
                 continue;
             }
             let worst = load.seconds[from..to].iter().map(|second| second.p99_ns);
             let worst = worst.max().unwrap_or(0);
-            let words = format!(
-                "p99 up to {}, where {} is usual",
-                units::duration(worst),
-                units::duration(usual)
-            );
+            let words = slow_words("", worst, usual);
             let weight = u64::try_from(worst / usual.max(1)).unwrap_or(0);
             let weight = weight.saturating_mul((to - from) as u64);
             links.push(link(Kind::Slow, load, (from, to), words, weight));
         }
     }
     links
+}
+
+fn is_bad(second: &Second) -> bool {
+    second.failed > 0 && second.failed * 100 >= (second.ok + second.failed) * BAD_PERCENT
+}
+
+fn is_slow(p99_ns: i64, usual: i64) -> bool {
+    p99_ns > usual.saturating_mul(SLOW_TIMES)
+}
+
+fn slow_words(before: &str, worst: i64, usual: i64) -> String {
+    let (worst, usual) = (units::duration(worst), units::duration(usual));
+    format!("{before}p99 up to {worst}, where {usual} is usual")
 }
 
 fn link(kind: Kind, load: &Load, (from, to): (usize, usize), words: String, weight: u64) -> Link {

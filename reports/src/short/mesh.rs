@@ -68,15 +68,24 @@ pub(super) fn ejections(rows: &[Stretches]) -> Vec<Link> {
     services.into_iter().filter_map(link).collect()
 }
 
-/// Breakers that stood at their limit.
+/// Breakers that stood at their limit. One of connections makes requests wait, the others turn them away: it is told where
+/// no other is.
 pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
+    let named = |row: &Stretches| {
+        let (edge, limit) = row.name.split_once(" (").unwrap_or((&row.name, ""));
+        (edge.to_owned(), limit.trim_end_matches(')').to_owned())
+    };
     let link = |row: &Stretches| {
-        let (from_ns, to_ns) = bounds(&row.spans)?;
+        let (from_ns, to_ns) = longest(&row.spans)?;
         let open: i64 = row.spans.iter().map(|(from, to)| to - from).sum();
-        let (edge, limit) = match row.name.split_once(" (") {
-            Some((edge, limit)) => (edge, limit.trim_end_matches(')')),
-            None => (row.name.as_str(), ""),
+        let (edge, limit) = named(row);
+        let turns_away = |other: &Stretches| {
+            let (of, by) = named(other);
+            of == edge && by != CONNECTIONS
         };
+        if limit == CONNECTIONS && rows.iter().any(turns_away) {
+            return None;
+        }
         let times = match row.spans.len() {
             1 => String::new(),
             times => format!(", {} times", units::count(times as u64)),
@@ -85,7 +94,7 @@ pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
             kind: Kind::Breakers,
             from_ns,
             to_ns: Some(to_ns),
-            subject: edge.to_owned(),
+            subject: edge,
             words: format!(
                 "breaker at its limit of {limit} for {}{times}",
                 units::duration(open)
@@ -94,6 +103,25 @@ pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
         })
     };
     rows.iter().filter_map(link).collect()
+}
+
+/// Envoy's word for the limit of connections.
+const CONNECTIONS: &str = "connections";
+/// What opens again so soon has not been closed for who reads of it.
+const APART_NS: i64 = 5_000_000_000;
+
+/// The longest time in which something came again and again.
+fn longest(spans: &[(i64, i64)]) -> Option<(i64, i64)> {
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in spans {
+        match joined.last_mut() {
+            Some((_, end)) if from - *end <= APART_NS => *end = *to,
+            _ => joined.push((*from, *to)),
+        }
+    }
+    joined
+        .into_iter()
+        .max_by_key(|(from, to)| (to - from, -from))
 }
 
 /// How rollouts came out.

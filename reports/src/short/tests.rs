@@ -109,8 +109,7 @@ fn what_led_to_it_comes_before_what_followed() {
         [
             "30s – 40s: outage pause db/v1/0",
             "30s – 33s: db up to 200 waiting in its queue",
-            "30s – 36s: users 240 of 600 requests failed (40%)",
-            "30s – 36s: users p99 up to 1.00 s, where 10.0 ms is usual",
+            "30s – 36s: users 240 of 600 requests failed (40%), p99 up to 1.00 s, where 10.0 ms is usual",
             "31s – 33s: users -> db 90 retries, up to 50/s",
             "32s – 1m2s: db/v1/0 ejected",
             "33s – 36s: users -> db breaker at its limit of pending for 2.00 s, 2 times",
@@ -147,6 +146,48 @@ fn a_queue_that_never_empties_is_told_with_what_is_left_of_it() {
     assert_eq!(
         lines(&document),
         ["from 1m5s on: db up to 6,000 waiting in its queue, and 6,000 still at the end"]
+    );
+}
+
+#[test]
+fn requests_that_are_slow_and_do_not_fail_are_told_of_too() {
+    let slow = Second {
+        ok: 100,
+        p99_ns: 51_000_000,
+        ..Second::default()
+    };
+    let mut document = run();
+    document.loads = vec![load(&[(10, slow), (11, slow), (40, slow)])];
+    // One second may be chance.
+    assert_eq!(
+        lines(&document),
+        ["10s – 12s: users p99 up to 51.0 ms, where 10.0 ms is usual"]
+    );
+}
+
+#[test]
+fn a_breaker_is_told_by_the_limit_that_turns_requests_away_and_by_its_longest_time() {
+    let row = |limit: &str, spans: &[(i64, i64)]| Stretches {
+        name: format!("web -> db ({limit})"),
+        spans: spans
+            .iter()
+            .map(|(from, to)| (from * SECOND_NS, to * SECOND_NS))
+            .collect(),
+    };
+    let mut document = run();
+    let connections = row("connections", &[(0, 120)]);
+    document.series.breakers = vec![
+        connections.clone(),
+        row("pending", &[(2, 3), (60, 70), (72, 80), (100, 101)]),
+    ];
+    assert_eq!(
+        lines(&document),
+        ["1m – 1m20s: web -> db breaker at its limit of pending for 20.0 s, 4 times"]
+    );
+    document.series.breakers = vec![connections];
+    assert_eq!(
+        lines(&document),
+        ["from 0s on: web -> db breaker at its limit of connections for 2m00s"]
     );
 }
 

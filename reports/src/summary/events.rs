@@ -37,102 +37,21 @@ struct Group {
 impl Events {
     pub(super) fn record(&mut self, cast: &Cast, record: &Record) {
         let at_ns = record.at_ns;
-        let (kind, subject, detail) = match &record.event {
-            Event::FaultStarted { fault, pods } => {
-                let (name, what) = fault_words(cast, *fault);
-                ("fault-started", name, with_pods(what, cast, pods))
-            }
-            Event::FaultEnded { fault, hits } => {
-                let (name, _) = fault_words(cast, *fault);
-                let hits = match hits {
-                    0 => "touched nothing".to_owned(),
-                    n => format!("touched {}", units::count(*n)),
-                };
-                ("fault-ended", name, hits)
-            }
-            Event::PodAdded { pod } => {
-                let party = &cast.parties[usize::from(pod.party.0)];
-                let version = party
-                    .versions
-                    .get(usize::from(pod.version))
-                    .map_or("", String::as_str);
-                (
-                    "pod-added",
-                    format!("{}/{version}/{}", party.name, pod.replica),
-                    String::new(),
-                )
-            }
-            Event::Crashed { pod } => ("crashed", cast.pod_name(*pod), String::new()),
+        let told = match &record.event {
             Event::Ready { pod } => return self.ready(at_ns, cast.pod_name(*pod)),
-            Event::ConfigChanged { version } => {
-                ("config-changed", configuration(*version), String::new())
-            }
             Event::ConfigInForce { pod, version } => {
                 return self.config_in_force(at_ns, *version, cast.pod_name(*pod));
             }
-            Event::ConfigRefused {
-                pod,
-                resource,
-                reason,
-            } => (
-                "config-refused",
-                cast.pod_name(*pod),
-                format!("{resource}: {reason}"),
-            ),
-            Event::Canary {
-                service,
-                phase,
-                weight_ppm,
-                version,
-                reason,
-            } => {
-                let subject = version.map_or_else(
-                    || party_name(cast, *service),
-                    |version| version_name(cast, *service, version),
-                );
-                let weight = units::share(u64::from(*weight_ppm), 1_000_000);
-                ("canary", subject, format!("{phase} at {weight}: {reason}"))
-            }
-            Event::Weight {
-                service,
-                version,
-                ppm,
-            } => (
-                "weight",
-                version_name(cast, *service, *version),
-                units::share(u64::from(*ppm), 1_000_000),
-            ),
-            Event::Scaled {
-                service,
-                version,
-                replicas,
-            } => (
-                "scaled",
-                version_name(cast, *service, *version),
-                format!("to {}", units::counted(u64::from(*replicas), "replica")),
-            ),
-            Event::Stopped { pod } => ("stopped", cast.pod_name(*pod), String::new()),
-            Event::Ejected { at, pod, by } => (
-                "ejected",
-                cast.pod_name(*pod),
-                format!("by {}: {by}", cast.pod_name(*at)),
-            ),
-            Event::Returned { at, pod } => (
-                "returned",
-                cast.pod_name(*pod),
-                format!("at {}", cast.pod_name(*at)),
-            ),
             Event::Breaker {
                 at,
                 to,
                 limit,
                 open,
             } => return self.breaker(cast, at_ns, (*at, *to, limit), *open),
-            Event::DocumentRefused { document, reason } => {
-                ("document-refused", document.clone(), reason.clone())
-            }
-            Event::Invalid { reason } => ("invalid", "run".to_owned(), reason.clone()),
-            _ => return,
+            event => of_pods(cast, event).or_else(|| of_mesh(cast, event)),
+        };
+        let Some((kind, subject, detail)) = told else {
+            return;
         };
         self.push(EventRow {
             at_ns,
@@ -278,6 +197,107 @@ impl Group {
             ns => format!("the last {} after the first", units::duration(ns)),
         }
     }
+}
+
+/// Kind, subject and detail of a row.
+type Told = (&'static str, String, String);
+
+/// Faults, and pods that come and go.
+fn of_pods(cast: &Cast, event: &Event) -> Option<Told> {
+    Some(match event {
+        Event::FaultStarted { fault, pods } => {
+            let (name, what) = fault_words(cast, *fault);
+            ("fault-started", name, with_pods(what, cast, pods))
+        }
+        Event::FaultEnded { fault, hits } => {
+            let (name, _) = fault_words(cast, *fault);
+            let hits = match hits {
+                0 => "touched nothing".to_owned(),
+                n => format!("touched {}", units::count(*n)),
+            };
+            ("fault-ended", name, hits)
+        }
+        Event::PodAdded { pod } => {
+            let party = &cast.parties[usize::from(pod.party.0)];
+            let version = party
+                .versions
+                .get(usize::from(pod.version))
+                .map_or("", String::as_str);
+            (
+                "pod-added",
+                format!("{}/{version}/{}", party.name, pod.replica),
+                String::new(),
+            )
+        }
+        Event::Crashed { pod } => ("crashed", cast.pod_name(*pod), String::new()),
+        Event::Stopped { pod } => ("stopped", cast.pod_name(*pod), String::new()),
+        Event::Scaled {
+            service,
+            version,
+            replicas,
+        } => (
+            "scaled",
+            version_name(cast, *service, *version),
+            format!("to {}", units::counted(u64::from(*replicas), "replica")),
+        ),
+        Event::Invalid { reason } => ("invalid", "run".to_owned(), reason.clone()),
+        _ => return None,
+    })
+}
+
+/// What control plane and proxies did.
+fn of_mesh(cast: &Cast, event: &Event) -> Option<Told> {
+    Some(match event {
+        Event::ConfigChanged { version } => {
+            ("config-changed", configuration(*version), String::new())
+        }
+        Event::ConfigRefused {
+            pod,
+            resource,
+            reason,
+        } => (
+            "config-refused",
+            cast.pod_name(*pod),
+            format!("{resource}: {reason}"),
+        ),
+        Event::Canary {
+            service,
+            phase,
+            weight_ppm,
+            version,
+            reason,
+        } => {
+            let subject = version.map_or_else(
+                || party_name(cast, *service),
+                |version| version_name(cast, *service, version),
+            );
+            let weight = units::share(u64::from(*weight_ppm), 1_000_000);
+            ("canary", subject, format!("{phase} at {weight}: {reason}"))
+        }
+        Event::Weight {
+            service,
+            version,
+            ppm,
+        } => (
+            "weight",
+            version_name(cast, *service, *version),
+            units::share(u64::from(*ppm), 1_000_000),
+        ),
+        Event::Ejected { at, pod, by } => (
+            "ejected",
+            cast.pod_name(*pod),
+            format!("by {}: {by}", cast.pod_name(*at)),
+        ),
+        Event::Returned { at, pod } => (
+            "returned",
+            cast.pod_name(*pod),
+            format!("at {}", cast.pod_name(*at)),
+        ),
+        Event::DocumentRefused { document, reason } => {
+            ("document-refused", document.clone(), reason.clone())
+        }
+        _ => return None,
+    })
 }
 
 fn party_name(cast: &Cast, party: PartyId) -> String {

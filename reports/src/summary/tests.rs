@@ -41,10 +41,7 @@ fn cast() -> Cast {
 }
 
 fn outcome(answer: Answer) -> Outcome {
-    Outcome {
-        status: if answer == Answer::Ok { 200 } else { 0 },
-        answer,
-    }
+    Outcome::new(if answer == Answer::Ok { 200 } else { 0 }, answer)
 }
 
 fn finished(intended_ns: i64, sent_ns: Option<i64>, at_ns: i64, answer: Answer) -> Record {
@@ -77,6 +74,7 @@ fn served(arrived_ns: i64, queue_wait_ns: i64, at_ns: i64, fate: Fate) -> Record
         queue_wait_ns,
         outcome: outcome(Answer::Ok),
         fate,
+        copy: false,
     };
     Record { at_ns, event }
 }
@@ -363,7 +361,13 @@ fn arrived(at_ns: i64, queued: bool) -> Record {
 }
 
 fn dequeued(at_ns: i64) -> Record {
-    at(at_ns, Event::Dequeued { pod: API_POD })
+    at(
+        at_ns,
+        Event::Dequeued {
+            pod: API_POD,
+            endpoint: 0,
+        },
+    )
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Units, subjects and windows of a check: from what is written to what can be judged.
 
 mod condition;
+mod joins;
 mod subject;
 mod window;
 
@@ -175,29 +176,42 @@ impl Resolver<'_> {
             self.say(gauge.at, message);
             return;
         }
-        if let Some(gauge) = instants.first() {
-            if !temporal {
-                let gauge_text = self.slice(gauge);
-                let message = if is_state(gauge) {
-                    format!(
-                        "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually` or `within`"
-                    )
-                } else {
-                    format!(
-                        "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually`, `within`, or `{}`",
-                        self.reduced(gauge)
-                    )
-                };
-                self.say(gauge.at, message);
-            } else if let Some((_, at)) = written.per {
-                let message = format!(
-                    "`{}` is a value at an instant and takes no `per`",
-                    self.slice(gauge)
-                );
-                self.say(at, message);
-            }
-            return;
+        match instants.first() {
+            Some(gauge) => self.of_instants(gauge, temporal, written),
+            None => self.of_windows(windows.first().copied(), within, written),
         }
+    }
+
+    /// Values at an instant need a temporal word, and no slices.
+    fn of_instants(&mut self, gauge: &Expr, temporal: bool, written: &Written) {
+        if !temporal {
+            let gauge_text = self.slice(gauge);
+            let mut message = format!(
+                "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually`"
+            );
+            message.push_str(&if is_state(gauge) {
+                " or `within`".to_owned()
+            } else {
+                format!(", `within`, or `{}`", self.reduced(gauge))
+            });
+            self.say(gauge.at, message);
+        } else if let Some((_, at)) = written.per {
+            let message = format!(
+                "`{}` is a value at an instant and takes no `per`",
+                self.slice(gauge)
+            );
+            self.say(at, message);
+        }
+    }
+
+    /// Values over windows need slices with a temporal word, and none without.
+    fn of_windows(
+        &mut self,
+        first: Option<&Expr>,
+        within: Option<&WrittenWindow>,
+        written: &Written,
+    ) {
+        let temporal = written.temporal.is_some() || within.is_some();
         match (temporal, written.per) {
             (true, None) => {
                 let (at, word) = match (written.temporal, within) {
@@ -205,7 +219,7 @@ impl Resolver<'_> {
                     (None, Some(within)) => (within.at, "within"),
                     (None, None) => return,
                 };
-                let of = windows.first().map_or_else(|| self.text, |w| self.slice(w));
+                let of = first.map_or_else(|| self.text, |w| self.slice(w));
                 let message = format!(
                     "`{of}` is computed over a window: `{word}` needs slices of it, such as `per 5s`"
                 );

@@ -138,8 +138,8 @@ impl Board {
     pub(super) fn record(&mut self, record: &Record) -> Option<Change> {
         let (id, present, waiting) = match &record.event {
             Event::Arrived { pod, queued, .. } => (*pod, 1, i64::from(*queued)),
-            Event::Queued { pod } => (*pod, 0, 1),
-            Event::Dequeued { pod } => (*pod, 0, -1),
+            Event::Queued { pod, .. } => (*pod, 0, 1),
+            Event::Dequeued { pod, .. } => (*pod, 0, -1),
             Event::Served { pod, .. } => (*pod, -1, 0),
             _ => return self.change(record),
         };

@@ -95,8 +95,12 @@ const LOCAL_RESET: u32 = 1 << 3;
 
 /// The fact that an event tells, where it tells one.
 pub(super) fn of(record: &Record) -> Option<Fact> {
+    sent(record).or_else(|| received(record))
+}
+
+/// What those tell who send requests: loads, callers and their proxies.
+fn sent(record: &Record) -> Option<Fact> {
     let at = record.at_ns;
-    let nothing = Outcome::none(Answer::Ok);
     Some(match &record.event {
         Event::Finished {
             root,
@@ -172,6 +176,15 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             plaintext: *plaintext,
             ..Fact::new(*start_ns, at, *outcome)
         },
+        _ => return None,
+    })
+}
+
+/// What those tell who receive them: apps and their own proxies.
+fn received(record: &Record) -> Option<Fact> {
+    let at = record.at_ns;
+    let nothing = Outcome::new(0, Answer::Ok);
+    Some(match &record.event {
         Event::Flagged {
             root,
             pod,
@@ -210,6 +223,7 @@ pub(super) fn of(record: &Record) -> Option<Fact> {
             queue_wait_ns,
             outcome,
             fate,
+            ..
         } => Fact {
             root: *root,
             from: *from,

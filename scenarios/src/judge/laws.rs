@@ -91,15 +91,12 @@ impl Laws {
                 }
             }
             Event::Arrived { pod, .. } => {
-                if let Some(party) = board
-                    .party_of(*pod)
-                    .and_then(|index| self.parties.get_mut(index))
-                {
+                if let Some(party) = self.party_of(*pod, board) {
                     party.arrived += 1;
                 }
                 self.queue(*pod, record.at_ns, board);
             }
-            Event::Queued { pod } | Event::Dequeued { pod } => {
+            Event::Queued { pod, .. } | Event::Dequeued { pod, .. } => {
                 self.queue(*pod, record.at_ns, board);
             }
             Event::Served {
@@ -108,10 +105,7 @@ impl Laws {
                 fate,
                 ..
             } => {
-                if let Some(party) = board
-                    .party_of(*pod)
-                    .and_then(|index| self.parties.get_mut(index))
-                {
+                if let Some(party) = self.party_of(*pod, board) {
                     party.served += 1;
                 }
                 self.queue(*pod, record.at_ns, board);
@@ -137,6 +131,10 @@ impl Laws {
             }
             _ => {}
         }
+    }
+
+    fn party_of(&mut self, pod: PodId, board: &Board) -> Option<&mut Party> {
+        self.parties.get_mut(board.party_of(pod)?)
     }
 
     fn queue(&mut self, pod: PodId, at_ns: i64, board: &Board) {

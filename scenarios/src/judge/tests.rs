@@ -121,7 +121,7 @@ impl Run {
             },
         );
         if queued {
-            self.at(from_ns + wait_ns, Event::Dequeued { pod });
+            self.at(from_ns + wait_ns, Event::Dequeued { pod, endpoint: 0 });
         }
         self.at(
             to_ns,
@@ -134,6 +134,7 @@ impl Run {
                 queue_wait_ns: wait_ns,
                 outcome,
                 fate: Fate::Done,
+                copy: false,
             },
         );
     }
@@ -475,8 +476,8 @@ fn who_comes_into_the_queue_after_its_arrival_is_counted_as_waiting() {
     run.served(None, 1, 21 * S, 0, 40 * S, OK);
     // One of them waits twice, for instance in steps that are parallel.
     for (from, to) in [(23, 26), (24, 27)] {
-        run.at(from * S, Event::Queued { pod });
-        run.at(to * S, Event::Dequeued { pod });
+        run.at(from * S, Event::Queued { pod, endpoint: 0 });
+        run.at(to * S, Event::Dequeued { pod, endpoint: 0 });
     }
     let checks = run.checks();
     for check in &checks {

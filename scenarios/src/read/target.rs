@@ -185,48 +185,61 @@ impl Reader<'_> {
                 replica: None,
             });
         };
-        let Some(index) = service
-            .versions
-            .iter()
-            .position(|known| known.name == version)
-        else {
-            let known: Vec<&str> = service.versions.iter().map(|v| v.name.as_str()).collect();
-            self.error(
-                place,
-                format!(
-                    "{name} has no version `{version}`: {}",
-                    suggest::hint(version, known)
-                ),
-            );
-            return None;
-        };
+        let index = self.version_of(service, version, place)?;
         let replica = match replica {
             None => None,
-            Some(text) => match text.parse::<u32>() {
-                // Those that come while the run goes on are not counted here.
-                Ok(replica)
-                    if replica < service.versions[index].replicas
-                        || service.versions[index].replicas == 0 && replica < PODS_MAX =>
-                {
-                    Some(replica)
-                }
-                _ => {
-                    let replicas = service.versions[index].replicas;
-                    self.error(
-                        place,
-                        format!(
-                            "{name}/{version} has {}, counted from 0: there is no `{text}`",
-                            crate::story::replicas(replicas)
-                        ),
-                    );
-                    return None;
-                }
-            },
+            Some(text) => Some(self.replica_of(service, index, text, place)?),
         };
         Some(Selector::Party {
             name: name.to_owned(),
-            version: u16::try_from(index).ok(),
+            version: Some(index),
             replica,
         })
+    }
+
+    /// The index of a version.
+    pub(super) fn version_of(
+        &mut self,
+        service: &Service,
+        version: &str,
+        place: &FilePlace,
+    ) -> Option<u16> {
+        let mut versions = service.versions.iter();
+        let Some(index) = versions.position(|known| known.name == version) else {
+            let known: Vec<&str> = service.versions.iter().map(|v| v.name.as_str()).collect();
+            let hint = suggest::hint(version, known);
+            let message = format!("{} has no version `{version}`: {hint}", service.name);
+            self.error(place, message);
+            return None;
+        };
+        u16::try_from(index).ok()
+    }
+
+    /// The number of a replica. Those that come while the run goes on are not counted.
+    fn replica_of(
+        &mut self,
+        service: &Service,
+        version: u16,
+        text: &str,
+        place: &FilePlace,
+    ) -> Option<u32> {
+        let version = &service.versions[usize::from(version)];
+        let most = match version.replicas {
+            0 => PODS_MAX,
+            replicas => replicas,
+        };
+        match text.parse::<u32>() {
+            Ok(replica) if replica < most => Some(replica),
+            _ => {
+                let message = format!(
+                    "{}/{} has {}, counted from 0: there is no `{text}`",
+                    service.name,
+                    version.name,
+                    crate::story::replicas(version.replicas)
+                );
+                self.error(place, message);
+                None
+            }
+        }
     }
 }

@@ -65,18 +65,21 @@ fn checks_that_a_client_can_judge_are_kept_and_the_others_told() {
 fn a_target_that_is_given_wins_over_the_files() {
     let story = shop();
     let given = [target("users=https://a"), target("tests=http://b:1")];
-    assert_eq!(urls(&story, &given).unwrap(), ["https://a", "http://b:1"]);
-    let file = urls(&story, &given[1..]).unwrap();
+    assert_eq!(
+        urls(&story, &given, false).unwrap(),
+        ["https://a", "http://b:1"]
+    );
+    let file = urls(&story, &given[1..], false).unwrap();
     assert_eq!(file, ["http://localhost:1/v2", "http://b:1"]);
 }
 
 #[test]
 fn a_load_without_a_target_is_told_of() {
-    let words = urls(&shop(), &[]).unwrap_err();
+    let words = urls(&shop(), &[], false).unwrap_err();
     assert!(words.starts_with("load `tests` has no target"), "{words}");
-    let words = urls(&shop(), &[target("test=http://b")]).unwrap_err();
+    let words = urls(&shop(), &[target("test=http://b")], false).unwrap_err();
     assert!(words.contains("there is users, tests"), "{words}");
-    let words = urls(&shop(), &[target("http://b?x=y")]).unwrap_err();
+    let words = urls(&shop(), &[target("http://b?x=y")], false).unwrap_err();
     assert!(words.contains("which load?"), "{words}");
 }
 
@@ -87,8 +90,30 @@ fn retries_of_a_load_are_refused() {
         ..Edits::default()
     };
     let story = load_text("shop.yaml", SHOP, &edits).unwrap();
-    let words = urls(&story, &[target("tests=http://b")]).unwrap_err();
+    let words = urls(&story, &[target("tests=http://b")], false).unwrap_err();
     assert!(words.contains("load.users.retries=null"), "{words}");
+}
+
+#[test]
+fn a_service_of_http2_is_loaded_by_http2_and_one_of_grpc_not_at_all() {
+    let of = |protocol: &str| {
+        let text = SHOP
+            .replace("workers: 4", &format!("protocol: {protocol}, workers: 4"))
+            .replace("GET /:", "POST /a.B/C:")
+            .replace("POST /order:", "POST /a.B/D:")
+            .replace("shop GET /,", "shop POST /a.B/C,")
+            .replace("shop POST /order", "shop POST /a.B/D");
+        load_text("shop.yaml", &text, &Edits::default()).unwrap()
+    };
+    let given = [target("tests=http://b")];
+    let words = urls(&of("http2"), &given, false).unwrap_err();
+    assert!(words.contains("load `users` calls a service of `protocol: http2`: add --http2"));
+    assert!(urls(&of("http2"), &given, true).is_ok());
+    let words = urls(&of("grpc"), &given, true).unwrap_err();
+    assert!(
+        words.contains("not supported yet: load `tests` calls gRPC"),
+        "{words}"
+    );
 }
 
 #[test]

@@ -139,6 +139,7 @@ pub(super) fn hop(
         queue_wait_ns: wait,
         outcome,
         fate: Fate::Done,
+        copy: false,
     };
     let ended = Event::CallEnded {
         root,

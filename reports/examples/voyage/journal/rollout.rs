@@ -75,8 +75,9 @@ fn queue(records: &mut Vec<Record>, at_ns: i64, wait_ns: i64) {
         queue_wait_ns: wait_ns,
         outcome: outcome(Answer::Ok),
         fate: Fate::Done,
+        copy: false,
     };
-    let dequeued = Event::Dequeued { pod };
+    let dequeued = Event::Dequeued { pod, endpoint: 0 };
     let (left, done) = (at_ns + wait_ns, at_ns + wait_ns + MS);
     for (at_ns, event) in [(at_ns, arrived), (left, dequeued), (done, served)] {
         records.push(Record { at_ns, event });

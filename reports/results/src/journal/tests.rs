@@ -39,6 +39,7 @@ fn records() -> Vec<Record> {
             queue_wait_ns: 0,
             outcome: Outcome::none(Answer::Cancelled),
             fate: Fate::Abandoned,
+            copy: false,
         },
         Event::FaultStarted {
             fault: 0,

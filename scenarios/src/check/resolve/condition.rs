@@ -12,37 +12,15 @@ impl Resolver<'_> {
         is: Is,
         subject: &Subject,
     ) -> Option<Condition> {
-        let attempts = matches!(subject, Subject::Edge { to, .. } if to.is_part());
         let test = match &written.test {
-            WrittenTest::Word(Word::Ok) => Test::Ok,
-            WrittenTest::Word(Word::Timeout) => Test::Timeout,
-            WrittenTest::Word(Word::Dropped) if is == Is::Load => Test::Dropped,
-            WrittenTest::Word(Word::Dropped) => {
-                return self.refuse(written.at, "only a load drops requests");
-            }
-            WrittenTest::Word(word @ (Word::Retried | Word::Hedged | Word::Plaintext)) => {
-                let (name, test) = match word {
-                    Word::Retried => ("retried", Test::Retried),
-                    Word::Hedged => ("hedged", Test::Hedged),
-                    _ => ("plaintext", Test::Plaintext),
-                };
-                if !attempts {
-                    let message =
-                        format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`)");
-                    return self.refuse(written.at, message);
-                }
-                test
-            }
-            WrittenTest::Measure(name, op, nanos) => {
-                let measure = match figures::measure(name) {
-                    Ok(measure) => measure,
-                    Err(message) => return self.refuse(written.at, message),
-                };
-                if !measures(measure, is) {
+            WrittenTest::Word(word) => self.word(written.at, *word, is, subject)?,
+            WrittenTest::Measure(name, op, nanos) => match figures::measure(name) {
+                Ok(measure) if measures(measure, is) => Test::Measure(measure, *op, *nanos),
+                Ok(_) => {
                     return self.refuse(written.at, format!("{} has no `{name}`", is.words()));
                 }
-                Test::Measure(measure, *op, *nanos)
-            }
+                Err(message) => return self.refuse(written.at, message),
+            },
             WrittenTest::Status(low, high) => Test::Status(*low, *high),
             WrittenTest::Grpc(status) => Test::Grpc(*status),
             WrittenTest::Flag(name) => match figures::flag(name) {
@@ -55,22 +33,7 @@ impl Resolver<'_> {
                 Ok(bit) => Test::Flag(bit),
                 Err(message) => return self.refuse(written.at, message),
             },
-            WrittenTest::Via(party) => {
-                let via = self.party(party)?;
-                if is != Is::Load {
-                    return self.refuse(
-                        written.at,
-                        "not supported yet: `via`, but of a load's requests",
-                    );
-                }
-                if via
-                    .party
-                    .is_some_and(|index| self.names.parties[usize::from(index)].is_load)
-                {
-                    return self.refuse(written.at, "a request goes via services, not via a load");
-                }
-                Test::Via(via)
-            }
+            WrittenTest::Via(party) => Test::Via(self.via(written.at, is, party)?),
             WrittenTest::From(party) => Test::From(self.from(written, is, party)?),
             WrittenTest::FromZone(name, at) => {
                 if is == Is::Load {
@@ -89,6 +52,44 @@ impl Resolver<'_> {
             not: written.not,
             test,
         })
+    }
+
+    fn word(&mut self, at: usize, word: Word, is: Is, subject: &Subject) -> Option<Test> {
+        let (name, test) = match word {
+            Word::Ok => return Some(Test::Ok),
+            Word::Timeout => return Some(Test::Timeout),
+            Word::Dropped if is == Is::Load => return Some(Test::Dropped),
+            Word::Dropped => return self.refuse(at, "only a load drops requests"),
+            Word::Retried => ("retried", Test::Retried),
+            Word::Hedged => ("hedged", Test::Hedged),
+            Word::Plaintext => ("plaintext", Test::Plaintext),
+        };
+        let attempts = matches!(subject, Subject::Edge { to, .. } if to.is_part());
+        // A load's client tells of its own tries.
+        if attempts || (is == Is::Load && test == Test::Retried) {
+            return Some(test);
+        }
+        let besides = match word {
+            Word::Retried => " and of loads",
+            _ => "",
+        };
+        let message =
+            format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`){besides}");
+        self.refuse(at, message)
+    }
+
+    fn via(&mut self, at: usize, is: Is, party: &WrittenParty) -> Option<Party> {
+        let via = self.party(party)?;
+        if is != Is::Load {
+            return self.refuse(at, "not supported yet: `via`, but of a load's requests");
+        }
+        let is_load = via
+            .party
+            .is_some_and(|index| self.names.parties[usize::from(index)].is_load);
+        if is_load {
+            return self.refuse(at, "a request goes via services, not via a load");
+        }
+        Some(via)
     }
 
     fn from(&mut self, written: &WrittenCondition, is: Is, party: &WrittenParty) -> Option<Party> {

@@ -4,8 +4,9 @@ use shakedown_config::suggest;
 
 use super::Resolver;
 use super::condition::measured;
+use super::joins;
 use crate::check::syntax::{Expr, WrittenMetric, WrittenParty};
-use crate::check::{Condition, Figure, Gauge, Happening, Measure, Party, Subject, Test};
+use crate::check::{Condition, Figure, Gauge, Happening, Party, Subject};
 
 /// What kind of subject it is, in words.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -365,125 +366,18 @@ impl Resolver<'_> {
         subject: &Subject,
         conditions: &[Condition],
     ) -> bool {
-        let at = metric.first.at;
-        let gauge = matches!(figure, Figure::Gauge(..));
-        let proxies = matches!(figure, Figure::Gauge(Gauge::Ejected | Gauge::Breaker, _));
-        let tries = matches!(figure, Figure::Attempts | Figure::Retries | Figure::Hedges);
-        let plain = gauge
-            || tries
-            || matches!(
-                figure,
-                Figure::Busy | Figure::Amplification | Figure::Events(_) | Figure::Hits
-            );
-        let flag = conditions.iter().any(|c| matches!(c.test, Test::Flag(_)));
-        let uses = |measure| {
-            matches!(figure, Figure::Statistic(of, _) if of == measure)
-                || conditions
-                    .iter()
-                    .any(|c| matches!(c.test, Test::Measure(of, ..) if of == measure))
+        let from_load = match subject {
+            Subject::Edge { from, .. } => from
+                .party
+                .is_some_and(|index| self.names.parties[usize::from(index)].is_load),
+            _ => false,
         };
-        let (pool, proxy) = (uses(Measure::PoolWait), uses(Measure::ProxyTime));
-        let other_clock = |c: &Condition| {
-            matches!(
-                c.test,
-                Test::Via(_) | Test::Measure(Measure::Uncorrected | Measure::SendLag, ..)
-            )
-        };
-        let message = match subject {
-            _ if plain && !conditions.is_empty() => Some("this figure takes no `where`"),
-            Subject::Service(party) if figure == Figure::Busy && party.endpoint.is_some() => {
-                Some("`busy` is a figure of replicas, not of endpoints")
-            }
-            Subject::Service(party) if of_pods(figure) && party.endpoint.is_some() => {
-                Some("this is a figure of replicas, not of endpoints")
-            }
-            Subject::Service(party) if matches!(figure, Figure::Gauge(Gauge::Canary, _)) => {
-                let whole = party.party.is_some() && !party.is_part();
-                (!whole).then_some("`canary` is a figure of a service: write `canary(checkout)`")
-            }
-            Subject::Service(party) if matches!(figure, Figure::Gauge(Gauge::Weight, _)) => {
-                let version =
-                    party.version.is_some() && party.replica.is_none() && party.zone.is_none();
-                (!version)
-                    .then_some("`weight` is a figure of a version: write `weight(checkout/v2)`")
-            }
-            Subject::Service(party)
-                if matches!(figure, Figure::Gauge(Gauge::Queued, _))
-                    && party.endpoint.is_some() =>
-            {
-                Some("not supported yet: `queued` of one endpoint")
-            }
-            Subject::Service(party) if flag && party.endpoint.is_some() => {
-                Some("not supported yet: `flag` of one endpoint")
-            }
-            Subject::Service(_)
-                if flag && (uses(Measure::QueueWait) || uses(Measure::ServiceTime)) =>
-            {
-                Some("`flag` is known to the proxy, which knows nothing of the app's queue")
-            }
-            Subject::Edge { to, .. } if (pool || proxy) && to.is_part() => Some(
-                "`pool-wait` and `proxy-time` are of calls: leave out version, replica and zone of the callee",
-            ),
-            Subject::Edge { .. } if pool && (proxy || flag) => Some(
-                "not supported yet: `pool-wait` together with what the proxy alone knows (`proxy-time`, `flag`)",
-            ),
-            Subject::Edge { to, .. }
-                if to.endpoint.is_some() && (to.is_part() || gauge || tries || flag || proxy) =>
-            {
-                Some("not supported yet: this figure of one endpoint of the callee")
-            }
-            Subject::Edge { from, to } if figure == Figure::Amplification => {
-                let load = from
-                    .party
-                    .is_some_and(|index| self.names.parties[usize::from(index)].is_load);
-                (!load && to.endpoint.is_some()).then_some(
-                    "not supported yet: `amplification` towards one endpoint, but from a load",
-                )
-            }
-            Subject::Edge { from, .. } if proxies && from.entry.is_some() => {
-                Some("a proxy knows nothing of a mix: leave out the entry")
-            }
-            Subject::Edge { to, .. }
-                if matches!(figure, Figure::Gauge(Gauge::Breaker, _)) && to.is_part() =>
-            {
-                Some("a breaker is on the way to a service, not to a part of it")
-            }
-            Subject::Edge { to, .. } if gauge && !proxies && to.is_part() => {
-                Some("not supported yet: `in-flight` of an edge to a version, replica or zone")
-            }
-            Subject::Load(party) if gauge && party.zone.is_some() => {
-                Some("not supported yet: `in-flight` of a load in a zone")
-            }
-            Subject::Load(_) if flag && conditions.iter().any(other_clock) => {
-                Some("not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`")
-            }
-            Subject::Load(_)
-                if flag && matches!(figure, Figure::Statistic(m, _) if m != Measure::Latency) =>
-            {
-                Some("not supported yet: `flag` with a measure other than latency")
-            }
-            _ => None,
-        };
-        match message {
-            Some(message) => {
-                self.say(at, message);
-                false
-            }
-            None => true,
+        let refused = joins::refused(figure, subject, conditions, from_load);
+        if let Some(message) = refused {
+            self.say(metric.first.at, message);
         }
+        refused.is_none()
     }
-}
-
-/// Whether a figure is taken of pods, whatever they are asked.
-const fn of_pods(figure: Figure) -> bool {
-    matches!(
-        figure,
-        Figure::Events(_)
-            | Figure::Gauge(
-                Gauge::Replicas | Gauge::Ready | Gauge::Canary | Gauge::Weight | Gauge::Ejected,
-                _
-            )
-    )
 }
 
 /// Whether the control plane is meant, and the figure is one of it.

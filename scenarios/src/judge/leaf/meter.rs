@@ -52,6 +52,11 @@ impl Leaf {
                     0
                 }
             }),
+            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party))
+                if party.endpoint.is_some() =>
+            {
+                queued(&record.event, party, board)
+            }
             (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => change
                 .filter(|change| board.is_of(change.pod, party))
                 .map_or(0, |change| change.waiting),
@@ -73,6 +78,23 @@ impl Leaf {
             _ => 0,
         }
     }
+}
+
+/// By how much an event changes how many requests to one endpoint wait.
+fn queued(event: &Event, party: &Party, board: &Board) -> i64 {
+    let (pod, endpoint, by) = match event {
+        Event::Arrived {
+            pod,
+            endpoint,
+            queued: true,
+            ..
+        } => (*pod, *endpoint, 1),
+        Event::Queued { pod, endpoint } => (*pod, *endpoint, 1),
+        Event::Dequeued { pod, endpoint } => (*pod, *endpoint, -1),
+        _ => return 0,
+    };
+    let counts = party.endpoint == Some(endpoint) && board.is_of(pod, party);
+    if counts { by } else { 0 }
 }
 
 /// Whether an event may change a gauge that the board keeps whole.

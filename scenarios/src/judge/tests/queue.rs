@@ -48,7 +48,7 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
             },
         );
         if begin > start {
-            tell(begin, Event::Dequeued { pod });
+            tell(begin, Event::Dequeued { pod, endpoint: 0 });
         }
         tell(
             free,
@@ -61,6 +61,7 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
                 queue_wait_ns: begin - start,
                 outcome: OK,
                 fate: Fate::Done,
+                copy: false,
             },
         );
         tell(

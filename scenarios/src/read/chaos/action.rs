@@ -276,19 +276,8 @@ impl Reader<'_> {
         let Some(version) = version else {
             return Some((service, None));
         };
-        let versions = &scene.services[service].versions;
-        let Some(index) = versions.iter().position(|known| known.name == version) else {
-            let known: Vec<&str> = versions.iter().map(|v| v.name.as_str()).collect();
-            self.error(
-                &target.place,
-                format!(
-                    "{name} has no version `{version}`: {}",
-                    suggest::hint(version, known)
-                ),
-            );
-            return None;
-        };
-        Some((service, u16::try_from(index).ok()))
+        let version = self.version_of(&scene.services[service], version, &target.place)?;
+        Some((service, Some(version)))
     }
 
     fn scale(&mut self, node: &Node, scene: &Scene<'_>) -> Option<Action> {

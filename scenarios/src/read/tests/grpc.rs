@@ -64,19 +64,19 @@ fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
 fn a_status_in_the_words_of_the_other_protocol_is_told_in_the_right_ones() {
     assert_eq!(
         errors(&story("grpc", "", "respond: 503", "")),
-        "f.yaml:6:88: `503` is no status of gRPC, which this service speaks: write `UNAVAILABLE`"
+        "f.yaml:6:84: `503` is no status of gRPC, which this service speaks: write `UNAVAILABLE`"
     );
     assert_eq!(
         errors(&story("http2", "", "respond: NOT_FOUND", "")),
-        "f.yaml:6:89: `NOT_FOUND` is a status of gRPC, and this service speaks HTTP: write `404`"
+        "f.yaml:6:85: `NOT_FOUND` is a status of gRPC, and this service speaks HTTP: write `404`"
     );
     assert_eq!(
         errors(&story("grpc", "", "respond: UNAVAILBLE", "")),
-        "f.yaml:6:88: `UNAVAILBLE` is no status of gRPC, which this service speaks: did you mean `UNAVAILABLE`?"
+        "f.yaml:6:84: `UNAVAILBLE` is no status of gRPC, which this service speaks: did you mean `UNAVAILABLE`?"
     );
     assert_eq!(
         errors(&story("grpc", ", queue: {full: 503}", "work: 1ms", "")),
-        "f.yaml:6:58: a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`"
+        "f.yaml:6:53: a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`"
     );
 }
 
@@ -85,7 +85,7 @@ fn an_endpoint_of_grpc_is_a_method_of_a_service() {
     let text = story("grpc", "", "work: 1ms", "").replace("/shop.Pay/Charge", "/charge");
     assert_eq!(
         errors(&text),
-        "f.yaml:6:56: `POST /charge` is no method of gRPC: one is `POST /pkg.Service/Method`"
+        "f.yaml:6:51: `POST /charge` is no method of gRPC: one is `POST /pkg.Service/Method`"
     );
 }
 

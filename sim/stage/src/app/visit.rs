@@ -162,8 +162,8 @@ impl Visit {
     /// It begins to wait for a core.
     pub(crate) fn waits(&self) -> Waiting<'_> {
         let since = self.env.now();
-        let pod = self.pod;
-        self.journal.record(since, Event::Queued { pod });
+        let (pod, endpoint) = (self.pod, self.endpoint);
+        self.journal.record(since, Event::Queued { pod, endpoint });
         Waiting { visit: self, since }
     }
 
@@ -204,6 +204,7 @@ impl Visit {
                 queue_wait_ns: i64::try_from(wait).unwrap_or(i64::MAX),
                 outcome,
                 fate,
+                copy: self.origin.copy,
             },
         );
     }
@@ -228,9 +229,13 @@ impl Drop for Waiting<'_> {
         let visit = self.visit;
         let now = visit.env.now();
         visit.waited.set(visit.waited.get() + now.since(self.since));
-        visit
-            .journal
-            .record(now, Event::Dequeued { pod: visit.pod });
+        visit.journal.record(
+            now,
+            Event::Dequeued {
+                pod: visit.pod,
+                endpoint: visit.endpoint,
+            },
+        );
     }
 }
 

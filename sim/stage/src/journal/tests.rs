@@ -190,6 +190,7 @@ fn once_closed_what_is_torn_away_has_timed_out() {
         queue_wait_ns: 0,
         outcome: Outcome::none(Answer::Error),
         fate: Fate::Crashed,
+        copy: false,
     };
     journal.record(at(10), served);
     let records = taken(&journal);

@@ -240,3 +240,46 @@ expect:
   - max(users) == 60ms",
     );
 }
+
+#[test]
+fn a_queue_is_told_endpoint_by_endpoint() {
+    let web = "    web: {workers: 1, endpoints: {GET /a: [sleep: 100ms], GET /b: [sleep: 100ms]}}";
+    // The first of `a` has the worker when the second comes, and both when `b` comes.
+    holds(
+        web,
+        "load:
+  one: {to: web GET /a, rate: 20/s, start: 1s, stop: 1100ms, sidecar: none}
+  two: {to: web GET /b, rate: 10/s, start: 1060ms, stop: 1100ms, sidecar: none}
+expect:
+  - queued.max(web) == 2
+  - queued.max(web GET /a) == 1
+  - queued.max(web GET /b) == 1
+  - queued.mean(web GET /b during 1060ms..1200ms) == 1",
+    );
+    let cores = web
+        .replace("workers: 1", "cores: 1, cpu: fifo")
+        .replace("sleep", "work");
+    holds(
+        &cores,
+        "load:
+  one: {to: web GET /a, rate: 20/s, start: 1s, stop: 1100ms, sidecar: none}
+expect:
+  - queued.max(web GET /a) == 1
+  - queued.max(web GET /b) == 0",
+    );
+}
+
+#[test]
+fn a_load_tells_which_of_its_requests_it_tried_again() {
+    holds(
+        "    web: {workers: 10, endpoints: {GET /good: [work: 1ms], GET /bad: [respond: 500]}}",
+        "load:
+  users:
+    mix: {good: {to: web GET /good}, bad: {to: web GET /bad}}
+    rate: 10/s
+    retries: {times: 1, on: 5xx}
+expect:
+  - share(users.good where retried) == 0%
+  - share(users.bad where retried) == 100%",
+    );
+}

@@ -1,0 +1,167 @@
+//! What the journal cannot tell apart (yet): figures, subjects and conditions that do not go together.
+
+use crate::check::{Condition, Figure, Gauge, Measure, Party, Subject, Test};
+
+/// Why a figure under these conditions cannot be taken of a subject; `None` where it can. `from_load`: the subject is an edge
+/// whose caller is a load.
+pub(super) fn refused(
+    figure: Figure,
+    subject: &Subject,
+    conditions: &[Condition],
+    from_load: bool,
+) -> Option<&'static str> {
+    let asked = Asked { figure, conditions };
+    if !conditions.is_empty() && asked.takes_no_condition() {
+        return Some("this figure takes no `where`");
+    }
+    match subject {
+        Subject::Load(party) => asked.of_load(party),
+        Subject::Service(party) => asked.of_service(party),
+        Subject::Edge { from, to } => asked.of_edge(from, to, from_load),
+        Subject::Control | Subject::Fault(_) => None,
+    }
+}
+
+/// A figure and its conditions.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    figure: Figure,
+    conditions: &'a [Condition],
+}
+
+impl Asked<'_> {
+    fn takes_no_condition(self) -> bool {
+        self.is_gauge()
+            || self.is_of_tries()
+            || matches!(
+                self.figure,
+                Figure::Busy | Figure::Amplification | Figure::Events(_) | Figure::Hits
+            )
+    }
+
+    fn is_gauge(self) -> bool {
+        matches!(self.figure, Figure::Gauge(..))
+    }
+
+    fn is(self, gauge: Gauge) -> bool {
+        matches!(self.figure, Figure::Gauge(known, _) if known == gauge)
+    }
+
+    fn is_of_tries(self) -> bool {
+        matches!(
+            self.figure,
+            Figure::Attempts | Figure::Retries | Figure::Hedges
+        )
+    }
+
+    fn has_flag(self) -> bool {
+        let is_flag = |condition: &Condition| matches!(condition.test, Test::Flag(_));
+        self.conditions.iter().any(is_flag)
+    }
+
+    /// Whether a measure is asked for, in the figure or in a condition.
+    fn uses(self, measure: Measure) -> bool {
+        let is_its = |condition: &Condition| matches!(condition.test, Test::Measure(of, ..) if of == measure);
+        matches!(self.figure, Figure::Statistic(of, _) if of == measure)
+            || self.conditions.iter().any(is_its)
+    }
+
+    fn of_load(self, party: &Party) -> Option<&'static str> {
+        if self.is_gauge() && party.zone.is_some() {
+            return Some("not supported yet: `in-flight` of a load in a zone");
+        }
+        if !self.has_flag() {
+            return None;
+        }
+        let any = |is: fn(&Test) -> bool| self.conditions.iter().any(|known| is(&known.test));
+        if any(|test| matches!(test, Test::Retried)) {
+            return Some(
+                "not supported yet: `flag` together with `retried`: a proxy counts its own tries",
+            );
+        }
+        if any(|test| matches!(test, Test::Via(_)))
+            || self.uses(Measure::Uncorrected)
+            || self.uses(Measure::SendLag)
+        {
+            return Some(
+                "not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`",
+            );
+        }
+        None
+    }
+
+    fn of_service(self, party: &Party) -> Option<&'static str> {
+        let endpoint = party.endpoint.is_some();
+        if endpoint && self.figure == Figure::Busy {
+            return Some("`busy` is a figure of replicas, not of endpoints");
+        }
+        if endpoint && is_of_pods(self.figure) {
+            return Some("this is a figure of replicas, not of endpoints");
+        }
+        if self.is(Gauge::Canary) && (party.party.is_none() || party.is_part()) {
+            return Some("`canary` is a figure of a service: write `canary(checkout)`");
+        }
+        let whole_version =
+            party.version.is_some() && party.replica.is_none() && party.zone.is_none();
+        if self.is(Gauge::Weight) && !whole_version {
+            return Some("`weight` is a figure of a version: write `weight(checkout/v2)`");
+        }
+        if !self.has_flag() {
+            return None;
+        }
+        if endpoint {
+            return Some("not supported yet: `flag` of one endpoint");
+        }
+        if self.uses(Measure::QueueWait) || self.uses(Measure::ServiceTime) {
+            return Some("`flag` is known to the proxy, which knows nothing of the app's queue");
+        }
+        None
+    }
+
+    fn of_edge(self, from: &Party, to: &Party, from_load: bool) -> Option<&'static str> {
+        let (pool, proxy) = (self.uses(Measure::PoolWait), self.uses(Measure::ProxyTime));
+        if (pool || proxy) && to.is_part() {
+            return Some(
+                "`pool-wait` and `proxy-time` are of calls: leave out version, replica and zone of the callee",
+            );
+        }
+        if pool && (proxy || self.has_flag()) {
+            return Some(
+                "not supported yet: `pool-wait` together with what the proxy alone knows (`proxy-time`, `flag`)",
+            );
+        }
+        let by_parts =
+            to.is_part() || self.is_gauge() || self.is_of_tries() || self.has_flag() || proxy;
+        if to.endpoint.is_some() && by_parts {
+            return Some("not supported yet: this figure of one endpoint of the callee");
+        }
+        if self.figure == Figure::Amplification && !from_load && to.endpoint.is_some() {
+            return Some(
+                "not supported yet: `amplification` towards one endpoint, but from a load",
+            );
+        }
+        let of_proxies = self.is(Gauge::Ejected) || self.is(Gauge::Breaker);
+        if of_proxies && from.entry.is_some() {
+            return Some("a proxy knows nothing of a mix: leave out the entry");
+        }
+        if self.is(Gauge::Breaker) && to.is_part() {
+            return Some("a breaker is on the way to a service, not to a part of it");
+        }
+        if self.is_gauge() && !of_proxies && to.is_part() {
+            return Some("not supported yet: `in-flight` of an edge to a version, replica or zone");
+        }
+        None
+    }
+}
+
+/// Whether a figure is taken of pods, whatever they are asked.
+const fn is_of_pods(figure: Figure) -> bool {
+    matches!(
+        figure,
+        Figure::Events(_)
+            | Figure::Gauge(
+                Gauge::Replicas | Gauge::Ready | Gauge::Canary | Gauge::Weight | Gauge::Ejected,
+                _
+            )
+    )
+}
