@@ -8,6 +8,7 @@ mod headers;
 mod http2;
 mod local_replies;
 mod mesh;
+mod others;
 mod outliers;
 mod retries;
 mod routing;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> Vec<Case> {
         http2::cases(),
         mesh::cases(),
         subsets::cases(),
+        others::cases(),
     ];
     tables.into_iter().flatten().collect()
 }

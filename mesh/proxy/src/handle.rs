@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{CONNECTION, HeaderValue, SET_COOKIE};
 use http::request::Parts;
@@ -125,9 +126,9 @@ async fn travel<'t>(
     let scheme = prepare::receive(&mut head);
     let found = route::find(line.table, &line.listener.routes, &head, scheme)?;
     let target = found.and_then(|found| choose(line, found, &head, record));
-    if let (Some(found), Some(target)) = (found, target) {
+    if let (Some(found), Some(target)) = (found, &target) {
         reply.route = Some(found.route);
-        reply.target = target.headers.as_deref();
+        reply.target = target.share.headers.as_deref();
         keep_request(reply, &head, version, scheme)?;
     }
     let passing = Passing {
@@ -135,7 +136,7 @@ async fn travel<'t>(
         listener: line.listener,
         connection: line.connection,
         found,
-        cluster: target.map(|target| &*target.cluster),
+        cluster: target.as_ref().map(|target| &**target.cluster()),
     };
     filter::pass(passing, &mut head, scheme, record, reply).await?;
     let Some(found) = found else {
@@ -152,7 +153,7 @@ async fn travel<'t>(
             .route
             .forward()
             .expect("what does not answer sends on"),
-        target: target.expect("what is sent on has a destination, chosen above"),
+        target: target.as_ref().expect("what is sent on has a destination, chosen above"),
         version,
         scheme,
     };
@@ -164,7 +165,7 @@ async fn travel<'t>(
 struct Onward<'t> {
     found: Found<'t>,
     action: &'t RouteAction,
-    target: &'t WeightedCluster,
+    target: &'t Chosen<'t>,
     version: http::Version,
     scheme: &'static str,
 }
@@ -185,17 +186,17 @@ async fn send_on<'t>(
         version,
         scheme,
     } = onward;
-    if &*target.cluster == BLACK_HOLE {
+    if &**target.cluster() == BLACK_HOLE {
         return Err(Reject::BlackHole);
     }
-    let Some(upstream) = line.proxy.state().upstream(&target.cluster) else {
+    let Some(upstream) = line.proxy.state().upstream(target.cluster()) else {
         record.routed(&line.proxy.no_cluster());
         return Err(Reject::NoCluster(status(action.cluster_not_found)));
     };
     reply.tell_attempts = found.host.include_attempt_count_in_response;
     let changes = action.rewrite.as_deref();
     rewrite::toward(
-        target.headers.as_deref(),
+        target.share.headers.as_deref(),
         found.route,
         changes,
         &mut head,
@@ -218,7 +219,7 @@ async fn send_on<'t>(
         action.hedge
     };
     let kept = action.retry.is_some() || hedge.after.is_some() || !copies.is_empty();
-    let hash = hash_of(line, &upstream, action, &head);
+    let hash = hash_of(line, &upstream, action, &head, scheme)?;
     let outgoing = Outgoing::take(head, body, kept).await;
     mirror::send(line.proxy, copies, &outgoing, record);
     let plan = forward::Plan {
@@ -241,16 +242,21 @@ async fn send_on<'t>(
 }
 
 /// The request's hash, where its host is chosen by it.
-fn hash_of(line: Line<'_>, upstream: &Upstream, action: &RouteAction, head: &Parts) -> Hash {
+fn hash_of(
+    line: Line<'_>,
+    upstream: &Upstream,
+    action: &RouteAction,
+    head: &Parts,
+    scheme: &str,
+) -> Result<Hash, Reject> {
     if action.hash.is_empty() || !upstream.is_hashing() {
-        return Hash::default();
+        return Ok(Hash::default());
     }
     let request = Hashed {
-        headers: &head.headers,
-        path: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+        view: route::view(head, scheme)?,
         ends: Some(line.ends),
     };
-    Hash::of(&action.hash, &request)
+    Ok(Hash::of(&action.hash, &request))
 }
 
 /// What a throttled upstream is told to have refused.
@@ -261,18 +267,37 @@ fn tells_of_overload(status: StatusCode) -> bool {
     )
 }
 
+/// The destination of a request.
+#[derive(Clone, Debug)]
+struct Chosen<'t> {
+    share: &'t WeightedCluster,
+    /// The cluster that the request itself named, where it is asked.
+    named: Option<Arc<str>>,
+}
+
+impl Chosen<'_> {
+    fn cluster(&self) -> &Arc<str> {
+        self.named.as_ref().unwrap_or(&self.share.cluster)
+    }
+}
+
 /// Chooses the destination of a request that is sent on; what the filters do with it counts under that.
 fn choose<'t>(
     line: Line<'t>,
     found: Found<'t>,
     head: &Parts,
     record: &mut Record,
-) -> Option<&'t WeightedCluster> {
+) -> Option<Chosen<'t>> {
     let action: &'t RouteAction = found.route.forward()?;
-    let target = split::choose(action, &head.headers, &mut *line.proxy.splits());
-    record.routed(&target.cluster);
-    if &*target.cluster != BLACK_HOLE
-        && let Some(upstream) = line.proxy.state().upstream(&target.cluster)
+    let share = split::choose(action, &head.headers, &mut *line.proxy.splits());
+    let target = Chosen {
+        share,
+        named: share.named(&head.headers).map(Arc::from),
+    };
+    let cluster = target.cluster();
+    record.routed(cluster);
+    if &**cluster != BLACK_HOLE
+        && let Some(upstream) = line.proxy.state().upstream(cluster)
     {
         record.found(upstream.unreached());
     }

@@ -10,6 +10,8 @@ use http::request::Parts;
 use rand_core::Rng;
 use shakedown_env::RequestId;
 
+use crate::hex::hex;
+
 /// The request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -133,13 +135,13 @@ fn new_request_id(random: &mut impl Rng) -> RequestId {
 }
 
 fn request_id_value(id: RequestId) -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut digits = [0; 32];
+    hex(id.0, &mut digits);
+    let mut digits = digits.into_iter();
     let mut text = [b'-'; 36];
-    let mut shift = 128;
     for (at, byte) in text.iter_mut().enumerate() {
         if !matches!(at, 8 | 13 | 18 | 23) {
-            shift -= 4;
-            *byte = DIGITS[(id.0 >> shift) as usize & 0xf];
+            *byte = digits.next().expect("32 of 36 are digits");
         }
     }
     HeaderValue::from_bytes(&text).expect("hexadecimal digits and hyphens make a header value")

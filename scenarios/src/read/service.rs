@@ -50,7 +50,7 @@ impl Reader<'_> {
             .any(|v: &Version| v.workers.is_some() || v.cores.is_some());
         if !limited && !skeleton.endpoints.is_empty() {
             self.warnings.push(format!(
-                "{}: warning: `{}` has neither `workers` nor `cores`: it never overloads",
+                "{}: `{}` has neither `workers` nor `cores`: it never overloads",
                 skeleton.place, skeleton.name
             ));
         }
