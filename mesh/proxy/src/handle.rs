@@ -162,10 +162,10 @@ async fn travel<'t>(
 
 /// A request that filters have let pass, on its way to its destination.
 #[derive(Clone, Copy, Debug)]
-struct Onward<'t> {
+struct Onward<'t, 'c> {
     found: Found<'t>,
     action: &'t RouteAction,
-    target: &'t Chosen<'t>,
+    target: &'c Chosen<'t>,
     version: http::Version,
     scheme: &'static str,
 }
@@ -173,7 +173,7 @@ struct Onward<'t> {
 /// From the filters to the response's headers.
 async fn send_on<'t>(
     line: Line<'t>,
-    onward: Onward<'t>,
+    onward: Onward<'t, '_>,
     mut head: Parts,
     body: Body,
     record: &mut Record,
