@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use shakedown::Verdict;
+use shakedown_scenarios::LoadError;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +101,14 @@ pub(crate) fn main() -> ExitCode {
 pub(crate) fn bad_input(problem: impl Display) -> Exit {
     out::complain(problem);
     Exit::Input
+}
+
+/// Why a scenario cannot be had, with all causes, or what is wrong with it.
+pub(crate) fn words(error: LoadError) -> String {
+    match error {
+        LoadError::Wrong(problems) => problems.to_string(),
+        error => format!("shakedown: {:#}", anyhow::Error::from(error)),
+    }
 }
 
 /// Tells the user an error with all its causes.

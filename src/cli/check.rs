@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use shakedown_config::api::{Document, validate};
+use shakedown_config::api::{Document, advise, validate};
 use shakedown_config::{Diagnostics, Mesh, tree};
 
-use super::{Ended, Exit, bad_input, out};
+use super::{Ended, Exit, bad_input, out, words};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -53,7 +53,7 @@ fn scenario(name: &str) -> Exit {
             let s = if variants == 1 { "" } else { "s" };
             good(format_args!("{name}: good, with {variants} variant{s}\n"))
         }
-        Err(problems) => bad_input(problems),
+        Err(error) => bad_input(words(error)),
     }
 }
 
@@ -89,6 +89,9 @@ impl MeshFiles {
         self.problems.append(validate(&self.mesh));
         if !self.problems.is_empty() {
             return bad_input(self.problems.sorted());
+        }
+        for advice in advise(&self.mesh).iter() {
+            out::complain(format_args!("warning: {advice}"));
         }
         let exits = self.names.iter();
         let exits = exits.map(|name| good(format_args!("{name}: good\n")));

@@ -2,10 +2,12 @@
 
 mod source;
 mod text;
+mod words;
 
 use std::path::PathBuf;
 
 use shakedown_config::explain::{Asked, Explanation, explain};
+use shakedown_scenarios::Edits;
 
 use super::{Ended, Exit, bad_input, failed, out};
 use source::Known;
@@ -16,6 +18,7 @@ Examples:
   shakedown explain --config mesh/ --request 'GET http://reviews/x' -H 'end-user: jason'
   shakedown explain --config reviews.yaml --request http://reviews:9080/x --from productpage.shop
   shakedown explain --config header-routing --request http://reviews:9080/ --json
+  shakedown explain --scenario crash-fail-over --variant no-outlier --request http://api:8080/
 
 Of mesh configuration alone, services are those that it names, at the ports of its
 destinations, else of the request, and their endpoints are not known. A scenario, or a
@@ -24,8 +27,14 @@ name of the catalogue, tells them all.
 Exit codes: 0 it would be sent on, or answered as configured; 1 it would be refused; 2 bad input.")]
 pub(crate) struct Args {
     /// A file of mesh configuration, a folder of them, or a scenario; may be given several times
-    #[arg(long, required = true, value_name = "PATH")]
+    #[arg(long, visible_alias = "scenario", required = true, value_name = "PATH")]
     config: Vec<PathBuf>,
+    /// The scenario's variant, by name [default: the file as written]
+    #[arg(long, value_name = "VARIANT")]
+    variant: Option<String>,
+    /// Change a value of the scenario: `control.outbound=registry-only`; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// The request: a method and a URL, or a URL
     #[arg(long, value_name = "METHOD URL")]
     request: String,
@@ -43,7 +52,11 @@ pub(crate) struct Args {
 pub(crate) fn main(args: &Args) -> Ended {
     let asked = Asked::parse(&args.request, &args.headers)
         .map_err(|problem| bad_input(format!("shakedown: {problem}")))?;
-    let known = Known::read(&args.config, &asked).map_err(bad_input)?;
+    let edits = Edits {
+        variant: args.variant.clone(),
+        set: args.set.clone(),
+    };
+    let known = Known::read(&args.config, &edits, &asked).map_err(bad_input)?;
     let sender = known
         .sender(args.from.as_deref())
         .map_err(|problem| bad_input(format!("shakedown: {problem}")))?;

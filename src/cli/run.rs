@@ -12,7 +12,7 @@ use shakedown_scenarios::{Edits, Told, as_told};
 
 use super::engine::{self, Engine};
 use super::progress::Progress;
-use super::{Ended, Exit, bad_input, failed, out};
+use super::{Ended, Exit, bad_input, failed, out, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -88,7 +88,8 @@ fn one(args: &Args, scenario: &str) -> Ended {
 }
 
 fn all(args: &Args, scenario: &str) -> Ended {
-    let variants = shakedown_scenarios::variants(scenario).map_err(bad_input)?;
+    let variants =
+        shakedown_scenarios::variants(scenario).map_err(|error| bad_input(words(error)))?;
     let stories = variants
         .into_iter()
         .map(|variant| load(scenario, Some(variant), &args.set))
@@ -216,7 +217,7 @@ pub(crate) fn load(scenario: &str, variant: Option<String>, set: &[String]) -> R
             set: set.to_vec(),
         },
     )
-    .map_err(bad_input)?;
+    .map_err(|error| bad_input(words(error)))?;
     for warning in &story.warnings {
         out::complain(format_args!("warning: {warning}"));
     }

@@ -11,7 +11,7 @@ use shakedown_scenarios::{Told, as_told};
 
 use super::progress::Progress;
 use super::run::{file_name, load, paint, remark};
-use super::{Ended, Exit, bad_input, failed, out};
+use super::{Ended, Exit, bad_input, failed, out, words};
 
 /// How many failing seeds are shown with their replay command.
 const SHOWN: usize = 5;
@@ -41,7 +41,8 @@ pub(crate) struct Args {
 
 pub(crate) fn main(args: &Args) -> Ended {
     let variants = match args.variant.as_deref() {
-        Some("all") => shakedown_scenarios::variants(&args.scenario).map_err(bad_input)?,
+        Some("all") => shakedown_scenarios::variants(&args.scenario)
+            .map_err(|error| bad_input(words(error)))?,
         other => vec![other.unwrap_or("base").to_owned()],
     };
     let several = variants.len() > 1;

@@ -9,6 +9,7 @@ mod headers;
 mod http2;
 mod local_replies;
 mod mesh;
+mod others;
 mod outliers;
 mod retries;
 mod routing;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Case> {
         subsets::cases(),
         changes::cases(),
         upgrades::cases(),
+        others::cases(),
     ];
     tables.into_iter().flatten().collect()
 }

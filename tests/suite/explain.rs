@@ -40,7 +40,7 @@ spec:
 ";
 
 /// Every key that the JSON form always has.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 19] = [
     "listener",
     "virtual_host",
     "route",
@@ -57,6 +57,9 @@ const KEYS: [&str; 16] = [
     "decided_by",
     "endpoints",
     "policies",
+    "inbound",
+    "passed_over",
+    "notes",
 ];
 
 fn mesh(test: &str) -> String {
@@ -172,4 +175,109 @@ fn bad_input_is_told_with_what_would_be_accepted() {
         "{}",
         ran.stderr
     );
+}
+
+/// What `check` warns of, and how `explain` ends, for routes of `reviews` in a file of their own.
+fn caught(test: &str, text: &str, url: &str) -> (String, String) {
+    let path = file(&folder(test), "mesh.yaml", text);
+    let checked = shakedown(&["check", &path]).exits(0);
+    let args = ["explain", "--config", &path, "--request", url];
+    let told = shakedown(&[&args[..], &["-H", "end-user: jason"]].concat());
+    let plain = |text: String| text.replace(&path, "mesh.yaml");
+    (plain(checked.stderr), plain(told.stdout))
+}
+
+fn of_reviews(spec: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: reviews}}\nspec:\n  hosts: [reviews]\n{spec}"
+    )
+}
+
+const TO: &str = "route: [{destination: {host: reviews, port: {number: 9080}}}]";
+
+#[test]
+fn a_route_that_no_request_reaches_is_warned_of_and_told_by_its_lines() {
+    let text = of_reviews(&format!(
+        "  http:\n    - {{match: [{{uri: {{prefix: /od10}}}}], {TO}}}\n    - {{match: [{{uri: {{prefix: /od100}}}}], {TO}}}\n"
+    ));
+    let (warned, told) = caught("explain-shadow", &text, "http://reviews:9080/od100");
+    assert!(
+        warned.starts_with(
+            "warning: mesh.yaml:8:7: VirtualService reviews: no request reaches this route: the prefix `/od10` at 7:15 takes"
+        ),
+        "{warned}"
+    );
+    assert!(
+        told.contains("Note: mesh.yaml:7: the prefix `/od10` is one of the text"),
+        "{told}"
+    );
+}
+
+#[test]
+fn two_virtual_services_for_a_host_are_warned_of_and_noted() {
+    let one = of_reviews(&format!("  http: [{{timeout: 1s, {TO}}}]\n"));
+    let two = one.replace("{name: reviews}", "{name: younger}");
+    let (warned, told) = caught(
+        "explain-twins",
+        &format!("{one}---\n{two}"),
+        "http://reviews:9080/",
+    );
+    assert!(
+        warned.contains("VirtualService younger: no request for `reviews` meets it"),
+        "{warned}"
+    );
+    assert!(told.contains("VirtualService/younger has no say"), "{told}");
+}
+
+#[test]
+fn a_header_in_the_wrong_case_is_told_at_the_route_that_passed_it_over() {
+    let text = of_reviews(&format!(
+        "  http:\n    - {{match: [{{headers: {{end-user: {{exact: Jason}}}}}}], {TO}}}\n    - {{{TO}}}\n"
+    ));
+    let (warned, told) = caught("explain-case", &text, "http://reviews:9080/");
+    assert_eq!(warned, "");
+    let line = told.lines().find(|line| line.contains("passed over"));
+    let line = line.unwrap_or_else(|| panic!("{told}"));
+    assert!(
+        line.contains("is not `Jason`; the case of letters counts"),
+        "{line}"
+    );
+    assert!(line.ends_with("mesh.yaml:7"), "{line}");
+}
+
+#[test]
+fn a_port_that_no_service_has_is_noted() {
+    let text = of_reviews(&format!("  http: [{{{TO}}}]\n"));
+    let (_, told) = caught("explain-port", &text, "http://reviews/");
+    assert!(told.contains("has port 9080, and no port 80"), "{told}");
+}
+
+#[test]
+fn a_variant_of_a_scenario_tells_what_it_changes() {
+    let ask = |variant: &[&str]| {
+        let args = ["explain", "--scenario", "crash-fail-over", "--json"];
+        let request = ["--request", "http://api:8080/"];
+        let ran = shakedown(&[&args[..], variant, &request].concat());
+        let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+        told["retries"]["attempts"].clone()
+    };
+    assert_ne!(ask(&[]), ask(&["--variant", "fragile"]));
+    let alone = mesh("explain-variant");
+    let args = ["explain", "--config", &alone, "--variant", "fragile"];
+    let ran = shakedown(&[&args[..], &["--request", "http://reviews/"]].concat()).exits(2);
+    assert!(
+        ran.stderr.contains("are of a scenario, and none is given"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_with_the_cause() {
+    for command in [&["check"][..], &["run"]] {
+        let ran = shakedown(&[command, &["./no-such-file.yaml"]].concat()).exits(2);
+        let said = &ran.stderr;
+        assert!(said.contains("no-such-file.yaml"), "{said}");
+        assert!(said.contains("No such file or directory"), "{said}");
+    }
 }

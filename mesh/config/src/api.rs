@@ -3,6 +3,7 @@
 //! A field that Istio has and this mesh does not have yet is refused as "not supported yet", one that Istio does not
 //! have as unknown; nothing is dropped in silence. [`mod@validate`] finds what only the whole mesh can tell.
 
+pub mod advise;
 mod canary;
 mod destination_rule;
 mod duration;
@@ -11,14 +12,15 @@ mod proxy_policy;
 pub mod validate;
 mod virtual_service;
 
+pub use advise::advise;
 pub use canary::{
     Analysis, BuiltinMetric, Canary, CanaryMetric, CanaryService, Decimal, TargetRef,
     ThresholdRange,
 };
 pub use destination_rule::{
-    ConnectionPool, ConsistentHash, DestinationRule, Distribute, Failover, H2UpgradePolicy,
-    HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection, Percent, RetryBudget,
-    RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
+    ConnectionPool, ConsistentHash, CookieAttribute, DestinationRule, Distribute, Failover,
+    H2UpgradePolicy, HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection,
+    Percent, PortPolicy, RetryBudget, RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
 };
 pub use duration::GoDuration;
 pub use meta::{Key, Meta};
@@ -163,18 +165,15 @@ const LATER: Later = &[
         &["templateRef", "templateVariables", "query", "threshold"],
     ),
     ("VirtualService", &["tls", "tcp"]),
-    ("HttpRoute", &["mirrorPercent", "mirror_percent"]),
+    ("HttpRoute", &["mirror_percent"]),
     ("Delay", &["exponentialDelay"]),
     ("Abort", &["http2Error"]),
     ("DestinationRule", &["exportTo", "workloadSelector"]),
-    (
-        "TrafficPolicy",
-        &["tls", "portLevelSettings", "tunnel", "proxyProtocol"],
-    ),
-    ("HttpCookie", &["attributes"]),
+    ("TrafficPolicy", &["tls", "tunnel", "proxyProtocol"]),
+    ("PortPolicy", &["tls"]),
+    ("RetryBudget", &["budgetInterval"]),
     ("SimpleLb", &["PASSTHROUGH"]),
     ("TcpPool", &["tcpKeepalive"]),
-    ("HttpPool", &["useClientProtocol"]),
     ("OutlierDetection", &["consecutiveErrors"]),
 ];
 

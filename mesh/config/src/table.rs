@@ -4,6 +4,7 @@
 //! State that must survive a swap (pools, active requests) lives elsewhere, under the cluster's name.
 
 mod balancing;
+mod cors;
 mod filters;
 mod hashing;
 mod headers;
@@ -17,11 +18,12 @@ mod rewrite;
 mod routes;
 
 pub use balancing::{
-    Fallback, Label, Labels, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingHash,
-    RoundRobin, Selector, SlowStart, Subsets,
+    Fallback, Label, Labels, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingFunction,
+    RingHash, RoundRobin, Selector, SelectorFallback, SlowStart, Subsets,
 };
-pub use filters::{Abort, Cors, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
-pub use hashing::{HashBy, HashCookie, HashPolicy};
+pub use cors::{Cors, origin, preflight_method};
+pub use filters::{Abort, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
+pub use hashing::{HashBy, HashCookie, HashPolicy, cookie_value};
 pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
 pub use manager::{Manager, Network, Origin, StreamDuration, Upgrades};
 pub use matching::{

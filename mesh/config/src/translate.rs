@@ -28,7 +28,7 @@ pub(crate) use clusters::{HTTP_OPTIONS, Policy as ClusterPolicy};
 pub(crate) use endpoints::{METADATA_FILTER, METADATA_WORKLOAD};
 pub use locality::{Client, Nearness};
 pub use policies::Inbound;
-pub(crate) use policies::OfCallers;
+pub(crate) use policies::{OfCallers, of_workload};
 pub(crate) use retries::{parse_retry_on, retry_on_names};
 
 use std::time::Duration;
@@ -136,7 +136,7 @@ pub fn own(pod: &Pod, policy: &Inbound) -> Own {
         .listeners
         .push(Resource::new(listener.name.clone(), &listener));
     for port in &pod.ports {
-        let cluster = inbound::cluster(pod.address, *port);
+        let cluster = inbound::cluster(pod.address, *port, policy.pool(port.service));
         result
             .clusters
             .push(Resource::new(cluster.name.clone(), &cluster));

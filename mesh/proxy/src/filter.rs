@@ -20,19 +20,19 @@ use rate_limit::ConnectionLimit;
 
 /// What filters know of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passing<'t> {
+pub(crate) struct Passing<'t, 'c> {
     pub(crate) proxy: &'t Proxy,
     pub(crate) listener: &'t Listener,
     pub(crate) connection: &'t ConnectionLimit,
     /// Its route, where it has one.
     pub(crate) found: Option<Found<'t>>,
     /// The cluster that its route has chosen.
-    pub(crate) cluster: Option<&'t str>,
+    pub(crate) cluster: Option<&'c str>,
 }
 
 /// Passes a request through the filters.
 pub(crate) async fn pass<'t>(
-    passing: Passing<'t>,
+    passing: Passing<'t, '_>,
     head: &mut Parts,
     scheme: &'static str,
     record: &mut Record,

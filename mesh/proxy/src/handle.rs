@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderMap, HeaderValue, SET_COOKIE};
@@ -276,9 +277,9 @@ async fn pass_on<'t>(
         body,
     } = arrived;
     let target = found.and_then(|found| choose(line, found, &head, record));
-    if let (Some(found), Some(target)) = (found, target) {
+    if let (Some(found), Some(target)) = (found, &target) {
         reply.route = Some(found.route);
-        reply.target = target.headers.as_deref();
+        reply.target = target.share.headers.as_deref();
         keep_request(reply, &head, version, scheme)?;
     }
     let passing = Passing {
@@ -286,7 +287,7 @@ async fn pass_on<'t>(
         listener: line.listener,
         connection: line.connection,
         found,
-        cluster: target.map(|target| &*target.cluster),
+        cluster: target.as_ref().map(|target| &**target.cluster()),
     };
     filter::pass(passing, &mut head, scheme, record, reply).await?;
     let Some(found) = found else {
@@ -303,7 +304,9 @@ async fn pass_on<'t>(
             .route
             .forward()
             .expect("what does not answer sends on"),
-        target: target.expect("what is sent on has a destination, chosen above"),
+        target: target
+            .as_ref()
+            .expect("what is sent on has a destination, chosen above"),
         version,
         scheme,
     };
@@ -312,10 +315,10 @@ async fn pass_on<'t>(
 
 /// A request that filters have let pass, on its way to its destination.
 #[derive(Clone, Copy, Debug)]
-struct Onward<'t> {
+struct Onward<'t, 'c> {
     found: Found<'t>,
     action: &'t RouteAction,
-    target: &'t WeightedCluster,
+    target: &'c Chosen<'t>,
     version: http::Version,
     scheme: &'static str,
 }
@@ -324,7 +327,7 @@ struct Onward<'t> {
 async fn send_on<'t>(
     line: Line<'t>,
     carrier: &impl Carrier,
-    onward: Onward<'t>,
+    onward: Onward<'t, '_>,
     mut head: Parts,
     body: Body,
     record: &mut Record,
@@ -337,10 +340,10 @@ async fn send_on<'t>(
         version,
         scheme,
     } = onward;
-    if &*target.cluster == BLACK_HOLE {
+    if &**target.cluster() == BLACK_HOLE {
         return Err(Reject::BlackHole);
     }
-    let Some(upstream) = line.proxy.state().upstream(&target.cluster) else {
+    let Some(upstream) = line.proxy.state().upstream(target.cluster()) else {
         record.routed(&line.proxy.no_cluster());
         return Err(Reject::NoCluster(status(action.cluster_not_found)));
     };
@@ -348,7 +351,7 @@ async fn send_on<'t>(
     let changes = action.rewrite.as_deref();
     let quiet = line.listener.manager.suppress_envoy_headers;
     rewrite::toward(
-        target.headers.as_deref(),
+        target.share.headers.as_deref(),
         found.route,
         changes,
         &mut head,
@@ -384,7 +387,7 @@ async fn send_on<'t>(
         action.hedge
     };
     let kept = action.retry.is_some() || hedge.after.is_some() || !copies.is_empty();
-    let hash = hash_of(line, &upstream, action, &head);
+    let hash = hash_of(line, &upstream, action, &head, scheme)?;
     let outgoing = Outgoing::take(head, body, kept, line.upgrade.is_some()).await;
     let tell_attempt = found.host.include_attempt_count;
     mirror::send(line.proxy, copies, tell_attempt, &outgoing, record);
@@ -415,16 +418,21 @@ async fn send_on<'t>(
 }
 
 /// The request's hash, where its host is chosen by it.
-fn hash_of(line: Line<'_>, upstream: &Upstream, action: &RouteAction, head: &Parts) -> Hash {
+fn hash_of(
+    line: Line<'_>,
+    upstream: &Upstream,
+    action: &RouteAction,
+    head: &Parts,
+    scheme: &str,
+) -> Result<Hash, Reject> {
     if action.hash.is_empty() || !upstream.is_hashing() {
-        return Hash::default();
+        return Ok(Hash::default());
     }
     let request = Hashed {
-        headers: &head.headers,
-        path: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+        view: route::view(head, scheme)?,
         ends: Some(line.ends),
     };
-    Hash::of(&action.hash, &request)
+    Ok(Hash::of(&action.hash, &request))
 }
 
 /// What a throttled upstream is told to have refused.
@@ -435,18 +443,37 @@ fn tells_of_overload(status: StatusCode) -> bool {
     )
 }
 
+/// The destination of a request.
+#[derive(Clone, Debug)]
+struct Chosen<'t> {
+    share: &'t WeightedCluster,
+    /// The cluster that the request itself named, where it is asked.
+    named: Option<Arc<str>>,
+}
+
+impl Chosen<'_> {
+    fn cluster(&self) -> &Arc<str> {
+        self.named.as_ref().unwrap_or(&self.share.cluster)
+    }
+}
+
 /// Chooses the destination of a request that is sent on; what the filters do with it counts under that.
 fn choose<'t>(
     line: Line<'t>,
     found: Found<'t>,
     head: &Parts,
     record: &mut Record,
-) -> Option<&'t WeightedCluster> {
+) -> Option<Chosen<'t>> {
     let action: &'t RouteAction = found.route.forward()?;
-    let target = split::choose(action, &head.headers, &mut *line.proxy.splits());
-    record.routed(&target.cluster);
-    if &*target.cluster != BLACK_HOLE
-        && let Some(upstream) = line.proxy.state().upstream(&target.cluster)
+    let share = split::choose(action, &head.headers, &mut *line.proxy.splits());
+    let target = Chosen {
+        share,
+        named: share.named(&head.headers).map(Arc::from),
+    };
+    let cluster = target.cluster();
+    record.routed(cluster);
+    if &**cluster != BLACK_HOLE
+        && let Some(upstream) = line.proxy.state().upstream(cluster)
     {
         record.found(upstream.unreached());
     }

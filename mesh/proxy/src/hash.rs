@@ -4,14 +4,40 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{COOKIE, HeaderMap, HeaderValue};
-use shakedown_config::table::{HashBy, HashCookie, HashPolicy};
+use http::header::{HeaderMap, HeaderValue};
+use shakedown_config::table::{
+    HashBy, HashCookie, HashPolicy, HeaderKey, RequestView, cookie_value, query_value,
+};
 use smallvec::SmallVec;
 use twox_hash::XxHash64;
+
+use crate::hex::hex;
 
 /// XXH64.
 pub fn xx_hash(bytes: &[u8], seed: u64) -> u64 {
     XxHash64::oneshot(seed, bytes)
+}
+
+/// The hash that rings may be made with instead: MurmurHash64A with the seed of GNU's C++ library.
+/// Source: Envoy, `MurmurHash::murmurHash2`.
+pub fn murmur_hash(bytes: &[u8]) -> u64 {
+    const SEED: u64 = 0xc70f_6907;
+    const BY: u64 = 0xc6a4_a793_5bd1_e995;
+    let mix = |value: u64| value ^ (value >> 47);
+    let length = u64::try_from(bytes.len()).expect("a length fits");
+    let mut hash = SEED ^ length.wrapping_mul(BY);
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
+        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        hash = (hash ^ mix(word.wrapping_mul(BY)).wrapping_mul(BY)).wrapping_mul(BY);
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        let mut word = [0; 8];
+        word[..rest.len()].copy_from_slice(rest);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(BY);
+    }
+    mix(mix(hash).wrapping_mul(BY))
 }
 
 /// The two ends of the connection that a request came by.
@@ -26,10 +52,8 @@ pub struct Ends {
 /// What is hashed of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Hashed<'a> {
-    /// Its headers.
-    pub headers: &'a HeaderMap,
-    /// Its path with the query.
-    pub path: &'a str,
+    /// What it asks for.
+    pub view: RequestView<'a>,
     /// How it came; `None` where that is not known.
     pub ends: Option<Ends>,
 }
@@ -49,11 +73,12 @@ impl Hash {
         let mut all = Hash::default();
         for policy in policies {
             let part = match &policy.by {
-                HashBy::Header(name) => of_header(request.headers, name),
+                HashBy::Header(HeaderKey::Name(name)) => of_header(request.view.headers, name),
+                HashBy::Header(line) => line.first(&request.view).map(|value| xx_hash(value, 0)),
                 HashBy::Cookie(cookie) => all.of_cookie(cookie, request),
                 HashBy::SourceIp => request.ends.map(|ends| of_ip(ends.caller.ip())),
                 HashBy::Query(name) => {
-                    query_value(request.path, name).map(|value| xx_hash(value.as_bytes(), 0))
+                    query_value(request.view.path, name).map(|value| xx_hash(value.as_bytes(), 0))
                 }
             };
             if let Some(part) = part {
@@ -68,7 +93,8 @@ impl Hash {
     }
 
     fn of_cookie(&mut self, cookie: &HashCookie, request: &Hashed<'_>) -> Option<u64> {
-        let value = cookie_value(request.headers, &cookie.name).filter(|value| !value.is_empty());
+        let value =
+            cookie_value(request.view.headers, &cookie.name).filter(|value| !value.is_empty());
         if let Some(value) = value {
             return Some(xx_hash(value, 0));
         }
@@ -103,7 +129,9 @@ impl Hash {
 /// Source: Envoy, `Filter::addDownstreamSetCookie`.
 fn made_value(ends: Ends) -> String {
     let text = format!("{}{}", ends.caller, ends.own);
-    format!("{:016x}", xx_hash(text.as_bytes(), 0))
+    let mut digits = [0; 16];
+    hex(xx_hash(text.as_bytes(), 0).into(), &mut digits);
+    digits.map(char::from).iter().collect()
 }
 
 /// All values of a header, sorted, so that their order does not count. Each is hashed with the hash before as its seed.
@@ -135,40 +163,6 @@ fn of_ip(ip: IpAddr) -> u64 {
     xx_hash(&text.get_ref()[..length], 0)
 }
 
-/// The value of a cookie; quotes round it are taken off.
-/// Source: Envoy, `Utility::parseCookieValue`.
-fn cookie_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
-    let all = headers.get_all(COOKIE);
-    all.iter().find_map(|header| {
-        header
-            .as_bytes()
-            .split(|byte| *byte == b';')
-            .find_map(|pair| {
-                let start = pair.iter().position(|byte| *byte != b' ')?;
-                let pair = &pair[start..];
-                let equals = pair.iter().position(|byte| *byte == b'=')?;
-                if &pair[..equals] != name.as_bytes() {
-                    return None;
-                }
-                let value = &pair[equals + 1..];
-                match value {
-                    [b'"', inner @ .., b'"'] => Some(inner),
-                    _ => Some(value),
-                }
-            })
-    })
-}
-
-/// The first value of a parameter of the query, as it stands there; empty for one without `=`.
-fn query_value<'p>(path: &'p str, name: &str) -> Option<&'p str> {
-    let (_, query) = path.split_once('?')?;
-    let query = query.split_once('#').map_or(query, |(query, _)| query);
-    query.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (key == name).then_some(value)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -194,6 +188,33 @@ mod tests {
         }
     }
 
+    fn view<'a>(headers: &'a HeaderMap, path: &'a str) -> RequestView<'a> {
+        RequestView {
+            method: "GET",
+            path,
+            authority: "reviews:9080",
+            scheme: "http",
+            headers,
+        }
+    }
+
+    #[test]
+    fn what_a_request_asks_for_is_hashed_as_headers_are() {
+        let of = |name: &str| {
+            let by = HashBy::Header(HeaderKey::named(name).unwrap());
+            hash(&[policy(by)], &headers(&[("host", "else")]), "/a?q=1").hash
+        };
+        for (name, text) in [
+            (":path", "/a?q=1"),
+            (":method", "GET"),
+            (":authority", "reviews:9080"),
+            ("host", "reviews:9080"),
+            (":scheme", "http"),
+        ] {
+            assert_eq!(of(name), Some(xx_hash(text.as_bytes(), 0)), "{name}");
+        }
+    }
+
     fn policy(by: HashBy) -> HashPolicy {
         HashPolicy {
             by,
@@ -202,7 +223,7 @@ mod tests {
     }
 
     fn header(name: &'static str) -> HashBy {
-        HashBy::Header(HeaderName::from_static(name))
+        HashBy::Header(HeaderKey::Name(HeaderName::from_static(name)))
     }
 
     fn cookie(ttl: Option<u64>) -> HashBy {
@@ -219,8 +240,7 @@ mod tests {
 
     fn hash(policies: &[HashPolicy], headers: &HeaderMap, path: &str) -> Hash {
         let request = Hashed {
-            headers,
-            path,
+            view: view(headers, path),
             ends: Some(ends()),
         };
         Hash::of(policies, &request)
@@ -234,6 +254,16 @@ mod tests {
         assert_eq!(xx_hash(b"foo\nbar", 0), 8917841378505826757);
         assert_eq!(xx_hash(b"lyft", 0), 4400747396090729504);
         assert_eq!(xx_hash(b"", 0), 0xEF46_DB37_51D8_E999);
+    }
+
+    // Source: Envoy, `hash_test.cc`.
+    #[test]
+    fn the_other_hash_of_rings_is_murmur2() {
+        assert_eq!(murmur_hash(b"foo"), 9631199822919835226);
+        assert_eq!(murmur_hash(b"bar"), 11474628671133349555);
+        assert_eq!(murmur_hash(b"foo\nbar"), 16306510975912980159);
+        assert_eq!(murmur_hash(b"lyft"), 12847078931730529320);
+        assert_eq!(murmur_hash(b""), 6142509188972423790);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod handle;
 pub mod hash;
 mod headers;
 pub mod hedge;
+mod hex;
 pub mod limit;
 mod mirror;
 mod origin;

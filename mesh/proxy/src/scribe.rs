@@ -7,6 +7,8 @@ use bytes::BytesMut;
 use http::HeaderValue;
 use shakedown_env::RequestId;
 
+use crate::hex::hex;
+
 /// The size of a block, in bytes. A value that lives on holds the whole of its block.
 const BLOCK: usize = 4096;
 /// The digits of the largest number.
@@ -40,13 +42,13 @@ impl Scribe {
 
     /// A request's id, with hyphens.
     pub(crate) fn request_id(&self, id: RequestId) -> HeaderValue {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        hex(id.0, &mut digits);
+        let mut digits = digits.into_iter();
         let mut text = [b'-'; 36];
-        let mut shift = 128;
         for (at, byte) in text.iter_mut().enumerate() {
             if !matches!(at, 8 | 13 | 18 | 23) {
-                shift -= 4;
-                *byte = DIGITS[(id.0 >> shift) as usize & 0xf];
+                *byte = digits.next().expect("32 of 36 are digits");
             }
         }
         self.write(&text)

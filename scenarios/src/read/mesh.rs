@@ -245,6 +245,10 @@ impl Reader<'_> {
                 }
                 self.errors.push(error);
             }
+            if self.errors.len() == before {
+                let advice = api::advise(&mesh);
+                self.warnings.extend(advice.iter().map(ToString::to_string));
+            }
         }
         documents
     }

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use shakedown_config::api::{Document, VirtualService, validate};
+use shakedown_config::api::{Document, VirtualService, advise, validate};
 use shakedown_config::explain::{Asked, Sender};
 use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service};
 use shakedown_config::translate::Caller;
 use shakedown_config::{Diagnostics, Mesh, MeshOptions, Registry, suggest, tree};
 use shakedown_scenarios::story::Story;
-use shakedown_scenarios::{Edits, LoadError, load};
+use shakedown_scenarios::{Edits, load};
 
 use crate::cli::check::is_scenario;
+use crate::cli::words;
 
 /// The mesh, as far as it is known.
 pub(super) struct Known {
@@ -26,7 +27,7 @@ pub(super) struct Known {
 
 impl Known {
     /// Reads all paths together.
-    pub(super) fn read(paths: &[PathBuf], asked: &Asked) -> Result<Known, String> {
+    pub(super) fn read(paths: &[PathBuf], edits: &Edits, asked: &Asked) -> Result<Known, String> {
         let mut known = Known {
             mesh: Mesh::default(),
             warnings: Vec::new(),
@@ -41,8 +42,13 @@ impl Known {
                     known.documents(&name, &bytes, &mut problems);
                 }
                 // A scenario, a name of the catalogue, or what cannot be read: loading it says which.
-                _ => known.scenario(&name)?,
+                _ => known.scenario(&name, edits)?,
             }
+        }
+        if !known.complete && *edits != Edits::default() {
+            return Err(
+                "shakedown: `--variant` and `--set` are of a scenario, and none is given".into(),
+            );
         }
         if problems.is_empty() {
             // Without a scenario no registry is known yet: hosts are not looked up.
@@ -54,6 +60,7 @@ impl Known {
         if !known.complete {
             known.mesh.registry = services_of(&known.mesh.documents, asked);
         }
+        known.warn_of_documents();
         known.warn_of_canaries();
         Ok(known)
     }
@@ -71,13 +78,13 @@ impl Known {
         }
     }
 
-    fn scenario(&mut self, name: &str) -> Result<(), String> {
+    fn scenario(&mut self, name: &str, edits: &Edits) -> Result<(), String> {
         if self.complete {
             return Err(format!(
                 "{name}: one scenario is enough: its services are all that there are"
             ));
         }
-        let story = load(name, &Edits::default()).map_err(words)?;
+        let story = load(name, edits).map_err(words)?;
         self.warnings
             .extend(story.warnings.iter().map(ToString::to_string));
         self.loads = story.loads.iter().map(|load| load.name.clone()).collect();
@@ -91,6 +98,15 @@ impl Known {
         self.mesh.documents.extend(story.mesh);
         self.complete = true;
         Ok(())
+    }
+
+    /// A scenario's own documents have been looked at with it.
+    fn warn_of_documents(&mut self) {
+        for advice in advise(&self.mesh).iter().map(ToString::to_string) {
+            if !self.warnings.contains(&advice) {
+                self.warnings.push(advice);
+            }
+        }
     }
 
     fn warn_of_canaries(&mut self) {
@@ -138,14 +154,6 @@ impl Known {
         let names: Vec<String> = names.chain(self.loads.iter().cloned()).collect();
         let hint = suggest::hint(name, names.iter().map(String::as_str));
         Err(format!("--from: no service `{name}`: {hint}"))
-    }
-}
-
-/// What is wrong with a scenario, and why it cannot be had.
-fn words(error: LoadError) -> String {
-    match error {
-        LoadError::Wrong(problems) => problems.to_string(),
-        error => format!("{:#}", anyhow::Error::from(error)),
     }
 }
 

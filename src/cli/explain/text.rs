@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 
 use shakedown_config::explain::{
-    ClusterPolicies, Decision, EndpointTold, Explanation, FaultTold, LimitsTold, OutlierTold,
-    Rejection, RetriesTold, Target,
+    ClusterPolicies, Decision, EndpointTold, Explanation, InboundTold, PassedOver, Target,
 };
 use shakedown_config::translate::{CONNECT_TIMEOUT, PASSTHROUGH};
+
+use super::words::{
+    cors_words, endpoint_words, fault_words, hedge_words, limit_words, outlier_words, percent,
+    rate_words, rejected, retries, thousandths, time,
+};
 
 /// Endpoints past so many are counted, not listed.
 const LISTED: usize = 8;
@@ -43,16 +47,16 @@ impl<'a> Walk<'a> {
         self.row("listener", &told.listener, None);
         self.some("virtual host", told.virtual_host.as_deref(), "virtual_host");
         self.some("route", told.route.as_deref(), "route");
+        self.passed_over(&told.passed_over);
         let policies = &told.policies;
         if let Some(fault) = &policies.fault {
             self.decided("fault", &fault_words(fault), "fault");
         }
         if let Some(cors) = &policies.cors {
-            let words = format!(
-                "{} allowed origins; preflights of these are answered here",
-                cors.allowed_origins
-            );
-            self.decided("cors", &words, "cors");
+            self.decided("cors", &cors_words(cors), "cors");
+            for line in &cors.response_headers {
+                self.row("  response header", line, None);
+            }
         }
         if let Some(redirect) = &told.redirect {
             let words = format!("{} to {}", redirect.status, redirect.location);
@@ -80,12 +84,35 @@ impl<'a> Walk<'a> {
             self.decided("retries", &retries, "retries");
         }
         for mirror in &policies.mirrors {
-            let words = format!(
+            let mut words = format!(
                 "{} of requests to {}",
                 percent(mirror.share_ppm),
                 mirror.clusters.join(", ")
             );
+            if let Some(rejection) = &mirror.rejected_by {
+                words.push_str(&format!(", where none arrives: {}", rejection.because));
+            }
             self.decided("mirror", &words, "mirrors");
+        }
+    }
+
+    fn passed_over(&mut self, passed: &[PassedOver]) {
+        // Those next to its own route matter most.
+        let left_out = passed.len().saturating_sub(LISTED);
+        if left_out > 0 {
+            self.row("  passed over", &format!("{left_out} more"), None);
+        }
+        for (index, passed) in passed[left_out..].iter().enumerate() {
+            let what = if index == 0 && left_out == 0 {
+                "  passed over"
+            } else {
+                ""
+            };
+            self.rows.push(Row {
+                what: what.to_owned(),
+                value: passed.because.clone(),
+                place: format!("{}:{}", passed.file, passed.line),
+            });
         }
     }
 
@@ -98,6 +125,7 @@ impl<'a> Walk<'a> {
                 return self.row("  endpoints", words, None);
             }
             self.upstream(told.policies.cluster.as_ref(), told.endpoints.as_deref());
+            self.inbound(&told.inbound);
             return;
         }
         let Some(targets) = &told.weighted_clusters else {
@@ -131,6 +159,7 @@ impl<'a> Walk<'a> {
             self.decided("  response header", line, "headers");
         }
         self.upstream(target.policies.as_ref(), target.endpoints.as_deref());
+        self.inbound(&target.inbound);
         if let Some(rejection) = &target.rejected_by {
             self.row("  refused", &rejected(rejection), None);
         }
@@ -178,12 +207,53 @@ impl<'a> Walk<'a> {
                 "outlier_detection",
             );
         }
-        if let Some(after) = policies.hedge.as_ref().and_then(|hedge| hedge.after_ms) {
-            self.decided("  hedge", &format!("after {}", time(after)), "hedge");
+        if let Some(hedge) = &policies.hedge {
+            self.decided("  hedge", &hedge_words(hedge), "hedge");
         }
         if let Some(throttle) = &policies.adaptive_throttle {
-            let words = format!("looks back {}", time(throttle.window_ms));
+            let words = format!(
+                "at most {} sent for each that is accepted, in {}",
+                thousandths(throttle.k_milli),
+                time(throttle.window_ms)
+            );
             self.decided("  adaptive throttle", &words, "adaptive_throttle");
+        }
+    }
+
+    /// What the endpoints' own proxies do.
+    fn inbound(&mut self, inbound: &[InboundTold]) {
+        for told in inbound {
+            self.row(
+                "  before the app",
+                &format!("of {}", told.workloads.join(", ")),
+                None,
+            );
+            if let Some(limit) = &told.rate_limit {
+                self.decided("    rate limit", &rate_words(limit), "rate_limit");
+            }
+            if let Some(adaptive) = &told.adaptive_concurrency {
+                let words = format!(
+                    "{} to {} at once, found every {}; others are answered {}",
+                    adaptive.min,
+                    adaptive.max,
+                    time(adaptive.interval_ms),
+                    adaptive.status
+                );
+                self.decided("    adaptive concurrency", &words, "adaptive_concurrency");
+            }
+            if let Some(shed) = &told.shed {
+                let words = format!(
+                    "{} at once, {} wait {} at most, or {} where the queue stands",
+                    shed.concurrency,
+                    shed.queue,
+                    time(shed.interval_ms),
+                    time(shed.target_ms)
+                );
+                self.decided("    shed", &words, "shed");
+            }
+            if let Some(limits) = &told.limits {
+                self.decided("    limits", &limit_words(limits), "connection_pool");
+            }
         }
     }
 
@@ -244,117 +314,12 @@ impl<'a> Walk<'a> {
             None if self.told.path.is_some() => writeln!(text, "\nSent on."),
             None => writeln!(text, "\nAnswered by the proxy, as configured."),
         };
-        text
-    }
-}
-
-fn rejected(rejection: &Rejection) -> String {
-    let flags = rejection.flags.unwrap_or("-");
-    format!(
-        "{} {flags} {}: {}",
-        rejection.status, rejection.details, rejection.because
-    )
-}
-
-fn endpoint_words(endpoint: &EndpointTold) -> String {
-    let mut words = endpoint.address.clone();
-    for (name, value) in [("", &endpoint.workload), ("zone ", &endpoint.zone)] {
-        if !value.is_empty() {
-            words.push_str(&format!(" {name}{value}"));
+        for note in &self.told.notes {
+            let _ = match (&note.file, note.line) {
+                (Some(file), Some(line)) => writeln!(text, "Note: {file}:{line}: {}", note.text),
+                _ => writeln!(text, "Note: {}", note.text),
+            };
         }
-    }
-    if endpoint.priority > 0 {
-        words.push_str(&format!(" priority {}", endpoint.priority));
-    }
-    words
-}
-
-fn fault_words(fault: &FaultTold) -> String {
-    let mut words = Vec::new();
-    if let (Some(delay), Some(share)) = (fault.delay_ms, fault.delay_ppm) {
-        words.push(format!("{} held back {}", percent(share), time(delay)));
-    }
-    if let Some(share) = fault.abort_ppm {
-        let status = match (fault.abort_status, fault.abort_grpc_status) {
-            (Some(status), _) => status.to_string(),
-            (None, grpc) => format!("gRPC status {}", grpc.unwrap_or(0)),
-        };
-        words.push(format!("{} answered {status}", percent(share)));
-    }
-    words.join(", ")
-}
-
-fn retries(retries: &RetriesTold) -> String {
-    let mut words = format!("{} on {}", retries.attempts, retries.on.join(","));
-    if !retries.status_codes.is_empty() {
-        let codes: Vec<String> = retries.status_codes.iter().map(u16::to_string).collect();
-        words.push_str(&format!(" ({})", codes.join(",")));
-    }
-    if let Some(timeout) = retries.per_try_timeout_ms {
-        words.push_str(&format!(", {} a try", time(timeout)));
-    }
-    words
-}
-
-fn limit_words(limits: &LimitsTold) -> String {
-    let all = [
-        ("connections", limits.connections),
-        ("pending", limits.pending),
-        ("requests", limits.requests),
-        ("retries", limits.retries),
-    ];
-    let words = all
-        .into_iter()
-        .filter_map(|(name, limit)| Some(format!("{} {name}", limit?)));
-    words.collect::<Vec<_>>().join(", ")
-}
-
-fn outlier_words(outlier: &OutlierTold) -> String {
-    let mut words = Vec::new();
-    if let Some(number) = outlier.consecutive_5xx {
-        words.push(format!("{number} x 5xx"));
-    }
-    if let Some(number) = outlier.consecutive_gateway_errors {
-        words.push(format!("{number} gateway errors"));
-    }
-    words.push(format!(
-        "out for {}, at most {}%",
-        time(outlier.base_ejection_time_ms),
-        outlier.max_ejection_percent
-    ));
-    words.join(", ")
-}
-
-/// `2s`, `250ms`.
-fn time(millis: u64) -> String {
-    match millis {
-        _ if millis > 0 && millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
-        _ => format!("{millis}ms"),
-    }
-}
-
-/// `12.5%`, of parts per million.
-fn percent(ppm: u32) -> String {
-    let (whole, rest) = (ppm / 10_000, ppm % 10_000);
-    if rest == 0 {
-        return format!("{whole}%");
-    }
-    let rest = format!("{rest:04}");
-    format!("{whole}.{}%", rest.trim_end_matches('0'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_and_times_are_written_short() {
-        assert_eq!(percent(125_000), "12.5%");
-        assert_eq!(percent(1_000_000), "100%");
-        assert_eq!(percent(1), "0.0001%");
-        assert_eq!(
-            (time(0), time(1500), time(2000)),
-            ("0ms".into(), "1500ms".into(), "2s".into())
-        );
+        text
     }
 }

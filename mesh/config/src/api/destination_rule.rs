@@ -5,8 +5,8 @@ mod connection_pool;
 mod outlier;
 
 pub use balancing::{
-    ConsistentHash, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb, Maglev, RingHash,
-    SimpleLb, Warmup,
+    ConsistentHash, CookieAttribute, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb,
+    Maglev, RingHash, SimpleLb, Warmup,
 };
 pub use connection_pool::{ConnectionPool, H2UpgradePolicy, HttpPool, TcpPool};
 pub use outlier::{OutlierDetection, Percent, RetryBudget};
@@ -14,7 +14,9 @@ pub use outlier::{OutlierDetection, Percent, RetryBudget};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::virtual_service::PortSelector;
 use crate::decode::Spanned;
+use crate::diagnostic::Place;
 
 /// Subsets of a service, and how it and they are reached.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -54,4 +56,35 @@ pub struct TrafficPolicy {
     pub outlier_detection: Option<Spanned<OutlierDetection>>,
     /// How many retries there may be at once.
     pub retry_budget: Option<Spanned<RetryBudget>>,
+    /// What holds for single ports, in the place of all the rest.
+    #[serde(default)]
+    pub port_level_settings: Vec<Spanned<PortPolicy>>,
+}
+
+impl TrafficPolicy {
+    /// The place of the first thing that it says.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        let parts = [
+            self.load_balancer.as_ref().map(|it| &it.place),
+            self.connection_pool.as_ref().map(|it| &it.place),
+            self.outlier_detection.as_ref().map(|it| &it.place),
+            self.retry_budget.as_ref().map(|it| &it.place),
+            self.port_level_settings.first().map(|it| &it.place),
+        ];
+        parts.into_iter().flatten().min()
+    }
+}
+
+/// How one port of a service is reached. What it leaves out is the mesh's default, not what the service says.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PortPolicy {
+    /// Which.
+    pub port: PortSelector,
+    /// How an endpoint is chosen.
+    pub load_balancer: Option<Spanned<LoadBalancer>>,
+    /// Bounds on connections and requests.
+    pub connection_pool: Option<Spanned<ConnectionPool>>,
+    /// When a host is taken out.
+    pub outlier_detection: Option<Spanned<OutlierDetection>>,
 }

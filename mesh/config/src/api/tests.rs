@@ -76,13 +76,13 @@ fn a_field_of_istio_that_comes_later_is_refused_and_not_unknown() {
 apiVersion: networking.istio.io/v1beta1
 kind: VirtualService
 metadata: {name: r}
-spec: {hosts: [r], tcp: [], http: [{mirrorPercent: 5, route: [{destination: {host: r}}]}]}
+spec: {hosts: [r], tcp: [], http: [{mirror_percent: 5, route: [{destination: {host: r}}]}]}
 ";
     assert_eq!(
         error(text),
         "\
 mesh.yaml:5:20: VirtualService r: not supported yet: `tcp`
-mesh.yaml:5:37: VirtualService r: not supported yet: `mirrorPercent`"
+mesh.yaml:5:37: VirtualService r: not supported yet: `mirror_percent`"
     );
 }
 

@@ -8,10 +8,10 @@ mod virtual_service;
 
 use std::collections::BTreeMap;
 
-use super::{DestinationRule, Document, Resource};
+use super::{DestinationRule, Document, PortSelector, Resource};
 use crate::decode::Spanned;
 use crate::diagnostic::{Diagnostics, Place};
-use crate::registry::{Hostname, Mesh};
+use crate::registry::{Hostname, Mesh, Service};
 use crate::suggest;
 use crate::translate::index::{Index, in_force};
 
@@ -84,6 +84,22 @@ impl<'a> Check<'a> {
         );
     }
 
+    /// A port that a service has.
+    fn port_of(&mut self, service: &Service, port: &PortSelector) {
+        let number = port.number.value;
+        if service.ports.iter().any(|known| known.number == number) {
+            return;
+        }
+        let numbers = service.ports.iter().map(|known| known.number.to_string());
+        let numbers: Vec<String> = numbers.collect();
+        let accepted = suggest::one_of(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
+        let message = format!(
+            "service `{}` has no port {number}: expected {accepted}",
+            service.name
+        );
+        self.tell(&port.number.place, message);
+    }
+
     fn destination_rule(&mut self, resource: &Resource<DestinationRule>) {
         let (spec, namespace) = (&resource.spec, resource.meta.namespace.as_str());
         self.host_name(&spec.host);
@@ -123,12 +139,13 @@ impl<'a> Check<'a> {
         );
         for policy in policies {
             self.traffic_policy(policy);
+            self.policy_ports(&host, policy);
         }
         self.subsets_beside_canary(resource);
     }
 }
 
 /// A place in the same file.
-fn short(place: &Place) -> String {
+pub(super) fn short(place: &Place) -> String {
     format!("{}:{}", place.line, place.column)
 }

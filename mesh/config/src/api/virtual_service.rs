@@ -67,6 +67,8 @@ pub struct HttpRoute {
     pub mirror: Option<Spanned<Destination>>,
     /// The share of requests that are copied; none: all.
     pub mirror_percentage: Option<Spanned<Percentage>>,
+    /// The same in whole percent: Istio's older form, which counts only without the other.
+    pub mirror_percent: Option<Spanned<u32>>,
     /// Where copies go, each with its share.
     #[serde(default)]
     pub mirrors: Vec<Spanned<MirrorPolicy>>,

@@ -70,6 +70,10 @@ pub(super) fn compile(
         (action.timeout, action.grpc_timeout) = (None, None);
     }
     action.upgrades = manager::upgrades_of_route(&message.upgrade_configs)?;
+    if let (None, Some(policy)) = (&message.hedge_policy, &above.host.hedge_policy) {
+        action.hedge = policies::hedge(policy)
+            .map_err(|problem| problem.within("hedge_policy (of the virtual host)"))?;
+    }
     // Of retries the most specific level counts, whole.
     if let (None, Some(policy)) = (&message.retry_policy, &above.host.retry_policy) {
         action.retry = retries::compile(policy)
@@ -145,7 +149,10 @@ fn targets(message: &message::RouteAction) -> Result<Targets> {
         Some(ClusterSpecifier::WeightedClusters(written)) => {
             weighted(written).map_err(|problem| problem.within("weighted_clusters"))
         }
-        Some(ClusterSpecifier::ClusterHeader(_)) => Err(Problem::later("cluster_header")),
+        Some(ClusterSpecifier::ClusterHeader(name)) => Ok((
+            vec![WeightedCluster::named_by(cluster_header(name)?, 1)],
+            None,
+        )),
         Some(ClusterSpecifier::ClusterSpecifierPlugin(_)) => {
             Err(Problem::later("cluster_specifier_plugin"))
         }
@@ -192,9 +199,19 @@ fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
     }
 }
 
+/// A header that names the cluster.
+fn cluster_header(name: &str) -> Result<HeaderName> {
+    const FIELD: &str = "cluster_header";
+    // Source: Envoy, `RouteAction.cluster_header`: pseudo-headers may be named, too.
+    if name.starts_with(':') {
+        return Err(Problem::new(FIELD, format!("not supported yet: `{name}`")));
+    }
+    let text = || format!("`{name}` is no name of a header");
+    HeaderName::try_from(name).map_err(|_| Problem::new(FIELD, text()))
+}
+
 fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
-    named("name", &message.name)?;
-    refuse!(message; cluster_header metadata_match typed_per_filter_config);
+    refuse!(message; metadata_match typed_per_filter_config);
     let Some(weight) = &message.weight else {
         return Err(Problem::new(
             "weight",
@@ -212,7 +229,16 @@ fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
         response: header_ops!(message; response)?,
         host,
     };
-    let mut target = WeightedCluster::new(&message.name, weight.value);
+    let mut target = match (message.name.as_str(), message.cluster_header.as_str()) {
+        ("", "") => return Err(Problem::new("name", "expected it, or `cluster_header`")),
+        (name, "") => WeightedCluster::new(name, weight.value),
+        ("", header) => WeightedCluster::named_by(cluster_header(header)?, weight.value),
+        // Source: Envoy, `RouteEntryImplBase`.
+        (_, _) => {
+            let text = "expected it not to be set beside `name`";
+            return Err(Problem::new("cluster_header", text));
+        }
+    };
     target.headers = (headers != TargetHeaders::default()).then(|| Box::new(headers));
     Ok(target)
 }

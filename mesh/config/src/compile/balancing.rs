@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::problem::{Problem, Result, duration, refuse};
 use super::subsets;
 use crate::table::{
-    ClusterKind, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingHash, RoundRobin,
-    SlowStart,
+    ClusterKind, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingFunction, RingHash,
+    RoundRobin, SlowStart,
 };
 use crate::xds::cluster::{self as message, cluster as inner};
 use crate::xds::cluster::{LoadBalancingPolicy, load_balancing_policy::Policy};
@@ -186,23 +186,29 @@ fn slow_start(
 }
 
 fn legacy_ring(config: &inner::RingHashLbConfig) -> Result<LbPolicy> {
-    let xx = inner::ring_hash_lb_config::HashFunction::XxHash as i32;
+    use inner::ring_hash_lb_config::HashFunction;
+
+    let function = match HashFunction::try_from(config.hash_function) {
+        Ok(HashFunction::XxHash) => RingFunction::XxHash,
+        Ok(HashFunction::MurmurHash2) => RingFunction::MurmurHash2,
+        Err(_) => return Err(unknown_function(config.hash_function)),
+    };
     ring(
-        config.hash_function == xx,
+        function,
         config.minimum_ring_size.as_ref(),
         config.maximum_ring_size.as_ref(),
     )
 }
 
+fn unknown_function(number: i32) -> Problem {
+    Problem::new("hash_function", format!("unknown number {number}"))
+}
+
 fn ring(
-    is_xx_hash: bool,
+    function: RingFunction,
     min: Option<&UInt64Value>,
     max: Option<&UInt64Value>,
 ) -> Result<LbPolicy> {
-    if !is_xx_hash {
-        let text = "not supported yet: MURMUR_HASH_2; expected XX_HASH";
-        return Err(Problem::new("hash_function", text));
-    }
     let (min, max) = (min.map(|size| size.value), max.map(|size| size.value));
     let bounded = |field: &str, size: Option<u64>| match size {
         Some(size) if size > RingHash::MAX_SIZE => Err(Problem::new(
@@ -212,6 +218,7 @@ fn ring(
         _ => Ok(size),
     };
     let ring = RingHash {
+        function,
         min_size: bounded("minimum_ring_size", min)?.unwrap_or(RingHash::ENVOY.min_size),
         max_size: bounded("maximum_ring_size", max)?.unwrap_or(RingHash::ENVOY.max_size),
     };
@@ -362,12 +369,13 @@ fn typed_ring(config: &typed::RingHash, options: &mut LbOptions) -> Result<LbPol
 
     refuse!(config; use_hostname_for_hashing hash_balance_factor consistent_hashing_lb_config);
     options.by_locality = config.locality_weighted_lb_config.is_some();
-    let functions = [
-        HashFunction::DefaultHash as i32,
-        HashFunction::XxHash as i32,
-    ];
+    let function = match HashFunction::try_from(config.hash_function) {
+        Ok(HashFunction::DefaultHash | HashFunction::XxHash) => RingFunction::XxHash,
+        Ok(HashFunction::MurmurHash2) => RingFunction::MurmurHash2,
+        Err(_) => return Err(unknown_function(config.hash_function)),
+    };
     ring(
-        functions.contains(&config.hash_function),
+        function,
         config.minimum_ring_size.as_ref(),
         config.maximum_ring_size.as_ref(),
     )

@@ -1,9 +1,7 @@
 //! `RouteAction.hash_policy`.
 
-use http::HeaderName;
-
 use super::problem::{Problem, Result, duration, refuse};
-use crate::table::{HashBy, HashCookie, HashPolicy};
+use crate::table::{HashBy, HashCookie, HashPolicy, HeaderKey};
 use crate::xds::route::route_action::{
     self as message,
     hash_policy::{Cookie, PolicySpecifier},
@@ -53,13 +51,11 @@ fn hash_by(policy: &message::HashPolicy) -> Result<Option<HashBy>> {
 }
 
 fn header_name(name: &str) -> Result<HashBy> {
-    match name.parse::<HeaderName>() {
-        Ok(name) => Ok(HashBy::Header(name)),
-        Err(_) => Err(Problem::new(
+    match HeaderKey::named(name) {
+        Some(key) => Ok(HashBy::Header(key)),
+        None => Err(Problem::new(
             "header_name",
-            format!(
-                "expected the name of a header (not supported yet: `:path` and its like), found `{name}`"
-            ),
+            format!("expected the name of a header, found `{name}`"),
         )),
     }
 }

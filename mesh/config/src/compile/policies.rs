@@ -35,7 +35,7 @@ pub(super) fn apply(message: &message::RouteAction, action: &mut RouteAction) ->
     Ok(())
 }
 
-fn hedge(policy: &message::HedgePolicy) -> Result<HedgePolicy> {
+pub(super) fn hedge(policy: &message::HedgePolicy) -> Result<HedgePolicy> {
     refuse!(policy; additional_request_chance);
     if let Some(requests) = &policy.initial_requests
         && requests.value != 1

@@ -63,7 +63,7 @@ fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHos
     let message = above.host;
     named("name", &message.name)?;
     refuse!(message;
-        matcher require_tls cors retry_policy_typed_config hedge_policy include_is_timeout_retry_header
+        matcher require_tls cors retry_policy_typed_config include_is_timeout_retry_header
         request_body_buffer_limit route_specifiers);
     if message.domains.is_empty() {
         return Err(Problem::new("domains", "expected at least one"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::problem::{Problem, Result, refuse};
-use crate::table::{Fallback, Label, Labels, Selector, Subsets};
+use crate::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 use crate::xds::cluster::cluster::LbSubsetConfig;
 use crate::xds::cluster::cluster::lb_subset_config::{
     LbSubsetFallbackPolicy, LbSubsetSelector, lb_subset_selector::LbSubsetSelectorFallbackPolicy,
@@ -56,26 +56,53 @@ fn selector(written: &LbSubsetSelector) -> Result<Selector> {
     refuse!(written; single_host_per_subset);
     let fallback = match LbSubsetSelectorFallbackPolicy::try_from(written.fallback_policy) {
         Ok(LbSubsetSelectorFallbackPolicy::NotDefined) => None,
-        Ok(LbSubsetSelectorFallbackPolicy::NoFallback) => Some(Fallback::None),
-        Ok(LbSubsetSelectorFallbackPolicy::AnyEndpoint) => Some(Fallback::Any),
-        Ok(LbSubsetSelectorFallbackPolicy::DefaultSubset) => Some(Fallback::Default),
+        Ok(LbSubsetSelectorFallbackPolicy::NoFallback) => {
+            Some(SelectorFallback::To(Fallback::None))
+        }
+        Ok(LbSubsetSelectorFallbackPolicy::AnyEndpoint) => {
+            Some(SelectorFallback::To(Fallback::Any))
+        }
+        Ok(LbSubsetSelectorFallbackPolicy::DefaultSubset) => {
+            Some(SelectorFallback::To(Fallback::Default))
+        }
         Ok(LbSubsetSelectorFallbackPolicy::KeysSubset) => {
-            let text = "not supported yet: KEYS_SUBSET; expected NO_FALLBACK, ANY_ENDPOINT or DEFAULT_SUBSET";
-            return Err(Problem::new("fallback_policy", text));
+            Some(SelectorFallback::Keys(names(&written.fallback_keys_subset)))
         }
         Err(_) => {
             let text = format!("unknown number {}", written.fallback_policy);
             return Err(Problem::new("fallback_policy", text));
         }
     };
-    refuse!(written; fallback_keys_subset);
-    let mut keys: Vec<Arc<str>> = written.keys.iter().map(|key| key.as_str().into()).collect();
+    let keys = names(&written.keys);
     if keys.is_empty() {
         return Err(Problem::new("keys", "expected at least one, found none"));
     }
-    keys.sort();
-    keys.dedup();
+    fallback_keys(written, &keys)?;
     Ok(Selector { keys, fallback })
+}
+
+/// Names of fewer than a selector's own, so that looking for them ends. Source: Envoy, `SubsetSelector`.
+fn fallback_keys(written: &LbSubsetSelector, keys: &[Arc<str>]) -> Result<()> {
+    const FIELD: &str = "fallback_keys_subset";
+    let own = names(&written.fallback_keys_subset);
+    let by_keys = LbSubsetSelectorFallbackPolicy::KeysSubset as i32;
+    let text = match written.fallback_policy == by_keys {
+        false if own.is_empty() => return Ok(()),
+        false => "goes with KEYS_SUBSET alone",
+        true if own.is_empty() => "expected at least one, found none",
+        true if own.iter().any(|key| !keys.contains(key)) => "expected some of `keys`",
+        true if own.len() == keys.len() => "expected fewer than all of `keys`",
+        true => return Ok(()),
+    };
+    Err(Problem::new(FIELD, text))
+}
+
+/// Sorted, each once.
+fn names(written: &[String]) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = written.iter().map(|key| key.as_str().into()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// What a route asks of hosts; `None` if nothing.

@@ -446,6 +446,89 @@ fn hedging_priority_and_idle_timeout_are_taken_over() {
 }
 
 #[test]
+fn what_a_route_does_not_say_of_hedging_its_virtual_host_says() {
+    let hedge = |on| {
+        Some(route::HedgePolicy {
+            hedge_on_per_try_timeout: on,
+            ..Default::default()
+        })
+    };
+    let of = |own: Option<route::HedgePolicy>| {
+        let mut message = routes(route::RouteAction {
+            hedge_policy: own,
+            ..to_cluster()
+        });
+        message.virtual_hosts[0].hedge_policy = hedge(true);
+        let table = compile_routes(&message).unwrap();
+        let action = table.hosts()[0].routes[0].forward().unwrap();
+        action.hedge.on_per_try_timeout
+    };
+    assert!(of(None));
+    assert!(!of(hedge(false)), "the route's own counts whole");
+}
+
+#[test]
+fn a_request_may_name_its_cluster() {
+    use route::route_action::ClusterSpecifier;
+
+    let of = |name: &str| {
+        compile_routes(&routes(route::RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::ClusterHeader(name.into())),
+            ..Default::default()
+        }))
+    };
+    let table = of("X-Cluster").unwrap();
+    let target = &table.hosts()[0].routes[0].forward().unwrap().targets()[0];
+    let mut headers = http::HeaderMap::new();
+    assert_eq!((&*target.cluster, target.named(&headers)), ("", None));
+    headers.append("x-cluster", "one".parse().unwrap());
+    headers.append("x-cluster", "two".parse().unwrap());
+    assert_eq!(target.named(&headers), Some("one"));
+    let error = of(":path").unwrap_err().to_string();
+    assert!(
+        error.ends_with("cluster_header: not supported yet: `:path`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_selector_may_fall_back_to_fewer_of_its_keys_alone() {
+    use cluster::cluster::lb_subset_config::{
+        LbSubsetSelector, lb_subset_selector::LbSubsetSelectorFallbackPolicy::KeysSubset,
+    };
+
+    let error = |keys: &[&str]| {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let selector = LbSubsetSelector {
+            keys: names(&["stage", "version"]),
+            fallback_policy: KeysSubset.into(),
+            fallback_keys_subset: names(keys),
+            ..Default::default()
+        };
+        let message = cluster::Cluster {
+            name: "c".into(),
+            lb_subset_config: Some(cluster::cluster::LbSubsetConfig {
+                subset_selectors: vec![selector],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let compiled = compile_cluster(&message);
+        compiled.map_or_else(|error| error.to_string(), |_| String::new())
+    };
+    assert_eq!(error(&["version"]), "");
+    for (keys, expected) in [
+        (&[][..], "expected at least one, found none"),
+        (&["colour"], "expected some of `keys`"),
+        (&["stage", "version"], "expected fewer than all of `keys`"),
+    ] {
+        let found = error(keys);
+        let at = "lb_subset_config.subset_selectors[0].fallback_keys_subset";
+        assert!(found.ends_with(&format!("{at}: {expected}")), "{found}");
+    }
+}
+
+#[test]
 fn weights_that_sum_to_zero_are_refused() {
     let share = route::weighted_cluster::ClusterWeight {
         name: "c".into(),

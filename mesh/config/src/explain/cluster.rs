@@ -5,16 +5,21 @@ use std::time::Duration;
 use super::millis;
 use super::told::{BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, ThrottleTold};
 use crate::table::{
-    Cluster, HashBy, HashPolicy, HedgePolicy, LbPolicy, Limits, RouteAction, UpstreamProtocol,
+    Cluster, HashBy, HashPolicy, HedgePolicy, LbPolicy, Limits, RequestView, RouteAction,
+    UpstreamProtocol, cookie_value, query_value,
 };
 
 /// What holds for the requests of a route in a cluster.
-pub(super) fn policies(cluster: &Cluster, action: &RouteAction) -> ClusterPolicies {
+pub(super) fn policies(
+    cluster: &Cluster,
+    action: &RouteAction,
+    request: &RequestView<'_>,
+) -> ClusterPolicies {
     let limits = cluster.limits.of(action.priority);
     let hash = action.hash.iter().filter(|_| cluster.lb.is_hashing());
     ClusterPolicies {
         balancer: balancer(&cluster.lb).into(),
-        hash_by: hash.map(hashed).collect(),
+        hash_by: hash.map(|policy| hashed(policy, request)).collect(),
         protocol: match cluster.protocol {
             UpstreamProtocol::Http1 => "HTTP/1.1",
             UpstreamProtocol::Http2 { .. } => "HTTP/2",
@@ -48,17 +53,35 @@ fn balancer(policy: &LbPolicy) -> &'static str {
     }
 }
 
-fn hashed(policy: &HashPolicy) -> String {
-    match &policy.by {
-        HashBy::Header(name) => format!("header {name}"),
-        HashBy::Cookie(cookie) => format!("cookie {}", cookie.name),
-        HashBy::SourceIp => "source IP".into(),
-        HashBy::Query(name) => format!("query parameter {name}"),
+/// What is hashed, and whether the request has it: one that has nothing of it goes by chance.
+fn hashed(policy: &HashPolicy, request: &RequestView<'_>) -> String {
+    let (words, is_there) = match &policy.by {
+        HashBy::Header(key) => {
+            let name = super::headers::name(key);
+            (format!("header {name}"), key.first(request).is_some())
+        }
+        HashBy::Cookie(cookie) => {
+            let words = format!("cookie {}", cookie.name);
+            let has = cookie_value(request.headers, &cookie.name).is_some_and(|it| !it.is_empty());
+            match &cookie.ttl {
+                Some(_) if !has => return format!("{words} (absent: the caller is given one)"),
+                _ => (words, has),
+            }
+        }
+        HashBy::SourceIp => return "source IP".into(),
+        HashBy::Query(name) => (
+            format!("query parameter {name}"),
+            query_value(request.path, name).is_some(),
+        ),
+    };
+    match is_there {
+        true => words,
+        false => format!("{words} (absent)"),
     }
 }
 
 /// `None` where nothing is bounded.
-fn limits_told(limits: &Limits) -> Option<LimitsTold> {
+pub(super) fn limits_told(limits: &Limits) -> Option<LimitsTold> {
     let bound = |limit: u32| (limit != u32::MAX).then_some(limit);
     let told = LimitsTold {
         connections: bound(limits.connections),

@@ -1,18 +1,13 @@
-//! Which line of YAML decided what.
+//! Which line of YAML decided what of a route.
 
 use std::borrow::Cow;
-use std::ptr;
 
 use super::Decision;
-use crate::api::{
-    DestinationRule, Document, HttpRoute, ProxyPolicy, Resource, RouteDestination, TrafficPolicy,
-    VirtualService,
-};
+use crate::api::{HttpRoute, Resource, RouteDestination, VirtualService};
 use crate::diagnostic::Place;
-use crate::registry::{Hostname, Mesh};
+use crate::registry::Hostname;
 use crate::table::{Action, Route, RouteAction};
-use crate::translate::index::Index;
-use crate::translate::{ClusterPolicy, OfCallers, delegate};
+use crate::translate::delegate;
 
 /// A route as it stands in a document.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +33,7 @@ impl<'m> At<'m> {
 }
 
 /// Name and namespace as documents are written of: the namespace where it is not `default`.
-fn name_of<T>(resource: &Resource<T>) -> String {
+pub(super) fn name_of<T>(resource: &Resource<T>) -> String {
     let meta = &resource.meta;
     match meta.namespace.as_str() {
         "default" => meta.name.clone(),
@@ -135,6 +130,28 @@ impl<'m> Source<'m> {
     pub(super) fn field(&self) -> String {
         let at = self.taken.unwrap_or(self.root);
         format!("VirtualService/{} {}", name_of(at.document), at.field())
+    }
+
+    /// Where what took the request stands: the condition, or the route where it takes everything.
+    pub(super) fn place(&self) -> Option<&'m Place> {
+        let condition = self.conditions.last().and_then(|(at, index)| {
+            let condition = at.written()?.r#match.get(*index)?;
+            Some(&condition.place)
+        });
+        let at = self.taken.unwrap_or(self.root);
+        let route = || {
+            at.document
+                .spec
+                .http
+                .get(at.route)
+                .map(|route| &route.place)
+        };
+        condition.or_else(route)
+    }
+
+    /// The document of its host.
+    pub(super) fn document(&self) -> &'m Resource<VirtualService> {
+        self.root.document
     }
 
     /// Tells what of a route was decided where, in the order in which a request meets it.
@@ -240,7 +257,7 @@ impl<'m> Source<'m> {
 }
 
 /// The parts of a service's cluster's name: port, subset and host.
-fn parts_of(cluster: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn parts_of(cluster: &str) -> Option<(&str, &str, &str)> {
     let mut parts = cluster.split('|');
     let ("outbound", port, subset, host) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?)
@@ -260,124 +277,4 @@ fn is_cluster(to: &RouteDestination, namespace: &str, cluster: &str) -> bool {
     Hostname::resolve(&to.host, namespace).as_str() == host
         && to.subset.as_ref().map_or("", |subset| subset.as_str()) == subset
         && ports.is_none_or(|number| number == port)
-}
-
-/// Tells what of a cluster was decided where.
-pub(super) fn of_cluster(mesh: &Mesh, cluster: &str, out: &mut Vec<Decision>) {
-    let Some((_, subset, host)) = parts_of(cluster) else {
-        return;
-    };
-    let Some(service) = mesh.registry.service(host) else {
-        return;
-    };
-    let index = Index::new(mesh);
-    let rule = index.rule(&service.hostname, &service.namespace);
-    let subset = rule.subsets.iter().find(|known| known.name.value == subset);
-    let mut found = Vec::new();
-    if let Some(subset) = subset {
-        let is_its = |(_, _, place): &(_, _, &Place)| ptr::eq(*place, &subset.place);
-        found.extend(places(mesh).find(is_its).map(|place| ("subset", place)));
-    }
-    let nearer = subset.and_then(|subset| subset.traffic_policy.as_ref());
-    let policy = ClusterPolicy::of(rule.policy).with(nearer);
-    let callers: Vec<&Resource<ProxyPolicy>> = OfCallers::new(mesh).of(&service.hostname).collect();
-    let own_balancer = callers.iter().any(|it| it.spec.balancer.is_some());
-    // A balancer of a ProxyPolicy takes the place of the rule's.
-    let balancer = policy.balancer.filter(|_| !own_balancer);
-    let parts = [
-        ("balancer", balancer.map(|it| &it.place)),
-        ("connection_pool", policy.pool.map(|it| &it.place)),
-        ("outlier_detection", policy.outlier.map(|it| &it.place)),
-        ("retry_budget", policy.budget.map(|it| &it.place)),
-    ];
-    for (what, part) in parts {
-        let Some(part) = part else { continue };
-        let is_its = |(_, _, place): &(_, _, &Place)| ptr::eq(*place, part);
-        found.extend(places(mesh).find(is_its).map(|place| (what, place)));
-    }
-    let all = found.into_iter().map(|(what, (rule, field, place))| {
-        let document = format!("DestinationRule/{}", name_of(rule));
-        Decision::new(what, place, document, field)
-    });
-    let all = all.chain(of_callers(&callers));
-    out.extend(all.map(|decision| Decision {
-        cluster: Some(cluster.to_owned()),
-        ..decision
-    }));
-}
-
-/// All places in DestinationRules that decide something of a cluster, each with its document and its field.
-fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, String, &Place)> {
-    let rules = mesh.documents.iter().filter_map(|document| match document {
-        Document::DestinationRule(rule) => Some(rule),
-        _ => None,
-    });
-    rules.flat_map(|rule| {
-        let mut found = Vec::new();
-        if let Some(policy) = &rule.spec.traffic_policy {
-            found.extend(of_policy("spec.trafficPolicy", policy));
-        }
-        for (index, subset) in rule.spec.subsets.iter().enumerate() {
-            let field = format!("spec.subsets[{index}]");
-            if let Some(policy) = &subset.traffic_policy {
-                found.extend(of_policy(&format!("{field}.trafficPolicy"), policy));
-            }
-            found.push((field, &subset.place));
-        }
-        found
-            .into_iter()
-            .map(move |(field, place)| (rule, field, place))
-    })
-}
-
-/// The parts of a policy.
-fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Place)> {
-    let parts = [
-        (
-            "loadBalancer",
-            policy.load_balancer.as_ref().map(|it| &it.place),
-        ),
-        (
-            "connectionPool",
-            policy.connection_pool.as_ref().map(|it| &it.place),
-        ),
-        (
-            "outlierDetection",
-            policy.outlier_detection.as_ref().map(|it| &it.place),
-        ),
-        (
-            "retryBudget",
-            policy.retry_budget.as_ref().map(|it| &it.place),
-        ),
-    ];
-    parts
-        .into_iter()
-        .filter_map(|(name, place)| Some((format!("{field}.{name}"), place?)))
-        .collect()
-}
-
-/// What the policies of a host's callers say, the first of them that says it.
-fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<Decision> {
-    type Read = fn(&ProxyPolicy) -> Option<&Place>;
-    let fields: [(&'static str, &str, Read); 3] = [
-        ("balancer", "spec.balancer", |it| {
-            Some(&it.balancer.as_ref()?.place)
-        }),
-        ("hedge", "spec.hedge", |it| Some(&it.hedge.as_ref()?.place)),
-        ("adaptive_throttle", "spec.adaptiveThrottle", |it| {
-            Some(&it.adaptive_throttle.as_ref()?.place)
-        }),
-    ];
-    let first = |(what, field, read): (&'static str, &str, Read)| {
-        policies.iter().find_map(|policy| {
-            let document = format!("ProxyPolicy/{}", name_of(policy));
-            Some(Decision::new(
-                what,
-                read(&policy.spec)?,
-                document,
-                field.to_owned(),
-            ))
-        })
-    };
-    fields.into_iter().filter_map(first).collect()
 }

@@ -1,9 +1,9 @@
 //! Which lines of YAML a route was made of.
 //!
 //! Translation keeps no places, and need not: here it is done once more with every route and every condition of the
-//! documents named by where it stands, and the same request looked up in what comes out. Names decide nothing, so the
-//! route that is found is the same one, and its name tells where it comes from, through whatever merging and leaving out
-//! there may be.
+//! documents named by where it stands, and the same virtual host looked up in what comes out. Names decide nothing, so its
+//! routes are the same ones in the same order, and the name of each tells where it comes from, through whatever merging and
+//! leaving out there may be.
 
 use super::Sender;
 use super::decided::{At, Source};
@@ -11,7 +11,6 @@ use super::executed;
 use crate::api::{Document, Resource, VirtualService};
 use crate::compile::CompileError;
 use crate::registry::Mesh;
-use crate::table::RequestView;
 
 /// What a name of this kind begins with.
 const MARK: char = '#';
@@ -20,16 +19,16 @@ const DELEGATED: char = '-';
 /// What stands between the names of a route and of its condition.
 const MATCHED: char = '.';
 
-/// Where the route of a request is written; `None` if it is none of the user's.
-pub(super) fn source<'m>(
+/// Where the routes of an authority's virtual host are written, in their order; `None` for one that is none of the user's.
+pub(super) fn sources<'m>(
     mesh: &'m Mesh,
     sender: &Sender,
-    view: &RequestView<'_>,
-) -> Result<Option<Source<'m>>, CompileError> {
+    authority: &str,
+) -> Result<Vec<Option<Source<'m>>>, CompileError> {
     let routes = executed::routes(&dyed(mesh), sender)?;
-    let host = routes.find_host(view.authority);
-    let route = host.and_then(|host| host.route(view));
-    Ok(route.and_then(|route| read(mesh, &route.name)))
+    let host = routes.find_host(authority);
+    let all = host.map_or(&[][..], |host| &host.routes);
+    Ok(all.iter().map(|route| read(mesh, &route.name)).collect())
 }
 
 /// The mesh with every route and condition named by where it stands.

@@ -9,7 +9,7 @@ use crate::compile::{
     CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
 use crate::registry::{Mesh, Pod};
-use crate::table::{Assignment, Cluster, ClusterKind, Listener, RouteTable, Table};
+use crate::table::{Cluster, ClusterKind, Host, Listener, RouteTable, Table};
 use crate::translate::{self, Inbound, Nearness};
 use crate::xds::{Resource, cluster, endpoint, listener, route};
 
@@ -72,18 +72,24 @@ impl Executed {
 
     /// A cluster's endpoints; `None` where nobody knows them.
     pub(super) fn endpoints(&self, cluster: &Cluster) -> Option<Vec<EndpointTold>> {
-        let told =
-            |assignment: &Assignment| assignment.hosts.iter().map(EndpointTold::of).collect();
+        Some(self.hosts(cluster)?.iter().map(EndpointTold::of).collect())
+    }
+
+    /// A cluster's hosts; `None` where nobody knows them.
+    pub(super) fn hosts<'e>(&'e self, cluster: &'e Cluster) -> Option<&'e [Host]> {
         match &cluster.kind {
-            ClusterKind::Eds(name) if self.knows_endpoints => Some(
-                self.table
-                    .endpoints
-                    .get(name)
-                    .map_or_else(Vec::new, |it| told(it)),
-            ),
-            ClusterKind::Static(assignment) => Some(told(assignment)),
+            ClusterKind::Eds(name) if self.knows_endpoints => {
+                let found = self.table.endpoints.get(name);
+                Some(found.map_or(&[][..], |assignment| &assignment.hosts))
+            }
+            ClusterKind::Static(assignment) => Some(&assignment.hosts),
             ClusterKind::Eds(_) | ClusterKind::OriginalDst => None,
         }
+    }
+
+    /// Whether the registry knows endpoints at all.
+    pub(super) fn knows_endpoints(&self) -> bool {
+        self.knows_endpoints
     }
 }
 
@@ -93,6 +99,6 @@ pub(super) fn routes(mesh: &Mesh, sender: &Sender) -> Result<RouteTable, Compile
     compile_routes(&message::<route::RouteConfiguration>(&sent))
 }
 
-fn message<M: Message + Name + Default>(sent: &Resource) -> M {
+pub(super) fn message<M: Message + Name + Default>(sent: &Resource) -> M {
     sent.message().expect("translation packs what it says")
 }

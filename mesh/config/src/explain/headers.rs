@@ -56,7 +56,7 @@ fn operator(word: &str, header: &HeaderPart) -> String {
     text
 }
 
-fn name(key: &HeaderKey) -> &str {
+pub(super) fn name(key: &HeaderKey) -> &str {
     match key {
         HeaderKey::Name(name) => name.as_str(),
         HeaderKey::Method => ":method",

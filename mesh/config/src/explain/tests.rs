@@ -1,5 +1,7 @@
 //! What requests would meet under small meshes.
 
+mod traps;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -404,4 +406,84 @@ fn what_is_done_to_headers_and_copies_is_told() {
     );
     assert_eq!(mirror.share_ppm, 125_000);
     assert_eq!(decided(&told, "mirrors"), at(5, "spec.http[0].mirror"));
+}
+
+const PREFLIGHT: [&str; 2] = ["origin: http://a", "access-control-request-method: PUT"];
+
+#[test]
+fn a_preflight_that_is_answered_is_no_request_to_the_service() {
+    let text = routes(&[&format!(
+        "corsPolicy: {{allowOrigins: [{{exact: 'http://a'}}], allowMethods: [PUT], maxAge: 7s}}, route: [{ANY}]"
+    )]);
+    let asked = "OPTIONS http://reviews:9080/";
+    let answered = told(&text, asked, &PREFLIGHT);
+    let answer = answered.direct_response.as_ref().unwrap();
+    assert_eq!((answer.status, &answered.cluster), (200, &None));
+    let cors = answered.policies.cors.as_ref().unwrap();
+    assert_eq!((cors.allowed, cors.answered), (Some(true), Some(true)));
+    let lines = [
+        "access-control-allow-methods: PUT",
+        "access-control-allow-origin: http://a",
+        "access-control-max-age: 7",
+    ];
+    assert_eq!(cors.response_headers, lines);
+    assert_eq!(decided(&answered, "cors"), at(5, "spec.http[0].corsPolicy"));
+    // One of another origin is sent on, and so is what is no preflight.
+    let other = told(&text, asked, &["origin: http://b", PREFLIGHT[1]]);
+    let cors = other.policies.cors.as_ref().unwrap();
+    assert_eq!((cors.allowed, cors.answered), (Some(false), Some(false)));
+    assert!(other.cluster.is_some() && other.direct_response.is_none());
+    let plain = told(&text, "http://reviews:9080/", &PREFLIGHT[..1]);
+    let cors = plain.policies.cors.as_ref().unwrap();
+    assert_eq!((cors.allowed, cors.answered), (Some(true), None));
+    assert_eq!(
+        cors.response_headers,
+        ["access-control-allow-origin: http://a"]
+    );
+}
+
+#[test]
+fn an_abort_of_all_goes_before_the_answer_to_a_preflight() {
+    let text = routes(&[&format!(
+        "corsPolicy: {{allowOrigins: [{{exact: 'http://a'}}]}}, fault: {{abort: {{httpStatus: 555, percentage: {{value: 100}}}}}}, route: [{ANY}]"
+    )]);
+    let told = told(&text, "OPTIONS http://reviews:9080/", &PREFLIGHT);
+    assert_eq!(flags(&told), Some("FI"));
+}
+
+#[test]
+fn a_mirror_that_leads_nowhere_is_told() {
+    let text = routes(&[&format!(
+        "mirror: {{host: reviews, subset: v9}}, route: [{ANY}]"
+    )]);
+    let told = ask(&text, "/");
+    let lost = told.policies.mirrors[0].rejected_by.as_ref().unwrap();
+    assert_eq!(lost.flags, Some("NC"));
+    assert_eq!(told.rejected_by, None, "its caller sees nothing of it");
+}
+
+#[test]
+fn what_is_hashed_is_told_with_whether_the_request_has_it() {
+    let text = routes(&[&format!("route: [{ANY}]")])
+        + &rule("trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}");
+    let by = |headers: &[&str]| {
+        let told = told(&text, "http://reviews:9080/", headers);
+        told.policies.cluster.unwrap().hash_by
+    };
+    assert_eq!(by(&["x-user: jason"]), ["header x-user"]);
+    assert_eq!(by(&[]), ["header x-user (absent)"]);
+}
+
+#[test]
+fn what_is_said_of_a_port_is_told_where_it_stands() {
+    let text = routes(&[&format!("route: [{ANY}]")])
+        + &rule(
+            "trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}, portLevelSettings: [{port: {number: 9080}, loadBalancer: {simple: RANDOM}}]}",
+        );
+    let told = ask(&text, "/");
+    assert_eq!(told.policies.cluster.as_ref().unwrap().balancer, "RANDOM");
+    assert_eq!(
+        decided(&told, "balancer").2,
+        "spec.trafficPolicy.portLevelSettings[0].loadBalancer"
+    );
 }

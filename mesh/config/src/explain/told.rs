@@ -1,12 +1,18 @@
 //! What is told: plain values, in the shape of the JSON form. A key is always there; `null` is what does not apply.
 
+mod filters;
+mod inbound;
+mod upstream;
+
+pub use filters::{CorsTold, FaultTold, MirrorTold, Policies};
+pub use inbound::{AdaptiveTold, InboundTold, RateLimitTold, ShedTold};
+pub use upstream::{BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, ThrottleTold};
+
 use serde::Serialize;
 
 use super::millis;
 use crate::diagnostic::Place;
-use crate::table::{
-    Abort, Cors, DirectResponse, Fault, Host, Mirror, OutlierDetection, RetryOn, RetryPolicy, Share,
-};
+use crate::table::{Abort, DirectResponse, Host, RetryOn, RetryPolicy, Share};
 
 /// What a request would meet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +49,13 @@ pub struct Explanation {
     pub endpoints: Option<Vec<EndpointTold>>,
     /// What else is done to it.
     pub policies: Policies,
+    /// What the proxies of `cluster`'s endpoints do before their app, one for each way of it; none where they do nothing, or
+    /// no endpoint is known.
+    pub inbound: Vec<InboundTold>,
+    /// The routes that were asked before its own, and why each did not take it.
+    pub passed_over: Vec<PassedOver>,
+    /// What of the documents has no say in it and looks as if it had, and what is easily taken for something else.
+    pub notes: Vec<Note>,
 }
 
 impl Explanation {
@@ -65,6 +78,9 @@ impl Explanation {
             decided_by: Vec::new(),
             endpoints: None,
             policies: Policies::default(),
+            inbound: Vec::new(),
+            passed_over: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -115,6 +131,48 @@ impl Decision {
     }
 }
 
+/// A route that did not take the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassedOver {
+    /// The route: its name, or else where it is written.
+    pub route: String,
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// Why it did not.
+    pub because: String,
+}
+
+/// A word about the documents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// What there is to know.
+    pub text: String,
+    /// The file, where it is about a line.
+    pub file: Option<String>,
+    /// The line, from 1.
+    pub line: Option<u32>,
+}
+
+impl Note {
+    pub(super) fn at(place: &Place, text: impl Into<String>) -> Note {
+        Note {
+            text: text.into(),
+            file: Some(place.file.to_string()),
+            line: Some(place.line),
+        }
+    }
+
+    pub(super) fn new(text: impl Into<String>) -> Note {
+        Note {
+            text: text.into(),
+            file: None,
+            line: None,
+        }
+    }
+}
+
 /// A destination of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Target {
@@ -128,6 +186,8 @@ pub struct Target {
     pub endpoints: Option<Vec<EndpointTold>>,
     /// What holds for it; `None` if it does not exist.
     pub policies: Option<ClusterPolicies>,
+    /// What the proxies of its endpoints do before their app.
+    pub inbound: Vec<InboundTold>,
     /// What is done to the headers of its requests alone.
     pub request_headers: Vec<String>,
     /// What is done to the headers of its responses alone.
@@ -263,201 +323,6 @@ impl Rejection {
             }
         }
     }
-}
-
-/// What else is done to a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Policies {
-    /// Delays and aborts, on purpose.
-    pub fault: Option<FaultTold>,
-    /// What is said to pages of other origins; preflights of those that are allowed are answered by the proxy.
-    pub cors: Option<CorsTold>,
-    /// Where copies go.
-    pub mirrors: Vec<MirrorTold>,
-    /// What is done to its headers: `set x: 1`, `add x: 1`, `remove x`.
-    pub request_headers: Vec<String>,
-    /// The same of its response.
-    pub response_headers: Vec<String>,
-    /// What holds for `cluster`; `None` where there is not one.
-    pub cluster: Option<ClusterPolicies>,
-}
-
-/// Delays and aborts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FaultTold {
-    /// How long requests are held back.
-    pub delay_ms: Option<u64>,
-    /// What share of them, parts per million.
-    pub delay_ppm: Option<u32>,
-    /// The status that requests are answered.
-    pub abort_status: Option<u16>,
-    /// The gRPC status that they are answered.
-    pub abort_grpc_status: Option<u32>,
-    /// What share of them, parts per million.
-    pub abort_ppm: Option<u32>,
-}
-
-impl FaultTold {
-    pub(super) fn of(fault: &Fault) -> FaultTold {
-        let abort = fault.abort.as_ref();
-        FaultTold {
-            delay_ms: fault.delay.as_ref().map(|(delay, _)| millis(*delay)),
-            delay_ppm: fault.delay.as_ref().map(|(_, share)| ppm(*share)),
-            abort_status: abort.and_then(|(abort, _)| match abort {
-                Abort::Http(status) => Some(*status),
-                Abort::Grpc(_) => None,
-            }),
-            abort_grpc_status: abort.and_then(|(abort, _)| match abort {
-                Abort::Grpc(status) => Some(*status),
-                Abort::Http(_) => None,
-            }),
-            abort_ppm: abort.map(|(_, share)| ppm(*share)),
-        }
-    }
-}
-
-/// What is said to pages of other origins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CorsTold {
-    /// How many origins, or patterns of them, are allowed.
-    pub allowed_origins: usize,
-    /// The methods told to a preflight.
-    pub allow_methods: Option<String>,
-    /// The headers told to a preflight.
-    pub allow_headers: Option<String>,
-    /// Whether a preflight of another origin is sent on; else it is answered without leave.
-    pub forwards_other_preflights: bool,
-}
-
-impl CorsTold {
-    pub(super) fn of(cors: &Cors) -> CorsTold {
-        let text =
-            |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        CorsTold {
-            allowed_origins: cors.allow_origins.len(),
-            allow_methods: cors.allow_methods.as_ref().map(text),
-            allow_headers: cors.allow_headers.as_ref().map(text),
-            forwards_other_preflights: cors.forward_not_matching_preflights,
-        }
-    }
-}
-
-/// A copy of requests.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MirrorTold {
-    /// Where it goes.
-    pub clusters: Vec<String>,
-    /// Of what share of requests, parts per million.
-    pub share_ppm: u32,
-}
-
-impl MirrorTold {
-    pub(super) fn of(mirror: &Mirror) -> MirrorTold {
-        let targets = mirror.action.targets().iter();
-        MirrorTold {
-            clusters: targets.map(|target| target.cluster.to_string()).collect(),
-            share_ppm: ppm(mirror.share),
-        }
-    }
-}
-
-/// What holds for a cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ClusterPolicies {
-    /// How an endpoint is chosen.
-    pub balancer: String,
-    /// What of a request is hashed for it: `header x`, `cookie x`, `source IP`, `query parameter x`.
-    pub hash_by: Vec<String>,
-    /// What its connections speak: `HTTP/1.1`, `HTTP/2`, or `downstream`, which is what the request came over.
-    pub protocol: &'static str,
-    /// How long a connection may take to come up.
-    pub connect_timeout_ms: u64,
-    /// How much may be in hand at once, in each proxy; `None`: anything.
-    pub limits: Option<LimitsTold>,
-    /// The bound on retries that grows with the requests in hand.
-    pub retry_budget: Option<BudgetTold>,
-    /// When an endpoint is taken out; `None`: never.
-    pub outlier_detection: Option<OutlierTold>,
-    /// When a request is sent a second time before the first try has failed.
-    pub hedge: Option<HedgeTold>,
-    /// How requests are held back as the cluster refuses them.
-    pub adaptive_throttle: Option<ThrottleTold>,
-}
-
-/// Limits of a cluster; `None`: no bound.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LimitsTold {
-    /// Connections.
-    pub connections: Option<u32>,
-    /// Requests that wait for a connection.
-    pub pending: Option<u32>,
-    /// Requests in hand.
-    pub requests: Option<u32>,
-    /// Retries.
-    pub retries: Option<u32>,
-}
-
-/// A bound on retries that grows with the requests in hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BudgetTold {
-    /// The share of the requests in hand, parts per million.
-    pub share_ppm: u32,
-    /// So many in any case.
-    pub min_concurrency: u32,
-}
-
-/// When an endpoint is taken out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OutlierTold {
-    /// So many 5xx in a row; `None`: they do not count.
-    pub consecutive_5xx: Option<u32>,
-    /// So many of 502, 503 and 504 in a row; `None`: they do not count.
-    pub consecutive_gateway_errors: Option<u32>,
-    /// The time from one look at all endpoints to the next.
-    pub interval_ms: u64,
-    /// How long one is out at the first time.
-    pub base_ejection_time_ms: u64,
-    /// The most endpoints that may be out, in percent.
-    pub max_ejection_percent: u32,
-}
-
-impl OutlierTold {
-    pub(super) fn of(outlier: &OutlierDetection) -> OutlierTold {
-        let counted = |limit: u32, enforcing: u32| (enforcing > 0).then_some(limit);
-        let enforcing = &outlier.enforcing;
-        OutlierTold {
-            consecutive_5xx: counted(outlier.consecutive_5xx, enforcing.consecutive_5xx),
-            consecutive_gateway_errors: counted(
-                outlier.consecutive_gateway_failure,
-                enforcing.consecutive_gateway_failure,
-            ),
-            interval_ms: millis(outlier.interval),
-            base_ejection_time_ms: millis(outlier.base_ejection_time),
-            max_ejection_percent: outlier.max_ejection_percent,
-        }
-    }
-}
-
-/// When a request is sent a second time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HedgeTold {
-    /// Whether when a try meets its per-try timeout.
-    pub on_per_try_timeout: bool,
-    /// When none has answered for so long.
-    pub after_ms: Option<u64>,
-    /// The most that are sent because of that.
-    pub times: u32,
-    /// The most of them as a share of requests, parts per million.
-    pub budget_ppm: Option<u32>,
-}
-
-/// How requests are held back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ThrottleTold {
-    /// So many are sent for each that is accepted, in thousandths.
-    pub k_milli: u32,
-    /// How far back it looks.
-    pub window_ms: u64,
 }
 
 /// A share in parts per million, rounded down.

@@ -83,9 +83,21 @@ pub struct SlowStart {
     pub min_weight: f64,
 }
 
-/// Settings of RING_HASH. The hash is XXH64.
+/// By which hash hosts are put on a ring. Requests are hashed by XXH64 in either case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RingFunction {
+    /// XXH64.
+    #[default]
+    XxHash,
+    /// MurmurHash64A.
+    MurmurHash2,
+}
+
+/// Settings of RING_HASH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingHash {
+    /// By which hash hosts are put on it.
+    pub function: RingFunction,
     /// The ring has at least so many places.
     pub min_size: u64,
     /// The ring has at most so many places.
@@ -95,6 +107,7 @@ pub struct RingHash {
 impl RingHash {
     /// Envoy's defaults. Source: Envoy, `RingHashLbConfig`.
     pub const ENVOY: RingHash = RingHash {
+        function: RingFunction::XxHash,
         min_size: 1024,
         max_size: RingHash::MAX_SIZE,
     };
@@ -188,7 +201,7 @@ pub struct Selector {
     /// The names, sorted.
     pub keys: Vec<Arc<str>>,
     /// What happens where no host has the values; `None`: what [`Subsets::fallback`] says.
-    pub fallback: Option<Fallback>,
+    pub fallback: Option<SelectorFallback>,
 }
 
 /// Where a request goes that no subset is for.
@@ -200,4 +213,14 @@ pub enum Fallback {
     Any,
     /// To the default subset.
     Default,
+}
+
+/// Where a request goes whose subset no host has, as its selector says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SelectorFallback {
+    /// As it would of the cluster.
+    To(Fallback),
+    /// To the subset of these names alone, which are some of the selector's; and if no host has that, as the selector of
+    /// these names says.
+    Keys(Vec<Arc<str>>),
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 
+use super::cors::Cors;
 use super::headers::HeaderOps;
-use super::matching::{HeaderMatcher, StringMatcher};
+use super::matching::HeaderMatcher;
 use super::overload::{AdaptiveConcurrency, Shed};
 use super::rate_limit::{DescriptorRule, RateLimit};
 
@@ -96,27 +97,6 @@ pub enum Abort {
     Http(u16),
     /// This status of gRPC; who does not speak gRPC sees 200.
     Grpc(u32),
-}
-
-/// Which cross-origin requests are allowed. Source: Envoy, `CorsPolicy`.
-#[derive(Clone, Debug)]
-pub struct Cors {
-    /// Whether it is in force, and for what share of requests.
-    pub enabled: Share,
-    /// The origins.
-    pub allow_origins: Vec<StringMatcher>,
-    /// The methods told to a preflight; `*`: the one that it asks for.
-    pub allow_methods: Option<HeaderValue>,
-    /// The headers told to a preflight; `*`: those that it asks for.
-    pub allow_headers: Option<HeaderValue>,
-    /// The headers that a page may read.
-    pub expose_headers: Option<HeaderValue>,
-    /// How long a preflight's answer holds, in seconds.
-    pub max_age: Option<HeaderValue>,
-    /// Whether credentials may be sent.
-    pub allow_credentials: bool,
-    /// Whether a preflight from another origin is sent on; otherwise it is answered without leave.
-    pub forward_not_matching_preflights: bool,
 }
 
 /// A copy of requests, whose answers nobody reads.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
+use http::header::{COOKIE, HeaderMap};
+
+use super::matching::HeaderKey;
 
 /// One part of a request's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +18,8 @@ pub struct HashPolicy {
 /// What is hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HashBy {
-    /// The values of a header.
-    Header(HeaderName),
+    /// The values of a header, or of a pseudo-header.
+    Header(HeaderKey),
     /// The value of a cookie.
     Cookie(HashCookie),
     /// The caller's IP address.
@@ -37,4 +39,28 @@ pub struct HashCookie {
     pub path: Box<str>,
     /// Its further attributes, with a value or an empty one.
     pub attributes: Vec<(Box<str>, Box<str>)>,
+}
+
+/// The value of a cookie; quotes round it are taken off.
+/// Source: Envoy, `Utility::parseCookieValue`.
+pub fn cookie_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
+    let all = headers.get_all(COOKIE);
+    all.iter().find_map(|header| {
+        header
+            .as_bytes()
+            .split(|byte| *byte == b';')
+            .find_map(|pair| {
+                let start = pair.iter().position(|byte| *byte != b' ')?;
+                let pair = &pair[start..];
+                let equals = pair.iter().position(|byte| *byte == b'=')?;
+                if &pair[..equals] != name.as_bytes() {
+                    return None;
+                }
+                let value = &pair[equals + 1..];
+                match value {
+                    [b'"', inner @ .., b'"'] => Some(inner),
+                    _ => Some(value),
+                }
+            })
+    })
 }

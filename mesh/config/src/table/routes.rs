@@ -163,6 +163,8 @@ pub struct WeightedCluster {
     pub weight: u32,
     /// What is done to headers of messages to and from it alone.
     pub headers: Option<Box<TargetHeaders>>,
+    /// The header whose first value is the cluster's name, where the request says it; a request without has no cluster.
+    pub from_header: Option<HeaderName>,
 }
 
 impl WeightedCluster {
@@ -172,7 +174,22 @@ impl WeightedCluster {
             cluster: Arc::from(cluster),
             weight,
             headers: None,
+            from_header: None,
         }
+    }
+
+    /// A cluster that requests name in a header, and its share.
+    pub fn named_by(header: HeaderName, weight: u32) -> Self {
+        WeightedCluster {
+            from_header: Some(header),
+            ..WeightedCluster::new("", weight)
+        }
+    }
+
+    /// The cluster that a request names, where it is asked.
+    pub fn named<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        let value = headers.get(self.from_header.as_ref()?)?;
+        value.to_str().ok()
     }
 }
 

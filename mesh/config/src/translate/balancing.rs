@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::clusters::Policy;
 use super::index::Index;
 use super::locality::{self, Setting};
 use crate::api::{ConsistentHash, LoadBalancer, SimpleLb};
@@ -122,8 +123,7 @@ fn hashing(hash: &ConsistentHash) -> (LbPolicy, Option<LbConfig>) {
     (LbPolicy::RingHash, config)
 }
 
-/// Says, for each route, what of its requests is hashed for the destinations that balance by it. A retry of such a request
-/// stays where its hash says: it looks for no other host. Source: Istio, `DefaultConsistentHashPolicy`.
+/// Says, for each route, what of its requests is hashed for the destinations that balance by it.
 pub(super) fn hash_routes(routes: &mut RouteConfiguration, mesh: &Mesh, index: &Index<'_>) {
     let all = routes
         .virtual_hosts
@@ -136,15 +136,13 @@ pub(super) fn hash_routes(routes: &mut RouteConfiguration, mesh: &Mesh, index: &
         let policies: Vec<HashPolicy> = clusters(action)
             .filter_map(|cluster| hash_policy(balancer(cluster, mesh, index)))
             .collect();
-        if policies.is_empty() {
-            continue;
-        }
         action.hash_policy = policies;
-        if let Some(retry) = &mut action.retry_policy {
-            retry.retry_host_predicate.clear();
-            retry.host_selection_retry_max_attempts = 0;
-        }
     }
+}
+
+/// Whether the requests of a cluster stay where their hash says, and so do their retries.
+pub(super) fn is_hashed(cluster: &str, mesh: &Mesh, index: &Index<'_>) -> bool {
+    hash_policy(balancer(cluster, mesh, index)).is_some()
 }
 
 /// The clusters that a route leads to.
@@ -161,25 +159,24 @@ fn clusters(action: &RouteAction) -> impl Iterator<Item = &str> {
 /// How the hosts of a cluster are chosen, by its name.
 fn balancer<'a>(cluster: &str, mesh: &Mesh, index: &Index<'a>) -> Option<&'a LoadBalancer> {
     let mut parts = cluster.split('|');
-    let (_outbound, _port) = (parts.next()?, parts.next()?);
+    let (_outbound, port) = (parts.next()?, parts.next()?.parse().ok()?);
     let (subset, host) = (parts.next()?, parts.next()?);
     let service = mesh.registry.service(host)?;
     let rule = index.rule(&service.hostname, &service.namespace);
-    let policy = rule.policy;
     let of_subset = rule
         .subsets
         .iter()
         .find(|known| *known.name == subset)
         .and_then(|subset| subset.traffic_policy.as_ref());
-    [of_subset, policy]
-        .into_iter()
-        .flatten()
-        .find_map(|policy| policy.load_balancer.as_deref())
+    let policy = Policy::of(rule.policy, port).with(of_subset, port);
+    policy.balancer.map(|balancer| &balancer.value)
 }
 
 /// What of a request is hashed for a destination; `None` if its balancing looks at no hash.
 fn hash_policy(balancer: Option<&LoadBalancer>) -> Option<HashPolicy> {
-    use hash_policy::{ConnectionProperties, Cookie, Header, PolicySpecifier, QueryParameter};
+    use hash_policy::{
+        ConnectionProperties, Cookie, CookieAttribute, Header, PolicySpecifier, QueryParameter,
+    };
 
     let hash = balancer?.consistent_hash.as_ref()?;
     let specifier = if let Some(name) = &hash.http_header_name {
@@ -194,7 +191,14 @@ fn hash_policy(balancer: Option<&LoadBalancer>) -> Option<HashPolicy> {
             ttl: cookie
                 .ttl
                 .map(|ttl| xds::duration(Duration::from_secs(ttl.0.as_secs()))),
-            ..Default::default()
+            attributes: cookie
+                .attributes
+                .iter()
+                .map(|attribute| CookieAttribute {
+                    name: attribute.name.value.clone(),
+                    value: attribute.value.clone(),
+                })
+                .collect(),
         })
     } else if let Some(source_ip) = hash.use_source_ip {
         PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip })

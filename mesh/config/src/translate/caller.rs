@@ -80,6 +80,6 @@ pub(super) fn is_exported_to(spec: &VirtualService, namespace: &str, caller: &st
 }
 
 /// Whether a document is for sidecars at all.
-pub(super) fn is_for_sidecars(spec: &VirtualService) -> bool {
+pub(crate) fn is_for_sidecars(spec: &VirtualService) -> bool {
     spec.gateways.is_empty() || spec.gateways.iter().any(|name| name.value == SIDECARS)
 }

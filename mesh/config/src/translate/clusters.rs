@@ -8,9 +8,12 @@ use super::{
     BLACK_HOLE, CONNECT_TIMEOUT, PASSTHROUGH, ads, balancing, connection_pool, outbound_cluster,
     outlier,
 };
-use crate::api::{ConnectionPool, LoadBalancer, OutlierDetection, RetryBudget, TrafficPolicy};
+use crate::api::{
+    ConnectionPool, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget, TrafficPolicy,
+};
 use crate::decode::Spanned;
 use crate::registry::{MeshOptions, Port, Service};
+use crate::table::Direction;
 use crate::xds::cluster::{self, cluster as inner};
 use crate::xds::{self, percent};
 
@@ -34,7 +37,7 @@ pub(super) fn of_port<'a>(
 ) -> Vec<SubsetCluster<'a>> {
     let host = service.hostname.as_str();
     let http2 = port.protocol.is_http2();
-    let whole = Policy::of(rule.policy);
+    let whole = Policy::of(rule.policy, port.number);
     let mut result = vec![SubsetCluster {
         message: eds(
             outbound_cluster(port.number, "", host),
@@ -46,7 +49,7 @@ pub(super) fn of_port<'a>(
         locality: whole.locality(),
     }];
     for subset in &rule.subsets {
-        let policy = whole.with(subset.traffic_policy.as_ref());
+        let policy = whole.with(subset.traffic_policy.as_ref(), port.number);
         result.push(SubsetCluster {
             message: eds(
                 outbound_cluster(port.number, &subset.name, host),
@@ -61,7 +64,9 @@ pub(super) fn of_port<'a>(
     result
 }
 
-/// What holds for a cluster. Each part of a subset's policy replaces the whole service's part.
+/// What holds for a cluster. Each part of a subset's policy replaces the whole service's part; what either says of a single
+/// port stands for all that it says there, but for the retry budget, of which ports say nothing.
+/// Source: Istio, `MergeSubsetTrafficPolicy`, `GetPortLevelTrafficPolicy`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Policy<'a> {
     pub(crate) balancer: Option<&'a Spanned<LoadBalancer>>,
@@ -71,17 +76,32 @@ pub(crate) struct Policy<'a> {
 }
 
 impl<'a> Policy<'a> {
-    /// A whole service's.
-    pub(crate) fn of(policy: Option<&'a TrafficPolicy>) -> Self {
-        Policy::default().with(policy)
+    /// A whole service's, at a port.
+    pub(crate) fn of(policy: Option<&'a TrafficPolicy>, port: u16) -> Self {
+        match policy.and_then(|policy| at(policy, port)) {
+            Some(own) => Policy::default().replaced(own),
+            None => Policy::default().with(policy, port),
+        }
     }
 
-    fn locality(&self) -> Option<Setting<'a>> {
+    pub(super) fn locality(&self) -> Option<Setting<'a>> {
         locality::setting(value(self.balancer), self.outlier.is_some())
     }
 
+    fn replaced(self, by: &'a PortPolicy) -> Self {
+        Policy {
+            balancer: by.load_balancer.as_ref(),
+            pool: by.connection_pool.as_ref(),
+            outlier: by.outlier_detection.as_ref(),
+            budget: self.budget,
+        }
+    }
+
     /// The same for a subset that has a policy of its own.
-    pub(crate) fn with(self, nearer: Option<&'a TrafficPolicy>) -> Self {
+    pub(crate) fn with(self, nearer: Option<&'a TrafficPolicy>, port: u16) -> Self {
+        if let Some(own) = nearer.and_then(|policy| at(policy, port)) {
+            return self.replaced(own);
+        }
         Policy {
             balancer: nearer
                 .and_then(|policy| policy.load_balancer.as_ref())
@@ -99,16 +119,20 @@ impl<'a> Policy<'a> {
     }
 }
 
+/// What a policy says of one port alone.
+fn at(policy: &TrafficPolicy, port: u16) -> Option<&PortPolicy> {
+    let mut ports = policy.port_level_settings.iter();
+    let found = ports.find(|own| own.port.number.value == port);
+    found.map(|own| &own.value)
+}
+
 /// A part without its place.
 fn value<T>(part: Option<&Spanned<T>>) -> Option<&T> {
     part.map(|part| &part.value)
 }
 
 fn eds(name: String, http2: bool, policy: &Policy<'_>, options: &MeshOptions) -> cluster::Cluster {
-    let tcp = value(policy.pool).and_then(|pool| pool.tcp.as_ref());
-    let timeout = tcp
-        .and_then(|tcp| tcp.connect_timeout)
-        .map_or(CONNECT_TIMEOUT, |timeout| timeout.0);
+    let timeout = connection_pool::connect_timeout(value(policy.pool));
     let mut message = cluster::Cluster {
         cluster_discovery_type: Some(inner::ClusterDiscoveryType::Type(
             inner::DiscoveryType::Eds.into(),
@@ -125,10 +149,14 @@ fn eds(name: String, http2: bool, policy: &Policy<'_>, options: &MeshOptions) ->
         )),
         outlier_detection: value(policy.outlier).map(outlier::detection),
         common_lb_config: common_lb(value(policy.outlier), options),
-        typed_extension_protocol_options: connection_pool::http_options(value(policy.pool), http2)
-            .map(|options| (HTTP_OPTIONS.to_owned(), xds::pack(&options)))
-            .into_iter()
-            .collect(),
+        typed_extension_protocol_options: connection_pool::http_options(
+            value(policy.pool),
+            http2,
+            Direction::Outbound,
+        )
+        .map(|options| (HTTP_OPTIONS.to_owned(), xds::pack(&options)))
+        .into_iter()
+        .collect(),
         ..Default::default()
     };
     balancing::apply(

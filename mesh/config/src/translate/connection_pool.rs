@@ -1,15 +1,19 @@
 //! `connectionPool` and `retryBudget`: thresholds, and the settings of connections. Source: Istio,
 //! `ClusterBuilder.applyConnectionPool`.
 
-use super::wrapped;
+use std::time::Duration;
+
+use super::{CONNECT_TIMEOUT, wrapped};
 use crate::api::{ConnectionPool, H2UpgradePolicy, Percent, RetryBudget};
-use crate::table::Limits;
+use crate::table::{Direction, Limits};
 use crate::xds::cluster::{
     self, circuit_breakers::Thresholds, circuit_breakers::thresholds as inner,
 };
 use crate::xds::upstream_http::{
     self,
-    http_protocol_options::{ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config},
+    http_protocol_options::{
+        ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig, explicit_http_config,
+    },
 };
 use crate::xds::{self, core, percent};
 
@@ -54,6 +58,13 @@ pub(super) fn breakers(
     }
 }
 
+/// How long a connection may take to come up.
+pub(super) fn connect_timeout(pool: Option<&ConnectionPool>) -> Duration {
+    let tcp = pool.and_then(|pool| pool.tcp.as_ref());
+    let written = tcp.and_then(|tcp| tcp.connect_timeout);
+    written.map_or(CONNECT_TIMEOUT, |timeout| timeout.0)
+}
+
 fn retry_budget(written: &RetryBudget) -> inner::RetryBudget {
     let share = written
         .percent
@@ -75,6 +86,7 @@ fn retry_budget(written: &RetryBudget) -> inner::RetryBudget {
 pub(super) fn http_options(
     pool: Option<&ConnectionPool>,
     http2: bool,
+    direction: Direction,
 ) -> Option<upstream_http::HttpProtocolOptions> {
     let tcp = pool.and_then(|pool| pool.tcp.as_ref());
     let http = pool.and_then(|pool| pool.http.as_ref());
@@ -85,22 +97,43 @@ pub(super) fn http_options(
         .and_then(|http| http.idle_timeout)
         .or(tcp.and_then(|tcp| tcp.idle_timeout));
     let duration = tcp.and_then(|tcp| tcp.max_connection_duration);
-    let upgrade =
-        http2 || http.and_then(|http| http.h2_upgrade_policy) == Some(H2UpgradePolicy::Upgrade);
-    if requests.is_none() && idle.is_none() && duration.is_none() && !upgrade {
+    // An upgrade goes before the client's protocol, and that before the port's. Source: Istio, `applyTrafficPolicy`.
+    // Nothing is upgraded on the way to an app, which may not speak it.
+    let upgrade = direction == Direction::Outbound
+        && http.and_then(|http| http.h2_upgrade_policy) == Some(H2UpgradePolicy::Upgrade);
+    let clients = !upgrade && http.is_some_and(|http| http.use_client_protocol);
+    let upgrade = upgrade || http2;
+    if requests.is_none() && idle.is_none() && duration.is_none() && !upgrade && !clients {
         return None;
     }
     // Streams are bounded only where there are some. Source: Istio, as above.
     let streams = http
         .and_then(|http| http.max_concurrent_streams)
         .filter(|streams| *streams > 0);
-    let protocol = if upgrade {
-        explicit_http_config::ProtocolConfig::Http2ProtocolOptions(core::Http2ProtocolOptions {
-            max_concurrent_streams: streams.map(wrapped),
+    let explicit = |protocol| {
+        UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
+            protocol_config: Some(protocol),
+        })
+    };
+    let protocol = if clients {
+        // Source: Istio, `setUseDownstreamProtocol`: Envoy's own bound on streams.
+        UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
+            http_protocol_options: Some(Default::default()),
+            http2_protocol_options: Some(Default::default()),
             ..Default::default()
         })
+    } else if upgrade {
+        let options = core::Http2ProtocolOptions {
+            max_concurrent_streams: streams.map(wrapped),
+            ..Default::default()
+        };
+        explicit(explicit_http_config::ProtocolConfig::Http2ProtocolOptions(
+            options,
+        ))
     } else {
-        explicit_http_config::ProtocolConfig::HttpProtocolOptions(Default::default())
+        explicit(explicit_http_config::ProtocolConfig::HttpProtocolOptions(
+            Default::default(),
+        ))
     };
     Some(upstream_http::HttpProtocolOptions {
         common_http_protocol_options: Some(core::HttpProtocolOptions {
@@ -109,11 +142,7 @@ pub(super) fn http_options(
             max_connection_duration: duration.map(|duration| xds::duration(duration.0)),
             ..Default::default()
         }),
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
-            ExplicitHttpConfig {
-                protocol_config: Some(protocol),
-            },
-        )),
+        upstream_protocol_options: Some(protocol),
         ..Default::default()
     })
 }

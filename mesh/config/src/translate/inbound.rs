@@ -4,11 +4,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::routes::{any_path, to};
-use super::{
-    CONNECT_TIMEOUT, OUTBOUND_ROUTES, ads, clusters, connection_pool, inbound_cluster, retries,
-    socket,
-};
+use super::{OUTBOUND_ROUTES, ads, clusters, connection_pool, inbound_cluster, retries, socket};
+use crate::api::ConnectionPool;
 use crate::registry::{InboundPort, OUTBOUND_PORT, Protocol};
+use crate::table::Direction;
 use crate::xds::cluster::{self, cluster as inner};
 use crate::xds::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
 use crate::xds::listener::{self, FilterChain, filter};
@@ -78,8 +77,13 @@ pub(super) fn inbound_listener(
     )
 }
 
-/// The cluster of one of the app's ports.
-pub(super) fn cluster(address: IpAddr, port: InboundPort) -> cluster::Cluster {
+/// The cluster of one of the app's ports. Of what its service's DestinationRule says only the bounds on connections and
+/// requests hold here, too: callers hold to them each alone. Source: Istio, `buildInboundCluster`.
+pub(super) fn cluster(
+    address: IpAddr,
+    port: InboundPort,
+    pool: Option<&ConnectionPool>,
+) -> cluster::Cluster {
     let name = inbound_cluster(port.service);
     let endpoint = LbEndpoint {
         host_identifier: Some(lb_endpoint::HostIdentifier::Endpoint(endpoint::Endpoint {
@@ -102,12 +106,13 @@ pub(super) fn cluster(address: IpAddr, port: InboundPort) -> cluster::Cluster {
             inner::DiscoveryType::Static.into(),
         )),
         load_assignment: Some(assignment),
-        connect_timeout: Some(xds::duration(CONNECT_TIMEOUT)),
+        connect_timeout: Some(xds::duration(connection_pool::connect_timeout(pool))),
         lb_policy: inner::LbPolicy::RoundRobin.into(),
-        circuit_breakers: Some(clusters::thresholds()),
+        circuit_breakers: Some(connection_pool::breakers(pool, None)),
         typed_extension_protocol_options: connection_pool::http_options(
-            None,
+            pool,
             port.protocol.is_http2(),
+            Direction::Inbound,
         )
         .map(|options| (clusters::HTTP_OPTIONS.to_owned(), xds::pack(&options)))
         .into_iter()

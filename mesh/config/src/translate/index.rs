@@ -166,21 +166,55 @@ impl<'a> Index<'a> {
             .filter_map(|(host, found)| Some((host, *found.first()?)))
     }
 
-    /// What the DestinationRules of a host's namespace say of it, else those of the root namespace, else any. Those of
-    /// one namespace merge. Source: Istio, `destinationRule` and `mergeDestinationRule`.
-    pub(crate) fn rule(&self, host: &Hostname, namespace: &str) -> Rule<'a> {
-        let all = self.rules.of(host);
-        let rank = |rule: &&Resource<DestinationRule>| match rule.meta.namespace.as_str() {
+    /// All VirtualServices for sidecars that have a host, oldest first; else those of the most specific wildcard over it.
+    pub(crate) fn virtual_services(&self, host: &Hostname) -> &[&'a Resource<VirtualService>] {
+        self.services.of(host)
+    }
+
+    /// The DestinationRules that count for a host, oldest first: those of its namespace, else those of the root namespace,
+    /// else any; and after them those of the same name that do not. Source: Istio, `destinationRule`.
+    pub(crate) fn rules(
+        &self,
+        host: &Hostname,
+        namespace: &str,
+    ) -> (
+        Vec<&'a Resource<DestinationRule>>,
+        Vec<&'a Resource<DestinationRule>>,
+    ) {
+        let rank = |rule: &Resource<DestinationRule>| match rule.meta.namespace.as_str() {
             of if of == namespace => 0,
             of if of == self.root_namespace => 1,
             _ => 2,
         };
-        let best = all.iter().map(rank).min();
+        let all = self.rules.of(host);
+        let best = all.iter().map(|rule| rank(rule)).min();
+        all.iter().partition(|rule| Some(rank(rule)) == best)
+    }
+
+    /// A DestinationRule with such a subset for a host that has the same short name and is another.
+    pub(crate) fn rule_of_namesake(
+        &self,
+        host: &Hostname,
+        subset: &str,
+    ) -> Option<&'a Resource<DestinationRule>> {
+        let short = |host: &Hostname| host.as_str().split('.').next().map(str::to_owned);
+        let has = |rule: &&&Resource<DestinationRule>| {
+            let mut subsets = rule.spec.subsets.iter();
+            subsets.any(|known| *known.name == subset)
+        };
+        let namesakes = self.rules.exact.iter();
+        let mut namesakes =
+            namesakes.filter(|(other, _)| *other != host && short(other) == short(host));
+        namesakes.find_map(|(_, rules)| rules.iter().find(has).copied())
+    }
+
+    /// What the DestinationRules of a host say of it; they merge. Source: Istio, `mergeDestinationRule`.
+    pub(crate) fn rule(&self, host: &Hostname, namespace: &str) -> Rule<'a> {
         let mut merged = Rule {
             policy: None,
             subsets: Vec::new(),
         };
-        for rule in all.iter().filter(|rule| Some(rank(rule)) == best) {
+        for rule in self.rules(host, namespace).0 {
             merged.policy = merged.policy.or(rule.spec.traffic_policy.as_ref());
             for subset in &rule.spec.subsets {
                 if !merged.subsets.iter().any(|known| known.name == subset.name) {

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::clusters::Policy;
 use super::index::{Index, Rule};
 use crate::api::{Distribute, Failover, LoadBalancer};
 use crate::decode::Spanned;
-use crate::registry::{Endpoint, Locality, Mesh};
+use crate::registry::{Endpoint, Locality, Mesh, Service};
 
 /// Labels that Istio gives every workload by where it runs.
 const REGION: &str = "topology.kubernetes.io/region";
@@ -41,7 +42,7 @@ impl Nearness {
         let mut found = None;
         for service in mesh.registry.services.values() {
             let rule = index.rule(&service.hostname, &service.namespace);
-            for setting in settings(&rule) {
+            for setting in settings(service, &rule) {
                 let nearness: &mut Nearness = found.get_or_insert_default();
                 if let Setting::Failover { labels, .. } = setting {
                     let names = labels.iter().map(|label| split(label).0.to_owned());
@@ -107,22 +108,17 @@ pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<S
 }
 
 /// The settings of a service's clusters.
-fn settings<'a>(rule: &Rule<'a>) -> impl Iterator<Item = Setting<'a>> {
-    let whole = (
-        rule.policy
-            .and_then(|policy| policy.load_balancer.as_deref()),
-        rule.policy
-            .is_some_and(|policy| policy.outlier_detection.is_some()),
-    );
-    let subsets = rule.subsets.iter().map(move |subset| {
-        let policy = subset.traffic_policy.as_ref();
-        let balancer = policy.and_then(|policy| policy.load_balancer.as_deref());
-        let ejects = policy.is_some_and(|policy| policy.outlier_detection.is_some());
-        (balancer.or(whole.0), ejects || whole.1)
-    });
-    std::iter::once(whole)
-        .chain(subsets)
-        .filter_map(|(balancer, ejects)| setting(balancer, ejects))
+fn settings<'a>(service: &Service, rule: &Rule<'a>) -> Vec<Setting<'a>> {
+    let mut found = Vec::new();
+    for port in &service.ports {
+        let whole = Policy::of(rule.policy, port.number);
+        found.extend(whole.locality());
+        for subset in &rule.subsets {
+            let policy = whole.with(subset.traffic_policy.as_ref(), port.number);
+            found.extend(policy.locality());
+        }
+    }
+    found
 }
 
 /// Endpoints of one locality and priority.

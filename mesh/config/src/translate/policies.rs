@@ -1,11 +1,15 @@
 //! What `ProxyPolicy` documents say: of callers in their clusters, of workloads in their inbound listeners.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::index::in_force;
+use super::ClusterPolicy;
+use super::index::{Index, in_force};
 use super::wrapped;
-use crate::api::{self, Document, GoDuration, PolicyBalancer, Portion, ProxyPolicy, Resource};
+use crate::api::{
+    self, ConnectionPool, Document, GoDuration, PolicyBalancer, Portion, ProxyPolicy, Resource,
+};
 use crate::decode::Spanned;
 use crate::registry::{Hostname, Mesh};
 use crate::table::AdaptiveConcurrency;
@@ -104,53 +108,101 @@ fn balancing(balancer: PolicyBalancer) -> LoadBalancingPolicy {
     }
 }
 
-/// What the proxy of a pod does before its app: the filters of its inbound listeners, before the router.
+/// What the proxy of a pod does before its app: the filters of its inbound listeners, before the router, and the bounds on
+/// what goes to the app.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inbound {
     filters: Vec<HttpFilter>,
+    /// By port; what the DestinationRule of the port's service says.
+    pools: BTreeMap<u16, ConnectionPool>,
 }
 
 impl Inbound {
     /// What holds for the pod at an address. Of two documents that say the same thing the older counts.
     pub fn of(mesh: &Mesh, address: IpAddr) -> Inbound {
         // Asked for each proxy at each push: mostly there is none, and then nothing is indexed.
-        let selects = |document: &Document| matches!(document, Document::ProxyPolicy(policy) if policy.spec.selector.is_some());
-        if !mesh.documents.iter().any(selects) {
+        if !Inbound::is_spoken_of(mesh) {
             return Inbound::default();
         }
-        let policies: Vec<&Resource<ProxyPolicy>> = by_age(mesh)
-            .filter(|policy| policy.spec.selector.is_some())
-            .collect();
-        let services = mesh.registry.services.values();
-        let pod = services
-            .flat_map(|service| service.endpoints.iter().map(move |it| (service, it)))
-            .find(|(_, endpoint)| endpoint.address.ip() == address);
-        let Some((service, pod)) = pod else {
-            return Inbound::default();
-        };
-        let root = &mesh.options.root_namespace;
-        let meant = |policy: &&&Resource<ProxyPolicy>| {
-            let namespace = &policy.meta.namespace;
-            let wanted = policy.spec.selector.iter().flat_map(|it| &it.match_labels);
-            (*namespace == service.namespace || namespace == root)
-                && wanted
-                    .into_iter()
-                    .all(|(name, value)| pod.labels.get(name) == Some(value))
-        };
-        let policies: Vec<&ProxyPolicy> = policies
-            .iter()
-            .filter(meant)
+        let policies: Vec<&ProxyPolicy> = of_workload(mesh, address)
+            .into_iter()
             .map(|policy| &*policy.spec)
             .collect();
         Inbound {
             filters: filters(&policies),
+            pools: pools(mesh, address),
         }
+    }
+
+    /// Whether any document says something of what proxies do before their apps.
+    pub fn is_spoken_of(mesh: &Mesh) -> bool {
+        mesh.documents.iter().any(|document| match document {
+            Document::ProxyPolicy(policy) => policy.spec.selector.is_some(),
+            Document::DestinationRule(rule) => {
+                let policy = rule.spec.traffic_policy.as_ref();
+                policy.is_some_and(|policy| {
+                    let mut ports = policy.port_level_settings.iter();
+                    policy.connection_pool.is_some()
+                        || ports.any(|port| port.connection_pool.is_some())
+                })
+            }
+            _ => false,
+        })
     }
 
     /// The filters.
     pub(super) fn filters(&self) -> &[HttpFilter] {
         &self.filters
     }
+
+    /// The bounds on what goes to one of the app's ports, by its service's.
+    pub(super) fn pool(&self, port: u16) -> Option<&ConnectionPool> {
+        self.pools.get(&port)
+    }
+}
+
+/// The policies that select the workload at an address, oldest first: those of its own namespace and of the root namespace.
+pub(crate) fn of_workload(mesh: &Mesh, address: IpAddr) -> Vec<&Resource<ProxyPolicy>> {
+    let services = mesh.registry.services.values();
+    let pod = services
+        .flat_map(|service| service.endpoints.iter().map(move |it| (service, it)))
+        .find(|(_, endpoint)| endpoint.address.ip() == address);
+    let Some((service, pod)) = pod else {
+        return Vec::new();
+    };
+    let root = &mesh.options.root_namespace;
+    let meant = |policy: &&Resource<ProxyPolicy>| {
+        let namespace = &policy.meta.namespace;
+        let selector = policy.spec.selector.as_ref();
+        (*namespace == service.namespace || namespace == root)
+            && selector.is_some_and(|selector| {
+                let mut wanted = selector.match_labels.iter();
+                wanted.all(|(name, value)| pod.labels.get(name) == Some(value))
+            })
+    };
+    by_age(mesh).filter(meant).collect()
+}
+
+/// What the DestinationRules of a pod's services bound, by port; of two services with one port the first counts.
+fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
+    let index = Index::new(mesh);
+    let mut pools = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for service in mesh.registry.services.values() {
+        let mut endpoints = service.endpoints.iter();
+        let Some(endpoint) = endpoints.find(|it| it.address.ip() == address) else {
+            continue;
+        };
+        let rule = index.rule(&service.hostname, &service.namespace);
+        for port in &service.ports {
+            let number = service.address(endpoint, port).port();
+            let pool = ClusterPolicy::of(rule.policy, port.number).pool;
+            if let (true, Some(pool)) = (seen.insert(number), pool) {
+                pools.insert(number, pool.value.clone());
+            }
+        }
+    }
+    pools
 }
 
 /// What costs least to refuse comes first.

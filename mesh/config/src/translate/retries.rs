@@ -21,12 +21,13 @@ const SELECTION_ATTEMPTS: i64 = 5;
 /// The predicate's name in Envoy.
 pub(crate) const PREVIOUS_HOSTS: &str = "envoy.retry_host_predicates.previous_hosts";
 
-/// The policy of a route; `None` if it has none at all. `retryRemoteLocalities` is refused where it is written: nothing here
-/// looks for other priorities.
-pub(super) fn outbound(written: Option<&HttpRetry>) -> Option<RetryPolicy> {
+/// The policy of a route; `None` if it has none at all. `hashed`: its only destination balances by a hash; then a retry
+/// stays where the hash says, unless it is written that it looks for another host.
+/// `retryRemoteLocalities` is refused where it is written: nothing here looks for other priorities.
+pub(super) fn outbound(written: Option<&HttpRetry>, hashed: bool) -> Option<RetryPolicy> {
     let avoid = written
         .and_then(|written| written.retry_ignore_previous_hosts.as_ref())
-        .is_none_or(|avoid| avoid.value);
+        .map_or(!hashed, |avoid| avoid.value);
     let mut policy = RetryPolicy {
         retry_on: DEFAULT_ON.into(),
         num_retries: Some(wrapped(DEFAULT_TIMES)),

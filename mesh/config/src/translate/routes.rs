@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::caller::Caller;
 use super::delegate::{self, Merged};
 use super::index::Index;
-use super::{OUTBOUND_ROUTES, PASSTHROUGH, outbound_cluster, retries, wrapped};
+use super::{OUTBOUND_ROUTES, PASSTHROUGH, balancing, outbound_cluster, retries, wrapped};
 use crate::api::{HttpRoute, Resource, VirtualService};
 use crate::registry::{DOMAIN, Hostname, Mesh, Port, Service};
 use crate::xds;
@@ -29,6 +29,7 @@ pub(crate) const DIRECT_BODY_MAX: u32 = 1024 * 1024;
 /// Where a route stands: the names and the port that its destinations leave out.
 struct Place<'a> {
     mesh: &'a Mesh,
+    index: &'a Index<'a>,
     /// Whose short names it uses.
     namespace: &'a str,
     /// The port that is asked for.
@@ -43,7 +44,7 @@ pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Route
         for port in &service.ports {
             let routes = match index.virtual_service(&service.hostname) {
                 Some(document) => virtual_routes(mesh, index, caller, document, port.number),
-                None => vec![default_route(&service.hostname, port.number)],
+                None => vec![default_route(mesh, index, &service.hostname, port.number)],
             };
             // A VirtualService of which nothing is for this port leaves nothing: no host, as in Istio.
             if !routes.is_empty() {
@@ -152,13 +153,11 @@ pub(super) fn to(cluster: ClusterSpecifier) -> RouteAction {
     }
 }
 
-fn default_route(host: &Hostname, port: u16) -> Route {
-    let mut action = to(ClusterSpecifier::Cluster(outbound_cluster(
-        port,
-        "",
-        host.as_str(),
-    )));
-    action.retry_policy = retries::outbound(None);
+fn default_route(mesh: &Mesh, index: &Index<'_>, host: &Hostname, port: u16) -> Route {
+    let cluster = outbound_cluster(port, "", host.as_str());
+    let retries = retries::outbound(None, balancing::is_hashed(&cluster, mesh, index));
+    let mut action = to(ClusterSpecifier::Cluster(cluster));
+    action.retry_policy = retries;
     Route {
         name: "default".into(),
         r#match: Some(any_path()),
@@ -184,6 +183,7 @@ fn virtual_routes(
     {
         let place = Place {
             mesh,
+            index,
             namespace,
             port,
         };

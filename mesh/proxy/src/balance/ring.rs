@@ -1,12 +1,12 @@
 //! A ring of hosts: each has places on it by its share, and a request goes to the next place after its hash. When a host
 //! leaves, only its own requests move. Source: Envoy, `RingHashLoadBalancer::Ring`.
 
-use shakedown_config::table::RingHash;
+use shakedown_config::table::{RingFunction, RingHash};
 
 use super::weights::Shares;
-use crate::hash::xx_hash;
+use crate::hash::{murmur_hash, xx_hash};
 
-/// A ring. Its places are Envoy's: XXH64 of `<key>_<number>`.
+/// A ring. Its places are Envoy's: the hash of `<key>_<number>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ring {
     /// Hash and host, by hash.
@@ -23,6 +23,10 @@ impl Ring {
         let scale = ((shares.least * settings.min_size as f64).ceil() / shares.least)
             .min(settings.max_size as f64);
         let mut places = Vec::with_capacity(scale.ceil() as usize);
+        let place = |text: &str| match settings.function {
+            RingFunction::XxHash => xx_hash(text.as_bytes(), 0),
+            RingFunction::MurmurHash2 => murmur_hash(text.as_bytes()),
+        };
         let (mut current, mut target) = (0.0, 0.0);
         let mut text = String::new();
         for (host, share) in &shares.hosts {
@@ -35,7 +39,7 @@ impl Ring {
             while current < target {
                 text.truncate(prefix);
                 text.push_str(&number.to_string());
-                places.push((xx_hash(text.as_bytes(), 0), *host));
+                places.push((place(&text), *host));
                 number += 1;
                 current += 1.0;
             }
@@ -74,7 +78,11 @@ mod tests {
 
     fn ring(weights: &[(u32, u32)], min_size: u64, max_size: u64) -> Ring {
         let keys = keys(64);
-        let settings = RingHash { min_size, max_size };
+        let settings = RingHash {
+            min_size,
+            max_size,
+            ..RingHash::ENVOY
+        };
         Ring::new(&Shares::flat(weights), settings, |host| {
             &keys[host as usize]
         })
@@ -111,6 +119,34 @@ mod tests {
         }
         assert_eq!(ring.pick(0, 1), Some(2), "the next place");
         assert_eq!(ring.pick(16117243373044804889, 1), Some(4), "and round");
+    }
+
+    // Source: Envoy, `RingHashLoadBalancerTest.BasicWithMurmur2`.
+    #[test]
+    fn the_places_by_murmur2_are_envoys() {
+        let even: Vec<(u32, u32)> = (0..6).map(|host| (host, 1)).collect();
+        let keys: Vec<String> = (80..86).map(|port| format!("127.0.0.1:{port}")).collect();
+        let settings = RingHash {
+            function: RingFunction::MurmurHash2,
+            min_size: 12,
+            ..RingHash::ENVOY
+        };
+        let ring = Ring::new(&Shares::flat(&even), settings, |host| &keys[host as usize]);
+        let expected = [
+            (1358027074129602068, 5),
+            (4361834613929391114, 3),
+            (7224494972555149682, 4),
+            (7701421856454313576, 1),
+            (8649315368077433379, 2),
+            (8739448859063030639, 4),
+            (9887544217113020895, 1),
+            (10150910876324007731, 2),
+            (15168472011420622455, 3),
+            (15427156902705414897, 0),
+            (16375050414328759093, 5),
+            (17613279263364193813, 0),
+        ];
+        assert_eq!(ring.places, expected);
     }
 
     #[test]

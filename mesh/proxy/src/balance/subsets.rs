@@ -1,10 +1,11 @@
 //! Parts of a cluster that routes ask for by labels. Source: Envoy, `SubsetLoadBalancer`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand_core::Rng;
-use shakedown_config::table::{Fallback, Label, Labels, Subsets};
+use shakedown_config::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 use shakedown_env::Time;
 
 use super::levels::Levels;
@@ -75,27 +76,38 @@ impl Parts {
         random: &mut impl Rng,
     ) -> Option<usize> {
         let wanted = request.labels.filter(|labels| !labels.is_empty());
-        if let Some(levels) = wanted.and_then(|labels| self.by_labels.get_mut(labels)) {
-            return levels.pick(request, avoid, load, random);
-        }
-        match self.fallback(wanted) {
+        let mut wanted = wanted.map(Cow::Borrowed);
+        // Fewer labels each time: it ends.
+        let fallback = loop {
+            let labels = wanted.as_deref();
+            if let Some(levels) = labels.and_then(|labels| self.by_labels.get_mut(labels)) {
+                return levels.pick(request, avoid, load, random);
+            }
+            let Some(selector) = labels.and_then(|labels| selector(&self.subsets, labels)) else {
+                break self.subsets.fallback;
+            };
+            match &selector.fallback {
+                None => break self.subsets.fallback,
+                Some(SelectorFallback::To(fallback)) => break *fallback,
+                Some(SelectorFallback::Keys(keys)) => {
+                    let mut fewer = wanted.expect("a selector was found by them").into_owned();
+                    fewer.retain(|name, _| keys.contains(name));
+                    wanted = Some(Cow::Owned(fewer));
+                }
+            }
+        };
+        match fallback {
             Fallback::None => None,
             Fallback::Any => all.pick(request, avoid, load, random),
             Fallback::Default => self.default.pick(request, avoid, load, random),
         }
     }
+}
 
-    /// That of the selector with the names asked for, where it has one.
-    fn fallback(&self, wanted: Option<&Labels>) -> Fallback {
-        let named = |labels: &Labels, keys: &[Arc<str>]| labels.keys().eq(keys);
-        let selector = wanted.and_then(|labels| {
-            let mut selectors = self.subsets.selectors.iter();
-            selectors.find(|selector| named(labels, &selector.keys))
-        });
-        selector
-            .and_then(|selector| selector.fallback)
-            .unwrap_or(self.subsets.fallback)
-    }
+/// The selector with the names asked for.
+fn selector<'s>(subsets: &'s Subsets, wanted: &Labels) -> Option<&'s Selector> {
+    let mut selectors = subsets.selectors.iter();
+    selectors.find(|selector| wanted.keys().eq(&selector.keys))
 }
 
 /// Whether a host has all of these labels.

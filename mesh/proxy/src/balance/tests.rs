@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use shakedown_config::table::{
     Fallback, Label, LeastRequest, Locality, Maglev, PeakEwma, RingHash, RoundRobin, Selector,
-    SlowStart, Subsets,
+    SelectorFallback, SlowStart, Subsets,
 };
 use shakedown_env::{Rng as Stream, stream_seed};
 
@@ -171,7 +171,7 @@ fn weights_are_respected_by_all_but_random_and_two_choices_of_latency() {
         LbPolicy::Maglev(Maglev::ENVOY),
         LbPolicy::RingHash(RingHash {
             min_size: 65_536,
-            max_size: RingHash::MAX_SIZE,
+            ..RingHash::ENVOY
         }),
     ] {
         let counts = Bench::new(policy, hosts(&weights)).counts(8000);
@@ -454,7 +454,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 
 const NOBODY: [usize; 0] = [];
 
-fn with_subsets(fallback: Fallback, own: Option<Fallback>) -> Bench {
+fn with_subsets(fallback: Fallback, own: Option<SelectorFallback>) -> Bench {
     let mut hosts = hosts(&[1, 1, 1]);
     hosts[0].labels = labels(&[("version", "v1"), ("stage", "prod")]);
     hosts[1].labels = labels(&[("version", "v2"), ("stage", "prod")]);
@@ -513,10 +513,32 @@ fn what_is_in_no_subset_falls_back_as_is_said() {
     assert_eq!(of_subset(&mut any, &[]), [0, 1, 2]);
     let mut default = with_subsets(Fallback::Default, None);
     assert_eq!(of_subset(&mut default, &[("version", "v3")]), [0]);
-    let mut own = with_subsets(Fallback::None, Some(Fallback::Any));
+    let own = SelectorFallback::To(Fallback::Any);
+    let mut own = with_subsets(Fallback::None, Some(own));
     assert_eq!(of_subset(&mut own, &[("version", "v3")]), [0, 1, 2]);
     assert_eq!(
         of_subset(&mut own, &[("version", "v3"), ("stage", "prod")]),
         NOBODY
+    );
+}
+
+#[test]
+fn a_subset_of_no_host_may_fall_back_to_one_of_fewer_labels() {
+    let mut bench = with_subsets(Fallback::None, Some(SelectorFallback::To(Fallback::Any)));
+    let subsets = bench.options.subsets.as_mut().unwrap();
+    Arc::make_mut(subsets).selectors[1].fallback =
+        Some(SelectorFallback::Keys(vec!["version".into()]));
+    bench.build();
+    let wanted = [("version", "v2"), ("stage", "test")];
+    assert_eq!(
+        of_subset(&mut bench, &wanted),
+        [1, 2],
+        "of the version alone"
+    );
+    let nobody = [("version", "v3"), ("stage", "test")];
+    assert_eq!(
+        of_subset(&mut bench, &nobody),
+        [0, 1, 2],
+        "and then as the selector of the version says"
     );
 }

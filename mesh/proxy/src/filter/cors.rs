@@ -1,13 +1,8 @@
 //! Cross-origin requests: preflights answered here, leave told in responses. Envoy's CORS filter.
 
 use http::Method;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName,
-    HeaderValue, ORIGIN,
-};
-use shakedown_config::table::{Cors, StringMatcher};
+use http::header::{HeaderMap, HeaderValue};
+use shakedown_config::table::{Cors, origin, preflight_method};
 
 use crate::respond::Reject;
 
@@ -29,81 +24,37 @@ pub(super) fn check<'t>(
     if !policy.enabled.takes(random) {
         return Ok(());
     }
-    let Some(origin) = headers.get(ORIGIN).filter(|origin| !origin.is_empty()) else {
+    let Some(origin) = origin(headers) else {
         return Ok(());
     };
-    let takes = |wanted: &StringMatcher| wanted.matches(b"*") || wanted.matches(origin.as_bytes());
-    if policy.allow_origins.iter().any(takes) {
+    if policy.allows(origin) {
         *allowed = Some(Allowed {
             policy,
             origin: origin.clone(),
         });
     }
-    let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD);
-    let Some(asked) = asked.filter(|asked| *method == Method::OPTIONS && !asked.is_empty()) else {
+    let Some(asked) = preflight_method(method.as_str(), headers) else {
         return Ok(());
     };
-    if allowed.is_none() && policy.forward_not_matching_preflights {
+    if !policy.answers_preflight(allowed.is_some()) {
         return Ok(());
     }
-    Err(Reject::Preflight(Box::new(preflight(
-        policy, asked, headers,
-    ))))
-}
-
-/// The answer to a preflight, beside what the response of any allowed request says.
-fn preflight(policy: &Cors, method: &HeaderValue, headers: &HeaderMap) -> HeaderMap {
-    let mut answer = HeaderMap::new();
-    if policy.allow_credentials {
-        answer.insert(
-            ACCESS_CONTROL_ALLOW_CREDENTIALS,
-            HeaderValue::from_static("true"),
-        );
-    }
-    let mut tell = |name: HeaderName, value: &Option<HeaderValue>, asked: Option<&HeaderValue>| {
-        let Some(value) = value else { return };
-        let value = if value == "*" {
-            asked.cloned().unwrap_or(HeaderValue::from_static(""))
-        } else {
-            value.clone()
-        };
-        answer.insert(name, value);
-    };
-    tell(
-        ACCESS_CONTROL_ALLOW_METHODS,
-        &policy.allow_methods,
-        Some(method),
-    );
-    tell(
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        &policy.allow_headers,
-        headers.get(ACCESS_CONTROL_REQUEST_HEADERS),
-    );
-    if let Some(age) = &policy.max_age {
-        answer.insert(ACCESS_CONTROL_MAX_AGE, age.clone());
-    }
-    answer
+    Err(Reject::Preflight(Box::new(
+        policy.preflight(asked, headers),
+    )))
 }
 
 impl Allowed<'_> {
     /// Tells the page that it may read the response.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
-        if self.policy.allow_credentials {
-            headers.insert(
-                ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            );
-        }
-        if let Some(expose) = &self.policy.expose_headers {
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
-        }
+        self.policy.tell(&self.origin, headers);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::table::Share;
+    use http::header::HeaderName;
+    use shakedown_config::table::{Share, StringMatcher};
 
     use super::*;
 

@@ -56,7 +56,7 @@ impl ConnectionLimit {
 
 /// Lets a request pass, or answers it.
 pub(super) fn admit<'t>(
-    passing: Passing<'t>,
+    passing: Passing<'t, '_>,
     limit: &'t Arc<RateLimit>,
     head: &mut Parts,
     scheme: &'static str,

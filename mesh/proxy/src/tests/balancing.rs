@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::Request;
 use shakedown_config::table::{
-    Action, ClusterKind, Fallback, HashBy, HashCookie, HashPolicy, Label, LbPolicy, Maglev,
-    OutlierDetection, PeakEwma, RetryOn, RingHash, Selector, Subsets, Table,
+    Action, ClusterKind, Fallback, HashBy, HashCookie, HashPolicy, HeaderKey, Label, LbPolicy,
+    Maglev, OutlierDetection, PeakEwma, RequestView, RetryOn, RingHash, Selector, Subsets, Table,
 };
 use shakedown_wire::Body;
 
@@ -32,7 +32,7 @@ fn as_user(user: &str) -> Request<Body> {
 }
 
 fn user() -> HashBy {
-    HashBy::Header("x-user".parse().unwrap())
+    HashBy::Header(HeaderKey::named("x-user").unwrap())
 }
 
 #[test]
@@ -293,8 +293,13 @@ fn the_cookie_of_a_connection_is_the_same_for_all_its_requests() {
     let headers = http::HeaderMap::new();
     let hash = |ends| {
         let request = Hashed {
-            headers: &headers,
-            path: "/",
+            view: RequestView {
+                method: "GET",
+                path: "/",
+                authority: "reviews",
+                scheme: "http",
+                headers: &headers,
+            },
             ends: Some(ends),
         };
         Hash::of(&policies, &request)

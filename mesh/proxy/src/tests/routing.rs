@@ -10,7 +10,7 @@ use http::{HeaderMap, Request};
 use shakedown_config::table::{
     Abort, Action, AppendAction, Bucket, Cors, DirectResponse, Fault, Filter, HeaderOp, HeaderOps,
     HostRules, Mirror, PathMatcher, PathRewrite, RateLimit, Redirect, RetryOn, Rewrite, Route,
-    RouteAction, RouteMatcher, Share, StringMatcher, Template,
+    RouteAction, RouteMatcher, Share, StringMatcher, Template, WeightedCluster,
 };
 use shakedown_wire::Body;
 
@@ -62,6 +62,32 @@ fn direct(status: u16, body: &[u8]) -> Action {
 }
 
 const FAULT: Filter = Filter::Fault(None);
+
+#[test]
+fn a_request_reaches_the_cluster_that_it_names() {
+    play(|scene| async move {
+        scene.answer(UP1, 9080, 200, "reviews");
+        let target = WeightedCluster::named_by(HeaderName::from_static("x-cluster"), 1);
+        let action = RouteAction::new(vec![target]).unwrap();
+        let reviews = cluster(REVIEWS, &[at(UP1, 9080)]);
+        scene.proxy(outbound(Action::Forward(action), vec![reviews]));
+        let named = |name: &str| {
+            let request = Request::get("/").header("host", "reviews:9080");
+            request.header("x-cluster", name).body(Body::Empty).unwrap()
+        };
+        assert_eq!(scene.send(named(REVIEWS)).await.body, "reviews");
+        let nobody = scene.send(named("nobody")).await;
+        assert_eq!(nobody.status, 503);
+        let silent = scene.get("/").await;
+        assert_eq!(silent.status, 503);
+        let flags: Vec<String> = scene
+            .requests()
+            .iter()
+            .map(|request| request.flags.to_string())
+            .collect();
+        assert_eq!(flags, ["-", "NC", "NC"]);
+    });
+}
 
 #[test]
 fn an_abort_is_answered_before_any_try_with_the_routes_headers() {

@@ -84,6 +84,20 @@ pub struct HttpCookie {
     pub path: String,
     /// How long it is kept; `0s`: as long as the session; none: the proxy makes none.
     pub ttl: Option<GoDuration>,
+    /// What else is said of it, where the proxy makes it: `SameSite`.
+    #[serde(default)]
+    pub attributes: Vec<CookieAttribute>,
+}
+
+/// What is said of a cookie.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CookieAttribute {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its value; none: the name alone.
+    #[serde(default)]
+    pub value: String,
 }
 
 /// A ring of hosts.

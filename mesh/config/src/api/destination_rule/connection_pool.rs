@@ -46,6 +46,9 @@ pub struct HttpPool {
     pub h2_upgrade_policy: Option<H2UpgradePolicy>,
     /// The most streams of one HTTP/2 connection; none or 0: Envoy's default.
     pub max_concurrent_streams: Option<u32>,
+    /// Whether requests go on as what they came as.
+    #[serde(default)]
+    pub use_client_protocol: bool,
 }
 
 /// Whether requests of HTTP/1.1 go on as HTTP/2.

@@ -72,6 +72,20 @@ impl Check<'_> {
             let message = format!("`{}` is no name of a cookie", cookie.name);
             self.tell(&hash.place, message);
         }
+        let attributes = hash
+            .http_cookie
+            .iter()
+            .flat_map(|cookie| &cookie.attributes);
+        for attribute in attributes {
+            let fits = |text: &str| {
+                text.bytes()
+                    .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+            };
+            if attribute.name.is_empty() || !fits(&attribute.name) || !fits(&attribute.value) {
+                let message = format!("`{}` is no attribute of a cookie", attribute.name);
+                self.tell(&attribute.name.place, message);
+            }
+        }
         let ring = hash.ring_hash.as_ref();
         let sizes = [
             hash.minimum_ring_size,

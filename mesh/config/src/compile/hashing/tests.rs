@@ -50,7 +50,7 @@ fn policies_are_read_in_order() {
     assert_eq!(
         by,
         [
-            &HashBy::Header("x-user".parse().unwrap()),
+            &HashBy::Header(HeaderKey::named("x-user").unwrap()),
             &HashBy::Cookie(HashCookie {
                 name: "session".into(),
                 ttl: Some(Duration::from_secs(60)),
@@ -73,7 +73,7 @@ fn what_cannot_be_hashed_is_refused_by_path() {
             .to_string()
     };
     assert!(
-        error(header(":path")).starts_with(
+        error(header(":paths")).starts_with(
             "RouteConfiguration r: hash_policy[0].header.header_name: expected the name"
         ),
     );

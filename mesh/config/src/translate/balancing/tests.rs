@@ -7,8 +7,8 @@ use crate::api::Document;
 use crate::compile::{compile_cluster, compile_endpoints, compile_routes};
 use crate::registry::{Endpoint, Locality, Mesh, MeshOptions, Port, Registry, Service};
 use crate::table::{
-    Action, Assignment, Cluster, HashBy, LbPolicy, LeastRequest, Maglev, RingHash, RoundRobin,
-    RouteAction, SlowStart,
+    Action, Assignment, Cluster, HashBy, HeaderKey, LbPolicy, LeastRequest, Maglev, RingHash,
+    RoundRobin, RouteAction, SlowStart,
 };
 use crate::translate::{Nearness, OUTBOUND_ROUTES, nearby, outbound, outbound_cluster};
 use crate::tree::parse;
@@ -139,7 +139,10 @@ fn a_consistent_hash_is_a_ring_unless_it_is_a_table() {
 #[test]
 fn routes_say_what_is_hashed_and_retries_stay_with_the_hash() {
     let action = action_of("{consistentHash: {httpHeaderName: X-User}}");
-    assert_eq!(action.hash[0].by, HashBy::Header("x-user".parse().unwrap()));
+    assert_eq!(
+        action.hash[0].by,
+        HashBy::Header(HeaderKey::named("x-user").unwrap())
+    );
     assert!(!action.retry.unwrap().avoid_previous_hosts);
     let plain = action_of("{simple: RANDOM}");
     assert!(plain.hash.is_empty());

@@ -4,14 +4,14 @@ use super::filters::{millionths, percent};
 use super::headers::Operations;
 use super::{Place, condition, to};
 use crate::api::{
-    Body, DerivePort, Destination, DirectResponse, HttpRoute, Percentage, Redirect,
-    RouteDestination,
+    Body, DerivePort, Destination, DirectResponse, HttpRoute, Redirect, RouteDestination,
 };
 use crate::decode::Spanned;
 use crate::registry::Hostname;
-use crate::translate::{outbound_cluster, retries, wrapped};
+use crate::translate::{balancing, outbound_cluster, retries, wrapped};
 use crate::xds;
 use crate::xds::core::{DataSource, RuntimeFractionalPercent, data_source::Specifier};
+use crate::xds::fractional::FractionalPercent;
 use crate::xds::matcher::RegexMatchAndSubstitute;
 use crate::xds::protobuf::BoolValue;
 use crate::xds::route::{
@@ -45,6 +45,7 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
     if let Some(authority) = rewrite.and_then(|rewrite| rewrite.authority.as_ref()) {
         host = Some(authority.value.clone());
     }
+    let mut hashed = false;
     let cluster = match written.route.as_slice() {
         [only] => {
             let own = Operations::of(only.headers.as_ref());
@@ -53,7 +54,9 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
             operations.request_remove.extend(own.request_remove);
             operations.response_add.extend(own.response_add);
             operations.response_remove.extend(own.response_remove);
-            ClusterSpecifier::Cluster(cluster(&only.destination, place))
+            let cluster = cluster(&only.destination, place);
+            hashed = balancing::is_hashed(&cluster, place.mesh, place.index);
+            ClusterSpecifier::Cluster(cluster)
         }
         several => ClusterSpecifier::WeightedClusters(weighted(several, place)),
     };
@@ -61,7 +64,7 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
     if let Some(timeout) = &written.timeout {
         action.timeout = Some(xds::duration(timeout.0));
     }
-    action.retry_policy = retries::outbound(written.retries.as_deref());
+    action.retry_policy = retries::outbound(written.retries.as_deref(), hashed);
     action.host_rewrite_specifier = host.map(HostRewriteSpecifier::HostRewriteLiteral);
     if let Some(rewrite) = rewrite {
         if let Some(regex) = &rewrite.uri_regex_rewrite {
@@ -76,11 +79,11 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
     let one = written
         .mirror
         .iter()
-        .filter_map(|to| mirror(to, written.mirror_percentage.as_ref(), place));
-    let several = written
-        .mirrors
-        .iter()
-        .filter_map(|policy| mirror(&policy.destination, policy.percentage.as_ref(), place));
+        .filter_map(|to| mirror(to, mirrored(written), place));
+    let several = written.mirrors.iter().filter_map(|policy| {
+        let share = policy.percentage.as_ref().map(|share| millionths(share));
+        mirror(&policy.destination, share, place)
+    });
     action.request_mirror_policies = one.chain(several).collect();
     action
 }
@@ -126,13 +129,25 @@ fn cluster(to: &Destination, place: &Place<'_>) -> String {
     outbound_cluster(number, subset, host.as_str())
 }
 
+/// The share of a route's `mirror`, of which the older form counts only without the other. Source: Istio, `MirrorPercent`.
+fn mirrored(written: &HttpRoute) -> Option<FractionalPercent> {
+    let share = written.mirror_percentage.as_ref();
+    let whole = || {
+        written
+            .mirror_percent
+            .as_ref()
+            .map(|whole| percent(whole.value))
+    };
+    share.map(|share| millionths(share)).or_else(whole)
+}
+
 /// A mirror, unless its share is nothing.
 fn mirror(
     to: &Destination,
-    share: Option<&Spanned<Percentage>>,
+    share: Option<FractionalPercent>,
     place: &Place<'_>,
 ) -> Option<RequestMirrorPolicy> {
-    let share = share.map_or_else(|| percent(100), |share| millionths(share));
+    let share = share.unwrap_or_else(|| percent(100));
     (share.numerator > 0).then(|| RequestMirrorPolicy {
         cluster: cluster(to, place),
         runtime_fraction: Some(RuntimeFractionalPercent {

@@ -133,10 +133,33 @@ impl Check<'_> {
             let message = "`mirrors` beside `mirror`: write them all in `mirrors`";
             self.tell(&first.place, message);
         }
-        if let (None, Some(share)) = (&route.mirror, &route.mirror_percentage) {
+        let shares = [
+            (
+                "mirrorPercentage",
+                route.mirror_percentage.as_ref().map(|it| &it.place),
+            ),
+            (
+                "mirrorPercent",
+                route.mirror_percent.as_ref().map(|it| &it.place),
+            ),
+        ];
+        let mut shares = shares
+            .into_iter()
+            .filter_map(|(name, place)| Some((name, place?)));
+        if let (None, Some((name, place))) = (&route.mirror, shares.next()) {
             let message =
-                "`mirrorPercentage` without `mirror`: in `mirrors`, each has its own `percentage`";
-            self.tell(&share.place, message);
+                format!("`{name}` without `mirror`: in `mirrors`, each has its own `percentage`");
+            self.tell(place, message);
+        }
+        if let Some((name, place)) = shares.next() {
+            let message = format!("`{name}` beside `mirrorPercentage`: leave the older form out");
+            self.tell(place, message);
+        }
+        if let Some(whole) = route.mirror_percent.as_ref().filter(|it| it.value > 100) {
+            self.tell(
+                &whole.place,
+                format!("{} percent: expected 0 to 100", whole.value),
+            );
         }
         for mirror in &route.mirrors {
             self.destination(&mirror.destination, namespace);
@@ -164,23 +187,8 @@ impl Check<'_> {
             self.unknown_host(&destination.host, namespace);
             return;
         }
-        if let (Some(port), Some(service)) = (&destination.port, service)
-            && !service
-                .ports
-                .iter()
-                .any(|known| known.number == port.number.value)
-        {
-            let numbers: Vec<String> = service
-                .ports
-                .iter()
-                .map(|known| known.number.to_string())
-                .collect();
-            let accepted = suggest::one_of(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
-            let message = format!(
-                "service `{}` has no port {}: expected {accepted}",
-                destination.host, port.number
-            );
-            self.tell(&port.number.place, message);
+        if let (Some(port), Some(service)) = (&destination.port, service) {
+            self.port_of(service, port);
         }
         let Some(subset) = &destination.subset else {
             return;
@@ -200,10 +208,16 @@ impl Check<'_> {
             .iter()
             .map(|known| known.name.as_str())
             .collect();
-        let hint = if known.is_empty() {
-            "no DestinationRule of that host defines one".to_owned()
-        } else {
-            suggest::hint(subset, known)
+        let hint = match self.index.rule_of_namesake(&host, subset) {
+            // A short name is one of its own document's namespace, which is often not what was meant.
+            Some(other) => format!(
+                "DestinationRule {} at {} defines it for `{}`, which means another service",
+                other.meta.name,
+                other.place,
+                Hostname::resolve(&other.spec.host, &other.meta.namespace)
+            ),
+            None if known.is_empty() => "no DestinationRule of that host defines one".to_owned(),
+            None => suggest::hint(subset, known),
         };
         self.tell(
             &subset.place,

@@ -1,0 +1,66 @@
+//! What documents say that is no error, and is hardly meant: routes that no request reaches, documents that others make
+//! idle, conditions that nothing meets. Istio takes all of it without a word.
+
+mod cover;
+mod endpoints;
+mod hosts;
+mod routes;
+mod rules;
+
+use super::Document;
+use super::validate::short;
+use crate::diagnostic::{Diagnostics, Place};
+use crate::registry::Mesh;
+use crate::translate::index::{Index, in_force};
+
+pub(crate) use hosts::why_idle;
+
+/// What is worth a warning, in order of place. The documents are taken to be valid ([`validate`](super::validate())).
+pub fn advise(mesh: &Mesh) -> Diagnostics {
+    let mut advice = Advice {
+        mesh,
+        index: Index::new(mesh),
+        found: Diagnostics::new(),
+        prefix: String::new(),
+    };
+    for document in in_force(&mesh.documents) {
+        advice.prefix = format!("{} {}: ", document.kind(), document.meta().name);
+        match document {
+            Document::VirtualService(resource) => {
+                advice.routes(&resource.spec);
+                advice.hosts(resource);
+            }
+            Document::DestinationRule(resource) => {
+                advice.rule(resource);
+                advice.subsets(resource);
+            }
+            Document::Canary(_) | Document::ProxyPolicy(_) => {}
+        }
+    }
+    advice.found.sorted()
+}
+
+struct Advice<'a> {
+    mesh: &'a Mesh,
+    index: Index<'a>,
+    found: Diagnostics,
+    prefix: String,
+}
+
+impl Advice<'_> {
+    fn tell(&mut self, place: &Place, message: impl AsRef<str>) {
+        let message = format!("{}{}", self.prefix, message.as_ref());
+        self.found.add(place, message);
+    }
+}
+
+/// A place as it is written of beside another: without the file where both have the same.
+fn beside(place: &Place, other: &Place) -> String {
+    match place.file == other.file {
+        true => short(place),
+        false => place.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

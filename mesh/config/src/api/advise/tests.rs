@@ -1,0 +1,234 @@
+//! What is warned of, and what is not.
+
+use std::collections::BTreeMap;
+
+use super::advise;
+use crate::api::{Document, validate};
+use crate::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
+use crate::tree::parse;
+
+fn mesh(text: &str) -> Mesh {
+    let documents = parse("a.yaml", text).unwrap();
+    let mesh = Mesh {
+        documents: documents
+            .iter()
+            .map(|node| Document::read(node).unwrap())
+            .collect(),
+        ..Mesh::default()
+    };
+    assert_eq!(validate(&mesh).to_string(), "");
+    mesh
+}
+
+fn told(text: &str) -> Vec<String> {
+    let advice = advise(&mesh(text));
+    advice.iter().map(ToString::to_string).collect()
+}
+
+const TO: &str = "route: [{destination: {host: r}}]";
+
+/// The advice on routes, each on a line of its own from line 5 on, without what all of it begins with.
+fn routes(routes: &[&str]) -> Vec<String> {
+    let mut text =
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\n\
+                    spec: {hosts: [r], http: [\n"
+            .to_owned();
+    for route in routes {
+        text.push_str(&format!("  {{{route}, {TO}}},\n"));
+    }
+    text.push_str("]}\n");
+    let strip = |line: String| {
+        line.replace("a.yaml:", "")
+            .replace(" VirtualService v:", "")
+    };
+    told(&text).into_iter().map(strip).collect()
+}
+
+#[test]
+fn a_route_behind_one_that_takes_all_of_it_is_told() {
+    let found = routes(&[
+        "match: [{uri: {prefix: /}}]",
+        "match: [{uri: {prefix: /admin}}], name: admin",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "6:3: no request reaches this route: the one at 5:12 takes all that it would; put this before it"
+        ]
+    );
+    let found = routes(&["name: all", "match: [{method: {exact: GET}}]"]);
+    assert_eq!(
+        found,
+        ["6:3: no request reaches this route: the one at 5:3 takes everything; put it last"]
+    );
+}
+
+#[test]
+fn a_prefix_that_takes_a_longer_name_is_told_as_what_it_is() {
+    let found = routes(&[
+        "match: [{uri: {prefix: /od10}}]",
+        "match: [{uri: {prefix: /od100}}]",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "6:3: no request reaches this route: the prefix `/od10` at 5:12 takes `/od100`, too: a prefix is one of the text; \
+          put this before it, or write `/od10/`"
+        ]
+    );
+}
+
+#[test]
+fn of_several_conditions_the_one_that_nothing_meets_is_told() {
+    let found = routes(&[
+        "match: [{uri: {prefix: /a}, method: {exact: GET}}]",
+        "match: [{uri: {exact: /a/b}, method: {exact: GET}}, {uri: {exact: /a/b}}]",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "6:12: no request meets this condition: the one at 5:12 takes all that it would; put this before it"
+        ]
+    );
+}
+
+#[test]
+fn routes_that_are_told_apart_are_not_warned_of() {
+    for second in [
+        "match: [{uri: {prefix: /a}}]",
+        "match: [{uri: {prefix: /a}, headers: {x: {exact: '2'}}}]",
+        "match: [{uri: {prefix: /a}, headers: {x: {exact: '1'}}, port: 81}]",
+        "match: [{uri: {regex: '/a|/b'}, headers: {x: {exact: '1'}}, port: 80}]",
+    ] {
+        let first = "match: [{uri: {prefix: /a}, headers: {x: {exact: '1'}}, port: 80}]";
+        assert_eq!(routes(&[first, second]), Vec::<String>::new(), "{second}");
+    }
+    let callers = [
+        "match: [{sourceLabels: {app: a}}]",
+        "match: [{sourceLabels: {app: b}}]",
+        "match: [{withoutHeaders: {x: {}}}]",
+        "match: [{withoutHeaders: {y: {}}}]",
+    ];
+    assert_eq!(routes(&callers), Vec::<String>::new());
+}
+
+#[test]
+fn what_no_request_can_be_is_told() {
+    let found = routes(&[
+        "match: [{uri: {prefix: orders}}]",
+        "match: [{uri: {exact: '/a?q=1'}}]",
+        "match: [{method: {exact: get}}]",
+        "timeout: 1s, retries: {attempts: 2, perTryTimeout: 1s}",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "5:18: `orders` meets no request: a path begins with `/`",
+            "6:18: `/a?q=1` meets no request: a path is compared without its query; write `queryParams`",
+            "7:21: `get` meets no request: methods are in capitals: `GET`",
+            "8:55: `perTryTimeout` is 1s, and the route's `timeout` 1s: no try that takes too long is tried again",
+        ]
+    );
+}
+
+fn virtual_service(name: &str, namespace: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{hosts: [r.a.svc.cluster.local], {more}http: [{{{TO}}}]}}\n"
+    )
+}
+
+#[test]
+fn of_two_virtual_services_for_a_host_the_younger_is_told() {
+    let first = virtual_service("one", "a", "");
+    let found = told(&(first.clone() + &virtual_service("two", "a", "")));
+    assert_eq!(
+        found,
+        [
+            "a.yaml:10:16: VirtualService two: no request for `r.a.svc.cluster.local` meets it: VirtualService one at 2:1 has \
+          that host, too, and sidecars take the oldest alone; merge them into one"
+        ]
+    );
+    let some = virtual_service("one", "a", "exportTo: ['.'], ");
+    let found = told(&(some.clone() + &virtual_service("two", "b", "")));
+    assert!(
+        found[0].contains("no request of callers in a for"),
+        "{found:?}"
+    );
+    let apart = virtual_service("two", "b", "exportTo: ['.'], ");
+    assert_eq!(told(&(some + &apart)), Vec::<String>::new());
+}
+
+#[test]
+fn a_virtual_service_for_gateways_alone_is_told() {
+    let found = told(&virtual_service("one", "a", "gateways: [ingress], "));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("it holds for gateways alone, and this mesh has none"));
+    let both = virtual_service("one", "a", "gateways: [ingress, mesh], ");
+    assert_eq!(told(&both), Vec::<String>::new());
+}
+
+fn rule(name: &str, namespace: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{host: r.a.svc.cluster.local, {more}}}\n"
+    )
+}
+
+#[test]
+fn a_rule_that_others_leave_nothing_of_is_told() {
+    const RANDOM: &str = "trafficPolicy: {loadBalancer: {simple: RANDOM}}";
+    let own = rule("own", "a", RANDOM);
+    let found = told(&(rule("far", "b", RANDOM) + &own));
+    assert_eq!(
+        found,
+        [
+            "a.yaml:5:14: DestinationRule far: nothing of it counts: DestinationRule own of namespace `a` at 7:1 goes before it \
+          for `r.a.svc.cluster.local`"
+        ]
+    );
+    let found = told(&rule("far", "b", RANDOM));
+    assert!(
+        found[0].contains("Istio takes a rule of `b` for callers in `b` alone"),
+        "{found:?}"
+    );
+    let subsets = "subsets: [{name: v1}]";
+    let found = told(&(own + &rule("more", "a", &format!("{RANDOM}, {subsets}"))));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("its `trafficPolicy` does not count"),
+        "{found:?}"
+    );
+    let found = told(&(rule("one", "a", subsets) + &rule("two", "a", subsets)));
+    assert!(
+        found[0].contains("its subset `v1` does not count"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_subset_of_no_endpoint_is_told_where_endpoints_are_known() {
+    let text = rule(
+        "own",
+        "a",
+        "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]",
+    );
+    let mut mesh = mesh(&text);
+    assert!(advise(&mesh).is_empty());
+    let mut service = Service::new("r", "a", vec![Port::http(80)]);
+    service.endpoints.push(Endpoint {
+        address: "127.1.0.1:80".parse().unwrap(),
+        labels: BTreeMap::from([("version".into(), "v1".into())]),
+        locality: Locality::default(),
+        ready: false,
+        workload: "r-v1".into(),
+    });
+    mesh.registry = Registry::new();
+    mesh.registry.insert(service);
+    let found = advise(&mesh).to_string();
+    assert_eq!(
+        found,
+        "a.yaml:5:82: DestinationRule own: no endpoint of `r.a.svc.cluster.local` has the labels of subset `v2` (version: v2): \
+         its requests are answered 503"
+    );
+}

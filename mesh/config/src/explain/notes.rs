@@ -1,0 +1,200 @@
+//! What of the documents has no say in a request and looks as if it had, and what is easily taken for something else.
+
+use super::decided::{name_of, parts_of};
+use super::{Asked, Note, Sender};
+use crate::api::advise::why_idle;
+use crate::api::{Document, Resource, VirtualService};
+use crate::diagnostic::Place;
+use crate::registry::{Hostname, Mesh, Service};
+use crate::table::{PathMatcher, Route, StringMatcher};
+use crate::translate::index::{Index, in_force};
+
+/// The documents of one mesh, as one sender meets them.
+pub(super) struct Notes<'a> {
+    pub(super) mesh: &'a Mesh,
+    pub(super) sender: &'a Sender,
+    pub(super) asked: &'a Asked,
+}
+
+impl Notes<'_> {
+    /// Of a request whose authority no service's virtual host has.
+    pub(super) fn of_stranger(&self, out: &mut Vec<Note>) {
+        let services = self.mesh.registry.services.values();
+        let asked = self.asked.host().to_ascii_lowercase();
+        let meant: Vec<&Service> = services.filter(|it| has_name(it, &asked)).collect();
+        let port = self.asked.port();
+        for service in &meant {
+            let ports = service.ports.iter().map(|port| port.number.to_string());
+            let ports: Vec<String> = ports.collect();
+            let name = &service.hostname;
+            if !service.ports.iter().any(|known| known.number == port) {
+                let ports = ports.join(", ");
+                let text = format!("the service `{name}` has port {ports}, and no port {port}");
+                out.push(Note::new(text));
+            } else if meant.len() > 1 && asked == service.name {
+                let text = format!("`{asked}` alone may mean `{name}`: write its namespace");
+                out.push(Note::new(text));
+            } else {
+                let text = format!(
+                    "the service `{name}` has that name: of its VirtualService nothing is for this port and caller"
+                );
+                out.push(Note::new(text));
+            }
+            self.of_service(&service.hostname, None, out);
+        }
+        if meant.is_empty() {
+            self.namesakes(&Hostname::new(&asked), out);
+        }
+    }
+
+    /// Of a request to a service: the VirtualServices that have its host and are not `used`.
+    pub(super) fn of_service(
+        &self,
+        host: &Hostname,
+        used: Option<&Resource<VirtualService>>,
+        out: &mut Vec<Note>,
+    ) {
+        for (document, place) in self.with_host(host) {
+            if used.is_some_and(|used| std::ptr::eq(used, document)) {
+                continue;
+            }
+            let name = name_of(document);
+            let idle = why_idle(document, &self.sender.caller.namespace);
+            let because = match (idle, used) {
+                (Some(because), _) => because,
+                (None, Some(used)) if !self.is_in_force(document) => {
+                    format!(
+                        "the later document of its name takes its place ({})",
+                        used.place
+                    )
+                }
+                (None, Some(used)) => {
+                    let used = name_of(used);
+                    format!(
+                        "VirtualService/{used} has that host, too, and is older, earlier or nearer to it: sidecars take one \
+                         alone"
+                    )
+                }
+                (None, None) => continue,
+            };
+            let text = format!("VirtualService/{name} has no say: {because}");
+            out.push(Note::at(place, text));
+        }
+        if used.is_none() {
+            self.namesakes(host, out);
+        }
+    }
+
+    /// VirtualServices of another host with the same short name: one without a dot is of its own document's namespace.
+    fn namesakes(&self, host: &Hostname, out: &mut Vec<Note>) {
+        let short = |host: &Hostname| {
+            host.as_str()
+                .split('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        for document in virtual_services(self.mesh) {
+            for written in &document.spec.hosts {
+                let other = Hostname::resolve(written, &document.meta.namespace);
+                if other != *host && short(&other) == short(host) {
+                    let name = name_of(document);
+                    let text = format!(
+                        "VirtualService/{name} has no say: its `{written}` means `{other}`, and the request is for `{host}`"
+                    );
+                    out.push(Note::at(&written.place, text));
+                }
+            }
+        }
+    }
+
+    fn with_host(
+        &self,
+        host: &Hostname,
+    ) -> impl Iterator<Item = (&Resource<VirtualService>, &Place)> {
+        virtual_services(self.mesh).filter_map(move |document| {
+            let mut hosts = document.spec.hosts.iter();
+            let namespace = &document.meta.namespace;
+            let over = hosts.find(|it| Hostname::resolve(it, namespace).covers(host))?;
+            Some((document, &over.place))
+        })
+    }
+
+    fn is_in_force(&self, wanted: &Resource<VirtualService>) -> bool {
+        in_force(&self.mesh.documents).any(|document| match document {
+            Document::VirtualService(it) => std::ptr::eq(it, wanted),
+            _ => false,
+        })
+    }
+
+    /// Of a route whose prefix ends within a part of the path.
+    pub(super) fn of_prefix(&self, route: &Route, place: Option<&Place>, out: &mut Vec<Note>) {
+        let PathMatcher::String(StringMatcher::Prefix(prefix)) = &route.matcher.path else {
+            return;
+        };
+        let view = self.asked.view();
+        let path = view.path.split(['?', '#']).next().unwrap_or_default();
+        let rest = path.strip_prefix(&**prefix).unwrap_or_default();
+        if prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/') {
+            return;
+        }
+        let text = format!(
+            "the prefix `{prefix}` is one of the text, and so takes `{path}`; `{prefix}/` would not"
+        );
+        out.push(match place {
+            Some(place) => Note::at(place, text),
+            None => Note::new(text),
+        });
+    }
+
+    /// Of a cluster: the DestinationRules of its host that do not count.
+    pub(super) fn of_cluster(&self, cluster: &str, out: &mut Vec<Note>) {
+        let service = parts_of(cluster).and_then(|(_, _, host)| self.mesh.registry.service(host));
+        let Some(service) = service else { return };
+        let index = Index::new(self.mesh);
+        let (used, idle) = index.rules(&service.hostname, &service.namespace);
+        for rule in idle {
+            let Some(first) = used.first() else { continue };
+            let text = format!(
+                "DestinationRule/{} has no say: DestinationRule/{} goes before it",
+                name_of(rule),
+                name_of(first)
+            );
+            let note = Note::at(&rule.spec.host.place, text);
+            if !out.contains(&note) {
+                out.push(note);
+            }
+        }
+    }
+
+    /// Of endpoints that nobody knows: documents that select workloads.
+    pub(super) fn of_selectors(&self, out: &mut Vec<Note>) {
+        for document in in_force(&self.mesh.documents) {
+            if let Document::ProxyPolicy(policy) = document
+                && let Some(selector) = &policy.spec.selector
+            {
+                let text = format!(
+                    "ProxyPolicy/{} acts before workloads, of which none is known here: a scenario has some",
+                    name_of(policy)
+                );
+                out.push(Note::at(&selector.place, text));
+            }
+        }
+    }
+}
+
+fn virtual_services(mesh: &Mesh) -> impl Iterator<Item = &Resource<VirtualService>> {
+    mesh.documents.iter().filter_map(|document| match document {
+        Document::VirtualService(resource) => Some(resource),
+        _ => None,
+    })
+}
+
+/// Whether an authority's host can mean a service.
+fn has_name(service: &Service, host: &str) -> bool {
+    let (name, namespace) = (&service.name, &service.namespace);
+    service.hostname.as_str() == host
+        || *name == host
+        || format!("{name}.{namespace}") == host
+        || format!("{name}.{namespace}.svc") == host
+}

@@ -1,0 +1,201 @@
+//! What a user is easily caught by, and what is told of it; and what acts before the app.
+
+use super::*;
+
+fn notes(told: &Explanation) -> Vec<&str> {
+    told.notes.iter().map(|note| note.text.as_str()).collect()
+}
+
+fn policy(spec: &str) -> String {
+    format!(
+        "---\napiVersion: shakedown.dev/v1\nkind: ProxyPolicy\nmetadata: {{name: p}}\nspec: {{{spec}}}\n"
+    )
+}
+
+#[test]
+fn the_routes_before_its_own_are_told_with_why_they_did_not_take_it() {
+    let text = routes(&[
+        &format!(
+            "match: [{{headers: {{end-user: {{exact: Jason}}}}}}, {{uri: {{exact: /x}}}}], route: [{ANY}]"
+        ),
+        &format!("name: admin, match: [{{uri: {{prefix: /admin}}}}], route: [{ANY}]"),
+        &format!("name: rest, route: [{ANY}]"),
+    ]);
+    let told = told(&text, "http://reviews:9080/x/", &["end-user: jason"]);
+    let passed: Vec<(u32, &str, &str)> = told
+        .passed_over
+        .iter()
+        .map(|it| (it.line, it.route.as_str(), it.because.as_str()))
+        .collect();
+    let first = "VirtualService/reviews spec.http[0]";
+    assert_eq!(
+        passed,
+        [
+            (
+                5,
+                first,
+                "its header `end-user` `jason` is not `Jason`; the case of letters counts"
+            ),
+            (
+                5,
+                first,
+                "the path `/x/` is not `/x`; a `/` at the end counts"
+            ),
+            (6, "admin", "the path `/x/` does not begin with `/admin`"),
+        ]
+    );
+}
+
+#[test]
+fn without_a_route_all_of_them_are_told() {
+    let text = routes(&[&format!(
+        "match: [{{method: {{exact: POST}}}}], route: [{ANY}]"
+    )]);
+    let told = ask(&text, "/");
+    assert_eq!(flags(&told), Some("NR"));
+    assert_eq!(
+        told.passed_over[0].because,
+        "its method `GET` is not `POST`"
+    );
+}
+
+#[test]
+fn a_prefix_that_ends_within_a_name_is_noted() {
+    let text = routes(&[&format!(
+        "match: [{{uri: {{prefix: /od10}}}}], route: [{ANY}]"
+    )]);
+    let told = ask(&text, "/od100/x");
+    assert_eq!(
+        notes(&told),
+        ["the prefix `/od10` is one of the text, and so takes `/od100/x`; `/od10/` would not"]
+    );
+    assert_eq!(told.notes[0].line, Some(5));
+    assert_eq!(notes(&ask(&text, "/od10/x")), Vec::<&str>::new());
+}
+
+#[test]
+fn a_virtual_service_that_has_no_say_is_noted_with_the_reason() {
+    let first = routes(&[&format!("route: [{ANY}]")]);
+    let second = |more: &str| {
+        let text = first.replace("{name: reviews}", "{name: other}");
+        format!(
+            "{first}---\n{}",
+            text.replace("spec: {", &format!("spec: {{{more}"))
+        )
+    };
+    let twin = ask(&second(""), "/");
+    assert!(
+        notes(&twin)[0].starts_with(
+            "VirtualService/other has no say: VirtualService/reviews has that host, too"
+        )
+    );
+    let gateway = ask(&second("gateways: [ingress], "), "/");
+    assert!(
+        notes(&gateway)[0].ends_with("it holds for gateways alone: its `gateways` lack `mesh`")
+    );
+    let hidden = ask(&second("exportTo: [shop], "), "/");
+    assert!(notes(&hidden)[0].contains("`exportTo` shows it to shop alone"));
+}
+
+#[test]
+fn a_short_name_that_means_another_service_is_noted() {
+    let text = routes(&[&format!("route: [{ANY}]")])
+        .replace("{name: reviews}", "{name: reviews, namespace: shop}");
+    let told = ask(&text, "/");
+    assert_eq!(told.route.as_deref(), Some("default"));
+    assert_eq!(
+        notes(&told),
+        [
+            "VirtualService/reviews.shop has no say: its `reviews` means `reviews.shop.svc.cluster.local`, and the request is \
+          for `reviews.default.svc.cluster.local`"
+        ]
+    );
+}
+
+#[test]
+fn a_port_that_the_service_does_not_have_is_noted() {
+    let text = routes(&[&format!("route: [{ANY}]")]);
+    let told = told(&text, "http://reviews:80/", &[]);
+    assert_eq!(told.cluster.as_deref(), Some("PassthroughCluster"));
+    assert_eq!(
+        notes(&told),
+        ["the service `reviews.default.svc.cluster.local` has port 9080, and no port 80"]
+    );
+}
+
+#[test]
+fn a_subset_that_is_not_there_is_told_with_those_that_are() {
+    let text = routes(&["route: [{destination: {host: reviews, subset: v9}}]"]) + &rule(SUBSETS);
+    let because = ask(&text, "/").rejected_by.unwrap().because;
+    assert!(
+        because.ends_with("has a subset `v9`; there are v1, v2"),
+        "{because}"
+    );
+    let port = routes(&["route: [{destination: {host: reviews, port: {number: 81}}}]"]);
+    let because = ask(&port, "/").rejected_by.unwrap().because;
+    assert!(because.ends_with("has no port 81, but 9080"), "{because}");
+}
+
+#[test]
+fn a_destination_rule_that_has_no_say_is_noted() {
+    let far = rule("trafficPolicy: {loadBalancer: {simple: RANDOM}}")
+        .replace("{name: reviews}", "{name: far, namespace: shop}")
+        .replace("host: reviews", "host: reviews.default.svc.cluster.local");
+    let text = routes(&[&format!("route: [{ANY}]")]) + &rule(SUBSETS) + &far;
+    let told = ask(&text, "/");
+    assert_eq!(
+        notes(&told),
+        ["DestinationRule/far.shop has no say: DestinationRule/reviews goes before it"]
+    );
+    assert_eq!(told.policies.cluster.unwrap().balancer, "LEAST_REQUEST");
+}
+
+#[test]
+fn what_acts_before_the_app_is_told_with_its_workloads_and_lines() {
+    let limits = "selector: {matchLabels: {version: v2}}, rateLimit: {local: {requests: 7, per: 1s, burst: 9}}, \
+                  adaptiveConcurrency: {max: 50}, shed: {concurrency: 3}";
+    let text = routes(&[&format!("route: [{ANY}]")]) + &policy(limits);
+    let told = ask(&text, "/");
+    assert_eq!(told.inbound.len(), 1);
+    let inbound = &told.inbound[0];
+    assert_eq!(inbound.workloads, ["reviews-v2"]);
+    let limit = inbound.rate_limit.as_ref().unwrap();
+    assert_eq!(
+        (limit.requests, limit.per_ms, limit.burst, limit.status),
+        (Some(7), Some(1000), Some(9), 429)
+    );
+    assert_eq!(inbound.adaptive_concurrency.as_ref().unwrap().max, 50);
+    assert_eq!(inbound.shed.as_ref().unwrap().concurrency, 3);
+    for (what, field) in [
+        ("rate_limit", "spec.rateLimit"),
+        ("adaptive_concurrency", "spec.adaptiveConcurrency"),
+        ("shed", "spec.shed"),
+    ] {
+        let (_, document, found) = decided(&told, what);
+        assert_eq!((&*document, &*found), ("ProxyPolicy/p", field));
+    }
+}
+
+#[test]
+fn the_bounds_of_a_service_hold_before_its_apps_too() {
+    let text = routes(&[&format!("route: [{ANY}]")])
+        + &rule("trafficPolicy: {connectionPool: {tcp: {maxConnections: 4}}}");
+    let told = ask(&text, "/");
+    let inbound = &told.inbound[0];
+    assert_eq!(inbound.workloads, ["reviews-v1", "reviews-v2"]);
+    assert_eq!(inbound.limits.as_ref().unwrap().connections, Some(4));
+}
+
+#[test]
+fn where_no_endpoint_is_known_what_selects_workloads_is_noted() {
+    let text = routes(&[&format!("route: [{ANY}]")])
+        + &policy("selector: {matchLabels: {app: reviews}}, shed: {concurrency: 3}");
+    let mut mesh = mesh(&text);
+    for service in mesh.registry.services.values_mut() {
+        service.endpoints.clear();
+    }
+    let asked = Asked::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let told = explain(&mesh, &Sender::default(), &asked).unwrap();
+    assert!(told.inbound.is_empty());
+    assert!(notes(&told)[0].starts_with("ProxyPolicy/p acts before workloads"));
+}

@@ -1,0 +1,182 @@
+//! The parts of an explanation in words.
+
+use shakedown_config::explain::{
+    CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold, RateLimitTold,
+    Rejection, RetriesTold,
+};
+
+pub(super) fn rejected(rejection: &Rejection) -> String {
+    let flags = rejection.flags.unwrap_or("-");
+    format!(
+        "{} {flags} {}: {}",
+        rejection.status, rejection.details, rejection.because
+    )
+}
+
+pub(super) fn endpoint_words(endpoint: &EndpointTold) -> String {
+    let mut words = endpoint.address.clone();
+    for (name, value) in [("", &endpoint.workload), ("zone ", &endpoint.zone)] {
+        if !value.is_empty() {
+            words.push_str(&format!(" {name}{value}"));
+        }
+    }
+    if endpoint.priority > 0 {
+        words.push_str(&format!(" priority {}", endpoint.priority));
+    }
+    words
+}
+
+pub(super) fn fault_words(fault: &FaultTold) -> String {
+    let mut words = Vec::new();
+    if let (Some(delay), Some(share)) = (fault.delay_ms, fault.delay_ppm) {
+        words.push(format!("{} held back {}", percent(share), time(delay)));
+    }
+    if let Some(share) = fault.abort_ppm {
+        let status = match (fault.abort_status, fault.abort_grpc_status) {
+            (Some(status), _) => status.to_string(),
+            (None, grpc) => format!("gRPC status {}", grpc.unwrap_or(0)),
+        };
+        words.push(format!("{} answered {status}", percent(share)));
+    }
+    words.join(", ")
+}
+
+pub(super) fn cors_words(cors: &CorsTold) -> String {
+    let origin = match cors.allowed {
+        None => "it comes from no page",
+        Some(true) => "its origin has leave",
+        Some(false) => "its origin has no leave",
+    };
+    let preflight = match cors.answered {
+        None => "",
+        Some(true) => "; a preflight, answered here",
+        Some(false) => "; a preflight, sent on",
+    };
+    let s = if cors.allowed_origins == 1 { "" } else { "s" };
+    format!(
+        "{origin} ({} allowed origin{s}){preflight}",
+        cors.allowed_origins
+    )
+}
+
+pub(super) fn rate_words(limit: &RateLimitTold) -> String {
+    let mut words = match (limit.requests, limit.per_ms) {
+        (Some(requests), Some(per)) => format!("{requests} in {}", time(per)),
+        _ => "no bound".to_owned(),
+    };
+    if let Some(burst) = limit.burst.filter(|burst| Some(*burst) != limit.requests) {
+        words.push_str(&format!(", {burst} at once"));
+    }
+    let whose = if limit.per_connection {
+        "connection"
+    } else {
+        "proxy"
+    };
+    format!(
+        "{words} for each {whose}; others are answered {}",
+        limit.status
+    )
+}
+
+pub(super) fn hedge_words(hedge: &HedgeTold) -> String {
+    let mut words = Vec::new();
+    if let Some(after) = hedge.after_ms {
+        words.push(format!("{} more after {}", hedge.times, time(after)));
+    }
+    if hedge.on_per_try_timeout {
+        words.push("one more when a try meets its timeout".to_owned());
+    }
+    if let Some(budget) = hedge.budget_ppm {
+        words.push(format!("for {} of requests at most", percent(budget)));
+    }
+    words.join(", ")
+}
+
+/// `2`, `1.5`, of thousandths.
+pub(super) fn thousandths(number: u32) -> String {
+    let (whole, rest) = (number / 1000, number % 1000);
+    if rest == 0 {
+        return whole.to_string();
+    }
+    let rest = format!("{rest:03}");
+    format!("{whole}.{}", rest.trim_end_matches('0'))
+}
+
+pub(super) fn retries(retries: &RetriesTold) -> String {
+    let mut words = format!("{} on {}", retries.attempts, retries.on.join(","));
+    if !retries.status_codes.is_empty() {
+        let codes: Vec<String> = retries.status_codes.iter().map(u16::to_string).collect();
+        words.push_str(&format!(" ({})", codes.join(",")));
+    }
+    if let Some(timeout) = retries.per_try_timeout_ms {
+        words.push_str(&format!(", {} a try", time(timeout)));
+    }
+    words
+}
+
+pub(super) fn limit_words(limits: &LimitsTold) -> String {
+    let all = [
+        ("connections", limits.connections),
+        ("pending", limits.pending),
+        ("requests", limits.requests),
+        ("retries", limits.retries),
+    ];
+    let words = all
+        .into_iter()
+        .filter_map(|(name, limit)| Some(format!("{} {name}", limit?)));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn outlier_words(outlier: &OutlierTold) -> String {
+    let mut words = Vec::new();
+    if let Some(number) = outlier.consecutive_5xx {
+        words.push(format!("{number} x 5xx"));
+    }
+    if let Some(number) = outlier.consecutive_gateway_errors {
+        words.push(format!("{number} gateway errors"));
+    }
+    words.push(format!(
+        "out for {}, at most {}%",
+        time(outlier.base_ejection_time_ms),
+        outlier.max_ejection_percent
+    ));
+    words.join(", ")
+}
+
+/// `2s`, `250ms`.
+pub(super) fn time(millis: u64) -> String {
+    match millis {
+        _ if millis > 0 && millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
+        _ => format!("{millis}ms"),
+    }
+}
+
+/// `12.5%`, of parts per million.
+pub(super) fn percent(ppm: u32) -> String {
+    let (whole, rest) = (ppm / 10_000, ppm % 10_000);
+    if rest == 0 {
+        return format!("{whole}%");
+    }
+    let rest = format!("{rest:04}");
+    format!("{whole}.{}%", rest.trim_end_matches('0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_and_times_are_written_short() {
+        assert_eq!(percent(125_000), "12.5%");
+        assert_eq!(percent(1_000_000), "100%");
+        assert_eq!(percent(1), "0.0001%");
+        assert_eq!(
+            (thousandths(1500), thousandths(2000)),
+            ("1.5".into(), "2".into())
+        );
+        assert_eq!(
+            (time(0), time(1500), time(2000)),
+            ("0ms".into(), "1500ms".into(), "2s".into())
+        );
+    }
+}
