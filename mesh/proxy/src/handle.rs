@@ -360,7 +360,7 @@ async fn send_on<'t>(
     )?;
     // An external caller's own were taken away; what the configuration has added counts from everybody.
     let may_steer = line.caller.is_internal
-        || target.headers.is_some()
+        || target.share.headers.is_some()
         || !found.route.request_headers.is_empty();
     let steering = if may_steer {
         steering::take(&mut head.headers, action)

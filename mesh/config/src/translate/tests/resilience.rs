@@ -103,7 +103,7 @@ fn limits_are_sent_as_the_greatest_numbers_with_what_remains_tracked() {
 
 #[test]
 fn an_outbound_route_without_a_word_is_tried_again_twice_as_istio_says() {
-    let policy = super::super::retries::outbound(None).unwrap();
+    let policy = super::super::retries::outbound(None, false).unwrap();
     let sent: Vec<&str> = policy.retry_on.split(',').collect();
     assert_eq!(
         sent,
@@ -177,7 +177,7 @@ fn a_per_try_timeout_of_nothing_is_none() {
     let policy = |text: &str| {
         let written: crate::api::HttpRetry =
             crate::decode::decode(&parse("a.yaml", text).unwrap()[0]).unwrap();
-        let policy = crate::translate::retries::outbound(Some(&written)).unwrap();
+        let policy = crate::translate::retries::outbound(Some(&written), false).unwrap();
         policy.per_try_timeout.map(|timeout| timeout.seconds)
     };
     assert_eq!(policy("{attempts: 3, perTryTimeout: 0s}"), None);

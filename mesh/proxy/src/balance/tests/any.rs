@@ -105,6 +105,7 @@ fn small(policy: usize, slow_start: Option<SlowStart>, bias: f64) -> LbPolicy {
         3 => LbPolicy::RingHash(RingHash {
             min_size: 16,
             max_size: 64,
+            ..RingHash::ENVOY
         }),
         4 => LbPolicy::Maglev(Maglev { table_size: 31 }),
         7 => LbPolicy::RoundRobin(RoundRobin { slow_start }),
