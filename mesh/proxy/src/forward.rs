@@ -68,18 +68,18 @@ pub(crate) struct Rest {
     pub(crate) per_try_idle: Option<Duration>,
 }
 
-/// Sends a request until a try stands.
+/// Sends a request until a try stands. Nothing of it is left then that could be sent once more.
 pub(crate) async fn forward(
     proxy: &Rc<Proxy>,
     carrier: &impl Carrier,
     plan: Plan<'_>,
-    mut outgoing: Outgoing,
+    outgoing: &mut Outgoing,
     record: &mut Record,
 ) -> Result<Answer<Body>, Reject> {
     let env = proxy.env();
     let bounds = Bounds::of(plan.action, plan.idle, outgoing.headers());
     internal::remove(outgoing.headers_mut());
-    let outside = outside_host(env, plan.upstream, &outgoing).await?;
+    let outside = outside_host(env, plan.upstream, outgoing).await?;
     let mut race = Race::new(proxy, plan, bounds, outgoing, record);
     race.outside = outside;
     let connected = std::cell::Cell::new(false);

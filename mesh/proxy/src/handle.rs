@@ -72,7 +72,7 @@ pub(crate) async fn handle(
         ends,
     };
     let mut reply = Reply::default();
-    let answer = travel(line, carrier, head, body, &mut record, &mut reply).await;
+    let answer = travel(line, carrier, &mut head, body, &mut record, &mut reply).await;
     let attempts = record.attempts();
     // Source: Envoy, `ConnectionManagerImpl`: a local 400 closes the connection, whatever a gRPC caller is told.
     let closes = version < Version::HTTP_2
@@ -119,19 +119,19 @@ pub(crate) async fn handle(
 async fn travel<'t>(
     line: Line<'t>,
     carrier: &impl Carrier,
-    mut head: Parts,
+    head: &mut Parts,
     body: Body,
     record: &mut Record,
     reply: &mut Reply<'t>,
 ) -> Result<Answer<Body>, Reject> {
     let version = head.version;
-    let scheme = prepare::receive(&mut head);
-    let found = route::find(line.table, &line.listener.routes, &head, scheme)?;
-    let target = found.and_then(|found| choose(line, found, &head, record));
+    let scheme = prepare::receive(head);
+    let found = route::find(line.table, &line.listener.routes, head, scheme)?;
+    let target = found.and_then(|found| choose(line, found, head, record));
     if let (Some(found), Some(target)) = (found, target) {
         reply.route = Some(found.route);
         reply.target = target.headers.as_deref();
-        keep_request(reply, &head, version, scheme)?;
+        keep_request(reply, head, version, scheme)?;
     }
     let passing = Passing {
         proxy: line.proxy,
@@ -140,13 +140,13 @@ async fn travel<'t>(
         found,
         cluster: target.map(|target| &*target.cluster),
     };
-    filter::pass(passing, &mut head, scheme, record, reply).await?;
+    filter::pass(passing, head, scheme, record, reply).await?;
     let Some(found) = found else {
         return Err(Reject::NoRoute);
     };
-    if let Some(answer) = answer::of(&found.route.action, &head, scheme)? {
+    if let Some(answer) = answer::of(&found.route.action, head, scheme)? {
         reply.route = Some(found.route);
-        keep_request(reply, &head, version, scheme)?;
+        keep_request(reply, head, version, scheme)?;
         return Err(answer);
     }
     let onward = Onward {
@@ -177,7 +177,7 @@ async fn send_on<'t>(
     line: Line<'t>,
     carrier: &impl Carrier,
     onward: Onward<'t>,
-    mut head: Parts,
+    head: &mut Parts,
     body: Body,
     record: &mut Record,
     reply: &mut Reply<'t>,
@@ -202,10 +202,10 @@ async fn send_on<'t>(
         target.headers.as_deref(),
         found.route,
         changes,
-        &mut head,
+        head,
         scheme,
     )?;
-    keep_request(reply, &head, version, scheme)?;
+    keep_request(reply, head, version, scheme)?;
     if !upstream.may_send() {
         return Err(Reject::Overloaded(THROTTLED));
     }
@@ -222,8 +222,8 @@ async fn send_on<'t>(
         action.hedge
     };
     let kept = action.retry.is_some() || hedge.after.is_some() || !copies.is_empty();
-    let hash = hash_of(line, &upstream, action, &head);
-    let outgoing = Outgoing::take(head, body, kept).await;
+    let hash = hash_of(line, &upstream, action, head);
+    let mut outgoing = Outgoing::take(head, body, kept).await;
     mirror::send(line.proxy, copies, &outgoing, record);
     let plan = forward::Plan {
         upstream: &upstream,
@@ -234,7 +234,7 @@ async fn send_on<'t>(
         hash: hash.hash,
         labels: action.labels.as_ref(),
     };
-    let mut answer = forward::forward(line.proxy, carrier, plan, outgoing, record).await?;
+    let mut answer = forward::forward(line.proxy, carrier, plan, &mut outgoing, record).await?;
     for cookie in hash.cookies {
         answer.response.headers_mut().append(SET_COOKIE, cookie);
     }

@@ -63,7 +63,7 @@ pub(crate) fn send(proxy: &Rc<Proxy>, copies: Copies, original: &Outgoing, recor
                 labels: None,
             };
             let sending = async {
-                let answer = forward::forward(&own, &Wire, plan, copy, &mut shadow).await;
+                let answer = forward::forward(&own, &Wire, plan, &mut copy, &mut shadow).await;
                 match answer {
                     // A longer one breaks off, and closes its connection.
                     Ok(answer) => {

@@ -46,7 +46,7 @@ enum Payload {
 impl Outgoing {
     /// Takes a request from its caller; with so much of its body kept as may be `repeated`. What has not arrived yet is sent
     /// on as it comes.
-    pub(crate) async fn take(head: Parts, body: Body, repeated: bool) -> Outgoing {
+    pub(crate) async fn take(head: &mut Parts, body: Body, repeated: bool) -> Outgoing {
         let payload = if body.is_end_stream() {
             Payload::Empty
         } else {
@@ -56,20 +56,13 @@ impl Outgoing {
                 None => Payload::Arriving(replay),
             }
         };
-        let Parts {
-            method,
-            uri,
-            headers,
-            version,
-            ..
-        } = head;
         Outgoing {
-            method,
-            uri,
-            headers,
+            method: std::mem::take(&mut head.method),
+            uri: std::mem::take(&mut head.uri),
+            headers: std::mem::take(&mut head.headers),
             kept: None,
             payload,
-            over_http2: version == Version::HTTP_2,
+            over_http2: head.version == Version::HTTP_2,
         }
     }
 

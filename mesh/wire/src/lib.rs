@@ -30,7 +30,8 @@ pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
 pub use drain::Drain;
 pub use grpc::{Channel, ChannelBody, H2Error, H2Options, connect_h2, serve_h2};
 pub use pool::{
-    Bound, HttpError, LeasedBody, Permit, Pool, PoolOptions, Protocol, Quota, QuotaLimits, SendError,
+    Bound, HttpError, LeasedBody, Permit, Pool, PoolOptions, Protocol, Quota, QuotaLimits,
+    SendError,
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{
