@@ -74,17 +74,17 @@ pub(crate) struct Rest {
     pub(crate) per_try_idle: Option<Duration>,
 }
 
-/// Sends a request until a try stands.
+/// Sends a request until a try stands. Nothing of it is left then that could be sent once more.
 pub(crate) async fn forward(
     proxy: &Rc<Proxy>,
     carrier: &impl Carrier,
     plan: Plan<'_>,
-    outgoing: Outgoing,
+    outgoing: &mut Outgoing,
     record: &mut Record,
 ) -> Result<Answer<Body>, Reject> {
     let env = proxy.env();
     let bounds = Bounds::of(plan.action, plan.idle, outgoing.headers());
-    let outside = match outside_host(env, plan.upstream, &outgoing).await {
+    let outside = match outside_host(env, plan.upstream, outgoing).await {
         Err(Reject::NoHealthyUpstream) => {
             record.attempt_in_vain();
             return Err(Reject::NoHealthyUpstream);

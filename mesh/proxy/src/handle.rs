@@ -91,7 +91,7 @@ pub(crate) async fn handle(
         upgrade: upgrade.as_ref(),
     };
     let mut reply = Reply::default();
-    let answer = travel(line, carrier, head, body, &mut record, &mut reply).await;
+    let answer = travel(line, carrier, &mut head, body, &mut record, &mut reply).await;
     let Some((mut response, rest)) = respond(answer, asked, line, &reply, &mut record) else {
         // The record says so by itself. Who is still there broke off its own body, and may read this.
         drop(record);
@@ -182,20 +182,20 @@ fn respond(
 async fn travel<'t>(
     line: Line<'t>,
     carrier: &impl Carrier,
-    mut head: Parts,
+    head: &mut Parts,
     body: Body,
     record: &mut Record,
     reply: &mut Reply<'t>,
 ) -> Result<Answer<Body>, Reject> {
     let version = head.version;
     let own = line.proxy.bootstrap().address;
-    let scheme = prepare::receive(&mut head, line.caller, own, line.upgrade.is_some());
-    let found = route::find(line.table, &line.listener.routes, &head, scheme)?;
+    let scheme = prepare::receive(head, line.caller, own, line.upgrade.is_some());
+    let found = route::find(line.table, &line.listener.routes, head, scheme)?;
     if line
         .upgrade
         .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
     {
-        found.and_then(|found| choose(line, found, &head, record));
+        found.and_then(|found| choose(line, found, head, record));
         return Err(Reject::UpgradeRefused);
     }
     let started = record.started();
@@ -253,9 +253,9 @@ fn longest(
 }
 
 /// A request whose route is known.
-struct Arrived<'t> {
+struct Arrived<'t, 'h> {
     found: Option<Found<'t>>,
-    head: Parts,
+    head: &'h mut Parts,
     version: Version,
     scheme: &'static str,
     body: Body,
@@ -265,22 +265,22 @@ struct Arrived<'t> {
 async fn pass_on<'t>(
     line: Line<'t>,
     carrier: &impl Carrier,
-    arrived: Arrived<'t>,
+    arrived: Arrived<'t, '_>,
     record: &mut Record,
     reply: &mut Reply<'t>,
 ) -> Result<Answer<Body>, Reject> {
     let Arrived {
         found,
-        mut head,
+        head,
         version,
         scheme,
         body,
     } = arrived;
-    let target = found.and_then(|found| choose(line, found, &head, record));
+    let target = found.and_then(|found| choose(line, found, head, record));
     if let (Some(found), Some(target)) = (found, &target) {
         reply.route = Some(found.route);
         reply.target = target.share.headers.as_deref();
-        keep_request(reply, &head, version, scheme)?;
+        keep_request(reply, head, version, scheme)?;
     }
     let passing = Passing {
         proxy: line.proxy,
@@ -289,13 +289,13 @@ async fn pass_on<'t>(
         found,
         cluster: target.as_ref().map(|target| &**target.cluster()),
     };
-    filter::pass(passing, &mut head, scheme, record, reply).await?;
+    filter::pass(passing, head, scheme, record, reply).await?;
     let Some(found) = found else {
         return Err(Reject::NoRoute);
     };
-    if let Some(answer) = answer::of(&found.route.action, &head, scheme)? {
+    if let Some(answer) = answer::of(&found.route.action, head, scheme)? {
         reply.route = Some(found.route);
-        keep_request(reply, &head, version, scheme)?;
+        keep_request(reply, head, version, scheme)?;
         return Err(answer);
     }
     let onward = Onward {
@@ -328,7 +328,7 @@ async fn send_on<'t>(
     line: Line<'t>,
     carrier: &impl Carrier,
     onward: Onward<'t, '_>,
-    mut head: Parts,
+    head: &mut Parts,
     body: Body,
     record: &mut Record,
     reply: &mut Reply<'t>,
@@ -354,7 +354,7 @@ async fn send_on<'t>(
         target.share.headers.as_deref(),
         found.route,
         changes,
-        &mut head,
+        head,
         scheme,
         quiet,
     )?;
@@ -370,7 +370,7 @@ async fn send_on<'t>(
     let action = steering
         .as_ref()
         .map_or(action, |steering| &steering.action);
-    keep_request(reply, &head, version, scheme)?;
+    keep_request(reply, head, version, scheme)?;
     if !upstream.may_send() {
         return Err(Reject::Overloaded(THROTTLED));
     }
@@ -387,8 +387,8 @@ async fn send_on<'t>(
         action.hedge
     };
     let kept = action.retry.is_some() || hedge.after.is_some() || !copies.is_empty();
-    let hash = hash_of(line, &upstream, action, &head, scheme)?;
-    let outgoing = Outgoing::take(head, body, kept, line.upgrade.is_some()).await;
+    let hash = hash_of(line, &upstream, action, head, scheme)?;
+    let mut outgoing = Outgoing::take(head, body, kept, line.upgrade.is_some()).await;
     let tell_attempt = found.host.include_attempt_count;
     mirror::send(line.proxy, copies, tell_attempt, &outgoing, record);
     let request_timeout = line.listener.manager.request_timeout;
@@ -403,7 +403,7 @@ async fn send_on<'t>(
         quiet,
         complete_by: request_timeout.map(|span| record.started() + span),
     };
-    let answer = forward::forward(line.proxy, carrier, plan, outgoing, record).await;
+    let answer = forward::forward(line.proxy, carrier, plan, &mut outgoing, record).await;
     let mut answer = answer.map_err(|reject| match &steering {
         Some(steering) => steering.answered(reject),
         None => reject,

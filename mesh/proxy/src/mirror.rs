@@ -70,7 +70,7 @@ pub(crate) fn send(
                 complete_by: None,
             };
             let sending = async {
-                let answer = forward::forward(&own, &Wire, plan, copy, &mut shadow).await;
+                let answer = forward::forward(&own, &Wire, plan, &mut copy, &mut shadow).await;
                 match answer {
                     // A longer one breaks off, and closes its connection.
                     Ok(answer) => {

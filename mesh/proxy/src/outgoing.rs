@@ -52,7 +52,12 @@ enum Payload {
 impl Outgoing {
     /// Takes a request from its caller, perhaps one for an `upgrade`; with so much of its body kept as may be `repeated`. What has not arrived yet is sent
     /// on as it comes.
-    pub(crate) async fn take(head: Parts, body: Body, repeated: bool, upgrade: bool) -> Outgoing {
+    pub(crate) async fn take(
+        head: &mut Parts,
+        body: Body,
+        repeated: bool,
+        upgrade: bool,
+    ) -> Outgoing {
         let payload = if upgrade {
             let websocket = is_websocket(&head.headers);
             Payload::Open { websocket }
@@ -65,20 +70,13 @@ impl Outgoing {
                 None => Payload::Arriving(replay),
             }
         };
-        let Parts {
-            method,
-            uri,
-            headers,
-            version,
-            ..
-        } = head;
         Outgoing {
-            method,
-            uri,
-            headers,
+            method: std::mem::take(&mut head.method),
+            uri: std::mem::take(&mut head.uri),
+            headers: std::mem::take(&mut head.headers),
             kept: None,
             payload,
-            over_http2: version == Version::HTTP_2,
+            over_http2: head.version == Version::HTTP_2,
         }
     }
 

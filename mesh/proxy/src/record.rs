@@ -185,15 +185,15 @@ impl Record {
         self.edge = Rc::clone(edge);
     }
 
-    /// A try at this host begins; its number.
-    pub(crate) fn attempt(&mut self, host: Rc<Host>) -> u32 {
+    /// A try at this host begins now; its number.
+    pub(crate) fn attempt(&mut self, host: Rc<Host>, now: Time) -> u32 {
         self.attempts = self.attempts.saturating_add(1);
         self.edge = Rc::clone(host.edge());
         self.open.push(Attempt {
             number: self.attempts,
             hedge: !self.open.is_empty(),
             busy: Busy::new(host),
-            started: self.proxy.env().now(),
+            started: now,
             connected: false,
             status: 0,
             grpc: None,

@@ -40,7 +40,12 @@ impl Mark<'_> {
 pub(crate) trait Carrier {
     /// Brings a request to the host of a pool, and marks when it has a connection. It has no bound in time but the connect's:
     /// the try loop keeps those. Dropping the future cancels the try.
-    async fn carry(&self, pool: Pool, request: Request<Body>, mark: Mark<'_>) -> Sent;
+    fn carry(
+        &self,
+        pool: Pool,
+        request: Request<Body>,
+        mark: Mark<'_>,
+    ) -> impl Future<Output = Sent>;
 }
 
 /// The connections of the host's pool.
@@ -48,21 +53,31 @@ pub(crate) trait Carrier {
 pub(crate) struct Wire;
 
 impl Carrier for Wire {
-    async fn carry(&self, pool: Pool, mut request: Request<Body>, mark: Mark<'_>) -> Sent {
+    fn carry(
+        &self,
+        pool: Pool,
+        mut request: Request<Body>,
+        mark: Mark<'_>,
+    ) -> impl Future<Output = Sent> {
+        // Out here: a request that is changed inside a future is kept twice in it.
         if pool.protocol() == Protocol::Http1 {
             say_that_it_is_empty(&mut request);
         }
         let upgrade = request.headers().contains_key(UPGRADE);
-        match pool.send_telling(request, || mark.set()).await {
-            // Nobody has asked for another protocol.
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade => {
-                Sent::Reset {
-                    reason: ResetReason::ProtocolError,
-                    on_wire: true,
+        async move {
+            match pool.send_telling(request, || mark.set()).await {
+                // Nobody has asked for another protocol.
+                Ok(response)
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade =>
+                {
+                    Sent::Reset {
+                        reason: ResetReason::ProtocolError,
+                        on_wire: true,
+                    }
                 }
+                Ok(response) => Sent::Response(response),
+                Err(error) => ended(&error),
             }
-            Ok(response) => Sent::Response(response),
-            Err(error) => ended(&error),
         }
     }
 }

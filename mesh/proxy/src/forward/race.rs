@@ -43,7 +43,7 @@ pub(super) struct Race<'a> {
     arrived: usize,
     /// Whether its caller speaks gRPC.
     grpc: bool,
-    outgoing: Outgoing,
+    outgoing: &'a mut Outgoing,
     record: &'a mut Record,
     /// The host, where the request names it itself.
     pub(super) outside: Option<Rc<Host>>,
@@ -122,12 +122,12 @@ impl<'a> Race<'a> {
         proxy: &'a Rc<Proxy>,
         plan: Plan<'a>,
         bounds: Bounds,
-        outgoing: Outgoing,
+        outgoing: &'a mut Outgoing,
         record: &'a mut Record,
     ) -> Race<'a> {
         let policy = plan.action.retry.as_ref();
         let retries = policy
-            .map(|policy| Retries::new(policy, &view(&outgoing)))
+            .map(|policy| Retries::new(policy, &view(outgoing)))
             .filter(|_| policy.is_some_and(|policy| !policy.on.is_empty()));
         let idle = bounds.idle.unwrap_or(BODY_TIMEOUT);
         let now = proxy.env().now();
@@ -193,7 +193,7 @@ impl<'a> Race<'a> {
             self.retried = true;
         }
         self.tried.push(host.address());
-        let number = self.record.attempt(Rc::clone(&host));
+        let number = self.record.attempt(Rc::clone(&host), now);
         let request = self.request(number, now);
         self.hedges.try_begun(now);
         self.open.push(Open {

@@ -64,7 +64,7 @@ where
             return Ok(());
         };
         let (request, respond) = accepted?;
-        let answer = call(service.clone(), request);
+        let answer = Box::pin(call(service.clone(), request));
         env.spawn("h2-stream", async move {
             serve_stream(answer, respond, false).await;
         });

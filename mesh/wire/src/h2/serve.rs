@@ -1,7 +1,7 @@
 //! One stream of an HTTP/2 server, from its request to the end of its response.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -32,7 +32,7 @@ pub(crate) fn server_builder(stream_window: u32, connection_window: u32) -> serv
 /// `to_head`: the request's method was HEAD, so that a body tells its length and stays here. Gives whether the response was
 /// sent to its end.
 pub(crate) async fn serve_stream<F, B>(
-    answer: F,
+    mut answer: Pin<Box<F>>,
     mut respond: SendResponse<Bytes>,
     to_head: bool,
 ) -> bool
@@ -40,7 +40,6 @@ where
     F: Future<Output = Response<B>>,
     B: HttpBody<Data = Bytes>,
 {
-    let mut answer = pin!(answer);
     let response = poll_fn(|cx| {
         if respond.poll_reset(cx).is_ready() {
             return Poll::Ready(None);

@@ -135,7 +135,8 @@ impl Serving {
         } else {
             Body::Stream(H2Body::new(recv, &head.headers))
         };
-        let answer = service(Request::from_parts(head, body));
+        // Long, and moved with each future that it is put into: a box of its own moves as a pointer.
+        let answer = Box::pin(service(Request::from_parts(head, body)));
         let resets = Rc::clone(&self.resets);
         self.env.spawn("h2-stream", async move {
             let finished = serve_stream(answer, respond, to_head).await;
