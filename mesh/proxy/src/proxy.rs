@@ -64,10 +64,11 @@ pub async fn run_with_table(
 }
 
 /// Owns a proxy's tasks, each of which holds the proxy.
-struct Running(Rc<Proxy>);
+pub(crate) struct Running(pub(crate) Rc<Proxy>);
 
 impl Running {
-    fn start(env: Env, bootstrap: Bootstrap) -> Result<Running, ProxyError> {
+    /// Starts one that has no configuration yet.
+    pub(crate) fn start(env: Env, bootstrap: Bootstrap) -> Result<Running, ProxyError> {
         let proxy = Rc::new(Proxy::new(env, bootstrap));
         admin::listen(&proxy)?;
         Ok(Running(proxy))

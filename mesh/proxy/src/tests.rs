@@ -2,6 +2,7 @@
 
 mod balancing;
 mod breakers;
+mod changes;
 mod control;
 mod hedging;
 mod http2;

@@ -18,6 +18,7 @@ use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
 use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
 
+use crate::proxy::{Proxy, Running};
 use crate::{Bootstrap, run_with_table};
 
 pub(crate) const CALLER: &str = "127.0.0.1";
@@ -101,6 +102,19 @@ impl Scene {
         env.spawn("proxy", async move {
             run_with_table(own, bootstrap(), table).await.unwrap()
         });
+    }
+
+    /// Starts the proxy of the pod, whose configuration may change.
+    pub(crate) fn changing_proxy(&self, table: Table) -> Rc<Proxy> {
+        let env = self.env(POD);
+        let running = Running::start(env.clone(), bootstrap()).unwrap();
+        let proxy = Rc::clone(&running.0);
+        proxy.put_in_force(table);
+        env.spawn("proxy", async move {
+            let _running = running;
+            std::future::pending().await
+        });
+        proxy
     }
 
     /// A pool from the caller to the proxy's outbound port.
