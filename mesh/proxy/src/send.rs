@@ -43,6 +43,13 @@ pub(crate) async fn send(pool: Pool, mut request: Request<Body>, mark: Mark<'_>)
         say_that_it_is_empty(&mut request);
     }
     let upgrade = request.headers().contains_key(UPGRADE);
+    if upgrade && pool.protocol() == Protocol::Http2 {
+        // It would take extended CONNECT (RFC 8441), which is not supported yet. Envoy ends so where its peer has none.
+        return Sent::Reset {
+            reason: ResetReason::ProtocolError,
+            on_wire: false,
+        };
+    }
     match pool.send_telling(request, || mark.set()).await {
         // Nobody has asked for another protocol.
         Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade => {

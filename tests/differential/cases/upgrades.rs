@@ -149,7 +149,7 @@ fn agreed() -> Vec<Case> {
         })
         .host(host("a").is(Manner::Http2))
         .send(get("/").websocket("hello", Some(5)).watch_close())
-        .wants("503 UR"),
+        .wants("502 UPE"),
         xds("web sockets count against the breaker", |x| {
             allow(x);
             x.cluster("app").circuit_breakers = super::breakers::requests(1);
