@@ -86,7 +86,7 @@ fn endpoints() -> Vec<Case> {
             .together(steady(60, 2))
             .now(&["b"])
             .together(steady(20, 2))
-            .shares(1),
+            .counts_within(5),
         xds("hosts come and go while requests go", |_| {})
             .host(host("a"))
             .host(host("b"))
@@ -104,7 +104,7 @@ fn endpoints() -> Vec<Case> {
                 hosts[1].load_balancing_weight = wrapped(9);
             })
             .together(steady(100, 2))
-            .shares(1),
+            .counts_within(5),
     ]
 }
 
@@ -224,7 +224,7 @@ fn joined(name: &'static str, edit: impl Fn(&mut Xds) + Send + Sync + 'static) -
         .together(steady(160, 3))
         .pause(200)
         .together(steady(60, 2))
-        .shares(1)
+        .counts_within(9)
 }
 
 fn slow_starts() -> Vec<Case> {
