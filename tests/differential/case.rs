@@ -114,6 +114,9 @@ pub(crate) enum Compare {
     AnyHost,
     /// How often each host and status came, in so many repetitions: the same distribution.
     Shares(u32),
+    /// How often each host came in each step: by so many requests more or less at most. For balancers that draw nothing, so
+    /// that only what the clock does differs.
+    Counts(u32),
 }
 
 /// An upstream of `app` that answers `ok`.
@@ -330,6 +333,12 @@ impl Case {
     /// Which host of a service is chosen is not compared.
     pub(crate) fn any_host(mut self) -> Case {
         self.compare = Compare::AnyHost;
+        self
+    }
+
+    /// Only how often each host came is compared, step by step.
+    pub(crate) fn counts_within(mut self, most: u32) -> Case {
+        self.compare = Compare::Counts(most);
         self
     }
 

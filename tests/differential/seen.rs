@@ -137,10 +137,9 @@ impl Run {
     pub(crate) fn counts(&self, compare: Compare) -> Counts {
         let mut counts = Counts::new();
         let mut count = |step: usize, kind, name: String| {
-            let step = if compare == Compare::Shares(1) {
-                step
-            } else {
-                0
+            let step = match compare {
+                Compare::Shares(1) | Compare::Counts(_) => step,
+                _ => 0,
             };
             let names = counts.entry((step, kind)).or_default();
             *names.entry(name).or_default() += 1;
@@ -345,12 +344,25 @@ pub(crate) fn differences(envoy: &[Fields], ours: &[Fields]) -> Vec<Difference> 
     all
 }
 
-/// Whether two samples can come of one distribution, in each step and of each kind.
-pub(crate) fn same_shares(a: &Counts, b: &Counts) -> bool {
+/// Whether two samples can come of one distribution, in each step and of each kind; or are as close as that.
+pub(crate) fn same_shares(a: &Counts, b: &Counts, compare: Compare) -> bool {
     let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
     let none = BTreeMap::new();
-    keys.into_iter()
-        .all(|key| same(a.get(key).unwrap_or(&none), b.get(key).unwrap_or(&none)))
+    keys.into_iter().all(|key| {
+        let (a, b) = (a.get(key).unwrap_or(&none), b.get(key).unwrap_or(&none));
+        match compare {
+            Compare::Counts(most) if key.1 == "host" => close(a, b, most),
+            Compare::Counts(_) => a == b,
+            _ => same(a, b),
+        }
+    })
+}
+
+fn close(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>, most: u32) -> bool {
+    let of = |counts: &BTreeMap<String, u32>, name: &String| *counts.get(name).unwrap_or(&0);
+    a.keys()
+        .chain(b.keys())
+        .all(|name| of(a, name).abs_diff(of(b, name)) <= most)
 }
 
 /// Whether two samples can come of one distribution: a chi-square test of homogeneity, wrong once in ten thousand.

@@ -283,9 +283,9 @@ impl<'a> World<'a> {
         self.upstreams.iter().for_each(Running::rewind);
         let ours = self.drive(false).await;
         let (steps, compare) = (&self.case.steps, self.case.compare);
-        if let Compare::Shares(_) = compare {
+        if let Compare::Shares(_) | Compare::Counts(_) = compare {
             let (a, b) = (envoy.counts(compare), ours.counts(compare));
-            let outcome = if same_shares(&a, &b) {
+            let outcome = if same_shares(&a, &b, compare) {
                 Outcome::Equal
             } else {
                 Outcome::Differs(shares(&a, &b))
@@ -315,7 +315,7 @@ impl<'a> World<'a> {
 
     /// Envoy does not do what the case is about.
     fn is_wrong(&self, envoy: &Run) -> Option<Outcome> {
-        if matches!(self.case.compare, Compare::Shares(_)) {
+        if matches!(self.case.compare, Compare::Shares(_) | Compare::Counts(_)) {
             return None;
         }
         let (summary, wants) = (envoy.summary(&self.case.steps), self.case.wants);

@@ -70,6 +70,7 @@ pub async fn run_with_table(
 pub(crate) struct Running(pub(crate) Rc<Proxy>);
 
 impl Running {
+    /// Starts one that has no configuration yet.
     pub(crate) fn start(env: Env, bootstrap: Bootstrap) -> Result<Running, ProxyError> {
         let proxy = Rc::new(Proxy::new(env, bootstrap));
         admin::listen(&proxy)?;

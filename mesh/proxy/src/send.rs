@@ -65,6 +65,13 @@ impl Carrier for Wire {
         }
         let upgrade = request.headers().contains_key(UPGRADE);
         async move {
+            if upgrade && pool.protocol() == Protocol::Http2 {
+                // It would take extended CONNECT (RFC 8441), which is not supported yet. Envoy ends so where its peer has none.
+                return Sent::Reset {
+                    reason: ResetReason::ProtocolError,
+                    on_wire: false,
+                };
+            }
             match pool.send_telling(request, || mark.set()).await {
                 // Nobody has asked for another protocol.
                 Ok(response)

@@ -4,6 +4,7 @@ mod balancing;
 mod breakers;
 mod budget;
 mod cancelled;
+mod changes;
 mod control;
 mod deciders;
 mod hedging;

@@ -3,8 +3,9 @@
 use shakedown_config::xds::cluster::cluster::{
     LbConfig, LbPolicy, LeastRequestLbConfig, RoundRobinLbConfig, SlowStartConfig,
 };
-use shakedown_config::xds::core::RuntimeDouble;
-use shakedown_config::xds::route::route_action::ClusterSpecifier;
+use shakedown_config::xds::core::{HealthStatus, RuntimeDouble};
+use shakedown_config::xds::route::route_action::hash_policy::{Header, PolicySpecifier};
+use shakedown_config::xds::route::route_action::{ClusterSpecifier, HashPolicy};
 use shakedown_config::xds::route::weighted_cluster::ClusterWeight;
 use shakedown_config::xds::route::{RetryPolicy, WeightedCluster};
 
@@ -16,6 +17,7 @@ use crate::upstream::{Act, OK, status};
 /// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = endpoints();
+    all.extend(health());
     all.extend(slow_starts());
     all.extend(routes());
     all
@@ -84,7 +86,7 @@ fn endpoints() -> Vec<Case> {
             .together(steady(60, 2))
             .now(&["b"])
             .together(steady(20, 2))
-            .shares(1),
+            .counts_within(5),
         xds("hosts come and go while requests go", |_| {})
             .host(host("a"))
             .host(host("b"))
@@ -102,7 +104,90 @@ fn endpoints() -> Vec<Case> {
                 hosts[1].load_balancing_weight = wrapped(9);
             })
             .together(steady(100, 2))
-            .shares(1),
+            .counts_within(5),
+    ]
+}
+
+/// Twelve users, each of whom must come to the same host by both, before a host comes, with it, and when another has left.
+fn hashed(name: &'static str, policy: LbPolicy) -> Case {
+    let users = |mut case: Case| {
+        for user in [
+            "jason", "ann", "bob", "carl", "dora", "emil", "fay", "gus", "hal", "ida", "jo", "kim",
+        ] {
+            case = case.send(get("/").header("x-user", user));
+        }
+        case
+    };
+    let case = xds(name, move |x| {
+        x.cluster("app").lb_policy = policy.into();
+        x.action().hash_policy.push(HashPolicy {
+            policy_specifier: Some(PolicySpecifier::Header(Header {
+                header_name: "x-user".into(),
+                ..Default::default()
+            })),
+            ..Default::default()
+        });
+    })
+    .host(host("a"))
+    .host(host("b"))
+    .host(host("c"))
+    .host(host("d").later());
+    let case = users(users(users(case).now(&["a", "b", "c", "d"])).now(&["b", "c", "d"]));
+    case.wants(Box::leak(["200 -"; 36].join(", ").into_boxed_str()))
+}
+
+fn health() -> Vec<Case> {
+    let sick = |x: &mut Xds| {
+        let hosts = &mut x.endpoints[0].endpoints[0].lb_endpoints;
+        hosts[0].health_status = HealthStatus::Unhealthy.into();
+    };
+    vec![
+        hashed("ring hash: hosts come and go", LbPolicy::RingHash),
+        hashed("maglev: hosts come and go", LbPolicy::Maglev),
+        xds("a host becomes unhealthy, and is well again", |x| {
+            x.cluster("app").common_lb_config = super::balancing::panic_at(0.0);
+        })
+        .host(host("a").does(&[LATE, OK]))
+        .host(host("b").later())
+        .amid(
+            vec![get("/early"), get("/late").after(200)],
+            100,
+            change(&["a", "b"], sick),
+        )
+        .get("/")
+        .wants("200 -, 200 -, 200 -"),
+        xds("the only host becomes unhealthy", |x| {
+            x.cluster("app").common_lb_config = super::balancing::panic_at(0.0);
+        })
+        .host(host("a"))
+        .get("/")
+        .change(&["a"], sick)
+        .get("/")
+        .pause(1_100)
+        .now(&["a"])
+        .get("/")
+        .wants("200 -, 503 UH, 200 -"),
+        xds("a priority comes before the others", |_| {})
+            .host(host("a").priority(1))
+            .host(host("b").later())
+            .get("/")
+            .now(&["a", "b"])
+            .get("/")
+            .get("/")
+            .now(&["a"])
+            .get("/")
+            .wants("200 -, 200 -, 200 -, 200 -"),
+        xds(
+            "a listener's idle timeout changes for the next requests",
+            |_| {},
+        )
+        .app(&[LATE])
+        .amid(
+            vec![get("/early"), get("/late").after(200)],
+            100,
+            change(&["a"], |x| x.manager.stream_idle_timeout = ms(100)),
+        )
+        .wants("200 -, 504 SI"),
     ]
 }
 
@@ -139,7 +224,7 @@ fn joined(name: &'static str, edit: impl Fn(&mut Xds) + Send + Sync + 'static) -
         .together(steady(160, 3))
         .pause(200)
         .together(steady(60, 2))
-        .shares(1)
+        .counts_within(9)
 }
 
 fn slow_starts() -> Vec<Case> {

@@ -19,6 +19,25 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
+/// Delays every request.
+pub(super) fn delayed(x: &mut Xds, span: u64) {
+    use shakedown_config::xds::fault::HttpFault;
+    use shakedown_config::xds::fault_delay::{FaultDelay, fault_delay::FaultDelaySecifier};
+    let delay = FaultDelay {
+        percentage: Some(FractionalPercent {
+            numerator: 100,
+            denominator: 0,
+        }),
+        fault_delay_secifier: ms(span).map(FaultDelaySecifier::FixedDelay),
+        ..Default::default()
+    };
+    let fault = HttpFault {
+        delay: Some(delay),
+        ..Default::default()
+    };
+    x.add_filter(shakedown_config::xds::FAULT, pack(&fault));
+}
+
 fn faults() -> Vec<Case> {
     let of = |name: &'static str, fault: &str| {
         mesh(name).routes(&format!("[{{fault: {{{fault}}}, TO_APP}}]"))

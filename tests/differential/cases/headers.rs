@@ -380,6 +380,24 @@ fn steering() -> Vec<Case> {
         .send(get("/").header("x-forwarded-for", "1.2.3.4"))
         .send(get("/"))
         .wants("200 -, 200 -"),
+        xds("HTTP/2: use_remote_address, and what steers", |x| {
+            remote(x);
+            believed(x);
+        })
+        .app(&[status(503), status(503), OK])
+        .send(
+            get("/")
+                .h2()
+                .header("x-envoy-retry-on", "5xx")
+                .header("x-envoy-max-retries", "2"),
+        )
+        .send(
+            get("/")
+                .h2()
+                .header("x-forwarded-for", "1.2.3.4")
+                .header("x-envoy-retry-on", "5xx"),
+        )
+        .wants("200 -, 200 -"),
         xds("an internal caller of several addresses is none", believed)
             .app(&[status(503), OK])
             .send(

@@ -65,7 +65,7 @@ fn callers() -> Vec<Case> {
     ]
 }
 
-fn speak_http2(x: &mut Xds) {
+pub(super) fn speak_http2(x: &mut Xds) {
     let options = HttpProtocolOptions {
         upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
             ExplicitHttpConfig {

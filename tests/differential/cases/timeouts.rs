@@ -160,6 +160,19 @@ fn streams() -> Vec<Case> {
         .app(&[status(503), Act::Hang])
         .get("/")
         .wants("504 -"),
+        xds("a stream's longest duration, over HTTP/2", |x| {
+            stream(x, 200)
+        })
+        .app(&[Act::Hang, SLOW_BODY])
+        .send(get("/").h2())
+        .send(get("/").h2())
+        .wants("504 -, 200 -"),
+        xds("a stream's longest duration covers a fault's delay", |x| {
+            stream(x, 200);
+            super::faults::delayed(x, 500);
+        })
+        .get("/")
+        .wants("504 DI"),
         xds("a stream's longest duration, to gRPC", |x| stream(x, 200))
             .app(&[Act::Hang])
             .send(grpc("/service/method"))

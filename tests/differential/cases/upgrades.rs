@@ -143,6 +143,13 @@ fn agreed() -> Vec<Case> {
             .app(&[ECHO])
             .send(get("/").websocket(LONG, Some(LONG.len())))
             .wants("101 DC"),
+        xds("a web socket to an app of HTTP/2", |x| {
+            allow(x);
+            super::http2::speak_http2(x);
+        })
+        .host(host("a").is(Manner::Http2))
+        .send(get("/").websocket("hello", Some(5)).watch_close())
+        .wants("502 UPE"),
         xds("web sockets count against the breaker", |x| {
             allow(x);
             x.cluster("app").circuit_breakers = super::breakers::requests(1);

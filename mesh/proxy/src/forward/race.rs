@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use shakedown_config::table::RequestView;
 use shakedown_env::{Flags, Time, UnixTime};
-use shakedown_wire::{Body, Pool, Protocol};
+use shakedown_wire::{Body, Pool};
 use smallvec::SmallVec;
 
 use super::bounds::Bounds;
@@ -173,15 +173,6 @@ impl<'a> Race<'a> {
                 }
             },
         };
-        let kind = PoolKind {
-            priority: self.plan.action.priority,
-            over_http2: self.outgoing.is_over_http2(),
-        };
-        let pool = self.plan.upstream.pool_of(&host, kind);
-        if self.outgoing.is_upgrade() && pool.protocol() == Protocol::Http2 {
-            // It would take extended CONNECT (RFC 8441), which is not supported yet.
-            return Err(Reject::UpgradeRefused);
-        }
         let now = self.proxy.env().now();
         if self.tried.is_empty() {
             if self.hedges.may_follow() {
@@ -195,6 +186,11 @@ impl<'a> Race<'a> {
         self.tried.push(host.address());
         let number = self.record.attempt(Rc::clone(&host), now);
         let request = self.request(number, now);
+        let kind = PoolKind {
+            priority: self.plan.action.priority,
+            over_http2: self.outgoing.is_over_http2(),
+        };
+        let pool = self.plan.upstream.pool_of(&host, kind);
         self.hedges.try_begun(now);
         self.open.push(Open {
             number,
