@@ -269,10 +269,8 @@ impl<'a> Race<'a> {
     fn answered(&mut self, open: Open, response: Response<Body>) -> Step {
         let status = response.status().as_u16();
         self.record.attempt_answered(open.number, status);
-        let seen = match grpc::status(response.headers()) {
-            Some(seen) if self.grpc => seen,
-            _ => status,
-        };
+        let told = self.grpc.then(|| grpc::status(response.headers()));
+        let seen = told.flatten().unwrap_or(status);
         self.observe(&open, Outcome::Status(seen));
         let failure = Failure::Response {
             status,
