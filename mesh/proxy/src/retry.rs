@@ -8,13 +8,16 @@ mod backoff;
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use shakedown_config::table::{RequestView, RetryOn, RetryPolicy};
 use shakedown_env::UnixTime;
 
 pub use backoff::{Backoff, rate_limited};
 
 use crate::respond::ResetReason;
+
+const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// How a try ended, as far as retries care.
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +155,7 @@ impl<'a> Retries<'a> {
 
     fn wish_after_response(&self, status: u16, headers: &HeaderMap) -> Option<Wish> {
         let on = self.on;
-        if headers.contains_key("x-envoy-ratelimited") {
+        if headers.contains_key(&RATE_LIMITED) {
             return on
                 .contains(RetryOn::ENVOY_RATELIMITED)
                 .then_some(Wish::Backoff);
@@ -199,7 +202,7 @@ enum Wish {
 
 /// A gRPC status in the headers: a response without a message. One in the trailers comes too late.
 fn would_retry_grpc(on: RetryOn, headers: &HeaderMap) -> bool {
-    let Some(status) = headers.get("grpc-status") else {
+    let Some(status) = headers.get(&GRPC_STATUS) else {
         return false;
     };
     match status.as_bytes() {

@@ -280,10 +280,8 @@ impl<'a> Race<'a> {
         let status = response.status().as_u16();
         let told = self.grpc.then(|| grpc_code(response.headers())).flatten();
         self.record.attempt_answered(open.number, status, told);
-        let seen = match grpc::status(response.headers()) {
-            Some(seen) if self.grpc => seen,
-            _ => status,
-        };
+        let of_grpc = self.grpc.then(|| grpc::status(response.headers()));
+        let seen = of_grpc.flatten().unwrap_or(status);
         self.observe(&open, Outcome::Status(seen));
         let failure = Failure::Response {
             status,

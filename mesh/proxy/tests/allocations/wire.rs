@@ -26,6 +26,7 @@ const OUTBOUND: SocketAddr = SocketAddr::new(IpAddr::V4(shop::POD), 15_001);
 const WARM_UP: usize = 512;
 /// How many are counted.
 const COUNTED: usize = 256;
+const RUNS: usize = 3;
 
 /// A name and a value.
 type Header = (&'static str, &'static str);
@@ -48,8 +49,18 @@ const TIMEOUT: Header = ("x-envoy-expected-rq-timeout-ms", "2000");
 /// What the proxy tells every caller.
 const TOOK: Header = ("x-envoy-upstream-service-time", "0");
 
-/// What each request cost everybody in the world.
+/// What each request costs everybody in the world: the least of some runs, since hyper looks at the system's clock, and
+/// allocates a new `date` in the first poll of each second of it, even where it is told to send none.
 fn counts(middle: Middle, host: &'static str, headers: Headers) -> Vec<u64> {
+    let runs = (0..RUNS).map(|_| run(middle, host, headers));
+    let least = |one: Vec<u64>, other: Vec<u64>| {
+        let pairs = one.into_iter().zip(other);
+        pairs.map(|(one, other)| one.min(other)).collect()
+    };
+    runs.reduce(least).unwrap()
+}
+
+fn run(middle: Middle, host: &'static str, headers: Headers) -> Vec<u64> {
     let sim = Sim::new(SimOptions {
         seed: 7,
         epoch: UnixTime::from_nanos(1_700_000_000_000_000_000),
