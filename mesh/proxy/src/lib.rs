@@ -3,6 +3,8 @@
 //! - [`run`]: a proxy, from its [`Bootstrap`], for ever. [`run_with_table`] is one without a control plane.
 //! - A request is one straight line, a file per stage: `accept` -> `handle` -> `route` -> `split` -> `filter` (fault, CORS,
 //!   rate limit) -> `rewrite` -> `mirror` -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]) -> [`respond`] -> `reply` -> `record`.
+//! - `origin` says who a caller is, and `steering` what an internal one asks for; `upgrade` and `tunnel` are about connections
+//!   that become something else.
 //! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
 //!
 //! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
