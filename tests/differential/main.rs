@@ -37,7 +37,7 @@ use case::Case;
 use report::Report;
 
 /// How many cases run at one time. Most of a case is waiting.
-const JOBS: usize = 6;
+const JOBS: usize = 8;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -66,7 +66,7 @@ pub(crate) struct Steering {
 }
 
 impl Steering {
-    /// What an answer becomes.
+    /// What an answer becomes: a timeout that is to be quiet has a status and no body of its own, as what is not taken on has.
     pub(crate) fn answered(&self, reject: Reject) -> Reject {
         let is_timeout = matches!(
             reject,

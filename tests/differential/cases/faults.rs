@@ -29,7 +29,6 @@ pub(super) fn delayed(x: &mut Xds, span: u64) {
             denominator: 0,
         }),
         fault_delay_secifier: ms(span).map(FaultDelaySecifier::FixedDelay),
-        ..Default::default()
     };
     let fault = HttpFault {
         delay: Some(delay),

@@ -166,12 +166,9 @@ fn agreed() -> Vec<Case> {
 }
 
 /// More than what one direction holds at a time.
-const LONG: &str = {
-    const BYTES: [u8; 100_000] = [b'x'; 100_000];
-    match std::str::from_utf8(&BYTES) {
-        Ok(text) => text,
-        Err(_) => unreachable!(),
-    }
+const LONG: &str = match std::str::from_utf8(&[b'x'; 100_000]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
 };
 
 fn bounds() -> Vec<Case> {
