@@ -22,7 +22,8 @@ pub(crate) fn main() -> Ended {
     let width = catalogue().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, _) in catalogue() {
         // What deserves a warning is told when a story is run.
-        let story = shakedown_scenarios::load(name, &Edits::default()).map_err(|error| bad_input(words(error)))?;
+        let story = shakedown_scenarios::load(name, &Edits::default())
+            .map_err(|error| bad_input(words(error)))?;
         out::print(format_args!("{name:width$}  {}\n", story.story.trim()))?;
     }
     Ok(Exit::Pass)

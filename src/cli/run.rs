@@ -88,7 +88,8 @@ fn one(args: &Args, scenario: &str) -> Ended {
 }
 
 fn all(args: &Args, scenario: &str) -> Ended {
-    let variants = shakedown_scenarios::variants(scenario).map_err(|error| bad_input(words(error)))?;
+    let variants =
+        shakedown_scenarios::variants(scenario).map_err(|error| bad_input(words(error)))?;
     let stories = variants
         .into_iter()
         .map(|variant| load(scenario, Some(variant), &args.set))

@@ -41,9 +41,8 @@ pub(crate) struct Args {
 
 pub(crate) fn main(args: &Args) -> Ended {
     let variants = match args.variant.as_deref() {
-        Some("all") => {
-            shakedown_scenarios::variants(&args.scenario).map_err(|error| bad_input(words(error)))?
-        },
+        Some("all") => shakedown_scenarios::variants(&args.scenario)
+            .map_err(|error| bad_input(words(error)))?,
         other => vec![other.unwrap_or("base").to_owned()],
     };
     let several = variants.len() > 1;

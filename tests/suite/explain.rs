@@ -207,7 +207,10 @@ fn a_route_that_no_request_reaches_is_warned_of_and_told_by_its_lines() {
         ),
         "{warned}"
     );
-    assert!(told.contains("Note: mesh.yaml:7: the prefix `/od10` is one of the text"), "{told}");
+    assert!(
+        told.contains("Note: mesh.yaml:7: the prefix `/od10` is one of the text"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -219,7 +222,10 @@ fn two_virtual_services_for_a_host_are_warned_of_and_noted() {
         &format!("{one}---\n{two}"),
         "http://reviews:9080/",
     );
-    assert!(warned.contains("VirtualService younger: no request for `reviews` meets it"), "{warned}");
+    assert!(
+        warned.contains("VirtualService younger: no request for `reviews` meets it"),
+        "{warned}"
+    );
     assert!(told.contains("VirtualService/younger has no say"), "{told}");
 }
 
@@ -232,7 +238,10 @@ fn a_header_in_the_wrong_case_is_told_at_the_route_that_passed_it_over() {
     assert_eq!(warned, "");
     let line = told.lines().find(|line| line.contains("passed over"));
     let line = line.unwrap_or_else(|| panic!("{told}"));
-    assert!(line.contains("is not `Jason`; the case of letters counts"), "{line}");
+    assert!(
+        line.contains("is not `Jason`; the case of letters counts"),
+        "{line}"
+    );
     assert!(line.ends_with("mesh.yaml:7"), "{line}");
 }
 
@@ -256,7 +265,11 @@ fn a_variant_of_a_scenario_tells_what_it_changes() {
     let alone = mesh("explain-variant");
     let args = ["explain", "--config", &alone, "--variant", "fragile"];
     let ran = shakedown(&[&args[..], &["--request", "http://reviews/"]].concat()).exits(2);
-    assert!(ran.stderr.contains("are of a scenario, and none is given"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("are of a scenario, and none is given"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

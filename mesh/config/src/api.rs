@@ -18,9 +18,9 @@ pub use canary::{
     ThresholdRange,
 };
 pub use destination_rule::{
-    ConnectionPool, ConsistentHash, CookieAttribute, DestinationRule, Distribute, Failover, H2UpgradePolicy,
-    HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection, Percent, PortPolicy, RetryBudget,
-    RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
+    ConnectionPool, ConsistentHash, CookieAttribute, DestinationRule, Distribute, Failover,
+    H2UpgradePolicy, HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection,
+    Percent, PortPolicy, RetryBudget, RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
 };
 pub use duration::GoDuration;
 pub use meta::{Key, Meta};
@@ -169,10 +169,7 @@ const LATER: Later = &[
     ("Delay", &["exponentialDelay"]),
     ("Abort", &["http2Error"]),
     ("DestinationRule", &["exportTo", "workloadSelector"]),
-    (
-        "TrafficPolicy",
-        &["tls", "tunnel", "proxyProtocol"],
-    ),
+    ("TrafficPolicy", &["tls", "tunnel", "proxyProtocol"]),
     ("PortPolicy", &["tls"]),
     ("RetryBudget", &["budgetInterval"]),
     ("SimpleLb", &["PASSTHROUGH"]),

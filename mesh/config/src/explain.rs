@@ -104,7 +104,11 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
     };
     let source = sources.get(place).and_then(Option::as_ref);
     let route = &host.routes[place];
-    notes.of_prefix(route, source.and_then(|source| source.place()), &mut told.notes);
+    notes.of_prefix(
+        route,
+        source.and_then(|source| source.place()),
+        &mut told.notes,
+    );
     Telling {
         mesh,
         executed: &executed,

@@ -255,9 +255,11 @@ impl Pusher {
         };
         // A document may change what some clients see, and nothing else.
         let callers = translate::depends_on_caller(&mesh);
-        let documents_matter =
-            (nearness.is_some() || callers || Inbound::is_spoken_of(&mesh) || Inbound::is_spoken_of(&before))
-                && mesh.documents != before.documents;
+        let documents_matter = (nearness.is_some()
+            || callers
+            || Inbound::is_spoken_of(&mesh)
+            || Inbound::is_spoken_of(&before))
+            && mesh.documents != before.documents;
         let same = snapshot.changes().is_none_or(|changes| changes.is_empty());
         if !registry_changed && !documents_matter && same {
             return;

@@ -153,7 +153,9 @@ async fn travel<'t>(
             .route
             .forward()
             .expect("what does not answer sends on"),
-        target: target.as_ref().expect("what is sent on has a destination, chosen above"),
+        target: target
+            .as_ref()
+            .expect("what is sent on has a destination, chosen above"),
         version,
         scheme,
     };

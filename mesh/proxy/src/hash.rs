@@ -74,9 +74,7 @@ impl Hash {
         for policy in policies {
             let part = match &policy.by {
                 HashBy::Header(HeaderKey::Name(name)) => of_header(request.view.headers, name),
-                HashBy::Header(line) => line
-                    .first(&request.view)
-                    .map(|value| xx_hash(value, 0)),
+                HashBy::Header(line) => line.first(&request.view).map(|value| xx_hash(value, 0)),
                 HashBy::Cookie(cookie) => all.of_cookie(cookie, request),
                 HashBy::SourceIp => request.ends.map(|ends| of_ip(ends.caller.ip())),
                 HashBy::Query(name) => {
@@ -95,7 +93,8 @@ impl Hash {
     }
 
     fn of_cookie(&mut self, cookie: &HashCookie, request: &Hashed<'_>) -> Option<u64> {
-        let value = cookie_value(request.view.headers, &cookie.name).filter(|value| !value.is_empty());
+        let value =
+            cookie_value(request.view.headers, &cookie.name).filter(|value| !value.is_empty());
         if let Some(value) = value {
             return Some(xx_hash(value, 0));
         }

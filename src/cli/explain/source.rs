@@ -46,7 +46,9 @@ impl Known {
             }
         }
         if !known.complete && *edits != Edits::default() {
-            return Err("shakedown: `--variant` and `--set` are of a scenario, and none is given".into());
+            return Err(
+                "shakedown: `--variant` and `--set` are of a scenario, and none is given".into(),
+            );
         }
         if problems.is_empty() {
             // Without a scenario no registry is known yet: hosts are not looked up.

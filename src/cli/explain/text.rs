@@ -103,7 +103,11 @@ impl<'a> Walk<'a> {
             self.row("  passed over", &format!("{left_out} more"), None);
         }
         for (index, passed) in passed[left_out..].iter().enumerate() {
-            let what = if index == 0 && left_out == 0 { "  passed over" } else { "" };
+            let what = if index == 0 && left_out == 0 {
+                "  passed over"
+            } else {
+                ""
+            };
             self.rows.push(Row {
                 what: what.to_owned(),
                 value: passed.because.clone(),
@@ -219,7 +223,11 @@ impl<'a> Walk<'a> {
     /// What the endpoints' own proxies do.
     fn inbound(&mut self, inbound: &[InboundTold]) {
         for told in inbound {
-            self.row("  before the app", &format!("of {}", told.workloads.join(", ")), None);
+            self.row(
+                "  before the app",
+                &format!("of {}", told.workloads.join(", ")),
+                None,
+            );
             if let Some(limit) = &told.rate_limit {
                 self.decided("    rate limit", &rate_words(limit), "rate_limit");
             }

@@ -1,8 +1,8 @@
 //! The parts of an explanation in words.
 
 use shakedown_config::explain::{
-    CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold, RateLimitTold, Rejection,
-    RetriesTold,
+    CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold, RateLimitTold,
+    Rejection, RetriesTold,
 };
 
 pub(super) fn rejected(rejection: &Rejection) -> String {
@@ -53,7 +53,10 @@ pub(super) fn cors_words(cors: &CorsTold) -> String {
         Some(false) => "; a preflight, sent on",
     };
     let s = if cors.allowed_origins == 1 { "" } else { "s" };
-    format!("{origin} ({} allowed origin{s}){preflight}", cors.allowed_origins)
+    format!(
+        "{origin} ({} allowed origin{s}){preflight}",
+        cors.allowed_origins
+    )
 }
 
 pub(super) fn rate_words(limit: &RateLimitTold) -> String {
@@ -64,8 +67,15 @@ pub(super) fn rate_words(limit: &RateLimitTold) -> String {
     if let Some(burst) = limit.burst.filter(|burst| Some(*burst) != limit.requests) {
         words.push_str(&format!(", {burst} at once"));
     }
-    let whose = if limit.per_connection { "connection" } else { "proxy" };
-    format!("{words} for each {whose}; others are answered {}", limit.status)
+    let whose = if limit.per_connection {
+        "connection"
+    } else {
+        "proxy"
+    };
+    format!(
+        "{words} for each {whose}; others are answered {}",
+        limit.status
+    )
 }
 
 pub(super) fn hedge_words(hedge: &HedgeTold) -> String {
@@ -160,7 +170,10 @@ mod tests {
         assert_eq!(percent(125_000), "12.5%");
         assert_eq!(percent(1_000_000), "100%");
         assert_eq!(percent(1), "0.0001%");
-        assert_eq!((thousandths(1500), thousandths(2000)), ("1.5".into(), "2".into()));
+        assert_eq!(
+            (thousandths(1500), thousandths(2000)),
+            ("1.5".into(), "2".into())
+        );
         assert_eq!(
             (time(0), time(1500), time(2000)),
             ("0ms".into(), "1500ms".into(), "2s".into())

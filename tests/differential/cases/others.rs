@@ -58,7 +58,11 @@ fn named() -> Vec<Case> {
             .wants("503 NC"),
         xds("of two names of a cluster the first counts", by_header)
             .app(&[OK])
-            .send(get("/").header("x-cluster", APP).header("x-cluster", "nobody"))
+            .send(
+                get("/")
+                    .header("x-cluster", APP)
+                    .header("x-cluster", "nobody"),
+            )
             .wants("200 -"),
         xds("a request names one of weighted clusters", weighted)
             .app(&[OK])

@@ -5,8 +5,8 @@ mod connection_pool;
 mod outlier;
 
 pub use balancing::{
-    ConsistentHash, CookieAttribute, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb, Maglev, RingHash,
-    SimpleLb, Warmup,
+    ConsistentHash, CookieAttribute, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb,
+    Maglev, RingHash, SimpleLb, Warmup,
 };
 pub use connection_pool::{ConnectionPool, H2UpgradePolicy, HttpPool, TcpPool};
 pub use outlier::{OutlierDetection, Percent, RetryBudget};

@@ -93,7 +93,10 @@ impl<'a> Check<'a> {
         let numbers = service.ports.iter().map(|known| known.number.to_string());
         let numbers: Vec<String> = numbers.collect();
         let accepted = suggest::one_of(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
-        let message = format!("service `{}` has no port {number}: expected {accepted}", service.name);
+        let message = format!(
+            "service `{}` has no port {number}: expected {accepted}",
+            service.name
+        );
         self.tell(&port.number.place, message);
     }
 

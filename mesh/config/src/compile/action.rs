@@ -140,9 +140,10 @@ fn targets(message: &message::RouteAction) -> Result<Targets> {
         Some(ClusterSpecifier::WeightedClusters(written)) => {
             weighted(written).map_err(|problem| problem.within("weighted_clusters"))
         }
-        Some(ClusterSpecifier::ClusterHeader(name)) => {
-            Ok((vec![WeightedCluster::named_by(cluster_header(name)?, 1)], None))
-        }
+        Some(ClusterSpecifier::ClusterHeader(name)) => Ok((
+            vec![WeightedCluster::named_by(cluster_header(name)?, 1)],
+            None,
+        )),
         Some(ClusterSpecifier::ClusterSpecifierPlugin(_)) => {
             Err(Problem::later("cluster_specifier_plugin"))
         }

@@ -56,8 +56,12 @@ fn selector(written: &LbSubsetSelector) -> Result<Selector> {
     refuse!(written; single_host_per_subset);
     let fallback = match LbSubsetSelectorFallbackPolicy::try_from(written.fallback_policy) {
         Ok(LbSubsetSelectorFallbackPolicy::NotDefined) => None,
-        Ok(LbSubsetSelectorFallbackPolicy::NoFallback) => Some(SelectorFallback::To(Fallback::None)),
-        Ok(LbSubsetSelectorFallbackPolicy::AnyEndpoint) => Some(SelectorFallback::To(Fallback::Any)),
+        Ok(LbSubsetSelectorFallbackPolicy::NoFallback) => {
+            Some(SelectorFallback::To(Fallback::None))
+        }
+        Ok(LbSubsetSelectorFallbackPolicy::AnyEndpoint) => {
+            Some(SelectorFallback::To(Fallback::Any))
+        }
         Ok(LbSubsetSelectorFallbackPolicy::DefaultSubset) => {
             Some(SelectorFallback::To(Fallback::Default))
         }

@@ -483,7 +483,10 @@ fn a_request_may_name_its_cluster() {
     headers.append("x-cluster", "two".parse().unwrap());
     assert_eq!(target.named(&headers), Some("one"));
     let error = of(":path").unwrap_err().to_string();
-    assert!(error.ends_with("cluster_header: not supported yet: `:path`"), "{error}");
+    assert!(
+        error.ends_with("cluster_header: not supported yet: `:path`"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -139,7 +139,13 @@ impl<'m> Source<'m> {
             Some(&condition.place)
         });
         let at = self.taken.unwrap_or(self.root);
-        let route = || at.document.spec.http.get(at.route).map(|route| &route.place);
+        let route = || {
+            at.document
+                .spec
+                .http
+                .get(at.route)
+                .map(|route| &route.place)
+        };
         condition.or_else(route)
     }
 

@@ -63,7 +63,10 @@ impl Notes<'_> {
             let because = match (idle, used) {
                 (Some(because), _) => because,
                 (None, Some(used)) if !self.is_in_force(document) => {
-                    format!("the later document of its name takes its place ({})", used.place)
+                    format!(
+                        "the later document of its name takes its place ({})",
+                        used.place
+                    )
                 }
                 (None, Some(used)) => {
                     let used = name_of(used);
@@ -84,7 +87,13 @@ impl Notes<'_> {
 
     /// VirtualServices of another host with the same short name: one without a dot is of its own document's namespace.
     fn namesakes(&self, host: &Hostname, out: &mut Vec<Note>) {
-        let short = |host: &Hostname| host.as_str().split('.').next().unwrap_or_default().to_owned();
+        let short = |host: &Hostname| {
+            host.as_str()
+                .split('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
         for document in virtual_services(self.mesh) {
             for written in &document.spec.hosts {
                 let other = Hostname::resolve(written, &document.meta.namespace);

@@ -63,10 +63,17 @@ fn header(wanted: &HeaderMatcher, request: &RequestView<'_>) -> String {
         }
         (ValueMatcher::Present(_), _) => format!("it has a {name}: `{text}`"),
         (ValueMatcher::String(string), false) => {
-            format!("its {name} `{text}` {}{}", is_not(string), case(string, value))
+            format!(
+                "its {name} `{text}` {}{}",
+                is_not(string),
+                case(string, value)
+            )
         }
         (ValueMatcher::String(string), true) => {
-            format!("its {name} `{text}` is turned away; wanted: not {}", one(string))
+            format!(
+                "its {name} `{text}` is turned away; wanted: not {}",
+                one(string)
+            )
         }
         (ValueMatcher::Range(from, below), invert) => {
             let not = if invert { "" } else { "not " };
@@ -93,12 +100,14 @@ fn case(wanted: &StringMatcher, text: &[u8]) -> &'static str {
     let lower = text.to_ascii_lowercase();
     let same = match wanted {
         StringMatcher::Exact(wanted) => wanted.as_bytes().eq_ignore_ascii_case(text),
-        StringMatcher::Prefix(wanted) => {
-            lower.starts_with(wanted.to_ascii_lowercase().as_bytes())
-        }
+        StringMatcher::Prefix(wanted) => lower.starts_with(wanted.to_ascii_lowercase().as_bytes()),
         _ => false,
     };
-    if same { "; the case of letters counts" } else { "" }
+    if same {
+        "; the case of letters counts"
+    } else {
+        ""
+    }
 }
 
 fn is_not(wanted: &StringMatcher) -> String {
@@ -147,7 +156,9 @@ fn text(wanted: &StringMatcher) -> String {
 
 /// An expression without what makes it match as a whole.
 fn as_written(regex: &str) -> &str {
-    let inner = regex.strip_prefix("^(?:").and_then(|it| it.strip_suffix(")$"));
+    let inner = regex
+        .strip_prefix("^(?:")
+        .and_then(|it| it.strip_suffix(")$"));
     inner.unwrap_or(regex)
 }
 

@@ -8,8 +8,8 @@ use super::decided::{self, Source};
 use super::executed::Executed;
 use super::notes::Notes;
 use super::{
-    Answer, CorsTold, Explanation, FaultTold, MirrorTold, Redirected, Rejection, RetriesTold, Target,
-    cluster, headers, inbound, millis, route_name, upstream,
+    Answer, CorsTold, Explanation, FaultTold, MirrorTold, Redirected, Rejection, RetriesTold,
+    Target, cluster, headers, inbound, millis, route_name, upstream,
 };
 use crate::compile::CompileError;
 use crate::registry::Mesh;
@@ -166,7 +166,10 @@ impl Telling<'_> {
             .map(|target| self.rejection(&mirror.action, target))
             .collect();
         let all = rejections.iter().all(Option::is_some);
-        MirrorTold::of(mirror, rejections.into_iter().next().flatten().filter(|_| all))
+        MirrorTold::of(
+            mirror,
+            rejections.into_iter().next().flatten().filter(|_| all),
+        )
     }
 
     /// Why nothing that goes to a destination arrives.
@@ -248,7 +251,11 @@ fn missing(mesh: &Mesh, cluster: &str) -> String {
     };
     let mut ports = service.ports.iter().map(|known| known.number.to_string());
     if !ports.any(|known| known == port) {
-        let all: Vec<String> = service.ports.iter().map(|it| it.number.to_string()).collect();
+        let all: Vec<String> = service
+            .ports
+            .iter()
+            .map(|it| it.number.to_string())
+            .collect();
         return format!(
             "the cluster does not exist: `{host}` has no port {port}, but {}",
             all.join(", ")

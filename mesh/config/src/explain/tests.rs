@@ -436,7 +436,10 @@ fn a_preflight_that_is_answered_is_no_request_to_the_service() {
     let plain = told(&text, "http://reviews:9080/", &PREFLIGHT[..1]);
     let cors = plain.policies.cors.as_ref().unwrap();
     assert_eq!((cors.allowed, cors.answered), (Some(true), None));
-    assert_eq!(cors.response_headers, ["access-control-allow-origin: http://a"]);
+    assert_eq!(
+        cors.response_headers,
+        ["access-control-allow-origin: http://a"]
+    );
 }
 
 #[test]

@@ -106,9 +106,18 @@ fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Pla
     let ports = policy.port_level_settings.iter().enumerate();
     let of_ports = ports.flat_map(|(index, port)| {
         let parts = [
-            ("loadBalancer", port.load_balancer.as_ref().map(|it| &it.place)),
-            ("connectionPool", port.connection_pool.as_ref().map(|it| &it.place)),
-            ("outlierDetection", port.outlier_detection.as_ref().map(|it| &it.place)),
+            (
+                "loadBalancer",
+                port.load_balancer.as_ref().map(|it| &it.place),
+            ),
+            (
+                "connectionPool",
+                port.connection_pool.as_ref().map(|it| &it.place),
+            ),
+            (
+                "outlierDetection",
+                port.outlier_detection.as_ref().map(|it| &it.place),
+            ),
         ];
         let field = format!("{field}.portLevelSettings[{index}]");
         parts
@@ -127,7 +136,9 @@ pub(super) fn of_inbound(
 ) {
     type Read = fn(&ProxyPolicy) -> Option<&Place>;
     const FIELDS: [(&str, &str, Read); 3] = [
-        ("rate_limit", "spec.rateLimit", |it| Some(&it.rate_limit.as_ref()?.place)),
+        ("rate_limit", "spec.rateLimit", |it| {
+            Some(&it.rate_limit.as_ref()?.place)
+        }),
         ("adaptive_concurrency", "spec.adaptiveConcurrency", |it| {
             Some(&it.adaptive_concurrency.as_ref()?.place)
         }),
@@ -138,7 +149,9 @@ pub(super) fn of_inbound(
         let policies = of_workload(mesh, address);
         for (what, field, read) in FIELDS {
             let first = policies.iter().find_map(|it| Some((it, read(&it.spec)?)));
-            let Some((policy, place)) = first else { continue };
+            let Some((policy, place)) = first else {
+                continue;
+            };
             let document = format!("ProxyPolicy/{}", name_of(policy));
             let decision = Decision {
                 cluster: Some(cluster.to_owned()),

@@ -67,7 +67,9 @@ pub(crate) fn merge(root: &HttpRoute, namespace: &str, taken: &HttpRoute) -> Opt
     merged.mirror_percentage = merged
         .mirror_percentage
         .or_else(|| root.mirror_percentage.clone());
-    merged.mirror_percent = merged.mirror_percent.or_else(|| root.mirror_percent.clone());
+    merged.mirror_percent = merged
+        .mirror_percent
+        .or_else(|| root.mirror_percent.clone());
     // The root's short names are of its own namespace.
     let full = |to: &Destination| Destination {
         host: Spanned::new(

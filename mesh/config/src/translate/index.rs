@@ -188,8 +188,7 @@ impl<'a> Index<'a> {
         };
         let all = self.rules.of(host);
         let best = all.iter().map(|rule| rank(rule)).min();
-        all.iter()
-            .partition(|rule| Some(rank(rule)) == best)
+        all.iter().partition(|rule| Some(rank(rule)) == best)
     }
 
     /// A DestinationRule with such a subset for a host that has the same short name and is another.
@@ -204,7 +203,8 @@ impl<'a> Index<'a> {
             subsets.any(|known| *known.name == subset)
         };
         let namesakes = self.rules.exact.iter();
-        let mut namesakes = namesakes.filter(|(other, _)| *other != host && short(other) == short(host));
+        let mut namesakes =
+            namesakes.filter(|(other, _)| *other != host && short(other) == short(host));
         namesakes.find_map(|(_, rules)| rules.iter().find(has).copied())
     }
 

@@ -529,7 +529,11 @@ fn a_subset_of_no_host_may_fall_back_to_one_of_fewer_labels() {
         Some(SelectorFallback::Keys(vec!["version".into()]));
     bench.build();
     let wanted = [("version", "v2"), ("stage", "test")];
-    assert_eq!(of_subset(&mut bench, &wanted), [1, 2], "of the version alone");
+    assert_eq!(
+        of_subset(&mut bench, &wanted),
+        [1, 2],
+        "of the version alone"
+    );
     let nobody = [("version", "v3"), ("stage", "test")];
     assert_eq!(
         of_subset(&mut bench, &nobody),

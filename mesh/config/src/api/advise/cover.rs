@@ -95,9 +95,9 @@ fn of<'c>(conditions: &'c Conditions, name: &str) -> Option<&'c StringMatch> {
 }
 
 fn covers_map(earlier: &Conditions, later: &Conditions) -> bool {
-    earlier.iter().all(|(name, wide)| {
-        of(later, name).is_some_and(|narrow| covers_text(wide, narrow))
-    })
+    earlier
+        .iter()
+        .all(|(name, wide)| of(later, name).is_some_and(|narrow| covers_text(wide, narrow)))
 }
 
 /// Whether every text that is `narrow` is `wide`, too.

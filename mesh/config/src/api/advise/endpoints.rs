@@ -21,8 +21,9 @@ impl Advice<'_> {
             };
             if !service.endpoints.iter().any(has_all) {
                 let labels = subset.labels.iter();
-                let labels: Vec<String> =
-                    labels.map(|(name, value)| format!("{name}: {value}")).collect();
+                let labels: Vec<String> = labels
+                    .map(|(name, value)| format!("{name}: {value}"))
+                    .collect();
                 let message = format!(
                     "no endpoint of `{}` has the labels of subset `{}` ({}): its requests are answered 503",
                     resource.spec.host,

@@ -82,8 +82,7 @@ impl Advice<'_> {
         let own = audience(resource);
         for host in &spec.hosts {
             let name = Hostname::resolve(host, &resource.meta.namespace);
-            let all: Vec<&Resource<VirtualService>> =
-                self.index.virtual_services(&name).to_vec();
+            let all: Vec<&Resource<VirtualService>> = self.index.virtual_services(&name).to_vec();
             // Oldest first, this one among them.
             let older = all.into_iter().take_while(|it| !is_same(it, resource));
             let idle = older.filter_map(|it| Some((it, audience(it).shared(&own)?)));

@@ -14,7 +14,8 @@ struct Earlier<'d> {
 
 impl Earlier<'_> {
     fn covers(&self, later: &HttpMatch) -> bool {
-        self.condition.is_none_or(|condition| covers(condition, later))
+        self.condition
+            .is_none_or(|condition| covers(condition, later))
     }
 }
 
@@ -51,7 +52,10 @@ impl Advice<'_> {
         if route.r#match.is_empty() {
             if let Some(earlier) = find(&any) {
                 let message = never(&route.place, earlier, None);
-                self.tell(&route.place, format!("no request reaches this route: {message}"));
+                self.tell(
+                    &route.place,
+                    format!("no request reaches this route: {message}"),
+                );
             }
             return;
         }
@@ -63,10 +67,16 @@ impl Advice<'_> {
             let Some(earlier) = earlier else { continue };
             let message = never(&later.place, earlier, later.uri.as_deref());
             if all {
-                self.tell(&route.place, format!("no request reaches this route: {message}"));
+                self.tell(
+                    &route.place,
+                    format!("no request reaches this route: {message}"),
+                );
                 return;
             }
-            self.tell(&later.place, format!("no request meets this condition: {message}"));
+            self.tell(
+                &later.place,
+                format!("no request meets this condition: {message}"),
+            );
         }
     }
 

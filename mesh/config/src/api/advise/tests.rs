@@ -29,14 +29,18 @@ const TO: &str = "route: [{destination: {host: r}}]";
 
 /// The advice on routes, each on a line of its own from line 5 on, without what all of it begins with.
 fn routes(routes: &[&str]) -> Vec<String> {
-    let mut text = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\n\
+    let mut text =
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\n\
                     spec: {hosts: [r], http: [\n"
-        .to_owned();
+            .to_owned();
     for route in routes {
         text.push_str(&format!("  {{{route}, {TO}}},\n"));
     }
     text.push_str("]}\n");
-    let strip = |line: String| line.replace("a.yaml:", "").replace(" VirtualService v:", "");
+    let strip = |line: String| {
+        line.replace("a.yaml:", "")
+            .replace(" VirtualService v:", "")
+    };
     told(&text).into_iter().map(strip).collect()
 }
 
@@ -48,7 +52,9 @@ fn a_route_behind_one_that_takes_all_of_it_is_told() {
     ]);
     assert_eq!(
         found,
-        ["6:3: no request reaches this route: the one at 5:12 takes all that it would; put this before it"]
+        [
+            "6:3: no request reaches this route: the one at 5:12 takes all that it would; put this before it"
+        ]
     );
     let found = routes(&["name: all", "match: [{method: {exact: GET}}]"]);
     assert_eq!(
@@ -65,8 +71,10 @@ fn a_prefix_that_takes_a_longer_name_is_told_as_what_it_is() {
     ]);
     assert_eq!(
         found,
-        ["6:3: no request reaches this route: the prefix `/od10` at 5:12 takes `/od100`, too: a prefix is one of the text; \
-          put this before it, or write `/od10/`"]
+        [
+            "6:3: no request reaches this route: the prefix `/od10` at 5:12 takes `/od100`, too: a prefix is one of the text; \
+          put this before it, or write `/od10/`"
+        ]
     );
 }
 
@@ -78,7 +86,9 @@ fn of_several_conditions_the_one_that_nothing_meets_is_told() {
     ]);
     assert_eq!(
         found,
-        ["6:12: no request meets this condition: the one at 5:12 takes all that it would; put this before it"]
+        [
+            "6:12: no request meets this condition: the one at 5:12 takes all that it would; put this before it"
+        ]
     );
 }
 
@@ -134,12 +144,17 @@ fn of_two_virtual_services_for_a_host_the_younger_is_told() {
     let found = told(&(first.clone() + &virtual_service("two", "a", "")));
     assert_eq!(
         found,
-        ["a.yaml:10:16: VirtualService two: no request for `r.a.svc.cluster.local` meets it: VirtualService one at 2:1 has \
-          that host, too, and sidecars take the oldest alone; merge them into one"]
+        [
+            "a.yaml:10:16: VirtualService two: no request for `r.a.svc.cluster.local` meets it: VirtualService one at 2:1 has \
+          that host, too, and sidecars take the oldest alone; merge them into one"
+        ]
     );
     let some = virtual_service("one", "a", "exportTo: ['.'], ");
     let found = told(&(some.clone() + &virtual_service("two", "b", "")));
-    assert!(found[0].contains("no request of callers in a for"), "{found:?}");
+    assert!(
+        found[0].contains("no request of callers in a for"),
+        "{found:?}"
+    );
     let apart = virtual_service("two", "b", "exportTo: ['.'], ");
     assert_eq!(told(&(some + &apart)), Vec::<String>::new());
 }
@@ -167,22 +182,37 @@ fn a_rule_that_others_leave_nothing_of_is_told() {
     let found = told(&(rule("far", "b", RANDOM) + &own));
     assert_eq!(
         found,
-        ["a.yaml:5:14: DestinationRule far: nothing of it counts: DestinationRule own of namespace `a` at 7:1 goes before it \
-          for `r.a.svc.cluster.local`"]
+        [
+            "a.yaml:5:14: DestinationRule far: nothing of it counts: DestinationRule own of namespace `a` at 7:1 goes before it \
+          for `r.a.svc.cluster.local`"
+        ]
     );
     let found = told(&rule("far", "b", RANDOM));
-    assert!(found[0].contains("Istio takes a rule of `b` for callers in `b` alone"), "{found:?}");
+    assert!(
+        found[0].contains("Istio takes a rule of `b` for callers in `b` alone"),
+        "{found:?}"
+    );
     let subsets = "subsets: [{name: v1}]";
     let found = told(&(own + &rule("more", "a", &format!("{RANDOM}, {subsets}"))));
     assert_eq!(found.len(), 1);
-    assert!(found[0].contains("its `trafficPolicy` does not count"), "{found:?}");
+    assert!(
+        found[0].contains("its `trafficPolicy` does not count"),
+        "{found:?}"
+    );
     let found = told(&(rule("one", "a", subsets) + &rule("two", "a", subsets)));
-    assert!(found[0].contains("its subset `v1` does not count"), "{found:?}");
+    assert!(
+        found[0].contains("its subset `v1` does not count"),
+        "{found:?}"
+    );
 }
 
 #[test]
 fn a_subset_of_no_endpoint_is_told_where_endpoints_are_known() {
-    let text = rule("own", "a", "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]");
+    let text = rule(
+        "own",
+        "a",
+        "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]",
+    );
     let mut mesh = mesh(&text);
     assert!(advise(&mesh).is_empty());
     let mut service = Service::new("r", "a", vec![Port::http(80)]);

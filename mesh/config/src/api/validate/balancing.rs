@@ -72,10 +72,14 @@ impl Check<'_> {
             let message = format!("`{}` is no name of a cookie", cookie.name);
             self.tell(&hash.place, message);
         }
-        let attributes = hash.http_cookie.iter().flat_map(|cookie| &cookie.attributes);
+        let attributes = hash
+            .http_cookie
+            .iter()
+            .flat_map(|cookie| &cookie.attributes);
         for attribute in attributes {
             let fits = |text: &str| {
-                text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+                text.bytes()
+                    .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
             };
             if attribute.name.is_empty() || !fits(&attribute.name) || !fits(&attribute.value) {
                 let message = format!("`{}` is no attribute of a cookie", attribute.name);

@@ -31,8 +31,16 @@ fn the_routes_before_its_own_are_told_with_why_they_did_not_take_it() {
     assert_eq!(
         passed,
         [
-            (5, first, "its header `end-user` `jason` is not `Jason`; the case of letters counts"),
-            (5, first, "the path `/x/` is not `/x`; a `/` at the end counts"),
+            (
+                5,
+                first,
+                "its header `end-user` `jason` is not `Jason`; the case of letters counts"
+            ),
+            (
+                5,
+                first,
+                "the path `/x/` is not `/x`; a `/` at the end counts"
+            ),
             (6, "admin", "the path `/x/` does not begin with `/admin`"),
         ]
     );
@@ -40,15 +48,22 @@ fn the_routes_before_its_own_are_told_with_why_they_did_not_take_it() {
 
 #[test]
 fn without_a_route_all_of_them_are_told() {
-    let text = routes(&[&format!("match: [{{method: {{exact: POST}}}}], route: [{ANY}]")]);
+    let text = routes(&[&format!(
+        "match: [{{method: {{exact: POST}}}}], route: [{ANY}]"
+    )]);
     let told = ask(&text, "/");
     assert_eq!(flags(&told), Some("NR"));
-    assert_eq!(told.passed_over[0].because, "its method `GET` is not `POST`");
+    assert_eq!(
+        told.passed_over[0].because,
+        "its method `GET` is not `POST`"
+    );
 }
 
 #[test]
 fn a_prefix_that_ends_within_a_name_is_noted() {
-    let text = routes(&[&format!("match: [{{uri: {{prefix: /od10}}}}], route: [{ANY}]")]);
+    let text = routes(&[&format!(
+        "match: [{{uri: {{prefix: /od10}}}}], route: [{ANY}]"
+    )]);
     let told = ask(&text, "/od100/x");
     assert_eq!(
         notes(&told),
@@ -63,14 +78,21 @@ fn a_virtual_service_that_has_no_say_is_noted_with_the_reason() {
     let first = routes(&[&format!("route: [{ANY}]")]);
     let second = |more: &str| {
         let text = first.replace("{name: reviews}", "{name: other}");
-        format!("{first}---\n{}", text.replace("spec: {", &format!("spec: {{{more}")))
+        format!(
+            "{first}---\n{}",
+            text.replace("spec: {", &format!("spec: {{{more}"))
+        )
     };
     let twin = ask(&second(""), "/");
-    assert!(notes(&twin)[0].starts_with(
-        "VirtualService/other has no say: VirtualService/reviews has that host, too"
-    ));
+    assert!(
+        notes(&twin)[0].starts_with(
+            "VirtualService/other has no say: VirtualService/reviews has that host, too"
+        )
+    );
     let gateway = ask(&second("gateways: [ingress], "), "/");
-    assert!(notes(&gateway)[0].ends_with("it holds for gateways alone: its `gateways` lack `mesh`"));
+    assert!(
+        notes(&gateway)[0].ends_with("it holds for gateways alone: its `gateways` lack `mesh`")
+    );
     let hidden = ask(&second("exportTo: [shop], "), "/");
     assert!(notes(&hidden)[0].contains("`exportTo` shows it to shop alone"));
 }
@@ -83,8 +105,10 @@ fn a_short_name_that_means_another_service_is_noted() {
     assert_eq!(told.route.as_deref(), Some("default"));
     assert_eq!(
         notes(&told),
-        ["VirtualService/reviews.shop has no say: its `reviews` means `reviews.shop.svc.cluster.local`, and the request is \
-          for `reviews.default.svc.cluster.local`"]
+        [
+            "VirtualService/reviews.shop has no say: its `reviews` means `reviews.shop.svc.cluster.local`, and the request is \
+          for `reviews.default.svc.cluster.local`"
+        ]
     );
 }
 
@@ -103,7 +127,10 @@ fn a_port_that_the_service_does_not_have_is_noted() {
 fn a_subset_that_is_not_there_is_told_with_those_that_are() {
     let text = routes(&["route: [{destination: {host: reviews, subset: v9}}]"]) + &rule(SUBSETS);
     let because = ask(&text, "/").rejected_by.unwrap().because;
-    assert!(because.ends_with("has a subset `v9`; there are v1, v2"), "{because}");
+    assert!(
+        because.ends_with("has a subset `v9`; there are v1, v2"),
+        "{because}"
+    );
     let port = routes(&["route: [{destination: {host: reviews, port: {number: 81}}}]"]);
     let because = ask(&port, "/").rejected_by.unwrap().because;
     assert!(because.ends_with("has no port 81, but 9080"), "{because}");

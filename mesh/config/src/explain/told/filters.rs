@@ -3,9 +3,7 @@
 use serde::Serialize;
 
 use super::{ClusterPolicies, Rejection, millis, ppm};
-use crate::table::{
-    Abort, Cors, Fault, Mirror, RequestView, Share, origin, preflight_method,
-};
+use crate::table::{Abort, Cors, Fault, Mirror, RequestView, Share, origin, preflight_method};
 
 /// What else is done to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -139,7 +139,10 @@ fn a_consistent_hash_is_a_ring_unless_it_is_a_table() {
 #[test]
 fn routes_say_what_is_hashed_and_retries_stay_with_the_hash() {
     let action = action_of("{consistentHash: {httpHeaderName: X-User}}");
-    assert_eq!(action.hash[0].by, HashBy::Header(HeaderKey::named("x-user").unwrap()));
+    assert_eq!(
+        action.hash[0].by,
+        HashBy::Header(HeaderKey::named("x-user").unwrap())
+    );
     assert!(!action.retry.unwrap().avoid_previous_hosts);
     let plain = action_of("{simple: RANDOM}");
     assert!(plain.hash.is_empty());

@@ -80,13 +80,10 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
         .mirror
         .iter()
         .filter_map(|to| mirror(to, mirrored(written), place));
-    let several = written
-        .mirrors
-        .iter()
-        .filter_map(|policy| {
-            let share = policy.percentage.as_ref().map(|share| millionths(share));
-            mirror(&policy.destination, share, place)
-        });
+    let several = written.mirrors.iter().filter_map(|policy| {
+        let share = policy.percentage.as_ref().map(|share| millionths(share));
+        mirror(&policy.destination, share, place)
+    });
     action.request_mirror_policies = one.chain(several).collect();
     action
 }
@@ -135,7 +132,12 @@ fn cluster(to: &Destination, place: &Place<'_>) -> String {
 /// The share of a route's `mirror`, of which the older form counts only without the other. Source: Istio, `MirrorPercent`.
 fn mirrored(written: &HttpRoute) -> Option<FractionalPercent> {
     let share = written.mirror_percentage.as_ref();
-    let whole = || written.mirror_percent.as_ref().map(|whole| percent(whole.value));
+    let whole = || {
+        written
+            .mirror_percent
+            .as_ref()
+            .map(|whole| percent(whole.value))
+    };
     share.map(|share| millionths(share)).or_else(whole)
 }
 

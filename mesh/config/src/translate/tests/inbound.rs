@@ -1,7 +1,7 @@
 //! What a service's DestinationRule bounds on the way to its apps.
 
 use super::*;
-use crate::table::{Cluster, Limits, LbPolicy, UpstreamProtocol};
+use crate::table::{Cluster, LbPolicy, Limits, UpstreamProtocol};
 
 const POD: &str = "127.1.0.1";
 
@@ -25,7 +25,11 @@ fn of_a_services_policy_the_pool_alone_holds_before_its_apps() {
     assert_eq!(cluster.connect_timeout, Duration::from_secs(2));
     assert_eq!(cluster.lb, LbPolicy::ROUND_ROBIN);
     assert_eq!(cluster.outlier, None);
-    assert_eq!(cluster.protocol, UpstreamProtocol::Http1, "apps are not upgraded");
+    assert_eq!(
+        cluster.protocol,
+        UpstreamProtocol::Http1,
+        "apps are not upgraded"
+    );
 }
 
 #[test]

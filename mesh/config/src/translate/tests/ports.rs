@@ -34,8 +34,14 @@ fn a_subsets_word_of_a_port_goes_before_all_but_the_retry_budget() {
           subsets: [{name: s, trafficPolicy: {portLevelSettings: [{port: {number: 81}, outlierDetection: {}}]}}]}",
     );
     let (plain, own) = (cluster(80, "s"), cluster(81, "s"));
-    assert_eq!((plain.lb, plain.outlier.is_some()), (LbPolicy::Random, false));
-    assert_eq!((own.lb, own.outlier.is_some()), (LbPolicy::LEAST_REQUEST, true));
+    assert_eq!(
+        (plain.lb, plain.outlier.is_some()),
+        (LbPolicy::Random, false)
+    );
+    assert_eq!(
+        (own.lb, own.outlier.is_some()),
+        (LbPolicy::LEAST_REQUEST, true)
+    );
     assert!(own.limits.default.retry_budget.is_some());
 }
 
@@ -66,7 +72,8 @@ fn a_hash_that_is_said_of_a_port_is_told_to_its_routes_alone() {
 #[test]
 fn requests_go_on_as_what_they_came_as_where_that_is_asked() {
     let of = |text: &str| {
-        let policy = format!("{{host: other, trafficPolicy: {{connectionPool: {{http: {{{text}}}}}}}}}");
+        let policy =
+            format!("{{host: other, trafficPolicy: {{connectionPool: {{http: {{{text}}}}}}}}}");
         clusters(&policy)(80, "").protocol
     };
     let max_concurrent_streams = UpstreamProtocol::MAX_CONCURRENT_STREAMS;
@@ -92,7 +99,10 @@ fn a_port_that_no_service_has_or_that_stands_twice_is_told() {
     };
     assert_eq!(wrong("{port: {number: 81}}"), "");
     let unknown = wrong("{port: {number: 82}}");
-    assert!(unknown.contains("service `other` has no port 82: expected `80` or `81`"), "{unknown}");
+    assert!(
+        unknown.contains("service `other` has no port 82: expected `80` or `81`"),
+        "{unknown}"
+    );
     let twice = wrong("{port: {number: 81}}, {port: {number: 81}}");
     assert!(twice.contains("port 81 stands here twice"), "{twice}");
 }

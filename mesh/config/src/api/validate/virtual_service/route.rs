@@ -134,10 +134,18 @@ impl Check<'_> {
             self.tell(&first.place, message);
         }
         let shares = [
-            ("mirrorPercentage", route.mirror_percentage.as_ref().map(|it| &it.place)),
-            ("mirrorPercent", route.mirror_percent.as_ref().map(|it| &it.place)),
+            (
+                "mirrorPercentage",
+                route.mirror_percentage.as_ref().map(|it| &it.place),
+            ),
+            (
+                "mirrorPercent",
+                route.mirror_percent.as_ref().map(|it| &it.place),
+            ),
         ];
-        let mut shares = shares.into_iter().filter_map(|(name, place)| Some((name, place?)));
+        let mut shares = shares
+            .into_iter()
+            .filter_map(|(name, place)| Some((name, place?)));
         if let (None, Some((name, place))) = (&route.mirror, shares.next()) {
             let message =
                 format!("`{name}` without `mirror`: in `mirrors`, each has its own `percentage`");
@@ -148,7 +156,10 @@ impl Check<'_> {
             self.tell(place, message);
         }
         if let Some(whole) = route.mirror_percent.as_ref().filter(|it| it.value > 100) {
-            self.tell(&whole.place, format!("{} percent: expected 0 to 100", whole.value));
+            self.tell(
+                &whole.place,
+                format!("{} percent: expected 0 to 100", whole.value),
+            );
         }
         for mirror in &route.mirrors {
             self.destination(&mirror.destination, namespace);
