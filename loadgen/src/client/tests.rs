@@ -174,7 +174,7 @@ fn a_loads_own_idea_of_success_counts() {
             .collect()
     };
     assert_eq!(answers(&load), [Answer::Error; 10]);
-    load.ok = vec![(200, 299), (404, 404)];
+    load.ok.http = vec![(200, 299), (404, 404)];
     assert_eq!(answers(&load), [Answer::Ok; 10]);
 }
 
