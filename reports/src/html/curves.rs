@@ -19,6 +19,9 @@ const ROWS_MAX: usize = 60;
 /// Phases named above a chart, at most.
 const PHASES_MAX: usize = 40;
 
+/// When a weight changed, ns, and to what, parts per million.
+type Steps<'a> = &'a [(i64, u32)];
+
 /// Which of two neighbouring bins stands for both.
 type Pick = fn(u64, u64) -> u64;
 
@@ -163,7 +166,7 @@ fn canary_figure(
         let at = rollout.versions.iter().position(|known| known == version);
         at.and_then(|at| Ink::ALIKE.get(at)).copied()
     };
-    let mut lines: Vec<(Ink, &str, &[(i64, u32)])> = weights
+    let mut lines: Vec<(Ink, &str, Steps<'_>)> = weights
         .iter()
         .filter_map(|weights| Some((ink(&weights.version)?, weights)))
         .map(|(ink, weights)| (ink, weights.version.as_str(), weights.steps.as_slice()))

@@ -227,7 +227,8 @@ fn a_hedge_that_was_beaten_neither_succeeded_nor_failed() {
 
 #[test]
 fn work_that_waits_for_a_core_while_its_pod_is_slow_is_stretched_by_what_ails_it_when_it_begins() {
-    // Two arrive together: the second has its core at 20 ms, when the pod is slow already, and the third when it is not.
+    // They come 10 ms apart: the second was there before the pod was slow, and has its core while it is; the third comes
+    // while it is slow, and has its core after that.
     let web = "    web: {cores: 1, cpu: fifo, endpoints: {GET /: [work: 20ms]}}";
     holds(
         web,
@@ -237,6 +238,7 @@ expect:
   - hits(sick) == 1
   - service-time.min(web) == 20ms
   - service-time.max(web) == 40ms
+  - count(users where latency == 50ms) == 1
   - max(users) == 60ms",
     );
 }
