@@ -155,9 +155,10 @@ fn remove_own(headers: &mut HeaderMap) {
 
 /// The same, of a message that has to do with an upgrade.
 fn remove_beside_upgrade(headers: &mut HeaderMap) {
-    let of_upgrade = |name: &HeaderName| *name == header::CONNECTION || *name == header::UPGRADE;
-    for name in HOP_BY_HOP.iter().filter(|name| !of_upgrade(name)) {
-        headers.remove(name);
+    for name in HOP_BY_HOP {
+        if name != header::CONNECTION && name != header::UPGRADE {
+            headers.remove(name);
+        }
     }
 }
 
