@@ -38,10 +38,10 @@ fn read(path: &Path) -> String {
 /// All Rust sources below a folder, but for what is built.
 fn sources(folder: PathBuf, found: &mut Vec<PathBuf>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for entry in fs::read_dir(root.join(&folder)).unwrap() {
-        let entry = entry.unwrap();
+    for entry in fs::read_dir(root.join(&folder)).expect("the folder is one of the project's") {
+        let entry = entry.expect("what is listed can be looked at");
         let path = folder.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        if root.join(&path).is_dir() {
             if path.file_name().is_some_and(|name| name != "target") {
                 sources(path, found);
             }

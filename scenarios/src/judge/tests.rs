@@ -1,5 +1,6 @@
 //! A run is told by hand here: each test writes the events that it is about.
 
+mod figures;
 mod outage;
 mod queue;
 mod rollout;

@@ -198,8 +198,7 @@ fn a_mirror_of_no_share_gets_no_copy_and_one_of_half_about_half() {
             }
             scene.env(CALLER).sleep(ms(20)).await;
             assert_eq!(original.borrow().len(), 200);
-            let copies = copy.borrow().len();
-            copies
+            copy.borrow().len()
         })
     };
     assert_eq!(copies(0), 0);

@@ -11,20 +11,32 @@ use crate::{Pool, PoolOptions, SendError, ServerOptions, serve_http1};
 
 const NAME: &str = "shop.example";
 
-/// A certificate of its own authority, valid from a year on, and its key. One of the year 1900 is over by 1960.
+/// A certificate of its own authority, valid from a year on, and its key.
 fn certificate(from_year: i32) -> (rcgen::Certificate, KeyPair) {
+    certificate_for(from_year, None)
+}
+
+/// One that is valid for so many seconds of its first year, where that is said.
+fn certificate_for(from_year: i32, seconds: Option<u64>) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
     params.not_before = date_time_ymd(from_year, 1, 1);
-    if from_year < 1960 {
-        params.not_after = date_time_ymd(1960, 1, 1);
+    if let Some(seconds) = seconds {
+        params.not_after = params.not_before + std::time::Duration::from_secs(seconds);
     }
     (params.self_signed(&key).unwrap(), key)
 }
 
 /// A server that answers every request with what was asked for, and the authority that vouches for it.
 fn serve_tls(env: &Env, from_year: i32, alpn: &[&[u8]]) -> (SocketAddr, Roots) {
-    let (certificate, key) = certificate(from_year);
+    serve_with(env, certificate(from_year), alpn)
+}
+
+fn serve_with(
+    env: &Env,
+    (certificate, key): (rcgen::Certificate, KeyPair),
+    alpn: &[&[u8]],
+) -> (SocketAddr, Roots) {
     let mut roots = Roots::none();
     assert_eq!(roots.add_pem(certificate.pem().as_bytes()).unwrap(), 1);
     let (certificate, key) = (certificate.pem(), key.serialize_pem());
@@ -124,15 +136,17 @@ fn a_certificate_is_held_against_the_clock_of_its_world() {
 #[test]
 fn why_a_certificate_is_refused_is_told_apart() {
     run(|env| async move {
-        let why = async |from_year, server: &str| {
-            let (address, roots) = serve_tls(&env, from_year, &[]);
+        let why = async |from_year, seconds, server: &str| {
+            let certificate = certificate_for(from_year, seconds);
+            let (address, roots) = serve_with(&env, certificate, &[]);
             let tls = TlsClient::new(&env, server, Trust::Roots(roots), &[]).unwrap();
             let stream = env.connect(address, None).await.unwrap();
             refusal(&tls.wrap(stream).await.err().expect("it is refused")).unwrap()
         };
-        assert_eq!(why(1900, NAME).await, Refusal::Expired);
-        assert_eq!(why(1975, NAME).await, Refusal::NotYetValid);
-        let Refusal::Name(names) = why(1970, "other.example").await else {
+        env.sleep(ms(20_000)).await;
+        assert_eq!(why(1970, Some(10), NAME).await, Refusal::Expired);
+        assert_eq!(why(1975, None, NAME).await, Refusal::NotYetValid);
+        let Refusal::Name(names) = why(1970, None, "other.example").await else {
             panic!("it is the name");
         };
         assert!(names[0].contains(NAME), "{names:?}");

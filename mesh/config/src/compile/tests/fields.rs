@@ -220,7 +220,7 @@ fn a_retry_policy_without_a_word_tries_once_more_and_looks_once_for_another_host
 }
 
 #[test]
-#[expect(deprecated, reason = "control planes send it still")]
+#[expect(deprecated, reason = "control planes send the deprecated form")]
 fn a_routes_requests_are_described_by_its_virtual_host_only_where_that_is_said() {
     let included = |value: Option<bool>| {
         let action = route::RouteAction {
