@@ -4,6 +4,7 @@
 //! - A request is one straight line, a file per stage: `accept` -> `handle` -> `route` -> `split` -> `filter` (fault, CORS,
 //!   rate limit) -> `rewrite` -> `mirror` -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]) -> [`respond`] -> `reply` -> `record`.
 //! - [`DryRun`] is that line without a wire: what a request costs the proxy itself is measured by it.
+//! - A plain request allocates nothing of its own: `alarm`, `scribe` and `spare` keep what the next one can use again.
 //! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
 //!
 //! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
