@@ -1,7 +1,9 @@
 //! What the deciders of a request cost: all of them together, and the choice of a host, by policy and number of hosts.
 //!
-//! Bound: all that the proxy itself does for a plain request (`request/plain`: from hyper's request to hyper's, and from hyper's
-//! response to hyper's, its header edits, events and metrics included) takes less than 1 us.
+//! `request` is the whole line of a proxy but for hyper: from hyper's request to hyper's, and from hyper's response to hyper's.
+//! It is more than decisions: its header edits, events, metrics and the moves of its future are in it.
+//!
+//! Aim: 1 us for `request/plain`. It takes 1.4 us on a core of 3.8 GHz; a fifth of that moves the future.
 
 #![expect(
     clippy::unwrap_used,

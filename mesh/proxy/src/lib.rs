@@ -6,6 +6,7 @@
 //! - [`DryRun`] is that line without a wire: what a request costs the proxy itself is measured by it.
 //! - `origin` says who a caller is, and `steering` what an internal one asks for; `upgrade` and `tunnel` are about connections
 //!   that become something else.
+//! - A plain request allocates nothing of its own: `alarm`, `scribe` and `spare` keep what the next one can use again.
 //! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
 //!
 //! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
