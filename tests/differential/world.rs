@@ -1,6 +1,8 @@
 //! The world of one case: upstreams, a control plane or a fixture, a real Envoy and our proxy, all on loopback addresses of
 //! their own. Both proxies get the same resources and the same requests, one after the other, and the same script.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,19 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use shakedown_config::MeshOptions;
-use shakedown_config::xds::Resource;
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Event, Owned};
 use shakedown_proxy::Bootstrap;
 
 use crate::ads::{self, Fixture, Refusals, Source};
-use crate::case::{Case, Change, Compare, Config, Host, PORT, Step, Xds, host};
+use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
 use crate::client::{Asked, ask};
 use crate::envoy::{ADMIN_PORT, Envoy};
+use crate::mesh;
 use crate::seen::{Counts, Difference, Fact, Run, differences, same_shares};
 use crate::upstream::{self, Journal, Running, Script};
-use crate::{mesh, messages};
+use change::resources;
 
 /// Where ADS is served.
 const ADS_PORT: u16 = 15010;
@@ -32,8 +34,6 @@ const APP_PORT: u16 = 20_000;
 const READY: Duration = Duration::from_secs(10);
 /// How long a proxy may take to tell of a request that is over.
 const TELLING: Duration = Duration::from_millis(500);
-/// How long Envoy's worker may take to do as its main thread has confirmed.
-const TAKING_OVER: Duration = Duration::from_millis(20);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -464,34 +464,6 @@ impl<'a> World<'a> {
         run
     }
 
-    /// Changes the configuration of one of the proxies, after so many milliseconds, and waits until that has taken it.
-    async fn change(&self, envoy: bool, change: Option<(u64, &Change)>) {
-        let Some((after, change)) = change else {
-            return;
-        };
-        self.env.sleep(Duration::from_millis(after)).await;
-        let (hosts, fixture) = (hosts(self.case), &self.fixtures[usize::from(!envoy)]);
-        fixture.change(resources(
-            self.case,
-            &hosts,
-            self.block,
-            envoy,
-            Some(change),
-        ));
-        let deadline = self.env.now() + READY;
-        // A stream has to come round before anything is owed.
-        self.env.sleep(LOOK).await;
-        while !fixture.is_settled() {
-            assert!(
-                self.env.now() < deadline,
-                "{}: a change is not taken in time",
-                self.case.name
-            );
-            self.env.sleep(LOOK).await;
-        }
-        self.env.sleep(TAKING_OVER).await;
-    }
-
     fn listener(&self, envoy: bool, asked: &Asked) -> SocketAddr {
         let address = if envoy {
             self.block.envoy()
@@ -528,32 +500,6 @@ fn identified(mut asked: Asked, number: &mut u64) -> Asked {
         asked.headers.push(("x-request-id".into(), id));
     }
     asked
-}
-
-/// The messages of a case for one of the proxies: as they are first, or after a change.
-fn resources(
-    case: &Case,
-    hosts: &[Host],
-    block: Block,
-    envoy: bool,
-    change: Option<&Change>,
-) -> Vec<Resource> {
-    let Config::Xds(edit) = &case.config else {
-        panic!("{}: a change is for Envoy's messages", case.name);
-    };
-    let there = |host: &Host| match change {
-        Some(change) => change.hosts.contains(&host.name),
-        None => host.early,
-    };
-    let edit = |x: &mut Xds| {
-        edit(x);
-        if let Some(change) = change {
-            (change.edit)(x);
-        }
-    };
-    let at = |index| block.upstream(index);
-    let address = if envoy { block.envoy() } else { block.ours() };
-    messages::resources(hosts, &there, &case.empty, &at, address, &edit)
 }
 
 fn hosts(case: &Case) -> Vec<Host> {

@@ -28,6 +28,7 @@ use crate::respond::{Overloaded, Reject, is_grpc, status};
 use crate::route::{self, Found};
 use crate::send::Carrier;
 use crate::state::Upstream;
+use crate::steering::Steering;
 use crate::upgrade::Requested;
 use crate::{answer, mirror, prepare, rewrite, split, steering, tunnel};
 
@@ -348,25 +349,7 @@ async fn send_on<'t>(
         return Err(Reject::NoCluster(status(action.cluster_not_found)));
     };
     reply.tell_attempts = found.host.include_attempt_count_in_response;
-    let changes = action.rewrite.as_deref();
-    let quiet = line.listener.manager.suppress_envoy_headers;
-    rewrite::toward(
-        target.share.headers.as_deref(),
-        found.route,
-        changes,
-        head,
-        scheme,
-        quiet,
-    )?;
-    // An external caller's own were taken away; what the configuration has added counts from everybody.
-    let may_steer = line.caller.is_internal
-        || target.share.headers.is_some()
-        || !found.route.request_headers.is_empty();
-    let steering = if may_steer {
-        steering::take(&mut head.headers, action)
-    } else {
-        None
-    };
+    let steering = change(line, onward, head)?;
     let action = steering
         .as_ref()
         .map_or(action, |steering| &steering.action);
@@ -374,13 +357,7 @@ async fn send_on<'t>(
     if !upstream.may_send() {
         return Err(Reject::Overloaded(THROTTLED));
     }
-    // Without a host there is no try, and no copy either.
-    let reachable = upstream.is_original_dst() || !upstream.hosts().is_empty();
-    let copies = if reachable {
-        mirror::drawn(line.proxy, &action.mirrors)
-    } else {
-        mirror::Copies::new()
-    };
+    let copies = copies_of(line, &upstream, action);
     let hedge = if action.hedge == HedgePolicy::default() {
         upstream.hedge().unwrap_or_default()
     } else {
@@ -400,7 +377,7 @@ async fn send_on<'t>(
         idle: action.idle_timeout.or(line.listener.stream_idle_timeout),
         hash: hash.hash,
         labels: action.labels.as_ref(),
-        quiet,
+        quiet: line.listener.manager.suppress_envoy_headers,
         complete_by: request_timeout.map(|span| record.started() + span),
     };
     let answer = forward::forward(line.proxy, carrier, plan, &mut outgoing, record).await;
@@ -415,6 +392,41 @@ async fn send_on<'t>(
         upstream.accepted();
     }
     Ok(answer)
+}
+
+/// Makes a request what its route wants sent. Gives what its caller asks for, if it may and does.
+fn change(
+    line: Line<'_>,
+    onward: Onward<'_, '_>,
+    head: &mut Parts,
+) -> Result<Option<Box<Steering>>, Reject> {
+    let Onward {
+        found,
+        action,
+        target,
+        scheme,
+        ..
+    } = onward;
+    let of_target = target.share.headers.as_deref();
+    let changes = action.rewrite.as_deref();
+    let quiet = line.listener.manager.suppress_envoy_headers;
+    rewrite::toward(of_target, found.route, changes, head, scheme, quiet)?;
+    // An external caller's own were taken away; what the configuration has added counts from everybody.
+    let may_steer =
+        line.caller.is_internal || of_target.is_some() || !found.route.request_headers.is_empty();
+    if !may_steer {
+        return Ok(None);
+    }
+    Ok(steering::take(&mut head.headers, action))
+}
+
+/// Draws the copies of a request. Without a host there is no try, and no copy either.
+fn copies_of(line: Line<'_>, upstream: &Upstream, action: &RouteAction) -> mirror::Copies {
+    if upstream.is_original_dst() || !upstream.hosts().is_empty() {
+        mirror::drawn(line.proxy, &action.mirrors)
+    } else {
+        mirror::Copies::new()
+    }
 }
 
 /// The request's hash, where its host is chosen by it.

@@ -50,20 +50,8 @@ where
         let active = activity.begin();
         came.store(false, Ordering::Relaxed);
         let last = activity.requests() >= last_request;
-        async move {
-            // Called in here: a future that came from outside would be kept twice, and is long.
-            let mut response = service(request).await;
-            let retires = last || drain.stage() == Stage::Retiring;
-            if retires && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response.map(|body| Answering {
-                body,
-                _active: active,
-            }))
-        }
+        // Called in there: a future that came from outside would be kept twice, and is long.
+        answer_one(|| service(request), last, drain, active)
     });
     let mut connection = builder(options)
         .serve_connection(stream, one)
@@ -107,6 +95,25 @@ where
             Ok(())
         }
     }
+}
+
+/// Answers a request, which is active as long as its answer is sent; the `last` of its connection says so.
+async fn answer_one<B, F: Future<Output = Response<B>>>(
+    answer: impl FnOnce() -> F,
+    last: bool,
+    drain: &Drain,
+    active: Active,
+) -> Result<Response<Answering<B>>, Infallible> {
+    let mut response = answer().await;
+    let retires = last || drain.stage() == Stage::Retiring;
+    if retires && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response.map(|body| Answering {
+        body,
+        _active: active,
+    }))
 }
 
 /// Answers the head that has not come, and closes.
