@@ -203,7 +203,7 @@ fn a_route_that_no_request_reaches_is_warned_of_and_told_by_its_lines() {
     let (warned, told) = caught("explain-shadow", &text, "http://reviews:9080/od100");
     assert!(
         warned.starts_with(
-            "warning: mesh.yaml:8:7: VirtualService reviews: no request reaches this route: the prefix `/od10` at 7:15 takes"
+            "warning: mesh.yaml:8:7: VirtualService reviews: no request reaches this route: the prefix `/od10` at 7:16 takes"
         ),
         "{warned}"
     );
@@ -248,7 +248,7 @@ fn a_header_in_the_wrong_case_is_told_at_the_route_that_passed_it_over() {
 #[test]
 fn a_port_that_no_service_has_is_noted() {
     let text = of_reviews(&format!("  http: [{{{TO}}}]\n"));
-    let (_, told) = caught("explain-port", &text, "http://reviews/");
+    let (_, told) = caught("explain-port", &text, "http://reviews:80/");
     assert!(told.contains("has port 9080, and no port 80"), "{told}");
 }
 

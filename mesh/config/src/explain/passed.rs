@@ -29,7 +29,7 @@ fn path(wanted: &PathMatcher, path_and_query: &str) -> String {
             {
                 words.push_str("; a `/` at the end counts");
             } else {
-                words.push_str(&case(wanted, path.as_bytes()));
+                words.push_str(case(wanted, path.as_bytes()));
             }
             words
         }

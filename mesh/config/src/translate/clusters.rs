@@ -78,10 +78,7 @@ pub(crate) struct Policy<'a> {
 impl<'a> Policy<'a> {
     /// A whole service's, at a port.
     pub(crate) fn of(policy: Option<&'a TrafficPolicy>, port: u16) -> Self {
-        match policy.and_then(|policy| at(policy, port)) {
-            Some(own) => Policy::default().replaced(own),
-            None => Policy::default().with(policy, port),
-        }
+        Policy::default().with(policy, port)
     }
 
     pub(super) fn locality(&self) -> Option<Setting<'a>> {
