@@ -128,6 +128,7 @@ fn call_of_two_tries(run: &mut Run) {
             outcome: OK,
             tries: 2,
             hedges: 0,
+            pool_wait_ns: 0,
         },
     );
     for (number, outcome) in [(1, ERROR), (2, OK)] {
