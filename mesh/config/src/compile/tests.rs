@@ -1,3 +1,4 @@
+mod manager;
 mod protocol;
 mod routing;
 
