@@ -1,4 +1,5 @@
 mod fields;
+mod manager;
 mod outlier;
 mod protocol;
 mod routing;
