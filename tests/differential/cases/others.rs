@@ -19,7 +19,7 @@ use crate::messages::{labels, wrapped};
 use crate::upstream::OK;
 
 /// The name of the upstream's cluster.
-const APP: &str = "outbound|8080||app.default.svc.cluster.local";
+const APP: &str = "app";
 
 /// The table.
 pub(super) fn cases() -> Vec<Case> {
