@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -50,8 +51,9 @@ where
         let active = activity.begin();
         came.store(false, Ordering::Relaxed);
         let last = activity.requests() >= last_request;
-        // Called in there: a future that came from outside would be kept twice, and is long.
-        answer_one(|| service(request), last, drain, active)
+        // Called at once: a request that has been read has reached its service, though its caller may go before it is polled.
+        // And mapped: an async block would keep the answer's future twice, which is long.
+        service(request).map(move |response| finish(response, last, drain, active))
     });
     let mut connection = builder(options)
         .serve_connection(stream, one)
@@ -97,14 +99,13 @@ where
     }
 }
 
-/// Answers a request, which is active as long as its answer is sent; the `last` of its connection says so.
-async fn answer_one<B, F: Future<Output = Response<B>>>(
-    answer: impl FnOnce() -> F,
+/// Makes an answer whose request is active as long as it is sent; the `last` of its connection says so.
+fn finish<B>(
+    mut response: Response<B>,
     last: bool,
     drain: &Drain,
     active: Active,
 ) -> Result<Response<Answering<B>>, Infallible> {
-    let mut response = answer().await;
     let retires = last || drain.stage() == Stage::Retiring;
     if retires && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let close = HeaderValue::from_static("close");

@@ -1,5 +1,7 @@
 //! Servers, asked by hand and by a pool, on a simulated network.
 
+use std::cell::Cell;
+
 use http::header::{CONNECTION, DATE};
 use hyper::rt::Write as _;
 
@@ -168,6 +170,25 @@ fn a_client_that_leaves_cancels_its_request() {
         drop(stream);
         env.sleep(ms(5)).await;
         assert_eq!((seen.requests.get(), seen.cancelled.get()), (1, 1));
+    });
+}
+
+#[test]
+fn a_request_that_was_sent_reaches_its_service_although_its_caller_has_gone() {
+    run(|env| async move {
+        let mut listener = env.listen(ANY).unwrap();
+        let mut stream = env.connect(listener.local_addr(), None).await.unwrap();
+        write(&mut stream, GET).await.unwrap();
+        drop(stream);
+        env.sleep(ms(5)).await;
+        let stream = listener.accept().await.unwrap();
+        let calls = Cell::new(0);
+        let service = |_: Request<Incoming>| {
+            calls.set(calls.get() + 1);
+            std::future::pending::<Response<Body>>()
+        };
+        let _ = serve_http1_until(&env, stream, &defaults(), &Drain::new(), service).await;
+        assert_eq!(calls.get(), 1);
     });
 }
 
