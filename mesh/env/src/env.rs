@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, Abortable};
@@ -49,6 +49,24 @@ impl Env {
     /// Sleeps for `span` from now.
     pub fn sleep(&self, span: Duration) -> Sleep {
         self.world.sleep_until(self.now() + span)
+    }
+
+    /// Ready at that time: a sleep that serves one deadline after another, and is made when it is first asked for. Who asked
+    /// before for another time is not told of that any more.
+    pub fn poll_until(
+        &self,
+        sleep: &mut Option<Sleep>,
+        at: Time,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let sleep = match sleep {
+            Some(sleep) => {
+                sleep.as_mut().reset(at);
+                sleep
+            }
+            None => sleep.insert(self.sleep_until(at)),
+        };
+        sleep.as_mut().poll(cx)
     }
 
     /// Runs `future` until `deadline` at the latest. The future is asked first, so that an answer which is there at the

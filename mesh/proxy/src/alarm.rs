@@ -24,13 +24,10 @@ impl Alarm {
 
     /// Ready at that time. Who asked before for another time is not told of that any more.
     pub(crate) fn poll(&mut self, at: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let make = || {
-            let spare = self.proxy.sleeps().take();
-            spare.unwrap_or_else(|| self.proxy.env().sleep_until(at))
-        };
-        let sleep = self.sleep.get_or_insert_with(make);
-        sleep.as_mut().reset(at);
-        sleep.as_mut().poll(cx)
+        if self.sleep.is_none() {
+            self.sleep = self.proxy.sleeps().take();
+        }
+        self.proxy.env().poll_until(&mut self.sleep, at, cx)
     }
 }
 

@@ -196,7 +196,10 @@ async fn travel<'t>(
         .upgrade
         .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
     {
-        found.and_then(|found| choose(line, found, head, record));
+        // Nothing is sent, but it counts under where it would have gone.
+        if let Some(found) = found {
+            choose(line, found, head, record);
+        }
         return Err(Reject::UpgradeRefused);
     }
     let started = record.started();

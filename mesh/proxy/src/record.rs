@@ -275,7 +275,7 @@ impl Record {
 
     /// gRPC's status came, in headers or trailers.
     pub(crate) fn answered_grpc(&mut self, headers: &HeaderMap) {
-        self.grpc = grpc_code(headers).or(self.grpc);
+        self.grpc = grpc_code(headers).flatten().or(self.grpc);
     }
 
     /// The request broke off after the headers, for this reason.

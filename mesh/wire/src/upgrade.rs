@@ -164,14 +164,7 @@ impl Open<'_> {
         let Some((at, end)) = first else {
             return Poll::Pending;
         };
-        let sleep = match &mut self.sleep {
-            Some(sleep) => {
-                sleep.as_mut().reset(at);
-                sleep
-            }
-            None => self.sleep.insert(self.env.sleep_until(at)),
-        };
-        sleep.as_mut().poll(cx).map(|()| end)
+        self.env.poll_until(&mut self.sleep, at, cx).map(|()| end)
     }
 }
 

@@ -269,16 +269,7 @@ impl Future for Waiting {
             let Some(at) = wake_at else {
                 return Poll::Pending;
             };
-            let sleep = match &mut this.sleep {
-                Some(sleep) => {
-                    sleep.as_mut().reset(at);
-                    sleep
-                }
-                None => this.sleep.insert(this.queue.env.sleep_until(at)),
-            };
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
+            std::task::ready!(this.queue.env.poll_until(&mut this.sleep, at, cx));
             this.queue.decide();
         }
     }

@@ -1,4 +1,4 @@
-//! What of gRPC the try loop looks at: its timeout, and its status in a response's headers.
+//! What of gRPC the try loop looks at: its timeout, and what its statuses stand for.
 
 use std::time::Duration;
 
@@ -45,11 +45,10 @@ pub(crate) fn tell_timeout(headers: &mut HeaderMap, span: Duration) {
     }
 }
 
-/// The HTTP status that a gRPC status in a response's headers stands for; `None` without one.
+/// The HTTP status that a gRPC status stands for; `None` is one that is no number.
 /// Source: Envoy, `Grpc::Utility::grpcToHttpStatus`.
-pub(super) fn status(headers: &HeaderMap) -> Option<u16> {
-    let status = headers.get("grpc-status")?.to_str().ok()?;
-    Some(match status.parse::<u32>().ok() {
+pub(super) fn http_status(code: Option<u32>) -> u16 {
+    match code {
         Some(0) => 200,
         Some(1) => 499,
         Some(3 | 9 | 11) => 400,
@@ -62,12 +61,13 @@ pub(super) fn status(headers: &HeaderMap) -> Option<u16> {
         Some(14) => 503,
         Some(16) => 401,
         _ => 500,
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::respond::grpc_code;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -117,8 +117,9 @@ mod tests {
             ("8", 429),
             ("x", 500),
         ] {
-            assert_eq!(status(&headers("grpc-status", grpc)), Some(http), "{grpc}");
+            let read = grpc_code(&headers("grpc-status", grpc));
+            assert_eq!(read.map(http_status), Some(http), "{grpc}");
         }
-        assert_eq!(status(&HeaderMap::new()), None);
+        assert_eq!(grpc_code(&HeaderMap::new()), None);
     }
 }

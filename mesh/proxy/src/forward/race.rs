@@ -279,9 +279,9 @@ impl<'a> Race<'a> {
     fn answered(&mut self, open: Open, response: Response<Body>) -> Step {
         let status = response.status().as_u16();
         let told = self.grpc.then(|| grpc_code(response.headers())).flatten();
-        self.record.attempt_answered(open.number, status, told);
-        let of_grpc = self.grpc.then(|| grpc::status(response.headers()));
-        let seen = of_grpc.flatten().unwrap_or(status);
+        self.record
+            .attempt_answered(open.number, status, told.flatten());
+        let seen = told.map_or(status, grpc::http_status);
         self.observe(&open, Outcome::Status(seen));
         let failure = Failure::Response {
             status,

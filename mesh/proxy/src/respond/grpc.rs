@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
+use super::GRPC_STATUS;
+
 /// Whether a message speaks gRPC. Source: Envoy, `Grpc::Common::hasGrpcContentType`.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
@@ -11,9 +13,10 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+')
 }
 
-/// The status of gRPC in headers or trailers.
-pub(crate) fn code(headers: &HeaderMap) -> Option<u32> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+/// The status of gRPC in headers or trailers: `None` if there is none, `Some(None)` for one that is no number.
+pub(crate) fn code(headers: &HeaderMap) -> Option<Option<u32>> {
+    let status = headers.get(GRPC_STATUS)?.to_str().ok()?;
+    Some(status.parse().ok())
 }
 
 /// The status of gRPC that stands for one of HTTP. Source: Envoy, `Grpc::Utility::httpToGrpcStatus`.
