@@ -1,0 +1,273 @@
+//! Every decider that a request meets, in the order in which it meets them, under the shop's configuration; and nothing else:
+//! no header is changed, nothing is sent, and nobody is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use rand_core::Rng as _;
+use shakedown_config::table::{
+    AdaptiveConcurrency, AdaptiveThrottle, Bucket, HedgePolicy, RequestView, RouteAction,
+    RouteTable, Shed as Queue, Table,
+};
+use shakedown_env::{Rng, Time, UnixTime, stream_seed};
+use shakedown_proxy::adaptive::Adaptive;
+use shakedown_proxy::balance::{Balancer, Member, Request, Setting};
+use shakedown_proxy::breaker::{Breaker, RetryPermit};
+use shakedown_proxy::budget::HedgeBudget;
+use shakedown_proxy::hedge::Hedges;
+use shakedown_proxy::limit::TokenBucket;
+use shakedown_proxy::outlier::{Outcome, Outliers, Seat};
+use shakedown_proxy::retry::{Chance, Failure, Retries, Verdict};
+use shakedown_proxy::shed::{Admission, Shed};
+use shakedown_proxy::throttle::Throttle;
+use shakedown_wire::Bound;
+
+use super::line::Headers;
+use super::{Busy, shop};
+
+/// How long after one request the next comes.
+const BETWEEN: Duration = Duration::from_micros(10);
+
+/// What deciders see of a request and of its answer.
+pub(crate) struct Asked {
+    host: &'static str,
+    headers: HeaderMap,
+    answer: HeaderMap,
+}
+
+impl Asked {
+    pub(crate) fn new(host: &'static str, with: Headers) -> Asked {
+        let pair = |(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        let mut headers: HeaderMap = with.iter().copied().map(pair).collect();
+        headers.insert(HOST, HeaderValue::from_static(host));
+        let text = HeaderValue::from_static("text/plain");
+        Asked {
+            host,
+            headers,
+            answer: HeaderMap::from_iter([(CONTENT_TYPE, text)]),
+        }
+    }
+
+    fn view(&self) -> RequestView<'_> {
+        RequestView {
+            method: "GET",
+            path: "/reviews/1?full=yes",
+            authority: self.host,
+            scheme: "http",
+            headers: &self.headers,
+        }
+    }
+}
+
+/// The deciders of a sidecar, and of the cluster where a request goes.
+pub(crate) struct Deciders {
+    table: Table,
+    routes: Arc<RouteTable>,
+    random: Rng,
+    now: Time,
+    balancer: Balancer,
+    breaker: Breaker,
+    outliers: Outliers,
+    seats: Vec<Seat>,
+    overload: Overload,
+}
+
+/// Those that stand only where they are asked for.
+struct Overload {
+    bucket: TokenBucket,
+    adaptive: Adaptive,
+    shed: Shed,
+    throttle: Throttle,
+    budget: HedgeBudget,
+}
+
+impl Overload {
+    /// As they are configured by default; and of a bucket that does not run out.
+    fn new() -> Overload {
+        let (now, bucket) = (
+            Time::default(),
+            Bucket {
+                max: u32::MAX,
+                per_fill: 1_000_000,
+                interval: Duration::from_secs(1),
+            },
+        );
+        Overload {
+            bucket: TokenBucket::new(bucket, now),
+            adaptive: Adaptive::new(AdaptiveConcurrency::default(), now),
+            shed: Shed::new(Queue::default(), now),
+            throttle: Throttle::new(AdaptiveThrottle::default()),
+            budget: HedgeBudget::default(),
+        }
+    }
+}
+
+impl Deciders {
+    /// Those that requests like this one meet.
+    pub(crate) fn of(asked: &Asked) -> Deciders {
+        let table = shop::table();
+        let routes = Arc::clone(table.routes.values().next().unwrap());
+        let cluster = Arc::clone(&table.clusters[forward(&routes, asked).pick(0)]);
+        let assignment = Arc::clone(&table.endpoints[&cluster.name]);
+        let members: Vec<Member<'_>> = assignment
+            .hosts
+            .iter()
+            .map(|host| Member {
+                host,
+                healthy: true,
+                since: Some(Time::default()),
+            })
+            .collect();
+        let mut balancer = Balancer::new(7, Time::default());
+        let setting = Setting::of(cluster.lb, &cluster.lb_options, Some(&assignment));
+        balancer.rebuild(&setting, &members, Time::default());
+        let mut outliers = Outliers::new(cluster.outlier.clone().unwrap_or_default());
+        let seats = members
+            .iter()
+            .map(|member| outliers.add(member.host.address));
+        let seats = seats.collect();
+        Deciders {
+            random: stream_seed(1, "bench", "deciders"),
+            now: Time::default(),
+            balancer,
+            breaker: Breaker::new(cluster.limits.default),
+            outliers,
+            seats,
+            overload: Overload::new(),
+            table,
+            routes,
+        }
+    }
+
+    /// A request that meets what every request does, and is answered at once. Gives its host.
+    pub(crate) fn plain(&mut self, asked: &Asked) -> usize {
+        self.now = self.now + BETWEEN;
+        let routes = Arc::clone(&self.routes);
+        let action = self.route(&routes, asked);
+        let mut retries = retries(action, asked);
+        let mut hedges = Hedges::new(action.hedge);
+        hedges.try_begun(self.now);
+        let host = self.send(&mut retries, asked, 200, None);
+        assert!(hedges.due().is_none());
+        host
+    }
+
+    /// A request that meets every policy, too, and whose first try fails. Gives the host of its second.
+    pub(crate) fn every(&mut self, asked: &Asked) -> usize {
+        self.now = self.now + BETWEEN;
+        let (now, routes) = (self.now, Arc::clone(&self.routes));
+        let action = self.route(&routes, asked);
+        let overload = &mut self.overload;
+        assert!(overload.adaptive.admit(now));
+        assert!(matches!(overload.shed.arrive(now), Admission::Run));
+        assert!(overload.bucket.take(now));
+        assert!(overload.throttle.admit(now, self.random.next_u64()));
+        overload.budget.request(now);
+        let mut retries = retries(action, asked);
+        let mut hedges = Hedges::new(HedgePolicy {
+            after: Some(Duration::from_millis(10)),
+            times: 1,
+            ..action.hedge
+        });
+        hedges.try_begun(now);
+        let first = self.send(&mut retries, asked, 503, None);
+        hedges.try_begun(now);
+        let second = self.send(&mut retries, asked, 200, Some(first));
+        assert!(hedges.due().is_some());
+        let overload = &mut self.overload;
+        overload.throttle.accepted(now);
+        overload.shed.finished();
+        let random = || self.random.next_u64();
+        overload.adaptive.finished(now, now + BETWEEN, random);
+        second
+    }
+
+    /// From the authority to the route, and to the cluster.
+    fn route<'t>(&mut self, routes: &'t RouteTable, asked: &Asked) -> &'t RouteAction {
+        let action = forward(routes, asked);
+        let draw = if action.is_split() {
+            self.random.next_u64()
+        } else {
+            0
+        };
+        assert!(self.table.clusters.contains_key(action.pick(draw)));
+        action
+    }
+
+    /// From the choice of a try's host to the verdict about its answer, which has this status.
+    fn send(
+        &mut self,
+        retries: &mut Option<Retries<'_>>,
+        asked: &Asked,
+        status: u16,
+        tried: Option<usize>,
+    ) -> usize {
+        let request = Request {
+            attempts: if tried.is_some() { 5 } else { 0 },
+            now: self.now,
+            ..Request::default()
+        };
+        let avoid = |host| tried == Some(host);
+        let host = self.balancer.pick(&request, avoid, &Busy, &mut self.random);
+        let host = host.unwrap();
+        let in_hand = self.breaker.quota().take(Bound::Requests).unwrap();
+        for outcome in [Outcome::Connected, Outcome::Status(status)] {
+            let seat = self.seats[host];
+            self.outliers
+                .observe(seat, outcome, self.now, &mut self.random);
+        }
+        let failure = Failure::Response {
+            status,
+            headers: &asked.answer,
+        };
+        let mut room = Room {
+            breaker: &self.breaker,
+            random: &mut self.random,
+            permit: None,
+        };
+        let verdict = retries
+            .as_mut()
+            .map(|retries| retries.judge(failure, &mut room));
+        assert_eq!(matches!(verdict, Some(Verdict::Again(_))), status == 503);
+        drop(in_hand);
+        host
+    }
+}
+
+fn forward<'t>(routes: &'t RouteTable, asked: &Asked) -> &'t RouteAction {
+    let host = routes.find_host(asked.host).unwrap();
+    host.route(&asked.view()).unwrap().forward().unwrap()
+}
+
+fn retries<'t>(action: &'t RouteAction, asked: &Asked) -> Option<Retries<'t>> {
+    let policy = action.retry.as_ref()?;
+    Some(Retries::new(policy, &asked.view()))
+}
+
+/// What a verdict may ask for.
+struct Room<'a> {
+    breaker: &'a Breaker,
+    random: &'a mut Rng,
+    permit: Option<RetryPermit>,
+}
+
+impl Chance for Room<'_> {
+    fn admit(&mut self) -> bool {
+        self.permit = self.breaker.retry();
+        self.permit.is_some()
+    }
+
+    fn random(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        UnixTime::default()
+    }
+}
