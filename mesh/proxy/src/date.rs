@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use http::header::{DATE, HeaderMap, HeaderValue};
+use http::header::{DATE, Entry, HeaderMap, HeaderValue};
 use shakedown_env::UnixTime;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -19,16 +19,16 @@ pub(crate) struct Dates {
 impl Dates {
     /// Adds a date to a response that has none, as RFC 9110, section 6.6.1, asks of who receives such a response.
     pub(crate) fn complete(&self, headers: &mut HeaderMap, now: UnixTime) {
-        if headers.contains_key(DATE) {
+        let Entry::Vacant(date) = headers.entry(DATE) else {
             return;
-        }
+        };
         let second = now.as_nanos() / 1_000_000_000;
         let mut last = self.last.borrow_mut();
         let value = match &mut *last {
             Some((known, value)) if *known == second => value,
             last => &mut last.insert((second, format(second))).1,
         };
-        headers.insert(DATE, value.clone());
+        date.insert(value.clone());
     }
 }
 

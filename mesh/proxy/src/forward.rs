@@ -53,6 +53,13 @@ pub(crate) struct Plan<'a> {
     pub(crate) complete_by: Option<Time>,
 }
 
+impl Plan<'_> {
+    /// Whether it may be sent more than once.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.action.retry.is_some() || self.hedge.after.is_some()
+    }
+}
+
 /// An upstream's answer.
 #[derive(Debug)]
 pub(crate) struct Answer<B> {
@@ -98,23 +105,24 @@ pub(crate) async fn forward(
     let mut lanes = Lanes::new(first, &connected);
     let mut step = Step::Begin { hedge: false };
     let mut alarm = Alarm::new(proxy);
+    // The answer of the try that has ended last. It stays here, and is not carried through what judges it.
+    let mut landed = None;
     loop {
         match step {
-            Step::Begin { hedge } => {
-                if let Some((number, pool, request)) = race.begin(hedge)? {
-                    lanes.start(number, |mark| carrier.carry(pool, request, mark));
-                }
-            }
-            Step::Wait => {}
+            Step::Begin { hedge } => race.begin(hedge, |number, pool, request| {
+                lanes.start(number, |mark| carrier.carry(pool, request, mark));
+            })?,
+            Step::Wait => landed = None,
             Step::Drop(number) => lanes.stop(number),
-            Step::Win(answer) => {
+            Step::Win => {
                 lanes.stop_all();
                 race.lost();
-                return Ok(answer);
+                let response = landed.expect("a try wins by its answer");
+                return Ok(race.answer(response));
             }
         }
-        let happened = race.next(&mut lanes, &mut alarm).await;
-        step = race.judge(happened)?;
+        let happened = race.next(&mut lanes, &mut alarm, &mut landed).await;
+        step = race.judge(happened, landed.as_ref())?;
     }
 }
 

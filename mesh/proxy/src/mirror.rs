@@ -40,7 +40,7 @@ pub(crate) fn drawn(proxy: &Proxy, mirrors: &[Arc<Mirror>]) -> Copies {
 /// Sends the copies of a request on their way. `tell_attempt`: they say that they are the first try, as the original does.
 pub(crate) fn send(
     proxy: &Rc<Proxy>,
-    copies: Copies,
+    copies: &Copies,
     tell_attempt: bool,
     original: &Outgoing,
     record: &Record,
@@ -54,9 +54,10 @@ pub(crate) fn send(
         let Some(mut copy) = original.copy() else {
             continue;
         };
-        disguise(proxy, &mirror, copy.headers_mut());
+        disguise(proxy, mirror, copy.headers_mut());
         proxy.metrics().mirrored();
         let (own, mut shadow) = (Rc::clone(proxy), record.shadow(cluster));
+        let mirror = Arc::clone(mirror);
         proxy.env().spawn("proxy-mirror", async move {
             let plan = Plan {
                 upstream: &upstream,

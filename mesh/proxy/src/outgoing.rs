@@ -50,11 +50,10 @@ enum Payload {
 }
 
 impl Outgoing {
-    /// Takes a request from its caller, perhaps one for an `upgrade`; with so much of its body kept as may be `repeated`. What has not arrived yet is sent
-    /// on as it comes.
-    pub(crate) async fn take(
+    /// Takes a request from its caller, perhaps one for an `upgrade`; with so much of its body kept as may be `repeated`.
+    pub(crate) fn take(
         head: &mut Parts,
-        body: Body,
+        body: &mut Body,
         repeated: bool,
         upgrade: bool,
     ) -> Outgoing {
@@ -64,11 +63,8 @@ impl Outgoing {
         } else if body.is_end_stream() {
             Payload::Empty
         } else {
-            let replay = Replay::new(body, if repeated { KEPT_BYTES_MAX } else { 0 });
-            match replay.arrive().await {
-                Some(bytes) => Payload::Whole(bytes, head.headers.contains_key(CONTENT_LENGTH)),
-                None => Payload::Arriving(replay),
-            }
+            let most = if repeated { KEPT_BYTES_MAX } else { 0 };
+            Payload::Arriving(Replay::new(std::mem::take(body), most))
         };
         Outgoing {
             method: std::mem::take(&mut head.method),
@@ -77,6 +73,16 @@ impl Outgoing {
             kept: None,
             payload,
             over_http2: head.version == Version::HTTP_2,
+        }
+    }
+
+    /// Takes in what is there already of a body that arrives; what is not is sent on as it comes.
+    pub(crate) async fn arrive(&mut self) {
+        if let Payload::Arriving(replay) = &self.payload
+            && let Some(bytes) = replay.arrive().await
+        {
+            let sized = self.headers.contains_key(CONTENT_LENGTH);
+            self.payload = Payload::Whole(bytes, sized);
         }
     }
 

@@ -11,6 +11,7 @@ use http::request::Parts;
 use rand_core::Rng;
 use shakedown_env::RequestId;
 
+use crate::glance::Glance;
 use crate::origin::{Caller, FORWARDED_PROTO, INTERNAL};
 use crate::scribe::{Scribe, small};
 use crate::steering;
@@ -37,33 +38,39 @@ const HOP_BY_HOP: [&str; 6] = [
 /// and with what is known of its caller; with an id's and a protocol's headers, and with its authority in `host`. `own` is
 /// the proxy's address. Gives the scheme that it was sent by.
 ///
-/// A request for an `upgrade` keeps what it says of that, as it stands.
+/// `seen` is what its headers are at a glance. A request for an `upgrade` keeps what it says of that, as it stands.
 pub(crate) fn receive(
     head: &mut Parts,
+    mut seen: Glance,
     caller: Caller,
     own: IpAddr,
     upgrade: bool,
 ) -> &'static str {
+    let headers = &mut head.headers;
     if upgrade {
-        remove_beside_upgrade(&mut head.headers);
-    } else {
-        remove_hop_by_hop(&mut head.headers);
+        remove_beside_upgrade(headers);
+    } else if seen.hop {
+        remove_hop_by_hop(headers);
+        seen = Glance::of(headers);
     }
-    // Set by Envoy for itself; from outside it is never believed.
-    if head.headers.contains_key(INTERNAL) {
-        head.headers.remove(INTERNAL);
-    }
-    if !caller.is_internal {
-        steering::remove(&mut head.headers);
+    if seen.envoy {
+        // Set by Envoy for itself; from outside it is never believed.
+        headers.remove(INTERNAL);
+        if !caller.is_internal {
+            steering::remove(headers);
+        }
     }
     if caller != Caller::default() {
-        caller.tell(&mut head.headers, own);
+        caller.tell(headers, own);
+        seen.forwarded_proto = headers.contains_key(&FORWARDED_PROTO);
     }
-    forwarded_proto(&mut head.headers);
-    let scheme = scheme(head);
+    if !seen.forwarded_proto {
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    }
+    let scheme = scheme(head, seen.forwarded_proto);
     if head.uri.authority().is_some() {
         to_origin_form(head);
-    } else {
+    } else if head.headers.len() > head.headers.keys_len() {
         join_hosts(&mut head.headers);
     }
     scheme
@@ -87,13 +94,15 @@ fn join_hosts(headers: &mut HeaderMap) {
 
 /// The scheme of a request: that of its target where it has one, else what it was forwarded by.
 /// Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`.
-fn scheme(head: &Parts) -> &'static str {
+fn scheme(head: &Parts, forwarded: bool) -> &'static str {
+    let is_https = |proto: &[u8]| proto.eq_ignore_ascii_case(b"https");
     let https = match head.uri.scheme_str() {
-        Some(scheme) => scheme.eq_ignore_ascii_case("https"),
-        None => head
-            .headers
-            .get(&FORWARDED_PROTO)
-            .is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https")),
+        Some(scheme) => is_https(scheme.as_bytes()),
+        None if forwarded => {
+            let proto = head.headers.get(&FORWARDED_PROTO);
+            proto.is_some_and(|proto| is_https(proto.as_bytes()))
+        }
+        None => false,
     };
     if https { "https" } else { "http" }
 }
@@ -110,7 +119,7 @@ pub(crate) fn toward_caller(
     // What an answer's `connection` header names is left alone. Source: Envoy, `ConnectionManagerUtility::mutateResponseHeaders`.
     if upgrade {
         remove_beside_upgrade(headers);
-    } else {
+    } else if Glance::of(headers).hop {
         remove_own(headers);
     }
     if let Some(took) = took {
@@ -140,10 +149,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Removes what concerns one connection by its name alone.
 fn remove_own(headers: &mut HeaderMap) {
-    // Nearly no message has any: one look at the names is cheaper than a look-up of each.
-    if !headers.keys().any(|name| is_own(name.as_str())) {
-        return;
-    }
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
@@ -160,10 +165,6 @@ fn remove_beside_upgrade(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
-}
-
-fn is_own(name: &str) -> bool {
-    name == "te" || HOP_BY_HOP.contains(&name)
 }
 
 fn remove_nominated(headers: &mut HeaderMap) {
@@ -201,13 +202,6 @@ fn new_request_id(random: &mut impl Rng) -> RequestId {
     let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
     let version = (bits & !(0xf << 76)) | (0x4 << 76);
     RequestId((version & !(0x3 << 62)) | (0x2 << 62))
-}
-
-/// What the upstream is told of how its request came. A protocol said by an earlier proxy stands.
-fn forwarded_proto(headers: &mut HeaderMap) {
-    if !headers.contains_key(&FORWARDED_PROTO) {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    }
 }
 
 /// Tells the upstream how long it has, in ms; never 0, which would mean for ever.
@@ -249,7 +243,8 @@ mod tests {
     }
 
     fn received(head: &mut Parts) -> &'static str {
-        receive(head, Caller::default(), [10, 0, 0, 1].into(), false)
+        let (seen, caller) = (Glance::of(&head.headers), Caller::default());
+        receive(head, seen, caller, [10, 0, 0, 1].into(), false)
     }
 
     #[test]
@@ -374,12 +369,18 @@ mod tests {
 
     #[test]
     fn an_earlier_proxys_protocol_stands() {
-        let mut map = headers(&[("x-forwarded-proto", "https")]);
-        forwarded_proto(&mut map);
-        assert_eq!(map[&FORWARDED_PROTO], "https");
-        let mut map = HeaderMap::new();
-        forwarded_proto(&mut map);
-        assert_eq!(map[&FORWARDED_PROTO], "http");
+        let told = |pairs: &[(&'static str, &'static str)]| {
+            let mut head = http::Request::new(()).into_parts().0;
+            head.headers = headers(pairs);
+            received(&mut head);
+            head.headers[&FORWARDED_PROTO].clone()
+        };
+        let forwarded = ("x-forwarded-proto", "https");
+        assert_eq!(told(&[forwarded]), "https");
+        assert_eq!(told(&[]), "http");
+        // Unless it concerned the connection alone.
+        let connection = ("connection", "x-forwarded-proto");
+        assert_eq!(told(&[forwarded, connection]), "http");
     }
 
     #[test]

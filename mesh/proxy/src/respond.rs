@@ -16,7 +16,7 @@ use shakedown_wire::Body;
 pub(crate) use grpc::{code as grpc_code, is_grpc};
 
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// The details of what took too long as a whole.
 pub(crate) const MAX_DURATION: &str = "max_duration_timeout";

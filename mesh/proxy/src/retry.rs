@@ -14,10 +14,9 @@ use shakedown_env::UnixTime;
 
 pub use backoff::{Backoff, rate_limited};
 
-use crate::respond::ResetReason;
+use crate::respond::{GRPC_STATUS, ResetReason};
 
 const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// How a try ended, as far as retries care.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +72,16 @@ pub struct Retries<'a> {
 }
 
 impl<'a> Retries<'a> {
-    /// A request under this policy, not tried yet. One that the policy's request headers leave out is never tried again.
-    pub fn new(policy: &'a RetryPolicy, request: &RequestView<'_>) -> Retries<'a> {
+    /// A `request` under this policy, not tried yet. One that the policy's request headers leave out is never tried again.
+    pub fn new<'r>(
+        policy: &'a RetryPolicy,
+        request: impl FnOnce() -> RequestView<'r>,
+    ) -> Retries<'a> {
         let wanted = &policy.request_headers;
-        let matches = wanted.is_empty() || wanted.iter().any(|header| header.matches(request));
+        let matches = wanted.is_empty() || {
+            let request = request();
+            wanted.iter().any(|header| header.matches(&request))
+        };
         Retries {
             policy,
             on: if matches { policy.on } else { RetryOn::NONE },
@@ -153,13 +158,19 @@ impl<'a> Retries<'a> {
         }
     }
 
+    /// What a rate limiter has refused counts for nothing but that.
     fn wish_after_response(&self, status: u16, headers: &HeaderMap) -> Option<Wish> {
-        let on = self.on;
-        if headers.contains_key(&RATE_LIMITED) {
-            return on
-                .contains(RetryOn::ENVOY_RATELIMITED)
-                .then_some(Wish::Backoff);
+        let limited = self.on.contains(RetryOn::ENVOY_RATELIMITED);
+        let wish = self.wish_by_answer(status, headers);
+        // The header is looked for only where it makes a difference.
+        if (limited || wish.is_some()) && headers.contains_key(&RATE_LIMITED) {
+            return limited.then_some(Wish::Backoff);
         }
+        wish
+    }
+
+    fn wish_by_answer(&self, status: u16, headers: &HeaderMap) -> Option<Wish> {
+        let on = self.on;
         let by_status = (on.contains(RetryOn::SERVER_ERROR) && (500..600).contains(&status))
             || (on.contains(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504))
             || (on.contains(RetryOn::RETRIABLE_4XX) && status == 409);
@@ -202,7 +213,10 @@ enum Wish {
 
 /// A gRPC status in the headers: a response without a message. One in the trailers comes too late.
 fn would_retry_grpc(on: RetryOn, headers: &HeaderMap) -> bool {
-    let Some(status) = headers.get(&GRPC_STATUS) else {
+    if !on.intersects(RetryOn::GRPC) {
+        return false;
+    }
+    let Some(status) = headers.get(GRPC_STATUS) else {
         return false;
     };
     match status.as_bytes() {

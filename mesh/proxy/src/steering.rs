@@ -49,13 +49,6 @@ const INTERNAL: [HeaderName; 4] = [
     HeaderName::from_static("x-envoy-original-url"),
 ];
 
-/// The conditions of `x-envoy-retry-grpc-on`; the others are those of `x-envoy-retry-on`.
-const GRPC: RetryOn = RetryOn::CANCELLED
-    .with(RetryOn::DEADLINE_EXCEEDED)
-    .with(RetryOn::INTERNAL)
-    .with(RetryOn::RESOURCE_EXHAUSTED)
-    .with(RetryOn::UNAVAILABLE);
-
 /// What a caller asks for.
 #[derive(Debug)]
 pub(crate) struct Steering {
@@ -86,9 +79,6 @@ impl Steering {
 
 /// Takes away what an external caller has no say in.
 pub(crate) fn remove(headers: &mut HeaderMap) {
-    if !is_any(headers) {
-        return;
-    }
     for name in STEERING.iter().chain(&INTERNAL) {
         headers.remove(name);
     }
@@ -157,7 +147,7 @@ fn retry(headers: &HeaderMap, of_route: Option<RetryPolicy>) -> Option<RetryPoli
 
 /// The condition of a name; none if it is unknown, or the other header's.
 fn condition(name: &str, grpc: bool) -> RetryOn {
-    let known = RetryOn::named(name).filter(|known| GRPC.contains(*known) == grpc);
+    let known = RetryOn::named(name).filter(|known| RetryOn::GRPC.contains(*known) == grpc);
     known.unwrap_or(RetryOn::NONE)
 }
 

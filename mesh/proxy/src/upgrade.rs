@@ -13,18 +13,13 @@ use shakedown_wire::{Body, Upgrade};
 
 use crate::route::Found;
 
-/// What a request asks for.
+/// What a request wants its connection to become.
 #[derive(Debug)]
-pub(crate) struct Requested {
-    /// What its connection is to become.
-    protocol: Box<str>,
-    /// The caller's side of it.
-    pub(crate) caller: Upgrade,
-}
+pub(crate) struct Requested(Box<str>);
 
 impl Requested {
-    /// What a request asks for, if it does.
-    pub(crate) fn of(request: &mut Request<Body>) -> Option<Requested> {
+    /// What a request asks for, if it does, and the caller's side of it.
+    pub(crate) fn of(request: &mut Request<Body>) -> Option<(Requested, Upgrade)> {
         if request.version() != Version::HTTP_11 || !is_upgrade(request.headers()) {
             return None;
         }
@@ -32,15 +27,15 @@ impl Requested {
         if protocol.eq_ignore_ascii_case("h2c") {
             return None;
         }
-        let protocol = protocol.into();
+        let requested = Requested(protocol.into());
         let caller = Upgrade::take(request.extensions_mut())?;
-        Some(Requested { protocol, caller })
+        Some((requested, caller))
     }
 
     /// Whether it may be: the route's word counts before the listener's.
     pub(crate) fn is_allowed(&self, listener: &Listener, found: Option<Found<'_>>) -> bool {
         let of_route = found.and_then(|found| found.route.forward());
-        let allows = |upgrades: &Upgrades| upgrades.allows(&self.protocol);
+        let allows = |upgrades: &Upgrades| upgrades.allows(&self.0);
         of_route
             .and_then(|action| allows(&action.upgrades))
             .or_else(|| allows(&listener.manager.upgrades))

@@ -147,7 +147,7 @@ impl Deciders {
 
     /// A request that meets what every request does, and is answered at once. Gives its host.
     pub(crate) fn plain(&mut self, asked: &Asked) -> usize {
-        self.now = self.now + BETWEEN;
+        self.now += BETWEEN;
         let routes = Arc::clone(&self.routes);
         let action = self.route(&routes, asked);
         let mut retries = retries(action, asked);
@@ -160,7 +160,7 @@ impl Deciders {
 
     /// A request that meets every policy, too, and whose first try fails. Gives the host of its second.
     pub(crate) fn every(&mut self, asked: &Asked) -> usize {
-        self.now = self.now + BETWEEN;
+        self.now += BETWEEN;
         let (now, routes) = (self.now, Arc::clone(&self.routes));
         let action = self.route(&routes, asked);
         let overload = &mut self.overload;
@@ -247,7 +247,7 @@ fn forward<'t>(routes: &'t RouteTable, asked: &Asked) -> &'t RouteAction {
 
 fn retries<'t>(action: &'t RouteAction, asked: &Asked) -> Option<Retries<'t>> {
     let policy = action.retry.as_ref()?;
-    Some(Retries::new(policy, &asked.view()))
+    Some(Retries::new(policy, || asked.view()))
 }
 
 /// What a verdict may ask for.

@@ -68,23 +68,22 @@ impl<'s, 'c, F: Future<Output = Sent>> Lanes<'s, 'c, F> {
         self.more.clear();
     }
 
-    /// Looks how a try is: whether it has a connection, and how it ended. One that has ended is not looked at again.
-    pub(super) fn poll(&mut self, number: u32, cx: &mut Context<'_>) -> (bool, Poll<Sent>) {
-        let (connected, polled) = if self.number == Some(number) {
-            let polled = self.first.as_mut().as_pin_mut().map(|first| first.poll(cx));
-            (self.connected.get(), polled)
-        } else {
-            let lane = self.more.iter_mut().find(|lane| lane.number == number);
-            let polled = lane.map(|lane| (lane.future.as_mut().poll(cx), lane.connected.get()));
-            match polled {
-                Some((polled, connected)) => (connected, Some(polled)),
-                None => (false, None),
-            }
-        };
-        let polled = polled.unwrap_or(Poll::Pending);
-        if polled.is_ready() {
-            self.stop(number);
+    /// Looks how a try ends. One that has ended is not to be looked at again: it must be stopped.
+    pub(super) fn poll(&mut self, number: u32, cx: &mut Context<'_>) -> Poll<Sent> {
+        if self.number == Some(number) {
+            let first = self.first.as_mut().as_pin_mut();
+            return first.map_or(Poll::Pending, |first| first.poll(cx));
         }
-        (connected, polled)
+        let lane = self.more.iter_mut().find(|lane| lane.number == number);
+        lane.map_or(Poll::Pending, |lane| lane.future.as_mut().poll(cx))
+    }
+
+    /// Whether a try that has not been stopped has its connection.
+    pub(super) fn is_connected(&self, number: u32) -> bool {
+        if self.number == Some(number) {
+            return self.connected.get();
+        }
+        let lane = self.more.iter().find(|lane| lane.number == number);
+        lane.is_some_and(|lane| lane.connected.get())
     }
 }

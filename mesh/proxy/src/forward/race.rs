@@ -23,7 +23,6 @@ use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::respond::{Reject, ResetReason, grpc_code};
 use crate::retry::{Chance, Failure, Retries, Verdict};
-use crate::send::Sent;
 use crate::state::{Host, PoolKind};
 use crate::upgrade::is_upgrade;
 
@@ -75,18 +74,16 @@ pub(super) struct Open {
 }
 
 /// What the loop does next.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, on the stack: an allocation would cost more"
-)]
 pub(super) enum Step {
     Begin {
         hedge: bool,
     },
+    /// An answer that has come is not the one.
     Wait,
     /// Reset this one.
     Drop(u32),
-    Win(Answer<Body>),
+    /// The answer that has come is the one.
+    Win,
 }
 
 /// What the loop has waited for.
@@ -95,7 +92,16 @@ pub(super) enum Step {
     reason = "there is one at a time, on the stack: an allocation would cost more"
 )]
 pub(super) enum Happened {
-    Ended(Open, Sent),
+    /// Headers came.
+    Answered(Open),
+    Reset {
+        open: Open,
+        reason: ResetReason,
+        on_wire: bool,
+    },
+    CallerGone {
+        number: u32,
+    },
     /// A try met its timeout, or, if so it is, its idle timeout.
     TryTimeout {
         number: u32,
@@ -127,7 +133,7 @@ impl<'a> Race<'a> {
     ) -> Race<'a> {
         let policy = plan.action.retry.as_ref();
         let retries = policy
-            .map(|policy| Retries::new(policy, &view(outgoing)))
+            .map(|policy| Retries::new(policy, || view(outgoing)))
             .filter(|_| policy.is_some_and(|policy| !policy.on.is_empty()));
         let idle = bounds.idle.unwrap_or(BODY_TIMEOUT);
         let now = proxy.env().now();
@@ -154,18 +160,19 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Begins a try; `None` if it is a hedge, and there is no host for it.
+    /// Begins a try, and has it `start`ed; but no hedge for which there is no host.
     pub(super) fn begin(
         &mut self,
         hedge: bool,
-    ) -> Result<Option<(u32, Pool, Request<Body>)>, Reject> {
+        start: impl FnOnce(u32, Pool, Request<Body>),
+    ) -> Result<(), Reject> {
         let host = match &self.outside {
             Some(host) => Rc::clone(host),
             None => match choose_host(self.plan, &self.tried, hedge) {
                 Some(host) => host,
                 None if hedge => {
                     self.hedges.stop();
-                    return Ok(None);
+                    return Ok(());
                 }
                 None => {
                     self.record.attempt_in_vain();
@@ -185,7 +192,6 @@ impl<'a> Race<'a> {
         }
         self.tried.push(host.address());
         let number = self.record.attempt(Rc::clone(&host), now);
-        let request = self.request(number, now);
         let kind = PoolKind {
             priority: self.plan.action.priority,
             over_http2: self.outgoing.is_over_http2(),
@@ -202,7 +208,8 @@ impl<'a> Race<'a> {
             timed_out: false,
             superseded: false,
         });
-        Ok(Some((number, pool, request)))
+        start(number, pool, self.request(number, now));
+        Ok(())
     }
 
     /// The request of one try.
@@ -233,16 +240,23 @@ impl<'a> Race<'a> {
             .map_or(Duration::ZERO, |complete| now.since(complete))
     }
 
-    /// What follows from what happened.
-    pub(super) fn judge(&mut self, happened: Happened) -> Result<Step, Reject> {
+    /// What follows from what happened; `landed` is the answer, if one has come.
+    pub(super) fn judge(
+        &mut self,
+        happened: Happened,
+        landed: Option<&Response<Body>>,
+    ) -> Result<Step, Reject> {
         match happened {
-            Happened::Ended(open, Sent::Response(response)) => Ok(self.answered(open, response)),
-            Happened::Ended(open, Sent::Reset { reason, on_wire }) => {
-                self.reset(open, reason, on_wire)
+            Happened::Answered(open) => {
+                let response = landed.expect("the answer has landed");
+                Ok(self.answered(&open, response))
             }
-            Happened::Ended(open, Sent::CallerGone) => {
-                Err(self.give_up(open.number, Reject::CallerGone))
-            }
+            Happened::Reset {
+                open,
+                reason,
+                on_wire,
+            } => self.reset(&open, reason, on_wire),
+            Happened::CallerGone { number } => Err(self.give_up(number, Reject::CallerGone)),
             Happened::TryTimeout { number, idle } => self.try_timeout(number, idle),
             Happened::RetryDue => {
                 self.retry_at = None;
@@ -276,18 +290,18 @@ impl<'a> Race<'a> {
         }
     }
 
-    fn answered(&mut self, open: Open, response: Response<Body>) -> Step {
+    fn answered(&mut self, open: &Open, response: &Response<Body>) -> Step {
         let status = response.status().as_u16();
         let told = self.grpc.then(|| grpc_code(response.headers())).flatten();
         self.record
             .attempt_answered(open.number, status, told.flatten());
         let seen = told.map_or(status, grpc::http_status);
-        self.observe(&open, Outcome::Status(seen));
+        self.observe(open, Outcome::Status(seen));
         let failure = Failure::Response {
             status,
             headers: response.headers(),
         };
-        let verdict = self.verdict(&open, failure);
+        let verdict = self.verdict(open, failure);
         if let Verdict::Again(_) = verdict {
             self.record.end_attempt(open.number, Flags::NONE);
             return Step::Wait;
@@ -303,10 +317,11 @@ impl<'a> Race<'a> {
             self.record.end_attempt(open.number, Flags::NONE);
             return Step::Wait;
         }
-        Step::Win(self.answer(response))
+        Step::Win
     }
 
-    fn answer(&mut self, mut response: Response<Body>) -> Answer<Body> {
+    /// What the caller gets of the answer that is the one.
+    pub(super) fn answer(&self, mut response: Response<Body>) -> Answer<Body> {
         let now = self.proxy.env().now();
         // Of a request that has not ended nothing is told. Source: Envoy, `Filter::onUpstreamHeaders`.
         let took = self.complete.filter(|_| !self.plan.quiet);
@@ -326,12 +341,12 @@ impl<'a> Race<'a> {
         }
     }
 
-    fn reset(&mut self, open: Open, reason: ResetReason, on_wire: bool) -> Result<Step, Reject> {
+    fn reset(&mut self, open: &Open, reason: ResetReason, on_wire: bool) -> Result<Step, Reject> {
         // A limit of the cluster says nothing about the host.
         if reason != ResetReason::Overflow {
-            self.observe(&open, Outcome::Failed);
+            self.observe(open, Outcome::Failed);
         }
-        let verdict = self.verdict(&open, Failure::Reset { reason, on_wire });
+        let verdict = self.verdict(open, Failure::Reset { reason, on_wire });
         self.record.end_attempt(open.number, reason.flags());
         if matches!(verdict, Verdict::Again(_)) || self.others_may_answer() {
             return Ok(Step::Wait);

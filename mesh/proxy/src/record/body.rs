@@ -54,21 +54,20 @@ pub(crate) enum StreamError {
 impl RecordedBody {
     /// Records the end of `inner`; where it meets a bound it breaks off.
     pub(crate) fn new(inner: Body, record: Record, rest: Rest) -> RecordedBody {
+        if inner.is_end_stream() {
+            // Nobody asks an empty body for its end.
+            return RecordedBody::unread(inner, record);
+        }
         let watch = (rest != Rest::default()).then(|| Watch {
             rest,
             last: record.proxy().env().now(),
             alarm: Alarm::new(record.proxy()),
         });
-        let mut body = RecordedBody {
+        RecordedBody {
             inner,
             record: Some(record),
             watch,
-        };
-        if body.inner.is_end_stream() {
-            // Nobody asks an empty body for its end.
-            body.finish(Flags::NONE);
         }
-        body
     }
 
     /// A body that goes with a status or a method that forbids one: nobody will read it.

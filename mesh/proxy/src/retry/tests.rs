@@ -42,7 +42,7 @@ fn retries(on: RetryOn, failure: Failure<'_>) -> bool {
 
 fn retries_under(policy: &RetryPolicy, failure: Failure<'_>) -> bool {
     let headers = HeaderMap::new();
-    let verdict = Retries::new(policy, &request(&headers)).judge(failure, &mut Room(1));
+    let verdict = Retries::new(policy, || request(&headers)).judge(failure, &mut Room(1));
     matches!(verdict, Verdict::Again(_))
 }
 
@@ -216,7 +216,7 @@ fn a_request_that_the_policy_leaves_out_is_never_retried() {
     let mut policy = policy(RetryOn::SERVER_ERROR);
     policy.request_headers = vec![matcher("x-safe")];
     let verdict = |map: &HeaderMap| {
-        let mut retries = Retries::new(&policy, &request(map));
+        let mut retries = Retries::new(&policy, || request(map));
         let may = retries.may_follow();
         (may, retries.judge(Failure::PerTryTimeout, &mut Room(1)))
     };
@@ -255,7 +255,7 @@ fn too_early_is_retried_at_once() {
         status: 425,
         headers: &none,
     };
-    let verdict = Retries::new(&policy, &request(&none)).judge(failure, &mut NoWait);
+    let verdict = Retries::new(&policy, || request(&none)).judge(failure, &mut NoWait);
     assert_eq!(verdict, Verdict::Again(Duration::ZERO));
 }
 
@@ -263,7 +263,7 @@ fn too_early_is_retried_at_once() {
 fn retries_end_and_a_good_answer_stands() {
     let policy = policy(RetryOn::SERVER_ERROR);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, &request(&none));
+    let mut retries = Retries::new(&policy, || request(&none));
     let mut judge = |status| {
         let failure = Failure::Response {
             status,
@@ -283,7 +283,7 @@ fn a_policy_of_no_retries_is_exhausted_at_once() {
     let mut policy = policy(RetryOn::SERVER_ERROR);
     policy.times = 0;
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, &request(&none));
+    let mut retries = Retries::new(&policy, || request(&none));
     assert!(!retries.may_follow());
     assert_eq!(
         retries.judge(Failure::PerTryTimeout, &mut Room(9)),
@@ -295,7 +295,7 @@ fn a_policy_of_no_retries_is_exhausted_at_once() {
 fn a_retry_without_room_overflows_and_is_used_up() {
     let policy = policy(RetryOn::SERVER_ERROR);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, &request(&none));
+    let mut retries = Retries::new(&policy, || request(&none));
     let mut judge = |room| retries.judge(Failure::PerTryTimeout, &mut Room(room));
     assert_eq!(judge(0), Verdict::Overflow);
     assert_eq!(judge(1), Verdict::Again(Duration::ZERO));
@@ -306,7 +306,7 @@ fn a_retry_without_room_overflows_and_is_used_up() {
 fn a_hedge_asks_no_condition_but_counts_as_a_retry() {
     let policy = policy(RetryOn::CONNECT_FAILURE);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, &request(&none));
+    let mut retries = Retries::new(&policy, || request(&none));
     assert!(matches!(
         retries.judge_hedge(&mut Room(1)),
         Verdict::Again(_)
@@ -330,7 +330,7 @@ fn an_answer_that_names_its_wait_is_waited_for() {
         status: 429,
         headers: &map,
     };
-    let mut retries = Retries::new(&policy, &request(&map));
+    let mut retries = Retries::new(&policy, || request(&map));
     let verdict = retries.judge(failure, &mut Room(1));
     assert_eq!(verdict, Verdict::Again(Duration::from_secs(3)));
 }
@@ -352,7 +352,7 @@ proptest! {
         let mut policy = policy(on);
         policy.times = times;
         let none = HeaderMap::new();
-        let mut retries = Retries::new(&policy, &request(&none));
+        let mut retries = Retries::new(&policy, || request(&none));
         let mut chance = Room(room);
         let mut again = 0;
         for (kind, status) in failures {

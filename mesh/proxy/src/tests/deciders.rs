@@ -292,7 +292,7 @@ proptest! {
             scheme: "http",
             headers: &none,
         };
-        let mut retries = Retries::new(&policy, &request);
+        let mut retries = Retries::new(&policy, || request);
         for (what, whom, _, number) in story {
             let headers = answer(number);
             let status = (number % 700) as u16;

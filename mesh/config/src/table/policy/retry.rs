@@ -140,6 +140,13 @@ impl RetryOn {
     /// No condition.
     pub const NONE: RetryOn = RetryOn(0);
 
+    /// The conditions of gRPC: those of `x-envoy-retry-grpc-on`; all others are of `x-envoy-retry-on`.
+    pub const GRPC: RetryOn = RetryOn::CANCELLED
+        .with(RetryOn::DEADLINE_EXCEEDED)
+        .with(RetryOn::INTERNAL)
+        .with(RetryOn::RESOURCE_EXHAUSTED)
+        .with(RetryOn::UNAVAILABLE);
+
     /// The condition of a name.
     pub fn named(name: &str) -> Option<RetryOn> {
         RetryOn::ALL

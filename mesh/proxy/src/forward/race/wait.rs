@@ -3,7 +3,9 @@
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
 
+use http::Response;
 use shakedown_env::Time;
+use shakedown_wire::Body;
 
 use super::{BODY_TIMEOUT, Happened, Race};
 use crate::alarm::Alarm;
@@ -12,16 +14,17 @@ use crate::outlier::Outcome;
 use crate::send::Sent;
 
 impl Race<'_> {
-    /// Waits for what comes first. Tries are looked at before any time, so that an answer that is there at the deadline
+    /// Waits for what comes first; an answer is put where it has `landed`. Tries are looked at before any time, so that an answer that is there at the deadline
     /// counts; and the route's time before a try's, as what ends more.
     pub(in crate::forward) async fn next<F: Future<Output = Sent>>(
         &mut self,
         lanes: &mut Lanes<'_, '_, F>,
         alarm: &mut Alarm,
+        landed: &mut Option<Response<Body>>,
     ) -> Happened {
         poll_fn(|cx| {
             self.poll_body(cx);
-            if let Poll::Ready(happened) = self.poll_tries(lanes, cx) {
+            if let Poll::Ready(happened) = self.poll_tries(lanes, landed, cx) {
                 return Poll::Ready(happened);
             }
             let Some((at, happened)) = self.next_timer() else {
@@ -56,15 +59,33 @@ impl Race<'_> {
     fn poll_tries<F: Future<Output = Sent>>(
         &mut self,
         lanes: &mut Lanes<'_, '_, F>,
+        landed: &mut Option<Response<Body>>,
         cx: &mut Context<'_>,
     ) -> Poll<Happened> {
         for index in 0..self.open.len() {
-            let (connected, polled) = lanes.poll(self.open[index].number, cx);
+            let number = self.open[index].number;
+            let polled = lanes.poll(number, cx);
+            let connected = lanes.is_connected(number);
+            if polled.is_ready() {
+                lanes.stop(number);
+            }
             if connected && !self.open[index].connected {
                 self.connected(index);
             }
             if let Poll::Ready(sent) = polled {
-                return Poll::Ready(Happened::Ended(self.open.remove(index), sent));
+                let open = self.open.remove(index);
+                return Poll::Ready(match sent {
+                    Sent::Response(response) => {
+                        *landed = Some(response);
+                        Happened::Answered(open)
+                    }
+                    Sent::Reset { reason, on_wire } => Happened::Reset {
+                        open,
+                        reason,
+                        on_wire,
+                    },
+                    Sent::CallerGone => Happened::CallerGone { number },
+                });
             }
         }
         Poll::Pending
