@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -270,7 +271,9 @@ async fn respond(
     if request.extensions().get::<LateHead>().is_some() {
         return refuse(proxy, gate, late(&gate.listener()));
     }
-    handle(proxy, &Wire, gate, limit, ends, request).await
+    // In its place: awaited as it is, it would be moved there first.
+    let handled = pin!(handle(proxy, &Wire, gate, limit, ends, request));
+    handled.await
 }
 
 /// The size of a head as Envoy counts it: names and values.

@@ -4,6 +4,7 @@
 //! request can be seen without a network.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -57,7 +58,16 @@ impl DryRun {
     ) -> Response<impl HttpBody<Data = Bytes> + use<>> {
         let carrier = Function(upstream);
         let (proxy, gate) = (&self.proxy, &self.gate);
-        handle(proxy, &carrier, gate, &self.limit, self.ends, request).await
+        // In its place: awaited as it is, it would be moved there first.
+        let handled = pin!(handle(
+            proxy,
+            &carrier,
+            gate,
+            &self.limit,
+            self.ends,
+            request
+        ));
+        handled.await
     }
 }
 

@@ -1,12 +1,14 @@
 //! The data plane: one pod's proxy, inbound and outbound, for HTTP/1.1 and HTTP/2.
 //!
 //! - [`run`]: a proxy, from its [`Bootstrap`], for ever. [`run_with_table`] is one without a control plane.
-//! - A request is one straight line, a file per stage: `accept` -> `handle` -> `route` -> `split` -> `filter` (fault, CORS,
-//!   rate limit) -> `rewrite` -> `mirror` -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]) -> [`respond`] -> `reply` -> `record`.
+//! - A request is one straight line, a file per stage. `accept` -> `handle` takes it in and gives its answer out ([`respond`],
+//!   `reply`, `record`); between these is its `journey`: `route` -> `split` -> `filter` (fault, CORS, rate limit) -> `rewrite` ->
+//!   `mirror` -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]).
 //! - [`DryRun`] is that line without a wire: what a request costs the proxy itself is measured by it.
 //! - `origin` says who a caller is, and `steering` what an internal one asks for; `upgrade` and `tunnel` are about connections
 //!   that become something else.
-//! - A plain request allocates nothing of its own: `alarm`, `scribe` and `spare` keep what the next one can use again.
+//! - A plain request allocates nothing of its own: `alarm`, `scribe` and `spare` keep what the next one can use again. It is
+//!   moved seldom: futures hold references, and an answer stays where it landed.
 //! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
 //!
 //! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
