@@ -7,6 +7,7 @@ use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
+use shakedown_config::table::Listener;
 use shakedown_env::{Elapsed, Flags, Side, Time, Work};
 use shakedown_wire::{Body, Upgrade};
 
@@ -43,10 +44,9 @@ pub(crate) async fn handle(
     if body.is_end_stream() && upgrade.is_none() && head.method != Method::CONNECT {
         record.receive();
     }
-    let mut asked = Asked::of(&head);
     proxy.env().spend(Work::Request).await;
     let (table, listener) = (proxy.state().table(), gate.listener());
-    asked.quiet = listener.manager.suppress_envoy_headers;
+    let asked = Asked::of(&head, &listener);
     let line = Line {
         proxy,
         table: &table,
@@ -105,12 +105,12 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(head: &Parts) -> Asked {
+    fn of(head: &Parts, listener: &Listener) -> Asked {
         Asked {
             is_head: head.method == Method::HEAD,
             grpc: is_grpc(&head.headers),
             version: head.version,
-            quiet: false,
+            quiet: listener.manager.suppress_envoy_headers,
         }
     }
 }
