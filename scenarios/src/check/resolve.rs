@@ -267,24 +267,10 @@ impl Resolver<'_> {
                 end,
             }),
             ExprKind::Metric(metric) => {
-                let figure = self.figure(expr, metric);
-                let subject = self.subject(expr, metric, figure);
-                let window = match &metric.window {
-                    Some(window) => Some(self.window(window)?),
-                    None => None,
-                };
-                let (figure, (subject, conditions)) = (figure?, subject?);
-                let text = self.slice(expr).to_owned();
-                let metric = Metric {
-                    figure,
-                    subject,
-                    conditions,
-                    window,
-                    text,
-                };
+                let metric = self.metric(expr, metric)?;
                 Some(Typed {
+                    unit: metric.figure.unit(),
                     expression: Expression::Metric(Box::new(metric)),
-                    unit: figure.unit(),
                     at,
                     end,
                 })
@@ -292,32 +278,56 @@ impl Resolver<'_> {
             ExprKind::Binary(arithmetic, left, right) => {
                 let (left, right) = (self.expression(left), self.expression(right));
                 let (left, right) = (left?, right?);
-                let unit = self.combine(*arithmetic, &left, &right)?;
-                let expression = match (&left.expression, &right.expression) {
-                    (Expression::Constant(a), Expression::Constant(b)) => {
-                        let Some(value) = compute(*arithmetic, *a, *b) else {
-                            self.say(
-                                at,
-                                "this cannot be computed: a division by zero, or out of range",
-                            );
-                            return None;
-                        };
-                        Expression::Constant(value)
-                    }
-                    _ => Expression::Binary(
-                        *arithmetic,
-                        Box::new(left.expression),
-                        Box::new(right.expression),
-                    ),
-                };
                 Some(Typed {
-                    expression,
-                    unit,
+                    unit: self.combine(*arithmetic, &left, &right)?,
+                    expression: self.binary(at, *arithmetic, left.expression, right.expression)?,
                     at,
                     end,
                 })
             }
         }
+    }
+
+    fn metric(&mut self, expr: &Expr, written: &WrittenMetric) -> Option<Metric> {
+        let figure = self.figure(expr, written);
+        let subject = self.subject(expr, written, figure);
+        let window = match &written.window {
+            Some(window) => Some(self.window(window)?),
+            None => None,
+        };
+        let (figure, (subject, conditions)) = (figure?, subject?);
+        Some(Metric {
+            figure,
+            subject,
+            conditions,
+            window,
+            text: self.slice(expr).to_owned(),
+        })
+    }
+
+    /// Two sides as one; computed at once where both are known.
+    fn binary(
+        &mut self,
+        at: usize,
+        arithmetic: Arithmetic,
+        left: Expression,
+        right: Expression,
+    ) -> Option<Expression> {
+        let (Expression::Constant(a), Expression::Constant(b)) = (&left, &right) else {
+            return Some(Expression::Binary(
+                arithmetic,
+                Box::new(left),
+                Box::new(right),
+            ));
+        };
+        let value = compute(arithmetic, *a, *b);
+        if value.is_none() {
+            self.say(
+                at,
+                "this cannot be computed: a division by zero, or out of range",
+            );
+        }
+        value.map(Expression::Constant)
     }
 
     fn state(&mut self, at: usize, word: &str) -> Option<Ratio> {

@@ -311,15 +311,7 @@ impl Leaf {
                 plain(over_time(i128::from(cell.hits), 1_000_000_000)?)
             }
             Figure::Statistic(_, statistic) => {
-                let value = match statistic {
-                    Statistic::Mean => Ratio::new(cell.sum, i128::from(cell.values)),
-                    Statistic::Min => cell.range.map(|(min, _)| Ratio::whole(i128::from(min))),
-                    Statistic::Max => cell.range.map(|(_, max)| Ratio::whole(i128::from(max))),
-                    Statistic::Percentile(ppm) => cell
-                        .percentile(ppm)
-                        .map(|value| Ratio::whole(i128::from(value))),
-                };
-                plain(value.ok_or_else(nothing)?)
+                plain(cell.statistic(statistic).ok_or_else(nothing)?)
             }
             Figure::Busy => {
                 let Subject::Service(party) = &self.metric.subject else {

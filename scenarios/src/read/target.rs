@@ -32,32 +32,46 @@ impl Reader<'_> {
             part = self.part_of(amount, place)?;
             rest = tail;
         }
-        let of = match rest {
-            ["*", tail @ ..] => {
-                rest = tail;
-                Selector::All
+        let (of, rest) = self.selector(rest, place, scene)?;
+        let (zone, label) = self.narrowing(rest, place, scene)?;
+        Some(Target {
+            of,
+            zone,
+            label,
+            part,
+            text: text.to_owned(),
+        })
+    }
+
+    /// Whose pods, and the words after it.
+    fn selector<'w>(
+        &mut self,
+        words: &'w [&'w str],
+        place: &FilePlace,
+        scene: &Scene<'_>,
+    ) -> Option<(Selector, &'w [&'w str])> {
+        Some(match words {
+            ["*", rest @ ..] => (Selector::All, rest),
+            ["zone", zone, rest @ ..] => {
+                (Selector::Zone(self.zone_index(zone, place, scene)?), rest)
             }
-            ["zone", zone, tail @ ..] => {
-                rest = tail;
-                Selector::Zone(self.zone_index(zone, place, scene)?)
-            }
-            ["region", region, tail @ ..] => {
-                rest = tail;
-                self.region(region, place, scene)?
-            }
-            ["control", tail @ ..] => {
-                rest = tail;
-                Selector::Control
-            }
-            [name, tail @ ..] => {
-                rest = tail;
-                self.party(name, place, scene)?
-            }
+            ["region", region, rest @ ..] => (self.region(region, place, scene)?, rest),
+            ["control", rest @ ..] => (Selector::Control, rest),
+            [name, rest @ ..] => (self.party(name, place, scene)?, rest),
             [] => {
                 self.error(place, "expected pods: `payment`, `payment/v1`, `payment/v1/0`, `zone a`, `control` or `*`");
                 return None;
             }
-        };
+        })
+    }
+
+    /// `in zone a with tier=gold`, in either order.
+    fn narrowing(
+        &mut self,
+        mut rest: &[&str],
+        place: &FilePlace,
+        scene: &Scene<'_>,
+    ) -> Option<(Option<u16>, Option<(String, String)>)> {
         let (mut zone, mut label) = (None, None);
         loop {
             match rest {
@@ -83,13 +97,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Some(Target {
-            of,
-            zone,
-            label,
-            part,
-            text: text.to_owned(),
-        })
+        Some((zone, label))
     }
 
     fn part_of(&mut self, text: &str, place: &FilePlace) -> Option<Part> {

@@ -99,15 +99,7 @@ impl Reader<'_> {
         self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
         let zones = self.zones(topology);
         let skeletons = self.skeletons(topology, &deploys(section("chaos")));
-        let load_names = section("load")
-            .as_map()
-            .into_iter()
-            .flat_map(|map| map.keys().cloned());
-        let parties: Vec<String> = skeletons
-            .iter()
-            .map(|s| s.name.clone())
-            .chain(load_names)
-            .collect();
+        let parties = callers(&skeletons, section("load"));
         let latency = self.latency(topology, &zones, &parties);
         let (services, mut calls): (Vec<Service>, Vec<Vec<usize>>) = (0..skeletons.len())
             .map(|index| self.service(index, &skeletons, &zones))
@@ -141,11 +133,7 @@ impl Reader<'_> {
         let seed = self.seed(node);
         Story {
             name: self.scenario_name(node),
-            story: get(node, "story")
-                .and_then(|n| self.text(n, "a sentence"))
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
+            story: self.sentence(node),
             variant: variant.to_owned(),
             seed,
             seeds: self.seeds(node),
@@ -166,6 +154,11 @@ impl Reader<'_> {
             expanded: expanded(node, documents, &self.included),
             warnings: std::mem::take(&mut self.warnings),
         }
+    }
+
+    fn sentence(&mut self, node: &Node) -> String {
+        let text = get(node, "story").and_then(|n| self.text(n, "a sentence"));
+        text.unwrap_or_default().trim().to_owned()
     }
 
     /// Says which sections are missing.
@@ -409,6 +402,13 @@ fn brings(item: &Chaos) -> u32 {
         Action::Scale { to, .. } => *to,
         _ => 0,
     }
+}
+
+/// The names of all services and loads.
+fn callers(skeletons: &[Skeleton], loads: &Node) -> Vec<String> {
+    let services = skeletons.iter().map(|skeleton| skeleton.name.clone());
+    let loads = loads.as_map().into_iter().flat_map(|map| map.keys());
+    services.chain(loads.cloned()).collect()
 }
 
 /// What checks may name.
