@@ -15,6 +15,7 @@ mod stream;
 mod tapped;
 mod time;
 mod tokio_stream;
+mod turn;
 mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
@@ -24,4 +25,5 @@ pub use stream::{BoxListener, BoxStream, Listener, Stream};
 pub use tapped::{Tap, Tapped};
 pub use time::{Time, UnixTime};
 pub use tokio_stream::TokioStream;
+pub use turn::step_aside;
 pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, TaskName, Work, World};
