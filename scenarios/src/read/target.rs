@@ -33,14 +33,15 @@ impl Reader<'_> {
             rest = tail;
         }
         let (of, rest) = self.selector(rest, place, scene)?;
-        let (zone, label) = self.narrowing(rest, place, scene)?;
-        Some(Target {
+        let mut target = Target {
             of,
-            zone,
-            label,
+            zone: None,
+            label: None,
             part,
             text: text.to_owned(),
-        })
+        };
+        self.narrow(&mut target, rest, place, scene)?;
+        Some(target)
     }
 
     /// Whose pods, and the words after it.
@@ -66,20 +67,20 @@ impl Reader<'_> {
     }
 
     /// `in zone a with tier=gold`, in either order.
-    fn narrowing(
+    fn narrow(
         &mut self,
+        target: &mut Target,
         mut rest: &[&str],
         place: &FilePlace,
         scene: &Scene<'_>,
-    ) -> Option<(Option<u16>, Option<(String, String)>)> {
-        let (mut zone, mut label) = (None, None);
+    ) -> Option<()> {
         loop {
             match rest {
-                ["in", "zone", name, tail @ ..] if zone.is_none() => {
-                    zone = Some(self.zone_index(name, place, scene)?);
+                ["in", "zone", name, tail @ ..] if target.zone.is_none() => {
+                    target.zone = Some(self.zone_index(name, place, scene)?);
                     rest = tail;
                 }
-                ["with", pair, tail @ ..] if label.is_none() => {
+                ["with", pair, tail @ ..] if target.label.is_none() => {
                     let Some((key, value)) = pair.split_once('=') else {
                         self.error(
                             place,
@@ -87,7 +88,7 @@ impl Reader<'_> {
                         );
                         return None;
                     };
-                    label = Some((key.to_owned(), value.to_owned()));
+                    target.label = Some((key.to_owned(), value.to_owned()));
                     rest = tail;
                 }
                 [] => break,
@@ -97,7 +98,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Some((zone, label))
+        Some(())
     }
 
     fn part_of(&mut self, text: &str, place: &FilePlace) -> Option<Part> {
