@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
-use shakedown_env::{Env, Time};
+use shakedown_env::{Env, Time, step_aside};
 use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
 use shakedown_scenarios::story::{Entry, Load, Place, Retries, Success};
 use shakedown_wire::Body;
@@ -259,7 +259,7 @@ pub async fn run(env: Env, schedule: Schedule, plan: Rc<Plan>, clients: Rc<Clien
             sleep.as_mut().await;
             burst = 0;
         } else if burst >= BURST {
-            pass().await;
+            step_aside().await;
             burst = 0;
         }
         burst += 1;
@@ -374,19 +374,6 @@ impl Drop for Ticket {
         self.record(outcome);
         self.plan.ended();
     }
-}
-
-/// Lets every other task that is ready run once.
-async fn pass() {
-    let mut passed = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut passed, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use shakedown_env::{Env, Time};
+use shakedown_env::{Env, Time, step_aside};
 use shakedown_results::{PartyId, PodId, Record};
 use shakedown_scenarios::story::Success;
 use shakedown_wire::TlsClient;
@@ -101,7 +101,7 @@ pub async fn fire(
             now = env.now();
         }
         if burst >= BURST {
-            pass().await;
+            step_aside().await;
             burst = 0;
             now = env.now();
             crew.expire(now);
@@ -125,19 +125,6 @@ pub async fn fire(
     })
     .await;
     crew.close()
-}
-
-/// Lets every other task that is ready run once.
-async fn pass() {
-    let mut passed = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut passed, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Signed nanoseconds from 0 s.

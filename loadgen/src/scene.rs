@@ -68,12 +68,5 @@ pub(crate) fn sim() -> Sim {
 
 /// A host of a world, at 10.0.0.`last`.
 pub(crate) fn host(sim: &Sim, name: &str, last: u8) -> Env {
-    sim.add_host(HostSpec {
-        name: name.to_owned(),
-        address: IpAddr::from([10, 0, 0, last]),
-        zone: 0,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
-    })
+    sim.add_host(HostSpec::new(name, IpAddr::from([10, 0, 0, last])))
 }

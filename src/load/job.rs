@@ -134,15 +134,7 @@ impl Job {
         });
         let fired: Vec<Fired> = fired.collect();
         views.invalid(self.empty.clone());
-        for one in &fired {
-            let count = counts[usize::from(party_of(&cast, &one.name).0)].get();
-            let reasons = invalid(&one.tally, &count, one.address);
-            let name = if fired.len() > 1 { &one.name } else { "" };
-            views.invalid(reasons.into_iter().map(|reason| match name {
-                "" => reason,
-                name => format!("{name}: {reason}"),
-            }));
-        }
+        views.invalid(worthless(&fired, &cast, &counts));
         let labels = Labels {
             story: (self.sentence)(&addresses),
             set: self.set,
@@ -309,6 +301,20 @@ fn counted(mut progress: Progress, event: &Event) -> Progress {
         _ => {}
     }
     progress
+}
+
+/// Why the loads say nothing of their servers; which load, where there are several.
+fn worthless(fired: &[Fired], cast: &Cast, counts: &Counts) -> Vec<String> {
+    let reasons = fired.iter().flat_map(|one| {
+        let count = counts[usize::from(party_of(cast, &one.name).0)].get();
+        let named = |reason| match fired {
+            [_] => reason,
+            _ => format!("{}: {reason}", one.name),
+        };
+        let reasons = invalid(&one.tally, &count, one.address);
+        reasons.into_iter().map(named)
+    });
+    reasons.collect()
 }
 
 /// Why a load says nothing of its server.

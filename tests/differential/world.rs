@@ -1,10 +1,11 @@
 //! The world of one case: upstreams, a control plane or a fixture, a real Envoy and our proxy, all on loopback addresses of
 //! their own. Both proxies get the same resources and the same requests, one after the other, and the same script.
 
+mod block;
 mod change;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,10 +23,9 @@ use crate::envoy::{ADMIN_PORT, Envoy};
 use crate::mesh;
 use crate::seen::{Counts, Difference, Fact, Run, differences, same_shares};
 use crate::upstream::{self, Journal, Running, Script};
+use block::Block;
 use change::resources;
 
-/// Where ADS is served.
-const ADS_PORT: u16 = 15010;
 /// The outbound listener's port.
 pub(crate) const OUTBOUND_PORT: u16 = 15001;
 /// The port of an app behind its sidecar.
@@ -68,50 +68,6 @@ impl Result {
             summary: String::new(),
             details: String::new(),
         }
-    }
-}
-
-/// Addresses of one case, which no other case of this process has.
-#[derive(Clone, Copy)]
-struct Block(u8, u8);
-
-impl Block {
-    fn new(index: usize) -> Block {
-        let process = std::process::id() as usize;
-        let second = 16 + (process + index / 250) % 200;
-        Block(
-            u8::try_from(second).expect("below 216"),
-            u8::try_from(index % 250).expect("below 250"),
-        )
-    }
-
-    fn ip(self, last: u8) -> IpAddr {
-        Ipv4Addr::new(127, self.0, self.1, last).into()
-    }
-
-    fn envoy(self) -> IpAddr {
-        self.ip(1)
-    }
-
-    fn ours(self) -> IpAddr {
-        self.ip(2)
-    }
-
-    fn control(self) -> SocketAddr {
-        (self.ip(3), ADS_PORT).into()
-    }
-
-    /// Where ADS is served to Envoy; and to ours, of a fixture.
-    fn ads(self, envoy: bool) -> SocketAddr {
-        (self.ip(if envoy { 4 } else { 5 }), ADS_PORT).into()
-    }
-
-    fn upstream(self, index: usize) -> SocketAddr {
-        (
-            self.ip(10 + u8::try_from(index).expect("few upstreams")),
-            PORT,
-        )
-            .into()
     }
 }
 

@@ -12,14 +12,18 @@ mod event;
 mod random;
 pub mod real;
 mod stream;
+mod tapped;
 mod time;
 mod tokio_stream;
+mod turn;
 mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
 pub use event::{AttemptEvent, Detector, Event, Flags, Limit, RequestEvent, RequestId, Side};
 pub use random::{Rng, stream_seed};
 pub use stream::{BoxListener, BoxStream, Listener, Stream};
+pub use tapped::{Tap, Tapped};
 pub use time::{Time, UnixTime};
 pub use tokio_stream::TokioStream;
+pub use turn::step_aside;
 pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, TaskName, Work, World};

@@ -18,6 +18,20 @@ pub trait Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin {
 /// A stream of some world.
 pub type BoxStream = Box<dyn Stream>;
 
+impl Stream for BoxStream {
+    fn local_addr(&self) -> SocketAddr {
+        (**self).local_addr()
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        (**self).peer_addr()
+    }
+
+    fn reset_on_drop(&mut self) {
+        (**self).reset_on_drop();
+    }
+}
+
 /// A listening socket. Dropping it refuses what comes after.
 pub trait Listener: Send + Unpin {
     /// The address it listens on.

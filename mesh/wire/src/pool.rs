@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use shakedown_env::{Env, TaskName};
+use shakedown_env::{Env, TaskName, step_aside};
 
 use crate::{Body, TlsClient};
 
@@ -255,7 +255,7 @@ impl Shared {
         if self.state.borrow().returning > 0 {
             // A connection that ends its response in this very instant is told free by its task, whose turn comes before
             // ours comes again.
-            waiting::step_aside().await;
+            step_aside().await;
             if let Some(lease) = self.take_ready() {
                 return lease;
             }

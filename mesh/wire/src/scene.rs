@@ -54,8 +54,8 @@ pub(crate) fn run_apart<F: Future<Output = ()> + 'static>(
         ..Link::default()
     }));
     let (near, far) = (
-        sim.add_host(host("near", NEAR)),
-        sim.add_host(host("far", FAR)),
+        sim.add_host(HostSpec::new("near", NEAR)),
+        sim.add_host(HostSpec::new("far", FAR)),
     );
     let ended = Rc::new(Cell::new(false));
     let flag = Rc::clone(&ended);
@@ -69,17 +69,6 @@ pub(crate) fn run_apart<F: Future<Output = ()> + 'static>(
     let limit = near.now() + Duration::from_secs(3600);
     sim.run(|| ended.get() || near.now() > limit).unwrap();
     assert!(ended.get(), "the test did not end");
-}
-
-fn host(name: &str, address: IpAddr) -> HostSpec {
-    HostSpec {
-        name: name.to_owned(),
-        address,
-        zone: 0,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
-    }
 }
 
 /// Runs a test on the real loopback, at `127.0.0.1`. No assertion may lean on how fast the machine is.

@@ -26,7 +26,7 @@ mod sniff;
 
 pub use head::{HeadTimeout, LateHead};
 use idle::{Activity, IdleTimer};
-use sniff::Sniffed;
+use sniff::{Sniffed, poll_is_http2, sniffed};
 
 /// How long an accept loop rests after an accept that failed: no file descriptors left, as a rule.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
@@ -154,7 +154,7 @@ where
     B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let mut stream = Sniffed::new(stream);
+    let mut stream = sniffed(stream);
     match sniff(env, &mut stream, options, drain).await {
         None => Ok(()),
         Some(Err(error)) => Err(ServeError::First(error)),
@@ -182,7 +182,7 @@ async fn sniff(
         if member.stage(cx) >= Stage::Draining {
             return Poll::Ready(None);
         }
-        if let Poll::Ready(known) = stream.poll_is_http2(cx) {
+        if let Poll::Ready(known) = poll_is_http2(stream, cx) {
             return Poll::Ready(Some(known));
         }
         match &mut idle {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use shakedown_results::Document;
-use shakedown_results::series::{Canary, Counts, Series, Weights};
+use shakedown_results::series::{Canary, CanaryStep, Counts, Series, Weights};
 
 use super::readings::{Readings, Unit};
 use super::time::over_time;
@@ -156,31 +156,9 @@ fn canary_figure(
     readings: &mut Readings,
 ) -> Markup {
     let steps = canary.map_or(&[][..], |canary| &canary.steps);
-    // Without weights in force there are those that the canary asked for.
     let asked: Vec<(i64, u32)> = steps.iter().map(|s| (s.at_ns, s.weight_ppm)).collect();
-    let asked_of = steps
-        .iter()
-        .map(|step| step.version.as_str())
-        .find(|version| !version.is_empty());
-    let ink = |version: &str| {
-        let at = rollout.versions.iter().position(|known| known == version);
-        at.and_then(|at| Ink::ALIKE.get(at)).copied()
-    };
-    let mut lines: Vec<(Ink, &str, Steps<'_>)> = weights
-        .iter()
-        .filter_map(|weights| Some((ink(&weights.version)?, weights)))
-        .map(|(ink, weights)| (ink, weights.version.as_str(), weights.steps.as_slice()))
-        .collect();
-    if lines.is_empty() && !asked.is_empty() {
-        let version = asked_of.unwrap_or("new version");
-        lines.push((ink(version).unwrap_or(Ink::A), version, &asked));
-    }
-    let mut phases: Vec<(i64, &str)> = Vec::new();
-    for step in steps.iter().filter(|step| step.at_ns > 0) {
-        if phases.last().is_none_or(|last| last.1 != step.phase) && phases.len() < PHASES_MAX {
-            phases.push((step.at_ns, &step.phase));
-        }
-    }
+    let lines = lines(rollout, weights, steps, &asked);
+    let phases = phases(steps);
     let service = &rollout.service;
     let inked: Vec<(Ink, &str, usize)> = lines
         .iter()
@@ -219,7 +197,43 @@ fn canary_figure(
     }
 }
 
-fn canary_table(steps: &[shakedown_results::series::CanaryStep]) -> Markup {
+/// The weights in force, a line a version. Without any there are those that the canary `asked` for.
+fn lines<'a>(
+    rollout: &Rollout,
+    weights: &[&'a Weights],
+    steps: &'a [CanaryStep],
+    asked: Steps<'a>,
+) -> Vec<(Ink, &'a str, Steps<'a>)> {
+    let ink = |version: &str| {
+        let at = rollout.versions.iter().position(|known| known == version);
+        at.and_then(|at| Ink::ALIKE.get(at)).copied()
+    };
+    let mut lines: Vec<(Ink, &str, Steps<'_>)> = weights
+        .iter()
+        .filter_map(|weights| Some((ink(&weights.version)?, weights)))
+        .map(|(ink, weights)| (ink, weights.version.as_str(), weights.steps.as_slice()))
+        .collect();
+    if lines.is_empty() && !asked.is_empty() {
+        let mut named = steps.iter().map(|step| step.version.as_str());
+        let named = named.find(|version| !version.is_empty());
+        let version = named.unwrap_or("new version");
+        lines.push((ink(version).unwrap_or(Ink::A), version, asked));
+    }
+    lines
+}
+
+/// When each phase began.
+fn phases(steps: &[CanaryStep]) -> Vec<(i64, &str)> {
+    let mut phases: Vec<(i64, &str)> = Vec::new();
+    for step in steps.iter().filter(|step| step.at_ns > 0) {
+        if phases.last().is_none_or(|last| last.1 != step.phase) && phases.len() < PHASES_MAX {
+            phases.push((step.at_ns, &step.phase));
+        }
+    }
+    phases
+}
+
+fn canary_table(steps: &[CanaryStep]) -> Markup {
     html! {
         table.events {
             thead { tr {

@@ -71,48 +71,44 @@ pub(super) enum Named {
 /// # Errors
 /// The name is none of the language's; the text says what is.
 pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> {
-    let Some(measure) = measure else {
-        if let Some((_, figure)) = FIGURES.iter().find(|(known, _)| *known == name) {
-            return Ok(Named::Figure(*figure));
-        }
-        if let Some(statistic) = statistic(name)? {
-            return Ok(Named::Figure(Figure::Statistic(
-                Measure::Latency,
-                statistic,
-            )));
-        }
-        if LATER_GAUGES.contains(&name) {
-            return Ok(Named::LaterGauge(name.to_owned()));
-        }
-        if LATER_FIGURES.contains(&name) {
-            return Ok(Named::Later(name.to_owned()));
-        }
-        let known = FIGURES
-            .iter()
-            .map(|(name, _)| *name)
-            .chain(STATISTICS)
-            .chain(LATER_FIGURES)
-            .chain(LATER_GAUGES);
-        return Err(format!(
-            "unknown metric `{name}`: {}",
-            suggest::hint(name, known)
-        ));
-    };
+    match measure {
+        Some(measure) => reduced(measure, name),
+        None => plain(name),
+    }
+}
+
+/// A name that stands alone: `success`, or `p99`, which is latency's.
+fn plain(name: &str) -> Result<Named, String> {
+    if let Some((_, figure)) = FIGURES.iter().find(|(known, _)| *known == name) {
+        return Ok(Named::Figure(*figure));
+    }
+    if let Some(statistic) = statistic(name)? {
+        let figure = Figure::Statistic(Measure::Latency, statistic);
+        return Ok(Named::Figure(figure));
+    }
+    if LATER_GAUGES.contains(&name) {
+        return Ok(Named::LaterGauge(name.to_owned()));
+    }
+    if LATER_FIGURES.contains(&name) {
+        return Ok(Named::Later(name.to_owned()));
+    }
+    let known = FIGURES
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(STATISTICS)
+        .chain(LATER_FIGURES)
+        .chain(LATER_GAUGES);
+    Err(format!(
+        "unknown metric `{name}`: {}",
+        suggest::hint(name, known)
+    ))
+}
+
+/// A name behind that of a measure or a gauge: `queue-wait.p99`, `ready.min`.
+fn reduced(measure: &str, name: &str) -> Result<Named, String> {
     if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure)
     {
-        if matches!(gauge, Gauge::Canary | Gauge::Breaker) {
-            return Err(format!(
-                "`{measure}` goes through states, which have no `{name}`: say `always`, `never`, `eventually` or `within`"
-            ));
-        }
-        return match name {
-            "mean" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Mean)))),
-            "max" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Max)))),
-            "min" => Ok(Named::Figure(Figure::Gauge(*gauge, Some(Reduction::Min)))),
-            _ => Err(format!(
-                "`{measure}` is reduced by `mean`, `max` or `min`, not by `{name}`"
-            )),
-        };
+        return Ok(Named::Figure(reduced_gauge(*gauge, measure, name)?));
     }
     if LATER_GAUGES.contains(&measure) || LATER_MEASURES.contains(&measure) {
         return Ok(Named::Later(measure.to_owned()));
@@ -137,6 +133,25 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
             "unknown statistic `{name}`: expected `mean`, `min`, `max` or a percentile such as `p99`"
         )),
     }
+}
+
+fn reduced_gauge(gauge: Gauge, written: &str, name: &str) -> Result<Figure, String> {
+    if matches!(gauge, Gauge::Canary | Gauge::Breaker) {
+        return Err(format!(
+            "`{written}` goes through states, which have no `{name}`: say `always`, `never`, `eventually` or `within`"
+        ));
+    }
+    let reduction = match name {
+        "mean" => Reduction::Mean,
+        "max" => Reduction::Max,
+        "min" => Reduction::Min,
+        _ => {
+            return Err(format!(
+                "`{written}` is reduced by `mean`, `max` or `min`, not by `{name}`"
+            ));
+        }
+    };
+    Ok(Figure::Gauge(gauge, Some(reduction)))
 }
 
 /// The measure of a name, in a condition.

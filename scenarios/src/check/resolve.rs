@@ -3,6 +3,8 @@
 mod condition;
 mod joins;
 mod subject;
+mod temporal;
+mod units;
 mod window;
 
 use std::time::Duration;
@@ -12,16 +14,11 @@ use shakedown_config::{Place as FilePlace, suggest};
 use super::figures::{self, Named};
 use super::names::Names;
 use super::syntax::{
-    self, Expr, ExprKind, Problem, WindowKind, Written, WrittenMetric, WrittenRelation,
-    WrittenWindow,
+    self, Expr, ExprKind, Problem, Written, WrittenMetric, WrittenRelation, WrittenWindow,
 };
-use super::{
-    Arithmetic, Check, Expression, Figure, Gauge, Metric, Op, Relation, Seeds, Temporal, Window,
-};
-use crate::value::{FAILED, Quantity, Ratio, Unit, is_breakers, state, states};
-
-/// Slices of one check, at most: each keeps its own figures.
-const SLICES_MAX: i64 = 20_000;
+use super::{Arithmetic, Check, Expression, Figure, Metric, Relation, Seeds, Temporal, Window};
+use crate::value::{Ratio, Unit, state, states};
+use temporal::gauges;
 
 /// Reads a check and resolves it.
 ///
@@ -116,131 +113,6 @@ impl Resolver<'_> {
         })
     }
 
-    /// How states are compared: what is rolled back has failed, too.
-    fn states(
-        &mut self,
-        relation: WrittenRelation,
-        left: &Typed,
-        right: &Typed,
-    ) -> Option<Relation> {
-        if let (Some(one), Some(other)) = (of_breaker(left), of_breaker(right))
-            && one != other
-        {
-            let message = format!(
-                "`{}` and `{}` are not of one kind: a `breaker` is `closed` or `open`, a `canary` goes through Flagger's phases",
-                &self.text[left.at..left.end],
-                &self.text[right.at..right.end]
-            );
-            return self.refuse(right.at, message);
-        }
-        let failed = |side: &Typed| side.expression == Expression::Constant(FAILED);
-        let op = match relation {
-            WrittenRelation::Compare(Op::Equal) if failed(right) => Op::AtLeast,
-            WrittenRelation::Compare(Op::Differs) if failed(right) => Op::Less,
-            WrittenRelation::Compare(Op::Equal) if failed(left) => Op::AtMost,
-            WrittenRelation::Compare(Op::Differs) if failed(left) => Op::More,
-            WrittenRelation::Compare(op @ (Op::Equal | Op::Differs)) => op,
-            _ => return self.refuse(left.at, "states are compared by `==` or `!=`"),
-        };
-        Some(Relation::Compare(op))
-    }
-
-    /// Temporal word, `per`, `within` and kind of value must fit each other.
-    fn temporal(&mut self, written: &Written) {
-        let within = written.window.as_ref().filter(|window| {
-            matches!(
-                window.kind,
-                WindowKind::Within(_) | WindowKind::WithinOf(..) | WindowKind::WithinAfter(..)
-            )
-        });
-        let word = written.temporal.map(|(temporal, _)| temporal);
-        if let (Some((Temporal::Recovers, at)), None) = (written.temporal, within) {
-            self.say(at, "`recovers` needs a deadline: `within 30s after ITEM`");
-        }
-        let temporal = word.is_some() || within.is_some();
-        let (mut instants, mut windows) = (Vec::new(), Vec::new());
-        for side in [&written.left, &written.right] {
-            sort(side, &mut instants, &mut windows);
-        }
-        if let (Some(gauge), Some(window)) = (instants.first(), windows.first()) {
-            let mut message = format!(
-                "`{}` is a value at an instant, `{}` one over a window: ",
-                self.slice(gauge),
-                self.slice(window)
-            );
-            message.push_str(&if is_state(gauge) {
-                "they cannot be compared".to_owned()
-            } else {
-                format!("reduce the first (`{}`)", self.reduced(gauge))
-            });
-            self.say(gauge.at, message);
-            return;
-        }
-        match instants.first() {
-            Some(gauge) => self.of_instants(gauge, temporal, written),
-            None => self.of_windows(windows.first().copied(), within, written),
-        }
-    }
-
-    /// Values at an instant need a temporal word, and no slices.
-    fn of_instants(&mut self, gauge: &Expr, temporal: bool, written: &Written) {
-        if !temporal {
-            let gauge_text = self.slice(gauge);
-            let mut message = format!(
-                "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually`"
-            );
-            message.push_str(&if is_state(gauge) {
-                " or `within`".to_owned()
-            } else {
-                format!(", `within`, or `{}`", self.reduced(gauge))
-            });
-            self.say(gauge.at, message);
-        } else if let Some((_, at)) = written.per {
-            let message = format!(
-                "`{}` is a value at an instant and takes no `per`",
-                self.slice(gauge)
-            );
-            self.say(at, message);
-        }
-    }
-
-    /// Values over windows need slices with a temporal word, and none without.
-    fn of_windows(
-        &mut self,
-        first: Option<&Expr>,
-        within: Option<&WrittenWindow>,
-        written: &Written,
-    ) {
-        let temporal = written.temporal.is_some() || within.is_some();
-        match (temporal, written.per) {
-            (true, None) => {
-                let (at, word) = match (written.temporal, within) {
-                    (Some((temporal, at)), _) => (at, temporal_word(temporal)),
-                    (None, Some(within)) => (within.at, "within"),
-                    (None, None) => return,
-                };
-                let of = first.map_or_else(|| self.text, |w| self.slice(w));
-                let message = format!(
-                    "`{of}` is computed over a window: `{word}` needs slices of it, such as `per 5s`"
-                );
-                self.say(at, message);
-            }
-            (false, Some((_, at))) => {
-                self.say(at, "`per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`");
-            }
-            (true, Some((0, at))) => self.say(at, "a slice is longer than `0s`"),
-            (true, Some((nanos, at))) => {
-                if self.names.duration_ns / i64::try_from(nanos).unwrap_or(i64::MAX) > SLICES_MAX {
-                    self.say(
-                        at,
-                        format!("a check has at most {SLICES_MAX} slices: choose a longer `per`"),
-                    );
-                }
-            }
-            (false, None) => {}
-        }
-    }
-
     fn seeds(&mut self, written: &Written) {
         if let (Some((Seeds::Over, at)), Some(_)) = (written.seeds, written.temporal) {
             self.say(
@@ -267,24 +139,10 @@ impl Resolver<'_> {
                 end,
             }),
             ExprKind::Metric(metric) => {
-                let figure = self.figure(expr, metric);
-                let subject = self.subject(expr, metric, figure);
-                let window = match &metric.window {
-                    Some(window) => Some(self.window(window)?),
-                    None => None,
-                };
-                let (figure, (subject, conditions)) = (figure?, subject?);
-                let text = self.slice(expr).to_owned();
-                let metric = Metric {
-                    figure,
-                    subject,
-                    conditions,
-                    window,
-                    text,
-                };
+                let metric = self.metric(expr, metric)?;
                 Some(Typed {
+                    unit: metric.figure.unit(),
                     expression: Expression::Metric(Box::new(metric)),
-                    unit: figure.unit(),
                     at,
                     end,
                 })
@@ -292,32 +150,56 @@ impl Resolver<'_> {
             ExprKind::Binary(arithmetic, left, right) => {
                 let (left, right) = (self.expression(left), self.expression(right));
                 let (left, right) = (left?, right?);
-                let unit = self.combine(*arithmetic, &left, &right)?;
-                let expression = match (&left.expression, &right.expression) {
-                    (Expression::Constant(a), Expression::Constant(b)) => {
-                        let Some(value) = compute(*arithmetic, *a, *b) else {
-                            self.say(
-                                at,
-                                "this cannot be computed: a division by zero, or out of range",
-                            );
-                            return None;
-                        };
-                        Expression::Constant(value)
-                    }
-                    _ => Expression::Binary(
-                        *arithmetic,
-                        Box::new(left.expression),
-                        Box::new(right.expression),
-                    ),
-                };
                 Some(Typed {
-                    expression,
-                    unit,
+                    unit: self.combine(*arithmetic, &left, &right)?,
+                    expression: self.binary(at, *arithmetic, left.expression, right.expression)?,
                     at,
                     end,
                 })
             }
         }
+    }
+
+    fn metric(&mut self, expr: &Expr, written: &WrittenMetric) -> Option<Metric> {
+        let figure = self.figure(expr, written);
+        let subject = self.subject(expr, written, figure);
+        let window = match &written.window {
+            Some(window) => Some(self.window(window)?),
+            None => None,
+        };
+        let (figure, (subject, conditions)) = (figure?, subject?);
+        Some(Metric {
+            figure,
+            subject,
+            conditions,
+            window,
+            text: self.slice(expr).to_owned(),
+        })
+    }
+
+    /// Two sides as one; computed at once where both are known.
+    fn binary(
+        &mut self,
+        at: usize,
+        arithmetic: Arithmetic,
+        left: Expression,
+        right: Expression,
+    ) -> Option<Expression> {
+        let (Expression::Constant(a), Expression::Constant(b)) = (&left, &right) else {
+            return Some(Expression::Binary(
+                arithmetic,
+                Box::new(left),
+                Box::new(right),
+            ));
+        };
+        let value = compute(arithmetic, *a, *b);
+        if value.is_none() {
+            self.say(
+                at,
+                "this cannot be computed: a division by zero, or out of range",
+            );
+        }
+        value.map(Expression::Constant)
     }
 
     fn state(&mut self, at: usize, word: &str) -> Option<Ratio> {
@@ -352,69 +234,6 @@ impl Resolver<'_> {
         }
     }
 
-    /// The unit of an operation's result.
-    fn combine(&mut self, arithmetic: Arithmetic, left: &Typed, right: &Typed) -> Option<Unit> {
-        use Unit::{Count, Duration, Rate, Share};
-        if [left.unit, right.unit].contains(&Unit::State) {
-            return self.refuse(left.at, "states are compared, not counted with");
-        }
-        match arithmetic {
-            Arithmetic::Add | Arithmetic::Subtract => self.agree(left, right),
-            Arithmetic::Multiply => match (left.unit, right.unit) {
-                (Count | Share, unit) => Some(unit),
-                (unit, Count | Share) => Some(unit),
-                (Rate, Duration) | (Duration, Rate) => Some(Count),
-                (a, b) => self.refuse(
-                    left.at,
-                    format!("a {a} times a {b} is nothing that can be compared"),
-                ),
-            },
-            Arithmetic::Divide => match (left.unit, right.unit) {
-                (a, b) if a == b => Some(Count),
-                (unit, Count | Share) => Some(unit),
-                (Count, Duration) => Some(Rate),
-                (a, b) => self.refuse(
-                    left.at,
-                    format!("a {a} over a {b} is nothing that can be compared"),
-                ),
-            },
-        }
-    }
-
-    /// The unit of both, where it is the same.
-    fn agree(&mut self, left: &Typed, right: &Typed) -> Option<Unit> {
-        if left.unit == right.unit {
-            return Some(left.unit);
-        }
-        let (known, bare) = match (&left.expression, &right.expression) {
-            (_, Expression::Constant(_)) => (left, right),
-            (Expression::Constant(_), _) => (right, left),
-            _ => {
-                let message = format!(
-                    "`{}` is a {}, `{}` a {}: they cannot be compared",
-                    &self.text[left.at..left.end],
-                    left.unit,
-                    &self.text[right.at..right.end],
-                    right.unit
-                );
-                return self.refuse(right.at, message);
-            }
-        };
-        let number = &self.text[bare.at..bare.end];
-        let advice = match (known.unit, bare.unit) {
-            (Unit::State, _) if of_breaker(known) == Some(true) => "`closed` or `open`".to_owned(),
-            (unit, Unit::Count) => with_unit(number, unit),
-            (Unit::Count, _) => "a count, a bare number".to_owned(),
-            (unit, _) => format!("a {unit}"),
-        };
-        let known_text = &self.text[known.at..known.end];
-        let message = format!(
-            "`{known_text}` is a {}, `{number}` a {}: write {advice}",
-            known.unit, bare.unit
-        );
-        self.refuse(bare.at, message)
-    }
-
     fn refuse<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
         self.say(at, message);
         None
@@ -426,11 +245,6 @@ impl Resolver<'_> {
 
     fn slice(&self, expr: &Expr) -> &str {
         &self.text[expr.at..expr.end]
-    }
-
-    /// `ejected(payment)` as `ejected.max(payment)`.
-    fn reduced(&self, expr: &Expr) -> String {
-        self.slice(expr).replacen('(', ".max(", 1)
     }
 
     fn window(&mut self, window: &WrittenWindow) -> Option<Window> {
@@ -455,74 +269,5 @@ pub(crate) fn compute(arithmetic: Arithmetic, left: Ratio, right: Ratio) -> Opti
         Arithmetic::Subtract => left.checked_sub(right),
         Arithmetic::Multiply => left.checked_mul(right),
         Arithmetic::Divide => left.checked_div(right),
-    }
-}
-
-/// Whether a state is one of a breaker (else of a canary), where that can be told.
-fn of_breaker(side: &Typed) -> Option<bool> {
-    match &side.expression {
-        Expression::Constant(number) => Some(is_breakers(*number)),
-        Expression::Metric(metric) => {
-            Some(matches!(metric.figure, Figure::Gauge(Gauge::Breaker, _)))
-        }
-        Expression::Binary(..) => None,
-    }
-}
-
-/// How a bare number would be written as another unit, in backquotes.
-fn with_unit(number: &str, unit: Unit) -> String {
-    match unit {
-        Unit::Duration => format!("`{number}ms`"),
-        Unit::Rate => format!("`{number}/s`"),
-        Unit::Size => format!("`{number}B`"),
-        Unit::Share => {
-            let share = Quantity::parse(number)
-                .ok()
-                .filter(|q| q.unit == Unit::Count && q.value <= Ratio::ONE);
-            match share {
-                Some(quantity) => format!("`{}`", Unit::Share.format(quantity.value)),
-                None => format!("`{number}%`"),
-            }
-        }
-        Unit::State => "one of its states, such as `promoted`".to_owned(),
-        Unit::Count => format!("a {unit}"),
-    }
-}
-
-fn temporal_word(temporal: Temporal) -> &'static str {
-    match temporal {
-        Temporal::Once => "once",
-        Temporal::Always => "always",
-        Temporal::Never => "never",
-        Temporal::Eventually => "eventually",
-        Temporal::Recovers => "recovers",
-    }
-}
-
-/// Whether a metric goes through states.
-fn is_state(expr: &Expr) -> bool {
-    matches!(&expr.kind, ExprKind::Metric(metric) if ["canary", "breaker"].contains(&metric.name.as_str()))
-}
-
-/// Whether a gauge without reduction occurs.
-fn gauges(expr: &Expr) -> bool {
-    let (mut instants, mut windows) = (Vec::new(), Vec::new());
-    sort(expr, &mut instants, &mut windows);
-    !instants.is_empty()
-}
-
-/// Sorts an expression's metrics into values at an instant and values over a window.
-fn sort<'e>(expr: &'e Expr, instants: &mut Vec<&'e Expr>, windows: &mut Vec<&'e Expr>) {
-    match &expr.kind {
-        ExprKind::Metric(metric) => match figures::named(metric.measure.as_deref(), &metric.name) {
-            Ok(Named::Figure(figure)) if figure.is_instant() => instants.push(expr),
-            Ok(Named::LaterGauge(_)) => instants.push(expr),
-            _ => windows.push(expr),
-        },
-        ExprKind::Binary(_, left, right) => {
-            sort(left, instants, windows);
-            sort(right, instants, windows);
-        }
-        ExprKind::Quantity(_) | ExprKind::State(_) => {}
     }
 }

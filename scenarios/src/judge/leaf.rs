@@ -1,18 +1,17 @@
 //! One metric of one check: which events it hears, which requests it counts, and what they come to.
 
+mod counting;
 mod meter;
 
-use shakedown_results::{Answer, Event, PodId, Record, Root};
+use shakedown_results::{Answer, Event, PodId, Record};
 
 use super::board::{ALL_PPM, Board, Change};
 use super::fact::{Class, Fact};
 use super::slots::{Cell, Kind, Slots};
 use super::via::Via;
-use crate::check::{
-    Condition, Figure, Gauge, Happening, Measure, Metric, Party, Reduction, Statistic, Subject,
-    Test,
-};
+use crate::check::{Figure, Gauge, Metric, Party, Reduction, Statistic, Subject, Test};
 use crate::value::Ratio;
+use counting::{classes, happens, holds, is_root_of, matches, measured};
 
 /// A metric and its accumulators.
 #[derive(Clone, Debug)]
@@ -273,6 +272,14 @@ impl Leaf {
         }
     }
 
+    /// Amplification of a load's requests is measured where they arrive, not where they leave.
+    pub(super) fn descends_from_load(mut self) -> Leaf {
+        if self.metric.figure == Figure::Amplification {
+            (self.all, self.hit) = (Some(Class::Load), Some(Class::Arrival));
+        }
+        self
+    }
+
     /// The value in a slice.
     ///
     /// # Errors
@@ -311,15 +318,7 @@ impl Leaf {
                 plain(over_time(i128::from(cell.hits), 1_000_000_000)?)
             }
             Figure::Statistic(_, statistic) => {
-                let value = match statistic {
-                    Statistic::Mean => Ratio::new(cell.sum, i128::from(cell.values)),
-                    Statistic::Min => cell.range.map(|(min, _)| Ratio::whole(i128::from(min))),
-                    Statistic::Max => cell.range.map(|(_, max)| Ratio::whole(i128::from(max))),
-                    Statistic::Percentile(ppm) => cell
-                        .percentile(ppm)
-                        .map(|value| Ratio::whole(i128::from(value))),
-                };
-                plain(value.ok_or_else(nothing)?)
+                plain(cell.statistic(statistic).ok_or_else(nothing)?)
             }
             Figure::Busy => {
                 let Subject::Service(party) = &self.metric.subject else {
@@ -342,145 +341,5 @@ impl Leaf {
                 }))
             }
         }
-    }
-}
-
-/// Which events count as one of all, and which may count.
-fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
-    let flag = metric
-        .conditions
-        .iter()
-        .any(|condition| matches!(condition.test, Test::Flag(_)));
-    let base = match &metric.subject {
-        Subject::Load(_) => Class::Load,
-        Subject::Service(_) => Class::Service,
-        Subject::Edge { to, .. } if to.is_part() => Class::Attempt,
-        Subject::Edge { .. } => Class::Call,
-        Subject::Control | Subject::Fault(_) => return (None, None),
-    };
-    let of_proxy = matches!(metric.figure, Figure::Statistic(Measure::ProxyTime, _))
-        || metric
-            .conditions
-            .iter()
-            .any(|condition| matches!(condition.test, Test::Measure(Measure::ProxyTime, ..)));
-    // A flag is known to a proxy alone; of how many there were in all the caller, or the app, knows better.
-    let hit = match base {
-        Class::Service if flag => Class::Flagged,
-        Class::Load | Class::Call if flag || of_proxy => Class::Proxied,
-        _ => base,
-    };
-    match (metric.figure, &metric.subject) {
-        (Figure::Gauge(..) | Figure::Busy | Figure::Events(_) | Figure::Hits, _) => (None, None),
-        (Figure::Attempts | Figure::Retries | Figure::Hedges, _) => (None, Some(Class::Attempt)),
-        (Figure::Amplification, _) => (Some(base), Some(Class::Attempt)),
-        _ => (Some(base), Some(hit)),
-    }
-}
-
-impl Leaf {
-    /// Amplification of a load's requests is measured where they arrive, not where they leave.
-    pub(super) fn descends_from_load(mut self) -> Leaf {
-        if self.metric.figure == Figure::Amplification {
-            (self.all, self.hit) = (Some(Class::Load), Some(Class::Arrival));
-        }
-        self
-    }
-}
-
-/// Whether an event is of the metric's subject.
-fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
-    let sent_by = |party: &Party| fact.from.is_some_and(|pod| board.sent_by(pod, party));
-    let descends = |party: &Party| fact.root.is_some_and(|root| is_root_of(root, party));
-    let arrives = |party: &Party| {
-        fact.to.is_some_and(|pod| board.is_of(pod, party))
-            && (party.endpoint.is_none() || party.endpoint == fact.endpoint)
-    };
-    match (&metric.subject, class) {
-        (Subject::Load(party), _) => sent_by(party) && descends(party),
-        (Subject::Service(party), _) => arrives(party),
-        (Subject::Control | Subject::Fault(_), _) => false,
-        (Subject::Edge { from, .. }, Class::Load) => descends(from) && sent_by(from),
-        (Subject::Edge { from, to }, Class::Arrival) => descends(from) && arrives(to) && !fact.copy,
-        (Subject::Edge { from, to }, _) => {
-            let called = if to.is_part() {
-                fact.to.is_some_and(|pod| board.is_of(pod, to))
-            } else {
-                fact.to_party.is_some_and(|party| Some(party.0) == to.party)
-            };
-            called
-                && (to.endpoint.is_none() || to.endpoint == fact.endpoint)
-                && sent_by(from)
-                && (from.entry.is_none() || descends(from))
-        }
-    }
-}
-
-fn is_root_of(root: Root, party: &Party) -> bool {
-    party.party == Some(root.load.0) && party.entry.is_none_or(|entry| entry == root.entry)
-}
-
-/// Whether a request meets a condition; `via` is decided elsewhere.
-fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
-    let met = match &condition.test {
-        Test::Via(_) => return true,
-        Test::Ok => fact.is_ok(),
-        Test::Timeout => fact.outcome.answer == Answer::Timeout,
-        Test::Dropped => fact.outcome.answer == Answer::Dropped,
-        Test::Retried => fact.number > 1,
-        Test::Hedged => fact.hedge,
-        Test::Plaintext => fact.plaintext,
-        Test::Measure(measure, op, nanos) => {
-            measured(*measure, fact).is_some_and(|value| op.holds(&value, nanos))
-        }
-        Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
-        Test::Grpc(status) => fact.outcome.grpc == Some(*status),
-        Test::Flag(bit) => fact.flags & bit == *bit,
-        Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
-    };
-    met != condition.not
-}
-
-/// A measure of a request; a dropped one has none.
-fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
-    if fact.outcome.answer == Answer::Dropped {
-        return None;
-    }
-    match measure {
-        Measure::Latency => Some(fact.end_ns - fact.start_ns),
-        Measure::Uncorrected => fact.sent_ns.map(|sent| fact.end_ns - sent),
-        Measure::SendLag => fact.sent_ns.map(|sent| sent - fact.start_ns),
-        Measure::QueueWait => fact.queue_wait_ns,
-        Measure::PoolWait => fact.pool_wait_ns,
-        Measure::ProxyTime => fact.proxy_ns,
-        Measure::ServiceTime => fact
-            .queue_wait_ns
-            .map(|wait| fact.end_ns - fact.start_ns - wait),
-    }
-}
-
-/// Whether an event is one that is counted.
-fn happens(
-    happening: Happening,
-    subject: &Subject,
-    event: &Event,
-    change: Option<Change>,
-    board: &Board,
-) -> bool {
-    let is_of = |pod: &PodId| match subject {
-        Subject::Service(party) => board.is_of(*pod, party),
-        _ => false,
-    };
-    match (happening, event) {
-        (Happening::Crash, Event::Crashed { pod }) => is_of(pod),
-        (Happening::Restart, Event::Ready { pod }) => {
-            is_of(pod) && change.is_some_and(|change| change.restarted)
-        }
-        (Happening::Ejection, Event::Ejected { pod, .. }) => is_of(pod),
-        (Happening::Push, Event::ConfigChanged { .. }) => *subject == Subject::Control,
-        (Happening::Push, Event::ConfigInForce { pod, .. }) => is_of(pod),
-        (Happening::Nack, Event::ConfigRefused { pod, .. }) => {
-            *subject == Subject::Control || is_of(pod)
-        }
-        _ => false,
     }
 }

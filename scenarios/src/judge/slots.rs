@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use shakedown_results::Histogram;
 
 use super::span::Span;
+use crate::check::Statistic;
+use crate::value::Ratio;
 
 /// Where in a run a leaf counts.
 #[derive(Clone, Debug)]
@@ -180,6 +182,17 @@ impl Cell {
             Spread::None => {}
             Spread::Dense(histogram) => histogram.record(value_ns),
             Spread::Sparse(buckets) => *buckets.entry(bucket(value_ns)).or_default() += 1,
+        }
+    }
+
+    /// A statistic of all values.
+    pub(super) fn statistic(&self, statistic: Statistic) -> Option<Ratio> {
+        let whole = |value: i64| Ratio::whole(i128::from(value));
+        match statistic {
+            Statistic::Mean => Ratio::new(self.sum, i128::from(self.values)),
+            Statistic::Min => self.range.map(|(min, _)| whole(min)),
+            Statistic::Max => self.range.map(|(_, max)| whole(max)),
+            Statistic::Percentile(ppm) => self.percentile(ppm).map(whole),
         }
     }
 

@@ -1,5 +1,8 @@
 //! One check under judgement: its leaves, its slices or instants, and its result in words.
 
+mod slices;
+mod tree;
+
 use shakedown_results::{Cast, CheckResult, PodId, Record};
 
 use super::Sample;
@@ -7,12 +10,13 @@ use super::board::{Board, Change};
 use super::fact::{Class, Fact};
 use super::instant::{Instants, compare};
 use super::leaf::{Leaf, Reading};
-use super::slots::Slots;
 use super::span::{self, Span};
 use super::words::{expected, nanos, time};
-use crate::check::{Check, Expression, Figure, Metric, Subject, Temporal, Window};
+use crate::check::{Check, Temporal, Window};
 use crate::story::Story;
 use crate::value::Ratio;
+use slices::Slices;
+use tree::{Builder, Tree};
 
 /// A check and what was gathered for it.
 #[derive(Clone, Debug)]
@@ -30,14 +34,6 @@ struct State {
     /// The window as the check has it.
     span: Span,
     has_meters: bool,
-}
-
-/// An expression whose metrics are indices of leaves.
-#[derive(Clone, Debug)]
-enum Tree {
-    Constant(Ratio),
-    Leaf(usize),
-    Binary(crate::check::Arithmetic, Box<Tree>, Box<Tree>),
 }
 
 /// What a check came to: true or false, or why it cannot be said; and what was seen, in words.
@@ -276,195 +272,6 @@ impl State {
             Temporal::Eventually => slices.some(),
             Temporal::Always | Temporal::Once => slices.all(true),
             Temporal::Never => slices.all(false),
-        }
-    }
-}
-
-/// A check over the slices of its window.
-struct Slices<'a> {
-    state: &'a State,
-    check: &'a Check,
-    board: &'a Board,
-    slots: &'a Slots,
-}
-
-impl Slices<'_> {
-    /// Whether the comparison holds in a slice, and its left side.
-    fn slice(&self, index: usize) -> Result<(bool, Ratio), String> {
-        let left = self.state.eval(&self.state.left, index, self.board)?;
-        let right = self.state.eval(&self.state.right, index, self.board)?;
-        Ok((compare(self.check.relation, left, right)?, left))
-    }
-
-    fn start_ns(&self, index: usize) -> i64 {
-        self.slots.bounds(index).from_ns
-    }
-
-    fn show(&self, index: usize, value: Ratio) -> String {
-        let bounds = self.slots.bounds(index);
-        let value = self.check.unit.format(value);
-        format!("{}..{}: {value}", time(bounds.from_ns), time(bounds.to_ns))
-    }
-
-    fn within(&self, index: usize, reason: &str) -> String {
-        format!(
-            "{reason} in the slice from {} on",
-            time(self.start_ns(index))
-        )
-    }
-
-    /// Every slice from the last that may begin the recovery on must hold; earlier ones decide nothing.
-    fn recover(&self) -> Finding {
-        let count = self.slots.count();
-        let deadline_ns = self.state.span.to_ns;
-        let in_time = (0..count).take_while(|index| self.start_ns(*index) <= deadline_ns);
-        let Some(deciding) = in_time.last() else {
-            return Err("no slice begins before the deadline".to_owned());
-        };
-        let (mut since, mut failed) = (count, None);
-        for index in (0..count).rev() {
-            match self.slice(index) {
-                Ok((true, _)) => since = index,
-                Ok((false, value)) => {
-                    failed = Some((index, value));
-                    break;
-                }
-                Err(reason) if index >= deciding => return Err(self.within(index, &reason)),
-                Err(_) => break,
-            }
-        }
-        let holds = since <= deciding;
-        Ok((
-            holds,
-            match failed {
-                Some((index, value)) if !holds => {
-                    format!("still false in {}", self.show(index, value))
-                }
-                _ => format!("true from {} on", time(self.start_ns(since))),
-            },
-        ))
-    }
-
-    fn some(&self) -> Finding {
-        let count = self.slots.count();
-        let mut unknown = None;
-        for index in 0..count {
-            match self.slice(index) {
-                Ok((true, value)) => {
-                    return Ok((true, format!("true in {}", self.show(index, value))));
-                }
-                Ok((false, _)) => {}
-                Err(reason) => unknown = unknown.or_else(|| Some(self.within(index, &reason))),
-            }
-        }
-        match unknown {
-            Some(reason) => Err(reason),
-            None => Ok((false, format!("false in all {count} slices"))),
-        }
-    }
-
-    /// Whether each slice comes to what is wanted; one that has no value keeps all from being judged.
-    fn all(&self, wanted: bool) -> Finding {
-        let count = self.slots.count();
-        let (mut wrong, mut first) = (0, None);
-        for index in 0..count {
-            let (holds, value) = self
-                .slice(index)
-                .map_err(|reason| self.within(index, &reason))?;
-            if holds != wanted {
-                wrong += 1;
-                first = first.or(Some((index, value)));
-            }
-        }
-        Ok(match first {
-            None => (true, format!("{wanted} in all {count} slices")),
-            Some((index, value)) => {
-                let first = self.show(index, value);
-                (
-                    false,
-                    format!("{} in {wrong} of {count} slices, first in {first}", !wanted),
-                )
-            }
-        })
-    }
-}
-
-impl Tree {
-    fn compute(&self, leaf: &impl Fn(usize) -> Option<Ratio>) -> Option<Ratio> {
-        match self {
-            Tree::Constant(value) => Some(*value),
-            Tree::Leaf(index) => leaf(*index),
-            Tree::Binary(arithmetic, left, right) => crate::check::resolve::compute(
-                *arithmetic,
-                left.compute(leaf)?,
-                right.compute(leaf)?,
-            ),
-        }
-    }
-}
-
-/// Turns expressions into trees and leaves.
-struct Builder<'a> {
-    leaves: &'a mut Vec<Leaf>,
-    watched: Span,
-    per_ns: Option<i64>,
-    /// The check names no window.
-    is_whole: bool,
-    story: &'a Story,
-    cast: &'a Cast,
-    /// As it is before anything happens.
-    board: &'a Board,
-}
-
-impl Builder<'_> {
-    fn tree(&mut self, expression: &Expression) -> Result<Tree, String> {
-        Ok(match expression {
-            Expression::Constant(value) => Tree::Constant(*value),
-            Expression::Metric(metric) => {
-                let leaf = self.leaf(metric)?;
-                self.leaves.push(leaf);
-                Tree::Leaf(self.leaves.len() - 1)
-            }
-            Expression::Binary(arithmetic, left, right) => Tree::Binary(
-                *arithmetic,
-                Box::new(self.tree(left)?),
-                Box::new(self.tree(right)?),
-            ),
-        })
-    }
-
-    fn leaf(&self, metric: &Metric) -> Result<Leaf, String> {
-        let kind = Leaf::kind(metric);
-        let duration_ns = self.cast.duration_ns;
-        let leaf = match &metric.window {
-            Some(window) => {
-                let span = span::resolve(window, self.cast)?;
-                Leaf::new(metric, Slots::new(span, None, duration_ns, kind), true)
-            }
-            None => Leaf::new(
-                metric,
-                Slots::new(self.watched(metric), self.per_ns, duration_ns, kind),
-                false,
-            ),
-        };
-        let leaf = leaf.begin(self.board);
-        let from_load = matches!(&metric.subject, Subject::Edge { from, .. }
-            if from.party.is_some_and(|party| usize::from(party) >= self.story.services.len()));
-        Ok(if from_load {
-            leaf.descends_from_load()
-        } else {
-            leaf
-        })
-    }
-
-    /// Where a metric without a window of its own counts: of what a chaos item hit nothing is left out by default.
-    fn watched(&self, metric: &Metric) -> Span {
-        match metric.figure {
-            Figure::Hits if self.is_whole => Span {
-                from_ns: 0,
-                ..self.watched
-            },
-            _ => self.watched,
         }
     }
 }

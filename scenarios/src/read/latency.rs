@@ -130,23 +130,12 @@ impl Reader<'_> {
                 .and_then(|at| u16::try_from(at).ok())
         };
         if let (Some(from), Some(to)) = (zone(from), zone(to)) {
-            rules.zones.insert((from, to), latency.clone());
-            if both {
-                rules.zones.insert((to, from), latency);
-            }
-            return;
+            return insert(&mut rules.zones, (from, to), both, latency);
         }
         let party = |name: &str| parties.iter().any(|party| party == name);
         if party(from) && party(to) {
-            rules
-                .parties
-                .insert((from.to_owned(), to.to_owned()), latency.clone());
-            if both {
-                rules
-                    .parties
-                    .insert((to.to_owned(), from.to_owned()), latency);
-            }
-            return;
+            let ends = (from.to_owned(), to.to_owned());
+            return insert(&mut rules.parties, ends, both, latency);
         }
         for name in [from, to] {
             if zone(name).is_none() && !party(name) && !self.incomplete {
@@ -163,4 +152,17 @@ impl Reader<'_> {
             self.error(place, "a pair is of two zones, or of two services or loads");
         }
     }
+}
+
+/// Sets the latency of a pair, and of the way back where it holds for `both`.
+fn insert<N: Clone + Ord>(
+    rules: &mut BTreeMap<(N, N), Distribution>,
+    (from, to): (N, N),
+    both: bool,
+    latency: Distribution,
+) {
+    if both {
+        rules.insert((to.clone(), from.clone()), latency.clone());
+    }
+    rules.insert((from, to), latency);
 }

@@ -66,16 +66,7 @@ impl Reader<'_> {
         self.keys(node, &LOAD);
         let entries = self.entries(name, node, place, skeletons);
         let called: Vec<usize> = entries.iter().map(|entry| entry.service).collect();
-        let start = self.duration(node, "start").unwrap_or(Duration::ZERO);
-        let stop = self.duration(node, "stop").unwrap_or(duration);
-        if let Some(at) = get(node, "stop").or_else(|| get(node, "start"))
-            && (start >= stop || stop > duration)
-        {
-            self.error(
-                &at.place,
-                "a load starts before it stops, and stops at `duration` at the latest",
-            );
-        }
+        let (start, stop) = self.on_air(node, duration);
         let clients = self.count(node, "clients").unwrap_or(1);
         if !(1..=CLIENTS_MAX).contains(&clients)
             && let Some(written) = get(node, "clients")
@@ -114,6 +105,21 @@ impl Reader<'_> {
             place: self.place(format!("load.{name}")),
         };
         (load, called)
+    }
+
+    /// When a load starts and stops.
+    fn on_air(&mut self, node: &Node, duration: Duration) -> (Duration, Duration) {
+        let start = self.duration(node, "start").unwrap_or(Duration::ZERO);
+        let stop = self.duration(node, "stop").unwrap_or(duration);
+        if let Some(at) = get(node, "stop").or_else(|| get(node, "start"))
+            && (start >= stop || stop > duration)
+        {
+            self.error(
+                &at.place,
+                "a load starts before it stops, and stops at `duration` at the latest",
+            );
+        }
+        (start, stop)
     }
 
     pub(super) fn plain(&mut self, node: &Node, key: &str) -> Option<String> {

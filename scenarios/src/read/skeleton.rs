@@ -153,30 +153,8 @@ impl Reader<'_> {
             &entry.key,
         );
         let deploys = self.deployed(deploys, &merged, &mut versions);
-        let spoken = versions
-            .iter()
-            .find_map(|(_, version)| get(version, "protocol")?.as_str());
-        let spoken = PROTOCOLS.iter().find(|(name, _)| Some(*name) == spoken);
-        let protocol = spoken.map_or(Protocol::Http, |(_, protocol)| *protocol);
-        let mut endpoints: Vec<Path> = Vec::new();
-        for (_, version) in &versions {
-            let Some(map) = get(version, "endpoints").and_then(|node| self.map(node)) else {
-                continue;
-            };
-            for (key, endpoint) in map {
-                let Some(path) = self.declared(key, &endpoint.key) else {
-                    continue;
-                };
-                if protocol == Protocol::Grpc && !is_method(&path) {
-                    let message =
-                        format!("`{path}` is no method of gRPC: one is `POST /pkg.Service/Method`");
-                    self.error(&endpoint.key, message);
-                }
-                if !endpoints.contains(&path) {
-                    endpoints.push(path);
-                }
-            }
-        }
+        let protocol = spoken(&versions);
+        let endpoints = self.declared_by_any(&versions, protocol);
         if endpoints.len() > PARTS_MAX || versions.len() > PARTS_MAX {
             self.error(
                 &entry.key,
@@ -197,6 +175,30 @@ impl Reader<'_> {
         }
     }
 
+    /// The endpoints that any of the versions declares.
+    fn declared_by_any(&mut self, versions: &[(String, Node)], protocol: Protocol) -> Vec<Path> {
+        let mut endpoints: Vec<Path> = Vec::new();
+        for (_, version) in versions {
+            let Some(map) = get(version, "endpoints").and_then(|node| self.map(node)) else {
+                continue;
+            };
+            for (key, endpoint) in map {
+                let Some(path) = self.declared(key, &endpoint.key) else {
+                    continue;
+                };
+                if protocol == Protocol::Grpc && !is_method(&path) {
+                    let message =
+                        format!("`{path}` is no method of gRPC: one is `POST /pkg.Service/Method`");
+                    self.error(&endpoint.key, message);
+                }
+                if !endpoints.contains(&path) {
+                    endpoints.push(path);
+                }
+            }
+        }
+        endpoints
+    }
+
     /// Adds the versions that chaos brings; gives back those that are new.
     fn deployed(
         &mut self,
@@ -210,15 +212,9 @@ impl Reader<'_> {
             if is_there || !self.is_version(&deploy.version, &deploy.place) {
                 continue;
             }
-            let mut merged = service.clone();
-            if merged.as_map().is_none() {
-                merged = Node::map(Vec::<(String, Node)>::new(), deploy.place.clone());
-            }
+            let mut merged = version_of(service, deploy.with.as_ref(), &deploy.place);
             if let Some(with) = &deploy.with {
                 self.keys(with, &WITH);
-                if with.as_map().is_some() {
-                    patch::merge(&mut merged, &normal(with));
-                }
             }
             let none = Node::string("0", deploy.place.clone());
             let replicas = Node::map([("replicas", none)], deploy.place.clone());
@@ -245,7 +241,7 @@ impl Reader<'_> {
         good
     }
 
-    /// Each version's own tree: what its service says, with its own on top.
+    /// Each version's own tree, of those that are written, which are in their long form.
     fn versions(
         &mut self,
         written: Option<&Node>,
@@ -258,14 +254,10 @@ impl Reader<'_> {
                 if !self.is_version(name, &entry.key) {
                     continue;
                 }
-                let long = long(&entry.node, "replicas");
-                if !long.is_null() {
-                    self.keys(&long, &VERSION);
+                if !entry.node.is_null() {
+                    self.keys(&entry.node, &VERSION);
                 }
-                let mut merged = service.clone();
-                if long.as_map().is_some() {
-                    patch::merge(&mut merged, &normal(&long));
-                }
+                let merged = version_of(service, Some(&entry.node), place);
                 versions.push((name.clone(), merged));
             }
         }
@@ -278,14 +270,19 @@ impl Reader<'_> {
                     "a service has one version at least: write `versions: {v1: 1}`",
                 );
             }
-            let mut only = service.clone();
-            if only.as_map().is_none() {
-                only = Node::map(Vec::<(String, Node)>::new(), place.clone());
-            }
-            versions.push(("v1".to_owned(), only));
+            versions.push(("v1".to_owned(), version_of(service, None, place)));
         }
         versions
     }
+}
+
+/// What versions speak, as far as it can be told.
+fn spoken(versions: &[(String, Node)]) -> Protocol {
+    let word = versions
+        .iter()
+        .find_map(|(_, version)| get(version, "protocol")?.as_str());
+    let known = PROTOCOLS.iter().find(|(name, _)| Some(*name) == word);
+    known.map_or(Protocol::Http, |(_, protocol)| *protocol)
 }
 
 /// Whether an endpoint is a method of gRPC. Source: gRPC over HTTP/2, `Path`.
@@ -293,6 +290,18 @@ fn is_method(path: &Path) -> bool {
     let segments: Vec<&str> = path.path.split('/').skip(1).collect();
     path.method == Method::POST
         && matches!(segments[..], [service, method] if !service.is_empty() && !method.is_empty())
+}
+
+/// A version's tree: what its service says, with its own on top.
+fn version_of(service: &Node, own: Option<&Node>, place: &FilePlace) -> Node {
+    let mut merged = match service.as_map() {
+        Some(_) => service.clone(),
+        None => Node::map(Vec::<(String, Node)>::new(), place.clone()),
+    };
+    if let Some(own) = own.filter(|own| own.as_map().is_some()) {
+        patch::merge(&mut merged, &normal(own));
+    }
+    merged
 }
 
 /// A service's tree with short forms written out, so that maps merge with maps.

@@ -32,40 +32,55 @@ impl Reader<'_> {
             part = self.part_of(amount, place)?;
             rest = tail;
         }
-        let of = match rest {
-            ["*", tail @ ..] => {
-                rest = tail;
-                Selector::All
+        let (of, rest) = self.selector(rest, place, scene)?;
+        let mut target = Target {
+            of,
+            zone: None,
+            label: None,
+            part,
+            text: text.to_owned(),
+        };
+        self.narrow(&mut target, rest, place, scene)?;
+        Some(target)
+    }
+
+    /// Whose pods, and the words after it.
+    fn selector<'w>(
+        &mut self,
+        words: &'w [&'w str],
+        place: &FilePlace,
+        scene: &Scene<'_>,
+    ) -> Option<(Selector, &'w [&'w str])> {
+        Some(match words {
+            ["*", rest @ ..] => (Selector::All, rest),
+            ["zone", zone, rest @ ..] => {
+                (Selector::Zone(self.zone_index(zone, place, scene)?), rest)
             }
-            ["zone", zone, tail @ ..] => {
-                rest = tail;
-                Selector::Zone(self.zone_index(zone, place, scene)?)
-            }
-            ["region", region, tail @ ..] => {
-                rest = tail;
-                self.region(region, place, scene)?
-            }
-            ["control", tail @ ..] => {
-                rest = tail;
-                Selector::Control
-            }
-            [name, tail @ ..] => {
-                rest = tail;
-                self.party(name, place, scene)?
-            }
+            ["region", region, rest @ ..] => (self.region(region, place, scene)?, rest),
+            ["control", rest @ ..] => (Selector::Control, rest),
+            [name, rest @ ..] => (self.party(name, place, scene)?, rest),
             [] => {
                 self.error(place, "expected pods: `payment`, `payment/v1`, `payment/v1/0`, `zone a`, `control` or `*`");
                 return None;
             }
-        };
-        let (mut zone, mut label) = (None, None);
+        })
+    }
+
+    /// `in zone a with tier=gold`, in either order.
+    fn narrow(
+        &mut self,
+        target: &mut Target,
+        mut rest: &[&str],
+        place: &FilePlace,
+        scene: &Scene<'_>,
+    ) -> Option<()> {
         loop {
             match rest {
-                ["in", "zone", name, tail @ ..] if zone.is_none() => {
-                    zone = Some(self.zone_index(name, place, scene)?);
+                ["in", "zone", name, tail @ ..] if target.zone.is_none() => {
+                    target.zone = Some(self.zone_index(name, place, scene)?);
                     rest = tail;
                 }
-                ["with", pair, tail @ ..] if label.is_none() => {
+                ["with", pair, tail @ ..] if target.label.is_none() => {
                     let Some((key, value)) = pair.split_once('=') else {
                         self.error(
                             place,
@@ -73,7 +88,7 @@ impl Reader<'_> {
                         );
                         return None;
                     };
-                    label = Some((key.to_owned(), value.to_owned()));
+                    target.label = Some((key.to_owned(), value.to_owned()));
                     rest = tail;
                 }
                 [] => break,
@@ -83,13 +98,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Some(Target {
-            of,
-            zone,
-            label,
-            part,
-            text: text.to_owned(),
-        })
+        Some(())
     }
 
     fn part_of(&mut self, text: &str, place: &FilePlace) -> Option<Part> {

@@ -1,10 +1,11 @@
 //! The top level: reads the sections in the order in which they need each other.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shakedown_config::tree::Entry;
-use shakedown_config::{Diagnostics, Node, Place as FilePlace, suggest};
+use shakedown_config::{Diagnostics, Node, suggest};
 
 use super::Reader;
 use super::chaos::deploys;
@@ -12,9 +13,10 @@ use super::fields::{Keys, get};
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
 use super::target::Scene;
-use crate::check::names::{Names, PartyNames};
+use crate::check::names::Names;
 use crate::source::Source;
 use crate::story::{Action, Chaos, Control, Load, Service, Story, Zone};
+use names::{callers, party_names};
 
 const TOP: Keys = Keys {
     known: &[
@@ -42,9 +44,6 @@ const CONTROL: Keys = Keys {
     ],
     later: &["push", "staged", "certificates"],
 };
-const RESERVED: [&str; 8] = [
-    "any", "all", "base", "control", "end", "zone", "region", "seeds",
-];
 /// Simulated time of one run, at most: nanoseconds are added up in 63 bits.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Services and loads of one story, at most: the journal counts them in 16 bits.
@@ -99,15 +98,7 @@ impl Reader<'_> {
         self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
         let zones = self.zones(topology);
         let skeletons = self.skeletons(topology, &deploys(section("chaos")));
-        let load_names = section("load")
-            .as_map()
-            .into_iter()
-            .flat_map(|map| map.keys().cloned());
-        let parties: Vec<String> = skeletons
-            .iter()
-            .map(|s| s.name.clone())
-            .chain(load_names)
-            .collect();
+        let parties = callers(&skeletons, section("load"));
         let latency = self.latency(topology, &zones, &parties);
         let (services, mut calls): (Vec<Service>, Vec<Vec<usize>>) = (0..skeletons.len())
             .map(|index| self.service(index, &skeletons, &zones))
@@ -141,11 +132,7 @@ impl Reader<'_> {
         let seed = self.seed(node);
         Story {
             name: self.scenario_name(node),
-            story: get(node, "story")
-                .and_then(|n| self.text(n, "a sentence"))
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
+            story: self.sentence(node),
             variant: variant.to_owned(),
             seed,
             seeds: self.seeds(node),
@@ -166,6 +153,11 @@ impl Reader<'_> {
             expanded: expanded(node, documents, &self.included),
             warnings: std::mem::take(&mut self.warnings),
         }
+    }
+
+    fn sentence(&mut self, node: &Node) -> String {
+        let text = get(node, "story").and_then(|n| self.text(n, "a sentence"));
+        text.unwrap_or_default().trim().to_owned()
     }
 
     /// Says which sections are missing.
@@ -364,42 +356,6 @@ impl Reader<'_> {
             );
         }
     }
-
-    /// Services, loads and chaos items share one name space, some names of which are taken.
-    fn one_name_space(&mut self, node: &Node) {
-        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
-        let mut claims: Vec<(String, FilePlace, &str)> = Vec::new();
-        let mut entries = |section: Option<&Node>, what: &'static str| {
-            for (name, Entry { key, .. }) in section.and_then(Node::as_map).into_iter().flatten() {
-                claims.push((name.clone(), key.clone(), what));
-            }
-        };
-        entries(node.find(&["topology", "services"]), "service");
-        entries(node.get("load"), "load");
-        for item in node
-            .get("chaos")
-            .and_then(Node::as_list)
-            .unwrap_or_default()
-        {
-            if let Some(name) = get(item, "name") {
-                claims.push((
-                    name.as_str().unwrap_or_default().to_owned(),
-                    name.place.clone(),
-                    "chaos item",
-                ));
-            }
-        }
-        for (name, place, what) in claims {
-            if RESERVED.contains(&name.as_str()) {
-                self.error(
-                    &place,
-                    format!("`{name}` is taken by the language: choose another name"),
-                );
-            } else if let Some(other) = taken.insert(name.clone(), what) {
-                self.error(&place, format!("a {other} is named `{name}` already: services, loads and chaos items share one name space"));
-            }
-        }
-    }
 }
 
 /// How many pods an item may add.
@@ -409,69 +365,6 @@ fn brings(item: &Chaos) -> u32 {
         Action::Scale { to, .. } => *to,
         _ => 0,
     }
-}
-
-/// What checks may name.
-fn party_names(
-    services: &[Service],
-    loads: &[Load],
-    calls: &[Vec<usize>],
-    chaos: &[Chaos],
-) -> Vec<PartyNames> {
-    let of_services = services.iter().enumerate().map(|(index, service)| {
-        let most = most_replicas(index, service, chaos);
-        let versions = service.versions.iter();
-        PartyNames {
-            name: service.name.clone(),
-            is_load: false,
-            versions: versions
-                .map(|v| (v.name.clone(), most.unwrap_or(v.replicas)))
-                .collect(),
-            endpoints: service.endpoints.clone(),
-            entries: Vec::new(),
-            calls: Vec::new(),
-        }
-    });
-    let of_loads = loads.iter().map(|load| PartyNames {
-        name: load.name.clone(),
-        is_load: true,
-        versions: Vec::new(),
-        endpoints: Vec::new(),
-        entries: load
-            .entries
-            .iter()
-            .map(|entry| entry.name.clone())
-            .filter(|name| !name.is_empty())
-            .collect(),
-        calls: Vec::new(),
-    });
-    let mut names: Vec<PartyNames> = of_services.chain(of_loads).collect();
-    for (party, called) in names.iter_mut().zip(calls) {
-        for service in called {
-            if !party.calls.contains(service) {
-                party.calls.push(*service);
-            }
-        }
-    }
-    names
-}
-
-/// How many replicas a service's versions have at most, so far as the file says: a scaling may be of any of them.
-fn most_replicas(index: usize, service: &Service, chaos: &[Chaos]) -> Option<u32> {
-    let brought = chaos.iter().filter_map(|item| match &item.action {
-        Action::Deploy {
-            service, replicas, ..
-        } if *service == index => Some(*replicas),
-        Action::Scale { service, to, .. } if *service == index => Some(*to),
-        _ => None,
-    });
-    let brought = brought.max()?;
-    let at_0_s = service
-        .versions
-        .iter()
-        .map(|version| version.replicas)
-        .max();
-    Some(brought.max(at_0_s.unwrap_or(0)))
 }
 
 /// The whole in the scenario language: what the digest covers and `show` prints.

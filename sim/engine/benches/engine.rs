@@ -38,14 +38,7 @@ fn world() -> Sim {
 }
 
 fn host(sim: &Sim, number: u32) -> Env {
-    sim.add_host(HostSpec {
-        name: format!("host-{number}"),
-        address: address(number),
-        zone: 0,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
-    })
+    sim.add_host(HostSpec::new(format!("host-{number}"), address(number)))
 }
 
 fn address(number: u32) -> IpAddr {

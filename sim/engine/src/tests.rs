@@ -49,14 +49,7 @@ fn add(sim: &Sim, n: u32) -> Env {
 }
 
 fn spec(n: u32) -> HostSpec {
-    HostSpec {
-        name: format!("h{n}"),
-        address: ip(n),
-        zone: 0,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
-    }
+    HostSpec::new(format!("h{n}"), ip(n))
 }
 
 fn set_latency(sim: &Sim, latency: Duration) {
@@ -109,6 +102,11 @@ impl Log {
     fn words(&self) -> Vec<String> {
         self.take().into_iter().map(|(_, what)| what).collect()
     }
+}
+
+/// Whether it went well: `Ok(())`, `Err(TimedOut)`.
+fn told<T>(result: io::Result<T>) -> String {
+    format!("{:?}", result.map(|_| ()).map_err(|error| error.kind()))
 }
 
 async fn write(stream: &mut BoxStream, bytes: &[u8]) -> io::Result<usize> {

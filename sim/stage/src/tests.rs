@@ -75,6 +75,16 @@ impl Played {
         picked.map(|record| record.at_ns).collect()
     }
 
+    /// What each fault that has ended hit.
+    fn hits(&self) -> Vec<u64> {
+        let ended = self.records.iter().map(|record| &record.event);
+        let hits = ended.filter_map(|event| match event {
+            Event::FaultEnded { hits, .. } => Some(*hits),
+            _ => None,
+        });
+        hits.collect()
+    }
+
     fn finished(&self) -> Vec<Finish> {
         let ends = self
             .records

@@ -10,7 +10,7 @@ use super::hashing;
 use super::headers::header_ops;
 use super::manager;
 use super::policies;
-use super::problem::{Problem, Result, duration, named, refuse};
+use super::problem::{Problem, Result, duration, enumerated, named, refuse};
 use super::retries;
 use super::rewrite;
 use super::subsets;
@@ -82,19 +82,14 @@ pub(super) fn compile(
     action.hash = hashing::compile(&message.hash_policy)?;
     action.labels = subsets::of_route(message.metadata_match.as_ref());
     action.mirrors = mirrors(message, above, action.timeout)?;
-    action.cluster_not_found =
-        match ClusterNotFoundResponseCode::try_from(message.cluster_not_found_response_code) {
-            Ok(ClusterNotFoundResponseCode::ServiceUnavailable) => 503,
-            Ok(ClusterNotFoundResponseCode::NotFound) => 404,
-            Ok(ClusterNotFoundResponseCode::InternalServerError) => 500,
-            Err(_) => {
-                let number = message.cluster_not_found_response_code;
-                return Err(Problem::new(
-                    "cluster_not_found_response_code",
-                    format!("unknown number {number}"),
-                ));
-            }
-        };
+    action.cluster_not_found = match enumerated(
+        "cluster_not_found_response_code",
+        message.cluster_not_found_response_code,
+    )? {
+        ClusterNotFoundResponseCode::ServiceUnavailable => 503,
+        ClusterNotFoundResponseCode::NotFound => 404,
+        ClusterNotFoundResponseCode::InternalServerError => 500,
+    };
     Ok(action)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, refuse};
+use super::problem::{Problem, Result, duration, enumerated, refuse};
 use super::subsets;
 use crate::table::{
     ClusterKind, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingFunction, RingHash,
@@ -188,20 +188,15 @@ fn slow_start(
 fn legacy_ring(config: &inner::RingHashLbConfig) -> Result<LbPolicy> {
     use inner::ring_hash_lb_config::HashFunction;
 
-    let function = match HashFunction::try_from(config.hash_function) {
-        Ok(HashFunction::XxHash) => RingFunction::XxHash,
-        Ok(HashFunction::MurmurHash2) => RingFunction::MurmurHash2,
-        Err(_) => return Err(unknown_function(config.hash_function)),
+    let function = match enumerated("hash_function", config.hash_function)? {
+        HashFunction::XxHash => RingFunction::XxHash,
+        HashFunction::MurmurHash2 => RingFunction::MurmurHash2,
     };
     ring(
         function,
         config.minimum_ring_size.as_ref(),
         config.maximum_ring_size.as_ref(),
     )
-}
-
-fn unknown_function(number: i32) -> Problem {
-    Problem::new("hash_function", format!("unknown number {number}"))
 }
 
 fn ring(
@@ -369,10 +364,9 @@ fn typed_ring(config: &typed::RingHash, options: &mut LbOptions) -> Result<LbPol
 
     refuse!(config; use_hostname_for_hashing hash_balance_factor consistent_hashing_lb_config);
     options.by_locality = config.locality_weighted_lb_config.is_some();
-    let function = match HashFunction::try_from(config.hash_function) {
-        Ok(HashFunction::DefaultHash | HashFunction::XxHash) => RingFunction::XxHash,
-        Ok(HashFunction::MurmurHash2) => RingFunction::MurmurHash2,
-        Err(_) => return Err(unknown_function(config.hash_function)),
+    let function = match enumerated("hash_function", config.hash_function)? {
+        HashFunction::DefaultHash | HashFunction::XxHash => RingFunction::XxHash,
+        HashFunction::MurmurHash2 => RingFunction::MurmurHash2,
     };
     ring(
         function,

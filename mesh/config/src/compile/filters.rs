@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cors;
 use super::fault;
 use super::overload;
-use super::problem::{Problem, Result, refuse};
+use super::problem::{Problem, Result, enumerated, refuse};
 use super::rate_limit;
 use crate::table::{Filter, RouteFilters, Share};
 use crate::xds::core::RuntimeFractionalPercent;
@@ -163,14 +163,11 @@ pub(super) fn share(field: &str, percent: Option<&FractionalPercent>) -> Result<
     let Some(percent) = percent else {
         return Ok(Share::NONE);
     };
-    let denominator = match DenominatorType::try_from(percent.denominator) {
-        Ok(DenominatorType::Hundred) => 100,
-        Ok(DenominatorType::TenThousand) => 10_000,
-        Ok(DenominatorType::Million) => 1_000_000,
-        Err(_) => {
-            let text = format!("unknown number {}", percent.denominator);
-            return Err(Problem::new(&format!("{field}.denominator"), text));
-        }
+    let at = |problem: Problem| problem.within(field);
+    let denominator = match enumerated("denominator", percent.denominator).map_err(at)? {
+        DenominatorType::Hundred => 100,
+        DenominatorType::TenThousand => 10_000,
+        DenominatorType::Million => 1_000_000,
     };
     Ok(Share {
         numerator: percent.numerator,

@@ -2,7 +2,7 @@
 
 use http::header::HeaderName;
 
-use super::problem::{Problem, Result};
+use super::problem::{Problem, Result, enumerated};
 use crate::table::{AppendAction, HeaderOp, HeaderOps, Template};
 use crate::xds::core::{self, header_value_option::HeaderAppendAction};
 
@@ -51,21 +51,16 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
     if !header.raw_value.is_empty() {
         return Err(Problem::later("header.raw_value"));
     }
-    let action = match (
-        &message.append,
-        HeaderAppendAction::try_from(message.append_action),
-    ) {
+    let action = match &message.append {
         // The older form: whether it is added to what is there.
-        (Some(append), _) if append.value => AppendAction::Append,
-        (Some(_), _) => AppendAction::Overwrite,
-        (None, Ok(HeaderAppendAction::AppendIfExistsOrAdd)) => AppendAction::Append,
-        (None, Ok(HeaderAppendAction::AddIfAbsent)) => AppendAction::AddIfAbsent,
-        (None, Ok(HeaderAppendAction::OverwriteIfExistsOrAdd)) => AppendAction::Overwrite,
-        (None, Ok(HeaderAppendAction::OverwriteIfExists)) => AppendAction::OverwriteIfExists,
-        (None, Err(_)) => {
-            let text = format!("unknown number {}", message.append_action);
-            return Err(Problem::new("append_action", text));
-        }
+        Some(append) if append.value => AppendAction::Append,
+        Some(_) => AppendAction::Overwrite,
+        None => match enumerated("append_action", message.append_action)? {
+            HeaderAppendAction::AppendIfExistsOrAdd => AppendAction::Append,
+            HeaderAppendAction::AddIfAbsent => AppendAction::AddIfAbsent,
+            HeaderAppendAction::OverwriteIfExistsOrAdd => AppendAction::Overwrite,
+            HeaderAppendAction::OverwriteIfExists => AppendAction::OverwriteIfExists,
+        },
     };
     Ok(HeaderOp {
         name: name("header.key", &header.key)?,

@@ -1,6 +1,6 @@
 //! `CircuitBreakers`: the limits of each priority.
 
-use super::problem::{Problem, Result, refuse};
+use super::problem::{Problem, Result, enumerated, refuse};
 use crate::table::{Limits, PriorityLimits, RetryBudget};
 use crate::xds::cluster::{
     self as message, circuit_breakers::Thresholds, circuit_breakers::thresholds as inner,
@@ -15,10 +15,8 @@ pub(super) fn compile(breakers: Option<&message::CircuitBreakers>) -> Result<Pri
     };
     refuse!(breakers; per_host_thresholds);
     for (index, threshold) in breakers.thresholds.iter().enumerate() {
-        RoutingPriority::try_from(threshold.priority).map_err(|_| {
-            let text = format!("unknown number {}", threshold.priority);
-            Problem::new(&format!("thresholds[{index}].priority"), text)
-        })?;
+        enumerated::<RoutingPriority>("priority", threshold.priority)
+            .map_err(|problem| problem.within(&format!("thresholds[{index}]")))?;
     }
     Ok(PriorityLimits {
         default: of(breakers, RoutingPriority::Default)?,

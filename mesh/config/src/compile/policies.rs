@@ -1,6 +1,6 @@
 //! What a `RouteAction` says of tries and time, beside its own timeout.
 
-use super::problem::{Problem, Result, duration, refuse};
+use super::problem::{Problem, Result, duration, enumerated, refuse};
 use super::retries;
 use crate::table::{GrpcTimeout, HedgePolicy, Priority, RouteAction};
 use crate::xds::core::RoutingPriority;
@@ -9,13 +9,9 @@ use crate::xds::route as message;
 /// Takes the policies of `message` over into `action`.
 #[expect(deprecated, reason = "control planes send the deprecated forms")]
 pub(super) fn apply(message: &message::RouteAction, action: &mut RouteAction) -> Result<()> {
-    action.priority = match RoutingPriority::try_from(message.priority) {
-        Ok(RoutingPriority::Default) => Priority::Default,
-        Ok(RoutingPriority::High) => Priority::High,
-        Err(_) => {
-            let text = format!("unknown number {}", message.priority);
-            return Err(Problem::new("priority", text));
-        }
+    action.priority = match enumerated("priority", message.priority)? {
+        RoutingPriority::Default => Priority::Default,
+        RoutingPriority::High => Priority::High,
     };
     action.idle_timeout = duration("idle_timeout", message.idle_timeout.as_ref())?;
     let max = duration("max_grpc_timeout", message.max_grpc_timeout.as_ref())?;

@@ -73,6 +73,11 @@ pub(super) fn named(field: &str, name: &str) -> Result<()> {
     }
 }
 
+/// The value of an enumeration; its numbers are open, and newer control planes may know more of them.
+pub(super) fn enumerated<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {
+    E::try_from(number).map_err(|_| Problem::new(field, format!("unknown number {number}")))
+}
+
 /// A duration that is not negative; `None` if it is not set.
 pub(super) fn duration(
     field: &str,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::filters::runtime_share;
 use super::headers;
 use super::matching;
-use super::problem::{Problem, Result, duration, named, refuse};
+use super::problem::{Problem, Result, duration, enumerated, named, refuse};
 use crate::table::{
     Bucket, DescriptorAction, DescriptorRule, HeaderKey, HostRules, LimitDescriptor, RateLimit,
 };
@@ -29,38 +29,22 @@ pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
         None => None,
         Some(written) => Some(bucket(written).map_err(|problem| problem.within("token_bucket"))?),
     };
-    let mut descriptors: Vec<LimitDescriptor> = Vec::with_capacity(message.descriptors.len());
-    for (index, written) in message.descriptors.iter().enumerate() {
-        let path = format!("descriptors[{index}]");
-        let found = descriptor(written).map_err(|problem| problem.within(&path))?;
-        if descriptors
-            .iter()
-            .any(|known| known.entries == found.entries)
-        {
-            return Err(Problem::new(&path, "stands twice; expected each once"));
-        }
-        descriptors.push(found);
-    }
+    let descriptors = descriptors(&message.descriptors)?;
     let status = message.status.as_ref().map_or(0, |status| status.code);
     let status = u16::try_from(status)
         .ok()
         .filter(|it| (400..600).contains(it));
-    let tell = match XRateLimitHeadersRfcVersion::try_from(message.enable_x_ratelimit_headers) {
-        Ok(XRateLimitHeadersRfcVersion::Off) => false,
-        Ok(XRateLimitHeadersRfcVersion::DraftVersion03) => true,
-        Err(_) => {
-            let text = format!("unknown number {}", message.enable_x_ratelimit_headers);
-            return Err(Problem::new("enable_x_ratelimit_headers", text));
-        }
+    let tell = match enumerated(
+        "enable_x_ratelimit_headers",
+        message.enable_x_ratelimit_headers,
+    )? {
+        XRateLimitHeadersRfcVersion::Off => false,
+        XRateLimitHeadersRfcVersion::DraftVersion03 => true,
     };
-    let host_rules = match VhRateLimitsOptions::try_from(message.vh_rate_limits) {
-        Ok(VhRateLimitsOptions::Override) => HostRules::Override,
-        Ok(VhRateLimitsOptions::Include) => HostRules::Include,
-        Ok(VhRateLimitsOptions::Ignore) => HostRules::Ignore,
-        Err(_) => {
-            let text = format!("unknown number {}", message.vh_rate_limits);
-            return Err(Problem::new("vh_rate_limits", text));
-        }
+    let host_rules = match enumerated("vh_rate_limits", message.vh_rate_limits)? {
+        VhRateLimitsOptions::Override => HostRules::Override,
+        VhRateLimitsOptions::Include => HostRules::Include,
+        VhRateLimitsOptions::Ignore => HostRules::Ignore,
     };
     let always_default = message.always_consume_default_token_bucket.as_ref();
     let dynamic_max = message.max_dynamic_descriptors.as_ref();
@@ -90,6 +74,22 @@ pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
         resource_exhausted: message.rate_limited_as_resource_exhausted,
         dynamic_max: dynamic_max as usize,
     })
+}
+
+fn descriptors(messages: &[LocalRateLimitDescriptor]) -> Result<Vec<LimitDescriptor>> {
+    let mut descriptors: Vec<LimitDescriptor> = Vec::with_capacity(messages.len());
+    for (index, written) in messages.iter().enumerate() {
+        let path = format!("descriptors[{index}]");
+        let found = descriptor(written).map_err(|problem| problem.within(&path))?;
+        if descriptors
+            .iter()
+            .any(|known| known.entries == found.entries)
+        {
+            return Err(Problem::new(&path, "stands twice; expected each once"));
+        }
+        descriptors.push(found);
+    }
+    Ok(descriptors)
 }
 
 fn bucket(message: &TokenBucket) -> Result<Bucket> {

@@ -7,7 +7,7 @@ use prost::Name as _;
 use http::HeaderName;
 
 use super::matching;
-use super::problem::{Problem, Result, duration, named, refuse};
+use super::problem::{Problem, Result, duration, enumerated, named, refuse};
 use crate::suggest;
 use crate::table::{
     HeaderMatcher, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy,
@@ -140,13 +140,9 @@ fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff>
             let name = HeaderName::try_from(header.name.as_str()).map_err(|_| {
                 Problem::new("name", format!("`{}` is no name of a header", header.name))
             })?;
-            let format = match ResetHeaderFormat::try_from(header.format) {
-                Ok(ResetHeaderFormat::Seconds) => ResetFormat::Seconds,
-                Ok(ResetHeaderFormat::UnixTimestamp) => ResetFormat::UnixTimestamp,
-                Err(_) => {
-                    let text = format!("unknown number {}", header.format);
-                    return Err(Problem::new("format", text));
-                }
+            let format = match enumerated("format", header.format)? {
+                ResetHeaderFormat::Seconds => ResetFormat::Seconds,
+                ResetHeaderFormat::UnixTimestamp => ResetFormat::UnixTimestamp,
             };
             Ok(ResetHeader { name, format })
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::problem::{Problem, Result, refuse};
+use super::problem::{Problem, Result, enumerated, refuse};
 use crate::table::{DirectResponse, PathRedirect, PathRewrite, Redirect, Rewrite, Substitution};
 use crate::xds::core::data_source::Specifier;
 use crate::xds::matcher::RegexMatchAndSubstitute;
@@ -96,16 +96,12 @@ pub(super) fn redirect(
     message: &message::RedirectAction,
     condition: &message::RouteMatch,
 ) -> Result<Redirect> {
-    let status = match RedirectResponseCode::try_from(message.response_code) {
-        Ok(RedirectResponseCode::MovedPermanently) => 301,
-        Ok(RedirectResponseCode::Found) => 302,
-        Ok(RedirectResponseCode::SeeOther) => 303,
-        Ok(RedirectResponseCode::TemporaryRedirect) => 307,
-        Ok(RedirectResponseCode::PermanentRedirect) => 308,
-        Err(_) => {
-            let text = format!("unknown number {}", message.response_code);
-            return Err(Problem::new("response_code", text));
-        }
+    let status = match enumerated("response_code", message.response_code)? {
+        RedirectResponseCode::MovedPermanently => 301,
+        RedirectResponseCode::Found => 302,
+        RedirectResponseCode::SeeOther => 303,
+        RedirectResponseCode::TemporaryRedirect => 307,
+        RedirectResponseCode::PermanentRedirect => 308,
     };
     let scheme = match &message.scheme_rewrite_specifier {
         None | Some(SchemeRewriteSpecifier::HttpsRedirect(false)) => None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::problem::{Problem, Result, refuse};
+use super::problem::{Problem, Result, enumerated, refuse};
 use crate::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 use crate::xds::cluster::cluster::LbSubsetConfig;
 use crate::xds::cluster::cluster::lb_subset_config::{
@@ -20,14 +20,10 @@ pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>
         return Ok(None);
     }
     refuse!(config; locality_weight_aware scale_locality_weight panic_mode_any list_as_any metadata_fallback_policy);
-    let fallback = match LbSubsetFallbackPolicy::try_from(config.fallback_policy) {
-        Ok(LbSubsetFallbackPolicy::NoFallback) => Fallback::None,
-        Ok(LbSubsetFallbackPolicy::AnyEndpoint) => Fallback::Any,
-        Ok(LbSubsetFallbackPolicy::DefaultSubset) => Fallback::Default,
-        Err(_) => {
-            let text = format!("unknown number {}", config.fallback_policy);
-            return Err(Problem::new("fallback_policy", text));
-        }
+    let fallback = match enumerated("fallback_policy", config.fallback_policy)? {
+        LbSubsetFallbackPolicy::NoFallback => Fallback::None,
+        LbSubsetFallbackPolicy::AnyEndpoint => Fallback::Any,
+        LbSubsetFallbackPolicy::DefaultSubset => Fallback::Default,
     };
     let mut selectors = Vec::with_capacity(config.subset_selectors.len());
     for (index, written) in config.subset_selectors.iter().enumerate() {
@@ -54,23 +50,15 @@ pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>
 
 fn selector(written: &LbSubsetSelector) -> Result<Selector> {
     refuse!(written; single_host_per_subset);
-    let fallback = match LbSubsetSelectorFallbackPolicy::try_from(written.fallback_policy) {
-        Ok(LbSubsetSelectorFallbackPolicy::NotDefined) => None,
-        Ok(LbSubsetSelectorFallbackPolicy::NoFallback) => {
-            Some(SelectorFallback::To(Fallback::None))
-        }
-        Ok(LbSubsetSelectorFallbackPolicy::AnyEndpoint) => {
-            Some(SelectorFallback::To(Fallback::Any))
-        }
-        Ok(LbSubsetSelectorFallbackPolicy::DefaultSubset) => {
+    let fallback = match enumerated("fallback_policy", written.fallback_policy)? {
+        LbSubsetSelectorFallbackPolicy::NotDefined => None,
+        LbSubsetSelectorFallbackPolicy::NoFallback => Some(SelectorFallback::To(Fallback::None)),
+        LbSubsetSelectorFallbackPolicy::AnyEndpoint => Some(SelectorFallback::To(Fallback::Any)),
+        LbSubsetSelectorFallbackPolicy::DefaultSubset => {
             Some(SelectorFallback::To(Fallback::Default))
         }
-        Ok(LbSubsetSelectorFallbackPolicy::KeysSubset) => {
+        LbSubsetSelectorFallbackPolicy::KeysSubset => {
             Some(SelectorFallback::Keys(names(&written.fallback_keys_subset)))
-        }
-        Err(_) => {
-            let text = format!("unknown number {}", written.fallback_policy);
-            return Err(Problem::new("fallback_policy", text));
         }
     };
     let keys = names(&written.keys);

@@ -47,14 +47,7 @@ fn held(env: &Env, pool: &Pool) -> Owned {
 fn play_budget(steps: Vec<Step>, share_ppm: u32, min_concurrency: u32, connections: u32) {
     play(move |scene| async move {
         let env = scene.env(POD);
-        let upstream = scene.env(UP1);
-        scene.serve(UP1, 9080, move |_| {
-            let never = upstream.sleep(ms(3_600_000));
-            async move {
-                never.await;
-                reply(200, "")
-            }
-        });
+        scene.answer_after(ms(3_600_000), UP1, 9080, 200, "");
         let breaker = Breaker::new(Limits {
             connections,
             retries: 0,

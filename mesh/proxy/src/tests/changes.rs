@@ -16,14 +16,7 @@ const OTHER: &str = "outbound|9080||other.default.svc.cluster.local";
 /// Each host answers with its name, after a while.
 fn named(scene: &Scene, after: Duration) {
     for host in [UP1, UP2] {
-        let env = scene.env(host);
-        scene.serve(host, 9080, move |_| {
-            let wait = env.sleep(after);
-            async move {
-                wait.await;
-                reply(200, host)
-            }
-        });
+        scene.answer_after(after, host, 9080, 200, host);
     }
 }
 

@@ -350,14 +350,7 @@ fn a_caller_that_goes_amid_the_body_leaves_dc_and_the_status_it_got() {
 #[test]
 fn least_request_turns_away_from_a_host_that_hangs() {
     play(|scene| async move {
-        let env = scene.env(UP1);
-        scene.serve(UP1, 9080, move |_| {
-            let never = env.sleep(ms(60_000));
-            async move {
-                never.await;
-                reply(200, "slow")
-            }
-        });
+        scene.answer_after(ms(60_000), UP1, 9080, 200, "slow");
         scene.answer(UP2, 9080, 200, "fast");
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
         cluster.lb = LbPolicy::LEAST_REQUEST;

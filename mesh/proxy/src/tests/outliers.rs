@@ -211,14 +211,7 @@ fn refused_connections_count_as_503_or_by_themselves_where_split() {
 #[test]
 fn a_try_that_times_out_counts_as_504() {
     play(|scene| async move {
-        let env = scene.env(UP1);
-        scene.serve(UP1, 9080, move |_| {
-            let slow = env.sleep(ms(60 * SEC));
-            async move {
-                slow.await;
-                reply(200, "")
-            }
-        });
+        scene.answer_after(ms(60 * SEC), UP1, 9080, 200, "");
         scene.answer(UP2, 9080, 200, "");
         let mut action = to(REVIEWS);
         let mut policy = retry(RetryOn::CONNECT_FAILURE);
@@ -270,14 +263,7 @@ fn no_limit_that_is_met_counts_against_a_host() {
     ];
     for (split, limit) in [(false, 0), (true, 0), (false, 1), (false, 2), (true, 2)] {
         play(move |scene| async move {
-            let env = scene.env(UP1);
-            scene.serve(UP1, 9080, move |_| {
-                let slow = env.sleep(ms(30 * SEC));
-                async move {
-                    slow.await;
-                    reply(200, "")
-                }
-            });
+            scene.answer_after(ms(30 * SEC), UP1, 9080, 200, "");
             let mut cluster = detected(|settings| {
                 settings.max_ejection_percent = 100;
                 settings.split_local_origin = split;

@@ -44,14 +44,7 @@ fn behind(filter: Filter) -> Table {
 
 /// Answers after 20 ms.
 fn slow(scene: &Scene) {
-    let env = scene.env(UP1);
-    scene.serve(UP1, 9080, move |_| {
-        let wait = env.sleep(ms(20));
-        async move {
-            wait.await;
-            reply(200, "")
-        }
-    });
+    scene.answer_after(ms(20), UP1, 9080, 200, "");
 }
 
 async fn at_once(scene: &Scene, number: usize) -> Vec<(u16, String)> {

@@ -80,14 +80,7 @@ fn a_connection_that_closes_before_the_headers_is_a_termination() {
 #[test]
 fn the_routes_timeout_answers_to_the_millisecond() {
     play(|scene| async move {
-        let env = scene.env(UP1);
-        scene.serve(UP1, 9080, move |_| {
-            let slow = env.sleep(ms(5000));
-            async move {
-                slow.await;
-                reply(200, "late")
-            }
-        });
+        scene.answer_after(ms(5000), UP1, 9080, 200, "late");
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(100));
         scene.proxy(outbound(
@@ -182,14 +175,7 @@ fn headers_that_are_too_large_are_431() {
 #[test]
 fn a_caller_that_goes_cancels_the_try_and_leaves_dc() {
     play(|scene| async move {
-        let env = scene.env(UP1);
-        scene.serve(UP1, 9080, move |_| {
-            let never = env.sleep(ms(60_000));
-            async move {
-                never.await;
-                reply(200, "")
-            }
-        });
+        scene.answer_after(ms(60_000), UP1, 9080, 200, "");
         scene.proxy(simple(&[at(UP1, 9080)]));
         let env = scene.env(CALLER);
         assert!(

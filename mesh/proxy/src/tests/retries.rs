@@ -155,14 +155,7 @@ fn a_body_over_a_mebibyte_streams_through_and_is_tried_once() {
 fn a_per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
     let run = |on: RetryOn| {
         play(move |scene| async move {
-            let env = scene.env(UP1);
-            scene.serve(UP1, 9080, move |_| {
-                let slow = env.sleep(ms(60_000));
-                async move {
-                    slow.await;
-                    reply(200, "")
-                }
-            });
+            scene.answer_after(ms(60_000), UP1, 9080, 200, "");
             let mut policy = retry(on);
             policy.per_try_timeout = Some(ms(40));
             // A draw below 1 ms is no wait.

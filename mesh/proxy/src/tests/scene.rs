@@ -81,6 +81,25 @@ impl Scene {
         self.serve(host, port, move |_| async move { reply(status, body) });
     }
 
+    /// Answers each request so long after it has come.
+    pub(crate) fn answer_after(
+        &self,
+        span: Duration,
+        host: &str,
+        port: u16,
+        status: u16,
+        body: &'static str,
+    ) {
+        let env = self.env(host);
+        self.serve(host, port, move |_| {
+            let wait = env.sleep(span);
+            async move {
+                wait.await;
+                reply(status, body)
+            }
+        });
+    }
+
     /// Takes connections and hands each to `take`.
     pub(crate) fn accept<F>(&self, host: &str, port: u16, take: impl Fn(BoxStream) -> F + 'static)
     where
@@ -249,16 +268,12 @@ where
     for host in [CALLER, POD, CONTROL, UP1, UP2] {
         let address: IpAddr = host.parse().unwrap();
         sim.add_host(HostSpec {
-            name: host.into(),
-            address,
-            zone: 0,
             request_cost: if host == POD {
                 REQUEST_COST
             } else {
                 Duration::ZERO
             },
-            handshake_cost: Duration::ZERO,
-            cost_workers: 1,
+            ..HostSpec::new(host, address)
         });
     }
     let net = sim.net();

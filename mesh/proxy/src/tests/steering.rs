@@ -78,14 +78,7 @@ fn an_internal_caller_says_how_often() {
 #[test]
 fn an_internal_caller_says_how_long() {
     play(|scene| async move {
-        let env = scene.env(UP1);
-        scene.serve(UP1, 9080, move |_| {
-            let slow = env.sleep(ms(3_600_000));
-            async move {
-                slow.await;
-                reply(200, "")
-            }
-        });
+        scene.answer_after(ms(3_600_000), UP1, 9080, 200, "");
         scene.proxy(believing(simple(&[at(UP1, 9080)]), true));
         let answer = ask(&scene, &[("x-envoy-upstream-rq-timeout-ms", "70")]).await;
         assert_eq!(answer.status, 504);

@@ -13,14 +13,7 @@ const CONNECT: Duration = Duration::from_millis(2);
 
 /// An upstream that never answers.
 fn hang(scene: &Scene) {
-    let env = scene.env(UP1);
-    scene.serve(UP1, 9080, move |_| {
-        let slow = env.sleep(ms(3_600_000));
-        async move {
-            slow.await;
-            reply(200, "")
-        }
-    });
+    scene.answer_after(ms(3_600_000), UP1, 9080, 200, "");
 }
 
 fn via(scene: &Scene, change: impl FnOnce(&mut RouteAction)) {

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::pin::pin;
-use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt as _;
@@ -36,14 +35,7 @@ impl Line {
             epoch: UnixTime::from_nanos(1_700_000_000_000_000_000),
             noise: None,
         });
-        let env = sim.add_host(HostSpec {
-            name: "pod".into(),
-            address: shop::POD.into(),
-            zone: 0,
-            request_cost: Duration::ZERO,
-            handshake_cost: Duration::ZERO,
-            cost_workers: 1,
-        });
+        let env = sim.add_host(HostSpec::new("pod", shop::POD.into()));
         let proxy = DryRun::new(env, shop::bootstrap(), shop::table(), shop::LISTENER).unwrap();
         Line { proxy, _sim: sim }
     }

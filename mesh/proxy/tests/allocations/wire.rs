@@ -66,16 +66,7 @@ fn run(middle: Middle, host: &'static str, headers: Headers) -> Vec<u64> {
         epoch: UnixTime::from_nanos(1_700_000_000_000_000_000),
         noise: None,
     });
-    let add = |address: IpAddr| {
-        sim.add_host(HostSpec {
-            name: address.to_string(),
-            address,
-            zone: 0,
-            request_cost: Duration::ZERO,
-            handshake_cost: Duration::ZERO,
-            cost_workers: 1,
-        })
-    };
+    let add = |address: IpAddr| sim.add_host(HostSpec::new(address.to_string(), address));
     let (caller, pod) = (add(CALLER.into()), add(shop::POD.into()));
     sim.net().set_link(Box::new(|_, _| Link {
         latency: Latency::Constant(Duration::from_micros(100)),

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use shakedown_env::step_aside;
 
 use super::{Body, BodyError};
 
@@ -331,19 +332,6 @@ impl fmt::Debug for ReplayBody {
             .field("read", &self.read)
             .finish_non_exhaustive()
     }
-}
-
-/// Lets every task that is ready run once.
-async fn step_aside() {
-    let mut stepped = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut stepped, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[cfg(test)]

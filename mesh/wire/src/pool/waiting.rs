@@ -1,7 +1,7 @@
 //! A request's place in a pool's line.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -85,17 +85,4 @@ impl Drop for Waiting<'_> {
             Place::Settled(Err(_)) | Place::Gone => {}
         }
     }
-}
-
-/// Lets every task that is ready run once.
-pub(super) async fn step_aside() {
-    let mut stepped = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut stepped, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

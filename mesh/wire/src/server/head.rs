@@ -2,7 +2,7 @@
 //! request that stands for the one that has not come.
 
 use std::cell::Cell;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBufCursor, Write};
-use shakedown_env::{Env, Sleep};
+use hyper::rt::ReadBufCursor;
+use shakedown_env::{Env, Sleep, Stream, Tap, Tapped};
 
 /// Among the extensions of a request whose head did not end in time: what it asks for is not known. Whatever is answered,
 /// the connection is closed.
@@ -33,27 +33,46 @@ impl HeadTimeout {
     }
 }
 
-/// A stream whose reads are noticed. (It crosses hyper's upgrades, which ask for `Send`: hence the atomic.)
-pub(super) struct Noticed<T> {
-    stream: T,
+/// A stream whose reads are noticed.
+pub(super) type Noticed<S> = Tapped<S, Notice>;
+
+/// What notices them. (It crosses hyper's upgrades, which ask for `Send`: hence the atomic.)
+#[derive(Default)]
+pub(super) struct Notice {
     came: Arc<AtomicBool>,
     /// What is read in the place of what comes.
     instead: Option<&'static [u8]>,
 }
 
-impl<T> Noticed<T> {
-    pub(super) fn new(stream: T) -> Noticed<T> {
-        Noticed {
-            stream,
-            came: Arc::default(),
-            instead: None,
-        }
-    }
-
-    /// The same stream, which says something else from now on.
-    pub(super) fn stand_in(mut self) -> Noticed<T> {
+impl Notice {
+    /// From now on the stream says something else.
+    pub(super) fn stand_in(&mut self) {
         self.instead = Some(STAND_IN);
-        self
+    }
+}
+
+impl Tap for Notice {
+    fn poll_read(
+        &mut self,
+        stream: &mut impl Stream,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(instead) = &mut self.instead {
+            if instead.is_empty() {
+                // It has been answered, which closes the connection.
+                return Poll::Pending;
+            }
+            let (now, later) = instead.split_at(instead.len().min(buf.remaining()));
+            buf.put_slice(now);
+            *instead = later;
+            return Poll::Ready(Ok(()));
+        }
+        let polled = Pin::new(stream).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.came.store(true, Ordering::Relaxed);
+        }
+        polled
     }
 }
 
@@ -66,11 +85,11 @@ pub(super) struct HeadTimer {
 }
 
 impl HeadTimer {
-    pub(super) fn new<T>(env: &Env, timeout: &HeadTimeout, stream: &Noticed<T>) -> HeadTimer {
+    pub(super) fn new(env: &Env, timeout: &HeadTimeout, notice: &Notice) -> HeadTimer {
         HeadTimer {
             env: env.clone(),
             timeout: timeout.clone(),
-            came: Arc::clone(&stream.came),
+            came: Arc::clone(&notice.came),
             sleep: None,
         }
     }
@@ -97,60 +116,5 @@ impl HeadTimer {
         }
         let sleep = self.sleep.get_or_insert_with(|| self.env.sleep(span));
         sleep.as_mut().poll(cx)
-    }
-}
-
-impl<T: Read + Unpin> Read for Noticed<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if let Some(instead) = &mut this.instead {
-            if instead.is_empty() {
-                // It has been answered, which closes the connection.
-                return Poll::Pending;
-            }
-            let (now, later) = instead.split_at(instead.len().min(buf.remaining()));
-            buf.put_slice(now);
-            *instead = later;
-            return Poll::Ready(Ok(()));
-        }
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        if polled.is_ready() {
-            this.came.store(true, Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl<T: Write + Unpin> Write for Noticed<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 }

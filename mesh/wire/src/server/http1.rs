@@ -14,13 +14,12 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
-use hyper::server::conn::http1;
+use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::service_fn;
-use shakedown_env::Env;
+use shakedown_env::{Env, Stream, Tapped};
 
 use super::ServerOptions;
-use super::head::{HeadTimer, LateHead, Noticed};
+use super::head::{HeadTimer, LateHead, Notice, Noticed};
 use super::idle::{Active, Activity, IdleTimer};
 use crate::drain::{Drain, Stage};
 
@@ -35,15 +34,15 @@ pub(super) async fn serve<T, S, F, B>(
     service: S,
 ) -> Result<(), hyper::Error>
 where
-    T: Read + Write + Unpin + Send + 'static,
+    T: Stream + 'static,
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let activity = Activity::new(env);
-    let stream = Noticed::new(stream);
-    let mut head = HeadTimer::new(env, &options.head_timeout, &stream);
+    let tap = Notice::default();
+    let mut head = HeadTimer::new(env, &options.head_timeout, &tap);
     let came = head.came();
     let last_request = options.max_requests_per_connection.unwrap_or(u32::MAX);
     let service = &service;
@@ -56,24 +55,50 @@ where
         service(request).map(move |response| finish(response, last, drain, active))
     });
     let mut connection = builder(options)
-        .serve_connection(stream, one)
+        .serve_connection(Tapped { stream, tap }, one)
         .with_upgrades();
-    let mut member = drain.join();
-    let mut idle = options
+    let idle = options
         .idle_timeout
         .map(|span| IdleTimer::new(span, &activity));
+    let leave = UpgradeableConnection::graceful_shutdown;
+    let timers = (&mut head, idle);
+    match carry(&mut connection, leave, drain, &activity, timers).await {
+        Some(result) => result,
+        None => {
+            let stream = connection.into_parts().map(|parts| parts.io);
+            if let Some(mut stream) = stream {
+                stream.tap.stand_in();
+                answer_late(env, stream, options, service).await;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Carries a connection until it has ended: none where a head is late. `leave` has it end after its request.
+async fn carry<C>(
+    connection: &mut C,
+    leave: fn(Pin<&mut C>),
+    drain: &Drain,
+    activity: &Activity,
+    (head, mut idle): (&mut HeadTimer, Option<IdleTimer>),
+) -> Option<Result<(), hyper::Error>>
+where
+    C: Future<Output = Result<(), hyper::Error>> + Unpin,
+{
+    let mut member = drain.join();
     let mut closing = false;
-    let ended = poll_fn(|cx| {
+    poll_fn(|cx| {
         loop {
             match member.stage(cx) {
                 Stage::Stopped => return Poll::Ready(Some(Ok(()))),
                 Stage::Draining if !closing => {
                     closing = true;
-                    Pin::new(&mut connection).graceful_shutdown();
+                    leave(Pin::new(connection));
                 }
                 Stage::Draining | Stage::Retiring | Stage::Open => {}
             }
-            if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+            if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(Some(result));
             }
             if head.poll_late(activity.is_active(), cx).is_ready() {
@@ -84,19 +109,10 @@ where
             };
             std::task::ready!(timer.poll_expired(cx));
             closing = true;
-            Pin::new(&mut connection).graceful_shutdown();
+            leave(Pin::new(connection));
         }
-    });
-    match ended.await {
-        Some(result) => result,
-        None => {
-            let stream = connection.into_parts().map(|parts| parts.io);
-            if let Some(stream) = stream {
-                answer_late(env, stream.stand_in(), options, service).await;
-            }
-            Ok(())
-        }
-    }
+    })
+    .await
 }
 
 /// Makes an answer whose request is active as long as it is sent; the `last` of its connection says so.
@@ -124,7 +140,7 @@ async fn answer_late<T, S, F, B>(
     options: &ServerOptions,
     service: &S,
 ) where
-    T: Read + Write + Unpin + Send + 'static,
+    T: Stream + 'static,
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: HttpBody<Data = Bytes> + Unpin + 'static,

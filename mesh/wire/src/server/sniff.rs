@@ -5,92 +5,64 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use shakedown_env::BoxStream;
+use hyper::rt::{Read as _, ReadBuf, ReadBufCursor};
+use shakedown_env::{BoxStream, Stream, Tap, Tapped};
 
 /// What every HTTP/2 client sends first. Source: RFC 9113, section 3.4.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A stream whose first bytes were read ahead, and are read again.
-pub(super) struct Sniffed {
-    stream: BoxStream,
-    ahead: [u8; PREFACE.len()],
+pub(super) type Sniffed = Tapped<BoxStream, Ahead>;
+
+/// What was read ahead.
+pub(super) struct Ahead {
+    bytes: [u8; PREFACE.len()],
     read: usize,
     given: usize,
 }
 
-impl Sniffed {
-    pub(super) fn new(stream: BoxStream) -> Sniffed {
-        Sniffed {
-            stream,
-            ahead: [0; PREFACE.len()],
-            read: 0,
-            given: 0,
-        }
-    }
+/// A stream of which nothing has been read.
+pub(super) fn sniffed(stream: BoxStream) -> Sniffed {
+    let tap = Ahead {
+        bytes: [0; PREFACE.len()],
+        read: 0,
+        given: 0,
+    };
+    Tapped { stream, tap }
+}
 
-    /// Reads until it is known whether the client speaks HTTP/2. One that has ended before speaks none.
-    pub(super) fn poll_is_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        loop {
-            if self.ahead[..self.read] != PREFACE[..self.read] {
-                return Poll::Ready(Ok(false));
-            }
-            if self.read == PREFACE.len() {
-                return Poll::Ready(Ok(true));
-            }
-            let mut space = ReadBuf::new(&mut self.ahead[self.read..]);
-            std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, space.unfilled()))?;
-            match space.filled().len() {
-                0 => return Poll::Ready(Ok(false)),
-                more => self.read += more,
-            }
+/// Reads until it is known whether the client speaks HTTP/2. One that has ended before speaks none.
+pub(super) fn poll_is_http2(sniffed: &mut Sniffed, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    let ahead = &mut sniffed.tap;
+    loop {
+        if ahead.bytes[..ahead.read] != PREFACE[..ahead.read] {
+            return Poll::Ready(Ok(false));
+        }
+        if ahead.read == PREFACE.len() {
+            return Poll::Ready(Ok(true));
+        }
+        let mut space = ReadBuf::new(&mut ahead.bytes[ahead.read..]);
+        std::task::ready!(Pin::new(&mut sniffed.stream).poll_read(cx, space.unfilled()))?;
+        match space.filled().len() {
+            0 => return Poll::Ready(Ok(false)),
+            more => ahead.read += more,
         }
     }
 }
 
-impl Read for Sniffed {
+impl Tap for Ahead {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        stream: &mut impl Stream,
         cx: &mut Context<'_>,
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if this.given < this.read {
-            let most = (this.read - this.given).min(buf.remaining());
-            buf.put_slice(&this.ahead[this.given..this.given + most]);
-            this.given += most;
+        if self.given < self.read {
+            let most = (self.read - self.given).min(buf.remaining());
+            buf.put_slice(&self.bytes[self.given..self.given + most]);
+            self.given += most;
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut this.stream).poll_read(cx, buf)
-    }
-}
-
-impl Write for Sniffed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        Pin::new(stream).poll_read(cx, buf)
     }
 }

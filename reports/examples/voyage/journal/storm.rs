@@ -136,6 +136,12 @@ fn events_of_the_storm(records: &mut Vec<Record>) {
             event,
         })
     };
+    faults(&mut add);
+    configuration(&mut add);
+    outages(&mut add);
+}
+
+fn faults(add: &mut impl FnMut(i64, Event)) {
     add(
         18_000,
         Event::FaultStarted {
@@ -153,6 +159,24 @@ fn events_of_the_storm(records: &mut Vec<Record>) {
             version: 1,
         },
     );
+    add(
+        36_000,
+        Event::FaultStarted {
+            fault: 1,
+            pods: vec![PodId(0)],
+        },
+    );
+    add(
+        43_000,
+        Event::FaultEnded {
+            fault: 1,
+            hits: 1_412,
+        },
+    );
+}
+
+/// A push that one pod refuses.
+fn configuration(add: &mut impl FnMut(i64, Event)) {
     add(30_000, Event::ConfigChanged { version: 2 });
     for pod in 0..4 {
         add(
@@ -175,20 +199,10 @@ fn events_of_the_storm(records: &mut Vec<Record>) {
             reason,
         },
     );
-    add(
-        36_000,
-        Event::FaultStarted {
-            fault: 1,
-            pods: vec![PodId(0)],
-        },
-    );
-    add(
-        43_000,
-        Event::FaultEnded {
-            fault: 1,
-            hits: 1_412,
-        },
-    );
+}
+
+/// Ejected hosts, and breakers that open.
+fn outages(add: &mut impl FnMut(i64, Event)) {
     let by = |detector: &str| detector.to_owned();
     for (at, out_ms, back_ms) in [(0, 37_000, 52_000), (1, 38_500, 54_000)] {
         let (at, pod) = (PodId(at), PodId(3));

@@ -1,12 +1,10 @@
 //! Recursive descent over the grammar, a function a rule.
 
-use shakedown_results::GrpcStatus;
+mod condition;
+mod window;
 
 use super::cursor::{Cursor, Problem};
-use super::{
-    Edge, Expr, ExprKind, WindowKind, Word, Written, WrittenBase, WrittenCondition, WrittenMetric,
-    WrittenParty, WrittenPoint, WrittenRelation, WrittenTest, WrittenWindow,
-};
+use super::{Expr, ExprKind, Written, WrittenMetric, WrittenParty, WrittenRelation};
 use crate::check::{Arithmetic, Op, Seeds, Temporal};
 
 /// Parentheses nest so deep, at most.
@@ -322,161 +320,6 @@ impl Parser<'_> {
         None
     }
 
-    fn condition(&mut self) -> Result<WrittenCondition, Problem> {
-        let at = self.cursor.next_at();
-        let not = self.cursor.keyword("not");
-        let word = self
-            .cursor
-            .name("a condition, such as `ok`, `latency > 1s` or `via b/v2`")?;
-        let test = match word {
-            "ok" => WrittenTest::Word(Word::Ok),
-            "timeout" => WrittenTest::Word(Word::Timeout),
-            "dropped" => WrittenTest::Word(Word::Dropped),
-            "retried" => WrittenTest::Word(Word::Retried),
-            "hedged" => WrittenTest::Word(Word::Hedged),
-            "plaintext" => WrittenTest::Word(Word::Plaintext),
-            "status" => self.status()?,
-            "flag" => {
-                self.cursor.expect("==")?;
-                WrittenTest::Flag(
-                    self.cursor
-                        .name("a response flag, such as `UO`")?
-                        .to_owned(),
-                )
-            }
-            "via" => WrittenTest::Via(self.party()?),
-            "from" => {
-                if self.cursor.keyword("zone") {
-                    let at = self.cursor.next_at();
-                    WrittenTest::FromZone(self.cursor.name("a zone")?.to_owned(), at)
-                } else {
-                    WrittenTest::From(self.party()?)
-                }
-            }
-            measure => {
-                let Some(op) = self.op() else {
-                    return Err(Problem::new(
-                        at,
-                        format!("unknown condition `{measure}`: {}", condition_hint(measure)),
-                    ));
-                };
-                let nanos = self.cursor.duration()?;
-                let nanos = i64::try_from(nanos).expect("a duration fits into 63 bits");
-                WrittenTest::Measure(measure.to_owned(), op, nanos)
-            }
-        };
-        Ok(WrittenCondition { at, not, test })
-    }
-
-    fn status(&mut self) -> Result<WrittenTest, Problem> {
-        self.cursor.expect("==")?;
-        let at = self.cursor.next_at();
-        let text = self.cursor.run(&[')']);
-        let wrong = || {
-            Problem::new(
-                at,
-                format!(
-                    "`{text}` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`"
-                ),
-            )
-        };
-        if let Some(status) = GrpcStatus::of_name(text) {
-            return Ok(WrittenTest::Grpc(status));
-        }
-        if let Some(class) = text.strip_suffix("xx") {
-            let class: u16 = class.parse().map_err(|_| wrong())?;
-            return if (1..=5).contains(&class) {
-                Ok(WrittenTest::Status(class * 100, class * 100 + 99))
-            } else {
-                Err(wrong())
-            };
-        }
-        let code: u16 = text.parse().map_err(|_| wrong())?;
-        if (100..=599).contains(&code) {
-            Ok(WrittenTest::Status(code, code))
-        } else {
-            Err(wrong())
-        }
-    }
-
-    fn window(&mut self) -> Result<Option<WrittenWindow>, Problem> {
-        let at = self.cursor.next_at();
-        let kind = if self.cursor.keyword("during") {
-            let from = self.point()?;
-            if self.cursor.symbol("..") {
-                WindowKind::During(from, self.point()?)
-            } else if matches!(from.base, WrittenBase::Name(_, None)) && from.offset_ns == 0 {
-                WindowKind::DuringItem(from)
-            } else {
-                return Err(self.cursor.unexpected("`..` and the end of the window"));
-            }
-        } else if self.cursor.keyword("after") {
-            WindowKind::After(self.point()?)
-        } else if self.cursor.keyword("before") {
-            WindowKind::Before(self.point()?)
-        } else if self.cursor.keyword("within") {
-            let length = self.cursor.duration()?;
-            if self.cursor.keyword("of") {
-                WindowKind::WithinOf(length, self.point()?)
-            } else if self.cursor.keyword("after") {
-                WindowKind::WithinAfter(length, self.point()?)
-            } else {
-                WindowKind::Within(length)
-            }
-        } else {
-            return Ok(None);
-        };
-        Ok(Some(WrittenWindow { at, kind }))
-    }
-
-    fn point(&mut self) -> Result<WrittenPoint, Problem> {
-        let at = self.cursor.next_at();
-        let base = if self.cursor.at_number() {
-            WrittenBase::Time(self.cursor.duration()?)
-        } else {
-            let name = self
-                .cursor
-                .name("a point in time: `90s`, `end`, or a chaos item")?
-                .to_owned();
-            if name == "end" {
-                WrittenBase::End
-            } else {
-                WrittenBase::Name(name, self.edge()?)
-            }
-        };
-        let mut offset_ns = 0;
-        for (symbol, sign) in [("+", 1), ("-", -1)] {
-            if self.cursor.symbol(symbol) {
-                let nanos =
-                    i64::try_from(self.cursor.duration()?).expect("a duration fits into 63 bits");
-                offset_ns = sign * nanos;
-                break;
-            }
-        }
-        Ok(WrittenPoint {
-            at,
-            base,
-            offset_ns,
-        })
-    }
-
-    fn edge(&mut self) -> Result<Option<Edge>, Problem> {
-        let rest = self.cursor.rest();
-        if !rest.starts_with('.') || rest.starts_with("..") {
-            return Ok(None);
-        }
-        self.cursor.expect(".")?;
-        let before = self.cursor.at();
-        match self.cursor.word() {
-            Some("start") => Ok(Some(Edge::Start)),
-            Some("end") => Ok(Some(Edge::End)),
-            _ => {
-                self.cursor.go(before);
-                Err(self.cursor.unexpected("`start` or `end`"))
-            }
-        }
-    }
-
     fn seeds(&mut self) -> Result<Option<Seeds>, Problem> {
         if self.cursor.keyword("over") {
             if !self.cursor.keyword("seeds") {
@@ -506,25 +349,4 @@ fn binary(arithmetic: Arithmetic, left: Expr, right: Expr) -> Expr {
         end,
         kind: ExprKind::Binary(arithmetic, Box::new(left), Box::new(right)),
     }
-}
-
-fn condition_hint(word: &str) -> String {
-    const CONDITIONS: [&str; 15] = [
-        "ok",
-        "timeout",
-        "dropped",
-        "retried",
-        "hedged",
-        "plaintext",
-        "latency",
-        "uncorrected",
-        "send-lag",
-        "queue-wait",
-        "service-time",
-        "status",
-        "flag",
-        "via",
-        "from",
-    ];
-    shakedown_config::suggest::hint(word, CONDITIONS)
 }

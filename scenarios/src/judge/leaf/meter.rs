@@ -2,7 +2,8 @@
 
 use shakedown_results::{Event, PodId, Record, Root};
 
-use super::{Leaf, is_root_of};
+use super::Leaf;
+use super::counting::is_root_of;
 use crate::check::{Figure, Gauge, Party, Subject};
 use crate::judge::board::{Board, Change};
 

@@ -107,10 +107,7 @@ fn a_syn_that_nobody_hears_times_out_after_127_seconds() {
     let (env, seen) = (envs[0].clone(), log.clone());
     envs[0].spawn("client", async move {
         let opened = env.connect(addr(1), None).await;
-        seen.add(
-            &env,
-            format!("{:?}", opened.map(|_| ()).map_err(|error| error.kind())),
-        );
+        seen.add(&env, told(opened));
     });
     sim.run_until(at(200_000)).unwrap();
     assert_eq!(log.take(), [(at(127_000), "Err(TimedOut)".to_owned())]);
@@ -308,8 +305,7 @@ fn a_client_whose_server_was_reborn_in_the_handshake_asks_again() {
     let (env, seen) = (envs[0].clone(), log.clone());
     envs[0].spawn("client", async move {
         let opened = env.connect(addr(1), None).await;
-        let opened = opened.map(|_| ()).map_err(|error| error.kind());
-        seen.add(&env, format!("{opened:?}"));
+        seen.add(&env, told(opened));
     });
     let cut = sim.net().partition([id(&sim, 1)], [id(&sim, 0)]);
     sim.run_until(at(500)).unwrap();

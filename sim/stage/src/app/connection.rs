@@ -1,7 +1,6 @@
 //! The connections of an app: served by HTTP, and broken with a RST when a step says so.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,8 +10,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use shakedown_env::{BoxListener, BoxStream, Stream};
+use hyper::rt::ReadBufCursor;
+use shakedown_env::{BoxListener, BoxStream, Stream, Tap, Tapped};
 use shakedown_wire::{
     Body, Drain, ResetStream, ServerOptions, serve_auto_until, serve_http1_until,
 };
@@ -36,6 +35,14 @@ impl Breaker {
     fn is_pulled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    fn check(&self) -> io::Result<()> {
+        if self.is_pulled() {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Accepts and serves until the pod dies.
@@ -53,10 +60,8 @@ pub(super) async fn accept(app: Rc<App>, mut listener: BoxListener) {
 
 async fn serve(app: Rc<App>, stream: BoxStream) {
     let breaker = Breaker::default();
-    let stream = Box::new(Breakable {
-        inner: stream,
-        breaker: breaker.clone(),
-    });
+    let tap = breaker.clone();
+    let stream = Box::new(Tapped { stream, tap });
     let options = ServerOptions {
         idle_timeout: Some(app.version().keep_alive_idle),
         max_requests_per_connection: app.version().keep_alive_requests,
@@ -91,85 +96,24 @@ fn serve_stream(
     }
 }
 
-/// A stream with a breaker.
-struct Breakable {
-    inner: BoxStream,
-    breaker: Breaker,
-}
-
-impl Breakable {
-    fn check(&self) -> io::Result<()> {
-        if self.breaker.is_pulled() {
-            Err(io::ErrorKind::ConnectionReset.into())
-        } else {
-            Ok(())
-        }
-    }
-}
-
-impl Read for Breakable {
+impl Tap for Breaker {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        &mut self,
+        stream: &mut impl Stream,
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         self.check()?;
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl Write for Breakable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        Pin::new(stream).poll_read(cx, buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+    fn before_write(&mut self) -> io::Result<()> {
+        self.check()
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-}
-
-impl Stream for Breakable {
-    fn local_addr(&self) -> SocketAddr {
-        self.inner.local_addr()
-    }
-
-    fn peer_addr(&self) -> SocketAddr {
-        self.inner.peer_addr()
-    }
-
-    fn reset_on_drop(&mut self) {
-        self.inner.reset_on_drop();
-    }
-}
-
-impl Drop for Breakable {
-    fn drop(&mut self) {
-        if self.breaker.is_pulled() {
-            self.inner.reset_on_drop();
+    fn before_drop(&mut self, stream: &mut impl Stream) {
+        if self.is_pulled() {
+            stream.reset_on_drop();
         }
     }
 }

@@ -117,12 +117,8 @@ fn add_pod(net: &Net, plot: &Plot, pod: PodId) -> HostId {
 
 fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
     let _ = net.add_host(HostSpec {
-        name: name.clone(),
-        address,
         zone,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
+        ..HostSpec::new(&name, address)
     });
     net.host_id(&name).expect("the host was added just now")
 }

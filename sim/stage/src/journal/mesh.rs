@@ -64,14 +64,7 @@ impl Journal {
             }
             // The inbound side of a proxy is the app's own story, unless the proxy has something to say.
             Fact::Request(request) if request.flags == Flags::NONE => return None,
-            Fact::Request(request) => Event::Flagged {
-                root: request.id.and_then(decode),
-                pod,
-                start_ns: state.nanos(request.started),
-                outcome: outcome(request.status, request.grpc, request.flags),
-                flags: request.flags.bits(),
-                turned_away: request.attempts == 0,
-            },
+            Fact::Request(request) => flagged(state, pod, &request),
             Fact::Attempt(attempt) => return self.attempt(state, pod, &attempt),
             Fact::ConfigInForce { version } => Event::ConfigInForce { pod, version },
             Fact::ConfigRefused {
@@ -162,6 +155,17 @@ impl Journal {
             hedge: attempt.hedge,
             plaintext: attempt.plaintext,
         })
+    }
+}
+
+fn flagged(state: &State, pod: PodId, request: &RequestEvent) -> Event {
+    Event::Flagged {
+        root: request.id.and_then(decode),
+        pod,
+        start_ns: state.nanos(request.started),
+        outcome: outcome(request.status, request.grpc, request.flags),
+        flags: request.flags.bits(),
+        turned_away: request.attempts == 0,
     }
 }
 

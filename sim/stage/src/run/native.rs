@@ -8,6 +8,7 @@ use shakedown_scenarios::story::Story;
 use super::scene::{Scene, on_a_fresh_thread};
 use super::{Ended, Options, RunError, Sink};
 use crate::ground::simulated::Simulated;
+use crate::layout::Addresses;
 
 pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
     on_a_fresh_thread(|| on_this_thread(story, options, sink, &mut |_| {}))
@@ -20,7 +21,7 @@ pub(crate) fn on_this_thread(
     sink: &mut Sink<'_>,
     watch: &mut dyn FnMut(&Sim),
 ) -> Result<Ended, RunError> {
-    let scene = Scene::new(story, options.seed)?;
+    let scene = Scene::new(story, options.seed, Addresses::SIMULATED)?;
     let sim = Sim::new(SimOptions {
         seed: options.seed,
         epoch: scene.epoch,

@@ -13,13 +13,12 @@ use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_results::{Event, Record};
 use shakedown_scenarios::story::Story;
 
+use super::scene::Scene;
 use super::{Ended, Options, Outlet, RunError, Sink};
 use crate::ground::Ground;
 use crate::ground::real::Real;
-use crate::journal::Journal;
 use crate::layout::{Addresses, LOOPBACK_BLOCKS, XDS_PORT, at};
 use crate::play::play;
-use crate::plot::Plot;
 
 /// How often records are passed on.
 const PASS_ON: Duration = Duration::from_millis(20);
@@ -29,14 +28,15 @@ const LATE_NS: i64 = 100_000_000;
 const LATE_PERCENT_MAX: u64 = 1;
 
 pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
-    let (plan, cast) = super::cast(story, options.seed);
-    let cast = Arc::new(cast);
-    let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
-    let plot = Rc::new(plot);
     let runtime = Rc::new(Runtime::new().map_err(RunError::World)?);
     let (block, _claim) = claim(&runtime).map_err(RunError::World)?;
-    let addresses: Vec<_> = plot.pods().map(|pod| block.of(pod)).collect();
-    let journal = Journal::new(Arc::clone(&cast), &addresses);
+    let Scene {
+        plan,
+        plot,
+        journal,
+        cast,
+        epoch: _,
+    } = Scene::new(story, options.seed, block)?;
     let ground = Real::new(&runtime, block, options.seed, &plot, &journal);
     let ground: Rc<dyn Ground> = Rc::new(ground.map_err(RunError::World)?);
     let stage = ground.stage();

@@ -1,5 +1,5 @@
-//! What runs in both simulators share: a fresh thread, a scene for the world to stand on, and a loop that passes records on
-//! whenever the world rests.
+//! What runs share: a scene for the world to stand on; and those in both simulators: a fresh thread, and a loop that passes
+//! records on whenever the world rests.
 
 use std::cell::RefCell;
 use std::panic::resume_unwind;
@@ -50,18 +50,17 @@ pub(super) struct Scene {
     pub(super) plot: Rc<Plot>,
     pub(super) journal: Arc<Journal>,
     pub(super) epoch: UnixTime,
-    cast: Arc<Cast>,
+    pub(super) cast: Arc<Cast>,
 }
 
 impl Scene {
-    pub(super) fn new(story: &Story, seed: u64) -> Result<Scene, RunError> {
+    /// # Errors
+    /// A service's name cannot stand in a `host` header.
+    pub(super) fn new(story: &Story, seed: u64, addresses: Addresses) -> Result<Scene, RunError> {
         let (plan, cast) = super::cast(story, seed);
         let cast = Arc::new(cast);
         let plot = Plot::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunError::Names)?;
-        let addresses: Vec<_> = plot
-            .pods()
-            .map(|pod| Addresses::SIMULATED.of(pod))
-            .collect();
+        let addresses: Vec<_> = plot.pods().map(|pod| addresses.of(pod)).collect();
         Ok(Scene {
             plan,
             plot: Rc::new(plot),

@@ -13,6 +13,7 @@ use shakedown_scenarios::story::{Action, Failure, Step, Story};
 use super::scene::{Scene, on_a_fresh_thread};
 use super::{Ended, Options, RunError, Sink};
 use crate::ground::turmoil::{Turmoil, latency};
+use crate::layout::Addresses;
 use crate::plot::{Plot, party_id};
 
 /// More pods than this take turmoil too long: each host looks at each link in each tick.
@@ -166,7 +167,7 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
         return Err(RunError::Refused(fit.refused));
     }
     on_a_fresh_thread(|| {
-        let scene = Scene::new(story, options.seed)?;
+        let scene = Scene::new(story, options.seed, Addresses::SIMULATED)?;
         let mut sim = TurmoilSim::new(TurmoilOptions {
             seed: options.seed,
             epoch: scene.epoch,

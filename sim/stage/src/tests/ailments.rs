@@ -1,7 +1,7 @@
 //! Apps that turn slow or sick for a while, and loads that surge.
 
 use http::StatusCode;
-use shakedown_results::{Answer, Event, PodId};
+use shakedown_results::{Answer, PodId};
 use shakedown_scenarios::story::{Action, Draw, Failure, Part, Selector, Status, Story, Target};
 use shakedown_scenarios::value::{Ratio, Share};
 
@@ -47,17 +47,6 @@ fn by_second(played: &Played) -> Vec<Vec<i64>> {
     seconds
 }
 
-fn hits(played: &Played) -> Vec<u64> {
-    let hits = played
-        .records
-        .iter()
-        .filter_map(|record| match &record.event {
-            Event::FaultEnded { hits, .. } => Some(*hits),
-            _ => None,
-        });
-    hits.collect()
-}
-
 #[test]
 fn a_slow_app_takes_so_many_times_as_long_while_it_lasts() {
     let played = play(&story(|build| {
@@ -68,7 +57,7 @@ fn a_slow_app_takes_so_many_times_as_long_while_it_lasts() {
         by_second(&played),
         [vec![2; 100], vec![6; 100], vec![2; 100]]
     );
-    assert_eq!(hits(&played), [100]);
+    assert_eq!(played.hits(), [100]);
 }
 
 #[test]
@@ -93,7 +82,7 @@ fn slowness_may_be_one_replicas_own() {
     }));
     let slow = by_second(&played)[1].iter().filter(|ms| **ms == 10).count();
     assert!((30..70).contains(&slow), "{slow}");
-    assert_eq!(hits(&played), [slow as u64]);
+    assert_eq!(played.hits(), [slow as u64]);
 }
 
 #[test]
@@ -110,7 +99,7 @@ fn a_sick_app_fails_its_share_before_the_first_step() {
         .collect();
     assert!((15..45).contains(&failed.len()), "{}", failed.len());
     assert!(failed.iter().all(|finish| finish.latency_ns() == 0));
-    assert_eq!(hits(&played), [failed.len() as u64]);
+    assert_eq!(played.hits(), [failed.len() as u64]);
 }
 
 #[test]
@@ -172,7 +161,7 @@ fn a_version_that_comes_later_may_be_meant() {
     };
     build.fault("2s", "100s", slow(target, 4, None));
     let played = play(&build.story);
-    assert!(hits(&played)[1] > 10, "{:?}", hits(&played));
+    assert!(played.hits()[1] > 10, "{:?}", played.hits());
     let slow = by_second(&played)[2].iter().filter(|ms| **ms == 8).count();
     assert!((15..60).contains(&slow), "{slow}");
 }
@@ -189,7 +178,7 @@ fn a_surge_is_counted_by_its_requests() {
     played.check_laws();
     let counts: Vec<usize> = by_second(&played).iter().map(Vec::len).collect();
     assert_eq!(counts, [100, 400, 100]);
-    assert_eq!(hits(&played), [400]);
+    assert_eq!(played.hits(), [400]);
 }
 
 #[test]

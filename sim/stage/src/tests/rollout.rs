@@ -56,17 +56,6 @@ fn added(played: &Played) -> Vec<Pod> {
     pods.collect()
 }
 
-fn hits(played: &Played) -> Vec<u64> {
-    let hits = played
-        .records
-        .iter()
-        .filter_map(|record| match &record.event {
-            Event::FaultEnded { hits, .. } => Some(*hits),
-            _ => None,
-        });
-    hits.collect()
-}
-
 #[test]
 fn a_new_replica_boots_and_then_gets_its_share() {
     for meshed in [false, true] {
@@ -99,7 +88,7 @@ fn a_new_replica_boots_and_then_gets_its_share() {
             played.times(|event| matches!(event, Event::Arrived { pod, .. } if *pod == new));
         assert!(arrived.len() > 80, "{}", arrived.len());
         assert!(arrived.iter().all(|at| *at >= ready[0]));
-        assert_eq!(hits(&played), [1]);
+        assert_eq!(played.hits(), [1]);
     }
 }
 
@@ -119,7 +108,7 @@ fn a_replica_that_goes_finishes_what_it_has() {
         let arrived = played.times(|event| matches!(event, Event::Arrived { pod: PodId(1), .. }));
         // Out of the endpoints at once; everybody has heard of it soon after.
         assert!(*arrived.last().unwrap() < 2 * SECOND);
-        assert_eq!(hits(&played), [1]);
+        assert_eq!(played.hits(), [1]);
     }
 }
 
@@ -137,7 +126,7 @@ fn a_deployed_version_comes_beside_the_other() {
     );
     let arrived = played.count(|event| matches!(event, Event::Arrived { pod, .. } if pod.0 >= 4));
     assert!(arrived > 100, "{arrived}");
-    assert_eq!(hits(&played), [2]);
+    assert_eq!(played.hits(), [2]);
 }
 
 #[test]
@@ -191,7 +180,7 @@ fn a_pod_that_never_became_ready_stops_as_well() {
 #[test]
 fn setting_what_is_already_so_touches_nothing() {
     let played = play(&story(3, false, scale(2)));
-    assert_eq!(hits(&played), [0]);
+    assert_eq!(played.hits(), [0]);
     assert!(played.ended.invalid[0].contains("touched nothing"));
 }
 
@@ -271,5 +260,5 @@ fn documents_reach_the_control_plane_while_the_run_goes_on() {
     assert_eq!(answered(0, 10), [200; 100]);
     assert_eq!(answered(13, 30), [504; 170]);
     assert_eq!(answered(33, 40), [200; 70]);
-    assert_eq!(hits(&played), [1, 1]);
+    assert_eq!(played.hits(), [1, 1]);
 }

@@ -50,6 +50,11 @@ impl Advice<'_> {
             );
             self.tell(policy.place().unwrap_or(&spec.place), message);
         }
+        self.twins(spec, older);
+    }
+
+    /// Subsets whose name an older rule has taken.
+    fn twins(&mut self, spec: &DestinationRule, older: &[&Resource<DestinationRule>]) {
         for subset in &spec.subsets {
             let twin = older.iter().find_map(|it| {
                 let mut subsets = it.spec.subsets.iter();

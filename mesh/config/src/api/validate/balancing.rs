@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use super::Check;
 use crate::api::{
-    ConsistentHash, Distribute, Failover, LoadBalancer, LocalityLb, SimpleLb, Warmup,
+    ConsistentHash, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb, SimpleLb, Warmup,
 };
 use crate::compile::is_prime;
 use crate::decode::Spanned;
+use crate::diagnostic::Place;
 use crate::table;
 
 /// A region, as a label of failover.
@@ -64,27 +65,8 @@ impl Check<'_> {
                 "`ringHash` stands beside `maglev`: expected one of them",
             );
         }
-        if let Some(cookie) = hash
-            .http_cookie
-            .as_ref()
-            .filter(|cookie| !is_cookie_name(&cookie.name))
-        {
-            let message = format!("`{}` is no name of a cookie", cookie.name);
-            self.tell(&hash.place, message);
-        }
-        let attributes = hash
-            .http_cookie
-            .iter()
-            .flat_map(|cookie| &cookie.attributes);
-        for attribute in attributes {
-            let fits = |text: &str| {
-                text.bytes()
-                    .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
-            };
-            if attribute.name.is_empty() || !fits(&attribute.name) || !fits(&attribute.value) {
-                let message = format!("`{}` is no attribute of a cookie", attribute.name);
-                self.tell(&attribute.name.place, message);
-            }
+        if let Some(cookie) = &hash.http_cookie {
+            self.hashed_cookie(cookie, &hash.place);
         }
         let ring = hash.ring_hash.as_ref();
         let sizes = [
@@ -109,6 +91,23 @@ impl Check<'_> {
                 size.value
             );
             self.tell(&size.place, message);
+        }
+    }
+
+    fn hashed_cookie(&mut self, cookie: &HttpCookie, place: &Place) {
+        if !is_cookie_name(&cookie.name) {
+            let message = format!("`{}` is no name of a cookie", cookie.name);
+            self.tell(place, message);
+        }
+        let fits = |text: &str| {
+            text.bytes()
+                .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+        };
+        for attribute in &cookie.attributes {
+            if attribute.name.is_empty() || !fits(&attribute.name) || !fits(&attribute.value) {
+                let message = format!("`{}` is no attribute of a cookie", attribute.name);
+                self.tell(&attribute.name.place, message);
+            }
         }
     }
 

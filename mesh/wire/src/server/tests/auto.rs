@@ -216,8 +216,8 @@ fn what_was_read_to_tell_the_protocol_comes_in_pieces_of_any_size() {
         let addr = crate::scene::serve_raw(&env, move |stream| {
             let sink = Rc::clone(&sink);
             async move {
-                let mut stream = super::super::sniff::Sniffed::new(stream);
-                let is = std::future::poll_fn(|cx| stream.poll_is_http2(cx)).await;
+                let mut stream = sniffed(stream);
+                let is = std::future::poll_fn(|cx| poll_is_http2(&mut stream, cx)).await;
                 assert!(!is.unwrap());
                 loop {
                     let mut space = [0; 3];

@@ -15,14 +15,7 @@ fn ends(cores: u32, jobs: &[(u64, u64)]) -> Vec<u64> {
         epoch: UnixTime::default(),
         noise: None,
     });
-    let env = sim.add_host(HostSpec {
-        name: "host".to_owned(),
-        address: IpAddr::from([10, 0, 0, 1]),
-        zone: 0,
-        request_cost: Duration::ZERO,
-        handshake_cost: Duration::ZERO,
-        cost_workers: 1,
-    });
+    let env = sim.add_host(HostSpec::new("host", IpAddr::from([10, 0, 0, 1])));
     let sharing = Sharing::new(env.clone(), cores, Meter::new(None));
     env.spawn("cores", Rc::clone(&sharing).drive());
     let ends = Rc::new(RefCell::new(vec![None; jobs.len()]));

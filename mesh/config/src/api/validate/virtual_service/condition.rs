@@ -2,6 +2,7 @@
 
 use super::super::Check;
 use crate::api::{HttpMatch, StringMatch};
+use crate::compile::what_is_wrong;
 use crate::decode::Spanned;
 use crate::table::{HeaderKey, compile_regex};
 
@@ -56,17 +57,11 @@ impl Check<'_> {
         if let StringMatch::Regex(regex) = &wanted.value
             && let Err(error) = compile_regex(regex)
         {
-            // The last line says what is wrong; those before it draw a picture.
-            let error = error.to_string();
-            let last = error
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            self.tell(
-                &wanted.place,
-                format!("`{regex}` is no regular expression (RE2): {last}"),
+            let message = format!(
+                "`{regex}` is no regular expression (RE2): {}",
+                what_is_wrong(&error)
             );
+            self.tell(&wanted.place, message);
         }
     }
 }

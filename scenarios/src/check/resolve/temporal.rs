@@ -1,0 +1,150 @@
+//! Temporal words, slices and kinds of values, which must fit each other.
+
+use super::Resolver;
+use crate::check::Temporal;
+use crate::check::figures::{self, Named};
+use crate::check::syntax::{Expr, ExprKind, WindowKind, Written, WrittenWindow};
+
+/// Slices of one check, at most: each keeps its own figures.
+const SLICES_MAX: i64 = 20_000;
+
+impl Resolver<'_> {
+    /// Temporal word, `per`, `within` and kind of value must fit each other.
+    pub(super) fn temporal(&mut self, written: &Written) {
+        let within = written.window.as_ref().filter(|window| {
+            matches!(
+                window.kind,
+                WindowKind::Within(_) | WindowKind::WithinOf(..) | WindowKind::WithinAfter(..)
+            )
+        });
+        let word = written.temporal.map(|(temporal, _)| temporal);
+        if let (Some((Temporal::Recovers, at)), None) = (written.temporal, within) {
+            self.say(at, "`recovers` needs a deadline: `within 30s after ITEM`");
+        }
+        let temporal = word.is_some() || within.is_some();
+        let (mut instants, mut windows) = (Vec::new(), Vec::new());
+        for side in [&written.left, &written.right] {
+            sort(side, &mut instants, &mut windows);
+        }
+        if let (Some(gauge), Some(window)) = (instants.first(), windows.first()) {
+            let mut message = format!(
+                "`{}` is a value at an instant, `{}` one over a window: ",
+                self.slice(gauge),
+                self.slice(window)
+            );
+            message.push_str(&if is_state(gauge) {
+                "they cannot be compared".to_owned()
+            } else {
+                format!("reduce the first (`{}`)", self.reduced(gauge))
+            });
+            self.say(gauge.at, message);
+            return;
+        }
+        match instants.first() {
+            Some(gauge) => self.of_instants(gauge, temporal, written),
+            None => self.of_windows(windows.first().copied(), within, written),
+        }
+    }
+
+    /// Values at an instant need a temporal word, and no slices.
+    fn of_instants(&mut self, gauge: &Expr, temporal: bool, written: &Written) {
+        if !temporal {
+            let gauge_text = self.slice(gauge);
+            let mut message = format!(
+                "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually`"
+            );
+            message.push_str(&if is_state(gauge) {
+                " or `within`".to_owned()
+            } else {
+                format!(", `within`, or `{}`", self.reduced(gauge))
+            });
+            self.say(gauge.at, message);
+        } else if let Some((_, at)) = written.per {
+            let message = format!(
+                "`{}` is a value at an instant and takes no `per`",
+                self.slice(gauge)
+            );
+            self.say(at, message);
+        }
+    }
+
+    /// Values over windows need slices with a temporal word, and none without.
+    fn of_windows(
+        &mut self,
+        first: Option<&Expr>,
+        within: Option<&WrittenWindow>,
+        written: &Written,
+    ) {
+        let temporal = written.temporal.is_some() || within.is_some();
+        match (temporal, written.per) {
+            (true, None) => {
+                let (at, word) = match (written.temporal, within) {
+                    (Some((temporal, at)), _) => (at, temporal_word(temporal)),
+                    (None, Some(within)) => (within.at, "within"),
+                    (None, None) => return,
+                };
+                let of = first.map_or_else(|| self.text, |w| self.slice(w));
+                let message = format!(
+                    "`{of}` is computed over a window: `{word}` needs slices of it, such as `per 5s`"
+                );
+                self.say(at, message);
+            }
+            (false, Some((_, at))) => {
+                self.say(at, "`per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`");
+            }
+            (true, Some((0, at))) => self.say(at, "a slice is longer than `0s`"),
+            (true, Some((nanos, at))) => {
+                if self.names.duration_ns / i64::try_from(nanos).unwrap_or(i64::MAX) > SLICES_MAX {
+                    self.say(
+                        at,
+                        format!("a check has at most {SLICES_MAX} slices: choose a longer `per`"),
+                    );
+                }
+            }
+            (false, None) => {}
+        }
+    }
+
+    /// `ejected(payment)` as `ejected.max(payment)`.
+    fn reduced(&self, expr: &Expr) -> String {
+        self.slice(expr).replacen('(', ".max(", 1)
+    }
+}
+
+fn temporal_word(temporal: Temporal) -> &'static str {
+    match temporal {
+        Temporal::Once => "once",
+        Temporal::Always => "always",
+        Temporal::Never => "never",
+        Temporal::Eventually => "eventually",
+        Temporal::Recovers => "recovers",
+    }
+}
+
+/// Whether a metric goes through states.
+fn is_state(expr: &Expr) -> bool {
+    matches!(&expr.kind, ExprKind::Metric(metric) if ["canary", "breaker"].contains(&metric.name.as_str()))
+}
+
+/// Whether a gauge without reduction occurs.
+pub(super) fn gauges(expr: &Expr) -> bool {
+    let (mut instants, mut windows) = (Vec::new(), Vec::new());
+    sort(expr, &mut instants, &mut windows);
+    !instants.is_empty()
+}
+
+/// Sorts an expression's metrics into values at an instant and values over a window.
+fn sort<'e>(expr: &'e Expr, instants: &mut Vec<&'e Expr>, windows: &mut Vec<&'e Expr>) {
+    match &expr.kind {
+        ExprKind::Metric(metric) => match figures::named(metric.measure.as_deref(), &metric.name) {
+            Ok(Named::Figure(figure)) if figure.is_instant() => instants.push(expr),
+            Ok(Named::LaterGauge(_)) => instants.push(expr),
+            _ => windows.push(expr),
+        },
+        ExprKind::Binary(_, left, right) => {
+            sort(left, instants, windows);
+            sort(right, instants, windows);
+        }
+        ExprKind::Quantity(_) | ExprKind::State(_) => {}
+    }
+}

@@ -1,0 +1,137 @@
+//! What a metric counts: which kinds of events, which of them, and which measure of each.
+
+use shakedown_results::{Answer, Event, PodId, Root};
+
+use super::super::board::{Board, Change};
+use super::super::fact::{Class, Fact};
+use crate::check::{Condition, Figure, Happening, Measure, Metric, Party, Subject, Test};
+
+/// Which events count as one of all, and which may count.
+pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
+    let flag = metric
+        .conditions
+        .iter()
+        .any(|condition| matches!(condition.test, Test::Flag(_)));
+    let base = match &metric.subject {
+        Subject::Load(_) => Class::Load,
+        Subject::Service(_) => Class::Service,
+        Subject::Edge { to, .. } if to.is_part() => Class::Attempt,
+        Subject::Edge { .. } => Class::Call,
+        Subject::Control | Subject::Fault(_) => return (None, None),
+    };
+    let of_proxy = matches!(metric.figure, Figure::Statistic(Measure::ProxyTime, _))
+        || metric
+            .conditions
+            .iter()
+            .any(|condition| matches!(condition.test, Test::Measure(Measure::ProxyTime, ..)));
+    // A flag is known to a proxy alone; of how many there were in all the caller, or the app, knows better.
+    let hit = match base {
+        Class::Service if flag => Class::Flagged,
+        Class::Load | Class::Call if flag || of_proxy => Class::Proxied,
+        _ => base,
+    };
+    match (metric.figure, &metric.subject) {
+        (Figure::Gauge(..) | Figure::Busy | Figure::Events(_) | Figure::Hits, _) => (None, None),
+        (Figure::Attempts | Figure::Retries | Figure::Hedges, _) => (None, Some(Class::Attempt)),
+        (Figure::Amplification, _) => (Some(base), Some(Class::Attempt)),
+        _ => (Some(base), Some(hit)),
+    }
+}
+
+/// Whether an event is of the metric's subject.
+pub(super) fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
+    let sent_by = |party: &Party| fact.from.is_some_and(|pod| board.sent_by(pod, party));
+    let descends = |party: &Party| fact.root.is_some_and(|root| is_root_of(root, party));
+    let arrives = |party: &Party| {
+        fact.to.is_some_and(|pod| board.is_of(pod, party))
+            && (party.endpoint.is_none() || party.endpoint == fact.endpoint)
+    };
+    match (&metric.subject, class) {
+        (Subject::Load(party), _) => sent_by(party) && descends(party),
+        (Subject::Service(party), _) => arrives(party),
+        (Subject::Control | Subject::Fault(_), _) => false,
+        (Subject::Edge { from, .. }, Class::Load) => descends(from) && sent_by(from),
+        (Subject::Edge { from, to }, Class::Arrival) => descends(from) && arrives(to) && !fact.copy,
+        (Subject::Edge { from, to }, _) => {
+            let called = if to.is_part() {
+                fact.to.is_some_and(|pod| board.is_of(pod, to))
+            } else {
+                fact.to_party.is_some_and(|party| Some(party.0) == to.party)
+            };
+            called
+                && (to.endpoint.is_none() || to.endpoint == fact.endpoint)
+                && sent_by(from)
+                && (from.entry.is_none() || descends(from))
+        }
+    }
+}
+
+pub(super) fn is_root_of(root: Root, party: &Party) -> bool {
+    party.party == Some(root.load.0) && party.entry.is_none_or(|entry| entry == root.entry)
+}
+
+/// Whether a request meets a condition; `via` is decided elsewhere.
+pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
+    let met = match &condition.test {
+        Test::Via(_) => return true,
+        Test::Ok => fact.is_ok(),
+        Test::Timeout => fact.outcome.answer == Answer::Timeout,
+        Test::Dropped => fact.outcome.answer == Answer::Dropped,
+        Test::Retried => fact.number > 1,
+        Test::Hedged => fact.hedge,
+        Test::Plaintext => fact.plaintext,
+        Test::Measure(measure, op, nanos) => {
+            measured(*measure, fact).is_some_and(|value| op.holds(&value, nanos))
+        }
+        Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
+        Test::Grpc(status) => fact.outcome.grpc == Some(*status),
+        Test::Flag(bit) => fact.flags & bit == *bit,
+        Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
+    };
+    met != condition.not
+}
+
+/// A measure of a request; a dropped one has none.
+pub(super) fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
+    if fact.outcome.answer == Answer::Dropped {
+        return None;
+    }
+    match measure {
+        Measure::Latency => Some(fact.end_ns - fact.start_ns),
+        Measure::Uncorrected => fact.sent_ns.map(|sent| fact.end_ns - sent),
+        Measure::SendLag => fact.sent_ns.map(|sent| sent - fact.start_ns),
+        Measure::QueueWait => fact.queue_wait_ns,
+        Measure::PoolWait => fact.pool_wait_ns,
+        Measure::ProxyTime => fact.proxy_ns,
+        Measure::ServiceTime => fact
+            .queue_wait_ns
+            .map(|wait| fact.end_ns - fact.start_ns - wait),
+    }
+}
+
+/// Whether an event is one that is counted.
+pub(super) fn happens(
+    happening: Happening,
+    subject: &Subject,
+    event: &Event,
+    change: Option<Change>,
+    board: &Board,
+) -> bool {
+    let is_of = |pod: &PodId| match subject {
+        Subject::Service(party) => board.is_of(*pod, party),
+        _ => false,
+    };
+    match (happening, event) {
+        (Happening::Crash, Event::Crashed { pod }) => is_of(pod),
+        (Happening::Restart, Event::Ready { pod }) => {
+            is_of(pod) && change.is_some_and(|change| change.restarted)
+        }
+        (Happening::Ejection, Event::Ejected { pod, .. }) => is_of(pod),
+        (Happening::Push, Event::ConfigChanged { .. }) => *subject == Subject::Control,
+        (Happening::Push, Event::ConfigInForce { pod, .. }) => is_of(pod),
+        (Happening::Nack, Event::ConfigRefused { pod, .. }) => {
+            *subject == Subject::Control || is_of(pod)
+        }
+        _ => false,
+    }
+}

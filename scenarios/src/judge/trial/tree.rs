@@ -1,0 +1,97 @@
+//! Expressions of a check, with a leaf for each metric.
+
+use shakedown_results::Cast;
+
+use crate::check::{Arithmetic, Expression, Figure, Metric, Subject, resolve};
+use crate::judge::board::Board;
+use crate::judge::leaf::Leaf;
+use crate::judge::slots::Slots;
+use crate::judge::span::{self, Span};
+use crate::story::Story;
+use crate::value::Ratio;
+
+/// An expression whose metrics are indices of leaves.
+#[derive(Clone, Debug)]
+pub(super) enum Tree {
+    Constant(Ratio),
+    Leaf(usize),
+    Binary(Arithmetic, Box<Tree>, Box<Tree>),
+}
+
+impl Tree {
+    pub(super) fn compute(&self, leaf: &impl Fn(usize) -> Option<Ratio>) -> Option<Ratio> {
+        match self {
+            Tree::Constant(value) => Some(*value),
+            Tree::Leaf(index) => leaf(*index),
+            Tree::Binary(arithmetic, left, right) => {
+                resolve::compute(*arithmetic, left.compute(leaf)?, right.compute(leaf)?)
+            }
+        }
+    }
+}
+
+/// Turns expressions into trees and leaves.
+pub(super) struct Builder<'a> {
+    pub(super) leaves: &'a mut Vec<Leaf>,
+    pub(super) watched: Span,
+    pub(super) per_ns: Option<i64>,
+    /// The check names no window.
+    pub(super) is_whole: bool,
+    pub(super) story: &'a Story,
+    pub(super) cast: &'a Cast,
+    /// As it is before anything happens.
+    pub(super) board: &'a Board,
+}
+
+impl Builder<'_> {
+    pub(super) fn tree(&mut self, expression: &Expression) -> Result<Tree, String> {
+        Ok(match expression {
+            Expression::Constant(value) => Tree::Constant(*value),
+            Expression::Metric(metric) => {
+                let leaf = self.leaf(metric)?;
+                self.leaves.push(leaf);
+                Tree::Leaf(self.leaves.len() - 1)
+            }
+            Expression::Binary(arithmetic, left, right) => Tree::Binary(
+                *arithmetic,
+                Box::new(self.tree(left)?),
+                Box::new(self.tree(right)?),
+            ),
+        })
+    }
+
+    fn leaf(&self, metric: &Metric) -> Result<Leaf, String> {
+        let kind = Leaf::kind(metric);
+        let duration_ns = self.cast.duration_ns;
+        let leaf = match &metric.window {
+            Some(window) => {
+                let span = span::resolve(window, self.cast)?;
+                Leaf::new(metric, Slots::new(span, None, duration_ns, kind), true)
+            }
+            None => Leaf::new(
+                metric,
+                Slots::new(self.watched(metric), self.per_ns, duration_ns, kind),
+                false,
+            ),
+        };
+        let leaf = leaf.begin(self.board);
+        let from_load = matches!(&metric.subject, Subject::Edge { from, .. }
+            if from.party.is_some_and(|party| usize::from(party) >= self.story.services.len()));
+        Ok(if from_load {
+            leaf.descends_from_load()
+        } else {
+            leaf
+        })
+    }
+
+    /// Where a metric without a window of its own counts: of what a chaos item hit nothing is left out by default.
+    fn watched(&self, metric: &Metric) -> Span {
+        match metric.figure {
+            Figure::Hits if self.is_whole => Span {
+                from_ns: 0,
+                ..self.watched
+            },
+            _ => self.watched,
+        }
+    }
+}
