@@ -1,10 +1,13 @@
 //! A run is told by hand here: each test writes the events that it is about.
 
+mod edges;
 mod figures;
+mod laws;
 mod outage;
 mod queue;
 mod rollout;
 mod sweeps;
+mod windows;
 mod words;
 
 use rand_chacha::ChaCha8Rng;

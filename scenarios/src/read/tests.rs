@@ -3,8 +3,11 @@ use std::time::Duration;
 use crate::story::{Action, Arrivals, Bound, Failure, Part, Selector, Step, When};
 use crate::{Edits, LoadError, catalogue, load_all, load_text};
 
+mod bounds;
 mod calls;
+mod defaults;
 mod grpc;
+mod loads;
 mod messages;
 mod rollout;
 

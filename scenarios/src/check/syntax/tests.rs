@@ -139,6 +139,25 @@ fn what_does_not_fit_is_told_with_its_place() {
 }
 
 #[test]
+fn a_class_of_statuses_is_1xx_to_5xx() {
+    for class in ["1xx", "5xx"] {
+        let text = format!("count(users where status == {class}) == 0");
+        parse(&text).unwrap_or_else(|problem| panic!("{text}: {problem:?}"));
+    }
+    for class in ["0xx", "6xx"] {
+        let text = format!("count(users where status == {class}) == 0");
+        let message = parse(&text).unwrap_err().message;
+        assert!(message.contains("is no status"), "{message}");
+    }
+}
+
+#[test]
+fn parentheses_beside_each_other_do_not_nest() {
+    let text = format!("{}(1) < 2", "(1) + ".repeat(40));
+    parse(&text).unwrap_or_else(|problem| panic!("{problem:?}"));
+}
+
+#[test]
 fn parentheses_are_bounded() {
     let text = format!("{}1{} < 2", "(".repeat(5_000), ")".repeat(5_000));
     assert_eq!(

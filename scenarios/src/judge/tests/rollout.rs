@@ -56,6 +56,42 @@ fn a_failed_canary_is_rolled_back_once_no_weight_is_in_force() {
 }
 
 #[test]
+fn a_phase_that_names_no_version_is_of_the_one_before() {
+    let mut run = Run::new(&[
+        "always canary(api) == failed during 30s..1m",
+        "never canary(api) == rolled-back during 30s..35s",
+        "always canary(api) == rolled-back during 35s..1m",
+    ]);
+    canary(&mut run, 15 * S, "progressing");
+    weights(&mut run, 16 * S, 900_000, 100_000);
+    canary(&mut run, 30 * S, "failed");
+    let last = run.records.last_mut().map(|record| &mut record.event);
+    if let Some(Event::Canary { version, .. }) = last {
+        *version = None;
+    }
+    weights(&mut run, 35 * S, 1_000_000, 0);
+    assert_eq!(run.verdicts(), [Some(true); 3]);
+}
+
+#[test]
+fn what_is_rolled_back_has_failed_on_whichever_side_it_is_written() {
+    let mut run = Run::new(&[
+        "eventually failed == canary(api) during 30s..40s",
+        "always failed == canary(api) during 30s..1m",
+        "never failed != canary(api) during 30s..1m",
+        "always failed != canary(api) during 0s..30s",
+        "always canary(api) == failed during 40s..1m",
+        "eventually failed == canary(api) during 0s..30s",
+    ]);
+    canary(&mut run, 15 * S, "progressing");
+    weights(&mut run, 16 * S, 900_000, 100_000);
+    canary(&mut run, 30 * S, "failed");
+    weights(&mut run, 40 * S, 1_000_000, 0);
+    let expected = [true, true, true, true, true, false];
+    assert_eq!(run.verdicts(), expected.map(Some));
+}
+
+#[test]
 fn states_are_shown_by_name_and_succeeded_is_promoted() {
     let mut run = Run::new(&[
         "canary(api) == promoted within 20s",
