@@ -9,7 +9,9 @@ mod defaults;
 mod grpc;
 mod loads;
 mod messages;
+mod refusals;
 mod rollout;
+mod services;
 
 /// A small story with a hole in each section.
 fn story(extra: &str) -> String {

@@ -478,7 +478,6 @@ fn most_replicas(index: usize, service: &Service, chaos: &[Chaos]) -> Option<u32
 fn expanded(node: &Node, documents: Vec<Node>, included: &BTreeMap<String, String>) -> String {
     let mut whole = node.clone();
     if let Some(map) = whole.as_map_mut() {
-        map.shift_remove("variants");
         if let Some(entry) = map.get_mut("mesh") {
             entry.node = Node::list(documents, entry.node.place.clone());
         }

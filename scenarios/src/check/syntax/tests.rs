@@ -128,6 +128,21 @@ fn what_does_not_fit_is_told_with_its_place() {
             24,
             "a check has one `per`",
         ),
+        (
+            "p99(users) < 5ms in >= 1% of seeds over seeds",
+            35,
+            "a check has one rule over seeds",
+        ),
+        (
+            "p99(users) < 5ms in > 1% of seeds",
+            22,
+            "expected `>=` or `<=` and a share of seeds, found `1%`",
+        ),
+        (
+            "count(users where status == 600) == 0",
+            28,
+            "`600` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`",
+        ),
     ] {
         let problem = parse(text).unwrap_err();
         assert_eq!(

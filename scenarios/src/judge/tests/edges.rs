@@ -69,6 +69,75 @@ fn an_edge_from_an_entry_of_a_mix_takes_in_its_calls_alone() {
 }
 
 #[test]
+fn what_is_in_flight_between_two_is_what_the_one_sent() {
+    let mut run = Run::new(&["in-flight.max(web -> api) == 1"]);
+    let to = PartyId(1);
+    for from in [PodId(0), USERS] {
+        let root = None;
+        run.at(20 * S, Event::CallStarted { root, from, to });
+    }
+    all_hold(run);
+}
+
+#[test]
+fn tries_are_told_apart_by_hedge_and_by_plaintext() {
+    let mut run = Run::new(&[
+        "count(web -> api/v1 where hedged) == 1",
+        "count(web -> api/v1 where plaintext) == 1",
+        "count(web -> api/v1 where hedged and plaintext) == 0",
+        "count(web -> api/v1) == 3",
+    ]);
+    for (first, second) in [(false, false), (true, false), (false, true)] {
+        attempt(&mut run, 1, OK, 0);
+        let last = run.records.last_mut().map(|record| &mut record.event);
+        if let Some(Event::Attempt {
+            hedge, plaintext, ..
+        }) = last
+        {
+            (*hedge, *plaintext) = (first, second);
+        }
+    }
+    all_hold(run);
+}
+
+#[test]
+fn the_wait_for_a_turn_is_the_callers_and_the_time_in_the_proxy_its_proxys() {
+    let mut run = Run::new(&[
+        "pool-wait.max(web -> api) == 30ms",
+        "proxy-time.max(web -> api) == 7ms",
+    ]);
+    let (from, to) = (PodId(0), PartyId(1));
+    run.at(
+        12 * S,
+        Event::CallEnded {
+            root: None,
+            from,
+            to,
+            endpoint: 0,
+            start_ns: 11 * S,
+            outcome: OK,
+            tries: 1,
+            hedges: 0,
+            pool_wait_ns: 30 * MS,
+        },
+    );
+    run.at(
+        12 * S,
+        Event::Proxied {
+            root: None,
+            from,
+            to: Some(to),
+            start_ns: 11 * S,
+            outcome: OK,
+            flags: 0,
+            tries: 1,
+            proxy_ns: 7 * MS,
+        },
+    );
+    all_hold(run);
+}
+
+#[test]
 fn a_try_that_another_one_beat_neither_succeeds_nor_fails() {
     let mut run = Run::new(&[
         "success(web -> api/v1) == 50%",

@@ -234,3 +234,41 @@ fn a_service_with_a_pod_that_has_no_limit_is_never_busy() {
     assert_eq!(checks[0].observed, reason);
     assert_eq!(checks[1].pass, Some(true));
 }
+
+#[test]
+fn what_waits_or_runs_at_one_endpoint_is_told_apart_from_the_others() {
+    let mut run = Run::new(&[
+        "queued.max(web GET /) == 1",
+        "queued.max(web GET /x) == 0",
+        "in-flight.max(web GET /) == 1",
+        "in-flight.max(web GET /x) == 0",
+    ]);
+    run.served(None, 0, 20 * S, S, 25 * S, OK);
+    all_hold(run);
+}
+
+#[test]
+fn senders_are_told_apart_by_zone() {
+    let mut run = Run::new(&[
+        "count(api where from zone a) == 1",
+        "count(api where from zone b) == 0",
+    ]);
+    run.served(None, 1, 20 * S, 0, 25 * S, OK);
+    all_hold(run);
+}
+
+#[test]
+fn a_status_of_grpc_is_told_apart_from_the_others() {
+    let mut run = Run::new(&[
+        "count(users where status == UNAVAILABLE) == 1",
+        "count(users where status == NOT_FOUND) == 0",
+        "count(users where not status == UNAVAILABLE) == 1",
+    ]);
+    run.request(11 * S, 12 * S, OK);
+    let unavailable = shakedown_results::Outcome {
+        grpc: shakedown_results::GrpcStatus::of_name("UNAVAILABLE"),
+        ..ERROR
+    };
+    run.request(11 * S, 12 * S, unavailable);
+    all_hold(run);
+}

@@ -77,3 +77,44 @@ fn a_queue_in_which_something_died_is_excused_from_littles_law() {
     };
     assert_eq!((with(Fate::Done), with(Fate::Crashed)), (1, 0));
 }
+
+#[test]
+fn a_queue_of_a_pod_that_crashed_is_excused_from_littles_law() {
+    let with = |crashes: bool| {
+        let mut run = Run::new(&["count(users) > 0"]);
+        run.served(None, 1, 11 * S, S, 13 * S, OK);
+        for record in &mut run.records {
+            if let Event::Served { queue_wait_ns, .. } = &mut record.event {
+                *queue_wait_ns = 2 * S;
+            }
+        }
+        if crashes {
+            run.at(20 * S, Event::Crashed { pod: PodId(1) });
+        }
+        broken(run).len()
+    };
+    assert_eq!((with(false), with(true)), (1, 0));
+}
+
+#[test]
+fn a_queue_that_is_not_empty_at_the_end_is_excused_from_littles_law() {
+    let mut run = Run::new(&["count(users) > 0"]);
+    run.served(None, 1, 11 * S, S, 13 * S, OK);
+    run.served(None, 1, 12 * S, 10 * S, 60 * S, OK);
+    // The second one is in the queue still.
+    run.records.pop();
+    run.records.pop();
+    run.served(None, 1, 20 * S, 0, 21 * S, OK);
+    let broken = broken(run);
+    assert_eq!(broken, ["api: 3 requests arrived, 2 were told to the end"]);
+}
+
+#[test]
+fn a_reason_that_is_told_twice_is_one() {
+    let mut run = Run::new(&["count(users) >= 0"]);
+    for second in [11, 12] {
+        let reason = "starved".to_owned();
+        run.at(second * S, Event::Invalid { reason });
+    }
+    assert_eq!(broken(run), ["starved"]);
+}

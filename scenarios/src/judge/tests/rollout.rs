@@ -134,6 +134,8 @@ fn pods_that_come_and_go_are_counted_and_make_room() {
         "crashes(web) == 0",
         "busy(api/v2 during 30s..40s) == 25%",
         "busy(api/v2 during 50s..1m) == 50%",
+        // Before it came and after it went it could do nothing.
+        "busy(api/v2 during 15s..25s) == 4s / 30s * 100%",
     ]);
     let pod = Pod {
         party: API,
@@ -150,12 +152,22 @@ fn pods_that_come_and_go_are_counted_and_make_room() {
     run.at(42 * S, Event::Crashed { pod: PodId(1) });
     run.at(44 * S, Event::Ready { pod: PodId(1) });
     // A second pod was there in vain: half as busy.
+    run.served(None, 3, 16 * S, 0, 20 * S, OK);
     run.served(None, 3, 30 * S, 0, 40 * S, OK);
     run.served(None, 3, 50 * S, 0, 60 * S, OK);
     let checks = run.checks();
     for check in &checks {
         assert_eq!(check.pass, Some(true), "{check:?}");
     }
+}
+
+#[test]
+fn a_pod_that_is_told_twice_to_be_gone_is_gone_once() {
+    let mut run = Run::new(&["always replicas(api) == 2 during 30s..1m"]);
+    for second in [20, 25] {
+        run.at(second * S, Event::Stopped { pod: PodId(1) });
+    }
+    assert_eq!(run.verdicts(), [Some(true)]);
 }
 
 #[test]

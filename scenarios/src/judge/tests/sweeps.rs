@@ -53,6 +53,16 @@ fn an_inequality_must_hold_for_the_whole_interval() {
     let below = |values: &[i128]| judged("mean(users) < 1s over seeds", values, &holds).0;
     assert_eq!(below(&[900 * MS, 901 * MS, 902 * MS]), Some(true));
     assert_eq!(below(&[900 * MS, 999 * MS, 950 * MS]), Some(false));
+    let above = |op: &str, values: &[i128]| {
+        judged(&format!("mean(users) {op} 1s over seeds"), values, &holds).0
+    };
+    for op in [">", "!="] {
+        assert_eq!(above(op, &[1_100 * MS, 1_101 * MS, 1_102 * MS]), Some(true));
+        assert_eq!(
+            above(op, &[1_100 * MS, 1_001 * MS, 1_050 * MS]),
+            Some(false)
+        );
+    }
 }
 
 #[test]

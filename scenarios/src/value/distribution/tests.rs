@@ -143,6 +143,32 @@ fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
     }
 }
 
+/// A stream of the smallest word.
+struct Zeros;
+
+impl rand_core::TryRng for Zeros {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(0)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(0)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_member_without_a_share_is_never_drawn() {
+    let distribution = Distribution::parse_duration("mix(0% 7ms | 100% 1ms)").unwrap();
+    assert_eq!(distribution.sample_ns(&mut Zeros), 1_000_000);
+}
+
 #[test]
 fn a_uniform_count_takes_both_ends() {
     let distribution = Distribution::parse_count("uniform(1..3)").unwrap();
