@@ -28,7 +28,7 @@ fn health_is_counted_by_hosts_unless_their_weights_are_asked_for() {
         })
         .collect();
     let options = LbOptions::default();
-    let mut shares = |weigh_health: bool| {
+    let shares = |weigh_health: bool| {
         let setting = Setting {
             weigh_health,
             ..Setting::of(LbPolicy::ROUND_ROBIN, &options, None)
