@@ -327,4 +327,100 @@ mod tests {
         assert_eq!(samples.take(0), Some(SAMPLES_MAX as u64));
         assert_eq!(samples.take(0), None);
     }
+
+    #[test]
+    fn a_window_ends_at_its_time_and_the_next_begins_when_that_is_seen() {
+        let mut controller = measured();
+        window(&mut controller, 60, 10);
+        controller.advance(at(109));
+        assert_eq!(controller.limit(), 3);
+        controller.advance(at(110));
+        assert_eq!(controller.limit(), 5);
+        // Nothing came for a while: the window that was due at 210 ms ends now, and the next one in 100 ms.
+        controller.advance(at(275));
+        window(&mut controller, 280, 1);
+        controller.advance(at(374));
+        assert_eq!(controller.limit(), 5);
+        controller.advance(at(375));
+        assert_eq!(controller.limit(), 13, "twice 5, and the root of 10");
+    }
+
+    #[test]
+    fn the_limit_doubles_at_most_and_never_rises_above_the_greatest() {
+        let mut controller = measured();
+        controller.limit = 100;
+        window(&mut controller, 60, 1);
+        controller.advance(at(110));
+        // 100 * 2 + sqrt(200) = 214.1.
+        assert_eq!(controller.limit(), 214);
+        controller.limit = 900;
+        window(&mut controller, 160, 10);
+        controller.advance(at(210));
+        assert_eq!(controller.limit(), 1000);
+    }
+
+    #[test]
+    fn the_minimum_is_measured_anew_at_its_time_and_up_to_its_jitter_later() {
+        for (random, due) in [(0, 60_010), (4_000 * MS, 64_010), (10_000 * MS, 61_010)] {
+            let settings = Settings {
+                min_rtt_requests: 1,
+                min_rtt_jitter_ppm: 150_000,
+                ..Settings::default()
+            };
+            let mut controller = Adaptive::new(settings, at(0));
+            assert!(controller.admit(at(0)));
+            controller.finished(at(0), at(10), || random);
+            controller.advance(at(due - 1));
+            assert!(matches!(controller.phase, Phase::Following { .. }), "{due}");
+            controller.advance(at(due));
+            assert!(matches!(controller.phase, Phase::Measuring { .. }), "{due}");
+        }
+    }
+
+    #[test]
+    fn a_measurement_goes_by_its_own_requests_alone() {
+        let mut controller = measured();
+        // Two of the window that the measurement cuts short.
+        for _ in 0..2 {
+            assert!(controller.admit(at(60_000)));
+            controller.finished(at(60_000), at(60_005), || 0);
+        }
+        controller.advance(at(60_010));
+        for _ in 0..4 {
+            assert!(controller.admit(at(60_020)));
+            controller.finished(at(60_020), at(60_040), || 0);
+        }
+        assert!(matches!(controller.phase, Phase::Measuring { .. }));
+    }
+
+    #[test]
+    fn windows_at_the_least_count_anew_after_a_measurement() {
+        let mut controller = measured();
+        controller.windows_at_least = WINDOWS_AT_LEAST;
+        controller.advance(at(20));
+        assert!(matches!(controller.phase, Phase::Measuring { .. }));
+        for _ in 0..5 {
+            assert!(controller.admit(at(20)));
+            controller.finished(at(20), at(30), || 0);
+        }
+        controller.advance(at(40));
+        assert!(matches!(controller.phase, Phase::Following { .. }));
+    }
+
+    #[test]
+    fn the_window_that_comes_down_to_the_least_is_not_one_at_the_least() {
+        let mut controller = measured();
+        controller.set(4);
+        for _ in 0..5 {
+            controller.set(3);
+        }
+        assert_eq!(controller.windows_at_least, 4);
+    }
+
+    #[test]
+    fn a_percentile_is_of_the_rank_above_where_it_falls_between_two() {
+        let mut samples = Samples::default();
+        [3, 1, 2].into_iter().for_each(|sample| samples.add(sample));
+        assert_eq!(samples.take(500_000), Some(2));
+    }
 }

@@ -198,6 +198,38 @@ mod tests {
         assert!(breaker.retry().is_some());
     }
 
+    #[test]
+    fn other_limits_count_for_what_pools_take() {
+        let breaker = Breaker::new(Limits {
+            pending: 2,
+            ..Limits::ENVOY
+        });
+        breaker.set_limits(Limits {
+            pending: 1,
+            ..Limits::ENVOY
+        });
+        let first = breaker.quota().take(Bound::Pending);
+        assert!(first.is_some() && breaker.quota().take(Bound::Pending).is_none());
+    }
+
+    #[test]
+    fn each_limit_is_told_by_its_own_name() {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&told);
+        let breaker = Breaker::new(Limits {
+            connections: 1,
+            pending: 1,
+            requests: 1,
+            ..Limits::ENVOY
+        });
+        breaker.on_change(move |limit, open| sink.borrow_mut().push((limit, open)));
+        let taken = [Bound::Connections, Bound::Pending, Bound::Requests]
+            .map(|bound| breaker.quota().take(bound));
+        let all = [Limit::Connections, Limit::Pending, Limit::Requests];
+        assert_eq!(*told.borrow(), all.map(|limit| (limit, true)));
+        drop(taken);
+    }
+
     #[derive(Clone, Debug)]
     enum Step {
         Take,

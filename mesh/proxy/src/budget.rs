@@ -156,6 +156,31 @@ mod tests {
         assert!((0..1000).all(|_| budget.hedge(at(0), None)));
     }
 
+    #[test]
+    fn a_hedge_that_is_refused_is_none() {
+        let mut budget = HedgeBudget::default();
+        (0..100).for_each(|_| budget.request(at(0)));
+        let allowed = (0..50).filter(|_| budget.hedge(at(0), Some(50_000)));
+        assert_eq!(allowed.count(), 5);
+        (0..20).for_each(|_| budget.request(at(0)));
+        assert!(
+            budget.hedge(at(0), Some(50_000)),
+            "the sixth of a hundred and twenty"
+        );
+    }
+
+    #[test]
+    fn a_clock_that_goes_backwards_stays_in_the_newest_second() {
+        let mut budget = HedgeBudget::default();
+        (0..100).for_each(|_| budget.request(at(5_000)));
+        assert!(budget.hedge(at(5_000), Some(10_000)));
+        assert!(!budget.hedge(at(3_000), Some(10_000)));
+        assert!(
+            !budget.hedge(at(5_500), Some(10_000)),
+            "the hundred and their hedge are still there"
+        );
+    }
+
     proptest! {
         #[test]
         fn hedges_never_exceed_their_share_and_one_a_second(

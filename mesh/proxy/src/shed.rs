@@ -216,6 +216,32 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_does_not_pass_those_who_wait() {
+        let mut shed = one_at_a_time();
+        shed.arrive(at(0));
+        let first = wait(&mut shed, 1);
+        shed.finished();
+        let second = wait(&mut shed, 2);
+        assert_eq!(shed.next(at(2)), Some(Turn::Run(first)));
+        shed.finished();
+        assert_eq!(shed.next(at(3)), Some(Turn::Run(second)));
+    }
+
+    #[test]
+    fn one_that_came_later_is_looked_at_when_the_queue_comes_to_stand() {
+        let mut shed = one_at_a_time();
+        shed.arrive(at(0));
+        let first = wait(&mut shed, 10);
+        let second = wait(&mut shed, 60);
+        assert!(shed.leave(first));
+        // It might wait until 160 ms, but the queue was empty at 10 ms last: past 110 ms patience is short.
+        let due = at(110) + Duration::from_nanos(1);
+        assert_eq!(shed.wake_at(at(70)), Some(due));
+        assert_eq!(shed.next(at(110)), None);
+        assert_eq!(shed.next(due), Some(Turn::Refuse(second)));
+    }
+
+    #[test]
     fn a_full_queue_refuses_at_once() {
         let mut shed = one_at_a_time();
         shed.arrive(at(0));

@@ -161,6 +161,19 @@ mod tests {
         assert!(throttle.admit(at(20_000), 0));
     }
 
+    #[test]
+    fn a_clock_that_goes_backwards_forgets_nothing() {
+        let mut throttle = Throttle::new(settings());
+        (0..1_000).for_each(|_| {
+            throttle.admit(at(9_500), 0);
+        });
+        throttle.accepted(at(500));
+        // Were the slice of 9 s filled again, it would fall out of the window as it is reached.
+        assert!(!throttle.admit(at(9_500), 0));
+        assert!(!throttle.admit(at(18_000), 0));
+        assert!(throttle.admit(at(40_000), 0));
+    }
+
     proptest! {
         #[test]
         fn no_sequence_of_events_makes_it_panic(events in prop::collection::vec((any::<bool>(), 0_u64..20_000, any::<u64>()), 0..200)) {

@@ -149,9 +149,13 @@ impl Resolver<'_> {
             }
             ExprKind::Binary(arithmetic, left, right) => {
                 let (left, right) = (self.expression(left), self.expression(right));
-                let (left, right) = (left?, right?);
+                let (mut left, mut right) = (left?, right?);
+                let unit = self.combine(*arithmetic, &left, &right)?;
+                if [left.unit, right.unit, unit].contains(&Unit::Rate) {
+                    (left, right) = (in_seconds(left), in_seconds(right));
+                }
                 Some(Typed {
-                    unit: self.combine(*arithmetic, &left, &right)?,
+                    unit,
                     expression: self.binary(at, *arithmetic, left.expression, right.expression)?,
                     at,
                     end,
@@ -270,4 +274,25 @@ pub(crate) fn compute(arithmetic: Arithmetic, left: Ratio, right: Ratio) -> Opti
         Arithmetic::Multiply => left.checked_mul(right),
         Arithmetic::Divide => left.checked_div(right),
     }
+}
+
+/// A duration as a number of seconds, in which rates count: on its own it is one of nanoseconds.
+fn in_seconds(side: Typed) -> Typed {
+    const SECOND: Ratio = Ratio::whole(1_000_000_000);
+    if side.unit != Unit::Duration {
+        return side;
+    }
+    let seconds = match &side.expression {
+        Expression::Constant(nanos) => compute(Arithmetic::Divide, *nanos, SECOND),
+        _ => None,
+    };
+    let expression = match seconds {
+        Some(seconds) => Expression::Constant(seconds),
+        None => Expression::Binary(
+            Arithmetic::Divide,
+            Box::new(side.expression),
+            Box::new(Expression::Constant(SECOND)),
+        ),
+    };
+    Typed { expression, ..side }
 }

@@ -316,5 +316,16 @@ mod tests {
             partial.by_start(1_050).is_none(),
             "a last partial slice is left out"
         );
+        assert!(
+            partial.by_start(1_500).is_none(),
+            "and the drain behind it with it"
+        );
+    }
+
+    #[test]
+    fn work_that_took_no_time_counts_where_it_was_told() {
+        let mut slots = slots(Some(500), Kind::Plain);
+        slots.spread(700, 700, 42);
+        assert_eq!(slots.read(1).map(|cell| cell.integral), Some(42));
     }
 }

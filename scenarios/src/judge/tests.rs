@@ -1,10 +1,13 @@
 //! A run is told by hand here: each test writes the events that it is about.
 
+mod edges;
 mod figures;
+mod laws;
 mod outage;
 mod queue;
 mod rollout;
 mod sweeps;
+mod windows;
 mod words;
 
 use rand_chacha::ChaCha8Rng;
@@ -431,6 +434,59 @@ fn slices_follow_the_temporal_word() {
     }
     let expected = [false, false, true, true, true, false, true].map(Some);
     assert_eq!(run.verdicts(), expected);
+}
+
+#[test]
+fn never_is_true_if_no_slice_is_true() {
+    let mut run = Run::new(&[
+        "never max(users) > 1s per 10s",
+        "never max(users) < 1s per 10s",
+        "never max(users during 10s..20s) > 100ms per 10s",
+    ]);
+    for second in [11, 21, 31, 41, 51] {
+        run.request(second * S, second * S + 200 * MS, OK);
+    }
+    assert_eq!(run.verdicts(), [true, false, false].map(Some));
+}
+
+#[test]
+fn a_window_shorter_than_a_slice_is_not_judged() {
+    let run = Run::new(&["always count(users) >= 0 per 20s during 10s..20s"]);
+    assert_eq!(
+        run.observed(),
+        ["not judged: its window is shorter than one slice"]
+    );
+}
+
+#[test]
+fn a_gauge_on_the_right_side_is_judged_at_every_instant_too() {
+    let mut run = Run::new(&[
+        "always 1 >= in-flight(users)",
+        "eventually 2 == in-flight(users)",
+    ]);
+    run.request(22 * S, 32 * S, OK);
+    run.request(24 * S, 34 * S, OK);
+    assert_eq!(run.verdicts(), [false, true].map(Some));
+}
+
+#[test]
+fn an_instant_without_a_value_keeps_all_from_being_judged() {
+    let mut run = Run::new(&["always in-flight(users) / in-flight(web) <= 2"]);
+    run.request(22 * S, 32 * S, OK);
+    run.served(None, 0, 22 * S, 0, 30 * S, OK);
+    assert_eq!(
+        run.observed(),
+        ["not judged: at some instant a side has no value"]
+    );
+}
+
+#[test]
+fn differences_are_taken_from_left_to_right() {
+    let run = Run::new(&[
+        "count(users) == 10 - 4 - 6",
+        "count(users) == 8 / 4 / 2 - 1",
+    ]);
+    assert_eq!(run.verdicts(), [Some(true); 2]);
 }
 
 #[test]

@@ -298,7 +298,7 @@ fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Chec
             let since = instants
                 .last_false
                 .map_or(instants.begin_ns(), |(until, _)| until);
-            let holds = since <= span.to_ns && since < instants.end_ns();
+            let holds = since <= span.to_ns;
             match instants.last_false {
                 Some((_, value)) if since >= instants.end_ns() => (
                     false,

@@ -137,6 +137,87 @@ fn faults_are_sorted_by_start_and_what_lasts_past_the_end_has_none() {
 }
 
 #[test]
+fn an_item_that_is_drawn_to_begin_as_the_run_ends_does_not_happen() {
+    let at = |at: &str| {
+        let item = format!("{{at: uniform({at}..{at}), do: crash, target: web}}");
+        plan(&story(&item), streams(1)).len()
+    };
+    assert_eq!((at("59999ms"), at("60s")), (1, 0));
+}
+
+#[test]
+fn what_lasts_to_the_very_end_of_the_run_has_no_end() {
+    let planned = plan(
+        &story(
+            "{at: 50s, for: 9s, do: pause, target: web}, {at: 51s, for: 9s, do: pause, target: web}",
+        ),
+        streams(1),
+    );
+    let ends: Vec<Option<i64>> = planned.iter().map(|planned| planned.fault.end_ns).collect();
+    assert_eq!(ends, [Some(59_000_000_000), None]);
+}
+
+#[test]
+fn what_fires_again_and_again_stops_before_its_until() {
+    let planned = plan(
+        &story("{every: 10s, from: 10s, until: 40s, do: crash, target: web}"),
+        streams(1),
+    );
+    let starts: Vec<i64> = planned
+        .iter()
+        .map(|planned| planned.fault.start_ns / 1_000_000_000)
+        .collect();
+    assert_eq!(starts, [20, 30]);
+}
+
+#[test]
+fn what_is_drawn_to_fire_without_an_interval_fires_a_nanosecond_later() {
+    let planned = plan(
+        &story("{every: uniform(0s..0s), from: 10s, do: crash, target: web}"),
+        streams(1),
+    );
+    let starts: Vec<i64> = planned.iter().take(3).map(|p| p.fault.start_ns).collect();
+    assert_eq!(starts, [10_000_000_001, 10_000_000_002, 10_000_000_003]);
+    assert_eq!(planned.len(), super::FIRINGS_MAX, "and not for ever");
+}
+
+#[test]
+fn the_pods_of_a_part_are_in_the_order_of_the_cast() {
+    let story = story("{at: 1s, do: crash, target: 4 of api}");
+    for seed in 0..20 {
+        let pods = plan(&story, streams(seed)).remove(0).pods;
+        assert!(pods.is_sorted(), "{pods:?}");
+    }
+}
+
+#[test]
+fn what_may_miss_is_told_to_the_run() {
+    let planned = plan(
+        &story(
+            "{at: 1s, do: crash, target: web, may-miss: true}, {at: 2s, do: crash, target: web}",
+        ),
+        streams(1),
+    );
+    let may_miss: Vec<bool> = planned
+        .iter()
+        .map(|planned| planned.fault.may_miss)
+        .collect();
+    assert_eq!(may_miss, [true, false]);
+}
+
+#[test]
+fn the_cast_tells_what_pods_can_do_at_once_and_where_the_control_plane_is() {
+    let mut story = story("");
+    story.services[1].versions[0].workers = None;
+    story.services[1].versions[0].cores = Some(2);
+    story.control.zone = 1;
+    let cast = cast(&story, &[]);
+    let limits: Vec<_> = cast.parties.iter().map(|p| (p.workers, p.cores)).collect();
+    assert_eq!(limits[..2], [(Some(4), None), (None, Some(2))]);
+    assert_eq!(cast.pods.last().map(|pod| pod.zone), Some(1));
+}
+
+#[test]
 fn the_same_seed_draws_the_same_and_another_seed_something_else() {
     let story = story("{name: x, at: uniform(1s..59s), for: exp(3s), do: crash, target: 1 of api}");
     let times = |seed| plan(&story, streams(seed))[0].fault.clone();

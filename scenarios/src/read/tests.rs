@@ -3,10 +3,15 @@ use std::time::Duration;
 use crate::story::{Action, Arrivals, Bound, Failure, Part, Selector, Step, When};
 use crate::{Edits, LoadError, catalogue, load_all, load_text};
 
+mod bounds;
 mod calls;
+mod defaults;
 mod grpc;
+mod loads;
 mod messages;
+mod refusals;
 mod rollout;
+mod services;
 
 /// A small story with a hole in each section.
 fn story(extra: &str) -> String {

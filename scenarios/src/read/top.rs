@@ -370,11 +370,8 @@ fn brings(item: &Chaos) -> u32 {
 /// The whole in the scenario language: what the digest covers and `show` prints.
 fn expanded(node: &Node, documents: Vec<Node>, included: &BTreeMap<String, String>) -> String {
     let mut whole = node.clone();
-    if let Some(map) = whole.as_map_mut() {
-        map.shift_remove("variants");
-        if let Some(entry) = map.get_mut("mesh") {
-            entry.node = Node::list(documents, entry.node.place.clone());
-        }
+    if let Some(entry) = whole.as_map_mut().and_then(|map| map.get_mut("mesh")) {
+        entry.node = Node::list(documents, entry.node.place.clone());
     }
     let mut text = whole.to_yaml_string();
     if !included.is_empty() {

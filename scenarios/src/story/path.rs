@@ -76,3 +76,35 @@ pub(crate) fn replicas(number: u32) -> String {
         format!("{number} replicas")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::find_endpoint;
+    use crate::story::Path;
+
+    fn found(declared: &[&str], path: &str) -> Option<usize> {
+        let endpoints: Vec<Path> = declared
+            .iter()
+            .map(|path| Path {
+                method: Method::GET,
+                path: (*path).to_owned(),
+            })
+            .collect();
+        find_endpoint(&endpoints, "GET", path)
+    }
+
+    #[test]
+    fn an_open_segment_is_more_specific_than_an_open_rest() {
+        let declared = ["/items/*", "/items/:id", "/:a/:b/:c"];
+        assert_eq!(found(&declared, "/items/7"), Some(1));
+        assert_eq!(found(&declared, "/items/7/8"), Some(2));
+        assert_eq!(found(&declared, "/items/7/8/9"), Some(0));
+    }
+
+    #[test]
+    fn an_open_segment_stands_for_something() {
+        assert_eq!(found(&["/items/:id"], "/items/"), None);
+    }
+}

@@ -151,4 +151,16 @@ mod tests {
             assert!(Rate::parse(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn a_rate_is_a_million_a_second_at_most_in_any_unit() {
+        for (most, more) in [
+            ("1M/s", "1.0001M/s"),
+            ("60M/m", "61M/m"),
+            ("3600M/h", "3601M/h"),
+        ] {
+            assert!(Rate::parse(most).is_ok(), "{most}");
+            assert!(Rate::parse(more).is_err(), "{more}");
+        }
+    }
 }

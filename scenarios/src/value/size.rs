@@ -84,5 +84,7 @@ mod tests {
     fn sizes_are_printed_with_a_unit() {
         assert_eq!(format_size(Ratio::whole(1_500)), "1.5kB");
         assert_eq!(format_size(Ratio::whole(12)), "12B");
+        assert_eq!(format_size(Ratio::whole(1_000)), "1kB");
+        assert_eq!(format_size(Ratio::whole(999)), "999B");
     }
 }

@@ -56,4 +56,14 @@ mod tests {
         }
         assert!(counts.iter().all(|n| (900..1100).contains(n)), "{counts:?}");
     }
+
+    #[test]
+    fn those_alike_are_counted_from_the_first_of_them() {
+        let mut counts = [0; 4];
+        for seed in 0..3000 {
+            counts[pick(&[(2, 1), (2, 1), (1, 1), (1, 1)], seed).unwrap()] += 1;
+        }
+        assert_eq!((counts[0], counts[1]), (0, 0));
+        assert!((1400..1600).contains(&counts[2]), "{counts:?}");
+    }
 }

@@ -125,4 +125,10 @@ mod tests {
         assert_eq!(pick(&[2, 1]), Some(2));
         assert_eq!(peak_ewma(1, |_| 1.0, &mut Script::of(&[4])), Some(0));
     }
+
+    #[test]
+    fn of_two_alike_the_first_drawn_is_taken() {
+        let pick = |draws: &[u64]| peak_ewma(3, |_| 1.0, &mut Script::of(draws));
+        assert_eq!((pick(&[0, 1]), pick(&[2, 0])), (Some(0), Some(2)));
+    }
 }

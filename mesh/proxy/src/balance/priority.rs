@@ -164,8 +164,9 @@ mod tests {
     fn a_priority_panics_only_when_all_together_are_too_few() {
         let (_, panic) = shares(&[(2, 10), (10, 10)], 50);
         assert_eq!(panic, [false, false]);
-        let (_, panic) = shares(&[(2, 10), (5, 10)], 50);
+        let (found, panic) = shares(&[(2, 10), (5, 10)], 50);
         assert_eq!(panic, [true, false], "half is not fewer than half");
+        assert_eq!(found, [29, 71], "and by what each can take");
     }
 
     #[test]

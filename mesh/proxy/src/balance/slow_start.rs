@@ -63,6 +63,15 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_came_this_instant_is_a_millisecond_old() {
+        let slow = SlowStart {
+            min_weight: 0.0,
+            ..slow(1.0)
+        };
+        assert_eq!(factor(&slow, at(100), at(100)), 1.0 / 60_000.0);
+    }
+
+    #[test]
     fn it_is_over_a_millisecond_after_the_window() {
         let window = Duration::from_secs(60);
         assert!(is_on(window, at(0), at(60)));

@@ -1,6 +1,7 @@
 //! Whole balancers: shares, priorities, panic, localities, slow start, subsets.
 
 mod any;
+mod rebuilt;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

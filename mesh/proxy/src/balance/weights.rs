@@ -54,3 +54,17 @@ impl Shares {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Shares;
+
+    #[test]
+    fn a_locality_without_weight_has_no_share_and_is_not_the_least() {
+        let (heavy, light, none) = ([(0, 1)], [(1, 3), (2, 1)], [(3, 1)]);
+        let localities = [(3, &heavy[..]), (1, &light[..]), (0, &none[..])];
+        let shares = Shares::by_locality(localities.into_iter());
+        assert_eq!(shares.hosts, [(0, 0.75), (1, 0.1875), (2, 0.0625)]);
+        assert_eq!((shares.least, shares.greatest), (0.0625, 0.75));
+    }
+}

@@ -101,6 +101,12 @@ mod tests {
     fn a_bound_that_doubling_would_lift_above_the_maximum_becomes_the_maximum() {
         assert_eq!(longest(100, 150), [99, 149, 149, 149, 149, 149]);
         assert_eq!(longest(100, 100), [99; 6]);
+        assert_eq!(longest(100, 50), [99; 6], "the base is the least");
+        assert_eq!(
+            longest(50, 101),
+            [49, 100, 100, 100, 100, 100],
+            "half of it, rounded down, is not below half of it"
+        );
     }
 
     #[test]
@@ -158,6 +164,16 @@ mod tests {
             named(&[("retry-after", "301")], &[AFTER]),
             None,
             "too long to believe"
+        );
+        assert_eq!(
+            named(&[("retry-after", "300")], &[AFTER]),
+            Some(300),
+            "just believed"
+        );
+        assert_eq!(
+            named(&[("retry-after", " 7 ")], &[AFTER]),
+            Some(7),
+            "blanks around a number are none of it"
         );
         assert_eq!(named(&[("retry-after", "0")], &[AFTER]), None);
         assert_eq!(named(&[("retry-after", "soon")], &[AFTER]), None);

@@ -88,14 +88,19 @@ const CLOSED: ResetReason = ResetReason::ConnectionTermination;
 #[test]
 fn statuses_are_retried_by_their_conditions_alone() {
     let table = [
-        (RetryOn::SERVER_ERROR, vec![500, 502, 503, 504, 599]),
+        (
+            RetryOn::SERVER_ERROR,
+            vec![500, 501, 502, 503, 504, 505, 599],
+        ),
         (RetryOn::GATEWAY_ERROR, vec![502, 503, 504]),
         (RetryOn::RETRIABLE_4XX, vec![409]),
         (RetryOn::RETRIABLE_STATUS_CODES, vec![429]),
         (RetryOn::CONNECT_FAILURE, vec![]),
     ];
     for (on, retried) in table {
-        for code in [200, 301, 404, 409, 429, 500, 502, 503, 504, 599] {
+        for code in [
+            200, 301, 404, 409, 429, 499, 500, 501, 502, 503, 504, 505, 599, 600,
+        ] {
             assert_eq!(status(on, code), retried.contains(&code), "{on:?} {code}");
         }
     }
@@ -209,6 +214,15 @@ fn an_answer_with_a_header_that_the_policy_names_is_retried() {
     };
     assert!(answer(&headers(&[("x-again", "yes")])));
     assert!(!answer(&headers(&[("x-other", "yes")])));
+    policy.on = RetryOn::SERVER_ERROR;
+    let failure = Failure::Response {
+        status: 200,
+        headers: &headers(&[("x-again", "yes")]),
+    };
+    assert!(
+        !retries_under(&policy, failure),
+        "headers alone are no condition"
+    );
 }
 
 #[test]
@@ -223,6 +237,14 @@ fn a_request_that_the_policy_leaves_out_is_never_retried() {
     let safe = headers(&[("x-safe", "1")]);
     assert_eq!(verdict(&safe), (true, Verdict::Again(Duration::ZERO)));
     assert_eq!(verdict(&HeaderMap::new()), (false, Verdict::Stands));
+}
+
+#[test]
+fn one_of_the_policys_request_headers_is_enough() {
+    let mut policy = policy(RetryOn::SERVER_ERROR);
+    policy.request_headers = vec![matcher("x-safe"), matcher("x-again")];
+    let map = headers(&[("x-again", "1")]);
+    assert!(Retries::new(&policy, &request(&map)).may_follow());
 }
 
 fn matcher(name: &'static str) -> HeaderMatcher {
@@ -313,6 +335,45 @@ fn a_hedge_asks_no_condition_but_counts_as_a_retry() {
     ));
     assert_eq!(retries.judge_hedge(&mut Room(0)), Verdict::Overflow);
     assert_eq!(retries.judge_hedge(&mut Room(1)), Verdict::Exhausted);
+}
+
+#[test]
+fn a_request_that_is_never_retried_is_not_hedged_either() {
+    let policy = policy(RetryOn::NONE);
+    let none = HeaderMap::new();
+    let mut retries = Retries::new(&policy, &request(&none));
+    assert_eq!(retries.judge_hedge(&mut Room(1)), Verdict::Stands);
+}
+
+#[test]
+fn a_named_wait_is_lengthened_at_random() {
+    struct Drawn;
+    impl Chance for Drawn {
+        fn admit(&mut self) -> bool {
+            true
+        }
+        fn random(&mut self) -> u64 {
+            700
+        }
+        fn unix_time(&self) -> UnixTime {
+            UnixTime::from_nanos(0)
+        }
+    }
+    let mut policy = policy(RetryOn::RETRIABLE_STATUS_CODES);
+    policy.rate_limited = Some(RateLimitedBackOff {
+        headers: vec![ResetHeader {
+            name: http::header::RETRY_AFTER,
+            format: ResetFormat::Seconds,
+        }],
+        max_interval: Duration::from_secs(300),
+    });
+    let map = headers(&[("retry-after", "3")]);
+    let failure = Failure::Response {
+        status: 429,
+        headers: &map,
+    };
+    let verdict = Retries::new(&policy, &request(&map)).judge(failure, &mut Drawn);
+    assert_eq!(verdict, Verdict::Again(Duration::from_millis(3_700)));
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Resolver<'_> {
             }
             None => {
                 let first = self.party(&metric.first)?;
-                self.single(metric, first)?
+                self.single(first)
             }
         };
         let is = match &subject {
@@ -100,17 +100,11 @@ impl Resolver<'_> {
         )
     }
 
-    fn single(&mut self, metric: &WrittenMetric, party: Party) -> Option<Subject> {
-        let Some(index) = party.party else {
-            return Some(Subject::Service(party));
-        };
-        if self.names.parties[usize::from(index)].is_load {
-            return Some(Subject::Load(party));
+    fn single(&self, party: Party) -> Subject {
+        match party.party {
+            Some(index) if self.names.parties[usize::from(index)].is_load => Subject::Load(party),
+            _ => Subject::Service(party),
         }
-        if metric.first.entry.is_some() {
-            return self.refuse(metric.first.at, "only a load has a mix with named entries");
-        }
-        Some(Subject::Service(party))
     }
 
     fn edge(
@@ -182,6 +176,9 @@ impl Resolver<'_> {
         };
         let names = &self.names.parties[index];
         let entry = match &written.entry {
+            Some(_) if !names.is_load => {
+                return self.refuse(written.at, "only a load has a mix with named entries");
+            }
             Some(entry) => {
                 let Some(at) = names.entries.iter().position(|known| known == entry) else {
                     let message = format!(

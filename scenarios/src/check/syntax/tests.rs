@@ -128,6 +128,21 @@ fn what_does_not_fit_is_told_with_its_place() {
             24,
             "a check has one `per`",
         ),
+        (
+            "p99(users) < 5ms in >= 1% of seeds over seeds",
+            35,
+            "a check has one rule over seeds",
+        ),
+        (
+            "p99(users) < 5ms in > 1% of seeds",
+            22,
+            "expected `>=` or `<=` and a share of seeds, found `1%`",
+        ),
+        (
+            "count(users where status == 600) == 0",
+            28,
+            "`600` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`",
+        ),
     ] {
         let problem = parse(text).unwrap_err();
         assert_eq!(
@@ -136,6 +151,25 @@ fn what_does_not_fit_is_told_with_its_place() {
             "{text}"
         );
     }
+}
+
+#[test]
+fn a_class_of_statuses_is_1xx_to_5xx() {
+    for class in ["1xx", "5xx"] {
+        let text = format!("count(users where status == {class}) == 0");
+        parse(&text).unwrap_or_else(|problem| panic!("{text}: {problem:?}"));
+    }
+    for class in ["0xx", "6xx"] {
+        let text = format!("count(users where status == {class}) == 0");
+        let message = parse(&text).unwrap_err().message;
+        assert!(message.contains("is no status"), "{message}");
+    }
+}
+
+#[test]
+fn parentheses_beside_each_other_do_not_nest() {
+    let text = format!("{}(1) < 2", "(1) + ".repeat(40));
+    parse(&text).unwrap_or_else(|problem| panic!("{problem:?}"));
 }
 
 #[test]

@@ -149,3 +149,126 @@ fn call_of_two_tries(run: &mut Run) {
         );
     }
 }
+
+#[test]
+fn counts_over_times_are_rates_and_rates_over_times_counts() {
+    let mut run = Run::new(&[
+        "count(users during 10s..20s) / 10s == 0.2/s",
+        "offered(users during 10s..20s) * 10s == 2",
+        "10s * offered(users during 10s..20s) == 2",
+        "count(users during 10s..20s) == 0.2/s * 10s",
+        "count(users during 10s..20s) / (5s + 5s) == 12/m",
+        "count(users during 10s..20s) / mean(users) == 20/s",
+        "count(users during 10s..20s) == offered(users during 10s..20s) * 100 * mean(users)",
+    ]);
+    for second in [11, 12] {
+        run.request(second * S, second * S + 100 * MS, OK);
+    }
+    all_hold(run);
+}
+
+#[test]
+fn near_takes_in_its_border_and_the_right_side_without_its_sign() {
+    let mut run = Run::new(&[
+        "mean(users) ~= 200ms within 50%",
+        "mean(users) ~= 50ms within 100%",
+        "0s - mean(users) ~= 0s - 110ms within 10%",
+        "mean(users) ~= 200ms within 49%",
+    ]);
+    run.request(11 * S, 11 * S + 100 * MS, OK);
+    assert_eq!(run.verdicts(), [true, true, true, false].map(Some));
+}
+
+#[test]
+fn a_request_that_its_client_sent_once_was_not_retried() {
+    let mut run = Run::new(&["count(users where retried) == 1"]);
+    for tries in [1, 2] {
+        run.request(11 * S, 12 * S, OK);
+        let last = run.records.last_mut().map(|record| &mut record.event);
+        if let Some(Event::Finished { tries: told, .. }) = last {
+            *told = tries;
+        }
+    }
+    all_hold(run);
+}
+
+#[test]
+fn a_request_goes_via_the_endpoint_that_it_reached() {
+    let mut run = Run::new(&[
+        "count(users where via web GET /) == 1",
+        "count(users where via web GET /x) == 0",
+    ]);
+    let root = run.request(11 * S, 12 * S, OK);
+    run.served(Some(root), 0, 11 * S, 0, 12 * S, OK);
+    all_hold(run);
+}
+
+#[test]
+fn of_all_that_a_flag_is_a_share_are_those_that_the_app_never_saw() {
+    let mut run = Run::new(&[
+        "share(api where flag == UO) == 50%",
+        "count(api where flag == UO) == 1",
+        "count(api) == 1",
+    ]);
+    run.served(None, 1, 11 * S, 0, 12 * S, OK);
+    run.at(
+        11 * S,
+        Event::Flagged {
+            root: None,
+            pod: PodId(1),
+            start_ns: 11 * S,
+            outcome: ERROR,
+            flags: shakedown_env::Flags::UO.bits(),
+            turned_away: true,
+        },
+    );
+    all_hold(run);
+}
+
+#[test]
+fn a_service_with_a_pod_that_has_no_limit_is_never_busy() {
+    let mut run = Run::new(&["busy(api) <= 100%", "busy(api/v2) == 0%"]);
+    run.story.services[1].versions[0].workers = None;
+    let checks = run.checks();
+    let reason = "not judged: `busy(api)`: a service without `workers` and `cores` has no limit to be busy by";
+    assert_eq!(checks[0].observed, reason);
+    assert_eq!(checks[1].pass, Some(true));
+}
+
+#[test]
+fn what_waits_or_runs_at_one_endpoint_is_told_apart_from_the_others() {
+    let mut run = Run::new(&[
+        "queued.max(web GET /) == 1",
+        "queued.max(web GET /x) == 0",
+        "in-flight.max(web GET /) == 1",
+        "in-flight.max(web GET /x) == 0",
+    ]);
+    run.served(None, 0, 20 * S, S, 25 * S, OK);
+    all_hold(run);
+}
+
+#[test]
+fn senders_are_told_apart_by_zone() {
+    let mut run = Run::new(&[
+        "count(api where from zone a) == 1",
+        "count(api where from zone b) == 0",
+    ]);
+    run.served(None, 1, 20 * S, 0, 25 * S, OK);
+    all_hold(run);
+}
+
+#[test]
+fn a_status_of_grpc_is_told_apart_from_the_others() {
+    let mut run = Run::new(&[
+        "count(users where status == UNAVAILABLE) == 1",
+        "count(users where status == NOT_FOUND) == 0",
+        "count(users where not status == UNAVAILABLE) == 1",
+    ]);
+    run.request(11 * S, 12 * S, OK);
+    let unavailable = shakedown_results::Outcome {
+        grpc: shakedown_results::GrpcStatus::of_name("UNAVAILABLE"),
+        ..ERROR
+    };
+    run.request(11 * S, 12 * S, unavailable);
+    all_hold(run);
+}

@@ -213,3 +213,14 @@ fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
         assert!(error.to_string().contains(message), "{error}\n{message}");
     }
 }
+
+#[test]
+fn a_breaker_towards_one_service_says_nothing_of_another() {
+    let mut run = Run::new(&["always breaker(web -> api) == closed"]);
+    breaker(&mut run, 20 * S, "requests", true);
+    let last = run.records.last_mut().map(|record| &mut record.event);
+    if let Some(Event::Breaker { to, .. }) = last {
+        *to = PartyId(0);
+    }
+    assert_eq!(run.verdicts(), [Some(true)]);
+}

@@ -56,6 +56,42 @@ fn a_failed_canary_is_rolled_back_once_no_weight_is_in_force() {
 }
 
 #[test]
+fn a_phase_that_names_no_version_is_of_the_one_before() {
+    let mut run = Run::new(&[
+        "always canary(api) == failed during 30s..1m",
+        "never canary(api) == rolled-back during 30s..35s",
+        "always canary(api) == rolled-back during 35s..1m",
+    ]);
+    canary(&mut run, 15 * S, "progressing");
+    weights(&mut run, 16 * S, 900_000, 100_000);
+    canary(&mut run, 30 * S, "failed");
+    let last = run.records.last_mut().map(|record| &mut record.event);
+    if let Some(Event::Canary { version, .. }) = last {
+        *version = None;
+    }
+    weights(&mut run, 35 * S, 1_000_000, 0);
+    assert_eq!(run.verdicts(), [Some(true); 3]);
+}
+
+#[test]
+fn what_is_rolled_back_has_failed_on_whichever_side_it_is_written() {
+    let mut run = Run::new(&[
+        "eventually failed == canary(api) during 30s..40s",
+        "always failed == canary(api) during 30s..1m",
+        "never failed != canary(api) during 30s..1m",
+        "always failed != canary(api) during 0s..30s",
+        "always canary(api) == failed during 40s..1m",
+        "eventually failed == canary(api) during 0s..30s",
+    ]);
+    canary(&mut run, 15 * S, "progressing");
+    weights(&mut run, 16 * S, 900_000, 100_000);
+    canary(&mut run, 30 * S, "failed");
+    weights(&mut run, 40 * S, 1_000_000, 0);
+    let expected = [true, true, true, true, true, false];
+    assert_eq!(run.verdicts(), expected.map(Some));
+}
+
+#[test]
 fn states_are_shown_by_name_and_succeeded_is_promoted() {
     let mut run = Run::new(&[
         "canary(api) == promoted within 20s",
@@ -98,6 +134,8 @@ fn pods_that_come_and_go_are_counted_and_make_room() {
         "crashes(web) == 0",
         "busy(api/v2 during 30s..40s) == 25%",
         "busy(api/v2 during 50s..1m) == 50%",
+        // Before it came and after it went it could do nothing.
+        "busy(api/v2 during 15s..25s) == 4s / 30s * 100%",
     ]);
     let pod = Pod {
         party: API,
@@ -114,12 +152,22 @@ fn pods_that_come_and_go_are_counted_and_make_room() {
     run.at(42 * S, Event::Crashed { pod: PodId(1) });
     run.at(44 * S, Event::Ready { pod: PodId(1) });
     // A second pod was there in vain: half as busy.
+    run.served(None, 3, 16 * S, 0, 20 * S, OK);
     run.served(None, 3, 30 * S, 0, 40 * S, OK);
     run.served(None, 3, 50 * S, 0, 60 * S, OK);
     let checks = run.checks();
     for check in &checks {
         assert_eq!(check.pass, Some(true), "{check:?}");
     }
+}
+
+#[test]
+fn a_pod_that_is_told_twice_to_be_gone_is_gone_once() {
+    let mut run = Run::new(&["always replicas(api) == 2 during 30s..1m"]);
+    for second in [20, 25] {
+        run.at(second * S, Event::Stopped { pod: PodId(1) });
+    }
+    assert_eq!(run.verdicts(), [Some(true)]);
 }
 
 #[test]

@@ -53,6 +53,61 @@ fn an_inequality_must_hold_for_the_whole_interval() {
     let below = |values: &[i128]| judged("mean(users) < 1s over seeds", values, &holds).0;
     assert_eq!(below(&[900 * MS, 901 * MS, 902 * MS]), Some(true));
     assert_eq!(below(&[900 * MS, 999 * MS, 950 * MS]), Some(false));
+    let above = |op: &str, values: &[i128]| {
+        judged(&format!("mean(users) {op} 1s over seeds"), values, &holds).0
+    };
+    for op in [">", "!="] {
+        assert_eq!(above(op, &[1_100 * MS, 1_101 * MS, 1_102 * MS]), Some(true));
+        assert_eq!(
+            above(op, &[1_100 * MS, 1_001 * MS, 1_050 * MS]),
+            Some(false)
+        );
+    }
+}
+
+#[test]
+fn the_interval_of_a_mean_is_students_at_99_percent() {
+    let values = [900 * MS, 1_000 * MS, 1_100 * MS];
+    let (_, observed) = judged("mean(users) < 1s over seeds", &values, &[true; 3]);
+    // A deviation of 100 ms over the root of 3, times 9.925 for two degrees of freedom: 573 ms.
+    assert!(
+        observed.starts_with("1s (426.98") && observed.ends_with("3 seeds; half width 57.30%)"),
+        "{observed}"
+    );
+}
+
+#[test]
+fn a_border_is_met_by_at_most_and_missed_by_less() {
+    let values = [1_000 * MS; 3];
+    let same = |op: &str| {
+        judged(
+            &format!("mean(users) {op} 1s over seeds"),
+            &values,
+            &[true; 3],
+        )
+        .0
+    };
+    for (op, holds) in [
+        ("<=", true),
+        (">=", true),
+        ("==", true),
+        ("<", false),
+        (">", false),
+        ("!=", false),
+    ] {
+        assert_eq!(same(op), Some(holds), "{op}");
+    }
+}
+
+#[test]
+fn no_seed_is_no_answer() {
+    for rule in ["over seeds", "in >= 1% of seeds"] {
+        let (pass, observed) = judged(&format!("mean(users) < 1s {rule}"), &[], &[]);
+        assert!(
+            pass.is_none() && observed.starts_with("not judged: "),
+            "{observed}"
+        );
+    }
 }
 
 #[test]

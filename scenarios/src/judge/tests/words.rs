@@ -61,6 +61,39 @@ fn one_that_cannot_be_judged_says_why() {
 }
 
 #[test]
+fn what_would_be_accepted_is_told_with_slices_words_and_seeds() {
+    let mut run = Run::new(&[
+        "recovers max(users) < 1s per 10s within 20s of sick",
+        "max(users) < 1s in >= 99% of seeds",
+    ]);
+    run.request(35 * S, 36 * S, OK);
+    let expected: Vec<String> = run
+        .checks()
+        .into_iter()
+        .map(|check| check.expected)
+        .collect();
+    assert_eq!(
+        expected,
+        [
+            "recovers < 1s per 10s to the end",
+            "< 1s in >= 99% of seeds"
+        ]
+    );
+}
+
+#[test]
+fn a_variant_of_which_a_check_was_not_judged_is_neither_as_told_nor_otherwise() {
+    let mut run = Run::new(&["success(users) == 100%", "p99(users during sick) < 1s"]);
+    let story = run.story.clone();
+    run.request(35 * S, 36 * S, ERROR);
+    let told = as_told(&story, &run.checks());
+    assert!(
+        matches!(&told, Told::NotJudged(lines) if lines.len() == 1),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn verdicts_rank_invalid_before_fail_before_pass() {
     let mut run = Run::new(&[
         "success(users) == 100%",

@@ -1,6 +1,6 @@
 //! The error table of the language, line by line.
 
-use super::{errors, story};
+use super::{errors, read, story};
 
 #[test]
 fn a_missing_unit_is_told_with_what_would_be_accepted() {
@@ -168,10 +168,80 @@ fn windows_are_checked_as_far_as_the_file_tells() {
             "p99(users) < 1s per 1s",
             "f.yaml:11:21: `per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`",
         ),
+        (
+            "p99(users) < 1s during 30s..30s",
+            "f.yaml:11:21: the window is empty: it goes from 30s to 30s",
+        ),
+        (
+            "always p99(users) < 1s per 10s over seeds",
+            "f.yaml:11:36: `over seeds` takes the mean of a value over a window, without a temporal word; \
+             `in >= 99% of seeds` judges any check",
+        ),
+        (
+            "mean(users) ~= 0s within 1%",
+            "f.yaml:11:20: `~=` measures the distance as a share of the right side, which must not be 0",
+        ),
     ] {
         let text = story("").replace("fine: success(users) == 100%", check);
         assert_eq!(errors(&text), message);
     }
+}
+
+#[test]
+fn a_window_begins_with_the_run_or_later() {
+    let with = |check: &str| {
+        let chaos = "chaos: [{name: sick, at: 5s, for: 1s, do: crash, target: api}]\n";
+        story(chaos).replace("fine: success(users) == 100%", check)
+    };
+    read(&with("p99(users) < 1s during sick - 5s..sick"));
+    assert_eq!(
+        errors(&with("p99(users) < 1s during sick - 6s..sick")),
+        "f.yaml:11:21: the window begins at -1s, before the run"
+    );
+}
+
+#[test]
+fn an_item_that_outlasts_the_run_ends_with_it() {
+    let with = |check: &str| {
+        let chaos = "chaos: [{name: sick, at: 50s, for: 20s, do: crash, target: api}]\n";
+        story(chaos).replace("fine: success(users) == 100%", check)
+    };
+    read(&with("p99(users) < 1s during sick"));
+    assert_eq!(
+        errors(&with("p99(users) < 1s after sick")),
+        "f.yaml:11:21: the window is empty: it goes from 1m to 1m"
+    );
+}
+
+#[test]
+fn an_item_that_fires_again_and_again_starts_one_interval_after_its_from() {
+    let with = |check: &str| {
+        let chaos = "chaos: [{name: sick, every: 20s, from: 10s, do: crash, target: api}]\n";
+        story(chaos).replace("fine: success(users) == 100%", check)
+    };
+    read(&with("p99(users) < 1s during 29s..sick"));
+    assert_eq!(
+        errors(&with("p99(users) < 1s during 30s..sick.start")),
+        "f.yaml:11:21: the window is empty: it goes from 30s to 30s"
+    );
+}
+
+#[test]
+fn two_checks_of_one_name_are_told() {
+    let text = story("").replace(
+        "  - fine: success(users) == 100%\n",
+        "  - fine: success(users) == 100%\n  - fine: count(users) > 0\n",
+    );
+    assert_eq!(errors(&text), "f.yaml:12:5: two checks are named `fine`");
+}
+
+#[test]
+fn an_error_in_a_quoted_check_has_the_place_of_what_is_wrong() {
+    let text = story("").replace("fine: success(users) == 100%", "\"p99(usrs) < 1s\"");
+    assert_eq!(
+        errors(&text),
+        "f.yaml:11:10: no load or service `usrs`: did you mean `users`?"
+    );
 }
 
 #[test]
@@ -216,6 +286,22 @@ fn subjects_and_figures_must_fit() {
         (
             "users > 5",
             "f.yaml:11:5: `users` is no value: say which figure of it, such as `p99(users)`",
+        ),
+        (
+            "amplification(api -> web) < 2",
+            "f.yaml:11:26: api never calls `web`; it calls nobody",
+        ),
+        (
+            "count(users where via users) == 0",
+            "f.yaml:11:23: a request goes via services, not via a load",
+        ),
+        (
+            "always weight(api/v1 in zone a) == 100%",
+            "f.yaml:11:19: `weight` is a figure of a version: write `weight(checkout/v2)`",
+        ),
+        (
+            "send-lag.max(users where flag == UO) < 1s",
+            "f.yaml:11:18: not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`",
         ),
     ] {
         let text = story("").replace("fine: success(users) == 100%", check);

@@ -91,6 +91,85 @@ fn a_mix_draws_each_member_by_its_share() {
 }
 
 #[test]
+fn a_normal_draw_below_zero_is_drawn_again() {
+    let draws = draw("normal(1ms sd 1ms)");
+    // A normal cut at one deviation below its mean: 1 + phi(1) / Phi(1), and no heap at zero.
+    near(draws.iter().sum::<f64>() / DRAWS as f64, 1.2876, 0.01);
+    let none = draws.iter().filter(|d| **d == 0.0).count();
+    assert!(none < 5, "{none}");
+}
+
+#[test]
+fn between_two_points_a_draw_is_rounded_to_the_nearest() {
+    let distribution = Distribution::parse_duration("empirical(p0 0ns p100 1ns)").unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let ones = (0..DRAWS)
+        .filter(|_| distribution.sample_ns(&mut rng) == 1)
+        .count();
+    near(ones as f64 / DRAWS as f64, 0.5, 0.02);
+}
+
+#[test]
+fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
+    for (within, beyond, message) in [
+        ("erlang(4ms k 1000)", "erlang(4ms k 1001)", "k is 1 to 1000"),
+        ("erlang(4ms k 1)", "erlang(4ms k 0)", "k is 1 to 1000"),
+        (
+            "pareto(min 1ms alpha 2 max 1000001ns)",
+            "pareto(min 1ms alpha 2 max 1ms)",
+            "`max` is above `min`",
+        ),
+        (
+            "empirical(p0 1ms p50 3ms p100 3ms)",
+            "empirical(p0 1ms p50 3ms p50 4ms p100 9ms)",
+            "its points rise from left to right",
+        ),
+        (
+            "hyperexp(4ms cv2 1)",
+            "hyperexp(4ms cv2 0.999)",
+            "a hyperexponential has a cv2 of 1 or more",
+        ),
+        (
+            "lognormal(p50 3ms p99 3ms)",
+            "lognormal(p50 3ms p99 2ms)",
+            "p99 is not below p50",
+        ),
+    ] {
+        Distribution::parse_duration(within).unwrap_or_else(|error| panic!("{error}"));
+        let error = Distribution::parse_duration(beyond)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+/// A stream of the smallest word.
+struct Zeros;
+
+impl rand_core::TryRng for Zeros {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(0)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(0)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_member_without_a_share_is_never_drawn() {
+    let distribution = Distribution::parse_duration("mix(0% 7ms | 100% 1ms)").unwrap();
+    assert_eq!(distribution.sample_ns(&mut Zeros), 1_000_000);
+}
+
+#[test]
 fn a_uniform_count_takes_both_ends() {
     let distribution = Distribution::parse_count("uniform(1..3)").unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(3);

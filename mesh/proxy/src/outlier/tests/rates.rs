@@ -118,3 +118,64 @@ fn a_rate_at_the_threshold_is_no_outlier_and_one_below_it_is() {
     };
     assert_eq!((play(2000), play(1999)), (0, 1));
 }
+
+#[test]
+fn fewer_hosts_are_enough_for_the_one_measure_where_they_are_too_few_for_the_other() {
+    let mut cluster = Cluster::new(3, |settings| {
+        settings.consecutive_5xx = 1000;
+        settings.success_rate.minimum_hosts = 5;
+        settings.failure_percentage.minimum_hosts = 3;
+        settings.enforcing.failure_percentage = 100;
+    });
+    for host in 0..3 {
+        cluster.answers(host, if host == 0 { 500 } else { 200 }, 100, 0);
+    }
+    let out = [Change::Ejected(address(0), Detector::FailurePercentage)];
+    assert_eq!(cluster.tick(10 * S), out);
+}
+
+#[test]
+fn a_host_that_is_out_is_none_of_those_that_are_compared() {
+    let play = |minimum_hosts: u32| {
+        let mut cluster = Cluster::new(3, |settings| {
+            settings.success_rate.minimum_hosts = 100;
+            settings.failure_percentage.minimum_hosts = minimum_hosts;
+            settings.enforcing.failure_percentage = 100;
+        });
+        // The second fails too, but never five times in a row.
+        for _ in 0..100 {
+            cluster.answers(1, 500, 4, 0);
+            cluster.answers(1, 302, 1, 0);
+        }
+        cluster.answers(2, 200, 100, 0);
+        cluster.answers(0, 500, 100, 0);
+        assert!(cluster.is_out(0));
+        let mut settings = cluster.outliers.settings().clone();
+        settings.failure_percentage.threshold = 80;
+        cluster.outliers.set_settings(settings);
+        cluster.tick(10 * S).len()
+    };
+    assert_eq!((play(2), play(3)), (1, 0));
+}
+
+#[test]
+fn what_a_host_answers_is_looked_at_before_how_it_is_reached() {
+    let mut cluster = Cluster::new(5, |settings| {
+        settings.split_local_origin = true;
+        settings.consecutive_5xx = 1000;
+        settings.consecutive_local_origin_failure = 1000;
+    });
+    for host in 0..5 {
+        for _ in 0..100 {
+            let (reached, status) = if host == 0 {
+                (Outcome::Failed, 500)
+            } else {
+                (Outcome::Connected, 200)
+            };
+            cluster.observe(host, reached, 0);
+            cluster.answers(host, status, 1, 0);
+        }
+    }
+    let out = [Change::Ejected(address(0), Detector::SuccessRate)];
+    assert_eq!(cluster.tick(10 * S), out, "and it is not taken out twice");
+}

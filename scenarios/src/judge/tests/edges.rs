@@ -1,0 +1,180 @@
+//! Edges: whose calls and tries they take in, and which tries say nothing.
+
+use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
+
+use super::{ERROR, MS, OK, Run, S};
+
+const USERS: PodId = PodId(4);
+
+fn all_hold(run: Run) {
+    for check in &run.checks() {
+        assert_eq!(check.pass, Some(true), "{check:?}");
+    }
+}
+
+/// A call from the clients of users to web, for an entry of their mix.
+fn call(run: &mut Run, entry: u16, from_ns: i64, to_ns: i64) {
+    let root = Some(run.entry(entry, from_ns, to_ns, OK));
+    let (from, to) = (USERS, PartyId(0));
+    run.at(from_ns, Event::CallStarted { root, from, to });
+    run.at(
+        to_ns,
+        Event::CallEnded {
+            root,
+            from,
+            to,
+            endpoint: entry,
+            start_ns: from_ns,
+            outcome: OK,
+            tries: 1,
+            hedges: 0,
+            pool_wait_ns: 0,
+        },
+    );
+}
+
+/// A try of web towards a pod of api.
+fn attempt(run: &mut Run, pod: u32, outcome: Outcome, flags: u32) {
+    run.at(
+        12 * S,
+        Event::Attempt {
+            root: None,
+            from: PodId(0),
+            to: Some(PodId(pod)),
+            to_party: PartyId(1),
+            start_ns: 11 * S,
+            outcome,
+            flags,
+            number: 1,
+            hedge: false,
+            plaintext: false,
+        },
+    );
+}
+
+#[test]
+fn an_edge_from_an_entry_of_a_mix_takes_in_its_calls_alone() {
+    let mut run = Run::new(&[
+        "count(users -> web) == 3",
+        "count(users.home -> web) == 1",
+        "count(users.other -> web) == 2",
+        "in-flight.max(users -> web) == 3",
+        "in-flight.max(users.home -> web) == 1",
+        "in-flight.max(users.other -> web) == 2",
+    ]);
+    for entry in [0, 1, 1] {
+        call(&mut run, entry, 11 * S, 12 * S);
+    }
+    all_hold(run);
+}
+
+#[test]
+fn what_is_in_flight_between_two_is_what_the_one_sent() {
+    let mut run = Run::new(&["in-flight.max(web -> api) == 1"]);
+    let to = PartyId(1);
+    for from in [PodId(0), USERS] {
+        let root = None;
+        run.at(20 * S, Event::CallStarted { root, from, to });
+    }
+    all_hold(run);
+}
+
+#[test]
+fn tries_are_told_apart_by_hedge_and_by_plaintext() {
+    let mut run = Run::new(&[
+        "count(web -> api/v1 where hedged) == 1",
+        "count(web -> api/v1 where plaintext) == 1",
+        "count(web -> api/v1 where hedged and plaintext) == 0",
+        "count(web -> api/v1) == 3",
+    ]);
+    for (first, second) in [(false, false), (true, false), (false, true)] {
+        attempt(&mut run, 1, OK, 0);
+        let last = run.records.last_mut().map(|record| &mut record.event);
+        if let Some(Event::Attempt {
+            hedge, plaintext, ..
+        }) = last
+        {
+            (*hedge, *plaintext) = (first, second);
+        }
+    }
+    all_hold(run);
+}
+
+#[test]
+fn the_wait_for_a_turn_is_the_callers_and_the_time_in_the_proxy_its_proxys() {
+    let mut run = Run::new(&[
+        "pool-wait.max(web -> api) == 30ms",
+        "proxy-time.max(web -> api) == 7ms",
+    ]);
+    let (from, to) = (PodId(0), PartyId(1));
+    run.at(
+        12 * S,
+        Event::CallEnded {
+            root: None,
+            from,
+            to,
+            endpoint: 0,
+            start_ns: 11 * S,
+            outcome: OK,
+            tries: 1,
+            hedges: 0,
+            pool_wait_ns: 30 * MS,
+        },
+    );
+    run.at(
+        12 * S,
+        Event::Proxied {
+            root: None,
+            from,
+            to: Some(to),
+            start_ns: 11 * S,
+            outcome: OK,
+            flags: 0,
+            tries: 1,
+            proxy_ns: 7 * MS,
+        },
+    );
+    all_hold(run);
+}
+
+#[test]
+fn a_try_that_another_one_beat_neither_succeeds_nor_fails() {
+    let mut run = Run::new(&[
+        "success(web -> api/v1) == 50%",
+        "errors(web -> api/v1) == 50%",
+        "count(web -> api/v1) == 4",
+    ]);
+    let taken_back = shakedown_env::Flags::LR.bits();
+    attempt(&mut run, 1, OK, 0);
+    attempt(&mut run, 1, Outcome::none(Answer::Cancelled), 0);
+    for _ in 0..2 {
+        attempt(&mut run, 2, Outcome::none(Answer::Cancelled), taken_back);
+    }
+    all_hold(run);
+}
+
+#[test]
+fn a_try_that_failed_and_was_taken_back_has_failed() {
+    let mut run = Run::new(&["success(web -> api/v1) == 50%"]);
+    attempt(&mut run, 1, OK, 0);
+    attempt(&mut run, 2, ERROR, shakedown_env::Flags::LR.bits());
+    all_hold(run);
+}
+
+#[test]
+fn a_mirrors_copy_amplifies_nothing() {
+    let mut run = Run::new(&["amplification(users -> api) == 1", "count(api) == 2"]);
+    let root: Root = run.request(11 * S, 12 * S, OK);
+    for _ in 0..2 {
+        run.served(Some(root), 1, 11 * S, 0, 11 * S + MS, OK);
+    }
+    let mut arrivals = run
+        .records
+        .iter_mut()
+        .filter_map(|record| match &mut record.event {
+            Event::Arrived { copy, .. } => Some(copy),
+            _ => None,
+        });
+    *arrivals.next().expect("it arrived") = true;
+    all_hold(run);
+}

@@ -1,0 +1,234 @@
+//! Bounds of the language: what may just be, and what may no more.
+
+use super::{errors, read, story};
+
+/// A value at its bound loads; the one beyond it is refused in these words.
+fn bound(made: impl Fn(&str) -> String, within: &str, beyond: &str, message: &str) {
+    read(&made(within));
+    let lines = errors(&made(beyond));
+    assert!(lines.contains(message), "{beyond}: {lines}");
+}
+
+/// The small story with one thing replaced: `{}` in it is the value.
+fn replaced(from: &'static str, to: &'static str) -> impl Fn(&str) -> String {
+    move |value| story("").replace(from, &to.replace("{}", value))
+}
+
+/// The small story with a chaos item: `{}` in it is the value.
+fn chaos(item: &'static str) -> impl Fn(&str) -> String {
+    move |value| story(&format!("chaos: [{{{}}}]\n", item.replace("{}", value)))
+}
+
+/// The small story with other settings of the calls to api.
+fn settings(settings: &'static str) -> impl Fn(&str) -> String {
+    replaced("{workers: 4, endpoints: {GET /: [work", settings)
+}
+
+#[test]
+fn a_name_has_63_characters_at_most() {
+    let item = "name: {}, at: 5s, do: crash, target: api";
+    bound(chaos(item), &"a".repeat(63), &"a".repeat(64), "is no name");
+}
+
+#[test]
+fn a_name_does_not_end_in_a_hyphen() {
+    let item = "name: {}, at: 5s, do: crash, target: api";
+    bound(chaos(item), "so-sick", "sick-", "`sick-` is no name");
+}
+
+#[test]
+fn a_factor_is_a_milliard_at_most() {
+    let item = "at: 5s, do: slow, target: api, factor: {}";
+    bound(chaos(item), "1000M", "1001M", "`1001M` is no factor");
+}
+
+#[test]
+fn a_load_starts_before_it_stops_and_stops_with_the_run() {
+    let load = replaced("rate: 10/s", "rate: 10/s, start: 30s, stop: {}");
+    let message = "a load starts before it stops, and stops at `duration` at the latest";
+    bound(&load, "30001ms", "30s", message);
+    bound(&load, "60s", "61s", message);
+}
+
+#[test]
+fn a_mix_has_an_entry_with_a_weight() {
+    let mix = "mix: {a: {weight: 0, to: web GET /}, b: {weight: {}, to: web GET /}}";
+    let message = "the weights of a mix sum to more than zero";
+    bound(replaced("to: web GET /", mix), "1", "0", message);
+}
+
+#[test]
+fn a_status_that_is_ok_is_100_to_599() {
+    let load = replaced("rate: 10/s", "rate: 10/s, ok: {}");
+    bound(&load, "100", "99", "`99` is no status");
+    bound(&load, "599", "600", "`600` is no status");
+}
+
+#[test]
+fn a_hedge_adds_a_hundred_tries_at_most() {
+    let hedge =
+        "{workers: 4, calls: {api: {hedge: {after: 1ms, times: {}}}}, endpoints: {GET /: [work";
+    bound(settings(hedge), "100", "101", "at most 100");
+}
+
+#[test]
+fn a_call_is_tried_ten_thousand_times_more_at_most() {
+    let retries = "{workers: 4, calls: {api: {retries: {}}}, endpoints: {GET /: [work";
+    bound(settings(retries), "10000", "10001", "at most 10000");
+}
+
+#[test]
+fn the_longest_backoff_is_no_shorter_than_the_first() {
+    let retries = "{workers: 4, calls: {api: {retries: {times: 2, backoff: 10ms, max-backoff: {}}}}, endpoints: {GET /: [work";
+    let message = "`max-backoff` is `backoff` at least";
+    bound(settings(retries), "10ms", "9ms", message);
+}
+
+#[test]
+fn an_item_begins_before_the_run_is_over() {
+    let message = "the item begins when the run's `duration` is over";
+    bound(
+        chaos("at: {}, do: crash, target: api"),
+        "59s",
+        "60s",
+        message,
+    );
+}
+
+#[test]
+fn an_item_that_fires_again_and_again_does_so_within_the_run() {
+    let message = "`from` comes before `until`, and `until` is at most `duration`";
+    let item = "every: 1s, from: 30s, until: {}, do: crash, target: api";
+    bound(chaos(item), "30001ms", "30s", message);
+    bound(chaos(item), "60s", "61s", message);
+}
+
+#[test]
+fn an_item_that_would_fire_for_ever_is_refused() {
+    let message = "the item would fire more than 10000 times";
+    bound(
+        chaos("every: {}, do: crash, target: api"),
+        "7ms",
+        "0s",
+        message,
+    );
+}
+
+#[test]
+fn a_part_of_a_target_is_some_of_it_and_at_most_all() {
+    let item = "at: 5s, do: crash, target: {} of api";
+    let message = "a part is more than 0% and at most 100%";
+    bound(chaos(item), "0.01%", "0%", message);
+    bound(chaos(item), "100%", "101%", message);
+}
+
+#[test]
+fn replicas_are_counted_from_0_in_targets_and_in_checks() {
+    let message = "api/v1 has 1 replica, counted from 0: there is no `1`";
+    let item = "at: 5s, do: crash, target: api/v1/{}";
+    bound(chaos(item), "0", "1", message);
+    let check = replaced("success(users) == 100%", "count(api/v1/{}) == 0");
+    bound(check, "0", "1", message);
+}
+
+#[test]
+fn a_check_may_name_the_replicas_that_are_there_until_a_scaling_takes_them() {
+    let text = story("chaos: [{at: 5s, do: scale, target: api, to: 1}]\n")
+        .replace("api: {workers: 4,", "api: {workers: 4, versions: {v1: 3},")
+        .replace("success(users) == 100%", "count(api/v1/2) == 0");
+    read(&text);
+}
+
+#[test]
+fn a_service_leaves_alone_the_ports_that_pods_use_themselves() {
+    let port = replaced("web: {workers: 4,", "web: {workers: 4, port: {},");
+    bound(&port, "19999", "20000", "`20000` is no port for a service");
+    bound(&port, "21000", "20999", "`20999` is no port for a service");
+}
+
+#[test]
+fn a_status_that_ends_a_request_is_200_to_599() {
+    let status = replaced("[work: exp(2ms)]", "[respond: {}]");
+    bound(&status, "200", "199", "`199` is no final status");
+    bound(&status, "599", "600", "`600` is no final status");
+}
+
+#[test]
+fn the_warm_up_is_over_before_the_run() {
+    let text = replaced("duration: 1m", "duration: 1m\nwarm-up: {}");
+    let message = "`warm-up` is shorter than `duration`";
+    bound(text, "59s", "60s", message);
+}
+
+#[test]
+fn a_run_lasts_a_leap_year_at_most() {
+    let message = "`duration` is longer than `0s` and at most `366d`";
+    bound(
+        replaced("duration: 1m", "duration: {}"),
+        "366d",
+        "366d1ns",
+        message,
+    );
+}
+
+#[test]
+fn a_story_has_fifty_thousand_pods_at_most_its_clients_among_them() {
+    let text = |clients: &str| {
+        story("")
+            .replace(
+                "api: {workers: 4,",
+                "api: {workers: 4, versions: {v1: 40000},",
+            )
+            .replace("rate: 10/s", &format!("rate: 10/s, clients: {clients}"))
+    };
+    bound(
+        text,
+        "9999",
+        "10000",
+        "50001 pods are too many: at most 50000",
+    );
+}
+
+#[test]
+fn pods_that_a_scaling_brings_are_counted() {
+    let item = "at: 5s, do: scale, target: api, to: {}";
+    // web, api and a client are there already.
+    bound(
+        chaos(item),
+        "49997",
+        "49998",
+        "50001 pods are too many: at most 50000",
+    );
+}
+
+#[test]
+fn a_range_of_seeds_has_one_at_least() {
+    let text = replaced("duration: 1m", "duration: 1m\nseeds: {}");
+    bound(text, "5..5", "5..4", "`5..4` is no range of seeds");
+}
+
+#[test]
+fn an_epoch_is_a_day_that_there_is() {
+    let text = replaced("duration: 1m", "duration: 1m\nepoch: {}T00:00:00Z");
+    for (last, none) in [
+        ("2025-11-30", "2025-11-31"),
+        ("2025-04-30", "2025-04-31"),
+        ("2024-02-29", "2100-02-29"),
+        ("2025-12-31", "2025-12-32"),
+    ] {
+        bound(&text, last, none, "is no time");
+    }
+}
+
+#[test]
+fn telemetry_is_read_from_time_to_time() {
+    let text = |every: &str| story(&format!("control: {{telemetry: {every}}}\n"));
+    bound(text, "1ns", "0s", "`telemetry` is longer than `0s`");
+}
+
+#[test]
+fn a_check_has_twenty_thousand_slices_at_most() {
+    let check = replaced("success(users) == 100%", "always count(users) >= 0 per {}");
+    bound(&check, "3ms", "2999us", "a check has at most 20000 slices");
+    bound(&check, "3ms", "0s", "a slice is longer than `0s`");
+}

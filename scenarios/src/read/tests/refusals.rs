@@ -1,0 +1,351 @@
+//! What does not go together, each told in words.
+
+use super::{errors, read, story};
+
+/// The small story with this check, and an item for it to name.
+fn with_check(check: &str) -> String {
+    let sick = "chaos: [{name: sick, at: 5s, for: 1s, do: crash, target: api, may-miss: true}]\n";
+    let quoted = format!("\"{check}\"");
+    story(sick).replace("fine: success(users) == 100%", &quoted)
+}
+
+fn refused(checks: &[(&str, &str)]) {
+    for (check, message) in checks {
+        let lines = errors(&with_check(check));
+        assert!(lines.contains(message), "{check}: {lines}");
+    }
+}
+
+/// The small story with another service `web`.
+fn with_web(web: &str) -> String {
+    story("").replace(
+        "web: {workers: 4, endpoints: {GET /: [work: 1ms, call: api GET /items/7]}}",
+        web,
+    )
+}
+
+#[test]
+fn figures_that_are_no_requests_take_no_conditions() {
+    for check in [
+        "in-flight.max(users where ok) < 5",
+        "attempts(web -> api where ok) < 5",
+        "retries(web -> api where ok) < 5",
+        "busy(api where ok) < 50%",
+        "amplification(web -> api where ok) < 5",
+        "crashes(api where ok) == 0",
+    ] {
+        refused(&[(check, "this figure takes no `where`")]);
+    }
+}
+
+#[test]
+fn what_a_proxy_knows_does_not_go_with_what_it_does_not() {
+    refused(&[
+        (
+            "count(users where flag == UO and retried) == 0",
+            "`flag` together with `retried`: a proxy counts its own tries",
+        ),
+        (
+            "count(users where flag == UO and via api) == 0",
+            "not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`",
+        ),
+        (
+            "uncorrected.max(users where flag == UO) < 1s",
+            "not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`",
+        ),
+        (
+            "count(api GET /items/:id where flag == UO) == 0",
+            "not supported yet: `flag` of one endpoint",
+        ),
+        (
+            "queue-wait.max(api where flag == UO) < 1s",
+            "`flag` is known to the proxy, which knows nothing of the app's queue",
+        ),
+        (
+            "service-time.max(api where flag == UO) < 1s",
+            "`flag` is known to the proxy, which knows nothing of the app's queue",
+        ),
+        (
+            "pool-wait.max(web -> api where flag == UO) < 1s",
+            "not supported yet: `pool-wait` together with what the proxy alone knows",
+        ),
+        (
+            "count(api where not flag == UO) == 0",
+            "not supported yet: `not flag` of a service",
+        ),
+    ]);
+}
+
+#[test]
+fn figures_of_the_whole_are_not_taken_of_parts() {
+    refused(&[
+        (
+            "in-flight.max(users in zone a) < 5",
+            "not supported yet: `in-flight` of a load in a zone",
+        ),
+        (
+            "busy(api GET /items/:id) < 50%",
+            "`busy` is a figure of replicas, not of endpoints",
+        ),
+        (
+            "always canary(api/v1) == promoted",
+            "`canary` is a figure of a service: write `canary(checkout)`",
+        ),
+        (
+            "always canary(*) == promoted",
+            "`canary` is a figure of a service: write `canary(checkout)`",
+        ),
+        (
+            "always weight(api/v1/0) == 100%",
+            "`weight` is a figure of a version: write `weight(checkout/v2)`",
+        ),
+        (
+            "pool-wait.max(web -> api/v1) < 1s",
+            "leave out version, replica and zone of the callee",
+        ),
+        (
+            "attempts(web -> api GET /items/:id) > 0",
+            "not supported yet: this figure of one endpoint of the callee",
+        ),
+        (
+            "amplification(web -> api GET /items/:id) < 2",
+            "not supported yet: `amplification` towards one endpoint, but from a load",
+        ),
+        (
+            "in-flight.max(web -> api/v1) < 5",
+            "not supported yet: `in-flight` of an edge to a version, replica or zone",
+        ),
+    ]);
+    read(&with_check(
+        "amplification(users -> api GET /items/:id) < 2",
+    ));
+}
+
+#[test]
+fn conditions_are_of_the_subjects_that_can_meet_them() {
+    refused(&[
+        (
+            "count(users where queue-wait > 1s) == 0",
+            "a load has no `queue-wait`",
+        ),
+        (
+            "count(users where from zone a) == 0",
+            "a load's requests are sent by itself: write `LOAD in zone Z`",
+        ),
+        (
+            "count(users where from web) == 0",
+            "a load's requests are sent by itself",
+        ),
+        (
+            "count(api where dropped) == 0",
+            "only a load drops requests",
+        ),
+        (
+            "count(web -> api where hedged) == 0",
+            "not supported yet: `hedged`, but of attempts (`a -> b/v1`)",
+        ),
+        (
+            "count(api where via web) == 0",
+            "not supported yet: `via`, but of a load's requests",
+        ),
+        (
+            "count(api where from web GET /) == 0",
+            "not supported yet: `from` an endpoint or an entry of a mix",
+        ),
+    ]);
+}
+
+#[test]
+fn parties_are_named_by_what_they_have() {
+    refused(&[
+        (
+            "count(web.home) == 0",
+            "only a load has a mix with named entries",
+        ),
+        (
+            "count(web -> users) == 0",
+            "`users` is a load: nobody calls it",
+        ),
+        (
+            "count(web GET / -> api) == 0",
+            "not supported yet: calls of one endpoint of the caller",
+        ),
+        (
+            "count(* GET /) == 0",
+            "`*` has no endpoints: name a service",
+        ),
+        (
+            "hits(sick/v1) == 0",
+            "`hits` is a figure of a chaos item: no item `sick`",
+        ),
+    ]);
+}
+
+#[test]
+fn units_and_states_are_counted_with_where_that_means_something() {
+    refused(&[
+        (
+            "canary(api) + canary(api) == promoted within 5s",
+            "states are compared, not counted with",
+        ),
+        (
+            "always canary(api) > promoted",
+            "states are compared by `==` or `!=`",
+        ),
+        (
+            "mean(users) * mean(users) < 1s",
+            "a duration times a duration is nothing that can be compared",
+        ),
+        (
+            "rate(users) / 10s < 1",
+            "a rate over a duration is nothing that can be compared",
+        ),
+        (
+            "count(users) < 1 / 0",
+            "this cannot be computed: a division by zero, or out of range",
+        ),
+        (
+            "success(users) >= 1",
+            "`success(users)` is a share, `1` a count: write `100%`",
+        ),
+    ]);
+}
+
+#[test]
+fn values_at_an_instant_have_no_slices_and_are_not_compared_with_those_that_do() {
+    refused(&[
+        (
+            "always in-flight(users) < 5 per 10s",
+            "`in-flight(users)` is a value at an instant and takes no `per`",
+        ),
+        (
+            "always in-flight(users) < count(users) per 1s",
+            "`count(users)` one over a window: reduce the first (`in-flight.max(users)`)",
+        ),
+    ]);
+}
+
+#[test]
+fn a_point_of_an_item_is_no_window() {
+    for check in [
+        "count(users) > 0 during sick + 1s",
+        "count(users) > 0 during sick.start",
+    ] {
+        refused(&[(check, "expected `..` and the end of the window")]);
+    }
+}
+
+#[test]
+fn a_service_is_told_what_its_versions_may_be() {
+    for (web, message) in [
+        (
+            "web: {workers: 4, replicas: 3, endpoints: {GET /: []}}",
+            "`replicas` belongs to a version: write `versions: {v1: 3}`",
+        ),
+        (
+            "web: {workers: 4, versions: {}, endpoints: {GET /: []}}",
+            "a service has one version at least: write `versions: {v1: 1}`",
+        ),
+        (
+            "web: {workers: 4, versions: {v 1: 1}, endpoints: {GET /: []}}",
+            "`v 1` is no version: it must also be a label's value",
+        ),
+        (
+            "web: {workers: 4, versions: {v1: {port: 81}, v2: {port: 82}}, endpoints: {GET /: []}}",
+            "not supported yet: versions of one service with another `port`",
+        ),
+        (
+            "web: {workers: 4, versions: {v1: 50001}, endpoints: {GET /: []}}",
+            "`50001` replicas are too many: at most 50000",
+        ),
+        (
+            "web: {workers: 4, sidecar: 1ms, endpoints: {GET /: []}}",
+            "not supported yet: `sidecar: cost`",
+        ),
+        (
+            "web: {workers: 4, calls: {apy: {timeout: 1s}}, endpoints: {GET /: []}}",
+            "no service `apy`: did you mean `api`?",
+        ),
+        (
+            "web: {workers: 4, calls: {api: {retries: {times: 1, on: []}}}, endpoints: {GET /: []}}",
+            "retries happen on something: write `on: [5xx, reset, timeout]`",
+        ),
+        (
+            "web: {workers: 4, endpoints: {GET /: [{work: 1ms, sleep: 1ms}]}}",
+            "a step has one key: write each step as an item of its own",
+        ),
+        (
+            "web: {workers: 4, protocol: grpc, endpoints: {GET /: [], GET /a.B/C: []}}",
+            "`GET /a.B/C` is no method of gRPC: one is `POST /pkg.Service/Method`",
+        ),
+    ] {
+        let lines = errors(&with_web(web));
+        assert!(lines.contains(message), "{web}: {lines}");
+    }
+    read(&with_web(
+        "web: {workers: 4, sidecar: 0s, endpoints: {GET /: []}}",
+    ));
+}
+
+#[test]
+fn latency_is_of_pairs_that_there_are() {
+    for (latency, message) in [
+        ("web -> nobody", "no zone, service or load `nobody`"),
+        (
+            "web -> a",
+            "a pair is of two zones, or of two services or loads",
+        ),
+        ("outside", "not supported yet: `outside`"),
+    ] {
+        let latency = format!("topology:\n  latency: {{{latency}: 1ms}}\n");
+        let lines = errors(&story("").replace("topology:\n", &latency));
+        assert!(lines.contains(message), "{lines}");
+    }
+}
+
+#[test]
+fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
+    for (item, message) in [
+        (
+            "at: 5s, do: crash, target: api in zone a in zone a",
+            "expected `in zone NAME` or `with LABEL=VALUE` in a target, found `in`",
+        ),
+        (
+            "at: 5s, do: crash, target: 0 of api",
+            "`0 of` is no part: write `1 of payment`, or `30% of payment`",
+        ),
+        ("at: 5s, do: crash, target: users/v1", "no service `users`"),
+        (
+            "at: 5s, from: 1s, do: crash, target: api",
+            "`from` belongs to `every`",
+        ),
+        (
+            "at: 5s, do: crash, target: web -> api",
+            "`crash` takes pods, not a link",
+        ),
+        (
+            "at: 5s, do: slow, target: api, factor: 0",
+            "a `factor` of `slow` is more than 0",
+        ),
+        (
+            "at: 5s, do: apply, mesh: []",
+            "`apply` has one edit at least",
+        ),
+    ] {
+        let lines = errors(&story(&format!("chaos: [{{{item}}}]\n")));
+        assert!(lines.contains(message), "{item}: {lines}");
+    }
+}
+
+#[test]
+fn a_variant_is_not_named_after_the_file_or_all_of_it_and_has_none_of_its_own() {
+    for (name, message) in [
+        ("base", "`base` is taken by the language"),
+        ("all", "`all` is taken by the language"),
+    ] {
+        let lines = errors(&story(&format!("variants: {{{name}: {{seed: 2}}}}\n")));
+        assert!(lines.contains(message), "{lines}");
+    }
+    let nested = story("variants: {other: {variants: {more: {seed: 2}}}}\n");
+    assert!(errors(&nested).contains("a variant has no `variants`"));
+}
