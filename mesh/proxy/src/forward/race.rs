@@ -87,10 +87,6 @@ pub(super) enum Step {
 }
 
 /// What the loop has waited for.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, on the stack: an allocation would cost more"
-)]
 pub(super) enum Happened {
     /// Headers came.
     Answered(Open),

@@ -244,7 +244,7 @@ fn one_of_the_policys_request_headers_is_enough() {
     let mut policy = policy(RetryOn::SERVER_ERROR);
     policy.request_headers = vec![matcher("x-safe"), matcher("x-again")];
     let map = headers(&[("x-again", "1")]);
-    assert!(Retries::new(&policy, &request(&map)).may_follow());
+    assert!(Retries::new(&policy, || request(&map)).may_follow());
 }
 
 fn matcher(name: &'static str) -> HeaderMatcher {
@@ -341,7 +341,7 @@ fn a_hedge_asks_no_condition_but_counts_as_a_retry() {
 fn a_request_that_is_never_retried_is_not_hedged_either() {
     let policy = policy(RetryOn::NONE);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, &request(&none));
+    let mut retries = Retries::new(&policy, || request(&none));
     assert_eq!(retries.judge_hedge(&mut Room(1)), Verdict::Stands);
 }
 
@@ -372,7 +372,7 @@ fn a_named_wait_is_lengthened_at_random() {
         status: 429,
         headers: &map,
     };
-    let verdict = Retries::new(&policy, &request(&map)).judge(failure, &mut Drawn);
+    let verdict = Retries::new(&policy, || request(&map)).judge(failure, &mut Drawn);
     assert_eq!(verdict, Verdict::Again(Duration::from_millis(3_700)));
 }
 
