@@ -46,7 +46,7 @@ pub(crate) type Ended = Result<Exit, Exit>;
 
 /// Learn before production what your service mesh does under load and failure.
 #[derive(Parser)]
-#[command(name = "shakedown", version, about, after_help = EXAMPLES)]
+#[command(name = "shakedown", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

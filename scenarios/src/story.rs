@@ -164,9 +164,9 @@ pub struct Version {
     pub zones: Vec<u16>,
     /// Pod labels, `app` and `version` among them.
     pub labels: BTreeMap<String, String>,
-    /// Requests in hand at once, per replica.
+    /// Requests in hand at once, per replica; `None`: no limit.
     pub workers: Option<u32>,
-    /// Work in progress at once, per replica.
+    /// Work in progress at once, per replica; `None`: no limit.
     pub cores: Option<u32>,
     /// How work shares the cores.
     pub cpu: Cpu,
@@ -176,7 +176,7 @@ pub struct Version {
     pub abandoned: Abandoned,
     /// When the app closes a connection that is idle.
     pub keep_alive_idle: Duration,
-    /// After how many requests the app closes a connection.
+    /// After how many requests the app closes a connection; `None`: never.
     pub keep_alive_requests: Option<u32>,
     /// Time to ready after a start during the run.
     pub boot: Duration,

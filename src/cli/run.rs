@@ -189,7 +189,10 @@ fn replay(args: &Args, path: &Path) -> Ended {
         progress: progress(&story),
         ..Options::default()
     };
-    let outcome = shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
+    let mut outcome =
+        shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
+    // The journal does not know the file that its story came from.
+    outcome.document.replay = format!("shakedown run --replay {}", file_name(path));
     match outcome.replayed.as_ref().expect("a replay was asked for") {
         Ok(events) => out::print(format_args!("replayed: {events} events, all equal\n"))?,
         Err(divergence) => {
@@ -257,12 +260,11 @@ fn perform(
     shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))
 }
 
-/// The scenario as a document may name it: never with a folder.
-pub(crate) fn file_name(scenario: &str) -> String {
-    let name = Path::new(scenario)
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| scenario.to_owned())
+/// A path as a document may name it: never with a folder.
+pub(crate) fn file_name(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {

@@ -52,7 +52,7 @@ impl Builder {
         self.key("warm-up", duration.into())
     }
 
-    /// Any other top-level key, as SCENARIO.md has it; the value in YAML's flow form or as JSON.
+    /// Any other top-level key, as docs/language.md has it; the value in YAML's flow form or as JSON.
     #[must_use]
     pub fn key(mut self, key: &str, value: Value) -> Builder {
         self.root.insert(key.to_owned(), value);

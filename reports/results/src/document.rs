@@ -144,7 +144,7 @@ pub struct Second {
     pub p99_ns: i64,
 }
 
-/// A latency distribution. All zero when `count` is.
+/// A latency distribution, in nanoseconds; percentiles are those of the histogram, to three digits. All zero when `count` is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
