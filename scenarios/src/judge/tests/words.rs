@@ -84,7 +84,7 @@ fn what_would_be_accepted_is_told_with_slices_words_and_seeds() {
 #[test]
 fn the_right_side_is_told_as_written_without_what_follows_it() {
     let mut run = Run::new(&[
-        "count(users where latency > 5s) < 2 * count(users where latency < 9s)",
+        "count(users where latency < 500ms) < 2 * count(users where latency < 9s)",
         "count(users) >= count(users during sick) during 10s..1m",
         "count(users) >= 2 * count(users during sick) after sick",
         "count(users) >= 2 * count(users during sick) before sick",

@@ -381,8 +381,11 @@ fn a_scenario_is_one_document() {
 #[test]
 fn what_is_wrong_with_a_file_and_its_variants_is_told_once() {
     let variants = story("variants: {one: {seed: 2}, two: {seed: 3}}\n");
+    // Two errors at one place, in the file and in both of its variants.
+    let nameless = variants.replace("scenario: small\nstory: Two services and a load.\n", "");
     assert_eq!(
-        errors(&variants.replace("rate: 10/s", "rate: 10")),
-        "f.yaml:9:32: `10` has no unit: a rate is written `200/s`, `90/m`, `1.5k/s`"
+        errors(&nameless),
+        "f.yaml:1:1: `scenario` is missing: write `scenario: my-story`\n\
+         f.yaml:1:1: `story` is missing: write `story: What happens, and what must hold.`"
     );
 }
