@@ -68,6 +68,8 @@ fn right_text(check: &Check) -> &str {
                     " within ",
                     " per ",
                     " during ",
+                    " after ",
+                    " before ",
                     " over seeds",
                     " in >=",
                     " in <=",

@@ -276,6 +276,21 @@ fn what_chaos_does_to_versions_loads_and_work_is_told_in_words() {
 }
 
 #[test]
+fn up_to_four_pods_are_named_one_by_one_and_links_with_their_arrow() {
+    let words = |item: &str| plan(&story(item), streams(1)).remove(0).fault.what;
+    let four = words("{at: 1s, do: crash, target: 4 of api}");
+    assert_eq!(four.matches("api/v").count(), 4, "{four}");
+    assert_eq!(
+        words("{at: 1s, do: crash, target: 5 of api}"),
+        "crash 5 of api"
+    );
+    for arrow in ["->", "<->"] {
+        let item = format!("{{at: 1s, for: 2s, do: partition, target: web {arrow} api}}");
+        assert_eq!(words(&item), format!("partition web/v1/0 {arrow} api"));
+    }
+}
+
+#[test]
 fn a_deployed_version_is_in_the_cast_without_pods_and_its_pods_are_drawn_when_they_are_there() {
     let story = story(
         "{at: 1s, do: deploy, target: api/v3, replicas: 2}, {at: 5s, do: slow, target: 1 of api/v3, factor: 2}",

@@ -474,6 +474,27 @@ fn an_error_in_an_included_file_names_both_places() {
     );
 }
 
+#[test]
+fn what_the_mesh_makes_of_an_included_file_names_both_places_too() {
+    let route = "apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: api}
+spec: {hosts: [api], http: [{route: [{destination: {host: nobody}}]}]}
+";
+    let folder = Folder::new(
+        "whole-mesh",
+        &[
+            ("story.yaml", &story("mesh: [{file: api.yaml}]\n")),
+            ("api.yaml", route),
+        ],
+    );
+    let lines = folder.load().unwrap_err().to_string();
+    assert!(
+        lines.contains("api.yaml:4:") && lines.contains("(from "),
+        "{lines}"
+    );
+}
+
 /// Stories that the language was made for stand beside the checkout, where they are at hand.
 #[test]
 fn stories_beside_the_checkout_load_or_ask_for_what_is_not_supported_yet() {

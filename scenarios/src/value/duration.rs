@@ -173,5 +173,6 @@ mod tests {
             let value = Ratio::whole(i128::try_from(nanos(text)).unwrap());
             assert_eq!(format_ns(value), text);
         }
+        assert_eq!(format_ns(Ratio::new(1, 4).unwrap()), "0.25ns");
     }
 }

@@ -113,3 +113,22 @@ pub(crate) fn parse_factor(text: &str) -> Result<f64, ValueError> {
             forms: FACTOR_FORMS,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Decimal;
+
+    #[test]
+    fn a_number_has_eighteen_digits_at_most() {
+        assert!(Decimal::parse("123456789012345678").is_some());
+        assert!(Decimal::parse("12345678901234567.8").is_some());
+        assert!(Decimal::parse("1234567890123456789").is_none());
+    }
+
+    #[test]
+    fn a_point_stands_between_digits() {
+        for text in ["1.", ".5", ".", "1.2.3", ""] {
+            assert!(Decimal::parse(text).is_none(), "{text}");
+        }
+    }
+}

@@ -135,5 +135,7 @@ mod tests {
         let almost = Ratio::new(9_999_999, 10_000_000).unwrap();
         assert_eq!(Unit::Share.format(almost), "99.99999%");
         assert_eq!(Unit::Share.format(Ratio::ONE), "100%");
+        let third = Ratio::new(1, 3).unwrap();
+        assert_eq!(Unit::Share.format(third), "33.3333%");
     }
 }

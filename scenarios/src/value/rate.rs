@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn rates_are_printed_as_they_are_written() {
-        for text in ["200/s", "1500/s", "0.5/s", "1/m", "7/h", "0/s"] {
+        for text in ["200/s", "1500/s", "0.5/s", "0.001/s", "1/m", "7/h", "0/s"] {
             assert_eq!(Rate::parse(text).unwrap().to_string(), text);
         }
     }

@@ -30,6 +30,7 @@ fn every_check_of_the_stories_parses() {
         "p99(users) <= 1.5 * p99(tests)",
         "count(users where not ok and status == 5xx and via b/v2) == 0 during sick.start..sick.end + 5s",
         "count(* -> b/1.10/3 where from a/v1) > 0 before end - 1m",
+        "count(a->b) == 0",
         "(p99(users)+1) < 1",
     ] {
         if text == "(p99(users)+1) < 1" {

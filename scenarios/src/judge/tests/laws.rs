@@ -118,3 +118,18 @@ fn a_reason_that_is_told_twice_is_one() {
     }
     assert_eq!(broken(run), ["starved"]);
 }
+
+#[test]
+fn an_item_that_may_not_miss_has_begun() {
+    let with = |begins: bool| {
+        let mut run = Run::new(&["count(users) >= 0"]);
+        run.story.chaos[0].may_miss = false;
+        if begins {
+            let pods = vec![PodId(1)];
+            run.at(20 * S, Event::FaultStarted { fault: 0, pods });
+        }
+        broken(run)
+    };
+    assert_eq!(with(false), ["chaos item `sick` never began"]);
+    assert_eq!(with(true), Vec::<String>::new());
+}

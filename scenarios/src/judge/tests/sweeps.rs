@@ -124,6 +124,19 @@ fn the_share_of_seeds_is_taken_as_observed() {
 }
 
 #[test]
+fn ten_seeds_in_which_it_does_not_hold_are_named() {
+    let (_, observed) = judged(
+        "mean(users) < 1s in >= 75% of seeds",
+        &[0; 12],
+        &[false; 12],
+    );
+    assert!(
+        observed.ends_with("; not in seed 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        "{observed}"
+    );
+}
+
+#[test]
 fn one_seed_that_could_not_be_judged_keeps_all_from_it() {
     let mut all = samples(&[MS, MS, MS], &[true; 3]);
     all[1].1[0] = Sample {

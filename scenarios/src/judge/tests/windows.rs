@@ -123,3 +123,25 @@ fn a_queue_is_empty_once_its_pod_has_nothing_in_hand() {
         .retain(|record| !matches!(record.event, Event::Dequeued { pod: PodId(1), .. }));
     assert_eq!(run.verdicts(), [Some(true); 2]);
 }
+
+#[test]
+fn what_one_item_hit_is_not_counted_of_another() {
+    let mut run = Run::new(&["hits(sick) == 7"]);
+    let mut other = run.story.chaos[0].clone();
+    other.name = "other".to_owned();
+    run.story.chaos.push(other);
+    for (fault, hits) in [(0, 7), (1, 5)] {
+        run.at(30 * S, Event::FaultEnded { fault, hits });
+    }
+    assert_eq!(run.verdicts(), [Some(true)]);
+}
+
+#[test]
+fn a_window_in_parentheses_is_the_same_for_every_slice() {
+    let mut run = Run::new(&[
+        "always count(users) == count(users during 10s..20s) per 10s",
+        "always count(users) == count(users during 10s..30s) / 2 per 10s",
+    ]);
+    a_request_a_second(&mut run);
+    assert_eq!(run.verdicts(), [Some(true); 2]);
+}

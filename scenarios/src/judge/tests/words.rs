@@ -82,6 +82,31 @@ fn what_would_be_accepted_is_told_with_slices_words_and_seeds() {
 }
 
 #[test]
+fn the_right_side_is_told_as_written_without_what_follows_it() {
+    let mut run = Run::new(&[
+        "count(users where latency < 500ms) < 2 * count(users where latency < 9s)",
+        "count(users) >= count(users during sick) during 10s..1m",
+        "count(users) >= 2 * count(users during sick) after sick",
+        "count(users) >= 2 * count(users during sick) before sick",
+    ]);
+    run.request(35 * S, 36 * S, OK);
+    let expected: Vec<String> = run
+        .checks()
+        .into_iter()
+        .map(|check| check.expected)
+        .collect();
+    assert_eq!(
+        expected,
+        [
+            "< 2 = 2 * count(users where latency < 9s)",
+            ">= 0 = count(users during sick)",
+            ">= 0 = 2 * count(users during sick)",
+            ">= 0 = 2 * count(users during sick)",
+        ]
+    );
+}
+
+#[test]
 fn a_variant_of_which_a_check_was_not_judged_is_neither_as_told_nor_otherwise() {
     let mut run = Run::new(&["success(users) == 100%", "p99(users during sick) < 1s"]);
     let story = run.story.clone();

@@ -37,6 +37,12 @@ fn a_name_does_not_end_in_a_hyphen() {
 }
 
 #[test]
+fn a_name_begins_with_a_letter() {
+    let item = "name: {}, at: 5s, do: crash, target: api";
+    bound(chaos(item), "n2", "2n", "`2n` is no name");
+}
+
+#[test]
 fn a_factor_is_a_milliard_at_most() {
     let item = "at: 5s, do: slow, target: api, factor: {}";
     bound(chaos(item), "1000M", "1001M", "`1001M` is no factor");
@@ -231,4 +237,95 @@ fn a_check_has_twenty_thousand_slices_at_most() {
     let check = replaced("success(users) == 100%", "always count(users) >= 0 per {}");
     bound(&check, "3ms", "2999us", "a check has at most 20000 slices");
     bound(&check, "3ms", "0s", "a slice is longer than `0s`");
+}
+
+#[test]
+fn a_stage_lasts_and_only_a_last_one_that_holds_may_do_without() {
+    let stages = replaced("rate: 10/s", "stages: [{}]");
+    let message = "a stage lasts: write `for: 1m`; only a last one that holds may do without";
+    let holds = "{for: 1s, rate: 1/s}, {rate: 2/s}";
+    for wrong in [
+        "{rate: 1/s}, {for: 1s, rate: 2/s}",
+        "{for: 1s, rate: 1/s}, {to: 2/s}",
+        "{for: 0s, rate: 1/s}, {rate: 2/s}",
+    ] {
+        bound(&stages, holds, wrong, message);
+    }
+    let lengths: Vec<bool> = read(&stages(holds)).loads[0]
+        .stages
+        .iter()
+        .map(|stage| stage.length.is_some())
+        .collect();
+    assert_eq!(lengths, [true, false]);
+}
+
+#[test]
+fn a_load_has_one_client_at_least_and_ten_thousand_at_most() {
+    let clients = replaced("rate: 10/s", "rate: 10/s, clients: {}");
+    bound(&clients, "1", "0", "a load has 1 to 10000 clients");
+    bound(&clients, "10000", "10001", "a load has 1 to 10000 clients");
+}
+
+#[test]
+fn a_load_waits_for_some_time() {
+    let load = replaced("rate: 10/s", "rate: 10/s, timeout: {}");
+    bound(load, "1ns", "0s", "a load's `timeout` is longer than `0s`");
+}
+
+#[test]
+fn a_range_of_statuses_goes_upwards() {
+    let load = replaced("rate: 10/s", "rate: 10/s, ok: {}");
+    bound(load, "200..200", "399..200", "`399..200` is no status");
+}
+
+#[test]
+fn a_load_goes_to_a_server() {
+    let load = replaced("rate: 10/s", "rate: 10/s, target: \"{}\"");
+    let message = "is no URL of a server: write `http://localhost:8080`";
+    for wrong in ["http://", "http:///shop", "ftp://localhost"] {
+        bound(&load, "https://localhost/shop", wrong, message);
+    }
+}
+
+#[test]
+fn a_run_and_its_drain_have_a_length_that_can_be_told() {
+    let duration = replaced("duration: 1m", "duration: {}");
+    let message = "`duration` is longer than `0s` and at most `366d`";
+    bound(duration, "1ns", "0s", message);
+    let drain = replaced("duration: 1m", "duration: 1m\ndrain: {}");
+    bound(drain, "366d", "366d1ns", "`drain` is at most `366d`");
+}
+
+#[test]
+fn a_story_has_ten_thousand_chaos_items_and_a_thousand_checks_at_most() {
+    let items = |count: &str| {
+        let count = count.parse().expect("a number");
+        let item = "{at: 5s, do: crash, target: api}, ";
+        story(&format!("chaos: [{}]\n", item.repeat(count)))
+    };
+    bound(items, "10000", "10001", "at most 10000 chaos items");
+    let checks = |count: &str| {
+        let more = count.parse::<usize>().expect("a number") - 1;
+        let fine = "  - fine: success(users) == 100%\n";
+        let all = format!("{fine}{}", "  - count(users) > 0\n".repeat(more));
+        story("").replace(fine, &all)
+    };
+    bound(checks, "1000", "1001", "at most 1000 checks");
+}
+
+#[test]
+fn pods_that_a_deployment_brings_are_counted() {
+    let item = "at: 5s, do: deploy, target: api/v2, replicas: {}";
+    bound(
+        chaos(item),
+        "49997",
+        "49998",
+        "50001 pods are too many: at most 50000",
+    );
+}
+
+#[test]
+fn the_control_plane_is_one_pod() {
+    let text = |replicas: &str| story(&format!("control: {{replicas: {replicas}}}\n"));
+    bound(text, "1", "2", "not supported yet: `control: replicas`");
 }

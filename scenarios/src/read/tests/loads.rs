@@ -60,3 +60,24 @@ fn what_is_said_of_grpc_leaves_success_over_http_as_it_is() {
     let ok = &read(&text).loads[0].ok;
     assert!(ok.holds(200, None) && ok.holds(399, None) && !ok.holds(400, None));
 }
+
+#[test]
+fn a_load_opens_a_connection_for_each_request_where_that_is_asked() {
+    let new = |words: &str| {
+        let text = story("").replace("rate: 10/s", &format!("rate: 10/s{words}"));
+        read(&text).loads[0].new_connections
+    };
+    assert!(new(", connections: new"));
+    assert!(!new(", connections: reuse") && !new(""));
+}
+
+#[test]
+fn a_load_calls_the_services_of_all_entries_of_its_mix() {
+    let text = story("")
+        .replace(
+            "to: web GET /",
+            "mix: {a: {to: web GET /}, b: {to: api GET /items/7}}",
+        )
+        .replace("success(users) == 100%", "count(users -> api) > 0");
+    read(&text);
+}

@@ -331,6 +331,18 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
             "at: 5s, do: apply, mesh: []",
             "`apply` has one edit at least",
         ),
+        (
+            "at: 5s, do: crash, target: api with gold",
+            "`gold` is no label: one is written `tier=gold`",
+        ),
+        (
+            "at: 5s, do: crash, target: region far",
+            "no region `far`: expected `local`",
+        ),
+        (
+            "name: sick, do: nothing, at: 5s",
+            "`nothing` takes only a `name`",
+        ),
     ] {
         let lines = errors(&story(&format!("chaos: [{{{item}}}]\n")));
         assert!(lines.contains(message), "{item}: {lines}");
@@ -348,4 +360,32 @@ fn a_variant_is_not_named_after_the_file_or_all_of_it_and_has_none_of_its_own() 
     }
     let nested = story("variants: {other: {variants: {more: {seed: 2}}}}\n");
     assert!(errors(&nested).contains("a variant has no `variants`"));
+}
+
+#[test]
+fn a_load_has_a_target_or_a_mix() {
+    let both = "mix: {a: {to: web GET /}}, to: web GET /";
+    let lines = errors(&story("").replace("to: web GET /", both));
+    assert!(
+        lines.contains("a load has `to` or `mix`, not both"),
+        "{lines}"
+    );
+}
+
+#[test]
+fn a_scenario_is_one_document() {
+    let two = format!("{}---\nscenario: other\n", story(""));
+    assert_eq!(errors(&two), "f.yaml:13:1: a scenario is one YAML document");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_and_its_variants_is_told_once() {
+    let variants = story("variants: {one: {seed: 2}, two: {seed: 3}}\n");
+    // Two errors at one place, in the file and in both of its variants.
+    let nameless = variants.replace("scenario: small\nstory: Two services and a load.\n", "");
+    assert_eq!(
+        errors(&nameless),
+        "f.yaml:1:1: `scenario` is missing: write `scenario: my-story`\n\
+         f.yaml:1:1: `story` is missing: write `story: What happens, and what must hold.`"
+    );
 }

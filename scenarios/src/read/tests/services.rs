@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{read, story};
-use crate::story::{Action, Bound, Failure, Order, Step, Version};
+use crate::story::{Abandoned, Action, Bound, Cpu, Failure, Order, Step, Version};
 use crate::{Edits, load_text};
 
 /// The versions of `api` with these keys.
@@ -32,6 +32,48 @@ fn a_deployed_versions_short_form_leaves_the_rest_of_its_services_long_one() {
 fn a_full_queue_may_reset() {
     let queue = &versions("queue: {full: reset}")[0].queue;
     assert_eq!(queue.full, Failure::Reset);
+}
+
+#[test]
+fn a_queue_may_be_unlimited() {
+    assert_eq!(versions("queue: unlimited")[0].queue.limit, None);
+}
+
+#[test]
+fn a_service_says_how_it_shares_cores_keeps_connections_and_treats_those_who_left() {
+    let version = &versions("cpu: fifo, abandoned: drop, keep-alive: {idle: 5s, requests: 7}")[0];
+    assert_eq!(version.cpu, Cpu::Fifo);
+    assert_eq!(version.abandoned, Abandoned::Drop);
+    assert_eq!(version.keep_alive_idle, Duration::from_secs(5));
+    assert_eq!(version.keep_alive_requests, Some(7));
+}
+
+#[test]
+fn a_key_to_come_that_is_taken_away_is_none() {
+    assert_eq!(versions("memory: null").len(), 1);
+}
+
+#[test]
+fn replicas_go_round_the_zones_that_are_named_and_the_control_plane_is_in_its_own() {
+    let text = story("control: {zone: b}\n")
+        .replace("topology:\n", "topology:\n  zones: {a: {}, b: {}}\n")
+        .replace("api: {workers: 4,", "api: {workers: 4, zones: [b],");
+    let story = read(&text);
+    assert_eq!(story.services[0].versions[0].zones, [0, 1]);
+    assert_eq!(story.services[1].versions[0].zones, [1]);
+    assert_eq!(story.control.zone, 1);
+}
+
+#[test]
+fn a_step_is_found_among_branches_and_in_a_sequence() {
+    let text = story("").replace(
+        "[work: exp(2ms)]",
+        "[parallel: [work: 1ms, [sequence: [fail: 5%]]]]",
+    );
+    let steps = read(&text).services[1].versions[0].endpoints[0].clone();
+    let step = &steps.expect("declared")[0];
+    assert!(step.any(&|step| matches!(step, Step::Fail { .. })));
+    assert!(!step.any(&|step| matches!(step, Step::Call(_))));
 }
 
 #[test]

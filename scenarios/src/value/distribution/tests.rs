@@ -125,6 +125,41 @@ fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
             "its points rise from left to right",
         ),
         (
+            "lognormal(1ns cv 1)",
+            "lognormal(0s cv 1)",
+            "it must be more than zero",
+        ),
+        (
+            "pareto(min 1ms alpha 0.1)",
+            "pareto(min 1ms alpha 0)",
+            "it must be more than zero",
+        ),
+        (
+            "weibull(scale 4ms shape 0.1)",
+            "weibull(scale 4ms shape 0)",
+            "it must be more than zero",
+        ),
+        (
+            "empirical(p0 3ms p100 3ms)",
+            "empirical(p0 3ms p100 2ms)",
+            "its points rise from left to right",
+        ),
+        (
+            "empirical(p0 1ms p100 2ms)",
+            "empirical(p1 1ms p100 2ms)",
+            "its points go from p0 to p100",
+        ),
+        (
+            "empirical(p0 1ms p100 2ms)",
+            "empirical(p0 1ms p100 2ms p100)",
+            "an empirical distribution is written",
+        ),
+        (
+            "mix(50% mix(50% 1ms | 50% 2ms) | 50% 3ms)",
+            "mix(50% empirical(file a.csv) | 50% 3ms)",
+            "a file cannot be a member of a mix",
+        ),
+        (
             "hyperexp(4ms cv2 1)",
             "hyperexp(4ms cv2 0.999)",
             "a hyperexponential has a cv2 of 1 or more",
@@ -141,6 +176,30 @@ fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
             .to_string();
         assert!(error.contains(message), "{error}");
     }
+}
+
+#[test]
+fn mixes_nest_eight_deep() {
+    let nested = |deep: usize| {
+        let text = (0..deep).fold("1ms".to_owned(), |inner, _| format!("mix(100% {inner})"));
+        Distribution::parse_duration(&text).map_err(|error| error.to_string())
+    };
+    assert!(nested(8).is_ok());
+    let error = nested(9).unwrap_err();
+    assert!(error.ends_with("mixes nest at most 8 deep"), "{error}");
+}
+
+#[test]
+fn a_mean_of_counts_need_not_be_whole() {
+    assert!(Distribution::parse_count("exp(2.5)").is_ok());
+    assert!(Distribution::parse_count("uniform(1..2.5)").is_err());
+}
+
+#[test]
+fn a_file_without_a_line_gives_nothing_to_draw() {
+    let distribution = Distribution::parse_duration("empirical(file lat.csv)").unwrap();
+    let error = distribution.with_values("\n \n").unwrap_err().to_string();
+    assert_eq!(error, "`empirical(file lat.csv)`: the file has no line");
 }
 
 /// A stream of the smallest word.
