@@ -9,6 +9,7 @@ mod command;
 mod explain;
 mod load;
 mod metastable;
+mod namespaces;
 mod pipe;
 mod real;
 mod replay;

@@ -37,6 +37,13 @@ struct Standing {
     nearness: Option<Arc<Nearness>>,
 }
 
+/// A caller for whom other rules hold than for most.
+struct Apart {
+    /// As much of it as rules look at.
+    met_as: Caller,
+    standing: Arc<Standing>,
+}
+
 /// What one proxy sees otherwise.
 #[derive(Debug)]
 pub(crate) struct Sight {
@@ -87,60 +94,26 @@ fn kept<T: PartialEq>(now: Option<T>, before: &Option<Arc<T>>) -> Option<Arc<T>>
 impl Sights {
     /// What a proxy sees. `earlier`: what it saw.
     pub(crate) fn of(&self, scene: &Scene<'_>, earlier: Option<&Sight>) -> Sight {
-        let Scene {
-            mesh, shared, look, ..
-        } = *scene;
         let same = earlier.filter(|it| it.registry_push == scene.registry_push);
-        let looked_at = look.audiences.is_some() || look.callers;
-        let caller = looked_at.then(|| {
+        let look = scene.look;
+        let caller = (look.audiences.is_some() || look.callers).then(|| {
             let known = same.and_then(|it| it.caller.clone());
-            known.unwrap_or_else(|| Arc::new(caller_of(mesh, scene.node)))
+            known.unwrap_or_else(|| Arc::new(caller_of(scene.mesh, scene.node)))
         });
-        let rules = look.audiences.as_ref().zip(caller.as_ref());
-        let standing = rules.map(|(audiences, caller)| {
-            let met_as = audiences.look_at(caller);
-            let standing = self.standing(scene, &met_as);
-            (met_as, standing)
-        });
-        let apart = standing.filter(|(_, standing)| !standing.audience.is_everybody());
-        let ruled = match &apart {
-            Some((met_as, standing)) => self.ruled.of(&standing.audience, shared, |before| {
-                let own = translate::outbound_of(mesh, &standing.audience, met_as);
-                Resources::otherwise(own, shared.resources(), before)
-            }),
-            None => Arc::default(),
-        };
+        let apart = caller.as_deref().and_then(|it| self.apart(scene, it));
+        let ruled = self.ruled(scene, apart.as_ref());
         let nearness = match &apart {
-            Some((_, standing)) => standing.nearness.clone(),
-            None => look.nearness.clone(),
+            Some(apart) => apart.standing.nearness.as_ref(),
+            None => look.nearness.as_ref(),
         };
-        let client = nearness.map(|nearness| {
-            let known = same.and_then(|it| it.client.as_ref());
-            match known.filter(|(before, _)| Arc::ptr_eq(before, &nearness)) {
-                Some(known) => known.clone(),
-                None => {
-                    let client = nearness.client(mesh, scene.node.address);
-                    (nearness, client)
-                }
-            }
-        });
+        let client = nearness.map(|it| client_of(scene, it, same));
         let near = match &client {
-            Some((_, client)) => {
-                let (met_as, audience) = match &apart {
-                    Some((met_as, standing)) => (met_as.clone(), Arc::clone(&standing.audience)),
-                    None => Default::default(),
-                };
-                let kind = (audience, client.clone());
-                self.near.of(&kind, shared, |before| {
-                    let endpoints = translate::nearby(mesh, &met_as, client);
-                    Resources::nearby(endpoints, [&*ruled, shared.resources()], before)
-                })
-            }
+            Some((_, client)) => self.near(scene, apart.as_ref(), client, &ruled),
             None => Arc::default(),
         };
         let routed = match caller.as_deref().filter(|_| look.callers) {
-            Some(caller) => self.routed.of(caller, shared, |_| {
-                Resources::routed(translate::routes_for(mesh, caller))
+            Some(caller) => self.routed.of(caller, scene.shared, |_| {
+                Resources::routed(translate::routes_for(scene.mesh, caller))
             }),
             None => Arc::default(),
         };
@@ -150,6 +123,42 @@ impl Sights {
             client,
             layers: [ruled, near, routed],
         }
+    }
+
+    /// Where a caller stands among the rules, if others hold for it than for most.
+    fn apart(&self, scene: &Scene<'_>, caller: &Caller) -> Option<Apart> {
+        let met_as = scene.look.audiences.as_ref()?.look_at(caller);
+        let standing = self.standing(scene, &met_as);
+        (!standing.audience.is_everybody()).then_some(Apart { met_as, standing })
+    }
+
+    fn ruled(&self, scene: &Scene<'_>, apart: Option<&Apart>) -> Arc<Resources> {
+        let Some(Apart { met_as, standing }) = apart else {
+            return Arc::default();
+        };
+        let shared = scene.shared;
+        self.ruled.of(&standing.audience, shared, |before| {
+            let own = translate::outbound_of(scene.mesh, &standing.audience, met_as);
+            Resources::otherwise(own, shared.resources(), before)
+        })
+    }
+
+    /// `ruled`: what goes before what all share.
+    fn near(
+        &self,
+        scene: &Scene<'_>,
+        apart: Option<&Apart>,
+        client: &Client,
+        ruled: &Resources,
+    ) -> Arc<Resources> {
+        let audience = apart.map(|it| Arc::clone(&it.standing.audience));
+        let kind = (audience.unwrap_or_default(), client.clone());
+        let stranger = Caller::default();
+        let caller = apart.map_or(&stranger, |it| &it.met_as);
+        self.near.of(&kind, scene.shared, |before| {
+            let endpoints = translate::nearby(scene.mesh, caller, client);
+            Resources::nearby(endpoints, [ruled, scene.shared.resources()], before)
+        })
     }
 
     fn standing(&self, scene: &Scene<'_>, met_as: &Caller) -> Arc<Standing> {
@@ -188,6 +197,22 @@ impl Sight {
     }
 }
 
+/// The client that a proxy is, as it was known where nothing has changed.
+fn client_of(
+    scene: &Scene<'_>,
+    nearness: &Arc<Nearness>,
+    earlier: Option<&Sight>,
+) -> (Arc<Nearness>, Client) {
+    let known = earlier.and_then(|it| it.client.as_ref());
+    match known.filter(|(before, _)| Arc::ptr_eq(before, nearness)) {
+        Some(known) => known.clone(),
+        None => {
+            let client = nearness.client(scene.mesh, scene.node.address);
+            (Arc::clone(nearness), client)
+        }
+    }
+}
+
 /// The pod of a proxy: in the namespace that the proxy says, with the labels that the registry knows of its address.
 /// Source: Istio, `Proxy.ConfigNamespace`.
 fn caller_of(mesh: &Mesh, node: &Node) -> Caller {
@@ -196,3 +221,6 @@ fn caller_of(mesh: &Mesh, node: &Node) -> Caller {
         ..Caller::at(&mesh.registry, node.address)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,12 +189,17 @@ impl<'a> Rules<'a> {
             false => export.contains(EVERYBODY),
         };
         let host = Hostname::resolve(&rule.spec.host, own);
-        let at_home = || {
-            let mut services = registry.services.values();
-            *own == self.options.root_namespace
-                || services.all(|it| it.namespace == *own || !host.covers(&it.hostname))
+        let at_home = || match host.is_wildcard() {
+            false => {
+                let service = registry.services.get(&host);
+                service.is_none_or(|it| it.namespace == *own)
+            }
+            true => {
+                let mut services = registry.services.values();
+                services.all(|it| it.namespace == *own || !host.covers(&it.hostname))
+            }
         };
-        for_all && at_home()
+        for_all && (*own == self.options.root_namespace || at_home())
     }
 
     /// All rules.

@@ -30,8 +30,9 @@ impl<'a> Advice<'a> {
         if let [(_, of)] = services.as_slice() {
             self.far_rule(resource, of);
         }
-        self.lost_rule(resource, &services);
-        self.idle_parts(resource, &used);
+        if !self.lost_rule(resource, &services) {
+            self.idle_parts(resource, &used);
+        }
     }
 
     /// The services of a rule's host, as far as they are known; one that no wildcard means is a service in any case.
@@ -102,13 +103,17 @@ impl<'a> Advice<'a> {
         }
     }
 
-    /// Of one that is for callers who meet another in its place, by how rules merge.
-    fn lost_rule(&mut self, resource: &'a Resource<DestinationRule>, services: &[Of]) {
+    /// Of one that callers lose by how rules merge and select; whether there are any.
+    fn lost_rule(&mut self, resource: &'a Resource<DestinationRule>, services: &[Of]) -> bool {
         let rules = self.index.rules();
         let lost = |caller: &Caller| {
             services.iter().find_map(|(host, of)| {
                 let idle = rules.why_idle(resource, caller, host, of)?;
-                matches!(idle, Idle::Apart(_) | Idle::MergedAway(_)).then_some(idle)
+                let lost = matches!(
+                    idle,
+                    Idle::Apart(_) | Idle::MergedAway(_) | Idle::Shadowed(_)
+                );
+                lost.then_some(idle)
             })
         };
         let found: Vec<(&Caller, Idle<'a>)> = self
@@ -117,7 +122,7 @@ impl<'a> Advice<'a> {
             .filter_map(|caller| Some((caller, lost(caller)?)))
             .collect();
         let Some((caller, idle)) = found.first() else {
-            return;
+            return false;
         };
         let because = self.because(resource, *idle, caller);
         let mut namespaces: Vec<&str> = found.iter().map(|(it, _)| &*it.namespace).collect();
@@ -127,6 +132,7 @@ impl<'a> Advice<'a> {
             whose(namespaces.into_iter())
         );
         self.tell(&resource.spec.host.place, message);
+        true
     }
 
     /// Of what older ones say of the same service wherever it is met.

@@ -15,6 +15,8 @@ pub(crate) enum Idle<'a> {
     NotSelected,
     /// One of a namespace that is looked at before its own.
     Nearer(Written<'a>),
+    /// One of such a namespace that does not select the caller. Source: Istio, issue 57719.
+    Shadowed(Written<'a>),
     /// One of its namespace with a more specific host, seen by the caller or not.
     Narrower(Written<'a>),
     /// One of its namespace that selects the caller.
@@ -56,8 +58,8 @@ impl<'a> Rules<'a> {
             let found = groups(*nearer);
             if let Some(group) = found.first() {
                 let used = chosen(&found, Some(caller));
-                let first = used.first().copied().unwrap_or(group.from[0]);
-                return Some(Idle::Nearer(first));
+                let first = used.first().copied().map(Idle::Nearer);
+                return first.or(Some(Idle::Shadowed(group.from[0])));
             }
         }
         let visible = groups(places[at]);
@@ -91,6 +93,7 @@ impl<'a> Idle<'a> {
         match *self {
             Idle::Elsewhere | Idle::Hidden | Idle::NotSelected => None,
             Idle::Nearer(by)
+            | Idle::Shadowed(by)
             | Idle::Narrower(by)
             | Idle::Selected(by)
             | Idle::Apart(by)
@@ -114,6 +117,9 @@ impl<'a> Idle<'a> {
             }
             Idle::Nearer(_) => format!(
                 "{by} goes before it: the caller's namespace comes first, then the service's, then the root namespace"
+            ),
+            Idle::Shadowed(_) => format!(
+                "{by} is of the caller's namespace, and though it does not select the caller, Istio looks no further"
             ),
             Idle::Narrower(_) => format!("{by} goes before it: its host is more specific"),
             Idle::Selected(_) => {

@@ -209,6 +209,24 @@ fn a_rule_that_selects_workloads_holds_for_those_of_its_namespace() {
 }
 
 #[test]
+fn a_rule_that_selects_some_of_a_namespace_hides_the_services_from_the_others_too() {
+    let mesh = mesh(&[
+        ("home", "shop", ""),
+        (
+            "some",
+            "web",
+            "workloadSelector: {matchLabels: {app: cart}}",
+        ),
+    ]);
+    assert_eq!(held_in(&mesh, ["web", "bank"]), ["", "home"]);
+    let rules = Rules::new(&mesh);
+    let host = Hostname::new(SERVICE);
+    let home = rules.over(&host).find(|rule| rule.meta.name == "home");
+    let idle = rules.why_idle(home.unwrap(), &caller("web", &[]), &host, "shop");
+    assert!(matches!(idle, Some(Idle::Shadowed(by)) if by.meta.name == "some"));
+}
+
+#[test]
 fn a_rule_that_selects_callers_does_not_hold_before_the_app() {
     let mesh = mesh(&[("some", "shop", "workloadSelector: {matchLabels: {app: r}}")]);
     let rules = Rules::new(&mesh);
@@ -256,6 +274,7 @@ fn why_a_rule_has_no_say_is_known() {
                 Idle::Hidden => "hidden",
                 Idle::NotSelected => "not selected",
                 Idle::Nearer(_) => "nearer",
+                Idle::Shadowed(_) => "shadowed",
                 Idle::Narrower(_) => "narrower",
                 Idle::Selected(_) => "selected",
                 Idle::Apart(_) => "apart",
