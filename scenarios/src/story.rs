@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 use shakedown_config::api::Document;
+use shakedown_config::registry::DefaultExport;
 
 use crate::check::Check;
 use crate::value::{Distribution, Rate};
@@ -245,6 +246,10 @@ pub struct Control {
     pub trust_domain: String,
     /// Where mesh-wide documents live.
     pub root_namespace: String,
+    /// Whom DestinationRules without `exportTo` are for.
+    pub destination_rules_for: DefaultExport,
+    /// Whom VirtualServices without `exportTo` are for.
+    pub virtual_services_for: DefaultExport,
 }
 
 /// One stream of requests.

@@ -9,6 +9,7 @@ mod command;
 mod explain;
 mod load;
 mod metastable;
+mod namespaces;
 mod pages;
 mod pipe;
 mod real;

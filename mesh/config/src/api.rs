@@ -168,7 +168,6 @@ const LATER: Later = &[
     ("HttpRoute", &["mirror_percent"]),
     ("Delay", &["exponentialDelay"]),
     ("Abort", &["http2Error"]),
-    ("DestinationRule", &["exportTo", "workloadSelector"]),
     ("TrafficPolicy", &["tls", "tunnel", "proxyProtocol"]),
     ("PortPolicy", &["tls"]),
     ("RetryBudget", &["budgetInterval"]),

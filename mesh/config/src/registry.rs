@@ -13,6 +13,8 @@ use crate::api::Document;
 pub const FIRST_APP_PORT: u16 = 20_000;
 /// The port of a sidecar's outbound listener.
 pub const OUTBOUND_PORT: u16 = 15_001;
+/// The namespace of documents and pods that name none.
+pub const DEFAULT_NAMESPACE: &str = "default";
 /// What Kubernetes appends to `<service>.<namespace>`.
 pub const DOMAIN: &str = "svc.cluster.local";
 
@@ -77,7 +79,8 @@ impl Borrow<str> for Hostname {
 pub struct Registry {
     /// The services.
     pub services: BTreeMap<Hostname, Service>,
-    /// Pods that serve nothing, as far as they are known: where they run decides which endpoints are near to them.
+    /// Pods that serve nothing, as far as they are known: where they run decides which endpoints are near to them, and who they
+    /// are which documents hold for them.
     pub clients: BTreeMap<IpAddr, Workload>,
 }
 
@@ -223,8 +226,10 @@ pub struct Endpoint {
 }
 
 /// A pod that is no endpoint of any service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
+    /// Its namespace.
+    pub namespace: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Where it runs.
@@ -285,6 +290,20 @@ pub struct MeshOptions {
     /// How long changes of hosts' health (an ejection, a return) are held back after the last one, before a proxy's
     /// balancing sees them: Envoy's `update_merge_window`.
     pub ejection_delay: Duration,
+    /// Whom DestinationRules without `exportTo` are for. Source: Istio, `MeshConfig.defaultDestinationRuleExportTo`.
+    pub destination_rules_for: DefaultExport,
+    /// Whom VirtualServices without `exportTo` are for. Source: Istio, `MeshConfig.defaultVirtualServiceExportTo`.
+    pub virtual_services_for: DefaultExport,
+}
+
+/// Whom documents are for that do not say it. Istio honours no other values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DefaultExport {
+    /// All callers: `*`.
+    #[default]
+    All,
+    /// Those of the document's own namespace: `.`.
+    OwnNamespace,
 }
 
 impl MeshOptions {
@@ -299,6 +318,8 @@ impl Default for MeshOptions {
             trust_domain: "cluster.local".into(),
             outbound_allow_any: true,
             ejection_delay: MeshOptions::EJECTION_DELAY,
+            destination_rules_for: DefaultExport::default(),
+            virtual_services_for: DefaultExport::default(),
         }
     }
 }

@@ -3,18 +3,22 @@
 //! Names and defaults are Istio's: `outbound|9080|v2|reviews.default.svc.cluster.local`, LEAST_REQUEST, two retries, no
 //! route timeout, a connect timeout of 10 s, and thresholds that never bite. It differs from Istio where our pods do:
 //! there is no interception, so that one outbound listener routes by authority with a single route configuration for
-//! all ports, and an inbound listener stands on each service port. All sidecars share what is outbound; so a service's
-//! short name alone (`reviews`) means the only service of that name, or else the one in the namespace `default`.
+//! all ports, and an inbound listener stands on each service port. Sidecars share what is outbound as far as documents let
+//! them; so a service's short name alone (`reviews`) means the only service of that name, or else the one in the namespace
+//! `default`, whoever calls.
 //!
 //! The documents must be valid ([`api::validate`](crate::api::validate())); from those that are not, it makes what
 //! Istio would: a subset that does not exist is a cluster that does not, which the proxy answers with 503.
 
+mod audience;
 mod balancing;
+mod by_host;
 pub(crate) mod caller;
 mod clusters;
 mod connection_pool;
 pub(crate) mod delegate;
 mod endpoints;
+pub(crate) mod export;
 mod inbound;
 pub(crate) mod index;
 mod locality;
@@ -22,7 +26,9 @@ mod outlier;
 mod policies;
 mod retries;
 pub(crate) mod routes;
+pub(crate) mod rules;
 
+pub use audience::{Audience, Audiences};
 pub use caller::{Caller, depends_on_caller};
 pub(crate) use clusters::{HTTP_OPTIONS, Policy as ClusterPolicy};
 pub(crate) use endpoints::{METADATA_FILTER, METADATA_WORKLOAD};
@@ -31,9 +37,11 @@ pub use policies::Inbound;
 pub(crate) use policies::{OfCallers, of_workload};
 pub(crate) use retries::{parse_retry_on, retry_on_names};
 
+use std::collections::BTreeSet;
+use std::iter;
 use std::time::Duration;
 
-use crate::registry::{Mesh, Pod};
+use crate::registry::{Mesh, Pod, Service};
 use crate::xds::{self, Resource, core};
 use index::Index;
 
@@ -46,7 +54,7 @@ pub const BLACK_HOLE: &str = "BlackHoleCluster";
 /// How long a connection may take to come up. Source: Istio, `MeshConfig.connectTimeout`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What all sidecars share.
+/// What sidecars have to send by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outbound {
     /// Clusters, those of services by service, port and subset.
@@ -66,27 +74,19 @@ pub struct Own {
     pub listeners: Vec<Resource>,
 }
 
-/// What all sidecars share.
+/// What the sidecars of an [`Audience`] have in the place of what others have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Otherwise {
+    /// What takes the place of what has the same name.
+    pub outbound: Outbound,
+    /// The clusters that they do not have, whose names are those of their endpoints.
+    pub absent: Vec<String>,
+}
+
+/// What all sidecars share but those of an [`Audience`] of their own.
 pub fn outbound(mesh: &Mesh) -> Outbound {
     let index = Index::new(mesh);
-    let policies = policies::OfCallers::new(mesh);
-    let mut result = Outbound::default();
-    for service in mesh.registry.services.values() {
-        let rule = index.rule(&service.hostname, &service.namespace);
-        for port in &service.ports {
-            for mut cluster in clusters::of_port(service, port, &rule, &mesh.options) {
-                policies.apply(&mut cluster.message, &service.hostname);
-                let endpoints = endpoints::of(service, port, &cluster);
-                result
-                    .endpoints
-                    .push(Resource::new(cluster.message.name.clone(), &endpoints));
-                result.clusters.push(Resource::new(
-                    cluster.message.name.clone(),
-                    &cluster.message,
-                ));
-            }
-        }
-    }
+    let mut result = clusters_of(mesh, &index, mesh.registry.services.values());
     for cluster in [clusters::black_hole(), clusters::passthrough()] {
         result
             .clusters
@@ -94,6 +94,63 @@ pub fn outbound(mesh: &Mesh) -> Outbound {
     }
     if !depends_on_caller(mesh) {
         result.routes.push(routes(mesh, &index, &Caller::default()));
+    }
+    result
+}
+
+/// What the callers of an audience have otherwise than [`outbound`] says. `caller`: any of them.
+pub fn outbound_of(mesh: &Mesh, audience: &Audience, caller: &Caller) -> Otherwise {
+    let index = Index::seen_by(mesh, caller);
+    let services = || {
+        let services = audience.services();
+        services.filter_map(|host| mesh.registry.services.get(host))
+    };
+    let mut outbound = clusters_of(mesh, &index, services());
+    let has: BTreeSet<&str> = outbound.clusters.iter().map(|own| &*own.name).collect();
+    let mut absent = names_of(&Index::new(mesh), services());
+    absent.retain(|name| !has.contains(name.as_str()));
+    if !depends_on_caller(mesh) {
+        outbound.routes.push(routes(mesh, &index, caller));
+    }
+    Otherwise { outbound, absent }
+}
+
+/// The names of services' clusters.
+fn names_of<'m>(index: &Index<'_>, services: impl Iterator<Item = &'m Service>) -> Vec<String> {
+    let mut names = Vec::new();
+    for service in services {
+        let rule = index.rule(service);
+        let subsets = || rule.subsets.iter().map(|subset| subset.name.as_str());
+        for port in &service.ports {
+            let all = iter::once("").chain(subsets());
+            names
+                .extend(all.map(|it| outbound_cluster(port.number, it, service.hostname.as_str())));
+        }
+    }
+    names
+}
+
+/// The clusters of services and their endpoints, as a caller sees them.
+fn clusters_of<'m>(
+    mesh: &Mesh,
+    index: &Index<'_>,
+    services: impl Iterator<Item = &'m Service>,
+) -> Outbound {
+    let policies = policies::OfCallers::new(mesh);
+    let mut result = Outbound::default();
+    for service in services {
+        let rule = index.rule(service);
+        for port in &service.ports {
+            for mut cluster in clusters::of_port(service, port, &rule, &mesh.options) {
+                policies.apply(&mut cluster.message, &service.hostname);
+                let endpoints = endpoints::of(service, port, &cluster);
+                let name = &cluster.message.name;
+                let endpoints = Resource::new(name.clone(), &endpoints);
+                result.endpoints.push(endpoints);
+                let sent = Resource::new(name.clone(), &cluster.message);
+                result.clusters.push(sent);
+            }
+        }
     }
     result
 }
@@ -110,12 +167,12 @@ fn routes(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Resource {
 }
 
 /// Endpoints as one client is to see them, of all clusters for which that depends on the client. They take the place of
-/// [`outbound`]'s of the same name.
-pub fn nearby(mesh: &Mesh, client: &Client) -> Vec<Resource> {
-    let index = Index::new(mesh);
+/// those of the same name that all callers like it have.
+pub fn nearby(mesh: &Mesh, caller: &Caller, client: &Client) -> Vec<Resource> {
+    let index = Index::seen_by(mesh, caller);
     let mut result = Vec::new();
     for service in mesh.registry.services.values() {
-        let rule = index.rule(&service.hostname, &service.namespace);
+        let rule = index.rule(service);
         for port in &service.ports {
             for cluster in clusters::of_port(service, port, &rule, &mesh.options) {
                 if let Some(setting) = &cluster.locality {

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! - [`run`] is the whole of it on one host; it reaches the world through [`shakedown_env::Env`] only.
-//! - Outbound resources are translated and encoded once per push and shared by all proxies; a proxy's own listeners and
-//!   inbound clusters are made per node.
+//! - Outbound resources are translated and encoded once per push and shared by all proxies. What some are to see otherwise,
+//!   because of their namespace, their labels or where they run, is made once for all who see the same; a proxy's own
+//!   listeners and inbound clusters are made per node.
 //! - What a proxy is owed is decided by a pure state machine, [`ads::Subscriptions`]; the stream that drives it is
 //!   pulled by the connection's flow control, so that no queue stands between them.
 //!
@@ -21,6 +22,7 @@ mod made;
 mod node;
 mod push;
 mod server;
+mod sight;
 mod snapshot;
 mod status;
 mod watch;

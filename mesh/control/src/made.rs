@@ -1,24 +1,24 @@
-//! Resources that not all proxies share, but all of one kind: made once for these.
+//! What not all proxies share, but all of one kind: made once for these.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::snapshot::{Resources, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// What was made for the kinds that have asked. It holds the newest push, and the one before as far as nobody has asked
 /// again.
 #[derive(Debug)]
-pub(crate) struct MadeFor<K> {
-    known: Mutex<BTreeMap<K, Made>>,
+pub(crate) struct MadeFor<K, V> {
+    known: Mutex<BTreeMap<K, Made<V>>>,
 }
 
-#[derive(Clone, Debug)]
-struct Made {
+#[derive(Debug)]
+struct Made<V> {
     push: u64,
-    resources: Arc<Resources>,
+    value: Arc<V>,
 }
 
-impl<K> Default for MadeFor<K> {
+impl<K, V> Default for MadeFor<K, V> {
     fn default() -> Self {
         MadeFor {
             known: Mutex::default(),
@@ -26,26 +26,22 @@ impl<K> Default for MadeFor<K> {
     }
 }
 
-impl<K: Clone + Ord> MadeFor<K> {
-    /// The resources of a kind in this push: those that are known, or what `make` gives, which sees those before. As long
-    /// as they stay the same they are the same [`Arc`].
-    pub(crate) fn of(
-        &self,
-        kind: &K,
-        shared: &Snapshot,
-        make: impl FnOnce(&Resources) -> Resources,
-    ) -> Arc<Resources> {
+impl<K: Clone + Ord, V: Default + PartialEq> MadeFor<K, V> {
+    /// What there is for a kind in this push: what is known, or what `make` gives, which sees what was before. As long as it
+    /// stays the same it is the same [`Arc`].
+    pub(crate) fn of(&self, kind: &K, shared: &Snapshot, make: impl FnOnce(&V) -> V) -> Arc<V> {
         // What a panic in the middle leaves behind is a map that holds less.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.get(kind).cloned();
-        if let Some(made) = &before
+        let before = known.get(kind);
+        if let Some(made) = before
             && made.push == shared.push()
         {
-            return Arc::clone(&made.resources);
+            return Arc::clone(&made.value);
         }
-        let before = before.map(|made| made.resources).unwrap_or_default();
+        let before = before.map(|made| Arc::clone(&made.value));
+        let before = before.unwrap_or_default();
         let made = make(&before);
-        let resources = match made.changes_from(&before).is_empty() {
+        let value = match made == *before {
             true => before,
             false => Arc::new(made),
         };
@@ -53,9 +49,9 @@ impl<K: Clone + Ord> MadeFor<K> {
         known.retain(|_, made| made.push + 1 >= shared.push());
         let made = Made {
             push: shared.push(),
-            resources: Arc::clone(&resources),
+            value: Arc::clone(&value),
         };
         known.insert(kind.clone(), made);
-        resources
+        value
     }
 }

@@ -2,19 +2,19 @@
 //! admit, translate, number, publish.
 
 use std::future::poll_fn;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use shakedown_config::Mesh;
 use shakedown_config::registry::Pod;
-use shakedown_config::translate::{self, Caller, Client, Inbound, Nearness};
+use shakedown_config::translate::{self, Inbound};
 use shakedown_env::{Env, Event};
 
 use crate::cluster::Cluster;
 use crate::debounce::Debounce;
-use crate::made::MadeFor;
+use crate::node::Node;
+use crate::sight::{Look, Scene, Sight, Sights};
 use crate::snapshot::{Resources, Snapshot, View};
 use crate::status::Status;
 use crate::watch::{Watch, Watcher};
@@ -27,10 +27,7 @@ const PUSH_KEY: &str = "control/push";
 pub(crate) struct Current {
     snapshot: Arc<Snapshot>,
     mesh: Arc<Mesh>,
-    /// What of a client decides which endpoints it sees; `None` where all see the same.
-    nearness: Option<Arc<Nearness>>,
-    /// Whether documents speak of callers, so that these see different routes.
-    callers: bool,
+    look: Look,
     /// The push that last changed the registry.
     registry_push: u64,
 }
@@ -41,8 +38,7 @@ pub(crate) struct Hub {
     current: Arc<Watch<Current>>,
     status: Status,
     covered: Arc<Watch<Covered>>,
-    near: MadeFor<Client>,
-    routed: MadeFor<Caller>,
+    sights: Sights,
 }
 
 /// How far pushes have come with the cluster's changes.
@@ -59,13 +55,10 @@ pub(crate) struct Covered {
 pub(crate) struct Own {
     pod: Pod,
     registry_push: u64,
-    client: Option<(Arc<Nearness>, Client)>,
-    near: Arc<Resources>,
-    /// The routes that are for callers like it.
-    routed: Arc<Resources>,
+    sight: Sight,
     /// What the proxy does before its app.
     policy: Inbound,
-    /// Without what is near, and without routes.
+    /// Without what it sees otherwise than others.
     alone: Arc<Resources>,
     resources: Arc<Resources>,
 }
@@ -81,16 +74,14 @@ impl Hub {
         let nothing = Current {
             snapshot: Arc::new(Snapshot::empty()),
             mesh: Arc::new(Mesh::default()),
-            nearness: None,
-            callers: false,
+            look: Look::default(),
             registry_push: 0,
         };
         let hub = Arc::new(Hub {
             current: Arc::new(Watch::new(nothing)),
             status,
             covered: Arc::new(Watch::new(Covered::default())),
-            near: MadeFor::default(),
-            routed: MadeFor::default(),
+            sights: Sights::default(),
         });
         let mut pusher = Pusher {
             env: env.clone(),
@@ -120,73 +111,43 @@ impl Hub {
         &self.status
     }
 
-    /// What the proxy of a pod is to have. `earlier` is what it had for itself: kept where it would be the same.
-    pub(crate) fn view(&self, address: IpAddr, earlier: Option<&Own>) -> (View, Own) {
-        let (shared, mesh, nearness, callers, registry_push) = self.current.with(|current, _| {
+    /// What a proxy is to have. `earlier` is what it had for itself: kept where it would be the same.
+    pub(crate) fn view(&self, node: &Node, earlier: Option<&Own>) -> (View, Own) {
+        let (shared, mesh, look, registry_push) = self.current.with(|current, _| {
             (
                 Arc::clone(&current.snapshot),
                 Arc::clone(&current.mesh),
-                current.nearness.clone(),
-                current.callers,
+                current.look.clone(),
                 current.registry_push,
             )
         });
-        let same = earlier.filter(|own| own.registry_push == registry_push);
-        let pod = match same {
+        let scene = Scene {
+            mesh: &mesh,
+            shared: &shared,
+            look: &look,
+            registry_push,
+            node,
+        };
+        let sight = self.sights.of(&scene, earlier.map(|own| &own.sight));
+        let pod = match earlier.filter(|own| own.registry_push == registry_push) {
             Some(own) => own.pod.clone(),
-            None => mesh.registry.pod(address),
+            None => mesh.registry.pod(node.address),
         };
-        let client = nearness.map(|nearness| {
-            let known = same.and_then(|own| own.client.as_ref());
-            match known.filter(|(before, _)| Arc::ptr_eq(before, &nearness)) {
-                Some(known) => known.clone(),
-                None => {
-                    let client = nearness.client(&mesh, address);
-                    (nearness, client)
-                }
-            }
-        });
-        let near = match &client {
-            Some((_, client)) => self.near.of(client, &shared, |before| {
-                let endpoints = translate::nearby(&mesh, client);
-                Resources::nearby(endpoints, shared.resources(), before)
-            }),
-            None => Arc::default(),
-        };
-        let routed = match callers {
-            true => {
-                let caller = Caller::at(&mesh.registry, address);
-                self.routed.of(&caller, &shared, |_| {
-                    Resources::routed(translate::routes_for(&mesh, &caller))
-                })
-            }
-            false => Arc::default(),
-        };
-        let policy = Inbound::of(&mesh, address);
+        let policy = Inbound::of(&mesh, node.address);
         let as_before = |own: &&Own| own.pod == pod && own.policy == policy;
         let alone = match earlier.filter(as_before) {
             Some(own) => Arc::clone(&own.alone),
             None => Arc::new(Resources::own(translate::own(&pod, &policy))),
         };
-        let kept = earlier.filter(|own| {
-            let is_same = |one: &Arc<Resources>, other: &Arc<Resources>| {
-                Arc::ptr_eq(one, other) || one.is_empty() && other.is_empty()
-            };
-            is_same(&own.near, &near)
-                && is_same(&own.routed, &routed)
-                && Arc::ptr_eq(&own.alone, &alone)
-        });
+        let kept = earlier.filter(|own| own.sight.is_as(&sight) && Arc::ptr_eq(&own.alone, &alone));
         let resources = match kept {
             Some(own) => Arc::clone(&own.resources),
-            None if near.is_empty() && routed.is_empty() => Arc::clone(&alone),
-            None => Arc::new(alone.with(&near).with(&routed)),
+            None => sight.over(&alone),
         };
         let own = Own {
             pod,
             registry_push,
-            client,
-            near,
-            routed,
+            sight,
             policy,
             alone,
             resources,
@@ -235,28 +196,22 @@ impl Pusher {
             });
         }
         let mesh = admitted.mesh;
-        let (earlier, before, nearness_before, registry_push) =
-            self.hub.current.with(|current, _| {
-                (
-                    Arc::clone(&current.snapshot),
-                    Arc::clone(&current.mesh),
-                    current.nearness.clone(),
-                    current.registry_push,
-                )
-            });
+        let (earlier, before, look_before, registry_push) = self.hub.current.with(|current, _| {
+            (
+                Arc::clone(&current.snapshot),
+                Arc::clone(&current.mesh),
+                current.look.clone(),
+                current.registry_push,
+            )
+        });
         let push = self.push + 1;
         let snapshot = earlier.next(push, Resources::outbound(translate::outbound(&mesh)));
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
-        let nearness = match (Nearness::of(&mesh).map(Arc::new), nearness_before) {
-            // Kept, so that what was made of it is, too.
-            (Some(now), Some(before)) if now == before => Some(before),
-            (now, _) => now,
-        };
-        // A document may change what some clients see, and nothing else.
-        let callers = translate::depends_on_caller(&mesh);
-        let documents_matter = (nearness.is_some()
-            || callers
+        let look = Look::of(&mesh, &look_before);
+        // A document may change what some see, and nothing else; and so may one that goes.
+        let documents_matter = (!look.is_nothing()
+            || !look_before.is_nothing()
             || Inbound::is_spoken_of(&mesh)
             || Inbound::is_spoken_of(&before))
             && mesh.documents != before.documents;
@@ -282,8 +237,7 @@ impl Pusher {
             *current = Current {
                 snapshot,
                 mesh,
-                nearness,
-                callers,
+                look,
                 registry_push,
             }
         });

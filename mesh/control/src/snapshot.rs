@@ -1,11 +1,11 @@
 //! What there is to send: the resources of one push, encoded once, and how one push differs from those before it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
-use shakedown_config::translate::{self, Outbound};
+use shakedown_config::translate::{self, Otherwise, Outbound};
 use shakedown_config::xds::discovery::Resource as WireResource;
 use shakedown_config::xds::protobuf::Any;
 use shakedown_config::xds::{self, cluster};
@@ -57,8 +57,12 @@ impl Entry {
 }
 
 /// Resources by kind and name.
-#[derive(Clone, Debug, Default)]
-pub struct Resources([BTreeMap<Arc<str>, Arc<Entry>>; 4]);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    present: [BTreeMap<Arc<str>, Arc<Entry>>; 4],
+    /// Names of what others have and is not there.
+    absent: [BTreeSet<Arc<str>>; 4],
+}
 
 impl Resources {
     /// What all sidecars share, encoded.
@@ -87,23 +91,46 @@ impl Resources {
         all
     }
 
-    /// Endpoints as some clients are to see them, encoded, without those that are `shared` by all: same version, same
-    /// bytes. What is as it was in `previous` is the same entry.
+    /// Endpoints as some clients are to see them, encoded, without those that they see anyway: of what is `shared` the
+    /// first of a name, in the same version. What is as it was in `previous` is the same entry.
     pub fn nearby(
         endpoints: Vec<xds::Resource>,
-        shared: &Resources,
+        shared: [&Resources; 2],
         previous: &Resources,
     ) -> Resources {
-        let is_common = |resource: &xds::Resource| {
-            let common = shared.find(Kind::Endpoints, &resource.name);
-            common.is_some_and(|entry| *entry.version == *resource.version)
-        };
-        let own = endpoints
-            .into_iter()
-            .filter(|resource| !is_common(resource));
         let mut all = Resources::default();
-        all.extend(Kind::Endpoints, own.collect());
+        all.extend(
+            Kind::Endpoints,
+            not_in(&shared, Kind::Endpoints, endpoints).collect(),
+        );
         all.share(previous);
+        all
+    }
+
+    /// What the callers of an audience have otherwise than others, encoded, without what is `shared` by all all the same.
+    /// What is as it was in `previous` is the same entry.
+    pub fn otherwise(own: Otherwise, shared: &Resources, previous: &Resources) -> Resources {
+        let mut all = Resources::default();
+        let Outbound {
+            clusters,
+            endpoints,
+            routes,
+        } = own.outbound;
+        for (kind, list) in [
+            (Kind::Cluster, clusters),
+            (Kind::Endpoints, endpoints),
+            (Kind::Routes, routes),
+        ] {
+            all.extend(kind, not_in(&[shared], kind, list).collect());
+        }
+        all.share(previous);
+        for name in &own.absent {
+            for kind in [Kind::Cluster, Kind::Endpoints] {
+                if let Some(entry) = shared.find(kind, name) {
+                    all.hide(kind, Arc::clone(&entry.name));
+                }
+            }
+        }
         all
     }
 
@@ -118,9 +145,16 @@ impl Resources {
     #[must_use]
     pub fn with(&self, others: &Resources) -> Resources {
         let mut all = self.clone();
-        for (mine, theirs) in all.0.iter_mut().zip(&others.0) {
-            for (name, entry) in theirs {
-                mine.insert(Arc::clone(name), Arc::clone(entry));
+        for (kind, entries) in others.present.iter().enumerate() {
+            for (name, entry) in entries {
+                all.absent[kind].remove(name);
+                all.present[kind].insert(Arc::clone(name), Arc::clone(entry));
+            }
+        }
+        for (kind, names) in others.absent.iter().enumerate() {
+            for name in names {
+                all.present[kind].remove(name);
+                all.absent[kind].insert(Arc::clone(name));
             }
         }
         all
@@ -128,7 +162,7 @@ impl Resources {
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(BTreeMap::is_empty)
+        self.present.iter().all(BTreeMap::is_empty) && self.absent.iter().all(BTreeSet::is_empty)
     }
 
     fn extend(&mut self, kind: Kind, list: Vec<xds::Resource>) {
@@ -150,22 +184,32 @@ impl Resources {
 
     /// Adds a resource, or replaces the one of its name.
     pub fn insert(&mut self, kind: Kind, entry: Arc<Entry>) {
-        self.0[kind as usize].insert(Arc::clone(&entry.name), entry);
+        self.present[kind as usize].insert(Arc::clone(&entry.name), entry);
+    }
+
+    /// Says that what others have of a name is not there.
+    pub(crate) fn hide(&mut self, kind: Kind, name: Arc<str>) {
+        self.absent[kind as usize].insert(name);
     }
 
     /// The resource of a name.
     pub fn find(&self, kind: Kind, name: &str) -> Option<&Arc<Entry>> {
-        self.0[kind as usize].get(name)
+        self.present[kind as usize].get(name)
     }
 
     /// All resources of a kind, by name.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
-        self.0[kind as usize].values()
+        self.present[kind as usize].values()
+    }
+
+    /// Whether what others have of a name is not there.
+    fn lacks(&self, kind: Kind, name: &str) -> bool {
+        self.absent[kind as usize].contains(name)
     }
 
     /// Takes the entries of `previous` where the version is the same: same version, same bytes, one copy for all.
     pub(crate) fn share(&mut self, previous: &Resources) {
-        for (now, before) in self.0.iter_mut().zip(&previous.0) {
+        for (now, before) in self.present.iter_mut().zip(&previous.present) {
             for (name, entry) in now.iter_mut() {
                 if let Some(old) = before.get(name).filter(|old| old.version == entry.version) {
                     *entry = Arc::clone(old);
@@ -177,7 +221,8 @@ impl Resources {
     /// What differs from `previous`.
     pub(crate) fn changes_from(&self, previous: &Resources) -> Changes {
         let mut changes = Changes::default();
-        for ((changed, now), before) in changes.0.iter_mut().zip(&self.0).zip(&previous.0) {
+        let entries = self.present.iter().zip(&previous.present);
+        for (changed, (now, before)) in changes.0.iter_mut().zip(entries) {
             let differs = |entry: &&Arc<Entry>| {
                 before
                     .get(&entry.name)
@@ -195,8 +240,25 @@ impl Resources {
                     .cloned(),
             );
         }
+        let names = self.absent.iter().zip(&previous.absent);
+        for (changed, (now, before)) in changes.0.iter_mut().zip(names) {
+            changed.extend(now.symmetric_difference(before).cloned());
+        }
         changes
     }
+}
+
+/// Those that are not in one of `known` already, in the first that has the name: same version, same bytes.
+fn not_in(
+    known: &[&Resources],
+    kind: Kind,
+    list: Vec<xds::Resource>,
+) -> impl Iterator<Item = xds::Resource> {
+    let is_known = move |resource: &xds::Resource| {
+        let found = known.iter().find_map(|all| all.find(kind, &resource.name));
+        found.is_some_and(|entry| *entry.version == *resource.version)
+    };
+    list.into_iter().filter(move |resource| !is_known(resource))
 }
 
 /// A cluster's name in EDS, if that is where its endpoints come from.
@@ -304,8 +366,8 @@ impl Snapshot {
 pub struct View {
     /// Everyone's.
     pub shared: Arc<Snapshot>,
-    /// Its own: listeners, inbound clusters, endpoints that are for clients at its place, and routes that are for callers like
-    /// it.
+    /// Its own: listeners, inbound clusters, endpoints that are for clients at its place, and routes and clusters that are for
+    /// callers like it.
     pub own: Arc<Resources>,
 }
 
@@ -317,6 +379,9 @@ impl View {
 
     /// The resource of a name.
     pub fn find(&self, kind: Kind, name: &str) -> Option<&Arc<Entry>> {
+        if self.own.lacks(kind, name) {
+            return None;
+        }
         self.own
             .find(kind, name)
             .or_else(|| self.shared.resources().find(kind, name))
@@ -324,7 +389,9 @@ impl View {
 
     /// All resources of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
-        self.own.of(kind).chain(self.shared.resources().of(kind))
+        let shared = self.shared.resources().of(kind);
+        let shared = shared.filter(move |entry| !self.own.lacks(kind, &entry.name));
+        self.own.of(kind).chain(shared)
     }
 
     /// What differs from an earlier view; `None` when that is too long ago to know.
@@ -338,107 +405,4 @@ impl View {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A resource whose body is its version.
-    pub(crate) fn entry(kind: Kind, name: &str, version: &str) -> Arc<Entry> {
-        let body = Any {
-            type_url: kind.url().to_owned(),
-            value: version.as_bytes().to_vec(),
-        };
-        let endpoints = (kind == Kind::Cluster).then_some(name);
-        Arc::new(Entry::new(name, version, body, endpoints))
-    }
-
-    pub(crate) fn resources(list: &[(Kind, &str, &str)]) -> Resources {
-        let mut all = Resources::default();
-        for (kind, name, version) in list {
-            all.insert(*kind, entry(*kind, name, version));
-        }
-        all
-    }
-
-    fn names(changes: &Changes, kind: Kind) -> Vec<&str> {
-        changes.of(kind).iter().map(|name| &**name).collect()
-    }
-
-    #[test]
-    fn a_push_knows_what_it_added_changed_and_removed() {
-        use Kind::{Cluster, Routes};
-        let first =
-            Snapshot::empty().next(1, resources(&[(Cluster, "a", "1"), (Cluster, "b", "1")]));
-        let second = first.next(
-            2,
-            resources(&[(Cluster, "b", "2"), (Cluster, "c", "1"), (Routes, "r", "1")]),
-        );
-        let changes = second.changes().unwrap();
-        assert_eq!(names(changes, Cluster), ["b", "c", "a"]);
-        assert_eq!(names(changes, Routes), ["r"]);
-    }
-
-    #[test]
-    fn what_did_not_change_is_the_same_entry() {
-        let first = Snapshot::empty().next(1, resources(&[(Kind::Cluster, "a", "1")]));
-        let second = first.next(2, resources(&[(Kind::Cluster, "a", "1")]));
-        assert!(second.changes().unwrap().is_empty());
-        let find = |s: &Snapshot| Arc::clone(s.resources().find(Kind::Cluster, "a").unwrap());
-        assert!(Arc::ptr_eq(&find(&first), &find(&second)));
-    }
-
-    #[test]
-    fn changes_are_known_for_sixteen_pushes_and_no_more() {
-        let mut snapshot = Snapshot::empty();
-        for push in 1..=20 {
-            let version = push.to_string();
-            snapshot = snapshot.next(
-                push,
-                resources(&[(Kind::Cluster, &format!("c{push}"), &version)]),
-            );
-        }
-        assert_eq!(
-            names(&snapshot.changes_since(19).unwrap(), Kind::Cluster),
-            ["c20", "c19"]
-        );
-        assert!(snapshot.changes_since(20).unwrap().is_empty());
-        assert!(snapshot.changes_since(4).is_some());
-        assert_eq!(snapshot.changes_since(3), None);
-    }
-
-    fn translated(name: &str, priority: u32) -> xds::Resource {
-        use shakedown_config::xds::endpoint::{ClusterLoadAssignment, LocalityLbEndpoints};
-
-        let message = ClusterLoadAssignment {
-            cluster_name: name.to_owned(),
-            endpoints: vec![LocalityLbEndpoints {
-                priority,
-                ..LocalityLbEndpoints::default()
-            }],
-            ..ClusterLoadAssignment::default()
-        };
-        xds::Resource::new(name, &message)
-    }
-
-    #[test]
-    fn only_endpoints_that_differ_for_a_client_are_its_own() {
-        let mut shared = Resources::default();
-        shared.extend(
-            Kind::Endpoints,
-            vec![translated("a", 0), translated("b", 0)],
-        );
-        let near = || vec![translated("a", 0), translated("b", 1)];
-        let first = Resources::nearby(near(), &shared, &Resources::default());
-        assert!(first.find(Kind::Endpoints, "a").is_none());
-        let second = Resources::nearby(near(), &shared, &first);
-        let find = |all: &Resources| Arc::clone(all.find(Kind::Endpoints, "b").unwrap());
-        assert!(Arc::ptr_eq(&find(&first), &find(&second)));
-    }
-
-    #[test]
-    fn an_entry_is_encoded_as_the_protocol_says() {
-        let entry = entry(Kind::Cluster, "a", "7");
-        let wire = WireResource::decode(entry.wire.clone()).unwrap();
-        assert_eq!((wire.name.as_str(), wire.version.as_str()), ("a", "7"));
-        assert_eq!(wire.resource.unwrap().type_url, Kind::Cluster.url());
-    }
-}
+pub(crate) mod tests;

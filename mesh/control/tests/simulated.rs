@@ -10,6 +10,8 @@ mod canary;
 mod near;
 #[path = "simulated/proxy.rs"]
 mod proxy;
+#[path = "simulated/rules.rs"]
+mod rules;
 #[path = "simulated/voyage.rs"]
 mod voyage;
 

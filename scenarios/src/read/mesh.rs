@@ -12,8 +12,8 @@ use shakedown_config::{
 use super::Reader;
 use super::chaos::known_start;
 use super::fields::{Keys, get};
-use super::skeleton::Skeleton;
-use crate::story::{Control, Service};
+use super::target::Scene;
+use crate::story::{Control, Load, Service};
 
 const PATCH: Keys = Keys {
     known: &["patch", "with"],
@@ -217,8 +217,7 @@ impl Reader<'_> {
     pub(super) fn documents(
         &mut self,
         edited: &[Edited],
-        services: &[Service],
-        skeletons: &[Skeleton],
+        scene: &Scene<'_>,
         control: &Control,
     ) -> Vec<Document> {
         let mut documents = Vec::new();
@@ -231,11 +230,12 @@ impl Reader<'_> {
             documents.extend(self.document(edited));
         }
         // What only the whole mesh can tell makes sense once every service and document could be read.
-        let whole =
-            self.errors.len() == before && !self.incomplete && skeletons.iter().all(|s| !s.open);
+        let whole = self.errors.len() == before
+            && !self.incomplete
+            && scene.skeletons.iter().all(|s| !s.open);
         if whole {
             let mesh = Mesh {
-                registry: registry(services),
+                registry: registry(scene.services, scene.loads),
                 documents: documents.clone(),
                 options: options(control),
             };
@@ -271,7 +271,7 @@ impl Reader<'_> {
 }
 
 /// What the control plane will know of the services, as far as documents can be checked against it.
-fn registry(services: &[Service]) -> Registry {
+fn registry(services: &[Service], loads: &[Load]) -> Registry {
     let mut registry = Registry::new();
     for service in services {
         let mut known = registry::Service::new(
@@ -291,6 +291,16 @@ fn registry(services: &[Service]) -> Registry {
         }
         registry.insert(known);
     }
+    for (number, load) in (1..).zip(loads) {
+        let client = registry::Workload {
+            namespace: load.namespace.clone(),
+            labels: BTreeMap::from([("app".to_owned(), load.name.clone())]),
+            locality: registry::Locality::default(),
+        };
+        // Nobody is asked here either.
+        let address = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);
+        registry.clients.insert(address.into(), client);
+    }
     registry
 }
 
@@ -300,5 +310,7 @@ fn options(control: &Control) -> MeshOptions {
         trust_domain: control.trust_domain.clone(),
         outbound_allow_any: control.outbound_allow_any,
         ejection_delay: control.ejection_delay,
+        destination_rules_for: control.destination_rules_for,
+        virtual_services_for: control.virtual_services_for,
     }
 }

@@ -5,6 +5,7 @@ mod names;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use shakedown_config::registry::DefaultExport;
 use shakedown_config::{Diagnostics, Node, suggest};
 
 use super::Reader;
@@ -41,6 +42,8 @@ const CONTROL: Keys = Keys {
         "telemetry",
         "canaries",
         "ejection-delay",
+        "default-destination-rule-export-to",
+        "default-virtual-service-export-to",
     ],
     later: &["push", "staged", "certificates"],
 };
@@ -117,7 +120,7 @@ impl Reader<'_> {
         let chaos = self.chaos(section("chaos"), &scene, warm_up, duration);
         self.bounds(node, &services, &loads, &chaos);
         let control = self.control(section("control"), &zones);
-        let mesh = self.documents(&edited, &services, &skeletons, &control);
+        let mesh = self.documents(&edited, &scene, &control);
         let names = Names {
             parties: party_names(&services, &loads, &calls, &chaos),
             zones: zones.iter().map(|zone| zone.name.clone()).collect(),
@@ -311,7 +314,19 @@ impl Reader<'_> {
             root_namespace: self
                 .plain(node, "root-namespace")
                 .unwrap_or_else(|| "istio-system".to_owned()),
+            destination_rules_for: self.export(node, "default-destination-rule-export-to"),
+            virtual_services_for: self.export(node, "default-virtual-service-export-to"),
         }
+    }
+
+    /// Whom documents are for that do not say it.
+    fn export(&mut self, node: &Node, key: &str) -> DefaultExport {
+        let words = [
+            ("*", DefaultExport::All),
+            (".", DefaultExport::OwnNamespace),
+        ];
+        let written = get(node, key).and_then(|node| self.word(node, &words, &[]));
+        written.unwrap_or_default()
     }
 
     /// How often a canary's metrics are read.

@@ -97,6 +97,8 @@ fn prepare(plot: &Rc<Plot>, ground: &Rc<dyn Ground>, journal: &Arc<Journal>) -> 
         trust_domain: control.trust_domain.clone(),
         outbound_allow_any: control.outbound_allow_any,
         ejection_delay: control.ejection_delay,
+        destination_rules_for: control.destination_rules_for,
+        virtual_services_for: control.virtual_services_for,
     });
     let registry = registry(plot, &**ground);
     for service in &plot.story.services {

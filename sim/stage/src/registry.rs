@@ -84,6 +84,7 @@ fn client(plot: &Plot, pod: PodId, load: &story::Load) -> Workload {
     let locality = locality(plot, pod);
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
+        namespace: load.namespace.clone(),
         labels: placed(labels, &locality),
         locality,
     }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use shakedown_config::api::{Document, VirtualService, advise, validate};
 use shakedown_config::explain::{Asked, Sender};
-use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service};
+use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service, Workload};
 use shakedown_config::translate::Caller;
 use shakedown_config::{Diagnostics, Mesh, MeshOptions, Registry, suggest, tree};
-use shakedown_scenarios::story::Story;
+use shakedown_results::Pod;
+use shakedown_scenarios::story::{Load, Story};
 use shakedown_scenarios::{Edits, load};
 
 use crate::cli::check::is_scenario;
@@ -22,7 +23,7 @@ pub(super) struct Known {
     /// Whether the services are a scenario's, and so all that there are.
     complete: bool,
     /// A scenario's loads, which send from pods of no service.
-    loads: BTreeSet<String>,
+    loads: BTreeMap<String, IpAddr>,
 }
 
 impl Known {
@@ -32,7 +33,7 @@ impl Known {
             mesh: Mesh::default(),
             warnings: Vec::new(),
             complete: false,
-            loads: BTreeSet::new(),
+            loads: BTreeMap::new(),
         };
         let mut problems = Diagnostics::new();
         for path in files(paths)? {
@@ -87,12 +88,13 @@ impl Known {
         let story = load(name, edits).map_err(words)?;
         self.warnings
             .extend(story.warnings.iter().map(ToString::to_string));
-        self.loads = story.loads.iter().map(|load| load.name.clone()).collect();
-        self.mesh.registry = registry(&story);
+        (self.mesh.registry, self.loads) = registry(&story);
         self.mesh.options = MeshOptions {
             root_namespace: story.control.root_namespace.clone(),
             trust_domain: story.control.trust_domain.clone(),
             outbound_allow_any: story.control.outbound_allow_any,
+            destination_rules_for: story.control.destination_rules_for,
+            virtual_services_for: story.control.virtual_services_for,
             ..MeshOptions::default()
         };
         self.mesh.documents.extend(story.mesh);
@@ -143,15 +145,15 @@ impl Known {
                 Sender::at(registry, first.address.ip())
             }));
         }
-        if self.loads.contains(name) {
-            return Ok(Sender::default());
+        if let Some(address) = self.loads.get(name) {
+            return Ok(Sender::at(registry, *address));
         }
         let services = registry.services.values();
         let names = services.map(|service| match service.namespace.as_str() {
             "default" => service.name.clone(),
             namespace => format!("{}.{namespace}", service.name),
         });
-        let names: Vec<String> = names.chain(self.loads.iter().cloned()).collect();
+        let names: Vec<String> = names.chain(self.loads.keys().cloned()).collect();
         let hint = suggest::hint(name, names.iter().map(String::as_str));
         Err(format!("--from: no service `{name}`: {hint}"))
     }
@@ -254,8 +256,8 @@ fn destinations(spec: &VirtualService) -> Vec<(&str, Option<u16>)> {
     found
 }
 
-/// The services of a story, their replicas where a simulated run has them.
-fn registry(story: &Story) -> Registry {
+/// The services of a story, their replicas where a simulated run has them; and its loads, each with the first of its pods.
+fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
     let mut registry = Registry::new();
     for service in &story.services {
         registry.insert(Service::new(
@@ -264,22 +266,26 @@ fn registry(story: &Story) -> Registry {
             vec![Port::http(service.port)],
         ));
     }
+    let mut loads = BTreeMap::new();
     let cast = shakedown_scenarios::cast(story, &[]);
     for (number, pod) in cast.pods.iter().enumerate() {
-        // Parties are services first.
-        let Some(service) = story.services.get(usize::from(pod.party.0)) else {
+        // Parties are services first, and loads then.
+        let party = usize::from(pod.party.0);
+        let Some(service) = story.services.get(party) else {
+            if let Some(load) = story.loads.get(party - story.services.len()) {
+                let first = loads.entry(load.name.clone());
+                first.or_insert_with(|| address(number));
+                registry
+                    .clients
+                    .insert(address(number), client(load, locality(story, pod)));
+            }
             continue;
         };
         let version = &service.versions[usize::from(pod.version)];
-        let zone = &story.zones[usize::from(pod.zone)];
         let endpoint = Endpoint {
             address: SocketAddr::new(address(number), service.port),
             labels: version.labels.clone(),
-            locality: Locality {
-                region: zone.region.clone(),
-                zone: zone.name.clone(),
-                subzone: zone.subzone.clone(),
-            },
+            locality: locality(story, pod),
             ready: true,
             workload: format!("{}-{}", service.name, version.name),
         };
@@ -288,7 +294,25 @@ fn registry(story: &Story) -> Registry {
             known.endpoints.push(endpoint);
         }
     }
-    registry
+    (registry, loads)
+}
+
+/// A pod of a load.
+fn client(load: &Load, locality: Locality) -> Workload {
+    Workload {
+        namespace: load.namespace.clone(),
+        labels: BTreeMap::from([("app".to_owned(), load.name.clone())]),
+        locality,
+    }
+}
+
+fn locality(story: &Story, pod: &Pod) -> Locality {
+    let zone = &story.zones[usize::from(pod.zone)];
+    Locality {
+        region: zone.region.clone(),
+        zone: zone.name.clone(),
+        subzone: zone.subzone.clone(),
+    }
 }
 
 /// A pod's address in a simulated run.

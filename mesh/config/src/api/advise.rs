@@ -2,15 +2,20 @@
 //! idle, conditions that nothing meets. Istio takes all of it without a word.
 
 mod cover;
+mod destinations;
 mod endpoints;
 mod hosts;
 mod routes;
 mod rules;
 
+use std::collections::BTreeMap;
+
 use super::Document;
 use super::validate::short;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::registry::Mesh;
+use crate::translate::Caller;
+use crate::translate::export::all_kinds_of_callers;
 use crate::translate::index::{Index, in_force};
 
 pub(crate) use hosts::why_idle;
@@ -20,6 +25,8 @@ pub fn advise(mesh: &Mesh) -> Diagnostics {
     let mut advice = Advice {
         mesh,
         index: Index::new(mesh),
+        callers: all_kinds_of_callers(mesh),
+        seen: BTreeMap::new(),
         found: Diagnostics::new(),
         prefix: String::new(),
     };
@@ -29,6 +36,7 @@ pub fn advise(mesh: &Mesh) -> Diagnostics {
             Document::VirtualService(resource) => {
                 advice.routes(&resource.spec);
                 advice.hosts(resource);
+                advice.destinations(resource);
             }
             Document::DestinationRule(resource) => {
                 advice.rule(resource);
@@ -43,15 +51,31 @@ pub fn advise(mesh: &Mesh) -> Diagnostics {
 struct Advice<'a> {
     mesh: &'a Mesh,
     index: Index<'a>,
+    /// One of each kind that documents tell apart.
+    callers: Vec<Caller>,
+    /// The documents as callers of namespaces see them, of those that have been asked for.
+    seen: BTreeMap<String, Index<'a>>,
     found: Diagnostics,
     prefix: String,
 }
 
-impl Advice<'_> {
+impl<'a> Advice<'a> {
     fn tell(&mut self, place: &Place, message: impl AsRef<str>) {
         let message = format!("{}{}", self.prefix, message.as_ref());
         self.found.add(place, message);
     }
+}
+
+/// Kinds of callers by their namespaces, in words.
+fn whose<'n>(namespaces: impl Iterator<Item = &'n str>) -> String {
+    let named = namespaces.map(|it| {
+        if it.is_empty() {
+            "other namespaces"
+        } else {
+            it
+        }
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 /// A place as it is written of beside another: without the file where both have the same.

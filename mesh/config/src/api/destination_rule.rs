@@ -14,6 +14,7 @@ pub use outlier::{OutlierDetection, Percent, RetryBudget};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::proxy_policy::WorkloadSelector;
 use super::virtual_service::PortSelector;
 use crate::decode::Spanned;
 use crate::diagnostic::Place;
@@ -29,6 +30,11 @@ pub struct DestinationRule {
     /// Named parts of it.
     #[serde(default)]
     pub subsets: Vec<Spanned<Subset>>,
+    /// Whose callers it is for: `*` all, `.` those of its own namespace, or a namespace. None: as the mesh says, which is all.
+    #[serde(default)]
+    pub export_to: Vec<Spanned<String>>,
+    /// The workloads that it is for, as callers, in its own namespace; none: all.
+    pub workload_selector: Option<Spanned<WorkloadSelector>>,
 }
 
 /// A named part of a service.

@@ -9,10 +9,8 @@ use serde::de::IgnoredAny;
 
 use crate::decode::{Spanned, Text, decode};
 use crate::diagnostic::Diagnostics;
+use crate::registry::DEFAULT_NAMESPACE;
 use crate::tree::Node;
-
-/// The namespace of documents that name none.
-pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
 /// A document's `metadata`. What a cluster adds of its own (`uid`, `resourceVersion`, ...) is taken and not kept.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -42,9 +40,16 @@ impl Meta {
         }
     }
 
-    /// Orders by age: documents without a time are younger than those with one, and equal among themselves.
-    pub(crate) fn age(&self) -> (bool, Option<&str>) {
-        (self.created.is_none(), self.created.as_deref())
+    /// Orders by age: documents without a time are younger than those with one, and of one age among themselves. Those of one
+    /// age go by name, then by namespace. Source: Istio, `sortConfigByCreationTime`.
+    pub(crate) fn age(&self) -> impl Ord {
+        let time = self.created.as_deref();
+        (
+            time.is_none(),
+            time,
+            self.name.as_str(),
+            self.namespace.as_str(),
+        )
     }
 }
 

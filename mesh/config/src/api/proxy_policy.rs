@@ -40,7 +40,8 @@ pub struct ProxyPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadSelector {
-    /// All of these; never empty.
+    /// All of these; a policy names at least one.
+    #[serde(default)]
     pub match_labels: IndexMap<String, String>,
 }
 

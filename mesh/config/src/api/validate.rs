@@ -2,10 +2,12 @@
 
 mod balancing;
 mod canary;
+mod export;
 mod proxy_policy;
 mod traffic_policy;
 mod virtual_service;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::{DestinationRule, Document, PortSelector, Resource};
@@ -13,6 +15,7 @@ use crate::decode::Spanned;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::registry::{Hostname, Mesh, Service};
 use crate::suggest;
+use crate::translate::Caller;
 use crate::translate::index::{Index, in_force};
 
 /// All that is wrong with the mesh's documents, in order of place. A registry without services is taken as not known:
@@ -21,6 +24,7 @@ pub fn validate(mesh: &Mesh) -> Diagnostics {
     let mut check = Check {
         mesh,
         index: Index::new(mesh),
+        callers: OnceCell::new(),
         errors: Diagnostics::new(),
         prefix: String::new(),
     };
@@ -39,6 +43,8 @@ pub fn validate(mesh: &Mesh) -> Diagnostics {
 struct Check<'a> {
     mesh: &'a Mesh,
     index: Index<'a>,
+    /// One of each kind that documents tell apart, where anybody has asked.
+    callers: OnceCell<Vec<Caller>>,
     errors: Diagnostics,
     prefix: String,
 }
@@ -131,6 +137,11 @@ impl<'a> Check<'a> {
                     ),
                 );
             }
+        }
+        self.export_to(&spec.export_to, namespace);
+        if let Some(selector) = &spec.workload_selector {
+            self.selector(selector);
+            self.selects_at_home(resource);
         }
         let policies = spec.traffic_policy.iter().chain(
             spec.subsets

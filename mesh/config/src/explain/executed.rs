@@ -10,7 +10,7 @@ use crate::compile::{
 };
 use crate::registry::{Mesh, Pod};
 use crate::table::{Cluster, ClusterKind, Host, Listener, RouteTable, Table};
-use crate::translate::{self, Inbound, Nearness};
+use crate::translate::{self, Audience, Inbound, Nearness};
 use crate::xds::{Resource, cluster, endpoint, listener, route};
 
 /// All that the proxy of one sender executes for what it sends.
@@ -32,18 +32,25 @@ impl Executed {
         let listener = own.listeners.first();
         let listener = listener.expect("every sidecar has an outbound listener");
         let mut table = Table::default();
-        let shared = translate::outbound(mesh);
-        for sent in &shared.clusters {
+        let caller = &sender.caller;
+        let mut sent = translate::outbound(mesh);
+        let audience = Audience::of(mesh, caller);
+        let own = translate::outbound_of(mesh, &audience, caller);
+        // What comes later takes the place of what has its name.
+        sent.clusters.retain(|it| !own.absent.contains(&it.name));
+        sent.clusters.extend(own.outbound.clusters);
+        sent.endpoints.extend(own.outbound.endpoints);
+        for sent in &sent.clusters {
             let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
             let name = Arc::clone(&cluster.name);
             table.clusters.insert(name, Arc::new(cluster));
         }
-        let nearness = Nearness::of(mesh);
+        let nearness = Nearness::of(mesh, caller);
         let nearby = nearness.map(|nearness| {
             let client = nearness.client(mesh, sender.address);
-            translate::nearby(mesh, &client)
+            translate::nearby(mesh, caller, &client)
         });
-        for sent in shared.endpoints.iter().chain(nearby.iter().flatten()) {
+        for sent in sent.endpoints.iter().chain(nearby.iter().flatten()) {
             let message = message::<endpoint::ClusterLoadAssignment>(sent);
             let assignment = compile_endpoints(&message)?;
             let name = Arc::clone(&assignment.name);

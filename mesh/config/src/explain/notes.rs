@@ -7,7 +7,8 @@ use crate::api::{Document, Resource, VirtualService};
 use crate::diagnostic::Place;
 use crate::registry::{Hostname, Mesh, Service};
 use crate::table::{PathMatcher, Route, StringMatcher};
-use crate::translate::index::{Index, in_force};
+use crate::translate::index::in_force;
+use crate::translate::rules::Rules;
 
 /// The documents of one mesh, as one sender meets them.
 pub(super) struct Notes<'a> {
@@ -59,7 +60,7 @@ impl Notes<'_> {
                 continue;
             }
             let name = name_of(document);
-            let idle = why_idle(document, &self.sender.caller.namespace);
+            let idle = why_idle(document, &self.sender.caller.namespace, &self.mesh.options);
             let because = match (idle, used) {
                 (Some(because), _) => because,
                 (None, Some(used)) if !self.is_in_force(document) => {
@@ -71,8 +72,8 @@ impl Notes<'_> {
                 (None, Some(used)) => {
                     let used = name_of(used);
                     format!(
-                        "VirtualService/{used} has that host, too, and is older, earlier or nearer to it: sidecars take one \
-                         alone"
+                        "VirtualService/{used} has that host, too, and is older, or nearer to the host or the caller: sidecars \
+                         take one alone"
                     )
                 }
                 (None, None) => continue,
@@ -151,15 +152,18 @@ impl Notes<'_> {
     pub(super) fn of_cluster(&self, cluster: &str, out: &mut Vec<Note>) {
         let service = parts_of(cluster).and_then(|(_, _, host)| self.mesh.registry.service(host));
         let Some(service) = service else { return };
-        let index = Index::new(self.mesh);
-        let (used, idle) = index.rules(&service.hostname, &service.namespace);
-        for rule in idle {
-            let Some(first) = used.first() else { continue };
-            let text = format!(
-                "DestinationRule/{} has no say: DestinationRule/{} goes before it",
-                name_of(rule),
-                name_of(first)
-            );
+        let (host, namespace) = (&service.hostname, service.namespace.as_str());
+        let caller = &self.sender.caller;
+        let rules = Rules::new(self.mesh);
+        for rule in rules.over(host) {
+            let Some(idle) = rules.why_idle(rule, caller, host, namespace) else {
+                continue;
+            };
+            let by = idle
+                .by()
+                .map(|by| format!("DestinationRule/{}", name_of(by)));
+            let because = idle.because(&by.unwrap_or_default(), caller);
+            let text = format!("DestinationRule/{} has no say: {because}", name_of(rule));
             let note = Note::at(&rule.spec.host.place, text);
             if !out.contains(&note) {
                 out.push(note);

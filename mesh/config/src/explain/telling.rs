@@ -18,7 +18,8 @@ use crate::table::{
     VirtualHost, WeightedCluster,
 };
 use crate::translate::BLACK_HOLE;
-use crate::translate::index::Index;
+use crate::translate::Caller;
+use crate::translate::rules::Rules;
 
 /// A request that has its route.
 pub(super) struct Telling<'a> {
@@ -179,7 +180,7 @@ impl Telling<'_> {
         match (found, hosts) {
             (None, _) => Some(no_cluster(
                 action.cluster_not_found,
-                &missing(self.mesh, &target.cluster),
+                &missing(self.mesh, &self.notes.sender.caller, &target.cluster),
             )),
             (Some(_), Some([])) => Some(no_endpoint()),
             _ => None,
@@ -218,7 +219,8 @@ impl Telling<'_> {
         told: &mut Explanation,
     ) -> Result<Target, CompileError> {
         let name = Arc::clone(&target.cluster);
-        upstream::of_cluster(self.mesh, &name, &mut told.decided_by);
+        let caller = &self.notes.sender.caller;
+        upstream::of_cluster(self.mesh, caller, &name, &mut told.decided_by);
         self.notes.of_cluster(&name, &mut told.notes);
         let found = self.found(&name);
         let endpoints = found.and_then(|found| self.executed.endpoints(found));
@@ -242,7 +244,7 @@ impl Telling<'_> {
 }
 
 /// What there is not of a cluster, in words.
-fn missing(mesh: &Mesh, cluster: &str) -> String {
+fn missing(mesh: &Mesh, caller: &Caller, cluster: &str) -> String {
     let Some((port, subset, host)) = decided::parts_of(cluster) else {
         return "the cluster does not exist".into();
     };
@@ -261,14 +263,14 @@ fn missing(mesh: &Mesh, cluster: &str) -> String {
             all.join(", ")
         );
     }
-    let rule = Index::new(mesh).rule(&service.hostname, &service.namespace);
+    let rule = Rules::new(mesh).rule(caller, &service.hostname, &service.namespace);
     let known: Vec<&str> = rule.subsets.iter().map(|it| it.name.as_str()).collect();
     let known = match known.as_slice() {
         [] => "none has any".to_owned(),
         known => format!("there are {}", known.join(", ")),
     };
     format!(
-        "the cluster does not exist: no DestinationRule of `{host}` has a subset `{subset}`; {known}"
+        "the cluster does not exist: no DestinationRule of `{host}` that holds for the caller has a subset `{subset}`; {known}"
     )
 }
 

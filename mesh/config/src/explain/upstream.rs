@@ -8,11 +8,11 @@ use super::decided::{name_of, parts_of};
 use crate::api::{DestinationRule, Document, ProxyPolicy, Resource, TrafficPolicy};
 use crate::diagnostic::Place;
 use crate::registry::Mesh;
-use crate::translate::index::Index;
-use crate::translate::{ClusterPolicy, OfCallers, of_workload};
+use crate::translate::rules::Rules;
+use crate::translate::{Caller, ClusterPolicy, OfCallers, of_workload};
 
 /// Tells what of a cluster was decided where.
-pub(super) fn of_cluster(mesh: &Mesh, cluster: &str, out: &mut Vec<Decision>) {
+pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut Vec<Decision>) {
     let Some((port, subset, host)) = parts_of(cluster) else {
         return;
     };
@@ -20,9 +20,8 @@ pub(super) fn of_cluster(mesh: &Mesh, cluster: &str, out: &mut Vec<Decision>) {
     let Some(service) = mesh.registry.service(host) else {
         return;
     };
-    let index = Index::new(mesh);
-    let rule = index.rule(&service.hostname, &service.namespace);
-    let subset = rule.subsets.iter().find(|known| known.name.value == subset);
+    let rule = Rules::new(mesh).rule(caller, &service.hostname, &service.namespace);
+    let subset = rule.subset(subset);
     let mut found = Vec::new();
     if let Some(subset) = subset {
         let is_its = |(_, _, place): &(_, _, &Place)| ptr::eq(*place, &subset.place);

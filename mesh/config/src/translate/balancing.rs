@@ -162,11 +162,9 @@ fn balancer<'a>(cluster: &str, mesh: &Mesh, index: &Index<'a>) -> Option<&'a Loa
     let (_outbound, port) = (parts.next()?, parts.next()?.parse().ok()?);
     let (subset, host) = (parts.next()?, parts.next()?);
     let service = mesh.registry.service(host)?;
-    let rule = index.rule(&service.hostname, &service.namespace);
+    let rule = index.rule(service);
     let of_subset = rule
-        .subsets
-        .iter()
-        .find(|known| *known.name == subset)
+        .subset(subset)
         .and_then(|subset| subset.traffic_policy.as_ref());
     let policy = Policy::of(rule.policy, port).with(of_subset, port);
     policy.balancer.map(|balancer| &balancer.value)

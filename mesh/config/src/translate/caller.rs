@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::export::is_for_all;
 use super::index::in_force;
 use crate::api::{Document, HttpRoute, VirtualService};
-use crate::registry::{Mesh, Registry};
+use crate::registry::{DEFAULT_NAMESPACE, Mesh, Registry};
 
 /// The name that stands for all sidecars among gateways.
 pub(crate) const SIDECARS: &str = "mesh";
-/// Everybody, in `exportTo`.
-pub(crate) const EVERYBODY: &str = "*";
-/// The document's own namespace, in `exportTo`.
-pub(crate) const OWN_NAMESPACE: &str = ".";
 
-/// A caller, as documents may speak of it. Callers that are equal see the same routes.
+/// A caller, as documents may speak of it. Callers that are equal see the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
-    /// The namespace of its pod.
+    /// The namespace of its pod; none: one that no document speaks of.
     pub namespace: String,
     /// Its pod's labels.
     pub labels: BTreeMap<String, String>,
@@ -25,33 +22,42 @@ pub struct Caller {
 
 impl Caller {
     /// The pod at an address, as far as the registry knows it: the labels of the endpoints there, and the namespace of the
-    /// first service that they belong to. A pod that serves nothing has no labels, and is in the namespace `default`.
+    /// first service that they belong to. One that serves nothing is as it says itself; one that is not known has no labels,
+    /// and is in the namespace `default`.
     pub fn at(registry: &Registry, address: IpAddr) -> Caller {
-        let mut caller = Caller {
-            namespace: "default".into(),
-            labels: BTreeMap::new(),
-        };
-        let mut found = false;
+        let mut caller = Caller::default();
         for service in registry.services.values() {
             for endpoint in &service.endpoints {
                 if endpoint.address.ip() == address {
-                    if !found {
+                    if caller.namespace.is_empty() {
                         caller.namespace.clone_from(&service.namespace);
-                        found = true;
                     }
                     caller.labels.extend(endpoint.labels.clone());
                 }
             }
         }
-        caller
+        if !caller.namespace.is_empty() {
+            return caller;
+        }
+        match registry.clients.get(&address) {
+            Some(client) => Caller {
+                namespace: client.namespace.clone(),
+                labels: client.labels.clone(),
+            },
+            None => Caller {
+                namespace: DEFAULT_NAMESPACE.into(),
+                ..caller
+            },
+        }
     }
 }
 
-/// Whether what a sidecar is sent depends on which caller it serves.
+/// Whether the routes that a sidecar is sent depend on which caller it serves.
 pub fn depends_on_caller(mesh: &Mesh) -> bool {
+    let default = mesh.options.virtual_services_for;
     in_force(&mesh.documents).any(|document| match document {
         Document::VirtualService(resource) => {
-            speaks_of_callers(&resource.spec) || !is_exported_to_all(&resource.spec)
+            speaks_of_callers(&resource.spec) || !is_for_all(&resource.spec, default)
         }
         _ => false,
     })
@@ -64,19 +70,6 @@ fn speaks_of_callers(spec: &VirtualService) -> bool {
         })
     };
     spec.http.iter().any(|route| of_route(route))
-}
-
-fn is_exported_to_all(spec: &VirtualService) -> bool {
-    spec.export_to.is_empty() || spec.export_to.iter().any(|to| to.value == EVERYBODY)
-}
-
-/// Whether a document of a namespace is for callers of another.
-pub(super) fn is_exported_to(spec: &VirtualService, namespace: &str, caller: &str) -> bool {
-    is_exported_to_all(spec)
-        || spec.export_to.iter().any(|to| match to.as_str() {
-            OWN_NAMESPACE => caller == namespace,
-            other => caller == other,
-        })
 }
 
 /// Whether a document is for sidecars at all.

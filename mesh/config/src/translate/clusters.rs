@@ -2,8 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::index::Rule;
 use super::locality::{self, Setting};
+use super::rules::Rule;
 use super::{
     BLACK_HOLE, CONNECT_TIMEOUT, PASSTHROUGH, ads, balancing, connection_pool, outbound_cluster,
     outlier,

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::caller::Caller;
 use super::clusters::Policy;
-use super::index::{Index, Rule};
+use super::rules::{Rule, Rules};
 use crate::api::{Distribute, Failover, LoadBalancer};
 use crate::decode::Spanned;
 use crate::registry::{Endpoint, Locality, Mesh, Service};
@@ -36,12 +37,13 @@ pub struct Nearness {
 }
 
 impl Nearness {
-    /// What the rules of a mesh look at; `None` if all clients see all endpoints alike.
-    pub fn of(mesh: &Mesh) -> Option<Nearness> {
-        let index = Index::new(mesh);
+    /// What the rules of a mesh look at that hold for a caller; `None` if all clients for which these hold see all endpoints
+    /// alike.
+    pub fn of(mesh: &Mesh, caller: &Caller) -> Option<Nearness> {
+        let rules = Rules::new(mesh);
         let mut found = None;
         for service in mesh.registry.services.values() {
-            let rule = index.rule(&service.hostname, &service.namespace);
+            let rule = rules.rule(caller, &service.hostname, &service.namespace);
             for setting in settings(service, &rule) {
                 let nearness: &mut Nearness = found.get_or_insert_default();
                 if let Setting::Failover { labels, .. } = setting {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::ClusterPolicy;
-use super::index::{Index, in_force};
+use super::index::in_force;
+use super::rules::Rules;
 use super::wrapped;
+use super::{Caller, ClusterPolicy};
 use crate::api::{
     self, ConnectionPool, Document, GoDuration, PolicyBalancer, Portion, ProxyPolicy, Resource,
 };
@@ -55,7 +56,6 @@ fn by_age(mesh: &Mesh) -> impl Iterator<Item = &Resource<ProxyPolicy>> {
         _ => None,
     });
     let mut policies: Vec<&Resource<ProxyPolicy>> = policies.collect();
-    // Stable: documents of one age stay in the user's order.
     policies.sort_by_key(|policy| policy.meta.age());
     policies.into_iter()
 }
@@ -185,7 +185,8 @@ pub(crate) fn of_workload(mesh: &Mesh, address: IpAddr) -> Vec<&Resource<ProxyPo
 
 /// What the DestinationRules of a pod's services bound, by port; of two services with one port the first counts.
 fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
-    let index = Index::new(mesh);
+    let rules = Rules::new(mesh);
+    let pod = Caller::at(&mesh.registry, address).namespace;
     let mut pools = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for service in mesh.registry.services.values() {
@@ -193,7 +194,7 @@ fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
         let Some(endpoint) = endpoints.find(|it| it.address.ip() == address) else {
             continue;
         };
-        let rule = index.rule(&service.hostname, &service.namespace);
+        let rule = rules.rule_before_app(&pod, &service.hostname, &service.namespace);
         for port in &service.ports {
             let number = service.address(endpoint, port).port();
             let pool = ClusterPolicy::of(rule.policy, port.number).pool;

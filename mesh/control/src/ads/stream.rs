@@ -1,7 +1,6 @@
 //! Drives the state machine of one proxy's stream. It is pulled: a response is made when the connection has room for it, and
 //! requests are read in the same breath, so that there is no queue and no task between the two.
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -35,7 +34,7 @@ pub(crate) struct DeltaStream {
 }
 
 struct Proxy {
-    address: IpAddr,
+    node: Node,
     own: Own,
     subscriptions: Subscriptions,
     connected: Connected,
@@ -99,12 +98,11 @@ impl DeltaStream {
             None => {
                 let id = request.node.as_deref().unwrap_or_default();
                 let node = Node::parse(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
-                let address = node.address;
-                let connected = self.hub.status().connected(node);
-                let (view, own) = self.hub.view(address, None);
+                let connected = self.hub.status().connected(node.clone());
+                let (view, own) = self.hub.view(&node, None);
                 let subscriptions = Subscriptions::new(view);
                 self.proxy.insert(Proxy {
-                    address,
+                    node,
                     own,
                     subscriptions,
                     connected,
@@ -120,7 +118,7 @@ impl DeltaStream {
     fn look_for_push(&mut self, cx: &mut Context<'_>) {
         while self.watcher.poll_changed(cx).is_ready() {
             if let Some(proxy) = &mut self.proxy {
-                let (view, own) = self.hub.view(proxy.address, Some(&proxy.own));
+                let (view, own) = self.hub.view(&proxy.node, Some(&proxy.own));
                 proxy.own = own;
                 proxy.subscriptions.offer(view);
             }

@@ -83,6 +83,8 @@ fn rule(canary: &Canary, service: &Hostname, split: &Split) -> DestinationRule {
         host: Spanned::from(service.to_string()),
         traffic_policy: canary.service.traffic_policy.clone(),
         subsets: split.shares().into_iter().map(subset).collect(),
+        export_to: Vec::new(),
+        workload_selector: None,
     }
 }
 

@@ -61,6 +61,8 @@ impl Build {
                 telemetry: seconds(15),
                 trust_domain: "cluster.local".to_owned(),
                 root_namespace: "istio-system".to_owned(),
+                destination_rules_for: Default::default(),
+                virtual_services_for: Default::default(),
             },
             loads: Vec::new(),
             chaos: Vec::new(),

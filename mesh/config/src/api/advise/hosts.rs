@@ -1,73 +1,43 @@
 //! VirtualServices that others make idle, or that hold where there is nothing.
 
-use std::collections::BTreeSet;
-
-use super::{Advice, beside};
+use super::{Advice, beside, whose};
 use crate::api::{Resource, VirtualService};
-use crate::registry::Hostname;
-use crate::translate::caller::{self, EVERYBODY, OWN_NAMESPACE};
-
-/// The callers that a document is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Audience {
-    /// All.
-    All,
-    /// Those of these namespaces.
-    Of(BTreeSet<String>),
-}
-
-impl Audience {
-    /// That of a document of a namespace.
-    fn of<'t>(export_to: impl Iterator<Item = &'t str>, own: &str) -> Audience {
-        let mut namespaces = BTreeSet::new();
-        for to in export_to {
-            match to {
-                EVERYBODY => return Audience::All,
-                OWN_NAMESPACE => namespaces.insert(own.to_owned()),
-                other => namespaces.insert(other.to_owned()),
-            };
-        }
-        match namespaces.is_empty() {
-            true => Audience::All,
-            false => Audience::Of(namespaces),
-        }
-    }
-
-    /// Those of it that are of another, too; `None` if there are none.
-    fn shared(&self, other: &Audience) -> Option<Audience> {
-        match (self, other) {
-            (Audience::All, both) | (both, Audience::All) => Some(both.clone()),
-            (Audience::Of(one), Audience::Of(other)) => {
-                let both: BTreeSet<String> = one.intersection(other).cloned().collect();
-                (!both.is_empty()).then_some(Audience::Of(both))
-            }
-        }
-    }
-}
-
-fn audience(resource: &Resource<VirtualService>) -> Audience {
-    let to = resource.spec.export_to.iter().map(|to| to.as_str());
-    Audience::of(to, &resource.meta.namespace)
-}
+use crate::registry::{Hostname, MeshOptions};
+use crate::translate::Caller;
+use crate::translate::caller;
+use crate::translate::export::{self, OWN_NAMESPACE};
+use crate::translate::index::Index;
 
 /// Why a document has no say for a caller of a namespace, as far as it alone decides that.
-pub(crate) fn why_idle(resource: &Resource<VirtualService>, caller: &str) -> Option<String> {
-    if !caller::is_for_sidecars(&resource.spec) {
+pub(crate) fn why_idle(
+    resource: &Resource<VirtualService>,
+    caller: &str,
+    options: &MeshOptions,
+) -> Option<String> {
+    let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+    if !caller::is_for_sidecars(spec) {
         return Some("it holds for gateways alone: its `gateways` lack `mesh`".into());
     }
-    match audience(resource) {
-        Audience::Of(namespaces) if !namespaces.contains(caller) => {
-            let names: Vec<&str> = namespaces.iter().map(String::as_str).collect();
-            Some(format!(
-                "its `exportTo` shows it to {} alone, and the caller is in `{caller}`",
-                names.join(", ")
-            ))
-        }
-        _ => None,
+    if export::reach(spec, own, caller, options.virtual_services_for).is_some() {
+        return None;
     }
+    let named = spec.export_to.iter().map(|to| match to.as_str() {
+        OWN_NAMESPACE => own,
+        other => other,
+    });
+    let named: Vec<&str> = named.collect();
+    Some(match named.as_slice() {
+        [] => format!(
+            "documents without `exportTo` are for callers of their own namespace here, and the caller is in `{caller}`"
+        ),
+        named => format!(
+            "its `exportTo` shows it to {} alone, and the caller is in `{caller}`",
+            named.join(", ")
+        ),
+    })
 }
 
-impl Advice<'_> {
+impl<'a> Advice<'a> {
     pub(super) fn hosts(&mut self, resource: &Resource<VirtualService>) {
         let spec = &resource.spec;
         if spec.hosts.is_empty() {
@@ -79,32 +49,65 @@ impl Advice<'_> {
             self.tell(&spec.gateways[0].place, message);
             return;
         }
-        let own = audience(resource);
+        let seen_in = self.seen_in(resource);
         for host in &spec.hosts {
             let name = Hostname::resolve(host, &resource.meta.namespace);
-            let all: Vec<&Resource<VirtualService>> = self.index.virtual_services(&name).to_vec();
-            // Oldest first, this one among them.
-            let older = all.into_iter().take_while(|it| !is_same(it, resource));
-            let idle = older.filter_map(|it| Some((it, audience(it).shared(&own)?)));
-            let Some((older, shared)) = idle.into_iter().next() else {
+            let mut idle_in: Vec<&str> = Vec::new();
+            let mut nearer = None;
+            for namespace in &seen_in {
+                let used = self.seen_by(namespace).virtual_service(&name);
+                if let Some(used) = used.filter(|used| !is_same(used, resource)) {
+                    nearer.get_or_insert((used, namespace));
+                    idle_in.push(namespace);
+                }
+            }
+            let Some((nearer, namespace)) = nearer else {
                 continue;
             };
-            let whose = match shared {
-                shared if shared == own => String::new(),
-                Audience::All => String::new(),
-                Audience::Of(namespaces) => {
-                    let names: Vec<&str> = namespaces.iter().map(String::as_str).collect();
-                    format!(" of callers in {}", names.join(", "))
-                }
+            let of_whom = match idle_in.len() == seen_in.len() {
+                true => String::new(),
+                false => format!(" of callers in {}", whose(idle_in.into_iter())),
+            };
+            let default = self.mesh.options.virtual_services_for;
+            let reach = |of: &Resource<VirtualService>| {
+                export::reach(&of.spec, &of.meta.namespace, namespace, default)
+            };
+            let because = match reach(nearer) == reach(resource) {
+                true => "sidecars take the oldest alone; merge them into one",
+                false => "is for fewer callers: sidecars take that alone",
             };
             let message = format!(
-                "no request{whose} for `{host}` meets it: VirtualService {} at {} has that host, too, and sidecars take the \
-                 oldest alone; merge them into one",
-                older.meta.name,
-                beside(&older.place, &host.place)
+                "no request{of_whom} for `{host}` meets it: VirtualService {} at {} has that host, too, and {because}",
+                nearer.meta.name,
+                beside(&nearer.place, &host.place)
             );
             self.tell(&host.place, message);
         }
+    }
+
+    /// The namespaces whose callers see a document, each of those that documents tell apart.
+    pub(super) fn seen_in(&self, resource: &Resource<VirtualService>) -> Vec<String> {
+        let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+        let default = self.mesh.options.virtual_services_for;
+        let callers = self.callers.iter().map(|caller| &caller.namespace);
+        let seen =
+            callers.filter(|namespace| export::reach(spec, own, namespace, default).is_some());
+        let mut seen: Vec<String> = seen.cloned().collect();
+        // Several kinds of callers may be of one namespace, one after the other.
+        seen.dedup();
+        seen
+    }
+
+    /// The documents as callers of a namespace see them.
+    pub(super) fn seen_by(&mut self, namespace: &str) -> &Index<'a> {
+        let mesh = self.mesh;
+        self.seen.entry(namespace.to_owned()).or_insert_with(|| {
+            let caller = Caller {
+                namespace: namespace.to_owned(),
+                ..Caller::default()
+            };
+            Index::seen_by(mesh, &caller)
+        })
     }
 }
 

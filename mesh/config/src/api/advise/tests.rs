@@ -177,20 +177,14 @@ fn rule(name: &str, namespace: &str, more: &str) -> String {
 
 #[test]
 fn a_rule_that_others_leave_nothing_of_is_told() {
-    const RANDOM: &str = "trafficPolicy: {loadBalancer: {simple: RANDOM}}";
     let own = rule("own", "a", RANDOM);
     let found = told(&(rule("far", "b", RANDOM) + &own));
     assert_eq!(
         found,
         [
-            "a.yaml:5:14: DestinationRule far: nothing of it counts: DestinationRule own of namespace `a` at 7:1 goes before it \
-          for `r.a.svc.cluster.local`"
+            "a.yaml:5:14: DestinationRule far: `r.a.svc.cluster.local` is a service of `a`: a rule of `b` holds for callers in \
+             `b` alone; for others put it in `a`"
         ]
-    );
-    let found = told(&rule("far", "b", RANDOM));
-    assert!(
-        found[0].contains("Istio takes a rule of `b` for callers in `b` alone"),
-        "{found:?}"
     );
     let subsets = "subsets: [{name: v1}]";
     let found = told(&(own + &rule("more", "a", &format!("{RANDOM}, {subsets}"))));
@@ -203,6 +197,107 @@ fn a_rule_that_others_leave_nothing_of_is_told() {
     assert!(
         found[0].contains("its subset `v1` does not count"),
         "{found:?}"
+    );
+}
+
+const RANDOM: &str = "trafficPolicy: {loadBalancer: {simple: RANDOM}}";
+
+#[test]
+fn a_rule_that_nobody_meets_is_told_with_the_reason() {
+    for (more, wanted) in [
+        (
+            rule("own", "a", RANDOM) + &rule("away", "b", &format!("{RANDOM}, exportTo: [c]")),
+            "DestinationRule away: nothing of it counts: its `exportTo` does not show it to its own namespace",
+        ),
+        (
+            rule("one", "a", RANDOM) + &rule("two", "a", &format!("{RANDOM}, exportTo: ['*']")),
+            "DestinationRule one: nothing of it counts: DestinationRule two of namespace `a` at 7:1 goes before it: rules of one \
+             namespace merge only where their `exportTo` is the same",
+        ),
+    ] {
+        let found = told(&more);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(wanted), "{found:?}");
+    }
+}
+
+#[test]
+fn a_rule_of_another_namespace_is_told_where_it_says_that_it_is_for_others() {
+    let far = rule("far", "b", &format!("{RANDOM}, exportTo: ['*']"));
+    let mut mesh = mesh(&far);
+    let mut known = Service::new("web", "b", vec![Port::http(80)]);
+    mesh.registry.insert(known.clone());
+    known = Service::new("r", "a", vec![Port::http(80)]);
+    mesh.registry.insert(known);
+    let found = advise(&mesh).to_string();
+    assert!(
+        found.contains("for callers in `b` alone, whatever its `exportTo` says"),
+        "{found}"
+    );
+    mesh.documents = self::mesh(&rule("far", "b", RANDOM)).documents;
+    assert_eq!(advise(&mesh).to_string(), "", "there are callers in b");
+}
+
+#[test]
+fn callers_who_lose_a_rule_by_how_rules_merge_are_told() {
+    let some = "workloadSelector: {matchLabels: {app: x}}";
+    let text = rule("all", "a", &format!("{RANDOM}, exportTo: ['.']"))
+        + &rule("some", "a", &format!("{RANDOM}, {some}"));
+    let found = told(&text);
+    assert_eq!(
+        found,
+        [
+            "a.yaml:5:14: DestinationRule all: callers in a do not meet it: Istio merges it into DestinationRule some of namespace \
+             `a` at 7:1, which is not for this caller",
+        ]
+    );
+}
+
+#[test]
+fn a_rule_that_selects_nobody_else_and_hides_the_services_rule_is_told() {
+    let some = "workloadSelector: {matchLabels: {app: x}}";
+    let found =
+        told(&(rule("home", "a", RANDOM) + &rule("some", "b", &format!("{RANDOM}, {some}"))));
+    assert!(
+        found[0].contains(
+            "DestinationRule home: callers in b do not meet it: DestinationRule some of namespace `b` at 7:1 is of the caller's \
+             namespace, and though it does not select the caller, Istio looks no further"
+        ),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_subset_that_some_callers_do_not_have_is_told() {
+    let to = "http: [{route: [{destination: {host: r.a.svc.cluster.local, subset: v1}}]}]";
+    let routes = format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v, namespace: a}}\n\
+         spec: {{hosts: [r], {to}}}\n"
+    );
+    let subsets = rule("home", "a", "subsets: [{name: v1}]");
+    let with_service = |text: &str| {
+        let mut mesh = mesh(text);
+        for (name, namespace) in [("r", "a"), ("web", "b")] {
+            mesh.registry
+                .insert(Service::new(name, namespace, vec![Port::http(80)]));
+        }
+        advise(&mesh).to_string()
+    };
+    assert_eq!(with_service(&(subsets.clone() + &routes)), "");
+    let found = with_service(&(subsets + &rule("far", "b", RANDOM) + &routes));
+    assert!(
+        found.contains(
+            "callers in b are answered 503: for them DestinationRule far of namespace `b` holds, which has none such"
+        ),
+        "{found}"
+    );
+    let hidden = rule("home", "a", "exportTo: ['.'], subsets: [{name: v1}]");
+    let found = with_service(&(hidden + &routes));
+    assert!(
+        found.contains(
+            "callers in other namespaces are answered 503: no DestinationRule that has one holds"
+        ),
+        "{found}"
     );
 }
 

@@ -171,8 +171,47 @@ fn an_export_to_nobody_is_told() {
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec: {spec}\n"
     );
-    assert!(
-        invalid(&text)
-            .ends_with("`~` is no namespace: expected `*` for all, `.` for its own, or a name")
-    );
+    assert!(invalid(&text).ends_with(
+        "`~`, nobody, is for services: expected `*` for all, `.` for its own namespace, or the name of one"
+    ));
+}
+
+/// What is wrong with a rule of `default` that says this besides its host.
+fn wrong_rule(more: &str) -> String {
+    invalid(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: r}}\nspec: {{host: reviews, {more}}}\n"
+    ))
+}
+
+#[test]
+fn a_rule_is_for_namespaces_each_named_once() {
+    for (more, wanted) in [
+        (
+            "exportTo: [a, '.', default]",
+            "namespace `default` stands here twice",
+        ),
+        ("exportTo: [a, '*']", "`*` is for all: expected it alone"),
+        ("exportTo: ['a b']", "`a b` is no namespace"),
+        ("exportTo: ['~']", "`~`, nobody, is for services"),
+    ] {
+        let told = wrong_rule(more);
+        assert!(told.contains(wanted), "{more}: {told}");
+    }
+}
+
+#[test]
+fn a_rule_that_selects_workloads_is_for_its_own_namespace_and_by_whole_labels() {
+    for (more, wanted) in [
+        (
+            "exportTo: ['*'], workloadSelector: {matchLabels: {a: b}}",
+            "is for callers of its own namespace: expected `.` or `default` alone",
+        ),
+        (
+            "workloadSelector: {matchLabels: {a: 'b*'}}",
+            "`a: b*` selects by no label",
+        ),
+    ] {
+        let told = wrong_rule(more);
+        assert!(told.contains(wanted), "{more}: {told}");
+    }
 }

@@ -10,7 +10,6 @@ use super::{Check, short};
 use crate::api::{Delegate, HttpRoute, Resource, VirtualService};
 use crate::decode::Spanned;
 use crate::suggest;
-use crate::translate::caller::{EVERYBODY, OWN_NAMESPACE};
 use crate::translate::delegate;
 
 impl Check<'_> {
@@ -32,15 +31,7 @@ impl Check<'_> {
         for gateway in &spec.gateways {
             self.gateway(gateway);
         }
-        for to in &spec.export_to {
-            let name = to.as_str();
-            if name != EVERYBODY && name != OWN_NAMESPACE && !is_label(name) {
-                let message = format!(
-                    "`{name}` is no namespace: expected `*` for all, `.` for its own, or a name"
-                );
-                self.tell(&to.place, message);
-            }
-        }
+        self.export_to(&spec.export_to, &resource.meta.namespace);
         if spec.http.is_empty() {
             self.tell(&spec.place, "`http` is empty: expected at least one route");
         }
@@ -134,7 +125,7 @@ impl Check<'_> {
 }
 
 /// Whether a text could name a namespace.
-fn is_label(name: &str) -> bool {
+pub(super) fn is_label(name: &str) -> bool {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     !name.is_empty() && name.len() <= 63 && name.bytes().all(fine)
 }

@@ -77,7 +77,7 @@ fn a_prefix_that_ends_within_a_name_is_noted() {
 fn a_virtual_service_that_has_no_say_is_noted_with_the_reason() {
     let first = routes(&[&format!("route: [{ANY}]")]);
     let second = |more: &str| {
-        let text = first.replace("{name: reviews}", "{name: other}");
+        let text = first.replace("{name: reviews}", "{name: twin}");
         format!(
             "{first}---\n{}",
             text.replace("spec: {", &format!("spec: {{{more}"))
@@ -86,7 +86,7 @@ fn a_virtual_service_that_has_no_say_is_noted_with_the_reason() {
     let twin = ask(&second(""), "/");
     assert!(
         notes(&twin)[0].starts_with(
-            "VirtualService/other has no say: VirtualService/reviews has that host, too"
+            "VirtualService/twin has no say: VirtualService/reviews has that host, too"
         )
     );
     let gateway = ask(&second("gateways: [ingress], "), "/");
@@ -145,9 +145,38 @@ fn a_destination_rule_that_has_no_say_is_noted() {
     let told = ask(&text, "/");
     assert_eq!(
         notes(&told),
-        ["DestinationRule/far.shop has no say: DestinationRule/reviews goes before it"]
+        [
+            "DestinationRule/far.shop has no say: callers in `default` look for rules in their own namespace, the service's and \
+             the root namespace alone"
+        ]
     );
     assert_eq!(told.policies.cluster.unwrap().balancer, "LEAST_REQUEST");
+    let mesh = mesh(&text);
+    let sender = Sender {
+        caller: Caller {
+            namespace: "shop".into(),
+            ..Caller::default()
+        },
+        ..Sender::default()
+    };
+    let asked = Asked::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let told = explain(&mesh, &sender, &asked).unwrap();
+    assert_eq!(
+        notes(&told),
+        [
+            "DestinationRule/reviews has no say: DestinationRule/far.shop goes before it: the caller's namespace comes first, \
+             then the service's, then the root namespace"
+        ]
+    );
+    let (_, document, field) = decided(&told, "balancer");
+    assert_eq!(
+        (&*document, &*field),
+        (
+            "DestinationRule/far.shop",
+            "spec.trafficPolicy.loadBalancer"
+        )
+    );
+    assert_eq!(told.policies.cluster.unwrap().balancer, "RANDOM");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::table::{
     Action, Assignment, Cluster, HashBy, HeaderKey, LbPolicy, LeastRequest, Maglev, RingHash,
     RoundRobin, RouteAction, SlowStart,
 };
-use crate::translate::{Nearness, OUTBOUND_ROUTES, nearby, outbound, outbound_cluster};
+use crate::translate::{Caller, Nearness, OUTBOUND_ROUTES, nearby, outbound, outbound_cluster};
 use crate::tree::parse;
 use crate::xds::Resource;
 
@@ -159,9 +159,9 @@ fn routes_say_what_is_hashed_and_retries_stay_with_the_hash() {
 
 /// The priority and locality weight of each endpoint, by the last number of its address.
 fn seen_from(mesh: &Mesh, client: &str) -> Vec<(u32, u32)> {
-    let nearness = Nearness::of(mesh).unwrap();
+    let nearness = Nearness::of(mesh, &Caller::default()).unwrap();
     let address: IpAddr = client.parse().unwrap();
-    let endpoints = nearby(mesh, &nearness.client(mesh, address));
+    let endpoints = nearby(mesh, &Caller::default(), &nearness.client(mesh, address));
     let found = find(&endpoints, &outbound_cluster(80, "", HOST));
     let assignment: Assignment = compile_endpoints(&found.message().unwrap()).unwrap();
     let mut hosts = assignment.hosts;
@@ -179,7 +179,11 @@ fn endpoints_depend_on_the_client_only_where_a_rule_says_so() {
         "trafficPolicy: {loadBalancer: {localityLbSetting: {failoverPriority: [a]}}}",
         "trafficPolicy: {outlierDetection: {}, loadBalancer: {localityLbSetting: {enabled: false}}}",
     ] {
-        assert_eq!(Nearness::of(&mesh(spec)), None, "{spec}");
+        assert_eq!(
+            Nearness::of(&mesh(spec), &Caller::default()),
+            None,
+            "{spec}"
+        );
     }
     // By default, with outlier detection, by distance.
     let mesh = mesh("trafficPolicy: {outlierDetection: {}}");

@@ -178,6 +178,7 @@ fn a_pod_that_serves_nothing_is_known_where_the_registry_has_it() {
     let mut mesh = Mesh::default();
     let address = IpAddr::from([10, 0, 0, 9]);
     let workload = Workload {
+        namespace: "default".into(),
         labels: [("app".to_owned(), "users".to_owned())].into(),
         locality: at("eu", "a", ""),
     };

@@ -310,6 +310,73 @@ fn a_document_is_seen_only_where_it_is_exported_to() {
     assert!(!goes("elsewhere"));
 }
 
+/// A VirtualService for `other` of one day or a later one, which goes to a service of `default`.
+fn document(name: &str, namespace: &str, day: u8, more: &str, to: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n\
+         metadata: {{name: {name}, namespace: {namespace}, creationTimestamp: 2026-01-0{day}T00:00:00Z}}\n\
+         spec: {{hosts: [other.default.svc.cluster.local], {more}http: [{{route: [{{destination: {{host: \
+         {to}.default.svc.cluster.local}}}}]}}]}}\n"
+    )
+}
+
+#[test]
+fn of_two_for_a_host_the_one_for_fewer_callers_counts_whatever_its_age() {
+    let text = document("all", "default", 1, "", "my-service")
+        + &document("named", "bank", 2, "exportTo: [shop, web], ", "twin")
+        + &document("own", "shop", 3, "exportTo: ['.'], ", "other");
+    let mesh = mesh(&text);
+    let goes = |namespace: &str| {
+        let cluster = cluster_of(&seen_by(&mesh, &caller(namespace, &[])), "other", "/", &[]);
+        cluster
+            .unwrap()
+            .split(['|', '.'])
+            .nth(3)
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(
+        ["shop", "web", "bank", "default"].map(goes),
+        ["other", "twin", "my-service", "my-service"]
+    );
+}
+
+#[test]
+fn without_an_export_a_document_is_for_whom_the_mesh_says() {
+    let mut mesh = mesh(&document("one", "shop", 1, "", "twin"));
+    let goes = |mesh: &Mesh, namespace: &str| {
+        let table = seen_by(mesh, &caller(namespace, &[]));
+        cluster_of(&table, "other", "/", &[])
+            .unwrap()
+            .contains("twin")
+    };
+    assert!(!depends_on_caller(&mesh) && goes(&mesh, "web"));
+    mesh.options.virtual_services_for = crate::registry::DefaultExport::OwnNamespace;
+    assert!(depends_on_caller(&mesh) && goes(&mesh, "shop") && !goes(&mesh, "web"));
+}
+
+#[test]
+fn of_two_of_one_age_the_first_name_counts_wherever_it_stands() {
+    let text =
+        document("b", "default", 1, "", "twin") + &document("a", "shop", 1, "", "my-service");
+    let cluster = cluster_of(&table(&mesh(&text)), "other", "/", &[]);
+    assert!(cluster.unwrap().contains("my-service"));
+}
+
+#[test]
+fn a_pod_that_serves_nothing_is_known_as_it_says_itself() {
+    let mut mesh = mesh(MY_SERVICE);
+    let address = "127.9.9.9".parse().unwrap();
+    let client = crate::registry::Workload {
+        namespace: "shop".into(),
+        labels: BTreeMap::from([("app".into(), "web".into())]),
+        locality: Locality::default(),
+    };
+    mesh.registry.clients.insert(address, client);
+    let known = Caller::at(&mesh.registry, address);
+    assert_eq!(known, caller("shop", &[("app", "web")]));
+}
+
 #[test]
 fn a_caller_is_known_by_the_endpoints_at_its_address() {
     let mesh = mesh(MY_SERVICE);

@@ -18,6 +18,8 @@ struct Plan {
     routes: Vec<(u8, usize)>,
     own: u8,
     bad: bool,
+    /// The version of a cluster to which no route leads, and whether the proxy does not have it.
+    extra: (u8, bool),
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -30,13 +32,15 @@ fn plan() -> impl Strategy<Value = Plan> {
         routes,
         0..2u8,
         prop::bool::weighted(0.2),
+        (0..2u8, any::<bool>()),
     )
-        .prop_map(|(clusters, listeners, routes, own, bad)| Plan {
+        .prop_map(|(clusters, listeners, routes, own, bad, extra)| Plan {
             clusters,
             listeners,
             routes,
             own,
             bad,
+            extra,
         })
 }
 
@@ -66,6 +70,10 @@ impl Plan {
                 ));
             }
         }
+        let (version, absent) = self.extra;
+        for kind in [Kind::Cluster, Kind::Endpoints] {
+            list.push((kind, "extra".into(), version.to_string()));
+        }
         let list: Vec<(Kind, &str, &str)> = list
             .iter()
             .map(|(kind, name, version)| (*kind, name.as_str(), version.as_str()))
@@ -75,7 +83,12 @@ impl Plan {
             (Kind::Cluster, "inbound", own.as_str()),
             (Kind::Endpoints, "inbound", "1"),
         ];
-        (resources(&list), resources(&own))
+        let mut own = resources(&own);
+        if absent {
+            own.hide(Kind::Cluster, "extra".into());
+            own.hide(Kind::Endpoints, "extra".into());
+        }
+        (resources(&list), own)
     }
 }
 

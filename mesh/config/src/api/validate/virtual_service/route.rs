@@ -5,6 +5,7 @@ use crate::api::{Destination, HttpRetry, HttpRoute, Resource, RouteDestination, 
 use crate::decode::Spanned;
 use crate::registry::Hostname;
 use crate::suggest;
+use crate::translate::export::all_kinds_of_callers;
 use crate::translate::{parse_retry_on, retry_on_names};
 
 /// The greatest weight, and the greatest sum of weights. Source: Envoy, `WeightedCluster`.
@@ -195,19 +196,19 @@ impl Check<'_> {
         };
         // A host of another mesh's naming has the namespace of the document.
         let of = service.map_or(namespace, |service| service.namespace.as_str());
-        let rule = self.index.rule(&host, of);
-        if rule
-            .subsets
-            .iter()
-            .any(|known| known.name.value == subset.value)
-        {
-            return;
+        // That some callers meet another rule is no error.
+        let rules = self.index.rules();
+        let callers = self.callers.get_or_init(|| all_kinds_of_callers(mesh));
+        let mut known: Vec<&str> = Vec::new();
+        for caller in callers {
+            let rule = rules.rule(caller, &host, of);
+            if rule.subset(subset).is_some() {
+                return;
+            }
+            known.extend(rule.subsets.iter().map(|known| known.name.as_str()));
         }
-        let known: Vec<&str> = rule
-            .subsets
-            .iter()
-            .map(|known| known.name.as_str())
-            .collect();
+        known.sort_unstable();
+        known.dedup();
         let hint = match self.index.rule_of_namesake(&host, subset) {
             // A short name is one of its own document's namespace, which is often not what was meant.
             Some(other) => format!(

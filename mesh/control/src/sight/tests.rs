@@ -1,0 +1,101 @@
+//! Who shares what with whom.
+
+use shakedown_config::Registry;
+use shakedown_config::api::Document;
+use shakedown_config::registry::{Port, Service};
+use shakedown_config::tree;
+
+use super::*;
+use crate::snapshot::Kind;
+
+fn mesh(rules: &[(&str, &str)]) -> Mesh {
+    let text: Vec<String> = rules
+        .iter()
+        .map(|(namespace, spec)| {
+            format!(
+                "apiVersion: networking.istio.io/v1\nkind: DestinationRule\n\
+                 metadata: {{name: a, namespace: {namespace}}}\n\
+                 spec: {{host: a.default.svc.cluster.local, {spec}}}\n"
+            )
+        })
+        .collect();
+    let nodes = tree::parse("mesh.yaml", &text.join("---\n")).unwrap();
+    let mut registry = Registry::new();
+    registry.insert(Service::new("a", "default", vec![Port::http(80)]));
+    registry.insert(Service::new("b", "default", vec![Port::http(80)]));
+    Mesh {
+        registry,
+        documents: nodes.iter().map(|it| Document::read(it).unwrap()).collect(),
+        ..Mesh::default()
+    }
+}
+
+/// What proxies of namespaces see under some rules.
+fn seen(rules: &[(&str, &str)], namespaces: &[&str]) -> Vec<Sight> {
+    let mesh = mesh(rules);
+    let shared = Snapshot::empty().next(1, Resources::outbound(translate::outbound(&mesh)));
+    let look = Look::of(&mesh, &Look::default());
+    let sights = Sights::default();
+    let see = |namespace: &&str| {
+        let node = Node::parse(&format!("sidecar~10.0.0.1~p.{namespace}~d")).unwrap();
+        let scene = Scene {
+            mesh: &mesh,
+            shared: &shared,
+            look: &look,
+            registry_push: 1,
+            node: &node,
+        };
+        sights.of(&scene, None)
+    };
+    namespaces.iter().map(see).collect()
+}
+
+const BOUND: &str = "trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}";
+
+#[test]
+fn callers_of_namespaces_that_see_the_same_rules_share_one_set() {
+    let hidden = format!("{BOUND}, exportTo: [web, bank]");
+    let seen = seen(
+        &[("default", &hidden)],
+        &["web", "bank", "other", "default"],
+    );
+    assert!(seen[0].is_as(&seen[1]) && !seen[0].is_as(&seen[2]));
+    for (one, other) in seen[0].layers.iter().zip(&seen[1].layers) {
+        assert!(Arc::ptr_eq(one, other) || one.is_empty());
+    }
+    assert!(seen[2].is_as(&seen[3]));
+    assert!(seen[2].layers.iter().all(|layer| layer.is_empty()));
+    // Of the services and their endpoints one cluster differs.
+    let own: Vec<&str> = seen[0].layers[0]
+        .of(Kind::Cluster)
+        .map(|entry| &*entry.name)
+        .collect();
+    assert_eq!(own, ["outbound|80||a.default.svc.cluster.local"]);
+    assert_eq!(seen[0].layers[0].of(Kind::Endpoints).count(), 0);
+    assert_eq!(seen[0].layers[0].of(Kind::Routes).count(), 0);
+}
+
+#[test]
+fn routes_differ_where_what_is_hashed_does() {
+    let hash = "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x}}}";
+    let seen = seen(&[("web", hash)], &["web", "other"]);
+    assert_eq!(seen[0].layers[0].of(Kind::Routes).count(), 1);
+    assert!(seen[1].layers[0].is_empty());
+}
+
+#[test]
+fn without_rules_for_some_nobody_is_looked_at() {
+    let everywhere = [("default", BOUND), ("istio-system", BOUND)];
+    assert!(Look::of(&mesh(&everywhere), &Look::default()).is_nothing());
+    let seen = seen(&everywhere, &["web", "default", "istio-system"]);
+    for sight in &seen {
+        assert!(sight.caller.is_none() && sight.layers.iter().all(|layer| layer.is_empty()));
+    }
+}
+
+#[test]
+fn endpoints_are_near_for_those_alone_whose_rule_says_so() {
+    let rule = "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}";
+    let seen = seen(&[("web", rule)], &["web", "other"]);
+    assert!(seen[0].client.is_some() && seen[1].client.is_none());
+}

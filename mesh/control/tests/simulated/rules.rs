@@ -1,0 +1,123 @@
+//! Clusters that are not the same for all callers.
+
+use shakedown_config::api::{Document, Key};
+
+use crate::proxy::Proxy;
+use crate::voyage::{Voyage, pod, service};
+use crate::{document, ms};
+
+const CLUSTER: &str = "outbound|80||a.default.svc.cluster.local";
+const SUBSET: &str = "outbound|80|v1|a.default.svc.cluster.local";
+
+/// A rule of a namespace for the service `a` of `default`.
+fn rule(namespace: &str, spec: &str) -> Document {
+    document(&format!(
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: a, namespace: {namespace}}}\n\
+         spec: {{host: a.default.svc.cluster.local, {spec}}}\n"
+    ))
+}
+
+const SUBSETS: &str = "subsets: [{name: v1, labels: {version: v1}}]";
+const BOUND: &str = "trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}";
+
+/// A service, and proxies of pods that serve nothing in other namespaces.
+fn voyage(namespaces: &[&str]) -> (Voyage, Vec<Proxy>) {
+    let voyage = Voyage::new(1);
+    voyage
+        .cluster
+        .update(|registry| registry.insert(service("a", 1)));
+    voyage.cluster.apply(vec![rule("default", SUBSETS)]);
+    voyage.start_control();
+    let proxies = (10..).zip(namespaces).map(|(n, namespace)| {
+        let address = pod(n);
+        let node = format!("sidecar~{address}~pod-{n}.{namespace}~{namespace}.svc.cluster.local");
+        voyage.start_proxy_as(n, &node)
+    });
+    let proxies = proxies.collect();
+    voyage.run_until(ms(500));
+    (voyage, proxies)
+}
+
+/// The version of the service's cluster, and whether there is one for its subset.
+fn held(proxy: &Proxy) -> (String, bool) {
+    let names = proxy.names("Cluster");
+    let has = names.iter().any(|name| name == SUBSET);
+    (proxy.version_of("Cluster", CLUSTER), has)
+}
+
+#[test]
+fn callers_of_a_namespace_with_a_rule_of_its_own_get_other_clusters() {
+    let (voyage, proxies) = voyage(&["default", "web", "bank"]);
+    let all = || -> Vec<_> { proxies.iter().map(held).collect() };
+    let first = all();
+    assert!(first.iter().all(|held| *held == first[0] && held.1));
+
+    // What is said in one namespace comes to its callers alone, and takes from them what the service's says.
+    voyage.cluster.apply(vec![rule("web", BOUND)]);
+    voyage.run_until(ms(1000));
+    let second = all();
+    assert_eq!((&second[0], &second[2]), (&first[0], &first[2]));
+    assert_ne!(second[1].0, first[1].0);
+    assert!(!second[1].1, "the subset is the other rule's");
+
+    // It changes, and the others hear nothing of it.
+    for proxy in &proxies {
+        proxy.clear_log();
+    }
+    voyage
+        .cluster
+        .apply(vec![rule("web", &format!("{BOUND}, {SUBSETS}"))]);
+    voyage.run_until(ms(1500));
+    let third = all();
+    assert_eq!(third[1], (second[1].0.clone(), true));
+    let told: Vec<bool> = proxies.iter().map(|it| !it.log().is_empty()).collect();
+    assert_eq!(told, [false, true, false]);
+
+    // It goes, and all are alike again.
+    voyage.cluster.remove(&Key {
+        kind: "DestinationRule".into(),
+        namespace: "web".into(),
+        name: "a".into(),
+    });
+    voyage.run_until(ms(2000));
+    assert_eq!(all(), first);
+    assert!(voyage.status.unsynced(4).is_empty());
+}
+
+#[test]
+fn a_rule_comes_to_the_namespaces_that_it_is_exported_to() {
+    let (voyage, proxies) = voyage(&["default", "web", "bank"]);
+    let before = held(&proxies[0]);
+    voyage
+        .cluster
+        .apply(vec![rule("default", &format!("{BOUND}, exportTo: [web]"))]);
+    voyage.run_until(ms(1000));
+    let after: Vec<_> = proxies.iter().map(held).collect();
+    assert_eq!(after[0], after[2]);
+    assert_ne!(after[0].0, after[1].0);
+    // Nobody else has any rule: but for the subset that is as with one that bounds nothing.
+    assert_eq!(after[0].0, before.0);
+    assert!(!after[0].1);
+}
+
+#[test]
+fn a_rule_that_selects_workloads_comes_to_those_whose_labels_fit() {
+    let (voyage, proxies) = voyage(&["web", "web"]);
+    let select = format!("{BOUND}, workloadSelector: {{matchLabels: {{app: cart}}}}");
+    voyage.cluster.apply(vec![rule("web", &select)]);
+    let before = held(&proxies[0]);
+    voyage.cluster.update(|registry| {
+        for (n, app) in [(10, "cart"), (11, "till")] {
+            let client = shakedown_config::registry::Workload {
+                namespace: "web".into(),
+                labels: [("app".to_owned(), app.to_owned())].into(),
+                locality: Default::default(),
+            };
+            registry.clients.insert(pod(n), client);
+        }
+    });
+    voyage.run_until(ms(1000));
+    assert_ne!(held(&proxies[0]).0, before.0);
+    // Istio looks no further than the caller's namespace, even where nothing there selects it.
+    assert_eq!(held(&proxies[1]), (before.0, false));
+}
