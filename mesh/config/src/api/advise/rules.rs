@@ -155,11 +155,16 @@ impl<'a> Advice<'a> {
             );
             self.tell(policy.place().unwrap_or(&spec.place), message);
         }
-        self.twins(spec, older);
+        self.twins(spec, older, used);
     }
 
     /// Subsets whose name an older rule has taken.
-    fn twins(&mut self, spec: &DestinationRule, older: &[&Resource<DestinationRule>]) {
+    fn twins(
+        &mut self,
+        spec: &DestinationRule,
+        older: &[&Resource<DestinationRule>],
+        used: &[(Rule<'_>, usize)],
+    ) {
         for subset in &spec.subsets {
             let counts = |(rule, _): &(Rule<'_>, usize)| {
                 let found = rule.subset(&subset.name);
