@@ -24,6 +24,8 @@ pub struct Header {
     pub set: Vec<String>,
     /// The seed.
     pub seed: u64,
+    /// The world that it ran in: `native`, `turmoil`, or `real`, which no other run is like.
+    pub engine: String,
     /// The whole scenario, written out.
     pub expanded: String,
     /// Who took part.

@@ -53,6 +53,15 @@ impl Conduct {
             Conduct::Turmoil => "turmoil",
         }
     }
+
+    /// How a run of such a world is run again; `None` if none is like another there, or it is not known.
+    pub fn again(engine: &str) -> Option<Conduct> {
+        match engine {
+            "native" => Some(Conduct::Simulated),
+            "turmoil" => Some(Conduct::Turmoil),
+            _ => None,
+        }
+    }
 }
 
 /// What came of a run.
@@ -111,6 +120,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
             variant: story.variant.clone(),
             set: options.set.clone(),
             seed,
+            engine: options.conduct.engine().to_owned(),
             expanded: story.expanded.clone(),
             cast: cast.clone(),
         };

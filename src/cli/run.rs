@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long)]
     real: bool,
     /// Whose simulator: ours, or turmoil's for a second opinion on up to 30 hosts
-    #[arg(long, value_enum, default_value_t = Engine::Native, conflicts_with_all = ["real", "noise", "journal"])]
+    #[arg(long, value_enum, default_value_t = Engine::Native, conflicts_with_all = ["real", "noise"])]
     engine: Engine,
     /// Inject random real sleeps between polls: nothing may change by it
     #[arg(long, value_name = "SEED", conflicts_with = "real")]
@@ -177,6 +177,14 @@ fn replay(args: &Args, path: &Path) -> Ended {
         );
         return Err(bad_input(text));
     }
+    let Some(conduct) = Conduct::again(&header.engine) else {
+        let text = format!(
+            "{}: of a run in the world `{}`, where no run is like another; one of the simulator can be replayed",
+            path.display(),
+            header.engine
+        );
+        return Err(bad_input(text));
+    };
     let mut story =
         shakedown_scenarios::load_text(&header.scenario, &header.expanded, &Edits::default())
             .map_err(bad_input)?;
@@ -184,6 +192,7 @@ fn replay(args: &Args, path: &Path) -> Ended {
     story.expanded.clone_from(&header.expanded);
     let options = Options {
         seed: Some(header.seed),
+        conduct,
         set: header.set.clone(),
         replay: Some(reader),
         progress: progress(&story),

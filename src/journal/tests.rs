@@ -9,6 +9,7 @@ fn header() -> Header {
         variant: "base".into(),
         set: Vec::new(),
         seed: 1,
+        engine: "native".into(),
         expanded: "scenario: s\n".into(),
         cast: Cast::default(),
     }

@@ -1,11 +1,33 @@
 //! The same file on loopback sockets, in real time.
 
-use crate::command::shakedown;
+use crate::command::{folder, shakedown};
 
 #[test]
 fn header_routing_passes_on_real_sockets() {
     let ran = shakedown(&["run", "header-routing", "--real", "--set", "duration=5s"]).exits(0);
     assert!(ran.stdout.contains("real"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_journal_of_a_real_run_is_not_replayed() {
+    let journal = folder("real-journal").join("run.jsonl");
+    let path = journal.to_str().expect("test paths are UTF-8");
+    let short = "duration=2s";
+    shakedown(&[
+        "run",
+        "header-routing",
+        "--real",
+        "--set",
+        short,
+        "--journal",
+        path,
+    ]);
+    let refused = shakedown(&["run", "--replay", path]).exits(2);
+    assert!(
+        refused.stderr.contains("world `real`"),
+        "{}",
+        refused.stderr
+    );
 }
 
 /// Three quarters of a minute each, most of it waiting.

@@ -165,3 +165,20 @@ topology:
     refused("turmoil-latency", &story, "7:3", "`exp(1ms)` is drawn");
     refused("turmoil-reset", &story, "9:5", "RST");
 }
+
+#[test]
+fn a_journal_of_turmoils_replays_there() {
+    let journal = folder("turmoil-journal").join("run.jsonl");
+    let path = journal.to_str().expect("test paths are UTF-8");
+    let run = [
+        "run",
+        "header-routing",
+        "--engine",
+        "turmoil",
+        "--set",
+        "duration=5s",
+    ];
+    shakedown(&[&run[..], &["--journal", path]].concat()).exits(0);
+    let replayed = shakedown(&["run", "--replay", path]).exits(0);
+    assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
+}
