@@ -44,7 +44,7 @@ impl<'a> Rules<'a> {
                 && self.is_on(rule, *shelf)
                 && (*shelf != Shelf::Exported || is_shown_to(&export_of(rule), &caller.namespace))
         };
-        let Some(at) = places.iter().position(|place| seen(place)) else {
+        let Some(at) = places.iter().position(seen) else {
             let looked_at = places.iter().any(|(of, _)| *of == own);
             return Some(if looked_at {
                 Idle::Hidden
