@@ -249,7 +249,7 @@ fn is_shown_to(export: &BTreeSet<&str>, caller: &str) -> bool {
 /// Merges what merges: rules with the same `exportTo` and the same selector. It is Istio's own loop, with what follows from
 /// it: a later rule for more namespaces than an earlier one goes into that one and is lost to the others, and one without a
 /// selector goes into one with a selector whose `exportTo` it shares and is lost to the workloads not selected.
-/// Source: Istio, `mergeDestinationRule` (issue 58322).
+/// Source: Istio, `mergeDestinationRule`.
 fn grouped(rules: Vec<Written<'_>>) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for rule in rules {

@@ -2,7 +2,7 @@
 
 use shakedown_config::Registry;
 use shakedown_config::api::Document;
-use shakedown_config::registry::{Port, Service};
+use shakedown_config::registry::{Endpoint, Locality, Port, Service, Workload};
 use shakedown_config::tree;
 
 use super::*;
@@ -21,12 +21,40 @@ fn mesh(rules: &[(&str, &str)]) -> Mesh {
         .collect();
     let nodes = tree::parse("mesh.yaml", &text.join("---\n")).unwrap();
     let mut registry = Registry::new();
-    registry.insert(Service::new("a", "default", vec![Port::http(80)]));
+    let mut service = Service::new("a", "default", vec![Port::http(80)]);
+    service.endpoints = [("10.0.1.1:80", "a"), ("10.0.1.2:80", "b")]
+        .map(|(address, zone)| endpoint(address, zone))
+        .into();
+    registry.insert(service);
+    let client = Workload {
+        namespace: "web".into(),
+        labels: Default::default(),
+        locality: at("a"),
+    };
+    registry.clients.insert([10, 0, 0, 1].into(), client);
     registry.insert(Service::new("b", "default", vec![Port::http(80)]));
     Mesh {
         registry,
         documents: nodes.iter().map(|it| Document::read(it).unwrap()).collect(),
         ..Mesh::default()
+    }
+}
+
+fn at(zone: &str) -> Locality {
+    Locality {
+        region: "eu".into(),
+        zone: zone.into(),
+        subzone: String::new(),
+    }
+}
+
+fn endpoint(address: &str, zone: &str) -> Endpoint {
+    Endpoint {
+        address: address.parse().unwrap(),
+        labels: Default::default(),
+        locality: at(zone),
+        ready: true,
+        workload: "a".into(),
     }
 }
 
@@ -98,4 +126,19 @@ fn endpoints_are_near_for_those_alone_whose_rule_says_so() {
     let rule = "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}";
     let seen = seen(&[("web", rule)], &["web", "other"]);
     assert!(seen[0].client.is_some() && seen[1].client.is_none());
+}
+
+#[test]
+fn what_is_near_is_made_for_each_audience_alone() {
+    let ejects = "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}";
+    let shares = "trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu/a/*, to: {'eu/b/*': 100}}]}}}";
+    let seen = seen(&[("web", ejects), ("bank", shares)], &["web", "bank"]);
+    let client = |sight: &Sight| sight.client.as_ref().map(|(_, client)| client.clone());
+    assert_eq!(client(&seen[0]), client(&seen[1]));
+    let near = |sight: &Sight| {
+        let name = "outbound|80||a.default.svc.cluster.local";
+        let found = sight.layers[1].find(Kind::Endpoints, name);
+        Arc::clone(&found.unwrap().version)
+    };
+    assert_ne!(near(&seen[0]), near(&seen[1]));
 }

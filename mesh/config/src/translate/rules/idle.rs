@@ -15,7 +15,7 @@ pub(crate) enum Idle<'a> {
     NotSelected,
     /// One of a namespace that is looked at before its own.
     Nearer(Written<'a>),
-    /// One of such a namespace that does not select the caller. Source: Istio, issue 57719.
+    /// One of such a namespace that does not select the caller. Source: Istio, `PushContext.destinationRule`.
     Shadowed(Written<'a>),
     /// One of its namespace with a more specific host, seen by the caller or not.
     Narrower(Written<'a>),
