@@ -12,7 +12,7 @@ use shakedown_config::table::{
 };
 use shakedown_env::{Rng, Time, UnixTime, stream_seed};
 use shakedown_proxy::adaptive::Adaptive;
-use shakedown_proxy::balance::{Balancer, Member, Request, Setting};
+use shakedown_proxy::balance::{Balancer, Request};
 use shakedown_proxy::breaker::{Breaker, RetryPermit};
 use shakedown_proxy::budget::HedgeBudget;
 use shakedown_proxy::hedge::Hedges;
@@ -24,7 +24,7 @@ use shakedown_proxy::throttle::Throttle;
 use shakedown_wire::Bound;
 
 use super::line::Headers;
-use super::{Busy, shop};
+use super::{Busy, balancer, shop};
 
 /// How long after one request the next comes.
 const BETWEEN: Duration = Duration::from_micros(10);
@@ -115,27 +115,14 @@ impl Deciders {
         let routes = Arc::clone(table.routes.values().next().unwrap());
         let cluster = Arc::clone(&table.clusters[forward(&routes, asked).pick(0)]);
         let assignment = Arc::clone(&table.endpoints[&cluster.name]);
-        let members: Vec<Member<'_>> = assignment
-            .hosts
-            .iter()
-            .map(|host| Member {
-                host,
-                healthy: true,
-                since: Some(Time::default()),
-            })
-            .collect();
-        let mut balancer = Balancer::new(7, Time::default());
-        let setting = Setting::of(cluster.lb, &cluster.lb_options, Some(&assignment));
-        balancer.rebuild(&setting, &members, Time::default());
+        let hosts = &assignment.hosts;
         let mut outliers = Outliers::new(cluster.outlier.clone().unwrap_or_default());
-        let seats = members
-            .iter()
-            .map(|member| outliers.add(member.host.address));
+        let seats = hosts.iter().map(|host| outliers.add(host.address));
         let seats = seats.collect();
         Deciders {
             random: stream_seed(1, "bench", "deciders"),
             now: Time::default(),
-            balancer,
+            balancer: balancer(cluster.lb, &cluster.lb_options, hosts),
             breaker: Breaker::new(cluster.limits.default),
             outliers,
             seats,
