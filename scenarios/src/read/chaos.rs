@@ -266,9 +266,11 @@ impl Reader<'_> {
         let interval = self.durations(every)?;
         let from = self.duration(node, "from").unwrap_or(warm_up);
         let until = self.duration(node, "until").unwrap_or(duration);
-        let few = interval.as_constant().is_none_or(|nanos| {
-            nanos > 0 && (until.as_nanos() / u128::from(nanos)) < ITEMS_MAX as u128
-        });
+        // It fires first after one interval, and not at the end any more.
+        let room = until.saturating_sub(from).as_nanos().saturating_sub(1);
+        let few = interval
+            .as_constant()
+            .is_none_or(|nanos| nanos > 0 && room / u128::from(nanos) <= ITEMS_MAX as u128);
         if !few {
             self.error(
                 &every.place,

@@ -112,12 +112,12 @@ fn an_item_that_fires_again_and_again_does_so_within_the_run() {
 #[test]
 fn an_item_that_would_fire_for_ever_is_refused() {
     let message = "the item would fire more than 10000 times";
-    bound(
-        chaos("every: {}, do: crash, target: api"),
-        "7ms",
-        "0s",
-        message,
-    );
+    let item = "every: {}, do: crash, target: api";
+    bound(chaos(item), "7ms", "0s", message);
+    // In a minute: 10,000 times, and 10,001.
+    bound(chaos(item), "5999401ns", "5999400ns", message);
+    let late = "every: {}, from: 30s, do: crash, target: api";
+    bound(chaos(late), "3ms", "2ms", message);
 }
 
 #[test]
