@@ -40,7 +40,7 @@ pub use server::{
     Connected, HeadTimeout, LateHead, ServeError, ServerOptions, accept_auto_until, accept_loop,
     accept_loop_until, serve_auto_until, serve_http1, serve_http1_until,
 };
-pub use tls::{Refusal, Roots, TlsClient, TlsError, TlsServer, Trust, refusal};
+pub use tls::{Refusal, Roots, TlsClient, TlsError, TlsServer, Trust, lacks_http2, refusal};
 pub use upgrade::{Tunnel, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 
 #[cfg(test)]

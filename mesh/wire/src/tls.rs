@@ -6,6 +6,7 @@
 
 mod anyone;
 mod client;
+mod pinned;
 mod refusal;
 mod server;
 mod session;
@@ -20,7 +21,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::time_provider::TimeProvider;
 use shakedown_env::Env;
 
-pub use client::{Roots, TlsClient, Trust};
+pub use client::{Roots, TlsClient, Trust, lacks_http2};
 pub use refusal::{Refusal, refusal};
 pub use server::TlsServer;
 

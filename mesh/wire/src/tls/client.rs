@@ -11,12 +11,17 @@ use shakedown_env::{BoxStream, Env};
 use tokio_rustls::TlsConnector;
 
 use super::anyone::Anyone;
+use super::pinned::Pinned;
 use super::session;
 use super::{EnvClock, HAS_SUITES, TlsError, certificates, protocols, provider};
 
 /// The authorities whose certificates a client takes.
 #[derive(Clone, Debug)]
-pub struct Roots(RootCertStore);
+pub struct Roots {
+    store: RootCertStore,
+    /// Those that were named by PEM file: each also vouches for itself, as a server's self-signed certificate.
+    pinned: Vec<CertificateDer<'static>>,
+}
 
 /// Whose certificates a client takes.
 #[derive(Clone, Debug)]
@@ -30,7 +35,10 @@ pub enum Trust {
 impl Roots {
     /// No authority.
     pub fn none() -> Roots {
-        Roots(RootCertStore::empty())
+        Roots {
+            store: RootCertStore::empty(),
+            pinned: Vec::new(),
+        }
     }
 
     /// Adds the certificates of a PEM file, and says how many they are.
@@ -42,7 +50,9 @@ impl Roots {
         for certificate in &found {
             self.add_der(certificate)?;
         }
-        Ok(found.len())
+        let count = found.len();
+        self.pinned.extend(found);
+        Ok(count)
     }
 
     /// Adds a certificate in DER.
@@ -50,14 +60,14 @@ impl Roots {
     /// # Errors
     /// It cannot be read.
     pub fn add_der(&mut self, der: &[u8]) -> Result<(), TlsError> {
-        self.0
+        self.store
             .add(CertificateDer::from(der).into_owned())
             .map_err(|error| TlsError::Certificate(error.to_string()))
     }
 
     /// Whether there is none: such a client takes no certificate.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.store.is_empty()
     }
 }
 
@@ -87,7 +97,15 @@ impl TlsClient {
             .with_safe_default_protocol_versions()
             .expect(HAS_SUITES);
         let mut config = match trust {
-            Trust::Roots(roots) => builder.with_root_certificates(roots.0),
+            Trust::Roots(roots) if roots.pinned.is_empty() => {
+                builder.with_root_certificates(roots.store)
+            }
+            Trust::Roots(roots) => {
+                let verifier = Pinned::new(roots.store, roots.pinned, &provider)?;
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
             Trust::Anyone => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(Anyone(provider))),
@@ -110,6 +128,34 @@ impl TlsClient {
         let session = connector
             .connect(self.server.clone(), TokioIo::new(stream))
             .await?;
+        self.agreed(session.get_ref().1.alpn_protocol())?;
         Ok(session::boxed(session.into(), ends))
     }
+
+    /// Refuses a session over which the peer did not agree on HTTP/2 where nothing else was offered: HTTP/2 over TLS is
+    /// spoken by ALPN only. A server without ALPN speaks HTTP/1.1. Source: RFC 9113, 3.2.
+    fn agreed(&self, chosen: Option<&[u8]>) -> io::Result<()> {
+        let only_http2 = matches!(self.config.alpn_protocols.as_slice(), [one] if one == HTTP2);
+        if only_http2 && chosen != Some(HTTP2) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, NoHttp2));
+        }
+        Ok(())
+    }
+}
+
+/// The name of HTTP/2 in ALPN.
+const HTTP2: &[u8] = b"h2";
+
+/// The server did not agree on HTTP/2 by ALPN, and nothing else was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server did not agree on HTTP/2 (`h2`) by ALPN")]
+pub(super) struct NoHttp2;
+
+/// Whether a handshake ended because the server does not agree on HTTP/2.
+pub fn lacks_http2(error: &io::Error) -> bool {
+    let Some(cause) = error.get_ref() else {
+        return false;
+    };
+    let alert = rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol);
+    cause.is::<NoHttp2>() || cause.downcast_ref::<rustls::Error>() == Some(&alert)
 }

@@ -5,6 +5,8 @@ use std::io;
 
 use rustls::CertificateError;
 
+use super::pinned::is_authority;
+
 /// Why a server's certificate was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -16,6 +18,8 @@ pub enum Refusal {
     Expired,
     /// Its time has not come.
     NotYetValid,
+    /// It is an authority's own certificate, and the client was not given this one by file.
+    Authority,
     /// Something else, in words.
     Other(String),
 }
@@ -23,6 +27,9 @@ pub enum Refusal {
 /// Why the server's certificate was refused, where that is what ended a handshake.
 pub fn refusal(error: &io::Error) -> Option<Refusal> {
     let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    if is_authority(cause) {
+        return Some(Refusal::Authority);
+    }
     let rustls::Error::InvalidCertificate(cause) = cause else {
         return None;
     };
@@ -36,6 +43,7 @@ pub fn refusal(error: &io::Error) -> Option<Refusal> {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             Refusal::NotYetValid
         }
+        CertificateError::Other(other) => Refusal::Other(other.0.to_string()),
         other => Refusal::Other(other.to_string()),
     })
 }
@@ -44,10 +52,15 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::UnknownIssuer => f.write_str("no known authority stands behind it"),
-            Refusal::Name(names) if names.is_empty() => f.write_str("it bears another name"),
+            Refusal::Name(names) if names.is_empty() => f.write_str(
+                "it names no server: make it with a subject alternative name (`-addext subjectAltName=DNS:localhost`)",
+            ),
             Refusal::Name(names) => write!(f, "it is one of {}", names.join(", ")),
             Refusal::Expired => f.write_str("it has expired"),
             Refusal::NotYetValid => f.write_str("it is not valid yet"),
+            Refusal::Authority => f.write_str(
+                "it is self-signed, or an authority's own, and not among the certificates that were given",
+            ),
             Refusal::Other(words) => f.write_str(words),
         }
     }

@@ -122,6 +122,64 @@ fn a_certificate_of_another_name_is_refused_and_told() {
     });
 }
 
+/// A certificate as `openssl req -x509` makes it: its own authority.
+fn self_signed(from_year: i32) -> (rcgen::Certificate, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    params.not_before = date_time_ymd(from_year, 1, 1);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    (params.self_signed(&key).unwrap(), key)
+}
+
+#[test]
+fn a_self_signed_certificate_given_by_file_vouches_for_itself() {
+    run(|env| async move {
+        let (address, roots) = serve_with(&env, self_signed(1970), &[b"http/1.1"]);
+        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        assert_eq!(fetch(&pool, get("/size/5")).await, "xxxxx");
+    });
+}
+
+#[test]
+fn a_self_signed_certificate_is_still_checked_for_name_and_time() {
+    run(|env| async move {
+        let why = async |made, server: &str, other: Option<Roots>| {
+            let (address, roots) = serve_with(&env, made, &[]);
+            let trust = Trust::Roots(other.unwrap_or(roots));
+            let tls = TlsClient::new(&env, server, trust, &[]).unwrap();
+            let stream = env.connect(address, None).await.unwrap();
+            refusal(&tls.wrap(stream).await.err().expect("it is refused")).unwrap()
+        };
+        let Refusal::Name(names) = why(self_signed(1970), "other.example", None).await else {
+            panic!("it is the name");
+        };
+        assert!(names.is_empty() || names[0].contains(NAME), "{names:?}");
+        assert_eq!(
+            why(self_signed(1975), NAME, None).await,
+            Refusal::NotYetValid
+        );
+        // Another certificate of the same name is not the one that was given.
+        let mut roots = Roots::none();
+        roots.add_pem(self_signed(1970).0.pem().as_bytes()).unwrap();
+        let told = why(self_signed(1970), NAME, Some(roots)).await;
+        assert_eq!(told, Refusal::Authority);
+        assert!(told.to_string().contains("self-signed"), "{told}");
+    });
+}
+
+#[test]
+fn http2_that_alpn_does_not_agree_on_is_refused() {
+    run(|env| async move {
+        for alpn in [&[][..], &[&b"http/1.1"[..]][..]] {
+            let (address, roots) = serve_tls(&env, 1970, alpn);
+            let tls = TlsClient::new(&env, NAME, Trust::Roots(roots), &[b"h2"]).unwrap();
+            let stream = env.connect(address, None).await.unwrap();
+            let error = tls.wrap(stream).await.err().expect("it is refused");
+            assert!(lacks_http2(&error), "{error}");
+        }
+    });
+}
+
 #[test]
 fn a_certificate_is_held_against_the_clock_of_its_world() {
     run(|env| async move {
