@@ -7,6 +7,7 @@ mod explain;
 mod list;
 mod load;
 mod out;
+mod output;
 mod progress;
 mod run;
 mod sweep;

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod load;
 pub mod run;
 pub mod scenario;
+pub mod secret;
 pub mod sweep;
 
 pub use run::{Conduct, Options, Outcome, RunError, run};

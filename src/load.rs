@@ -176,6 +176,12 @@ pub enum Error {
         /// Why.
         refusal: Refusal,
     },
+    /// The server does not speak HTTP/2 over TLS.
+    #[error("`{host}` does not speak HTTP/2: it did not agree on `h2` by ALPN; leave out --http2")]
+    NoHttp2 {
+        /// Which server.
+        host: String,
+    },
     /// This machine lacks something.
     #[error("start the load")]
     Runtime(#[from] io::Error),

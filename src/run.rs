@@ -10,6 +10,7 @@ use shakedown_scenarios::{Judge, Sample};
 use shakedown_stage as stage;
 
 use crate::journal::{self, Comparison, Divergence, JournalError};
+use crate::secret::masked;
 
 /// How a run is done, beside the story itself.
 #[derive(Default)]
@@ -104,6 +105,8 @@ pub enum RunError {
 /// The world could not carry the story, or a journal could not be written or read. A failed check is no error.
 pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
     let seed = options.seed.unwrap_or(story.seed);
+    // What a document, a journal and a replay command show of the edits.
+    let set: Vec<String> = options.set.iter().map(|edit| masked(edit)).collect();
     let (_, cast) = stage::cast(story, seed);
     let version = crate::version();
     let mut views = Views {
@@ -118,7 +121,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
             version: version.clone(),
             scenario: story.name.clone(),
             variant: story.variant.clone(),
-            set: options.set.clone(),
+            set: set.clone(),
             seed,
             engine: options.conduct.engine().to_owned(),
             expanded: story.expanded.clone(),
@@ -149,7 +152,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         seed,
         source: Box::new(source),
     })?;
-    views.conclude(story, ended, seed, options.conduct, &options.set, &called)
+    views.conclude(story, ended, seed, options.conduct, &set, &called)
 }
 
 /// Everything that reads the Journal as it goes.

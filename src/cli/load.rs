@@ -4,20 +4,22 @@ mod figures;
 
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use shakedown::load::{
     Error, Options, Outcome, Progress as Far, ScenarioOptions, Stage, Target, Trust, fire,
     fire_scenario,
 };
+use shakedown::secret::masked;
 use shakedown_reports::{html, text};
 use shakedown_scenarios::story::Arrivals;
 use shakedown_scenarios::value::{Rate, parse_duration, parse_size};
 use shakedown_scenarios::{BASE, Edits};
 
+use super::output::distinct;
 use super::progress::Progress;
-use super::run::{paint, write_html, write_json};
+use super::run::{Reports, paint};
 use super::{Ended, Exit, bad_input, failed, out};
 
 const EXAMPLES: &str = "\
@@ -113,6 +115,9 @@ pub(crate) struct Args {
     /// A request header: `name: value` (repeatable)
     #[arg(short = 'H', long, value_name = "HEADER")]
     header: Vec<String>,
+    /// Request headers from a file, `name: value` a line: for secrets, which a command line shows to others
+    #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
+    header_file: Option<PathBuf>,
     /// Size of each request's body: `512B`, `4kB`
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "0B")]
     body_size: u64,
@@ -143,27 +148,41 @@ enum Spacing {
 }
 
 pub(crate) fn main(args: &Args) -> Ended {
+    belongs(args)?;
+    let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
+    distinct(reports.all())?;
     let outcome = match (&args.scenario, &args.url) {
         (Some(scenario), _) => of_scenario(args, scenario),
         (None, Some(url)) => of_url(args, url),
         (None, None) => unreachable!("clap asks for one of them"),
     }?;
     let document = &outcome.document;
-    if args.json.as_deref() != Some(Path::new("-")) {
+    if !reports.take_stdout() {
         out::print(text::render(document, paint()))?;
         out::print(figures::table(&outcome))?;
     }
-    if let Some(path) = &args.json {
-        write_json(path, document)?;
-    }
-    if let Some(path) = &args.html {
-        write_html(path, &html::render(document))?;
-    }
+    reports.write(document, || html::render(document))?;
     Ok(document.verdict.into())
 }
 
+/// Refuses what is of a scenario where there is none: the arguments' parser lets it pass, because the URL that takes the
+/// scenario's place conflicts with it.
+fn belongs(args: &Args) -> Result<(), Exit> {
+    let of_a_scenario = [
+        ("--target", !args.target.is_empty()),
+        ("--variant", args.variant.is_some()),
+        ("--set", !args.set.is_empty()),
+    ];
+    match of_a_scenario.iter().find(|(_, given)| *given) {
+        Some((option, _)) if args.scenario.is_none() => Err(bad_input(format!(
+            "{option} is of a scenario's loads: give --scenario in place of a URL"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn of_url(args: &Args, url: &str) -> Result<Outcome, Exit> {
-    let options = options(args, url);
+    let options = options(args, url)?;
     if options.duration.is_zero() || options.timeout.is_zero() {
         return Err(bad_input("--duration and --timeout are longer than 0s"));
     }
@@ -195,9 +214,10 @@ fn of_scenario(args: &Args, scenario: &str) -> Result<Outcome, Exit> {
 fn unsent(error: Error) -> Exit {
     match error {
         Error::Aim(_) | Error::Story(_) | Error::Load(_) => bad_input(error),
-        Error::Resolve(..) | Error::Trust(_) | Error::Certificate { .. } => {
-            failed(Exit::Input, error)
-        }
+        Error::Resolve(..)
+        | Error::Trust(_)
+        | Error::Certificate { .. }
+        | Error::NoHttp2 { .. } => failed(Exit::Input, error),
         Error::Runtime(_) => failed(Exit::Invalid, error),
     }
 }
@@ -210,7 +230,7 @@ fn trust(args: &Args) -> Trust {
     }
 }
 
-fn options(args: &Args, url: &str) -> Options {
+fn options(args: &Args, url: &str) -> Result<Options, Exit> {
     let held = args.rate.map(|rate| Stage {
         length: None,
         rate,
@@ -223,10 +243,10 @@ fn options(args: &Args, url: &str) -> Options {
     } else {
         sum
     };
-    Options {
+    Ok(Options {
         url: url.to_owned(),
         method: args.method.clone(),
-        headers: args.header.clone(),
+        headers: headers(args)?,
         body_bytes: args.body_size,
         stages,
         duration: args.duration.unwrap_or(otherwise),
@@ -243,10 +263,38 @@ fn options(args: &Args, url: &str) -> Options {
         expect: args.expect.clone(),
         trust: trust(args),
         replay: again(std::env::args()),
-    }
+    })
 }
 
-/// The command as it was typed, less what names files of this machine, quoted for a shell.
+/// The headers of the options, after those of the file: one a line, `#` begins a comment.
+fn headers(args: &Args) -> Result<Vec<String>, Exit> {
+    let mut headers = Vec::new();
+    if let Some(path) = &args.header_file {
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| {
+            bad_input(format!("read --header-file {}: {error}", path.display()))
+        })?;
+        for (at, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if !line.contains(':') {
+                // The line itself may be the secret: it is not repeated.
+                let line = at + 1;
+                return Err(bad_input(format!(
+                    "{}:{line}: invalid header: no colon; expected `name: value`",
+                    path.display()
+                )));
+            }
+            headers.push(line.to_owned());
+        }
+    }
+    headers.extend(args.header.iter().cloned());
+    Ok(headers)
+}
+
+/// The command as it was typed, less what names files of this machine and the values of secrets, quoted for a shell.
 fn again(args: impl Iterator<Item = String>) -> String {
     let mut command = "shakedown".to_owned();
     let mut args = args.skip(1);
@@ -254,6 +302,7 @@ fn again(args: impl Iterator<Item = String>) -> String {
         if arg == "--json" || arg == "--html" {
             args.next();
         } else if !arg.starts_with("--json=") && !arg.starts_with("--html=") {
+            let arg = masked(&arg);
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
             if arg.is_empty() || !arg.chars().all(plain) {
                 let quoted = arg.replace('\'', r"'\''");
@@ -321,6 +370,24 @@ mod tests {
         assert_eq!(
             again(typed.into_iter().map(str::to_owned)),
             r"shakedown load http://a:1/b --expect 'p99 < '\''x'\'''"
+        );
+    }
+
+    #[test]
+    fn the_command_is_told_without_secrets() {
+        let typed = [
+            "shakedown",
+            "load",
+            "http://a/?api_key=one",
+            "-kH",
+            "authorization: Bearer two",
+            "--header=x-api-key: three",
+            "--header-file",
+            "h.txt",
+        ];
+        assert_eq!(
+            again(typed.into_iter().map(str::to_owned)),
+            "shakedown load 'http://a/?api_key=***' -kH 'authorization: ***' '--header=x-api-key: ***' --header-file h.txt"
         );
     }
 

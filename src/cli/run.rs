@@ -11,6 +11,7 @@ use shakedown_reports::{html, text};
 use shakedown_scenarios::{Edits, Told, as_told};
 
 use super::engine::{self, Engine};
+use super::output::{Output, distinct};
 use super::progress::Progress;
 use super::{Ended, Exit, bad_input, failed, out, words};
 
@@ -73,17 +74,15 @@ pub(crate) fn main(args: Args) -> Ended {
 
 fn one(args: &Args, scenario: &str) -> Ended {
     let story = load(scenario, args.variant.clone(), &args.set)?;
-    let outcome = perform(args, &story, scenario, args.journal.as_deref())?;
-    if args.json.as_deref() != Some(Path::new("-")) {
+    let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
+    let journal = open_journal(args.journal.as_deref())?;
+    distinct(reports.all().chain(&journal))?;
+    let outcome = perform(args, &story, scenario, journal)?;
+    if !reports.take_stdout() {
         out::print(text::render(&outcome.document, paint()))?;
         out::print(engine::notes(args.engine, &story, outcome.document.seed))?;
     }
-    if let Some(path) = &args.json {
-        write_json(path, &outcome.document)?;
-    }
-    if let Some(path) = &args.html {
-        write_html(path, &html::render(&outcome.document))?;
-    }
+    reports.write(&outcome.document, || html::render(&outcome.document))?;
     Ok(outcome.document.verdict.into())
 }
 
@@ -94,22 +93,29 @@ fn all(args: &Args, scenario: &str) -> Ended {
         .into_iter()
         .map(|variant| load(scenario, Some(variant), &args.set))
         .collect::<Result<Vec<_>, Exit>>()?;
+    let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
+    let (mut pages, mut journals) = (Vec::new(), Vec::new());
+    for story in &stories {
+        let named = |path: &PathBuf| beside(path, &story.variant);
+        let page = args.html.as_ref().filter(|_| !reports.is_html_on_stdout());
+        pages.push(Output::maybe("--html", page.map(named).as_deref())?);
+        journals.push(open_journal(args.journal.as_ref().map(named).as_deref())?);
+    }
+    distinct(
+        reports
+            .all()
+            .chain(pages.iter().flatten())
+            .chain(journals.iter().flatten()),
+    )?;
     let mut documents = Vec::new();
     let mut exit = Exit::Pass;
     let mut rows = Vec::new();
-    for story in &stories {
-        let path = args
-            .journal
-            .as_deref()
-            .map(|path| beside(path, &story.variant));
-        let outcome = perform(args, story, scenario, path.as_deref())?;
+    for ((story, page), journal) in stories.iter().zip(pages).zip(journals) {
+        let outcome = perform(args, story, scenario, journal)?;
         let told = as_told(story, &outcome.document.checks);
         exit = exit.max(ending(&outcome.document, &told));
-        if let Some(path) = &args.html {
-            write_html(
-                &beside(path, &story.variant),
-                &html::render(&outcome.document),
-            )?;
+        if let Some(page) = page {
+            write_html(page, &html::render(&outcome.document))?;
         }
         rows.push(text::Ending {
             variant: story.variant.clone(),
@@ -119,7 +125,7 @@ fn all(args: &Args, scenario: &str) -> Ended {
         });
         documents.push(outcome.document);
     }
-    if args.json.as_deref() != Some(Path::new("-")) {
+    if !reports.take_stdout() {
         let seed = documents.first().map_or(0, |document| document.seed);
         out::print(text::endings(scenario, seed, &rows, paint()))?;
         if let Some(story) = stories.first() {
@@ -133,12 +139,7 @@ fn all(args: &Args, scenario: &str) -> Ended {
             ))?;
         }
     }
-    if let Some(path) = &args.json {
-        write_json(path, &documents)?;
-    }
-    if let Some(path) = &args.html {
-        write_html(path, &html::compare(&documents))?;
-    }
+    reports.write(&documents, || html::compare(&documents))?;
     Ok(exit)
 }
 
@@ -198,24 +199,26 @@ fn replay(args: &Args, path: &Path) -> Ended {
         progress: progress(&story),
         ..Options::default()
     };
+    let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
+    distinct(reports.all())?;
     let mut outcome =
         shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
     // The journal does not know the file that its story came from.
     outcome.document.replay = format!("shakedown run --replay {}", file_name(path));
     match outcome.replayed.as_ref().expect("a replay was asked for") {
+        Ok(events) if reports.take_stdout() => {
+            out::complain(format_args!("replayed: {events} events, all equal"));
+        }
         Ok(events) => out::print(format_args!("replayed: {events} events, all equal\n"))?,
         Err(divergence) => {
             out::print(divergence.describe())?;
             return Ok(Exit::Invalid);
         }
     }
-    out::print(text::render(&outcome.document, paint()))?;
-    if let Some(path) = &args.json {
-        write_json(path, &outcome.document)?;
+    if !reports.take_stdout() {
+        out::print(text::render(&outcome.document, paint()))?;
     }
-    if let Some(path) = &args.html {
-        write_html(path, &html::render(&outcome.document))?;
-    }
+    reports.write(&outcome.document, || html::render(&outcome.document))?;
     Ok(outcome.document.verdict.into())
 }
 
@@ -240,17 +243,16 @@ fn perform(
     args: &Args,
     story: &Story,
     scenario: &str,
-    journal: Option<&Path>,
+    journal: Option<Output>,
 ) -> Result<Outcome, Exit> {
     if args.engine == Engine::Turmoil {
         let seed = args.seed.unwrap_or(story.seed);
         engine::fits_turmoil(story, scenario, seed)?;
     }
     let journal = journal
-        .map(|path| {
-            File::create(path).map_err(|error| bad_input(format!("{}: {error}", path.display())))
-        })
-        .transpose()?
+        .map(Output::into_file)
+        .transpose()
+        .map_err(|error| bad_input(format!("write --journal: {error}")))?
         .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
     let options = Options {
         seed: args.seed,
@@ -309,22 +311,72 @@ pub(crate) fn paint() -> Paint {
     }
 }
 
-pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Exit> {
-    let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
-    text.push('\n');
-    if path == Path::new("-") {
-        return out::print(text);
+/// The journal, which only a file can hold: standard output has the summary.
+fn open_journal(path: Option<&Path>) -> Result<Option<Output>, Exit> {
+    if path == Some(Path::new("-")) {
+        return Err(bad_input(
+            "--journal goes to a file: standard output holds the summary",
+        ));
     }
-    write(path, &text)
+    Output::maybe("--journal", path)
 }
 
-pub(crate) fn write_html(path: &Path, page: &str) -> Result<(), Exit> {
-    write(path, page)?;
-    out::complain(format_args!("report: {}", path.display()));
+/// The document and the page of a command, each where it is asked for.
+pub(crate) struct Reports {
+    json: Option<Output>,
+    html: Option<Output>,
+}
+
+impl Reports {
+    /// Opens both, before the command begins.
+    ///
+    /// # Errors
+    /// One cannot be written.
+    pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Reports, Exit> {
+        Ok(Reports {
+            json: Output::maybe("--json", json)?,
+            html: Output::maybe("--html", html)?,
+        })
+    }
+
+    /// Those that are asked for.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Output> {
+        self.json.iter().chain(&self.html)
+    }
+
+    /// Whether one of them is all that standard output holds.
+    pub(crate) fn take_stdout(&self) -> bool {
+        self.all().any(Output::is_stdout)
+    }
+
+    fn is_html_on_stdout(&self) -> bool {
+        self.html.as_ref().is_some_and(Output::is_stdout)
+    }
+
+    /// Writes both.
+    ///
+    /// # Errors
+    /// One can no longer be written.
+    pub(crate) fn write(
+        self,
+        value: &impl serde::Serialize,
+        page: impl FnOnce() -> String,
+    ) -> Result<(), Exit> {
+        if let Some(json) = self.json {
+            let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
+            text.push('\n');
+            json.write(&text)?;
+        }
+        match self.html {
+            Some(html) => write_html(html, &page()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_html(to: Output, page: &str) -> Result<(), Exit> {
+    let note = (!to.is_stdout()).then(|| format!("report: {to}"));
+    to.write(page)?;
+    note.into_iter().for_each(out::complain);
     Ok(())
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Exit> {
-    std::fs::write(path, text)
-        .map_err(|error| bad_input(format!("write {}: {error}", path.display())))
 }

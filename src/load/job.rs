@@ -16,7 +16,7 @@ use shakedown_loadgen::live::{self, Aim, Goal, LEAD, Server, Tally, Terms, Troub
 use shakedown_results::{Answer, Cast, Event, PartyId, PodId, Record};
 use shakedown_scenarios::story::{Load, Story};
 use shakedown_scenarios::value::{Ratio, Unit};
-use shakedown_wire::{TlsClient, refusal};
+use shakedown_wire::{TlsClient, lacks_http2, refusal};
 
 use super::trust::{self, Believed};
 use super::views::{Labels, Views};
@@ -225,8 +225,11 @@ async fn address_of(
         match tried.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
             Ok(()) => return Ok(address),
             Err(error) => {
+                let host = server.host.clone();
+                if lacks_http2(&error) {
+                    return Err(Error::NoHttp2 { host });
+                }
                 if let Some(refusal) = refusal(&error) {
-                    let host = server.host.clone();
                     return Err(Error::Certificate { host, refusal });
                 }
             }

@@ -9,7 +9,9 @@ use shakedown_scenarios::check::{
 use shakedown_scenarios::story::{Protocol, Story};
 
 use super::job::Job;
+use super::text::refuse_hopeless;
 use super::{Error, ScenarioOptions};
+use crate::secret::masked;
 
 /// Where a load goes: `users=http://localhost:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
     leave_out(&mut story, &mut skipped);
     let empty = (checks > 0 && story.checks.is_empty())
         .then(|| "no check of this scenario is about its loads alone".to_owned());
+    refuse_hopeless(&story).map_err(Error::Story)?;
     let words = story.story.trim().to_owned();
     Ok(Job {
         sentence: Box::new(move |addresses| sentence(&words, &told, addresses)),
@@ -66,7 +69,7 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
         connections: options.connections,
         trust: options.trust.clone(),
         replay: options.replay.clone(),
-        set: options.edits.set.clone(),
+        set: options.edits.set.iter().map(|edit| masked(edit)).collect(),
         skipped,
         empty,
         story,

@@ -3,6 +3,7 @@
 //! Figures of time are bounded as a busy machine allows; verdicts are asserted only where they do not lean on its speed.
 
 mod https;
+mod outputs;
 mod scenario;
 mod server;
 

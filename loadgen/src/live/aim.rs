@@ -40,14 +40,17 @@ pub enum AimError {
     /// Its scheme.
     #[error("`{0}://` is not supported: `http://` and `https://` are")]
     Scheme(String),
+    /// No port to connect to.
+    #[error("port 0 is none to connect to: give the port that the server listens on")]
+    Port,
     /// A name and a password in the URL.
     #[error("a URL holds no user here: give `-H 'authorization: ...'`")]
     User,
     /// No method.
     #[error("`{0}` is not a method")]
     Method(String),
-    /// No header.
-    #[error("`{0}` is not a header: write `name: value`")]
+    /// No header. Holds its name alone: what follows may be a secret.
+    #[error("invalid header `{0}`: expected `name: value`")]
     Header(String),
     /// The URL of a scenario's target has a query, and an entry a path of its own.
     #[error("a target holds no query: its loads name the paths")]
@@ -71,7 +74,8 @@ impl Aim {
         let url = Url::parse(url)?;
         let mut map = HeaderMap::new();
         for line in headers {
-            let bad = || AimError::Header(line.clone());
+            let shown = line.split([':', ' ']).next().unwrap_or_default();
+            let bad = || AimError::Header(shown.to_owned());
             let (name, value) = line.split_once(':').ok_or_else(bad)?;
             let name = HeaderName::try_from(name.trim()).map_err(|_| bad())?;
             let value = HeaderValue::try_from(value.trim()).map_err(|_| bad())?;
@@ -147,7 +151,10 @@ impl Url {
             return Err(AimError::User);
         }
         let port = match authority.port() {
-            Some(port) => port.as_str().parse().map_err(|_| bad_url())?,
+            Some(port) => match port.as_str().parse().map_err(|_| bad_url())? {
+                0 => return Err(AimError::Port),
+                port => port,
+            },
             None if authority.as_str() != authority.host() => return Err(bad_url()),
             None if tls => 443,
             None => 80,
@@ -255,9 +262,10 @@ mod tests {
             AimError::Scheme("ftp".to_owned())
         );
         assert_eq!(aim("http://me:pw@a/").unwrap_err(), AimError::User);
-        for header in ["x", "a b: c", ": c", "a: \u{1}"] {
+        assert_eq!(aim("http://a:0/").unwrap_err(), AimError::Port);
+        for (header, shown) in [("x", "x"), ("a b: c", "a"), (": c", ""), ("a: \u{1}", "a")] {
             let error = Aim::new("http://a/", "GET", &[header.to_owned()], 0).unwrap_err();
-            assert_eq!(error, AimError::Header(header.to_owned()));
+            assert_eq!(error, AimError::Header(shown.to_owned()));
         }
         assert!(Aim::new("http://a/", "G T", &[], 0).is_err());
         assert!(Aim::new("http://a/", "POST", &[], u64::MAX).is_err());

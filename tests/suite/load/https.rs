@@ -56,6 +56,32 @@ fn a_certificate_that_nobody_vouches_for_is_bad_input_and_nothing_is_sent() {
 }
 
 #[test]
+fn an_ordinary_self_signed_certificate_is_its_own_authority() {
+    let server = Server::start(Habit::SelfSigned);
+    let own = file(&folder("https-self"), "own.pem", &server.authority);
+    let args = [&SHORT[..], &["--cacert", &own]].concat();
+    let document = results(&url(&server), &args);
+    assert_eq!(count(&document, "ok"), 100);
+    // One that was not named is refused in words.
+    let other = Server::start(Habit::SelfSigned);
+    let ran = load(&url(&other), &args).exits(2);
+    assert!(ran.stderr.contains("self-signed"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("CaUsed"), "{}", ran.stderr);
+}
+
+#[test]
+fn http2_that_tls_does_not_agree_on_is_bad_input() {
+    let server = Server::start(Habit::TlsHttp1);
+    let authority = file(&folder("https-no-http2"), "ca.pem", &server.authority);
+    let args = [&SHORT[..], &["--http2", "--cacert", &authority]].concat();
+    let ran = load(&url(&server), &args).exits(2);
+    for wanted in ["does not speak HTTP/2", "ALPN"] {
+        assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
+    }
+    assert!(server.seen().is_empty(), "no request was sent");
+}
+
+#[test]
 fn an_insecure_load_takes_any_certificate() {
     let server = Server::start(Habit::Tls);
     // The certificate is one of `localhost` and not of this address.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Time};
 use shakedown_wire::{Body, Drain, ServerOptions, TlsServer, accept_auto_until, serve_auto_until};
@@ -22,16 +23,24 @@ pub(super) enum Habit {
     Frozen(Duration, Duration),
     /// As quick, over TLS, with a certificate of `localhost`.
     Tls,
+    /// The same, with a certificate as `openssl req -x509` makes it: an authority's own, self-signed.
+    SelfSigned,
+    /// As [`Tls`](Habit::Tls), without a word of HTTP/2.
+    TlsHttp1,
 }
 
 /// When each request came, and for what.
 type Log = Arc<Mutex<Vec<(Time, String)>>>;
+
+/// The headers of the request that came last.
+type Last = Arc<Mutex<HeaderMap>>;
 
 /// A server in a thread of its own. Dropping it ends it.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     /// When each request came.
     seen: Log,
+    last: Last,
     stop: Arc<AtomicBool>,
     /// Who vouches for its certificate, as a PEM file, where it speaks TLS.
     pub(super) authority: String,
@@ -45,11 +54,11 @@ impl Server {
     )]
     pub(super) fn start(habit: Habit) -> Server {
         let (seen, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let last = Last::default();
+        let headers = Arc::clone(&last);
         let (tell, told) = mpsc::channel();
         let (log, end) = (Arc::clone(&seen), Arc::clone(&stop));
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
-        let made = made.expect("a certificate");
-        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let (certificate, key) = certificate(matches!(habit, Habit::SelfSigned));
         let authority = certificate.clone();
         let thread = std::thread::spawn(move || {
             let runtime = Runtime::new().expect("a runtime");
@@ -61,8 +70,15 @@ impl Server {
                 let own = env.clone();
                 let _server = env.spawn_owned("server", async move {
                     match habit {
-                        Habit::Tls => serve_tls(&own, listener, (certificate, key), log).await,
-                        _ => serve(&own, listener, habit, log).await,
+                        Habit::Tls | Habit::SelfSigned => {
+                            let alpn: &[&[u8]] = &[b"h2", b"http/1.1"];
+                            serve_tls(&own, listener, (certificate, key), alpn, log).await;
+                        }
+                        Habit::TlsHttp1 => {
+                            let alpn: &[&[u8]] = &[b"http/1.1"];
+                            serve_tls(&own, listener, (certificate, key), alpn, log).await;
+                        }
+                        _ => serve(&own, listener, habit, log, headers).await,
                     }
                 });
                 while !end.load(Ordering::Relaxed) {
@@ -74,6 +90,7 @@ impl Server {
         Server {
             address,
             seen,
+            last,
             stop,
             authority,
             thread: Some(thread),
@@ -88,6 +105,11 @@ impl Server {
     pub(super) fn seen(&self) -> Vec<Time> {
         let seen = self.seen.lock().expect("no server panics");
         seen.iter().map(|(time, _)| *time).collect()
+    }
+
+    /// The headers of the request that came last.
+    pub(super) fn headers(&self) -> HeaderMap {
+        self.last.lock().expect("no server panics").clone()
     }
 
     /// How many requests came for this, as in `GET /path`.
@@ -105,12 +127,32 @@ impl Drop for Server {
     }
 }
 
-async fn serve(env: &Env, listener: shakedown_env::BoxListener, habit: Habit, log: Log) {
+/// A certificate of `localhost` and its key, as PEM; `authority`: marked as an authority's.
+fn certificate(authority: bool) -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    if authority {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    let made = params.self_signed(&key).expect("a certificate");
+    (made.pem(), key.serialize_pem())
+}
+
+async fn serve(
+    env: &Env,
+    listener: shakedown_env::BoxListener,
+    habit: Habit,
+    log: Log,
+    last: Last,
+) {
     let options = ServerOptions::default();
     let own = env.clone();
     let make = move |_| {
-        let (env, log) = (own.clone(), Arc::clone(&log));
+        let (env, log, last) = (own.clone(), Arc::clone(&log), Arc::clone(&last));
         move |request: Request<Body>| {
+            last.lock()
+                .expect("nobody panics")
+                .clone_from(request.headers());
             let first = note(&log, env.now(), &request) == 1;
             if let (Habit::Frozen(span, every), true) = (habit, first) {
                 env.spawn("freezer", freeze(env.clone(), span, every));
@@ -141,10 +183,10 @@ async fn serve_tls(
     env: &Env,
     mut listener: shakedown_env::BoxListener,
     (certificate, key): (String, String),
+    alpn: &[&[u8]],
     log: Log,
 ) {
-    let alpn: [&[u8]; 2] = [b"h2", b"http/1.1"];
-    let tls = TlsServer::new(env, certificate.as_bytes(), key.as_bytes(), &alpn);
+    let tls = TlsServer::new(env, certificate.as_bytes(), key.as_bytes(), alpn);
     let tls = tls.expect("the certificate is good");
     loop {
         let Ok(stream) = listener.accept().await else {

@@ -1,0 +1,148 @@
+//! Files that a command writes at its end, opened before it begins: a report that cannot be written is better refused before
+//! an hour of load than after it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek as _, Write};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Exit, bad_input, out};
+
+/// Where one output goes.
+pub(crate) struct Output {
+    option: &'static str,
+    path: PathBuf,
+    to: To,
+}
+
+enum To {
+    Stdout,
+    File {
+        file: File,
+        /// It did not exist: where it is never written, it is removed again.
+        created: bool,
+    },
+    Written,
+}
+
+impl Output {
+    /// Opens the file that `option` names, `-` for standard output. What it holds stays until the output is written.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn open(option: &'static str, path: &Path) -> Result<Output, Exit> {
+        let to = if path == Path::new("-") {
+            To::Stdout
+        } else {
+            let created = !path.exists();
+            let opened = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path);
+            let file = opened.map_err(|error| refused(option, path, &error))?;
+            To::File { file, created }
+        };
+        Ok(Output {
+            option,
+            path: path.to_owned(),
+            to,
+        })
+    }
+
+    /// Opens an output that is given, if it is.
+    ///
+    /// # Errors
+    /// As [`Output::open`].
+    pub(crate) fn maybe(option: &'static str, path: Option<&Path>) -> Result<Option<Output>, Exit> {
+        path.map(|path| Output::open(option, path)).transpose()
+    }
+
+    /// Whether it goes to standard output, which then holds nothing else.
+    pub(crate) fn is_stdout(&self) -> bool {
+        matches!(self.to, To::Stdout)
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// It cannot be written: a full disk.
+    pub(crate) fn write(self, text: &str) -> Result<(), Exit> {
+        if self.is_stdout() {
+            return out::print(text);
+        }
+        let (option, path) = (self.option, self.path.clone());
+        let written = self
+            .into_file()
+            .and_then(|mut file| file.write_all(text.as_bytes()));
+        written.map_err(|error| refused(option, &path, &error))
+    }
+
+    /// The file, emptied, for what is written bit by bit.
+    ///
+    /// # Errors
+    /// It cannot be emptied, or is standard output.
+    pub(crate) fn into_file(mut self) -> io::Result<File> {
+        match std::mem::replace(&mut self.to, To::Written) {
+            To::File { mut file, .. } => {
+                // A pipe or a terminal has no length.
+                if file.metadata()?.is_file() {
+                    file.set_len(0)?;
+                    file.rewind()?;
+                }
+                Ok(file)
+            }
+            To::Stdout | To::Written => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// The file's identity, of a regular one.
+    fn identity(&self) -> Option<(u64, u64)> {
+        let To::File { file, .. } = &self.to else {
+            return None;
+        };
+        let metadata = file.metadata().ok()?;
+        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.path.display().fmt(f)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let To::File { created: true, .. } = self.to {
+            // An empty file that nobody asked for is no reason to fail.
+            let _kept = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Refuses outputs that would overwrite each other.
+///
+/// # Errors
+/// Two of them are one file, or standard output.
+pub(crate) fn distinct<'a>(outputs: impl IntoIterator<Item = &'a Output>) -> Result<(), Exit> {
+    let outputs: Vec<&Output> = outputs.into_iter().collect();
+    for (at, one) in outputs.iter().enumerate() {
+        for other in &outputs[..at] {
+            let same_file = one.identity().is_some() && one.identity() == other.identity();
+            if same_file || one.is_stdout() && other.is_stdout() {
+                return Err(bad_input(format!(
+                    "{} and {} both write `{}`: give each a file of its own",
+                    other.option,
+                    one.option,
+                    one.path.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refused(option: &str, path: &Path, error: &io::Error) -> Exit {
+    bad_input(format!("write {option} {}: {error}", path.display()))
+}
