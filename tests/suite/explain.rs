@@ -91,10 +91,11 @@ path /x
 cluster outbound|9080|v2|reviews.default.svc.cluster.local mesh.yaml:11
 endpoints not known here mesh.yaml:32
 balancer LEAST_REQUEST
+protocol HTTP/1.1
 connect timeout 10s
-outlier detection 3 x 5xx, out for 30s, at most 10% mesh.yaml:29
+outlier detection 3 x 5xx, out for 30s, at most 10%, detection every 10s mesh.yaml:29
 timeout 2s mesh.yaml:9
-retries 2 on connect-failure,refused-stream,retriable-status-codes,cancelled,unavailable
+retries 2 on connect-failure,refused-stream,retriable-status-codes,cancelled,unavailable, backoff up to 25ms, doubling to 250ms
 
 Sent on.";
     assert_eq!(squeezed.join("\n"), expected, "\n{shown}");

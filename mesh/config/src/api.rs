@@ -22,7 +22,7 @@ pub use destination_rule::{
     H2UpgradePolicy, HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection,
     Percent, PortPolicy, RetryBudget, RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
 };
-pub use duration::GoDuration;
+pub use duration::{GoDuration, GoDurationOrZero};
 pub use meta::{Key, Meta};
 pub use proxy_policy::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, PolicyBalancer, Portion,
@@ -165,7 +165,7 @@ const LATER: Later = &[
         &["templateRef", "templateVariables", "query", "threshold"],
     ),
     ("VirtualService", &["tls", "tcp"]),
-    ("HttpRoute", &["mirror_percent"]),
+    ("HttpRoute", &["mirror_percent", "websocketUpgrade"]),
     ("Delay", &["exponentialDelay"]),
     ("Abort", &["http2Error"]),
     ("TrafficPolicy", &["tls", "tunnel", "proxyProtocol"]),

@@ -29,7 +29,6 @@ mod routes;
 mod subsets;
 
 pub(crate) use balancing::is_prime;
-pub(crate) use matching::what_is_wrong;
 
 use thiserror::Error;
 

@@ -25,8 +25,8 @@ pub use asked::{Asked, AskedError};
 pub use told::{
     AdaptiveTold, Answer, BudgetTold, ClusterPolicies, CorsTold, Decision, EndpointTold,
     Explanation, FaultTold, HedgeTold, InboundTold, LimitsTold, MirrorTold, Note, OutlierTold,
-    PassedOver, Policies, RateLimitTold, Redirected, Rejection, RetriesTold, ShedTold, Target,
-    ThrottleTold,
+    PassedOver, Policies, RateLimitTold, Redirected, Rejection, RetriesTold, ShedTold,
+    SlowStartTold, Target, ThrottleTold,
 };
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -14,6 +14,7 @@ mod overload;
 mod policy;
 mod protocol;
 mod rate_limit;
+pub(crate) mod re2;
 mod rewrite;
 mod routes;
 
@@ -28,7 +29,7 @@ pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template}
 pub use manager::{Manager, Network, Origin, StreamDuration, Upgrades};
 pub use matching::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
-    ValueMatcher, compile_regex, query_value,
+    ValueMatcher, query_value,
 };
 pub use overload::{AdaptiveConcurrency, AdaptiveThrottle, Shed, UpstreamPolicy};
 pub use policy::{

@@ -8,8 +8,9 @@ use shakedown_config::explain::{
 use shakedown_config::translate::{CONNECT_TIMEOUT, PASSTHROUGH};
 
 use super::words::{
-    cors_words, endpoint_words, fault_words, hedge_words, limit_words, outlier_words, percent,
-    rate_words, rejected, retries, thousandths, time,
+    connection_words, cors_words, endpoint_words, fault_words, hedge_words, limit_words,
+    locality_words, outlier_words, percent, protocol_words, rate_words, rejected, retries,
+    slow_start_words, thousandths, time,
 };
 
 /// Endpoints past so many are counted, not listed.
@@ -182,12 +183,34 @@ impl<'a> Walk<'a> {
             &format!("{}{by}", policies.balancer),
             "balancer",
         );
+        if let Some(slow) = &policies.slow_start {
+            self.decided("  slow start", &slow_start_words(slow), "balancer");
+        }
+        if let Some(locality) = policies.locality {
+            let by = match self.told.decision("balancer", self.cluster) {
+                Some(_) => "balancer",
+                // Failover needs no setting of its own: Istio turns it on with outlier detection.
+                None => "outlier_detection",
+            };
+            self.decided("  locality", locality_words(locality), by);
+        }
+        if policies.min_health_percent > 0 {
+            let words = format!(
+                "below {}% healthy, all are used",
+                policies.min_health_percent
+            );
+            self.decided("  panic threshold", &words, "outlier_detection");
+        }
+        self.decided("  protocol", &protocol_words(policies), "connection_pool");
         let connect = time(policies.connect_timeout_ms);
         // Istio's default stands in no line.
         if u128::from(policies.connect_timeout_ms) == CONNECT_TIMEOUT.as_millis() {
             self.row("  connect timeout", &connect, None);
         } else {
             self.decided("  connect timeout", &connect, "connection_pool");
+        }
+        if let Some(words) = connection_words(policies) {
+            self.decided("  connections", &words, "connection_pool");
         }
         if let Some(limits) = &policies.limits {
             self.decided("  limits", &limit_words(limits), "connection_pool");

@@ -1,9 +1,12 @@
 //! The parts of an explanation in words.
 
 use shakedown_config::explain::{
-    CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold, RateLimitTold,
-    Rejection, RetriesTold,
+    ClusterPolicies, CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold,
+    RateLimitTold, Rejection, RetriesTold, SlowStartTold,
 };
+
+/// Source: Envoy, `HttpProtocolOptions.idle_timeout`.
+const DEFAULT_IDLE_TIMEOUT_MS: u64 = 3_600_000;
 
 pub(super) fn rejected(rejection: &Rejection) -> String {
     let flags = rejection.flags.unwrap_or("-");
@@ -111,6 +114,14 @@ pub(super) fn retries(retries: &RetriesTold) -> String {
     if let Some(timeout) = retries.per_try_timeout_ms {
         words.push_str(&format!(", {} a try", time(timeout)));
     }
+    words.push_str(&format!(
+        ", backoff up to {}, doubling to {}",
+        time(retries.base_interval_ms),
+        time(retries.max_interval_ms)
+    ));
+    if !retries.avoid_previous_hosts {
+        words.push_str(", perhaps at the same endpoint");
+    }
     words
 }
 
@@ -135,12 +146,59 @@ pub(super) fn outlier_words(outlier: &OutlierTold) -> String {
     if let Some(number) = outlier.consecutive_gateway_errors {
         words.push(format!("{number} gateway errors"));
     }
+    if let Some(number) = outlier.consecutive_local_origin_failures {
+        words.push(format!("{number} local-origin failures"));
+    }
+    if outlier.split_local_origin {
+        words.push("local-origin failures counted apart".to_owned());
+    }
     words.push(format!(
-        "out for {}, at most {}%",
+        "out for {}, at most {}%, detection every {}",
         time(outlier.base_ejection_time_ms),
-        outlier.max_ejection_percent
+        outlier.max_ejection_percent,
+        time(outlier.interval_ms)
     ));
     words.join(", ")
+}
+
+pub(super) fn protocol_words(policies: &ClusterPolicies) -> String {
+    match policies.max_concurrent_streams {
+        Some(streams) => format!("{}, {streams} streams a connection", policies.protocol),
+        None => policies.protocol.to_owned(),
+    }
+}
+
+pub(super) fn slow_start_words(slow: &SlowStartTold) -> String {
+    format!(
+        "from {}% over {}, aggression {}",
+        slow.min_weight_percent,
+        time(slow.window_ms),
+        slow.aggression
+    )
+}
+
+pub(super) fn locality_words(locality: &str) -> &'static str {
+    match locality {
+        "distribute" => "by the shares of localities",
+        _ => "nearer endpoints first, the next as those fail",
+    }
+}
+
+/// The limits of a connection's life; `None` where none but Istio's default idle timeout is set.
+pub(super) fn connection_words(policies: &ClusterPolicies) -> Option<String> {
+    let idle = match policies.idle_timeout_ms {
+        Some(DEFAULT_IDLE_TIMEOUT_MS) => None,
+        Some(idle) => Some(format!("closed after {} without requests", time(idle))),
+        None => Some("never closed for being idle".to_owned()),
+    };
+    let age = policies
+        .max_connection_duration_ms
+        .map(|age| format!("closed at an age of {}", time(age)));
+    let requests = policies
+        .max_requests_per_connection
+        .map(|requests| format!("closed after {requests} requests"));
+    let words: Vec<String> = [idle, age, requests].into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// `2s`, `250ms`.

@@ -23,7 +23,6 @@ fn routes() -> Vec<Case> {
         mesh("Istio has no route timeout by default").app(&[LATE]).get("/").wants("200 -"),
         mesh("an answer in time").routes("[{TO_APP, timeout: 2s}]").app(&[LATE]).get("/").wants("200 -"),
         mesh("an answer too late").routes("[{TO_APP, timeout: 0.1s}]").app(&[LATE]).get("/").wants("504 UT"),
-        mesh("a timeout of 0 is none").routes("[{TO_APP, timeout: 0s}]").app(&[LATE]).get("/").wants("200 -"),
         mesh("a route's timeout in the body of the answer")
             .routes("[{TO_APP, timeout: 0.2s}]")
             .app(&[SLOW_BODY])

@@ -3,6 +3,7 @@
 
 mod cover;
 mod destinations;
+mod ejections;
 mod endpoints;
 mod hosts;
 mod routes;
@@ -41,6 +42,7 @@ pub fn advise(mesh: &Mesh) -> Diagnostics {
             Document::DestinationRule(resource) => {
                 advice.rule(resource);
                 advice.subsets(resource);
+                advice.ejections(resource);
             }
             Document::Canary(_) | Document::ProxyPolicy(_) => {}
         }

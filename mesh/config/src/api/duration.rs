@@ -8,10 +8,14 @@ use serde::{Deserialize, Deserializer};
 
 use crate::decode::from_text;
 
-/// A duration in Go's form: `1h`, `1m30s`, `1.5s`, `250ms`. Zero, or at least a millisecond. Source: Istio,
-/// `ValidateDuration`; Go, `time.ParseDuration`.
+/// A duration in Go's form: `1h`, `1m30s`, `1.5s`, `250ms`. Whole milliseconds, at least one. Source: Istio,
+/// `agent.ValidateDuration`; Go, `time.ParseDuration`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoDuration(pub Duration);
+
+/// A duration in Go's form that may also be zero, as the lifetime of a hashed cookie may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GoDurationOrZero(pub Duration);
 
 /// Units and their nanoseconds; longer names first, so that `ms` is not read as `m`.
 const UNITS: &[(&str, u64)] = &[
@@ -29,29 +33,54 @@ impl FromStr for GoDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.starts_with('-') {
+        let nanos = whole_millis(text, "`1ms` or more")?;
+        if nanos == 0 {
             return Err(format!(
-                "`{text}` is negative: a duration here is `0s` or more"
-            ));
-        }
-        if !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        {
-            return Err(format!(
-                "`{text}` has no unit: a duration is written `{text}s`, `250ms`, `1m30s`"
-            ));
-        }
-        let nanos = nanos(text)
-            .ok_or_else(|| format!("`{text}` is no duration: write `5s`, `250ms`, `1m30s`"))?;
-        if nanos > 0 && nanos < 1_000_000 {
-            return Err(format!(
-                "`{text}` is too short: a duration here is `0s`, or `1ms` or more"
+                "`{text}` is too short: a duration here is `1ms` or more"
             ));
         }
         Ok(GoDuration(Duration::from_nanos(nanos)))
     }
+}
+
+impl FromStr for GoDurationOrZero {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        whole_millis(text, "`0s`, or `1ms` or more")
+            .map(|nanos| GoDurationOrZero(Duration::from_nanos(nanos)))
+    }
+}
+
+/// Returns a duration in nanoseconds. `accepted` says which ones are.
+fn whole_millis(text: &str, accepted: &str) -> Result<u64, String> {
+    if text.starts_with('-') {
+        return Err(format!(
+            "`{text}` is negative: a duration here is {accepted}"
+        ));
+    }
+    if !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
+        return Err(format!(
+            "`{text}` has no unit: a duration is written `{text}s`, `250ms`, `1m30s`"
+        ));
+    }
+    let nanos = nanos(text)
+        .ok_or_else(|| format!("`{text}` is no duration: write `5s`, `250ms`, `1m30s`"))?;
+    if nanos > 0 && nanos < 1_000_000 {
+        return Err(format!(
+            "`{text}` is too short: a duration here is {accepted}"
+        ));
+    }
+    if nanos % 1_000_000 != 0 {
+        return Err(format!(
+            "`{text}` is too fine: a duration here is in whole milliseconds"
+        ));
+    }
+    Ok(nanos)
 }
 
 /// The sum of its parts; `None` if it is no duration, or more than 292 years.
@@ -107,6 +136,12 @@ impl fmt::Display for GoDuration {
     }
 }
 
+impl<'de> Deserialize<'de> for GoDurationOrZero {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         from_text(deserializer)
@@ -120,7 +155,6 @@ mod tests {
     #[test]
     fn gos_durations_are_read() {
         for (text, millis) in [
-            ("0s", 0),
             ("1h", 3_600_000),
             ("1m30s", 90_000),
             ("1.5s", 1_500),
@@ -144,6 +178,15 @@ mod tests {
             "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"
         );
         assert!(error("5us").contains("too short"));
+        assert!(error("0s").contains("too short: a duration here is `1ms` or more"));
+        assert!(error("1.5ms").contains("in whole milliseconds"));
+        let or_zero = |text: &str| text.parse::<GoDurationOrZero>();
+        assert_eq!(or_zero("0s"), Ok(GoDurationOrZero(Duration::ZERO)));
+        assert!(
+            or_zero("1us")
+                .unwrap_err()
+                .contains("`0s`, or `1ms` or more")
+        );
         assert!(error("-5s").contains("negative"));
         for text in ["", "s", "5x", "5 s", "1..5s", "99999999999h", "5s5", "1d"] {
             assert!(error(text).contains("no duration"), "{text}");

@@ -1,4 +1,5 @@
 mod routing;
+mod strictness;
 
 use super::*;
 use crate::registry::{Mesh, Port, Registry, Service};
@@ -179,7 +180,6 @@ fn all_that_only_the_mesh_can_tell_is_found_by_place() {
         invalid(&text),
         "\
 mesh.yaml:13:36: VirtualService r: `([` is no regular expression (RE2): unclosed character class
-mesh.yaml:13:51: VirtualService r: names of headers are in lower case: write `cookie`
 mesh.yaml:13:63: VirtualService r: `uri` is no header: write `uri:` beside `headers`, or `:uri`
 mesh.yaml:14:36: VirtualService r: no service `reviws`: did you mean `reviews`?
 mesh.yaml:15:53: VirtualService r: no subset `v9` of `reviews`: expected `v1` or `v2`
@@ -188,9 +188,9 @@ mesh.yaml:15:115: VirtualService r: service `ratings` has no port 91: expected `
 mesh.yaml:15:128: VirtualService r: no subset `x` of `ratings`: no DestinationRule of that host defines one
 mesh.yaml:16:54: VirtualService r: weight -1: expected 0 to 4294967295
 mesh.yaml:17:39: VirtualService r: unknown condition `conect-failure`: did you mean `connect-failure`?
-mesh.yaml:17:39: VirtualService r: `999` is no status: expected 100 to 599
+mesh.yaml:17:39: VirtualService r: invalid status `999` in `retryOn`: expected a registered one, as in `503`
 mesh.yaml:18:7: VirtualService r: `route` is empty: expected at least one destination
-mesh.yaml:18:16: VirtualService r: `attempts: 0` means no retries: leave `perTryTimeout` and `retryOn` out, or say how many"
+mesh.yaml:18:16: VirtualService r: `attempts: 0` means no retries: leave `perTryTimeout`, `retryOn` and `retryRemoteLocalities` out, or say how many"
     );
 }
 
@@ -207,7 +207,7 @@ spec: {host: review, subsets: [{name: v1}, {name: v1}, {name: 'a b'}]}
         "\
 mesh.yaml:5:14: DestinationRule a: no service `review`: did you mean `reviews`?
 mesh.yaml:5:51: DestinationRule a: subset `v1` stands here twice; the first is at 5:39
-mesh.yaml:5:63: DestinationRule a: `a b` is no name of a subset: expected letters, digits, `-`, `.`, `_`"
+mesh.yaml:5:63: DestinationRule a: invalid subset name `a b`: expected letters, digits and `-`, at most 63"
     );
 }
 

@@ -3,12 +3,15 @@
 mod balancing;
 mod canary;
 mod export;
+mod names;
 mod proxy_policy;
 mod traffic_policy;
 mod virtual_service;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
 
 use super::{DestinationRule, Document, PortSelector, Resource};
 use crate::decode::Spanned;
@@ -55,20 +58,51 @@ impl<'a> Check<'a> {
             .add(place, format!("{}{}", self.prefix, message.as_ref()));
     }
 
-    fn host_name(&mut self, host: &Spanned<String>) {
-        let inner = host.strip_prefix("*.").unwrap_or(host);
-        let fine = |label: &str| {
-            !label.is_empty()
-                && label.len() <= 63
-                && label
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    /// Checks a host as Istio does, and returns whether it is one.
+    fn host_name(&mut self, host: &Spanned<String>) -> bool {
+        let Err(reason) = names::check_domain(host) else {
+            return true;
         };
-        if host.value != "*" && !inner.split('.').all(fine) {
-            self.tell(
-                &host.place,
-                format!("`{host}` is no host: expected a name, or a wildcard like `*.example.com`"),
+        self.tell(
+            &host.place,
+            format!(
+                "invalid host `{host}`: {reason}; expected a name, or a wildcard like `*.example.com`"
+            ),
+        );
+        false
+    }
+
+    /// Checks labels that select pods. Source: Istio, `labels.Instance.Validate`.
+    fn labels(&mut self, labels: &IndexMap<String, String>, place: &Place) {
+        for (key, value) in labels {
+            if !names::is_label_key(key) {
+                let message = format!(
+                    "invalid label key `{key}`: expected letters, digits, `-`, `_` or `.`, perhaps after a domain and `/`"
+                );
+                self.tell(place, message);
+            }
+            if !names::is_label_value(value) {
+                let message = format!(
+                    "invalid label value `{value}`: expected letters, digits, `-`, `_` or `.`, the first and last alphanumeric"
+                );
+                self.tell(place, message);
+            }
+        }
+    }
+
+    fn subset_name(&mut self, name: &Spanned<String>) {
+        if !names::is_dns_label(name) {
+            let message = format!(
+                "invalid subset name `{name}`: expected letters, digits and `-`, at most 63"
             );
+            self.tell(&name.place, message);
+        }
+    }
+
+    /// Checks the number of a port, which is never 0.
+    fn port_number(&mut self, port: &PortSelector) {
+        if port.number.value == 0 {
+            self.tell(&port.number.place, "invalid port 0: expected 1 to 65535");
         }
     }
 
@@ -117,17 +151,8 @@ impl<'a> Check<'a> {
         let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
         for subset in &spec.subsets {
             let name = &subset.name;
-            let fine = |byte: u8| {
-                byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' || byte == b'_'
-            };
-            if name.is_empty() || !name.bytes().all(fine) {
-                self.tell(
-                    &name.place,
-                    format!(
-                        "`{name}` is no name of a subset: expected letters, digits, `-`, `.`, `_`"
-                    ),
-                );
-            }
+            self.subset_name(name);
+            self.labels(&subset.labels, &name.place);
             if let Some(first) = seen.insert(name.as_str(), &name.place) {
                 self.tell(
                     &name.place,

@@ -171,17 +171,9 @@ pub(super) fn string(message: &matcher::StringMatcher) -> Result<StringMatcher> 
 fn regex(field: &str, message: &RegexMatcher) -> Result<StringMatcher> {
     StringMatcher::regex(&message.regex).map_err(|error| {
         let text = format!(
-            "`{}` is no regular expression: {}",
-            message.regex,
-            what_is_wrong(&error)
+            "`{}` is no regular expression (RE2): {error}",
+            message.regex
         );
         Problem::new(&format!("{field}.regex"), text)
     })
-}
-
-/// What is wrong with an expression, in a line. The error's last line says it; those before it draw a picture.
-pub(crate) fn what_is_wrong(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or_default();
-    last.trim_start_matches("error: ").to_owned()
 }

@@ -565,7 +565,7 @@ fn an_expression_that_is_none_is_refused_with_the_reason() {
         .path_specifier = Some(route::route_match::PathSpecifier::SafeRegex(regex));
     assert_eq!(
         routes_error(&message),
-        "RouteConfiguration r: virtual_hosts[0].routes[0].match.safe_regex.regex: `(` is no regular expression: unclosed group"
+        "RouteConfiguration r: virtual_hosts[0].routes[0].match.safe_regex.regex: `(` is no regular expression (RE2): unclosed group"
     );
 }
 

@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use super::millis;
-use super::told::{BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, ThrottleTold};
+use super::told::{
+    BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, SlowStartTold, ThrottleTold,
+};
 use crate::table::{
     Cluster, HashBy, HashPolicy, HedgePolicy, LbPolicy, Limits, RequestView, RouteAction,
     UpstreamProtocol, cookie_value, query_value,
 };
 
-/// What holds for the requests of a route in a cluster.
+/// Returns the policies for the requests of a route in a cluster. `fails_over`: the cluster has endpoints of more than one
+/// priority.
 pub(super) fn policies(
     cluster: &Cluster,
     action: &RouteAction,
     request: &RequestView<'_>,
+    fails_over: bool,
 ) -> ClusterPolicies {
     let limits = cluster.limits.of(action.priority);
     let hash = action.hash.iter().filter(|_| cluster.lb.is_hashing());
@@ -25,7 +29,30 @@ pub(super) fn policies(
             UpstreamProtocol::Http2 { .. } => "HTTP/2",
             UpstreamProtocol::Downstream { .. } => "downstream",
         },
+        max_concurrent_streams: match cluster.protocol {
+            UpstreamProtocol::Http1 => None,
+            UpstreamProtocol::Http2 {
+                max_concurrent_streams,
+            }
+            | UpstreamProtocol::Downstream {
+                max_concurrent_streams,
+            } => Some(max_concurrent_streams),
+        },
+        slow_start: cluster.lb.slow_start().map(|slow| SlowStartTold {
+            window_ms: millis(slow.window),
+            aggression: slow.aggression.to_string(),
+            min_weight_percent: (slow.min_weight * 100.0).to_string(),
+        }),
+        locality: match (cluster.lb_options.by_locality, fails_over) {
+            (true, _) => Some("distribute"),
+            (false, true) => Some("failover"),
+            (false, false) => None,
+        },
+        min_health_percent: cluster.lb_options.panic_percent,
         connect_timeout_ms: millis(cluster.connect_timeout),
+        idle_timeout_ms: cluster.idle_timeout.map(millis),
+        max_connection_duration_ms: cluster.max_connection_duration.map(millis),
+        max_requests_per_connection: cluster.max_requests_per_connection,
         limits: limits_told(&limits),
         retry_budget: limits.retry_budget.map(|budget| BudgetTold {
             share_ppm: budget.share_ppm,

@@ -6,7 +6,7 @@ use crate::api::advise::why_idle;
 use crate::api::{Document, Resource, VirtualService};
 use crate::diagnostic::Place;
 use crate::registry::{Hostname, Mesh, Service};
-use crate::table::{PathMatcher, Route, StringMatcher};
+use crate::table::{Cluster, PathMatcher, Route, StringMatcher};
 use crate::translate::index::in_force;
 use crate::translate::rules::Rules;
 
@@ -184,6 +184,26 @@ impl Notes<'_> {
                 out.push(Note::at(&selector.place, text));
             }
         }
+    }
+}
+
+/// Adds a note to a cluster whose outlier detection can eject none of its endpoints, because one of them is more than the share
+/// allows. Source: Envoy, `DetectorImpl::ejectHost`.
+pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<Note>) {
+    let Some(outlier) = &cluster.outlier else {
+        return;
+    };
+    let percent = outlier.max_ejection_percent;
+    if endpoints == 0 || outlier.always_eject_one_host || percent as usize * endpoints >= 100 {
+        return;
+    }
+    let text = format!(
+        "outlier detection never ejects an endpoint of `{}`: at most {percent}% may be out, and one of {endpoints} is more",
+        cluster.name
+    );
+    let note = Note::new(text);
+    if !out.contains(&note) {
+        out.push(note);
     }
 }
 

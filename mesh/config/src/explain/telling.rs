@@ -6,7 +6,7 @@ use http::uri::PathAndQuery;
 
 use super::decided::{self, Source};
 use super::executed::Executed;
-use super::notes::Notes;
+use super::notes::{self, Notes};
 use super::{
     Answer, CorsTold, Explanation, FaultTold, MirrorTold, Redirected, Rejection, RetriesTold,
     Target, cluster, headers, inbound, millis, route_name, upstream,
@@ -229,12 +229,16 @@ impl Telling<'_> {
         let addresses = hosts().map(|host| host.address.ip());
         upstream::of_inbound(self.mesh, &name, addresses, &mut told.decided_by);
         let headers = target.headers.as_deref();
+        let fails_over = hosts().any(|host| host.priority > 0);
+        if let Some(found) = found {
+            notes::of_ejections(found, hosts().count(), &mut told.notes);
+        }
         Ok(Target {
             cluster: name.to_string(),
             weight: target.weight,
             host: self.sent_host(action, target),
             endpoints,
-            policies: found.map(|found| cluster::policies(found, action, &self.view)),
+            policies: found.map(|found| cluster::policies(found, action, &self.view, fails_over)),
             inbound: inbound::told(self.mesh, hosts())?,
             request_headers: headers.map_or_else(Vec::new, |it| headers::lines(&it.request)),
             response_headers: headers.map_or_else(Vec::new, |it| headers::lines(&it.response)),

@@ -1,5 +1,6 @@
 //! What requests would meet under small meshes.
 
+mod policies;
 mod traps;
 
 use std::collections::BTreeMap;

@@ -6,7 +6,9 @@ mod upstream;
 
 pub use filters::{CorsTold, FaultTold, MirrorTold, Policies};
 pub use inbound::{AdaptiveTold, InboundTold, RateLimitTold, ShedTold};
-pub use upstream::{BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, ThrottleTold};
+pub use upstream::{
+    BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, SlowStartTold, ThrottleTold,
+};
 
 use serde::Serialize;
 

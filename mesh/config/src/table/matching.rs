@@ -3,6 +3,8 @@
 use http::{HeaderMap, HeaderName};
 use regex::bytes::Regex;
 
+use super::re2;
+
 /// What routes look at of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
@@ -151,9 +153,9 @@ impl StringMatcher {
     /// A text that must match the expression as a whole, in RE2's syntax.
     ///
     /// # Errors
-    /// What is wrong with the expression.
-    pub fn regex(expression: &str) -> Result<Self, regex::Error> {
-        Ok(StringMatcher::Regex(compile_regex(expression)?))
+    /// The reason why RE2 would refuse the expression.
+    pub fn regex(expression: &str) -> Result<Self, String> {
+        Ok(StringMatcher::Regex(re2::compile_whole(expression)?))
     }
 
     /// Whether a text is such.
@@ -178,16 +180,6 @@ impl StringMatcher {
             StringMatcher::Regex(regex) => regex.is_match(text),
         }
     }
-}
-
-/// An expression that must match as a whole: RE2's full match. The group keeps alternatives inside the anchors.
-///
-/// # Errors
-/// What is wrong with the expression.
-pub fn compile_regex(expression: &str) -> Result<Regex, regex::Error> {
-    // Checked alone first: `a)(b` would be mended by the group.
-    Regex::new(expression)?;
-    Regex::new(&format!("^(?:{expression})$"))
 }
 
 impl HeaderMatcher {

@@ -3,6 +3,8 @@
 use http::header::{HeaderName, HeaderValue};
 use regex::bytes::Regex;
 
+use super::re2;
+
 /// How a request's path and host change on their way.
 #[derive(Clone, Debug, Default)]
 pub struct Rewrite {
@@ -93,13 +95,8 @@ impl Substitution {
     /// # Errors
     /// What is wrong with either.
     pub fn new(expression: &str, text: &str) -> Result<Self, String> {
-        let regex = Regex::new(expression).map_err(|error| {
-            // The last line says what is wrong; those before it draw a picture.
-            let error = error.to_string();
-            let last = error.lines().last().unwrap_or_default();
-            let last = last.trim_start_matches("error: ");
-            format!("`{expression}` is no regular expression: {last}")
-        })?;
+        let regex = re2::compile(expression)
+            .map_err(|error| format!("`{expression}` is no regular expression (RE2): {error}"))?;
         let mut parts = Vec::new();
         let mut plain = Vec::new();
         let mut bytes = text.bytes();

@@ -45,7 +45,6 @@ pub(super) fn outbound(written: Option<&HttpRetry>, hashed: bool) -> Option<Retr
     policy.per_try_timeout = written
         .per_try_timeout
         .as_ref()
-        .filter(|timeout| !timeout.0.is_zero())
         .map(|timeout| xds::duration(timeout.0));
     if let Some(on) = written.retry_on.as_ref().filter(|on| !on.is_empty()) {
         let (names, codes) = parse_retry_on(on);

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use crate::api::{HttpMatch, StringMatch};
 use crate::decode::Spanned;
-use crate::table::compile_regex;
+use crate::table::re2;
 use crate::translate::caller::SIDECARS;
 
 /// Whether every request that is `later`'s is `earlier`'s, too, at sidecars.
@@ -115,7 +115,7 @@ fn covers_text(wide: &StringMatch, narrow: &StringMatch) -> bool {
         }
         (StringMatch::Regex(wide), StringMatch::Regex(narrow)) => wide == narrow,
         (StringMatch::Regex(wide), StringMatch::Exact(narrow)) => {
-            compile_regex(wide).is_ok_and(|wide| wide.is_match(narrow.as_bytes()))
+            re2::compile_whole(wide).is_ok_and(|wide| wide.is_match(narrow.as_bytes()))
         }
         _ => false,
     }

@@ -28,6 +28,7 @@ impl Advice<'_> {
                 self.meets_nothing(condition);
             }
             self.retries(route);
+            self.mirror_shares(route);
             // What a delegate takes is another document's to say: it may be less.
             if route.delegate.is_some() {
                 continue;
@@ -77,6 +78,30 @@ impl Advice<'_> {
                 &later.place,
                 format!("no request meets this condition: {message}"),
             );
+        }
+    }
+
+    /// Warns of a share of copies where nothing is copied, which Istio accepts.
+    fn mirror_shares(&mut self, route: &HttpRoute) {
+        if route.mirror.is_some() {
+            return;
+        }
+        let shares = [
+            (
+                "mirrorPercentage",
+                route.mirror_percentage.as_ref().map(|share| &share.place),
+            ),
+            (
+                "mirrorPercent",
+                route.mirror_percent.as_ref().map(|share| &share.place),
+            ),
+        ];
+        for (field, place) in shares {
+            let Some(place) = place else { continue };
+            let message = format!(
+                "`{field}` has no effect without `mirror`; in `mirrors`, each destination has its own `percentage`"
+            );
+            self.tell(place, message);
         }
     }
 

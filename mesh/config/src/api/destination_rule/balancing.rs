@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use crate::api::duration::GoDuration;
+use crate::api::duration::{GoDuration, GoDurationOrZero};
 use crate::decode::Spanned;
 
 /// How an endpoint is chosen.
@@ -83,7 +83,7 @@ pub struct HttpCookie {
     #[serde(default)]
     pub path: String,
     /// How long it is kept; `0s`: as long as the session; none: the proxy makes none.
-    pub ttl: Option<GoDuration>,
+    pub ttl: Option<GoDurationOrZero>,
     /// What else is said of it, where the proxy makes it: `SameSite`.
     #[serde(default)]
     pub attributes: Vec<CookieAttribute>,

@@ -78,6 +78,18 @@ impl Check<'_> {
             let message = format!("`minimumRingSize` is {size}: expected at most {most}");
             self.tell(&hash.place, message);
         }
+        if hash.minimum_ring_size.is_some() && (ring.is_some() || hash.maglev.is_some()) {
+            let message = "`minimumRingSize` beside `ringHash` or `maglev`: expected one of them";
+            self.tell(&hash.place, message);
+        }
+        if let Some(maglev) = &hash.maglev
+            && maglev
+                .table_size
+                .as_ref()
+                .is_none_or(|size| size.value == 0)
+        {
+            self.tell(&hash.place, "`maglev` needs `tableSize`: expected a prime");
+        }
         let most = table::Maglev::MAX_SIZE;
         if let Some(size) = hash
             .maglev
@@ -112,7 +124,7 @@ impl Check<'_> {
     }
 
     fn warmup(&mut self, warmup: &Spanned<Warmup>) {
-        if warmup.duration.is_none_or(|duration| duration.0.is_zero()) {
+        if warmup.duration.is_none() {
             self.tell(
                 &warmup.place,
                 "`warmup` has no duration: expected one, as in `duration: 30s`",

@@ -91,9 +91,6 @@ impl<'a> Check<'a> {
     }
 
     fn analysis(&mut self, analysis: &Spanned<Analysis>, skipped: bool) {
-        if let Some(interval) = analysis.interval.as_ref().filter(|it| it.value.0.is_zero()) {
-            self.tell(&interval.place, "`interval: 0s`: expected `1ms` or more");
-        }
         self.weights(analysis);
         match (&analysis.iterations, analysis.r#match.first()) {
             (Some(rounds), _) if rounds.value == 0 => {
@@ -195,9 +192,6 @@ impl<'a> Check<'a> {
                 self.tell(&range.place, message);
             }
             _ => {}
-        }
-        if let Some(interval) = metric.interval.as_ref().filter(|it| it.value.0.is_zero()) {
-            self.tell(&interval.place, "`interval: 0s`: expected `1ms` or more");
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::virtual_service::is_label;
+use super::names::is_dns_label;
 use super::{Check, short};
 use crate::api::{DestinationRule, Resource, WorkloadSelector};
 use crate::decode::Spanned;
@@ -20,7 +20,7 @@ impl Check<'_> {
             if name == NOBODY {
                 let message = "`~`, nobody, is for services: expected `*` for all, `.` for its own namespace, or the name of one";
                 self.tell(&to.place, message);
-            } else if name != EVERYBODY && name != OWN_NAMESPACE && !is_label(name) {
+            } else if name != EVERYBODY && name != OWN_NAMESPACE && !is_dns_label(name) {
                 let message = format!(
                     "`{name}` is no namespace: expected `*` for all, `.` for its own, or a name"
                 );

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use super::Check;
 use crate::api::{
-    AdaptiveConcurrency, AdaptiveThrottle, GoDuration, Hedge, LocalRateLimit, ProxyPolicy,
-    Resource, Shed,
+    AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, ProxyPolicy, Resource, Shed,
 };
 use crate::decode::Spanned;
-use crate::diagnostic::Place;
 use crate::registry::Hostname;
 
 /// The most hedges of one request.
@@ -110,7 +108,6 @@ impl<'a> Check<'a> {
     }
 
     fn hedge(&mut self, hedge: &Hedge) {
-        self.some_time("after", Some(&hedge.after));
         if let Some(times) = &hedge.times
             && !(1..=HEDGES_MAX).contains(&times.value)
         {
@@ -126,7 +123,6 @@ impl<'a> Check<'a> {
             let message = format!("`k: {}`: expected 1 or more", k.value);
             self.tell(&k.place, message);
         }
-        self.some_time("window", throttle.window.as_ref());
     }
 
     fn local_rate_limit(&mut self, limit: &LocalRateLimit) {
@@ -154,8 +150,6 @@ impl<'a> Check<'a> {
     fn adaptive_concurrency(&mut self, adaptive: &AdaptiveConcurrency) {
         self.at_least_one("max", adaptive.max.as_ref());
         self.at_least_one("min", adaptive.min.as_ref());
-        self.some_time("interval", adaptive.interval.as_ref());
-        self.some_time("measureEvery", adaptive.measure_every.as_ref());
         if let (Some(min), Some(max)) = (&adaptive.min, &adaptive.max)
             && min.value > max.value
         {
@@ -166,23 +160,11 @@ impl<'a> Check<'a> {
 
     fn shed(&mut self, shed: &Shed) {
         self.at_least_one("concurrency", Some(&shed.concurrency));
-        self.some_time("target", shed.target.as_ref());
-        self.some_time("interval", shed.interval.as_ref());
     }
 
     fn at_least_one(&mut self, name: &str, value: Option<&Spanned<u32>>) {
         if let Some(value) = value.filter(|value| value.value == 0) {
             self.tell(&value.place, format!("`{name}: 0`: expected 1 or more"));
         }
-    }
-
-    fn some_time(&mut self, name: &str, value: Option<&Spanned<GoDuration>>) {
-        if let Some(value) = value.filter(|value| value.value.0.is_zero()) {
-            self.zero_time(name, &value.place);
-        }
-    }
-
-    fn zero_time(&mut self, name: &str, place: &Place) {
-        self.tell(place, format!("`{name}: 0s`: expected 1ms or more"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Check, short};
-use crate::api::{OutlierDetection, TrafficPolicy};
+use crate::api::{ConnectionPool, H2UpgradePolicy, OutlierDetection, TrafficPolicy};
 use crate::decode::Spanned;
 use crate::registry::Hostname;
 
@@ -15,9 +15,13 @@ impl Check<'_> {
         if let Some(outlier) = &policy.outlier_detection {
             self.outlier_detection(outlier);
         }
+        if let Some(pool) = &policy.connection_pool {
+            self.connection_pool(pool);
+        }
         let mut seen = BTreeMap::new();
         for port in &policy.port_level_settings {
             let number = &port.port.number;
+            self.port_number(&port.port);
             if let Some(first) = seen.insert(number.value, &number.place) {
                 let message = format!(
                     "port {number} stands here twice; the first is at {}",
@@ -31,6 +35,9 @@ impl Check<'_> {
             if let Some(outlier) = &port.outlier_detection {
                 self.outlier_detection(outlier);
             }
+            if let Some(pool) = &port.connection_pool {
+                self.connection_pool(pool);
+            }
         }
     }
 
@@ -41,6 +48,24 @@ impl Check<'_> {
         };
         for port in &policy.port_level_settings {
             self.port_of(service, &port.port);
+        }
+    }
+
+    /// Source: Istio, `validateConnectionPool`.
+    fn connection_pool(&mut self, pool: &Spanned<ConnectionPool>) {
+        if pool.tcp.is_none() && pool.http.is_none() {
+            self.tell(
+                &pool.place,
+                "`connectionPool` is empty: expected `tcp` or `http`",
+            );
+        }
+        if let Some(http) = &pool.http
+            && http.use_client_protocol
+            && http.h2_upgrade_policy == Some(H2UpgradePolicy::Upgrade)
+        {
+            let message =
+                "`useClientProtocol: true` beside `h2UpgradePolicy: UPGRADE`: expected one of both";
+            self.tell(&pool.place, message);
         }
     }
 

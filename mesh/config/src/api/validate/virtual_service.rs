@@ -4,30 +4,17 @@ mod action;
 mod condition;
 mod route;
 
-use std::collections::BTreeMap;
-
-use super::{Check, short};
+use super::{Check, names, short};
 use crate::api::{Delegate, HttpRoute, Resource, VirtualService};
 use crate::decode::Spanned;
 use crate::suggest;
+use crate::translate::caller::is_for_sidecars;
 use crate::translate::delegate;
 
 impl Check<'_> {
     pub(super) fn virtual_service(&mut self, resource: &Resource<VirtualService>) {
         let spec = &resource.spec;
-        let mut seen = BTreeMap::new();
-        for host in &spec.hosts {
-            self.host_name(host);
-            if let Some(first) = seen.insert(host.to_ascii_lowercase(), &host.place) {
-                self.tell(
-                    &host.place,
-                    format!(
-                        "host `{host}` stands here twice; the first is at {}",
-                        short(first)
-                    ),
-                );
-            }
-        }
+        self.hosts(spec);
         for gateway in &spec.gateways {
             self.gateway(gateway);
         }
@@ -44,12 +31,45 @@ impl Check<'_> {
         self.beside_canary(resource);
     }
 
+    /// Source: Istio, `ValidateVirtualService`.
+    fn hosts(&mut self, spec: &VirtualService) {
+        let mut all_valid = true;
+        for host in &spec.hosts {
+            if names::is_ip(host) {
+                continue;
+            }
+            if host.value == "*" && is_for_sidecars(spec) {
+                let message = "invalid host `*`: sidecars take no host for everything; expected names, or `gateways` without `mesh`";
+                self.tell(&host.place, message);
+                all_valid = false;
+            } else {
+                all_valid &= self.host_name(host);
+            }
+        }
+        if !all_valid {
+            return;
+        }
+        for (at, host) in spec.hosts.iter().enumerate() {
+            let mut earlier = spec.hosts[..at].iter();
+            if let Some(first) = earlier.find(|first| names::hosts_overlap(first, host)) {
+                let message = format!(
+                    "duplicate host `{host}`: `{first}` at {} covers the same names; expected hosts that do not overlap",
+                    short(&first.place)
+                );
+                self.tell(&host.place, message);
+            }
+        }
+    }
+
     /// A gateway's name, perhaps with its namespace before it.
     fn gateway(&mut self, gateway: &Spanned<String>) {
-        let (namespace, name) = gateway.split_once('/').unwrap_or(("default", gateway));
-        if !is_label(namespace) || !name.split('.').all(is_label) {
+        let fine = match gateway.split_once('/') {
+            Some((namespace, name)) => names::is_dns_label(namespace) && names::is_dns_label(name),
+            None => names::check_fqdn(gateway).is_ok(),
+        };
+        if !fine {
             let message =
-                format!("`{gateway}` is no gateway: expected `mesh`, a name, or NAMESPACE/NAME");
+                format!("invalid gateway `{gateway}`: expected `mesh`, a name, or NAMESPACE/NAME");
             self.tell(&gateway.place, message);
         }
     }
@@ -122,10 +142,4 @@ impl Check<'_> {
             }
         }
     }
-}
-
-/// Whether a text could name a namespace.
-pub(super) fn is_label(name: &str) -> bool {
-    let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !name.is_empty() && name.len() <= 63 && name.bytes().all(fine)
 }

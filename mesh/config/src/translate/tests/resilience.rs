@@ -173,13 +173,13 @@ fn numbers_among_the_conditions_are_statuses_and_add_the_condition_that_makes_th
 }
 
 #[test]
-fn a_per_try_timeout_of_nothing_is_none() {
+fn a_retry_without_a_per_try_timeout_has_none() {
     let policy = |text: &str| {
         let written: crate::api::HttpRetry =
             crate::decode::decode(&parse("a.yaml", text).unwrap()[0]).unwrap();
         let policy = crate::translate::retries::outbound(Some(&written), false).unwrap();
         policy.per_try_timeout.map(|timeout| timeout.seconds)
     };
-    assert_eq!(policy("{attempts: 3, perTryTimeout: 0s}"), None);
+    assert_eq!(policy("{attempts: 3}"), None);
     assert_eq!(policy("{attempts: 3, perTryTimeout: 2s}"), Some(2));
 }

@@ -1,8 +1,9 @@
 //! What a route does to requests on their way, and what it answers.
 
-use super::super::Check;
+use super::super::{Check, short};
 use crate::api::{
-    Abort, Body, CorsPolicy, DirectResponse, Fault, HeaderOperations, Headers, Redirect, Rewrite,
+    Abort, Body, CorsPolicy, DirectResponse, Fault, HeaderOperations, Headers, HttpRoute, Redirect,
+    Rewrite, StringMatch,
 };
 use crate::decode::Spanned;
 use crate::diagnostic::Place;
@@ -11,8 +12,14 @@ use crate::table::{Substitution, Template};
 use crate::translate::routes::DIRECT_BODY_MAX;
 use http::header::{HeaderName, HeaderValue};
 
-/// The statuses of a redirect.
+/// Statuses of a redirect that Envoy has. Istio accepts any 3xx, and leaves a route of another one without an action, which
+/// makes proxies refuse all routes of the port. Source: Istio, `route.ApplyRedirect`; Envoy, `RedirectResponseCode`.
 const REDIRECTS: [&str; 5] = ["301", "302", "303", "307", "308"];
+
+/// Methods that a CORS policy may allow. Source: Istio, `supportedCORSMethods`.
+const CORS_METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*",
+];
 
 impl Check<'_> {
     pub(super) fn headers(&mut self, headers: Option<&Spanned<Headers>>) {
@@ -29,8 +36,7 @@ impl Check<'_> {
     fn operations(&mut self, operations: &HeaderOperations, of_request: bool) {
         let put = operations.set.iter().chain(&operations.add);
         for (name, value) in put {
-            let is_host = name.eq_ignore_ascii_case("host") || name.value == ":authority";
-            if is_host && of_request {
+            if is_authority(name) && of_request {
                 self.host_value(&value.value, &value.place);
                 continue;
             }
@@ -41,6 +47,32 @@ impl Check<'_> {
         }
         for name in &operations.remove {
             self.header_name(name);
+        }
+    }
+
+    /// Checks that the authority is set once. Source: Istio, `validateAuthorityRewrite`.
+    pub(super) fn one_authority(&mut self, route: &HttpRoute) {
+        let rewritten = route
+            .rewrite
+            .as_ref()
+            .and_then(|rewrite| rewrite.authority.as_ref())
+            .filter(|authority| !authority.is_empty())
+            .map(|authority| &authority.place);
+        let request = route.headers.as_ref().and_then(|all| all.request.as_ref());
+        let operations = request.map(|request| request.set.iter().chain(&request.add));
+        let set = operations
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| is_authority(name))
+            .map(|(name, _)| &name.place);
+        let mut places = rewritten.into_iter().chain(set);
+        let Some(first) = places.next() else { return };
+        for again in places {
+            let message = format!(
+                "the authority is set twice; the first is at {}: expected one of `rewrite.authority` and a `host` header",
+                short(first)
+            );
+            self.tell(again, message);
         }
     }
 
@@ -77,16 +109,26 @@ impl Check<'_> {
         if let Some(authority) = &rewrite.authority {
             self.host_value(authority, &authority.place);
         }
-        if let Some(regex) = &rewrite.uri_regex_rewrite
-            && let Err(error) = Substitution::new(&regex.r#match, &regex.rewrite)
-        {
-            self.tell(&regex.place, error);
+        if let Some(regex) = &rewrite.uri_regex_rewrite {
+            if regex.r#match.is_empty() || regex.rewrite.is_empty() {
+                let message = "`uriRegexRewrite` needs both `match` and `rewrite`";
+                self.tell(&regex.place, message);
+            } else if let Err(error) = Substitution::new(&regex.r#match, &regex.rewrite) {
+                self.tell(&regex.place, error);
+            }
         }
     }
 
     pub(super) fn redirect(&mut self, redirect: &Spanned<Redirect>) {
-        if redirect.value == Redirect::default() {
-            let message = "it is empty: expected `uri`, `authority`, `scheme` or a port";
+        let empty = |text: Option<&str>| text.is_none_or(str::is_empty);
+        if empty(redirect.uri.as_deref())
+            && empty(redirect.authority.as_deref())
+            && empty(redirect.scheme.as_deref().map(String::as_str))
+            && redirect.port.is_none()
+            && redirect.derive_port.is_none()
+        {
+            let message =
+                "a redirect changes nothing: expected `uri`, `authority`, `scheme` or a port";
             self.tell(&redirect.place, message);
         }
         if let (Some(_), Some(derived)) = (&redirect.port, &redirect.derive_port) {
@@ -105,10 +147,15 @@ impl Check<'_> {
             && !REDIRECTS.contains(&code.value.to_string().as_str())
         {
             let accepted = suggest::one_of(&REDIRECTS);
-            self.tell(
-                &code.place,
-                format!("{} is no redirect: expected {accepted}", code.value),
-            );
+            let message = match code.value {
+                300..=399 => format!(
+                    "invalid `redirectCode` {}: Istio accepts it, and its proxies then refuse every route of the port; \
+                     expected {accepted}",
+                    code.value
+                ),
+                other => format!("invalid `redirectCode` {other}: expected {accepted}"),
+            };
+            self.tell(&code.place, message);
         }
     }
 
@@ -126,7 +173,12 @@ impl Check<'_> {
     }
 
     fn status(&mut self, status: u16, place: &Place) {
-        if !(200..600).contains(&status) {
+        if status == 600 {
+            // Source: Istio, `validateHTTPStatus`; Envoy 1.40, `FaultAbort.http_status`, tried with `--mode validate`.
+            let message = "invalid status 600: Istio accepts it, and its proxies then refuse every route of the port; \
+                           expected 200 to 599";
+            self.tell(place, message);
+        } else if !(200..600).contains(&status) {
             self.tell(
                 place,
                 format!("`{status}` is no status to answer: expected 200 to 599"),
@@ -139,12 +191,8 @@ impl Check<'_> {
             self.tell(&fault.place, "it is empty: expected `delay` or `abort`");
         }
         if let Some(delay) = &fault.delay {
-            match &delay.fixed_delay {
-                Some(fixed) if fixed.0.is_zero() => {
-                    self.tell(&fixed.place, "a delay of 0 is none: expected `1ms` or more");
-                }
-                Some(_) => {}
-                None => self.tell(&delay.place, "`fixedDelay` is missing"),
+            if delay.fixed_delay.is_none() {
+                self.tell(&delay.place, "`fixedDelay` is missing");
             }
             if let Some(percent) = delay.percent.as_ref().filter(|it| it.value > 100) {
                 self.tell(
@@ -182,9 +230,27 @@ impl Check<'_> {
         }
     }
 
+    /// Checks an origin, which is never empty. Source: Istio, `validateAllowOrigins`.
+    fn origin(&mut self, origin: &Spanned<StringMatch>) {
+        match &origin.value {
+            StringMatch::Exact(text) | StringMatch::Prefix(text) if text.is_empty() => {
+                let message =
+                    "invalid origin: it is empty; expected one, as in `https://example.com`";
+                self.tell(&origin.place, message);
+            }
+            StringMatch::Present => {
+                let message = "invalid origin: expected `exact`, `prefix` or `regex`; `regex: .*` is every origin";
+                self.tell(&origin.place, message);
+            }
+            StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Regex(_) => {
+                self.string(origin);
+            }
+        }
+    }
+
     pub(super) fn cors(&mut self, cors: &CorsPolicy) {
         for origin in &cors.allow_origins {
-            self.string(origin);
+            self.origin(origin);
         }
         if let (Some(_), Some(older)) = (cors.allow_origins.first(), cors.allow_origin.first()) {
             self.tell(
@@ -193,8 +259,9 @@ impl Check<'_> {
             );
         }
         for method in &cors.allow_methods {
-            if http::Method::from_bytes(method.as_bytes()).is_err() {
-                self.tell(&method.place, format!("`{method}` is no method"));
+            if !CORS_METHODS.contains(&method.as_str()) {
+                let hint = suggest::hint(method, CORS_METHODS.iter().copied());
+                self.tell(&method.place, format!("invalid method `{method}`: {hint}"));
             }
         }
         for name in cors.allow_headers.iter().chain(&cors.expose_headers) {
@@ -206,4 +273,9 @@ impl Check<'_> {
             self.tell(&age.place, "`maxAge` is in whole seconds");
         }
     }
+}
+
+/// Returns whether a header is the authority.
+fn is_authority(name: &str) -> bool {
+    name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority")
 }

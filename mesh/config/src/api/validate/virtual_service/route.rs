@@ -38,6 +38,7 @@ impl Check<'_> {
         if let Some(rewrite) = &route.rewrite {
             self.rewrite(rewrite);
         }
+        self.one_authority(route);
         if let Some(redirect) = &route.redirect {
             self.redirect(redirect);
         }
@@ -147,12 +148,7 @@ impl Check<'_> {
         let mut shares = shares
             .into_iter()
             .filter_map(|(name, place)| Some((name, place?)));
-        if let (None, Some((name, place))) = (&route.mirror, shares.next()) {
-            let message =
-                format!("`{name}` without `mirror`: in `mirrors`, each has its own `percentage`");
-            self.tell(place, message);
-        }
-        if let Some((name, place)) = shares.next() {
+        if let Some((name, place)) = shares.nth(1) {
             let message = format!("`{name}` beside `mirrorPercentage`: leave the older form out");
             self.tell(place, message);
         }
@@ -182,6 +178,9 @@ impl Check<'_> {
 
     fn destination(&mut self, destination: &Destination, namespace: &str) {
         let mesh = self.mesh;
+        if !self.destination_name(destination) {
+            return;
+        }
         let host = Hostname::resolve(&destination.host, namespace);
         let service = mesh.registry.service(host.as_str());
         if service.is_none() && !mesh.registry.services.is_empty() {
@@ -226,11 +225,29 @@ impl Check<'_> {
         );
     }
 
+    /// Checks the names of a destination, and returns whether its host is one. Source: Istio, `validateDestination`.
+    fn destination_name(&mut self, destination: &Destination) -> bool {
+        if let Some(subset) = &destination.subset {
+            self.subset_name(subset);
+        }
+        if let Some(port) = &destination.port {
+            self.port_number(port);
+        }
+        if destination.host.value == "*" {
+            let message = "invalid host `*`: expected the name of a service";
+            self.tell(&destination.host.place, message);
+            return false;
+        }
+        self.host_name(&destination.host)
+    }
+
     pub(in super::super) fn retries(&mut self, retries: &Spanned<HttpRetry>) {
         if retries.attempts == 0
-            && (retries.per_try_timeout.is_some() || retries.retry_on.is_some())
+            && (retries.per_try_timeout.is_some()
+                || retries.retry_on.is_some()
+                || retries.retry_remote_localities.is_some())
         {
-            let message = "`attempts: 0` means no retries: leave `perTryTimeout` and `retryOn` out, or say how many";
+            let message = "`attempts: 0` means no retries: leave `perTryTimeout`, `retryOn` and `retryRemoteLocalities` out, or say how many";
             self.tell(&retries.place, message);
         }
         if let Some(remote) = &retries.retry_remote_localities
@@ -242,6 +259,17 @@ impl Check<'_> {
             );
         }
         let Some(on) = &retries.retry_on else { return };
+        // Source: Istio, `validateHTTPRetry`, which splits at commas and nothing else.
+        if on
+            .split(',')
+            .any(|part| part.is_empty() || part.trim() != part)
+            && !on.is_empty()
+        {
+            let message = format!(
+                "invalid `retryOn` `{on}`: expected conditions with one comma between, and no spaces"
+            );
+            self.tell(&on.place, message);
+        }
         let (names, codes) = parse_retry_on(on);
         for name in names
             .iter()
@@ -250,11 +278,20 @@ impl Check<'_> {
             let hint = suggest::hint(name, retry_on_names());
             self.tell(&on.place, format!("unknown condition `{name}`: {hint}"));
         }
-        for code in codes.iter().filter(|code| !(100..600).contains(*code)) {
+        for code in codes.iter().filter(|code| !is_registered(**code)) {
             self.tell(
                 &on.place,
-                format!("`{code}` is no status: expected 100 to 599"),
+                format!(
+                    "invalid status `{code}` in `retryOn`: expected a registered one, as in `503`"
+                ),
             );
         }
     }
+}
+
+/// Returns whether a status has a name, which Istio asks for. Source: Istio, `validateHTTPRetry`; Go, `http.StatusText`.
+fn is_registered(code: u32) -> bool {
+    let code = u16::try_from(code).ok();
+    let status = code.and_then(|code| http::StatusCode::from_u16(code).ok());
+    status.is_some_and(|status| status == 425 || status.canonical_reason().is_some())
 }
