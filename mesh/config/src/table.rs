@@ -66,6 +66,17 @@ pub struct Table {
     pub endpoints: BTreeMap<Arc<str>, Arc<Assignment>>,
 }
 
+impl Table {
+    /// The endpoints of a cluster; `None` while none are known, and for a cluster that finds them by the request.
+    pub fn assignment<'t>(&'t self, cluster: &'t Cluster) -> Option<&'t Arc<Assignment>> {
+        match &cluster.kind {
+            ClusterKind::Eds(name) => self.endpoints.get(name),
+            ClusterKind::Static(assignment) => Some(assignment),
+            ClusterKind::OriginalDst => None,
+        }
+    }
+}
+
 /// Where connections are taken, and how their requests are routed.
 #[derive(Clone, Debug)]
 pub struct Listener {

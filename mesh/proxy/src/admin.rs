@@ -9,12 +9,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use shakedown_config::table::{Action, ClusterKind, RouteTable, Table};
+use shakedown_config::table::{Action, Cluster, ClusterKind, RouteTable, Table};
 use shakedown_env::Side;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 
 use crate::proxy::{Proxy, ProxyError};
-use crate::state::Upstream;
+use crate::state::State;
 
 /// What prometheus-client writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -90,7 +90,7 @@ fn typed(status: StatusCode, kind: &'static str, body: String) -> Response<Body>
 fn config_dump(proxy: &Proxy) -> Value {
     let table = proxy.state().table();
     let (connected, since) = proxy.control().stream();
-    let upstreams = proxy.state().upstreams();
+    let clusters = table.clusters.values();
     json!({
         "node": proxy.bootstrap().node_id,
         "ready": proxy.is_ready(),
@@ -103,7 +103,7 @@ fn config_dump(proxy: &Proxy) -> Value {
         },
         "listeners": listeners(proxy),
         "routes": routes(&table),
-        "clusters": upstreams.iter().map(|upstream| cluster(upstream)).collect::<Vec<_>>(),
+        "clusters": clusters.map(|it| cluster(proxy.state(), &table, it)).collect::<Vec<_>>(),
     })
 }
 
@@ -147,9 +147,8 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
     json!({ "name": &*routes.name, "virtual_hosts": hosts.collect::<Vec<_>>() })
 }
 
-fn cluster(upstream: &Upstream) -> Value {
-    let cluster = upstream.cluster();
-    let hosts = upstream.hosts();
+/// A cluster, with what its hosts have in hand; nothing, where no request has asked for it.
+fn cluster(state: &State, table: &Table, cluster: &Cluster) -> Value {
     let host = |host: &Rc<crate::state::Host>| {
         let pool = host.pool();
         json!({
@@ -160,6 +159,23 @@ fn cluster(upstream: &Upstream) -> Value {
             "idle_connections": pool.idle(),
         })
     };
+    let unused = |host: &shakedown_config::table::Host| {
+        json!({
+            "address": host.address.to_string(),
+            "healthy": host.healthy,
+            "active_requests": 0,
+            "connections": 0,
+            "idle_connections": 0,
+        })
+    };
+    let hosts: Vec<Value> = match state.upstream_in_use(&cluster.name) {
+        Some(upstream) => upstream.hosts().iter().map(host).collect(),
+        None => table
+            .assignment(cluster)
+            .iter()
+            .flat_map(|assignment| assignment.hosts.iter().map(unused))
+            .collect(),
+    };
     json!({
         "name": &*cluster.name,
         "kind": match cluster.kind {
@@ -168,6 +184,6 @@ fn cluster(upstream: &Upstream) -> Value {
             ClusterKind::OriginalDst => "ORIGINAL_DST",
         },
         "lb_policy": format!("{:?}", cluster.lb),
-        "hosts": hosts.iter().map(host).collect::<Vec<_>>(),
+        "hosts": hosts,
     })
 }

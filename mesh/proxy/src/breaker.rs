@@ -126,6 +126,19 @@ impl fmt::Debug for Breaker {
     }
 }
 
+/// Whether other limits open or close a breaker of which nothing is in hand.
+pub(crate) fn is_opened_or_closed(before: Limits, after: Limits) -> bool {
+    let open = |limits: Limits| {
+        [
+            limits.connections == 0,
+            limits.pending == 0,
+            limits.requests == 0,
+            retries_allowed(&limits, 0) == 0,
+        ]
+    };
+    open(before) != open(after)
+}
+
 fn quota_limits(limits: &Limits) -> QuotaLimits {
     QuotaLimits {
         connections: limits.connections,

@@ -11,6 +11,7 @@ use shakedown_config::table::Cluster;
 use shakedown_env::{Env, Event, Owned, Rng, Time};
 
 use super::Upstream;
+use super::deferred::Deferred;
 use crate::outlier::{Change, Changes, MergeWindow, Outcome, Outliers, Seat, When};
 
 /// The health of a cluster's hosts, as far as their answers tell.
@@ -87,14 +88,18 @@ impl Health {
         let after = cluster.outlier.as_ref().map(|settings| settings.interval);
         drop(outliers);
         if before != after {
-            self.restart();
+            self.restart(self.env.now());
         }
     }
 
-    /// The upstream is in its place: its interval may begin.
-    pub(super) fn begin(&self, upstream: &Rc<Upstream>) {
+    /// The upstream is in its place: its interval goes on as if it had always been.
+    pub(super) fn begin(&self, upstream: &Rc<Upstream>, deferred: &Deferred) {
         self.upstream.replace(Rc::downgrade(upstream));
-        self.restart();
+        self.settled.set(self.settled.get() || deferred.settled);
+        if let Some(changed) = deferred.changed {
+            self.merge.borrow_mut().taken_in(changed);
+        }
+        self.restart(deferred.interval_began);
     }
 
     /// A host is one of the cluster's, as it may have been before; nothing is known of a new one. Whether it is new, or is
@@ -203,25 +208,34 @@ impl Health {
         self.late.replace(Some(task));
     }
 
-    /// Begins the interval anew; no task where there is nothing to look at.
-    fn restart(&self) {
+    /// Begins the interval anew, counted from a time; no task where there is nothing to look at.
+    fn restart(&self, began: Time) {
         let settings = self.outliers.borrow();
         let interval = settings.as_ref().map(|known| known.settings().interval);
         let upstream = self.upstream.borrow().clone();
         let task = interval
             .filter(|_| upstream.strong_count() > 0)
             .map(|span| {
-                let watch = watch(self.env.clone(), upstream, span);
+                let next = next_tick(began, span, self.env.now());
+                let watch = watch(self.env.clone(), upstream, next, span);
                 self.env.spawn_owned("outlier-detection", watch)
             });
         self.interval.replace(task);
     }
 }
 
+/// The first tick after now.
+fn next_tick(began: Time, interval: Duration, now: Time) -> Time {
+    let passed = now.since(began).as_nanos() / interval.as_nanos().max(1);
+    let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);
+    began + interval.saturating_mul(passed + 1)
+}
+
 /// Looks at all hosts, interval after interval, for as long as the upstream is there.
-async fn watch(env: Env, upstream: Weak<Upstream>, interval: Duration) {
+async fn watch(env: Env, upstream: Weak<Upstream>, first: Time, interval: Duration) {
+    let mut next = first;
     loop {
-        env.sleep(interval).await;
+        env.sleep_until(next).await;
         let Some(upstream) = upstream.upgrade() else {
             return;
         };
@@ -229,13 +243,14 @@ async fn watch(env: Env, upstream: Weak<Upstream>, interval: Duration) {
         if !changes.is_empty() {
             upstream.health().tell(&upstream, &changes);
         }
+        next = env.now() + interval;
     }
 }
 
 impl Upstream {
     /// It is in its place: what runs as long as it lives may begin.
-    pub(super) fn begin(self: &Rc<Self>) {
-        self.health().begin(self);
+    pub(super) fn begin(self: &Rc<Self>, deferred: &Deferred) {
+        self.health().begin(self, deferred);
     }
 
     /// Takes note of how a try at one of its hosts went.

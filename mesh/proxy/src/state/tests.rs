@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shakedown_config::table::Table;
+use shakedown_config::table::{ClusterKind, Table};
 use shakedown_env::Env;
 
 use super::*;

@@ -97,8 +97,14 @@ pub(crate) struct PickContext<'a> {
 }
 
 impl Upstream {
-    /// A cluster without hosts as yet.
-    pub(crate) fn new(env: &Env, from: IpAddr, ends: Ends, cluster: &Arc<Cluster>) -> Upstream {
+    /// A cluster without hosts as yet, that is there since a time.
+    pub(super) fn new(
+        env: &Env,
+        from: IpAddr,
+        ends: Ends,
+        cluster: &Arc<Cluster>,
+        since: Time,
+    ) -> Upstream {
         // A stream of its own, so that another cluster's requests do not shift this one's choices.
         let mut random = env.rng(&format!("proxy/balance/{}", cluster.name));
         Upstream {
@@ -108,7 +114,7 @@ impl Upstream {
             assignment: RefCell::default(),
             hosts: RefCell::default(),
             outside: RefCell::default(),
-            balancer: RefCell::new(Balancer::new(random.next_u64(), env.now())),
+            balancer: RefCell::new(Balancer::new(random.next_u64(), since)),
             random: RefCell::new(random),
             health: Health::new(env, &cluster.name),
             breakers: Priority::ALL.map(|priority| breaker(env, cluster, priority)),
@@ -121,6 +127,7 @@ impl Upstream {
     }
 
     /// The cluster as configured.
+    #[cfg(test)]
     pub(crate) fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(&self.cluster.borrow())
     }
@@ -140,9 +147,14 @@ impl Upstream {
         &self.unreached
     }
 
-    /// Takes in a configuration. A host that stays keeps its connections, unless these are to be made otherwise, and its
-    /// active requests; one that goes finishes what it has.
-    pub(crate) fn update(&self, cluster: &Arc<Cluster>, assignment: Option<&Arc<Assignment>>) {
+    /// Takes in a configuration, which is in force since a time. A host that stays keeps its connections, unless these are to
+    /// be made otherwise, and its active requests; one that goes finishes what it has.
+    pub(super) fn update(
+        &self,
+        cluster: &Arc<Cluster>,
+        assignment: Option<&Arc<Assignment>>,
+        since: Time,
+    ) {
         let before = self.cluster.replace(Arc::clone(cluster));
         for priority in Priority::ALL {
             self.breaker(priority)
@@ -187,12 +199,13 @@ impl Upstream {
         let assigned = self.assignment.replace(assignment.cloned());
         if moved {
             self.health.taken_in();
-            self.health_changed();
+            self.take_in_health();
+            self.rebuild(since);
         } else if before.lb != cluster.lb
             || before.lb_options != cluster.lb_options
             || assigned.as_ref().map(Arc::as_ptr) != assignment.map(Arc::as_ptr)
         {
-            self.rebuild();
+            self.rebuild(since);
         }
     }
 
@@ -219,17 +232,20 @@ impl Upstream {
 
     /// The balancer hears of what outlier detection has done.
     pub(super) fn health_changed(&self) {
+        self.take_in_health();
+        self.rebuild(self.env.now());
+    }
+
+    fn take_in_health(&self) {
         for host in self.hosts.borrow().iter() {
             host.health.take_in();
         }
-        self.rebuild();
     }
 
     /// The balancer takes in hosts and their health as they are.
-    fn rebuild(&self) {
+    fn rebuild(&self, now: Time) {
         let (cluster, assignment) = (self.cluster.borrow(), self.assignment.borrow());
         let hosts = self.hosts.borrow();
-        let now = self.env.now();
         let specs = assignment.iter().flat_map(|assignment| &assignment.hosts);
         let members: Vec<Member<'_>> = hosts
             .iter()
