@@ -14,7 +14,7 @@ use shakedown_config::MeshOptions;
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Event, Owned};
-use shakedown_proxy::Bootstrap;
+use shakedown_proxy::{Bootstrap, ResourceCache};
 
 use crate::ads::{self, Fixture, Refusals, Source};
 use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
@@ -201,7 +201,7 @@ impl<'a> World<'a> {
         let bootstrap = Bootstrap::sidecar("ours", "default", block.ours(), control);
         let own = outside(runtime, "ours", &events);
         tasks.push(env.spawn_owned("ours", async move {
-            shakedown_proxy::run(own, bootstrap)
+            shakedown_proxy::run(own, bootstrap, ResourceCache::default())
                 .await
                 .expect("the block is ours");
         }));

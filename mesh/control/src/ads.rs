@@ -25,7 +25,6 @@ mod tests;
 
 use std::collections::VecDeque;
 
-pub(crate) use message::DeltaCodec;
 pub use message::{Request, Response};
 pub(crate) use stream::DeltaStream;
 pub use subscription::TooManyNames;

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shakedown_env::{BoxListener, Env};
-use shakedown_wire::{H2Options, serve_h2};
+use shakedown_wire::{H2Options, MessageBody, Messages, serve_h2};
+use tonic::Status as GrpcStatus;
 use tonic::codegen::{BoxFuture, Context, Poll, Service, http};
-use tonic::server::{Grpc, StreamingService};
-use tonic::{Response as GrpcResponse, Status as GrpcStatus, Streaming};
+use tonic::metadata::GRPC_CONTENT_TYPE;
 
-use crate::ads::{DeltaCodec, DeltaStream, Request, Response};
+use crate::ads::DeltaStream;
 use crate::canary::Controller;
 use crate::cluster::Cluster;
 use crate::push::{Hub, push_loop};
@@ -23,6 +23,8 @@ use crate::status::Status;
 /// The method that is served.
 const DELTA_PATH: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+/// The longest request that is read, in bytes. Source: tonic, `DEFAULT_MAX_RECV_MESSAGE_SIZE`.
+const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long the listener rests after an accept that failed (out of descriptors, say).
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
@@ -145,7 +147,7 @@ impl Drop for Slot {
 }
 
 /// The aggregated discovery service. Not tonic's generated server: its messages own their bytes, ours share them among all
-/// proxies.
+/// proxies, and its streams hold a buffer as large as a configuration.
 #[derive(Clone)]
 struct Ads {
     env: Env,
@@ -169,24 +171,13 @@ impl Service<http::Request<tonic::body::Body>> for Ads {
                 let what = "only DeltaAggregatedResources is served";
                 return Ok(GrpcStatus::unimplemented(what).into_http());
             }
-            Ok(Grpc::new(DeltaCodec).streaming(service, request).await)
+            let requests = Messages::new(request.into_body(), REQUEST_BYTES_MAX);
+            let stream = DeltaStream::new(service.env, service.hub, requests, service.patience);
+            let body = tonic::body::Body::new(MessageBody::response(stream));
+            let mut response = http::Response::new(body);
+            let headers = response.headers_mut();
+            headers.insert(http::header::CONTENT_TYPE, GRPC_CONTENT_TYPE);
+            Ok(response)
         })
-    }
-}
-
-impl StreamingService<Request> for Ads {
-    type Response = Response;
-    type ResponseStream = DeltaStream;
-    type Future = BoxFuture<GrpcResponse<DeltaStream>, GrpcStatus>;
-
-    fn call(&mut self, request: tonic::Request<Streaming<Request>>) -> Self::Future {
-        let requests = request.into_inner();
-        let stream = DeltaStream::new(
-            self.env.clone(),
-            Arc::clone(&self.hub),
-            requests,
-            self.patience,
-        );
-        Box::pin(async move { Ok(GrpcResponse::new(stream)) })
     }
 }

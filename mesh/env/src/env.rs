@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable};
 
 use crate::world::{BoxFuture, Sleep, TaskName, Work, World};
@@ -197,6 +198,15 @@ impl Store<'_> {
     /// # Errors
     /// The store could not be written.
     pub fn write(&self, key: &str, value: &[u8]) -> io::Result<()> {
-        self.0.world.store_write(key, value)
+        self.write_parts(key, vec![Bytes::copy_from_slice(value)])
+    }
+
+    /// Writes a value that is made of parts; durable when this returns. A store in memory keeps the parts as they are: those
+    /// that are shared with other values, or with other hosts of the process, are not copied.
+    ///
+    /// # Errors
+    /// The store could not be written.
+    pub fn write_parts(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
+        self.0.world.store_write(key, parts)
     }
 }

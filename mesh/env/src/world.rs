@@ -5,6 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
+use bytes::Bytes;
+
 use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime};
 
 /// A sendable future of a world.
@@ -57,11 +59,11 @@ pub trait World: Send + Sync {
     fn spend(&self, work: Work) -> Option<BoxFuture<()>>;
     /// Reads a key of the host's durable store.
     fn store_read(&self, key: &str) -> Option<Vec<u8>>;
-    /// Writes a key of the host's durable store, durably before it returns.
+    /// Writes a key of the host's durable store, durably before it returns. The value is the parts, one after another.
     ///
     /// # Errors
     /// The store could not be written.
-    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()>;
+    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()>;
     /// Takes note of a fact of the mesh.
     fn emit(&self, event: Event);
 }

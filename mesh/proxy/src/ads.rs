@@ -7,31 +7,40 @@
 //! It decides nothing about requests, and nothing about what makes a resource good: that is `config`'s compile.
 
 mod backoff;
-mod draft;
 mod outbox;
 mod session;
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::poll_immediate;
+use http::header::{CONTENT_TYPE, TE};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use prost::Message;
 use shakedown_config::xds::Kind;
 use shakedown_config::xds::core::Node;
 use shakedown_config::xds::discovery::DeltaDiscoveryResponse;
-use shakedown_config::xds::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use shakedown_env::{Event, Time};
-use shakedown_wire::{Channel, H2Options, connect_h2};
+use shakedown_wire::{Channel, ChannelBody, H2Options, MessageBody, Messages, connect_h2};
+use tonic::body::Body;
+use tonic::codegen::Service as _;
+use tonic::metadata::GRPC_CONTENT_TYPE;
+use tonic::{Code, Status};
 
 use self::backoff::Backoff;
 use self::outbox::Outbox;
-use self::session::{Published, Refused, Session};
+pub(crate) use self::session::Session;
+use self::session::{Published, Refused};
 use crate::proxy::Proxy;
+use crate::resources::ResourceCache;
 
+/// The method that is called.
+const DELTA_PATH: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 /// How long the control plane may take to accept a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a configuration waits for what it refers to. Source: Envoy, `initial_fetch_timeout`, default 15 s.
@@ -50,15 +59,17 @@ pub(crate) enum AdsError {
     Open(#[source] Box<tonic::Status>),
     #[error("read the ADS stream")]
     Read(#[source] Box<tonic::Status>),
+    #[error("read a response of the ADS stream")]
+    Decode(#[source] prost::DecodeError),
     #[error("read the ADS stream: the control plane ended it")]
     Ended,
 }
 
-/// Follows the control plane for ever.
-pub(crate) async fn follow(proxy: Rc<Proxy>) -> Infallible {
+/// Follows the control plane for ever. What other proxies have accepted is taken from the cache.
+pub(crate) async fn follow(proxy: Rc<Proxy>, cache: ResourceCache) -> Infallible {
     let env = proxy.env().clone();
     let mut random = env.rng("proxy/ads");
-    let mut session = restore(&proxy);
+    let mut session = restore(&proxy, cache);
     let mut backoff = Backoff::new();
     loop {
         let Err(error) = converse(&proxy, &mut session, &mut backoff).await;
@@ -68,8 +79,8 @@ pub(crate) async fn follow(proxy: Rc<Proxy>) -> Infallible {
 }
 
 /// A session with the store's last good configuration, which is put in force.
-fn restore(proxy: &Rc<Proxy>) -> Session {
-    let mut session = Session::default();
+fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> Session {
+    let mut session = Session::new(cache);
     let store = proxy.env().store();
     for kind in Kind::ALL {
         // What does not decode was cut short or written by another version: the control plane gives it again.
@@ -108,7 +119,7 @@ async fn converse(
     let mut patience = Patience { until: deadline };
     loop {
         let response = {
-            let mut message = pin!(responses.message());
+            let mut message = pin!(responses.next());
             match poll_immediate(&mut message).await {
                 Some(response) => response,
                 None => {
@@ -122,6 +133,7 @@ async fn converse(
         let response = response
             .map_err(|s| AdsError::Read(Box::new(s)))?
             .ok_or(AdsError::Ended)?;
+        let response = DeltaDiscoveryResponse::decode(&response[..]).map_err(AdsError::Decode)?;
         backoff.reset();
         let reply = session.receive(response);
         outbox.extend(reply.requests);
@@ -131,17 +143,42 @@ async fn converse(
 
 async fn open(
     proxy: &Rc<Proxy>,
-    channel: Channel,
+    mut channel: Channel,
     outbox: &Outbox,
-) -> Result<tonic::Streaming<DeltaDiscoveryResponse>, AdsError> {
-    let mut client = AggregatedDiscoveryServiceClient::new(channel)
-        .max_decoding_message_size(RESPONSE_BYTES_MAX);
-    let opening = client.delta_aggregated_resources(outbox.requests());
-    match proxy.env().timeout(OPEN_TIMEOUT, opening).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
-        Ok(Err(status)) => Err(AdsError::Open(Box::new(status))),
-        Err(_elapsed) => Err(AdsError::OpenTimeout),
+) -> Result<Messages<ChannelBody>, AdsError> {
+    let mut request = Request::new(Body::new(MessageBody::request(outbox.requests())));
+    *request.method_mut() = Method::POST;
+    *request.version_mut() = Version::HTTP_2;
+    *request.uri_mut() = Uri::from_static(DELTA_PATH);
+    let headers = request.headers_mut();
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+    let opening = async {
+        poll_fn(|cx| channel.poll_ready(cx)).await?;
+        channel.call(request).await
+    };
+    let response = match proxy.env().timeout(OPEN_TIMEOUT, opening).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            let status = Status::from_error(error.into());
+            return Err(AdsError::Open(Box::new(status)));
+        }
+        Err(_elapsed) => return Err(AdsError::OpenTimeout),
+    };
+    if let Some(status) = refusal(&response) {
+        return Err(AdsError::Open(Box::new(status)));
     }
+    Ok(Messages::new(response.into_body(), RESPONSE_BYTES_MAX))
+}
+
+/// Why there is no stream, where that is what the response says.
+fn refusal<B>(response: &Response<B>) -> Option<Status> {
+    let said = Status::from_header_map(response.headers());
+    let status = response.status();
+    if said.is_none() && status != StatusCode::OK {
+        return Some(Status::unavailable(format!("answered {status}")));
+    }
+    said.filter(|status| status.code() != Code::Ok)
 }
 
 /// How long the control plane may still take to answer what was asked.
@@ -187,12 +224,9 @@ fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
         return;
     };
     proxy.put_in_force(table);
-    for (kind, saved) in session.unsaved() {
-        if let Err(error) = proxy
-            .env()
-            .store()
-            .write(store_key(kind), &saved.encode_to_vec())
-        {
+    for (kind, parts) in session.unsaved() {
+        let store = proxy.env().store();
+        if let Err(error) = store.write_parts(store_key(kind), parts) {
             // The configuration is in force all the same; a start without a control plane would find an older one.
             proxy.control().not_saved(&error);
         }

@@ -11,16 +11,18 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use shakedown_config::table::Table;
+use shakedown_config::xds::discovery::DeltaDiscoveryResponse;
 use shakedown_env::Env;
 use shakedown_wire::{Body, Bound, Permit, Pool, SendError};
 
-use crate::Bootstrap;
 use crate::accept::Gate;
+use crate::ads::Session;
 use crate::filter::rate_limit::ConnectionLimit;
 use crate::handle::handle;
 use crate::hash::Ends;
 use crate::proxy::Proxy;
 use crate::send::{Carrier, Mark, Sent, ended};
+use crate::{Bootstrap, ResourceCache};
 
 /// A proxy that listens nowhere and connects to nobody, and one connection to it.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct DryRun {
     gate: Gate,
     limit: ConnectionLimit,
     ends: Ends,
+    /// What the conversation with a control plane would keep.
+    _session: Option<Session>,
 }
 
 impl DryRun {
@@ -46,6 +50,31 @@ impl DryRun {
             gate: Gate::new(listener.address, &listener),
             limit: ConnectionLimit::default(),
             ends,
+            _session: None,
+        })
+    }
+
+    /// A proxy that its control plane has sent these responses, as the listener of this name sees it; `None` if there is no such
+    /// listener.
+    pub fn configured(
+        env: Env,
+        bootstrap: Bootstrap,
+        cache: ResourceCache,
+        responses: Vec<DeltaDiscoveryResponse>,
+        listener: &str,
+    ) -> Option<DryRun> {
+        let mut session = Session::new(cache);
+        for response in responses {
+            session.receive(response);
+        }
+        session.stop_waiting();
+        let table = session.publish()?.table;
+        // To a store that is not in memory.
+        drop(session.unsaved());
+        let dry = DryRun::new(env, bootstrap, table, listener)?;
+        Some(DryRun {
+            _session: Some(session),
+            ..dry
         })
     }
 

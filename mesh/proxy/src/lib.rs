@@ -9,7 +9,8 @@
 //!   that become something else.
 //! - A plain request allocates nothing of its own: `alarm`, `scribe` and `spare` keep what the next one can use again. It is
 //!   moved seldom: futures hold references, and an answer stays where it landed.
-//! - `ads` follows the control plane; `state` is what is in force; `admin` serves 15020.
+//! - `ads` follows the control plane; `resources` keeps what it sends once for all proxies of a process; `state` is what is in
+//!   force; `admin` serves 15020.
 //!
 //! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
 //! randomness as parameters, and know no clock.
@@ -48,6 +49,7 @@ mod proxy;
 mod record;
 mod reply;
 mod resolve;
+mod resources;
 pub mod respond;
 pub mod retry;
 mod rewrite;
@@ -66,6 +68,7 @@ mod upgrade;
 pub use bootstrap::{Bootstrap, Workload};
 pub use dry::DryRun;
 pub use proxy::{ProxyError, run, run_with_table};
+pub use resources::ResourceCache;
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use crate::filter::overload::Overload;
 use crate::filter::rate_limit::Limits;
 use crate::outgoing::Head;
 use crate::record::{Edge, Metrics, Named};
+use crate::resources::ResourceCache;
 use crate::scribe::Scribe;
 use crate::spare::Spares;
 use crate::state::State;
@@ -38,15 +39,16 @@ pub enum ProxyError {
     },
 }
 
-/// Runs a proxy: it serves what its control plane says, or said last. It is ready when a configuration is in force.
+/// Runs a proxy: it serves what its control plane says, or said last. It is ready when a configuration is in force. Proxies
+/// of one process share what they are sent alike, if they are given clones of one cache.
 ///
 /// It never returns by itself; dropping its future closes its listeners and their connections.
 ///
 /// # Errors
 /// The port of metrics and readiness cannot be listened on.
-pub async fn run(env: Env, bootstrap: Bootstrap) -> Result<(), ProxyError> {
+pub async fn run(env: Env, bootstrap: Bootstrap, cache: ResourceCache) -> Result<(), ProxyError> {
     let running = Running::start(env, bootstrap)?;
-    let never: Infallible = ads::follow(Rc::clone(&running.0)).await;
+    let never: Infallible = ads::follow(Rc::clone(&running.0), cache).await;
     match never {}
 }
 

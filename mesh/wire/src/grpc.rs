@@ -1,5 +1,5 @@
-//! gRPC over HTTP/2, as far as xDS needs it: a client channel for tonic's generated clients, and a server for its generated
-//! services. tonic's own transport is not used: it spawns on tokio and reads its clock.
+//! gRPC over HTTP/2, as far as xDS needs it: a client channel for tonic's generated clients, a server for its generated
+//! services, and streams of messages that hold no buffer between two messages. tonic's own transport is not used: it spawns on tokio and reads its clock.
 //!
 //! Both sides send pings, so that a peer which vanished without a word is noticed.
 //! A call has no deadline here: nobody enforces `grpc-timeout`, callers wrap what must end.
@@ -7,10 +7,12 @@
 use std::time::Duration;
 
 mod client;
+mod messages;
 mod ping;
 mod server;
 
 pub use client::{Channel, ChannelBody, connect_h2};
+pub use messages::{MessageBody, Messages, frame_message};
 pub use server::{H2Error, serve_h2};
 
 /// How both sides of an HTTP/2 connection behave.

@@ -8,7 +8,7 @@
 //!   breakers count over many pools.
 //! - [`Upgrade`], [`tunnel`]: connections that become something else than HTTP.
 //! - [`Replay`]: a body that can be sent again while it still arrives.
-//! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS.
+//! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS; [`Messages`], [`MessageBody`]: its streams.
 //! - [`TlsClient`], [`TlsServer`]: TLS inside a connection; pools speak it where they are told to.
 //! - [`EnvTimer`], [`EnvExecutor`]: hyper's seams, filled from Env.
 //!
@@ -30,7 +30,10 @@ mod upgrade;
 pub use self::h2::{H2Body, ResetStream};
 pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
 pub use drain::Drain;
-pub use grpc::{Channel, ChannelBody, H2Error, H2Options, connect_h2, serve_h2};
+pub use grpc::{
+    Channel, ChannelBody, H2Error, H2Options, MessageBody, Messages, connect_h2, frame_message,
+    serve_h2,
+};
 pub use pool::{
     Bound, HttpError, LeasedBody, Permit, Pool, PoolOptions, Protocol, Quota, QuotaLimits,
     SendError,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::arena::Key;
 use crate::cpu::Cpu;
 
@@ -109,7 +111,7 @@ pub(crate) struct Host {
     pub(crate) cpu: Cpu,
     pub(crate) skew_ns: i64,
     /// Survives a crash.
-    pub(crate) store: BTreeMap<String, Vec<u8>>,
+    pub(crate) store: BTreeMap<String, Vec<Bytes>>,
     /// Connections of one listener that may wait to be accepted, those in their handshake included.
     pub(crate) backlog: usize,
     pub(crate) listeners: BTreeMap<u16, Key>,

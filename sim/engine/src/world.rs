@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use shakedown_env::{
     BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, TaskName, Time, UnixTime,
     Work, World, stream_seed,
@@ -145,11 +146,13 @@ impl World for SimWorld {
     }
 
     fn store_read(&self, key: &str) -> Option<Vec<u8>> {
-        self.shared
-            .with(|kernel| kernel.host(self.host.id).store.get(key).cloned())
+        self.shared.with(|kernel| {
+            let parts = kernel.host(self.host.id).store.get(key);
+            parts.map(|parts| parts.concat())
+        })
     }
 
-    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
         if !self.lives() {
             return Err(self.dead());
         }
@@ -157,7 +160,7 @@ impl World for SimWorld {
             kernel
                 .host_mut(self.host.id)
                 .store
-                .insert(key.to_owned(), value.to_owned())
+                .insert(key.to_owned(), parts)
         });
         Ok(())
     }

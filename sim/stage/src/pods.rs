@@ -10,7 +10,7 @@ use std::sync::Arc;
 use shakedown_control::{Cluster, ControlError, ControlOptions};
 use shakedown_env::Env;
 use shakedown_loadgen::{Caller, Clients, Outlet};
-use shakedown_proxy::{Bootstrap, ProxyError, Workload};
+use shakedown_proxy::{Bootstrap, ProxyError, ResourceCache, Workload};
 use shakedown_results::{Event, Pod, PodId};
 use shakedown_scenarios::is_meant;
 use shakedown_scenarios::story::{self, Load, Service, Target, Version};
@@ -38,6 +38,8 @@ pub(crate) struct Pods {
     /// Ailments in force whose targets mean all of their pods: those that are added too.
     standing: RefCell<Vec<(Target, Rc<Ailment>)>>,
     failure: RefCell<Option<StartError>>,
+    /// What sidecars are sent alike.
+    resources: ResourceCache,
 }
 
 #[derive(Debug, Default)]
@@ -117,6 +119,7 @@ impl Pods {
             desired: RefCell::default(),
             standing: RefCell::default(),
             failure: RefCell::default(),
+            resources: ResourceCache::default(),
         }
     }
 
@@ -374,9 +377,9 @@ impl Pods {
         bootstrap.service =
             serves.map(|(service, _)| format!("{}.{namespace}.svc.cluster.local", service.name));
         let pods = Rc::clone(self);
-        let own = env.clone();
+        let (own, resources) = (env.clone(), self.resources.clone());
         env.spawn("sidecar", async move {
-            if let Err(source) = shakedown_proxy::run(own, bootstrap).await {
+            if let Err(source) = shakedown_proxy::run(own, bootstrap, resources).await {
                 let pod = pods.plot.name(pod);
                 pods.fail(StartError::Sidecar { pod, source });
             }

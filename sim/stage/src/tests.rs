@@ -8,6 +8,7 @@ mod deadlines;
 mod grpc;
 mod hedging;
 mod judged;
+mod memory;
 mod mesh;
 mod real;
 mod retries;

@@ -1,4 +1,4 @@
-//! Requests and responses as the state machine knows them, and their codec.
+//! Requests and responses as the state machine knows them, and how they are read and written.
 //!
 //! A response is written straight from the shared, encoded resources; a request's hash map becomes a sorted one here,
 //! at the border.
@@ -10,8 +10,8 @@ use bytes::BufMut;
 use prost::Message;
 use prost::encoding::{self, WireType};
 use shakedown_config::xds::discovery::DeltaDiscoveryRequest;
+use shakedown_wire::frame_message;
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use crate::snapshot::Entry;
 
@@ -32,6 +32,18 @@ pub struct Request {
     pub nonce: String,
     /// Why the client refused that response, where it did.
     pub error: Option<String>,
+}
+
+impl Request {
+    /// Reads the protobuf message.
+    pub(crate) fn decode(message: &[u8]) -> Result<Request, Status> {
+        match DeltaDiscoveryRequest::decode(message) {
+            Ok(wire) => Ok(wire.into()),
+            Err(error) => Err(Status::invalid_argument(format!(
+                "not a delta discovery request: {error}"
+            ))),
+        }
+    }
 }
 
 impl From<DeltaDiscoveryRequest> for Request {
@@ -93,6 +105,11 @@ impl Response {
         }
     }
 
+    /// The protobuf message as a stream carries it.
+    pub(crate) fn framed(&self) -> Vec<u8> {
+        frame_message(self.encoded_len_max(), |to| self.encode(to))
+    }
+
     /// How long the message is, at most.
     fn encoded_len_max(&self) -> usize {
         // A key is one byte, a length at most five; a version and a nonce at most twenty.
@@ -111,50 +128,6 @@ fn put(field: u32, bytes: &[u8], to: &mut impl BufMut) {
     encoding::encode_key(field, WireType::LengthDelimited, to);
     encoding::encode_varint(bytes.len() as u64, to);
     to.put_slice(bytes);
-}
-
-/// The server's side of the codec.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct DeltaCodec;
-
-impl Codec for DeltaCodec {
-    type Encode = Response;
-    type Decode = Request;
-    type Encoder = DeltaCodec;
-    type Decoder = DeltaCodec;
-
-    fn encoder(&mut self) -> DeltaCodec {
-        DeltaCodec
-    }
-
-    fn decoder(&mut self) -> DeltaCodec {
-        DeltaCodec
-    }
-}
-
-impl Encoder for DeltaCodec {
-    type Item = Response;
-    type Error = Status;
-
-    fn encode(&mut self, response: Response, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.reserve(response.encoded_len_max());
-        response.encode(to);
-        Ok(())
-    }
-}
-
-impl Decoder for DeltaCodec {
-    type Item = Request;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Request>, Status> {
-        match DeltaDiscoveryRequest::decode(from) {
-            Ok(wire) => Ok(Some(wire.into())),
-            Err(error) => Err(Status::invalid_argument(format!(
-                "not a delta discovery request: {error}"
-            ))),
-        }
-    }
 }
 
 /// The name of everything.

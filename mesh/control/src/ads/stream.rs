@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use shakedown_env::{Env, Sleep};
-use tonic::{Status, Streaming};
+use shakedown_wire::Messages;
+use tonic::Status;
 
-use super::{Request, Response, Subscriptions};
+use super::{Request, Subscriptions};
 use crate::node::Node;
 use crate::push::{Current, Hub, Own};
 use crate::status::Connected;
@@ -19,11 +20,11 @@ use crate::watch::Watcher;
 /// Requests that are read before responses are made again: a proxy that floods gets its answers, too.
 const REQUESTS_PER_TURN: usize = 64;
 
-/// The responses to one proxy.
+/// The responses to one proxy, as its stream carries them.
 pub(crate) struct DeltaStream {
     env: Env,
     hub: Arc<Hub>,
-    requests: Streaming<Request>,
+    requests: Messages<tonic::body::Body>,
     watcher: Watcher<Current>,
     patience: Duration,
     /// Runs while the proxy owes an answer (or its first request).
@@ -55,7 +56,7 @@ impl DeltaStream {
     pub(crate) fn new(
         env: Env,
         hub: Arc<Hub>,
-        requests: Streaming<Request>,
+        requests: Messages<tonic::body::Body>,
         patience: Duration,
     ) -> DeltaStream {
         let watcher = hub.watcher();
@@ -81,10 +82,10 @@ impl DeltaStream {
             {
                 return Ok(Read::More);
             }
-            match Pin::new(&mut self.requests).poll_next(cx) {
+            match self.requests.poll_next(cx)? {
                 Poll::Pending => return Ok(Read::Waits),
                 Poll::Ready(None) => return Ok(Read::Closed),
-                Poll::Ready(Some(request)) => self.take(request?)?,
+                Poll::Ready(Some(request)) => self.take(Request::decode(&request)?)?,
             }
         }
         Ok(Read::More)
@@ -125,14 +126,14 @@ impl DeltaStream {
         }
     }
 
-    fn next_response(&mut self) -> Option<Response> {
+    fn next_response(&mut self) -> Option<Vec<u8>> {
         let proxy = self.proxy.as_mut()?;
         let response = proxy.subscriptions.next();
         let subscriptions = &proxy.subscriptions;
         proxy
             .connected
             .report(subscriptions.acknowledged(), subscriptions.rejections());
-        response
+        response.map(|response| response.framed())
     }
 
     /// Ready when the proxy has let its time pass.
@@ -151,7 +152,7 @@ impl DeltaStream {
         deadline.as_mut().poll(cx)
     }
 
-    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Response, Status>>> {
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Status>>> {
         loop {
             let read = match self.read(cx) {
                 Ok(Read::Closed) => return Poll::Ready(None),
@@ -174,7 +175,7 @@ impl DeltaStream {
 }
 
 impl Stream for DeltaStream {
-    type Item = Result<Response, Status>;
+    type Item = Result<Vec<u8>, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();

@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::clock::{self, Clock};
@@ -113,8 +114,8 @@ impl World for Host {
         self.store.read(key)
     }
 
-    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()> {
-        self.store.write(key, value)
+    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
+        self.store.write(key, parts)
     }
 
     fn emit(&self, event: Event) {

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
 
 /// The longest file name that a key may make, in bytes: what Linux file systems allow, less our endings.
 const NAME_BYTES_MAX: usize = 240;
@@ -13,7 +15,7 @@ const NAME_BYTES_MAX: usize = 240;
 /// A small key-value store.
 pub(super) enum Store {
     /// Gone with the process.
-    Memory(Mutex<BTreeMap<String, Vec<u8>>>),
+    Memory(Mutex<BTreeMap<String, Vec<Bytes>>>),
     /// A directory.
     Directory(PathBuf),
 }
@@ -37,33 +39,34 @@ impl Store {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get(key)
-                .cloned(),
+                .map(|parts| parts.concat()),
             Store::Directory(path) => {
                 fs::read(path.join(format!("{}.value", file_name(key).ok()?))).ok()
             }
         }
     }
 
-    pub(super) fn write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
         match self {
             Store::Memory(map) => {
                 let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
-                map.insert(key.to_owned(), value.to_vec());
+                map.insert(key.to_owned(), parts);
                 Ok(())
             }
-            Store::Directory(path) => replace(path, &file_name(key)?, value),
+            Store::Directory(path) => replace(path, &file_name(key)?, &parts),
         }
     }
 }
 
-/// Writes a file so that after a crash at any moment it holds either what it held or `value`, and the latter once this has
-/// returned.
-fn replace(directory: &Path, name: &str, value: &[u8]) -> io::Result<()> {
+/// Writes a file so that after a crash at any moment it holds either what it held or the new value, and the latter once this
+/// has returned.
+fn replace(directory: &Path, name: &str, parts: &[Bytes]) -> io::Result<()> {
     let fresh = directory.join(format!("{name}.new"));
-    let mut file = File::create(&fresh)?;
-    file.write_all(value)?;
-    file.sync_all()?;
-    drop(file);
+    let mut file = BufWriter::new(File::create(&fresh)?);
+    for part in parts {
+        file.write_all(part)?;
+    }
+    file.into_inner()?.sync_all()?;
     fs::rename(&fresh, directory.join(format!("{name}.value")))?;
     File::open(directory)?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! The client's half of an ADS stream: a queue of requests that tonic reads as a stream.
+//! The client's half of an ADS stream: a queue of requests, read as a stream of messages.
 //!
 //! Bound: one request per response that arrived, and one per type when the stream opens.
 
@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
+use prost::Message as _;
 use shakedown_config::xds::discovery::DeltaDiscoveryRequest;
+use shakedown_wire::frame_message;
+use tonic::Status;
 
 /// The writing end. Dropping it ends the stream.
 #[derive(Debug, Default)]
@@ -54,12 +57,20 @@ impl Drop for Outbox {
 }
 
 impl Stream for Requests {
-    type Item = DeltaDiscoveryRequest;
+    type Item = Result<Vec<u8>, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(request) = queue.requests.pop_front() {
-            return Poll::Ready(Some(request));
+            if queue.requests.is_empty() {
+                // What a configuration took is not kept.
+                queue.requests = VecDeque::new();
+            }
+            let encode = |to: &mut Vec<u8>| {
+                request.encode(to).expect("a vector grows as is needed");
+            };
+            let message = frame_message(request.encoded_len(), encode);
+            return Poll::Ready(Some(Ok(message)));
         }
         if queue.closed {
             return Poll::Ready(None);
@@ -86,14 +97,15 @@ mod tests {
     fn requests_come_out_in_order_and_the_stream_ends_with_the_outbox() {
         let outbox = Outbox::default();
         let mut requests = outbox.requests();
-        assert_eq!(requests.next().now_or_never(), None, "nothing yet");
+        assert!(requests.next().now_or_never().is_none(), "nothing yet");
         outbox.extend([named("a"), named("b")]);
         drop(outbox);
-        let left: Vec<_> = requests
-            .map(|r| r.type_url)
-            .collect()
-            .now_or_never()
-            .unwrap();
+        let type_url = |message: Result<Vec<u8>, Status>| {
+            let head = frame_message(0, |_| ()).len();
+            let message = &message.unwrap()[head..];
+            DeltaDiscoveryRequest::decode(message).unwrap().type_url
+        };
+        let left: Vec<_> = requests.map(type_url).collect().now_or_never().unwrap();
         assert_eq!(left, ["a", "b"]);
     }
 }

@@ -4,25 +4,26 @@
 //! their last good version stays. It knows no stream and no clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use shakedown_config::table::Table;
+use bytes::Bytes;
+use shakedown_config::table::{ClusterKind, Routes, Table};
 use shakedown_config::xds::Kind;
 use shakedown_config::xds::core::Node;
 use shakedown_config::xds::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
-use shakedown_config::xds::protobuf::Any;
 use shakedown_config::xds::rpc::Status;
 
-use super::draft::Draft;
+use crate::resources::{AcceptError, Accepted, Compiled, ResourceCache, response_head};
 
 /// gRPC's code for what a NACK says. Source: xDS protocol, `error_detail`; Envoy sends INVALID_ARGUMENT or INTERNAL.
 const INVALID_ARGUMENT: i32 = 3;
 
 /// What a proxy and its control plane have agreed on; it outlives the streams.
 #[derive(Debug, Default)]
-pub(super) struct Session {
+pub(crate) struct Session {
     subscriptions: [Subscription; Kind::ALL.len()],
-    draft: Draft,
-    /// The draft differs from what was last published.
+    cache: ResourceCache,
+    /// What was accepted differs from what was last published.
     changed: bool,
     /// The push that has wholly arrived and is not in force yet. The control plane names it in the last response of it.
     push: Option<u64>,
@@ -33,26 +34,20 @@ pub(super) struct Session {
 #[derive(Debug, Default)]
 struct Subscription {
     /// Names subscribed to; nothing for the wildcard types.
-    wanted: BTreeSet<String>,
+    wanted: BTreeSet<Arc<str>>,
     /// Of these, the ones never answered, be it with a resource, a refused one or its absence.
-    waiting: BTreeSet<String>,
+    waiting: BTreeSet<Arc<str>>,
     /// The control plane has spoken of this type at all.
     answered: bool,
-    /// The last good version of each resource, as it came: for reconnecting, and for the store.
-    accepted: BTreeMap<String, Accepted>,
+    /// The last good version of each resource.
+    accepted: BTreeMap<Arc<str>, Arc<Accepted>>,
     /// `accepted` differs from what the store has.
     unsaved: bool,
 }
 
-#[derive(Debug)]
-struct Accepted {
-    version: String,
-    body: Any,
-}
-
 /// A resource that was not accepted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     pub(super) kind: Kind,
     pub(super) name: String,
     pub(super) reason: String,
@@ -60,7 +55,7 @@ pub(super) struct Refused {
 
 /// What follows from a response.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     /// To be sent in this order.
     pub(super) requests: Vec<DeltaDiscoveryRequest>,
     pub(super) refused: Vec<Refused>,
@@ -68,13 +63,21 @@ pub(super) struct Reply {
 
 /// A configuration that may be put in force.
 #[derive(Debug)]
-pub(super) struct Published {
-    pub(super) table: Table,
+pub(crate) struct Published {
+    pub(crate) table: Table,
     /// The push that is now wholly in force; `None` when part of it was refused.
     pub(super) push: Option<u64>,
 }
 
 impl Session {
+    /// Nothing accepted yet. What other proxies have accepted is taken from the cache.
+    pub(crate) fn new(cache: ResourceCache) -> Session {
+        Session {
+            cache,
+            ..Session::default()
+        }
+    }
+
     /// The requests that open a stream. The node goes with the first alone.
     pub(super) fn open(&self, node: Node) -> Vec<DeltaDiscoveryRequest> {
         let mut node = Some(node);
@@ -86,12 +89,12 @@ impl Session {
                 DeltaDiscoveryRequest {
                     node: node.take(),
                     type_url: kind.url().into(),
-                    resource_names_subscribe: subscription.wanted.iter().cloned().collect(),
+                    resource_names_subscribe: texts(&subscription.wanted),
                     // A protobuf map: encoded in another order each run, but always in as many bytes.
                     initial_resource_versions: subscription
                         .accepted
                         .iter()
-                        .map(|(name, accepted)| (name.clone(), accepted.version.clone()))
+                        .map(|(name, accepted)| (name.to_string(), accepted.version.to_string()))
                         .collect(),
                     ..Default::default()
                 }
@@ -100,7 +103,7 @@ impl Session {
     }
 
     /// Takes in a response. Of an unknown type it is ignored, since nobody asked for it.
-    pub(super) fn receive(&mut self, response: DeltaDiscoveryResponse) -> Reply {
+    pub(crate) fn receive(&mut self, response: DeltaDiscoveryResponse) -> Reply {
         let Some(kind) = Kind::of_url(&response.type_url) else {
             return Reply::default();
         };
@@ -108,18 +111,19 @@ impl Session {
         self.subscription_mut(kind).answered = true;
         for resource in response.resources {
             let name = resource.name.clone();
-            self.subscription_mut(kind).waiting.remove(&name);
-            if !is_wildcard(kind) && !self.subscription(kind).wanted.contains(&name) {
+            self.subscription_mut(kind).waiting.remove(&*name);
+            if !is_wildcard(kind) && !self.subscription(kind).wanted.contains(&*name) {
                 // It was on its way when we gave it up.
                 continue;
             }
-            if let Err(reason) = self.accept(kind, resource) {
+            if let Err(error) = self.accept(kind, resource) {
+                let reason = error.to_string();
                 reply.refused.push(Refused { kind, name, reason });
             }
         }
         for name in &response.removed_resources {
             self.forget(kind, name);
-            self.subscription_mut(kind).waiting.remove(name);
+            self.subscription_mut(kind).waiting.remove(&**name);
         }
         self.refused |= !reply.refused.is_empty();
         // Pushes are numbered in decimal; another control plane may write what it likes there.
@@ -144,7 +148,7 @@ impl Session {
     }
 
     /// Goes on without what has not been answered by now: it is taken to be absent.
-    pub(super) fn stop_waiting(&mut self) {
+    pub(crate) fn stop_waiting(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.answered = true;
             subscription.waiting.clear();
@@ -152,7 +156,7 @@ impl Session {
     }
 
     /// The configuration to put in force, if it is warm and differs from the last one.
-    pub(super) fn publish(&mut self) -> Option<Published> {
+    pub(crate) fn publish(&mut self) -> Option<Published> {
         if !self.is_warm() || !(self.changed || self.push.is_some()) {
             return None;
         }
@@ -160,38 +164,25 @@ impl Session {
         let push = self.push.take();
         let good = push.is_none() || !std::mem::take(&mut self.refused);
         Some(Published {
-            table: self.draft.table(),
+            table: self.table(),
             push: push.filter(|_| good),
         })
     }
 
-    /// The types whose accepted resources changed since this was last asked, each with its store's value.
-    pub(super) fn unsaved(&mut self) -> Vec<(Kind, DeltaDiscoveryResponse)> {
+    /// The types whose accepted resources changed since this was last asked, each with its store's value: a response, in
+    /// parts.
+    pub(crate) fn unsaved(&mut self) -> Vec<(Kind, Vec<Bytes>)> {
         let mut unsaved = Vec::new();
         for kind in Kind::ALL {
             let subscription = self.subscription_mut(kind);
             if !std::mem::take(&mut subscription.unsaved) {
                 continue;
             }
-            let resources = subscription
-                .accepted
-                .iter()
-                .map(|(name, accepted)| Resource {
-                    name: name.clone(),
-                    version: accepted.version.clone(),
-                    resource: Some(accepted.body.clone()),
-                    ..Default::default()
-                });
-            let resources = resources.collect();
-            let type_url = kind.url().into();
-            unsaved.push((
-                kind,
-                DeltaDiscoveryResponse {
-                    type_url,
-                    resources,
-                    ..Default::default()
-                },
-            ));
+            let resources = subscription.accepted.values();
+            let mut parts = Vec::with_capacity(1 + resources.len());
+            parts.push(response_head(kind));
+            parts.extend(resources.map(|accepted| accepted.wire.clone()));
+            unsaved.push((kind, parts));
         }
         unsaved
     }
@@ -220,53 +211,66 @@ impl Session {
 
     /// The restored configuration, if there is one.
     pub(super) fn restored(&mut self) -> Option<Table> {
-        std::mem::take(&mut self.changed).then(|| self.draft.table())
+        std::mem::take(&mut self.changed).then(|| self.table())
     }
 
-    fn accept(&mut self, kind: Kind, resource: Resource) -> Result<(), String> {
-        let body = resource.resource.ok_or("expected a body, found none")?;
-        if body.type_url != kind.url() {
-            return Err(format!(
-                "expected a body of type {}, found {}",
-                kind.url(),
-                body.type_url
-            ));
-        }
-        self.draft
-            .put(kind, &resource.name, &body)
-            .map_err(|error| error.to_string())?;
+    fn accept(&mut self, kind: Kind, resource: Resource) -> Result<(), AcceptError> {
+        let accepted = self.cache.accept(kind, resource)?;
         let subscription = self.subscription_mut(kind);
-        subscription.accepted.insert(
-            resource.name,
-            Accepted {
-                version: resource.version,
-                body,
-            },
-        );
+        let name = Arc::clone(accepted.name());
+        subscription.accepted.insert(name, accepted);
         subscription.unsaved = true;
         self.changed = true;
         Ok(())
+    }
+
+    /// What was accepted, as a table.
+    fn table(&self) -> Table {
+        let mut table = Table::default();
+        let subscriptions = self.subscriptions.iter();
+        for accepted in subscriptions.flat_map(|subscription| subscription.accepted.values()) {
+            accepted.put_into(&mut table);
+        }
+        table
+    }
+
+    /// The names that the accepted resources of a kind refer to.
+    fn followed(&self, kind: Kind) -> BTreeSet<Arc<str>> {
+        let name = |accepted: &Arc<Accepted>| match &accepted.compiled {
+            Compiled::Cluster(cluster) => match &cluster.kind {
+                ClusterKind::Eds(name) => Some(Arc::clone(name)),
+                ClusterKind::Static(_) | ClusterKind::OriginalDst => None,
+            },
+            Compiled::Listener(listener) => match &listener.routes {
+                Routes::Named(name) => Some(Arc::clone(name)),
+                Routes::Inline(_) => None,
+            },
+            Compiled::Endpoints(_) | Compiled::Routes(_) => None,
+        };
+        let accepted = self.subscription(kind).accepted.values();
+        accepted.filter_map(name).collect()
     }
 
     fn forget(&mut self, kind: Kind, name: &str) {
         let subscription = self.subscription_mut(kind);
         if subscription.accepted.remove(name).is_some() {
             subscription.unsaved = true;
-            self.draft.remove(kind, name);
             self.changed = true;
         }
     }
 
     /// Subscribes to the names that the accepted resources of `kind` refer to, and to no others.
     fn follow_names(&mut self, kind: Kind) -> Option<DeltaDiscoveryRequest> {
-        let (followed, wanted) = match kind {
-            Kind::Cluster => (Kind::Endpoints, self.draft.assignments_wanted()),
-            Kind::Listener => (Kind::Routes, self.draft.routes_wanted()),
+        let followed = match kind {
+            Kind::Cluster => Kind::Endpoints,
+            Kind::Listener => Kind::Routes,
             Kind::Endpoints | Kind::Routes => return None,
         };
-        let before = std::mem::replace(&mut self.subscription_mut(followed).wanted, wanted.clone());
-        let subscribe: Vec<String> = wanted.difference(&before).cloned().collect();
-        let unsubscribe: Vec<String> = before.difference(&wanted).cloned().collect();
+        let wanted = self.followed(kind);
+        let before = std::mem::take(&mut self.subscription_mut(followed).wanted);
+        let subscribe: BTreeSet<Arc<str>> = wanted.difference(&before).cloned().collect();
+        let unsubscribe: BTreeSet<Arc<str>> = before.difference(&wanted).cloned().collect();
+        self.subscription_mut(followed).wanted = wanted;
         if subscribe.is_empty() && unsubscribe.is_empty() {
             return None;
         }
@@ -274,13 +278,12 @@ impl Session {
             self.forget(followed, name);
             self.subscription_mut(followed).waiting.remove(name);
         }
-        self.subscription_mut(followed)
-            .waiting
-            .extend(subscribe.iter().cloned());
+        let (subscribed, unsubscribed) = (texts(&subscribe), texts(&unsubscribe));
+        self.subscription_mut(followed).waiting.extend(subscribe);
         Some(DeltaDiscoveryRequest {
             type_url: followed.url().into(),
-            resource_names_subscribe: subscribe,
-            resource_names_unsubscribe: unsubscribe,
+            resource_names_subscribe: subscribed,
+            resource_names_unsubscribe: unsubscribed,
             ..Default::default()
         })
     }
@@ -297,6 +300,10 @@ impl Session {
 /// Whether all resources of a kind are subscribed to, or some by name.
 fn is_wildcard(kind: Kind) -> bool {
     matches!(kind, Kind::Cluster | Kind::Listener)
+}
+
+fn texts(names: &BTreeSet<Arc<str>>) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }
 
 fn error_detail(refused: &[Refused]) -> Option<Status> {

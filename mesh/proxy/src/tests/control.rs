@@ -20,7 +20,7 @@ use shakedown_wire::{Body, H2Options, serve_h2};
 use tonic::{Response, Status, Streaming};
 
 use super::scene::*;
-use crate::run;
+use crate::{ResourceCache, run};
 
 type Answers = Pin<Box<dyn Stream<Item = Result<DeltaDiscoveryResponse, Status>> + Send>>;
 type Script = Arc<dyn Fn(&DeltaDiscoveryRequest) -> Vec<DeltaDiscoveryResponse> + Send + Sync>;
@@ -162,7 +162,11 @@ fn all_of_it(request: &DeltaDiscoveryRequest) -> Vec<DeltaDiscoveryResponse> {
 fn start_proxy(scene: &Scene) {
     let env = scene.env(POD);
     let own = env.clone();
-    env.spawn("proxy", async move { run(own, bootstrap()).await.unwrap() });
+    env.spawn("proxy", async move {
+        run(own, bootstrap(), ResourceCache::default())
+            .await
+            .unwrap()
+    });
 }
 
 async fn readiness(scene: &Scene) -> u16 {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ::turmoil::net::TcpStream;
+use bytes::Bytes;
 use shakedown_env::{
     BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, TaskName, Time, UnixTime,
     Work, World, stream_seed,
@@ -137,16 +138,17 @@ impl World for TurmoilWorld {
 
     fn store_read(&self, key: &str) -> Option<Vec<u8>> {
         let state = self.shared.lock();
-        state.host(self.host).store.get(key).cloned()
+        let parts = state.host(self.host).store.get(key);
+        parts.map(|parts| parts.concat())
     }
 
-    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()> {
+    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
         if !self.lives() {
             return Err(self.dead());
         }
         let mut state = self.shared.lock();
         let store = &mut state.host_mut(self.host).store;
-        store.insert(key.to_owned(), value.to_owned());
+        store.insert(key.to_owned(), parts);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The client's side of the delta protocol, against responses made by hand.
 
+use prost::Message as _;
+use shakedown_config::xds::protobuf::Any;
 use shakedown_config::xds::{self, cluster, core, endpoint};
 
 use super::*;
@@ -109,7 +111,7 @@ fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
     assert_eq!(nack.response_nonce, "n2");
     let message = &nack.error_detail.as_ref().unwrap().message;
     assert!(message.starts_with("Cluster a: lb_policy: "), "{message}");
-    let names: Vec<_> = session.draft.table().clusters.into_keys().collect();
+    let names: Vec<_> = session.table().clusters.into_keys().collect();
     assert_eq!(
         names,
         ["a".into(), "b".into()],
@@ -183,7 +185,7 @@ fn a_cluster_that_goes_takes_its_endpoints_along() {
     gone.removed_resources = vec!["a".into()];
     let reply = session.receive(gone);
     assert_eq!(reply.requests[0].resource_names_unsubscribe, ["a"]);
-    assert!(session.draft.table().endpoints.is_empty());
+    assert!(session.table().endpoints.is_empty());
 }
 
 #[test]
@@ -198,7 +200,8 @@ fn what_was_saved_is_restored_and_its_versions_told() {
     );
     assert!(session.unsaved().is_empty(), "saved once");
     let mut again = Session::default();
-    for (_, saved) in saved {
+    for (_, parts) in saved {
+        let saved = DeltaDiscoveryResponse::decode(&*parts.concat()).unwrap();
         again.restore(saved);
     }
     let table = again.restored().unwrap();
@@ -230,5 +233,5 @@ fn a_type_that_was_not_asked_for_is_ignored() {
 fn a_resource_that_arrives_after_it_was_given_up_is_dropped() {
     let mut session = Session::default();
     session.receive(response(Kind::Endpoints, "1", vec![assignment("a")]));
-    assert!(session.draft.table().endpoints.is_empty());
+    assert!(session.table().endpoints.is_empty());
 }

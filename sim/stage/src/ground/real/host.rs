@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use shakedown_env::{
     BoxFuture, BoxListener, BoxStream, Env, Event, LocalFuture, Rng, Sleep, TaskName, Time,
     UnixTime, Work, World,
@@ -303,8 +304,8 @@ impl World for ChaosWorld {
         self.inner().store().read(key)
     }
 
-    fn store_write(&self, key: &str, value: &[u8]) -> io::Result<()> {
-        self.inner().store().write(key, value)
+    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
+        self.inner().store().write_parts(key, parts)
     }
 
     fn emit(&self, event: Event) {

@@ -1,0 +1,260 @@
+//! Accepted resources, compiled and as they came: one copy of each content for all proxies of a process.
+//!
+//! The sidecars of a mesh are sent nearly the same configuration. What is equal is decoded, compiled and kept once, and
+//! found again by a hash of its bytes. The cache has weak references: a resource goes with the last proxy that holds it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use prost::Message as _;
+use prost::encoding;
+use shakedown_config::compile::{
+    CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
+};
+use shakedown_config::table::{Assignment, Cluster, Listener, RouteTable, Table};
+use shakedown_config::xds::discovery::{DeltaDiscoveryResponse, Resource};
+use shakedown_config::xds::protobuf::Any;
+use shakedown_config::xds::{Kind, UnpackError, unpack};
+use twox_hash::XxHash64;
+
+/// The number of `resources` in `envoy.service.discovery.v3.DeltaDiscoveryResponse`.
+const RESOURCES_FIELD: u32 = 2;
+/// A cache of fewer resources is not looked through for those that have gone.
+const SWEEP_MIN: usize = 256;
+
+/// The resources that proxies of one process have accepted. Clones share them.
+#[derive(Clone, Default)]
+pub struct ResourceCache(Arc<Mutex<Known>>);
+
+/// Bound: twice as many entries as there were resources at the last sweep.
+#[derive(Default)]
+struct Known {
+    /// By the hash of [`Accepted::wire`]. Of two resources with one hash the later one is found.
+    by_hash: BTreeMap<u64, Weak<Accepted>>,
+    /// The number of entries at which those that have gone are removed.
+    sweep_at: usize,
+}
+
+/// One version of one resource, ready to use.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) version: Box<str>,
+    /// The resource as it came, encoded as a field of a response: responses that are kept are made of these.
+    pub(crate) wire: Bytes,
+    pub(crate) compiled: Compiled,
+}
+
+/// What a resource says.
+#[derive(Debug)]
+pub(crate) enum Compiled {
+    Cluster(Arc<Cluster>),
+    Endpoints(Arc<Assignment>),
+    Listener(Arc<Listener>),
+    Routes(Arc<RouteTable>),
+}
+
+/// Why a resource is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AcceptError {
+    #[error("expected a body, found none")]
+    Empty,
+    #[error("expected a body of type {expected}, found {found}")]
+    Type {
+        expected: &'static str,
+        found: String,
+    },
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    #[error("{path}: {problem}", path = .0.path, problem = .0.problem)]
+    Compile(#[from] CompileError),
+    #[error("it is named {inside} inside")]
+    Name { inside: String },
+}
+
+impl ResourceCache {
+    /// The resource, compiled now if no proxy has it.
+    pub(crate) fn accept(
+        &self,
+        kind: Kind,
+        resource: Resource,
+    ) -> Result<Arc<Accepted>, AcceptError> {
+        let body = resource.resource.ok_or(AcceptError::Empty)?;
+        if body.type_url != kind.url() {
+            return Err(AcceptError::Type {
+                expected: kind.url(),
+                found: body.type_url,
+            });
+        }
+        let resource = Resource {
+            name: resource.name,
+            version: resource.version,
+            resource: Some(body),
+            ..Default::default()
+        };
+        let wire = encode(&resource);
+        let hash = XxHash64::oneshot(0, &wire);
+        if let Some(known) = self.lock().find(hash, &wire) {
+            return Ok(known);
+        }
+        let body = resource.resource.as_ref().ok_or(AcceptError::Empty)?;
+        let accepted = Arc::new(Accepted {
+            compiled: compile(kind, &resource.name, body)?,
+            version: resource.version.into(),
+            wire: wire.into(),
+        });
+        self.lock().insert(hash, &accepted);
+        Ok(accepted)
+    }
+
+    /// The number of resources, those not yet removed included.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().by_hash.len()
+    }
+
+    /// What a panic leaves behind is whole: every change is one call.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ResourceCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceCache")
+            .field("entries", &self.lock().by_hash.len())
+            .finish()
+    }
+}
+
+impl Known {
+    fn find(&self, hash: u64, wire: &[u8]) -> Option<Arc<Accepted>> {
+        let known = self.by_hash.get(&hash)?.upgrade()?;
+        (known.wire == wire).then_some(known)
+    }
+
+    fn insert(&mut self, hash: u64, accepted: &Arc<Accepted>) {
+        if self.by_hash.len() >= self.sweep_at {
+            self.by_hash.retain(|_, known| known.strong_count() > 0);
+            self.sweep_at = SWEEP_MIN.max(2 * self.by_hash.len());
+        }
+        self.by_hash.insert(hash, Arc::downgrade(accepted));
+    }
+}
+
+impl Accepted {
+    /// Its name.
+    pub(crate) fn name(&self) -> &Arc<str> {
+        match &self.compiled {
+            Compiled::Cluster(cluster) => &cluster.name,
+            Compiled::Endpoints(assignment) => &assignment.name,
+            Compiled::Listener(listener) => &listener.name,
+            Compiled::Routes(routes) => &routes.name,
+        }
+    }
+
+    /// Puts it into a table.
+    pub(crate) fn put_into(&self, table: &mut Table) {
+        let name = Arc::clone(self.name());
+        match &self.compiled {
+            Compiled::Cluster(it) => drop(table.clusters.insert(name, Arc::clone(it))),
+            Compiled::Endpoints(it) => drop(table.endpoints.insert(name, Arc::clone(it))),
+            Compiled::Listener(it) => drop(table.listeners.insert(name, Arc::clone(it))),
+            Compiled::Routes(it) => drop(table.routes.insert(name, Arc::clone(it))),
+        }
+    }
+}
+
+/// The beginning of a response of a kind; [`Accepted::wire`]s may follow.
+pub(crate) fn response_head(kind: Kind) -> Bytes {
+    let head = DeltaDiscoveryResponse {
+        type_url: kind.url().into(),
+        ..Default::default()
+    };
+    head.encode_to_vec().into()
+}
+
+fn encode(resource: &Resource) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(encoding::message::encoded_len(RESOURCES_FIELD, resource));
+    encoding::message::encode(RESOURCES_FIELD, resource, &mut wire);
+    wire
+}
+
+fn compile(kind: Kind, name: &str, body: &Any) -> Result<Compiled, AcceptError> {
+    let compiled = match kind {
+        Kind::Cluster => Compiled::Cluster(Arc::new(compile_cluster(&unpack(body)?)?)),
+        Kind::Endpoints => Compiled::Endpoints(Arc::new(compile_endpoints(&unpack(body)?)?)),
+        Kind::Listener => Compiled::Listener(Arc::new(compile_listener(&unpack(body)?)?)),
+        Kind::Routes => Compiled::Routes(Arc::new(compile_routes(&unpack(body)?)?)),
+    };
+    let inside = match &compiled {
+        Compiled::Cluster(cluster) => &cluster.name,
+        Compiled::Endpoints(assignment) => &assignment.name,
+        Compiled::Listener(listener) => &listener.name,
+        Compiled::Routes(routes) => &routes.name,
+    };
+    if **inside != *name {
+        return Err(AcceptError::Name {
+            inside: inside.to_string(),
+        });
+    }
+    Ok(compiled)
+}
+
+#[cfg(test)]
+mod tests {
+    use shakedown_config::xds::{cluster, pack};
+
+    use super::*;
+
+    fn resource(name: &str, version: &str) -> Resource {
+        let message = cluster::Cluster {
+            name: name.into(),
+            ..Default::default()
+        };
+        Resource {
+            name: name.into(),
+            version: version.into(),
+            resource: Some(pack(&message)),
+            ..Default::default()
+        }
+    }
+
+    fn accept(cache: &ResourceCache, name: &str, version: &str) -> Arc<Accepted> {
+        cache
+            .accept(Kind::Cluster, resource(name, version))
+            .unwrap()
+    }
+
+    #[test]
+    fn equal_resources_of_two_proxies_are_one() {
+        let cache = ResourceCache::default();
+        let (one, two) = (accept(&cache, "a", "1"), accept(&cache.clone(), "a", "1"));
+        assert!(Arc::ptr_eq(&one, &two));
+        assert!(!Arc::ptr_eq(&one, &accept(&cache, "a", "2")));
+        assert!(!Arc::ptr_eq(&one, &accept(&cache, "b", "1")));
+    }
+
+    #[test]
+    fn a_hash_that_two_contents_share_does_not_mix_them() {
+        let cache = ResourceCache::default();
+        let (one, two) = (accept(&cache, "a", "1"), accept(&cache, "b", "1"));
+        cache.lock().insert(7, &one);
+        assert!(cache.lock().find(7, &two.wire).is_none());
+        assert!(cache.lock().find(7, &one.wire).is_some());
+    }
+
+    #[test]
+    fn resources_go_with_the_last_proxy_that_holds_them() {
+        let cache = ResourceCache::default();
+        let kept = accept(&cache, "kept", "1");
+        let weak = Arc::downgrade(&accept(&cache, "gone", "1"));
+        assert!(weak.upgrade().is_none(), "the cache holds it");
+        for number in 0..10 * SWEEP_MIN {
+            accept(&cache, &format!("short-lived-{number}"), "1");
+        }
+        assert!(cache.len() <= SWEEP_MIN, "{} entries", cache.len());
+        assert!(Arc::ptr_eq(&kept, &accept(&cache, "kept", "1")));
+    }
+}
