@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable};
 
 use crate::world::{BoxFuture, Sleep, TaskName, Work, World};
-use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime};
+use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime, step_aside};
 
 /// Everything that the mesh may ask of the world, for one host.
 #[derive(Clone)]
@@ -50,6 +50,28 @@ impl Env {
     /// Sleeps for `span` from now.
     pub fn sleep(&self, span: Duration) -> Sleep {
         self.world.sleep_until(self.now() + span)
+    }
+
+    /// Sleeps until `deadline`, as exactly as the world can and at the price of processor time: for the few moments that must
+    /// not be rounded.
+    pub fn sleep_precisely_until(&self, deadline: Time) -> Sleep {
+        self.world.sleep_precisely_until(deadline)
+    }
+
+    /// The processor time that this thread has used for work; `None` in a world where time costs nothing.
+    pub fn cpu_time(&self) -> Option<Duration> {
+        self.world.cpu_time()
+    }
+
+    /// Waits until everything that had arrived at the host's sockets by now has been handed to its readers, and they have run.
+    pub async fn catch_up(&self) {
+        let Some(handed_over) = self.world.catch_up() else {
+            return;
+        };
+        handed_over.await;
+        // A connection's task runs first, and wakes whoever waits for its answer.
+        step_aside().await;
+        step_aside().await;
     }
 
     /// Ready at that time: a sleep that serves one deadline after another, and is made when it is first asked for. Who asked

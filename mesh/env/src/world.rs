@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -42,6 +43,20 @@ pub trait World: Send + Sync {
     fn unix_time(&self) -> UnixTime;
     /// A sleep that ends at `deadline` (at once when it has passed).
     fn sleep_until(&self, deadline: Time) -> Sleep;
+    /// A sleep that ends as close to `deadline` as the world can, at the price of processor time.
+    fn sleep_precisely_until(&self, deadline: Time) -> Sleep {
+        self.sleep_until(deadline)
+    }
+    /// The processor time that this thread has used, without what it spent on [precise
+    /// sleeps](World::sleep_precisely_until); `None` where time costs nothing.
+    fn cpu_time(&self) -> Option<Duration> {
+        None
+    }
+    /// Ready when everything that had arrived at the host's sockets by now has been handed to its readers; `None` in a world
+    /// that hands it over at once.
+    fn catch_up(&self) -> Option<BoxFuture<()>> {
+        None
+    }
     /// Opens a connection, from a given source address where one is given.
     fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>>;
     /// Listens on an address of this host.

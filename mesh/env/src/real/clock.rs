@@ -1,5 +1,7 @@
 //! The system's two clocks.
 
+use std::time::Duration;
+
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::{Time, UnixTime};
@@ -30,6 +32,11 @@ impl Clock {
             tv_nsec: (nanos % 1_000_000_000).try_into().expect("below a billion"),
         }
     }
+}
+
+/// The processor time of the calling thread.
+pub(super) fn thread_time() -> Duration {
+    Duration::from_nanos(nanos(clock_gettime(ClockId::ThreadCPUTime)))
 }
 
 /// The wall clock.

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::clock::{self, Clock};
 use super::store::Store;
-use super::timer::{RealSleep, Timers};
+use super::timer::{RealSleep, Timers, Turn};
 use super::{HostOptions, socket};
 use crate::world::{BoxFuture, LocalFuture, Sleep, TaskName, Work, World};
 use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime, stream_seed};
@@ -62,6 +63,18 @@ impl World for Host {
 
     fn sleep_until(&self, deadline: Time) -> Sleep {
         Box::pin(RealSleep::new(Arc::clone(&self.timers), deadline))
+    }
+
+    fn sleep_precisely_until(&self, deadline: Time) -> Sleep {
+        Box::pin(RealSleep::precise(Arc::clone(&self.timers), deadline))
+    }
+
+    fn cpu_time(&self) -> Option<Duration> {
+        Some(clock::thread_time().saturating_sub(self.timers.spun()))
+    }
+
+    fn catch_up(&self) -> Option<BoxFuture<()>> {
+        Some(Box::pin(Turn::new(Arc::clone(&self.timers))))
     }
 
     fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>> {

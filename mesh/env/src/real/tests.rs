@@ -423,3 +423,42 @@ fn an_accept_waits_for_a_connection() {
         assert!(listener.accept().await.is_ok());
     });
 }
+
+#[test]
+fn a_precise_sleep_is_never_early_and_its_watching_is_no_work() {
+    let (runtime, env) = world();
+    runtime.block_on(async {
+        let mut sleep = env.sleep_precisely_until(env.now());
+        let before = env.cpu_time().unwrap();
+        for _ in 0..50 {
+            let deadline = env.now() + Duration::from_micros(300);
+            sleep.as_mut().reset(deadline);
+            sleep.as_mut().await;
+            assert!(env.now() >= deadline);
+        }
+        assert!(env.cpu_time().unwrap() >= before);
+        assert!(runtime.timers.spun() > Duration::ZERO);
+    });
+}
+
+#[test]
+fn whoever_catches_up_finds_what_had_arrived_read() {
+    let (runtime, env) = world();
+    runtime.block_on(async {
+        let (mut near, mut far) = pair(&env, None).await;
+        let seen = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&seen);
+        env.spawn("reader", async move {
+            while read(&mut near).await.is_ok_and(|bytes| !bytes.is_empty()) {
+                *count.lock().unwrap() += 1;
+            }
+        });
+        for round in 1..=20 {
+            // A reader that waits already, and bytes in the kernel that no turn has looked at.
+            env.catch_up().await;
+            write(&mut far, b"x").await.unwrap();
+            env.catch_up().await;
+            assert_eq!(*seen.lock().unwrap(), round);
+        }
+    });
+}

@@ -6,8 +6,10 @@ use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
@@ -20,6 +22,12 @@ use super::clock::Clock;
 use crate::Time;
 use crate::world::SleepFuture;
 
+/// A precise sleep is woken so much earlier and watches the clock for the rest: a timer's interrupt, and the way from it to
+/// the task, take a few tens of microseconds, and never the same.
+const SPIN: Duration = Duration::from_micros(60);
+/// Between two looks at the clock that are no further apart, nothing but the loop itself ran.
+const TURN: Duration = Duration::from_micros(4);
+
 /// A deadline, and a number that tells sleeps with one deadline apart and keeps their order.
 type Key = (Time, u64);
 
@@ -28,6 +36,8 @@ pub(super) struct Timers {
     clock: Clock,
     fd: AsyncFd<OwnedFd>,
     queue: Mutex<Queue>,
+    /// What precise sleeps have used of the processor, ns.
+    spun: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,6 +64,7 @@ impl Timers {
             clock,
             fd,
             queue: Mutex::default(),
+            spun: AtomicU64::new(0),
         })
     }
 
@@ -77,6 +88,11 @@ impl Timers {
                 self.arm(&mut queue);
             }
         }
+    }
+
+    /// What precise sleeps have used of the processor.
+    pub(super) fn spun(&self) -> Duration {
+        Duration::from_nanos(self.spun.load(Ordering::Relaxed))
     }
 
     /// How many sleeps are being waited for.
@@ -147,6 +163,15 @@ pub(super) struct RealSleep {
     timers: Arc<Timers>,
     key: Key,
     queued: bool,
+    /// Of a precise sleep.
+    spin: Option<Spin>,
+}
+
+/// How a precise sleep watches the clock.
+struct Spin {
+    deadline: Time,
+    /// When it last looked.
+    looked: Option<Time>,
 }
 
 impl RealSleep {
@@ -156,7 +181,36 @@ impl RealSleep {
             timers,
             key,
             queued: false,
+            spin: None,
         }
+    }
+
+    /// A sleep that ends as close to its deadline as the loop's other tasks allow.
+    pub(super) fn precise(timers: Arc<Timers>, deadline: Time) -> RealSleep {
+        let looked = None;
+        let mut sleep = RealSleep::new(timers, deadline);
+        sleep.spin = Some(Spin { deadline, looked });
+        sleep.key.0 = woken_for(deadline);
+        sleep
+    }
+
+    /// Watches the clock to the deadline of a precise sleep, while every other task takes its turns.
+    fn spin(&mut self, now: Time, cx: &Context<'_>) -> Poll<()> {
+        let Some(spin) = &mut self.spin else {
+            return Poll::Ready(());
+        };
+        if let Some(looked) = spin.looked.replace(now) {
+            let span = now.since(looked);
+            if span < TURN {
+                let nanos = u64::try_from(span.as_nanos()).unwrap_or(0);
+                self.timers.spun.fetch_add(nanos, Ordering::Relaxed);
+            }
+        }
+        if now >= spin.deadline {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn leave(&mut self) {
@@ -170,9 +224,10 @@ impl Future for RealSleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.timers.clock.now() >= self.key.0 {
+        let now = self.timers.clock.now();
+        if now >= self.key.0 {
             self.leave();
-            return Poll::Ready(());
+            return self.spin(now, cx);
         }
         self.queued = true;
         self.timers.wait(self.key, cx.waker());
@@ -184,11 +239,63 @@ impl SleepFuture for RealSleep {
     fn reset(mut self: Pin<&mut Self>, deadline: Time) {
         self.leave();
         self.key.0 = deadline;
+        if let Some(spin) = &mut self.spin {
+            (spin.deadline, spin.looked) = (deadline, None);
+            self.key.0 = woken_for(deadline);
+        }
     }
 }
 
 impl Drop for RealSleep {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+/// When a precise sleep is woken.
+fn woken_for(deadline: Time) -> Time {
+    deadline - SPIN
+}
+
+/// One turn of the reactor: a timer that has run out comes back with everything that was readable before it.
+pub(super) struct Turn {
+    timers: Arc<Timers>,
+    key: Option<Key>,
+}
+
+impl Turn {
+    pub(super) fn new(timers: Arc<Timers>) -> Turn {
+        Turn { timers, key: None }
+    }
+}
+
+impl Future for Turn {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.key {
+            None => {
+                let key = (self.timers.clock.now(), self.timers.number());
+                self.key = Some(key);
+                self.timers.wait(key, cx.waker());
+                Poll::Pending
+            }
+            Some(key) if self.timers.queue().waiting.contains_key(&key) => {
+                self.timers.wait(key, cx.waker());
+                Poll::Pending
+            }
+            Some(_) => {
+                self.key = None;
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.timers.cancel(key);
+        }
     }
 }
