@@ -109,7 +109,7 @@ pub(crate) fn ended(error: &SendError) -> Sent {
         SendError::Connect(error) if error.kind() == ErrorKind::ConnectionRefused => {
             ResetReason::ConnectionRefused
         }
-        SendError::Connect(_) => ResetReason::RemoteConnectionFailure,
+        SendError::Connect(_) | SendError::Handshake(_) => ResetReason::RemoteConnectionFailure,
         SendError::ConnectTimeout => ResetReason::ConnectionTimeout,
         SendError::Terminated { .. } => ResetReason::ConnectionTermination,
         SendError::Protocol(_) => ResetReason::ProtocolError,

@@ -36,7 +36,7 @@ pub use grpc::{
 };
 pub use pool::{
     Bound, HttpError, LeasedBody, Permit, Pool, PoolOptions, Protocol, Quota, QuotaLimits,
-    SendError,
+    SendError, Trace, Traffic,
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{

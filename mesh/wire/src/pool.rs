@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -27,6 +28,7 @@ mod lease;
 mod open;
 mod quota;
 mod waiting;
+mod watch;
 
 use connection::{Connection, Phase};
 pub use error::{HttpError, SendError};
@@ -34,6 +36,7 @@ use lease::Lease;
 pub use lease::LeasedBody;
 pub use quota::{Bound, Permit, Quota, QuotaLimits};
 use waiting::{Slot, Waiting};
+pub use watch::{Trace, Traffic};
 
 /// What a pool's connections speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub struct PoolOptions {
     pub tls: Option<TlsClient>,
     /// What the pool's connections and requests count against; no limit where none.
     pub quota: Option<Quota>,
+    /// Counts what its connections carry, and makes [`Pool::send_traced`] tell of its requests.
+    pub traffic: Option<Arc<Traffic>>,
 }
 
 impl Default for PoolOptions {
@@ -82,6 +87,7 @@ impl Default for PoolOptions {
             reuse: true,
             tls: None,
             quota: None,
+            traffic: None,
         }
     }
 }
@@ -155,8 +161,43 @@ impl Pool {
     /// Those of [`send`](Pool::send).
     pub async fn send_telling(
         &self,
+        request: Request<Body>,
+        connected: impl Fn(),
+    ) -> Result<Response<Body>, SendError> {
+        self.send_observed(request, connected, None).await
+    }
+
+    /// [`send`](Pool::send), and leaves in `trace` how far the request has come, at any time: also after this future was
+    /// dropped. Only a pool with [`Traffic`](PoolOptions::traffic) leaves anything.
+    ///
+    /// # Errors
+    /// Those of [`send`](Pool::send).
+    pub async fn send_traced(
+        &self,
+        request: Request<Body>,
+        trace: &Trace,
+    ) -> Result<Response<Body>, SendError> {
+        self.send_observed(request, || (), Some(trace)).await
+    }
+
+    /// Opens a connection unless one is free, and leaves it to the next request.
+    ///
+    /// # Errors
+    /// No connection could be had.
+    pub async fn open(&self) -> Result<(), SendError> {
+        let lease = match self.shared.take_ready() {
+            Some(lease) => lease?,
+            None => self.shared.wait().await?,
+        };
+        lease.release();
+        Ok(())
+    }
+
+    async fn send_observed(
+        &self,
         mut request: Request<Body>,
         connected: impl Fn(),
+        trace: Option<&Trace>,
     ) -> Result<Response<Body>, SendError> {
         loop {
             let lease = match self.shared.take_ready() {
@@ -165,7 +206,7 @@ impl Pool {
             };
             connected();
             let seasoned = lease.is_seasoned();
-            let failed = match lease.dispatch(request).await {
+            let failed = match lease.dispatch(request, trace).await {
                 Ok(response) => return Ok(response.map(LeasedBody::into_body)),
                 Err(failed) => failed,
             };

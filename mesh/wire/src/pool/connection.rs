@@ -9,6 +9,7 @@ use shakedown_env::Time;
 use super::Shared;
 use super::http1::Http1;
 use super::http2::Http2;
+use super::watch::{Trace, Watch};
 
 /// What a connection does. Source: Envoy, `ConnectionPool::ActiveClient::State`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(super) enum Wire {
 pub(super) struct Connection {
     pool: Weak<Shared>,
     wire: Wire,
+    /// What is seen of it, where its pool counts traffic.
+    watch: Option<Watch>,
     phase: Cell<Phase>,
     /// The requests that it has.
     active: Cell<u32>,
@@ -53,10 +56,11 @@ pub(super) struct Connection {
 
 impl Connection {
     /// A connection that its pool knows nothing of yet.
-    pub(super) fn new(pool: &Rc<Shared>, wire: Wire) -> Rc<Connection> {
+    pub(super) fn new(pool: &Rc<Shared>, wire: Wire, watch: Option<Watch>) -> Rc<Connection> {
         Rc::new(Connection {
             pool: Rc::downgrade(pool),
             wire,
+            watch,
             phase: Cell::new(Phase::Busy),
             active: Cell::new(0),
             requests: Cell::new(0),
@@ -73,6 +77,13 @@ impl Connection {
 
     pub(super) fn pool(&self) -> Option<Rc<Shared>> {
         self.pool.upgrade()
+    }
+
+    /// Leaves in `trace` that a request is on this connection from here on.
+    pub(super) fn follow(&self, trace: &Trace, stream: Option<u32>) {
+        if let (Some(watch), Some(pool)) = (&self.watch, self.pool()) {
+            trace.follow(watch, pool.env.now(), stream);
+        }
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -14,6 +14,9 @@ pub enum SendError {
     /// No connection: refused or unreachable. Envoy's UF.
     #[error("connect")]
     Connect(#[source] io::Error),
+    /// A connection, but no TLS session: one side refuses the other, or the connection ended meanwhile. Envoy's UF.
+    #[error("shake hands over TLS")]
+    Handshake(#[source] io::Error),
     /// No connection in time. Envoy's UF.
     #[error("connect in time")]
     ConnectTimeout,
@@ -96,13 +99,17 @@ impl SendError {
     pub(super) fn copy_of_connect(&self) -> SendError {
         match self {
             SendError::Connect(error) => SendError::Connect(copy_of(error)),
+            SendError::Handshake(error) => SendError::Handshake(copy_of(error)),
             _ => SendError::ConnectTimeout,
         }
     }
 
     /// Whether no connection was had at all. Envoy's `connect-failure`.
     pub fn is_connect_failure(&self) -> bool {
-        matches!(self, SendError::Connect(_) | SendError::ConnectTimeout)
+        matches!(
+            self,
+            SendError::Connect(_) | SendError::Handshake(_) | SendError::ConnectTimeout
+        )
     }
 
     /// Whether there was a connection, and it gave no response headers. Envoy's `reset`, together with a connect failure.
@@ -120,6 +127,7 @@ impl SendError {
     pub fn on_wire(&self) -> bool {
         match self {
             SendError::Connect(_)
+            | SendError::Handshake(_)
             | SendError::ConnectTimeout
             | SendError::Overflow { .. }
             | SendError::Refused => false,

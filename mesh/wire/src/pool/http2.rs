@@ -78,8 +78,14 @@ impl Http2 {
         self.resets.get() >= RESETS_MAX
     }
 
-    /// Opens a stream, and waits for the response's headers.
-    pub(super) async fn exchange(&self, lease: Lease, request: Request<Body>) -> Answered {
+    /// Opens a stream, and waits for the response's headers. `opened` is called with the stream, of which nothing has been
+    /// written yet.
+    pub(super) async fn exchange(
+        &self,
+        lease: Lease,
+        request: Request<Body>,
+        opened: impl Fn(u32),
+    ) -> Answered {
         if !self.is_open() {
             return Err(Failed {
                 error: SendError::Terminated {
@@ -90,6 +96,7 @@ impl Http2 {
             });
         }
         let (mut response, mut upload) = self.open(request).map_err(Failed::sent)?;
+        opened(response.stream_id().as_u32());
         let response = poll_fn(|cx| {
             if let Some(body) = &mut upload
                 && let Poll::Ready(sent) = body.as_mut().poll(cx)

@@ -13,6 +13,7 @@ use shakedown_env::Owned;
 
 use super::connection::{Connection, Wire};
 use super::quota::Permit;
+use super::watch::Trace;
 use super::{SendError, Shared};
 use crate::h2::{H2Body, Upload};
 use crate::{Body, BodyError};
@@ -63,15 +64,26 @@ impl Lease {
     }
 
     /// Hands the request to the connection, and waits for the response's headers.
-    pub(super) async fn dispatch(self, request: Request<Body>) -> Answered {
+    pub(super) async fn dispatch(self, request: Request<Body>, trace: Option<&Trace>) -> Answered {
         let connection = Rc::clone(
             self.connection
                 .as_ref()
                 .expect("a lease keeps its connection until it is released"),
         );
+        let follow = |stream| {
+            if let Some(trace) = trace {
+                connection.follow(trace, stream);
+            }
+        };
         match connection.wire() {
-            Wire::Http1(http1) => http1.exchange(self, request).await,
-            Wire::Http2(http2) => http2.exchange(self, request).await,
+            Wire::Http1(http1) => {
+                follow(None);
+                http1.exchange(self, request).await
+            }
+            Wire::Http2(http2) => {
+                let opened = |stream| follow(Some(stream));
+                http2.exchange(self, request, opened).await
+            }
         }
     }
 

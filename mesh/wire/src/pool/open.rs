@@ -1,7 +1,6 @@
 //! A connection's task: opens it, gives it to its pool, and drives it to its end.
 
 use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -14,6 +13,7 @@ use super::connection::{Connection, Phase, Wire};
 use super::http1::{self, Http1};
 use super::http2::{self, Http2};
 use super::quota::Permit;
+use super::watch::{self, Watch};
 use super::{HttpError, PoolOptions, Protocol, SendError, Shared};
 
 /// Opens one connection more.
@@ -30,14 +30,22 @@ pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Out
         let connecting = env.timeout(options.connect_timeout, dial(&env, to, from, &options));
         let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return opening.failed(SendError::Connect(error)),
+            Ok(Err(error)) => return opening.failed(error),
             Err(_elapsed) => return opening.failed(SendError::ConnectTimeout),
+        };
+        let (stream, watch) = match &options.traffic {
+            None => (stream, None),
+            Some(traffic) => {
+                let http2 = options.protocol == Protocol::Http2;
+                let (stream, watch) = watch::watched(stream, &env, traffic, http2);
+                (stream, Some(watch))
+            }
         };
         let (wire, end) = match handshake(stream, &options).await {
             Ok(pair) => pair,
             Err(error) => return opening.failed(SendError::Protocol(error)),
         };
-        let Some((connection, permit)) = opening.opened(wire) else {
+        let Some((connection, permit)) = opening.opened(wire, watch) else {
             return;
         };
         Driver {
@@ -63,10 +71,10 @@ async fn dial(
     to: SocketAddr,
     from: Option<IpAddr>,
     options: &PoolOptions,
-) -> io::Result<BoxStream> {
-    let stream = env.connect(to, from).await?;
+) -> Result<BoxStream, SendError> {
+    let stream = env.connect(to, from).await.map_err(SendError::Connect)?;
     match &options.tls {
-        Some(tls) => tls.wrap(stream).await,
+        Some(tls) => tls.wrap(stream).await.map_err(SendError::Handshake),
         None => Ok(stream),
     }
 }
@@ -105,11 +113,15 @@ impl Opening {
     }
 
     /// Gives the new connection to the pool, unless that has gone.
-    fn opened(mut self, wire: Wire) -> Option<(Rc<Connection>, Option<Permit>)> {
+    fn opened(
+        mut self,
+        wire: Wire,
+        watch: Option<Watch>,
+    ) -> Option<(Rc<Connection>, Option<Permit>)> {
         let pool = self.pool.upgrade()?;
         let permit = self.permit.take();
         drop(self);
-        let connection = Connection::new(&pool, wire);
+        let connection = Connection::new(&pool, wire, watch);
         pool.state.borrow_mut().open += 1;
         pool.offer(&connection);
         Some((connection, permit))

@@ -71,7 +71,7 @@ fn pool_of(env: &Env, address: SocketAddr, server: &str, trust: Trust) -> Pool {
 /// How a pool's first request fails.
 async fn refused(pool: &Pool) -> Refusal {
     match pool.send(get("/")).await {
-        Err(SendError::Connect(error)) => {
+        Err(SendError::Handshake(error)) => {
             // The pool hands out copies, which hold the words alone.
             assert!(
                 error.to_string().contains("invalid peer certificate"),
@@ -241,7 +241,7 @@ fn a_server_that_knows_none_of_the_clients_protocols_ends_the_handshake() {
         let (address, roots) = serve_tls(&env, 1970, &[b"h2"]);
         let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
         let error = pool.send(get("/size/1")).await.unwrap_err();
-        assert!(matches!(error, SendError::Connect(_)), "{error}");
+        assert!(matches!(error, SendError::Handshake(_)), "{error}");
     });
 }
 

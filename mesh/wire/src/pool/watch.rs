@@ -1,0 +1,250 @@
+//! The way of a request over a connection, for whoever measures: when it had a connection, and when it was written; and how
+//! many bytes and connections all of it took.
+//!
+//! A pool without [`Traffic`] pays for none of this.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use shakedown_env::{BoxStream, Env, Stream, Time};
+
+use frames::Frames;
+
+mod frames;
+
+/// The most bytes that one read takes: each is copied once.
+const READ_BYTES_MAX: usize = 16 << 10;
+
+/// What the connections of one or more pools carry: bytes of HTTP, without those of TLS.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    sent: AtomicU64,
+    received: AtomicU64,
+    opened: AtomicU64,
+    open: AtomicU64,
+    open_max: AtomicU64,
+}
+
+impl Traffic {
+    /// Bytes written.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Bytes read.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were opened.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// The most connections that were open at once.
+    pub fn open_max(&self) -> u64 {
+        self.open_max.load(Ordering::Relaxed)
+    }
+}
+
+/// The way of one request, as far as it has come.
+#[derive(Debug, Default)]
+pub struct Trace(RefCell<Option<Traced>>);
+
+#[derive(Debug)]
+struct Traced {
+    watch: Watch,
+    /// When the request had a connection, or a stream of one.
+    connected: Time,
+    /// Its stream, over HTTP/2.
+    stream: Option<u32>,
+}
+
+impl Trace {
+    /// When the request had a connection that could take it; `None` before.
+    pub fn connected(&self) -> Option<Time> {
+        self.0.borrow().as_ref().map(|traced| traced.connected)
+    }
+
+    /// When the first byte of its head was written; `None` before.
+    pub fn written(&self) -> Option<Time> {
+        let traced = self.0.borrow();
+        let traced = traced.as_ref()?;
+        let seen = traced.watch.seen();
+        match traced.stream {
+            Some(stream) => seen.streams.get(&stream).copied().flatten(),
+            None => seen.written,
+        }
+    }
+
+    pub(super) fn follow(&self, watch: &Watch, connected: Time, stream: Option<u32>) {
+        let mut seen = watch.seen();
+        match stream {
+            Some(stream) => {
+                seen.streams.insert(stream, None);
+            }
+            None => seen.written = None,
+        }
+        drop(seen);
+        let watch = watch.clone();
+        let traced = Traced {
+            watch,
+            connected,
+            stream,
+        };
+        *self.0.borrow_mut() = Some(traced);
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream {
+            self.watch.seen().streams.remove(&stream);
+        }
+    }
+}
+
+/// What is seen of one connection. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watch(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The first write since the last request was handed in. HTTP/1.1 only.
+    written: Option<Time>,
+    /// When the HEADERS frame of each stream that is followed was written. HTTP/2 only; bounded by the streams in use.
+    streams: BTreeMap<u32, Option<Time>>,
+    frames: Option<Frames>,
+}
+
+impl Watch {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // Nothing in here panics half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wraps a connected stream: `http2` if frames are to be told apart.
+pub(super) fn watched(
+    stream: BoxStream,
+    env: &Env,
+    traffic: &Arc<Traffic>,
+    http2: bool,
+) -> (BoxStream, Watch) {
+    let watch = Watch::default();
+    watch.seen().frames = http2.then(Frames::default);
+    traffic.opened.fetch_add(1, Ordering::Relaxed);
+    let open = traffic.open.fetch_add(1, Ordering::Relaxed) + 1;
+    traffic.open_max.fetch_max(open, Ordering::Relaxed);
+    let watched = Watched {
+        stream,
+        env: env.clone(),
+        traffic: Arc::clone(traffic),
+        watch: watch.clone(),
+        scratch: Vec::new(),
+    };
+    (Box::new(watched), watch)
+}
+
+/// A stream that is watched.
+struct Watched {
+    stream: BoxStream,
+    env: Env,
+    traffic: Arc<Traffic>,
+    watch: Watch,
+    scratch: Vec<u8>,
+}
+
+impl Watched {
+    fn wrote(&self, count: usize, bytes: &[u8]) {
+        self.traffic.sent.fetch_add(count as u64, Ordering::Relaxed);
+        let now = self.env.now();
+        let mut seen = self.watch.seen();
+        let Seen {
+            written,
+            streams,
+            frames,
+            ..
+        } = &mut *seen;
+        match frames {
+            None => {
+                written.get_or_insert(now);
+            }
+            Some(frames) => frames.follow(&bytes[..count], |stream| {
+                if let Some(written) = streams.get_mut(&stream) {
+                    written.get_or_insert(now);
+                }
+            }),
+        }
+    }
+}
+
+impl Read for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let most = buf.remaining().min(READ_BYTES_MAX);
+        if this.scratch.len() < most {
+            this.scratch.resize(most, 0);
+        }
+        let mut scratch = ReadBuf::new(&mut this.scratch[..most]);
+        ready!(Pin::new(&mut this.stream).poll_read(cx, scratch.unfilled()))?;
+        let read = scratch.filled();
+        buf.put_slice(read);
+        if !read.is_empty() {
+            let count = read.len() as u64;
+            this.traffic.received.fetch_add(count, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.wrote(count, buf);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Stream for Watched {
+    fn local_addr(&self) -> SocketAddr {
+        self.stream.local_addr()
+    }
+
+    fn peer_addr(&self) -> SocketAddr {
+        self.stream.peer_addr()
+    }
+
+    fn reset_on_drop(&mut self) {
+        self.stream.reset_on_drop();
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.traffic.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
