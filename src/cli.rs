@@ -1,9 +1,10 @@
 //! The command line: arguments as typed, and what each command prints. Exit codes: 0 pass, 1 a check failed, 2 bad input,
-//! 3 the run is invalid.
+//! 3 the run is invalid, 130 it was interrupted.
 
 mod check;
 mod engine;
 mod explain;
+mod interrupt;
 mod list;
 mod load;
 mod out;
@@ -30,6 +31,8 @@ pub(crate) enum Exit {
     Input = 2,
     /// The run says nothing.
     Invalid = 3,
+    /// The user ended it by Ctrl-C.
+    Interrupted = 130,
 }
 
 impl From<Verdict> for Exit {
@@ -63,7 +66,7 @@ Examples:
   shakedown check mesh/*.yaml                          validate configuration
   shakedown explain --config mesh/ --request 'GET http://reviews/x' -H 'end-user: jason'
 
-Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid.";
+Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 130 it was cut short by Ctrl-C.";
 
 #[derive(Subcommand)]
 enum Command {

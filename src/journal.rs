@@ -95,6 +95,17 @@ impl<W: Write> Writer<W> {
         }
     }
 
+    /// Leaves the journal without its last line: the run was cut short.
+    ///
+    /// # Errors
+    /// Something could not be written, now or before.
+    pub fn leave(mut self) -> io::Result<()> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => self.out.flush(),
+        }
+    }
+
     /// Closes the journal.
     ///
     /// # Errors

@@ -5,12 +5,13 @@
 //! through the same judge, and its results into the same document.
 
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use shakedown_loadgen::live::{AimError, Tally};
+use shakedown_loadgen::live::AimError;
 use shakedown_results::Document;
 use shakedown_scenarios::story::Arrivals;
 use shakedown_scenarios::value::Rate;
@@ -18,13 +19,13 @@ use shakedown_scenarios::{Edits, LoadError};
 use shakedown_wire::Refusal;
 
 mod job;
+mod real;
 mod scenario;
 mod text;
 mod trust;
 mod views;
 
 use job::Job;
-pub use job::LATE_MAX;
 pub use scenario::Target;
 pub use text::imply_subject;
 
@@ -53,16 +54,18 @@ pub struct Options {
     pub timeout: Duration,
     /// Speaks HTTP/2: with prior knowledge, or by ALPN over https.
     pub http2: bool,
-    /// The most connections; `None`: as many as there are requests in flight.
+    /// So many connections, opened before the first request; `None`: as many as it takes.
     pub connections: Option<NonZeroU32>,
     /// Past so many in flight a request is dropped.
     pub in_flight: u64,
-    /// Checks; a metric without a subject is one of the load.
+    /// Checks; a metric without a subject is one of the load. Where none, `success >= 99%` decides.
     pub expect: Vec<String>,
     /// Whose certificates are taken, over https.
     pub trust: Trust,
     /// The command that does it again.
     pub replay: String,
+    /// Ends the load early once it is set: what is in flight comes to its end, and the results are of what was sent.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// The loads of a scenario, as they are asked for.
@@ -78,12 +81,14 @@ pub struct ScenarioOptions {
     pub seed: Option<u64>,
     /// Speaks HTTP/2: with prior knowledge, or by ALPN over https.
     pub http2: bool,
-    /// The most connections of each load; `None`: as many as there are requests in flight.
+    /// So many connections of each load, opened before the first request; `None`: as many as it takes.
     pub connections: Option<NonZeroU32>,
     /// Whose certificates are taken, over https.
     pub trust: Trust,
     /// The command that does it again.
     pub replay: String,
+    /// Ends the load early once it is set: what is in flight comes to its end, and the results are of what was sent.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// Whose certificates are taken.
@@ -116,8 +121,8 @@ pub struct Progress {
     pub now_ns: i64,
     /// How long the load is sent.
     pub duration: Duration,
-    /// Sent so far.
-    pub sent: u64,
+    /// Taken in hand so far.
+    pub started: u64,
     /// Ended in success.
     pub ok: u64,
     /// Ended otherwise: errors, timeouts and drops.
@@ -131,21 +136,8 @@ pub struct Progress {
 pub struct Outcome {
     /// The results document.
     pub document: Document,
-    /// What its records do not tell, of each load in the document's order.
-    pub loads: Vec<Fired>,
     /// What of a scenario was left out, a line each, and why.
     pub skipped: Vec<String>,
-}
-
-/// One load that was sent.
-#[derive(Debug)]
-pub struct Fired {
-    /// Its name.
-    pub name: String,
-    /// The address that was loaded.
-    pub address: SocketAddr,
-    /// What its records do not tell.
-    pub tally: Tally,
 }
 
 /// A load that could not be sent at all.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use shakedown_reports::{Header, Judgement, Summary};
 use shakedown_results::{Cast, Digester, Document, Mode, Record};
@@ -29,6 +32,8 @@ pub struct Options {
     pub replay: Option<journal::Reader<Box<dyn BufRead + Send>>>,
     /// Told the time of the run, ns from 0 s, as it goes.
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
+    /// Ends the run where it is once it is set; the document is then of what happened until then, and invalid.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// In which world a story is put on.
@@ -140,6 +145,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         seed,
         noise,
         progress: options.progress,
+        stop: options.stop,
     };
     let ended = stage::run(
         story,
@@ -188,12 +194,22 @@ impl Views {
     ) -> Result<Outcome, RunError> {
         let digest = self.digester.finish();
         if let Some(journal) = self.journal {
-            journal.end(&digest)?;
+            match ended.cut {
+                // Without its last line it says by itself that it is not whole.
+                true => journal.leave()?,
+                false => journal.end(&digest)?,
+            }
         }
-        let replayed = self.comparison.map(Comparison::finish).transpose()?;
+        let comparison = self.comparison.filter(|_| !ended.cut);
+        let replayed = comparison.map(Comparison::finish).transpose()?;
         let judged = self.judge.conclude();
         // The journal holds the stage's own reasons too, and so the judge's has them.
-        let mut worthless = judged.invariants;
+        let elapsed_ns = i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX);
+        let mut worthless = match ended.cut {
+            // What was in flight has no end, which no whole run may have.
+            true => vec![cut_short(elapsed_ns, story.duration)],
+            false => judged.invariants,
+        };
         worthless.extend(ended.invalid);
         let mut seen = BTreeSet::new();
         worthless.retain(|reason| seen.insert(reason.clone()));
@@ -215,7 +231,8 @@ impl Views {
             version: crate::version(),
             digest,
             replay: replay_command(story, seed, conduct, set, called),
-            simulated_ns: i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX),
+            elapsed_ns,
+            cut_ns: ended.cut.then_some(elapsed_ns),
         };
         let judgement = Judgement {
             checks: judged.checks,
@@ -230,6 +247,16 @@ impl Views {
             replayed,
         })
     }
+}
+
+fn cut_short(at_ns: i64, duration: Duration) -> String {
+    let written = shakedown_reports::units::written;
+    format!(
+        "it was cut short at {} of {}: what was in flight then is left out",
+        // To the millisecond: nobody presses a key more exactly.
+        written(at_ns / 1_000_000 * 1_000_000),
+        written(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    )
 }
 
 /// The command that runs the same again. Noise is left out: it changes nothing.

@@ -59,13 +59,27 @@ pub fn sweep(
             if seed > *seeds.end() {
                 return;
             }
-            let outcome = run(
-                story,
-                Options {
-                    seed: Some(seed),
-                    ..options()
-                },
-            );
+            let options = Options {
+                seed: Some(seed),
+                ..options()
+            };
+            let asked = options.stop.clone();
+            let is_cut = || {
+                asked
+                    .as_ref()
+                    .is_some_and(|asked| asked.load(Ordering::Relaxed))
+            };
+            if is_cut() {
+                return;
+            }
+            let outcome = run(story, options);
+            // One that was cut short is none of the sweep's.
+            if outcome
+                .as_ref()
+                .is_ok_and(|outcome| outcome.document.cut_ns.is_some())
+            {
+                return;
+            }
             stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
             runs.lock()
                 .expect("no run panics while it holds the lock")

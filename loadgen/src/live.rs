@@ -1,17 +1,26 @@
 //! Load on a real server: the simulator's schedule, sent by lanes of one connection each.
 //!
-//! Open loop: a request is due when the [`Schedule`] says so, whatever became of those before it. A lane is a task with a
-//! connection of its own; a due request takes the lane that came free last, or a new one. Where lanes are bounded, it waits
-//! in line for the first that is free, and the wait counts: latency runs from the intended time, and so does the timeout.
-//! Past the in-flight cap (those in line are in flight) a request is *dropped* and counted.
+//! Open loop: a request is due when the [`Schedule`] says so, whatever became of those before it. A lane is a task that has
+//! one request at a time: over HTTP/1.1 with a connection of its own, over HTTP/2 on a stream of the connection that has the
+//! fewest. A due request takes an idle lane; where there is none it waits in line for the first that is free, and the wait
+//! counts: latency runs from the intended time, and so does the timeout. Past the in-flight cap (those in line are in flight)
+//! a request is *dropped* and counted.
 //!
-//! scheduled = sent + dropped, and sent = ok + errors + timeouts: each scheduled request ends exactly once.
+//! Each scheduled request ends exactly once, and is sent (its head was written), unsent (it ended before that) or dropped:
+//! scheduled = sent + unsent + dropped = ok + errors + timeouts + dropped.
+//!
+//! A generator that measures must not measure itself: [`Own`] holds how much of each latency was its own doing.
 
 mod aim;
 mod crew;
+mod failure;
+mod grow;
 mod lane;
+mod links;
+mod own;
 mod tally;
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -19,23 +28,29 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use shakedown_env::{Env, Time, step_aside};
+use shakedown_env::{Env, Sleep, Time, step_aside};
 use shakedown_results::{PartyId, PodId, Record};
 use shakedown_scenarios::story::Success;
 use shakedown_wire::TlsClient;
 
 pub use aim::{Aim, AimError, Server};
 use crew::Crew;
-pub use tally::{Tally, Trouble};
+pub use failure::{Cause, Failure, Phase};
+pub use own::{Own, Pair};
+pub use tally::Tally;
 
 use crate::Schedule;
 
 /// A dispatcher that is late sends so many requests before it lets other tasks run.
 const BURST: u32 = 64;
 
-/// The dispatcher never sleeps for less: programming a timer costs as much as sending a request, and what falls due meanwhile
-/// is sent together, late by this at most. It shows above 20,000 requests a second.
+/// The dispatcher of an evenly spaced load never sleeps for less: programming a timer costs as much as sending a request, and
+/// what falls due meanwhile is sent together, late by this at most. It shows above 20,000 requests a second. One whose gaps
+/// are random has no grain: they would not be exponential any more.
 const GRAIN: Duration = Duration::from_micros(50);
+
+/// The longest that the dispatcher sleeps before it looks whether the load is to be cut short.
+const STOP_POLL: Duration = Duration::from_millis(50);
 
 /// How far ahead 0 s is set: what is set up first is not late for it.
 pub const LEAD: Duration = Duration::from_millis(20);
@@ -66,12 +81,31 @@ pub struct Terms {
     pub in_flight: u64,
     /// Speaks HTTP/2 with prior knowledge, over TLS by ALPN: requests share connections.
     pub http2: bool,
-    /// The most connections at once; `None`: as many as are in flight, or, over HTTP/2, as their streams need.
+    /// So many connections are opened before the first request and kept, and requests are spread over them; `None`: a request
+    /// that finds none free opens one, over HTTP/2 where no stream is free.
     pub connections: Option<NonZeroU32>,
     /// Whether a connection serves more than one request.
     pub reuse: bool,
-    /// Lateness counts for requests that are due from here on.
+    /// Requests that are due from here on are counted.
     pub warm_up: Duration,
+    /// Gaps are random, and must not be rounded.
+    pub precise: bool,
+}
+
+/// Asks a load to end early: what is due from then on is not sent, and what is in flight comes to its end. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Rc<Cell<bool>>);
+
+impl Stop {
+    /// Asks.
+    pub fn ask(&self) {
+        self.0.set(true);
+    }
+
+    /// Whether it was asked.
+    pub fn is_asked(&self) -> bool {
+        self.0.get()
+    }
 }
 
 /// Takes the records of a load, in order of time.
@@ -85,30 +119,42 @@ pub async fn fire(
     schedule: Schedule,
     goal: Goal,
     terms: Terms,
+    stop: Stop,
     sink: Sink,
 ) -> Tally {
-    let crew = Rc::new(Crew::new(env.clone(), goal, terms, zero, sink));
-    let mut sleep = env.sleep_until(zero);
+    let (precise, end) = (terms.precise, zero + schedule.end());
+    let mut watching = own::watch(env, zero);
+    let lag = watching.lag();
+    let crew = Rc::new(Crew::new(env.clone(), goal, terms, zero, lag, sink));
+    crew.open_first();
+    let _growing = env.spawn_owned("load-grow", grow::run(Rc::clone(&crew)));
+    let mut pace = Pace {
+        sleep: env.sleep_until(zero),
+        exactly: precise.then(|| env.sleep_precisely_until(zero)),
+    };
     let mut burst = 0;
     for arrival in schedule {
         let due = zero + arrival.at;
-        let mut now = env.now();
-        while due > now {
-            let next = crew.expire(now).map_or(due, |expiry| expiry.min(due));
-            sleep.as_mut().reset(next.max(now + GRAIN));
-            sleep.as_mut().await;
+        if pace.wait(&crew, due, &stop).await {
             burst = 0;
-            now = env.now();
+        }
+        if stop.is_asked() {
+            break;
         }
         if burst >= BURST {
             step_aside().await;
             burst = 0;
-            now = env.now();
-            crew.expire(now);
+            crew.expire(env.now());
         }
         burst += 1;
-        crew.dispatch(arrival, due, now);
+        crew.dispatch(arrival, due, env.now());
     }
+    // The last request is due before the load's end: figures of the loop are of all of that time.
+    pace.wait(&crew, end, &stop).await;
+    let now = env.now();
+    let cut = (stop.is_asked() && now < end).then(|| now.since(zero));
+    watching.sent(env);
+    let Pace { mut sleep, .. } = pace;
     poll_fn(|cx| {
         // Whoever waits in line may run out of time while every lane is busy.
         while let Some(expiry) = crew.expire(env.now()) {
@@ -124,7 +170,47 @@ pub async fn fire(
         Poll::Pending
     })
     .await;
-    crew.close()
+    let mut tally = crew.close();
+    tally.cut = cut;
+    tally.own.measured(watching.end());
+    tally
+}
+
+/// How the dispatcher waits.
+struct Pace {
+    sleep: Sleep,
+    /// For loads whose gaps must not be rounded.
+    exactly: Option<Sleep>,
+}
+
+impl Pace {
+    /// Waits until a time, or until the load is to stop, and meanwhile ends those in line whose time is up. Tells whether
+    /// there was anything to wait for.
+    async fn wait(&mut self, crew: &Crew, until: Time, stop: &Stop) -> bool {
+        let mut waited = false;
+        loop {
+            let now = crew.env().now();
+            if until <= now || stop.is_asked() {
+                return waited;
+            }
+            waited = true;
+            let before = crew
+                .expire(now)
+                .into_iter()
+                .fold(now + STOP_POLL, Time::min);
+            match &mut self.exactly {
+                Some(exactly) if until <= before => {
+                    exactly.as_mut().reset(until);
+                    exactly.as_mut().await;
+                }
+                _ => {
+                    let next = until.min(before).max(now + GRAIN);
+                    self.sleep.as_mut().reset(next);
+                    self.sleep.as_mut().await;
+                }
+            }
+        }
+    }
 }
 
 /// Signed nanoseconds from 0 s.

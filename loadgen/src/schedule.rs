@@ -85,6 +85,11 @@ impl Schedule {
         schedule
     }
 
+    /// When the load stops, from 0 s.
+    pub(crate) fn end(&self) -> Duration {
+        self.stop
+    }
+
     /// How much the integral of the rate grows from one request to the next.
     fn gap(&mut self) -> u128 {
         match self.arrivals {

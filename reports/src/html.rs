@@ -12,6 +12,7 @@ mod latency;
 mod loads;
 mod outage;
 mod readings;
+mod real;
 mod short;
 mod tables;
 mod time;
@@ -48,15 +49,24 @@ pub fn render(document: &Document) -> String {
             (verdict::checks(document))
             (time::section(document, &scales, &mut readings))
             (loads::section(document))
+            (real::section(document))
             (latency::section(document))
-            (tables::edges(document))
-            (tables::services(document))
+            // Of a real server nothing is known but its answers.
+            @if !is_real_load(document) {
+                (tables::edges(document))
+                (tables::services(document))
+            }
             (events::section(document))
             (facts::section(document))
             (facts::reading(document))
         }
     };
     page(&title(document), "one", &body, readings)
+}
+
+/// Whether a document is of loads on real servers.
+fn is_real_load(document: &Document) -> bool {
+    document.loads.iter().any(|load| load.real.is_some())
 }
 
 /// A whole page around a body.

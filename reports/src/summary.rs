@@ -48,7 +48,9 @@ pub struct Header {
     /// The command that runs it again.
     pub replay: String,
     /// From 0 s to the end of the drain, ns.
-    pub simulated_ns: i64,
+    pub elapsed_ns: i64,
+    /// When the user cut the run short, from 0 s, ns.
+    pub cut_ns: Option<i64>,
 }
 
 /// What the judge makes of a run.
@@ -174,14 +176,8 @@ impl Summary {
                 self.edges.retried(pair, times);
             }
         }
-        self.loads.finished(
-            root.load,
-            at_ns,
-            *intended_ns,
-            *sent_ns,
-            outcome.answer,
-            counts,
-        );
+        self.loads
+            .finished(root.load, at_ns, *intended_ns, *sent_ns, *outcome, counts);
     }
 
     /// A call is over.
@@ -299,7 +295,8 @@ impl Summary {
             verdict: judgement.verdict,
             invalid: judgement.invalid,
             checks: judgement.checks,
-            simulated_ns: header.simulated_ns,
+            elapsed_ns: header.elapsed_ns,
+            cut_ns: header.cut_ns,
             warm_up_ns: self.warm_up_ns,
             duration_ns: self.duration_ns,
             loads: self.loads.finish(),

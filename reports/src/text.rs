@@ -1,5 +1,6 @@
 //! What a run prints on a terminal: the verdict, the checks, the loads, and the command that runs it again.
 
+mod real;
 mod several;
 
 use std::fmt::Write as _;
@@ -9,6 +10,7 @@ use shakedown_results::{CheckResult, Document, Load, Mode, Verdict};
 use crate::html::sentence;
 use crate::units;
 
+pub(crate) use real::words as failure_words;
 pub use several::{Ending, endings, sweep};
 
 /// Whether the reader's terminal shows colours.
@@ -19,6 +21,9 @@ pub enum Paint {
     /// ANSI colours on the verdict and on marks.
     Ansi,
 }
+
+/// The column of a load's table that is left out where nothing is unsent: always in a simulated run.
+const UNSENT: usize = 3;
 
 /// A longer check does not widen the column of all.
 const CHECK_COLUMN_MAX: usize = 72;
@@ -38,6 +43,7 @@ pub fn render(document: &Document, paint: Paint) -> String {
     if !document.loads.is_empty() {
         out.push('\n');
         write_loads(&document.loads, &mut out);
+        real::write(document, &mut out);
     }
     out.push('\n');
     writeln!(out, "  digest  {}", document.digest).expect(INTO_A_STRING);
@@ -60,13 +66,17 @@ fn headline(document: &Document, paint: Paint, out: &mut String) {
         .iter()
         .map(|set| format!(", --set {}", one_line(set)))
         .collect();
+    let cut = document
+        .cut_ns
+        .map(|at| format!(", cut short at {}", units::duration(at)));
     writeln!(
         out,
-        "{}  {}{variant}  seed {}{set}, {mode} {}",
+        "{}  {}{variant}  seed {}{set}, {mode} {}{}",
         painted(word, color, paint),
         one_line(&document.scenario),
         document.seed,
-        units::duration(document.simulated_ns),
+        units::duration(document.elapsed_ns),
+        cut.unwrap_or_default(),
     )
     .expect(INTO_A_STRING);
     writeln!(out, "  {}", sentence(document)).expect(INTO_A_STRING);
@@ -124,6 +134,7 @@ fn write_loads(loads: &[Load], out: &mut String) {
             "load",
             "scheduled",
             "sent",
+            "unsent",
             "dropped",
             "ok",
             "errors",
@@ -142,6 +153,7 @@ fn write_loads(loads: &[Load], out: &mut String) {
         let counts = [
             load.scheduled,
             load.sent,
+            load.unsent,
             load.dropped,
             load.ok,
             load.errors,
@@ -157,6 +169,9 @@ fn write_loads(loads: &[Load], out: &mut String) {
             }
         }));
         rows.push(row);
+    }
+    if loads.iter().all(|load| load.unsent == 0) {
+        rows.iter_mut().for_each(|row| drop(row.remove(UNSENT)));
     }
     write_aligned(&rows, out);
 }

@@ -125,6 +125,25 @@ pub fn rate(count: u64, over_ns: i64) -> String {
     format!("{figure}/s")
 }
 
+/// Thousandths of something to three digits, as a rate has them: `200`, `33.3`, `0.25`.
+pub fn milli(thousandths: u64) -> String {
+    let thousandths = u128::from(thousandths);
+    match thousandths {
+        0..10_000 => trimmed((thousandths + 5) / 10, 2),
+        10_000..100_000 => trimmed((thousandths + 50) / 100, 1),
+        _ => grouped((thousandths + 500) / 1_000),
+    }
+}
+
+/// A number of bytes to three digits, in powers of a thousand: `850 B`, `4.21 MB`.
+pub fn bytes(n: u64) -> String {
+    let n = i64::try_from(n).unwrap_or(i64::MAX);
+    let units = [(1, "B"), (US, "kB"), (MS, "MB")];
+    let found = units.iter().find(|(unit, _)| half_up(n, *unit) < 1_000);
+    let (unit, name) = found.copied().unwrap_or((SECOND, "GB"));
+    three_digits(n, unit, name)
+}
+
 /// A whole number with its thousands apart: `1,234,567`.
 pub fn count(n: u64) -> String {
     grouped(u128::from(n))

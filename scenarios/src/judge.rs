@@ -82,6 +82,13 @@ impl Judge {
         }
     }
 
+    /// The judge of loads on real servers: their requests may end before they were written.
+    #[must_use]
+    pub fn of_real_servers(mut self) -> Judge {
+        self.laws.allow_unsent();
+        self
+    }
+
     /// Takes in the next event. Events come in order of time.
     pub fn record(&mut self, record: &Record) {
         self.now_ns = self.now_ns.max(record.at_ns);

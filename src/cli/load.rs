@@ -1,7 +1,5 @@
 //! `shakedown load`: an open-loop load on a real HTTP server.
 
-mod figures;
-
 use std::fmt::Write as _;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -17,6 +15,7 @@ use shakedown_scenarios::story::Arrivals;
 use shakedown_scenarios::value::{Rate, parse_duration, parse_size};
 use shakedown_scenarios::{BASE, Edits};
 
+use super::interrupt::Interrupt;
 use super::output::distinct;
 use super::progress::Progress;
 use super::run::{Reports, paint};
@@ -36,16 +35,16 @@ Examples:
   shakedown load --scenario shop.yaml --target users=https://staging.example/shop --set duration=2m
 
 Open loop: a request is due when the rate says so, whatever became of those before it. Corrected latency counts from
-then, uncorrected latency from the actual send: what a tool would show that waits for answers. A load that this machine
-could not send on time is invalid.
+then, uncorrected latency from the actual send: what a tool would show that waits for answers. A load whose latencies
+are the generator's own (it was late, or out of processor) is invalid, and so is one without a single success.
 
-Checks are those of scenarios; a metric without a subject is the load's: `p99 < 250ms` is `p99(load) < 250ms`. Others:
+Without --expect the check is `success >= 99%`. Checks are those of scenarios; a metric without a subject is the load's: `p99 < 250ms` is `p99(load) < 250ms`. Others:
 `count(where timeout) == 0`, `uncorrected.p99 < 20ms`, `always p99 < 250ms per 5s`, `goodput >= 490/s`.
 
 Of a scenario its loads are sent, each to its target, for the scenario's duration and warm-up; the checks that are about
 loads alone are judged. What is left out is listed.
 
-Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid.";
+Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 130 it was cut short by Ctrl-C.";
 
 /// What a scenario has of its own.
 const OF_A_URL: [&str; 12] = [
@@ -99,8 +98,8 @@ pub(crate) struct Args {
     /// The seed of random spacing [default: 1, or the scenario's]
     #[arg(long)]
     seed: Option<u64>,
-    /// The most connections; a request beyond waits for the first that is free, and the wait counts as latency
-    /// [default: a request that finds none free opens one]
+    /// Open N connections before the first request and spread requests over them; a request that finds none free waits, and
+    /// the wait counts as latency [default: a request that finds none free opens one]
     #[arg(long, value_name = "N")]
     connections: Option<NonZeroU32>,
     /// Past so many requests in flight, those that wait included, one is dropped and counted
@@ -130,7 +129,7 @@ pub(crate) struct Args {
     /// Speak HTTP/2: with prior knowledge, or by ALPN over https; requests share connections
     #[arg(long)]
     http2: bool,
-    /// A check that must hold (repeatable)
+    /// A check that must hold (repeatable) [default: success >= 99%]
     #[arg(long, value_name = "CHECK")]
     expect: Vec<String>,
     /// Write the results document (`-`: standard output)
@@ -151,18 +150,21 @@ pub(crate) fn main(args: &Args) -> Ended {
     belongs(args)?;
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     distinct(reports.all())?;
+    let interrupt = Interrupt::watch();
     let outcome = match (&args.scenario, &args.url) {
-        (Some(scenario), _) => of_scenario(args, scenario),
-        (None, Some(url)) => of_url(args, url),
+        (Some(scenario), _) => of_scenario(args, scenario, &interrupt),
+        (None, Some(url)) => of_url(args, url, &interrupt),
         (None, None) => unreachable!("clap asks for one of them"),
     }?;
     let document = &outcome.document;
     if !reports.take_stdout() {
         out::print(text::render(document, paint()))?;
-        out::print(figures::table(&outcome))?;
     }
     reports.write(document, || html::render(document))?;
-    Ok(document.verdict.into())
+    match document.cut_ns {
+        Some(_) => Ok(Exit::Interrupted),
+        None => Ok(document.verdict.into()),
+    }
 }
 
 /// Refuses what is of a scenario where there is none: the arguments' parser lets it pass, because the URL that takes the
@@ -181,15 +183,18 @@ fn belongs(args: &Args) -> Result<(), Exit> {
     }
 }
 
-fn of_url(args: &Args, url: &str) -> Result<Outcome, Exit> {
-    let options = options(args, url)?;
+fn of_url(args: &Args, url: &str, interrupt: &Interrupt) -> Result<Outcome, Exit> {
+    let options = Options {
+        stop: Some(interrupt.flag()),
+        ..options(args, url)?
+    };
     if options.duration.is_zero() || options.timeout.is_zero() {
         return Err(bad_input("--duration and --timeout are longer than 0s"));
     }
-    fire(&options, progress()).map_err(unsent)
+    fire(&options, progress(interrupt)).map_err(unsent)
 }
 
-fn of_scenario(args: &Args, scenario: &str) -> Result<Outcome, Exit> {
+fn of_scenario(args: &Args, scenario: &str, interrupt: &Interrupt) -> Result<Outcome, Exit> {
     let options = ScenarioOptions {
         scenario: scenario.to_owned(),
         edits: Edits {
@@ -202,8 +207,9 @@ fn of_scenario(args: &Args, scenario: &str) -> Result<Outcome, Exit> {
         connections: args.connections,
         trust: trust(args),
         replay: again(std::env::args()),
+        stop: Some(interrupt.flag()),
     };
-    let outcome = fire_scenario(&options, progress()).map_err(unsent)?;
+    let outcome = fire_scenario(&options, progress(interrupt)).map_err(unsent)?;
     for skipped in &outcome.skipped {
         out::complain(format_args!("skipped {skipped}"));
     }
@@ -263,6 +269,7 @@ fn options(args: &Args, url: &str) -> Result<Options, Exit> {
         expect: args.expect.clone(),
         trust: trust(args),
         replay: again(std::env::args()),
+        stop: None,
     })
 }
 
@@ -332,15 +339,22 @@ fn stage(text: &str) -> Result<Stage, String> {
     })
 }
 
-fn progress() -> impl FnMut(Far) + 'static {
+fn progress(interrupt: &Interrupt) -> impl FnMut(Far) + 'static {
     let mut line = Progress::new();
+    let (interrupt, mut told) = (interrupt.clone(), false);
     move |far| {
+        if interrupt.is_asked() && !std::mem::replace(&mut told, true) {
+            out::complain(format_args!(
+                "interrupted: waiting for {} requests in flight; Ctrl-C again ends at once",
+                far.in_flight
+            ));
+        }
         line.show(|| {
             format!(
-                "{} of {} s: {} sent, {} ok, {} failed, {} in flight",
+                "{} of {} s: {} started, {} ok, {} failed, {} in flight",
                 far.now_ns.div_euclid(1_000_000_000),
                 far.duration.as_secs(),
-                far.sent,
+                far.started,
                 far.ok,
                 far.failed,
                 far.in_flight

@@ -11,6 +11,7 @@ use shakedown_reports::{html, text};
 use shakedown_scenarios::{Edits, Told, as_told};
 
 use super::engine::{self, Engine};
+use super::interrupt::Interrupt;
 use super::output::{Output, distinct};
 use super::progress::Progress;
 use super::{Ended, Exit, bad_input, failed, out, words};
@@ -77,13 +78,22 @@ fn one(args: &Args, scenario: &str) -> Ended {
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let journal = open_journal(args.journal.as_deref())?;
     distinct(reports.all().chain(&journal))?;
-    let outcome = perform(args, &story, scenario, journal)?;
+    let interrupt = Interrupt::watch();
+    let outcome = perform(args, &story, scenario, journal, &interrupt)?;
     if !reports.take_stdout() {
         out::print(text::render(&outcome.document, paint()))?;
         out::print(engine::notes(args.engine, &story, outcome.document.seed))?;
     }
     reports.write(&outcome.document, || html::render(&outcome.document))?;
-    Ok(outcome.document.verdict.into())
+    Ok(exit_of(&outcome.document))
+}
+
+/// The exit code of one run.
+fn exit_of(document: &Document) -> Exit {
+    match document.cut_ns {
+        Some(_) => Exit::Interrupted,
+        None => document.verdict.into(),
+    }
 }
 
 fn all(args: &Args, scenario: &str) -> Ended {
@@ -110,8 +120,9 @@ fn all(args: &Args, scenario: &str) -> Ended {
     let mut documents = Vec::new();
     let mut exit = Exit::Pass;
     let mut rows = Vec::new();
+    let interrupt = Interrupt::watch();
     for ((story, page), journal) in stories.iter().zip(pages).zip(journals) {
-        let outcome = perform(args, story, scenario, journal)?;
+        let outcome = perform(args, story, scenario, journal, &interrupt)?;
         let told = as_told(story, &outcome.document.checks);
         exit = exit.max(ending(&outcome.document, &told));
         if let Some(page) = page {
@@ -123,7 +134,13 @@ fn all(args: &Args, scenario: &str) -> Ended {
             as_told: told == Told::As && outcome.document.verdict != Verdict::Invalid,
             remark: remark(story, &told),
         });
+        let cut = outcome.document.cut_ns.is_some();
         documents.push(outcome.document);
+        if cut {
+            // The endings that are there are told; no other is run.
+            exit = Exit::Interrupted;
+            break;
+        }
     }
     if !reports.take_stdout() {
         let seed = documents.first().map_or(0, |document| document.seed);
@@ -197,6 +214,7 @@ fn replay(args: &Args, path: &Path) -> Ended {
         set: header.set.clone(),
         replay: Some(reader),
         progress: progress(&story),
+        stop: Some(Interrupt::watch().flag()),
         ..Options::default()
     };
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
@@ -205,12 +223,13 @@ fn replay(args: &Args, path: &Path) -> Ended {
         shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
     // The journal does not know the file that its story came from.
     outcome.document.replay = format!("shakedown run --replay {}", file_name(path));
-    match outcome.replayed.as_ref().expect("a replay was asked for") {
-        Ok(events) if reports.take_stdout() => {
+    match outcome.replayed.as_ref() {
+        None => out::complain("cut short: not compared to its end"),
+        Some(Ok(events)) if reports.take_stdout() => {
             out::complain(format_args!("replayed: {events} events, all equal"));
         }
-        Ok(events) => out::print(format_args!("replayed: {events} events, all equal\n"))?,
-        Err(divergence) => {
+        Some(Ok(events)) => out::print(format_args!("replayed: {events} events, all equal\n"))?,
+        Some(Err(divergence)) => {
             out::print(divergence.describe())?;
             return Ok(Exit::Invalid);
         }
@@ -219,7 +238,7 @@ fn replay(args: &Args, path: &Path) -> Ended {
         out::print(text::render(&outcome.document, paint()))?;
     }
     reports.write(&outcome.document, || html::render(&outcome.document))?;
-    Ok(outcome.document.verdict.into())
+    Ok(exit_of(&outcome.document))
 }
 
 /// Loads a story and prints what deserves a warning.
@@ -244,6 +263,7 @@ fn perform(
     story: &Story,
     scenario: &str,
     journal: Option<Output>,
+    interrupt: &Interrupt,
 ) -> Result<Outcome, Exit> {
     if args.engine == Engine::Turmoil {
         let seed = args.seed.unwrap_or(story.seed);
@@ -267,6 +287,7 @@ fn perform(
         journal,
         replay: None,
         progress: progress(story),
+        stop: Some(interrupt.flag()),
     };
     shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))
 }

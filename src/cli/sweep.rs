@@ -9,6 +9,7 @@ use shakedown::{Options, Story, Verdict};
 use shakedown_reports::text;
 use shakedown_scenarios::{Told, as_told};
 
+use super::interrupt::Interrupt;
 use super::progress::Progress;
 use super::run::{file_name, load, paint, remark};
 use super::{Ended, Exit, bad_input, failed, out, words};
@@ -47,9 +48,10 @@ pub(crate) fn main(args: &Args) -> Ended {
     };
     let several = variants.len() > 1;
     let mut exit = Exit::Pass;
+    let interrupt = Interrupt::watch();
     for variant in variants {
         let story = load(&args.scenario, Some(variant), &args.set)?;
-        let swept = perform(args, &story)?;
+        let swept = perform(args, &story, &interrupt)?;
         let told = as_told(&story, &swept.checks);
         let seeds = swept.runs.len();
         out::print(text::sweep(
@@ -61,6 +63,13 @@ pub(crate) fn main(args: &Args) -> Ended {
             paint(),
         ))?;
         show_failures(&swept)?;
+        if interrupt.is_asked() {
+            out::print(format_args!(
+                "  cut short: {seeds} of {} seeds ran\n",
+                seeds_of(args, &story).count()
+            ))?;
+            return Ok(Exit::Interrupted);
+        }
         if several {
             out::print(format_args!("  {}\n\n", remark(&story, &told)))?;
             let ending = match swept.verdict {
@@ -76,8 +85,13 @@ pub(crate) fn main(args: &Args) -> Ended {
     Ok(exit)
 }
 
-fn perform(args: &Args, story: &Story) -> Result<Swept, Exit> {
-    let seeds = args.seeds.clone().unwrap_or(story.seeds.0..=story.seeds.1);
+/// The seeds that are asked for.
+fn seeds_of(args: &Args, story: &Story) -> RangeInclusive<u64> {
+    args.seeds.clone().unwrap_or(story.seeds.0..=story.seeds.1)
+}
+
+fn perform(args: &Args, story: &Story, interrupt: &Interrupt) -> Result<Swept, Exit> {
+    let seeds = seeds_of(args, story);
     let total = seeds.end() - seeds.start() + 1;
     let jobs = args
         .jobs
@@ -88,6 +102,7 @@ fn perform(args: &Args, story: &Story) -> Result<Swept, Exit> {
     let options = || Options {
         set: args.set.clone(),
         called: Some(called.clone()),
+        stop: Some(interrupt.flag()),
         ..Options::default()
     };
     let done = |runs| {

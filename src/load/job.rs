@@ -6,32 +6,41 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use shakedown_env::Env;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_loadgen::Schedule;
-use shakedown_loadgen::live::{self, Aim, Goal, LEAD, Server, Tally, Terms, Trouble};
+use shakedown_loadgen::live::{self, Aim, Goal, LEAD, Server, Stop, Tally, Terms};
 use shakedown_results::{Answer, Cast, Event, PartyId, PodId, Record};
-use shakedown_scenarios::story::{Load, Story};
-use shakedown_scenarios::value::{Ratio, Unit};
+use shakedown_scenarios::story::{Arrivals, Load, Story};
 use shakedown_wire::{TlsClient, lacks_http2, refusal};
 
+use super::real::{self, Reached};
 use super::trust::{self, Believed};
 use super::views::{Labels, Views};
-use super::{Error, Fired, Options, Outcome, Progress, Trust, text};
-
-/// More than 1% of the requests taken up later than this, and the generator was starved: the run is invalid. The scheduler
-/// of a busy machine gives a waiting task its turn within a few milliseconds; whoever is later than this, and that often,
-/// never catches up, and 1% is where the lateness shows in a p99.
-pub const LATE_MAX: Duration = Duration::from_millis(20);
+use super::{Error, Options, Outcome, Progress, Trust, text};
 
 /// How long a name may take to resolve, and a connection to be tried.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Between two looks at whether the load is to stop.
+const STOP_LOOK: Duration = Duration::from_millis(20);
+
 /// Between two tellings of progress.
 const TELLING: Duration = Duration::from_millis(200);
+
+/// One load that was sent.
+struct Fired {
+    name: String,
+    /// The address that was loaded.
+    address: SocketAddr,
+    /// What its records do not say.
+    tally: Tally,
+}
 
 /// What is done, for a reader of the results, by the address of each load.
 type Sentence = Box<dyn Fn(&[SocketAddr]) -> String>;
@@ -48,6 +57,8 @@ pub(super) struct Job {
     pub(super) trust: Trust,
     pub(super) sentence: Sentence,
     pub(super) replay: String,
+    /// Set when the load is to end early.
+    pub(super) stop: Option<Arc<AtomicBool>>,
     /// The `--set` edits that made the story what it is.
     pub(super) set: Vec<String>,
     /// What is left out.
@@ -74,6 +85,7 @@ impl Job {
             trust: options.trust.clone(),
             sentence: Box::new(move |addresses| text::sentence(&own, &asked, addresses[0])),
             replay: options.replay.clone(),
+            stop: options.stop.clone(),
             set: Vec::new(),
             skipped: Vec::new(),
             empty: None,
@@ -117,14 +129,25 @@ impl Job {
             count(&seen, &record.event);
             into.borrow_mut().record(record);
         });
+        let stop = Stop::default();
+        let flag = self.stop.clone();
+        let stopping = env.spawn_owned("load-stop", follow(env.clone(), flag, stop.clone()));
         let zero = env.now() + LEAD;
         let loads = self.story.loads.iter().zip(goals).map(|(load, goal)| {
             let schedule = self.schedule(env, load);
             let terms = self.terms(load, &cast);
-            live::fire(env, zero, schedule, goal, terms, Rc::clone(&sink))
+            live::fire(
+                env,
+                zero,
+                schedule,
+                goal,
+                terms,
+                stop.clone(),
+                Rc::clone(&sink),
+            )
         });
         let tallies = join_all(loads).await;
-        drop(telling);
+        drop((telling, stopping));
         let mut views = views.take();
         let loads = self.story.loads.iter().zip(tallies).zip(&addresses);
         let fired = loads.map(|((load, tally), address)| Fired {
@@ -135,15 +158,34 @@ impl Job {
         let fired: Vec<Fired> = fired.collect();
         views.invalid(self.empty.clone());
         views.invalid(worthless(&fired, &cast, &counts));
+        let cut = fired.iter().filter_map(|one| one.tally.cut).max();
+        views.invalid(cut.map(|cut| {
+            format!(
+                "it was cut short at {} of {}: its figures are of that time alone",
+                text::duration(cut),
+                text::duration(self.story.duration)
+            )
+        }));
         let labels = Labels {
             story: (self.sentence)(&addresses),
             set: self.set,
             seed: self.seed,
             replay: self.replay,
+            cut_ns: cut.map(|cut| i64::try_from(cut.as_nanos()).unwrap_or(i64::MAX)),
         };
+        let mut document = views.conclude(&self.story, labels);
+        let window_ns = document.duration_ns - document.warm_up_ns;
+        let rows = document.loads.iter_mut().zip(&fired).zip(&self.aims);
+        for ((load, one), aims) in rows {
+            let asking = real::Asking {
+                aims,
+                address: one.address,
+                http2: self.http2,
+            };
+            load.real = Some(real::row(load, &asking, &one.tally, window_ns));
+        }
         Ok(Outcome {
-            document: views.conclude(&self.story, labels),
-            loads: fired,
+            document,
             skipped: self.skipped,
         })
     }
@@ -168,6 +210,7 @@ impl Job {
             connections: self.connections,
             reuse: !load.new_connections,
             warm_up: self.story.warm_up,
+            precise: load.arrivals == Arrivals::Poisson,
         }
     }
 
@@ -251,17 +294,52 @@ fn party_of(cast: &Cast, load: &str) -> PartyId {
 }
 
 /// How far each party is.
-type Counts = Vec<Cell<Progress>>;
+type Counts = Vec<Cell<(Progress, Reached)>>;
 
 fn count(counts: &Counts, event: &Event) {
     let (Event::Sent { root } | Event::Finished { root, .. }) = event else {
         return;
     };
     let count = &counts[usize::from(root.load.0)];
-    count.set(counted(count.get(), event));
+    let (mut progress, mut reached) = count.get();
+    match event {
+        Event::Sent { .. } => {
+            progress.started += 1;
+            progress.in_flight += 1;
+            reached.started += 1;
+        }
+        Event::Finished {
+            outcome, sent_ns, ..
+        } => {
+            if outcome.answer != Answer::Dropped {
+                progress.in_flight -= 1;
+            }
+            reached.written += u64::from(sent_ns.is_some());
+            match outcome.answer {
+                Answer::Ok => {
+                    progress.ok += 1;
+                    reached.ok += 1;
+                }
+                _ => progress.failed += 1,
+            }
+        }
+        _ => {}
+    }
+    count.set((progress, reached));
 }
 
-/// Tells now and then how far all loads are together.
+/// Asks the loads to stop once the flag is set.
+async fn follow(env: Env, flag: Option<Arc<AtomicBool>>, stop: Stop) {
+    let Some(flag) = flag else {
+        return;
+    };
+    while !flag.load(Ordering::Relaxed) {
+        env.sleep(STOP_LOOK).await;
+    }
+    stop.ask();
+}
+
+/// Reports now and then how far all loads are together.
 async fn tell(
     env: Env,
     duration: Duration,
@@ -276,8 +354,8 @@ async fn tell(
             duration,
             ..Progress::default()
         };
-        for one in counts.iter().map(Cell::get) {
-            all.sent += one.sent;
+        for (one, _) in counts.iter().map(Cell::get) {
+            all.started += one.started;
             all.ok += one.ok;
             all.failed += one.failed;
             all.in_flight += one.in_flight;
@@ -286,68 +364,16 @@ async fn tell(
     }
 }
 
-fn counted(mut progress: Progress, event: &Event) -> Progress {
-    match event {
-        Event::Sent { .. } => {
-            progress.sent += 1;
-            progress.in_flight += 1;
-        }
-        Event::Finished { outcome, .. } => {
-            if outcome.answer != Answer::Dropped {
-                progress.in_flight -= 1;
-            }
-            match outcome.answer {
-                Answer::Ok => progress.ok += 1,
-                _ => progress.failed += 1,
-            }
-        }
-        _ => {}
-    }
-    progress
-}
-
 /// Why the loads say nothing of their servers; which load, where there are several.
 fn worthless(fired: &[Fired], cast: &Cast, counts: &Counts) -> Vec<String> {
     let reasons = fired.iter().flat_map(|one| {
-        let count = counts[usize::from(party_of(cast, &one.name).0)].get();
+        let (_, reached) = counts[usize::from(party_of(cast, &one.name).0)].get();
         let named = |reason| match fired {
             [_] => reason,
             _ => format!("{}: {reason}", one.name),
         };
-        let reasons = invalid(&one.tally, &count, one.address);
+        let reasons = real::invalid(&one.tally, &reached, one.address);
         reasons.into_iter().map(named)
     });
     reasons.collect()
-}
-
-/// Why a load says nothing of its server.
-fn invalid(tally: &Tally, counts: &Progress, address: SocketAddr) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if counts.sent == 0 {
-        reasons.push("no request was sent: there is nothing to judge".to_owned());
-    }
-    let late = tally.late.percentile_ns(990_000).unwrap_or(0);
-    if u128::from(late.unsigned_abs()) > LATE_MAX.as_nanos() {
-        reasons.push(format!(
-            "the generator was starved: 1% of the requests were taken up {} or more after they were due (a share of a core was not to be had)",
-            Unit::Duration.format(Ratio::whole(i128::from(late / 1000 * 1000)))
-        ));
-    }
-    let of = |kind: fn(&Trouble) -> bool| -> u64 {
-        let kinds = tally.troubles.iter().filter(|(trouble, _)| kind(trouble));
-        kinds.map(|(_, count)| count).sum()
-    };
-    let exhausted = of(|trouble| matches!(trouble, Trouble::Exhausted(_)));
-    if exhausted > 0 {
-        reasons.push(format!(
-            "{exhausted} requests found no connection for want of something on this side: raise `ulimit -n`, or bound them by --connections"
-        ));
-    }
-    let connect = of(|trouble| matches!(trouble, Trouble::Connect(_)));
-    if counts.sent > 0 && connect == counts.sent {
-        let why = tally.troubles.keys().next().map(ToString::to_string);
-        let why = why.unwrap_or_default();
-        reasons.push(format!("no request reached {address}: {why}"));
-    }
-    reasons
 }

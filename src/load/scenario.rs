@@ -69,6 +69,7 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
         connections: options.connections,
         trust: options.trust.clone(),
         replay: options.replay.clone(),
+        stop: options.stop.clone(),
         set: options.edits.set.iter().map(|edit| masked(edit)).collect(),
         skipped,
         empty,

@@ -1,7 +1,7 @@
 //! Everything that reads a load's records as they come.
 
 use shakedown_reports::{Header, Judgement, Summary};
-use shakedown_results::{Cast, Digester, Document, Event, Mode, PartyKind, Record, Verdict};
+use shakedown_results::{Cast, Digester, Document, Event, Mode, PartyKind, Record};
 use shakedown_scenarios::Judge;
 use shakedown_scenarios::story::Story;
 
@@ -18,6 +18,8 @@ pub(super) struct Labels {
     pub(super) set: Vec<String>,
     pub(super) seed: u64,
     pub(super) replay: String,
+    /// When the user cut the load short.
+    pub(super) cut_ns: Option<i64>,
 }
 
 struct Fold {
@@ -32,7 +34,7 @@ impl Views {
         let version = crate::version();
         let fold = Fold {
             digester: Digester::new(&version, &story.expanded, story.seed, &cast),
-            judge: Judge::new(story, &cast),
+            judge: Judge::new(story, &cast).of_real_servers(),
             summary: Summary::new(&cast),
             cast,
         };
@@ -66,17 +68,8 @@ impl Views {
         let fold = self.fold.expect("views are concluded once");
         let judged = fold.judge.conclude();
         let mut invalid = judged.invariants;
-        // A load without a check is a measurement: nothing to fail.
-        let verdict = if judged.checks.is_empty() {
-            match invalid.is_empty() {
-                true => Verdict::Pass,
-                false => Verdict::Invalid,
-            }
-        } else {
-            let verdict = shakedown_scenarios::verdict(&judged.checks, &invalid);
-            invalid.extend(shakedown_scenarios::not_judged(&judged.checks));
-            verdict
-        };
+        let verdict = shakedown_scenarios::verdict(&judged.checks, &invalid);
+        invalid.extend(shakedown_scenarios::not_judged(&judged.checks));
         let header = Header {
             scenario: story.name.clone(),
             story: labels.story,
@@ -88,7 +81,8 @@ impl Views {
             version: crate::version(),
             digest: fold.digester.finish(),
             replay: labels.replay,
-            simulated_ns: self.last_ns,
+            elapsed_ns: self.last_ns,
+            cut_ns: labels.cut_ns,
         };
         let judgement = Judgement {
             checks: judged.checks,
@@ -101,6 +95,10 @@ impl Views {
             .map(|party| party.name.as_str())
             .collect();
         let mut document = fold.summary.finish(header, judgement);
+        // Rates are those of the time in which the load was sent.
+        if let Some(cut_ns) = document.cut_ns {
+            document.duration_ns = cut_ns.clamp(document.warm_up_ns, document.duration_ns);
+        }
         // The server is a stranger: nothing is known of it but its answers.
         document
             .services

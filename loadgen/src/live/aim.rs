@@ -112,6 +112,21 @@ impl Aim {
         self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
     }
 
+    /// The whole URL: of its server, not of a `host` header that was typed.
+    pub fn url(&self) -> String {
+        let Server { host, port, tls } = &self.server;
+        let host = match host.contains(':') {
+            true => format!("[{host}]"),
+            false => host.clone(),
+        };
+        let (scheme, usual) = if *tls { ("https", 443) } else { ("http", 80) };
+        let port = match *port == usual {
+            true => String::new(),
+            false => format!(":{port}"),
+        };
+        format!("{scheme}://{host}{port}{}", self.path())
+    }
+
     /// The method.
     pub fn method(&self) -> &Method {
         &self.method

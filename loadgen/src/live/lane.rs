@@ -1,5 +1,6 @@
-//! A lane: a task with one connection, and one request at a time.
+//! A lane: a task with one request at a time.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -8,40 +9,76 @@ use std::task::Poll;
 use http::Request;
 use http_body_util::BodyExt as _;
 use shakedown_env::{Env, Sleep, Time};
-use shakedown_wire::{Body, Pool};
+use shakedown_wire::{Body, Pool, Trace};
 
-use super::crew::{Crew, End};
-use super::tally::Trouble;
+use super::crew::{Crew, End, Way};
+use super::{Failure, Phase};
 
-/// Serves its crew until that is closed. The connection opens with the first request, stays, and is replaced when it ends.
+/// Serves its crew until that is closed. Where it has a connection of its own, that is opened first, stays, and is replaced
+/// when it ends.
 pub(super) async fn run(crew: Rc<Crew>, index: usize) {
-    let pool = crew.pool();
+    let own = match crew.own_pool() {
+        None => None,
+        Some(pool) => {
+            if crew.keeps_connections()
+                && let Err(error) = pool.open().await
+            {
+                return crew.not_opened(index, &Failure::of_send(&error, false));
+            }
+            Some(pool)
+        }
+    };
+    crew.opened();
     let mut guard = Guard(crew.env().sleep_until(Time::ZERO));
     while let Some(due) = poll_fn(|cx| crew.poll_next(index, cx)).await {
-        let sent = crew.sent(&due);
-        let exchange = exchange(&pool, crew.aim(&due).request());
+        let link = match own {
+            Some(_) => None,
+            None => crew.link(),
+        };
+        let pool = own.as_ref().or(link.as_ref().map(|link| &link.pool));
+        let pool = pool.expect("a lane has a pool of its own or a shared one");
+        let (trace, status) = (Trace::default(), Cell::new(0));
+        let began = crew.begin(&due);
+        let exchange = exchange(pool, crew.aim(&due).request(), &trace, &status);
         let end = guard.bound(crew.env(), due.deadline, exchange).await;
-        crew.finish(&due, sent, end.unwrap_or(End::TimedOut));
+        let end = end.unwrap_or_else(|| End::TimedOut(phase(&trace, status.get())));
+        let way = Way {
+            began,
+            connected: trace.connected(),
+            written: trace.written(),
+        };
+        crew.finish(&due, Some(way), end);
     }
 }
 
-/// Sends a request and reads its answer to the end.
-async fn exchange(pool: &Pool, request: Request<Body>) -> End {
-    let response = match pool.send(request).await {
+/// Sends a request and reads its answer to the end. The status is left as soon as it is there.
+async fn exchange(pool: &Pool, request: Request<Body>, trace: &Trace, status: &Cell<u16>) -> End {
+    let response = match pool.send_traced(request, trace).await {
         Ok(response) => response,
-        Err(error) => return End::Failed(0, Trouble::of(&error)),
+        Err(error) => {
+            let failure = Failure::of_send(&error, trace.written().is_some());
+            return End::Failed(0, failure);
+        }
     };
-    let status = response.status().as_u16();
+    status.set(response.status().as_u16());
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         if let Err(error) = frame {
             // The status was there, the answer was not.
-            let words = std::error::Error::source(&error).map(ToString::to_string);
-            let words = words.unwrap_or_else(|| error.to_string());
-            return End::Failed(status, Trouble::Broken(words));
+            return End::Failed(status.get(), Failure::of_body(&error));
         }
     }
-    End::Answered(status)
+    End::Answered(status.get())
+}
+
+/// How far a request has come.
+fn phase(trace: &Trace, status: u16) -> Phase {
+    match (trace.connected(), trace.written()) {
+        _ if status != 0 => Phase::Body,
+        (_, Some(_)) => Phase::Head,
+        (Some(_), None) => Phase::Send,
+        (None, None) => Phase::Connect,
+    }
 }
 
 /// Bounds one request after another by one timer, which is moved only when it fires before the deadline that then holds:

@@ -1,4 +1,4 @@
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use shakedown_results::{Answer, Event, Histogram, PartyId, PodId, Record};
 use shakedown_scenarios::story::{Entry, Load, Success};
 use shakedown_wire::{Body, Drain, ServerOptions, accept_auto_until};
 
-use super::{Aim, Goal, LEAD, Tally, Terms, fire};
+use super::{Aim, Cause, Goal, LEAD, Phase, Stop, Tally, Terms, fire};
 use crate::Schedule;
 use crate::scene::{entry, host, load, sim};
 
@@ -32,8 +32,12 @@ fn terms() -> Terms {
         connections: None,
         reuse: true,
         warm_up: Duration::ZERO,
+        precise: false,
     }
 }
+
+/// Requests of each connection, in order of connections.
+type Streams = RefCell<Vec<u64>>;
 
 /// How often each path was asked for.
 type Paths = RefCell<BTreeMap<String, u64>>;
@@ -45,10 +49,39 @@ struct Fired {
     sent: usize,
     served: u64,
     paths: BTreeMap<String, u64>,
-    connections: u64,
+    /// Streams that each connection had, in order of connections.
+    connections: Vec<u64>,
 }
 
 impl Fired {
+    fn failed(&self, phase: Phase, cause: Cause) -> u64 {
+        let kinds = self.tally.failures.iter();
+        let of_kind = kinds.filter(|(kind, _)| (kind.phase, kind.cause) == (phase, cause));
+        of_kind.map(|(_, count)| count).sum()
+    }
+
+    fn statuses(&self, status: u16) -> usize {
+        let ends = self.ends.iter();
+        let of_status = ends.filter(|(record, _)| {
+            matches!(&record.event, Event::Finished { outcome, .. } if outcome.status == status)
+        });
+        of_status.count()
+    }
+
+    fn written(&self) -> u64 {
+        let ends = self.ends.iter();
+        let written = ends.filter(|(record, _)| {
+            matches!(
+                record.event,
+                Event::Finished {
+                    sent_ns: Some(_),
+                    ..
+                }
+            )
+        });
+        written.count() as u64
+    }
+
     fn count(&self, answer: Answer) -> usize {
         self.ends.iter().filter(|(_, a)| *a == answer).count()
     }
@@ -78,8 +111,19 @@ fn fired(
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
 ) -> Fired {
+    fired_until(load, terms, status, delay, None)
+}
+
+/// The same, asked to stop at that time.
+fn fired_until(
+    load: &Load,
+    terms: Terms,
+    status: StatusCode,
+    delay: impl Fn(Duration) -> Duration + 'static,
+    stop_at: Option<Duration>,
+) -> Fired {
     let sim = sim();
-    let (paths, connections) = (Rc::<Paths>::default(), Rc::new(Cell::new(0)));
+    let (paths, connections) = (Rc::<Paths>::default(), Rc::<Streams>::default());
     let counts = (Rc::clone(&paths), Rc::clone(&connections));
     serve(&host(&sim, "server", 1), status, delay, counts);
     let client = host(&sim, "client", 2);
@@ -98,7 +142,15 @@ fn fired(
             aims,
         };
         let sink = Rc::new(move |record: &Record| sink.borrow_mut().push(record.clone()));
-        let tally = fire(&env, env.now() + LEAD, schedule, goal, terms, sink).await;
+        let stop = Stop::default();
+        if let Some(at) = stop_at {
+            let (own, stop) = (env.clone(), stop.clone());
+            env.spawn("stop", async move {
+                own.sleep(LEAD + at).await;
+                stop.ask();
+            });
+        }
+        let tally = fire(&env, env.now() + LEAD, schedule, goal, terms, stop, sink).await;
         *out.borrow_mut() = Some(tally);
     });
     let flag = Rc::clone(&result);
@@ -122,7 +174,7 @@ fn fired(
             .count(),
         served: paths.values().sum(),
         paths,
-        connections: connections.get(),
+        connections: connections.take(),
     }
 }
 
@@ -130,17 +182,22 @@ fn serve(
     env: &Env,
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
-    (paths, connections): (Rc<Paths>, Rc<Cell<u64>>),
+    (paths, connections): (Rc<Paths>, Rc<Streams>),
 ) {
     let listener = env.listen(SocketAddr::from((SERVER, 80))).unwrap();
     let (own, delay) = (env.clone(), Rc::new(delay));
     env.spawn("server", async move {
         let outer = own.clone();
-        let options = ServerOptions::default();
+        let options = ServerOptions {
+            max_concurrent_streams: 100,
+            ..ServerOptions::default()
+        };
         let make = move |_| {
-            connections.set(connections.get() + 1);
+            connections.borrow_mut().push(0);
+            let (at, connections) = (connections.borrow().len() - 1, Rc::clone(&connections));
             let (env, delay, paths) = (own.clone(), Rc::clone(&delay), Rc::clone(&paths));
             move |request: Request<Body>| {
+                connections.borrow_mut()[at] += 1;
                 let path = request.uri().path().to_owned();
                 *paths.borrow_mut().entry(path).or_default() += 1;
                 let sleep = env.sleep(delay(env.now().since(shakedown_env::Time::ZERO)));
@@ -172,9 +229,9 @@ fn every_scheduled_request_is_sent_once_and_ends_once() {
     assert_eq!(fired.ends.len(), 1000);
     assert_eq!(fired.count(Answer::Ok), 1000);
     assert_eq!((fired.sent, fired.served), (1000, 1000));
-    assert_eq!(fired.tally.statuses[&200], 1000);
+    assert_eq!(fired.statuses(200), 1000);
     assert_eq!(
-        fired.tally.late.max_ns(),
+        fired.tally.own.late.max_ns(),
         Some(0),
         "no world is as punctual"
     );
@@ -183,8 +240,15 @@ fn every_scheduled_request_is_sent_once_and_ends_once() {
 #[test]
 fn a_connection_serves_one_request_after_another() {
     let fired = fired(&load("100/s", 2), terms(), StatusCode::OK, |_| ms(1));
-    assert_eq!(fired.connections, 1);
-    assert_eq!(fired.tally.lanes, 1);
+    assert_eq!(fired.connections, [200]);
+    assert_eq!((fired.tally.opened, fired.tally.open_max), (1, 1));
+    // Each request and answer has a head and some bytes.
+    assert!(
+        fired.tally.bytes_sent > 200 * 40,
+        "{}",
+        fired.tally.bytes_sent
+    );
+    assert!(fired.tally.bytes_received > 200 * 40);
 }
 
 #[test]
@@ -210,7 +274,10 @@ fn over_http2_requests_share_a_connection_and_none_waits_for_another() {
     };
     let fired = fired(&load("100/s", 1), http2, StatusCode::OK, |_| ms(100));
     assert_eq!(fired.count(Answer::Ok), 100);
-    assert_eq!((fired.served, fired.connections), (100, 1));
+    assert_eq!(
+        (fired.served, fired.connections.as_slice()),
+        (100, &[100][..])
+    );
     let (corrected, _) = fired.latencies();
     assert!(corrected.max_ns().unwrap() < 110_000_000, "ten at once");
 }
@@ -223,15 +290,17 @@ fn where_connections_are_not_reused_each_request_has_its_own() {
     };
     let fired = fired(&load("50/s", 1), terms, StatusCode::OK, |_| ms(1));
     assert_eq!(fired.count(Answer::Ok), 50);
-    assert_eq!(fired.connections, 50);
+    assert_eq!(fired.connections, [1; 50]);
 }
 
 #[test]
 fn without_a_bound_no_request_waits_for_another() {
     let fired = fired(&load("100/s", 1), terms(), StatusCode::OK, |_| ms(5000));
-    assert_eq!(fired.connections, 100);
+    assert_eq!(fired.connections, [1; 100]);
     let (corrected, uncorrected) = fired.latencies();
-    assert_eq!(corrected.max_ns(), uncorrected.max_ns());
+    // But for the time in which its connection was opened.
+    let opening = corrected.max_ns().unwrap() - uncorrected.max_ns().unwrap();
+    assert!((0..5_000_000).contains(&opening), "{opening} ns");
 }
 
 #[test]
@@ -242,7 +311,7 @@ fn with_a_bound_requests_wait_in_line_and_the_wait_counts() {
     };
     // Two connections do 20 of the 100 a second.
     let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(100));
-    assert_eq!(fired.connections, 2);
+    assert_eq!(fired.connections, [50, 50], "load is spread");
     assert_eq!(fired.served, 100);
     let (corrected, uncorrected) = fired.latencies();
     assert!(uncorrected.max_ns() < Some(110_000_000));
@@ -271,13 +340,18 @@ fn a_timeout_counts_at_its_value_in_line_too() {
     };
     let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(60_000));
     assert_eq!(fired.count(Answer::Timeout), 100);
-    assert_eq!(fired.tally.timeouts, 100);
+    assert_eq!(fired.tally.failed_by(Cause::Timeout), 100);
     let (corrected, _) = fired.latencies();
     assert_eq!(corrected.min_ns(), Some(250_000_000));
     assert_eq!(corrected.max_ns(), Some(250_000_000));
-    // What never left its line was sent as far as the load goes, and not seen by the server.
-    assert_eq!(fired.sent, 100);
-    assert_eq!(fired.served, 100 - fired.tally.never_left);
+    // What never left its line was not sent: the server saw as many as were written.
+    assert_eq!(fired.written(), fired.served);
+    assert_eq!(fired.tally.unsent, 100 - fired.served);
+    assert_eq!(fired.tally.timed_out_unsent, fired.tally.unsent);
+    assert_eq!(fired.failed(Phase::Head, Cause::Timeout), fired.served);
+    let waiting =
+        fired.failed(Phase::Queue, Cause::Timeout) + fired.failed(Phase::Connect, Cause::Timeout);
+    assert_eq!(waiting, fired.tally.unsent);
 }
 
 #[test]
@@ -289,8 +363,8 @@ fn a_status_outside_of_success_is_an_error_with_its_status() {
         |_| ms(1),
     );
     assert_eq!(fired.count(Answer::Error), 10);
-    assert_eq!(fired.tally.statuses[&503], 10);
-    assert!(fired.tally.troubles.is_empty());
+    assert_eq!(fired.statuses(503), 10);
+    assert!(fired.tally.failures.is_empty());
 }
 
 /// A server frozen for S of every T: `p_q = S - (1 - q) T` of the latency from the intended time, whatever the connections.
@@ -327,4 +401,94 @@ fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
             assert!(uncorrected.percentile_ns(990_000).unwrap() < 20_000_000);
         }
     }
+}
+
+#[test]
+fn over_http2_all_connections_are_opened_and_streams_are_spread() {
+    let http2 = Terms {
+        http2: true,
+        connections: NonZeroU32::new(4),
+        ..terms()
+    };
+    let fired = fired(&load("100/s", 1), http2, StatusCode::OK, |_| ms(100));
+    assert_eq!(fired.count(Answer::Ok), 100);
+    assert_eq!((fired.tally.opened, fired.tally.open_max), (4, 4));
+    assert_eq!(fired.connections.len(), 4);
+    // Ten at once on four connections: none is far from its share.
+    let least = fired.connections.iter().min().unwrap();
+    assert!(*least >= 15, "{:?}", fired.connections);
+}
+
+#[test]
+fn waiting_for_a_stream_is_no_uncorrected_latency() {
+    let http2 = Terms {
+        http2: true,
+        connections: NonZeroU32::new(1),
+        ..terms()
+    };
+    // The server allows 100 streams, each for a second: of 1,000 at 500 a second the last wait for seconds.
+    let fired = fired(&load("500/s", 2), http2, StatusCode::OK, |_| ms(1000));
+    assert_eq!(fired.count(Answer::Ok), 1000);
+    let (corrected, uncorrected) = fired.latencies();
+    assert!(corrected.max_ns() > Some(2_000_000_000), "{corrected:?}");
+    assert!(
+        uncorrected.max_ns() < Some(1_200_000_000),
+        "{:?}",
+        uncorrected.max_ns()
+    );
+}
+
+#[test]
+fn a_load_that_is_asked_to_stop_ends_what_is_in_flight() {
+    let stop_at = Some(Duration::from_millis(1010));
+    let load = load("100/s", 60);
+    let fired = fired_until(&load, terms(), StatusCode::OK, |_| ms(500), stop_at);
+    let sent = fired.ends.len();
+    assert!((100..=110).contains(&sent), "{sent}");
+    assert_eq!(fired.count(Answer::Ok), sent);
+    let cut = fired.tally.cut.unwrap();
+    assert!((ms(1000)..ms(1100)).contains(&cut), "{cut:?}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_by_phase_and_cause() {
+    let mut nowhere = load("20/s", 1);
+    nowhere.entries = vec![entry(1)];
+    let sim = sim();
+    let client = host(&sim, "client", 2);
+    // A host that listens to nothing.
+    let _server = host(&sim, "server", 1);
+    let rng = |label| stream_seed(1, "test", label);
+    let schedule = Schedule::new(&nowhere, &[], rng("arrivals"), rng("mix"));
+    let aims = vec![Aim::of_entry("http://10.0.0.1/", &nowhere.entries[0]).unwrap()];
+    let result: Rc<RefCell<Option<Tally>>> = Rc::default();
+    let (out, env) = (Rc::clone(&result), client.clone());
+    client.spawn("fire", async move {
+        let goal = Goal {
+            address: SocketAddr::from((SERVER, 80)),
+            tls: None,
+            aims,
+        };
+        let stop = Stop::default();
+        let tally = fire(
+            &env,
+            env.now() + LEAD,
+            schedule,
+            goal,
+            terms(),
+            stop,
+            Rc::new(|_: &Record| ()),
+        );
+        *out.borrow_mut() = Some(tally.await);
+    });
+    let flag = Rc::clone(&result);
+    sim.run(move || flag.borrow().is_some()).unwrap();
+    let tally = result.take().unwrap();
+    assert_eq!((tally.unsent, tally.opened), (20, 0));
+    let kinds: Vec<(Phase, Cause, u64)> = tally
+        .failures
+        .iter()
+        .map(|(kind, count)| (kind.phase, kind.cause, *count))
+        .collect();
+    assert_eq!(kinds, [(Phase::Connect, Cause::Refused, 20)]);
 }

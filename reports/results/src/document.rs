@@ -1,15 +1,16 @@
 //! The results document: what `--json` writes, and what reports and comparisons read. Whole numbers only; in a simulated
 //! run nothing of the wall clock, the host or a path, so that the same run gives the same bytes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Histogram, Series};
 
 /// The document's own version.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// The results of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// [`SCHEMA`].
@@ -31,6 +32,7 @@ pub struct Document {
     /// Package version and journal number: `0.1.0+journal.1`.
     pub version: String,
     /// The run's identity.
+    #[schemars(with = "String")]
     pub digest: Digest,
     /// The command that runs it again.
     pub replay: String,
@@ -40,8 +42,11 @@ pub struct Document {
     pub invalid: Vec<String>,
     /// The checks in the file's order.
     pub checks: Vec<CheckResult>,
-    /// Time simulated from 0 s to the end of the drain, ns (real: the time it took).
-    pub simulated_ns: i64,
+    /// From 0 s to the end of the drain, ns: of simulated time where the run was simulated.
+    pub elapsed_ns: i64,
+    /// When the user cut the run short, from 0 s, ns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_ns: Option<i64>,
     /// End of the warm-up, ns.
     pub warm_up_ns: i64,
     /// End of load and chaos, ns.
@@ -58,8 +63,13 @@ pub struct Document {
     pub series: Series,
 }
 
+/// The JSON Schema of a [`Document`], as `docs/results.schema.json` holds it.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Document)
+}
+
 /// In which world a run took place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// In the simulator.
@@ -69,7 +79,9 @@ pub enum Mode {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Every check holds.
@@ -81,7 +93,7 @@ pub enum Verdict {
 }
 
 /// One check, judged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckResult {
     /// Its name; the check itself where it has none.
@@ -99,16 +111,18 @@ pub struct CheckResult {
 }
 
 /// A load's figures: requests whose clock started from the warm-up's end on, the drain taken in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
     /// Its name.
     pub name: String,
-    /// scheduled = sent + dropped.
+    /// scheduled = sent + unsent + dropped = ok + errors + timeouts + dropped.
     pub scheduled: u64,
-    /// sent = ok + errors + timeouts.
+    /// Left the client: on a real server those whose head was written.
     pub sent: u64,
-    /// Over the in-flight cap.
+    /// Ended before they were written: no connection was free in time, or none could be opened. Only on a real server.
+    pub unsent: u64,
+    /// Over the in-flight cap: never tried.
     pub dropped: u64,
     /// Successes.
     pub ok: u64,
@@ -116,18 +130,138 @@ pub struct Load {
     pub errors: u64,
     /// Unanswered in time.
     pub timeouts: u64,
-    /// From the intended send time.
+    /// Answers by HTTP status, in order; an answer that broke off after its head counts as its status.
+    pub statuses: Vec<StatusCount>,
+    /// From the intended send time, of all that were not dropped.
     pub latency_ns: Latency,
-    /// From the actual send time: what a closed loop would have shown.
+    /// The same of successes alone.
+    pub ok_latency_ns: Latency,
+    /// The same of errors and timeouts alone.
+    pub failed_latency_ns: Latency,
+    /// From the actual send time, of those that were sent: what a closed loop would have shown.
     pub uncorrected_ns: Latency,
-    /// Actual minus intended send time.
+    /// Actual minus intended send time, of those that were sent.
     pub send_lag_ns: Latency,
+    /// What only a load on a real server knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real: Option<RealLoad>,
     /// Second by second over the whole run, from 0 s.
     pub seconds: Vec<Second>,
 }
 
+/// How often a status was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatusCount {
+    /// The HTTP status.
+    pub status: u16,
+    /// How often.
+    pub count: u64,
+}
+
+/// A load on a real server: what it asked for, why requests failed, what it took, and the generator's own part. Requests count
+/// that were due from the warm-up's end on; connections and bytes are those of the whole load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RealLoad {
+    /// What it asked for, one row an entry of its mix; secrets are masked.
+    pub requests: Vec<Asked>,
+    /// The address that was loaded.
+    pub address: String,
+    /// `HTTP/1.1` or `HTTP/2`.
+    pub protocol: String,
+    /// Over TLS.
+    pub tls: bool,
+    /// Errors and timeouts by phase and cause, in that order.
+    pub failures: Vec<FailureCount>,
+    /// Unsent requests that timed out while they waited for a connection.
+    pub timed_out_unsent: u64,
+    /// Its connections.
+    pub connections: Connections,
+    /// Bytes of HTTP, heads included, without those of TLS.
+    pub bytes: Bytes,
+    /// What came back over time, between warm-up and the end of the load.
+    pub throughput: Throughput,
+    /// What the generator itself added to what it measured.
+    pub generator: Generator,
+}
+
+/// What an entry of a load asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+}
+
+/// Requests that failed in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailureCount {
+    /// How far they had come: `queue` (waiting for a connection), `connect`, `send`, `head` (waiting for the answer's head),
+    /// `body`.
+    pub phase: String,
+    /// `timeout`, `refused`, `unreachable`, `exhausted` (file descriptors or ports of this machine), `handshake` (TLS),
+    /// `closed` (FIN), `reset` (RST), `stream-reset`, `stream-refused`, `malformed`, `other`.
+    pub cause: String,
+    /// More, in words; may be empty.
+    pub detail: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// The connections of a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    /// Opened in all.
+    pub opened: u64,
+    /// The most at once.
+    pub open_max: u64,
+}
+
+/// Bytes over a load's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bytes {
+    /// Written.
+    pub sent: u64,
+    /// Read.
+    pub received: u64,
+}
+
+/// What came back over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Throughput {
+    /// Successes, thousandths of one per second.
+    pub ok_milli_per_s: u64,
+    /// Answers of any status, thousandths of one per second.
+    pub answered_milli_per_s: u64,
+    /// Bytes read per second, over the whole load.
+    pub received_bytes_per_s: u64,
+}
+
+/// What the generator itself added to what it measured. A run whose latencies it makes up is invalid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// From a request's intended time to when it was taken up.
+    pub late_ns: Latency,
+    /// How long an answer lay readable in its socket before it was handled, by a timer of the same event loop.
+    pub handling_ns: Latency,
+    /// All that was the generator's own in each request's latency.
+    pub own_ns: Latency,
+    /// How late a timer of the event loop was, every millisecond.
+    pub loop_lag_ns: Latency,
+    /// Processor time of the generator's thread, of one core, parts per million.
+    pub cpu_ppm: u64,
+}
+
 /// One second of a load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Second {
     /// Clocks started in this second.
@@ -145,7 +279,7 @@ pub struct Second {
 }
 
 /// A latency distribution, in nanoseconds; percentiles are those of the histogram, to three digits. All zero when `count` is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
     /// Exact.
@@ -158,6 +292,8 @@ pub struct Latency {
     pub p50: i64,
     /// 90th percentile.
     pub p90: i64,
+    /// 95th percentile.
+    pub p95: i64,
     /// 99th percentile.
     pub p99: i64,
     /// 99.9th percentile.
@@ -165,6 +301,7 @@ pub struct Latency {
     /// How many.
     pub count: u64,
     /// All of it: HDR V2 compressed, base64.
+    #[schemars(with = "String")]
     pub histogram: Histogram,
 }
 
@@ -178,6 +315,7 @@ impl Latency {
             max: histogram.max_ns().unwrap_or(0),
             p50: at(500_000),
             p90: at(900_000),
+            p95: at(950_000),
             p99: at(990_000),
             p999: at(999_000),
             count: histogram.count(),
@@ -187,7 +325,7 @@ impl Latency {
 }
 
 /// Calls from one party to another that started from the warm-up's end on, the drain taken in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
     /// The caller: a service or a load.
@@ -207,7 +345,7 @@ pub struct Edge {
 }
 
 /// What one version of a service did with attempts that arrived from the warm-up's end on, the drain taken in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
     /// The service.
@@ -226,7 +364,7 @@ pub struct Service {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventRow {
     /// When.

@@ -14,8 +14,10 @@ pub mod series;
 
 pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 pub use digest::{Digest, Digester};
+pub use document::schema;
 pub use document::{
-    CheckResult, Document, Edge, EventRow, Latency, Load, Mode, SCHEMA, Second, Service, Verdict,
+    Asked, Bytes, CheckResult, Connections, Document, Edge, EventRow, FailureCount, Generator,
+    Latency, Load, Mode, RealLoad, SCHEMA, Second, Service, StatusCount, Throughput, Verdict,
 };
 pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};

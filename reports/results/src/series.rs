@@ -1,13 +1,14 @@
 //! What changed over a run's time, as charts and their cursor read it: whole numbers in bins of one width, and steps.
 //! Bounded whatever the run's length: there are at most [`BINS_MAX`] bins.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// More bins than this are joined in pairs.
 pub const BINS_MAX: usize = 480;
 
 /// Everything over time. Bin `i` holds what happened from `i * bin_ns` on, up to `(i + 1) * bin_ns`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Series {
     /// The width of a bin, ns.
@@ -39,7 +40,7 @@ pub struct Series {
 }
 
 /// When something was so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stretches {
     /// Of what: `api/v1/3`, `web -> api (requests)`.
@@ -49,7 +50,7 @@ pub struct Stretches {
 }
 
 /// A number a bin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Of what: `api`, `api/v2`, `web -> api`.
@@ -59,7 +60,7 @@ pub struct Counts {
 }
 
 /// A load's latencies over time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Heat {
     /// The load.
@@ -69,7 +70,7 @@ pub struct Heat {
 }
 
 /// The weight of one version of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
     /// The service.
@@ -81,7 +82,7 @@ pub struct Weights {
 }
 
 /// The steps of a service's canary.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
     /// The service.
@@ -91,7 +92,7 @@ pub struct Canary {
 }
 
 /// A step of a canary.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CanaryStep {
     /// When, ns.

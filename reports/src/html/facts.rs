@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use shakedown_results::{Document, Mode};
 
+use super::is_real_load;
 use crate::units;
 
 pub(super) fn section(document: &Document) -> Markup {
@@ -28,13 +29,14 @@ pub(super) fn section(document: &Document) -> Markup {
 fn world(document: &Document) -> String {
     match document.mode {
         Mode::Simulated => format!("simulated, {} engine", document.engine),
+        Mode::Real if is_real_load(document) => "real servers".to_owned(),
         Mode::Real => "real sockets".to_owned(),
     }
 }
 
 fn time(document: &Document) -> String {
     let load = units::written(document.duration_ns);
-    let all = units::duration(document.simulated_ns);
+    let all = units::duration(document.elapsed_ns);
     match document.warm_up_ns {
         0 => format!("{load} of load, {all} in all"),
         warm_up => format!(
@@ -46,6 +48,9 @@ fn time(document: &Document) -> String {
 
 fn samples(document: &Document) -> String {
     let requests = document.loads.iter().map(|load| load.scheduled).sum();
+    if is_real_load(document) {
+        return units::counted(requests, "request");
+    }
     let attempts = document.edges.iter().map(|edge| edge.attempts).sum();
     format!(
         "{}, {}",
@@ -66,13 +71,22 @@ pub(super) fn reading(document: &Document) -> Markup {
                 li { "A request counts where its clock starts, from " (units::written(document.warm_up_ns)) " to "
                      (units::written(document.duration_ns)) "; its answer may come in the drain after that. Rates and \
                      figures by the second are by when it ended." }
-                li { (not_modelled(document.mode)) }
+                li { (not_covered(document)) }
                 @if document.mode == Mode::Simulated {
                     li { "The same scenario, seed and version give the same digest, event for event." }
                 }
             }
         }
     }
+}
+
+/// What the figures of one run do not cover.
+fn not_covered(document: &Document) -> &'static str {
+    if is_real_load(document) {
+        return "A load from one machine and one address: what lies between it and the server belongs to every latency. The \
+                same seed gives the same requests at the same intended times, not the same answers.";
+    }
+    not_modelled(document.mode)
 }
 
 /// What the figures do not cover.

@@ -21,20 +21,22 @@ pub(super) fn section(document: &Document) -> Markup {
 
 fn table(document: &Document) -> Markup {
     let window_ns = document.duration_ns - document.warm_up_ns;
+    let unsent = document.loads.iter().any(|load| load.unsent > 0);
     html! {
         table {
             thead { tr {
                 th scope="col" { "Load" }
                 @for name in ["Scheduled", "Rate", "Sent", "Dropped", "Ok", "Errors", "Timeouts", "Success", "p50", "p99", "p99.9", "Max"] {
+                    @if name == "Dropped" && unsent { th.n scope="col" { "Unsent" } }
                     th.n scope="col" { (name) }
                 }
             } }
-            tbody { @for load in &document.loads { (row(load, window_ns)) } }
+            tbody { @for load in &document.loads { (row(load, window_ns, unsent)) } }
         }
     }
 }
 
-fn row(load: &Load, window_ns: i64) -> Markup {
+fn row(load: &Load, window_ns: i64, unsent: bool) -> Markup {
     let latency = &load.latency_ns;
     html! {
         tr {
@@ -42,6 +44,7 @@ fn row(load: &Load, window_ns: i64) -> Markup {
             td.n { (units::count(load.scheduled)) }
             td.n { (units::rate(load.scheduled, window_ns)) }
             td.n { (units::count(load.sent)) }
+            @if unsent { (bad_cell(load.unsent)) }
             (bad_cell(load.dropped))
             td.n { (units::count(load.ok)) }
             (bad_cell(load.errors))

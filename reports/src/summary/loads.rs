@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Answer, Histogram, Latency, Load, Party, PartyId, Second};
+use shakedown_results::{
+    Answer, Histogram, Latency, Load, Outcome, Party, PartyId, Second, StatusCount,
+};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -16,11 +18,15 @@ pub(super) struct Loads {
 struct Fold {
     name: String,
     scheduled: u64,
+    sent: u64,
     dropped: u64,
     ok: u64,
     errors: u64,
     timeouts: u64,
+    statuses: BTreeMap<u16, u64>,
     latency: Histogram,
+    ok_latency: Histogram,
+    failed_latency: Histogram,
     uncorrected: Histogram,
     send_lag: Histogram,
     seconds: Vec<Second>,
@@ -61,9 +67,10 @@ impl Loads {
         at_ns: i64,
         intended_ns: i64,
         sent_ns: Option<i64>,
-        answer: Answer,
+        outcome: Outcome,
         counts: bool,
     ) {
+        let answer = outcome.answer;
         let fold = self
             .by_party
             .get_mut(&load)
@@ -83,11 +90,20 @@ impl Loads {
             Answer::Timeout => fold.timeouts += 1,
             Answer::Error | Answer::Cancelled => fold.errors += 1,
         }
-        // One that was never sent and not dropped either was still waiting to be sent: both clocks are then the same.
-        let sent_ns = sent_ns.unwrap_or(intended_ns);
+        if outcome.status != 0 {
+            *fold.statuses.entry(outcome.status).or_default() += 1;
+        }
         fold.latency.record(at_ns - intended_ns);
-        fold.uncorrected.record(at_ns - sent_ns);
-        fold.send_lag.record(sent_ns - intended_ns);
+        match answer {
+            Answer::Ok => fold.ok_latency.record(at_ns - intended_ns),
+            _ => fold.failed_latency.record(at_ns - intended_ns),
+        }
+        // One that ended while it waited for a connection has no clock but that of its intention.
+        if let Some(sent_ns) = sent_ns {
+            fold.sent += 1;
+            fold.uncorrected.record(at_ns - sent_ns);
+            fold.send_lag.record(sent_ns - intended_ns);
+        }
     }
 
     /// The first app took up a try of this load.
@@ -144,14 +160,23 @@ impl Fold {
         Load {
             name: self.name,
             scheduled: self.scheduled,
-            sent: self.scheduled - self.dropped,
+            sent: self.sent,
+            unsent: self.scheduled - self.dropped - self.sent,
             dropped: self.dropped,
             ok: self.ok,
             errors: self.errors,
             timeouts: self.timeouts,
+            statuses: self
+                .statuses
+                .into_iter()
+                .map(|(status, count)| StatusCount { status, count })
+                .collect(),
             latency_ns: Latency::of(self.latency),
+            ok_latency_ns: Latency::of(self.ok_latency),
+            failed_latency_ns: Latency::of(self.failed_latency),
             uncorrected_ns: Latency::of(self.uncorrected),
             send_lag_ns: Latency::of(self.send_lag),
+            real: None,
             seconds: self.seconds,
         }
     }

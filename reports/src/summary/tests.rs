@@ -101,7 +101,8 @@ fn fold(cast: &Cast, records: &[Record]) -> Document {
         version: "0".to_owned(),
         digest: Digester::new("0", "", 1, cast).finish(),
         replay: String::new(),
-        simulated_ns: 0,
+        elapsed_ns: 0,
+        cut_ns: None,
     };
     summary.finish(
         header,

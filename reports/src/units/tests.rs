@@ -1,6 +1,26 @@
 use super::*;
 
 #[test]
+fn thousandths_and_bytes_are_written_to_three_digits() {
+    for (thousandths, wanted) in [
+        (0, "0"),
+        (250, "0.25"),
+        (33_333, "33.3"),
+        (1_234_567, "1,235"),
+    ] {
+        assert_eq!(milli(thousandths), wanted);
+    }
+    for (n, wanted) in [
+        (0, "0 B"),
+        (850, "850 B"),
+        (4_210_000, "4.21 MB"),
+        (12_000_000_000, "12.0 GB"),
+    ] {
+        assert_eq!(bytes(n), wanted);
+    }
+}
+
+#[test]
 fn durations_have_three_digits_and_the_unit_that_fits() {
     let cases = [
         (0, "0 s"),

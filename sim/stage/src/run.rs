@@ -7,6 +7,7 @@ pub(crate) mod turmoil;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use shakedown_engine::SimError;
 use shakedown_env::stream_seed;
@@ -26,6 +27,15 @@ pub struct Options {
     pub noise: Option<u64>,
     /// Told the time in the run, ns from 0 s, every now and then.
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
+    /// Ends the run where it is once it is set: what is in flight then leaves no end.
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+impl Options {
+    /// Whether the run is to end where it is.
+    fn is_stopped(stop: Option<&AtomicBool>) -> bool {
+        stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
 }
 
 /// Where a story is run.
@@ -44,6 +54,8 @@ pub enum World {
 pub struct Ended {
     /// From 0 s to the end of the drain, ns.
     pub simulated_ns: u64,
+    /// It was stopped then, and did not come to its end.
+    pub cut: bool,
     /// Why it is worthless, if it is.
     pub invalid: Vec<String>,
 }
@@ -104,6 +116,8 @@ struct Outlet<'a, 'b> {
     progress: Option<Box<dyn FnMut(i64) + Send>>,
     records: Vec<Record>,
     told_ns: i64,
+    /// The time of the last record.
+    last_ns: i64,
 }
 
 /// How much time of the run passes between two words of progress.
@@ -123,6 +137,7 @@ impl<'a, 'b> Outlet<'a, 'b> {
             progress,
             records: Vec::new(),
             told_ns: i64::MIN,
+            last_ns: 0,
         }
     }
 
@@ -132,6 +147,7 @@ impl<'a, 'b> Outlet<'a, 'b> {
             return;
         };
         let now_ns = last.at_ns;
+        self.last_ns = now_ns;
         for record in self.records.drain(..) {
             if let Event::PodAdded { pod } = &record.event {
                 self.cast.pods.push(pod.clone());

@@ -38,7 +38,7 @@ fn load(file: &str, args: &[&str]) -> Ran {
 
 #[test]
 fn each_load_of_a_scenario_goes_to_its_target_and_its_checks_are_judged() {
-    let (shop, tests) = (Server::start(Habit::Quick), Server::start(Habit::Quick));
+    let (shop, tests) = (Server::start(Habit::Slow), Server::start(Habit::Slow));
     let path = file(&folder("load-scenario"), "shop.yaml", SHOP);
     let users = format!("users=http://{}/v2", shop.address);
     // The file's own target, where none is given.
@@ -73,7 +73,7 @@ fn each_load_of_a_scenario_goes_to_its_target_and_its_checks_are_judged() {
 
 #[test]
 fn a_check_of_a_scenario_that_is_false_fails_its_load() {
-    let shop = Server::start(Habit::Quick);
+    let shop = Server::start(Habit::Slow);
     let path = file(&folder("load-variant"), "shop.yaml", SHOP);
     let (users, tests) = (
         format!("users={}", shop.url()),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Time};
@@ -17,6 +17,12 @@ use shakedown_wire::{Body, Drain, ServerOptions, TlsServer, accept_auto_until, s
 pub(super) enum Habit {
     /// Answers at once.
     Quick,
+    /// Answers after 300 ms: long beside whatever a busy machine adds.
+    Slow,
+    /// Answers each second request at once with 503, the others as [`Slow`](Habit::Slow) does.
+    Half,
+    /// Answers at once, with 503.
+    Refusing,
     /// Never answers.
     Silent,
     /// Stands still for this long at the end of each of those spans, from its first request on.
@@ -112,6 +118,13 @@ impl Server {
         self.last.lock().expect("no server panics").clone()
     }
 
+    /// Waits until so many requests have come.
+    pub(super) fn wait_for(&self, count: usize) {
+        while self.seen().len() < count {
+            std::thread::yield_now();
+        }
+    }
+
     /// How many requests came for this, as in `GET /path`.
     pub(super) fn asked(&self, wanted: &str) -> u64 {
         let seen = self.seen.lock().expect("no server panics");
@@ -153,15 +166,25 @@ async fn serve(
             last.lock()
                 .expect("nobody panics")
                 .clone_from(request.headers());
-            let first = note(&log, env.now(), &request) == 1;
-            if let (Habit::Frozen(span, every), true) = (habit, first) {
+            let number = note(&log, env.now(), &request);
+            let clock = env.clone();
+            if let (Habit::Frozen(span, every), 1) = (habit, number) {
                 env.spawn("freezer", freeze(env.clone(), span, every));
             }
             async move {
-                if let Habit::Silent = habit {
-                    std::future::pending::<()>().await;
+                let refused = match habit {
+                    Habit::Silent => std::future::pending().await,
+                    Habit::Half => number % 2 == 0,
+                    habit => matches!(habit, Habit::Refusing),
+                };
+                if matches!(habit, Habit::Slow | Habit::Half) && !refused {
+                    clock.sleep(Duration::from_millis(300)).await;
                 }
-                Response::new(Body::full("hello"))
+                let mut response = Response::new(Body::full("hello"));
+                if refused {
+                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                }
+                response
             }
         }
     };

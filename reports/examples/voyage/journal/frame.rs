@@ -112,7 +112,8 @@ pub(crate) fn fold(
         version: "0.1.0+journal.1".to_owned(),
         digest: digester.finish(),
         replay: format!("shakedown run header-routing --seed 1{edited}"),
-        simulated_ns: cast.duration_ns + SECOND,
+        elapsed_ns: cast.duration_ns + SECOND,
+        cut_ns: None,
     };
     summary.finish(header, judgement)
 }

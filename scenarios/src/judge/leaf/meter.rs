@@ -1,6 +1,6 @@
 //! Gauges, and what is metered like them: how each event changes their value.
 
-use shakedown_results::{Event, PodId, Record, Root};
+use shakedown_results::{Answer, Event, PodId, Record, Root};
 
 use super::Leaf;
 use super::counting::is_root_of;
@@ -116,14 +116,11 @@ const fn turns(gauge: Gauge, event: &Event) -> bool {
 fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
     match (subject, &record.event) {
         (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),
-        (
-            Subject::Load(party),
-            Event::Finished {
-                root,
-                sent_ns: Some(_),
-                ..
-            },
-        ) => -i64::from(is_root_of(*root, party)),
+        (Subject::Load(party), Event::Finished { root, outcome, .. })
+            if outcome.answer != Answer::Dropped =>
+        {
+            -i64::from(is_root_of(*root, party))
+        }
         (
             Subject::Edge { from, to },
             Event::CallStarted {

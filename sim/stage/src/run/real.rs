@@ -47,15 +47,19 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
         sink(cast, record);
     };
     let mut outlet = Outlet::new(cast, Arc::clone(&journal), &mut watched, options.progress);
+    let stop = options.stop;
     let end = runtime.block_on(async {
         let mut playing = pin!(play(plot, plan, ground, Arc::clone(&journal)));
         let mut tick = stage.sleep(PASS_ON);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(end) = playing.as_mut().poll(cx) {
-                return Poll::Ready(end);
+                return Poll::Ready(Some(end));
             }
             while tick.as_mut().poll(cx).is_ready() {
                 outlet.pass_on();
+                if Options::is_stopped(stop.as_deref()) {
+                    return Poll::Ready(None);
+                }
                 tick.as_mut().reset(stage.now() + PASS_ON);
             }
             Poll::Pending
@@ -65,7 +69,15 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
     // Tasks that the last crash has not reached yet leave their last facts now.
     drop(runtime);
     outlet.pass_on();
+    let last_ns = outlet.last_ns;
     drop(outlet);
+    let Some(end) = end else {
+        return Ok(Ended {
+            simulated_ns: u64::try_from(last_ns).unwrap_or(0),
+            cut: true,
+            invalid: Vec::new(),
+        });
+    };
     let end = end?;
     if let Some(reason) = lag.starved() {
         journal.record(stage.now(), Event::Invalid { reason });
@@ -76,6 +88,7 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
     let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
     Ok(Ended {
         simulated_ns,
+        cut: false,
         invalid: journal.invalid(),
     })
 }

@@ -88,18 +88,25 @@ impl Scene {
             *over.borrow_mut() = Some(end);
         });
         let mut outlet = Outlet::new(self.cast, Arc::clone(&journal), sink, options.progress);
+        let stop = options.stop;
         let ran = run(&mut || {
             outlet.pass_on();
-            result.borrow().is_some()
+            result.borrow().is_some() || Options::is_stopped(stop.as_deref())
         });
         outlet.pass_on();
         ran?;
-        let end = result
-            .take()
-            .expect("the world runs until the play is over")?;
+        let Some(end) = result.take() else {
+            return Ok(Ended {
+                simulated_ns: u64::try_from(outlet.last_ns).unwrap_or(0),
+                cut: true,
+                invalid: Vec::new(),
+            });
+        };
+        let end = end?;
         let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
         Ok(Ended {
             simulated_ns,
+            cut: false,
             invalid: journal.invalid(),
         })
     }

@@ -192,7 +192,7 @@ fn ailments_repeat_themselves_even_under_noise() {
         let options = Options {
             seed,
             noise,
-            progress: None,
+            ..Options::default()
         };
         super::play_with(&story, options, World::Native).records
     };

@@ -517,7 +517,7 @@ fn the_same_seed_repeats_every_record_and_another_does_not() {
         let options = crate::Options {
             seed,
             noise,
-            progress: None,
+            ..crate::Options::default()
         };
         super::play_with(&story, options, crate::World::Native).records
     };

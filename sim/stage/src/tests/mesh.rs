@@ -81,7 +81,7 @@ fn a_meshed_run_repeats_itself_even_under_noise() {
             Options {
                 seed: 3,
                 noise,
-                progress: None,
+                ..Options::default()
             },
             World::Native,
         )

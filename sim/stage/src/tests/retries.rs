@@ -187,7 +187,7 @@ fn jitter_repeats_itself_even_under_noise() {
         let options = Options {
             seed,
             noise,
-            progress: None,
+            ..Options::default()
         };
         play_with(&story, options, World::Native).records
     };

@@ -193,7 +193,7 @@ fn a_rollout_repeats_itself_even_under_noise() {
         let options = Options {
             seed: 3,
             noise,
-            progress: None,
+            ..Options::default()
         };
         play_with(&story, options, World::Native).records
     };

@@ -1,0 +1,202 @@
+//! Why a request got no whole answer: in which phase of its way, and by what cause.
+
+use std::error::Error;
+use std::io;
+
+use shakedown_wire::{BodyError, HttpError, SendError};
+
+/// How far a request had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It waited for a connection that others had.
+    Queue,
+    /// Its connection was being opened, the TLS handshake included.
+    Connect,
+    /// It had a connection, and was not written.
+    Send,
+    /// It was written, and no head of an answer came.
+    Head,
+    /// The answer's head had come, and the rest had not.
+    Body,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The request's time was up, or that of the connect.
+    Timeout,
+    /// Nobody listens there.
+    Refused,
+    /// No way leads there.
+    Unreachable,
+    /// This side lacks something: file descriptors, ports.
+    Exhausted,
+    /// No TLS session.
+    Handshake,
+    /// The peer closed the connection in order (FIN).
+    Closed,
+    /// The peer reset the connection (RST).
+    Reset,
+    /// The peer reset the stream. HTTP/2 only.
+    StreamReset,
+    /// The peer refused the stream or went away. HTTP/2 only.
+    StreamRefused,
+    /// What came is not HTTP, or breaks its framing.
+    Malformed,
+    /// Something else.
+    Other,
+}
+
+/// A kind of failure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failure {
+    /// How far the request had come.
+    pub phase: Phase,
+    /// What went wrong.
+    pub cause: Cause,
+    /// More, in words; may be empty.
+    pub detail: String,
+}
+
+impl Phase {
+    /// As documents name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Queue => "queue",
+            Phase::Connect => "connect",
+            Phase::Send => "send",
+            Phase::Head => "head",
+            Phase::Body => "body",
+        }
+    }
+}
+
+impl Cause {
+    /// As documents name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::Timeout => "timeout",
+            Cause::Refused => "refused",
+            Cause::Unreachable => "unreachable",
+            Cause::Exhausted => "exhausted",
+            Cause::Handshake => "handshake",
+            Cause::Closed => "closed",
+            Cause::Reset => "reset",
+            Cause::StreamReset => "stream-reset",
+            Cause::StreamRefused => "stream-refused",
+            Cause::Malformed => "malformed",
+            Cause::Other => "other",
+        }
+    }
+}
+
+impl Failure {
+    /// A request whose time was up.
+    pub(super) fn timeout(phase: Phase) -> Failure {
+        Failure::new(phase, Cause::Timeout, String::new())
+    }
+
+    fn new(phase: Phase, cause: Cause, detail: String) -> Failure {
+        Failure {
+            phase,
+            cause,
+            detail,
+        }
+    }
+
+    /// A request that got no head of an answer; `written`: it had been written.
+    pub(super) fn of_send(error: &SendError, written: bool) -> Failure {
+        let sent = if written { Phase::Head } else { Phase::Send };
+        let (phase, cause) = match error {
+            SendError::Connect(cause) => (Phase::Connect, of_connect(cause)),
+            SendError::ConnectTimeout => (Phase::Connect, Cause::Timeout),
+            SendError::Handshake(_) => (Phase::Connect, Cause::Handshake),
+            SendError::Terminated { reset: true, .. } => (sent, Cause::Reset),
+            SendError::Terminated { reset: false, .. } => (sent, Cause::Closed),
+            SendError::Reset { .. } => (sent, Cause::StreamReset),
+            SendError::Refused => (sent, Cause::StreamRefused),
+            SendError::Protocol(HttpError::Http1(_) | HttpError::Http2(_)) => {
+                (sent, of_io(error).unwrap_or(Cause::Malformed))
+            }
+            SendError::RequestBody(_) | SendError::Overflow { .. } => (sent, Cause::Other),
+        };
+        let detail = match cause {
+            Cause::Timeout | Cause::Closed | Cause::Reset | Cause::StreamRefused => String::new(),
+            _ => innermost(error),
+        };
+        Failure::new(phase, cause, detail)
+    }
+
+    /// A request whose answer broke off after its head.
+    pub(super) fn of_body(error: &BodyError) -> Failure {
+        let cause = if error.is_reset_stream() {
+            Cause::StreamReset
+        } else {
+            of_io(error).unwrap_or(Cause::Malformed)
+        };
+        let detail = match cause {
+            Cause::Closed | Cause::Reset => String::new(),
+            _ => innermost(error),
+        };
+        Failure::new(Phase::Body, cause, detail)
+    }
+}
+
+fn of_connect(error: &io::Error) -> Cause {
+    // Linux: ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS.
+    if matches!(error.raw_os_error(), Some(23 | 24 | 99 | 105)) {
+        return Cause::Exhausted;
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Cause::Refused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Cause::Reset,
+        io::ErrorKind::TimedOut => Cause::Timeout,
+        io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => Cause::Unreachable,
+        _ => Cause::Other,
+    }
+}
+
+/// What the socket said, where it is at the bottom of an error.
+fn of_io(error: &(dyn Error + 'static)) -> Option<Cause> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            match io.kind() {
+                // The decoders of HTTP/1.1 say so where the connection ended before the body did.
+                io::ErrorKind::UnexpectedEof => return Some(Cause::Closed),
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionAborted => return Some(Cause::Reset),
+                _ => {}
+            }
+        }
+        if let Some(hyper) = error.downcast_ref::<hyper::Error>()
+            && hyper.is_incomplete_message()
+        {
+            return Some(Cause::Closed);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// The words of an error's first cause.
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.phase.name(), self.cause.name())?;
+        if !self.detail.is_empty() {
+            write!(f, " ({})", self.detail)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! The connections of a load: one a lane over HTTP/1.1, shared by their streams over HTTP/2.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_env::Env;
+use shakedown_wire::{Pool, PoolOptions, Protocol, Quota, QuotaLimits, Traffic};
+
+use super::{Goal, Terms};
+
+/// The longest that opening a connection may take, where the timeout is longer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes the pools of a load, and counts what they carry.
+pub(super) struct Links {
+    env: Env,
+    goal: Goal,
+    options: PoolOptions,
+    traffic: Arc<Traffic>,
+    /// Over HTTP/2: each connection, and how many streams of ours it has. One alone where their number is not bounded: its
+    /// pool then opens more as streams need them.
+    shared: RefCell<Vec<Shared>>,
+}
+
+struct Shared {
+    pool: Pool,
+    streams: u64,
+}
+
+/// A lane's way to the server, for one request.
+pub(super) struct Link {
+    links: Rc<Links>,
+    pub(super) pool: Pool,
+    shared: usize,
+}
+
+impl Links {
+    pub(super) fn new(env: &Env, goal: &Goal, terms: &Terms) -> Links {
+        let traffic = Arc::new(Traffic::default());
+        let options = PoolOptions {
+            protocol: match terms.http2 {
+                true => Protocol::Http2,
+                false => Protocol::Http1,
+            },
+            connect_timeout: terms.timeout.min(CONNECT_TIMEOUT),
+            reuse: terms.reuse,
+            tls: goal.tls.clone(),
+            traffic: Some(Arc::clone(&traffic)),
+            ..PoolOptions::default()
+        };
+        let links = Links {
+            env: env.clone(),
+            goal: goal.clone(),
+            options,
+            traffic,
+            shared: RefCell::default(),
+        };
+        if terms.http2 {
+            let count = terms.connections.map_or(1, |count| count.get());
+            let quota = || {
+                terms.connections.map(|_| {
+                    Quota::new(QuotaLimits {
+                        connections: 1,
+                        pending: u32::MAX,
+                        requests: u32::MAX,
+                    })
+                })
+            };
+            let pools = (0..count).map(|_| Shared {
+                pool: links.pool(quota()),
+                streams: 0,
+            });
+            let pools: Vec<Shared> = pools.collect();
+            *links.shared.borrow_mut() = pools;
+        }
+        links
+    }
+
+    /// A pool of its own for a lane.
+    pub(super) fn own(&self) -> Pool {
+        self.pool(None)
+    }
+
+    /// The shared pools.
+    pub(super) fn shared(&self) -> Vec<Pool> {
+        let shared = self.shared.borrow();
+        shared.iter().map(|shared| shared.pool.clone()).collect()
+    }
+
+    /// The shared connection with the fewest streams, for one request.
+    pub(super) fn least_used(self: &Rc<Links>) -> Option<Link> {
+        let mut all = self.shared.borrow_mut();
+        let least = all.iter_mut().enumerate();
+        let (at, least) = least.min_by_key(|(_, shared)| shared.streams)?;
+        least.streams += 1;
+        Some(Link {
+            links: Rc::clone(self),
+            pool: least.pool.clone(),
+            shared: at,
+        })
+    }
+
+    pub(super) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    fn pool(&self, quota: Option<Quota>) -> Pool {
+        let options = PoolOptions {
+            quota,
+            ..self.options.clone()
+        };
+        Pool::new(self.env.clone(), self.goal.address, None, options)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(shared) = self.links.shared.borrow_mut().get_mut(self.shared) {
+            shared.streams -= 1;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What only loads on real servers know: what was asked for, why requests failed, connections and bytes, and the generator's
+//! own part of what it measured.
+
+use maud::{Markup, html};
+use shakedown_results::{Document, Latency, Load, RealLoad};
+
+use super::{scrolling, time_cell};
+use crate::text::failure_words;
+use crate::units;
+
+pub(super) fn section(document: &Document) -> Markup {
+    html! {
+        @for load in &document.loads {
+            @if let Some(real) = &load.real {
+                section aria-labelledby={ "real-" (load.name) } {
+                    h2 id={ "real-" (load.name) } { "The load " (load.name) " on " (real.address) }
+                    (scrolling("What was asked for, and what it took", facts(load, real)))
+                    (scrolling("Answers and failures", answers(load, real)))
+                    (scrolling("Latency by outcome, and the generator's own part", latencies(load, real)))
+                }
+            }
+        }
+    }
+}
+
+fn facts(load: &Load, real: &RealLoad) -> Markup {
+    let protocol = match real.tls {
+        true => format!("{} over TLS", real.protocol),
+        false => real.protocol.clone(),
+    };
+    let (connections, bytes, through) = (&real.connections, &real.bytes, &real.throughput);
+    let rows = [
+        ("Protocol", protocol),
+        ("Connections opened", units::count(connections.opened)),
+        (
+            "Most connections at once",
+            units::count(connections.open_max),
+        ),
+        ("Never written", units::count(load.unsent)),
+        (
+            "Of them timed out waiting",
+            units::count(real.timed_out_unsent),
+        ),
+        (
+            "Answers a second",
+            units::milli(through.answered_milli_per_s),
+        ),
+        ("Successes a second", units::milli(through.ok_milli_per_s)),
+        ("Received", units::bytes(bytes.received)),
+        (
+            "Received a second",
+            units::bytes(through.received_bytes_per_s),
+        ),
+        ("Sent", units::bytes(bytes.sent)),
+    ];
+    html! {
+        table {
+            tbody {
+                @for asked in &real.requests {
+                    tr { th scope="row" { (asked.method) } td { code { (asked.url) } } }
+                }
+                @for (name, figure) in rows { tr { th scope="row" { (name) } td.n { (figure) } } }
+            }
+        }
+    }
+}
+
+fn answers(load: &Load, real: &RealLoad) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "Answer or failure" } th.n scope="col" { "Requests" } } }
+            tbody {
+                @for status in &load.statuses {
+                    tr { th scope="row" { "Status " (status.status) } td.n { (units::count(status.count)) } }
+                }
+                @for failure in &real.failures {
+                    tr { th scope="row" { (failure_words(failure)) } td.n.bad { (units::count(failure.count)) } }
+                }
+            }
+        }
+    }
+}
+
+fn latencies(load: &Load, real: &RealLoad) -> Markup {
+    let generator = &real.generator;
+    let rows: [(&str, &Latency); 9] = [
+        ("Latency", &load.latency_ns),
+        ("Of successes", &load.ok_latency_ns),
+        ("Of failures", &load.failed_latency_ns),
+        ("Uncorrected", &load.uncorrected_ns),
+        ("Send lag", &load.send_lag_ns),
+        ("Generator: requests taken up late", &generator.late_ns),
+        ("Generator: answers handled late", &generator.handling_ns),
+        ("Generator: its own part in all", &generator.own_ns),
+        ("Event loop: lag of a timer", &generator.loop_lag_ns),
+    ];
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Measure" }
+                @for name in ["Mean", "p50", "p90", "p95", "p99", "p99.9", "Max"] { th.n scope="col" { (name) } }
+            } }
+            tbody {
+                @for (name, latency) in rows {
+                    tr {
+                        th scope="row" { (name) }
+                        @for ns in [latency.mean, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max] {
+                            (time_cell(ns, latency.count))
+                        }
+                    }
+                }
+                tr {
+                    th scope="row" { "Generator: processor" }
+                    td.n colspan="7" { (units::milli(generator.cpu_ppm / 10)) "% of a core" }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What a load on a real server adds to the results document, and why it proves nothing where its generator measured itself.
+
+use std::net::SocketAddr;
+
+use shakedown_loadgen::live::{Aim, Cause, Own, Tally};
+use shakedown_results::{
+    Asked, Bytes, Connections, FailureCount, Generator, Histogram, Latency, Load, RealLoad,
+    Throughput,
+};
+
+use super::text::duration_ns;
+use crate::secret::masked;
+
+/// Delays of the generator below this are its resolution: a request through an event loop and two system calls takes tens of
+/// microseconds on any machine.
+const RESOLUTION_NS: i64 = 100_000;
+/// A latency of which more than one part in so many is the generator's own is not the server's.
+const OWN_PART_MAX: i64 = 5;
+/// The percentiles that are held against it (parts per million), and the samples that each needs.
+const JUDGED: [(u32, &str, u64); 2] = [(500_000, "p50", 1), (990_000, "p99", 100)];
+/// A generator that uses more of its core than this has no time left when it needs it.
+const CPU_PPM_MAX: u64 = 900_000;
+
+/// What one load asked for, and where.
+pub(super) struct Asking<'a> {
+    pub(super) aims: &'a [Aim],
+    pub(super) address: SocketAddr,
+    pub(super) http2: bool,
+}
+
+/// The row of a load.
+pub(super) fn row(load: &Load, asking: &Asking<'_>, tally: &Tally, window_ns: i64) -> RealLoad {
+    let per_second = |count: u64, over_ns: u64, parts: u128| {
+        let parts = u128::from(count) * parts * 1_000_000_000 / u128::from(over_ns.max(1));
+        u64::try_from(parts).unwrap_or(u64::MAX)
+    };
+    let window_ns = window_ns.max(0).unsigned_abs();
+    let answered = load.statuses.iter().map(|status| status.count).sum();
+    let requests = asking.aims.iter().map(|aim| Asked {
+        method: aim.method().to_string(),
+        url: masked(&aim.url()),
+    });
+    let failures = tally.failures.iter().map(|(failure, count)| FailureCount {
+        phase: failure.phase.name().to_owned(),
+        cause: failure.cause.name().to_owned(),
+        detail: failure.detail.clone(),
+        count: *count,
+    });
+    RealLoad {
+        requests: requests.collect(),
+        address: asking.address.to_string(),
+        protocol: if asking.http2 { "HTTP/2" } else { "HTTP/1.1" }.to_owned(),
+        tls: asking.aims.iter().any(|aim| aim.server().tls),
+        failures: failures.collect(),
+        timed_out_unsent: tally.timed_out_unsent,
+        connections: Connections {
+            opened: tally.opened,
+            open_max: tally.open_max,
+        },
+        bytes: Bytes {
+            sent: tally.bytes_sent,
+            received: tally.bytes_received,
+        },
+        throughput: Throughput {
+            ok_milli_per_s: per_second(load.ok, window_ns, 1_000),
+            answered_milli_per_s: per_second(answered, window_ns, 1_000),
+            received_bytes_per_s: per_second(tally.bytes_received, tally.own.wall_ns, 1),
+        },
+        generator: generator(&tally.own),
+    }
+}
+
+fn generator(own: &Own) -> Generator {
+    let latency = |histogram: &Histogram| Latency::of(histogram.clone());
+    Generator {
+        late_ns: latency(&own.late),
+        handling_ns: latency(&own.handling),
+        own_ns: latency(&own.all),
+        loop_lag_ns: latency(&own.lag),
+        cpu_ppm: own.cpu_ppm(),
+    }
+}
+
+/// How many requests of a load came how far, its warm-up taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reached {
+    /// Taken in hand.
+    pub(super) started: u64,
+    /// Written.
+    pub(super) written: u64,
+    /// Ended in success.
+    pub(super) ok: u64,
+}
+
+/// Why a load says nothing of its server.
+pub(super) fn invalid(tally: &Tally, reached: &Reached, address: SocketAddr) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if reached.started == 0 {
+        reasons.push("no request was sent: there is nothing to judge".to_owned());
+    }
+    reasons.extend(distorted(&tally.own));
+    let exhausted = tally.failed_by(Cause::Exhausted);
+    if exhausted > 0 {
+        reasons.push(format!(
+            "{exhausted} requests found no connection for want of something on this side: raise `ulimit -n`, or bound them by --connections"
+        ));
+    }
+    if reached.started > 0 && reached.ok == 0 {
+        let most = tally.failures.iter().max_by_key(|(_, count)| **count);
+        let most = most.map_or_else(
+            || "no answer is one that counts as success".to_owned(),
+            |(failure, _)| failure.to_string(),
+        );
+        reasons.push(match reached.written {
+            0 => format!("no request reached {address}: {most}"),
+            _ => format!("not one request succeeded: {most}"),
+        });
+    }
+    reasons
+}
+
+/// Why the figures are the generator's rather than the server's.
+fn distorted(own: &Own) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let latencies = [
+        ("latency", &own.latency),
+        ("uncorrected latency", &own.uncorrected),
+    ];
+    for (name, pair) in latencies {
+        for (ppm, percentile, samples) in JUDGED {
+            if pair.whole.count() < samples {
+                continue;
+            }
+            let at = |histogram: &Histogram| histogram.percentile_ns(ppm).unwrap_or(0);
+            let whole = at(&pair.whole);
+            let part = whole - at(&pair.without);
+            if part > RESOLUTION_NS && part.saturating_mul(OWN_PART_MAX) > whole {
+                reasons.push(format!(
+                    "the generator measured itself: {} of the {percentile} {name} of {} is its own delay (requests taken up late, answers handled late); give it a core of its own, or lower the rate",
+                    duration_ns(part),
+                    duration_ns(whole)
+                ));
+            }
+        }
+    }
+    let cpu = own.cpu_ppm();
+    if cpu > CPU_PPM_MAX {
+        reasons.push(format!(
+            "the generator was its own bottleneck: it used {}% of a core; lower the rate, or share it among several generators",
+            cpu / 10_000
+        ));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: i64 = 1_000_000;
+
+    fn own(whole: i64, without: i64) -> Own {
+        let mut own = Own::default();
+        for _ in 0..100 {
+            own.latency.whole.record(whole);
+            own.latency.without.record(without);
+        }
+        own
+    }
+
+    #[test]
+    fn a_latency_that_is_the_generators_own_is_invalid() {
+        for (whole, without, said) in [
+            (100 * MS, 95 * MS, false),
+            (100 * MS, 70 * MS, true),
+            // Relative: what is little beside a long latency is much beside a short one.
+            (2 * MS, MS, true),
+            (1000 * MS, 980 * MS, false),
+            // Within its resolution.
+            (MS / 10, MS / 50, false),
+        ] {
+            let reasons = distorted(&own(whole, without));
+            assert_eq!(!reasons.is_empty(), said, "{whole} {without}: {reasons:?}");
+        }
+    }
+
+    #[test]
+    fn a_generator_without_time_left_is_invalid() {
+        let own = Own {
+            cpu_ns: 95,
+            wall_ns: 100,
+            ..Own::default()
+        };
+        assert!(distorted(&own)[0].contains("used 95% of a core"));
+    }
+}
