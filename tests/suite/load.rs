@@ -225,7 +225,7 @@ fn latency_of_successes_and_of_failures_is_told_apart() {
         of("latency_ns")
     );
     assert_eq!((of("ok_latency_ns"), of("failed_latency_ns")), (15, 15));
-    // Failures come at once, successes after 300 ms.
+    // Failures come after 150 ms, successes after 300 ms.
     let p50 = |latency| nanos(&document, latency, "p50");
     assert!(p50("ok_latency_ns") >= 300_000_000);
     assert!(p50("failed_latency_ns") < p50("ok_latency_ns"));
@@ -317,7 +317,6 @@ fn requests_that_never_left_are_counted_apart() {
     assert_eq!(of("sent"), server.seen().len() as u64);
     assert_eq!(of("scheduled"), of("sent") + of("unsent") + of("dropped"));
     assert_eq!(of("timeouts"), 50);
-    assert!(of("unsent") > 0);
     assert_eq!(
         document["loads"][0]["real"]["timed_out_unsent"],
         of("unsent")

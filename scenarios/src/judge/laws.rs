@@ -84,10 +84,9 @@ impl Laws {
             } => {
                 if let Some(load) = self.parties.get_mut(usize::from(root.load.0)) {
                     let dropped = outcome.answer == Answer::Dropped;
-                    load.finished_sent += u64::from(!dropped);
-                    let contradicts = dropped && sent_ns.is_some()
-                        || !dropped && sent_ns.is_none() && !self.may_end_unsent
-                        || outcome.answer == Answer::Cancelled;
+                    let sent = sent_ns.is_some() || self.may_end_unsent && !dropped;
+                    load.finished_sent += u64::from(sent);
+                    let contradicts = dropped == sent || outcome.answer == Answer::Cancelled;
                     load.contradictions += u64::from(contradicts);
                 }
             }

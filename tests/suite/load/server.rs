@@ -19,7 +19,7 @@ pub(super) enum Habit {
     Quick,
     /// Answers after 300 ms: long beside whatever a busy machine adds.
     Slow,
-    /// Answers each second request at once with 503, the others as [`Slow`](Habit::Slow) does.
+    /// Answers each second request after 150 ms with 503, the others as [`Slow`](Habit::Slow) does.
     Half,
     /// Answers at once, with 503.
     Refusing,
@@ -177,8 +177,9 @@ async fn serve(
                     Habit::Half => number % 2 == 0,
                     habit => matches!(habit, Habit::Refusing),
                 };
-                if matches!(habit, Habit::Slow | Habit::Half) && !refused {
-                    clock.sleep(Duration::from_millis(300)).await;
+                if matches!(habit, Habit::Slow | Habit::Half) {
+                    let span = if refused { 150 } else { 300 };
+                    clock.sleep(Duration::from_millis(span)).await;
                 }
                 let mut response = Response::new(Body::full("hello"));
                 if refused {
