@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
@@ -22,6 +22,32 @@ pub trait Tap: Send + Unpin {
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         Pin::new(stream).poll_read(cx, buf)
+    }
+
+    /// Writes to the stream, or bytes of its own in place of these.
+    ///
+    /// # Errors
+    /// The stream's, or one of its own.
+    fn poll_write(
+        &mut self,
+        stream: &mut impl Stream,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(stream).poll_write(cx, buf)
+    }
+
+    /// Writes what is left of its own. Called before a flush, a shutdown, and a write of several buffers; where it gives
+    /// false, the first of those is written by [`Tap::poll_write`].
+    ///
+    /// # Errors
+    /// The stream's.
+    fn poll_written(
+        &mut self,
+        _stream: &mut impl Stream,
+        _cx: &mut Context<'_>,
+    ) -> Poll<io::Result<bool>> {
+        Poll::Ready(Ok(true))
     }
 
     /// Asked before each write, flush and shutdown.
@@ -63,17 +89,22 @@ impl<S: Stream, T: Tap> Write for Tapped<S, T> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.tap.before_write()?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let this = &mut *self;
+        this.tap.poll_write(&mut this.stream, cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.tap.before_write()?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let this = &mut *self;
+        ready!(this.tap.poll_written(&mut this.stream, cx))?;
+        Pin::new(&mut this.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.tap.before_write()?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        ready!(this.tap.poll_written(&mut this.stream, cx))?;
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -86,7 +117,13 @@ impl<S: Stream, T: Tap> Write for Tapped<S, T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.tap.before_write()?;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let this = &mut *self;
+        if ready!(this.tap.poll_written(&mut this.stream, cx))? {
+            return Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        }
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        let first = first.map_or(&[][..], |buf| &**buf);
+        this.tap.poll_write(&mut this.stream, cx, first)
     }
 }
 

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use shakedown_config::table::{Direction, Listener, Routes, Table};
 use shakedown_env::{BoxListener, Env, Flags, Owned, Side};
 use shakedown_wire::{
-    Body, Connected, Drain, HeadTimeout, LateHead, ServeError, ServerOptions, accept_auto_until,
+    BadHead, Body, Connected, Drain, HeadTimeout, ServeError, ServerOptions, accept_auto_until,
 };
 
 use crate::filter::rate_limit::ConnectionLimit;
@@ -28,13 +28,11 @@ use crate::hash::Ends;
 use crate::origin::Caller;
 use crate::proxy::Proxy;
 use crate::record::{Record, RecordedBody};
+use crate::refusal::{self, Refusal};
 use crate::send::Wire;
 
-/// The most bytes of a request's headers. Source: Envoy, `max_request_headers_kb`, default 60; its 100 headers are hyper's,
-/// too.
-const HEADER_BYTES_MAX: usize = 60 * 1024;
-/// The most bytes of a head that are read at all: one up to here has Envoy's answer, a longer one hyper's bare 431.
-const HEADER_BYTES_READ: usize = 256 * 1024;
+/// The most bytes of a request's head. Source: Envoy, `max_request_headers_kb`, default 60. Its 100 headers are wire's, too.
+const HEAD_BYTES_MAX: usize = 60 * 1024;
 /// A connection without a request for this long is closed. Source: Envoy, `common_http_protocol_options.idle_timeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How long connections may go on after their listener has gone. Source: Istio, `drainDuration`, default 45 s.
@@ -171,7 +169,11 @@ impl Gate {
     /// Takes over what the listener is now.
     fn follow(&self, listener: &Arc<Listener>) {
         let manager = &listener.manager;
-        let bounds = [manager.request_headers_timeout, manager.request_timeout];
+        let bounds = [
+            manager.request_headers_timeout,
+            manager.request_timeout,
+            listener.stream_idle_timeout,
+        ];
         self.head_timeout.set(bounds.into_iter().flatten().min());
         self.listener.replace(Arc::clone(listener));
     }
@@ -231,7 +233,8 @@ fn has_routes(table: &Table, listener: &Listener) -> bool {
 /// Accepts until the gate closes. A connection without requests stays until its time is up, as in Envoy.
 async fn accept(proxy: Rc<Proxy>, gate: Rc<Gate>, socket: BoxListener) {
     let options = ServerOptions {
-        max_header_bytes: Some(HEADER_BYTES_READ),
+        max_header_bytes: HEAD_BYTES_MAX,
+        service_refuses: true,
         head_timeout: gate.head_timeout.clone(),
         idle_timeout: Some(IDLE_TIMEOUT),
         ..ServerOptions::default()
@@ -262,77 +265,37 @@ async fn respond(
     ends: Ends,
     request: Request<Body>,
 ) -> Response<RecordedBody> {
-    if head_bytes(&request) > HEADER_BYTES_MAX {
-        return refuse(proxy, gate, &TOO_LARGE);
+    if let Some(why) = request.extensions().get::<BadHead>() {
+        if request.version() == Version::HTTP_2 {
+            return reset(proxy, gate);
+        }
+        return refuse(proxy, gate, &refusal::of(*why, &gate.listener()));
+    }
+    if request.version() == Version::HTTP_2 && head_bytes(&request) > HEAD_BYTES_MAX {
+        return refuse(proxy, gate, &refusal::TOO_LARGE);
     }
     if request.version() == Version::HTTP_10 {
-        return refuse(proxy, gate, &LOW_VERSION);
+        return refuse(proxy, gate, &refusal::LOW_VERSION);
     }
-    if request.extensions().get::<LateHead>().is_some() {
-        return refuse(proxy, gate, late(&gate.listener()));
+    if request.method() == "QUERY" && !request.headers().contains_key(CONTENT_TYPE) {
+        return refuse(proxy, gate, &refusal::BARE_QUERY);
     }
     // In its place: awaited as it is, it would be moved there first.
     let handled = pin!(handle(proxy, &Wire, gate, limit, ends, request));
     handled.await
 }
 
-/// The size of a head as Envoy counts it: names and values.
+/// The size of a head of HTTP/2 as Envoy counts it: names and values, and the target.
 fn head_bytes<B>(request: &Request<B>) -> usize {
     let headers = request.headers().iter();
-    headers.fold(0, |sum, (name, value)| {
+    let target = request.uri().path_and_query();
+    let target = target.map_or(0, |target| target.as_str().len());
+    headers.fold(target, |sum, (name, value)| {
         sum + name.as_str().len() + value.len()
     })
 }
 
-/// What a request is answered that comes to no stage. The connection ends with it.
-#[derive(Clone, Copy, Debug)]
-struct Refusal {
-    status: StatusCode,
-    body: &'static str,
-    details: &'static str,
-    flags: Flags,
-}
-
-/// A head beyond the limit.
-const TOO_LARGE: Refusal = Refusal {
-    status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-    body: "Request Header Fields Too Large",
-    details: "http1.headers_too_large",
-    flags: Flags::DPE,
-};
-
-/// HTTP/1.0.
-const LOW_VERSION: Refusal = Refusal {
-    status: StatusCode::UPGRADE_REQUIRED,
-    body: "Upgrade Required",
-    details: "low_version",
-    flags: Flags::DPE,
-};
-
-const LATE_HEADERS: Refusal = Refusal {
-    status: StatusCode::REQUEST_TIMEOUT,
-    body: "request header timeout",
-    details: "request_header_timeout",
-    flags: Flags::NONE,
-};
-
-const LATE_REQUEST: Refusal = Refusal {
-    status: StatusCode::REQUEST_TIMEOUT,
-    body: "request timeout",
-    details: "request_overall_timeout",
-    flags: Flags::NONE,
-};
-
-/// Which of the two bounds a head has met that does not end.
-fn late(listener: &Listener) -> &'static Refusal {
-    let manager = &listener.manager;
-    match (manager.request_headers_timeout, manager.request_timeout) {
-        (Some(headers), Some(whole)) if whole < headers => &LATE_REQUEST,
-        (None, Some(_)) => &LATE_REQUEST,
-        _ => &LATE_HEADERS,
-    }
-}
-
+/// Answers a request that comes to no stage. The connection ends with it.
 fn refuse(proxy: &Rc<Proxy>, gate: &Gate, refusal: &Refusal) -> Response<RecordedBody> {
     let mut record = Record::begin(proxy, gate.side(), None);
     let details = Cow::Borrowed(refusal.details);
@@ -342,24 +305,31 @@ fn refuse(proxy: &Rc<Proxy>, gate: &Gate, refusal: &Refusal) -> Response<Recorde
     let mut response = Response::new(RecordedBody::of_nobody(body));
     *response.status_mut() = refusal.status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    if !refusal.body.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    }
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     proxy.dates().complete(headers, proxy.env().unix_time());
     response
 }
 
-/// Records a request that was none: hyper has answered it, with 431 where its head was longer than can be read at all, else
-/// with 400.
+/// Records a request of HTTP/2 whose head is none: its connection ends without an answer.
+fn reset(proxy: &Rc<Proxy>, gate: &Gate) -> Response<RecordedBody> {
+    let mut record = Record::begin(proxy, gate.side(), None);
+    record.answered(0, Flags::DPE, Cow::Borrowed("http2.invalid.header.field"));
+    record.finish(Flags::NONE);
+    Response::new(RecordedBody::of_nobody(Body::Empty))
+}
+
+/// Records a request that hyper refuses by itself, since it takes less than HTTP/1.1 allows.
 fn refused(proxy: &Rc<Proxy>, gate: &Gate, result: &Result<(), ServeError>) {
     let Err(ServeError::Http1(error)) = result else {
         return;
     };
-    let (status, details) = match error {
-        error if error.is_parse_too_large() => (431, "http1.headers_too_large"),
-        error if error.is_parse() => (400, "http1.codec_error"),
-        _ => return,
-    };
+    if !error.is_parse() {
+        return;
+    }
     let mut record = Record::begin(proxy, gate.side(), None);
-    record.answered(status, Flags::DPE, Cow::Borrowed(details));
+    record.answered(400, Flags::DPE, Cow::Borrowed("http1.codec_error"));
     record.finish(Flags::NONE);
 }

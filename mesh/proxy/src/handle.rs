@@ -46,7 +46,7 @@ pub(crate) async fn handle(
     }
     proxy.env().spend(Work::Request).await;
     let (table, listener) = (proxy.state().table(), gate.listener());
-    let asked = Asked::of(&head, &listener);
+    let asked = Asked::of(&head, seen, &listener);
     let line = Line {
         proxy,
         table: &table,
@@ -102,15 +102,22 @@ struct Asked {
     version: Version,
     /// Whether nothing is told in headers of Envoy's own names.
     quiet: bool,
+    /// Whether its caller asks for its connection to be closed, as callers of proxies did before HTTP/1.1.
+    closes: bool,
 }
 
 impl Asked {
-    fn of(head: &Parts, listener: &Listener) -> Asked {
+    fn of(head: &Parts, seen: Glance, listener: &Listener) -> Asked {
+        let proxy_connection = || {
+            let said = head.headers.get("proxy-connection");
+            said.is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"close"))
+        };
         Asked {
             is_head: head.method == Method::HEAD,
             grpc: is_grpc(&head.headers),
             version: head.version,
             quiet: listener.manager.suppress_envoy_headers,
+            closes: seen.hop && proxy_connection(),
         }
     }
 }
@@ -180,7 +187,7 @@ fn respond(
     };
     // A local 400 closes the connection, whatever a gRPC caller is told; and so does an answer to what has not all come, but
     // for one that makes something else of the connection. Source: Envoy, `ConnectionManagerImpl::ActiveStream::encodeHeaders`.
-    let closes = is_bad || !record.is_received();
+    let closes = is_bad || asked.closes || !record.is_received();
     if closes
         && asked.version < Version::HTTP_2
         && response.status() != StatusCode::SWITCHING_PROTOCOLS

@@ -47,6 +47,7 @@ pub mod outlier;
 mod prepare;
 mod proxy;
 mod record;
+mod refusal;
 mod reply;
 mod resolve;
 mod resources;

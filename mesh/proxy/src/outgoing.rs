@@ -13,7 +13,7 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
-use shakedown_wire::{Body, Replay};
+use shakedown_wire::{Body, Replay, WrittenPath};
 
 use crate::spare::Spares;
 use crate::upgrade::is_websocket;
@@ -28,6 +28,8 @@ const KEPT_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Outgoing {
     method: Method,
     uri: Uri,
+    /// The path, where the `Uri` does not have it as it is written.
+    written: Option<WrittenPath>,
     /// None in it once a try has them.
     headers: HeaderMap,
     /// What they were, where another try may follow.
@@ -69,6 +71,7 @@ impl Outgoing {
         Outgoing {
             method: std::mem::take(&mut head.method),
             uri: std::mem::take(&mut head.uri),
+            written: head.extensions.remove(),
             headers: std::mem::take(&mut head.headers),
             kept: None,
             payload,
@@ -126,6 +129,7 @@ impl Outgoing {
         Some(Outgoing {
             method: self.method.clone(),
             uri: self.uri.clone(),
+            written: self.written.clone(),
             headers: self.headers.clone(),
             kept: None,
             payload,
@@ -170,7 +174,10 @@ impl Outgoing {
 
     /// The path with its query.
     pub(crate) fn path(&self) -> &str {
-        self.uri.path_and_query().map_or("/", |path| path.as_str())
+        match &self.written {
+            Some(written) => written.as_str(),
+            None => self.uri.path_and_query().map_or("/", |path| path.as_str()),
+        }
     }
 
     /// Whom it is for, before the first try.
@@ -201,6 +208,9 @@ impl Outgoing {
         tell(&mut headers);
         let mut request = Request::new(body);
         *request.headers_mut() = headers;
+        if let Some(written) = &self.written {
+            request.extensions_mut().insert(written.clone());
+        }
         if keep {
             *request.method_mut() = self.method.clone();
             *request.uri_mut() = self.uri.clone();

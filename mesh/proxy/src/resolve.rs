@@ -14,9 +14,9 @@ const HTTP_PORT: u16 = 80;
 
 /// The first address of an authority, `host`, `host:port` or either with an IP literal.
 ///
-/// A name without an address is a cluster without endpoints.
+/// A name without an address is a cluster without endpoints, and so is what names neither.
 pub(crate) async fn resolve(env: &Env, authority: &str) -> Result<SocketAddr, Reject> {
-    let (host, port) = split(authority).ok_or(Reject::BadAuthority)?;
+    let (host, port) = split(authority).ok_or(Reject::NoHealthyUpstream)?;
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, port));
     }

@@ -192,6 +192,8 @@ pub enum Reject {
     BadPath,
     /// The caller has gone: nobody reads the answer.
     CallerGone,
+    /// A body whose framing is broken: its connection ends here.
+    BadBody,
     /// A target that is no path.
     NoPath,
     /// An upgrade that nobody has allowed.
@@ -243,7 +245,9 @@ impl Reject {
             Reject::Preflight(_) => StatusCode::OK,
             Reject::NoHealthyUpstream => StatusCode::SERVICE_UNAVAILABLE,
             Reject::BlackHole => StatusCode::BAD_GATEWAY,
-            Reject::BadAuthority | Reject::BadPath | Reject::CallerGone => StatusCode::BAD_REQUEST,
+            Reject::BadAuthority | Reject::BadPath | Reject::BadBody | Reject::CallerGone => {
+                StatusCode::BAD_REQUEST
+            }
             Reject::NoPath => StatusCode::NOT_FOUND,
             Reject::UpgradeRefused => StatusCode::FORBIDDEN,
             Reject::SlowRequest
@@ -278,6 +282,7 @@ impl Reject {
             Reject::Limited(_) => Flags::RL,
             Reject::Overloaded(overloaded) => overloaded.flags,
             Reject::CallerGone => Flags::DC,
+            Reject::BadBody => Flags::DPE,
             Reject::Reset {
                 reason,
                 exhausted: spent,
@@ -294,7 +299,7 @@ impl Reject {
         match self {
             Reject::Reset { reason, .. } => reason.flags(),
             Reject::RouteTimeout | Reject::PerTryTimeout { .. } => Flags::UT,
-            Reject::CallerGone => Flags::DC,
+            Reject::CallerGone | Reject::BadBody => Flags::DC,
             _ => Flags::NONE,
         }
     }
@@ -316,6 +321,7 @@ impl Reject {
             Reject::UpgradeRefused => "upgrade_failed",
             Reject::RequestTimeout => "request_overall_timeout",
             Reject::StreamDuration { .. } => MAX_DURATION,
+            Reject::BadBody => "http1.codec_error",
             Reject::CallerGone => "downstream_remote_disconnect",
             Reject::SlowRequest | Reject::StreamIdle => "stream_idle_timeout",
             Reject::Reset { reason, .. } => reason.details(),
@@ -337,6 +343,7 @@ impl Reject {
             | Reject::UpgradeRefused
             | Reject::Preflight(_)
             | Reject::CallerGone => b"",
+            Reject::BadBody => b"Bad Request",
             Reject::SlowRequest | Reject::StreamIdle => b"stream timeout",
             Reject::RequestTimeout => b"request timeout",
             Reject::StreamDuration { .. } => b"downstream duration timeout",

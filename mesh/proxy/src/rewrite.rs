@@ -2,8 +2,8 @@
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::uri::{PathAndQuery, Uri};
 use shakedown_config::table::{Rewrite, Route, TargetHeaders};
+use shakedown_wire::{path_of, set_path};
 
 use crate::headers::change_request;
 use crate::respond::Reject;
@@ -44,14 +44,14 @@ pub(crate) fn toward(
         head.headers.insert(ORIGINAL_HOST, before);
     }
     if let Some(path) = &rewrite.path {
-        let before = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let before = path_of(head);
         let original = HeaderValue::from_str(before).map_err(|_| Reject::BadPath)?;
         // What does not begin with a slash is no path that could be sent.
-        let new = PathAndQuery::try_from(path.apply(before)).map_err(|_| Reject::BadPath)?;
+        let new = String::from_utf8(path.apply(before)).map_err(|_| Reject::BadPath)?;
         if !quiet {
             head.headers.insert(ORIGINAL_PATH, original);
         }
-        head.uri = Uri::from(new);
+        set_path(head, new).map_err(|_| Reject::BadPath)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use http::Method;
 use http::header::HOST;
 use http::request::Parts;
 use shakedown_config::table::{RequestView, Route, Routes, Table, VirtualHost};
+use shakedown_wire::path_of;
 
 use crate::respond::Reject;
 
@@ -48,7 +49,7 @@ pub(crate) fn find<'t>(
 pub(crate) fn view<'a>(head: &'a Parts, scheme: &'a str) -> Result<RequestView<'a>, Reject> {
     Ok(RequestView {
         method: head.method.as_str(),
-        path: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+        path: path_of(head),
         authority: authority(head)?,
         scheme,
         headers: &head.headers,

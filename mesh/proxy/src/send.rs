@@ -17,8 +17,8 @@ pub(crate) enum Sent {
     Response(Response<Body>),
     /// Without.
     Reset { reason: ResetReason, on_wire: bool },
-    /// The caller's body broke off: it has gone.
-    CallerGone,
+    /// The caller's body broke off: it has gone, or, where `malformed`, has sent what is no body.
+    CallerGone { malformed: bool },
 }
 
 /// Where a try notes that it has a connection. The first try of a request borrows one; those beside it have their own.
@@ -116,7 +116,10 @@ pub(crate) fn ended(error: &SendError) -> Sent {
         SendError::Overflow { .. } => ResetReason::Overflow,
         SendError::Refused => ResetReason::RemoteRefusedStreamReset,
         SendError::Reset { .. } => ResetReason::RemoteReset,
-        SendError::RequestBody(_) => return Sent::CallerGone,
+        SendError::RequestBody(error) => {
+            let malformed = error.is_malformed();
+            return Sent::CallerGone { malformed };
+        }
     };
     Sent::Reset {
         reason,

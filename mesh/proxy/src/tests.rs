@@ -7,6 +7,7 @@ mod cancelled;
 mod changes;
 mod control;
 mod deciders;
+mod framing;
 mod hedging;
 mod http2;
 mod levels;

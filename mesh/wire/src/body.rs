@@ -8,6 +8,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::LeasedBody;
+use crate::framing::is_malformed;
 use crate::h2::H2Body;
 
 mod replay;
@@ -46,16 +47,28 @@ pub enum BodyError {
     /// It was to be read again after it had grown too long to be kept, or had broken off.
     #[error("read a body again that is not kept")]
     Forgotten,
+    /// It was to be read again after its sender had broken HTTP/1.1's framing.
+    #[error("read a body again whose framing is broken")]
+    Malformed,
 }
 
 impl BodyError {
+    /// Whether its sender broke HTTP/1.1's framing; otherwise a connection failed, or a stream was reset.
+    pub fn is_malformed(&self) -> bool {
+        match self {
+            BodyError::Connection(error) => is_malformed(error),
+            BodyError::Malformed => true,
+            BodyError::Stream(_) | BodyError::Forgotten => false,
+        }
+    }
+
     /// Whether it was a stream of HTTP/2 that its sender reset; otherwise a connection failed, or broke HTTP's framing.
     pub fn is_reset_stream(&self) -> bool {
         let h2 = match self {
             BodyError::Stream(error) => Some(error),
             BodyError::Connection(error) => std::error::Error::source(error)
                 .and_then(|source| source.downcast_ref::<h2::Error>()),
-            BodyError::Forgotten => None,
+            BodyError::Forgotten | BodyError::Malformed => None,
         };
         h2.is_some_and(|error| error.is_reset() && error.is_remote())
     }
@@ -91,13 +104,10 @@ impl Body {
         }
     }
 
-    /// These bytes, of which nobody is told how many they are before they come: as one that came in chunks goes on.
+    /// These bytes, of which nobody is told how many they are before they come: as one that came in chunks goes on, one
+    /// without any bytes too.
     pub fn unsized_of(bytes: Bytes) -> Body {
-        if bytes.is_empty() {
-            Body::Empty
-        } else {
-            Body::Unsized(Some(bytes))
-        }
+        Body::Unsized(Some(bytes))
     }
 
     /// Reads the body to its end, without its trailers. A body that came in one piece is not copied.

@@ -19,17 +19,20 @@
 
 mod body;
 mod drain;
+mod framing;
 mod grpc;
 mod h2;
 mod pool;
 mod seams;
 mod server;
+mod target;
 mod tls;
 mod upgrade;
 
 pub use self::h2::{H2Body, ResetStream};
 pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
 pub use drain::Drain;
+pub use framing::BadHead;
 pub use grpc::{
     Channel, ChannelBody, H2Error, H2Options, MessageBody, Messages, connect_h2, frame_message,
     serve_h2,
@@ -40,9 +43,10 @@ pub use pool::{
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{
-    Connected, HeadTimeout, LateHead, ServeError, ServerOptions, accept_auto_until, accept_loop,
+    Connected, HeadTimeout, ServeError, ServerOptions, accept_auto_until, accept_loop,
     accept_loop_until, serve_auto_until, serve_http1, serve_http1_until,
 };
+pub use target::{WrittenPath, path_of, set_path};
 pub use tls::{Refusal, Roots, TlsClient, TlsError, TlsServer, Trust, lacks_http2, refusal};
 pub use upgrade::{Tunnel, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 

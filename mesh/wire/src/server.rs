@@ -24,7 +24,7 @@ mod http2;
 mod idle;
 mod sniff;
 
-pub use head::{HeadTimeout, LateHead};
+pub use head::HeadTimeout;
 use idle::{Activity, IdleTimer};
 use sniff::{Sniffed, poll_is_http2, sniffed};
 
@@ -34,15 +34,18 @@ const ACCEPT_REST: Duration = Duration::from_millis(10);
 /// How a server treats its connections. The defaults are Envoy's HTTP connection manager's.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// The longest that a request's head may take from its first byte on (HTTP/1.1); then the service answers a request
-    /// with [`LateHead`] among its extensions, and the connection is closed.
+    /// The longest that a request's head may take from its first byte on (HTTP/1.1); beyond it 408.
     pub head_timeout: HeadTimeout,
+    /// Whether the service answers heads that are refused. HTTP/2: it gets those over `max_header_bytes`. HTTP/1.1: it gets a request with a [`BadHead`](crate::BadHead)
+    /// among its extensions, of which nothing else is true. Where not, the answer is the status alone. The connection is
+    /// closed after it in either case.
+    pub service_refuses: bool,
     /// A connection without a request for this long is closed.
     pub idle_timeout: Option<Duration>,
     /// The most headers of a request; beyond it 431. Where none, hyper's 100, which costs no allocation.
     pub max_headers: Option<usize>,
-    /// The most bytes of a request's head; beyond it 431.
-    pub max_header_bytes: Option<usize>,
+    /// The most bytes of a request's head, its target and its lines' ends included (HTTP/1.1); beyond it 431.
+    pub max_header_bytes: usize,
     /// The connection is closed after this many requests.
     pub max_requests_per_connection: Option<u32>,
     /// The most streams that a client of HTTP/2 may have open.
@@ -56,9 +59,10 @@ impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
             head_timeout: HeadTimeout::default(),
+            service_refuses: false,
             idle_timeout: Some(Duration::from_secs(3600)),
             max_headers: None,
-            max_header_bytes: Some(60 * 1024),
+            max_header_bytes: 60 * 1024,
             max_requests_per_connection: None,
             max_concurrent_streams: 1024,
             half_close: false,

@@ -97,6 +97,7 @@ pub(super) enum Happened {
     },
     CallerGone {
         number: u32,
+        malformed: bool,
     },
     /// A try met its timeout, or, if so it is, its idle timeout.
     TryTimeout {
@@ -252,7 +253,14 @@ impl<'a> Race<'a> {
                 reason,
                 on_wire,
             } => self.reset(&open, reason, on_wire),
-            Happened::CallerGone { number } => Err(self.give_up(number, Reject::CallerGone)),
+            Happened::CallerGone { number, malformed } => {
+                let reject = if malformed {
+                    Reject::BadBody
+                } else {
+                    Reject::CallerGone
+                };
+                Err(self.give_up(number, reject))
+            }
             Happened::TryTimeout { number, idle } => self.try_timeout(number, idle),
             Happened::RetryDue => {
                 self.retry_at = None;

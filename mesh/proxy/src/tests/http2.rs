@@ -229,7 +229,7 @@ async fn send(stream: &mut BoxStream, bytes: &[u8]) {
     assert_eq!(written.await.unwrap(), bytes.len());
 }
 
-async fn receive(stream: &mut BoxStream) -> Vec<u8> {
+pub(super) async fn receive(stream: &mut BoxStream) -> Vec<u8> {
     let mut space = [0; 4096];
     poll_fn(|cx| {
         let mut buf = ReadBuf::new(&mut space);
@@ -336,7 +336,7 @@ fn a_caller_that_resets_its_stream_leaves_dc_and_the_connection_goes_on() {
 }
 
 /// Sends this over a connection of its own, and gives what comes until its end.
-async fn exchange(scene: &Scene, text: &str) -> String {
+pub(super) async fn exchange(scene: &Scene, text: &str) -> String {
     let mut stream = scene
         .env(CALLER)
         .connect(at(POD, 15001), None)

@@ -49,7 +49,10 @@ struct Source {
 enum End {
     Open,
     Whole,
-    Broken,
+    /// It broke off: its sender has gone, or has broken HTTP's framing.
+    Broken {
+        malformed: bool,
+    },
 }
 
 impl Replay {
@@ -96,7 +99,7 @@ impl Replay {
     /// Whether it can be read from its start.
     pub fn is_repeatable(&self) -> bool {
         let source = self.source.borrow();
-        !source.is_over() && source.end != End::Broken
+        !source.is_over() && !matches!(source.end, End::Broken { .. })
     }
 
     /// How many bytes have arrived.
@@ -186,7 +189,8 @@ impl Source {
                 self.finish(End::Whole);
             }
             Some(Err(error)) => {
-                self.finish(End::Broken);
+                let malformed = error.is_malformed();
+                self.finish(End::Broken { malformed });
                 broken = Some(error);
             }
             None => self.finish(End::Whole),
@@ -279,7 +283,12 @@ impl HttpBody for ReplayBody {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                End::Broken => return Poll::Ready(Some(Err(BodyError::Forgotten))),
+                End::Broken { malformed: true } => {
+                    return Poll::Ready(Some(Err(BodyError::Malformed)));
+                }
+                End::Broken { malformed: false } => {
+                    return Poll::Ready(Some(Err(BodyError::Forgotten)));
+                }
                 End::Whole if this.told_trailers => return Poll::Ready(None),
                 End::Whole => {
                     this.told_trailers = true;

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http_body::{Body as HttpBody, Frame};
+use shakedown_env::step_aside;
 
 /// A body being sent.
 pub(crate) type Upload<E> = Pin<Box<dyn Future<Output = Result<(), UploadError<E>>>>>;
@@ -54,6 +55,8 @@ where
                 }
             }
             Some(Err(error)) => {
+                // A reset takes back what waits to be written, the head among it: the connection writes first.
+                step_aside().await;
                 send.send_reset(broken);
                 return Err(UploadError::Body(error));
             }

@@ -7,6 +7,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::{self, SendResponse};
+use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
 
@@ -56,6 +57,10 @@ where
     }
     toward_wire_response(&mut head.headers);
     let forbidden = is_bodiless(head.status);
+    if forbidden && head.status != StatusCode::NOT_MODIFIED {
+        // Source: RFC 9110, section 8.6.
+        head.headers.remove(CONTENT_LENGTH);
+    }
     let empty = body.is_end_stream() || to_head || forbidden;
     if !forbidden && !body.is_end_stream() {
         set_length(&mut head.headers, &body);

@@ -7,6 +7,7 @@ use h2::Reason;
 
 use super::{Bound, copy_of};
 use crate::BodyError;
+use crate::framing::is_malformed;
 
 /// A request got no response. All of these come before the response's headers; what fails after them is a [`BodyError`].
 #[derive(Debug, thiserror::Error)]
@@ -66,12 +67,12 @@ pub enum HttpError {
 impl SendError {
     /// What the failure of an exchange over HTTP/1.1 means.
     pub(super) fn of_http1(error: hyper::Error, on_wire: bool) -> SendError {
-        if error.is_parse() {
-            return SendError::Protocol(error.into());
-        }
         let cause = error.source();
         if error.is_user() && cause.is_some_and(|cause| cause.is::<BodyError>()) {
             return SendError::RequestBody(error.into());
+        }
+        if is_malformed(&error) {
+            return SendError::Protocol(error.into());
         }
         SendError::Terminated {
             on_wire,

@@ -1,48 +1,66 @@
 //! HTTP/1.1 on a pooled connection, by hyper: one request at a time.
 
 use std::cell::RefCell;
+use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::UPGRADE;
-use http::{Request, StatusCode};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use http::{Method, Request, StatusCode};
+use http_body::Body as _;
 use hyper::client::conn::http1::{self, SendRequest};
-use shakedown_env::BoxStream;
+use shakedown_env::{BoxStream, Tapped};
 
 use super::connection::{Connection, Phase, Wire};
 use super::lease::{Answered, Failed, Lease, LeasedBody};
 use super::{HttpError, SendError};
-use crate::Body;
+use crate::framing::{Awaited, Framing, Line, ResponseWatch, Responses};
+use crate::{Body, WrittenPath};
 
 /// Where requests are handed in.
-pub(super) struct Http1(RefCell<SendRequest<Body>>);
+pub(super) struct Http1 {
+    sender: RefCell<SendRequest<Body>>,
+    watch: Arc<ResponseWatch>,
+}
 
 /// Where the bytes go; `None` once they go elsewhere, since the connection has been upgraded.
 pub(super) struct End(Option<Pin<Box<dyn Future<Output = hyper::Result<()>>>>>);
 
 impl Http1 {
     pub(super) async fn handshake(stream: BoxStream) -> Result<(Http1, End), HttpError> {
-        let (sender, connection) = http1::handshake(stream).await?;
+        let watch = Arc::new(ResponseWatch::default());
+        let tap = Framing::new(Responses::new(&watch));
+        let (sender, connection) = http1::handshake(Tapped { stream, tap }).await?;
         let connection = Box::pin(connection.with_upgrades());
-        Ok((Http1(RefCell::new(sender)), End(Some(connection))))
+        let sender = RefCell::new(sender);
+        Ok((Http1 { sender, watch }, End(Some(connection))))
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        self.0.borrow().is_ready()
+        self.sender.borrow().is_ready()
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.0.borrow().is_closed()
+        self.sender.borrow().is_closed()
     }
 
     /// Hands the request over, and waits for the response's headers.
-    pub(super) async fn exchange(&self, lease: Lease, request: Request<Body>) -> Answered {
+    pub(super) async fn exchange(&self, lease: Lease, mut request: Request<Body>) -> Answered {
+        let to_head = request.method() == Method::HEAD;
+        self.watch.expect(if to_head {
+            Awaited::Headers
+        } else {
+            Awaited::Response
+        });
+        self.watch.write_line(line_of(&request));
+        say_that_it_comes_in_chunks(&mut request);
         if request.headers().contains_key(UPGRADE) {
             lease.may_be_upgraded();
         }
-        let response = self.0.borrow_mut().try_send_request(request);
+        let response = self.sender.borrow_mut().try_send_request(request);
         match response.await {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 Ok(response.map(|incoming| LeasedBody::upgraded(incoming, lease)))
@@ -54,6 +72,32 @@ impl Http1 {
                 Err(Failed { error, unsent })
             }
         }
+    }
+}
+
+/// The line of a request whose path hyper does not take as it is written.
+fn line_of(request: &Request<Body>) -> Option<Line> {
+    let written = request.extensions().get::<WrittenPath>()?;
+    let of = |path: &dyn Display| format!("{} {path} HTTP/1.1\r\n", request.method()).into_bytes();
+    Some(Line {
+        of: of(request.uri()),
+        instead: of(&written.as_str()),
+    })
+}
+
+/// hyper sends no body with GET, HEAD and CONNECT unless a header says that there is one.
+fn say_that_it_comes_in_chunks(request: &mut Request<Body>) {
+    let seldom = matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::CONNECT
+    );
+    if seldom
+        && !request.body().is_end_stream()
+        && request.body().size_hint().exact().is_none()
+        && !request.headers().contains_key(CONTENT_LENGTH)
+    {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
     }
 }
 
@@ -80,7 +124,7 @@ impl End {
 
 /// Hands the connection back once hyper says that it is free; ready when it has ended before that.
 fn poll_return(connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
-    let Wire::Http1(Http1(sender)) = connection.wire() else {
+    let Wire::Http1(Http1 { sender, .. }) = connection.wire() else {
         return Poll::Pending;
     };
     let free = sender.borrow_mut().poll_ready(cx);

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{self, ResponseFuture, SendRequest};
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
@@ -111,6 +112,11 @@ impl Http2 {
                 .map_err(SendError::of_http2)
         });
         let (head, recv) = response.await.map_err(Failed::sent)?.into_parts();
+        if head.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
+            // h2 looks at one of them only.
+            let error = SendError::of_http2(Reason::PROTOCOL_ERROR.into());
+            return Err(Failed::sent(error));
+        }
         let body = H2Body::new(recv, &head.headers);
         Ok(Response::from_parts(
             head,

@@ -186,6 +186,13 @@ impl LeasedBody {
             Arriving::Http2(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::from),
         };
         Poll::Ready(match std::task::ready!(frame) {
+            Some(Ok(frame))
+                if frame.is_trailers() && matches!(self.incoming, Arriving::Http1(_)) =>
+            {
+                // Envoy drops them unless it is configured not to. Source: Envoy, `Http1ProtocolOptions.enable_trailers`.
+                self.release();
+                None
+            }
             Some(Ok(frame)) => {
                 // A reader that trusts `is_end_stream` does not ask again.
                 if frame.is_trailers() {

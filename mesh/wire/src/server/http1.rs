@@ -2,29 +2,34 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use hyper::rt::ReadBuf;
 use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::service_fn;
 use shakedown_env::{Env, Stream, Tapped};
 
 use super::ServerOptions;
-use super::head::{HeadTimer, LateHead, Notice, Noticed};
+use super::head::{HeadTimer, Late};
 use super::idle::{Active, Activity, IdleTimer};
 use crate::drain::{Drain, Stage};
+use crate::framing::{BadHead, Framing, RequestWatch, Requests};
 
-/// How long an answer to a head that is late may take to be sent. Source: Envoy, `delayed_close_timeout`, default 1 s.
-const LATE_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long an answer to a head that is refused may take to be sent, and how long what follows such a head is read and
+/// dropped, so that the answer is not lost to a reset. Source: Envoy, `delayed_close_timeout`, default 1 s.
+pub(super) const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve<T, S, F, B>(
     env: &Env,
@@ -41,48 +46,78 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let activity = Activity::new(env);
-    let tap = Notice::default();
-    let mut head = HeadTimer::new(env, &options.head_timeout, &tap);
-    let came = head.came();
+    let watch = Arc::new(RequestWatch::default());
+    let tap = Framing::new(Requests::new(&watch, options.max_header_bytes));
     let last_request = options.max_requests_per_connection.unwrap_or(u32::MAX);
     let service = &service;
-    let one = service_fn(|request| {
+    let one = service_fn(|mut request: Request<Incoming>| {
         let active = activity.begin();
-        came.store(false, Ordering::Relaxed);
-        let last = activity.requests() >= last_request;
+        let number = activity.requests();
+        let refused = watch.refusal_of(number);
+        if let Some(why) = refused {
+            request.extensions_mut().insert(why);
+        }
+        if let Some(path) = watch.path_of(number) {
+            request.extensions_mut().insert(path);
+        }
+        let last = number >= last_request || refused.is_some();
+        let bare = refused.filter(|_| !options.service_refuses);
+        let watch = &watch;
         // Called at once: a request that has been read has reached its service, though its caller may go before it is polled.
         // And mapped: an async block would keep the answer's future twice, which is long.
-        service(request).map(move |response| finish(response, last, drain, active))
+        let answer = match bare {
+            Some(why) => Either::Left(ready(refusal(why, active))),
+            None => Either::Right(
+                service(request).map(move |response| finish(response, last, drain, active)),
+            ),
+        };
+        answer.map(move |response| {
+            watch.answered(number, response.status() == StatusCode::SWITCHING_PROTOCOLS);
+            Ok::<_, Infallible>(response)
+        })
     });
     let mut connection = builder(options)
         .serve_connection(Tapped { stream, tap }, one)
         .with_upgrades();
+    let mut head = HeadTimer::new(env, &options.head_timeout, &watch);
     let idle = options
         .idle_timeout
         .map(|span| IdleTimer::new(span, &activity));
     let leave = UpgradeableConnection::graceful_shutdown;
     let timers = (&mut head, idle);
-    match carry(&mut connection, leave, drain, &activity, timers).await {
-        Some(result) => result,
-        None => {
-            let stream = connection.into_parts().map(|parts| parts.io);
-            if let Some(mut stream) = stream {
-                stream.tap.stand_in();
-                answer_late(env, stream, options, service).await;
-            }
-            Ok(())
-        }
+    let result = carry(&mut connection, leave, drain, &activity, timers).await;
+    if watch.refused().is_some()
+        && let Some(parts) = connection.into_parts()
+    {
+        let _ = env.timeout(REFUSAL_TIMEOUT, drained(parts.io)).await;
     }
+    result
 }
 
-/// Carries a connection until it has ended: none where a head is late. `leave` has it end after its request.
+/// Reads and drops what comes until the peer has closed.
+async fn drained<T: Stream>(mut io: Tapped<T, Framing<Requests>>) {
+    poll_fn(|cx| {
+        // Not in the future, which every connection would have.
+        let mut bytes = [MaybeUninit::uninit(); 4096];
+        loop {
+            let mut read = ReadBuf::uninit(&mut bytes);
+            let polled = Pin::new(&mut io.stream).poll_read(cx, read.unfilled());
+            if std::task::ready!(polled).is_err() || read.filled().is_empty() {
+                return Poll::Ready(());
+            }
+        }
+    })
+    .await;
+}
+
+/// Carries a connection until it has ended. `leave` has it end after its request.
 async fn carry<C>(
     connection: &mut C,
     leave: fn(Pin<&mut C>),
     drain: &Drain,
     activity: &Activity,
     (head, mut idle): (&mut HeadTimer, Option<IdleTimer>),
-) -> Option<Result<(), hyper::Error>>
+) -> Result<(), hyper::Error>
 where
     C: Future<Output = Result<(), hyper::Error>> + Unpin,
 {
@@ -91,7 +126,7 @@ where
     poll_fn(|cx| {
         loop {
             match member.stage(cx) {
-                Stage::Stopped => return Poll::Ready(Some(Ok(()))),
+                Stage::Stopped => return Poll::Ready(Ok(())),
                 Stage::Draining if !closing => {
                     closing = true;
                     leave(Pin::new(connection));
@@ -99,10 +134,12 @@ where
                 Stage::Draining | Stage::Retiring | Stage::Open => {}
             }
             if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
-                return Poll::Ready(Some(result));
+                return Poll::Ready(result);
             }
-            if head.poll_late(activity.is_active(), cx).is_ready() {
-                return Poll::Ready(None);
+            match head.poll_late(activity, cx) {
+                Poll::Ready(Late::GaveUp) => continue,
+                Poll::Ready(Late::Over) => return Poll::Ready(Ok(())),
+                Poll::Pending => {}
             }
             let Some(timer) = idle.as_mut().filter(|_| !closing) else {
                 return Poll::Pending;
@@ -121,69 +158,81 @@ fn finish<B>(
     last: bool,
     drain: &Drain,
     active: Active,
-) -> Result<Response<Answering<B>>, Infallible> {
+) -> Response<Answering<B>> {
     let retires = last || drain.stage() == Stage::Retiring;
     if retires && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
-    Ok(response.map(|body| Answering {
-        body,
+    response.map(|body| Answering {
+        body: Some(body),
+        broken: None,
         _active: active,
-    }))
+    })
 }
 
-/// Answers the head that has not come, and closes.
-async fn answer_late<T, S, F, B>(
-    env: &Env,
-    stream: Noticed<T>,
-    options: &ServerOptions,
-    service: &S,
-) where
-    T: Stream + 'static,
-    S: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<B>>,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    let late = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(LateHead);
-        let answer = service(request);
-        async move {
-            let mut response = answer.await;
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
-            Ok::<_, Infallible>(response)
-        }
+/// The answer to a head that is refused, where the service gives none.
+fn refusal<B>(why: BadHead, active: Active) -> Response<Answering<B>> {
+    let mut response = Response::new(Answering {
+        body: None,
+        broken: None,
+        _active: active,
     });
-    let answering = builder(options).serve_connection(stream, late);
-    // One who does not read it is closed all the same.
-    let _ = env.timeout(LATE_ANSWER_TIMEOUT, answering).await;
+    *response.status_mut() = why.status();
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 /// A response's body: while it is sent its request is active.
 struct Answering<B> {
-    body: B,
+    body: Option<B>,
+    /// How it has broken off.
+    broken: Option<BoxError>,
     _active: Active,
 }
 
-impl<B: HttpBody + Unpin> HttpBody for Answering<B> {
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl<B> HttpBody for Answering<B>
+where
+    B: HttpBody + Unpin,
+    B::Error: Into<BoxError>,
+{
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        match std::task::ready!(Pin::new(body).poll_frame(cx)) {
+            Some(Err(error)) => {
+                // hyper drops what it has not written when a body breaks off. So that the head is not lost, it hears of it in
+                // its next turn, when that has been written.
+                self.broken = Some(error.into());
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            frame => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.broken.is_none() && self.body.as_ref().is_none_or(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.body {
+            Some(body) => body.size_hint(),
+            None => SizeHint::with_exact(0),
+        }
     }
 }
 
@@ -195,9 +244,6 @@ fn builder(options: &ServerOptions) -> http1::Builder {
         .half_close(options.half_close);
     if let Some(headers) = options.max_headers {
         builder.max_headers(headers);
-    }
-    if let Some(bytes) = options.max_header_bytes {
-        builder.max_header_size(bytes);
     }
     builder
 }

@@ -2,31 +2,37 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::server::{Connection, SendResponse};
+use h2::{Reason, RecvStream};
 use http::{Method, Request, Response};
 use http_body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 use shakedown_env::{Env, Sleep};
 
-use super::idle::{Activity, IdleTimer};
+use super::idle::{Active, Activity, IdleTimer};
 use super::sniff::Sniffed;
 use super::{ServeError, ServerOptions};
-use crate::Body;
 use crate::drain::{Drain, Stage};
+use crate::framing::authority::is_valid;
 use crate::h2::{
     CONNECTION_WINDOW, H2Body, RESETS_MAX, STREAM_WINDOW, serve_stream, server_builder,
     toward_service,
 };
+use crate::{BadHead, Body};
 
 /// How long a client may take over its part of the handshake, or over its leave once it was told to go and has no stream.
 /// Source: Envoy, `HttpConnectionManager.drain_timeout`, default 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most bytes of a request's headers that are read for a service that refuses those that are too long, in HTTP/2's
+/// count; a longer list gets h2's bare 431.
+const HEADER_LIST_BYTES_READ: u32 = 256 * 1024;
 
 pub(super) async fn serve<S, F, B>(
     env: &Env,
@@ -42,9 +48,12 @@ where
 {
     let mut builder = server_builder(STREAM_WINDOW, CONNECTION_WINDOW);
     builder.max_concurrent_streams(options.max_concurrent_streams);
-    if let Some(bytes) = options.max_header_bytes {
-        builder.max_header_list_size(u32::try_from(bytes).unwrap_or(u32::MAX));
-    }
+    let own = u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX);
+    builder.max_header_list_size(if options.service_refuses {
+        own.max(HEADER_LIST_BYTES_READ)
+    } else {
+        own
+    });
     let handshake = builder.handshake(TokioIo::new(stream));
     let connection = env
         .timeout(LEAVE_TIMEOUT, handshake)
@@ -58,6 +67,9 @@ where
                 Stage::Stopped => return Poll::Ready(Ok(())),
                 Stage::Draining => serving.leave(),
                 Stage::Retiring | Stage::Open => {}
+            }
+            if serving.broken.take() {
+                serving.connection.abrupt_shutdown(Reason::PROTOCOL_ERROR);
             }
             if let Poll::Ready(accepted) = serving.connection.poll_accept(cx) {
                 match accepted {
@@ -91,6 +103,8 @@ struct Serving {
     last_request: u32,
     /// How many streams ended before their request had: h2 remembers each.
     resets: Rc<Cell<usize>>,
+    /// Whether a request's head was none.
+    broken: Rc<Cell<bool>>,
     /// Set once the client was told to open no more streams.
     leaving: Option<Sleep>,
 }
@@ -111,6 +125,7 @@ impl Serving {
             activity,
             last_request: options.max_requests_per_connection.unwrap_or(u32::MAX),
             resets: Rc::default(),
+            broken: Rc::default(),
             leaving: None,
         }
     }
@@ -128,6 +143,13 @@ impl Serving {
     {
         let active = self.activity.begin();
         let (mut head, recv) = request.into_parts();
+        let bad = head.uri.authority().is_some_and(|authority| {
+            let authority = authority.as_str().as_bytes();
+            !is_valid(authority) || authority.contains(&b'@')
+        });
+        if bad {
+            head.extensions.insert(BadHead::Authority);
+        }
         toward_service(&mut head);
         let to_head = head.method == Method::HEAD;
         let body = if recv.is_end_stream() {
@@ -137,6 +159,9 @@ impl Serving {
         };
         // Long, and moved with each future that it is put into: a box of its own moves as a pointer.
         let answer = Box::pin(service(Request::from_parts(head, body)));
+        if bad {
+            return self.refuse(answer, respond, active);
+        }
         let resets = Rc::clone(&self.resets);
         self.env.spawn("h2-stream", async move {
             let finished = serve_stream(answer, respond, to_head).await;
@@ -146,6 +171,25 @@ impl Serving {
         if self.activity.requests() >= self.last_request || self.resets.get() >= RESETS_MAX {
             self.leave();
         }
+    }
+
+    /// Ends the connection, as Envoy does, with a request whose head is none; the service hears of it.
+    fn refuse<F, B>(
+        &mut self,
+        answer: Pin<Box<F>>,
+        mut respond: SendResponse<Bytes>,
+        active: Active,
+    ) where
+        F: Future<Output = Response<B>> + 'static,
+        B: 'static,
+    {
+        let broken = Rc::clone(&self.broken);
+        self.env.spawn("h2-stream", async move {
+            drop(answer.await);
+            broken.set(true);
+            respond.send_reset(Reason::PROTOCOL_ERROR);
+            drop(active);
+        });
     }
 
     /// Tells the client to open no more streams; those that it has go on.

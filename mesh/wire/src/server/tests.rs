@@ -80,7 +80,10 @@ fn an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() {
 #[test]
 fn a_head_that_takes_too_long_is_answered_by_the_service_and_ends_the_connection() {
     run(|env| async move {
-        let options = defaults();
+        let options = ServerOptions {
+            service_refuses: true,
+            ..defaults()
+        };
         options.head_timeout.set(Some(ms(20)));
         let (addr, seen) = serve(&env, &options);
         let mut stream = env.connect(addr, None).await.unwrap();

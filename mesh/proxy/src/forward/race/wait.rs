@@ -84,7 +84,7 @@ impl Race<'_> {
                         reason,
                         on_wire,
                     },
-                    Sent::CallerGone => Happened::CallerGone { number },
+                    Sent::CallerGone { malformed } => Happened::CallerGone { number, malformed },
                 });
             }
         }

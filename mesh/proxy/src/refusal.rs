@@ -1,0 +1,95 @@
+//! What Envoy's codec answers to heads that it does not take.
+
+use http::StatusCode;
+use shakedown_config::table::Listener;
+use shakedown_env::Flags;
+use shakedown_wire::BadHead;
+
+/// The answer to a request that comes to no stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) body: &'static str,
+    pub(crate) details: &'static str,
+    pub(crate) flags: Flags,
+}
+
+/// A head beyond the limit.
+pub(crate) const TOO_LARGE: Refusal = codec(BadHead::TooLarge);
+
+/// HTTP/1.0, and every other version than HTTP/1.1.
+pub(crate) const LOW_VERSION: Refusal = codec(BadHead::Version);
+
+/// A QUERY that does not say what it asks in. Source: Envoy, `ConnectionManagerImpl::ActiveStream::decodeHeaders`.
+pub(crate) const BARE_QUERY: Refusal = Refusal {
+    status: StatusCode::BAD_REQUEST,
+    body: "",
+    details: "query_missing_content_type",
+    flags: Flags::NONE,
+};
+
+/// The answer to a head of a listener.
+pub(crate) fn of(why: BadHead, listener: &Listener) -> Refusal {
+    match why {
+        BadHead::Late => late(listener),
+        why => codec(why),
+    }
+}
+
+/// The codec's answer. Source: Envoy, `Http1::ResponseCodeDetails` and `Http::Utility::sendLocalReply`.
+const fn codec(why: BadHead) -> Refusal {
+    let (body, details) = match why {
+        BadHead::Syntax => ("Bad Request", "http1.codec_error"),
+        BadHead::Characters => ("Bad Request", "http1.invalid_characters"),
+        BadHead::LengthAndCoding => (
+            "Bad Request",
+            "http1.content_length_and_chunked_not_allowed",
+        ),
+        BadHead::Coding => ("Not Implemented", "http1.invalid_transfer_encoding"),
+        BadHead::TooLarge => ("Request Header Fields Too Large", "http1.headers_too_large"),
+        BadHead::TooMany => ("Request Header Fields Too Large", "http1.too_many_headers"),
+        BadHead::Url => ("Bad Request", "http1.invalid_url"),
+        BadHead::Scheme => ("Bad Request", "http1.invalid_scheme"),
+        BadHead::Authority => ("Bad Request", "http.invalid_authority"),
+        BadHead::Fragment => ("", "path_normalization_failed"),
+        BadHead::Version => ("Upgrade Required", "low_version"),
+        BadHead::Late => ("request header timeout", "request_header_timeout"),
+    };
+    let flags = match why {
+        BadHead::Fragment | BadHead::Late => Flags::NONE,
+        _ => Flags::DPE,
+    };
+    Refusal {
+        status: why.status(),
+        body,
+        details,
+        flags,
+    }
+}
+
+/// The bound that a head has met which does not end: the shortest, and of two the one that Envoy starts first.
+fn late(listener: &Listener) -> Refusal {
+    let manager = &listener.manager;
+    let headers = codec(BadHead::Late);
+    let whole = Refusal {
+        body: "request timeout",
+        details: "request_overall_timeout",
+        ..headers
+    };
+    let idle = Refusal {
+        body: "stream timeout",
+        details: "stream_idle_timeout",
+        flags: Flags::SI,
+        ..headers
+    };
+    let bounds = [
+        (manager.request_headers_timeout, headers),
+        (manager.request_timeout, whole),
+        (listener.stream_idle_timeout, idle),
+    ];
+    let set = bounds
+        .into_iter()
+        .filter_map(|(span, refusal)| Some((span?, refusal)));
+    set.min_by_key(|(span, _)| *span)
+        .map_or(headers, |(_, refusal)| refusal)
+}

@@ -1,0 +1,170 @@
+//! Chunked bodies, followed to their end. Source: RFC 9112, section 7.1; where Envoy is more lenient, as quiche's `BalsaFrame`.
+
+use super::head::{BadHead, check_characters};
+
+/// The most bytes of a chunk's line, its extensions included, and of all trailers: what Envoy allows a head.
+const LINE_BYTES_MAX: usize = 60 * 1024;
+
+/// A place in a chunked body.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    place: Place,
+    size: u64,
+    /// Bytes of the line that is being read, or of all trailers.
+    line: usize,
+    /// What has come of a line of the trailers.
+    trailer: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the digits of a size; and whether there has been any.
+    Size {
+        begun: bool,
+    },
+    /// Behind the digits, before the line's end.
+    Extension {
+        cr: bool,
+    },
+    Data,
+    /// Behind the data: all up to a line feed is dropped.
+    DataEnd,
+    Trailers,
+    End,
+}
+
+/// What becomes of some bytes.
+pub(super) struct Step<'b> {
+    /// How many were looked at.
+    pub(super) used: usize,
+    /// Those of them that pass.
+    pub(super) pass: &'b [u8],
+    /// What passes after them.
+    pub(super) then: &'static [u8],
+}
+
+impl Chunks {
+    pub(super) fn new() -> Chunks {
+        Chunks {
+            place: Place::Size { begun: false },
+            size: 0,
+            line: 0,
+            trailer: Vec::new(),
+        }
+    }
+
+    /// Whether the body has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.place == Place::End
+    }
+
+    /// Follows some of these bytes, which are not none.
+    pub(super) fn step<'b>(&mut self, bytes: &'b [u8]) -> Result<Step<'b>, BadHead> {
+        let all = |used: usize| Step {
+            used,
+            pass: &bytes[..used],
+            then: b"",
+        };
+        match self.place {
+            Place::Size { .. } | Place::Extension { .. } => self.size_line(bytes).map(all),
+            Place::Data => {
+                let most =
+                    usize::try_from(self.size).map_or(bytes.len(), |left| left.min(bytes.len()));
+                self.size -= most as u64;
+                if self.size == 0 {
+                    self.place = Place::DataEnd;
+                }
+                Ok(all(most))
+            }
+            Place::DataEnd => {
+                let end = bytes.iter().position(|byte| *byte == b'\n');
+                let used = end.map_or(bytes.len(), |end| end + 1);
+                self.line += used;
+                if self.line > LINE_BYTES_MAX {
+                    return Err(BadHead::Syntax);
+                }
+                if end.is_some() {
+                    self.begin_line();
+                }
+                Ok(Step {
+                    used,
+                    pass: b"",
+                    then: if end.is_some() { b"\r\n" } else { b"" },
+                })
+            }
+            Place::Trailers => self.trailers(bytes).map(all),
+            Place::End => Ok(all(0)),
+        }
+    }
+
+    fn begin_line(&mut self) {
+        self.place = Place::Size { begun: false };
+        self.size = 0;
+        self.line = 0;
+    }
+
+    /// Follows the line of a chunk's size. Gives how many bytes it took.
+    fn size_line(&mut self, bytes: &[u8]) -> Result<usize, BadHead> {
+        for (at, byte) in bytes.iter().enumerate() {
+            self.line += 1;
+            if self.line > LINE_BYTES_MAX {
+                return Err(BadHead::Syntax);
+            }
+            self.place = match (self.place, byte) {
+                (Place::Size { .. }, digit) if digit.is_ascii_hexdigit() => {
+                    let digit = char::from(*digit).to_digit(16).unwrap_or_default();
+                    let size = self.size.checked_mul(16).ok_or(BadHead::Syntax)?;
+                    self.size = size + u64::from(digit);
+                    Place::Size { begun: true }
+                }
+                (Place::Size { begun: true }, b' ' | b'\t' | b';') => {
+                    Place::Extension { cr: false }
+                }
+                (Place::Size { begun: true } | Place::Extension { .. }, b'\r') => {
+                    Place::Extension { cr: true }
+                }
+                (Place::Extension { cr: true }, b'\n') if self.size == 0 => {
+                    self.place = Place::Trailers;
+                    self.line = 0;
+                    return Ok(at + 1);
+                }
+                (Place::Extension { cr: true }, b'\n') => {
+                    self.place = Place::Data;
+                    return Ok(at + 1);
+                }
+                (Place::Extension { cr: false }, byte) if *byte != b'\n' => {
+                    Place::Extension { cr: false }
+                }
+                _ => return Err(BadHead::Syntax),
+            };
+        }
+        Ok(bytes.len())
+    }
+
+    /// Follows a line of the trailers. Gives how many bytes it took.
+    fn trailers(&mut self, bytes: &[u8]) -> Result<usize, BadHead> {
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let used = end.map_or(bytes.len(), |end| end + 1);
+        self.line += used;
+        if self.line > LINE_BYTES_MAX {
+            return Err(BadHead::TooLarge);
+        }
+        self.trailer.extend_from_slice(&bytes[..used]);
+        if end.is_none() {
+            return Ok(used);
+        }
+        let line = std::mem::take(&mut self.trailer);
+        match line.strip_suffix(b"\r\n") {
+            Some(b"") => {
+                self.place = Place::End;
+                Ok(used)
+            }
+            Some(line) if !matches!(line[0], b' ' | b'\t') => {
+                check_characters(line)?;
+                super::head::Fields::of(line)?;
+                Ok(used)
+            }
+            _ => Err(BadHead::Syntax),
+        }
+    }
+}

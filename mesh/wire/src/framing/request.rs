@@ -1,0 +1,318 @@
+//! Heads of requests.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::head::{BadHead, Fields, Version, check_characters, split, version, write_lines};
+use super::{Checked, Payload, Role, authority};
+use crate::WrittenPath;
+
+/// What hyper reads in the place of a head that is refused, so that the service answers it. The connection ends with it.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// hyper's greatest length of a body.
+const LENGTH_MAX: u64 = u64::MAX - 2;
+
+/// The requests that a connection brings.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    watch: Arc<RequestWatch>,
+    head_bytes_max: usize,
+    /// How many heads have been handed on.
+    heads: u32,
+}
+
+/// What a server learns of its connection's heads. (It crosses hyper's upgrades, which ask for `Send`: hence the atomics.)
+#[derive(Debug, Default)]
+pub(crate) struct RequestWatch {
+    unfinished: AtomicBool,
+    late: AtomicBool,
+    refused: OnceLock<(u32, BadHead)>,
+    /// The request, by number, whose upgrade is not decided.
+    undecided: AtomicU32,
+    upgraded: AtomicU8,
+    /// Paths that hyper reads in another form, by the number of their request.
+    has_paths: AtomicBool,
+    paths: Mutex<VecDeque<(u32, WrittenPath)>>,
+}
+
+const KEPT: u8 = 1;
+const UPGRADED: u8 = 2;
+
+impl RequestWatch {
+    /// Whether a head has begun and is not complete.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished.load(Relaxed)
+    }
+
+    /// The unfinished head is out of time: the next read refuses it.
+    pub(crate) fn give_up(&self) {
+        self.late.store(true, Relaxed);
+    }
+
+    /// The request, by its number from 1, that stands for a head that was refused, if one was.
+    pub(crate) fn refused(&self) -> Option<u32> {
+        self.refused.get().map(|(number, _)| *number)
+    }
+
+    /// Why a request, by its number from 1, stands for a head that was refused, if it does.
+    pub(crate) fn refusal_of(&self, request: u32) -> Option<BadHead> {
+        let (number, why) = self.refused.get()?;
+        (*number == request).then_some(*why)
+    }
+
+    /// The path of a request as it was written, by its number from 1, where hyper has read another.
+    pub(crate) fn path_of(&self, request: u32) -> Option<WrittenPath> {
+        if !self.has_paths.load(Relaxed) {
+            return None;
+        }
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if paths.front()?.0 != request {
+            return None;
+        }
+        let found = paths.pop_front();
+        self.has_paths.store(!paths.is_empty(), Relaxed);
+        found.map(|(_, path)| path)
+    }
+
+    fn note_path(&self, request: u32, path: WrittenPath) {
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.push_back((request, path));
+        self.has_paths.store(true, Relaxed);
+    }
+
+    /// Notes the answer to a request, by its number from 1.
+    pub(crate) fn answered(&self, request: u32, upgraded: bool) {
+        if self.undecided.load(Relaxed) == request {
+            self.undecided.store(0, Relaxed);
+            let verdict = if upgraded { UPGRADED } else { KEPT };
+            self.upgraded.store(verdict, Relaxed);
+        }
+    }
+}
+
+impl Requests {
+    /// Those of a connection; what becomes of their heads is noted in `watch`.
+    pub(crate) fn new(watch: &Arc<RequestWatch>, head_bytes_max: usize) -> Requests {
+        Requests {
+            watch: Arc::clone(watch),
+            head_bytes_max,
+            heads: 0,
+        }
+    }
+}
+
+impl Role for Requests {
+    fn head_bytes_max(&self) -> usize {
+        self.head_bytes_max
+    }
+
+    fn awaits_head(&self) -> bool {
+        true
+    }
+
+    fn skips_empty_lines(&self) -> bool {
+        true
+    }
+
+    fn set_unfinished(&self, unfinished: bool) {
+        self.watch.unfinished.store(unfinished, Relaxed);
+    }
+
+    fn check(&mut self, head: &[u8]) -> Result<Checked, BadHead> {
+        let (checked, path) = check_with_path(head)?;
+        self.heads = self.heads.wrapping_add(1);
+        if let Some(path) = path {
+            self.watch.note_path(self.heads, path);
+        }
+        if checked.payload == Payload::Undecided {
+            self.watch.undecided.store(self.heads, Relaxed);
+        }
+        Ok(checked)
+    }
+
+    fn refuse(&mut self, why: BadHead) -> Option<&'static [u8]> {
+        self.heads = self.heads.wrapping_add(1);
+        let _first = self.watch.refused.set((self.heads, why));
+        Some(STAND_IN)
+    }
+
+    fn interrupted(&self) -> Option<BadHead> {
+        self.watch.late.load(Relaxed).then_some(BadHead::Late)
+    }
+
+    fn upgraded(&self) -> Option<bool> {
+        match self.watch.upgraded.swap(0, Relaxed) {
+            0 => None,
+            verdict => Some(verdict == UPGRADED),
+        }
+    }
+}
+
+/// Checks the head of a request. Gives its path, too, where hyper is to read another.
+pub(super) fn check_with_path(head: &[u8]) -> Result<(Checked, Option<WrittenPath>), BadHead> {
+    let (first, lines) = split(head);
+    let line = Line::of(first)?;
+    let fields = Fields::of(lines)?;
+    if fields.has_bad_length() && fields.codings == 0 {
+        return Err(BadHead::Syntax);
+    }
+    let target = authority::check(line.method, line.target)?;
+    if line.version != Version::Http11 {
+        // The server answers HTTP/1.0 itself, which it may take.
+        return match line.version {
+            Version::Http10 if fields.codings == 0 => Ok((pass(&fields, line.method), None)),
+            _ => Err(BadHead::Version),
+        };
+    }
+    if fields.codings > 0 && fields.lengths > 0 {
+        return Err(BadHead::LengthAndCoding);
+    }
+    if fields.has_bad_coding() {
+        return Err(BadHead::Coding);
+    }
+    if fields.length.is_some_and(|length| length > LENGTH_MAX) {
+        return Err(BadHead::Syntax);
+    }
+    if fields.bad_host {
+        return Err(BadHead::Authority);
+    }
+    if target.path.contains(&b'#') {
+        return Err(BadHead::Fragment);
+    }
+    let mut checked = pass(&fields, line.method);
+    let path = str::from_utf8(target.path).ok().and_then(WrittenPath::of);
+    if fields.odd || line.odd || target.user.is_some() || path.is_some() {
+        let encoded = path.as_ref().map(|(_, encoded)| encoded.as_bytes());
+        checked.instead = Some(rewritten(&line, target, encoded, lines));
+    }
+    Ok((checked, path.map(|(path, _)| path)))
+}
+
+fn pass(fields: &Fields, method: &[u8]) -> Checked {
+    let payload = if fields.chunked {
+        Payload::Chunked
+    } else if let Some(length) = fields.length.filter(|length| *length > 0) {
+        Payload::Sized(length)
+    } else if fields.upgrade || method == b"CONNECT" {
+        Payload::Undecided
+    } else {
+        Payload::Sized(0)
+    };
+    Checked {
+        payload,
+        instead: None,
+    }
+}
+
+/// The head in its plainest form, with this path if there is one.
+fn rewritten(
+    line: &Line<'_>,
+    target: authority::Target<'_>,
+    path: Option<&[u8]>,
+    lines: &[u8],
+) -> Vec<u8> {
+    let before = &line.target[..line.target.len() - target.path.len()];
+    let mut head = Vec::with_capacity(line.method.len() + line.target.len() + lines.len() + 16);
+    head.extend_from_slice(line.method);
+    head.push(b' ');
+    match target.user {
+        Some((at, length)) => {
+            head.extend_from_slice(&before[..at]);
+            head.extend_from_slice(&before[at + length..]);
+        }
+        None => head.extend_from_slice(before),
+    }
+    head.extend_from_slice(path.unwrap_or(target.path));
+    head.extend_from_slice(b" HTTP/1.1\r\n");
+    write_lines(lines, &mut head);
+    head
+}
+
+/// A request line.
+#[derive(Debug)]
+struct Line<'l> {
+    method: &'l [u8],
+    target: &'l [u8],
+    version: Version,
+    /// Whether its parts are not separated by one space each.
+    odd: bool,
+}
+
+impl<'l> Line<'l> {
+    /// Reads a line with its end. One without a version is of HTTP/0.9.
+    fn of(whole: &'l [u8]) -> Result<Line<'l>, BadHead> {
+        let line = whole.trim_ascii_end();
+        check_characters(line)?;
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+        let word = |text: &'l [u8]| {
+            let end = text.iter().position(is_space).unwrap_or(text.len());
+            let (word, rest) = text.split_at(end);
+            (word, rest.trim_ascii_start())
+        };
+        let (method, rest) = word(line);
+        let (target, text) = word(rest);
+        if !is_method(method) {
+            return Err(BadHead::Syntax);
+        }
+        let version = match text {
+            [] => Version::Other { persistent: false },
+            text => version(text).ok_or(BadHead::Syntax)?,
+        };
+        let plain = method.len() + target.len() + text.len() + 2;
+        let end = &whole[line.len()..];
+        let odd = line.len() != plain
+            || line[method.len()] != b' '
+            || line[method.len() + 1 + target.len()] != b' '
+            || !matches!(end, b"\r\n" | b"\n");
+        Ok(Line {
+            method,
+            target,
+            version,
+            odd,
+        })
+    }
+}
+
+/// Whether Envoy knows a method. Source: Envoy, `BalsaParser`, its list of methods, which is that of http-parser.
+fn is_method(method: &[u8]) -> bool {
+    matches!(
+        method,
+        b"GET"
+            | b"POST"
+            | b"PUT"
+            | b"QUERY"
+            | b"DELETE"
+            | b"HEAD"
+            | b"OPTIONS"
+            | b"PATCH"
+            | b"CONNECT"
+            | b"TRACE"
+            | b"ACL"
+            | b"BIND"
+            | b"CHECKOUT"
+            | b"COPY"
+            | b"LINK"
+            | b"LOCK"
+            | b"MERGE"
+            | b"MKACTIVITY"
+            | b"MKCALENDAR"
+            | b"MKCOL"
+            | b"MOVE"
+            | b"MSEARCH"
+            | b"NOTIFY"
+            | b"PROPFIND"
+            | b"PROPPATCH"
+            | b"PURGE"
+            | b"REBIND"
+            | b"REPORT"
+            | b"SEARCH"
+            | b"SOURCE"
+            | b"SUBSCRIBE"
+            | b"UNBIND"
+            | b"UNLINK"
+            | b"UNLOCK"
+            | b"UNSUBSCRIBE"
+    )
+}
