@@ -402,6 +402,12 @@ impl Asked {
         self
     }
 
+    /// Of a method, where its bytes are given: a response to HEAD has no body.
+    pub(crate) fn of_method(mut self, method: &str) -> Asked {
+        self.method = method.into();
+        self
+    }
+
     /// To another authority.
     pub(crate) fn to(mut self, host: &str) -> Asked {
         self.host = Some(host.into());

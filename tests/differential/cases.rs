@@ -5,6 +5,7 @@ mod balancing;
 mod breakers;
 mod changes;
 mod faults;
+mod framing;
 mod headers;
 mod http2;
 mod local_replies;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Case> {
         subsets::cases(),
         changes::cases(),
         upgrades::cases(),
+        framing::cases(),
         others::cases(),
     ];
     tables.into_iter().flatten().collect()

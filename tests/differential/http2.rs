@@ -86,6 +86,13 @@ async fn answer(
                 send.send_data(Bytes::from_static(body.as_bytes()), true)?;
             }
         }
+        Act::Framed(code, headers, pieces) => {
+            let mut send = respond.send_response(reply(code, headers), pieces.is_empty())?;
+            for (at, piece) in pieces.iter().enumerate() {
+                let last = at + 1 == pieces.len();
+                send.send_data(Bytes::from_static(piece.as_bytes()), last)?;
+            }
+        }
         Act::Chunks(code, pieces, trailers) => {
             let mut send = respond.send_response(reply(code, &[]), false)?;
             for piece in pieces {

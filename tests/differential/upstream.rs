@@ -23,6 +23,12 @@ pub(crate) enum Act {
         &'static [&'static str],
         &'static [(&'static str, &'static str)],
     ),
+    /// Answers with these headers as they stand, and with this body in pieces.
+    Framed(
+        u16,
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    ),
     /// Writes these bytes, a short while apart, and closes. HTTP/1.1 only.
     Raw(&'static [&'static str]),
     /// Agrees to an upgrade, and then does this. HTTP/1.1 only.
@@ -277,6 +283,14 @@ async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: 
                 text += &format!("{:x}\r\n{piece}\r\n", piece.len());
             }
             text += &format!("0\r\n{}\r\n", lines(trailers));
+            connection.write(text.as_bytes()).await.is_ok()
+        }
+        Act::Framed(status, headers, pieces) => {
+            let text = format!(
+                "HTTP/1.1 {status} Said\r\n{}\r\n{}",
+                lines(headers),
+                pieces.concat()
+            );
             connection.write(text.as_bytes()).await.is_ok()
         }
         Act::Grpc(message, trailers) => {
