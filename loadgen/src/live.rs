@@ -49,6 +49,10 @@ const BURST: u32 = 64;
 /// are random has no grain: they would not be exponential any more.
 const GRAIN: Duration = Duration::from_micros(50);
 
+/// A request that is due so much later or more is waited for precisely, whatever the arrivals: a timer's delay would be most of
+/// what a quick server takes, and watching the clock costs an eighth of the processor at most.
+const ROOM: Duration = Duration::from_micros(500);
+
 /// The longest that the dispatcher sleeps before it looks whether the load is to be cut short.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
@@ -130,7 +134,8 @@ pub async fn fire(
     let _growing = env.spawn_owned("load-grow", grow::run(Rc::clone(&crew)));
     let mut pace = Pace {
         sleep: env.sleep_until(zero),
-        exactly: precise.then(|| env.sleep_precisely_until(zero)),
+        exactly: env.sleep_precisely_until(zero),
+        precise,
     };
     let mut burst = 0;
     for arrival in schedule {
@@ -179,8 +184,9 @@ pub async fn fire(
 /// How the dispatcher waits.
 struct Pace {
     sleep: Sleep,
-    /// For loads whose gaps must not be rounded.
-    exactly: Option<Sleep>,
+    exactly: Sleep,
+    /// Gaps must not be rounded, however short.
+    precise: bool,
 }
 
 impl Pace {
@@ -198,16 +204,13 @@ impl Pace {
                 .expire(now)
                 .into_iter()
                 .fold(now + STOP_POLL, Time::min);
-            match &mut self.exactly {
-                Some(exactly) if until <= before => {
-                    exactly.as_mut().reset(until);
-                    exactly.as_mut().await;
-                }
-                _ => {
-                    let next = until.min(before).max(now + GRAIN);
-                    self.sleep.as_mut().reset(next);
-                    self.sleep.as_mut().await;
-                }
+            if until <= before && (self.precise || until.since(now) >= ROOM) {
+                self.exactly.as_mut().reset(until);
+                self.exactly.as_mut().await;
+            } else {
+                let next = until.min(before).max(now + GRAIN);
+                self.sleep.as_mut().reset(next);
+                self.sleep.as_mut().await;
             }
         }
     }
