@@ -1,6 +1,7 @@
 //! What a run prints on a terminal: the verdict, the checks, the loads, and the command that runs it again.
 
 mod real;
+mod refusals;
 mod several;
 
 use std::fmt::Write as _;
@@ -36,6 +37,7 @@ pub fn render(document: &Document, paint: Paint) -> String {
     for reason in &document.invalid {
         writeln!(out, "  invalid: {}", one_line(reason)).expect(INTO_A_STRING);
     }
+    refusals::write(&document.events, &mut out);
     if !document.checks.is_empty() {
         out.push('\n');
         write_checks(&document.checks, paint, &mut out);

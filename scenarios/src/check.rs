@@ -223,6 +223,8 @@ pub enum Happening {
     Push,
     /// A proxy refused a resource.
     Nack,
+    /// The control plane refused a document.
+    Refusal,
     /// A proxy took a pod out.
     Ejection,
 }

@@ -10,6 +10,7 @@ mod instant;
 mod laws;
 mod leaf;
 mod outage;
+mod refusals;
 mod seeds;
 mod slots;
 mod span;
@@ -28,6 +29,7 @@ use crate::value::Ratio;
 use board::Board;
 use fact::Class;
 use laws::Laws;
+use refusals::Refusals;
 use trial::Trial;
 
 /// Takes in a run and decides its checks.
@@ -36,6 +38,7 @@ pub struct Judge {
     board: Board,
     trials: Vec<Trial>,
     laws: Laws,
+    refusals: Refusals,
     /// Time of the last record.
     now_ns: i64,
     duration_ns: i64,
@@ -48,7 +51,7 @@ pub struct Judgement {
     pub checks: Vec<CheckResult>,
     /// What each check over seeds came to in this one.
     pub samples: Vec<Sample>,
-    /// Laws that must hold in every run and do not: a run that breaks one is invalid.
+    /// Why the run is invalid, whatever its checks say: laws that do not hold, refusals that no check is about.
     pub invariants: Vec<String>,
 }
 
@@ -77,6 +80,7 @@ impl Judge {
                 .collect(),
             board,
             laws: Laws::new(story, cast),
+            refusals: Refusals::default(),
             now_ns: i64::MIN,
             duration_ns: cast.duration_ns,
         }
@@ -112,10 +116,15 @@ impl Judge {
             | Event::ConfigChanged { .. }
             | Event::ConfigInForce { .. }
             | Event::ConfigRefused { .. }
+            | Event::DocumentRefused { .. }
             | Event::Ejected { .. }
             | Event::FaultEnded { .. } => {
+                let mut counted = false;
                 for trial in &mut self.trials {
-                    trial.happened(record, change, &self.board);
+                    counted |= trial.happened(record, change, &self.board);
+                }
+                if !counted {
+                    self.refusals.record(record, &self.board);
                 }
             }
             Event::Arrived { .. } => self.fact(record, Class::Arrival),
@@ -144,6 +153,7 @@ impl Judge {
             samples: Vec::new(),
             invariants: self.laws.broken(),
         };
+        judgement.invariants.extend(self.refusals.reasons());
         for (index, trial) in self.trials.into_iter().enumerate() {
             let (check, sample) = trial.conclude(index, end_ns, &self.board);
             judgement.checks.push(check);

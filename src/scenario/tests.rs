@@ -76,3 +76,41 @@ fn what_is_wrong_with_a_built_scenario_is_said_in_the_languages_words() {
 fn a_run_that_passes_breaks_nothing() {
     shop().run().unwrap().assert_breaks(&[]);
 }
+
+/// The shop, and at 2 s a document that the control plane refuses: a subset stands in it twice.
+fn with_a_refused_document() -> Builder {
+    shop().chaos(json!({"name": "bad", "at": "2s", "do": "apply", "mesh": [{
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": "back"},
+        "spec": {"host": "back", "subsets": [{"name": "v1"}, {"name": "v1"}]},
+    }]}))
+}
+
+#[test]
+fn a_refused_document_is_on_the_console_and_makes_the_run_invalid() {
+    let run = with_a_refused_document().run().unwrap();
+    assert_eq!(run.verdict(), Verdict::Invalid, "{run}");
+    let text = run.to_string();
+    for line in [
+        "  invalid: the control plane refused DestinationRule/back at 2.1",
+        "s; no check counts `refused(bad)`",
+        ": DestinationRule/back: ",
+        "subset `v1` stands here twice",
+    ] {
+        assert!(text.contains(line), "{line} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn a_run_whose_check_expects_the_refusal_passes() {
+    let run = with_a_refused_document()
+        .check("refusal", "refused(bad) == 1")
+        .run()
+        .unwrap();
+    run.assert_pass();
+    assert!(
+        run.to_string().contains("  refused by the control plane, "),
+        "{run}"
+    );
+}

@@ -6,7 +6,7 @@ use shakedown_config::suggest;
 use super::{Figure, Gauge, Happening, Measure, Reduction, Statistic};
 use crate::value::{Decimal, Unit};
 
-const FIGURES: [(&str, Figure); 26] = [
+const FIGURES: [(&str, Figure); 27] = [
     ("success", Figure::Success),
     ("errors", Figure::Errors),
     ("count", Figure::Count),
@@ -31,6 +31,7 @@ const FIGURES: [(&str, Figure); 26] = [
     ("restarts", Figure::Events(Happening::Restart)),
     ("pushes", Figure::Events(Happening::Push)),
     ("nacks", Figure::Events(Happening::Nack)),
+    ("refused", Figure::Events(Happening::Refusal)),
     ("ejections", Figure::Events(Happening::Ejection)),
     ("hits", Figure::Hits),
 ];

@@ -42,6 +42,8 @@ pub(crate) struct Span {
     pub(crate) end_ns: Option<i64>,
     /// Happens once, and is over at once: what comes after it comes after its start.
     pub(crate) is_instant: bool,
+    /// Applies mesh documents.
+    pub(crate) applies: bool,
 }
 
 impl Names {

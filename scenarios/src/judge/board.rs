@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use shakedown_results::{Cast, Event, PartyId, PodId, Record};
 
 use crate::check::Party;
-use crate::story::Story;
+use crate::story::{Action, Story};
 use crate::value::{self, ROLLED_BACK, Ratio};
 
 use super::outage::Outage;
@@ -26,6 +26,8 @@ pub(super) struct Board {
     outage: Outage,
     /// Names and starts of the cast's faults.
     faults: Vec<(String, i64)>,
+    /// `apply` items, and the documents of each.
+    applies: BTreeMap<String, Vec<String>>,
 }
 
 /// How far a service's rollout has come.
@@ -109,6 +111,7 @@ impl Board {
                 .iter()
                 .map(|fault| (fault.name.clone(), fault.start_ns))
                 .collect(),
+            applies: applies(story),
         };
         for pod in &cast.pods {
             board.add(pod, i64::MIN, true);
@@ -307,6 +310,17 @@ impl Board {
         Some((name, *start_ns))
     }
 
+    /// The `apply` item that brought a document (`VirtualService/web`) last, by some time.
+    pub(super) fn applied_by(&self, document: &str, at_ns: i64) -> Option<&String> {
+        let brings = |item: &String| {
+            let documents = self.applies.get(item);
+            documents.is_some_and(|documents| documents.iter().any(|known| known == document))
+        };
+        let started = self.faults.iter().filter(|(_, start)| *start <= at_ns);
+        let brought = started.filter(|(item, _)| brings(item));
+        brought.max_by_key(|(_, start)| start).map(|(item, _)| item)
+    }
+
     /// Whether a pod has a sidecar.
     pub(super) fn is_meshed(&self, id: PodId) -> bool {
         self.pods.get(id.0 as usize).is_some_and(|pod| pod.meshed)
@@ -343,6 +357,19 @@ impl Board {
         }
         (sum > 0).then_some(sum)
     }
+}
+
+/// The documents that each `apply` item brings.
+fn applies(story: &Story) -> BTreeMap<String, Vec<String>> {
+    let documents = story.chaos.iter().filter_map(|item| match &item.action {
+        Action::Apply { documents, .. } => Some((item.name.clone(), documents)),
+        _ => None,
+    });
+    let keys = documents.map(|(name, documents)| {
+        let keys = documents.iter().map(|document| document.key().to_string());
+        (name, keys.collect())
+    });
+    keys.collect()
 }
 
 /// A state's number.

@@ -132,8 +132,13 @@ impl Leaf {
         }
     }
 
-    /// Takes in an event that is counted though it is no request's.
-    pub(super) fn happened(&mut self, record: &Record, change: Option<Change>, board: &Board) {
+    /// Counts an event that is not of a request. Returns `false` where it is none of the metric's.
+    pub(super) fn happened(
+        &mut self,
+        record: &Record,
+        change: Option<Change>,
+        board: &Board,
+    ) -> bool {
         let at_ns = record.at_ns;
         let (cell, by) = match (self.metric.figure, &self.metric.subject, &record.event) {
             (Figure::Hits, Subject::Fault(name), Event::FaultEnded { fault, hits }) => {
@@ -141,20 +146,23 @@ impl Leaf {
                     Some((known, start_ns)) if known == name => {
                         (self.slots.by_start(start_ns), *hits)
                     }
-                    _ => return,
+                    _ => return false,
                 }
             }
-            (Figure::Events(happening), subject, event) => {
-                if !happens(happening, subject, event, change, board) {
-                    return;
+            (Figure::Events(happening), subject, _) => {
+                if !happens(happening, subject, record, change, board) {
+                    return false;
                 }
                 (self.slots.by_time(at_ns), 1)
             }
-            _ => return,
+            _ => return false,
         };
-        if let Some(cell) = cell {
-            cell.hits += by;
-        }
+        let Some(cell) = cell else {
+            // No window can name a time before 0 s.
+            return at_ns < 0;
+        };
+        cell.hits += by;
+        true
     }
 
     /// Takes in a request.

@@ -65,12 +65,20 @@ impl Trial {
         }
     }
 
-    pub(super) fn happened(&mut self, record: &Record, change: Option<Change>, board: &Board) {
+    /// Counts an event that is not of a request. Returns `false` where no metric is about it.
+    pub(super) fn happened(
+        &mut self,
+        record: &Record,
+        change: Option<Change>,
+        board: &Board,
+    ) -> bool {
+        let mut counted = false;
         if let Ok(state) = &mut self.state {
             for leaf in &mut state.leaves {
-                leaf.happened(record, change, board);
+                counted |= leaf.happened(record, change, board);
             }
         }
+        counted
     }
 
     pub(super) fn worked(

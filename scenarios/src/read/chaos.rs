@@ -309,6 +309,7 @@ impl Reader<'_> {
             let action = get(node, "do").and_then(Node::as_str).unwrap_or_default();
             spans.push(Span {
                 is_instant: INSTANT.contains(&action) && get(node, "every").is_none(),
+                applies: action == "apply",
                 name,
                 start_ns,
                 end_ns,

@@ -5,6 +5,7 @@ use shakedown_config::suggest;
 use super::Resolver;
 use super::condition::measured;
 use super::joins;
+use crate::check::names::Span;
 use crate::check::syntax::{Expr, WrittenMetric, WrittenParty};
 use crate::check::{Condition, Figure, Gauge, Happening, Party, Subject};
 
@@ -41,8 +42,11 @@ impl Resolver<'_> {
         // A chaos item, the control plane, anything may be the subject of what is not supported yet.
         let figure = figure?;
         let subject = match &metric.second {
-            None if figure == Figure::Hits => self.fault(&metric.first)?,
             None if is_control(&metric.first, figure) => Subject::Control,
+            None if figure == Figure::Hits => self.fault(&metric.first, "hits", |_| true)?,
+            None if figure == Figure::Events(Happening::Refusal) => {
+                self.fault(&metric.first, "refused", |item| item.applies)?
+            }
             Some(second) => {
                 let first = self.party(&metric.first)?;
                 let to = self.party(second)?;
@@ -73,30 +77,34 @@ impl Resolver<'_> {
         complete.then_some((subject, conditions))
     }
 
-    /// The chaos item of that name.
-    fn fault(&mut self, written: &WrittenParty) -> Option<Subject> {
+    /// The chaos item of that name, among those that have the figure.
+    fn fault(
+        &mut self,
+        written: &WrittenParty,
+        figure: &str,
+        has: impl Fn(&Span) -> bool,
+    ) -> Option<Subject> {
         let name = written.name.as_deref().unwrap_or("*");
         let bare = written.entry.is_none()
             && written.version.is_none()
             && written.endpoint.is_none()
             && written.zone.is_none();
-        if bare && self.names.chaos.iter().any(|item| item.name == name) {
+        let items = self.names.chaos.iter().filter(|item| has(item));
+        let known: Vec<&str> = items.map(|item| item.name.as_str()).collect();
+        if bare && known.contains(&name) {
             return Some(Subject::Fault(name.to_owned()));
         }
-        let known: Vec<&str> = self
-            .names
-            .chaos
-            .iter()
-            .map(|item| item.name.as_str())
-            .collect();
-        let hint = if known.is_empty() {
-            "the story has none".to_owned()
-        } else {
-            suggest::hint(name, known)
+        let (of, all) = match figure {
+            "refused" => ("an `apply` item, or of `control`", known.len()),
+            _ => ("a chaos item", self.names.chaos.len()),
+        };
+        let hint = match all {
+            0 => "the story has none".to_owned(),
+            _ => suggest::hint(name, known),
         };
         self.refuse(
             written.at,
-            format!("`hits` is a figure of a chaos item: no item `{name}`: {hint}"),
+            format!("`{figure}` is a figure of {of}: no item `{name}`: {hint}"),
         )
     }
 
@@ -338,6 +346,7 @@ impl Resolver<'_> {
             Figure::Gauge(Gauge::Ejected, _) => &[Is::Edge, Is::Service],
             Figure::Busy | Figure::Gauge(..) => &[Is::Service],
             Figure::Events(Happening::Push | Happening::Nack) => &[Is::Service, Is::Control],
+            Figure::Events(Happening::Refusal) => &[Is::Fault, Is::Control],
             Figure::Events(_) => &[Is::Service],
             Figure::Hits => &[Is::Fault],
         };
@@ -380,7 +389,10 @@ impl Resolver<'_> {
 /// Whether the control plane is meant, and the figure is one of it.
 fn is_control(written: &WrittenParty, figure: Figure) -> bool {
     written.name.as_deref() == Some("control")
-        && matches!(figure, Figure::Events(Happening::Push | Happening::Nack))
+        && matches!(
+            figure,
+            Figure::Events(Happening::Push | Happening::Nack | Happening::Refusal)
+        )
 }
 
 /// An index into the cast's tables, which hold at most 65,536 of anything.

@@ -1,6 +1,6 @@
 //! What a metric counts: which kinds of events, which of them, and which measure of each.
 
-use shakedown_results::{Answer, Event, PodId, Root};
+use shakedown_results::{Answer, Event, PodId, Record, Root};
 
 use super::super::board::{Board, Change};
 use super::super::fact::{Class, Fact};
@@ -113,7 +113,7 @@ pub(super) fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
 pub(super) fn happens(
     happening: Happening,
     subject: &Subject,
-    event: &Event,
+    record: &Record,
     change: Option<Change>,
     board: &Board,
 ) -> bool {
@@ -121,7 +121,7 @@ pub(super) fn happens(
         Subject::Service(party) => board.is_of(*pod, party),
         _ => false,
     };
-    match (happening, event) {
+    match (happening, &record.event) {
         (Happening::Crash, Event::Crashed { pod }) => is_of(pod),
         (Happening::Restart, Event::Ready { pod }) => {
             is_of(pod) && change.is_some_and(|change| change.restarted)
@@ -132,6 +132,10 @@ pub(super) fn happens(
         (Happening::Nack, Event::ConfigRefused { pod, .. }) => {
             *subject == Subject::Control || is_of(pod)
         }
+        (Happening::Refusal, Event::DocumentRefused { document, .. }) => match subject {
+            Subject::Fault(item) => board.applied_by(document, record.at_ns) == Some(item),
+            subject => *subject == Subject::Control,
+        },
         _ => false,
     }
 }

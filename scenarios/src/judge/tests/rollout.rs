@@ -265,3 +265,45 @@ fn retries_are_those_of_the_app_and_those_of_its_sidecar() {
     call(&mut run, root, 3, &[1, 1, 2, 1]);
     assert_eq!(run.verdicts(), [Some(true); 5]);
 }
+
+fn nack(pod: u32) -> Event {
+    Event::ConfigRefused {
+        pod: PodId(pod),
+        resource: "Cluster x".to_owned(),
+        reason: "bad".to_owned(),
+    }
+}
+
+fn refusal(document: &str) -> Event {
+    Event::DocumentRefused {
+        document: document.to_owned(),
+        reason: "bad".to_owned(),
+    }
+}
+
+#[test]
+fn a_refusal_that_no_check_counts_makes_the_run_invalid() {
+    let mut run = Run::new(&["nacks(api) == 0", "nacks(web during 30s..40s) == 0"]);
+    run.at(20 * S, refusal("VirtualService/web"));
+    run.at(21 * S, nack(0));
+    run.at(22 * S, nack(0));
+    assert_eq!(
+        run.judge().invariants,
+        [
+            "the control plane refused VirtualService/web at 20s; no check counts `refused(control)`",
+            "a proxy refused Cluster x, first at 21s; no check counts `nacks(control)`",
+        ]
+    );
+}
+
+#[test]
+fn a_refusal_that_a_check_counts_is_left_to_the_check() {
+    let mut run = Run::new(&["nacks(web) == 1", "refused(control) == 0"]);
+    run.at(-S, nack(0));
+    run.at(20 * S, nack(0));
+    run.at(21 * S, refusal("VirtualService/web"));
+    let judged = run.judge();
+    assert_eq!(judged.invariants, [""; 0]);
+    let passes: Vec<Option<bool>> = judged.checks.iter().map(|check| check.pass).collect();
+    assert_eq!(passes, [Some(true), Some(false)]);
+}

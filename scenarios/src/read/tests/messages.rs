@@ -273,7 +273,7 @@ fn subjects_and_figures_must_fit() {
         ),
         (
             "latncy(api) > 50%",
-            "f.yaml:11:5: unknown metric `latncy`: expected `success`, `errors`, `count`, `share`, `offered`, `rate`, `goodput`, `attempts`, `retries`, `hedges`, `amplification`, `busy`, `in-flight`, `queued`, `replicas`, `ready` or 20 more",
+            "f.yaml:11:5: unknown metric `latncy`: expected `success`, `errors`, `count`, `share`, `offered`, `rate`, `goodput`, `attempts`, `retries`, `hedges`, `amplification`, `busy`, `in-flight`, `queued`, `replicas`, `ready` or 21 more",
         ),
         (
             "count(users where flag == XX) > 0",

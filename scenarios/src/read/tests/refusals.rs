@@ -178,6 +178,10 @@ fn parties_are_named_by_what_they_have() {
             "hits(sick/v1) == 0",
             "`hits` is a figure of a chaos item: no item `sick`",
         ),
+        (
+            "refused(sick) == 0",
+            "`refused` is a figure of an `apply` item, or of `control`: no item `sick`: the story has none",
+        ),
     ]);
 }
 

@@ -1,0 +1,44 @@
+//! Documents and resources that were refused in a run, with their reasons.
+
+use shakedown_results::EventRow;
+
+use super::one_line;
+use crate::units;
+
+/// Refusals that are written out; the others are counted.
+const WRITTEN_MAX: usize = 5;
+
+/// A line for each refusal. Proxies that refuse the same for the same reason share one.
+pub(super) fn write(events: &[EventRow], out: &mut String) {
+    let mut refusals: Vec<(&EventRow, u64)> = Vec::new();
+    for row in events {
+        let is_nack = match row.kind.as_str() {
+            "config-refused" => true,
+            "document-refused" => false,
+            _ => continue,
+        };
+        let same = |(known, _): &&mut (&EventRow, u64)| {
+            is_nack && known.kind == row.kind && known.detail == row.detail
+        };
+        match refusals.iter_mut().find(same) {
+            Some((_, proxies)) => *proxies += 1,
+            None => refusals.push((row, 1)),
+        }
+    }
+    for (row, proxies) in refusals.iter().take(WRITTEN_MAX) {
+        let by = match proxies {
+            1 => one_line(&row.subject),
+            proxies => format!("{} proxies", units::count(*proxies)),
+        };
+        let (at, detail) = (units::duration(row.at_ns), one_line(&row.detail));
+        out.push_str(&match row.kind.as_str() {
+            "config-refused" => format!("  refused by {by}, {at}: {detail}\n"),
+            _ => format!("  refused by the control plane, {at}: {by}: {detail}\n"),
+        });
+    }
+    let left = refusals.len().saturating_sub(WRITTEN_MAX);
+    if left > 0 {
+        let left = units::counted(left as u64, "refusal");
+        out.push_str(&format!("  {left} more\n"));
+    }
+}
