@@ -27,6 +27,9 @@ pub(crate) struct State {
     options: MeshOptions,
     admission: Admission,
     replicas: BTreeMap<(Hostname, String), u32>,
+    /// When versions were last given replicas after having none, as the number of that change among all of its kind.
+    raised: BTreeMap<(Hostname, String), u64>,
+    raises: u64,
     stable: BTreeMap<Hostname, String>,
     splits: BTreeMap<Key, Split>,
 }
@@ -51,6 +54,8 @@ impl Cluster {
             options,
             admission: Admission::default(),
             replicas: BTreeMap::new(),
+            raised: BTreeMap::new(),
+            raises: 0,
             stable: BTreeMap::new(),
             splits: BTreeMap::new(),
         };
@@ -98,7 +103,11 @@ impl Cluster {
             return;
         }
         self.state.change(|state| {
-            state.replicas.insert(key, replicas);
+            let before = state.replicas.insert(key.clone(), replicas);
+            if before.unwrap_or(0) == 0 && replicas > 0 {
+                state.raises += 1;
+                state.raised.insert(key, state.raises);
+            }
         });
     }
 
@@ -207,6 +216,8 @@ pub(crate) struct Rollout {
 pub(crate) struct VersionState {
     /// How many there shall be, if anybody has said.
     pub(crate) desired: Option<u32>,
+    /// Orders versions by when they were last given replicas after having none; 0 if nobody has said.
+    pub(crate) raised: u64,
     /// Those that there are, and whether they are ready.
     pub(crate) pods: BTreeMap<std::net::IpAddr, bool>,
 }
@@ -252,7 +263,10 @@ impl State {
         }
         for ((of, version), replicas) in &self.replicas {
             if *of == service {
-                versions.entry(version.clone()).or_default().desired = Some(*replicas);
+                let state = versions.entry(version.clone()).or_default();
+                state.desired = Some(*replicas);
+                let key = (service.clone(), version.clone());
+                state.raised = self.raised.get(&key).copied().unwrap_or(0);
             }
         }
         Rollout {

@@ -4,11 +4,15 @@
 //! ```text
 //! Initializing -> Initialized -> Preparing -> Analysing -> Scaling -> Shifting -> Finalising -> Succeeded
 //!                                    └──────────┴────────────┴──────────┴─> RollingBack -> Failed
+//!                                    ^──────────┴─> Replacing, when a newer version comes
 //! ```
 //!
-//! Flagger's phases are coarser: Preparing to RollingBack are its `Progressing`, Scaling and Shifting its `Promoting`. Other
+//! Flagger's phases are coarser: Preparing to Replacing are its `Progressing`, Scaling and Shifting its `Promoting`. Other
 //! than Flagger's, the new version keeps its name: it is scaled to the stable one's replicas, gets all traffic and is the
 //! stable one from then on; the old one is scaled to 0.
+
+mod promotion;
+mod retreat;
 
 use std::time::Duration;
 
@@ -18,7 +22,7 @@ use shakedown_env::Time;
 
 use super::Split;
 use super::history::History;
-use super::judge::{Verdict, judge, seconds};
+use super::judge::{Verdict, judge};
 use crate::cluster::{Rollout, VersionState};
 
 /// How long a canary that is taken back waits for every proxy before it is scaled down in any case.
@@ -39,6 +43,8 @@ pub(super) enum Stage {
     Analysing,
     /// It is taken back: proxies learn that it gets nothing.
     RollingBack,
+    /// A newer version takes its place: proxies learn that it gets nothing.
+    Replacing,
     /// It is good: it is scaled to the stable version's replicas.
     Scaling,
     /// It takes over the traffic.
@@ -178,7 +184,7 @@ impl Machine {
             Stage::Initializing | Stage::Initialized | Stage::Succeeded | Stage::Failed => {
                 return None;
             }
-            Stage::RollingBack => self.since + RETREAT_PATIENCE,
+            Stage::RollingBack | Stage::Replacing => self.since + RETREAT_PATIENCE,
             _ => self.since + canary.progress_deadline(),
         };
         let times = [self.next, Some(deadline)].into_iter().flatten();
@@ -216,6 +222,7 @@ impl Machine {
             Stage::Preparing => self.prepare(turn),
             Stage::Analysing => self.analyse(turn),
             Stage::RollingBack => self.roll_back(turn),
+            Stage::Replacing => self.replace(turn),
             Stage::Scaling => self.scale(turn),
             Stage::Shifting => self.shift(turn),
             Stage::Finalising => self.finalise(turn),
@@ -239,25 +246,31 @@ impl Machine {
             self.tell(turn, format!("{stable} is the stable version"));
             return;
         }
-        let wanted = |state: &VersionState| match state.desired {
-            Some(replicas) => replicas > 0,
-            None => !state.pods.is_empty(),
-        };
-        let mut versions = rollout.versions.iter();
-        let new = versions.find(|(version, state)| *version != stable && wanted(state));
-        if let Some((version, _)) = new {
-            self.progress.canary = Some(version.clone());
-            (self.progress.failed, self.progress.passed) = (0, 0);
-            self.enter(Stage::Preparing, turn.now);
-            self.tell(
-                turn,
-                format!("{version} has come beside {stable}: it gets nothing until it is ready"),
-            );
+        if let Some(version) = newest(turn.seen.rollout) {
+            self.begin(turn, &version);
         }
     }
 
+    /// Begins the rollout of a version. Those before it that were never rolled out are scaled to 0: a Deployment has one
+    /// revision at a time.
+    fn begin(&mut self, turn: &mut Turn<'_>, version: &str) {
+        let stable = self.progress.stable.clone();
+        for (other, state) in &turn.seen.rollout.versions {
+            if *other != stable && other != version && state.desired.is_some_and(|pods| pods > 0) {
+                turn.acts.push(Act::Scale(other.clone(), 0));
+            }
+        }
+        self.progress.canary = Some(version.to_owned());
+        (self.progress.failed, self.progress.passed) = (0, 0);
+        self.enter(Stage::Preparing, turn.now);
+        self.tell(
+            turn,
+            format!("{version} has come beside {stable}: it gets nothing until it is ready"),
+        );
+    }
+
     fn prepare(&mut self, turn: &mut Turn<'_>) {
-        if self.is_withdrawn(turn) {
+        if self.is_withdrawn(turn) || self.halts(turn) || self.is_replaced(turn) {
             return;
         }
         let (ready, wanted) = pods(&self.state(turn));
@@ -291,7 +304,7 @@ impl Machine {
     }
 
     fn analyse(&mut self, turn: &mut Turn<'_>) {
-        if self.is_withdrawn(turn) {
+        if self.is_withdrawn(turn) || self.is_replaced(turn) {
             return;
         }
         match self.next {
@@ -301,7 +314,7 @@ impl Machine {
             }
             Some(due) if due <= turn.now && !turn.seen.sampling => {
                 self.next = Some(turn.now + turn.canary.analysis.every());
-                self.check(turn);
+                self.tick(turn);
             }
             _ => {}
         }
@@ -313,6 +326,24 @@ impl Machine {
             };
             let said = said.to_owned();
             self.keep_deadline(turn, |late| format!("{said}, {late}"));
+        }
+    }
+
+    /// An interval is over: a check, unless pods are not ready. Source: Flagger, `scheduler.go::advanceCanary`.
+    fn tick(&mut self, turn: &mut Turn<'_>) {
+        if self.halts(turn) {
+            return;
+        }
+        let (ready, wanted) = pods(&self.state(turn));
+        if ready < wanted {
+            let version = self.state_name();
+            let words =
+                format!("{ready} of {wanted} pods of {version} are ready: the weight stays");
+            self.say_once(turn, words);
+        } else if turn.canary.skip_analysis {
+            self.promote(turn, "its analysis is skipped from now on");
+        } else {
+            self.check(turn);
         }
     }
 
@@ -365,149 +396,25 @@ impl Machine {
         }
     }
 
-    fn promote(&mut self, turn: &mut Turn<'_>, words: &str) {
-        self.enter(Stage::Scaling, turn.now);
-        turn.acts.push(Act::Forget);
-        let wanted = self.replicas_of_stable(turn);
-        self.tell(
+    /// Whether nothing may be done because the stable version lacks ready pods. Meanwhile no deadline runs.
+    fn halts(&mut self, turn: &mut Turn<'_>) -> bool {
+        if !self.primary_lacks_pods(turn) {
+            return false;
+        }
+        self.since = turn.now;
+        let stable = self.progress.stable.clone();
+        let (ready, wanted) = pods_of(&stable, turn.seen.rollout);
+        self.say_once(
             turn,
-            format!("{words}: promoting, it is to have {wanted} pods"),
+            format!("{ready} of {wanted} pods of {stable} are ready: halted"),
         );
+        true
     }
 
-    fn scale(&mut self, turn: &mut Turn<'_>) {
-        if self.is_withdrawn(turn) {
-            return;
-        }
-        let wanted = self.replicas_of_stable(turn);
-        let state = self.state(turn);
-        let version = self.progress.canary.clone().unwrap_or_default();
-        if state.desired.is_none_or(|desired| desired < wanted) {
-            turn.acts.push(Act::Scale(version, wanted));
-        }
-        let (ready, _) = pods(&state);
-        if ready < wanted {
-            self.keep_deadline(turn, |late| {
-                format!("{ready} of {wanted} pods are ready to take over {late}")
-            });
-            return;
-        }
-        self.enter(Stage::Shifting, turn.now);
-        self.shift_more(turn, &format!("{ready} of {wanted} pods are ready"));
-    }
-
-    fn shift(&mut self, turn: &mut Turn<'_>) {
-        if self.is_withdrawn(turn) {
-            return;
-        }
-        match self.next {
-            None if turn.in_force && self.progress.weight >= 100 => {
-                let (old, new) = (self.progress.stable.clone(), self.state_name());
-                self.enter(Stage::Finalising, turn.now);
-                turn.acts.push(Act::Stable(new.clone()));
-                let words = format!("every proxy sends all to {new}: {old} is scaled to 0");
-                self.tell(turn, words);
-            }
-            None if turn.in_force => {
-                self.next = Some(turn.now + turn.canary.analysis.every());
-            }
-            Some(due) if due <= turn.now => {
-                self.since = turn.now;
-                self.next = None;
-                self.shift_more(turn, "promotion goes on");
-            }
-            Some(_) => {}
-            None => self.keep_deadline(turn, |late| {
-                format!("not every proxy has taken its weight {late}")
-            }),
-        }
-    }
-
-    fn shift_more(&mut self, turn: &mut Turn<'_>, words: &str) {
-        let before = self.progress.weight;
-        let weight = (before + turn.canary.analysis.promotion_step()).min(100);
-        self.progress.weight = weight;
-        self.tell(turn, format!("{words}: weight {before}% -> {weight}%"));
-    }
-
-    fn finalise(&mut self, turn: &mut Turn<'_>) {
-        let (old, new) = (self.progress.stable.clone(), self.state_name());
-        let state = turn.seen.rollout.versions.get(&old);
-        // Said here, not as this stage is entered: so it is said again should a crash have come in between.
-        if state.is_some_and(|state| state.desired != Some(0)) {
-            turn.acts.push(Act::Scale(old.clone(), 0));
-        }
-        let left = state.map_or(0, |state| state.pods.len());
-        let late = turn.now >= self.since + turn.canary.progress_deadline();
-        if left > 0 && !late {
-            return;
-        }
-        self.progress.stage = Stage::Succeeded;
-        let words = match left {
-            0 => format!("{new} is the stable version, {old} is gone"),
-            _ => format!("{new} is the stable version, though {left} pods of {old} stay"),
-        };
-        self.tell(turn, words);
-        self.progress.stable = new;
-        self.clear();
-    }
-
-    fn roll_back(&mut self, turn: &mut Turn<'_>) {
-        let late = turn.now >= self.since + RETREAT_PATIENCE;
-        if !turn.in_force && !late {
-            return;
-        }
-        let mut reason = std::mem::take(&mut self.progress.reason);
-        if !turn.in_force {
-            let patience = seconds(RETREAT_PATIENCE);
-            reason += &format!(" (not every proxy has acknowledged it within {patience})");
-        }
-        let version = self.state_name();
-        self.progress.stage = Stage::Failed;
-        self.tell(turn, reason);
-        turn.acts.push(Act::Scale(version, 0));
-        self.clear();
-    }
-
-    /// Takes the canary back.
-    fn retreat(&mut self, turn: &mut Turn<'_>, words: String) {
-        let weight = self.progress.weight;
-        self.progress.reason = format!("{words}, rolled back");
-        self.progress.weight = 0;
-        self.enter(Stage::RollingBack, turn.now);
-        turn.acts.push(Act::Forget);
-        self.tell(turn, format!("{words}: weight {weight}% -> 0%"));
-    }
-
-    /// Takes the canary back if somebody else has scaled it away.
-    fn is_withdrawn(&mut self, turn: &mut Turn<'_>) -> bool {
-        let state = self.state(turn);
-        let gone = match state.desired {
-            Some(replicas) => replicas == 0,
-            None => state.pods.is_empty(),
-        };
-        if gone {
-            self.retreat(turn, format!("{} was taken away", self.state_name()));
-        }
-        gone
-    }
-
-    /// Takes the canary back if it has made no step for too long.
-    fn keep_deadline(&mut self, turn: &mut Turn<'_>, words: impl FnOnce(&str) -> String) {
-        let deadline = turn.canary.progress_deadline();
-        if turn.now >= self.since + deadline {
-            let late = format!("after {} without a step", seconds(deadline));
-            self.retreat(turn, words(&late));
-        }
-    }
-
-    /// How many pods the stable version shall have, or has.
-    fn replicas_of_stable(&self, turn: &Turn<'_>) -> u32 {
-        let state = turn.seen.rollout.versions.get(&self.progress.stable);
-        let wanted = state.map_or(0, |state| pods(state).1);
-        let own = self.state(turn).desired.unwrap_or(0);
-        // A canary that is larger already stays so.
-        wanted.max(own).max(1)
+    /// Whether the stable version lacks ready pods, and that counts.
+    fn primary_lacks_pods(&self, turn: &Turn<'_>) -> bool {
+        let (ready, wanted) = pods_of(&self.progress.stable, turn.seen.rollout);
+        ready < wanted && !turn.canary.skip_analysis
     }
 
     fn state(&self, turn: &Turn<'_>) -> VersionState {
@@ -556,12 +463,34 @@ fn phase(stage: Stage) -> &'static str {
     match stage {
         Stage::Initializing => "Initializing",
         Stage::Initialized => "Initialized",
-        Stage::Preparing | Stage::Analysing | Stage::RollingBack => "Progressing",
+        Stage::Preparing | Stage::Analysing | Stage::RollingBack | Stage::Replacing => {
+            "Progressing"
+        }
         Stage::Scaling | Stage::Shifting => "Promoting",
         Stage::Finalising => "Finalising",
         Stage::Succeeded => "Succeeded",
         Stage::Failed => "Failed",
     }
+}
+
+/// The version that came last beside the stable one.
+fn newest(rollout: &Rollout) -> Option<String> {
+    let wanted = |state: &VersionState| match state.desired {
+        Some(replicas) => replicas > 0,
+        None => !state.pods.is_empty(),
+    };
+    let versions = rollout.versions.iter();
+    let beside = versions
+        .filter(|(version, state)| rollout.stable.as_ref() != Some(*version) && wanted(state));
+    beside
+        .max_by_key(|(version, state)| (state.raised, std::cmp::Reverse(*version)))
+        .map(|(version, _)| version.clone())
+}
+
+/// As [`pods`], of a version by its name.
+fn pods_of(version: &str, rollout: &Rollout) -> (u32, u32) {
+    let state = rollout.versions.get(version).cloned();
+    pods(&state.unwrap_or_default())
 }
 
 /// How many pods of a version are ready, and how many there shall be; at least one.

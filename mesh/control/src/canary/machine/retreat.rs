@@ -1,0 +1,89 @@
+//! The end of a rollout that is not promoted: it fails, is taken away, or a newer version takes its place.
+
+use super::super::judge::seconds;
+use super::{Act, Machine, RETREAT_PATIENCE, Stage, Turn, newest};
+
+impl Machine {
+    pub(super) fn roll_back(&mut self, turn: &mut Turn<'_>) {
+        let late = turn.now >= self.since + RETREAT_PATIENCE;
+        if !turn.in_force && !late {
+            return;
+        }
+        let mut reason = std::mem::take(&mut self.progress.reason);
+        if !turn.in_force {
+            let patience = seconds(RETREAT_PATIENCE);
+            reason += &format!(" (not every proxy has acknowledged it within {patience})");
+        }
+        let version = self.state_name();
+        self.progress.stage = Stage::Failed;
+        self.tell(turn, reason);
+        turn.acts.push(Act::Scale(version, 0));
+        self.clear();
+    }
+
+    /// Whether a newer version is there, whose rollout begins when every proxy has let go of this one. Later than in its
+    /// analysis a version keeps its place, and the newer one waits. Source: Flagger, `scheduler.go::hasCanaryRevisionChanged`.
+    pub(super) fn is_replaced(&mut self, turn: &mut Turn<'_>) -> bool {
+        let (own, newest) = (self.state_name(), newest(turn.seen.rollout));
+        let Some(newest) = newest.filter(|newest| *newest != own && !self.primary_lacks_pods(turn))
+        else {
+            return false;
+        };
+        let weight = std::mem::take(&mut self.progress.weight);
+        self.enter(Stage::Replacing, turn.now);
+        turn.acts.push(Act::Forget);
+        self.tell(
+            turn,
+            format!("{newest} has come instead of {own}: weight {weight}% -> 0%"),
+        );
+        true
+    }
+
+    pub(super) fn replace(&mut self, turn: &mut Turn<'_>) {
+        let late = turn.now >= self.since + RETREAT_PATIENCE;
+        if !turn.in_force && !late {
+            return;
+        }
+        match newest(turn.seen.rollout) {
+            Some(version) => self.begin(turn, &version),
+            // All of them were scaled away meanwhile.
+            None => self.retreat(turn, format!("{} was taken away", self.state_name())),
+        }
+    }
+
+    /// Takes the canary back.
+    pub(super) fn retreat(&mut self, turn: &mut Turn<'_>, words: String) {
+        let weight = self.progress.weight;
+        self.progress.reason = format!("{words}, rolled back");
+        self.progress.weight = 0;
+        self.enter(Stage::RollingBack, turn.now);
+        turn.acts.push(Act::Forget);
+        self.tell(turn, format!("{words}: weight {weight}% -> 0%"));
+    }
+
+    /// Takes the canary back if somebody else has scaled it away.
+    pub(super) fn is_withdrawn(&mut self, turn: &mut Turn<'_>) -> bool {
+        let state = self.state(turn);
+        let gone = match state.desired {
+            Some(replicas) => replicas == 0,
+            None => state.pods.is_empty(),
+        };
+        if gone {
+            self.retreat(turn, format!("{} was taken away", self.state_name()));
+        }
+        gone
+    }
+
+    /// Takes the canary back if it has made no step for too long.
+    pub(super) fn keep_deadline(
+        &mut self,
+        turn: &mut Turn<'_>,
+        words: impl FnOnce(&str) -> String,
+    ) {
+        let deadline = turn.canary.progress_deadline();
+        if turn.now >= self.since + deadline {
+            let late = format!("after {} without a step", seconds(deadline));
+            self.retreat(turn, words(&late));
+        }
+    }
+}
