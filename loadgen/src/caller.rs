@@ -223,6 +223,12 @@ impl std::fmt::Debug for Caller {
     }
 }
 
+/// A callee's endpoint as the Journal has it: `u16::MAX` for one that the callee does not declare.
+pub fn index_of(endpoint: Option<usize>) -> u16 {
+    let index = endpoint.and_then(|at| u16::try_from(at).ok());
+    index.unwrap_or(u16::MAX)
+}
+
 /// The pod that a [`CALL_HEADER`] names.
 pub fn parse_call(value: &HeaderValue) -> Option<PodId> {
     let text = value.to_str().ok()?;

@@ -13,7 +13,7 @@ use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
 use shakedown_scenarios::story::{Entry, Load, Place, Retries, Success};
 use shakedown_wire::Body;
 
-use crate::caller::REQUEST_ID_HEADER;
+use crate::caller::{REQUEST_ID_HEADER, index_of};
 use crate::message::message;
 use crate::request_id::{encode, header_value};
 use crate::{Arrival, Caller, Errand, Policy, Recorder, Schedule, Target};
@@ -226,7 +226,7 @@ impl Ready {
         }
         Ok(Ready {
             to,
-            endpoint: u16::try_from(entry.endpoint).unwrap_or(u16::MAX),
+            endpoint: index_of(entry.endpoint),
             method: entry.method.clone(),
             uri: uri.map_err(|_| PlanError::Path(entry.path.clone()))?,
             headers,

@@ -22,7 +22,7 @@ mod request_id;
 mod retry;
 mod schedule;
 
-pub use caller::{CALL_HEADER, Caller, Errand, Policy, REQUEST_ID_HEADER, parse_call};
+pub use caller::{CALL_HEADER, Caller, Errand, Policy, REQUEST_ID_HEADER, index_of, parse_call};
 pub use client::{Client, Clients, Plan, PlanError, run};
 pub use message::{GRPC_CONTENT, GRPC_STATUS, TIMEOUT_HEADER, message, told_timeout};
 pub use outlet::{Exchange, OUTBOUND_PORT, Outlet, Target};

@@ -15,7 +15,7 @@ pub(crate) fn entry(weight: u64) -> Entry {
         name: String::new(),
         weight,
         service: 0,
-        endpoint: 0,
+        endpoint: Some(0),
         method: Method::GET,
         path: "/".to_owned(),
         headers: Vec::new(),

@@ -310,6 +310,8 @@ pub enum Subject {
         from: Party,
         /// Whom.
         to: Party,
+        /// Routes decide which requests of the caller are calls of it: its proxy tells of them.
+        routed: bool,
     },
 }
 

@@ -119,8 +119,11 @@ pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
         )
     });
     let control = plain("control", PartyKind::Control, Vec::new());
+    let hosts = story.hosts.iter();
+    let hosts = hosts.map(|host| plain(&host.name, PartyKind::Host, Vec::new()));
+    let parties = services.chain(loads).chain([control]).chain(hosts);
     Cast {
-        parties: services.chain(loads).chain([control]).collect(),
+        parties: parties.collect(),
         pods: pods(story),
         zones: story.zones.iter().map(|zone| zone.name.clone()).collect(),
         faults: plan.iter().map(|planned| planned.fault.clone()).collect(),

@@ -11,6 +11,7 @@ mod latency;
 mod load;
 mod mesh;
 mod retries;
+mod routes;
 mod service;
 mod skeleton;
 mod steps;
@@ -25,8 +26,9 @@ use shakedown_config::api::{Document, Key};
 use shakedown_config::{Diagnostics, Node, Place as FilePlace};
 
 use crate::source::Source;
-use crate::story::Place;
+use crate::story::{Host, Place};
 use crate::value::Distribution;
+use routes::Routes;
 
 /// What is gathered while a file is read.
 struct Reader<'s> {
@@ -41,6 +43,10 @@ struct Reader<'s> {
     included: BTreeMap<String, String>,
     /// What each `apply` brings and takes away, by the number of its item.
     applied: BTreeMap<usize, (Vec<Document>, Vec<Key>)>,
+    /// Routes that requests of loads and calls may meet.
+    routes: Routes,
+    /// Hosts without a service that were asked for so far.
+    hosts: Vec<Host>,
 }
 
 impl<'s> Reader<'s> {
@@ -53,6 +59,8 @@ impl<'s> Reader<'s> {
             source,
             included: BTreeMap::new(),
             applied: BTreeMap::new(),
+            routes: Routes::default(),
+            hosts: Vec::new(),
         }
     }
 

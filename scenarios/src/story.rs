@@ -48,6 +48,8 @@ pub struct Story {
     pub latency: LatencyRules,
     /// Services in the file's order.
     pub services: Vec<Service>,
+    /// Hosts that loads and calls ask for although no service has them: routes may take their requests.
+    pub hosts: Vec<Host>,
     /// Mesh documents after all edits, in order.
     pub mesh: Vec<Document>,
     /// The control plane.
@@ -124,6 +126,32 @@ pub struct Service {
     pub endpoints: Vec<Path>,
     /// Its versions, the stable one first.
     pub versions: Vec<Version>,
+}
+
+/// A host that no service has. Requests to it speak HTTP/1.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// The port that is asked for.
+    pub port: u16,
+}
+
+impl Story {
+    /// The protocol of a callee ([`Entry::service`], [`Call::service`]).
+    pub fn protocol(&self, callee: usize) -> Protocol {
+        let service = self.services.get(callee);
+        service.map_or(Protocol::Http, |service| service.protocol)
+    }
+
+    /// The index of a callee ([`Entry::service`], [`Call::service`]) among the parties of the cast.
+    pub fn party(&self, callee: usize) -> usize {
+        match callee.checked_sub(self.services.len()) {
+            None => callee,
+            // Behind services, loads and the control plane.
+            Some(host) => self.services.len() + self.loads.len() + 1 + host,
+        }
+    }
 }
 
 /// What a service speaks.
@@ -300,10 +328,10 @@ pub struct Entry {
     pub name: String,
     /// Its weight.
     pub weight: u64,
-    /// Index into [`Story::services`].
+    /// Index into [`Story::services`]; past them, into [`Story::hosts`].
     pub service: usize,
-    /// Index into that service's endpoints.
-    pub endpoint: usize,
+    /// Index into that service's endpoints; `None` where only another service has it, to which routes lead.
+    pub endpoint: Option<usize>,
     /// The method.
     pub method: Method,
     /// The path asked for.

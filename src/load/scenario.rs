@@ -109,7 +109,7 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
         let mut spoken = load
             .entries
             .iter()
-            .map(|entry| story.services[entry.service].protocol);
+            .map(|entry| story.protocol(entry.service));
         if spoken.clone().any(|protocol| protocol == Protocol::Grpc) {
             wrong.push(format!(
                 "not supported yet: load `{}` calls gRPC, which a load on a real server does not speak",

@@ -114,3 +114,61 @@ fn a_run_whose_check_expects_the_refusal_passes() {
         "{run}"
     );
 }
+
+const ROUTED: &str = "
+scenario: routed
+story: Routes lead some requests to another service than the one that is asked for.
+duration: 4s
+topology:
+  services:
+    api: {workers: 4, endpoints: {GET /: [work: 1ms]}}
+    cart: {workers: 4, endpoints: {GET /cart: [work: 1ms], GET /v2/items: [work: 1ms]}}
+    web: {workers: 4, endpoints: {GET /: [call: api GET /cart]}}
+mesh:
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: api}
+    spec:
+      hosts: [api]
+      http:
+        - {match: [{uri: {prefix: /cart}}], route: [{destination: {host: cart}}]}
+        - {match: [{uri: {prefix: /items}}], rewrite: {uri: /v2/items}, route: [{destination: {host: cart}}]}
+        - {route: [{destination: {host: api}}]}
+  - apiVersion: networking.istio.io/v1
+    kind: VirtualService
+    metadata: {name: shop}
+    spec: {hosts: [shop.example], http: [{route: [{destination: {host: cart}}]}]}
+load:
+  users:
+    rate: 80/s
+    mix: {cart: {to: api GET /cart}, items: {to: api GET /items}, home: {to: api GET /}, lost: {to: api GET /lost}}
+  fans: {to: web GET /, rate: 20/s}
+  guests: {to: shop.example GET /cart, rate: 20/s}
+expect:
+  - count(users.cart where via cart) == count(users.cart)
+  - success(users.cart) == 100%
+  - success(users.items) == 100%
+  - success(users.lost) == 0%
+  - count(users.lost where status == 404) > 0
+  - count(users -> cart) == count(users.cart) + count(users.items)
+  - count(users -> api) == count(users.home) + count(users.lost)
+  - success(users -> cart) == 100%
+  - count(web -> cart) == count(fans)
+  - count(web -> api) == 0
+  - success(fans) == 100%
+  - success(guests) == 100%
+  - count(guests -> cart) == count(guests)
+";
+
+#[test]
+fn requests_are_answered_where_routes_lead_them() {
+    let run = Scenario::yaml(ROUTED).run().unwrap();
+    run.assert_pass();
+    let edges: Vec<(&str, &str)> = run
+        .document
+        .edges
+        .iter()
+        .map(|edge| (edge.source.as_str(), edge.destination.as_str()))
+        .collect();
+    assert!(edges.contains(&("guests", "shop.example")), "{edges:?}");
+}

@@ -299,7 +299,7 @@ mod tests {
             name: String::new(),
             weight: 1,
             service: 0,
-            endpoint: 0,
+            endpoint: Some(0),
             method: Method::POST,
             path: "/order?rush=1".to_owned(),
             headers: vec![(HOST, HeaderValue::from_static("shop"))],

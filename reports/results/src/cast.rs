@@ -15,7 +15,7 @@ pub struct PodId(pub u32);
 /// Everybody in a run. Known before it starts; a run only appends pods ([`Event::PodAdded`](crate::Event::PodAdded)).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cast {
-    /// Services in the file's order, then loads in the file's order, then the control plane.
+    /// Services in the file's order, then loads in the file's order, then the control plane, then hosts without a service.
     pub parties: Vec<Party>,
     /// All pods: of services (by service, version, replica), of loads, of the control plane.
     pub pods: Vec<Pod>,
@@ -39,9 +39,11 @@ pub enum PartyKind {
     Load,
     /// The control plane.
     Control,
+    /// A host that is asked for although no service has it.
+    Host,
 }
 
-/// A service, a load or the control plane.
+/// A service, a load, the control plane, or a host without a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// Its name in the scenario.

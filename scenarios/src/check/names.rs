@@ -1,5 +1,7 @@
 //! The names that a check may use.
 
+use std::collections::BTreeSet;
+
 use crate::story::Path;
 
 /// Everything of a story that a check can name.
@@ -20,7 +22,7 @@ pub(crate) struct Names {
 }
 
 /// A service or a load.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PartyNames {
     pub(crate) name: String,
     pub(crate) is_load: bool,
@@ -30,8 +32,10 @@ pub(crate) struct PartyNames {
     pub(crate) endpoints: Vec<Path>,
     /// Entries of a load's mix; empty where it has none.
     pub(crate) entries: Vec<String>,
-    /// Services that it calls, in order of first mention.
+    /// Services that it calls by name, in order of first mention.
     pub(crate) calls: Vec<usize>,
+    /// Services that routes lead its requests to or, of those that it calls by name, away from.
+    pub(crate) routed: BTreeSet<usize>,
 }
 
 /// A chaos item and, where the file alone says them, its first start and last end.

@@ -1,16 +1,32 @@
 //! Endpoints: `payment POST /charge`, and as a key `POST /charge`.
 
 use http::Method;
+use shakedown_config::registry::Hostname;
 use shakedown_config::{Node, Place as FilePlace, suggest};
 
 use super::Reader;
 use super::skeleton::Skeleton;
-use crate::story::{Path, find_endpoint};
+use crate::story::{Host, Path, find_endpoint};
 
-/// An endpoint that something calls.
+/// The port of a URL of plain HTTP that names none.
+const HTTP_PORT: u16 = 80;
+
+/// Who sends a request.
+pub(super) struct Sender<'a> {
+    /// In words, for messages.
+    pub(super) name: &'a str,
+    /// Its requests pass a sidecar, which routes them.
+    pub(super) meshed: bool,
+}
+
+/// A request that something sends.
 pub(super) struct Target {
+    /// Index of the service, or past all of them, that of a host without one.
     pub(super) service: usize,
-    pub(super) endpoint: usize,
+    /// The name of either.
+    pub(super) name: String,
+    /// `None` where the service has none such, and routes may lead the request to another.
+    pub(super) endpoint: Option<usize>,
     pub(super) method: Method,
     pub(super) path: String,
 }
@@ -33,13 +49,140 @@ impl Reader<'_> {
         })
     }
 
-    /// `SERVICE METHOD /path`, with its service and endpoint looked up. `by` says who calls, for the message.
+    /// `SERVICE METHOD /path` of a request that proxies may route, with its callee and endpoint looked up.
     pub(super) fn target(
         &mut self,
         node: &Node,
         services: &[Skeleton],
-        by: &str,
+        by: &Sender<'_>,
     ) -> Option<Target> {
+        let (name, method, path) = self.written(node)?;
+        let Some(service) = services.iter().position(|service| service.name == name) else {
+            return self.target_without_service(node, services, by);
+        };
+        let (method, path) = self.method_and_path(node, method, path)?;
+        let host = services[service].hostname();
+        let endpoint = find_endpoint(&services[service].endpoints, method.as_str(), path);
+        let routed = by.meshed && self.routes.may_apply(&host);
+        if endpoint.is_none() && !services[service].open && !routed {
+            self.no_endpoint(node, &services[service], &method, path, by.name);
+        }
+        if endpoint.is_none() && !routed {
+            return None;
+        }
+        let target = Target {
+            service,
+            name: name.to_owned(),
+            endpoint,
+            method,
+            path: path.to_owned(),
+        };
+        if routed {
+            self.warn_of_arrivals(node, services, &host, &target, by.name);
+        }
+        Some(target)
+    }
+
+    /// `SERVICE METHOD /path` as the service declares it: its index and the endpoint's.
+    pub(super) fn declared_target(
+        &mut self,
+        node: &Node,
+        services: &[Skeleton],
+        by: &str,
+    ) -> Option<(usize, usize)> {
+        let (name, method, path) = self.written(node)?;
+        let Some(service) = services.iter().position(|service| service.name == name) else {
+            self.no_service(node, services, name, by);
+            return None;
+        };
+        let (method, path) = self.method_and_path(node, method, path)?;
+        let endpoint = find_endpoint(&services[service].endpoints, method.as_str(), path);
+        if endpoint.is_none() && !services[service].open {
+            self.no_endpoint(node, &services[service], &method, path, by);
+        }
+        Some((service, endpoint?))
+    }
+
+    /// A request to a host that no service has: routes may take it.
+    fn target_without_service(
+        &mut self,
+        node: &Node,
+        services: &[Skeleton],
+        by: &Sender<'_>,
+    ) -> Option<Target> {
+        let (written, method, path) = self.written(node)?;
+        let (name, port) = match written.split_once(':') {
+            None => (written, Some(HTTP_PORT)),
+            Some((name, port)) => (name, port.parse::<u16>().ok().filter(|port| *port > 0)),
+        };
+        let host = Hostname::resolve(name, "default");
+        if !by.meshed || !self.routes.may_apply(&host) {
+            self.no_service(node, services, name, by.name);
+            return None;
+        }
+        let (method, path) = self.method_and_path(node, method, path)?;
+        let Some(port) = port else {
+            self.error(
+                &node.place,
+                format!("`{written}` has no port of 1 to 65535"),
+            );
+            return None;
+        };
+        let asked = Host {
+            name: name.to_owned(),
+            port,
+        };
+        let known = self.hosts.iter().position(|known| *known == asked);
+        let at = known.unwrap_or_else(|| {
+            self.hosts.push(asked);
+            self.hosts.len() - 1
+        });
+        let target = Target {
+            service: services.len() + at,
+            name: name.to_owned(),
+            endpoint: None,
+            method,
+            path: path.to_owned(),
+        };
+        self.warn_of_arrivals(node, services, &host, &target, by.name);
+        Some(target)
+    }
+
+    /// Warns of a request that arrives where no endpoint answers it, wherever routes lead it.
+    fn warn_of_arrivals(
+        &mut self,
+        node: &Node,
+        services: &[Skeleton],
+        host: &Hostname,
+        target: &Target,
+        by: &str,
+    ) {
+        let Some(arrivals) = self.routes.arrivals(host, &target.path) else {
+            return;
+        };
+        let method = target.method.as_str();
+        let mut unanswered = Vec::new();
+        for (host, path) in arrivals {
+            let Some(service) = services.iter().find(|known| known.hostname() == host) else {
+                return;
+            };
+            if service.open || find_endpoint(&service.endpoints, method, &path).is_some() {
+                return;
+            }
+            unanswered.push(format!("`{} {method} {path}`", service.name));
+        }
+        unanswered.dedup();
+        if !unanswered.is_empty() {
+            self.warnings.push(format!(
+                "{}: routes lead this request to {}, which no endpoint answers: 404 (called by {by})",
+                node.place,
+                unanswered.join(" or ")
+            ));
+        }
+    }
+
+    /// The three words of an endpoint that is called.
+    fn written<'n>(&mut self, node: &'n Node) -> Option<(&'n str, &'n str, &'n str)> {
         let text = self.text(node, "an endpoint, such as `payment POST /charge`")?;
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let [name, method, path] = words[..] else {
@@ -49,44 +192,46 @@ impl Reader<'_> {
             );
             return None;
         };
-        let Some(service) = services.iter().position(|service| service.name == name) else {
-            if !self.incomplete {
-                let known = services.iter().map(|service| service.name.as_str());
-                let hint = suggest::hint(name, known);
-                self.error(
-                    &node.place,
-                    format!("no service `{name}`: {hint} (called by {by})"),
-                );
-            }
-            return None;
-        };
+        Some((name, method, path))
+    }
+
+    fn method_and_path<'n>(
+        &mut self,
+        node: &Node,
+        method: &str,
+        path: &'n str,
+    ) -> Option<(Method, &'n str)> {
         let method = self.method(method, &node.place)?;
-        if !self.is_path(path, &node.place) {
-            return None;
+        self.is_path(path, &node.place).then_some((method, path))
+    }
+
+    fn no_service(&mut self, node: &Node, services: &[Skeleton], name: &str, by: &str) {
+        if !self.incomplete {
+            let known = services.iter().map(|service| service.name.as_str());
+            let hint = suggest::hint(name, known);
+            self.error(
+                &node.place,
+                format!("no service `{name}`: {hint} (called by {by})"),
+            );
         }
-        let Some(endpoint) = find_endpoint(&services[service].endpoints, method.as_str(), path)
-        else {
-            if !services[service].open {
-                let wanted = format!("{method} {path}");
-                let known: Vec<String> = services[service]
-                    .endpoints
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect();
-                let hint = suggest::hint(&wanted, known.iter().map(String::as_str));
-                self.error(
-                    &node.place,
-                    format!("{name} has no endpoint `{wanted}`: {hint} (called by {by})"),
-                );
-            }
-            return None;
-        };
-        Some(Target {
-            service,
-            endpoint,
-            method,
-            path: path.to_owned(),
-        })
+    }
+
+    fn no_endpoint(
+        &mut self,
+        node: &Node,
+        service: &Skeleton,
+        method: &Method,
+        path: &str,
+        by: &str,
+    ) {
+        let wanted = format!("{method} {path}");
+        let known: Vec<String> = service.endpoints.iter().map(ToString::to_string).collect();
+        let hint = suggest::hint(&wanted, known.iter().map(String::as_str));
+        let name = &service.name;
+        self.error(
+            &node.place,
+            format!("{name} has no endpoint `{wanted}`: {hint} (called by {by})"),
+        );
     }
 
     fn method(&mut self, text: &str, place: &FilePlace) -> Option<Method> {

@@ -8,6 +8,7 @@ use shakedown_config::{Node, Place as FilePlace};
 use shakedown_results::GrpcStatus;
 
 use super::Reader;
+use super::endpoint::Sender;
 use super::fields::{Keys, get};
 use super::skeleton::Skeleton;
 use crate::story::{Arrivals, Entry, Load, Stage, Success, Zone};
@@ -53,7 +54,7 @@ const CLIENTS_MAX: u32 = 10_000;
 const ENTRIES_MAX: usize = 10_000;
 
 impl Reader<'_> {
-    /// A load, and the services that it calls.
+    /// A load, and the services and hosts that it calls.
     pub(super) fn load(
         &mut self,
         name: &str,
@@ -163,9 +164,13 @@ impl Reader<'_> {
         place: &FilePlace,
         skeletons: &[Skeleton],
     ) -> Vec<Entry> {
+        let by = Sender {
+            name: load,
+            meshed: get(node, "sidecar").and_then(Node::as_str) != Some("none"),
+        };
         match (get(node, "to"), get(node, "mix")) {
             (Some(_), None) => self
-                .entry("", node, node, load, skeletons)
+                .entry("", node, node, &by, skeletons)
                 .into_iter()
                 .collect(),
             (None, Some(mix)) => {
@@ -174,7 +179,7 @@ impl Reader<'_> {
                 for (name, written) in map.into_iter().flatten() {
                     self.is_name(name, &written.key, "entry of a mix");
                     self.keys(&written.node, &ENTRY);
-                    entries.extend(self.entry(name, &written.node, node, load, skeletons));
+                    entries.extend(self.entry(name, &written.node, node, &by, skeletons));
                 }
                 if entries.len() > ENTRIES_MAX {
                     self.error(
@@ -211,7 +216,7 @@ impl Reader<'_> {
         name: &str,
         node: &Node,
         load: &Node,
-        by: &str,
+        by: &Sender<'_>,
         skeletons: &[Skeleton],
     ) -> Option<Entry> {
         let Some(to) = get(node, "to") else {

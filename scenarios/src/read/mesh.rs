@@ -12,6 +12,7 @@ use shakedown_config::{
 use super::Reader;
 use super::chaos::known_start;
 use super::fields::{Keys, get};
+use super::routes::Routes;
 use super::target::Scene;
 use crate::story::{Control, Load, Service};
 
@@ -42,6 +43,16 @@ impl Reader<'_> {
         let mut documents = Vec::new();
         self.edits(list, &mut documents);
         documents
+    }
+
+    /// The routes that requests may meet, of documents that can be read.
+    pub(super) fn routes(&self, edited: &[Edited]) -> Routes {
+        let at_0_s: Vec<Document> = edited
+            .iter()
+            .filter_map(|edited| Document::read(&edited.node).ok())
+            .collect();
+        let applied = self.applied.values();
+        Routes::new(at_0_s.iter(), applied.flat_map(|(documents, _)| documents))
     }
 
     /// Makes edits, in order. Gives back which documents they offer, even if those say nothing new.

@@ -320,6 +320,7 @@ impl Reader<'_> {
                     services: skeletons,
                     calls,
                     by,
+                    meshed: get(node, "sidecar").and_then(Node::as_str) != Some("none"),
                     words,
                     called: std::mem::take(called),
                 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use shakedown_config::registry::Hostname;
 use shakedown_config::tree::{Entry, Value};
 use shakedown_config::{Node, Place as FilePlace, patch};
 
@@ -95,6 +96,15 @@ pub(super) struct Skeleton {
     pub(super) open: bool,
     /// Versions that chaos brings; they stand among `versions`, with no replicas.
     pub(super) deploys: Vec<Deploy>,
+}
+
+impl Skeleton {
+    /// Its name in the mesh.
+    pub(super) fn hostname(&self) -> Hostname {
+        let mut versions = self.versions.iter();
+        let namespace = versions.find_map(|(_, version)| get(version, "namespace")?.as_str());
+        Hostname::of(&self.name, namespace.unwrap_or("default"))
+    }
 }
 
 impl Reader<'_> {

@@ -8,6 +8,7 @@ use shakedown_results::GrpcStatus;
 
 use super::Reader;
 use super::calls::with_settings;
+use super::endpoint::Sender;
 use super::fields::{Keys, get, long};
 use super::skeleton::Skeleton;
 use crate::story::{Bound, Call, Draw, Drawn, Failure, OnError, Protocol, Status, Step, Timed};
@@ -80,9 +81,11 @@ pub(super) struct Scope<'a> {
     pub(super) calls: Option<&'a Node>,
     /// `checkout POST /order`.
     pub(super) by: String,
+    /// Its calls pass a sidecar.
+    pub(super) meshed: bool,
     /// In which words its answers are written.
     pub(super) words: Words,
-    /// Services called so far, in order of first mention.
+    /// Services and hosts called so far, in order of first mention.
     pub(super) called: Vec<usize>,
 }
 
@@ -206,11 +209,15 @@ impl Reader<'_> {
             self.missing(&node, "to", "call: payment POST /charge");
             return None;
         };
-        let target = self.target(to, scope.services, &format!("{}, step {number}", scope.by))?;
+        let sender = Sender {
+            name: &format!("{}, step {number}", scope.by),
+            meshed: scope.meshed,
+        };
+        let target = self.target(to, scope.services, &sender)?;
         if !scope.called.contains(&target.service) {
             scope.called.push(target.service);
         }
-        let node = with_settings(&node, scope.calls, &scope.services[target.service].name);
+        let node = with_settings(&node, scope.calls, &target.name);
         let probability = self.share(&node, "probability").unwrap_or(Share::ALL);
         let times = self.drawn_count(&node, "times", path);
         let fan_out = self.drawn_count(&node, "fan-out", path);

@@ -11,6 +11,7 @@ mod loads;
 mod messages;
 mod refusals;
 mod rollout;
+mod routed;
 mod services;
 
 /// A small story with a hole in each section.
@@ -71,7 +72,7 @@ fn a_call_is_matched_to_the_declared_endpoint() {
     };
     assert_eq!(
         (call.service, call.endpoint, call.path.as_str()),
-        (1, 0, "/items/7")
+        (1, Some(0), "/items/7")
     );
 }
 

@@ -17,7 +17,7 @@ use super::target::Scene;
 use crate::check::names::Names;
 use crate::source::Source;
 use crate::story::{Action, Chaos, Control, Load, Service, Story, Zone};
-use names::{callers, party_names};
+use names::callers;
 
 const TOP: Keys = Keys {
     known: &[
@@ -103,6 +103,9 @@ impl Reader<'_> {
         let skeletons = self.skeletons(topology, &deploys(section("chaos")));
         let parties = callers(&skeletons, section("load"));
         let latency = self.latency(topology, &zones, &parties);
+        let edited = self.mesh(section("mesh"));
+        self.applies(section("chaos"), &edited);
+        self.routes = self.routes(&edited);
         let (services, mut calls): (Vec<Service>, Vec<Vec<usize>>) = (0..skeletons.len())
             .map(|index| self.service(index, &skeletons, &zones))
             .unzip();
@@ -115,14 +118,12 @@ impl Reader<'_> {
             zones: &zones,
             skeletons: &skeletons,
         };
-        let edited = self.mesh(section("mesh"));
-        self.applies(section("chaos"), &edited);
         let chaos = self.chaos(section("chaos"), &scene, warm_up, duration);
         self.bounds(node, &services, &loads, &chaos);
         let control = self.control(section("control"), &zones);
         let mesh = self.documents(&edited, &scene, &control);
         let names = Names {
-            parties: party_names(&services, &loads, &calls, &chaos),
+            parties: self.party_names(&services, &loads, &calls, &chaos),
             zones: zones.iter().map(|zone| zone.name.clone()).collect(),
             chaos: self.spans(section("chaos"), &chaos, duration),
             warm_up_ns: nanos(warm_up),
@@ -149,6 +150,7 @@ impl Reader<'_> {
             mesh,
             control,
             loads,
+            hosts: std::mem::take(&mut self.hosts),
             chaos,
             checks,
             breaks,

@@ -136,10 +136,10 @@ pub enum Failure {
 /// A call to another service.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Index into [`Story::services`].
+    /// Index into [`Story::services`](super::Story::services); past them, into [`Story::hosts`](super::Story::hosts).
     pub service: usize,
-    /// Index into that service's endpoints.
-    pub endpoint: usize,
+    /// Index into that service's endpoints; `None` where only another service has it, to which routes lead.
+    pub endpoint: Option<usize>,
     /// The method.
     pub method: Method,
     /// The path asked for.

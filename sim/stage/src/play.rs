@@ -159,7 +159,10 @@ fn send(
     let mut plans = Vec::with_capacity(plot.story.loads.len());
     for (index, load) in plot.story.loads.iter().enumerate() {
         let recorder = pods.journal.recorder();
-        let target = |service: usize| (party_id(service), plot.targets[service].clone());
+        let target = |callee: usize| {
+            let party = party_id(plot.story.party(callee));
+            (party, plot.targets[callee].clone())
+        };
         let path = |place: Place| plot.path(place).to_owned();
         let tells = plot.passes_deadlines;
         let party = plot.load_party(index);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use shakedown_env::Time;
 use shakedown_loadgen::Target;
 use shakedown_results::{Cast, PartyId, Pod, PodId};
-use shakedown_scenarios::story::{Bound, Load, Place, Service, Step, Story, Success, Version};
+use shakedown_scenarios::story::{
+    Bound, Load, Place, Protocol, Service, Step, Story, Success, Version,
+};
 
 /// A story and its cast.
 pub(crate) struct Plot {
@@ -17,7 +19,7 @@ pub(crate) struct Plot {
     pub(crate) cast: Arc<Cast>,
     /// All pods so far, those that are gone too.
     pods: RefCell<Vec<Pod>>,
-    /// How services are asked for, by index.
+    /// How callees are asked for, by index: services, then hosts without one.
     pub(crate) targets: Vec<Target>,
     /// What an app's caller counts as success.
     pub(crate) success: Success,
@@ -44,6 +46,9 @@ impl Plot {
             .services
             .iter()
             .map(|s| Target::new(&dns_name(s), s.port, s.protocol));
+        let hosts = story.hosts.iter();
+        let hosts = hosts.map(|host| Target::new(&host.name, host.port, Protocol::Http));
+        let targets = targets.chain(hosts);
         let targets = targets.collect::<Option<Vec<_>>>()?;
         let passes_deadlines = passes_deadlines(&story);
         Some(Plot {

@@ -17,7 +17,9 @@ pub(super) fn refused(
     match subject {
         Subject::Load(party) => asked.of_load(party),
         Subject::Service(party) => asked.of_service(party),
-        Subject::Edge { from, to } => asked.of_edge(from, to, from_load),
+        Subject::Edge { from, to, routed } => asked
+            .of_edge(from, to, from_load)
+            .or_else(|| asked.of_routed_edge(to, from_load).filter(|_| *routed)),
         Subject::Control | Subject::Fault(_) => None,
     }
 }
@@ -149,6 +151,37 @@ impl Asked<'_> {
         }
         if self.is_gauge() && !of_proxies && to.is_part() {
             return Some("not supported yet: `in-flight` of an edge to a version, replica or zone");
+        }
+        None
+    }
+}
+
+impl Asked<'_> {
+    /// Of calls that routes lead elsewhere than to the service that is asked for, only proxies know where they went.
+    fn of_routed_edge(self, to: &Party, from_load: bool) -> Option<&'static str> {
+        if to.is_part() {
+            return None;
+        }
+        let timeout = |condition: &Condition| condition.test == Test::Timeout;
+        if to.endpoint.is_some() && self.figure != Figure::Amplification {
+            return Some(
+                "not supported yet: one endpoint of a callee where VirtualServices route between services: ask the callee itself",
+            );
+        }
+        if self.is(Gauge::InFlight) || self.uses(Measure::PoolWait) {
+            return Some(
+                "not supported yet: `in-flight` and `pool-wait` of an edge where VirtualServices route between services",
+            );
+        }
+        if matches!(self.figure, Figure::Retries | Figure::Hedges) && !from_load {
+            return Some(
+                "not supported yet: `retries` and `hedges` of an edge where VirtualServices route between services: ask for its `attempts`",
+            );
+        }
+        if self.conditions.iter().any(timeout) {
+            return Some(
+                "not supported yet: `timeout` of an edge where VirtualServices route between services: the caller's proxy does not know of its timeouts",
+            );
         }
         None
     }

@@ -5,7 +5,7 @@ use shakedown_config::suggest;
 use super::Resolver;
 use super::condition::measured;
 use super::joins;
-use crate::check::names::Span;
+use crate::check::names::{PartyNames, Span};
 use crate::check::syntax::{Expr, WrittenMetric, WrittenParty};
 use crate::check::{Condition, Figure, Gauge, Happening, Party, Subject};
 
@@ -143,10 +143,12 @@ impl Resolver<'_> {
         if let Some(caller) = from.party {
             let caller = &self.names.parties[usize::from(caller)];
             let any = caller.is_load && figure == Figure::Amplification;
-            if !any && !caller.calls.contains(&callee) && !self.names.incomplete {
+            let is_called = caller.calls.contains(&callee) || caller.routed.contains(&callee);
+            if !any && !is_called && !self.names.incomplete {
                 let calls: Vec<&str> = caller
                     .calls
                     .iter()
+                    .chain(caller.routed.iter().filter(|at| !caller.calls.contains(at)))
                     .map(|service| self.names.parties[*service].name.as_str())
                     .collect();
                 let calls = if calls.is_empty() {
@@ -161,7 +163,12 @@ impl Resolver<'_> {
                 return self.refuse(second.at, message);
             }
         }
-        Some(Subject::Edge { from, to })
+        let is_routed = |caller: &PartyNames| caller.routed.contains(&callee);
+        let routed = match from.party {
+            Some(caller) => is_routed(&self.names.parties[usize::from(caller)]),
+            None => self.names.parties.iter().any(is_routed),
+        };
+        Some(Subject::Edge { from, to, routed })
     }
 
     /// A party's names as indices.

@@ -16,6 +16,7 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         Subject::Load(_) => Class::Load,
         Subject::Service(_) => Class::Service,
         Subject::Edge { to, .. } if to.is_part() => Class::Attempt,
+        Subject::Edge { routed: true, .. } => Class::Proxied,
         Subject::Edge { .. } => Class::Call,
         Subject::Control | Subject::Fault(_) => return (None, None),
     };
@@ -51,8 +52,10 @@ pub(super) fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board)
         (Subject::Service(party), _) => arrives(party),
         (Subject::Control | Subject::Fault(_), _) => false,
         (Subject::Edge { from, .. }, Class::Load) => descends(from) && sent_by(from),
-        (Subject::Edge { from, to }, Class::Arrival) => descends(from) && arrives(to) && !fact.copy,
-        (Subject::Edge { from, to }, _) => {
+        (Subject::Edge { from, to, .. }, Class::Arrival) => {
+            descends(from) && arrives(to) && !fact.copy
+        }
+        (Subject::Edge { from, to, .. }, _) => {
             let called = if to.is_part() {
                 fact.to.is_some_and(|pod| board.is_of(pod, to))
             } else {

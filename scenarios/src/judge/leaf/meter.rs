@@ -29,10 +29,12 @@ impl Leaf {
             (Gauge::Canary, Subject::Service(party)) => board.canary(party),
             (Gauge::Weight, Subject::Service(party)) => board.weight(party),
             (Gauge::Ejected, Subject::Service(party)) => board.outage().ejected(party, None, board),
-            (Gauge::Ejected, Subject::Edge { from, to }) => {
+            (Gauge::Ejected, Subject::Edge { from, to, .. }) => {
                 board.outage().ejected(to, Some(from), board)
             }
-            (Gauge::Breaker, Subject::Edge { from, to }) => board.outage().breaker(from, to, board),
+            (Gauge::Breaker, Subject::Edge { from, to, .. }) => {
+                board.outage().breaker(from, to, board)
+            }
             _ => return None,
         })
     }
@@ -122,7 +124,7 @@ fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: 
             -i64::from(is_root_of(*root, party))
         }
         (
-            Subject::Edge { from, to },
+            Subject::Edge { from, to, .. },
             Event::CallStarted {
                 root,
                 from: pod,
@@ -130,7 +132,7 @@ fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: 
             },
         ) => i64::from(is_call(*root, *pod, *callee, from, to, board)),
         (
-            Subject::Edge { from, to },
+            Subject::Edge { from, to, .. },
             Event::CallEnded {
                 root,
                 from: pod,

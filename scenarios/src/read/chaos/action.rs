@@ -214,21 +214,22 @@ impl Reader<'_> {
         };
         let only = match get(node, "only") {
             Some(written) => {
-                let only = self.target(written, scene.skeletons, "a chaos item")?;
+                let (of, endpoint) =
+                    self.declared_target(written, scene.skeletons, "a chaos item")?;
                 let own = target.as_ref().and_then(|target| match &target.of {
                     Selector::Party { name, .. } => Some(name),
                     _ => None,
                 });
-                let service = &scene.skeletons[only.service].name;
+                let service = &scene.skeletons[of].name;
                 if let Some(own) = own.filter(|own| *own != service) {
                     self.error(
                         &written.place,
                         format!("`{service}` is not the target: `only` names an endpoint of {own}"),
                     );
                 }
-                let endpoint = u16::try_from(only.endpoint)
-                    .expect("endpoints are bounded when the story is read");
-                Some((only.service, endpoint))
+                let endpoint =
+                    u16::try_from(endpoint).expect("endpoints are bounded when the story is read");
+                Some((of, endpoint))
             }
             None => None,
         };

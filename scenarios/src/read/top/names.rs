@@ -1,7 +1,8 @@
 //! Names: one space for services, loads and chaos items, and what checks may name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use shakedown_config::registry::Hostname;
 use shakedown_config::tree::Entry;
 use shakedown_config::{Node, Place as FilePlace};
 
@@ -61,49 +62,88 @@ pub(super) fn callers(skeletons: &[Skeleton], loads: &Node) -> Vec<String> {
     services.chain(loads.cloned()).collect()
 }
 
-/// What checks may name.
-pub(super) fn party_names(
-    services: &[Service],
-    loads: &[Load],
-    calls: &[Vec<usize>],
-    chaos: &[Chaos],
-) -> Vec<PartyNames> {
-    let of_services = services.iter().enumerate().map(|(index, service)| {
-        let most = most_replicas(index, service, chaos);
-        let versions = service.versions.iter();
-        PartyNames {
-            name: service.name.clone(),
-            is_load: false,
-            versions: versions
-                .map(|v| (v.name.clone(), most.unwrap_or(v.replicas)))
-                .collect(),
-            endpoints: service.endpoints.clone(),
-            entries: Vec::new(),
-            calls: Vec::new(),
-        }
-    });
-    let of_loads = loads.iter().map(|load| PartyNames {
-        name: load.name.clone(),
-        is_load: true,
-        versions: Vec::new(),
-        endpoints: Vec::new(),
-        entries: load
-            .entries
+impl Reader<'_> {
+    /// The parties that checks may name. `called` holds the callees of each: services, and past them hosts without one.
+    pub(super) fn party_names(
+        &self,
+        services: &[Service],
+        loads: &[Load],
+        called: &[Vec<usize>],
+        chaos: &[Chaos],
+    ) -> Vec<PartyNames> {
+        let of_services = services.iter().enumerate();
+        let of_services = of_services.map(|(index, service)| of_service(index, service, chaos));
+        let mut names: Vec<PartyNames> = of_services.chain(loads.iter().map(of_load)).collect();
+        let meshed = services
             .iter()
-            .map(|entry| entry.name.clone())
-            .filter(|name| !name.is_empty())
-            .collect(),
-        calls: Vec::new(),
-    });
-    let mut names: Vec<PartyNames> = of_services.chain(of_loads).collect();
-    for (party, called) in names.iter_mut().zip(calls) {
-        for service in called {
-            if !party.calls.contains(service) {
-                party.calls.push(*service);
+            .map(|service| service.versions.iter().any(|version| version.sidecar));
+        let meshed = meshed.chain(loads.iter().map(|load| load.sidecar));
+        for ((party, called), meshed) in names.iter_mut().zip(called).zip(meshed) {
+            let by_name = called.iter().copied().filter(|at| *at < services.len());
+            party.calls.extend(by_name);
+            party
+                .calls
+                .sort_by_key(|at| called.iter().position(|known| known == at));
+            party.calls.dedup();
+            if meshed {
+                party.routed = self.routed(services, called);
             }
         }
+        names
     }
-    names
+
+    /// The services between which routes decide for a caller: those that it asks for and is routed away from, and those
+    /// that it is routed to.
+    fn routed(&self, services: &[Service], called: &[usize]) -> BTreeSet<usize> {
+        let mut routed = BTreeSet::new();
+        for callee in called {
+            let host = match services.get(*callee) {
+                Some(service) => hostname(service),
+                None => Hostname::resolve(&self.hosts[*callee - services.len()].name, "default"),
+            };
+            let destinations = self.routes.destinations(&host);
+            if destinations.iter().all(|destination| *destination == host) {
+                continue;
+            }
+            let is_met = |service: &Service| {
+                let name = hostname(service);
+                name == host || destinations.contains(&name)
+            };
+            let met = services
+                .iter()
+                .enumerate()
+                .filter(|(_, service)| is_met(service));
+            routed.extend(met.map(|(at, _)| at));
+        }
+        routed
+    }
+}
+
+fn hostname(service: &Service) -> Hostname {
+    Hostname::of(&service.name, &service.namespace)
+}
+
+fn of_service(index: usize, service: &Service, chaos: &[Chaos]) -> PartyNames {
+    let most = most_replicas(index, service, chaos);
+    let versions = service.versions.iter();
+    PartyNames {
+        name: service.name.clone(),
+        versions: versions
+            .map(|v| (v.name.clone(), most.unwrap_or(v.replicas)))
+            .collect(),
+        endpoints: service.endpoints.clone(),
+        ..PartyNames::default()
+    }
+}
+
+fn of_load(load: &Load) -> PartyNames {
+    let names = load.entries.iter().map(|entry| entry.name.clone());
+    PartyNames {
+        name: load.name.clone(),
+        is_load: true,
+        entries: names.filter(|name| !name.is_empty()).collect(),
+        ..PartyNames::default()
+    }
 }
 
 /// How many replicas a service's versions have at most, so far as the file says: a scaling may be of any of them.

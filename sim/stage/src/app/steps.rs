@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use shakedown_env::Time;
-use shakedown_loadgen::{Errand, Policy};
-use shakedown_results::{Answer, GrpcStatus, Outcome, PartyId};
+use shakedown_loadgen::{Errand, Policy, index_of};
+use shakedown_results::{Answer, GrpcStatus, Outcome};
 use shakedown_scenarios::story::{Bound, Call, Failure, OnError, Status, Step, Timed};
 use shakedown_wire::Body;
 
@@ -17,6 +17,7 @@ use super::carried::Carried;
 use super::cores::NoCore;
 use super::places::NoPlace;
 use super::{App, Visit};
+use crate::plot::party_id;
 
 /// How an endpoint ends before its last step.
 #[derive(Clone, Copy, Debug)]
@@ -138,8 +139,8 @@ impl<'a> Task<'a> {
         let deadline: Option<Time> = [own, callers].into_iter().flatten().min();
         let mut errand = Errand {
             root: self.visit.root(),
-            to: PartyId(u16::try_from(call.service).unwrap_or(u16::MAX)),
-            endpoint: u16::try_from(call.endpoint).unwrap_or(u16::MAX),
+            to: party_id(app.plot.story.party(call.service)),
+            endpoint: index_of(call.endpoint),
             target: &app.plot.targets[call.service],
             timeout,
             waited: Duration::ZERO,

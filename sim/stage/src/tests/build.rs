@@ -51,6 +51,7 @@ impl Build {
                 cross_region: latency(30_000_000),
             },
             services: Vec::new(),
+            hosts: Vec::new(),
             mesh: Vec::new(),
             control: Control {
                 zone: 0,
@@ -111,7 +112,7 @@ impl Build {
         };
         Call {
             service,
-            endpoint: 0,
+            endpoint: Some(0),
             method: Method::GET,
             path: "/".to_owned(),
             probability: Share::ALL,
@@ -178,7 +179,7 @@ impl Build {
             name: String::new(),
             weight: 1,
             service,
-            endpoint: 0,
+            endpoint: Some(0),
             method: Method::GET,
             path: "/".to_owned(),
             headers: Vec::new(),

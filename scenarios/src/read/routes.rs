@@ -1,0 +1,166 @@
+//! VirtualServices as far as loads and calls depend on them: which hosts they route, and where a request may arrive.
+
+use std::collections::BTreeSet;
+
+use shakedown_config::api::{
+    Document, HttpMatch, HttpRoute, Resource, Rewrite, StringMatch, VirtualService,
+};
+use shakedown_config::registry::Hostname;
+
+/// Where documents without `gateways` hold.
+const SIDECARS: &str = "mesh";
+
+/// The VirtualServices of a story: those in force at 0 s, and those that its chaos applies.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    at_0_s: Vec<Resource<VirtualService>>,
+    applied: Vec<Resource<VirtualService>>,
+}
+
+/// Where a request may arrive: at a service, with a path.
+pub(super) type Arrival = (Hostname, String);
+
+impl Routes {
+    pub(super) fn new<'a>(
+        at_0_s: impl Iterator<Item = &'a Document>,
+        applied: impl Iterator<Item = &'a Document>,
+    ) -> Routes {
+        let routes = |document: &Document| match document {
+            Document::VirtualService(routes) => Some(routes.clone()),
+            _ => None,
+        };
+        Routes {
+            at_0_s: at_0_s.filter_map(routes).collect(),
+            applied: applied.filter_map(routes).collect(),
+        }
+    }
+
+    /// Whether some route may take requests for a host, at some time.
+    pub(super) fn may_apply(&self, host: &Hostname) -> bool {
+        self.all().any(|routes| takes(routes, host))
+    }
+
+    /// The services to which routes may send requests for a host, at some time. Mirrors are no destinations.
+    pub(super) fn destinations(&self, host: &Hostname) -> BTreeSet<Hostname> {
+        let roots = self.all().filter(|routes| takes(routes, host));
+        let routes = roots.flat_map(|root| self.routes_of(root));
+        let destinations = routes.flat_map(|(document, route)| hosts_of(document, route));
+        destinations.collect()
+    }
+
+    /// Where requests for a host with a path may arrive, whatever else they carry; `None` where that cannot be said.
+    pub(super) fn arrivals(&self, host: &Hostname, path: &str) -> Option<Vec<Arrival>> {
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
+        let mut arrivals = Vec::new();
+        if !self.at_0_s.iter().any(|routes| takes(routes, host)) {
+            arrivals.push((host.clone(), path.to_owned()));
+        }
+        for root in self.all().filter(|routes| takes(routes, host)) {
+            for (document, route) in self.routes_of(root) {
+                arrivals.extend(arrivals_of(document, route, path)?);
+            }
+        }
+        Some(arrivals)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Resource<VirtualService>> {
+        self.at_0_s.iter().chain(&self.applied)
+    }
+
+    /// The routes of a document and, where it delegates, those of its delegates; each with the document that it stands in.
+    fn routes_of<'a>(
+        &'a self,
+        root: &'a Resource<VirtualService>,
+    ) -> Vec<(&'a Resource<VirtualService>, &'a HttpRoute)> {
+        let mut routes = Vec::new();
+        for route in &root.spec.http {
+            let Some(delegate) = &route.delegate else {
+                routes.push((root, &route.value));
+                continue;
+            };
+            let own = &root.meta.namespace;
+            let namespace = delegate.namespace.as_ref().unwrap_or(own);
+            let delegates = self.all().filter(|known| {
+                known.meta.name == delegate.name.value && known.meta.namespace == *namespace
+            });
+            // A delegate of a delegate is no valid document.
+            for known in delegates {
+                routes.extend(known.spec.http.iter().map(|route| (known, &route.value)));
+            }
+        }
+        routes
+    }
+}
+
+/// Whether a document routes requests of sidecars for a host.
+fn takes(routes: &Resource<VirtualService>, host: &Hostname) -> bool {
+    let gateways = &routes.spec.gateways;
+    let of_sidecars = gateways.is_empty() || gateways.iter().any(|name| name.value == SIDECARS);
+    let mut hosts = routes.spec.hosts.iter();
+    of_sidecars && hosts.any(|known| Hostname::resolve(known, &routes.meta.namespace).covers(host))
+}
+
+fn hosts_of(
+    document: &Resource<VirtualService>,
+    route: &HttpRoute,
+) -> impl Iterator<Item = Hostname> {
+    let namespace = document.meta.namespace.clone();
+    let destinations = route.route.iter();
+    destinations.map(move |to| Hostname::resolve(&to.destination.host, &namespace))
+}
+
+/// Where requests with a path arrive by one route; nowhere if it takes none of them, or the proxy answers.
+fn arrivals_of(
+    document: &Resource<VirtualService>,
+    route: &HttpRoute,
+    path: &str,
+) -> Option<Vec<Arrival>> {
+    if route.redirect.is_some() || route.direct_response.is_some() {
+        return Some(Vec::new());
+    }
+    let rewrite = route.rewrite.as_ref().map(|rewrite| &rewrite.value);
+    let anything = [HttpMatch::default()];
+    let written = route.r#match.iter().map(|condition| &condition.value);
+    let conditions = anything.iter().filter(|_| route.r#match.is_empty());
+    let mut arrivals = Vec::new();
+    for condition in written.chain(conditions) {
+        let uri = condition.uri.as_ref().map(|uri| &uri.value);
+        let is_met = match uri {
+            None | Some(StringMatch::Present) => true,
+            Some(StringMatch::Regex(_)) => return None,
+            Some(_) if condition.ignore_uri_case => return None,
+            Some(StringMatch::Exact(text)) => path == text,
+            Some(StringMatch::Prefix(text)) => path.starts_with(text.as_str()),
+        };
+        if is_met {
+            let path = rewritten(rewrite, path, uri)?;
+            arrivals.extend(hosts_of(document, route).map(|host| (host, path.clone())));
+        }
+    }
+    Some(arrivals)
+}
+
+/// The path after a rewrite; `None` where that cannot be said.
+fn rewritten(
+    rewrite: Option<&Rewrite>,
+    path: &str,
+    matched: Option<&StringMatch>,
+) -> Option<String> {
+    let Some(rewrite) = rewrite else {
+        return Some(path.to_owned());
+    };
+    if rewrite.uri_regex_rewrite.is_some() {
+        return None;
+    }
+    let Some(uri) = &rewrite.uri else {
+        return Some(path.to_owned());
+    };
+    match matched {
+        Some(StringMatch::Exact(_)) => Some(uri.value.clone()),
+        Some(StringMatch::Prefix(prefix)) => {
+            let rest = path.strip_prefix(prefix.as_str())?;
+            Some(format!("{}{rest}", uri.value))
+        }
+        _ => None,
+    }
+}
