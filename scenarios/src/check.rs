@@ -375,6 +375,8 @@ pub enum Test {
     Via(Party),
     /// Sent by it.
     From(Party),
+    /// Sent to this part of the callee: only of attempts.
+    To(Party),
 }
 
 /// A stretch of a run.

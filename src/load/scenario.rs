@@ -242,7 +242,8 @@ fn is_met_in_sight(condition: &Condition) -> bool {
         | Test::Plaintext
         | Test::Flag(_)
         | Test::Via(_)
-        | Test::From(_) => false,
+        | Test::From(_)
+        | Test::To(_) => false,
     }
 }
 

@@ -62,6 +62,8 @@ struct Resolver<'a> {
 struct Typed {
     expression: Expression,
     unit: Unit,
+    /// A quotient of two values of one unit, which may be compared with a share.
+    is_ratio: bool,
     at: usize,
     end: usize,
 }
@@ -129,12 +131,14 @@ impl Resolver<'_> {
             ExprKind::Quantity(quantity) => Some(Typed {
                 expression: Expression::Constant(quantity.value),
                 unit: quantity.unit,
+                is_ratio: false,
                 at,
                 end,
             }),
             ExprKind::State(word) => Some(Typed {
                 expression: Expression::Constant(self.state(at, word)?),
                 unit: Unit::State,
+                is_ratio: false,
                 at,
                 end,
             }),
@@ -143,6 +147,7 @@ impl Resolver<'_> {
                 Some(Typed {
                     unit: metric.figure.unit(),
                     expression: Expression::Metric(Box::new(metric)),
+                    is_ratio: false,
                     at,
                     end,
                 })
@@ -156,6 +161,7 @@ impl Resolver<'_> {
                 }
                 Some(Typed {
                     unit,
+                    is_ratio: units::is_ratio(*arithmetic, &left, &right),
                     expression: self.binary(at, *arithmetic, left.expression, right.expression)?,
                     at,
                     end,

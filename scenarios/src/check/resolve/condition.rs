@@ -33,7 +33,7 @@ impl Resolver<'_> {
                 Ok(bit) => Test::Flag(bit),
                 Err(message) => return self.refuse(written.at, message),
             },
-            WrittenTest::Via(party) => Test::Via(self.via(written.at, is, party)?),
+            WrittenTest::Via(party) => self.via(written.at, subject, party)?,
             WrittenTest::From(party) => Test::From(self.from(written, is, party)?),
             WrittenTest::FromZone(name, at) => {
                 if is == Is::Load {
@@ -78,10 +78,25 @@ impl Resolver<'_> {
         self.refuse(at, message)
     }
 
-    fn via(&mut self, at: usize, is: Is, party: &WrittenParty) -> Option<Party> {
+    fn via(&mut self, at: usize, subject: &Subject, party: &WrittenParty) -> Option<Test> {
         let via = self.party(party)?;
-        if is != Is::Load {
-            return self.refuse(at, "not supported yet: `via`, but of a load's requests");
+        match subject {
+            Subject::Load(_) => {}
+            // Which part of the callee a try went to is known of each.
+            Subject::Edge { to, .. } if via.is_part() && via.party == to.party => {
+                if via.endpoint.is_some() || to.is_part() {
+                    let message = "`via` of an edge is a version, replica or zone of its callee: `web -> reviews where via reviews/v2`";
+                    return self.refuse(at, message);
+                }
+                return Some(Test::To(via));
+            }
+            Subject::Edge { .. } => {
+                let message = "not supported yet: `via` of an edge, but of a part of its callee: `web -> reviews where via reviews/v2`";
+                return self.refuse(at, message);
+            }
+            _ => {
+                return self.refuse(at, "not supported yet: `via`, but of a load's requests, or of an edge");
+            }
         }
         let is_load = via
             .party
@@ -89,7 +104,7 @@ impl Resolver<'_> {
         if is_load {
             return self.refuse(at, "a request goes via services, not via a load");
         }
-        Some(via)
+        Some(Test::Via(via))
     }
 
     fn from(&mut self, written: &WrittenCondition, is: Is, party: &WrittenParty) -> Option<Party> {

@@ -11,6 +11,11 @@ pub(super) fn refused(
     from_load: bool,
 ) -> Option<&'static str> {
     let asked = Asked { figure, conditions };
+    if conditions.is_empty() && figure == Figure::Share {
+        return Some(
+            "a share without `where` is always 100%: write `count(reviews/v2) / count(reviews)`, or `share(web -> reviews where via reviews/v2)`",
+        );
+    }
     if !conditions.is_empty() && asked.takes_no_condition() {
         return Some("this figure takes no `where`");
     }
@@ -54,6 +59,12 @@ impl Asked<'_> {
             self.figure,
             Figure::Attempts | Figure::Retries | Figure::Hedges
         )
+    }
+
+    /// Whether a condition asks which part of the callee a try went to.
+    fn is_of_attempts(self) -> bool {
+        let is_to = |condition: &Condition| matches!(condition.test, Test::To(_));
+        self.conditions.iter().any(is_to)
     }
 
     fn has_flag(self) -> bool {
@@ -122,7 +133,7 @@ impl Asked<'_> {
 
     fn of_edge(self, from: &Party, to: &Party, from_load: bool) -> Option<&'static str> {
         let (pool, proxy) = (self.uses(Measure::PoolWait), self.uses(Measure::ProxyTime));
-        if (pool || proxy) && to.is_part() {
+        if (pool || proxy) && (to.is_part() || self.is_of_attempts()) {
             return Some(
                 "`pool-wait` and `proxy-time` are of calls: leave out version, replica and zone of the callee",
             );
@@ -133,7 +144,7 @@ impl Asked<'_> {
             );
         }
         let by_parts =
-            to.is_part() || self.is_gauge() || self.is_of_tries() || self.has_flag() || proxy;
+            to.is_part() || self.is_of_attempts() || self.is_gauge() || self.is_of_tries() || self.has_flag() || proxy;
         if to.endpoint.is_some() && by_parts {
             return Some("not supported yet: this figure of one endpoint of the callee");
         }
@@ -159,7 +170,7 @@ impl Asked<'_> {
 impl Asked<'_> {
     /// Of calls that routes lead elsewhere than to the service that is asked for, only proxies know where they went.
     fn of_routed_edge(self, to: &Party, from_load: bool) -> Option<&'static str> {
-        if to.is_part() {
+        if to.is_part() || self.is_of_attempts() {
             return None;
         }
         let timeout = |condition: &Condition| condition.test == Test::Timeout;

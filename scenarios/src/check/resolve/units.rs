@@ -45,6 +45,10 @@ impl Resolver<'_> {
         if left.unit == right.unit {
             return Some(left.unit);
         }
+        let is_share = |side: &Typed| side.unit == Unit::Share;
+        if (left.is_ratio && is_share(right)) || (is_share(left) && right.is_ratio) {
+            return Some(Unit::Share);
+        }
         let (known, bare) = match (&left.expression, &right.expression) {
             (_, Expression::Constant(_)) => (left, right),
             (Expression::Constant(_), _) => (right, left),
@@ -101,6 +105,19 @@ impl Resolver<'_> {
             _ => return self.refuse(left.at, "states are compared by `==` or `!=`"),
         };
         Some(Relation::Compare(op))
+    }
+}
+
+/// Whether an operation comes to a quotient of two values of one unit, or to a sum or a part of such.
+pub(super) fn is_ratio(arithmetic: Arithmetic, left: &Typed, right: &Typed) -> bool {
+    let count = Unit::Count;
+    match arithmetic {
+        Arithmetic::Divide => left.unit == right.unit || (left.is_ratio && right.unit == count),
+        Arithmetic::Multiply => {
+            let part = |one: &Typed, other: &Typed| one.is_ratio && other.unit == count;
+            part(left, right) || part(right, left)
+        }
+        Arithmetic::Add | Arithmetic::Subtract => left.is_ratio && right.is_ratio,
     }
 }
 

@@ -12,7 +12,10 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         .conditions
         .iter()
         .any(|condition| matches!(condition.test, Test::Flag(_)));
+    let to_part = |condition: &Condition| matches!(condition.test, Test::To(_));
+    let of_attempts = metric.conditions.iter().any(to_part);
     let base = match &metric.subject {
+        Subject::Edge { .. } if of_attempts => Class::Attempt,
         Subject::Load(_) => Class::Load,
         Subject::Service(_) => Class::Service,
         Subject::Edge { to, .. } if to.is_part() => Class::Attempt,
@@ -89,6 +92,7 @@ pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
         Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
         Test::Grpc(status) => fact.outcome.grpc == Some(*status),
         Test::Flag(bit) => fact.flags & bit == *bit,
+        Test::To(party) => fact.to.is_some_and(|pod| board.is_of(pod, party)),
         Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
     };
     met != condition.not

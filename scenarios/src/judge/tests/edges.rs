@@ -178,3 +178,30 @@ fn a_mirrors_copy_amplifies_nothing() {
     *arrivals.next().expect("it arrived") = true;
     all_hold(run);
 }
+
+#[test]
+fn a_share_of_tries_may_be_by_the_part_of_the_callee_they_went_to() {
+    let mut run = Run::new(&[
+        "share(web -> api where via api/v2) == 25%",
+        "share(web -> api where not via api/v2) == 75%",
+        "count(web -> api where via api/v1/1) == 2",
+        "share(web -> api where via api/v2 and ok) == 0%",
+    ]);
+    for (pod, outcome) in [(1, OK), (2, OK), (2, OK), (3, ERROR)] {
+        attempt(&mut run, pod, outcome, 0);
+    }
+    all_hold(run);
+}
+
+#[test]
+fn a_quotient_of_counts_may_be_compared_with_a_share() {
+    let mut run = Run::new(&[
+        "count(web -> api/v2) / count(web -> api/v1) ~= 33.3% within 1%",
+        "count(web -> api/v2) / count(web -> api/v1) < 0.34",
+        "30% < count(web -> api/v2) / count(web -> api/v1)",
+    ]);
+    for pod in [1, 2, 2, 3] {
+        attempt(&mut run, pod, OK, 0);
+    }
+    all_hold(run);
+}

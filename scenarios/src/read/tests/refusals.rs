@@ -145,6 +145,18 @@ fn conditions_are_of_the_subjects_that_can_meet_them() {
             "not supported yet: `hedged`, but of attempts (`a -> b/v1`)",
         ),
         (
+            "share(api) == 100%",
+            "a share without `where` is always 100%: write `count(reviews/v2) / count(reviews)`",
+        ),
+        (
+            "share(web -> api where via web/v1) == 100%",
+            "not supported yet: `via` of an edge, but of a part of its callee",
+        ),
+        (
+            "count(api) == 10%",
+            "`count(api)` is a count, `10%` a share",
+        ),
+        (
             "count(api where via web) == 0",
             "not supported yet: `via`, but of a load's requests",
         ),
