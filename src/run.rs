@@ -1,6 +1,7 @@
 //! One run: a story in a world, folded into a results document while it goes. Nothing of the Journal is kept.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -83,8 +84,8 @@ pub struct Outcome {
     pub replayed: Option<Result<u64, Box<Divergence>>>,
 }
 
-/// A run that gave no results.
-#[derive(Debug, thiserror::Error)]
+/// A run that gave no results. Its `Debug` is its text with all causes, as the command prints it.
+#[derive(thiserror::Error)]
 pub enum RunError {
     /// The world could not carry it: a bug of ours, or a machine that lacks something.
     #[error("{called} could not be run with seed {seed}")]
@@ -102,6 +103,18 @@ pub enum RunError {
     /// The journal to replay could not be read.
     #[error(transparent)]
     Replay(#[from] JournalError),
+}
+
+impl fmt::Debug for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// Runs a story and folds its Journal into a document.

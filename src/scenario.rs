@@ -31,8 +31,8 @@ enum Source {
     Text { name: String, text: String },
 }
 
-/// A scenario that could not be run.
-#[derive(Debug, thiserror::Error)]
+/// A scenario that could not be run. Its `Debug` is what the command would print, so that `unwrap` shows no structures.
+#[derive(thiserror::Error)]
 pub enum Error {
     /// It is wrong; all errors, each with its place.
     #[error(transparent)]
@@ -40,6 +40,15 @@ pub enum Error {
     /// The world could not carry it.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Load(error) => fmt::Debug::fmt(error, f),
+            Error::Run(error) => fmt::Debug::fmt(error, f),
+        }
+    }
 }
 
 impl Scenario {
@@ -115,11 +124,33 @@ impl Scenario {
                 Conduct::Simulated
             },
             set: self.edits.set.clone(),
+            called: match &self.source {
+                Source::Named(name) => Some(name.clone()),
+                Source::Text { .. } => None,
+            },
             ..Options::default()
         };
-        Ok(Run {
-            document: run(&story, options)?.document,
-        })
+        let mut document = run(&story, options)?.document;
+        if let Source::Text { .. } = self.source {
+            document.replay = self.again(document.seed);
+        }
+        Ok(Run { document })
+    }
+
+    /// How a scenario without a file is run again: no command has it.
+    fn again(&self, seed: u64) -> String {
+        let mut calls = String::new();
+        if let Some(variant) = &self.edits.variant {
+            calls.push_str(&format!(".variant({variant:?})"));
+        }
+        for edit in &self.edits.set {
+            calls.push_str(&format!(".set({edit:?})"));
+        }
+        calls.push_str(&format!(".seed({seed})"));
+        if self.real {
+            calls.push_str(".real()");
+        }
+        format!("this test, with {calls}")
     }
 }
 

@@ -1,6 +1,7 @@
 //! Loading: from a path or a name, a variant and edits to a [`Story`].
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use shakedown_config::{Diagnostic, Diagnostics, Node, suggest, tree};
 
@@ -21,8 +22,8 @@ pub struct Edits {
     pub set: Vec<String>,
 }
 
-/// A scenario that cannot be loaded.
-#[derive(Debug, thiserror::Error)]
+/// A scenario that cannot be loaded. Its `Debug` is its text, so that `unwrap` prints what the command does.
+#[derive(thiserror::Error)]
 pub enum LoadError {
     /// It cannot be had at all.
     #[error(transparent)]
@@ -40,6 +41,21 @@ pub enum LoadError {
     /// It is wrong; all errors, each with its place.
     #[error("{0}")]
     Wrong(#[from] Diagnostics),
+}
+
+impl fmt::Debug for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = match self {
+            LoadError::Wrong(_) => None,
+            error => std::error::Error::source(error),
+        };
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// The story of a path or catalogue name.

@@ -172,3 +172,34 @@ fn requests_are_answered_where_routes_lead_them() {
         .collect();
     assert!(edges.contains(&("guests", "shop.example")), "{edges:?}");
 }
+
+#[test]
+fn the_replay_line_runs_the_same_again() {
+    let run = Scenario::open("scenarios/header-routing.yaml")
+        .set("duration=2s")
+        .seed(3)
+        .run()
+        .unwrap();
+    assert_eq!(
+        run.document.replay,
+        "shakedown run scenarios/header-routing.yaml --set 'duration=2s' --seed 3"
+    );
+    // No file has a scenario that was built: no command runs it.
+    let run = shop().seed(3).run().unwrap();
+    assert_eq!(run.document.replay, "this test, with .seed(3)");
+}
+
+#[test]
+fn unwrap_prints_what_the_command_prints() {
+    let error = Scenario::yaml("scenario: x\n").run().unwrap_err();
+    assert!(
+        format!("{error:?}").starts_with("scenario.yaml:1:1: `story` is missing"),
+        "{error:?}"
+    );
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let error = Scenario::open("no-such-story").run().unwrap_err();
+    assert!(
+        format!("{error:?}").starts_with("no file and no story of the catalogue is called"),
+        "{error:?}"
+    );
+}
