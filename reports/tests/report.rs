@@ -406,6 +406,7 @@ fn spiteful() -> Document {
         pass: Some(false),
         over_seeds: false,
         observed: SPITE.to_owned(),
+        measured: None,
         expected: SPITE.to_owned(),
     };
     let judgement = Judgement {

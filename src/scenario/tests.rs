@@ -203,3 +203,27 @@ fn unwrap_prints_what_the_command_prints() {
         "{error:?}"
     );
 }
+
+#[test]
+fn a_check_in_json_has_a_number_a_unit_and_a_sample_size() {
+    let run = shop()
+        .check("quick", "p99(users) < 1s")
+        .check("always", "always success(users) >= 90% per 1s")
+        .run()
+        .unwrap();
+    let all = serde_json::to_value(run.check("all")).unwrap();
+    let count = run.load("users").scheduled;
+    assert_eq!(
+        all["measured"],
+        json!({"value": 100, "unit": "%", "limit": 100, "samples": count})
+    );
+    assert!(all["observed"].as_str().unwrap().starts_with("100%"));
+    let quick = serde_json::to_value(run.check("quick")).unwrap();
+    assert_eq!(quick["measured"]["unit"], "ns");
+    assert_eq!(quick["measured"]["limit"], 1_000_000_000);
+    assert_eq!(quick["measured"]["samples"], count);
+    let nanos = quick["measured"]["value"].as_i64().unwrap();
+    assert!((1_000_000..1_000_000_000).contains(&nanos), "{nanos}");
+    let always = serde_json::to_value(run.check("always")).unwrap();
+    assert_eq!(always["measured"], json!({"value": 100, "unit": "%", "limit": 90}));
+}

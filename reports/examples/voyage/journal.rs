@@ -54,6 +54,7 @@ pub(crate) fn calm() -> Document {
         pass: Some(true),
         over_seeds: false,
         observed: observed.to_owned(),
+        measured: None,
         expected: "exactly 100%".to_owned(),
     };
     let checks = vec![

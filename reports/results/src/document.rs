@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Histogram, Series};
+use crate::{Digest, Histogram, Measured, Series};
 
 /// The document's own version.
 pub const SCHEMA: u32 = 3;
@@ -106,6 +106,9 @@ pub struct CheckResult {
     pub over_seeds: bool,
     /// What was seen, in words with units.
     pub observed: String,
+    /// The same as a number, where it is one: states, and checks that could not be judged, have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     /// What would have been accepted, in words with units.
     pub expected: String,
 }

@@ -10,6 +10,7 @@ mod document;
 mod grpc;
 mod histogram;
 mod journal;
+mod measured;
 pub mod series;
 
 pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
@@ -22,4 +23,5 @@ pub use document::{
 pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};
 pub use journal::{Answer, Event, Fate, JOURNAL_VERSION, Outcome, Record, Root};
+pub use measured::{Measured, MeasuredUnit, Number};
 pub use series::Series;

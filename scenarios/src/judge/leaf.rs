@@ -38,6 +38,8 @@ pub(super) struct Reading {
     pub(super) value: Ratio,
     /// Of a share: how many of how many.
     pub(super) parts: Option<(u64, u64)>,
+    /// How many requests or values it was computed from; `None` for what is no figure of a sample.
+    pub(super) samples: Option<u64>,
 }
 
 impl Leaf {
@@ -310,12 +312,26 @@ impl Leaf {
         let slice_ns = i128::from(self.slots.slice_ns());
         let nothing = || format!("`{}` has no request to go by", self.metric.text);
         let whole = |count: u64| Ratio::whole(i128::from(count));
-        let plain = |value| Ok(Reading { value, parts: None });
+        let plain = |value| {
+            Ok(Reading {
+                value,
+                parts: None,
+                samples: None,
+            })
+        };
+        let of = |samples, value| {
+            Ok(Reading {
+                value,
+                parts: None,
+                samples: Some(samples),
+            })
+        };
         let part = |hits: u64| {
             let value = Ratio::new(i128::from(hits), i128::from(cell.all)).ok_or_else(nothing)?;
             Ok(Reading {
                 value,
                 parts: Some((hits, cell.all)),
+                samples: Some(cell.all),
             })
         };
         let over_time = |amount: i128, per: i128| {
@@ -326,7 +342,7 @@ impl Leaf {
         match self.metric.figure {
             Figure::Success | Figure::Share => part(cell.hits),
             Figure::Errors => part(cell.all - cell.hits),
-            Figure::Amplification => plain(part(cell.hits)?.value),
+            Figure::Amplification => of(cell.all, part(cell.hits)?.value),
             Figure::Count
             | Figure::Attempts
             | Figure::Retries
@@ -334,10 +350,10 @@ impl Leaf {
             | Figure::Events(_)
             | Figure::Hits => plain(whole(cell.hits)),
             Figure::Offered | Figure::Rate | Figure::Goodput => {
-                plain(over_time(i128::from(cell.hits), 1_000_000_000)?)
+                of(cell.hits, over_time(i128::from(cell.hits), 1_000_000_000)?)
             }
             Figure::Statistic(_, statistic) => {
-                plain(cell.statistic(statistic).ok_or_else(nothing)?)
+                of(cell.values, cell.statistic(statistic).ok_or_else(nothing)?)
             }
             Figure::Busy => {
                 let Subject::Service(party) = &self.metric.subject else {

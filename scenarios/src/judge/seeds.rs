@@ -1,8 +1,9 @@
 //! Checks over seeds: the one place where floats decide, by the textbook.
 
-use shakedown_results::CheckResult;
+use shakedown_results::{CheckResult, Measured};
 
 use super::Sample;
+use super::words::measured;
 use crate::check::{Check, Op, Relation, Seeds};
 use crate::story::Story;
 use crate::value::{Ratio, Share, Unit};
@@ -27,6 +28,10 @@ pub fn over_seeds(story: &Story, samples: &[(u64, Vec<Sample>)]) -> Vec<CheckRes
             Seeds::Over => mean(check, &of_check),
             Seeds::In { op, share } => portion(op, share, &of_check),
         };
+        let measured = match rule {
+            Seeds::Over => measured_mean(check, &of_check),
+            Seeds::In { share, .. } => measured_portion(share, &of_check),
+        };
         let expected = match rule {
             Seeds::Over => in_words(check),
             Seeds::In { op, share } => format!("{op} {share} of seeds"),
@@ -37,6 +42,7 @@ pub fn over_seeds(story: &Story, samples: &[(u64, Vec<Sample>)]) -> Vec<CheckRes
             pass,
             over_seeds: true,
             observed,
+            measured: measured.filter(|_| pass.is_some()),
             expected,
         });
     }
@@ -122,6 +128,31 @@ fn portion(op: Op, share: Share, samples: &[(u64, &Sample)]) -> (Option<bool>, S
         words.push_str(&format!("; not in seed {}", missed.join(", ")));
     }
     (Some(op.holds(&observed, &share.ratio())), words)
+}
+
+/// The exact mean of the left side, beside that of the right.
+fn measured_mean(check: &Check, samples: &[(u64, &Sample)]) -> Option<Measured> {
+    let count = samples.len() as u64;
+    let mean = |side: fn((Ratio, Ratio)) -> Ratio| {
+        let sides = samples.iter().map(|(_, sample)| Some(side(sample.sides?)));
+        let mut sum = Ratio::ZERO;
+        for value in sides {
+            sum = sum.checked_add(value?)?;
+        }
+        sum.checked_div(Ratio::whole(i128::from(count)))
+    };
+    let (left, right) = (mean(|(left, _)| left)?, mean(|(_, right)| right));
+    measured(check.unit, left, right, Some(count))
+}
+
+/// The share of seeds in which the check holds.
+fn measured_portion(share: Share, samples: &[(u64, &Sample)]) -> Option<Measured> {
+    let holding = samples
+        .iter()
+        .filter(|(_, sample)| sample.holds == Some(true));
+    let value = Ratio::new(holding.count() as i128, samples.len() as i128)?;
+    let samples = samples.len() as u64;
+    measured(Unit::Share, value, Some(share.ratio()), Some(samples))
 }
 
 fn in_words(check: &Check) -> String {

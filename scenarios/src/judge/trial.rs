@@ -11,10 +11,10 @@ use super::fact::{Class, Fact};
 use super::instant::{Instants, compare};
 use super::leaf::{Leaf, Reading};
 use super::span::{self, Span};
-use super::words::{expected, nanos, time};
-use crate::check::{Check, Temporal, Window};
+use super::words::{expected, measured, nanos, time};
+use crate::check::{Check, Expression, Temporal, Window};
 use crate::story::Story;
-use crate::value::Ratio;
+use crate::value::{Ratio, Unit};
 use slices::Slices;
 use tree::{Builder, Tree};
 
@@ -36,8 +36,36 @@ struct State {
     has_meters: bool,
 }
 
-/// What a check came to: true or false, or why it cannot be said; and what was seen, in words.
-type Finding = Result<(bool, String), String>;
+/// What a check came to, or why it cannot be said.
+type Finding = Result<Seen, String>;
+
+/// What a check came to.
+struct Seen {
+    holds: bool,
+    /// What was seen, in words.
+    words: String,
+    /// The value that decided, where there is one, and its unit if that is not the check's.
+    value: Option<(Ratio, Unit)>,
+    samples: Option<u64>,
+}
+
+impl Seen {
+    fn new(holds: bool, words: String) -> Seen {
+        Seen {
+            holds,
+            words,
+            value: None,
+            samples: None,
+        }
+    }
+
+    fn with(self, value: Ratio, unit: Unit) -> Seen {
+        Seen {
+            value: Some((value, unit)),
+            ..self
+        }
+    }
+}
 
 impl Trial {
     pub(super) fn new(check: &Check, story: &Story, cast: &Cast, board: &Board) -> Trial {
@@ -121,9 +149,18 @@ impl Trial {
         };
         let over_seeds = check.over_seeds();
         let (holds, observed) = match &finding {
-            Ok((holds, observed)) => (Some(*holds), observed.clone()),
+            Ok(seen) => (Some(seen.holds), seen.words.clone()),
             Err(reason) => (None, format!("not judged: {reason}")),
         };
+        let limit = match check.right {
+            Expression::Constant(limit) => Some(limit),
+            _ => sides.map(|(_, right)| right),
+        };
+        let measured = finding.as_ref().ok().and_then(|seen| {
+            let (value, unit) = seen.value?;
+            let limit = limit.filter(|_| unit == check.unit);
+            measured(unit, value, limit, seen.samples)
+        });
         let sample = over_seeds.then(|| Sample {
             check: index,
             sides,
@@ -136,6 +173,7 @@ impl Trial {
             pass: if over_seeds { None } else { holds },
             over_seeds,
             observed,
+            measured,
             expected: expected(&check, sides.map(|(_, right)| right)),
         };
         (result, sample)
@@ -254,7 +292,14 @@ impl State {
         {
             observed.push_str(&format!(" ({hits} of {all})"));
         }
-        Ok((holds, observed))
+        let samples = match self.left {
+            Tree::Leaf(leaf) => self.leaves[leaf].read(0, board)?.samples,
+            _ => None,
+        };
+        Ok(Seen {
+            samples,
+            ..Seen::new(holds, observed).with(left, check.unit)
+        })
     }
 
     fn of_slices(&self, temporal: Temporal, check: &Check, board: &Board) -> Finding {
@@ -288,19 +333,23 @@ fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Chec
     if instants.undefined {
         return Err("at some instant a side has no value".to_owned());
     }
-    let show = |(at, value): (i64, Ratio)| format!("{} at {}", check.unit.format(value), time(at));
+    let at = |holds, words: &str, (at, value): (i64, Ratio)| {
+        let words = format!("{words} {} at {}", check.unit.format(value), time(at));
+        Seen::new(holds, words).with(value, check.unit)
+    };
+    let always = |holds, words: &str| Seen::new(holds, words.to_owned());
     Ok(match temporal {
         Temporal::Always => match instants.first_false {
-            Some(seen) => (false, format!("false first with {}", show(seen))),
-            None => (true, "true at every instant".to_owned()),
+            Some(seen) => at(false, "false first with", seen),
+            None => always(true, "true at every instant"),
         },
         Temporal::Never => match instants.first_true {
-            Some(seen) => (false, format!("true first with {}", show(seen))),
-            None => (true, "false at every instant".to_owned()),
+            Some(seen) => at(false, "true first with", seen),
+            None => always(true, "false at every instant"),
         },
         Temporal::Eventually | Temporal::Once => match instants.first_true {
-            Some(seen) => (true, format!("true first with {}", show(seen))),
-            None => (false, "false at every instant".to_owned()),
+            Some(seen) => at(true, "true first with", seen),
+            None => always(false, "false at every instant"),
         },
         Temporal::Recovers => {
             let since = instants
@@ -308,12 +357,19 @@ fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Chec
                 .map_or(instants.begin_ns(), |(until, _)| until);
             let holds = since <= span.to_ns;
             match instants.last_false {
-                Some((_, value)) if since >= instants.end_ns() => (
-                    false,
-                    format!("still false at the end, with {}", check.unit.format(value)),
-                ),
-                _ => (holds, format!("true from {} on", time(since))),
+                Some((_, value)) if since >= instants.end_ns() => {
+                    let words =
+                        format!("still false at the end, with {}", check.unit.format(value));
+                    Seen::new(false, words).with(value, check.unit)
+                }
+                _ => recovered(holds, since),
             }
         }
     })
+}
+
+/// A check that holds from some time on.
+fn recovered(holds: bool, since_ns: i64) -> Seen {
+    let words = format!("true from {} on", time(since_ns));
+    Seen::new(holds, words).with(Ratio::whole(i128::from(since_ns)), Unit::Duration)
 }

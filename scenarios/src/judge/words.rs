@@ -1,5 +1,7 @@
 //! Results in words: what would have been accepted.
 
+use shakedown_results::{Measured, MeasuredUnit, Number};
+
 use crate::check::{Check, Expression, Op, Relation, Seeds, Temporal};
 use crate::value::{Ratio, Unit, format_ns};
 
@@ -39,6 +41,33 @@ pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
         None => {}
     }
     words
+}
+
+/// A value with its unit, for documents; `None` for states, which are no numbers.
+pub(super) fn measured(
+    unit: Unit,
+    value: Ratio,
+    limit: Option<Ratio>,
+    samples: Option<u64>,
+) -> Option<Measured> {
+    let (named, factor) = match unit {
+        Unit::Duration => (MeasuredUnit::Nanoseconds, 1),
+        Unit::Share => (MeasuredUnit::Percent, 100),
+        Unit::Rate => (MeasuredUnit::PerSecond, 1),
+        Unit::Size => (MeasuredUnit::Bytes, 1),
+        Unit::Count => (MeasuredUnit::Count, 1),
+        Unit::State => return None,
+    };
+    let number = |value: Ratio| {
+        let millionths = value.checked_mul(Ratio::whole(factor * 1_000_000))?;
+        Some(Number::from_millionths(millionths.rounded()))
+    };
+    Some(Measured {
+        value: number(value)?,
+        unit: named,
+        limit: limit.and_then(number),
+        samples,
+    })
 }
 
 /// The comparison as written: `failed` takes in what is rolled back, so that states are compared by order inside.

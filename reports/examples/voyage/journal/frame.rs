@@ -134,6 +134,7 @@ pub(super) fn check(
         pass,
         over_seeds: words.ends_with("over seeds"),
         observed: observed.to_owned(),
+        measured: None,
         expected: expected.to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! A check over slices: in how many it holds, and since when.
 
-use super::{Finding, State};
-use crate::check::Check;
+use super::{Finding, Seen, State, recovered};
+use crate::check::{Check, Op, Relation};
 use crate::judge::board::Board;
 use crate::judge::instant::compare;
 use crate::judge::slots::Slots;
@@ -62,57 +62,82 @@ impl Slices<'_> {
             }
         }
         let holds = since <= deciding;
-        Ok((
-            holds,
-            match failed {
-                Some((index, value)) if !holds => {
-                    format!("still false in {}", self.show(index, value))
-                }
-                _ => format!("true from {} on", time(self.start_ns(since))),
-            },
-        ))
+        Ok(match failed {
+            Some((index, value)) if !holds => {
+                let words = format!("still false in {}", self.show(index, value));
+                Seen::new(false, words).with(value, self.check.unit)
+            }
+            _ => recovered(holds, self.start_ns(since)),
+        })
     }
 
     pub(super) fn some(&self) -> Finding {
         let count = self.slots.count();
-        let mut unknown = None;
+        let (mut unknown, mut worst) = (None, None);
         for index in 0..count {
             match self.slice(index) {
                 Ok((true, value)) => {
-                    return Ok((true, format!("true in {}", self.show(index, value))));
+                    let words = format!("true in {}", self.show(index, value));
+                    return Ok(Seen::new(true, words).with(value, self.check.unit));
                 }
-                Ok((false, _)) => {}
+                Ok((false, value)) => worst = Some(self.worse(true, worst, value)),
                 Err(reason) => unknown = unknown.or_else(|| Some(self.within(index, &reason))),
             }
         }
         match unknown {
             Some(reason) => Err(reason),
-            None => Ok((false, format!("false in all {count} slices"))),
+            None => {
+                let seen = Seen::new(false, format!("false in all {count} slices"));
+                Ok(self.with_worst(seen, worst))
+            }
         }
     }
 
     /// Whether each slice comes to what is wanted; one that has no value keeps all from being judged.
     pub(super) fn all(&self, wanted: bool) -> Finding {
         let count = self.slots.count();
-        let (mut wrong, mut first) = (0, None);
+        let (mut wrong, mut first, mut worst) = (0, None, None);
         for index in 0..count {
             let (holds, value) = self
                 .slice(index)
                 .map_err(|reason| self.within(index, &reason))?;
+            worst = Some(self.worse(!wanted, worst, value));
             if holds != wanted {
                 wrong += 1;
                 first = first.or(Some((index, value)));
             }
         }
-        Ok(match first {
-            None => (true, format!("{wanted} in all {count} slices")),
+        let seen = match first {
+            None => Seen::new(true, format!("{wanted} in all {count} slices")),
             Some((index, value)) => {
                 let first = self.show(index, value);
-                (
-                    false,
-                    format!("{} in {wrong} of {count} slices, first in {first}", !wanted),
-                )
+                let words = format!("{} in {wrong} of {count} slices, first in {first}", !wanted);
+                Seen::new(false, words)
             }
-        })
+        };
+        Ok(self.with_worst(seen, worst))
+    }
+
+    /// Of two left sides the one that is nearer to making the comparison `true` (`towards`) or false, or beyond.
+    fn worse(&self, towards: bool, worst: Option<Ratio>, value: Ratio) -> Ratio {
+        let Some(worst) = worst else { return value };
+        let upwards = match self.check.relation {
+            Relation::Compare(Op::More | Op::AtLeast) => towards,
+            Relation::Compare(Op::Less | Op::AtMost) => !towards,
+            // Without a direction the first slice stands for all.
+            _ => return worst,
+        };
+        if upwards {
+            worst.max(value)
+        } else {
+            worst.min(value)
+        }
+    }
+
+    fn with_worst(&self, seen: Seen, worst: Option<Ratio>) -> Seen {
+        match worst {
+            Some(worst) => seen.with(worst, self.check.unit),
+            None => seen,
+        }
     }
 }
