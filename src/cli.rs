@@ -90,7 +90,7 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let ended = match Cli::parse().command {
         Command::Run(args) => run::main(*args),
-        Command::Sweep(args) => sweep::main(&args),
+        Command::Sweep(args) => sweep::main(args),
         Command::Load(args) => load::main(&args),
         Command::List => list::main(),
         Command::Show(args) => list::show(&args),

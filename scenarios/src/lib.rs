@@ -14,6 +14,7 @@ pub mod judge;
 mod load;
 mod plan;
 mod read;
+mod scale;
 mod source;
 pub mod story;
 pub mod value;

@@ -7,8 +7,10 @@ use shakedown_config::{Diagnostic, Diagnostics, Node, suggest, tree};
 
 use crate::edit;
 use crate::read;
+use crate::scale;
 use crate::source::{Source, SourceError};
 use crate::story::Story;
+use crate::value::parse_duration;
 
 /// The name of the file as written.
 pub const BASE: &str = "base";
@@ -195,8 +197,29 @@ impl File {
         if !errors.is_empty() {
             return Err(LoadError::Wrong(once(errors)));
         }
-        self.story(variant, &sets)
-            .map_err(|errors| LoadError::Wrong(once(errors)))
+        let story = self.story(variant, &sets);
+        story.map_err(|mut errors| {
+            errors.append(self.scale_instead(variant, &sets));
+            LoadError::Wrong(once(errors))
+        })
+    }
+
+    /// A hint for edits that only fail because they make the run shorter than what is to happen in it.
+    fn scale_instead(&self, variant: Option<&Variant>, sets: &[Node]) -> Diagnostics {
+        let shortens = |set: &&Node| set.get("duration").is_some();
+        let (durations, others): (Vec<&Node>, Vec<&Node>) = sets.iter().partition(shortens);
+        let others: Vec<Node> = others.into_iter().cloned().collect();
+        let wanted = durations.last().and_then(|set| set.get("duration"));
+        let hint = wanted.and_then(|wanted| {
+            let to = parse_duration(wanted.as_str()?).ok()?;
+            let from = self.story(variant, &others).ok()?.duration;
+            let factor = scale::between(from, to).filter(|_| to < from)?;
+            let message = format!(
+                "a shorter `duration` leaves instants and windows of the scenario where they are: use `--scale {factor}` instead, which divides them all"
+            );
+            Some(Diagnostics::one(wanted.place.clone(), message))
+        });
+        hint.unwrap_or_else(Diagnostics::new)
     }
 
     fn all(self) -> Result<Vec<Story>, LoadError> {
@@ -232,6 +255,7 @@ impl File {
         for set in sets {
             edit::apply(&mut node, set, &mut errors);
         }
+        scale::apply(&mut node, &mut errors);
         let breaks = variant.and_then(|variant| breaks(variant, &mut errors));
         let names = breaks
             .as_ref()

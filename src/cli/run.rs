@@ -21,6 +21,7 @@ Examples:
   shakedown run header-routing                             a story of the catalogue
   shakedown run shop.yaml --variant all                    each ending of a file
   shakedown run shop.yaml --set load.users.rate=150/s      with one value changed
+  shakedown run shop.yaml --scale 5                        a fifth of its time, at the same rates
   shakedown run header-routing --html r.html --json r.json
   shakedown run header-routing --journal j.jsonl           keep every event
   shakedown run header-routing --engine turmoil            a second opinion, by another simulator
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// Change a value: a path of keys, and YAML
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Divide all instants and durations of the scenario's timeline by this: `--set scale=N`
+    #[arg(long, value_name = "N")]
+    scale: Option<String>,
     /// The seed [default: the scenario's]
     #[arg(long)]
     seed: Option<u64>,
@@ -64,7 +68,8 @@ pub(crate) struct Args {
     replay: Option<PathBuf>,
 }
 
-pub(crate) fn main(args: Args) -> Ended {
+pub(crate) fn main(mut args: Args) -> Ended {
+    args.set.extend(scale(args.scale.take()));
     match (&args.replay, &args.scenario) {
         (Some(journal), _) => replay(&args, journal),
         (None, Some(scenario)) if args.variant.as_deref() == Some("all") => all(&args, scenario),
@@ -239,6 +244,11 @@ fn replay(args: &Args, path: &Path) -> Ended {
     }
     reports.write(&outcome.document, || html::render(&outcome.document))?;
     Ok(exit_of(&outcome.document))
+}
+
+/// The edit that `--scale` stands for.
+pub(crate) fn scale(factor: Option<String>) -> Option<String> {
+    factor.map(|factor| format!("scale={factor}"))
 }
 
 /// Loads a story and prints what deserves a warning.

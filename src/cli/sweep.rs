@@ -11,7 +11,7 @@ use shakedown_scenarios::{Told, as_told};
 
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::run::{file_name, load, paint, remark};
+use super::run::{file_name, load, paint, remark, scale};
 use super::{Ended, Exit, bad_input, failed, out, words};
 
 /// How many failing seeds are shown with their replay command.
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Change a value: a path of keys, and YAML
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Divide all instants and durations of the scenario's timeline by this: `--set scale=N`
+    #[arg(long, value_name = "N")]
+    scale: Option<String>,
     /// First and last seed [default: the scenario's]
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Option<RangeInclusive<u64>>,
@@ -40,7 +43,9 @@ pub(crate) struct Args {
     jobs: Option<NonZeroUsize>,
 }
 
-pub(crate) fn main(args: &Args) -> Ended {
+pub(crate) fn main(mut args: Args) -> Ended {
+    args.set.extend(scale(args.scale.take()));
+    let args = &args;
     let variants = match args.variant.as_deref() {
         Some("all") => shakedown_scenarios::variants(&args.scenario)
             .map_err(|error| bad_input(words(error)))?,

@@ -1,6 +1,9 @@
 //! Bounds of the language: what may just be, and what may no more.
 
+use std::time::Duration;
+
 use super::{errors, read, story};
+use crate::{Edits, load_text};
 
 /// A value at its bound loads; the one beyond it is refused in these words.
 fn bound(made: impl Fn(&str) -> String, within: &str, beyond: &str, message: &str) {
@@ -328,4 +331,34 @@ fn pods_that_a_deployment_brings_are_counted() {
 fn the_control_plane_is_one_pod() {
     let text = |replicas: &str| story(&format!("control: {{replicas: {replicas}}}\n"));
     bound(text, "1", "2", "not supported yet: `control: replicas`");
+}
+
+#[test]
+fn a_duration_that_is_too_short_for_its_windows_is_hinted_to_be_scaled() {
+    let text = story("chaos: [{name: sick, at: 40s, for: 10s, do: pause, target: api}]").replace(
+        "fine: success(users) == 100%",
+        "fine: success(users after 50s) == 100%",
+    );
+    let load = |set: &[&str]| {
+        let edits = Edits {
+            variant: None,
+            set: set.iter().map(|set| (*set).to_owned()).collect(),
+        };
+        load_text("f.yaml", &text, &edits).map_err(|error| error.to_string())
+    };
+    let error = load(&["duration=12s"]).unwrap_err();
+    assert!(
+        error.contains(
+            "--set duration=12s: a shorter `duration` leaves instants and windows of the scenario where they are: use `--scale 5` instead"
+        ),
+        "{error}"
+    );
+    let story = load(&["scale=5"]).unwrap();
+    assert_eq!(story.duration, Duration::from_secs(12));
+    // The story is written out as it was run: a replay needs no edit.
+    let again = load_text("f.yaml", &story.expanded, &Edits::default()).unwrap();
+    assert_eq!(again.expanded, story.expanded);
+    // Another error is left as it is.
+    let error = load(&["duration=12s", "load.users.rate=ten"]).unwrap_err();
+    assert!(!error.contains("--scale"), "{error}");
 }
