@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use shakedown_results::{CheckResult, Digest, Verdict};
+use shakedown_results::{CheckResult, Digest, Measured, Verdict};
 use shakedown_scenarios::story::Story;
-use shakedown_scenarios::{Sample, over_seeds, verdict};
+use shakedown_scenarios::{Sample, margin, over_seeds, verdict};
 
 use crate::run::{Options, RunError, run};
 
@@ -35,6 +35,8 @@ pub struct Swept {
     pub runs: BTreeMap<u64, SeedRun>,
     /// The checks over all seeds: those that speak of seeds as they say, every other one in every seed.
     pub checks: Vec<CheckResult>,
+    /// The seeds whose run failed or is invalid: those that say nothing, then the others from the worst on.
+    pub failures: Vec<u64>,
     /// Invalid if a seed's run is (but for checks over seeds alone), else fail if a check is false.
     pub verdict: Verdict,
 }
@@ -128,6 +130,7 @@ fn judge(story: &Story, runs: BTreeMap<u64, SeedRun>) -> Swept {
         return Swept {
             runs,
             checks,
+            failures: Vec::new(),
             verdict: Verdict::Invalid,
         };
     };
@@ -139,7 +142,7 @@ fn judge(story: &Story, runs: BTreeMap<u64, SeedRun>) -> Swept {
                     .expect("one result for each check over seeds"),
             );
         } else {
-            checks.push(in_every_seed(at, check, &runs));
+            checks.push(in_every_seed(story, at, check, &runs));
         }
     }
     let worthless: Vec<String> = runs
@@ -153,17 +156,59 @@ fn judge(story: &Story, runs: BTreeMap<u64, SeedRun>) -> Swept {
         verdict(&checks, &worthless)
     };
     Swept {
+        failures: failures(story, &runs),
         runs,
         checks,
         verdict,
     }
 }
 
-/// A plain check must hold in every seed; the first seed that breaks it is shown.
-fn in_every_seed(at: usize, check: &CheckResult, runs: &BTreeMap<u64, SeedRun>) -> CheckResult {
+/// The values that a check measured, by seed.
+fn measured(at: usize, runs: &BTreeMap<u64, SeedRun>) -> Vec<(u64, Measured)> {
+    let values = runs
+        .iter()
+        .filter_map(|(seed, run)| Some((*seed, run.checks[at].measured?)));
+    values.collect()
+}
+
+/// The seeds that went wrong: those without a meaning, then those that break the first check, the worst of them first, and so on.
+fn failures(story: &Story, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
+    let worthless = runs.iter().filter(|(_, run)| !run.worthless.is_empty());
+    let mut seeds: Vec<u64> = worthless.map(|(seed, _)| *seed).collect();
+    for (at, check) in story.checks.iter().enumerate() {
+        let broken = |seed: &u64| runs[seed].checks[at].pass == Some(false);
+        let margin = margin(check, &measured(at, runs));
+        let worst = margin.map(|margin| margin.worst_first).unwrap_or_default();
+        // Seeds without a value come after the others.
+        let all = worst.into_iter().chain(runs.keys().copied());
+        for seed in all.filter(broken) {
+            if !seeds.contains(&seed) {
+                seeds.push(seed);
+            }
+        }
+    }
+    seeds
+}
+
+/// A plain check must hold in every seed; the seed that breaks it worst is shown, and how near the others come to that.
+fn in_every_seed(
+    story: &Story,
+    at: usize,
+    check: &CheckResult,
+    runs: &BTreeMap<u64, SeedRun>,
+) -> CheckResult {
     let of = |run: &SeedRun| run.checks[at].pass;
     let unjudged = runs.iter().find(|(_, run)| of(run).is_none());
-    let broken = runs.iter().find(|(_, run)| of(run) == Some(false));
+    let values = measured(at, runs);
+    let margin = story
+        .checks
+        .get(at)
+        .and_then(|check| margin(check, &values));
+    let worst = margin.iter().flat_map(|margin| &margin.worst_first);
+    let broken = worst
+        .chain(runs.keys())
+        .map(|seed| (seed, &runs[seed]))
+        .find(|(_, run)| of(run) == Some(false));
     let holding = runs.values().filter(|run| of(run) == Some(true)).count();
     let total = runs.len();
     let (pass, observed) = match (broken, unjudged) {
@@ -178,11 +223,17 @@ fn in_every_seed(at: usize, check: &CheckResult, runs: &BTreeMap<u64, SeedRun>) 
             None,
             format!("not judged under seed {seed}: {}", run.checks[at].observed),
         ),
-        (None, None) => (Some(true), format!("holds in all {total} seeds")),
+        (None, None) => {
+            let margin = margin.map(|margin| format!(": {}", margin.words));
+            let words = margin.unwrap_or_default();
+            (Some(true), format!("holds in all {total} seeds{words}"))
+        }
     };
     CheckResult {
         pass,
         observed,
+        // Of one seed.
+        measured: None,
         ..check.clone()
     }
 }

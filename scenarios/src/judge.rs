@@ -9,6 +9,7 @@ mod fact;
 mod instant;
 mod laws;
 mod leaf;
+mod margin;
 mod outage;
 mod refusals;
 mod seeds;
@@ -19,6 +20,7 @@ mod trial;
 mod via;
 mod words;
 
+pub use margin::{Margin, margin};
 pub use seeds::over_seeds;
 pub use told::{Told, as_told, not_judged, verdict};
 

@@ -20,7 +20,9 @@ pub mod story;
 pub mod value;
 
 pub use catalogue::catalogue;
-pub use judge::{Judge, Judgement, Sample, Told, as_told, not_judged, over_seeds, verdict};
+pub use judge::{
+    Judge, Judgement, Margin, Sample, Told, as_told, margin, not_judged, over_seeds, verdict,
+};
 pub use load::{BASE, Edits, LoadError, load, load_all, load_text, variants};
 pub use plan::{PlannedAction, cast, is_meant, plan, resolve};
 pub use source::SourceError;

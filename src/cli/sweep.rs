@@ -125,13 +125,8 @@ fn perform(args: &Args, story: &Story, interrupt: &Interrupt) -> Result<Swept, E
 
 /// The worst seeds, with the command that runs each again.
 fn show_failures(swept: &Swept) -> Result<(), Exit> {
-    let bad = || {
-        swept
-            .runs
-            .iter()
-            .filter(|(_, run)| run.verdict == Verdict::Fail || !run.worthless.is_empty())
-    };
-    for (seed, run) in bad().take(SHOWN) {
+    for seed in swept.failures.iter().take(SHOWN) {
+        let run = &swept.runs[seed];
         let why = run.worthless.first().cloned().or_else(|| {
             let broken = run.checks.iter().find(|check| check.pass == Some(false))?;
             Some(format!("{}: {}", broken.name, broken.observed))
@@ -142,7 +137,7 @@ fn show_failures(swept: &Swept) -> Result<(), Exit> {
             run.replay
         ))?;
     }
-    let more = bad().count().saturating_sub(SHOWN);
+    let more = swept.failures.len().saturating_sub(SHOWN);
     if more > 0 {
         out::print(format_args!("  and {more} more\n"))?;
     }

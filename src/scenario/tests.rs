@@ -225,5 +225,46 @@ fn a_check_in_json_has_a_number_a_unit_and_a_sample_size() {
     let nanos = quick["measured"]["value"].as_i64().unwrap();
     assert!((1_000_000..1_000_000_000).contains(&nanos), "{nanos}");
     let always = serde_json::to_value(run.check("always")).unwrap();
-    assert_eq!(always["measured"], json!({"value": 100, "unit": "%", "limit": 90}));
+    assert_eq!(
+        always["measured"],
+        json!({"value": 100, "unit": "%", "limit": 90})
+    );
+}
+
+#[test]
+fn a_sweep_shows_how_near_each_check_came_to_its_limit() {
+    let swept = |limit: &str| {
+        let edits = Edits {
+            variant: None,
+            set: vec![
+                "duration=2s".to_owned(),
+                format!("expect=[{{quick: max(jason) < {limit}}}]"),
+            ],
+        };
+        let story = load("header-routing", &edits).unwrap();
+        let jobs = std::num::NonZeroUsize::MIN;
+        crate::sweep::sweep(&story, 1..=3, jobs, Options::default, |_| {}).unwrap()
+    };
+    let of = |swept: &crate::sweep::Swept| {
+        let check = swept.checks.iter().find(|check| check.name == "quick");
+        check.unwrap().observed.clone()
+    };
+    let green = swept("10s");
+    let words = of(&green);
+    assert!(words.starts_with("holds in all 3 seeds: min "), "{words}");
+    assert!(words.contains("; worst seed "), "{words}");
+    assert_eq!(green.failures, [0; 0]);
+    let red = swept("1us");
+    let worst = red.failures[0];
+    let words = of(&red);
+    let start = format!("holds in 0 of 3 seeds; seed {worst}: ");
+    assert!(words.starts_with(&start), "{words}");
+    let value = |seed: &u64| {
+        let checks = &red.runs[seed].checks;
+        let check = checks.iter().find(|check| check.name == "quick").unwrap();
+        check.measured.unwrap().value
+    };
+    let values: Vec<_> = red.failures.iter().map(value).collect();
+    assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
+    assert_eq!(values.len(), 3);
 }

@@ -95,7 +95,10 @@ impl Resolver<'_> {
                 return self.refuse(at, message);
             }
             _ => {
-                return self.refuse(at, "not supported yet: `via`, but of a load's requests, or of an edge");
+                return self.refuse(
+                    at,
+                    "not supported yet: `via`, but of a load's requests, or of an edge",
+                );
             }
         }
         let is_load = via

@@ -143,8 +143,12 @@ impl Asked<'_> {
                 "not supported yet: `pool-wait` together with what the proxy alone knows (`proxy-time`, `flag`)",
             );
         }
-        let by_parts =
-            to.is_part() || self.is_of_attempts() || self.is_gauge() || self.is_of_tries() || self.has_flag() || proxy;
+        let by_parts = to.is_part()
+            || self.is_of_attempts()
+            || self.is_gauge()
+            || self.is_of_tries()
+            || self.has_flag()
+            || proxy;
         if to.endpoint.is_some() && by_parts {
             return Some("not supported yet: this figure of one endpoint of the callee");
         }
