@@ -2,20 +2,23 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a check measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// The value that decided. Of `always`, `never` and other words over slices: that of the slice nearest to the limit, or
     /// furthest beyond it; of `recovers`: the time from which on the check holds.
+    #[schemars(with = "f64")]
     pub value: Number,
     /// The unit of value and limit.
     pub unit: MeasuredUnit,
     /// What the value was compared with, where that is one number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
     pub limit: Option<Number>,
     /// How many requests, tries or values the value was computed from; of checks over seeds, how many seeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,7 +26,7 @@ pub struct Measured {
 }
 
 /// The unit of a measured value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MeasuredUnit {
     /// Nanoseconds.
     #[serde(rename = "ns")]
