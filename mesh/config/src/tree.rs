@@ -3,12 +3,18 @@
 //! The subset is YAML 1.2 core without anchors, aliases, merge keys, tags, duplicate keys and keys that are not scalars:
 //! each is an error with its place. Only `true` and `false` are booleans. A scalar keeps its text, and whether it was
 //! quoted, so that `"1.10"` and `1.10` stay apart until a type decides.
+//!
+//! Files of Kubernetes documents are read in a wider dialect ([`parse_kubernetes`]), which has what kubectl takes. In both,
+//! lines within brackets may stand at any column.
 
+mod alias;
 mod emit;
+mod flow;
 mod parse;
 pub mod scalar;
 
-pub use parse::{MAX_BYTES, MAX_DEPTH, MAX_NODES, parse, parse_bytes};
+pub use alias::{MAX_COPIED_BYTES, MAX_COPIED_VALUES};
+pub use parse::{Dialect, MAX_BYTES, MAX_DEPTH, MAX_NODES, parse, parse_bytes, parse_kubernetes};
 
 use indexmap::IndexMap;
 

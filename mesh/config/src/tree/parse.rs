@@ -1,10 +1,13 @@
 //! From text to tree: the parser's events, assembled without recursion and within bounds.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
-use super::{Entry, Map, Node, Value, scalar};
+use super::alias::{Copies, Measure};
+use super::flow::{self, Indented};
+use super::{Entry, Map, Node, Value, alias, scalar};
 use crate::diagnostic::{Diagnostics, Place};
 
 /// The largest file that is read.
@@ -16,12 +19,34 @@ pub const MAX_NODES: usize = 1_000_000;
 /// After so many errors the rest of the file is not read.
 const MAX_ERRORS: usize = 100;
 
-/// Reads all documents of a file. Documents without content are left out.
+/// The YAML that is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// YAML 1.2 core without anchors, aliases, merge keys and tags.
+    Strict,
+    /// The YAML that kubectl reads: also anchors, aliases, merge keys, tags of the core schema, and YAML 1.1's
+    /// booleans. Source: sigs.k8s.io/yaml, goyaml.v2.
+    Kubernetes,
+}
+
+/// Reads all documents of a file, in the strict dialect. Documents without content are left out.
 ///
 /// # Errors
 /// Every error that could be found: syntax (the first one only: what follows cannot be trusted), what this subset of
 /// YAML does not have, a bound that is passed, or an empty file.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Diagnostics> {
+    parse_as(Dialect::Strict, file, text)
+}
+
+/// Reads all documents of a file in the YAML that kubectl reads.
+///
+/// # Errors
+/// As [`parse`]; and an alias that would multiply the file past a bound.
+pub fn parse_kubernetes(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnostics> {
+    parse_as(Dialect::Kubernetes, file, utf8(file, bytes)?)
+}
+
+fn parse_as(dialect: Dialect, file: &str, text: &str) -> Result<Vec<Node>, Diagnostics> {
     if text.len() > MAX_BYTES {
         let place = Place::whole(file);
         return Err(Diagnostics::one(
@@ -32,8 +57,14 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Diagnostics> {
             ),
         ));
     }
-    let mut builder = Builder::new(Arc::from(file));
-    builder.read(text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut builder = Builder::new(Arc::from(file), dialect);
+    if let Err(error) = builder.read(text) {
+        match again(&builder, text) {
+            Some(indented) => builder = indented,
+            None => builder.syntax(text, &error),
+        }
+    }
     if builder.errors.is_empty() && builder.documents.is_empty() {
         builder
             .errors
@@ -42,13 +73,25 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Diagnostics> {
     builder.errors.or(builder.documents)
 }
 
+/// Reads a text that the parser refuses once more, its flow collections indented as the standard wants them.
+fn again(failed: &Builder, text: &str) -> Option<Builder> {
+    let Indented { text, added } = flow::indented(text)?;
+    let mut builder = Builder::new(failed.file.clone(), failed.dialect);
+    builder.added = added;
+    builder.read(&text).is_ok().then_some(builder)
+}
+
 /// Reads all documents of a file whose encoding is not known to be UTF-8.
 ///
 /// # Errors
 /// As [`parse`]; and the place of the first byte that is not UTF-8.
 pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnostics> {
+    parse(file, utf8(file, bytes)?)
+}
+
+fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostics> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => parse(file, text),
+        Ok(text) => Ok(text),
         Err(error) => {
             let good = &bytes[..error.valid_up_to()];
             let start = good
@@ -68,198 +111,298 @@ pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnostics> {
 }
 
 /// A list or map that is not finished.
-enum Open {
-    List {
-        place: Place,
-        items: Vec<Node>,
-    },
+struct Open {
+    place: Place,
+    /// The anchor that names it; 0: none.
+    anchor: usize,
+    measure: Measure,
+    inside: Inside,
+}
+
+enum Inside {
+    List(Vec<Node>),
     Map {
-        place: Place,
         map: Map,
         key: Option<Key>,
-        merge: bool,
+        /// Merge keys have been refused here already.
+        merge_refused: bool,
+        /// Keys that a merge brought in: those written here go before them.
+        merged: BTreeSet<String>,
     },
 }
 
-/// A key whose value is awaited. Without a text it was no scalar: its value is read and dropped.
+/// A key whose value is awaited.
 struct Key {
-    text: Option<String>,
+    name: Name,
     quoted: bool,
     place: Place,
 }
 
+enum Name {
+    Text(String),
+    /// `<<`: its value's entries are taken in.
+    Merge,
+    /// In error: its value is read and dropped.
+    Unusable,
+}
+
 struct Builder {
     file: Arc<str>,
+    dialect: Dialect,
     documents: Vec<Node>,
     open: Vec<Open>,
     errors: Diagnostics,
     nodes: usize,
+    copies: Copies,
+    /// Spaces that were put before lines.
+    added: Vec<usize>,
 }
 
 impl Builder {
-    fn new(file: Arc<str>) -> Self {
+    fn new(file: Arc<str>, dialect: Dialect) -> Self {
         Builder {
             file,
+            dialect,
             documents: Vec::new(),
             open: Vec::new(),
             errors: Diagnostics::new(),
             nodes: 0,
+            copies: Copies::default(),
+            added: Vec::new(),
         }
     }
 
-    fn read(&mut self, text: &str) {
+    fn read(&mut self, text: &str) -> Result<(), ScanError> {
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
-            match event {
-                Ok((event, span)) => {
-                    let place = self.place(&span.start);
-                    if !self.event(event, place) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    self.syntax(text, &error);
-                    return;
-                }
+            let (event, span) = event?;
+            let place = self.place(&span.start);
+            if !self.event(event, place) {
+                break;
             }
         }
+        Ok(())
     }
 
     /// Takes in one event; false ends the reading.
     fn event(&mut self, event: Event<'_>, place: Place) -> bool {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                self.plain_only(&place, anchor, tag.is_some());
-                let quoted = style != ScalarStyle::Plain;
-                if self.awaits_key() {
-                    self.key(text.into_owned(), quoted, place);
-                    return self.errors.len() < MAX_ERRORS;
-                }
-                self.add(Node::new(scalar::resolve(text.into_owned(), quoted), place))
+                let mut quoted = style != ScalarStyle::Plain;
+                quoted |= self.decorated(&place, anchor, tag.as_deref());
+                let value = match self.dialect {
+                    Dialect::Kubernetes => scalar::resolve_1_1(text.into_owned(), quoted),
+                    Dialect::Strict => scalar::resolve(text.into_owned(), quoted),
+                };
+                self.scalar(Node::new(value, place), quoted, anchor)
             }
-            Event::Alias(_) => {
-                self.errors.add(
-                    &place,
-                    "aliases (`*name`) are not accepted: write the value again, or quote the `*`",
-                );
-                self.add(Node::null(place))
-            }
+            Event::Alias(anchor) => self.alias(anchor, place),
             Event::SequenceStart(anchor, tag) => {
-                self.plain_only(&place, anchor, tag.is_some());
-                self.open(Open::List {
-                    place,
-                    items: Vec::new(),
-                })
+                self.decorated(&place, anchor, tag.as_deref());
+                self.open(place, anchor, Inside::List(Vec::new()))
             }
             Event::MappingStart(anchor, tag) => {
-                self.plain_only(&place, anchor, tag.is_some());
-                self.open(Open::Map {
-                    place,
+                self.decorated(&place, anchor, tag.as_deref());
+                let inside = Inside::Map {
                     map: Map::new(),
                     key: None,
-                    merge: false,
-                })
+                    merge_refused: false,
+                    merged: BTreeSet::new(),
+                };
+                self.open(place, anchor, inside)
             }
-            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List { place, items }) => self.add(Node::new(Value::List(items), place)),
-                Some(Open::Map { place, map, .. }) => self.add(Node::new(Value::Map(map), place)),
-                None => true,
-            },
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => true,
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open.pop() else {
+                    return true;
+                };
+                let value = match open.inside {
+                    Inside::List(items) => Value::List(items),
+                    Inside::Map { map, .. } => Value::Map(map),
+                };
+                let node = Node::new(value, open.place);
+                self.copies.keep(open.anchor, &node, open.measure);
+                self.add(node, open.measure)
+            }
+            Event::DocumentEnd => {
+                self.copies = Copies::default();
+                true
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {
+                true
+            }
         }
     }
 
-    /// Refuses anchors and tags.
-    fn plain_only(&mut self, place: &Place, anchor: usize, tag: bool) {
-        if anchor != 0 {
+    /// Takes in a scalar, as a key where one is awaited.
+    fn scalar(&mut self, node: Node, quoted: bool, anchor: usize) -> bool {
+        let measure = Measure::scalar(&node);
+        self.copies.keep(anchor, &node, measure);
+        if self.awaits_key() {
+            let text = match node.value {
+                Value::Scalar { text, .. } => text,
+                _ => node.as_str().unwrap_or("null").to_owned(),
+            };
+            self.key(text, quoted, node.place);
+            return self.errors.len() < MAX_ERRORS;
+        }
+        self.count(1, &node.place) && self.add(node, measure)
+    }
+
+    /// Puts the value of an anchor in the place of an alias.
+    fn alias(&mut self, anchor: usize, place: Place) -> bool {
+        if self.dialect == Dialect::Strict {
+            self.errors.add(
+                &place,
+                "aliases (`*name`) are not accepted: write the value again, or quote the `*`",
+            );
+            return self.add(Node::null(place), Measure::default());
+        }
+        match self.copies.take(anchor, MAX_DEPTH - self.open.len()) {
+            Ok((node, measure)) => {
+                if self.awaits_key() && node.as_list().is_none() && node.as_map().is_none() {
+                    let quoted = matches!(node.value, Value::Scalar { quoted: true, .. });
+                    return self.scalar(node, quoted, 0);
+                }
+                self.count(measure.values, &place) && self.add(node, measure)
+            }
+            Err(problem) => {
+                self.errors.add(&place, problem);
+                false
+            }
+        }
+    }
+
+    /// Refuses anchors and tags that the dialect does not have. True: a tag makes the value a string.
+    fn decorated(&mut self, place: &Place, anchor: usize, tag: Option<&Tag>) -> bool {
+        let strict = self.dialect == Dialect::Strict;
+        if anchor != 0 && strict {
             self.errors.add(
                 place,
                 "anchors (`&name`) are not accepted: write the value where it is used",
             );
         }
-        if tag {
-            self.errors.add(
-                place,
-                "tags (`!name`) are not accepted: quote the value to make it a string",
-            );
+        match tag {
+            None => false,
+            Some(tag) if !strict && tag.is_yaml_core_schema() => tag.suffix == "str",
+            Some(_) => {
+                self.errors.add(
+                    place,
+                    "tags (`!name`) are not accepted: quote the value to make it a string",
+                );
+                false
+            }
         }
     }
 
     fn awaits_key(&self) -> bool {
-        matches!(self.open.last(), Some(Open::Map { key: None, .. }))
+        matches!(
+            self.open.last(),
+            Some(Open {
+                inside: Inside::Map { key: None, .. },
+                ..
+            })
+        )
     }
 
     fn key(&mut self, text: String, quoted: bool, place: Place) {
-        let Some(Open::Map {
-            map, key, merge, ..
+        let Some(Open {
+            inside:
+                Inside::Map {
+                    map,
+                    key,
+                    merge_refused,
+                    merged,
+                },
+            ..
         }) = self.open.last_mut()
         else {
             return;
         };
-        let mut usable = true;
-        if text == "<<" && !quoted {
-            if !*merge {
+        let mut name = Name::Text(text);
+        if let Name::Text(text) = &name {
+            if text == "<<" && !quoted {
+                name = Name::Merge;
+                if self.dialect == Dialect::Strict {
+                    if !*merge_refused {
+                        self.errors.add(
+                            &place,
+                            "merge keys (`<<`) are not accepted: write the keys here",
+                        );
+                    }
+                    (*merge_refused, name) = (true, Name::Unusable);
+                }
+            } else if let Some(first) = map.get(text)
+                && !merged.remove(text)
+            {
+                let shown = scalar::shorten(text);
+                let at = format!("{}:{}", first.key.line, first.key.column);
                 self.errors.add(
                     &place,
-                    "merge keys (`<<`) are not accepted: write the keys here",
+                    format!("key `{shown}` stands here twice; the first is at {at}"),
                 );
+                name = Name::Unusable;
             }
-            (*merge, usable) = (true, false);
-        } else if let Some(first) = map.get(&text) {
-            let shown = scalar::shorten(&text);
-            let at = format!("{}:{}", first.key.line, first.key.column);
-            self.errors.add(
-                &place,
-                format!("key `{shown}` stands here twice; the first is at {at}"),
-            );
-            usable = false;
         }
         *key = Some(Key {
-            text: usable.then_some(text),
+            name,
             quoted,
             place,
         });
     }
 
-    fn open(&mut self, open: Open) -> bool {
+    fn open(&mut self, place: Place, anchor: usize, inside: Inside) -> bool {
         if self.open.len() == MAX_DEPTH {
-            let place = match &open {
-                Open::List { place, .. } | Open::Map { place, .. } => place.clone(),
-            };
             self.errors.add(
                 &place,
                 format!("nested too deeply: at most {MAX_DEPTH} levels are read"),
             );
             return false;
         }
-        self.open.push(open);
+        if !self.count(1, &place) {
+            return false;
+        }
+        self.open.push(Open {
+            place,
+            anchor,
+            measure: Measure::EMPTY,
+            inside,
+        });
         true
     }
 
-    /// Puts a finished value where it belongs; false ends the reading.
-    fn add(&mut self, node: Node) -> bool {
-        self.nodes += 1;
+    /// Counts values; false ends the reading.
+    fn count(&mut self, values: usize, place: &Place) -> bool {
+        self.nodes += values;
         if self.nodes > MAX_NODES {
             self.errors.add(
-                &node.place,
+                place,
                 format!("too many values: at most {MAX_NODES} are read"),
             );
             return false;
         }
-        match self.open.last_mut() {
-            None if node.is_null() => {}
-            None => self.documents.push(node),
-            Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { map, key, .. }) => match key.take() {
+        true
+    }
+
+    /// Puts a finished value where it belongs; false ends the reading.
+    fn add(&mut self, node: Node, measure: Measure) -> bool {
+        let Some(open) = self.open.last_mut() else {
+            if !node.is_null() {
+                self.documents.push(node);
+            }
+            return self.errors.len() < MAX_ERRORS;
+        };
+        open.measure.absorb(measure);
+        match &mut open.inside {
+            Inside::List(items) => items.push(node),
+            Inside::Map {
+                map, key, merged, ..
+            } => match key.take() {
                 Some(Key {
-                    text: Some(text),
+                    name: Name::Text(text),
                     quoted,
                     place,
                 }) => {
+                    open.measure.bytes += text.len();
                     map.insert(
                         text,
                         Entry {
@@ -269,14 +412,24 @@ impl Builder {
                         },
                     );
                 }
-                Some(Key { text: None, .. }) => {}
+                Some(Key {
+                    name: Name::Merge, ..
+                }) => {
+                    if let Err(problem) = alias::merge(map, merged, node) {
+                        self.errors.push(problem);
+                    }
+                }
+                Some(Key {
+                    name: Name::Unusable,
+                    ..
+                }) => {}
                 None => {
                     self.errors.add(
                         &node.place,
                         "a key must be a scalar: a list or map cannot be one",
                     );
                     *key = Some(Key {
-                        text: None,
+                        name: Name::Unusable,
                         quoted: false,
                         place: node.place,
                     });
@@ -333,10 +486,12 @@ impl Builder {
     }
 
     fn place(&self, mark: &Marker) -> Place {
+        let line = mark.line().checked_sub(1);
+        let added = line.and_then(|line| self.added.get(line)).unwrap_or(&0);
         Place {
             file: self.file.clone(),
             line: clamp(mark.line()),
-            column: clamp(mark.col() + 1),
+            column: clamp((mark.col() + 1).saturating_sub(*added)),
         }
     }
 }

@@ -18,6 +18,22 @@ pub fn resolve(text: String, quoted: bool) -> Value {
     }
 }
 
+/// As [`resolve`], with the booleans of YAML 1.1. Source: goyaml.v2, resolve.go.
+pub fn resolve_1_1(text: String, quoted: bool) -> Value {
+    if quoted {
+        return Value::Scalar { text, quoted };
+    }
+    match text.as_str() {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            Value::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            Value::Bool(false)
+        }
+        _ => resolve(text, quoted),
+    }
+}
+
 /// Whether a plain scalar of this text is a string: not null, boolean or number to a YAML 1.2 core reader.
 pub fn is_string(text: &str) -> bool {
     !is_number(text) && matches!(resolve(text.to_owned(), false), Value::Scalar { .. })

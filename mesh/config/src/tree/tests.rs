@@ -186,3 +186,130 @@ proptest! {
         let _ = parse_bytes("f", &bytes);
     }
 }
+
+/// A text as kubectl reads it.
+fn wide(text: &str) -> Node {
+    parse_kubernetes("f", text.as_bytes()).unwrap().remove(0)
+}
+
+fn wide_errors(text: &str) -> String {
+    parse_kubernetes("f", text.as_bytes())
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn lines_within_brackets_may_stand_at_any_column() {
+    let text = "\
+spec:
+  hosts: [
+    reviews, # a comment with ]
+  'it''s ]'
+  ]
+  http:
+  - {match: [{uri: {prefix: /a}}],
+route: [
+x
+]}
+  text: |
+    [not a list
+    end
+  last: {a: b}
+";
+    for node in [one(text), wide(text)] {
+        assert_eq!(
+            node.to_json().to_string(),
+            r#"{"spec":{"hosts":["reviews","it's ]"],"http":[{"match":[{"uri":{"prefix":"/a"}}],"route":["x"]}],"last":{"a":"b"},"text":"[not a list\nend\n"}}"#
+        );
+        let hosts = node.find(&["spec", "hosts"]).unwrap().as_list().unwrap();
+        assert_eq!(hosts[0].place.to_string(), "f:3:5");
+        assert_eq!(hosts[1].place.to_string(), "f:4:3");
+    }
+}
+
+#[test]
+fn brackets_that_are_text_are_not_taken_for_lists() {
+    for text in [
+        "a: b [c\nd: [\n]\n",
+        "a: |\n  [\n\n  x\nd: [\n]\n",
+        "- - 'a'\n  - >-\n    {\n- d: [\n]\n",
+        "\"k [\": 'v {'\nd: [\n]\n",
+        "a: b\n  [c\nd: e\n",
+    ] {
+        let node = one(text);
+        let indented = text.replace("[\n]", "[\n      ]");
+        assert_eq!(node.to_json(), one(&indented).to_json(), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_bracket_is_still_an_error_with_its_place() {
+    assert!(errors("a: [\n  b\nc: d\n").contains("YAML syntax"));
+    assert!(errors("a: [b\n}\n").contains("YAML syntax"));
+}
+
+#[test]
+fn aliases_and_merge_keys_are_what_kubectl_makes_of_them() {
+    let node = wide(
+        "base: &base {a: 1, b: &b [x]}\nother: &other {a: 2, c: 3}\nby: {<<: *base, a: 9, d: *b}\n\
+         two: {<<: [*base, *other]}\nlate: {a: 0, <<: *other}\n*b-key : 1\n"
+            .replace("*b-key : 1\n", "")
+            .as_str(),
+    );
+    let json = |key| node.get(key).unwrap().to_json().to_string();
+    assert_eq!(json("by"), r#"{"a":9,"b":["x"],"d":["x"]}"#);
+    assert_eq!(json("two"), r#"{"a":1,"b":["x"],"c":3}"#);
+    assert_eq!(json("late"), r#"{"a":2,"c":3}"#);
+    // A copy knows where its text is.
+    let copied = node.find(&["by", "d"]).unwrap();
+    assert_eq!(copied.place.line, 1);
+}
+
+#[test]
+fn tags_of_the_core_schema_and_older_booleans_are_taken() {
+    assert_eq!(
+        wide("{a: !!str 80, b: !!int 80, c: yes, d: \"yes\", e: Off}")
+            .to_json()
+            .to_string(),
+        r#"{"a":"80","b":80,"c":true,"d":"yes","e":false}"#
+    );
+    assert!(wide_errors("a: !mine 1").contains("tags (`!name`) are not accepted"));
+}
+
+#[test]
+fn aliases_that_multiply_a_file_are_refused() {
+    let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..9 {
+        let last = level - 1;
+        let copies = vec![format!("*a{last}"); 10].join(", ");
+        text.push_str(&format!("a{level}: &a{level} [{copies}]\n"));
+    }
+    assert!(wide_errors(&text).contains("aliases copy too much"));
+    let long = format!(
+        "a: &a {}\nb: [{}]\n",
+        "x".repeat(1 << 20),
+        vec!["*a"; 20].join(", ")
+    );
+    assert!(wide_errors(&long).contains("aliases copy too much"));
+    assert!(wide_errors("a: &a [*a]").contains("within the value that it means"));
+    let deep = format!(
+        "a: &a {}{}\nb: {}*a{}\n",
+        "[".repeat(40),
+        "]".repeat(40),
+        "[".repeat(40),
+        "]".repeat(40)
+    );
+    assert!(wide_errors(&deep).contains("nested too deeply"));
+    assert!(wide_errors("a: {<<: x}").contains("`<<` merges a map"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_wide_parser_panic(text in prop_oneof![
+        any::<String>(),
+        "[\\[\\]{}:,?*&!|>'\"%@`#\\- \n\ta1<]{0,60}",
+        "(&a |\\*a|<<: |a: |- |\\[|\\]|\\{|\\}|,|\n|\n  |x|'|\\||#){0,30}",
+    ]) {
+        let _ = parse_kubernetes("f", text.as_bytes());
+    }
+}
