@@ -183,7 +183,7 @@ fn cluster(state: &State, table: &Table, cluster: &Cluster) -> Value {
             ClusterKind::Static(_) => "STATIC",
             ClusterKind::OriginalDst => "ORIGINAL_DST",
         },
-        "lb_policy": format!("{:?}", cluster.lb),
+        "lb_policy": cluster.lb.name(),
         "hosts": hosts,
     })
 }

@@ -7,8 +7,8 @@ use super::told::{
     BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, SlowStartTold, ThrottleTold,
 };
 use crate::table::{
-    Cluster, HashBy, HashPolicy, HedgePolicy, LbPolicy, Limits, RequestView, RouteAction,
-    UpstreamProtocol, cookie_value, query_value,
+    Cluster, HashBy, HashPolicy, HedgePolicy, Limits, RequestView, RouteAction, UpstreamProtocol,
+    cookie_value, query_value,
 };
 
 /// Returns the policies for the requests of a route in a cluster. `fails_over`: the cluster has endpoints of more than one
@@ -22,7 +22,7 @@ pub(super) fn policies(
     let limits = cluster.limits.of(action.priority);
     let hash = action.hash.iter().filter(|_| cluster.lb.is_hashing());
     ClusterPolicies {
-        balancer: balancer(&cluster.lb).into(),
+        balancer: cluster.lb.name().into(),
         hash_by: hash.map(|policy| hashed(policy, request)).collect(),
         protocol: match cluster.protocol {
             UpstreamProtocol::Http1 => "HTTP/1.1",
@@ -64,19 +64,6 @@ pub(super) fn policies(
             k_milli: throttle.k_milli,
             window_ms: millis(throttle.window),
         }),
-    }
-}
-
-/// Names are Istio's, or ProxyPolicy's.
-fn balancer(policy: &LbPolicy) -> &'static str {
-    match policy {
-        LbPolicy::LeastRequest(_) => "LEAST_REQUEST",
-        LbPolicy::RoundRobin(_) => "ROUND_ROBIN",
-        LbPolicy::Random => "RANDOM",
-        LbPolicy::RingHash(_) => "RING_HASH",
-        LbPolicy::Maglev(_) => "MAGLEV",
-        LbPolicy::LeastLoaded => "leastLoaded",
-        LbPolicy::PeakEwma(_) => "peakEwma",
     }
 }
 

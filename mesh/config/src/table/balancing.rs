@@ -34,6 +34,19 @@ impl LbPolicy {
         matches!(self, LbPolicy::RingHash(_) | LbPolicy::Maglev(_))
     }
 
+    /// The policy's name: Istio's, or that of a ProxyPolicy's `balancer`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            LbPolicy::LeastRequest(_) => "LEAST_REQUEST",
+            LbPolicy::RoundRobin(_) => "ROUND_ROBIN",
+            LbPolicy::Random => "RANDOM",
+            LbPolicy::RingHash(_) => "RING_HASH",
+            LbPolicy::Maglev(_) => "MAGLEV",
+            LbPolicy::LeastLoaded => "leastLoaded",
+            LbPolicy::PeakEwma(_) => "peakEwma",
+        }
+    }
+
     /// How hosts that are new come to their full share, if slowly.
     pub fn slow_start(&self) -> Option<SlowStart> {
         match self {

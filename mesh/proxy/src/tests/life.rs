@@ -201,6 +201,8 @@ fn metrics_and_readiness_are_served_at_15020() {
             dump.contains(REVIEWS) && dump.contains("127.0.0.11:9080"),
             "{dump}"
         );
+        let dump: serde_json::Value = serde_json::from_str(&dump).expect("it is JSON");
+        assert_eq!(dump["clusters"][0]["lb_policy"], "LEAST_REQUEST", "{dump}");
         assert_eq!(ask("/quitquitquit").await.status, 404);
     });
 }
