@@ -4,6 +4,7 @@
 mod check;
 mod engine;
 mod explain;
+mod input;
 mod interrupt;
 mod list;
 mod load;
@@ -16,8 +17,11 @@ mod sweep;
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use shakedown::Verdict;
+use shakedown_config::suggest;
 use shakedown_scenarios::LoadError;
 
 /// How a command ends.
@@ -52,6 +56,9 @@ pub(crate) type Ended = Result<Exit, Exit>;
 #[derive(Parser)]
 #[command(name = "shakedown", version, after_help = EXAMPLES)]
 struct Cli {
+    /// Colours in what is printed; `auto`: on a terminal, unless NO_COLOR is set or TERM is `dumb`
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
     #[command(subcommand)]
     command: Command,
 }
@@ -64,7 +71,7 @@ Examples:
   shakedown run header-routing --real                  real sockets on loopback, real time
   shakedown load http://localhost:8080/ --rate 500/s --duration 30s
   shakedown check mesh/*.yaml                          validate configuration
-  shakedown explain --config mesh/ --request 'GET http://reviews/x' -H 'end-user: jason'
+  shakedown explain --config mesh/ --request 'GET http://reviews:9080/x' -H 'end-user: jason'
 
 Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 130 it was cut short by Ctrl-C.";
 
@@ -84,11 +91,20 @@ enum Command {
     Check(check::Args),
     /// Tell what a request would meet, and which line decided it
     Explain(explain::Args),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
 }
 
 /// Parses the arguments and runs the command.
 pub(crate) fn main() -> ExitCode {
-    let ended = match Cli::parse().command {
+    let cli = Cli::try_parse().unwrap_or_else(|error| suggesting(error).exit());
+    out::choose_color(cli.color);
+    let ended = match cli.command {
         Command::Run(args) => run::main(*args),
         Command::Sweep(args) => sweep::main(args),
         Command::Load(args) => load::main(&args),
@@ -96,14 +112,56 @@ pub(crate) fn main() -> ExitCode {
         Command::Show(args) => list::show(&args),
         Command::Check(args) => check::main(&args),
         Command::Explain(args) => explain::main(&args),
+        Command::Completions { shell } => completions(shell),
+        Command::Man => manual(),
     };
     let exit = ended.unwrap_or_else(|exit| exit);
     ExitCode::from(exit as u8)
 }
 
+/// Adds to an unknown command the one that was meant: clap's own measure finds none for `rnu`.
+fn suggesting(mut error: clap::Error) -> clap::Error {
+    let typed = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(typed)) => typed.clone(),
+        _ => return error,
+    };
+    let command = Cli::command();
+    let names = command.get_subcommands().map(clap::Command::get_name);
+    if let Some(name) = suggest::nearest(&typed, names)
+        && error.get(ContextKind::SuggestedSubcommand).is_none()
+    {
+        let names = ContextValue::Strings(vec![name.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, names);
+    }
+    error
+}
+
+/// Prints what makes a shell complete commands, options and files.
+fn completions(shell: Shell) -> Ended {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "shakedown", &mut script);
+    out::print(String::from_utf8_lossy(&script))?;
+    Ok(Exit::Pass)
+}
+
+/// Prints the manual: the command's page, and a page for each of its commands.
+fn manual() -> Ended {
+    let mut command = Cli::command();
+    command.build();
+    let pages = std::iter::once(&command).chain(command.get_subcommands());
+    for page in pages {
+        let mut roff = Vec::new();
+        clap_mangen::Man::new(page.clone())
+            .render(&mut roff)
+            .map_err(|error| failed(Exit::Input, error))?;
+        out::print(String::from_utf8_lossy(&roff))?;
+    }
+    Ok(Exit::Pass)
+}
+
 /// Tells the user what is wrong with the input.
 pub(crate) fn bad_input(problem: impl Display) -> Exit {
-    out::complain(problem);
+    out::fault(problem);
     Exit::Input
 }
 
@@ -111,12 +169,12 @@ pub(crate) fn bad_input(problem: impl Display) -> Exit {
 pub(crate) fn words(error: LoadError) -> String {
     match error {
         LoadError::Wrong(problems) => problems.to_string(),
-        error => format!("shakedown: {:#}", anyhow::Error::from(error)),
+        error => format!("{:#}", anyhow::Error::from(error)),
     }
 }
 
 /// Tells the user an error with all its causes.
 pub(crate) fn failed(exit: Exit, error: impl Into<anyhow::Error>) -> Exit {
-    out::complain(format_args!("shakedown: {:#}", error.into()));
+    out::fault(format_args!("{:#}", error.into()));
     exit
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{BufRead, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use shakedown_config::Place;
+use shakedown_config::api::Omission;
 use shakedown_reports::{Header, Judgement, Summary};
-use shakedown_results::{Cast, Digester, Document, Mode, Record};
+use shakedown_results::{Cast, Digester, Document, Mode, NotModelled, Record};
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Judge, Sample};
 use shakedown_stage as stage;
@@ -246,6 +249,7 @@ impl Views {
             replay: replay_command(story, seed, conduct, set, called),
             elapsed_ns,
             cut_ns: ended.cut.then_some(elapsed_ns),
+            not_modelled: not_modelled(&story.omissions),
         };
         let judgement = Judgement {
             checks: judged.checks,
@@ -270,6 +274,22 @@ fn cut_short(at_ns: i64, duration: Duration) -> String {
         written(at_ns / 1_000_000 * 1_000_000),
         written(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
     )
+}
+
+/// What of a mesh's documents is not modelled, as a results document lists it: places without their folders.
+pub fn not_modelled(omissions: &[Omission]) -> Vec<NotModelled> {
+    let row = |omission: &Omission| {
+        let Place { file, line, .. } = &omission.place;
+        let file = Path::new(&**file).file_name();
+        let file = file.map_or_else(String::new, |file| file.to_string_lossy().into_owned());
+        NotModelled {
+            document: omission.document.to_string(),
+            field: omission.field.clone(),
+            at: format!("{file}:{line}"),
+            effect: omission.effect.clone(),
+        }
+    };
+    omissions.iter().map(row).collect()
 }
 
 /// The command that runs the same again. Noise is left out: it changes nothing.

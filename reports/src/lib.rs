@@ -4,6 +4,7 @@
 //! Pure functions of the Journal and of the document: no clock, no I/O, no runtime. The same document gives the same bytes.
 
 pub mod html;
+pub mod omitted;
 mod plot;
 mod short;
 pub mod summary;

@@ -14,8 +14,8 @@ mod services;
 use std::collections::BTreeMap;
 
 use shakedown_results::{
-    Answer, Cast, CheckResult, Digest, Document, Event, Fate, Mode, PartyId, PartyKind, Record,
-    SCHEMA, Verdict,
+    Answer, Cast, CheckResult, Digest, Document, Event, Fate, Mode, NotModelled, PartyId,
+    PartyKind, Record, SCHEMA, Verdict,
 };
 
 use edges::Edges;
@@ -51,6 +51,8 @@ pub struct Header {
     pub elapsed_ns: i64,
     /// When the user cut the run short, from 0 s, ns.
     pub cut_ns: Option<i64>,
+    /// What of the configuration is not modelled.
+    pub not_modelled: Vec<NotModelled>,
 }
 
 /// What the judge makes of a run.
@@ -297,6 +299,7 @@ impl Summary {
             checks: judgement.checks,
             elapsed_ns: header.elapsed_ns,
             cut_ns: header.cut_ns,
+            not_modelled: header.not_modelled,
             warm_up_ns: self.warm_up_ns,
             duration_ns: self.duration_ns,
             loads: self.loads.finish(),

@@ -6,10 +6,10 @@ mod several;
 
 use std::fmt::Write as _;
 
-use shakedown_results::{CheckResult, Document, Load, Mode, Verdict};
+use shakedown_results::{CheckResult, Document, Load, Mode, NotModelled, Verdict};
 
 use crate::html::sentence;
-use crate::units;
+use crate::{omitted, units};
 
 pub(crate) use real::words as failure_words;
 pub use several::{Ending, endings, sweep};
@@ -26,21 +26,38 @@ pub enum Paint {
 /// The column of a load's table that is left out where nothing is unsent: always in a simulated run.
 const UNSENT: usize = 3;
 
+/// The terminal, or pipe, that reads a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// Whether it shows colours.
+    pub paint: Paint,
+    /// Its columns; none: lines may be of any length.
+    pub width: Option<usize>,
+}
+
+impl From<Paint> for Screen {
+    fn from(paint: Paint) -> Screen {
+        Screen { paint, width: None }
+    }
+}
+
 /// A longer check does not widen the column of all.
 const CHECK_COLUMN_MAX: usize = 72;
 const INTO_A_STRING: &str = "writing into a string succeeds";
 
 /// The summary of one run, a few lines, ended by a newline.
-pub fn render(document: &Document, paint: Paint) -> String {
+pub fn render(document: &Document, screen: impl Into<Screen>) -> String {
+    let screen = screen.into();
     let mut out = String::new();
-    headline(document, paint, &mut out);
+    headline(document, screen.paint, &mut out);
     for reason in &document.invalid {
         writeln!(out, "  invalid: {}", one_line(reason)).expect(INTO_A_STRING);
     }
     refusals::write(&document.events, &mut out);
+    out.push_str(&not_modelled(&document.not_modelled, screen));
     if !document.checks.is_empty() {
         out.push('\n');
-        write_checks(&document.checks, paint, &mut out);
+        write_checks(&document.checks, screen, &mut out);
     }
     if !document.loads.is_empty() {
         out.push('\n');
@@ -51,6 +68,32 @@ pub fn render(document: &Document, paint: Paint) -> String {
     writeln!(out, "  digest  {}", document.digest).expect(INTO_A_STRING);
     writeln!(out, "  replay  {}", one_line(&document.replay)).expect(INTO_A_STRING);
     out
+}
+
+/// What of the configuration the results are without, a few lines; nothing if all of it is modelled.
+pub fn not_modelled(parts: &[NotModelled], screen: impl Into<Screen>) -> String {
+    let (screen, mut out) = (screen.into(), String::new());
+    for line in omitted::lines(parts) {
+        let line = format!("  not modelled: {}", one_line(&line));
+        wrapped(&line, "    ", screen, &mut out);
+    }
+    out
+}
+
+/// Writes a line, wrapped at words where the screen is narrower.
+fn wrapped(line: &str, indent: &str, screen: Screen, out: &mut String) {
+    let width = screen.width.unwrap_or(usize::MAX);
+    let options = textwrap::Options::new(width)
+        .subsequent_indent(indent)
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    // An indentation of the line's own is no word.
+    let own = line.len() - line.trim_start().len();
+    let (own, line) = line.split_at(own);
+    for line in textwrap::wrap(line, options.initial_indent(own)) {
+        out.push_str(&line);
+        out.push('\n');
+    }
 }
 
 fn headline(document: &Document, paint: Paint, out: &mut String) {
@@ -94,33 +137,54 @@ fn verdict_word(verdict: Verdict) -> (&'static str, &'static str) {
 }
 
 /// A check a line: mark, check, what was seen; and what was wanted where it is false. A check too long for its column pushes
-/// only its own line.
-fn write_checks(checks: &[CheckResult], paint: Paint, out: &mut String) {
+/// only its own line. On a screen too narrow for a line it is wrapped at words, what was seen below the check.
+fn write_checks(checks: &[CheckResult], screen: Screen, out: &mut String) {
+    const MARK: usize = 10;
     let words: Vec<String> = checks.iter().map(check_words).collect();
+    let seen: Vec<String> = checks.iter().map(seen_words).collect();
+    let columns = |words: &str| textwrap::core::display_width(words);
+    let fits = |line: usize| screen.width.is_none_or(|width| line <= width);
+    let line_of = |words: usize, seen: &str| 2 + MARK + 2 + words + 2 + columns(seen);
     let width = words
         .iter()
-        .map(|words| words.chars().count())
-        .filter(|n| *n <= CHECK_COLUMN_MAX)
+        .zip(&seen)
+        .filter(|(words, seen)| fits(line_of(columns(words), seen)))
+        .map(|(words, _)| columns(words))
+        .filter(|columns| *columns <= CHECK_COLUMN_MAX)
         .max();
     let width = width.unwrap_or(0);
-    for (check, words) in checks.iter().zip(words) {
+    for ((check, words), seen) in checks.iter().zip(words).zip(seen) {
         let (mark, color) = match (check.pass, check.over_seeds) {
             (Some(true), _) => ("ok        ", "32"),
             (Some(false), _) => ("FAIL      ", "1;31"),
             (None, true) => ("for sweep ", "2"),
             (None, false) => ("not judged", "1;33"),
         };
-        let mut line = format!(
-            "  {}  {words:<width$}  {}",
-            painted(mark, color, paint),
-            one_line(&check.observed)
-        );
-        if check.pass == Some(false) {
-            line.push_str(&format!("  (expected {})", one_line(&check.expected)));
+        let mark = painted(mark, color, screen.paint);
+        let long = columns(&words).max(width);
+        if fits(line_of(long, &seen)) {
+            let gap = " ".repeat(long - columns(&words));
+            let line = format!("  {mark}  {words}{gap}  {seen}");
+            out.push_str(line.trim_end());
+            out.push('\n');
+            continue;
         }
-        out.push_str(line.trim_end());
-        out.push('\n');
+        let indent = " ".repeat(2 + MARK + 2);
+        let mut lines = String::new();
+        wrapped(&format!("{indent}{words}"), &indent, screen, &mut lines);
+        wrapped(&format!("{indent}{seen}"), &indent, screen, &mut lines);
+        lines.replace_range(..indent.len(), &format!("  {mark}  "));
+        out.push_str(&lines);
     }
+}
+
+/// What was seen; and what was wanted where a check is false.
+fn seen_words(check: &CheckResult) -> String {
+    let mut words = one_line(&check.observed);
+    if check.pass == Some(false) {
+        words.push_str(&format!("  (expected {})", one_line(&check.expected)));
+    }
+    words
 }
 
 fn check_words(check: &CheckResult) -> String {

@@ -426,3 +426,41 @@ fn spiteful() -> Document {
     }
     document
 }
+
+/// A narrow terminal.
+fn narrow(document: &Document, width: usize) -> String {
+    let screen = text::Screen {
+        paint: text::Paint::Plain,
+        width: Some(width),
+    };
+    text::render(document, screen)
+}
+
+#[test]
+fn at_eighty_columns_a_check_is_a_line_or_wraps_at_words() {
+    let mut document = journal::stormy();
+    let check = document.checks[0].clone();
+    document.checks.push(shakedown_results::CheckResult {
+        name: "long".into(),
+        check: "p99(users -> payment where status == 503 and not retried during storm.start..storm.end) < 250ms".into(),
+        pass: Some(false),
+        ..check
+    });
+    let shown = narrow(&document, 80);
+    let checks: Vec<&str> = shown.split("\n\n").nth(1).unwrap().lines().collect();
+    assert!(
+        checks.iter().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+    let wide = text::render(&document, text::Paint::Plain);
+    let words = |text: &str| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(words(&shown), words(&wide));
+    assert!(
+        checks.iter().any(|line| line.starts_with("              ")),
+        "{shown}"
+    );
+}

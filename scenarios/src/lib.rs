@@ -25,4 +25,4 @@ pub use judge::{
 };
 pub use load::{BASE, Edits, LoadError, load, load_all, load_text, variants};
 pub use plan::{PlannedAction, cast, is_meant, plan, resolve};
-pub use source::SourceError;
+pub use source::{STANDARD_INPUT, STANDARD_INPUT_NAME, SourceError, standard_input};

@@ -22,7 +22,7 @@ pub(crate) use top::read;
 
 use std::collections::BTreeMap;
 
-use shakedown_config::api::{Document, Key};
+use shakedown_config::api::{Document, Key, Omission};
 use shakedown_config::{Diagnostics, Node, Place as FilePlace};
 
 use crate::source::Source;
@@ -34,6 +34,8 @@ use routes::Routes;
 struct Reader<'s> {
     errors: Diagnostics,
     warnings: Vec<String>,
+    /// What of the mesh's documents is not modelled.
+    omissions: Vec<Omission>,
     /// Paths of all places that draw.
     places: Vec<String>,
     /// Something that could introduce names is not supported (and was refused): unknown names may be right.
@@ -54,6 +56,7 @@ impl<'s> Reader<'s> {
         Reader {
             errors: Diagnostics::new(),
             warnings: Vec::new(),
+            omissions: Vec::new(),
             places: Vec::new(),
             incomplete: false,
             source,

@@ -1,6 +1,8 @@
 //! Where a scenario's text comes from: a path, or the catalogue inside the program; and the files that it names.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use shakedown_config::suggest;
 
@@ -8,6 +10,35 @@ use crate::catalogue;
 
 /// The largest file that is included.
 const BYTES_MAX: u64 = 16 << 20;
+
+/// The path that means standard input.
+pub const STANDARD_INPUT: &str = "-";
+/// Standard input as messages name it.
+pub const STANDARD_INPUT_NAME: &str = "<stdin>";
+
+/// All of standard input. It can be read once, and a scenario is loaded several times (its variants, one by one): what was
+/// read is kept.
+///
+/// # Errors
+/// It cannot be read, or is longer than a file may be.
+pub fn standard_input() -> std::io::Result<Vec<u8>> {
+    static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
+    let mut read = READ.lock().expect("no reader panics");
+    if let Some(bytes) = &*read {
+        return Ok(bytes.clone());
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(BYTES_MAX + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        let text = format!("more than {BYTES_MAX} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, text));
+    }
+    *read = Some(bytes.clone());
+    Ok(bytes)
+}
 
 /// A scenario's text and the folder that its paths are relative to.
 #[derive(Clone, Debug)]
@@ -55,6 +86,18 @@ impl Source {
     pub(crate) fn open(path_or_name: &str) -> Result<Source, SourceError> {
         if let Some((name, text)) = catalogue::catalogue().find(|(name, _)| *name == path_or_name) {
             return Ok(Source::text(&format!("scenarios/{name}.yaml"), text));
+        }
+        if path_or_name == STANDARD_INPUT {
+            let bytes = standard_input().map_err(|source| SourceError::Read {
+                path: STANDARD_INPUT_NAME.to_owned(),
+                source,
+            })?;
+            return Ok(Source {
+                name: STANDARD_INPUT_NAME.to_owned(),
+                bytes,
+                // Paths are relative to where the command runs.
+                folder: Some(PathBuf::new()),
+            });
         }
         let path = Path::new(path_or_name);
         let looks_like_path = path_or_name.contains(['/', '\\', '.']) || path.exists();

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
-use shakedown_config::api::Document;
+use shakedown_config::api::{Document, Omission};
 use shakedown_config::registry::DefaultExport;
 
 use crate::check::Check;
@@ -68,6 +68,8 @@ pub struct Story {
     pub expanded: String,
     /// What deserves a warning, each a line with its place.
     pub warnings: Vec<String>,
+    /// What of the mesh's documents is not modelled and was passed over, in the order in which it was met.
+    pub omissions: Vec<Omission>,
 }
 
 /// Index into [`Story::places`]: each place of the file that draws has its own random stream.

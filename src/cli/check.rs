@@ -3,98 +3,150 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use shakedown_config::api::{Document, advise, validate};
-use shakedown_config::{Diagnostics, Mesh, tree};
+use shakedown::run::not_modelled;
+use shakedown_config::api::{Omission, advise, refused, validate};
+use shakedown_reports::omitted;
 
+use super::input::{MeshFiles, inputs};
 use super::{Ended, Exit, bad_input, out, words};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   shakedown check shop.yaml                a scenario with all its variants
-  shakedown check mesh/*.yaml              mesh configuration, all files together")]
+  shakedown check mesh/                    mesh configuration: all files of a folder together
+  kubectl get vs,dr,svc -A -o yaml | shakedown check -
+  shakedown check --strict --fail-on warning mesh/*.yaml
+
+What is not modelled is passed over, with a warning that says what that means.
+
+Exit codes: 0 good, 1 a warning under `--fail-on warning`, 2 an error.")]
 pub(crate) struct Args {
-    /// Scenario files, names of the catalogue, and files of mesh configuration
+    /// Scenario files, names of the catalogue, files and folders of mesh configuration, `-` for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Refuse kinds and fields that are not modelled
+    #[arg(long)]
+    strict: bool,
+    /// What makes the command fail
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::Error)]
+    fail_on: Level,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Level {
+    /// Warnings, and errors
+    Warning,
+    /// Errors alone
+    Error,
 }
 
 pub(crate) fn main(args: &Args) -> Ended {
     let mut exit = Exit::Pass;
     let mut mesh = MeshFiles::default();
-    for path in &args.paths {
-        let name = path.to_string_lossy();
-        match std::fs::read(path) {
-            Ok(bytes) if !is_scenario(&bytes) => mesh.read(&name, &bytes),
-            // A scenario, a name of the catalogue, or what cannot be read: loading it says which.
-            _ => exit = exit.max(scenario(&name)),
-        }
+    for input in inputs(&args.paths).map_err(bad_input)? {
+        exit = exit.max(match input.mesh() {
+            Some(bytes) => {
+                mesh.read(&input.name(), &bytes);
+                Exit::Pass
+            }
+            None => scenario(args, &input.path(), &input.name()),
+        });
     }
-    Ok(exit.max(mesh.judge()))
-}
-
-/// A scenario names itself at the margin; mesh configuration has no such key.
-pub(super) fn is_scenario(bytes: &[u8]) -> bool {
-    let mut lines = bytes.split(|byte| *byte == b'\n');
-    let api = bytes
-        .split(|byte| *byte == b'\n')
-        .any(|line| line.starts_with(b"apiVersion:"));
-    lines.any(|line| line.starts_with(b"scenario:")) || !api
+    Ok(exit.max(judge(args, mesh)))
 }
 
 /// Checks a scenario in all its variants.
-fn scenario(name: &str) -> Exit {
-    match shakedown_scenarios::load_all(name) {
-        Ok(stories) => {
-            for warning in stories.iter().flat_map(|story| &story.warnings) {
-                out::complain(format_args!("warning: {warning}"));
-            }
-            let variants = stories.len() - 1;
-            let s = if variants == 1 { "" } else { "s" };
-            good(format_args!("{name}: good, with {variants} variant{s}\n"))
-        }
-        Err(error) => bad_input(words(error)),
+fn scenario(args: &Args, path: &str, name: &str) -> Exit {
+    let stories = match shakedown_scenarios::load_all(path) {
+        Ok(stories) => stories,
+        Err(error) => return bad_input(words(error)),
+    };
+    let mut findings = Findings::default();
+    for story in &stories {
+        story.warnings.iter().for_each(|it| findings.warning(it));
+        findings.omissions(&story.omissions);
     }
+    let variants = stories.len() - 1;
+    let s = if variants == 1 { "" } else { "s" };
+    let what = format!("{name}: good, with {variants} variant{s}");
+    findings.tell(args, &[what])
 }
 
-fn good(line: impl Display) -> Exit {
-    out::print(line).map_or_else(|exit| exit, |()| Exit::Pass)
-}
-
-/// All files of mesh configuration of one call: they are judged together, as one cluster would see them.
-#[derive(Default)]
-struct MeshFiles {
-    names: Vec<String>,
-    mesh: Mesh,
-    problems: Diagnostics,
-}
-
-impl MeshFiles {
-    fn read(&mut self, name: &str, bytes: &[u8]) {
-        self.names.push(name.to_owned());
-        let nodes = match tree::parse_bytes(name, bytes) {
-            Ok(nodes) => nodes,
-            Err(problems) => return self.problems.append(problems),
-        };
-        for node in &nodes {
-            match Document::read(node) {
-                Ok(document) => self.mesh.documents.push(document),
-                Err(problems) => self.problems.append(problems),
-            }
-        }
+/// Checks documents of the mesh.
+fn judge(args: &Args, mut files: MeshFiles) -> Exit {
+    if files.names.is_empty() {
+        return Exit::Pass;
     }
-
-    fn judge(mut self) -> Exit {
+    // Others may refer to what a document that cannot be read would have said.
+    if files.problems.is_empty() {
         // No registry is known here: hosts are not looked up.
-        self.problems.append(validate(&self.mesh));
-        if !self.problems.is_empty() {
-            return bad_input(self.problems.sorted());
+        files.problems.append(validate(&files.mesh));
+    }
+    if args.strict {
+        files.problems.append(refused(&files.omissions));
+    }
+    if !files.problems.is_empty() {
+        return bad_input(files.problems.sorted());
+    }
+    let mut findings = Findings::default();
+    for advice in advise(&files.mesh).iter() {
+        findings.warning(advice);
+    }
+    findings.omissions(&files.omissions);
+    let good = files.names.iter().map(|name| format!("{name}: good"));
+    findings.tell(args, &good.collect::<Vec<_>>())
+}
+
+/// What is no error and must be known, each once.
+#[derive(Default)]
+struct Findings {
+    warnings: Vec<String>,
+    omissions: Vec<Omission>,
+}
+
+impl Findings {
+    fn warning(&mut self, warning: impl Display) {
+        let warning = warning.to_string();
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
         }
-        for advice in advise(&self.mesh).iter() {
-            out::complain(format_args!("warning: {advice}"));
+    }
+
+    fn omissions(&mut self, omissions: &[Omission]) {
+        for omission in omissions {
+            if !self.omissions.contains(omission) {
+                self.omissions.push(omission.clone());
+            }
         }
-        let exits = self.names.iter();
-        let exits = exits.map(|name| good(format_args!("{name}: good\n")));
-        exits.max().unwrap_or(Exit::Pass)
+    }
+
+    /// Prints all of it, and what is good.
+    fn tell(mut self, args: &Args, good: &[String]) -> Exit {
+        if args.strict && !self.omissions.is_empty() {
+            return bad_input(refused(&self.omissions));
+        }
+        let (named, harmless): (Vec<_>, Vec<_>) = self
+            .omissions
+            .into_iter()
+            .partition(|it| it.effect.is_some());
+        let named = named.iter().map(|it| it.warning().to_string());
+        self.warnings.extend(named);
+        for warning in &self.warnings {
+            out::complain(format_args!("warning: {warning}"));
+        }
+        for line in omitted::lines(&not_modelled(&harmless)) {
+            out::complain(format_args!("passed over, {line}"));
+        }
+        for line in good {
+            if let Err(exit) = out::print(format_args!("{line}\n")) {
+                return exit;
+            }
+        }
+        match args.fail_on {
+            Level::Warning if !self.warnings.is_empty() => Exit::Fail,
+            _ => Exit::Pass,
+        }
     }
 }

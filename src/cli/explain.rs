@@ -6,7 +6,11 @@ mod words;
 
 use std::path::PathBuf;
 
+use shakedown::run::not_modelled;
+use shakedown_config::api::refused;
 use shakedown_config::explain::{Asked, Explanation, explain};
+use shakedown_reports::omitted;
+use shakedown_results::NotModelled;
 use shakedown_scenarios::Edits;
 
 use super::{Ended, Exit, bad_input, failed, out};
@@ -15,18 +19,18 @@ use source::Known;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  shakedown explain --config mesh/ --request 'GET http://reviews/x' -H 'end-user: jason'
+  shakedown explain --config mesh/ --request 'GET http://reviews:9080/x' -H 'end-user: jason'
   shakedown explain --config reviews.yaml --request http://reviews:9080/x --from productpage.shop
   shakedown explain --config header-routing --request http://reviews:9080/ --json
   shakedown explain --scenario crash-fail-over --variant no-outlier --request http://api:8080/
 
-Of mesh configuration alone, services are those that it names, at the ports of its
-destinations, else of the request, and their endpoints are not known. A scenario, or a
-name of the catalogue, tells them all.
+Of mesh configuration alone, services are its Services and all hosts that it names, at the
+ports of its destinations, else of the request, and their endpoints are not known. A
+scenario, or a name of the catalogue, has them all. Without a port a URL means port 80.
 
 Exit codes: 0 it would be sent on, or answered as configured; 1 it would be refused; 2 bad input.")]
 pub(crate) struct Args {
-    /// A file of mesh configuration, a folder of them, or a scenario; may be given several times
+    /// A file or folder of mesh configuration, `-` for standard input, or a scenario; may be given several times
     #[arg(long, visible_alias = "scenario", required = true, value_name = "PATH")]
     config: Vec<PathBuf>,
     /// The scenario's variant, by name [default: the file as written]
@@ -44,28 +48,31 @@ pub(crate) struct Args {
     /// Who sends it; of mesh configuration alone, a pod with the label `app: SVC` [default: one of no service]
     #[arg(long, value_name = "SVC[.NAMESPACE]")]
     from: Option<String>,
+    /// Refuse kinds and fields that are not modelled
+    #[arg(long)]
+    strict: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn main(args: &Args) -> Ended {
-    let asked = Asked::parse(&args.request, &args.headers)
-        .map_err(|problem| bad_input(format!("shakedown: {problem}")))?;
+    let asked = Asked::parse(&args.request, &args.headers).map_err(bad_input)?;
     let edits = Edits {
         variant: args.variant.clone(),
         set: args.set.clone(),
     };
     let known = Known::read(&args.config, &edits, &asked).map_err(bad_input)?;
-    let sender = known
-        .sender(args.from.as_deref())
-        .map_err(|problem| bad_input(format!("shakedown: {problem}")))?;
+    if args.strict && !known.omissions.is_empty() {
+        return Err(bad_input(refused(&known.omissions)));
+    }
+    let sender = known.sender(args.from.as_deref()).map_err(bad_input)?;
     for warning in &known.warnings {
         out::complain(format_args!("warning: {warning}"));
     }
     let told =
         explain(&known.mesh, &sender, &asked).map_err(|problem| failed(Exit::Input, problem))?;
-    print(args, &told)?;
+    print(args, &told, &not_modelled(&known.omissions))?;
     Ok(match told.rejected_by {
         None => Exit::Pass,
         Some(_) => Exit::Fail,
@@ -73,12 +80,24 @@ pub(crate) fn main(args: &Args) -> Ended {
 }
 
 /// All that this command prints.
-fn print(args: &Args, told: &Explanation) -> Result<(), Exit> {
+fn print(args: &Args, told: &Explanation, not_modelled: &[NotModelled]) -> Result<(), Exit> {
     if args.json {
-        let json = serde_json::to_string_pretty(told);
+        let json = serde_json::to_string_pretty(&Printed { told, not_modelled });
         let json = json.map_err(|error| failed(Exit::Input, error))?;
         out::print(format_args!("{json}\n"))
     } else {
-        out::print(text::render(told))
+        out::print(text::render(told))?;
+        for line in omitted::lines(not_modelled) {
+            out::print(format_args!("Not modelled: {line}\n"))?;
+        }
+        Ok(())
     }
+}
+
+/// The JSON form: the explanation, and what it is without.
+#[derive(serde::Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    told: &'a Explanation,
+    not_modelled: &'a [NotModelled],
 }

@@ -18,7 +18,7 @@ use shakedown_scenarios::{BASE, Edits};
 use super::interrupt::Interrupt;
 use super::output::distinct;
 use super::progress::Progress;
-use super::run::{Reports, paint};
+use super::run::Reports;
 use super::{Ended, Exit, bad_input, failed, out};
 
 const EXAMPLES: &str = "\
@@ -158,7 +158,7 @@ pub(crate) fn main(args: &Args) -> Ended {
     }?;
     let document = &outcome.document;
     if !reports.take_stdout() {
-        out::print(text::render(document, paint()))?;
+        out::print(text::render(document, out::screen()))?;
     }
     reports.write(document, || html::render(document))?;
     match document.cut_ns {

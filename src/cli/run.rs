@@ -1,13 +1,14 @@
 //! `shakedown run`: one story, or all its endings, or a journal again.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use shakedown::journal::Reader;
 use shakedown::{Conduct, Document, Options, Outcome, Story, Verdict};
-use shakedown_reports::text::Paint;
+use shakedown_config::api::refused;
 use shakedown_reports::{html, text};
+use shakedown_results::NotModelled;
 use shakedown_scenarios::{Edits, Told, as_told};
 
 use super::engine::{self, Engine};
@@ -30,7 +31,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A path, or a name of the catalogue
+    /// A path, a name of the catalogue, or `-` for standard input
     #[arg(required_unless_present = "replay")]
     scenario: Option<String>,
     /// One variant of it, or `all` for a table of all endings
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     /// Divide all instants and durations of the scenario's timeline by this: `--set scale=N`
     #[arg(long, value_name = "N")]
     scale: Option<String>,
+    /// Refuse kinds and fields of the mesh's documents that are not modelled
+    #[arg(long)]
+    strict: bool,
     /// The seed [default: the scenario's]
     #[arg(long)]
     seed: Option<u64>,
@@ -80,13 +84,14 @@ pub(crate) fn main(mut args: Args) -> Ended {
 
 fn one(args: &Args, scenario: &str) -> Ended {
     let story = load(scenario, args.variant.clone(), &args.set)?;
+    strict(args.strict, &story)?;
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let journal = open_journal(args.journal.as_deref())?;
     distinct(reports.all().chain(&journal))?;
     let interrupt = Interrupt::watch();
     let outcome = perform(args, &story, scenario, journal, &interrupt)?;
     if !reports.take_stdout() {
-        out::print(text::render(&outcome.document, paint()))?;
+        out::print(text::render(&outcome.document, out::screen()))?;
         out::print(engine::notes(args.engine, &story, outcome.document.seed))?;
     }
     reports.write(&outcome.document, || html::render(&outcome.document))?;
@@ -108,6 +113,9 @@ fn all(args: &Args, scenario: &str) -> Ended {
         .into_iter()
         .map(|variant| load(scenario, Some(variant), &args.set))
         .collect::<Result<Vec<_>, Exit>>()?;
+    for story in &stories {
+        strict(args.strict, story)?;
+    }
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let (mut pages, mut journals) = (Vec::new(), Vec::new());
     for story in &stories {
@@ -149,12 +157,13 @@ fn all(args: &Args, scenario: &str) -> Ended {
     }
     if !reports.take_stdout() {
         let seed = documents.first().map_or(0, |document| document.seed);
-        out::print(text::endings(scenario, seed, &rows, paint()))?;
+        out::print(text::endings(scenario, seed, &rows, out::screen()))?;
+        out::print(text::not_modelled(&passed_over(&documents), out::screen()))?;
         if let Some(story) = stories.first() {
             out::print(engine::notes(args.engine, story, seed))?;
         }
         for (row, document) in rows.iter().zip(&documents).filter(|(row, _)| !row.as_told) {
-            let rendered = text::render(document, paint());
+            let rendered = text::render(document, out::screen());
             let variant = &row.variant;
             out::print(format_args!(
                 "\n{variant} should have ended otherwise:\n{rendered}"
@@ -240,7 +249,7 @@ fn replay(args: &Args, path: &Path) -> Ended {
         }
     }
     if !reports.take_stdout() {
-        out::print(text::render(&outcome.document, paint()))?;
+        out::print(text::render(&outcome.document, out::screen()))?;
     }
     reports.write(&outcome.document, || html::render(&outcome.document))?;
     Ok(exit_of(&outcome.document))
@@ -266,6 +275,25 @@ pub(crate) fn load(scenario: &str, variant: Option<String>, set: &[String]) -> R
         out::complain(format_args!("warning: {warning}"));
     }
     Ok(story)
+}
+
+/// Under `--strict` refuses what a story passes over.
+pub(crate) fn strict(strict: bool, story: &Story) -> Result<(), Exit> {
+    match strict && !story.omissions.is_empty() {
+        true => Err(bad_input(refused(&story.omissions))),
+        false => Ok(()),
+    }
+}
+
+/// What all endings together are without, each part once.
+fn passed_over(documents: &[Document]) -> Vec<NotModelled> {
+    let mut parts: Vec<NotModelled> = Vec::new();
+    for part in documents.iter().flat_map(|it| &it.not_modelled) {
+        if !parts.contains(part) {
+            parts.push(part.clone());
+        }
+    }
+    parts
 }
 
 fn perform(
@@ -331,15 +359,6 @@ fn beside(path: &Path, variant: &str) -> PathBuf {
         name = format!("{name}.{}", extension.to_string_lossy());
     }
     path.with_file_name(name)
-}
-
-/// Colours for a person, none in a pipe.
-pub(crate) fn paint() -> Paint {
-    if std::io::stdout().is_terminal() {
-        Paint::Ansi
-    } else {
-        Paint::Plain
-    }
 }
 
 /// The journal, which only a file can hold: standard output has the summary.

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
+use shakedown::run::not_modelled;
 use shakedown::sweep::{Swept, sweep};
 use shakedown::{Options, Story, Verdict};
 use shakedown_reports::text;
@@ -11,7 +12,7 @@ use shakedown_scenarios::{Told, as_told};
 
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::run::{file_name, load, paint, remark, scale};
+use super::run::{file_name, load, remark, scale, strict};
 use super::{Ended, Exit, bad_input, failed, out, words};
 
 /// How many failing seeds are shown with their replay command.
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Divide all instants and durations of the scenario's timeline by this: `--set scale=N`
     #[arg(long, value_name = "N")]
     scale: Option<String>,
+    /// Refuse kinds and fields of the mesh's documents that are not modelled
+    #[arg(long)]
+    strict: bool,
     /// First and last seed [default: the scenario's]
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Option<RangeInclusive<u64>>,
@@ -56,6 +60,7 @@ pub(crate) fn main(mut args: Args) -> Ended {
     let interrupt = Interrupt::watch();
     for variant in variants {
         let story = load(&args.scenario, Some(variant), &args.set)?;
+        strict(args.strict, &story)?;
         let swept = perform(args, &story, &interrupt)?;
         let told = as_told(&story, &swept.checks);
         let seeds = swept.runs.len();
@@ -65,8 +70,10 @@ pub(crate) fn main(mut args: Args) -> Ended {
             seeds,
             &swept.checks,
             swept.verdict,
-            paint(),
+            out::screen(),
         ))?;
+        let without = not_modelled(&story.omissions);
+        out::print(text::not_modelled(&without, out::screen()))?;
         show_failures(&swept)?;
         if interrupt.is_asked() {
             out::print(format_args!(

@@ -83,6 +83,7 @@ impl Views {
             replay: labels.replay,
             elapsed_ns: self.last_ns,
             cut_ns: labels.cut_ns,
+            not_modelled: Vec::new(),
         };
         let judgement = Judgement {
             checks: judged.checks,

@@ -1,7 +1,8 @@
 //! Runs the `shakedown` command.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What a command did.
 pub(crate) struct Ran {
@@ -15,10 +16,23 @@ pub(crate) struct Ran {
 
 /// Runs `shakedown` in a process of its own.
 pub(crate) fn shakedown(args: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_shakedown"))
+    shakedown_reading(args, "")
+}
+
+/// Runs `shakedown` with a text on its standard input.
+pub(crate) fn shakedown_reading(args: &[&str], input: &str) -> Ran {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(args)
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("the command starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // One that reads nothing closes the pipe.
+    let _unread = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("the command ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command prints UTF-8");
     Ran {
         code: output.status.code().unwrap_or(-1),

@@ -74,7 +74,7 @@ fn the_way_of_a_request_is_told_with_the_line_behind_each_step() {
         "--config",
         &path,
         "--request",
-        "GET http://reviews/x",
+        "GET http://reviews:9080/x",
     ];
     let ran = shakedown(&[&args[..], &["-H", "end-user: jason"]].concat()).exits(0);
     let shown = ran.stdout.replace(&path, "mesh.yaml");
@@ -86,7 +86,7 @@ fn the_way_of_a_request_is_told_with_the_line_behind_each_step() {
 listener 0.0.0.0_15001
 virtual host reviews.default.svc.cluster.local:9080 mesh.yaml:5
 route VirtualService/reviews spec.http[0] mesh.yaml:8
-host reviews
+host reviews:9080
 path /x
 cluster outbound|9080|v2|reviews.default.svc.cluster.local mesh.yaml:11
 endpoints not known here mesh.yaml:32
@@ -105,8 +105,8 @@ Sent on.";
 fn json_has_every_key_whatever_becomes_of_the_request() {
     let path = mesh("explain-json");
     for (url, code) in [
-        ("http://reviews/x", 0),
-        ("http://reviews/gone", 1),
+        ("http://reviews:9080/x", 0),
+        ("http://reviews:9080/gone", 1),
         ("http://else/", 0),
     ] {
         let args = ["explain", "--config", &path, "--json", "--request", url];
@@ -129,7 +129,7 @@ fn json_has_every_key_whatever_becomes_of_the_request() {
         &path,
         "--json",
         "--request",
-        "http://reviews/",
+        "http://reviews:9080/",
     ];
     let ran = shakedown(&args);
     let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");

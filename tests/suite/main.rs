@@ -8,6 +8,7 @@ mod catalogue;
 mod command;
 mod explain;
 mod facade;
+mod front;
 mod interrupt;
 mod load;
 mod metastable;

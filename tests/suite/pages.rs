@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use shakedown::Scenario;
+use shakedown_config::api::{KINDS, Kind, Treatment};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,6 +35,35 @@ fn the_story_of_the_readme_ends_as_it_tells() {
         .run()
         .unwrap()
         .assert_breaks(&["slo"]);
+}
+
+/// A kind's row in the table of docs/istio.md.
+fn row(kind: &Kind) -> String {
+    let group = if kind.group.is_empty() {
+        "core"
+    } else {
+        kind.group
+    };
+    let (treatment, effect) = match kind.treatment {
+        Treatment::Modelled => ("modelled", String::new()),
+        Treatment::Harmless => ("no effect on requests", String::new()),
+        Treatment::Planned(effect) => ("planned", format!("{effect} ")),
+        Treatment::PassedOver(effect) => ("passed over", format!("{effect} ")),
+    };
+    format!("| `{group}` | {} | {treatment} | {effect}|", kind.name)
+}
+
+#[test]
+fn the_table_of_kinds_is_that_of_the_code() {
+    let page = read("docs/istio.md");
+    let section = page.split("## Kinds").nth(1).expect("it has the section");
+    let table = section.split("\n## ").next().unwrap_or_default();
+    let written: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let kinds: Vec<String> = KINDS.iter().map(row).collect();
+    assert_eq!(written, kinds);
 }
 
 /// The texts in quotes of each list that begins so.

@@ -1,13 +1,18 @@
 //! Configuration as the user wrote it: Istio's documents, and Flagger's, exactly as they would be applied to a cluster.
 //!
-//! A field that Istio has and this mesh does not have yet is refused as "not supported yet", one that Istio does not
-//! have as unknown; nothing is dropped in silence. [`mod@validate`] finds what only the whole mesh can tell.
+//! A kind, or a field, that exists and is not modelled is passed over, and named with what that means for the answer
+//! ([`Omission`]); one that does not exist is an error. Nothing is dropped in silence. [`mod@validate`] finds what only the
+//! whole mesh can tell.
 
 pub mod advise;
 mod canary;
 mod destination_rule;
 mod duration;
+mod fields;
+mod kinds;
+mod manifest;
 mod meta;
+mod omission;
 mod proxy_policy;
 pub mod validate;
 mod virtual_service;
@@ -23,7 +28,10 @@ pub use destination_rule::{
     Percent, PortPolicy, RetryBudget, RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
 };
 pub use duration::{GoDuration, GoDurationOrZero};
+pub use kinds::{KINDS, Kind, Treatment};
+pub use manifest::{Content, Manifest, documents_of, items_of};
 pub use meta::{Key, Meta};
+pub use omission::{Omission, refused};
 pub use proxy_policy::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, PolicyBalancer, Portion,
     ProxyPolicy, RateLimit, Shed, WorkloadSelector,
@@ -39,7 +47,7 @@ pub use virtual_service::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::decode::{Decoder, Later, Spanned};
+use crate::decode::{Decoder, Spanned};
 use crate::diagnostic::{Diagnostics, Place};
 use crate::suggest;
 use crate::tree::Node;
@@ -73,31 +81,6 @@ pub struct Resource<T> {
     pub place: Place,
 }
 
-/// The kinds that are read.
-pub const KINDS: &[&str] = &["VirtualService", "DestinationRule", "Canary", "ProxyPolicy"];
-
-/// Kinds that exist elsewhere.
-const LATER_KINDS: &[&str] = &[
-    "AuthorizationPolicy",
-    "BackendTLSPolicy",
-    "EnvoyFilter",
-    "GRPCRoute",
-    "Gateway",
-    "HTTPRoute",
-    "PeerAuthentication",
-    "ProxyConfig",
-    "ReferenceGrant",
-    "RequestAuthentication",
-    "ServiceEntry",
-    "Sidecar",
-    "TCPRoute",
-    "TLSRoute",
-    "Telemetry",
-    "WasmPlugin",
-    "WorkloadEntry",
-    "WorkloadGroup",
-];
-
 /// The versions of Istio's networking documents; what they say is the same.
 const NETWORKING: &[&str] = &[
     "networking.istio.io/v1",
@@ -111,101 +94,52 @@ const FLAGGER: &[&str] = &["flagger.app/v1beta1"];
 /// The version of our own documents.
 const OWN: &[&str] = &["shakedown.dev/v1"];
 
-/// Fields that Istio, or Flagger, has.
-const LATER: Later = &[
-    (
-        "Canary",
-        &[
-            "metricsServer",
-            "autoscalerRef",
-            "ingressRef",
-            "routeRef",
-            "upstreamRef",
-            "revertOnDeletion",
-            "suspend",
-            "canaryAnalysis",
-        ],
-    ),
-    (
-        "CanaryService",
-        &[
-            "portName",
-            "targetPort",
-            "portDiscovery",
-            "appProtocol",
-            "gatewayRefs",
-            "match",
-            "rewrite",
-            "headers",
-            "mirror",
-            "corsPolicy",
-            "backends",
-            "apex",
-            "primary",
-            "canary",
-            "delegation",
-            "unmanagedMetadata",
-        ],
-    ),
-    (
-        "Analysis",
-        &[
-            "mirror",
-            "mirrorWeight",
-            "webhooks",
-            "alerts",
-            "primaryReadyThreshold",
-            "canaryReadyThreshold",
-            "sessionAffinity",
-            "canaryService",
-        ],
-    ),
-    (
-        "CanaryMetric",
-        &["templateRef", "templateVariables", "query", "threshold"],
-    ),
-    ("VirtualService", &["tls", "tcp"]),
-    ("HttpRoute", &["mirror_percent", "websocketUpgrade"]),
-    ("Delay", &["exponentialDelay"]),
-    ("Abort", &["http2Error"]),
-    ("TrafficPolicy", &["tls", "tunnel", "proxyProtocol"]),
-    ("PortPolicy", &["tls"]),
-    ("RetryBudget", &["budgetInterval"]),
-    ("SimpleLb", &["PASSTHROUGH"]),
-    ("TcpPool", &["tcpKeepalive"]),
-    ("OutlierDetection", &["consecutiveErrors"]),
-];
-
 impl Document {
-    /// Reads a document.
+    /// Reads a document all of which is modelled.
     ///
     /// # Errors
-    /// All that is wrong with it, each error with its place, and the document's kind and name.
+    /// All that is wrong with it, and all that is not modelled, each error with its place, and the document's kind and name.
     pub fn read(node: &Node) -> Result<Document, Diagnostics> {
+        let read = Manifest::read(node)?;
+        match read.content {
+            Content::Document(document) if read.omissions.is_empty() => Ok(document),
+            Content::Services(_) if read.omissions.is_empty() => Err(Diagnostics::one(
+                node.place.clone(),
+                "a Service configures no requests: expected another kind",
+            )),
+            _ => Err(refused(&read.omissions)),
+        }
+    }
+
+    /// Reads a document of a kind that is modelled, and passes over the fields that are not. None: one of them sinks it.
+    fn read_modelled(node: &Node) -> Result<(Option<Document>, Vec<Omission>), Diagnostics> {
         let header = Header::read(node)?;
-        match header.kind.value.as_str() {
+        Ok(match header.kind.value.as_str() {
             "VirtualService" => {
-                let read = resource(node, &header, NETWORKING)?;
-                Ok(Document::VirtualService(read))
+                let (read, mut omissions) = resource(node, &header, NETWORKING)?;
+                let read = read.map(|mut read: Resource<VirtualService>| {
+                    fields::pass_over_routes(&mut read, &mut omissions);
+                    Document::VirtualService(read)
+                });
+                (read, omissions)
             }
             "DestinationRule" => {
-                let read = resource(node, &header, NETWORKING)?;
-                Ok(Document::DestinationRule(read))
+                let (read, omissions) = resource(node, &header, NETWORKING)?;
+                (read.map(Document::DestinationRule), omissions)
             }
-            "Canary" => Ok(Document::Canary(resource(node, &header, FLAGGER)?)),
-            "ProxyPolicy" => Ok(Document::ProxyPolicy(resource(node, &header, OWN)?)),
-            kind if LATER_KINDS.contains(&kind) => Err(Diagnostics::one(
-                header.kind.place,
-                format!("not supported yet: kind `{kind}`"),
-            )),
-            kind => {
-                let hint = suggest::hint(kind, KINDS.iter().copied());
-                Err(Diagnostics::one(
-                    header.kind.place,
-                    format!("unknown kind `{kind}`: {hint}"),
-                ))
+            "Canary" => {
+                let (read, mut omissions) = resource(node, &header, FLAGGER)?;
+                let read = read.map(|mut read: Resource<Canary>| {
+                    fields::pass_over_canary(&mut read, &mut omissions);
+                    Document::Canary(read)
+                });
+                (read, omissions)
             }
-        }
+            _ => {
+                let (read, omissions) = resource(node, &header, OWN)?;
+                (read.map(Document::ProxyPolicy), omissions)
+            }
+        })
     }
 
     /// Its kind, as it is written.
@@ -273,7 +207,7 @@ fn resource<T: DeserializeOwned>(
     node: &Node,
     header: &Header,
     versions: &[&str],
-) -> Result<Resource<T>, Diagnostics> {
+) -> Result<(Option<Resource<T>>, Vec<Omission>), Diagnostics> {
     let prefix = format!("{} {}: ", header.kind, header.name);
     let mut errors = Diagnostics::new();
     if !versions.contains(&header.api_version.as_str()) {
@@ -284,19 +218,37 @@ fn resource<T: DeserializeOwned>(
         );
         errors.add(&header.api_version.place, message);
     }
-    let decoder = Decoder::new().word("field").prefix(prefix).later(LATER);
-    match decoder.decode::<Envelope<T>>(node) {
-        Ok(read) if errors.is_empty() => Ok(Resource {
-            meta: read.metadata,
-            spec: read.spec,
+    let decoder = Decoder::new()
+        .word("field")
+        .prefix(prefix)
+        .later(fields::NOT_MODELLED);
+    let read = decoder.decode_partial::<Envelope<T>>(node);
+    errors.append(read.errors);
+    let document = Header::key(node, &header.kind);
+    let mut omissions: Vec<Omission> = read
+        .passed
+        .into_iter()
+        .map(|passed| Omission {
+            document: document.clone(),
+            field: Some(passed.key),
+            place: passed.place,
+            effect: Some(passed.effect.to_owned()).filter(|effect| !effect.is_empty()),
+        })
+        .collect();
+    let resource = read.value.map(|read| Resource {
+        meta: read.metadata,
+        spec: read.spec,
+        place: node.place.clone(),
+    });
+    if resource.is_none() && errors.is_empty() {
+        omissions.push(Omission {
+            document,
+            field: None,
             place: node.place.clone(),
-        }),
-        Ok(_) => Err(errors),
-        Err(found) => {
-            errors.append(found);
-            Err(errors.sorted())
-        }
+            effect: Some("nothing is left of it without the fields that are not modelled".into()),
+        });
     }
+    errors.or((resource, omissions))
 }
 
 #[cfg(test)]

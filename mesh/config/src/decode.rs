@@ -33,13 +33,36 @@ use serde::de::DeserializeOwned;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::tree::{Entry, Node};
 use deserializer::NodeDeserializer;
+use error::Told;
 
 /// After so many errors no more are looked for.
 pub const MAX_ERRORS: usize = 100;
 
-/// Keys (or enum variants) that exist elsewhere, or will, and are refused as "not supported yet": the serde name of the
-/// struct or enum, without a `*`, and its keys.
-pub type Later = &'static [(&'static str, &'static [&'static str])];
+/// Keys (or enum variants) that exist and are not modelled: the serde name of the struct or enum, without a `*`, its keys,
+/// and what it means for the answer that each is passed over; empty: nothing.
+pub type Later = &'static [(&'static str, &'static [(&'static str, &'static str)])];
+
+/// A key, or enum variant, that is not modelled and was passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Where it is.
+    pub place: Place,
+    /// The key or variant.
+    pub key: String,
+    /// What that means for the answer; empty: nothing.
+    pub effect: &'static str,
+}
+
+/// What could be read of a value.
+#[derive(Clone, Debug)]
+pub struct Partial<T> {
+    /// The value, without all that is in error and all that was passed over; none if its shape does not allow that.
+    pub value: Option<T>,
+    /// All errors, in order of place.
+    pub errors: Diagnostics,
+    /// Keys of [`Decoder::later`], in the order in which they were met.
+    pub passed: Vec<Passed>,
+}
 
 /// Reads `node` as a `T`.
 ///
@@ -87,7 +110,8 @@ impl Decoder {
         self
     }
 
-    /// Keys that are refused as not supported yet.
+    /// Keys that are not modelled: passed over by [`decode_partial`](Self::decode_partial), errors for
+    /// [`decode`](Self::decode).
     #[must_use]
     pub fn later(mut self, later: Later) -> Self {
         self.later = later;
@@ -99,23 +123,33 @@ impl Decoder {
     /// # Errors
     /// All errors, in order of place.
     pub fn decode<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Diagnostics> {
-        match self.decode_partial(node) {
-            (Some(value), errors) if errors.is_empty() => Ok(value),
-            (_, errors) => Err(errors),
+        let mut read = self.decode_partial(node);
+        for passed in read.passed {
+            let message = format!("{}not supported yet: `{}`", self.prefix, passed.key);
+            read.errors.add(&passed.place, message);
+        }
+        match read.value {
+            Some(value) if read.errors.is_empty() => Ok(value),
+            _ => Err(read.errors.sorted()),
         }
     }
 
-    /// Reads what can be read of `node`: the value with everything that is in error left out, if its shape allows that,
-    /// and all errors in order of place. For those who go on to look for errors of meaning.
-    pub fn decode_partial<T: DeserializeOwned>(&self, node: &Node) -> (Option<T>, Diagnostics) {
+    /// Reads what can be read of `node`. For those who go on to look for errors of meaning, or who pass over what is not
+    /// modelled.
+    pub fn decode_partial<T: DeserializeOwned>(&self, node: &Node) -> Partial<T> {
         let session = Session {
             decoder: self,
             poisoned: RefCell::new(BTreeSet::new()),
             noted: RefCell::new(BTreeSet::new()),
             found: RefCell::new(Diagnostics::new()),
+            passed: RefCell::new(Vec::new()),
         };
         let value = session.run(node);
-        (value, session.found.into_inner().sorted())
+        Partial {
+            value,
+            errors: session.found.into_inner().sorted(),
+            passed: session.passed.into_inner(),
+        }
     }
 }
 
@@ -127,6 +161,7 @@ struct Session<'a> {
     /// The addresses of map entries whose key has been refused.
     noted: RefCell<BTreeSet<usize>>,
     found: RefCell<Diagnostics>,
+    passed: RefCell<Vec<Passed>>,
 }
 
 impl Session<'_> {
@@ -141,12 +176,15 @@ impl Session<'_> {
                 Err(error) => error.at(root, self),
             };
             let culprit = error.culprit();
-            if let Some((place, message)) = error.told() {
-                self.tell(&place, &message);
+            match error.told() {
+                Told::Nothing => {}
+                Told::Error(place, message) => self.tell(&place, &message),
+                Told::Passed(passed) => self.passed.borrow_mut().push(passed),
             }
             // A pass that finds no new culprit would find the same for ever.
             let new = self.poisoned.borrow_mut().insert(culprit);
-            if culprit == address(root) || !new || self.found.borrow().len() >= MAX_ERRORS {
+            let told = self.found.borrow().len() + self.passed.borrow().len();
+            if culprit == address(root) || !new || told >= MAX_ERRORS {
                 return None;
             }
         }
@@ -187,23 +225,34 @@ impl Session<'_> {
             .borrow_mut()
             .insert(std::ptr::from_ref(entry).addr())
         {
-            let message = if self.is_later(name, key) {
-                format!("not supported yet: `{key}`")
-            } else {
-                let shown = crate::tree::scalar::shorten(key);
-                let hint = crate::suggest::hint(key, known.iter().copied());
-                format!("unknown {} `{shown}`: {hint}", self.decoder.word)
-            };
+            if let Some(effect) = self.later(name, key) {
+                // Without a value it says nothing.
+                let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
+                if !entry.node.is_null() && !is_empty {
+                    self.passed.borrow_mut().push(Passed {
+                        place: entry.key.clone(),
+                        key: key.to_owned(),
+                        effect,
+                    });
+                }
+                return;
+            }
+            let shown = crate::tree::scalar::shorten(key);
+            let hint = crate::suggest::hint(key, known.iter().copied());
+            let message = format!("unknown {} `{shown}`: {hint}", self.decoder.word);
             self.tell(&entry.key, &message);
         }
     }
 
-    fn is_later(&self, name: &str, key: &str) -> bool {
+    /// What it means that a key, or variant, is passed over; none if it is not one of those.
+    fn later(&self, name: &str, key: &str) -> Option<&'static str> {
         let name = name.trim_end_matches('*');
-        self.decoder
-            .later
-            .iter()
-            .any(|(of, keys)| *of == name && keys.contains(&key))
+        let mut of_name = self.decoder.later.iter().filter(|(of, _)| *of == name);
+        of_name.find_map(|(_, keys)| {
+            keys.iter()
+                .find(|(known, _)| *known == key)
+                .map(|(_, effect)| *effect)
+        })
     }
 
     fn tell(&self, place: &Place, message: &str) {

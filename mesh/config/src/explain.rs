@@ -80,13 +80,15 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
         sender,
         asked,
     };
-    let Some(host) = executed.routes().find_host(view.authority) else {
+    // A caller that writes no port connects to 80 or 443, and gets the routes of that port.
+    let authority = asked.authority_with_port();
+    let Some(host) = executed.routes().find_host(&authority) else {
         told.rejected_by = Some(no_route("no virtual host has this authority"));
         notes.of_stranger(&mut told.notes);
         return Ok(told);
     };
     told.virtual_host = Some(host.name.to_string());
-    let sources = dye::sources(mesh, sender, view.authority)?;
+    let sources = dye::sources(mesh, sender, &authority)?;
     let place = host.routes.iter().position(|it| it.matcher.matches(&view));
     let before = &host.routes[..place.unwrap_or(host.routes.len())];
     told.passed_over = passed_over(before, &sources, &view);

@@ -47,6 +47,8 @@ pub struct Document {
     /// When the user cut the run short, from 0 s, ns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_ns: Option<i64>,
+    /// What of the mesh's configuration is not modelled and was passed over: the run is without it.
+    pub not_modelled: Vec<NotModelled>,
     /// End of the warm-up, ns.
     pub warm_up_ns: i64,
     /// End of load and chaos, ns.
@@ -66,6 +68,20 @@ pub struct Document {
 /// The JSON Schema of a [`Document`], as `docs/results.schema.json` holds it.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Document)
+}
+
+/// A document, or a field of one, that is not modelled and was passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotModelled {
+    /// `KIND/NAME`, outside the namespace `default` `KIND/NAME.NAMESPACE`.
+    pub document: String,
+    /// The field; none: all of the document.
+    pub field: Option<String>,
+    /// File and line: `authz.yaml:3`. The file without its folder.
+    pub at: String,
+    /// What that means for the results, in words; none: nothing.
+    pub effect: Option<String>,
 }
 
 /// In which world a run took place.

@@ -18,7 +18,8 @@ pub use digest::{Digest, Digester};
 pub use document::schema;
 pub use document::{
     Asked, Bytes, CheckResult, Connections, Document, Edge, EventRow, FailureCount, Generator,
-    Latency, Load, Mode, RealLoad, SCHEMA, Second, Service, StatusCount, Throughput, Verdict,
+    Latency, Load, Mode, NotModelled, RealLoad, SCHEMA, Second, Service, StatusCount, Throughput,
+    Verdict,
 };
 pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};

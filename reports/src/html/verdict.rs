@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use shakedown_results::{CheckResult, Document, Verdict};
 
+use crate::omitted;
 use crate::units::counted;
 
 /// The verdict in one word.
@@ -29,8 +30,20 @@ pub(super) fn section(document: &Document) -> Markup {
                     @if !document.invalid.is_empty() {
                         ul { @for reason in &document.invalid { li { (reason) } } }
                     }
+                    (not_modelled(document))
                 }
             }
+        }
+    }
+}
+
+/// What of the configuration the results are without.
+fn not_modelled(document: &Document) -> Markup {
+    let lines = omitted::lines(&document.not_modelled);
+    html! {
+        @if !lines.is_empty() {
+            p { "Not modelled, and passed over:" }
+            ul.not-modelled { @for line in &lines { li { (line) } } }
         }
     }
 }

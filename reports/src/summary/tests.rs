@@ -103,6 +103,7 @@ fn fold(cast: &Cast, records: &[Record]) -> Document {
         replay: String::new(),
         elapsed_ns: 0,
         cut_ns: None,
+        not_modelled: Vec::new(),
     };
     summary.finish(
         header,

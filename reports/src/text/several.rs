@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use shakedown_results::{CheckResult, Verdict};
 
-use super::{INTO_A_STRING, Paint, one_line, painted, verdict_word, write_checks};
+use super::{INTO_A_STRING, Screen, one_line, painted, verdict_word, write_checks};
 
 /// One ending of a story.
 #[derive(Clone, Debug)]
@@ -20,7 +20,8 @@ pub struct Ending {
 }
 
 /// A table of all endings of a story, one a line, ended by a newline.
-pub fn endings(scenario: &str, seed: u64, endings: &[Ending], paint: Paint) -> String {
+pub fn endings(scenario: &str, seed: u64, endings: &[Ending], screen: impl Into<Screen>) -> String {
+    let paint = screen.into().paint;
     let mut out = String::new();
     writeln!(out, "{}, all endings, seed {seed}\n", one_line(scenario)).expect(INTO_A_STRING);
     let width = endings
@@ -54,8 +55,9 @@ pub fn sweep(
     seeds: usize,
     checks: &[CheckResult],
     verdict: Verdict,
-    paint: Paint,
+    screen: impl Into<Screen>,
 ) -> String {
+    let screen = screen.into();
     let mut out = String::new();
     let (word, color) = verdict_word(verdict);
     let variant = if variant == "base" {
@@ -71,10 +73,10 @@ pub fn sweep(
     writeln!(
         out,
         "{}  {}{variant}  {seeds}, simulated\n",
-        painted(word, color, paint),
+        painted(word, color, screen.paint),
         one_line(scenario)
     )
     .expect(INTO_A_STRING);
-    write_checks(checks, paint, &mut out);
+    write_checks(checks, screen, &mut out);
     out
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use shakedown_config::api::{self, Document, Key};
+use shakedown_config::api::{self, Content, Document, Key, Manifest, Omission};
 use shakedown_config::registry::{self, Port};
 use shakedown_config::{
-    Diagnostics, Mesh, MeshOptions, Node, Place as FilePlace, Registry, patch, suggest, tree,
+    Diagnostics, Mesh, MeshOptions, Node, Place as FilePlace, Registry, patch, suggest,
 };
 
 use super::Reader;
@@ -77,7 +77,9 @@ impl Reader<'_> {
                     documents.remove(at);
                 }
             } else {
-                offered.extend(self.put(item.clone(), None, documents));
+                for node in api::items_of(item.clone()) {
+                    offered.extend(self.put(node, None, documents));
+                }
             }
         }
         offered
@@ -108,8 +110,8 @@ impl Reader<'_> {
             let remove = remove.map(|old| old.key.clone()).collect();
             let mut read = Vec::new();
             for edited in documents.iter().filter(|new| offered.contains(&new.key)) {
-                match Document::read(&edited.node) {
-                    Ok(document) => read.push(document),
+                match Manifest::read(&edited.node) {
+                    Ok(manifest) => read.extend(self.taken(manifest, edited)),
                     Err(errors) => self.unreadable(errors, edited),
                 }
             }
@@ -184,7 +186,7 @@ impl Reader<'_> {
                 return offered;
             }
         };
-        match tree::parse_bytes(&self.source.beside(path), &content) {
+        match api::documents_of(&self.source.beside(path), &content) {
             Ok(nodes) => {
                 for node in nodes {
                     offered.extend(self.put(node, Some(file.place.clone()), documents));
@@ -268,8 +270,8 @@ impl Reader<'_> {
 impl Reader<'_> {
     /// A document as a type.
     fn document(&mut self, edited: &Edited) -> Option<Document> {
-        match Document::read(&edited.node) {
-            Ok(document) => Some(document),
+        match Manifest::read(&edited.node) {
+            Ok(manifest) => self.taken(manifest, edited),
             Err(errors) => {
                 self.errors.append(match &edited.via {
                     Some(via) => errors.via(via),
@@ -278,6 +280,28 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// What configures the mesh, of a document that was read. Services are those of the topology.
+    fn taken(&mut self, manifest: Manifest, edited: &Edited) -> Option<Document> {
+        for omission in manifest.omissions {
+            if !self.omissions.contains(&omission) {
+                self.omissions.push(omission);
+            }
+        }
+        match manifest.content {
+            Content::Document(document) => return Some(document),
+            Content::Services(_) if edited.key.kind == "Service" => {
+                self.omissions.push(Omission {
+                    document: edited.key.clone(),
+                    field: None,
+                    place: edited.node.place.clone(),
+                    effect: None,
+                });
+            }
+            Content::Services(_) | Content::Nothing => {}
+        }
+        None
     }
 }
 

@@ -157,6 +157,7 @@ impl Reader<'_> {
             places: std::mem::take(&mut self.places),
             expanded: expanded(node, documents, &self.included),
             warnings: std::mem::take(&mut self.warnings),
+            omissions: std::mem::take(&mut self.omissions),
         }
     }
 

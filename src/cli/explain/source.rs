@@ -2,24 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use shakedown_config::api::{Document, VirtualService, advise, validate};
+use shakedown_config::api::{Document, Omission, VirtualService, advise, validate};
 use shakedown_config::explain::{Asked, Sender};
 use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service, Workload};
 use shakedown_config::translate::Caller;
-use shakedown_config::{Diagnostics, Mesh, MeshOptions, Registry, suggest, tree};
+use shakedown_config::{Mesh, MeshOptions, Registry, suggest};
 use shakedown_results::Pod;
 use shakedown_scenarios::story::{Load, Story};
 use shakedown_scenarios::{Edits, load};
 
-use crate::cli::check::is_scenario;
+use crate::cli::input::{MeshFiles, inputs};
 use crate::cli::words;
 
 /// The mesh, as far as it is known.
 pub(super) struct Known {
     pub(super) mesh: Mesh,
     pub(super) warnings: Vec<String>,
+    /// What of the documents is not modelled.
+    pub(super) omissions: Vec<Omission>,
     /// Whether the services are a scenario's, and so all that there are.
     complete: bool,
     /// A scenario's loads, which send from pods of no service.
@@ -32,25 +34,23 @@ impl Known {
         let mut known = Known {
             mesh: Mesh::default(),
             warnings: Vec::new(),
+            omissions: Vec::new(),
             complete: false,
             loads: BTreeMap::new(),
         };
-        let mut problems = Diagnostics::new();
-        for path in files(paths)? {
-            let name = path.to_string_lossy();
-            match std::fs::read(&path) {
-                Ok(bytes) if !is_scenario(&bytes) => {
-                    known.documents(&name, &bytes, &mut problems);
-                }
-                // A scenario, a name of the catalogue, or what cannot be read: loading it says which.
-                _ => known.scenario(&name, edits)?,
+        let mut files = MeshFiles::default();
+        for input in inputs(paths)? {
+            match input.mesh() {
+                Some(bytes) => files.read(&input.name(), &bytes),
+                None => known.scenario(&input.path(), &input.name(), edits)?,
             }
         }
         if !known.complete && *edits != Edits::default() {
-            return Err(
-                "shakedown: `--variant` and `--set` are of a scenario, and none is given".into(),
-            );
+            return Err("`--variant` and `--set` are of a scenario, and none is given".into());
         }
+        known.omissions.append(&mut files.omissions);
+        known.mesh.documents.append(&mut files.mesh.documents);
+        let mut problems = files.problems;
         if problems.is_empty() {
             // Without a scenario no registry is known yet: hosts are not looked up.
             problems.append(validate(&known.mesh));
@@ -59,33 +59,20 @@ impl Known {
             return Err(problems.sorted().to_string());
         }
         if !known.complete {
-            known.mesh.registry = services_of(&known.mesh.documents, asked);
+            known.mesh.registry = services_of(&known.mesh.documents, files.services, asked);
         }
         known.warn_of_documents();
         known.warn_of_canaries();
         Ok(known)
     }
 
-    fn documents(&mut self, name: &str, bytes: &[u8], problems: &mut Diagnostics) {
-        let nodes = match tree::parse_bytes(name, bytes) {
-            Ok(nodes) => nodes,
-            Err(found) => return problems.append(found),
-        };
-        for node in &nodes {
-            match Document::read(node) {
-                Ok(document) => self.mesh.documents.push(document),
-                Err(found) => problems.append(found),
-            }
-        }
-    }
-
-    fn scenario(&mut self, name: &str, edits: &Edits) -> Result<(), String> {
+    fn scenario(&mut self, path: &str, name: &str, edits: &Edits) -> Result<(), String> {
         if self.complete {
             return Err(format!(
                 "{name}: one scenario is enough: its services are all that there are"
             ));
         }
-        let story = load(name, edits).map_err(words)?;
+        let story = load(path, edits).map_err(words)?;
         self.warnings
             .extend(story.warnings.iter().map(ToString::to_string));
         (self.mesh.registry, self.loads) = registry(&story);
@@ -98,6 +85,7 @@ impl Known {
             ..MeshOptions::default()
         };
         self.mesh.documents.extend(story.mesh);
+        self.omissions.extend(story.omissions);
         self.complete = true;
         Ok(())
     }
@@ -159,43 +147,17 @@ impl Known {
     }
 }
 
-/// All files that paths mean: of a folder, those of YAML in it, by name.
-fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
-    let mut files = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(wrong)? {
-            let file = entry.map_err(wrong)?.path();
-            if is_yaml(&file) && file.is_file() {
-                found.push(file);
-            }
-        }
-        if found.is_empty() {
-            return Err(format!("{}: no YAML in this folder", path.display()));
-        }
-        found.sort();
-        files.extend(found);
-    }
-    Ok(files)
-}
-
-fn is_yaml(path: &Path) -> bool {
-    let extension = path.extension().and_then(|it| it.to_str());
-    matches!(extension, Some("yaml" | "yml"))
-}
-
-/// The services that documents name, at the ports that they name them with.
-fn services_of(documents: &[Document], asked: &Asked) -> Registry {
+/// The services that documents name: a `Service` with its own ports, others at the ports that routes name them with, else
+/// at the port that is asked for.
+fn services_of(documents: &[Document], services: Vec<Service>, asked: &Asked) -> Registry {
     let mut ports: BTreeMap<Hostname, BTreeSet<u16>> = BTreeMap::new();
     for document in documents {
         let namespace = &document.meta().namespace;
         match document {
             Document::VirtualService(resource) => {
+                for host in own_hosts(&resource.spec) {
+                    ports.entry(Hostname::resolve(host, namespace)).or_default();
+                }
                 for (host, port) in destinations(&resource.spec) {
                     let found = ports.entry(Hostname::resolve(host, namespace)).or_default();
                     found.extend(port);
@@ -203,15 +165,21 @@ fn services_of(documents: &[Document], asked: &Asked) -> Registry {
             }
             Document::DestinationRule(resource) => {
                 let host = Hostname::resolve(&resource.spec.host, namespace);
-                if !host.is_wildcard() {
-                    ports.entry(host).or_default();
-                }
+                ports.entry(host).or_default();
             }
-            Document::Canary(_) | Document::ProxyPolicy(_) => {}
+            Document::Canary(resource) => {
+                let host = Hostname::resolve(resource.spec.service_name(), namespace);
+                let port = resource.spec.service.port.value;
+                ports.entry(host).or_default().insert(port);
+            }
+            Document::ProxyPolicy(_) => {}
         }
     }
     let mut registry = Registry::new();
     for (hostname, ports) in ports {
+        if hostname.is_wildcard() {
+            continue;
+        }
         let ports = if ports.is_empty() {
             BTreeSet::from([asked.port()])
         } else {
@@ -220,7 +188,18 @@ fn services_of(documents: &[Document], asked: &Asked) -> Registry {
         let ports = ports.into_iter().map(Port::http).collect();
         registry.insert(service(hostname, ports));
     }
+    for service in services {
+        registry.insert(service);
+    }
     registry
+}
+
+/// The hosts that a VirtualService routes for callers inside the mesh: each counts as a service, since routes that redirect
+/// or answer need no destination.
+fn own_hosts(spec: &VirtualService) -> impl Iterator<Item = &str> {
+    let inside = spec.gateways.is_empty() || spec.gateways.iter().any(|name| name.value == "mesh");
+    let hosts = spec.hosts.iter().filter(move |_| inside);
+    hosts.map(|host| host.as_str())
 }
 
 /// A service of Kubernetes where its name is of that form, else one of its own.

@@ -1,18 +1,19 @@
 //! `Canary`: how a new version of a service is rolled out. Source: Flagger, flagger.app/v1beta1.
 //!
 //! Supported is the rollout by weight (`stepWeight`, `stepWeights`) and the A/B test (`match` with `iterations`), judged by
-//! the two built-in metrics. The rest of Flagger is refused as not supported yet.
+//! the two built-in metrics. The rest of Flagger's fields are passed over.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use super::destination_rule::TrafficPolicy;
 use super::duration::GoDuration;
 use super::virtual_service::{HttpMatch, HttpRetry};
-use crate::decode::{Spanned, from_text};
+use crate::decode::{Raw, Spanned, from_text};
 
 /// How long a rollout may go without a step. Source: Flagger, `ProgressDeadlineSeconds`.
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
@@ -32,6 +33,7 @@ pub struct Canary {
     /// The service.
     pub service: CanaryService,
     /// How a new version is judged.
+    #[serde(alias = "canaryAnalysis")]
     pub analysis: Spanned<Analysis>,
     /// The rollout fails when it has made no step for so many seconds; none: 600.
     pub progress_deadline_seconds: Option<Spanned<u32>>,
@@ -103,7 +105,7 @@ pub struct Analysis {
 
 /// A metric and its bounds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "WrittenMetric")]
 pub struct CanaryMetric {
     /// Which.
     pub name: Spanned<String>,
@@ -111,6 +113,46 @@ pub struct CanaryMetric {
     pub threshold_range: Spanned<ThresholdRange>,
     /// How far back it looks; none: a minute.
     pub interval: Option<Spanned<GoDuration>>,
+    /// The field that makes it a metric of its own, not a built-in one: `templateRef` or `query`.
+    pub custom: Option<Spanned<&'static str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", rename = "CanaryMetric")]
+struct WrittenMetric {
+    name: Spanned<String>,
+    threshold_range: Option<Spanned<ThresholdRange>>,
+    /// The older form: the least success rate, the longest duration. Source: Flagger, `runBuiltinMetricChecks`.
+    threshold: Option<Spanned<Decimal>>,
+    interval: Option<Spanned<GoDuration>>,
+    template_ref: Option<Raw>,
+    /// What the template is filled in with.
+    #[serde(rename = "templateVariables")]
+    _template_variables: Option<IgnoredAny>,
+    query: Option<Raw>,
+}
+
+impl From<WrittenMetric> for CanaryMetric {
+    fn from(written: WrittenMetric) -> Self {
+        let threshold = written.threshold.map(|bound| {
+            let bounds = match BuiltinMetric::named(&written.name) {
+                Some(BuiltinMetric::Duration) => (None, Some(bound.value)),
+                _ => (Some(bound.value), None),
+            };
+            let (min, max) = bounds;
+            Spanned::new(ThresholdRange { min, max }, bound.place)
+        });
+        let range = written.threshold_range.or(threshold);
+        let none = || Spanned::new(ThresholdRange::default(), written.name.place.clone());
+        let custom = |field, raw: Option<Raw>| Some(Spanned::new(field, raw?.0.place));
+        CanaryMetric {
+            threshold_range: range.unwrap_or_else(none),
+            interval: written.interval,
+            custom: custom("templateRef", written.template_ref)
+                .or_else(|| custom("query", written.query)),
+            name: written.name,
+        }
+    }
 }
 
 /// Bounds, inclusive.

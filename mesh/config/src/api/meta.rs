@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::kinds::{self, Known, Treatment};
 use crate::decode::{Spanned, Text, decode};
 use crate::diagnostic::Diagnostics;
 use crate::registry::DEFAULT_NAMESPACE;
@@ -77,6 +78,12 @@ struct Written {
     _finalizers: Option<IgnoredAny>,
     #[serde(rename = "selfLink")]
     _self_link: Option<IgnoredAny>,
+    #[serde(rename = "generateName")]
+    _generate_name: Option<IgnoredAny>,
+    #[serde(rename = "deletionTimestamp")]
+    _deletion_timestamp: Option<IgnoredAny>,
+    #[serde(rename = "deletionGracePeriodSeconds")]
+    _deletion_grace_period_seconds: Option<IgnoredAny>,
 }
 
 impl From<Written> for Meta {
@@ -105,11 +112,19 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a document that has not been read yet.
+    /// The key of a document that has not been read yet. One that is passed over needs no name.
     ///
     /// # Errors
     /// What is missing, with its place.
     pub fn of(node: &Node) -> Result<Key, Diagnostics> {
+        if let Ok((api_version, kind)) = Header::kind(node)
+            && !matches!(
+                kinds::known(&api_version, &kind),
+                Known::Yes(Treatment::Modelled)
+            )
+        {
+            return Ok(Header::key(node, &kind));
+        }
         let header = Header::read(node)?;
         Ok(Key {
             kind: header.kind.value,
@@ -158,6 +173,31 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// The `apiVersion` and the `kind` of a document.
+    pub(super) fn kind(node: &Node) -> Result<(Spanned<String>, Spanned<String>), Diagnostics> {
+        let mut errors = Diagnostics::new();
+        if node.as_map().is_some() {
+            let api_version = text(node, node, "apiVersion", &mut errors);
+            let kind = text(node, node, "kind", &mut errors);
+            if let (Some(api_version), Some(kind)) = (api_version, kind) {
+                return Ok((api_version, kind));
+            }
+        }
+        // The reader of the whole header says all that is wrong with it.
+        Err(Header::read(node).err().unwrap_or(errors))
+    }
+
+    /// The key of a document of a kind, as far as it says one.
+    pub(super) fn key(node: &Node, kind: &str) -> Key {
+        let text = |key| node.find(&["metadata", key]).and_then(Node::as_str);
+        let name = text("name").or_else(|| text("generateName"));
+        Key {
+            kind: kind.into(),
+            namespace: text("namespace").unwrap_or(DEFAULT_NAMESPACE).into(),
+            name: name.unwrap_or_default().into(),
+        }
+    }
+
     /// Reads the header alone, and leaves every other error to the reader of the whole.
     pub(super) fn read(node: &Node) -> Result<Header, Diagnostics> {
         let mut errors = Diagnostics::new();

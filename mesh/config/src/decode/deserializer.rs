@@ -245,12 +245,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             },
         };
         if !variants.contains(&variant) {
-            let message = if self.session.is_later(name, variant) {
-                format!("not supported yet: `{variant}`")
-            } else {
-                let hint = suggest::hint(variant, variants.iter().copied());
-                format!("unknown `{}`: {hint}", scalar::shorten(variant))
-            };
+            if let Some(effect) = self.session.later(name, variant) {
+                return Err(Error::passed(variant, effect).pointing(place));
+            }
+            let hint = suggest::hint(variant, variants.iter().copied());
+            let message = format!("unknown `{}`: {hint}", scalar::shorten(variant));
             return Err(Error::new(message).pointing(place));
         }
         visitor.visit_enum(EnumReader {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::{Session, address};
+use super::{Passed, Session, address};
 use crate::diagnostic::Place;
 use crate::suggest;
 use crate::tree::Node;
@@ -21,6 +21,18 @@ struct Inner {
     place: Option<Place>,
     culprit: Option<usize>,
     echo: bool,
+    /// The value is not modelled: what it means that it is passed over.
+    effect: Option<&'static str>,
+}
+
+/// What a person is told of an error.
+pub(super) enum Told {
+    /// Another error, or what was passed over, explains it.
+    Nothing,
+    /// An error.
+    Error(Place, String),
+    /// Something that is passed over.
+    Passed(Passed),
 }
 
 impl Error {
@@ -31,7 +43,15 @@ impl Error {
             place: None,
             culprit: None,
             echo: false,
+            effect: None,
         }))
+    }
+
+    /// A value that is not modelled, and passed over.
+    pub(super) fn passed(value: &str, effect: &'static str) -> Self {
+        let mut error = Error::new(value);
+        error.0.effect = Some(effect);
+        error
     }
 
     /// The value's own shape is wrong: `expected a list, found a map`.
@@ -70,13 +90,18 @@ impl Error {
         self.0.culprit.unwrap_or(0)
     }
 
-    /// What a person is told, and where; nothing if it is an echo.
-    pub(super) fn told(self) -> Option<(Place, String)> {
+    /// What a person is told, and where.
+    pub(super) fn told(self) -> Told {
         let inner = *self.0;
-        if inner.echo {
-            return None;
+        match (inner.place, inner.effect) {
+            (Some(place), Some(effect)) => Told::Passed(Passed {
+                place,
+                key: inner.message,
+                effect,
+            }),
+            (Some(place), None) if !inner.echo => Told::Error(place, inner.message),
+            _ => Told::Nothing,
         }
-        inner.place.map(|place| (place, inner.message))
     }
 }
 

@@ -201,10 +201,10 @@ fn a_raw_part_is_kept_as_it_stands() {
 
 #[test]
 fn a_key_that_comes_later_is_refused_as_such() {
-    let decoder = Decoder::new()
-        .word("field")
-        .prefix("Thing x: ")
-        .later(&[("Service", &["queue"]), ("Step", &["hang"])]);
+    let decoder = Decoder::new().word("field").prefix("Thing x: ").later(&[
+        ("Service", &[("queue", "nothing waits")]),
+        ("Step", &[("hang", "nothing hangs")]),
+    ]);
     let node = &parse("f", "name: a\nqueue: 3\nworkrs: 1\nsteps: [hang]").unwrap()[0];
     assert_eq!(
         decoder.decode::<Service>(node).unwrap_err().to_string(),
@@ -216,9 +216,30 @@ fn a_key_that_comes_later_is_refused_as_such() {
 #[test]
 fn what_is_in_error_is_left_out_of_a_partial_value() {
     let node = &parse("f", "name: a\nsteps: [work: 5, reset]").unwrap()[0];
-    let (read, errors) = Decoder::new().decode_partial::<Service>(node);
-    assert_eq!(read.unwrap().steps, [Step::Reset]);
-    assert_eq!(errors.len(), 1);
+    let read = Decoder::new().decode_partial::<Service>(node);
+    assert_eq!(read.value.unwrap().steps, [Step::Reset]);
+    assert_eq!(read.errors.len(), 1);
+}
+
+#[test]
+fn what_is_not_modelled_is_passed_over_with_its_place_and_effect() {
+    let decoder = Decoder::new().later(&[
+        ("Service", &[("queue", "nothing waits")]),
+        ("Step", &[("hang", "nothing hangs")]),
+    ]);
+    let node = &parse("f", "name: a\nqueue: 3\nsteps: [hang, reset]").unwrap()[0];
+    let read = decoder.decode_partial::<Service>(node);
+    assert_eq!(read.value.unwrap().steps, [Step::Reset]);
+    assert!(read.errors.is_empty(), "{}", read.errors);
+    let passed: Vec<String> = read
+        .passed
+        .iter()
+        .map(|it| format!("{} {}: {}", it.place, it.key, it.effect))
+        .collect();
+    assert_eq!(
+        passed,
+        ["f:2:1 queue: nothing waits", "f:3:9 hang: nothing hangs"]
+    );
 }
 
 #[test]

@@ -107,6 +107,11 @@ impl Asked {
         self.split_authority().1.unwrap_or(own)
     }
 
+    /// The authority with its port: the one that the caller connects to, which an authority without one leaves out.
+    pub(super) fn authority_with_port(&self) -> String {
+        format!("{}:{}", self.host(), self.port())
+    }
+
     fn split_authority(&self) -> (&str, Option<u16>) {
         match self.authority.rsplit_once(':') {
             Some((host, port)) => match port.parse() {

@@ -30,7 +30,11 @@ impl Notes<'_> {
             let name = &service.hostname;
             if !service.ports.iter().any(|known| known.number == port) {
                 let ports = ports.join(", ");
-                let text = format!("the service `{name}` has port {ports}, and no port {port}");
+                let text = format!(
+                    "the service `{name}` has port {ports}, and no port {port}: nothing serves it there; write the port, as in \
+                     `http://{asked}:{}`",
+                    service.ports.first().map_or(port, |port| port.number)
+                );
                 out.push(Note::new(text));
             } else if meant.len() > 1 && asked == service.name {
                 let text = format!("`{asked}` alone may mean `{name}`: write its namespace");

@@ -364,7 +364,7 @@ fn a_route_for_certain_callers_is_told_to_them_alone() {
         &format!("name: own, match: [{{sourceLabels: {{app: shop}}}}], route: [{ANY}]"),
         &format!("name: rest, route: [{ANY}]"),
     ]);
-    let asked = Asked::parse("http://reviews/", [""; 0]).unwrap();
+    let asked = Asked::parse("http://reviews:9080/", [""; 0]).unwrap();
     let route = |labels: &[(&str, &str)]| {
         let mut sender = Sender::default();
         let labels = labels
@@ -487,4 +487,21 @@ fn what_is_said_of_a_port_is_told_where_it_stands() {
         decided(&told, "balancer").2,
         "spec.trafficPolicy.portLevelSettings[0].loadBalancer"
     );
+}
+
+#[test]
+fn a_url_without_a_port_means_port_80_and_says_where_the_service_is() {
+    let text = routes(&[&format!("route: [{ANY}]")]);
+    let answer = |url| Explanation {
+        // The app would see the authority as it is written.
+        host: None,
+        ..told(&text, url, &[])
+    };
+    let short = answer("http://reviews/stock");
+    let long = answer("http://reviews:80/stock");
+    assert_eq!(short.cluster.as_deref(), Some("PassthroughCluster"));
+    assert_eq!(short, long);
+    let noted =
+        |it: &Note| it.text.contains("no port 80") && it.text.contains("`http://reviews:9080`");
+    assert!(short.notes.iter().any(noted), "{:?}", short.notes);
 }

@@ -175,6 +175,7 @@ mod tests {
                 max: bound(max),
             }),
             interval: None,
+            custom: None,
         })
     }
 

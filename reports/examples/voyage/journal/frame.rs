@@ -114,6 +114,7 @@ pub(crate) fn fold(
         replay: format!("shakedown run header-routing --seed 1{edited}"),
         elapsed_ns: cast.duration_ns + SECOND,
         cut_ns: None,
+        not_modelled: Vec::new(),
     };
     summary.finish(header, judgement)
 }

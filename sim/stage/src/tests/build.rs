@@ -71,6 +71,7 @@ impl Build {
             breaks: None,
             places: Vec::new(),
             expanded: String::new(),
+            omissions: Vec::new(),
             warnings: Vec::new(),
         };
         Build { story }

@@ -119,7 +119,9 @@ fn a_port_that_the_service_does_not_have_is_noted() {
     assert_eq!(told.cluster.as_deref(), Some("PassthroughCluster"));
     assert_eq!(
         notes(&told),
-        ["the service `reviews.default.svc.cluster.local` has port 9080, and no port 80"]
+        [
+            "the service `reviews.default.svc.cluster.local` has port 9080, and no port 80: nothing serves it there; write the port, as in `http://reviews:9080`"
+        ]
     );
 }
 

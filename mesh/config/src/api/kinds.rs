@@ -1,0 +1,340 @@
+//! The kinds of documents that a folder of Kubernetes configuration holds, and what is made of each.
+
+use crate::suggest;
+
+/// What is made of the documents of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Read and acted upon.
+    Modelled,
+    /// Passed over: what that means for the answer.
+    PassedOver(&'static str),
+    /// Passed over for now, as [`Treatment::PassedOver`], and to be modelled.
+    Planned(&'static str),
+    /// Passed over, since requests take the same way without it.
+    Harmless,
+}
+
+/// A kind of documents.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Its API group; empty: Kubernetes' core.
+    pub group: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What is made of it.
+    pub treatment: Treatment,
+}
+
+use Treatment::{Harmless, Modelled, PassedOver, Planned};
+
+const ISTIO: &str = "networking.istio.io";
+const SECURITY: &str = "security.istio.io";
+const GATEWAY_API: &str = "gateway.networking.k8s.io";
+const FLAGGER: &str = "flagger.app";
+/// Shakedown's own group.
+const OWN: &str = "shakedown.dev";
+
+const NO_GATEWAY: &str = "the mesh has no gateways, so no request enters through it";
+const NO_ROUTE: &str =
+    "routes of the Gateway API are not in force: requests take the service's default route";
+const NO_ACCESS: &str =
+    "access control is not applied: requests that it would deny are let through";
+
+const fn kind(group: &'static str, name: &'static str, treatment: Treatment) -> Kind {
+    Kind {
+        group,
+        name,
+        treatment,
+    }
+}
+
+/// Every kind that is known: Istio's, the Gateway API's, Flagger's, Kubernetes' and Shakedown's own.
+pub const KINDS: &[Kind] = &[
+    kind(ISTIO, "VirtualService", Modelled),
+    kind(ISTIO, "DestinationRule", Modelled),
+    kind(ISTIO, "Gateway", Planned(NO_GATEWAY)),
+    kind(
+        ISTIO,
+        "ServiceEntry",
+        Planned(
+            "its hosts are known, its endpoints and its resolution are not: nothing answers for it",
+        ),
+    ),
+    kind(
+        ISTIO,
+        "Sidecar",
+        Planned(
+            "every caller sees every service: what it hides from callers is reached all the same",
+        ),
+    ),
+    kind(
+        ISTIO,
+        "WorkloadEntry",
+        PassedOver("it adds no endpoint to any service"),
+    ),
+    kind(
+        ISTIO,
+        "WorkloadGroup",
+        PassedOver("it adds no endpoint to any service"),
+    ),
+    kind(
+        ISTIO,
+        "EnvoyFilter",
+        PassedOver(
+            "proxies are not patched: whatever it changes in them is missing from the answer",
+        ),
+    ),
+    kind(
+        ISTIO,
+        "ProxyConfig",
+        PassedOver(
+            "proxies keep their defaults: its concurrency, image and environment are not applied",
+        ),
+    ),
+    kind(SECURITY, "AuthorizationPolicy", Planned(NO_ACCESS)),
+    kind(
+        SECURITY,
+        "PeerAuthentication",
+        Planned(
+            "its mode of mutual TLS is not applied: plain text is let through under STRICT, too",
+        ),
+    ),
+    kind(
+        SECURITY,
+        "RequestAuthentication",
+        Planned("tokens are not checked: requests with an invalid one are let through"),
+    ),
+    kind("telemetry.istio.io", "Telemetry", Harmless),
+    kind(
+        "extensions.istio.io",
+        "WasmPlugin",
+        PassedOver(
+            "its plug-in is not run: whatever it does to requests is missing from the answer",
+        ),
+    ),
+    kind(
+        "extensions.istio.io",
+        "TrafficExtension",
+        PassedOver(
+            "its extension is not run: whatever it does to requests is missing from the answer",
+        ),
+    ),
+    kind(
+        "install.istio.io",
+        "IstioOperator",
+        PassedOver(
+            "its mesh settings are not applied: Istio's defaults, and those of `control`, are in force",
+        ),
+    ),
+    kind(GATEWAY_API, "GatewayClass", Harmless),
+    kind(GATEWAY_API, "Gateway", Planned(NO_GATEWAY)),
+    kind(GATEWAY_API, "HTTPRoute", Planned(NO_ROUTE)),
+    kind(GATEWAY_API, "GRPCRoute", Planned(NO_ROUTE)),
+    kind(GATEWAY_API, "TCPRoute", PassedOver(NO_ROUTE)),
+    kind(GATEWAY_API, "TLSRoute", PassedOver(NO_ROUTE)),
+    kind(GATEWAY_API, "UDPRoute", PassedOver(NO_ROUTE)),
+    kind(GATEWAY_API, "ListenerSet", PassedOver(NO_GATEWAY)),
+    kind(GATEWAY_API, "ReferenceGrant", Harmless),
+    kind(
+        GATEWAY_API,
+        "BackendTLSPolicy",
+        PassedOver(
+            "TLS towards its services is not modelled: they are sent plain text, and answer it",
+        ),
+    ),
+    kind(FLAGGER, "Canary", Modelled),
+    kind(
+        FLAGGER,
+        "MetricTemplate",
+        PassedOver("metrics by template are not measured, and decide about no canary"),
+    ),
+    kind(FLAGGER, "AlertProvider", Harmless),
+    kind("", "Service", Modelled),
+    kind("", "List", Modelled),
+    kind(
+        "",
+        "Endpoints",
+        PassedOver("it adds no endpoint to its service"),
+    ),
+    kind(
+        "discovery.k8s.io",
+        "EndpointSlice",
+        PassedOver("it adds no endpoint to its service"),
+    ),
+    kind(
+        "networking.k8s.io",
+        "Ingress",
+        PassedOver("nothing enters the mesh through it"),
+    ),
+    kind(
+        "networking.k8s.io",
+        "NetworkPolicy",
+        PassedOver("connections that it forbids are let through"),
+    ),
+    kind("networking.k8s.io", "IngressClass", Harmless),
+    kind("", "ConfigMap", Harmless),
+    kind("", "Event", Harmless),
+    kind("", "LimitRange", Harmless),
+    kind("", "Namespace", Harmless),
+    kind("", "Node", Harmless),
+    kind("", "PersistentVolume", Harmless),
+    kind("", "PersistentVolumeClaim", Harmless),
+    kind("", "Pod", Harmless),
+    kind("", "PodTemplate", Harmless),
+    kind("", "ReplicationController", Harmless),
+    kind("", "ResourceQuota", Harmless),
+    kind("", "Secret", Harmless),
+    kind("", "ServiceAccount", Harmless),
+    kind("apps", "ControllerRevision", Harmless),
+    kind("apps", "DaemonSet", Harmless),
+    kind("apps", "Deployment", Harmless),
+    kind("apps", "ReplicaSet", Harmless),
+    kind("apps", "StatefulSet", Harmless),
+    kind("autoscaling", "HorizontalPodAutoscaler", Harmless),
+    kind("batch", "CronJob", Harmless),
+    kind("batch", "Job", Harmless),
+    kind("policy", "PodDisruptionBudget", Harmless),
+    kind("rbac.authorization.k8s.io", "ClusterRole", Harmless),
+    kind("rbac.authorization.k8s.io", "ClusterRoleBinding", Harmless),
+    kind("rbac.authorization.k8s.io", "Role", Harmless),
+    kind("rbac.authorization.k8s.io", "RoleBinding", Harmless),
+    kind(
+        "admissionregistration.k8s.io",
+        "MutatingWebhookConfiguration",
+        Harmless,
+    ),
+    kind(
+        "admissionregistration.k8s.io",
+        "ValidatingWebhookConfiguration",
+        Harmless,
+    ),
+    kind("apiextensions.k8s.io", "CustomResourceDefinition", Harmless),
+    kind("coordination.k8s.io", "Lease", Harmless),
+    kind("scheduling.k8s.io", "PriorityClass", Harmless),
+    kind("storage.k8s.io", "StorageClass", Harmless),
+    kind("kustomize.config.k8s.io", "Kustomization", Harmless),
+    kind(OWN, "ProxyPolicy", Modelled),
+];
+
+/// What the documents of a group and kind are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// A kind of [`KINDS`].
+    Yes(Treatment),
+    /// A kind of a group that is not known.
+    Foreign,
+    /// Nothing that could be meant: why, in words.
+    No(String),
+}
+
+/// Groups all of whose kinds are in [`KINDS`], or ought to be: another kind is a slip of the keyboard.
+const CLOSED: &[&str] = &[
+    ISTIO,
+    SECURITY,
+    "telemetry.istio.io",
+    "extensions.istio.io",
+    FLAGGER,
+    OWN,
+];
+
+/// Looks a kind up. `api_version` is as it is written: `networking.istio.io/v1`.
+pub(super) fn known(api_version: &str, name: &str) -> Known {
+    let group = group_of(api_version);
+    let of_group = KINDS.iter().filter(|kind| kind.group == group);
+    if let Some(kind) = of_group.clone().find(|kind| kind.name == name) {
+        return Known::Yes(kind.treatment);
+    }
+    let namesakes = || KINDS.iter().filter(|kind| kind.name == name);
+    let is_closed = CLOSED.contains(&group);
+    // A kind that is read, under no group or a misspelt one: its reader says which is right.
+    let reads = |kind: &Kind| {
+        kind.treatment == Modelled
+            && !kind.group.is_empty()
+            && (group.is_empty() || is_slip(group, kind.group))
+    };
+    if namesakes().any(reads) {
+        return Known::Yes(Modelled);
+    }
+    if let Some(meant) = namesakes().find(|kind| is_closed || is_slip(group, kind.group)) {
+        let expected = match meant.group {
+            "" => "v1",
+            group => group,
+        };
+        return Known::No(format!(
+            "unknown kind `{name}` of group `{group}`: did you mean that of `{expected}`?"
+        ));
+    }
+    let names: Vec<&str> = of_group.map(|kind| kind.name).collect();
+    if is_closed || suggest::nearest(name, names.iter().copied()).is_some() {
+        let hint = suggest::hint(name, names);
+        return Known::No(format!("unknown kind `{name}`: {hint}"));
+    }
+    Known::Foreign
+}
+
+/// Whether a group is written for another one by a slip of the keyboard.
+fn is_slip(group: &str, known: &str) -> bool {
+    const LETTERS: usize = 2;
+    !known.is_empty() && strsim::damerau_levenshtein(group, known) <= LETTERS
+}
+
+/// `networking.istio.io` of `networking.istio.io/v1`; nothing of Kubernetes' core, `v1`.
+pub(super) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(api_version: &str, name: &str) -> String {
+        match known(api_version, name) {
+            Known::No(why) => why,
+            other => panic!("{api_version} {name}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_misspelt_kind_of_istio_is_refused_with_a_suggestion() {
+        assert_eq!(
+            refused("networking.istio.io/v1", "VirtualServise"),
+            "unknown kind `VirtualServise`: did you mean `VirtualService`?"
+        );
+        assert!(refused("v1", "Servise").ends_with("did you mean `Service`?"));
+        assert!(
+            refused("security.istio.io/v1", "Zebra").contains("expected `AuthorizationPolicy`")
+        );
+    }
+
+    #[test]
+    fn a_misspelt_group_is_refused_with_a_suggestion() {
+        assert_eq!(
+            refused("security.istoi.io/v1", "AuthorizationPolicy"),
+            "unknown kind `AuthorizationPolicy` of group `security.istoi.io`: did you mean that of `security.istio.io`?"
+        );
+    }
+
+    #[test]
+    fn a_kind_of_another_group_is_foreign_whatever_its_name() {
+        for (api_version, name) in [
+            ("serving.knative.dev/v1", "Service"),
+            ("gateway.solo.io/v1", "VirtualService"),
+            ("extensions.solo.io/v1", "WasmPlugin"),
+            ("cert-manager.io/v1", "Certificate"),
+            ("monitoring.coreos.com/v1", "ServiceMonitor"),
+        ] {
+            assert_eq!(known(api_version, name), Known::Foreign, "{api_version}");
+        }
+    }
+
+    #[test]
+    fn one_name_in_two_groups_is_two_kinds() {
+        assert_eq!(known("v1", "Service"), Known::Yes(Modelled));
+        assert_eq!(
+            known("gateway.networking.k8s.io/v1", "Gateway"),
+            Known::Yes(Planned(NO_GATEWAY))
+        );
+        assert_eq!(known("apps/v1", "Deployment"), Known::Yes(Harmless));
+    }
+}

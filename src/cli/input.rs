@@ -1,0 +1,172 @@
+//! The files that a command is given: paths, folders, standard input; and what each holds.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use shakedown_config::api::{self, Content, Manifest, Omission};
+use shakedown_config::registry::Service;
+use shakedown_config::{Diagnostics, Mesh, Node, tree};
+use shakedown_scenarios::{STANDARD_INPUT, STANDARD_INPUT_NAME, standard_input};
+
+/// A file, a scenario's name, or standard input.
+pub(super) struct Input {
+    path: PathBuf,
+}
+
+/// All inputs that paths mean: of a folder its files of YAML and JSON, by name. Source: kubectl, `-f`.
+///
+/// # Errors
+/// A folder that cannot be read, or has no such file.
+pub(super) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
+    let mut inputs = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            inputs.push(Input { path: path.clone() });
+            continue;
+        }
+        let wrong = |error: io::Error| format!("{}: {error}", path.display());
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(wrong)? {
+            let file = entry.map_err(wrong)?.path();
+            if is_configuration(&file) && file.is_file() {
+                found.push(file);
+            }
+        }
+        if found.is_empty() {
+            return Err(format!(
+                "{}: no files of YAML or JSON in this folder",
+                path.display()
+            ));
+        }
+        found.sort();
+        inputs.extend(found.into_iter().map(|path| Input { path }));
+    }
+    Ok(inputs)
+}
+
+fn is_configuration(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("yaml" | "yml" | "json"))
+}
+
+impl Input {
+    /// The name that loads it as a scenario.
+    pub(super) fn path(&self) -> String {
+        self.path.to_string_lossy().into_owned()
+    }
+
+    /// The name that messages have for it.
+    pub(super) fn name(&self) -> String {
+        match self.path() {
+            path if path == STANDARD_INPUT => STANDARD_INPUT_NAME.to_owned(),
+            path => path,
+        }
+    }
+
+    /// Its content, if it holds documents of the mesh. None: a scenario, a name of the catalogue, or what cannot be read,
+    /// of which loading it says what it is.
+    pub(super) fn mesh(&self) -> Option<Vec<u8>> {
+        let bytes = match self.path() == STANDARD_INPUT {
+            true => standard_input(),
+            false => std::fs::read(&self.path),
+        };
+        bytes.ok().filter(|bytes| !is_scenario(bytes))
+    }
+}
+
+/// Whether a text is a scenario and not Kubernetes documents: by its top-level keys, in YAML or JSON.
+fn is_scenario(bytes: &[u8]) -> bool {
+    const OF_DOCUMENTS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
+    const OF_SCENARIOS: [&str; 4] = ["scenario", "story", "topology", "expect"];
+    let Ok(documents) = tree::parse_kubernetes("", bytes) else {
+        return is_scenario_by_its_lines(bytes);
+    };
+    let has = |document: &Node, keys: [&str; 4]| keys.iter().any(|key| document.get(key).is_some());
+    let documents = documents.iter();
+    let mut told = documents.filter_map(|document| {
+        match (has(document, OF_DOCUMENTS), has(document, OF_SCENARIOS)) {
+            (_, true) if document.get("scenario").is_some() => Some(true),
+            (true, _) => Some(false),
+            (false, true) => Some(true),
+            (false, false) => None,
+        }
+    });
+    told.next().unwrap_or(true)
+}
+
+/// As [`is_scenario`], of a text that cannot be parsed: its reader then says why.
+fn is_scenario_by_its_lines(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim_start_matches('\u{feff}');
+    if text.trim_start().starts_with('{') {
+        return !text.contains("apiVersion");
+    }
+    let begins = |key: &str| text.lines().any(|line| line.starts_with(key));
+    begins("scenario:") || !(begins("apiVersion:") || begins("kind:"))
+}
+
+/// All documents of the mesh that a command is given: they are taken together, as one cluster would see them.
+#[derive(Default)]
+pub(super) struct MeshFiles {
+    pub(super) names: Vec<String>,
+    pub(super) mesh: Mesh,
+    /// Services that documents name with their ports.
+    pub(super) services: Vec<Service>,
+    pub(super) omissions: Vec<Omission>,
+    pub(super) problems: Diagnostics,
+}
+
+impl MeshFiles {
+    pub(super) fn read(&mut self, name: &str, bytes: &[u8]) {
+        self.names.push(name.to_owned());
+        let nodes = match api::documents_of(name, bytes) {
+            Ok(nodes) => nodes,
+            Err(problems) => return self.problems.append(problems),
+        };
+        for node in &nodes {
+            match Manifest::read(node) {
+                Ok(manifest) => self.take(manifest),
+                Err(problems) => self.problems.append(problems),
+            }
+        }
+    }
+
+    fn take(&mut self, manifest: Manifest) {
+        self.omissions.extend(manifest.omissions);
+        match manifest.content {
+            Content::Document(document) => self.mesh.documents.push(document),
+            Content::Services(services) => self.services.extend(services),
+            Content::Nothing => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_known_by_its_content_and_not_by_its_layout() {
+        for text in [
+            "apiVersion: v1\nkind: Service\n",
+            "\u{feff}apiVersion: v1\nkind: Service\n",
+            r#"{"apiVersion": "v1", "kind": "List", "items": []}"#,
+            "{\n \"kind\": \"List\",\n \"apiVersion\": \"v1\"",
+            "---\n# comment\n---\n\"apiVersion\": v1\n",
+            "  apiVersion: v1\n  kind: Service\n",
+            "apiVersion: v1\nkind: [",
+            "metadata: {name: x}\nspec: {}\n",
+        ] {
+            assert!(!is_scenario(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "scenario: a\nmesh:\n- apiVersion: v1\n",
+            "{\"scenario\": \"a\"}",
+            "scenario: a\nkind: [",
+            "topology: {}\n",
+            "",
+        ] {
+            assert!(is_scenario(text.as_bytes()), "{text}");
+        }
+    }
+}
