@@ -117,9 +117,9 @@ impl Document {
         Ok(match header.kind.value.as_str() {
             "VirtualService" => {
                 let (read, mut omissions) = resource(node, &header, NETWORKING)?;
-                let read = read.map(|mut read: Resource<VirtualService>| {
-                    fields::pass_over_routes(&mut read, &mut omissions);
-                    Document::VirtualService(read)
+                let read = read.and_then(|mut read: Resource<VirtualService>| {
+                    fields::pass_over_routes(&mut read, &mut omissions)
+                        .then_some(Document::VirtualService(read))
                 });
                 (read, omissions)
             }

@@ -1,6 +1,6 @@
 //! Fields that Istio and Flagger have and this mesh does not model, each with what it means that it is passed over.
 
-use super::{Canary, Omission, Resource, VirtualService};
+use super::{Canary, Fault, Omission, Resource, VirtualService};
 use crate::decode::{Later, Spanned};
 use crate::diagnostic::Place;
 use crate::translate::caller::SIDECARS;
@@ -174,10 +174,28 @@ fn omission<T>(of: &Resource<T>, kind: &str, field: &str, place: &Place, effect:
     }
 }
 
-/// Takes out of a VirtualService the values that are not modelled.
-pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<Omission>) {
+/// Takes out of a VirtualService the values that are not modelled, and faults that are nothing without the fields that
+/// were passed over. False: so is all of it, because it routes TCP or TLS alone.
+pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<Omission>) -> bool {
+    let passed = |fields: &[&str]| {
+        let mut passed = out.iter().filter_map(|omission| omission.field.as_deref());
+        passed.any(|field| fields.contains(&field))
+    };
+    let (no_delay, no_abort) = (passed(&["exponentialDelay"]), passed(&["http2Error"]));
+    let is_left = !of.spec.value.http.is_empty() || !passed(&["tcp", "tls"]);
     let mut found: Vec<Place> = Vec::new();
     for route in &mut of.spec.value.http {
+        if let Some(fault) = &mut route.value.fault {
+            let (delay, abort) = (&mut fault.value.delay, &mut fault.value.abort);
+            delay.take_if(|delay| no_delay && delay.fixed_delay.is_none());
+            abort.take_if(|abort| {
+                no_abort && abort.http_status.is_none() && abort.grpc_status.is_none()
+            });
+        }
+        let is_nothing = |fault: &mut Spanned<Fault>| fault.value == Fault::default();
+        if no_delay || no_abort {
+            route.value.fault.take_if(is_nothing);
+        }
         let retries = route.value.retries.as_mut();
         let remote = retries.map(|retries| &mut retries.value.retry_remote_localities);
         if let Some(remote) = remote
@@ -193,6 +211,7 @@ pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<
             .iter()
             .map(|place| omission(of, "VirtualService", "retryRemoteLocalities", place, effect)),
     );
+    is_left
 }
 
 /// Takes out of a Canary the values that are not modelled: gateways, and metrics that are no built-in ones.

@@ -109,6 +109,24 @@ spec: {hosts: [a], http: [{retries: {attempts: 1, retryRemoteLocalities: true}, 
 }
 
 #[test]
+fn what_is_nothing_without_its_fields_is_passed_over_with_them() {
+    let text = |spec: &str| {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: a}}, spec: {{hosts: [a], {spec}}}}}"
+        )
+    };
+    let found = read(&text("tcp: [{route: [{destination: {host: a}}]}]"));
+    assert_eq!(found[0].content, Content::Nothing);
+    assert_eq!(found[0].omissions[0].field.as_deref(), Some("tcp"));
+    let faults = "http: [{fault: {delay: {exponentialDelay: 1s}, abort: {http2Error: x}}, route: [{destination: {host: a}}]}]";
+    let found = read(&text(faults));
+    let Content::Document(Document::VirtualService(routes)) = &found[0].content else {
+        panic!("{found:?}");
+    };
+    assert_eq!(routes.spec.http[0].fault, None);
+}
+
+#[test]
 fn a_canary_of_flaggers_own_examples_is_read() {
     let found = read(
         "apiVersion: flagger.app/v1beta1
