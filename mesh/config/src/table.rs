@@ -1,6 +1,7 @@
 //! Configuration as it is executed by the proxy: immutable parts behind [`Arc`]s, looked up without allocating.
 //!
-//! A new configuration is a clone of the [`Table`] (four maps of pointers) with parts exchanged, swapped in whole.
+//! A new configuration is another [`Table`] (four maps of pointers), swapped in whole. What is equal in two tables may be
+//! shared by them: the parts, and the chunks of the great maps ([`NameMap`]).
 //! State that must survive a swap (pools, active requests) lives elsewhere, under the cluster's name.
 
 mod balancing;
@@ -10,6 +11,7 @@ mod hashing;
 mod headers;
 mod manager;
 mod matching;
+mod names;
 mod overload;
 mod policy;
 mod protocol;
@@ -31,6 +33,7 @@ pub use matching::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
     ValueMatcher, query_value,
 };
+pub use names::{Chunks, NameMap, Named};
 pub use overload::{AdaptiveConcurrency, AdaptiveThrottle, Shed, UpstreamPolicy};
 pub use policy::{
     Enforcing, FailurePercentage, HedgePolicy, Limits, OutlierDetection, Priority, PriorityLimits,
@@ -61,9 +64,9 @@ pub struct Table {
     /// Route tables by name.
     pub routes: BTreeMap<Arc<str>, Arc<RouteTable>>,
     /// Clusters by name.
-    pub clusters: BTreeMap<Arc<str>, Arc<Cluster>>,
+    pub clusters: NameMap<Cluster>,
     /// Endpoints by the name that clusters know them by ([`ClusterKind::Eds`]).
-    pub endpoints: BTreeMap<Arc<str>, Arc<Assignment>>,
+    pub endpoints: NameMap<Assignment>,
 }
 
 impl Table {
@@ -160,6 +163,18 @@ impl Host {
             labels: Labels::new(),
             workload: Arc::from(""),
         }
+    }
+}
+
+impl Named for Cluster {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for Assignment {
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 

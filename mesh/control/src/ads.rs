@@ -24,10 +24,11 @@ mod subscription;
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 pub use message::{Request, Response};
 pub(crate) use stream::DeltaStream;
-pub use subscription::TooManyNames;
+pub use subscription::{Held, TooManyNames};
 
 use crate::snapshot::{Kind, View};
 use crate::status::Rejection;
@@ -53,10 +54,15 @@ pub struct Subscriptions {
 impl Subscriptions {
     /// A proxy that holds nothing and has asked for nothing.
     pub fn new(view: View) -> Subscriptions {
+        Subscriptions::sharing(view, &Arc::default())
+    }
+
+    /// A proxy that holds nothing and has asked for nothing, and shares with others what it will hold.
+    pub fn sharing(view: View, shared: &Arc<Held>) -> Subscriptions {
         Subscriptions {
             view,
             waiting: None,
-            kinds: Kind::ALL.map(Subscription::new),
+            kinds: Kind::ALL.map(|kind| Subscription::new(kind, shared)),
             nonce: 0,
             acknowledged: 0,
             unserved: VecDeque::new(),

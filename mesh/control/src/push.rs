@@ -11,6 +11,7 @@ use shakedown_config::registry::Pod;
 use shakedown_config::translate::{self, Inbound};
 use shakedown_env::{Env, Event};
 
+use crate::ads::Held;
 use crate::cluster::Cluster;
 use crate::debounce::Debounce;
 use crate::node::Node;
@@ -39,6 +40,7 @@ pub(crate) struct Hub {
     status: Status,
     covered: Arc<Watch<Covered>>,
     sights: Sights,
+    held: Arc<Held>,
 }
 
 /// How far pushes have come with the cluster's changes.
@@ -82,6 +84,7 @@ impl Hub {
             status,
             covered: Arc::new(Watch::new(Covered::default())),
             sights: Sights::default(),
+            held: Arc::default(),
         });
         let mut pusher = Pusher {
             env: env.clone(),
@@ -109,6 +112,11 @@ impl Hub {
     /// Where every proxy is.
     pub(crate) fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// What proxies hold alike.
+    pub(crate) fn held(&self) -> &Arc<Held> {
+        &self.held
     }
 
     /// What a proxy is to have. `earlier` is what it had for itself: kept where it would be the same.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
+use shakedown_config::table::Named;
 use shakedown_config::translate::{self, Otherwise, Outbound};
 use shakedown_config::xds::discovery::Resource as WireResource;
 use shakedown_config::xds::protobuf::Any;
@@ -53,6 +54,24 @@ impl Entry {
             wire: wire.encode_to_vec().into(),
             endpoints,
         }
+    }
+}
+
+impl Entry {
+    /// A version that a client has, of which no more is known.
+    pub(crate) fn held(name: Arc<str>, version: Arc<str>) -> Entry {
+        Entry {
+            name,
+            version,
+            wire: Bytes::new(),
+            endpoints: None,
+        }
+    }
+}
+
+impl Named for Entry {
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 

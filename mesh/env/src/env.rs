@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{AbortHandle, Abortable};
 
-use crate::world::{BoxFuture, Sleep, TaskName, Work, World};
+use crate::world::{BoxFuture, Sleep, StoreValue, TaskName, Work, World};
 use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime, step_aside};
 
 /// Everything that the mesh may ask of the world, for one host.
@@ -220,15 +219,14 @@ impl Store<'_> {
     /// # Errors
     /// The store could not be written.
     pub fn write(&self, key: &str, value: &[u8]) -> io::Result<()> {
-        self.write_parts(key, vec![Bytes::copy_from_slice(value)])
+        self.write_shared(key, Arc::new(Box::<[u8]>::from(value)))
     }
 
-    /// Writes a value that is made of parts; durable when this returns. A store in memory keeps the parts as they are: those
-    /// that are shared with other values, or with other hosts of the process, are not copied.
+    /// Writes a value that others may share under `key`; durable when this returns.
     ///
     /// # Errors
     /// The store could not be written.
-    pub fn write_parts(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
-        self.0.world.store_write(key, parts)
+    pub fn write_shared(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()> {
+        self.0.world.store_write(key, value)
     }
 }

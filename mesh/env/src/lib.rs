@@ -26,4 +26,4 @@ pub use tapped::{Tap, Tapped};
 pub use time::{Time, UnixTime};
 pub use tokio_stream::TokioStream;
 pub use turn::step_aside;
-pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, TaskName, Work, World};
+pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, StoreValue, TaskName, Work, World};

@@ -4,9 +4,8 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
-
-use bytes::Bytes;
 
 use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime};
 
@@ -33,6 +32,25 @@ pub enum Work {
     Request,
     /// One TLS handshake.
     Handshake,
+}
+
+/// A value of a durable store. A store in memory keeps it as it is, so that what hosts of one process share is not copied.
+pub trait StoreValue: Send + Sync {
+    /// Calls `sink` with each part of the value's bytes, in order.
+    fn parts(&self, sink: &mut dyn FnMut(&[u8]));
+
+    /// The value's bytes.
+    fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.parts(&mut |part| bytes.extend_from_slice(part));
+        bytes
+    }
+}
+
+impl StoreValue for Box<[u8]> {
+    fn parts(&self, sink: &mut dyn FnMut(&[u8])) {
+        sink(self);
+    }
 }
 
 /// One host's view of a world. All methods are cheap; none blocks.
@@ -74,11 +92,11 @@ pub trait World: Send + Sync {
     fn spend(&self, work: Work) -> Option<BoxFuture<()>>;
     /// Reads a key of the host's durable store.
     fn store_read(&self, key: &str) -> Option<Vec<u8>>;
-    /// Writes a key of the host's durable store, durably before it returns. The value is the parts, one after another.
+    /// Writes a key of the host's durable store, durably before it returns.
     ///
     /// # Errors
     /// The store could not be written.
-    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()>;
+    fn store_write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()>;
     /// Takes note of a fact of the mesh.
     fn emit(&self, event: Event);
 }

@@ -15,6 +15,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::poll_immediate;
@@ -224,9 +225,9 @@ fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
         return;
     };
     proxy.put_in_force(table);
-    for (kind, parts) in session.unsaved() {
+    for (kind, saved) in session.unsaved() {
         let store = proxy.env().store();
-        if let Err(error) = store.write_parts(store_key(kind), parts) {
+        if let Err(error) = store.write_shared(store_key(kind), Arc::new(saved)) {
             // The configuration is in force all the same; a start without a control plane would find an older one.
             proxy.control().not_saved(&error);
         }

@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use bytes::Bytes;
 use prost::Message as _;
 use prost::encoding;
 use shakedown_config::compile::{
     CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
-use shakedown_config::table::{Assignment, Cluster, Listener, RouteTable, Table};
+use shakedown_config::table::{
+    Assignment, Chunks, Cluster, Listener, NameMap, Named, RouteTable, Table,
+};
 use shakedown_config::xds::discovery::{DeltaDiscoveryResponse, Resource};
 use shakedown_config::xds::protobuf::Any;
 use shakedown_config::xds::{Kind, UnpackError, unpack};
+use shakedown_env::StoreValue;
 use twox_hash::XxHash64;
 
 /// The number of `resources` in `envoy.service.discovery.v3.DeltaDiscoveryResponse`.
@@ -26,7 +28,16 @@ const SWEEP_MIN: usize = 256;
 
 /// The resources that proxies of one process have accepted. Clones share them.
 #[derive(Clone, Default)]
-pub struct ResourceCache(Arc<Mutex<Known>>);
+pub struct ResourceCache(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    known: Mutex<Known>,
+    accepted: Chunks<Accepted>,
+    clusters: Chunks<Cluster>,
+    endpoints: Chunks<Assignment>,
+    names: Chunks<str>,
+}
 
 /// Bound: twice as many entries as there were resources at the last sweep.
 #[derive(Default)]
@@ -42,7 +53,7 @@ struct Known {
 pub(crate) struct Accepted {
     pub(crate) version: Box<str>,
     /// The resource as it came, encoded as a field of a response: responses that are kept are made of these.
-    pub(crate) wire: Bytes,
+    pub(crate) wire: Box<[u8]>,
     pub(crate) compiled: Compiled,
 }
 
@@ -108,6 +119,55 @@ impl ResourceCache {
         Ok(accepted)
     }
 
+    /// Shares what a map has in common with those of other proxies.
+    pub(crate) fn share(&self, accepted: &mut NameMap<Accepted>) {
+        accepted.share(&self.0.accepted);
+    }
+
+    /// Shares what a set of names has in common with those of other proxies.
+    pub(crate) fn share_names(&self, names: &mut NameMap<str>) {
+        names.share(&self.0.names);
+    }
+
+    /// A table of resources, given by kind; it shares what it has in common with those of other proxies.
+    pub(crate) fn table<'a>(&self, accepted: impl Fn(Kind) -> &'a NameMap<Accepted>) -> Table {
+        let clusters = accepted(Kind::Cluster)
+            .values()
+            .filter_map(|it| match &it.compiled {
+                Compiled::Cluster(cluster) => Some(Arc::clone(cluster)),
+                _ => None,
+            });
+        let endpoints = accepted(Kind::Endpoints)
+            .values()
+            .filter_map(|it| match &it.compiled {
+                Compiled::Endpoints(assignment) => Some(Arc::clone(assignment)),
+                _ => None,
+            });
+        let listeners = accepted(Kind::Listener)
+            .values()
+            .filter_map(|it| match &it.compiled {
+                Compiled::Listener(listener) => {
+                    Some((Arc::clone(&listener.name), Arc::clone(listener)))
+                }
+                _ => None,
+            });
+        let routes = accepted(Kind::Routes)
+            .values()
+            .filter_map(|it| match &it.compiled {
+                Compiled::Routes(routes) => Some((Arc::clone(&routes.name), Arc::clone(routes))),
+                _ => None,
+            });
+        let mut table = Table {
+            clusters: NameMap::from_sorted(clusters),
+            endpoints: NameMap::from_sorted(endpoints),
+            listeners: listeners.collect(),
+            routes: routes.collect(),
+        };
+        table.clusters.share(&self.0.clusters);
+        table.endpoints.share(&self.0.endpoints);
+        table
+    }
+
     /// The number of resources, those not yet removed included.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -116,7 +176,7 @@ impl ResourceCache {
 
     /// What a panic leaves behind is whole: every change is one call.
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,7 +191,7 @@ impl fmt::Debug for ResourceCache {
 impl Known {
     fn find(&self, hash: u64, wire: &[u8]) -> Option<Arc<Accepted>> {
         let known = self.by_hash.get(&hash)?.upgrade()?;
-        (known.wire == wire).then_some(known)
+        (*known.wire == *wire).then_some(known)
     }
 
     fn insert(&mut self, hash: u64, accepted: &Arc<Accepted>) {
@@ -143,36 +203,46 @@ impl Known {
     }
 }
 
-impl Accepted {
-    /// Its name.
-    pub(crate) fn name(&self) -> &Arc<str> {
-        match &self.compiled {
+impl Named for Accepted {
+    fn name(&self) -> &str {
+        self.compiled.name()
+    }
+}
+
+impl Compiled {
+    fn name(&self) -> &str {
+        match self {
             Compiled::Cluster(cluster) => &cluster.name,
             Compiled::Endpoints(assignment) => &assignment.name,
             Compiled::Listener(listener) => &listener.name,
             Compiled::Routes(routes) => &routes.name,
         }
     }
+}
 
-    /// Puts it into a table.
-    pub(crate) fn put_into(&self, table: &mut Table) {
-        let name = Arc::clone(self.name());
-        match &self.compiled {
-            Compiled::Cluster(it) => drop(table.clusters.insert(name, Arc::clone(it))),
-            Compiled::Endpoints(it) => drop(table.endpoints.insert(name, Arc::clone(it))),
-            Compiled::Listener(it) => drop(table.listeners.insert(name, Arc::clone(it))),
-            Compiled::Routes(it) => drop(table.routes.insert(name, Arc::clone(it))),
-        }
+/// What the store keeps of a kind: a response of all resources.
+pub(crate) struct Saved {
+    kind: Kind,
+    accepted: NameMap<Accepted>,
+}
+
+impl Saved {
+    pub(crate) fn new(kind: Kind, accepted: NameMap<Accepted>) -> Saved {
+        Saved { kind, accepted }
     }
 }
 
-/// The beginning of a response of a kind; [`Accepted::wire`]s may follow.
-pub(crate) fn response_head(kind: Kind) -> Bytes {
-    let head = DeltaDiscoveryResponse {
-        type_url: kind.url().into(),
-        ..Default::default()
-    };
-    head.encode_to_vec().into()
+impl StoreValue for Saved {
+    fn parts(&self, sink: &mut dyn FnMut(&[u8])) {
+        let head = DeltaDiscoveryResponse {
+            type_url: self.kind.url().into(),
+            ..Default::default()
+        };
+        sink(&head.encode_to_vec());
+        for accepted in self.accepted.values() {
+            sink(&accepted.wire);
+        }
+    }
 }
 
 fn encode(resource: &Resource) -> Vec<u8> {
@@ -188,13 +258,8 @@ fn compile(kind: Kind, name: &str, body: &Any) -> Result<Compiled, AcceptError> 
         Kind::Listener => Compiled::Listener(Arc::new(compile_listener(&unpack(body)?)?)),
         Kind::Routes => Compiled::Routes(Arc::new(compile_routes(&unpack(body)?)?)),
     };
-    let inside = match &compiled {
-        Compiled::Cluster(cluster) => &cluster.name,
-        Compiled::Endpoints(assignment) => &assignment.name,
-        Compiled::Listener(listener) => &listener.name,
-        Compiled::Routes(routes) => &routes.name,
-    };
-    if **inside != *name {
+    let inside = compiled.name();
+    if inside != name {
         return Err(AcceptError::Name {
             inside: inside.to_string(),
         });

@@ -59,12 +59,12 @@ impl State {
             return Some(upstream);
         }
         let table = self.table();
-        let (name, cluster) = table.clusters.get_key_value(name)?;
+        let cluster = table.clusters.get(name)?;
         let deferred = self.deferred.borrow_mut().remove(name);
         let deferred = deferred.unwrap_or_else(|| Deferred::new(self.swapped.get()));
         let upstream = self.create(cluster, table.assignment(cluster), &deferred);
         let mut upstreams = self.upstreams.borrow_mut();
-        upstreams.insert(Arc::clone(name), Rc::clone(&upstream));
+        upstreams.insert(Arc::clone(&cluster.name), Rc::clone(&upstream));
         Some(upstream)
     }
 
@@ -80,7 +80,8 @@ impl State {
         let mut deferred = self.deferred.borrow_mut();
         upstreams.retain(|name, _| table.clusters.contains_key(name));
         deferred.retain(|name, _| table.clusters.contains_key(name));
-        for (name, cluster) in &table.clusters {
+        for cluster in table.clusters.values() {
+            let name = &cluster.name;
             let hosts = table.assignment(cluster);
             if let Some(upstream) = upstreams.get(name) {
                 upstream.update(cluster, hosts, now);

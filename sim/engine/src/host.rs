@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
+use shakedown_env::StoreValue;
 
 use crate::arena::Key;
 use crate::cpu::Cpu;
@@ -111,7 +111,7 @@ pub(crate) struct Host {
     pub(crate) cpu: Cpu,
     pub(crate) skew_ns: i64,
     /// Survives a crash.
-    pub(crate) store: BTreeMap<String, Vec<Bytes>>,
+    pub(crate) store: BTreeMap<String, Arc<dyn StoreValue>>,
     /// Connections of one listener that may wait to be accepted, those in their handshake included.
     pub(crate) backlog: usize,
     pub(crate) listeners: BTreeMap<u16, Key>,

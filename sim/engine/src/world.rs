@@ -7,10 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use shakedown_env::{
-    BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, TaskName, Time, UnixTime,
-    Work, World, stream_seed,
+    BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
+    UnixTime, Work, World, stream_seed,
 };
 
 use crate::executor;
@@ -147,12 +146,12 @@ impl World for SimWorld {
 
     fn store_read(&self, key: &str) -> Option<Vec<u8>> {
         self.shared.with(|kernel| {
-            let parts = kernel.host(self.host.id).store.get(key);
-            parts.map(|parts| parts.concat())
+            let value = kernel.host(self.host.id).store.get(key);
+            value.map(|value| value.to_vec())
         })
     }
 
-    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
+    fn store_write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()> {
         if !self.lives() {
             return Err(self.dead());
         }
@@ -160,7 +159,7 @@ impl World for SimWorld {
             kernel
                 .host_mut(self.host.id)
                 .store
-                .insert(key.to_owned(), parts)
+                .insert(key.to_owned(), value)
         });
         Ok(())
     }

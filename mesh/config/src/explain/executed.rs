@@ -42,8 +42,7 @@ impl Executed {
         sent.endpoints.extend(own.outbound.endpoints);
         for sent in &sent.clusters {
             let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
-            let name = Arc::clone(&cluster.name);
-            table.clusters.insert(name, Arc::new(cluster));
+            table.clusters.put(Arc::new(cluster));
         }
         let nearness = Nearness::of(mesh, caller);
         let nearby = nearness.map(|nearness| {
@@ -53,8 +52,7 @@ impl Executed {
         for sent in sent.endpoints.iter().chain(nearby.iter().flatten()) {
             let message = message::<endpoint::ClusterLoadAssignment>(sent);
             let assignment = compile_endpoints(&message)?;
-            let name = Arc::clone(&assignment.name);
-            table.endpoints.insert(name, Arc::new(assignment));
+            table.endpoints.put(Arc::new(assignment));
         }
         let mut services = mesh.registry.services.values();
         Ok(Executed {

@@ -101,7 +101,7 @@ impl DeltaStream {
                 let node = Node::parse(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
                 let connected = self.hub.status().connected(node.clone());
                 let (view, own) = self.hub.view(&node, None);
-                let subscriptions = Subscriptions::new(view);
+                let subscriptions = Subscriptions::sharing(view, self.hub.held());
                 self.proxy.insert(Proxy {
                     node,
                     own,

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use shakedown_config::table::{Chunks, NameMap};
+
 use super::message::{Request, WILDCARD};
 use crate::snapshot::{Entry, Kind, View};
 
@@ -42,6 +44,13 @@ pub(super) struct Batch {
     pub(super) removed: Vec<Arc<str>>,
 }
 
+/// What proxies hold and ask for, of which equal parts are kept once.
+#[derive(Debug, Default)]
+pub struct Held {
+    entries: Chunks<Entry>,
+    names: Chunks<str>,
+}
+
 /// The state of one type.
 #[derive(Debug)]
 pub(super) struct Subscription {
@@ -49,9 +58,10 @@ pub(super) struct Subscription {
     /// A request of this type has come.
     started: bool,
     wildcard: bool,
-    names: BTreeSet<Arc<str>>,
+    names: NameMap<str>,
     /// The version of each resource that was last sent, or that the client said it has.
-    held: BTreeMap<Arc<str>, Arc<str>>,
+    held: NameMap<Entry>,
+    shared: Arc<Held>,
     due: BTreeMap<Arc<str>, Due>,
     /// Held, and no longer there.
     gone: BTreeSet<Arc<str>>,
@@ -78,13 +88,14 @@ struct Refusal {
 }
 
 impl Subscription {
-    pub(super) fn new(kind: Kind) -> Subscription {
+    pub(super) fn new(kind: Kind, shared: &Arc<Held>) -> Subscription {
         Subscription {
             kind,
+            shared: Arc::clone(shared),
             started: false,
             wildcard: false,
-            names: BTreeSet::new(),
-            held: BTreeMap::new(),
+            names: NameMap::default(),
+            held: NameMap::default(),
             due: BTreeMap::new(),
             gone: BTreeSet::new(),
             answer: false,
@@ -123,12 +134,18 @@ impl Subscription {
         self.refusal.as_ref().map(|refusal| &refusal.reason)
     }
 
+    /// Whether the client has a resource in this version.
+    fn holds(&self, entry: &Entry) -> bool {
+        let held = self.held.get(&entry.name);
+        held.is_some_and(|held| held.version == entry.version)
+    }
+
     fn owes_updates(&self) -> bool {
         self.answer || !self.due.is_empty()
     }
 
     fn wants(&self, name: &str) -> bool {
-        self.wildcard || self.names.contains(name)
+        self.wildcard || self.names.contains_key(name)
     }
 
     /// Takes in a request of this type.
@@ -142,12 +159,12 @@ impl Subscription {
         if first {
             // The first request of a type is answered whatever its nonce: it may be an older stream's.
             self.answer = true;
-            self.held = request
-                .initial_versions
-                .into_iter()
-                .map(|(name, version)| resume(self.kind, &name, version, view))
-                .collect();
+            let held = request.initial_versions.into_iter();
+            // In the order of names: that of the map.
+            let held = held.map(|(name, version)| resume(self.kind, &name, version, view));
+            self.held = NameMap::from_sorted(held);
         }
+        let asks = !(request.subscribe.is_empty() && request.unsubscribe.is_empty());
         for name in &request.unsubscribe {
             self.unsubscribe(name);
         }
@@ -164,7 +181,12 @@ impl Subscription {
             self.compare_all(view);
         } else if first {
             // What it holds and does not ask for is its own affair; what it asks for and is gone was marked above.
-            self.held.retain(|name, _| self.names.contains(name));
+            self.held
+                .retain(|entry| self.names.contains_key(&entry.name));
+        }
+        if first || asks {
+            self.names.share(&self.shared.names);
+            self.held.share(&self.shared.entries);
         }
         Ok(verdict)
     }
@@ -184,7 +206,7 @@ impl Subscription {
         let differs = match view.find(self.kind, name) {
             Some(entry) => {
                 self.gone.remove(name);
-                self.held.get(name) != Some(&entry.version)
+                !self.holds(entry)
             }
             None => {
                 if self.held.contains_key(name) {
@@ -202,11 +224,12 @@ impl Subscription {
 
     /// Compares everything with a new view.
     pub(super) fn compare_all(&mut self, view: &View) {
-        let mut names: Vec<Arc<str>> = self.held.keys().cloned().collect();
+        let held = self.held.values();
+        let mut names: Vec<Arc<str>> = held.map(|entry| Arc::clone(&entry.name)).collect();
         if self.wildcard {
             names.extend(view.of(self.kind).map(|entry| Arc::clone(&entry.name)));
         } else {
-            names.extend(self.names.iter().cloned());
+            names.extend(self.names.values().cloned());
         }
         for name in &names {
             self.reconsider(name, view);
@@ -224,13 +247,10 @@ impl Subscription {
             && let Some((name, due)) = self.due.pop_first()
         {
             match view.find(self.kind, &name) {
-                Some(entry)
-                    if due == Due::Changed && self.held.get(&name) == Some(&entry.version) => {}
+                Some(entry) if due == Due::Changed && self.holds(entry) => {}
                 Some(entry) => {
                     size += entry.wire.len();
-                    // The view's name is shared; the one that was asked for need not be kept.
-                    self.held
-                        .insert(Arc::clone(&entry.name), Arc::clone(&entry.version));
+                    self.held.put(Arc::clone(entry));
                     batch.resources.push(Arc::clone(entry));
                 }
                 None => {
@@ -240,6 +260,9 @@ impl Subscription {
                     batch.removed.push(name);
                 }
             }
+        }
+        if self.due.is_empty() {
+            self.held.share(&self.shared.entries);
         }
         let answer = std::mem::take(&mut self.answer);
         if batch.resources.is_empty() && batch.removed.is_empty() && !answer {
@@ -353,7 +376,7 @@ impl Subscription {
         // And what it holds that has gone is removed in its turn, after what leads there.
         let held = if first { self.held.get(name) } else { None };
         match (held, entry) {
-            (Some(held), Some(entry)) if *held == entry.version => {}
+            (Some(held), Some(entry)) if held.version == entry.version => {}
             (Some(_), None) => {
                 self.gone.insert(Arc::clone(&shared));
             }
@@ -361,7 +384,7 @@ impl Subscription {
                 self.due.insert(Arc::clone(&shared), Due::Asked);
             }
         }
-        self.names.insert(shared);
+        self.names.put(shared);
         if self.names.len() > NAMES_MAX {
             Err(TooManyNames)
         } else {
@@ -372,9 +395,10 @@ impl Subscription {
     fn unsubscribe(&mut self, name: &str) {
         if name == WILDCARD {
             self.wildcard = false;
-            self.held.retain(|name, _| self.names.contains(name));
-            self.due.retain(|name, _| self.names.contains(name));
-            self.gone.retain(|name| self.names.contains(name));
+            self.held
+                .retain(|entry| self.names.contains_key(&entry.name));
+            self.due.retain(|name, _| self.names.contains_key(name));
+            self.gone.retain(|name| self.names.contains_key(name));
             return;
         }
         self.names.remove(name);
@@ -394,12 +418,10 @@ fn has_wildcard(kind: Kind) -> bool {
 }
 
 /// A resource that the client brings from an earlier stream.
-fn resume(kind: Kind, name: &str, version: String, view: &View) -> (Arc<str>, Arc<str>) {
+fn resume(kind: Kind, name: &str, version: String, view: &View) -> Arc<Entry> {
     match view.find(kind, name) {
-        Some(entry) if *entry.version == *version => {
-            (Arc::clone(&entry.name), Arc::clone(&entry.version))
-        }
-        Some(entry) => (Arc::clone(&entry.name), version.into()),
-        None => (name.into(), version.into()),
+        Some(entry) if *entry.version == *version => Arc::clone(entry),
+        Some(entry) => Arc::new(Entry::held(Arc::clone(&entry.name), version.into())),
+        None => Arc::new(Entry::held(name.into(), version.into())),
     }
 }

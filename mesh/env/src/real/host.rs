@@ -6,14 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::runtime::Handle;
 
 use super::clock::{self, Clock};
 use super::store::Store;
 use super::timer::{RealSleep, Timers, Turn};
 use super::{HostOptions, socket};
-use crate::world::{BoxFuture, LocalFuture, Sleep, TaskName, Work, World};
+use crate::world::{BoxFuture, LocalFuture, Sleep, StoreValue, TaskName, Work, World};
 use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime, stream_seed};
 
 pub(super) struct Host {
@@ -127,8 +126,8 @@ impl World for Host {
         self.store.read(key)
     }
 
-    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
-        self.store.write(key, parts)
+    fn store_write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()> {
+        self.store.write(key, value)
     }
 
     fn emit(&self, event: Event) {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use crate::StoreValue;
 
 /// The longest file name that a key may make, in bytes: what Linux file systems allow, less our endings.
 const NAME_BYTES_MAX: usize = 240;
@@ -15,7 +15,7 @@ const NAME_BYTES_MAX: usize = 240;
 /// A small key-value store.
 pub(super) enum Store {
     /// Gone with the process.
-    Memory(Mutex<BTreeMap<String, Vec<Bytes>>>),
+    Memory(Mutex<BTreeMap<String, Arc<dyn StoreValue>>>),
     /// A directory.
     Directory(PathBuf),
 }
@@ -39,33 +39,37 @@ impl Store {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get(key)
-                .map(|parts| parts.concat()),
+                .map(|value| value.to_vec()),
             Store::Directory(path) => {
                 fs::read(path.join(format!("{}.value", file_name(key).ok()?))).ok()
             }
         }
     }
 
-    pub(super) fn write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
+    pub(super) fn write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()> {
         match self {
             Store::Memory(map) => {
                 let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
-                map.insert(key.to_owned(), parts);
+                map.insert(key.to_owned(), value);
                 Ok(())
             }
-            Store::Directory(path) => replace(path, &file_name(key)?, &parts),
+            Store::Directory(path) => replace(path, &file_name(key)?, &*value),
         }
     }
 }
 
 /// Writes a file so that after a crash at any moment it holds either what it held or the new value, and the latter once this
 /// has returned.
-fn replace(directory: &Path, name: &str, parts: &[Bytes]) -> io::Result<()> {
+fn replace(directory: &Path, name: &str, value: &dyn StoreValue) -> io::Result<()> {
     let fresh = directory.join(format!("{name}.new"));
     let mut file = BufWriter::new(File::create(&fresh)?);
-    for part in parts {
-        file.write_all(part)?;
-    }
+    let mut written = Ok(());
+    value.parts(&mut |part| {
+        if written.is_ok() {
+            written = file.write_all(part);
+        }
+    });
+    written?;
     file.into_inner()?.sync_all()?;
     fs::rename(&fresh, directory.join(format!("{name}.value")))?;
     File::open(directory)?.sync_all()

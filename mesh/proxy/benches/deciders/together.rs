@@ -113,8 +113,8 @@ impl Deciders {
     pub(crate) fn of(asked: &Asked) -> Deciders {
         let table = shop::table();
         let routes = Arc::clone(table.routes.values().next().unwrap());
-        let cluster = Arc::clone(&table.clusters[forward(&routes, asked).pick(0)]);
-        let assignment = Arc::clone(&table.endpoints[&cluster.name]);
+        let cluster = Arc::clone(&table.clusters[&**forward(&routes, asked).pick(0)]);
+        let assignment = Arc::clone(&table.endpoints[&*cluster.name]);
         let hosts = &assignment.hosts;
         let mut outliers = Outliers::new(cluster.outlier.clone().unwrap_or_default());
         let seats = hosts.iter().map(|host| outliers.add(host.address));

@@ -3,17 +3,16 @@
 //! A response's good resources are applied even when others of it are bad: those are refused one by one in the NACK, and
 //! their last good version stays. It knows no stream and no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use shakedown_config::table::{ClusterKind, Routes, Table};
+use shakedown_config::table::{ClusterKind, NameMap, Named as _, Routes, Table};
 use shakedown_config::xds::Kind;
 use shakedown_config::xds::core::Node;
 use shakedown_config::xds::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
 use shakedown_config::xds::rpc::Status;
 
-use crate::resources::{AcceptError, Accepted, Compiled, ResourceCache, response_head};
+use crate::resources::{AcceptError, Accepted, Compiled, ResourceCache, Saved};
 
 /// gRPC's code for what a NACK says. Source: xDS protocol, `error_detail`; Envoy sends INVALID_ARGUMENT or INTERNAL.
 const INVALID_ARGUMENT: i32 = 3;
@@ -34,13 +33,13 @@ pub(crate) struct Session {
 #[derive(Debug, Default)]
 struct Subscription {
     /// Names subscribed to; nothing for the wildcard types.
-    wanted: BTreeSet<Arc<str>>,
+    wanted: NameMap<str>,
     /// Of these, the ones never answered, be it with a resource, a refused one or its absence.
     waiting: BTreeSet<Arc<str>>,
     /// The control plane has spoken of this type at all.
     answered: bool,
     /// The last good version of each resource.
-    accepted: BTreeMap<Arc<str>, Arc<Accepted>>,
+    accepted: NameMap<Accepted>,
     /// `accepted` differs from what the store has.
     unsaved: bool,
 }
@@ -89,12 +88,12 @@ impl Session {
                 DeltaDiscoveryRequest {
                     node: node.take(),
                     type_url: kind.url().into(),
-                    resource_names_subscribe: texts(&subscription.wanted),
+                    resource_names_subscribe: texts(subscription.wanted.values()),
                     // A protobuf map: encoded in another order each run, but always in as many bytes.
                     initial_resource_versions: subscription
                         .accepted
-                        .iter()
-                        .map(|(name, accepted)| (name.to_string(), accepted.version.to_string()))
+                        .values()
+                        .map(|it| (it.name().to_owned(), it.version.to_string()))
                         .collect(),
                     ..Default::default()
                 }
@@ -112,7 +111,7 @@ impl Session {
         for resource in response.resources {
             let name = resource.name.clone();
             self.subscription_mut(kind).waiting.remove(&*name);
-            if !is_wildcard(kind) && !self.subscription(kind).wanted.contains(&*name) {
+            if !is_wildcard(kind) && !self.subscription(kind).wanted.contains_key(&name) {
                 // It was on its way when we gave it up.
                 continue;
             }
@@ -161,6 +160,9 @@ impl Session {
             return None;
         }
         self.changed = false;
+        for subscription in &mut self.subscriptions {
+            self.cache.share(&mut subscription.accepted);
+        }
         let push = self.push.take();
         let good = push.is_none() || !std::mem::take(&mut self.refused);
         Some(Published {
@@ -169,20 +171,15 @@ impl Session {
         })
     }
 
-    /// The types whose accepted resources changed since this was last asked, each with its store's value: a response, in
-    /// parts.
-    pub(crate) fn unsaved(&mut self) -> Vec<(Kind, Vec<Bytes>)> {
+    /// The types whose accepted resources changed since this was last asked, each with its store's value.
+    pub(crate) fn unsaved(&mut self) -> Vec<(Kind, Saved)> {
         let mut unsaved = Vec::new();
         for kind in Kind::ALL {
             let subscription = self.subscription_mut(kind);
             if !std::mem::take(&mut subscription.unsaved) {
                 continue;
             }
-            let resources = subscription.accepted.values();
-            let mut parts = Vec::with_capacity(1 + resources.len());
-            parts.push(response_head(kind));
-            parts.extend(resources.map(|accepted| accepted.wire.clone()));
-            unsaved.push((kind, parts));
+            unsaved.push((kind, Saved::new(kind, subscription.accepted.clone())));
         }
         unsaved
     }
@@ -217,8 +214,7 @@ impl Session {
     fn accept(&mut self, kind: Kind, resource: Resource) -> Result<(), AcceptError> {
         let accepted = self.cache.accept(kind, resource)?;
         let subscription = self.subscription_mut(kind);
-        let name = Arc::clone(accepted.name());
-        subscription.accepted.insert(name, accepted);
+        subscription.accepted.put(accepted);
         subscription.unsaved = true;
         self.changed = true;
         Ok(())
@@ -226,16 +222,11 @@ impl Session {
 
     /// What was accepted, as a table.
     fn table(&self) -> Table {
-        let mut table = Table::default();
-        let subscriptions = self.subscriptions.iter();
-        for accepted in subscriptions.flat_map(|subscription| subscription.accepted.values()) {
-            accepted.put_into(&mut table);
-        }
-        table
+        self.cache.table(|kind| &self.subscription(kind).accepted)
     }
 
     /// The names that the accepted resources of a kind refer to.
-    fn followed(&self, kind: Kind) -> BTreeSet<Arc<str>> {
+    fn followed(&self, kind: Kind) -> NameMap<str> {
         let name = |accepted: &Arc<Accepted>| match &accepted.compiled {
             Compiled::Cluster(cluster) => match &cluster.kind {
                 ClusterKind::Eds(name) => Some(Arc::clone(name)),
@@ -248,7 +239,10 @@ impl Session {
             Compiled::Endpoints(_) | Compiled::Routes(_) => None,
         };
         let accepted = self.subscription(kind).accepted.values();
-        accepted.filter_map(name).collect()
+        let sorted: BTreeSet<Arc<str>> = accepted.filter_map(name).collect();
+        let mut names = NameMap::from_sorted(sorted);
+        self.cache.share_names(&mut names);
+        names
     }
 
     fn forget(&mut self, kind: Kind, name: &str) {
@@ -268,8 +262,8 @@ impl Session {
         };
         let wanted = self.followed(kind);
         let before = std::mem::take(&mut self.subscription_mut(followed).wanted);
-        let subscribe: BTreeSet<Arc<str>> = wanted.difference(&before).cloned().collect();
-        let unsubscribe: BTreeSet<Arc<str>> = before.difference(&wanted).cloned().collect();
+        let subscribe = difference(&wanted, &before);
+        let unsubscribe = difference(&before, &wanted);
         self.subscription_mut(followed).wanted = wanted;
         if subscribe.is_empty() && unsubscribe.is_empty() {
             return None;
@@ -302,8 +296,14 @@ fn is_wildcard(kind: Kind) -> bool {
     matches!(kind, Kind::Cluster | Kind::Listener)
 }
 
-fn texts(names: &BTreeSet<Arc<str>>) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
+/// The names of one that are not in the other.
+fn difference(one: &NameMap<str>, other: &NameMap<str>) -> Vec<Arc<str>> {
+    let new = one.values().filter(|name| !other.contains_key(name));
+    new.cloned().collect()
+}
+
+fn texts<'a>(names: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<String> {
+    names.into_iter().map(ToString::to_string).collect()
 }
 
 fn error_detail(refused: &[Refused]) -> Option<Status> {

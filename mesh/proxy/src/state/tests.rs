@@ -14,9 +14,7 @@ fn state(env: Env) -> State {
 
 fn table(cluster: Cluster) -> Table {
     let mut table = Table::default();
-    table
-        .clusters
-        .insert(cluster.name.clone(), Arc::new(cluster));
+    table.clusters.put(Arc::new(cluster));
     table
 }
 

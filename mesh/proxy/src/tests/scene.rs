@@ -408,9 +408,7 @@ pub(crate) fn outbound_for(domain: &str, action: Action, clusters: Vec<Cluster>)
         .routes
         .insert("15001".into(), route_table("15001", domain, action));
     for cluster in clusters {
-        table
-            .clusters
-            .insert(cluster.name.clone(), Arc::new(cluster));
+        table.clusters.put(Arc::new(cluster));
     }
     table
 }
@@ -433,7 +431,7 @@ pub(crate) fn with_inbound(
         manager: Default::default(),
     };
     table.listeners.insert(name, Arc::new(listener));
-    table.clusters.insert(app.name.clone(), Arc::new(app));
+    table.clusters.put(Arc::new(app));
     table
 }
 

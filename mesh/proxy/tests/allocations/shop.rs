@@ -91,15 +91,11 @@ pub(crate) fn table() -> Table {
     let shared = translate::outbound(&mesh);
     for sent in &shared.clusters {
         let cluster = compile_cluster(&sent.message().unwrap()).unwrap();
-        table
-            .clusters
-            .insert(Arc::clone(&cluster.name), Arc::new(cluster));
+        table.clusters.put(Arc::new(cluster));
     }
     for sent in &shared.endpoints {
         let assignment = compile_endpoints(&sent.message().unwrap()).unwrap();
-        table
-            .endpoints
-            .insert(Arc::clone(&assignment.name), Arc::new(assignment));
+        table.endpoints.put(Arc::new(assignment));
     }
     let routes = translate::routes_for(&mesh, &Caller::default());
     let routes = compile_routes(&routes.message().unwrap()).unwrap();

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use bytes::Bytes;
-use shakedown_env::{Env, Event, Time, UnixTime};
+use shakedown_env::{Env, Event, StoreValue, Time, UnixTime};
 
 use super::world::TurmoilWorld;
 use super::{TurmoilOptions, task};
@@ -45,7 +44,7 @@ pub(super) struct Host {
     pub(super) paused: bool,
     /// Ports that are listened on.
     pub(super) ports: BTreeSet<u16>,
-    pub(super) store: BTreeMap<String, Vec<Bytes>>,
+    pub(super) store: BTreeMap<String, Arc<dyn StoreValue>>,
     /// The task that starts the host's tasks, while it waits for some.
     pub(super) root: Option<Waker>,
     /// Tasks that were to run during a pause.

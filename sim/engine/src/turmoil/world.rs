@@ -6,10 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ::turmoil::net::TcpStream;
-use bytes::Bytes;
 use shakedown_env::{
-    BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, TaskName, Time, UnixTime,
-    Work, World, stream_seed,
+    BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
+    UnixTime, Work, World, stream_seed,
 };
 
 use super::net::Shared;
@@ -138,17 +137,17 @@ impl World for TurmoilWorld {
 
     fn store_read(&self, key: &str) -> Option<Vec<u8>> {
         let state = self.shared.lock();
-        let parts = state.host(self.host).store.get(key);
-        parts.map(|parts| parts.concat())
+        let value = state.host(self.host).store.get(key);
+        value.map(|value| value.to_vec())
     }
 
-    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
+    fn store_write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()> {
         if !self.lives() {
             return Err(self.dead());
         }
         let mut state = self.shared.lock();
         let store = &mut state.host_mut(self.host).store;
-        store.insert(key.to_owned(), parts);
+        store.insert(key.to_owned(), value);
         Ok(())
     }
 

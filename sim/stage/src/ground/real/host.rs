@@ -8,10 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
 use shakedown_env::{
-    BoxFuture, BoxListener, BoxStream, Env, Event, LocalFuture, Rng, Sleep, TaskName, Time,
-    UnixTime, Work, World,
+    BoxFuture, BoxListener, BoxStream, Env, Event, LocalFuture, Rng, Sleep, StoreValue, TaskName,
+    Time, UnixTime, Work, World,
 };
 use shakedown_results::PodId;
 
@@ -304,8 +303,8 @@ impl World for ChaosWorld {
         self.inner().store().read(key)
     }
 
-    fn store_write(&self, key: &str, parts: Vec<Bytes>) -> io::Result<()> {
-        self.inner().store().write_parts(key, parts)
+    fn store_write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()> {
+        self.inner().store().write_shared(key, value)
     }
 
     fn emit(&self, event: Event) {

@@ -1,0 +1,328 @@
+//! Maps by name, of which equal parts are kept once.
+//!
+//! The proxies of a mesh have nearly the same clusters, each with a few of its own. A map is a list of chunks in the order of
+//! names, and where a chunk begins depends on the names alone. So maps of nearly the same content have nearly the same chunks,
+//! and [`Chunks`] lets them share these.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Index;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// A chunk has about as many elements: the first of each but the first chunk has a name whose hash is a multiple of this.
+const CHUNK_LENGTH: u64 = 32;
+/// So few chunks are not looked through for those that have gone.
+const SWEEP_MIN: usize = 64;
+
+/// What has a name.
+pub trait Named {
+    /// The name.
+    fn name(&self) -> &str;
+}
+
+impl Named for str {
+    fn name(&self) -> &str {
+        self
+    }
+}
+
+/// Values by name. A clone shares them.
+pub struct NameMap<T: ?Sized> {
+    /// None is empty.
+    chunks: Vec<Chunk<T>>,
+    length: usize,
+}
+
+type Chunk<T> = Arc<[Arc<T>]>;
+
+impl<T: Named + ?Sized> NameMap<T> {
+    /// A map of values in the order of their names, each of which is there once.
+    pub fn from_sorted(values: impl IntoIterator<Item = Arc<T>>) -> NameMap<T> {
+        let mut chunks = Vec::new();
+        split(values, &mut chunks);
+        chunks.shrink_to_fit();
+        let length = chunks.iter().map(|chunk| chunk.len()).sum();
+        NameMap { chunks, length }
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&Arc<T>> {
+        let chunk = &self.chunks[self.chunk_of(name)?];
+        let at = chunk
+            .binary_search_by(|value| value.name().cmp(name))
+            .ok()?;
+        Some(&chunk[at])
+    }
+
+    /// Whether there is a value of a name.
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Puts a value in the place of the one of its name, which is returned.
+    pub fn put(&mut self, value: Arc<T>) -> Option<Arc<T>> {
+        let Some(index) = self
+            .chunk_of(value.name())
+            .or((!self.is_empty()).then_some(0))
+        else {
+            self.chunks.push(Arc::new([value]));
+            self.length = 1;
+            return None;
+        };
+        let chunk = &self.chunks[index];
+        let found = chunk.binary_search_by(|known| known.name().cmp(value.name()));
+        let mut values = chunk.to_vec();
+        let before = match found {
+            Ok(at) => Some(std::mem::replace(&mut values[at], value)),
+            Err(at) => {
+                values.insert(at, value);
+                self.length += 1;
+                None
+            }
+        };
+        self.replace(index, 1, values);
+        before
+    }
+
+    /// Removes the value of a name.
+    pub fn remove(&mut self, name: &str) -> Option<Arc<T>> {
+        let index = self.chunk_of(name)?;
+        let chunk = &self.chunks[index];
+        let at = chunk
+            .binary_search_by(|value| value.name().cmp(name))
+            .ok()?;
+        let mut values = chunk.to_vec();
+        let gone = values.remove(at);
+        self.length -= 1;
+        if at == 0 && index > 0 {
+            // What is left begins no chunk.
+            let before = self.chunks[index - 1].iter().cloned();
+            values = before.chain(values).collect();
+            self.replace(index - 1, 2, values);
+        } else {
+            self.replace(index, 1, values);
+        }
+        Some(gone)
+    }
+
+    /// Removes what is not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        let kept = self.values().filter(|value| keep(value)).cloned();
+        *self = NameMap::from_sorted(kept);
+    }
+
+    /// All values, in the order of their names.
+    pub fn values(&self) -> impl Iterator<Item = &Arc<T>> {
+        self.chunks.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// The number of values.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Shares the parts that other maps of the same values have, too.
+    pub fn share(&mut self, known: &Chunks<T>) {
+        for chunk in &mut self.chunks {
+            known.share(chunk);
+        }
+    }
+
+    /// The last chunk that begins with the name or one before it.
+    fn chunk_of(&self, name: &str) -> Option<usize> {
+        let later = self.chunks.partition_point(|chunk| chunk[0].name() <= name);
+        later.checked_sub(1)
+    }
+
+    /// Puts values in the place of so many chunks.
+    fn replace(&mut self, index: usize, chunks: usize, values: Vec<Arc<T>>) {
+        let mut now = Vec::with_capacity(1);
+        split(values, &mut now);
+        drop(self.chunks.splice(index..index + chunks, now));
+    }
+}
+
+/// Cuts values into chunks.
+fn split<T: Named + ?Sized>(values: impl IntoIterator<Item = Arc<T>>, chunks: &mut Vec<Chunk<T>>) {
+    let mut chunk: Vec<Arc<T>> = Vec::new();
+    for value in values {
+        if !chunk.is_empty() && begins_chunk(value.name()) {
+            chunks.push(chunk.drain(..).collect());
+        }
+        chunk.push(value);
+    }
+    if !chunk.is_empty() {
+        chunks.push(chunk.into());
+    }
+}
+
+fn begins_chunk(name: &str) -> bool {
+    hash(name.bytes().map(u64::from)).is_multiple_of(CHUNK_LENGTH)
+}
+
+/// FNV-1a, with its bits mixed.
+fn hash(parts: impl Iterator<Item = u64>) -> u64 {
+    let hash = parts.fold(0xcbf2_9ce4_8422_2325, |hash: u64, part| {
+        (hash ^ part).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
+impl<T: ?Sized> Clone for NameMap<T> {
+    fn clone(&self) -> Self {
+        NameMap {
+            chunks: self.chunks.clone(),
+            length: self.length,
+        }
+    }
+}
+
+impl<T: ?Sized> Default for NameMap<T> {
+    fn default() -> Self {
+        NameMap {
+            chunks: Vec::new(),
+            length: 0,
+        }
+    }
+}
+
+impl<T: Named + ?Sized> Index<&str> for NameMap<T> {
+    type Output = Arc<T>;
+
+    fn index(&self, name: &str) -> &Arc<T> {
+        self.get(name).expect("there is a value of the name")
+    }
+}
+
+impl<T: Named + ?Sized + fmt::Debug> fmt::Debug for NameMap<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self.values().map(|value| (value.name(), value));
+        f.debug_map().entries(values).finish()
+    }
+}
+
+/// The chunks of maps whose equal values are the same [`Arc`]. It holds none of them alive.
+///
+/// Bound: twice as many entries as there were chunks at the last sweep.
+pub struct Chunks<T: ?Sized>(Mutex<Known<T>>);
+
+struct Known<T: ?Sized> {
+    /// By the hash of the pointers. Of two chunks with one hash the later one is found.
+    by_hash: BTreeMap<u64, Weak<[Arc<T>]>>,
+    /// The number of entries at which those that have gone are removed.
+    sweep_at: usize,
+}
+
+impl<T: ?Sized> Chunks<T> {
+    /// Takes the known chunk of the same values, or makes this one known.
+    fn share(&self, chunk: &mut Chunk<T>) {
+        let pointer = |value: &Arc<T>| Arc::as_ptr(value).cast::<()>();
+        let hash = hash(chunk.iter().map(|value| pointer(value).addr() as u64));
+        // What a panic leaves behind is whole: every change is one call.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.by_hash.get(&hash).and_then(Weak::upgrade) {
+            let is_same = |(one, other): (&Arc<T>, &Arc<T>)| pointer(one) == pointer(other);
+            if same.len() == chunk.len() && same.iter().zip(chunk.iter()).all(is_same) {
+                *chunk = same;
+                return;
+            }
+        }
+        if known.by_hash.len() >= known.sweep_at {
+            known.by_hash.retain(|_, chunk| chunk.strong_count() > 0);
+            known.sweep_at = SWEEP_MIN.max(2 * known.by_hash.len());
+        }
+        known.by_hash.insert(hash, Arc::downgrade(chunk));
+    }
+}
+
+impl<T: ?Sized> Default for Chunks<T> {
+    fn default() -> Self {
+        Chunks(Mutex::new(Known {
+            by_hash: BTreeMap::new(),
+            sweep_at: SWEEP_MIN,
+        }))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Chunks<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunks").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(numbers: impl IntoIterator<Item = u16>) -> NameMap<str> {
+        let mut map = NameMap::default();
+        for number in numbers {
+            map.put(Arc::from(name(number)));
+        }
+        map
+    }
+
+    fn name(number: u16) -> String {
+        format!("outbound|80||service-{number}")
+    }
+
+    #[test]
+    fn maps_that_differ_in_one_name_share_all_chunks_but_its_own() {
+        let values: Vec<Arc<str>> = names(0..1000).values().cloned().collect();
+        let chunks = Chunks::default();
+        let mut one = NameMap::from_sorted(values.iter().cloned());
+        one.share(&chunks);
+        let mut other = NameMap::from_sorted(values);
+        other.put(Arc::from("outbound|80||service-5-own"));
+        other.share(&chunks);
+        assert!((20..50).contains(&one.chunks.len()), "{}", one.chunks.len());
+        let shared = |chunk: &&Chunk<str>| other.chunks.iter().any(|it| Arc::ptr_eq(it, chunk));
+        assert!(one.chunks.iter().filter(shared).count() + 1 >= one.chunks.len());
+    }
+
+    #[test]
+    fn chunks_go_with_the_last_map_that_has_them() {
+        let chunks = Chunks::default();
+        for round in 0..100u16 {
+            let mut map = names(round * 100..round * 100 + 100);
+            map.share(&chunks);
+        }
+        assert!(chunks.0.lock().unwrap().by_hash.len() <= 2 * SWEEP_MIN);
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_is_what_was_put_and_not_removed_however_it_came_about(
+            steps in prop::collection::vec((any::<bool>(), 0..300u16), 0..400),
+        ) {
+            let mut map: NameMap<str> = NameMap::default();
+            let mut expected = BTreeMap::new();
+            for (put, number) in steps {
+                let name = name(number);
+                if put {
+                    let value: Arc<str> = Arc::from(name.as_str());
+                    prop_assert_eq!(map.put(Arc::clone(&value)), expected.insert(name, value));
+                } else {
+                    prop_assert_eq!(map.remove(&name), expected.remove(&name));
+                }
+            }
+            prop_assert_eq!(map.len(), expected.len());
+            prop_assert!(map.values().eq(expected.values()));
+            for number in 0..300 {
+                prop_assert_eq!(map.get(&name(number)), expected.get(&name(number)));
+            }
+            let straight = NameMap::from_sorted(expected.into_values());
+            let lengths = |map: &NameMap<str>| -> Vec<usize> {
+                map.chunks.iter().map(|chunk| chunk.len()).collect()
+            };
+            prop_assert_eq!(lengths(&map), lengths(&straight));
+        }
+    }
+}
