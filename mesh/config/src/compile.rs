@@ -26,6 +26,7 @@ mod rate_limit;
 mod retries;
 mod rewrite;
 mod routes;
+mod sharing;
 mod subsets;
 
 pub(crate) use balancing::is_prime;

@@ -137,7 +137,7 @@ pub struct Cluster {
     /// What its callers do that Envoy has no field for.
     pub policy: UpstreamPolicy,
     /// When a host is taken out; `None`: never.
-    pub outlier: Option<OutlierDetection>,
+    pub outlier: Option<Box<OutlierDetection>>,
     /// How long changes of hosts' health are held back after the last one, so that they are taken in together; zero: not
     /// at all.
     pub update_merge_window: Duration,

@@ -42,7 +42,7 @@ struct Shared {
 /// Bound: twice as many entries as there were resources at the last sweep.
 #[derive(Default)]
 struct Known {
-    /// By the hash of [`Accepted::wire`]. Of two resources with one hash the later one is found.
+    /// By the hash of all that came. Of two resources with one hash the later one is found.
     by_hash: BTreeMap<u64, Weak<Accepted>>,
     /// The number of entries at which those that have gone are removed.
     sweep_at: usize,
@@ -51,9 +51,10 @@ struct Known {
 /// One version of one resource, ready to use.
 #[derive(Debug)]
 pub(crate) struct Accepted {
+    kind: Kind,
     pub(crate) version: Box<str>,
-    /// The resource as it came, encoded as a field of a response: responses that are kept are made of these.
-    pub(crate) wire: Box<[u8]>,
+    /// The message as it came, for the store.
+    body: Box<[u8]>,
     pub(crate) compiled: Compiled,
 }
 
@@ -98,22 +99,22 @@ impl ResourceCache {
                 found: body.type_url,
             });
         }
-        let resource = Resource {
-            name: resource.name,
-            version: resource.version,
-            resource: Some(body),
-            ..Default::default()
+        let hash = hash(kind, &resource.name, &resource.version, &body.value);
+        let known = self.lock().find(hash);
+        let is_same = |known: &Arc<Accepted>| {
+            known.kind == kind
+                && known.name() == resource.name
+                && *known.version == *resource.version
+                && *known.body == *body.value
         };
-        let wire = encode(&resource);
-        let hash = XxHash64::oneshot(0, &wire);
-        if let Some(known) = self.lock().find(hash, &wire) {
+        if let Some(known) = known.filter(is_same) {
             return Ok(known);
         }
-        let body = resource.resource.as_ref().ok_or(AcceptError::Empty)?;
         let accepted = Arc::new(Accepted {
-            compiled: compile(kind, &resource.name, body)?,
+            kind,
+            compiled: compile(kind, &resource.name, &body)?,
             version: resource.version.into(),
-            wire: wire.into(),
+            body: body.value.into(),
         });
         self.lock().insert(hash, &accepted);
         Ok(accepted)
@@ -189,9 +190,8 @@ impl fmt::Debug for ResourceCache {
 }
 
 impl Known {
-    fn find(&self, hash: u64, wire: &[u8]) -> Option<Arc<Accepted>> {
-        let known = self.by_hash.get(&hash)?.upgrade()?;
-        (*known.wire == *wire).then_some(known)
+    fn find(&self, hash: u64) -> Option<Arc<Accepted>> {
+        self.by_hash.get(&hash)?.upgrade()
     }
 
     fn insert(&mut self, hash: u64, accepted: &Arc<Accepted>) {
@@ -240,15 +240,32 @@ impl StoreValue for Saved {
         };
         sink(&head.encode_to_vec());
         for accepted in self.accepted.values() {
-            sink(&accepted.wire);
+            sink(&accepted.encode());
         }
     }
 }
 
-fn encode(resource: &Resource) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(encoding::message::encoded_len(RESOURCES_FIELD, resource));
-    encoding::message::encode(RESOURCES_FIELD, resource, &mut wire);
-    wire
+impl Accepted {
+    /// The resource as it came, as a field of a response.
+    fn encode(&self) -> Vec<u8> {
+        let resource = Resource {
+            name: self.name().to_owned(),
+            version: self.version.to_string(),
+            resource: Some(Any {
+                type_url: self.kind.url().to_owned(),
+                value: self.body.to_vec(),
+            }),
+            ..Default::default()
+        };
+        let mut wire = Vec::new();
+        encoding::message::encode(RESOURCES_FIELD, &resource, &mut wire);
+        wire
+    }
+}
+
+fn hash(kind: Kind, name: &str, version: &str, body: &[u8]) -> u64 {
+    let named = XxHash64::oneshot(kind as u64, name.as_bytes());
+    XxHash64::oneshot(XxHash64::oneshot(named, version.as_bytes()), body)
 }
 
 fn compile(kind: Kind, name: &str, body: &Any) -> Result<Compiled, AcceptError> {
@@ -304,10 +321,12 @@ mod tests {
     #[test]
     fn a_hash_that_two_contents_share_does_not_mix_them() {
         let cache = ResourceCache::default();
-        let (one, two) = (accept(&cache, "a", "1"), accept(&cache, "b", "1"));
-        cache.lock().insert(7, &one);
-        assert!(cache.lock().find(7, &two.wire).is_none());
-        assert!(cache.lock().find(7, &one.wire).is_some());
+        let one = accept(&cache, "a", "1");
+        let sent = resource("b", "1");
+        let body = &sent.resource.as_ref().unwrap().value;
+        let hash = hash(Kind::Cluster, "b", "1", body);
+        cache.lock().insert(hash, &one);
+        assert_eq!(accept(&cache, "b", "1").name(), "b");
     }
 
     #[test]

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_request_may_bring_its_number_in_a_header() {
         let mut action = action(&[("one", 1), ("three", 3)]);
-        action.random_header = Some(HeaderName::from_static("x-pick"));
+        action.random_header = Some(HeaderName::from_static("x-pick").into());
         let mut rng = stream_seed(1, "test", "split");
         let untouched = rng.clone().next_u64();
         let mut with = |value: &'static str| {

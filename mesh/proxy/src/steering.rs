@@ -2,6 +2,7 @@
 //! Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`, `FilterUtility::finalTimeout`,
 //! `FilterUtility::finalHedgingParams` and `RetryStateImpl`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -108,7 +109,7 @@ pub(crate) fn take(headers: &mut HeaderMap, route: &RouteAction) -> Option<Box<S
     Some(Box::new(Steering { action, quiet }))
 }
 
-fn retry(headers: &HeaderMap, of_route: Option<RetryPolicy>) -> Option<RetryPolicy> {
+fn retry(headers: &HeaderMap, of_route: Option<Arc<RetryPolicy>>) -> Option<Arc<RetryPolicy>> {
     let steers = [
         &RETRY_ON,
         &RETRY_GRPC_ON,
@@ -120,7 +121,7 @@ fn retry(headers: &HeaderMap, of_route: Option<RetryPolicy>) -> Option<RetryPoli
     if !steers.into_iter().any(|name| headers.contains_key(name)) {
         return of_route;
     }
-    let mut policy = of_route.unwrap_or_default();
+    let mut policy = of_route.map(Arc::unwrap_or_clone).unwrap_or_default();
     for name in list(headers, &RETRY_ON) {
         policy.on = policy.on.with(condition(name, false));
     }
@@ -142,7 +143,7 @@ fn retry(headers: &HeaderMap, of_route: Option<RetryPolicy>) -> Option<RetryPoli
         invert: false,
         missing_is_empty: false,
     }));
-    Some(policy)
+    Some(Arc::new(policy))
 }
 
 /// The condition of a name; none if it is unknown, or the other header's.
@@ -238,12 +239,15 @@ mod tests {
     #[test]
     fn conditions_are_added_to_the_routes_and_their_number_takes_its_place() {
         let mut route = route();
-        route.retry = Some(RetryPolicy {
-            on: RetryOn::RESET,
-            times: 1,
-            codes: vec![418],
-            ..RetryPolicy::default()
-        });
+        route.retry = Some(
+            RetryPolicy {
+                on: RetryOn::RESET,
+                times: 1,
+                codes: vec![418],
+                ..RetryPolicy::default()
+            }
+            .into(),
+        );
         let mut map = headers(&[
             ("x-envoy-retry-on", "5xx, unavailable,nothing"),
             ("x-envoy-retry-grpc-on", "cancelled,5xx"),

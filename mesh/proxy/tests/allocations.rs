@@ -1,4 +1,4 @@
-//! What a request costs the allocator, counted. Alone in its binary, whose allocator counts.
+//! What a request and what a configuration cost the allocator, counted. Alone in its binary, whose allocator counts.
 //!
 //! Bound: a plain routed request, once connections are open and buffers have grown, costs the proxy no allocation beyond
 //! what hyper asks for on the two connections.
@@ -7,6 +7,8 @@
 
 #[path = "allocations/dry.rs"]
 mod dry;
+#[path = "allocations/kept.rs"]
+mod kept;
 #[path = "allocations/line.rs"]
 mod line;
 #[path = "allocations/shop.rs"]

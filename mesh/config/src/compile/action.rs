@@ -11,8 +11,8 @@ use super::headers::header_ops;
 use super::manager;
 use super::policies;
 use super::problem::{Problem, Result, duration, enumerated, named, refuse};
-use super::retries;
 use super::rewrite;
+use super::sharing::Sharing;
 use super::subsets;
 use crate::table::{Mirror, RouteAction, TargetHeaders, WeightedCluster};
 use crate::xds::route::{
@@ -29,6 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) struct Above<'m> {
     pub(super) host: &'m message::VirtualHost,
     pub(super) table: &'m message::RouteConfiguration,
+    pub(super) sharing: &'m Sharing,
 }
 
 #[expect(deprecated, reason = "what is deprecated is refused, too")]
@@ -42,7 +43,7 @@ pub(super) fn compile(
         flush_timeout early_data_policy retry_policy_typed_config
         cors
         internal_redirect_policy internal_redirect_action max_internal_redirects);
-    let (targets, random_header) = targets(message)?;
+    let (targets, random_header) = targets(message, above.sharing)?;
     let Some(mut action) = RouteAction::new(targets) else {
         return Err(Problem::new(
             "weighted_clusters",
@@ -57,11 +58,11 @@ pub(super) fn compile(
         );
         return Err(Problem::new("weighted_clusters", text));
     }
-    action.random_header = random_header;
+    action.random_header = random_header.map(Box::new);
     action.rewrite = rewrite::rewrite(message, condition)?;
     let timeout = duration("timeout", message.timeout.as_ref())?.unwrap_or(TIMEOUT);
     action.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
-    policies::apply(message, &mut action)?;
+    policies::apply(message, above.sharing, &mut action)?;
     if let Some(written) = &message.max_stream_duration {
         let of_stream = manager::stream_duration(written);
         action.stream_duration =
@@ -76,8 +77,9 @@ pub(super) fn compile(
     }
     // Of retries the most specific level counts, whole.
     if let (None, Some(policy)) = (&message.retry_policy, &above.host.retry_policy) {
-        action.retry = retries::compile(policy)
-            .map_err(|problem| problem.within("retry_policy (of the virtual host)"))?;
+        let retry = above.sharing.retry(policy);
+        action.retry =
+            retry.map_err(|problem| problem.within("retry_policy (of the virtual host)"))?;
     }
     action.hash = hashing::compile(&message.hash_policy)?;
     action.labels = subsets::of_route(message.metadata_match.as_ref());
@@ -135,11 +137,17 @@ fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mi
 
 type Targets = (Vec<WeightedCluster>, Option<HeaderName>);
 
-fn targets(message: &message::RouteAction) -> Result<Targets> {
+fn targets(message: &message::RouteAction, sharing: &Sharing) -> Result<Targets> {
     match &message.cluster_specifier {
         Some(ClusterSpecifier::Cluster(name)) => {
             named("cluster", name)?;
-            Ok((vec![WeightedCluster::new(name, 1)], None))
+            let target = WeightedCluster {
+                cluster: sharing.cluster(name),
+                weight: 1,
+                headers: None,
+                from_header: None,
+            };
+            Ok((vec![target], None))
         }
         Some(ClusterSpecifier::WeightedClusters(written)) => {
             weighted(written).map_err(|problem| problem.within("weighted_clusters"))

@@ -40,8 +40,14 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
     let requests = http
         .max_requests
         .or(value(message.max_requests_per_connection.as_ref()));
+    let name: Arc<str> = Arc::from(message.name.as_str());
+    let kind = match kind {
+        // Nearly every cluster is named in EDS as itself: the text is shared.
+        ClusterKind::Eds(known) if known == name => ClusterKind::Eds(Arc::clone(&name)),
+        kind => kind,
+    };
     Ok(Cluster {
-        name: Arc::from(message.name.as_str()),
+        name,
         lb,
         lb_options,
         kind,
@@ -56,7 +62,8 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
             .as_ref()
             .map(outlier::compile)
             .transpose()
-            .map_err(|problem| problem.within("outlier_detection"))?,
+            .map_err(|problem| problem.within("outlier_detection"))?
+            .map(Box::new),
         update_merge_window: merge_window(message.common_lb_config.as_ref())
             .map_err(|problem| problem.within("common_lb_config"))?,
         idle_timeout,

@@ -1,14 +1,18 @@
 //! What a `RouteAction` says of tries and time, beside its own timeout.
 
 use super::problem::{Problem, Result, duration, enumerated, refuse};
-use super::retries;
+use super::sharing::Sharing;
 use crate::table::{GrpcTimeout, HedgePolicy, Priority, RouteAction};
 use crate::xds::core::RoutingPriority;
 use crate::xds::route as message;
 
 /// Takes the policies of `message` over into `action`.
 #[expect(deprecated, reason = "control planes send the deprecated forms")]
-pub(super) fn apply(message: &message::RouteAction, action: &mut RouteAction) -> Result<()> {
+pub(super) fn apply(
+    message: &message::RouteAction,
+    sharing: &Sharing,
+    action: &mut RouteAction,
+) -> Result<()> {
     action.priority = match enumerated("priority", message.priority)? {
         RoutingPriority::Default => Priority::Default,
         RoutingPriority::High => Priority::High,
@@ -22,8 +26,8 @@ pub(super) fn apply(message: &message::RouteAction, action: &mut RouteAction) ->
         offset: offset.unwrap_or_default(),
     });
     if let Some(policy) = &message.retry_policy {
-        action.retry =
-            retries::compile(policy).map_err(|problem| problem.within("retry_policy"))?;
+        let retry = sharing.retry(policy);
+        action.retry = retry.map_err(|problem| problem.within("retry_policy"))?;
     }
     if let Some(policy) = &message.hedge_policy {
         action.hedge = hedge(policy).map_err(|problem| problem.within("hedge_policy"))?;

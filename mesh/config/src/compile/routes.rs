@@ -9,6 +9,7 @@ use super::matching;
 use super::problem::{Problem, Result, named, refuse};
 use super::rate_limit;
 use super::rewrite;
+use super::sharing::Sharing;
 use crate::table::{Action, HeaderOps, Route, RouteFilters, RouteTable, VirtualHost};
 use crate::xds::route::{self as message, route::Action as Written};
 
@@ -40,11 +41,13 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
         ignore_path_parameters_in_path_matching route_specifiers);
     let mut inherited = Inherited::default();
     inherit!(inherited, message);
+    let sharing = Sharing::default();
     let mut hosts = Vec::with_capacity(message.virtual_hosts.len());
     for (index, host) in message.virtual_hosts.iter().enumerate() {
         let above = Above {
             host,
             table: message,
+            sharing: &sharing,
         };
         let compiled = virtual_host(above, inherited.clone())
             .map_err(|problem| problem.within(&format!("virtual_hosts[{index}]")))?;

@@ -136,7 +136,7 @@ fn outlier_detection_without_a_word_is_envoys_and_what_makes_no_sense_is_refused
         let mut message = eds();
         message.outlier_detection = Some(outlier);
         compile_cluster(&message)
-            .map(|cluster| cluster.outlier.unwrap())
+            .map(|cluster| *cluster.outlier.unwrap())
             .map_err(|error| error.to_string())
     };
     let envoy = crate::table::OutlierDetection::default();
@@ -351,7 +351,7 @@ fn retry_policy(policy: route::RetryPolicy) -> Result<Option<crate::table::Retry
     };
     let table = compile_routes(&routes(action)).map_err(|error| error.to_string())?;
     match &table.hosts()[0].routes[0].action {
-        crate::table::Action::Forward(action) => Ok(action.retry.clone()),
+        crate::table::Action::Forward(action) => Ok(action.retry.as_deref().cloned()),
         other => panic!("no way on: {other:?}"),
     }
 }

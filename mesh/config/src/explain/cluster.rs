@@ -58,7 +58,7 @@ pub(super) fn policies(
             share_ppm: budget.share_ppm,
             min_concurrency: budget.min_concurrency,
         }),
-        outlier_detection: cluster.outlier.as_ref().map(OutlierTold::of),
+        outlier_detection: cluster.outlier.as_deref().map(OutlierTold::of),
         hedge: hedge(action.hedge).or_else(|| cluster.policy.hedge.and_then(hedge)),
         adaptive_throttle: cluster.policy.throttle.map(|throttle| ThrottleTold {
             k_milli: throttle.k_milli,

@@ -104,7 +104,7 @@ impl Telling<'_> {
 
     fn forward(&self, action: &RouteAction, told: &mut Explanation) -> Result<(), CompileError> {
         told.timeout_ms = action.timeout.map(millis);
-        told.retries = action.retry.as_ref().and_then(RetriesTold::of);
+        told.retries = action.retry.as_deref().and_then(RetriesTold::of);
         let mirrors = action.mirrors.iter();
         told.policies.mirrors = mirrors.map(|mirror| self.mirror(mirror)).collect();
         let path = self.path(action);
@@ -112,7 +112,7 @@ impl Telling<'_> {
         let chosen = match action.targets() {
             [only] => Some(only),
             _ => {
-                let random = action.random_header.as_ref();
+                let random = action.random_header.as_deref();
                 told.split_by = random.map(ToString::to_string);
                 let number = action.number_of(self.view.headers);
                 number.map(|number| action.target(number))

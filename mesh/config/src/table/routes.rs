@@ -115,7 +115,7 @@ pub struct RouteAction {
     targets: Vec<WeightedCluster>,
     total_weight: u64,
     /// The header that holds the number to split by, where there is one that is a number.
-    pub random_header: Option<HeaderName>,
+    pub random_header: Option<Box<HeaderName>>,
     /// How path and host change.
     pub rewrite: Option<Box<Rewrite>>,
     /// Where copies go.
@@ -135,7 +135,7 @@ pub struct RouteAction {
     /// What its connections may be upgraded to, before what the listener says.
     pub upgrades: Upgrades,
     /// When it is tried again; `None`: never.
-    pub retry: Option<RetryPolicy>,
+    pub retry: Option<Arc<RetryPolicy>>,
     /// When it is sent again while a try is still open.
     pub hedge: HedgePolicy,
     /// Which of the cluster's limits it counts against.
@@ -164,7 +164,7 @@ pub struct WeightedCluster {
     /// What is done to headers of messages to and from it alone.
     pub headers: Option<Box<TargetHeaders>>,
     /// The header whose first value is the cluster's name, where the request says it; a request without has no cluster.
-    pub from_header: Option<HeaderName>,
+    pub from_header: Option<Box<HeaderName>>,
 }
 
 impl WeightedCluster {
@@ -181,14 +181,14 @@ impl WeightedCluster {
     /// A cluster that requests name in a header, and its share.
     pub fn named_by(header: HeaderName, weight: u32) -> Self {
         WeightedCluster {
-            from_header: Some(header),
+            from_header: Some(Box::new(header)),
             ..WeightedCluster::new("", weight)
         }
     }
 
     /// The cluster that a request names, where it is asked.
     pub fn named<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        let value = headers.get(self.from_header.as_ref()?)?;
+        let value = headers.get(self.from_header.as_deref()?)?;
         value.to_str().ok()
     }
 }
@@ -235,7 +235,7 @@ impl RouteAction {
 
     /// The number to split by that a request brings itself. Source: Envoy, `WeightedCluster.header_name`.
     pub fn number_of(&self, headers: &HeaderMap) -> Option<u64> {
-        let value = headers.get(self.random_header.as_ref()?)?;
+        let value = headers.get(self.random_header.as_deref()?)?;
         value.to_str().ok()?.trim().parse().ok()
     }
 

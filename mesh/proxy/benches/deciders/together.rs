@@ -116,7 +116,7 @@ impl Deciders {
         let cluster = Arc::clone(&table.clusters[&**forward(&routes, asked).pick(0)]);
         let assignment = Arc::clone(&table.endpoints[&*cluster.name]);
         let hosts = &assignment.hosts;
-        let mut outliers = Outliers::new(cluster.outlier.clone().unwrap_or_default());
+        let mut outliers = Outliers::new(*cluster.outlier.clone().unwrap_or_default());
         let seats = hosts.iter().map(|host| outliers.add(host.address));
         let seats = seats.collect();
         Deciders {

@@ -12,11 +12,14 @@ fn ms(millis: u64) -> Duration {
 fn action(per_try: Option<u64>, route: Option<u64>) -> RouteAction {
     let mut action = RouteAction::new(vec![WeightedCluster::new("a", 1)]).unwrap();
     action.timeout = route.map(ms);
-    action.retry = Some(RetryPolicy {
-        on: RetryOn::RESET,
-        per_try_timeout: per_try.map(ms),
-        ..RetryPolicy::default()
-    });
+    action.retry = Some(
+        RetryPolicy {
+            on: RetryOn::RESET,
+            per_try_timeout: per_try.map(ms),
+            ..RetryPolicy::default()
+        }
+        .into(),
+    );
     action
 }
 

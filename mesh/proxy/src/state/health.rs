@@ -81,8 +81,8 @@ impl Health {
         let mut outliers = self.outliers.borrow_mut();
         let before = outliers.as_ref().map(|known| known.settings().interval);
         match (&cluster.outlier, outliers.as_mut()) {
-            (Some(settings), Some(known)) => known.set_settings(settings.clone()),
-            (Some(settings), None) => *outliers = Some(Outliers::new(settings.clone())),
+            (Some(settings), Some(known)) => known.set_settings((**settings).clone()),
+            (Some(settings), None) => *outliers = Some(Outliers::new((**settings).clone())),
             (None, _) => *outliers = None,
         }
         let after = cluster.outlier.as_ref().map(|settings| settings.interval);

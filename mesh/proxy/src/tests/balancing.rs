@@ -115,7 +115,7 @@ fn a_retry_of_a_hashed_request_that_avoids_its_host_finds_the_other() {
             by: user(),
             terminal: false,
         }];
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         scene.proxy(outbound(Action::Forward(action), vec![reviews]));
         for user in 0..10 {
             let answer = scene.send(as_user(&format!("user-{user}"))).await;
@@ -159,13 +159,16 @@ fn traffic_fails_over_when_the_near_hosts_are_ejected_and_comes_back_with_them()
         reviews.lb = LbPolicy::LEAST_REQUEST;
         reviews.lb_options.panic_percent = 0;
         reviews.update_merge_window = Duration::ZERO;
-        reviews.outlier = Some(OutlierDetection {
-            consecutive_5xx: 3,
-            interval: ms(1000),
-            base_ejection_time: ms(3000),
-            max_ejection_percent: 100,
-            ..OutlierDetection::default()
-        });
+        reviews.outlier = Some(
+            OutlierDetection {
+                consecutive_5xx: 3,
+                interval: ms(1000),
+                base_ejection_time: ms(3000),
+                max_ejection_percent: 100,
+                ..OutlierDetection::default()
+            }
+            .into(),
+        );
         if let ClusterKind::Static(assignment) = &mut reviews.kind {
             Arc::get_mut(assignment).unwrap().hosts[1].priority = 1;
         }

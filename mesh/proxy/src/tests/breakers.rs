@@ -179,7 +179,7 @@ fn an_overflow_is_never_retried() {
     play(|scene| async move {
         let had = slow(&scene, UP1, 200);
         let mut action = to(REVIEWS);
-        action.retry = Some(retry(RetryOn::SERVER_ERROR.with(RetryOn::RESET)));
+        action.retry = Some(retry(RetryOn::SERVER_ERROR.with(RetryOn::RESET)).into());
         let cluster = limited(&[UP1], |cluster| cluster.limits.default.requests = 0);
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
         let answer = scene.get("/").await;
@@ -214,7 +214,7 @@ fn a_retry_without_room_leaves_the_apps_own_answer_with_uo() {
     play(|scene| async move {
         let had = slow(&scene, UP1, 503);
         let mut action = to(REVIEWS);
-        action.retry = Some(retry(RetryOn::SERVER_ERROR));
+        action.retry = Some(retry(RetryOn::SERVER_ERROR).into());
         let cluster = limited(&[UP1], |cluster| cluster.limits.default.retries = 0);
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
         assert_eq!(scene.get("/").await.body, "");
@@ -231,7 +231,7 @@ fn retries_in_hand_are_counted_from_their_verdict_to_the_next() {
         let mut action = to(REVIEWS);
         let mut policy = retry(RetryOn::SERVER_ERROR);
         policy.times = 1;
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         let cluster = limited(&[UP1], |cluster| cluster.limits.default.retries = 2);
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
         at_once(&scene, 5).await;
@@ -249,7 +249,7 @@ fn a_budget_allows_its_minimum_and_overrides_the_limit() {
         let mut action = to(REVIEWS);
         let mut policy = retry(RetryOn::SERVER_ERROR);
         policy.times = 1;
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         let cluster = limited(&[UP1], |cluster| {
             cluster.limits.default.retries = 0;
             cluster.limits.default.retry_budget = Some(RetryBudget::ENVOY);
@@ -330,7 +330,7 @@ fn play_limits(waits: Vec<u64>, requests: u32, connections: u32) -> (u32, Vec<(L
             }
         });
         let mut action = to(REVIEWS);
-        action.retry = Some(retry(RetryOn::SERVER_ERROR));
+        action.retry = Some(retry(RetryOn::SERVER_ERROR).into());
         let cluster = limited(&[UP1], |cluster| {
             cluster.limits.default.requests = requests;
             cluster.limits.default.connections = connections;

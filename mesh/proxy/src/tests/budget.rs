@@ -149,7 +149,7 @@ fn a_budget_is_a_fifth_of_the_requests_in_hand_and_retries_in_their_wait_count()
         // Each waits for a while, so that all of them wait when the last has its verdict.
         policy.base_interval = ms(10_000);
         policy.max_interval = ms(10_000);
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
         cluster.limits.default.retry_budget = Some(RetryBudget::ENVOY);
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));

@@ -112,12 +112,15 @@ impl Setting {
         }
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(200));
-        action.retry = Some(RetryPolicy {
-            per_try_timeout: Some(ms(20)),
-            base_interval: ms(5),
-            max_interval: ms(10),
-            ..retry(RetryOn::SERVER_ERROR.with(RetryOn::RESET))
-        });
+        action.retry = Some(
+            RetryPolicy {
+                per_try_timeout: Some(ms(20)),
+                base_interval: ms(5),
+                max_interval: ms(10),
+                ..retry(RetryOn::SERVER_ERROR.with(RetryOn::RESET))
+            }
+            .into(),
+        );
         action.hedge = HedgePolicy {
             on_per_try_timeout: self.soft,
             after: self.hedge_us.map(Duration::from_micros),

@@ -47,7 +47,7 @@ fn on_timeout(action: &mut RouteAction, on: RetryOn, times: u32) {
     policy.times = times;
     policy.base_interval = ms(1);
     policy.max_interval = ms(1);
-    action.retry = Some(policy);
+    action.retry = Some(policy.into());
     action.hedge.on_per_try_timeout = true;
 }
 

@@ -29,7 +29,7 @@ fn speaking(protocol: UpstreamProtocol) -> Table {
     let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
     cluster.protocol = protocol;
     let mut action = to(REVIEWS);
-    action.retry = Some(retry(RetryOn::REFUSED_STREAM));
+    action.retry = Some(retry(RetryOn::REFUSED_STREAM).into());
     outbound(Action::Forward(action), vec![cluster])
 }
 

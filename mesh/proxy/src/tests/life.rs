@@ -104,7 +104,7 @@ fn an_inbound_request_reaches_the_app_and_its_error_is_not_retried() {
     play(|scene| async move {
         scene.answer(POD, 20000, 500, "app");
         let mut action = to("inbound|9080||");
-        action.retry = Some(retry(RetryOn::RESET_BEFORE_REQUEST));
+        action.retry = Some(retry(RetryOn::RESET_BEFORE_REQUEST).into());
         let app = cluster("inbound|9080||", &[at(POD, 20000)]);
         scene.proxy(with_inbound(simple(&[]), 9080, action, app));
         let pool = scene.caller_of(at(POD, 9080));
@@ -127,7 +127,7 @@ fn an_inbound_request_reaches_the_app_and_its_error_is_not_retried() {
 fn a_crashed_app_is_tried_again_inbound_since_nothing_was_sent() {
     play(|scene| async move {
         let mut action = to("inbound|9080||");
-        action.retry = Some(retry(RetryOn::RESET_BEFORE_REQUEST));
+        action.retry = Some(retry(RetryOn::RESET_BEFORE_REQUEST).into());
         let app = cluster("inbound|9080||", &[at(POD, 20000)]);
         scene.proxy(with_inbound(simple(&[]), 9080, action, app));
         let pool = scene.caller_of(at(POD, 9080));

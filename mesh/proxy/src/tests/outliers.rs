@@ -21,7 +21,7 @@ fn detected(change: impl FnOnce(&mut OutlierDetection)) -> Cluster {
     };
     change(&mut settings);
     let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
-    reviews.outlier = Some(settings);
+    reviews.outlier = Some(settings.into());
     reviews.lb_options.panic_percent = 0;
     reviews
 }
@@ -216,7 +216,7 @@ fn a_try_that_times_out_counts_as_504() {
         let mut action = to(REVIEWS);
         let mut policy = retry(RetryOn::CONNECT_FAILURE);
         policy.per_try_timeout = Some(ms(20));
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         let cluster = detected(|settings| {
             settings.enforcing.consecutive_5xx = 0;
             settings.enforcing.consecutive_gateway_failure = 100;

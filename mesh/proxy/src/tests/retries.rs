@@ -23,7 +23,7 @@ fn a_refused_connection_is_tried_on_another_host() {
         let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
         reviews.lb = LbPolicy::Random;
         let mut action = to(REVIEWS);
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         scene.proxy(outbound(Action::Forward(action), vec![reviews]));
         for _ in 0..20 {
             assert_eq!(scene.get("/").await.status, 200);
@@ -264,7 +264,7 @@ fn the_routes_timeout_ends_the_waits_too() {
         policy.times = 100;
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(200));
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         scene.proxy(outbound(
             Action::Forward(action),
             vec![cluster(REVIEWS, &[at(UP1, 9080)])],

@@ -118,7 +118,7 @@ fn an_abort_is_not_retried_here() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
         let mut action = to(REVIEWS);
-        action.retry = Some(retry(RetryOn::SERVER_ERROR));
+        action.retry = Some(retry(RetryOn::SERVER_ERROR).into());
         let route = with_fault(route(Action::Forward(action)), abort(503));
         scene.proxy(routed(
             route,

@@ -443,7 +443,7 @@ pub(crate) fn simple(hosts: &[SocketAddr]) -> Table {
 /// The same, under a retry policy.
 pub(crate) fn retried(policy: RetryPolicy, hosts: &[SocketAddr]) -> Table {
     let mut action = to(REVIEWS);
-    action.retry = Some(policy);
+    action.retry = Some(policy.into());
     outbound(Action::Forward(action), vec![cluster(REVIEWS, hosts)])
 }
 

@@ -46,7 +46,7 @@ fn a_per_try_timeout_counts_from_the_connection() {
         via(&scene, |action| {
             let mut policy = retry(RetryOn::CONNECT_FAILURE);
             policy.per_try_timeout = Some(ms(50));
-            action.retry = Some(policy);
+            action.retry = Some(policy.into());
         });
         scene.get("/").await;
         assert_eq!(scene.requests()[0].details, "upstream_per_try_timeout");
@@ -62,7 +62,7 @@ fn a_try_that_waits_for_a_connection_has_its_time_from_when_it_gets_one() {
         let mut action = to(REVIEWS);
         let mut policy = retry(RetryOn::CONNECT_FAILURE);
         policy.per_try_timeout = Some(ms(50));
-        action.retry = Some(policy);
+        action.retry = Some(policy.into());
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
         cluster.limits.default.connections = 1;
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
@@ -86,7 +86,7 @@ fn a_connect_that_hangs_is_not_bounded_by_the_per_try_timeout() {
             let mut policy = retry(RetryOn::RESET_BEFORE_REQUEST);
             policy.per_try_timeout = Some(ms(50));
             policy.times = 0;
-            action.retry = Some(policy);
+            action.retry = Some(policy.into());
         });
         let answer = scene.get("/").await;
         assert!(
@@ -107,7 +107,7 @@ fn a_try_that_gives_no_sign_is_tried_again_and_says_so_in_the_end() {
             let mut policy = retry(RetryOn::SERVER_ERROR);
             policy.per_try_idle_timeout = Some(ms(50));
             policy.times = 1;
-            action.retry = Some(policy);
+            action.retry = Some(policy.into());
         });
         let answer = scene.get("/").await;
         assert_eq!(
@@ -263,7 +263,7 @@ fn a_try_that_fails_while_the_body_still_comes_is_tried_again_with_all_of_it() {
             }
         });
         via(&scene, |action| {
-            action.retry = Some(retry(RetryOn::SERVER_ERROR))
+            action.retry = Some(retry(RetryOn::SERVER_ERROR).into())
         });
         let answer = upload(&scene, "abc", &[(200, "1234567")]).await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

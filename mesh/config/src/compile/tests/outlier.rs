@@ -6,7 +6,7 @@ use crate::table::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 fn compiled(outlier: cluster::OutlierDetection) -> OutlierDetection {
     let mut message = eds();
     message.outlier_detection = Some(outlier);
-    compile_cluster(&message).unwrap().outlier.unwrap()
+    *compile_cluster(&message).unwrap().outlier.unwrap()
 }
 
 fn millis(millis: i64) -> Option<protobuf::Duration> {

@@ -213,7 +213,7 @@ fn a_split_may_take_its_number_from_a_header_and_targets_change_headers() {
         cluster_specifier: Some(cluster),
         ..Default::default()
     });
-    assert_eq!(action.random_header.as_ref().unwrap(), "x-pick");
+    assert_eq!(action.random_header.as_deref().unwrap(), "x-pick");
     assert!(action.targets()[0].headers.is_some() && action.targets()[1].headers.is_none());
 }
 

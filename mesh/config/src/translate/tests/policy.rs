@@ -176,7 +176,7 @@ fn outlier_detection_becomes_what_istio_makes_of_it() {
     let of = |text: &str| {
         let cluster = under_policy(&format!("outlierDetection: {{{text}}}"));
         assert_eq!(cluster.update_merge_window, Duration::from_secs(1));
-        (cluster.outlier.unwrap(), cluster.lb_options.panic_percent)
+        (*cluster.outlier.unwrap(), cluster.lb_options.panic_percent)
     };
     let (empty, panic) = of("");
     assert_eq!(

@@ -1,0 +1,139 @@
+//! What a proxy keeps of its configuration, by resource: the compiled resource, its bytes for the store, its version, and the
+//! state of a cluster.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use shakedown_config::api::Document;
+use shakedown_config::registry::{Endpoint, Locality, Pod, Port, Service};
+use shakedown_config::translate::{self, Caller, Inbound};
+use shakedown_config::xds::discovery::{DeltaDiscoveryResponse, Resource};
+use shakedown_config::xds::{self, Kind};
+use shakedown_config::{Mesh, Registry, tree};
+use shakedown_engine::{HostSpec, Sim, SimOptions};
+use shakedown_env::UnixTime;
+use shakedown_proxy::{DryRun, ResourceCache};
+
+use super::shop;
+
+/// The bars.
+const CLUSTER_BYTES_MAX: i64 = 2_000;
+const ROUTE_BYTES_MAX: i64 = 1_000;
+/// How many more there are in the second measurement than in the first.
+const MORE: usize = 2_000;
+
+/// A mesh of so many services, each with an endpoint.
+fn services(number: usize) -> Mesh {
+    let mut registry = Registry::new();
+    for at in 0..number {
+        let name = format!("service-{at}");
+        let mut service = Service::new(&name, "default", vec![Port::http(9080)]);
+        let [_, _, high, low] = u32::try_from(at).unwrap().to_be_bytes();
+        service.endpoints.push(Endpoint {
+            address: SocketAddr::from(([127, 9, high, low], 9080)),
+            labels: [("version".to_owned(), "v1".to_owned())].into(),
+            locality: Locality::default(),
+            ready: true,
+            workload: format!("{name}-v1"),
+        });
+        registry.insert(service);
+    }
+    Mesh {
+        registry,
+        ..Mesh::default()
+    }
+}
+
+/// A mesh of one service with so many routes, each with what Istio gives it.
+fn routes(number: usize) -> Mesh {
+    let mut text = String::from(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: s}\n\
+         spec:\n  hosts: [service-0]\n  http:\n",
+    );
+    for at in 0..number {
+        writeln!(
+            text,
+            "    - {{match: [{{uri: {{prefix: /item/{at}/}}}}], route: [{{destination: {{host: service-0}}}}]}}"
+        )
+        .unwrap();
+    }
+    let nodes = tree::parse("routes.yaml", &text).unwrap();
+    Mesh {
+        documents: vec![Document::read(&nodes[0]).unwrap()],
+        ..services(1)
+    }
+}
+
+fn response(kind: Kind, resources: Vec<xds::Resource>) -> DeltaDiscoveryResponse {
+    let sent = |resource: xds::Resource| Resource {
+        name: resource.name,
+        version: resource.version,
+        resource: Some(resource.body),
+        ..Default::default()
+    };
+    DeltaDiscoveryResponse {
+        type_url: kind.url().to_owned(),
+        resources: resources.into_iter().map(sent).collect(),
+        ..Default::default()
+    }
+}
+
+/// The bytes that a proxy keeps that is sent these kinds of a mesh's resources, and its listener.
+fn kept(mesh: &Mesh, kinds: &[Kind]) -> i64 {
+    let sim = Sim::new(SimOptions {
+        seed: 7,
+        epoch: UnixTime::from_nanos(1_700_000_000_000_000_000),
+        noise: None,
+    });
+    let env = sim.add_host(HostSpec::new("pod", shop::POD.into()));
+    let pod = Pod {
+        address: IpAddr::V4(shop::POD),
+        ports: Vec::new(),
+    };
+    let own = translate::own(&pod, &Inbound::default());
+    let outbound = translate::outbound(mesh);
+    let routes = translate::routes_for(mesh, &Caller::default());
+    let mut responses = vec![response(Kind::Listener, own.listeners)];
+    for kind in kinds {
+        responses.push(match kind {
+            Kind::Cluster => response(Kind::Cluster, outbound.clusters.clone()),
+            Kind::Endpoints => response(Kind::Endpoints, outbound.endpoints.clone()),
+            Kind::Routes => response(Kind::Routes, vec![routes.clone()]),
+            Kind::Listener => continue,
+        });
+    }
+    let mut proxy = None;
+    let info = allocation_counter::measure(|| {
+        let cache = ResourceCache::default();
+        let bootstrap = shop::bootstrap();
+        // A copy, so that what is freed was allocated here.
+        let responses = responses.clone();
+        proxy = DryRun::configured(env, bootstrap, cache, responses, shop::LISTENER);
+    });
+    assert!(proxy.is_some(), "the listener is in force");
+    info.bytes_current
+}
+
+/// The bytes for one more.
+fn one_more(mesh: impl Fn(usize) -> Mesh, kinds: &[Kind]) -> i64 {
+    let [few, many] = [100, 100 + MORE].map(|number| kept(&mesh(number), kinds));
+    (many - few) / i64::try_from(MORE).unwrap()
+}
+
+#[test]
+fn a_cluster_and_its_endpoints_are_kept_in_two_thousand_bytes() {
+    let bytes = one_more(services, &[Kind::Cluster, Kind::Endpoints]);
+    assert!(
+        (1..=CLUSTER_BYTES_MAX).contains(&bytes),
+        "{bytes} bytes a cluster"
+    );
+}
+
+#[test]
+fn a_route_is_kept_in_a_thousand_bytes() {
+    let bytes = one_more(routes, &[Kind::Routes]);
+    assert!(
+        (1..=ROUTE_BYTES_MAX).contains(&bytes),
+        "{bytes} bytes a route"
+    );
+}
