@@ -11,10 +11,10 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shakedown_config::table::{Assignment, Cluster, Table};
+use shakedown_config::table::Table;
 use shakedown_env::{Env, Time};
 
-use deferred::Deferred;
+use deferred::{STEPS_MAX, Step};
 pub(crate) use upstream::{Busy, Host, PickContext, PoolKind, Upstream};
 
 use crate::record::Named;
@@ -26,12 +26,12 @@ pub(crate) struct State {
     from: IpAddr,
     named: Named,
     table: RefCell<Arc<Table>>,
-    /// When the table was put in force.
-    swapped: Cell<Time>,
+    /// When the first table was put in force; `None` before.
+    first: Cell<Option<Time>>,
     /// The clusters in use.
     upstreams: RefCell<BTreeMap<Arc<str>, Rc<Upstream>>>,
-    /// The clusters not in use that have outlier detection.
-    deferred: RefCell<BTreeMap<Arc<str>, Deferred>>,
+    /// The configurations of clusters that are not in use, but for those that are as in the first table.
+    deferred: RefCell<BTreeMap<Arc<str>, Vec<Step>>>,
 }
 
 impl State {
@@ -42,7 +42,7 @@ impl State {
             from,
             named,
             table: RefCell::default(),
-            swapped: Cell::default(),
+            first: Cell::default(),
             upstreams: RefCell::default(),
             deferred: RefCell::default(),
         }
@@ -60,9 +60,12 @@ impl State {
         }
         let table = self.table();
         let cluster = table.clusters.get(name)?;
-        let deferred = self.deferred.borrow_mut().remove(name);
-        let deferred = deferred.unwrap_or_else(|| Deferred::new(self.swapped.get()));
-        let upstream = self.create(cluster, table.assignment(cluster), &deferred);
+        let steps = self.deferred.borrow_mut().remove(name);
+        let steps = steps.unwrap_or_else(|| {
+            let first = self.first.get().unwrap_or_default();
+            vec![Step::new(cluster, table.assignment(cluster), first)]
+        });
+        let upstream = self.create(&steps);
         let mut upstreams = self.upstreams.borrow_mut();
         upstreams.insert(Arc::clone(&cluster.name), Rc::clone(&upstream));
         Some(upstream)
@@ -81,53 +84,50 @@ impl State {
         upstreams.retain(|name, _| table.clusters.contains_key(name));
         deferred.retain(|name, _| table.clusters.contains_key(name));
         for cluster in table.clusters.values() {
-            let name = &cluster.name;
-            let hosts = table.assignment(cluster);
+            let (name, hosts) = (&cluster.name, table.assignment(cluster));
             if let Some(upstream) = upstreams.get(name) {
                 upstream.update(cluster, hosts, now);
                 continue;
             }
-            let earlier = before.clusters.get(name);
-            let earlier = earlier.map(|cluster| (cluster, before.assignment(cluster)));
-            if deferred::is_needed(earlier.map(|(cluster, _)| &**cluster), cluster) {
-                let since = self.swapped.get();
-                let upstream = match earlier {
-                    Some((cluster, hosts)) => {
-                        let known = deferred.remove(name);
-                        let known = known.unwrap_or_else(|| Deferred::new(since));
-                        self.create(cluster, hosts, &known)
-                    }
-                    None => self.create(cluster, hosts, &Deferred::new(now)),
-                };
-                if earlier.is_some() {
-                    upstream.update(cluster, hosts, now);
+            let Some(earlier) = before.clusters.get(name) else {
+                if self.first.get().is_some() {
+                    let steps = vec![Step::new(cluster, hosts, now)];
+                    deferred.insert(Arc::clone(name), steps);
                 }
-                upstreams.insert(Arc::clone(name), upstream);
-            } else if cluster.outlier.is_some() {
-                let known = deferred.entry(Arc::clone(name));
-                let known = known.or_insert_with(|| Deferred::new(now));
-                let earlier = earlier.map(|(cluster, hosts)| (&**cluster, hosts.map(|it| &**it)));
-                known.follow(earlier, (cluster, hosts.map(|it| &**it)), now);
-            } else {
+                continue;
+            };
+            let first = self.first.get().unwrap_or(now);
+            let earlier = Step::new(earlier, before.assignment(earlier), first);
+            if earlier.is(cluster, hosts) {
+                continue;
+            }
+            let is_reported = deferred::is_reported(&earlier.cluster, cluster);
+            let steps = deferred.entry(Arc::clone(name));
+            let steps = steps.or_insert_with(|| vec![earlier]);
+            if is_reported || steps.len() >= STEPS_MAX {
+                let upstream = self.create(steps);
+                upstream.update(cluster, hosts, now);
                 deferred.remove(name);
+                upstreams.insert(Arc::clone(name), upstream);
+            } else {
+                steps.push(Step::new(cluster, hosts, now));
             }
         }
         drop((upstreams, deferred));
         self.table.replace(Arc::new(table));
-        self.swapped.set(now);
+        self.first.set(self.first.get().or(Some(now)));
     }
 
-    fn create(
-        &self,
-        cluster: &Arc<Cluster>,
-        hosts: Option<&Arc<Assignment>>,
-        deferred: &Deferred,
-    ) -> Rc<Upstream> {
-        let ends = self.named.ends(&cluster.name);
-        let upstream = Upstream::new(&self.env, self.from, ends, cluster, deferred.since);
+    /// A cluster's state, after these configurations.
+    fn create(&self, steps: &[Step]) -> Rc<Upstream> {
+        let first = steps.first().expect("a cluster has been configured");
+        let ends = self.named.ends(&first.cluster.name);
+        let upstream = Upstream::new(&self.env, self.from, ends, &first.cluster, first.since);
         let upstream = Rc::new(upstream);
-        upstream.update(cluster, hosts, deferred.since);
-        upstream.begin(deferred);
+        for step in steps {
+            upstream.update(&step.cluster, step.hosts.as_ref(), step.since);
+        }
+        upstream.begin();
         upstream
     }
 }

@@ -11,7 +11,6 @@ use shakedown_config::table::Cluster;
 use shakedown_env::{Env, Event, Owned, Rng, Time};
 
 use super::Upstream;
-use super::deferred::Deferred;
 use crate::outlier::{Change, Changes, MergeWindow, Outcome, Outliers, Seat, When};
 
 /// The health of a cluster's hosts, as far as their answers tell.
@@ -28,6 +27,8 @@ pub(crate) struct Health {
     random: RefCell<Rng>,
     /// The upstream, for the tasks to find; they end with it.
     upstream: RefCell<Weak<Upstream>>,
+    /// When the interval began.
+    began: Cell<Time>,
     /// The task that keeps the interval.
     interval: RefCell<Option<Owned>>,
     /// The task that waits for the merge window's end.
@@ -69,14 +70,15 @@ impl Health {
             settled: Cell::default(),
             random: RefCell::new(env.rng(&format!("proxy/outlier/{cluster}"))),
             upstream: RefCell::default(),
+            began: Cell::default(),
             interval: RefCell::default(),
             late: RefCell::default(),
         }
     }
 
-    /// Takes in a configuration. What is known of the hosts stays as long as there is any detection; the interval begins
+    /// Takes in a configuration, in force since a time. What is known of the hosts stays as long as there is any detection; the interval begins
     /// when the detection does, or when it changes.
-    pub(super) fn configure(&self, cluster: &Cluster) {
+    pub(super) fn configure(&self, cluster: &Cluster, since: Time) {
         self.window.set(cluster.update_merge_window);
         let mut outliers = self.outliers.borrow_mut();
         let before = outliers.as_ref().map(|known| known.settings().interval);
@@ -88,18 +90,15 @@ impl Health {
         let after = cluster.outlier.as_ref().map(|settings| settings.interval);
         drop(outliers);
         if before != after {
-            self.restart(self.env.now());
+            self.began.set(since);
+            self.restart();
         }
     }
 
-    /// The upstream is in its place: its interval goes on as if it had always been.
-    pub(super) fn begin(&self, upstream: &Rc<Upstream>, deferred: &Deferred) {
+    /// The upstream is in its place: its interval may begin.
+    pub(super) fn begin(&self, upstream: &Rc<Upstream>) {
         self.upstream.replace(Rc::downgrade(upstream));
-        self.settled.set(self.settled.get() || deferred.settled);
-        if let Some(changed) = deferred.changed {
-            self.merge.borrow_mut().taken_in(changed);
-        }
-        self.restart(deferred.interval_began);
+        self.restart();
     }
 
     /// A host is one of the cluster's, as it may have been before; nothing is known of a new one. Whether it is new, or is
@@ -130,9 +129,9 @@ impl Health {
 
     /// Hosts came or went: the balancer hears of everything now. The first hosts of a cluster are not counted as a change.
     /// Source: Envoy, `ClusterManagerImpl::onClusterInit`.
-    pub(super) fn taken_in(&self) {
+    pub(super) fn taken_in(&self, since: Time) {
         if self.settled.replace(true) {
-            self.merge.borrow_mut().taken_in(self.env.now());
+            self.merge.borrow_mut().taken_in(since);
             self.late.take();
         }
     }
@@ -208,15 +207,15 @@ impl Health {
         self.late.replace(Some(task));
     }
 
-    /// Begins the interval anew, counted from a time; no task where there is nothing to look at.
-    fn restart(&self, began: Time) {
+    /// Keeps the interval anew, counted from when it began; no task where there is nothing to look at.
+    fn restart(&self) {
         let settings = self.outliers.borrow();
         let interval = settings.as_ref().map(|known| known.settings().interval);
         let upstream = self.upstream.borrow().clone();
         let task = interval
             .filter(|_| upstream.strong_count() > 0)
             .map(|span| {
-                let next = next_tick(began, span, self.env.now());
+                let next = next_tick(self.began.get(), span, self.env.now());
                 let watch = watch(self.env.clone(), upstream, next, span);
                 self.env.spawn_owned("outlier-detection", watch)
             });
@@ -249,8 +248,8 @@ async fn watch(env: Env, upstream: Weak<Upstream>, first: Time, interval: Durati
 
 impl Upstream {
     /// It is in its place: what runs as long as it lives may begin.
-    pub(super) fn begin(self: &Rc<Self>, deferred: &Deferred) {
-        self.health().begin(self, deferred);
+    pub(super) fn begin(self: &Rc<Self>) {
+        self.health().begin(self);
     }
 
     /// Takes note of how a try at one of its hosts went.

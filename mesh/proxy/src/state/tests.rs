@@ -1,11 +1,17 @@
 //! What survives a swap of the table, and what does not.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use shakedown_config::table::{ClusterKind, Table};
+use shakedown_config::table::{
+    Cluster, ClusterKind, LbPolicy, OutlierDetection, Priority, RoundRobin, SlowStart, Table,
+};
 use shakedown_env::Env;
+use shakedown_wire::Bound;
 
 use super::*;
+use crate::outlier::Outcome;
 use crate::tests::scene::{POD, REVIEWS, UP1, UP2, at, bootstrap, cluster, ms, play};
 
 fn state(env: Env) -> State {
@@ -118,5 +124,109 @@ fn hosts_outside_the_mesh_are_remembered_by_address() {
         let host = upstream.outside(at(UP1, 80));
         assert!(Rc::ptr_eq(&host, &upstream.outside(at(UP1, 80))));
         assert!(!Rc::ptr_eq(&host, &upstream.outside(at(UP2, 80))));
+    });
+}
+
+/// A cluster whose outlier detection looks each second.
+fn detecting(hosts: &[SocketAddr]) -> Cluster {
+    let mut cluster = cluster(REVIEWS, hosts);
+    cluster.update_merge_window = Duration::ZERO;
+    cluster.outlier = Some(
+        OutlierDetection {
+            consecutive_5xx: 1,
+            interval: ms(1000),
+            base_ejection_time: ms(100),
+            max_ejection_percent: 100,
+            ..OutlierDetection::default()
+        }
+        .into(),
+    );
+    cluster
+}
+
+#[test]
+fn no_state_is_created_before_a_cluster_is_asked_for() {
+    on_a_pod(|state| {
+        state.swap(table(detecting(&[at(UP1, 1)])));
+        state.swap(table(detecting(&[at(UP1, 1), at(UP2, 1)])));
+        assert!(state.upstream_in_use(REVIEWS).is_none());
+        assert_eq!(state.upstream(REVIEWS).unwrap().hosts().len(), 2);
+        assert!(state.upstream_in_use(REVIEWS).is_some());
+    });
+}
+
+#[test]
+fn an_interval_counts_from_the_configuration_and_not_from_the_first_request() {
+    play(|scene| async move {
+        let env = scene.env(POD);
+        let state = state(env.clone());
+        state.swap(table(detecting(&[at(UP1, 1)])));
+        env.sleep(ms(1700)).await;
+        let upstream = state.upstream(REVIEWS).unwrap();
+        let host = upstream.pick(&PickContext::default()).unwrap();
+        upstream.observe(host.health(), Outcome::Status(503));
+        assert!(!host.is_healthy());
+        // Its time is over at 1.8 s; the interval that began with the configuration is over at 2 s.
+        env.sleep(ms(250)).await;
+        assert!(!host.is_healthy());
+        env.sleep(ms(100)).await;
+        assert!(host.is_healthy());
+    });
+}
+
+#[test]
+fn slow_start_counts_from_the_configuration_that_brought_the_host() {
+    play(|scene| async move {
+        let env = scene.env(POD);
+        let state = state(env.clone());
+        let slow = |hosts: &[SocketAddr]| {
+            let mut slow = cluster(REVIEWS, hosts);
+            slow.lb = LbPolicy::RoundRobin(RoundRobin {
+                slow_start: Some(SlowStart {
+                    window: ms(10_000),
+                    aggression: 1.0,
+                    min_weight: 0.1,
+                }),
+            });
+            table(slow)
+        };
+        state.swap(slow(&[at(UP1, 1)]));
+        env.sleep(ms(60_000)).await;
+        state.swap(slow(&[at(UP1, 1), at(UP2, 1)]));
+        env.sleep(ms(1_000)).await;
+        let upstream = state.upstream(REVIEWS).unwrap();
+        let pick = || upstream.pick(&PickContext::default()).unwrap().address();
+        let new = (0..110).filter(|_| pick() == at(UP2, 1)).count();
+        // A tenth of the window has passed: 1 in 11.
+        assert!((5..=15).contains(&new), "{new}");
+    });
+}
+
+#[test]
+fn a_cluster_that_changes_often_gets_its_state() {
+    on_a_pod(|state| {
+        for port in 1..20 {
+            state.swap(table(cluster(REVIEWS, &[at(UP1, port)])));
+        }
+        let upstream = state.upstream_in_use(REVIEWS).unwrap();
+        assert_eq!(upstream.hosts()[0].address(), at(UP1, 19));
+    });
+}
+
+#[test]
+fn a_breaker_that_a_configuration_opens_is_reported_before_any_request() {
+    play(|scene| async move {
+        let state = state(scene.env(POD));
+        state.swap(table(cluster(REVIEWS, &[at(UP1, 1)])));
+        let mut closed = cluster(REVIEWS, &[at(UP1, 1)]);
+        closed.limits.default.requests = 0;
+        state.swap(table(closed));
+        let upstream = state.upstream_in_use(REVIEWS).unwrap();
+        assert!(
+            upstream
+                .breaker(Priority::Default)
+                .quota()
+                .is_open(Bound::Requests)
+        );
     });
 }

@@ -187,7 +187,7 @@ impl Upstream {
         for (host, spec) in hosts.iter().zip(specs) {
             host.follow(spec, cluster);
         }
-        self.health.configure(cluster);
+        self.health.configure(cluster, since);
         let mut moved = !known.is_empty();
         for gone in known.values() {
             self.health.leave(&gone.health);
@@ -198,7 +198,7 @@ impl Upstream {
         self.hosts.replace(hosts);
         let assigned = self.assignment.replace(assignment.cloned());
         if moved {
-            self.health.taken_in();
+            self.health.taken_in(since);
             self.take_in_health();
             self.rebuild(since);
         } else if before.lb != cluster.lb
