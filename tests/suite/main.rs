@@ -4,6 +4,7 @@ mod arrows;
 mod bad_input;
 mod bans;
 mod browser;
+mod callgrind;
 mod catalogue;
 mod command;
 mod explain;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
 
 use crate::{Time, UnixTime};
 
@@ -16,38 +17,45 @@ impl Clock {
     /// A clock that begins now.
     pub(super) fn start() -> Clock {
         Clock {
-            origin: nanos(clock_gettime(ClockId::Monotonic)),
+            origin: read(ClockId::CLOCK_MONOTONIC),
         }
     }
 
     pub(super) fn now(self) -> Time {
-        Time::from_nanos(nanos(clock_gettime(ClockId::Monotonic)).saturating_sub(self.origin))
+        Time::from_nanos(read(ClockId::CLOCK_MONOTONIC).saturating_sub(self.origin))
     }
 
     /// A moment of this clock on the system's scale.
-    pub(super) fn system(self, time: Time) -> Timespec {
+    pub(super) fn system(self, time: Time) -> TimeSpec {
         let nanos = self.origin.saturating_add(time.as_nanos());
-        Timespec {
-            tv_sec: i64::try_from(nanos / 1_000_000_000).expect("2^64 ns are fewer than 2^63 s"),
-            tv_nsec: (nanos % 1_000_000_000).try_into().expect("below a billion"),
-        }
+        TimeSpec::new(
+            (nanos / 1_000_000_000)
+                .try_into()
+                .expect("2^64 ns are fewer than 2^63 s"),
+            (nanos % 1_000_000_000).try_into().expect("below a billion"),
+        )
     }
 }
 
 /// The processor time of the calling thread.
 pub(super) fn thread_time() -> Duration {
-    Duration::from_nanos(nanos(clock_gettime(ClockId::ThreadCPUTime)))
+    Duration::from_nanos(read(ClockId::CLOCK_THREAD_CPUTIME_ID))
 }
 
 /// The wall clock.
 pub(super) fn unix_time() -> UnixTime {
-    UnixTime::from_nanos(nanos(clock_gettime(ClockId::Realtime)))
+    UnixTime::from_nanos(read(ClockId::CLOCK_REALTIME))
+}
+
+/// Nanoseconds of a system clock, by the C library: valgrind replaces its vDSO, and maps no other.
+fn read(clock: ClockId) -> u64 {
+    nanos(clock_gettime(clock).expect("the system has these clocks"))
 }
 
 /// A system time before 1970 counts as 1970.
-fn nanos(time: Timespec) -> u64 {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+fn nanos(time: TimeSpec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec()).unwrap_or(0);
     seconds
         .saturating_mul(1_000_000_000)
-        .saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+        .saturating_add(u64::try_from(time.tv_nsec()).unwrap_or(0))
 }

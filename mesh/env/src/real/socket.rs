@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::{BoxListener, BoxStream, Listener, TokioStream};
@@ -15,6 +16,9 @@ const BACKLOG: u32 = 1024;
 pub(super) async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<BoxStream> {
     let socket = socket_for(to)?;
     if let Some(from) = from {
+        // Without it `bind` reserves a port that no other connection of this host has, whatever its destination. Once
+        // thousands are in TIME_WAIT, that search takes milliseconds of kernel time a connection, and may find none.
+        setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
         socket.bind(SocketAddr::new(from, 0))?;
     }
     stream(socket.connect(to).await?)

@@ -4,17 +4,14 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
-    timerfd_settime,
-};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -34,7 +31,7 @@ type Key = (Time, u64);
 /// All sleeps of a runtime.
 pub(super) struct Timers {
     clock: Clock,
-    fd: AsyncFd<OwnedFd>,
+    fd: AsyncFd<Descriptor>,
     queue: Mutex<Queue>,
     /// What precise sleeps have used of the processor, ns.
     spun: AtomicU64,
@@ -49,15 +46,24 @@ struct Queue {
     armed: Option<Time>,
 }
 
+/// The timer as tokio's reactor takes it.
+struct Descriptor(TimerFd);
+
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
 impl Timers {
     /// # Errors
     /// The system gives no more file descriptors.
     pub(super) fn new(clock: Clock) -> io::Result<Timers> {
-        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-        let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let fd = Descriptor(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?);
         #[allow(
             deprecated,
-            reason = "its successor is unsafe, for types that may change their descriptor; an `OwnedFd` does not"
+            reason = "its successor is unsafe, for types that may change their descriptor; a `TimerFd` does not"
         )]
         let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
         Ok(Timers {
@@ -115,14 +121,10 @@ impl Timers {
             return;
         }
         queue.armed = Some(earliest);
-        let setting = Itimerspec {
-            it_interval: Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            },
-            it_value: self.clock.system(earliest),
-        };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &setting)
+        let at = Expiration::OneShot(self.clock.system(earliest));
+        let timer = &self.fd.get_ref().0;
+        timer
+            .set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME)
             .expect("a timerfd of our own takes a valid time");
     }
 
