@@ -22,7 +22,7 @@ use shakedown_wire::{
     BadHead, Body, Connected, Drain, HeadTimeout, ServeError, ServerOptions, accept_auto_until,
 };
 
-use crate::filter::rate_limit::ConnectionLimit;
+use crate::connection::Connection;
 use crate::handle::handle;
 use crate::hash::Ends;
 use crate::origin::Caller;
@@ -111,6 +111,12 @@ impl Gates {
         for open in self.open.take().into_values() {
             open.gate.drain.stop();
         }
+    }
+
+    /// Whether some open gate is so.
+    pub(crate) fn any(&self, is_so: impl FnMut(&Gate) -> bool) -> bool {
+        let open = self.open.borrow();
+        open.values().map(|open| &*open.gate).any(is_so)
     }
 
     /// The open gates.
@@ -245,11 +251,11 @@ async fn accept(proxy: Rc<Proxy>, gate: Rc<Gate>, socket: BoxListener) {
             own: connected.local,
         };
         let (proxy, gate) = (Rc::clone(&proxy), Rc::clone(&gate));
-        let limit = Rc::new(ConnectionLimit::default());
+        let connection = Rc::new(Connection::default());
         move |request| {
             let (proxy, gate) = (Rc::clone(&proxy), Rc::clone(&gate));
-            let limit = Rc::clone(&limit);
-            async move { respond(&proxy, &gate, &limit, ends, request).await }
+            let connection = Rc::clone(&connection);
+            async move { respond(&proxy, &gate, &connection, ends, request).await }
         }
     };
     let (told, side) = (Rc::clone(&proxy), Rc::clone(&gate));
@@ -261,7 +267,7 @@ async fn accept(proxy: Rc<Proxy>, gate: Rc<Gate>, socket: BoxListener) {
 async fn respond(
     proxy: &Rc<Proxy>,
     gate: &Gate,
-    limit: &ConnectionLimit,
+    connection: &Connection,
     ends: Ends,
     request: Request<Body>,
 ) -> Response<RecordedBody> {
@@ -281,7 +287,7 @@ async fn respond(
         return refuse(proxy, gate, &refusal::BARE_QUERY);
     }
     // In its place: awaited as it is, it would be moved there first.
-    let handled = pin!(handle(proxy, &Wire, gate, limit, ends, request));
+    let handled = pin!(handle(proxy, &Wire, gate, connection, ends, request));
     handled.await
 }
 

@@ -17,7 +17,7 @@ use shakedown_wire::{Body, Bound, Permit, Pool, SendError};
 
 use crate::accept::Gate;
 use crate::ads::Session;
-use crate::filter::rate_limit::ConnectionLimit;
+use crate::connection::Connection;
 use crate::handle::handle;
 use crate::hash::Ends;
 use crate::proxy::Proxy;
@@ -29,7 +29,7 @@ use crate::{Bootstrap, ResourceCache};
 pub struct DryRun {
     proxy: Rc<Proxy>,
     gate: Gate,
-    limit: ConnectionLimit,
+    connection: Connection,
     ends: Ends,
     /// What the conversation with a control plane would keep.
     _session: Option<Session>,
@@ -48,7 +48,7 @@ impl DryRun {
         Some(DryRun {
             proxy,
             gate: Gate::new(listener.address, &listener),
-            limit: ConnectionLimit::default(),
+            connection: Connection::default(),
             ends,
             _session: None,
         })
@@ -92,7 +92,7 @@ impl DryRun {
             proxy,
             &carrier,
             gate,
-            &self.limit,
+            &self.connection,
             self.ends,
             request
         ));

@@ -20,6 +20,7 @@ use shakedown_env::{Env, Time};
 use shakedown_wire::Body;
 
 use crate::alarm::Alarm;
+use crate::loops::Arrival;
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
 use crate::record::Record;
@@ -35,6 +36,7 @@ use race::{Race, Step};
 /// What the stages before have decided.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
+    pub(crate) arrival: Arrival,
     pub(crate) upstream: &'a Rc<Upstream>,
     pub(crate) action: &'a RouteAction,
     /// When it is sent again while its tries are open.

@@ -12,7 +12,7 @@ use shakedown_env::{Elapsed, Flags, Side, Time, Work};
 use shakedown_wire::{Body, Upgrade};
 
 use crate::accept::Gate;
-use crate::filter::rate_limit::ConnectionLimit;
+use crate::connection::Connection;
 use crate::forward::{Answer, Rest};
 use crate::glance::Glance;
 use crate::hash::Ends;
@@ -31,7 +31,7 @@ pub(crate) async fn handle(
     proxy: &Rc<Proxy>,
     carrier: &impl Carrier,
     gate: &Gate,
-    connection: &ConnectionLimit,
+    connection: &Connection,
     ends: Ends,
     mut request: Request<Body>,
 ) -> Response<RecordedBody> {

@@ -7,16 +7,19 @@ use std::time::Duration;
 use http::header::{HeaderMap, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
-use shakedown_config::table::{HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
-use shakedown_env::{Flags, Time};
+use shakedown_config::table::{
+    Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster,
+};
+use shakedown_env::{Flags, Side, Time};
 use shakedown_wire::Body;
 
-use crate::filter::rate_limit::ConnectionLimit;
+use crate::connection::Connection;
 use crate::filter::{self, Passing};
 use crate::forward::{self, Answer};
 use crate::glance::Glance;
 use crate::hash::{Ends, Hash, Hashed};
 use crate::headers::Snapshot;
+use crate::loops::Arrival;
 use crate::origin::Caller;
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
@@ -47,7 +50,7 @@ pub(crate) struct Line<'t> {
     pub(crate) proxy: &'t Rc<Proxy>,
     pub(crate) table: &'t Table,
     pub(crate) listener: &'t Listener,
-    pub(crate) connection: &'t ConnectionLimit,
+    pub(crate) connection: &'t Connection,
     pub(crate) ends: Ends,
     pub(crate) caller: Caller,
     /// What its connection is to become, where it asks for that.
@@ -153,7 +156,7 @@ impl<'t> Journey<'_, 't> {
         let passing = Passing {
             proxy,
             listener,
-            connection,
+            connection: &connection.limit,
             found,
             cluster: target.as_ref().map(|target| &**target.cluster()),
         };
@@ -170,7 +173,12 @@ impl<'t> Journey<'_, 't> {
         let plan = sending.plan(&self.line, found, self.record);
         let upgrade = self.line.upgrade.is_some();
         let kept = plan.may_repeat() || !sending.copies.is_empty();
-        let mut outgoing = Outgoing::take(self.head, self.body, kept, upgrade);
+        let mut outgoing = Outgoing::take(
+            self.head,
+            self.body,
+            kept.then_some(&connection.kept),
+            upgrade,
+        );
         outgoing.arrive().await;
         mirror::send(
             proxy,
@@ -288,7 +296,15 @@ impl Sending<'_> {
             action.hedge
         };
         let manager = &line.listener.manager;
+        let side = match line.listener.direction {
+            Direction::Inbound => Side::Inbound,
+            Direction::Outbound => Side::Outbound,
+        };
         forward::Plan {
+            arrival: Arrival {
+                side,
+                ends: Some(line.ends),
+            },
             upstream: &self.upstream,
             action,
             hedge,

@@ -9,6 +9,7 @@
 //!   that become something else.
 //! - A plain request allocates nothing of its own: `alarm`, `scribe` and `spare` keep what the next one can use again. It is
 //!   moved seldom: futures hold references, and an answer stays where it landed.
+//! - `loops` keeps a request from coming back to the proxy that sends it.
 //! - `ads` follows the control plane; `resources` keeps what it sends once for all proxies of a process; `state` is what is in
 //!   force; `admin` serves 15020.
 //!
@@ -28,6 +29,7 @@ pub mod balance;
 mod bootstrap;
 pub mod breaker;
 pub mod budget;
+mod connection;
 mod date;
 mod dry;
 mod filter;
@@ -40,6 +42,7 @@ pub mod hedge;
 mod hex;
 mod journey;
 pub mod limit;
+mod loops;
 mod mirror;
 mod origin;
 mod outgoing;

@@ -16,6 +16,7 @@ use shakedown_config::table::Mirror;
 use smallvec::SmallVec;
 
 use crate::forward::{self, Plan};
+use crate::loops::Arrival;
 use crate::origin::{INTERNAL, append_address};
 use crate::outgoing::Outgoing;
 use crate::proxy::Proxy;
@@ -56,10 +57,15 @@ pub(crate) fn send(
         };
         disguise(proxy, mirror, copy.headers_mut());
         proxy.metrics().mirrored();
+        let arrival = Arrival {
+            side: record.side(),
+            ends: None,
+        };
         let (own, mut shadow) = (Rc::clone(proxy), record.shadow(cluster));
         let mirror = Arc::clone(mirror);
         proxy.env().spawn("proxy-mirror", async move {
             let plan = Plan {
+                arrival,
                 upstream: &upstream,
                 action: &mirror.action,
                 hedge: Default::default(),

@@ -13,7 +13,7 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
-use shakedown_wire::{Body, Replay, WrittenPath};
+use shakedown_wire::{Body, KeptBudget, Replay, WrittenPath};
 
 use crate::spare::Spares;
 use crate::upgrade::is_websocket;
@@ -52,11 +52,12 @@ enum Payload {
 }
 
 impl Outgoing {
-    /// Takes a request from its caller, perhaps one for an `upgrade`; with so much of its body kept as may be `repeated`.
+    /// Takes a request from its caller, perhaps one for an `upgrade`; with so much of its body kept as the budget allows, if it
+    /// may be repeated.
     pub(crate) fn take(
         head: &mut Parts,
         body: &mut Body,
-        repeated: bool,
+        kept: Option<&KeptBudget>,
         upgrade: bool,
     ) -> Outgoing {
         let payload = if upgrade {
@@ -65,8 +66,9 @@ impl Outgoing {
         } else if body.is_end_stream() {
             Payload::Empty
         } else {
-            let most = if repeated { KEPT_BYTES_MAX } else { 0 };
-            Payload::Arriving(Replay::new(std::mem::take(body), most))
+            let body = std::mem::take(body);
+            let most = kept.map_or(0, |_| KEPT_BYTES_MAX);
+            Payload::Arriving(Replay::new(body, most, kept))
         };
         Outgoing {
             method: std::mem::take(&mut head.method),

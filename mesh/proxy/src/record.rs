@@ -140,6 +140,11 @@ impl Record {
         record
     }
 
+    /// Which side of the proxy it passes.
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
     /// The proxy that it travels through.
     fn proxy(&self) -> &Rc<Proxy> {
         &self.proxy

@@ -12,6 +12,7 @@ mod hedging;
 mod http2;
 mod levels;
 mod life;
+mod loops;
 mod outliers;
 mod overload;
 mod replies;

@@ -11,6 +11,8 @@ mod dry;
 mod kept;
 #[path = "allocations/line.rs"]
 mod line;
+#[path = "allocations/memory.rs"]
+mod memory;
 #[path = "allocations/shop.rs"]
 mod shop;
 #[path = "allocations/wire.rs"]

@@ -13,7 +13,7 @@ use crate::h2::H2Body;
 
 mod replay;
 
-pub use replay::{Replay, ReplayBody};
+pub use replay::{KeptBudget, Replay, ReplayBody};
 
 /// The body of a request or a response.
 #[derive(Debug, Default)]

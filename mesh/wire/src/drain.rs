@@ -17,7 +17,8 @@ struct State {
     next: Cell<u64>,
     /// The connections, by order of arrival; each with its task's waker once it has been polled.
     members: RefCell<BTreeMap<u64, Option<Waker>>>,
-    watchers: RefCell<Vec<Waker>>,
+    /// Those who wait for a change, by number: as many wakers as there are [`Watch`]es, whatever tasks poll them.
+    watchers: RefCell<BTreeMap<u64, Waker>>,
 }
 
 /// How far a drain has gone.
@@ -68,11 +69,12 @@ impl Drain {
 
     /// Waits until it has begun and no connection is left.
     pub async fn finished(&self) {
+        let mut watch = self.watch();
         poll_fn(|cx| {
             if self.has_begun() && self.connections() == 0 {
                 return Poll::Ready(());
             }
-            self.watch(cx);
+            watch.wait(cx);
             Poll::Pending
         })
         .await;
@@ -82,18 +84,21 @@ impl Drain {
         self.0.stage.get()
     }
 
-    /// Pending until the drain begins.
-    pub(crate) fn poll_begun(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.has_begun() {
-            return Poll::Ready(());
+    /// A place among those who are woken by each change.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch {
+            drain: self.clone(),
+            id: self.number(),
         }
-        self.watch(cx);
-        Poll::Pending
+    }
+
+    fn number(&self) -> u64 {
+        self.0.next.replace(self.0.next.get() + 1)
     }
 
     /// Counts a connection in until the member is dropped.
     pub(crate) fn join(&self) -> Member {
-        let id = self.0.next.replace(self.0.next.get() + 1);
+        let id = self.number();
         self.0.members.borrow_mut().insert(id, None);
         Member {
             drain: self.clone(),
@@ -118,16 +123,44 @@ impl Drain {
         self.wake_watchers();
     }
 
-    fn watch(&self, cx: &Context<'_>) {
-        let mut watchers = self.0.watchers.borrow_mut();
-        if !watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            watchers.push(cx.waker().clone());
-        }
-    }
-
     fn wake_watchers(&self) {
         let watchers = std::mem::take(&mut *self.0.watchers.borrow_mut());
-        watchers.into_iter().for_each(Waker::wake);
+        watchers.into_values().for_each(Waker::wake);
+    }
+}
+
+/// A place among those who wait for a change of a drain.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    drain: Drain,
+    id: u64,
+}
+
+impl Watch {
+    /// Pending until the drain begins.
+    pub(crate) fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.drain.has_begun() {
+            return Poll::Ready(());
+        }
+        self.wait(cx);
+        Poll::Pending
+    }
+
+    /// Has the task woken by the next change.
+    fn wait(&mut self, cx: &Context<'_>) {
+        let mut watchers = self.drain.0.watchers.borrow_mut();
+        match watchers.get_mut(&self.id) {
+            Some(known) => known.clone_from(cx.waker()),
+            None => {
+                watchers.insert(self.id, cx.waker().clone());
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.drain.0.watchers.borrow_mut().remove(&self.id);
     }
 }
 
@@ -170,7 +203,29 @@ impl Drop for Member {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::task::Wake;
+
     use super::*;
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Task>) {}
+    }
+
+    #[test]
+    fn one_who_waits_has_one_waker_whatever_task_polls_it() {
+        let drain = Drain::new();
+        let mut watch = drain.watch();
+        for _ in 0..1_000 {
+            let task = Waker::from(Arc::new(Task));
+            assert!(watch.poll_begun(&Context::from_waker(&task)).is_pending());
+        }
+        assert_eq!(drain.0.watchers.borrow().len(), 1);
+        drop(watch);
+        assert!(drain.0.watchers.borrow().is_empty());
+    }
 
     #[test]
     fn a_drain_never_goes_back() {

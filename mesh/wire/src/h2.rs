@@ -9,15 +9,20 @@
 use std::time::Duration;
 
 mod body;
+mod constraints;
+mod frames;
 mod headers;
 mod send;
 mod serve;
+mod watched;
 
 pub use body::H2Body;
+pub use constraints::Flood;
 pub(crate) use headers::{set_length, toward_service, toward_wire, toward_wire_response};
 pub(crate) use send::{Upload, UploadError, upload};
 pub use serve::ResetStream;
 pub(crate) use serve::{serve_stream, server_builder};
+pub(crate) use watched::{Watch, Watched};
 
 /// How long h2 remembers a stream that was reset: for ever, since it measures this by the real clock. The number of such
 /// streams is bounded instead, by [`RESET_STREAMS`].

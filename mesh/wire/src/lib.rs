@@ -29,8 +29,8 @@ mod target;
 mod tls;
 mod upgrade;
 
-pub use self::h2::{H2Body, ResetStream};
-pub use body::{Body, BodyError, CollectError, Replay, ReplayBody};
+pub use self::h2::{Flood, H2Body, ResetStream};
+pub use body::{Body, BodyError, CollectError, KeptBudget, Replay, ReplayBody};
 pub use drain::Drain;
 pub use framing::BadHead;
 pub use grpc::{

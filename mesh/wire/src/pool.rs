@@ -107,7 +107,12 @@ struct Shared {
     state: RefCell<State>,
 }
 
-/// Bounds: `waiting` and the connections are as many as the callers' requests, which their breakers bound.
+/// How many connections that have had no request are kept. More are opened where requests give up while theirs are being
+/// opened, and would be idle for an hour.
+const UNUSED_MAX: usize = 16;
+
+/// Bounds: `waiting` is at most twice the requests that wait, and the connections are as many as the callers' requests, which
+/// their breakers bound.
 #[derive(Default)]
 struct State {
     /// Connections with room for a request; the one used last is last.
@@ -333,6 +338,9 @@ impl Shared {
         while connection.has_room() && connection.phase() != Phase::Draining {
             let slot = self.state.borrow_mut().next_in_line();
             let Some(slot) = slot else {
+                if connection.is_unused() && self.state.borrow().unused() >= UNUSED_MAX {
+                    return connection.retire();
+                }
                 connection.rest(self.env.now());
                 self.state.borrow_mut().ready.push(Rc::clone(connection));
                 return;
@@ -376,6 +384,18 @@ impl Shared {
 impl State {
     fn idle(&self) -> usize {
         self.ready.iter().filter(|ready| ready.is_idle()).count()
+    }
+
+    fn unused(&self) -> usize {
+        self.ready.iter().filter(|ready| ready.is_unused()).count()
+    }
+
+    /// A request that waits waits no more. Those that have given up do not pile up before one that goes on.
+    fn give_up(&mut self) {
+        self.pending -= 1;
+        if self.waiting.len() > 2 * self.pending + UNUSED_MAX {
+            self.waiting.retain(|slot| slot.still_waits());
+        }
     }
 
     fn next_in_line(&mut self) -> Option<Rc<Slot>> {

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use shakedown_env::{BoxListener, BoxStream, Env, TaskName};
 
 use crate::drain::Stage;
-use crate::{Body, Drain};
+use crate::{Body, Drain, Flood};
 
 mod head;
 mod http1;
@@ -92,6 +92,9 @@ pub enum ServeError {
     /// The connection broke, or broke HTTP/2's rules.
     #[error("serve HTTP/2")]
     Http2(#[from] h2::Error),
+    /// The client sent more than HTTP/2 has a use for.
+    #[error("serve a client that floods HTTP/2")]
+    Flood(#[from] Flood),
     /// The client took too long over HTTP/2's handshake.
     #[error("shake hands in time")]
     HandshakeTimeout,
@@ -284,9 +287,10 @@ async fn accept_each(
     mut serve: impl FnMut(BoxStream, Connected),
 ) {
     let _owner = StopOnDrop(drain);
+    let mut watch = drain.watch();
     loop {
         let accepted = poll_fn(|cx| {
-            if drain.poll_begun(cx).is_ready() {
+            if watch.poll_begun(cx).is_ready() {
                 return Poll::Ready(None);
             }
             listener.poll_accept(cx).map(Some)

@@ -164,18 +164,18 @@ impl<'a> Race<'a> {
         start: impl FnOnce(u32, Pool, Request<Body>),
     ) -> Result<(), Reject> {
         let host = match &self.outside {
-            Some(host) => Rc::clone(host),
-            None => match choose_host(self.plan, &self.tried, hedge) {
-                Some(host) => host,
-                None if hedge => {
-                    self.hedges.stop();
-                    return Ok(());
-                }
-                None => {
-                    self.record.attempt_in_vain();
-                    return Err(Reject::NoHealthyUpstream);
-                }
-            },
+            Some(host) => Some(Rc::clone(host)),
+            None => choose_host(self.plan, &self.tried, hedge),
+        };
+        let arrival = self.plan.arrival;
+        let host = host.filter(|host| !arrival.leads_back(self.proxy, host.address()));
+        let Some(host) = host else {
+            if hedge {
+                self.hedges.stop();
+                return Ok(());
+            }
+            self.record.attempt_in_vain();
+            return Err(Reject::NoHealthyUpstream);
         };
         let now = self.proxy.env().now();
         if self.tried.is_empty() {

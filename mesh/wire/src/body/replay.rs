@@ -1,23 +1,48 @@
 //! A body that can be sent more than once while it still arrives: what has been read of it is kept, up to a bound.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use shakedown_env::step_aside;
 
 use super::{Body, BodyError};
 
+mod kept;
+
+use kept::Kept;
+
+/// The bytes that several bodies may keep together: those of one connection. Clones are the same budget.
+#[derive(Clone, Debug)]
+pub struct KeptBudget(Rc<Cell<usize>>);
+
+impl KeptBudget {
+    /// So many bytes.
+    pub fn new(bytes: usize) -> KeptBudget {
+        KeptBudget(Rc::new(Cell::new(bytes)))
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.unwrap_or(self.0.get()));
+        left.is_some()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.set(self.0.get() + bytes);
+    }
+}
+
 /// A body, of which each reader gets all, the part that has arrived at once and the rest as it comes. Clones share it.
 ///
-/// Once more than `most` bytes have come, it cannot be read again from its start. Readers that have begun go on with the
+/// Once more than `most` bytes have come, or more than its budget has left, it cannot be read again from its start. Readers that have begun go on with the
 /// rest at the pace of the slowest; but for followers, whose end it is when they fall behind.
 /// Source: Envoy, `Router::Filter::decodeData`: each open try gets the data, and a copy that lags is reset.
 #[derive(Clone)]
@@ -30,17 +55,19 @@ struct Source {
     /// What has not arrived yet.
     body: Body,
     most: usize,
-    /// What has arrived, from frame `base` on.
-    kept: VecDeque<Bytes>,
-    base: usize,
-    /// The bytes that have arrived.
-    arrived: usize,
+    budget: Option<KeptBudget>,
+    /// What it has taken of its budget.
+    taken: usize,
+    /// Whether its budget had no more.
+    starved: bool,
+    /// What has arrived and may be read yet.
+    kept: Kept,
     trailers: Option<HeaderMap>,
     length: Option<u64>,
     end: End,
     /// Those who wait for more, or for the end.
     waiting: Vec<Waker>,
-    /// The readers that are not left behind, by number, and the frame that each reads next.
+    /// The readers that are not left behind, by number, and the byte that each reads next.
     readers: BTreeMap<u64, usize>,
     next_reader: u64,
 }
@@ -56,15 +83,16 @@ enum End {
 }
 
 impl Replay {
-    /// Keeps up to `most` bytes of `body`.
-    pub fn new(body: Body, most: usize) -> Replay {
+    /// Keeps up to `most` bytes of `body`, as far as the budget allows.
+    pub fn new(body: Body, most: usize, budget: Option<&KeptBudget>) -> Replay {
         let source = Source {
             length: body.size_hint().exact(),
             body,
             most,
-            kept: VecDeque::new(),
-            base: 0,
-            arrived: 0,
+            budget: budget.cloned(),
+            taken: 0,
+            starved: false,
+            kept: Kept::default(),
             trailers: None,
             end: End::Open,
             waiting: Vec::new(),
@@ -104,7 +132,7 @@ impl Replay {
 
     /// How many bytes have arrived.
     pub fn arrived(&self) -> usize {
-        self.source.borrow().arrived
+        self.source.borrow().kept.end()
     }
 
     /// Ready when all of it has arrived, or it has broken off. Until then, who asks is woken by each piece, too.
@@ -122,14 +150,13 @@ impl Replay {
         let mut source = self.source.borrow_mut();
         let id = source.next_reader;
         source.next_reader += 1;
-        if !self.follows && source.base == 0 {
+        if !self.follows && source.kept.start() == 0 {
             source.readers.insert(id, 0);
         }
         Body::Replay(ReplayBody {
             source: Rc::clone(&self.source),
             id,
             next: 0,
-            read: 0,
             told_trailers: false,
         })
     }
@@ -151,7 +178,7 @@ impl Replay {
 impl Source {
     /// Whether more has come than is kept.
     fn is_over(&self) -> bool {
-        self.arrived > self.most
+        self.starved || self.kept.end() > self.most
     }
 
     /// The whole body, where that is what was kept.
@@ -159,14 +186,7 @@ impl Source {
         if self.end != End::Whole || self.is_over() || self.trailers.is_some() {
             return None;
         }
-        if self.kept.len() == 1 {
-            return self.kept.front().cloned();
-        }
-        let mut whole = BytesMut::with_capacity(self.arrived);
-        self.kept
-            .iter()
-            .for_each(|data| whole.extend_from_slice(data));
-        Some(whole.freeze())
+        Some(self.kept.whole())
     }
 
     /// Takes in one frame more, or the end.
@@ -178,8 +198,7 @@ impl Source {
         let mut broken = None;
         match frame.map(|frame| frame.map(Frame::into_data)) {
             Some(Ok(Ok(data))) => {
-                self.arrived = self.arrived.saturating_add(data.len());
-                self.kept.push_back(data);
+                self.keep(data);
                 if self.body.is_end_stream() {
                     self.finish(End::Whole);
                 }
@@ -203,13 +222,33 @@ impl Source {
         Poll::Ready(broken)
     }
 
+    fn keep(&mut self, data: Bytes) {
+        if let Some(budget) = &self.budget
+            && !self.is_over()
+        {
+            self.starved = !budget.take(data.len());
+            self.taken += if self.starved { 0 } else { data.len() };
+        }
+        self.kept.push(data);
+    }
+
+    /// Gives back to the budget what is not kept any more.
+    fn settle(&mut self) {
+        let kept = self.kept.end() - self.kept.start();
+        let back = self.taken.saturating_sub(kept);
+        self.taken -= back;
+        if let Some(budget) = &self.budget {
+            budget.give_back(back);
+        }
+    }
+
     /// Whether a reader has to wait for a slower one: what it would take in could not be kept for that.
     fn holds_back(&self, id: u64, next: usize) -> bool {
         let slower = |(other, at): (&u64, &usize)| *other != id && *at < next;
         self.is_over() && self.readers.iter().any(slower)
     }
 
-    /// Notes that a reader has come to this frame, and forgets what nobody will read again.
+    /// Notes that a reader has come to this byte, and forgets what nobody will read again.
     fn advance(&mut self, id: u64, next: usize) {
         if let Some(at) = self.readers.get_mut(&id) {
             *at = next;
@@ -218,9 +257,8 @@ impl Source {
             return;
         }
         let least = self.readers.values().copied().min().unwrap_or(next);
-        if least > self.base {
-            self.kept.drain(..least - self.base);
-            self.base = least;
+        if self.kept.forget_before(least) {
+            self.settle();
             self.wake_all();
         }
     }
@@ -243,13 +281,20 @@ impl Source {
     }
 }
 
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Some(budget) = &self.budget {
+            budget.give_back(self.taken);
+        }
+    }
+}
+
 /// One reading of a [`Replay`].
 pub struct ReplayBody {
     source: Rc<RefCell<Source>>,
     id: u64,
-    /// The number of the frame that it reads next.
+    /// The byte that it reads next.
     next: usize,
-    read: u64,
     told_trailers: bool,
 }
 
@@ -264,12 +309,11 @@ impl HttpBody for ReplayBody {
         let this = &mut *self;
         let mut source = this.source.borrow_mut();
         loop {
-            let Some(at) = this.next.checked_sub(source.base) else {
+            if this.next < source.kept.start() {
                 return Poll::Ready(Some(Err(BodyError::Forgotten)));
-            };
-            if let Some(data) = source.kept.get(at).cloned() {
-                this.next += 1;
-                this.read += data.len() as u64;
+            }
+            if let Some(data) = source.kept.read(this.next) {
+                this.next += data.len();
                 source.advance(this.id, this.next);
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
@@ -302,7 +346,7 @@ impl HttpBody for ReplayBody {
     fn is_end_stream(&self) -> bool {
         let source = self.source.borrow();
         source.end == End::Whole
-            && self.next == source.base + source.kept.len()
+            && self.next == source.kept.end()
             && (self.told_trailers || source.trailers.is_none())
     }
 
@@ -311,7 +355,7 @@ impl HttpBody for ReplayBody {
             return SizeHint::with_exact(0);
         }
         let left = self.source.borrow().length;
-        let left = left.and_then(|length| length.checked_sub(self.read));
+        let left = left.and_then(|length| length.checked_sub(self.next as u64));
         left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
@@ -329,7 +373,7 @@ impl fmt::Debug for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = self.source.borrow();
         f.debug_struct("Replay")
-            .field("arrived", &source.arrived)
+            .field("arrived", &source.kept.end())
             .field("end", &source.end)
             .finish_non_exhaustive()
     }
@@ -338,7 +382,7 @@ impl fmt::Debug for Replay {
 impl fmt::Debug for ReplayBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplayBody")
-            .field("read", &self.read)
+            .field("next", &self.next)
             .finish_non_exhaustive()
     }
 }

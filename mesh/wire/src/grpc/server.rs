@@ -66,7 +66,7 @@ where
         let (request, respond) = accepted?;
         let answer = Box::pin(call(service.clone(), request));
         env.spawn("h2-stream", async move {
-            serve_stream(answer, respond, false).await;
+            serve_stream(answer, respond, false, None).await;
         });
     }
 }

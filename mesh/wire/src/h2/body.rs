@@ -2,30 +2,115 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::{Reason, RecvStream};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::watched::Watch;
+
+/// The most that is handed on at once of what was gathered, in bytes.
+const PIECE: usize = 16 * 1024;
+
 /// What arrives on an HTTP/2 stream. What has been read is given back to the peer's window.
 pub struct H2Body {
+    inbox: Arc<Mutex<Inbox>>,
+}
+
+/// A stream's data on its way to the body's reader. Its connection reaches it, too, to put small frames together.
+pub(crate) struct Inbox {
     recv: RecvStream,
+    /// Data that was taken out of h2 and has not been read. Bound: the stream's window, which it still counts against.
+    gathered: BytesMut,
+    /// What followed it.
+    error: Option<h2::Error>,
     data_done: bool,
     /// What is left of a length that was told; h2 holds the peer to it.
     left: Option<u64>,
+    /// Who waits for data.
+    reader: Option<Waker>,
 }
 
 impl H2Body {
     pub(crate) fn new(recv: RecvStream, headers: &HeaderMap) -> H2Body {
         let length = headers.get(CONTENT_LENGTH);
-        H2Body {
+        let inbox = Inbox {
             recv,
+            gathered: BytesMut::new(),
+            error: None,
             data_done: false,
             left: length.and_then(|length| length.to_str().ok()?.parse().ok()),
+            reader: None,
+        };
+        H2Body {
+            inbox: Arc::new(Mutex::new(inbox)),
         }
+    }
+
+    /// The same, of a connection that is watched.
+    pub(crate) fn watched(self, watch: &Watch) -> H2Body {
+        watch.register(&self.inbox);
+        self
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        // Nothing in here panics half way.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inbox {
+    /// Takes out of h2 what is there.
+    pub(super) fn gather(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        while !self.data_done && self.error.is_none() {
+            match self.recv.poll_data(&mut cx) {
+                Poll::Ready(Some(Ok(data))) => self.gathered.extend_from_slice(&data),
+                Poll::Ready(Some(Err(error))) => self.error = Some(error),
+                Poll::Ready(None) => self.data_done = true,
+                Poll::Pending => break,
+            }
+        }
+        // h2 knows one waker, and has forgotten the reader's.
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        let data = if self.gathered.is_empty() {
+            if let Some(error) = self.error.take() {
+                self.data_done = true;
+                return Poll::Ready(Some(Err(error)));
+            }
+            match self.recv.poll_data(cx) {
+                Poll::Ready(Some(Ok(data))) => data,
+                Poll::Pending => {
+                    let known = self.reader.as_ref();
+                    if !known.is_some_and(|known| known.will_wake(cx.waker())) {
+                        self.reader = Some(cx.waker().clone());
+                    }
+                    return Poll::Pending;
+                }
+                ended => return ended,
+            }
+        } else {
+            self.gathered
+                .split_to(self.gathered.len().min(PIECE))
+                .freeze()
+        };
+        // It fails only on a stream that has ended, whose window nobody needs.
+        let _ = self.recv.flow_control().release_capacity(data.len());
+        self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+        Poll::Ready(Some(Ok(data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.gathered.is_empty() && self.error.is_none() && self.recv.is_end_stream()
     }
 }
 
@@ -34,45 +119,44 @@ impl HttpBody for H2Body {
     type Error = h2::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if !self.data_done {
-            match std::task::ready!(self.recv.poll_data(cx)) {
-                Some(Ok(data)) => {
-                    // It fails only on a stream that has ended, whose window nobody needs.
-                    let _ = self.recv.flow_control().release_capacity(data.len());
-                    self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
-                    return Poll::Ready(Some(Ok(Frame::data(data))));
-                }
+        let mut inbox = self.inbox();
+        if !inbox.data_done || !inbox.gathered.is_empty() {
+            match std::task::ready!(inbox.poll_data(cx)) {
+                Some(Ok(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Some(Err(error)) => return Poll::Ready(end_of(error)),
-                None => self.data_done = true,
+                None => inbox.data_done = true,
             }
         }
-        match std::task::ready!(self.recv.poll_trailers(cx)) {
+        match std::task::ready!(inbox.recv.poll_trailers(cx)) {
             Ok(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
             Err(error) => Poll::Ready(end_of(error)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.recv.is_end_stream()
+        self.inbox().is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.is_end_stream() {
+        let inbox = self.inbox();
+        if inbox.is_end_stream() {
             return SizeHint::with_exact(0);
         }
-        self.left
+        inbox
+            .left
             .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 impl fmt::Debug for H2Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inbox = self.inbox();
         f.debug_struct("H2Body")
-            .field("stream", &self.recv.stream_id())
-            .field("left", &self.left)
+            .field("stream", &inbox.recv.stream_id())
+            .field("left", &inbox.left)
             .finish_non_exhaustive()
     }
 }

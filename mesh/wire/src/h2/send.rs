@@ -2,11 +2,17 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::{Reason, SendStream};
 use http_body::{Body as HttpBody, Frame};
 use shakedown_env::step_aside;
+
+use super::watched::{SMALL, Watch};
+
+/// As much small data is put together while the socket takes none, in bytes.
+const HELD: usize = 16 * 1024;
 
 /// A body being sent.
 pub(crate) type Upload<E> = Pin<Box<dyn Future<Output = Result<(), UploadError<E>>>>>;
@@ -22,28 +28,36 @@ pub(crate) enum UploadError<E> {
 
 /// Sends a body to its end, with its trailers, as fast as the peer's window allows. One that breaks off resets the stream
 /// with `broken`.
+///
+/// While the socket of a watched connection takes no bytes, small data is put together: h2 keeps what it is given as it is.
 pub(crate) async fn upload<B>(
     body: B,
     mut send: SendStream<Bytes>,
     broken: Reason,
+    watch: Option<&Watch>,
 ) -> Result<(), UploadError<B::Error>>
 where
     B: HttpBody<Data = Bytes>,
 {
     let mut body = pin!(body);
+    let mut held = Held::default();
     loop {
         let frame = poll_fn(|cx| {
             if send.poll_reset(cx).is_ready() {
-                return std::task::Poll::Ready(None);
+                return Poll::Ready(None);
             }
-            body.as_mut().poll_frame(cx).map(Some)
+            let next = match watch {
+                Some(watch) => held.poll_frame(body.as_mut(), watch, cx),
+                None => body.as_mut().poll_frame(cx),
+            };
+            next.map(Some)
         });
         let Some(frame) = frame.await else {
             return Err(UploadError::Stream);
         };
         match frame.map(|frame| frame.map(Frame::into_data)) {
             Some(Ok(Ok(data))) => {
-                let last = body.is_end_stream();
+                let last = held.is_empty() && body.is_end_stream();
                 send_data(&mut send, data, last).await?;
                 if last {
                     return Ok(());
@@ -61,6 +75,66 @@ where
                 return Err(UploadError::Body(error));
             }
             None => return ended(send.send_data(Bytes::new(), true)),
+        }
+    }
+}
+
+/// Small data that waits for the socket, and what came after it.
+struct Held<E> {
+    data: BytesMut,
+    then: Option<Next<E>>,
+}
+
+/// What a body gives.
+type Next<E> = Option<Result<Frame<Bytes>, E>>;
+
+impl<E> Default for Held<E> {
+    fn default() -> Held<E> {
+        Held {
+            data: BytesMut::new(),
+            then: None,
+        }
+    }
+}
+
+impl<E> Held<E> {
+    fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.then.is_none()
+    }
+
+    fn poll_frame<B>(
+        &mut self,
+        mut body: Pin<&mut B>,
+        watch: &Watch,
+        cx: &mut Context<'_>,
+    ) -> Poll<Next<E>>
+    where
+        B: HttpBody<Data = Bytes, Error = E>,
+    {
+        loop {
+            let blocked = watch.is_blocked();
+            let full = self.data.len() >= HELD || self.then.is_some() || !blocked;
+            if full && !self.data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(self.data.split().freeze()))));
+            }
+            if let Some(then) = self.then.take() {
+                return Poll::Ready(then);
+            }
+            let Poll::Ready(next) = body.as_mut().poll_frame(cx) else {
+                if !self.data.is_empty() {
+                    watch.wait(cx);
+                }
+                return Poll::Pending;
+            };
+            let data = match &next {
+                Some(Ok(frame)) => frame.data_ref(),
+                Some(Err(_)) | None => None,
+            };
+            match data {
+                Some(data) if blocked && data.len() < SMALL => self.data.extend_from_slice(data),
+                _ if self.data.is_empty() => return Poll::Ready(next),
+                _ => self.then = Some(next),
+            }
         }
     }
 }

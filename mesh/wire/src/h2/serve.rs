@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -11,7 +12,9 @@ use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
 
-use super::{RESET_STREAM_DURATION, RESET_STREAMS, set_length, toward_wire_response, upload};
+use super::{
+    RESET_STREAM_DURATION, RESET_STREAMS, Watch, set_length, toward_wire_response, upload,
+};
 
 /// Among a response's extensions: there is none, and its stream is reset. Over HTTP/1.1 it has no meaning.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,7 @@ pub(crate) async fn serve_stream<F, B>(
     mut answer: Pin<Box<F>>,
     mut respond: SendResponse<Bytes>,
     to_head: bool,
+    watch: Option<Rc<Watch>>,
 ) -> bool
 where
     F: Future<Output = Response<B>>,
@@ -68,7 +72,9 @@ where
     // An error of h2's here and below means that the stream has gone, and nobody is left to be told.
     match respond.send_response(Response::from_parts(head, ()), empty) {
         Ok(_) if empty => true,
-        Ok(send) => upload(body, send, Reason::INTERNAL_ERROR).await.is_ok(),
+        Ok(send) => upload(body, send, Reason::INTERNAL_ERROR, watch.as_deref())
+            .await
+            .is_ok(),
         Err(_) => false,
     }
 }

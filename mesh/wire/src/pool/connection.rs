@@ -95,6 +95,11 @@ impl Connection {
         self.active.get() == 0
     }
 
+    /// Whether it has never had a request.
+    pub(super) fn is_unused(&self) -> bool {
+        self.requests.get() == 0
+    }
+
     /// A request asks to make something else of it.
     pub(super) fn expect_upgrade(&self) {
         self.may_be_upgraded.set(true);

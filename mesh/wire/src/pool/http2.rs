@@ -14,14 +14,14 @@ use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper_util::rt::TokioIo;
-use shakedown_env::BoxStream;
+use shakedown_env::{BoxStream, Env};
 
 use super::connection::Connection;
 use super::lease::{Answered, Failed, Lease, LeasedBody};
 use super::{HttpError, SendError};
 use crate::h2::{
     CONNECTION_WINDOW, H2Body, RESET_STREAM_DURATION, RESET_STREAMS, RESETS_MAX, STREAM_WINDOW,
-    Upload, UploadError, set_length, toward_wire, upload,
+    Upload, UploadError, Watch, Watched, set_length, toward_wire, upload,
 };
 use crate::{Body, BodyError};
 
@@ -33,14 +33,19 @@ pub(super) struct Http2 {
     most: u32,
     /// How many streams were cut off: h2 remembers each.
     resets: Cell<usize>,
+    watch: Rc<Watch>,
 }
 
 /// Where the bytes go.
-pub(super) struct End(client::Connection<TokioIo<BoxStream>, Bytes>);
+pub(super) struct End(client::Connection<Watched<TokioIo<BoxStream>>, Bytes>);
 
 impl Http2 {
     /// Does not wait for the peer: as in Envoy, the first requests go out with our own words of the handshake.
-    pub(super) async fn handshake(stream: BoxStream, most: u32) -> Result<(Http2, End), HttpError> {
+    pub(super) async fn handshake(
+        env: &Env,
+        stream: BoxStream,
+        most: u32,
+    ) -> Result<(Http2, End), HttpError> {
         let mut builder = client::Builder::new();
         builder
             .initial_window_size(STREAM_WINDOW)
@@ -49,12 +54,15 @@ impl Http2 {
             .reset_stream_duration(RESET_STREAM_DURATION)
             .max_concurrent_reset_streams(RESET_STREAMS)
             .enable_push(false);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+        let watch = Watch::new(env);
+        let stream = Watched::client(TokioIo::new(stream), &watch);
+        let (sender, connection) = builder.handshake(stream).await?;
         let http2 = Http2 {
             sender: RefCell::new(sender),
             limit: Cell::new(most),
             most,
             resets: Cell::new(0),
+            watch,
         };
         Ok((http2, End(connection)))
     }
@@ -117,7 +125,7 @@ impl Http2 {
             let error = SendError::of_http2(Reason::PROTOCOL_ERROR.into());
             return Err(Failed::sent(error));
         }
-        let body = H2Body::new(recv, &head.headers);
+        let body = H2Body::new(recv, &head.headers).watched(&self.watch);
         Ok(Response::from_parts(
             head,
             LeasedBody::http2(body, lease, upload),
@@ -141,8 +149,11 @@ impl Http2 {
         let (response, stream) = sender
             .send_request(Request::from_parts(head, ()), empty)
             .map_err(SendError::of_http2)?;
-        let upload =
-            (!empty).then(|| Box::pin(upload(body, stream, Reason::CANCEL)) as Upload<BodyError>);
+        let watch = Rc::clone(&self.watch);
+        let upload = (!empty).then(|| {
+            let sending = async move { upload(body, stream, Reason::CANCEL, Some(&watch)).await };
+            Box::pin(sending) as Upload<BodyError>
+        });
         Ok((response, upload))
     }
 
@@ -157,12 +168,17 @@ impl Http2 {
 impl End {
     /// Ready when the connection has ended.
     pub(super) fn poll(&mut self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
-        if Pin::new(&mut self.0).poll(cx).is_ready() {
-            return Poll::Ready(());
-        }
         let super::connection::Wire::Http2(http2) = connection.wire() else {
             return Poll::Pending;
         };
+        loop {
+            if Pin::new(&mut self.0).poll(cx).is_ready() || http2.watch.flood().is_some() {
+                return Poll::Ready(());
+            }
+            if !http2.watch.gather() {
+                break;
+            }
+        }
         if !http2.is_open() {
             connection.retire();
             return Poll::Pending;

@@ -41,7 +41,7 @@ pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Out
                 (stream, Some(watch))
             }
         };
-        let (wire, end) = match handshake(stream, &options).await {
+        let (wire, end) = match handshake(&env, stream, &options).await {
             Ok(pair) => pair,
             Err(error) => return opening.failed(SendError::Protocol(error)),
         };
@@ -85,14 +85,19 @@ enum End {
     Http2(Box<http2::End>),
 }
 
-async fn handshake(stream: BoxStream, options: &PoolOptions) -> Result<(Wire, End), HttpError> {
+async fn handshake(
+    env: &Env,
+    stream: BoxStream,
+    options: &PoolOptions,
+) -> Result<(Wire, End), HttpError> {
     Ok(match options.protocol {
         Protocol::Http1 => {
             let (http1, end) = Http1::handshake(stream).await?;
             (Wire::Http1(http1), End::Http1(Box::new(end)))
         }
         Protocol::Http2 => {
-            let (http2, end) = Http2::handshake(stream, options.max_concurrent_streams).await?;
+            let (http2, end) =
+                Http2::handshake(env, stream, options.max_concurrent_streams).await?;
             (Wire::Http2(http2), End::Http2(Box::new(end)))
         }
     })

@@ -17,6 +17,7 @@ use crate::scene::{
 };
 use crate::{Body, ServerOptions};
 
+mod churn;
 mod failures;
 mod http2;
 
@@ -57,6 +58,23 @@ fn requests_at_once_have_a_connection_each_and_leave_them_idle() {
         assert_eq!((pool.connections(), pool.idle()), (5, 5));
         join_all((0..5).map(|_| fetch(&pool, get("/slow/20")))).await;
         assert_eq!((seen.connections.get(), seen.requests.get()), (5, 10));
+    });
+}
+
+#[test]
+fn connections_whose_requests_have_given_up_are_not_kept() {
+    run_apart(|near, far| async move {
+        let (addr, seen) = serve_at(&far, ANY_FAR, &ServerOptions::default());
+        let pool = pool(&near, addr, defaults());
+        let many = join_all((0..100).map(|_| pool.send(get("/size/1"))));
+        near.timeout(LATENCY, many).await.unwrap_err();
+        assert_eq!((pool.connecting(), pool.pending()), (100, 0));
+        assert!(pool.shared.state.borrow().waiting.len() <= UNUSED_MAX);
+        near.sleep(20 * LATENCY).await;
+        assert_eq!((pool.connecting(), pool.connections()), (0, UNUSED_MAX));
+        assert_eq!(seen.connections.get(), 100);
+        fetch(&pool, get("/size/1")).await;
+        assert_eq!(seen.connections.get(), 100, "one that was kept serves");
     });
 }
 

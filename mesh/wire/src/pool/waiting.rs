@@ -80,7 +80,7 @@ impl Future for Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         match self.slot.0.replace(Place::Gone) {
-            Place::Waits { .. } => self.pool.state.borrow_mut().pending -= 1,
+            Place::Waits { .. } => self.pool.state.borrow_mut().give_up(),
             Place::Settled(Ok(lease)) => lease.release(),
             Place::Settled(Err(_)) | Place::Gone => {}
         }

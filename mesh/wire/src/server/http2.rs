@@ -21,14 +21,19 @@ use super::{ServeError, ServerOptions};
 use crate::drain::{Drain, Stage};
 use crate::framing::authority::is_valid;
 use crate::h2::{
-    CONNECTION_WINDOW, H2Body, RESETS_MAX, STREAM_WINDOW, serve_stream, server_builder,
-    toward_service,
+    CONNECTION_WINDOW, H2Body, RESETS_MAX, STREAM_WINDOW, Watch, Watched, serve_stream,
+    server_builder, toward_service,
 };
 use crate::{BadHead, Body};
 
 /// How long a client may take over its part of the handshake, or over its leave once it was told to go and has no stream.
 /// Source: Envoy, `HttpConnectionManager.drain_timeout`, default 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client that floods the connection may take to read why it ends. Source: Envoy, `delayed_close_timeout`,
+/// default 1 s.
+const FLOOD_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many streams of one connection are begun in a row, before other tasks have their turn.
+const STREAMS_PER_TURN: u32 = 16;
 
 /// The most bytes of a request's headers that are read for a service that refuses those that are too long, in HTTP/2's
 /// count; a longer list gets h2's bare 431.
@@ -54,14 +59,16 @@ where
     } else {
         own
     });
-    let handshake = builder.handshake(TokioIo::new(stream));
+    let watch = Watch::new(env);
+    let handshake = builder.handshake(Watched::server(TokioIo::new(stream), &watch));
     let connection = env
         .timeout(LEAVE_TIMEOUT, handshake)
         .await
         .map_err(|_elapsed| ServeError::HandshakeTimeout)??;
-    let mut serving = Serving::new(env, connection, options);
+    let mut serving = Serving::new(env, connection, watch, options);
     let mut member = drain.join();
     poll_fn(|cx| {
+        let mut begun = 0;
         loop {
             match member.stage(cx) {
                 Stage::Stopped => return Poll::Ready(Ok(())),
@@ -74,13 +81,24 @@ where
             if let Poll::Ready(accepted) = serving.connection.poll_accept(cx) {
                 match accepted {
                     Some(Ok((request, respond))) => serving.answer(request, respond, &service),
-                    Some(Err(error)) => return Poll::Ready(Err(error.into())),
-                    None => return Poll::Ready(Ok(())),
+                    ended => return Poll::Ready(serving.ended(ended.and_then(Result::err))),
                 }
                 if drain.stage() == Stage::Retiring {
                     serving.leave();
                 }
+                begun += 1;
+                if begun == STREAMS_PER_TURN {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 continue;
+            }
+            if serving.watch.gather() {
+                continue;
+            }
+            if serving.watch.flood().is_some() {
+                std::task::ready!(serving.poll_expelled(cx));
+                return Poll::Ready(serving.ended(None));
             }
             if serving.leaving.is_none() {
                 std::task::ready!(serving.poll_idle(cx));
@@ -97,7 +115,8 @@ where
 /// A connection and what goes on on it.
 struct Serving {
     env: Env,
-    connection: Connection<TokioIo<Sniffed>, Bytes>,
+    connection: Connection<Watched<TokioIo<Sniffed>>, Bytes>,
+    watch: Rc<Watch>,
     activity: Rc<Activity>,
     idle: Option<IdleTimer>,
     last_request: u32,
@@ -107,18 +126,22 @@ struct Serving {
     broken: Rc<Cell<bool>>,
     /// Set once the client was told to open no more streams.
     leaving: Option<Sleep>,
+    /// Set once the client was told that it floods the connection.
+    expelled: Option<Sleep>,
 }
 
 impl Serving {
     fn new(
         env: &Env,
-        connection: Connection<TokioIo<Sniffed>, Bytes>,
+        connection: Connection<Watched<TokioIo<Sniffed>>, Bytes>,
+        watch: Rc<Watch>,
         options: &ServerOptions,
     ) -> Serving {
         let activity = Activity::new(env);
         Serving {
             env: env.clone(),
             connection,
+            watch,
             idle: options
                 .idle_timeout
                 .map(|span| IdleTimer::new(span, &activity)),
@@ -127,6 +150,7 @@ impl Serving {
             resets: Rc::default(),
             broken: Rc::default(),
             leaving: None,
+            expelled: None,
         }
     }
 
@@ -155,16 +179,16 @@ impl Serving {
         let body = if recv.is_end_stream() {
             Body::Empty
         } else {
-            Body::Stream(H2Body::new(recv, &head.headers))
+            Body::Stream(H2Body::new(recv, &head.headers).watched(&self.watch))
         };
         // Long, and moved with each future that it is put into: a box of its own moves as a pointer.
         let answer = Box::pin(service(Request::from_parts(head, body)));
         if bad {
             return self.refuse(answer, respond, active);
         }
-        let resets = Rc::clone(&self.resets);
+        let (resets, watch) = (Rc::clone(&self.resets), Rc::clone(&self.watch));
         self.env.spawn("h2-stream", async move {
-            let finished = serve_stream(answer, respond, to_head).await;
+            let finished = serve_stream(answer, respond, to_head, Some(watch)).await;
             resets.set(resets.get() + usize::from(!finished));
             drop(active);
         });
@@ -196,7 +220,28 @@ impl Serving {
     fn leave(&mut self) {
         if self.leaving.is_none() {
             self.connection.graceful_shutdown();
+            self.watch.leaving();
             self.leaving = Some(self.env.sleep(LEAVE_TIMEOUT));
+        }
+    }
+
+    /// Tells a client that floods the connection so, and ends its streams; ready when it takes too long to read that.
+    fn poll_expelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = &mut self.connection;
+        let sleep = self.expelled.get_or_insert_with(|| {
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            cx.waker().wake_by_ref();
+            self.env.sleep(FLOOD_TIMEOUT)
+        });
+        sleep.as_mut().poll(cx)
+    }
+
+    /// How the connection has ended.
+    fn ended(&self, error: Option<h2::Error>) -> Result<(), ServeError> {
+        match (self.watch.flood(), error) {
+            (Some(flood), _) => Err(flood.into()),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => Ok(()),
         }
     }
 

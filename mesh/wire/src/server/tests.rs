@@ -10,6 +10,7 @@ use crate::PoolOptions;
 use crate::scene::{ANY, Seen, answer, fetch, get, ms, pool, read_until, run, serve, write};
 
 mod auto;
+mod flood;
 
 const GET: &[u8] = b"GET /size/1 HTTP/1.1\r\nhost: h\r\n\r\n";
 

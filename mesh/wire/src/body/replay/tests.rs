@@ -32,6 +32,11 @@ async fn arriving(env: &Env, head: &str) -> (Body, shakedown_env::BoxStream, sha
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
 
+/// A body of which so much is kept, whatever others keep.
+fn kept(body: Body, most: usize) -> Replay {
+    Replay::new(body, most, None)
+}
+
 async fn whole(body: Body) -> Result<Bytes, crate::CollectError> {
     body.collect(10_000).await
 }
@@ -42,7 +47,7 @@ fn a_body_that_came_with_its_head_is_there_at_once() {
         let head = "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhello";
         let (body, _client, _server) = arriving(&env, head).await;
         let began = env.now();
-        let replay = Replay::new(body, 100);
+        let replay = kept(body, 100);
         assert_eq!(replay.arrive().await.as_deref(), Some(&b"hello"[..]));
         assert_eq!(env.now(), began);
     });
@@ -52,7 +57,7 @@ fn a_body_that_came_with_its_head_is_there_at_once() {
 fn a_reader_gets_what_comes_as_it_comes_and_another_gets_all_of_it() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 100);
+        let replay = kept(body, 100);
         assert_eq!(replay.arrive().await, None);
         write(&mut client, b"3\r\none\r\n").await.unwrap();
         let mut first = replay.reader();
@@ -75,7 +80,7 @@ fn a_reader_gets_what_comes_as_it_comes_and_another_gets_all_of_it() {
 fn two_readers_at_once_get_the_same() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Rc::new(Replay::new(body, 100));
+        let replay = Rc::new(kept(body, 100));
         let send = async {
             for _ in 0..3 {
                 env.sleep(ms(1)).await;
@@ -97,7 +102,7 @@ fn two_readers_at_once_get_the_same() {
 fn a_reader_that_waited_beside_a_dropped_one_goes_on() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 100);
+        let replay = kept(body, 100);
         let (one, two) = (replay.reader(), replay.reader());
         let slow = env.spawn_owned("first", async move {
             let _ = whole(one).await;
@@ -123,7 +128,7 @@ fn a_reader_that_waited_beside_a_dropped_one_goes_on() {
 fn a_body_longer_than_is_kept_is_read_once() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 5);
+        let replay = kept(body, 5);
         let send = async {
             for _ in 0..3 {
                 write(&mut client, b"3\r\nabc\r\n").await.unwrap();
@@ -136,7 +141,8 @@ fn a_body_longer_than_is_kept_is_read_once() {
         assert_eq!(all.unwrap(), "abcabcabc");
         assert!(!replay.is_repeatable());
         assert!(whole(replay.reader()).await.is_err());
-        assert!(replay.source.borrow().kept.is_empty());
+        let source = replay.source.borrow();
+        assert_eq!(source.kept.start(), source.kept.end(), "nothing is kept");
     });
 }
 
@@ -144,7 +150,7 @@ fn a_body_longer_than_is_kept_is_read_once() {
 fn a_body_that_breaks_off_is_told_and_not_read_again() {
     run(|env| async move {
         let (body, client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 100);
+        let replay = kept(body, 100);
         let leave = async {
             env.sleep(ms(1)).await;
             drop(client);
@@ -160,7 +166,7 @@ fn a_body_that_breaks_off_is_told_and_not_read_again() {
 fn a_body_exactly_as_long_as_is_kept_is_read_again() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 6);
+        let replay = kept(body, 6);
         let send = async {
             for _ in 0..2 {
                 write(&mut client, b"3\r\nabc\r\n").await.unwrap();
@@ -179,7 +185,7 @@ fn a_body_exactly_as_long_as_is_kept_is_read_again() {
 fn every_reader_gets_the_trailers_and_such_a_body_is_never_given_whole() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 100);
+        let replay = kept(body, 100);
         let end = b"3\r\nabc\r\n0\r\nx-end: 1\r\n\r\n";
         write(&mut client, end).await.unwrap();
         env.sleep(ms(1)).await;
@@ -200,7 +206,7 @@ fn every_reader_gets_the_trailers_and_such_a_body_is_never_given_whole() {
 fn readers_in_tasks_of_their_own_all_get_what_comes() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 100);
+        let replay = kept(body, 100);
         let done = Rc::new(RefCell::new(Vec::new()));
         for _ in 0..3 {
             let (reader, sink) = (replay.reader(), Rc::clone(&done));
@@ -231,7 +237,7 @@ fn a_body_that_is_read_tells_its_length_and_its_end() {
         });
         let head = "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nhe";
         let (body, mut client, _server) = arriving(&env, head).await;
-        let replay = Replay::new(body, 100);
+        let replay = kept(body, 100);
         assert_eq!(replay.arrive().await, None);
         let reader = replay.reader();
         assert_eq!(reader.size_hint().exact(), Some(5));
@@ -252,7 +258,7 @@ fn a_body_that_is_read_tells_its_length_and_its_end() {
 fn readers_of_a_long_body_go_at_the_pace_of_the_slowest_and_leave_followers_behind() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
-        let replay = Replay::new(body, 5);
+        let replay = kept(body, 5);
         let (mut slow, fast) = (replay.reader(), replay.reader());
         let mut follower = replay.follower().reader();
         let first = poll_fn(|cx| Pin::new(&mut follower).poll_frame(cx));
@@ -272,13 +278,39 @@ fn readers_of_a_long_body_go_at_the_pace_of_the_slowest_and_leave_followers_behi
         assert_eq!(first.unwrap().unwrap().into_data().unwrap(), "abc");
         env.sleep(ms(1)).await;
         assert!(done.borrow().is_none(), "it waits for the slow one");
-        for _ in 0..2 {
-            let next = poll_fn(|cx| Pin::new(&mut slow).poll_frame(cx)).await;
-            assert_eq!(next.unwrap().unwrap().into_data().unwrap(), "abc");
-        }
+        // What came in small pieces is read in one.
+        let next = poll_fn(|cx| Pin::new(&mut slow).poll_frame(cx)).await;
+        assert_eq!(next.unwrap().unwrap().into_data().unwrap(), "abcabc");
         drop(slow);
         env.sleep(ms(1)).await;
         assert_eq!(done.take().unwrap().unwrap(), "abcabcabcabc");
         assert!(whole(follower).await.is_err());
+    });
+}
+
+#[test]
+fn bodies_of_one_connection_share_what_may_be_kept() {
+    run(|env| async move {
+        let budget = KeptBudget::new(10);
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            let (body, mut client, server) = arriving(&env, CHUNKED).await;
+            write(&mut client, b"4\r\nabcd\r\n").await.unwrap();
+            env.sleep(ms(1)).await;
+            let replay = Replay::new(body, 100, Some(&budget));
+            assert_eq!(replay.arrive().await, None);
+            all.push((replay, client, server));
+        }
+        let repeatable: Vec<bool> = all.iter().map(|(one, ..)| one.is_repeatable()).collect();
+        assert_eq!(repeatable, [true, true, false]);
+        assert_eq!(budget.0.get(), 2);
+        // The third is sent once.
+        let (third, mut client, _server) = all.pop().unwrap();
+        let send = async { write(&mut client, b"4\r\nefgh\r\n0\r\n\r\n").await.unwrap() };
+        let (once, ()) = join(whole(third.reader()), send).await;
+        assert_eq!(once.unwrap(), "abcdefgh");
+        drop((third, all));
+        env.sleep(ms(1)).await;
+        assert_eq!(budget.0.get(), 10, "all of it is given back");
     });
 }

@@ -8,11 +8,11 @@ use hyper_util::rt::TokioIo;
 use super::*;
 use crate::scene::{pool_http2, serve_auto_at};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// An empty SETTINGS frame.
-const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+pub(super) const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-fn serve_auto(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<Seen>, Drain) {
+pub(super) fn serve_auto(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<Seen>, Drain) {
     serve_auto_at(env, ANY, options)
 }
 

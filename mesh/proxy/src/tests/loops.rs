@@ -1,0 +1,85 @@
+//! Requests that would come back to the proxy that sends them.
+
+use http::Request;
+use shakedown_config::table::{Action, Cluster, ClusterKind};
+use shakedown_wire::Body;
+
+use super::scene::*;
+
+/// A cluster whose requests name their hosts themselves.
+fn passthrough() -> Cluster {
+    let mut outside = cluster("PassthroughCluster", &[]);
+    outside.kind = ClusterKind::OriginalDst;
+    outside
+}
+
+fn to_outside() -> Action {
+    Action::Forward(to("PassthroughCluster"))
+}
+
+async fn ask(scene: &Scene, port: u16, host: &str) -> (u16, String) {
+    let request = Request::get("/").header("host", host).body(Body::empty());
+    let pool = scene.caller_of(at(POD, port));
+    let answer = Answer::of(pool.send(request.unwrap()).await.unwrap()).await;
+    (answer.status, answer.body)
+}
+
+fn refused() -> (u16, String) {
+    (503, "no healthy upstream".into())
+}
+
+#[test]
+fn a_request_that_names_the_proxy_itself_is_refused_without_a_connection() {
+    play(|scene| async move {
+        let app = cluster("inbound|9080||", &[at(POD, 20000)]);
+        let table = outbound(to_outside(), vec![passthrough()]);
+        scene.answer(POD, 20000, 200, "app");
+        scene
+            .net()
+            .set_name("itself.example", vec![POD.parse().unwrap()]);
+        let table = with_inbound(table, 9080, to("inbound|9080||"), app);
+        scene.proxy(table);
+        for host in [
+            "127.0.0.2:15001",
+            "itself.example:15001",
+            "0.0.0.0:15001",
+            "[::]:15001",
+            "[::ffff:127.0.0.2]:15001",
+            "127.0.0.2:15020",
+        ] {
+            assert_eq!(ask(&scene, 15001, host).await, refused(), "{host}");
+        }
+        assert_eq!(scene.requests().len(), 6, "none has come twice");
+        let flags: Vec<String> = scene
+            .requests()
+            .iter()
+            .map(|r| r.flags.to_string())
+            .collect();
+        assert_eq!(flags, ["UH"; 6]);
+        // A pod may call itself: the inbound side ends at its app.
+        assert_eq!(
+            ask(&scene, 15001, "127.0.0.2:9080").await,
+            (200, "app".into())
+        );
+    });
+}
+
+#[test]
+fn an_endpoint_that_is_the_proxy_itself_is_refused_on_either_side() {
+    play(|scene| async move {
+        let table = outbound(
+            Action::Forward(to(REVIEWS)),
+            vec![cluster(REVIEWS, &[at(POD, 15001)])],
+        );
+        // Its inbound side, which would send a request to itself or to the outbound side.
+        let app = cluster("inbound|9080||", &[at(POD, 9081)]);
+        let table = with_inbound(table, 9080, to("inbound|9080||"), app);
+        let app = cluster("inbound|9081||", &[at(POD, 15001)]);
+        let table = with_inbound(table, 9081, to("inbound|9081||"), app);
+        scene.proxy(table);
+        for port in [15001, 9080, 9081] {
+            assert_eq!(ask(&scene, port, "reviews:9080").await, refused(), "{port}");
+        }
+        assert_eq!(scene.requests().len(), 3, "none has come twice");
+    });
+}

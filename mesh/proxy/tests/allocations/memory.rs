@@ -1,0 +1,188 @@
+//! What a hostile client of HTTP/2 can make a proxy keep, in bytes of its heap. All of the world is one thread's, the client
+//! and the network's buffers included: 256 KiB a connection and direction.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::rt::{Read as _, ReadBuf, Write as _};
+use shakedown_config::table::{Table, UpstreamProtocol};
+use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
+use shakedown_env::{BoxStream, Env, UnixTime};
+use shakedown_proxy::run_with_table;
+
+use super::shop;
+
+const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+const OUTBOUND: SocketAddr = SocketAddr::new(IpAddr::V4(shop::POD), 15_001);
+const MIB: u64 = 1024 * 1024;
+
+/// What the upstream does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upstream {
+    /// Accepts connections, and neither reads nor answers.
+    Stuck,
+    /// Reads, and does not answer.
+    Silent,
+    /// Speaks HTTP/2, takes as much as HTTP/2 allows, and reads nothing.
+    StuckHttp2,
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+/// `POST /` of the plain service, without its end.
+fn half_open(stream: u32) -> Vec<u8> {
+    let length = u8::try_from(shop::PLAIN.len()).unwrap();
+    let block = [
+        &[0x83, 0x86, 0x84, 0x41, length][..],
+        shop::PLAIN.as_bytes(),
+    ]
+    .concat();
+    frame(1, 0x4, stream, &block)
+}
+
+fn hello() -> Vec<u8> {
+    [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        &frame(4, 0, 0, b""),
+    ]
+    .concat()
+}
+
+async fn write(stream: &mut BoxStream, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes)).await;
+        bytes = &bytes[written.unwrap()..];
+    }
+}
+
+async fn read(stream: &mut BoxStream) -> usize {
+    let mut space = [0; 16 * 1024];
+    let mut buffer = ReadBuf::new(&mut space);
+    let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, buffer.unfilled()));
+    read.await.map_or(0, |()| buffer.filled().len())
+}
+
+async fn treat(upstream: Upstream, mut stream: BoxStream) {
+    match upstream {
+        Upstream::Stuck => {}
+        Upstream::Silent => while read(&mut stream).await > 0 {},
+        Upstream::StuckHttp2 => {
+            const MOST: u32 = (1 << 31) - 1;
+            let window = [&[0, 4][..], &MOST.to_be_bytes()].concat();
+            let more = MOST - 65_535;
+            let hello = [frame(4, 0, 0, &window), frame(8, 0, 0, &more.to_be_bytes())].concat();
+            write(&mut stream, &hello).await;
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+fn table(upstream: Upstream) -> Table {
+    let mut table = shop::table();
+    if upstream == Upstream::StuckHttp2 {
+        for cluster in table.clusters.values_mut() {
+            Arc::make_mut(cluster).protocol = UpstreamProtocol::Http2 {
+                max_concurrent_streams: 1024,
+            };
+        }
+    }
+    table
+}
+
+/// The most that the world has of its heap at once while a client sends these bytes, piece after piece, beside what it had
+/// before; and whether the client was still served then.
+fn peak(upstream: Upstream, pieces: impl IntoIterator<Item = Vec<u8>> + 'static) -> (u64, bool) {
+    let sim = Sim::new(SimOptions {
+        seed: 7,
+        epoch: UnixTime::from_nanos(1_700_000_000_000_000_000),
+        noise: None,
+    });
+    let add = |address: IpAddr| sim.add_host(HostSpec::new(address.to_string(), address));
+    let (caller, pod) = (add(CALLER.into()), add(shop::POD.into()));
+    let server = add(shop::plain().ip());
+    sim.net().set_link(Box::new(|_, _| Link {
+        latency: Latency::Constant(Duration::from_micros(100)),
+        loss_ppm: 0,
+        bandwidth: None,
+    }));
+    let mut listener = server.listen(shop::plain()).unwrap();
+    server.clone().spawn("server", async move {
+        while let Ok(stream) = listener.accept().await {
+            server.spawn("server-connection", treat(upstream, stream));
+        }
+    });
+    let own = pod.clone();
+    pod.spawn("proxy", async move {
+        let run = run_with_table(own, shop::bootstrap(), table(upstream));
+        run.await.unwrap();
+    });
+    let (begun, done) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(None)));
+    let (start, end) = (Rc::clone(&begun), Rc::clone(&done));
+    caller.clone().spawn("caller", async move {
+        end.set(Some(attack(&caller, &start, pieces).await));
+    });
+    sim.run(|| begun.get()).unwrap();
+    let info = allocation_counter::measure(|| sim.run(|| done.get().is_some()).unwrap());
+    (info.bytes_max, done.get().unwrap())
+}
+
+/// Sends all pieces, and tells whether the connection was open after a while.
+async fn attack(env: &Env, begun: &Cell<bool>, pieces: impl IntoIterator<Item = Vec<u8>>) -> bool {
+    let mut stream = env.connect(OUTBOUND, None).await.unwrap();
+    write(&mut stream, &hello()).await;
+    env.sleep(Duration::from_millis(10)).await;
+    begun.set(true);
+    for piece in pieces {
+        write(&mut stream, &piece).await;
+    }
+    env.sleep(Duration::from_millis(100)).await;
+    let mut open = true;
+    let drain = async {
+        while open {
+            open = read(&mut stream).await > 0;
+        }
+    };
+    // What it has been sent is there by now; the end of the connection would be, too.
+    let _ = env.timeout(Duration::from_millis(1), drain).await;
+    open
+}
+
+/// So many streams, and on each in turn so many DATA frames of one byte.
+fn one_byte_frames(streams: u32, frames: u32) -> impl Iterator<Item = Vec<u8>> {
+    let ids = move || (0..streams).map(|number| 2 * number + 1);
+    let heads: Vec<u8> = ids().flat_map(half_open).collect();
+    let round: Vec<u8> = ids().flat_map(|id| frame(0, 0, id, b"x")).collect();
+    let rounds = round.repeat(100);
+    std::iter::once(heads).chain((0..frames / 100).map(move |_| rounds.clone()))
+}
+
+#[test]
+fn data_that_comes_a_byte_a_frame_costs_about_its_length() {
+    for upstream in [Upstream::Stuck, Upstream::Silent, Upstream::StuckHttp2] {
+        // 960,000 frames: less than a mebibyte of data, 9 MB on the wire.
+        let (peak, served) = peak(upstream, one_byte_frames(24, 40_000));
+        println!("{upstream:?}: {} KiB", peak / 1024);
+        assert!(peak < 20 * MIB, "{upstream:?}: {} KiB", peak / 1024);
+        assert!(served, "{upstream:?}: slow messages are no attack");
+    }
+}
+
+#[test]
+fn a_stream_that_is_left_half_open_costs_little() {
+    let heads = (0..1_000).map(|number| half_open(2 * number + 1));
+    let (peak, served) = peak(Upstream::Silent, heads);
+    println!("1,000 streams: {} KiB", peak / 1024);
+    assert!(served && peak < 64 * MIB, "{} KiB", peak / 1024);
+}

@@ -1,0 +1,173 @@
+//! The bytes of a body that are kept for its readers. Large pieces stay as they came; small ones are put together, since each
+//! by itself would take many times its length, and hold what its connection had read with it.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+/// A piece shorter than this is put together with its neighbours, in bytes.
+const SMALL: usize = 1024;
+/// The most that is put together, in bytes.
+const BLOCK: usize = 16 * 1024;
+
+/// What has arrived of a body, from some byte on.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    blocks: VecDeque<Block>,
+    /// The number of the first block's first byte.
+    first: usize,
+    /// The number of the first byte that may be read yet, and of the byte that comes next.
+    start: usize,
+    end: usize,
+}
+
+#[derive(Debug)]
+enum Block {
+    /// A piece as it came.
+    Piece(Bytes),
+    /// Small pieces put together, of which readers get copies.
+    Gathered(BytesMut),
+}
+
+impl Block {
+    fn len(&self) -> usize {
+        match self {
+            Block::Piece(bytes) => bytes.len(),
+            Block::Gathered(bytes) => bytes.len(),
+        }
+    }
+
+    /// What is in it from this byte of it on.
+    fn from(&self, at: usize) -> Bytes {
+        match self {
+            Block::Piece(bytes) => bytes.slice(at..),
+            Block::Gathered(bytes) => Bytes::copy_from_slice(&bytes[at..]),
+        }
+    }
+
+    /// Takes in a small piece; gives it back if there is no room.
+    fn gather(&mut self, piece: Bytes) -> Result<(), Bytes> {
+        match self {
+            Block::Gathered(bytes) if bytes.len() + piece.len() <= BLOCK => {
+                bytes.extend_from_slice(&piece);
+                Ok(())
+            }
+            Block::Piece(first) if first.len() < SMALL => {
+                let mut both = BytesMut::with_capacity(2 * (first.len() + piece.len()));
+                both.extend_from_slice(first);
+                both.extend_from_slice(&piece);
+                *self = Block::Gathered(both);
+                Ok(())
+            }
+            Block::Gathered(_) | Block::Piece(_) => Err(piece),
+        }
+    }
+}
+
+impl Kept {
+    /// The number of the first byte that may be read yet.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// How many bytes have arrived.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Takes in what arrives next.
+    pub(super) fn push(&mut self, mut piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
+        self.end += piece.len();
+        if piece.len() < SMALL
+            && let Some(last) = self.blocks.back_mut()
+        {
+            match last.gather(piece) {
+                Ok(()) => return,
+                Err(back) => piece = back,
+            }
+        }
+        self.blocks.push_back(Block::Piece(piece));
+    }
+
+    /// What is there from this byte on, or a part of it; `None` at the end. The byte must be kept.
+    pub(super) fn read(&self, at: usize) -> Option<Bytes> {
+        if at >= self.end {
+            return None;
+        }
+        // Most readers are at the end or at the start.
+        let mut last = self.end;
+        for block in self.blocks.iter().rev() {
+            let first = last - block.len();
+            if first <= at {
+                return Some(block.from(at - first));
+            }
+            last = first;
+        }
+        None
+    }
+
+    /// Forgets what is before this byte; tells whether there was any.
+    pub(super) fn forget_before(&mut self, at: usize) -> bool {
+        if at <= self.start {
+            return false;
+        }
+        self.start = at;
+        while let Some(block) = self.blocks.front()
+            && self.first + block.len() <= at
+        {
+            self.first += block.len();
+            self.blocks.pop_front();
+        }
+        true
+    }
+
+    /// All of it in one piece. Nothing of it was forgotten.
+    pub(super) fn whole(&self) -> Bytes {
+        if let [only] = self.blocks.as_slices().0
+            && self.blocks.len() == 1
+        {
+            return only.from(0);
+        }
+        let mut whole = BytesMut::with_capacity(self.end - self.start);
+        for block in &self.blocks {
+            match block {
+                Block::Piece(bytes) => whole.extend_from_slice(bytes),
+                Block::Gathered(bytes) => whole.extend_from_slice(bytes),
+            }
+        }
+        whole.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pieces_are_put_together_and_read_from_any_byte() {
+        let mut kept = Kept::default();
+        let all: Vec<u8> = (0..40_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+        for byte in &all[..20_000] {
+            kept.push(Bytes::copy_from_slice(&[*byte]));
+        }
+        kept.push(Bytes::copy_from_slice(&all[20_000..]));
+        assert_eq!(
+            kept.blocks.len(),
+            3,
+            "16 KiB, the rest, and what came large"
+        );
+        for at in [0, 1, 16_383, 16_384, 19_999, 20_000, 39_999] {
+            let mut read = Vec::new();
+            while let Some(data) = kept.read(at + read.len()) {
+                read.extend_from_slice(&data);
+            }
+            assert_eq!(read, all[at..], "{at}");
+        }
+        assert_eq!(kept.whole(), all);
+        assert!(kept.forget_before(17_000) && kept.blocks.len() == 2);
+        assert_eq!(kept.read(17_000).unwrap()[..], all[17_000..20_000]);
+    }
+}

@@ -1,0 +1,130 @@
+//! The frame headers of an HTTP/2 byte stream, read beside h2, which does not show them.
+
+/// Source: RFC 9113, section 6.
+pub(super) mod kind {
+    pub(in crate::h2) const DATA: u8 = 0;
+    pub(in crate::h2) const HEADERS: u8 = 1;
+    pub(in crate::h2) const PRIORITY: u8 = 2;
+    pub(in crate::h2) const RST_STREAM: u8 = 3;
+    pub(in crate::h2) const WINDOW_UPDATE: u8 = 8;
+    pub(in crate::h2) const CONTINUATION: u8 = 9;
+}
+
+const END_STREAM: u8 = 0x1;
+const END_HEADERS: u8 = 0x4;
+const PADDED: u8 = 0x8;
+/// The length of a frame's header.
+const HEAD: usize = 9;
+
+/// The header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) kind: u8,
+    flags: u8,
+    /// The length of its payload without padding.
+    pub(super) content: usize,
+}
+
+impl Frame {
+    pub(super) fn ends_stream(self) -> bool {
+        self.flags & END_STREAM != 0
+    }
+
+    pub(super) fn ends_headers(self) -> bool {
+        self.flags & END_HEADERS != 0
+    }
+}
+
+/// Finds frame headers in bytes that arrive in pieces; payloads are passed over.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// The header that arrives, and the length of the padding where there is one.
+    head: [u8; HEAD + 1],
+    read: usize,
+    /// The bytes before the next header.
+    skip: usize,
+}
+
+impl Frames {
+    /// A stream whose first frame begins after `preface` bytes.
+    pub(super) fn after(preface: usize) -> Frames {
+        Frames {
+            head: [0; HEAD + 1],
+            read: 0,
+            skip: preface,
+        }
+    }
+
+    /// Takes in bytes, and calls `each` for each header that is complete with them.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) {
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+            if bytes.is_empty() {
+                return;
+            }
+            let most = (self.needed() - self.read).min(bytes.len());
+            self.head[self.read..self.read + most].copy_from_slice(&bytes[..most]);
+            self.read += most;
+            bytes = &bytes[most..];
+            if self.read < self.needed() {
+                continue;
+            }
+            let padding = match self.read - HEAD {
+                0 => 0,
+                _ => usize::from(self.head[HEAD]) + 1,
+            };
+            each(Frame {
+                kind: self.head[3],
+                flags: self.head[4],
+                content: self.length().saturating_sub(padding),
+            });
+            self.skip = self.length() - (self.read - HEAD);
+            self.read = 0;
+        }
+    }
+
+    /// How much of the current header must be there, as far as is known.
+    fn needed(&self) -> usize {
+        let padded = self.read >= HEAD
+            && matches!(self.head[3], kind::DATA | kind::HEADERS)
+            && self.head[4] & PADDED != 0
+            && self.length() > 0;
+        HEAD + usize::from(padded)
+    }
+
+    fn length(&self) -> usize {
+        usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, 1], payload].concat()
+    }
+
+    #[test]
+    fn headers_are_found_however_the_bytes_are_cut() {
+        let bytes = [
+            b"preface".to_vec(),
+            frame(kind::HEADERS, END_HEADERS, b"abc"),
+            frame(kind::DATA, PADDED, &[2, b'x', 0, 0]),
+            frame(kind::DATA, PADDED | END_STREAM, &[0]),
+            frame(6, 0, &[0; 8]),
+            frame(kind::DATA, 0, b""),
+        ]
+        .concat();
+        for piece in 1..bytes.len() {
+            let (mut frames, mut found) = (Frames::after(7), Vec::new());
+            for part in bytes.chunks(piece) {
+                frames.feed(part, |frame| found.push((frame.kind, frame.content)));
+            }
+            assert_eq!(found, [(1, 3), (0, 1), (0, 0), (6, 8), (0, 0)], "{piece}");
+        }
+    }
+}
