@@ -52,6 +52,12 @@ pub(crate) trait Role: Send + Unpin {
     /// The head is not one that Envoy takes.
     fn check(&mut self, head: &[u8]) -> Result<Checked, BadHead>;
 
+    /// Checks what has come of a head that is not complete, so that one who speaks no HTTP is not waited for.
+    ///
+    /// # Errors
+    /// It cannot become a head.
+    fn check_begun(&self, begun: &[u8]) -> Result<(), BadHead>;
+
     /// Takes note of a head that is refused. Gives what hyper reads in its place; the connection ends with that, or with an
     /// error where there is none.
     fn refuse(&mut self, why: BadHead) -> Option<&'static [u8]>;
@@ -232,6 +238,12 @@ impl<R: Role> Framing<R> {
                 &[]
             }
             None => {
+                // Once its first line has come, it has been looked at.
+                let known = self.searched > 0 && self.held[..self.searched].contains(&b'\n');
+                if !known && let Err(why) = self.role.check_begun(&self.held) {
+                    self.refuse(why, buf);
+                    return &[];
+                }
                 self.searched = self.held.len();
                 self.role.set_unfinished(true);
                 &[]

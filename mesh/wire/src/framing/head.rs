@@ -233,7 +233,7 @@ pub(super) fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// Whether a header's name may have it. Source: RFC 9110, section 5.6.2.
-fn is_token(byte: u8) -> bool {
+pub(super) fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::head::{BadHead, Fields, Version, check_characters, split, version, write_lines};
+use super::head::{
+    BadHead, Fields, Version, check_characters, is_token, split, version, write_lines,
+};
 use super::{Checked, Payload, Role, authority};
 use crate::WrittenPath;
 
@@ -130,6 +132,16 @@ impl Role for Requests {
             self.watch.undecided.store(self.heads, Relaxed);
         }
         Ok(checked)
+    }
+
+    fn check_begun(&self, begun: &[u8]) -> Result<(), BadHead> {
+        if !is_token(begun[0]) {
+            return Err(BadHead::Syntax);
+        }
+        match split(begun) {
+            (line, _) if line.ends_with(b"\n") => Line::of(line).map(drop),
+            _ => Ok(()),
+        }
     }
 
     fn refuse(&mut self, why: BadHead) -> Option<&'static [u8]> {

@@ -82,6 +82,18 @@ impl Role for Responses {
         Ok(checked)
     }
 
+    fn check_begun(&self, begun: &[u8]) -> Result<(), BadHead> {
+        let begin = b"HTTP/";
+        let most = begin.len().min(begun.len());
+        if begun[..most] != begin[..most] {
+            return Err(BadHead::Syntax);
+        }
+        match split(begun) {
+            (line, _) if line.ends_with(b"\n") => Status::of(line).map(drop),
+            _ => Ok(()),
+        }
+    }
+
     fn refuse(&mut self, _why: BadHead) -> Option<&'static [u8]> {
         None
     }

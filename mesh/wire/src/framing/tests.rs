@@ -353,6 +353,23 @@ fn chunks_that_are_none_break_the_connection_behind_what_was_good() {
 }
 
 #[test]
+fn who_speaks_no_http_is_not_waited_for() {
+    for begin in ["hello\r\n", "\u{16}\u{3}\u{1}", "GET x HTTP/9\r\n"] {
+        let (all, _, refused) = read(begin.as_bytes(), &[1], 8_192);
+        assert!(all.starts_with("GET / HTTP/1.1\r\nhost: refused"), "{all}");
+        assert_eq!(refused, Some(BadHead::Syntax), "{begin}");
+    }
+    let watch = std::sync::Arc::new(ResponseWatch::default());
+    let begun = |bytes: &[u8]| Responses::new(&watch).check_begun(bytes);
+    for good in ["H", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nx"] {
+        assert_eq!(begun(good.as_bytes()), Ok(()), "{good}");
+    }
+    for bad in ["S", "SSH-2.0-OpenSSH", "HTTP/1.1 2x0\r\n", "\r\n"] {
+        assert_eq!(begun(bad.as_bytes()), Err(BadHead::Syntax), "{bad}");
+    }
+}
+
+#[test]
 fn an_unfinished_head_is_held_to_its_limit() {
     let long = format!("GET / HTTP/1.1\r\nx: {}", "a".repeat(61_500));
     let (all, _, refused) = read(long.as_bytes(), &[1_000], 8_192);
