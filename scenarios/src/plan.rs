@@ -39,6 +39,7 @@ pub struct PlannedAction {
 pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<PlannedAction> {
     let pods = pods(story);
     let duration_ns = nanos(story.duration);
+    let last_ns = duration_ns.saturating_add(nanos(story.drain));
     let mut planned = Vec::new();
     for (item, chaos) in story.chaos.iter().enumerate() {
         let mut stream = |place: crate::story::Place| rng(label(story, place));
@@ -63,7 +64,7 @@ pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<Planne
         for start_ns in starts.into_iter().filter(|start| *start < duration_ns) {
             let end_ns = lengths.as_mut().and_then(|(length, rng)| {
                 let end = start_ns.saturating_add(draw_ns(length, rng));
-                (end < duration_ns).then_some(end)
+                (end < last_ns).then_some(end)
             });
             let (hit, others) = draw_targets(story, &pods, &chaos.action, &mut targets);
             let fault = PlannedFault {

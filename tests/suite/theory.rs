@@ -1,7 +1,7 @@
 //! A short form of the sweep over `theory-mm1`, with the tolerances of the file: twenty seeds of eight minutes. The long
 //! form is the story's own thirty seeds of twenty: `shakedown sweep theory-mm1 --variant all`.
 
-use crate::command::{Ran, shakedown};
+use crate::command::{Ran, file, folder, shakedown};
 
 fn sweep(variant: &str) -> Ran {
     let short = ["--seeds", "1..20", "--set", "duration=8m"];
@@ -49,6 +49,55 @@ fn a_service_time_with_another_variance_is_noticed() {
     for check in ["busy", "wait", "client"] {
         assert!(
             line(&ran, check).trim_start().starts_with("ok"),
+            "{}",
+            ran.stdout
+        );
+    }
+}
+
+/// One server that is paused for 20 ms from time to time, at random. Work is suspended while it lasts, so that the server is
+/// one with breakdowns and preemptive resume, which also breaks down while it is idle (Avi-Itzhak and Naor, 1963, model A).
+///
+/// Pauses that begin at rate `t` and last `d`, overlaps joined, make down times `B` with `E[B] = (e^(t d) - 1) / t`. A service
+/// of mean `S` takes `C = S + its down times`: `E[C] = S (1 + t E[B])` and `E[C^2] = 2 E[C]^2 + S t E[B^2]`, and
+/// `W = E[C] + (r E[C^2] / 2 + t E[B^2] / (2 (1 + t E[B]))) / (1 - r E[C])` for arrivals at rate `r`.
+fn paused_server(rate: &str, work: &str, every: &str, mean: &str) -> String {
+    format!(
+        "
+scenario: theory-paused
+story: One server that is paused at random.
+duration: 8m
+warm-up: 30s
+seeds: 1..8
+topology:
+  latency: 0s
+  services:
+    server: {{workers: 1, sidecar: none, queue: {{limit: unlimited}}, endpoints: {{GET /: [work: {work}]}}}}
+load:
+  users: {{to: server GET /, rate: {rate}, arrivals: poisson, sidecar: none, in-flight: 100k}}
+chaos:
+  - {{name: stop, every: {every}, for: 20ms, do: pause, target: server}}
+expect:
+  - mean: mean(users) ~= {mean} within 2% over seeds
+"
+    )
+}
+
+#[test]
+fn a_server_with_pauses_agrees_with_the_formula_for_breakdowns() {
+    let folder = folder("theory-paused");
+    for (rate, work, every, mean) in [
+        ("400/s", "exp(1.5ms)", "exp(10s)", "3.849ms"),
+        ("500/s", "exp(1ms)", "exp(500ms)", "3.455ms"),
+    ] {
+        let path = file(
+            &folder,
+            "paused.yaml",
+            paused_server(rate, work, every, mean),
+        );
+        let ran = shakedown(&["sweep", &path]).exits(0);
+        assert!(
+            line(&ran, "mean").trim_start().starts_with("ok"),
             "{}",
             ran.stdout
         );

@@ -84,7 +84,7 @@ pub struct PlannedFault {
     pub what: String,
     /// When it starts, ns.
     pub start_ns: i64,
-    /// When it is undone, ns; `None`: at the end of the run.
+    /// When it is undone, ns, at the latest: the run may be over before. `None`: at the end of the run.
     pub end_ns: Option<i64>,
     /// May touch nothing without making the run invalid.
     pub may_miss: bool,

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{GrpcStatus, PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
-pub const JOURNAL_VERSION: u32 = 5;
+///
+/// 6: a pause suspends `work`; faults that outlast the load end in the drain; of overlapping `fail` items each draws; the
+/// closing line has a checksum of the header.
+pub const JOURNAL_VERSION: u32 = 6;
 
 /// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

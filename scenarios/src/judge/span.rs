@@ -54,7 +54,9 @@ fn time(point: &Point, cast: &Cast) -> Result<i64, String> {
         Base::EndOf(name) => {
             let ends = cast.faults.iter().filter(|fault| fault.name == *name);
             let ends = ends.map(|fault| fault.end_ns.unwrap_or(cast.duration_ns));
+            // A fault may outlast the load; windows end with it.
             ends.max()
+                .map(|end| end.min(cast.duration_ns))
                 .ok_or_else(|| format!("`{name}` does not happen in this run"))?
         }
     };

@@ -109,7 +109,7 @@ fn the_ends_of_a_link_take_in_clients_and_the_control_plane() {
 }
 
 #[test]
-fn faults_are_sorted_by_start_and_what_lasts_past_the_end_has_none() {
+fn faults_are_sorted_by_start_and_may_end_in_the_drain() {
     let story = story(
         "{name: late, at: 50s, for: 20s, do: pause, target: web}, {name: churn, every: 7s, from: 6s, until: 30s, for: 1s, do: crash, target: 1 of api}",
     );
@@ -130,7 +130,7 @@ fn faults_are_sorted_by_start_and_what_lasts_past_the_end_has_none() {
             ("churn", 13, Some(14)),
             ("churn", 20, Some(21)),
             ("churn", 27, Some(28)),
-            ("late", 50, None)
+            ("late", 50, Some(70))
         ]
     );
     assert_eq!(planned[3].fault.what, "pause web/v1/0");
@@ -146,15 +146,15 @@ fn an_item_that_is_drawn_to_begin_as_the_run_ends_does_not_happen() {
 }
 
 #[test]
-fn what_lasts_to_the_very_end_of_the_run_has_no_end() {
+fn what_lasts_to_the_very_end_of_the_drain_has_no_end() {
     let planned = plan(
         &story(
-            "{at: 50s, for: 9s, do: pause, target: web}, {at: 51s, for: 9s, do: pause, target: web}",
+            "{at: 50s, for: 39s, do: pause, target: web}, {at: 51s, for: 39s, do: pause, target: web}",
         ),
         streams(1),
     );
     let ends: Vec<Option<i64>> = planned.iter().map(|planned| planned.fault.end_ns).collect();
-    assert_eq!(ends, [Some(59_000_000_000), None]);
+    assert_eq!(ends, [Some(89_000_000_000), None]);
 }
 
 #[test]

@@ -71,14 +71,15 @@ impl Ailments {
         span.saturating_add(added)
     }
 
-    /// How a request at an endpoint (service, endpoint) fails before its first step, if it does.
+    /// How a request at an endpoint (service, endpoint) fails before its first step, if it does: as the first fault in force
+    /// that hits it says. Each of them draws, so that one that is always beaten by an earlier one has its hits too.
     pub(crate) fn fails(
         &self,
         at: (usize, u16),
         chance: impl Fn(Place, Share) -> bool,
     ) -> Option<Failure> {
         let ailments = self.0.borrow();
-        ailments.iter().find_map(|ailment| match &ailment.kind {
+        let hits = ailments.iter().map(|ailment| match &ailment.kind {
             Kind::Fail {
                 rate,
                 with,
@@ -89,7 +90,8 @@ impl Ailments {
                 Some(*with)
             }
             _ => None,
-        })
+        });
+        hits.fold(None, Option::or)
     }
 }
 

@@ -36,6 +36,7 @@ use shakedown_scenarios::story::{Abandoned, Failure, Protocol, Service, Status, 
 use shakedown_wire::{Body, Drain};
 
 use crate::ailments::Ailments;
+use crate::cpu::CpuClock;
 use crate::journal::Journal;
 use crate::plot::Plot;
 
@@ -82,6 +83,8 @@ pub(crate) struct Role {
     pub(crate) life: u32,
     /// What ails the pod.
     pub(crate) ailments: Rc<Ailments>,
+    /// The pod's CPU time.
+    pub(crate) cpu: Rc<CpuClock>,
     /// Ends the connections, gracefully.
     pub(crate) drain: Drain,
     /// The stage's own host, whose draws are no replica's.
@@ -120,7 +123,8 @@ impl App {
         let (pod, life) = (role.pod, role.life);
         let drops_gone = version.abandoned == Abandoned::Drop;
         let counts_cores = version.workers.is_none() && version.cores.is_some();
-        let meter = Meter::new(counts_cores.then(|| (Arc::clone(journal), pod)));
+        let to = counts_cores.then(|| (Arc::clone(journal), pod));
+        let meter = Meter::new(Rc::clone(&role.cpu), to);
         let queue = version.queue;
         let workers = version
             .workers
@@ -135,6 +139,7 @@ impl App {
                 Rc::clone(&plot.story),
                 life,
             ),
+            cores: Cores::new(env, version, meter, drops_gone),
             role,
             endpoints: Endpoints::new(&service.endpoints),
             forwarded: ALWAYS_FORWARDED
@@ -143,7 +148,6 @@ impl App {
                 .cloned()
                 .collect(),
             workers,
-            cores: Cores::new(env, version, meter, drops_gone),
             caller,
             places: Places::default(),
             messages: RefCell::default(),

@@ -19,14 +19,29 @@ pub(crate) struct Chaos {
     pods: Rc<Pods>,
     loads: Vec<Rc<Plan>>,
     plan: Vec<PlannedAction>,
+    moments: Vec<Moment>,
+    /// Index of the first of `moments` that is still to come.
+    next: usize,
     /// By fault; `None` before it begins and when it is over.
     open: Vec<Option<Open>>,
+    /// By item of the story.
+    firings: Vec<Firings>,
+}
+
+/// All faults of one item.
+#[derive(Clone, Copy, Debug, Default)]
+struct Firings {
+    planned: u32,
+    over: u32,
+    hits: u64,
 }
 
 /// A fault that has begun.
 enum Open {
+    /// The pods, and how many of them it touched.
     Crash(Vec<PodId>, u64),
-    Pause(Vec<PodId>, u64),
+    /// The pods, each with whether the pause took effect when it began.
+    Pause(Vec<(PodId, bool)>),
     Cuts(Vec<Cut>),
     Ails(Rc<Ailment>),
     /// The load, and how many requests it had sent before.
@@ -46,23 +61,31 @@ struct Moment {
 impl Chaos {
     pub(crate) fn new(pods: Rc<Pods>, loads: Vec<Rc<Plan>>, plan: Vec<PlannedAction>) -> Chaos {
         let open = plan.iter().map(|_| None).collect();
+        let mut firings = vec![Firings::default(); pods.plot.story.chaos.len()];
+        for planned in &plan {
+            firings[planned.item].planned += 1;
+        }
         Chaos {
             pods,
             loads,
+            moments: moments(&plan),
+            next: 0,
             plan,
             open,
+            firings,
         }
     }
 
-    /// Carries out the plan from `zero` until `end`; what is open then stays so for [`Chaos::finish`].
-    pub(crate) async fn run(&mut self, env: &Env, zero: Time, end: Time) {
-        for moment in moments(&self.plan) {
+    /// Carries out what is left of the plan up to `until`. May be dropped and called again: the plan continues where it was.
+    pub(crate) async fn run(&mut self, env: &Env, zero: Time, until: Time) {
+        while let Some(moment) = self.moments.get(self.next).copied() {
             let offset = u64::try_from(moment.at_ns).unwrap_or(0);
             let at = zero + Duration::from_nanos(offset);
-            if at > end {
+            if at > until {
                 break;
             }
             env.sleep_until(at).await;
+            self.next += 1;
             if moment.begins {
                 self.begin(env, moment.fault);
             } else {
@@ -137,9 +160,9 @@ impl Chaos {
                 Open::Cuts(cuts)
             }
             Action::Pause(_) => {
-                let hits = targets.iter().filter(|pod| pods.pause(**pod)).count();
-                self.tell_start(env, fault, targets.clone());
-                Open::Pause(targets, hits as u64)
+                let hit = targets.iter().map(|pod| (*pod, pods.pause(*pod))).collect();
+                self.tell_start(env, fault, targets);
+                Open::Pause(hit)
             }
             _ => {
                 self.tell_start(env, fault, targets.clone());
@@ -228,9 +251,10 @@ impl Chaos {
                 targets.iter().for_each(|pod| pods.revive(*pod));
                 hits
             }
-            Open::Pause(targets, hits) => {
-                targets.iter().for_each(|pod| pods.resume(*pod));
-                hits
+            Open::Pause(targets) => {
+                // A pod that was down at first may have been started again meanwhile, paused.
+                let touched = |(pod, at_start): (PodId, bool)| pods.resume(pod) || at_start;
+                targets.into_iter().map(touched).filter(|hit| *hit).count() as u64
             }
             Open::Cuts(cuts) => cuts.into_iter().map(|cut| pods.ground.heal(cut)).sum(),
             Open::Ails(ailment) => {
@@ -248,9 +272,17 @@ impl Chaos {
                 hits,
             },
         );
-        let planned = &self.plan[fault].fault;
-        if hits == 0 && !planned.may_miss {
-            let reason = format!("{} touched nothing ({})", planned.name, planned.what);
+        let planned = &self.plan[fault];
+        let firings = &mut self.firings[planned.item];
+        firings.over += 1;
+        firings.hits += hits;
+        // One firing of several may miss by chance.
+        if firings.over == firings.planned && firings.hits == 0 && !planned.fault.may_miss {
+            let (name, what) = (&planned.fault.name, &planned.fault.what);
+            let reason = match firings.planned {
+                1 => format!("{name} touched nothing ({what})"),
+                times => format!("{name} touched nothing in {times} firings ({what} was the last)"),
+            };
             journal.record(env.now(), Event::Invalid { reason });
         }
     }

@@ -11,6 +11,7 @@
 mod ailments;
 mod app;
 mod chaos;
+mod cpu;
 mod ground;
 mod journal;
 mod layout;
@@ -23,7 +24,7 @@ mod run;
 
 pub use play::PlayError;
 pub use pods::StartError;
-pub use run::turmoil::{Refusal, TurmoilFit, turmoil_fit};
+pub use run::turmoil::{Refusal, Stretched, TurmoilFit, turmoil_fit};
 pub use run::{Ended, Options, RunError, Sink, World, cast, run};
 
 #[cfg(test)]

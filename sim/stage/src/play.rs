@@ -1,10 +1,12 @@
 //! A run from curtain to curtain, as one task on the stage's own host: boot, 0 s, loads and chaos, drain, end.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use shakedown_config::registry::MeshOptions;
 use shakedown_control::Cluster;
 use shakedown_env::{Env, Time};
@@ -79,7 +81,14 @@ pub(crate) async fn play(
     let mut chaos = Chaos::new(Rc::clone(&pods), loads.clone(), plan);
     chaos.run(&env, zero, end).await;
     env.sleep_until(end).await;
-    drain(&env, &pods, &loads).await;
+    // Faults that outlast the load end in the drain, as their `for` says.
+    {
+        let drained = pin!(drain(&env, &pods, &loads));
+        let ending = pin!(chaos.run(&env, zero, plot.end()));
+        if let Either::Right(((), drained)) = select(drained, ending).await {
+            drained.await;
+        }
+    }
     if let Some(error) = pods.failure() {
         return Err(error.into());
     }

@@ -18,6 +18,7 @@ use shakedown_wire::Drain;
 
 use crate::ailments::{Ailment, Ailments};
 use crate::app::{App, Role};
+use crate::cpu::CpuClock;
 use crate::ground::Ground;
 use crate::journal::Journal;
 use crate::layout::{APP_PORT, XDS_PORT, at};
@@ -49,6 +50,8 @@ pub(crate) struct State {
     /// Crashes and pauses in force; they overlap.
     crashes: Cell<u32>,
     pauses: Cell<u32>,
+    /// CPU time, which does not pass in a pause.
+    cpu: Rc<CpuClock>,
     /// It was told to go; and it has gone, for good.
     pub(crate) leaving: Cell<bool>,
     stopped: Cell<bool>,
@@ -57,6 +60,13 @@ pub(crate) struct State {
     ailments: Rc<Ailments>,
     /// Ends the connections of its app.
     pub(crate) app: RefCell<Option<Drain>>,
+}
+
+impl State {
+    /// Neither crashed nor taken away.
+    fn is_up(&self) -> bool {
+        self.crashes.get() == 0 && !self.stopped.get()
+    }
 }
 
 /// A pod's software did not start.
@@ -200,12 +210,16 @@ impl Pods {
             .collect()
     }
 
-    /// The pod is gone. False when it was gone before.
+    /// The pod is gone. False when it was taken away before; a pod that is down already stays down until the last of its
+    /// crashes is over.
     pub(crate) fn crash(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         let crashes = state.crashes.replace(state.crashes.get() + 1);
-        if crashes > 0 || state.stopped.get() {
+        if state.stopped.get() {
             return false;
+        }
+        if crashes > 0 {
+            return true;
         }
         state.life.set(state.life.get() + 1);
         // Before its host goes, so that nothing is sent by a client that is no more.
@@ -233,24 +247,35 @@ impl Pods {
             .spawn("stage-boot", async move { pods.boot(pod, life).await });
     }
 
-    /// Nothing of the pod runs. False when nothing did before.
+    /// Nothing of the pod runs. False when it is down; a pod that is paused already stays so until the last of its pauses is
+    /// over.
     pub(crate) fn pause(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         let pauses = state.pauses.replace(state.pauses.get() + 1);
-        if state.crashes.get() > 0 || pauses > 0 || state.stopped.get() {
+        if pauses == 0 {
+            state.cpu.pause(self.now());
+        }
+        if !state.is_up() {
             return false;
         }
-        self.ground.pause(pod);
+        if pauses == 0 {
+            self.ground.pause(pod);
+        }
         true
     }
 
-    /// One pause of the pod is over; with the last it goes on.
-    pub(crate) fn resume(&self, pod: PodId) {
+    /// One pause of the pod is over; with the last it goes on. False when it is down.
+    pub(crate) fn resume(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         state.pauses.set(state.pauses.get() - 1);
-        if state.pauses.get() == 0 && state.crashes.get() == 0 && !state.stopped.get() {
+        let last = state.pauses.get() == 0;
+        if last {
+            state.cpu.resume(self.now());
+        }
+        if last && state.is_up() {
             self.ground.resume(pod);
         }
+        state.is_up()
     }
 
     /// A pod that was told to go is gone.
@@ -320,6 +345,7 @@ impl Pods {
             version: usize::from(self.plot.pod(pod).version),
             life: state.life.get(),
             ailments: Rc::clone(&state.ailments),
+            cpu: Rc::clone(&state.cpu),
             drain: drain.clone(),
             stage: self.ground.stage(),
         };

@@ -10,11 +10,13 @@ use super::meter::Meter;
 use super::queue::{Entry, Seat, Servers, Shed};
 use super::sharing::Sharing;
 use super::visit::Visit;
+use crate::cpu::CpuClock;
 
 /// The cores of one replica.
 #[derive(Debug)]
 pub(crate) struct Cores {
     env: Env,
+    cpu: Rc<CpuClock>,
     kind: Kind,
     /// The app has no workers: requests wait for cores, and that is their queue wait.
     is_queue: bool,
@@ -40,6 +42,7 @@ impl Cores {
     /// The cores that a version declares. Processor sharing has a task, spawned here.
     pub(crate) fn new(env: &Env, version: &Version, meter: Meter, drops_gone: bool) -> Cores {
         let is_queue = version.workers.is_none();
+        let cpu = Rc::clone(meter.cpu());
         let kind = match (version.cores, version.cpu) {
             (None, _) => Kind::Unlimited,
             (Some(cores), Cpu::Fifo) => {
@@ -57,22 +60,23 @@ impl Cores {
         };
         Cores {
             env: env.clone(),
+            cpu,
             kind,
             is_queue,
         }
     }
 
-    /// Takes a core for as long as `span` says when it has one: a service time is drawn when service begins.
+    /// Takes a core for as much CPU time as `span` says when it has one: a service time is drawn when service begins.
     pub(crate) async fn work(
         &self,
         span: impl FnOnce() -> Duration,
         visit: &Visit,
     ) -> Result<(), NoCore> {
         match &self.kind {
-            Kind::Unlimited => self.env.sleep(span()).await,
+            Kind::Unlimited => self.cpu.spend(&self.env, span()).await,
             Kind::InOrder(servers, meter) => {
                 let seat = self.seat(servers, visit, meter).await?;
-                self.env.sleep(span()).await;
+                self.cpu.spend(&self.env, span()).await;
                 drop(seat);
             }
             // Evenly shared cores take up all work at once.

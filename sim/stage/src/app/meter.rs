@@ -1,11 +1,13 @@
 //! Core time, as the Journal has it: told whenever the number of busy cores changes, and only of apps that count cores.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use shakedown_env::Time;
 use shakedown_results::{Event, PodId};
 
+use crate::cpu::CpuClock;
 use crate::journal::Journal;
 
 /// The core time of one pod.
@@ -13,27 +15,40 @@ use crate::journal::Journal;
 pub(crate) struct Meter {
     /// Where to tell; `None` for an app whose `busy` counts workers.
     to: Option<(Arc<Journal>, PodId)>,
+    cpu: Rc<CpuClock>,
     since: Cell<Time>,
+    /// `since` as CPU time.
+    cpu_since: Cell<Time>,
 }
 
 impl Meter {
-    pub(crate) fn new(to: Option<(Arc<Journal>, PodId)>) -> Meter {
+    pub(crate) fn new(cpu: Rc<CpuClock>, to: Option<(Arc<Journal>, PodId)>) -> Meter {
         Meter {
             to,
+            cpu,
             since: Cell::new(Time::ZERO),
+            cpu_since: Cell::new(Time::ZERO),
         }
     }
 
-    /// Since the last note, `busy` cores have worked.
+    /// The clock of the cores that are metered.
+    pub(crate) fn cpu(&self) -> &Rc<CpuClock> {
+        &self.cpu
+    }
+
+    /// Since the last note, `busy` cores have worked whenever the pod was not paused.
     pub(crate) fn note(&self, now: Time, busy: u32) {
         let since = self.since.replace(now);
+        let cpu_now = self.cpu.at(now);
+        let cpu_since = self.cpu_since.replace(cpu_now);
         let Some((journal, pod)) = &self.to else {
             return;
         };
-        if busy == 0 || since >= now {
+        if busy == 0 || cpu_since >= cpu_now {
             return;
         }
-        let core = now.since(since).as_nanos().saturating_mul(u128::from(busy));
+        let worked = cpu_now.since(cpu_since).as_nanos();
+        let core = worked.saturating_mul(u128::from(busy));
         let core_ns = i64::try_from(core).unwrap_or(i64::MAX);
         journal.record(
             now,

@@ -2,7 +2,7 @@
 //!
 //! Exact by virtual work: one clock runs at the rate that each job gets, a job ends when that clock has gone on by its work,
 //! so a change costs O(log n) however many jobs there are. The clock counts 2^-32 ns; a job ends at most that early, and at
-//! the first whole nanosecond after.
+//! the first whole nanosecond after. All of it is in the pod's CPU time, so that a pause suspends the jobs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ struct State {
     /// By the virtual time at which they end, then by arrival.
     jobs: BTreeMap<(u128, u64), Rc<Job>>,
     clock: u128,
-    /// When `clock` was right.
+    /// The CPU time at which `clock` was right.
     at: Time,
     arrivals: u64,
 }
@@ -104,7 +104,9 @@ impl Sharing {
             }
             entry.remove().end();
         }
-        state.next_end(self.cores)
+        let next = state.next_end(self.cores)?;
+        let now = self.env.now();
+        Some(now + next.since(self.meter.cpu().at(now)))
     }
 
     /// Brings the clock up to date, before the number of jobs changes.
@@ -112,7 +114,7 @@ impl Sharing {
         let now = self.env.now();
         let jobs = u32::try_from(state.jobs.len()).unwrap_or(u32::MAX);
         self.meter.note(now, jobs.min(self.cores));
-        state.advance(now, self.cores);
+        state.advance(self.meter.cpu().at(now), self.cores);
     }
 
     fn wake_driver(&self) {

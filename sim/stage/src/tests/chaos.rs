@@ -1,7 +1,11 @@
 //! Faults, and what they leave.
 
+use std::time::Duration;
+
+use http::StatusCode;
 use shakedown_results::{Answer, Event, Fate, PodId};
-use shakedown_scenarios::story::{Action, Part, Story};
+use shakedown_scenarios::story::{Action, Cpu, Failure, Part, Status, Story, When};
+use shakedown_scenarios::value::{Rate, Ratio, Share};
 
 use super::build::{Build, all_of, millis};
 use super::{Played, play};
@@ -224,9 +228,7 @@ fn a_fault_that_touched_nothing_makes_the_run_invalid() {
 fn overlapping_crashes_end_with_the_last() {
     let played = play(&story(|build| {
         build.fault("1s", "1s", Action::Crash(all_of("server")));
-        build
-            .fault("1500ms", "1s", Action::Crash(all_of("server")))
-            .may_miss = true;
+        build.fault("1500ms", "1s", Action::Crash(all_of("server")));
     }));
     played.check_laws();
     assert_eq!(
@@ -235,6 +237,171 @@ fn overlapping_crashes_end_with_the_last() {
     );
     let ready = played.times(|event| *event == Event::Ready { pod: PodId(0) });
     assert_eq!(ready, [0, 3_500_000_000]);
+    assert_eq!((played.hits(), played.ended.invalid), (vec![1, 1], vec![]));
+}
+
+#[test]
+fn overlapping_firings_of_one_item_each_touch_something() {
+    let every = |action: Action| {
+        let mut story = fault(action);
+        let mut build = Build { story };
+        let interval = build.draw("500ms");
+        story = build.story;
+        let item = &mut story.chaos[0];
+        item.when = When::Every {
+            interval,
+            from: Duration::ZERO,
+            until: millis(2_500),
+        };
+        play(&story)
+    };
+    let always = Action::Fail {
+        target: all_of("server"),
+        rate: Share::ALL,
+        with: Failure::Status(Status::Http(StatusCode::SERVICE_UNAVAILABLE)),
+        only: None,
+    };
+    for action in [
+        Action::Pause(all_of("server")),
+        Action::Crash(all_of("server")),
+        partition(true),
+        always,
+    ] {
+        let played = every(action.clone());
+        played.check_laws();
+        assert_eq!(played.hits().len(), 4, "{action:?}");
+        assert_eq!(played.ended.invalid, [""; 0], "{action:?}");
+    }
+}
+
+#[test]
+fn one_firing_of_several_may_touch_nothing_and_all_of_them_may_not() {
+    // Ten requests a second, and slowness of 10 ms every 45 ms: most of it meets no work.
+    let played = |rate: &str| {
+        let mut story = fault(Action::Slow {
+            target: all_of("server"),
+            factor: Ratio::whole(2),
+            add: None,
+        });
+        let mut build = Build { story };
+        let (interval, length) = (build.draw("45ms"), build.draw("10ms"));
+        story = build.story;
+        let level = Rate::parse(rate).unwrap();
+        (story.loads[0].stages[0].from, story.loads[0].stages[0].to) = (level, level);
+        let item = &mut story.chaos[0];
+        item.length = Some(length);
+        item.when = When::Every {
+            interval,
+            from: Duration::ZERO,
+            until: millis(2_500),
+        };
+        play(&story)
+    };
+    let some = played("10/s");
+    assert!(some.hits().contains(&0) && some.hits().iter().sum::<u64>() > 0);
+    assert_eq!(some.ended.invalid, [""; 0]);
+    let none = played("1/h");
+    assert_eq!(none.ended.invalid.len(), 1);
+    assert!(none.ended.invalid[0].contains("touched nothing in 55 firings"));
+}
+
+#[test]
+fn a_pause_that_begins_on_a_dead_pod_and_outlasts_its_crash_touches_it() {
+    let played = play(&story(|build| {
+        build.fault("1s", "1s", Action::Crash(all_of("server")));
+        build.fault("1500ms", "1500ms", Action::Pause(all_of("server")));
+    }));
+    played.check_laws();
+    assert_eq!(played.ended.invalid, [""; 0]);
+}
+
+#[test]
+fn a_fault_that_outlasts_the_load_ends_in_the_drain_when_it_says() {
+    for (action, ok) in [
+        (Action::Pause(all_of("server")), 400),
+        (Action::Crash(all_of("server")), 350),
+        (partition(true), 400),
+    ] {
+        let played = play(&story(|build| {
+            build.fault("3500ms", "1s", action.clone());
+            let load = &mut build.story.loads[0];
+            load.timeout = millis(5_000);
+        }));
+        played.check_laws();
+        let ended = played.times(|event| matches!(event, Event::FaultEnded { .. }));
+        assert_eq!(ended, [4_500_000_000], "{action:?}");
+        assert!(played.answers(Answer::Ok) >= ok, "{action:?}");
+        assert_eq!(played.answers(Answer::Timeout), 0, "{action:?}");
+    }
+}
+
+/// One piece of work of 1,100 ms, begun at about 500 ms, with pauses of 1 s from 1 s on.
+fn latency_of_paused_work(pauses: &[&str], edit: impl FnOnce(&mut Build)) -> i64 {
+    let mut build = Build::new(4);
+    let step = build.work("1100ms");
+    build.service("server", vec![step]);
+    let load = build.load(0, "2/s");
+    (load.start, load.stop) = (millis(500), millis(900));
+    load.timeout = millis(10_000);
+    build.bare();
+    for at in pauses {
+        build.fault(at, "1s", Action::Pause(all_of("server")));
+    }
+    edit(&mut build);
+    let played = play(&build.story);
+    played.check_laws();
+    let finished = played.finished();
+    assert_eq!(finished.len(), 1);
+    finished[0].latency_ns() / 1_000_000
+}
+
+#[test]
+fn work_is_suspended_while_its_pod_is_paused() {
+    let cores = |cpu: Cpu| {
+        move |build: &mut Build| {
+            let version = &mut build.story.services[0].versions[0];
+            (version.cores, version.cpu) = (Some(1), cpu);
+        }
+    };
+    for pauses in [&["1s"][..], &["1s", "1s"]] {
+        assert_eq!(latency_of_paused_work(pauses, |_| {}), 2_100);
+        assert_eq!(latency_of_paused_work(pauses, cores(Cpu::Ps)), 2_100);
+        assert_eq!(latency_of_paused_work(pauses, cores(Cpu::Fifo)), 2_100);
+    }
+    // Two that overlap by half a second, and two one after the other.
+    assert_eq!(latency_of_paused_work(&["1s", "1500ms"], |_| {}), 2_600);
+    assert_eq!(latency_of_paused_work(&["1s", "2100ms"], |_| {}), 3_100);
+}
+
+#[test]
+fn a_sleep_that_is_over_in_a_pause_ends_with_the_pause() {
+    let sleeps = |build: &mut Build| {
+        let step = build.sleep("1100ms");
+        build.story.services[0].versions[0].endpoints[0] = Some(vec![step]);
+    };
+    assert_eq!(latency_of_paused_work(&["1s"], sleeps), 1_500);
+    assert_eq!(latency_of_paused_work(&["2s"], sleeps), 1_100);
+}
+
+#[test]
+fn a_paused_core_is_not_counted_as_working() {
+    let played = play(&story(|build| {
+        let step = build.work("2s");
+        let version = &mut build.story.services[0].versions[0];
+        (version.cores, version.cpu) = (Some(1), Cpu::Fifo);
+        version.endpoints[0] = Some(vec![step]);
+        let load = &mut build.story.loads[0];
+        (load.stop, load.timeout) = (millis(10), millis(5_000));
+        build.fault("1s", "1s", Action::Pause(all_of("server")));
+    }));
+    let worked = played
+        .records
+        .iter()
+        .filter_map(|record| match record.event {
+            Event::Worked { core_ns, .. } => Some(core_ns),
+            _ => None,
+        });
+    assert_eq!(worked.sum::<i64>(), 2 * SECOND);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn ends(cores: u32, jobs: &[(u64, u64)]) -> Vec<u64> {
         noise: None,
     });
     let env = sim.add_host(HostSpec::new("host", IpAddr::from([10, 0, 0, 1])));
-    let sharing = Sharing::new(env.clone(), cores, Meter::new(None));
+    let sharing = Sharing::new(env.clone(), cores, Meter::new(Rc::default(), None));
     env.spawn("cores", Rc::clone(&sharing).drive());
     let ends = Rc::new(RefCell::new(vec![None; jobs.len()]));
     for (index, (start, work)) in jobs.iter().copied().enumerate() {
