@@ -1,14 +1,27 @@
-//! A journal on disk: one JSON value a line. The header says what was run, then come the records in order, then a line
-//! that closes it. It is enough to run the same again ([`Header`] carries the whole scenario) and compare event by event.
+//! A journal on disk: one JSON value a line, plain or as one zstd stream. The header says what was run, then come the
+//! records in order, then a line that closes it. It is enough to run the same again ([`Header`] carries the whole scenario)
+//! and compare event by event.
+//!
+//! Only a journal as this program wrote it is read back: each line is compared with how its value is written, and the closing
+//! line holds the number of records, the digest of the run and a checksum of the header.
 
-use std::collections::VecDeque;
-use std::io::{self, BufRead, Write};
+mod comparison;
+mod reader;
+
+use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use shakedown_results::{Cast, Digest, Record};
 
-/// How many records before the first difference a divergence shows.
-const CONTEXT: usize = 5;
+pub use comparison::{Comparison, Divergence};
+pub use reader::{Line, Reader};
+
+/// The longest header that is read; the scenario and the files that it includes are in it.
+pub const HEADER_BYTES_MAX: usize = 64 << 20;
+/// The longest line after it that is read. The largest record names every pod of a run.
+pub const LINE_BYTES_MAX: usize = 4 << 20;
+/// Compression level of a journal: zstd's own default, faster than a simulated run writes.
+const ZSTD_LEVEL: i32 = 3;
 
 /// The first line of a journal: what was run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,20 +49,27 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Footer {
-    /// How many records stand before it.
+    /// Number of records before it.
     pub records: u64,
     /// The digest of the run.
     pub digest: Digest,
+    /// The SHA-256 of the header's line, without its line end.
+    pub header: Digest,
 }
 
-/// A journal that could not be read.
+/// A journal that could not be read, or is not as it was written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The file could not be read or written.
-    #[error("read the journal")]
-    Io(#[from] io::Error),
+    /// The file could not be read, or decompressed.
+    #[error("read the journal after line {line}")]
+    Io {
+        /// The last line that was read.
+        line: u64,
+        /// Why.
+        source: io::Error,
+    },
     /// A line is not what stands at that place of a journal.
-    #[error("line {line} is not {wanted} of a journal: {source}")]
+    #[error("invalid journal, line {line}: not {wanted}: {source}")]
     Line {
         /// Counted from 1.
         line: u64,
@@ -57,6 +77,30 @@ pub enum JournalError {
         wanted: &'static str,
         /// What the parser says.
         source: serde_json::Error,
+    },
+    /// A line holds something beside its value, or the value in other letters.
+    #[error(
+        "invalid journal, line {line}: not as a journal writes it (unknown or repeated keys, other spaces or numbers)"
+    )]
+    Rewritten {
+        /// Counted from 1.
+        line: u64,
+    },
+    /// A line does not end.
+    #[error("invalid journal, line {line}: longer than {bytes_max} bytes")]
+    TooLong {
+        /// Counted from 1.
+        line: u64,
+        /// The most that is read.
+        bytes_max: usize,
+    },
+    /// A line contradicts others, or the run.
+    #[error("invalid journal, line {line}: {what}")]
+    Contradiction {
+        /// Counted from 1.
+        line: u64,
+        /// In words.
+        what: String,
     },
     /// It is empty, or ends before its closing line.
     #[error("the journal is cut off after line {line}")]
@@ -66,11 +110,45 @@ pub enum JournalError {
     },
 }
 
+/// How a journal is stored. Both forms are told apart by their first bytes when they are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Lines of JSON.
+    #[default]
+    Plain,
+    /// The same lines as one zstd stream, about a twentieth of the size.
+    Zstd,
+}
+
+/// Where a journal is written, and how.
+pub struct Destination {
+    /// The file.
+    pub out: Box<dyn Write + Send>,
+    /// Its format.
+    pub format: Format,
+}
+
 /// Writes a journal as the run goes.
 pub struct Writer<W: Write> {
-    out: W,
+    out: Out<W>,
+    header: Digest,
     records: u64,
+    line: Vec<u8>,
     failed: Option<io::Error>,
+}
+
+enum Out<W: Write> {
+    Plain(W),
+    Zstd(zstd::Encoder<'static, W>),
+}
+
+impl<W: Write> Out<W> {
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Out::Plain(mut out) => out.flush(),
+            Out::Zstd(encoder) => encoder.finish()?.flush(),
+        }
+    }
 }
 
 impl<W: Write> Writer<W> {
@@ -78,19 +156,27 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// The header could not be written.
-    pub fn begin(mut out: W, header: &Header) -> io::Result<Writer<W>> {
-        write_line(&mut out, header)?;
-        Ok(Writer {
+    pub fn begin(out: W, format: Format, header: &Header) -> io::Result<Writer<W>> {
+        let out = match format {
+            Format::Plain => Out::Plain(out),
+            Format::Zstd => Out::Zstd(zstd::Encoder::new(out, ZSTD_LEVEL)?),
+        };
+        let line = serde_json::to_vec(header)?;
+        let mut writer = Writer {
             out,
+            header: Digest::of_bytes(&line),
             records: 0,
+            line,
             failed: None,
-        })
+        };
+        writer.end_line()?;
+        Ok(writer)
     }
 
     /// Adds a record. A failure is kept for [`end`](Self::end): a run is not stopped for its journal.
     pub fn record(&mut self, record: &Record) {
         if self.failed.is_none() {
-            self.failed = write_line(&mut self.out, record).err();
+            self.failed = self.write_line(record).err();
             self.records += 1;
         }
     }
@@ -99,10 +185,10 @@ impl<W: Write> Writer<W> {
     ///
     /// # Errors
     /// Something could not be written, now or before.
-    pub fn leave(mut self) -> io::Result<()> {
+    pub fn leave(self) -> io::Result<()> {
         match self.failed {
             Some(error) => Err(error),
-            None => self.out.flush(),
+            None => self.out.finish(),
         }
     }
 
@@ -111,198 +197,31 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Something could not be written, now or before.
     pub fn end(mut self, digest: &Digest) -> io::Result<()> {
-        if let Some(error) = self.failed {
+        if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        write_line(
-            &mut self.out,
-            &Footer {
-                records: self.records,
-                digest: digest.clone(),
-            },
-        )?;
-        self.out.flush()
-    }
-}
-
-/// Reads a journal back, a line at a time.
-pub struct Reader<R: BufRead> {
-    input: R,
-    header: Header,
-    line: u64,
-    text: String,
-}
-
-/// A line of a journal after its first.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Line {
-    /// A fact of the run.
-    Record(Record),
-    /// The end.
-    Footer(Footer),
-}
-
-impl<R: BufRead> Reader<R> {
-    /// Reads the header.
-    ///
-    /// # Errors
-    /// It is no journal.
-    pub fn open(mut input: R) -> Result<Reader<R>, JournalError> {
-        let mut text = String::new();
-        if input.read_line(&mut text)? == 0 {
-            return Err(JournalError::CutOff { line: 0 });
-        }
-        let header = serde_json::from_str(&text).map_err(|source| JournalError::Line {
-            line: 1,
-            wanted: "the header",
-            source,
-        })?;
-        Ok(Reader {
-            input,
-            header,
-            line: 1,
-            text,
-        })
-    }
-
-    /// What was run.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// The next line.
-    ///
-    /// # Errors
-    /// The journal is cut off, or the line is none of a journal.
-    pub fn next_line(&mut self) -> Result<Line, JournalError> {
-        self.text.clear();
-        if self.input.read_line(&mut self.text)? == 0 {
-            return Err(JournalError::CutOff { line: self.line });
-        }
-        self.line += 1;
-        if let Ok(footer) = serde_json::from_str(&self.text) {
-            return Ok(Line::Footer(footer));
-        }
-        serde_json::from_str(&self.text)
-            .map(Line::Record)
-            .map_err(|source| JournalError::Line {
-                line: self.line,
-                wanted: "a record",
-                source,
-            })
-    }
-}
-
-/// Holds a run against a journal, record by record.
-pub struct Comparison<R: BufRead> {
-    reader: Reader<R>,
-    recent: VecDeque<Record>,
-    compared: u64,
-    end: Option<Ending>,
-}
-
-enum Ending {
-    Diverged(Box<Divergence>),
-    Unreadable(JournalError),
-}
-
-/// The first record in which a run differs from its journal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Divergence {
-    /// Its number, from 0.
-    pub index: u64,
-    /// The equal records just before it.
-    pub before: Vec<Record>,
-    /// What the journal has; `None`: it ended.
-    pub journal: Option<Record>,
-    /// What the run had; `None`: it ended.
-    pub run: Option<Record>,
-}
-
-impl<R: BufRead> Comparison<R> {
-    /// Compares with the rest of a journal.
-    pub fn new(reader: Reader<R>) -> Comparison<R> {
-        Comparison {
-            reader,
-            recent: VecDeque::with_capacity(CONTEXT),
-            compared: 0,
-            end: None,
-        }
-    }
-
-    /// Takes in the run's next record.
-    pub fn record(&mut self, record: &Record) {
-        if self.end.is_some() {
-            return;
-        }
-        match self.reader.next_line() {
-            Ok(Line::Record(journal)) if journal == *record => {
-                if self.recent.len() == CONTEXT {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back(journal);
-                self.compared += 1;
-            }
-            Ok(Line::Record(journal)) => self.diverge(Some(journal), Some(record.clone())),
-            Ok(Line::Footer(_)) => self.diverge(None, Some(record.clone())),
-            Err(error) => self.end = Some(Ending::Unreadable(error)),
-        }
-    }
-
-    /// The verdict: how many records were equal, or the first that was not.
-    ///
-    /// # Errors
-    /// The journal could not be read to its end.
-    pub fn finish(mut self) -> Result<Result<u64, Box<Divergence>>, JournalError> {
-        if self.end.is_none()
-            && let Line::Record(journal) = self.reader.next_line()?
-        {
-            self.diverge(Some(journal), None);
-        }
-        match self.end {
-            None => Ok(Ok(self.compared)),
-            Some(Ending::Diverged(divergence)) => Ok(Err(divergence)),
-            Some(Ending::Unreadable(error)) => Err(error),
-        }
-    }
-
-    fn diverge(&mut self, journal: Option<Record>, run: Option<Record>) {
-        let before = self.recent.iter().cloned().collect();
-        let divergence = Divergence {
-            index: self.compared,
-            before,
-            journal,
-            run,
+        let footer = Footer {
+            records: self.records,
+            digest: digest.clone(),
+            header: self.header.clone(),
         };
-        self.end = Some(Ending::Diverged(Box::new(divergence)));
+        self.write_line(&footer)?;
+        self.out.finish()
     }
-}
 
-impl Divergence {
-    /// The difference in lines that a person reads: context, `-` what the journal has, `+` what the run had.
-    pub fn describe(&self) -> String {
-        let mut text = format!(
-            "the run differs from the journal at record {}\n",
-            self.index
-        );
-        for record in &self.before {
-            text.push_str(&format!("    {}\n", one_line(record)));
+    fn write_line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, value)?;
+        self.end_line()
+    }
+
+    fn end_line(&mut self) -> io::Result<()> {
+        self.line.push(b'\n');
+        match &mut self.out {
+            Out::Plain(out) => out.write_all(&self.line),
+            Out::Zstd(out) => out.write_all(&self.line),
         }
-        let side =
-            |record: &Option<Record>| record.as_ref().map_or("(the end)".to_owned(), one_line);
-        text.push_str(&format!("  - {}\n", side(&self.journal)));
-        text.push_str(&format!("  + {}\n", side(&self.run)));
-        text
     }
-}
-
-fn one_line(record: &Record) -> String {
-    serde_json::to_string(record).expect("a record is plain data")
-}
-
-fn write_line<W: Write>(out: &mut W, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
-    out.write_all(b"\n")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,12 +28,12 @@ pub struct Options {
     pub conduct: Conduct,
     /// The `--set` edits that made the story what it is: they belong to its replay command.
     pub set: Vec<String>,
-    /// How the scenario is named in the replay command; the story's name by default.
+    /// How the scenario is named in the replay command, as the user typed it; the story's name by default.
     pub called: Option<String>,
     /// Where the journal goes.
-    pub journal: Option<Box<dyn Write + Send>>,
+    pub journal: Option<journal::Destination>,
     /// A journal to hold the run against.
-    pub replay: Option<journal::Reader<Box<dyn BufRead + Send>>>,
+    pub replay: Option<journal::Reader>,
     /// Told the time of the run, ns from 0 s, as it goes.
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
     /// Ends the run where it is once it is set; the document is then of what happened until then, and invalid.
@@ -129,6 +129,15 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
     // What a document, a journal and a replay command show of the edits.
     let set: Vec<String> = options.set.iter().map(|edit| masked(edit)).collect();
     let (_, cast) = stage::cast(story, seed);
+    if let Some(replay) = &options.replay
+        && replay.header().cast != cast
+    {
+        return Err(JournalError::Contradiction {
+            line: 1,
+            what: format!("not the cast of its scenario under seed {seed}"),
+        }
+        .into());
+    }
     let version = crate::version();
     let mut views = Views {
         digester: Digester::new(&version, &story.expanded, seed, &cast),
@@ -137,7 +146,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         journal: None,
         comparison: options.replay.map(Comparison::new),
     };
-    if let Some(out) = options.journal {
+    if let Some(destination) = options.journal {
         let header = journal::Header {
             version: version.clone(),
             scenario: story.name.clone(),
@@ -148,7 +157,11 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
             expanded: story.expanded.clone(),
             cast: cast.clone(),
         };
-        views.journal = Some(journal::Writer::begin(out, &header)?);
+        views.journal = Some(journal::Writer::begin(
+            destination.out,
+            destination.format,
+            &header,
+        )?);
     }
     let (world, noise) = match options.conduct {
         Conduct::Simulated => (stage::World::Native, None),
@@ -183,7 +196,7 @@ struct Views {
     judge: Judge,
     summary: Summary,
     journal: Option<journal::Writer<Box<dyn Write + Send>>>,
-    comparison: Option<Comparison<Box<dyn BufRead + Send>>>,
+    comparison: Option<Comparison>,
 }
 
 impl Views {
@@ -217,7 +230,8 @@ impl Views {
             }
         }
         let comparison = self.comparison.filter(|_| !ended.cut);
-        let replayed = comparison.map(Comparison::finish).transpose()?;
+        let replayed = comparison.map(|comparison| comparison.finish(&digest));
+        let replayed = replayed.transpose()?;
         let judged = self.judge.conclude();
         // The journal holds the stage's own reasons too, and so the judge's has them.
         let elapsed_ns = i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX);
@@ -300,12 +314,12 @@ fn replay_command(
     set: &[String],
     called: &str,
 ) -> String {
-    let mut command = format!("shakedown run {called}");
+    let mut command = format!("shakedown run {}", shell_word(called));
     if story.variant != "base" {
         command.push_str(&format!(" --variant {}", story.variant));
     }
     for edit in set {
-        command.push_str(&format!(" --set '{}'", edit.replace('\'', r"'\''")));
+        command.push_str(&format!(" --set {}", quoted(edit)));
     }
     command.push_str(&format!(" --seed {seed}"));
     match conduct {
@@ -314,4 +328,17 @@ fn replay_command(
         Conduct::Simulated | Conduct::SimulatedWithNoise(_) => {}
     }
     command
+}
+
+/// A word of a shell's command, quoted where it must be.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./+,:@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => quoted(word),
+    }
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -1,3 +1,5 @@
+use std::io::{BufReader, Cursor, Read};
+
 use shakedown_results::{Cast, Digester, Event, PodId, Record};
 
 use super::*;
@@ -24,31 +26,57 @@ fn records(count: u32) -> Vec<Record> {
         .collect()
 }
 
-fn written(records: &[Record]) -> Vec<u8> {
+fn digest(records: &[Record]) -> Digest {
+    let mut digester = Digester::new("", "", 1, &Cast::default());
+    records.iter().for_each(|record| digester.record(record));
+    digester.finish()
+}
+
+fn written_as(format: Format, records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer = Writer::begin(&mut bytes, &header()).unwrap();
+    let mut writer = Writer::begin(&mut bytes, format, &header()).unwrap();
     records.iter().for_each(|record| writer.record(record));
-    writer
-        .end(&Digester::new("", "", 1, &Cast::default()).finish())
-        .unwrap();
+    writer.end(&digest(records)).unwrap();
     bytes
 }
 
+fn written(records: &[Record]) -> Vec<u8> {
+    written_as(Format::Plain, records)
+}
+
+fn open(journal: &[u8]) -> Result<Reader, JournalError> {
+    Reader::open(Cursor::new(journal.to_vec()))
+}
+
 fn compare(journal: &[u8], run: &[Record]) -> Result<Result<u64, Box<Divergence>>, JournalError> {
-    let mut comparison = Comparison::new(Reader::open(journal).unwrap());
+    let mut comparison = Comparison::new(open(journal)?);
     run.iter().for_each(|record| comparison.record(record));
-    comparison.finish()
+    comparison.finish(&digest(run))
 }
 
 #[test]
 fn what_was_written_is_read_back() {
-    let bytes = written(&records(3));
-    let mut reader = Reader::open(bytes.as_slice()).unwrap();
-    assert_eq!(*reader.header(), header());
-    for record in records(3) {
-        assert_eq!(reader.next_line().unwrap(), Line::Record(record));
+    for format in [Format::Plain, Format::Zstd] {
+        let mut reader = open(&written_as(format, &records(3))).unwrap();
+        assert_eq!(*reader.header(), header());
+        for record in records(3) {
+            assert_eq!(reader.next_line().unwrap(), Line::Record(record));
+        }
+        assert!(matches!(reader.next_line().unwrap(), Line::Footer(footer) if footer.records == 3));
+        reader.expect_end().unwrap();
     }
-    assert!(matches!(reader.next_line().unwrap(), Line::Footer(footer) if footer.records == 3));
+}
+
+#[test]
+fn a_compressed_journal_is_a_tenth_of_a_plain_one_and_compares_alike() {
+    let run = records(9_000);
+    let (plain, small) = (written(&run), written_as(Format::Zstd, &run));
+    assert!(small.len() * 10 < plain.len(), "{} bytes", small.len());
+    assert_eq!(compare(&small, &run).unwrap(), Ok(9_000));
+    assert!(matches!(
+        compare(&small[..small.len() / 2], &run),
+        Err(JournalError::Io { .. })
+    ));
 }
 
 #[test]
@@ -56,12 +84,142 @@ fn an_equal_run_is_equal() {
     assert_eq!(compare(&written(&records(9)), &records(9)).unwrap(), Ok(9));
 }
 
+/// A journal that does not compare equal, whether it is refused or differs.
+#[track_caller]
+fn noticed(journal: &[u8], run: &[Record], change: &str) {
+    let compared = compare(journal, run);
+    assert!(!matches!(compared, Ok(Ok(_))), "{change}: {compared:?}");
+}
+
+#[test]
+fn every_changed_missing_or_added_byte_is_noticed() {
+    let run = records(4);
+    let journal = written(&run);
+    for at in 0..journal.len() {
+        for flip in [1, 0x10, 0x20, 0x80] {
+            let mut changed = journal.clone();
+            changed[at] ^= flip;
+            noticed(&changed, &run, &format!("byte {at} ^ {flip}"));
+        }
+        let mut missing = journal.clone();
+        missing.remove(at);
+        noticed(&missing, &run, &format!("byte {at} removed"));
+        for byte in [b' ', b'0', b'\n'] {
+            let mut added = journal.clone();
+            added.insert(at, byte);
+            noticed(&added, &run, &format!("{byte} added at {at}"));
+        }
+        noticed(&journal[..at], &run, &format!("cut off at {at}"));
+    }
+    noticed(&[&journal[..], b"\n"].concat(), &run, "a line end added");
+}
+
+/// The message that a change of the journal of four records ends with.
+fn message(change: impl Fn(&mut Vec<String>)) -> String {
+    let text = String::from_utf8(written(&records(4))).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    change(&mut lines);
+    let journal = lines.join("\n") + "\n";
+    match compare(journal.as_bytes(), &records(4)) {
+        Ok(Ok(count)) => format!("{count} equal"),
+        Ok(Err(divergence)) => divergence.describe(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn each_kind_of_change_is_refused_with_its_line() {
+    assert_eq!(message(|_| {}), "4 equal");
+    let replaced = |line: usize, from: &'static str, to: &'static str| {
+        message(move |lines| {
+            assert!(lines[line].contains(from));
+            lines[line] = lines[line].replacen(from, to, 1);
+        })
+    };
+    for (message, words) in [
+        (
+            replaced(0, "\"seed\":1", "\"seed\":2"),
+            "line 1: not the header",
+        ),
+        (replaced(0, "base", "fragile"), "line 1: not the header"),
+        (
+            replaced(0, "{", "{\"more\":1,"),
+            "line 1: not a header: unknown field",
+        ),
+        (
+            replaced(2, "{", "{\"more\":1,"),
+            "line 3: not as a journal writes it",
+        ),
+        (
+            replaced(2, "\"at_ns\":1", "\"at_ns\": 1"),
+            "line 3: not as a journal",
+        ),
+        (
+            replaced(2, "\"ready\"", "\"raedy\""),
+            "line 3: not a record: unknown variant",
+        ),
+        (
+            replaced(5, "\"records\":4", "\"records\":5"),
+            "line 6: counts 5 records",
+        ),
+        (
+            replaced(5, "}", ",\"more\":1}"),
+            "line 6: not the closing line",
+        ),
+        (
+            message(|lines| lines.push(lines[1].clone())),
+            "line 7: follows the closing line 6",
+        ),
+        (
+            message(|lines| lines.push(lines[5].clone())),
+            "line 7: follows the closing line 6",
+        ),
+        (message(|lines| drop(lines.pop())), "cut off after line 5"),
+        (
+            message(|lines| lines.swap(1, 2)),
+            "differs from the journal at record 0",
+        ),
+        (
+            message(|lines| drop(lines.remove(4))),
+            "differs from the journal at record 3",
+        ),
+    ] {
+        assert!(message.contains(words), "`{message}` has no `{words}`");
+    }
+    let other = digest(&records(3)).to_string();
+    let message = message(|lines| {
+        let digest = digest(&records(4)).to_string();
+        lines[5] = lines[5].replace(&digest, &other);
+    });
+    assert!(message.contains("line 6: holds the digest"), "{message}");
+}
+
+#[test]
+fn a_line_without_an_end_is_refused_before_it_fills_memory() {
+    let zeros = BufReader::new(std::io::repeat(0));
+    assert!(matches!(
+        Reader::open(zeros),
+        Err(JournalError::TooLong {
+            line: 1,
+            bytes_max: HEADER_BYTES_MAX
+        })
+    ));
+    let bytes = written(&records(1));
+    let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let endless = Cursor::new(bytes[..second].to_vec()).chain(std::io::repeat(b' '));
+    let mut reader = Reader::open(BufReader::new(endless)).unwrap();
+    assert!(matches!(
+        reader.next_line(),
+        Err(JournalError::TooLong { line: 2, .. })
+    ));
+}
+
 #[test]
 fn the_first_difference_comes_with_what_went_before() {
     let mut run = records(9);
     run[7].at_ns = 70;
     let divergence = compare(&written(&records(9)), &run).unwrap().unwrap_err();
-    assert_eq!((divergence.index, divergence.before.len()), (7, CONTEXT));
+    assert_eq!((divergence.index, divergence.before.len()), (7, 5));
     assert_eq!(divergence.journal, Some(records(9)[7].clone()));
     assert_eq!(divergence.run, Some(run[7].clone()));
 }
@@ -91,12 +249,9 @@ fn a_journal_that_is_cut_off_is_an_error_and_no_difference() {
             .unwrap();
     let error = compare(&bytes[..end], &records(4)).unwrap_err();
     assert!(matches!(error, JournalError::CutOff { line: 5 }), "{error}");
+    assert!(matches!(open(b""), Err(JournalError::CutOff { line: 0 })));
     assert!(matches!(
-        Reader::open(&b""[..]),
-        Err(JournalError::CutOff { line: 0 })
-    ));
-    assert!(matches!(
-        Reader::open(&b"{}\n"[..]),
+        open(b"{}\n"),
         Err(JournalError::Line { line: 1, .. })
     ));
 }

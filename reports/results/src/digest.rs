@@ -52,6 +52,13 @@ impl Digester {
     }
 }
 
+impl Digest {
+    /// The SHA-256 of some bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Digest {
+        Digest(format!("{:x}", Sha256::digest(bytes)))
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,0 +1,142 @@
+//! Holds a run against a journal.
+
+use std::collections::VecDeque;
+
+use shakedown_results::{Digest, Record};
+
+use super::{Footer, JournalError, Line, Reader};
+
+/// How many records before the first difference a divergence shows.
+const CONTEXT: usize = 5;
+
+/// Holds a run against a journal, record by record.
+pub struct Comparison {
+    reader: Reader,
+    recent: VecDeque<Record>,
+    compared: u64,
+    end: Option<Ending>,
+}
+
+enum Ending {
+    Diverged(Box<Divergence>),
+    Unreadable(JournalError),
+}
+
+/// The first record in which a run differs from its journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Divergence {
+    /// Its number, from 0.
+    pub index: u64,
+    /// The equal records just before it.
+    pub before: Vec<Record>,
+    /// What the journal has; `None`: it ended.
+    pub journal: Option<Record>,
+    /// What the run had; `None`: it ended.
+    pub run: Option<Record>,
+}
+
+impl Comparison {
+    /// Compares with the rest of a journal.
+    pub fn new(reader: Reader) -> Comparison {
+        Comparison {
+            reader,
+            recent: VecDeque::with_capacity(CONTEXT),
+            compared: 0,
+            end: None,
+        }
+    }
+
+    /// Takes in the run's next record.
+    pub fn record(&mut self, record: &Record) {
+        if self.end.is_some() {
+            return;
+        }
+        match self.reader.next_line() {
+            Ok(Line::Record(journal)) if journal == *record => {
+                if self.recent.len() == CONTEXT {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(journal);
+                self.compared += 1;
+            }
+            Ok(Line::Record(journal)) => self.diverge(Some(journal), Some(record.clone())),
+            Ok(Line::Footer(_)) => self.diverge(None, Some(record.clone())),
+            Err(error) => self.end = Some(Ending::Unreadable(error)),
+        }
+    }
+
+    /// The verdict over a run of this digest: how many records were equal, or the first that was not.
+    ///
+    /// # Errors
+    /// The journal could not be read to its end, or its closing line is not of these records, this header or this run.
+    pub fn finish(mut self, digest: &Digest) -> Result<Result<u64, Box<Divergence>>, JournalError> {
+        if self.end.is_none() {
+            match self.reader.next_line()? {
+                Line::Record(journal) => self.diverge(Some(journal), None),
+                Line::Footer(footer) => self.check_footer(&footer, digest)?,
+            }
+        }
+        match self.end {
+            None => Ok(Ok(self.compared)),
+            Some(Ending::Diverged(divergence)) => Ok(Err(divergence)),
+            Some(Ending::Unreadable(error)) => Err(error),
+        }
+    }
+
+    fn check_footer(&mut self, footer: &Footer, digest: &Digest) -> Result<(), JournalError> {
+        let line = self.reader.line();
+        let wrong = |line, what| Err(JournalError::Contradiction { line, what });
+        if footer.records != self.compared {
+            let (counts, are) = (footer.records, self.compared);
+            return wrong(
+                line,
+                format!("counts {counts} records, and there are {are}"),
+            );
+        }
+        if footer.header != *self.reader.checksum() {
+            let what = format!("not the header that the closing line {line} was written for");
+            return wrong(1, what);
+        }
+        if footer.digest != *digest {
+            let what = format!(
+                "holds the digest {}, and the run has {digest}",
+                footer.digest
+            );
+            return wrong(line, what);
+        }
+        self.reader.expect_end()
+    }
+
+    fn diverge(&mut self, journal: Option<Record>, run: Option<Record>) {
+        let before = self.recent.iter().cloned().collect();
+        let divergence = Divergence {
+            index: self.compared,
+            before,
+            journal,
+            run,
+        };
+        self.end = Some(Ending::Diverged(Box::new(divergence)));
+    }
+}
+
+impl Divergence {
+    /// The difference in lines that a person reads: context, `-` what the journal has, `+` what the run had.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "the run differs from the journal at record {}\n",
+            self.index
+        );
+        for record in &self.before {
+            text.push_str(&format!("    {}\n", one_line(record)));
+        }
+        let side =
+            |record: &Option<Record>| record.as_ref().map_or("(the end)".to_owned(), one_line);
+        text.push_str(&format!("  - {}\n", side(&self.journal)));
+        text.push_str(&format!("  + {}\n", side(&self.run)));
+        text
+    }
+}
+
+fn one_line(record: &Record) -> String {
+    serde_json::to_string(record).expect("a record is plain data")
+}
