@@ -1,4 +1,7 @@
 //! A sweep: one story under many seeds, on all cores. A seed's meaning never depends on the sweep: each is a plain run.
+//!
+//! A run's document, its histograms among it, is dropped when the run is over: what is kept of a seed ([`SeedRun`]) are a few
+//! words and numbers a check, so that memory is that of the runs under way, and about a kilobyte a seed.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -10,7 +13,7 @@ use shakedown_results::{CheckResult, Digest, Measured, Verdict};
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Sample, margin, over_seeds, verdict};
 
-use crate::run::{Options, RunError, run};
+use crate::run::{Options, Outcome, RunError, run};
 
 /// What a sweep keeps of one seed.
 #[derive(Debug)]
@@ -21,11 +24,20 @@ pub struct SeedRun {
     pub worthless: Vec<String>,
     /// Its identity.
     pub digest: Digest,
-    /// Its checks.
-    pub checks: Vec<CheckResult>,
+    /// Its checks, in the order of [`Swept::checks`].
+    pub checks: Vec<SeedCheck>,
     /// The command that runs it again.
     pub replay: String,
     samples: Vec<Sample>,
+}
+
+/// A check in one seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeedCheck {
+    /// True, false, or not judged.
+    pub pass: Option<bool>,
+    /// As [`CheckResult::observed`].
+    pub observed: String,
 }
 
 /// What came of a sweep.
@@ -54,7 +66,7 @@ pub fn sweep(
 ) -> Result<Swept, RunError> {
     let next = AtomicU64::new(*seeds.start());
     let (finished, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let runs = Mutex::new(BTreeMap::new());
+    let kept = Mutex::new(Kept::default());
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -83,7 +95,7 @@ pub fn sweep(
                 return;
             }
             stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
-            runs.lock()
+            kept.lock()
                 .expect("no run panics while it holds the lock")
                 .insert(seed, outcome);
             done(finished.fetch_add(1, Ordering::Relaxed) + 1);
@@ -98,43 +110,68 @@ pub fn sweep(
             scope.spawn(work);
         }
     });
-    let outcomes = runs
+    let kept = kept
         .into_inner()
         .expect("no run panics while it holds the lock");
-    let mut runs = BTreeMap::new();
-    for (seed, outcome) in outcomes {
-        let outcome = outcome?;
-        let document = outcome.document;
-        let run = SeedRun {
-            verdict: document.verdict,
-            worthless: outcome.worthless,
-            digest: document.digest,
-            checks: document.checks,
-            replay: document.replay,
-            samples: outcome.samples,
-        };
-        runs.insert(seed, run);
+    let runs = kept
+        .runs
+        .into_iter()
+        .map(|(seed, run)| run.map(|run| (seed, run)))
+        .collect::<Result<_, _>>()?;
+    Ok(judge(story, &kept.written, runs))
+}
+
+/// All that is kept of the runs.
+#[derive(Default)]
+struct Kept {
+    runs: BTreeMap<u64, Result<SeedRun, RunError>>,
+    /// The checks as the lowest seed has them: name, text and what is expected.
+    written: Vec<CheckResult>,
+}
+
+impl Kept {
+    fn insert(&mut self, seed: u64, outcome: Result<Outcome, RunError>) {
+        let is_first = self.runs.keys().next().is_none_or(|first| seed < *first);
+        let run = outcome.map(|outcome| {
+            let document = outcome.document;
+            let checks = document.checks.iter().map(|check| SeedCheck {
+                pass: check.pass,
+                observed: check.observed.clone(),
+            });
+            let checks = checks.collect();
+            if is_first {
+                self.written = document.checks;
+            }
+            SeedRun {
+                verdict: document.verdict,
+                worthless: outcome.worthless,
+                digest: document.digest,
+                checks,
+                replay: document.replay,
+                samples: outcome.samples,
+            }
+        });
+        self.runs.insert(seed, run);
     }
-    Ok(judge(story, runs))
 }
 
 /// Judges the runs together.
-fn judge(story: &Story, runs: BTreeMap<u64, SeedRun>) -> Swept {
+fn judge(story: &Story, written: &[CheckResult], runs: BTreeMap<u64, SeedRun>) -> Swept {
     let samples: Vec<(u64, Vec<Sample>)> = runs
         .iter()
         .map(|(seed, run)| (*seed, run.samples.clone()))
         .collect();
     let mut together = over_seeds(story, &samples).into_iter();
     let mut checks = Vec::new();
-    let Some(first) = runs.values().next() else {
+    if runs.is_empty() {
         return Swept {
             runs,
             checks,
             failures: Vec::new(),
             verdict: Verdict::Invalid,
         };
-    };
-    for (at, check) in first.checks.iter().enumerate() {
+    }
+    for (at, check) in written.iter().enumerate() {
         if check.over_seeds {
             checks.push(
                 together
@@ -237,3 +274,6 @@ fn in_every_seed(
         ..check.clone()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,6 +131,7 @@ fn headline(document: &Document, paint: Paint, out: &mut String) {
 fn verdict_word(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::Pass => ("PASS", "1;32"),
+        Verdict::NotJudged => ("NOT JUDGED", "1;36"),
         Verdict::Fail => ("FAIL", "1;31"),
         Verdict::Invalid => ("INVALID", "1;33"),
     }

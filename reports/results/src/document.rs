@@ -1,5 +1,6 @@
 //! The results document: what `--json` writes, and what reports and comparisons read. Whole numbers only; in a simulated
-//! run nothing of the wall clock, the host or a path, so that the same run gives the same bytes.
+//! run nothing of the wall clock or the host, and no path but the scenario's as it was typed, so that the same run gives the
+//! same bytes. Its size grows with the number of loads, edges, services and events, not with the length of the run.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,8 @@ pub enum Mode {
 pub enum Verdict {
     /// Every check holds.
     Pass,
+    /// Every check is over seeds: a single run judges none of them.
+    NotJudged,
     /// A check is false.
     Fail,
     /// The run says nothing: see [`Document::invalid`].
@@ -164,7 +167,9 @@ pub struct Load {
     /// What only a load on a real server knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub real: Option<RealLoad>,
-    /// Second by second over the whole run, from 0 s.
+    /// How many whole seconds each row of `seconds` covers: 1, and more in runs of over two hours.
+    pub seconds_each: u64,
+    /// Over the whole run, in order of time: a row for each stretch of `seconds_each` in which something happened.
     pub seconds: Vec<Second>,
 }
 
@@ -279,10 +284,12 @@ pub struct Generator {
     pub cpu_ppm: u64,
 }
 
-/// One second of a load.
+/// One second of a load, or several in a long run (`seconds_each`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Second {
+    /// Its beginning, in whole seconds from 0 s.
+    pub from_s: u64,
     /// Clocks started in this second.
     pub offered: u64,
     /// Tries that the first app took up in it: neither refused at a full queue nor shed.
@@ -291,9 +298,10 @@ pub struct Second {
     pub ok: u64,
     /// Errors, timeouts and drops that ended in it.
     pub failed: u64,
-    /// Median latency of those that ended in it, ns; 0 when none did.
+    /// Median latency of those that ended in it, ns; 0 when none did. Of several seconds the highest: percentiles are never
+    /// averaged.
     pub p50_ns: i64,
-    /// 99th percentile of those, ns; 0 when none did.
+    /// 99th percentile of those, ns; 0 when none did; of several seconds the highest.
     pub p99_ns: i64,
 }
 

@@ -100,6 +100,7 @@ fn load_cells(document: &Document, name: &str) -> Markup {
 fn tone(document: &Document) -> &'static str {
     match document.verdict {
         shakedown_results::Verdict::Pass => "ok",
+        shakedown_results::Verdict::NotJudged => "quiet",
         shakedown_results::Verdict::Fail => "bad",
         shakedown_results::Verdict::Invalid => "warn",
     }

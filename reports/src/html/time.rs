@@ -45,7 +45,7 @@ impl Scales {
         for document in documents {
             scales.end_ns = scales.end_ns.max(document.duration_ns);
             for (at, load) in document.loads.iter().enumerate().take(CHARTS_MAX) {
-                let bins = Bins::new(&load.seconds);
+                let bins = Bins::new(load, document.duration_ns);
                 let end_ns = bins.each_ns() * bins.bins.len() as i64;
                 scales.end_ns = scales.end_ns.max(end_ns);
                 let rate = scales.rates.entry(load.name.clone()).or_default();
@@ -161,7 +161,7 @@ fn figure(
     narrow: bool,
     readings: &mut Readings,
 ) -> Markup {
-    let bins = &Bins::new(&load.seconds);
+    let bins = &Bins::new(load, backdrop.duration_ns);
     let each = units::written(bins.each_ns());
     let top = scales.rates.get(&load.name).copied().unwrap_or(0);
     let range = scales.latencies.get(&load.name).copied();

@@ -10,6 +10,7 @@ use crate::units::counted;
 pub(super) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "Pass",
+        Verdict::NotJudged => "Not judged",
         Verdict::Fail => "Fail",
         Verdict::Invalid => "Invalid",
     }
@@ -18,6 +19,7 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
 pub(super) fn section(document: &Document) -> Markup {
     let class = match document.verdict {
         Verdict::Pass => "pass",
+        Verdict::NotJudged => "not-judged",
         Verdict::Fail => "fail",
         Verdict::Invalid => "invalid",
     };
@@ -73,6 +75,10 @@ pub(crate) fn sentence(document: &Document) -> String {
     let not_judged = of(None).count() - seeds;
     let judged = document.checks.len() - seeds;
     let mut words = match (judged, fails) {
+        (0, _) if document.verdict == Verdict::NotJudged => {
+            return "Not judged here: every check is over seeds, so `shakedown sweep` judges them."
+                .to_owned();
+        }
         (0, _) => "No check was judged.".to_owned(),
         (1, 0) if holds == 1 => "The check holds.".to_owned(),
         (2, 0) if holds == 2 => "Both checks hold.".to_owned(),
@@ -136,6 +142,7 @@ fn row(check: &CheckResult) -> Markup {
 fn sign(verdict: Verdict) -> Markup {
     let path = match verdict {
         Verdict::Pass => "M6 12.5l4 4 8-9",
+        Verdict::NotJudged => "M6 12h12",
         Verdict::Fail => "M7 7l10 10M17 7L7 17",
         Verdict::Invalid => "M12 6v7.5M12 17v.6",
     };

@@ -1,10 +1,10 @@
 //! Seconds of a load, joined into as many bins as a chart has room for.
 
-use shakedown_results::Second;
+use shakedown_results::{Load, Second};
 
 const SECOND_NS: i64 = 1_000_000_000;
 /// More points than this are too close to tell apart, and too many to read in a table.
-const BINS_MAX: usize = 320;
+const BINS_MAX: u64 = 320;
 
 /// One or more whole seconds of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,24 +28,34 @@ pub(crate) struct Bins {
 }
 
 impl Bins {
-    pub(crate) fn new(seconds: &[Second]) -> Bins {
-        let each = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600]
+    /// The bins of a load, up to its last row or to the end of the load and chaos.
+    pub(crate) fn new(load: &Load, duration_ns: i64) -> Bins {
+        let ends = load
+            .seconds
+            .last()
+            .map(|row| row.from_s + load.seconds_each);
+        let seconds = (duration_ns.max(0).unsigned_abs())
+            .div_ceil(SECOND_NS.unsigned_abs())
+            .max(ends.unwrap_or(0));
+        let round = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600];
+        let mut each = round
             .into_iter()
-            .find(|each| seconds.len().div_ceil(*each) <= BINS_MAX)
-            .unwrap_or_else(|| seconds.len().div_ceil(BINS_MAX));
-        let bins = seconds.chunks(each).enumerate().map(|(i, chunk)| {
-            let from_ns = i64::try_from(i * each).expect("seconds of a run") * SECOND_NS;
-            chunk.iter().fold(
-                Bin {
-                    from_ns,
-                    ..Bin::default()
-                },
-                join,
-            )
+            .find(|each| seconds.div_ceil(*each) <= BINS_MAX)
+            .unwrap_or_else(|| seconds.div_ceil(BINS_MAX));
+        // Rows are not taken apart.
+        each = each.next_multiple_of(load.seconds_each.max(1));
+        let bins = (0..seconds.div_ceil(each)).map(|at| Bin {
+            from_ns: i64::try_from(at * each).expect("seconds of a run") * SECOND_NS,
+            ..Bin::default()
         });
+        let mut bins: Vec<Bin> = bins.collect();
+        for row in &load.seconds {
+            let at = usize::try_from(row.from_s / each).expect("as many as bins");
+            bins[at] = join(bins[at], row);
+        }
         Bins {
-            bins: bins.collect(),
-            seconds_each: each as u64,
+            bins,
+            seconds_each: each,
         }
     }
 

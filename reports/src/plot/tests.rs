@@ -1,4 +1,4 @@
-use shakedown_results::{EventRow, Histogram, Second};
+use shakedown_results::{EventRow, Histogram, Load, Second};
 
 use super::axis::{Axis, Nines};
 use super::bins::Bins;
@@ -91,7 +91,8 @@ fn a_linear_axis_starts_at_zero_and_holds_the_maximum() {
 
 #[test]
 fn long_runs_are_joined_by_their_highest_seconds() {
-    let second = |ok, p99_ns| Second {
+    let second = |from_s, ok, p99_ns| Second {
+        from_s,
         admitted: ok,
         offered: ok,
         ok,
@@ -99,10 +100,11 @@ fn long_runs_are_joined_by_their_highest_seconds() {
         p50_ns: MS,
         p99_ns,
     };
-    let mut seconds = vec![second(10, 2 * MS); 86_400];
-    seconds[7] = second(0, 0);
-    seconds[8] = second(10, 90 * MS);
-    let bins = Bins::new(&seconds);
+    let mut seconds: Vec<Second> = (0..86_400).map(|at| second(at, 10, 2 * MS)).collect();
+    seconds[8] = second(8, 10, 90 * MS);
+    // Nothing happened in it.
+    seconds.remove(7);
+    let bins = Bins::new(&load(1, seconds), 0);
     assert!(bins.bins.len() <= 320, "{}", bins.bins.len());
     assert_eq!(bins.bins[0].p99_ns, Some(90 * MS));
     let ok: u64 = bins.bins.iter().map(|bin| bin.ok).sum();
@@ -111,7 +113,32 @@ fn long_runs_are_joined_by_their_highest_seconds() {
 
 #[test]
 fn a_second_in_which_nothing_ended_has_no_latency() {
-    assert_eq!(Bins::new(&[Second::default()]).bins[0].p50_ns, None);
+    let bins = Bins::new(&load(1, vec![Second::default()]), 0);
+    assert_eq!(bins.bins[0].p50_ns, None);
+}
+
+#[test]
+fn seconds_without_a_row_are_empty_bins_up_to_the_end_of_the_load() {
+    let row = Second {
+        from_s: 3,
+        offered: 7,
+        ..Second::default()
+    };
+    let bins = Bins::new(&load(1, vec![row]), 5_000_000_000);
+    let offered: Vec<u64> = bins.bins.iter().map(|bin| bin.offered).collect();
+    assert_eq!(offered, [0, 0, 0, 7, 0]);
+    // Rows of 30 seconds are not taken apart.
+    let rows = [0, 30, 60].map(|from_s| Second { from_s, ..row });
+    let bins = Bins::new(&load(30, rows.to_vec()), 90_000_000_000);
+    assert_eq!((bins.seconds_each, bins.bins.len()), (30, 3));
+}
+
+fn load(seconds_each: u64, seconds: Vec<Second>) -> Load {
+    Load {
+        seconds_each,
+        seconds,
+        ..crate::summary::tests::document(&[]).loads[0].clone()
+    }
 }
 
 #[test]

@@ -8,18 +8,18 @@ use crate::units;
 /// A second is bad from this share of failures on, in per cent.
 const BAD_PERCENT: u64 = 1;
 /// Bad seconds with no more good ones between them are one stretch.
-const APART_MAX: usize = 5;
+const APART_MAX: u64 = 5;
 /// Latency so many times the usual is slow.
 const SLOW_TIMES: i64 = 5;
 /// A slow stretch has so many seconds at least: one may be chance.
-const SLOW_LEAST: usize = 2;
+const SLOW_LEAST: u64 = 2;
 
 /// Stretches in which requests failed, and how long they took meanwhile.
 pub(super) fn failures(document: &Document) -> Vec<Link> {
     let mut links = Vec::new();
     for load in &document.loads {
-        for (from, to) in stretches(&load.seconds, is_bad) {
-            let of = &load.seconds[from..to];
+        for (from, to) in stretches(load, is_bad) {
+            let of = rows(load, (from, to));
             let failed: u64 = of.iter().map(|second| second.failed).sum();
             let ended: u64 = of.iter().map(|second| second.ok + second.failed).sum();
             let share = units::share(failed, ended);
@@ -46,18 +46,18 @@ pub(super) fn slowness(document: &Document) -> Vec<Link> {
             continue;
         };
         let slow = |second: &Second| is_slow(second.p99_ns, usual);
-        let failing = stretches(&load.seconds, is_bad);
-        for (from, to) in stretches(&load.seconds, slow) {
+        let failing = stretches(load, is_bad);
+        for (from, to) in stretches(load, slow) {
             // While requests fail it is told with that.
-            let told = |(begin, end): &(usize, usize)| *begin <= from + 1 && to <= end + 1;
+            let told = |(begin, end): &(u64, u64)| *begin <= from + 1 && to <= end + 1;
             if to - from < SLOW_LEAST || failing.iter().any(told) {
                 continue;
             }
-            let worst = load.seconds[from..to].iter().map(|second| second.p99_ns);
+            let worst = rows(load, (from, to)).iter().map(|second| second.p99_ns);
             let worst = worst.max().unwrap_or(0);
             let words = slow_words("", worst, usual);
             let weight = u64::try_from(worst / usual.max(1)).unwrap_or(0);
-            let weight = weight.saturating_mul((to - from) as u64);
+            let weight = weight.saturating_mul(to - from);
             links.push(link(Kind::Slow, load, (from, to), words, weight));
         }
     }
@@ -77,11 +77,11 @@ fn slow_words(before: &str, worst: i64, usual: i64) -> String {
     format!("{before}p99 up to {worst}, where {usual} is usual")
 }
 
-fn link(kind: Kind, load: &Load, (from, to): (usize, usize), words: String, weight: u64) -> Link {
+fn link(kind: Kind, load: &Load, (from, to): (u64, u64), words: String, weight: u64) -> Link {
     Link {
         kind,
-        from_ns: from as i64 * SECOND_NS,
-        to_ns: Some(to as i64 * SECOND_NS),
+        from_ns: nanos(from),
+        to_ns: Some(nanos(to)),
         subject: load.name.clone(),
         words,
         weight,
@@ -96,14 +96,28 @@ fn usual_p99(load: &Load) -> Option<i64> {
     ended.get(ended.len() / 4).copied()
 }
 
-/// Where seconds are of a kind: first and, exclusive, last; few others between them count in.
-fn stretches(seconds: &[Second], is: impl Fn(&Second) -> bool) -> Vec<(usize, usize)> {
-    let mut stretches: Vec<(usize, usize)> = Vec::new();
-    for (at, _) in seconds.iter().enumerate().filter(|(_, second)| is(second)) {
+/// Where seconds are of a kind: from the first to the last, exclusive, in seconds from 0 s; few others between them count
+/// in.
+fn stretches(load: &Load, is: impl Fn(&Second) -> bool) -> Vec<(u64, u64)> {
+    let mut stretches: Vec<(u64, u64)> = Vec::new();
+    for row in load.seconds.iter().filter(|row| is(row)) {
+        let end = row.from_s + load.seconds_each;
         match stretches.last_mut() {
-            Some((_, to)) if at - *to <= APART_MAX => *to = at + 1,
-            _ => stretches.push((at, at + 1)),
+            Some((_, to)) if row.from_s - *to <= APART_MAX => *to = end,
+            _ => stretches.push((row.from_s, end)),
         }
     }
     stretches
+}
+
+/// The rows of a stretch.
+fn rows(load: &Load, (from, to): (u64, u64)) -> &[Second] {
+    let at = |second: u64| load.seconds.partition_point(|row| row.from_s < second);
+    &load.seconds[at(from)..at(to)]
+}
+
+fn nanos(second: u64) -> i64 {
+    i64::try_from(second)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(SECOND_NS)
 }

@@ -29,7 +29,8 @@ fn event(at: i64, kind: &str, subject: &str, detail: &str) -> EventRow {
 
 /// Two minutes of 100 requests a second that take 10 ms, but for these seconds.
 fn load(but: &[(usize, Second)]) -> Load {
-    let usual = Second {
+    let usual = |from_s| Second {
+        from_s,
         offered: 100,
         admitted: 100,
         ok: 100,
@@ -37,12 +38,14 @@ fn load(but: &[(usize, Second)]) -> Load {
         p50_ns: 5_000_000,
         p99_ns: 10_000_000,
     };
-    let mut seconds = vec![usual; 120];
+    let mut seconds: Vec<Second> = (0..120).map(usual).collect();
     for (at, second) in but {
-        seconds[*at] = *second;
+        let from_s = *at as u64;
+        seconds[*at] = Second { from_s, ..*second };
     }
     Load {
         name: "users".to_owned(),
+        seconds_each: 1,
         seconds,
         ..document(&[]).loads[0].clone()
     }
@@ -83,6 +86,7 @@ fn what_led_to_it_comes_before_what_followed() {
         event(40, "fault-ended", "outage", "touched 1"),
     ];
     let bad = Second {
+        from_s: 0,
         offered: 100,
         admitted: 100,
         ok: 20,
@@ -120,6 +124,7 @@ fn what_led_to_it_comes_before_what_followed() {
 #[test]
 fn bad_seconds_far_apart_are_two_stretches_and_one_bad_request_of_many_is_none() {
     let bad = |failed| Second {
+        from_s: 0,
         ok: 100,
         failed,
         p99_ns: 10_000_000,
@@ -152,6 +157,7 @@ fn a_queue_that_never_empties_is_told_with_what_is_left_of_it() {
 #[test]
 fn requests_that_are_slow_and_do_not_fail_are_told_of_too() {
     let slow = Second {
+        from_s: 0,
         ok: 100,
         p99_ns: 51_000_000,
         ..Second::default()

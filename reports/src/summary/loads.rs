@@ -1,4 +1,6 @@
-//! Loads: totals and histograms over the window, and every second of the run.
+//! Loads: totals and histograms over the window, and the seconds of the run in which something happened.
+//!
+//! Memory is bounded by the seconds in which something happened, and in long runs by [`ROWS_MAX`] rows a load.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +9,8 @@ use shakedown_results::{
 };
 
 const SECOND_NS: i64 = 1_000_000_000;
+/// Rows of one load over the time of the load and chaos, at most; a longer run has rows of several seconds.
+const ROWS_MAX: u64 = 7_200;
 
 /// All loads, in the cast's order.
 #[derive(Clone, Debug)]
@@ -29,9 +33,11 @@ struct Fold {
     failed_latency: Histogram,
     uncorrected: Histogram,
     send_lag: Histogram,
-    seconds: Vec<Second>,
-    /// Index of the second that `ended` belongs to.
-    second: usize,
+    seconds_each: u64,
+    /// By the row's number.
+    rows: BTreeMap<u64, Second>,
+    /// The second that `ended` belongs to.
+    second: u64,
     /// Latencies of the requests that ended in that second: bounded by what one second can hold, and exact.
     ended: Vec<i64>,
 }
@@ -41,16 +47,14 @@ impl Loads {
         parties: impl Iterator<Item = (usize, &'a Party)>,
         duration_ns: i64,
     ) -> Loads {
-        let seconds = usize::try_from(duration_ns.max(0).unsigned_abs().div_ceil(1_000_000_000))
-            .expect("the seconds of a run fit into memory's range");
+        let seconds_each = seconds_each(duration_ns);
         let fold = |(at, party): (usize, &Party)| {
             let id = PartyId(u16::try_from(at).expect("a cast has at most 65,536 parties"));
-            let seconds = vec![Second::default(); seconds];
             (
                 id,
                 Fold {
                     name: party.name.clone(),
-                    seconds,
+                    seconds_each,
                     ..Fold::default()
                 },
             )
@@ -75,7 +79,7 @@ impl Loads {
             .by_party
             .get_mut(&load)
             .expect("a root names a load of the cast");
-        fold.second_of(intended_ns).offered += 1;
+        fold.row_at(second_of(intended_ns)).offered += 1;
         fold.ended_at(at_ns, at_ns - intended_ns, answer);
         if !counts {
             return;
@@ -109,7 +113,7 @@ impl Loads {
     /// The first app took up a try of this load.
     pub(super) fn admitted(&mut self, load: PartyId, at_ns: i64) {
         if let Some(fold) = self.by_party.get_mut(&load) {
-            fold.second_of(at_ns).admitted += 1;
+            fold.row_at(second_of(at_ns)).admitted += 1;
         }
     }
 
@@ -119,23 +123,25 @@ impl Loads {
 }
 
 impl Fold {
-    fn second_of(&mut self, ns: i64) -> &mut Second {
-        let at = usize::try_from(ns.max(0) / SECOND_NS).expect("not negative");
-        if at >= self.seconds.len() {
-            self.seconds.resize(at + 1, Second::default());
-        }
-        &mut self.seconds[at]
+    /// The row of a second.
+    fn row_at(&mut self, second: u64) -> &mut Second {
+        let each = self.seconds_each;
+        let row = second / each;
+        self.rows.entry(row).or_insert_with(|| Second {
+            from_s: row * each,
+            ..Second::default()
+        })
     }
 
     fn ended_at(&mut self, at_ns: i64, latency_ns: i64, answer: Answer) {
-        let second = usize::try_from(at_ns.max(0) / SECOND_NS).expect("not negative");
+        let second = second_of(at_ns);
         if second != self.second {
             self.close_second();
             self.second = second;
         }
         match answer {
-            Answer::Ok => self.second_of(at_ns).ok += 1,
-            _ => self.second_of(at_ns).failed += 1,
+            Answer::Ok => self.row_at(second).ok += 1,
+            _ => self.row_at(second).failed += 1,
         }
         if answer != Answer::Dropped {
             self.ended.push(latency_ns.max(0));
@@ -144,15 +150,15 @@ impl Fold {
 
     /// Records come in order of time, so a second is over when the next one's first record comes.
     fn close_second(&mut self) {
-        let Some(second) = self.seconds.get_mut(self.second) else {
-            return;
-        };
         if self.ended.is_empty() {
             return;
         }
-        second.p50_ns = exact_percentile(&mut self.ended, 50);
-        second.p99_ns = exact_percentile(&mut self.ended, 99);
+        let p50_ns = exact_percentile(&mut self.ended, 50);
+        let p99_ns = exact_percentile(&mut self.ended, 99);
         self.ended.clear();
+        let row = self.row_at(self.second);
+        row.p50_ns = row.p50_ns.max(p50_ns);
+        row.p99_ns = row.p99_ns.max(p99_ns);
     }
 
     fn finish(mut self) -> Load {
@@ -177,9 +183,27 @@ impl Fold {
             uncorrected_ns: Latency::of(self.uncorrected),
             send_lag_ns: Latency::of(self.send_lag),
             real: None,
-            seconds: self.seconds,
+            seconds_each: self.seconds_each,
+            seconds: self.rows.into_values().collect(),
         }
     }
+}
+
+fn second_of(ns: i64) -> u64 {
+    (ns.max(0) / SECOND_NS).unsigned_abs()
+}
+
+/// How many seconds a row covers, so that at most [`ROWS_MAX`] cover the run: a round number that a person can read.
+fn seconds_each(duration_ns: i64) -> u64 {
+    let seconds = duration_ns
+        .max(0)
+        .unsigned_abs()
+        .div_ceil(SECOND_NS.unsigned_abs());
+    let least = seconds.div_ceil(ROWS_MAX).max(1);
+    [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600]
+        .into_iter()
+        .find(|each| *each >= least)
+        .unwrap_or_else(|| least.next_multiple_of(3_600))
 }
 
 /// The smallest value with at least `percent` of all at or below it.

@@ -1,4 +1,6 @@
-use shakedown_results::{Answer, Digester, Fate, Outcome, Party, PartyId, Pod, PodId, Root};
+use shakedown_results::{
+    Answer, Digester, Fate, Load, Outcome, Party, PartyId, Pod, PodId, Root, Second,
+};
 
 use super::*;
 
@@ -156,18 +158,19 @@ fn the_warm_up_is_in_the_seconds_and_not_in_the_totals() {
     ]);
     let load = &document.loads[0];
     assert_eq!(load.scheduled, 1);
-    assert_eq!((load.seconds[1].offered, load.seconds[1].ok), (1, 0));
-    assert_eq!((load.seconds[2].offered, load.seconds[2].ok), (1, 2));
+    let rows = [1, 2].map(|second| row(load, second).expect("something happened in it"));
+    assert_eq!(rows.map(|row| (row.offered, row.ok)), [(1, 0), (1, 2)]);
 }
 
 #[test]
-fn an_answer_in_the_drain_counts_and_lengthens_the_seconds() {
+fn an_answer_in_the_drain_counts_and_has_a_row_after_the_duration() {
     let at = 10 * SECOND - MS;
     let document = document(&[finished(at, Some(at), 12 * SECOND, Answer::Timeout)]);
     let load = &document.loads[0];
     assert_eq!(load.timeouts, 1);
-    assert_eq!(load.seconds.len(), 13);
-    assert_eq!(load.seconds[12].failed, 1);
+    let rows: Vec<u64> = load.seconds.iter().map(|row| row.from_s).collect();
+    assert_eq!(rows, [9, 12]);
+    assert_eq!(load.seconds[1].failed, 1);
 }
 
 #[test]
@@ -183,13 +186,41 @@ fn a_seconds_percentiles_are_exact() {
         Answer::Error,
     ));
     let document = document(&records);
-    let seconds = &document.loads[0].seconds;
-    assert_eq!(
-        (seconds[3].p50_ns, seconds[3].p99_ns),
-        (50 * 1_234_567, 99 * 1_234_567)
-    );
-    assert_eq!((seconds[4].p50_ns, seconds[4].p99_ns), (7, 7));
-    assert_eq!(seconds[5].p99_ns, 0, "nothing ended in it");
+    let row = |second| row(&document.loads[0], second).map(|row| (row.p50_ns, row.p99_ns));
+    assert_eq!(row(3), Some((50 * 1_234_567, 99 * 1_234_567)));
+    assert_eq!(row(4), Some((7, 7)));
+    assert_eq!(row(5), None, "nothing happened in it");
+}
+
+/// The row of a load that begins at a second.
+fn row(load: &Load, second: u64) -> Option<&Second> {
+    load.seconds.iter().find(|row| row.from_s == second)
+}
+
+#[test]
+fn a_long_run_has_rows_of_several_seconds_with_the_highest_percentiles() {
+    let hours = 10 * 3_600;
+    let mut cast = cast();
+    cast.duration_ns = hours * SECOND;
+    let mut summary = Summary::new(&cast);
+    for second in 0..hours {
+        let at = second * SECOND;
+        let record = finished(at, Some(at), at + (second % 5 + 1) * MS, Answer::Ok);
+        summary.record(&cast, &record);
+    }
+    let load = &summary.loads.finish()[0];
+    assert_eq!((load.seconds_each, load.seconds.len()), (5, 7_200));
+    let ends = [&load.seconds[0], &load.seconds[7_199]];
+    assert_eq!(ends.map(|row| (row.from_s, row.ok)), [(0, 5), (35_995, 5)]);
+    assert_eq!(ends.map(|row| row.p99_ns), [5 * MS; 2]);
+}
+
+#[test]
+fn an_idle_load_has_no_rows_however_long_the_run() {
+    let mut cast = cast();
+    cast.duration_ns = 365 * 86_400 * SECOND;
+    let load = &Summary::new(&cast).loads.finish()[0];
+    assert_eq!((load.seconds_each, load.seconds.len()), (7_200, 0));
 }
 
 #[test]

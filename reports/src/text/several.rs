@@ -29,6 +29,10 @@ pub fn endings(scenario: &str, seed: u64, endings: &[Ending], screen: impl Into<
         .map(|ending| ending.variant.chars().count())
         .max()
         .unwrap_or(0);
+    let words = endings
+        .iter()
+        .map(|ending| verdict_word(ending.verdict).0.len());
+    let word_width = words.max().unwrap_or(0).max("INVALID".len());
     for ending in endings {
         let (told, color) = if ending.as_told {
             ("as told    ", "32")
@@ -38,7 +42,7 @@ pub fn endings(scenario: &str, seed: u64, endings: &[Ending], screen: impl Into<
         let (word, _) = verdict_word(ending.verdict);
         writeln!(
             out,
-            "  {:width$}  {word:<7}  {}  {}",
+            "  {:width$}  {word:<word_width$}  {}  {}",
             one_line(&ending.variant),
             painted(told, color, paint),
             one_line(&ending.remark),

@@ -54,18 +54,21 @@ pub fn not_judged(checks: &[CheckResult]) -> Vec<String> {
         .filter(|check| check.pass.is_none() && !check.over_seeds)
         .map(|check| format!("check `{}` was {}", check.name, check.observed))
         .collect();
-    if reasons.is_empty() && checks.iter().all(|check| check.pass.is_none()) {
+    if checks.is_empty() {
         reasons.push("no check was judged".to_owned());
     }
     reasons
 }
 
-/// The verdict of a run: invalid for any reason given or found in the checks, else fail if a check is false, else pass.
+/// The verdict of a run: invalid for any reason given or found in the checks, else fail if a check is false, else pass; not
+/// judged if all checks are over seeds.
 pub fn verdict(checks: &[CheckResult], invalid: &[String]) -> Verdict {
     if !invalid.is_empty() || !not_judged(checks).is_empty() {
         Verdict::Invalid
     } else if checks.iter().any(|check| check.pass == Some(false)) {
         Verdict::Fail
+    } else if checks.iter().all(|check| check.pass.is_none()) {
+        Verdict::NotJudged
     } else {
         Verdict::Pass
     }

@@ -1,0 +1,43 @@
+use shakedown_scenarios::{Edits, load_text};
+
+use super::*;
+
+fn story() -> Story {
+    let text = "
+scenario: s
+story: s
+duration: 60s
+topology: {services: {shop: {workers: 4, sidecar: none, endpoints: {GET /: [work: exp(5ms)]}}}}
+load: {users: {to: shop GET /, rate: 100/s, arrivals: poisson, sidecar: none}}
+expect:
+  - fast: p99(users) < 1s
+  - mean: mean(users) < 1s over seeds
+";
+    load_text("s.yaml", text, &Edits::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn swept(jobs: usize) -> Swept {
+    let jobs = NonZeroUsize::new(jobs).unwrap();
+    sweep(&story(), 1..=4, jobs, Options::default, |_| {}).unwrap()
+}
+
+#[test]
+fn what_is_kept_of_a_seed_is_small_beside_its_document() {
+    let whole = run(&story(), Options::default()).unwrap();
+    let document = serde_json::to_string(&whole.document).unwrap().len();
+    let swept = swept(2);
+    assert_eq!((swept.runs.len(), swept.verdict), (4, Verdict::Pass));
+    for run in swept.runs.values() {
+        let kept = format!("{run:?}").len();
+        assert!(
+            kept < 1_500 && kept * 10 < document,
+            "{kept} of {document} bytes"
+        );
+    }
+}
+
+#[test]
+fn the_number_of_jobs_changes_nothing_that_is_said() {
+    let said = |swept: Swept| (swept.verdict, swept.checks);
+    assert_eq!(said(swept(1)), said(swept(3)));
+}
