@@ -1,5 +1,6 @@
 //! What the stage stands on: hosts that can crash, pause and lose touch, in one of two worlds.
 
+pub(crate) mod latency;
 pub(crate) mod real;
 pub(crate) mod simulated;
 pub(crate) mod turmoil;

@@ -7,10 +7,12 @@
 //! - A partition holds bytes back where they arrive, so a sender sees its writes taken and acknowledged by the kernel. After
 //!   the healing they come when TCP would have sent them again.
 //! - A pause stops the host's tasks, not its share of the thread's time.
-//! - Latency is the kernel's: the story's latencies do not apply.
+//! - The story's latencies come on top of the kernel's: what arrives is handed on so much later, at both ends, and a
+//!   connection takes one round trip to open.
 
 mod cuts;
 mod host;
+mod lag;
 mod stream;
 
 use std::io;
@@ -22,12 +24,13 @@ use shakedown_env::real::{HostOptions, Names, Runtime};
 use shakedown_env::{Env, Time};
 use shakedown_results::PodId;
 
+use super::latency::Latencies;
 use super::{Cut, Ground};
 use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::plot::Plot;
-use cuts::Cuts;
-use host::{Hosts, RealHost};
+use host::{Network, RealHost};
+use lag::Links;
 
 /// Hosts of one runtime.
 pub(crate) struct Real {
@@ -36,8 +39,7 @@ pub(crate) struct Real {
     seed: u64,
     journal: Arc<Journal>,
     addresses: Addresses,
-    hosts: Arc<Hosts>,
-    cuts: Arc<Cuts>,
+    network: Network,
     names: Names,
     stage: Env,
 }
@@ -65,15 +67,33 @@ impl Real {
             seed,
             journal: Arc::clone(journal),
             addresses,
-            hosts: Arc::default(),
-            cuts: Arc::default(),
+            network: Network {
+                hosts: Arc::default(),
+                cuts: Arc::default(),
+                links: Arc::new(Links::new(Latencies::new(plot))),
+            },
             names,
             stage,
         };
         for pod in plot.pods() {
-            ground.add(pod, plot)?;
+            ground.add_host(pod, plot)?;
         }
         Ok(ground)
+    }
+
+    fn add_host(&self, pod: PodId, plot: &Plot) -> io::Result<()> {
+        let runtime = self.runtime.upgrade();
+        let runtime = runtime.ok_or(io::ErrorKind::NotConnected)?;
+        let address = self.addresses.of(pod);
+        let inner = runtime.host(HostOptions {
+            address,
+            seed: Some(self.seed),
+            names: self.names.clone(),
+            ..HostOptions::new(plot.name(pod))
+        })?;
+        let host = RealHost::new(pod, address, inner, Arc::clone(&self.journal));
+        self.network.hosts.add(Arc::new(host));
+        Ok(())
     }
 
     fn addresses(&self, pods: &[PodId]) -> Vec<IpAddr> {
@@ -87,7 +107,7 @@ impl Ground for Real {
     }
 
     fn env(&self, pod: PodId) -> Env {
-        host::env(&self.hosts, &self.cuts, pod)
+        self.network.env(pod)
     }
 
     fn address(&self, pod: PodId) -> IpAddr {
@@ -95,44 +115,38 @@ impl Ground for Real {
     }
 
     fn add(&self, pod: PodId, plot: &Plot) -> io::Result<()> {
-        let runtime = self.runtime.upgrade();
-        let runtime = runtime.ok_or(io::ErrorKind::NotConnected)?;
-        let address = self.addresses.of(pod);
-        let inner = runtime.host(HostOptions {
-            address,
-            seed: Some(self.seed),
-            names: self.names.clone(),
-            ..HostOptions::new(plot.name(pod))
-        })?;
-        let host = RealHost::new(pod, address, inner, Arc::clone(&self.journal));
-        self.hosts.add(Arc::new(host));
-        Ok(())
+        self.network.links.add(plot.pod(pod));
+        self.add_host(pod, plot)
     }
 
     fn crash(&self, pod: PodId) {
-        self.hosts.of(pod).crash();
+        self.network.hosts.of(pod).crash();
     }
 
     fn restart(&self, pod: PodId) -> Env {
-        self.hosts.of(pod).restart();
+        self.network.hosts.of(pod).restart();
         self.env(pod)
     }
 
     fn pause(&self, pod: PodId) {
-        self.hosts.of(pod).set_paused(true);
+        self.network.hosts.of(pod).set_paused(true);
     }
 
     fn resume(&self, pod: PodId) {
-        self.hosts.of(pod).set_paused(false);
+        self.network.hosts.of(pod).set_paused(false);
     }
 
     fn cut(&self, from: &[PodId], to: &[PodId]) -> Cut {
-        Cut::Real(self.cuts.add(self.addresses(from), self.addresses(to)))
+        Cut::Real(
+            self.network
+                .cuts
+                .add(self.addresses(from), self.addresses(to)),
+        )
     }
 
     fn heal(&self, cut: Cut) -> u64 {
         match cut {
-            Cut::Real(cut) => self.cuts.remove(cut),
+            Cut::Real(cut) => self.network.cuts.remove(cut),
             Cut::Simulated(_) => unreachable!("a cut is healed on the ground that made it"),
         }
     }

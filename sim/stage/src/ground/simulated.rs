@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim};
 use shakedown_env::{Env, Time};
-use shakedown_results::{Cast, Pod, PodId};
-use shakedown_scenarios::story::LatencyRules;
+use shakedown_results::PodId;
 use shakedown_scenarios::value::Distribution;
 
+use super::latency::Latencies;
 use super::{Cut, Ground};
 use crate::journal::Journal;
 use crate::layout::Addresses;
@@ -136,36 +136,15 @@ fn pod_of(host: HostId, stage: HostId) -> Option<PodId> {
 
 /// The story's latencies, by hosts.
 fn link_rule(plot: &Plot, stage: HostId) -> Box<dyn Fn(HostId, HostId) -> Link + Send> {
-    let zones = &plot.story.zones;
-    let regions: Vec<String> = zones.iter().map(|zone| zone.region.clone()).collect();
-    let rules: LatencyRules = plot.story.latency.clone();
-    let (cast, pods): (Arc<Cast>, Vec<Pod>) = (Arc::clone(&plot.cast), plot.roster());
+    let latencies = Latencies::new(plot);
     Box::new(move |from, to| {
-        let pod_at = |host| pods.get(pod_of(host, stage)?.0 as usize);
-        let Some((from, to)) = pod_at(from).zip(pod_at(to)) else {
-            return Link::default();
-        };
-        let name =
-            |party: shakedown_results::PartyId| cast.parties[usize::from(party.0)].name.clone();
-        let parties = (name(from.party), name(to.party));
-        let (a, b) = (from.zone, to.zone);
-        let by_distance = || {
-            if a == b {
-                &rules.same_zone
-            } else if regions.get(usize::from(a)) == regions.get(usize::from(b)) {
-                &rules.cross_zone
-            } else {
-                &rules.cross_region
-            }
-        };
-        let latency = rules
-            .parties
-            .get(&parties)
-            .or_else(|| rules.zones.get(&(a, b)));
-        let latency = latency.unwrap_or_else(by_distance);
-        Link {
-            latency: latency_of(latency),
-            ..Link::default()
+        let pods = pod_of(from, stage).zip(pod_of(to, stage));
+        match pods.and_then(|(from, to)| latencies.between(from, to)) {
+            None => Link::default(),
+            Some(latency) => Link {
+                latency: latency_of(latency),
+                ..Link::default()
+            },
         }
     })
 }

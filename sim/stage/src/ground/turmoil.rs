@@ -10,9 +10,8 @@ use shakedown_engine::HostId;
 use shakedown_engine::turmoil::{TurmoilNet, TurmoilSim};
 use shakedown_env::{Env, Time};
 use shakedown_results::PodId;
-use shakedown_scenarios::story::Story;
-use shakedown_scenarios::value::Distribution;
 
+use super::latency::Latencies;
 use super::{Cut, Ground};
 use crate::journal::Journal;
 use crate::layout::Addresses;
@@ -65,8 +64,10 @@ impl Turmoil {
 
     /// Gives the links between a pod and others their latencies.
     fn link(&self, plot: &Plot, a: PodId, others: impl Iterator<Item = PodId>) {
+        let latencies = Latencies::new(plot);
         for b in others {
-            let nanos = latency(plot, a, b).as_constant();
+            let latency = latencies.between(a, b).expect("both are pods");
+            let nanos = latency.as_constant();
             let nanos = nanos.expect("what is drawn was refused");
             let span = Duration::from_nanos(nanos);
             self.net.set_latency(self.host(a), self.host(b), span);
@@ -130,27 +131,4 @@ impl Ground for Turmoil {
     fn set_epoch_origin(&self, zero: Time) {
         self.net.set_epoch_origin(zero);
     }
-}
-
-/// The story's latency from one pod to another.
-pub(crate) fn latency(plot: &Plot, from: PodId, to: PodId) -> &Distribution {
-    let (from, to) = (plot.pod(from), plot.pod(to));
-    let story: &Story = &plot.story;
-    let rules = &story.latency;
-    let name = |pod: &shakedown_results::Pod| {
-        let party = &plot.cast.parties[usize::from(pod.party.0)];
-        party.name.clone()
-    };
-    let by_party = rules.parties.get(&(name(&from), name(&to)));
-    let by_zone = || rules.zones.get(&(from.zone, to.zone));
-    let region = |zone: u16| story.zones.get(usize::from(zone)).map(|zone| &zone.region);
-    by_party.or_else(by_zone).unwrap_or({
-        if from.zone == to.zone {
-            &rules.same_zone
-        } else if region(from.zone) == region(to.zone) {
-            &rules.cross_zone
-        } else {
-            &rules.cross_region
-        }
-    })
 }

@@ -2,6 +2,7 @@
 
 use shakedown_results::{Answer, Event, Fate, PodId};
 use shakedown_scenarios::story::{Action, Step};
+use shakedown_scenarios::value::Distribution;
 
 use super::build::{Build, all_of, millis};
 use super::{Played, play_with};
@@ -97,4 +98,42 @@ fn two_real_runs_at_the_same_time_keep_out_of_each_others_way() {
         other.join().unwrap()
     });
     assert_eq!(other, 50);
+}
+
+/// Median latencies in the simulator and on loopback, ms, of calls through two hops of such latencies.
+fn medians(latency: &str) -> [i64; 2] {
+    let mut build = Build::new(2);
+    let work = build.work("2ms");
+    build.service("back", vec![work]);
+    let call = build.call(0);
+    build.service("front", vec![Step::Call(Box::new(call))]);
+    build.load(1, "40/s");
+    build.story.latency.same_zone = Distribution::parse_duration(latency).unwrap();
+    [World::Native, World::Real].map(|world| {
+        let options = Options {
+            seed: 1,
+            ..Options::default()
+        };
+        let played = play_with(&build.story, options, world);
+        played.check_laws();
+        assert_eq!(played.answers(Answer::Ok), 80, "{world:?}");
+        let finished = played.finished();
+        let mut latencies: Vec<i64> = finished.iter().map(|f| f.latency_ns()).collect();
+        latencies.sort_unstable();
+        latencies[latencies.len() / 2] / 1_000_000
+    })
+}
+
+#[test]
+fn a_real_run_has_the_latencies_of_the_story() {
+    for latency in ["15ms", "uniform(10ms..20ms)"] {
+        let [simulated, real] = medians(latency);
+        // Four one-way trips and the work; the rest is the machine's.
+        assert!((61..=64).contains(&simulated), "{latency}: {simulated} ms");
+        let slack = simulated / 4;
+        assert!(
+            (simulated - 2..simulated + slack).contains(&real),
+            "{latency}: {real} ms for real, {simulated} ms simulated"
+        );
+    }
 }

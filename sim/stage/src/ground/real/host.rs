@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use shakedown_env::{
     BoxFuture, BoxListener, BoxStream, Env, Event, LocalFuture, Rng, Sleep, StoreValue, TaskName,
@@ -15,6 +16,7 @@ use shakedown_env::{
 use shakedown_results::PodId;
 
 use super::cuts::{Cuts, SYN_RETRY, next_try};
+use super::lag::{Lag, Links};
 use super::stream::{HeldListener, HeldStream};
 use crate::journal::Journal;
 
@@ -59,15 +61,36 @@ pub(super) enum Socket {
     Listener(#[expect(dead_code, reason = "kept for its being open")] BoxListener),
 }
 
-/// A handle of a host, valid until its next crash.
-pub(super) fn env(hosts: &Arc<Hosts>, cuts: &Arc<Cuts>, pod: PodId) -> Env {
-    let host = hosts.of(pod);
-    let life = host.lock().life;
-    Env::new(Arc::new(ChaosWorld {
-        own: Own { host, life },
-        hosts: Arc::clone(hosts),
-        cuts: Arc::clone(cuts),
-    }))
+/// All that lies between the hosts of a run.
+#[derive(Clone)]
+pub(super) struct Network {
+    pub(super) hosts: Arc<Hosts>,
+    pub(super) cuts: Arc<Cuts>,
+    pub(super) links: Arc<Links>,
+}
+
+impl Network {
+    /// A handle of a host, valid until its next crash.
+    pub(super) fn env(&self, pod: PodId) -> Env {
+        let host = self.hosts.of(pod);
+        let life = host.lock().life;
+        Env::new(Arc::new(ChaosWorld {
+            own: Own { host, life },
+            network: self.clone(),
+        }))
+    }
+
+    /// What a connection adds to packets from an address to a host.
+    pub(super) fn lag_from(&self, peer: IpAddr, own: &Own) -> Option<Lag> {
+        let peer = self.hosts.pod_at(peer)?;
+        self.links.lag(own.env(), peer, own.host.pod)
+    }
+
+    /// What it adds to packets of a host to an address.
+    fn lag_to(&self, peer: IpAddr, own: &Own) -> Option<Lag> {
+        let peer = self.hosts.pod_at(peer)?;
+        self.links.lag(own.env(), own.host.pod, peer)
+    }
 }
 
 impl Hosts {
@@ -80,6 +103,10 @@ impl Hosts {
 
     pub(super) fn of(&self, pod: PodId) -> Arc<RealHost> {
         Arc::clone(&self.lock().all[pod.0 as usize])
+    }
+
+    fn pod_at(&self, address: IpAddr) -> Option<PodId> {
+        self.lock().by_address.get(&address).map(|host| host.pod)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -194,8 +221,7 @@ impl Own {
 /// One host's view of the real world, with chaos in it.
 struct ChaosWorld {
     own: Own,
-    hosts: Arc<Hosts>,
-    cuts: Arc<Cuts>,
+    network: Network,
 }
 
 impl ChaosWorld {
@@ -222,12 +248,9 @@ impl World for ChaosWorld {
             return Box::pin(pending());
         }
         let connect = self.inner().connect(to, from);
-        let (own, hosts, cuts) = (
-            self.own.clone(),
-            Arc::clone(&self.hosts),
-            Arc::clone(&self.cuts),
-        );
+        let (own, network) = (self.own.clone(), self.network.clone());
         Box::pin(async move {
+            let (hosts, cuts) = (&network.hosts, &network.cuts);
             let (here, there) = (own.address(), to.ip());
             let start = own.env().now();
             let (mut held, mut waited) = (false, false);
@@ -250,8 +273,14 @@ impl World for ChaosWorld {
                 let now = own.env().now();
                 own.env().sleep_until(next_try(start, now, SYN_RETRY)).await;
             }
-            let stream = connect.await?;
-            Ok(Box::new(HeldStream::new(stream, own, cuts)) as BoxStream)
+            let connected = connect.await;
+            let mut back = network.lag_from(there, &own);
+            let mut forth = network.lag_to(there, &own);
+            let ways = [&mut forth, &mut back].into_iter().flatten();
+            let round_trip: Duration = ways.map(Lag::draw).sum();
+            own.env().sleep(round_trip).await;
+            let stream = HeldStream::new(connected?, own, network.cuts, back);
+            Ok(Box::new(stream) as BoxStream)
         })
     }
 
@@ -263,7 +292,7 @@ impl World for ChaosWorld {
         Ok(Box::new(HeldListener::new(
             inner,
             self.own.clone(),
-            Arc::clone(&self.cuts),
+            self.network.clone(),
         )))
     }
 

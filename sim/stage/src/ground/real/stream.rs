@@ -11,7 +11,8 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use shakedown_env::{BoxListener, BoxStream, Listener, Sleep, Stream, Time};
 
 use super::cuts::{Cuts, DATA_RETRY, next_try};
-use super::host::{Own, Socket};
+use super::host::{Network, Own, Socket};
+use super::lag::Lag;
 
 /// Bytes that a partition holds back per connection; beyond it the kernel does.
 const HELD_MAX: usize = 64 * 1024;
@@ -23,6 +24,8 @@ pub(super) struct HeldStream {
     own: Own,
     peer: IpAddr,
     cuts: Arc<Cuts>,
+    /// What is on its way here, where that takes time.
+    lag: Option<Lag>,
     held: VecDeque<u8>,
     /// What came after the held bytes: the end, or an error.
     end: Option<io::Result<()>>,
@@ -33,13 +36,14 @@ pub(super) struct HeldStream {
 }
 
 impl HeldStream {
-    pub(super) fn new(inner: BoxStream, own: Own, cuts: Arc<Cuts>) -> HeldStream {
+    pub(super) fn new(inner: BoxStream, own: Own, cuts: Arc<Cuts>, lag: Option<Lag>) -> HeldStream {
         let peer = inner.peer_addr().ip();
         HeldStream {
             inner: Some(inner),
             own,
             peer,
             cuts,
+            lag,
             held: VecDeque::new(),
             end: None,
             since: None,
@@ -104,6 +108,16 @@ impl Read for HeldStream {
             return Poll::Pending;
         }
         std::task::ready!(this.poll_retry(cx));
+        let behind = !this.held.is_empty() || this.end.is_some();
+        if let Some(lag) = &mut this.lag
+            && (!behind || lag.carries())
+        {
+            let stream = this.inner.as_mut();
+            let stream = stream.expect("a stream is laid down only when it is dropped");
+            // What was held up comes after what was on its way before.
+            let stream = (!behind).then_some(stream);
+            return lag.poll_read(stream, this.own.env(), cx, &mut buf);
+        }
         if !this.held.is_empty() {
             let (front, _) = this.held.as_slices();
             let count = front.len().min(buf.remaining());
@@ -179,15 +193,15 @@ pub(super) struct HeldListener {
     /// `None` once it has been laid down.
     inner: Option<BoxListener>,
     own: Own,
-    cuts: Arc<Cuts>,
+    network: Network,
 }
 
 impl HeldListener {
-    pub(super) fn new(inner: BoxListener, own: Own, cuts: Arc<Cuts>) -> HeldListener {
+    pub(super) fn new(inner: BoxListener, own: Own, network: Network) -> HeldListener {
         HeldListener {
             inner: Some(inner),
             own,
-            cuts,
+            network,
         }
     }
 }
@@ -204,7 +218,9 @@ impl Listener for HeldListener {
         let inner = self.inner.as_mut();
         let inner = inner.expect("a listener is laid down only when it is dropped");
         let accepted = std::task::ready!(inner.poll_accept(cx))?;
-        let stream = HeldStream::new(accepted, self.own.clone(), Arc::clone(&self.cuts));
+        let lag = self.network.lag_from(accepted.peer_addr().ip(), &self.own);
+        let cuts = Arc::clone(&self.network.cuts);
+        let stream = HeldStream::new(accepted, self.own.clone(), cuts, lag);
         Poll::Ready(Ok(Box::new(stream)))
     }
 }

@@ -1,0 +1,55 @@
+//! The story's latencies, by pods: the same rules in every world.
+
+use std::sync::Arc;
+
+use shakedown_results::{Cast, Pod, PodId};
+use shakedown_scenarios::story::LatencyRules;
+use shakedown_scenarios::value::Distribution;
+
+use crate::plot::Plot;
+
+/// One-way latencies between the pods that there were when it was made, and those added to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Latencies {
+    rules: LatencyRules,
+    /// By zone.
+    regions: Vec<String>,
+    cast: Arc<Cast>,
+    pods: Vec<Pod>,
+}
+
+impl Latencies {
+    pub(crate) fn new(plot: &Plot) -> Latencies {
+        let zones = plot.story.zones.iter();
+        Latencies {
+            rules: plot.story.latency.clone(),
+            regions: zones.map(|zone| zone.region.clone()).collect(),
+            cast: Arc::clone(&plot.cast),
+            pods: plot.roster(),
+        }
+    }
+
+    /// Adds the pod after the last.
+    pub(crate) fn add(&mut self, pod: Pod) {
+        self.pods.push(pod);
+    }
+
+    /// The latency from one pod to another; `None` for hosts that are no pods.
+    pub(crate) fn between(&self, from: PodId, to: PodId) -> Option<&Distribution> {
+        let pod_of = |pod: PodId| self.pods.get(pod.0 as usize);
+        let (from, to) = pod_of(from).zip(pod_of(to))?;
+        let name = |pod: &Pod| self.cast.parties[usize::from(pod.party.0)].name.clone();
+        let by_party = self.rules.parties.get(&(name(from), name(to)));
+        let by_zone = || self.rules.zones.get(&(from.zone, to.zone));
+        let region = |zone: u16| self.regions.get(usize::from(zone));
+        Some(by_party.or_else(by_zone).unwrap_or({
+            if from.zone == to.zone {
+                &self.rules.same_zone
+            } else if region(from.zone) == region(to.zone) {
+                &self.rules.cross_zone
+            } else {
+                &self.rules.cross_region
+            }
+        }))
+    }
+}
