@@ -1,5 +1,5 @@
 //! The command line: arguments as typed, and what each command prints. Exit codes: 0 pass, 1 a check failed, 2 bad input,
-//! 3 the run is invalid, 130 it was interrupted.
+//! 3 the run is invalid, 4 a single run judges none of the checks, 130 it was interrupted.
 
 mod check;
 mod engine;
@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod sweep;
 
+use std::cmp::Ordering;
 use std::fmt::Display;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ use shakedown_config::suggest;
 use shakedown_scenarios::LoadError;
 
 /// How a command ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Every check holds.
     Pass = 0,
@@ -33,16 +34,45 @@ pub(crate) enum Exit {
     Fail = 1,
     /// The input is bad.
     Input = 2,
+    /// Every check is over seeds, which a single run does not judge.
+    NotJudged = 4,
     /// The run says nothing.
     Invalid = 3,
     /// The user ended it by Ctrl-C.
     Interrupted = 130,
 }
 
+impl Exit {
+    /// How bad an end is among those of several runs: the worst is the command's.
+    const fn rank(self) -> u8 {
+        match self {
+            Exit::Pass => 0,
+            Exit::NotJudged => 1,
+            Exit::Fail => 2,
+            Exit::Input => 3,
+            Exit::Invalid => 4,
+            Exit::Interrupted => 5,
+        }
+    }
+}
+
+impl Ord for Exit {
+    fn cmp(&self, other: &Exit) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for Exit {
+    fn partial_cmp(&self, other: &Exit) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl From<Verdict> for Exit {
     fn from(verdict: Verdict) -> Exit {
         match verdict {
             Verdict::Pass => Exit::Pass,
+            Verdict::NotJudged => Exit::NotJudged,
             Verdict::Fail => Exit::Fail,
             Verdict::Invalid => Exit::Invalid,
         }
@@ -73,7 +103,8 @@ Examples:
   shakedown check mesh/*.yaml                          validate configuration
   shakedown explain --config mesh/ --request 'GET http://reviews:9080/x' -H 'end-user: jason'
 
-Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 130 it was cut short by Ctrl-C.";
+Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 4 all checks are over seeds: use sweep,
+130 it was cut short by Ctrl-C.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -5,6 +5,7 @@
 //! [`Document`] by the pure views of the other crates (digest, judge, summary). The
 //! `shakedown` command is a thin layer over it.
 
+pub mod estimate;
 pub mod journal;
 pub mod load;
 pub mod run;

@@ -58,6 +58,8 @@ pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
         wrong("a key is written `load.users.rate`; quote a part that holds a dot")
     })?;
     let mut node = match tree::parse(&name, value) {
+        // A document that is null counts as none. Source: YAML 1.2.2, 10.3.2, for how null is written.
+        _ if matches!(value.trim(), "null" | "Null" | "NULL" | "~") => Node::null(place.clone()),
         Ok(mut documents) if documents.len() == 1 => documents.remove(0),
         Ok(_) => return Err(wrong("the value is one YAML value")),
         Err(_) if value.trim().is_empty() => {

@@ -1,17 +1,17 @@
-//! `--engine`: which simulator, and what turmoil's cannot carry, told by line.
+//! `--engine`: which simulator, what turmoil's cannot carry, told by line, and where the two judge a story otherwise.
 
-use shakedown::Story;
+use shakedown::{Document, Options, Story};
 use shakedown_config::{Node, Place, tree};
 use shakedown_stage::{Refusal, turmoil_fit};
 
-use super::{Exit, bad_input};
+use super::{Exit, bad_input, failed};
 
 /// Whose simulator carries a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Engine {
     /// Shakedown's own: to the nanosecond, thousands of hosts
     Native,
-    /// Turmoil's: ticks of 1 ms, up to 30 hosts
+    /// Turmoil's: ticks of 1 ms, up to 30 hosts; the native one runs too, and is compared
     Turmoil,
 }
 
@@ -33,6 +33,9 @@ pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(
     Ok(())
 }
 
+/// Steps that a note names, at most.
+const STRETCHED_MAX: usize = 4;
+
 /// What the summary says of a run on turmoil: how coarse it is. Empty for the native engine.
 pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
     if engine == Engine::Native {
@@ -40,8 +43,9 @@ pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
     }
     let mut text =
         "  note    turmoil ticks by 1 ms: every sleep and every hop is rounded up to it".to_owned();
-    let rounded = turmoil_fit(story, seed).rounded;
-    let rounded: Vec<String> = rounded
+    let fit = turmoil_fit(story, seed);
+    let rounded: Vec<String> = fit
+        .rounded
         .iter()
         .map(|(from, to)| format!("{} us to {} us", from / 1_000, to / 1_000))
         .collect();
@@ -50,7 +54,69 @@ pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
         text.push_str(&rounded.join(", "));
     }
     text.push('\n');
+    for step in fit.stretched.iter().take(STRETCHED_MAX) {
+        let longer = (step.rounded_ns - step.mean_ns) * 100 / step.mean_ns.max(1);
+        text.push_str(&format!(
+            "  note    `{}` of {} takes {} us in whole ticks, {longer}% longer than its mean\n",
+            step.step,
+            step.service,
+            step.rounded_ns / 1_000
+        ));
+    }
     text
+}
+
+/// How the native engine judges the story that turmoil has run: what a second opinion is asked for. Lines for the summary;
+/// empty for a native run.
+///
+/// # Errors
+/// The story could not be run.
+pub(crate) fn compare(
+    engine: Engine,
+    story: &Story,
+    turmoil: &Document,
+    set: &[String],
+) -> Result<String, Exit> {
+    if engine == Engine::Native {
+        return Ok(String::new());
+    }
+    let options = Options {
+        seed: Some(turmoil.seed),
+        set: set.to_vec(),
+        ..Options::default()
+    };
+    let native = shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))?;
+    Ok(differences(turmoil, &native.document))
+}
+
+/// A line for each check that two engines judge otherwise.
+fn differences(turmoil: &Document, native: &Document) -> String {
+    let word = |pass: Option<bool>| match pass {
+        Some(true) => "true",
+        Some(false) => "false",
+        None => "not judged",
+    };
+    let pairs = turmoil.checks.iter().zip(&native.checks);
+    let differing: Vec<String> = pairs
+        .filter(|(here, there)| here.pass != there.pass)
+        .map(|(here, there)| {
+            format!(
+                "  differs {}: {} on turmoil ({}), {} on the native engine ({})\n",
+                here.name,
+                word(here.pass),
+                here.observed,
+                word(there.pass),
+                there.observed
+            )
+        })
+        .collect();
+    match (differing.is_empty(), turmoil.verdict == native.verdict) {
+        (true, true) => "  note    the native engine judges every check alike\n".to_owned(),
+        (true, false) => {
+            "  differs the native engine has another verdict, by no check\n".to_owned()
+        }
+        (false, _) => differing.concat(),
+    }
 }
 
 /// The scenario's file as a tree. It was read once already: what does not parse now has gone meanwhile, or is a story that

@@ -1,5 +1,7 @@
 //! `shakedown list` and `shakedown show`.
 
+use std::collections::BTreeSet;
+
 use shakedown_scenarios::{Edits, catalogue};
 
 use super::run::load;
@@ -32,7 +34,12 @@ pub(crate) fn main() -> Ended {
 /// Prints one story, as written or expanded.
 pub(crate) fn show(args: &ShowArgs) -> Ended {
     if args.expanded || args.variant.is_some() {
-        let story = load(&args.scenario, args.variant.clone(), &[])?;
+        let story = load(
+            &args.scenario,
+            args.variant.clone(),
+            &[],
+            &mut BTreeSet::new(),
+        )?;
         out::print(&story.expanded)?;
         return Ok(Exit::Pass);
     }
@@ -41,7 +48,7 @@ pub(crate) fn show(args: &ShowArgs) -> Ended {
         return Ok(Exit::Pass);
     }
     // Loading it says what is wrong with a path better than reading it would.
-    load(&args.scenario, None, &[])?;
+    load(&args.scenario, None, &[], &mut BTreeSet::new())?;
     let text = std::fs::read_to_string(&args.scenario)
         .map_err(|error| bad_input(format!("{}: {error}", args.scenario)))?;
     out::print(text)?;

@@ -58,6 +58,11 @@ impl Output {
         path.map(|path| Output::open(option, path)).transpose()
     }
 
+    /// As it was asked for.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether it goes to standard output, which then holds nothing else.
     pub(crate) fn is_stdout(&self) -> bool {
         matches!(self.to, To::Stdout)

@@ -1,10 +1,14 @@
 //! `shakedown run`: one story, or all its endings, or a journal again.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
-use shakedown::journal::Reader;
+use shakedown::estimate::Estimate;
+use shakedown::journal::{Destination, Format, JournalError, Reader};
+use shakedown::run::shell_word;
 use shakedown::{Conduct, Document, Options, Outcome, Story, Verdict};
 use shakedown_config::api::refused;
 use shakedown_reports::{html, text};
@@ -24,9 +28,9 @@ Examples:
   shakedown run shop.yaml --set load.users.rate=150/s      with one value changed
   shakedown run shop.yaml --scale 5                        a fifth of its time, at the same rates
   shakedown run header-routing --html r.html --json r.json
-  shakedown run header-routing --journal j.jsonl           keep every event
+  shakedown run header-routing --journal j.jsonl.zst       keep every event, compressed
   shakedown run header-routing --engine turmoil            a second opinion, by another simulator
-  shakedown run --replay j.jsonl                           run again and compare event by event";
+  shakedown run --replay j.jsonl.zst                       run again and compare event by event";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -64,7 +68,7 @@ pub(crate) struct Args {
     /// Write the report; under `--variant all` all endings side by side, and one file a variant beside it
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write every event, one JSON value a line
+    /// Write every event, one JSON value a line; compressed with zstd where the name ends in `.zst`
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Run what a journal holds again, and compare event by event
@@ -83,7 +87,12 @@ pub(crate) fn main(mut args: Args) -> Ended {
 }
 
 fn one(args: &Args, scenario: &str) -> Ended {
-    let story = load(scenario, args.variant.clone(), &args.set)?;
+    let story = load(
+        scenario,
+        args.variant.clone(),
+        &args.set,
+        &mut BTreeSet::new(),
+    )?;
     strict(args.strict, &story)?;
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let journal = open_journal(args.journal.as_deref())?;
@@ -93,6 +102,12 @@ fn one(args: &Args, scenario: &str) -> Ended {
     if !reports.take_stdout() {
         out::print(text::render(&outcome.document, out::screen()))?;
         out::print(engine::notes(args.engine, &story, outcome.document.seed))?;
+        out::print(engine::compare(
+            args.engine,
+            &story,
+            &outcome.document,
+            &args.set,
+        )?)?;
     }
     reports.write(&outcome.document, || html::render(&outcome.document))?;
     Ok(exit_of(&outcome.document))
@@ -109,9 +124,10 @@ fn exit_of(document: &Document) -> Exit {
 fn all(args: &Args, scenario: &str) -> Ended {
     let variants =
         shakedown_scenarios::variants(scenario).map_err(|error| bad_input(words(error)))?;
+    let mut told = BTreeSet::new();
     let stories = variants
         .into_iter()
-        .map(|variant| load(scenario, Some(variant), &args.set))
+        .map(|variant| load(scenario, Some(variant), &args.set, &mut told))
         .collect::<Result<Vec<_>, Exit>>()?;
     for story in &stories {
         strict(args.strict, story)?;
@@ -162,6 +178,9 @@ fn all(args: &Args, scenario: &str) -> Ended {
         if let Some(story) = stories.first() {
             out::print(engine::notes(args.engine, story, seed))?;
         }
+        for (story, document) in stories.iter().zip(&documents) {
+            out::print(engine::compare(args.engine, story, document, &args.set)?)?;
+        }
         for (row, document) in rows.iter().zip(&documents).filter(|(row, _)| !row.as_told) {
             let rendered = text::render(document, out::screen());
             let variant = &row.variant;
@@ -178,6 +197,7 @@ fn all(args: &Args, scenario: &str) -> Ended {
 fn ending(document: &Document, told: &Told) -> Exit {
     match document.verdict {
         Verdict::Invalid => Exit::Invalid,
+        Verdict::NotJudged => Exit::NotJudged,
         _ if *told == Told::As => Exit::Pass,
         _ => Exit::Fail,
     }
@@ -186,6 +206,9 @@ fn ending(document: &Document, told: &Told) -> Exit {
 /// How an ending stands to what its file tells, in words.
 pub(crate) fn remark(story: &Story, told: &Told) -> String {
     match (told, story.breaks.as_deref().unwrap_or_default()) {
+        (Told::As, []) if story.checks.iter().all(|check| check.seeds.is_some()) => {
+            "every check is over seeds: a sweep judges them".to_owned()
+        }
         (Told::As, []) => "every check holds".to_owned(),
         (Told::As, breaks) => format!("breaks {}, as it should", breaks.join(", ")),
         (Told::Otherwise(lines) | Told::NotJudged(lines), _) => lines.join("; "),
@@ -193,12 +216,12 @@ pub(crate) fn remark(story: &Story, told: &Told) -> String {
 }
 
 fn replay(args: &Args, path: &Path) -> Ended {
-    let input: Box<dyn BufRead + Send> = match File::open(path) {
-        Ok(file) => Box::new(BufReader::new(file)),
-        Err(error) => return Err(bad_input(format!("{}: {error}", path.display()))),
-    };
-    let reader =
-        Reader::open(input).map_err(|error| bad_input(format!("{}: {error}", path.display())))?;
+    let refused = |error: &dyn Display| bad_input(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| refused(&error))?;
+    let reader = Reader::open(BufReader::new(file)).map_err(|error| match error {
+        JournalError::Io { source, .. } => refused(&source),
+        error => refused(&error),
+    })?;
     let header = reader.header().clone();
     if header.version != shakedown::version() {
         let text = format!(
@@ -236,7 +259,10 @@ fn replay(args: &Args, path: &Path) -> Ended {
     let mut outcome =
         shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
     // The journal does not know the file that its story came from.
-    outcome.document.replay = format!("shakedown run --replay {}", file_name(path));
+    outcome.document.replay = format!(
+        "shakedown run --replay {}",
+        shell_word(&path.display().to_string())
+    );
     match outcome.replayed.as_ref() {
         None => out::complain("cut short: not compared to its end"),
         Some(Ok(events)) if reports.take_stdout() => {
@@ -260,8 +286,13 @@ pub(crate) fn scale(factor: Option<String>) -> Option<String> {
     factor.map(|factor| format!("scale={factor}"))
 }
 
-/// Loads a story and prints what deserves a warning.
-pub(crate) fn load(scenario: &str, variant: Option<String>, set: &[String]) -> Result<Story, Exit> {
+/// Loads a story and prints what deserves a warning, unless it is in `told` already.
+pub(crate) fn load(
+    scenario: &str,
+    variant: Option<String>,
+    set: &[String],
+    told: &mut BTreeSet<String>,
+) -> Result<Story, Exit> {
     let variant = variant.filter(|name| name != "base");
     let story = shakedown_scenarios::load(
         scenario,
@@ -272,7 +303,11 @@ pub(crate) fn load(scenario: &str, variant: Option<String>, set: &[String]) -> R
     )
     .map_err(|error| bad_input(words(error)))?;
     for warning in &story.warnings {
-        out::complain(format_args!("warning: {warning}"));
+        let warning = format!("warning: {warning}");
+        if !told.contains(&warning) {
+            out::complain(&warning);
+            told.insert(warning);
+        }
     }
     Ok(story)
 }
@@ -307,11 +342,11 @@ fn perform(
         let seed = args.seed.unwrap_or(story.seed);
         engine::fits_turmoil(story, scenario, seed)?;
     }
-    let journal = journal
-        .map(Output::into_file)
-        .transpose()
-        .map_err(|error| bad_input(format!("write --journal: {error}")))?
-        .map(|file| Box::new(BufWriter::new(file)) as Box<dyn Write + Send>);
+    let journal = journal.map(destination).transpose()?;
+    if !args.real {
+        let format = journal.as_ref().map(|journal| journal.format);
+        warn_of(Estimate::new(story).warning(1, 1, format));
+    }
     let options = Options {
         seed: args.seed,
         conduct: match (args.engine, args.real, args.noise) {
@@ -321,7 +356,7 @@ fn perform(
             (Engine::Native, false, None) => Conduct::Simulated,
         },
         set: args.set.clone(),
-        called: Some(file_name(scenario)),
+        called: Some(scenario.to_owned()),
         journal,
         replay: None,
         progress: progress(story),
@@ -330,11 +365,22 @@ fn perform(
     shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))
 }
 
-/// A path as a document may name it: never with a folder.
-pub(crate) fn file_name(path: impl AsRef<Path>) -> String {
-    let path = path.as_ref();
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    name.to_string_lossy().into_owned()
+/// Says what a run will cost, where that is much.
+pub(crate) fn warn_of(cost: Option<String>) {
+    if let Some(cost) = cost {
+        out::complain(format_args!("warning: {cost}"));
+    }
+}
+
+/// The journal's file, compressed if its name says so.
+fn destination(journal: Output) -> Result<Destination, Exit> {
+    let is_zstd = journal.path().extension() == Some("zst".as_ref());
+    let file = journal.into_file();
+    let file = file.map_err(|error| bad_input(format!("write --journal: {error}")))?;
+    Ok(Destination {
+        out: Box::new(BufWriter::new(file)),
+        format: if is_zstd { Format::Zstd } else { Format::Plain },
+    })
 }
 
 fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {
@@ -351,8 +397,13 @@ fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {
     }))
 }
 
-/// `report.html` for `fragile` is `report-fragile.html`.
+/// `report.html` for `fragile` is `report-fragile.html`, `run.jsonl.zst` is `run-fragile.jsonl.zst`.
 fn beside(path: &Path, variant: &str) -> PathBuf {
+    if path.extension() == Some("zst".as_ref()) {
+        let mut inner = beside(&path.with_extension(""), variant).into_os_string();
+        inner.push(".zst");
+        return inner.into();
+    }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut name = format!("{stem}-{variant}");
     if let Some(extension) = path.extension() {

@@ -1,9 +1,11 @@
 //! `shakedown sweep`: a scenario under many seeds.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
+use shakedown::estimate::Estimate;
 use shakedown::run::not_modelled;
 use shakedown::sweep::{Swept, sweep};
 use shakedown::{Options, Story, Verdict};
@@ -12,7 +14,7 @@ use shakedown_scenarios::{Told, as_told};
 
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use super::run::{file_name, load, remark, scale, strict};
+use super::run::{load, remark, scale, strict, warn_of};
 use super::{Ended, Exit, bad_input, failed, out, words};
 
 /// How many failing seeds are shown with their replay command.
@@ -58,8 +60,9 @@ pub(crate) fn main(mut args: Args) -> Ended {
     let several = variants.len() > 1;
     let mut exit = Exit::Pass;
     let interrupt = Interrupt::watch();
+    let mut warned = BTreeSet::new();
     for variant in variants {
-        let story = load(&args.scenario, Some(variant), &args.set)?;
+        let story = load(&args.scenario, Some(variant), &args.set, &mut warned)?;
         strict(args.strict, &story)?;
         let swept = perform(args, &story, &interrupt)?;
         let told = as_told(&story, &swept.checks);
@@ -104,16 +107,17 @@ fn seeds_of(args: &Args, story: &Story) -> RangeInclusive<u64> {
 
 fn perform(args: &Args, story: &Story, interrupt: &Interrupt) -> Result<Swept, Exit> {
     let seeds = seeds_of(args, story);
-    let total = seeds.end() - seeds.start() + 1;
+    let total = (seeds.end() - seeds.start()).saturating_add(1);
     let jobs = args
         .jobs
         .or_else(|| std::thread::available_parallelism().ok())
         .unwrap_or(NonZeroUsize::MIN);
+    let estimate = Estimate::new(story);
+    warn_of(estimate.warning(total, jobs.get() as u64, None));
     let progress = Mutex::new(Progress::new());
-    let called = file_name(&args.scenario);
     let options = || Options {
         set: args.set.clone(),
-        called: Some(called.clone()),
+        called: Some(args.scenario.clone()),
         stop: Some(interrupt.flag()),
         ..Options::default()
     };
@@ -135,8 +139,9 @@ fn show_failures(swept: &Swept) -> Result<(), Exit> {
     for seed in swept.failures.iter().take(SHOWN) {
         let run = &swept.runs[seed];
         let why = run.worthless.first().cloned().or_else(|| {
-            let broken = run.checks.iter().find(|check| check.pass == Some(false))?;
-            Some(format!("{}: {}", broken.name, broken.observed))
+            let checks = swept.checks.iter().zip(&run.checks);
+            let (check, broken) = checks.into_iter().find(|(_, of)| of.pass == Some(false))?;
+            Some(format!("{}: {}", check.name, broken.observed))
         });
         out::print(format_args!(
             "  seed {seed}: {}\n    {}\n",

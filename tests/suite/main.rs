@@ -19,6 +19,7 @@ mod pipe;
 mod real;
 mod replay;
 mod rows;
+mod run;
 mod schema;
 mod theory;
 mod turmoil;

@@ -97,7 +97,8 @@ fn a_journal_replays_and_a_changed_one_shows_the_first_event_that_differs() {
     let path = journal.to_str().expect("test paths are UTF-8");
     shakedown(&["run", "header-routing", "--journal", path]).exits(0);
     let replayed = shakedown(&["run", "--replay", path]).exits(0);
-    for words in ["all equal", "shakedown run --replay run.jsonl"] {
+    let again = format!("shakedown run --replay {path}");
+    for words in ["all equal", again.as_str()] {
         assert!(replayed.stdout.contains(words), "{}", replayed.stdout);
     }
 
@@ -130,4 +131,114 @@ fn a_journal_replays_and_a_changed_one_shows_the_first_event_that_differs() {
     );
     let cut = shakedown(&["run", "--replay", &path]);
     assert_ne!(cut.code, 0, "a journal that is cut off replays");
+}
+
+/// A journal of a short run, its lines.
+fn short_journal(test: &str, name: &str) -> (std::path::PathBuf, Vec<u8>) {
+    let folder = folder(test);
+    let path = folder.join(name);
+    let text = path.to_str().expect("test paths are UTF-8");
+    let short = [
+        "--set",
+        "duration=500ms",
+        "--set",
+        "expect=[\"count(jason) > 0\"]",
+    ];
+    shakedown(&[&["run", "header-routing", "--journal", text], &short[..]].concat());
+    let bytes = std::fs::read(&path).expect("the journal is there");
+    (folder, bytes)
+}
+
+#[test]
+fn a_compressed_journal_replays_and_is_a_tenth_of_a_plain_one() {
+    let (_, plain) = short_journal("journal-plain", "run.jsonl");
+    let (folder, small) = short_journal("journal-zstd", "run.jsonl.zst");
+    assert!(
+        small.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
+        "no zstd frame"
+    );
+    assert!(
+        small.len() * 10 < plain.len(),
+        "{} of {}",
+        small.len(),
+        plain.len()
+    );
+    let path = folder.join("run.jsonl.zst");
+    let path = path.to_str().expect("test paths are UTF-8");
+    let replayed = shakedown(&["run", "--replay", path]);
+    assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
+    // The name says nothing: the first bytes do.
+    let renamed = file(&folder, "renamed", &small);
+    let replayed = shakedown(&["run", "--replay", &renamed]);
+    assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
+    let cut = file(&folder, "cut.zst", &small[..small.len() / 2]);
+    let cut = shakedown(&["run", "--replay", &cut]).exits(3);
+    assert!(cut.stderr.contains("after line"), "{}", cut.stderr);
+}
+
+#[test]
+fn a_journal_that_was_tampered_with_is_refused_with_the_line() {
+    let (folder, bytes) = short_journal("journal-tampered", "run.jsonl");
+    let text = String::from_utf8(bytes).expect("a plain journal is text");
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines.len();
+    let records = format!("\"records\":{}", last - 2);
+    assert!(lines[last - 1].contains(&records));
+    let replaced = |line: usize, from: &str, to: &str| {
+        let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        assert!(lines[line - 1].contains(from), "no {from} in line {line}");
+        lines[line - 1] = lines[line - 1].replacen(from, to, 1);
+        lines.join("\n") + "\n"
+    };
+    let (first, end) = (lines[1], lines[last - 1]);
+    let close = format!("line {last}: ");
+    let after = format!("line {}: follows the closing line", last + 1);
+    for (change, words) in [
+        (
+            replaced(1, "\"seed\":1", "\"seed\":2"),
+            "line 1: not the header",
+        ),
+        (
+            replaced(1, "\"variant\":\"base\"", "\"variant\":\"calm\""),
+            "line 1: not the header",
+        ),
+        (
+            replaced(1, "\"pods\":[{\"party\":0", "\"pods\":[{\"party\":1"),
+            "line 1: not the cast",
+        ),
+        (
+            replaced(1, "{", "{\"more\":0,"),
+            "line 1: not a header: unknown field `more`",
+        ),
+        (
+            replaced(3, "{", "{\"more\":0,"),
+            "line 3: not as a journal writes it",
+        ),
+        (
+            replaced(last, &records, "\"records\":1"),
+            &*format!("{close}counts 1 records"),
+        ),
+        (
+            replaced(last, "\"digest\":\"", "\"digest\":\"0"),
+            &*format!("{close}holds the digest 0"),
+        ),
+        (format!("{text}{first}\n"), &*after),
+        (format!("{text}{end}\n"), &*after),
+    ] {
+        let path = file(&folder, "changed.jsonl", change);
+        let ran = shakedown(&["run", "--replay", &path]);
+        assert!(
+            [2, 3].contains(&ran.code),
+            "{words}: exit code {}",
+            ran.code
+        );
+        assert!(ran.stderr.contains(words), "no `{words}`:\n{}", ran.stderr);
+        assert!(!ran.stdout.contains("all equal"), "{words}");
+    }
+    let zeros = shakedown(&["run", "--replay", "/dev/zero"]).exits(2);
+    assert!(
+        zeros
+            .stderr
+            .contains("/dev/zero: invalid journal, line 1: longer than")
+    );
 }

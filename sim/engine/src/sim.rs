@@ -52,6 +52,17 @@ pub enum SimError {
         /// `file:line:column` of the panic.
         location: String,
     },
+    /// Turmoil has no port left for another connection of a host: it has 16,384, and closes none for want of them.
+    #[error(
+        "turmoil has no port left for {host} at {at}: 16,384 of its connections are open at once, as when requests arrive \
+         faster than they are answered; lower the rate, or use the native engine"
+    )]
+    PortsExhausted {
+        /// The name of the host.
+        host: String,
+        /// When.
+        at: Time,
+    },
     /// Tasks keep waking each other without time moving on.
     #[error("tasks spin without end at {at}; the last was {task} of host {host}")]
     Spinning {

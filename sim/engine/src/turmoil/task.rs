@@ -139,14 +139,20 @@ impl Future for Task {
             Ok(poll) => poll,
             Err(note) => {
                 let host = self.shared.lock().host(self.host).name.to_string();
-                self.shared.fail(SimError::Panicked {
-                    host,
-                    task: self.name,
-                    born: self.born,
-                    at: self.shared.now(),
-                    message: note.message,
-                    location: note.location,
-                });
+                let at = self.shared.now();
+                // Source: turmoil 0.7.2, src/host.rs::Host::assign_ephemeral_port, which panics.
+                let error = match note.message.ends_with("ports exhausted") {
+                    true => SimError::PortsExhausted { host, at },
+                    false => SimError::Panicked {
+                        host,
+                        task: self.name,
+                        born: self.born,
+                        at,
+                        message: note.message,
+                        location: note.location,
+                    },
+                };
+                self.shared.fail(error);
                 // Not polled again: the run ends with this tick.
                 Poll::Ready(())
             }

@@ -1,18 +1,22 @@
 //! A run on turmoil's simulator, as a second opinion on a simulated one; and what it cannot carry.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_engine::turmoil::{TurmoilOptions, TurmoilSim, ticks};
+use shakedown_env::stream_seed;
 use shakedown_results::{Pod, PodId};
 use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::story::{Action, Failure, Step, Story};
+use shakedown_scenarios::value::Distribution;
 
 use super::scene::{Scene, on_a_fresh_thread};
 use super::{Ended, Options, RunError, Sink};
-use crate::ground::turmoil::{Turmoil, latency};
+use crate::ground::latency::Latencies;
+use crate::ground::turmoil::Turmoil;
 use crate::layout::Addresses;
 use crate::plot::{Plot, party_id};
 
@@ -35,6 +39,21 @@ pub struct TurmoilFit {
     pub refused: Vec<Refusal>,
     /// Latencies as the story has them and as turmoil has them, in nanoseconds, where they differ.
     pub rounded: BTreeMap<u64, u64>,
+    /// Work and sleeps that take much longer because each is rounded up to whole ticks.
+    pub stretched: Vec<Stretched>,
+}
+
+/// Work or a sleep that turmoil's ticks make longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretched {
+    /// The service.
+    pub service: String,
+    /// As written: `work: exp(1ms)`.
+    pub step: String,
+    /// The mean as the story has it, ns.
+    pub mean_ns: u64,
+    /// The mean in ticks, ns.
+    pub rounded_ns: u64,
 }
 
 /// Whether a story can be run on turmoil under `seed`.
@@ -71,6 +90,7 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
             fit.refuse(&["topology", "services", &service.name], reason.to_owned());
         }
     }
+    fit.stretch(story);
     // With no bound on pods there is none on pairs of them.
     if pods <= PODS_MAX
         && let Some(plot) = Plot::new(Rc::new(story.clone()), Arc::new(cast))
@@ -128,11 +148,47 @@ impl TurmoilFit {
         }
     }
 
+    /// Finds the steps that take at least a twentieth longer in ticks.
+    fn stretch(&mut self, story: &Story) {
+        let stretched = RefCell::new(Vec::new());
+        for service in &story.services {
+            let steps = service
+                .versions
+                .iter()
+                .flat_map(|version| &version.endpoints);
+            for step in steps.flatten().flatten() {
+                // Looks at every step within it, too.
+                let _none = step.any(&|step| {
+                    let (name, timed) = match step {
+                        Step::Work(timed) => ("work", timed),
+                        Step::Sleep(timed) => ("sleep", timed),
+                        _ => return false,
+                    };
+                    let [mean_ns, rounded_ns] = means(&timed.time.from);
+                    let known = Stretched {
+                        service: service.name.clone(),
+                        step: format!("{name}: {}", timed.time.from),
+                        mean_ns,
+                        rounded_ns,
+                    };
+                    let mut stretched = stretched.borrow_mut();
+                    if (rounded_ns - mean_ns) * 20 >= mean_ns && !stretched.contains(&known) {
+                        stretched.push(known);
+                    }
+                    false
+                });
+            }
+        }
+        self.stretched = stretched.into_inner();
+    }
+
     fn latencies(&mut self, plot: &Plot) {
         const PATH: [&str; 2] = ["topology", "latency"];
         let pairs = |a: PodId| plot.pods().filter(move |b| *b != a).map(move |b| (a, b));
+        let latencies = Latencies::new(plot);
+        let latency = |from, to| latencies.between(from, to).expect("both are pods");
         for (a, b) in plot.pods().flat_map(pairs) {
-            let (there, back) = (latency(plot, a, b), latency(plot, b, a));
+            let (there, back) = (latency(a, b), latency(b, a));
             let Some(nanos) = there.as_constant() else {
                 let reason =
                     format!("turmoil's latencies are constant here, and `{there}` is drawn");
@@ -155,6 +211,22 @@ impl TurmoilFit {
             }
         }
     }
+}
+
+/// The mean of a duration, and of the same in whole ticks, ns; over draws of their own.
+fn means(of: &Distribution) -> [u64; 2] {
+    const DRAWS: u64 = 10_000;
+    let draws = if of.as_constant().is_some() { 1 } else { DRAWS };
+    let mut rng = stream_seed(0, "turmoil", "means");
+    let (mut exact, mut rounded) = (0u128, 0u128);
+    for _ in 0..draws {
+        let nanos = of.sample_ns(&mut rng);
+        exact += u128::from(nanos);
+        if nanos > 0 {
+            rounded += ticks(Duration::from_nanos(nanos)).as_nanos();
+        }
+    }
+    [exact, rounded].map(|sum| u64::try_from(sum / u128::from(draws)).unwrap_or(u64::MAX))
 }
 
 fn resets(step: &Step) -> bool {
