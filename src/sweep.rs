@@ -38,6 +38,8 @@ pub struct SeedCheck {
     pub pass: Option<bool>,
     /// As [`CheckResult::observed`].
     pub observed: String,
+    /// As [`CheckResult::measured`].
+    pub measured: Option<Measured>,
 }
 
 /// What came of a sweep.
@@ -137,6 +139,7 @@ impl Kept {
             let checks = document.checks.iter().map(|check| SeedCheck {
                 pass: check.pass,
                 observed: check.observed.clone(),
+                measured: check.measured,
             });
             let checks = checks.collect();
             if is_first {

@@ -182,3 +182,47 @@ fn a_journal_of_turmoils_replays_there() {
     let replayed = shakedown(&["run", "--replay", path]).exits(0);
     assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
 }
+
+/// One server of exponential service, 80% busy.
+const BUSY: &str = "\
+scenario: busy
+story: One server, four fifths busy.
+duration: 10s
+topology: {latency: 0s, services: {server: {workers: 1, sidecar: none, queue: {limit: unlimited}, endpoints: {GET /: [work: exp(1ms)]}}}}
+load: {users: {to: server GET /, rate: 800/s, arrivals: poisson, sidecar: none, in-flight: 100k}}
+expect: [fast: p99(users) < 300ms, sent: count(users) > 0]
+";
+
+#[test]
+fn a_check_that_the_native_engine_judges_otherwise_is_named() {
+    let path = file(&folder("turmoil-differs"), "busy.yaml", BUSY);
+    shakedown(&["run", &path]).exits(0);
+    let ran = shakedown(&["run", &path, "--engine", "turmoil"]).exits(1);
+    for words in [
+        "`work: exp(1ms)` of server takes 15",
+        "differs fast: false on turmoil (",
+        "), true on the native engine (",
+    ] {
+        assert!(ran.stdout.contains(words), "no `{words}`:\n{}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("differs sent"), "{}", ran.stdout);
+    let alike = shakedown(&["run", "header-routing", "--engine", "turmoil"]).exits(0);
+    assert!(
+        alike.stdout.contains("judges every check alike"),
+        "{}",
+        alike.stdout
+    );
+}
+
+#[test]
+fn a_host_that_runs_out_of_ports_on_turmoil_is_explained() {
+    let story = BUSY.replace("exp(1ms)", "1s").replace("800/s", "4k/s");
+    let path = file(&folder("turmoil-ports"), "ports.yaml", story);
+    let ran = shakedown(&["run", &path, "--engine", "turmoil"]).exits(3);
+    assert!(
+        ran.stderr.contains("no port left for users/0"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+}

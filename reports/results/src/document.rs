@@ -298,8 +298,7 @@ pub struct Second {
     pub ok: u64,
     /// Errors, timeouts and drops that ended in it.
     pub failed: u64,
-    /// Median latency of those that ended in it, ns; 0 when none did. Of several seconds the highest: percentiles are never
-    /// averaged.
+    /// Median latency of those that ended in it, ns; 0 when none did; of several seconds the highest.
     pub p50_ns: i64,
     /// 99th percentile of those, ns; 0 when none did; of several seconds the highest.
     pub p99_ns: i64,
