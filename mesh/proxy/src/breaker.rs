@@ -126,7 +126,7 @@ impl fmt::Debug for Breaker {
     }
 }
 
-/// Whether other limits open or close a breaker of which nothing is in hand.
+/// Returns true if other limits open or close an unused breaker.
 pub(crate) fn is_opened_or_closed(before: Limits, after: Limits) -> bool {
     let open = |limits: Limits| {
         [

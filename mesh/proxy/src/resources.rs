@@ -58,7 +58,7 @@ pub(crate) struct Accepted {
     pub(crate) compiled: Compiled,
 }
 
-/// What a resource says.
+/// The compiled form of a resource.
 #[derive(Debug)]
 pub(crate) enum Compiled {
     Cluster(Arc<Cluster>),
@@ -67,7 +67,7 @@ pub(crate) enum Compiled {
     Routes(Arc<RouteTable>),
 }
 
-/// Why a resource is not accepted.
+/// A resource that cannot be accepted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AcceptError {
     #[error("expected a body, found none")]
@@ -220,7 +220,7 @@ impl Compiled {
     }
 }
 
-/// What the store keeps of a kind: a response of all resources.
+/// The value that the store keeps of a kind: a response of all resources.
 pub(crate) struct Saved {
     kind: Kind,
     accepted: NameMap<Accepted>,

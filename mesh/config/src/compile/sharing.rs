@@ -9,7 +9,7 @@ use super::retries;
 use crate::table::RetryPolicy;
 use crate::xds::route as message;
 
-/// What the route before has.
+/// The values of the route before.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     retry: RefCell<Option<(message::RetryPolicy, Option<Arc<RetryPolicy>>)>>,

@@ -14,7 +14,7 @@ const CHUNK_LENGTH: u64 = 32;
 /// So few chunks are not looked through for those that have gone.
 const SWEEP_MIN: usize = 64;
 
-/// What has a name.
+/// A value with a name.
 pub trait Named {
     /// The name.
     fn name(&self) -> &str;
@@ -54,7 +54,7 @@ impl<T: Named + ?Sized> NameMap<T> {
         Some(&chunk[at])
     }
 
-    /// Whether there is a value of a name.
+    /// Returns true if there is a value of a name.
     pub fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -121,7 +121,7 @@ impl<T: Named + ?Sized> NameMap<T> {
         self.length
     }
 
-    /// Whether there is none.
+    /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }

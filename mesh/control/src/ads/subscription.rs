@@ -44,7 +44,7 @@ pub(super) struct Batch {
     pub(super) removed: Vec<Arc<str>>,
 }
 
-/// What proxies hold and ask for, of which equal parts are kept once.
+/// The resources and names that proxies hold and ask for; equal parts are kept once.
 #[derive(Debug, Default)]
 pub struct Held {
     entries: Chunks<Entry>,
@@ -134,7 +134,7 @@ impl Subscription {
         self.refusal.as_ref().map(|refusal| &refusal.reason)
     }
 
-    /// Whether the client has a resource in this version.
+    /// Returns true if the client has a resource in this version.
     fn holds(&self, entry: &Entry) -> bool {
         let held = self.held.get(&entry.name);
         held.is_some_and(|held| held.version == entry.version)

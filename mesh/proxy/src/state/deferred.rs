@@ -40,14 +40,14 @@ impl Step {
         }
     }
 
-    /// Whether another configuration is the same.
+    /// Returns true if another configuration is the same.
     pub(super) fn is(&self, cluster: &Arc<Cluster>, hosts: Option<&Arc<Assignment>>) -> bool {
         Arc::ptr_eq(&self.cluster, cluster)
             && self.hosts.as_ref().map(Arc::as_ptr) == hosts.map(Arc::as_ptr)
     }
 }
 
-/// Whether a change of a cluster of which nothing is in hand opens or closes a breaker, which is reported at once.
+/// Returns true if a change of an unused cluster opens or closes a breaker, which is reported at once.
 pub(super) fn is_reported(before: &Cluster, after: &Cluster) -> bool {
     Priority::ALL.into_iter().any(|priority| {
         breaker::is_opened_or_closed(before.limits.of(priority), after.limits.of(priority))
