@@ -27,6 +27,7 @@ mod policies;
 mod retries;
 pub(crate) mod routes;
 pub(crate) mod rules;
+pub(crate) mod trial;
 
 pub use audience::{Audience, Audiences};
 pub use caller::{Caller, depends_on_caller};

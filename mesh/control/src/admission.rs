@@ -1,8 +1,9 @@
 //! Which version of each document is in force: the newest that validates together with all others. One that does not is
 //! refused, by itself; its last good version stays.
 //!
-//! Only what is new can be refused. A document in force that others made wrong (its subset has gone, say) stays in force as
-//! it is, as it would in Istio: its requests meet the cluster that is missing.
+//! Refused is what Istio's validation refuses, and what a proxy would: one resource that proxies do not take would keep all
+//! that comes after it from being in force. References to what does not exist are no reason, as in Istio: what they lead to may
+//! come later, and until then requests meet a cluster that is missing. Only what is new can be refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -163,24 +164,66 @@ mod tests {
         )
     }
 
+    /// A VirtualService that is refused whatever stands beside it; `prefix` tells two of them apart.
+    fn bad(name: &str, prefix: &str) -> String {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\n\
+             spec: {{hosts: [{name}], http: [{{match: [{{uri: {{regex: '{prefix}('}}}}], route: [{{destination: {{host: a}}}}]}}]}}\n"
+        )
+    }
+
     fn names(refused: &[Refusal]) -> Vec<&str> {
         refused.iter().map(|refusal| &*refusal.document).collect()
     }
 
+    fn keys(mesh: &Mesh) -> Vec<String> {
+        mesh.documents.iter().map(|d| d.key().to_string()).collect()
+    }
+
     #[test]
-    fn documents_that_lean_on_each_other_are_taken_together() {
+    fn documents_that_lean_on_each_other_are_taken_in_any_order() {
+        let mut admission = Admission::default();
+        let (_, refused) = admission.admit(mesh(), &documents(&[routes("a", "v1")]));
+        assert_eq!(refused, [], "its rule may come later");
         let written = documents(&[rule("v1"), routes("a", "v1")]);
-        let (mesh, refused) = Admission::default().admit(mesh(), &written);
+        let (mesh, refused) = admission.admit(mesh(), &written);
         assert_eq!((mesh.documents.len(), refused), (2, vec![]));
     }
 
     #[test]
+    fn references_to_what_does_not_exist_are_no_reason_to_refuse() {
+        let rule_of_nobody = rule("v1").replace("host: a", "host: nobody");
+        let written = documents(&[
+            rule_of_nobody,
+            routes("a", "v9"),
+            routes("b", "v1").replace("host: a", "host: nobody"),
+            routes("c", "v1").replace(
+                "route: [{destination: {host: a, subset: v1}}]",
+                "delegate: {name: d}",
+            ),
+        ]);
+        let (mesh, refused) = Admission::default().admit(mesh(), &written);
+        assert_eq!((mesh.documents.len(), refused), (4, vec![]));
+    }
+
+    #[test]
     fn a_document_that_was_never_good_is_left_out_and_the_others_are_in_force() {
-        let written = documents(&[rule("v1"), routes("a", "v1"), routes("b", "v9")]);
+        let written = documents(&[rule("v1"), routes("a", "v1"), bad("b", "")]);
         let (mesh, refused) = Admission::default().admit(mesh(), &written);
         assert_eq!(names(&refused), ["VirtualService/b"]);
-        let in_force: Vec<String> = mesh.documents.iter().map(|d| d.key().to_string()).collect();
-        assert_eq!(in_force, ["DestinationRule/a", "VirtualService/a"]);
+        assert_eq!(keys(&mesh), ["DestinationRule/a", "VirtualService/a"]);
+    }
+
+    #[test]
+    fn good_documents_go_through_after_a_refused_one() {
+        let mut admission = Admission::default();
+        admission.admit(mesh(), &documents(&[bad("b", "")]));
+        let written = documents(&[bad("b", ""), rule("v1")]);
+        let (mesh, refused) = admission.admit(mesh(), &written);
+        assert_eq!(
+            (keys(&mesh), refused),
+            (vec!["DestinationRule/a".into()], vec![])
+        );
     }
 
     #[test]
@@ -188,27 +231,17 @@ mod tests {
         let mut admission = Admission::default();
         let good = documents(&[rule("v1"), routes("a", "v1")]);
         admission.admit(mesh(), &good);
-        let bad = documents(&[rule("v1"), routes("a", "v9")]);
-        let (in_force, refused) = admission.admit(mesh(), &bad);
+        let written = documents(&[rule("v1"), bad("a", "")]);
+        let (in_force, refused) = admission.admit(mesh(), &written);
         assert_eq!(in_force.documents, good.into_values().collect::<Vec<_>>());
         assert_eq!(names(&refused), ["VirtualService/a"]);
-        assert_eq!(admission.admit(mesh(), &bad).1, []);
+        assert_eq!(admission.admit(mesh(), &written).1, []);
         // Another error of the same document is news.
-        let worse = documents(&[rule("v1"), routes("a", "v8")]);
+        let worse = documents(&[rule("v1"), bad("a", "x")]);
         assert_eq!(
             names(&admission.admit(mesh(), &worse).1),
             ["VirtualService/a"]
         );
-    }
-
-    #[test]
-    fn a_refused_document_is_taken_when_what_it_lacked_has_come() {
-        let mut admission = Admission::default();
-        let (_, refused) = admission.admit(mesh(), &documents(&[routes("a", "v1")]));
-        assert_eq!(names(&refused), ["VirtualService/a"]);
-        let whole = documents(&[rule("v1"), routes("a", "v1")]);
-        let (mesh, refused) = admission.admit(mesh(), &whole);
-        assert_eq!((mesh.documents.len(), refused), (2, vec![]));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //! idle, conditions that nothing meets. Istio takes all of it without a word.
 
 mod cover;
+mod delegates;
 mod destinations;
 mod ejections;
 mod endpoints;
 mod hosts;
+mod references;
 mod routes;
 mod rules;
 
@@ -37,10 +39,13 @@ pub fn advise(mesh: &Mesh) -> Diagnostics {
             Document::VirtualService(resource) => {
                 advice.routes(&resource.spec);
                 advice.hosts(resource);
+                advice.delegated(resource);
+                advice.references(resource);
                 advice.destinations(resource);
             }
             Document::DestinationRule(resource) => {
                 advice.rule(resource);
+                advice.rule_references(resource);
                 advice.subsets(resource);
                 advice.ejections(resource);
             }

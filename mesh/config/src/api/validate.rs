@@ -8,7 +8,6 @@ mod proxy_policy;
 mod traffic_policy;
 mod virtual_service;
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
@@ -16,18 +15,16 @@ use indexmap::IndexMap;
 use super::{DestinationRule, Document, PortSelector, Resource};
 use crate::decode::Spanned;
 use crate::diagnostic::{Diagnostics, Place};
-use crate::registry::{Hostname, Mesh, Service};
+use crate::registry::Mesh;
 use crate::suggest;
-use crate::translate::Caller;
-use crate::translate::index::{Index, in_force};
+use crate::translate::index::in_force;
+use crate::translate::trial;
 
 /// All that is wrong with the mesh's documents, in order of place. A registry without services is taken as not known:
 /// then hosts are not looked up.
 pub fn validate(mesh: &Mesh) -> Diagnostics {
     let mut check = Check {
         mesh,
-        index: Index::new(mesh),
-        callers: OnceCell::new(),
         errors: Diagnostics::new(),
         prefix: String::new(),
     };
@@ -40,19 +37,29 @@ pub fn validate(mesh: &Mesh) -> Diagnostics {
             Document::ProxyPolicy(resource) => check.proxy_policy(resource),
         }
     }
+    if check.errors.is_empty() {
+        check.proxies();
+    }
     check.errors.sorted()
 }
 
 struct Check<'a> {
     mesh: &'a Mesh,
-    index: Index<'a>,
-    /// One of each kind that documents tell apart, where anybody has asked.
-    callers: OnceCell<Vec<Caller>>,
     errors: Diagnostics,
     prefix: String,
 }
 
 impl<'a> Check<'a> {
+    /// What is left that a proxy would refuse. None of it should be: fields that cannot be executed have errors of their own.
+    fn proxies(&mut self) {
+        for refused in trial::refused(self.mesh) {
+            let document = refused.document;
+            self.prefix = format!("{} {}: ", document.kind(), document.meta().name);
+            let message = format!("a proxy would refuse it: {}", refused.problem);
+            self.tell(&refused.place, message);
+        }
+    }
+
     fn tell(&mut self, place: &Place, message: impl AsRef<str>) {
         self.errors
             .add(place, format!("{}{}", self.prefix, message.as_ref()));
@@ -124,30 +131,9 @@ impl<'a> Check<'a> {
         );
     }
 
-    /// A port that a service has.
-    fn port_of(&mut self, service: &Service, port: &PortSelector) {
-        let number = port.number.value;
-        if service.ports.iter().any(|known| known.number == number) {
-            return;
-        }
-        let numbers = service.ports.iter().map(|known| known.number.to_string());
-        let numbers: Vec<String> = numbers.collect();
-        let accepted = suggest::one_of(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
-        let message = format!(
-            "service `{}` has no port {number}: expected {accepted}",
-            service.name
-        );
-        self.tell(&port.number.place, message);
-    }
-
     fn destination_rule(&mut self, resource: &Resource<DestinationRule>) {
         let (spec, namespace) = (&resource.spec, resource.meta.namespace.as_str());
         self.host_name(&spec.host);
-        let host = Hostname::resolve(&spec.host, namespace);
-        let services = &self.mesh.registry.services;
-        if !services.is_empty() && !services.keys().any(|known| host.covers(known)) {
-            self.unknown_host(&spec.host, namespace);
-        }
         let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
         for subset in &spec.subsets {
             let name = &subset.name;
@@ -175,7 +161,6 @@ impl<'a> Check<'a> {
         );
         for policy in policies {
             self.traffic_policy(policy);
-            self.policy_ports(&host, policy);
         }
         self.subsets_beside_canary(resource);
     }

@@ -7,6 +7,7 @@ use crate::api::{
     Delegate, Destination, HttpMatch, HttpRoute, Resource, StringMatch, VirtualService,
 };
 use crate::decode::Spanned;
+use crate::diagnostic::Place;
 use crate::registry::Hostname;
 
 use super::index::Index;
@@ -15,6 +16,8 @@ use super::index::Index;
 pub(crate) struct Merged<'a> {
     pub(crate) route: Cow<'a, HttpRoute>,
     pub(crate) namespace: &'a str,
+    /// Where it is written.
+    pub(crate) place: &'a Place,
 }
 
 /// The routes of a document, those that it delegates to in the place of its own words. A delegate that does not exist is
@@ -30,6 +33,7 @@ pub(super) fn routes<'a>(
             routes.push(Merged {
                 route: Cow::Borrowed(&route.value),
                 namespace: own,
+                place: &route.place,
             });
             continue;
         };
@@ -40,6 +44,7 @@ pub(super) fn routes<'a>(
             Some(Merged {
                 route: Cow::Owned(merge(route, own, taken)?),
                 namespace: &found.meta.namespace,
+                place: &taken.place,
             })
         });
         routes.extend(merged);
@@ -138,10 +143,19 @@ fn both(root: &HttpMatch, taken: &HttpMatch) -> HttpMatch {
         }
     }
     both.port = both.port.or(root.port);
-    // Of callers only a root speaks.
-    both.source_labels.clone_from(&root.source_labels);
-    both.source_namespace.clone_from(&root.source_namespace);
-    both.gateways.clone_from(&root.gateways);
+    for (name, value) in &root.source_labels {
+        let labels = &mut both.source_labels;
+        labels.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    let written = |namespace: &String| !namespace.is_empty();
+    both.source_namespace = both.source_namespace.filter(written);
+    both.source_namespace = both
+        .source_namespace
+        .or_else(|| root.source_namespace.clone());
+    if both.gateways.is_empty() {
+        both.gateways.clone_from(&root.gateways);
+    }
+    both.stat_prefix = both.stat_prefix.or_else(|| root.stat_prefix.clone());
     both
 }
 
@@ -161,7 +175,7 @@ fn conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
     });
     let maps = [
         (&root.headers, &taken.headers),
-        (&root.headers, &taken.without_headers),
+        (&root.without_headers, &taken.without_headers),
         (&root.query_params, &taken.query_params),
     ];
     let of_maps = maps.iter().any(|(root, taken)| {
@@ -172,7 +186,25 @@ fn conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
         })
     });
     let of_port = matches!((root.port, taken.port), (Some(one), Some(other)) if one != other);
-    of_line || of_maps || of_port || root.ignore_uri_case != taken.ignore_uri_case
+    of_line
+        || of_maps
+        || of_port
+        || root.ignore_uri_case != taken.ignore_uri_case
+        || callers_conflict(root, taken)
+}
+
+/// Whether a delegate's condition is for callers or gateways that its root's is not for. A root that names a namespace wants
+/// its delegate to name the same one.
+fn callers_conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
+    let namespace = |of: &HttpMatch| of.source_namespace.clone().filter(|it| !it.is_empty());
+    let of_namespace = namespace(root).is_some() && namespace(root) != namespace(taken);
+    let of_labels = taken.source_labels.iter().any(|(name, value)| {
+        let known = root.source_labels.get(name);
+        known.is_some_and(|known| known != value)
+    });
+    let has = |gateway: &Spanned<String>| root.gateways.iter().any(|it| it.value == gateway.value);
+    let of_gateways = !root.gateways.is_empty() && !taken.gateways.iter().all(has);
+    of_namespace || of_labels || of_gateways
 }
 
 /// Whether what the delegate takes is not all the root's.

@@ -26,6 +26,8 @@ pub(crate) struct Index<'a> {
     options: &'a MeshOptions,
     caller: Caller,
     services: ByHost<'a, VirtualService>,
+    /// The same, those that come to the caller by the nearest way first, and then the oldest.
+    in_order: Vec<&'a Resource<VirtualService>>,
     /// Those without hosts, by namespace and name.
     delegates: BTreeMap<(&'a str, &'a str), &'a Resource<VirtualService>>,
     rules: Rules<'a>,
@@ -66,10 +68,13 @@ impl<'a> Index<'a> {
                 Document::Canary(_) | Document::ProxyPolicy(_) => {}
             }
         }
+        services.sort_by_key(|(reach, _)| *reach);
+        let in_order: Vec<_> = services.into_iter().map(|(_, resource)| resource).collect();
         Index {
             options: &mesh.options,
             caller: who.cloned().unwrap_or_default(),
-            services: by_reach(services),
+            services: by_host(&in_order),
+            in_order,
             delegates,
             rules: Rules::of(&mesh.options, rules),
         }
@@ -98,12 +103,9 @@ impl<'a> Index<'a> {
         self.services.of(host).first().copied()
     }
 
-    /// The hosts, not wildcards, that VirtualServices name, each with the one that counts.
-    pub(crate) fn virtual_hosts(
-        &self,
-    ) -> impl Iterator<Item = (&Hostname, &'a Resource<VirtualService>)> {
-        let exact = self.services.exact();
-        exact.filter_map(|(host, found)| Some((host, *found.first()?)))
+    /// The VirtualServices, in the order in which they are asked for a route.
+    pub(crate) fn virtual_services(&self) -> &[&'a Resource<VirtualService>] {
+        &self.in_order
     }
 
     /// The DestinationRules, for other callers, too.
@@ -145,15 +147,11 @@ fn reach(
     export::reach(&resource.spec, own, &caller.namespace, default)
 }
 
-/// Those that come by the nearest way first. What is of one way stays in its order.
-fn by_reach<'a>(
-    mut services: Vec<(Reach, &'a Resource<VirtualService>)>,
-) -> ByHost<'a, VirtualService> {
-    services.sort_by_key(|(reach, _)| *reach);
+fn by_host<'a>(in_order: &[&'a Resource<VirtualService>]) -> ByHost<'a, VirtualService> {
     let mut by_host = ByHost::default();
-    for (_, resource) in services {
+    for resource in in_order {
         for host in &resource.spec.hosts {
-            by_host.insert(Hostname::resolve(host, &resource.meta.namespace), resource);
+            by_host.insert(Hostname::resolve(host, &resource.meta.namespace), *resource);
         }
     }
     by_host

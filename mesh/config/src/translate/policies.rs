@@ -60,7 +60,8 @@ fn by_age(mesh: &Mesh) -> impl Iterator<Item = &Resource<ProxyPolicy>> {
     policies.into_iter()
 }
 
-fn apply(cluster: &mut cluster::Cluster, policies: &[&ProxyPolicy]) {
+/// Puts into a cluster what policies of its callers say, the oldest first.
+pub(super) fn apply(cluster: &mut cluster::Cluster, policies: &[&ProxyPolicy]) {
     if let Some(balancer) = policies.iter().find_map(|policy| policy.balancer.as_ref()) {
         cluster.load_balancing_policy = Some(balancing(balancer.value));
     }
@@ -206,8 +207,8 @@ fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
     pools
 }
 
-/// What costs least to refuse comes first.
-fn filters(policies: &[&ProxyPolicy]) -> Vec<HttpFilter> {
+/// The filters of policies before an app. What costs least to refuse comes first.
+pub(super) fn filters(policies: &[&ProxyPolicy]) -> Vec<HttpFilter> {
     let limit = policies
         .iter()
         .find_map(|policy| policy.rate_limit.as_ref());

@@ -4,24 +4,25 @@ mod action;
 mod condition;
 mod filters;
 mod headers;
+mod hosts;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::caller::Caller;
 use super::delegate::{self, Merged};
 use super::index::Index;
 use super::{OUTBOUND_ROUTES, PASSTHROUGH, balancing, outbound_cluster, retries, wrapped};
-use crate::api::{HttpRoute, Resource, VirtualService};
-use crate::registry::{DOMAIN, Hostname, Mesh, Port, Service};
+use crate::api::{HttpMatch, HttpRoute, Resource, VirtualService};
+use crate::diagnostic;
+use crate::registry::{Hostname, Mesh};
 use crate::xds;
 use crate::xds::route::{
-    self, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost, route::Action,
+    self, Route, RouteAction, RouteConfiguration, VirtualHost, route::Action,
     route_action::ClusterSpecifier,
 };
 pub(super) use condition::any_path;
 
-/// The port of a host that stands in a VirtualService alone.
+/// The port of requests that name none, and of hosts that only a VirtualService names.
 const HTTP_PORT: u16 = 80;
 /// The longest body of a direct response. Source: Istio, `DefaultMaxDirectResponseBodySizeBytes`.
 pub(crate) const DIRECT_BODY_MAX: u32 = 1024 * 1024;
@@ -38,85 +39,19 @@ struct Place<'a> {
 
 /// The route configuration of the outbound listeners of a caller.
 pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> RouteConfiguration {
-    let shorts = short_names(mesh);
-    let mut hosts = Vec::new();
-    for service in mesh.registry.services.values() {
-        for port in &service.ports {
-            let routes = match index.virtual_service(&service.hostname) {
-                Some(document) => virtual_routes(mesh, index, caller, document, port.number),
-                None => vec![default_route(mesh, index, &service.hostname, port.number)],
-            };
-            // A VirtualService of which nothing is for this port leaves nothing: no host, as in Istio.
-            if !routes.is_empty() {
-                let name = format!("{}:{}", service.hostname, port.number);
-                hosts.push(virtual_host(name, domains(service, port, &shorts), routes));
-            }
-        }
-    }
-    for (host, document) in index.virtual_hosts() {
-        let routes = virtual_routes(mesh, index, caller, document, HTTP_PORT);
-        if mesh.registry.service(host.as_str()).is_none() && !routes.is_empty() {
-            let name = format!("{host}:{HTTP_PORT}");
-            hosts.push(virtual_host(
-                name.clone(),
-                vec![host.to_string(), name],
-                routes,
-            ));
-        }
-    }
+    let mut hosts = hosts::of_caller(mesh, index, caller);
     hosts.push(catch_all(mesh.options.outbound_allow_any));
+    configuration(hosts)
+}
+
+/// The route configuration of outbound listeners with these virtual hosts.
+pub(super) fn configuration(virtual_hosts: Vec<VirtualHost>) -> RouteConfiguration {
     RouteConfiguration {
         name: OUTBOUND_ROUTES.into(),
-        virtual_hosts: hosts,
+        virtual_hosts,
         max_direct_response_body_size_bytes: Some(wrapped(DIRECT_BODY_MAX)),
         ..Default::default()
     }
-}
-
-fn virtual_host(name: String, domains: Vec<String>, routes: Vec<Route>) -> VirtualHost {
-    VirtualHost {
-        name,
-        domains,
-        routes,
-        include_request_attempt_count: true,
-        ..Default::default()
-    }
-}
-
-/// Which service a short name alone means: the only one of that name, or the one in `default`.
-fn short_names(mesh: &Mesh) -> BTreeMap<&str, &Hostname> {
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    for service in mesh.registry.services.values() {
-        *count.entry(&service.name).or_default() += 1;
-    }
-    let services = mesh.registry.services.values();
-    let meant = services
-        .filter(|service| count[service.name.as_str()] == 1 || service.namespace == "default");
-    meant
-        .map(|service| (service.name.as_str(), &service.hostname))
-        .collect()
-}
-
-/// All the authorities that mean a service's port: with the port always, without it where no other is meant.
-fn domains(service: &Service, port: &Port, shorts: &BTreeMap<&str, &Hostname>) -> Vec<String> {
-    let full = service.hostname.as_str();
-    let mut names = vec![full.to_owned()];
-    if service.hostname == Hostname::of(&service.name, &service.namespace) {
-        if shorts.get(service.name.as_str()) == Some(&&service.hostname) {
-            names.push(service.name.to_ascii_lowercase());
-        }
-        let local = DOMAIN.split_once('.').map_or(DOMAIN, |(local, _)| local);
-        let namespaced = format!("{}.{}", service.name, service.namespace).to_ascii_lowercase();
-        names.push(format!("{namespaced}.{local}"));
-        names.push(namespaced);
-    }
-    let alone = service.ports.len() == 1 || port.number == HTTP_PORT;
-    let mut seen = BTreeSet::new();
-    let all = names.into_iter().flat_map(|name| {
-        let with_port = format!("{name}:{}", port.number);
-        alone.then_some(name).into_iter().chain([with_port])
-    });
-    all.filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// What happens to requests for hosts that nobody has.
@@ -141,7 +76,13 @@ fn catch_all(allow_any: bool) -> VirtualHost {
         action: Some(action),
         ..Default::default()
     };
-    virtual_host(name.into(), vec!["*".into()], vec![route])
+    VirtualHost {
+        name: name.into(),
+        domains: vec!["*".into()],
+        routes: vec![route],
+        include_request_attempt_count: true,
+        ..Default::default()
+    }
 }
 
 /// A way to clusters without a bound on time: Envoy's default would be 15 s, so it is always said.
@@ -179,6 +120,7 @@ fn virtual_routes(
     for Merged {
         route: written,
         namespace,
+        ..
     } in delegate::routes(document, index)
     {
         let place = Place {
@@ -187,12 +129,8 @@ fn virtual_routes(
             namespace,
             port,
         };
-        let named = |matched: Option<&String>| match (&written.name, matched) {
-            (Some(route), Some(matched)) => format!("{route}.{matched}"),
-            (route, matched) => route.as_ref().or(matched).cloned().unwrap_or_default(),
-        };
         if written.r#match.is_empty() {
-            routes.push(route(named(None), any_path(), &written, &place));
+            routes.push(route(None, &written, &place));
             return routes;
         }
         for condition in &written.r#match {
@@ -200,11 +138,7 @@ fn virtual_routes(
             if wrong_port || !condition::is_for(condition, caller) {
                 continue;
             }
-            let name = named(condition.name.as_ref());
-            let matched = condition::route_match(condition);
-            let mut route = route(name, matched, &written, &place);
-            route.stat_prefix = condition.stat_prefix.clone().unwrap_or_default();
-            routes.push(route);
+            routes.push(route(Some(condition), &written, &place));
             if condition::takes_everything(condition) {
                 return routes;
             }
@@ -213,10 +147,45 @@ fn virtual_routes(
     routes
 }
 
-fn route(name: String, condition: RouteMatch, written: &HttpRoute, place: &Place<'_>) -> Route {
+/// Every route that a VirtualService can become for some caller and port, each with where it is written.
+pub(super) fn all(
+    mesh: &Mesh,
+    index: &Index<'_>,
+    document: &Resource<VirtualService>,
+) -> Vec<(diagnostic::Place, Route)> {
+    let mut routes = Vec::new();
+    for merged in delegate::routes(document, index) {
+        let place = |port: Option<u16>| Place {
+            mesh,
+            index,
+            namespace: merged.namespace,
+            port: port.unwrap_or(HTTP_PORT),
+        };
+        let written = &merged.route;
+        if written.r#match.is_empty() {
+            let route = route(None, written, &place(None));
+            routes.push((merged.place.clone(), route));
+        }
+        for condition in &written.r#match {
+            let route = route(Some(condition), written, &place(condition.port));
+            routes.push((condition.place.clone(), route));
+        }
+    }
+    routes
+}
+
+/// The route of one of its conditions, or of none.
+fn route(condition: Option<&HttpMatch>, written: &HttpRoute, place: &Place<'_>) -> Route {
+    let matched = condition.and_then(|condition| condition.name.as_ref());
+    let name = match (&written.name, matched) {
+        (Some(route), Some(matched)) => format!("{route}.{matched}"),
+        (route, matched) => route.as_ref().or(matched).cloned().unwrap_or_default(),
+    };
+    let stat_prefix = condition.and_then(|condition| condition.stat_prefix.clone());
     let mut route = Route {
         name,
-        r#match: Some(condition),
+        r#match: Some(condition.map_or_else(any_path, condition::route_match)),
+        stat_prefix: stat_prefix.unwrap_or_default(),
         typed_per_filter_config: xds::in_order(&filters::of_route(written)),
         ..Default::default()
     };

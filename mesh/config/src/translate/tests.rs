@@ -1,3 +1,4 @@
+mod hosts;
 mod inbound;
 mod policy;
 mod ports;
@@ -260,7 +261,7 @@ fn a_service_is_found_by_all_its_names_and_by_its_port() {
         "outbound|80||twin.shop.svc.cluster.local"
     );
     assert_eq!(cluster("example.com"), PASSTHROUGH);
-    assert_eq!(cluster("other:9999"), PASSTHROUGH);
+    assert_eq!(cluster("my-service:9999"), PASSTHROUGH);
 }
 
 #[test]

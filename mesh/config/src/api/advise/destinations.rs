@@ -4,6 +4,7 @@ use super::{Advice, whose};
 use crate::api::{Destination, Resource, VirtualService};
 use crate::decode::Spanned;
 use crate::registry::Hostname;
+use crate::translate::Caller;
 
 impl Advice<'_> {
     pub(super) fn destinations(&mut self, resource: &Resource<VirtualService>) {
@@ -42,8 +43,13 @@ impl Advice<'_> {
                 rule = rule.or(found.from.first().copied());
             }
         }
-        // Where nobody has it, it is an error and told as that.
-        if lacks.is_empty() {
+        let everybody = |caller: &Caller| {
+            let found = self.index.rules();
+            let found = found.rule(caller, &host, &service.namespace);
+            found.subset(subset).is_none()
+        };
+        // Of one that nobody has the references tell.
+        if lacks.is_empty() || self.callers.iter().all(everybody) {
             return;
         }
         let because = match rule {

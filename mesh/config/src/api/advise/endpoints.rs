@@ -25,7 +25,8 @@ impl Advice<'_> {
                     .map(|(name, value)| format!("{name}: {value}"))
                     .collect();
                 let message = format!(
-                    "no endpoint of `{}` has the labels of subset `{}` ({}): its requests are answered 503",
+                    "no endpoint of `{}` has the labels of subset `{}` ({}): its requests are answered 503 UH \
+                     [IST0173]",
                     resource.spec.host,
                     subset.name,
                     labels.join(", ")

@@ -1,5 +1,7 @@
 //! What is warned of, and what is not.
 
+mod references;
+
 use std::collections::BTreeMap;
 
 use super::advise;
@@ -324,6 +326,6 @@ fn a_subset_of_no_endpoint_is_told_where_endpoints_are_known() {
     assert_eq!(
         found,
         "a.yaml:5:82: DestinationRule own: no endpoint of `r.a.svc.cluster.local` has the labels of subset `v2` (version: v2): \
-         its requests are answered 503"
+         its requests are answered 503 UH [IST0173]"
     );
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{Check, short};
 use crate::api::{ConnectionPool, H2UpgradePolicy, OutlierDetection, TrafficPolicy};
 use crate::decode::Spanned;
-use crate::registry::Hostname;
 
 impl Check<'_> {
     pub(super) fn traffic_policy(&mut self, policy: &TrafficPolicy) {
@@ -38,16 +37,6 @@ impl Check<'_> {
             if let Some(pool) = &port.connection_pool {
                 self.connection_pool(pool);
             }
-        }
-    }
-
-    /// Ports that a rule speaks of are those of its service, where that is known.
-    pub(super) fn policy_ports(&mut self, host: &Hostname, policy: &TrafficPolicy) {
-        let Some(service) = self.mesh.registry.service(host.as_str()) else {
-            return;
-        };
-        for port in &policy.port_level_settings {
-            self.port_of(service, &port.port);
         }
     }
 

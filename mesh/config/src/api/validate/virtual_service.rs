@@ -5,11 +5,9 @@ mod condition;
 mod route;
 
 use super::{Check, names, short};
-use crate::api::{Delegate, HttpRoute, Resource, VirtualService};
+use crate::api::{Delegate, Resource, VirtualService};
 use crate::decode::Spanned;
-use crate::suggest;
 use crate::translate::caller::is_for_sidecars;
-use crate::translate::delegate;
 
 impl Check<'_> {
     pub(super) fn virtual_service(&mut self, resource: &Resource<VirtualService>) {
@@ -74,72 +72,19 @@ impl Check<'_> {
         }
     }
 
-    /// One without hosts, which only others use: who may use it is theirs to say.
+    /// One without hosts, which only others use: its gateways are theirs.
     fn delegated(&mut self, resource: &Resource<VirtualService>) {
-        let used = self.mesh.documents.iter().any(|document| {
-            let crate::api::Document::VirtualService(root) = document else {
-                return false;
-            };
-            let own = root.meta.namespace.as_str();
-            let key = (
-                resource.meta.namespace.as_str(),
-                resource.meta.name.as_str(),
-            );
-            let mut delegates = root.spec.http.iter().filter_map(|it| it.delegate.as_ref());
-            delegates.any(|delegate| delegate::key(delegate, own) == key)
-        });
-        if !used {
-            let message = "`hosts` is empty: expected at least one, or a route of another VirtualService that delegates to this one";
-            self.tell(&resource.spec.place, message);
-            return;
-        }
         for gateway in resource.spec.gateways.iter().take(1) {
             let message = "one without hosts has the gateways of those that delegate to it: leave `gateways` out";
             self.tell(&gateway.place, message);
         }
-        for condition in resource.spec.http.iter().flat_map(|it| &it.r#match) {
-            if !condition.source_labels.is_empty()
-                || condition.source_namespace.is_some()
-                || !condition.gateways.is_empty()
-            {
-                let message = "one without hosts cannot ask for callers or gateways: those that delegate to it do";
-                self.tell(&condition.place, message);
-            }
-        }
     }
 
     /// A route that takes those of another document.
-    fn delegate(
-        &mut self,
-        route: &HttpRoute,
-        to: &Spanned<Delegate>,
-        resource: &Resource<VirtualService>,
-    ) {
+    fn delegate(&mut self, to: &Spanned<Delegate>, resource: &Resource<VirtualService>) {
         if resource.spec.hosts.is_empty() {
             let message = "one without hosts cannot delegate: one level is all there is";
             self.tell(&to.place, message);
-            return;
-        }
-        let own = resource.meta.namespace.as_str();
-        let Some(found) = self.index.delegate(to, own) else {
-            let (namespace, _) = delegate::key(to, own);
-            let names = self.index.delegates_in(namespace);
-            let hint = suggest::hint(&to.name, names);
-            let message = format!(
-                "no VirtualService `{}` without hosts in `{namespace}`: {hint}",
-                to.name
-            );
-            self.tell(&to.name.place, message);
-            return;
-        };
-        for taken in &found.spec.http {
-            if delegate::merge(route, own, taken).is_none() {
-                let message = format!(
-                    "the route of `{}` at {} takes what this one does not, and would never be reached",
-                    found.meta.name, taken.place
-                );
-                self.tell(&to.place, message);
-            }
         }
     }
 }

@@ -1,11 +1,9 @@
-//! What a route does: exactly one thing, to destinations that exist.
+//! What a route does: exactly one thing.
 
 use super::super::Check;
 use crate::api::{Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService};
 use crate::decode::Spanned;
-use crate::registry::Hostname;
 use crate::suggest;
-use crate::translate::export::all_kinds_of_callers;
 use crate::translate::{parse_retry_on, retry_on_names};
 
 /// The greatest weight, and the greatest sum of weights. Source: Envoy, `WeightedCluster`.
@@ -17,23 +15,22 @@ impl Check<'_> {
         route: &Spanned<HttpRoute>,
         resource: &Resource<VirtualService>,
     ) {
-        let namespace = resource.meta.namespace.as_str();
         for condition in &route.r#match {
             self.condition(condition);
         }
         self.one_action(route);
         self.shares(route);
         for to in &route.route {
-            self.destination(&to.destination, namespace);
+            self.destination(&to.destination);
             self.headers(to.headers.as_ref());
         }
         if let Some(delegate) = &route.delegate {
-            self.delegate(route, delegate, resource);
+            self.delegate(delegate, resource);
         }
         if let Some(retries) = &route.retries {
             self.retries(retries);
         }
-        self.mirrors(route, namespace);
+        self.mirrors(route);
         self.headers(route.headers.as_ref());
         if let Some(rewrite) = &route.rewrite {
             self.rewrite(rewrite);
@@ -127,9 +124,10 @@ impl Check<'_> {
         }
     }
 
-    fn mirrors(&mut self, route: &HttpRoute, namespace: &str) {
-        if let Some(mirror) = &route.mirror {
-            self.destination(mirror, namespace);
+    fn mirrors(&mut self, route: &HttpRoute) {
+        let several = route.mirrors.iter().map(|mirror| &mirror.destination);
+        for to in route.mirror.iter().map(|to| &to.value).chain(several) {
+            self.destination(to);
         }
         if let (Some(_), Some(first)) = (&route.mirror, route.mirrors.first()) {
             let message = "`mirrors` beside `mirror`: write them all in `mirrors`";
@@ -158,9 +156,6 @@ impl Check<'_> {
                 format!("{} percent: expected 0 to 100", whole.value),
             );
         }
-        for mirror in &route.mirrors {
-            self.destination(&mirror.destination, namespace);
-        }
     }
 
     fn weight(&mut self, to: &RouteDestination) {
@@ -176,57 +171,8 @@ impl Check<'_> {
         }
     }
 
-    fn destination(&mut self, destination: &Destination, namespace: &str) {
-        let mesh = self.mesh;
-        if !self.destination_name(destination) {
-            return;
-        }
-        let host = Hostname::resolve(&destination.host, namespace);
-        let service = mesh.registry.service(host.as_str());
-        if service.is_none() && !mesh.registry.services.is_empty() {
-            self.unknown_host(&destination.host, namespace);
-            return;
-        }
-        if let (Some(port), Some(service)) = (&destination.port, service) {
-            self.port_of(service, port);
-        }
-        let Some(subset) = &destination.subset else {
-            return;
-        };
-        // A host of another mesh's naming has the namespace of the document.
-        let of = service.map_or(namespace, |service| service.namespace.as_str());
-        // That some callers meet another rule is no error.
-        let rules = self.index.rules();
-        let callers = self.callers.get_or_init(|| all_kinds_of_callers(mesh));
-        let mut known: Vec<&str> = Vec::new();
-        for caller in callers {
-            let rule = rules.rule(caller, &host, of);
-            if rule.subset(subset).is_some() {
-                return;
-            }
-            known.extend(rule.subsets.iter().map(|known| known.name.as_str()));
-        }
-        known.sort_unstable();
-        known.dedup();
-        let hint = match self.index.rule_of_namesake(&host, subset) {
-            // A short name is one of its own document's namespace, which is often not what was meant.
-            Some(other) => format!(
-                "DestinationRule {} at {} defines it for `{}`, which means another service",
-                other.meta.name,
-                other.place,
-                Hostname::resolve(&other.spec.host, &other.meta.namespace)
-            ),
-            None if known.is_empty() => "no DestinationRule of that host defines one".to_owned(),
-            None => suggest::hint(subset, known),
-        };
-        self.tell(
-            &subset.place,
-            format!("no subset `{subset}` of `{}`: {hint}", destination.host),
-        );
-    }
-
-    /// Checks the names of a destination, and returns whether its host is one. Source: Istio, `validateDestination`.
-    fn destination_name(&mut self, destination: &Destination) -> bool {
+    /// Checks the names of a destination; what does not exist is no error. Source: Istio, `validateDestination`.
+    fn destination(&mut self, destination: &Destination) {
         if let Some(subset) = &destination.subset {
             self.subset_name(subset);
         }
@@ -236,9 +182,9 @@ impl Check<'_> {
         if destination.host.value == "*" {
             let message = "invalid host `*`: expected the name of a service";
             self.tell(&destination.host.place, message);
-            return false;
+        } else {
+            self.host_name(&destination.host);
         }
-        self.host_name(&destination.host)
     }
 
     pub(in super::super) fn retries(&mut self, retries: &Spanned<HttpRetry>) {

@@ -1,0 +1,44 @@
+//! VirtualServices that others delegate to: those that none does, and routes of theirs that no root takes.
+
+use super::Advice;
+use crate::api::{Document, Resource, VirtualService};
+use crate::translate::delegate;
+use crate::translate::index::in_force;
+
+impl Advice<'_> {
+    pub(super) fn delegated(&mut self, resource: &Resource<VirtualService>) {
+        if !resource.spec.hosts.is_empty() {
+            return;
+        }
+        let meta = &resource.meta;
+        let key = (meta.namespace.as_str(), meta.name.as_str());
+        let roots = in_force(&self.mesh.documents).filter_map(|document| match document {
+            Document::VirtualService(root) if !root.spec.hosts.is_empty() => Some(root),
+            _ => None,
+        });
+        let users = roots.flat_map(|root| {
+            let own = root.meta.namespace.as_str();
+            let routes = root.spec.http.iter();
+            let users = routes.filter(move |route| {
+                let to = route.delegate.as_ref();
+                to.is_some_and(|to| delegate::key(to, own) == key)
+            });
+            users.map(move |route| (own, route))
+        });
+        let users: Vec<_> = users.collect();
+        if users.is_empty() {
+            let message = "no request meets it: `hosts` is empty, and no other VirtualService delegates to it";
+            self.tell(&resource.spec.place, message);
+            return;
+        }
+        for taken in &resource.spec.http {
+            let mut merged = users
+                .iter()
+                .map(|(own, root)| delegate::merge(root, own, taken));
+            if merged.all(|merged| merged.is_none()) {
+                let message = "no request reaches this route: none of those that delegate here takes all that it would";
+                self.tell(&taken.place, message);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! References to what does not exist: Istio takes them, and a warning tells what becomes of the requests.
+
+use super::*;
+use crate::diagnostic::Diagnostic;
+
+const ROUTE: &str = "route: [{destination: {host: reviews}}]";
+
+/// The warnings of a VirtualService of `reviews` with this `http`, in a mesh of `reviews` (9080; subsets `v1` and `v2`) and
+/// `ratings` (80 and 90), and of other documents beside it.
+fn warned(http: &str, others: &str) -> Vec<String> {
+    let document = format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec: {{hosts: [reviews], http: {http}}}\n\
+         ---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: reviews}}\n\
+         spec: {{host: reviews, subsets: [{{name: v1}}, {{name: v2}}]}}\n{others}"
+    );
+    let mut mesh = mesh(&document);
+    let ratings = vec![Port::http(80), Port::http(90)];
+    for (name, ports) in [("reviews", vec![Port::http(9080)]), ("ratings", ratings)] {
+        mesh.registry.insert(Service::new(name, "default", ports));
+    }
+    assert_eq!(validate(&mesh).to_string(), "");
+    let words = |line: &Diagnostic| line.message.clone();
+    advise(&mesh).iter().map(words).collect()
+}
+
+#[test]
+fn destinations_that_do_not_exist_are_warned_of_with_istios_code() {
+    let to = |destination: &str| {
+        warned(
+            &format!("[{{route: [{{destination: {{{destination}}}}}]}}]"),
+            "",
+        )
+    };
+    assert_eq!(
+        to("host: reviws"),
+        [
+            "VirtualService r: no service `reviws`, so that its requests are answered 503 NC: did you mean `reviews`? [IST0101]"
+        ]
+    );
+    assert_eq!(
+        to("host: reviews, subset: v9"),
+        [
+            "VirtualService r: no subset `v9` of `reviews`, so that its requests are answered 503 NC: expected `v1` or `v2` \
+             [IST0101]"
+        ]
+    );
+    assert_eq!(
+        to("host: ratings, port: {number: 91}"),
+        [
+            "VirtualService r: service `ratings` has no port 91, so that its requests are answered 503 NC: expected `80` or `90` \
+             [IST0101]"
+        ]
+    );
+    assert_eq!(
+        to("host: ratings, subset: v1, port: {number: 90}"),
+        [
+            "VirtualService r: no subset `v1` of `ratings`, so that its requests are answered 503 NC: no DestinationRule of that \
+             host defines one [IST0101]"
+        ]
+    );
+}
+
+#[test]
+fn weightless_destinations_mirrors_and_unreached_routes_are_warned_of_alike() {
+    let without = warned(
+        "[{route: [{destination: {host: reviews}, weight: 1}, {destination: {host: nobody}, weight: 0}]}]",
+        "",
+    );
+    assert!(without[0].contains("no service `nobody`"), "{without:?}");
+    let mirrored = warned(&format!("[{{mirror: {{host: reviws}}, {ROUTE}}}]"), "");
+    assert_eq!(
+        mirrored,
+        [
+            "VirtualService r: no service `reviws`, so that its copies are not sent: did you mean `reviews`? [IST0101]"
+        ]
+    );
+    let behind = warned(
+        &format!("[{{{ROUTE}}}, {{route: [{{destination: {{host: nobody}}}}]}}]"),
+        "",
+    );
+    assert!(behind.iter().any(|it| it.contains("no service `nobody`")));
+}
+
+#[test]
+fn a_delegate_that_is_missing_is_warned_of_and_so_is_one_that_nobody_needs() {
+    let missing = warned(&format!("[{{delegate: {{name: part}}}}, {{{ROUTE}}}]"), "");
+    assert_eq!(
+        missing,
+        [
+            "VirtualService r: no VirtualService `part` without hosts in `default`, so that this route is left out: there is none \
+             at all [IST0101]"
+        ]
+    );
+    let part = |conditions: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: part}}\n\
+             spec: {{http: [{{match: [{conditions}], {ROUTE}}}]}}\n"
+        )
+    };
+    let idle = warned(&format!("[{{{ROUTE}}}]"), &part("{uri: {prefix: /a}}"));
+    assert_eq!(
+        idle,
+        [
+            "VirtualService part: no request meets it: `hosts` is empty, and no other VirtualService delegates to it"
+        ]
+    );
+    let delegating =
+        |root: &str| format!("[{{match: [{root}], delegate: {{name: part}}}}, {{{ROUTE}}}]");
+    let narrow = delegating("{uri: {prefix: /a}}");
+    assert_eq!(warned(&narrow, &part("{uri: {prefix: /a/b}}")), [""; 0]);
+    assert_eq!(
+        warned(&narrow, &part("{uri: {prefix: /b}}")),
+        [
+            "VirtualService part: no request reaches this route: none of those that delegate here takes all that it would"
+        ]
+    );
+}
+
+#[test]
+fn a_rule_of_an_unknown_service_or_port_is_warned_of() {
+    let rule = |name: &str, more: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {name}}}\n\
+             spec: {{host: {name}, {more}}}\n"
+        )
+    };
+    let http = format!("[{{{ROUTE}}}]");
+    assert_eq!(
+        warned(&http, &rule("review", "subsets: [{name: v1}]")),
+        [
+            "DestinationRule review: no service `review`, so that nothing of the rule counts: did you mean `reviews`? [IST0101]"
+        ]
+    );
+    let ports = "trafficPolicy: {portLevelSettings: [{port: {number: 91}, loadBalancer: {simple: RANDOM}}]}";
+    assert_eq!(
+        warned(&http, &rule("ratings", ports)),
+        [
+            "DestinationRule ratings: service `ratings` has no port 91, so that its settings do not count: expected `80` or `90` \
+             [IST0101]"
+        ]
+    );
+}

@@ -1,0 +1,308 @@
+//! The documents of a mesh, translated and compiled as for its proxies: what a proxy would refuse, at the line behind it.
+//!
+//! Each document is tried alone first, for all callers, ports and protocols at once, so that what is found has a line. What
+//! only documents together can bring about is looked for in the whole of what each kind of caller is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::clusters;
+use super::export::all_kinds_of_callers;
+use super::inbound;
+use super::index::{Index, in_force};
+use super::rules::Rule;
+use super::{Audience, balancing, policies, routes};
+use crate::api::{
+    Canary, Destination, DestinationRule, Document, HttpRoute, ProxyPolicy, Resource,
+    RouteDestination, TrafficPolicy, VirtualService,
+};
+use crate::compile::{
+    CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
+};
+use crate::decode::Spanned;
+use crate::diagnostic::Place;
+use crate::registry::{
+    FIRST_APP_PORT, Hostname, InboundPort, Mesh, MeshOptions, Port, Protocol, Registry, Service,
+};
+use crate::xds::route::{Route, RouteConfiguration, VirtualHost};
+use crate::xds::{Resource as Sent, cluster, endpoint};
+
+/// The port of a service of which no document says one.
+const HTTP_PORT: u16 = 80;
+/// The address of the pod before whose app inbound policies are tried.
+const POD: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What a proxy would refuse.
+#[derive(Debug)]
+pub(crate) struct Refused<'a> {
+    pub(crate) document: &'a Document,
+    pub(crate) place: Place,
+    /// The field of the resource that is sent, and what is wrong with it.
+    pub(crate) problem: String,
+}
+
+/// What proxies would refuse of a mesh. A registry without services is taken as not known: then services are those that the
+/// documents name.
+pub(crate) fn refused(mesh: &Mesh) -> Vec<Refused<'_>> {
+    let index = Index::new(mesh);
+    let mut all = Vec::new();
+    for document in in_force(&mesh.documents) {
+        let mut trial = Trial {
+            mesh,
+            index: &index,
+            found: Vec::new(),
+        };
+        match document {
+            Document::VirtualService(resource) => trial.virtual_service(resource),
+            Document::DestinationRule(resource) => trial.rule(&resource.spec),
+            Document::Canary(resource) => trial.canary(resource),
+            Document::ProxyPolicy(resource) => trial.policy(&resource.spec),
+        }
+        let found = trial.found.into_iter();
+        all.extend(found.map(|(place, problem)| Refused {
+            document,
+            place,
+            problem,
+        }));
+    }
+    if all.is_empty() {
+        all.extend(together(mesh));
+    }
+    all
+}
+
+/// One document in the making.
+struct Trial<'t, 'a> {
+    mesh: &'a Mesh,
+    index: &'t Index<'a>,
+    found: Vec<(Place, String)>,
+}
+
+impl Trial<'_, '_> {
+    fn virtual_service(&mut self, resource: &Resource<VirtualService>) {
+        for (place, route) in routes::all(self.mesh, self.index, resource) {
+            let mut sent = alone(route);
+            balancing::hash_routes(&mut sent, self.mesh, self.index);
+            let within = "virtual_hosts[0].routes[0].";
+            self.note(&place, within, compile_routes(&sent));
+        }
+    }
+
+    fn rule(&mut self, spec: &Spanned<DestinationRule>) {
+        let rule = Rule {
+            policy: spec.traffic_policy.as_ref(),
+            subsets: spec.subsets.iter().collect(),
+            from: Vec::new(),
+        };
+        let of_subsets = spec.subsets.iter().map(|it| it.traffic_policy.as_ref());
+        let all = of_subsets.chain([spec.traffic_policy.as_ref()]).flatten();
+        let ports: BTreeSet<u16> = all.flat_map(ports_of).chain([HTTP_PORT]).collect();
+        for port in ports.iter().flat_map(|number| both_protocols(*number)) {
+            let service = Service::new("any", "default", vec![port.clone()]);
+            let all = clusters::of_port(&service, &port, &rule, &self.mesh.options);
+            // The first is of the whole service.
+            let whole = spec.traffic_policy.as_ref().and_then(TrafficPolicy::place);
+            let subsets = spec.subsets.iter().map(|subset| &subset.place);
+            let places = [whole.unwrap_or(&spec.place)].into_iter().chain(subsets);
+            for (cluster, place) in all.iter().zip(places) {
+                self.note(place, "", compile_cluster(&cluster.message));
+            }
+            let pool = clusters::Policy::of(rule.policy, port.number).pool;
+            if let Some(pool) = pool {
+                let cluster = inbound::cluster(POD, inbound_port(&port), Some(&pool.value));
+                self.note(&pool.place, "", compile_cluster(&cluster));
+            }
+        }
+    }
+
+    fn policy(&mut self, spec: &Spanned<ProxyPolicy>) {
+        let port = Port::http(HTTP_PORT);
+        if spec.selector.is_some() {
+            let filters = policies::filters(&[spec]);
+            let listener = inbound::inbound_listener(POD, inbound_port(&port), &filters);
+            return self.note(&spec.place, "", compile_listener(&listener));
+        }
+        let service = Service::new("any", "default", vec![port.clone()]);
+        let options = MeshOptions::default();
+        for mut cluster in clusters::of_port(&service, &port, &Rule::default(), &options) {
+            policies::apply(&mut cluster.message, &[spec]);
+            self.note(&spec.place, "", compile_cluster(&cluster.message));
+        }
+    }
+
+    /// What a canary has to say of its service's routes, and of its subsets.
+    fn canary(&mut self, resource: &Resource<Canary>) {
+        let spec = &resource.spec;
+        let to = RouteDestination {
+            destination: Destination {
+                host: spec.service_name().clone(),
+                subset: None,
+                port: None,
+            },
+            weight: None,
+            headers: None,
+        };
+        let route = HttpRoute {
+            route: vec![Spanned::new(to, spec.place.clone())],
+            r#match: spec.analysis.r#match.clone(),
+            timeout: spec.service.timeout.clone(),
+            retries: spec.service.retries.clone(),
+            ..HttpRoute::default()
+        };
+        let routes = VirtualService {
+            http: vec![Spanned::new(route, spec.place.clone())],
+            ..VirtualService::default()
+        };
+        self.virtual_service(&Resource {
+            meta: resource.meta.clone(),
+            spec: Spanned::new(routes, spec.place.clone()),
+            place: resource.place.clone(),
+        });
+        let rule = DestinationRule {
+            host: spec.service_name().clone(),
+            traffic_policy: spec.service.traffic_policy.clone(),
+            subsets: Vec::new(),
+            export_to: Vec::new(),
+            workload_selector: None,
+        };
+        self.rule(&Spanned::new(rule, spec.place.clone()));
+    }
+
+    fn note<T>(&mut self, place: &Place, within: &str, result: Result<T, CompileError>) {
+        let Err(CompileError { path, problem, .. }) = result else {
+            return;
+        };
+        let path = path.strip_prefix(within).unwrap_or(&path);
+        let found = (place.clone(), format!("`{path}`: {problem}"));
+        if !self.found.contains(&found) {
+            self.found.push(found);
+        }
+    }
+}
+
+/// A route of a virtual host that has no other.
+fn alone(route: Route) -> RouteConfiguration {
+    let host = VirtualHost {
+        name: "any".into(),
+        domains: vec!["*".into()],
+        routes: vec![route],
+        ..VirtualHost::default()
+    };
+    routes::configuration(vec![host])
+}
+
+fn both_protocols(number: u16) -> [Port; 2] {
+    let port = Port::http(number);
+    let http2 = Port {
+        protocol: Protocol::Http2,
+        ..port.clone()
+    };
+    [port, http2]
+}
+
+fn ports_of(policy: &TrafficPolicy) -> impl Iterator<Item = u16> {
+    let ports = policy.port_level_settings.iter();
+    ports.map(|port| port.port.number.value)
+}
+
+fn inbound_port(port: &Port) -> InboundPort {
+    InboundPort {
+        service: port.number,
+        app: FIRST_APP_PORT,
+        protocol: port.protocol,
+    }
+}
+
+/// What is refused of all documents together: the first document without which the rest is taken.
+fn together(mesh: &Mesh) -> Option<Refused<'_>> {
+    let mut whole = mesh.clone();
+    if whole.registry.services.is_empty() {
+        whole.registry = named_by(&whole.documents);
+    }
+    let error = snapshot(&whole).err()?;
+    let without = |document: &Document| {
+        let mut rest = whole.clone();
+        rest.documents.retain(|it| it.key() != document.key());
+        snapshot(&rest).err() != Some(error.clone())
+    };
+    let document = in_force(&mesh.documents).find(|document| without(document))?;
+    let CompileError { path, problem, .. } = error;
+    Some(Refused {
+        document,
+        place: document.place().clone(),
+        problem: format!("`{path}`: {problem}"),
+    })
+}
+
+/// Compiles what each kind of caller is sent.
+fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
+    for caller in all_kinds_of_callers(mesh) {
+        let audience = Audience::of(mesh, &caller);
+        let shared = super::outbound(mesh);
+        let own = super::outbound_of(mesh, &audience, &caller).outbound;
+        for sent in shared.clusters.iter().chain(&own.clusters) {
+            compile_cluster(&message::<cluster::Cluster>(sent))?;
+        }
+        for sent in shared.endpoints.iter().chain(&own.endpoints) {
+            compile_endpoints(&message::<endpoint::ClusterLoadAssignment>(sent))?;
+        }
+        let routes = super::routes_for(mesh, &caller);
+        compile_routes(&message::<RouteConfiguration>(&routes))?;
+    }
+    Ok(())
+}
+
+fn message<M: prost::Message + prost::Name + Default>(sent: &Sent) -> M {
+    sent.message().expect("translation packs what it says")
+}
+
+/// The services that documents name, at the ports that they name them with.
+fn named_by(documents: &[Document]) -> Registry {
+    let mut ports: BTreeMap<Hostname, BTreeSet<u16>> = BTreeMap::new();
+    let mut add = |host: &str, namespace: &str, port: Option<u16>| {
+        let host = Hostname::resolve(host, namespace);
+        if !host.is_wildcard() {
+            ports.entry(host).or_default().extend(port);
+        }
+    };
+    for document in documents {
+        let own = document.meta().namespace.as_str();
+        match document {
+            Document::VirtualService(resource) => {
+                resource.spec.hosts.iter().for_each(|it| add(it, own, None));
+                for to in resource.spec.http.iter().flat_map(|it| &it.route) {
+                    let port = to.destination.port.as_ref();
+                    add(&to.destination.host, own, port.map(|it| it.number.value));
+                }
+            }
+            Document::DestinationRule(resource) => add(&resource.spec.host, own, None),
+            Document::Canary(resource) => {
+                let port = resource.spec.service.port.value;
+                add(resource.spec.service_name(), own, Some(port));
+            }
+            Document::ProxyPolicy(resource) => {
+                resource.spec.host.iter().for_each(|it| add(it, own, None));
+            }
+        }
+    }
+    let mut registry = Registry::new();
+    for (hostname, mut numbers) in ports {
+        if numbers.is_empty() {
+            numbers.insert(HTTP_PORT);
+        }
+        let ports = numbers.into_iter().map(Port::http).collect();
+        let mut labels = hostname.as_str().splitn(3, '.');
+        let (name, namespace) = (labels.next(), labels.next());
+        let mut service = Service::new(
+            name.unwrap_or_default(),
+            namespace.unwrap_or_default(),
+            ports,
+        );
+        service.hostname = hostname;
+        registry.insert(service);
+    }
+    registry
+}
+
+#[cfg(test)]
+mod tests;
