@@ -74,6 +74,14 @@ impl Default for Sender {
 pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanation, CompileError> {
     let executed = Executed::new(mesh, sender)?;
     let mut told = Explanation::nothing(executed.listener());
+    let normal = match executed.normalizes_path() {
+        true => asked.normalized(),
+        false => Some(asked.clone()),
+    };
+    let Some(asked) = &normal else {
+        told.rejected_by = Some(Rejection::bad_path("the path has an escaped NUL"));
+        return Ok(told);
+    };
     let view = asked.view();
     let notes = Notes {
         mesh,
@@ -96,7 +104,12 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
     let mut written = sources.iter().flatten();
     let document = written.next().map(|source| source.document());
     match &service {
-        Some(service) => notes.of_service(service, document, &mut told.notes),
+        Some(service) => {
+            notes.of_service(service, document, &mut told.notes);
+            if document.is_none() {
+                notes.of_default_route(service, &mut told.notes);
+            }
+        }
         None if document.is_none() => notes.of_stranger(&mut told.notes),
         None => {}
     }

@@ -13,6 +13,7 @@ mod manager;
 mod matching;
 mod names;
 mod overload;
+mod path;
 mod policy;
 mod protocol;
 mod rate_limit;
@@ -35,6 +36,7 @@ pub use matching::{
 };
 pub use names::{Chunks, NameMap, Named};
 pub use overload::{AdaptiveConcurrency, AdaptiveThrottle, Shed, UpstreamPolicy};
+pub use path::{InvalidPath, normalize_path};
 pub use policy::{
     Enforcing, FailurePercentage, HedgePolicy, Limits, OutlierDetection, Priority, PriorityLimits,
     RateLimitedBackOff, ResetFormat, ResetHeader, RetryBudget, RetryOn, RetryPolicy, SuccessRate,

@@ -80,6 +80,9 @@ impl<'t> Way<'t> {
         let version = head.version;
         let own = line.proxy.bootstrap().address;
         let scheme = prepare::receive(head, seen, line.caller, own, line.upgrade.is_some());
+        if line.listener.manager.normalize_path {
+            rewrite::normalize(head)?;
+        }
         let found = route::find(line.table, &line.listener.routes, head, scheme)?;
         if line
             .upgrade

@@ -1,8 +1,10 @@
 //! Makes a request what its route wants sent: headers, host and path.
 
+use std::borrow::Cow;
+
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use shakedown_config::table::{Rewrite, Route, TargetHeaders};
+use shakedown_config::table::{Rewrite, Route, TargetHeaders, normalize_path};
 use shakedown_wire::{path_of, set_path};
 
 use crate::headers::change_request;
@@ -54,6 +56,19 @@ pub(crate) fn toward(
         set_path(head, new).map_err(|_| Reject::BadPath)?;
     }
     Ok(())
+}
+
+/// Normalises the path of a request. Source: Envoy, `ConnectionManagerUtility::maybeNormalizePath`.
+pub(crate) fn normalize(head: &mut Parts) -> Result<(), Reject> {
+    let written = path_of(head);
+    // `OPTIONS *` has no path.
+    if !written.starts_with('/') {
+        return Ok(());
+    }
+    match normalize_path(written).map_err(|_| Reject::BadPath)? {
+        Cow::Borrowed(_) => Ok(()),
+        Cow::Owned(normal) => set_path(head, normal).map_err(|_| Reject::BadPath),
+    }
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
         via generate_request_id preserve_external_request_id
         always_set_request_id_in_response forward_client_cert_details set_current_client_cert_details
         forward_client_cert_matcher proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6
-        normalize_path merge_slashes path_with_escaped_slashes_action request_id_extension
+        merge_slashes request_id_extension
         local_reply_config strip_matching_host_port path_normalization_options strip_trailing_host_dot
         proxy_status_config typed_header_validation_config append_x_forwarded_port append_local_overload
         forward_proto_config strip_port_mode);

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::problem::{Problem, Result, duration, refuse, unset};
+use super::problem::{Problem, Result, duration, enumerated, refuse, unset};
 use crate::table::{Manager, Network, Origin, StreamDuration, Upgrades};
 use crate::xds::core::{CidrRange, HttpProtocolOptions};
 use crate::xds::manager::HttpConnectionManager;
-use crate::xds::manager::http_connection_manager::InternalAddressConfig;
+use crate::xds::manager::http_connection_manager::{
+    InternalAddressConfig, PathWithEscapedSlashesAction as EscapedSlashes,
+};
 use crate::xds::route::route_action::{MaxStreamDuration, UpgradeConfig};
 
 pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
@@ -31,6 +33,7 @@ pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
         // The router says so.
         suppress_envoy_headers: false,
         upgrades: upgrades(message)?,
+        normalize_path: normalize_path(message)?,
     })
 }
 
@@ -40,6 +43,23 @@ fn options_of(options: &HttpProtocolOptions) -> Result<Option<std::time::Duratio
         headers_with_underscores_action max_requests_per_connection);
     let span = duration("max_stream_duration", options.max_stream_duration.as_ref())?;
     Ok(span.filter(|span| !span.is_zero()))
+}
+
+/// Escaped slashes stay as they are, which is also Envoy's default.
+fn normalize_path(message: &HttpConnectionManager) -> Result<bool> {
+    let field = "path_with_escaped_slashes_action";
+    match enumerated(field, message.path_with_escaped_slashes_action)? {
+        EscapedSlashes::ImplementationSpecificDefault | EscapedSlashes::KeepUnchanged => {}
+        other => {
+            let text = format!(
+                "not supported yet: {}; expected KEEP_UNCHANGED",
+                other.as_str_name()
+            );
+            return Err(Problem::new(field, text));
+        }
+    }
+    let wanted = message.normalize_path.as_ref();
+    Ok(wanted.is_some_and(|wanted| wanted.value))
 }
 
 fn origin(message: &HttpConnectionManager) -> Result<Origin> {

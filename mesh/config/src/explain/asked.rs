@@ -5,7 +5,7 @@ use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Uri;
 use thiserror::Error;
 
-use crate::table::RequestView;
+use crate::table::{RequestView, normalize_path};
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -120,6 +120,15 @@ impl Asked {
             },
             None => (&self.authority, None),
         }
+    }
+
+    /// The same with its path normalised; `None` if that cannot be.
+    pub(super) fn normalized(&self) -> Option<Asked> {
+        let path = normalize_path(&self.path).ok()?.into_owned();
+        Some(Asked {
+            path,
+            ..self.clone()
+        })
     }
 
     /// What routes look at.

@@ -67,6 +67,11 @@ impl Executed {
         &self.listener.name
     }
 
+    /// Whether the paths of requests are normalised first.
+    pub(super) fn normalizes_path(&self) -> bool {
+        self.listener.manager.normalize_path
+    }
+
     pub(super) fn routes(&self) -> &RouteTable {
         &self.routes
     }

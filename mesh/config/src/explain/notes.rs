@@ -41,7 +41,7 @@ impl Notes<'_> {
                 out.push(Note::new(text));
             } else {
                 let text = format!(
-                    "the service `{name}` has that name: of its VirtualService nothing is for this port and caller"
+                    "the service `{name}` has that name, and another virtual host has this authority"
                 );
                 out.push(Note::new(text));
             }
@@ -87,6 +87,21 @@ impl Notes<'_> {
         }
         if used.is_none() {
             self.namesakes(host, out);
+        }
+    }
+
+    /// Of a request to a service that has its default route: the VirtualServices that have its host, and no route for this
+    /// port and caller.
+    pub(super) fn of_default_route(&self, host: &Hostname, out: &mut Vec<Note>) {
+        for (document, place) in self.with_host(host) {
+            let idle = why_idle(document, &self.sender.caller.namespace, &self.mesh.options);
+            if idle.is_none() && self.is_in_force(document) {
+                let text = format!(
+                    "VirtualService/{} has no route for this port and caller: the service has its default route",
+                    name_of(document)
+                );
+                out.push(Note::at(place, text));
+            }
         }
     }
 

@@ -127,7 +127,9 @@ impl Telling<'_> {
             self.notes.of_selectors(&mut told.notes);
         }
         told.rejected_by = match (&path, chosen) {
-            (None, _) => Some(bad_path()),
+            (None, _) => Some(Rejection::bad_path(
+                "what the rewrite makes of the path is none",
+            )),
             (Some(_), Some(chosen)) => {
                 let chosen = targets.iter().find(|it| it.cluster == *chosen.cluster);
                 chosen.and_then(|it| it.rejected_by.clone())
@@ -294,13 +296,4 @@ fn no_cluster(status: u16, because: &str) -> Rejection {
 fn no_endpoint() -> Rejection {
     let because = "the cluster has no endpoint";
     Rejection::of("UH", 503, "no_healthy_upstream", because)
-}
-
-fn bad_path() -> Rejection {
-    Rejection {
-        flags: None,
-        status: 400,
-        details: "path_normalization_failed".into(),
-        because: "what the rewrite makes of the path is none".into(),
-    }
 }

@@ -315,6 +315,15 @@ impl Rejection {
         }
     }
 
+    pub(super) fn bad_path(because: &str) -> Rejection {
+        Rejection {
+            flags: None,
+            status: 400,
+            details: "path_normalization_failed".into(),
+            because: because.to_owned(),
+        }
+    }
+
     pub(super) fn fault(abort: Abort) -> Rejection {
         let because = "a fault aborts all requests of the route";
         match abort {

@@ -18,6 +18,8 @@ pub struct Manager {
     pub suppress_envoy_headers: bool,
     /// What connections may be upgraded to.
     pub upgrades: Upgrades,
+    /// Whether paths are normalised ([`normalize_path`](super::normalize_path())) before anything looks at them.
+    pub normalize_path: bool,
 }
 
 /// Whom requests come from. Source: Envoy, `HttpConnectionManager.use_remote_address`.

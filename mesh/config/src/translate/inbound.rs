@@ -13,7 +13,9 @@ use crate::xds::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
 use crate::xds::listener::{self, FilterChain, filter};
 use crate::xds::manager::{
     self, HttpConnectionManager, HttpFilter,
-    http_connection_manager::{CodecType, RouteSpecifier, UpgradeConfig},
+    http_connection_manager::{
+        CodecType, PathWithEscapedSlashesAction as EscapedSlashes, RouteSpecifier, UpgradeConfig,
+    },
     http_filter,
 };
 use crate::xds::route::{
@@ -160,6 +162,9 @@ fn manager(
             ..Default::default()
         }],
         route_specifier: Some(routes),
+        // Source: Istio, `ProxyPathNormalization`, of which `BASE` is the default.
+        normalize_path: Some(xds::protobuf::BoolValue { value: true }),
+        path_with_escaped_slashes_action: EscapedSlashes::KeepUnchanged.into(),
         ..Default::default()
     }
 }

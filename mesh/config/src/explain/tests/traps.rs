@@ -230,3 +230,35 @@ fn where_no_endpoint_is_known_what_selects_workloads_is_noted() {
     assert!(told.inbound.is_empty());
     assert!(notes(&told)[0].starts_with("ProxyPolicy/p acts before workloads"));
 }
+
+#[test]
+fn a_service_that_has_its_default_route_tells_whose_routes_are_for_others() {
+    let text = routes(&[&format!(
+        "match: [{{sourceLabels: {{app: other}}}}], route: [{ANY}]"
+    )]);
+    let told = ask(&text, "/");
+    assert_eq!(told.rejected_by, None);
+    assert_eq!(
+        told.cluster.as_deref(),
+        Some("outbound|9080||reviews.default.svc.cluster.local")
+    );
+    assert_eq!(
+        notes(&told),
+        [
+            "VirtualService/reviews has no route for this port and caller: the service has its default route"
+        ]
+    );
+}
+
+#[test]
+fn a_path_is_looked_up_as_the_proxy_normalises_it() {
+    let text = routes(&["match: [{uri: {prefix: /x}}], route: [{destination: {host: ratings}}]"]);
+    let told = ask(&text, "/a/%2e%2e/x?q=..");
+    assert_eq!(told.path.as_deref(), Some("/x?q=.."));
+    assert!(told.cluster.unwrap().contains("ratings"));
+    let bad = ask(&text, "/x%00").rejected_by.unwrap();
+    assert_eq!(
+        (bad.status, bad.details.as_str()),
+        (400, "path_normalization_failed")
+    );
+}
