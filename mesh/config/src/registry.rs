@@ -247,6 +247,35 @@ pub struct Locality {
     pub subzone: String,
 }
 
+/// The label of a pod's region.
+pub const REGION_LABEL: &str = "topology.kubernetes.io/region";
+/// The label of a pod's zone.
+pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
+/// The label of a pod's subzone.
+pub const SUBZONE_LABEL: &str = "topology.istio.io/subzone";
+/// The label of a pod's cluster.
+const CLUSTER_LABEL: &str = "topology.istio.io/cluster";
+/// Istio's name of a cluster that has been given none.
+const CLUSTER: &str = "Kubernetes";
+
+impl Locality {
+    /// The labels of a pod that runs here, with those that Istio adds; they replace what the pod says of its place itself.
+    /// `kubernetes.io/hostname` is not among them: there are no nodes. Source: Istio, `AugmentLabels`.
+    pub fn label(&self, mut labels: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        for (name, value) in [
+            (REGION_LABEL, self.region.as_str()),
+            (ZONE_LABEL, &self.zone),
+            (SUBZONE_LABEL, &self.subzone),
+            (CLUSTER_LABEL, CLUSTER),
+        ] {
+            if !value.is_empty() {
+                labels.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        labels
+    }
+}
+
 /// A pod, as its sidecar is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
@@ -339,6 +368,28 @@ mod tests {
             "reviews.prod"
         );
         assert_eq!(Hostname::resolve("*", "shop").as_str(), "*");
+    }
+
+    #[test]
+    fn a_pods_labels_tell_where_it_runs() {
+        let locality = Locality {
+            region: "eu".into(),
+            zone: "eu-a".into(),
+            subzone: String::new(),
+        };
+        let own = [("app", "a"), (ZONE_LABEL, "elsewhere")];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let labels = locality.label(BTreeMap::from(own));
+        let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        assert_eq!(
+            labels,
+            [
+                "app=a",
+                "topology.istio.io/cluster=Kubernetes",
+                "topology.kubernetes.io/region=eu",
+                "topology.kubernetes.io/zone=eu-a"
+            ]
+        );
     }
 
     #[test]

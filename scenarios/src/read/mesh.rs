@@ -14,7 +14,7 @@ use super::chaos::known_start;
 use super::fields::{Keys, get};
 use super::routes::Routes;
 use super::target::Scene;
-use crate::story::{Control, Load, Service};
+use crate::story::Control;
 
 const PATCH: Keys = Keys {
     known: &["patch", "with"],
@@ -248,7 +248,7 @@ impl Reader<'_> {
             && scene.skeletons.iter().all(|s| !s.open);
         if whole {
             let mesh = Mesh {
-                registry: registry(scene.services, scene.loads),
+                registry: registry(scene),
                 documents: documents.clone(),
                 options: options(control),
             };
@@ -306,31 +306,43 @@ impl Reader<'_> {
 }
 
 /// What the control plane will know of the services, as far as documents can be checked against it.
-fn registry(services: &[Service], loads: &[Load]) -> Registry {
+fn registry(scene: &Scene<'_>) -> Registry {
     let mut registry = Registry::new();
-    for service in services {
+    let locality = |zone: &u16| {
+        let zone = &scene.zones[usize::from(*zone)];
+        registry::Locality {
+            region: zone.region.clone(),
+            zone: zone.name.clone(),
+            subzone: zone.subzone.clone(),
+        }
+    };
+    for service in scene.services {
         let mut known = registry::Service::new(
             &service.name,
             &service.namespace,
             vec![Port::http(service.port)],
         );
         for version in &service.versions {
-            known.endpoints.push(registry::Endpoint {
-                // Nobody is asked at this address: it stands for the version's labels.
-                address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), service.port),
-                labels: version.labels.clone(),
-                locality: registry::Locality::default(),
-                ready: true,
-                workload: format!("{}-{}", service.name, version.name),
-            });
+            for locality in version.zones.iter().map(locality) {
+                known.endpoints.push(registry::Endpoint {
+                    // Nobody is asked at this address: it stands for the version's labels.
+                    address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), service.port),
+                    labels: locality.label(version.labels.clone()),
+                    locality,
+                    ready: true,
+                    workload: format!("{}-{}", service.name, version.name),
+                });
+            }
         }
         registry.insert(known);
     }
-    for (number, load) in (1..).zip(loads) {
+    for (number, load) in (1..).zip(scene.loads) {
+        let locality = load.zones.first().map(locality).unwrap_or_default();
+        let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
         let client = registry::Workload {
             namespace: load.namespace.clone(),
-            labels: BTreeMap::from([("app".to_owned(), load.name.clone())]),
-            locality: registry::Locality::default(),
+            labels: locality.label(labels),
+            locality,
         };
         // Nobody is asked here either.
         let address = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);

@@ -72,7 +72,7 @@ pub(crate) fn endpoint(
     let locality = locality(plot, pod);
     Endpoint {
         address: at(ground.address(pod), service.port),
-        labels: placed(version.labels.clone(), &locality),
+        labels: locality.label(version.labels.clone()),
         locality,
         ready,
         workload: format!("{}-{}", service.name, version.name),
@@ -85,25 +85,9 @@ fn client(plot: &Plot, pod: PodId, load: &story::Load) -> Workload {
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
         namespace: load.namespace.clone(),
-        labels: placed(labels, &locality),
+        labels: locality.label(labels),
         locality,
     }
-}
-
-/// A pod's labels, with those that Kubernetes and Istio give it by where it runs. Source: Istio, `AugmentLabels`.
-fn placed(mut labels: BTreeMap<String, String>, locality: &Locality) -> BTreeMap<String, String> {
-    for (name, value) in [
-        ("topology.kubernetes.io/region", &locality.region),
-        ("topology.kubernetes.io/zone", &locality.zone),
-        ("topology.istio.io/subzone", &locality.subzone),
-    ] {
-        if !value.is_empty() {
-            labels
-                .entry(name.to_owned())
-                .or_insert_with(|| value.clone());
-        }
-    }
-    labels
 }
 
 fn locality(plot: &Plot, pod: PodId) -> Locality {

@@ -261,10 +261,11 @@ fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
             continue;
         };
         let version = &service.versions[usize::from(pod.version)];
+        let locality = locality(story, pod);
         let endpoint = Endpoint {
             address: SocketAddr::new(address(number), service.port),
-            labels: version.labels.clone(),
-            locality: locality(story, pod),
+            labels: locality.label(version.labels.clone()),
+            locality,
             ready: true,
             workload: format!("{}-{}", service.name, version.name),
         };
@@ -278,9 +279,10 @@ fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
 
 /// A pod of a load.
 fn client(load: &Load, locality: Locality) -> Workload {
+    let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
         namespace: load.namespace.clone(),
-        labels: BTreeMap::from([("app".to_owned(), load.name.clone())]),
+        labels: locality.label(labels),
         locality,
     }
 }

@@ -9,12 +9,11 @@ use super::clusters::Policy;
 use super::rules::{Rule, Rules};
 use crate::api::{Distribute, Failover, LoadBalancer};
 use crate::decode::Spanned;
-use crate::registry::{Endpoint, Locality, Mesh, Service};
+use crate::registry::{
+    Endpoint, Locality, Mesh, REGION_LABEL as REGION, SUBZONE_LABEL as SUBZONE, Service,
+    ZONE_LABEL as ZONE,
+};
 
-/// Labels that Istio gives every workload by where it runs.
-const REGION: &str = "topology.kubernetes.io/region";
-const ZONE: &str = "topology.kubernetes.io/zone";
-const SUBZONE: &str = "topology.istio.io/subzone";
 /// A label of failover and the value that is asked of it, where that is not the client's own.
 const OVERRIDE: char = '=';
 /// Localities fail over in so many steps; what labels say is coarser than all of them. Source: Istio,
