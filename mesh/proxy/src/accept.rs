@@ -55,6 +55,17 @@ pub(crate) struct Followed {
     pub(crate) waiting: bool,
 }
 
+impl Followed {
+    /// Why a listener does not listen, if one does not.
+    pub(crate) fn closed(&self) -> Option<String> {
+        if let Some((listener, error)) = self.failed.first() {
+            return Some(format!("listener {listener} does not listen: {error}"));
+        }
+        self.waiting
+            .then(|| "a listener waits for its routes".to_owned())
+    }
+}
+
 /// An open gate and the task that accepts on it.
 #[derive(Debug)]
 struct Open {
@@ -104,6 +115,16 @@ impl Gates {
             gone.drain(proxy.env());
         }
         followed
+    }
+
+    /// Finds out whether a listener can listen before it is acknowledged, as Envoy binds it then. The address is given back at
+    /// once: the gate opens only when the listener's routes have come. One that listens already stays as it is.
+    pub(crate) fn bind(&self, proxy: &Proxy, listener: &Listener) -> io::Result<()> {
+        let address = address(proxy, listener);
+        if self.open.borrow().contains_key(&address) {
+            return Ok(());
+        }
+        proxy.env().listen(address).map(drop)
     }
 
     /// Closes every gate and its connections at once.

@@ -60,11 +60,10 @@ fn answer(proxy: &Proxy, request: &Request<Incoming>) -> Response<Body> {
                 "metrics cannot be written\n",
             ),
         },
-        "/healthz/ready" if proxy.is_ready() => text(StatusCode::OK, "ready\n"),
-        "/healthz/ready" => text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "no configuration in force\n",
-        ),
+        "/healthz/ready" => match proxy.unready() {
+            None => text(StatusCode::OK, "ready\n"),
+            Some(why) => typed(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
+        },
         "/config_dump" => typed(StatusCode::OK, JSON, format!("{:#}\n", config_dump(proxy))),
         _ => text(
             StatusCode::NOT_FOUND,

@@ -91,7 +91,7 @@ fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> Session {
         }
     }
     if let Some(table) = session.restored() {
-        proxy.put_in_force(table);
+        proxy.put_in_force(table, None);
     }
     session
 }
@@ -136,7 +136,7 @@ async fn converse(
             .ok_or(AdsError::Ended)?;
         let response = DeltaDiscoveryResponse::decode(&response[..]).map_err(AdsError::Decode)?;
         backoff.reset();
-        let reply = session.receive(response);
+        let reply = session.receive(response, &|listener| proxy.gates().bind(proxy, listener));
         outbox.extend(reply.requests);
         report(proxy, reply.refused);
     }
@@ -221,10 +221,15 @@ impl Patience {
 
 /// Puts what is warm in force, and keeps it for a start without a control plane.
 fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
-    let Some(Published { table, push }) = session.publish() else {
+    let Some(published) = session.publish() else {
         return;
     };
-    proxy.put_in_force(table);
+    let Published {
+        table,
+        push,
+        missing,
+    } = published;
+    proxy.put_in_force(table, missing);
     for (kind, saved) in session.unsaved() {
         let store = proxy.env().store();
         if let Err(error) = store.write_shared(store_key(kind), Arc::new(saved)) {

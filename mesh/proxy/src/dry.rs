@@ -65,7 +65,7 @@ impl DryRun {
     ) -> Option<DryRun> {
         let mut session = Session::new(cache);
         for response in responses {
-            session.receive(response);
+            session.receive(response, &|_| Ok(()));
         }
         session.stop_waiting();
         let table = session.publish()?.table;

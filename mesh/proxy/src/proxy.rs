@@ -64,7 +64,7 @@ pub async fn run_with_table(
     table: Table,
 ) -> Result<(), ProxyError> {
     let running = Running::start(env, bootstrap)?;
-    running.0.put_in_force(table);
+    running.0.put_in_force(table, None);
     pending().await
 }
 
@@ -96,7 +96,8 @@ pub(crate) struct Proxy {
     gates: Gates,
     metrics: Metrics,
     control: Control,
-    ready: Cell<bool>,
+    /// Why it is not ready; `None` once it is, for good.
+    unready: RefCell<Option<String>>,
     /// Tasks that live as long as the proxy runs.
     tasks: RefCell<Vec<Owned>>,
     request_ids: RefCell<Rng>,
@@ -127,7 +128,7 @@ impl Proxy {
             gates: Gates::default(),
             metrics: Metrics::new(),
             control: Control::default(),
-            ready: Cell::new(false),
+            unready: RefCell::new(Some("no configuration in force".into())),
             tasks: RefCell::default(),
             request_ids: RefCell::new(env.rng("proxy/request-id")),
             splits: RefCell::new(env.rng("proxy/split")),
@@ -147,14 +148,15 @@ impl Proxy {
     }
 
     /// Puts a configuration in force. A listener that cannot listen is reported as refused, and tried again with the next
-    /// configuration; the proxy is ready once all listen.
-    pub(crate) fn put_in_force(self: &Rc<Proxy>, table: Table) {
+    /// configuration; the proxy is ready once all listen, and none is `missing`.
+    pub(crate) fn put_in_force(self: &Rc<Proxy>, table: Table, missing: Option<String>) {
         self.state.swap(table);
         self.limits.sweep();
         self.overload.sweep();
         let followed = self.gates.follow(self);
-        let all_open = followed.failed.is_empty() && !followed.waiting;
-        self.ready.set(self.ready.get() || all_open);
+        if !self.is_ready() {
+            self.unready.replace(missing.or(followed.closed()));
+        }
         for (listener, error) in followed.failed {
             self.env.emit(Event::ConfigRefused {
                 kind: "Listener",
@@ -193,9 +195,14 @@ impl Proxy {
         &self.control
     }
 
-    /// Whether a configuration is in force.
+    /// Whether a configuration is in force, and all its listeners listen.
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.get()
+        self.unready.borrow().is_none()
+    }
+
+    /// Why it is not ready.
+    pub(crate) fn unready(&self) -> Option<String> {
+        self.unready.borrow().clone()
     }
 
     /// The random stream of new request ids.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use prost::Message as _;
@@ -83,6 +85,13 @@ pub(crate) enum AcceptError {
     Compile(#[from] CompileError),
     #[error("it is named {inside} inside")]
     Name { inside: String },
+    #[error("it has the address {address} of listener {other}")]
+    Address { address: SocketAddr, other: String },
+    #[error("cannot bind {address}: {source}")]
+    Bind {
+        address: SocketAddr,
+        source: io::Error,
+    },
 }
 
 impl ResourceCache {

@@ -52,8 +52,7 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
         lb_options,
         kind,
         protocol: http.protocol,
-        connect_timeout: duration("connect_timeout", message.connect_timeout.as_ref())?
-            .unwrap_or(CONNECT_TIMEOUT),
+        connect_timeout: connect_timeout(message)?,
         limits: limits::compile(message.circuit_breakers.as_ref())
             .map_err(|problem| problem.within("circuit_breakers"))?,
         policy: overload::upstream(message)?,
@@ -70,6 +69,18 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
         max_requests_per_connection: requests.filter(|requests| *requests > 0),
         max_connection_duration: http.max_duration,
     })
+}
+
+/// Source: Envoy, `Cluster.connect_timeout`, which has to be more than 0.
+fn connect_timeout(message: &message::Cluster) -> Result<Duration> {
+    match duration("connect_timeout", message.connect_timeout.as_ref())? {
+        None => Ok(CONNECT_TIMEOUT),
+        Some(timeout) if timeout.is_zero() => Err(Problem::new(
+            "connect_timeout",
+            "value must be greater than 0s",
+        )),
+        Some(timeout) => Ok(timeout),
+    }
 }
 
 fn kind(message: &message::Cluster) -> Result<ClusterKind> {

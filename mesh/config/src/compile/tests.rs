@@ -47,6 +47,17 @@ fn a_cluster_without_a_word_has_envoys_defaults() {
 }
 
 #[test]
+fn a_connect_timeout_of_zero_is_refused_with_envoys_reason() {
+    let zero = |message: &mut cluster::Cluster| {
+        message.connect_timeout = Some(crate::xds::duration(std::time::Duration::ZERO));
+    };
+    assert_eq!(
+        cluster_error(zero),
+        "Cluster c: connect_timeout: value must be greater than 0s"
+    );
+}
+
+#[test]
 fn what_a_cluster_cannot_do_is_refused_by_path() {
     assert_eq!(
         cluster_error(|message| message.lb_policy = inner::LbPolicy::ClusterProvided.into()),

@@ -3,10 +3,11 @@
 //! A response's good resources are applied even when others of it are bad: those are refused one by one in the NACK, and
 //! their last good version stays. It knows no stream and no clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
-use shakedown_config::table::{ClusterKind, NameMap, Named as _, Routes, Table};
+use shakedown_config::table::{ClusterKind, Listener, NameMap, Named as _, Routes, Table};
 use shakedown_config::xds::Kind;
 use shakedown_config::xds::core::Node;
 use shakedown_config::xds::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
@@ -28,6 +29,8 @@ pub(crate) struct Session {
     push: Option<u64>,
     /// Something was refused since a push was last whole.
     refused: bool,
+    /// The listeners that were refused and have no earlier version, each with the reason.
+    closed: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
@@ -66,7 +69,12 @@ pub(crate) struct Published {
     pub(crate) table: Table,
     /// The push that is now wholly in force; `None` when part of it was refused.
     pub(super) push: Option<u64>,
+    /// Why one of the listeners is missing, if one is.
+    pub(super) missing: Option<String>,
 }
+
+/// Asks for the address of a listener that has been compiled.
+pub(crate) type Bind<'b> = &'b dyn Fn(&Listener) -> io::Result<()>;
 
 impl Session {
     /// Nothing accepted yet. What other proxies have accepted is taken from the cache.
@@ -101,28 +109,43 @@ impl Session {
             .collect()
     }
 
-    /// Takes in a response. Of an unknown type it is ignored, since nobody asked for it.
-    pub(crate) fn receive(&mut self, response: DeltaDiscoveryResponse) -> Reply {
+    /// Takes in a response. Of an unknown type it is ignored, since nobody asked for it. One that names a resource twice is
+    /// refused as a whole. Source: Envoy, `DeltaSubscriptionState::handleGoodResponse`.
+    pub(crate) fn receive(&mut self, response: DeltaDiscoveryResponse, bind: Bind<'_>) -> Reply {
         let Some(kind) = Kind::of_url(&response.type_url) else {
             return Reply::default();
         };
         let mut reply = Reply::default();
         self.subscription_mut(kind).answered = true;
-        for resource in response.resources {
+        let twice = named_twice(&response);
+        let (resources, removed) = match &twice {
+            Some(_) => (Vec::new(), &[][..]),
+            None => (response.resources, &response.removed_resources[..]),
+        };
+        if let Some((name, reason)) = twice {
+            self.subscription_mut(kind).waiting.remove(&*name);
+            reply.refused.push(Refused { kind, name, reason });
+        }
+        // First, since what comes may take the place of what goes.
+        for name in removed {
+            self.forget(kind, name);
+            self.subscription_mut(kind).waiting.remove(&**name);
+        }
+        for resource in resources {
             let name = resource.name.clone();
             self.subscription_mut(kind).waiting.remove(&*name);
             if !is_wildcard(kind) && !self.subscription(kind).wanted.contains_key(&name) {
                 // It was on its way when we gave it up.
                 continue;
             }
-            if let Err(error) = self.accept(kind, resource) {
+            if let Err(error) = self.accept(kind, resource, bind) {
                 let reason = error.to_string();
+                if kind == Kind::Listener && !self.subscription(kind).accepted.contains_key(&*name)
+                {
+                    self.closed.insert(name.clone(), reason.clone());
+                }
                 reply.refused.push(Refused { kind, name, reason });
             }
-        }
-        for name in &response.removed_resources {
-            self.forget(kind, name);
-            self.subscription_mut(kind).waiting.remove(&**name);
         }
         self.refused |= !reply.refused.is_empty();
         // Pushes are numbered in decimal; another control plane may write what it likes there.
@@ -168,7 +191,13 @@ impl Session {
         Some(Published {
             table: self.table(),
             push: push.filter(|_| good),
+            missing: self.missing(),
         })
+    }
+
+    fn missing(&self) -> Option<String> {
+        let (name, reason) = self.closed.first_key_value()?;
+        Some(format!("listener {name} was refused: {reason}"))
     }
 
     /// The types whose accepted resources changed since this was last asked, each with its store's value.
@@ -193,7 +222,7 @@ impl Session {
         };
         for resource in saved.resources {
             // A version of the proxy that understood less, or more, may have written it.
-            let _ = self.accept(kind, resource);
+            let _ = self.accept(kind, resource, &|_| Ok(()));
         }
         self.subscription_mut(kind).unsaved = false;
         self.follow_names(kind);
@@ -211,13 +240,43 @@ impl Session {
         std::mem::take(&mut self.changed).then(|| self.table())
     }
 
-    fn accept(&mut self, kind: Kind, resource: Resource) -> Result<(), AcceptError> {
+    fn accept(
+        &mut self,
+        kind: Kind,
+        resource: Resource,
+        bind: Bind<'_>,
+    ) -> Result<(), AcceptError> {
         let accepted = self.cache.accept(kind, resource)?;
+        if let Compiled::Listener(listener) = &accepted.compiled {
+            self.has_address(listener)?;
+            bind(listener).map_err(|source| AcceptError::Bind {
+                address: listener.address,
+                source,
+            })?;
+            self.closed.remove(&*listener.name);
+        }
         let subscription = self.subscription_mut(kind);
         subscription.accepted.put(accepted);
         subscription.unsaved = true;
         self.changed = true;
         Ok(())
+    }
+
+    /// No two listeners have one address. Source: Envoy, `ListenerManagerImpl::addOrUpdateListenerInternal`.
+    fn has_address(&self, listener: &Listener) -> Result<(), AcceptError> {
+        let accepted = self.subscription(Kind::Listener).accepted.values();
+        let mut others = accepted.filter(|it| it.name() != &*listener.name);
+        let taken = others.find(|it| match &it.compiled {
+            Compiled::Listener(other) => other.address == listener.address,
+            _ => false,
+        });
+        match taken {
+            None => Ok(()),
+            Some(other) => Err(AcceptError::Address {
+                address: listener.address,
+                other: other.name().to_string(),
+            }),
+        }
     }
 
     /// What was accepted, as a table.
@@ -246,6 +305,9 @@ impl Session {
     }
 
     fn forget(&mut self, kind: Kind, name: &str) {
+        if kind == Kind::Listener {
+            self.closed.remove(name);
+        }
         let subscription = self.subscription_mut(kind);
         if subscription.accepted.remove(name).is_some() {
             subscription.unsaved = true;
@@ -304,6 +366,22 @@ fn difference(one: &NameMap<str>, other: &NameMap<str>) -> Vec<Arc<str>> {
 
 fn texts<'a>(names: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<String> {
     names.into_iter().map(ToString::to_string).collect()
+}
+
+/// A name that a response has twice, and what is wrong with that.
+fn named_twice(response: &DeltaDiscoveryResponse) -> Option<(String, String)> {
+    let mut seen = BTreeSet::new();
+    for resource in &response.resources {
+        if !seen.insert(&resource.name) {
+            let name = resource.name.clone();
+            let reason = format!("duplicate name {name} found among added/updated resources");
+            return Some((name, reason));
+        }
+    }
+    let mut removed = response.removed_resources.iter();
+    let name = removed.find(|name| !seen.insert(*name))?.clone();
+    let reason = format!("duplicate name {name} found in the union of added+removed resources");
+    Some((name, reason))
 }
 
 fn error_detail(refused: &[Refused]) -> Option<Status> {

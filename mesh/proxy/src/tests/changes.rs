@@ -34,7 +34,10 @@ fn a_host_that_leaves_ends_what_it_has_and_gets_nothing_more() {
     play(|scene| async move {
         named(&scene, ms(300));
         let proxy = scene.open_proxy(simple(&[at(UP1, 9080)]));
-        let early = amid(&scene, || proxy.put_in_force(simple(&[at(UP2, 9080)]))).await;
+        let early = amid(&scene, || {
+            proxy.put_in_force(simple(&[at(UP2, 9080)]), None)
+        })
+        .await;
         assert_eq!(early.body, UP1);
         for _ in 0..4 {
             assert_eq!(scene.get("/").await.body, UP2);
@@ -53,10 +56,10 @@ fn all_hosts_leave_and_come_back() {
     play(|scene| async move {
         named(&scene, ms(300));
         let proxy = scene.open_proxy(simple(&[at(UP1, 9080)]));
-        let early = amid(&scene, || proxy.put_in_force(simple(&[]))).await;
+        let early = amid(&scene, || proxy.put_in_force(simple(&[]), None)).await;
         assert_eq!(early.body, UP1);
         assert_eq!(scene.get("/").await.body, "no healthy upstream");
-        proxy.put_in_force(simple(&[at(UP1, 9080)]));
+        proxy.put_in_force(simple(&[at(UP1, 9080)]), None);
         assert_eq!(scene.get("/").await.body, UP1);
     });
 }
@@ -80,10 +83,10 @@ fn weights_that_change_count_from_the_next_request_on() {
     play(|scene| async move {
         named(&scene, ms(300));
         let proxy = scene.open_proxy(split([1, 0]));
-        let early = amid(&scene, || proxy.put_in_force(split([0, 1]))).await;
+        let early = amid(&scene, || proxy.put_in_force(split([0, 1]), None)).await;
         assert_eq!(early.body, UP1);
         assert_eq!(scene.get("/").await.body, UP2);
-        proxy.put_in_force(split([3, 1]));
+        proxy.put_in_force(split([3, 1]), None);
         let mut first = 0;
         for _ in 0..200 {
             first += u32::from(scene.get("/").await.body == UP1);
@@ -106,7 +109,7 @@ fn a_request_goes_on_by_the_route_that_it_began_with() {
             )
         };
         let proxy = scene.open_proxy(bounded(ms(5_000)));
-        let early = amid(&scene, || proxy.put_in_force(bounded(ms(50)))).await;
+        let early = amid(&scene, || proxy.put_in_force(bounded(ms(50)), None)).await;
         assert_eq!(early.status, 200);
         assert_eq!(scene.get("/").await.status, 504);
     });
@@ -132,7 +135,7 @@ fn a_host_that_joins_comes_to_its_share_slowly() {
         let proxy = scene.open_proxy(table(&[UP1]));
         let env = scene.env(CALLER);
         env.sleep(Duration::from_secs(20)).await;
-        proxy.put_in_force(table(&[UP1, UP2]));
+        proxy.put_in_force(table(&[UP1, UP2]), None);
         let joined = env.now();
         let shares = Rc::new(RefCell::new(Vec::new()));
         for half in 1..=3 {

@@ -361,3 +361,21 @@ fn a_listener_that_goes_closes_its_port() {
         assert!(refused.is_connect_failure(), "{refused:?}");
     });
 }
+
+#[test]
+fn a_proxy_whose_only_listener_cannot_bind_refuses_it_and_is_not_ready() {
+    play(|scene| async move {
+        let taken = scene.env(POD).listen(at(POD, bootstrap().outbound_port));
+        let taken = taken.unwrap();
+        let control = Scripted::new(all_of_it);
+        control.start(&scene);
+        start_proxy(&scene);
+        scene.env(CALLER).sleep(ms(2_000)).await;
+        assert_eq!(readiness(&scene).await, 503);
+        let nacks = control.nacks();
+        assert_eq!(nacks.len(), 1, "{nacks:?}");
+        assert!(nacks[0].contains("cannot bind"), "{nacks:?}");
+        assert!(in_force(&scene).is_empty());
+        drop(taken);
+    });
+}

@@ -133,7 +133,7 @@ impl Scene {
     pub(crate) fn open_proxy(&self, table: Table) -> Rc<Proxy> {
         let running = Running::start(self.env(POD), bootstrap()).unwrap();
         let proxy = Rc::clone(&running.0);
-        proxy.put_in_force(table);
+        proxy.put_in_force(table, None);
         self.env(POD).spawn("proxy", async move {
             let _running = running;
             std::future::pending::<()>().await;

@@ -7,6 +7,11 @@ use shakedown_env::StoreValue as _;
 
 use super::*;
 
+/// Takes in a response; every address can be bound.
+fn receive(session: &mut Session, response: DeltaDiscoveryResponse) -> Reply {
+    session.receive(response, &|_| Ok(()))
+}
+
 fn eds_cluster(name: &str, lb_policy: i32) -> Resource {
     let eds = cluster::cluster::EdsClusterConfig {
         eds_config: Some(core::ConfigSource {
@@ -88,7 +93,10 @@ fn a_stream_opens_with_the_wildcards_and_the_node_on_the_first_alone() {
 #[test]
 fn endpoints_are_asked_for_before_clusters_are_acknowledged() {
     let mut session = Session::default();
-    let reply = session.receive(response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]));
+    let reply = receive(
+        &mut session,
+        response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]),
+    );
     assert_eq!(reply.requests.len(), 2);
     assert_eq!(reply.requests[0].type_url, Kind::Endpoints.url());
     assert_eq!(reply.requests[0].resource_names_subscribe, ["a"]);
@@ -100,9 +108,12 @@ fn endpoints_are_asked_for_before_clusters_are_acknowledged() {
 #[test]
 fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
     let mut session = Session::default();
-    session.receive(response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]));
+    receive(
+        &mut session,
+        response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]),
+    );
     let mixed = vec![eds_cluster("a", PROVIDED), eds_cluster("b", 0)];
-    let reply = session.receive(response(Kind::Cluster, "n2", mixed));
+    let reply = receive(&mut session, response(Kind::Cluster, "n2", mixed));
     assert_eq!(reply.refused.len(), 1);
     assert_eq!(
         (reply.refused[0].kind, &*reply.refused[0].name),
@@ -120,12 +131,14 @@ fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
 #[test]
 fn a_reconnect_tells_the_last_good_versions() {
     let mut session = Session::default();
-    session.receive(response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]));
-    session.receive(response(
-        Kind::Cluster,
-        "n2",
-        vec![eds_cluster("a", PROVIDED)],
-    ));
+    receive(
+        &mut session,
+        response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]),
+    );
+    receive(
+        &mut session,
+        response(Kind::Cluster, "n2", vec![eds_cluster("a", PROVIDED)]),
+    );
     let requests = session.open(Node::default());
     assert_eq!(requests[0].initial_resource_versions["a"], "lb0");
     assert_eq!(requests[1].type_url, Kind::Endpoints.url());
@@ -135,17 +148,26 @@ fn a_reconnect_tells_the_last_good_versions() {
 #[test]
 fn nothing_is_published_until_all_that_was_asked_for_is_answered() {
     let mut session = Session::default();
-    session.receive(response(
-        Kind::Cluster,
-        "1",
-        vec![eds_cluster("a", 0), eds_cluster("b", 0)],
-    ));
-    session.receive(whole(7, response(Kind::Listener, "2", vec![])));
-    session.receive(response(Kind::Endpoints, "3", vec![assignment("a")]));
+    receive(
+        &mut session,
+        response(
+            Kind::Cluster,
+            "1",
+            vec![eds_cluster("a", 0), eds_cluster("b", 0)],
+        ),
+    );
+    receive(
+        &mut session,
+        whole(7, response(Kind::Listener, "2", vec![])),
+    );
+    receive(
+        &mut session,
+        response(Kind::Endpoints, "3", vec![assignment("a")]),
+    );
     assert!(session.publish().is_none(), "b's endpoints are missing");
     let mut absent = response(Kind::Endpoints, "4", vec![]);
     absent.removed_resources = vec!["b".into()];
-    session.receive(absent);
+    receive(&mut session, absent);
     let published = session.publish().unwrap();
     assert_eq!(published.push, Some(7));
     assert_eq!(published.table.endpoints.len(), 1);
@@ -155,7 +177,10 @@ fn nothing_is_published_until_all_that_was_asked_for_is_answered() {
 #[test]
 fn who_waits_too_long_goes_on_without() {
     let mut session = Session::default();
-    session.receive(response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]));
+    receive(
+        &mut session,
+        response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]),
+    );
     assert!(session.publish().is_none());
     session.stop_waiting();
     assert_eq!(session.publish().unwrap().table.clusters.len(), 1);
@@ -164,24 +189,36 @@ fn who_waits_too_long_goes_on_without() {
 #[test]
 fn a_push_with_a_refused_resource_is_in_force_but_not_said_to_be() {
     let mut session = Session::default();
-    session.receive(response(Kind::Listener, "1", vec![]));
-    session.receive(whole(
-        1,
-        response(Kind::Cluster, "2", vec![eds_cluster("a", PROVIDED)]),
-    ));
+    receive(&mut session, response(Kind::Listener, "1", vec![]));
+    receive(
+        &mut session,
+        whole(
+            1,
+            response(Kind::Cluster, "2", vec![eds_cluster("a", PROVIDED)]),
+        ),
+    );
     assert_eq!(session.publish().unwrap().push, None);
-    session.receive(whole(2, response(Kind::Listener, "3", vec![])));
+    receive(
+        &mut session,
+        whole(2, response(Kind::Listener, "3", vec![])),
+    );
     assert_eq!(session.publish().unwrap().push, Some(2));
 }
 
 #[test]
 fn a_cluster_that_goes_takes_its_endpoints_along() {
     let mut session = Session::default();
-    session.receive(response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]));
-    session.receive(response(Kind::Endpoints, "2", vec![assignment("a")]));
+    receive(
+        &mut session,
+        response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]),
+    );
+    receive(
+        &mut session,
+        response(Kind::Endpoints, "2", vec![assignment("a")]),
+    );
     let mut gone = response(Kind::Cluster, "3", vec![]);
     gone.removed_resources = vec!["a".into()];
-    let reply = session.receive(gone);
+    let reply = receive(&mut session, gone);
     assert_eq!(reply.requests[0].resource_names_unsubscribe, ["a"]);
     assert!(session.table().endpoints.is_empty());
 }
@@ -189,8 +226,14 @@ fn a_cluster_that_goes_takes_its_endpoints_along() {
 #[test]
 fn what_was_saved_is_restored_and_its_versions_told() {
     let mut session = Session::default();
-    session.receive(response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]));
-    session.receive(response(Kind::Endpoints, "2", vec![assignment("a")]));
+    receive(
+        &mut session,
+        response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]),
+    );
+    receive(
+        &mut session,
+        response(Kind::Endpoints, "2", vec![assignment("a")]),
+    );
     let saved = session.unsaved();
     assert_eq!(
         saved.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(),
@@ -216,7 +259,7 @@ fn a_resource_named_otherwise_inside_is_refused() {
     let mut session = Session::default();
     let mut cluster = eds_cluster("a", 0);
     cluster.name = "b".into();
-    let reply = session.receive(response(Kind::Cluster, "1", vec![cluster]));
+    let reply = receive(&mut session, response(Kind::Cluster, "1", vec![cluster]));
     assert_eq!(reply.refused[0].reason, "it is named a inside");
 }
 
@@ -224,12 +267,138 @@ fn a_resource_named_otherwise_inside_is_refused() {
 fn a_type_that_was_not_asked_for_is_ignored() {
     let mut odd = response(Kind::Cluster, "1", vec![]);
     odd.type_url = "type.googleapis.com/x.Y".into();
-    assert!(Session::default().receive(odd).requests.is_empty());
+    assert!(receive(&mut Session::default(), odd).requests.is_empty());
 }
 
 #[test]
 fn a_resource_that_arrives_after_it_was_given_up_is_dropped() {
     let mut session = Session::default();
-    session.receive(response(Kind::Endpoints, "1", vec![assignment("a")]));
+    receive(
+        &mut session,
+        response(Kind::Endpoints, "1", vec![assignment("a")]),
+    );
     assert!(session.table().endpoints.is_empty());
+}
+
+fn listener(name: &str, port: u32) -> Resource {
+    use shakedown_config::xds::{listener, manager};
+
+    let router = manager::HttpFilter {
+        name: xds::ROUTER.into(),
+        config_type: Some(manager::http_filter::ConfigType::TypedConfig(xds::pack(
+            &xds::router::Router::default(),
+        ))),
+        ..Default::default()
+    };
+    let manager = manager::HttpConnectionManager {
+        http_filters: vec![router],
+        route_specifier: Some(
+            manager::http_connection_manager::RouteSpecifier::RouteConfig(
+                xds::route::RouteConfiguration {
+                    name: name.into(),
+                    ..Default::default()
+                },
+            ),
+        ),
+        ..Default::default()
+    };
+    let filter = listener::Filter {
+        name: "manager".into(),
+        config_type: Some(listener::filter::ConfigType::TypedConfig(xds::pack(
+            &manager,
+        ))),
+    };
+    let socket = core::SocketAddress {
+        address: "127.0.0.1".into(),
+        port_specifier: Some(core::socket_address::PortSpecifier::PortValue(port)),
+        ..Default::default()
+    };
+    let message = listener::Listener {
+        name: name.into(),
+        address: Some(core::Address {
+            address: Some(core::address::Address::SocketAddress(socket)),
+        }),
+        filter_chains: vec![listener::FilterChain {
+            filters: vec![filter],
+            ..Default::default()
+        }],
+        traffic_direction: core::TrafficDirection::Outbound.into(),
+        ..Default::default()
+    };
+    resource(name, "1", xds::pack(&message))
+}
+
+fn said(reply: &Reply) -> String {
+    let nack = reply.requests.last().unwrap();
+    let detail = nack.error_detail.as_ref();
+    detail.map_or_else(String::new, |it| it.message.clone())
+}
+
+#[test]
+fn a_response_that_names_a_resource_twice_is_refused_as_a_whole() {
+    let mut session = Session::default();
+    let twice = vec![
+        eds_cluster("a", 0),
+        eds_cluster("b", 0),
+        eds_cluster("a", 0),
+    ];
+    let reply = receive(&mut session, response(Kind::Cluster, "1", twice));
+    assert_eq!(
+        said(&reply),
+        "Cluster a: duplicate name a found among added/updated resources"
+    );
+    assert!(session.table().clusters.is_empty());
+    let mut both = response(Kind::Cluster, "2", vec![eds_cluster("a", 0)]);
+    both.removed_resources.push("a".into());
+    let reply = receive(&mut session, both);
+    assert_eq!(
+        said(&reply),
+        "Cluster a: duplicate name a found in the union of added+removed resources"
+    );
+}
+
+#[test]
+fn a_listener_whose_address_cannot_be_bound_is_refused_with_the_reason() {
+    let mut session = Session::default();
+    let taken: Bind<'_> = &|_: &Listener| Err(io::Error::from(io::ErrorKind::AddrInUse));
+    let reply = session.receive(
+        response(Kind::Listener, "1", vec![listener("l", 80)]),
+        taken,
+    );
+    assert_eq!(
+        said(&reply),
+        "Listener l: cannot bind 127.0.0.1:80: address in use"
+    );
+    let clusters = whole(1, response(Kind::Cluster, "2", vec![]));
+    receive(&mut session, clusters);
+    let missing = session.publish().unwrap().missing.unwrap();
+    assert!(
+        missing.starts_with("listener l was refused: cannot bind"),
+        "{missing}"
+    );
+    // One that has an earlier version goes on with that.
+    receive(
+        &mut session,
+        response(Kind::Listener, "3", vec![listener("l", 80)]),
+    );
+    session.receive(
+        response(Kind::Listener, "4", vec![listener("l", 81)]),
+        taken,
+    );
+    assert_eq!(session.publish().unwrap().missing, None);
+}
+
+#[test]
+fn two_listeners_cannot_have_one_address() {
+    let mut session = Session::default();
+    let both = vec![listener("a", 80), listener("b", 80)];
+    let reply = receive(&mut session, response(Kind::Listener, "1", both));
+    assert_eq!(
+        said(&reply),
+        "Listener b: it has the address 127.0.0.1:80 of listener a"
+    );
+    // One that goes makes room for one that comes.
+    let mut next = response(Kind::Listener, "2", vec![listener("b", 80)]);
+    next.removed_resources.push("a".into());
+    assert_eq!(said(&receive(&mut session, next)), "");
 }
