@@ -115,7 +115,12 @@ impl<'a> Calls<'a> {
         }
     }
 
-    fn from(&mut self, at: (usize, usize), depth: u32) -> f64 {
+    /// A request that routes lead to another service has no endpoint here: what follows from it is not counted.
+    fn from(&mut self, (service, endpoint): (usize, Option<usize>), depth: u32) -> f64 {
+        let Some(endpoint) = endpoint else {
+            return 0.0;
+        };
+        let at = (service, endpoint);
         if let Some(known) = self.known.get(&at) {
             return *known;
         }

@@ -140,8 +140,7 @@ impl Session {
             }
             if let Err(error) = self.accept(kind, resource, bind) {
                 let reason = error.to_string();
-                if kind == Kind::Listener && !self.subscription(kind).accepted.contains_key(&*name)
-                {
+                if kind == Kind::Listener && !self.subscription(kind).accepted.contains_key(&name) {
                     self.closed.insert(name.clone(), reason.clone());
                 }
                 reply.refused.push(Refused { kind, name, reason });

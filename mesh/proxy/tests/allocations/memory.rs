@@ -92,10 +92,12 @@ async fn treat(upstream: Upstream, mut stream: BoxStream) {
 fn table(upstream: Upstream) -> Table {
     let mut table = shop::table();
     if upstream == Upstream::StuckHttp2 {
-        for cluster in table.clusters.values_mut() {
-            Arc::make_mut(cluster).protocol = UpstreamProtocol::Http2 {
+        let clusters: Vec<_> = table.clusters.values().cloned().collect();
+        for mut cluster in clusters {
+            Arc::make_mut(&mut cluster).protocol = UpstreamProtocol::Http2 {
                 max_concurrent_streams: 1024,
             };
+            table.clusters.put(cluster);
         }
     }
     table
