@@ -4,6 +4,7 @@ mod actions;
 mod balancing;
 mod breakers;
 mod changes;
+mod defaults;
 mod faults;
 mod framing;
 mod headers;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Case> {
         balancing::cases(),
         http2::cases(),
         mesh::cases(),
+        defaults::cases(),
         subsets::cases(),
         changes::cases(),
         upgrades::cases(),

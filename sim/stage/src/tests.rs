@@ -11,6 +11,7 @@ mod judged;
 mod memory;
 mod mesh;
 mod real;
+mod references;
 mod retries;
 mod rollout;
 mod routing;
