@@ -224,6 +224,7 @@ fn resource<T: DeserializeOwned>(
         .later(fields::NOT_MODELLED);
     let read = decoder.decode_partial::<Envelope<T>>(node);
     errors.append(read.errors);
+    destination_rule::check_empty_policies(node, &header.kind, &header.name, &mut errors);
     let document = Header::key(node, &header.kind);
     let mut omissions: Vec<Omission> = read
         .passed

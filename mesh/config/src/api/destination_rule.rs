@@ -17,7 +17,8 @@ use serde::Deserialize;
 use super::proxy_policy::WorkloadSelector;
 use super::virtual_service::PortSelector;
 use crate::decode::Spanned;
-use crate::diagnostic::Place;
+use crate::diagnostic::{Diagnostics, Place};
+use crate::tree::Node;
 
 /// Subsets of a service, and how it and they are reached.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -48,6 +49,27 @@ pub struct Subset {
     pub labels: IndexMap<String, String>,
     /// What differs for it; each part given replaces the service's.
     pub traffic_policy: Option<TrafficPolicy>,
+}
+
+/// Reports policies of a DestinationRule that are written as `{}`. Looks at the document as written, because a policy of which
+/// every field is not modelled reads as an empty one. Source: Istio, `validateTrafficPolicy`.
+pub(super) fn check_empty_policies(node: &Node, kind: &str, name: &str, errors: &mut Diagnostics) {
+    if kind != "DestinationRule" {
+        return;
+    }
+    let subsets = node.find(&["spec", "subsets"]).and_then(Node::as_list);
+    let own = node.find(&["spec", "trafficPolicy"]);
+    let of_subsets = subsets.unwrap_or_default().iter();
+    let policies = own
+        .into_iter()
+        .chain(of_subsets.filter_map(|subset| subset.get("trafficPolicy")));
+    for policy in policies {
+        if policy.as_map().is_some_and(|fields| fields.is_empty()) {
+            let message =
+                format!("{kind} {name}: `trafficPolicy` is empty: expected at least one field");
+            errors.add(&policy.place, message);
+        }
+    }
 }
 
 /// How a service is reached.

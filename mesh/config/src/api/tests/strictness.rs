@@ -226,6 +226,11 @@ fn rules_are_those_that_istio_takes() {
             "subsets: [{name: v1, labels: {a: 'c/d'}}]",
             "invalid label value `c/d`",
         ),
+        ("trafficPolicy: {}", "`trafficPolicy` is empty"),
+        (
+            "subsets: [{name: v1, labels: {a: b}, trafficPolicy: {}}]",
+            "`trafficPolicy` is empty",
+        ),
         (
             "trafficPolicy: {connectionPool: {}}",
             "`connectionPool` is empty",
