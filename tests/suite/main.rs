@@ -12,6 +12,7 @@ mod facade;
 mod interrupt;
 mod load;
 mod metastable;
+mod mutants;
 mod namespaces;
 mod omissions;
 mod pages;

@@ -1,0 +1,295 @@
+//! Mutated documents through `check`, `explain` and `run`: none panics, none hangs, and what `check` accepts starts.
+//!
+//! Forty documents in each test run, 2,000 with `SHAKEDOWN_NIGHTLY=1`. A document is a function of its number, which a failure
+//! names.
+
+use std::path::Path;
+use std::process::Command;
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+use serde_json::{Map, Value, json};
+
+use crate::command::{file, folder};
+
+/// Longest time that one command may take, in seconds, on a busy machine. `timeout` ends it then, with exit code 124.
+const TIME_LIMIT: &str = "120";
+
+const SCENARIO: &str = "
+scenario: mutant
+story: A mesh under a mutated document.
+duration: 1s
+drain: 1s
+topology:
+  services:
+    web: {workers: 8, endpoints: {GET /: [call: reviews GET /]}}
+    reviews: {versions: {v1: 1, v2: 2}, workers: 8, endpoints: {GET /: [work: 1ms]}}
+    ratings: {workers: 8, endpoints: {GET /: [work: 1ms]}}
+mesh: [{file: mesh.yaml}]
+load:
+  users: {to: web GET /, rate: 20/s}
+expect:
+  - any: count(users) >= 0
+";
+
+/// Values that break readers: of other types, empty, out of range, of other places.
+fn hostile(draw: &mut Draw) -> Value {
+    let all = [
+        Value::Null,
+        json!(true),
+        json!(0),
+        json!(-1),
+        json!(0.5),
+        json!(65536),
+        json!(4_294_967_296_u64),
+        json!(1e300),
+        json!(""),
+        json!("*"),
+        json!("0s"),
+        json!("1ms"),
+        json!("100h"),
+        json!("-1s"),
+        json!("reviews"),
+        json!("ratings.default"),
+        json!("*.default.svc.cluster.local"),
+        json!("nobody"),
+        json!("mesh"),
+        json!("v1"),
+        json!("UPGRADE"),
+        json!("a{1001}"),
+        json!("(((("),
+        json!("%REQ(x)%"),
+        json!("é\u{0}"),
+        json!("x".repeat(3000)),
+        json!([]),
+        json!({}),
+        json!([[]]),
+        json!({"exact": "a"}),
+        json!([{"destination": {"host": "reviews"}}]),
+    ];
+    draw.one_of(&all).clone()
+}
+
+/// Valid documents, which mutation starts from.
+fn corpus() -> Vec<Value> {
+    let istio = |kind: &str, spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": "reviews"}, "spec": spec});
+    let own = |spec: Value| json!({"apiVersion": "shakedown.dev/v1", "kind": "ProxyPolicy", "metadata": {"name": "reviews"}, "spec": spec});
+    vec![
+        istio(
+            "VirtualService",
+            json!({"hosts": ["reviews"], "http": [
+                {"name": "a", "match": [{"uri": {"prefix": "/a"}, "headers": {"x": {"regex": "a+"}}, "method": {"exact": "GET"},
+                  "queryParams": {"q": {"exact": "1"}}, "withoutHeaders": {"y": {"prefix": "b"}}, "port": 8080,
+                  "sourceLabels": {"app": "web"}, "ignoreUriCase": true}],
+                 "rewrite": {"uri": "/b", "authority": "other"}, "timeout": "1s",
+                 "retries": {"attempts": 2, "perTryTimeout": "100ms", "retryOn": "5xx,503", "backoff": "5ms"},
+                 "fault": {"delay": {"fixedDelay": "5ms", "percentage": {"value": 10}}, "abort": {"httpStatus": 503, "percentage": {"value": 1}}},
+                 "corsPolicy": {"allowOrigins": [{"exact": "https://a"}], "allowMethods": ["GET"], "maxAge": "5s"},
+                 "headers": {"request": {"set": {"a": "b"}, "add": {"c": "d"}, "remove": ["e"]}, "response": {"set": {"f": "g"}}},
+                 "mirror": {"host": "ratings"}, "mirrorPercentage": {"value": 5},
+                 "route": [{"destination": {"host": "reviews", "subset": "v1", "port": {"number": 8080}}, "weight": 90},
+                           {"destination": {"host": "reviews", "subset": "v2"}, "weight": 10, "headers": {"request": {"set": {"h": "i"}}}}]},
+                {"match": [{"uri": {"exact": "/gone"}}], "redirect": {"uri": "/", "redirectCode": 302, "derivePort": "FROM_REQUEST_PORT"}},
+                {"match": [{"uri": {"regex": "/x.*"}}], "directResponse": {"status": 200, "body": {"string": "hello"}}},
+                {"route": [{"destination": {"host": "reviews"}}]}]}),
+        ),
+        istio(
+            "DestinationRule",
+            json!({"host": "reviews", "exportTo": ["*"], "trafficPolicy": {
+                "loadBalancer": {"simple": "LEAST_REQUEST", "warmup": {"duration": "5s", "minimumPercent": 10, "aggression": 1},
+                    "localityLbSetting": {"failover": [{"from": "local", "to": "far"}]}},
+                "connectionPool": {"tcp": {"maxConnections": 10, "connectTimeout": "1s", "idleTimeout": "5s"},
+                    "http": {"http1MaxPendingRequests": 5, "http2MaxRequests": 50, "maxRetries": 3, "maxRequestsPerConnection": 9,
+                             "h2UpgradePolicy": "DO_NOT_UPGRADE", "idleTimeout": "3s"}},
+                "outlierDetection": {"consecutive5xxErrors": 3, "interval": "1s", "baseEjectionTime": "5s", "maxEjectionPercent": 50,
+                    "minHealthPercent": 10},
+                "retryBudget": {"percent": 20, "minRetryConcurrency": 3},
+                "portLevelSettings": [{"port": {"number": 8080}, "loadBalancer": {"consistentHash": {"httpHeaderName": "x",
+                    "ringHash": {"minimumRingSize": 64}}}}]},
+              "subsets": [{"name": "v1", "labels": {"version": "v1"}},
+                          {"name": "v2", "labels": {"version": "v2"}, "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}]}),
+        ),
+        own(
+            json!({"host": "reviews", "hedge": {"after": "10ms", "times": 1, "budget": "5%"}, "adaptiveThrottle": {}, "balancer": "peakEwma"}),
+        ),
+        own(
+            json!({"selector": {"matchLabels": {"app": "reviews"}}, "shed": {"concurrency": 2, "target": "5ms"},
+                   "rateLimit": {"local": {"requests": 10, "per": "1s"}}}),
+        ),
+        json!({"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "reviews"}, "spec": {
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "reviews"}, "service": {"port": 8080},
+            "analysis": {"interval": "1s", "threshold": 2, "maxWeight": 50, "stepWeight": 10,
+                "metrics": [{"name": "request-success-rate", "thresholdRange": {"min": 99}, "interval": "1s"}]}}}),
+    ]
+}
+
+/// Draws for one document.
+struct Draw(ChaCha8Rng);
+
+impl Draw {
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.0.next_u64() % bound.max(1) as u64).expect("it is below a usize")
+    }
+
+    fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
+    }
+}
+
+/// All places in a value, as JSON pointers.
+fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
+    out.push(at.to_owned());
+    match value {
+        Value::Object(fields) => {
+            for (key, inner) in fields {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                pointers(inner, &format!("{at}/{key}"), out);
+            }
+        }
+        Value::Array(items) => {
+            for (index, inner) in items.iter().enumerate() {
+                pointers(inner, &format!("{at}/{index}"), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Changes one place of a document.
+fn mutate(document: &mut Value, draw: &mut Draw) {
+    let mut all = Vec::new();
+    pointers(&document["spec"], "/spec", &mut all);
+    let at = draw.one_of(&all).clone();
+    let from: &String = draw.one_of(&all);
+    let other = document.pointer(from).cloned();
+    let place = document
+        .pointer_mut(&at)
+        .expect("the pointer was just made");
+    match draw.below(5) {
+        0 => *place = hostile(draw),
+        1 => *place = other.expect("the pointer was just made"),
+        2 => remove_one(place, draw),
+        3 => double_one(place, draw),
+        _ => misspell_one(place, draw),
+    }
+}
+
+fn remove_one(place: &mut Value, draw: &mut Draw) {
+    match place {
+        Value::Object(fields) if !fields.is_empty() => {
+            let keys: Vec<String> = fields.keys().cloned().collect();
+            fields.remove(draw.one_of(&keys));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            items.remove(draw.below(items.len()));
+        }
+        other => *other = hostile(draw),
+    }
+}
+
+fn double_one(place: &mut Value, draw: &mut Draw) {
+    match place {
+        Value::Array(items) if !items.is_empty() => items.push(draw.one_of(items).clone()),
+        other => *other = json!([other.clone(), other.clone()]),
+    }
+}
+
+fn misspell_one(place: &mut Value, draw: &mut Draw) {
+    let Value::Object(fields) = place else {
+        *place = hostile(draw);
+        return;
+    };
+    let keys: Vec<String> = fields.keys().cloned().collect();
+    let mut renamed = Map::new();
+    let target = draw.below(keys.len());
+    for (index, (key, value)) in std::mem::take(fields).into_iter().enumerate() {
+        let key = if index == target {
+            format!("{key}s")
+        } else {
+            key
+        };
+        renamed.insert(key, value);
+    }
+    *fields = renamed;
+}
+
+/// The documents of a number: valid ones, of which one or two are changed in one to three places.
+fn documents(number: u64) -> String {
+    let mut draw = Draw(ChaCha8Rng::seed_from_u64(number));
+    let all = corpus();
+    let mut chosen: Vec<Value> = Vec::new();
+    for _ in 0..=draw.below(2) {
+        let mut document = draw.one_of(&all).clone();
+        for _ in 0..=draw.below(3) {
+            mutate(&mut document, &mut draw);
+        }
+        chosen.push(document);
+    }
+    let texts = chosen.iter().map(|document| format!("---\n{document}\n"));
+    texts.collect()
+}
+
+/// Runs a command within the time limit, and returns its exit code with all that it printed.
+fn run(number: u64, args: &[&str]) -> (i32, String) {
+    let output = Command::new("timeout")
+        .arg(TIME_LIMIT)
+        .arg(env!("CARGO_BIN_EXE_shakedown"))
+        .args(args)
+        .output()
+        .expect("`timeout` starts");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let code = output.status.code().unwrap_or(-1);
+    assert!(
+        (0..=3).contains(&code),
+        "document {number}: {args:?} ended with {code}\n{text}\n{}",
+        documents(number)
+    );
+    (code, text)
+}
+
+/// Returns whether `check` accepted the document.
+fn try_one(folder: &Path, number: u64) -> bool {
+    let mesh = file(folder, "mesh.yaml", documents(number));
+    let scenario = file(folder, "mutant.yaml", SCENARIO);
+    let (accepted, _) = run(number, &["check", &scenario]);
+    run(
+        number,
+        &[
+            "explain",
+            "--config",
+            &mesh,
+            "--request",
+            "GET http://reviews:8080/a?q=1",
+        ],
+    );
+    if accepted != 0 {
+        return false;
+    }
+    let json = folder.join("run.json");
+    let json = json.to_str().expect("test paths are UTF-8");
+    let (code, text) = run(number, &["run", &scenario, "--json", json]);
+    let document = std::fs::read_to_string(json).unwrap_or_default();
+    let refused = document.contains("\"config-refused\"");
+    assert!(
+        code != 2 && !text.contains("no configuration in force") && !refused,
+        "document {number}: `check` accepts it, and it does not start (exit {code})\n{text}\n{}",
+        documents(number)
+    );
+    true
+}
+
+#[test]
+fn mutated_documents_neither_panic_nor_hang_and_accepted_ones_start() {
+    let is_nightly = std::env::var("SHAKEDOWN_NIGHTLY").is_ok_and(|value| value == "1");
+    let count = if is_nightly { 2000 } else { 40 };
+    let folder = folder("mutants");
+    let accepted = (0..count)
+        .filter(|number| try_one(&folder, *number))
+        .count();
+    // Both outcomes occur, or the test would prove nothing of one of them.
+    assert!(
+        accepted > 0 && accepted < count as usize,
+        "{accepted} of {count} accepted"
+    );
+}
