@@ -4,7 +4,7 @@
 mod journal;
 
 use shakedown_reports::{Judgement, html, text};
-use shakedown_results::{CheckResult, Document, Mode, PlannedFault, Verdict};
+use shakedown_results::{CheckResult, Document, Mode, PlannedFault, Second, Verdict};
 
 /// What a spiteful person would call a service.
 const SPITE: &str = "</script><img src=x onerror=alert(1)>\"'&";
@@ -291,7 +291,8 @@ fn a_report_stays_small() {
 fn a_report_of_a_day_of_a_thousand_services_stays_below_two_megabytes() {
     let mut document = journal::stormy();
     let mut load = document.loads[1].clone();
-    load.seconds = load.seconds.iter().copied().cycle().take(86_400).collect();
+    let rows = load.seconds.iter().copied().cycle().zip(0..86_400);
+    load.seconds = rows.map(|(row, from_s)| Second { from_s, ..row }).collect();
     document.loads = vec![load; 20];
     document.duration_ns = 86_400 * journal::SECOND;
     document.edges = document.edges.iter().cloned().cycle().take(5_000).collect();

@@ -236,12 +236,10 @@ fn a_sweep_shows_how_near_each_check_came_to_its_limit() {
     let swept = |limit: &str| {
         let edits = Edits {
             variant: None,
-            set: vec![
-                "duration=2s".to_owned(),
-                format!("expect=[{{quick: max(jason) < {limit}}}]"),
-            ],
+            set: vec![format!("expect=[{{quick: max(fans) < {limit}}}]")],
         };
-        let story = load("header-routing", &edits).unwrap();
+        let text = ROUTED.replace("work: 1ms", "work: exp(1ms)");
+        let story = load_text("routed.yaml", &text, &edits).unwrap();
         let jobs = std::num::NonZeroUsize::MIN;
         crate::sweep::sweep(&story, 1..=3, jobs, Options::default, |_| {}).unwrap()
     };

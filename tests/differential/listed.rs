@@ -49,8 +49,9 @@ pub(crate) const LISTED: &[Listed] = &[
             "framing: chunks of requests with bare line feeds",
             "framing: trailers of requests that are none",
         ],
-        fields: &["reached*"],
-        why: "our proxy takes in what has come of a body before it sends the head on, and finds the fault before the app sees anything",
+        fields: &["reached*", "body", "code", "details", "flags", "header *"],
+        why: "hyper ends the connection with a 400 of its own, without a body, and the request counts as given up by its caller; \
+              and our proxy finds the fault before the app sees anything of the body",
     },
     Listed {
         cases: &["framing: answers without a body"],

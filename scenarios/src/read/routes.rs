@@ -58,6 +58,10 @@ impl Routes {
         for root in self.all().filter(|routes| takes(routes, host)) {
             for (document, route) in self.routes_of(root) {
                 arrivals.extend(arrivals_of(document, route, path)?);
+                // What a delegate's route takes depends on the route that delegates, too.
+                if std::ptr::eq(document, root) && takes_all_of(route, path) {
+                    break;
+                }
             }
         }
         Some(arrivals)
@@ -138,6 +142,26 @@ fn arrivals_of(
         }
     }
     Some(arrivals)
+}
+
+/// Whether a route takes every request with a path, so that no later one does.
+fn takes_all_of(route: &HttpRoute, path: &str) -> bool {
+    let takes_all = |condition: &HttpMatch| {
+        let is_met = match condition.uri.as_ref().map(|uri| &uri.value) {
+            None | Some(StringMatch::Present) => true,
+            Some(StringMatch::Exact(text)) => path == text,
+            Some(StringMatch::Prefix(text)) => path.starts_with(text.as_str()),
+            Some(StringMatch::Regex(_)) => false,
+        };
+        let others = HttpMatch {
+            name: None,
+            uri: None,
+            stat_prefix: None,
+            ..condition.clone()
+        };
+        is_met && others == HttpMatch::default()
+    };
+    route.r#match.is_empty() || route.r#match.iter().any(|known| takes_all(&known.value))
 }
 
 /// The path after a rewrite; `None` where that cannot be said.

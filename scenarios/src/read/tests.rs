@@ -480,7 +480,7 @@ fn what_the_mesh_makes_of_an_included_file_names_both_places_too() {
     let route = "apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: api}
-spec: {hosts: [api], http: [{route: [{destination: {host: nobody}}]}]}
+spec: {hosts: [api], http: [{route: [{destination: {host: api}, weight: -1}]}]}
 ";
     let folder = Folder::new(
         "whole-mesh",

@@ -206,7 +206,7 @@ fn hashes() -> Vec<Case> {
             "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}",
         ))),
         users(five(mesh("consistent hash by a header, maglev").rule(
-            "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user, maglev: {}}}}",
+            "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user, maglev: {tableSize: 65537}}}}",
         ))),
         users(five(mesh("consistent hash by a query parameter").rule(
             "trafficPolicy: {loadBalancer: {consistentHash: {httpQueryParameterName: user}}}",

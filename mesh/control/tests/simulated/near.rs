@@ -61,7 +61,7 @@ fn clients_of_one_zone_get_the_same_endpoints_and_those_of_another_zone_others()
     assert_ne!(first[0], first[2]);
 
     // Without the rule all are alike, and each is told so.
-    voyage.cluster.apply(vec![rule("{}")]);
+    voyage.cluster.apply(vec![rule("{loadBalancer: {}}")]);
     voyage.run_until(ms(1000));
     let alike = versions();
     assert!(alike.iter().all(|version| *version == alike[0]));

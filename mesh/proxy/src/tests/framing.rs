@@ -145,19 +145,6 @@ fn a_head_that_is_refused_follows_the_answers_to_those_before_it() {
     assert_eq!(outcome, (400, "DPE".to_owned(), 1));
 }
 
-#[test]
-fn a_body_whose_chunks_are_none_is_answered_400() {
-    let (answer, outcome, details) = refused(
-        "POST / HTTP/1.1\r\nhost: reviews\r\ntransfer-encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
-    );
-    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    assert!(answer.ends_with("Bad Request"), "{answer}");
-    assert_eq!(
-        (outcome.0, &*outcome.1, &*details),
-        (400, "DPE", "http1.codec_error")
-    );
-}
-
 /// What a caller reads on a connection where its upstream answers each of two requests with these bytes, and status and
 /// flags of the last.
 fn answered(text: &'static str) -> (String, (u16, String)) {

@@ -202,7 +202,7 @@ fn metrics_and_readiness_are_served_at_15020() {
             "{dump}"
         );
         let dump: serde_json::Value = serde_json::from_str(&dump).expect("it is JSON");
-        assert_eq!(dump["clusters"][0]["lb_policy"], "LEAST_REQUEST", "{dump}");
+        assert_eq!(dump["clusters"][0]["lb_policy"], "ROUND_ROBIN", "{dump}");
         assert_eq!(ask("/quitquitquit").await.status, 404);
     });
 }

@@ -95,11 +95,20 @@ fn a_rule_for_a_wildcard_holds_where_no_nearer_one_does() {
     );
 }
 
+/// A policy as it is written; one without a field is no policy, and says that it has the default balancer.
+pub(super) fn some(policy: &str) -> &str {
+    if policy.is_empty() {
+        "loadBalancer: {}"
+    } else {
+        policy
+    }
+}
+
 /// The compiled cluster of `other` under a `trafficPolicy`.
 fn under_policy(policy: &str) -> crate::table::Cluster {
     let text = rule(
         "a",
-        &format!("{{host: other, trafficPolicy: {{{policy}}}}}"),
+        &format!("{{host: other, trafficPolicy: {{{}}}}}", some(policy)),
     );
     let outbound = outbound(&mesh(&text));
     let name = outbound_cluster(80, "", "other.default.svc.cluster.local");

@@ -8,7 +8,10 @@ use crate::xds::cluster::Cluster;
 fn sent(policy: &str) -> Cluster {
     let text = rule(
         "a",
-        &format!("{{host: other, trafficPolicy: {{{policy}}}}}"),
+        &format!(
+            "{{host: other, trafficPolicy: {{{}}}}}",
+            super::policy::some(policy)
+        ),
     );
     let name = outbound_cluster(80, "", "other.default.svc.cluster.local");
     message(&outbound(&mesh(&text)).clusters, &name)
