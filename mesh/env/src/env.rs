@@ -143,6 +143,14 @@ impl Env {
         self.world.listen(addr)
     }
 
+    /// Checks that an address could be listened on now.
+    ///
+    /// # Errors
+    /// The address is in use, or not the host's.
+    pub fn check_listen(&self, addr: SocketAddr) -> io::Result<()> {
+        self.world.check_listen(addr)
+    }
+
     /// The addresses of a name. It has no timeout of its own: wrap it.
     pub fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>> {
         self.world.resolve(name)

@@ -82,6 +82,13 @@ pub trait World: Send + Sync {
     /// # Errors
     /// The address is in use, or not the host's.
     fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener>;
+    /// Checks that an address could be listened on now.
+    ///
+    /// # Errors
+    /// The address is in use, or not the host's.
+    fn check_listen(&self, addr: SocketAddr) -> io::Result<()> {
+        self.listen(addr).map(drop)
+    }
     /// The addresses of a name, in the resolver's order.
     fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>>;
     /// A random stream of its own for this label, on this host: the same label gives the same stream from its start.

@@ -124,7 +124,7 @@ impl Gates {
         if self.open.borrow().contains_key(&address) {
             return Ok(());
         }
-        proxy.env().listen(address).map(drop)
+        proxy.env().check_listen(address)
     }
 
     /// Closes every gate and its connections at once.

@@ -88,6 +88,10 @@ impl World for Host {
         socket::listen(addr, self.options.reuse_port)
     }
 
+    fn check_listen(&self, addr: SocketAddr) -> io::Result<()> {
+        socket::check_listen(addr, self.options.reuse_port)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the real world: this is the door"

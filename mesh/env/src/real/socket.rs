@@ -24,13 +24,24 @@ pub(super) async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<
     stream(socket.connect(to).await?)
 }
 
-/// Listens on `addr`, alone or together with others.
-pub(super) fn listen(addr: SocketAddr, reuse_port: bool) -> io::Result<BoxListener> {
+/// Checks that `addr` could be listened on, without listening: a process that is started meanwhile holds a copy of the socket for a
+/// moment, and a copy that listens would keep the address from the listener that follows.
+pub(super) fn check_listen(addr: SocketAddr, reuse_port: bool) -> io::Result<()> {
+    bound(addr, reuse_port).map(drop)
+}
+
+fn bound(addr: SocketAddr, reuse_port: bool) -> io::Result<TcpSocket> {
     let socket = socket_for(addr)?;
     // A restarted server need not wait until the connections of its former life have timed out.
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(reuse_port)?;
     socket.bind(addr)?;
+    Ok(socket)
+}
+
+/// Listens on `addr`, alone or together with others.
+pub(super) fn listen(addr: SocketAddr, reuse_port: bool) -> io::Result<BoxListener> {
+    let socket = bound(addr, reuse_port)?;
     let listener = socket.listen(BACKLOG)?;
     let local = listener.local_addr()?;
     Ok(Box::new(RealListener { listener, local }))
