@@ -12,7 +12,7 @@ mod ping;
 mod server;
 
 pub use client::{Channel, ChannelBody, connect_h2};
-pub use messages::{MessageBody, Messages, frame_message};
+pub use messages::{MessageBody, Messages, frame_message, message_head};
 pub use server::{H2Error, serve_h2};
 
 /// How both sides of an HTTP/2 connection behave.

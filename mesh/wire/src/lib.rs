@@ -35,7 +35,7 @@ pub use drain::Drain;
 pub use framing::BadHead;
 pub use grpc::{
     Channel, ChannelBody, H2Error, H2Options, MessageBody, Messages, connect_h2, frame_message,
-    serve_h2,
+    message_head, serve_h2,
 };
 pub use pool::{
     Bound, HttpError, LeasedBody, Permit, Pool, PoolOptions, Protocol, Quota, QuotaLimits,

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use prost::Message;
 use prost::encoding::{self, WireType};
 use shakedown_config::xds::discovery::DeltaDiscoveryRequest;
-use shakedown_wire::frame_message;
+use shakedown_wire::message_head;
 use tonic::Status;
 
 use crate::snapshot::Entry;
@@ -86,18 +86,25 @@ mod field {
 }
 
 impl Response {
-    /// Writes the protobuf message.
-    pub fn encode(&self, to: &mut impl BufMut) {
+    /// The framed message in parts.
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts {
+            response: self,
+            next: 0,
+            state: State::Head,
+        }
+    }
+
+    /// Writes the fields before the resources.
+    fn encode_version(&self, to: &mut impl BufMut) {
         if let Some(version) = self.version {
-            put(
-                field::SYSTEM_VERSION_INFO,
-                version.to_string().as_bytes(),
-                to,
-            );
+            let version = version.to_string();
+            put(field::SYSTEM_VERSION_INFO, version.as_bytes(), to);
         }
-        for entry in &self.resources {
-            put(field::RESOURCES, &entry.wire, to);
-        }
+    }
+
+    /// Writes the fields after the resources.
+    fn encode_tail(&self, to: &mut impl BufMut) {
         put(field::TYPE_URL, self.type_url.as_bytes(), to);
         put(field::NONCE, self.nonce.as_bytes(), to);
         for name in &self.removed {
@@ -105,29 +112,97 @@ impl Response {
         }
     }
 
-    /// The protobuf message as a stream carries it.
-    pub(crate) fn framed(&self) -> Vec<u8> {
-        frame_message(self.encoded_len_max(), |to| self.encode(to))
-    }
-
-    /// How long the message is, at most.
-    fn encoded_len_max(&self) -> usize {
-        // A key is one byte, a length at most five; a version and a nonce at most twenty.
-        const AROUND: usize = 6;
-        let resources: usize = self
-            .resources
-            .iter()
-            .map(|entry| entry.wire.len() + AROUND)
-            .sum();
-        let removed: usize = self.removed.iter().map(|name| name.len() + AROUND).sum();
-        resources + removed + self.type_url.len() + 3 * AROUND + 40
+    /// The length of the message in bytes, exactly.
+    fn encoded_len(&self) -> usize {
+        let version = self.version.map(|version| version.to_string().len());
+        let resources = self.resources.iter().map(|entry| entry.wire.len());
+        let removed = self.removed.iter().map(|name| name.len());
+        let always = [self.type_url.len(), self.nonce.len()];
+        version
+            .into_iter()
+            .chain(resources)
+            .chain(always)
+            .chain(removed)
+            .map(field_len)
+            .sum()
     }
 }
 
+/// A framed response in parts, which are made as the connection takes them. Large resources are parts of their own and are not
+/// copied: proxies that start together are each sent the whole configuration at once.
+pub(crate) struct Parts {
+    response: Response,
+    /// Index of the first resource that is not sent yet.
+    next: usize,
+    state: State,
+}
+
+/// Position within a response.
+enum State {
+    Head,
+    Resources,
+    /// The key of the resource at `next` is sent, and its bytes are not.
+    Large,
+    Ended,
+}
+
+/// Resources of at least this length, in bytes, are not copied; a part with smaller ones ends when it is as long. This is the
+/// length from which [`shakedown_wire::MessageBody`] sends a part as it is.
+const PART_BYTES: usize = 32 * 1024;
+
+impl Iterator for Parts {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let mut part = Vec::new();
+        match self.state {
+            State::Ended => return None,
+            State::Resources => {}
+            State::Large => {
+                let large = self.response.resources[self.next].wire.clone();
+                self.next += 1;
+                self.state = State::Resources;
+                return Some(large);
+            }
+            State::Head => {
+                part.extend(message_head(self.response.encoded_len()));
+                self.response.encode_version(&mut part);
+                self.state = State::Resources;
+            }
+        }
+        for entry in &self.response.resources[self.next..] {
+            if part.len() >= PART_BYTES {
+                return Some(part.into());
+            }
+            put_key(field::RESOURCES, entry.wire.len(), &mut part);
+            if entry.wire.len() >= PART_BYTES {
+                self.state = State::Large;
+                return Some(part.into());
+            }
+            part.extend_from_slice(&entry.wire);
+            self.next += 1;
+        }
+        self.response.encode_tail(&mut part);
+        self.state = State::Ended;
+        Some(part.into())
+    }
+}
+
+/// Writes a length-delimited field.
 fn put(field: u32, bytes: &[u8], to: &mut impl BufMut) {
-    encoding::encode_key(field, WireType::LengthDelimited, to);
-    encoding::encode_varint(bytes.len() as u64, to);
+    put_key(field, bytes.len(), to);
     to.put_slice(bytes);
+}
+
+/// Writes the key and the length of a length-delimited field.
+fn put_key(field: u32, length: usize, to: &mut impl BufMut) {
+    encoding::encode_key(field, WireType::LengthDelimited, to);
+    encoding::encode_varint(length as u64, to);
+}
+
+/// The length of a field that [`put`] writes. All keys are one byte: no field number is above 15.
+fn field_len(bytes: usize) -> usize {
+    1 + encoding::encoded_len_varint(bytes as u64) + bytes
 }
 
 /// The name of everything.
@@ -158,9 +233,18 @@ mod tests {
     use crate::snapshot::Kind;
     use crate::snapshot::tests::entry;
 
+    /// The message of a response, decoded by the generated type, and the parts it was sent in.
+    fn decode(response: Response) -> (DeltaDiscoveryResponse, Vec<Bytes>) {
+        let parts: Vec<Bytes> = response.into_parts().collect();
+        let bytes = parts.concat();
+        let (head, message) = bytes.split_at(5);
+        assert_eq!(head, message_head(message.len()));
+        (DeltaDiscoveryResponse::decode(message).unwrap(), parts)
+    }
+
     #[test]
     fn a_response_is_read_by_the_generated_type() {
-        let response = Response {
+        let (wire, _) = decode(Response {
             version: Some(12),
             type_url: Kind::Cluster.url().into(),
             resources: vec![
@@ -169,11 +253,7 @@ mod tests {
             ],
             removed: vec!["c".into(), "d".into()],
             nonce: "3".to_owned(),
-        };
-        let mut bytes = Vec::new();
-        response.encode(&mut bytes);
-        assert!(bytes.len() <= response.encoded_len_max());
-        let wire = DeltaDiscoveryResponse::decode(bytes.as_slice()).unwrap();
+        });
         assert_eq!(wire.system_version_info, "12");
         assert_eq!(wire.type_url, Kind::Cluster.url());
         assert_eq!(wire.nonce, "3");
@@ -181,5 +261,37 @@ mod tests {
         let names: Vec<&str> = wire.resources.iter().map(|r| r.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(wire.resources[1].resource.as_ref().unwrap().value, b"2");
+    }
+
+    #[test]
+    fn a_long_response_is_sent_in_parts_of_bounded_length() {
+        let response = Response {
+            resources: vec![entry(Kind::Cluster, "a", &"x".repeat(5_000)); 20],
+            removed: vec!["b".into()],
+            nonce: "1".to_owned(),
+            ..Response::default()
+        };
+        let resource = response.resources[0].wire.len();
+        let (wire, parts) = decode(response);
+        assert_eq!(wire.resources.len(), 20);
+        assert_eq!(wire.removed_resources, ["b"]);
+        let longest = parts.iter().map(Bytes::len).max();
+        assert!(longest.unwrap() <= PART_BYTES + field_len(resource));
+        let resources_per_part = PART_BYTES.div_ceil(resource);
+        assert_eq!(parts.len(), 20_usize.div_ceil(resources_per_part));
+    }
+
+    #[test]
+    fn a_large_resource_is_sent_uncopied() {
+        let small = entry(Kind::Routes, "a", "1");
+        let large = entry(Kind::Routes, "b", &"x".repeat(PART_BYTES));
+        let (wire, parts) = decode(Response {
+            resources: vec![small.clone(), large.clone(), large.clone(), small],
+            ..Response::default()
+        });
+        assert_eq!(wire.resources.len(), 4);
+        assert_eq!(parts.len(), 5);
+        assert_eq!(parts[1].as_ptr(), large.wire.as_ptr());
+        assert_eq!(parts[3].as_ptr(), large.wire.as_ptr());
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_core::Stream;
 use shakedown_env::{Env, Sleep};
 use shakedown_wire::Messages;
 use tonic::Status;
 
+use super::message::{Parts, Response};
 use super::{Request, Subscriptions};
 use crate::node::Node;
 use crate::push::{Current, Hub, Own};
@@ -31,6 +33,8 @@ pub(crate) struct DeltaStream {
     deadline: Option<Sleep>,
     /// Known from the first request on.
     proxy: Option<Proxy>,
+    /// The rest of the response that is being sent.
+    sending: Option<Parts>,
     ended: bool,
 }
 
@@ -69,6 +73,7 @@ impl DeltaStream {
             patience,
             deadline,
             proxy: None,
+            sending: None,
             ended: false,
         }
     }
@@ -126,14 +131,19 @@ impl DeltaStream {
         }
     }
 
-    fn next_response(&mut self) -> Option<Vec<u8>> {
+    /// The next part of the response that is being sent, if there is one.
+    fn next_part(&mut self) -> Option<Bytes> {
+        self.sending.as_mut()?.next()
+    }
+
+    fn next_response(&mut self) -> Option<Response> {
         let proxy = self.proxy.as_mut()?;
         let response = proxy.subscriptions.next();
         let subscriptions = &proxy.subscriptions;
         proxy
             .connected
             .report(subscriptions.acknowledged(), subscriptions.rejections());
-        response.map(|response| response.framed())
+        response
     }
 
     /// Ready when the proxy has let its time pass.
@@ -152,7 +162,11 @@ impl DeltaStream {
         deadline.as_mut().poll(cx)
     }
 
-    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Vec<u8>, Status>>> {
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
+        // Before requests are read: an error of theirs ends the stream, which must not happen within a message.
+        if let Some(part) = self.next_part() {
+            return Poll::Ready(Some(Ok(part)));
+        }
         loop {
             let read = match self.read(cx) {
                 Ok(Read::Closed) => return Poll::Ready(None),
@@ -160,8 +174,9 @@ impl DeltaStream {
                 Err(status) => return Poll::Ready(Some(Err(status))),
             };
             self.look_for_push(cx);
-            if let Some(response) = self.next_response() {
-                return Poll::Ready(Some(Ok(response)));
+            self.sending = self.next_response().map(Response::into_parts);
+            if let Some(part) = self.next_part() {
+                return Poll::Ready(Some(Ok(part)));
             }
             if let Read::Waits = read {
                 break;
@@ -175,7 +190,7 @@ impl DeltaStream {
 }
 
 impl Stream for DeltaStream {
-    type Item = Result<Vec<u8>, Status>;
+    type Item = Result<Bytes, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use prost::Message as _;
 use shakedown_config::xds::discovery::DeltaDiscoveryRequest;
@@ -57,7 +58,7 @@ impl Drop for Outbox {
 }
 
 impl Stream for Requests {
-    type Item = Result<Vec<u8>, Status>;
+    type Item = Result<Bytes, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +101,7 @@ mod tests {
         assert!(requests.next().now_or_never().is_none(), "nothing yet");
         outbox.extend([named("a"), named("b")]);
         drop(outbox);
-        let type_url = |message: Result<Vec<u8>, Status>| {
+        let type_url = |message: Result<Bytes, Status>| {
             let head = frame_message(0, |_| ()).len();
             let message = &message.unwrap()[head..];
             DeltaDiscoveryRequest::decode(message).unwrap().type_url

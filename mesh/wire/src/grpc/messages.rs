@@ -19,24 +19,38 @@ const HEAD_BYTES: usize = 5;
 /// Messages that are ready are sent together until they are as many bytes. Source: tonic, `BufferSettings`.
 const TOGETHER_BYTES: usize = 32 * 1024;
 
-/// A message with its head, of about so many bytes at most.
+/// The bytes before an uncompressed message of this length. Source: gRPC over HTTP/2, "Length-Prefixed-Message".
+///
+/// # Panics
+/// The length is 4 GiB or more.
+pub fn message_head(length: usize) -> [u8; HEAD_BYTES] {
+    let length = u32::try_from(length).expect("a message is below 4 GiB");
+    let mut head = [0; HEAD_BYTES];
+    (&mut head[1..]).put_u32(length);
+    head
+}
+
+/// A message with its head. `bytes_max` is the capacity that is allocated for the message.
 ///
 /// # Panics
 /// The message is 4 GiB or more.
-pub fn frame_message(bytes_max: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+pub fn frame_message(bytes_max: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut framed = Vec::with_capacity(HEAD_BYTES + bytes_max);
     framed.extend([0; HEAD_BYTES]);
     encode(&mut framed);
-    let length = u32::try_from(framed.len() - HEAD_BYTES).expect("a message is below 4 GiB");
-    (&mut framed[1..HEAD_BYTES]).put_u32(length);
-    framed
+    let head = message_head(framed.len() - HEAD_BYTES);
+    framed[..HEAD_BYTES].copy_from_slice(&head);
+    framed.into()
 }
 
-/// A body of messages that [`frame_message`] has made, for as long as their stream gives some.
+/// A body of framed messages, from a stream of their bytes. An item of the stream is a whole message or a part of one; a large
+/// one is sent as it is, small ones that are ready are copied together.
 #[derive(Debug)]
 pub struct MessageBody<S> {
     /// `None` after its end.
     messages: Option<S>,
+    /// A large item that waits until the small ones before it are sent.
+    large: Option<Bytes>,
     /// The stream's last word, to be sent after the messages before it.
     end: Option<Result<(), Status>>,
     /// A response ends with a status, a request does not.
@@ -48,6 +62,7 @@ impl<S> MessageBody<S> {
     pub fn request(messages: S) -> MessageBody<S> {
         MessageBody {
             messages: Some(messages),
+            large: None,
             end: None,
             is_response: false,
         }
@@ -76,7 +91,7 @@ impl<S> MessageBody<S> {
     }
 }
 
-impl<S: Stream<Item = Result<Vec<u8>, Status>> + Unpin> HttpBody for MessageBody<S> {
+impl<S: Stream<Item = Result<Bytes, Status>> + Unpin> HttpBody for MessageBody<S> {
     type Data = Bytes;
     type Error = Status;
 
@@ -85,25 +100,34 @@ impl<S: Stream<Item = Result<Vec<u8>, Status>> + Unpin> HttpBody for MessageBody
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        let mut ready: Vec<u8> = Vec::new();
-        while ready.len() < TOGETHER_BYTES
+        if let Some(large) = this.large.take() {
+            return Poll::Ready(Some(Ok(Frame::data(large))));
+        }
+        let mut small = Vec::new();
+        while small.len() < TOGETHER_BYTES
             && let Some(messages) = &mut this.messages
         {
             match Pin::new(messages).poll_next(cx) {
-                Poll::Pending if ready.is_empty() => return Poll::Pending,
+                Poll::Pending if small.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Some(Ok(message))) if ready.is_empty() => ready = message,
-                Poll::Ready(Some(Ok(message))) => ready.extend(message),
+                Poll::Ready(Some(Ok(bytes))) if bytes.len() < TOGETHER_BYTES => small.extend(bytes),
+                Poll::Ready(Some(Ok(large))) if small.is_empty() => {
+                    return Poll::Ready(Some(Ok(Frame::data(large))));
+                }
+                Poll::Ready(Some(Ok(large))) => {
+                    this.large = Some(large);
+                    break;
+                }
                 Poll::Ready(ended) => {
                     this.end = Some(ended.map_or(Ok(()), |ended| ended.map(drop)));
                     this.messages = None;
                 }
             }
         }
-        if ready.is_empty() {
+        if small.is_empty() {
             return Poll::Ready(this.last_frame());
         }
-        Poll::Ready(Some(Ok(Frame::data(ready.into()))))
+        Poll::Ready(Some(Ok(Frame::data(small.into()))))
     }
 }
 
@@ -261,7 +285,7 @@ mod tests {
         }
     }
 
-    fn message(text: &str) -> Vec<u8> {
+    fn message(text: &str) -> Bytes {
         frame_message(text.len(), |to| to.extend(text.bytes()))
     }
 
@@ -299,7 +323,7 @@ mod tests {
         let end = |status: Status| {
             let mut trailers = HeaderMap::new();
             status.add_header(&mut trailers).unwrap();
-            let frames = [Frame::data(message("a").into()), Frame::trailers(trailers)];
+            let frames = [Frame::data(message("a")), Frame::trailers(trailers)];
             let mut messages = Messages::new(Frames(frames.into()), 9);
             assert_eq!(
                 messages.next().now_or_never().unwrap().unwrap().unwrap(),
@@ -337,6 +361,18 @@ mod tests {
     }
 
     #[test]
+    fn a_large_item_is_sent_uncopied_and_in_its_place() {
+        let large = Bytes::from(vec![7; TOGETHER_BYTES]);
+        let items = [message("a"), message("b"), large.clone(), message("c")];
+        let body = MessageBody::request(stream::iter(items.map(Ok)));
+        let frames = body.into_data_and_trailers().into_iter();
+        let frames: Vec<Bytes> = frames.map(|frame| frame.into_data().unwrap()).collect();
+        let before = [message("a"), message("b")].concat();
+        assert_eq!(frames, [Bytes::from(before), large.clone(), message("c")]);
+        assert_eq!(frames[1].as_ptr(), large.as_ptr());
+    }
+
+    #[test]
     fn a_request_ends_without_a_status() {
         let messages = stream::iter([Ok(message("a"))]).chain(stream::empty());
         let body = MessageBody::request(messages);
@@ -347,7 +383,7 @@ mod tests {
         fn into_data_and_trailers(self) -> Vec<Frame<Bytes>>;
     }
 
-    impl<S: Stream<Item = Result<Vec<u8>, Status>> + Unpin> AllFrames for MessageBody<S> {
+    impl<S: Stream<Item = Result<Bytes, Status>> + Unpin> AllFrames for MessageBody<S> {
         fn into_data_and_trailers(mut self) -> Vec<Frame<Bytes>> {
             let mut all = Vec::new();
             while let Some(frame) = self.frame().now_or_never().unwrap() {
