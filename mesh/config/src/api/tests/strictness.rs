@@ -3,32 +3,32 @@
 use super::*;
 use crate::api::advise;
 
-fn virtual_service(spec: &str) -> String {
+pub(super) fn virtual_service(spec: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec: {spec}\n"
     )
 }
 
-fn route(more: &str) -> String {
+pub(super) fn route(more: &str) -> String {
     virtual_service(&format!(
         "{{hosts: [reviews], http: [{{{more}, route: [{{destination: {{host: reviews}}}}]}}]}}"
     ))
 }
 
-fn to(destination: &str) -> String {
+pub(super) fn to(destination: &str) -> String {
     virtual_service(&format!(
         "{{hosts: [reviews], http: [{{route: [{{destination: {destination}}}]}}]}}"
     ))
 }
 
-fn rule(spec: &str) -> String {
+pub(super) fn rule(spec: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: r}}\nspec: {{host: reviews, {spec}}}\n"
     )
 }
 
 /// All errors of a document, those of its fields included.
-fn errors(text: &str) -> String {
+pub(super) fn errors(text: &str) -> String {
     match Document::read(&parse("mesh.yaml", text).unwrap()[0]) {
         Ok(_) => invalid(text),
         Err(errors) => errors.to_string(),

@@ -11,7 +11,6 @@ use crate::decode::Spanned;
 use crate::diagnostic::Place;
 use crate::registry::Hostname;
 use crate::suggest;
-use crate::translate::caller::SIDECARS;
 use crate::translate::index::in_force;
 
 /// The label that tells an endpoint's version.
@@ -77,13 +76,6 @@ impl<'a> Check<'a> {
         }
         for host in &spec.service.hosts {
             self.host_name(host);
-        }
-        let gateways = spec.service.gateways.iter();
-        for gateway in gateways.filter(|gateway| gateway.value != SIDECARS) {
-            self.tell(
-                &gateway.place,
-                format!("not supported yet: gateway `{gateway}`; expected `{SIDECARS}`"),
-            );
         }
         if let Some(retries) = &spec.service.retries {
             self.retries(retries);

@@ -196,14 +196,6 @@ impl Check<'_> {
             let message = "`attempts: 0` means no retries: leave `perTryTimeout`, `retryOn` and `retryRemoteLocalities` out, or say how many";
             self.tell(&retries.place, message);
         }
-        if let Some(remote) = &retries.retry_remote_localities
-            && remote.value
-        {
-            self.tell(
-                &remote.place,
-                "not supported yet: `retryRemoteLocalities: true`",
-            );
-        }
         let Some(on) = &retries.retry_on else { return };
         // Source: Istio, `validateHTTPRetry`, which splits at commas and nothing else.
         if on
