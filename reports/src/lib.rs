@@ -5,6 +5,7 @@
 
 pub mod html;
 pub mod omitted;
+mod overflow;
 mod plot;
 mod short;
 pub mod summary;

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Slow,
     /// Tries after one that had failed.
     Retries,
-    /// Pods taken out.
+    /// Pods ejected, and detections that could not eject.
     Ejections,
     /// Breakers at their limit.
     Breakers,
@@ -63,6 +63,7 @@ pub(crate) fn of(document: &Document) -> Vec<Link> {
     links.extend(worst(queues(&series.queued, series.bin_ns, document)));
     links.extend(worst(mesh::retries(&series.retries, series.bin_ns)));
     links.extend(worst(mesh::ejections(&series.ejected)));
+    links.extend(worst(mesh::overflows(&document.ejection_overflows)));
     links.extend(worst(mesh::breakers(&series.breakers)));
     links.extend(worst(mesh::rollouts(&series.canaries)));
     links.sort_by_key(|link| (link.from_ns, link.kind));

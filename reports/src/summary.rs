@@ -8,6 +8,7 @@ mod edges;
 mod events;
 mod loads;
 mod outage;
+mod overflows;
 mod series;
 mod services;
 
@@ -21,6 +22,7 @@ use shakedown_results::{
 use edges::Edges;
 use events::Events;
 use loads::Loads;
+use overflows::Overflows;
 use series::Over;
 use services::Services;
 
@@ -78,6 +80,7 @@ pub struct Summary {
     services: Services,
     events: Events,
     over: Over,
+    overflows: Overflows,
     /// Whom each entry of a load calls.
     entries: BTreeMap<(PartyId, u16), PartyId>,
 }
@@ -104,6 +107,7 @@ impl Summary {
             services: Services::new(of_kind(PartyKind::Service), cast),
             events: Events::default(),
             over: Over::new(cast),
+            overflows: Overflows::default(),
             entries: BTreeMap::new(),
         }
     }
@@ -132,6 +136,7 @@ impl Summary {
                 self.services
                     .worked(&cast.pods[pod.0 as usize], *since_ns, at_ns, *core_ns);
             }
+            Event::EjectionOverflow { .. } => self.overflows.record(cast, record),
             Event::PodAdded { pod } => {
                 self.services.added(pod, at_ns);
                 self.events.record(cast, record);
@@ -304,6 +309,7 @@ impl Summary {
             duration_ns: self.duration_ns,
             loads: self.loads.finish(),
             edges: self.edges.finish(&self.parties),
+            ejection_overflows: self.overflows.finish(&self.parties),
             services: self.services.finish(),
             events: self.events.finish(),
             series: self.over.finish(&self.parties),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use shakedown_results::{CheckResult, Document, Load, Mode, NotModelled, Verdict};
 
 use crate::html::sentence;
-use crate::{omitted, units};
+use crate::{omitted, overflow, units};
 
 pub(crate) use real::words as failure_words;
 pub use several::{Ending, endings, sweep};
@@ -55,6 +55,10 @@ pub fn render(document: &Document, screen: impl Into<Screen>) -> String {
     }
     refusals::write(&document.events, &mut out);
     out.push_str(&not_modelled(&document.not_modelled, screen));
+    for row in &document.ejection_overflows {
+        let line = format!("  {}", one_line(&overflow::sentence(row)));
+        wrapped(&line, "    ", screen, &mut out);
+    }
     if !document.checks.is_empty() {
         out.push('\n');
         write_checks(&document.checks, screen, &mut out);

@@ -7,6 +7,7 @@ mod browser;
 mod callgrind;
 mod catalogue;
 mod command;
+mod ejections;
 mod explain;
 mod facade;
 mod interrupt;

@@ -64,6 +64,16 @@ pub enum Event {
         /// Which detector it was.
         by: Detector,
     },
+    /// An outlier detection that could not eject its host, because the cluster's maximum ejection percentage was reached.
+    /// Source: Envoy, `outlier_detection.ejections_overflow`.
+    EjectionOverflow {
+        /// The cluster.
+        cluster: Arc<str>,
+        /// The host.
+        host: SocketAddr,
+        /// The detector.
+        by: Detector,
+    },
     /// A host that was taken out of its cluster takes traffic again.
     Returned {
         /// The cluster.

@@ -39,6 +39,8 @@ pub enum Outcome {
 pub enum Change {
     /// A host was taken out.
     Ejected(SocketAddr, Detector),
+    /// A host was detected and not ejected, because no more hosts may be out.
+    Overflowed(SocketAddr, Detector),
     /// A host is back.
     Returned(SocketAddr),
 }
@@ -193,7 +195,8 @@ impl Outliers {
         }
     }
 
-    /// Takes a host out, where the cap and the share of enforcement allow it.
+    /// Ejects a host if the maximum percentage and the share of enforcement allow it. A detection beyond the maximum is
+    /// reported before enforcement is drawn. Source: Envoy, `DetectorImpl::ejectHost`.
     fn eject(
         &mut self,
         seat: Seat,
@@ -202,7 +205,15 @@ impl Outliers {
         random: &mut impl Rng,
         changes: &mut Changes,
     ) {
-        if self.is_ejected(seat) || !self.has_room() || !self.enforces(detector, random) {
+        if self.is_ejected(seat) {
+            return;
+        }
+        if !self.has_room() {
+            let host = self.monitor(seat).map(Monitor::address);
+            changes.extend(host.map(|host| Change::Overflowed(host, detector)));
+            return;
+        }
+        if !self.enforces(detector, random) {
             return;
         }
         let jitter = draw(self.settings.max_ejection_time_jitter, random);

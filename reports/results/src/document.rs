@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Digest, Histogram, Measured, Series};
 
 /// The document's own version.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 /// The results of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +58,9 @@ pub struct Document {
     pub loads: Vec<Load>,
     /// One row a pair of caller and callee that met.
     pub edges: Vec<Edge>,
+    /// Outlier detections that could not eject a pod, one row a pair of caller and service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ejection_overflows: Vec<EjectionOverflow>,
     /// One row a service version.
     pub services: Vec<Service>,
     /// What happened, in order: faults, crashes, configuration.
@@ -368,6 +371,25 @@ pub struct Edge {
     pub errors: u64,
     /// From hand-over to the last byte back.
     pub latency_ns: Latency,
+}
+
+/// Outlier detections at a caller's proxies that could not eject a pod of a service, because `maxEjectionPercent` was
+/// reached: Envoy's `outlier_detection.ejections_overflow`, over all of the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EjectionOverflow {
+    /// The caller: a service or a load.
+    pub source: String,
+    /// The service.
+    pub destination: String,
+    /// Detections that overflowed.
+    pub count: u64,
+    /// Different pods that were detected.
+    pub pods: u64,
+    /// Time of the first, ns.
+    pub from_ns: i64,
+    /// Time of the last, ns.
+    pub to_ns: i64,
 }
 
 /// What one version of a service did with attempts that arrived from the warm-up's end on, the drain taken in.

@@ -6,9 +6,11 @@ use crate::{GrpcStatus, PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
 ///
+/// 7: outlier detections that overflow are events.
+///
 /// 6: a pause suspends `work`; faults that outlast the load end in the drain; of overlapping `fail` items each draws; the
 /// closing line has a checksum of the header.
-pub const JOURNAL_VERSION: u32 = 6;
+pub const JOURNAL_VERSION: u32 = 7;
 
 /// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -367,6 +369,16 @@ pub enum Event {
     },
     /// A proxy's outlier detection took a pod out.
     Ejected {
+        /// Whose proxy.
+        at: PodId,
+        /// Which pod.
+        pod: PodId,
+        /// The detector, in Envoy's words: `consecutive-5xx`.
+        by: String,
+    },
+    /// A proxy's outlier detection could not eject a pod, because `maxEjectionPercent` was reached. Envoy counts these as
+    /// `outlier_detection.ejections_overflow`.
+    EjectionOverflow {
         /// Whose proxy.
         at: PodId,
         /// Which pod.

@@ -17,9 +17,9 @@ pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 pub use digest::{Digest, Digester};
 pub use document::schema;
 pub use document::{
-    Asked, Bytes, CheckResult, Connections, Document, Edge, EventRow, FailureCount, Generator,
-    Latency, Load, Mode, NotModelled, RealLoad, SCHEMA, Second, Service, StatusCount, Throughput,
-    Verdict,
+    Asked, Bytes, CheckResult, Connections, Document, Edge, EjectionOverflow, EventRow,
+    FailureCount, Generator, Latency, Load, Mode, NotModelled, RealLoad, SCHEMA, Second, Service,
+    StatusCount, Throughput, Verdict,
 };
 pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};

@@ -9,7 +9,7 @@ use super::readings::Readings;
 use super::time::over_time;
 use super::{behind, key_read};
 use crate::plot::{Backdrop, Ink, Lane, Span, lanes};
-use crate::units;
+use crate::{overflow, units};
 
 /// Pods, and breakers, that have a lane of their own; the others share one.
 const LANES_MAX: usize = 16;
@@ -18,9 +18,12 @@ const ROWS_MAX: usize = 60;
 
 /// Whether any of these runs has something to show.
 pub(super) fn any(documents: &[&Document]) -> bool {
-    documents
-        .iter()
-        .any(|document| !document.series.ejected.is_empty() || !document.series.breakers.is_empty())
+    documents.iter().any(|document| {
+        let series = &document.series;
+        !series.ejected.is_empty()
+            || !series.breakers.is_empty()
+            || !document.ejection_overflows.is_empty()
+    })
 }
 
 /// The chart. Beside runs that have something to show, one that has nothing says so.
@@ -49,6 +52,9 @@ pub(super) fn figure(
                 (over_time("Pods while they were ejected and breakers while they were at their limit, over time", None, narrow,
                       |width| lanes(&drawn, backdrop, width)))
                 (behind("Table: ejections and breakers", table(ejected.iter().chain(breakers))))
+            }
+            @for row in &document.ejection_overflows {
+                p.note { (overflow::sentence(row)) "." }
             }
         }
     }

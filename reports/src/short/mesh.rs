@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use shakedown_results::EjectionOverflow;
 use shakedown_results::series::{Canary, Counts, Stretches};
 
 use super::{Hump, Kind, Link};
-use crate::units;
+use crate::{overflow, units};
 
 /// Edges over which many more tries went out than usual.
 pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<Link> {
@@ -66,6 +67,19 @@ pub(super) fn ejections(rows: &[Stretches]) -> Vec<Link> {
         })
     };
     services.into_iter().filter_map(link).collect()
+}
+
+/// Outlier detections that could not eject.
+pub(super) fn overflows(rows: &[EjectionOverflow]) -> Vec<Link> {
+    let link = |row: &EjectionOverflow| Link {
+        kind: Kind::Ejections,
+        from_ns: row.from_ns,
+        to_ns: Some(row.to_ns).filter(|to_ns| *to_ns > row.from_ns),
+        subject: format!("{} -> {}", row.source, row.destination),
+        words: overflow::words(row),
+        weight: row.count,
+    };
+    rows.iter().map(link).collect()
 }
 
 /// Breakers that stood at their limit. One of connections makes requests wait, the others turn them away: it is told where

@@ -54,8 +54,9 @@ impl Cluster {
     fn answers(&mut self, host: usize, status: u16, times: u32, millis: u64) -> Vec<Detector> {
         (0..times)
             .flat_map(|_| self.observe(host, Outcome::Status(status), millis))
-            .map(|change| match change {
-                Change::Ejected(_, by) => by,
+            .filter_map(|change| match change {
+                Change::Ejected(_, by) => Some(by),
+                Change::Overflowed(..) => None,
                 Change::Returned(_) => panic!("a try brings nobody back"),
             })
             .collect()
@@ -295,6 +296,31 @@ fn a_detection_that_finds_no_room_starts_its_counter_again() {
 }
 
 #[test]
+fn each_detection_beyond_the_maximum_is_an_overflow() {
+    // Enforced or not: Envoy counts an overflow before it draws.
+    for enforcing in [0, 100] {
+        let mut cluster = Cluster::new(2, |settings| {
+            settings.consecutive_5xx = 2;
+            settings.max_ejection_percent = 10;
+            settings.enforcing.consecutive_5xx = enforcing;
+        });
+        let changes: Vec<Change> = (0..5)
+            .flat_map(|_| cluster.observe(1, Outcome::Status(500), 0))
+            .collect();
+        assert_eq!(changes, [Change::Overflowed(address(1), BY_5XX); 2]);
+    }
+    // A host that is out is not detected again.
+    let mut cluster = Cluster::new(2, |settings| settings.max_ejection_percent = 50);
+    for _ in 0..5 {
+        cluster.observe(0, Outcome::Status(500), 0);
+    }
+    assert!(cluster.is_out(0));
+    for _ in 0..20 {
+        assert_eq!(cluster.observe(0, Outcome::Status(500), 0), []);
+    }
+}
+
+#[test]
 fn one_host_may_always_be_out_where_that_is_asked() {
     let mut cluster = Cluster::new(3, |settings| {
         settings.max_ejection_percent = 10;
@@ -396,6 +422,7 @@ proptest! {
             let moved = changes.iter().map(|change| match change {
                 Change::Ejected(..) => 1i64,
                 Change::Returned(..) => -1,
+                Change::Overflowed(..) => 0,
             }).sum::<i64>();
             if !changes.is_empty() {
                 prop_assert_eq!(i64::from(before) + moved, i64::from(out));

@@ -164,6 +164,10 @@ impl Health {
             let (address, ejected, event) = match *change {
                 Change::Ejected(host, by) => (host, true, Event::Ejected { cluster, host, by }),
                 Change::Returned(host) => (host, false, Event::Returned { cluster, host }),
+                Change::Overflowed(host, by) => {
+                    self.env.emit(Event::EjectionOverflow { cluster, host, by });
+                    continue;
+                }
             };
             if let Some(host) = upstream.host_at(address) {
                 host.health().ejected.set(ejected);

@@ -99,6 +99,11 @@ impl Journal {
                 pod: state.pod_of(host)?,
                 by: by.name().to_owned(),
             },
+            Fact::EjectionOverflow { host, by, .. } => Event::EjectionOverflow {
+                at: pod,
+                pod: state.pod_of(host)?,
+                by: by.name().to_owned(),
+            },
             Fact::Returned { host, .. } => Event::Returned {
                 at: pod,
                 pod: state.pod_of(host)?,

@@ -1,0 +1,50 @@
+//! Outlier detections that could not eject, by caller and service.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shakedown_results::{Cast, EjectionOverflow, Event, PartyId, PodId, Record};
+
+/// All pairs that had one, in the cast's order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Overflows {
+    by_pair: BTreeMap<(PartyId, PartyId), Fold>,
+}
+
+#[derive(Clone, Debug)]
+struct Fold {
+    count: u64,
+    pods: BTreeSet<PodId>,
+    from_ns: i64,
+    to_ns: i64,
+}
+
+impl Overflows {
+    pub(super) fn record(&mut self, cast: &Cast, record: &Record) {
+        let Event::EjectionOverflow { at, pod, .. } = &record.event else {
+            return;
+        };
+        let pair = (cast.party_of(*at), cast.party_of(*pod));
+        let fold = self.by_pair.entry(pair).or_insert_with(|| Fold {
+            count: 0,
+            pods: BTreeSet::new(),
+            from_ns: record.at_ns,
+            to_ns: record.at_ns,
+        });
+        fold.count += 1;
+        fold.pods.insert(*pod);
+        fold.to_ns = record.at_ns;
+    }
+
+    pub(super) fn finish(self, parties: &[(String, Vec<String>)]) -> Vec<EjectionOverflow> {
+        let name = |id: PartyId| parties[usize::from(id.0)].0.clone();
+        let row = |((from, to), fold): (_, Fold)| EjectionOverflow {
+            source: name(from),
+            destination: name(to),
+            count: fold.count,
+            pods: fold.pods.len() as u64,
+            from_ns: fold.from_ns,
+            to_ns: fold.to_ns,
+        };
+        self.by_pair.into_iter().map(row).collect()
+    }
+}
