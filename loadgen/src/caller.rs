@@ -134,7 +134,7 @@ impl Caller {
         let call = self.next_call();
         let hedges = Cell::new(0);
         let send = |hedge| self.attempt(errand, &call, tries.get(), hedge, request());
-        let mut open = Open::begin(self, errand, tries, &hedges);
+        let mut open = Open::begin(self, errand, Some(&call), tries, &hedges);
         // Tries that are not hedges.
         let mut rounds = 1;
         loop {
@@ -165,7 +165,7 @@ impl Caller {
             rounds += 1;
             tries.set(tries.get().saturating_add(1));
             if errand.tries_apart {
-                open = Open::begin(self, errand, tries, &hedges);
+                open = Open::begin(self, errand, Some(&call), tries, &hedges);
             }
         }
     }
@@ -173,7 +173,7 @@ impl Caller {
     /// Records a call that was never sent: it found no place among its caller's calls.
     pub fn turn_away(&self, errand: Errand<'_>, outcome: Outcome) {
         let (tries, hedges) = (Cell::new(0), Cell::new(0));
-        Open::begin(self, errand, &tries, &hedges).close(outcome);
+        Open::begin(self, errand, None, &tries, &hedges).close(outcome);
     }
 
     /// How long to wait for another try; `None` where there is none after this end, or it would come too late.
@@ -239,6 +239,8 @@ pub fn parse_call(value: &HeaderValue) -> Option<PodId> {
 struct Open<'a> {
     caller: &'a Caller,
     errand: Errand<'a>,
+    /// Its header; `None` if it is never sent.
+    call: Option<&'a HeaderValue>,
     tries: &'a Cell<u16>,
     hedges: &'a Cell<u16>,
     start: Time,
@@ -249,10 +251,15 @@ impl<'a> Open<'a> {
     fn begin(
         caller: &'a Caller,
         errand: Errand<'a>,
+        call: Option<&'a HeaderValue>,
         tries: &'a Cell<u16>,
         hedges: &'a Cell<u16>,
     ) -> Open<'a> {
         let start = caller.env.now();
+        if let Some(call) = call {
+            let recorder = &caller.recorder;
+            recorder.begin_call(call, errand.root, caller.pod, errand.to);
+        }
         caller.recorder.record(
             start,
             Event::CallStarted {
@@ -264,6 +271,7 @@ impl<'a> Open<'a> {
         Open {
             caller,
             errand,
+            call,
             tries,
             hedges,
             start,
@@ -278,13 +286,16 @@ impl<'a> Open<'a> {
         }
         let (caller, errand) = (self.caller, self.errand);
         let recorder = &caller.recorder;
+        let routed = self.call.and_then(|call| recorder.end_call(call));
         recorder.record(
             caller.env.now(),
             Event::CallEnded {
                 root: errand.root,
                 from: caller.pod,
-                to: errand.to,
-                endpoint: errand.endpoint,
+                to: routed.unwrap_or(errand.to),
+                asked: routed.map(|_| errand.to),
+                // Endpoints of another service are numbered otherwise.
+                endpoint: routed.map_or(errand.endpoint, |_| index_of(None)),
                 start_ns: recorder.nanos(self.start),
                 outcome,
                 tries: if errand.tries_apart {

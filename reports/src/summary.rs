@@ -193,6 +193,7 @@ impl Summary {
             root,
             from,
             to,
+            asked,
             start_ns,
             outcome,
             tries,
@@ -219,7 +220,8 @@ impl Summary {
             self.over.hedged(pair, at_ns, u64::from(*hedges));
         }
         if *start_ns >= self.warm_up_ns {
-            self.edges.call(pair, at_ns - start_ns, outcome.answer);
+            self.edges
+                .call(pair, *asked, at_ns - start_ns, outcome.answer);
         }
     }
 

@@ -124,6 +124,10 @@ topology:
     api: {workers: 4, endpoints: {GET /: [work: 1ms]}}
     cart: {workers: 4, endpoints: {GET /cart: [work: 1ms], GET /v2/items: [work: 1ms]}}
     web: {workers: 4, endpoints: {GET /: [call: api GET /cart]}}
+    packer:
+      workers: 64
+      calls: {api: {pool: {size: 1}}}
+      endpoints: {GET /: [call: api GET /cart]}
 mesh:
   - apiVersion: networking.istio.io/v1
     kind: VirtualService
@@ -144,6 +148,8 @@ load:
     mix: {cart: {to: api GET /cart}, items: {to: api GET /items}, home: {to: api GET /}, lost: {to: api GET /lost}}
   fans: {to: web GET /, rate: 20/s}
   guests: {to: shop.example GET /cart, rate: 20/s}
+  hasty: {to: api GET /cart, rate: 20/s, timeout: 500us, retries: 1}
+  crowd: {to: packer GET /, rate: 200/s, arrivals: poisson}
 expect:
   - count(users.cart where via cart) == count(users.cart)
   - success(users.cart) == 100%
@@ -158,6 +164,16 @@ expect:
   - success(fans) == 100%
   - success(guests) == 100%
   - count(guests -> cart) == count(guests)
+  - count(hasty where timeout) == count(hasty)
+  - count(hasty -> cart where timeout) == 2 * count(hasty)
+  - count(hasty -> api) == 0
+  - in-flight.max(hasty -> cart) == 1
+  - in-flight.max(hasty -> api) == 0
+  - in-flight.max(packer -> cart) == 1
+  - in-flight.max(packer -> api) == 0
+  - in-flight.max(users -> api) >= 1
+  - count(packer -> cart where pool-wait > 500us) >= 50
+  - count(packer -> cart where pool-wait > 500us) < count(packer -> cart)
 ";
 
 #[test]
@@ -170,7 +186,42 @@ fn requests_are_answered_where_routes_lead_them() {
         .iter()
         .map(|edge| (edge.source.as_str(), edge.destination.as_str()))
         .collect();
-    assert!(edges.contains(&("guests", "shop.example")), "{edges:?}");
+    assert_eq!(
+        edges,
+        [
+            ("web", "cart"),
+            ("packer", "cart"),
+            ("users", "api"),
+            ("users", "cart"),
+            ("fans", "web"),
+            ("guests", "cart"),
+            ("hasty", "cart"),
+            ("crowd", "packer"),
+        ]
+    );
+    let edge = |source: &str, destination: &str| {
+        let mut edges = run.document.edges.iter();
+        let edge = edges.find(|edge| (&*edge.source, &*edge.destination) == (source, destination));
+        edge.unwrap()
+    };
+    for (source, host) in [
+        ("web", "api"),
+        ("users", "api"),
+        ("guests", "shop.example"),
+        ("hasty", "api"),
+    ] {
+        let edge = edge(source, "cart");
+        let asked: Vec<(&str, u64)> = edge
+            .asked
+            .iter()
+            .map(|asked| (&*asked.host, asked.requests))
+            .collect();
+        assert_eq!(asked, [(host, edge.requests)], "{source}");
+        assert_eq!(edge.attempts, edge.requests, "{source}");
+    }
+    assert_eq!(edge("users", "api").asked, []);
+    let page = shakedown_reports::html::render(&run.document);
+    assert!(page.contains("asked for as shop.example"));
 }
 
 #[test]

@@ -64,6 +64,14 @@ pub enum Event {
         /// Which detector it was.
         by: Detector,
     },
+    /// A proxy chose the cluster of an outgoing request, before it is sent on. Only of requests with the header that the
+    /// proxy is to report. Source: Envoy, `flush_access_log_on_new_request` with `%REQ(NAME)%`.
+    Routed {
+        /// The header's value.
+        header: Arc<str>,
+        /// The cluster.
+        cluster: Arc<str>,
+    },
     /// An outlier detection that could not eject its host, because the cluster's maximum ejection percentage was reached.
     /// Source: Envoy, `outlier_detection.ejections_overflow`.
     EjectionOverflow {

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use http::HeaderName;
+
 /// A proxy's static start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
@@ -22,6 +24,9 @@ pub struct Bootstrap {
     /// The host of the service that the pod belongs to (`reviews.default.svc.cluster.local`), for the labels of requests
     /// that it serves; `None` for a pod that serves none.
     pub service: Option<String>,
+    /// A request header whose value is reported with the cluster of each outgoing request that carries it
+    /// ([`Event::Routed`](shakedown_env::Event::Routed)).
+    pub reported_header: Option<HeaderName>,
 }
 
 impl Bootstrap {
@@ -39,6 +44,7 @@ impl Bootstrap {
                 ..Workload::unknown()
             },
             service: None,
+            reported_header: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use http::{Response, StatusCode, Version};
 use shakedown_config::table::{
     Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster,
 };
-use shakedown_env::{Flags, Side, Time};
+use shakedown_env::{Event, Flags, Side, Time};
 use shakedown_wire::Body;
 
 use crate::connection::Connection;
@@ -382,6 +382,9 @@ impl<'t> Target<'t> {
         };
         let cluster = target.cluster();
         record.routed(cluster);
+        if record.side() == Side::Outbound {
+            report_route(proxy, &head.headers, cluster);
+        }
         if &**cluster != BLACK_HOLE
             && let Some(upstream) = proxy.state().upstream(cluster)
         {
@@ -392,5 +395,17 @@ impl<'t> Target<'t> {
 
     fn cluster(&self) -> &Arc<str> {
         self.named.as_ref().unwrap_or(&self.share.cluster)
+    }
+}
+
+/// Reports the cluster of a request that has the header to report.
+fn report_route(proxy: &Proxy, headers: &HeaderMap, cluster: &Arc<str>) {
+    let name = proxy.bootstrap().reported_header.as_ref();
+    let value = name.and_then(|name| headers.get(name)?.to_str().ok());
+    if let Some(value) = value {
+        proxy.env().emit(Event::Routed {
+            header: value.into(),
+            cluster: Arc::clone(cluster),
+        });
     }
 }

@@ -16,6 +16,7 @@ mod loops;
 mod outliers;
 mod overload;
 mod replies;
+mod reported;
 mod retries;
 mod routing;
 pub(crate) mod scene;

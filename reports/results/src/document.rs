@@ -359,8 +359,11 @@ impl Latency {
 pub struct Edge {
     /// The caller: a service or a load.
     pub source: String,
-    /// The callee.
+    /// The service to which its calls went: where routes lead to another service than the one asked for, that other one.
     pub destination: String,
+    /// Hosts that its calls asked for, if others than the destination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<AskedHost>,
     /// Calls.
     pub requests: u64,
     /// Tries, by app or mesh.
@@ -371,6 +374,16 @@ pub struct Edge {
     pub errors: u64,
     /// From hand-over to the last byte back.
     pub latency_ns: Latency,
+}
+
+/// Calls that asked for another host than the service to which they went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskedHost {
+    /// The host.
+    pub host: String,
+    /// Calls that asked for it.
+    pub requests: u64,
 }
 
 /// Outlier detections at a caller's proxies that could not eject a pod of a service, because `maxEjectionPercent` was

@@ -6,7 +6,7 @@ use crate::{GrpcStatus, PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
 ///
-/// 7: outlier detections that overflow are events.
+/// 7: outlier detections that overflow are events; calls belong to the service to which routes led them.
 ///
 /// 6: a pause suspends `work`; faults that outlast the load end in the drain; of overlapping `fail` items each draws; the
 /// closing line has a checksum of the header.
@@ -136,18 +136,32 @@ pub enum Event {
         root: Option<Root>,
         /// Who calls.
         from: PodId,
-        /// Whom.
+        /// The service that it asks for.
         to: PartyId,
     },
-    /// That call came to its end.
+    /// The caller's proxy routed a call in flight to another service.
+    CallRouted {
+        /// The load's request that it descends from.
+        root: Option<Root>,
+        /// Who calls.
+        from: PodId,
+        /// The service to which it was in flight so far.
+        left: PartyId,
+        /// The service to which it is in flight from now on.
+        to: PartyId,
+    },
+    /// A call came to its end.
     CallEnded {
         /// The load's request that it descends from.
         root: Option<Root>,
         /// Who called.
         from: PodId,
-        /// Whom.
+        /// The service to which it was routed last, or else the one that it asked for.
         to: PartyId,
-        /// Index into the callee's endpoints; `u16::MAX` for an undeclared path.
+        /// The service that it asked for, if that is another one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<PartyId>,
+        /// Index into the callee's endpoints; `u16::MAX` for an undeclared path, and if it asked for another service.
         endpoint: u16,
         /// When it was handed over.
         start_ns: i64,

@@ -17,7 +17,7 @@ pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 pub use digest::{Digest, Digester};
 pub use document::schema;
 pub use document::{
-    Asked, Bytes, CheckResult, Connections, Document, Edge, EjectionOverflow, EventRow,
+    Asked, AskedHost, Bytes, CheckResult, Connections, Document, Edge, EjectionOverflow, EventRow,
     FailureCount, Generator, Latency, Load, Mode, NotModelled, RealLoad, SCHEMA, Second, Service,
     StatusCount, Throughput, Verdict,
 };

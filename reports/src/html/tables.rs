@@ -17,7 +17,7 @@ pub(super) fn edges(document: &Document) -> Markup {
             @if rows.is_empty() {
                 p.none { "Nobody called anybody." }
             } @else {
-                p.note { "Who called whom. Attempts count every try of app and mesh; amplification is attempts for each request; latency is as the caller saw it." }
+                p.note { "Who called whom. Attempts count every try of app and mesh; amplification is attempts for each request; latency is as the caller saw it. A request that routes lead to another service counts at that one." }
                 (scrolling("Edges", edge_table(&rows)))
                 (rest(left_out, "requests"))
             }
@@ -46,7 +46,9 @@ fn edge_row(edge: &Edge) -> Markup {
     html! {
         tr {
             th scope="row" { (edge.source) }
-            td { span.arrow aria-hidden="true" { "→" } " " (edge.destination) }
+            td { span.arrow aria-hidden="true" { "→" } " " (edge.destination)
+                @if !edge.asked.is_empty() { " " span.quiet { "asked for as " (hosts_asked_for(edge)) } }
+            }
             td.n { (units::count(edge.requests)) }
             td.n { (units::count(edge.attempts)) }
             td.n.warn[edge.attempts > asked] { (units::ratio(edge.attempts, asked)) }
@@ -55,6 +57,12 @@ fn edge_row(edge: &Edge) -> Markup {
             @for ns in [latency.p50, latency.p90, latency.p99, latency.max] { (time_cell(ns, latency.count)) }
         }
     }
+}
+
+/// `api, shop.example`.
+fn hosts_asked_for(edge: &Edge) -> String {
+    let hosts: Vec<&str> = edge.asked.iter().map(|asked| &*asked.host).collect();
+    hosts.join(", ")
 }
 
 pub(super) fn services(document: &Document) -> Markup {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Answer, Edge, Histogram, Latency, PartyId};
+use shakedown_results::{Answer, AskedHost, Edge, Histogram, Latency, PartyId};
 
 /// All edges by caller, then callee, in the cast's order.
 #[derive(Clone, Debug, Default)]
@@ -17,12 +17,23 @@ struct Fold {
     retried: u64,
     errors: u64,
     latency: Histogram,
+    /// Calls by the host asked for, if another one.
+    asked: BTreeMap<PartyId, u64>,
 }
 
 impl Edges {
-    /// A call came to its end.
-    pub(super) fn call(&mut self, pair: (PartyId, PartyId), latency_ns: i64, answer: Answer) {
+    /// Counts a call. `asked`: the host asked for, if another one.
+    pub(super) fn call(
+        &mut self,
+        pair: (PartyId, PartyId),
+        asked: Option<PartyId>,
+        latency_ns: i64,
+        answer: Answer,
+    ) {
         let fold = self.by_pair.entry(pair).or_default();
+        if let Some(asked) = asked {
+            *fold.asked.entry(asked).or_default() += 1;
+        }
         fold.requests += 1;
         fold.errors += u64::from(answer != Answer::Ok);
         if answer != Answer::Dropped {
@@ -45,6 +56,14 @@ impl Edges {
         let edge = |((from, to), fold): (_, Fold)| Edge {
             source: name(from),
             destination: name(to),
+            asked: fold
+                .asked
+                .into_iter()
+                .map(|(host, requests)| AskedHost {
+                    host: name(host),
+                    requests,
+                })
+                .collect(),
             requests: fold.requests,
             attempts: fold.attempts,
             retried: fold.retried,

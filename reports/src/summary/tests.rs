@@ -235,6 +235,7 @@ fn an_edge_counts_calls_attempts_and_errors_from_the_warm_up_on() {
         outcome: outcome(answer),
         tries: 1,
         hedges: 0,
+        asked: None,
         pool_wait_ns: 0,
     };
     let attempt = |start_ns| Event::Attempt {

@@ -120,6 +120,7 @@ fn sent(record: &Record) -> Option<Fact> {
             root,
             from,
             to,
+            asked: _,
             endpoint,
             start_ns,
             outcome,

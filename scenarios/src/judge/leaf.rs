@@ -177,7 +177,6 @@ impl Leaf {
         {
             self.count(&request);
         }
-        let class = self.class_of(class, fact, board);
         if self.tries == Some(class) && matches(&self.metric, class, fact, board) {
             self.again(fact, board);
         }
@@ -220,16 +219,6 @@ impl Leaf {
         };
         if counts {
             self.count(fact);
-        }
-    }
-
-    /// The class of a fact for this metric: who has no sidecar is routed by nobody, and tells of its calls itself.
-    fn class_of(&self, class: Class, fact: &Fact, board: &Board) -> Class {
-        let routed = matches!(self.metric.subject, Subject::Edge { routed: true, .. });
-        let bare = || fact.from.is_some_and(|pod| !board.is_meshed(pod));
-        match class {
-            Class::Call if routed && self.tries != Some(Class::Call) && bare() => Class::Proxied,
-            class => class,
         }
     }
 

@@ -349,6 +349,7 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
             outcome: OK,
             tries: 1,
             hedges: 0,
+            asked: None,
             pool_wait_ns: 0,
         },
     );

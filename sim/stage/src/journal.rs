@@ -11,9 +11,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use http::HeaderValue;
 use shakedown_env::Time;
 use shakedown_loadgen::Recorder;
-use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, Pod, PodId, Record};
+use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, Pod, PodId, Record, Root};
 
 /// The Journal of a run under way. `Send`, because the world's event sink must be; one thread writes it.
 #[derive(Debug)]
@@ -42,7 +43,20 @@ struct State {
     in_hand_at: Vec<u64>,
     /// Parties by the name of a cluster, as they are met.
     clusters: BTreeMap<Arc<str>, Option<PartyId>>,
+    /// Calls in flight by the value of their header.
+    calls: BTreeMap<Box<str>, OpenCall>,
     invalid: Vec<String>,
+}
+
+/// A call in flight.
+#[derive(Debug)]
+struct OpenCall {
+    root: Option<Root>,
+    from: PodId,
+    /// The service that it asked for.
+    asked: PartyId,
+    /// The service to which it is routed so far.
+    to: PartyId,
 }
 
 impl Journal {
@@ -197,6 +211,23 @@ impl Recorder for Handle {
 
     fn record(&self, now: Time, event: Event) {
         self.0.record(now, event);
+    }
+
+    fn begin_call(&self, call: &HeaderValue, root: Option<Root>, from: PodId, to: PartyId) {
+        if let Ok(call) = call.to_str() {
+            let open = OpenCall {
+                root,
+                from,
+                asked: to,
+                to,
+            };
+            self.0.lock().calls.insert(call.into(), open);
+        }
+    }
+
+    fn end_call(&self, call: &HeaderValue) -> Option<PartyId> {
+        let call = self.0.lock().calls.remove(call.to_str().ok()?)?;
+        (call.to != call.asked).then_some(call.to)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use shakedown_control::{Cluster, ControlError, ControlOptions};
 use shakedown_env::Env;
-use shakedown_loadgen::{Caller, Clients, Outlet};
+use shakedown_loadgen::{CALL_HEADER, Caller, Clients, Outlet};
 use shakedown_proxy::{Bootstrap, ProxyError, ResourceCache, Workload};
 use shakedown_results::{Event, Pod, PodId};
 use shakedown_scenarios::is_meant;
@@ -399,6 +399,7 @@ impl Pods {
         let address = self.ground.address(pod);
         let mut bootstrap =
             Bootstrap::sidecar(&self.plot.pod_name(pod), namespace, address, control);
+        bootstrap.reported_header = Some(CALL_HEADER);
         bootstrap.workload = workload(&self.plot, pod, serves, namespace);
         bootstrap.service =
             serves.map(|(service, _)| format!("{}.{namespace}.svc.cluster.local", service.name));

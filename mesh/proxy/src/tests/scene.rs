@@ -251,6 +251,7 @@ pub(crate) fn bootstrap() -> Bootstrap {
         at(CONTROL, 15010),
     );
     bootstrap.service = Some("pages.default.svc.cluster.local".into());
+    bootstrap.reported_header = Some(http::HeaderName::from_static("x-call"));
     bootstrap
 }
 

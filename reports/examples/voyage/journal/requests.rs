@@ -150,6 +150,7 @@ pub(super) fn hop(
         outcome,
         tries: 1,
         hedges: 0,
+        asked: None,
         pool_wait_ns: 0,
     };
     records.push(Record {

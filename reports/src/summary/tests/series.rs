@@ -118,6 +118,7 @@ fn call(to: PartyId, tries: u16) -> Event {
         outcome: outcome(Answer::Ok),
         tries,
         hedges: 0,
+        asked: None,
         pool_wait_ns: 0,
     }
 }

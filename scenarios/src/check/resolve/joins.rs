@@ -24,7 +24,7 @@ pub(super) fn refused(
         Subject::Service(party) => asked.of_service(party),
         Subject::Edge { from, to, routed } => asked
             .of_edge(from, to, from_load)
-            .or_else(|| asked.of_routed_edge(to, from_load).filter(|_| *routed)),
+            .or_else(|| asked.of_routed_edge(to).filter(|_| *routed)),
         Subject::Control | Subject::Fault(_) => None,
     }
 }
@@ -172,33 +172,16 @@ impl Asked<'_> {
 }
 
 impl Asked<'_> {
-    /// Of calls that routes lead elsewhere than to the service that is asked for, only proxies know where they went.
-    fn of_routed_edge(self, to: &Party, from_load: bool) -> Option<&'static str> {
-        if to.is_part() || self.is_of_attempts() {
+    /// Refuses endpoints of a service to which routes lead calls that ask for another one: a caller knows only endpoints of
+    /// the service that it asks for.
+    fn of_routed_edge(self, to: &Party) -> Option<&'static str> {
+        let by_parts = to.is_part() || self.is_of_attempts();
+        if by_parts || to.endpoint.is_none() || self.figure == Figure::Amplification {
             return None;
         }
-        let timeout = |condition: &Condition| condition.test == Test::Timeout;
-        if to.endpoint.is_some() && self.figure != Figure::Amplification {
-            return Some(
-                "not supported yet: one endpoint of a callee where VirtualServices route between services: ask the callee itself",
-            );
-        }
-        if self.is(Gauge::InFlight) || self.uses(Measure::PoolWait) {
-            return Some(
-                "not supported yet: `in-flight` and `pool-wait` of an edge where VirtualServices route between services",
-            );
-        }
-        if matches!(self.figure, Figure::Retries | Figure::Hedges) && !from_load {
-            return Some(
-                "not supported yet: `retries` and `hedges` of an edge where VirtualServices route between services: ask for its `attempts`",
-            );
-        }
-        if self.conditions.iter().any(timeout) {
-            return Some(
-                "not supported yet: `timeout` of an edge where VirtualServices route between services: the caller's proxy does not know of its timeouts",
-            );
-        }
-        None
+        Some(
+            "not supported yet: one endpoint of a callee where VirtualServices route between services: ask the callee itself",
+        )
     }
 }
 

@@ -19,7 +19,6 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         Subject::Load(_) => Class::Load,
         Subject::Service(_) => Class::Service,
         Subject::Edge { to, .. } if to.is_part() => Class::Attempt,
-        Subject::Edge { routed: true, .. } => Class::Proxied,
         Subject::Edge { .. } => Class::Call,
         Subject::Control | Subject::Fault(_) => return (None, None),
     };

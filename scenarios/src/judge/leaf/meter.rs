@@ -133,6 +133,18 @@ fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: 
         ) => i64::from(is_call(*root, *pod, *callee, from, to, board)),
         (
             Subject::Edge { from, to, .. },
+            Event::CallRouted {
+                root,
+                from: pod,
+                left,
+                to: callee,
+            },
+        ) => {
+            let counts = |callee| i64::from(is_call(*root, *pod, callee, from, to, board));
+            counts(*callee) - counts(*left)
+        }
+        (
+            Subject::Edge { from, to, .. },
             Event::CallEnded {
                 root,
                 from: pod,

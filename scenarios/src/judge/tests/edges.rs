@@ -28,6 +28,7 @@ fn call(run: &mut Run, entry: u16, from_ns: i64, to_ns: i64) {
             outcome: OK,
             tries: 1,
             hedges: 0,
+            asked: None,
             pool_wait_ns: 0,
         },
     );
@@ -80,6 +81,54 @@ fn what_is_in_flight_between_two_is_what_the_one_sent() {
 }
 
 #[test]
+fn a_routed_call_is_in_flight_to_where_it_was_routed() {
+    let mut run = Run::new(&[
+        "in-flight.max(users -> web) == 1",
+        "in-flight.max(web -> api) == 2",
+        "in-flight.min(web -> api) == 0",
+    ]);
+    // Asked for web (0), routed to api (1) and back.
+    let (root, from) = (None, PodId(0));
+    let (web, api) = (PartyId(0), PartyId(1));
+    for _ in 0..2 {
+        run.at(
+            20 * S,
+            Event::CallStarted {
+                root,
+                from,
+                to: web,
+            },
+        );
+    }
+    for (at_s, left, to) in [(20, web, api), (21, web, api), (22, api, web)] {
+        let routed = Event::CallRouted {
+            root,
+            from,
+            left,
+            to,
+        };
+        run.at(at_s * S, routed);
+    }
+    let from = USERS;
+    run.at(
+        20 * S,
+        Event::CallStarted {
+            root,
+            from,
+            to: api,
+        },
+    );
+    let routed = Event::CallRouted {
+        root,
+        from,
+        left: api,
+        to: web,
+    };
+    run.at(23 * S, routed);
+    all_hold(run);
+}
+
+#[test]
 fn tries_are_told_apart_by_hedge_and_by_plaintext() {
     let mut run = Run::new(&[
         "count(web -> api/v1 where hedged) == 1",
@@ -118,6 +167,7 @@ fn the_wait_for_a_turn_is_the_callers_and_the_time_in_the_proxy_its_proxys() {
             outcome: OK,
             tries: 1,
             hedges: 0,
+            asked: None,
             pool_wait_ns: 30 * MS,
         },
     );

@@ -128,6 +128,7 @@ fn call_of_two_tries(run: &mut Run) {
             outcome: OK,
             tries: 2,
             hedges: 0,
+            asked: None,
             pool_wait_ns: 0,
         },
     );

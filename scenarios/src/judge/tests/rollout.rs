@@ -241,6 +241,7 @@ fn call(run: &mut Run, root: Root, by_app: u16, by_proxy: &[u16]) {
             outcome: OK,
             tries: by_app,
             hedges: by_app - 1,
+            asked: None,
             pool_wait_ns: 0,
         },
     );

@@ -31,6 +31,11 @@ impl Journal {
             }
             return;
         }
+        if let Fact::Routed { header, cluster } = &fact {
+            let event = state.reroute(&self.cast, header, cluster);
+            event.into_iter().for_each(|event| state.tell(now, event));
+            return;
+        }
         if let Some(event) = self.translate(&mut state, pod, fact) {
             state.tell(now, event);
         }
@@ -118,8 +123,8 @@ impl Journal {
                 limit: limit.name().to_owned(),
                 open,
             },
-            // Several facts in one: told before.
-            Fact::Weights { .. } => return None,
+            // Handled by the caller.
+            Fact::Weights { .. } | Fact::Routed { .. } => return None,
             Fact::DocumentRefused { document, reason } => Event::DocumentRefused {
                 document: document.to_string(),
                 reason: reason.to_string(),
@@ -193,6 +198,20 @@ impl State {
             Some(_) => self.push(now, event),
             None => self.early.push((now, event)),
         }
+    }
+
+    /// Follows a call to the service of the cluster that its caller's proxy chose. `None` if it is in flight to that
+    /// service already.
+    fn reroute(&mut self, cast: &Cast, call: &str, cluster: &Arc<str>) -> Option<Event> {
+        let to = self.party_of(cast, cluster)?;
+        let call = self.calls.get_mut(call)?;
+        let left = std::mem::replace(&mut call.to, to);
+        (left != to).then_some(Event::CallRouted {
+            root: call.root,
+            from: call.from,
+            left,
+            to,
+        })
     }
 
     /// The pod at an address.

@@ -1,0 +1,34 @@
+//! The report of the cluster that a route chose, under a header of the request.
+
+use http::Request;
+use shakedown_config::table::Action;
+use shakedown_env::Event;
+use shakedown_wire::Body;
+
+use super::scene::*;
+
+#[test]
+fn the_cluster_of_a_request_with_the_header_is_reported_before_its_answer() {
+    play(|scene| async move {
+        // Nothing listens at the upstream: the report does not depend on an answer.
+        let reviews = cluster(REVIEWS, &[at(UP1, 9080)]);
+        scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![reviews]));
+        scene.get("/").await;
+        let request = Request::get("/").header("host", "reviews:9080");
+        let request = request.header("x-call", "7").body(Body::empty()).unwrap();
+        assert_eq!(scene.send(request).await.status, 503);
+        let events = scene.events();
+        let order: Vec<&str> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Routed { header, cluster } => {
+                    assert_eq!((&**header, &**cluster), ("7", REVIEWS));
+                    Some("routed")
+                }
+                Event::Request(_) => Some("request"),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(order, ["request", "routed", "request"]);
+    });
+}
