@@ -237,7 +237,11 @@ impl Views {
         let elapsed_ns = i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX);
         let mut worthless = match ended.cut {
             // What was in flight has no end, which no whole run may have.
-            true => vec![cut_short(elapsed_ns, story.duration)],
+            true => vec![cut_short(
+                elapsed_ns,
+                story.duration,
+                self.summary.in_flight(),
+            )],
             false => judged.invariants,
         };
         worthless.extend(ended.invalid);
@@ -280,13 +284,14 @@ impl Views {
     }
 }
 
-fn cut_short(at_ns: i64, duration: Duration) -> String {
-    let written = shakedown_reports::units::written;
+fn cut_short(at_ns: i64, duration: Duration, in_flight: u64) -> String {
+    use shakedown_reports::units::{counted, written};
     format!(
-        "it was cut short at {} of {}: what was in flight then is left out",
+        "it was cut short at {} of {}, with {} in flight, which no figure includes",
         // To the millisecond: nobody presses a key more exactly.
         written(at_ns / 1_000_000 * 1_000_000),
-        written(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+        written(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),
+        counted(in_flight, "call"),
     )
 }
 

@@ -83,6 +83,8 @@ pub struct Summary {
     overflows: Overflows,
     /// Whom each entry of a load calls.
     entries: BTreeMap<(PartyId, u16), PartyId>,
+    /// Calls that have begun and not ended.
+    in_flight: u64,
 }
 
 impl Summary {
@@ -109,6 +111,7 @@ impl Summary {
             over: Over::new(cast),
             overflows: Overflows::default(),
             entries: BTreeMap::new(),
+            in_flight: 0,
         }
     }
 
@@ -120,7 +123,12 @@ impl Summary {
         let at_ns = record.at_ns;
         match &record.event {
             Event::Finished { .. } => self.finished(cast, record),
-            Event::CallEnded { .. } => self.called(cast, record),
+            Event::CallStarted { .. } => self.in_flight += 1,
+            Event::CallRouted { .. } => {}
+            Event::CallEnded { .. } => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                self.called(cast, record);
+            }
             Event::Attempt { .. } => self.tried(cast, record),
             Event::Arrived { pod, queued, .. } => {
                 self.over.arrived(cast, at_ns, *pod, *queued);
@@ -287,6 +295,11 @@ impl Summary {
         );
     }
 
+    /// Calls that have begun and not ended.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
     /// The document of the whole run.
     pub fn finish(self, header: Header, judgement: Judgement) -> Document {
         Document {
@@ -306,6 +319,7 @@ impl Summary {
             checks: judgement.checks,
             elapsed_ns: header.elapsed_ns,
             cut_ns: header.cut_ns,
+            in_flight_at_cut: header.cut_ns.map(|_| self.in_flight),
             not_modelled: header.not_modelled,
             warm_up_ns: self.warm_up_ns,
             duration_ns: self.duration_ns,

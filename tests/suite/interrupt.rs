@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::command::folder;
+use crate::command::{file, folder};
 
 /// A process of its own that says, by its journal, that it has begun.
 fn start(args: &[&str]) -> Child {
@@ -77,6 +77,64 @@ fn a_run_that_is_interrupted_reports_what_happened_until_then() {
         .last();
     let last = last.expect("a line").expect("it is UTF-8");
     assert!(!last.contains("digest"), "{last}");
+}
+
+/// Each request takes five seconds of 200 that begin in a second.
+const SLOW: &str = "
+scenario: slow
+story: Many calls are always in flight.
+duration: 10h
+topology:
+  services:
+    front: {endpoints: {GET /: [call: back GET /]}}
+    back: {endpoints: {GET /: [sleep: 5s]}}
+load: {u: {to: front GET /, rate: 200/s}}
+expect: [count(u) > 0]
+";
+
+#[test]
+fn calls_in_flight_at_the_interrupt_are_counted_apart() {
+    let folder = folder("interrupt-in-flight");
+    let path = |name: &str| {
+        let path = folder.join(name);
+        path.to_str().expect("test paths are UTF-8").to_owned()
+    };
+    let scenario = file(&folder, "slow.yaml", SLOW);
+    let (journal, json, html) = (path("j.jsonl"), path("r.json"), path("r.html"));
+    let outputs = ["--journal", &journal, "--json", &json, "--html", &html];
+    let child = start(&[&["run", &scenario][..], &outputs].concat());
+    wait_for_handler(&child);
+    // Past the first answers.
+    while std::fs::metadata(&journal).map_or(0, |found| found.len()) < 2_000_000 {
+        std::thread::yield_now();
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().expect("the command ends");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let (mut calls, mut ok) = (0_i64, 0_i64);
+    let lines = std::fs::read_to_string(journal).expect("the journal is written");
+    for line in lines.lines().skip(1) {
+        let line: Value = serde_json::from_str(line).expect("a line is JSON");
+        let event = &line["event"];
+        match event["kind"].as_str() {
+            Some("call-started") => calls += 1,
+            Some("call-ended") => calls -= 1,
+            Some("finished") if event["outcome"]["answer"] == "ok" => ok += 1,
+            _ => {}
+        }
+    }
+    assert!(ok > 0 && calls > 1_000, "{ok} {calls}");
+    let document = std::fs::read_to_string(json).expect("the results are written");
+    let document: Value = serde_json::from_str(&document).expect("the document is JSON");
+    assert_eq!(document["in_flight_at_cut"], calls);
+    assert_eq!(document["loads"][0]["ok"], ok);
+    assert_eq!(document["loads"][0]["scheduled"], ok);
+    let in_flight = shakedown_reports::units::counted(calls.unsigned_abs(), "call");
+    let words = format!("with {in_flight} in flight, which no figure includes");
+    assert!(said.contains(&words), "{said}");
+    let page = std::fs::read_to_string(html).expect("the report is written");
+    assert!(page.contains(&words));
 }
 
 #[test]

@@ -48,6 +48,9 @@ pub struct Document {
     /// When the user cut the run short, from 0 s, ns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_ns: Option<i64>,
+    /// Calls in flight when the run was cut short, those of loads included: neither successes nor failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight_at_cut: Option<u64>,
     /// What of the mesh's configuration is not modelled and was passed over: the run is without it.
     pub not_modelled: Vec<NotModelled>,
     /// End of the warm-up, ns.
