@@ -12,6 +12,7 @@ mod explain;
 mod facade;
 mod interrupt;
 mod load;
+mod memory;
 mod metastable;
 mod mutants;
 mod namespaces;

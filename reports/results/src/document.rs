@@ -10,6 +10,10 @@ use crate::{Digest, Histogram, Measured, Series};
 /// The document's own version.
 pub const SCHEMA: u32 = 4;
 
+/// Rows of [`Load::seconds`] for the time of the load and chaos, at most: in a longer run a row covers several seconds. Those of
+/// the drain come on top.
+pub const LOAD_ROWS_MAX: u64 = 7_200;
+
 /// The results of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -18,8 +18,8 @@ pub use digest::{Digest, Digester};
 pub use document::schema;
 pub use document::{
     Asked, AskedHost, Bytes, CheckResult, Connections, Document, Edge, EjectionOverflow, EventRow,
-    FailureCount, Generator, Latency, Load, Mode, NotModelled, RealLoad, SCHEMA, Second, Service,
-    StatusCount, Throughput, Verdict,
+    FailureCount, Generator, LOAD_ROWS_MAX, Latency, Load, Mode, NotModelled, RealLoad, SCHEMA,
+    Second, Service, StatusCount, Throughput, Verdict,
 };
 pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};

@@ -1,16 +1,14 @@
 //! Loads: totals and histograms over the window, and the seconds of the run in which something happened.
 //!
-//! Memory is bounded by the seconds in which something happened, and in long runs by [`ROWS_MAX`] rows a load.
+//! Memory is bounded by the seconds in which something happened, and in long runs by [`LOAD_ROWS_MAX`] rows a load.
 
 use std::collections::BTreeMap;
 
 use shakedown_results::{
-    Answer, Histogram, Latency, Load, Outcome, Party, PartyId, Second, StatusCount,
+    Answer, Histogram, LOAD_ROWS_MAX, Latency, Load, Outcome, Party, PartyId, Second, StatusCount,
 };
 
 const SECOND_NS: i64 = 1_000_000_000;
-/// Rows of one load over the time of the load and chaos, at most; a longer run has rows of several seconds.
-const ROWS_MAX: u64 = 7_200;
 
 /// All loads, in the cast's order.
 #[derive(Clone, Debug)]
@@ -193,13 +191,13 @@ fn second_of(ns: i64) -> u64 {
     (ns.max(0) / SECOND_NS).unsigned_abs()
 }
 
-/// How many seconds a row covers, so that at most [`ROWS_MAX`] cover the run: a round number that a person can read.
+/// How many seconds a row covers, so that at most [`LOAD_ROWS_MAX`] cover the run: a round number that a person can read.
 fn seconds_each(duration_ns: i64) -> u64 {
     let seconds = duration_ns
         .max(0)
         .unsigned_abs()
         .div_ceil(SECOND_NS.unsigned_abs());
-    let least = seconds.div_ceil(ROWS_MAX).max(1);
+    let least = seconds.div_ceil(LOAD_ROWS_MAX).max(1);
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600]
         .into_iter()
         .find(|each| *each >= least)
