@@ -10,6 +10,7 @@ mod command;
 mod ejections;
 mod explain;
 mod facade;
+mod features;
 mod interrupt;
 mod load;
 mod memory;
