@@ -1,4 +1,4 @@
-//! One host's calls: the headers that carry causality, the facts that a call leaves in the Journal.
+//! The calls of a host: the headers that carry causality, and the facts that a call adds to the journal.
 
 mod attempt;
 
@@ -30,13 +30,13 @@ pub struct Caller {
     outlet: Outlet,
     recorder: Rc<dyn Recorder>,
     calls: Cell<u64>,
-    /// How often the host has been started before: a second life does not repeat the draws of the first.
+    /// The number of earlier starts of the host: a restarted host does not repeat the draws of the first.
     life: u32,
     /// Of this process, by policy.
     retriers: RefCell<BTreeMap<Place, Retrier>>,
 }
 
-/// Whom to call, and for whom.
+/// A call to make, and the request that it descends from.
 #[derive(Clone, Copy, Debug)]
 pub struct Errand<'a> {
     /// The load's request that the call descends from.
@@ -49,19 +49,19 @@ pub struct Errand<'a> {
     pub target: &'a Target,
     /// Bound of a try.
     pub timeout: Option<Duration>,
-    /// How long it has waited for a place among the caller's calls.
+    /// The time that it has waited for a place in the caller's pool.
     pub waited: Duration,
-    /// When the caller gives up, whatever it has left to try.
+    /// Time at which the caller gives up, whatever retries are left.
     pub deadline: Option<Time>,
-    /// The end of all, of which nobody is told: the run's.
+    /// The end of the run, which no header carries.
     pub end: Time,
-    /// Each try tells how long it may take. gRPC's always do.
+    /// Each try carries its timeout. Those of gRPC always do.
     pub tells_timeout: bool,
     /// The caller's own tries after the first.
     pub retries: Option<Policy<'a>>,
     /// The caller's own tries beside one that is slow to answer. None where [`tries_apart`](Self::tries_apart).
     pub hedge: Option<Hedge>,
-    /// Each try is a call of its own in the Journal: a load's client, whose request stands above them. An app's tries are
+    /// Each try is a call of its own in the journal: a load's client, whose request is their parent. An app's tries are
     /// within its one call.
     pub tries_apart: bool,
     /// Statuses that the caller counts as success.
@@ -69,7 +69,7 @@ pub struct Errand<'a> {
 }
 
 impl Errand<'_> {
-    /// When the caller gives up at the latest.
+    /// Latest time at which the caller gives up.
     fn last(&self) -> Time {
         self.deadline
             .map_or(self.end, |deadline| deadline.min(self.end))
@@ -105,7 +105,7 @@ impl Caller {
         }
     }
 
-    /// Who calls.
+    /// The pod that calls.
     pub fn pod(&self) -> PodId {
         self.pod
     }
@@ -176,7 +176,7 @@ impl Caller {
         Open::begin(self, errand, None, &tries, &hedges).close(outcome);
     }
 
-    /// How long to wait for another try; `None` where there is none after this end, or it would come too late.
+    /// The backoff before another try; `None` if there is no other try after this result, or it would be too late.
     fn wait_of(&self, errand: Errand<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
         let policy = errand.retries?;
         if !retry::wants(policy.retries, &exchange, rounds) {
@@ -186,7 +186,7 @@ impl Caller {
         (self.env.now() + wait < errand.last()).then_some(wait)
     }
 
-    /// Whether the budget allows another try now.
+    /// Takes another try from the budget. Returns false if the budget is exhausted.
     fn may_retry(&self, errand: Errand<'_>) -> bool {
         errand.retries.is_some_and(|policy| {
             self.retrier(policy, |retrier| {
@@ -223,7 +223,7 @@ impl std::fmt::Debug for Caller {
     }
 }
 
-/// A callee's endpoint as the Journal has it: `u16::MAX` for one that the callee does not declare.
+/// The number of a callee's endpoint in the journal: `u16::MAX` for one that the callee does not declare.
 pub fn index_of(endpoint: Option<usize>) -> u16 {
     let index = endpoint.and_then(|at| u16::try_from(at).ok());
     index.unwrap_or(u16::MAX)
@@ -239,7 +239,7 @@ pub fn parse_call(value: &HeaderValue) -> Option<PodId> {
 struct Open<'a> {
     caller: &'a Caller,
     errand: Errand<'a>,
-    /// Its header; `None` if it is never sent.
+    /// The value of its header; `None` if it is never sent.
     call: Option<&'a HeaderValue>,
     tries: &'a Cell<u16>,
     hedges: &'a Cell<u16>,

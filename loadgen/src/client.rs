@@ -18,7 +18,7 @@ use crate::message::message;
 use crate::request_id::{encode, header_value};
 use crate::{Arrival, Caller, Errand, Policy, Recorder, Schedule, Target};
 
-/// A dispatcher that is late sends so many requests before it lets other tasks run.
+/// The number of requests that a late dispatcher sends before it lets other tasks run.
 const BURST: u32 = 64;
 
 /// A client host of a load, in one of its incarnations.
@@ -36,7 +36,7 @@ struct Slot {
     client: Option<Client>,
 }
 
-/// One load, ready to be sent.
+/// A load, ready to be sent.
 pub struct Plan {
     party: PartyId,
     zero: Time,
@@ -44,13 +44,13 @@ pub struct Plan {
     /// The clients' own tries, and the path of their place.
     retries: Option<(Retries, String)>,
     ok: Success,
-    /// Each request tells how long it may take.
+    /// Each request carries its timeout.
     tells_timeout: bool,
     entries: Vec<Ready>,
     in_flight_max: u64,
     recorder: Rc<dyn Recorder>,
     open: Cell<u64>,
-    /// How many requests have been due.
+    /// The number of requests that have been due.
     scheduled: Cell<u64>,
     /// The schedule has come to its end.
     exhausted: Cell<bool>,
@@ -72,7 +72,7 @@ struct Ready {
 /// An entry of a load cannot be asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// Its path is not one.
+    /// The path is not a valid URI.
     #[error("ask for `{0}`: not a path")]
     Path(String),
 }
@@ -108,10 +108,10 @@ impl Clients {
         }
     }
 
-    /// Whose turn request `seq` is.
+    /// The client that sends request `seq`.
     ///
     /// # Panics
-    /// When no client was ever put in: a load has one client host or more.
+    /// If no client was added: a load has at least one client host.
     fn turn(&self, seq: u64) -> (PodId, Option<Client>) {
         let slots = self.slots.borrow();
         let slot = &slots[(seq % slots.len() as u64) as usize];
@@ -120,7 +120,7 @@ impl Clients {
 }
 
 impl Plan {
-    /// The load that `party` is; `zero` is 0 s, `service` tells of a service by index; `path` names a place of the story.
+    /// The plan of the load `party`; `zero` is 0 s, `service` resolves a service by index, `path` names a place of the story.
     /// `tells_timeout`: each request says how long it may take, for those who pass on what is left of it.
     ///
     /// # Errors
@@ -159,12 +159,12 @@ impl Plan {
         })
     }
 
-    /// How many requests are under way.
+    /// The number of requests in flight.
     pub fn in_flight(&self) -> u64 {
         self.open.get()
     }
 
-    /// How many requests have been due so far, those dropped too.
+    /// The number of requests that have been due so far, dropped ones included.
     pub fn scheduled(&self) -> u64 {
         self.scheduled.get()
     }
@@ -290,7 +290,7 @@ fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
         outcome: None,
     };
     match client {
-        // A ticket that goes unused is a request dropped.
+        // A ticket that is not used is a dropped request.
         Some(client) if plan.open.get() <= plan.in_flight_max => {
             client
                 .env()

@@ -3,7 +3,7 @@
 //! - [`Schedule`]: pure; a load and its random streams give the intended time of every request.
 //! - [`run`]: sends one load on schedule, over the client hosts that [`Clients`] holds at the time.
 //! - [`Caller`], [`Outlet`]: how one host asks a service for something, through its sidecar or straight; the modelled apps
-//!   call by the same code, so that a call means the same thing whoever makes it.
+//!   call by the same code, so that a call means the same for every caller.
 //! - [`live`]: the same schedule on a real server, from outside the mesh.
 //! - [`Recorder`]: where the facts go.
 //!

@@ -41,7 +41,7 @@ pub use tally::Tally;
 
 use crate::Schedule;
 
-/// A dispatcher that is late sends so many requests before it lets other tasks run.
+/// The number of requests that a late dispatcher sends before it lets other tasks run.
 const BURST: u32 = 64;
 
 /// The dispatcher of an evenly spaced load never sleeps for less: programming a timer costs as much as sending a request, and
@@ -56,39 +56,39 @@ const ROOM: Duration = Duration::from_micros(500);
 /// The longest that the dispatcher sleeps before it looks whether the load is to be cut short.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
-/// How far ahead 0 s is set: what is set up first is not late for it.
+/// The delay of 0 s from now, so that the first requests are not late because of the setup.
 pub const LEAD: Duration = Duration::from_millis(20);
 
-/// Where a load goes.
+/// The target of a load.
 #[derive(Clone, Debug)]
 pub struct Goal {
     /// The server's address.
     pub address: SocketAddr,
-    /// How it is spoken to where it speaks TLS.
+    /// TLS settings, for a server with TLS.
     pub tls: Option<TlsClient>,
-    /// What each entry of the load's mix asks for, in order; never empty.
+    /// The request of each entry of the load's mix, in order; never empty.
     pub aims: Vec<Aim>,
 }
 
-/// How a load is sent.
+/// Options of a load.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// The load, as its records name it.
     pub party: PartyId,
-    /// Its client host, as its records name it.
+    /// The client host, as its records name it.
     pub pod: PodId,
     /// From when a request is due to when it is given up.
     pub timeout: Duration,
     /// Statuses that count as success: inclusive ranges.
     pub ok: Success,
-    /// Past so many in flight a request is dropped.
+    /// The number of requests in flight beyond which a request is dropped.
     pub in_flight: u64,
     /// Speaks HTTP/2 with prior knowledge, over TLS by ALPN: requests share connections.
     pub http2: bool,
-    /// So many connections are opened before the first request and kept, and requests are spread over them; `None`: a request
+    /// The number of connections that are opened before the first request and over which requests are spread; `None`: a request
     /// that finds none free opens one, over HTTP/2 where no stream is free.
     pub connections: Option<NonZeroU32>,
-    /// Whether a connection serves more than one request.
+    /// True if a connection serves more than one request.
     pub reuse: bool,
     /// Requests that are due from here on are counted.
     pub warm_up: Duration,
@@ -96,7 +96,7 @@ pub struct Terms {
     pub precise: bool,
 }
 
-/// Asks a load to end early: what is due from then on is not sent, and what is in flight comes to its end. Clones share it.
+/// Asks a load to end early: requests due from then on are not sent, and those in flight are completed. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Rc<Cell<bool>>);
 
@@ -106,7 +106,7 @@ impl Stop {
         self.0.set(true);
     }
 
-    /// Whether it was asked.
+    /// Returns true if the load was asked to end.
     pub fn is_asked(&self) -> bool {
         self.0.get()
     }
@@ -161,7 +161,7 @@ pub async fn fire(
     watching.sent(env);
     let Pace { mut sleep, .. } = pace;
     poll_fn(|cx| {
-        // Whoever waits in line may run out of time while every lane is busy.
+        // Queued requests may time out while every lane is busy.
         while let Some(expiry) = crew.expire(env.now()) {
             sleep.as_mut().reset(expiry);
             if sleep.as_mut().poll(cx).is_pending() {
@@ -181,7 +181,7 @@ pub async fn fire(
     tally
 }
 
-/// How the dispatcher waits.
+/// The timer of the dispatcher.
 struct Pace {
     sleep: Sleep,
     exactly: Sleep,

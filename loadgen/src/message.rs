@@ -1,4 +1,4 @@
-//! What requests and answers carry, and how a request says how long it may take.
+//! Bodies of requests and answers, and the headers that carry a timeout.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use shakedown_scenarios::story::Protocol;
 
-/// How long the caller of a request of HTTP waits for it; written as gRPC writes it.
+/// The timeout of the caller of an HTTP request, in the format of gRPC.
 pub const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-shakedown-timeout");
 /// The same of gRPC. Source: gRPC over HTTP/2, `Timeout`.
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// gRPC's status, in headers or trailers.
 pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// What speaks gRPC.
+/// The content type of gRPC.
 pub const GRPC_CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// A gRPC message begins with a flag (not compressed) and its length. Source: gRPC over HTTP/2, `Length-Prefixed-Message`.
 const PREFIX_BYTES: usize = 5;
-/// A timeout has so many digits, at most. Source: gRPC over HTTP/2, `TimeoutValue`.
+/// The maximum number of digits of a timeout. Source: gRPC over HTTP/2, `TimeoutValue`.
 const TIMEOUT_MOST: u128 = 99_999_999;
 /// Units of a timeout in nanoseconds, the finest first.
 const UNITS: [(u8, u128); 6] = [
@@ -30,13 +30,13 @@ const UNITS: [(u8, u128); 6] = [
     (b'H', 3_600_000_000_000),
 ];
 
-/// A body of so many bytes; of gRPC one message of so many, behind its prefix.
+/// A body of this size; for gRPC one message of this size, after its prefix.
 pub fn message(protocol: Protocol, size: u64) -> Bytes {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if protocol != Protocol::Grpc {
         return Bytes::from(vec![b'x'; size]);
     }
-    // A message of gRPC tells its length in 32 bits.
+    // The length of a gRPC message has 32 bits.
     let size = u32::try_from(size).unwrap_or(u32::MAX - PREFIX_BYTES as u32);
     let mut bytes = vec![b'x'; PREFIX_BYTES + size as usize];
     bytes[0] = 0;
@@ -59,7 +59,7 @@ pub(crate) fn tell_timeout(headers: &mut HeaderMap, protocol: Protocol, left: Du
     headers.insert(name, written(left));
 }
 
-/// How long the caller of a request waits for it, where it says so.
+/// The timeout in the headers of a request, if any.
 pub fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers
         .get(TIMEOUT_HEADER)
@@ -71,7 +71,7 @@ pub fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_nanos(nanos))
 }
 
-/// In the finest unit that has room; what is beyond it is left out, so that nobody waits longer than its caller.
+/// Formats in the finest unit that fits, rounded down, so that a callee never waits longer than its caller.
 fn written(left: Duration) -> HeaderValue {
     let nanos = left.as_nanos();
     let fits = UNITS.iter().find(|(_, unit)| nanos / unit <= TIMEOUT_MOST);

@@ -1,4 +1,4 @@
-//! How a host's requests leave it: through its sidecar, or straight to a replica.
+//! The connections over which a host sends requests: to its sidecar, or directly to a replica.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,24 +15,24 @@ use shakedown_wire::{Body, Pool, PoolOptions, SendError};
 
 use crate::message::GRPC_STATUS;
 
-/// Where a sidecar takes what its app sends.
+/// The port on which a sidecar accepts the requests of its app.
 pub const OUTBOUND_PORT: u16 = 15001;
 
 /// A service as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Its name, as DNS has it.
+    /// The name, as in DNS.
     pub name: Rc<str>,
-    /// Its port.
+    /// The port.
     pub port: u16,
     /// `name:port`.
     pub authority: HeaderValue,
-    /// What it speaks.
+    /// The protocol.
     pub protocol: Protocol,
 }
 
 impl Target {
-    /// A service by name and port; `None` when the name cannot stand in a header.
+    /// A service by name and port; `None` if the name is not valid in a header.
     pub fn new(name: &str, port: u16, protocol: Protocol) -> Option<Target> {
         let authority = HeaderValue::try_from(format!("{name}:{port}")).ok()?;
         Some(Target {
@@ -44,13 +44,13 @@ impl Target {
     }
 }
 
-/// What came of one request on the wire. `Ok` is any status in 200..399, and gRPC's OK: who has another idea of success
+/// The result of a request on the wire. `Ok` is any status in 200..399, and gRPC's OK: a caller with another definition of success
 /// applies it after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
     /// Status and answer.
     pub outcome: Outcome,
-    /// What went wrong, in Envoy's letters; only without a sidecar, which has letters of its own.
+    /// Envoy's response flags; only without a sidecar, which has flags of its own.
     pub flags: Flags,
 }
 
@@ -82,7 +82,7 @@ struct Direct {
     rng: RefCell<Rng>,
 }
 
-/// What is known of a service that is called without a sidecar.
+/// The state of a service that is called without a sidecar.
 #[derive(Debug, Default)]
 struct Service {
     replicas: BTreeMap<SocketAddr, Rc<Replica>>,
@@ -123,14 +123,14 @@ impl Outlet {
         })))
     }
 
-    /// Whether a sidecar stands between.
+    /// Returns true if requests pass a sidecar.
     pub fn meshed(&self) -> bool {
         matches!(self.0, Way::Sidecar(_))
     }
 
     /// Sends one request and reads its answer to the end. It has no timeout of its own; dropping it cancels it.
     ///
-    /// The replica that it goes to is left in `upstream` as soon as it is known; a sidecar keeps that to itself.
+    /// The replica is stored in `upstream` as soon as it is known; a sidecar does not report it.
     pub async fn exchange(
         &self,
         target: &Target,
@@ -164,7 +164,7 @@ impl Direct {
         upstream.set(Some(address));
         let replica = self.replica(target, address);
         if self.reuse && replica.shares {
-            // Whoever comes while it connects waits for this connection, as on a channel of gRPC.
+            // Requests that arrive while it connects wait for this connection, as on a channel of gRPC.
             self.offer(target, address);
         }
         let busy = Busy::count(&replica.busy);
@@ -231,7 +231,7 @@ impl Service {
 }
 
 impl Replica {
-    /// Whether a connection has room: one that no request of ours uses (idle, or about to be), or one that takes several
+    /// Returns true if a connection has room: one that no request of ours uses (idle, or about to be), or one that takes several
     /// and is there, or about to be.
     fn has_free(&self) -> bool {
         if self.shares {

@@ -1,4 +1,4 @@
-//! Where the facts of a load go: the one thing that the generator asks of whoever runs it.
+//! The sink for the facts of a load: all that the generator needs from its caller.
 
 use std::net::SocketAddr;
 

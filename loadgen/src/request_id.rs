@@ -30,7 +30,7 @@ pub fn encode(root: Root) -> RequestId {
     RequestId(id | MARK)
 }
 
-/// The load's request that an id stands for, where it is one of ours.
+/// Decodes the load's request of an id. `None` if the id is not one of ours.
 pub fn decode(id: RequestId) -> Option<Root> {
     let id = id.0;
     if id & FIXED != VERSION | VARIANT || low(id, MARK_BITS) != MARK {

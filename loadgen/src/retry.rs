@@ -15,7 +15,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Shares are counted in parts per billion.
 const BILLION: u128 = 1_000_000_000;
 
-/// What one caller process remembers of one policy: its draws, and what it has spent of its budget.
+/// The state of a policy in a caller process: its draws, and the part of its budget that is spent.
 #[derive(Debug)]
 pub(crate) struct Retrier {
     rng: Rng,
@@ -23,7 +23,7 @@ pub(crate) struct Retrier {
     retries: Window,
 }
 
-/// When something happened, over the last ten seconds.
+/// Times of events over the last ten seconds.
 #[derive(Debug, Default)]
 struct Window(VecDeque<Time>);
 
@@ -44,7 +44,7 @@ impl Retrier {
         }
     }
 
-    /// How long to wait after the try of this number, counted from 1, before the next.
+    /// Draws the backoff after the try of this number, counted from 1.
     pub(crate) fn wait(&mut self, policy: &Retries, tries: u32) -> Duration {
         let doublings = tries.saturating_sub(1).min(31);
         let wait = policy.backoff.saturating_mul(1 << doublings);
@@ -57,7 +57,7 @@ impl Retrier {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// Whether a retry may be sent now; one that may is spent.
+    /// Returns true if a retry may be sent now; one that may is spent.
     pub(crate) fn spend(&mut self, policy: &Retries, now: Time) -> bool {
         let Some(budget) = policy.budget else {
             return true;
@@ -90,7 +90,7 @@ impl Window {
     }
 }
 
-/// Whether a policy sends again after this end of the try of this number.
+/// Returns true if a policy sends again after this end of the try of this number.
 pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
     if tries > policy.times {
         return false;

@@ -1,4 +1,4 @@
-//! What this crate's tests stand on: a load as the language's defaults have it, and hosts of a simulated world.
+//! Fixtures for this crate's tests: a load with the language's defaults, and hosts of a simulated world.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) fn level(rate: &str) -> Stage {
     }
 }
 
-/// A load of this rate for so many seconds, evenly spaced, without a sidecar.
+/// A load of this rate for this many seconds, evenly spaced, without a sidecar.
 pub(crate) fn load(rate: &str, seconds: u64) -> Load {
     Load {
         name: "users".to_owned(),

@@ -1,4 +1,4 @@
-//! When the requests of a load are due: pure, and the same for the same seed.
+//! The times at which the requests of a load are due: pure, and the same for the same seed.
 //!
 //! The rate over time is integrated once; request k is due when the integral reaches k (constant) or the sum of k + 1 unit
 //! exponentials (Poisson: a time change of the unit process). Both hold on ramps without a special case.
@@ -14,23 +14,23 @@ use shakedown_scenarios::value::Ratio;
 
 use curve::{Curve, EVENT};
 
-/// One request of a load.
+/// A request of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Its number, from 0, in order of time.
+    /// The number, from 0, in order of time.
     pub seq: u64,
-    /// When it should be sent, from 0 s.
+    /// Intended time of sending, from 0 s.
     pub at: Duration,
-    /// Which entry of the load's mix.
+    /// Index of the entry of the load's mix.
     pub entry: u16,
 }
 
 /// A stretch of time in which a load's rate is multiplied. Overlaps multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Surge {
-    /// Its start, from 0 s.
+    /// Start, from 0 s.
     pub from: Duration,
-    /// Its end, from 0 s; `None`: it lasts.
+    /// End, from 0 s; `None`: none.
     pub until: Option<Duration>,
     /// By how much.
     pub factor: Ratio,
@@ -43,7 +43,7 @@ pub struct Schedule {
     arrivals: Arrivals,
     start: Duration,
     stop: Duration,
-    /// What the integral of the rate must reach for the next request, in parts of a request.
+    /// The value of the integral of the rate at which the next request is due, in parts of a request.
     due: u128,
     seq: u64,
     gaps: Rng,
@@ -85,12 +85,12 @@ impl Schedule {
         schedule
     }
 
-    /// When the load stops, from 0 s.
+    /// Time at which the load stops, from 0 s.
     pub(crate) fn end(&self) -> Duration {
         self.stop
     }
 
-    /// How much the integral of the rate grows from one request to the next.
+    /// Draws the increase of the integral of the rate from one request to the next.
     fn gap(&mut self) -> u128 {
         match self.arrivals {
             Arrivals::Constant => EVENT,

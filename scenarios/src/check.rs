@@ -16,22 +16,22 @@ use shakedown_results::GrpcStatus;
 
 use crate::value::{Ratio, Share, Unit};
 
-/// One check of a story.
+/// A check of a story.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// Its name; the check itself where it has none.
+    /// The name; the check itself if it has none.
     pub name: String,
     /// Has a name of its own.
     pub named: bool,
     /// As written.
     pub text: String,
-    /// Where.
+    /// The place in the file.
     pub place: FilePlace,
-    /// How often it must hold.
+    /// The quantifier over the run.
     pub temporal: Temporal,
-    /// What is compared.
+    /// The comparison.
     pub left: Expression,
-    /// How.
+    /// The operator.
     pub relation: Relation,
     /// With what.
     pub right: Expression,
@@ -39,7 +39,7 @@ pub struct Check {
     pub unit: Unit,
     /// Compares values at instants (else over windows).
     pub instants: bool,
-    /// Length of the slices that a temporal word goes over.
+    /// Length of the slices of a temporal operator.
     pub per: Option<Duration>,
     /// The window of all metrics that have none of their own.
     pub window: Window,
@@ -48,7 +48,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// Whether only a sweep can judge it.
+    /// Returns true if only a sweep can judge it.
     pub const fn over_seeds(&self) -> bool {
         self.seeds.is_some()
     }
@@ -69,7 +69,7 @@ pub enum Temporal {
     Recovers,
 }
 
-/// How two sides are compared.
+/// A comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// By order.
@@ -96,7 +96,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Whether `left op right`.
+    /// Returns true if `left op right`.
     pub fn holds<T: Ord>(self, left: &T, right: &T) -> bool {
         match self {
             Op::Less => left < right,
@@ -122,7 +122,7 @@ impl fmt::Display for Op {
     }
 }
 
-/// How a check is judged over seeds.
+/// The rule by which a sweep judges a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seeds {
     /// `over seeds`: by the mean and its interval.
@@ -136,7 +136,7 @@ pub enum Seeds {
     },
 }
 
-/// One side of a check.
+/// A side of a check.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
     /// A quantity, in its unit's base.
@@ -163,19 +163,19 @@ pub enum Arithmetic {
 /// A figure of a subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// Which figure.
+    /// The figure.
     pub figure: Figure,
     /// Of whom.
     pub subject: Subject,
     /// Only of requests that meet these (for a share: these of all).
     pub conditions: Vec<Condition>,
-    /// Its own window.
+    /// The window of the metric alone.
     pub window: Option<Window>,
     /// As written.
     pub text: String,
 }
 
-/// What is measured.
+/// A figure of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
     /// ok / all.
@@ -198,21 +198,21 @@ pub enum Figure {
     Attempts,
     /// Without the first ones.
     Retries,
-    /// Those sent while another was open.
+    /// Tries sent while another was open.
     Hedges,
     /// Attempts per request.
     Amplification,
     /// Worker (or core) time in use over time.
     Busy,
-    /// How often something happened.
+    /// The number of events of a kind.
     Events(Happening),
-    /// What a chaos item touched.
+    /// The number of packets, requests, connections or pods that a chaos item touched.
     Hits,
     /// A value at an instant, or its reduction over the window.
     Gauge(Gauge, Option<Reduction>),
 }
 
-/// What is counted, request or not.
+/// A kind of event that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// A pod was gone of a sudden.
@@ -229,7 +229,7 @@ pub enum Happening {
     Ejection,
 }
 
-/// What a request is measured by.
+/// A measure of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// By the subject's clock.
@@ -278,7 +278,7 @@ pub enum Gauge {
     Weight,
     /// Pods that a proxy or more has taken out.
     Ejected,
-    /// Whether a circuit breaker is at its limit at a caller's proxy or more.
+    /// The state of a circuit breaker: open if it is at its limit at any of the caller's proxies.
     Breaker,
 }
 
@@ -293,7 +293,7 @@ pub enum Reduction {
     Min,
 }
 
-/// Whose figure. Parties are indices into the cast: services in the story's order, then loads.
+/// The subject of a figure. Parties are indices into the cast: services in the story's order, then loads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A load, or an entry of its mix.
@@ -306,11 +306,11 @@ pub enum Subject {
     Fault(String),
     /// Calls from one to the other.
     Edge {
-        /// Who calls.
+        /// The caller.
         from: Party,
-        /// Whom.
+        /// The callee.
         to: Party,
-        /// Routes decide which requests of the caller are calls of it: its proxy tells of them.
+        /// Routes decide which calls of the caller go to it.
         routed: bool,
     },
 }
@@ -318,7 +318,7 @@ pub enum Subject {
 /// A party or a part of it; each `None` narrows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Party {
-    /// Which; `None`: any.
+    /// Index of the party; `None`: any.
     pub party: Option<u16>,
     /// Entry of a load's mix.
     pub entry: Option<u16>,
@@ -344,11 +344,11 @@ impl Party {
 pub struct Condition {
     /// Must not be met.
     pub not: bool,
-    /// What.
+    /// The test.
     pub test: Test,
 }
 
-/// What a request is tested for.
+/// A test of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
     /// A success.
@@ -382,9 +382,9 @@ pub enum Test {
 /// A stretch of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Its start.
+    /// The start.
     pub from: Point,
-    /// Its end.
+    /// The end.
     pub to: Point,
     /// Written with `within`: its end is the deadline of `recovers`.
     pub within: bool,
@@ -410,11 +410,11 @@ impl Window {
 pub struct Point {
     /// From where.
     pub base: Base,
-    /// How far, ns.
+    /// The offset, ns.
     pub offset_ns: i64,
 }
 
-/// What a point in time is measured from.
+/// The origin of a point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
     /// 0 s.

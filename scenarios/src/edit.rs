@@ -43,7 +43,7 @@ pub(crate) fn apply(base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
     }
 }
 
-/// The edit that `--set KEY=VALUE` stands for: `load.users.rate=150/s`. A key that holds a dot is quoted.
+/// Parses the edit of `--set KEY=VALUE`: `load.users.rate=150/s`. A key that holds a dot is quoted.
 ///
 /// # Errors
 /// No `=`, an empty key, or a value that is no YAML.

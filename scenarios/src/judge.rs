@@ -46,12 +46,12 @@ pub struct Judge {
     duration_ns: i64,
 }
 
-/// What a run comes to.
+/// The judgement of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// All checks in the file's order.
     pub checks: Vec<CheckResult>,
-    /// What each check over seeds came to in this one.
+    /// The samples of checks over seeds in this seed.
     pub samples: Vec<Sample>,
     /// Why the run is invalid, whatever its checks say: laws that do not hold, refusals that no check is about.
     pub invariants: Vec<String>,
@@ -62,9 +62,9 @@ pub struct Judgement {
 pub struct Sample {
     /// Index into [`Story::checks`].
     pub check: usize,
-    /// Its left and right side, in the unit's base; `None` where it has no value.
+    /// Left and right side, in the unit's base; `None` if it has no value.
     pub sides: Option<(Ratio, Ratio)>,
-    /// Whether it holds in this seed.
+    /// True if it holds in this seed.
     pub holds: Option<bool>,
     /// Why it could not be judged; empty otherwise.
     pub reason: String,

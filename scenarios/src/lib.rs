@@ -1,6 +1,6 @@
 //! The scenario language and its pure judge.
 //!
-//! One YAML file tells one story. [`load`] reads it into a [`Story`](story::Story); [`plan`] draws its faults from a seed;
+//! A YAML file holds a story. [`load`] reads it into a [`Story`](story::Story); [`plan`] draws its faults from a seed;
 //! [`Judge`] decides its checks from the journal's events as they come. Pure data and pure functions, but for
 //! reading the file and what it includes.
 //!

@@ -15,7 +15,7 @@ use crate::value::parse_duration;
 /// The name of the file as written.
 pub const BASE: &str = "base";
 
-/// What is changed about a file before it is run.
+/// Edits of a file before it is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     /// A variant; `None` and `base` are the file as written.
@@ -27,7 +27,7 @@ pub struct Edits {
 /// A scenario that cannot be loaded. Its `Debug` is its text, so that `unwrap` prints what the command does.
 #[derive(thiserror::Error)]
 pub enum LoadError {
-    /// It cannot be had at all.
+    /// The file cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The file has no such variant.
@@ -37,10 +37,10 @@ pub enum LoadError {
         scenario: String,
         /// As asked for.
         variant: String,
-        /// What there is.
+        /// The known names.
         hint: String,
     },
-    /// It is wrong; all errors, each with its place.
+    /// The file is invalid; all errors, each with its place.
     #[error("{0}")]
     Wrong(#[from] Diagnostics),
 }
@@ -68,7 +68,7 @@ pub fn load(path_or_name: &str, edits: &Edits) -> Result<Story, LoadError> {
     File::open(Source::open(path_or_name)?)?.load(edits)
 }
 
-/// The story of a text; `name` stands for the file in messages. It can include no files.
+/// Reads the story of a text; messages name the file `name`. The text cannot include files.
 ///
 /// # Errors
 /// As [`load`].

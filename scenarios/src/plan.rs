@@ -14,7 +14,7 @@ const FAULTS_MAX: usize = 65_535;
 /// Firings of one `every`, at most.
 const FIRINGS_MAX: usize = 10_000;
 
-/// A fault as this seed has it: its item of the story, with times and targets drawn.
+/// A fault under a seed: its item of the story, with times and targets drawn.
 ///
 /// Pods come and go while a run goes on (`deploy`, `scale`, a canary's promotion). Of an action that ails pods (`slow`,
 /// `fail`), a pod that is added while it is in force and [`is_meant`] by its target is hit too, if the target asks for all
@@ -26,7 +26,7 @@ pub struct PlannedAction {
     pub fault: PlannedFault,
     /// Index into [`Story::chaos`], which says what it does.
     pub item: usize,
-    /// Whom it hits, drawn among the pods that are there at 0 s; of a partition, the `from` end. Empty for what is done to
+    /// The target pods, drawn among those that exist at 0 s; of a partition, the `from` end. Empty for actions on
     /// no pods.
     pub pods: Vec<PodId>,
     /// The `to` end of a partition.
@@ -197,7 +197,7 @@ fn firings(interval: &Draw, from_ns: i64, until_ns: i64, rng: &mut impl Rng) -> 
     starts
 }
 
-/// Whom an action hits; of a partition, both ends.
+/// The target pods of an action; of a partition, both ends.
 fn draw_targets(
     story: &Story,
     pods: &[Pod],
@@ -234,7 +234,7 @@ pub fn resolve(
     draw_part(meant(story, pods, target, false, there), target, rng)
 }
 
-/// Whether a target names this pod (its part left aside).
+/// Returns true if a target names this pod (its part left aside).
 pub fn is_meant(story: &Story, pod: &Pod, target: &Target) -> bool {
     matches(story, pod, target, false)
 }

@@ -1,6 +1,6 @@
 //! From a tree to a [`Story`]: every key is known, refused as not supported yet, or unknown; every value is parsed once.
 //!
-//! Reading goes on after an error, so that all of a file's errors are told at once. The parts below read one section each.
+//! Reading continues after an error, so that all errors of a file are reported at once. Each submodule reads a section.
 
 mod calls;
 mod chaos;
@@ -30,11 +30,11 @@ use crate::story::{Host, Place};
 use crate::value::Distribution;
 use routes::Routes;
 
-/// What is gathered while a file is read.
+/// State of the reader of a file.
 struct Reader<'s> {
     errors: Diagnostics,
     warnings: Vec<String>,
-    /// What of the mesh's documents is not modelled.
+    /// Parts of the mesh's documents that are not modelled.
     omissions: Vec<Omission>,
     /// Paths of all places that draw.
     places: Vec<String>,
@@ -43,7 +43,7 @@ struct Reader<'s> {
     source: &'s Source,
     /// Other files that were read, by the name they are written with.
     included: BTreeMap<String, String>,
-    /// What each `apply` brings and takes away, by the number of its item.
+    /// Documents that each `apply` adds and removes, by the number of its item.
     applied: BTreeMap<usize, (Vec<Document>, Vec<Key>)>,
     /// Routes that requests of loads and calls may meet.
     routes: Routes,

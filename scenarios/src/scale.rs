@@ -145,7 +145,7 @@ fn tokens(text: &str) -> impl Iterator<Item = (Token<'_>, &str)> {
     })
 }
 
-/// Where a word ends: names have hyphens and slashes, numbers one dot; `..` divides two times.
+/// The end of a word: names have hyphens and slashes, numbers one dot; `..` separates two times.
 fn word_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut end = 0;
@@ -160,7 +160,7 @@ fn word_end(text: &str) -> usize {
     end
 }
 
-/// Which durations of a check are times of the run: all from `during`, `after`, `before` or `within` on, up to the bracket
+/// The durations of a check that are times of the run: all from `during`, `after`, `before` or `within` on, up to the bracket
 /// that closes around them, and the one behind `per`.
 #[derive(Debug, Default)]
 struct OfRun {

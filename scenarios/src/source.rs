@@ -1,4 +1,4 @@
-//! Where a scenario's text comes from: a path, or the catalogue inside the program; and the files that it names.
+//! Sources of a scenario's text: a path, or the catalogue inside the program; and the files that it names.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub const STANDARD_INPUT_NAME: &str = "<stdin>";
 /// read is kept.
 ///
 /// # Errors
-/// It cannot be read, or is longer than a file may be.
+/// If it cannot be read, or is longer than a file may be.
 pub fn standard_input() -> std::io::Result<Vec<u8>> {
     static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
     let mut read = READ.lock().expect("no reader panics");
@@ -43,9 +43,9 @@ pub fn standard_input() -> std::io::Result<Vec<u8>> {
 /// A scenario's text and the folder that its paths are relative to.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// The file's name as messages have it.
+    /// The file's name in messages.
     pub(crate) name: String,
-    /// Its content.
+    /// The content.
     pub(crate) bytes: Vec<u8>,
     /// Paths are relative to this folder; `None`: the file has no folder, and can include nothing.
     folder: Option<PathBuf>,
@@ -59,13 +59,13 @@ pub enum SourceError {
     Unknown {
         /// As asked for.
         name: String,
-        /// What there is.
+        /// The known names.
         hint: String,
     },
     /// The file is there and cannot be read.
     #[error("read {path}")]
     Read {
-        /// Which.
+        /// The file.
         path: String,
         /// Why.
         #[source]
@@ -74,7 +74,7 @@ pub enum SourceError {
     /// A file that a scenario names cannot be read.
     #[error("cannot read `{path}`: {reason} (paths are relative to the scenario's file)")]
     Include {
-        /// Which.
+        /// The file.
         path: String,
         /// Why.
         reason: String,
@@ -137,7 +137,7 @@ impl Source {
             reason,
         };
         let Some(folder) = &self.folder else {
-            return Err(refuse("this scenario stands in no folder".to_owned()));
+            return Err(refuse("this scenario has no folder".to_owned()));
         };
         let full = folder.join(path);
         let size = std::fs::metadata(&full)
@@ -151,7 +151,7 @@ impl Source {
         std::fs::read(&full).map_err(|error| refuse(error.to_string()))
     }
 
-    /// The name of a file that the scenario names, as messages have it.
+    /// The name in messages of a file that the scenario names.
     pub(crate) fn beside(&self, path: &str) -> String {
         match &self.folder {
             Some(folder) => folder.join(path).display().to_string(),

@@ -21,12 +21,12 @@ pub use steps::{
     Bound, Call, Drawn, Failure, Hedge, OnError, Retries, Seats, Status, Step, Success, Timed,
 };
 
-/// One story, in one of its variants.
+/// A story, in one of its variants.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// Its name, as in a command.
+    /// The name, as in a command.
     pub name: String,
-    /// What happens and what must hold (the variant's own words where it has some).
+    /// The description: the variant's own, if it has one.
     pub story: String,
     /// `base`, or the variant's name.
     pub variant: String,
@@ -34,17 +34,17 @@ pub struct Story {
     pub seed: u64,
     /// First and last seed of a sweep.
     pub seeds: (u64, u64),
-    /// How long load and chaos last, from 0 s.
+    /// Length of load and chaos, from 0 s.
     pub duration: Duration,
     /// Left out of windows that do not name an earlier time.
     pub warm_up: Duration,
-    /// How long what is in flight may take after `duration`.
+    /// The time that requests in flight have after `duration`.
     pub drain: Duration,
     /// The wall clock at 0 s, ns since 1970.
     pub epoch_unix_ns: u64,
     /// Zones in the file's order; never empty.
     pub zones: Vec<Zone>,
-    /// One-way latency between pods.
+    /// Latency between pods, one way.
     pub latency: LatencyRules,
     /// Services in the file's order.
     pub services: Vec<Service>,
@@ -66,9 +66,9 @@ pub struct Story {
     pub places: Vec<String>,
     /// The whole, written out in the scenario language, included files in it: what the digest covers and `show` prints.
     pub expanded: String,
-    /// What deserves a warning, each a line with its place.
+    /// Warnings, each a line with its place.
     pub warnings: Vec<String>,
-    /// What of the mesh's documents is not modelled and was passed over, in the order in which it was met.
+    /// Ignored parts of the mesh's documents that are not modelled, in the order of reading.
     pub omissions: Vec<Omission>,
 }
 
@@ -81,22 +81,22 @@ pub struct Place(pub u32);
 pub struct Draw {
     /// From what.
     pub from: Distribution,
-    /// Where.
+    /// The place.
     pub place: Place,
 }
 
 /// A zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its region.
+    /// The region.
     pub region: String,
-    /// Its subzone, empty where none is named.
+    /// The subzone, empty where none is named.
     pub subzone: String,
 }
 
-/// One-way latencies, the most specific first.
+/// Latencies in one direction, the most specific first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LatencyRules {
     /// Between two zones, by index, in one direction; a later rule for the same pair has already replaced the earlier.
@@ -114,26 +114,26 @@ pub struct LatencyRules {
 /// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its namespace.
+    /// The namespace.
     pub namespace: String,
     /// The account that gives its identity.
     pub account: String,
-    /// Its port.
+    /// The port.
     pub port: u16,
-    /// What it speaks.
+    /// The protocol.
     pub protocol: Protocol,
     /// All endpoints that any of its versions declares, in the file's order.
     pub endpoints: Vec<Path>,
-    /// Its versions, the stable one first.
+    /// The versions, the stable one first.
     pub versions: Vec<Version>,
 }
 
 /// A host that no service has. Requests to it speak HTTP/1.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// The port that is asked for.
     pub port: u16,
@@ -156,7 +156,7 @@ impl Story {
     }
 }
 
-/// What a service speaks.
+/// The protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1.
@@ -168,7 +168,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Whether connections are HTTP/2's.
+    /// Returns true if connections are HTTP/2's.
     pub const fn is_http2(self) -> bool {
         matches!(self, Protocol::Http2 | Protocol::Grpc)
     }
@@ -187,9 +187,9 @@ pub struct Path {
 /// A version of a service.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How many replicas at 0 s.
+    /// Replicas at 0 s.
     pub replicas: u32,
     /// Replicas go round these zones (indices), never empty.
     pub zones: Vec<u16>,
@@ -199,13 +199,13 @@ pub struct Version {
     pub workers: Option<u32>,
     /// Work in progress at once, per replica; `None`: no limit.
     pub cores: Option<u32>,
-    /// How work shares the cores.
+    /// The scheduling of work on the cores.
     pub cpu: Cpu,
     /// The queue for a worker (or a core).
     pub queue: Queue,
-    /// What becomes of a request whose caller has gone.
+    /// The treatment of a request whose caller has gone.
     pub abandoned: Abandoned,
-    /// When the app closes a connection that is idle.
+    /// The time after which the app closes an idle connection.
     pub keep_alive_idle: Duration,
     /// After how many requests the app closes a connection; `None`: never.
     pub keep_alive_requests: Option<u32>,
@@ -219,7 +219,7 @@ pub struct Version {
     pub endpoints: Vec<Option<Vec<Step>>>,
 }
 
-/// How work shares the cores of a replica.
+/// The scheduling of work on the cores of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cpu {
     /// Processor sharing: evenly.
@@ -231,15 +231,15 @@ pub enum Cpu {
 /// A bounded queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// How many may wait; `None`: no limit.
+    /// The maximum length; `None`: no limit.
     pub limit: Option<u32>,
-    /// Who is next.
+    /// The order.
     pub order: Order,
-    /// What one that finds it full gets.
+    /// The answer to a request that finds it full.
     pub full: Failure,
 }
 
-/// Who is next in a queue.
+/// The order of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// The first that came.
@@ -248,50 +248,50 @@ pub enum Order {
     Lifo,
 }
 
-/// What becomes of a queued request whose caller has gone.
+/// The treatment of a queued request whose caller has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned {
-    /// It is served all the same.
+    /// Served.
     Finish,
-    /// It is dropped when its turn comes.
+    /// Dropped when a worker takes it.
     Drop,
 }
 
 /// The control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// Its zone.
+    /// The zone.
     pub zone: u16,
-    /// Whether proxies pass on calls to hosts that the mesh does not know.
+    /// True if proxies pass on calls to hosts that the mesh does not know.
     pub outbound_allow_any: bool,
     /// Quiet time before a push; at most 100 times as long.
     pub debounce: Duration,
     /// Until a proxy's workers see an ejection.
     pub ejection_delay: Duration,
-    /// Whether the canary controller runs.
+    /// True if the canary controller runs.
     pub canaries: bool,
-    /// How often a canary's metrics are read.
+    /// The interval at which a canary's metrics are read.
     pub telemetry: Duration,
     /// The trust domain.
     pub trust_domain: String,
-    /// Where mesh-wide documents live.
+    /// The namespace of mesh-wide documents.
     pub root_namespace: String,
-    /// Whom DestinationRules without `exportTo` are for.
+    /// The default `exportTo` of DestinationRules.
     pub destination_rules_for: DefaultExport,
-    /// Whom VirtualServices without `exportTo` are for.
+    /// The default `exportTo` of VirtualServices.
     pub virtual_services_for: DefaultExport,
 }
 
-/// One stream of requests.
+/// A stream of requests.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it sends; one unnamed entry where there is no mix.
+    /// The requests; one unnamed entry if there is no mix.
     pub entries: Vec<Entry>,
-    /// When it sends.
+    /// The spacing of arrivals.
     pub arrivals: Arrivals,
-    /// Its rate over time, never empty; after the last, that level holds.
+    /// The rate over time, never empty; after the last, that level holds.
     pub stages: Vec<Stage>,
     /// Bound of a try.
     pub timeout: Duration,
@@ -299,40 +299,40 @@ pub struct Load {
     pub retries: Option<Retries>,
     /// Statuses that count as success.
     pub ok: Success,
-    /// When it starts.
+    /// Start.
     pub start: Duration,
-    /// When it stops.
+    /// Stop.
     pub stop: Duration,
     /// Client hosts go round these zones.
     pub zones: Vec<u16>,
-    /// How many client hosts.
+    /// The number of client hosts.
     pub clients: u32,
     /// Clients have a sidecar.
     pub sidecar: bool,
     /// A new connection for each request.
     pub new_connections: bool,
-    /// Past so many in flight a request is dropped.
+    /// The number of requests in flight beyond which a request is dropped.
     pub in_flight: u64,
-    /// Its namespace.
+    /// The namespace.
     pub namespace: String,
     /// The account that gives its identity.
     pub account: String,
     /// The URL of the real server that `shakedown load` sends it to.
     pub target: Option<String>,
-    /// Where arrivals and the choice among entries are drawn.
+    /// The place of the random streams for arrivals and the choice among entries.
     pub place: Place,
 }
 
-/// One entry of a load's mix.
+/// An entry of a load's mix.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name; empty where there is no mix.
+    /// The name; empty where there is no mix.
     pub name: String,
-    /// Its weight.
+    /// The weight.
     pub weight: u64,
     /// Index into [`Story::services`]; past them, into [`Story::hosts`].
     pub service: usize,
-    /// Index into that service's endpoints; `None` where only another service has it, to which routes lead.
+    /// Index into that service's endpoints; `None` if only another service has it, to which routes lead.
     pub endpoint: Option<usize>,
     /// The method.
     pub method: Method,
@@ -344,7 +344,7 @@ pub struct Entry {
     pub size: u64,
 }
 
-/// How arrivals are spaced.
+/// The spacing of arrivals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {
     /// Evenly.
@@ -356,7 +356,7 @@ pub enum Arrivals {
 /// A stretch of a load's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// How long; `None`: to the end.
+    /// Length; `None`: to the end.
     pub length: Option<Duration>,
     /// The rate at its start.
     pub from: Rate,

@@ -33,9 +33,9 @@ pub enum ValueError {
     NoUnit {
         /// As written.
         text: String,
-        /// What was wanted.
+        /// The expected kind of value.
         kind: &'static str,
-        /// How that is written.
+        /// The expected notation.
         forms: &'static str,
     },
     /// Not that kind of value at all.
@@ -43,17 +43,17 @@ pub enum ValueError {
     Malformed {
         /// As written.
         text: String,
-        /// What was wanted.
+        /// The expected kind of value.
         kind: &'static str,
-        /// How that is written.
+        /// The expected notation.
         forms: &'static str,
     },
-    /// Right in form, but beyond what the program can hold or tell apart.
+    /// Valid notation, but out of range.
     #[error("`{text}` is out of range: {bound}")]
     OutOfRange {
         /// As written.
         text: String,
-        /// What would be accepted.
+        /// Accepted values.
         bound: &'static str,
     },
     /// Commas between the arguments of a distribution.
@@ -75,7 +75,7 @@ pub enum ValueError {
     UnknownDistribution {
         /// As written.
         name: String,
-        /// What would be accepted.
+        /// Accepted values.
         hint: String,
     },
     /// A distribution whose arguments are not those it takes.
@@ -83,9 +83,9 @@ pub enum ValueError {
     Arguments {
         /// As written.
         text: String,
-        /// Which distribution.
+        /// The name of the distribution.
         name: &'static str,
-        /// How it is written.
+        /// The notation.
         forms: &'static str,
     },
     /// A distribution whose arguments contradict each other or mathematics.
@@ -93,7 +93,7 @@ pub enum ValueError {
     Contradiction {
         /// As written.
         text: String,
-        /// What would be accepted.
+        /// Accepted values.
         why: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! One try of a call on the wire, and several at once where one is slow to answer.
+//! A try of a call on the wire, and hedges beside a slow one.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -18,7 +18,7 @@ use crate::Exchange;
 use crate::message::{speak_grpc, tell_timeout};
 
 impl Caller {
-    /// One try, until its timeout or the call's deadline. Dropping it cancels the try, and records that.
+    /// Sends a try and waits until its timeout or the call's deadline. Dropping the future cancels the try, and records that.
     pub(super) async fn attempt(
         &self,
         errand: Errand<'_>,
@@ -65,10 +65,10 @@ impl Caller {
         exchange
     }
 
-    /// One try, and others beside it while none has answered. The first answer is taken, whatever its status, and the other
+    /// Sends a try, and others beside it while none has answered. The first answer is taken, whatever its status, and the other
     /// tries are cancelled. A try that ends without an answer leaves it to the others, if any is open.
     ///
-    /// `send` sends a try (true: a hedge); `sent` is told before each hedge.
+    /// `send` sends a try (true: a hedge); `sent` is called before each hedge.
     pub(super) async fn hedged<F: Future<Output = Exchange>>(
         &self,
         hedge: Hedge,
@@ -127,7 +127,7 @@ struct Try<'a> {
     number: u16,
     hedge: bool,
     start: Time,
-    /// The replica, where it is known: a sidecar keeps it to itself, and tells of its tries itself.
+    /// The replica, if known. A sidecar does not report it here: it records its tries itself.
     upstream: Cell<Option<SocketAddr>>,
 }
 
@@ -170,7 +170,7 @@ impl Drop for Try<'_> {
     }
 }
 
-/// Whether the other side has answered, and to the end.
+/// Returns true if the other side has answered, and to the end.
 fn is_answer(exchange: Exchange) -> bool {
     let Outcome { status, answer, .. } = exchange.outcome;
     status != 0 && answer != Answer::Timeout && exchange.flags == Flags::NONE

@@ -1,4 +1,4 @@
-//! What a load asks for: a URL, taken apart once, and the request that every arrival sends a copy of.
+//! The target of a load: a URL, parsed once, and the request of which every arrival sends a copy.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, USER_AGENT};
@@ -10,18 +10,18 @@ use shakedown_wire::Body;
 /// The largest body of a request: each in flight shares one copy.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
-/// Where requests go.
+/// The server of a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Server {
-    /// Its name or address; an IPv6 address without brackets.
+    /// The name or address; an IPv6 address without brackets.
     pub host: String,
-    /// Its port.
+    /// The port.
     pub port: u16,
-    /// Whether it is spoken to over TLS.
+    /// True if it is spoken to over TLS.
     pub tls: bool,
 }
 
-/// A request and the server that it goes to.
+/// A request and its server.
 #[derive(Clone, Debug)]
 pub struct Aim {
     server: Server,
@@ -34,10 +34,10 @@ pub struct Aim {
 /// Something that cannot be asked for. It reads after what was typed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AimError {
-    /// It is no URL, or a relative one.
+    /// Not a URL, or a relative one.
     #[error("`{0}` is not a URL: write `http://localhost:8080/path`")]
     Url(String),
-    /// Its scheme.
+    /// The scheme.
     #[error("`{0}://` is not supported: `http://` and `https://` are")]
     Scheme(String),
     /// No port to connect to.
@@ -64,7 +64,7 @@ impl Aim {
     /// A request as it is typed; each of `headers` is `name: value`, and replaces one of ours of that name.
     ///
     /// # Errors
-    /// What was typed is no URL, method or header, or not one that can be asked for.
+    /// If the URL, the method or a header is invalid or not supported.
     pub fn new(
         url: &str,
         method: &str,
@@ -87,7 +87,7 @@ impl Aim {
         url.aim(method, &path, map, body_bytes)
     }
 
-    /// What an entry of a scenario's load asks for, at `url`: a path in it stands before the entry's.
+    /// The request of an entry of a scenario's load, at `url`: a path in it precedes the entry's.
     ///
     /// # Errors
     /// As [`Aim::new`].
@@ -132,7 +132,7 @@ impl Aim {
         &self.method
     }
 
-    /// One more request.
+    /// Creates another request.
     pub(super) fn request(&self) -> Request<Body> {
         let mut request = Request::new(Body::full(self.body.clone()));
         *request.method_mut() = self.method.clone();
@@ -145,7 +145,7 @@ impl Aim {
 /// A URL, taken apart.
 struct Url {
     server: Server,
-    /// As it stands in a `host` header.
+    /// The value of a `host` header.
     authority: HeaderValue,
     /// Path and query.
     path: String,

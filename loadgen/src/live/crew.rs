@@ -22,7 +22,7 @@ pub(super) struct Crew {
     zero: Time,
     sink: Sink,
     links: Rc<Links>,
-    /// How long what becomes readable waits for its reader.
+    /// The time that readable data waits for its reader.
     lag: Lag,
     in_flight: Cell<u64>,
     state: RefCell<State>,
@@ -41,7 +41,7 @@ struct State {
     line: VecDeque<Due>,
     closed: bool,
     watcher: Option<Waker>,
-    /// Whoever opens connections for those in line.
+    /// The task that opens connections for queued requests.
     grower: Option<Waker>,
     tally: Tally,
 }
@@ -58,9 +58,9 @@ struct Lane {
 pub(super) struct Due {
     root: Root,
     intended: Time,
-    /// When it was taken up.
+    /// Time at which the dispatcher took it up.
     taken: Time,
-    /// When a lane had it.
+    /// Time at which a lane received it.
     given: Time,
     pub(super) deadline: Time,
 }
@@ -68,15 +68,15 @@ pub(super) struct Due {
 /// The way of a request that a lane had.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
-    /// When the lane began with it.
+    /// Time at which the lane started to send it.
     pub(super) began: Time,
-    /// When it had a connection.
+    /// Time at which it had a connection.
     pub(super) connected: Option<Time>,
-    /// When its head was written.
+    /// Time at which its head was written.
     pub(super) written: Option<Time>,
 }
 
-/// How a request ended.
+/// The end of a request.
 #[derive(Debug)]
 pub(super) enum End {
     /// With a whole answer of this status.
@@ -113,7 +113,7 @@ impl Crew {
         &self.env
     }
 
-    /// What a request asks for.
+    /// The template of a request.
     pub(super) fn aim(&self, due: &Due) -> &Aim {
         let entry = usize::from(due.root.entry);
         self.goal
@@ -210,7 +210,7 @@ impl Crew {
         grower.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether a request is one of those that are counted.
+    /// Returns true if a request is one of those that are counted.
     fn counts(&self, due: &Due) -> bool {
         due.intended >= self.zero + self.terms.warm_up
     }

@@ -5,27 +5,27 @@ use std::io;
 
 use shakedown_wire::{BodyError, HttpError, SendError};
 
-/// How far a request had come.
+/// The phase in which a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// It waited for a connection that others had.
+    /// Waiting for a connection in use by other requests.
     Queue,
-    /// Its connection was being opened, the TLS handshake included.
+    /// Opening its connection, the TLS handshake included.
     Connect,
-    /// It had a connection, and was not written.
+    /// On a connection, not yet written.
     Send,
-    /// It was written, and no head of an answer came.
+    /// Written, waiting for the head of the answer.
     Head,
-    /// The answer's head had come, and the rest had not.
+    /// Reading the body of the answer.
     Body,
 }
 
-/// What went wrong.
+/// The cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// The request's time was up, or that of the connect.
     Timeout,
-    /// Nobody listens there.
+    /// Connection refused: nothing listens at the address.
     Refused,
     /// No way leads there.
     Unreachable,
@@ -41,7 +41,7 @@ pub enum Cause {
     StreamReset,
     /// The peer refused the stream or went away. HTTP/2 only.
     StreamRefused,
-    /// What came is not HTTP, or breaks its framing.
+    /// The answer is not HTTP, or violates its framing.
     Malformed,
     /// Something else.
     Other,
@@ -50,9 +50,9 @@ pub enum Cause {
 /// A kind of failure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
-    /// How far the request had come.
+    /// The phase.
     pub phase: Phase,
-    /// What went wrong.
+    /// The cause of a failure.
     pub cause: Cause,
     /// More, in words; may be empty.
     pub detail: String,
@@ -158,7 +158,7 @@ fn of_connect(error: &io::Error) -> Cause {
     }
 }
 
-/// What the socket said, where it is at the bottom of an error.
+/// The I/O error at the root of an error, if any.
 fn of_io(error: &(dyn Error + 'static)) -> Option<Cause> {
     let mut cause = Some(error);
     while let Some(error) = cause {

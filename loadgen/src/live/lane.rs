@@ -71,7 +71,7 @@ async fn exchange(pool: &Pool, request: Request<Body>, trace: &Trace, status: &C
     End::Answered(status.get())
 }
 
-/// How far a request has come.
+/// The progress of a request.
 fn phase(trace: &Trace, status: u16) -> Phase {
     match (trace.connected(), trace.written()) {
         _ if status != 0 => Phase::Body,

@@ -1,4 +1,4 @@
-//! How much of a load's latency was its generator's own doing.
+//! The part of a load's latency that the generator itself caused.
 //!
 //! A request is late by the generator's fault where it was taken up after it was due, where it was written some time after it
 //! had a connection, and where its answer lay readable in its socket some time before it was handled. The last is measured by
@@ -15,21 +15,21 @@ use shakedown_results::Histogram;
 /// Between two looks at how late the loop is.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// What the generator itself added, ns. Of requests that were sent, from the warm-up's end on; loop and processor over the time
+/// The generator's own latency, ns. Of requests that were sent, from the warm-up's end on; loop and processor over the time
 /// in which requests were due.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
     /// From a request's intended time to when it was taken up.
     pub late: Histogram,
-    /// How long a request's answer lay readable before it was handled.
+    /// The time for which the answer of each request was readable and not handled.
     pub handling: Histogram,
-    /// All that was its own in each latency.
+    /// The generator's part of each latency.
     pub all: Histogram,
     /// Latency, and what it would have been without its own part.
     pub latency: Pair,
     /// The same from when the request was written.
     pub uncorrected: Pair,
-    /// How late a timer was that needs nothing but a turn of the loop.
+    /// The lateness of a timer that needs only a turn of the loop.
     pub lag: Histogram,
     /// Processor time of the generator's thread, ns.
     pub cpu_ns: u64,
@@ -76,7 +76,7 @@ impl Pair {
     }
 }
 
-/// What is measured beside the requests.
+/// Measurements beside the requests.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     lag: Histogram,
@@ -84,23 +84,23 @@ pub(super) struct Figures {
     wall_ns: u64,
 }
 
-/// How long what becomes readable waits for its reader. Clones share it.
+/// The time that readable data waits for its reader. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lag(Rc<Cell<Look>>);
 
-/// One look at how late the loop is.
+/// A sample of the lateness of the loop.
 #[derive(Clone, Copy, Debug, Default)]
 struct Look {
-    /// When it was taken.
+    /// Time of the sample.
     at: Time,
-    /// How late it was.
+    /// The lateness.
     lag: Duration,
-    /// When the next one is due.
+    /// Time at which the next sample is due.
     next: Time,
 }
 
 impl Lag {
-    /// What has become readable lately has waited so long at `now`: as long as the last timer did, or as long as the next one
+    /// The time that recently readable data has waited at `now`: as long as the last timer, or as long as the next one
     /// is overdue.
     pub(super) fn now(&self, now: Time) -> Duration {
         let look = self.0.get();
@@ -110,7 +110,7 @@ impl Lag {
     }
 }
 
-/// A measurement that goes on.
+/// A measurement in progress.
 pub(super) struct Watching {
     lag: Lag,
     lags: Rc<RefCell<Histogram>>,

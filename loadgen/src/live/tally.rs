@@ -1,4 +1,4 @@
-//! What a load's records do not say: statuses, kinds of failures, connections and bytes, and the generator's own part.
+//! Figures of a load beside its records: statuses, kinds of failures, connections, bytes, and the generator's own latency.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use super::own::Own;
 use super::{Cause, Failure};
 
-/// So many kinds of failure are told apart; what is beyond them counts as `other` of its phase.
+/// The maximum number of distinct kinds of failure; more count as `other` of their phase.
 const FAILURES_MAX: usize = 24;
 
-/// What came of a load, beside its records. Requests count that are due from the warm-up's end on; connections and bytes are
+/// Figures of a load beside its records. Requests count that are due from the warm-up's end on; connections and bytes are
 /// those of the whole load.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Requests without a whole answer, timeouts among them, by what went wrong.
     pub failures: BTreeMap<Failure, u64>,
-    /// Those of them that were never written, by the server's leave or ours: it did not see them.
+    /// Requests of these that were never written: the server did not see them.
     pub unsent: u64,
-    /// Those of these that timed out in line, or while their connection was being opened.
+    /// Unsent requests that timed out in the queue, or while their connection was being opened.
     pub timed_out_unsent: u64,
     /// Connections that were opened.
     pub opened: u64,
@@ -27,9 +27,9 @@ pub struct Tally {
     pub bytes_sent: u64,
     /// Bytes of HTTP that were read.
     pub bytes_received: u64,
-    /// What the generator itself added.
+    /// The generator's own latency.
     pub own: Own,
-    /// When it was cut short, from 0 s.
+    /// Time at which the load was cut short, from 0 s.
     pub cut: Option<Duration>,
 }
 

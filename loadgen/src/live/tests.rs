@@ -39,10 +39,10 @@ fn terms() -> Terms {
 /// Requests of each connection, in order of connections.
 type Streams = RefCell<Vec<u64>>;
 
-/// How often each path was asked for.
+/// The number of requests for each path.
 type Paths = RefCell<BTreeMap<String, u64>>;
 
-/// What a load came to, and what its server saw of it.
+/// The result of a load, and the requests that its server saw.
 struct Fired {
     tally: Tally,
     ends: Vec<(Record, Answer)>,
@@ -368,7 +368,7 @@ fn a_status_outside_of_success_is_an_error_with_its_status() {
 }
 
 /// A server frozen for S of every T: `p_q = S - (1 - q) T` of the latency from the intended time, whatever the connections.
-/// What a closed loop of few connections sees of it is next to nothing.
+/// A closed loop of few connections would see next to nothing of it.
 #[test]
 fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
     for connections in [None, NonZeroU32::new(10)] {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use shakedown_scenarios::story::Stage;
 use shakedown_scenarios::value::{Rate, Ratio};
 
-/// One request, in the unit of the integral: half a thousandth of a request per hour, for a nanosecond. Halves, so that the
+/// A request, in the unit of the integral: half a thousandth of a request per hour, for a nanosecond. Halves, so that the
 /// area under a ramp, `(from + to) * length / 2`, is whole.
 pub(super) const EVENT: u128 = 2 * 1_000 * NANOS_PER_HOUR;
 const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
@@ -25,9 +25,9 @@ pub(super) struct Curve {
 /// A stretch over which the rate is linear.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
-    /// When it starts, ns.
+    /// Start, ns.
     start: u64,
-    /// How long it is, ns; `None`: for ever.
+    /// Length, ns; `None`: unbounded.
     length: Option<u64>,
     /// The rate at its start.
     from: u128,
@@ -166,7 +166,7 @@ impl Stretch {
             .map(|length| (self.from + self.to).saturating_mul(u128::from(length)))
     }
 
-    /// When the integral over it reaches `wanted`, in ns from its start.
+    /// Returns the time at which the integral over this piece reaches `wanted`, in ns from its start.
     fn reaches(&self, wanted: u128) -> Option<u64> {
         match self.length {
             Some(length) if self.from != self.to => Some(self.ramp_reaches(wanted, length)),

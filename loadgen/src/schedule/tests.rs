@@ -46,7 +46,7 @@ fn surge(from: u64, until: Option<u64>, factor: i128) -> Surge {
     }
 }
 
-/// How many requests are due in each whole second.
+/// The number of requests that are due in each whole second.
 fn by_second(arrivals: &[Arrival], seconds: usize) -> Vec<usize> {
     let mut counts = vec![0; seconds];
     for arrival in arrivals {

@@ -57,7 +57,7 @@ pub(super) const FLAGS: [&str; 25] = [
     "DPE", "NC", "UPE", "SI", "DF", "IH", "UMSDR", "DT", "OM", "DO",
 ];
 
-/// What a metric's name says.
+/// The meaning of a metric's name.
 pub(super) enum Named {
     /// A figure that can be measured.
     Figure(Figure),
@@ -78,7 +78,7 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
     }
 }
 
-/// A name that stands alone: `success`, or `p99`, which is latency's.
+/// A name without a measure: `success`, or `p99`, which is of latency.
 fn plain(name: &str) -> Result<Named, String> {
     if let Some((_, figure)) = FIGURES.iter().find(|(known, _)| *known == name) {
         return Ok(Named::Figure(*figure));
@@ -245,7 +245,7 @@ mod tests {
             assert_eq!(
                 flag(name),
                 Ok(shakedown_env::Flags::named(name)
-                    .expect("the mesh has it")
+                    .expect("a flag of the mesh")
                     .bits()),
                 "{name}"
             );

@@ -17,7 +17,7 @@ pub(crate) struct Names {
     pub(crate) warm_up_ns: i64,
     /// End of load and chaos, ns.
     pub(crate) duration_ns: i64,
-    /// Some of the story is not supported (and was told so): unknown names may be right.
+    /// Part of the story is not supported, which was reported: unknown names may be right.
     pub(crate) incomplete: bool,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Span {
     pub(crate) name: String,
     pub(crate) start_ns: Option<i64>,
     pub(crate) end_ns: Option<i64>,
-    /// Happens once, and is over at once: what comes after it comes after its start.
+    /// An instant, once: `after` it means after its start.
     pub(crate) is_instant: bool,
     /// Applies mesh documents.
     pub(crate) applies: bool,

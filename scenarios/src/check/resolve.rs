@@ -23,7 +23,7 @@ use temporal::gauges;
 /// Reads a check and resolves it.
 ///
 /// # Errors
-/// All that is wrong with it; nothing when all of that has been told elsewhere.
+/// All errors; none if all of them have been reported elsewhere.
 pub(crate) fn check(
     name: Option<&str>,
     text: &str,

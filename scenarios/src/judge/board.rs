@@ -1,5 +1,5 @@
-//! What the judge knows of pods: who they are, whether they are there and ready, and how many requests each has in hand and
-//! in its queue; and how far rollouts have come.
+//! The judge's view of pods: identity, presence, readiness, and the number of requests that each has in hand and
+//! in its queue; and the progress of rollouts.
 
 use std::collections::BTreeMap;
 
@@ -30,14 +30,14 @@ pub(super) struct Board {
     applies: BTreeMap<String, Vec<String>>,
 }
 
-/// How far a service's rollout has come.
+/// The progress of a service's rollout.
 #[derive(Clone, Debug, Default)]
 struct Rollout {
     /// The phase, as a number.
     phase: i64,
     /// The version that was rolled out last.
     version: Option<u16>,
-    /// Parts per million in force, of versions that were told.
+    /// Parts per million in force, of versions that were reported.
     weights: BTreeMap<u16, u32>,
 }
 
@@ -50,7 +50,7 @@ struct PodState {
     meshed: bool,
     /// Requests that arrived and are not over.
     present: u32,
-    /// Those of them in the queue.
+    /// Requests of these in the queue.
     waiting: u32,
     /// From when to when it is there.
     there: Span,
@@ -59,17 +59,17 @@ struct PodState {
     is_dead: bool,
 }
 
-/// How a pod's counts changed by one event.
+/// The change of a pod's counts by an event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change {
     pub(super) pod: PodId,
     pub(super) present: i64,
     pub(super) waiting: i64,
-    /// One more pod is there, or one less.
+    /// The change of the number of pods.
     pub(super) there: i64,
     /// The same of ready ones.
     pub(super) ready: i64,
-    /// It is ready again after a crash.
+    /// Set if it is ready again after a crash.
     pub(super) restarted: bool,
 }
 
@@ -241,7 +241,7 @@ impl Board {
         }
     }
 
-    /// The share of a version in force, in parts per million: before any is told, the first version has all.
+    /// The share of a version in force, in parts per million: until one is reported, the first version has all.
     pub(super) fn weight(&self, party: &Party) -> i64 {
         let (Some(service), Some(version)) = (party.party, party.version) else {
             return 0;
@@ -261,7 +261,7 @@ impl Board {
         &self.outage
     }
 
-    /// How many pods of a party there are, and how many of them are ready.
+    /// The number of pods of a party, and of those that are ready.
     pub(super) fn pods_of(&self, party: &Party) -> (i64, i64) {
         let (mut there, mut ready) = (0, 0);
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
@@ -273,7 +273,7 @@ impl Board {
         (there, ready)
     }
 
-    /// Whether a pod is of a party (or the part that is meant). `*` means any service.
+    /// Returns true if a pod is of a party (or the part that is meant). `*` means any service.
     pub(super) fn is_of(&self, id: PodId, party: &Party) -> bool {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
@@ -321,12 +321,12 @@ impl Board {
         brought.max_by_key(|(_, start)| start).map(|(item, _)| item)
     }
 
-    /// Whether a pod has a sidecar.
+    /// Returns true if a pod has a sidecar.
     pub(super) fn is_meshed(&self, id: PodId) -> bool {
         self.pods.get(id.0 as usize).is_some_and(|pod| pod.meshed)
     }
 
-    /// How many requests a pod has in its queue.
+    /// The number of requests in a pod's queue.
     pub(super) fn waiting(&self, id: PodId) -> u32 {
         self.pods.get(id.0 as usize).map_or(0, |pod| pod.waiting)
     }
@@ -343,8 +343,8 @@ impl Board {
             .unwrap_or((None, None))
     }
 
-    /// What the pods of a party can do at once (workers, or cores without them) times how long they are there, ns. `None`
-    /// when one of them is not limited, or there is none.
+    /// The capacity of the pods of a party (workers, or cores without them) times the time for which they exist, ns. `None`
+    /// if one of them is not limited, or there is none.
     pub(super) fn capacity(&self, party: &Party, span: Span) -> Option<i128> {
         let mut sum = 0;
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {

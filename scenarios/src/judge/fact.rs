@@ -1,8 +1,8 @@
-//! A request as one event tells it: the common form of all classes.
+//! A request as recorded by an event: the common form of all classes.
 
 use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId, Record, Root};
 
-/// Which events a leaf hears.
+/// A class of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// A load's request is over.
@@ -21,11 +21,11 @@ pub(super) enum Class {
     Flagged,
 }
 
-/// What is known of a request. Fields that its class does not have are `None`.
+/// The attributes of a request. Fields that its class does not have are `None`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fact {
     pub(super) root: Option<Root>,
-    /// Who sent it; for a load's request its client host.
+    /// The sender; for a load's request its client host.
     pub(super) from: Option<PodId>,
     /// The replica, where one is known.
     pub(super) to: Option<PodId>,
@@ -93,12 +93,12 @@ impl Fact {
 /// The flag of what its sender took back: `LR`. Source: Envoy, `LocalReset`.
 const LOCAL_RESET: u32 = 1 << 3;
 
-/// The fact that an event tells, where it tells one.
+/// The fact of an event, if it has one.
 pub(super) fn of(record: &Record) -> Option<Fact> {
     sent(record).or_else(|| received(record))
 }
 
-/// What those tell who send requests: loads, callers and their proxies.
+/// Facts from senders of requests: loads, callers and their proxies.
 fn sent(record: &Record) -> Option<Fact> {
     let at = record.at_ns;
     Some(match &record.event {
@@ -181,7 +181,7 @@ fn sent(record: &Record) -> Option<Fact> {
     })
 }
 
-/// What those tell who receive them: apps and their own proxies.
+/// Facts from receivers of requests: apps and their own proxies.
 fn received(record: &Record) -> Option<Fact> {
     let at = record.at_ns;
     let nothing = Outcome::new(0, Answer::Ok);

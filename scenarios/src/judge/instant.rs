@@ -3,7 +3,7 @@
 use crate::check::{Op, Relation};
 use crate::value::Ratio;
 
-/// What was seen of a comparison over time.
+/// The observed course of a comparison over time.
 #[derive(Clone, Debug)]
 pub(super) struct Instants {
     from_ns: i64,
@@ -50,7 +50,7 @@ impl Instants {
         }
     }
 
-    /// Whether a change now would end a stretch that has a length.
+    /// Returns true if a change now would end a stretch that has a length.
     pub(super) fn is_stale(&self, now_ns: i64) -> bool {
         self.since_ns < now_ns
     }
@@ -64,10 +64,10 @@ impl Instants {
     }
 }
 
-/// Whether a comparison holds.
+/// The truth of a comparison.
 ///
 /// # Errors
-/// It cannot be said; the text says why.
+/// Undecided, with the reason.
 pub(super) fn compare(relation: Relation, left: Ratio, right: Ratio) -> Result<bool, String> {
     match relation {
         Relation::Compare(op) => Ok(op.holds(&left, &right)),

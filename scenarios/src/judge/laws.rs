@@ -7,7 +7,7 @@ use shakedown_results::{Answer, Cast, Event, Fate, PodId, Record};
 use super::board::Board;
 use crate::story::Story;
 
-/// What is counted for the laws.
+/// Counters for the laws.
 #[derive(Clone, Debug)]
 pub(super) struct Laws {
     parties: Vec<Party>,
@@ -40,7 +40,7 @@ struct Queue {
     integral: i128,
     waits: i128,
     served: i128,
-    /// Something died in it: what is told of its end is not exact.
+    /// A request in it died with its pod: the record of its end is not exact.
     disturbed: bool,
 }
 
@@ -157,7 +157,7 @@ impl Laws {
         queue.length = board.waiting(pod);
     }
 
-    /// What is broken, in words.
+    /// Violated laws, in words.
     pub(super) fn broken(self) -> Vec<String> {
         let mut broken = self.said;
         for party in &self.parties {
@@ -176,7 +176,7 @@ impl Laws {
             }
             if party.arrived != party.served {
                 broken.push(format!(
-                    "{name}: {} requests arrived, {} were told to the end",
+                    "{name}: {} requests arrived, {} have a recorded end",
                     party.arrived, party.served
                 ));
             }

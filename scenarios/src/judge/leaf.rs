@@ -1,4 +1,4 @@
-//! One metric of one check: which events it hears, which requests it counts, and what they come to.
+//! A metric of a check: its events, the requests that it counts, and its value.
 
 mod counting;
 mod meter;
@@ -38,7 +38,7 @@ pub(super) struct Reading {
     pub(super) value: Ratio,
     /// Of a share: how many of how many.
     pub(super) parts: Option<(u64, u64)>,
-    /// How many requests or values it was computed from; `None` for what is no figure of a sample.
+    /// The number of requests or values in it; `None` if it is not a figure of a sample.
     pub(super) samples: Option<u64>,
 }
 
@@ -72,7 +72,7 @@ impl Leaf {
         }
     }
 
-    /// What the cells of a metric must remember.
+    /// The storage of the cells of a metric.
     pub(super) fn kind(metric: &Metric) -> Kind {
         match metric.figure {
             Figure::Statistic(_, Statistic::Percentile(_)) => Kind::Values,
@@ -223,7 +223,7 @@ impl Leaf {
     }
 
     /// Counts tries after the first, by an app or a load's client: a sidecar begins to count anew with each of them, so
-    /// that only without one its attempts tell of them. Of hedges the same.
+    /// that its attempts show them only without one. The same is true of hedges.
     fn again(&mut self, fact: &Fact, board: &Board) {
         let tries = match self.metric.figure {
             Figure::Hedges => fact.hedges,
@@ -293,7 +293,7 @@ impl Leaf {
     /// The value in a slice.
     ///
     /// # Errors
-    /// It has none; the text says why.
+    /// No value, with the reason.
     pub(super) fn read(&self, slice: usize, board: &Board) -> Result<Reading, String> {
         let slice = if self.own { 0 } else { slice };
         let empty = Cell::default();

@@ -1,11 +1,11 @@
-//! How near the seeds of a sweep come to a check's limit: the least, the median and the worst of what was measured.
+//! The margin of the seeds of a sweep to a check's limit: the least, the median and the worst measured value.
 
 use shakedown_results::{Measured, MeasuredUnit, Number};
 
 use crate::check::{Check, Op, Relation, Temporal};
 use crate::value::{Ratio, Unit};
 
-/// What a check measured under the seeds of a sweep.
+/// The measured values of a check under the seeds of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Margin {
     /// The least, the median and the greatest value, and the worst seed, in words.
@@ -14,12 +14,12 @@ pub struct Margin {
     pub worst_first: Vec<u64>,
 }
 
-/// Which values are worse.
+/// The direction of worse values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Worse {
     Greater,
     Less,
-    /// Those further from the limit.
+    /// Values further from the limit.
     Further,
 }
 

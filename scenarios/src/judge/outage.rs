@@ -1,4 +1,4 @@
-//! What proxies keep traffic from: pods that outlier detection has taken out, breakers at their limit.
+//! Ejected pods, and circuit breakers at their limit.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl Outage {
                 *self.open.entry((*at, *to)).or_default() += 1;
             }
             Event::Breaker { at, to, .. } => less(&mut self.open, (*at, *to)),
-            // Whoever is gone is out of nothing any more, and its proxy remembers nothing.
+            // A pod that is gone is ejected nowhere, and its proxy has no state.
             Event::Crashed { pod } | Event::Stopped { pod } => {
                 self.ejected
                     .retain(|(at, ejected), _| at != pod && ejected != pod);
@@ -39,7 +39,7 @@ impl Outage {
         }
     }
 
-    /// How many pods of a party are out at a proxy or more; of `from` alone, where that is given.
+    /// The number of pods of a party that are ejected by at least one proxy; by those of `from` alone, if given.
     pub(super) fn ejected(&self, of: &Party, from: Option<&Party>, board: &Board) -> i64 {
         let mut pods: Vec<PodId> = self
             .ejected
@@ -64,7 +64,7 @@ impl Outage {
     }
 }
 
-/// One less; what comes to nothing is forgotten, and what was never told is not missed.
+/// Decrements a count and removes it at zero; an unknown one is ignored.
 fn less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
     if let Some(count) = counts.get_mut(&key) {
         *count -= 1;

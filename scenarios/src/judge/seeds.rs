@@ -167,7 +167,7 @@ fn in_words(check: &Check) -> String {
 }
 
 fn shown(unit: Unit, value: f64) -> String {
-    // Six digits are more than an interval of few seeds can tell.
+    // Six digits are more than an interval of few seeds supports.
     let scaled = if unit == Unit::Duration {
         (value, 1)
     } else {

@@ -8,7 +8,7 @@ use super::span::Span;
 use crate::check::Statistic;
 use crate::value::Ratio;
 
-/// Where in a run a leaf counts.
+/// The part of a run in which a leaf counts.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
     span: Span,
@@ -21,7 +21,7 @@ pub(super) struct Slots {
     cells: BTreeMap<usize, Cell>,
 }
 
-/// What a cell must remember of values.
+/// The storage of a cell's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Count, sum, least and largest.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 pub(super) struct Cell {
     /// Requests in question.
     pub(super) all: u64,
-    /// Those that count.
+    /// Requests that count.
     pub(super) hits: u64,
     /// Values: how many.
     pub(super) values: u64,
@@ -52,14 +52,14 @@ pub(super) struct Cell {
 enum Spread {
     #[default]
     None,
-    /// One window: the same histogram as reports have.
+    /// A window: the same histogram as in reports.
     Dense(Box<Histogram>),
     /// Many slices: only buckets that are in use, of the same bounds.
     Sparse(BTreeMap<i64, u64>),
 }
 
 impl Slots {
-    /// One slice as long as the window, or consecutive ones of `per`; a last partial one is left out.
+    /// A slice as long as the window, or consecutive ones of `per`; a last partial one is omitted.
     pub(super) fn new(span: Span, per_ns: Option<i64>, duration_ns: i64, kind: Kind) -> Slots {
         let length = span.to_ns - span.from_ns;
         let slice_ns = per_ns.unwrap_or(length).max(1);
@@ -128,7 +128,7 @@ impl Slots {
         })
     }
 
-    /// What was gathered in a slice.
+    /// The content of a slice.
     pub(super) fn read(&self, slice: usize) -> Option<&Cell> {
         self.cells.get(&slice)
     }
@@ -226,7 +226,7 @@ impl Cell {
     }
 }
 
-/// The highest value that an HDR histogram of three digits does not tell from this one.
+/// The highest value that an HDR histogram of three digits does not distinguish from this one.
 fn bucket(value_ns: i64) -> i64 {
     /// Three digits need 2,048 sub-buckets: `2 * 10^3` rounded up to a power of two.
     const SUB_BUCKETS_LOG2: u32 = 11;

@@ -15,7 +15,7 @@ pub(super) struct Span {
 /// The window's times under this run's faults.
 ///
 /// # Errors
-/// It is empty, outside the run, or named after something that does not happen.
+/// If it is empty, outside the run, or named after something that does not happen.
 pub(super) fn resolve(window: &Window, cast: &Cast) -> Result<Span, String> {
     let (from_ns, to_ns) = (time(&window.from, cast)?, time(&window.to, cast)?);
     let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));

@@ -158,12 +158,12 @@ impl Run {
         self.judge().checks
     }
 
-    /// Whether each check holds.
+    /// Returns true if each check holds.
     pub(super) fn verdicts(self) -> Vec<Option<bool>> {
         self.checks().into_iter().map(|check| check.pass).collect()
     }
 
-    /// What was observed, in words.
+    /// The observed values, in words.
     pub(super) fn observed(self) -> Vec<String> {
         self.checks()
             .into_iter()

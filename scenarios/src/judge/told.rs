@@ -1,21 +1,21 @@
-//! Verdicts: of a run, and of a variant against what its file tells.
+//! Verdicts: of a run, and of a variant compared with its file.
 
 use shakedown_results::{CheckResult, Verdict};
 
 use crate::story::Story;
 
-/// Whether a variant came out as its file tells.
+/// The outcome of a variant, compared with its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// Exactly the checks that it breaks are false.
     As,
-    /// It came out otherwise; a line for each check that did.
+    /// Another outcome; a line for each check that differs.
     Otherwise(Vec<String>),
     /// Some check could not be judged: neither.
     NotJudged(Vec<String>),
 }
 
-/// Compares a story's checks with what it tells: `base` and variants without `breaks` must pass, others must turn exactly
+/// Compares a story's checks with its file: `base` and variants without `breaks` must pass, others must turn exactly
 /// the named checks false. Checks over seeds that were not judged are left aside.
 pub fn as_told(story: &Story, checks: &[CheckResult]) -> Told {
     let breaks: &[String] = story.breaks.as_deref().unwrap_or_default();

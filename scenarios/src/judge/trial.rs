@@ -1,4 +1,4 @@
-//! One check under judgement: its leaves, its slices or instants, and its result in words.
+//! A check under judgement: its leaves, its slices or instants, and its result in words.
 
 mod slices;
 mod tree;
@@ -31,18 +31,18 @@ struct State {
     left: Tree,
     right: Tree,
     instants: Option<Instants>,
-    /// The window as the check has it.
+    /// The window of the check.
     span: Span,
     has_meters: bool,
 }
 
-/// What a check came to, or why it cannot be said.
+/// The result of a check, or the reason why it has none.
 type Finding = Result<Seen, String>;
 
-/// What a check came to.
+/// The result of a check.
 struct Seen {
     holds: bool,
-    /// What was seen, in words.
+    /// The observed value, in words.
     words: String,
     /// The value that decided, where there is one, and its unit if that is not the check's.
     value: Option<(Ratio, Unit)>,

@@ -1,4 +1,4 @@
-//! Which of a load's requests reached which parties: decided when they end, or later where something is still on its way.
+//! The `via` condition: the parties that a load's request reached, decided at its end, or later if descendants are in flight.
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use shakedown_results::{Measured, MeasuredUnit, Number};
 use crate::check::{Check, Expression, Op, Relation, Seeds, Temporal};
 use crate::value::{Ratio, Unit, format_ns};
 
-/// What would have been accepted, in words.
+/// The expectation of a check, in words.
 pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
     let mut words = String::new();
     words.push_str(match check.temporal {
@@ -79,7 +79,7 @@ const fn written(op: Op, unit: Unit) -> Op {
     }
 }
 
-/// The right side as written, as far as it can be told from the text.
+/// The right side as written, if the text shows it.
 fn right_text(check: &Check) -> &str {
     let sign = match check.relation {
         Relation::Compare(op) => written(op, check.unit).to_string(),
@@ -116,7 +116,7 @@ fn right_text(check: &Check) -> &str {
     check.text.as_str()
 }
 
-/// Where a text occurs outside parentheses.
+/// The first position of a text outside parentheses.
 fn find_outside(text: &str, wanted: &str) -> Option<usize> {
     let mut depth = 0i32;
     for (at, c) in text.char_indices() {

@@ -101,7 +101,7 @@ impl Reader<'_> {
         })
     }
 
-    /// How long a call waits for its turn; `None` without a bound.
+    /// The maximum wait of a call for a place; `None` without a bound.
     fn wait(&mut self, pool: &Node) -> Option<Duration> {
         match get(pool, "wait")?.as_str() {
             Some("unlimited") => None,

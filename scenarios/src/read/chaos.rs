@@ -129,7 +129,7 @@ impl Reader<'_> {
         }
         let instant = self.instant(node, action_name);
         if action_name == "apply" && instant {
-            // `for` has been told.
+            // The error about `for` has been reported.
             let known: Vec<_> = node.as_map()?.iter().filter(|(k, _)| *k != "for").collect();
             let rest = known.into_iter().map(|(k, e)| (k.clone(), e.node.clone()));
             self.keys(&Node::map(rest, node.place.clone()), action::keys("apply"));
@@ -161,7 +161,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Whether an item does something that can be done. What cannot is told.
+    /// Reports an action that is not possible. Returns true if it is possible.
     fn does(&mut self, name: &str, action: &Node, node: &Node) -> bool {
         if LATER.contains(&name) {
             self.later(&action.place, name);
@@ -186,7 +186,7 @@ impl Reader<'_> {
         true
     }
 
-    /// Whether the action happens at an instant; it takes no `for`.
+    /// Returns true if the action is instantaneous; it takes no `for`.
     fn instant(&mut self, node: &Node, action: &str) -> bool {
         if let Some(entry) = node.as_map().and_then(|map| map.get("for"))
             && INSTANT.contains(&action)

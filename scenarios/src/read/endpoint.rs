@@ -11,11 +11,11 @@ use crate::story::{Host, Path, find_endpoint};
 /// The port of a URL of plain HTTP that names none.
 const HTTP_PORT: u16 = 80;
 
-/// Who sends a request.
+/// The sender of a request.
 pub(super) struct Sender<'a> {
     /// In words, for messages.
     pub(super) name: &'a str,
-    /// Its requests pass a sidecar, which routes them.
+    /// True if its requests pass a sidecar, which routes them.
     pub(super) meshed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `expect`: names and texts of checks, and where an offset in a text stands in the file.
+//! `expect`: names and texts of checks, and the place in the file of an offset in a text.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::check::{Check, resolve};
 const CHECKS_MAX: usize = 1_000;
 
 impl Reader<'_> {
-    /// All checks. `Err` inside the list never happens: what is wrong is told.
+    /// All checks. `Err` inside the list never happens: errors are reported.
     pub(super) fn expect(&mut self, list: &Node, names: &Names) -> Vec<Check> {
         let mut checks = Vec::new();
         let mut taken = BTreeSet::new();
@@ -69,7 +69,7 @@ impl Reader<'_> {
     }
 }
 
-/// The place of a byte of a scalar's text. Exact on one line; a folded text is taken to stand on its first.
+/// The place of a byte of a scalar's text. Exact on one line; a folded text is assumed to be on its first.
 fn inside(node: &Node, text: &str, at: usize) -> FilePlace {
     let mut place = node.place.clone();
     if place.line == 0 {

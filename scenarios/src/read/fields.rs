@@ -24,7 +24,7 @@ pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     node.get(key).filter(|value| !value.is_null())
 }
 
-/// The long form of a value that may be written short: a plain value stands for the map of its first key.
+/// The long form of a value that may be written short: a plain value is the value of the first key.
 pub(super) fn long(node: &Node, first: &'static str) -> Node {
     match &node.value {
         Value::Map(_) | Value::Null => node.clone(),
@@ -113,7 +113,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One of a few words; later ones are refused as such.
+    /// Reads a word of a list; words planned for later are refused as such.
     pub(super) fn word<T: Copy>(
         &mut self,
         node: &Node,
@@ -222,13 +222,13 @@ impl Reader<'_> {
         Some(limit)
     }
 
-    /// A name: a string that can stand in a check.
+    /// Reads a name: a string that is valid in a check.
     pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = self.text(node, what)?.to_owned();
         self.is_name(&text, &node.place, what).then_some(text)
     }
 
-    /// Whether the text can be a name.
+    /// Returns true if the text can be a name.
     pub(super) fn is_name(
         &mut self,
         text: &str,

@@ -14,7 +14,7 @@ const ZONE: Keys = Keys {
     later: &[],
 };
 const CLASSES: [&str; 5] = ["all", "same-zone", "cross-zone", "cross-region", "outside"];
-/// Zones are told apart by 16 bits; few would read a matrix of more than this.
+/// A zone is a number of 16 bits, and a matrix of more than this is not readable.
 const ZONES_MAX: usize = 1_000;
 
 impl Reader<'_> {

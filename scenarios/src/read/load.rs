@@ -108,7 +108,7 @@ impl Reader<'_> {
         (load, called)
     }
 
-    /// When a load starts and stops.
+    /// The start and the stop of a load.
     fn on_air(&mut self, node: &Node, duration: Duration) -> (Duration, Duration) {
         let start = self.duration(node, "start").unwrap_or(Duration::ZERO);
         let stop = self.duration(node, "stop").unwrap_or(duration);
@@ -128,7 +128,7 @@ impl Reader<'_> {
         self.text(value, "a name").map(str::to_owned)
     }
 
-    /// Where the load goes outside of any run.
+    /// The target of the load outside of a run.
     fn target_url(&mut self, node: &Node) -> Option<String> {
         let written = get(node, "target")?;
         let url = self.text(written, "a URL")?;

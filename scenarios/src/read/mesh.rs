@@ -242,7 +242,7 @@ impl Reader<'_> {
             }
             documents.extend(self.document(edited));
         }
-        // What only the whole mesh can tell makes sense once every service and document could be read.
+        // Errors about the whole mesh make sense only if every service and document is valid.
         let whole = self.errors.len() == before
             && !self.incomplete
             && scene.skeletons.iter().all(|s| !s.open);
@@ -282,7 +282,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What configures the mesh, of a document that was read. Services are those of the topology.
+    /// The part of a document that configures the mesh. Services are those of the topology.
     fn taken(&mut self, manifest: Manifest, edited: &Edited) -> Option<Document> {
         for omission in manifest.omissions {
             if !self.omissions.contains(&omission) {
@@ -305,7 +305,7 @@ impl Reader<'_> {
     }
 }
 
-/// What the control plane will know of the services, as far as documents can be checked against it.
+/// The registry of services against which documents are checked.
 fn registry(scene: &Scene<'_>) -> Registry {
     let mut registry = Registry::new();
     let locality = |zone: &u16| {
@@ -325,7 +325,7 @@ fn registry(scene: &Scene<'_>) -> Registry {
         for version in &service.versions {
             for locality in version.zones.iter().map(locality) {
                 known.endpoints.push(registry::Endpoint {
-                    // Nobody is asked at this address: it stands for the version's labels.
+                    // Nothing is sent to this address: it represents the version's labels.
                     address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), service.port),
                     labels: locality.label(version.labels.clone()),
                     locality,
@@ -344,7 +344,7 @@ fn registry(scene: &Scene<'_>) -> Registry {
             labels: locality.label(labels),
             locality,
         };
-        // Nobody is asked here either.
+        // Nothing is sent to this address, either.
         let address = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);
         registry.clients.insert(address.into(), client);
     }

@@ -7,7 +7,7 @@ use shakedown_config::api::{
 };
 use shakedown_config::registry::Hostname;
 
-/// Where documents without `gateways` hold.
+/// The gateway of documents without `gateways`.
 const SIDECARS: &str = "mesh";
 
 /// The VirtualServices of a story: those in force at 0 s, and those that its chaos applies.
@@ -17,7 +17,7 @@ pub(super) struct Routes {
     applied: Vec<Resource<VirtualService>>,
 }
 
-/// Where a request may arrive: at a service, with a path.
+/// The service and the path with which a request may arrive.
 pub(super) type Arrival = (Hostname, String);
 
 impl Routes {
@@ -35,7 +35,7 @@ impl Routes {
         }
     }
 
-    /// Whether some route may take requests for a host, at some time.
+    /// Returns true if some route may take requests for a host, at some time.
     pub(super) fn may_apply(&self, host: &Hostname) -> bool {
         self.all().any(|routes| takes(routes, host))
     }
@@ -48,7 +48,7 @@ impl Routes {
         destinations.collect()
     }
 
-    /// Where requests for a host with a path may arrive, whatever else they carry; `None` where that cannot be said.
+    /// The possible arrivals of requests for a host with a path, whatever else they carry; `None` if unknown.
     pub(super) fn arrivals(&self, host: &Hostname, path: &str) -> Option<Vec<Arrival>> {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         let mut arrivals = Vec::new();
@@ -71,7 +71,7 @@ impl Routes {
         self.at_0_s.iter().chain(&self.applied)
     }
 
-    /// The routes of a document and, where it delegates, those of its delegates; each with the document that it stands in.
+    /// The routes of a document and, where it delegates, those of its delegates, each with its own document.
     fn routes_of<'a>(
         &'a self,
         root: &'a Resource<VirtualService>,
@@ -96,7 +96,7 @@ impl Routes {
     }
 }
 
-/// Whether a document routes requests of sidecars for a host.
+/// Returns true if a document routes requests of sidecars for a host.
 fn takes(routes: &Resource<VirtualService>, host: &Hostname) -> bool {
     let gateways = &routes.spec.gateways;
     let of_sidecars = gateways.is_empty() || gateways.iter().any(|name| name.value == SIDECARS);
@@ -113,7 +113,7 @@ fn hosts_of(
     destinations.map(move |to| Hostname::resolve(&to.destination.host, &namespace))
 }
 
-/// Where requests with a path arrive by one route; nowhere if it takes none of them, or the proxy answers.
+/// The arrivals of requests with a path by a route: none if it takes none of them, or if the proxy answers.
 fn arrivals_of(
     document: &Resource<VirtualService>,
     route: &HttpRoute,
@@ -144,7 +144,7 @@ fn arrivals_of(
     Some(arrivals)
 }
 
-/// Whether a route takes every request with a path, so that no later one does.
+/// Returns true if a route takes every request with a path, so that no later one does.
 fn takes_all_of(route: &HttpRoute, path: &str) -> bool {
     let takes_all = |condition: &HttpMatch| {
         let is_met = match condition.uri.as_ref().map(|uri| &uri.value) {
@@ -164,7 +164,7 @@ fn takes_all_of(route: &HttpRoute, path: &str) -> bool {
     route.r#match.is_empty() || route.r#match.iter().any(|known| takes_all(&known.value))
 }
 
-/// The path after a rewrite; `None` where that cannot be said.
+/// The path after a rewrite; `None` if unknown.
 fn rewritten(
     rewrite: Option<&Rewrite>,
     path: &str,

@@ -216,7 +216,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether there is a sidecar, of services and of loads.
+    /// Returns true if there is a sidecar, of services and of loads.
     pub(super) fn sidecar(&mut self, node: &Node) -> bool {
         let Some(sidecar) = get(node, "sidecar") else {
             return true;

@@ -51,7 +51,7 @@ const VERSION: Keys = Keys {
     known: &beside_common("replicas"),
     later: LATER,
 };
-/// Of a version that chaos brings: its replicas stand in the chaos item itself.
+/// Of a version that chaos deploys: its replicas are in the chaos item itself.
 const WITH: Keys = Keys {
     known: &COMMON,
     later: LATER,
@@ -75,7 +75,7 @@ const SHORT: [(&str, &str); 4] = [
     ("keep-alive", "idle"),
     ("boot", "time"),
 ];
-/// What services may speak.
+/// The protocols of services.
 pub(super) const PROTOCOLS: [(&str, Protocol); 3] = [
     ("http", Protocol::Http),
     ("http2", Protocol::Http2),
@@ -88,18 +88,18 @@ const PARTS_MAX: usize = 10_000;
 pub(super) struct Skeleton {
     pub(super) name: String,
     pub(super) place: FilePlace,
-    /// What it speaks, as far as it can be told.
+    /// The protocol, if it is valid.
     pub(super) protocol: Protocol,
     pub(super) endpoints: Vec<Path>,
     pub(super) versions: Vec<(String, Node)>,
     /// Has endpoints that are not known here (an external service, a gateway): calls to it are not looked up.
     pub(super) open: bool,
-    /// Versions that chaos brings; they stand among `versions`, with no replicas.
+    /// Versions that chaos deploys; they are in `versions`, without replicas.
     pub(super) deploys: Vec<Deploy>,
 }
 
 impl Skeleton {
-    /// Its name in the mesh.
+    /// The name in the mesh.
     pub(super) fn hostname(&self) -> Hostname {
         let mut versions = self.versions.iter();
         let namespace = versions.find_map(|(_, version)| get(version, "namespace")?.as_str());
@@ -235,7 +235,7 @@ impl Reader<'_> {
         new
     }
 
-    /// Whether the text can be a version's name.
+    /// Returns true if the text can be a version's name.
     fn is_version(&mut self, name: &str, place: &FilePlace) -> bool {
         let good = !name.is_empty()
             && name.len() <= 63
@@ -286,7 +286,7 @@ impl Reader<'_> {
     }
 }
 
-/// What versions speak, as far as it can be told.
+/// The protocols of versions, as far as they are valid.
 fn spoken(versions: &[(String, Node)]) -> Protocol {
     let word = versions
         .iter()
@@ -295,7 +295,7 @@ fn spoken(versions: &[(String, Node)]) -> Protocol {
     known.map_or(Protocol::Http, |(_, protocol)| *protocol)
 }
 
-/// Whether an endpoint is a method of gRPC. Source: gRPC over HTTP/2, `Path`.
+/// Returns true if an endpoint is a method of gRPC. Source: gRPC over HTTP/2, `Path`.
 fn is_method(path: &Path) -> bool {
     let segments: Vec<&str> = path.path.split('/').skip(1).collect();
     path.method == Method::POST

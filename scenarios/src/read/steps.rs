@@ -65,7 +65,7 @@ impl Words {
         }
     }
 
-    /// What an app answers that breaks: 500, or what gRPC's libraries make of an exception.
+    /// The answer of a failing app: 500, or the status of gRPC's libraries for an exception.
     pub(super) const fn broken(self) -> Status {
         match self {
             Words::Grpc => Status::Grpc(GrpcStatus::UNKNOWN),
@@ -74,14 +74,14 @@ impl Words {
     }
 }
 
-/// Where steps stand: whose they are, under which path their random streams are named, and who calls, in words.
+/// The context of steps: their owner, the path of their random streams, and the caller, in words.
 pub(super) struct Scope<'a> {
     pub(super) services: &'a [Skeleton],
     /// Client settings of the caller (`calls`).
     pub(super) calls: Option<&'a Node>,
     /// `checkout POST /order`.
     pub(super) by: String,
-    /// Its calls pass a sidecar.
+    /// True if its calls pass a sidecar.
     pub(super) meshed: bool,
     /// In which words its answers are written.
     pub(super) words: Words,
@@ -249,7 +249,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What a failed call does.
+    /// The effect of a failed call.
     pub(super) fn on_error(&mut self, node: &Node) -> Option<OnError> {
         const WORDS: [(&str, OnError); 2] = [("fail", OnError::Fail), ("ignore", OnError::Ignore)];
         let written = get(node, "on-error")?;

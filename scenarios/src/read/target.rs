@@ -44,7 +44,7 @@ impl Reader<'_> {
         Some(target)
     }
 
-    /// Whose pods, and the words after it.
+    /// The party, and the rest of the words.
     fn selector<'w>(
         &mut self,
         words: &'w [&'w str],
@@ -224,7 +224,7 @@ impl Reader<'_> {
         u16::try_from(index).ok()
     }
 
-    /// The number of a replica. Those that come while the run goes on are not counted.
+    /// The number of a replica. Replicas that are added during the run are not counted.
     fn replica_of(
         &mut self,
         service: &Service,

@@ -52,7 +52,7 @@ const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Services and loads of one story, at most: the journal counts them in 16 bits.
 const PARTIES_MAX: usize = 20_000;
 
-/// What comes of reading: a story if nothing is wrong, and the names that its checks have.
+/// The result of reading: a story if there is no error, and the names of its checks.
 pub(crate) struct Read {
     pub(crate) story: Result<Story, Diagnostics>,
     /// Names (or texts) of all checks as written, right or wrong.
@@ -322,7 +322,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Whom documents are for that do not say it.
+    /// The default of `exportTo`.
     fn export(&mut self, node: &Node, key: &str) -> DefaultExport {
         let words = [
             ("*", DefaultExport::All),
@@ -332,7 +332,7 @@ impl Reader<'_> {
         written.unwrap_or_default()
     }
 
-    /// How often a canary's metrics are read.
+    /// The interval at which a canary's metrics are read.
     fn telemetry(&mut self, node: &Node) -> Duration {
         let every = self.duration(node, "telemetry");
         if let Some(written) = get(node, "telemetry")
@@ -376,7 +376,7 @@ impl Reader<'_> {
     }
 }
 
-/// How many pods an item may add.
+/// The number of pods that an item may add.
 fn brings(item: &Chaos) -> u32 {
     match &item.action {
         Action::Deploy { replicas, .. } => *replicas,

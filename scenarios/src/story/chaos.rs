@@ -1,4 +1,4 @@
-//! What goes wrong in a story: when, to whom, and what. ([`crate::plan`] draws the faults of one seed from it.)
+//! Chaos items of a story: times, targets and actions. ([`crate::plan`] draws the faults of a seed from them.)
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::value::{Ratio, Share};
 /// A chaos item.
 #[derive(Clone, Debug)]
 pub struct Chaos {
-    /// Its name; `chaos.N` (from 0) where it has none.
+    /// The name; `chaos.N` (from 0) if it has none.
     pub name: String,
-    /// When it fires.
+    /// The times at which it fires.
     pub when: When,
     /// For how long; `None`: to the end of the run.
     pub length: Option<Draw>,
-    /// What it does.
+    /// The action.
     pub action: Action,
     /// May touch nothing.
     pub may_miss: bool,
-    /// Where targets are drawn.
+    /// The place of the random stream for targets.
     pub place: Place,
 }
 
-/// When a chaos item fires.
+/// The times at which a chaos item fires.
 #[derive(Clone, Debug)]
 pub enum When {
     /// Once.
@@ -40,7 +40,7 @@ pub enum When {
     },
 }
 
-/// What a chaos item does.
+/// The action of a chaos item.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Gone in silence.
@@ -58,16 +58,16 @@ pub enum Action {
     },
     /// Every `work` takes longer.
     Slow {
-        /// Whose.
+        /// The target.
         target: Target,
-        /// So many times as long.
+        /// The factor by which it takes longer.
         factor: Ratio,
         /// And so much more.
         add: Option<Draw>,
     },
     /// A share of requests fails before the first step.
     Fail {
-        /// Whose.
+        /// The target.
         target: Target,
         /// The share.
         rate: Share,
@@ -89,16 +89,16 @@ pub enum Action {
         service: usize,
         /// Index into its versions; `None`: whichever is stable then.
         version: Option<u16>,
-        /// How many.
+        /// The number of replicas.
         to: u32,
     },
-    /// Starts a version of a service. It stands among [`Service::versions`] with no replicas at 0 s.
+    /// Starts a version of a service. It is one of [`Service::versions`], without replicas at 0 s.
     Deploy {
         /// Index into [`Story::services`].
         service: usize,
         /// Index into its versions.
         version: u16,
-        /// How many replicas.
+        /// The number of replicas.
         replicas: u32,
     },
     /// Configuration reaches the control plane.
@@ -115,19 +115,19 @@ pub enum Action {
 /// Pods that a chaos item means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// Who.
+    /// The pods.
     pub of: Selector,
     /// Only those in this zone.
     pub zone: Option<u16>,
     /// Only those with this label.
     pub label: Option<(String, String)>,
-    /// How many of them, drawn anew each time.
+    /// The number of them, drawn anew each time.
     pub part: Part,
     /// As written.
     pub text: String,
 }
 
-/// Whom a target names.
+/// The selector of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// Every pod of the services.
@@ -138,7 +138,7 @@ pub enum Selector {
     Region(String),
     /// A service, one of its versions, one replica of it; or a load's clients.
     Party {
-        /// Its name.
+        /// The name.
         name: String,
         /// Index of the version.
         version: Option<u16>,
@@ -149,12 +149,12 @@ pub enum Selector {
     Control,
 }
 
-/// How many of the pods that a selector names.
+/// The number of pods of a selector that are hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// All.
     All,
-    /// So many.
+    /// A number of pods.
     Count(u32),
     /// That share, rounded up.
     Share(Share),

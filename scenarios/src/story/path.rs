@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Path, Service};
 
 impl Path {
-    /// Whether a concrete path (without its query) is one that this declares: `:name` stands for one segment, a last `*`
+    /// Returns true if a concrete path (without its query) is one that this declares: `:name` stands for one segment, a last `*`
     /// for the rest.
     pub fn matches(&self, path: &str) -> bool {
         let mut declared = self.path.split('/');
@@ -28,7 +28,7 @@ impl Path {
         }
     }
 
-    /// How many segments are left open, a `*` counting for more than any number of others: less is more specific.
+    /// The number of open segments, a `*` counting for more than any number of others: less is more specific.
     fn openness(&self) -> usize {
         self.path
             .split('/')
@@ -68,7 +68,7 @@ pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Opt
         .map(|(at, _)| at)
 }
 
-/// How many replicas, in words.
+/// The number of replicas, in words.
 pub(crate) fn replicas(number: u32) -> String {
     if number == 1 {
         "1 replica".to_owned()

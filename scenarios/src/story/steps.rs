@@ -11,13 +11,13 @@ use crate::value::Share;
 /// A time that a step takes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timed {
-    /// How long.
+    /// The duration.
     pub time: Draw,
-    /// How often it is drawn.
+    /// The frequency of draws.
     pub drawn: Drawn,
 }
 
-/// How often a step's time is drawn.
+/// The frequency at which a step's time is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drawn {
     /// By each attempt: the slowness is the replica's.
@@ -26,7 +26,7 @@ pub enum Drawn {
     Request,
 }
 
-/// One step of an endpoint.
+/// A step of an endpoint.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Takes a core that long.
@@ -45,7 +45,7 @@ pub enum Step {
         rate: Share,
         /// With what.
         with: Failure,
-        /// Where the chance is drawn.
+        /// The place of the random stream for the chance.
         place: Place,
     },
     /// Ends here.
@@ -60,7 +60,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether this or a step within it is of a kind.
+    /// Returns true if this or a step within it is of a kind.
     pub fn any(&self, is: &impl Fn(&Step) -> bool) -> bool {
         let any = |steps: &Vec<Step>| steps.iter().any(|step| step.any(is));
         is(self)
@@ -72,7 +72,7 @@ impl Step {
     }
 }
 
-/// A status, in the words of what is spoken. Where the other is spoken it is told in that one's.
+/// A status, of HTTP or of gRPC. To a peer of the other protocol it is converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Of HTTP.
@@ -100,7 +100,7 @@ pub struct Success {
 }
 
 impl Success {
-    /// Whether an answer is one; where it has a status of gRPC, that decides.
+    /// Returns true if an answer is a success; a status of gRPC decides, if there is one.
     pub fn holds(&self, status: u16, grpc: Option<GrpcStatus>) -> bool {
         match grpc {
             Some(grpc) => self.grpc.contains(&grpc),
@@ -122,7 +122,7 @@ impl Default for Success {
     }
 }
 
-/// How a step, or a full queue, fails a request.
+/// The failure of a request by a step or a full queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// With a status.
@@ -138,7 +138,7 @@ pub enum Failure {
 pub struct Call {
     /// Index into [`Story::services`](super::Story::services); past them, into [`Story::hosts`](super::Story::hosts).
     pub service: usize,
-    /// Index into that service's endpoints; `None` where only another service has it, to which routes lead.
+    /// Index into that service's endpoints; `None` if only another service has it, to which routes lead.
     pub endpoint: Option<usize>,
     /// The method.
     pub method: Method,
@@ -146,9 +146,9 @@ pub struct Call {
     pub path: String,
     /// The chance that it is made at all.
     pub probability: Share,
-    /// How often, in order; drawn as a count.
+    /// The number of repetitions, in order; drawn as a count.
     pub times: Draw,
-    /// How many at once; drawn as a count.
+    /// The number at once; drawn as a count.
     pub fan_out: Draw,
     /// Request headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -162,11 +162,11 @@ pub struct Call {
     pub retries: Option<Retries>,
     /// Tries beside one that is slow to answer, by the app itself.
     pub hedge: Option<Hedge>,
-    /// How many calls of one replica to this service may be under way.
+    /// The maximum number of calls in flight from a replica to this service.
     pub pool: Option<Seats>,
-    /// What a failure does.
+    /// The effect of a failure.
     pub on_error: OnError,
-    /// Where the chance is drawn.
+    /// The place of the random stream for the chance.
     pub place: Place,
 }
 
@@ -175,14 +175,14 @@ pub struct Call {
 pub enum Bound {
     /// So long.
     Span(Duration),
-    /// What is left of the deadline of whoever called the caller; none where that one has none.
+    /// The rest of the deadline of the caller's own caller; none if that one has none.
     Rest,
 }
 
 /// Tries after the first, by an app or a load's client, in addition to the mesh's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retries {
-    /// How many at most.
+    /// The maximum number.
     pub times: u32,
     /// After a 5xx answer.
     pub on_5xx: bool,
@@ -192,39 +192,39 @@ pub struct Retries {
     pub on_timeout: bool,
     /// Wait before the first retry; it doubles.
     pub backoff: Duration,
-    /// It grows no longer than this.
+    /// The maximum backoff.
     pub max_backoff: Duration,
     /// The wait is drawn uniformly between zero and itself.
     pub full_jitter: bool,
     /// Retries as a share of the first tries of the last 10 s, per caller process.
     pub budget: Option<Share>,
-    /// Where jitter is drawn.
+    /// The place of the random stream for jitter.
     pub place: Place,
 }
 
 /// Tries beside one that is slow to answer: the first answer is taken, the others are cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hedge {
-    /// How long without an answer until one more is sent.
+    /// The time without an answer after which another try is sent.
     pub after: Duration,
-    /// How many at most.
+    /// The maximum number.
     pub times: u32,
 }
 
 /// Calls of one replica to one service, at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seats {
-    /// How many.
+    /// The number.
     pub size: u32,
-    /// How long one more waits before it fails; `None`: without a bound.
+    /// The maximum wait of a call; `None`: without a bound.
     pub wait: Option<Duration>,
 }
 
-/// What a failed call does.
+/// The effect of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
     /// Ends the endpoint: 504 if it timed out, else 502.
     Fail,
-    /// Goes on.
+    /// Continues.
     Ignore,
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{Ratio, Share, format_ns};
 
-/// What a distribution draws.
+/// The shape of a distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Durations, in nanoseconds.
@@ -33,7 +33,7 @@ pub enum Shape {
     Constant(u64),
     /// Exponential.
     Exponential {
-        /// Its mean.
+        /// The mean.
         mean: f64,
     },
     /// Every whole value in a range, both ends included, equally likely.
@@ -45,9 +45,9 @@ pub enum Shape {
     },
     /// Normal; drawn again when negative.
     Normal {
-        /// Its mean.
+        /// The mean.
         mean: f64,
-        /// Its standard deviation.
+        /// The standard deviation.
         sd: f64,
     },
     /// Lognormal: the logarithm is normal.
@@ -77,25 +77,25 @@ pub enum Shape {
     Erlang {
         /// The mean of the sum.
         mean: f64,
-        /// How many phases.
+        /// The number of phases.
         k: u32,
     },
     /// Weibull.
     Weibull {
-        /// Its scale.
+        /// The scale.
         scale: f64,
-        /// Its shape.
+        /// The shape.
         shape: f64,
     },
-    /// One of several, by their shares.
+    /// A mixture of several, by their shares.
     Mix(Vec<Member>),
     /// Linear between points of the quantile function.
     Points(Vec<(Share, u64)>),
-    /// One of the values of a file, all equally likely.
+    /// A draw from the values of a file, all equally likely.
     Values {
         /// The file, as written.
         file: String,
-        /// Its values; empty until the file is read.
+        /// The values; empty until the file is read.
         values: Vec<u64>,
     },
 }
@@ -103,9 +103,9 @@ pub enum Shape {
 /// A member of a mix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// Its chance.
+    /// The chance.
     pub share: Share,
-    /// What it draws.
+    /// The distribution.
     pub of: Shape,
 }
 
@@ -128,12 +128,12 @@ impl Distribution {
         }
     }
 
-    /// What it draws.
+    /// The distribution.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Its shape.
+    /// The shape.
     pub const fn shape(&self) -> &Shape {
         &self.shape
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Decimal, Ratio, ValueError};
 
-/// How a duration is written, for messages.
+/// The notation of a duration, for messages.
 pub(crate) const FORMS: &str = "`5s`, `250ms`, `1m30s`";
 
 const UNITS: [(&str, u64); 7] = [

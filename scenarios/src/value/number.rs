@@ -2,9 +2,9 @@
 
 use super::{Ratio, ValueError};
 
-/// How a count is written, for messages.
+/// The notation of a count, for messages.
 pub(crate) const COUNT_FORMS: &str = "`4`, `10k`, `2M`";
-/// How a factor is written, for messages.
+/// The notation of a factor, for messages.
 const FACTOR_FORMS: &str = "`2`, `2.5`, `10k`";
 /// More digits than this say nothing that a `u64` of billionths could hold.
 const DIGITS_MAX: usize = 18;

@@ -7,12 +7,12 @@ use super::{
     state_name,
 };
 
-/// What a value is a measure of.
+/// The dimension of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Nanoseconds.
     Duration,
-    /// One is 100%.
+    /// A share: 1 is 100%.
     Share,
     /// Events per second.
     Rate,
@@ -62,7 +62,7 @@ impl fmt::Display for Unit {
 /// A value and its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity {
-    /// How much, in the unit's base: ns, whole shares, events per second, bytes.
+    /// The amount, in the unit's base: ns, whole shares, events per second, bytes.
     pub value: Ratio,
     /// Of what.
     pub unit: Unit,

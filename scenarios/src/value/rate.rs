@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::{Decimal, Ratio, ValueError};
 
-/// How a rate is written, for messages.
+/// The notation of a rate, for messages.
 pub(crate) const FORMS: &str = "`200/s`, `90/m`, `1.5k/s`";
 
-/// Events per time, exact: so many thousandths of an event in so many nanoseconds, in lowest terms.
+/// Events per time, exact: thousandths of an event per nanoseconds, in lowest terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     milli: u64,

@@ -16,7 +16,7 @@ impl Ratio {
         numerator: 0,
         denominator: 1,
     };
-    /// One.
+    /// The ratio 1.
     pub const ONE: Ratio = Ratio {
         numerator: 1,
         denominator: 1,

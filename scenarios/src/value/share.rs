@@ -6,7 +6,7 @@ use rand_core::Rng;
 
 use super::{Decimal, Ratio, ValueError};
 
-/// How a share is written, for messages.
+/// The notation of a share, for messages.
 pub(crate) const FORMS: &str = "`5%`, `0.01%`";
 /// 1% in parts per billion.
 const PERCENT: u64 = 10_000_000;
@@ -69,7 +69,7 @@ impl Share {
         Ratio::new(i128::from(self.0), 1_000_000_000).expect("a billion is not zero")
     }
 
-    /// Draws whether a chance of this share comes true. Draws nothing when it is certain or impossible.
+    /// Draws true with this probability. Draws nothing if it is certain or impossible.
     pub fn comes_true(self, rng: &mut impl Rng) -> bool {
         match self.0 {
             0 => false,

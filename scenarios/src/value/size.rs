@@ -2,7 +2,7 @@
 
 use super::{Decimal, Ratio, ValueError};
 
-/// How a size is written, for messages.
+/// The notation of a size, for messages.
 pub(crate) const FORMS: &str = "`512B`, `4kB`, `16KiB`";
 
 const UNITS: [(&str, u64); 7] = [

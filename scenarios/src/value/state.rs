@@ -2,7 +2,7 @@
 
 use super::Ratio;
 
-/// Flagger's phases, in the order in which a rollout goes through them, then how it may end; then the states of a breaker.
+/// Flagger's phases, in the order of a rollout, then its possible ends; then the states of a breaker.
 /// No two gauges share a number.
 const STATES: [(&str, i128); 15] = [
     ("initializing", 0),
@@ -45,7 +45,7 @@ pub(crate) fn state_name(number: Ratio) -> Option<&'static str> {
     known.map(|(name, _)| *name)
 }
 
-/// Whether a state is a breaker's; else it is a canary's.
+/// Returns true if a state is of a breaker, else it is of a canary.
 pub(crate) fn is_breakers(number: Ratio) -> bool {
     number >= Ratio::whole(i128::from(CLOSED))
 }

@@ -27,7 +27,7 @@ impl Resolver<'_> {
                 Ok(_) if is == Is::Service && written.not => {
                     return self.refuse(
                         written.at,
-                        "not supported yet: `not flag` of a service: its proxy tells of requests that have one",
+                        "not supported yet: `not flag` of a service: its proxy records only requests that have one",
                     );
                 }
                 Ok(bit) => Test::Flag(bit),
@@ -65,7 +65,7 @@ impl Resolver<'_> {
             Word::Plaintext => ("plaintext", Test::Plaintext),
         };
         let attempts = matches!(subject, Subject::Edge { to, .. } if to.is_part());
-        // A load's client tells of its own tries.
+        // A load's client records its own tries.
         if attempts || (is == Is::Load && test == Test::Retried) {
             return Some(test);
         }
@@ -105,7 +105,7 @@ impl Resolver<'_> {
             .party
             .is_some_and(|index| self.names.parties[usize::from(index)].is_load);
         if is_load {
-            return self.refuse(at, "a request goes via services, not via a load");
+            return self.refuse(at, "`via` must be a service, not a load");
         }
         Some(Test::Via(via))
     }

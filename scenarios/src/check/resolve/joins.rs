@@ -1,4 +1,4 @@
-//! What the journal cannot tell apart (yet): figures, subjects and conditions that do not go together.
+//! Combinations of figures, subjects and conditions that the journal cannot distinguish.
 
 use crate::check::{Condition, Figure, Gauge, Measure, Party, Subject, Test};
 
@@ -61,7 +61,7 @@ impl Asked<'_> {
         )
     }
 
-    /// Whether a condition asks which part of the callee a try went to.
+    /// Returns true if a condition asks which part of the callee a try went to.
     fn is_of_attempts(self) -> bool {
         let is_to = |condition: &Condition| matches!(condition.test, Test::To(_));
         self.conditions.iter().any(is_to)
@@ -72,7 +72,7 @@ impl Asked<'_> {
         self.conditions.iter().any(is_flag)
     }
 
-    /// Whether a measure is asked for, in the figure or in a condition.
+    /// Returns true if a measure is asked for, in the figure or in a condition.
     fn uses(self, measure: Measure) -> bool {
         let is_its = |condition: &Condition| matches!(condition.test, Test::Measure(of, ..) if of == measure);
         matches!(self.figure, Figure::Statistic(of, _) if of == measure)
@@ -185,7 +185,7 @@ impl Asked<'_> {
     }
 }
 
-/// Whether a figure is taken of pods, whatever they are asked.
+/// Returns true if a figure is of pods, whatever requests they get.
 const fn is_of_pods(figure: Figure) -> bool {
     matches!(
         figure,

@@ -9,7 +9,7 @@ use crate::check::names::{PartyNames, Span};
 use crate::check::syntax::{Expr, WrittenMetric, WrittenParty};
 use crate::check::{Condition, Figure, Gauge, Happening, Party, Subject};
 
-/// What kind of subject it is, in words.
+/// The kind of a subject, for messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Is {
     Load,
@@ -129,7 +129,7 @@ impl Resolver<'_> {
         let callee = usize::from(callee);
         if self.names.parties[callee].is_load {
             let message = format!(
-                "`{}` is a load: nobody calls it",
+                "`{}` is a load, which cannot be called",
                 self.names.parties[callee].name
             );
             return self.refuse(second.at, message);
@@ -152,7 +152,7 @@ impl Resolver<'_> {
                     .map(|service| self.names.parties[*service].name.as_str())
                     .collect();
                 let calls = if calls.is_empty() {
-                    "it calls nobody".to_owned()
+                    "it makes no calls".to_owned()
                 } else {
                     format!("it calls {}", calls.join(", "))
                 };
@@ -336,7 +336,7 @@ impl Resolver<'_> {
         zone
     }
 
-    /// Whether the figure is one of such a subject.
+    /// Returns true if the figure is one of such a subject.
     fn fits(&mut self, expr: &Expr, metric: &WrittenMetric, figure: Figure, is: Is) -> bool {
         let allowed: &[Is] = match figure {
             Figure::Success
@@ -371,7 +371,7 @@ impl Resolver<'_> {
         true
     }
 
-    /// Refuses what the journal cannot tell apart (yet).
+    /// Refuses combinations that the journal cannot distinguish.
     fn joins(
         &mut self,
         metric: &WrittenMetric,
@@ -393,7 +393,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether the control plane is meant, and the figure is one of it.
+/// Returns true if the subject is the control plane, and the figure is one of it.
 fn is_control(written: &WrittenParty, figure: Figure) -> bool {
     written.name.as_deref() == Some("control")
         && matches!(

@@ -121,12 +121,12 @@ fn temporal_word(temporal: Temporal) -> &'static str {
     }
 }
 
-/// Whether a metric goes through states.
+/// Returns true if a metric goes through states.
 fn is_state(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Metric(metric) if ["canary", "breaker"].contains(&metric.name.as_str()))
 }
 
-/// Whether a gauge without reduction occurs.
+/// Returns true if a gauge without reduction occurs.
 pub(super) fn gauges(expr: &Expr) -> bool {
     let (mut instants, mut windows) = (Vec::new(), Vec::new());
     sort(expr, &mut instants, &mut windows);

@@ -1,4 +1,4 @@
-//! Units: which values can be counted with and compared, and what comes of it.
+//! Units: values that can be combined and compared, and the units of the results.
 
 use super::{Resolver, Typed};
 use crate::check::syntax::WrittenRelation;
@@ -78,7 +78,7 @@ impl Resolver<'_> {
         self.refuse(bare.at, message)
     }
 
-    /// How states are compared: what is rolled back has failed, too.
+    /// Compares states: a canary that is rolled back has failed, too.
     pub(super) fn states(
         &mut self,
         relation: WrittenRelation,
@@ -108,7 +108,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether an operation comes to a quotient of two values of one unit, or to a sum or a part of such.
+/// Returns true if the result of an operation is a quotient of two values of one unit, or a sum or a part of such.
 pub(super) fn is_ratio(arithmetic: Arithmetic, left: &Typed, right: &Typed) -> bool {
     let count = Unit::Count;
     match arithmetic {
@@ -121,7 +121,7 @@ pub(super) fn is_ratio(arithmetic: Arithmetic, left: &Typed, right: &Typed) -> b
     }
 }
 
-/// Whether a state is one of a breaker (else of a canary), where that can be told.
+/// Returns true if a state is of a breaker, false if it is of a canary, `None` if that is unknown.
 fn of_breaker(side: &Typed) -> Option<bool> {
     match &side.expression {
         Expression::Constant(number) => Some(is_breakers(*number)),
@@ -132,7 +132,7 @@ fn of_breaker(side: &Typed) -> Option<bool> {
     }
 }
 
-/// How a bare number would be written as another unit, in backquotes.
+/// A bare number as a quantity of another unit, in backquotes.
 fn with_unit(number: &str, unit: Unit) -> String {
     match unit {
         Unit::Duration => format!("`{number}ms`"),

@@ -7,7 +7,7 @@ use crate::check::syntax::{Edge, Problem, WindowKind, WrittenBase, WrittenPoint,
 use crate::check::{Base, Point, Window};
 use crate::value::{Ratio, format_ns};
 
-/// Which end of a chaos item its bare name stands for.
+/// The end of a chaos item that its bare name means.
 #[derive(Clone, Copy)]
 enum Bare {
     Start,
@@ -17,7 +17,7 @@ enum Bare {
 }
 
 /// # Errors
-/// What is wrong; `None` where the file's other errors explain it.
+/// The error; `None` if other errors of the file explain it.
 pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, Option<Problem>> {
     let warm_up = Point {
         base: Base::WarmUp,
@@ -144,7 +144,7 @@ fn inside(written: &WrittenWindow, window: &Window, names: &Names) -> Result<(),
     Ok(())
 }
 
-/// When a point is, where the file alone says it.
+/// The time of a point, if the file alone determines it.
 fn known(point: &Point, names: &Names) -> Option<i64> {
     let item = |name: &str| names.chaos.iter().find(|item| item.name == name);
     let base = match &point.base {

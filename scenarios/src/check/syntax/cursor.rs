@@ -2,7 +2,7 @@
 
 use crate::value::{Quantity, Share, parse_duration};
 
-/// What is wrong, and at which byte of the text.
+/// A syntax error, and its byte in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) at: usize,
@@ -29,23 +29,23 @@ impl<'a> Cursor<'a> {
         Cursor { text, at: 0 }
     }
 
-    /// The rest, as it stands.
+    /// The rest of the text.
     pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
-    /// Where the next thing begins.
+    /// Offset of the next token.
     pub(super) fn next_at(&mut self) -> usize {
         self.skip_blanks();
         self.at
     }
 
-    /// Where the last thing ended.
+    /// End of the last token.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// Whether a blank stands before what is next.
+    /// Returns true if a blank precedes the next token.
     pub(super) fn is_after_blank(&self) -> bool {
         self.text[..self.at].ends_with(char::is_whitespace)
     }
@@ -65,7 +65,7 @@ impl<'a> Cursor<'a> {
         self.rest().is_empty()
     }
 
-    /// Takes a symbol if it stands next.
+    /// Takes a symbol if it is next.
     pub(super) fn symbol(&mut self, symbol: &str) -> bool {
         self.skip_blanks();
         let found = self.rest().starts_with(symbol);
@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes a symbol that must stand next.
+    /// Takes a symbol that must be next.
     pub(super) fn expect(&mut self, symbol: &str) -> Result<(), Problem> {
         if self.symbol(symbol) {
             Ok(())
@@ -84,7 +84,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The word that stands next: letters, digits, `_`, and `-` between them.
+    /// The next word: letters, digits, `_`, and `-` between them.
     pub(super) fn peek_word(&mut self) -> Option<&'a str> {
         self.skip_blanks();
         let bytes = self.rest().as_bytes();
@@ -106,14 +106,14 @@ impl<'a> Cursor<'a> {
         Some(&self.rest()[..end])
     }
 
-    /// Takes the word that stands next.
+    /// Takes the next word.
     pub(super) fn word(&mut self) -> Option<&'a str> {
         let word = self.peek_word()?;
         self.at += word.len();
         Some(word)
     }
 
-    /// Takes this very word if it stands next.
+    /// Takes this word if it is next.
     pub(super) fn keyword(&mut self, keyword: &str) -> bool {
         let found = self.peek_word() == Some(keyword);
         if found {
@@ -122,7 +122,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes a name that must stand next.
+    /// Takes a name that must be next.
     pub(super) fn name(&mut self, what: &str) -> Result<&'a str, Problem> {
         match self.word() {
             Some(word) => Ok(word),
@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
         &rest[..end]
     }
 
-    /// Takes the digits that stand next, without skipping blanks.
+    /// Takes the next digits, without skipping blanks.
     pub(super) fn digits(&mut self) -> &'a str {
         let rest = self.rest();
         let end = rest
@@ -151,7 +151,7 @@ impl<'a> Cursor<'a> {
         &rest[..end]
     }
 
-    /// Whether a number stands next.
+    /// Returns true if the next token is a number.
     pub(super) fn at_number(&mut self) -> bool {
         self.skip_blanks();
         self.rest().starts_with(|c: char| c.is_ascii_digit())
@@ -211,7 +211,7 @@ impl<'a> Cursor<'a> {
         &rest[..end]
     }
 
-    /// An error at what stands next.
+    /// An error at the next token.
     pub(super) fn unexpected(&mut self, wanted: &str) -> Problem {
         let at = self.next_at();
         let rest = self.rest();

@@ -308,7 +308,7 @@ impl Parser<'_> {
         Ok(party)
     }
 
-    /// `METHOD /path`, if it stands next.
+    /// Parses `METHOD /path`, if it is next.
     fn endpoint(&mut self) -> Option<(String, String)> {
         let before = self.cursor.at();
         let method = self.cursor.word()?;

@@ -1,4 +1,4 @@
-//! What a metric counts: which kinds of events, which of them, and which measure of each.
+//! The events that a metric counts: their classes, conditions and measures.
 
 use shakedown_results::{Answer, Event, PodId, Record, Root};
 
@@ -6,7 +6,7 @@ use super::super::board::{Board, Change};
 use super::super::fact::{Class, Fact};
 use crate::check::{Condition, Figure, Happening, Measure, Metric, Party, Subject, Test};
 
-/// Which events count as one of all, and which may count.
+/// The class of events that are the total, and of those that may count.
 pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
     let flag = metric
         .conditions
@@ -41,7 +41,7 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
     }
 }
 
-/// Whether an event is of the metric's subject.
+/// Returns true if an event is of the metric's subject.
 pub(super) fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
     let sent_by = |party: &Party| fact.from.is_some_and(|pod| board.sent_by(pod, party));
     let descends = |party: &Party| fact.root.is_some_and(|root| is_root_of(root, party));
@@ -75,7 +75,7 @@ pub(super) fn is_root_of(root: Root, party: &Party) -> bool {
     party.party == Some(root.load.0) && party.entry.is_none_or(|entry| entry == root.entry)
 }
 
-/// Whether a request meets a condition; `via` is decided elsewhere.
+/// Returns true if a request meets a condition; `via` is decided elsewhere.
 pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
     let met = match &condition.test {
         Test::Via(_) => return true,
@@ -115,7 +115,7 @@ pub(super) fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
     }
 }
 
-/// Whether an event is one that is counted.
+/// Returns true if an event is of the kind that is counted.
 pub(super) fn happens(
     happening: Happening,
     subject: &Subject,

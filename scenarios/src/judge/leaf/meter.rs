@@ -100,7 +100,7 @@ fn queued(event: &Event, party: &Party, board: &Board) -> i64 {
     if counts { by } else { 0 }
 }
 
-/// Whether an event may change a gauge that the board keeps whole.
+/// Returns true if an event may change a gauge that the board keeps whole.
 const fn turns(gauge: Gauge, event: &Event) -> bool {
     match event {
         Event::Canary { .. } => matches!(gauge, Gauge::Canary),

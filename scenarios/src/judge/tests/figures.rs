@@ -1,4 +1,4 @@
-//! What each figure counts and leaves out.
+//! The requests that each figure counts and leaves out.
 
 use shakedown_results::{Event, Fate, PartyId, PodId, Root};
 

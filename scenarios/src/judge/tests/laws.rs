@@ -106,7 +106,7 @@ fn a_queue_that_is_not_empty_at_the_end_is_excused_from_littles_law() {
     run.records.pop();
     run.served(None, 1, 20 * S, 0, 21 * S, OK);
     let broken = broken(run);
-    assert_eq!(broken, ["api: 3 requests arrived, 2 were told to the end"]);
+    assert_eq!(broken, ["api: 3 requests arrived, 2 have a recorded end"]);
 }
 
 #[test]

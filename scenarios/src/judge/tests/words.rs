@@ -1,4 +1,4 @@
-//! What results say.
+//! Texts of results.
 
 use shakedown_results::Verdict;
 
@@ -184,7 +184,7 @@ fn laws_that_are_broken_make_a_run_invalid() {
     untold.records.truncate(1);
     assert_eq!(
         untold.judge().invariants,
-        ["api: 1 requests arrived, 0 were told to the end"]
+        ["api: 1 requests arrived, 0 have a recorded end"]
     );
 
     let mut queue = Run::new(&["count(users) > 0"]);

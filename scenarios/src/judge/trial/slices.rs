@@ -17,7 +17,7 @@ pub(super) struct Slices<'a> {
 }
 
 impl Slices<'_> {
-    /// Whether the comparison holds in a slice, and its left side.
+    /// The comparison in a slice, and its left side.
     fn slice(&self, index: usize) -> Result<(bool, Ratio), String> {
         let left = self.state.eval(&self.state.left, index, self.board)?;
         let right = self.state.eval(&self.state.right, index, self.board)?;
@@ -93,7 +93,7 @@ impl Slices<'_> {
         }
     }
 
-    /// Whether each slice comes to what is wanted; one that has no value keeps all from being judged.
+    /// Judges all slices; one without a value makes the check undecided.
     pub(super) fn all(&self, wanted: bool) -> Finding {
         let count = self.slots.count();
         let (mut wrong, mut first, mut worst) = (0, None, None);
@@ -124,7 +124,7 @@ impl Slices<'_> {
         let upwards = match self.check.relation {
             Relation::Compare(Op::More | Op::AtLeast) => towards,
             Relation::Compare(Op::Less | Op::AtMost) => !towards,
-            // Without a direction the first slice stands for all.
+            // Without a direction the first slice represents all.
             _ => return worst,
         };
         if upwards {

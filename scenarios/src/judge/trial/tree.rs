@@ -84,7 +84,7 @@ impl Builder<'_> {
         })
     }
 
-    /// Where a metric without a window of its own counts: of what a chaos item hit nothing is left out by default.
+    /// The default window of a metric: `hits` of a chaos item leave nothing out.
     fn watched(&self, metric: &Metric) -> Span {
         match metric.figure {
             Figure::Hits if self.is_whole => Span {

@@ -1,4 +1,4 @@
-//! What an item does: its target and parameters.
+//! The action of an item: its target and parameters.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ impl Reader<'_> {
         self.pods(text, &target.place, scene)
     }
 
-    /// Refuses a target whose version comes while the run goes on.
+    /// Refuses a target whose version is deployed during the run.
     fn there_at_0_s(&mut self, action: &str, target: &Target, node: &Node, scene: &Scene<'_>) {
         let Selector::Party {
             name,
@@ -362,7 +362,7 @@ impl Scene<'_> {
     }
 }
 
-/// When an `apply` comes, as far as the file says; those that are drawn come in the file's order, after 0 s.
+/// The time of an `apply`, if the file has it; drawn ones are in the file's order, after 0 s.
 pub(in super::super) fn known_start(item: &Node) -> Duration {
     let written = get(item, "at").or_else(|| get(item, "from"));
     written

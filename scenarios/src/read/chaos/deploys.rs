@@ -1,4 +1,4 @@
-//! Versions that chaos brings: they stand among their service's versions from the start, with no replicas at 0 s.
+//! Versions that chaos deploys: listed among their service's versions from the start, without replicas at 0 s.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ pub(in super::super) struct Deploy {
     pub(in super::super) item: usize,
     /// Keys of its own.
     pub(in super::super) with: Option<Node>,
-    /// Where its target stands.
+    /// The place of its target.
     pub(in super::super) place: FilePlace,
 }
 
-/// By service, in the file's order. What is wrong with an item is told when the item itself is read.
+/// By service, in the file's order. Errors of an item are reported when the item itself is read.
 pub(in super::super) fn deploys(chaos: &Node) -> BTreeMap<String, Vec<Deploy>> {
     let mut deploys: BTreeMap<String, Vec<Deploy>> = BTreeMap::new();
     for (item, node) in chaos.as_list().unwrap_or_default().iter().enumerate() {

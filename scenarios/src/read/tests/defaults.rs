@@ -1,4 +1,4 @@
-//! What is not written, and what stands for it.
+//! Defaults of keys that are not written.
 
 use std::time::Duration;
 

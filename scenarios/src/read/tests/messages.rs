@@ -102,7 +102,7 @@ fn an_edge_that_nothing_calls_is_told_with_those_there_are() {
     );
     assert_eq!(
         errors(&text),
-        "f.yaml:11:20: api never calls `web`; it calls nobody"
+        "f.yaml:11:20: api never calls `web`; it makes no calls"
     );
     let text = story("").replace(
         "fine: success(users) == 100%",
@@ -289,11 +289,11 @@ fn subjects_and_figures_must_fit() {
         ),
         (
             "amplification(api -> web) < 2",
-            "f.yaml:11:26: api never calls `web`; it calls nobody",
+            "f.yaml:11:26: api never calls `web`; it makes no calls",
         ),
         (
             "count(users where via users) == 0",
-            "f.yaml:11:23: a request goes via services, not via a load",
+            "f.yaml:11:23: `via` must be a service, not a load",
         ),
         (
             "always weight(api/v1 in zone a) == 100%",

@@ -1,4 +1,4 @@
-//! What does not go together, each told in words.
+//! Contradictions, each with its message.
 
 use super::{errors, read, story};
 
@@ -176,7 +176,7 @@ fn parties_are_named_by_what_they_have() {
         ),
         (
             "count(web -> users) == 0",
-            "`users` is a load: nobody calls it",
+            "`users` is a load, which cannot be called",
         ),
         (
             "count(web GET / -> api) == 0",

@@ -146,7 +146,7 @@ fn of_load(load: &Load) -> PartyNames {
     }
 }
 
-/// How many replicas a service's versions have at most, so far as the file says: a scaling may be of any of them.
+/// The maximum number of replicas of a service's versions in the file: a scaling may be of any of them.
 fn most_replicas(index: usize, service: &Service, chaos: &[Chaos]) -> Option<u32> {
     let brought = chaos.iter().filter_map(|item| match &item.action {
         Action::Deploy {

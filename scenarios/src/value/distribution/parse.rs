@@ -138,7 +138,7 @@ fn as_duration_error(error: ValueError, text: &str) -> ValueError {
     }
 }
 
-/// One distribution's name is known; this reads its arguments.
+/// Reads the arguments of a named distribution.
 struct Form<'a> {
     text: &'a str,
     kind: Kind,
@@ -385,7 +385,7 @@ impl Form<'_> {
     }
 }
 
-/// Splits at every `|` that stands in no inner parentheses.
+/// Splits at every `|` outside inner parentheses.
 fn split_members(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut parts) = (0i32, 0, Vec::new());
     for (at, byte) in text.bytes().enumerate() {
