@@ -123,14 +123,6 @@ fn a_journal_replays_and_a_changed_one_shows_the_first_event_that_differs() {
         "{}",
         diverged.stdout
     );
-
-    let path = file(
-        &folder,
-        "cut.jsonl",
-        lines[..lines.len() / 2].join("\n") + "\n",
-    );
-    let cut = shakedown(&["run", "--replay", &path]);
-    assert_ne!(cut.code, 0, "a journal that is cut off replays");
 }
 
 /// A journal of a short run, its lines.
@@ -172,79 +164,23 @@ fn a_compressed_journal_replays_and_is_a_tenth_of_a_plain_one() {
     let renamed = file(&folder, "renamed", &small);
     let replayed = shakedown(&["run", "--replay", &renamed]);
     assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
-    let cut = file(&folder, "cut.zst", &small[..small.len() / 2]);
-    let cut = shakedown(&["run", "--replay", &cut]);
-    assert!([2, 3].contains(&cut.code), "exit code {}", cut.code);
-    assert!(!cut.stdout.contains("all equal"), "{}", cut.stdout);
 }
 
+/// The kinds of change are cases of `src/journal/tests.rs`; a cast that is not the scenario's is noticed by the run alone.
 #[test]
 fn a_journal_that_was_tampered_with_is_refused_with_the_line() {
     let (folder, bytes) = short_journal("journal-tampered", "run.jsonl");
     let text = String::from_utf8(bytes).expect("a plain journal is text");
-    let lines: Vec<&str> = text.lines().collect();
-    let last = lines.len();
-    let records = format!("\"records\":{}", last - 2);
-    assert!(lines[last - 1].contains(&records));
-    let replaced = |line: usize, from: &str, to: &str| {
-        let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-        assert!(lines[line - 1].contains(from), "no {from} in line {line}");
-        lines[line - 1] = lines[line - 1].replacen(from, to, 1);
-        lines.join("\n") + "\n"
-    };
-    let (first, end) = (lines[1], lines[last - 1]);
-    let close = format!("line {last}: ");
-    let after = format!("line {}: follows the closing line", last + 1);
-    for (change, words) in [
-        (
-            replaced(1, "\"variant\":\"base\"", "\"variant\":\"calm\""),
-            "line 1: not the header",
-        ),
-        (
-            replaced(1, "\"pods\":[{\"party\":0", "\"pods\":[{\"party\":1"),
-            "line 1: not the cast",
-        ),
-        (
-            replaced(1, "{", "{\"more\":0,"),
-            "line 1: not a header: unknown field `more`",
-        ),
-        (
-            replaced(3, "{", "{\"more\":0,"),
-            "line 3: not as a journal writes it",
-        ),
-        (
-            replaced(last, &records, "\"records\":1"),
-            &*format!("{close}counts 1 records"),
-        ),
-        (
-            replaced(last, "\"digest\":\"", "\"digest\":\"0"),
-            &*format!("{close}holds the digest 0"),
-        ),
-        (format!("{text}{first}\n"), &*after),
-        (format!("{text}{end}\n"), &*after),
-    ] {
-        let path = file(&folder, "changed.jsonl", change);
-        let ran = shakedown(&["run", "--replay", &path]);
-        assert!(
-            [2, 3].contains(&ran.code),
-            "{words}: exit code {}",
-            ran.code
-        );
-        assert!(ran.stderr.contains(words), "no `{words}`:\n{}", ran.stderr);
-        assert!(!ran.stdout.contains("all equal"), "{words}");
-    }
-    // Another seed draws otherwise, or has another digest.
-    let path = file(
-        &folder,
-        "seed.jsonl",
-        replaced(1, "\"seed\":1", "\"seed\":2"),
-    );
-    let ran = shakedown(&["run", "--replay", &path]).exits(3);
+    let cast = "\"pods\":[{\"party\":0";
+    assert!(text.contains(cast));
+    let changed = text.replacen(cast, "\"pods\":[{\"party\":1", 1);
+    let path = file(&folder, "changed.jsonl", changed);
+    let ran = shakedown(&["run", "--replay", &path]);
+    assert!([2, 3].contains(&ran.code), "exit code {}", ran.code);
+    let words = "line 1: not the cast";
+    assert!(ran.stderr.contains(words), "no `{words}`:\n{}", ran.stderr);
     assert!(!ran.stdout.contains("all equal"), "{}", ran.stdout);
     let zeros = shakedown(&["run", "--replay", "/dev/zero"]).exits(2);
-    assert!(
-        zeros
-            .stderr
-            .contains("/dev/zero: invalid journal, line 1: longer than")
-    );
+    let words = "/dev/zero: invalid journal, line 1: longer than";
+    assert!(zeros.stderr.contains(words), "{}", zeros.stderr);
 }
