@@ -1,14 +1,12 @@
 //! `shakedown run`: one story, or all its endings, or a journal again.
 
+mod replay;
+mod reports;
+
 use std::collections::BTreeSet;
-use std::fmt::Display;
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use shakedown::estimate::Estimate;
-use shakedown::journal::{Destination, Format, JournalError, Reader};
-use shakedown::run::shell_word;
 use shakedown::{Conduct, Document, Options, Outcome, Story, Verdict};
 use shakedown_config::api::refused;
 use shakedown_reports::{html, text};
@@ -20,6 +18,9 @@ use super::interrupt::Interrupt;
 use super::output::{Output, distinct};
 use super::progress::Progress;
 use super::{Ended, Exit, bad_input, failed, out, words};
+use replay::replay;
+pub(crate) use reports::Reports;
+use reports::{beside, destination, open_journal, write_html};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -215,72 +216,6 @@ pub(crate) fn remark(story: &Story, told: &Told) -> String {
     }
 }
 
-fn replay(args: &Args, path: &Path) -> Ended {
-    let refused = |error: &dyn Display| bad_input(format!("{}: {error}", path.display()));
-    let file = File::open(path).map_err(|error| refused(&error))?;
-    let reader = Reader::open(BufReader::new(file)).map_err(|error| match error {
-        JournalError::Io { source, .. } => refused(&source),
-        error => refused(&error),
-    })?;
-    let header = reader.header().clone();
-    if header.version != shakedown::version() {
-        let text = format!(
-            "{}: written by version {}, this is {}: events may mean something else",
-            path.display(),
-            header.version,
-            shakedown::version()
-        );
-        return Err(bad_input(text));
-    }
-    let Some(conduct) = Conduct::again(&header.engine) else {
-        let text = format!(
-            "{}: of a run in the world `{}`, where no run is like another; one of the simulator can be replayed",
-            path.display(),
-            header.engine
-        );
-        return Err(bad_input(text));
-    };
-    let mut story =
-        shakedown_scenarios::load_text(&header.scenario, &header.expanded, &Edits::default())
-            .map_err(bad_input)?;
-    story.variant.clone_from(&header.variant);
-    story.expanded.clone_from(&header.expanded);
-    let options = Options {
-        seed: Some(header.seed),
-        conduct,
-        set: header.set.clone(),
-        replay: Some(reader),
-        progress: progress(&story),
-        stop: Some(Interrupt::watch().flag()),
-        ..Options::default()
-    };
-    let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
-    distinct(reports.all())?;
-    let mut outcome =
-        shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
-    // The journal does not know the file that its story came from.
-    outcome.document.replay = format!(
-        "shakedown run --replay {}",
-        shell_word(&path.display().to_string())
-    );
-    match outcome.replayed.as_ref() {
-        None => out::complain("cut short: not compared to its end"),
-        Some(Ok(events)) if reports.take_stdout() => {
-            out::complain(format_args!("replayed: {events} events, all equal"));
-        }
-        Some(Ok(events)) => out::print(format_args!("replayed: {events} events, all equal\n"))?,
-        Some(Err(divergence)) => {
-            out::print(divergence.describe())?;
-            return Ok(Exit::Invalid);
-        }
-    }
-    if !reports.take_stdout() {
-        out::print(text::render(&outcome.document, out::screen()))?;
-    }
-    reports.write(&outcome.document, || html::render(&outcome.document))?;
-    Ok(exit_of(&outcome.document))
-}
-
 /// The edit that `--scale` stands for.
 pub(crate) fn scale(factor: Option<String>) -> Option<String> {
     factor.map(|factor| format!("scale={factor}"))
@@ -372,17 +307,6 @@ pub(crate) fn warn_of(cost: Option<String>) {
     }
 }
 
-/// The journal's file, compressed if its name says so.
-fn destination(journal: Output) -> Result<Destination, Exit> {
-    let is_zstd = journal.path().extension() == Some("zst".as_ref());
-    let file = journal.into_file();
-    let file = file.map_err(|error| bad_input(format!("write --journal: {error}")))?;
-    Ok(Destination {
-        out: Box::new(BufWriter::new(file)),
-        format: if is_zstd { Format::Zstd } else { Format::Plain },
-    })
-}
-
 fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {
     let mut progress = Progress::new();
     let (name, variant) = (story.name.clone(), story.variant.clone());
@@ -395,89 +319,4 @@ fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {
             )
         });
     }))
-}
-
-/// `report.html` for `fragile` is `report-fragile.html`, `run.jsonl.zst` is `run-fragile.jsonl.zst`.
-fn beside(path: &Path, variant: &str) -> PathBuf {
-    if path.extension() == Some("zst".as_ref()) {
-        let mut inner = beside(&path.with_extension(""), variant).into_os_string();
-        inner.push(".zst");
-        return inner.into();
-    }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut name = format!("{stem}-{variant}");
-    if let Some(extension) = path.extension() {
-        name = format!("{name}.{}", extension.to_string_lossy());
-    }
-    path.with_file_name(name)
-}
-
-/// The journal, which only a file can hold: standard output has the summary.
-fn open_journal(path: Option<&Path>) -> Result<Option<Output>, Exit> {
-    if path == Some(Path::new("-")) {
-        return Err(bad_input(
-            "--journal goes to a file: standard output holds the summary",
-        ));
-    }
-    Output::maybe("--journal", path)
-}
-
-/// The document and the page of a command, each where it is asked for.
-pub(crate) struct Reports {
-    json: Option<Output>,
-    html: Option<Output>,
-}
-
-impl Reports {
-    /// Opens both, before the command begins.
-    ///
-    /// # Errors
-    /// One cannot be written.
-    pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Reports, Exit> {
-        Ok(Reports {
-            json: Output::maybe("--json", json)?,
-            html: Output::maybe("--html", html)?,
-        })
-    }
-
-    /// Those that are asked for.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Output> {
-        self.json.iter().chain(&self.html)
-    }
-
-    /// Whether one of them is all that standard output holds.
-    pub(crate) fn take_stdout(&self) -> bool {
-        self.all().any(Output::is_stdout)
-    }
-
-    fn is_html_on_stdout(&self) -> bool {
-        self.html.as_ref().is_some_and(Output::is_stdout)
-    }
-
-    /// Writes both.
-    ///
-    /// # Errors
-    /// One can no longer be written.
-    pub(crate) fn write(
-        self,
-        value: &impl serde::Serialize,
-        page: impl FnOnce() -> String,
-    ) -> Result<(), Exit> {
-        if let Some(json) = self.json {
-            let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
-            text.push('\n');
-            json.write(&text)?;
-        }
-        match self.html {
-            Some(html) => write_html(html, &page()),
-            None => Ok(()),
-        }
-    }
-}
-
-fn write_html(to: Output, page: &str) -> Result<(), Exit> {
-    let note = (!to.is_stdout()).then(|| format!("report: {to}"));
-    to.write(page)?;
-    note.into_iter().for_each(out::complain);
-    Ok(())
 }

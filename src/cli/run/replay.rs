@@ -1,0 +1,83 @@
+//! `--replay`: a run compared with a journal.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use shakedown::journal::{JournalError, Reader};
+use shakedown::run::shell_word;
+use shakedown::{Conduct, Options};
+use shakedown_reports::{html, text};
+use shakedown_scenarios::Edits;
+
+use super::{Args, Reports, exit_of, progress};
+use crate::cli::interrupt::Interrupt;
+use crate::cli::output::distinct;
+use crate::cli::{Ended, Exit, bad_input, failed, out};
+
+pub(super) fn replay(args: &Args, path: &Path) -> Ended {
+    let refused = |error: &dyn Display| bad_input(format!("{}: {error}", path.display()));
+    let file = File::open(path).map_err(|error| refused(&error))?;
+    let reader = Reader::open(BufReader::new(file)).map_err(|error| match error {
+        JournalError::Io { source, .. } => refused(&source),
+        error => refused(&error),
+    })?;
+    let header = reader.header().clone();
+    if header.version != shakedown::version() {
+        let text = format!(
+            "{}: written by version {}, this is {}: events may mean something else",
+            path.display(),
+            header.version,
+            shakedown::version()
+        );
+        return Err(bad_input(text));
+    }
+    let Some(conduct) = Conduct::again(&header.engine) else {
+        let text = format!(
+            "{}: of a run in the world `{}`, where no run is like another; one of the simulator can be replayed",
+            path.display(),
+            header.engine
+        );
+        return Err(bad_input(text));
+    };
+    let mut story =
+        shakedown_scenarios::load_text(&header.scenario, &header.expanded, &Edits::default())
+            .map_err(bad_input)?;
+    story.variant.clone_from(&header.variant);
+    story.expanded.clone_from(&header.expanded);
+    let options = Options {
+        seed: Some(header.seed),
+        conduct,
+        set: header.set.clone(),
+        replay: Some(reader),
+        progress: progress(&story),
+        stop: Some(Interrupt::watch().flag()),
+        ..Options::default()
+    };
+    let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
+    distinct(reports.all())?;
+    let mut outcome =
+        shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
+    // The journal does not know the file that its story came from.
+    outcome.document.replay = format!(
+        "shakedown run --replay {}",
+        shell_word(&path.display().to_string())
+    );
+    match outcome.replayed.as_ref() {
+        None => out::complain("cut short: not compared to its end"),
+        Some(Ok(events)) if reports.take_stdout() => {
+            out::complain(format_args!("replayed: {events} events, all equal"));
+        }
+        Some(Ok(events)) => out::print(format_args!("replayed: {events} events, all equal\n"))?,
+        Some(Err(divergence)) => {
+            out::print(divergence.describe())?;
+            return Ok(Exit::Invalid);
+        }
+    }
+    if !reports.take_stdout() {
+        out::print(text::render(&outcome.document, out::screen()))?;
+    }
+    reports.write(&outcome.document, || html::render(&outcome.document))?;
+    Ok(exit_of(&outcome.document))
+}

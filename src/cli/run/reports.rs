@@ -1,0 +1,105 @@
+//! The files that a run writes.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use shakedown::journal::{Destination, Format};
+
+use crate::cli::output::Output;
+use crate::cli::{Exit, bad_input, out};
+
+/// The journal's file, compressed if its name says so.
+pub(super) fn destination(journal: Output) -> Result<Destination, Exit> {
+    let is_zstd = journal.path().extension() == Some("zst".as_ref());
+    let file = journal.into_file();
+    let file = file.map_err(|error| bad_input(format!("write --journal: {error}")))?;
+    Ok(Destination {
+        out: Box::new(BufWriter::new(file)),
+        format: if is_zstd { Format::Zstd } else { Format::Plain },
+    })
+}
+
+/// `report.html` for `fragile` is `report-fragile.html`, `run.jsonl.zst` is `run-fragile.jsonl.zst`.
+pub(super) fn beside(path: &Path, variant: &str) -> PathBuf {
+    if path.extension() == Some("zst".as_ref()) {
+        let mut inner = beside(&path.with_extension(""), variant).into_os_string();
+        inner.push(".zst");
+        return inner.into();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut name = format!("{stem}-{variant}");
+    if let Some(extension) = path.extension() {
+        name = format!("{name}.{}", extension.to_string_lossy());
+    }
+    path.with_file_name(name)
+}
+
+/// The journal, which only a file can hold: standard output has the summary.
+pub(super) fn open_journal(path: Option<&Path>) -> Result<Option<Output>, Exit> {
+    if path == Some(Path::new("-")) {
+        return Err(bad_input(
+            "--journal goes to a file: standard output holds the summary",
+        ));
+    }
+    Output::maybe("--journal", path)
+}
+
+/// The document and the page of a command, each where it is asked for.
+pub(crate) struct Reports {
+    json: Option<Output>,
+    html: Option<Output>,
+}
+
+impl Reports {
+    /// Opens both, before the command begins.
+    ///
+    /// # Errors
+    /// One cannot be written.
+    pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Reports, Exit> {
+        Ok(Reports {
+            json: Output::maybe("--json", json)?,
+            html: Output::maybe("--html", html)?,
+        })
+    }
+
+    /// Those that are asked for.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Output> {
+        self.json.iter().chain(&self.html)
+    }
+
+    /// Whether one of them is all that standard output holds.
+    pub(crate) fn take_stdout(&self) -> bool {
+        self.all().any(Output::is_stdout)
+    }
+
+    pub(super) fn is_html_on_stdout(&self) -> bool {
+        self.html.as_ref().is_some_and(Output::is_stdout)
+    }
+
+    /// Writes both.
+    ///
+    /// # Errors
+    /// One can no longer be written.
+    pub(crate) fn write(
+        self,
+        value: &impl serde::Serialize,
+        page: impl FnOnce() -> String,
+    ) -> Result<(), Exit> {
+        if let Some(json) = self.json {
+            let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
+            text.push('\n');
+            json.write(&text)?;
+        }
+        match self.html {
+            Some(html) => write_html(html, &page()),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) fn write_html(to: Output, page: &str) -> Result<(), Exit> {
+    let note = (!to.is_stdout()).then(|| format!("report: {to}"));
+    to.write(page)?;
+    note.into_iter().for_each(out::complain);
+    Ok(())
+}
