@@ -1,4 +1,4 @@
-//! What ails a pod: faults of its app that come and go, and add up while they overlap. They belong to the pod, so they
+//! Faults of a pod's app, which add up while they overlap. They belong to the pod, so they
 //! outlive a crash; work that has begun keeps the length that it began with.
 
 use std::cell::{Cell, RefCell};
@@ -8,19 +8,19 @@ use std::time::Duration;
 use shakedown_scenarios::story::{Draw, Failure, Place};
 use shakedown_scenarios::value::{Ratio, Share};
 
-/// One fault, as all pods that it hits share it.
+/// A fault, shared by all pods that it hits.
 #[derive(Debug)]
 pub(crate) struct Ailment {
     /// Index into the plan.
     pub(crate) fault: usize,
     pub(crate) kind: Kind,
-    /// How many pieces of work, or requests, it has touched.
+    /// The number of pieces of work, or requests, that it has touched.
     pub(crate) hits: Cell<u64>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// Every `work` takes so many times as long, and so much more.
+    /// Every `work` takes this many times as long, and this much more.
     Slow { factor: Ratio, add: Option<Draw> },
     /// A share of requests fails before the first step.
     Fail {
@@ -28,12 +28,12 @@ pub(crate) enum Kind {
         with: Failure,
         /// Only at this endpoint (service, endpoint).
         only: Option<(usize, u16)>,
-        /// Where the chance is drawn.
+        /// The random stream for the chance.
         place: Place,
     },
 }
 
-/// All that ails one pod.
+/// All faults of a pod.
 #[derive(Debug, Default)]
 pub(crate) struct Ailments(RefCell<Vec<Rc<Ailment>>>);
 
@@ -44,7 +44,7 @@ impl Ailment {
 }
 
 impl Ailments {
-    /// One more.
+    /// Adds a fault.
     pub(crate) fn add(&self, ailment: &Rc<Ailment>) {
         self.0.borrow_mut().push(Rc::clone(ailment));
     }
@@ -54,7 +54,7 @@ impl Ailments {
         self.0.borrow_mut().retain(|ailment| ailment.fault != fault);
     }
 
-    /// How long work takes here: factors multiply, then what is added adds up.
+    /// The length of work at this pod: factors multiply, then additions add up.
     pub(crate) fn stretch(&self, work: Duration, draw: impl Fn(&Draw) -> Duration) -> Duration {
         let ailments = self.0.borrow();
         let mut added = Duration::ZERO;
@@ -71,7 +71,7 @@ impl Ailments {
         span.saturating_add(added)
     }
 
-    /// How a request at an endpoint (service, endpoint) fails before its first step, if it does: as the first fault in force
+    /// The failure of a request at an endpoint (service, endpoint) before its first step, if any: of the first fault in force
     /// that hits it says. Each of them draws, so that one that is always beaten by an earlier one has its hits too.
     pub(crate) fn fails(
         &self,

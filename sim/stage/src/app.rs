@@ -1,7 +1,7 @@
 //! The app model: a real HTTP server whose requests take the steps that the story declares.
 //!
 //! A request passes its queue, holds a worker from start to answer (through calls and sleeps), takes cores for its work,
-//! and leaves exactly one `Served` for its `Arrived`. A caller that goes does not stop it (`abandoned: finish`).
+//! and records exactly one `Served` for its `Arrived`. A caller that leaves does not stop it (`abandoned: finish`).
 
 mod answer;
 mod carried;
@@ -71,7 +71,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 /// more boxes it.
 const IN_HAND_BYTES_MAX: usize = 1024;
 
-/// Which replica an app is.
+/// The identity of an app: its replica.
 #[derive(Debug)]
 pub(crate) struct Role {
     pub(crate) pod: PodId,
@@ -79,9 +79,9 @@ pub(crate) struct Role {
     pub(crate) service: usize,
     /// Index into the service's versions.
     pub(crate) version: usize,
-    /// How often the pod has been started before.
+    /// The number of earlier starts of the pod.
     pub(crate) life: u32,
-    /// What ails the pod.
+    /// The faults of the pod.
     pub(crate) ailments: Rc<Ailments>,
     /// The pod's CPU time.
     pub(crate) cpu: Rc<CpuClock>,
@@ -91,7 +91,7 @@ pub(crate) struct Role {
     pub(crate) stage: Env,
 }
 
-/// One replica's app, in one of its lives.
+/// The app of a replica, from a start of its pod to its end.
 pub(crate) struct App {
     env: Env,
     plot: Rc<Plot>,
@@ -163,7 +163,7 @@ impl App {
         &self.service().versions[self.role.version]
     }
 
-    /// A body of so many bytes, for who speaks this.
+    /// A body of this size, for this protocol.
     fn message(&self, protocol: Protocol, size: u64) -> Bytes {
         let grpc = protocol == Protocol::Grpc;
         if size == 0 && !grpc {
@@ -332,7 +332,7 @@ impl App {
             }
         };
         visit.serve(outcome);
-        // The next request's turn comes after this one's end is recorded.
+        // The next request is taken after this one's end is recorded.
         drop(seat);
         response
     }
@@ -360,11 +360,11 @@ impl App {
     }
 }
 
-/// What an undeclared path is answered with.
+/// The answer to an undeclared path.
 const UNKNOWN_PATH: Status = Status::Http(StatusCode::NOT_FOUND);
-/// What a request is answered with that was taken from the queue and thrown away.
+/// The answer to a request that was dropped from the queue.
 const SHED: Status = Status::Http(StatusCode::SERVICE_UNAVAILABLE);
-/// What breaks off without an answer.
+/// A request that ends without an answer.
 const BROKEN: Outcome = Outcome::none(Answer::Error);
 
 /// A request, as much of it as serving it takes.
@@ -402,7 +402,7 @@ impl Future for Serving {
 }
 
 impl Drop for Serving {
-    /// The connection ended with the request in hand: its caller has gone, and the work goes on without it. Where the
+    /// The connection ended with the request in hand: its caller has gone, and the work continues without it. Where the
     /// pod has died, so does the work.
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {

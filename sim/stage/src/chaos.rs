@@ -46,11 +46,11 @@ enum Open {
     Ails(Rc<Ailment>),
     /// The load, and how many requests it had sent before.
     Surge(usize, u64),
-    /// It happened at an instant, and touched so much.
+    /// An instantaneous action, with the number of things that it touched.
     Done(u64),
 }
 
-/// A moment of the plan. At the same time, what ends comes before what begins.
+/// A moment of the plan. At the same time, ends precede beginnings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Moment {
     at_ns: i64,
@@ -185,7 +185,7 @@ impl Chaos {
         Open::Ails(ailment)
     }
 
-    /// What happens at an instant, and what its instant begins.
+    /// An instantaneous action, and the beginning of one that lasts.
     fn at_once(&self, action: &Action) -> Open {
         let pods = &self.pods;
         Open::Done(match action {

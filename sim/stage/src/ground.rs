@@ -1,4 +1,4 @@
-//! What the stage stands on: hosts that can crash, pause and lose touch, in one of two worlds.
+//! The hosts of a run, which can crash, pause and be partitioned, in one of two worlds.
 
 pub(crate) mod latency;
 pub(crate) mod real;
@@ -47,7 +47,7 @@ pub(crate) trait Ground {
     /// Nothing passes from one set of pods to another, that way only.
     fn cut(&self, from: &[PodId], to: &[PodId]) -> Cut;
 
-    /// Takes a cut back, and tells how much it held up.
+    /// Heals a cut, and returns the number of packets or connections that it held up.
     fn heal(&self, cut: Cut) -> u64;
 
     /// Gives a name to addresses.

@@ -76,7 +76,7 @@ impl Journal {
         })
     }
 
-    /// Who takes part.
+    /// The cast.
     pub(crate) fn cast(&self) -> &Cast {
         &self.cast
     }
@@ -177,7 +177,7 @@ impl Journal {
         Poll::Pending
     }
 
-    /// Those of these pods whose proxy has no configuration in force.
+    /// Pods of these whose proxy has no configuration in force.
     pub(crate) fn not_in_force(&self, pods: &[PodId]) -> Vec<PodId> {
         let state = self.lock();
         pods.iter()
@@ -279,7 +279,7 @@ impl State {
     }
 }
 
-/// A fact as it reads when the end of the run made it: nobody crashed, nobody took anything back, time was up.
+/// A fact that the end of the run caused: not a crash and not a cancellation, but a timeout.
 fn at_the_end(event: Event) -> Event {
     const TIMEOUT: Outcome = Outcome::none(Answer::Timeout);
     let mut event = event;

@@ -8,10 +8,10 @@ use shakedown_results::PodId;
 
 /// The first port that apps listen on, behind their sidecars.
 pub(crate) const APP_PORT: u16 = 20_000;
-/// Where the control plane serves xDS. Istio's plaintext port.
+/// The port of the control plane's xDS. Istio's plaintext port.
 pub(crate) const XDS_PORT: u16 = 15_010;
 
-/// How many real runs one machine can carry at a time.
+/// The number of real runs that a machine can carry at a time.
 pub(crate) const LOOPBACK_BLOCKS: u32 = 200;
 
 /// The addresses of a run's pods: a block of which each pod has one.
@@ -26,7 +26,7 @@ impl Addresses {
         base: u32::from_be_bytes([10, 0, 0, 0]),
     };
 
-    /// One of the 200 blocks of real runs on loopback, counted from `number` on.
+    /// A block of the 200 for real runs on loopback, counted from `number` on.
     pub(crate) fn loopback(number: u32) -> Addresses {
         let block = u32::from_be_bytes([127, 16, 0, 0]);
         Addresses {

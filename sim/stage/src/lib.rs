@@ -1,7 +1,7 @@
 //! The stage: puts a story on a world and writes the Journal of what happens.
 //!
 //! - [`run`] plays a story to its end, in the simulated world or on loopback sockets, with the same pods, apps, loads and
-//!   faults; [`cast`] tells before who will take part.
+//!   faults; [`cast`] returns the participants beforehand.
 //! - A pod is an app and its sidecar on one host; the control plane is a host; a load's client is a pod of its own.
 //! - The app model is a real HTTP server whose requests take the steps that the story declares.
 //!

@@ -22,11 +22,11 @@ use crate::plot::{Plot, dns_names, party_id};
 use crate::pods::{Pods, StartError};
 use crate::registry::registry;
 
-/// How long the mesh may take to be ready.
+/// The time that the mesh has to get ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a failed start is looked for meanwhile.
+/// The interval at which failed starts are looked for meanwhile.
 const READY_CHECK: Duration = Duration::from_millis(500);
-/// How long after the last answer a proxy may still have something to tell.
+/// The time after the last answer in which proxies may still report.
 const LAST_WORD: Duration = Duration::from_millis(500);
 /// The least time in which the world carries out a crash.
 const INSTANT: Duration = Duration::from_nanos(1);
@@ -37,9 +37,9 @@ pub enum PlayError {
     /// Some pods have had no configuration for too long.
     #[error("bring up the mesh: no configuration in force after {seconds} s at {}", pods.join(", "))]
     NotReady {
-        /// Who is not ready.
+        /// Pods that are not ready.
         pods: Vec<String>,
-        /// How long it was waited, s.
+        /// The time waited, s.
         seconds: u64,
     },
     /// Software of a pod did not start.
@@ -48,14 +48,14 @@ pub enum PlayError {
     /// A load cannot be sent.
     #[error("send load `{load}`")]
     Load {
-        /// Which.
+        /// The load.
         load: String,
         /// Why not.
         source: PlanError,
     },
 }
 
-/// Plays the story on a ground to its end, and tells when that was. What is in flight then has timed out.
+/// Plays the story on a ground to its end, and returns the time of that. Requests in flight then have timed out.
 pub(crate) async fn play(
     plot: Rc<Plot>,
     plan: Vec<PlannedAction>,

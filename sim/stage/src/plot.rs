@@ -19,16 +19,16 @@ pub(crate) struct Plot {
     pub(crate) cast: Arc<Cast>,
     /// All pods so far, those that are gone too.
     pods: RefCell<Vec<Pod>>,
-    /// How callees are asked for, by index: services, then hosts without one.
+    /// Targets of callees by index: services, then hosts without one.
     pub(crate) targets: Vec<Target>,
-    /// What an app's caller counts as success.
+    /// The success condition of an app's calls.
     pub(crate) success: Success,
-    /// A call takes what is left of its caller's deadline: every request tells how long it may take.
+    /// Set if a call takes the rest of its caller's deadline: every request then carries its timeout.
     pub(crate) passes_deadlines: bool,
     end: Cell<Time>,
 }
 
-/// What a pod is there for.
+/// The role of a pod.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'a> {
     /// A replica of a service: its index, and its version.
@@ -40,7 +40,7 @@ pub(crate) enum Part<'a> {
 }
 
 impl Plot {
-    /// `None` when a service's name cannot stand in a `host` header; the scenario's reader has seen to that.
+    /// `None` if a service's name is not valid in a `host` header, which the scenario's reader prevents.
     pub(crate) fn new(story: Rc<Story>, cast: Arc<Cast>) -> Option<Plot> {
         let targets = story
             .services
@@ -67,7 +67,7 @@ impl Plot {
         self.end() + Duration::from_secs(1)
     }
 
-    /// When the run is over, drain and all; far away until 0 s is known.
+    /// The end of the run, drain included; far in the future until 0 s is known.
     pub(crate) fn end(&self) -> Time {
         self.end.get()
     }
@@ -90,7 +90,7 @@ impl Plot {
         self.pods.borrow().clone()
     }
 
-    /// Adds a pod while the run goes on.
+    /// Adds a pod during the run.
     pub(crate) fn add(&self, pod: Pod) -> PodId {
         let mut pods = self.pods.borrow_mut();
         pods.push(pod);
@@ -102,7 +102,7 @@ impl Plot {
         &self.story.places[place.0 as usize]
     }
 
-    /// A pod's name as the cast has it: `reviews/v1/0`.
+    /// A pod's name in the cast: `reviews/v1/0`.
     pub(crate) fn name(&self, id: PodId) -> String {
         let pod = self.pod(id);
         let party = &self.cast.parties[usize::from(pod.party.0)];
@@ -112,10 +112,10 @@ impl Plot {
         }
     }
 
-    /// What a pod is there for.
+    /// The role of a pod.
     ///
     /// # Panics
-    /// When the cast is not of this story: parties are services, loads, then the control plane.
+    /// If the cast is not of this story: parties are services, loads, then the control plane.
     pub(crate) fn part(&self, id: PodId) -> Part<'_> {
         let pod = self.pod(id);
         let party = usize::from(pod.party.0);
@@ -134,7 +134,7 @@ impl Plot {
         party_id(self.story.services.len() + load)
     }
 
-    /// A pod's name as Kubernetes would have it, unique in the run: `reviews-v1-0`.
+    /// A pod's name in Kubernetes, unique in the run: `reviews-v1-0`.
     pub(crate) fn pod_name(&self, id: PodId) -> String {
         self.name(id).replace('/', "-")
     }

@@ -33,28 +33,28 @@ pub(crate) struct Pods {
     pub(crate) clients: Vec<Rc<Clients>>,
     /// By pod.
     states: RefCell<Vec<Rc<State>>>,
-    /// How many replicas there shall be, by service and version.
+    /// The desired number of replicas, by service and version.
     pub(crate) desired: RefCell<BTreeMap<(usize, u16), u32>>,
     /// Ailments in force whose targets mean all of their pods: those that are added too.
     standing: RefCell<Vec<(Target, Rc<Ailment>)>>,
     failure: RefCell<Option<StartError>>,
-    /// What sidecars are sent alike.
+    /// Resources that sidecars share.
     resources: ResourceCache,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// How often it has crashed.
+    /// The number of crashes in force.
     life: Cell<u32>,
     /// Crashes and pauses in force; they overlap.
     crashes: Cell<u32>,
     pauses: Cell<u32>,
     /// CPU time, which does not pass in a pause.
     cpu: Rc<CpuClock>,
-    /// It was told to go; and it has gone, for good.
+    /// Terminating; and stopped for good.
     pub(crate) leaving: Cell<bool>,
     stopped: Cell<bool>,
-    /// Its service's endpoints have it as ready.
+    /// Set if its service's endpoints list it as ready.
     listed: Cell<bool>,
     ailments: Rc<Ailments>,
     /// Ends the connections of its app.
@@ -87,7 +87,7 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
-    /// Its sidecar ended.
+    /// The sidecar ended.
     #[error("run the sidecar of {pod}")]
     Sidecar {
         /// The pod.
@@ -136,7 +136,7 @@ impl Pods {
         Rc::clone(&self.states.borrow()[pod.0 as usize])
     }
 
-    /// Whether a pod is there, or about to be back: it has not been taken away.
+    /// Returns true if a pod exists, or is about to be back: it has not been taken away.
     pub(crate) fn is_there(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         !state.leaving.get() && !state.stopped.get()
@@ -155,7 +155,7 @@ impl Pods {
         states.push(state);
     }
 
-    /// Something ails these pods from now on; and those that are added, if all that `target` means are meant.
+    /// Adds a fault to these pods; and to those that are added later, if `target` means all pods.
     pub(crate) fn ail(&self, pods: &[PodId], target: &Target, ailment: &Rc<Ailment>) {
         for pod in pods {
             self.state(*pod).ailments.add(ailment);
@@ -166,7 +166,7 @@ impl Pods {
         }
     }
 
-    /// What ailed pods by this fault is over.
+    /// Ends this fault at all pods.
     pub(crate) fn cure(&self, fault: usize) {
         self.standing
             .borrow_mut()
@@ -176,7 +176,7 @@ impl Pods {
         }
     }
 
-    /// What has failed to start, or stopped by itself.
+    /// Takes the first failure: software that did not start, or stopped by itself.
     pub(crate) fn failure(&self) -> Option<StartError> {
         self.failure.borrow_mut().take()
     }
@@ -201,7 +201,7 @@ impl Pods {
             return true;
         }
         state.life.set(state.life.get() + 1);
-        // Before its host goes, so that nothing is sent by a client that is no more.
+        // Before its host crashes, so that no client without a host sends.
         self.take_client(pod);
         self.ground.crash(pod);
         self.journal.forget(pod);
@@ -209,7 +209,7 @@ impl Pods {
         true
     }
 
-    /// One crash of the pod is over; with the last it boots.
+    /// Ends a crash of the pod; with the last it boots.
     pub(crate) fn revive(self: &Rc<Pods>, pod: PodId) {
         let state = self.state(pod);
         state.crashes.set(state.crashes.get() - 1);
@@ -243,7 +243,7 @@ impl Pods {
         true
     }
 
-    /// One pause of the pod is over; with the last it goes on. False when it is down.
+    /// Ends a pause of the pod; with the last it continues. Returns false if it is down.
     pub(crate) fn resume(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         state.pauses.set(state.pauses.get() - 1);
@@ -257,7 +257,7 @@ impl Pods {
         state.is_up()
     }
 
-    /// A pod that was told to go is gone.
+    /// Stops a terminating pod.
     pub(crate) fn stop(&self, pod: PodId) {
         let state = self.state(pod);
         state.stopped.set(true);

@@ -1,4 +1,4 @@
-//! What Kubernetes would say of the story: its services, their ports, their pods.
+//! The story as a Kubernetes registry: services, ports, pods.
 //!
 //! A pod that has crashed stays in it, ready: Kubernetes takes longer to notice than most outages here last.
 
@@ -14,7 +14,7 @@ use crate::ground::Ground;
 use crate::layout::at;
 use crate::plot::{Part, Plot};
 
-/// The registry of a story whose pods stand on `ground`.
+/// The registry of a story whose pods are on `ground`.
 pub(crate) fn registry(plot: &Plot, ground: &dyn Ground) -> Registry {
     let mut registry = Registry::new();
     for service in &plot.story.services {

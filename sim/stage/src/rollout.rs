@@ -1,4 +1,4 @@
-//! Replicas that come and go while the run goes on: what Kubernetes does with a Deployment.
+//! Replicas that are added and removed during a run, as by a Deployment of Kubernetes.
 //!
 //! A new pod has a host, boots, and is an endpoint of its service from the start: not ready at first, so that its own proxy
 //! knows what to serve before anybody sends to it. A pod that is taken away leaves the endpoints at once, finishes what it
@@ -16,16 +16,16 @@ use crate::plot::{Part, dns_names, party_id};
 use crate::pods::{Pods, StartError};
 use crate::registry::{endpoint, hostname};
 
-/// How long a pod that has left the endpoints serves on as if nothing had happened: callers hear of it late. Istio's
+/// The time for which a pod that has left the endpoints continues to serve: callers learn of it late. Istio's
 /// `terminationDrainDuration`.
 const NOTICE: Duration = Duration::from_secs(5);
-/// How long it may take to stop after that, with requests in hand. With the notice, Kubernetes' grace of 45 s here.
+/// The time that it has to stop after that, with requests in hand. With the notice, Kubernetes' grace of 45 s here.
 const GRACE: Duration = Duration::from_secs(40);
-/// How long after its last answer left the app a pod stays: the answer passes its sidecar.
+/// The time for which a pod stays after its last answer left the app: the answer passes its sidecar.
 const LAST_ANSWER: Duration = Duration::from_millis(100);
 
 impl Pods {
-    /// Sets how many replicas a version shall have, and tells how many pods that makes come or go.
+    /// Sets the number of replicas of a version, and returns the number of pods that it adds or removes.
     pub(crate) fn scale(self: &Rc<Pods>, service: usize, version: u16, to: u32) -> u64 {
         let known = &self.plot.story.services[service];
         let Some(named) = known.versions.get(usize::from(version)) else {
@@ -73,7 +73,7 @@ impl Pods {
         at.and_then(|at| u16::try_from(at).ok()).unwrap_or(0)
     }
 
-    /// Tells the cluster what stands at 0 s.
+    /// Reports the replicas of 0 s to the cluster.
     pub(crate) fn tell_replicas(&self) {
         for (index, service) in self.plot.story.services.iter().enumerate() {
             let host = hostname(service);
@@ -143,7 +143,7 @@ impl Pods {
             .spawn("stage-boot", async move { pods.boot(id, 0).await });
     }
 
-    /// Puts a replica among the endpoints of its service, or tells that it is ready.
+    /// Adds a replica to the endpoints of its service, or marks it as ready.
     pub(crate) fn list(&self, pod: PodId, ready: bool) {
         let Part::Replica(index, service, version) = self.plot.part(pod) else {
             return;

@@ -1,4 +1,4 @@
-//! A run from outside: which world, which seed, and where the Journal goes.
+//! The entry point of a run: its world, its seed, and the sink of the journal.
 
 pub(crate) mod native;
 mod real;
@@ -18,27 +18,27 @@ use shakedown_scenarios::story::Story;
 use crate::journal::Journal;
 use crate::play::PlayError;
 
-/// How a story is run.
+/// Options of a run.
 #[derive(Default)]
 pub struct Options {
     /// The seed of every random draw.
     pub seed: u64,
     /// The seed of real sleeps between polls of a simulated run, which must change nothing.
     pub noise: Option<u64>,
-    /// Told the time in the run, ns from 0 s, every now and then.
+    /// Called with the time in the run, ns from 0 s, every now and then.
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
     /// Ends the run where it is once it is set: what is in flight then leaves no end.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl Options {
-    /// Whether the run is to end where it is.
+    /// Returns true if the run is to stop now.
     fn is_stopped(stop: Option<&AtomicBool>) -> bool {
         stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
-/// Where a story is run.
+/// The world of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
     /// In the simulator.
@@ -54,7 +54,7 @@ pub enum World {
 pub struct Ended {
     /// From 0 s to the end of the drain, ns.
     pub simulated_ns: u64,
-    /// It was stopped then, and did not come to its end.
+    /// True if it was stopped before its end.
     pub cut: bool,
     /// Why it is worthless, if it is.
     pub invalid: Vec<String>,
@@ -69,7 +69,7 @@ pub enum RunError {
     /// The story could not be played.
     #[error("play the story")]
     Play(#[from] PlayError),
-    /// A service's name cannot stand in a `host` header.
+    /// The name of a service is not valid in a `host` header.
     #[error("name a service as in a `host` header")]
     Names,
     /// Turmoil cannot carry the story.
@@ -83,7 +83,7 @@ pub enum RunError {
 /// Takes every record of a run, in order of time, with the cast as it is then: pods that were added are in it.
 pub type Sink<'a> = dyn FnMut(&Cast, &Record) + Send + 'a;
 
-/// Who will take part in a run of `story` under `seed`, and which faults are planned for it: the same that [`run`] uses.
+/// The cast of a run of `story` under `seed`, and its planned faults: the same that [`run`] uses.
 pub fn cast(story: &Story, seed: u64) -> (Vec<PlannedAction>, Cast) {
     let plan = shakedown_scenarios::plan(story, |label: &str| stream_seed(seed, "chaos", label));
     let cast = shakedown_scenarios::cast(story, &plan);
@@ -120,7 +120,7 @@ struct Outlet<'a, 'b> {
     last_ns: i64,
 }
 
-/// How much time of the run passes between two words of progress.
+/// The time of the run between two reports of progress.
 const PROGRESS_NS: i64 = 50_000_000;
 
 impl<'a, 'b> Outlet<'a, 'b> {

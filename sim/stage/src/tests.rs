@@ -21,13 +21,13 @@ use shakedown_scenarios::story::Story;
 
 use crate::{Ended, Options, World, run};
 
-/// What a run leaves.
+/// The records of a run.
 struct Played {
     ended: Ended,
     records: Vec<Record>,
 }
 
-/// One request of a load, at its end.
+/// The end of a request of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Finish {
     load: PartyId,
@@ -71,13 +71,13 @@ impl Played {
             .count()
     }
 
-    /// When these happened, ns.
+    /// The times of these, ns.
     fn times(&self, pick: impl Fn(&Event) -> bool) -> Vec<i64> {
         let picked = self.records.iter().filter(|record| pick(&record.event));
         picked.map(|record| record.at_ns).collect()
     }
 
-    /// What each fault that has ended hit.
+    /// The hits of each fault that has ended.
     fn hits(&self) -> Vec<u64> {
         let ended = self.records.iter().map(|record| &record.event);
         let hits = ended.filter_map(|event| match event {
@@ -138,7 +138,7 @@ impl Played {
         stays.collect()
     }
 
-    /// What holds of every run: all that begins ends once, and time never goes back.
+    /// Asserts the laws of every run: all that begins ends once, and time never goes back.
     fn check_laws(&self) {
         let count = |pick: fn(&Event) -> bool| self.count(pick);
         let arrived = count(|event| matches!(event, Event::Arrived { .. }));

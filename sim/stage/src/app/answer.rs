@@ -1,4 +1,4 @@
-//! What an app answers, in the words of what it speaks: a status of HTTP, or one of gRPC in headers or trailers.
+//! The answers of an app, by its protocol: a status of HTTP, or one of gRPC in headers or trailers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -50,7 +50,7 @@ pub(super) fn answer(
             trailers: Some(Box::new(trailers)),
         };
     } else {
-        // What has no message tells all in its headers. Source: gRPC over HTTP/2, "Trailers-Only".
+        // An answer without a message has its status in the headers. Source: gRPC over HTTP/2, "Trailers-Only".
         response.headers_mut().insert(GRPC_STATUS, told);
     }
     (response, outcome)

@@ -17,7 +17,7 @@ pub(crate) struct Carried(Rc<RefCell<Held>>);
 enum Held {
     /// All of them, as they came.
     Whole(HeaderMap),
-    /// Copies of those that are forwarded, and of what tells the caller's call from others.
+    /// Copies of the forwarded headers, and of the header that identifies the caller's call.
     Copies {
         forwarded: Box<[(HeaderName, HeaderValue)]>,
         call: Option<HeaderValue>,
@@ -46,7 +46,7 @@ impl Carried {
         }
     }
 
-    /// Looks at what tells the caller's call from others.
+    /// Reads the header that identifies the caller's call.
     pub(crate) fn with_call<T>(&self, look: impl FnOnce(Option<&HeaderValue>) -> T) -> T {
         match &*self.0.borrow() {
             Held::Whole(headers) => look(headers.get(&CALL_HEADER)),

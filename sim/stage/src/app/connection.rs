@@ -19,7 +19,7 @@ use shakedown_wire::{
 use super::App;
 use super::answer::Reply;
 
-/// How long an accept loop rests after an accept that failed: no file descriptors left, as a rule.
+/// The pause of an accept loop after a failed accept: as a rule because no file descriptors are left.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
 
 /// Breaks a connection: whatever would be sent next is a RST.
@@ -67,7 +67,7 @@ async fn serve(app: Rc<App>, stream: BoxStream) {
         max_requests_per_connection: app.version().keep_alive_requests,
         ..ServerOptions::default()
     };
-    // How a connection ended is known to its requests, one by one; nobody waits for the connection.
+    // Each request of a connection sees how it ended; nothing waits for the connection itself.
     let drain: &Drain = &app.role.drain;
     if app.service().protocol.is_http2() {
         let own = Rc::clone(&app);

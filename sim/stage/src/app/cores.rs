@@ -1,4 +1,4 @@
-//! What work takes: a core that long, however the cores are shared.
+//! Occupies a core for the length of work, however the cores are shared.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -119,7 +119,7 @@ struct Metered<'a> {
     env: Env,
     servers: Rc<Servers>,
     meter: &'a Meter,
-    /// Freed after the meter has been told.
+    /// Freed after the meter has recorded it.
     _seat: Seat,
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Draws {
     /// Draws what belongs to a request, whichever replica serves it.
     stage: Env,
     story: Rc<Story>,
-    /// How often the pod has been started before: a second life does not repeat the draws of the first.
+    /// The number of earlier starts of the pod: a restarted pod does not repeat the draws of the first.
     life: u32,
     streams: RefCell<BTreeMap<Place, Rng>>,
 }
@@ -61,7 +61,7 @@ impl Draws {
         count.unwrap_or_else(|| self.with(draw.place, |rng| draw.from.sample_count(rng)))
     }
 
-    /// Whether a chance comes up. What is certain draws nothing.
+    /// Draws true with a probability. Draws nothing if it is certain.
     pub(crate) fn chance(&self, place: Place, share: Share) -> bool {
         match share {
             Share::NONE => false,

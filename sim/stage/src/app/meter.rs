@@ -1,4 +1,4 @@
-//! Core time, as the Journal has it: told whenever the number of busy cores changes, and only of apps that count cores.
+//! Core time in the journal: recorded whenever the number of busy cores changes, and only for apps that count cores.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::journal::Journal;
 /// The core time of one pod.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// Where to tell; `None` for an app whose `busy` counts workers.
+    /// The journal; `None` for an app whose `busy` counts workers.
     to: Option<(Arc<Journal>, PodId)>,
     cpu: Rc<CpuClock>,
     since: Cell<Time>,

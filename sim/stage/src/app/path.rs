@@ -1,4 +1,4 @@
-//! Which endpoint of a service a request asks for.
+//! The endpoint of a service that a request asks for.
 
 use http::Method;
 use shakedown_scenarios::story::Path;

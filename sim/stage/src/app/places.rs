@@ -17,9 +17,9 @@ pub(crate) struct Places(RefCell<BTreeMap<usize, Rc<Servers>>>);
 /// Why a call found no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPlace {
-    /// It waited as long as it may.
+    /// The maximum wait has passed.
     Waited,
-    /// Its own deadline came first.
+    /// The deadline has passed.
     Deadline,
 }
 
@@ -38,7 +38,7 @@ impl Places {
             Rc::clone(places.entry(callee).or_insert_with(new))
         };
         let waited = seats.wait.map(|wait| env.now() + wait);
-        // The endpoint that calls goes on when its own caller has gone: so does its wait.
+        // The calling endpoint continues when its own caller has gone, and so does its wait.
         let wait = match servers.enter(&Gone::default()) {
             Entry::Seated(seat) => return Ok(seat),
             Entry::Queued(wait) => wait,

@@ -11,13 +11,13 @@ use shakedown_scenarios::story::Order;
 
 use super::visit::Gone;
 
-/// So many servers, and those who wait for one.
+/// A number of servers, and the requests that wait for one.
 #[derive(Debug)]
 pub(crate) struct Servers {
     count: u32,
     limit: Option<u32>,
     order: Order,
-    /// Whether one whose caller has gone is thrown away when its turn comes.
+    /// True if a request whose caller has gone is dropped when it is taken.
     drops_gone: bool,
     state: RefCell<State>,
 }
@@ -26,12 +26,12 @@ pub(crate) struct Servers {
 struct State {
     busy: u32,
     waiting: VecDeque<Rc<Ticket>>,
-    /// How many in the line have left it: they are passed over, and swept out when they are half of it. A long line of which
+    /// The number of entries that have left the queue: they are skipped, and removed when they are half of it. A queue of which
     /// all leave at once (their pod has died) must not be searched for each.
     left: usize,
 }
 
-/// How a request is let in.
+/// The admission of a request.
 pub(crate) enum Entry {
     /// A server was free.
     Seated(Seat),
@@ -41,7 +41,7 @@ pub(crate) enum Entry {
     Full,
 }
 
-/// Its caller had gone when its turn came.
+/// The caller had gone when it was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shed;
 
@@ -58,7 +58,7 @@ enum Turn {
     Waits,
     Granted,
     Shed,
-    /// It has left the line.
+    /// No longer in the queue.
     Left,
     /// The grant, or the shedding, is known to the one who waited.
     Over,
@@ -109,7 +109,7 @@ impl Servers {
         self.state.borrow().busy
     }
 
-    /// A server is free: the next in line has it.
+    /// Gives a free server to the next in the queue.
     fn release(&self) {
         loop {
             let next = {

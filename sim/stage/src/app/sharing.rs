@@ -93,7 +93,7 @@ impl Sharing {
         .await;
     }
 
-    /// Ends what is due now, and tells when the next is.
+    /// Ends the jobs that are due now, and returns the time of the next.
     fn end_due(&self) -> Option<Time> {
         let mut state = self.state.borrow_mut();
         self.advance(&mut state);
@@ -159,7 +159,7 @@ impl Job {
     }
 }
 
-/// One job. Dropping it takes it off the cores.
+/// A job. Dropping it takes it off the cores.
 pub(crate) struct Work {
     sharing: Rc<Sharing>,
     key: (u128, u64),

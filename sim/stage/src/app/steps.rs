@@ -19,7 +19,7 @@ use super::places::NoPlace;
 use super::{App, Visit};
 use crate::plot::party_id;
 
-/// How an endpoint ends before its last step.
+/// The end of an endpoint before its last step.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ending<'a> {
     /// With an answer.
@@ -126,7 +126,7 @@ impl<'a> Task<'a> {
             .with_call(|call| self.app.draws.time(timed, call))
     }
 
-    /// One call: all its tries, retries and hedges.
+    /// A call: all its tries, retries and hedges.
     async fn make(&self, call: &'a Call) -> Outcome {
         let app = self.app;
         let begun = app.env.now();
@@ -199,7 +199,7 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What a call's end means for its endpoint: 504 or DEADLINE_EXCEEDED, else 502 or UNAVAILABLE.
+/// The failure of an endpoint by the end of a call: 504 or DEADLINE_EXCEEDED, else 502 or UNAVAILABLE.
 fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
     match (outcome.answer, call.on_error) {
         (Answer::Ok, _) | (_, OnError::Ignore) => Flow::Continue(()),
@@ -210,7 +210,7 @@ fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
     }
 }
 
-/// How a call ends that was never sent.
+/// The end of a call that was never sent.
 const fn no_place(why: NoPlace) -> Outcome {
     let answer = match why {
         NoPlace::Waited => Answer::Error,

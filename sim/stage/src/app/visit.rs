@@ -15,7 +15,7 @@ use shakedown_results::{Answer, Event, Fate, Outcome, PodId, Root};
 
 use crate::journal::Journal;
 
-/// Whether the caller of a request has gone. Shared by the connection, which knows, and the request, which asks.
+/// A flag that the caller of a request has gone. Shared by the connection, which sets it, and the request, which reads it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gone(Rc<Cell<bool>>);
 
@@ -42,18 +42,18 @@ impl Gone {
     }
 }
 
-/// Where a request came from, as its headers have it.
+/// The origin of a request, from its headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub(crate) root: Option<Root>,
     pub(crate) from: Option<PodId>,
-    /// How long the caller waits, where it says so.
+    /// The caller's timeout, if its headers have one.
     pub(crate) timeout: Option<Duration>,
     /// A proxy's copy of a request to somebody else.
     pub(crate) copy: bool,
 }
 
-/// What a proxy puts behind the host of a copy. Source: Envoy, `RouteAction.request_mirror_policies`.
+/// The suffix of the host of a mirrored request. Source: Envoy, `RouteAction.request_mirror_policies`.
 const SHADOW: &[u8] = b"-shadow";
 
 impl Origin {
@@ -70,7 +70,7 @@ impl Origin {
     }
 }
 
-/// Whether a request is a proxy's copy. A service whose own name ends as a copy's does has none that can be told.
+/// Returns true if a request is a proxy's copy. Copies to a service whose own name has the suffix are not detected.
 fn is_copy(headers: &HeaderMap, service: &str) -> bool {
     let host = headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
     let end = host.iter().position(|byte| *byte == b':');
@@ -137,7 +137,7 @@ impl Visit {
         self.origin.root
     }
 
-    /// When its caller gives up, where it says so.
+    /// Time at which its caller gives up, if its headers have a timeout.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.origin.timeout.map(|timeout| self.arrived + timeout)
     }
@@ -151,7 +151,7 @@ impl Visit {
         &self.gone
     }
 
-    /// It waits in the queue, and has since it arrived, as the Journal was told then.
+    /// Marks it as waiting in the queue since its arrival, as recorded then.
     pub(crate) fn waits_since_it_arrived(&self) -> Waiting<'_> {
         Waiting {
             visit: self,
@@ -159,7 +159,7 @@ impl Visit {
         }
     }
 
-    /// It begins to wait for a core.
+    /// Records that it begins to wait for a core.
     pub(crate) fn waits(&self) -> Waiting<'_> {
         let since = self.env.now();
         let (pod, endpoint) = (self.pod, self.endpoint);
@@ -167,7 +167,7 @@ impl Visit {
         Waiting { visit: self, since }
     }
 
-    /// It got this answer; or none, when its caller had gone before.
+    /// Records its answer; none if its caller had gone before.
     pub(crate) fn serve(self, outcome: Outcome) {
         if self.gone.is() {
             self.end(NO_ANSWER, Fate::Abandoned);
@@ -176,12 +176,12 @@ impl Visit {
         }
     }
 
-    /// It was turned away at the door with this answer.
+    /// Records that it was refused with this answer.
     pub(crate) fn refuse(self, outcome: Outcome) {
         self.end(outcome, Fate::Refused);
     }
 
-    /// It was taken from the queue and thrown away.
+    /// Records that it was dropped from the queue.
     pub(crate) fn shed(self) {
         self.end(NO_ANSWER, Fate::Shed);
     }

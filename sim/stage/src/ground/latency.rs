@@ -8,7 +8,7 @@ use shakedown_scenarios::value::Distribution;
 
 use crate::plot::Plot;
 
-/// One-way latencies between the pods that there were when it was made, and those added to it.
+/// Latencies, in one direction, between the pods that existed when it was made, and those added to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies {
     rules: LatencyRules,

@@ -1,7 +1,7 @@
 //! The real world as a ground: every pod is an address of the loopback block, all in one process, and chaos is a decorator
 //! round each host's real world.
 //!
-//! Where the kernel makes it differ from the simulated one:
+//! The kernel makes it differ from the simulated one:
 //! - A crashed host's open sockets stay open and silent, but the kernel goes on acknowledging what it is sent until its
 //!   buffers are full.
 //! - A partition holds bytes back where they arrive, so a sender sees its writes taken and acknowledged by the kernel. After

@@ -14,7 +14,7 @@ use crate::layout::APP_PORT;
 const PPM_PER_PERCENT: u32 = 10_000;
 
 impl Journal {
-    /// Takes a fact that the mesh on `pod` tells of.
+    /// Takes a fact from the mesh on `pod`.
     pub(crate) fn hear(&self, now: Time, pod: PodId, fact: Fact) {
         let mut state = self.lock();
         if state.closing {
@@ -192,7 +192,7 @@ fn kebab(phase: &str) -> String {
 }
 
 impl State {
-    /// Takes a fact that the mesh told.
+    /// Takes a fact from the mesh.
     fn tell(&mut self, now: Time, event: Event) {
         match self.zero {
             Some(_) => self.push(now, event),

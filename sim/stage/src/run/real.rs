@@ -20,7 +20,7 @@ use crate::ground::real::Real;
 use crate::layout::{Addresses, LOOPBACK_BLOCKS, XDS_PORT, at};
 use crate::play::play;
 
-/// How often records are passed on.
+/// The interval at which records are passed on.
 const PASS_ON: Duration = Duration::from_millis(20);
 /// A request sent so much later than intended was late.
 const LATE_NS: i64 = 100_000_000;
@@ -108,7 +108,7 @@ fn claim(runtime: &Runtime) -> io::Result<(Addresses, BoxListener)> {
     Err(taken.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
 }
 
-/// How far behind its schedule the generator was.
+/// The lateness of the generator.
 #[derive(Debug, Default)]
 struct Lag {
     sent: u64,

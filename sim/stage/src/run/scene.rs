@@ -1,4 +1,4 @@
-//! What runs share: a scene for the world to stand on; and those in both simulators: a fresh thread, and a loop that passes
+//! The common part of runs: the setup; and for both simulators a fresh thread, and a loop that passes
 //! records on whenever the world rests.
 
 use std::cell::RefCell;
@@ -36,7 +36,7 @@ pub(super) fn on_a_fresh_thread(
             .name("run".to_owned())
             .stack_size(STACK_BYTES);
         let thread = builder.spawn_scoped(scope, run);
-        // What panics outside of the world's tasks is the sink, or a bug: it goes on in the caller.
+        // A panic outside of the world's tasks is the sink's, or a bug: it continues in the caller.
         thread
             .map_err(RunError::World)?
             .join()
@@ -55,7 +55,7 @@ pub(super) struct Scene {
 
 impl Scene {
     /// # Errors
-    /// A service's name cannot stand in a `host` header.
+    /// The name of a service is not valid in a `host` header.
     pub(super) fn new(story: &Story, seed: u64, addresses: Addresses) -> Result<Scene, RunError> {
         let (plan, cast) = super::cast(story, seed);
         let cast = Arc::new(cast);

@@ -23,16 +23,16 @@ use crate::plot::{Plot, party_id};
 /// More pods than this take turmoil too long: each host looks at each link in each tick.
 const PODS_MAX: usize = 30;
 
-/// What turmoil cannot do of a story.
+/// A part of a story that turmoil cannot run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The keys that lead to it in the file; an item of `chaos` by its name.
     pub path: Vec<String>,
-    /// What, and why not.
+    /// The part, and the reason.
     pub reason: String,
 }
 
-/// How a story fits turmoil: what is refused, and what is rounded.
+/// The fit of a story to turmoil: refused and rounded parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TurmoilFit {
     /// Why it is not run at all; empty when it is.
@@ -50,13 +50,13 @@ pub struct Stretched {
     pub service: String,
     /// As written: `work: exp(1ms)`.
     pub step: String,
-    /// The mean as the story has it, ns.
+    /// The mean of the story, ns.
     pub mean_ns: u64,
     /// The mean in ticks, ns.
     pub rounded_ns: u64,
 }
 
-/// Whether a story can be run on turmoil under `seed`.
+/// Checks that turmoil can run a story under `seed`.
 pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     let mut fit = TurmoilFit::default();
     let (plan, cast) = super::cast(story, seed);
@@ -104,7 +104,7 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
 }
 
 /// The most pods that may be added: each firing that brings replicas may bring all of them anew, since a pod that is gone
-/// does not come back, and as many as the version that stands there has, since a canary that is promoted grows to that.
+/// does not come back, and as many as the primary version has, since a promoted canary grows to that.
 fn additions(story: &Story, plan: &[PlannedAction]) -> Vec<Pod> {
     let mut pods = Vec::new();
     for planned in plan {

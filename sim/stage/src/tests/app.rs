@@ -12,7 +12,7 @@ use shakedown_scenarios::value::{Distribution, Rate, Share};
 use super::build::{Build, millis, seconds};
 use super::{Played, play};
 
-/// One server whose requests take `work`, and a load on it at `rate` for a second.
+/// A server whose requests take `work`, and a load on it at `rate` for a second.
 fn server(rate: &str, work: &str, edit: impl FnOnce(&mut Version)) -> Story {
     let mut build = Build::new(1);
     let step = build.work(work);
@@ -175,7 +175,7 @@ fn an_apps_wait_for_a_core_is_its_queue_wait() {
     assert_eq!(waits.collect::<Vec<_>>(), [0, 5_000_000]);
 }
 
-/// How long requests queued by the events, ns; and by what each says of itself at its end.
+/// The queueing time of requests by the events, ns; and by the record of each end.
 fn queued_ns(played: &Played) -> (i128, i128) {
     let (mut length, mut since, mut integral, mut told) = (0i128, 0i128, 0, 0);
     for record in &played.records {

@@ -335,7 +335,7 @@ fn a_fault_that_outlasts_the_load_ends_in_the_drain_when_it_says() {
     }
 }
 
-/// One piece of work of 1,100 ms, begun at about 500 ms, with pauses of 1 s from 1 s on.
+/// A piece of work of 1,100 ms, begun at about 500 ms, with pauses of 1 s from 1 s on.
 fn latency_of_paused_work(pauses: &[&str], edit: impl FnOnce(&mut Build)) -> i64 {
     let mut build = Build::new(4);
     let step = build.work("1100ms");

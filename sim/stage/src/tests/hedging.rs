@@ -54,7 +54,7 @@ fn sleep_of_request(build: &mut Build, text: &str) -> Step {
     })
 }
 
-/// One call of the front: when it began and ended, its tries, hedges, and the attempts' numbers, marks and answers.
+/// A call of the front: when it began and ended, its tries, hedges, and the attempts' numbers, marks and answers.
 #[derive(Debug, Default)]
 struct Made {
     start_ns: i64,
@@ -98,7 +98,7 @@ fn calls(played: &Played) -> Vec<Made> {
     made.into_values().collect()
 }
 
-/// How long each call of the front took, ms.
+/// The latency of each call of the front, ms.
 fn took_ms(played: &Played) -> Vec<i64> {
     let took = |call: &Made| (call.end_ns - call.start_ns) / 1_000_000;
     calls(played).iter().map(took).collect()

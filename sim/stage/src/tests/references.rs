@@ -35,7 +35,7 @@ fn virtual_service(name: &str, hosts: &str, http: &str) -> String {
 
 const TO_ONE: &str = "{route: [{destination: {host: one}}]}";
 
-/// How many requests that were to be sent from one instant to another, in seconds, had a status.
+/// The number of requests with a status that were due from one instant to another, in seconds.
 fn with_status(played: &Played, status: u16, from: i64, to: i64) -> usize {
     let finished = played.finished().into_iter();
     let within = finished.filter(|it| (from..to).contains(&(it.intended_ns / 1_000_000_000)));

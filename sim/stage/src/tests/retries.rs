@@ -196,7 +196,7 @@ fn jitter_repeats_itself_even_under_noise() {
     assert_ne!(first, with(2, None));
 }
 
-/// One core at 20 requests/s, 100 offered, with a timeout of 100 ms.
+/// A core at 20 requests/s, 100 offered, with a timeout of 100 ms.
 fn flooded(rule: Abandoned, meshed: bool) -> Played {
     let mut build = Build::new(2);
     let step = build.work("50ms");

@@ -19,7 +19,7 @@ fn story(variant: &str) -> Played {
     play(&load("header-routing", &edits).unwrap())
 }
 
-/// How many of jason's, and of the others', requests each version of reviews saw.
+/// The number of jason's, and of the others', requests that each version of reviews saw.
 fn seen(played: &Played) -> BTreeMap<(bool, u32), usize> {
     let mut seen = BTreeMap::new();
     for record in &played.records {

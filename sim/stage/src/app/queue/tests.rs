@@ -23,7 +23,7 @@ fn queue(servers: &Rc<Servers>, gone: &Gone) -> Wait {
     }
 }
 
-/// Which of these have their turn, all looked at before any is over.
+/// The entries of these that are taken, all polled before any ends.
 fn ready(waits: &mut [Wait]) -> Vec<bool> {
     let turns: Vec<_> = waits.iter_mut().map(poll).collect();
     turns.iter().map(Poll::is_ready).collect()

@@ -14,7 +14,7 @@ use shakedown_env::Time;
 pub(super) const DATA_RETRY: Duration = Duration::from_millis(200);
 pub(super) const SYN_RETRY: Duration = Duration::from_secs(1);
 
-/// When what has been in vain since `since` is tried next, at `now` or later.
+/// Time of the next retransmission of data blocked since `since`, at `now` or later.
 pub(super) fn next_try(since: Time, now: Time, first: Duration) -> Time {
     let (mut at, mut step) = (since + first, first);
     while at < now {
@@ -27,7 +27,7 @@ pub(super) fn next_try(since: Time, now: Time, first: Duration) -> Time {
 /// All partitions of a run. They overlap freely.
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
-    /// How many there are: without any, nobody takes the lock.
+    /// The number of cuts: without any, the lock is not taken.
     count: AtomicUsize,
     state: Mutex<State>,
 }
@@ -79,7 +79,7 @@ impl Cuts {
         hits
     }
 
-    /// Whether nothing passes that way; if so, the task is woken when a cut is healed.
+    /// Returns true if that way is cut; the task is then woken when a cut is healed.
     pub(super) fn holds(&self, from: IpAddr, to: IpAddr, cx: &Context<'_>) -> bool {
         if self.count.load(Ordering::Relaxed) == 0 {
             return false;

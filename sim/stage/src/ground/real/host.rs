@@ -80,13 +80,13 @@ impl Network {
         }))
     }
 
-    /// What a connection adds to packets from an address to a host.
+    /// The latency that a connection adds to packets from an address to a host.
     pub(super) fn lag_from(&self, peer: IpAddr, own: &Own) -> Option<Lag> {
         let peer = self.hosts.pod_at(peer)?;
         self.links.lag(own.env(), peer, own.host.pod)
     }
 
-    /// What it adds to packets of a host to an address.
+    /// The latency that it adds to packets of a host to an address.
     fn lag_to(&self, peer: IpAddr, own: &Own) -> Option<Lag> {
         let peer = self.hosts.pod_at(peer)?;
         self.links.lag(own.env(), own.host.pod, peer)
@@ -113,7 +113,7 @@ impl Hosts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Pending while the host at an address is down: nobody answers there.
+    /// Pending while the host at an address is down: nothing answers there.
     fn poll_up(&self, address: IpAddr, cx: &Context<'_>) -> Poll<()> {
         let Some(host) = self.lock().by_address.get(&address).cloned() else {
             return Poll::Ready(());
@@ -138,7 +138,7 @@ impl RealHost {
         }
     }
 
-    /// Its tasks end, its sockets fall silent.
+    /// Ends its tasks and silences its sockets.
     pub(super) fn crash(&self) {
         let mut state = self.lock();
         state.life += 1;
@@ -147,7 +147,7 @@ impl RealHost {
         wake_all(state);
     }
 
-    /// It is up again: what it left open is broken off.
+    /// Restarts it: connections that it left open are reset.
     pub(super) fn restart(&self) {
         let mut state = self.lock();
         if !state.down {
@@ -218,7 +218,7 @@ impl Own {
     }
 }
 
-/// One host's view of the real world, with chaos in it.
+/// A host's view of the real world, with chaos in it.
 struct ChaosWorld {
     own: Own,
     network: Network,

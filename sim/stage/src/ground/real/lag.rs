@@ -1,5 +1,5 @@
 //! The story's latencies on loopback sockets: what arrives is handed on as much later as a packet would have travelled, at
-//! both ends of a connection. The kernel's own time on loopback comes on top.
+//! both ends of a connection. The kernel's own time on loopback is added to it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -41,7 +41,7 @@ impl Links {
         self.lock().latencies.add(pod);
     }
 
-    /// One direction of a new connection; `None` where it takes no time.
+    /// A direction of a new connection; `None` if it takes no time.
     pub(super) fn lag(&self, env: &Env, from: PodId, to: PodId) -> Option<Lag> {
         let mut state = self.lock();
         let latency = state.latencies.between(from, to)?.clone();
@@ -66,26 +66,26 @@ impl Links {
     }
 }
 
-/// One direction of a connection: what is on its way, in order.
+/// A direction of a connection: its data in flight, in order.
 pub(super) struct Lag {
     latency: Distribution,
     rng: Rng,
     flight: VecDeque<(Time, VecDeque<u8>)>,
     bytes: usize,
-    /// What comes after the last byte: the end, or an error.
+    /// The end of the data: regular, or an error.
     end: Option<(Time, io::Result<()>)>,
-    /// When what was sent last arrives: nothing overtakes it.
+    /// Arrival of the data that was sent last: nothing overtakes it.
     last: Time,
     timer: Option<Sleep>,
 }
 
 impl Lag {
-    /// How long one packet travels.
+    /// The latency of a packet.
     pub(super) fn draw(&mut self) -> Duration {
         Duration::from_nanos(self.latency.sample_ns(&mut self.rng))
     }
 
-    /// Whether something is on its way.
+    /// Returns true if data is in flight.
     pub(super) fn carries(&self) -> bool {
         !self.flight.is_empty()
     }

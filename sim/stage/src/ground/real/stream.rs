@@ -24,10 +24,10 @@ pub(super) struct HeldStream {
     own: Own,
     peer: IpAddr,
     cuts: Arc<Cuts>,
-    /// What is on its way here, where that takes time.
+    /// Data in flight to this end, if that takes time.
     lag: Option<Lag>,
     held: VecDeque<u8>,
-    /// What came after the held bytes: the end, or an error.
+    /// The end of the held bytes: regular, or an error.
     end: Option<io::Result<()>>,
     /// Since when something is held; `None` when nothing is, or when it is let go.
     since: Option<Time>,
@@ -80,7 +80,7 @@ impl HeldStream {
         }
     }
 
-    /// What was held comes when the sender would have tried again after the healing.
+    /// Delivers held data when the sender would have retransmitted it after the healing.
     fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else {
             return Poll::Ready(());
@@ -114,7 +114,7 @@ impl Read for HeldStream {
         {
             let stream = this.inner.as_mut();
             let stream = stream.expect("a stream is laid down only when it is dropped");
-            // What was held up comes after what was on its way before.
+            // Held data follows the data that was in flight before.
             let stream = (!behind).then_some(stream);
             return lag.poll_read(stream, this.own.env(), cx, &mut buf);
         }
