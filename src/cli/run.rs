@@ -173,25 +173,37 @@ fn all(args: &Args, scenario: &str) -> Ended {
         }
     }
     if !reports.take_stdout() {
-        let seed = documents.first().map_or(0, |document| document.seed);
-        out::print(text::endings(scenario, seed, &rows, out::screen()))?;
-        out::print(text::not_modelled(&passed_over(&documents), out::screen()))?;
-        if let Some(story) = stories.first() {
-            out::print(engine::notes(args.engine, story, seed))?;
-        }
-        for (story, document) in stories.iter().zip(&documents) {
-            out::print(engine::compare(args.engine, story, document, &args.set)?)?;
-        }
-        for (row, document) in rows.iter().zip(&documents).filter(|(row, _)| !row.as_told) {
-            let rendered = text::render(document, out::screen());
-            let variant = &row.variant;
-            out::print(format_args!(
-                "\n{variant} should have ended otherwise:\n{rendered}"
-            ))?;
-        }
+        show_all(args, scenario, &stories, &documents, &rows)?;
     }
     reports.write(&documents, || html::compare(&documents))?;
     Ok(exit)
+}
+
+/// Prints all endings, and those that differ from the file in full.
+fn show_all(
+    args: &Args,
+    scenario: &str,
+    stories: &[Story],
+    documents: &[Document],
+    rows: &[text::Ending],
+) -> Result<(), Exit> {
+    let seed = documents.first().map_or(0, |document| document.seed);
+    out::print(text::endings(scenario, seed, rows, out::screen()))?;
+    out::print(text::not_modelled(&passed_over(documents), out::screen()))?;
+    if let Some(story) = stories.first() {
+        out::print(engine::notes(args.engine, story, seed))?;
+    }
+    for (story, document) in stories.iter().zip(documents) {
+        out::print(engine::compare(args.engine, story, document, &args.set)?)?;
+    }
+    for (row, document) in rows.iter().zip(documents).filter(|(row, _)| !row.as_told) {
+        let rendered = text::render(document, out::screen());
+        let variant = &row.variant;
+        out::print(format_args!(
+            "\n{variant} should have ended otherwise:\n{rendered}"
+        ))?;
+    }
+    Ok(())
 }
 
 /// The exit code that one ending adds to `--variant all`.
