@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{GrpcStatus, PartyId, Pod, PodId};
+use crate::{Outcome, PartyId, Pod, PodId};
 
 /// Raised by hand when events change meaning; part of a run's version and digest.
 ///
@@ -30,64 +30,6 @@ pub struct Root {
     pub entry: u16,
     /// Its number in the load, from 0, in order of intended time.
     pub seq: u64,
-}
-
-/// How something that asked for an answer came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// The asker's idea of success.
-    Ok,
-    /// An answer that is none, or a broken connection.
-    Error,
-    /// The asker's time was up (or the run's).
-    Timeout,
-    /// Never sent: the load was over its in-flight cap.
-    Dropped,
-    /// The asker took it back.
-    Cancelled,
-}
-
-/// The end of a request, a call or an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// The HTTP status; 0 when there was none.
-    pub status: u16,
-    /// gRPC's status, of what speaks gRPC and was answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grpc: Option<GrpcStatus>,
-    /// How it came out.
-    pub answer: Answer,
-}
-
-impl Outcome {
-    /// An end with this status of HTTP.
-    pub const fn new(status: u16, answer: Answer) -> Outcome {
-        Outcome {
-            status,
-            grpc: None,
-            answer,
-        }
-    }
-
-    /// An end without an answer of the other side.
-    pub const fn none(answer: Answer) -> Outcome {
-        Outcome::new(0, answer)
-    }
-
-    /// An answer to a caller that counts 200 to 399 as success or, where gRPC is spoken, its OK.
-    pub fn of_status(status: u16, grpc: Option<GrpcStatus>) -> Outcome {
-        let ok = match grpc {
-            Some(grpc) => grpc == GrpcStatus::OK,
-            None => (200..400).contains(&status),
-        };
-        let answer = if ok { Answer::Ok } else { Answer::Error };
-        Outcome {
-            status,
-            grpc,
-            answer,
-        }
-    }
 }
 
 /// What became of a request at an app.

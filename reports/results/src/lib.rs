@@ -11,6 +11,7 @@ mod grpc;
 mod histogram;
 mod journal;
 mod measured;
+mod outcome;
 pub mod series;
 
 pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
@@ -23,6 +24,7 @@ pub use document::{
 };
 pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};
-pub use journal::{Answer, Event, Fate, JOURNAL_VERSION, Outcome, Record, Root};
+pub use journal::{Event, Fate, JOURNAL_VERSION, Record, Root};
 pub use measured::{Measured, MeasuredUnit, Number};
+pub use outcome::{Answer, Outcome};
 pub use series::Series;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::Cast;
+use crate::{Answer, Cast};
 
 fn records() -> Vec<Record> {
     let root = Root {
