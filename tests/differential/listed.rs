@@ -49,9 +49,9 @@ pub(crate) const LISTED: &[Listed] = &[
             "framing: chunks of requests with bare line feeds",
             "framing: trailers of requests that are none",
         ],
-        fields: &["reached*", "body", "code", "details", "flags", "header *"],
-        why: "hyper ends the connection with a 400 of its own, without a body, and the request counts as given up by its caller; \
-              and our proxy finds the fault before the app sees anything of the body",
+        fields: &["reached*"],
+        why: "Envoy sends a head on before it has parsed the body behind it, and then cuts that request off; our proxy takes in \
+              the part of a body that came together with its head first, and a fault in it is answered before a host is chosen",
     },
     Listed {
         cases: &["framing: answers without a body"],

@@ -16,6 +16,8 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{ReadBuf, ReadBufCursor};
 use shakedown_env::{Stream, Tap};
 
+use crate::BodyError;
+
 pub(crate) mod authority;
 mod chunks;
 mod head;
@@ -420,11 +422,13 @@ fn invalid(why: BadHead) -> io::Error {
 pub(crate) fn is_malformed(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let here = match error.downcast_ref::<io::Error>() {
-            Some(error) => error.get_ref().is_some_and(|inner| inner.is::<BadHead>()),
-            None => error
-                .downcast_ref::<hyper::Error>()
-                .is_some_and(hyper::Error::is_parse),
+        let here = if let Some(error) = error.downcast_ref::<io::Error>() {
+            error.get_ref().is_some_and(|inner| inner.is::<BadHead>())
+        } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            error.is_parse()
+        } else {
+            // The error of a body that is read again has no source.
+            matches!(error.downcast_ref(), Some(BodyError::Malformed))
         };
         if here {
             return true;

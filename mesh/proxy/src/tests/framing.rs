@@ -145,6 +145,35 @@ fn a_head_that_is_refused_follows_the_answers_to_those_before_it() {
     assert_eq!(outcome, (400, "DPE".to_owned(), 1));
 }
 
+#[test]
+fn a_body_whose_chunks_are_none_is_answered_400() {
+    for chunks in [
+        "3\nabc\r\n0\r\n\r\n",
+        "x\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabc0\r\n\r\n",
+        "3\r\nabc\r\n0\r\nno colon\r\n\r\n",
+    ] {
+        let text = format!(
+            "POST / HTTP/1.1\r\nhost: reviews\r\ntransfer-encoding: chunked\r\n\r\n{chunks}"
+        );
+        let (answer, outcome, details) = refused(text.leak());
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{chunks:?}: {answer}");
+        assert!(
+            answer.contains("\r\nconnection: close\r\n"),
+            "{chunks:?}: {answer}"
+        );
+        assert!(
+            answer.ends_with("\r\n\r\nBad Request"),
+            "{chunks:?}: {answer}"
+        );
+        assert_eq!(
+            (outcome.0, &*outcome.1, &*details),
+            (400, "DPE", "http1.codec_error"),
+            "{chunks:?}"
+        );
+    }
+}
+
 /// What a caller reads on a connection where its upstream answers each of two requests with these bytes, and status and
 /// flags of the last.
 fn answered(text: &'static str) -> (String, (u16, String)) {
