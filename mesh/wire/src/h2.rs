@@ -10,6 +10,7 @@ use std::time::Duration;
 
 mod body;
 mod constraints;
+mod expulsion;
 mod frames;
 mod headers;
 mod send;
@@ -18,6 +19,7 @@ mod watched;
 
 pub use body::H2Body;
 pub use constraints::Flood;
+pub(crate) use expulsion::Expulsion;
 pub(crate) use headers::{set_length, toward_service, toward_wire, toward_wire_response};
 pub(crate) use send::{Upload, UploadError, upload};
 pub use serve::ResetStream;
@@ -31,6 +33,8 @@ pub(crate) const RESET_STREAM_DURATION: Duration = Duration::from_secs(100 * 365
 pub(crate) const RESET_STREAMS: usize = 1024;
 /// How many streams a connection may have reset before it takes no more.
 pub(crate) const RESETS_MAX: usize = RESET_STREAMS / 2;
+/// How many streams of one connection are begun in a row, before other tasks have their turn.
+pub(crate) const STREAMS_PER_TURN: u32 = 16;
 /// The receive window of a stream, in bytes.
 pub(crate) const STREAM_WINDOW: u32 = 1024 * 1024;
 /// The receive window of a connection, in bytes; Envoy's default.

@@ -20,6 +20,8 @@ use crate::{
     accept_loop,
 };
 
+pub(crate) mod frames;
+
 const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
@@ -298,4 +300,17 @@ pub(crate) async fn read_until(stream: &mut BoxStream, stop: &str) -> String {
             Ok(_) | Err(_) => return text,
         }
     }
+}
+
+/// The reasons of the GOAWAY frames (of type 7) among these bytes.
+pub(crate) fn farewells(mut bytes: &[u8]) -> Vec<u8> {
+    let mut reasons = Vec::new();
+    while bytes.len() >= 9 {
+        let length = usize::from(bytes[1]) << 8 | usize::from(bytes[2]);
+        if bytes[3] == 7 {
+            reasons.push(bytes[9 + 7]);
+        }
+        bytes = &bytes[9 + length..];
+    }
+    reasons
 }

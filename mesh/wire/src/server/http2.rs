@@ -21,19 +21,14 @@ use super::{ServeError, ServerOptions};
 use crate::drain::{Drain, Stage};
 use crate::framing::authority::is_valid;
 use crate::h2::{
-    CONNECTION_WINDOW, H2Body, RESETS_MAX, STREAM_WINDOW, Watch, Watched, serve_stream,
-    server_builder, toward_service,
+    CONNECTION_WINDOW, Expulsion, H2Body, RESETS_MAX, STREAM_WINDOW, STREAMS_PER_TURN, Watch,
+    Watched, serve_stream, server_builder, toward_service,
 };
 use crate::{BadHead, Body};
 
 /// How long a client may take over its part of the handshake, or over its leave once it was told to go and has no stream.
 /// Source: Envoy, `HttpConnectionManager.drain_timeout`, default 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a client that floods the connection may take to read why it ends. Source: Envoy, `delayed_close_timeout`,
-/// default 1 s.
-const FLOOD_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many streams of one connection are begun in a row, before other tasks have their turn.
-const STREAMS_PER_TURN: u32 = 16;
 
 /// The most bytes of a request's headers that are read for a service that refuses those that are too long, in HTTP/2's
 /// count; a longer list gets h2's bare 431.
@@ -126,8 +121,7 @@ struct Serving {
     broken: Rc<Cell<bool>>,
     /// Set once the client was told to open no more streams.
     leaving: Option<Sleep>,
-    /// Set once the client was told that it floods the connection.
-    expelled: Option<Sleep>,
+    expulsion: Expulsion,
 }
 
 impl Serving {
@@ -150,7 +144,7 @@ impl Serving {
             resets: Rc::default(),
             broken: Rc::default(),
             leaving: None,
-            expelled: None,
+            expulsion: Expulsion::default(),
         }
     }
 
@@ -225,15 +219,9 @@ impl Serving {
         }
     }
 
-    /// Tells a client that floods the connection so, and ends its streams; ready when it takes too long to read that.
+    /// Ready when a client that floods the connection takes too long to read why it ends.
     fn poll_expelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let connection = &mut self.connection;
-        let sleep = self.expelled.get_or_insert_with(|| {
-            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            cx.waker().wake_by_ref();
-            self.env.sleep(FLOOD_TIMEOUT)
-        });
-        sleep.as_mut().poll(cx)
+        self.expulsion.poll(&self.env, &mut self.connection, cx)
     }
 
     /// How the connection has ended.

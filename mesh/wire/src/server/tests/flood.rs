@@ -2,63 +2,28 @@
 
 use futures_util::future::join_all;
 
-use super::auto::{PREFACE, SETTINGS, serve_auto};
+use super::auto::serve_auto;
 use super::*;
 use crate::Flood;
-use crate::scene::{pool_http2, post, read, run_real, serve_auto_at};
+use crate::scene::frames::{self, DATA, SETTINGS, WINDOW_UPDATE, frame, hello};
+use crate::scene::{farewells, pool_http2, post, read, run_real, serve_auto_at};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const SETTINGS_KIND: u8 = 4;
 const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
 const UNKNOWN: u8 = 0xfe;
-const END_HEADERS: u8 = 0x4;
 const ENHANCE_YOUR_CALM: u8 = 0xb;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
 
 /// The beginning of `POST /never`, without its end.
 fn half_open(stream: u32) -> Vec<u8> {
-    // `:method: POST`, `:scheme: http`, `:path: /never` and `:authority: h`, by HPACK's static table.
-    let block = [
-        &[0x83, 0x86, 0x44, 0x06][..],
-        b"/never",
-        &[0x41, 0x01],
-        b"h",
-    ]
-    .concat();
-    frame(HEADERS, END_HEADERS, stream, &block)
-}
-
-/// The reasons of the GOAWAY frames among these bytes.
-fn farewells(mut bytes: &[u8]) -> Vec<u8> {
-    let mut reasons = Vec::new();
-    while bytes.len() >= 9 {
-        let length = usize::from(bytes[1]) << 8 | usize::from(bytes[2]);
-        if bytes[3] == GOAWAY {
-            reasons.push(bytes[9 + 7]);
-        }
-        bytes = &bytes[9 + length..];
-    }
-    reasons
+    frames::half_open(stream, "h", "/never")
 }
 
 /// What comes of a client that sends `flood` until it is closed; at most 100,000 times.
 async fn flood(env: &Env, flood: &[u8]) -> (usize, Vec<u8>, Vec<Result<(), ServeError>>) {
     let (addr, seen, _) = serve_auto(env, &defaults());
     let mut stream = env.connect(addr, None).await.unwrap();
-    let hello = [PREFACE, SETTINGS, &half_open(1)].concat();
-    write(&mut stream, &hello).await.unwrap();
+    let begin = [hello(), half_open(1)].concat();
+    write(&mut stream, &begin).await.unwrap();
     env.sleep(ms(1)).await;
     assert_eq!(seen.requests.get(), 1);
     let mut sent = 0;
@@ -98,7 +63,7 @@ fn a_client_that_floods_a_connection_is_told_so_and_closed() {
         (frame(DATA, 0, 1, b""), Flood::Empty),
         (frame(DATA, 0x8, 1, &[3, 0, 0, 0]), Flood::Empty),
         (ping, Flood::Control),
-        (frame(SETTINGS_KIND, 0, 0, b""), Flood::Control),
+        (frame(SETTINGS, 0, 0, b""), Flood::Control),
         (frame(UNKNOWN, 0, 0, b"what?"), Flood::Control),
     ];
     for (bytes, kind) in kinds {
@@ -119,8 +84,8 @@ fn a_client_that_pings_now_and_then_for_days_is_served() {
     run(|env| async move {
         let (addr, seen, _) = serve_auto(&env, &defaults());
         let mut stream = env.connect(addr, None).await.unwrap();
-        let hello = [PREFACE, SETTINGS, &half_open(1)].concat();
-        write(&mut stream, &hello).await.unwrap();
+        let begin = [hello(), half_open(1)].concat();
+        write(&mut stream, &begin).await.unwrap();
         for _ in 0..3_000 {
             let pings = frame(PING, 0, 0, &[0; 8]).repeat(3);
             write(&mut stream, &pings).await.unwrap();
@@ -149,11 +114,11 @@ fn a_client_that_opens_many_streams_at_once_does_not_keep_others_waiting() {
         let here = ([127, 0, 0, 1], 0).into();
         let (addr, seen, _) = serve_auto_at(&env, here, &defaults());
         let mut stream = env.connect(addr, None).await.unwrap();
-        let mut hello = [PREFACE, SETTINGS].concat();
-        (0..1_000).for_each(|n| hello.extend(half_open(2 * n + 1)));
+        let mut bytes = hello();
+        (0..1_000).for_each(|n| bytes.extend(half_open(2 * n + 1)));
         let other = pool(&env, addr, PoolOptions::default());
         fetch(&other, get("/size/1")).await;
-        write(&mut stream, &hello).await.unwrap();
+        write(&mut stream, &bytes).await.unwrap();
         fetch(&other, get("/size/1")).await;
         let before = seen.requests.get() - 2;
         assert!(before < 500, "{before} of 1,000 before it");
