@@ -14,6 +14,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use shakedown_env::step_aside;
 
 use super::{Body, BodyError};
+use crate::wakers::Wakers;
 
 mod kept;
 
@@ -45,10 +46,17 @@ impl KeptBudget {
 /// Once more than `most` bytes have come, or more than its budget has left, it cannot be read again from its start. Readers that have begun go on with the
 /// rest at the pace of the slowest; but for followers, whose end it is when they fall behind.
 /// Source: Envoy, `Router::Filter::decodeData`: each open try gets the data, and a copy that lags is reset.
-#[derive(Clone)]
 pub struct Replay {
     source: Rc<RefCell<Source>>,
     follows: bool,
+    /// Its key among those who wait.
+    waiter: u64,
+}
+
+impl Clone for Replay {
+    fn clone(&self) -> Replay {
+        Replay::sharing(&self.source, self.follows)
+    }
 }
 
 struct Source {
@@ -66,7 +74,7 @@ struct Source {
     length: Option<u64>,
     end: End,
     /// Those who wait for more, or for the end.
-    waiting: Vec<Waker>,
+    waiting: Wakers,
     /// The readers that are not left behind, by number, and the byte that each reads next.
     readers: BTreeMap<u64, usize>,
     next_reader: u64,
@@ -95,21 +103,23 @@ impl Replay {
             kept: Kept::default(),
             trailers: None,
             end: End::Open,
-            waiting: Vec::new(),
+            waiting: Wakers::default(),
             readers: BTreeMap::new(),
             next_reader: 0,
         };
-        Replay {
-            source: Rc::new(RefCell::new(source)),
-            follows: false,
-        }
+        Replay::sharing(&Rc::new(RefCell::new(source)), false)
     }
 
     /// The same body, for readers that may be left behind.
     pub fn follower(&self) -> Replay {
+        Replay::sharing(&self.source, true)
+    }
+
+    fn sharing(source: &Rc<RefCell<Source>>, follows: bool) -> Replay {
         Replay {
-            source: Rc::clone(&self.source),
-            follows: true,
+            source: Rc::clone(source),
+            follows,
+            waiter: source.borrow_mut().waiting.key(),
         }
     }
 
@@ -141,7 +151,7 @@ impl Replay {
         if source.end != End::Open {
             return Poll::Ready(());
         }
-        source.wait(cx);
+        source.waiting.wait(self.waiter, cx);
         Poll::Pending
     }
 
@@ -156,6 +166,7 @@ impl Replay {
         Body::Replay(ReplayBody {
             source: Rc::clone(&self.source),
             id,
+            waiter: source.waiting.key(),
             next: 0,
             told_trailers: false,
         })
@@ -165,7 +176,7 @@ impl Replay {
         poll_fn(|cx| {
             let mut source = self.source.borrow_mut();
             while source.end == End::Open && !source.is_over() {
-                if source.poll_more(cx).is_pending() {
+                if source.poll_more(self.waiter, cx).is_pending() {
                     break;
                 }
             }
@@ -190,9 +201,9 @@ impl Source {
     }
 
     /// Takes in one frame more, or the end.
-    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<BodyError>> {
+    fn poll_more(&mut self, waiter: u64, cx: &mut Context<'_>) -> Poll<Option<BodyError>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            self.wait(cx);
+            self.waiting.wait(waiter, cx);
             return Poll::Pending;
         };
         let mut broken = None;
@@ -214,7 +225,7 @@ impl Source {
             }
             None => self.finish(End::Whole),
         }
-        for waiting in std::mem::take(&mut self.waiting) {
+        for waiting in self.waiting.take() {
             if !waiting.will_wake(cx.waker()) {
                 waiting.wake();
             }
@@ -264,20 +275,12 @@ impl Source {
     }
 
     fn wake_all(&mut self) {
-        std::mem::take(&mut self.waiting)
-            .into_iter()
-            .for_each(Waker::wake);
+        self.waiting.take().for_each(Waker::wake);
     }
 
     fn finish(&mut self, end: End) {
         self.end = end;
         self.body = Body::Empty;
-    }
-
-    fn wait(&mut self, cx: &Context<'_>) {
-        if !self.waiting.iter().any(|known| known.will_wake(cx.waker())) {
-            self.waiting.push(cx.waker().clone());
-        }
     }
 }
 
@@ -293,6 +296,8 @@ impl Drop for Source {
 pub struct ReplayBody {
     source: Rc<RefCell<Source>>,
     id: u64,
+    /// Its key among those who wait.
+    waiter: u64,
     /// The byte that it reads next.
     next: usize,
     told_trailers: bool,
@@ -319,11 +324,11 @@ impl HttpBody for ReplayBody {
             }
             match source.end {
                 End::Open if source.holds_back(this.id, this.next) => {
-                    source.wait(cx);
+                    source.waiting.wait(this.waiter, cx);
                     return Poll::Pending;
                 }
                 End::Open => {
-                    if let Some(error) = std::task::ready!(source.poll_more(cx)) {
+                    if let Some(error) = std::task::ready!(source.poll_more(this.waiter, cx)) {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
@@ -364,6 +369,7 @@ impl Drop for ReplayBody {
     fn drop(&mut self) {
         let mut source = self.source.borrow_mut();
         source.readers.remove(&self.id);
+        source.waiting.forget(self.waiter);
         // The body may have been told to wake this one's task only; and others may have waited for it.
         source.wake_all();
     }

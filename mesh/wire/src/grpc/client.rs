@@ -1,13 +1,13 @@
 //! The client's side: one HTTP/2 connection as a tower service.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
@@ -54,22 +54,15 @@ pub async fn connect_h2(
         .timeout(options.connect_timeout, opening)
         .await
         .map_err(|_elapsed| io::ErrorKind::TimedOut)??;
-    let end = End::default();
-    let ended = EndOnDrop(end.clone());
     env.spawn("h2-client", async move {
-        // Why it ended is told to each call that it had.
+        // Each call that it had learns why it ended.
         let _ = connection.await;
-        drop(ended);
     });
     let authority = to
         .to_string()
         .parse()
         .expect("a socket address is an authority");
-    Ok(Channel {
-        sender,
-        authority,
-        end,
-    })
+    Ok(Channel { sender, authority })
 }
 
 /// One HTTP/2 connection, as the service that tonic's generated clients run on. Clones share it.
@@ -77,16 +70,10 @@ pub async fn connect_h2(
 pub struct Channel {
     sender: SendRequest<CallBody>,
     authority: Authority,
-    end: End,
 }
 
 impl Channel {
-    /// Waits until the connection has ended. After that every call fails.
-    pub async fn closed(&self) {
-        poll_fn(|cx| self.end.poll(cx)).await;
-    }
-
-    /// Whether the connection has ended.
+    /// Whether the connection has ended. Every call fails then.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
@@ -215,46 +202,5 @@ impl Drop for ChannelBody {
 impl fmt::Debug for ChannelBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.incoming.fmt(f)
-    }
-}
-
-/// Whether a connection has ended, and who wants to know.
-#[derive(Clone, Default)]
-struct End(Arc<Mutex<Fate>>);
-
-#[derive(Default)]
-struct Fate {
-    ended: bool,
-    watchers: Vec<Waker>,
-}
-
-impl End {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut fate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if fate.ended {
-            return Poll::Ready(());
-        }
-        if !fate
-            .watchers
-            .iter()
-            .any(|waker| waker.will_wake(cx.waker()))
-        {
-            fate.watchers.push(cx.waker().clone());
-        }
-        Poll::Pending
-    }
-}
-
-/// Tells of the end also when the connection's task is dropped.
-struct EndOnDrop(End);
-
-impl Drop for EndOnDrop {
-    fn drop(&mut self) {
-        let watchers = {
-            let mut fate = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-            fate.ended = true;
-            std::mem::take(&mut fate.watchers)
-        };
-        watchers.into_iter().for_each(Waker::wake);
     }
 }

@@ -9,7 +9,7 @@ use h2::{Reason, SendStream};
 use http_body::{Body as HttpBody, Frame};
 use shakedown_env::step_aside;
 
-use super::watched::{SMALL, Watch};
+use super::watched::{SMALL, Waiter, Watch};
 
 /// As much small data is put together while the socket takes none, in bytes.
 const HELD: usize = 16 * 1024;
@@ -40,14 +40,14 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let mut body = pin!(body);
-    let mut held = Held::default();
+    let (mut held, waiter) = (Held::default(), watch.map(Watch::waiter));
     loop {
         let frame = poll_fn(|cx| {
             if send.poll_reset(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            let next = match watch {
-                Some(watch) => held.poll_frame(body.as_mut(), watch, cx),
+            let next = match &waiter {
+                Some(waiter) => held.poll_frame(body.as_mut(), waiter, cx),
                 None => body.as_mut().poll_frame(cx),
             };
             next.map(Some)
@@ -105,14 +105,14 @@ impl<E> Held<E> {
     fn poll_frame<B>(
         &mut self,
         mut body: Pin<&mut B>,
-        watch: &Watch,
+        waiter: &Waiter<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<Next<E>>
     where
         B: HttpBody<Data = Bytes, Error = E>,
     {
         loop {
-            let blocked = watch.is_blocked();
+            let blocked = waiter.is_blocked();
             let full = self.data.len() >= HELD || self.then.is_some() || !blocked;
             if full && !self.data.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(self.data.split().freeze()))));
@@ -122,7 +122,7 @@ impl<E> Held<E> {
             }
             let Poll::Ready(next) = body.as_mut().poll_frame(cx) else {
                 if !self.data.is_empty() {
-                    watch.wait(cx);
+                    waiter.wait(cx);
                 }
                 return Poll::Pending;
             };

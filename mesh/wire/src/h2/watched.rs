@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::body::Inbox;
 use super::constraints::{Constraints, Flood};
 use super::frames::{Frames, kind};
+use crate::wakers::Wakers;
 
 /// A DATA frame with less than this costs more to keep than it carries.
 pub(super) const SMALL: usize = 256;
@@ -37,7 +38,7 @@ pub(crate) struct Watch {
     /// Whether the socket takes no more bytes.
     blocked: Cell<bool>,
     /// Those who wait until it does.
-    waiting: RefCell<Vec<Waker>>,
+    waiting: RefCell<Wakers>,
 }
 
 impl Watch {
@@ -93,23 +94,46 @@ impl Watch {
         self.blocked.get()
     }
 
-    /// Wakes the task when the socket takes bytes again.
-    pub(super) fn wait(&self, cx: &Context<'_>) {
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|known| known.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
+    /// A place among those who wait until the socket takes bytes again.
+    pub(super) fn waiter(&self) -> Waiter<'_> {
+        let key = self.waiting.borrow_mut().key();
+        Waiter { watch: self, key }
     }
 
     fn written<T>(&self, written: &Poll<io::Result<T>>) {
         self.blocked.set(written.is_pending());
         if written.is_ready() && !self.waiting.borrow().is_empty() {
-            self.waiting.take().into_iter().for_each(Waker::wake);
+            let waiting = self.waiting.borrow_mut().take();
+            waiting.for_each(Waker::wake);
         }
     }
 
     fn must_pause(&self) -> bool {
         self.flood.get().is_some() || self.small.get() >= SMALL_FRAMES
+    }
+}
+
+/// A place among those who wait until a connection's socket takes bytes.
+pub(super) struct Waiter<'w> {
+    watch: &'w Watch,
+    key: u64,
+}
+
+impl Waiter<'_> {
+    /// Whether the socket takes no more bytes.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.watch.is_blocked()
+    }
+
+    /// Wakes the task when the socket takes bytes again.
+    pub(super) fn wait(&self, cx: &Context<'_>) {
+        self.watch.waiting.borrow_mut().wait(self.key, cx);
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.watch.waiting.borrow_mut().forget(self.key);
     }
 }
 

@@ -122,7 +122,13 @@ impl Hosts {
         if !state.down {
             return Poll::Ready(());
         }
-        state.callers.push(cx.waker().clone());
+        if !state
+            .callers
+            .iter()
+            .any(|known| known.will_wake(cx.waker()))
+        {
+            state.callers.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 }
