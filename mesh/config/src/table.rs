@@ -9,6 +9,7 @@ mod cors;
 mod filters;
 mod hashing;
 mod headers;
+mod identity;
 mod manager;
 mod matching;
 mod names;
@@ -29,6 +30,7 @@ pub use cors::{Cors, origin, preflight_method};
 pub use filters::{Abort, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
 pub use hashing::{HashBy, HashCookie, HashPolicy, cookie_value};
 pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
+pub use identity::Identity;
 pub use manager::{Manager, Network, Origin, StreamDuration, Upgrades};
 pub use matching::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
@@ -163,7 +165,7 @@ impl Host {
             weight: 1,
             hash_key: None,
             labels: Labels::new(),
-            workload: Arc::from(""),
+            workload: Identity::new(""),
         }
     }
 }
@@ -248,8 +250,8 @@ pub struct Host {
     pub hash_key: Option<Arc<str>>,
     /// What subsets are told apart by.
     pub labels: Labels,
-    /// The workload that it belongs to (`reviews-v2`); empty if unknown.
-    pub workload: Arc<str>,
+    /// The workload that it belongs to.
+    pub workload: Identity,
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::HeaderName;
+use shakedown_config::table::Identity;
 
 /// A proxy's static start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,5 +79,21 @@ impl Workload {
             cluster: Arc::clone(&unknown),
             principal: unknown,
         }
+    }
+
+    /// The same, with what an endpoint's identity says.
+    pub(crate) fn named(mut self, identity: &Identity) -> Workload {
+        for (own, said) in [
+            (&mut self.name, identity.name()),
+            (&mut self.namespace, identity.namespace()),
+            (&mut self.app, identity.service()),
+            (&mut self.version, identity.revision()),
+            (&mut self.cluster, identity.cluster()),
+        ] {
+            if !said.is_empty() {
+                *own = Arc::from(said);
+            }
+        }
+        self
     }
 }

@@ -3,6 +3,7 @@
 use shakedown_wire::KeptBudget;
 
 use crate::filter::rate_limit::ConnectionLimit;
+use crate::peers::PeerOfConnection;
 
 /// The most bytes of bodies that are kept for another try at a time. Envoy bounds those of each request only, and a
 /// connection of HTTP/2 may have a thousand.
@@ -15,6 +16,8 @@ pub(crate) struct Connection {
     pub(crate) limit: ConnectionLimit,
     /// What may be kept of its requests' bodies.
     pub(crate) kept: KeptBudget,
+    /// The workload at its other end.
+    pub(crate) peer: PeerOfConnection,
 }
 
 impl Default for Connection {
@@ -22,6 +25,7 @@ impl Default for Connection {
         Connection {
             limit: ConnectionLimit::default(),
             kept: KeptBudget::new(KEPT_BYTES_MAX),
+            peer: PeerOfConnection::default(),
         }
     }
 }

@@ -41,6 +41,9 @@ pub(crate) async fn handle(
     let (mut head, mut body) = request.into_parts();
     let caller = gate.caller(&head.headers, ends);
     let mut record = begin(proxy, gate.side(), caller, &mut head);
+    if gate.side() == Side::Inbound {
+        record.comes_from(proxy.state().peer(&connection.peer, ends.caller.ip()));
+    }
     if body.is_end_stream() && upgrade.is_none() && head.method != Method::CONNECT {
         record.receive();
     }

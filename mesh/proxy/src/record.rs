@@ -21,6 +21,7 @@ pub(crate) use metrics::{Edge, Ends, Metrics};
 pub(crate) use names::Named;
 
 use crate::filter::overload::Hold;
+use crate::peers::Peer;
 use crate::proxy::Proxy;
 use crate::respond::grpc_code;
 use crate::state::{Busy, Host};
@@ -33,6 +34,8 @@ pub(crate) struct Record {
     id: Option<RequestId>,
     started: Time,
     cluster: Arc<str>,
+    /// Who calls, on the inbound side, where that is known.
+    peer: Option<Rc<Peer>>,
     /// What it counts under: the host reached last, or else the cluster, or else the proxy.
     edge: Rc<Edge>,
     /// 0 until there is an answer.
@@ -117,6 +120,7 @@ impl Record {
             id,
             started: now,
             cluster: proxy.no_cluster(),
+            peer: None,
             edge: proxy.unrouted(side),
             status: 0,
             grpc: None,
@@ -138,6 +142,11 @@ impl Record {
         record.cluster = Arc::clone(cluster);
         record.silent = true;
         record
+    }
+
+    /// A workload that is known calls.
+    pub(crate) fn comes_from(&mut self, peer: Option<Rc<Peer>>) {
+        self.peer = peer;
     }
 
     /// Which side of the proxy it passes.
@@ -311,8 +320,8 @@ impl Drop for Record {
         let env = self.proxy.env();
         let now = env.now();
         let took = now.since(self.started);
-        self.edge
-            .observe(self.proxy.metrics(), self.status, self.flags, took);
+        let (peer, outcome) = (self.peer.as_deref(), (self.status, self.flags));
+        self.edge.observe(self.proxy.metrics(), peer, outcome, took);
         env.emit(Event::Request(RequestEvent {
             side: self.side,
             id: self.id,

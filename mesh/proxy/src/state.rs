@@ -17,6 +17,7 @@ use shakedown_env::{Env, Time};
 use deferred::{STEPS_MAX, Step};
 pub(crate) use upstream::{Busy, Host, PickContext, PoolKind, Upstream};
 
+use crate::peers::{Peer, PeerOfConnection, Peers};
 use crate::record::Named;
 
 /// The configuration in force and the state that goes with it.
@@ -26,6 +27,9 @@ pub(crate) struct State {
     from: IpAddr,
     named: Named,
     table: RefCell<Arc<Table>>,
+    /// How many tables have been put in force.
+    version: Cell<u64>,
+    peers: Peers,
     /// When the first table was put in force; `None` before.
     first: Cell<Option<Time>>,
     /// The clusters in use.
@@ -42,6 +46,8 @@ impl State {
             from,
             named,
             table: RefCell::default(),
+            version: Cell::default(),
+            peers: Peers::default(),
             first: Cell::default(),
             upstreams: RefCell::default(),
             deferred: RefCell::default(),
@@ -51,6 +57,13 @@ impl State {
     /// The table in force: a request keeps the one that it began with.
     pub(crate) fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.borrow())
+    }
+
+    /// The workload at the other end of a connection from an address.
+    pub(crate) fn peer(&self, of: &PeerOfConnection, address: IpAddr) -> Option<Rc<Peer>> {
+        of.at(self.version.get(), || {
+            self.peers.find(&self.table.borrow(), address)
+        })
     }
 
     /// The cluster of a name, whose state is created where it has none yet.
@@ -115,6 +128,7 @@ impl State {
         }
         drop((upstreams, deferred));
         self.table.replace(Arc::new(table));
+        self.version.set(self.version.get() + 1);
         self.first.set(self.first.get().or(Some(now)));
     }
 

@@ -15,6 +15,7 @@ mod life;
 mod loops;
 mod outliers;
 mod overload;
+mod peers;
 mod replies;
 mod reported;
 mod retries;

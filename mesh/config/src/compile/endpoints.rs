@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::problem::{Problem, Result, address, named, refuse};
 use super::subsets;
-use crate::table::{Assignment, Host, Label, Locality};
+use crate::table::{Assignment, Host, Identity, Label, Locality};
 use crate::translate::{METADATA_FILTER, METADATA_WORKLOAD};
 use crate::xds::core::{self, HealthStatus};
 use crate::xds::endpoint::{
@@ -150,7 +150,7 @@ fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
             _ => None,
         },
         labels,
-        workload: Arc::from(workload(message.metadata.as_ref())),
+        workload: Identity::new(workload(message.metadata.as_ref())),
     })
 }
 
@@ -169,14 +169,14 @@ fn healthy(number: i32) -> Result<bool> {
     }
 }
 
-/// The workload of Istio's metadata: what stands before its first semicolon.
+/// The workload of Istio's metadata.
 fn workload(metadata: Option<&core::Metadata>) -> &str {
     let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(METADATA_FILTER));
     match fields
         .and_then(|fields| fields.fields.get(METADATA_WORKLOAD))
         .and_then(|value| value.kind.as_ref())
     {
-        Some(Kind::StringValue(text)) => text.split(';').next().unwrap_or_default(),
+        Some(Kind::StringValue(text)) => text,
         _ => "",
     }
 }

@@ -1,14 +1,13 @@
 //! What the proxies of a cluster's endpoints do before their app: translated and compiled as for them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use super::cluster::limits_told;
 use super::executed::message;
 use super::{AdaptiveTold, InboundTold, RateLimitTold, ShedTold};
 use crate::compile::{CompileError, compile_cluster, compile_listener};
 use crate::registry::Mesh;
-use crate::table::{Filter, Host, Priority};
+use crate::table::{Filter, Host, Identity, Priority};
 use crate::translate::{self, Inbound, inbound_cluster};
 use crate::xds::{cluster, listener};
 
@@ -38,7 +37,7 @@ pub(super) fn told<'h>(
 fn of_host(
     mesh: &Mesh,
     address: SocketAddr,
-    workload: &Arc<str>,
+    workload: &Identity,
 ) -> Result<InboundTold, CompileError> {
     let pod = mesh.registry.pod(address.ip());
     let own = translate::own(&pod, &Inbound::of(mesh, address.ip()));

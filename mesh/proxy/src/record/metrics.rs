@@ -3,7 +3,7 @@
 //! A request that finds its series in its edge's cache formats and allocates nothing. Series are kept sorted: the text of
 //! a scrape is the same in each run, which the library's own families, being hash maps, cannot promise.
 //!
-//! Bound: an edge has a series per status and set of flags that occurred on it.
+//! Bound: an edge has a series per calling workload, status and set of flags that occurred on it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use prometheus_client::registry::Registry;
 use shakedown_env::{Flags, Side};
 
 use crate::bootstrap::Workload;
+use crate::peers::Peer;
 
 /// Upper bounds of the duration histogram, in ms. Source: Istio's telemetry, as SEMANTICS lists them.
 const BUCKETS_MS: [f64; 19] = [
@@ -162,12 +163,15 @@ impl fmt::Debug for Metrics {
     }
 }
 
+/// The number of the peer, 0 where it is not known; status and flags.
+type Key = (u32, u16, Flags);
+
 /// One edge, with its series at hand.
 #[derive(Debug)]
 pub(crate) struct Edge {
     ends: Arc<Ends>,
-    /// Sorted by status and flags.
-    known: RefCell<Vec<((u16, Flags), Series)>>,
+    /// Sorted by key.
+    known: RefCell<Vec<(Key, Series)>>,
 }
 
 impl Edge {
@@ -178,15 +182,25 @@ impl Edge {
         }
     }
 
-    /// Counts a finished request.
-    pub(crate) fn observe(&self, metrics: &Metrics, status: u16, flags: Flags, took: Duration) {
+    /// Counts a finished request, from a peer if that is known.
+    pub(crate) fn observe(
+        &self,
+        metrics: &Metrics,
+        peer: Option<&Peer>,
+        (status, flags): (u16, Flags),
+        took: Duration,
+    ) {
         let mut known = self.known.borrow_mut();
-        let key = (status, flags);
+        let key = (peer.map_or(0, |peer| peer.number), status, flags);
         let at = match known.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(at) => at,
             Err(at) => {
+                let ends = match peer {
+                    None => Arc::clone(&self.ends),
+                    Some(peer) => Arc::new(Ends::clone(&self.ends).coming_from(&peer.workload)),
+                };
                 let labels = Labels {
-                    ends: Arc::clone(&self.ends),
+                    ends,
                     status,
                     flags,
                 };
@@ -336,12 +350,12 @@ mod tests {
         let metrics = Metrics::new();
         let edge = edge(Side::Outbound, "reviews.default.svc.cluster.local");
         for _ in 0..2 {
-            edge.observe(&metrics, 200, Flags::NONE, Duration::from_millis(7));
+            edge.observe(&metrics, None, (200, Flags::NONE), Duration::from_millis(7));
         }
         edge.observe(
             &metrics,
-            503,
-            Flags::UF.with(Flags::URX),
+            None,
+            (503, Flags::UF.with(Flags::URX)),
             Duration::from_millis(7),
         );
         let text = metrics.scrape().unwrap();
@@ -359,8 +373,18 @@ mod tests {
     fn durations_fall_into_istios_buckets_in_milliseconds() {
         let metrics = Metrics::new();
         let edge = edge(Side::Inbound, "a.default");
-        edge.observe(&metrics, 200, Flags::NONE, Duration::from_micros(700));
-        edge.observe(&metrics, 200, Flags::NONE, Duration::from_millis(30));
+        edge.observe(
+            &metrics,
+            None,
+            (200, Flags::NONE),
+            Duration::from_micros(700),
+        );
+        edge.observe(
+            &metrics,
+            None,
+            (200, Flags::NONE),
+            Duration::from_millis(30),
+        );
         let text = metrics.scrape().unwrap();
         let bucket = |le: &str| line(&text, &["istio_request_duration_milliseconds_bucket", le]);
         assert!(bucket("le=\"0.5\"").ends_with("} 0"));
@@ -373,7 +397,7 @@ mod tests {
     fn two_edges_with_the_same_ends_share_their_series() {
         let metrics = Metrics::new();
         for _ in 0..2 {
-            edge(Side::Outbound, "a.b").observe(&metrics, 200, Flags::NONE, Duration::ZERO);
+            edge(Side::Outbound, "a.b").observe(&metrics, None, (200, Flags::NONE), Duration::ZERO);
         }
         assert!(line(&metrics.scrape().unwrap(), &["istio_requests_total{"]).ends_with("} 2"));
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shakedown_config::table::Identity;
 use shakedown_env::Side;
 
 use super::Ends;
@@ -42,7 +43,7 @@ impl Named {
             Side::Outbound => self.toward("unknown"),
             Side::Inbound => Ends {
                 reporter: side,
-                // Plaintext tells nothing of the other end.
+                // Its callers are known by their connections.
                 source: Workload::unknown(),
                 destination: self.own.clone(),
                 service_name: first_label(&self.service),
@@ -70,10 +71,16 @@ impl Named {
 
 impl Ends {
     /// The same edge, to one workload of the destination.
-    pub(crate) fn reaching(mut self, workload: &Arc<str>) -> Ends {
+    pub(crate) fn reaching(mut self, workload: &Identity) -> Ends {
         if self.reporter == Side::Outbound {
-            self.destination.name = Arc::clone(workload);
+            self.destination = self.destination.named(workload);
         }
+        self
+    }
+
+    /// The same edge, from one workload.
+    pub(super) fn coming_from(mut self, source: &Workload) -> Ends {
+        self.source = source.clone();
         self
     }
 }
@@ -103,10 +110,11 @@ mod tests {
             ("reviews", "default")
         );
         assert_eq!(&*ends.source.name, "pages-1");
-        assert_eq!(
-            &*ends.reaching(&Arc::from("reviews-v2")).destination.name,
-            "reviews-v2"
-        );
+        let reached = ends.reaching(&Identity::new("reviews-v2;default;reviews;v2;"));
+        let Workload {
+            name, app, version, ..
+        } = reached.destination;
+        assert_eq!((&*name, &*app, &*version), ("reviews-v2", "reviews", "v2"));
     }
 
     #[test]

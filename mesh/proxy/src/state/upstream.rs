@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand_core::Rng as _;
 use shakedown_config::table::{
-    self, Assignment, Cluster, ClusterKind, HedgePolicy, Labels, LbPolicy, Priority,
+    self, Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, LbPolicy, Priority,
     UpstreamProtocol,
 };
 use shakedown_env::{Env, Event, Rng, Time};
@@ -48,8 +48,8 @@ pub(crate) struct Upstream {
     /// Holds requests back where that is asked for.
     throttle: RefCell<Option<Throttle>>,
     ends: Ends,
-    /// The edge to each workload; the empty name is that of requests which reached no host.
-    edges: RefCell<BTreeMap<Arc<str>, Rc<Edge>>>,
+    /// The edge to each workload.
+    edges: RefCell<BTreeMap<Identity, Rc<Edge>>>,
     unreached: Rc<Edge>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Upstream {
 #[derive(Debug)]
 pub(crate) struct Host {
     address: SocketAddr,
-    workload: Arc<str>,
+    workload: Identity,
     pool: RefCell<Pool>,
     /// The connections of requests of high priority, which count against limits of their own, and of those that came over
     /// HTTP/2, where they are sent on as they came. None before the first.
@@ -331,15 +331,15 @@ impl Upstream {
         if outside.len() >= OUTSIDE_HOSTS_MAX {
             outside.retain(|_, host| host.active.get() > 0);
         }
-        let host = Rc::new(self.host(address, &Arc::from(""), &self.cluster.borrow()));
+        let host = Rc::new(self.host(address, &Identity::new(""), &self.cluster.borrow()));
         outside.insert(address, Rc::clone(&host));
         host
     }
 
-    fn host(&self, address: SocketAddr, workload: &Arc<str>, cluster: &Cluster) -> Host {
+    fn host(&self, address: SocketAddr, workload: &Identity, cluster: &Cluster) -> Host {
         Host {
             address,
-            workload: Arc::clone(workload),
+            workload: workload.clone(),
             pool: RefCell::new(self.pool(address, cluster, PoolKind::default())),
             others: RefCell::default(),
             active: Cell::new(0),
@@ -369,12 +369,12 @@ impl Upstream {
         Pool::new(self.env.clone(), address, from, options)
     }
 
-    fn edge(&self, workload: &Arc<str>) -> Rc<Edge> {
-        if workload.is_empty() {
+    fn edge(&self, workload: &Identity) -> Rc<Edge> {
+        if workload.is_unknown() {
             return Rc::clone(&self.unreached);
         }
         let mut edges = self.edges.borrow_mut();
-        let edge = edges.entry(Arc::clone(workload));
+        let edge = edges.entry(workload.clone());
         Rc::clone(edge.or_insert_with(|| Rc::new(Edge::new(self.ends.clone().reaching(workload)))))
     }
 }

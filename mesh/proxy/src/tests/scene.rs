@@ -10,9 +10,9 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use shakedown_config::table::{
-    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, LbOptions, LbPolicy, Limits,
-    Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher,
-    RouteTable, Routes, Table, VirtualHost, WeightedCluster,
+    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions,
+    LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route,
+    RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
 };
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
 use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
@@ -307,7 +307,7 @@ where
 
 pub(crate) fn cluster(name: &str, hosts: &[SocketAddr]) -> Cluster {
     let host = |address: &SocketAddr| Host {
-        workload: Arc::from("reviews-v1"),
+        workload: Identity::new("reviews-v1;default;reviews;v1;"),
         ..Host::new(*address)
     };
     let hosts = hosts.iter().map(host).collect();
