@@ -4,6 +4,7 @@ mod arrows;
 mod bad_input;
 mod bans;
 mod browser;
+mod burst;
 mod callgrind;
 mod catalogue;
 mod command;
