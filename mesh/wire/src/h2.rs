@@ -20,6 +20,7 @@ mod watched;
 pub use body::H2Body;
 pub use constraints::Flood;
 pub(crate) use expulsion::Expulsion;
+pub(crate) use frames::{Frames, PREFACE, kind};
 pub(crate) use headers::{set_length, toward_service, toward_wire, toward_wire_response};
 pub(crate) use send::{Upload, UploadError, upload};
 pub use serve::ResetStream;

@@ -1,7 +1,7 @@
 //! Authorities, and the targets of requests. Source: Envoy, `BalsaParser`'s `isUrlValid`, `Http::Utility::Url`, and
 //! `HeaderUtility::authorityIsValid`.
 
-use super::head::BadHead;
+use super::head::{BadHead, letters_digits_and};
 
 /// A target that may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,37 +17,7 @@ pub(crate) fn is_valid(authority: &[u8]) -> bool {
     authority.iter().all(|byte| HOST[*byte as usize])
 }
 
-static HOST: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let symbol = matches!(
-            byte as u8,
-            b'!' | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'('
-                | b')'
-                | b'*'
-                | b'+'
-                | b','
-                | b'-'
-                | b'.'
-                | b':'
-                | b';'
-                | b'='
-                | b'@'
-                | b'['
-                | b']'
-                | b'_'
-                | b'~'
-        );
-        table[byte] = symbol || (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    table
-};
+static HOST: [bool; 256] = letters_digits_and(b"!$%&'()*+,-.:;=@[]_~");
 
 /// Checks the target of a request of this method.
 pub(super) fn check<'t>(method: &[u8], target: &'t [u8]) -> Result<Target<'t>, BadHead> {

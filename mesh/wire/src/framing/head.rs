@@ -237,32 +237,23 @@ pub(super) fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
+static TOKEN: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
+
+/// A class of bytes: ASCII's letters and digits, and these.
+pub(super) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
+    let mut class = [false; 256];
     let mut byte = 0;
     while byte < 128 {
-        let symbol = matches!(
-            byte as u8,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        );
-        table[byte] = symbol || (byte as u8).is_ascii_alphanumeric();
+        class[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    table
-};
+    let mut at = 0;
+    while at < symbols.len() {
+        class[symbols[at] as usize] = true;
+        at += 1;
+    }
+    class
+}
 
 /// Whether a text is `HTTP/`, a digit, a dot and a digit; and whether it is HTTP/1.1 or later.
 pub(super) fn version(text: &[u8]) -> Option<Version> {

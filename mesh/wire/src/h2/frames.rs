@@ -1,13 +1,13 @@
 //! The frame headers of an HTTP/2 byte stream, read beside h2, which does not show them.
 
 /// Source: RFC 9113, section 6.
-pub(super) mod kind {
-    pub(in crate::h2) const DATA: u8 = 0;
-    pub(in crate::h2) const HEADERS: u8 = 1;
-    pub(in crate::h2) const PRIORITY: u8 = 2;
-    pub(in crate::h2) const RST_STREAM: u8 = 3;
-    pub(in crate::h2) const WINDOW_UPDATE: u8 = 8;
-    pub(in crate::h2) const CONTINUATION: u8 = 9;
+pub(crate) mod kind {
+    pub(crate) const DATA: u8 = 0;
+    pub(crate) const HEADERS: u8 = 1;
+    pub(crate) const PRIORITY: u8 = 2;
+    pub(crate) const RST_STREAM: u8 = 3;
+    pub(crate) const WINDOW_UPDATE: u8 = 8;
+    pub(crate) const CONTINUATION: u8 = 9;
 }
 
 const END_STREAM: u8 = 0x1;
@@ -15,12 +15,15 @@ const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 /// The length of a frame's header.
 const HEAD: usize = 9;
+/// The length of the client's connection preface. Source: RFC 9113, section 3.4.
+pub(crate) const PREFACE: usize = 24;
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
+pub(crate) struct Frame {
+    pub(crate) kind: u8,
     flags: u8,
+    pub(crate) stream: u32,
     /// The length of its payload without padding.
     pub(super) content: usize,
 }
@@ -37,7 +40,7 @@ impl Frame {
 
 /// Finds frame headers in bytes that arrive in pieces; payloads are passed over.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     /// The header that arrives, and the length of the padding where there is one.
     head: [u8; HEAD + 1],
     read: usize,
@@ -47,7 +50,7 @@ pub(super) struct Frames {
 
 impl Frames {
     /// A stream whose first frame begins after `preface` bytes.
-    pub(super) fn after(preface: usize) -> Frames {
+    pub(crate) fn after(preface: usize) -> Frames {
         Frames {
             head: [0; HEAD + 1],
             read: 0,
@@ -56,7 +59,7 @@ impl Frames {
     }
 
     /// Takes in bytes, and calls `each` for each header that is complete with them.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) {
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -78,6 +81,7 @@ impl Frames {
             each(Frame {
                 kind: self.head[3],
                 flags: self.head[4],
+                stream: self.stream(),
                 content: self.length().saturating_sub(padding),
             });
             self.skip = self.length() - (self.read - HEAD);
@@ -95,7 +99,13 @@ impl Frames {
     }
 
     fn length(&self) -> usize {
-        usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2])
+        let [high, middle, low, ..] = self.head;
+        u32::from_be_bytes([0, high, middle, low]) as usize
+    }
+
+    fn stream(&self) -> u32 {
+        let [_, _, _, _, _, stream @ .., _] = self.head;
+        u32::from_be_bytes(stream) & 0x7fff_ffff
     }
 }
 
@@ -105,7 +115,8 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
-        [&[0, 0, length, kind, flags, 0, 0, 0, 1], payload].concat()
+        // The first bit of a stream's number has no meaning.
+        [&[0, 0, length, kind, flags, 0x80, 0, 1, 3], payload].concat()
     }
 
     #[test]
@@ -122,7 +133,10 @@ mod tests {
         for piece in 1..bytes.len() {
             let (mut frames, mut found) = (Frames::after(7), Vec::new());
             for part in bytes.chunks(piece) {
-                frames.feed(part, |frame| found.push((frame.kind, frame.content)));
+                frames.feed(part, |frame| {
+                    assert_eq!(frame.stream, 0x103);
+                    found.push((frame.kind, frame.content));
+                });
             }
             assert_eq!(found, [(1, 3), (0, 1), (0, 0), (6, 8), (0, 0)], "{piece}");
         }

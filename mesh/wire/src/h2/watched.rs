@@ -17,15 +17,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::Inbox;
 use super::constraints::{Constraints, Flood};
-use super::frames::{Frames, kind};
+use super::frames::{Frames, PREFACE, kind};
 use crate::wakers::Wakers;
 
 /// A DATA frame with less than this costs more to keep than it carries.
 pub(super) const SMALL: usize = 256;
 /// How many small DATA frames h2 may hold unread before they are put together.
 const SMALL_FRAMES: u32 = 1024;
-/// The client's connection preface. Source: RFC 9113, section 3.4.
-const PREFACE: usize = 24;
 
 /// What is known of one connection. Shared by its bytes, its streams and its task.
 pub(crate) struct Watch {

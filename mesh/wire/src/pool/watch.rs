@@ -15,9 +15,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use shakedown_env::{BoxStream, Env, Stream, Time};
 
-use frames::Frames;
-
-mod frames;
+use crate::h2::{Frames, PREFACE, kind};
 
 /// The most bytes that one read takes: each is copied once.
 const READ_BYTES_MAX: usize = 16 << 10;
@@ -139,7 +137,7 @@ pub(super) fn watched(
     http2: bool,
 ) -> (BoxStream, Watch) {
     let watch = Watch::default();
-    watch.seen().frames = http2.then(Frames::default);
+    watch.seen().frames = http2.then(|| Frames::after(PREFACE));
     traffic.opened.fetch_add(1, Ordering::Relaxed);
     let open = traffic.open.fetch_add(1, Ordering::Relaxed) + 1;
     traffic.open_max.fetch_max(open, Ordering::Relaxed);
@@ -177,8 +175,9 @@ impl Watched {
             None => {
                 written.get_or_insert(now);
             }
-            Some(frames) => frames.follow(&bytes[..count], |stream| {
-                if let Some(written) = streams.get_mut(&stream) {
+            Some(frames) => frames.feed(&bytes[..count], |frame| {
+                let stream = (frame.kind == kind::HEADERS).then_some(frame.stream);
+                if let Some(written) = stream.and_then(|stream| streams.get_mut(&stream)) {
                     written.get_or_insert(now);
                 }
             }),

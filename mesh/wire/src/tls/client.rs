@@ -10,9 +10,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use shakedown_env::{BoxStream, Env};
 use tokio_rustls::TlsConnector;
 
-use super::anyone::Anyone;
-use super::pinned::Pinned;
 use super::session;
+use super::verifier::Verifier;
 use super::{EnvClock, HAS_SUITES, TlsError, certificates, protocols, provider};
 
 /// The authorities whose certificates a client takes.
@@ -101,14 +100,14 @@ impl TlsClient {
                 builder.with_root_certificates(roots.store)
             }
             Trust::Roots(roots) => {
-                let verifier = Pinned::new(roots.store, roots.pinned, &provider)?;
+                let verifier = Verifier::for_named(roots.store, roots.pinned, provider)?;
                 builder
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(verifier))
             }
             Trust::Anyone => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anyone(provider))),
+                .with_custom_certificate_verifier(Arc::new(Verifier::for_anyone(provider))),
         }
         .with_no_client_auth();
         config.alpn_protocols = protocols(alpn);

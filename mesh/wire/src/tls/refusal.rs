@@ -5,7 +5,7 @@ use std::io;
 
 use rustls::CertificateError;
 
-use super::pinned::is_authority;
+use super::verifier::is_authority;
 
 /// Why a server's certificate was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

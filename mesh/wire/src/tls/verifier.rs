@@ -1,43 +1,63 @@
-//! A verifier for authorities that a user named: it also accepts such a certificate where the server presents it as its own.
+//! Verifiers beside WebPKI's: one that accepts every certificate, and one that also accepts the certificates that a user
+//! named as authorities where a server presents one of them as its own.
 //!
 //! `openssl req -x509` makes a certificate that is an authority (`CA:TRUE`) and signs itself. WebPKI refuses an authority's
 //! certificate as a server's, though whoever names it in a file says that exactly this certificate is to be trusted. Its
-//! names, its validity and the handshake's signature are checked as always.
+//! names and its validity are checked as always. The handshake's signature is checked by both verifiers.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::TlsError;
 
-/// Accepts what WebPKI accepts, and the named certificates themselves.
+/// A verifier with a rule of its own for certificates.
 #[derive(Debug)]
-pub(super) struct Pinned {
-    webpki: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
+pub(super) struct Verifier {
+    rule: Rule,
+    provider: Arc<CryptoProvider>,
 }
 
-impl Pinned {
-    pub(super) fn new(
+#[derive(Debug)]
+enum Rule {
+    Anyone,
+    /// What WebPKI accepts, and these certificates themselves.
+    Named(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
+}
+
+impl Verifier {
+    /// Accepts every certificate.
+    pub(super) fn for_anyone(provider: Arc<CryptoProvider>) -> Verifier {
+        Verifier {
+            rule: Rule::Anyone,
+            provider,
+        }
+    }
+
+    /// Accepts what WebPKI accepts, and the `named` certificates themselves.
+    pub(super) fn for_named(
         roots: RootCertStore,
-        pinned: Vec<CertificateDer<'static>>,
-        provider: &Arc<CryptoProvider>,
-    ) -> Result<Pinned, TlsError> {
+        named: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Verifier, TlsError> {
         let builder =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         let webpki = builder
             .build()
             .map_err(|error| TlsError::Certificate(error.to_string()))?;
-        Ok(Pinned { webpki, pinned })
+        Ok(Verifier {
+            rule: Rule::Named(webpki, named),
+            provider,
+        })
     }
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -46,12 +66,12 @@ impl ServerCertVerifier for Pinned {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self
-            .webpki
-            .verify_server_cert(certificate, chain, server, ocsp, now);
-        match verified {
-            // WebPKI looks at the validity before it looks at this: it holds here.
-            Err(error) if is_authority(&error) && self.pinned.contains(certificate) => {
+        let Rule::Named(webpki, named) = &self.rule else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match webpki.verify_server_cert(certificate, chain, server, ocsp, now) {
+            // WebPKI looks at the validity before it looks at this.
+            Err(error) if is_authority(&error) && named.contains(certificate) => {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, server)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -65,8 +85,8 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki
-            .verify_tls12_signature(message, certificate, signature)
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known)
     }
 
     fn verify_tls13_signature(
@@ -75,12 +95,13 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki
-            .verify_tls13_signature(message, certificate, signature)
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+        let known = &self.provider.signature_verification_algorithms;
+        known.supported_schemes()
     }
 }
 
