@@ -3,6 +3,7 @@
 
 mod deferred;
 mod health;
+mod host;
 mod upstream;
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +16,8 @@ use shakedown_config::table::Table;
 use shakedown_env::{Env, Time};
 
 use deferred::{STEPS_MAX, Step};
-pub(crate) use upstream::{Busy, Host, PickContext, PoolKind, Upstream};
+pub(crate) use host::{Busy, Host};
+pub(crate) use upstream::{PickContext, PoolKind, Upstream};
 
 use crate::peers::{Peer, PeerOfConnection, Peers};
 use crate::record::Named;

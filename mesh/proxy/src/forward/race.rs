@@ -1,5 +1,7 @@
 //! One request on its way through its tries: which are open, and what follows from what happens.
 
+mod timeouts;
+mod verdict;
 mod wait;
 
 use std::net::SocketAddr;
@@ -8,13 +10,13 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use shakedown_config::table::RequestView;
-use shakedown_env::{Flags, Time, UnixTime};
+use shakedown_env::{Flags, Time};
 use shakedown_wire::{Body, Pool};
 use smallvec::SmallVec;
 
 use super::bounds::Bounds;
 use super::{Answer, Plan, Rest, choose_host, grpc};
-use crate::breaker::{Breaker, RetryPermit};
+use crate::breaker::RetryPermit;
 use crate::hedge::Hedges;
 use crate::outgoing::Outgoing;
 use crate::outlier::Outcome;
@@ -22,7 +24,7 @@ use crate::prepare;
 use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::respond::{Reject, ResetReason, grpc_code};
-use crate::retry::{Chance, Failure, Retries, Verdict};
+use crate::retry::{Failure, Retries, Verdict};
 use crate::state::{Host, PoolKind};
 use crate::upgrade::is_upgrade;
 
@@ -362,92 +364,6 @@ impl<'a> Race<'a> {
         })
     }
 
-    fn try_timeout(&mut self, number: u32, idle: bool) -> Result<Step, Reject> {
-        let Some(index) = self.open.iter().position(|open| open.number == number) else {
-            return Ok(Step::Wait);
-        };
-        if self.plan.hedge.on_per_try_timeout {
-            self.soft_timeout(index);
-            return Ok(Step::Wait);
-        }
-        let open = self.open.remove(index);
-        self.observe(&open, Outcome::TimedOut);
-        let verdict = self.verdict(&open, Failure::PerTryTimeout);
-        self.record.end_attempt(number, Flags::UT);
-        if matches!(verdict, Verdict::Again(_)) || self.others_may_answer() {
-            return Ok(Step::Drop(number));
-        }
-        let exhausted = verdict == Verdict::Exhausted;
-        Err(if idle {
-            Reject::PerTryIdleTimeout { exhausted }
-        } else {
-            Reject::PerTryTimeout { exhausted }
-        })
-    }
-
-    /// The try goes on, and another begins beside it. Source: Envoy, `Filter::onSoftPerTryTimeout`.
-    fn soft_timeout(&mut self, index: usize) {
-        let open = &mut self.open[index];
-        (open.timeout_at, open.idle_at) = (None, None);
-        open.timed_out = true;
-        let health = open.host.health();
-        self.plan.upstream.observe(health, Outcome::TimedOut);
-        self.permit = None;
-        let verdict = match &mut self.retries {
-            Some(retries) if self.outgoing.is_repeatable() => {
-                retries.judge_hedge(&mut Surroundings {
-                    proxy: self.proxy,
-                    breaker: self.plan.upstream.breaker(self.plan.action.priority),
-                    permit: &mut self.permit,
-                })
-            }
-            _ => Verdict::Stands,
-        };
-        self.open[index].superseded = matches!(verdict, Verdict::Again(_));
-        self.follow(verdict);
-    }
-
-    fn route_timeout(&mut self) -> Reject {
-        for open in std::mem::take(&mut self.open) {
-            if !open.timed_out {
-                self.observe(&open, Outcome::TimedOut);
-            }
-            self.record.end_attempt(open.number, Flags::UT);
-        }
-        Reject::RouteTimeout
-    }
-
-    /// What the policy makes of a try, taken note of. One because of which another has begun already is not tried again.
-    fn verdict(&mut self, open: &Open, failure: Failure<'_>) -> Verdict {
-        if open.superseded || !self.outgoing.is_repeatable() {
-            return Verdict::Stands;
-        }
-        let Some(retries) = &mut self.retries else {
-            return Verdict::Stands;
-        };
-        // What the last verdict has taken is given back before the next.
-        self.permit = None;
-        let verdict = retries.judge(
-            failure,
-            &mut Surroundings {
-                proxy: self.proxy,
-                breaker: self.plan.upstream.breaker(self.plan.action.priority),
-                permit: &mut self.permit,
-            },
-        );
-        self.follow(verdict);
-        verdict
-    }
-
-    fn follow(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Again(wait) => self.retry_at = Some(self.proxy.env().now() + wait),
-            Verdict::Overflow => self.record.flag(Flags::UO),
-            Verdict::Exhausted => self.record.flag(Flags::URX),
-            Verdict::Stands => {}
-        }
-    }
-
     /// Its host is told how a try ended, and after how long.
     fn observe(&self, open: &Open, outcome: Outcome) {
         let now = self.proxy.env().now();
@@ -475,28 +391,6 @@ impl<'a> Race<'a> {
         for open in std::mem::take(&mut self.open) {
             self.record.end_attempt(open.number, flags);
         }
-    }
-}
-
-/// What a verdict may ask for.
-struct Surroundings<'a> {
-    proxy: &'a Proxy,
-    breaker: &'a Breaker,
-    permit: &'a mut Option<RetryPermit>,
-}
-
-impl Chance for Surroundings<'_> {
-    fn admit(&mut self) -> bool {
-        *self.permit = self.breaker.retry();
-        self.permit.is_some()
-    }
-
-    fn random(&mut self) -> u64 {
-        self.proxy.next_backoff()
-    }
-
-    fn unix_time(&self) -> UnixTime {
-        self.proxy.env().unix_time()
     }
 }
 

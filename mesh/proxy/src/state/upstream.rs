@@ -5,20 +5,18 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand_core::Rng as _;
 use shakedown_config::table::{
-    self, Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, LbPolicy, Priority,
-    UpstreamProtocol,
+    Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
 };
 use shakedown_env::{Env, Event, Rng, Time};
 use shakedown_wire::{Pool, PoolOptions, Protocol};
-use smallvec::SmallVec;
 
 use super::health::{Health, HostHealth};
+use super::host::Host;
 use crate::balance::peak_ewma::Ewma;
-use crate::balance::{Balancer, Load, Member, Request, Setting};
+use crate::balance::{Balancer, Member, Request, Setting};
 use crate::breaker::Breaker;
 use crate::budget::HedgeBudget;
 use crate::record::{Edge, Ends};
@@ -51,27 +49,6 @@ pub(crate) struct Upstream {
     /// The edge to each workload.
     edges: RefCell<BTreeMap<Identity, Rc<Edge>>>,
     unreached: Rc<Edge>,
-}
-
-/// One host of a cluster.
-#[derive(Debug)]
-pub(crate) struct Host {
-    address: SocketAddr,
-    workload: Identity,
-    pool: RefCell<Pool>,
-    /// The connections of requests of high priority, which count against limits of their own, and of those that came over
-    /// HTTP/2, where they are sent on as they came. None before the first.
-    others: RefCell<SmallVec<[(PoolKind, Pool); 1]>>,
-    active: Cell<u32>,
-    /// Whether the control plane says that it takes traffic.
-    serves: Cell<bool>,
-    /// When it was first there and healthy.
-    since: Cell<Option<Time>>,
-    latency: Cell<Ewma>,
-    /// How fast its latency is forgotten; `None` where nobody asks for it.
-    decay: Cell<Option<Duration>>,
-    health: HostHealth,
-    edge: Rc<Edge>,
 }
 
 /// Which requests share connections.
@@ -376,99 +353,6 @@ impl Upstream {
         let mut edges = self.edges.borrow_mut();
         let edge = edges.entry(workload.clone());
         Rc::clone(edge.or_insert_with(|| Rc::new(Edge::new(self.ends.clone().reaching(workload)))))
-    }
-}
-
-impl Host {
-    /// Where it is.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The requests that it has now.
-    pub(crate) fn active(&self) -> u32 {
-        self.active.get()
-    }
-
-    /// Whether it takes traffic: as the control plane says, and as outlier detection does.
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.serves.get() && self.health.is_in()
-    }
-
-    /// Takes in that a try took so long, however it ended.
-    pub(crate) fn observe(&self, latency: Duration, now: Time) {
-        if let Some(decay) = self.decay.get() {
-            let mut known = self.latency.get();
-            known.observe(latency, decay, now);
-            self.latency.set(known);
-        }
-    }
-
-    /// Takes in how it is configured.
-    fn follow(&self, spec: &table::Host, cluster: &Cluster) {
-        self.serves.set(spec.healthy);
-        self.decay.set(match cluster.lb {
-            LbPolicy::PeakEwma(settings) => Some(settings.decay),
-            _ => None,
-        });
-    }
-
-    fn member<'a>(&self, spec: &'a table::Host, now: Time) -> Member<'a> {
-        let healthy = self.is_healthy();
-        if healthy && self.since.get().is_none() {
-            self.since.set(Some(now));
-        }
-        Member {
-            host: spec,
-            healthy,
-            since: self.since.get(),
-        }
-    }
-
-    /// What outlier detection knows of it.
-    pub(crate) fn health(&self) -> &HostHealth {
-        &self.health
-    }
-
-    /// Its connections.
-    pub(crate) fn pool(&self) -> Pool {
-        self.pool.borrow().clone()
-    }
-
-    /// What its requests count under.
-    pub(crate) fn edge(&self) -> &Rc<Edge> {
-        &self.edge
-    }
-}
-
-impl Load for [Rc<Host>] {
-    fn active(&self, host: usize) -> u32 {
-        self[host].active.get()
-    }
-
-    fn latency(&self, host: usize, decay: Duration, now: Time) -> f64 {
-        self[host].latency.get().value(decay, now)
-    }
-}
-
-/// A request that a host has: counts as active until dropped.
-#[derive(Debug)]
-pub(crate) struct Busy(Rc<Host>);
-
-impl Busy {
-    pub(crate) fn new(host: Rc<Host>) -> Busy {
-        host.active.set(host.active.get() + 1);
-        Busy(host)
-    }
-
-    pub(crate) fn host(&self) -> &Rc<Host> {
-        &self.0
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.active.set(self.0.active.get() - 1);
     }
 }
 

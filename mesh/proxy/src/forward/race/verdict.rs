@@ -1,0 +1,63 @@
+//! Whether a try that has failed is tried again.
+
+use shakedown_env::{Flags, UnixTime};
+
+use super::{Open, Race};
+use crate::breaker::{Breaker, RetryPermit};
+use crate::proxy::Proxy;
+use crate::retry::{Chance, Failure, Verdict};
+
+impl Race<'_> {
+    /// What the policy makes of a try, taken note of. One because of which another has begun already is not tried again.
+    pub(super) fn verdict(&mut self, open: &Open, failure: Failure<'_>) -> Verdict {
+        if open.superseded || !self.outgoing.is_repeatable() {
+            return Verdict::Stands;
+        }
+        let Some(retries) = &mut self.retries else {
+            return Verdict::Stands;
+        };
+        // What the last verdict has taken is given back before the next.
+        self.permit = None;
+        let verdict = retries.judge(
+            failure,
+            &mut Surroundings {
+                proxy: self.proxy,
+                breaker: self.plan.upstream.breaker(self.plan.action.priority),
+                permit: &mut self.permit,
+            },
+        );
+        self.follow(verdict);
+        verdict
+    }
+
+    pub(super) fn follow(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Again(wait) => self.retry_at = Some(self.proxy.env().now() + wait),
+            Verdict::Overflow => self.record.flag(Flags::UO),
+            Verdict::Exhausted => self.record.flag(Flags::URX),
+            Verdict::Stands => {}
+        }
+    }
+}
+
+/// What a verdict may ask for.
+pub(super) struct Surroundings<'a> {
+    pub(super) proxy: &'a Proxy,
+    pub(super) breaker: &'a Breaker,
+    pub(super) permit: &'a mut Option<RetryPermit>,
+}
+
+impl Chance for Surroundings<'_> {
+    fn admit(&mut self) -> bool {
+        *self.permit = self.breaker.retry();
+        self.permit.is_some()
+    }
+
+    fn random(&mut self) -> u64 {
+        self.proxy.next_backoff()
+    }
+
+    fn unix_time(&self) -> UnixTime {
+        self.proxy.env().unix_time()
+    }
+}
