@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use shakedown_env::{BoxStream, Env};
 
 use crate::client::{Answer, Asked};
-use crate::http1::Content;
+use crate::http1::{Connection, Content, Framing};
 use crate::upstream::{Act, Upstream};
 
 type Fields = Vec<(String, String)>;
@@ -118,6 +118,19 @@ async fn answer(
 
 /// Sends one request on a connection of its own.
 pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer {
+    let uri = format!(
+        "http://{}{}",
+        asked.host.as_deref().unwrap_or(""),
+        asked.path
+    );
+    let uri: Option<Uri> = uri.parse().ok();
+    let holds = |uri: &Uri| {
+        uri.path_and_query()
+            .is_some_and(|path| *path == *asked.path)
+    };
+    let Some(uri) = uri.filter(holds) else {
+        return send_frames(stream, asked).await;
+    };
     let Ok((mut sender, connection)) = h2::client::handshake(TokioIo::new(stream)).await else {
         return Answer::none("no HTTP/2");
     };
@@ -125,14 +138,9 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
         // How it ended shows in the answer.
         let _ = connection.await;
     });
-    let uri = format!(
-        "http://{}{}",
-        asked.host.as_deref().unwrap_or(""),
-        asked.path
-    );
     let mut request = Request::new(());
     *request.method_mut() = asked.method.parse().expect("a case's method is one");
-    *request.uri_mut() = uri.parse().expect("a case's target is one");
+    *request.uri_mut() = uri;
     let pairs: Vec<(&str, &str)> = asked
         .headers
         .iter()
@@ -160,6 +168,56 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
         }
         Err(error) if error.is_reset() => Answer::none("reset"),
         Err(_) => Answer::none("closed"),
+    }
+}
+
+/// Sends a GET whose path is none that the library knows, and reads the status and the body of its answer.
+async fn send_frames(stream: BoxStream, asked: &Asked) -> Answer {
+    /// Source: RFC 7541, appendix A.
+    const STATUSES: [(u8, u16); 4] = [(0x88, 200), (0x8c, 400), (0x8d, 404), (0x8e, 500)];
+    let text = |text: &str| {
+        let length = u8::try_from(text.len()).expect("a case's text is short");
+        [&[length], text.as_bytes()].concat()
+    };
+    let host = text(asked.host.as_deref().unwrap_or(""));
+    // `:method: GET`, `:scheme: http`, `:path` and `:authority`.
+    let block = [&[0x82, 0x86, 0x44][..], &text(&asked.path), &[0x41], &host].concat();
+    let length = u8::try_from(block.len()).expect("a case's head is short");
+    // END_STREAM and END_HEADERS.
+    let head = [&[0, 0, length, 1, 0x5, 0, 0, 0, 1][..], &block].concat();
+    let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    let mut connection = Connection::new(stream);
+    if connection
+        .write(&[&hello[..], &head].concat())
+        .await
+        .is_err()
+    {
+        return Answer::none("closed");
+    }
+    let mut answer = Answer::default();
+    loop {
+        let frame = connection.content(Framing::Length(9)).await;
+        let [_, high, low, kind, flags, _, _, _, _] = frame.bytes[..] else {
+            return Answer::none("closed");
+        };
+        let length = usize::from(high) << 8 | usize::from(low);
+        let payload = connection.content(Framing::Length(length)).await.bytes;
+        match kind {
+            0 => answer.body.extend_from_slice(&payload),
+            1 => {
+                let known = STATUSES
+                    .iter()
+                    .find(|(byte, _)| payload.first() == Some(byte));
+                answer.status = known.expect("a case's status is known").1;
+            }
+            3 => return Answer::none("reset"),
+            7 => return Answer::none("closed"),
+            _ => continue,
+        }
+        if flags & 1 != 0 {
+            answer.end = "whole";
+            return answer;
+        }
     }
 }
 

@@ -74,6 +74,19 @@ pub(crate) const LISTED: &[Listed] = &[
         why: "h2 resets the stream before anybody learns of the request; Envoy has begun with it, or ends the connection",
     },
     Listed {
+        cases: &["framing: characters that h2 takes for no path"],
+        fields: &["*"],
+        why: "the http crate, by which h2 reads `:path`, refuses `<`, `>` and a backtick, and a quotation mark in a query; h2 \
+              resets the stream before anybody learns of the request, and shows no header as it came: to see the path would \
+              take a second HPACK decoder for each connection",
+    },
+    Listed {
+        cases: &["framing: fragments over HTTP/2"],
+        fields: &["*"],
+        why: "the http crate, by which h2 reads `:path`, drops a fragment without a trace: the rest is forwarded, and the \
+              fragment reaches nobody",
+    },
+    Listed {
         cases: &["another protocol that nobody has asked for"],
         fields: &["*"],
         why: "Envoy passes a 101 that nobody has asked for as if it were an answer; here it breaks HTTP's rules, and is a 502",
