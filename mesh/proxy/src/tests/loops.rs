@@ -1,7 +1,8 @@
 //! Requests that would come back to the proxy that sends them.
 
 use http::Request;
-use shakedown_config::table::{Action, Cluster, ClusterKind};
+use shakedown_config::table::{Action, Cluster, ClusterKind, Limits, PriorityLimits};
+use shakedown_env::RequestEvent;
 use shakedown_wire::Body;
 
 use super::scene::*;
@@ -81,5 +82,39 @@ fn an_endpoint_that_is_the_proxy_itself_is_refused_on_either_side() {
             assert_eq!(ask(&scene, port, "reviews:9080").await, refused(), "{port}");
         }
         assert_eq!(scene.requests().len(), 3, "none has come twice");
+    });
+}
+
+/// As in Envoy, which detects no loop either unless its `cdn_loop` filter is configured; Istio does not configure it.
+#[test]
+fn a_loop_over_two_proxies_ends_at_the_request_limit_and_leaves_nothing() {
+    const REQUESTS: u32 = 8;
+    play(|scene| async move {
+        let toward = |host| {
+            let mut other = cluster(REVIEWS, &[at(host, 15001)]);
+            let limits = Limits {
+                requests: REQUESTS,
+                ..Limits::UNLIMITED
+            };
+            other.limits = PriorityLimits::both(limits);
+            outbound(Action::Forward(to(REVIEWS)), vec![other])
+        };
+        let proxy = scene.open_proxy(toward(UP1));
+        scene.proxy_at(UP1, toward(POD));
+        let answer = scene.get("/").await;
+        assert_eq!(answer.status, 503);
+        assert!(answer.body.ends_with("reset reason: overflow"));
+        let flags = |request: &RequestEvent| request.flags.to_string();
+        let requests = scene.requests();
+        assert_eq!(requests.len(), REQUESTS as usize + 1);
+        assert_eq!(flags(&requests[0]), "UO", "the last turn ends first");
+        assert!(requests[1..].iter().all(|request| flags(request) == "-"));
+        scene.env(CALLER).sleep(ms(10)).await;
+        let gates = proxy.gates().list();
+        let open: usize = gates.iter().map(|gate| gate.connections()).sum();
+        assert!(open <= REQUESTS as usize + 1, "{open}");
+        // Its places have been given back.
+        assert_eq!(scene.get("/").await.status, 503);
+        assert_eq!(scene.requests().len(), 2 * (REQUESTS as usize + 1));
     });
 }
