@@ -5,8 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "allocations/burst.rs"]
+mod burst;
 #[path = "allocations/dry.rs"]
 mod dry;
+#[path = "../../wire/src/scene/frames.rs"]
+mod frames;
 #[path = "allocations/kept.rs"]
 mod kept;
 #[path = "allocations/line.rs"]

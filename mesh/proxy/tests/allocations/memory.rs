@@ -15,6 +15,7 @@ use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
 use shakedown_env::{BoxStream, Env, UnixTime};
 use shakedown_proxy::run_with_table;
 
+use super::frames::{self, DATA, SETTINGS, WINDOW_UPDATE, frame, hello};
 use super::shop;
 
 const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
@@ -32,42 +33,19 @@ enum Upstream {
     StuckHttp2,
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags]);
-    frame.extend(stream.to_be_bytes());
-    frame.extend(payload);
-    frame
-}
-
 /// `POST /` of the plain service, without its end.
 fn half_open(stream: u32) -> Vec<u8> {
-    let length = u8::try_from(shop::PLAIN.len()).unwrap();
-    let block = [
-        &[0x83, 0x86, 0x84, 0x41, length][..],
-        shop::PLAIN.as_bytes(),
-    ]
-    .concat();
-    frame(1, 0x4, stream, &block)
+    frames::half_open(stream, shop::PLAIN, "/")
 }
 
-fn hello() -> Vec<u8> {
-    [
-        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
-        &frame(4, 0, 0, b""),
-    ]
-    .concat()
-}
-
-async fn write(stream: &mut BoxStream, mut bytes: &[u8]) {
+pub(crate) async fn write(stream: &mut BoxStream, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes)).await;
         bytes = &bytes[written.unwrap()..];
     }
 }
 
-async fn read(stream: &mut BoxStream) -> usize {
+pub(crate) async fn read(stream: &mut BoxStream) -> usize {
     let mut space = [0; 16 * 1024];
     let mut buffer = ReadBuf::new(&mut space);
     let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, buffer.unfilled()));
@@ -82,7 +60,11 @@ async fn treat(upstream: Upstream, mut stream: BoxStream) {
             const MOST: u32 = (1 << 31) - 1;
             let window = [&[0, 4][..], &MOST.to_be_bytes()].concat();
             let more = MOST - 65_535;
-            let hello = [frame(4, 0, 0, &window), frame(8, 0, 0, &more.to_be_bytes())].concat();
+            let hello = [
+                frame(SETTINGS, 0, 0, &window),
+                frame(WINDOW_UPDATE, 0, 0, &more.to_be_bytes()),
+            ]
+            .concat();
             write(&mut stream, &hello).await;
         }
     }
@@ -165,7 +147,7 @@ async fn attack(env: &Env, begun: &Cell<bool>, pieces: impl IntoIterator<Item = 
 fn one_byte_frames(streams: u32, frames: u32) -> impl Iterator<Item = Vec<u8>> {
     let ids = move || (0..streams).map(|number| 2 * number + 1);
     let heads: Vec<u8> = ids().flat_map(half_open).collect();
-    let round: Vec<u8> = ids().flat_map(|id| frame(0, 0, id, b"x")).collect();
+    let round: Vec<u8> = ids().flat_map(|id| frame(DATA, 0, id, b"x")).collect();
     let rounds = round.repeat(100);
     std::iter::once(heads).chain((0..frames / 100).map(move |_| rounds.clone()))
 }

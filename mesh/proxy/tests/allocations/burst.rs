@@ -1,0 +1,329 @@
+//! Many callers of HTTP/2 that open all the streams that they may, and end none: what that costs a proxy on real sockets, that
+//! others are served meanwhile, and that all of it is given back. The proxy has a thread of its own, whose heap is counted;
+//! its callers and its upstream share another.
+
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::{Request, Response};
+use shakedown_config::table::{Table, UpstreamProtocol};
+use shakedown_env::real::{HostOptions, Runtime};
+use shakedown_env::{BoxStream, Env};
+use shakedown_proxy::{Bootstrap, run_with_table};
+use shakedown_wire::{Body, Drain, Pool, PoolOptions, ServerOptions, accept_auto_until};
+
+use super::frames::{half_open, hello};
+use super::memory::{read, write};
+use super::shop;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const MIB: u64 = 1024 * 1024;
+const KIB: u64 = 1024;
+const PATH: &str = "/never";
+
+/// The callers.
+#[derive(Clone, Copy)]
+struct Burst {
+    connections: u32,
+    /// Of each.
+    streams: u32,
+    /// The upstream's protocol.
+    http2: bool,
+}
+
+impl Burst {
+    fn all(self) -> usize {
+        (self.connections * self.streams) as usize
+    }
+}
+
+/// What came of a burst.
+#[derive(Debug)]
+struct Found {
+    /// The most bytes of the proxy's heap, over those before the burst.
+    peak: u64,
+    /// The bytes that are left, over those before the burst.
+    left: i64,
+    /// Descriptors of the process: before the burst, and after it.
+    descriptors: [usize; 2],
+    /// The most requests of the burst that reached the upstream while one request of another caller was on its way.
+    before_another: usize,
+}
+
+/// The parts of a test, of which each thread waits for the other's.
+const WARM: u8 = 1;
+const MEASURED: u8 = 2;
+const OVER: u8 = 3;
+const ENDED: u8 = 4;
+
+fn runtime(name: &str) -> (Runtime, Env) {
+    let runtime = Runtime::new().unwrap();
+    let options = HostOptions {
+        seed: Some(1),
+        address: HERE,
+        ..HostOptions::new(name)
+    };
+    let env = runtime.host(options).unwrap();
+    (runtime, env)
+}
+
+/// An address that nothing listens on.
+fn free(env: &Env) -> SocketAddr {
+    env.listen(SocketAddr::new(HERE, 0)).unwrap().local_addr()
+}
+
+async fn until(env: &Env, mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        env.sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until something is so, and fails where it takes longer than any machine does.
+async fn soon(env: &Env, what: &str, is_so: impl FnMut() -> bool) {
+    let waiting = until(env, is_so);
+    let ended = env.timeout(Duration::from_secs(60), waiting).await;
+    assert!(ended.is_ok(), "{what} within a minute");
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn table(upstream: SocketAddr, http2: bool) -> Table {
+    let mut table = shop::table();
+    let mut assignment = table
+        .endpoints
+        .values()
+        .find(|known| known.name.contains("|plain."))
+        .unwrap()
+        .as_ref()
+        .clone();
+    assignment.hosts[0].address = upstream;
+    table.endpoints.put(Arc::new(assignment));
+    if http2 {
+        let clusters: Vec<_> = table.clusters.values().cloned().collect();
+        for mut cluster in clusters {
+            Arc::make_mut(&mut cluster).protocol = UpstreamProtocol::Http2 {
+                max_concurrent_streams: 1024,
+            };
+            table.clusters.put(cluster);
+        }
+    }
+    table
+}
+
+/// What the upstream has seen.
+#[derive(Default)]
+struct Seen {
+    begun: Cell<usize>,
+    /// Of those that have begun, dropped before they had an answer.
+    dropped: Cell<usize>,
+}
+
+struct Begun(Rc<Seen>);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.dropped.set(self.0.dropped.get() + 1);
+    }
+}
+
+/// Serves everything at once but [`PATH`], of which it waits for a body that never ends.
+fn serve(env: &Env) -> (SocketAddr, Rc<Seen>) {
+    let listener = env.listen(SocketAddr::new(HERE, 0)).unwrap();
+    let (address, seen) = (listener.local_addr(), Rc::new(Seen::default()));
+    let (own, log) = (env.clone(), Rc::clone(&seen));
+    env.spawn("upstream", async move {
+        let make = |_connected| {
+            let log = Rc::clone(&log);
+            move |request: Request<Body>| {
+                let log = Rc::clone(&log);
+                async move {
+                    if request.uri().path() == PATH {
+                        log.begun.set(log.begun.get() + 1);
+                        let _begun = Begun(log);
+                        // hyper notices that a caller has gone only while the body is read.
+                        assert!(request.into_body().collect(100).await.is_err());
+                    }
+                    Response::new(Body::full("ok"))
+                }
+            }
+        };
+        let options = ServerOptions::default();
+        let drain = Drain::new();
+        accept_auto_until(
+            &own,
+            listener,
+            &options,
+            "upstream",
+            &drain,
+            make,
+            |_, _| (),
+        )
+        .await;
+    });
+    (address, seen)
+}
+
+/// One request of a caller that means no harm.
+async fn ask(pool: &Pool) {
+    let request = Request::get("/").header("host", shop::PLAIN);
+    let answer = pool
+        .send(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.into_body().collect(100).await.unwrap(), "ok");
+}
+
+async fn attack(env: Env, proxy: SocketAddr, burst: Burst) -> BoxStream {
+    let mut stream = env.connect(proxy, None).await.unwrap();
+    let mut bytes = hello();
+    for number in 0..burst.streams {
+        bytes.extend(half_open(2 * number + 1, shop::PLAIN, PATH));
+    }
+    write(&mut stream, &bytes).await;
+    // What the proxy says by itself.
+    assert!(read(&mut stream).await > 0);
+    stream
+}
+
+/// The callers' side of it: how many requests of the burst overtook one of another caller at most, and the descriptors.
+async fn call(
+    env: Env,
+    proxy: SocketAddr,
+    seen: &Seen,
+    burst: Burst,
+    part: &AtomicU8,
+) -> (usize, [usize; 2]) {
+    while env.connect(proxy, None).await.is_err() {
+        env.sleep(Duration::from_millis(1)).await;
+    }
+    let other = Pool::new(env.clone(), proxy, None, PoolOptions::default());
+    ask(&other).await;
+    part.store(WARM, SeqCst);
+    until(&env, || part.load(SeqCst) == MEASURED).await;
+    let before = descriptors();
+    let attacks: Vec<_> = (0..burst.connections)
+        .map(|_| attack(env.clone(), proxy, burst))
+        .collect();
+    let attacks = futures_util::future::join_all(attacks);
+    let mut most = 0;
+    let asking = async {
+        while seen.begun.get() < burst.all() {
+            let begun = seen.begun.get();
+            ask(&other).await;
+            most = most.max(seen.begun.get() - begun);
+        }
+    };
+    let both = futures_util::future::join(attacks, asking);
+    let (streams, ()) = env.timeout(Duration::from_secs(60), both).await.unwrap();
+    ask(&other).await;
+    drop(streams);
+    soon(&env, "every request of the burst is given up", || {
+        seen.dropped.get() == burst.all()
+    })
+    .await;
+    soon(&env, "every descriptor is closed", || {
+        descriptors() <= before
+    })
+    .await;
+    ask(&other).await;
+    let after = descriptors();
+    part.store(OVER, SeqCst);
+    until(&env, || part.load(SeqCst) == ENDED).await;
+    (most, [before, after])
+}
+
+fn meet(burst: Burst) -> Found {
+    let part = Arc::new(AtomicU8::new(0));
+    let (send, receive) = std::sync::mpsc::channel();
+    let told = Arc::clone(&part);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the heap of a proxy is counted apart from that of its callers, by thread"
+    )]
+    let callers = std::thread::spawn(move || {
+        let (runtime, env) = runtime("callers");
+        runtime.block_on(async {
+            let proxy = SocketAddr::new(shop::POD.into(), free(&env).port());
+            let (upstream, seen) = serve(&env);
+            send.send((proxy, upstream)).unwrap();
+            call(env, proxy, &seen, burst, &told).await
+        })
+    });
+    let (proxy, upstream) = receive.recv().unwrap();
+    let (runtime, env) = runtime("proxy");
+    runtime.block_on(async {
+        let control = SocketAddr::new(HERE, 1);
+        let mut bootstrap = Bootstrap::sidecar("pages-1", "default", proxy.ip(), control);
+        (bootstrap.outbound_port, bootstrap.admin_port) = (proxy.port(), free(&env).port());
+        let (own, table) = (env.clone(), table(upstream, burst.http2));
+        env.spawn("proxy", async move {
+            run_with_table(own, bootstrap, table).await.unwrap();
+        });
+    });
+    let wait = |wanted: u8| {
+        let is_over = || part.load(SeqCst) == wanted || callers.is_finished();
+        runtime.block_on(until(&env, is_over));
+        assert!(!callers.is_finished(), "the callers have failed");
+    };
+    wait(WARM);
+    let heap = allocation_counter::measure(|| {
+        part.store(MEASURED, SeqCst);
+        wait(OVER);
+    });
+    part.store(ENDED, SeqCst);
+    let (before_another, descriptors) = callers.join().unwrap();
+    Found {
+        peak: heap.bytes_max,
+        left: heap.bytes_current,
+        descriptors,
+        before_another,
+    }
+}
+
+/// The descriptors of a process are counted: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn hold(burst: Burst, bytes_per_stream: u64) -> Found {
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = meet(burst);
+    drop(alone);
+    println!(
+        "{found:?}, {} KiB a connection",
+        found.peak / KIB / u64::from(burst.connections)
+    );
+    let most = u64::from(burst.connections * burst.streams) * bytes_per_stream;
+    assert!(found.peak < most, "{found:?}");
+    assert!(found.left.unsigned_abs() < MIB, "{found:?}");
+    assert_eq!(found.descriptors[0], found.descriptors[1], "{found:?}");
+    found
+}
+
+#[test]
+fn callers_that_leave_every_stream_half_open_cost_little_and_starve_no_other() {
+    let burst = Burst {
+        connections: 20,
+        streams: 1_000,
+        http2: true,
+    };
+    let found = hold(burst, 16 * KIB);
+    let fair = burst.all() / 2;
+    assert!(found.before_another < fair, "{found:?}");
+}
+
+/// Fewer, since each has a connection upstream, and processes may have few descriptors.
+#[test]
+fn half_open_streams_toward_http1_are_given_up_with_their_connections() {
+    let burst = Burst {
+        connections: 2,
+        streams: 150,
+        http2: false,
+    };
+    hold(burst, 64 * KIB);
+}
