@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Gives memory back to the system 10 ms after a burst has freed it; the C library's keeps it, since what was allocated last
-/// holds the heap's end.
+/// Returns memory to the system soon after a burst has freed it. The C library's allocator keeps it for as long as the last
+/// allocation stands at the end of the heap.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -36,7 +36,7 @@ fn resident(process: &Child) -> Option<u64> {
 )]
 #[test]
 fn the_memory_of_a_burst_is_given_back_within_ten_seconds() {
-    let path = file(&folder("memory"), "burst.yaml", BURST);
+    let path = file(&folder("burst"), "burst.yaml", BURST);
     let mut process = Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(["run", &path, "--real"])
         .stdout(Stdio::null())

@@ -1,11 +1,11 @@
 //! Workload discovery: the workload that a caller is, by the address of its connection.
 //!
-//! Every proxy knows the endpoints of the mesh, and a sidecar's connections leave from its pod's address; so the side of the
-//! destination needs no word of its caller's for the labels of its metrics. A caller that is an endpoint of no service stays
-//! unknown. Source: Istio, `peer_metadata`, `workload_discovery`; Istio's other way, a header on each request, costs each
+//! Every proxy has the endpoints of the mesh, and a sidecar connects from its pod's address, so that the destination's proxy
+//! can label its metrics without a header from the caller. A caller that is not an endpoint of a service stays unknown.
+//! Source: Istio, `peer_metadata`, `workload_discovery`. Istio's alternative, a header on each request, would cost each
 //! request an allocation.
 //!
-//! Bound: what is found is kept once for each workload that has called.
+//! Bound: one entry for each workload, and one for each address, that has called.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use crate::bootstrap::Workload;
 /// The workload of a caller.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Which of the workloads that have called: above 0.
+    /// The number among the workloads that have called; 1 or more.
     pub(crate) number: u32,
     pub(crate) workload: Workload,
 }

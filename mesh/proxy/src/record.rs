@@ -34,7 +34,7 @@ pub(crate) struct Record {
     id: Option<RequestId>,
     started: Time,
     cluster: Arc<str>,
-    /// Who calls, on the inbound side, where that is known.
+    /// The calling workload, on the inbound side, if it is known.
     peer: Option<Rc<Peer>>,
     /// What it counts under: the host reached last, or else the cluster, or else the proxy.
     edge: Rc<Edge>,
@@ -144,7 +144,7 @@ impl Record {
         record
     }
 
-    /// A workload that is known calls.
+    /// Notes the calling workload.
     pub(crate) fn comes_from(&mut self, peer: Option<Rc<Peer>>) {
         self.peer = peer;
     }

@@ -2,8 +2,8 @@
 
 use std::task::{Context, Waker};
 
-/// The wakers of those who wait for an event: one for each waiter, whichever task polls it, so that the list is as long as
-/// there are waiters and not as there were polls.
+/// The wakers of those who wait for an event: one for each waiter, whichever task polls it, so that the length is bounded by
+/// the number of waiters and not by the number of polls.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     next: u64,
@@ -36,7 +36,7 @@ impl Wakers {
         waiting.into_iter().map(|(_, waker)| waker)
     }
 
-    /// Whether nothing waits.
+    /// Returns true if no waiter is known.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

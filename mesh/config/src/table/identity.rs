@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A workload as Istio's endpoint metadata has it: `workload;namespace;canonical service;canonical revision;cluster`, of
-/// which the last parts may be missing. Kept as one text, since a mesh has many endpoints and few are asked for it.
+/// A workload in the form of Istio's endpoint metadata: `workload;namespace;canonical service;canonical revision;cluster`, of
+/// which the last parts may be missing. It is kept as one text because a mesh has many endpoints, and few of them call a
+/// given proxy.
 /// Source: Istio, `util.BuildLbEndpointMetadata`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity(Arc<str>);
@@ -15,32 +16,32 @@ impl Identity {
         Identity(Arc::from(text))
     }
 
-    /// Whether nothing is known.
+    /// Returns true if nothing is known.
     pub fn is_unknown(&self) -> bool {
         self.name().is_empty()
     }
 
-    /// The workload's name: `reviews-v2`; empty if unknown.
+    /// The workload's name (`reviews-v2`); empty if unknown.
     pub fn name(&self) -> &str {
         self.part(0)
     }
 
-    /// Its namespace; empty if unknown.
+    /// The namespace; empty if unknown.
     pub fn namespace(&self) -> &str {
         self.part(1)
     }
 
-    /// Its canonical service; empty if unknown.
+    /// The canonical service; empty if unknown.
     pub fn service(&self) -> &str {
         self.part(2)
     }
 
-    /// Its canonical revision; empty if unknown.
+    /// The canonical revision; empty if unknown.
     pub fn revision(&self) -> &str {
         self.part(3)
     }
 
-    /// Its Kubernetes cluster; empty if unknown.
+    /// The Kubernetes cluster; empty if unknown.
     pub fn cluster(&self) -> &str {
         self.part(4)
     }

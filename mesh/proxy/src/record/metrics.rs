@@ -163,7 +163,7 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// The number of the peer, 0 where it is not known; status and flags.
+/// The number of the peer, 0 if it is not known; status and flags.
 type Key = (u32, u16, Flags);
 
 /// One edge, with its series at hand.

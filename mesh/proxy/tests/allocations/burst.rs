@@ -1,6 +1,6 @@
-//! Many callers of HTTP/2 that open all the streams that they may, and end none: what that costs a proxy on real sockets, that
-//! others are served meanwhile, and that all of it is given back. The proxy has a thread of its own, whose heap is counted;
-//! its callers and its upstream share another.
+//! Callers of HTTP/2 that open many streams and end none: the memory that they cost a proxy on real sockets, the service of
+//! other callers meanwhile, and what is left after them. The proxy has a thread of its own, whose heap is counted; its callers
+//! and its upstream share another.
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,13 +25,13 @@ const MIB: u64 = 1024 * 1024;
 const KIB: u64 = 1024;
 const PATH: &str = "/never";
 
-/// The callers.
+/// The size of a burst.
 #[derive(Clone, Copy)]
 struct Burst {
     connections: u32,
-    /// Of each.
+    /// The streams of each connection.
     streams: u32,
-    /// The upstream's protocol.
+    /// Requests go on to the upstream over HTTP/2.
     http2: bool,
 }
 
@@ -41,7 +41,7 @@ impl Burst {
     }
 }
 
-/// What came of a burst.
+/// The outcome of a burst.
 #[derive(Debug)]
 struct Found {
     /// The most bytes of the proxy's heap, over those before the burst.
@@ -54,7 +54,7 @@ struct Found {
     before_another: usize,
 }
 
-/// The parts of a test, of which each thread waits for the other's.
+/// The steps of a test, on which the two threads wait for each other.
 const WARM: u8 = 1;
 const MEASURED: u8 = 2;
 const OVER: u8 = 3;
@@ -82,7 +82,7 @@ async fn until(env: &Env, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until something is so, and fails where it takes longer than any machine does.
+/// Waits for a condition, and fails after a minute.
 async fn soon(env: &Env, what: &str, is_so: impl FnMut() -> bool) {
     let waiting = until(env, is_so);
     let ended = env.timeout(Duration::from_secs(60), waiting).await;
@@ -116,7 +116,7 @@ fn table(upstream: SocketAddr, http2: bool) -> Table {
     table
 }
 
-/// What the upstream has seen.
+/// The requests of the burst at the upstream.
 #[derive(Default)]
 struct Seen {
     begun: Cell<usize>,
@@ -169,7 +169,7 @@ fn serve(env: &Env) -> (SocketAddr, Rc<Seen>) {
     (address, seen)
 }
 
-/// One request of a caller that means no harm.
+/// Sends a request of another caller.
 async fn ask(pool: &Pool) {
     let request = Request::get("/").header("host", shop::PLAIN);
     let answer = pool
@@ -187,12 +187,12 @@ async fn attack(env: Env, proxy: SocketAddr, burst: Burst) -> BoxStream {
         bytes.extend(half_open(2 * number + 1, shop::PLAIN, PATH));
     }
     write(&mut stream, &bytes).await;
-    // What the proxy says by itself.
+    // The proxy's SETTINGS.
     assert!(read(&mut stream).await > 0);
     stream
 }
 
-/// The callers' side of it: how many requests of the burst overtook one of another caller at most, and the descriptors.
+/// Sends the burst. Returns the most requests of it that overtook one of another caller, and the descriptors.
 async fn call(
     env: Env,
     proxy: SocketAddr,

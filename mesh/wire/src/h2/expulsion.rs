@@ -9,11 +9,11 @@ use h2::server::Connection;
 use shakedown_env::{Env, Sleep};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// How long a client that floods the connection may take to read why it ends. Source: Envoy, `delayed_close_timeout`,
+/// The time that a client that floods the connection has to read why it ends. Source: Envoy, `delayed_close_timeout`,
 /// default 1 s.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The last moments of such a connection.
+/// The state of such an end.
 #[derive(Default)]
 pub(crate) struct Expulsion(Option<Sleep>);
 

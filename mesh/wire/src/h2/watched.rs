@@ -118,7 +118,7 @@ pub(super) struct Waiter<'w> {
 }
 
 impl Waiter<'_> {
-    /// Whether the socket takes no more bytes.
+    /// Returns true if the socket takes no more bytes.
     pub(super) fn is_blocked(&self) -> bool {
         self.watch.is_blocked()
     }

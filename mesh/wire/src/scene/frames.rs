@@ -1,4 +1,4 @@
-//! Frames of HTTP/2 as bytes, for clients that no library would be. The tests of the proxy include this file, too.
+//! Frames of HTTP/2 as bytes, for clients that misbehave. The tests of the proxy include this file, too.
 
 /// Frame types. Source: RFC 9113, section 6.
 pub(crate) const DATA: u8 = 0;

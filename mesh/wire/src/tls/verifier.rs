@@ -25,8 +25,9 @@ pub(super) struct Verifier {
 
 #[derive(Debug)]
 enum Rule {
+    /// Accepts every certificate.
     Anyone,
-    /// What WebPKI accepts, and these certificates themselves.
+    /// Accepts what WebPKI accepts, and these certificates themselves.
     Named(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
 }
 
@@ -105,7 +106,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether a certificate was refused for nothing but being an authority's.
+/// Returns true if a certificate was refused only because it is an authority's.
 pub(super) fn is_authority(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
         return false;
