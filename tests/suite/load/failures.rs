@@ -6,14 +6,14 @@ use super::*;
 fn a_load_without_checks_is_judged_by_its_successes() {
     let args = words("--rate 100/s --duration 300ms");
     let server = Server::start(Habit::Slow);
-    let ran = load(&server.url(), &args).exits(0);
+    let ran = load(&server.url(), &args).judged(0);
     assert!(
         ran.stdout.contains("success(load) >= 99%"),
         "{}",
         ran.stdout
     );
     let server = Server::start(Habit::Half);
-    let ran = load(&server.url(), &args).exits(1);
+    let ran = load(&server.url(), &args).judged(1);
     assert!(ran.stdout.contains("FAIL"), "{}", ran.stdout);
 }
 
@@ -59,8 +59,8 @@ fn a_check_that_is_false_fails_the_load() {
     let server = Server::start(Habit::Slow);
     let args = words("--rate 100/s --duration 500ms");
     let with = |check| load(&server.url(), &[&args[..], &["--expect", check]].concat());
-    with("success >= 100%").exits(0);
-    let ran = with("p50 < 1ns").exits(1);
+    with("success >= 100%").judged(0);
+    let ran = with("p50 < 1ns").judged(1);
     assert!(ran.stdout.contains("p50(load) < 1ns"), "{}", ran.stdout);
     assert!(ran.stdout.contains("uncorrected"), "{}", ran.stdout);
 }

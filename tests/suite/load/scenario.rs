@@ -44,7 +44,7 @@ fn each_load_of_a_scenario_goes_to_its_target_and_its_checks_are_judged() {
     // The file's own target, where none is given.
     let set = format!("load.tests.target=http://{}", tests.address);
     let args = ["--target", &users, "--set", &set, "--json", "-"];
-    let ran = load(&path, &args).exits(0);
+    let ran = load(&path, &args).judged(0);
     let document: Value = serde_json::from_str(&ran.stdout).expect("the document is JSON");
     assert_eq!(
         (document["scenario"].as_str(), document["mode"].as_str()),
@@ -87,7 +87,7 @@ fn a_check_of_a_scenario_that_is_false_fails_its_load() {
         "--target",
         &tests,
     ];
-    let ran = load(&path, &args).exits(1);
+    let ran = load(&path, &args).judged(1);
     assert!(ran.stdout.contains("hopeless"), "{}", ran.stdout);
 }
 
