@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use shakedown::run::not_modelled;
+use shakedown_config::Mesh;
 use shakedown_config::api::{Omission, advise, refused, validate};
 use shakedown_reports::omitted;
 
@@ -79,10 +80,14 @@ fn judge(args: &Args, mut files: MeshFiles) -> Exit {
     if files.names.is_empty() {
         return Exit::Pass;
     }
+    let mesh = Mesh {
+        registry: files.declared(),
+        documents: std::mem::take(&mut files.documents),
+        ..Mesh::default()
+    };
     // Others may refer to what a document that cannot be read would have said.
     if files.problems.is_empty() {
-        // No registry is known here: hosts are not looked up.
-        files.problems.append(validate(&files.mesh));
+        files.problems.append(validate(&mesh));
     }
     if args.strict {
         files.problems.append(refused(&files.omissions));
@@ -91,7 +96,7 @@ fn judge(args: &Args, mut files: MeshFiles) -> Exit {
         return bad_input(files.problems.sorted());
     }
     let mut findings = Findings::default();
-    for advice in advise(&files.mesh).iter() {
+    for advice in advise(&mesh).iter() {
         findings.warning(advice);
     }
     findings.omissions(&files.omissions);

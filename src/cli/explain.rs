@@ -24,9 +24,9 @@ Examples:
   shakedown explain --config header-routing --request http://reviews:9080/ --json
   shakedown explain --scenario crash-fail-over --variant no-outlier --request http://api:8080/
 
-Of mesh configuration alone, services are its Services and all hosts that it names, at the
-ports of its destinations, else of the request, and their endpoints are not known. A
-scenario, or a name of the catalogue, has them all. Without a port a URL means port 80.
+Of mesh configuration alone, services are its Services; without any, all hosts that it
+names, at the ports of its destinations, else of the request. Their endpoints are not known.
+A scenario, or a name of the catalogue, has them all. Without a port a URL means port 80.
 
 Exit codes: 0 it would be sent on, or answered as configured; 1 it would be refused; 2 bad input.")]
 pub(crate) struct Args {

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use shakedown_config::api::{self, Content, Manifest, Omission};
+use shakedown_config::api::{self, Content, Document, Manifest, Omission};
 use shakedown_config::registry::Service;
-use shakedown_config::{Diagnostics, Mesh, Node, tree};
+use shakedown_config::{Diagnostics, Node, Registry, tree};
 use shakedown_scenarios::{STANDARD_INPUT, STANDARD_INPUT_NAME, standard_input};
 
 /// A file, a scenario's name, or standard input.
@@ -109,8 +109,8 @@ fn is_scenario_by_its_lines(bytes: &[u8]) -> bool {
 #[derive(Default)]
 pub(super) struct MeshFiles {
     pub(super) names: Vec<String>,
-    pub(super) mesh: Mesh,
-    /// Services that documents name with their ports.
+    pub(super) documents: Vec<Document>,
+    /// Services that documents declare with their ports.
     pub(super) services: Vec<Service>,
     pub(super) omissions: Vec<Omission>,
     pub(super) problems: Diagnostics,
@@ -134,10 +134,16 @@ impl MeshFiles {
     fn take(&mut self, manifest: Manifest) {
         self.omissions.extend(manifest.omissions);
         match manifest.content {
-            Content::Document(document) => self.mesh.documents.push(document),
+            Content::Document(document) => self.documents.push(document),
             Content::Services(services) => self.services.extend(services),
             Content::Nothing => {}
         }
+    }
+
+    /// The services of the cluster, if there is a Service among the documents; without one none is known, and hosts are not
+    /// looked up.
+    pub(super) fn declared(&self) -> Registry {
+        Registry::declared(&self.services, &self.documents).unwrap_or_default()
     }
 }
 

@@ -26,5 +26,6 @@ mod replay;
 mod rows;
 mod run;
 mod schema;
+mod services;
 mod theory;
 mod turmoil;

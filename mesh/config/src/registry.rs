@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::api::Document;
 
+mod documents;
+
 /// The first port that an app listens on behind its sidecar; its service's ports follow in order.
 pub const FIRST_APP_PORT: u16 = 20_000;
 /// The port of a sidecar's outbound listener.
@@ -82,6 +84,8 @@ pub struct Registry {
     /// Pods that serve nothing, as far as they are known: where they run decides which endpoints are near to them, and who they
     /// are which documents hold for them.
     pub clients: BTreeMap<IpAddr, Workload>,
+    /// Wildcards of hosts outside of the mesh. Nothing is routed by them; a reference to a host that one covers is not dangling.
+    pub external: Vec<Hostname>,
 }
 
 impl Registry {
@@ -93,6 +97,11 @@ impl Registry {
     /// Adds a service, or replaces the one of its name.
     pub fn insert(&mut self, service: Service) {
         self.services.insert(service.hostname.clone(), service);
+    }
+
+    /// Whether a host is a service, or is one of hosts outside of the mesh.
+    pub fn knows(&self, host: &Hostname) -> bool {
+        self.services.contains_key(host) || self.external.iter().any(|wild| wild.covers(host))
     }
 
     /// The service of a name.
@@ -142,8 +151,10 @@ pub struct Service {
     pub namespace: String,
     /// Its full name.
     pub hostname: Hostname,
-    /// Its ports; never empty.
+    /// Its ports that speak HTTP. Empty if none does: then nothing is routed to it.
     pub ports: Vec<Port>,
+    /// The numbers of its ports that speak another protocol over TCP. Nothing is routed to them.
+    pub other_ports: Vec<u16>,
     /// Its endpoints, ready or not.
     pub endpoints: Vec<Endpoint>,
 }
@@ -156,8 +167,14 @@ impl Service {
             namespace: namespace.into(),
             hostname: Hostname::of(name, namespace),
             ports,
+            other_ports: Vec::new(),
             endpoints: Vec::new(),
         }
+    }
+
+    /// Whether it is a service of Kubernetes, which has its name from its namespace.
+    pub fn is_of_kubernetes(&self) -> bool {
+        self.hostname == Hostname::of(&self.name, &self.namespace)
     }
 
     /// Where an endpoint serves one of the ports: its own port where the service has one only, else the same number.

@@ -164,6 +164,20 @@ mod tests {
         )
     }
 
+    fn canary_of(service: &str) -> String {
+        format!(
+            "apiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: {{name: {service}}}\nspec:\n  \
+             targetRef: {{apiVersion: apps/v1, kind: Deployment, name: {service}}}\n  service: {{port: 80}}\n  \
+             analysis: {{interval: 1m, maxWeight: 50, stepWeight: 10}}\n"
+        )
+    }
+
+    fn policy_of(host: &str) -> String {
+        format!(
+            "apiVersion: shakedown.dev/v1\nkind: ProxyPolicy\nmetadata: {{name: p}}\nspec: {{host: {host}, balancer: peakEwma}}\n"
+        )
+    }
+
     /// A VirtualService that is refused whatever stands beside it; `prefix` tells two of them apart.
     fn bad(name: &str, prefix: &str) -> String {
         format!(
@@ -195,6 +209,8 @@ mod tests {
         let rule_of_nobody = rule("v1").replace("host: a", "host: nobody");
         let written = documents(&[
             rule_of_nobody,
+            canary_of("nobody"),
+            policy_of("nobody"),
             routes("a", "v9"),
             routes("b", "v1").replace("host: a", "host: nobody"),
             routes("c", "v1").replace(
@@ -202,8 +218,14 @@ mod tests {
                 "delegate: {name: d}",
             ),
         ]);
-        let (mesh, refused) = Admission::default().admit(mesh(), &written);
-        assert_eq!((mesh.documents.len(), refused), (4, vec![]));
+        let mut admission = Admission::default();
+        let (in_force, refused) = admission.admit(mesh(), &written);
+        assert_eq!((in_force.documents.len(), refused), (6, vec![]));
+        let mut later = mesh();
+        let nobody = Service::new("nobody", "default", vec![Port::http(80)]);
+        later.registry.insert(nobody);
+        let (in_force, refused) = admission.admit(later, &written);
+        assert_eq!((in_force.documents.len(), refused), (6, vec![]));
     }
 
     #[test]

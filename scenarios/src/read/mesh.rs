@@ -111,7 +111,14 @@ impl Reader<'_> {
             let mut read = Vec::new();
             for edited in documents.iter().filter(|new| offered.contains(&new.key)) {
                 match Manifest::read(&edited.node) {
-                    Ok(manifest) => read.extend(self.taken(manifest, edited)),
+                    Ok(manifest) => {
+                        if let Content::Services(_) = &manifest.content
+                            && edited.key.kind == "Service"
+                        {
+                            self.omit(edited, None);
+                        }
+                        read.extend(self.taken(manifest));
+                    }
                     Err(errors) => self.unreadable(errors, edited),
                 }
             }
@@ -240,7 +247,7 @@ impl Reader<'_> {
             if let Some(via) = &edited.via {
                 vias.insert(edited.node.place.file.to_string(), via.clone());
             }
-            documents.extend(self.document(edited));
+            documents.extend(self.document(edited, scene));
         }
         // Errors about the whole mesh make sense only if every service and document is valid.
         let whole = self.errors.len() == before
@@ -269,9 +276,17 @@ impl Reader<'_> {
 
 impl Reader<'_> {
     /// A document as a type.
-    fn document(&mut self, edited: &Edited) -> Option<Document> {
+    fn document(&mut self, edited: &Edited, scene: &Scene<'_>) -> Option<Document> {
         match Manifest::read(&edited.node) {
-            Ok(manifest) => self.taken(manifest, edited),
+            Ok(manifest) => {
+                if let Content::Services(services) = &manifest.content
+                    && edited.key.kind == "Service"
+                {
+                    let effect = services.first().and_then(|service| differs(service, scene));
+                    self.omit(edited, effect);
+                }
+                self.taken(manifest)
+            }
             Err(errors) => {
                 self.errors.append(match &edited.via {
                     Some(via) => errors.via(via),
@@ -283,26 +298,42 @@ impl Reader<'_> {
     }
 
     /// The part of a document that configures the mesh. Services are those of the topology.
-    fn taken(&mut self, manifest: Manifest, edited: &Edited) -> Option<Document> {
+    fn taken(&mut self, manifest: Manifest) -> Option<Document> {
         for omission in manifest.omissions {
             if !self.omissions.contains(&omission) {
                 self.omissions.push(omission);
             }
         }
         match manifest.content {
-            Content::Document(document) => return Some(document),
-            Content::Services(_) if edited.key.kind == "Service" => {
-                self.omissions.push(Omission {
-                    document: edited.key.clone(),
-                    field: None,
-                    place: edited.node.place.clone(),
-                    effect: None,
-                });
-            }
-            Content::Services(_) | Content::Nothing => {}
+            Content::Document(document) => Some(document),
+            Content::Services(_) | Content::Nothing => None,
         }
-        None
     }
+
+    /// Notes a document that is passed over.
+    fn omit(&mut self, edited: &Edited, effect: Option<String>) {
+        self.omissions.push(Omission {
+            document: edited.key.clone(),
+            field: None,
+            place: edited.node.place.clone(),
+            effect,
+        });
+    }
+}
+
+/// The effect of a Service that is not as the topology has it, which alone counts.
+fn differs(service: &registry::Service, scene: &Scene<'_>) -> Option<String> {
+    let (name, namespace) = (&service.name, &service.namespace);
+    let mut services = scene.services.iter();
+    let Some(known) = services.find(|it| it.name == *name && it.namespace == *namespace) else {
+        return Some(format!(
+            "services are those of the topology, which has no `{name}`: nothing answers for it"
+        ));
+    };
+    let port = known.port;
+    (!service.ports.iter().any(|it| it.number == port)).then(|| {
+        format!("services are those of the topology, where `{name}` has port {port}: its own ports are not served")
+    })
 }
 
 /// The registry of services against which documents are checked.

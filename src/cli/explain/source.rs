@@ -1,10 +1,10 @@
 //! Where the mesh that is asked about comes from: documents alone, or a scenario with its services.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use shakedown_config::api::{Document, Omission, VirtualService, advise, validate};
+use shakedown_config::api::{Document, Omission, advise, validate};
 use shakedown_config::explain::{Asked, Sender};
 use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service, Workload};
 use shakedown_config::translate::Caller;
@@ -49,17 +49,20 @@ impl Known {
             return Err("`--variant` and `--set` are of a scenario, and none is given".into());
         }
         known.omissions.append(&mut files.omissions);
-        known.mesh.documents.append(&mut files.mesh.documents);
+        if !known.complete {
+            known.mesh.registry = files.declared();
+        }
+        known.mesh.documents.append(&mut files.documents);
         let mut problems = files.problems;
         if problems.is_empty() {
-            // Without a scenario no registry is known yet: hosts are not looked up.
             problems.append(validate(&known.mesh));
         }
         if !problems.is_empty() {
             return Err(problems.sorted().to_string());
         }
-        if !known.complete {
-            known.mesh.registry = services_of(&known.mesh.documents, files.services, asked);
+        if !known.complete && known.mesh.registry.services.is_empty() {
+            known.mesh.registry = Registry::named_by(&known.mesh.documents, asked.port());
+            known.mesh.registry.extend(&files.services);
         }
         known.warn_of_documents();
         known.warn_of_canaries();
@@ -145,94 +148,6 @@ impl Known {
         let hint = suggest::hint(name, names.iter().map(String::as_str));
         Err(format!("--from: no service `{name}`: {hint}"))
     }
-}
-
-/// The services that documents name: a `Service` with its own ports, others at the ports that routes name them with, else
-/// at the port that is asked for.
-fn services_of(documents: &[Document], services: Vec<Service>, asked: &Asked) -> Registry {
-    let mut ports: BTreeMap<Hostname, BTreeSet<u16>> = BTreeMap::new();
-    for document in documents {
-        let namespace = &document.meta().namespace;
-        match document {
-            Document::VirtualService(resource) => {
-                for host in own_hosts(&resource.spec) {
-                    ports.entry(Hostname::resolve(host, namespace)).or_default();
-                }
-                for (host, port) in destinations(&resource.spec) {
-                    let found = ports.entry(Hostname::resolve(host, namespace)).or_default();
-                    found.extend(port);
-                }
-            }
-            Document::DestinationRule(resource) => {
-                let host = Hostname::resolve(&resource.spec.host, namespace);
-                ports.entry(host).or_default();
-            }
-            Document::Canary(resource) => {
-                let host = Hostname::resolve(resource.spec.service_name(), namespace);
-                let port = resource.spec.service.port.value;
-                ports.entry(host).or_default().insert(port);
-            }
-            Document::ProxyPolicy(_) => {}
-        }
-    }
-    let mut registry = Registry::new();
-    for (hostname, ports) in ports {
-        if hostname.is_wildcard() {
-            continue;
-        }
-        let ports = if ports.is_empty() {
-            BTreeSet::from([asked.port()])
-        } else {
-            ports
-        };
-        let ports = ports.into_iter().map(Port::http).collect();
-        registry.insert(service(hostname, ports));
-    }
-    for service in services {
-        registry.insert(service);
-    }
-    registry
-}
-
-/// The hosts that a VirtualService routes for callers inside the mesh: each counts as a service, since routes that redirect
-/// or answer need no destination.
-fn own_hosts(spec: &VirtualService) -> impl Iterator<Item = &str> {
-    let inside = spec.gateways.is_empty() || spec.gateways.iter().any(|name| name.value == "mesh");
-    let hosts = spec.hosts.iter().filter(move |_| inside);
-    hosts.map(|host| host.as_str())
-}
-
-/// A service of Kubernetes where its name is of that form, else one of its own.
-fn service(hostname: Hostname, ports: Vec<Port>) -> Service {
-    let mut labels = hostname.as_str().splitn(3, '.');
-    if let (Some(name), Some(namespace)) = (labels.next(), labels.next()) {
-        let service = Service::new(name, namespace, ports.clone());
-        if service.hostname == hostname {
-            return service;
-        }
-    }
-    Service {
-        name: hostname.as_str().to_owned(),
-        namespace: "default".into(),
-        hostname,
-        ports,
-        endpoints: Vec::new(),
-    }
-}
-
-/// The hosts that a document sends requests to, each with its port where it is named.
-fn destinations(spec: &VirtualService) -> Vec<(&str, Option<u16>)> {
-    let mut found = Vec::new();
-    for route in &spec.http {
-        let ways = route.route.iter().map(|to| &to.destination);
-        let mirror = route.mirror.iter().map(|mirror| &mirror.value);
-        let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
-        for to in ways.chain(mirror).chain(mirrors) {
-            let port = to.port.as_ref().map(|port| port.number.value);
-            found.push((to.host.as_str(), port));
-        }
-    }
-    found
 }
 
 /// The services of a story, their replicas where a simulated run has them; and its loads, each with the first of its pods.

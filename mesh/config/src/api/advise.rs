@@ -1,12 +1,14 @@
 //! What documents say that is no error, and is hardly meant: routes that no request reaches, documents that others make
 //! idle, conditions that nothing meets. Istio takes all of it without a word.
 
+mod codes;
 mod cover;
 mod delegates;
 mod destinations;
 mod ejections;
 mod endpoints;
 mod hosts;
+mod overlap;
 mod references;
 mod routes;
 mod rules;
@@ -49,7 +51,8 @@ pub fn advise(mesh: &Mesh) -> Diagnostics {
                 advice.subsets(resource);
                 advice.ejections(resource);
             }
-            Document::Canary(_) | Document::ProxyPolicy(_) => {}
+            Document::Canary(resource) => advice.canary_references(resource),
+            Document::ProxyPolicy(resource) => advice.policy_references(resource),
         }
     }
     advice.found.sorted()

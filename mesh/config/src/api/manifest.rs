@@ -26,7 +26,7 @@ pub struct Manifest {
 pub enum Content {
     /// A document that configures the mesh.
     Document(Document),
-    /// Services by name and port: those of a Service, or the hosts of a ServiceEntry.
+    /// Services by name and port: that of a Service, or the hosts of a ServiceEntry, of which some are wildcards.
     Services(Vec<Service>),
     /// Nothing.
     Nothing,
@@ -84,10 +84,13 @@ impl Manifest {
             omissions: vec![omitted(effect)],
         };
         match treatment {
-            Treatment::Modelled if kind.value == "Service" => Ok(Manifest {
-                content: Content::Services(service(node).into_iter().collect()),
-                omissions: Vec::new(),
-            }),
+            Treatment::Modelled if kind.value == "Service" => {
+                let (service, omissions) = service(node);
+                Ok(Manifest {
+                    content: Content::Services(service.into_iter().collect()),
+                    omissions,
+                })
+            }
             // A list without items.
             Treatment::Modelled if kind.value == "List" => Ok(Manifest {
                 content: Content::Nothing,
@@ -143,67 +146,116 @@ fn mesh_config(node: &Node, kind: &str) -> Option<&'static str> {
     holds.then_some("its mesh settings are not applied: Istio's defaults are in force")
 }
 
-/// A Service by its name and ports. One that has no port for TCP serves nothing here.
-fn service(node: &Node) -> Option<Service> {
+/// A Service by its name and ports, with its ports that are passed over because they do not speak HTTP.
+fn service(node: &Node) -> (Option<Service>, Vec<Omission>) {
     let key = Header::key(node, "Service");
-    let ports = ports(node.find(&["spec", "ports"]));
-    (!ports.is_empty() && !key.name.is_empty())
-        .then(|| Service::new(&key.name, &key.namespace, ports))
+    let (mut http, mut others, mut omissions) = (Vec::new(), Vec::new(), Vec::new());
+    for item in ports(node) {
+        // The name says what is spoken only where `appProtocol` does not.
+        let text = |key| {
+            item.get(key)
+                .and_then(Node::as_str)
+                .filter(|it| !it.is_empty())
+        };
+        let says = text("appProtocol").or(text("name")).unwrap_or_default();
+        match port(item, says) {
+            Some(Ok(port)) => http.push(port),
+            Some(Err((number, protocol))) => {
+                others.push(number);
+                omissions.push(Omission {
+                    document: key.clone(),
+                    field: Some(format!("ports: {number}")),
+                    place: item.place.clone(),
+                    effect: Some(format!(
+                        "its protocol is {protocol} and not HTTP: connections to it are missing from the answer"
+                    )),
+                });
+            }
+            None => {}
+        }
+    }
+    let mut service = Service::new(&key.name, &key.namespace, http);
+    service.other_ports = others;
+    ((!key.name.is_empty()).then_some(service), omissions)
 }
 
-/// The hosts of a ServiceEntry, each as a service.
+/// The hosts of a ServiceEntry, each as a service; wildcards, too.
 fn service_entry(node: &Node) -> Vec<Service> {
     let key = Header::key(node, "ServiceEntry");
-    let ports = ports(node.find(&["spec", "ports"]));
+    let (mut http, mut others) = (Vec::new(), Vec::new());
+    for item in ports(node) {
+        let says = item.get("protocol").and_then(Node::as_str);
+        match port(item, says.unwrap_or_default()) {
+            Some(Ok(port)) => http.push(port),
+            Some(Err((number, _))) => others.push(number),
+            None => {}
+        }
+    }
     let hosts = node.find(&["spec", "hosts"]).and_then(Node::as_list);
     let hosts = hosts.unwrap_or_default().iter().filter_map(Node::as_str);
     let service = |host: &str| Service {
         name: host.to_owned(),
         namespace: key.namespace.clone(),
         hostname: Hostname::new(host),
-        ports: ports.clone(),
+        ports: http.clone(),
+        other_ports: others.clone(),
         endpoints: Vec::new(),
     };
-    match ports.is_empty() {
-        true => Vec::new(),
-        false => hosts
-            .filter(|host| !host.contains('*'))
-            .map(service)
-            .collect(),
+    hosts.map(service).collect()
+}
+
+/// The ports of a Service or a ServiceEntry, as written.
+fn ports(node: &Node) -> impl Iterator<Item = &Node> {
+    let list = node.find(&["spec", "ports"]).and_then(Node::as_list);
+    list.unwrap_or_default().iter()
+}
+
+/// A port that speaks HTTP; as an error the number and protocol of one that speaks something else over TCP. None: it is not
+/// of TCP, or has no number.
+fn port(item: &Node, says: &str) -> Option<Result<Port, (u16, &'static str)>> {
+    let text = |key| item.get(key).and_then(Node::as_str).unwrap_or_default();
+    let number = text("port").parse().or_else(|_| text("number").parse());
+    let number: u16 = number.ok()?;
+    if ["udp", "sctp"].contains(&text("protocol").to_ascii_lowercase().as_str()) {
+        return None;
     }
-}
-
-/// Ports of a Service or a ServiceEntry.
-fn ports(list: Option<&Node>) -> Vec<Port> {
-    let items = list.and_then(Node::as_list).unwrap_or_default().iter();
-    let port = |item: &Node| {
-        let text = |key| item.get(key).and_then(Node::as_str).unwrap_or_default();
-        let number = text("port").parse().or_else(|_| text("number").parse());
-        if text("protocol").eq_ignore_ascii_case("udp")
-            || text("protocol").eq_ignore_ascii_case("sctp")
-        {
-            return None;
-        }
-        Some(Port {
-            number: number.ok()?,
+    Some(match protocol(number, says) {
+        Ok(protocol) => Ok(Port {
+            number,
             name: text("name").to_owned(),
-            protocol: protocol(text("appProtocol"), text("name"), text("protocol")),
-        })
-    };
-    items.filter_map(port).collect()
+            protocol,
+        }),
+        Err(other) => Err((number, other)),
+    })
 }
 
-/// What is spoken on a port: `appProtocol` goes before the name's first part. Source: Istio, `ConvertProtocol`.
-fn protocol(app_protocol: &str, name: &str, written: &str) -> Protocol {
-    let first = name.split('-').next().unwrap_or_default();
-    let said = [app_protocol, written, first].map(str::to_ascii_lowercase);
-    let known = said.iter().find_map(|said| match said.as_str() {
-        "http2" | "kubernetes.io/h2c" => Some(Protocol::Http2),
-        "grpc" | "grpc-web" => Some(Protocol::Grpc),
-        "http" => Some(Protocol::Http),
-        _ => None,
-    });
-    known.unwrap_or_default()
+/// The protocol of a port, by its `appProtocol` or else the first part of its name; as an error one that is not HTTP. A port
+/// that says nothing is taken for HTTP, which Istio detects, unless its number is known for another protocol.
+/// Source: Istio, `ConvertProtocol`, `protocol.Parse`.
+fn protocol(number: u16, says: &str) -> Result<Protocol, &'static str> {
+    let says = says.to_ascii_lowercase();
+    match says.as_str() {
+        "kubernetes.io/h2c" => return Ok(Protocol::Http2),
+        "kubernetes.io/ws" => return Ok(Protocol::Http),
+        "kubernetes.io/wss" => return Err("HTTPS"),
+        _ if says.starts_with("grpc-web") => return Ok(Protocol::Grpc),
+        _ => {}
+    }
+    match says.split('-').next().unwrap_or_default() {
+        "http2" => Ok(Protocol::Http2),
+        "grpc" => Ok(Protocol::Grpc),
+        "http" | "http_proxy" => Ok(Protocol::Http),
+        "tcp" => Err("TCP"),
+        "tls" => Err("TLS"),
+        "https" => Err("HTTPS"),
+        "mongo" => Err("Mongo"),
+        "redis" => Err("Redis"),
+        "mysql" => Err("MySQL"),
+        "hbone" => Err("HBONE"),
+        // SMTP, DNS, MySQL, MongoDB. Source: Istio, `wellKnownPorts`.
+        _ if [25, 53, 3306, 27017].contains(&number) => Err("TCP"),
+        _ => Ok(Protocol::Http),
+    }
 }
 
 #[cfg(test)]

@@ -387,12 +387,3 @@ fn a_canary_routes_its_service_alone() {
     );
     assert!(invalid(&twice).contains("rolled out by Canary other, too"));
 }
-
-#[test]
-fn a_canarys_service_and_port_are_there() {
-    let text = analysed("stepWeight: 5").replace("9080", "80");
-    assert!(invalid(&text).contains("service `reviews` has no port 80: expected `9080`"));
-    let text =
-        analysed("stepWeight: 5").replace("Deployment, name: reviews", "Deployment, name: review");
-    assert!(invalid(&text).contains("no service `review`: did you mean `reviews`?"));
-}

@@ -16,12 +16,11 @@ use super::{DestinationRule, Document, PortSelector, Resource};
 use crate::decode::Spanned;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::registry::Mesh;
-use crate::suggest;
 use crate::translate::index::in_force;
 use crate::translate::trial;
 
-/// All that is wrong with the mesh's documents, in order of place. A registry without services is taken as not known:
-/// then hosts are not looked up.
+/// All that is wrong with the mesh's documents, in order of place. References to what does not exist are not: they are
+/// advice ([`advise`](super::advise())).
 pub fn validate(mesh: &Mesh) -> Diagnostics {
     let mut check = Check {
         mesh,
@@ -111,24 +110,6 @@ impl<'a> Check<'a> {
         if port.number.value == 0 {
             self.tell(&port.number.place, "invalid port 0: expected 1 to 65535");
         }
-    }
-
-    fn unknown_host(&mut self, host: &Spanned<String>, namespace: &str) {
-        let services = self.mesh.registry.services.values();
-        // As the person would write it: in the document's namespace the short name.
-        let names: Vec<&str> = services
-            .map(|service| {
-                if service.namespace == namespace {
-                    &service.name
-                } else {
-                    service.hostname.as_str()
-                }
-            })
-            .collect();
-        self.tell(
-            &host.place,
-            format!("no service `{host}`: {}", suggest::hint(host, names)),
-        );
     }
 
     fn destination_rule(&mut self, resource: &Resource<DestinationRule>) {

@@ -22,7 +22,7 @@ pub(crate) struct Merged<'a> {
 
 /// The routes of a document, those that it delegates to in the place of its own words. A delegate that does not exist is
 /// left out, and so is a route of it that can never be reached.
-pub(super) fn routes<'a>(
+pub(crate) fn routes<'a>(
     document: &'a Resource<VirtualService>,
     index: &Index<'a>,
 ) -> Vec<Merged<'a>> {

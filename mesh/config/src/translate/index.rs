@@ -103,6 +103,11 @@ impl<'a> Index<'a> {
         self.services.of(host).first().copied()
     }
 
+    /// All VirtualServices of a host, that which sidecars use first. Those of wildcards over it are not among them.
+    pub(crate) fn virtual_services_of(&self, host: &Hostname) -> &[&'a Resource<VirtualService>] {
+        self.services.of(host)
+    }
+
     /// The VirtualServices, in the order in which they are asked for a route.
     pub(crate) fn virtual_services(&self) -> &[&'a Resource<VirtualService>] {
         &self.in_order

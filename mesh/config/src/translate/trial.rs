@@ -3,7 +3,7 @@
 //! Each document is tried alone first, for all callers, ports and protocols at once, so that what is found has a line. What
 //! only documents together can bring about is looked for in the whole of what each kind of caller is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::clusters;
@@ -22,7 +22,7 @@ use crate::compile::{
 use crate::decode::Spanned;
 use crate::diagnostic::Place;
 use crate::registry::{
-    FIRST_APP_PORT, Hostname, InboundPort, Mesh, MeshOptions, Port, Protocol, Registry, Service,
+    FIRST_APP_PORT, InboundPort, Mesh, MeshOptions, Port, Protocol, Registry, Service,
 };
 use crate::xds::route::{Route, RouteConfiguration, VirtualHost};
 use crate::xds::{Resource as Sent, cluster, endpoint};
@@ -217,7 +217,7 @@ fn inbound_port(port: &Port) -> InboundPort {
 fn together(mesh: &Mesh) -> Option<Refused<'_>> {
     let mut whole = mesh.clone();
     if whole.registry.services.is_empty() {
-        whole.registry = named_by(&whole.documents);
+        whole.registry = Registry::named_by(&whole.documents, HTTP_PORT);
     }
     let error = snapshot(&whole).err()?;
     let without = |document: &Document| {
@@ -254,54 +254,6 @@ fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
 
 fn message<M: prost::Message + prost::Name + Default>(sent: &Sent) -> M {
     sent.message().expect("translation packs what it says")
-}
-
-/// The services that documents name, at the ports that they name them with.
-fn named_by(documents: &[Document]) -> Registry {
-    let mut ports: BTreeMap<Hostname, BTreeSet<u16>> = BTreeMap::new();
-    let mut add = |host: &str, namespace: &str, port: Option<u16>| {
-        let host = Hostname::resolve(host, namespace);
-        if !host.is_wildcard() {
-            ports.entry(host).or_default().extend(port);
-        }
-    };
-    for document in documents {
-        let own = document.meta().namespace.as_str();
-        match document {
-            Document::VirtualService(resource) => {
-                resource.spec.hosts.iter().for_each(|it| add(it, own, None));
-                for to in resource.spec.http.iter().flat_map(|it| &it.route) {
-                    let port = to.destination.port.as_ref();
-                    add(&to.destination.host, own, port.map(|it| it.number.value));
-                }
-            }
-            Document::DestinationRule(resource) => add(&resource.spec.host, own, None),
-            Document::Canary(resource) => {
-                let port = resource.spec.service.port.value;
-                add(resource.spec.service_name(), own, Some(port));
-            }
-            Document::ProxyPolicy(resource) => {
-                resource.spec.host.iter().for_each(|it| add(it, own, None));
-            }
-        }
-    }
-    let mut registry = Registry::new();
-    for (hostname, mut numbers) in ports {
-        if numbers.is_empty() {
-            numbers.insert(HTTP_PORT);
-        }
-        let ports = numbers.into_iter().map(Port::http).collect();
-        let mut labels = hostname.as_str().splitn(3, '.');
-        let (name, namespace) = (labels.next(), labels.next());
-        let mut service = Service::new(
-            name.unwrap_or_default(),
-            namespace.unwrap_or_default(),
-            ports,
-        );
-        service.hostname = hostname;
-        registry.insert(service);
-    }
-    registry
 }
 
 #[cfg(test)]

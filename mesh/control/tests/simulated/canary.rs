@@ -42,9 +42,15 @@ fn metrics(seconds: u64, failing: u64) -> String {
 impl Rollout {
     /// Three pods of v1, a proxy that is a client, a canary, and pods of v2 to come, of whose requests so many fail.
     fn new(failing: u64) -> Rollout {
+        let rollout = Rollout::without_target(failing);
+        rollout.target_comes();
+        rollout.voyage.start_control();
+        rollout
+    }
+
+    /// As [`Rollout::new`], but the service does not exist yet, and the control plane is not started.
+    fn without_target(failing: u64) -> Rollout {
         let voyage = Voyage::new(3);
-        voyage.cluster.set_stable(&hostname(), "v1");
-        voyage.cluster.set_replicas(&hostname(), "v1", 3);
         voyage.cluster.apply(vec![document(
             "apiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: {name: a}\nspec:\n  \
              targetRef: {apiVersion: apps/v1, kind: Deployment, name: a}\n  service: {port: 80}\n  \
@@ -57,18 +63,24 @@ impl Rollout {
                 metrics(now.as_nanos() / 1_000_000_000, failing)
             });
         }
-        let rollout = Rollout {
+        Rollout {
             proxy: voyage.start_proxy(7),
             voyage,
             second: 0,
-        };
-        rollout.obey();
-        rollout.voyage.start_control();
-        rollout
+        }
+    }
+
+    fn target_comes(&self) {
+        self.voyage.cluster.set_stable(&hostname(), "v1");
+        self.voyage.cluster.set_replicas(&hostname(), "v1", 3);
+        self.obey();
     }
 
     /// Does what Kubernetes would.
     fn obey(&self) {
+        if self.voyage.cluster.replicas().is_empty() {
+            return;
+        }
         let mut service = Service::new("a", "default", vec![Port::http(80)]);
         for ((_, version), replicas) in self.voyage.cluster.replicas() {
             let first = if version == "v1" { V1 } else { V2 };
@@ -171,6 +183,34 @@ fn a_good_version_is_promoted_step_by_step() {
         steps.iter().any(|(.., reason)| reason == words),
         "{steps:#?}"
     );
+}
+
+#[test]
+fn a_canary_waits_for_a_service_that_does_not_exist_yet() {
+    let mut rollout = Rollout::without_target(0);
+    // Documents are looked up in services only where some are known.
+    let other = Service::new("other", "default", vec![Port::http(80)]);
+    rollout
+        .voyage
+        .cluster
+        .update(|registry| registry.insert(other));
+    rollout.voyage.start_control();
+    rollout.run_to(10);
+    assert_eq!(
+        rollout.last(),
+        (
+            "Initializing",
+            0,
+            "no endpoint of a has a label `version` yet".into()
+        )
+    );
+    rollout.target_comes();
+    rollout.run_to(20);
+    assert_eq!(rollout.last().0, "Initialized", "{:#?}", rollout.steps());
+    rollout.deploy();
+    rollout.run_to(100);
+    assert_eq!(rollout.last().0, "Succeeded", "{:#?}", rollout.steps());
+    assert_eq!(rollout.shares(), [0, 10, 20, 30, 100]);
 }
 
 #[test]

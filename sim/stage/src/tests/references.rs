@@ -64,6 +64,24 @@ fn a_canary_may_name_its_service_among_its_hosts() {
 }
 
 #[test]
+fn a_canary_and_a_policy_of_a_service_that_does_not_exist_change_nothing() {
+    let canary = "{apiVersion: flagger.app/v1beta1, kind: Canary, metadata: {name: nobody}, spec: {targetRef: {kind: Deployment, name: nobody}, \
+        service: {port: 80}, analysis: {stepWeight: 50, interval: 1s}}}";
+    let policy = "{apiVersion: shakedown.dev/v1, kind: ProxyPolicy, metadata: {name: nobody}, spec: {host: nobody, balancer: peakEwma}}";
+    let both = format!("{canary}, {policy}");
+    let late = virtual_service("late", "[web]", "{directResponse: {status: 418}}");
+    for (documents, applied) in [
+        (both.as_str(), late.clone()),
+        ("", format!("{both}, {late}")),
+    ] {
+        let chaos = format!("{{name: later, at: 1500ms, do: apply, mesh: [{applied}]}}");
+        let played = run(documents, &chaos);
+        assert_eq!(with_status(&played, 200, 0, 1), 100);
+        assert_eq!(with_status(&played, 418, 2, 3), 100);
+    }
+}
+
+#[test]
 fn what_is_applied_later_goes_through_after_a_host_in_another_spelling() {
     let spelled = virtual_service("v", "[web.default, web.default.svc]", TO_ONE);
     let later = virtual_service("w", "[web]", "{directResponse: {status: 418}}");

@@ -36,8 +36,8 @@ impl Advice<'_> {
                 .iter()
                 .map(|(own, root)| delegate::merge(root, own, taken));
             if merged.all(|merged| merged.is_none()) {
-                let message = "no request reaches this route: none of those that delegate here takes all that it would";
-                self.tell(&taken.place, message);
+                let because = "none of those that delegate here takes all that it would";
+                self.unreachable(&taken.place, because);
             }
         }
     }

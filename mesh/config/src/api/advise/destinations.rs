@@ -1,5 +1,6 @@
 //! Subsets that a route leads to and that some of its callers do not have: for them another DestinationRule holds.
 
+use super::codes::NOT_FOUND;
 use super::{Advice, whose};
 use crate::api::{Destination, Resource, VirtualService};
 use crate::decode::Spanned;
@@ -60,7 +61,7 @@ impl Advice<'_> {
             None => "no DestinationRule that has one holds for them".to_owned(),
         };
         let message = format!(
-            "callers in {} are answered 503: {because}",
+            "callers in {} are answered 503: {because} {NOT_FOUND}",
             whose(lacks.into_iter())
         );
         self.tell(&subset.place, message);

@@ -1,6 +1,7 @@
 //! Subsets that no endpoint belongs to.
 
 use super::Advice;
+use super::codes::NO_PODS;
 use crate::api::{DestinationRule, Resource};
 use crate::registry::Hostname;
 
@@ -26,7 +27,7 @@ impl Advice<'_> {
                     .collect();
                 let message = format!(
                     "no endpoint of `{}` has the labels of subset `{}` ({}): its requests are answered 503 UH \
-                     [IST0173]",
+                     {NO_PODS}",
                     resource.spec.host,
                     subset.name,
                     labels.join(", ")

@@ -1,7 +1,10 @@
 //! VirtualServices that others make idle, or that hold where there is nothing.
 
+use super::codes::CONFLICTING_HOSTS;
+use super::overlap::{self, Overlap};
 use super::{Advice, beside, whose};
 use crate::api::{Resource, VirtualService};
+use crate::decode::Spanned;
 use crate::registry::{Hostname, MeshOptions};
 use crate::translate::Caller;
 use crate::translate::caller;
@@ -51,19 +54,35 @@ impl<'a> Advice<'a> {
         }
         let seen_in = self.seen_in(resource);
         for host in &spec.hosts {
-            let name = Hostname::resolve(host, &resource.meta.namespace);
-            let mut idle_in: Vec<&str> = Vec::new();
-            let mut nearer = None;
-            for namespace in &seen_in {
-                let used = self.seen_by(namespace).virtual_service(&name);
-                if let Some(used) = used.filter(|used| !is_same(used, resource)) {
-                    nearer.get_or_insert((used, namespace));
-                    idle_in.push(namespace);
+            self.conflicting_host(resource, host, &seen_in);
+        }
+    }
+
+    /// Warns of a host that others have too, for which sidecars of some callers or all do not use this document.
+    fn conflicting_host(
+        &mut self,
+        resource: &Resource<VirtualService>,
+        host: &Spanned<String>,
+        seen_in: &[String],
+    ) {
+        let name = Hostname::resolve(host, &resource.meta.namespace);
+        let ports = self.ports_asked(&name);
+        // Of the documents of a wildcard over services the first alone is asked.
+        let mut known = self.mesh.registry.services.keys();
+        let of_services = name.is_wildcard() && known.any(|known| name.covers(known));
+        let (mut idle_in, mut nearer, mut partly) = (Vec::new(), None, None);
+        for namespace in seen_in {
+            let index = self.seen_by(namespace);
+            match overlap::find(index, resource, &name, &ports, namespace) {
+                Overlap::Partial(by) if !of_services => partly = partly.or(Some(by)),
+                Overlap::Full(by) | Overlap::Partial(by) => {
+                    nearer.get_or_insert((by, namespace));
+                    idle_in.push(namespace.as_str());
                 }
+                Overlap::None => {}
             }
-            let Some((nearer, namespace)) = nearer else {
-                continue;
-            };
+        }
+        if let Some((by, namespace)) = nearer {
             let of_whom = match idle_in.len() == seen_in.len() {
                 true => String::new(),
                 false => format!(" of callers in {}", whose(idle_in.into_iter())),
@@ -72,17 +91,33 @@ impl<'a> Advice<'a> {
             let reach = |of: &Resource<VirtualService>| {
                 export::reach(&of.spec, &of.meta.namespace, namespace, default)
             };
-            let because = match reach(nearer) == reach(resource) {
+            let because = match reach(by) == reach(resource) {
                 true => "sidecars take the oldest alone; merge them into one",
                 false => "is for fewer callers: sidecars take that alone",
             };
             let message = format!(
-                "no request{of_whom} for `{host}` meets it: VirtualService {} at {} has that host, too, and {because}",
-                nearer.meta.name,
-                beside(&nearer.place, &host.place)
+                "no request{of_whom} for `{host}` meets it: VirtualService {} at {} has that host, too, and {because} \
+                 {CONFLICTING_HOSTS}",
+                by.meta.name,
+                beside(&by.place, &host.place)
+            );
+            self.tell(&host.place, message);
+        } else if let Some(by) = partly {
+            let message = format!(
+                "some requests for `{host}` do not meet it: sidecars use VirtualService {} at {} alone for the callers and \
+                 ports for which it has a route; merge them into one {CONFLICTING_HOSTS}",
+                by.meta.name,
+                beside(&by.place, &host.place)
             );
             self.tell(&host.place, message);
         }
+    }
+
+    /// The ports at which a host is asked for; none if they are not known.
+    fn ports_asked(&self, host: &Hostname) -> Vec<u16> {
+        let service = self.mesh.registry.service(host.as_str());
+        let ports = service.map_or(&[][..], |service| &service.ports);
+        ports.iter().map(|port| port.number).collect()
     }
 
     /// The namespaces whose callers see a document, each of those that documents tell apart.
@@ -109,8 +144,4 @@ impl<'a> Advice<'a> {
             Index::seen_by(mesh, &caller)
         })
     }
-}
-
-fn is_same(one: &Resource<VirtualService>, other: &Resource<VirtualService>) -> bool {
-    one.meta.name == other.meta.name && one.meta.namespace == other.meta.namespace
 }

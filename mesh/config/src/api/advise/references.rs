@@ -1,17 +1,18 @@
 //! References to what does not exist: services, ports, subsets, delegates. Istio takes documents that have them, and requests
-//! that need what is missing are answered 503. The codes are those of `istioctl analyze`.
+//! that need what is missing are answered 503.
+
+use std::collections::BTreeSet;
 
 use super::Advice;
+use super::codes::{NOT_FOUND, PORT_REQUIRED};
 use crate::api::{
-    Delegate, Destination, DestinationRule, PortSelector, Resource, TrafficPolicy, VirtualService,
+    Canary, Delegate, Destination, DestinationRule, HttpRoute, PortSelector, ProxyPolicy, Resource,
+    TrafficPolicy, VirtualService,
 };
 use crate::decode::Spanned;
 use crate::registry::{Hostname, Service};
 use crate::suggest;
-use crate::translate::delegate;
-
-/// Source: Istio, `ReferencedResourceNotFound`.
-const NOT_FOUND: &str = "[IST0101]";
+use crate::translate::{caller, delegate};
 
 /// The consequence of a destination that does not exist.
 #[derive(Clone, Copy)]
@@ -32,13 +33,15 @@ impl Sent {
 impl Advice<'_> {
     pub(super) fn references(&mut self, resource: &Resource<VirtualService>) {
         let own = resource.meta.namespace.as_str();
+        let ports = self.ports_of_hosts(resource);
         for route in &resource.spec.http {
+            let ports = ports_of_route(route, &ports);
             for to in &route.route {
-                self.destination(&to.destination, own, Sent::Requests);
+                self.destination(&to.destination, own, Sent::Requests, &ports);
             }
             let several = route.mirrors.iter().map(|mirror| &mirror.destination);
             for to in route.mirror.iter().map(|to| &to.value).chain(several) {
-                self.destination(to, own, Sent::Copies);
+                self.destination(to, own, Sent::Copies, &ports);
             }
             if let Some(to) = &route.delegate {
                 self.delegate(to, own);
@@ -50,8 +53,7 @@ impl Advice<'_> {
     pub(super) fn rule_references(&mut self, resource: &Resource<DestinationRule>) {
         let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
         let host = Hostname::resolve(&spec.host, own);
-        let services = &self.mesh.registry.services;
-        if !services.is_empty() && !services.keys().any(|known| host.covers(known)) {
+        if !self.is_known(&host) {
             let lost = "so that nothing of the rule counts";
             self.no_service(&spec.host, own, lost);
         }
@@ -66,15 +68,51 @@ impl Advice<'_> {
         }
     }
 
-    fn destination(&mut self, to: &Destination, own: &str, sent: Sent) {
+    /// The references of a Canary. Flagger takes one whose target does not exist yet, and waits for it.
+    pub(super) fn canary_references(&mut self, resource: &Resource<Canary>) {
+        let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+        let name = spec.service_name();
+        let host = Hostname::resolve(name, own);
+        if !self.is_known(&host) {
+            self.no_service(name, own, "so that nothing is rolled out until it exists");
+        }
+        if let Some(service) = self.mesh.registry.service(host.as_str()) {
+            let lost = "so that the canary's `port` does not count";
+            self.port_number(service, &spec.service.port, lost);
+        }
+    }
+
+    /// The references of a ProxyPolicy.
+    pub(super) fn policy_references(&mut self, resource: &Resource<ProxyPolicy>) {
+        let own = resource.meta.namespace.as_str();
+        if let Some(host) = &resource.spec.host
+            && !self.is_known(&Hostname::resolve(host, own))
+        {
+            self.no_service(host, own, "so that nothing of the policy counts");
+        }
+    }
+
+    /// Whether a host, or one that it covers, is known, or no service is.
+    fn is_known(&self, host: &Hostname) -> bool {
+        let registry = &self.mesh.registry;
+        let mut services = registry.services.keys();
+        registry.services.is_empty()
+            || registry.knows(host)
+            || services.any(|known| host.covers(known))
+    }
+
+    /// A destination of a route for requests to these ports.
+    fn destination(&mut self, to: &Destination, own: &str, sent: Sent, ports: &BTreeSet<u16>) {
         let host = Hostname::resolve(&to.host, own);
         let service = self.mesh.registry.service(host.as_str());
-        if service.is_none() && !self.mesh.registry.services.is_empty() {
+        if !self.is_known(&host) {
             self.no_service(&to.host, own, sent.lost());
             return;
         }
-        if let (Some(port), Some(service)) = (&to.port, service) {
-            self.port(service, port, sent.lost());
+        match (&to.port, service) {
+            (Some(port), Some(service)) => self.port(service, port, sent.lost()),
+            (None, Some(service)) => self.no_port(&to.host, service, sent, ports),
+            (_, None) => {}
         }
         if let Some(subset) = &to.subset {
             // A host that no registry knows counts as one of the document's namespace.
@@ -98,18 +136,61 @@ impl Advice<'_> {
     }
 
     fn port(&mut self, service: &Service, port: &PortSelector, lost: &str) {
-        let number = port.number.value;
+        self.port_number(service, &port.number, lost);
+    }
+
+    fn port_number(&mut self, service: &Service, port: &Spanned<u16>, lost: &str) {
+        let number = port.value;
         if service.ports.iter().any(|known| known.number == number) {
             return;
         }
-        let numbers = service.ports.iter().map(|known| known.number.to_string());
-        let numbers: Vec<String> = numbers.collect();
-        let accepted = suggest::one_of(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
         let name = &service.name;
+        let expected = ports_of(service);
+        let message = match service.other_ports.contains(&number) {
+            true => {
+                format!("port {number} of service `{name}` does not speak HTTP, {lost}: {expected}")
+            }
+            false => {
+                format!("service `{name}` has no port {number}, {lost}: {expected} {NOT_FOUND}")
+            }
+        };
+        self.tell(&port.place, message);
+    }
+
+    /// A destination that names no port, of a service with several: requests are sent to the port that they ask for.
+    fn no_port(
+        &mut self,
+        host: &Spanned<String>,
+        service: &Service,
+        sent: Sent,
+        ports: &BTreeSet<u16>,
+    ) {
+        let has = |port: &u16| service.ports.iter().any(|known| known.number == *port);
+        let lacks = ports.iter().filter(|port| !has(port)).map(u16::to_string);
+        let lacks: Vec<String> = lacks.collect();
+        if service.ports.len() < 2 || lacks.is_empty() {
+            return;
+        }
         let message = format!(
-            "service `{name}` has no port {number}, {lost}: expected {accepted} {NOT_FOUND}"
+            "service `{host}` has several ports and none is named, {} at port {}: {} {PORT_REQUIRED}",
+            sent.lost(),
+            lacks.join(" and "),
+            ports_of(service)
         );
-        self.tell(&port.number.place, message);
+        self.tell(&host.place, message);
+    }
+
+    /// The ports at which sidecars send requests to the hosts of a VirtualService, as far as they are known.
+    fn ports_of_hosts(&self, resource: &Resource<VirtualService>) -> BTreeSet<u16> {
+        let own = resource.meta.namespace.as_str();
+        let inside = caller::is_for_sidecars(&resource.spec);
+        let hosts = resource.spec.hosts.iter().filter(|_| inside);
+        let services = hosts.filter_map(|host| {
+            let host = Hostname::resolve(host, own);
+            self.mesh.registry.service(host.as_str())
+        });
+        let ports = services.flat_map(|service| &service.ports);
+        ports.map(|port| port.number).collect()
     }
 
     /// A subset that no rule defines for any caller. One that some callers lack is a matter of
@@ -163,5 +244,27 @@ impl Advice<'_> {
             to.name
         );
         self.tell(&to.name.place, message);
+    }
+}
+
+/// Those of the ports for which a route is.
+fn ports_of_route(route: &HttpRoute, all: &BTreeSet<u16>) -> BTreeSet<u16> {
+    let wanted: Option<BTreeSet<u16>> = route.r#match.iter().map(|it| it.port).collect();
+    match wanted {
+        Some(wanted) if !wanted.is_empty() => &wanted & all,
+        _ => all.clone(),
+    }
+}
+
+/// The ports that may be written for a service.
+fn ports_of(service: &Service) -> String {
+    let numbers = service.ports.iter().map(|known| known.number.to_string());
+    let numbers: Vec<String> = numbers.collect();
+    match numbers.as_slice() {
+        [] => "it has none for HTTP".to_owned(),
+        known => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            format!("expected {}", suggest::one_of(&known))
+        }
     }
 }

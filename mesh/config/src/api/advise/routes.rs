@@ -1,5 +1,6 @@
 //! Routes and conditions that no request ever meets.
 
+use super::codes::{INEFFECTIVE_MATCH, UNREACHABLE_RULE};
 use super::cover::{covers, is_for_sidecars, literal_head};
 use super::{Advice, beside};
 use crate::api::{HttpMatch, HttpRoute, StringMatch, VirtualService};
@@ -53,10 +54,7 @@ impl Advice<'_> {
         if route.r#match.is_empty() {
             if let Some(earlier) = find(&any) {
                 let message = never(&route.place, earlier, None);
-                self.tell(
-                    &route.place,
-                    format!("no request reaches this route: {message}"),
-                );
+                self.unreachable(&route.place, &message);
             }
             return;
         }
@@ -68,17 +66,20 @@ impl Advice<'_> {
             let Some(earlier) = earlier else { continue };
             let message = never(&later.place, earlier, later.uri.as_deref());
             if all {
-                self.tell(
-                    &route.place,
-                    format!("no request reaches this route: {message}"),
-                );
+                self.unreachable(&route.place, &message);
                 return;
             }
             self.tell(
                 &later.place,
-                format!("no request meets this condition: {message}"),
+                format!("no request meets this condition: {message} {INEFFECTIVE_MATCH}"),
             );
         }
+    }
+
+    /// Warns of a route that no request reaches.
+    pub(super) fn unreachable(&mut self, place: &Place, because: &str) {
+        let message = format!("no request reaches this route: {because} {UNREACHABLE_RULE}");
+        self.tell(place, message);
     }
 
     /// Warns of a share of copies where nothing is copied, which Istio accepts.

@@ -1,5 +1,6 @@
 //! What is warned of, and what is not.
 
+mod hosts;
 mod references;
 
 use std::collections::BTreeMap;
@@ -55,13 +56,15 @@ fn a_route_behind_one_that_takes_all_of_it_is_told() {
     assert_eq!(
         found,
         [
-            "6:3: no request reaches this route: the one at 5:12 takes all that it would; put this before it"
+            "6:3: no request reaches this route: the one at 5:12 takes all that it would; put this before it [IST0130]"
         ]
     );
     let found = routes(&["name: all", "match: [{method: {exact: GET}}]"]);
     assert_eq!(
         found,
-        ["6:3: no request reaches this route: the one at 5:3 takes everything; put it last"]
+        [
+            "6:3: no request reaches this route: the one at 5:3 takes everything; put it last [IST0130]"
+        ]
     );
 }
 
@@ -75,7 +78,7 @@ fn a_prefix_that_takes_a_longer_name_is_told_as_what_it_is() {
         found,
         [
             "6:3: no request reaches this route: the prefix `/od10` at 5:12 takes `/od100`, too: a prefix is one of the text; \
-          put this before it, or write `/od10/`"
+          put this before it, or write `/od10/` [IST0130]"
         ]
     );
 }
@@ -89,7 +92,7 @@ fn of_several_conditions_the_one_that_nothing_meets_is_told() {
     assert_eq!(
         found,
         [
-            "6:12: no request meets this condition: the one at 5:12 takes all that it would; put this before it"
+            "6:12: no request meets this condition: the one at 5:12 takes all that it would; put this before it [IST0131]"
         ]
     );
 }
@@ -138,36 +141,6 @@ fn virtual_service(name: &str, namespace: &str, more: &str) -> String {
         "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
          spec: {{hosts: [r.a.svc.cluster.local], {more}http: [{{{TO}}}]}}\n"
     )
-}
-
-#[test]
-fn of_two_virtual_services_for_a_host_the_younger_is_told() {
-    let first = virtual_service("one", "a", "");
-    let found = told(&(first.clone() + &virtual_service("two", "a", "")));
-    assert_eq!(
-        found,
-        [
-            "a.yaml:10:16: VirtualService two: no request for `r.a.svc.cluster.local` meets it: VirtualService one at 2:1 has \
-          that host, too, and sidecars take the oldest alone; merge them into one"
-        ]
-    );
-    let some = virtual_service("one", "a", "exportTo: ['.'], ");
-    let found = told(&(some.clone() + &virtual_service("two", "b", "")));
-    assert!(
-        found[0].contains("no request of callers in a for"),
-        "{found:?}"
-    );
-    let apart = virtual_service("two", "b", "exportTo: ['.'], ");
-    assert_eq!(told(&(some + &apart)), Vec::<String>::new());
-}
-
-#[test]
-fn a_virtual_service_for_gateways_alone_is_told() {
-    let found = told(&virtual_service("one", "a", "gateways: [ingress], "));
-    assert_eq!(found.len(), 1);
-    assert!(found[0].contains("it holds for gateways alone, and this mesh has none"));
-    let both = virtual_service("one", "a", "gateways: [ingress, mesh], ");
-    assert_eq!(told(&both), Vec::<String>::new());
 }
 
 fn rule(name: &str, namespace: &str, more: &str) -> String {
@@ -289,7 +262,7 @@ fn a_subset_that_some_callers_do_not_have_is_told() {
     let found = with_service(&(subsets + &rule("far", "b", RANDOM) + &routes));
     assert!(
         found.contains(
-            "callers in b are answered 503: for them DestinationRule far of namespace `b` holds, which has none such"
+            "callers in b are answered 503: for them DestinationRule far of namespace `b` holds, which has none such [IST0101]"
         ),
         "{found}"
     );

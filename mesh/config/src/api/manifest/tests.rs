@@ -210,8 +210,12 @@ fn a_service_entry_is_passed_over_and_its_hosts_are_known() {
     let Content::Services(services) = &found[0].content else {
         panic!("{found:?}");
     };
-    assert_eq!(services.len(), 1);
-    assert_eq!(services[0].hostname.as_str(), "api.example.com");
+    let hosts: Vec<_> = services.iter().map(|it| it.hostname.as_str()).collect();
+    assert_eq!(hosts, ["api.example.com", "*.example.org"]);
+    assert_eq!(
+        (services[0].ports.len(), &*services[0].other_ports),
+        (0, &[443][..])
+    );
     assert!(warnings(&found).contains("nothing answers for it"));
 }
 
@@ -230,4 +234,59 @@ fn a_list_is_its_items_and_json_is_read_as_yaml_is() {
         Content::Document(Document::VirtualService(_))
     ));
     assert_eq!(found.len(), 2);
+}
+
+#[test]
+fn a_port_speaks_what_its_app_protocol_or_its_name_says() {
+    // Source: Istio, `ConvertProtocol`.
+    for (port, expected) in [
+        ("{port: 80}", Ok(Protocol::Http)),
+        ("{port: 80, name: tcp}", Err("TCP")),
+        ("{port: 80, name: http-tcp}", Ok(Protocol::Http)),
+        ("{port: 80, name: TCP-x}", Err("TCP")),
+        ("{port: 80, name: web-http}", Ok(Protocol::Http)),
+        ("{port: 80, name: https-web}", Err("HTTPS")),
+        ("{port: 80, name: grpc-web-x}", Ok(Protocol::Grpc)),
+        (
+            "{port: 80, name: tcp, appProtocol: http2}",
+            Ok(Protocol::Http2),
+        ),
+        ("{port: 80, name: http, appProtocol: redis}", Err("Redis")),
+        (
+            "{port: 80, name: tcp, appProtocol: other.io/x}",
+            Ok(Protocol::Http),
+        ),
+        ("{port: 80, appProtocol: kubernetes.io/wss}", Err("HTTPS")),
+        (
+            "{port: 80, appProtocol: kubernetes.io/ws}",
+            Ok(Protocol::Http),
+        ),
+        ("{port: 3306}", Err("TCP")),
+        ("{port: 3306, name: http}", Ok(Protocol::Http)),
+    ] {
+        let found = read(&format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{ports: [{port}]}}\n"
+        ));
+        let Content::Services(services) = &found[0].content else {
+            panic!("{found:?}");
+        };
+        let service = &services[0];
+        match expected {
+            Ok(protocol) => {
+                assert_eq!(service.ports[0].protocol, protocol, "{port}");
+                assert_eq!(
+                    (service.other_ports.len(), found[0].omissions.len()),
+                    (0, 0)
+                );
+            }
+            Err(protocol) => {
+                assert_eq!(
+                    (service.ports.len(), service.other_ports.len()),
+                    (0, 1),
+                    "{port}"
+                );
+                assert!(warnings(&found).contains(&format!("protocol is {protocol} and not HTTP")));
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ const VERSION_LABEL: &str = "version";
 
 impl<'a> Check<'a> {
     pub(super) fn canary(&mut self, resource: &'a Resource<Canary>) {
-        let (spec, namespace) = (&resource.spec, resource.meta.namespace.as_str());
+        let spec = &resource.spec;
         if let Some(provider) = spec.provider.as_ref().filter(|it| it.value != "istio") {
             self.tell(
                 &provider.place,
@@ -32,7 +32,7 @@ impl<'a> Check<'a> {
                 format!("not supported yet: target of kind `{kind}`; expected `Deployment`"),
             );
         }
-        self.canary_service(spec, namespace);
+        self.canary_service(spec);
         self.analysis(&spec.analysis, spec.skip_analysis);
         let (every, most) = (spec.analysis.every(), spec.progress_deadline());
         if !spec.skip_analysis && every >= most && !most.is_zero() {
@@ -51,29 +51,7 @@ impl<'a> Check<'a> {
         self.alone(resource);
     }
 
-    fn canary_service(&mut self, spec: &Canary, namespace: &str) {
-        let mesh = self.mesh;
-        let name = spec.service_name();
-        let host = Hostname::resolve(name, namespace);
-        match mesh.registry.service(host.as_str()) {
-            None if !mesh.registry.services.is_empty() => self.unknown_host(name, namespace),
-            None => {}
-            Some(service) => {
-                let port = &spec.service.port;
-                let numbers: Vec<String> = service
-                    .ports
-                    .iter()
-                    .map(|known| known.number.to_string())
-                    .collect();
-                if !numbers.contains(&port.to_string()) {
-                    let names: Vec<&str> = numbers.iter().map(String::as_str).collect();
-                    let accepted = suggest::one_of(&names);
-                    let message =
-                        format!("service `{name}` has no port {port}: expected {accepted}");
-                    self.tell(&port.place, message);
-                }
-            }
-        }
+    fn canary_service(&mut self, spec: &Canary) {
         for host in &spec.service.hosts {
             self.host_name(host);
         }

@@ -7,7 +7,6 @@ use crate::api::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, ProxyPolicy, Resource, Shed,
 };
 use crate::decode::Spanned;
-use crate::registry::Hostname;
 
 /// The most hedges of one request.
 const HEDGES_MAX: u32 = 10;
@@ -26,11 +25,6 @@ impl<'a> Check<'a> {
             ),
             (Some(host), None) => {
                 self.host_name(host);
-                let name = Hostname::resolve(host, &resource.meta.namespace);
-                let services = &self.mesh.registry.services;
-                if !services.is_empty() && !services.keys().any(|known| name.covers(known)) {
-                    self.unknown_host(host, &resource.meta.namespace);
-                }
                 self.not_by_host(spec);
             }
             (None, Some(selector)) => {

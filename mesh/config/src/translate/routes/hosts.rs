@@ -190,7 +190,7 @@ impl<'a> VirtualHosts<'a> {
         let full = service.hostname.as_str();
         // The absolute form of its name. Source: Istio, `EnableAbsoluteFqdnVhostDomain`.
         let mut names = vec![full.to_owned(), format!("{full}.")];
-        if service.hostname == Hostname::of(&service.name, &service.namespace) {
+        if service.is_of_kubernetes() {
             let mut others = Vec::new();
             if self.shorts.get(service.name.as_str()) == Some(&&service.hostname) {
                 others.push(service.name.to_ascii_lowercase());

@@ -111,7 +111,8 @@ fn a_delegate_that_is_missing_is_warned_of_and_so_is_one_that_nobody_needs() {
     assert_eq!(
         warned(&narrow, &part("{uri: {prefix: /b}}")),
         [
-            "VirtualService part: no request reaches this route: none of those that delegate here takes all that it would"
+            "VirtualService part: no request reaches this route: none of those that delegate here takes all that it would \
+             [IST0130]"
         ]
     );
 }
@@ -138,5 +139,66 @@ fn a_rule_of_an_unknown_service_or_port_is_warned_of() {
             "DestinationRule ratings: service `ratings` has no port 91, so that its settings do not count: expected `80` or `90` \
              [IST0101]"
         ]
+    );
+}
+
+#[test]
+fn a_destination_without_a_port_must_have_the_port_that_is_asked_for() {
+    let http = "[{route: [{destination: {host: ratings}}]}]";
+    assert_eq!(
+        warned(http, ""),
+        [
+            "VirtualService r: service `ratings` has several ports and none is named, so that its requests are answered 503 NC at \
+             port 9080: expected `80` or `90` [IST0112]"
+        ]
+    );
+    // Nobody asks for `reviews` at this route's port.
+    let elsewhere = "[{match: [{port: 1}], route: [{destination: {host: ratings}}]}]";
+    assert_eq!(warned(elsewhere, ""), [""; 0]);
+}
+
+#[test]
+fn a_canary_of_an_unknown_service_is_taken_with_a_warning() {
+    let canary = |name: &str, port: u16| {
+        format!(
+            "---\napiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: {{name: {name}}}\nspec:\n  \
+             targetRef: {{apiVersion: apps/v1, kind: Deployment, name: {name}}}\n  service: {{port: {port}}}\n  \
+             analysis: {{interval: 1m, maxWeight: 50, stepWeight: 10}}\n"
+        )
+    };
+    let http = format!("[{{{ROUTE}}}]");
+    assert_eq!(
+        warned(&http, &canary("rating", 80)),
+        [
+            "Canary rating: no service `rating`, so that nothing is rolled out until it exists: did you mean `ratings`? [IST0101]"
+        ]
+    );
+    assert_eq!(
+        warned(&http, &canary("ratings", 91)),
+        [
+            "Canary ratings: service `ratings` has no port 91, so that the canary's `port` does not count: expected `80` or `90` \
+             [IST0101]"
+        ]
+    );
+    assert_eq!(warned(&http, &canary("ratings", 90)), [""; 0]);
+}
+
+#[test]
+fn a_policy_of_an_unknown_host_is_taken_with_a_warning() {
+    let policy = |host: &str| {
+        format!(
+            "---\napiVersion: shakedown.dev/v1\nkind: ProxyPolicy\nmetadata: {{name: p}}\nspec: {{host: '{host}', balancer: peakEwma}}\n"
+        )
+    };
+    let http = format!("[{{{ROUTE}}}]");
+    assert_eq!(
+        warned(&http, &policy("rating")),
+        [
+            "ProxyPolicy p: no service `rating`, so that nothing of the policy counts: did you mean `ratings`? [IST0101]"
+        ]
+    );
+    assert_eq!(
+        warned(&http, &policy("*.default.svc.cluster.local")),
+        [""; 0]
     );
 }

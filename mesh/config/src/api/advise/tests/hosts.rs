@@ -1,0 +1,121 @@
+//! VirtualServices that others make idle, for all callers or for some.
+
+use super::*;
+
+#[test]
+fn of_two_virtual_services_for_a_host_the_younger_is_told() {
+    let first = virtual_service("one", "a", "");
+    let found = told(&(first.clone() + &virtual_service("two", "a", "")));
+    assert_eq!(
+        found,
+        [
+            "a.yaml:10:16: VirtualService two: no request for `r.a.svc.cluster.local` meets it: VirtualService one at 2:1 has \
+          that host, too, and sidecars take the oldest alone; merge them into one [IST0109]"
+        ]
+    );
+    let some = virtual_service("one", "a", "exportTo: ['.'], ");
+    let found = told(&(some.clone() + &virtual_service("two", "b", "")));
+    assert!(
+        found[0].contains("no request of callers in a for"),
+        "{found:?}"
+    );
+    let apart = virtual_service("two", "b", "exportTo: ['.'], ");
+    assert_eq!(told(&(some + &apart)), Vec::<String>::new());
+}
+
+#[test]
+fn a_virtual_service_for_gateways_alone_is_told() {
+    let found = told(&virtual_service("one", "a", "gateways: [ingress], "));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("it holds for gateways alone, and this mesh has none"));
+    let both = virtual_service("one", "a", "gateways: [ingress, mesh], ");
+    assert_eq!(told(&both), Vec::<String>::new());
+}
+
+/// The warnings about two VirtualServices of the host `r` with these routes, the first of which is the older.
+fn overlapping(first: &str, second: &str, ports: &[u16]) -> Vec<String> {
+    let document = |name: &str, http: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\n\
+             spec: {{hosts: [r], http: [{http}]}}\n"
+        )
+    };
+    let mut mesh = mesh(&(document("one", first) + &document("two", second)));
+    if !ports.is_empty() {
+        let ports = ports.iter().copied().map(Port::http).collect();
+        mesh.registry.insert(Service::new("r", "default", ports));
+    }
+    let advice = advise(&mesh);
+    advice.iter().map(|it| it.message.clone()).collect()
+}
+
+fn for_some(condition: &str) -> String {
+    format!("{{match: [{{{condition}}}], {TO}}}")
+}
+
+#[test]
+fn a_younger_virtual_service_counts_where_the_older_has_no_route() {
+    let all = format!("{{{TO}}}");
+    for (first, ports) in [
+        ("sourceLabels: {app: web}", &[][..]),
+        ("sourceNamespace: shop", &[]),
+        ("port: 80", &[]),
+        ("port: 80", &[80, 81]),
+    ] {
+        let found = overlapping(&for_some(first), &all, ports);
+        assert_eq!(
+            found,
+            [
+                "VirtualService two: some requests for `r` do not meet it: sidecars use VirtualService one at 2:1 alone for the \
+                 callers and ports for which it has a route; merge them into one [IST0109]"
+            ],
+            "{first}"
+        );
+    }
+    for (first, second) in [
+        ("sourceLabels: {app: web}", "sourceLabels: {app: cart}"),
+        (
+            "sourceLabels: {app: web, tier: a}",
+            "sourceLabels: {app: web}",
+        ),
+        ("sourceNamespace: shop", "sourceNamespace: bank"),
+        ("port: 80", "port: 81"),
+        ("gateways: [ingress]", "port: 81"),
+    ] {
+        let found = overlapping(&for_some(first), &for_some(second), &[]);
+        let warned = found
+            .iter()
+            .any(|it| it.starts_with("VirtualService two: no request for"));
+        assert!(!warned, "{first} {second}: {found:?}");
+    }
+}
+
+#[test]
+fn a_younger_virtual_service_is_idle_if_the_older_has_a_route_for_all_of_its_callers() {
+    let all = format!("{{{TO}}}");
+    for (first, second, ports) in [
+        (all.clone(), for_some("sourceLabels: {app: web}"), &[][..]),
+        (
+            for_some("sourceLabels: {app: web}"),
+            for_some("sourceLabels: {app: web, tier: a}"),
+            &[],
+        ),
+        (for_some("port: 80"), for_some("port: 80"), &[]),
+        // A host of one port is asked for at that one alone.
+        (for_some("port: 80"), all.clone(), &[80]),
+        (for_some("uri: {prefix: /a}"), all.clone(), &[]),
+        (
+            for_some("gateways: [mesh], sourceLabels: {app: web}"),
+            all,
+            &[],
+        ),
+    ] {
+        let found = overlapping(&first, &second, ports);
+        assert!(
+            found[0].starts_with(
+                "VirtualService two: no request for `r` meets it: VirtualService one at 2:1"
+            ),
+            "{first} {second}: {found:?}"
+        );
+    }
+}
