@@ -49,11 +49,12 @@ const INTO_A_STRING: &str = "writing into a string succeeds";
 pub fn render(document: &Document, screen: impl Into<Screen>) -> String {
     let screen = screen.into();
     let mut out = String::new();
-    headline(document, screen.paint, &mut out);
+    headline(document, screen, &mut out);
     for reason in &document.invalid {
-        writeln!(out, "  invalid: {}", one_line(reason)).expect(INTO_A_STRING);
+        let line = format!("  invalid: {}", one_line(reason));
+        wrapped(&line, "    ", screen, &mut out);
     }
-    refusals::write(&document.events, &mut out);
+    refusals::write(&document.events, screen, &mut out);
     out.push_str(&not_modelled(&document.not_modelled, screen));
     for row in &document.ejection_overflows {
         let line = format!("  {}", one_line(&overflow::sentence(row)));
@@ -65,8 +66,8 @@ pub fn render(document: &Document, screen: impl Into<Screen>) -> String {
     }
     if !document.loads.is_empty() {
         out.push('\n');
-        write_loads(&document.loads, &mut out);
-        real::write(document, &mut out);
+        write_loads(&document.loads, screen, &mut out);
+        real::write(document, screen, &mut out);
     }
     out.push('\n');
     writeln!(out, "  digest  {}", document.digest).expect(INTO_A_STRING);
@@ -100,7 +101,7 @@ fn wrapped(line: &str, indent: &str, screen: Screen, out: &mut String) {
     }
 }
 
-fn headline(document: &Document, paint: Paint, out: &mut String) {
+fn headline(document: &Document, screen: Screen, out: &mut String) {
     let (word, color) = verdict_word(document.verdict);
     let mode = match document.mode {
         Mode::Simulated => "simulated",
@@ -118,17 +119,16 @@ fn headline(document: &Document, paint: Paint, out: &mut String) {
     let cut = document
         .cut_ns
         .map(|at| format!(", cut short at {}", units::duration(at)));
-    writeln!(
-        out,
+    let line = format!(
         "{}  {}{variant}  seed {}{set}, {mode} {}{}",
-        painted(word, color, paint),
+        painted(word, color, screen.paint),
         one_line(&document.scenario),
         document.seed,
         units::duration(document.elapsed_ns),
         cut.unwrap_or_default(),
-    )
-    .expect(INTO_A_STRING);
-    writeln!(out, "  {}", sentence(document)).expect(INTO_A_STRING);
+    );
+    wrapped(&line, "  ", screen, out);
+    wrapped(&format!("  {}", sentence(document)), "  ", screen, out);
 }
 
 /// A verdict as a word, and its ANSI colour.
@@ -199,7 +199,7 @@ fn check_words(check: &CheckResult) -> String {
     }
 }
 
-fn write_loads(loads: &[Load], out: &mut String) {
+fn write_loads(loads: &[Load], screen: Screen, out: &mut String) {
     let mut rows: Vec<Vec<String>> = vec![
         [
             "load",
@@ -244,30 +244,44 @@ fn write_loads(loads: &[Load], out: &mut String) {
     if loads.iter().all(|load| load.unsent == 0) {
         rows.iter_mut().for_each(|row| drop(row.remove(UNSENT)));
     }
-    write_aligned(&rows, out);
+    write_aligned(&rows, screen, out);
 }
 
-/// Columns two spaces apart: the first to the left, figures to the right.
-fn write_aligned(rows: &[Vec<String>], out: &mut String) {
+/// Columns two spaces apart: the first to the left, figures to the right. On a screen that is narrower, further columns follow
+/// below, each time with the first one before them.
+fn write_aligned(rows: &[Vec<String>], screen: Screen, out: &mut String) {
+    const GAP: usize = 2;
+    let columns = |words: &str| textwrap::core::display_width(words);
     let width_of = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| columns(cell)).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len))
         .map(width_of)
         .collect();
-    for row in rows {
-        for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            match i {
-                0 => write!(out, "  {cell:<width$}"),
-                _ => write!(out, "  {cell:>width$}"),
+    let Some((first, figures)) = widths.split_first() else {
+        return;
+    };
+    let mut from = 0;
+    while from < figures.len() {
+        let mut line = GAP + first;
+        let fits = |width: &&usize| {
+            line += GAP + **width;
+            screen.width.is_none_or(|screen| line <= screen)
+        };
+        // One at least, however narrow the screen is.
+        let count = figures[from..].iter().take_while(fits).count().max(1);
+        for row in rows {
+            write!(out, "  {}{}", row[0], " ".repeat(first - columns(&row[0])))
+                .expect(INTO_A_STRING);
+            for column in from..from + count {
+                let cell = &row[column + 1];
+                let gap = " ".repeat(GAP + figures[column] - columns(cell));
+                write!(out, "{gap}{cell}").expect(INTO_A_STRING);
             }
-            .expect(INTO_A_STRING);
+            out.push('\n');
         }
-        out.push('\n');
+        from += count;
     }
 }
 

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use shakedown_results::{Document, Latency, Load, RealLoad};
 
-use super::{INTO_A_STRING, one_line, write_aligned};
+use super::{INTO_A_STRING, Screen, one_line, write_aligned};
 use crate::units;
 
 /// The figures of each load on a real server.
-pub(super) fn write(document: &Document, out: &mut String) {
+pub(super) fn write(document: &Document, screen: Screen, out: &mut String) {
     for load in &document.loads {
         let Some(real) = &load.real else {
             continue;
@@ -19,13 +19,13 @@ pub(super) fn write(document: &Document, out: &mut String) {
             let name = one_line(&load.name);
             writeln!(out, "  {name} at {}", real.address).expect(INTO_A_STRING);
         }
-        write_latencies(load, real, out);
+        write_latencies(load, real, screen, out);
         out.push('\n');
         write_counts(load, real, out);
     }
 }
 
-fn write_latencies(load: &Load, real: &RealLoad, out: &mut String) {
+fn write_latencies(load: &Load, real: &RealLoad, screen: Screen, out: &mut String) {
     let head = ["", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let generator = &real.generator;
@@ -45,7 +45,7 @@ fn write_latencies(load: &Load, real: &RealLoad, out: &mut String) {
             rows.push(row(name, latency));
         }
     }
-    write_aligned(&rows, out);
+    write_aligned(&rows, screen, out);
 }
 
 fn row(name: &str, latency: &Latency) -> Vec<String> {

@@ -2,14 +2,14 @@
 
 use shakedown_results::EventRow;
 
-use super::one_line;
+use super::{Screen, one_line, wrapped};
 use crate::units;
 
 /// Refusals that are written out; the others are counted.
 const WRITTEN_MAX: usize = 5;
 
 /// A line for each refusal. Proxies that refuse the same for the same reason share one.
-pub(super) fn write(events: &[EventRow], out: &mut String) {
+pub(super) fn write(events: &[EventRow], screen: Screen, out: &mut String) {
     let mut refusals: Vec<(&EventRow, u64)> = Vec::new();
     for row in events {
         let is_nack = match row.kind.as_str() {
@@ -31,10 +31,11 @@ pub(super) fn write(events: &[EventRow], out: &mut String) {
             proxies => format!("{} proxies", units::count(*proxies)),
         };
         let (at, detail) = (units::duration(row.at_ns), one_line(&row.detail));
-        out.push_str(&match row.kind.as_str() {
-            "config-refused" => format!("  refused by {by}, {at}: {detail}\n"),
-            _ => format!("  refused by the control plane, {at}: {by}: {detail}\n"),
-        });
+        let line = match row.kind.as_str() {
+            "config-refused" => format!("  refused by {by}, {at}: {detail}"),
+            _ => format!("  refused by the control plane, {at}: {by}: {detail}"),
+        };
+        wrapped(&line, "    ", screen, out);
     }
     let left = refusals.len().saturating_sub(WRITTEN_MAX);
     if left > 0 {
