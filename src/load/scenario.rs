@@ -9,7 +9,6 @@ use shakedown_scenarios::check::{
 use shakedown_scenarios::story::{Protocol, Story};
 
 use super::job::Job;
-use super::text::refuse_hopeless;
 use super::{Error, ScenarioOptions};
 use crate::secret::masked;
 
@@ -59,7 +58,6 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
     leave_out(&mut story, &mut skipped);
     let empty = (checks > 0 && story.checks.is_empty())
         .then(|| "no check of this scenario is about its loads alone".to_owned());
-    refuse_hopeless(&story).map_err(Error::Story)?;
     let words = story.story.trim().to_owned();
     Ok(Job {
         sentence: Box::new(move |addresses| sentence(&words, &told, addresses)),

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use shakedown_loadgen::live::Aim;
-use shakedown_scenarios::check::{Check, Expression, Figure, Op, Relation, Temporal};
 use shakedown_scenarios::story::{Arrivals, Story};
 use shakedown_scenarios::value::{Ratio, Unit};
 use shakedown_scenarios::{Edits, LoadError, load_text};
@@ -35,51 +34,7 @@ pub(super) fn story(options: &Options) -> Result<Story, String> {
     let mut story = load_text(FILE, &written(options), &Edits::default())
         .map_err(|error| in_words(&error, options.expect.len()))?;
     story.loads[0].in_flight = options.in_flight;
-    refuse_hopeless(&story)?;
     Ok(story)
-}
-
-/// Refuses, a line each, checks that no load could ever satisfy: they ask a share for what no share is.
-pub(super) fn refuse_hopeless(story: &Story) -> Result<(), String> {
-    let mut wrong = Vec::new();
-    for check in &story.checks {
-        if let Some(bound) = hopeless(check) {
-            wrong.push(format!(
-                "`{}` can never hold: a share lies between 0% and 100%, and {bound} does not",
-                check.text
-            ));
-        }
-    }
-    match wrong.is_empty() {
-        true => Ok(()),
-        false => Err(wrong.join("\n")),
-    }
-}
-
-/// The bound that no share reaches, where a check asks for one.
-fn hopeless(check: &Check) -> Option<String> {
-    let (Expression::Metric(metric), Expression::Constant(bound)) = (&check.left, &check.right)
-    else {
-        return None;
-    };
-    let is_share = matches!(
-        metric.figure,
-        Figure::Success | Figure::Errors | Figure::Share
-    );
-    let Relation::Compare(op) = check.relation else {
-        return None;
-    };
-    if !is_share || !matches!(check.temporal, Temporal::Once | Temporal::Always) {
-        return None;
-    }
-    let (none, all) = (Ratio::whole(0), Ratio::whole(1));
-    let holds = |share: &Ratio| op.holds(share, bound);
-    // Between two shares that fail lies one that holds only where the bound itself does.
-    let inside = *bound >= none && *bound <= all;
-    let never = !holds(&none) && !holds(&all) && !inside;
-    let strict =
-        matches!(op, Op::More) && *bound == all || matches!(op, Op::Less) && *bound == none;
-    (never || strict).then(|| Unit::Share.format(*bound))
 }
 
 fn written(options: &Options) -> String {

@@ -2,6 +2,7 @@
 
 mod condition;
 mod joins;
+mod range;
 mod subject;
 mod temporal;
 mod units;
@@ -98,6 +99,7 @@ impl Resolver<'_> {
             (None, true) => Temporal::Eventually,
             (None, false) => Temporal::Once,
         };
+        self.range(&left, relation, &right, temporal);
         Some(Check {
             name: String::new(),
             named: false,

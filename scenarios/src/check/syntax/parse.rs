@@ -6,6 +6,7 @@ mod window;
 use super::cursor::{Cursor, Problem};
 use super::{Expr, ExprKind, Written, WrittenMetric, WrittenParty, WrittenRelation};
 use crate::check::{Arithmetic, Op, Seeds, Temporal};
+use crate::value::Share;
 
 /// Parentheses nest so deep, at most.
 const DEPTH_MAX: u32 = 32;
@@ -334,7 +335,12 @@ impl Parser<'_> {
             Some(op @ (Op::AtLeast | Op::AtMost)) => op,
             _ => return Err(self.cursor.unexpected("`>=` or `<=` and a share of seeds")),
         };
+        let at = self.cursor.next_at();
         let share = self.cursor.share()?;
+        if share > Share::ALL {
+            let message = format!("`{share}` of seeds: expected 0% to 100%");
+            return Err(Problem::new(at, message));
+        }
         if !self.cursor.keyword("of") || !self.cursor.keyword("seeds") {
             return Err(self.cursor.unexpected("`of seeds`"));
         }
