@@ -8,7 +8,7 @@ use shakedown_config::Mesh;
 use shakedown_config::api::{Omission, advise, refused, validate};
 use shakedown_reports::omitted;
 
-use super::input::{MeshFiles, inputs};
+use super::input::{Held, MeshFiles, inputs};
 use super::{Ended, Exit, bad_input, out, words};
 
 #[derive(clap::Args)]
@@ -47,13 +47,13 @@ pub(crate) fn main(args: &Args) -> Ended {
     let mut exit = Exit::Pass;
     let mut mesh = MeshFiles::default();
     for input in inputs(&args.paths).map_err(bad_input)? {
-        exit = exit.max(match input.mesh() {
-            Some(bytes) => {
-                mesh.read(&input.name(), &bytes);
-                Exit::Pass
+        match input.held() {
+            Held::Mesh(bytes) => mesh.read(&input.name(), &bytes),
+            Held::Other(omission) => mesh.omissions.push(omission),
+            Held::Scenario => {
+                exit = exit.max(scenario(args, &input.path(), &input.name()));
             }
-            None => scenario(args, &input.path(), &input.name()),
-        });
+        }
     }
     Ok(exit.max(judge(args, mesh)))
 }
@@ -77,7 +77,7 @@ fn scenario(args: &Args, path: &str, name: &str) -> Exit {
 
 /// Checks documents of the mesh.
 fn judge(args: &Args, mut files: MeshFiles) -> Exit {
-    if files.names.is_empty() {
+    if files.names.is_empty() && files.omissions.is_empty() {
         return Exit::Pass;
     }
     let mesh = Mesh {

@@ -1,5 +1,7 @@
 //! The files that a command is given: paths, folders, standard input; and what each holds.
 
+mod other;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,18 @@ use shakedown_scenarios::{STANDARD_INPUT, STANDARD_INPUT_NAME, standard_input};
 /// A file, a scenario's name, or standard input.
 pub(super) struct Input {
     path: PathBuf,
+    /// Whether it was found in a folder, and so is not asked for by its name.
+    is_found: bool,
+}
+
+/// The kind of an input.
+pub(super) enum Held {
+    /// Documents of the mesh.
+    Mesh(Vec<u8>),
+    /// A scenario, a name of the catalogue, or a file that cannot be read: loading it says why.
+    Scenario,
+    /// Neither: a file of another tool, which is passed over.
+    Other(Omission),
 }
 
 /// All inputs that paths mean: of a folder its files of YAML and JSON, by name. Source: kubectl, `-f`.
@@ -21,7 +35,10 @@ pub(super) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
     let mut inputs = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            inputs.push(Input { path: path.clone() });
+            inputs.push(Input {
+                path: path.clone(),
+                is_found: false,
+            });
             continue;
         }
         let wrong = |error: io::Error| format!("{}: {error}", path.display());
@@ -39,7 +56,10 @@ pub(super) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
             ));
         }
         found.sort();
-        inputs.extend(found.into_iter().map(|path| Input { path }));
+        inputs.extend(found.into_iter().map(|path| Input {
+            path,
+            is_found: true,
+        }));
     }
     Ok(inputs)
 }
@@ -63,46 +83,61 @@ impl Input {
         }
     }
 
-    /// Its content, if it holds documents of the mesh. None: a scenario, a name of the catalogue, or what cannot be read,
-    /// of which loading it says what it is.
-    pub(super) fn mesh(&self) -> Option<Vec<u8>> {
+    /// Reads it, as far as its kind needs that.
+    pub(super) fn held(&self) -> Held {
         let bytes = match self.path() == STANDARD_INPUT {
             true => standard_input(),
             false => std::fs::read(&self.path),
         };
-        bytes.ok().filter(|bytes| !is_scenario(bytes))
+        let Ok(bytes) = bytes else {
+            return Held::Scenario;
+        };
+        if let Some(omission) = other::passed_over(&self.path, &self.name(), &bytes) {
+            return Held::Other(omission);
+        }
+        match is_scenario(&bytes) {
+            Some(false) => Held::Mesh(bytes),
+            None if self.is_found => Held::Other(other::unknown(&self.name())),
+            _ => Held::Scenario,
+        }
     }
 }
 
-/// Whether a text is a scenario and not Kubernetes documents: by its top-level keys, in YAML or JSON.
-fn is_scenario(bytes: &[u8]) -> bool {
+/// Whether a text is a scenario and not Kubernetes documents: by its top-level keys, in YAML or JSON. None: it has no key of
+/// either.
+fn is_scenario(bytes: &[u8]) -> Option<bool> {
     const OF_DOCUMENTS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
     const OF_SCENARIOS: [&str; 4] = ["scenario", "story", "topology", "expect"];
     let Ok(documents) = tree::parse_kubernetes("", bytes) else {
         return is_scenario_by_its_lines(bytes);
     };
     let has = |document: &Node, keys: [&str; 4]| keys.iter().any(|key| document.get(key).is_some());
-    let documents = documents.iter();
-    let mut told = documents.filter_map(|document| {
+    let mut documents = documents.iter();
+    documents.find_map(|document| {
         match (has(document, OF_DOCUMENTS), has(document, OF_SCENARIOS)) {
             (_, true) if document.get("scenario").is_some() => Some(true),
             (true, _) => Some(false),
             (false, true) => Some(true),
             (false, false) => None,
         }
-    });
-    told.next().unwrap_or(true)
+    })
 }
 
 /// As [`is_scenario`], of a text that cannot be parsed: its reader then says why.
-fn is_scenario_by_its_lines(bytes: &[u8]) -> bool {
+fn is_scenario_by_its_lines(bytes: &[u8]) -> Option<bool> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with('{') {
-        return !text.contains("apiVersion");
+        return Some(!text.contains("apiVersion"));
     }
     let begins = |key: &str| text.lines().any(|line| line.starts_with(key));
-    begins("scenario:") || !(begins("apiVersion:") || begins("kind:"))
+    if begins("scenario:") {
+        return Some(true);
+    }
+    match begins("apiVersion:") || begins("kind:") {
+        true => Some(false),
+        false => (begins("story:") || begins("topology:") || begins("expect:")).then_some(true),
+    }
 }
 
 /// All documents of the mesh that a command is given: they are taken together, as one cluster would see them.
@@ -163,16 +198,19 @@ mod tests {
             "apiVersion: v1\nkind: [",
             "metadata: {name: x}\nspec: {}\n",
         ] {
-            assert!(!is_scenario(text.as_bytes()), "{text}");
+            assert_eq!(is_scenario(text.as_bytes()), Some(false), "{text}");
         }
         for text in [
             "scenario: a\nmesh:\n- apiVersion: v1\n",
             "{\"scenario\": \"a\"}",
             "scenario: a\nkind: [",
             "topology: {}\n",
-            "",
+            "topology: {\n",
         ] {
-            assert!(is_scenario(text.as_bytes()), "{text}");
+            assert_eq!(is_scenario(text.as_bytes()), Some(true), "{text}");
+        }
+        for text in ["", "a: 1\n", "- {a: 1}\n", "a: {\n", "{{ template }}\n"] {
+            assert_ne!(is_scenario(text.as_bytes()), Some(false), "{text}");
         }
     }
 }

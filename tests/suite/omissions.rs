@@ -170,6 +170,80 @@ fn a_verdict_lists_what_the_run_was_without() {
 }
 
 #[test]
+fn files_of_other_tools_in_a_folder_are_named_and_are_no_scenarios() {
+    let folder = folder("front-tools");
+    let files = [
+        (
+            "kustomization.yaml",
+            "resources: [shop.yaml]\n",
+            "Kustomization: passed over",
+        ),
+        (
+            "Chart.yaml",
+            "apiVersion: v2\nname: shop\nversion: 1.0.0\n",
+            "Helm chart: passed over",
+        ),
+        (
+            "values.yaml",
+            "image: {tag: v1}\n",
+            "Helm values: passed over",
+        ),
+        (
+            "docker-compose.yml",
+            "services: {shop: {image: shop}}\n",
+            "Compose file: passed over",
+        ),
+        ("notes.yaml", "- {a: 1}\n", "File: passed over"),
+        ("broken.yaml", "a: [1\n", "File: passed over"),
+    ];
+    for (name, text, _) in files {
+        file(&folder, name, text);
+    }
+    file(
+        &folder,
+        "ci.yml",
+        "name: ci\non: [push]\njobs: {test: {runs-on: linux}}\n",
+    );
+    file(&folder, "shop.yaml", SHOP);
+    let path = folder.to_str().unwrap();
+    let explain = [
+        "explain",
+        "--config",
+        path,
+        "--request",
+        "http://shop:8080/",
+    ];
+    let checked = shakedown(&["check", path]).exits(0).stderr;
+    let explained = shakedown(&explain).exits(0).stdout;
+    for (name, _, wanted) in files {
+        assert!(
+            checked.contains(&format!("/{name}:1:1: {wanted}")),
+            "{name}: {checked}"
+        );
+        let (kind, _) = wanted.split_once(':').unwrap();
+        assert!(
+            explained.contains(&format!("Not modelled: {name}:1 {kind}")),
+            "{name}: {explained}"
+        );
+    }
+    assert!(
+        checked.contains("without effect on requests: 1 Deployment, 1 GitHub workflow"),
+        "{checked}"
+    );
+    let ran = shakedown(&["check", "--strict", path]).exits(2);
+    assert!(
+        ran.stderr.contains(
+            "kustomization.yaml:1:1: Kustomization: this kind is not modelled: kustomize is not run"
+        ),
+        "{}",
+        ran.stderr
+    );
+    // What is asked for by its name, and has no key that is known, is told what a scenario needs.
+    let notes = folder.join("notes.yaml");
+    shakedown(&["check", notes.to_str().unwrap()]).exits(2);
+}
+
+#[test]
 fn standard_input_is_taken_for_documents_and_for_scenarios() {
     let ran = shakedown_reading(&["check", "-"], SHOP).exits(0);
     assert!(

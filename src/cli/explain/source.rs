@@ -13,7 +13,7 @@ use shakedown_results::Pod;
 use shakedown_scenarios::story::{Load, Story};
 use shakedown_scenarios::{Edits, load};
 
-use crate::cli::input::{MeshFiles, inputs};
+use crate::cli::input::{Held, MeshFiles, inputs};
 use crate::cli::words;
 
 /// The mesh, as far as it is known.
@@ -40,9 +40,10 @@ impl Known {
         };
         let mut files = MeshFiles::default();
         for input in inputs(paths)? {
-            match input.mesh() {
-                Some(bytes) => files.read(&input.name(), &bytes),
-                None => known.scenario(&input.path(), &input.name(), edits)?,
+            match input.held() {
+                Held::Mesh(bytes) => files.read(&input.name(), &bytes),
+                Held::Other(omission) => files.omissions.push(omission),
+                Held::Scenario => known.scenario(&input.path(), &input.name(), edits)?,
             }
         }
         if !known.complete && *edits != Edits::default() {

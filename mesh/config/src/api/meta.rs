@@ -136,6 +136,9 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            return f.write_str(&self.kind);
+        }
         write!(f, "{}/{}", self.kind, self.name)?;
         if self.namespace != DEFAULT_NAMESPACE {
             write!(f, ".{}", self.namespace)?;

@@ -1,0 +1,77 @@
+//! Files of other tools that lie beside configuration: each is passed over by name, with what that means.
+
+use std::path::Path;
+
+use shakedown_config::api::{Key, Omission};
+use shakedown_config::diagnostic::Place;
+use shakedown_config::registry::DEFAULT_NAMESPACE;
+use shakedown_config::{Node, tree};
+
+const KUSTOMIZE: &str = "kustomize is not run: resources and patches that it names are missing from the answer; check \
+                         `kubectl kustomize DIR` by a pipe";
+const HELM: &str = "Helm is not run: its templates are missing from the answer; check `helm template DIR` by a pipe";
+const COMPOSE: &str = "its containers are no services of the mesh: nothing answers for them";
+const UNKNOWN: &str = "it holds neither Kubernetes documents nor a scenario";
+
+/// The omission of a file that is known to be of another tool.
+pub(super) fn passed_over(path: &Path, name: &str, bytes: &[u8]) -> Option<Omission> {
+    let file = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let documents = tree::parse_kubernetes("", bytes).unwrap_or_default();
+    let first = documents.first();
+    let has = |key: &str| first.is_some_and(|document| document.get(key).is_some());
+    if has("kind") || has("scenario") {
+        return None;
+    }
+    let stem = file
+        .rsplit_once('.')
+        .map_or(file, |(stem, _)| stem)
+        .to_ascii_lowercase();
+    let (kind, effect) = match stem.as_str() {
+        "kustomization" => ("Kustomization", Some(KUSTOMIZE)),
+        "chart" if has("name") && has("version") => ("Helm chart", Some(HELM)),
+        "values" => ("Helm values", Some(HELM)),
+        stem if stem.starts_with("values-") || stem.starts_with("values.") => {
+            ("Helm values", Some(HELM))
+        }
+        _ if is_compose(&stem, first) => ("Compose file", Some(COMPOSE)),
+        _ if has("jobs") && has("on") => ("GitHub workflow", None),
+        _ => return None,
+    };
+    Some(omission(name, kind, effect))
+}
+
+/// The omission of a file of a folder that has no key of Kubernetes documents or scenarios.
+pub(super) fn unknown(name: &str) -> Omission {
+    omission(name, "File", Some(UNKNOWN))
+}
+
+/// Whether a file is Compose's: by its name, or since each of its services is a container.
+fn is_compose(stem: &str, document: Option<&Node>) -> bool {
+    let named = ["compose", "docker-compose"].iter().any(|known| {
+        let rest = stem.strip_prefix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    let services = document.and_then(|document| document.get("services")?.as_map());
+    let is_container =
+        |service: &Node| service.get("image").is_some() || service.get("build").is_some();
+    let are_containers = services.is_some_and(|services| {
+        !services.is_empty() && services.iter().all(|(_, entry)| is_container(&entry.node))
+    });
+    named || are_containers
+}
+
+fn omission(file: &str, kind: &str, effect: Option<&str>) -> Omission {
+    Omission {
+        document: Key {
+            kind: kind.to_owned(),
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+            name: String::new(),
+        },
+        field: None,
+        place: Place::new(file, 1, 1),
+        effect: effect.map(str::to_owned),
+    }
+}
