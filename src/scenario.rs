@@ -9,6 +9,7 @@ mod build;
 
 use std::fmt;
 
+use shakedown_config::api::refused;
 use shakedown_results::{CheckResult, Document, Load as LoadResult, Verdict};
 use shakedown_scenarios::{Edits, LoadError, load, load_text};
 
@@ -23,6 +24,7 @@ pub struct Scenario {
     edits: Edits,
     seed: Option<u64>,
     real: bool,
+    strict: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +78,7 @@ impl Scenario {
             edits: Edits::default(),
             seed: None,
             real: false,
+            strict: false,
         }
     }
 
@@ -107,15 +110,27 @@ impl Scenario {
         self
     }
 
+    /// Refuses kinds and fields of the mesh's documents that are not modelled, as `--strict` does; else they are passed over,
+    /// and listed in the document's `not_modelled`.
+    #[must_use]
+    pub fn strict(mut self) -> Scenario {
+        self.strict = true;
+        self
+    }
+
     /// Runs it.
     ///
     /// # Errors
-    /// The scenario is wrong, or the world could not carry it. A failed check is no error: see [`Run::assert_pass`].
+    /// The scenario is wrong, is [`strict`](Scenario::strict) and has documents that are not modelled, or the world could not
+    /// carry it. A failed check is no error: see [`Run::assert_pass`].
     pub fn run(&self) -> Result<Run, Error> {
         let story = match &self.source {
             Source::Named(name) => load(name, &self.edits)?,
             Source::Text { name, text } => load_text(name, text, &self.edits)?,
         };
+        if self.strict && !story.omissions.is_empty() {
+            return Err(LoadError::Wrong(refused(&story.omissions)).into());
+        }
         let options = Options {
             seed: self.seed,
             conduct: if self.real {
@@ -149,6 +164,9 @@ impl Scenario {
         calls.push_str(&format!(".seed({seed})"));
         if self.real {
             calls.push_str(".real()");
+        }
+        if self.strict {
+            calls.push_str(".strict()");
         }
         format!("this test, with {calls}")
     }

@@ -315,3 +315,22 @@ fn a_sweep_shows_how_near_each_check_came_to_its_limit() {
     assert!(values.is_sorted_by(|a, b| a >= b), "{values:?}");
     assert_eq!(values.len(), 3);
 }
+
+#[test]
+fn a_strict_scenario_refuses_what_is_not_modelled() {
+    let scenario = Scenario::yaml(
+        "scenario: strict\nstory: A policy that is not modelled.\nduration: 1s\n\
+         topology: {services: {web: {workers: 4, endpoints: {GET /: [work: 1ms]}}}}\n\
+         mesh:\n- {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: deny}, spec: {}}\n\
+         load: {users: {to: web GET /, rate: 10/s}}\nexpect: [success(users) >= 1%]\n",
+    );
+    let passed_over = scenario.run().unwrap();
+    passed_over.assert_pass();
+    assert_eq!(passed_over.document.not_modelled.len(), 1);
+    let error = scenario.strict().run().unwrap_err().to_string();
+    assert!(
+        error.starts_with("scenario.yaml:6:")
+            && error.contains("AuthorizationPolicy deny: this kind is not modelled"),
+        "{error}"
+    );
+}
