@@ -11,6 +11,7 @@
 //! than Flagger's, the new version keeps its name: it is scaled to the stable one's replicas, gets all traffic and is the
 //! stable one from then on; the old one is scaled to 0.
 
+mod analysis;
 mod promotion;
 mod retreat;
 
@@ -22,7 +23,6 @@ use shakedown_env::Time;
 
 use super::Split;
 use super::history::History;
-use super::judge::{Verdict, judge};
 use crate::cluster::{Rollout, VersionState};
 
 /// How long a canary that is taken back waits for every proxy before it is scaled down in any case.
@@ -301,99 +301,6 @@ impl Machine {
         turn.acts.push(Act::Forget);
         turn.acts.push(Act::Sample);
         self.tell(turn, reason);
-    }
-
-    fn analyse(&mut self, turn: &mut Turn<'_>) {
-        if self.is_withdrawn(turn) || self.is_replaced(turn) {
-            return;
-        }
-        match self.next {
-            None if turn.in_force => {
-                self.next = Some(turn.now + turn.canary.analysis.every());
-                turn.acts.push(Act::Sample);
-            }
-            Some(due) if due <= turn.now && !turn.seen.sampling => {
-                self.next = Some(turn.now + turn.canary.analysis.every());
-                self.tick(turn);
-            }
-            _ => {}
-        }
-        if self.progress.stage == Stage::Analysing {
-            let said = match (&*self.said, self.next) {
-                (_, None) => "not every proxy has taken its weight",
-                ("", Some(_)) => "no check has come to a verdict",
-                (said, Some(_)) => said,
-            };
-            let said = said.to_owned();
-            self.keep_deadline(turn, |late| format!("{said}, {late}"));
-        }
-    }
-
-    /// An interval is over: a check, unless pods are not ready. Source: Flagger, `scheduler.go::advanceCanary`.
-    fn tick(&mut self, turn: &mut Turn<'_>) {
-        if self.halts(turn) {
-            return;
-        }
-        let (ready, wanted) = pods(&self.state(turn));
-        if ready < wanted {
-            let version = self.state_name();
-            let words =
-                format!("{ready} of {wanted} pods of {version} are ready: the weight stays");
-            self.say_once(turn, words);
-        } else if turn.canary.skip_analysis {
-            self.promote(turn, "its analysis is skipped from now on");
-        } else {
-            self.check(turn);
-        }
-    }
-
-    fn check(&mut self, turn: &mut Turn<'_>) {
-        let analysis = &turn.canary.analysis;
-        let version = self.progress.canary.clone().unwrap_or_default();
-        match judge(&analysis.metrics, turn.seen.history, &version, turn.now) {
-            Verdict::Fail(words) => {
-                self.progress.failed += 1;
-                let (failed, most) = (self.progress.failed, analysis.failures_max());
-                let words = format!("{words}: {failed} of {most} failed checks");
-                if failed >= most {
-                    self.retreat(turn, words);
-                } else {
-                    self.say_once(turn, format!("{words}, the weight stays"));
-                }
-            }
-            Verdict::Silent(words) => {
-                let trouble = turn.seen.trouble.map(|trouble| format!(" ({trouble})"));
-                let trouble = trouble.unwrap_or_default();
-                self.say_once(turn, format!("{words}{trouble}, so no verdict"));
-            }
-            Verdict::Pass(words) => self.pass(turn, &words),
-        }
-    }
-
-    fn pass(&mut self, turn: &mut Turn<'_>, words: &str) {
-        let analysis = &turn.canary.analysis;
-        self.since = turn.now;
-        if !analysis.r#match.is_empty() {
-            self.progress.passed += 1;
-            let (passed, rounds) = (self.progress.passed, analysis.rounds());
-            let words = format!("{words}: {passed} of {rounds} checks passed");
-            if passed >= rounds {
-                self.promote(turn, &words);
-            } else {
-                self.tell(turn, words);
-            }
-            return;
-        }
-        let now = self.progress.weight;
-        match analysis.steps().into_iter().find(|step| *step > now) {
-            Some(step) => {
-                self.progress.weight = step;
-                self.next = None;
-                self.said.clear();
-                self.tell(turn, format!("{words}: weight {now}% -> {step}%"));
-            }
-            None => self.promote(turn, words),
-        }
     }
 
     /// Whether nothing may be done because the stable version lacks ready pods. Meanwhile no deadline runs.

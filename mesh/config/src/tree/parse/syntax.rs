@@ -1,0 +1,72 @@
+//! Errors of syntax: where they are, and why.
+
+use super::*;
+
+impl Builder {
+    pub(super) fn syntax(&mut self, text: &str, error: &ScanError) {
+        let mark = error.marker();
+        let place = self.place(mark);
+        // The parser has a depth limit of its own, and meets it in looking ahead: say ours.
+        if let Some(place) = self.too_deep(text, mark.index()) {
+            self.errors.add(
+                &place,
+                format!("nested too deeply: at most {MAX_DEPTH} levels are read"),
+            );
+            return;
+        }
+        let at = text.chars().nth(mark.index().saturating_sub(1));
+        let here = text.chars().nth(mark.index());
+        let hint = match (at, here) {
+            (Some('*'), _) | (_, Some('*')) => "; a value that begins with `*` is quoted: `\"*\"`",
+            (_, Some('@' | '`' | '%')) => "; quote the value",
+            (_, Some('\t')) => "; indent with spaces",
+            _ => "",
+        };
+        self.errors
+            .add(&place, format!("YAML syntax: {}{hint}", error.info()));
+    }
+
+    /// Where flow brackets alone nest past the bound, before `end` (in characters). Brackets in quotes may be counted,
+    /// which can only matter to a file that is in error anyway.
+    fn too_deep(&self, text: &str, end: usize) -> Option<Place> {
+        let (mut depth, mut line, mut column) = (0_usize, 1, 0);
+        for letter in text.chars().take(end + 1) {
+            column += 1;
+            match letter {
+                '[' | '{' => depth += 1,
+                ']' | '}' => depth = depth.saturating_sub(1),
+                '\n' => (line, column) = (line + 1, 0),
+                _ => {}
+            }
+            if depth > MAX_DEPTH {
+                return Some(Place {
+                    file: self.file.clone(),
+                    line,
+                    column,
+                });
+            }
+        }
+        None
+    }
+}
+
+pub(super) fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostics> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let good = &bytes[..error.valid_up_to()];
+            let start = good
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
+            let place = Place::new(file, clamp(line), clamp(column));
+            let byte = bytes[error.valid_up_to()];
+            Err(Diagnostics::one(
+                place,
+                format!("not UTF-8: byte 0x{byte:02x}; save the file as UTF-8"),
+            ))
+        }
+    }
+}
