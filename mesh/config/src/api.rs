@@ -124,7 +124,14 @@ impl Document {
                 (read, omissions)
             }
             "DestinationRule" => {
-                let (read, omissions) = resource(node, &header, NETWORKING)?;
+                let mut errors = destination_rule::empty_policies(node, &header.name);
+                let (read, omissions) = match resource(node, &header, NETWORKING) {
+                    Ok(read) => errors.or(read)?,
+                    Err(others) => {
+                        errors.append(others);
+                        return Err(errors.sorted());
+                    }
+                };
                 (read.map(Document::DestinationRule), omissions)
             }
             "Canary" => {
@@ -224,7 +231,6 @@ fn resource<T: DeserializeOwned>(
         .later(fields::NOT_MODELLED);
     let read = decoder.decode_partial::<Envelope<T>>(node);
     errors.append(read.errors);
-    destination_rule::check_empty_policies(node, &header.kind, &header.name, &mut errors);
     let document = Header::key(node, &header.kind);
     let mut omissions: Vec<Omission> = read
         .passed

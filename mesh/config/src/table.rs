@@ -39,6 +39,7 @@ pub use matching::{
 pub use names::{Chunks, NameMap, Named};
 pub use overload::{AdaptiveConcurrency, AdaptiveThrottle, Shed, UpstreamPolicy};
 pub use path::{InvalidPath, normalize_path};
+pub(crate) use policy::never_ejects;
 pub use policy::{
     Enforcing, FailurePercentage, HedgePolicy, Limits, OutlierDetection, Priority, PriorityLimits,
     RateLimitedBackOff, ResetFormat, ResetHeader, RetryBudget, RetryOn, RetryPolicy, SuccessRate,

@@ -11,6 +11,8 @@ pub use balancing::{
 pub use connection_pool::{ConnectionPool, H2UpgradePolicy, HttpPool, TcpPool};
 pub use outlier::{OutlierDetection, Percent, RetryBudget};
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 
@@ -51,12 +53,18 @@ pub struct Subset {
     pub traffic_policy: Option<TrafficPolicy>,
 }
 
+impl Subset {
+    /// Whether an endpoint with these labels belongs to it.
+    pub(crate) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        let mut wanted = self.labels.iter();
+        wanted.all(|(name, value)| labels.get(name) == Some(value))
+    }
+}
+
 /// Reports policies of a DestinationRule that are written as `{}`. Looks at the document as written, because a policy of which
 /// every field is not modelled reads as an empty one. Source: Istio, `validateTrafficPolicy`.
-pub(super) fn check_empty_policies(node: &Node, kind: &str, name: &str, errors: &mut Diagnostics) {
-    if kind != "DestinationRule" {
-        return;
-    }
+pub(super) fn empty_policies(node: &Node, name: &str) -> Diagnostics {
+    let mut errors = Diagnostics::new();
     let subsets = node.find(&["spec", "subsets"]).and_then(Node::as_list);
     let own = node.find(&["spec", "trafficPolicy"]);
     let of_subsets = subsets.unwrap_or_default().iter();
@@ -65,11 +73,13 @@ pub(super) fn check_empty_policies(node: &Node, kind: &str, name: &str, errors: 
         .chain(of_subsets.filter_map(|subset| subset.get("trafficPolicy")));
     for policy in policies {
         if policy.as_map().is_some_and(|fields| fields.is_empty()) {
-            let message =
-                format!("{kind} {name}: `trafficPolicy` is empty: expected at least one field");
+            let message = format!(
+                "DestinationRule {name}: `trafficPolicy` is empty: expected at least one field"
+            );
             errors.add(&policy.place, message);
         }
     }
+    errors
 }
 
 /// How a service is reached.

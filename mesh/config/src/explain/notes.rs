@@ -6,7 +6,7 @@ use crate::api::advise::why_idle;
 use crate::api::{Document, Resource, VirtualService};
 use crate::diagnostic::Place;
 use crate::registry::{Hostname, Mesh, Service};
-use crate::table::{Cluster, PathMatcher, Route, StringMatcher};
+use crate::table::{Cluster, PathMatcher, Route, StringMatcher, never_ejects};
 use crate::translate::index::in_force;
 use crate::translate::rules::Rules;
 
@@ -206,14 +206,13 @@ impl Notes<'_> {
     }
 }
 
-/// Adds a note to a cluster whose outlier detection can eject none of its endpoints, because one of them is more than the share
-/// allows. Source: Envoy, `DetectorImpl::ejectHost`.
+/// Adds a note to a cluster whose outlier detection can eject none of its endpoints.
 pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<Note>) {
     let Some(outlier) = &cluster.outlier else {
         return;
     };
     let percent = outlier.max_ejection_percent;
-    if endpoints == 0 || outlier.always_eject_one_host || percent as usize * endpoints >= 100 {
+    if outlier.always_eject_one_host || !never_ejects(percent, endpoints) {
         return;
     }
     let text = format!(

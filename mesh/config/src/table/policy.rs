@@ -3,6 +3,7 @@
 mod outlier;
 mod retry;
 
+pub(crate) use outlier::never_ejects;
 pub use outlier::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 pub use retry::{HedgePolicy, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy};
 

@@ -1,12 +1,10 @@
 //! Outlier detection that can never eject an endpoint.
-//!
-//! Envoy ejects an endpoint only if the share of ejected endpoints is at most `maxEjectionPercent` afterwards, so that one
-//! endpoint of few is more than the share allows. Source: Envoy, `DetectorImpl::ejectHost`.
 
 use super::Advice;
-use crate::api::{DestinationRule, OutlierDetection, Resource, Subset, TrafficPolicy};
+use crate::api::{DestinationRule, OutlierDetection, Resource, TrafficPolicy};
 use crate::decode::Spanned;
 use crate::registry::Hostname;
+use crate::table::never_ejects;
 
 impl Advice<'_> {
     /// Warns of each outlier detection of a rule. Only where the registry knows endpoints of the service.
@@ -24,13 +22,14 @@ impl Advice<'_> {
             let name = format!("subset `{}` of `{}`", subset.name, spec.host);
             let own: Vec<_> = outliers(subset.traffic_policy.as_ref()).collect();
             let inherited = own.is_empty();
-            let count = count_of(subset, service.endpoints.iter().map(|it| &it.labels));
+            let endpoints = service.endpoints.iter();
+            let count = endpoints.filter(|it| subset.selects(&it.labels)).count();
             for outlier in own {
                 self.ejection(outlier, count, &name);
             }
             // A warning for the whole service covers its subsets, which have fewer endpoints.
             for outlier in outliers(spec.traffic_policy.as_ref()).filter(|_| inherited) {
-                if !never_ejects(outlier, whole) {
+                if !never_ejects(max_ejection_percent(outlier), whole) {
                     self.ejection(outlier, count, &name);
                 }
             }
@@ -38,7 +37,7 @@ impl Advice<'_> {
     }
 
     fn ejection(&mut self, outlier: &Spanned<OutlierDetection>, endpoints: usize, of: &str) {
-        if !never_ejects(outlier, endpoints) {
+        if !never_ejects(max_ejection_percent(outlier), endpoints) {
             return;
         }
         let percent = max_ejection_percent(outlier);
@@ -57,11 +56,6 @@ impl Advice<'_> {
         );
         self.tell(place, message);
     }
-}
-
-/// Returns whether no endpoint of so many can ever be ejected.
-pub(crate) fn never_ejects(outlier: &OutlierDetection, endpoints: usize) -> bool {
-    endpoints > 0 && 100 > max_ejection_percent(outlier) as usize * endpoints
 }
 
 /// Istio passes a percentage on if it is not 0; Envoy's default is 10.
@@ -84,15 +78,4 @@ fn outliers(
             .iter()
             .filter_map(|port| port.outlier_detection.as_ref()),
     )
-}
-
-fn count_of<'l>(
-    subset: &Subset,
-    endpoints: impl Iterator<Item = &'l std::collections::BTreeMap<String, String>>,
-) -> usize {
-    let has_all = |labels: &&std::collections::BTreeMap<String, String>| {
-        let mut wanted = subset.labels.iter();
-        wanted.all(|(name, value)| labels.get(name) == Some(value))
-    };
-    endpoints.filter(has_all).count()
 }

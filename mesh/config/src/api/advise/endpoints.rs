@@ -16,11 +16,8 @@ impl Advice<'_> {
             return;
         }
         for subset in &resource.spec.subsets {
-            let has_all = |endpoint: &crate::registry::Endpoint| {
-                let mut labels = subset.labels.iter();
-                labels.all(|(name, value)| endpoint.labels.get(name) == Some(value))
-            };
-            if !service.endpoints.iter().any(has_all) {
+            let mut endpoints = service.endpoints.iter();
+            if !endpoints.any(|it| subset.selects(&it.labels)) {
                 let labels = subset.labels.iter();
                 let labels: Vec<String> = labels
                     .map(|(name, value)| format!("{name}: {value}"))

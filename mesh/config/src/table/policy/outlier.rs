@@ -33,6 +33,12 @@ pub struct OutlierDetection {
     pub enforcing: Enforcing,
 }
 
+/// Whether no endpoint of so many can ever be ejected, since one is more than the largest share that may be out, in percent.
+/// Source: Envoy, `DetectorImpl::ejectHost`.
+pub(crate) fn never_ejects(max_ejection_percent: u32, endpoints: usize) -> bool {
+    endpoints > 0 && 100 > max_ejection_percent as usize * endpoints
+}
+
 /// Far below the mean of all hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuccessRate {
