@@ -36,7 +36,7 @@ pub use proxy_policy::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, PolicyBalancer, Portion,
     ProxyPolicy, RateLimit, Shed, WorkloadSelector,
 };
-pub use validate::validate;
+pub use validate::{validate, validate_changed};
 pub use virtual_service::{
     Abort, Body, CorsPolicy, Delay, Delegate, DerivePort, Destination, DirectResponse, Fault,
     HeaderOperations, Headers, HttpMatch, HttpRetry, HttpRoute, MirrorPolicy, Percentage,

@@ -11,6 +11,8 @@ use crate::api::Document;
 
 mod documents;
 
+pub(crate) use documents::names_in;
+
 /// The first port that an app listens on behind its sidecar; its service's ports follow in order.
 pub const FIRST_APP_PORT: u16 = 20_000;
 /// The port of a sidecar's outbound listener.

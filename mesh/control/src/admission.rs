@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shakedown_config::Mesh;
-use shakedown_config::api::{Document, Key, validate};
+use shakedown_config::api::{Document, Key, validate_changed};
 
 /// A document that was not brought in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Admission {
 /// The new documents that do not validate, and why.
 fn blame(mesh: &Mesh, new: &BTreeSet<Key>) -> BTreeMap<Key, String> {
     let mut blamed: BTreeMap<Key, String> = BTreeMap::new();
-    for diagnostic in validate(mesh).iter() {
+    for diagnostic in validate_changed(mesh, new).iter() {
         // An error opens with the kind and the name of its document; where two namespaces have one of that name, both
         // are blamed.
         let is_of = |key: &&Key| {

@@ -8,11 +8,11 @@ mod proxy_policy;
 mod traffic_policy;
 mod virtual_service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use super::{DestinationRule, Document, PortSelector, Resource};
+use super::{DestinationRule, Document, Key, PortSelector, Resource};
 use crate::decode::Spanned;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::registry::Mesh;
@@ -22,12 +22,23 @@ use crate::translate::trial;
 /// All that is wrong with the mesh's documents, in order of place. References to what does not exist are not: they are
 /// advice ([`advise`](super::advise())).
 pub fn validate(mesh: &Mesh) -> Diagnostics {
+    validate_some(mesh, None)
+}
+
+/// As [`validate()`], of changed documents alone: what is wrong with others is not looked for, and what proxies would refuse is
+/// looked for among the services that these name.
+pub fn validate_changed(mesh: &Mesh, changed: &BTreeSet<Key>) -> Diagnostics {
+    validate_some(mesh, Some(changed))
+}
+
+fn validate_some(mesh: &Mesh, changed: Option<&BTreeSet<Key>>) -> Diagnostics {
     let mut check = Check {
         mesh,
         errors: Diagnostics::new(),
         prefix: String::new(),
     };
-    for document in in_force(&mesh.documents) {
+    let is_changed = |document: &&Document| changed.is_none_or(|it| it.contains(&document.key()));
+    for document in in_force(&mesh.documents).filter(is_changed) {
         check.prefix = format!("{} {}: ", document.kind(), document.meta().name);
         match document {
             Document::VirtualService(resource) => check.virtual_service(resource),
@@ -37,7 +48,7 @@ pub fn validate(mesh: &Mesh) -> Diagnostics {
         }
     }
     if check.errors.is_empty() {
-        check.proxies();
+        check.proxies(changed);
     }
     check.errors.sorted()
 }
@@ -50,8 +61,8 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     /// What is left that a proxy would refuse. None of it should be: fields that cannot be executed have errors of their own.
-    fn proxies(&mut self) {
-        for refused in trial::refused(self.mesh) {
+    fn proxies(&mut self, changed: Option<&BTreeSet<Key>>) {
+        for refused in trial::refused(self.mesh, changed) {
             let document = refused.document;
             self.prefix = format!("{} {}: ", document.kind(), document.meta().name);
             let message = format!("a proxy would refuse it: {}", refused.problem);

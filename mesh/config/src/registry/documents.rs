@@ -86,7 +86,7 @@ fn services_of_canary(canary: &Resource<Canary>) -> impl Iterator<Item = Service
 }
 
 /// The hosts that a document names, each with its port where it has one.
-fn names_in(document: &Document) -> Vec<(&str, Option<u16>)> {
+pub(crate) fn names_in(document: &Document) -> Vec<(&str, Option<u16>)> {
     match document {
         Document::VirtualService(resource) => {
             let spec = &resource.spec;

@@ -3,6 +3,8 @@
 //! Each document is tried alone first, for all callers, ports and protocols at once, so that what is found has a line. What
 //! only documents together can bring about is looked for in the whole of what each kind of caller is sent.
 
+mod part;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +15,7 @@ use super::index::{Index, in_force};
 use super::rules::Rule;
 use super::{Audience, balancing, policies, routes};
 use crate::api::{
-    Canary, Destination, DestinationRule, Document, HttpRoute, ProxyPolicy, Resource,
+    Canary, Destination, DestinationRule, Document, HttpRoute, Key, ProxyPolicy, Resource,
     RouteDestination, TrafficPolicy, VirtualService,
 };
 use crate::compile::{
@@ -41,12 +43,13 @@ pub(crate) struct Refused<'a> {
     pub(crate) problem: String,
 }
 
-/// What proxies would refuse of a mesh. A registry without services is taken as not known: then services are those that the
-/// documents name.
-pub(crate) fn refused(mesh: &Mesh) -> Vec<Refused<'_>> {
+/// What proxies would refuse of a mesh; with `changed` only of these documents, and of the services that they name. A registry
+/// without services is taken as not known: then services are those that the documents name.
+pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Vec<Refused<'a>> {
     let index = Index::new(mesh);
     let mut all = Vec::new();
-    for document in in_force(&mesh.documents) {
+    let is_changed = |document: &&Document| changed.is_none_or(|it| it.contains(&document.key()));
+    for document in in_force(&mesh.documents).filter(is_changed) {
         let mut trial = Trial {
             mesh,
             index: &index,
@@ -66,7 +69,7 @@ pub(crate) fn refused(mesh: &Mesh) -> Vec<Refused<'_>> {
         }));
     }
     if all.is_empty() {
-        all.extend(together(mesh));
+        all.extend(together(mesh, changed));
     }
     all
 }
@@ -214,9 +217,12 @@ fn inbound_port(port: &Port) -> InboundPort {
 }
 
 /// What is refused of all documents together: the first document without which the rest is taken.
-fn together(mesh: &Mesh) -> Option<Refused<'_>> {
-    let mut whole = mesh.clone();
-    if whole.registry.services.is_empty() {
+fn together<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Option<Refused<'a>> {
+    let mut whole = match changed {
+        Some(changed) => part::touched(mesh, changed),
+        None => mesh.clone(),
+    };
+    if mesh.registry.services.is_empty() {
         whole.registry = Registry::named_by(&whole.documents, HTTP_PORT);
     }
     let error = snapshot(&whole).err()?;
@@ -236,9 +242,9 @@ fn together(mesh: &Mesh) -> Option<Refused<'_>> {
 
 /// Compiles what each kind of caller is sent.
 fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
+    let shared = super::outbound(mesh);
     for caller in all_kinds_of_callers(mesh) {
         let audience = Audience::of(mesh, &caller);
-        let shared = super::outbound(mesh);
         let own = super::outbound_of(mesh, &audience, &caller).outbound;
         for sent in shared.clusters.iter().chain(&own.clusters) {
             compile_cluster(&message::<cluster::Cluster>(sent))?;

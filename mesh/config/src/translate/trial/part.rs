@@ -1,0 +1,67 @@
+//! The part of a mesh that changed documents touch: the services that they name, and the documents that name these.
+
+use std::collections::BTreeSet;
+
+use crate::api::{Document, Key};
+use crate::registry::{Hostname, Mesh, Registry, names_in};
+use crate::translate::delegate;
+use crate::translate::index::in_force;
+
+/// The services that changed documents name, with all documents that name one of them, and all that others may delegate to.
+pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<Key>) -> Mesh {
+    let is_changed =
+        |document: &&Document| changed.contains(&document.key()) || delegates_to(document, changed);
+    let hosts: Vec<Hostname> = in_force(&mesh.documents)
+        .filter(is_changed)
+        .flat_map(hosts_of)
+        .collect();
+    let is_touched = |host: &Hostname| hosts.iter().any(|it| it.covers(host) || host.covers(it));
+    let services = mesh
+        .registry
+        .services
+        .iter()
+        .filter(|(host, _)| is_touched(host));
+    let is_part =
+        |document: &&Document| is_delegate(document) || hosts_of(document).iter().any(is_touched);
+    Mesh {
+        registry: Registry {
+            services: services
+                .map(|(host, service)| (host.clone(), service.clone()))
+                .collect(),
+            ..Registry::default()
+        },
+        documents: in_force(&mesh.documents).filter(is_part).cloned().collect(),
+        options: mesh.options.clone(),
+    }
+}
+
+fn hosts_of(document: &Document) -> Vec<Hostname> {
+    let own = &document.meta().namespace;
+    let names = names_in(document).into_iter();
+    names
+        .map(|(host, _)| Hostname::resolve(host, own))
+        .collect()
+}
+
+fn is_delegate(document: &Document) -> bool {
+    matches!(document, Document::VirtualService(resource) if resource.spec.hosts.is_empty())
+}
+
+/// Whether a document delegates to one of others.
+fn delegates_to(document: &Document, others: &BTreeSet<Key>) -> bool {
+    let Document::VirtualService(resource) = document else {
+        return false;
+    };
+    let own = &resource.meta.namespace;
+    resource
+        .spec
+        .http
+        .iter()
+        .filter_map(|route| route.delegate.as_ref())
+        .any(|to| {
+            let (namespace, name) = delegate::key(to, own);
+            others.iter().any(|key| {
+                key.kind == "VirtualService" && key.namespace == namespace && key.name == name
+            })
+        })
+}
