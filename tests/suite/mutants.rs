@@ -1,4 +1,4 @@
-//! Mutated documents through `check`, `explain` and `run`: none panics, none hangs, and what `check` accepts starts.
+//! Mutated documents and texts through `check`, `explain` and `run`: none panics, none hangs, and what `check` accepts starts.
 //!
 //! 200 documents in each test run, 20,000 with `SHAKEDOWN_NIGHTLY=1`. A document is a function of its number, which a failure
 //! names.
@@ -73,6 +73,7 @@ fn hostile(draw: &mut Draw) -> Value {
 /// Valid documents, which mutation starts from.
 fn corpus() -> Vec<Value> {
     let istio = |kind: &str, spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": "reviews"}, "spec": spec});
+    let named = |name: &str, spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name}, "spec": spec});
     let own = |spec: Value| json!({"apiVersion": "shakedown.dev/v1", "kind": "ProxyPolicy", "metadata": {"name": "reviews"}, "spec": spec});
     vec![
         istio(
@@ -116,6 +117,41 @@ fn corpus() -> Vec<Value> {
             json!({"selector": {"matchLabels": {"app": "reviews"}}, "shed": {"concurrency": 2, "target": "5ms"},
                    "rateLimit": {"local": {"requests": 10, "per": "1s"}}}),
         ),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "reviews"}, "spec": {"ports": [
+            {"name": "http", "port": 8080, "targetPort": 8080}, {"name": "tcp-admin", "port": 9000, "protocol": "TCP"},
+            {"port": 9090, "appProtocol": "kubernetes.io/h2c"}, {"port": 53, "protocol": "UDP"}], "selector": {"app": "reviews"}}}),
+        json!({"apiVersion": "v1", "kind": "List", "items": [
+            istio("VirtualService", json!({"hosts": ["reviews", "reviews.default"], "http": [
+                {"match": [{"uri": {"prefix": "/a"}}], "delegate": {"name": "part", "namespace": "default"}},
+                {"route": [{"destination": {"host": "reviews"}}]}]})),
+            named("part", json!({"http": [
+                {"match": [{"uri": {"prefix": "/a/b"}, "sourceNamespace": "default"}], "timeout": "1s",
+                 "route": [{"destination": {"host": "ratings", "port": {"number": 8080}}}]},
+                {"match": [{"uri": {"regex": "/a/c.*"}}], "route": [{"destination": {"host": "reviews"}}]}]})),
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ratings"}, "spec": {"ports": [{"port": 8080}]}}]}),
+        named(
+            "entry",
+            json!({"hosts": ["reviews.example.com", "reviews"], "gateways": ["ingress", "mesh"], "exportTo": ["*", "."],
+            "http": [{"match": [{"gateways": ["ingress"], "uri": {"exact": "/"}}, {"gateways": ["mesh"], "port": 8080}],
+                      "route": [{"destination": {"host": "reviews", "port": {"number": 8080}}}]},
+                     {"match": [{"sourceLabels": {"app": "web"}}], "route": [{"destination": {"host": "ratings"}}]}],
+            "tls": [{"match": [{"sniHosts": ["a"], "port": 443}], "route": [{"destination": {"host": "reviews"}}]}]}),
+        ),
+        istio(
+            "Gateway",
+            json!({"selector": {"istio": "ingressgateway"}, "servers": [{"port": {"number": 80, "name": "http",
+            "protocol": "HTTP"}, "hosts": ["*"]}]}),
+        ),
+        istio(
+            "ServiceEntry",
+            json!({"hosts": ["api.example.com", "*.example.org"], "location": "MESH_EXTERNAL", "resolution": "DNS",
+            "ports": [{"number": 443, "name": "https", "protocol": "HTTPS"}, {"number": 80, "name": "http", "protocol": "HTTP"}]}),
+        ),
+        istio(
+            "Sidecar",
+            json!({"egress": [{"hosts": ["./*", "istio-system/*"]}]}),
+        ),
+        json!({"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "reviews"}, "spec": {"rules": [{}]}}),
         json!({"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "metadata": {"name": "reviews"}, "spec": {
             "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "reviews"}, "service": {"port": 8080},
             "analysis": {"interval": "1s", "threshold": 2, "maxWeight": 50, "stepWeight": 10,
@@ -158,7 +194,13 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
 /// Changes one place of a document.
 fn mutate(document: &mut Value, draw: &mut Draw) {
     let mut all = Vec::new();
-    pointers(&document["spec"], "/spec", &mut all);
+    // A list has no `spec` of its own.
+    let root = if document.get("items").is_some() {
+        "items"
+    } else {
+        "spec"
+    };
+    pointers(&document[root], &format!("/{root}"), &mut all);
     let at = draw.one_of(&all).clone();
     let from: &String = draw.one_of(&all);
     let other = document.pointer(from).cloned();
@@ -213,20 +255,105 @@ fn misspell_one(place: &mut Value, draw: &mut Draw) {
     *fields = renamed;
 }
 
-/// The documents of a number: valid ones, of which one or two are changed in one to three places.
+/// A value as YAML in blocks, as people write it.
+fn block(value: &Value, indent: usize, out: &mut String) {
+    let pad = " ".repeat(indent);
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (key, inner) in fields {
+                out.push_str(&format!("{pad}{}:", json!(key)));
+                below(inner, indent + 2, out);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for inner in items {
+                out.push_str(&format!("{pad}-"));
+                below(inner, indent + 2, out);
+            }
+        }
+        other => out.push_str(&format!("{pad}{other}\n")),
+    }
+}
+
+/// A value after its key or dash: on the same line if it is plain.
+fn below(value: &Value, indent: usize, out: &mut String) {
+    let is_nested = match value {
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => false,
+    };
+    if is_nested {
+        out.push('\n');
+        block(value, indent, out);
+    } else {
+        out.push_str(&format!(" {value}\n"));
+    }
+}
+
+/// Changes a text: a line is removed, doubled or moved to another column, or the rest is cut off.
+fn mutate_text(text: &str, draw: &mut Draw) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let at = draw.below(lines.len());
+    match draw.below(6) {
+        0 => drop(lines.remove(at)),
+        1 => lines.insert(at, lines[at].clone()),
+        2 => lines[at].insert_str(0, &" ".repeat(1 + draw.below(4))),
+        3 => {
+            let strip = 1 + draw.below(4);
+            let kept = lines[at]
+                .trim_start()
+                .len()
+                .max(lines[at].len().saturating_sub(strip));
+            lines[at] = lines[at][lines[at].len() - kept..].to_owned();
+        }
+        4 => {
+            let other = draw.below(lines.len());
+            lines.swap(at, other);
+        }
+        _ => {
+            let mut end = draw.below(text.len());
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            return text[..end].to_owned();
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The documents of a number: valid ones, of which one or two are changed in one to three places; of every second number in
+/// blocks, whose text is changed, too.
 fn documents(number: u64) -> String {
     let mut draw = Draw(ChaCha8Rng::seed_from_u64(number));
     let all = corpus();
-    let mut chosen: Vec<Value> = Vec::new();
+    let is_text = draw.below(2) == 0;
+    let mut text = String::new();
     for _ in 0..=draw.below(2) {
         let mut document = draw.one_of(&all).clone();
-        for _ in 0..=draw.below(3) {
+        // Values are often left as they are where the text is changed: an error in them would hide what that does.
+        let changes = if is_text {
+            draw.below(2)
+        } else {
+            1 + draw.below(3)
+        };
+        for _ in 0..changes {
             mutate(&mut document, &mut draw);
         }
-        chosen.push(document);
+        text.push_str("---\n");
+        match is_text {
+            true => block(&document, 0, &mut text),
+            false => text.push_str(&format!("{document}\n")),
+        }
     }
-    let texts = chosen.iter().map(|document| format!("---\n{document}\n"));
-    texts.collect()
+    if is_text {
+        for _ in 0..=draw.below(2) {
+            text = mutate_text(&text, &mut draw);
+            if text.is_empty() {
+                break;
+            }
+        }
+    }
+    text
 }
 
 /// Runs a command within the time limit, and returns its exit code with all that it printed. Any other exit code than those
