@@ -66,6 +66,7 @@ fn a_route_behind_one_that_takes_all_of_it_is_told() {
             "6:3: no request reaches this route: the one at 5:3 takes everything; put it last [IST0130]"
         ]
     );
+    assert_eq!(routes(&["name: all", "name: rest"]), found);
 }
 
 #[test]

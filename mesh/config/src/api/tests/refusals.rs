@@ -1,6 +1,10 @@
 //! Refusals that no other test asks for: each has a document with one fault, and the one message it gets.
 
+use std::net::SocketAddr;
+
 use super::strictness::{errors, route, rule, virtual_service};
+use super::*;
+use crate::registry::{Endpoint, Locality};
 
 /// Checks that each document is refused with this message alone.
 fn refused(cases: impl IntoIterator<Item = (String, &'static str)>) {
@@ -197,4 +201,31 @@ fn canaries_and_policies_that_cannot_be_executed_are_refused() {
             "it says nothing: expected `rateLimit`",
         ),
     ]);
+}
+
+#[test]
+fn a_subset_beside_a_canary_selects_the_version_of_its_name() {
+    let subset = |labels: &str| rule(&format!("subsets: [{{name: v1, labels: {{{labels}}}}}]"));
+    let beside = |labels: &str| {
+        let canary = canary("service: {port: 9080}", "maxWeight: 50, stepWeight: 10");
+        let mut service = Service::new("reviews", "default", vec![Port::http(9080)]);
+        service.endpoints.push(Endpoint {
+            address: SocketAddr::from(([127, 1, 0, 1], 9080)),
+            labels: [("version".to_owned(), "v1".to_owned())].into(),
+            locality: Locality::default(),
+            ready: true,
+            workload: "reviews-v1".to_owned(),
+        });
+        let mut mesh = Mesh {
+            documents: documents(&format!("{canary}---\n{}", subset(labels))),
+            ..Mesh::default()
+        };
+        mesh.registry.insert(service);
+        validate(&mesh).to_string()
+    };
+    assert_eq!(beside("version: v1"), "");
+    let found = beside("version: v1, app: reviews");
+    let reason =
+        "DestinationRule r: Canary reviews sends to version `v1` by the subset of that name";
+    assert!(found.contains(reason), "{found}");
 }
