@@ -5,10 +5,10 @@
 //! Source: Istio, `peer_metadata`, `workload_discovery`. Istio's alternative, a header on each request, would cost each
 //! request an allocation.
 //!
-//! Bound: one entry for each workload, and one for each address, that has called.
+//! Bound: one entry for each workload, and one for each address of a workload, that has called; [`UNKNOWN_MAX`] other addresses.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,12 +31,25 @@ pub(crate) struct Peers {
     known: RefCell<BTreeMap<Identity, Rc<Peer>>>,
     /// The assignment in which an address was found last: it is looked at first when the configuration has changed.
     places: RefCell<BTreeMap<IpAddr, Arc<str>>>,
+    /// Addresses without a workload in this version of the configuration. Each new connection from one would look at every
+    /// endpoint of the mesh.
+    unknown: RefCell<(u64, BTreeSet<IpAddr>)>,
 }
 
+/// Addresses without a workload that are remembered.
+const UNKNOWN_MAX: usize = 1024;
+
 impl Peers {
-    /// The workload at an address, if a table has an endpoint there.
-    pub(crate) fn find(&self, table: &Table, address: IpAddr) -> Option<Rc<Peer>> {
+    /// The workload at an address, if the table of this version has an endpoint there.
+    pub(crate) fn find(&self, version: u64, table: &Table, address: IpAddr) -> Option<Rc<Peer>> {
         let address = address.to_canonical();
+        let mut unknown = self.unknown.borrow_mut();
+        if unknown.0 != version || unknown.1.len() > UNKNOWN_MAX {
+            *unknown = (version, BTreeSet::new());
+        }
+        if unknown.1.contains(&address) {
+            return None;
+        }
         let known = self.places.borrow().get(&address).cloned();
         let place = known.and_then(|place| table.endpoints.get(&place));
         let found = place
@@ -45,6 +58,7 @@ impl Peers {
             .find_map(|assignment| Some((assignment, identity(assignment, address)?)));
         let Some((assignment, identity)) = found else {
             self.places.borrow_mut().remove(&address);
+            unknown.1.insert(address);
             return None;
         };
         let mut places = self.places.borrow_mut();
@@ -105,8 +119,12 @@ mod tests {
         table
     }
 
-    fn name(peers: &Peers, table: &Table, address: &str) -> Option<(u32, String)> {
-        let peer = peers.find(table, address.parse().unwrap())?;
+    fn name(
+        peers: &Peers,
+        (version, table): (u64, &Table),
+        address: &str,
+    ) -> Option<(u32, String)> {
+        let peer = peers.find(version, table, address.parse().unwrap())?;
         Some((peer.number, peer.workload.name.to_string()))
     }
 
@@ -114,23 +132,44 @@ mod tests {
     fn an_address_is_the_workload_that_has_an_endpoint_there() {
         let peers = Peers::default();
         let a = "a-v1;default;a;v1;";
-        let first = table(&[
+        let table_of_first = table(&[
             ("a", "10.0.0.1:80", a),
             ("b", "10.0.0.2:80", "b-v1"),
             ("c", "10.0.0.3:80", ""),
         ]);
-        assert_eq!(name(&peers, &first, "10.0.0.1"), Some((1, "a-v1".into())));
+        let first = (1, &table_of_first);
+        assert_eq!(name(&peers, first, "10.0.0.1"), Some((1, "a-v1".into())));
         assert_eq!(
-            name(&peers, &first, "::ffff:10.0.0.2"),
+            name(&peers, first, "::ffff:10.0.0.2"),
             Some((2, "b-v1".into()))
         );
-        assert_eq!(name(&peers, &first, "10.0.0.3"), None);
-        assert_eq!(name(&peers, &first, "10.0.0.4"), None);
+        assert_eq!(name(&peers, first, "10.0.0.3"), None);
+        assert_eq!(name(&peers, first, "10.0.0.4"), None);
         // The address belongs to another now, and the workload has another.
-        let second = table(&[("a", "10.0.0.4:80", a), ("b", "10.0.0.1:80", "b-v1")]);
-        assert_eq!(name(&peers, &second, "10.0.0.1"), Some((2, "b-v1".into())));
-        assert_eq!(name(&peers, &second, "10.0.0.4"), Some((1, "a-v1".into())));
-        assert_eq!(name(&peers, &second, "10.0.0.2"), None);
+        let table_of_second = table(&[("a", "10.0.0.4:80", a), ("b", "10.0.0.1:80", "b-v1")]);
+        let second = (2, &table_of_second);
+        assert_eq!(name(&peers, second, "10.0.0.1"), Some((2, "b-v1".into())));
+        assert_eq!(name(&peers, second, "10.0.0.4"), Some((1, "a-v1".into())));
+        assert_eq!(name(&peers, second, "10.0.0.2"), None);
+    }
+
+    #[test]
+    fn an_unknown_address_is_looked_for_once_a_configuration() {
+        let peers = Peers::default();
+        let later = table(&[("a", "10.0.0.9:80", "a-v1")]);
+        assert_eq!(name(&peers, (1, &Table::default()), "10.0.0.9"), None);
+        // Not looked for again, even if it were there.
+        assert_eq!(name(&peers, (1, &later), "10.0.0.9"), None);
+        assert_eq!(
+            name(&peers, (2, &later), "10.0.0.9"),
+            Some((1, "a-v1".into()))
+        );
+        for number in 0..3 * UNKNOWN_MAX {
+            let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
+            let address = format!("10.1.{high}.{low}");
+            assert_eq!(name(&peers, (2, &later), &address), None);
+            assert!(peers.unknown.borrow().1.len() <= UNKNOWN_MAX + 1);
+        }
     }
 
     #[test]

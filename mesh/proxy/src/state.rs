@@ -63,8 +63,9 @@ impl State {
 
     /// The workload at the other end of a connection from an address.
     pub(crate) fn peer(&self, of: &PeerOfConnection, address: IpAddr) -> Option<Rc<Peer>> {
-        of.at(self.version.get(), || {
-            self.peers.find(&self.table.borrow(), address)
+        let version = self.version.get();
+        of.at(version, || {
+            self.peers.find(version, &self.table.borrow(), address)
         })
     }
 
