@@ -92,10 +92,16 @@ impl Input {
         let Ok(bytes) = bytes else {
             return Held::Scenario;
         };
-        if let Some(omission) = other::passed_over(&self.path, &self.name(), &bytes) {
+        let read = tree::parse_kubernetes("", &bytes).ok();
+        let documents = read.as_deref().unwrap_or_default();
+        if let Some(omission) = other::passed_over(&self.path, &self.name(), documents) {
             return Held::Other(omission);
         }
-        match is_scenario(&bytes) {
+        let is_scenario = match read {
+            Some(documents) => is_scenario(&documents),
+            None => is_scenario_by_its_lines(&bytes),
+        };
+        match is_scenario {
             Some(false) => Held::Mesh(bytes),
             None if self.is_found => Held::Other(other::unknown(&self.name())),
             _ => Held::Scenario,
@@ -103,14 +109,10 @@ impl Input {
     }
 }
 
-/// Whether a text is a scenario and not Kubernetes documents: by its top-level keys, in YAML or JSON. None: it has no key of
-/// either.
-fn is_scenario(bytes: &[u8]) -> Option<bool> {
+/// Returns true for a scenario and false for Kubernetes documents, by top-level keys; `None` if there is no key of either.
+fn is_scenario(documents: &[Node]) -> Option<bool> {
     const OF_DOCUMENTS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
     const OF_SCENARIOS: [&str; 4] = ["scenario", "story", "topology", "expect"];
-    let Ok(documents) = tree::parse_kubernetes("", bytes) else {
-        return is_scenario_by_its_lines(bytes);
-    };
     let has = |document: &Node, keys: [&str; 4]| keys.iter().any(|key| document.get(key).is_some());
     let mut documents = documents.iter();
     documents.find_map(|document| {
@@ -123,7 +125,7 @@ fn is_scenario(bytes: &[u8]) -> Option<bool> {
     })
 }
 
-/// As [`is_scenario`], of a text that cannot be parsed: its reader then says why.
+/// As [`is_scenario`], for a text that is not YAML: its reader then reports the error.
 fn is_scenario_by_its_lines(bytes: &[u8]) -> Option<bool> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
@@ -186,6 +188,13 @@ impl MeshFiles {
 mod tests {
     use super::*;
 
+    fn kind_of(text: &str) -> Option<bool> {
+        match tree::parse_kubernetes("", text.as_bytes()) {
+            Ok(documents) => is_scenario(&documents),
+            Err(_) => is_scenario_by_its_lines(text.as_bytes()),
+        }
+    }
+
     #[test]
     fn a_file_is_known_by_its_content_and_not_by_its_layout() {
         for text in [
@@ -198,7 +207,7 @@ mod tests {
             "apiVersion: v1\nkind: [",
             "metadata: {name: x}\nspec: {}\n",
         ] {
-            assert_eq!(is_scenario(text.as_bytes()), Some(false), "{text}");
+            assert_eq!(kind_of(text), Some(false), "{text}");
         }
         for text in [
             "scenario: a\nmesh:\n- apiVersion: v1\n",
@@ -207,10 +216,10 @@ mod tests {
             "topology: {}\n",
             "topology: {\n",
         ] {
-            assert_eq!(is_scenario(text.as_bytes()), Some(true), "{text}");
+            assert_eq!(kind_of(text), Some(true), "{text}");
         }
         for text in ["", "a: 1\n", "- {a: 1}\n", "a: {\n", "{{ template }}\n"] {
-            assert_ne!(is_scenario(text.as_bytes()), Some(false), "{text}");
+            assert_ne!(kind_of(text), Some(false), "{text}");
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use shakedown_config::Node;
 use shakedown_config::api::{Key, Omission};
 use shakedown_config::diagnostic::Place;
 use shakedown_config::registry::DEFAULT_NAMESPACE;
-use shakedown_config::{Node, tree};
 
 const KUSTOMIZE: &str = "kustomize is not run: resources and patches that it names are missing from the answer; check \
                          `kubectl kustomize DIR` by a pipe";
@@ -14,12 +14,11 @@ const COMPOSE: &str = "its containers are no services of the mesh: nothing answe
 const UNKNOWN: &str = "it holds neither Kubernetes documents nor a scenario";
 
 /// The omission of a file that is known to be of another tool.
-pub(super) fn passed_over(path: &Path, name: &str, bytes: &[u8]) -> Option<Omission> {
+pub(super) fn passed_over(path: &Path, name: &str, documents: &[Node]) -> Option<Omission> {
     let file = path
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default();
-    let documents = tree::parse_kubernetes("", bytes).unwrap_or_default();
     let first = documents.first();
     let has = |key: &str| first.is_some_and(|document| document.get(key).is_some());
     if has("kind") || has("scenario") {
@@ -49,7 +48,7 @@ pub(super) fn unknown(name: &str) -> Omission {
     omission(name, "File", Some(UNKNOWN))
 }
 
-/// Whether a file is Compose's: by its name, or since each of its services is a container.
+/// Returns true if a file is Compose's by its name, or because each of its services is a container.
 fn is_compose(stem: &str, document: Option<&Node>) -> bool {
     let named = ["compose", "docker-compose"].iter().any(|known| {
         let rest = stem.strip_prefix(known);
