@@ -111,14 +111,7 @@ impl Reader<'_> {
             let mut read = Vec::new();
             for edited in documents.iter().filter(|new| offered.contains(&new.key)) {
                 match Manifest::read(&edited.node) {
-                    Ok(manifest) => {
-                        if let Content::Services(_) = &manifest.content
-                            && edited.key.kind == "Service"
-                        {
-                            self.omit(edited, None);
-                        }
-                        read.extend(self.taken(manifest));
-                    }
+                    Ok(manifest) => read.extend(self.taken(manifest, edited, None)),
                     Err(errors) => self.unreadable(errors, edited),
                 }
             }
@@ -278,15 +271,7 @@ impl Reader<'_> {
     /// A document as a type.
     fn document(&mut self, edited: &Edited, scene: &Scene<'_>) -> Option<Document> {
         match Manifest::read(&edited.node) {
-            Ok(manifest) => {
-                if let Content::Services(services) = &manifest.content
-                    && edited.key.kind == "Service"
-                {
-                    let effect = services.first().and_then(|service| differs(service, scene));
-                    self.omit(edited, effect);
-                }
-                self.taken(manifest)
-            }
+            Ok(manifest) => self.taken(manifest, edited, Some(scene)),
             Err(errors) => {
                 self.errors.append(match &edited.via {
                     Some(via) => errors.via(via),
@@ -297,27 +282,33 @@ impl Reader<'_> {
         }
     }
 
-    /// The part of a document that configures the mesh. Services are those of the topology.
-    fn taken(&mut self, manifest: Manifest) -> Option<Document> {
+    /// The part of a document that configures the mesh. Services are those of the topology: a Service is passed over, with its
+    /// difference from the `scene` if that is known.
+    fn taken(
+        &mut self,
+        manifest: Manifest,
+        edited: &Edited,
+        scene: Option<&Scene<'_>>,
+    ) -> Option<Document> {
         for omission in manifest.omissions {
             if !self.omissions.contains(&omission) {
                 self.omissions.push(omission);
             }
         }
         match manifest.content {
-            Content::Document(document) => Some(document),
-            Content::Services(_) | Content::Nothing => None,
+            Content::Document(document) => return Some(document),
+            Content::Services(services) if edited.key.kind == "Service" => {
+                let first = services.first();
+                self.omissions.push(Omission {
+                    document: edited.key.clone(),
+                    field: None,
+                    place: edited.node.place.clone(),
+                    effect: first.and_then(|service| differs(service, scene?)),
+                });
+            }
+            Content::Services(_) | Content::Nothing => {}
         }
-    }
-
-    /// Notes a document that is passed over.
-    fn omit(&mut self, edited: &Edited, effect: Option<String>) {
-        self.omissions.push(Omission {
-            document: edited.key.clone(),
-            field: None,
-            place: edited.node.place.clone(),
-            effect,
-        });
+        None
     }
 }
 
