@@ -10,11 +10,13 @@ use crate::translate::index::in_force;
 /// The services that changed documents name, with all documents that name one of them, and all that others may delegate to.
 pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<Key>) -> Mesh {
     let is_changed =
-        |document: &&Document| changed.contains(&document.key()) || delegates_to(document, changed);
-    let hosts: Vec<Hostname> = in_force(&mesh.documents)
-        .filter(is_changed)
-        .flat_map(hosts_of)
-        .collect();
+        |document: &Document| changed.contains(&document.key()) || delegates_to(document, changed);
+    let documents: Vec<&Document> = in_force(&mesh.documents).collect();
+    let changed = documents
+        .iter()
+        .copied()
+        .filter(|document| is_changed(document));
+    let hosts: Vec<Hostname> = changed.flat_map(hosts_of).collect();
     let is_touched = |host: &Hostname| hosts.iter().any(|it| it.covers(host) || host.covers(it));
     let services = mesh
         .registry
@@ -22,7 +24,8 @@ pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<Key>) -> Mesh {
         .iter()
         .filter(|(host, _)| is_touched(host));
     let is_part =
-        |document: &&Document| is_delegate(document) || hosts_of(document).iter().any(is_touched);
+        |document: &Document| is_delegate(document) || hosts_of(document).iter().any(is_touched);
+    let parts = documents.into_iter().filter(|document| is_part(document));
     Mesh {
         registry: Registry {
             services: services
@@ -30,7 +33,7 @@ pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<Key>) -> Mesh {
                 .collect(),
             ..Registry::default()
         },
-        documents: in_force(&mesh.documents).filter(is_part).cloned().collect(),
+        documents: parts.cloned().collect(),
         options: mesh.options.clone(),
     }
 }
@@ -47,7 +50,7 @@ fn is_delegate(document: &Document) -> bool {
     matches!(document, Document::VirtualService(resource) if resource.spec.hosts.is_empty())
 }
 
-/// Whether a document delegates to one of others.
+/// Returns true if a document delegates to one of others.
 fn delegates_to(document: &Document, others: &BTreeSet<Key>) -> bool {
     let Document::VirtualService(resource) = document else {
         return false;
