@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response};
-use shakedown_config::table::{Table, UpstreamProtocol};
+use shakedown_config::table::Table;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{BoxStream, Env};
 use shakedown_proxy::{Bootstrap, run_with_table};
 use shakedown_wire::{Body, Drain, Pool, PoolOptions, ServerOptions, accept_auto_until};
 
 use super::frames::{half_open, hello};
-use super::memory::{read, write};
+use super::memory::{http2_table, read, write};
 use super::shop;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -94,7 +94,7 @@ fn descriptors() -> usize {
 }
 
 fn table(upstream: SocketAddr, http2: bool) -> Table {
-    let mut table = shop::table();
+    let mut table = if http2 { http2_table() } else { shop::table() };
     let mut assignment = table
         .endpoints
         .values()
@@ -104,15 +104,6 @@ fn table(upstream: SocketAddr, http2: bool) -> Table {
         .clone();
     assignment.hosts[0].address = upstream;
     table.endpoints.put(Arc::new(assignment));
-    if http2 {
-        let clusters: Vec<_> = table.clusters.values().cloned().collect();
-        for mut cluster in clusters {
-            Arc::make_mut(&mut cluster).protocol = UpstreamProtocol::Http2 {
-                max_concurrent_streams: 1024,
-            };
-            table.clusters.put(cluster);
-        }
-    }
     table
 }
 

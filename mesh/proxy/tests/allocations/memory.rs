@@ -71,18 +71,24 @@ async fn treat(upstream: Upstream, mut stream: BoxStream) {
     std::future::pending::<()>().await;
 }
 
-fn table(upstream: Upstream) -> Table {
+/// The measured configuration, with upstreams of HTTP/2.
+pub(super) fn http2_table() -> Table {
     let mut table = shop::table();
-    if upstream == Upstream::StuckHttp2 {
-        let clusters: Vec<_> = table.clusters.values().cloned().collect();
-        for mut cluster in clusters {
-            Arc::make_mut(&mut cluster).protocol = UpstreamProtocol::Http2 {
-                max_concurrent_streams: 1024,
-            };
-            table.clusters.put(cluster);
-        }
+    let clusters: Vec<_> = table.clusters.values().cloned().collect();
+    for mut cluster in clusters {
+        Arc::make_mut(&mut cluster).protocol = UpstreamProtocol::Http2 {
+            max_concurrent_streams: 1024,
+        };
+        table.clusters.put(cluster);
     }
     table
+}
+
+fn table(upstream: Upstream) -> Table {
+    match upstream {
+        Upstream::StuckHttp2 => http2_table(),
+        _ => shop::table(),
+    }
 }
 
 /// The most that the world has of its heap at once while a client sends these bytes, piece after piece, beside what it had
