@@ -176,7 +176,7 @@ impl Caller {
         Open::begin(self, errand, None, &tries, &hedges).close(outcome);
     }
 
-    /// The backoff before another try; `None` if there is no other try after this result, or it would be too late.
+    /// The backoff before another attempt; `None` if this result is not retried, or if the deadline is before the attempt.
     fn wait_of(&self, errand: Errand<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
         let policy = errand.retries?;
         if !retry::wants(policy.retries, &exchange, rounds) {

@@ -101,7 +101,7 @@ impl Registry {
         self.services.insert(service.hostname.clone(), service);
     }
 
-    /// Whether a host is a service, or is one of hosts outside of the mesh.
+    /// Returns true if a host is a service or an external host.
     pub fn knows(&self, host: &Hostname) -> bool {
         self.services.contains_key(host) || self.external.iter().any(|wild| wild.covers(host))
     }
@@ -153,7 +153,7 @@ pub struct Service {
     pub namespace: String,
     /// Its full name.
     pub hostname: Hostname,
-    /// Its ports that speak HTTP. Empty if none does: then nothing is routed to it.
+    /// Ports that speak HTTP. Nothing is routed to a service without one.
     pub ports: Vec<Port>,
     /// The numbers of its ports that speak another protocol over TCP. Nothing is routed to them.
     pub other_ports: Vec<u16>,
@@ -174,7 +174,7 @@ impl Service {
         }
     }
 
-    /// Whether it is a service of Kubernetes, which has its name from its namespace.
+    /// Returns true if the hostname is that of a Kubernetes Service, from name and namespace.
     pub fn is_of_kubernetes(&self) -> bool {
         self.hostname == Hostname::of(&self.name, &self.namespace)
     }

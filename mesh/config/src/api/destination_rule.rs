@@ -54,7 +54,7 @@ pub struct Subset {
 }
 
 impl Subset {
-    /// Whether an endpoint with these labels belongs to it.
+    /// Returns true if the subset selects endpoints with these labels.
     pub(crate) fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
         let mut wanted = self.labels.iter();
         wanted.all(|(name, value)| labels.get(name) == Some(value))

@@ -43,8 +43,8 @@ pub(crate) struct Refused<'a> {
     pub(crate) problem: String,
 }
 
-/// What proxies would refuse of a mesh; with `changed` only of these documents, and of the services that they name. A registry
-/// without services is taken as not known: then services are those that the documents name.
+/// The resources of a mesh that proxies would refuse. With `changed`, only these documents, and the services that they name, are
+/// tried. If the registry has no services, those that the documents name are used.
 pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Vec<Refused<'a>> {
     let index = Index::new(mesh);
     let mut all = Vec::new();

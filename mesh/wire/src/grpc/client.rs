@@ -73,7 +73,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Whether the connection has ended. Every call fails then.
+    /// Returns true if the connection has ended. Every call fails then.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }

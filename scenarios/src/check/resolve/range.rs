@@ -54,7 +54,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether all values of a range, or none, are in a relation to a bound outside of it.
+/// Returns true if every value of a range is in the relation to a bound outside of it; else none is.
 fn holds(relation: Relation, bound: Ratio) -> bool {
     match relation {
         Relation::Compare(op) => op.holds(&Ratio::ZERO, &bound),

@@ -11,7 +11,7 @@ use crate::translate::caller::SIDECARS;
 use crate::translate::delegate;
 use crate::translate::index::Index;
 
-/// How much of a document's routes for a host other documents take.
+/// The part of a document's routes for a host that documents before it make unreachable.
 pub(super) enum Overlap<'a> {
     None,
     /// Those for some callers or ports, and the first document that takes any.
@@ -104,20 +104,20 @@ impl Scope {
         self.port.is_none_or(|wanted| wanted == port)
     }
 
-    /// Whether there are callers of a namespace in it. An empty one is any that no document has.
+    /// Returns true if callers of a namespace match. The empty namespace stands for those that no document names.
     fn is_of(&self, namespace: &str) -> bool {
         let own = self.namespace.as_ref();
         own.is_none_or(|own| namespace.is_empty() || own == namespace)
     }
 
-    /// Whether all callers of another scope are in this one, whatever the port.
+    /// Returns true if all callers of another scope match this one, on any port.
     fn covers(&self, other: &Scope, namespace: &str) -> bool {
         let labelled = |(name, value): (&String, &String)| other.labels.get(name) == Some(value);
         let of = other.namespace.as_deref().unwrap_or(namespace);
         self.labels.iter().all(labelled) && self.namespace.as_ref().is_none_or(|it| it == of)
     }
 
-    /// Whether a caller of another scope may be in this one, whatever the port.
+    /// Returns true if a caller of another scope can match this one, on any port.
     fn meets(&self, other: &Scope, namespace: &str) -> bool {
         let agrees =
             |(name, value): (&String, &String)| other.labels.get(name).is_none_or(|it| it == value);

@@ -92,7 +92,7 @@ impl Advice<'_> {
         }
     }
 
-    /// Whether a host, or one that it covers, is known, or no service is.
+    /// Returns true if a host, or one that it covers, is known. Without any service every host counts as known.
     fn is_known(&self, host: &Hostname) -> bool {
         let registry = &self.mesh.registry;
         let mut services = registry.services.keys();

@@ -42,7 +42,7 @@ fn a_preflight_that_is_answered_is_no_request_to_the_service() {
     ];
     assert_eq!(cors.response_headers, lines);
     assert_eq!(decided(&answered, "cors"), at(5, "spec.http[0].corsPolicy"));
-    // One of another origin is sent on, and so is what is no preflight.
+    // Requests of other origins, and requests that are not preflights, are forwarded.
     let other = told(&text, asked, &["origin: http://b", PREFLIGHT[1]]);
     let cors = other.policies.cors.as_ref().unwrap();
     assert_eq!((cors.allowed, cors.answered), (Some(false), Some(false)));

@@ -33,7 +33,7 @@ pub struct OutlierDetection {
     pub enforcing: Enforcing,
 }
 
-/// Whether no endpoint of so many can ever be ejected, since one is more than the largest share that may be out, in percent.
+/// Returns true if no endpoint can ever be ejected, because one endpoint alone exceeds `max_ejection_percent`.
 /// Source: Envoy, `DetectorImpl::ejectHost`.
 pub(crate) fn never_ejects(max_ejection_percent: u32, endpoints: usize) -> bool {
     endpoints > 0 && 100 > max_ejection_percent as usize * endpoints

@@ -95,7 +95,7 @@ fn a_rule_for_a_wildcard_holds_where_no_nearer_one_does() {
     );
 }
 
-/// A policy as it is written; one without a field is no policy, and says that it has the default balancer.
+/// A policy in YAML. Istio refuses an empty policy, so an empty one names the default balancer.
 pub(super) fn some(policy: &str) -> &str {
     if policy.is_empty() {
         "loadBalancer: {}"

@@ -26,8 +26,8 @@ impl Builder {
             .add(&place, format!("YAML syntax: {}{hint}", error.info()));
     }
 
-    /// Where flow brackets alone nest past the bound, before `end` (in characters). Brackets in quotes may be counted,
-    /// which can only matter to a file that is in error anyway.
+    /// The place at which flow brackets nest past the bound, before `end` (in characters). Brackets in quotes are counted, too:
+    /// the file is invalid in any case.
     fn too_deep(&self, text: &str, end: usize) -> Option<Place> {
         let (mut depth, mut line, mut column) = (0_usize, 1, 0);
         for letter in text.chars().take(end + 1) {

@@ -1,4 +1,4 @@
-//! Tries and requests that have met their bounds in time.
+//! Timeouts of attempts and of the whole request.
 
 use shakedown_env::Flags;
 

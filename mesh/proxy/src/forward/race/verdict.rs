@@ -1,4 +1,4 @@
-//! Whether a try that has failed is tried again.
+//! The retry decision after a failed attempt.
 
 use shakedown_env::{Flags, UnixTime};
 
@@ -8,7 +8,8 @@ use crate::proxy::Proxy;
 use crate::retry::{Chance, Failure, Verdict};
 
 impl Race<'_> {
-    /// What the policy makes of a try, taken note of. One because of which another has begun already is not tried again.
+    /// Asks the retry policy about a failed attempt, and schedules the retry. An attempt that a hedge has already replaced is not
+    /// retried.
     pub(super) fn verdict(&mut self, open: &Open, failure: Failure<'_>) -> Verdict {
         if open.superseded || !self.outgoing.is_repeatable() {
             return Verdict::Stands;
@@ -16,7 +17,7 @@ impl Race<'_> {
         let Some(retries) = &mut self.retries else {
             return Verdict::Stands;
         };
-        // What the last verdict has taken is given back before the next.
+        // The permit of the last retry is released before another is acquired.
         self.permit = None;
         let verdict = retries.judge(
             failure,
@@ -40,7 +41,7 @@ impl Race<'_> {
     }
 }
 
-/// What a verdict may ask for.
+/// The inputs of a retry decision.
 pub(super) struct Surroundings<'a> {
     pub(super) proxy: &'a Proxy,
     pub(super) breaker: &'a Breaker,
