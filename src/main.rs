@@ -10,12 +10,13 @@ mod cli;
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+use tikv_jemallocator::Jemalloc;
 
-/// Returns memory to the system soon after a burst has freed it. The C library's allocator keeps it for as long as the last
-/// allocation stands at the end of the heap.
+/// Returns freed memory to the system within ten seconds, by a thread of its own, so that an idle process does not keep what
+/// its last burst took. The C library's allocator keeps freed memory as long as a later allocation at the end of the heap is
+/// in use; mimalloc 3 returns it only when some other page is freed or needed.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     cli::main()

@@ -1,7 +1,7 @@
 //! The memory of a real process: what a burst of requests took is given back.
 
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::command::{file, folder};
 
@@ -43,17 +43,22 @@ fn the_memory_of_a_burst_is_given_back_within_ten_seconds() {
         .stderr(Stdio::null())
         .spawn()
         .expect("the command starts");
-    let mut all = Vec::new();
+    let start = Instant::now();
+    let mut samples = Vec::new();
     while let Some(now) = resident(&process) {
-        all.push(now);
+        samples.push((start.elapsed(), now));
         std::thread::sleep(Duration::from_millis(100));
     }
     let ended = process.wait().expect("the command ends");
     assert!(ended.code().is_some_and(|code| code != 2), "{ended}");
-    let at = |tenth: usize| all[tenth.min(all.len() - 1)];
-    let (before, peak) = (at(15), *all.iter().max().expect("it ran"));
+    let until = |millis| {
+        let limit = Duration::from_millis(millis);
+        let earlier = samples.iter().take_while(|(elapsed, _)| *elapsed < limit);
+        earlier.last().expect("it ran").1
+    };
+    let peak = samples.iter().map(|(_, now)| *now).max().expect("it ran");
     // The burst is over 7 s after the start; the last second belongs to the report.
-    let after = at(170);
+    let (before, after) = (until(1_500), until(17_000));
     println!("KiB: {before} before, {peak} at most, {after} ten seconds after");
     let grown = peak - before;
     assert!(grown > 30 * 1024, "the burst takes memory: {grown} KiB");
