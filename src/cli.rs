@@ -22,8 +22,8 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use shakedown::Verdict;
-use shakedown_config::suggest;
 use shakedown_scenarios::LoadError;
+use shakedown_yaml::suggest;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

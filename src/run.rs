@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use shakedown_config::Place;
 use shakedown_config::api::Omission;
 use shakedown_reports::{Header, Judgement, Summary};
 use shakedown_results::{Cast, Digester, Document, Mode, NotModelled, Record};
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Judge, Sample};
 use shakedown_stage as stage;
+use shakedown_yaml::Place;
 
 use crate::journal::{self, Comparison, Divergence, JournalError};
 use crate::secret::masked;

@@ -1,7 +1,7 @@
 //! Edits of a file: variants and `--set`. Maps merge, null removes, and the three top-level lists grow.
 
-use shakedown_config::tree::{Entry, Value};
-use shakedown_config::{Diagnostics, Node, Place as FilePlace, patch, suggest, tree};
+use shakedown_yaml::tree::{self, Entry, Value};
+use shakedown_yaml::{Diagnostics, Node, Place as FilePlace, patch, suggest};
 
 /// The top-level lists to which an edit adds.
 const LISTS: [&str; 3] = ["mesh", "chaos", "expect"];

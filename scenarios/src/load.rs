@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use shakedown_config::{Diagnostic, Diagnostics, Node, suggest, tree};
+use shakedown_yaml::{Diagnostic, Diagnostics, Node, suggest, tree};
 
 use crate::edit;
 use crate::read;
@@ -292,7 +292,7 @@ impl File {
 fn breaks(
     variant: &Variant,
     errors: &mut Diagnostics,
-) -> Option<Vec<(String, shakedown_config::Place)>> {
+) -> Option<Vec<(String, shakedown_yaml::Place)>> {
     let node = variant.edit.get("breaks").filter(|node| !node.is_null())?;
     let Some(items) = node.as_list() else {
         errors.add(

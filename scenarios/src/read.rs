@@ -23,7 +23,7 @@ pub(crate) use top::read;
 use std::collections::BTreeMap;
 
 use shakedown_config::api::{Document, Key, Omission};
-use shakedown_config::{Diagnostics, Node, Place as FilePlace};
+use shakedown_yaml::{Diagnostics, Node, Place as FilePlace};
 
 use crate::source::Source;
 use crate::story::{Host, Place};

@@ -3,8 +3,8 @@
 //!
 //! The edit is made on the tree, so that what is printed, recorded and replayed is the scaled story.
 
-use shakedown_config::tree::Value;
-use shakedown_config::{Diagnostics, Node};
+use shakedown_yaml::tree::Value;
+use shakedown_yaml::{Diagnostics, Node};
 
 use crate::value::{Decimal, Ratio, format_ns, parse_duration};
 
@@ -211,7 +211,7 @@ fn children(node: Option<&mut Node>) -> Vec<&mut Node> {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::tree;
+    use shakedown_yaml::tree;
 
     use super::*;
 
@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn check(text: &str) -> String {
-        let mut node = Node::string(text, shakedown_config::Place::whole("f"));
+        let mut node = Node::string(text, shakedown_yaml::Place::whole("f"));
         let (factor, mut errors) = (Ratio::whole(5), Diagnostics::new());
         let mut scale = Scale {
             factor,

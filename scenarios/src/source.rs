@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use shakedown_config::suggest;
+use shakedown_yaml::suggest;
 
 use crate::catalogue;
 

@@ -1,8 +1,8 @@
 //! `--engine`: which simulator, what turmoil's cannot carry, told by line, and where the two judge a story otherwise.
 
 use shakedown::{Document, Options, Story};
-use shakedown_config::{Node, Place, tree};
 use shakedown_stage::{Refusal, turmoil_fit};
+use shakedown_yaml::{Node, Place, tree};
 
 use super::{Exit, bad_input, failed};
 

@@ -5,10 +5,11 @@ mod other;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use shakedown_config::Registry;
 use shakedown_config::api::{self, Content, Document, Manifest, Omission};
 use shakedown_config::registry::Service;
-use shakedown_config::{Diagnostics, Node, Registry, tree};
 use shakedown_scenarios::{STANDARD_INPUT, STANDARD_INPUT_NAME, standard_input};
+use shakedown_yaml::{Diagnostics, Node, tree};
 
 /// A file, a scenario's name, or standard input.
 pub(super) struct Input {

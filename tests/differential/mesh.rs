@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use shakedown_config::api::Document;
 use shakedown_config::registry::{Endpoint, Locality, Port, Registry, Service};
-use shakedown_config::tree;
+use shakedown_yaml::tree;
 
 use crate::case::{Case, Host, PORT};
 use crate::messages;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Crate, folder, row.
-const HOUSE: [(&str, &str, u8); 13] = [
+const HOUSE: [(&str, &str, u8); 14] = [
     ("shakedown", ".", 5),
     ("shakedown-with-envoy", "tests/differential", 5),
     ("shakedown-stage", "sim/stage", 4),
@@ -16,13 +16,14 @@ const HOUSE: [(&str, &str, u8); 13] = [
     ("shakedown-wire", "mesh/wire", 2),
     ("shakedown-engine", "sim/engine", 2),
     ("shakedown-scenarios", "scenarios", 2),
+    ("shakedown-yaml", "mesh/yaml", 0),
     ("shakedown-env", "mesh/env", 1),
     ("shakedown-config", "mesh/config", 1),
     ("shakedown-results", "reports/results", 1),
 ];
 
 /// Crates (by prefix of folder or name) and what they must never name.
-const NEVER: [(&str, &[&str]); 9] = [
+const NEVER: [(&str, &[&str]); 11] = [
     (
         "mesh/",
         &[
@@ -35,6 +36,8 @@ const NEVER: [(&str, &[&str]); 9] = [
         ],
     ),
     ("mesh/config", &["tokio"]),
+    ("mesh/yaml", &["tokio", "envoy-types"]),
+    ("mesh/proxy", &["shakedown-yaml"]),
     ("scenarios", &["tokio", "shakedown-env"]),
     (
         "reports",

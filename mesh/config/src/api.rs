@@ -46,11 +46,8 @@ pub use virtual_service::{
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use shakedown_yaml::{Decoder, Diagnostics, Node, Place, Spanned, suggest};
 
-use crate::decode::{Decoder, Spanned};
-use crate::diagnostic::{Diagnostics, Place};
-use crate::suggest;
-use crate::tree::Node;
 use meta::Header;
 
 /// A document of a kind that this mesh knows.

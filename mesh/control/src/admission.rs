@@ -128,7 +128,8 @@ fn blame(mesh: &Mesh, new: &BTreeSet<Key>) -> BTreeMap<Key, String> {
 #[cfg(test)]
 mod tests {
     use shakedown_config::registry::{Port, Service};
-    use shakedown_config::{MeshOptions, Registry, tree};
+    use shakedown_config::{MeshOptions, Registry};
+    use shakedown_yaml::tree;
 
     use super::*;
 

@@ -16,8 +16,8 @@ mod rules;
 mod voyage;
 
 use shakedown_config::api::Document;
-use shakedown_config::{Node, tree};
 use shakedown_env::{Event, Time};
+use shakedown_yaml::{Node, tree};
 use voyage::{Voyage, service};
 
 fn ms(n: u64) -> Time {

@@ -10,7 +10,7 @@ mod window;
 
 use std::time::Duration;
 
-use shakedown_config::{Place as FilePlace, suggest};
+use shakedown_yaml::{Place as FilePlace, suggest};
 
 use super::figures::{self, Named};
 use super::names::Names;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_config::{Node, patch, suggest};
+use shakedown_yaml::{Node, patch, suggest};
 
 use super::Reader;
 use super::fields::{Keys, get, long};

@@ -8,7 +8,7 @@ pub(super) use deploys::{Deploy, deploys};
 
 use std::time::Duration;
 
-use shakedown_config::{Node, suggest};
+use shakedown_yaml::{Node, suggest};
 
 use super::Reader;
 use super::fields::get;

@@ -2,7 +2,7 @@
 
 use http::Method;
 use shakedown_config::registry::Hostname;
-use shakedown_config::{Node, Place as FilePlace, suggest};
+use shakedown_yaml::{Node, Place as FilePlace, suggest};
 
 use super::Reader;
 use super::skeleton::Skeleton;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use shakedown_config::tree::Value;
-use shakedown_config::{Node, Place as FilePlace};
+use shakedown_yaml::tree::Value;
+use shakedown_yaml::{Node, Place as FilePlace};
 
 use super::Reader;
 use crate::check::names::Names;

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use shakedown_config::tree::{Map, Value};
-use shakedown_config::{Node, suggest};
+use shakedown_yaml::tree::{Map, Value};
+use shakedown_yaml::{Node, suggest};
 
 use super::Reader;
 use crate::value::{Decimal, Distribution, Rate, Ratio, Share, parse_duration, parse_size};
@@ -232,7 +232,7 @@ impl Reader<'_> {
     pub(super) fn is_name(
         &mut self,
         text: &str,
-        place: &shakedown_config::Place,
+        place: &shakedown_yaml::Place,
         what: &str,
     ) -> bool {
         let good = text.starts_with(|c: char| c.is_ascii_lowercase())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_config::{Node, suggest};
+use shakedown_yaml::{Node, suggest};
 
 use super::Reader;
 use super::fields::{Keys, get, long};
@@ -104,7 +104,7 @@ impl Reader<'_> {
     fn pair(
         &mut self,
         text: &str,
-        place: &shakedown_config::Place,
+        place: &shakedown_yaml::Place,
         latency: Distribution,
         zones: &[Zone],
         parties: &[String],

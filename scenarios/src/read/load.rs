@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::header::COOKIE;
 use http::{HeaderName, HeaderValue};
-use shakedown_config::{Node, Place as FilePlace};
 use shakedown_results::GrpcStatus;
+use shakedown_yaml::{Node, Place as FilePlace};
 
 use super::Reader;
 use super::endpoint::Sender;

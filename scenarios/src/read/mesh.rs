@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use shakedown_config::api::{self, Content, Document, Key, Manifest, Omission};
 use shakedown_config::registry::{self, Port};
-use shakedown_config::{
-    Diagnostics, Mesh, MeshOptions, Node, Place as FilePlace, Registry, patch, suggest,
-};
+use shakedown_config::{Mesh, MeshOptions, Registry};
+use shakedown_yaml::{Diagnostics, Node, Place as FilePlace, patch, suggest};
 
 use super::Reader;
 use super::chaos::known_start;

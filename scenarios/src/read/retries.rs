@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_config::Node;
+use shakedown_yaml::Node;
 
 use super::Reader;
 use super::fields::{Keys, get, long};

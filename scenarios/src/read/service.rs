@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::HeaderName;
-use shakedown_config::{Node, Place as FilePlace, suggest};
 use shakedown_results::GrpcStatus;
+use shakedown_yaml::{Node, Place as FilePlace, suggest};
 
 use super::Reader;
 use super::fields::{Keys, get, long};

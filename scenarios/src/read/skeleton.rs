@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use shakedown_config::registry::Hostname;
-use shakedown_config::tree::{Entry, Value};
-use shakedown_config::{Node, Place as FilePlace, patch};
+use shakedown_yaml::tree::{Entry, Value};
+use shakedown_yaml::{Node, Place as FilePlace, patch};
 
 use super::Reader;
 use super::calls::normal_calls;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use shakedown_config::{Node, suggest};
 use shakedown_results::GrpcStatus;
+use shakedown_yaml::{Node, suggest};
 
 use super::Reader;
 use super::calls::with_settings;

@@ -1,6 +1,6 @@
 //! Targets of chaos: `1 of payment/v1 in zone a with tier=gold`.
 
-use shakedown_config::{Place as FilePlace, suggest};
+use shakedown_yaml::{Place as FilePlace, suggest};
 
 use super::Reader;
 use super::service::PODS_MAX;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use shakedown_config::registry::DefaultExport;
-use shakedown_config::{Diagnostics, Node, suggest};
+use shakedown_yaml::{Diagnostics, Node, suggest};
 
 use super::Reader;
 use super::chaos::deploys;

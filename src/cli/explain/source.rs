@@ -8,10 +8,11 @@ use shakedown_config::api::{Document, Omission, advise, validate};
 use shakedown_config::explain::{Asked, Sender};
 use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service, Workload};
 use shakedown_config::translate::Caller;
-use shakedown_config::{Mesh, MeshOptions, Registry, suggest};
+use shakedown_config::{Mesh, MeshOptions, Registry};
 use shakedown_results::Pod;
 use shakedown_scenarios::story::{Load, Story};
 use shakedown_scenarios::{Edits, load};
+use shakedown_yaml::suggest;
 
 use crate::cli::input::{Held, MeshFiles, inputs};
 use crate::cli::words;

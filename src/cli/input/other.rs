@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use shakedown_config::Node;
 use shakedown_config::api::{Key, Omission};
-use shakedown_config::diagnostic::Place;
 use shakedown_config::registry::DEFAULT_NAMESPACE;
+use shakedown_yaml::{Node, Place};
 
 const KUSTOMIZE: &str = "kustomize is not run: resources and patches that it names are missing from the answer; check \
                          `kubectl kustomize DIR` by a pipe";

@@ -15,9 +15,10 @@ mod rules;
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::{Diagnostics, Place};
+
 use super::Document;
 use super::validate::short;
-use crate::diagnostic::{Diagnostics, Place};
 use crate::registry::Mesh;
 use crate::translate::Caller;
 use crate::translate::export::all_kinds_of_callers;

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use shakedown_yaml::decode::from_text;
+use shakedown_yaml::{Raw, Spanned};
 
 use super::destination_rule::TrafficPolicy;
 use super::duration::GoDuration;
 use super::virtual_service::{HttpMatch, HttpRetry};
-use crate::decode::{Raw, Spanned, from_text};
 
 /// How long a rollout may go without a step. Source: Flagger, `ProgressDeadlineSeconds`.
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);

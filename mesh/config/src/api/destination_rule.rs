@@ -15,12 +15,10 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
+use shakedown_yaml::{Diagnostics, Node, Place, Spanned};
 
 use super::proxy_policy::WorkloadSelector;
 use super::virtual_service::PortSelector;
-use crate::decode::Spanned;
-use crate::diagnostic::{Diagnostics, Place};
-use crate::tree::Node;
 
 /// Subsets of a service, and how it and they are reached.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -5,8 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-
-use crate::decode::from_text;
+use shakedown_yaml::decode::from_text;
 
 /// A duration in Go's form: `1h`, `1m30s`, `1.5s`, `250ms`. Whole milliseconds, at least one. Source: Istio,
 /// `agent.ValidateDuration`; Go, `time.ParseDuration`.

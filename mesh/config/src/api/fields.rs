@@ -1,8 +1,9 @@
 //! Fields that Istio and Flagger have and this mesh does not model, each with what it means that it is passed over.
 
+use shakedown_yaml::decode::Later;
+use shakedown_yaml::{Place, Spanned};
+
 use super::{Canary, Fault, Omission, Resource, VirtualService};
-use crate::decode::{Later, Spanned};
-use crate::diagnostic::Place;
 use crate::translate::caller::SIDECARS;
 
 const NO_TLS: &str = "connections between sidecars are neither encrypted nor refused for want of TLS: a mode that does not fit \

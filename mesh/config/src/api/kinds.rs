@@ -1,6 +1,6 @@
 //! The kinds of documents that a folder of Kubernetes configuration holds, and what is made of each.
 
-use crate::suggest;
+use shakedown_yaml::suggest;
 
 /// What is made of the documents of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! Files of Kubernetes documents, and what of each document is taken.
 
+use shakedown_yaml::{Diagnostics, Node, Place, tree};
+
 use super::Document;
 use super::kinds::{self, Known, Treatment};
 use super::meta::Header;
 use super::omission::Omission;
-use crate::diagnostic::{Diagnostics, Place};
 use crate::registry::{Hostname, Port, Protocol, Service};
-use crate::tree::{self, Node};
 
 /// What a document came to.
 #[derive(Clone, Debug, PartialEq)]

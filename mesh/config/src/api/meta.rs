@@ -6,12 +6,11 @@ use std::str::FromStr;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use shakedown_yaml::decode::{Text, decode};
+use shakedown_yaml::{Diagnostics, Node, Spanned};
 
 use super::kinds::{self, Known, Treatment};
-use crate::decode::{Spanned, Text, decode};
-use crate::diagnostic::Diagnostics;
 use crate::registry::DEFAULT_NAMESPACE;
-use crate::tree::Node;
 
 /// A document's `metadata`. What a cluster adds of its own (`uid`, `resourceVersion`, ...) is taken and not kept.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -262,7 +261,7 @@ fn text(
         // A slip of the keyboard is pointed at, where there is one.
         match known
             .map(String::as_str)
-            .find(|known| crate::suggest::nearest(known, [key]).is_some())
+            .find(|known| shakedown_yaml::suggest::nearest(known, [key]).is_some())
         {
             Some(slip) => {
                 let place = &map.as_map()?.get(slip)?.key;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use shakedown_yaml::{Diagnostic, Diagnostics, Place};
+
 use super::Key;
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// A document, or a field of one, that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]

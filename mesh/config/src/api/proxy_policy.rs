@@ -9,10 +9,11 @@ use std::str::FromStr;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
+use shakedown_yaml::Spanned;
+use shakedown_yaml::decode::from_text;
 
 use super::canary::Decimal;
 use super::duration::GoDuration;
-use crate::decode::{Spanned, from_text};
 
 /// How proxies treat a service, on the way to it or before it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

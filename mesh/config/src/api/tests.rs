@@ -2,9 +2,10 @@ mod refusals;
 mod routing;
 mod strictness;
 
+use shakedown_yaml::tree::parse;
+
 use super::*;
 use crate::registry::{Mesh, Port, Registry, Service};
-use crate::tree::parse;
 
 /// Reads all documents of a text; they must be good.
 pub(crate) fn documents(text: &str) -> Vec<Document> {
@@ -386,4 +387,14 @@ fn a_canary_routes_its_service_alone() {
         analysed("stepWeight: 5").replace("metadata: {name: reviews}", "metadata: {name: other}")
     );
     assert!(invalid(&twice).contains("rolled out by Canary other, too"));
+}
+
+proptest::proptest! {
+    /// Text of any shape is documents or errors.
+    #[test]
+    fn no_document_makes_the_reader_panic(text in "[\\[\\]{}:,\\- \n a-e1\"]{0,80}|(apiVersion|kind|metadata|spec|name|to|: |\n|\n  |- |[a-z0-9]|\\[|\\]|\\{|\\}|,){0,30}") {
+        for node in parse("f", &text).unwrap_or_default() {
+            let _ = Document::read(&node);
+        }
+    }
 }

@@ -11,10 +11,9 @@ mod virtual_service;
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
+use shakedown_yaml::{Diagnostics, Place, Spanned};
 
 use super::{DestinationRule, Document, Key, PortSelector, Resource};
-use crate::decode::Spanned;
-use crate::diagnostic::{Diagnostics, Place};
 use crate::registry::Mesh;
 use crate::translate::index::in_force;
 use crate::translate::trial;

@@ -15,9 +15,9 @@ pub use retry::HttpRetry;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
+use shakedown_yaml::Spanned;
 
 use super::duration::GoDuration;
-use crate::decode::Spanned;
 
 /// How requests to some hosts are routed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use prost::Name as _;
+use shakedown_yaml::suggest;
 
 use http::HeaderName;
 
 use super::matching;
 use super::problem::{Problem, Result, duration, enumerated, named, refuse};
-use crate::suggest;
 use crate::table::{
     HeaderMatcher, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy,
 };

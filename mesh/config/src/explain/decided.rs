@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use shakedown_yaml::Place;
+
 use super::Decision;
 use crate::api::{HttpRoute, Resource, RouteDestination, VirtualService};
-use crate::diagnostic::Place;
 use crate::registry::Hostname;
 use crate::table::{Action, Route, RouteAction};
 use crate::translate::delegate;

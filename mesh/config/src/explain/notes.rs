@@ -1,10 +1,11 @@
 //! What of the documents has no say in a request and looks as if it had, and what is easily taken for something else.
 
+use shakedown_yaml::Place;
+
 use super::decided::{name_of, parts_of};
 use super::{Asked, Note, Sender};
 use crate::api::advise::why_idle;
 use crate::api::{Document, Resource, VirtualService};
-use crate::diagnostic::Place;
 use crate::registry::{Hostname, Mesh, Service};
 use crate::table::{Cluster, PathMatcher, Route, StringMatcher, never_ejects};
 use crate::translate::index::in_force;

@@ -6,10 +6,11 @@ mod traps;
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::tree::parse;
+
 use super::*;
 use crate::api::Document;
 use crate::registry::{Endpoint, Locality, MeshOptions, Port, Service};
-use crate::tree::parse;
 
 const ANY: &str = "{destination: {host: reviews}}";
 

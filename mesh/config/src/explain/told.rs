@@ -11,9 +11,9 @@ pub use upstream::{
 };
 
 use serde::Serialize;
+use shakedown_yaml::Place;
 
 use super::millis;
-use crate::diagnostic::Place;
 use crate::table::{Abort, DirectResponse, Host, RetryOn, RetryPolicy, Share};
 
 /// What a request would meet.

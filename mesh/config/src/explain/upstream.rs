@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 use std::ptr;
 
+use shakedown_yaml::Place;
+
 use super::Decision;
 use super::decided::{name_of, parts_of};
 use crate::api::{DestinationRule, Document, ProxyPolicy, Resource, TrafficPolicy};
-use crate::diagnostic::Place;
 use crate::registry::Mesh;
 use crate::translate::rules::Rules;
 use crate::translate::{Caller, ClusterPolicy, OfCallers, of_workload};

@@ -1,6 +1,7 @@
 //! Clusters of services: one for each port, and one for each subset of it.
 
 use indexmap::IndexMap;
+use shakedown_yaml::Spanned;
 
 use super::locality::{self, Setting};
 use super::rules::Rule;
@@ -11,7 +12,6 @@ use super::{
 use crate::api::{
     ConnectionPool, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget, TrafficPolicy,
 };
-use crate::decode::Spanned;
 use crate::registry::{MeshOptions, Port, Service};
 use crate::table::Direction;
 use crate::xds::cluster::{self, cluster as inner};

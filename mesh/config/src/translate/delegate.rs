@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
+use shakedown_yaml::{Place, Spanned};
+
 use crate::api::{
     Delegate, Destination, HttpMatch, HttpRoute, Resource, StringMatch, VirtualService,
 };
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
 use crate::registry::Hostname;
 
 use super::index::Index;

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use shakedown_yaml::Spanned;
+
 use super::caller::Caller;
 use super::clusters::Policy;
 use super::rules::{Rule, Rules};
 use crate::api::{Distribute, Failover, LoadBalancer};
-use crate::decode::Spanned;
 use crate::registry::{
     Endpoint, Locality, Mesh, REGION_LABEL as REGION, SUBZONE_LABEL as SUBZONE, Service,
     ZONE_LABEL as ZONE,

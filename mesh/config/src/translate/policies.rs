@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use shakedown_yaml::Spanned;
+
 use super::index::in_force;
 use super::rules::Rules;
 use super::wrapped;
@@ -11,7 +13,6 @@ use super::{Caller, ClusterPolicy};
 use crate::api::{
     self, ConnectionPool, Document, GoDuration, PolicyBalancer, Portion, ProxyPolicy, Resource,
 };
-use crate::decode::Spanned;
 use crate::registry::{Hostname, Mesh};
 use crate::table::AdaptiveConcurrency;
 use crate::xds::cluster::{self, LoadBalancingPolicy, load_balancing_policy::Policy};

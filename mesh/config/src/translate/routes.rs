@@ -8,12 +8,13 @@ mod hosts;
 
 use std::time::Duration;
 
+use shakedown_yaml::diagnostic;
+
 use super::caller::Caller;
 use super::delegate::{self, Merged};
 use super::index::Index;
 use super::{OUTBOUND_ROUTES, PASSTHROUGH, balancing, outbound_cluster, retries, wrapped};
 use crate::api::{HttpMatch, HttpRoute, Resource, VirtualService};
-use crate::diagnostic;
 use crate::registry::{Hostname, Mesh};
 use crate::xds;
 use crate::xds::route::{

@@ -8,12 +8,13 @@ mod idle;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shakedown_yaml::Spanned;
+
 use super::by_host::ByHost;
 use super::caller::Caller;
 use super::export::{EVERYBODY, OWN_NAMESPACE};
 use super::index::in_force;
 use crate::api::{DestinationRule, Document, Resource, Subset, TrafficPolicy, WorkloadSelector};
-use crate::decode::Spanned;
 use crate::registry::{DefaultExport, Hostname, Mesh, MeshOptions, Registry};
 pub(crate) use idle::Idle;
 

@@ -10,12 +10,13 @@ mod virtual_service;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use shakedown_yaml::tree::parse;
+
 use super::*;
 use crate::api::Document;
 use crate::compile::{compile_cluster, compile_endpoints, compile_listener, compile_routes};
 use crate::registry::{Endpoint, InboundPort, Locality, MeshOptions, Port, Registry, Service};
 use crate::table::{Action, RequestView, RouteTable};
-use crate::tree::parse;
 use crate::xds::{cluster, endpoint, listener, manager, route};
 
 /// The documents of the first scenario, with a second service beside.

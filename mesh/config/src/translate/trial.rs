@@ -8,6 +8,8 @@ mod part;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
+use shakedown_yaml::{Place, Spanned};
+
 use super::clusters;
 use super::export::all_kinds_of_callers;
 use super::inbound;
@@ -21,8 +23,6 @@ use crate::api::{
 use crate::compile::{
     CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
 use crate::registry::{
     FIRST_APP_PORT, InboundPort, Mesh, MeshOptions, Port, Protocol, Registry, Service,
 };

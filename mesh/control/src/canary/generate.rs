@@ -1,11 +1,11 @@
 //! What a canary writes: the documents that Flagger would.
 
-use shakedown_config::Spanned;
 use shakedown_config::api::{
     Canary, Destination, DestinationRule, Document, HttpRoute, Meta, Resource, RouteDestination,
     Subset, VirtualService,
 };
 use shakedown_config::registry::Hostname;
+use shakedown_yaml::Spanned;
 
 /// The label that tells an endpoint's version.
 pub(crate) const VERSION_LABEL: &str = "version";

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shakedown_config::Spanned;
 use shakedown_config::api::{BuiltinMetric, CanaryMetric, Decimal, ThresholdRange};
 use shakedown_env::Time;
+use shakedown_yaml::Spanned;
 
 use super::history::{History, Quantile, Window, millis};
 

@@ -3,7 +3,7 @@
 use shakedown_config::Registry;
 use shakedown_config::api::Document;
 use shakedown_config::registry::{Endpoint, Locality, Port, Service, Workload};
-use shakedown_config::tree;
+use shakedown_yaml::tree;
 
 use super::*;
 use crate::snapshot::Kind;

@@ -9,10 +9,11 @@ use shakedown_config::registry::{Endpoint, Locality, Pod, Port, Service};
 use shakedown_config::translate::{self, Caller, Inbound};
 use shakedown_config::xds::discovery::{DeltaDiscoveryResponse, Resource};
 use shakedown_config::xds::{self, Kind};
-use shakedown_config::{Mesh, Registry, tree};
+use shakedown_config::{Mesh, Registry};
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::UnixTime;
 use shakedown_proxy::{DryRun, ResourceCache};
+use shakedown_yaml::tree;
 
 use super::shop;
 

@@ -12,8 +12,9 @@ use shakedown_config::compile::{
 use shakedown_config::registry::{Endpoint, Locality, Pod, Port, Service};
 use shakedown_config::table::Table;
 use shakedown_config::translate::{self, Caller, Inbound};
-use shakedown_config::{Mesh, MeshOptions, Registry, tree};
+use shakedown_config::{Mesh, MeshOptions, Registry};
 use shakedown_proxy::Bootstrap;
+use shakedown_yaml::tree;
 
 /// Where the measured sidecar is.
 pub(crate) const POD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

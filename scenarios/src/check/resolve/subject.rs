@@ -1,6 +1,6 @@
 //! Subjects and conditions: names to indices, and which figure, subject and condition go together.
 
-use shakedown_config::suggest;
+use shakedown_yaml::suggest;
 
 use super::Resolver;
 use super::condition::measured;

@@ -1,6 +1,6 @@
 //! Windows: every form as two points, checked as far as the file alone says.
 
-use shakedown_config::suggest;
+use shakedown_yaml::suggest;
 
 use crate::check::names::Names;
 use crate::check::syntax::{Edge, Problem, WindowKind, WrittenBase, WrittenPoint, WrittenWindow};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_config::{Node, suggest};
+use shakedown_yaml::{Node, suggest};
 
 use super::super::Reader;
 use super::super::fields::{Keys, get};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_config::{Node, Place as FilePlace};
+use shakedown_yaml::{Node, Place as FilePlace};
 
 use super::super::fields::get;
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_config::registry::Hostname;
-use shakedown_config::tree::Entry;
-use shakedown_config::{Node, Place as FilePlace};
+use shakedown_yaml::tree::Entry;
+use shakedown_yaml::{Node, Place as FilePlace};
 
 use super::super::Reader;
 use super::super::fields::get;

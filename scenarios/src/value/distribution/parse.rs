@@ -111,7 +111,7 @@ fn shape(text: &str, kind: Kind, depth: u32) -> Result<Shape, ValueError> {
         "empirical" => form.empirical(),
         _ => Err(ValueError::UnknownDistribution {
             name: name.to_owned(),
-            hint: shakedown_config::suggest::hint(name, NAMES),
+            hint: shakedown_yaml::suggest::hint(name, NAMES),
         }),
     }
 }

@@ -1,9 +1,9 @@
 //! Replicas that come and go, and documents that are applied, while a run goes on.
 
 use shakedown_config::api::Document;
-use shakedown_config::tree;
 use shakedown_results::{Answer, Event, Fate, PartyId, Pod, PodId};
 use shakedown_scenarios::story::{Action, Story, Version};
+use shakedown_yaml::tree;
 
 use super::build::{Build, seconds};
 use super::{Played, play, play_with};

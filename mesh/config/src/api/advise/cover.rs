@@ -1,9 +1,9 @@
 //! Whether one condition takes all that another takes. Where that cannot be told the answer is no.
 
 use indexmap::IndexMap;
+use shakedown_yaml::Spanned;
 
 use crate::api::{HttpMatch, StringMatch};
-use crate::decode::Spanned;
 use crate::table::re2;
 use crate::translate::caller::SIDECARS;
 

@@ -1,9 +1,10 @@
 //! Subsets that a route leads to and that some of its callers do not have: for them another DestinationRule holds.
 
+use shakedown_yaml::Spanned;
+
 use super::codes::NOT_FOUND;
 use super::{Advice, whose};
 use crate::api::{Destination, Resource, VirtualService};
-use crate::decode::Spanned;
 use crate::registry::Hostname;
 use crate::translate::Caller;
 

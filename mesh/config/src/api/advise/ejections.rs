@@ -1,8 +1,9 @@
 //! Outlier detection that can never eject an endpoint.
 
+use shakedown_yaml::Spanned;
+
 use super::Advice;
 use crate::api::{DestinationRule, OutlierDetection, Resource, TrafficPolicy};
-use crate::decode::Spanned;
 use crate::registry::Hostname;
 use crate::table::never_ejects;
 

@@ -1,10 +1,11 @@
 //! VirtualServices that others make idle, or that hold where there is nothing.
 
+use shakedown_yaml::Spanned;
+
 use super::codes::CONFLICTING_HOSTS;
 use super::overlap::{self, Overlap};
 use super::{Advice, beside, whose};
 use crate::api::{Resource, VirtualService};
-use crate::decode::Spanned;
 use crate::registry::{Hostname, MeshOptions};
 use crate::translate::Caller;
 use crate::translate::caller;

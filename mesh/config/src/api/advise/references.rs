@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use shakedown_yaml::{Spanned, suggest};
+
 use super::Advice;
 use super::codes::{NOT_FOUND, PORT_REQUIRED};
 use crate::api::{
     Canary, Delegate, Destination, DestinationRule, HttpRoute, PortSelector, ProxyPolicy, Resource,
     TrafficPolicy, VirtualService,
 };
-use crate::decode::Spanned;
 use crate::registry::{Hostname, Service};
-use crate::suggest;
 use crate::translate::{caller, delegate};
 
 /// The consequence of a destination that does not exist.

@@ -1,11 +1,11 @@
 //! Routes and conditions that no request ever meets.
 
+use shakedown_yaml::{Place, Spanned};
+
 use super::codes::{INEFFECTIVE_MATCH, UNREACHABLE_RULE};
 use super::cover::{covers, is_for_sidecars, literal_head};
 use super::{Advice, beside};
 use crate::api::{HttpMatch, HttpRoute, StringMatch, VirtualService};
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
 
 /// A condition of a route that comes before others; one of a route without any takes everything.
 struct Earlier<'d> {

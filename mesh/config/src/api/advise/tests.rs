@@ -5,10 +5,11 @@ mod references;
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::tree::parse;
+
 use super::advise;
 use crate::api::{Document, validate};
 use crate::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
-use crate::tree::parse;
 
 fn mesh(text: &str) -> Mesh {
     let documents = parse("a.yaml", text).unwrap();

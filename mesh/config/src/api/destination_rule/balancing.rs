@@ -2,9 +2,9 @@
 
 use indexmap::IndexMap;
 use serde::Deserialize;
+use shakedown_yaml::Spanned;
 
 use crate::api::duration::{GoDuration, GoDurationOrZero};
-use crate::decode::Spanned;
 
 /// How an endpoint is chosen.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -4,9 +4,10 @@
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
+use shakedown_yaml::Spanned;
+use shakedown_yaml::decode::from_text;
 
 use crate::api::GoDuration;
-use crate::decode::{Spanned, from_text};
 
 /// When a host is taken out of its cluster, and for how long.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

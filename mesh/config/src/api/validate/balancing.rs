@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::{Place, Spanned};
+
 use super::Check;
 use crate::api::{
     ConsistentHash, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb, SimpleLb, Warmup,
 };
 use crate::compile::is_prime;
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
 use crate::table;
 
 /// A region, as a label of failover.
@@ -233,7 +233,7 @@ fn is_cookie_name(name: &str) -> bool {
 mod tests {
     use crate::api::{Document, validate};
     use crate::registry::Mesh;
-    use crate::tree::parse;
+    use shakedown_yaml::tree::parse;
 
     /// What is wrong with a `loadBalancer`.
     fn wrong(balancer: &str) -> Vec<String> {

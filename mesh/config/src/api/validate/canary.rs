@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::{Place, Spanned, suggest};
+
 use super::Check;
 use crate::api::{
     Analysis, BuiltinMetric, Canary, CanaryMetric, DestinationRule, Document, Resource,
     VirtualService,
 };
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
 use crate::registry::Hostname;
-use crate::suggest;
 use crate::translate::index::in_force;
 
 /// The label that tells an endpoint's version.

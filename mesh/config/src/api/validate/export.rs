@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::Spanned;
+
 use super::names::is_dns_label;
 use super::{Check, short};
 use crate::api::{DestinationRule, Resource, WorkloadSelector};
-use crate::decode::Spanned;
 use crate::translate::export::{EVERYBODY, OWN_NAMESPACE};
 
 /// Nobody: Istio takes it of a ServiceEntry alone.

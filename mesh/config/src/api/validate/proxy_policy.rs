@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use shakedown_yaml::Spanned;
+
 use super::Check;
 use crate::api::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, ProxyPolicy, Resource, Shed,
 };
-use crate::decode::Spanned;
 
 /// The most hedges of one request.
 const HEDGES_MAX: u32 = 10;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::Spanned;
+
 use super::{Check, short};
 use crate::api::{ConnectionPool, H2UpgradePolicy, OutlierDetection, TrafficPolicy};
-use crate::decode::Spanned;
 
 impl Check<'_> {
     pub(super) fn traffic_policy(&mut self, policy: &TrafficPolicy) {

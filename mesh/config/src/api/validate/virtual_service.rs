@@ -4,9 +4,10 @@ mod action;
 mod condition;
 mod route;
 
+use shakedown_yaml::Spanned;
+
 use super::{Check, names, short};
 use crate::api::{Delegate, Resource, VirtualService};
-use crate::decode::Spanned;
 use crate::translate::caller::is_for_sidecars;
 
 impl Check<'_> {

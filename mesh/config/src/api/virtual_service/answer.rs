@@ -1,9 +1,9 @@
 //! Answers that a route gives by itself.
 
 use serde::Deserialize;
+use shakedown_yaml::Spanned;
 
 use super::base64;
-use crate::decode::Spanned;
 
 /// Sends the caller elsewhere; what is not given stays as it was.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

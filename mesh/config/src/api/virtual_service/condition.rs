@@ -2,8 +2,7 @@
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-
-use crate::decode::Spanned;
+use shakedown_yaml::Spanned;
 
 /// What a route takes: all that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -1,10 +1,10 @@
 //! Which cross-origin requests are allowed.
 
 use serde::Deserialize;
+use shakedown_yaml::Spanned;
 
 use super::condition::StringMatch;
 use crate::api::duration::GoDuration;
-use crate::decode::Spanned;
 
 /// Which cross-origin requests are allowed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -1,10 +1,10 @@
 //! What is done to requests on purpose.
 
 use serde::Deserialize;
+use shakedown_yaml::Spanned;
 
 use crate::api::Percent;
 use crate::api::duration::GoDuration;
-use crate::decode::Spanned;
 
 /// Delays and aborts.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

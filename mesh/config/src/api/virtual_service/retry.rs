@@ -1,9 +1,9 @@
 //! When a request is tried again.
 
 use serde::Deserialize;
+use shakedown_yaml::Spanned;
 
 use crate::api::duration::GoDuration;
-use crate::decode::Spanned;
 
 /// When and how often a request is tried again.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use shakedown_yaml::tree::parse;
+
 use crate::api::Document;
 use crate::compile::{compile_cluster, compile_endpoints, compile_routes};
 use crate::registry::{Endpoint, Locality, Mesh, MeshOptions, Port, Registry, Service};
@@ -11,7 +13,6 @@ use crate::table::{
     RoundRobin, RouteAction, SlowStart,
 };
 use crate::translate::{Caller, Nearness, OUTBOUND_ROUTES, nearby, outbound, outbound_cluster};
-use crate::tree::parse;
 use crate::xds::Resource;
 
 const HOST: &str = "stock.default.svc.cluster.local";

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 
 use indexmap::IndexMap;
+use shakedown_yaml::{Place, Spanned};
 
 use super::*;
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
 
 fn at(region: &str, zone: &str, subzone: &str) -> Locality {
     Locality {

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use shakedown_yaml::tree::parse;
+
 use crate::api::{self, Document};
 use crate::compile::{compile_cluster, compile_listener};
 use crate::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
@@ -9,7 +11,6 @@ use crate::table::{
     UpstreamPolicy,
 };
 use crate::translate::{self, Inbound};
-use crate::tree::parse;
 use crate::xds::{cluster, listener};
 
 const POD: &str = "127.1.0.1";

@@ -1,12 +1,13 @@
 //! Where a route's requests go, and how; or what it answers by itself.
 
+use shakedown_yaml::Spanned;
+
 use super::filters::{millionths, percent};
 use super::headers::Operations;
 use super::{Place, condition, to};
 use crate::api::{
     Body, DerivePort, Destination, DirectResponse, HttpRoute, Redirect, RouteDestination,
 };
-use crate::decode::Spanned;
 use crate::registry::Hostname;
 use crate::translate::{balancing, outbound_cluster, retries, wrapped};
 use crate::xds;

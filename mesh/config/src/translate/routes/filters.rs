@@ -90,7 +90,7 @@ fn cors_policy(policy: &CorsPolicy) -> cors::CorsPolicy {
     } else {
         policy.allow_origins.iter().map(|it| matcher(it)).collect()
     };
-    let list = |names: &[crate::decode::Spanned<String>]| {
+    let list = |names: &[shakedown_yaml::Spanned<String>]| {
         let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
         names.join(",")
     };

@@ -1,9 +1,9 @@
 //! What is done to headers. Source: Istio, `TranslateHeadersOperations`.
 
 use indexmap::IndexMap;
+use shakedown_yaml::Spanned;
 
 use crate::api::{HeaderOperations, Headers};
-use crate::decode::Spanned;
 use crate::xds::core::{HeaderValue, HeaderValueOption, header_value_option::HeaderAppendAction};
 
 /// The changes to headers of requests and responses, and the host, which is none of them.

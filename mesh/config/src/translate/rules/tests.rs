@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use shakedown_yaml::tree::parse;
+
 use super::{Idle, Rules};
 use crate::api::{Document, validate};
 use crate::registry::{DefaultExport, Hostname, Mesh, Port, Registry, Service};
 use crate::translate::{Audience, Audiences, Caller};
-use crate::tree::parse;
 
 const SERVICE: &str = "r.shop.svc.cluster.local";
 

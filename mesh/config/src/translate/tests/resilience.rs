@@ -179,7 +179,7 @@ fn numbers_among_the_conditions_are_statuses_and_add_the_condition_that_makes_th
 fn a_retry_without_a_per_try_timeout_has_none() {
     let policy = |text: &str| {
         let written: crate::api::HttpRetry =
-            crate::decode::decode(&parse("a.yaml", text).unwrap()[0]).unwrap();
+            shakedown_yaml::decode::decode(&parse("a.yaml", text).unwrap()[0]).unwrap();
         let policy = crate::translate::retries::outbound(Some(&written), false).unwrap();
         policy.per_try_timeout.map(|timeout| timeout.seconds)
     };

@@ -140,8 +140,10 @@ fn a_host_that_only_a_virtual_service_has_is_served_at_port_80() {
 #[test]
 fn retries_take_their_backoff_and_whether_hosts_are_avoided() {
     let policy = |text: &str, hashed: bool| {
-        let written: crate::api::HttpRetry =
-            crate::decode::decode(&crate::tree::parse("a.yaml", text).unwrap()[0]).unwrap();
+        let written: crate::api::HttpRetry = shakedown_yaml::decode::decode(
+            &shakedown_yaml::tree::parse("a.yaml", text).unwrap()[0],
+        )
+        .unwrap();
         crate::translate::retries::outbound(Some(&written), hashed)
     };
     let plain = policy("attempts: 3", false).unwrap();

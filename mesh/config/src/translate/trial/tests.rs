@@ -1,8 +1,9 @@
 //! What proxies would refuse, at the line behind it. The documents here have passed no validation: a field that validation
 //! knows has an error of its own.
 
+use shakedown_yaml::tree::parse;
+
 use super::*;
-use crate::tree::parse;
 
 fn found(text: &str) -> Vec<String> {
     let documents = parse("a.yaml", text).unwrap();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use shakedown_config::api::{Document, Resource};
 use shakedown_config::registry::Hostname;
-use shakedown_config::tree;
+use shakedown_yaml::tree;
 
 use super::super::history::Counts;
 use super::*;

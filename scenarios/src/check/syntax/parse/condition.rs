@@ -103,5 +103,5 @@ fn condition_hint(word: &str) -> String {
         "via",
         "from",
     ];
-    shakedown_config::suggest::hint(word, CONDITIONS)
+    shakedown_yaml::suggest::hint(word, CONDITIONS)
 }

@@ -1,7 +1,8 @@
 //! References to what does not exist: Istio takes them, and a warning tells what becomes of the requests.
 
+use shakedown_yaml::Diagnostic;
+
 use super::*;
-use crate::diagnostic::Diagnostic;
 
 const ROUTE: &str = "route: [{destination: {host: reviews}}]";
 

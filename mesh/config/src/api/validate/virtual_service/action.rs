@@ -5,12 +5,10 @@ use crate::api::{
     Abort, Body, CorsPolicy, DirectResponse, Fault, HeaderOperations, Headers, HttpRoute, Redirect,
     Rewrite, StringMatch,
 };
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
-use crate::suggest;
 use crate::table::{Substitution, Template};
 use crate::translate::routes::DIRECT_BODY_MAX;
 use http::header::{HeaderName, HeaderValue};
+use shakedown_yaml::{Place, Spanned, suggest};
 
 /// Statuses of a redirect that Envoy has. Istio accepts any 3xx, and leaves a route of another one without an action, which
 /// makes proxies refuse all routes of the port. Source: Istio, `route.ApplyRedirect`; Envoy, `RedirectResponseCode`.

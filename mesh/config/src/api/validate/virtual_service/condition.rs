@@ -1,10 +1,10 @@
 //! What a route takes.
 
+use shakedown_yaml::{Place, Spanned};
+
 use super::super::Check;
 use super::super::names::is_dns_label;
 use crate::api::{HttpMatch, StringMatch};
-use crate::decode::Spanned;
-use crate::diagnostic::Place;
 use crate::table::{HeaderKey, re2};
 
 /// Longest expression. Source: Istio, `validateStringRegexp`.

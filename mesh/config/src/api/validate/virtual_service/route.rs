@@ -1,9 +1,9 @@
 //! What a route does: exactly one thing.
 
+use shakedown_yaml::{Spanned, suggest};
+
 use super::super::Check;
 use crate::api::{Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService};
-use crate::decode::Spanned;
-use crate::suggest;
 use crate::translate::{parse_retry_on, retry_on_names};
 
 /// The greatest weight, and the greatest sum of weights. Source: Envoy, `WeightedCluster`.
