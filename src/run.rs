@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use shakedown_config::api::Omission;
+use shakedown_istio::Omission;
 use shakedown_reports::{Header, Judgement, Summary};
 use shakedown_results::{Cast, Digester, Document, Mode, NotModelled, Record};
 use shakedown_scenarios::story::Story;

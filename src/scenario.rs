@@ -9,7 +9,7 @@ mod build;
 
 use std::fmt;
 
-use shakedown_config::api::refused;
+use shakedown_istio::refused;
 use shakedown_results::{CheckResult, Document, Load as LoadResult, Verdict};
 use shakedown_scenarios::{Edits, LoadError, load, load_text};
 

@@ -22,7 +22,7 @@ pub(crate) use top::read;
 
 use std::collections::BTreeMap;
 
-use shakedown_config::api::{Document, Key, Omission};
+use shakedown_istio::{Document, Key, Omission};
 use shakedown_yaml::{Diagnostics, Node, Place as FilePlace};
 
 use crate::source::Source;

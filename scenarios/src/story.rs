@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
-use shakedown_config::api::{Document, Omission};
-use shakedown_config::registry::DefaultExport;
+use shakedown_istio::registry::DefaultExport;
+use shakedown_istio::{Document, Omission};
 
 use crate::check::Check;
 use crate::value::{Distribution, Rate};

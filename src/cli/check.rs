@@ -4,9 +4,11 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use shakedown::run::not_modelled;
-use shakedown_config::Mesh;
-use shakedown_config::api::{Omission, advise, refused, validate};
+use shakedown_analysis::advise;
+use shakedown_istio::registry::Mesh;
+use shakedown_istio::{Omission, refused};
 use shakedown_reports::omitted;
+use shakedown_translate::validate;
 
 use super::input::{Held, MeshFiles, inputs};
 use super::{Ended, Exit, bad_input, out, words};

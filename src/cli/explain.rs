@@ -7,8 +7,8 @@ mod words;
 use std::path::PathBuf;
 
 use shakedown::run::not_modelled;
-use shakedown_config::api::refused;
-use shakedown_config::explain::{Asked, Explanation, explain};
+use shakedown_analysis::explain::{Asked, Explanation, explain};
+use shakedown_istio::refused;
 use shakedown_reports::omitted;
 use shakedown_results::NotModelled;
 use shakedown_scenarios::Edits;

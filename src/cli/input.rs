@@ -5,9 +5,8 @@ mod other;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use shakedown_config::Registry;
-use shakedown_config::api::{self, Content, Document, Manifest, Omission};
-use shakedown_config::registry::Service;
+use shakedown_istio::registry::{Registry, Service};
+use shakedown_istio::{Content, Document, Manifest, Omission};
 use shakedown_scenarios::{STANDARD_INPUT, STANDARD_INPUT_NAME, standard_input};
 use shakedown_yaml::{Diagnostics, Node, tree};
 
@@ -157,7 +156,7 @@ pub(super) struct MeshFiles {
 impl MeshFiles {
     pub(super) fn read(&mut self, name: &str, bytes: &[u8]) {
         self.names.push(name.to_owned());
-        let nodes = match api::documents_of(name, bytes) {
+        let nodes = match shakedown_istio::documents_of(name, bytes) {
             Ok(nodes) => nodes,
             Err(problems) => return self.problems.append(problems),
         };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use shakedown::estimate::Estimate;
 use shakedown::{Conduct, Document, Options, Outcome, Story, Verdict};
-use shakedown_config::api::refused;
+use shakedown_istio::refused;
 use shakedown_reports::{html, text};
 use shakedown_results::NotModelled;
 use shakedown_scenarios::{Edits, Told, as_told};

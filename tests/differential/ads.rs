@@ -18,16 +18,17 @@ use envoy_types::pb::envoy::extensions::access_loggers::file::v3::{
 use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt as _, stream};
 use prost::Message as _;
-use shakedown_config::xds::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use shakedown_config::xds::discovery::{
-    DeltaDiscoveryRequest as Request, DeltaDiscoveryResponse as Response, Resource as Sent,
-};
-use shakedown_config::xds::listener::{Listener, filter::ConfigType};
-use shakedown_config::xds::manager::HttpConnectionManager;
-use shakedown_config::xds::protobuf::Any;
-use shakedown_config::xds::{Kind, LISTENER, Resource, pack, unpack};
 use shakedown_env::{Env, Owned};
 use shakedown_wire::{H2Options, connect_h2, serve_h2};
+use shakedown_xds::proto::discovery::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use shakedown_xds::proto::discovery::{
+    DeltaDiscoveryRequest as Request, DeltaDiscoveryResponse as Response, Resource as Sent,
+};
+use shakedown_xds::proto::listener::Listener;
+use shakedown_xds::proto::listener::filter::ConfigType;
+use shakedown_xds::proto::manager::HttpConnectionManager;
+use shakedown_xds::proto::protobuf::Any;
+use shakedown_xds::proto::{Kind, LISTENER, Resource, pack, unpack};
 use tokio::sync::mpsc;
 use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, StreamingService};

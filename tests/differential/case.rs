@@ -3,10 +3,10 @@
 //! `wants` anchors a case: it is checked of Envoy's answers, so that two proxies which are both wrongly set up are not
 //! taken for equal.
 
-use shakedown_config::xds::cluster::Cluster;
-use shakedown_config::xds::endpoint::ClusterLoadAssignment;
-use shakedown_config::xds::manager::HttpConnectionManager;
-use shakedown_config::xds::route::RouteConfiguration;
+use shakedown_xds::proto::cluster::Cluster;
+use shakedown_xds::proto::endpoint::ClusterLoadAssignment;
+use shakedown_xds::proto::manager::HttpConnectionManager;
+use shakedown_xds::proto::route::RouteConfiguration;
 
 use crate::client::Asked;
 use crate::upstream::{Act, Manner, OK};

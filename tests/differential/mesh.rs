@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use shakedown_config::api::Document;
-use shakedown_config::registry::{Endpoint, Locality, Port, Registry, Service};
+use shakedown_istio::Document;
+use shakedown_istio::registry::{Endpoint, Locality, Port, Registry, Service};
 use shakedown_yaml::tree;
 
 use crate::case::{Case, Host, PORT};

@@ -4,23 +4,23 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use shakedown_config::registry::{Port, Protocol};
-use shakedown_config::xds::cluster::{Cluster, cluster as inner};
-use shakedown_config::xds::endpoint::{
+use shakedown_istio::registry::{Port, Protocol};
+use shakedown_xds::proto::cluster::{Cluster, cluster as inner};
+use shakedown_xds::proto::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint,
 };
-use shakedown_config::xds::listener::{Filter, FilterChain, Listener, filter};
-use shakedown_config::xds::manager::http_connection_manager::RouteSpecifier;
-use shakedown_config::xds::manager::{HttpConnectionManager, HttpFilter, Rds, http_filter};
-use shakedown_config::xds::protobuf::value::Kind;
-use shakedown_config::xds::protobuf::{Any, Struct, UInt32Value, Value};
-use shakedown_config::xds::route::route::Action;
-use shakedown_config::xds::route::route_action::ClusterSpecifier;
-use shakedown_config::xds::route::route_match::PathSpecifier;
-use shakedown_config::xds::route::{
+use shakedown_xds::proto::listener::{Filter, FilterChain, Listener, filter};
+use shakedown_xds::proto::manager::http_connection_manager::RouteSpecifier;
+use shakedown_xds::proto::manager::{HttpConnectionManager, HttpFilter, Rds, http_filter};
+use shakedown_xds::proto::protobuf::value::Kind;
+use shakedown_xds::proto::protobuf::{Any, Struct, UInt32Value, Value};
+use shakedown_xds::proto::route::route::Action;
+use shakedown_xds::proto::route::route_action::ClusterSpecifier;
+use shakedown_xds::proto::route::route_match::PathSpecifier;
+use shakedown_xds::proto::route::{
     Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
 };
-use shakedown_config::xds::{self, Resource, core, pack};
+use shakedown_xds::proto::{self, Resource, core, pack};
 
 use crate::case::{Host, Xds};
 use crate::world::OUTBOUND_PORT;
@@ -79,9 +79,9 @@ fn manager() -> HttpConnectionManager {
         stat_prefix: "case".into(),
         http_filters: vec![filter(
             "envoy.filters.http.router",
-            pack(&xds::router::Router::default()),
+            pack(&proto::router::Router::default()),
         )],
-        stream_idle_timeout: Some(xds::duration(std::time::Duration::ZERO)),
+        stream_idle_timeout: Some(proto::duration(std::time::Duration::ZERO)),
         route_specifier: Some(RouteSpecifier::Rds(Rds {
             config_source: Some(ads()),
             route_config_name: "routes".into(),
@@ -163,8 +163,8 @@ pub(crate) fn wrapped(value: u32) -> Option<UInt32Value> {
 }
 
 /// Milliseconds.
-pub(crate) fn ms(value: u64) -> Option<xds::protobuf::Duration> {
-    Some(xds::duration(std::time::Duration::from_millis(value)))
+pub(crate) fn ms(value: u64) -> Option<proto::protobuf::Duration> {
+    Some(proto::duration(std::time::Duration::from_millis(value)))
 }
 
 fn cluster(name: &str) -> Cluster {

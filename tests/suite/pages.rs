@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use shakedown::Scenario;
-use shakedown_config::api::{KINDS, Kind, Treatment};
+use shakedown_istio::{KINDS, Kind, Treatment};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

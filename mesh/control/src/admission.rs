@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shakedown_config::Mesh;
-use shakedown_config::api::{Document, Key, validate_changed};
+use shakedown_istio::registry::Mesh;
+use shakedown_istio::{Document, Key};
+use shakedown_translate::validate_changed;
 
 /// A document that was not brought in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +128,8 @@ fn blame(mesh: &Mesh, new: &BTreeSet<Key>) -> BTreeMap<Key, String> {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::registry::{Port, Service};
-    use shakedown_config::{MeshOptions, Registry};
+    use shakedown_istio::registry::{MeshOptions, Registry};
+    use shakedown_istio::registry::{Port, Service};
     use shakedown_yaml::tree;
 
     use super::*;

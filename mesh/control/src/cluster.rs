@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use shakedown_config::api::{Canary, Document, Key, Resource};
-use shakedown_config::registry::Hostname;
-use shakedown_config::{Mesh, MeshOptions, Registry};
+use shakedown_istio::registry::{Hostname, Mesh, MeshOptions, Registry};
+use shakedown_istio::{Canary, Document, Key, Resource};
 
 use crate::admission::{Admission, Refusal};
 use crate::canary::{Split, generate};

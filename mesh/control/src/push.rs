@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use shakedown_config::Mesh;
-use shakedown_config::registry::Pod;
-use shakedown_config::translate::{self, Inbound};
 use shakedown_env::{Env, Event};
+use shakedown_istio::registry::{Mesh, Pod};
+use shakedown_translate::Inbound;
 
 use crate::ads::Held;
 use crate::cluster::Cluster;
@@ -145,7 +144,7 @@ impl Hub {
         let as_before = |own: &&Own| own.pod == pod && own.policy == policy;
         let alone = match earlier.filter(as_before) {
             Some(own) => Arc::clone(&own.alone),
-            None => Arc::new(Resources::own(translate::own(&pod, &policy))),
+            None => Arc::new(Resources::own(shakedown_translate::own(&pod, &policy))),
         };
         let kept = earlier.filter(|own| own.sight.is_as(&sight) && Arc::ptr_eq(&own.alone, &alone));
         let resources = match kept {
@@ -213,7 +212,10 @@ impl Pusher {
             )
         });
         let push = self.push + 1;
-        let snapshot = earlier.next(push, Resources::outbound(translate::outbound(&mesh)));
+        let snapshot = earlier.next(
+            push,
+            Resources::outbound(shakedown_translate::outbound(&mesh)),
+        );
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
         let look = Look::of(&mesh, &look_before);

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use shakedown_config::Mesh;
-use shakedown_config::translate::{self, Audience, Audiences, Caller, Client, Nearness};
+use shakedown_istio::registry::Mesh;
+use shakedown_translate::{Audience, Audiences, Caller, Client, Nearness};
 
 use crate::made::MadeFor;
 use crate::node::Node;
@@ -72,7 +72,7 @@ impl Look {
         Look {
             audiences: kept(Audiences::of(mesh), &before.audiences),
             nearness: kept(Nearness::of(mesh, &stranger), &before.nearness),
-            callers: translate::depends_on_caller(mesh),
+            callers: shakedown_translate::depends_on_caller(mesh),
         }
     }
 
@@ -113,7 +113,7 @@ impl Sights {
         };
         let routed = match caller.as_deref().filter(|_| look.callers) {
             Some(caller) => self.routed.of(caller, scene.shared, |_| {
-                Resources::routed(translate::routes_for(scene.mesh, caller))
+                Resources::routed(shakedown_translate::routes_for(scene.mesh, caller))
             }),
             None => Arc::default(),
         };
@@ -138,7 +138,7 @@ impl Sights {
         };
         let shared = scene.shared;
         self.ruled.of(&standing.audience, shared, |before| {
-            let own = translate::outbound_of(scene.mesh, &standing.audience, met_as);
+            let own = shakedown_translate::outbound_of(scene.mesh, &standing.audience, met_as);
             Resources::otherwise(own, shared.resources(), before)
         })
     }
@@ -156,7 +156,7 @@ impl Sights {
         let stranger = Caller::default();
         let caller = apart.map_or(&stranger, |it| &it.met_as);
         self.near.of(&kind, scene.shared, |before| {
-            let endpoints = translate::nearby(scene.mesh, caller, client);
+            let endpoints = shakedown_translate::nearby(scene.mesh, caller, client);
             Resources::nearby(endpoints, [ruled, scene.shared.resources()], before)
         })
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
-use shakedown_config::table::Named;
-use shakedown_config::translate::{self, Otherwise, Outbound};
-use shakedown_config::xds::discovery::Resource as WireResource;
-use shakedown_config::xds::protobuf::Any;
-use shakedown_config::xds::{self, cluster};
+use shakedown_translate::{Otherwise, Outbound, Own};
+use shakedown_xds::proto::discovery::Resource as WireResource;
+use shakedown_xds::proto::protobuf::Any;
+use shakedown_xds::proto::{self, cluster};
+use shakedown_xds::table::Named;
 
-pub use shakedown_config::xds::Kind;
+pub use shakedown_xds::proto::Kind;
 
 /// How many pushes back a connection can be and still be told the changes only. One that is further behind is compared
 /// resource by resource.
@@ -99,8 +99,8 @@ impl Resources {
     }
 
     /// What one sidecar has for itself, encoded.
-    pub fn own(own: translate::Own) -> Resources {
-        let translate::Own {
+    pub fn own(own: Own) -> Resources {
+        let Own {
             clusters,
             listeners,
         } = own;
@@ -113,7 +113,7 @@ impl Resources {
     /// Endpoints as some clients are to see them, encoded, without those that they see anyway: of what is `shared` the
     /// first of a name, in the same version. What is as it was in `previous` is the same entry.
     pub fn nearby(
-        endpoints: Vec<xds::Resource>,
+        endpoints: Vec<proto::Resource>,
         shared: [&Resources; 2],
         previous: &Resources,
     ) -> Resources {
@@ -154,7 +154,7 @@ impl Resources {
     }
 
     /// The routes that some callers are to see, encoded.
-    pub fn routed(routes: xds::Resource) -> Resources {
+    pub fn routed(routes: proto::Resource) -> Resources {
         let mut all = Resources::default();
         all.extend(Kind::Routes, vec![routes]);
         all
@@ -184,12 +184,12 @@ impl Resources {
         self.present.iter().all(BTreeMap::is_empty) && self.absent.iter().all(BTreeSet::is_empty)
     }
 
-    fn extend(&mut self, kind: Kind, list: Vec<xds::Resource>) {
+    fn extend(&mut self, kind: Kind, list: Vec<proto::Resource>) {
         for resource in list {
             let endpoints = (kind == Kind::Cluster)
                 .then(|| endpoints_of(&resource))
                 .flatten();
-            let xds::Resource {
+            let proto::Resource {
                 name,
                 version,
                 body,
@@ -271,9 +271,9 @@ impl Resources {
 fn not_in(
     known: &[&Resources],
     kind: Kind,
-    list: Vec<xds::Resource>,
-) -> impl Iterator<Item = xds::Resource> {
-    let is_known = move |resource: &xds::Resource| {
+    list: Vec<proto::Resource>,
+) -> impl Iterator<Item = proto::Resource> {
+    let is_known = move |resource: &proto::Resource| {
         let found = known.iter().find_map(|all| all.find(kind, &resource.name));
         found.is_some_and(|entry| *entry.version == *resource.version)
     };
@@ -281,7 +281,7 @@ fn not_in(
 }
 
 /// A cluster's name in EDS, if that is where its endpoints come from.
-fn endpoints_of(resource: &xds::Resource) -> Option<String> {
+fn endpoints_of(resource: &proto::Resource) -> Option<String> {
     let cluster: cluster::Cluster = resource
         .message()
         .expect("translate packs clusters as clusters");

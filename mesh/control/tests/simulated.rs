@@ -15,9 +15,10 @@ mod rules;
 #[path = "simulated/voyage.rs"]
 mod voyage;
 
-use shakedown_config::api::Document;
 use shakedown_env::{Event, Time};
+use shakedown_istio::Document;
 use shakedown_yaml::{Node, tree};
+
 use voyage::{Voyage, service};
 
 fn ms(n: u64) -> Time {

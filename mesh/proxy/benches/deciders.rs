@@ -23,11 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use shakedown_config::table::{
-    Host, LbOptions, LbPolicy, Locality, Maglev, PeakEwma, RingHash, RoundRobin, SlowStart,
-};
 use shakedown_env::{Time, stream_seed};
 use shakedown_proxy::balance::{Balancer, Load, Member, Request, Setting};
+use shakedown_xds::table::{
+    Host, LbOptions, LbPolicy, Locality, Maglev, PeakEwma, RingHash, RoundRobin, SlowStart,
+};
 
 use line::{ID, JASON, Line};
 use together::{Asked, Deciders};

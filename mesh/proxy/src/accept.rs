@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
-use shakedown_config::table::{Direction, Listener, Routes, Table};
 use shakedown_env::{BoxListener, Env, Flags, Owned, Side};
 use shakedown_wire::{
     BadHead, Body, Connected, Drain, HeadTimeout, ServeError, ServerOptions, accept_auto_until,
 };
+use shakedown_xds::table::{Direction, Listener, Routes, Table};
 
 use crate::connection::Connection;
 use crate::handle::handle;

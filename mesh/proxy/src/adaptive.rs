@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use shakedown_config::table::AdaptiveConcurrency as Settings;
 use shakedown_env::Time;
+use shakedown_xds::table::AdaptiveConcurrency as Settings;
 
 /// How many samples of a window are kept: the latest.
 const SAMPLES_MAX: usize = 10_000;

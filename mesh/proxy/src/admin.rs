@@ -9,9 +9,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use shakedown_config::table::{Action, Cluster, ClusterKind, RouteTable, Table};
 use shakedown_env::Side;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
+use shakedown_xds::table::{Action, Cluster, ClusterKind, RouteTable, Table};
 
 use crate::proxy::{Proxy, ProxyError};
 use crate::state::State;
@@ -130,7 +130,7 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
     let target = |action: &Action| match action {
         Action::Forward(action) => {
             let targets = action.targets().iter();
-            let share = |t: &shakedown_config::table::WeightedCluster| json!({ "cluster": &*t.cluster, "weight": t.weight });
+            let share = |t: &shakedown_xds::table::WeightedCluster| json!({ "cluster": &*t.cluster, "weight": t.weight });
             json!(targets.map(share).collect::<Vec<_>>())
         }
         Action::Respond(direct) => json!({ "status": direct.status }),
@@ -138,9 +138,8 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
     };
     let hosts = routes.hosts().iter().map(|host| {
         let routes = host.routes.iter();
-        let route = |r: &shakedown_config::table::Route| {
-            json!({ "name": &*r.name, "to": target(&r.action) })
-        };
+        let route =
+            |r: &shakedown_xds::table::Route| json!({ "name": &*r.name, "to": target(&r.action) });
         json!({ "name": &*host.name, "routes": routes.map(route).collect::<Vec<_>>() })
     });
     json!({ "name": &*routes.name, "virtual_hosts": hosts.collect::<Vec<_>>() })
@@ -158,7 +157,7 @@ fn cluster(state: &State, table: &Table, cluster: &Cluster) -> Value {
             "idle_connections": pool.idle(),
         })
     };
-    let unused = |host: &shakedown_config::table::Host| {
+    let unused = |host: &shakedown_xds::table::Host| {
         json!({
             "address": host.address.to_string(),
             "healthy": host.healthy,

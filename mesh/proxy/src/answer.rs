@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::HeaderValue;
 use http::request::Parts;
-use shakedown_config::table::{Action, DirectResponse, Redirect};
+use shakedown_xds::table::{Action, DirectResponse, Redirect};
 
 use crate::respond::{Reject, status};
 use crate::route;

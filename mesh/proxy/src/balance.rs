@@ -23,8 +23,8 @@ pub mod weights;
 use std::time::Duration;
 
 use rand_core::Rng;
-use shakedown_config::table::{Assignment, Host, Labels, LbOptions, LbPolicy};
 use shakedown_env::Time;
+use shakedown_xds::table::{Assignment, Host, Labels, LbOptions, LbPolicy};
 
 pub use priority::Spread;
 

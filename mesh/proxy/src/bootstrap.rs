@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::HeaderName;
-use shakedown_config::table::Identity;
+use shakedown_xds::table::Identity;
 
 /// A proxy's static start.
 #[derive(Clone, Debug, PartialEq, Eq)]

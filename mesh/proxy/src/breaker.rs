@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use shakedown_config::table::Limits;
 use shakedown_env::Limit;
 use shakedown_wire::{Bound, Quota, QuotaLimits};
+use shakedown_xds::table::Limits;
 
 use crate::budget::retries_allowed;
 
@@ -158,7 +158,7 @@ fn limit(bound: Bound) -> Limit {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use shakedown_config::table::RetryBudget;
+    use shakedown_xds::table::RetryBudget;
 
     use super::*;
 

@@ -2,8 +2,8 @@
 //!
 //! Plain arithmetic and a plain ring of seconds; whoever asks holds the permits ([`breaker`](crate::breaker)).
 
-use shakedown_config::table::{Limits, RetryBudget};
 use shakedown_env::Time;
+use shakedown_xds::table::{Limits, RetryBudget};
 
 /// How many retries there may be at once while so many requests are in hand or wait for a connection.
 ///

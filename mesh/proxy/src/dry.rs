@@ -10,10 +10,10 @@ use std::rc::Rc;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
-use shakedown_config::table::Table;
-use shakedown_config::xds::discovery::DeltaDiscoveryResponse;
 use shakedown_env::Env;
 use shakedown_wire::{Body, Bound, Permit, Pool, SendError};
+use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
+use shakedown_xds::table::Table;
 
 use crate::accept::Gate;
 use crate::ads::Session;

@@ -9,7 +9,7 @@ pub(crate) mod rate_limit;
 
 use http::request::Parts;
 use rand_core::Rng as _;
-use shakedown_config::table::{Filter, Listener};
+use shakedown_xds::table::{Filter, Listener};
 
 use crate::proxy::Proxy;
 use crate::record::Record;

@@ -15,9 +15,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::Response;
-use shakedown_config::table::{HedgePolicy, Labels, RouteAction};
 use shakedown_env::{Env, Time};
 use shakedown_wire::Body;
+use shakedown_xds::table::{HedgePolicy, Labels, RouteAction};
 
 use crate::alarm::Alarm;
 use crate::loops::Arrival;

@@ -7,9 +7,9 @@ use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use shakedown_config::table::Listener;
 use shakedown_env::{Elapsed, Flags, Side, Time, Work};
 use shakedown_wire::{Body, Upgrade};
+use shakedown_xds::table::Listener;
 
 use crate::accept::Gate;
 use crate::connection::Connection;

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{HeaderMap, HeaderValue};
-use shakedown_config::table::{
+use shakedown_xds::table::{
     HashBy, HashCookie, HashPolicy, HeaderKey, RequestView, cookie_value, query_value,
 };
 use smallvec::SmallVec;

@@ -3,7 +3,7 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Version};
-use shakedown_config::table::{
+use shakedown_xds::table::{
     AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, RequestView, Template,
 };
 use smallvec::SmallVec;

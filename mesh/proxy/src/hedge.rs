@@ -3,8 +3,8 @@
 //! A plain decider: it knows the policy and when the last try began. Envoy's own hedging, a second try when the first meets
 //! its per-try timeout, is a matter of [`retry`](crate::retry); the first good answer wins in either case.
 
-use shakedown_config::table::HedgePolicy;
 use shakedown_env::Time;
+use shakedown_xds::table::HedgePolicy;
 
 /// The hedges of one request.
 #[derive(Clone, Copy, Debug)]

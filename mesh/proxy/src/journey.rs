@@ -7,11 +7,9 @@ use std::time::Duration;
 use http::header::{HeaderMap, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
-use shakedown_config::table::{
-    Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster,
-};
 use shakedown_env::{Event, Flags, Side, Time};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 
 use crate::connection::Connection;
 use crate::filter::{self, Passing};

@@ -8,8 +8,8 @@ pub(crate) mod describe;
 
 use std::time::Duration;
 
-use shakedown_config::table::{Bucket, LimitDescriptor, RateLimit};
 use shakedown_env::Time;
+use shakedown_xds::table::{Bucket, LimitDescriptor, RateLimit};
 use smallvec::SmallVec;
 
 /// An entry of a request's description: key and value.

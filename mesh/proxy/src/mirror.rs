@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::header::{HOST, HeaderMap, HeaderValue};
 use rand_core::Rng as _;
-use shakedown_config::table::Mirror;
+use shakedown_xds::table::Mirror;
 use smallvec::SmallVec;
 
 use crate::forward::{self, Plan};

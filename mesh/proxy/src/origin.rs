@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use shakedown_config::table::Origin;
+use shakedown_xds::table::Origin;
 
 pub(crate) const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -161,7 +161,7 @@ fn joined(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::table::Network;
+    use shakedown_xds::table::Network;
 
     use super::*;
 

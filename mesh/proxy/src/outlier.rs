@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand_core::Rng;
-use shakedown_config::table::OutlierDetection;
 use shakedown_env::{Detector, Time};
+use shakedown_xds::table::OutlierDetection;
 use smallvec::SmallVec;
 
 use monitor::Monitor;

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shakedown_config::table::{Assignment, Identity, Table};
+use shakedown_xds::table::{Assignment, Identity, Table};
 
 use crate::bootstrap::Workload;
 
@@ -103,7 +103,7 @@ impl PeerOfConnection {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::table::Host;
+    use shakedown_xds::table::Host;
 
     use super::*;
 

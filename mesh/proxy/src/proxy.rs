@@ -10,8 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rand_core::Rng as _;
-use shakedown_config::table::Table;
 use shakedown_env::{Env, Event, Owned, Rng, Side, Sleep, Time};
+use shakedown_xds::table::Table;
 
 use crate::accept::Gates;
 use crate::bootstrap::Bootstrap;

@@ -1,9 +1,9 @@
 //! What Envoy's codec answers to heads that it does not take.
 
 use http::StatusCode;
-use shakedown_config::table::Listener;
 use shakedown_env::Flags;
 use shakedown_wire::BadHead;
+use shakedown_xds::table::Listener;
 
 /// The answer to a request that comes to no stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What the stages that a request has passed do to its response, whoever gives it: an upstream or this proxy.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use shakedown_config::table::{RateLimit, Route, TargetHeaders};
+use shakedown_xds::table::{RateLimit, Route, TargetHeaders};
 
 use crate::filter::cors::Allowed;
 use crate::headers::{Snapshot, change_response};

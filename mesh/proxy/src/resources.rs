@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use prost::Message as _;
 use prost::encoding;
-use shakedown_config::compile::{
+use shakedown_env::StoreValue;
+use shakedown_xds::compile::{
     CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
-use shakedown_config::table::{
+use shakedown_xds::proto::discovery::{DeltaDiscoveryResponse, Resource};
+use shakedown_xds::proto::protobuf::Any;
+use shakedown_xds::proto::{Kind, UnpackError, unpack};
+use shakedown_xds::table::{
     Assignment, Chunks, Cluster, Listener, NameMap, Named, RouteTable, Table,
 };
-use shakedown_config::xds::discovery::{DeltaDiscoveryResponse, Resource};
-use shakedown_config::xds::protobuf::Any;
-use shakedown_config::xds::{Kind, UnpackError, unpack};
-use shakedown_env::StoreValue;
 use twox_hash::XxHash64;
 
 /// The number of `resources` in `envoy.service.discovery.v3.DeltaDiscoveryResponse`.
@@ -295,7 +295,7 @@ fn compile(kind: Kind, name: &str, body: &Any) -> Result<Compiled, AcceptError> 
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::xds::{cluster, pack};
+    use shakedown_xds::proto::{cluster, pack};
 
     use super::*;
 

@@ -9,8 +9,8 @@ mod backoff;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
-use shakedown_config::table::{RequestView, RetryOn, RetryPolicy};
 use shakedown_env::UnixTime;
+use shakedown_xds::table::{RequestView, RetryOn, RetryPolicy};
 
 pub use backoff::{Backoff, rate_limited};
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
-use shakedown_config::table::{Rewrite, Route, TargetHeaders, normalize_path};
 use shakedown_wire::{path_of, set_path};
+use shakedown_xds::table::{Rewrite, Route, TargetHeaders, normalize_path};
 
 use crate::headers::change_request;
 use crate::respond::Reject;
@@ -73,12 +73,12 @@ pub(crate) fn normalize(head: &mut Parts) -> Result<(), Reject> {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::table::{Action, PathMatcher, PathRewrite, RouteAction, RouteMatcher};
+    use shakedown_xds::table::{Action, PathMatcher, PathRewrite, RouteAction, RouteMatcher};
 
     use super::*;
 
     fn sent(target: Option<&TargetHeaders>, rewrite: &Rewrite) -> Parts {
-        let action = RouteAction::new(vec![shakedown_config::table::WeightedCluster::new("c", 1)]);
+        let action = RouteAction::new(vec![shakedown_xds::table::WeightedCluster::new("c", 1)]);
         let matcher = RouteMatcher {
             path: PathMatcher::Any,
             headers: Vec::new(),

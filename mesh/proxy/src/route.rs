@@ -3,8 +3,8 @@
 use http::Method;
 use http::header::HOST;
 use http::request::Parts;
-use shakedown_config::table::{RequestView, Route, Routes, Table, VirtualHost};
 use shakedown_wire::path_of;
+use shakedown_xds::table::{RequestView, Route, Routes, Table, VirtualHost};
 
 use crate::respond::Reject;
 

@@ -9,8 +9,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use shakedown_config::table::Shed as Settings;
 use shakedown_env::Time;
+use shakedown_xds::table::Shed as Settings;
 
 /// A request that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use rand_core::Rng;
-use shakedown_config::table::{RouteAction, WeightedCluster};
+use shakedown_xds::table::{RouteAction, WeightedCluster};
 
 /// The destination of one request: a random number modulo the total weight, cumulative scan. The request brings the number
 /// itself where the route says so. A route with one destination draws nothing.

@@ -12,8 +12,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shakedown_config::table::Table;
 use shakedown_env::{Env, Time};
+use shakedown_xds::table::Table;
 
 use deferred::{STEPS_MAX, Step};
 pub(crate) use host::{Busy, Host};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName};
-use shakedown_config::table::{
+use shakedown_xds::table::{
     HeaderKey, HeaderMatcher, RetryOn, RetryPolicy, RouteAction, ValueMatcher,
 };
 
@@ -172,7 +172,7 @@ fn is_any(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
-    use shakedown_config::table::WeightedCluster;
+    use shakedown_xds::table::WeightedCluster;
 
     use super::*;
 

@@ -4,8 +4,8 @@
 //! that an upstream in trouble gets about `k` times what it accepts. Source: "Site Reliability Engineering", chapter 21,
 //! "Handling Overload", client-side throttling. A plain decider: time and randomness are parameters.
 
-use shakedown_config::table::AdaptiveThrottle as Settings;
 use shakedown_env::Time;
+use shakedown_xds::table::AdaptiveThrottle as Settings;
 
 /// A window is so many slices, which fall out of it one by one.
 const SLICES: usize = 10;

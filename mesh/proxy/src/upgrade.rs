@@ -8,8 +8,8 @@
 
 use http::header::{CONNECTION, HeaderMap, UPGRADE};
 use http::{Request, Version};
-use shakedown_config::table::{Listener, Upgrades};
 use shakedown_wire::{Body, Upgrade};
+use shakedown_xds::table::{Listener, Upgrades};
 
 use crate::route::Found;
 

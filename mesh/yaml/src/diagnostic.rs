@@ -31,6 +31,11 @@ impl Place {
     pub fn whole(file: impl Into<Arc<str>>) -> Self {
         Place::new(file, 0, 0)
     }
+
+    /// The line and column without the file: `9:3`.
+    pub fn in_file(&self) -> String {
+        format!("{}:{}", self.line, self.column)
+    }
 }
 
 impl fmt::Display for Place {

@@ -1,6 +1,6 @@
 //! A fault in words, as a report and a journal show it.
 
-use shakedown_config::api::{Document, Key};
+use shakedown_istio::{Document, Key};
 use shakedown_results::{Pod, PodId};
 
 use crate::story::{self, Action, Failure, Part, Story, Target};

@@ -1,7 +1,7 @@
 //! Endpoints: `payment POST /charge`, and as a key `POST /charge`.
 
 use http::Method;
-use shakedown_config::registry::Hostname;
+use shakedown_istio::registry::Hostname;
 use shakedown_yaml::{Node, Place as FilePlace, suggest};
 
 use super::Reader;

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use shakedown_config::api::{self, Content, Document, Key, Manifest, Omission};
-use shakedown_config::registry::{self, Port};
-use shakedown_config::{Mesh, MeshOptions, Registry};
+use shakedown_istio::registry::{self, Mesh, MeshOptions, Port, Registry};
+use shakedown_istio::{Content, Document, Key, Manifest, Omission};
 use shakedown_yaml::{Diagnostics, Node, Place as FilePlace, patch, suggest};
 
 use super::Reader;
@@ -76,7 +75,7 @@ impl Reader<'_> {
                     documents.remove(at);
                 }
             } else {
-                for node in api::items_of(item.clone()) {
+                for node in shakedown_istio::items_of(item.clone()) {
                     offered.extend(self.put(node, None, documents));
                 }
             }
@@ -185,7 +184,7 @@ impl Reader<'_> {
                 return offered;
             }
         };
-        match api::documents_of(&self.source.beside(path), &content) {
+        match shakedown_istio::documents_of(&self.source.beside(path), &content) {
             Ok(nodes) => {
                 for node in nodes {
                     offered.extend(self.put(node, Some(file.place.clone()), documents));
@@ -251,14 +250,14 @@ impl Reader<'_> {
                 documents: documents.clone(),
                 options: options(control),
             };
-            for mut error in api::validate(&mesh) {
+            for mut error in shakedown_translate::validate(&mesh) {
                 if error.via.is_none() {
                     error.via = vias.get(&*error.place.file).cloned();
                 }
                 self.errors.push(error);
             }
             if self.errors.len() == before {
-                let advice = api::advise(&mesh);
+                let advice = shakedown_analysis::advise(&mesh);
                 self.warnings.extend(advice.iter().map(ToString::to_string));
             }
         }
@@ -348,7 +347,7 @@ fn registry(scene: &Scene<'_>) -> Registry {
                 known.endpoints.push(registry::Endpoint {
                     // Nothing is sent to this address: it represents the version's labels.
                     address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), service.port),
-                    labels: locality.label(version.labels.clone()),
+                    labels: registry::augment_labels(&locality, version.labels.clone()),
                     locality,
                     ready: true,
                     workload: format!("{}-{}", service.name, version.name),
@@ -362,7 +361,7 @@ fn registry(scene: &Scene<'_>) -> Registry {
         let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
         let client = registry::Workload {
             namespace: load.namespace.clone(),
-            labels: locality.label(labels),
+            labels: registry::augment_labels(&locality, labels),
             locality,
         };
         // Nothing is sent to this address, either.

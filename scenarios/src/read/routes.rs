@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use shakedown_config::api::{
+use shakedown_istio::registry::Hostname;
+use shakedown_istio::{
     Document, HttpMatch, HttpRoute, Resource, Rewrite, StringMatch, VirtualService,
 };
-use shakedown_config::registry::Hostname;
 
 /// The gateway of documents without `gateways`.
 const SIDECARS: &str = "mesh";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
-use shakedown_config::registry::Hostname;
+use shakedown_istio::registry::Hostname;
 use shakedown_yaml::tree::{Entry, Value};
 use shakedown_yaml::{Node, Place as FilePlace, patch};
 

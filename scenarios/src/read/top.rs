@@ -5,7 +5,7 @@ mod names;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shakedown_config::registry::DefaultExport;
+use shakedown_istio::registry::DefaultExport;
 use shakedown_yaml::{Diagnostics, Node, suggest};
 
 use super::Reader;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_config::api::Document;
+use shakedown_istio::Document;
 
 use super::{Draw, Failure, Place};
 use crate::value::{Ratio, Share};
@@ -106,7 +106,7 @@ pub enum Action {
         /// Documents to put in force (new ones and replacements, patches already merged).
         documents: Vec<Document>,
         /// Documents to take away.
-        remove: Vec<shakedown_config::api::Key>,
+        remove: Vec<shakedown_istio::Key>,
     },
     /// Removed by a variant.
     Nothing,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use shakedown_config::registry::MeshOptions;
 use shakedown_control::Cluster;
 use shakedown_env::{Env, Time};
+use shakedown_istio::registry::MeshOptions;
 use shakedown_loadgen::{Plan, PlanError, Schedule, Surge};
 use shakedown_results::Event;
 use shakedown_scenarios::PlannedAction;

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_config::registry::{
-    Endpoint, Hostname, Locality, Port, Protocol, Registry, Service, Workload,
+use shakedown_istio::registry::{
+    Endpoint, Hostname, Locality, Port, Protocol, Registry, Service, Workload, augment_labels,
 };
 use shakedown_results::PodId;
 use shakedown_scenarios::story;
@@ -72,7 +72,7 @@ pub(crate) fn endpoint(
     let locality = locality(plot, pod);
     Endpoint {
         address: at(ground.address(pod), service.port),
-        labels: locality.label(version.labels.clone()),
+        labels: augment_labels(&locality, version.labels.clone()),
         locality,
         ready,
         workload: format!("{}-{}", service.name, version.name),
@@ -85,7 +85,7 @@ fn client(plot: &Plot, pod: PodId, load: &story::Load) -> Workload {
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
         namespace: load.namespace.clone(),
-        labels: locality.label(labels),
+        labels: augment_labels(&locality, labels),
         locality,
     }
 }

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shakedown_config::registry::Endpoint;
+use shakedown_istio::registry::Endpoint;
 use shakedown_results::{Event, Pod, PodId};
 use shakedown_wire::Drain;
 

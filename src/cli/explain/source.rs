@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use shakedown_config::api::{Document, Omission, advise, validate};
-use shakedown_config::explain::{Asked, Sender};
-use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service, Workload};
-use shakedown_config::translate::Caller;
-use shakedown_config::{Mesh, MeshOptions, Registry};
+use shakedown_analysis::advise;
+use shakedown_analysis::explain::{Asked, Sender};
+use shakedown_istio::registry::{
+    Endpoint, Hostname, Locality, Mesh, MeshOptions, Port, Registry, Service, Workload,
+    augment_labels,
+};
+use shakedown_istio::{Document, Omission};
 use shakedown_results::Pod;
 use shakedown_scenarios::story::{Load, Story};
 use shakedown_scenarios::{Edits, load};
+use shakedown_translate::{Caller, validate};
 use shakedown_yaml::suggest;
 
 use crate::cli::input::{Held, MeshFiles, inputs};
@@ -181,7 +184,7 @@ fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
         let locality = locality(story, pod);
         let endpoint = Endpoint {
             address: SocketAddr::new(address(number), service.port),
-            labels: locality.label(version.labels.clone()),
+            labels: augment_labels(&locality, version.labels.clone()),
             locality,
             ready: true,
             workload: format!("{}-{}", service.name, version.name),
@@ -199,7 +202,7 @@ fn client(load: &Load, locality: Locality) -> Workload {
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
         namespace: load.namespace.clone(),
-        labels: locality.label(labels),
+        labels: augment_labels(&locality, labels),
         locality,
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use shakedown_config::explain::{
+use shakedown_analysis::explain::{
     ClusterPolicies, Decision, EndpointTold, Explanation, InboundTold, PassedOver, Target,
 };
-use shakedown_config::translate::{CONNECT_TIMEOUT, PASSTHROUGH};
+use shakedown_translate::{CONNECT_TIMEOUT, PASSTHROUGH};
 
 use super::words::{
     connection_words, cors_words, endpoint_words, fault_words, hedge_words, limit_words,

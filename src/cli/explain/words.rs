@@ -1,6 +1,6 @@
 //! The parts of an explanation in words.
 
-use shakedown_config::explain::{
+use shakedown_analysis::explain::{
     ClusterPolicies, CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold,
     RateLimitTold, Rejection, RetriesTold, SlowStartTold,
 };

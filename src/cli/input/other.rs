@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use shakedown_config::api::{Key, Omission};
-use shakedown_config::registry::DEFAULT_NAMESPACE;
+use shakedown_istio::registry::DEFAULT_NAMESPACE;
+use shakedown_istio::{Key, Omission};
 use shakedown_yaml::{Node, Place};
 
 const KUSTOMIZE: &str = "kustomize is not run: resources and patches that it names are missing from the answer; check \

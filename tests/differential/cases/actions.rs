@@ -1,8 +1,8 @@
 //! What a route does besides forwarding: rewrites, redirects, answers of its own, headers, mirrors, CORS.
 
-use shakedown_config::xds::route::WeightedCluster;
-use shakedown_config::xds::route::route_action::ClusterSpecifier;
-use shakedown_config::xds::route::weighted_cluster::{ClusterWeight, RandomValueSpecifier};
+use shakedown_xds::proto::route::WeightedCluster;
+use shakedown_xds::proto::route::route_action::ClusterSpecifier;
+use shakedown_xds::proto::route::weighted_cluster::{ClusterWeight, RandomValueSpecifier};
 
 use crate::case::{Case, asked, get, grpc, host, mesh, xds};
 use crate::messages::wrapped;

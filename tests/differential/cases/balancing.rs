@@ -1,11 +1,11 @@
 //! Which host takes a request.
 
-use shakedown_config::xds::cluster::cluster::{
+use shakedown_xds::proto::cluster::cluster::{
     CommonLbConfig, LbConfig, LbPolicy, MaglevLbConfig, RingHashLbConfig,
 };
-use shakedown_config::xds::protobuf::UInt64Value;
-use shakedown_config::xds::route::route_action::HashPolicy;
-use shakedown_config::xds::route::route_action::hash_policy::{
+use shakedown_xds::proto::protobuf::UInt64Value;
+use shakedown_xds::proto::route::route_action::HashPolicy;
+use shakedown_xds::proto::route::route_action::hash_policy::{
     Cookie, Header, PolicySpecifier, QueryParameter,
 };
 
@@ -242,7 +242,7 @@ fn priorities() -> Vec<Case> {
         levels("priorities: half of them spill over", 5),
         levels("priorities: none is left", 0),
         xds("localities: by their weights", |x| {
-            use shakedown_config::xds::cluster::cluster::common_lb_config::{
+            use shakedown_xds::proto::cluster::cluster::common_lb_config::{
                 LocalityConfigSpecifier, LocalityWeightedLbConfig,
             };
             x.cluster("app").common_lb_config = Some(CommonLbConfig {

@@ -1,9 +1,9 @@
 //! Circuit breakers: what is let in, what waits, what is refused at once.
 
-use shakedown_config::xds::cluster::CircuitBreakers;
-use shakedown_config::xds::cluster::circuit_breakers::Thresholds;
-use shakedown_config::xds::cluster::circuit_breakers::thresholds::RetryBudget;
-use shakedown_config::xds::core::RoutingPriority;
+use shakedown_xds::proto::cluster::CircuitBreakers;
+use shakedown_xds::proto::cluster::circuit_breakers::Thresholds;
+use shakedown_xds::proto::cluster::circuit_breakers::thresholds::RetryBudget;
+use shakedown_xds::proto::core::RoutingPriority;
 
 use crate::case::{Case, get, grpc, host, mesh, xds};
 use crate::client::Asked;
@@ -134,7 +134,7 @@ fn envoy() -> Vec<Case> {
             all.as_mut().expect("set").thresholds.push(high);
             x.cluster("app").circuit_breakers = all;
             let mut first = crate::messages::to("/high", "app");
-            if let Some(shakedown_config::xds::route::route::Action::Route(action)) =
+            if let Some(shakedown_xds::proto::route::route::Action::Route(action)) =
                 &mut first.action
             {
                 action.priority = RoutingPriority::High.into();
@@ -149,7 +149,7 @@ fn envoy() -> Vec<Case> {
             .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
         xds("retries at one time: the second is refused", |x| {
             x.cluster("app").circuit_breakers = retries(1);
-            x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+            x.action().retry_policy = Some(shakedown_xds::proto::route::RetryPolicy {
                 retry_on: "5xx".into(),
                 ..Default::default()
             });

@@ -1,13 +1,13 @@
 //! Configurations that change while requests go: hosts that come and go, slow start, weights, routes.
 
-use shakedown_config::xds::cluster::cluster::{
+use shakedown_xds::proto::cluster::cluster::{
     LbConfig, LbPolicy, LeastRequestLbConfig, RoundRobinLbConfig, SlowStartConfig,
 };
-use shakedown_config::xds::core::{HealthStatus, RuntimeDouble};
-use shakedown_config::xds::route::route_action::hash_policy::{Header, PolicySpecifier};
-use shakedown_config::xds::route::route_action::{ClusterSpecifier, HashPolicy};
-use shakedown_config::xds::route::weighted_cluster::ClusterWeight;
-use shakedown_config::xds::route::{RetryPolicy, WeightedCluster};
+use shakedown_xds::proto::core::{HealthStatus, RuntimeDouble};
+use shakedown_xds::proto::route::route_action::hash_policy::{Header, PolicySpecifier};
+use shakedown_xds::proto::route::route_action::{ClusterSpecifier, HashPolicy};
+use shakedown_xds::proto::route::weighted_cluster::ClusterWeight;
+use shakedown_xds::proto::route::{RetryPolicy, WeightedCluster};
 
 use crate::case::{Case, Xds, change, get, host, xds};
 use crate::client::Asked;

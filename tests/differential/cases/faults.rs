@@ -1,10 +1,9 @@
 //! Injected faults and local rate limits.
 
-use shakedown_config::xds::pack;
-
 use envoy_types::pb::envoy::config::core::v3::RuntimeFractionalPercent;
 use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
 use envoy_types::pb::envoy::r#type::v3::{FractionalPercent, HttpStatus, TokenBucket};
+use shakedown_xds::proto::pack;
 
 use crate::case::{Case, Xds, get, grpc, host, mesh, xds};
 use crate::messages::{ms, wrapped};
@@ -21,8 +20,9 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// Delays every request.
 pub(super) fn delayed(x: &mut Xds, span: u64) {
-    use shakedown_config::xds::fault::HttpFault;
-    use shakedown_config::xds::fault_delay::{FaultDelay, fault_delay::FaultDelaySecifier};
+    use shakedown_xds::proto::fault::HttpFault;
+    use shakedown_xds::proto::fault_delay::FaultDelay;
+    use shakedown_xds::proto::fault_delay::fault_delay::FaultDelaySecifier;
     let delay = FaultDelay {
         percentage: Some(FractionalPercent {
             numerator: 100,
@@ -34,7 +34,7 @@ pub(super) fn delayed(x: &mut Xds, span: u64) {
         delay: Some(delay),
         ..Default::default()
     };
-    x.add_filter(shakedown_config::xds::FAULT, pack(&fault));
+    x.add_filter(shakedown_xds::proto::FAULT, pack(&fault));
 }
 
 fn faults() -> Vec<Case> {
@@ -158,7 +158,7 @@ fn limits() -> Vec<Case> {
         .get("/")
         .wants("200 -, 200 -, 200 -, 429 RL"),
         xds("rate limit: another status and headers", |x| {
-            use shakedown_config::xds::core::{HeaderValue, HeaderValueOption};
+            use shakedown_xds::proto::core::{HeaderValue, HeaderValueOption};
             let mut limit = bucket(1);
             limit.status = Some(HttpStatus { code: 503 });
             limit.response_headers_to_add = vec![HeaderValueOption {

@@ -1,8 +1,8 @@
 //! Headers that the proxy adds, keeps and drops.
 
-use shakedown_config::xds::core::{CidrRange, HeaderValue, HeaderValueOption};
-use shakedown_config::xds::manager::http_connection_manager::InternalAddressConfig;
-use shakedown_config::xds::protobuf::BoolValue;
+use shakedown_xds::proto::core::{CidrRange, HeaderValue, HeaderValueOption};
+use shakedown_xds::proto::manager::http_connection_manager::InternalAddressConfig;
+use shakedown_xds::proto::protobuf::BoolValue;
 
 use crate::case::{Case, Xds, get, inbound, mesh, xds};
 use crate::client::Asked;
@@ -114,15 +114,15 @@ fn plain() -> Vec<Case> {
             .wants("200 -"),
         mesh("a route's timeout is told to the app").routes("[{TO_APP, timeout: 5s}]").get("/").wants("200 -"),
         xds("the router adds nothing, if so asked", |x| {
-            let router = shakedown_config::xds::router::Router { suppress_envoy_headers: true, ..Default::default() };
-            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_config::xds::pack(&router))];
+            let router = shakedown_xds::proto::router::Router { suppress_envoy_headers: true, ..Default::default() };
+            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_xds::proto::pack(&router))];
         })
         .get("/")
         .wants("200 -"),
         xds("the router adds nothing to what it rewrites and refuses", |x| {
-            use shakedown_config::xds::route::route_action::HostRewriteSpecifier;
-            let router = shakedown_config::xds::router::Router { suppress_envoy_headers: true, ..Default::default() };
-            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_config::xds::pack(&router))];
+            use shakedown_xds::proto::route::route_action::HostRewriteSpecifier;
+            let router = shakedown_xds::proto::router::Router { suppress_envoy_headers: true, ..Default::default() };
+            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_xds::proto::pack(&router))];
             x.host().include_request_attempt_count = true;
             x.host().include_attempt_count_in_response = true;
             x.action().prefix_rewrite = "/new".into();
@@ -132,8 +132,8 @@ fn plain() -> Vec<Case> {
         .get("/old")
         .wants("200 -"),
         xds("the router adds nothing to an overflow", |x| {
-            let router = shakedown_config::xds::router::Router { suppress_envoy_headers: true, ..Default::default() };
-            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_config::xds::pack(&router))];
+            let router = shakedown_xds::proto::router::Router { suppress_envoy_headers: true, ..Default::default() };
+            x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_xds::proto::pack(&router))];
             x.cluster("app").circuit_breakers = super::breakers::requests(0);
         })
         .get("/")
@@ -168,7 +168,7 @@ fn plain() -> Vec<Case> {
         .send(get("/").header("x-a", "v"))
         .wants("200 -"),
         xds("a host that is rewritten by the route's header", |x| {
-            use shakedown_config::xds::route::route_action::HostRewriteSpecifier;
+            use shakedown_xds::proto::route::route_action::HostRewriteSpecifier;
             x.action().host_rewrite_specifier = Some(HostRewriteSpecifier::HostRewriteHeader("x-host".into()));
         })
         .send(get("/").header("x-host", "by.header"))
@@ -245,7 +245,7 @@ fn steering() -> Vec<Case> {
             .wants("503 URX, 200 -"),
         xds("internal: no retries, whatever the route says", |x| {
             believed(x);
-            x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+            x.action().retry_policy = Some(shakedown_xds::proto::route::RetryPolicy {
                 retry_on: "5xx".into(),
                 num_retries: wrapped(3),
                 ..Default::default()
@@ -294,7 +294,7 @@ fn steering() -> Vec<Case> {
         .wants("503 -"),
         xds("internal: added to what the route says", |x| {
             believed(x);
-            x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+            x.action().retry_policy = Some(shakedown_xds::proto::route::RetryPolicy {
                 retry_on: "retriable-4xx".into(),
                 num_retries: wrapped(3),
                 ..Default::default()

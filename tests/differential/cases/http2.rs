@@ -1,9 +1,10 @@
 //! HTTP/2 with prior knowledge on either side, and gRPC over it.
 
-use shakedown_config::xds::core::Http2ProtocolOptions;
-use shakedown_config::xds::upstream_http::HttpProtocolOptions;
-use shakedown_config::xds::upstream_http::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+use shakedown_xds::proto::core::Http2ProtocolOptions;
+use shakedown_xds::proto::upstream_http::HttpProtocolOptions;
+use shakedown_xds::proto::upstream_http::http_protocol_options::explicit_http_config::ProtocolConfig;
+use shakedown_xds::proto::upstream_http::http_protocol_options::{
+    ExplicitHttpConfig, UpstreamProtocolOptions,
 };
 
 use crate::case::{Case, Xds, get, grpc, host, mesh, post, xds};
@@ -76,7 +77,7 @@ pub(super) fn speak_http2(x: &mut Xds) {
         )),
         ..Default::default()
     };
-    let packed = shakedown_config::xds::pack(&options);
+    let packed = shakedown_xds::proto::pack(&options);
     x.cluster("app").typed_extension_protocol_options = [(
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(),
         packed,
@@ -87,7 +88,7 @@ pub(super) fn speak_http2(x: &mut Xds) {
 
 fn retrying(x: &mut Xds, on: &str) {
     speak_http2(x);
-    x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+    x.action().retry_policy = Some(shakedown_xds::proto::route::RetryPolicy {
         retry_on: on.into(),
         ..Default::default()
     });

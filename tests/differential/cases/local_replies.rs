@@ -1,9 +1,9 @@
 //! Answers that the proxy gives by itself: to plain callers, and to callers of gRPC.
 
-use shakedown_config::xds::core::DataSource;
-use shakedown_config::xds::core::data_source::Specifier;
-use shakedown_config::xds::route::route::Action;
-use shakedown_config::xds::route::{DirectResponseAction, RedirectAction};
+use shakedown_xds::proto::core::DataSource;
+use shakedown_xds::proto::core::data_source::Specifier;
+use shakedown_xds::proto::route::route::Action;
+use shakedown_xds::proto::route::{DirectResponseAction, RedirectAction};
 
 use crate::case::{Case, Xds, asked, get, grpc, host, mesh, post, raw, xds};
 use crate::client::Asked;
@@ -354,7 +354,7 @@ pub(super) fn respond(x: &mut Xds, status: u32, body: &str) {
 }
 
 fn redirect(x: &mut Xds) {
-    use shakedown_config::xds::route::redirect_action::PathRewriteSpecifier;
+    use shakedown_xds::proto::route::redirect_action::PathRewriteSpecifier;
     let action = RedirectAction {
         path_rewrite_specifier: Some(PathRewriteSpecifier::PathRedirect("/new".into())),
         ..Default::default()

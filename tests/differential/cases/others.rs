@@ -1,18 +1,19 @@
 //! What other control planes send, and ours does not: clusters that requests name, hashes of the request line, the other
 //! hash of rings, subsets that fall back to fewer labels.
 
-use shakedown_config::xds::cluster::cluster::lb_subset_config::{
-    LbSubsetFallbackPolicy, LbSubsetSelector, lb_subset_selector::LbSubsetSelectorFallbackPolicy,
+use shakedown_xds::proto::cluster::cluster::lb_subset_config::lb_subset_selector::LbSubsetSelectorFallbackPolicy;
+use shakedown_xds::proto::cluster::cluster::lb_subset_config::{
+    LbSubsetFallbackPolicy, LbSubsetSelector,
 };
-use shakedown_config::xds::cluster::cluster::ring_hash_lb_config::HashFunction;
-use shakedown_config::xds::cluster::cluster::{
+use shakedown_xds::proto::cluster::cluster::ring_hash_lb_config::HashFunction;
+use shakedown_xds::proto::cluster::cluster::{
     LbConfig, LbPolicy, LbSubsetConfig, RingHashLbConfig,
 };
-use shakedown_config::xds::protobuf::UInt64Value;
-use shakedown_config::xds::route::WeightedCluster;
-use shakedown_config::xds::route::route_action::hash_policy::{Header, PolicySpecifier};
-use shakedown_config::xds::route::route_action::{ClusterSpecifier, HashPolicy};
-use shakedown_config::xds::route::weighted_cluster::ClusterWeight;
+use shakedown_xds::proto::protobuf::UInt64Value;
+use shakedown_xds::proto::route::WeightedCluster;
+use shakedown_xds::proto::route::route_action::hash_policy::{Header, PolicySpecifier};
+use shakedown_xds::proto::route::route_action::{ClusterSpecifier, HashPolicy};
+use shakedown_xds::proto::route::weighted_cluster::ClusterWeight;
 
 use crate::case::{Case, Xds, asked, get, host, xds};
 use crate::messages::{labels, wrapped};

@@ -1,6 +1,6 @@
 //! Outlier detection: who is taken out, when, and when it is back. `503 UH` is an ejected host's sign: it is the only one.
 
-use shakedown_config::xds::cluster::OutlierDetection;
+use shakedown_xds::proto::cluster::OutlierDetection;
 
 use crate::case::{Case, Xds, get, host, mesh, xds};
 use crate::messages::{ms, wrapped};
@@ -201,7 +201,7 @@ fn istio() -> Vec<Case> {
 fn far_below_the_others(name: &'static str, factor: u32, again: &'static str) -> Case {
     let mut case = xds(name, move |x| {
         x.cluster("app").lb_policy =
-            shakedown_config::xds::cluster::cluster::LbPolicy::RoundRobin.into();
+            shakedown_xds::proto::cluster::cluster::LbPolicy::RoundRobin.into();
         let detection = detection(x);
         detection.interval = ms(2_000);
         detection.consecutive_5xx = wrapped(100);
@@ -320,7 +320,7 @@ fn envoy() -> Vec<Case> {
             detection.consecutive_5xx = wrapped(1);
             detection.max_ejection_percent = wrapped(10);
             detection.always_eject_one_host =
-                Some(shakedown_config::xds::protobuf::BoolValue { value: true });
+                Some(shakedown_xds::proto::protobuf::BoolValue { value: true });
             at_once(x);
         })
         .app(&[status(503), OK])

@@ -1,8 +1,9 @@
 //! Retries: what is tried again, how often, and with what.
 
-use shakedown_config::xds::matcher::{StringMatcher, string_matcher::MatchPattern};
-use shakedown_config::xds::route::header_matcher::HeaderMatchSpecifier;
-use shakedown_config::xds::route::{HeaderMatcher, HedgePolicy, RetryPolicy};
+use shakedown_xds::proto::matcher::StringMatcher;
+use shakedown_xds::proto::matcher::string_matcher::MatchPattern;
+use shakedown_xds::proto::route::header_matcher::HeaderMatchSpecifier;
+use shakedown_xds::proto::route::{HeaderMatcher, HedgePolicy, RetryPolicy};
 
 use crate::case::{Case, Xds, asked, get, grpc, host, mesh, post, xds};
 use crate::messages::{ms, wrapped};
@@ -259,9 +260,7 @@ fn policies() -> Vec<Case> {
         .send(get("/").header("x-may", "yes"))
         .wants("503 -, 503 URX"),
         xds("a rate limiter says when to come back", |x| {
-            use shakedown_config::xds::route::retry_policy::{
-                RateLimitedRetryBackOff, ResetHeader,
-            };
+            use shakedown_xds::proto::route::retry_policy::{RateLimitedRetryBackOff, ResetHeader};
             on(x, "retriable-status-codes", 1);
             policy(x).retriable_status_codes = vec![429];
             policy(x).rate_limited_retry_back_off = Some(RateLimitedRetryBackOff {
@@ -277,7 +276,7 @@ fn policies() -> Vec<Case> {
         .get("/")
         .wants("504 UT"),
         xds("a backoff of the route's own", |x| {
-            use shakedown_config::xds::route::retry_policy::RetryBackOff;
+            use shakedown_xds::proto::route::retry_policy::RetryBackOff;
             on(x, "5xx", 3);
             policy(x).retry_back_off = Some(RetryBackOff {
                 base_interval: ms(1),
@@ -320,7 +319,7 @@ fn policies() -> Vec<Case> {
             .wants("503 UH"),
         xds("what an internal caller asks of retries counts", |x| {
             x.manager.use_remote_address =
-                Some(shakedown_config::xds::protobuf::BoolValue { value: true });
+                Some(shakedown_xds::proto::protobuf::BoolValue { value: true });
             x.manager.internal_address_config = super::headers::loopback_is_internal();
         })
         .app(&[status(503), OK])

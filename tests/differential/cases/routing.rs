@@ -1,10 +1,10 @@
 //! Which route a request takes: virtual hosts, then the first match. Each route answers with a body of its own where it can.
 
-use shakedown_config::xds::matcher::{StringMatcher, string_matcher::MatchPattern};
-use shakedown_config::xds::route::query_parameter_matcher::QueryParameterMatchSpecifier;
-use shakedown_config::xds::route::{
-    HeaderMatcher, QueryParameterMatcher, header_matcher::HeaderMatchSpecifier,
-};
+use shakedown_xds::proto::matcher::StringMatcher;
+use shakedown_xds::proto::matcher::string_matcher::MatchPattern;
+use shakedown_xds::proto::route::header_matcher::HeaderMatchSpecifier;
+use shakedown_xds::proto::route::query_parameter_matcher::QueryParameterMatchSpecifier;
+use shakedown_xds::proto::route::{HeaderMatcher, QueryParameterMatcher};
 
 use crate::case::{Case, asked, get, host, mesh, raw, xds};
 use crate::messages::{all_to, to};
@@ -408,7 +408,7 @@ fn envoy() -> Vec<Case> {
         .get("/?a=w")
         .wants("200 -, 200 -"),
         xds("a prefix by segments", |x| {
-            use shakedown_config::xds::route::route_match::PathSpecifier;
+            use shakedown_xds::proto::route::route_match::PathSpecifier;
             let mut first = to("/", "yes-svc");
             first.r#match.as_mut().expect("set").path_specifier =
                 Some(PathSpecifier::PathSeparatedPrefix("/ab".into()));

@@ -1,7 +1,7 @@
 //! Subsets of a cluster's hosts by their labels, as the messages of Envoy's have them.
 
-use shakedown_config::xds::cluster::cluster::LbSubsetConfig;
-use shakedown_config::xds::cluster::cluster::lb_subset_config::{
+use shakedown_xds::proto::cluster::cluster::LbSubsetConfig;
+use shakedown_xds::proto::cluster::cluster::lb_subset_config::{
     LbSubsetFallbackPolicy, LbSubsetSelector,
 };
 
@@ -100,7 +100,7 @@ fn told_apart(x: &mut Xds, fallback: LbSubsetFallbackPolicy, wanted: &[(&str, &s
 fn retried() -> Case {
     xds("subsets: another try stays in the subset", |x| {
         told_apart(x, LbSubsetFallbackPolicy::NoFallback, &[("version", "v1")]);
-        x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+        x.action().retry_policy = Some(shakedown_xds::proto::route::RetryPolicy {
             retry_on: "5xx".into(),
             ..Default::default()
         });

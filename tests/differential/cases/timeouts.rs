@@ -1,8 +1,8 @@
 //! Timeouts: of routes, of tries, of idle streams, of requests.
 
-use shakedown_config::xds::core::HttpProtocolOptions;
-use shakedown_config::xds::protobuf::BoolValue;
-use shakedown_config::xds::route::route_action::MaxStreamDuration;
+use shakedown_xds::proto::core::HttpProtocolOptions;
+use shakedown_xds::proto::protobuf::BoolValue;
+use shakedown_xds::proto::route::route_action::MaxStreamDuration;
 
 use crate::case::{Case, Xds, get, grpc, mesh, post, raw, xds};
 use crate::messages::ms;
@@ -150,7 +150,7 @@ fn streams() -> Vec<Case> {
         .wants("408 -"),
         xds("a stream's longest duration, over all tries", |x| {
             stream(x, 300);
-            x.action().retry_policy = Some(shakedown_config::xds::route::RetryPolicy {
+            x.action().retry_policy = Some(shakedown_xds::proto::route::RetryPolicy {
                 retry_on: "5xx".into(),
                 num_retries: crate::messages::wrapped(10),
                 ..Default::default()

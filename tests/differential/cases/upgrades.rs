@@ -1,10 +1,10 @@
 //! Connections that become something else: web sockets.
 
-use shakedown_config::xds::core::HttpProtocolOptions;
-use shakedown_config::xds::manager::http_connection_manager::UpgradeConfig;
-use shakedown_config::xds::protobuf::BoolValue;
-use shakedown_config::xds::route::RetryPolicy;
-use shakedown_config::xds::route::route_action::UpgradeConfig as OfRoute;
+use shakedown_xds::proto::core::HttpProtocolOptions;
+use shakedown_xds::proto::manager::http_connection_manager::UpgradeConfig;
+use shakedown_xds::proto::protobuf::BoolValue;
+use shakedown_xds::proto::route::RetryPolicy;
+use shakedown_xds::proto::route::route_action::UpgradeConfig as OfRoute;
 
 use crate::case::{Case, Xds, get, grpc, host, mesh, raw, xds};
 use crate::messages::ms;

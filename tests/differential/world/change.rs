@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shakedown_config::xds::Resource;
+use shakedown_xds::proto::Resource;
 
 use super::{Block, LOOK, READY, World, hosts};
 use crate::case::{Case, Change, Config, Host, Xds};

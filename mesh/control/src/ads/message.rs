@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes};
 use prost::Message;
 use prost::encoding::{self, WireType};
-use shakedown_config::xds::discovery::DeltaDiscoveryRequest;
 use shakedown_wire::message_head;
+use shakedown_xds::proto::discovery::DeltaDiscoveryRequest;
 use tonic::Status;
 
 use crate::snapshot::Entry;
@@ -227,7 +227,7 @@ pub(crate) fn unserved(request: Request, nonce: String) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_config::xds::discovery::DeltaDiscoveryResponse;
+    use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 
     use super::*;
     use crate::snapshot::Kind;

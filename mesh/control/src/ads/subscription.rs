@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shakedown_config::table::{Chunks, NameMap};
+use shakedown_xds::table::{Chunks, NameMap};
 
 use super::message::{Request, WILDCARD};
 use crate::snapshot::{Entry, Kind, View};

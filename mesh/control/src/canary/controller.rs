@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use shakedown_config::api::{Canary, Key};
 use shakedown_env::{Env, Event, Owned, Time};
+use shakedown_istio::{Canary, Key};
 
 use super::Split;
 use super::history::{Counts, History};

@@ -1,10 +1,10 @@
 //! What a canary writes: the documents that Flagger would.
 
-use shakedown_config::api::{
+use shakedown_istio::registry::Hostname;
+use shakedown_istio::{
     Canary, Destination, DestinationRule, Document, HttpRoute, Meta, Resource, RouteDestination,
     Subset, VirtualService,
 };
-use shakedown_config::registry::Hostname;
 use shakedown_yaml::Spanned;
 
 /// The label that tells an endpoint's version.

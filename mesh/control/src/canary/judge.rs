@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shakedown_config::api::{BuiltinMetric, CanaryMetric, Decimal, ThresholdRange};
 use shakedown_env::Time;
+use shakedown_istio::{BuiltinMetric, CanaryMetric, Decimal, ThresholdRange};
 use shakedown_yaml::Spanned;
 
 use super::history::{History, Quantile, Window, millis};

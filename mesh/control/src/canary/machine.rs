@@ -18,8 +18,8 @@ mod retreat;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shakedown_config::api::Canary;
 use shakedown_env::Time;
+use shakedown_istio::Canary;
 
 use super::Split;
 use super::history::History;

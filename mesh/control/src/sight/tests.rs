@@ -1,8 +1,7 @@
 //! Who shares what with whom.
 
-use shakedown_config::Registry;
-use shakedown_config::api::Document;
-use shakedown_config::registry::{Endpoint, Locality, Port, Service, Workload};
+use shakedown_istio::Document;
+use shakedown_istio::registry::{Endpoint, Locality, Port, Registry, Service, Workload};
 use shakedown_yaml::tree;
 
 use super::*;
@@ -61,7 +60,8 @@ fn endpoint(address: &str, zone: &str) -> Endpoint {
 /// What proxies of namespaces see under some rules.
 fn seen(rules: &[(&str, &str)], namespaces: &[&str]) -> Vec<Sight> {
     let mesh = mesh(rules);
-    let shared = Snapshot::empty().next(1, Resources::outbound(translate::outbound(&mesh)));
+    let shared =
+        Snapshot::empty().next(1, Resources::outbound(shakedown_translate::outbound(&mesh)));
     let look = Look::of(&mesh, &Look::default());
     let sights = Sights::default();
     let see = |namespace: &&str| {

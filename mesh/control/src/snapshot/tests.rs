@@ -65,8 +65,8 @@ fn changes_are_known_for_sixteen_pushes_and_no_more() {
     assert_eq!(snapshot.changes_since(3), None);
 }
 
-fn translated(name: &str, priority: u32) -> xds::Resource {
-    use shakedown_config::xds::endpoint::{ClusterLoadAssignment, LocalityLbEndpoints};
+fn translated(name: &str, priority: u32) -> proto::Resource {
+    use shakedown_xds::proto::endpoint::{ClusterLoadAssignment, LocalityLbEndpoints};
 
     let message = ClusterLoadAssignment {
         cluster_name: name.to_owned(),
@@ -76,7 +76,7 @@ fn translated(name: &str, priority: u32) -> xds::Resource {
         }],
         ..ClusterLoadAssignment::default()
     };
-    xds::Resource::new(name, &message)
+    proto::Resource::new(name, &message)
 }
 
 #[test]

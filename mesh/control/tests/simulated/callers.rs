@@ -1,7 +1,7 @@
 //! Routes that are not the same for all callers.
 
-use shakedown_config::api::Document;
-use shakedown_config::registry::Endpoint;
+use shakedown_istio::Document;
+use shakedown_istio::registry::Endpoint;
 
 use crate::proxy::Proxy;
 use crate::voyage::{Voyage, pod, service};

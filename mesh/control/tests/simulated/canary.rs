@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use shakedown_config::registry::{Endpoint, Hostname, Locality, Port, Service};
 use shakedown_env::Event;
+use shakedown_istio::registry::{Endpoint, Hostname, Locality, Port, Service};
 
 use super::voyage::{Voyage, pod};
 use super::{document, ms};

@@ -1,7 +1,7 @@
 //! Endpoints that are not the same for all clients.
 
-use shakedown_config::api::Document;
-use shakedown_config::registry::{Endpoint, Locality};
+use shakedown_istio::Document;
+use shakedown_istio::registry::{Endpoint, Locality};
 
 use crate::voyage::{Voyage, pod, service};
 use crate::{document, ms};

@@ -13,9 +13,9 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse,
 };
 use futures_util::stream;
-use shakedown_config::xds::{self, Kind, cluster, endpoint, listener, manager, route};
 use shakedown_env::{Env, Time};
 use shakedown_wire::{H2Options, connect_h2};
+use shakedown_xds::proto::{self, Kind, cluster, endpoint, listener, manager, route};
 
 pub(crate) struct Script {
     pub(crate) node: String,
@@ -217,10 +217,10 @@ impl Seen {
 }
 
 /// The endpoints of a cluster, the routes of a listener; and everything can be decoded.
-fn referred(kind: Kind, body: &xds::protobuf::Any) -> Option<String> {
+fn referred(kind: Kind, body: &proto::protobuf::Any) -> Option<String> {
     match kind {
         Kind::Cluster => {
-            let cluster: cluster::Cluster = xds::unpack(body).unwrap();
+            let cluster: cluster::Cluster = proto::unpack(body).unwrap();
             let service = cluster.eds_cluster_config?.service_name;
             Some(if service.is_empty() {
                 cluster.name
@@ -229,15 +229,15 @@ fn referred(kind: Kind, body: &xds::protobuf::Any) -> Option<String> {
             })
         }
         Kind::Endpoints => {
-            xds::unpack::<endpoint::ClusterLoadAssignment>(body).unwrap();
+            proto::unpack::<endpoint::ClusterLoadAssignment>(body).unwrap();
             None
         }
         Kind::Routes => {
-            xds::unpack::<route::RouteConfiguration>(body).unwrap();
+            proto::unpack::<route::RouteConfiguration>(body).unwrap();
             None
         }
         Kind::Listener => {
-            let listener: listener::Listener = xds::unpack(body).unwrap();
+            let listener: listener::Listener = proto::unpack(body).unwrap();
             let chains = listener
                 .filter_chains
                 .into_iter()
@@ -245,7 +245,7 @@ fn referred(kind: Kind, body: &xds::protobuf::Any) -> Option<String> {
             let mut filters = chains.flat_map(|chain| chain.filters);
             filters.find_map(|filter| match filter.config_type? {
                 listener::filter::ConfigType::TypedConfig(any) => {
-                    let manager: manager::HttpConnectionManager = xds::unpack(&any).ok()?;
+                    let manager: manager::HttpConnectionManager = proto::unpack(&any).ok()?;
                     match manager.route_specifier? {
                         manager::http_connection_manager::RouteSpecifier::Rds(rds) => {
                             Some(rds.route_config_name)

@@ -1,6 +1,6 @@
 //! Clusters that are not the same for all callers.
 
-use shakedown_config::api::{Document, Key};
+use shakedown_istio::{Document, Key};
 
 use crate::proxy::Proxy;
 use crate::voyage::{Voyage, pod, service};
@@ -108,7 +108,7 @@ fn a_rule_that_selects_workloads_comes_to_those_whose_labels_fit() {
     let before = held(&proxies[0]);
     voyage.cluster.update(|registry| {
         for (n, app) in [(10, "cart"), (11, "till")] {
-            let client = shakedown_config::registry::Workload {
+            let client = shakedown_istio::registry::Workload {
                 namespace: "web".into(),
                 labels: [("app".to_owned(), app.to_owned())].into(),
                 locality: Default::default(),

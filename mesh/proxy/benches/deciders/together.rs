@@ -6,10 +6,6 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use rand_core::Rng as _;
-use shakedown_config::table::{
-    AdaptiveConcurrency, AdaptiveThrottle, Bucket, HedgePolicy, RequestView, RouteAction,
-    RouteTable, Shed as Queue, Table,
-};
 use shakedown_env::{Rng, Time, UnixTime, stream_seed};
 use shakedown_proxy::adaptive::Adaptive;
 use shakedown_proxy::balance::{Balancer, Request};
@@ -22,6 +18,10 @@ use shakedown_proxy::retry::{Chance, Failure, Retries, Verdict};
 use shakedown_proxy::shed::{Admission, Shed};
 use shakedown_proxy::throttle::Throttle;
 use shakedown_wire::Bound;
+use shakedown_xds::table::{
+    AdaptiveConcurrency, AdaptiveThrottle, Bucket, HedgePolicy, RequestView, RouteAction,
+    RouteTable, Shed as Queue, Table,
+};
 
 use super::line::Headers;
 use super::{Busy, balancer, shop};

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use futures_core::Stream;
 use prost::Message as _;
-use shakedown_config::xds::discovery::DeltaDiscoveryRequest;
 use shakedown_wire::frame_message;
+use shakedown_xds::proto::discovery::DeltaDiscoveryRequest;
 use tonic::Status;
 
 /// The writing end. Dropping it ends the stream.

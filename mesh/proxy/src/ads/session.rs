@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use shakedown_config::table::{ClusterKind, Listener, NameMap, Named as _, Routes, Table};
-use shakedown_config::xds::Kind;
-use shakedown_config::xds::core::Node;
-use shakedown_config::xds::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
-use shakedown_config::xds::rpc::Status;
+use shakedown_xds::proto::Kind;
+use shakedown_xds::proto::core::Node;
+use shakedown_xds::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
+use shakedown_xds::proto::rpc::Status;
+use shakedown_xds::table::{ClusterKind, Listener, NameMap, Named as _, Routes, Table};
 
 use crate::resources::{AcceptError, Accepted, Compiled, ResourceCache, Saved};
 

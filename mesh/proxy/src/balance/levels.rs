@@ -1,12 +1,11 @@
 //! The hosts of a cluster by priority, health and locality, ready to be picked from. Built when hosts or their health
 //! change, never for a request.
 
-use shakedown_config::table::{LbPolicy, Locality, SlowStart};
-use shakedown_env::Time;
-
 use std::collections::BTreeMap;
 
 use rand_core::Rng;
+use shakedown_env::Time;
+use shakedown_xds::table::{LbPolicy, Locality, SlowStart};
 
 use super::edf::Edf;
 use super::locality::{Place, Turns};

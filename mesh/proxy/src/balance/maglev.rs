@@ -1,7 +1,7 @@
 //! A table of hosts, in which each has nearly exactly its share, and that changes little when one leaves.
 //! Source: Envoy, `MaglevTable`; "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4.
 
-use shakedown_config::table::Maglev;
+use shakedown_xds::table::Maglev;
 
 use super::weights::Shares;
 use crate::hash::xx_hash;

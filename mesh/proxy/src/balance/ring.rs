@@ -1,7 +1,7 @@
 //! A ring of hosts: each has places on it by its share, and a request goes to the next place after its hash. When a host
 //! leaves, only its own requests move. Source: Envoy, `RingHashLoadBalancer::Ring`.
 
-use shakedown_config::table::{RingFunction, RingHash};
+use shakedown_xds::table::{RingFunction, RingHash};
 
 use super::weights::Shares;
 use crate::hash::{murmur_hash, xx_hash};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shakedown_config::table::SlowStart;
 use shakedown_env::Time;
+use shakedown_xds::table::SlowStart;
 
 /// What a host's weight is multiplied by, in the given time after it came: `max(min, (age / window)^(1 / aggression))`.
 /// Source: Envoy, `EdfLoadBalancerBase::applySlowStartFactor`; times are whole milliseconds, and at least one.

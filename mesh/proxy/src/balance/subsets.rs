@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand_core::Rng;
-use shakedown_config::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 use shakedown_env::Time;
+use shakedown_xds::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 
 use super::levels::Levels;
 use super::{Load, Member, Request, Setting};

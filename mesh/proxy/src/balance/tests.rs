@@ -6,11 +6,11 @@ mod rebuilt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shakedown_config::table::{
+use shakedown_env::{Rng as Stream, stream_seed};
+use shakedown_xds::table::{
     Fallback, Label, LeastRequest, Locality, Maglev, PeakEwma, RingHash, RoundRobin, Selector,
     SelectorFallback, SlowStart, Subsets,
 };
-use shakedown_env::{Rng as Stream, stream_seed};
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
-use shakedown_config::table::{Cors, origin, preflight_method};
+use shakedown_xds::table::{Cors, origin, preflight_method};
 
 use crate::respond::Reject;
 
@@ -54,7 +54,7 @@ impl Allowed<'_> {
 #[cfg(test)]
 mod tests {
     use http::header::HeaderName;
-    use shakedown_config::table::{Share, StringMatcher};
+    use shakedown_xds::table::{Share, StringMatcher};
 
     use super::*;
 

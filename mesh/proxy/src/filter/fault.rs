@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use rand_core::Rng as _;
-use shakedown_config::table::{Abort, Fault, RequestView};
 use shakedown_env::Flags;
+use shakedown_xds::table::{Abort, Fault, RequestView};
 
 use crate::proxy::Proxy;
 use crate::record::Record;
@@ -61,7 +61,7 @@ mod tests {
     use std::sync::Arc;
 
     use http::HeaderMap;
-    use shakedown_config::table::{HeaderKey, HeaderMatcher, Share, ValueMatcher};
+    use shakedown_xds::table::{HeaderKey, HeaderMatcher, Share, ValueMatcher};
 
     use super::*;
 

@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use http::StatusCode;
 use rand_core::Rng as _;
-use shakedown_config::table;
 use shakedown_env::{Env, Flags, Rng, Sleep, Time};
+use shakedown_xds::table;
 
 use crate::adaptive::Adaptive;
 use crate::respond::{Overloaded, Reject, status};

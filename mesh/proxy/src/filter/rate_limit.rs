@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use rand_core::Rng as _;
-use shakedown_config::table::RateLimit;
 use shakedown_env::Time;
+use shakedown_xds::table::RateLimit;
 
 use super::Passing;
 use crate::headers;
@@ -93,7 +93,7 @@ pub(super) fn admit<'t>(
 mod tests {
     use std::time::Duration;
 
-    use shakedown_config::table::Bucket;
+    use shakedown_xds::table::Bucket;
 
     use super::*;
     use crate::limit::tests::limit;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use shakedown_config::table::{GrpcTimeout, RouteAction};
+use shakedown_xds::table::{GrpcTimeout, RouteAction};
 
 use super::grpc;
 use crate::respond::is_grpc;

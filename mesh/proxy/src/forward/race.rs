@@ -9,9 +9,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use shakedown_config::table::RequestView;
 use shakedown_env::{Flags, Time};
 use shakedown_wire::{Body, Pool};
+use shakedown_xds::table::RequestView;
 use smallvec::SmallVec;
 
 use super::bounds::Bounds;

@@ -1,7 +1,7 @@
 //! The bounds of a request in time.
 
 use http::{HeaderMap, HeaderValue};
-use shakedown_config::table::{GrpcTimeout, RetryOn, RetryPolicy, WeightedCluster};
+use shakedown_xds::table::{GrpcTimeout, RetryOn, RetryPolicy, WeightedCluster};
 
 use super::*;
 

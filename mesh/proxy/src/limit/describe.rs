@@ -1,6 +1,6 @@
 //! How a request is described to a rate limit: keys and values from its headers and its query.
 
-use shakedown_config::table::{
+use shakedown_xds::table::{
     DescriptorAction, DescriptorRule, HostRules, RateLimit, RequestView, Route, query_value,
 };
 

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use shakedown_config::table::{HeaderOps, HostRules, Share};
+use shakedown_xds::table::{HeaderOps, HostRules, Share};
 
 use super::*;
 

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shakedown_config::table::OutlierDetection;
 use shakedown_env::{Detector, Time};
+use shakedown_xds::table::OutlierDetection;
 
 use super::Outcome;
 use super::rates::Rate;

@@ -4,8 +4,8 @@ mod rates;
 mod time;
 
 use proptest::prelude::*;
-use shakedown_config::table::Enforcing;
 use shakedown_env::{Rng as ChaCha, stream_seed};
+use shakedown_xds::table::Enforcing;
 
 use super::*;
 

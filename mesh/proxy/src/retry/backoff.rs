@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use shakedown_config::table::{RateLimitedBackOff, ResetFormat, RetryPolicy};
 use shakedown_env::UnixTime;
+use shakedown_xds::table::{RateLimitedBackOff, ResetFormat, RetryPolicy};
 
 /// Waits of one request: uniform below a bound that begins at the base and doubles, up to the maximum.
 ///
@@ -71,7 +71,7 @@ fn millis(span: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
-    use shakedown_config::table::ResetHeader;
+    use shakedown_xds::table::ResetHeader;
 
     use super::*;
 

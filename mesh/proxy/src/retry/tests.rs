@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
-use shakedown_config::table::{
+use shakedown_xds::table::{
     HeaderKey, HeaderMatcher, RateLimitedBackOff, ResetFormat, ResetHeader, ValueMatcher,
 };
 

@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
-use shakedown_config::table::{Assignment, Cluster, Priority};
 use shakedown_env::Time;
+use shakedown_xds::table::{Assignment, Cluster, Priority};
 
 use crate::breaker;
 

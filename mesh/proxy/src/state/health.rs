@@ -7,8 +7,8 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_config::table::Cluster;
 use shakedown_env::{Env, Event, Owned, Rng, Time};
+use shakedown_xds::table::Cluster;
 
 use super::Upstream;
 use crate::outlier::{Change, Changes, MergeWindow, Outcome, Outliers, Seat, When};

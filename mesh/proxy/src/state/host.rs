@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shakedown_config::table::{self, Cluster, Identity, LbPolicy};
 use shakedown_env::Time;
 use shakedown_wire::Pool;
+use shakedown_xds::table::{self, Cluster, Identity, LbPolicy};
 use smallvec::SmallVec;
 
 use super::health::HostHealth;

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_config::table::{
-    Cluster, ClusterKind, LbPolicy, OutlierDetection, Priority, RoundRobin, SlowStart, Table,
-};
 use shakedown_env::Env;
 use shakedown_wire::Bound;
+use shakedown_xds::table::{
+    Cluster, ClusterKind, LbPolicy, OutlierDetection, Priority, RoundRobin, SlowStart, Table,
+};
 
 use super::*;
 use crate::outlier::Outcome;

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rand_core::Rng as _;
-use shakedown_config::table::{
-    Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
-};
 use shakedown_env::{Env, Event, Rng, Time};
 use shakedown_wire::{Pool, PoolOptions, Protocol};
+use shakedown_xds::table::{
+    Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
+};
 
 use super::health::{Health, HostHealth};
 use super::host::Host;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use shakedown_config::table::{
+use shakedown_wire::Body;
+use shakedown_xds::table::{
     Action, ClusterKind, Fallback, HashBy, HashCookie, HashPolicy, HeaderKey, Label, LbPolicy,
     Maglev, OutlierDetection, PeakEwma, RequestView, RetryOn, RingHash, Selector, Subsets, Table,
 };
-use shakedown_wire::Body;
 
 use super::scene::*;
 use crate::hash::{Ends, Hash, Hashed};
@@ -208,7 +208,7 @@ fn nobody_healthy_is_uh_without_a_panic_threshold_and_a_try_with_one() {
 }
 
 /// A route to the subset of a version, of a cluster that has v1 and v2.
-fn to_version(text: &str) -> shakedown_config::table::Table {
+fn to_version(text: &str) -> shakedown_xds::table::Table {
     let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
     let version = |text: &str| (Arc::from("version"), Label::Text(text.into()));
     if let ClusterKind::Static(assignment) = &mut reviews.kind {

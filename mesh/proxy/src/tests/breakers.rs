@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use shakedown_config::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 use shakedown_env::{Event, Limit};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 
 use super::scene::*;
 
@@ -74,7 +74,7 @@ fn limited(hosts: &[&str], change: impl FnOnce(&mut Cluster)) -> Cluster {
     cluster
 }
 
-fn routed(cluster: Cluster) -> shakedown_config::table::Table {
+fn routed(cluster: Cluster) -> shakedown_xds::table::Table {
     outbound(Action::Forward(to(REVIEWS)), vec![cluster])
 }
 

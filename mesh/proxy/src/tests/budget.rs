@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use proptest::prelude::*;
-use shakedown_config::table::{Action, Limits, RetryBudget, RetryOn};
 use shakedown_env::{Env, Owned};
 use shakedown_wire::{Body, Pool, PoolOptions};
+use shakedown_xds::table::{Action, Limits, RetryBudget, RetryOn};
 
 use super::scene::*;
 use crate::breaker::Breaker;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use http::Request;
 use proptest::prelude::*;
-use shakedown_config::table::{
+use shakedown_env::Env;
+use shakedown_wire::{Body, Drain, Pool, PoolOptions, Protocol, ServerOptions, accept_auto_until};
+use shakedown_xds::table::{
     Action, Cluster, HedgePolicy, Priority, RetryBudget, RetryOn, RetryPolicy, Table,
     UpstreamProtocol,
 };
-use shakedown_env::Env;
-use shakedown_wire::{Body, Drain, Pool, PoolOptions, Protocol, ServerOptions, accept_auto_until};
 
 use super::scene::*;
 use crate::proxy::Proxy;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join;
-use shakedown_config::table::{
+use shakedown_xds::table::{
     Action, LbPolicy, RoundRobin, RouteAction, SlowStart, Table, WeightedCluster,
 };
 

@@ -6,17 +6,16 @@ use std::sync::{Arc, Mutex};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use http::Request;
-use shakedown_config::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
-use shakedown_config::translate;
-use shakedown_config::xds::discovery::aggregated_discovery_service_server::{
+use shakedown_env::Event;
+use shakedown_istio::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
+use shakedown_wire::{Body, H2Options, serve_h2};
+use shakedown_xds::proto::discovery::aggregated_discovery_service_server::{
     AggregatedDiscoveryService, AggregatedDiscoveryServiceServer,
 };
-use shakedown_config::xds::discovery::{
+use shakedown_xds::proto::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
 };
-use shakedown_config::xds::{self, Kind, cluster};
-use shakedown_env::Event;
-use shakedown_wire::{Body, H2Options, serve_h2};
+use shakedown_xds::proto::{self, Kind, cluster};
 use tonic::{Response, Status, Streaming};
 
 use super::scene::*;
@@ -117,10 +116,10 @@ fn mesh() -> Mesh {
 /// All resources of the pod, of one kind.
 fn resources(kind: Kind) -> Vec<Resource> {
     let mesh = mesh();
-    let outbound = translate::outbound(&mesh);
-    let own = translate::own(
+    let outbound = shakedown_translate::outbound(&mesh);
+    let own = shakedown_translate::own(
         &mesh.registry.pod(POD.parse().unwrap()),
-        &translate::Inbound::default(),
+        &shakedown_translate::Inbound::default(),
     );
     let all = match kind {
         Kind::Cluster => [outbound.clusters, own.clusters].concat(),
@@ -128,7 +127,7 @@ fn resources(kind: Kind) -> Vec<Resource> {
         Kind::Listener => own.listeners,
         Kind::Routes => outbound.routes,
     };
-    let sent = |it: xds::Resource| Resource {
+    let sent = |it: proto::Resource| Resource {
         name: it.name,
         version: it.version,
         resource: Some(it.body),
@@ -249,7 +248,7 @@ fn a_bad_resource_is_refused_and_the_last_good_one_goes_on_serving() {
                         .map(|cluster| Resource {
                             name: cluster.name.clone(),
                             version: "2".into(),
-                            resource: Some(xds::pack(&cluster)),
+                            resource: Some(proto::pack(&cluster)),
                             ..Default::default()
                         })
                         .into(),

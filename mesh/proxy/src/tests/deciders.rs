@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
-use shakedown_config::table::{
+use shakedown_env::{Time, UnixTime, stream_seed};
+use shakedown_xds::table::{
     AdaptiveConcurrency, AdaptiveThrottle, Bucket, Enforcing, FailurePercentage, HedgePolicy,
     Limits, OutlierDetection, RateLimitedBackOff, RequestView, ResetFormat, ResetHeader,
     RetryBudget, RetryOn, RetryPolicy, Shed as ShedSettings, SuccessRate,
 };
-use shakedown_env::{Time, UnixTime, stream_seed};
 
 use crate::adaptive::Adaptive;
 use crate::breaker::Breaker;

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body as _, Frame};
 use hyper::rt::{Read, ReadBuf};
-use shakedown_config::table::{Action, RetryOn, Table, UpstreamProtocol};
 use shakedown_env::{BoxStream, Event};
 use shakedown_wire::{
     Body, BodyError, Drain, Pool, PoolOptions, Protocol, ServerOptions, accept_auto_until,
 };
+use shakedown_xds::table::{Action, RetryOn, Table, UpstreamProtocol};
 
 use super::scene::*;
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request};
-use shakedown_config::table::{
+use shakedown_wire::Body;
+use shakedown_xds::table::{
     Abort, Action, AppendAction, Bucket, Cors, DirectResponse, Fault, Filter, HeaderOp, HeaderOps,
     HostRules, Mirror, PathMatcher, RateLimit, Route, RouteAction, RouteMatcher, Share,
     StringMatcher, TargetHeaders, Template, WeightedCluster,
 };
-use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -50,7 +50,7 @@ fn direct(status: u16) -> Action {
     })
 }
 
-fn reviews() -> Vec<shakedown_config::table::Cluster> {
+fn reviews() -> Vec<shakedown_xds::table::Cluster> {
     vec![cluster(REVIEWS, &[at(UP1, 9080)])]
 }
 
@@ -166,7 +166,7 @@ fn mirrored(share: Share) -> Action {
     Action::Forward(action)
 }
 
-fn both() -> Vec<shakedown_config::table::Cluster> {
+fn both() -> Vec<shakedown_xds::table::Cluster> {
     let ratings = cluster(RATINGS, &[at(UP2, 9080)]);
     reviews().into_iter().chain([ratings]).collect()
 }

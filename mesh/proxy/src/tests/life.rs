@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use http::{HeaderMap, Request};
-use shakedown_config::table::{Action, ClusterKind, LbPolicy, RetryOn};
 use shakedown_env::{Flags, RequestId, Side};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, ClusterKind, LbPolicy, RetryOn};
 
 use super::scene::*;
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_config::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
 use shakedown_env::{Detector, Event, Flags, Time};
+use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
 
 use super::scene::*;
 
@@ -26,7 +26,7 @@ fn detected(change: impl FnOnce(&mut OutlierDetection)) -> Cluster {
     reviews
 }
 
-fn routed(cluster: Cluster) -> shakedown_config::table::Table {
+fn routed(cluster: Cluster) -> shakedown_xds::table::Table {
     outbound(Action::Forward(to(REVIEWS)), vec![cluster])
 }
 

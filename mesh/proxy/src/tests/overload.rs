@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use shakedown_config::table::{
+use shakedown_xds::table::{
     Action, AdaptiveConcurrency, Filter, PathMatcher, Route, RouteMatcher, Shed, Table,
 };
 

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Request;
-use shakedown_config::table::{Action, Assignment, Cluster, Host, Identity, Table};
 use shakedown_env::Env;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
+use shakedown_xds::table::{Action, Assignment, Cluster, Host, Identity, Table};
 
 use super::scene::*;
 use crate::{Bootstrap, run_with_table};

@@ -1,9 +1,9 @@
 //! The report of the cluster that a route chose, under a header of the request.
 
 use http::Request;
-use shakedown_config::table::Action;
 use shakedown_env::Event;
 use shakedown_wire::Body;
+use shakedown_xds::table::Action;
 
 use super::scene::*;
 

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use rand_core::Rng as _;
-use shakedown_config::table::{Action, LbPolicy, RetryOn, RetryPolicy};
 use shakedown_env::{BoxStream, Flags};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, LbPolicy, RetryOn, RetryPolicy};
 
 use super::scene::*;
 

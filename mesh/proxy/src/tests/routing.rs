@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request};
-use shakedown_config::table::{
+use shakedown_wire::Body;
+use shakedown_xds::table::{
     Abort, Action, AppendAction, Bucket, Cors, DirectResponse, Fault, Filter, HeaderOp, HeaderOps,
     HostRules, Mirror, PathMatcher, PathRewrite, RateLimit, Redirect, RetryOn, Rewrite, Route,
     RouteAction, RouteMatcher, Share, StringMatcher, Template, WeightedCluster,
 };
-use shakedown_wire::Body;
 
 use super::scene::*;
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use shakedown_config::table::{
+use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
+use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
+use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
+use shakedown_xds::table::{
     Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions,
     LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route,
     RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
 };
-use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
-use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
-use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
 
 use crate::proxy::{Proxy, Running};
 use crate::{Bootstrap, run_with_table};
@@ -318,7 +318,7 @@ pub(crate) fn cluster(name: &str, hosts: &[SocketAddr]) -> Cluster {
         lb: LbPolicy::ROUND_ROBIN,
         lb_options: LbOptions::default(),
         limits: PriorityLimits::both(Limits::UNLIMITED),
-        protocol: shakedown_config::table::UpstreamProtocol::Http1,
+        protocol: shakedown_xds::table::UpstreamProtocol::Http1,
         policy: Default::default(),
         outlier: None,
         update_merge_window: Cluster::UPDATE_MERGE_WINDOW,

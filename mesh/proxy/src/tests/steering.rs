@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::Request;
-use shakedown_config::table::{Network, Origin, Table};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Network, Origin, Table};
 
 use super::scene::*;
 
@@ -125,7 +125,7 @@ fn what_suppresses_envoys_headers_suppresses_them_towards_both() {
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(500));
         let hosts = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
-        let mut table = outbound(shakedown_config::table::Action::Forward(action), hosts);
+        let mut table = outbound(shakedown_xds::table::Action::Forward(action), hosts);
         for listener in table.listeners.values_mut() {
             Arc::make_mut(listener).manager.suppress_envoy_headers = true;
         }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shakedown_config::table::{Action, RetryOn, RouteAction};
 use shakedown_env::Flags;
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, RetryOn, RouteAction};
 
 use super::scene::*;
 
@@ -272,8 +272,8 @@ fn a_try_that_fails_while_the_body_still_comes_is_tried_again_with_all_of_it() {
 }
 
 fn with_manager(
-    table: &mut shakedown_config::table::Table,
-    change: impl Fn(&mut shakedown_config::table::Manager),
+    table: &mut shakedown_xds::table::Table,
+    change: impl Fn(&mut shakedown_xds::table::Manager),
 ) {
     for listener in table.listeners.values_mut() {
         change(&mut std::sync::Arc::make_mut(listener).manager);
@@ -324,7 +324,7 @@ fn a_streams_longest_duration_cuts_the_answers_body() {
             }
         });
         via(&scene, |action| {
-            action.stream_duration = Some(shakedown_config::table::StreamDuration {
+            action.stream_duration = Some(shakedown_xds::table::StreamDuration {
                 max: Some(ms(300)),
                 ..Default::default()
             });

@@ -1,7 +1,7 @@
 //! Connections that become something else.
 
-use shakedown_config::table::{Action, RetryOn, Table, Upgrades};
 use shakedown_env::{BoxStream, Flags};
+use shakedown_xds::table::{Action, RetryOn, Table, Upgrades};
 
 use super::scene::*;
 

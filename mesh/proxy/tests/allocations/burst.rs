@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response};
-use shakedown_config::table::Table;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{BoxStream, Env};
 use shakedown_proxy::{Bootstrap, run_with_table};
 use shakedown_wire::{Body, Drain, Pool, PoolOptions, ServerOptions, accept_auto_until};
+use shakedown_xds::table::Table;
 
 use super::frames::{half_open, hello};
 use super::memory::{http2_table, read, write};

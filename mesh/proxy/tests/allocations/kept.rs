@@ -4,15 +4,14 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use shakedown_config::api::Document;
-use shakedown_config::registry::{Endpoint, Locality, Pod, Port, Service};
-use shakedown_config::translate::{self, Caller, Inbound};
-use shakedown_config::xds::discovery::{DeltaDiscoveryResponse, Resource};
-use shakedown_config::xds::{self, Kind};
-use shakedown_config::{Mesh, Registry};
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::UnixTime;
+use shakedown_istio::Document;
+use shakedown_istio::registry::{Endpoint, Locality, Mesh, Pod, Port, Registry, Service};
 use shakedown_proxy::{DryRun, ResourceCache};
+use shakedown_translate::{Caller, Inbound};
+use shakedown_xds::proto::discovery::{DeltaDiscoveryResponse, Resource};
+use shakedown_xds::proto::{self, Kind};
 use shakedown_yaml::tree;
 
 use super::shop;
@@ -65,8 +64,8 @@ fn routes(number: usize) -> Mesh {
     }
 }
 
-fn response(kind: Kind, resources: Vec<xds::Resource>) -> DeltaDiscoveryResponse {
-    let sent = |resource: xds::Resource| Resource {
+fn response(kind: Kind, resources: Vec<proto::Resource>) -> DeltaDiscoveryResponse {
+    let sent = |resource: proto::Resource| Resource {
         name: resource.name,
         version: resource.version,
         resource: Some(resource.body),
@@ -91,9 +90,9 @@ fn kept(mesh: &Mesh, kinds: &[Kind]) -> i64 {
         address: IpAddr::V4(shop::POD),
         ports: Vec::new(),
     };
-    let own = translate::own(&pod, &Inbound::default());
-    let outbound = translate::outbound(mesh);
-    let routes = translate::routes_for(mesh, &Caller::default());
+    let own = shakedown_translate::own(&pod, &Inbound::default());
+    let outbound = shakedown_translate::outbound(mesh);
+    let routes = shakedown_translate::routes_for(mesh, &Caller::default());
     let mut responses = vec![response(Kind::Listener, own.listeners)];
     for kind in kinds {
         responses.push(match kind {

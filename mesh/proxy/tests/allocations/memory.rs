@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::rt::{Read as _, ReadBuf, Write as _};
-use shakedown_config::table::{Table, UpstreamProtocol};
 use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
 use shakedown_env::{BoxStream, Env, UnixTime};
 use shakedown_proxy::run_with_table;
+use shakedown_xds::table::{Table, UpstreamProtocol};
 
 use super::frames::{self, DATA, SETTINGS, WINDOW_UPDATE, frame, hello};
 use super::shop;

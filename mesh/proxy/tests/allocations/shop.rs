@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use shakedown_config::api::Document;
-use shakedown_config::compile::{
+use shakedown_istio::Document;
+use shakedown_istio::registry::{
+    Endpoint, Locality, Mesh, MeshOptions, Pod, Port, Registry, Service,
+};
+use shakedown_proxy::Bootstrap;
+use shakedown_translate::{Caller, Inbound};
+use shakedown_xds::compile::{
     compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
-use shakedown_config::registry::{Endpoint, Locality, Pod, Port, Service};
-use shakedown_config::table::Table;
-use shakedown_config::translate::{self, Caller, Inbound};
-use shakedown_config::{Mesh, MeshOptions, Registry};
-use shakedown_proxy::Bootstrap;
+use shakedown_xds::table::Table;
 use shakedown_yaml::tree;
 
 /// Where the measured sidecar is.
@@ -89,7 +90,7 @@ pub(crate) fn table() -> Table {
         options: MeshOptions::default(),
     };
     let mut table = Table::default();
-    let shared = translate::outbound(&mesh);
+    let shared = shakedown_translate::outbound(&mesh);
     for sent in &shared.clusters {
         let cluster = compile_cluster(&sent.message().unwrap()).unwrap();
         table.clusters.put(Arc::new(cluster));
@@ -98,7 +99,7 @@ pub(crate) fn table() -> Table {
         let assignment = compile_endpoints(&sent.message().unwrap()).unwrap();
         table.endpoints.put(Arc::new(assignment));
     }
-    let routes = translate::routes_for(&mesh, &Caller::default());
+    let routes = shakedown_translate::routes_for(&mesh, &Caller::default());
     let routes = compile_routes(&routes.message().unwrap()).unwrap();
     table
         .routes
@@ -107,7 +108,7 @@ pub(crate) fn table() -> Table {
         address: IpAddr::V4(POD),
         ports: Vec::new(),
     };
-    for sent in translate::own(&pod, &Inbound::default()).listeners {
+    for sent in shakedown_translate::own(&pod, &Inbound::default()).listeners {
         let listener = compile_listener(&sent.message().unwrap()).unwrap();
         table
             .listeners

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shakedown_config::registry::Hostname;
+use shakedown_istio::registry::Hostname;
 use shakedown_yaml::tree::Entry;
 use shakedown_yaml::{Node, Place as FilePlace};
 

@@ -1,6 +1,6 @@
 //! Replicas that come and go, and documents that are applied, while a run goes on.
 
-use shakedown_config::api::Document;
+use shakedown_istio::Document;
 use shakedown_results::{Answer, Event, Fate, PartyId, Pod, PodId};
 use shakedown_scenarios::story::{Action, Story, Version};
 use shakedown_yaml::tree;

@@ -3,8 +3,8 @@ mod changes;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use shakedown_config::api::{Document, Resource};
-use shakedown_config::registry::Hostname;
+use shakedown_istio::registry::Hostname;
+use shakedown_istio::{Document, Resource};
 use shakedown_yaml::tree;
 
 use super::super::history::Counts;

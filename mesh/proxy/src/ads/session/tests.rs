@@ -1,9 +1,9 @@
 //! The client's side of the delta protocol, against responses made by hand.
 
 use prost::Message as _;
-use shakedown_config::xds::protobuf::Any;
-use shakedown_config::xds::{self, cluster, core, endpoint};
 use shakedown_env::StoreValue as _;
+use shakedown_xds::proto::protobuf::Any;
+use shakedown_xds::proto::{self, cluster, core, endpoint};
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn eds_cluster(name: &str, lb_policy: i32) -> Resource {
         cluster_discovery_type: Some(cluster::cluster::ClusterDiscoveryType::Type(kind.into())),
         ..Default::default()
     };
-    resource(name, &format!("lb{lb_policy}"), xds::pack(&message))
+    resource(name, &format!("lb{lb_policy}"), proto::pack(&message))
 }
 
 fn assignment(name: &str) -> Resource {
@@ -39,7 +39,7 @@ fn assignment(name: &str) -> Resource {
         cluster_name: name.into(),
         ..Default::default()
     };
-    resource(name, "1", xds::pack(&message))
+    resource(name, "1", proto::pack(&message))
 }
 
 fn resource(name: &str, version: &str, body: Any) -> Resource {
@@ -281,12 +281,12 @@ fn a_resource_that_arrives_after_it_was_given_up_is_dropped() {
 }
 
 fn listener(name: &str, port: u32) -> Resource {
-    use shakedown_config::xds::{listener, manager};
+    use shakedown_xds::proto::{listener, manager};
 
     let router = manager::HttpFilter {
-        name: xds::ROUTER.into(),
-        config_type: Some(manager::http_filter::ConfigType::TypedConfig(xds::pack(
-            &xds::router::Router::default(),
+        name: proto::ROUTER.into(),
+        config_type: Some(manager::http_filter::ConfigType::TypedConfig(proto::pack(
+            &proto::router::Router::default(),
         ))),
         ..Default::default()
     };
@@ -294,7 +294,7 @@ fn listener(name: &str, port: u32) -> Resource {
         http_filters: vec![router],
         route_specifier: Some(
             manager::http_connection_manager::RouteSpecifier::RouteConfig(
-                xds::route::RouteConfiguration {
+                proto::route::RouteConfiguration {
                     name: name.into(),
                     ..Default::default()
                 },
@@ -304,7 +304,7 @@ fn listener(name: &str, port: u32) -> Resource {
     };
     let filter = listener::Filter {
         name: "manager".into(),
-        config_type: Some(listener::filter::ConfigType::TypedConfig(xds::pack(
+        config_type: Some(listener::filter::ConfigType::TypedConfig(proto::pack(
             &manager,
         ))),
     };
@@ -325,7 +325,7 @@ fn listener(name: &str, port: u32) -> Resource {
         traffic_direction: core::TrafficDirection::Outbound.into(),
         ..Default::default()
     };
-    resource(name, "1", xds::pack(&message))
+    resource(name, "1", proto::pack(&message))
 }
 
 fn said(reply: &Reply) -> String {

@@ -1,0 +1,99 @@
+//! What documents say that is no error, and is hardly meant: routes that no request reaches, documents that others make
+//! idle, conditions that nothing meets. Istio takes all of it without a word.
+
+mod codes;
+mod cover;
+mod delegates;
+mod destinations;
+mod ejections;
+mod endpoints;
+mod hosts;
+mod overlap;
+mod references;
+mod routes;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use shakedown_istio::registry::Mesh;
+use shakedown_istio::{Document, in_force};
+use shakedown_translate::Caller;
+use shakedown_translate::export::all_kinds_of_callers;
+use shakedown_translate::index::Index;
+use shakedown_yaml::{Diagnostics, Place};
+
+pub(crate) use hosts::why_idle;
+
+/// What is worth a warning, in order of place. The documents are taken to be valid ([`validate`](super::validate())).
+pub fn advise(mesh: &Mesh) -> Diagnostics {
+    let mut advice = Advice {
+        mesh,
+        index: Index::new(mesh),
+        callers: all_kinds_of_callers(mesh),
+        seen: BTreeMap::new(),
+        found: Diagnostics::new(),
+        prefix: String::new(),
+    };
+    for document in in_force(&mesh.documents) {
+        advice.prefix = format!("{} {}: ", document.kind(), document.meta().name);
+        match document {
+            Document::VirtualService(resource) => {
+                advice.routes(&resource.spec);
+                advice.hosts(resource);
+                advice.delegated(resource);
+                advice.references(resource);
+                advice.destinations(resource);
+            }
+            Document::DestinationRule(resource) => {
+                advice.rule(resource);
+                advice.rule_references(resource);
+                advice.subsets(resource);
+                advice.ejections(resource);
+            }
+            Document::Canary(resource) => advice.canary_references(resource),
+            Document::ProxyPolicy(resource) => advice.policy_references(resource),
+        }
+    }
+    advice.found.sorted()
+}
+
+struct Advice<'a> {
+    mesh: &'a Mesh,
+    index: Index<'a>,
+    /// One of each kind that documents tell apart.
+    callers: Vec<Caller>,
+    /// The documents as callers of namespaces see them, of those that have been asked for.
+    seen: BTreeMap<String, Index<'a>>,
+    found: Diagnostics,
+    prefix: String,
+}
+
+impl<'a> Advice<'a> {
+    fn tell(&mut self, place: &Place, message: impl AsRef<str>) {
+        let message = format!("{}{}", self.prefix, message.as_ref());
+        self.found.add(place, message);
+    }
+}
+
+/// Kinds of callers by their namespaces, in words.
+fn whose<'n>(namespaces: impl Iterator<Item = &'n str>) -> String {
+    let named = namespaces.map(|it| {
+        if it.is_empty() {
+            "other namespaces"
+        } else {
+            it
+        }
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// A place as it is written of beside another: without the file where both have the same.
+fn beside(place: &Place, other: &Place) -> String {
+    match place.file == other.file {
+        true => place.in_file(),
+        false => place.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! Subsets that no endpoint belongs to.
+
+use shakedown_istio::registry::Hostname;
+use shakedown_istio::{DestinationRule, Resource};
+
+use super::Advice;
+use super::codes::NO_PODS;
+
+impl Advice<'_> {
+    /// Only where the registry knows endpoints of the service.
+    pub(super) fn subsets(&mut self, resource: &Resource<DestinationRule>) {
+        let host = Hostname::resolve(&resource.spec.host, &resource.meta.namespace);
+        let Some(service) = self.mesh.registry.service(host.as_str()) else {
+            return;
+        };
+        if service.endpoints.is_empty() {
+            return;
+        }
+        for subset in &resource.spec.subsets {
+            let mut endpoints = service.endpoints.iter();
+            if !endpoints.any(|it| subset.selects(&it.labels)) {
+                let labels = subset.labels.iter();
+                let labels: Vec<String> = labels
+                    .map(|(name, value)| format!("{name}: {value}"))
+                    .collect();
+                let message = format!(
+                    "no endpoint of `{}` has the labels of subset `{}` ({}): its requests are answered 503 UH \
+                     {NO_PODS}",
+                    resource.spec.host,
+                    subset.name,
+                    labels.join(", ")
+                );
+                self.tell(&subset.place, message);
+            }
+        }
+    }
+}

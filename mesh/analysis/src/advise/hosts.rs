@@ -1,0 +1,148 @@
+//! VirtualServices that others make idle, or that hold where there is nothing.
+
+use shakedown_istio::export::OWN_NAMESPACE;
+use shakedown_istio::gateways::is_for_sidecars;
+use shakedown_istio::registry::{Hostname, MeshOptions};
+use shakedown_istio::{Resource, VirtualService};
+use shakedown_translate::index::Index;
+use shakedown_translate::{Caller, export};
+use shakedown_yaml::Spanned;
+
+use super::codes::CONFLICTING_HOSTS;
+use super::overlap::{self, Overlap};
+use super::{Advice, beside, whose};
+
+/// Why a document has no say for a caller of a namespace, as far as it alone decides that.
+pub(crate) fn why_idle(
+    resource: &Resource<VirtualService>,
+    caller: &str,
+    options: &MeshOptions,
+) -> Option<String> {
+    let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+    if !is_for_sidecars(spec) {
+        return Some("it holds for gateways alone: its `gateways` lack `mesh`".into());
+    }
+    if export::reach(spec, own, caller, options.virtual_services_for).is_some() {
+        return None;
+    }
+    let named = spec.export_to.iter().map(|to| match to.as_str() {
+        OWN_NAMESPACE => own,
+        other => other,
+    });
+    let named: Vec<&str> = named.collect();
+    Some(match named.as_slice() {
+        [] => format!(
+            "documents without `exportTo` are for callers of their own namespace here, and the caller is in `{caller}`"
+        ),
+        named => format!(
+            "its `exportTo` shows it to {} alone, and the caller is in `{caller}`",
+            named.join(", ")
+        ),
+    })
+}
+
+impl<'a> Advice<'a> {
+    pub(super) fn hosts(&mut self, resource: &Resource<VirtualService>) {
+        let spec = &resource.spec;
+        if spec.hosts.is_empty() {
+            return;
+        }
+        if !is_for_sidecars(spec) {
+            let message = "it holds for gateways alone, and this mesh has none: no request meets it; \
+                           add `mesh` for callers inside";
+            self.tell(&spec.gateways[0].place, message);
+            return;
+        }
+        let seen_in = self.seen_in(resource);
+        for host in &spec.hosts {
+            self.conflicting_host(resource, host, &seen_in);
+        }
+    }
+
+    /// Warns of a host that others have too, for which sidecars of some callers or all do not use this document.
+    fn conflicting_host(
+        &mut self,
+        resource: &Resource<VirtualService>,
+        host: &Spanned<String>,
+        seen_in: &[String],
+    ) {
+        let name = Hostname::resolve(host, &resource.meta.namespace);
+        let ports = self.ports_asked(&name);
+        // Of the documents of a wildcard over services the first alone is asked.
+        let mut known = self.mesh.registry.services.keys();
+        let of_services = name.is_wildcard() && known.any(|known| name.covers(known));
+        let (mut idle_in, mut nearer, mut partly) = (Vec::new(), None, None);
+        for namespace in seen_in {
+            let index = self.seen_by(namespace);
+            match overlap::find(index, resource, &name, &ports, namespace) {
+                Overlap::Partial(by) if !of_services => partly = partly.or(Some(by)),
+                Overlap::Full(by) | Overlap::Partial(by) => {
+                    nearer.get_or_insert((by, namespace));
+                    idle_in.push(namespace.as_str());
+                }
+                Overlap::None => {}
+            }
+        }
+        if let Some((by, namespace)) = nearer {
+            let of_whom = match idle_in.len() == seen_in.len() {
+                true => String::new(),
+                false => format!(" of callers in {}", whose(idle_in.into_iter())),
+            };
+            let default = self.mesh.options.virtual_services_for;
+            let reach = |of: &Resource<VirtualService>| {
+                export::reach(&of.spec, &of.meta.namespace, namespace, default)
+            };
+            let because = match reach(by) == reach(resource) {
+                true => "sidecars take the oldest alone; merge them into one",
+                false => "is for fewer callers: sidecars take that alone",
+            };
+            let message = format!(
+                "no request{of_whom} for `{host}` meets it: VirtualService {} at {} has that host, too, and {because} \
+                 {CONFLICTING_HOSTS}",
+                by.meta.name,
+                beside(&by.place, &host.place)
+            );
+            self.tell(&host.place, message);
+        } else if let Some(by) = partly {
+            let message = format!(
+                "some requests for `{host}` do not meet it: sidecars use VirtualService {} at {} alone for the callers and \
+                 ports for which it has a route; merge them into one {CONFLICTING_HOSTS}",
+                by.meta.name,
+                beside(&by.place, &host.place)
+            );
+            self.tell(&host.place, message);
+        }
+    }
+
+    /// The ports at which a host is asked for; none if they are not known.
+    fn ports_asked(&self, host: &Hostname) -> Vec<u16> {
+        let service = self.mesh.registry.service(host.as_str());
+        let ports = service.map_or(&[][..], |service| &service.ports);
+        ports.iter().map(|port| port.number).collect()
+    }
+
+    /// The namespaces whose callers see a document, each of those that documents tell apart.
+    pub(super) fn seen_in(&self, resource: &Resource<VirtualService>) -> Vec<String> {
+        let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+        let default = self.mesh.options.virtual_services_for;
+        let callers = self.callers.iter().map(|caller| &caller.namespace);
+        let seen =
+            callers.filter(|namespace| export::reach(spec, own, namespace, default).is_some());
+        let mut seen: Vec<String> = seen.cloned().collect();
+        // Several kinds of callers may be of one namespace, one after the other.
+        seen.dedup();
+        seen
+    }
+
+    /// The documents as callers of a namespace see them.
+    pub(super) fn seen_by(&mut self, namespace: &str) -> &Index<'a> {
+        let mesh = self.mesh;
+        self.seen.entry(namespace.to_owned()).or_insert_with(|| {
+            let caller = Caller {
+                namespace: namespace.to_owned(),
+                ..Caller::default()
+            };
+            Index::seen_by(mesh, &caller)
+        })
+    }
+}

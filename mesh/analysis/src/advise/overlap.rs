@@ -1,0 +1,148 @@
+//! Routes of two VirtualServices for one host. Sidecars ask them in order, and use the first that has a route for the caller and
+//! the port: a later one is idle only for those.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use shakedown_istio::gateways::SIDECARS;
+use shakedown_istio::registry::Hostname;
+use shakedown_istio::{HttpMatch, HttpRoute, Resource, VirtualService};
+use shakedown_translate::delegate;
+use shakedown_translate::index::Index;
+
+/// The part of a document's routes for a host that documents before it make unreachable.
+pub(super) enum Overlap<'a> {
+    None,
+    /// Those for some callers or ports, and the first document that takes any.
+    Partial(&'a Resource<VirtualService>),
+    /// All.
+    Full(&'a Resource<VirtualService>),
+}
+
+/// The callers and the port for which a document has a route.
+struct Scope {
+    port: Option<u16>,
+    labels: IndexMap<String, String>,
+    namespace: Option<String>,
+}
+
+/// Returns how much of a document's routes for a host is taken by documents before it, as callers of a namespace see them.
+/// `ports`: those at which the host is asked for; empty if they are not known.
+pub(super) fn find<'a>(
+    index: &Index<'a>,
+    resource: &Resource<VirtualService>,
+    host: &Hostname,
+    ports: &[u16],
+    namespace: &str,
+) -> Overlap<'a> {
+    let all = index.virtual_services_of(host);
+    let is_it = |other: &&Resource<VirtualService>| std::ptr::eq(*other, resource);
+    let Some(at) = all.iter().position(is_it) else {
+        return Overlap::None;
+    };
+    let (before, document) = (&all[..at], all[at]);
+    let earlier: Vec<(Vec<Scope>, &'a Resource<VirtualService>)> = before
+        .iter()
+        .map(|document| (scopes(index, document), *document))
+        .collect();
+    let own = scopes(index, document);
+    let numbers = numbers(
+        earlier.iter().flat_map(|(scopes, _)| scopes).chain(&own),
+        ports,
+    );
+    let (mut first, mut is_full) = (None, true);
+    for scope in own.iter().filter(|scope| scope.is_of(namespace)) {
+        for port in numbers.iter().filter(|port| scope.is_at(**port)) {
+            let finds = |takes: &dyn Fn(&Scope) -> bool| {
+                let found = earlier.iter().find(|(scopes, _)| scopes.iter().any(takes));
+                found.map(|(_, by)| *by)
+            };
+            let all = finds(&|it| it.is_at(*port) && it.covers(scope, namespace));
+            let some = || finds(&|it| it.is_at(*port) && it.meets(scope, namespace));
+            is_full &= all.is_some();
+            first = first.or(all).or_else(some);
+        }
+    }
+    match first {
+        None => Overlap::None,
+        Some(by) if is_full => Overlap::Full(by),
+        Some(by) => Overlap::Partial(by),
+    }
+}
+
+impl Scope {
+    fn from_condition(condition: &HttpMatch) -> Option<Scope> {
+        let gateways = &condition.gateways;
+        if gateways.is_empty() {
+            return Some(Scope {
+                port: condition.port,
+                labels: condition.source_labels.clone(),
+                namespace: condition
+                    .source_namespace
+                    .clone()
+                    .filter(|it| !it.is_empty()),
+            });
+        }
+        // A condition that names gateways asks nothing of callers.
+        let is_for_sidecars = gateways.iter().any(|name| name.value == SIDECARS);
+        is_for_sidecars.then(|| Scope {
+            port: condition.port,
+            ..Scope::any()
+        })
+    }
+
+    fn any() -> Scope {
+        Scope {
+            port: None,
+            labels: IndexMap::new(),
+            namespace: None,
+        }
+    }
+
+    fn is_at(&self, port: u16) -> bool {
+        self.port.is_none_or(|wanted| wanted == port)
+    }
+
+    /// Returns true if callers of a namespace match. The empty namespace stands for those that no document names.
+    fn is_of(&self, namespace: &str) -> bool {
+        let own = self.namespace.as_ref();
+        own.is_none_or(|own| namespace.is_empty() || own == namespace)
+    }
+
+    /// Returns true if all callers of another scope match this one, on any port.
+    fn covers(&self, other: &Scope, namespace: &str) -> bool {
+        let labelled = |(name, value): (&String, &String)| other.labels.get(name) == Some(value);
+        let of = other.namespace.as_deref().unwrap_or(namespace);
+        self.labels.iter().all(labelled) && self.namespace.as_ref().is_none_or(|it| it == of)
+    }
+
+    /// Returns true if a caller of another scope can match this one, on any port.
+    fn meets(&self, other: &Scope, namespace: &str) -> bool {
+        let agrees =
+            |(name, value): (&String, &String)| other.labels.get(name).is_none_or(|it| it == value);
+        let of = other.namespace.as_deref().unwrap_or(namespace);
+        self.labels.iter().all(agrees) && self.is_of(of)
+    }
+}
+
+fn scopes(index: &Index<'_>, document: &Resource<VirtualService>) -> Vec<Scope> {
+    let of_route = |route: &HttpRoute| match route.r#match.is_empty() {
+        true => vec![Scope::any()],
+        false => route
+            .r#match
+            .iter()
+            .filter_map(|it| Scope::from_condition(it))
+            .collect(),
+    };
+    let routes = delegate::routes(document, index);
+    routes.iter().flat_map(|it| of_route(&it.route)).collect()
+}
+
+/// The ports to compare at: those of the host; if they are not known, those that any document names, and one that none does.
+fn numbers<'s>(scopes: impl Iterator<Item = &'s Scope>, ports: &[u16]) -> BTreeSet<u16> {
+    if !ports.is_empty() {
+        return ports.iter().copied().collect();
+    }
+    let named = scopes.filter_map(|scope| scope.port);
+    named.chain([0]).collect()
+}

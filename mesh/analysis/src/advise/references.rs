@@ -1,0 +1,271 @@
+//! References to what does not exist: services, ports, subsets, delegates. Istio takes documents that have them, and requests
+//! that need what is missing are answered 503.
+
+use std::collections::BTreeSet;
+
+use shakedown_istio::gateways::is_for_sidecars;
+use shakedown_istio::registry::{Hostname, Service};
+use shakedown_istio::{
+    Canary, Delegate, Destination, DestinationRule, HttpRoute, PortSelector, ProxyPolicy, Resource,
+    TrafficPolicy, VirtualService,
+};
+use shakedown_translate::delegate;
+use shakedown_yaml::{Spanned, suggest};
+
+use super::Advice;
+use super::codes::{NOT_FOUND, PORT_REQUIRED};
+
+/// The consequence of a destination that does not exist.
+#[derive(Clone, Copy)]
+enum Sent {
+    Requests,
+    Copies,
+}
+
+impl Sent {
+    fn lost(self) -> &'static str {
+        match self {
+            Sent::Requests => "so that its requests are answered 503 NC",
+            Sent::Copies => "so that its copies are not sent",
+        }
+    }
+}
+
+impl Advice<'_> {
+    pub(super) fn references(&mut self, resource: &Resource<VirtualService>) {
+        let own = resource.meta.namespace.as_str();
+        let ports = self.ports_of_hosts(resource);
+        for route in &resource.spec.http {
+            let ports = ports_of_route(route, &ports);
+            for to in &route.route {
+                self.destination(&to.destination, own, Sent::Requests, &ports);
+            }
+            let several = route.mirrors.iter().map(|mirror| &mirror.destination);
+            for to in route.mirror.iter().map(|to| &to.value).chain(several) {
+                self.destination(to, own, Sent::Copies, &ports);
+            }
+            if let Some(to) = &route.delegate {
+                self.delegate(to, own);
+            }
+        }
+    }
+
+    /// The references of a DestinationRule.
+    pub(super) fn rule_references(&mut self, resource: &Resource<DestinationRule>) {
+        let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+        let host = Hostname::resolve(&spec.host, own);
+        if !self.is_known(&host) {
+            let lost = "so that nothing of the rule counts";
+            self.no_service(&spec.host, own, lost);
+        }
+        let Some(service) = self.mesh.registry.service(host.as_str()) else {
+            return;
+        };
+        let of_subsets = spec.subsets.iter().map(|it| it.traffic_policy.as_ref());
+        let policies = of_subsets.chain([spec.traffic_policy.as_ref()]).flatten();
+        let ports = policies.flat_map(|policy: &TrafficPolicy| &policy.port_level_settings);
+        for port in ports {
+            self.port(service, &port.port, "so that its settings do not count");
+        }
+    }
+
+    /// The references of a Canary. Flagger takes one whose target does not exist yet, and waits for it.
+    pub(super) fn canary_references(&mut self, resource: &Resource<Canary>) {
+        let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+        let name = spec.service_name();
+        let host = Hostname::resolve(name, own);
+        if !self.is_known(&host) {
+            self.no_service(name, own, "so that nothing is rolled out until it exists");
+        }
+        if let Some(service) = self.mesh.registry.service(host.as_str()) {
+            let lost = "so that the canary's `port` does not count";
+            self.port_number(service, &spec.service.port, lost);
+        }
+    }
+
+    /// The references of a ProxyPolicy.
+    pub(super) fn policy_references(&mut self, resource: &Resource<ProxyPolicy>) {
+        let own = resource.meta.namespace.as_str();
+        if let Some(host) = &resource.spec.host
+            && !self.is_known(&Hostname::resolve(host, own))
+        {
+            self.no_service(host, own, "so that nothing of the policy counts");
+        }
+    }
+
+    /// Returns true if a host, or one that it covers, is known. Without any service every host counts as known.
+    fn is_known(&self, host: &Hostname) -> bool {
+        let registry = &self.mesh.registry;
+        let mut services = registry.services.keys();
+        registry.services.is_empty()
+            || registry.knows(host)
+            || services.any(|known| host.covers(known))
+    }
+
+    /// A destination of a route for requests to these ports.
+    fn destination(&mut self, to: &Destination, own: &str, sent: Sent, ports: &BTreeSet<u16>) {
+        let host = Hostname::resolve(&to.host, own);
+        let service = self.mesh.registry.service(host.as_str());
+        if !self.is_known(&host) {
+            self.no_service(&to.host, own, sent.lost());
+            return;
+        }
+        match (&to.port, service) {
+            (Some(port), Some(service)) => self.port(service, port, sent.lost()),
+            (None, Some(service)) => self.no_port(&to.host, service, sent, ports),
+            (_, None) => {}
+        }
+        if let Some(subset) = &to.subset {
+            // A host that no registry knows counts as one of the document's namespace.
+            let of = service.map_or(own, |service| service.namespace.as_str());
+            self.subset_of(subset, to, &host, of, sent);
+        }
+    }
+
+    fn no_service(&mut self, host: &Spanned<String>, own: &str, lost: &str) {
+        let services = self.mesh.registry.services.values();
+        // As the person would write it: in the document's namespace the short name.
+        let names: Vec<&str> = services
+            .map(|service| match service.namespace == own {
+                true => service.name.as_str(),
+                false => service.hostname.as_str(),
+            })
+            .collect();
+        let hint = suggest::hint(host, names);
+        let message = format!("no service `{host}`, {lost}: {hint} {NOT_FOUND}");
+        self.tell(&host.place, message);
+    }
+
+    fn port(&mut self, service: &Service, port: &PortSelector, lost: &str) {
+        self.port_number(service, &port.number, lost);
+    }
+
+    fn port_number(&mut self, service: &Service, port: &Spanned<u16>, lost: &str) {
+        let number = port.value;
+        if service.ports.iter().any(|known| known.number == number) {
+            return;
+        }
+        let name = &service.name;
+        let expected = ports_of(service);
+        let message = match service.other_ports.contains(&number) {
+            true => {
+                format!("port {number} of service `{name}` does not speak HTTP, {lost}: {expected}")
+            }
+            false => {
+                format!("service `{name}` has no port {number}, {lost}: {expected} {NOT_FOUND}")
+            }
+        };
+        self.tell(&port.place, message);
+    }
+
+    /// A destination that names no port, of a service with several: requests are sent to the port that they ask for.
+    fn no_port(
+        &mut self,
+        host: &Spanned<String>,
+        service: &Service,
+        sent: Sent,
+        ports: &BTreeSet<u16>,
+    ) {
+        let has = |port: &u16| service.ports.iter().any(|known| known.number == *port);
+        let lacks = ports.iter().filter(|port| !has(port)).map(u16::to_string);
+        let lacks: Vec<String> = lacks.collect();
+        if service.ports.len() < 2 || lacks.is_empty() {
+            return;
+        }
+        let message = format!(
+            "service `{host}` has several ports and none is named, {} at port {}: {} {PORT_REQUIRED}",
+            sent.lost(),
+            lacks.join(" and "),
+            ports_of(service)
+        );
+        self.tell(&host.place, message);
+    }
+
+    /// The ports at which sidecars send requests to the hosts of a VirtualService, as far as they are known.
+    fn ports_of_hosts(&self, resource: &Resource<VirtualService>) -> BTreeSet<u16> {
+        let own = resource.meta.namespace.as_str();
+        let inside = is_for_sidecars(&resource.spec);
+        let hosts = resource.spec.hosts.iter().filter(|_| inside);
+        let services = hosts.filter_map(|host| {
+            let host = Hostname::resolve(host, own);
+            self.mesh.registry.service(host.as_str())
+        });
+        let ports = services.flat_map(|service| &service.ports);
+        ports.map(|port| port.number).collect()
+    }
+
+    /// A subset that no rule defines for any caller. One that some callers lack is a matter of
+    /// [`destinations`](Advice::destinations).
+    fn subset_of(
+        &mut self,
+        subset: &Spanned<String>,
+        to: &Destination,
+        host: &Hostname,
+        of: &str,
+        sent: Sent,
+    ) {
+        let rules = self.index.rules();
+        let mut known: Vec<&str> = Vec::new();
+        for caller in &self.callers {
+            let rule = rules.rule(caller, host, of);
+            if rule.subset(subset).is_some() {
+                return;
+            }
+            known.extend(rule.subsets.iter().map(|known| known.name.as_str()));
+        }
+        known.sort_unstable();
+        known.dedup();
+        let hint = match self.index.rule_of_namesake(host, subset) {
+            // A short name is one of its own document's namespace, which is often not what was meant.
+            Some(other) => format!(
+                "DestinationRule {} at {} defines it for `{}`, which means another service",
+                other.meta.name,
+                other.place,
+                Hostname::resolve(&other.spec.host, &other.meta.namespace)
+            ),
+            None if known.is_empty() => "no DestinationRule of that host defines one".to_owned(),
+            None => suggest::hint(subset, known),
+        };
+        let (name, lost) = (&to.host, sent.lost());
+        let message = format!("no subset `{subset}` of `{name}`, {lost}: {hint} {NOT_FOUND}");
+        self.tell(&subset.place, message);
+    }
+
+    fn delegate(&mut self, to: &Spanned<Delegate>, own: &str) {
+        if self.index.delegate(to, own).is_some() {
+            return;
+        }
+        let (namespace, _) = delegate::key(to, own);
+        let hint = match self.index.delegates_in(namespace).as_slice() {
+            [] => "there is none at all".to_owned(),
+            names => suggest::hint(&to.name, names.iter().copied()),
+        };
+        let message = format!(
+            "no VirtualService `{}` without hosts in `{namespace}`, so that this route is left out: {hint} {NOT_FOUND}",
+            to.name
+        );
+        self.tell(&to.name.place, message);
+    }
+}
+
+/// Those of the ports for which a route is.
+fn ports_of_route(route: &HttpRoute, all: &BTreeSet<u16>) -> BTreeSet<u16> {
+    let wanted: Option<BTreeSet<u16>> = route.r#match.iter().map(|it| it.port).collect();
+    match wanted {
+        Some(wanted) if !wanted.is_empty() => &wanted & all,
+        _ => all.clone(),
+    }
+}
+
+/// The ports that may be written for a service.
+fn ports_of(service: &Service) -> String {
+    let numbers = service.ports.iter().map(|known| known.number.to_string());
+    let numbers: Vec<String> = numbers.collect();
+    match numbers.as_slice() {
+        [] => "it has none for HTTP".to_owned(),
+        known => {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            format!("expected {}", suggest::one_of(&known))
+        }
+    }
+}

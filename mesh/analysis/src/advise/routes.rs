@@ -1,0 +1,185 @@
+//! Routes and conditions that no request ever meets.
+
+use shakedown_istio::{HttpMatch, HttpRoute, StringMatch, VirtualService};
+use shakedown_yaml::{Place, Spanned};
+
+use super::codes::{INEFFECTIVE_MATCH, UNREACHABLE_RULE};
+use super::cover::{covers, is_for_sidecars, literal_head};
+use super::{Advice, beside};
+
+/// A condition of a route that comes before others; one of a route without any takes everything.
+struct Earlier<'d> {
+    condition: Option<&'d HttpMatch>,
+    place: &'d Place,
+}
+
+impl Earlier<'_> {
+    fn covers(&self, later: &HttpMatch) -> bool {
+        self.condition
+            .is_none_or(|condition| covers(condition, later))
+    }
+}
+
+impl Advice<'_> {
+    pub(super) fn routes(&mut self, spec: &VirtualService) {
+        let mut before: Vec<Earlier<'_>> = Vec::new();
+        for route in &spec.http {
+            self.reach(route, &before);
+            for condition in &route.r#match {
+                self.meets_nothing(condition);
+            }
+            self.retries(route);
+            self.mirror_shares(route);
+            // What a delegate takes is another document's to say: it may be less.
+            if route.delegate.is_some() {
+                continue;
+            }
+            if route.r#match.is_empty() {
+                before.push(Earlier {
+                    condition: None,
+                    place: &route.place,
+                });
+            }
+            before.extend(route.r#match.iter().map(|condition| Earlier {
+                condition: Some(&condition.value),
+                place: &condition.place,
+            }));
+        }
+    }
+
+    /// Tells of a route, or of conditions of it, of which all is taken before.
+    fn reach(&mut self, route: &Spanned<HttpRoute>, before: &[Earlier<'_>]) {
+        let any = HttpMatch::default();
+        let find = |later: &HttpMatch| before.iter().find(|earlier| earlier.covers(later));
+        if route.r#match.is_empty() {
+            if let Some(earlier) = find(&any) {
+                let message = never(&route.place, earlier, None);
+                self.unreachable(&route.place, &message);
+            }
+            return;
+        }
+        let used = route.r#match.iter().filter(|it| is_for_sidecars(it));
+        let covered: Vec<(&Spanned<HttpMatch>, Option<&Earlier<'_>>)> =
+            used.map(|later| (later, find(later))).collect();
+        let all = !covered.is_empty() && covered.iter().all(|(_, earlier)| earlier.is_some());
+        for (later, earlier) in covered {
+            let Some(earlier) = earlier else { continue };
+            let message = never(&later.place, earlier, later.uri.as_deref());
+            if all {
+                self.unreachable(&route.place, &message);
+                return;
+            }
+            self.tell(
+                &later.place,
+                format!("no request meets this condition: {message} {INEFFECTIVE_MATCH}"),
+            );
+        }
+    }
+
+    /// Warns of a route that no request reaches.
+    pub(super) fn unreachable(&mut self, place: &Place, because: &str) {
+        let message = format!("no request reaches this route: {because} {UNREACHABLE_RULE}");
+        self.tell(place, message);
+    }
+
+    /// Warns of a share of copies where nothing is copied, which Istio accepts.
+    fn mirror_shares(&mut self, route: &HttpRoute) {
+        if route.mirror.is_some() {
+            return;
+        }
+        let shares = [
+            (
+                "mirrorPercentage",
+                route.mirror_percentage.as_ref().map(|share| &share.place),
+            ),
+            (
+                "mirrorPercent",
+                route.mirror_percent.as_ref().map(|share| &share.place),
+            ),
+        ];
+        for (field, place) in shares {
+            let Some(place) = place else { continue };
+            let message = format!(
+                "`{field}` has no effect without `mirror`; in `mirrors`, each destination has its own `percentage`"
+            );
+            self.tell(place, message);
+        }
+    }
+
+    /// Texts that nothing can be.
+    fn meets_nothing(&mut self, condition: &HttpMatch) {
+        if let Some(uri) = &condition.uri {
+            let (text, head) = match &uri.value {
+                StringMatch::Exact(text) | StringMatch::Prefix(text) => (text, text.as_str()),
+                StringMatch::Regex(text) => (text, literal_head(text)),
+                StringMatch::Present => return self.method(condition),
+            };
+            if !head.is_empty() && !head.starts_with('/') {
+                let message = format!("`{text}` meets no request: a path begins with `/`");
+                self.tell(&uri.place, message);
+            } else if matches!(uri.value, StringMatch::Exact(_) | StringMatch::Prefix(_))
+                && text.contains('?')
+            {
+                let message = format!(
+                    "`{text}` meets no request: a path is compared without its query; write `queryParams`"
+                );
+                self.tell(&uri.place, message);
+            }
+        }
+        self.method(condition);
+    }
+
+    fn method(&mut self, condition: &HttpMatch) {
+        if let Some(method) = &condition.method
+            && let StringMatch::Exact(text) = &method.value
+            && text.bytes().any(|byte| byte.is_ascii_lowercase())
+        {
+            let upper = text.to_ascii_uppercase();
+            let message = format!("`{text}` meets no request: methods are in capitals: `{upper}`");
+            self.tell(&method.place, message);
+        }
+    }
+
+    /// Retries for which the route's timeout leaves no time.
+    fn retries(&mut self, route: &HttpRoute) {
+        let Some(timeout) = route.timeout.as_ref().filter(|it| !it.0.is_zero()) else {
+            return;
+        };
+        let Some(retries) = route.retries.as_ref().filter(|it| it.attempts > 0) else {
+            return;
+        };
+        if let Some(each) = &retries.per_try_timeout
+            && each.0 >= timeout.0
+        {
+            let message = format!(
+                "`perTryTimeout` is {}, and the route's `timeout` {}: no try that takes too long is tried again",
+                each.value, timeout.value
+            );
+            self.tell(&each.place, message);
+        }
+    }
+}
+
+/// Why nothing is left for a condition.
+fn never(later: &Place, earlier: &Earlier<'_>, uri: Option<&StringMatch>) -> String {
+    let at = beside(earlier.place, later);
+    let Some(condition) = earlier.condition else {
+        return format!("the one at {at} takes everything; put it last");
+    };
+    let prefix = match condition.uri.as_deref() {
+        Some(StringMatch::Prefix(prefix)) => prefix.as_str(),
+        _ => "",
+    };
+    let narrow = match uri {
+        Some(StringMatch::Exact(text) | StringMatch::Prefix(text)) => text.as_str(),
+        _ => "",
+    };
+    let rest = narrow.strip_prefix(prefix).unwrap_or_default();
+    if prefix.len() > 1 && !prefix.ends_with('/') && !rest.is_empty() && !rest.starts_with('/') {
+        return format!(
+            "the prefix `{prefix}` at {at} takes `{narrow}`, too: a prefix is one of the text; put this before it, \
+             or write `{prefix}/`"
+        );
+    }
+    format!("the one at {at} takes all that it would; put this before it")
+}

@@ -1,0 +1,219 @@
+//! DestinationRules of which others leave nothing, or that hold for fewer callers than it seems.
+
+use shakedown_istio::export::OWN_NAMESPACE;
+use shakedown_istio::registry::{DOMAIN, Hostname};
+use shakedown_istio::{DestinationRule, Resource};
+use shakedown_translate::Caller;
+use shakedown_translate::rules::{Idle, Rule};
+
+use super::{Advice, beside, whose};
+
+/// A service: its name, and its namespace.
+type Of = (Hostname, String);
+
+impl<'a> Advice<'a> {
+    pub(super) fn rule(&mut self, resource: &'a Resource<DestinationRule>) {
+        let services = self.services_of(resource);
+        let mut used: Vec<(Rule<'a>, usize)> = Vec::new();
+        for (host, of) in &services {
+            for caller in &self.callers {
+                let rule = self.index.rules().rule(caller, host, of);
+                let place = rule.from.iter().position(|it| is_same(it, resource));
+                used.extend(place.map(|place| (rule, place)));
+            }
+        }
+        if used.is_empty() {
+            if let Some((host, of)) = services.first() {
+                self.idle_rule(resource, host, of);
+            }
+            return;
+        }
+        if let [(_, of)] = services.as_slice() {
+            self.far_rule(resource, of);
+        }
+        if !self.lost_rule(resource, &services) {
+            self.idle_parts(resource, &used);
+        }
+    }
+
+    /// The services of a rule's host, as far as they are known; one that no wildcard means is a service in any case.
+    fn services_of(&self, resource: &Resource<DestinationRule>) -> Vec<Of> {
+        let own = resource.meta.namespace.as_str();
+        let host = Hostname::resolve(&resource.spec.host, own);
+        let known = self.mesh.registry.services.values();
+        let covered = known.filter(|service| host.covers(&service.hostname));
+        let found: Vec<Of> = covered
+            .map(|service| (service.hostname.clone(), service.namespace.clone()))
+            .collect();
+        if !found.is_empty() || host.is_wildcard() {
+            return found;
+        }
+        let of = namespace_in(&host).unwrap_or_else(|| own.to_owned());
+        vec![(host, of)]
+    }
+
+    /// Of one that nobody meets.
+    fn idle_rule(&mut self, resource: &'a Resource<DestinationRule>, host: &Hostname, of: &str) {
+        let spec = &resource.spec;
+        let selected = spec.workload_selector.iter();
+        let labels = selected.flat_map(|selector| &selector.match_labels);
+        let caller = Caller {
+            namespace: resource.meta.namespace.clone(),
+            labels: labels.map(|(k, v)| (k.clone(), v.clone())).collect(),
+        };
+        let rules = self.index.rules();
+        let Some(idle) = rules.why_idle(resource, &caller, host, of) else {
+            return;
+        };
+        let because = match idle {
+            Idle::Hidden => format!(
+                "its `exportTo` does not show it to its own namespace, and others look for rules of `{}` in their own, in \
+                 `{of}` and in the root namespace alone",
+                spec.host
+            ),
+            idle => self.because(resource, idle, &caller),
+        };
+        self.tell(&spec.host.place, format!("nothing of it counts: {because}"));
+    }
+
+    /// Of one that is not in its service's namespace, which is for callers of its own alone, if these are not known, or if
+    /// it says that others are meant.
+    fn far_rule(&mut self, resource: &Resource<DestinationRule>, of: &str) {
+        let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
+        if own == of || own == self.mesh.options.root_namespace {
+            return;
+        }
+        let names_others = |to: &str| to != OWN_NAMESPACE && to != own;
+        let says_so = spec.export_to.iter().any(|to| names_others(to));
+        let registry = &self.mesh.registry;
+        let mut services = registry.services.values().map(|it| &it.namespace);
+        let mut clients = registry.clients.values().map(|it| &it.namespace);
+        let has_callers = services.any(|it| it == own) || clients.any(|it| it == own);
+        if says_so || !has_callers {
+            let whatever = if says_so {
+                ", whatever its `exportTo` says"
+            } else {
+                ""
+            };
+            let message = format!(
+                "`{}` is a service of `{of}`: a rule of `{own}` holds for callers in `{own}` alone{whatever}; for others put \
+                 it in `{of}`",
+                spec.host
+            );
+            self.tell(&spec.host.place, message);
+        }
+    }
+
+    /// Of one that callers lose by how rules merge and select; whether there are any.
+    fn lost_rule(&mut self, resource: &'a Resource<DestinationRule>, services: &[Of]) -> bool {
+        let rules = self.index.rules();
+        let lost = |caller: &Caller| {
+            services.iter().find_map(|(host, of)| {
+                let idle = rules.why_idle(resource, caller, host, of)?;
+                let lost = matches!(
+                    idle,
+                    Idle::Apart(_) | Idle::MergedAway(_) | Idle::Shadowed(_)
+                );
+                lost.then_some(idle)
+            })
+        };
+        let found: Vec<(&Caller, Idle<'a>)> = self
+            .callers
+            .iter()
+            .filter_map(|caller| Some((caller, lost(caller)?)))
+            .collect();
+        let Some((caller, idle)) = found.first() else {
+            return false;
+        };
+        let because = self.because(resource, *idle, caller);
+        let mut namespaces: Vec<&str> = found.iter().map(|(it, _)| &*it.namespace).collect();
+        namespaces.dedup();
+        let message = format!(
+            "callers in {} do not meet it: {because}",
+            whose(namespaces.into_iter())
+        );
+        self.tell(&resource.spec.host.place, message);
+        true
+    }
+
+    /// Of what older ones say of the same service wherever it is met.
+    fn idle_parts(&mut self, resource: &Resource<DestinationRule>, used: &[(Rule<'_>, usize)]) {
+        let spec = &resource.spec;
+        let (rule, place) = &used[0];
+        let older = &rule.from[..*place];
+        let counts = |(rule, place): &(Rule<'_>, usize)| {
+            let mut before = rule.from[..*place].iter();
+            before.all(|it| it.spec.traffic_policy.is_none())
+        };
+        if let Some(policy) = &spec.traffic_policy
+            && !used.iter().any(counts)
+            && let Some(first) = older.iter().find(|it| it.spec.traffic_policy.is_some())
+        {
+            let message = format!(
+                "its `trafficPolicy` does not count: that of DestinationRule {} at {} does; merge them into one",
+                first.meta.name,
+                beside(&first.place, &spec.place)
+            );
+            self.tell(policy.place().unwrap_or(&spec.place), message);
+        }
+        self.twins(spec, older, used);
+    }
+
+    /// Subsets whose name an older rule has taken.
+    fn twins(
+        &mut self,
+        spec: &DestinationRule,
+        older: &[&Resource<DestinationRule>],
+        used: &[(Rule<'_>, usize)],
+    ) {
+        for subset in &spec.subsets {
+            let counts = |(rule, _): &(Rule<'_>, usize)| {
+                let found = rule.subset(&subset.name);
+                found.is_some_and(|found| std::ptr::eq(found, subset))
+            };
+            if used.iter().any(counts) {
+                continue;
+            }
+            let twin = older.iter().find_map(|it| {
+                let mut subsets = it.spec.subsets.iter();
+                Some((it, subsets.find(|known| known.name == subset.name)?))
+            });
+            if let Some((first, twin)) = twin {
+                let message = format!(
+                    "its subset `{}` does not count: that of DestinationRule {} at {} does",
+                    subset.name,
+                    first.meta.name,
+                    beside(&twin.place, &subset.place)
+                );
+                self.tell(&subset.place, message);
+            }
+        }
+    }
+
+    fn because(
+        &self,
+        resource: &Resource<DestinationRule>,
+        idle: Idle<'_>,
+        caller: &Caller,
+    ) -> String {
+        let by = idle.by().map(|by| {
+            format!(
+                "DestinationRule {} of namespace `{}` at {}",
+                by.meta.name,
+                by.meta.namespace,
+                beside(&by.place, &resource.spec.host.place)
+            )
+        });
+        idle.because(&by.unwrap_or_default(), caller)
+    }
+}
+
+fn is_same(one: &Resource<DestinationRule>, other: &Resource<DestinationRule>) -> bool {
+    std::ptr::eq(one, other)
+}
+
+/// The namespace that a name of Kubernetes' form has in it.
+fn namespace_in(host: &Hostname) -> Option<String> {
+    let rest = host.as_str().strip_suffix(DOMAIN)?.strip_suffix('.')?;
+    Some(rest.split_once('.')?.1.to_owned())
+}

@@ -1,0 +1,308 @@
+//! What is warned of, and what is not.
+
+mod hosts;
+mod idle;
+mod references;
+
+use std::collections::BTreeMap;
+
+use shakedown_istio::Document;
+use shakedown_istio::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
+use shakedown_translate::validate;
+use shakedown_yaml::tree::parse;
+
+use super::advise;
+
+fn mesh(text: &str) -> Mesh {
+    let documents = parse("a.yaml", text).unwrap();
+    let mesh = Mesh {
+        documents: documents
+            .iter()
+            .map(|node| Document::read(node).unwrap())
+            .collect(),
+        ..Mesh::default()
+    };
+    assert_eq!(validate(&mesh).to_string(), "");
+    mesh
+}
+
+fn told(text: &str) -> Vec<String> {
+    let advice = advise(&mesh(text));
+    advice.iter().map(ToString::to_string).collect()
+}
+
+const TO: &str = "route: [{destination: {host: r}}]";
+
+/// The advice on routes, each on a line of its own from line 5 on, without what all of it begins with.
+fn routes(routes: &[&str]) -> Vec<String> {
+    let mut text =
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\n\
+                    spec: {hosts: [r], http: [\n"
+            .to_owned();
+    for route in routes {
+        text.push_str(&format!("  {{{route}, {TO}}},\n"));
+    }
+    text.push_str("]}\n");
+    let strip = |line: String| {
+        line.replace("a.yaml:", "")
+            .replace(" VirtualService v:", "")
+    };
+    told(&text).into_iter().map(strip).collect()
+}
+
+#[test]
+fn a_route_behind_one_that_takes_all_of_it_is_told() {
+    let found = routes(&[
+        "match: [{uri: {prefix: /}}]",
+        "match: [{uri: {prefix: /admin}}], name: admin",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "6:3: no request reaches this route: the one at 5:12 takes all that it would; put this before it [IST0130]"
+        ]
+    );
+    let found = routes(&["name: all", "match: [{method: {exact: GET}}]"]);
+    assert_eq!(
+        found,
+        [
+            "6:3: no request reaches this route: the one at 5:3 takes everything; put it last [IST0130]"
+        ]
+    );
+    assert_eq!(routes(&["name: all", "name: rest"]), found);
+}
+
+#[test]
+fn a_prefix_that_takes_a_longer_name_is_told_as_what_it_is() {
+    let found = routes(&[
+        "match: [{uri: {prefix: /od10}}]",
+        "match: [{uri: {prefix: /od100}}]",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "6:3: no request reaches this route: the prefix `/od10` at 5:12 takes `/od100`, too: a prefix is one of the text; \
+          put this before it, or write `/od10/` [IST0130]"
+        ]
+    );
+}
+
+#[test]
+fn of_several_conditions_the_one_that_nothing_meets_is_told() {
+    let found = routes(&[
+        "match: [{uri: {prefix: /a}, method: {exact: GET}}]",
+        "match: [{uri: {exact: /a/b}, method: {exact: GET}}, {uri: {exact: /a/b}}]",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "6:12: no request meets this condition: the one at 5:12 takes all that it would; put this before it [IST0131]"
+        ]
+    );
+}
+
+#[test]
+fn routes_that_are_told_apart_are_not_warned_of() {
+    for second in [
+        "match: [{uri: {prefix: /a}}]",
+        "match: [{uri: {prefix: /a}, headers: {x: {exact: '2'}}}]",
+        "match: [{uri: {prefix: /a}, headers: {x: {exact: '1'}}, port: 81}]",
+        "match: [{uri: {regex: '/a|/b'}, headers: {x: {exact: '1'}}, port: 80}]",
+    ] {
+        let first = "match: [{uri: {prefix: /a}, headers: {x: {exact: '1'}}, port: 80}]";
+        assert_eq!(routes(&[first, second]), Vec::<String>::new(), "{second}");
+    }
+    let callers = [
+        "match: [{sourceLabels: {app: a}}]",
+        "match: [{sourceLabels: {app: b}}]",
+        "match: [{withoutHeaders: {x: {}}}]",
+        "match: [{withoutHeaders: {y: {}}}]",
+    ];
+    assert_eq!(routes(&callers), Vec::<String>::new());
+}
+
+#[test]
+fn what_no_request_can_be_is_told() {
+    let found = routes(&[
+        "match: [{uri: {prefix: orders}}]",
+        "match: [{uri: {exact: '/a?q=1'}}]",
+        "match: [{method: {exact: get}}]",
+        "timeout: 1s, retries: {attempts: 2, perTryTimeout: 1s}",
+    ]);
+    assert_eq!(
+        found,
+        [
+            "5:18: `orders` meets no request: a path begins with `/`",
+            "6:18: `/a?q=1` meets no request: a path is compared without its query; write `queryParams`",
+            "7:21: `get` meets no request: methods are in capitals: `GET`",
+            "8:55: `perTryTimeout` is 1s, and the route's `timeout` 1s: no try that takes too long is tried again",
+        ]
+    );
+}
+
+fn virtual_service(name: &str, namespace: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{hosts: [r.a.svc.cluster.local], {more}http: [{{{TO}}}]}}\n"
+    )
+}
+
+fn rule(name: &str, namespace: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: {name}, namespace: {namespace}}}\n\
+         spec: {{host: r.a.svc.cluster.local, {more}}}\n"
+    )
+}
+
+#[test]
+fn a_rule_that_others_leave_nothing_of_is_told() {
+    let own = rule("own", "a", RANDOM);
+    let found = told(&(rule("far", "b", RANDOM) + &own));
+    assert_eq!(
+        found,
+        [
+            "a.yaml:5:14: DestinationRule far: `r.a.svc.cluster.local` is a service of `a`: a rule of `b` holds for callers in \
+             `b` alone; for others put it in `a`"
+        ]
+    );
+    let subsets = "subsets: [{name: v1}]";
+    let found = told(&(own + &rule("more", "a", &format!("{RANDOM}, {subsets}"))));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("its `trafficPolicy` does not count"),
+        "{found:?}"
+    );
+    let found = told(&(rule("one", "a", subsets) + &rule("two", "a", subsets)));
+    assert!(
+        found[0].contains("its subset `v1` does not count"),
+        "{found:?}"
+    );
+}
+
+const RANDOM: &str = "trafficPolicy: {loadBalancer: {simple: RANDOM}}";
+
+#[test]
+fn a_rule_that_nobody_meets_is_told_with_the_reason() {
+    for (more, wanted) in [
+        (
+            rule("own", "a", RANDOM) + &rule("away", "b", &format!("{RANDOM}, exportTo: [c]")),
+            "DestinationRule away: nothing of it counts: its `exportTo` does not show it to its own namespace",
+        ),
+        (
+            rule("one", "a", RANDOM) + &rule("two", "a", &format!("{RANDOM}, exportTo: ['*']")),
+            "DestinationRule one: nothing of it counts: DestinationRule two of namespace `a` at 7:1 goes before it: rules of one \
+             namespace merge only where their `exportTo` is the same",
+        ),
+    ] {
+        let found = told(&more);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(wanted), "{found:?}");
+    }
+}
+
+#[test]
+fn a_rule_of_another_namespace_is_told_where_it_says_that_it_is_for_others() {
+    let far = rule("far", "b", &format!("{RANDOM}, exportTo: ['*']"));
+    let mut mesh = mesh(&far);
+    let mut known = Service::new("web", "b", vec![Port::http(80)]);
+    mesh.registry.insert(known.clone());
+    known = Service::new("r", "a", vec![Port::http(80)]);
+    mesh.registry.insert(known);
+    let found = advise(&mesh).to_string();
+    assert!(
+        found.contains("for callers in `b` alone, whatever its `exportTo` says"),
+        "{found}"
+    );
+    mesh.documents = self::mesh(&rule("far", "b", RANDOM)).documents;
+    assert_eq!(advise(&mesh).to_string(), "", "there are callers in b");
+}
+
+#[test]
+fn callers_who_lose_a_rule_by_how_rules_merge_are_told() {
+    let some = "workloadSelector: {matchLabels: {app: x}}";
+    let text = rule("all", "a", &format!("{RANDOM}, exportTo: ['.']"))
+        + &rule("some", "a", &format!("{RANDOM}, {some}"));
+    let found = told(&text);
+    assert_eq!(
+        found,
+        [
+            "a.yaml:5:14: DestinationRule all: callers in a do not meet it: Istio merges it into DestinationRule some of namespace \
+             `a` at 7:1, which is not for this caller",
+        ]
+    );
+}
+
+#[test]
+fn a_rule_that_selects_nobody_else_and_hides_the_services_rule_is_told() {
+    let some = "workloadSelector: {matchLabels: {app: x}}";
+    let found =
+        told(&(rule("home", "a", RANDOM) + &rule("some", "b", &format!("{RANDOM}, {some}"))));
+    assert!(
+        found[0].contains(
+            "DestinationRule home: callers in b do not meet it: DestinationRule some of namespace `b` at 7:1 is of the caller's \
+             namespace, and though it does not select the caller, Istio looks no further"
+        ),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_subset_that_some_callers_do_not_have_is_told() {
+    let to = "http: [{route: [{destination: {host: r.a.svc.cluster.local, subset: v1}}]}]";
+    let routes = format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v, namespace: a}}\n\
+         spec: {{hosts: [r], {to}}}\n"
+    );
+    let subsets = rule("home", "a", "subsets: [{name: v1}]");
+    let with_service = |text: &str| {
+        let mut mesh = mesh(text);
+        for (name, namespace) in [("r", "a"), ("web", "b")] {
+            mesh.registry
+                .insert(Service::new(name, namespace, vec![Port::http(80)]));
+        }
+        advise(&mesh).to_string()
+    };
+    assert_eq!(with_service(&(subsets.clone() + &routes)), "");
+    let found = with_service(&(subsets + &rule("far", "b", RANDOM) + &routes));
+    assert!(
+        found.contains(
+            "callers in b are answered 503: for them DestinationRule far of namespace `b` holds, which has none such [IST0101]"
+        ),
+        "{found}"
+    );
+    let hidden = rule("home", "a", "exportTo: ['.'], subsets: [{name: v1}]");
+    let found = with_service(&(hidden + &routes));
+    assert!(
+        found.contains(
+            "callers in other namespaces are answered 503: no DestinationRule that has one holds"
+        ),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_subset_of_no_endpoint_is_told_where_endpoints_are_known() {
+    let text = rule(
+        "own",
+        "a",
+        "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]",
+    );
+    let mut mesh = mesh(&text);
+    assert!(advise(&mesh).is_empty());
+    let mut service = Service::new("r", "a", vec![Port::http(80)]);
+    service.endpoints.push(Endpoint {
+        address: "127.1.0.1:80".parse().unwrap(),
+        labels: BTreeMap::from([("version".into(), "v1".into())]),
+        locality: Locality::default(),
+        ready: false,
+        workload: "r-v1".into(),
+    });
+    mesh.registry = Registry::new();
+    mesh.registry.insert(service);
+    let found = advise(&mesh).to_string();
+    assert_eq!(
+        found,
+        "a.yaml:5:82: DestinationRule own: no endpoint of `r.a.svc.cluster.local` has the labels of subset `v2` (version: v2): \
+         its requests are answered 503 UH [IST0173]"
+    );
+}

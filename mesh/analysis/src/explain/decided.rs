@@ -1,0 +1,281 @@
+//! Which line of YAML decided what of a route.
+
+use std::borrow::Cow;
+
+use shakedown_istio::registry::Hostname;
+use shakedown_istio::{HttpRoute, Resource, RouteDestination, VirtualService};
+use shakedown_translate::delegate;
+use shakedown_xds::table::{Action, Route, RouteAction};
+use shakedown_yaml::Place;
+
+use super::Decision;
+
+/// A route as it stands in a document.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At<'m> {
+    pub(super) document: &'m Resource<VirtualService>,
+    /// Which of its routes.
+    pub(super) route: usize,
+}
+
+impl<'m> At<'m> {
+    fn written(&self) -> Option<&'m HttpRoute> {
+        Some(&self.document.spec.http.get(self.route)?.value)
+    }
+
+    fn field(&self) -> String {
+        format!("spec.http[{}]", self.route)
+    }
+
+    fn decision(&self, what: &'static str, place: &Place, field: &str) -> Decision {
+        let document = format!("VirtualService/{}", name_of(self.document));
+        Decision::new(what, place, document, field.to_owned())
+    }
+}
+
+/// Name and namespace as documents are written of: the namespace where it is not `default`.
+pub(super) fn name_of<T>(resource: &Resource<T>) -> String {
+    let meta = &resource.meta;
+    match meta.namespace.as_str() {
+        "default" => meta.name.clone(),
+        namespace => format!("{}.{namespace}", meta.name),
+    }
+}
+
+/// Where a route is written.
+pub(super) struct Source<'m> {
+    /// In the document of its host.
+    root: At<'m>,
+    /// In the document that this delegates to.
+    taken: Option<At<'m>>,
+    /// As it holds: both together.
+    merged: Cow<'m, HttpRoute>,
+    /// The conditions that took the request.
+    conditions: Vec<(At<'m>, usize)>,
+}
+
+/// A field of a route, and where it stands if it does.
+type Field = (
+    &'static str,
+    &'static str,
+    for<'r> fn(&'r HttpRoute) -> Option<&'r Place>,
+);
+
+/// What holds whatever a route does.
+const ALWAYS: &[Field] = &[
+    ("fault", "fault", |route| Some(&route.fault.as_ref()?.place)),
+    ("cors", "corsPolicy", |route| {
+        Some(&route.cors_policy.as_ref()?.place)
+    }),
+    ("headers", "headers", |route| {
+        Some(&route.headers.as_ref()?.place)
+    }),
+];
+
+/// What holds for requests that are sent on.
+const FORWARDED: &[Field] = &[
+    ("host", "rewrite.authority", |route| {
+        Some(&route.rewrite.as_ref()?.authority.as_ref()?.place)
+    }),
+    ("path", "rewrite.uri", |route| {
+        Some(&route.rewrite.as_ref()?.uri.as_ref()?.place)
+    }),
+    ("path", "rewrite.uriRegexRewrite", |route| {
+        Some(&route.rewrite.as_ref()?.uri_regex_rewrite.as_ref()?.place)
+    }),
+    ("timeout", "timeout", |route| {
+        Some(&route.timeout.as_ref()?.place)
+    }),
+    ("retries", "retries", |route| {
+        Some(&route.retries.as_ref()?.place)
+    }),
+    ("mirrors", "mirror", |route| {
+        Some(&route.mirror.as_ref()?.place)
+    }),
+    ("mirrors", "mirrors[0]", |route| {
+        Some(&route.mirrors.first()?.place)
+    }),
+];
+
+const REDIRECT: Field = ("redirect", "redirect", |route| {
+    Some(&route.redirect.as_ref()?.place)
+});
+const DIRECT: Field = ("direct_response", "directResponse", |route| {
+    Some(&route.direct_response.as_ref()?.place)
+});
+
+impl<'m> Source<'m> {
+    /// `None` if the document has no such routes.
+    pub(super) fn new(
+        root: At<'m>,
+        taken: Option<At<'m>>,
+        conditions: Vec<(At<'m>, usize)>,
+    ) -> Option<Self> {
+        let own = root.written()?;
+        let merged = match &taken {
+            None => Cow::Borrowed(own),
+            Some(taken) => {
+                let namespace = &root.document.meta.namespace;
+                Cow::Owned(delegate::merge(own, namespace, taken.written()?)?)
+            }
+        };
+        Some(Source {
+            root,
+            taken,
+            merged,
+            conditions,
+        })
+    }
+
+    /// Where the route itself stands: with its document, if that is not its host's.
+    pub(super) fn field(&self) -> String {
+        let at = self.taken.unwrap_or(self.root);
+        format!("VirtualService/{} {}", name_of(at.document), at.field())
+    }
+
+    /// Where what took the request stands: the condition, or the route where it takes everything.
+    pub(super) fn place(&self) -> Option<&'m Place> {
+        let condition = self.conditions.last().and_then(|(at, index)| {
+            let condition = at.written()?.r#match.get(*index)?;
+            Some(&condition.place)
+        });
+        let at = self.taken.unwrap_or(self.root);
+        let route = || {
+            at.document
+                .spec
+                .http
+                .get(at.route)
+                .map(|route| &route.place)
+        };
+        condition.or_else(route)
+    }
+
+    /// The document of its host.
+    pub(super) fn document(&self) -> &'m Resource<VirtualService> {
+        self.root.document
+    }
+
+    /// Tells what of a route was decided where, in the order in which a request meets it.
+    pub(super) fn decided(&self, host: &str, route: &Route, out: &mut Vec<Decision>) {
+        self.host(host, out);
+        self.condition(out);
+        for field in ALWAYS {
+            self.tell(field, out);
+        }
+        match &route.action {
+            Action::Redirect(_) => self.tell(&REDIRECT, out),
+            Action::Respond(_) => self.tell(&DIRECT, out),
+            Action::Forward(action) => {
+                for field in FORWARDED {
+                    self.tell(field, out);
+                }
+                self.destinations(action, out);
+            }
+        }
+    }
+
+    /// The host that stands for the virtual host: its own name, else the longest wildcard over it.
+    fn host(&self, name: &str, out: &mut Vec<Decision>) {
+        let name = name.rsplit_once(':').map_or(name, |(host, _)| host);
+        let asked = Hostname::new(name);
+        let document = self.root.document;
+        let hosts = document.spec.hosts.iter().enumerate();
+        let over = hosts.filter_map(|(index, host)| {
+            let full = Hostname::resolve(host, &document.meta.namespace);
+            let rank = (full == asked, full.as_str().len());
+            full.covers(&asked).then_some((rank, index, &host.place))
+        });
+        if let Some((_, index, place)) = over.max_by_key(|(rank, ..)| *rank) {
+            let field = format!("spec.hosts[{index}]");
+            out.push(self.root.decision("virtual_host", place, &field));
+        }
+    }
+
+    /// The conditions that took the request, or the route where it takes everything.
+    fn condition(&self, out: &mut Vec<Decision>) {
+        for (at, index) in &self.conditions {
+            let condition = at.written().and_then(|route| route.r#match.get(*index));
+            if let Some(condition) = condition {
+                let field = format!("{}.match[{index}]", at.field());
+                out.push(at.decision("route", &condition.place, &field));
+            }
+        }
+        if self.conditions.is_empty() {
+            for at in [Some(self.root), self.taken].into_iter().flatten() {
+                if let Some(route) = at.document.spec.http.get(at.route) {
+                    out.push(at.decision("route", &route.place, &at.field()));
+                }
+            }
+        }
+    }
+
+    /// A field, under the document that it was taken from.
+    fn tell(&self, (what, name, read): &Field, out: &mut Vec<Decision>) {
+        let Some(place) = read(&self.merged) else {
+            return;
+        };
+        let is_its = |at: &At<'_>| at.written().and_then(|route| read(route)) == Some(place);
+        let at = self.taken.filter(is_its).unwrap_or(self.root);
+        let field = format!("{}.{name}", at.field());
+        out.push(at.decision(what, place, &field));
+    }
+
+    /// The destination behind each of a route's clusters.
+    fn destinations(&self, action: &RouteAction, out: &mut Vec<Decision>) {
+        // Destinations are the route's own: a root that delegates has none.
+        let at = self.taken.unwrap_or(self.root);
+        let namespace = &at.document.meta.namespace;
+        let mut left: Vec<(usize, &RouteDestination)> = self
+            .merged
+            .route
+            .iter()
+            .map(|it| &it.value)
+            .enumerate()
+            .collect();
+        for target in action.targets() {
+            let meant = left
+                .iter()
+                .position(|(_, to)| is_cluster(to, namespace, &target.cluster));
+            let Some(found) = meant else { continue };
+            let (index, to) = left.remove(found);
+            let field = format!("{}.route[{index}]", at.field());
+            let place = &to.destination.host.place;
+            let of = Some(target.cluster.to_string());
+            let cluster = at.decision("cluster", place, &format!("{field}.destination"));
+            out.push(Decision {
+                cluster: of.clone(),
+                ..cluster
+            });
+            if let Some(headers) = &to.headers {
+                let headers = at.decision("headers", &headers.place, &format!("{field}.headers"));
+                out.push(Decision {
+                    cluster: of,
+                    ..headers
+                });
+            }
+        }
+    }
+}
+
+/// The parts of a service's cluster's name: port, subset and host.
+pub(super) fn parts_of(cluster: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = cluster.split('|');
+    let ("outbound", port, subset, host) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?)
+    else {
+        return None;
+    };
+    Some((port, subset, host))
+}
+
+/// Whether a destination can have become a cluster.
+fn is_cluster(to: &RouteDestination, namespace: &str, cluster: &str) -> bool {
+    let Some((port, subset, host)) = parts_of(cluster) else {
+        return false;
+    };
+    let to = &to.destination;
+    let ports = to.port.as_ref().map(|port| port.number.value.to_string());
+    Hostname::resolve(&to.host, namespace).as_str() == host
+        && to.subset.as_ref().map_or("", |subset| subset.as_str()) == subset
+        && ports.is_none_or(|number| number == port)
+}

@@ -1,0 +1,114 @@
+//! What the proxy of a sender executes: translated and compiled as for any proxy.
+
+use std::sync::Arc;
+
+use prost::{Message, Name};
+use shakedown_istio::registry::{Mesh, Pod};
+use shakedown_translate::{Audience, Inbound, Nearness};
+use shakedown_xds::compile::{
+    CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
+};
+use shakedown_xds::proto::{Resource, cluster, endpoint, listener, route};
+use shakedown_xds::table::{Cluster, ClusterKind, Host, Listener, RouteTable, Table};
+
+use super::{EndpointTold, Sender};
+
+/// All that the proxy of one sender executes for what it sends.
+pub(super) struct Executed {
+    listener: Listener,
+    routes: RouteTable,
+    table: Table,
+    /// Whether the registry knows endpoints at all.
+    knows_endpoints: bool,
+}
+
+impl Executed {
+    pub(super) fn new(mesh: &Mesh, sender: &Sender) -> Result<Executed, CompileError> {
+        let pod = Pod {
+            address: sender.address,
+            ports: Vec::new(),
+        };
+        let own = shakedown_translate::own(&pod, &Inbound::default());
+        let listener = own.listeners.first();
+        let listener = listener.expect("every sidecar has an outbound listener");
+        let mut table = Table::default();
+        let caller = &sender.caller;
+        let mut sent = shakedown_translate::outbound(mesh);
+        let audience = Audience::of(mesh, caller);
+        let own = shakedown_translate::outbound_of(mesh, &audience, caller);
+        // What comes later takes the place of what has its name.
+        sent.clusters.retain(|it| !own.absent.contains(&it.name));
+        sent.clusters.extend(own.outbound.clusters);
+        sent.endpoints.extend(own.outbound.endpoints);
+        for sent in &sent.clusters {
+            let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
+            table.clusters.put(Arc::new(cluster));
+        }
+        let nearness = Nearness::of(mesh, caller);
+        let nearby = nearness.map(|nearness| {
+            let client = nearness.client(mesh, sender.address);
+            shakedown_translate::nearby(mesh, caller, &client)
+        });
+        for sent in sent.endpoints.iter().chain(nearby.iter().flatten()) {
+            let message = message::<endpoint::ClusterLoadAssignment>(sent);
+            let assignment = compile_endpoints(&message)?;
+            table.endpoints.put(Arc::new(assignment));
+        }
+        let mut services = mesh.registry.services.values();
+        Ok(Executed {
+            listener: compile_listener(&message::<listener::Listener>(listener))?,
+            routes: routes(mesh, sender)?,
+            table,
+            knows_endpoints: services.any(|service| !service.endpoints.is_empty()),
+        })
+    }
+
+    pub(super) fn listener(&self) -> &str {
+        &self.listener.name
+    }
+
+    /// Whether the paths of requests are normalised first.
+    pub(super) fn normalizes_path(&self) -> bool {
+        self.listener.manager.normalize_path
+    }
+
+    pub(super) fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
+    pub(super) fn cluster(&self, name: &str) -> Option<&Cluster> {
+        self.table.clusters.get(name).map(|cluster| &**cluster)
+    }
+
+    /// A cluster's endpoints; `None` where nobody knows them.
+    pub(super) fn endpoints(&self, cluster: &Cluster) -> Option<Vec<EndpointTold>> {
+        Some(self.hosts(cluster)?.iter().map(EndpointTold::of).collect())
+    }
+
+    /// A cluster's hosts; `None` where nobody knows them.
+    pub(super) fn hosts<'e>(&'e self, cluster: &'e Cluster) -> Option<&'e [Host]> {
+        match &cluster.kind {
+            ClusterKind::Eds(name) if self.knows_endpoints => {
+                let found = self.table.endpoints.get(name);
+                Some(found.map_or(&[][..], |assignment| &assignment.hosts))
+            }
+            ClusterKind::Static(assignment) => Some(&assignment.hosts),
+            ClusterKind::Eds(_) | ClusterKind::OriginalDst => None,
+        }
+    }
+
+    /// Whether the registry knows endpoints at all.
+    pub(super) fn knows_endpoints(&self) -> bool {
+        self.knows_endpoints
+    }
+}
+
+/// The routes that a sender sees.
+pub(super) fn routes(mesh: &Mesh, sender: &Sender) -> Result<RouteTable, CompileError> {
+    let sent = shakedown_translate::routes_for(mesh, &sender.caller);
+    compile_routes(&message::<route::RouteConfiguration>(&sent))
+}
+
+pub(super) fn message<M: Message + Name + Default>(sent: &Resource) -> M {
+    sent.message().expect("translation packs what it says")
+}

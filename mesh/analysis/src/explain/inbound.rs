@@ -1,0 +1,76 @@
+//! What the proxies of a cluster's endpoints do before their app: translated and compiled as for them.
+
+use std::net::SocketAddr;
+
+use shakedown_istio::registry::Mesh;
+use shakedown_translate::{Inbound, inbound_cluster};
+use shakedown_xds::compile::{CompileError, compile_cluster, compile_listener};
+use shakedown_xds::proto::{cluster, listener};
+use shakedown_xds::table::{Filter, Host, Identity, Priority};
+
+use super::cluster::limits_told;
+use super::executed::message;
+use super::{AdaptiveTold, InboundTold, RateLimitTold, ShedTold};
+
+/// What is done, each way of it once, with the workloads that do it; those that do nothing are left out.
+pub(super) fn told<'h>(
+    mesh: &Mesh,
+    hosts: impl Iterator<Item = &'h Host>,
+) -> Result<Vec<InboundTold>, CompileError> {
+    let mut all: Vec<InboundTold> = Vec::new();
+    if !Inbound::is_spoken_of(mesh) {
+        return Ok(all);
+    }
+    for host in hosts {
+        let told = of_host(mesh, host.address, &host.workload)?;
+        if told.is_nothing() {
+            continue;
+        }
+        match all.iter_mut().find(|known| known.does_as(&told)) {
+            Some(known) if known.workloads.contains(&told.workloads[0]) => {}
+            Some(known) => known.workloads.extend(told.workloads),
+            None => all.push(told),
+        }
+    }
+    Ok(all)
+}
+
+fn of_host(
+    mesh: &Mesh,
+    address: SocketAddr,
+    workload: &Identity,
+) -> Result<InboundTold, CompileError> {
+    let pod = mesh.registry.pod(address.ip());
+    let own = shakedown_translate::own(&pod, &Inbound::of(mesh, address.ip()));
+    let mut told = InboundTold {
+        workloads: vec![workload.to_string()],
+        rate_limit: None,
+        adaptive_concurrency: None,
+        shed: None,
+        limits: None,
+    };
+    for sent in &own.listeners {
+        let listener = compile_listener(&message::<listener::Listener>(sent))?;
+        if listener.address != address {
+            continue;
+        }
+        for filter in &listener.filters {
+            match filter {
+                Filter::RateLimit(limit) => {
+                    told.rate_limit = limit.as_deref().map(RateLimitTold::of);
+                }
+                Filter::AdaptiveConcurrency(adaptive) => {
+                    told.adaptive_concurrency = Some(AdaptiveTold::of(adaptive));
+                }
+                Filter::Shed(shed) => told.shed = Some(ShedTold::of(shed)),
+                Filter::Fault(_) | Filter::Cors => {}
+            }
+        }
+    }
+    let name = inbound_cluster(address.port());
+    if let Some(sent) = own.clusters.iter().find(|sent| sent.name == name) {
+        let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
+        told.limits = limits_told(&cluster.limits.of(Priority::Default));
+    }
+    Ok(told)
+}

@@ -1,0 +1,242 @@
+//! What of the documents has no say in a request and looks as if it had, and what is easily taken for something else.
+
+use shakedown_istio::registry::{Hostname, Mesh, Service};
+use shakedown_istio::{Document, Resource, VirtualService, in_force};
+use shakedown_translate::rules::Rules;
+use shakedown_xds::table::{Cluster, PathMatcher, Route, StringMatcher, never_ejects};
+use shakedown_yaml::Place;
+
+use super::decided::{name_of, parts_of};
+use super::{Asked, Note, Sender};
+use crate::advise::why_idle;
+
+/// The documents of one mesh, as one sender meets them.
+pub(super) struct Notes<'a> {
+    pub(super) mesh: &'a Mesh,
+    pub(super) sender: &'a Sender,
+    pub(super) asked: &'a Asked,
+}
+
+impl Notes<'_> {
+    /// Of a request whose authority no service's virtual host has.
+    pub(super) fn of_stranger(&self, out: &mut Vec<Note>) {
+        let services = self.mesh.registry.services.values();
+        let asked = self.asked.host().to_ascii_lowercase();
+        let meant: Vec<&Service> = services.filter(|it| has_name(it, &asked)).collect();
+        let port = self.asked.port();
+        for service in &meant {
+            let ports = service.ports.iter().map(|port| port.number.to_string());
+            let ports: Vec<String> = ports.collect();
+            let name = &service.hostname;
+            if !service.ports.iter().any(|known| known.number == port) {
+                let ports = ports.join(", ");
+                let text = format!(
+                    "the service `{name}` has port {ports}, and no port {port}: nothing serves it there; write the port, as in \
+                     `http://{asked}:{}`",
+                    service.ports.first().map_or(port, |port| port.number)
+                );
+                out.push(Note::new(text));
+            } else if meant.len() > 1 && asked == service.name {
+                let text = format!("`{asked}` alone may mean `{name}`: write its namespace");
+                out.push(Note::new(text));
+            } else {
+                let text = format!(
+                    "the service `{name}` has that name, and another virtual host has this authority"
+                );
+                out.push(Note::new(text));
+            }
+            self.of_service(&service.hostname, None, out);
+        }
+        if meant.is_empty() {
+            self.namesakes(&Hostname::new(&asked), out);
+        }
+    }
+
+    /// Of a request to a service: the VirtualServices that have its host and are not `used`.
+    pub(super) fn of_service(
+        &self,
+        host: &Hostname,
+        used: Option<&Resource<VirtualService>>,
+        out: &mut Vec<Note>,
+    ) {
+        for (document, place) in self.with_host(host) {
+            if used.is_some_and(|used| std::ptr::eq(used, document)) {
+                continue;
+            }
+            let name = name_of(document);
+            let idle = why_idle(document, &self.sender.caller.namespace, &self.mesh.options);
+            let because = match (idle, used) {
+                (Some(because), _) => because,
+                (None, Some(used)) if !self.is_in_force(document) => {
+                    format!(
+                        "the later document of its name takes its place ({})",
+                        used.place
+                    )
+                }
+                (None, Some(used)) => {
+                    let used = name_of(used);
+                    format!(
+                        "VirtualService/{used} has that host, too, and is older, or nearer to the host or the caller: sidecars \
+                         take one alone"
+                    )
+                }
+                (None, None) => continue,
+            };
+            let text = format!("VirtualService/{name} has no say: {because}");
+            out.push(Note::at(place, text));
+        }
+        if used.is_none() {
+            self.namesakes(host, out);
+        }
+    }
+
+    /// Of a request to a service that has its default route: the VirtualServices that have its host, and no route for this
+    /// port and caller.
+    pub(super) fn of_default_route(&self, host: &Hostname, out: &mut Vec<Note>) {
+        for (document, place) in self.with_host(host) {
+            let idle = why_idle(document, &self.sender.caller.namespace, &self.mesh.options);
+            if idle.is_none() && self.is_in_force(document) {
+                let text = format!(
+                    "VirtualService/{} has no route for this port and caller: the service has its default route",
+                    name_of(document)
+                );
+                out.push(Note::at(place, text));
+            }
+        }
+    }
+
+    /// VirtualServices of another host with the same short name: one without a dot is of its own document's namespace.
+    fn namesakes(&self, host: &Hostname, out: &mut Vec<Note>) {
+        let short = |host: &Hostname| {
+            host.as_str()
+                .split('.')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        for document in virtual_services(self.mesh) {
+            for written in &document.spec.hosts {
+                let other = Hostname::resolve(written, &document.meta.namespace);
+                if other != *host && short(&other) == short(host) {
+                    let name = name_of(document);
+                    let text = format!(
+                        "VirtualService/{name} has no say: its `{written}` means `{other}`, and the request is for `{host}`"
+                    );
+                    out.push(Note::at(&written.place, text));
+                }
+            }
+        }
+    }
+
+    fn with_host(
+        &self,
+        host: &Hostname,
+    ) -> impl Iterator<Item = (&Resource<VirtualService>, &Place)> {
+        virtual_services(self.mesh).filter_map(move |document| {
+            let mut hosts = document.spec.hosts.iter();
+            let namespace = &document.meta.namespace;
+            let over = hosts.find(|it| Hostname::resolve(it, namespace).covers(host))?;
+            Some((document, &over.place))
+        })
+    }
+
+    fn is_in_force(&self, wanted: &Resource<VirtualService>) -> bool {
+        in_force(&self.mesh.documents).any(|document| match document {
+            Document::VirtualService(it) => std::ptr::eq(it, wanted),
+            _ => false,
+        })
+    }
+
+    /// Of a route whose prefix ends within a part of the path.
+    pub(super) fn of_prefix(&self, route: &Route, place: Option<&Place>, out: &mut Vec<Note>) {
+        let PathMatcher::String(StringMatcher::Prefix(prefix)) = &route.matcher.path else {
+            return;
+        };
+        let view = self.asked.view();
+        let path = view.path.split(['?', '#']).next().unwrap_or_default();
+        let rest = path.strip_prefix(&**prefix).unwrap_or_default();
+        if prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/') {
+            return;
+        }
+        let text = format!(
+            "the prefix `{prefix}` is one of the text, and so takes `{path}`; `{prefix}/` would not"
+        );
+        out.push(match place {
+            Some(place) => Note::at(place, text),
+            None => Note::new(text),
+        });
+    }
+
+    /// Of a cluster: the DestinationRules of its host that do not count.
+    pub(super) fn of_cluster(&self, cluster: &str, out: &mut Vec<Note>) {
+        let service = parts_of(cluster).and_then(|(_, _, host)| self.mesh.registry.service(host));
+        let Some(service) = service else { return };
+        let (host, namespace) = (&service.hostname, service.namespace.as_str());
+        let caller = &self.sender.caller;
+        let rules = Rules::new(self.mesh);
+        for rule in rules.over(host) {
+            let Some(idle) = rules.why_idle(rule, caller, host, namespace) else {
+                continue;
+            };
+            let by = idle
+                .by()
+                .map(|by| format!("DestinationRule/{}", name_of(by)));
+            let because = idle.because(&by.unwrap_or_default(), caller);
+            let text = format!("DestinationRule/{} has no say: {because}", name_of(rule));
+            let note = Note::at(&rule.spec.host.place, text);
+            if !out.contains(&note) {
+                out.push(note);
+            }
+        }
+    }
+
+    /// Of endpoints that nobody knows: documents that select workloads.
+    pub(super) fn of_selectors(&self, out: &mut Vec<Note>) {
+        for document in in_force(&self.mesh.documents) {
+            if let Document::ProxyPolicy(policy) = document
+                && let Some(selector) = &policy.spec.selector
+            {
+                let text = format!(
+                    "ProxyPolicy/{} acts before workloads, of which none is known here: a scenario has some",
+                    name_of(policy)
+                );
+                out.push(Note::at(&selector.place, text));
+            }
+        }
+    }
+}
+
+/// Adds a note to a cluster whose outlier detection can eject none of its endpoints.
+pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<Note>) {
+    let Some(outlier) = &cluster.outlier else {
+        return;
+    };
+    let percent = outlier.max_ejection_percent;
+    if outlier.always_eject_one_host || !never_ejects(percent, endpoints) {
+        return;
+    }
+    let text = format!(
+        "outlier detection never ejects an endpoint of `{}`: at most {percent}% may be out, and one of {endpoints} is more",
+        cluster.name
+    );
+    let note = Note::new(text);
+    if !out.contains(&note) {
+        out.push(note);
+    }
+}
+
+fn virtual_services(mesh: &Mesh) -> impl Iterator<Item = &Resource<VirtualService>> {
+    mesh.documents.iter().filter_map(|document| match document {
+        Document::VirtualService(resource) => Some(resource),
+        _ => None,
+    })
+}
+
+/// Whether an authority's host can mean a service.
+fn has_name(service: &Service, host: &str) -> bool {
+    let (name, namespace) = (&service.name, &service.namespace);
+    service.hostname.as_str() == host
+        || *name == host
+        || format!("{name}.{namespace}") == host
+        || format!("{name}.{namespace}.svc") == host
+}

@@ -1,0 +1,192 @@
+//! Which line of YAML decided what of a cluster, and of what the proxies of its endpoints do before their app.
+
+use std::net::IpAddr;
+use std::ptr;
+
+use shakedown_istio::registry::Mesh;
+use shakedown_istio::{DestinationRule, Document, ProxyPolicy, Resource, TrafficPolicy};
+use shakedown_translate::rules::Rules;
+use shakedown_translate::{Caller, ClusterPolicy, OfCallers, of_workload};
+use shakedown_yaml::Place;
+
+use super::Decision;
+use super::decided::{name_of, parts_of};
+
+/// Tells what of a cluster was decided where.
+pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut Vec<Decision>) {
+    let Some((port, subset, host)) = parts_of(cluster) else {
+        return;
+    };
+    let Ok(port) = port.parse() else { return };
+    let Some(service) = mesh.registry.service(host) else {
+        return;
+    };
+    let rule = Rules::new(mesh).rule(caller, &service.hostname, &service.namespace);
+    let subset = rule.subset(subset);
+    let mut found = Vec::new();
+    if let Some(subset) = subset {
+        let is_its = |(_, _, place): &(_, _, &Place)| ptr::eq(*place, &subset.place);
+        found.extend(places(mesh).find(is_its).map(|place| ("subset", place)));
+    }
+    let nearer = subset.and_then(|subset| subset.traffic_policy.as_ref());
+    let policy = ClusterPolicy::of(rule.policy, port).with(nearer, port);
+    let callers: Vec<&Resource<ProxyPolicy>> = OfCallers::new(mesh).of(&service.hostname).collect();
+    let own_balancer = callers.iter().any(|it| it.spec.balancer.is_some());
+    // A balancer of a ProxyPolicy takes the place of the rule's.
+    let balancer = policy.balancer.filter(|_| !own_balancer);
+    let parts = [
+        ("balancer", balancer.map(|it| &it.place)),
+        ("connection_pool", policy.pool.map(|it| &it.place)),
+        ("outlier_detection", policy.outlier.map(|it| &it.place)),
+        ("retry_budget", policy.budget.map(|it| &it.place)),
+    ];
+    for (what, part) in parts {
+        let Some(part) = part else { continue };
+        let is_its = |(_, _, place): &(_, _, &Place)| ptr::eq(*place, part);
+        found.extend(places(mesh).find(is_its).map(|place| (what, place)));
+    }
+    let all = found.into_iter().map(|(what, (rule, field, place))| {
+        let document = format!("DestinationRule/{}", name_of(rule));
+        Decision::new(what, place, document, field)
+    });
+    let all = all.chain(of_callers(&callers));
+    out.extend(all.map(|decision| Decision {
+        cluster: Some(cluster.to_owned()),
+        ..decision
+    }));
+}
+
+/// All places in DestinationRules that decide something of a cluster, each with its document and its field.
+fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, String, &Place)> {
+    let rules = mesh.documents.iter().filter_map(|document| match document {
+        Document::DestinationRule(rule) => Some(rule),
+        _ => None,
+    });
+    rules.flat_map(|rule| {
+        let mut found = Vec::new();
+        if let Some(policy) = &rule.spec.traffic_policy {
+            found.extend(of_policy("spec.trafficPolicy", policy));
+        }
+        for (index, subset) in rule.spec.subsets.iter().enumerate() {
+            let field = format!("spec.subsets[{index}]");
+            if let Some(policy) = &subset.traffic_policy {
+                found.extend(of_policy(&format!("{field}.trafficPolicy"), policy));
+            }
+            found.push((field, &subset.place));
+        }
+        found
+            .into_iter()
+            .map(move |(field, place)| (rule, field, place))
+    })
+}
+
+/// The parts of a policy.
+fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Place)> {
+    let parts = [
+        (
+            "loadBalancer",
+            policy.load_balancer.as_ref().map(|it| &it.place),
+        ),
+        (
+            "connectionPool",
+            policy.connection_pool.as_ref().map(|it| &it.place),
+        ),
+        (
+            "outlierDetection",
+            policy.outlier_detection.as_ref().map(|it| &it.place),
+        ),
+        (
+            "retryBudget",
+            policy.retry_budget.as_ref().map(|it| &it.place),
+        ),
+    ];
+    let of_all = parts
+        .into_iter()
+        .filter_map(|(name, place)| Some((format!("{field}.{name}"), place?)));
+    let ports = policy.port_level_settings.iter().enumerate();
+    let of_ports = ports.flat_map(|(index, port)| {
+        let parts = [
+            (
+                "loadBalancer",
+                port.load_balancer.as_ref().map(|it| &it.place),
+            ),
+            (
+                "connectionPool",
+                port.connection_pool.as_ref().map(|it| &it.place),
+            ),
+            (
+                "outlierDetection",
+                port.outlier_detection.as_ref().map(|it| &it.place),
+            ),
+        ];
+        let field = format!("{field}.portLevelSettings[{index}]");
+        parts
+            .into_iter()
+            .filter_map(move |(name, place)| Some((format!("{field}.{name}"), place?)))
+    });
+    of_all.chain(of_ports).collect()
+}
+
+/// Tells what the proxies of a cluster's endpoints do before their app was decided where.
+pub(super) fn of_inbound(
+    mesh: &Mesh,
+    cluster: &str,
+    addresses: impl Iterator<Item = IpAddr>,
+    out: &mut Vec<Decision>,
+) {
+    type Read = fn(&ProxyPolicy) -> Option<&Place>;
+    const FIELDS: [(&str, &str, Read); 3] = [
+        ("rate_limit", "spec.rateLimit", |it| {
+            Some(&it.rate_limit.as_ref()?.place)
+        }),
+        ("adaptive_concurrency", "spec.adaptiveConcurrency", |it| {
+            Some(&it.adaptive_concurrency.as_ref()?.place)
+        }),
+        ("shed", "spec.shed", |it| Some(&it.shed.as_ref()?.place)),
+    ];
+    let mut found: Vec<Decision> = Vec::new();
+    for address in addresses {
+        let policies = of_workload(mesh, address);
+        for (what, field, read) in FIELDS {
+            let first = policies.iter().find_map(|it| Some((it, read(&it.spec)?)));
+            let Some((policy, place)) = first else {
+                continue;
+            };
+            let document = format!("ProxyPolicy/{}", name_of(policy));
+            let decision = Decision {
+                cluster: Some(cluster.to_owned()),
+                ..Decision::new(what, place, document, field.to_owned())
+            };
+            if !found.contains(&decision) {
+                found.push(decision);
+            }
+        }
+    }
+    out.extend(found);
+}
+
+/// What the policies of a host's callers say, the first of them that says it.
+fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<Decision> {
+    type Read = fn(&ProxyPolicy) -> Option<&Place>;
+    let fields: [(&'static str, &str, Read); 3] = [
+        ("balancer", "spec.balancer", |it| {
+            Some(&it.balancer.as_ref()?.place)
+        }),
+        ("hedge", "spec.hedge", |it| Some(&it.hedge.as_ref()?.place)),
+        ("adaptive_throttle", "spec.adaptiveThrottle", |it| {
+            Some(&it.adaptive_throttle.as_ref()?.place)
+        }),
+    ];
+    let first = |(what, field, read): (&'static str, &str, Read)| {
+        policies.iter().find_map(|policy| {
+            let document = format!("ProxyPolicy/{}", name_of(policy));
+            Some(Decision::new(
+                what,
+                read(&policy.spec)?,
+                document,
+                field.to_owned(),
+            ))
+        })
+    };
+    fields.into_iter().filter_map(first).collect()
+}

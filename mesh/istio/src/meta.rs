@@ -1,0 +1,291 @@
+//! Who a document is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use shakedown_yaml::decode::{Text, decode};
+use shakedown_yaml::{Diagnostics, Node, Spanned};
+
+use super::kinds::{self, Known, Treatment};
+use crate::registry::DEFAULT_NAMESPACE;
+
+/// A document's `metadata`. What a cluster adds of its own (`uid`, `resourceVersion`, ...) is taken and not kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", from = "Written")]
+pub struct Meta {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its labels.
+    pub labels: IndexMap<String, String>,
+    /// Its annotations.
+    pub annotations: IndexMap<String, String>,
+    /// When a cluster made it, in RFC 3339: of several documents for one host the oldest counts.
+    pub created: Option<String>,
+}
+
+impl Meta {
+    /// A name in the default namespace.
+    pub fn named(name: &str) -> Self {
+        Meta {
+            name: name.into(),
+            namespace: DEFAULT_NAMESPACE.into(),
+            labels: IndexMap::new(),
+            annotations: IndexMap::new(),
+            created: None,
+        }
+    }
+
+    /// Orders by age: documents without a time are younger than those with one, and of one age among themselves. Those of one
+    /// age go by name, then by namespace. Source: Istio, `sortConfigByCreationTime`.
+    pub fn age(&self) -> impl Ord {
+        let time = self.created.as_deref();
+        (
+            time.is_none(),
+            time,
+            self.name.as_str(),
+            self.namespace.as_str(),
+        )
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", rename = "Meta")]
+struct Written {
+    name: String,
+    namespace: Option<String>,
+    #[serde(default)]
+    labels: IndexMap<String, String>,
+    #[serde(default)]
+    annotations: IndexMap<String, String>,
+    creation_timestamp: Option<Text>,
+    #[serde(rename = "uid")]
+    _uid: Option<IgnoredAny>,
+    #[serde(rename = "generation")]
+    _generation: Option<IgnoredAny>,
+    #[serde(rename = "resourceVersion")]
+    _resource_version: Option<IgnoredAny>,
+    #[serde(rename = "managedFields")]
+    _managed_fields: Option<IgnoredAny>,
+    #[serde(rename = "ownerReferences")]
+    _owner_references: Option<IgnoredAny>,
+    #[serde(rename = "finalizers")]
+    _finalizers: Option<IgnoredAny>,
+    #[serde(rename = "selfLink")]
+    _self_link: Option<IgnoredAny>,
+    #[serde(rename = "generateName")]
+    _generate_name: Option<IgnoredAny>,
+    #[serde(rename = "deletionTimestamp")]
+    _deletion_timestamp: Option<IgnoredAny>,
+    #[serde(rename = "deletionGracePeriodSeconds")]
+    _deletion_grace_period_seconds: Option<IgnoredAny>,
+}
+
+impl From<Written> for Meta {
+    fn from(written: Written) -> Self {
+        Meta {
+            name: written.name,
+            namespace: written
+                .namespace
+                .unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
+            labels: written.labels,
+            annotations: written.annotations,
+            created: written.creation_timestamp.map(|text| text.0),
+        }
+    }
+}
+
+/// What tells a document from all others. Written `Kind/name`, outside `default` `Kind/name.namespace`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Key {
+    /// The key of a document that has not been read yet. One that is passed over needs no name.
+    ///
+    /// # Errors
+    /// What is missing, with its place.
+    pub fn of(node: &Node) -> Result<Key, Diagnostics> {
+        if let Ok((api_version, kind)) = Header::kind(node)
+            && !matches!(
+                kinds::known(&api_version, &kind),
+                Known::Yes(Treatment::Modelled)
+            )
+        {
+            return Ok(Header::key(node, &kind));
+        }
+        let header = Header::read(node)?;
+        Ok(Key {
+            kind: header.kind.value,
+            namespace: header.namespace,
+            name: header.name,
+        })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.is_empty() {
+            return f.write_str(&self.kind);
+        }
+        write!(f, "{}/{}", self.kind, self.name)?;
+        if self.namespace != DEFAULT_NAMESPACE {
+            write!(f, ".{}", self.namespace)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Key {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` names no document: write `KIND/NAME`, or `KIND/NAME.NAMESPACE`");
+        let (kind, rest) = text.split_once('/').ok_or_else(wrong)?;
+        // Kubernetes allows dots in names of these kinds; a namespace never has one, so the last dot decides.
+        let (name, namespace) = rest.rsplit_once('.').unwrap_or((rest, DEFAULT_NAMESPACE));
+        if kind.is_empty() || name.is_empty() || namespace.is_empty() || rest.contains('/') {
+            return Err(wrong());
+        }
+        Ok(Key {
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        })
+    }
+}
+
+/// As much of a document as says what it is.
+pub(super) struct Header {
+    pub(super) api_version: Spanned<String>,
+    pub(super) kind: Spanned<String>,
+    pub(super) name: String,
+    pub(super) namespace: String,
+}
+
+impl Header {
+    /// The `apiVersion` and the `kind` of a document.
+    pub(super) fn kind(node: &Node) -> Result<(Spanned<String>, Spanned<String>), Diagnostics> {
+        let mut errors = Diagnostics::new();
+        if node.as_map().is_some() {
+            let api_version = text(node, node, "apiVersion", &mut errors);
+            let kind = text(node, node, "kind", &mut errors);
+            if let (Some(api_version), Some(kind)) = (api_version, kind) {
+                return Ok((api_version, kind));
+            }
+        }
+        // The reader of the whole header says all that is wrong with it.
+        Err(Header::read(node).err().unwrap_or(errors))
+    }
+
+    /// The key of a document of a kind, as far as it says one.
+    pub(super) fn key(node: &Node, kind: &str) -> Key {
+        let text = |key| node.find(&["metadata", key]).and_then(Node::as_str);
+        let name = text("name").or_else(|| text("generateName"));
+        Key {
+            kind: kind.into(),
+            namespace: text("namespace").unwrap_or(DEFAULT_NAMESPACE).into(),
+            name: name.unwrap_or_default().into(),
+        }
+    }
+
+    /// Reads the header alone, and leaves every other error to the reader of the whole.
+    pub(super) fn read(node: &Node) -> Result<Header, Diagnostics> {
+        let mut errors = Diagnostics::new();
+        if node.as_map().is_none() {
+            errors.add(
+                &node.place,
+                format!(
+                    "expected a document with `apiVersion` and `kind`, found {}",
+                    node.describe()
+                ),
+            );
+            return Err(errors);
+        }
+        let api_version = text(node, node, "apiVersion", &mut errors);
+        let kind = text(node, node, "kind", &mut errors);
+        let metadata = node.get("metadata");
+        let name = match metadata {
+            Some(metadata) if metadata.as_map().is_some() => {
+                text(node, metadata, "name", &mut errors)
+            }
+            Some(metadata) => {
+                errors.add(
+                    &metadata.place,
+                    format!("`metadata`: expected a map, found {}", metadata.describe()),
+                );
+                None
+            }
+            None => {
+                errors.add(
+                    &node.place,
+                    "`metadata` is missing: write `metadata: {name: ...}`",
+                );
+                None
+            }
+        };
+        let namespace = metadata
+            .and_then(|metadata| metadata.get("namespace"))
+            .and_then(Node::as_str);
+        match (api_version, kind, name) {
+            (Some(api_version), Some(kind), Some(name)) if errors.is_empty() => Ok(Header {
+                api_version,
+                kind,
+                name: name.value,
+                namespace: namespace.unwrap_or(DEFAULT_NAMESPACE).into(),
+            }),
+            _ => Err(errors.sorted()),
+        }
+    }
+}
+
+fn text(
+    document: &Node,
+    map: &Node,
+    key: &str,
+    errors: &mut Diagnostics,
+) -> Option<Spanned<String>> {
+    let Some(node) = map.get(key) else {
+        let known = map.as_map().into_iter().flat_map(|map| map.keys());
+        // A slip of the keyboard is pointed at, where there is one.
+        match known
+            .map(String::as_str)
+            .find(|known| shakedown_yaml::suggest::nearest(known, [key]).is_some())
+        {
+            Some(slip) => {
+                let place = &map.as_map()?.get(slip)?.key;
+                errors.add(
+                    place,
+                    format!("unknown field `{slip}`: did you mean `{key}`?"),
+                );
+            }
+            None => {
+                let of = if std::ptr::eq(document, map) {
+                    ""
+                } else {
+                    "metadata."
+                };
+                errors.add(&map.place, format!("`{of}{key}` is missing"));
+            }
+        }
+        return None;
+    };
+    match decode::<String>(node) {
+        Ok(text) => Some(Spanned::new(text, node.place.clone())),
+        Err(found) => {
+            errors.append(found);
+            None
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is wrong with whom a document is for: its `exportTo`, its `workloadSelector`.
+//! Source: Istio, `validateExportTo`, `validateWorkloadSelector`.
+
+use std::collections::BTreeMap;
+
+use shakedown_yaml::Spanned;
+
+use super::Check;
+use super::names::is_dns_label;
+use crate::export::{EVERYBODY, OWN_NAMESPACE};
+use crate::{DestinationRule, Resource, WorkloadSelector};
+
+/// Nobody: Istio takes it of a ServiceEntry alone.
+const NOBODY: &str = "~";
+
+impl Check<'_> {
+    pub(super) fn export_to(&mut self, export_to: &[Spanned<String>], own: &str) {
+        let mut seen = BTreeMap::new();
+        for to in export_to {
+            let name = to.as_str();
+            if name == NOBODY {
+                let message = "`~`, nobody, is for services: expected `*` for all, `.` for its own namespace, or the name of one";
+                self.tell(&to.place, message);
+            } else if name != EVERYBODY && name != OWN_NAMESPACE && !is_dns_label(name) {
+                let message = format!(
+                    "`{name}` is no namespace: expected `*` for all, `.` for its own, or a name"
+                );
+                self.tell(&to.place, message);
+            }
+            let meant = if name == OWN_NAMESPACE { own } else { name };
+            if let Some(first) = seen.insert(meant, &to.place) {
+                let message = format!(
+                    "namespace `{meant}` stands here twice; the first is at {}",
+                    first.in_file()
+                );
+                self.tell(&to.place, message);
+            }
+        }
+        if let (Some(all), true) = (seen.get(EVERYBODY), export_to.len() > 1) {
+            let message = "`*` is for all: expected it alone, or namespaces";
+            self.tell(all, message);
+        }
+    }
+
+    pub(super) fn selector(&mut self, selector: &Spanned<WorkloadSelector>) {
+        for (name, value) in &selector.match_labels {
+            if name.is_empty() || name.contains('*') || value.contains('*') {
+                let message = format!(
+                    "`{name}: {value}` selects by no label: expected a name, and a value without wildcards"
+                );
+                self.tell(&selector.place, message);
+            }
+        }
+    }
+
+    /// A rule that selects workloads is for its own namespace.
+    pub(super) fn selects_at_home(&mut self, rule: &Resource<DestinationRule>) {
+        let own = rule.meta.namespace.as_str();
+        for to in &rule.spec.export_to {
+            if to.as_str() != OWN_NAMESPACE && to.as_str() != own {
+                let message = format!(
+                    "a rule with `workloadSelector` is for callers of its own namespace: expected `.` or `{own}` alone"
+                );
+                self.tell(&to.place, message);
+            }
+        }
+    }
+}

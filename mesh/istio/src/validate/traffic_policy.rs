@@ -1,0 +1,81 @@
+//! What is wrong with `trafficPolicy`. Source: Istio, `validateTrafficPolicy`.
+
+use std::collections::BTreeMap;
+
+use shakedown_yaml::Spanned;
+
+use super::Check;
+use crate::{ConnectionPool, H2UpgradePolicy, OutlierDetection, TrafficPolicy};
+
+impl Check<'_> {
+    pub(super) fn traffic_policy(&mut self, policy: &TrafficPolicy) {
+        if let Some(balancer) = &policy.load_balancer {
+            self.load_balancer(balancer);
+        }
+        if let Some(outlier) = &policy.outlier_detection {
+            self.outlier_detection(outlier);
+        }
+        if let Some(pool) = &policy.connection_pool {
+            self.connection_pool(pool);
+        }
+        let mut seen = BTreeMap::new();
+        for port in &policy.port_level_settings {
+            let number = &port.port.number;
+            self.port_number(&port.port);
+            if let Some(first) = seen.insert(number.value, &number.place) {
+                let message = format!(
+                    "port {number} stands here twice; the first is at {}",
+                    first.in_file()
+                );
+                self.tell(&number.place, message);
+            }
+            if let Some(balancer) = &port.load_balancer {
+                self.load_balancer(balancer);
+            }
+            if let Some(outlier) = &port.outlier_detection {
+                self.outlier_detection(outlier);
+            }
+            if let Some(pool) = &port.connection_pool {
+                self.connection_pool(pool);
+            }
+        }
+    }
+
+    /// Source: Istio, `validateConnectionPool`.
+    fn connection_pool(&mut self, pool: &Spanned<ConnectionPool>) {
+        if pool.tcp.is_none() && pool.http.is_none() {
+            self.tell(
+                &pool.place,
+                "`connectionPool` is empty: expected `tcp` or `http`",
+            );
+        }
+        if let Some(http) = &pool.http
+            && http.use_client_protocol
+            && http.h2_upgrade_policy == Some(H2UpgradePolicy::Upgrade)
+        {
+            let message =
+                "`useClientProtocol: true` beside `h2UpgradePolicy: UPGRADE`: expected one of both";
+            self.tell(&pool.place, message);
+        }
+    }
+
+    fn outlier_detection(&mut self, outlier: &OutlierDetection) {
+        self.percent("maxEjectionPercent", outlier.max_ejection_percent.as_ref());
+        self.percent("minHealthPercent", outlier.min_health_percent.as_ref());
+        if let Some(failures) = &outlier.consecutive_local_origin_failures
+            && failures.value > 0
+            && !outlier.split_external_local_origin_errors
+        {
+            let message = "`consecutiveLocalOriginFailures` counts only where they are counted apart: \
+                expected `splitExternalLocalOriginErrors: true` beside it";
+            self.tell(&failures.place, message);
+        }
+    }
+
+    fn percent(&mut self, field: &str, percent: Option<&Spanned<u32>>) {
+        if let Some(percent) = percent.filter(|percent| percent.value > 100) {
+            let message = format!("`{field}` is {}: expected 0 to 100", percent.value);
+            self.tell(&percent.place, message);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What a route does to requests on their way, and what it answers.
+
+use http::header::{HeaderName, HeaderValue};
+use shakedown_xds::table::{Substitution, Template};
+use shakedown_yaml::{Place, Spanned, suggest};
+
+use super::super::Check;
+use crate::DIRECT_BODY_MAX;
+use crate::{
+    Abort, Body, CorsPolicy, DirectResponse, Fault, HeaderOperations, Headers, HttpRoute, Redirect,
+    Rewrite, StringMatch,
+};
+
+/// Statuses of a redirect that Envoy has. Istio accepts any 3xx, and leaves a route of another one without an action, which
+/// makes proxies refuse all routes of the port. Source: Istio, `route.ApplyRedirect`; Envoy, `RedirectResponseCode`.
+const REDIRECTS: [&str; 5] = ["301", "302", "303", "307", "308"];
+
+/// Methods that a CORS policy may allow. Source: Istio, `supportedCORSMethods`.
+const CORS_METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*",
+];
+
+impl Check<'_> {
+    pub(super) fn headers(&mut self, headers: Option<&Spanned<Headers>>) {
+        let Some(headers) = headers else { return };
+        if let Some(request) = &headers.request {
+            self.operations(request, true);
+        }
+        if let Some(response) = &headers.response {
+            self.operations(response, false);
+        }
+    }
+
+    /// `of_request`: there `host` may be set, which is a rewrite of the authority.
+    fn operations(&mut self, operations: &HeaderOperations, of_request: bool) {
+        let put = operations.set.iter().chain(&operations.add);
+        for (name, value) in put {
+            if is_authority(name) && of_request {
+                self.host_value(&value.value, &value.place);
+                continue;
+            }
+            self.header_name(name);
+            if let Err(error) = Template::parse(value) {
+                self.tell(&value.place, error);
+            }
+        }
+        for name in &operations.remove {
+            self.header_name(name);
+        }
+    }
+
+    /// Checks that the authority is set once. Source: Istio, `validateAuthorityRewrite`.
+    pub(super) fn one_authority(&mut self, route: &HttpRoute) {
+        let rewritten = route
+            .rewrite
+            .as_ref()
+            .and_then(|rewrite| rewrite.authority.as_ref())
+            .filter(|authority| !authority.is_empty())
+            .map(|authority| &authority.place);
+        let request = route.headers.as_ref().and_then(|all| all.request.as_ref());
+        let operations = request.map(|request| request.set.iter().chain(&request.add));
+        let set = operations
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| is_authority(name))
+            .map(|(name, _)| &name.place);
+        let mut places = rewritten.into_iter().chain(set);
+        let Some(first) = places.next() else { return };
+        for again in places {
+            let message = format!(
+                "the authority is set twice; the first is at {}: expected one of `rewrite.authority` and a `host` header",
+                first.in_file()
+            );
+            self.tell(again, message);
+        }
+    }
+
+    fn header_name(&mut self, name: &Spanned<String>) {
+        if name.starts_with(':') || name.eq_ignore_ascii_case("host") {
+            let message = format!("`{name}` cannot be changed here: write `rewrite`");
+            self.tell(&name.place, message);
+        } else if HeaderName::try_from(name.as_str()).is_err() {
+            self.tell(&name.place, format!("`{name}` is no name of a header"));
+        }
+    }
+
+    fn host_value(&mut self, host: &str, place: &Place) {
+        if host.is_empty() || host.contains('%') || HeaderValue::from_str(host).is_err() {
+            self.tell(place, format!("`{host}` is no host"));
+        }
+    }
+
+    pub(super) fn rewrite(&mut self, rewrite: &Spanned<Rewrite>) {
+        match (&rewrite.uri, &rewrite.uri_regex_rewrite, &rewrite.authority) {
+            (None, None, None) => {
+                let message = "it is empty: expected `uri`, `uriRegexRewrite` or `authority`";
+                self.tell(&rewrite.place, message);
+            }
+            (Some(_), Some(regex), _) => {
+                let message = "`uriRegexRewrite` beside `uri`: a path is rewritten once";
+                self.tell(&regex.place, message);
+            }
+            _ => {}
+        }
+        if let Some(uri) = rewrite.uri.as_ref().filter(|uri| uri.is_empty()) {
+            self.tell(&uri.place, "an empty `uri` rewrites nothing: write `/`");
+        }
+        if let Some(authority) = &rewrite.authority {
+            self.host_value(authority, &authority.place);
+        }
+        if let Some(regex) = &rewrite.uri_regex_rewrite {
+            if regex.r#match.is_empty() || regex.rewrite.is_empty() {
+                let message = "`uriRegexRewrite` needs both `match` and `rewrite`";
+                self.tell(&regex.place, message);
+            } else if let Err(error) = Substitution::new(&regex.r#match, &regex.rewrite) {
+                self.tell(&regex.place, error);
+            }
+        }
+    }
+
+    pub(super) fn redirect(&mut self, redirect: &Spanned<Redirect>) {
+        let empty = |text: Option<&str>| text.is_none_or(str::is_empty);
+        if empty(redirect.uri.as_deref())
+            && empty(redirect.authority.as_deref())
+            && empty(redirect.scheme.as_deref().map(String::as_str))
+            && redirect.port.is_none()
+            && redirect.derive_port.is_none()
+        {
+            let message =
+                "a redirect changes nothing: expected `uri`, `authority`, `scheme` or a port";
+            self.tell(&redirect.place, message);
+        }
+        if let (Some(_), Some(derived)) = (&redirect.port, &redirect.derive_port) {
+            self.tell(
+                &derived.place,
+                "`derivePort` beside `port`: expected one of both",
+            );
+        }
+        if let Some(scheme) = &redirect.scheme
+            && !["http", "https"].contains(&scheme.as_str())
+        {
+            let message = format!("scheme `{scheme}`: expected `http` or `https`");
+            self.tell(&scheme.place, message);
+        }
+        if let Some(code) = &redirect.redirect_code
+            && !REDIRECTS.contains(&code.value.to_string().as_str())
+        {
+            let accepted = suggest::one_of(&REDIRECTS);
+            let message = match code.value {
+                300..=399 => format!(
+                    "invalid `redirectCode` {}: Istio accepts it, and its proxies then refuse every route of the port; \
+                     expected {accepted}",
+                    code.value
+                ),
+                other => format!("invalid `redirectCode` {other}: expected {accepted}"),
+            };
+            self.tell(&code.place, message);
+        }
+    }
+
+    pub(super) fn direct_response(&mut self, direct: &DirectResponse) {
+        self.status(direct.status.value, &direct.status.place);
+        let Some(body) = &direct.body else { return };
+        let length = match &body.value {
+            Body::String(text) => text.len(),
+            Body::Bytes(bytes) => bytes.len(),
+        };
+        if length > DIRECT_BODY_MAX as usize {
+            let message = format!("a body of {length} bytes: expected at most {DIRECT_BODY_MAX}");
+            self.tell(&body.place, message);
+        }
+    }
+
+    fn status(&mut self, status: u16, place: &Place) {
+        if status == 600 {
+            // Source: Istio, `validateHTTPStatus`; Envoy 1.40, `FaultAbort.http_status`, tried with `--mode validate`.
+            let message = "invalid status 600: Istio accepts it, and its proxies then refuse every route of the port; \
+                           expected 200 to 599";
+            self.tell(place, message);
+        } else if !(200..600).contains(&status) {
+            self.tell(
+                place,
+                format!("`{status}` is no status to answer: expected 200 to 599"),
+            );
+        }
+    }
+
+    pub(super) fn fault(&mut self, fault: &Spanned<Fault>) {
+        if fault.value == Fault::default() {
+            self.tell(&fault.place, "it is empty: expected `delay` or `abort`");
+        }
+        if let Some(delay) = &fault.delay {
+            if delay.fixed_delay.is_none() {
+                self.tell(&delay.place, "`fixedDelay` is missing");
+            }
+            if let Some(percent) = delay.percent.as_ref().filter(|it| it.value > 100) {
+                self.tell(
+                    &percent.place,
+                    format!("{} percent: expected 0 to 100", percent.value),
+                );
+            }
+        }
+        if let Some(abort) = &fault.abort {
+            self.abort(abort);
+        }
+    }
+
+    fn abort(&mut self, abort: &Spanned<Abort>) {
+        match (&abort.http_status, &abort.grpc_status) {
+            (Some(status), None) => self.status(status.value, &status.place),
+            (None, Some(name)) => {
+                if abort.grpc_number().is_none() {
+                    let hint = suggest::hint(name, Abort::grpc_statuses());
+                    self.tell(
+                        &name.place,
+                        format!("`{name}` is no status of gRPC: {hint}"),
+                    );
+                }
+            }
+            (Some(_), Some(name)) => {
+                self.tell(
+                    &name.place,
+                    "`grpcStatus` beside `httpStatus`: expected one of both",
+                );
+            }
+            (None, None) => {
+                self.tell(&abort.place, "expected `httpStatus` or `grpcStatus`");
+            }
+        }
+    }
+
+    /// Checks an origin, which is never empty. Source: Istio, `validateAllowOrigins`.
+    fn origin(&mut self, origin: &Spanned<StringMatch>) {
+        match &origin.value {
+            StringMatch::Exact(text) | StringMatch::Prefix(text) if text.is_empty() => {
+                let message =
+                    "invalid origin: it is empty; expected one, as in `https://example.com`";
+                self.tell(&origin.place, message);
+            }
+            StringMatch::Present => {
+                let message = "invalid origin: expected `exact`, `prefix` or `regex`; `regex: .*` is every origin";
+                self.tell(&origin.place, message);
+            }
+            StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Regex(_) => {
+                self.string(origin);
+            }
+        }
+    }
+
+    pub(super) fn cors(&mut self, cors: &CorsPolicy) {
+        for origin in &cors.allow_origins {
+            self.origin(origin);
+        }
+        if let (Some(_), Some(older)) = (cors.allow_origins.first(), cors.allow_origin.first()) {
+            self.tell(
+                &older.place,
+                "`allowOrigin` beside `allowOrigins`: write them all in the latter",
+            );
+        }
+        for method in &cors.allow_methods {
+            if !CORS_METHODS.contains(&method.as_str()) {
+                let hint = suggest::hint(method, CORS_METHODS.iter().copied());
+                self.tell(&method.place, format!("invalid method `{method}`: {hint}"));
+            }
+        }
+        for name in cors.allow_headers.iter().chain(&cors.expose_headers) {
+            if name.value != "*" && HeaderName::try_from(name.as_str()).is_err() {
+                self.tell(&name.place, format!("`{name}` is no name of a header"));
+            }
+        }
+        if let Some(age) = cors.max_age.as_ref().filter(|age| age.0.subsec_nanos() > 0) {
+            self.tell(&age.place, "`maxAge` is in whole seconds");
+        }
+    }
+}
+
+/// Returns whether a header is the authority.
+fn is_authority(name: &str) -> bool {
+    name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority")
+}

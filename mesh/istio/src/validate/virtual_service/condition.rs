@@ -1,0 +1,92 @@
+//! What a route takes.
+
+use shakedown_xds::table::{HeaderKey, re2};
+use shakedown_yaml::{Place, Spanned};
+
+use super::super::Check;
+use super::super::names::is_dns_label;
+use crate::{HttpMatch, StringMatch};
+
+/// Longest expression. Source: Istio, `validateStringRegexp`.
+const REGEX_MAX: usize = 1024;
+
+/// Names that Istio takes for the request line, and so never for headers.
+const NOT_HEADERS: &[&str] = &["uri", "scheme", "method", "authority"];
+
+impl Check<'_> {
+    pub(in super::super) fn condition(&mut self, condition: &Spanned<HttpMatch>) {
+        let requests = [&condition.scheme, &condition.method, &condition.authority];
+        for wanted in requests.into_iter().flatten() {
+            self.string(wanted);
+        }
+        // Only a path may have an empty prefix, which is every path.
+        if let Some(uri) = &condition.uri
+            && uri.value != StringMatch::Prefix(String::new())
+        {
+            self.string(uri);
+        }
+        if let Some(uri) = &condition.uri
+            && uri.value == StringMatch::Exact(String::new())
+        {
+            self.tell(
+                &uri.place,
+                "an exact `uri` is never empty: expected a path, as in `/`",
+            );
+        }
+        for (name, wanted) in condition.headers.iter().chain(&condition.without_headers) {
+            if NOT_HEADERS.contains(&name.as_str()) {
+                let message = format!(
+                    "`{name}` is no header: write `{name}:` beside `headers`, or `:{name}`"
+                );
+                self.tell(&name.place, message);
+            } else if HeaderKey::named(name).is_none() {
+                self.tell(&name.place, format!("`{name}` is no name of a header"));
+            }
+            self.string(wanted);
+        }
+        for gateway in &condition.gateways {
+            self.gateway(gateway);
+        }
+        self.labels(&condition.source_labels, &condition.place);
+        if let Some(namespace) = condition.source_namespace.as_ref()
+            && !namespace.is_empty()
+            && !is_dns_label(namespace)
+        {
+            let message = format!("invalid `sourceNamespace` `{namespace}`: expected a namespace");
+            self.tell(&condition.place, message);
+        }
+        for wanted in condition.query_params.values() {
+            self.string(wanted);
+        }
+    }
+
+    /// Checks what a text must be. Source: Istio, `validateStringMatch`.
+    pub(super) fn string(&mut self, wanted: &Spanned<StringMatch>) {
+        match &wanted.value {
+            StringMatch::Prefix(prefix) if prefix.is_empty() => {
+                let message =
+                    "invalid `prefix`: it is empty; expected a text, or `{}` for presence";
+                self.tell(&wanted.place, message);
+            }
+            StringMatch::Regex(regex) => self.regex(regex, &wanted.place),
+            StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Present => {}
+        }
+    }
+
+    /// Checks an expression in RE2's syntax. Source: Istio, `validateStringRegexp`.
+    pub(super) fn regex(&mut self, regex: &str, place: &Place) {
+        let reason = if regex.is_empty() {
+            "it is empty".to_owned()
+        } else if regex.len() > REGEX_MAX {
+            format!("it is longer than {REGEX_MAX} bytes")
+        } else if let Err(reason) = re2::compile_whole(regex) {
+            reason
+        } else {
+            return;
+        };
+        self.tell(
+            place,
+            format!("`{regex}` is no regular expression (RE2): {reason}"),
+        );
+    }
+}

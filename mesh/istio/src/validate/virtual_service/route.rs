@@ -1,0 +1,235 @@
+//! What a route does: exactly one thing.
+
+use shakedown_yaml::{Spanned, suggest};
+
+use super::super::Check;
+use crate::{Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService};
+use crate::{parse_retry_on, retry_on_names};
+
+/// The greatest weight, and the greatest sum of weights. Source: Envoy, `WeightedCluster`.
+const MAX_WEIGHT: i64 = u32::MAX as i64;
+
+impl Check<'_> {
+    pub(super) fn route(
+        &mut self,
+        route: &Spanned<HttpRoute>,
+        resource: &Resource<VirtualService>,
+    ) {
+        for condition in &route.r#match {
+            self.condition(condition);
+        }
+        self.one_action(route);
+        self.shares(route);
+        for to in &route.route {
+            self.destination(&to.destination);
+            self.headers(to.headers.as_ref());
+        }
+        if let Some(delegate) = &route.delegate {
+            self.delegate(delegate, resource);
+        }
+        if let Some(retries) = &route.retries {
+            self.retries(retries);
+        }
+        self.mirrors(route);
+        self.headers(route.headers.as_ref());
+        if let Some(rewrite) = &route.rewrite {
+            self.rewrite(rewrite);
+        }
+        self.one_authority(route);
+        if let Some(redirect) = &route.redirect {
+            self.redirect(redirect);
+        }
+        if let Some(direct) = &route.direct_response {
+            self.direct_response(direct);
+        }
+        if let Some(fault) = &route.fault {
+            self.fault(fault);
+        }
+        if let Some(cors) = &route.cors_policy {
+            self.cors(cors);
+        }
+    }
+
+    /// It sends on, redirects, answers or delegates; what belongs to sending on goes with that alone.
+    fn one_action(&mut self, route: &Spanned<HttpRoute>) {
+        let alone = [
+            ("redirect", route.redirect.as_ref().map(|it| &it.place)),
+            (
+                "directResponse",
+                route.direct_response.as_ref().map(|it| &it.place),
+            ),
+            ("delegate", route.delegate.as_ref().map(|it| &it.place)),
+        ];
+        let mut found = alone
+            .into_iter()
+            .filter_map(|(field, place)| Some((field, place?)));
+        let Some((field, _)) = found.next() else {
+            if route.route.is_empty() {
+                self.tell(
+                    &route.place,
+                    "`route` is empty: expected at least one destination",
+                );
+            }
+            return;
+        };
+        let both = |other: &str| format!("`{other}` beside `{field}`: a route does one of both");
+        for (other, place) in found {
+            self.tell(place, both(other));
+        }
+        if let Some(to) = route.route.first() {
+            self.tell(&to.place, both("route"));
+        }
+        if field == "delegate" {
+            return;
+        }
+        // Source: Istio, `validateHTTPRoute`.
+        for (other, place) in [
+            ("rewrite", route.rewrite.as_ref().map(|it| &it.place)),
+            ("fault", route.fault.as_ref().map(|it| &it.place)),
+        ] {
+            if let Some(place) = place {
+                self.tell(place, both(other));
+            }
+        }
+    }
+
+    fn shares(&mut self, route: &HttpRoute) {
+        let several = match route.route.as_slice() {
+            [] => return,
+            [only] => return self.weight(only),
+            several => several,
+        };
+        several.iter().for_each(|to| self.weight(to));
+        let sum: i64 = several
+            .iter()
+            .map(|to| to.weight.as_ref().map_or(0, |weight| weight.value))
+            .fold(0, i64::saturating_add);
+        if sum == 0 {
+            let place = several
+                .iter()
+                .find_map(|to| to.weight.as_ref())
+                .map_or(&several[0].place, |it| &it.place);
+            self.tell(
+                place,
+                "the weights of the destinations sum to 0: expected 1 or more, as in 90 and 10",
+            );
+        } else if sum > MAX_WEIGHT {
+            let place = &several[0].place;
+            self.tell(
+                place,
+                format!(
+                    "the weights of the destinations sum to {sum}: expected at most {MAX_WEIGHT}"
+                ),
+            );
+        }
+    }
+
+    fn mirrors(&mut self, route: &HttpRoute) {
+        let several = route.mirrors.iter().map(|mirror| &mirror.destination);
+        for to in route.mirror.iter().map(|to| &to.value).chain(several) {
+            self.destination(to);
+        }
+        if let (Some(_), Some(first)) = (&route.mirror, route.mirrors.first()) {
+            let message = "`mirrors` beside `mirror`: write them all in `mirrors`";
+            self.tell(&first.place, message);
+        }
+        let shares = [
+            (
+                "mirrorPercentage",
+                route.mirror_percentage.as_ref().map(|it| &it.place),
+            ),
+            (
+                "mirrorPercent",
+                route.mirror_percent.as_ref().map(|it| &it.place),
+            ),
+        ];
+        let mut shares = shares
+            .into_iter()
+            .filter_map(|(name, place)| Some((name, place?)));
+        if let Some((name, place)) = shares.nth(1) {
+            let message = format!("`{name}` beside `mirrorPercentage`: leave the older form out");
+            self.tell(place, message);
+        }
+        if let Some(whole) = route.mirror_percent.as_ref().filter(|it| it.value > 100) {
+            self.tell(
+                &whole.place,
+                format!("{} percent: expected 0 to 100", whole.value),
+            );
+        }
+    }
+
+    fn weight(&mut self, to: &RouteDestination) {
+        if let Some(weight) = to
+            .weight
+            .as_ref()
+            .filter(|weight| !(0..=MAX_WEIGHT).contains(&weight.value))
+        {
+            self.tell(
+                &weight.place,
+                format!("weight {}: expected 0 to {MAX_WEIGHT}", weight.value),
+            );
+        }
+    }
+
+    /// Checks the names of a destination; what does not exist is no error. Source: Istio, `validateDestination`.
+    fn destination(&mut self, destination: &Destination) {
+        if let Some(subset) = &destination.subset {
+            self.subset_name(subset);
+        }
+        if let Some(port) = &destination.port {
+            self.port_number(port);
+        }
+        if destination.host.value == "*" {
+            let message = "invalid host `*`: expected the name of a service";
+            self.tell(&destination.host.place, message);
+        } else {
+            self.host_name(&destination.host);
+        }
+    }
+
+    pub(in super::super) fn retries(&mut self, retries: &Spanned<HttpRetry>) {
+        if retries.attempts == 0
+            && (retries.per_try_timeout.is_some()
+                || retries.retry_on.is_some()
+                || retries.retry_remote_localities.is_some())
+        {
+            let message = "`attempts: 0` means no retries: leave `perTryTimeout`, `retryOn` and `retryRemoteLocalities` out, or say how many";
+            self.tell(&retries.place, message);
+        }
+        let Some(on) = &retries.retry_on else { return };
+        // Source: Istio, `validateHTTPRetry`, which splits at commas and nothing else.
+        if on
+            .split(',')
+            .any(|part| part.is_empty() || part.trim() != part)
+            && !on.is_empty()
+        {
+            let message = format!(
+                "invalid `retryOn` `{on}`: expected conditions with one comma between, and no spaces"
+            );
+            self.tell(&on.place, message);
+        }
+        let (names, codes) = parse_retry_on(on);
+        for name in names
+            .iter()
+            .filter(|name| !retry_on_names().any(|known| known == *name))
+        {
+            let hint = suggest::hint(name, retry_on_names());
+            self.tell(&on.place, format!("unknown condition `{name}`: {hint}"));
+        }
+        for code in codes.iter().filter(|code| !is_registered(**code)) {
+            self.tell(
+                &on.place,
+                format!(
+                    "invalid status `{code}` in `retryOn`: expected a registered one, as in `503`"
+                ),
+            );
+        }
+    }
+}
+
+/// Returns whether a status has a name, which Istio asks for. Source: Istio, `validateHTTPRetry`; Go, `http.StatusText`.
+fn is_registered(code: u32) -> bool {
+    let code = u16::try_from(code).ok();
+    let status = code.and_then(|code| http::StatusCode::from_u16(code).ok());
+    status.is_some_and(|status| status == 425 || status.canonical_reason().is_some())
+}

@@ -1,0 +1,150 @@
+//! The mesh's documents by the hosts that they speak of.
+
+use std::collections::BTreeMap;
+
+use shakedown_istio::gateways::is_for_sidecars;
+use shakedown_istio::registry::{Hostname, Mesh, MeshOptions, Service};
+use shakedown_istio::{Delegate, Document, Resource, VirtualService, in_force};
+
+use super::by_host::ByHost;
+use super::caller::Caller;
+use super::delegate;
+use super::export::{self, Reach};
+use super::rules::{Rule, Rules, Written};
+
+/// Documents by host, as a caller sees them.
+pub struct Index<'a> {
+    options: &'a MeshOptions,
+    caller: Caller,
+    services: ByHost<'a, VirtualService>,
+    /// The same, those that come to the caller by the nearest way first, and then the oldest.
+    in_order: Vec<&'a Resource<VirtualService>>,
+    /// Those without hosts, by namespace and name.
+    delegates: BTreeMap<(&'a str, &'a str), &'a Resource<VirtualService>>,
+    rules: Rules<'a>,
+}
+
+impl<'a> Index<'a> {
+    /// As a caller of a namespace sees it of which no document speaks; but with all VirtualServices.
+    pub fn new(mesh: &'a Mesh) -> Self {
+        Index::of(mesh, None)
+    }
+
+    /// As one caller sees it: without what is not exported to it.
+    pub fn seen_by(mesh: &'a Mesh, caller: &Caller) -> Self {
+        Index::of(mesh, Some(caller))
+    }
+
+    fn of(mesh: &'a Mesh, who: Option<&Caller>) -> Self {
+        let mut documents: Vec<&Document> = in_force(&mesh.documents).collect();
+        documents.sort_by_key(|document| document.meta().age());
+        let (mut services, mut rules) = (Vec::new(), Vec::new());
+        let mut delegates = BTreeMap::new();
+        for document in documents {
+            match document {
+                Document::VirtualService(resource) if resource.spec.hosts.is_empty() => {
+                    let meta = &resource.meta;
+                    let key = (meta.namespace.as_str(), meta.name.as_str());
+                    delegates.insert(key, resource);
+                }
+                Document::VirtualService(resource) => {
+                    if is_for_sidecars(&resource.spec)
+                        && let Some(reach) = reach(resource, who, &mesh.options)
+                    {
+                        services.push((reach, resource));
+                    }
+                }
+                Document::DestinationRule(resource) => rules.push(resource),
+                // The control plane acts on it, by documents of its own.
+                Document::Canary(_) | Document::ProxyPolicy(_) => {}
+            }
+        }
+        services.sort_by_key(|(reach, _)| *reach);
+        let in_order: Vec<_> = services.into_iter().map(|(_, resource)| resource).collect();
+        Index {
+            options: &mesh.options,
+            caller: who.cloned().unwrap_or_default(),
+            services: by_host(&in_order),
+            in_order,
+            delegates,
+            rules: Rules::of(&mesh.options, rules),
+        }
+    }
+
+    /// The VirtualService that a route of a document in the namespace `own` delegates to.
+    pub fn delegate(&self, to: &Delegate, own: &str) -> Option<&'a Resource<VirtualService>> {
+        let found = *self.delegates.get(&delegate::key(to, own))?;
+        let default = self.options.virtual_services_for;
+        export::reach(&found.spec, &found.meta.namespace, own, default).map(|_| found)
+    }
+
+    /// The names of those that can be delegated to, in a namespace.
+    pub fn delegates_in(&self, namespace: &str) -> Vec<&'a str> {
+        let within = self.delegates.keys().filter(|(of, _)| *of == namespace);
+        within.map(|(_, name)| *name).collect()
+    }
+
+    /// The VirtualService that sidecars use for a host: of those that come to the caller by the nearest way ([`Reach`]) the
+    /// oldest. Source: Istio; gateways would merge.
+    pub fn virtual_service(&self, host: &Hostname) -> Option<&'a Resource<VirtualService>> {
+        self.services.of(host).first().copied()
+    }
+
+    /// All VirtualServices of a host, that which sidecars use first. Those of wildcards over it are not among them.
+    pub fn virtual_services_of(&self, host: &Hostname) -> &[&'a Resource<VirtualService>] {
+        self.services.of(host)
+    }
+
+    /// The VirtualServices, in the order in which they are asked for a route.
+    pub fn virtual_services(&self) -> &[&'a Resource<VirtualService>] {
+        &self.in_order
+    }
+
+    /// The DestinationRules, for other callers, too.
+    pub fn rules(&self) -> &Rules<'a> {
+        &self.rules
+    }
+
+    /// A DestinationRule with such a subset for a host that has the same short name and is another.
+    pub fn rule_of_namesake(&self, host: &Hostname, subset: &str) -> Option<Written<'a>> {
+        let short = |host: &Hostname| host.as_str().split('.').next().map(str::to_owned);
+        let has = |rule: &&Written<'a>| {
+            let mut subsets = rule.spec.subsets.iter();
+            subsets.any(|known| *known.name == subset)
+        };
+        let namesakes = self.rules.exact();
+        let mut namesakes =
+            namesakes.filter(|(other, _)| *other != host && short(other) == short(host));
+        namesakes.find_map(|(_, rules)| rules.iter().find(has).copied())
+    }
+
+    /// What DestinationRules say of a service to the caller.
+    pub fn rule(&self, service: &Service) -> Rule<'a> {
+        self.rules
+            .rule(&self.caller, &service.hostname, &service.namespace)
+    }
+}
+
+/// By which way a VirtualService comes to a caller; where nobody in particular is meant all come alike.
+fn reach(
+    resource: &Resource<VirtualService>,
+    who: Option<&Caller>,
+    options: &MeshOptions,
+) -> Option<Reach> {
+    let Some(caller) = who else {
+        return Some(Reach::All);
+    };
+    let own = &resource.meta.namespace;
+    let default = options.virtual_services_for;
+    export::reach(&resource.spec, own, &caller.namespace, default)
+}
+
+fn by_host<'a>(in_order: &[&'a Resource<VirtualService>]) -> ByHost<'a, VirtualService> {
+    let mut by_host = ByHost::default();
+    for resource in in_order {
+        for host in &resource.spec.hosts {
+            by_host.insert(Hostname::resolve(host, &resource.meta.namespace), *resource);
+        }
+    }
+    by_host
+}

@@ -1,0 +1,312 @@
+//! Endpoints as one client is to see them: nearer ones first, or by shares of localities.
+//! Source: Istio, `pilot/pkg/networking/core/loadbalancer`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use shakedown_istio::registry::{
+    Endpoint, Locality, Mesh, REGION_LABEL as REGION, SUBZONE_LABEL as SUBZONE, Service,
+    ZONE_LABEL as ZONE,
+};
+use shakedown_istio::{Distribute, Failover, LoadBalancer};
+use shakedown_yaml::Spanned;
+
+use super::caller::Caller;
+use super::clusters::Policy;
+use super::rules::{Rule, Rules};
+
+/// A label of failover and the value that is asked of it, where that is not the client's own.
+const OVERRIDE: char = '=';
+/// Localities fail over in so many steps; what labels say is coarser than all of them. Source: Istio,
+/// `applyLocalityFailover`.
+const STEPS: u32 = 5;
+
+/// What of a client decides which endpoints it sees, and in which order. Clients that are equal here see the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Client {
+    /// Where it runs; empty where that is not known.
+    pub locality: Locality,
+    /// Its labels, as far as a rule looks at them; `None` where they are not known.
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// What the mesh's rules look at of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nearness {
+    labels: BTreeSet<String>,
+}
+
+impl Nearness {
+    /// What the rules of a mesh look at that hold for a caller; `None` if all clients for which these hold see all endpoints
+    /// alike.
+    pub fn of(mesh: &Mesh, caller: &Caller) -> Option<Nearness> {
+        let rules = Rules::new(mesh);
+        let mut found = None;
+        for service in mesh.registry.services.values() {
+            let rule = rules.rule(caller, &service.hostname, &service.namespace);
+            for setting in settings(service, &rule) {
+                let nearness: &mut Nearness = found.get_or_insert_default();
+                if let Setting::Failover { labels, .. } = setting {
+                    let names = labels.iter().map(|label| split(label).0.to_owned());
+                    nearness.labels.extend(names);
+                }
+            }
+        }
+        found
+    }
+
+    /// The client at an address. One that is not known has no locality.
+    pub fn client(&self, mesh: &Mesh, address: IpAddr) -> Client {
+        let services = mesh.registry.services.values();
+        let endpoint = services
+            .flat_map(|service| &service.endpoints)
+            .find(|endpoint| endpoint.address.ip() == address)
+            .map(|endpoint| (&endpoint.labels, &endpoint.locality));
+        let client = mesh.registry.clients.get(&address);
+        let found = endpoint.or(client.map(|client| (&client.labels, &client.locality)));
+        let Some((labels, locality)) = found else {
+            return Client::default();
+        };
+        let label = |name: &String| Some((name.clone(), label(labels, locality, name)?.to_owned()));
+        Client {
+            locality: locality.clone(),
+            labels: Some(self.labels.iter().filter_map(label).collect()),
+        }
+    }
+}
+
+/// How localities count for a cluster.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Setting<'a> {
+    /// By shares.
+    Distribute(&'a [Distribute]),
+    /// Nearer ones first.
+    Failover {
+        labels: &'a [Spanned<String>],
+        regions: &'a [Failover],
+    },
+}
+
+/// How localities count; `None` if they do not. `ejects`: whether the cluster has outlier detection.
+pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<Setting<'_>> {
+    let written = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
+    let Some(written) = written else {
+        // Source: Istio, `MeshConfig.localityLbSetting`: enabled, and no more is said.
+        return ejects.then_some(Setting::Failover {
+            labels: &[],
+            regions: &[],
+        });
+    };
+    if written.enabled == Some(false) {
+        return None;
+    }
+    if let Some(shares) = &written.distribute {
+        return Some(Setting::Distribute(shares));
+    }
+    ejects.then(|| Setting::Failover {
+        labels: written.failover_priority.as_deref().unwrap_or_default(),
+        regions: written.failover.as_deref().unwrap_or_default(),
+    })
+}
+
+/// The settings of a service's clusters.
+fn settings<'a>(service: &Service, rule: &Rule<'a>) -> Vec<Setting<'a>> {
+    let mut found = Vec::new();
+    for port in &service.ports {
+        let whole = Policy::of(rule.policy, port.number);
+        found.extend(whole.locality());
+        for subset in &rule.subsets {
+            let policy = whole.with(subset.traffic_policy.as_ref(), port.number);
+            found.extend(policy.locality());
+        }
+    }
+    found
+}
+
+/// Endpoints of one locality and priority.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Group<'a> {
+    pub(super) locality: &'a Locality,
+    /// 0 is the first.
+    pub(super) priority: u32,
+    pub(super) weight: u32,
+    pub(super) endpoints: Vec<&'a Endpoint>,
+}
+
+/// Arranges a cluster's endpoints, by locality, for a client.
+pub(super) fn arrange<'a>(
+    groups: Vec<Group<'a>>,
+    setting: &Setting<'_>,
+    client: &Client,
+) -> Vec<Group<'a>> {
+    match *setting {
+        Setting::Distribute(shares) => distribute(groups, shares, client),
+        Setting::Failover { labels, regions } => {
+            let by_labels = !labels.is_empty();
+            let mut groups = match by_labels {
+                true => by_label(groups, labels, client),
+                false => groups,
+            };
+            if !by_labels || !regions.is_empty() {
+                by_distance(&mut groups, regions, client);
+            }
+            groups
+        }
+    }
+}
+
+fn distribute<'a>(
+    mut groups: Vec<Group<'a>>,
+    shares: &[Distribute],
+    client: &Client,
+) -> Vec<Group<'a>> {
+    let Some(rule) = shares
+        .iter()
+        .find(|rule| matches(&client.locality, &rule.from))
+    else {
+        return groups;
+    };
+    let mut taken = vec![false; groups.len()];
+    for (pattern, share) in &rule.to {
+        let chosen: Vec<usize> = (0..groups.len())
+            .filter(|index| !taken[*index] && matches(groups[*index].locality, pattern))
+            .collect();
+        let total: u64 = chosen
+            .iter()
+            .map(|index| u64::from(groups[*index].weight))
+            .sum();
+        for index in chosen {
+            taken[index] = true;
+            // A share that several localities have is split by their weights, rounded up.
+            let part = u64::from(groups[index].weight) * u64::from(*share);
+            if part > 0 {
+                groups[index].weight =
+                    u32::try_from(part.div_ceil(total.max(1))).unwrap_or(u32::MAX);
+            }
+        }
+    }
+    for (group, taken) in groups.iter_mut().zip(taken) {
+        if !taken {
+            group.endpoints.clear();
+        }
+    }
+    groups
+}
+
+/// Splits each locality by how many of the labels, from the first on, an endpoint shares with the client.
+fn by_label<'a>(
+    groups: Vec<Group<'a>>,
+    labels: &[Spanned<String>],
+    client: &Client,
+) -> Vec<Group<'a>> {
+    // A client of which nothing is known is not preferred by anybody. Source: Istio, `applyFailoverPriorities`.
+    let Some(own) = &client.labels else {
+        return groups;
+    };
+    let lowest = u32::try_from(labels.len()).unwrap_or(u32::MAX);
+    let priority = |endpoint: &Endpoint| {
+        let differs = |text: &&Spanned<String>| {
+            let (name, wanted) = split(text);
+            let wanted = wanted.or_else(|| own.get(name).map(String::as_str));
+            wanted.unwrap_or_default()
+                != label(&endpoint.labels, &endpoint.locality, name).unwrap_or_default()
+        };
+        match labels.iter().take_while(|text| !differs(text)).count() {
+            shared if shared == labels.len() => 0,
+            shared => lowest - u32::try_from(shared).unwrap_or(lowest),
+        }
+    };
+    let mut result = Vec::new();
+    for group in groups {
+        let mut parts: BTreeMap<u32, Vec<&Endpoint>> = BTreeMap::new();
+        for endpoint in &group.endpoints {
+            parts.entry(priority(endpoint)).or_default().push(endpoint);
+        }
+        result.extend(parts.into_iter().map(|(priority, endpoints)| Group {
+            locality: group.locality,
+            priority,
+            weight: u32::try_from(endpoints.len()).unwrap_or(u32::MAX),
+            endpoints,
+        }));
+    }
+    compact(&mut result);
+    result
+}
+
+/// The same subzone first, then the zone, the region, the region that it fails over to, any other.
+fn by_distance(groups: &mut [Group<'_>], regions: &[Failover], client: &Client) {
+    let here = &client.locality;
+    for group in groups.iter_mut() {
+        let there = group.locality;
+        let step = if here.region != there.region {
+            let rule = regions.iter().find(|rule| *rule.from == here.region);
+            if rule.is_some_and(|rule| rule.to != there.region) {
+                4
+            } else {
+                3
+            }
+        } else if here.zone != there.zone {
+            2
+        } else if here.subzone != there.subzone {
+            1
+        } else {
+            0
+        };
+        group.priority = group.priority * STEPS + step;
+    }
+    compact(groups);
+}
+
+/// Closes the gaps: Envoy wants priorities from 0 on.
+fn compact(groups: &mut [Group<'_>]) {
+    let used: BTreeSet<u32> = groups.iter().map(|group| group.priority).collect();
+    let places: BTreeMap<u32, u32> = used.into_iter().zip(0..).collect();
+    for group in groups {
+        group.priority = places[&group.priority];
+    }
+}
+
+/// A label's name, and its value where it is given.
+fn split(text: &str) -> (&str, Option<&str>) {
+    match text.split_once(OVERRIDE) {
+        // More than one `=` is none. Source: Istio, `priorityLabelOverrides`.
+        Some((name, value)) if !value.contains(OVERRIDE) => (name, Some(value)),
+        Some((name, _)) => (name, None),
+        None => (text, None),
+    }
+}
+
+/// A label of a pod; those of its locality are given it by Istio. Source: Istio, `AugmentLabels`.
+fn label<'a>(
+    labels: &'a BTreeMap<String, String>,
+    locality: &'a Locality,
+    name: &str,
+) -> Option<&'a str> {
+    let place = match name {
+        REGION => &locality.region,
+        ZONE => &locality.zone,
+        SUBZONE => &locality.subzone,
+        _ => "",
+    };
+    if place.is_empty() {
+        labels.get(name).map(String::as_str)
+    } else {
+        Some(place)
+    }
+}
+
+/// Whether a locality is one of a pattern: `region/zone/subzone`, where `*` and what is left out are any.
+/// Source: Istio, `LocalityMatch`.
+fn matches(locality: &Locality, pattern: &str) -> bool {
+    let mut parts = pattern.split('/');
+    let region = parts.next().unwrap_or_default();
+    let zone = parts.next().unwrap_or_default();
+    let subzone = parts.next().unwrap_or_default();
+    let fits = |part: &str, place: &str| part == "*" || part.is_empty() || part == place;
+    (region == "*" || region == locality.region)
+        && fits(zone, &locality.zone)
+        && fits(subzone, &locality.subzone)
+}
+
+#[cfg(test)]
+mod tests;

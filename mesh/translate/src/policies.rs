@@ -1,0 +1,331 @@
+//! What `ProxyPolicy` documents say: of callers in their clusters, of workloads in their inbound listeners.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use shakedown_istio::in_force;
+use shakedown_istio::registry::{Hostname, Mesh};
+use shakedown_istio::{
+    ConnectionPool, Document, GoDuration, PolicyBalancer, Portion, ProxyPolicy, Resource,
+};
+use shakedown_xds::proto::cluster::load_balancing_policy::Policy;
+use shakedown_xds::proto::cluster::{self, LoadBalancingPolicy};
+use shakedown_xds::proto::manager::{HttpFilter, http_filter};
+use shakedown_xds::proto::{
+    self, adaptive_concurrency as adaptive, balancers, core, policies, rate_limit,
+};
+use shakedown_xds::table::AdaptiveConcurrency;
+use shakedown_yaml::Spanned;
+
+use super::rules::Rules;
+use super::wrapped;
+use super::{Caller, ClusterPolicy};
+
+/// The name under which a typed balancing policy of ours stands.
+const BALANCER: &str = "shakedown.dev/balancer";
+
+/// The policies that hold for callers, oldest first.
+pub struct OfCallers<'a>(Vec<(Hostname, &'a Resource<ProxyPolicy>)>);
+
+impl<'a> OfCallers<'a> {
+    /// Those of a mesh.
+    pub fn new(mesh: &'a Mesh) -> Self {
+        let named = |policy: &'a Resource<ProxyPolicy>| {
+            let host = policy.spec.host.as_ref()?;
+            Some((Hostname::resolve(host, &policy.meta.namespace), policy))
+        };
+        OfCallers(by_age(mesh).filter_map(named).collect())
+    }
+
+    /// Puts into a cluster what the callers of its host are to do. Of two documents that say the same thing the older
+    /// counts.
+    pub(super) fn apply(&self, cluster: &mut cluster::Cluster, host: &Hostname) {
+        let meant: Vec<&ProxyPolicy> = self.of(host).map(|policy| &*policy.spec).collect();
+        if !meant.is_empty() {
+            apply(cluster, &meant);
+        }
+    }
+
+    /// Those that are for the callers of a host.
+    pub fn of(&self, host: &Hostname) -> impl Iterator<Item = &'a Resource<ProxyPolicy>> {
+        let meant = self.0.iter().filter(|(named, _)| named.covers(host));
+        meant.map(|(_, policy)| *policy)
+    }
+}
+
+fn by_age(mesh: &Mesh) -> impl Iterator<Item = &Resource<ProxyPolicy>> {
+    let policies = in_force(&mesh.documents).filter_map(|document| match document {
+        Document::ProxyPolicy(policy) => Some(policy),
+        _ => None,
+    });
+    let mut policies: Vec<&Resource<ProxyPolicy>> = policies.collect();
+    policies.sort_by_key(|policy| policy.meta.age());
+    policies.into_iter()
+}
+
+/// Puts into a cluster what policies of its callers say, the oldest first.
+pub(super) fn apply(cluster: &mut cluster::Cluster, policies: &[&ProxyPolicy]) {
+    if let Some(balancer) = policies.iter().find_map(|policy| policy.balancer.as_ref()) {
+        cluster.load_balancing_policy = Some(balancing(balancer.value));
+    }
+    let message = policies::UpstreamPolicy {
+        hedge: policies
+            .iter()
+            .find_map(|policy| policy.hedge.as_ref())
+            .map(|hedge| policies::Hedge {
+                after: Some(proto::duration(hedge.after.value.0)),
+                times: hedge.times.as_ref().map_or(1, |times| times.value),
+                budget_ppm: hedge.budget.as_ref().map(portion),
+            }),
+        throttle: policies
+            .iter()
+            .find_map(|policy| policy.adaptive_throttle.as_ref())
+            .map(|throttle| policies::AdaptiveThrottle {
+                k_milli: throttle.k.as_ref().map_or(0, |k| {
+                    u32::try_from(k.value.micros() / 1000).unwrap_or(u32::MAX)
+                }),
+                window: time(throttle.window.as_ref()),
+            }),
+    };
+    if message != policies::UpstreamPolicy::default() {
+        // One entry: see the invariant of `xds`.
+        let metadata = cluster.metadata.get_or_insert_with(core::Metadata::default);
+        let packed = proto::pack(&message);
+        metadata
+            .typed_filter_metadata
+            .insert(policies::UPSTREAM_POLICY.into(), packed);
+    }
+}
+
+fn balancing(balancer: PolicyBalancer) -> LoadBalancingPolicy {
+    let packed = match balancer {
+        PolicyBalancer::PeakEwma => proto::pack(&balancers::PeakEwma::default()),
+        PolicyBalancer::LeastLoaded => proto::pack(&balancers::LeastLoaded {}),
+    };
+    LoadBalancingPolicy {
+        policies: vec![Policy {
+            typed_extension_config: Some(core::TypedExtensionConfig {
+                name: BALANCER.into(),
+                typed_config: Some(packed),
+            }),
+        }],
+    }
+}
+
+/// What the proxy of a pod does before its app: the filters of its inbound listeners, before the router, and the bounds on
+/// what goes to the app.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inbound {
+    filters: Vec<HttpFilter>,
+    /// By port; what the DestinationRule of the port's service says.
+    pools: BTreeMap<u16, ConnectionPool>,
+}
+
+impl Inbound {
+    /// What holds for the pod at an address. Of two documents that say the same thing the older counts.
+    pub fn of(mesh: &Mesh, address: IpAddr) -> Inbound {
+        // Asked for each proxy at each push: mostly there is none, and then nothing is indexed.
+        if !Inbound::is_spoken_of(mesh) {
+            return Inbound::default();
+        }
+        let policies: Vec<&ProxyPolicy> = of_workload(mesh, address)
+            .into_iter()
+            .map(|policy| &*policy.spec)
+            .collect();
+        Inbound {
+            filters: filters(&policies),
+            pools: pools(mesh, address),
+        }
+    }
+
+    /// Whether any document says something of what proxies do before their apps.
+    pub fn is_spoken_of(mesh: &Mesh) -> bool {
+        mesh.documents.iter().any(|document| match document {
+            Document::ProxyPolicy(policy) => policy.spec.selector.is_some(),
+            Document::DestinationRule(rule) => {
+                let policy = rule.spec.traffic_policy.as_ref();
+                policy.is_some_and(|policy| {
+                    let mut ports = policy.port_level_settings.iter();
+                    policy.connection_pool.is_some()
+                        || ports.any(|port| port.connection_pool.is_some())
+                })
+            }
+            _ => false,
+        })
+    }
+
+    /// The filters.
+    pub(super) fn filters(&self) -> &[HttpFilter] {
+        &self.filters
+    }
+
+    /// The bounds on what goes to one of the app's ports, by its service's.
+    pub(super) fn pool(&self, port: u16) -> Option<&ConnectionPool> {
+        self.pools.get(&port)
+    }
+}
+
+/// The policies that select the workload at an address, oldest first: those of its own namespace and of the root namespace.
+pub fn of_workload(mesh: &Mesh, address: IpAddr) -> Vec<&Resource<ProxyPolicy>> {
+    let services = mesh.registry.services.values();
+    let pod = services
+        .flat_map(|service| service.endpoints.iter().map(move |it| (service, it)))
+        .find(|(_, endpoint)| endpoint.address.ip() == address);
+    let Some((service, pod)) = pod else {
+        return Vec::new();
+    };
+    let root = &mesh.options.root_namespace;
+    let meant = |policy: &&Resource<ProxyPolicy>| {
+        let namespace = &policy.meta.namespace;
+        let selector = policy.spec.selector.as_ref();
+        (*namespace == service.namespace || namespace == root)
+            && selector.is_some_and(|selector| {
+                let mut wanted = selector.match_labels.iter();
+                wanted.all(|(name, value)| pod.labels.get(name) == Some(value))
+            })
+    };
+    by_age(mesh).filter(meant).collect()
+}
+
+/// What the DestinationRules of a pod's services bound, by port; of two services with one port the first counts.
+fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
+    let rules = Rules::new(mesh);
+    let pod = Caller::at(&mesh.registry, address).namespace;
+    let mut pools = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for service in mesh.registry.services.values() {
+        let mut endpoints = service.endpoints.iter();
+        let Some(endpoint) = endpoints.find(|it| it.address.ip() == address) else {
+            continue;
+        };
+        let rule = rules.rule_before_app(&pod, &service.hostname, &service.namespace);
+        for port in &service.ports {
+            let number = service.address(endpoint, port).port();
+            let pool = ClusterPolicy::of(rule.policy, port.number).pool;
+            if let (true, Some(pool)) = (seen.insert(number), pool) {
+                pools.insert(number, pool.value.clone());
+            }
+        }
+    }
+    pools
+}
+
+/// The filters of policies before an app. What costs least to refuse comes first.
+pub(super) fn filters(policies: &[&ProxyPolicy]) -> Vec<HttpFilter> {
+    let limit = policies
+        .iter()
+        .find_map(|policy| policy.rate_limit.as_ref());
+    let concurrency = policies
+        .iter()
+        .find_map(|policy| policy.adaptive_concurrency.as_ref());
+    let shed = policies.iter().find_map(|policy| policy.shed.as_ref());
+    let filters = [
+        limit.map(|limit| {
+            filter(
+                proto::RATE_LIMIT,
+                proto::pack(&local_limit(&limit.local)),
+                false,
+            )
+        }),
+        concurrency.map(|concurrency| {
+            filter(
+                proto::ADAPTIVE_CONCURRENCY,
+                proto::pack(&adaptive_concurrency(concurrency)),
+                false,
+            )
+        }),
+        shed.map(|shed| filter(policies::SHED, proto::pack(&shed_filter(shed)), true)),
+    ];
+    filters.into_iter().flatten().collect()
+}
+
+fn filter(name: &str, config: proto::protobuf::Any, is_optional: bool) -> HttpFilter {
+    HttpFilter {
+        name: name.into(),
+        is_optional,
+        config_type: Some(http_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    }
+}
+
+fn local_limit(limit: &shakedown_istio::LocalRateLimit) -> rate_limit::LocalRateLimit {
+    use shakedown_xds::proto::core::RuntimeFractionalPercent;
+    use shakedown_xds::proto::fractional::fractional_percent::DenominatorType;
+    use shakedown_xds::proto::fractional::{FractionalPercent, TokenBucket};
+
+    let all = || RuntimeFractionalPercent {
+        default_value: Some(FractionalPercent {
+            numerator: 100,
+            denominator: DenominatorType::Hundred.into(),
+        }),
+        ..Default::default()
+    };
+    let burst = limit.burst.as_ref().unwrap_or(&limit.requests);
+    rate_limit::LocalRateLimit {
+        stat_prefix: "inbound".into(),
+        token_bucket: Some(TokenBucket {
+            max_tokens: burst.value,
+            tokens_per_fill: Some(wrapped(limit.requests.value)),
+            fill_interval: Some(proto::duration(limit.per.value.0)),
+        }),
+        filter_enabled: Some(all()),
+        filter_enforced: Some(all()),
+        local_rate_limit_per_downstream_connection: limit.per_connection,
+        ..Default::default()
+    }
+}
+
+fn adaptive_concurrency(
+    written: &shakedown_istio::AdaptiveConcurrency,
+) -> adaptive::AdaptiveConcurrency {
+    use adaptive::gradient_controller_config::{
+        ConcurrencyLimitCalculationParams, MinimumRttCalculationParams,
+    };
+
+    let default = AdaptiveConcurrency::default();
+    let or = |written: Option<&Spanned<GoDuration>>, default: Duration| {
+        Some(proto::duration(written.map_or(default, |it| it.value.0)))
+    };
+    let gradient = adaptive::GradientControllerConfig {
+        concurrency_limit_params: Some(ConcurrencyLimitCalculationParams {
+            max_concurrency_limit: written.max.as_ref().map(|max| wrapped(max.value)),
+            concurrency_update_interval: or(written.interval.as_ref(), default.update_interval),
+            ..Default::default()
+        }),
+        min_rtt_calc_params: Some(MinimumRttCalculationParams {
+            interval: or(written.measure_every.as_ref(), default.min_rtt_interval),
+            min_concurrency: written.min.as_ref().map(|min| wrapped(min.value)),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    adaptive::AdaptiveConcurrency {
+        concurrency_controller_config: Some(
+            adaptive::adaptive_concurrency::ConcurrencyControllerConfig::GradientControllerConfig(
+                gradient,
+            ),
+        ),
+        ..Default::default()
+    }
+}
+
+fn shed_filter(written: &shakedown_istio::Shed) -> policies::Shed {
+    policies::Shed {
+        concurrency: written.concurrency.value,
+        queue: written.queue.as_ref().map(|queue| wrapped(queue.value)),
+        target: time(written.target.as_ref()),
+        interval: time(written.interval.as_ref()),
+    }
+}
+
+fn portion(share: &Spanned<Portion>) -> proto::protobuf::UInt32Value {
+    wrapped(share.value.ppm())
+}
+
+fn time(written: Option<&Spanned<GoDuration>>) -> Option<proto::protobuf::Duration> {
+    written.map(|written| proto::duration(written.value.0))
+}
+
+#[cfg(test)]
+mod tests;

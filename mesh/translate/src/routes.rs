@@ -1,0 +1,192 @@
+//! Routes: a virtual host for each port of each service, and what its VirtualService says.
+
+mod action;
+mod condition;
+mod filters;
+mod headers;
+mod hosts;
+
+use std::time::Duration;
+
+use shakedown_istio::registry::{Hostname, Mesh};
+use shakedown_istio::{HttpMatch, HttpRoute, Resource, VirtualService};
+use shakedown_xds::proto;
+use shakedown_xds::proto::route::route::Action;
+use shakedown_xds::proto::route::route_action::ClusterSpecifier;
+use shakedown_xds::proto::route::{self, Route, RouteAction, RouteConfiguration, VirtualHost};
+use shakedown_yaml::diagnostic;
+
+use super::caller::Caller;
+use super::delegate::{self, Merged};
+use super::index::Index;
+use super::{OUTBOUND_ROUTES, PASSTHROUGH, balancing, outbound_cluster, retries, wrapped};
+pub(super) use condition::any_path;
+
+/// The port of requests that name none, and of hosts that only a VirtualService names.
+const HTTP_PORT: u16 = 80;
+
+/// Where a route stands: the names and the port that its destinations leave out.
+struct Place<'a> {
+    mesh: &'a Mesh,
+    index: &'a Index<'a>,
+    /// Whose short names it uses.
+    namespace: &'a str,
+    /// The port that is asked for.
+    port: u16,
+}
+
+/// The route configuration of the outbound listeners of a caller.
+pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> RouteConfiguration {
+    let mut hosts = hosts::of_caller(mesh, index, caller);
+    hosts.push(catch_all(mesh.options.outbound_allow_any));
+    configuration(hosts)
+}
+
+/// The route configuration of outbound listeners with these virtual hosts.
+pub(super) fn configuration(virtual_hosts: Vec<VirtualHost>) -> RouteConfiguration {
+    RouteConfiguration {
+        name: OUTBOUND_ROUTES.into(),
+        virtual_hosts,
+        max_direct_response_body_size_bytes: Some(wrapped(shakedown_istio::DIRECT_BODY_MAX)),
+        ..Default::default()
+    }
+}
+
+/// What happens to requests for hosts that nobody has.
+fn catch_all(allow_any: bool) -> VirtualHost {
+    let (name, action) = if allow_any {
+        (
+            "allow_any",
+            Action::Route(to(ClusterSpecifier::Cluster(PASSTHROUGH.into()))),
+        )
+    } else {
+        (
+            "block_all",
+            Action::DirectResponse(route::DirectResponseAction {
+                status: 502,
+                ..Default::default()
+            }),
+        )
+    };
+    let route = Route {
+        name: name.into(),
+        r#match: Some(any_path()),
+        action: Some(action),
+        ..Default::default()
+    };
+    VirtualHost {
+        name: name.into(),
+        domains: vec!["*".into()],
+        routes: vec![route],
+        include_request_attempt_count: true,
+        ..Default::default()
+    }
+}
+
+/// A way to clusters without a bound on time: Envoy's default would be 15 s, so it is always said.
+pub(super) fn to(cluster: ClusterSpecifier) -> RouteAction {
+    RouteAction {
+        cluster_specifier: Some(cluster),
+        timeout: Some(proto::duration(Duration::ZERO)),
+        ..Default::default()
+    }
+}
+
+fn default_route(mesh: &Mesh, index: &Index<'_>, host: &Hostname, port: u16) -> Route {
+    let cluster = outbound_cluster(port, "", host.as_str());
+    let retries = retries::outbound(None, balancing::is_hashed(&cluster, mesh, index));
+    let mut action = to(ClusterSpecifier::Cluster(cluster));
+    action.retry_policy = retries;
+    Route {
+        name: "default".into(),
+        r#match: Some(any_path()),
+        action: Some(Action::Route(action)),
+        ..Default::default()
+    }
+}
+
+/// The routes of a VirtualService for a caller and a port. What stands behind one that takes everything can never be
+/// reached, and is left out.
+fn virtual_routes(
+    mesh: &Mesh,
+    index: &Index<'_>,
+    caller: &Caller,
+    document: &Resource<VirtualService>,
+    port: u16,
+) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for Merged {
+        route: written,
+        namespace,
+        ..
+    } in delegate::routes(document, index)
+    {
+        let place = Place {
+            mesh,
+            index,
+            namespace,
+            port,
+        };
+        if written.r#match.is_empty() {
+            routes.push(route(None, &written, &place));
+            return routes;
+        }
+        for condition in &written.r#match {
+            let wrong_port = condition.port.is_some_and(|wanted| wanted != port);
+            if wrong_port || !condition::is_for(condition, caller) {
+                continue;
+            }
+            routes.push(route(Some(condition), &written, &place));
+            if condition::takes_everything(condition) {
+                return routes;
+            }
+        }
+    }
+    routes
+}
+
+/// Every route that a VirtualService can become for some caller and port, each with where it is written.
+pub(super) fn all(
+    mesh: &Mesh,
+    index: &Index<'_>,
+    document: &Resource<VirtualService>,
+) -> Vec<(diagnostic::Place, Route)> {
+    let mut routes = Vec::new();
+    for merged in delegate::routes(document, index) {
+        let place = |port: Option<u16>| Place {
+            mesh,
+            index,
+            namespace: merged.namespace,
+            port: port.unwrap_or(HTTP_PORT),
+        };
+        let written = &merged.route;
+        if written.r#match.is_empty() {
+            let route = route(None, written, &place(None));
+            routes.push((merged.place.clone(), route));
+        }
+        for condition in &written.r#match {
+            let route = route(Some(condition), written, &place(condition.port));
+            routes.push((condition.place.clone(), route));
+        }
+    }
+    routes
+}
+
+/// The route of one of its conditions, or of none.
+fn route(condition: Option<&HttpMatch>, written: &HttpRoute, place: &Place<'_>) -> Route {
+    let matched = condition.and_then(|condition| condition.name.as_ref());
+    let name = match (&written.name, matched) {
+        (Some(route), Some(matched)) => format!("{route}.{matched}"),
+        (route, matched) => route.as_ref().or(matched).cloned().unwrap_or_default(),
+    };
+    let stat_prefix = condition.and_then(|condition| condition.stat_prefix.clone());
+    let mut route = Route {
+        name,
+        r#match: Some(condition.map_or_else(any_path, condition::route_match)),
+        stat_prefix: stat_prefix.unwrap_or_default(),
+        typed_per_filter_config: proto::in_order(&filters::of_route(written)),
+        ..Default::default()
+    };
+    action::fill(&mut route, written, place);
+    route
+}

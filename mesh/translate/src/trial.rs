@@ -1,0 +1,267 @@
+//! The documents of a mesh, translated and compiled as for its proxies: what a proxy would refuse, at the line behind it.
+//!
+//! Each document is tried alone first, for all callers, ports and protocols at once, so that what is found has a line. What
+//! only documents together can bring about is looked for in the whole of what each kind of caller is sent.
+
+mod part;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use shakedown_istio::in_force;
+use shakedown_istio::registry::{
+    FIRST_APP_PORT, InboundPort, Mesh, MeshOptions, Port, Protocol, Registry, Service,
+};
+use shakedown_istio::{
+    Canary, Destination, DestinationRule, Document, HttpRoute, Key, ProxyPolicy, Resource,
+    RouteDestination, TrafficPolicy, VirtualService,
+};
+use shakedown_xds::compile::{
+    CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
+};
+use shakedown_xds::proto::route::{Route, RouteConfiguration, VirtualHost};
+use shakedown_xds::proto::{Resource as Sent, cluster, endpoint};
+use shakedown_yaml::{Place, Spanned};
+
+use super::clusters;
+use super::export::all_kinds_of_callers;
+use super::inbound;
+use super::index::Index;
+use super::rules::Rule;
+use super::{Audience, balancing, policies, routes};
+
+/// The port of a service of which no document says one.
+const HTTP_PORT: u16 = 80;
+/// The address of the pod before whose app inbound policies are tried.
+const POD: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What a proxy would refuse.
+#[derive(Debug)]
+pub(crate) struct Refused<'a> {
+    pub(crate) document: &'a Document,
+    pub(crate) place: Place,
+    /// The field of the resource that is sent, and what is wrong with it.
+    pub(crate) problem: String,
+}
+
+/// The resources of a mesh that proxies would refuse. With `changed`, only these documents, and the services that they name, are
+/// tried. If the registry has no services, those that the documents name are used.
+pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Vec<Refused<'a>> {
+    let index = Index::new(mesh);
+    let mut all = Vec::new();
+    let is_changed = |document: &&Document| changed.is_none_or(|it| it.contains(&document.key()));
+    for document in in_force(&mesh.documents).filter(is_changed) {
+        let mut trial = Trial {
+            mesh,
+            index: &index,
+            found: Vec::new(),
+        };
+        match document {
+            Document::VirtualService(resource) => trial.virtual_service(resource),
+            Document::DestinationRule(resource) => trial.rule(&resource.spec),
+            Document::Canary(resource) => trial.canary(resource),
+            Document::ProxyPolicy(resource) => trial.policy(&resource.spec),
+        }
+        let found = trial.found.into_iter();
+        all.extend(found.map(|(place, problem)| Refused {
+            document,
+            place,
+            problem,
+        }));
+    }
+    if all.is_empty() {
+        all.extend(together(mesh, changed));
+    }
+    all
+}
+
+/// One document in the making.
+struct Trial<'t, 'a> {
+    mesh: &'a Mesh,
+    index: &'t Index<'a>,
+    found: Vec<(Place, String)>,
+}
+
+impl Trial<'_, '_> {
+    fn virtual_service(&mut self, resource: &Resource<VirtualService>) {
+        for (place, route) in routes::all(self.mesh, self.index, resource) {
+            let mut sent = alone(route);
+            balancing::hash_routes(&mut sent, self.mesh, self.index);
+            let within = "virtual_hosts[0].routes[0].";
+            self.note(&place, within, compile_routes(&sent));
+        }
+    }
+
+    fn rule(&mut self, spec: &Spanned<DestinationRule>) {
+        let rule = Rule {
+            policy: spec.traffic_policy.as_ref(),
+            subsets: spec.subsets.iter().collect(),
+            from: Vec::new(),
+        };
+        let of_subsets = spec.subsets.iter().map(|it| it.traffic_policy.as_ref());
+        let all = of_subsets.chain([spec.traffic_policy.as_ref()]).flatten();
+        let ports: BTreeSet<u16> = all.flat_map(ports_of).chain([HTTP_PORT]).collect();
+        for port in ports.iter().flat_map(|number| both_protocols(*number)) {
+            let service = Service::new("any", "default", vec![port.clone()]);
+            let all = clusters::of_port(&service, &port, &rule, &self.mesh.options);
+            // The first is of the whole service.
+            let whole = spec.traffic_policy.as_ref().and_then(TrafficPolicy::place);
+            let subsets = spec.subsets.iter().map(|subset| &subset.place);
+            let places = [whole.unwrap_or(&spec.place)].into_iter().chain(subsets);
+            for (cluster, place) in all.iter().zip(places) {
+                self.note(place, "", compile_cluster(&cluster.message));
+            }
+            let pool = clusters::Policy::of(rule.policy, port.number).pool;
+            if let Some(pool) = pool {
+                let cluster = inbound::cluster(POD, inbound_port(&port), Some(&pool.value));
+                self.note(&pool.place, "", compile_cluster(&cluster));
+            }
+        }
+    }
+
+    fn policy(&mut self, spec: &Spanned<ProxyPolicy>) {
+        let port = Port::http(HTTP_PORT);
+        if spec.selector.is_some() {
+            let filters = policies::filters(&[spec]);
+            let listener = inbound::inbound_listener(POD, inbound_port(&port), &filters);
+            return self.note(&spec.place, "", compile_listener(&listener));
+        }
+        let service = Service::new("any", "default", vec![port.clone()]);
+        let options = MeshOptions::default();
+        for mut cluster in clusters::of_port(&service, &port, &Rule::default(), &options) {
+            policies::apply(&mut cluster.message, &[spec]);
+            self.note(&spec.place, "", compile_cluster(&cluster.message));
+        }
+    }
+
+    /// What a canary has to say of its service's routes, and of its subsets.
+    fn canary(&mut self, resource: &Resource<Canary>) {
+        let spec = &resource.spec;
+        let to = RouteDestination {
+            destination: Destination {
+                host: spec.service_name().clone(),
+                subset: None,
+                port: None,
+            },
+            weight: None,
+            headers: None,
+        };
+        let route = HttpRoute {
+            route: vec![Spanned::new(to, spec.place.clone())],
+            r#match: spec.analysis.r#match.clone(),
+            timeout: spec.service.timeout.clone(),
+            retries: spec.service.retries.clone(),
+            ..HttpRoute::default()
+        };
+        let routes = VirtualService {
+            http: vec![Spanned::new(route, spec.place.clone())],
+            ..VirtualService::default()
+        };
+        self.virtual_service(&Resource {
+            meta: resource.meta.clone(),
+            spec: Spanned::new(routes, spec.place.clone()),
+            place: resource.place.clone(),
+        });
+        let rule = DestinationRule {
+            host: spec.service_name().clone(),
+            traffic_policy: spec.service.traffic_policy.clone(),
+            subsets: Vec::new(),
+            export_to: Vec::new(),
+            workload_selector: None,
+        };
+        self.rule(&Spanned::new(rule, spec.place.clone()));
+    }
+
+    fn note<T>(&mut self, place: &Place, within: &str, result: Result<T, CompileError>) {
+        let Err(CompileError { path, problem, .. }) = result else {
+            return;
+        };
+        let path = path.strip_prefix(within).unwrap_or(&path);
+        let found = (place.clone(), format!("`{path}`: {problem}"));
+        if !self.found.contains(&found) {
+            self.found.push(found);
+        }
+    }
+}
+
+/// A route of a virtual host that has no other.
+fn alone(route: Route) -> RouteConfiguration {
+    let host = VirtualHost {
+        name: "any".into(),
+        domains: vec!["*".into()],
+        routes: vec![route],
+        ..VirtualHost::default()
+    };
+    routes::configuration(vec![host])
+}
+
+fn both_protocols(number: u16) -> [Port; 2] {
+    let port = Port::http(number);
+    let http2 = Port {
+        protocol: Protocol::Http2,
+        ..port.clone()
+    };
+    [port, http2]
+}
+
+fn ports_of(policy: &TrafficPolicy) -> impl Iterator<Item = u16> {
+    let ports = policy.port_level_settings.iter();
+    ports.map(|port| port.port.number.value)
+}
+
+fn inbound_port(port: &Port) -> InboundPort {
+    InboundPort {
+        service: port.number,
+        app: FIRST_APP_PORT,
+        protocol: port.protocol,
+    }
+}
+
+/// What is refused of all documents together: the first document without which the rest is taken.
+fn together<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Option<Refused<'a>> {
+    let mut whole = match changed {
+        Some(changed) => part::touched(mesh, changed),
+        None => mesh.clone(),
+    };
+    if mesh.registry.services.is_empty() {
+        whole.registry = Registry::named_by(&whole.documents, HTTP_PORT);
+    }
+    let error = snapshot(&whole).err()?;
+    let without = |document: &Document| {
+        let mut rest = whole.clone();
+        rest.documents.retain(|it| it.key() != document.key());
+        snapshot(&rest).err() != Some(error.clone())
+    };
+    let document = in_force(&mesh.documents).find(|document| without(document))?;
+    let CompileError { path, problem, .. } = error;
+    Some(Refused {
+        document,
+        place: document.place().clone(),
+        problem: format!("`{path}`: {problem}"),
+    })
+}
+
+/// Compiles what each kind of caller is sent.
+fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
+    let shared = super::outbound(mesh);
+    for caller in all_kinds_of_callers(mesh) {
+        let audience = Audience::of(mesh, &caller);
+        let own = super::outbound_of(mesh, &audience, &caller).outbound;
+        for sent in shared.clusters.iter().chain(&own.clusters) {
+            compile_cluster(&message::<cluster::Cluster>(sent))?;
+        }
+        for sent in shared.endpoints.iter().chain(&own.endpoints) {
+            compile_endpoints(&message::<endpoint::ClusterLoadAssignment>(sent))?;
+        }
+        let routes = super::routes_for(mesh, &caller);
+        compile_routes(&message::<RouteConfiguration>(&routes))?;
+    }
+    Ok(())
+}
+
+fn message<M: prost::Message + prost::Name + Default>(sent: &Sent) -> M {
+    sent.message().expect("translation packs what it says")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! `RouteAction`: where requests go, and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderName;
+
+use super::filters;
+use super::hashing;
+use super::headers::header_ops;
+use super::manager;
+use super::policies;
+use super::problem::{Problem, Result, duration, enumerated, named, refuse};
+use super::rewrite;
+use super::sharing::Sharing;
+use super::subsets;
+use crate::proto::route as message;
+use crate::proto::route::route_action::{
+    ClusterNotFoundResponseCode, ClusterSpecifier, RequestMirrorPolicy,
+};
+use crate::proto::route::weighted_cluster::cluster_weight::HostRewriteSpecifier;
+use crate::proto::route::weighted_cluster::{ClusterWeight, RandomValueSpecifier};
+use crate::table::{Mirror, RouteAction, TargetHeaders, WeightedCluster};
+
+/// Where it is not set. Source: Envoy, `RouteAction.timeout`.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the levels above a route say of how its requests are sent on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Above<'m> {
+    pub(super) host: &'m message::VirtualHost,
+    pub(super) table: &'m message::RouteConfiguration,
+    pub(super) sharing: &'m Sharing,
+}
+
+#[expect(deprecated, reason = "what is deprecated is refused, too")]
+pub(super) fn compile(
+    message: &message::RouteAction,
+    condition: &message::RouteMatch,
+    above: Above<'_>,
+) -> Result<RouteAction> {
+    refuse!(message;
+        path_rewrite_policy path_rewrite append_x_forwarded_host
+        flush_timeout early_data_policy retry_policy_typed_config
+        cors
+        internal_redirect_policy internal_redirect_action max_internal_redirects);
+    let (targets, random_header) = targets(message, above.sharing)?;
+    let Some(mut action) = RouteAction::new(targets) else {
+        return Err(Problem::new(
+            "weighted_clusters",
+            "the weights sum to 0; expected 1 or more",
+        ));
+    };
+    if action.total_weight() > u64::from(u32::MAX) {
+        let text = format!(
+            "the weights sum to {}; expected at most {}",
+            action.total_weight(),
+            u32::MAX
+        );
+        return Err(Problem::new("weighted_clusters", text));
+    }
+    action.random_header = random_header.map(Box::new);
+    action.rewrite = rewrite::rewrite(message, condition)?;
+    let timeout = duration("timeout", message.timeout.as_ref())?.unwrap_or(TIMEOUT);
+    action.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+    policies::apply(message, above.sharing, &mut action)?;
+    if let Some(written) = &message.max_stream_duration {
+        let of_stream = manager::stream_duration(written);
+        action.stream_duration =
+            Some(of_stream.map_err(|problem| problem.within("max_stream_duration"))?);
+        // It takes the place of those. Source: Envoy, `RouteEntry::usingNewTimeouts`.
+        (action.timeout, action.grpc_timeout) = (None, None);
+    }
+    action.upgrades = manager::upgrades_of_route(&message.upgrade_configs)?;
+    if let (None, Some(policy)) = (&message.hedge_policy, &above.host.hedge_policy) {
+        action.hedge = policies::hedge(policy)
+            .map_err(|problem| problem.within("hedge_policy (of the virtual host)"))?;
+    }
+    // Of retries the most specific level counts, whole.
+    if let (None, Some(policy)) = (&message.retry_policy, &above.host.retry_policy) {
+        let retry = above.sharing.retry(policy);
+        action.retry =
+            retry.map_err(|problem| problem.within("retry_policy (of the virtual host)"))?;
+    }
+    action.hash = hashing::compile(&message.hash_policy)?;
+    action.labels = subsets::of_route(message.metadata_match.as_ref());
+    action.mirrors = mirrors(message, above, action.timeout)?;
+    action.cluster_not_found = match enumerated(
+        "cluster_not_found_response_code",
+        message.cluster_not_found_response_code,
+    )? {
+        ClusterNotFoundResponseCode::ServiceUnavailable => 503,
+        ClusterNotFoundResponseCode::NotFound => 404,
+        ClusterNotFoundResponseCode::InternalServerError => 500,
+    };
+    Ok(action)
+}
+
+/// The mirrors of the route, or else of its virtual host, or else of the whole configuration.
+fn mirrors(
+    message: &message::RouteAction,
+    above: Above<'_>,
+    timeout: Option<Duration>,
+) -> Result<Vec<Arc<Mirror>>> {
+    let levels = [
+        &message.request_mirror_policies,
+        &above.host.request_mirror_policies,
+        &above.table.request_mirror_policies,
+    ];
+    let Some(level) = levels.into_iter().find(|level| !level.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let mut mirrors = Vec::with_capacity(level.len());
+    for (index, written) in level.iter().enumerate() {
+        let at = |problem: Problem| problem.within(&format!("request_mirror_policies[{index}]"));
+        mirrors.push(Arc::new(mirror(written, timeout).map_err(at)?));
+    }
+    Ok(mirrors)
+}
+
+fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mirror> {
+    // Whether a copy is traced is nobody's to see: nothing is.
+    refuse!(message; cluster_header request_headers_mutations host_rewrite_literal);
+    named("cluster", &message.cluster)?;
+    let target = WeightedCluster::new(&message.cluster, 1);
+    let mut action = RouteAction::new(vec![target]).expect("its weight is 1");
+    action.timeout = timeout;
+    let share = match &message.runtime_fraction {
+        None => crate::table::Share::ALL,
+        Some(fraction) => filters::runtime_share("runtime_fraction", Some(fraction))?,
+    };
+    Ok(Mirror {
+        action,
+        share,
+        suffix: !message.disable_shadow_host_suffix_append,
+    })
+}
+
+type Targets = (Vec<WeightedCluster>, Option<HeaderName>);
+
+fn targets(message: &message::RouteAction, sharing: &Sharing) -> Result<Targets> {
+    match &message.cluster_specifier {
+        Some(ClusterSpecifier::Cluster(name)) => {
+            named("cluster", name)?;
+            let target = WeightedCluster {
+                cluster: sharing.cluster(name),
+                weight: 1,
+                headers: None,
+                from_header: None,
+            };
+            Ok((vec![target], None))
+        }
+        Some(ClusterSpecifier::WeightedClusters(written)) => {
+            weighted(written).map_err(|problem| problem.within("weighted_clusters"))
+        }
+        Some(ClusterSpecifier::ClusterHeader(name)) => Ok((
+            vec![WeightedCluster::named_by(cluster_header(name)?, 1)],
+            None,
+        )),
+        Some(ClusterSpecifier::ClusterSpecifierPlugin(_)) => {
+            Err(Problem::later("cluster_specifier_plugin"))
+        }
+        Some(ClusterSpecifier::InlineClusterSpecifierPlugin(_)) => {
+            Err(Problem::later("inline_cluster_specifier_plugin"))
+        }
+        None => Err(Problem::new(
+            "cluster",
+            "expected `cluster` or `weighted_clusters`, found nothing",
+        )),
+    }
+}
+
+#[expect(deprecated, reason = "what is deprecated is looked at, too")]
+fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
+    refuse!(message; runtime_key_prefix);
+    let random_header = match &message.random_value_specifier {
+        None => None,
+        Some(RandomValueSpecifier::HeaderName(name)) => {
+            let text = || format!("`{name}` is no name of a header");
+            let name = HeaderName::try_from(name.as_str());
+            Some(name.map_err(|_| Problem::new("header_name", text()))?)
+        }
+        Some(RandomValueSpecifier::UseHashPolicy(used)) if !used.value => None,
+        Some(RandomValueSpecifier::UseHashPolicy(_)) => {
+            return Err(Problem::later("use_hash_policy"));
+        }
+    };
+    let mut targets = Vec::with_capacity(message.clusters.len());
+    for (index, written) in message.clusters.iter().enumerate() {
+        targets
+            .push(share(written).map_err(|problem| problem.within(&format!("clusters[{index}]")))?);
+    }
+    let sum: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
+    match &message.total_weight {
+        Some(total) if u64::from(total.value) != sum => Err(Problem::new(
+            "total_weight",
+            format!(
+                "expected the sum of the weights, {sum}, found {}",
+                total.value
+            ),
+        )),
+        _ => Ok((targets, random_header)),
+    }
+}
+
+/// A header that names the cluster.
+fn cluster_header(name: &str) -> Result<HeaderName> {
+    const FIELD: &str = "cluster_header";
+    // Source: Envoy, `RouteAction.cluster_header`: pseudo-headers may be named, too.
+    if name.starts_with(':') {
+        return Err(Problem::new(FIELD, format!("not supported yet: `{name}`")));
+    }
+    let text = || format!("`{name}` is no name of a header");
+    HeaderName::try_from(name).map_err(|_| Problem::new(FIELD, text()))
+}
+
+fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
+    refuse!(message; metadata_match typed_per_filter_config);
+    let Some(weight) = &message.weight else {
+        return Err(Problem::new(
+            "weight",
+            "expected a whole number, found nothing",
+        ));
+    };
+    let host = match &message.host_rewrite_specifier {
+        None => None,
+        Some(HostRewriteSpecifier::HostRewriteLiteral(host)) => {
+            Some(rewrite::host_value("host_rewrite_literal", host)?)
+        }
+    };
+    let headers = TargetHeaders {
+        request: header_ops!(message; request)?,
+        response: header_ops!(message; response)?,
+        host,
+    };
+    let mut target = match (message.name.as_str(), message.cluster_header.as_str()) {
+        ("", "") => return Err(Problem::new("name", "expected it, or `cluster_header`")),
+        (name, "") => WeightedCluster::new(name, weight.value),
+        ("", header) => WeightedCluster::named_by(cluster_header(header)?, weight.value),
+        // Source: Envoy, `RouteEntryImplBase`.
+        (_, _) => {
+            let text = "expected it not to be set beside `name`";
+            return Err(Problem::new("cluster_header", text));
+        }
+    };
+    target.headers = (headers != TargetHeaders::default()).then(|| Box::new(headers));
+    Ok(target)
+}

@@ -1,0 +1,181 @@
+//! `ClusterLoadAssignment`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::problem::{Problem, Result, address, named, refuse};
+use super::subsets;
+use crate::proto::core::{self, HealthStatus};
+use crate::proto::endpoint::lb_endpoint::HostIdentifier;
+use crate::proto::endpoint::{ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints};
+use crate::proto::protobuf::value::Kind;
+use crate::proto::{METADATA_FILTER, METADATA_WORKLOAD};
+use crate::table::{Assignment, Host, Identity, Label, Locality};
+
+/// The last priority that Envoy takes.
+const PRIORITY_MAX: u32 = 128;
+/// The label by which a host is found on a ring, where it is not its address. Source: Envoy, `envoy.lb`, `hash_key`.
+const HASH_KEY: &str = "hash_key";
+
+pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
+    named("cluster_name", &message.cluster_name)?;
+    refuse!(message; named_endpoints);
+    let mut assignment = Assignment {
+        name: Arc::from(message.cluster_name.as_str()),
+        hosts: Vec::new(),
+        overprovisioning: Assignment::OVERPROVISIONING,
+        weigh_health: false,
+    };
+    if let Some(policy) = &message.policy {
+        let mut read = || {
+            refuse!(policy; drop_overloads endpoint_stale_after);
+            assignment.weigh_health = policy.weighted_priority_health;
+            match policy.overprovisioning_factor.map(|factor| factor.value) {
+                Some(0) => {
+                    let text = "expected 1 or more, found 0";
+                    return Err(Problem::new("overprovisioning_factor", text));
+                }
+                Some(factor) => assignment.overprovisioning = factor,
+                None => {}
+            }
+            Ok(())
+        };
+        read().map_err(|problem: Problem| problem.within("policy"))?;
+    }
+    let mut known = BTreeSet::new();
+    let mut locality_weights: BTreeMap<u32, u64> = BTreeMap::new();
+    for (index, locality) in message.endpoints.iter().enumerate() {
+        let found = of_locality(locality, &mut locality_weights)
+            .map_err(|problem| problem.within(&format!("endpoints[{index}]")))?;
+        // An address that stands twice is one host. Source: Envoy, `BaseDynamicClusterImpl`.
+        let new = found.into_iter().filter(|host| known.insert(host.address));
+        assignment.hosts.extend(new);
+    }
+    Ok(assignment)
+}
+
+fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> Result<Vec<Host>> {
+    // Proximity is read by nobody, in Envoy neither.
+    refuse!(message; lb_config);
+    if message.priority > PRIORITY_MAX {
+        let text = format!(
+            "expected at most {PRIORITY_MAX}, found {}",
+            message.priority
+        );
+        return Err(Problem::new("priority", text));
+    }
+    let locality = message.locality.as_ref().map(|locality| Locality {
+        region: locality.region.clone(),
+        zone: locality.zone.clone(),
+        subzone: locality.sub_zone.clone(),
+    });
+    // Only what has a name has a weight. Source: Envoy, `PriorityStateManager::initializePriorityFor`.
+    let weight = message
+        .load_balancing_weight
+        .filter(|_| locality.is_some())
+        .map_or(0, |weight| weight.value);
+    let sum = sums.entry(message.priority).or_default();
+    *sum += u64::from(weight);
+    within_sum(*sum)?;
+    let place = Place {
+        locality: Arc::new(locality.unwrap_or_default()),
+        weight,
+        priority: message.priority,
+    };
+    let host = |(index, endpoint)| {
+        host(endpoint, &place).map_err(|problem| problem.within(&format!("lb_endpoints[{index}]")))
+    };
+    let hosts: Vec<Host> = message
+        .lb_endpoints
+        .iter()
+        .enumerate()
+        .map(host)
+        .collect::<Result<_>>()?;
+    within_sum(hosts.iter().map(|host| u64::from(host.weight)).sum())?;
+    Ok(hosts)
+}
+
+/// Source: Envoy, `validateEndpoints`.
+fn within_sum(weights: u64) -> Result<()> {
+    if weights <= u64::from(u32::MAX) {
+        return Ok(());
+    }
+    let text = format!(
+        "expected the weights to sum to at most {}, found {weights}",
+        u32::MAX
+    );
+    Err(Problem::new("load_balancing_weight", text))
+}
+
+/// What the hosts of a locality share.
+struct Place {
+    locality: Arc<Locality>,
+    weight: u32,
+    priority: u32,
+}
+
+fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
+    let endpoint = match &message.host_identifier {
+        Some(HostIdentifier::Endpoint(endpoint)) => endpoint,
+        Some(HostIdentifier::EndpointName(_)) => return Err(Problem::later("endpoint_name")),
+        None => {
+            return Err(Problem::new(
+                "endpoint",
+                "expected an endpoint, found nothing",
+            ));
+        }
+    };
+    let weight = message
+        .load_balancing_weight
+        .map_or(1, |weight| weight.value);
+    if weight == 0 {
+        let text = "expected 1 or more, found 0";
+        return Err(Problem::new("load_balancing_weight", text));
+    }
+    let check = || {
+        refuse!(endpoint; additional_addresses);
+        address("address", endpoint.address.as_ref())
+    };
+    let labels = subsets::of_metadata(message.metadata.as_ref());
+    Ok(Host {
+        address: check().map_err(|problem: Problem| problem.within("endpoint"))?,
+        healthy: healthy(message.health_status)?,
+        locality: place.locality.clone(),
+        locality_weight: place.weight,
+        priority: place.priority,
+        weight,
+        hash_key: match labels.get(HASH_KEY) {
+            Some(Label::Text(key)) if !key.is_empty() => Some(key.clone()),
+            _ => None,
+        },
+        labels,
+        workload: Identity::new(workload(message.metadata.as_ref())),
+    })
+}
+
+fn healthy(number: i32) -> Result<bool> {
+    match HealthStatus::try_from(number) {
+        Ok(HealthStatus::Unknown | HealthStatus::Healthy) => Ok(true),
+        Ok(HealthStatus::Unhealthy | HealthStatus::Draining | HealthStatus::Timeout) => Ok(false),
+        Ok(HealthStatus::Degraded) => Err(Problem::new(
+            "health_status",
+            "not supported yet: DEGRADED; expected HEALTHY or UNHEALTHY",
+        )),
+        Err(_) => Err(Problem::new(
+            "health_status",
+            format!("unknown number {number}; expected HEALTHY or UNHEALTHY"),
+        )),
+    }
+}
+
+/// The workload of Istio's metadata.
+fn workload(metadata: Option<&core::Metadata>) -> &str {
+    let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(METADATA_FILTER));
+    match fields
+        .and_then(|fields| fields.fields.get(METADATA_WORKLOAD))
+        .and_then(|value| value.kind.as_ref())
+    {
+        Some(Kind::StringValue(text)) => text,
+        _ => "",
+    }
+}

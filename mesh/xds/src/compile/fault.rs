@@ -1,0 +1,84 @@
+//! `HTTPFault`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::filters::share;
+use super::matching;
+use super::problem::{Problem, Result, duration, refuse};
+use crate::proto::fault as message;
+use crate::proto::fault::fault_abort::ErrorType;
+use crate::proto::fault_delay::FaultDelay;
+use crate::proto::fault_delay::fault_delay::FaultDelaySecifier;
+use crate::table::{Abort, Fault};
+
+/// A fault that does nothing.
+pub(super) fn none() -> Fault {
+    Fault {
+        delay: None,
+        abort: None,
+        upstream_cluster: None,
+        headers: Vec::new(),
+    }
+}
+
+/// The fault; `None` if it does nothing.
+pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
+    // What is said of statistics and of runtime keys, which nobody here sets, changes nothing.
+    refuse!(message; downstream_nodes max_active_faults response_rate_limit);
+    let mut fault = none();
+    if let Some(written) = &message.delay {
+        let delay = delay(written).map_err(|problem| problem.within("delay"))?;
+        fault.delay = delay
+            .zip(Some(share(
+                "delay.percentage",
+                written.percentage.as_ref(),
+            )?))
+            .filter(|(_, share)| share.numerator > 0);
+    }
+    if let Some(written) = &message.abort {
+        let abort = abort(written).map_err(|problem| problem.within("abort"))?;
+        let share = share("abort.percentage", written.percentage.as_ref())?;
+        fault.abort = Some((abort, share)).filter(|_| share.numerator > 0);
+    }
+    fault.headers = matching::headers(&message.headers)?;
+    if !message.upstream_cluster.is_empty() {
+        fault.upstream_cluster = Some(Arc::from(message.upstream_cluster.as_str()));
+    }
+    Ok(Some(fault).filter(|fault| fault.delay.is_some() || fault.abort.is_some()))
+}
+
+/// In whole milliseconds, as Envoy's timers are.
+fn delay(message: &FaultDelay) -> Result<Option<Duration>> {
+    match &message.fault_delay_secifier {
+        Some(FaultDelaySecifier::FixedDelay(written)) => {
+            let delay = duration("fixed_delay", Some(written))?.unwrap_or_default();
+            let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            Ok(Some(Duration::from_millis(millis)).filter(|delay| !delay.is_zero()))
+        }
+        Some(FaultDelaySecifier::HeaderDelay(_)) => Err(Problem::later("header_delay")),
+        None => Err(Problem::new(
+            "fixed_delay",
+            "expected a duration, found nothing",
+        )),
+    }
+}
+
+fn abort(message: &message::FaultAbort) -> Result<Abort> {
+    refuse!(message; response_body);
+    match message.error_type {
+        Some(ErrorType::HttpStatus(status)) => match u16::try_from(status) {
+            Ok(status) if (200..600).contains(&status) => Ok(Abort::Http(status)),
+            _ => Err(Problem::new(
+                "http_status",
+                format!("expected 200 to 599, found {status}"),
+            )),
+        },
+        Some(ErrorType::GrpcStatus(status)) => Ok(Abort::Grpc(status)),
+        Some(ErrorType::HeaderAbort(_)) => Err(Problem::later("header_abort")),
+        None => Err(Problem::new(
+            "http_status",
+            "expected `http_status` or `grpc_status`, found nothing",
+        )),
+    }
+}

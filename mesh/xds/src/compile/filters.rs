@@ -1,0 +1,187 @@
+//! The HTTP filters before the router, and `typed_per_filter_config`, by which routes speak to them.
+
+use std::sync::Arc;
+
+use super::cors;
+use super::fault;
+use super::overload;
+use super::problem::{Problem, Result, enumerated, refuse};
+use super::rate_limit;
+use crate::proto::core::RuntimeFractionalPercent;
+use crate::proto::fractional::FractionalPercent;
+use crate::proto::fractional::fractional_percent::DenominatorType;
+use crate::proto::manager::{HttpFilter, http_filter};
+use crate::proto::policies::SHED;
+use crate::proto::protobuf::Any;
+use crate::proto::{self, ADAPTIVE_CONCURRENCY, CORS, FAULT, RATE_LIMIT, ROUTER};
+use crate::table::{Filter, RouteFilters, Share};
+
+/// The filters, of which the last must be the router; and whether that suppresses Envoy's headers.
+pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
+    let Some((last, before)) = filters.split_last() else {
+        return Err(Problem::new(
+            "http_filters",
+            "expected a router, found nothing",
+        ));
+    };
+    let mut compiled = Vec::new();
+    for (index, filter) in before.iter().enumerate() {
+        let at = |problem: Problem| problem.within(&format!("http_filters[{index}]"));
+        if filter.disabled {
+            // A route could switch it on again.
+            if known(&filter.name) {
+                return Err(at(Problem::later("disabled")));
+            }
+            continue;
+        }
+        match one(filter).map_err(at)? {
+            Some(filter) => compiled.push(filter),
+            // Known, and switched off.
+            None if known(&filter.name) => {}
+            // An optional filter that is not known is skipped by Envoy, too.
+            None if filter.is_optional => {}
+            None => {
+                let text = format!(
+                    "not supported yet: `{}`; expected {FAULT}, {CORS}, {RATE_LIMIT}, and the router at the end",
+                    filter.name
+                );
+                return Err(Problem::new(&format!("http_filters[{index}]"), text));
+            }
+        }
+    }
+    let path = format!("http_filters[{}].typed_config", before.len());
+    let Some(http_filter::ConfigType::TypedConfig(config)) = &last.config_type else {
+        return Err(Problem::new(&path, "expected the router, found nothing"));
+    };
+    let router: proto::router::Router =
+        proto::unpack(config).map_err(|error| Problem::new(&path, error.to_string()))?;
+    let suppresses = suppresses(&router).map_err(|problem| problem.within(&path))?;
+    Ok((compiled, suppresses))
+}
+
+#[expect(deprecated, reason = "what is deprecated is refused, too")]
+fn suppresses(router: &proto::router::Router) -> Result<bool> {
+    refuse!(router;
+        dynamic_stats start_child_span upstream_log upstream_log_options strict_check_headers
+        respect_expected_rq_timeout suppress_grpc_request_failure_code_stats upstream_http_filters);
+    Ok(router.suppress_envoy_headers)
+}
+
+fn known(name: &str) -> bool {
+    [FAULT, CORS, RATE_LIMIT, ADAPTIVE_CONCURRENCY, SHED, ROUTER].contains(&name)
+}
+
+/// A filter by its name, by which routes speak to it; `None` if it is none that is known.
+fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
+    if !known(&filter.name) {
+        return Ok(None);
+    }
+    let Some(http_filter::ConfigType::TypedConfig(config)) = &filter.config_type else {
+        return Err(Problem::new("typed_config", "expected one, found nothing"));
+    };
+    let within = |problem: Problem| problem.within("typed_config");
+    let unpacked = |error: proto::UnpackError| Problem::new("typed_config", error.to_string());
+    Ok(match filter.name.as_str() {
+        FAULT => {
+            let message = proto::unpack(config).map_err(unpacked)?;
+            let fault = fault::compile(&message).map_err(within)?;
+            Some(Filter::Fault(fault.map(Arc::new)))
+        }
+        CORS => {
+            proto::unpack::<proto::cors::Cors>(config).map_err(unpacked)?;
+            Some(Filter::Cors)
+        }
+        RATE_LIMIT => {
+            let message = proto::unpack(config).map_err(unpacked)?;
+            let limit = rate_limit::compile(&message).map_err(within)?;
+            // Without a bucket it stands there for routes to fill in.
+            let limit = message.token_bucket.is_some().then(|| Arc::new(limit));
+            Some(Filter::RateLimit(limit))
+        }
+        ADAPTIVE_CONCURRENCY => {
+            let message = proto::unpack(config).map_err(unpacked)?;
+            let adaptive = overload::adaptive(&message).map_err(within)?;
+            adaptive.map(|adaptive| Filter::AdaptiveConcurrency(Arc::new(adaptive)))
+        }
+        SHED => {
+            let message = proto::unpack(config).map_err(unpacked)?;
+            let shed = overload::shed(&message).map_err(within)?;
+            Some(Filter::Shed(Arc::new(shed)))
+        }
+        _ => {
+            return Err(Problem::new("name", "expected the router at the end only"));
+        }
+    })
+}
+
+/// Takes what a level says of filters over into what those above it have said.
+pub(super) fn per_level<'m>(
+    written: impl IntoIterator<Item = (&'m String, &'m Any)>,
+    filters: &mut RouteFilters,
+) -> Result<()> {
+    // In order of name, so that the error does not depend on the map's order.
+    let mut written: Vec<(&String, &Any)> = written.into_iter().collect();
+    written.sort_by_key(|(name, _)| *name);
+    for (name, config) in written {
+        let path = format!("typed_per_filter_config[{name}]");
+        per_filter(name, config, filters).map_err(|problem| problem.within(&path))?;
+    }
+    Ok(())
+}
+
+fn per_filter(name: &str, config: &Any, filters: &mut RouteFilters) -> Result<()> {
+    let unpacked = |error: proto::UnpackError| Problem::new("type_url", error.to_string());
+    match name {
+        FAULT => {
+            let message = proto::unpack(config).map_err(unpacked)?;
+            // One that does nothing still takes the place of those above it.
+            let fault = fault::compile(&message)?.unwrap_or_else(fault::none);
+            filters.fault = Some(Arc::new(fault));
+        }
+        CORS => {
+            let message = proto::unpack(config).map_err(unpacked)?;
+            let cors = cors::compile(&message, filters.cors.as_deref())?;
+            filters.cors = Some(Arc::new(cors));
+        }
+        RATE_LIMIT => {
+            let message: proto::rate_limit::LocalRateLimit =
+                proto::unpack(config).map_err(unpacked)?;
+            if message.token_bucket.is_none() {
+                return Err(Problem::new("token_bucket", "expected one, found nothing"));
+            }
+            filters.rate_limit = Some(Arc::new(rate_limit::compile(&message)?));
+        }
+        other => {
+            let text =
+                format!("not supported yet: `{other}`; expected {FAULT}, {CORS} or {RATE_LIMIT}");
+            return Err(Problem::new("name", text));
+        }
+    }
+    Ok(())
+}
+
+/// A share as Envoy writes it; none where it is not set.
+pub(super) fn share(field: &str, percent: Option<&FractionalPercent>) -> Result<Share> {
+    let Some(percent) = percent else {
+        return Ok(Share::NONE);
+    };
+    let at = |problem: Problem| problem.within(field);
+    let denominator = match enumerated("denominator", percent.denominator).map_err(at)? {
+        DenominatorType::Hundred => 100,
+        DenominatorType::TenThousand => 10_000,
+        DenominatorType::Million => 1_000_000,
+    };
+    Ok(Share {
+        numerator: percent.numerator,
+        denominator,
+    })
+}
+
+/// A share that could be changed at run time, which nobody here does: its default holds.
+pub(super) fn runtime_share(
+    field: &str,
+    percent: Option<&RuntimeFractionalPercent>,
+) -> Result<Share> {
+    let value = percent.and_then(|percent| percent.default_value.as_ref());
+    share(&format!("{field}.default_value"), value)
+}

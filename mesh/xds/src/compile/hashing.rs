@@ -1,0 +1,102 @@
+//! `RouteAction.hash_policy`.
+
+use super::problem::{Problem, Result, duration, refuse};
+use crate::proto::route::route_action as message;
+use crate::proto::route::route_action::hash_policy::{Cookie, PolicySpecifier};
+use crate::table::{HashBy, HashCookie, HashPolicy, HeaderKey};
+
+/// What is hashed, in order.
+pub(super) fn compile(policies: &[message::HashPolicy]) -> Result<Vec<HashPolicy>> {
+    let mut compiled = Vec::with_capacity(policies.len());
+    for (index, policy) in policies.iter().enumerate() {
+        let by =
+            hash_by(policy).map_err(|problem| problem.within(&format!("hash_policy[{index}]")))?;
+        // A connection's properties without any that is asked for are nothing, as in Envoy.
+        compiled.extend(by.map(|by| HashPolicy {
+            by,
+            terminal: policy.terminal,
+        }));
+    }
+    Ok(compiled)
+}
+
+fn hash_by(policy: &message::HashPolicy) -> Result<Option<HashBy>> {
+    match &policy.policy_specifier {
+        Some(PolicySpecifier::Header(header)) => {
+            let check = || {
+                refuse!(header; regex_rewrite);
+                header_name(&header.header_name)
+            };
+            check()
+                .map(Some)
+                .map_err(|problem: Problem| problem.within("header"))
+        }
+        Some(PolicySpecifier::Cookie(of)) => cookie(of)
+            .map(|cookie| Some(HashBy::Cookie(cookie)))
+            .map_err(|problem| problem.within("cookie")),
+        Some(PolicySpecifier::ConnectionProperties(properties)) => {
+            Ok(properties.source_ip.then_some(HashBy::SourceIp))
+        }
+        Some(PolicySpecifier::QueryParameter(parameter)) => {
+            Ok(Some(HashBy::Query(parameter.name.as_str().into())))
+        }
+        Some(PolicySpecifier::FilterState(_)) => Err(Problem::later("filter_state")),
+        None => Err(Problem::new(
+            "policy_specifier",
+            "expected header, cookie, connection_properties or query_parameter, found nothing",
+        )),
+    }
+}
+
+fn header_name(name: &str) -> Result<HashBy> {
+    match HeaderKey::named(name) {
+        Some(key) => Ok(HashBy::Header(key)),
+        None => Err(Problem::new(
+            "header_name",
+            format!("expected the name of a header, found `{name}`"),
+        )),
+    }
+}
+
+fn cookie(cookie: &Cookie) -> Result<HashCookie> {
+    // It is written into a header as it stands.
+    let fits = |text: &str| {
+        text.bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+    };
+    if cookie.name.is_empty() || !fits(&cookie.name) || cookie.name.contains('=') {
+        let text = format!("expected the name of a cookie, found `{}`", cookie.name);
+        return Err(Problem::new("name", text));
+    }
+    if !fits(&cookie.path) {
+        let text = format!(
+            "expected a path of printable characters, found `{}`",
+            cookie.path
+        );
+        return Err(Problem::new("path", text));
+    }
+    let attributes = cookie.attributes.iter();
+    if let Some(odd) = attributes
+        .clone()
+        .find(|attribute| !fits(&attribute.name) || !fits(&attribute.value))
+    {
+        let text = format!("expected printable characters, found `{}`", odd.name);
+        return Err(Problem::new("attributes", text));
+    }
+    Ok(HashCookie {
+        name: cookie.name.as_str().into(),
+        ttl: duration("ttl", cookie.ttl.as_ref())?,
+        path: cookie.path.as_str().into(),
+        attributes: attributes
+            .map(|attribute| {
+                (
+                    attribute.name.as_str().into(),
+                    attribute.value.as_str().into(),
+                )
+            })
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

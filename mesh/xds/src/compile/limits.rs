@@ -1,0 +1,89 @@
+//! `CircuitBreakers`: the limits of each priority.
+
+use super::problem::{Problem, Result, enumerated, refuse};
+use crate::proto::cluster as message;
+use crate::proto::cluster::circuit_breakers::{Thresholds, thresholds as inner};
+use crate::proto::core::RoutingPriority;
+use crate::proto::protobuf::UInt32Value;
+use crate::table::{Limits, PriorityLimits, RetryBudget};
+
+/// The limits of a cluster; Envoy's where nothing is set.
+pub(super) fn compile(breakers: Option<&message::CircuitBreakers>) -> Result<PriorityLimits> {
+    let Some(breakers) = breakers else {
+        return Ok(PriorityLimits::ENVOY);
+    };
+    refuse!(breakers; per_host_thresholds);
+    for (index, threshold) in breakers.thresholds.iter().enumerate() {
+        enumerated::<RoutingPriority>("priority", threshold.priority)
+            .map_err(|problem| problem.within(&format!("thresholds[{index}]")))?;
+    }
+    Ok(PriorityLimits {
+        default: of(breakers, RoutingPriority::Default)?,
+        high: of(breakers, RoutingPriority::High)?,
+    })
+}
+
+/// Those of one priority. The first of one kind counts. Source: Envoy, `ClusterInfoImpl::ResourceManagers::load`.
+fn of(breakers: &message::CircuitBreakers, priority: RoutingPriority) -> Result<Limits> {
+    let found = breakers
+        .thresholds
+        .iter()
+        .enumerate()
+        .find(|(_, it)| it.priority == priority as i32);
+    let Some((index, threshold)) = found else {
+        return Ok(Limits::ENVOY);
+    };
+    limits(threshold).map_err(|problem| problem.within(&format!("thresholds[{index}]")))
+}
+
+/// `track_remaining` is about statistics alone.
+fn limits(threshold: &Thresholds) -> Result<Limits> {
+    refuse!(threshold; max_connection_pools);
+    let envoy = Limits::ENVOY;
+    let budget = threshold.retry_budget.as_ref().map(retry_budget);
+    Ok(Limits {
+        connections: value(threshold.max_connections.as_ref()).unwrap_or(envoy.connections),
+        pending: value(threshold.max_pending_requests.as_ref()).unwrap_or(envoy.pending),
+        requests: value(threshold.max_requests.as_ref()).unwrap_or(envoy.requests),
+        retries: value(threshold.max_retries.as_ref()).unwrap_or(envoy.retries),
+        retry_budget: budget
+            .transpose()
+            .map_err(|problem: Problem| problem.within("retry_budget"))?
+            .flatten(),
+    })
+}
+
+/// A budget that says nothing is none. Source: Envoy, `ResourceManagerImpl::RetryBudgetImpl::useRetryBudget`.
+fn retry_budget(budget: &inner::RetryBudget) -> Result<Option<RetryBudget>> {
+    if budget
+        .budget_interval
+        .as_ref()
+        .is_some_and(|interval| *interval != Default::default())
+    {
+        return Err(Problem::later("budget_interval"));
+    }
+    let share = budget.budget_percent.as_ref().map(|percent| percent.value);
+    let concurrency = value(budget.min_retry_concurrency.as_ref());
+    if share.is_none() && concurrency.is_none() {
+        return Ok(None);
+    }
+    let share_ppm = match share {
+        None => RetryBudget::ENVOY.share_ppm,
+        // The wire has a float; inside it is a whole number.
+        Some(percent) if (0.0..=100.0).contains(&percent) => (percent * 10_000.0).round() as u32,
+        Some(percent) => {
+            return Err(Problem::new(
+                "budget_percent",
+                format!("expected 0 to 100, found {percent}"),
+            ));
+        }
+    };
+    Ok(Some(RetryBudget {
+        share_ppm,
+        min_concurrency: concurrency.unwrap_or(RetryBudget::ENVOY.min_concurrency),
+    }))
+}
+
+fn value(wrapped: Option<&UInt32Value>) -> Option<u32> {
+    wrapped.map(|wrapped| wrapped.value)
+}

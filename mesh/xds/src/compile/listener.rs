@@ -1,0 +1,137 @@
+//! `Listener`, its only filter chain, and the HTTP connection manager in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::problem::{Problem, Result, address, duration, from_ads, named, refuse};
+use super::{filters, manager, routes};
+use crate::proto::listener::{self as message, FilterChain, filter};
+use crate::proto::manager::HttpConnectionManager;
+use crate::proto::manager::http_connection_manager::{CodecType, RouteSpecifier};
+use crate::proto::{self, core};
+use crate::table::{self, Direction, Filter, Listener, Routes};
+
+/// Where it is not set. Source: Envoy, `HttpConnectionManager.stream_idle_timeout`.
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What an HTTP connection manager does.
+struct Manager {
+    routes: Routes,
+    filters: Vec<Filter>,
+    settings: table::Manager,
+    stream_idle_timeout: Option<Duration>,
+}
+
+#[expect(deprecated, reason = "what is deprecated is refused, too")]
+pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
+    named("name", &message.name)?;
+    refuse!(message;
+        additional_addresses fcds_config filter_chain_matcher use_original_dst default_filter_chain deprecated_v1
+        listener_filters transparent freebind socket_options udp_listener_config api_listener access_log bind_to_port
+        enable_mptcp listener_specifier);
+    let direction = match core::TrafficDirection::try_from(message.traffic_direction) {
+        Ok(core::TrafficDirection::Inbound) => Direction::Inbound,
+        Ok(core::TrafficDirection::Outbound) => Direction::Outbound,
+        _ => {
+            return Err(Problem::new(
+                "traffic_direction",
+                "expected INBOUND or OUTBOUND",
+            ));
+        }
+    };
+    let manager = match message.filter_chains.as_slice() {
+        [chain] => filter_chain(chain).map_err(|problem| problem.within("filter_chains[0]"))?,
+        chains => {
+            let text = format!(
+                "expected exactly one, found {}: more are not supported yet",
+                chains.len()
+            );
+            return Err(Problem::new("filter_chains", text));
+        }
+    };
+    Ok(Listener {
+        name: Arc::from(message.name.as_str()),
+        address: address("address", message.address.as_ref())?,
+        direction,
+        routes: manager.routes,
+        stream_idle_timeout: manager.stream_idle_timeout,
+        filters: manager.filters,
+        manager: manager.settings,
+    })
+}
+
+#[expect(deprecated, reason = "what is deprecated is refused, too")]
+fn filter_chain(chain: &FilterChain) -> Result<Manager> {
+    refuse!(chain; filter_chain_match use_proxy_proto transport_socket transport_socket_connect_timeout);
+    let [filter] = chain.filters.as_slice() else {
+        let text = format!(
+            "expected an HTTP connection manager alone, found {} filters",
+            chain.filters.len()
+        );
+        return Err(Problem::new("filters", text));
+    };
+    let path = "filters[0].typed_config";
+    let Some(filter::ConfigType::TypedConfig(config)) = &filter.config_type else {
+        return Err(Problem::new(
+            path,
+            "expected an HTTP connection manager, found nothing",
+        ));
+    };
+    let manager: HttpConnectionManager =
+        proto::unpack(config).map_err(|error| Problem::new(path, error.to_string()))?;
+    connection_manager(&manager).map_err(|problem| problem.within(path))
+}
+
+fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
+    refuse!(manager;
+        add_user_agent tracing http_protocol_options http2_protocol_options
+        http3_protocol_options server_name server_header_transformation scheme_header_transformation
+        max_request_headers_kb drain_timeout delayed_close_timeout access_log
+        original_ip_detection_extensions early_header_mutation_extensions
+        via generate_request_id preserve_external_request_id
+        always_set_request_id_in_response forward_client_cert_details set_current_client_cert_details
+        forward_client_cert_matcher proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6
+        merge_slashes request_id_extension
+        local_reply_config strip_matching_host_port path_normalization_options strip_trailing_host_dot
+        proxy_status_config typed_header_validation_config append_x_forwarded_port append_local_overload
+        forward_proto_config strip_port_mode);
+    match CodecType::try_from(manager.codec_type) {
+        Ok(CodecType::Auto | CodecType::Http1) => {}
+        _ => {
+            return Err(Problem::new(
+                "codec_type",
+                "not supported yet: expected AUTO or HTTP1",
+            ));
+        }
+    }
+    let idle = duration("stream_idle_timeout", manager.stream_idle_timeout.as_ref())?
+        .unwrap_or(STREAM_IDLE_TIMEOUT);
+    let (filters, suppress_envoy_headers) = filters::list(&manager.http_filters)?;
+    let settings = table::Manager {
+        suppress_envoy_headers,
+        ..manager::compile(manager)?
+    };
+    let routes = match &manager.route_specifier {
+        Some(RouteSpecifier::Rds(rds)) => {
+            from_ads("rds.config_source", rds.config_source.as_ref())?;
+            named("rds.route_config_name", &rds.route_config_name)?;
+            Routes::Named(Arc::from(rds.route_config_name.as_str()))
+        }
+        Some(RouteSpecifier::RouteConfig(inline)) => {
+            let table =
+                routes::compile(inline).map_err(|problem| problem.within("route_config"))?;
+            Routes::Inline(Arc::new(table))
+        }
+        Some(RouteSpecifier::ScopedRoutes(_)) => return Err(Problem::later("scoped_routes")),
+        None => {
+            let text = "expected `rds` or `route_config`, found nothing";
+            return Err(Problem::new("rds", text));
+        }
+    };
+    Ok(Manager {
+        routes,
+        filters,
+        settings,
+        stream_idle_timeout: Some(idle).filter(|idle| !idle.is_zero()),
+    })
+}

@@ -1,0 +1,169 @@
+//! What an `HttpConnectionManager` says of requests beside their routes and filters.
+
+use std::net::IpAddr;
+
+use super::problem::{Problem, Result, duration, enumerated, refuse, unset};
+use crate::proto::core::{CidrRange, HttpProtocolOptions};
+use crate::proto::manager::HttpConnectionManager;
+use crate::proto::manager::http_connection_manager::{
+    InternalAddressConfig, PathWithEscapedSlashesAction as EscapedSlashes,
+};
+use crate::proto::route::route_action::{MaxStreamDuration, UpgradeConfig};
+use crate::table::{Manager, Network, Origin, StreamDuration, Upgrades};
+
+pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
+    let max_stream_duration = match &message.common_http_protocol_options {
+        None => None,
+        Some(options) => {
+            options_of(options).map_err(|it| it.within("common_http_protocol_options"))?
+        }
+    };
+    let some = |field, value: Option<_>| {
+        let span = duration(field, value)?;
+        Ok(span.filter(|span| !span.is_zero()))
+    };
+    Ok(Manager {
+        origin: origin(message)?,
+        max_stream_duration,
+        request_timeout: some("request_timeout", message.request_timeout.as_ref())?,
+        request_headers_timeout: some(
+            "request_headers_timeout",
+            message.request_headers_timeout.as_ref(),
+        )?,
+        // The router says so.
+        suppress_envoy_headers: false,
+        upgrades: upgrades(message)?,
+        normalize_path: normalize_path(message)?,
+    })
+}
+
+fn options_of(options: &HttpProtocolOptions) -> Result<Option<std::time::Duration>> {
+    refuse!(options;
+        idle_timeout max_connection_duration max_headers_count max_response_headers_kb
+        headers_with_underscores_action max_requests_per_connection);
+    let span = duration("max_stream_duration", options.max_stream_duration.as_ref())?;
+    Ok(span.filter(|span| !span.is_zero()))
+}
+
+/// Escaped slashes stay as they are, which is also Envoy's default.
+fn normalize_path(message: &HttpConnectionManager) -> Result<bool> {
+    let field = "path_with_escaped_slashes_action";
+    match enumerated(field, message.path_with_escaped_slashes_action)? {
+        EscapedSlashes::ImplementationSpecificDefault | EscapedSlashes::KeepUnchanged => {}
+        other => {
+            let text = format!(
+                "not supported yet: {}; expected KEEP_UNCHANGED",
+                other.as_str_name()
+            );
+            return Err(Problem::new(field, text));
+        }
+    }
+    let wanted = message.normalize_path.as_ref();
+    Ok(wanted.is_some_and(|wanted| wanted.value))
+}
+
+fn origin(message: &HttpConnectionManager) -> Result<Origin> {
+    let internal = match &message.internal_address_config {
+        None => Vec::new(),
+        Some(config) => internal(config).map_err(|it| it.within("internal_address_config"))?,
+    };
+    Ok(Origin {
+        use_remote_address: message
+            .use_remote_address
+            .as_ref()
+            .is_some_and(|wrapped| wrapped.value),
+        trusted_hops: message.xff_num_trusted_hops,
+        skip_append: message.skip_xff_append,
+        internal,
+    })
+}
+
+fn internal(config: &InternalAddressConfig) -> Result<Vec<Network>> {
+    // No connection of ours is a Unix socket's.
+    let ranges = config.cidr_ranges.iter().enumerate();
+    let read = |(index, range): (usize, &CidrRange)| {
+        network(range).map_err(|it| it.within(&format!("cidr_ranges[{index}]")))
+    };
+    ranges.map(read).collect()
+}
+
+fn network(range: &CidrRange) -> Result<Network> {
+    let address: IpAddr = range.address_prefix.parse().map_err(|_| {
+        let text = format!("expected an IP address, found `{}`", range.address_prefix);
+        Problem::new("address_prefix", text)
+    })?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    // Source: Envoy, `CidrRange`: 0 where it is not set.
+    let prefix = range.prefix_len.as_ref().map_or(0, |length| length.value);
+    match u8::try_from(prefix) {
+        Ok(prefix) if prefix <= most => Ok(Network { address, prefix }),
+        _ => {
+            let text = format!("expected at most {most}, found {prefix}");
+            Err(Problem::new("prefix_len", text))
+        }
+    }
+}
+
+fn upgrades(message: &HttpConnectionManager) -> Result<Upgrades> {
+    let mut upgrades = Upgrades::default();
+    for (index, written) in message.upgrade_configs.iter().enumerate() {
+        let at = |problem: Problem| problem.within(&format!("upgrade_configs[{index}]"));
+        refuse_filters(!unset(&written.filters)).map_err(at)?;
+        let may = written.enabled.as_ref().is_none_or(|enabled| enabled.value);
+        add(&mut upgrades, &written.upgrade_type, may).map_err(at)?;
+    }
+    Ok(upgrades)
+}
+
+fn refuse_filters(are_set: bool) -> Result<()> {
+    if are_set {
+        return Err(Problem::later("filters"));
+    }
+    Ok(())
+}
+
+/// What a route says of upgrades.
+pub(super) fn upgrades_of_route(written: &[UpgradeConfig]) -> Result<Upgrades> {
+    let mut upgrades = Upgrades::default();
+    for (index, written) in written.iter().enumerate() {
+        let at = |problem: Problem| problem.within(&format!("upgrade_configs[{index}]"));
+        if written.connect_config.is_some() {
+            return Err(at(Problem::later("connect_config")));
+        }
+        let may = written.enabled.as_ref().is_none_or(|enabled| enabled.value);
+        add(&mut upgrades, &written.upgrade_type, may).map_err(at)?;
+    }
+    Ok(upgrades)
+}
+
+fn add(upgrades: &mut Upgrades, name: &str, may: bool) -> Result<()> {
+    let field = "upgrade_type";
+    if name.is_empty() {
+        return Err(Problem::new(field, "expected a name, found nothing"));
+    }
+    if name.eq_ignore_ascii_case("CONNECT") || name.eq_ignore_ascii_case("CONNECT-UDP") {
+        let text = format!("not supported yet: `{name}`; expected `websocket` or another upgrade");
+        return Err(Problem::new(field, text));
+    }
+    if upgrades.allows(name).is_some() {
+        let text = format!("`{name}` stands twice; expected each once");
+        return Err(Problem::new(field, text));
+    }
+    upgrades.0.push((name.to_ascii_lowercase().into(), may));
+    Ok(())
+}
+
+/// What a route says of the longest that its requests may take.
+pub(super) fn stream_duration(message: &MaxStreamDuration) -> Result<StreamDuration> {
+    Ok(StreamDuration {
+        max: duration("max_stream_duration", message.max_stream_duration.as_ref())?,
+        grpc_max: duration(
+            "grpc_timeout_header_max",
+            message.grpc_timeout_header_max.as_ref(),
+        )?,
+        grpc_offset: duration(
+            "grpc_timeout_header_offset",
+            message.grpc_timeout_header_offset.as_ref(),
+        )?,
+    })
+}

@@ -1,0 +1,50 @@
+//! What a `RouteAction` says of tries and time, beside its own timeout.
+
+use super::problem::{Problem, Result, duration, enumerated, refuse};
+use super::sharing::Sharing;
+use crate::proto::core::RoutingPriority;
+use crate::proto::route as message;
+use crate::table::{GrpcTimeout, HedgePolicy, Priority, RouteAction};
+
+/// Takes the policies of `message` over into `action`.
+#[expect(deprecated, reason = "control planes send the deprecated forms")]
+pub(super) fn apply(
+    message: &message::RouteAction,
+    sharing: &Sharing,
+    action: &mut RouteAction,
+) -> Result<()> {
+    action.priority = match enumerated("priority", message.priority)? {
+        RoutingPriority::Default => Priority::Default,
+        RoutingPriority::High => Priority::High,
+    };
+    action.idle_timeout = duration("idle_timeout", message.idle_timeout.as_ref())?;
+    let max = duration("max_grpc_timeout", message.max_grpc_timeout.as_ref())?;
+    let offset = duration("grpc_timeout_offset", message.grpc_timeout_offset.as_ref())?;
+    // Without a maximum the offset means nothing. Source: Envoy, `FilterUtility::finalTimeout`.
+    action.grpc_timeout = max.map(|max| GrpcTimeout {
+        max,
+        offset: offset.unwrap_or_default(),
+    });
+    if let Some(policy) = &message.retry_policy {
+        let retry = sharing.retry(policy);
+        action.retry = retry.map_err(|problem| problem.within("retry_policy"))?;
+    }
+    if let Some(policy) = &message.hedge_policy {
+        action.hedge = hedge(policy).map_err(|problem| problem.within("hedge_policy"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn hedge(policy: &message::HedgePolicy) -> Result<HedgePolicy> {
+    refuse!(policy; additional_request_chance);
+    if let Some(requests) = &policy.initial_requests
+        && requests.value != 1
+    {
+        let text = format!("not supported yet: {}; expected 1", requests.value);
+        return Err(Problem::new("initial_requests", text));
+    }
+    Ok(HedgePolicy {
+        on_per_try_timeout: policy.hedge_on_per_try_timeout,
+        ..HedgePolicy::default()
+    })
+}

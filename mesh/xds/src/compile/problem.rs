@@ -1,0 +1,142 @@
+//! What is wrong with a field, and the path to it, built from the inside out.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::CompileError;
+use crate::proto::core::address::Address;
+use crate::proto::core::config_source::ConfigSourceSpecifier;
+use crate::proto::core::{self, socket_address};
+use crate::proto::{Kind, protobuf};
+
+pub(super) type Result<T> = std::result::Result<T, Problem>;
+
+/// A field in error.
+#[derive(Debug)]
+pub(super) struct Problem {
+    path: String,
+    text: String,
+}
+
+impl Problem {
+    /// A field in error.
+    pub(super) fn new(field: &str, text: impl Into<String>) -> Self {
+        Problem {
+            path: field.into(),
+            text: text.into(),
+        }
+    }
+
+    /// A field that is set, and that the proxy does not have.
+    pub(super) fn later(field: &str) -> Self {
+        Problem::new(field, "not supported yet: expected it not to be set")
+    }
+
+    /// The same, seen from the message that holds it.
+    pub(super) fn within(mut self, field: &str) -> Self {
+        let dot = if self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{field}{dot}{}", self.path);
+        self
+    }
+
+    pub(super) fn of(self, kind: Kind, name: &str) -> CompileError {
+        CompileError {
+            kind,
+            name: name.into(),
+            path: self.path,
+            problem: self.text,
+        }
+    }
+}
+
+/// Whether a field is not set.
+pub(super) fn unset<T: Default + PartialEq>(field: &T) -> bool {
+    *field == T::default()
+}
+
+/// Refuses fields that are set.
+macro_rules! refuse {
+    ($message:expr; $($field:ident)*) => {
+        $(if !crate::compile::problem::unset(&$message.$field) {
+            return Err(crate::compile::problem::Problem::later(stringify!($field)));
+        })*
+    };
+}
+pub(super) use refuse;
+
+/// Refuses an empty name.
+pub(super) fn named(field: &str, name: &str) -> Result<()> {
+    if name.is_empty() {
+        Err(Problem::new(field, "expected a name, found nothing"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The value of an enumeration; its numbers are open, and newer control planes may know more of them.
+pub(super) fn enumerated<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {
+    E::try_from(number).map_err(|_| Problem::new(field, format!("unknown number {number}")))
+}
+
+/// A duration that is not negative; `None` if it is not set.
+pub(super) fn duration(
+    field: &str,
+    value: Option<&protobuf::Duration>,
+) -> Result<Option<Duration>> {
+    let Some(value) = value else { return Ok(None) };
+    let seconds = u64::try_from(value.seconds);
+    let nanos = u32::try_from(value.nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000);
+    match (seconds, nanos) {
+        (Ok(seconds), Some(nanos)) => Ok(Some(Duration::new(seconds, nanos))),
+        _ => Err(Problem::new(field, "expected a duration of 0 or more")),
+    }
+}
+
+/// An address and port for TCP.
+pub(super) fn address(field: &str, address: Option<&core::Address>) -> Result<SocketAddr> {
+    socket(address).map_err(|problem| problem.within(field))
+}
+
+fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
+    let Some(Address::SocketAddress(socket)) = address.and_then(|address| address.address.as_ref())
+    else {
+        return Err(Problem::new(
+            "socket_address",
+            "expected an address and a port",
+        ));
+    };
+    refuse!(socket; protocol resolver_name ipv4_compat network_namespace_filepath);
+    let ip: IpAddr = socket.address.parse().map_err(|_| {
+        Problem::new(
+            "address",
+            format!("expected an IP address, found `{}`", socket.address),
+        )
+    })?;
+    match socket.port_specifier {
+        Some(socket_address::PortSpecifier::PortValue(port)) => match u16::try_from(port) {
+            Ok(port) if port > 0 => Ok(SocketAddr::new(ip, port)),
+            _ => Err(Problem::new(
+                "port_value",
+                format!("expected a port from 1 to 65535, found {port}"),
+            )),
+        },
+        Some(socket_address::PortSpecifier::NamedPort(_)) => Err(Problem::later("named_port")),
+        None => Err(Problem::new(
+            "port_value",
+            "expected a port from 1 to 65535, found nothing",
+        )),
+    }
+}
+
+/// Refuses sources other than ADS.
+pub(super) fn from_ads(field: &str, source: Option<&core::ConfigSource>) -> Result<()> {
+    match source.and_then(|source| source.config_source_specifier.as_ref()) {
+        Some(ConfigSourceSpecifier::Ads(_)) => Ok(()),
+        _ => Err(Problem::new(
+            field,
+            "expected `ads`: no other source is supported yet",
+        )),
+    }
+}

@@ -1,0 +1,228 @@
+//! `LocalRateLimit`, and the `rate_limits` of routes, which describe requests to it.
+
+use std::time::Duration;
+
+use super::filters::runtime_share;
+use super::headers;
+use super::matching;
+use super::problem::{Problem, Result, duration, enumerated, named, refuse};
+use crate::proto::fractional::TokenBucket;
+use crate::proto::rate_limit as message;
+use crate::proto::rate_limit_common::{
+    LocalRateLimitDescriptor, VhRateLimitsOptions, XRateLimitHeadersRfcVersion,
+};
+use crate::proto::route;
+use crate::proto::route::rate_limit::action::ActionSpecifier;
+use crate::table::{
+    Bucket, DescriptorAction, DescriptorRule, HeaderKey, HostRules, LimitDescriptor, RateLimit,
+};
+
+/// The status where none, or none of an error, is set. Source: Envoy, `LocalRateLimit.status`.
+const STATUS: u16 = 429;
+/// Source: Envoy, `LocalRateLimit.max_dynamic_descriptors`.
+const DYNAMIC_MAX: u32 = 20;
+/// Envoy refuses buckets that fill faster.
+const INTERVAL_MIN: Duration = Duration::from_millis(50);
+
+pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
+    refuse!(message; local_cluster_rate_limit enable_retry_after_header);
+    let bucket = match &message.token_bucket {
+        None => None,
+        Some(written) => Some(bucket(written).map_err(|problem| problem.within("token_bucket"))?),
+    };
+    let descriptors = descriptors(&message.descriptors)?;
+    let status = message.status.as_ref().map_or(0, |status| status.code);
+    let status = u16::try_from(status)
+        .ok()
+        .filter(|it| (400..600).contains(it));
+    let tell = match enumerated(
+        "enable_x_ratelimit_headers",
+        message.enable_x_ratelimit_headers,
+    )? {
+        XRateLimitHeadersRfcVersion::Off => false,
+        XRateLimitHeadersRfcVersion::DraftVersion03 => true,
+    };
+    let host_rules = match enumerated("vh_rate_limits", message.vh_rate_limits)? {
+        VhRateLimitsOptions::Override => HostRules::Override,
+        VhRateLimitsOptions::Include => HostRules::Include,
+        VhRateLimitsOptions::Ignore => HostRules::Ignore,
+    };
+    let always_default = message.always_consume_default_token_bucket.as_ref();
+    let dynamic_max = message.max_dynamic_descriptors.as_ref();
+    let dynamic_max = dynamic_max.map_or(DYNAMIC_MAX, |max| max.value).max(1);
+    Ok(RateLimit {
+        bucket,
+        descriptors,
+        always_default: always_default.is_none_or(|always| always.value),
+        status: status.unwrap_or(STATUS),
+        enabled: runtime_share("filter_enabled", message.filter_enabled.as_ref())?,
+        enforced: runtime_share("filter_enforced", message.filter_enforced.as_ref())?,
+        response_headers: headers::ops(
+            &message.response_headers_to_add,
+            &[],
+            ["response_headers_to_add", ""],
+        )?,
+        request_headers: headers::ops(
+            &message.request_headers_to_add_when_not_enforced,
+            &[],
+            ["request_headers_to_add_when_not_enforced", ""],
+        )?,
+        per_connection: message.local_rate_limit_per_downstream_connection,
+        tell,
+        rules: rules(&message.rate_limits)?,
+        stage: message.stage,
+        host_rules,
+        resource_exhausted: message.rate_limited_as_resource_exhausted,
+        dynamic_max: dynamic_max as usize,
+    })
+}
+
+fn descriptors(messages: &[LocalRateLimitDescriptor]) -> Result<Vec<LimitDescriptor>> {
+    let mut descriptors: Vec<LimitDescriptor> = Vec::with_capacity(messages.len());
+    for (index, written) in messages.iter().enumerate() {
+        let path = format!("descriptors[{index}]");
+        let found = descriptor(written).map_err(|problem| problem.within(&path))?;
+        if descriptors
+            .iter()
+            .any(|known| known.entries == found.entries)
+        {
+            return Err(Problem::new(&path, "stands twice; expected each once"));
+        }
+        descriptors.push(found);
+    }
+    Ok(descriptors)
+}
+
+fn bucket(message: &TokenBucket) -> Result<Bucket> {
+    let interval = duration("fill_interval", message.fill_interval.as_ref())?.unwrap_or_default();
+    let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    let interval = Duration::from_millis(millis);
+    if interval < INTERVAL_MIN {
+        return Err(Problem::new("fill_interval", "expected 50 ms or more"));
+    }
+    let per_fill = message.tokens_per_fill.as_ref().map_or(1, |it| it.value);
+    if per_fill == 0 {
+        return Err(Problem::new("tokens_per_fill", "expected 1 or more"));
+    }
+    Ok(Bucket {
+        max: message.max_tokens,
+        per_fill,
+        interval,
+    })
+}
+
+fn descriptor(message: &LocalRateLimitDescriptor) -> Result<LimitDescriptor> {
+    refuse!(message; shadow_mode);
+    let Some(written) = &message.token_bucket else {
+        return Err(Problem::new("token_bucket", "expected one, found nothing"));
+    };
+    if message.entries.is_empty() {
+        return Err(Problem::new("entries", "expected at least one"));
+    }
+    let entry = |entry: &crate::proto::rate_limit_common::rate_limit_descriptor::Entry| {
+        (entry.key.as_str().into(), entry.value.as_str().into())
+    };
+    Ok(LimitDescriptor {
+        entries: message.entries.iter().map(entry).collect(),
+        bucket: bucket(written).map_err(|problem| problem.within("token_bucket"))?,
+    })
+}
+
+/// How a level describes its requests.
+pub(super) fn rules(messages: &[route::RateLimit]) -> Result<Vec<DescriptorRule>> {
+    let mut rules = Vec::with_capacity(messages.len());
+    for (index, message) in messages.iter().enumerate() {
+        let at = |problem: Problem| problem.within(&format!("rate_limits[{index}]"));
+        rules.push(rule(message).map_err(at)?);
+    }
+    Ok(rules)
+}
+
+fn rule(message: &route::RateLimit) -> Result<DescriptorRule> {
+    refuse!(message; disable_key limit hits_addend apply_on_stream_done x_ratelimit_option);
+    let mut actions = Vec::with_capacity(message.actions.len());
+    for (index, written) in message.actions.iter().enumerate() {
+        let at = |problem: Problem| problem.within(&format!("actions[{index}]"));
+        actions.push(action(written.action_specifier.as_ref()).map_err(at)?);
+    }
+    Ok(DescriptorRule {
+        stage: message.stage.as_ref().map_or(0, |stage| stage.value),
+        actions,
+    })
+}
+
+/// A key where it is set, else the action's own.
+fn key(written: &str, own: &str) -> Box<str> {
+    if written.is_empty() { own } else { written }.into()
+}
+
+fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
+    const ACCEPTED: &str = "expected `generic_key`, `request_headers`, `query_parameters`, `header_value_match` or \
+         `query_parameter_value_match`";
+    match specifier {
+        Some(ActionSpecifier::GenericKey(written)) => {
+            refuse!(written; default_value);
+            Ok(DescriptorAction::GenericKey {
+                key: key(&written.descriptor_key, "generic_key"),
+                value: fixed(&written.descriptor_value)?,
+            })
+        }
+        Some(ActionSpecifier::RequestHeaders(written)) => {
+            named("descriptor_key", &written.descriptor_key)?;
+            let name = HeaderKey::named(&written.header_name).ok_or_else(|| {
+                let text = format!("`{}` is no name of a header", written.header_name);
+                Problem::new("header_name", text)
+            })?;
+            Ok(DescriptorAction::Header {
+                name,
+                key: written.descriptor_key.as_str().into(),
+                optional: written.skip_if_absent,
+            })
+        }
+        Some(ActionSpecifier::QueryParameters(written)) => {
+            named("descriptor_key", &written.descriptor_key)?;
+            named("query_parameter_name", &written.query_parameter_name)?;
+            Ok(DescriptorAction::Query {
+                name: written.query_parameter_name.as_str().into(),
+                key: written.descriptor_key.as_str().into(),
+                optional: written.skip_if_absent,
+            })
+        }
+        Some(ActionSpecifier::HeaderValueMatch(written)) => {
+            refuse!(written; default_value);
+            Ok(DescriptorAction::HeaderMatch {
+                key: key(&written.descriptor_key, "header_match"),
+                value: fixed(&written.descriptor_value)?,
+                headers: matching::headers(&written.headers)?,
+                expect: written.expect_match.as_ref().is_none_or(|it| it.value),
+            })
+        }
+        Some(ActionSpecifier::QueryParameterValueMatch(written)) => {
+            refuse!(written; default_value);
+            Ok(DescriptorAction::QueryMatch {
+                key: key(&written.descriptor_key, "query_match"),
+                value: fixed(&written.descriptor_value)?,
+                query: matching::parameters(&written.query_parameters)?,
+                expect: written.expect_match.as_ref().is_none_or(|it| it.value),
+            })
+        }
+        Some(_) => Err(Problem::new(
+            "action_specifier",
+            format!("not supported yet: {ACCEPTED}"),
+        )),
+        None => Err(Problem::new(
+            "action_specifier",
+            format!("{ACCEPTED}, found nothing"),
+        )),
+    }
+}
+
+/// A value without operators, which newer versions of Envoy know here.
+fn fixed(value: &str) -> Result<Box<str>> {
+    named("descriptor_value", value)?;
+    if value.contains('%') {
+        let text = format!("not supported yet: operators, as in `{value}`");
+        return Err(Problem::new("descriptor_value", text));
+    }
+    Ok(value.into())
+}

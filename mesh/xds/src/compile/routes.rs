@@ -1,0 +1,158 @@
+//! `RouteConfiguration`, its virtual hosts and their routes.
+
+use std::sync::Arc;
+
+use super::action::{self, Above};
+use super::filters;
+use super::headers::header_ops;
+use super::matching;
+use super::problem::{Problem, Result, named, refuse};
+use super::rate_limit;
+use super::rewrite;
+use super::sharing::Sharing;
+use crate::proto::route as message;
+use crate::proto::route::route::Action as Written;
+use crate::table::{Action, HeaderOps, Route, RouteFilters, RouteTable, VirtualHost};
+
+/// Where it is not set. Source: Envoy, `RouteConfiguration.max_direct_response_body_size_bytes`.
+const DIRECT_BODY_MAX: u32 = 4096;
+
+/// What a level and those above it do for the routes below it.
+#[derive(Clone, Debug, Default)]
+struct Inherited {
+    /// Of each level the changes to headers, the least specific level first.
+    request: Vec<Arc<HeaderOps>>,
+    response: Vec<Arc<HeaderOps>>,
+    filters: RouteFilters,
+}
+
+/// Takes a level's own changes to headers and its words to filters over into what it has inherited.
+macro_rules! inherit {
+    ($inherited:expr, $message:expr) => {{
+        $inherited.request.push(Arc::new(header_ops!($message; request)?));
+        $inherited.response.push(Arc::new(header_ops!($message; response)?));
+        filters::per_level(&$message.typed_per_filter_config, &mut $inherited.filters)?;
+    }};
+}
+
+pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTable> {
+    named("name", &message.name)?;
+    refuse!(message;
+        vhds internal_only_headers cluster_specifier_plugins vhost_header
+        ignore_path_parameters_in_path_matching route_specifiers);
+    let mut inherited = Inherited::default();
+    inherit!(inherited, message);
+    let sharing = Sharing::default();
+    let mut hosts = Vec::with_capacity(message.virtual_hosts.len());
+    for (index, host) in message.virtual_hosts.iter().enumerate() {
+        let above = Above {
+            host,
+            table: message,
+            sharing: &sharing,
+        };
+        let compiled = virtual_host(above, inherited.clone())
+            .map_err(|problem| problem.within(&format!("virtual_hosts[{index}]")))?;
+        hosts.push((compiled, host.domains.clone()));
+    }
+    RouteTable::new(&message.name, hosts, message.ignore_port_in_host_matching).map_err(|domain| {
+        Problem::new(
+            "virtual_hosts",
+            format!("domain `{domain}` stands twice; expected each once"),
+        )
+    })
+}
+
+#[expect(deprecated, reason = "what is deprecated is refused, too")]
+fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHost> {
+    let message = above.host;
+    named("name", &message.name)?;
+    refuse!(message;
+        matcher require_tls cors retry_policy_typed_config include_is_timeout_retry_header
+        request_body_buffer_limit route_specifiers);
+    if message.domains.is_empty() {
+        return Err(Problem::new("domains", "expected at least one"));
+    }
+    for (index, domain) in message.domains.iter().enumerate() {
+        // A star stands alone, first or last.
+        let inner = domain
+            .strip_prefix('*')
+            .or(domain.strip_suffix('*'))
+            .unwrap_or(domain);
+        if domain.is_empty() || inner.contains('*') {
+            let text = format!("expected a name, `*suffix`, `prefix*` or `*`, found `{domain}`");
+            return Err(Problem::new(&format!("domains[{index}]"), text));
+        }
+    }
+    inherit!(inherited, message);
+    inherited.filters.host_descriptors = rate_limit::rules(&message.rate_limits)?.into();
+    let mut routes = Vec::with_capacity(message.routes.len());
+    for (index, written) in message.routes.iter().enumerate() {
+        let compiled = route(written, above, inherited.clone());
+        routes.push(compiled.map_err(|problem| problem.within(&format!("routes[{index}]")))?);
+    }
+    Ok(VirtualHost {
+        name: Arc::from(message.name.as_str()),
+        routes,
+        include_attempt_count: message.include_request_attempt_count,
+        include_attempt_count_in_response: message.include_attempt_count_in_response,
+    })
+}
+
+#[expect(deprecated, reason = "control planes send the deprecated forms")]
+fn route(message: &message::Route, above: Above<'_>, mut inherited: Inherited) -> Result<Route> {
+    refuse!(message; request_body_buffer_limit route_specifiers tracing);
+    let Some(condition) = &message.r#match else {
+        return Err(Problem::new(
+            "match",
+            "expected a path at least, found nothing",
+        ));
+    };
+    inherit!(inherited, message);
+    let action = match &message.action {
+        Some(Written::Route(written)) => {
+            let within = |problem: Problem| problem.within("route");
+            let filters = &mut inherited.filters;
+            filters.descriptors = rate_limit::rules(&written.rate_limits).map_err(within)?;
+            let include = written.include_vh_rate_limits.as_ref();
+            filters.include_host_descriptors = include.is_some_and(|include| include.value);
+            Action::Forward(action::compile(written, condition, above).map_err(within)?)
+        }
+        Some(Written::DirectResponse(written)) => {
+            let max = above.table.max_direct_response_body_size_bytes.as_ref();
+            let max = max.map_or(DIRECT_BODY_MAX, |max| max.value);
+            let response = rewrite::direct_response(written, max);
+            Action::Respond(response.map_err(|problem| problem.within("direct_response"))?)
+        }
+        Some(Written::Redirect(written)) => {
+            let redirect = rewrite::redirect(written, condition);
+            Action::Redirect(redirect.map_err(|problem| problem.within("redirect"))?)
+        }
+        Some(Written::FilterAction(_)) => return Err(Problem::later("filter_action")),
+        Some(Written::NonForwardingAction(_)) => {
+            return Err(Problem::later("non_forwarding_action"));
+        }
+        None => {
+            return Err(Problem::new(
+                "action",
+                "expected `route`, `redirect` or `direct_response`, found nothing",
+            ));
+        }
+    };
+    let matcher = matching::route(condition).map_err(|problem| problem.within("match"))?;
+    let mut route = Route::new(&message.name, matcher, action);
+    let least_first = above.table.most_specific_header_mutations_wins;
+    route.request_headers = in_order(inherited.request, least_first);
+    route.response_headers = in_order(inherited.response, least_first);
+    route.filters = inherited.filters;
+    Ok(route)
+}
+
+/// The levels in the order in which they change headers. What comes last wins: usually the least specific level, as in
+/// Envoy. Source: Envoy, `RouteConfiguration.most_specific_header_mutations_wins`.
+fn in_order(mut levels: Vec<Arc<HeaderOps>>, least_first: bool) -> Vec<Arc<HeaderOps>> {
+    levels.retain(|ops| !ops.is_empty());
+    if !least_first {
+        levels.reverse();
+    }
+    levels
+}

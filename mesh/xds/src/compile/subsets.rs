@@ -1,0 +1,120 @@
+//! `LbSubsetConfig`, and the metadata that subsets are told apart by.
+
+use std::sync::Arc;
+
+use super::problem::{Problem, Result, enumerated, refuse};
+use crate::proto::cluster::cluster::LbSubsetConfig;
+use crate::proto::cluster::cluster::lb_subset_config::lb_subset_selector::LbSubsetSelectorFallbackPolicy;
+use crate::proto::cluster::cluster::lb_subset_config::{LbSubsetFallbackPolicy, LbSubsetSelector};
+use crate::proto::core::Metadata;
+use crate::proto::protobuf::value::Kind;
+use crate::proto::protobuf::{Struct, Value};
+use crate::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
+
+/// The filter under which hosts have labels and routes ask for them. Source: Envoy, `envoy.lb`.
+pub(super) const FILTER: &str = "envoy.lb";
+
+/// A cluster's subsets; `None` if it has no selector, without which nothing is told apart.
+pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>> {
+    if config.subset_selectors.is_empty() {
+        return Ok(None);
+    }
+    refuse!(config; locality_weight_aware scale_locality_weight panic_mode_any list_as_any metadata_fallback_policy);
+    let fallback = match enumerated("fallback_policy", config.fallback_policy)? {
+        LbSubsetFallbackPolicy::NoFallback => Fallback::None,
+        LbSubsetFallbackPolicy::AnyEndpoint => Fallback::Any,
+        LbSubsetFallbackPolicy::DefaultSubset => Fallback::Default,
+    };
+    let mut selectors = Vec::with_capacity(config.subset_selectors.len());
+    for (index, written) in config.subset_selectors.iter().enumerate() {
+        let selector = selector(written)
+            .map_err(|problem| problem.within(&format!("subset_selectors[{index}]")))?;
+        // Of two with the same names the first counts.
+        if !selectors
+            .iter()
+            .any(|known: &Selector| known.keys == selector.keys)
+        {
+            selectors.push(selector);
+        }
+    }
+    Ok(Some(Arc::new(Subsets {
+        selectors,
+        fallback,
+        default_subset: config
+            .default_subset
+            .as_ref()
+            .map(labels)
+            .unwrap_or_default(),
+    })))
+}
+
+fn selector(written: &LbSubsetSelector) -> Result<Selector> {
+    refuse!(written; single_host_per_subset);
+    let fallback = match enumerated("fallback_policy", written.fallback_policy)? {
+        LbSubsetSelectorFallbackPolicy::NotDefined => None,
+        LbSubsetSelectorFallbackPolicy::NoFallback => Some(SelectorFallback::To(Fallback::None)),
+        LbSubsetSelectorFallbackPolicy::AnyEndpoint => Some(SelectorFallback::To(Fallback::Any)),
+        LbSubsetSelectorFallbackPolicy::DefaultSubset => {
+            Some(SelectorFallback::To(Fallback::Default))
+        }
+        LbSubsetSelectorFallbackPolicy::KeysSubset => {
+            Some(SelectorFallback::Keys(names(&written.fallback_keys_subset)))
+        }
+    };
+    let keys = names(&written.keys);
+    if keys.is_empty() {
+        return Err(Problem::new("keys", "expected at least one, found none"));
+    }
+    fallback_keys(written, &keys)?;
+    Ok(Selector { keys, fallback })
+}
+
+/// Names of fewer than a selector's own, so that looking for them ends. Source: Envoy, `SubsetSelector`.
+fn fallback_keys(written: &LbSubsetSelector, keys: &[Arc<str>]) -> Result<()> {
+    const FIELD: &str = "fallback_keys_subset";
+    let own = names(&written.fallback_keys_subset);
+    let by_keys = LbSubsetSelectorFallbackPolicy::KeysSubset as i32;
+    let text = match written.fallback_policy == by_keys {
+        false if own.is_empty() => return Ok(()),
+        false => "goes with KEYS_SUBSET alone",
+        true if own.is_empty() => "expected at least one, found none",
+        true if own.iter().any(|key| !keys.contains(key)) => "expected some of `keys`",
+        true if own.len() == keys.len() => "expected fewer than all of `keys`",
+        true => return Ok(()),
+    };
+    Err(Problem::new(FIELD, text))
+}
+
+/// Sorted, each once.
+fn names(written: &[String]) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = written.iter().map(|key| key.as_str().into()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What a route asks of hosts; `None` if nothing.
+pub(super) fn of_route(metadata: Option<&Metadata>) -> Option<Labels> {
+    Some(of_metadata(metadata)).filter(|labels| !labels.is_empty())
+}
+
+/// The labels that metadata holds.
+pub(super) fn of_metadata(metadata: Option<&Metadata>) -> Labels {
+    let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(FILTER));
+    fields.map(labels).unwrap_or_default()
+}
+
+/// Values that are one thing; lists and structures are nobody's label here.
+fn labels(fields: &Struct) -> Labels {
+    let label = |value: &Value| match value.kind.as_ref()? {
+        Kind::NullValue(_) => Some(Label::Null),
+        Kind::BoolValue(value) => Some(Label::Bool(*value)),
+        Kind::NumberValue(value) => Some(Label::Number(value.to_bits())),
+        Kind::StringValue(text) => Some(Label::Text(text.as_str().into())),
+        Kind::StructValue(_) | Kind::ListValue(_) => None,
+    };
+    let fields = fields.fields.iter();
+    fields
+        .filter_map(|(name, value)| Some((Arc::from(name.as_str()), label(value)?)))
+        .collect()
+}
