@@ -10,7 +10,7 @@ use super::hashing;
 use super::headers::header_ops;
 use super::manager;
 use super::policies;
-use super::problem::{Problem, Result, duration, enumerated, named, refuse};
+use super::problem::{Problem, Result, duration, enumerated, fields, named};
 use super::rewrite;
 use super::sharing::Sharing;
 use super::subsets;
@@ -33,17 +33,20 @@ pub(super) struct Above<'m> {
     pub(super) sharing: &'m Sharing,
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
 pub(super) fn compile(
     message: &message::RouteAction,
     condition: &message::RouteMatch,
     above: Above<'_>,
 ) -> Result<RouteAction> {
-    refuse!(message;
-        path_rewrite_policy path_rewrite append_x_forwarded_host
-        flush_timeout early_data_policy retry_policy_typed_config
-        cors
-        internal_redirect_policy internal_redirect_action max_internal_redirects);
+    fields!(message => message::RouteAction {
+        refused: path_rewrite_policy path_rewrite append_x_forwarded_host flush_timeout early_data_policy
+            retry_policy_typed_config cors internal_redirect_policy internal_redirect_action
+            max_internal_redirects;
+        used: cluster_not_found_response_code metadata_match prefix_rewrite regex_rewrite timeout idle_timeout
+            retry_policy request_mirror_policies priority rate_limits include_vh_rate_limits hash_policy
+            max_grpc_timeout grpc_timeout_offset upgrade_configs hedge_policy max_stream_duration
+            cluster_specifier host_rewrite_specifier;
+    });
     let (targets, random_header) = targets(message, above.sharing)?;
     let Some(mut action) = RouteAction::new(targets) else {
         return Err(Problem::new(
@@ -120,7 +123,11 @@ fn mirrors(
 
 fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mirror> {
     // Whether a copy is traced is nobody's to see: nothing is.
-    refuse!(message; cluster_header request_headers_mutations host_rewrite_literal);
+    fields!(message => RequestMirrorPolicy {
+        refused: cluster_header request_headers_mutations host_rewrite_literal;
+        used: cluster runtime_fraction disable_shadow_host_suffix_append;
+        ignored: trace_sampled;
+    });
     named("cluster", &message.cluster)?;
     let target = WeightedCluster::new(&message.cluster, 1);
     let mut action = RouteAction::new(vec![target]).expect("its weight is 1");
@@ -172,7 +179,10 @@ fn targets(message: &message::RouteAction, sharing: &Sharing) -> Result<Targets>
 
 #[expect(deprecated, reason = "what is deprecated is looked at, too")]
 fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
-    refuse!(message; runtime_key_prefix);
+    fields!(message => message::WeightedCluster {
+        refused: runtime_key_prefix;
+        used: clusters total_weight random_value_specifier;
+    });
     let random_header = match &message.random_value_specifier {
         None => None,
         Some(RandomValueSpecifier::HeaderName(name)) => {
@@ -215,7 +225,11 @@ fn cluster_header(name: &str) -> Result<HeaderName> {
 }
 
 fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
-    refuse!(message; metadata_match typed_per_filter_config);
+    fields!(message => ClusterWeight {
+        refused: metadata_match typed_per_filter_config;
+        used: name cluster_header weight request_headers_to_add request_headers_to_remove
+            response_headers_to_add response_headers_to_remove host_rewrite_specifier;
+    });
     let Some(weight) = &message.weight else {
         return Err(Problem::new(
             "weight",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, enumerated, refuse};
+use super::problem::{Problem, Result, duration, enumerated, fields, refuse};
 use super::subsets;
 use crate::proto::cluster::LoadBalancingPolicy;
 use crate::proto::cluster::load_balancing_policy::Policy;
@@ -46,10 +46,16 @@ pub(super) fn compile(
 
 fn common_options(common: &inner::CommonLbConfig) -> Result<LbOptions> {
     // The merge window is the health's, not the balancer's: it is read where that is.
-    refuse!(common; ignore_new_hosts_until_first_hc close_connections_on_host_set_change override_host_status);
+    fields!(common => inner::CommonLbConfig {
+        refused: ignore_new_hosts_until_first_hc close_connections_on_host_set_change override_host_status;
+        used: healthy_panic_threshold update_merge_window consistent_hashing_lb_config locality_config_specifier;
+    });
     if let Some(hashing) = &common.consistent_hashing_lb_config {
         let check = || {
-            refuse!(hashing; use_hostname_for_hashing hash_balance_factor);
+            fields!(hashing => inner::common_lb_config::ConsistentHashingLbConfig {
+                refused: use_hostname_for_hashing hash_balance_factor;
+                used:;
+            });
             Ok(())
         };
         check().map_err(|problem: Problem| problem.within("consistent_hashing_lb_config"))?;
@@ -93,6 +99,9 @@ fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy>
         },
         inner::LbPolicy::RoundRobin => match &message.lb_config {
             Some(inner::LbConfig::RoundRobinLbConfig(config)) => {
+                fields!(config => inner::RoundRobinLbConfig {
+                    used: slow_start_config;
+                });
                 let slow_start = legacy_slow_start(config.slow_start_config.as_ref())
                     .map_err(|problem| problem.within("round_robin_lb_config"))?;
                 Ok(LbPolicy::RoundRobin(RoundRobin { slow_start }))
@@ -119,6 +128,9 @@ fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy>
 }
 
 fn least_request(config: &inner::LeastRequestLbConfig) -> Result<LbPolicy> {
+    fields!(config => inner::LeastRequestLbConfig {
+        used: choice_count active_request_bias slow_start_config;
+    });
     Ok(LbPolicy::LeastRequest(LeastRequest {
         choices: choices(config.choice_count.as_ref())?,
         bias: bias(config.active_request_bias.as_ref())?,
@@ -151,6 +163,9 @@ fn legacy_slow_start(config: Option<&inner::SlowStartConfig>) -> Result<Option<S
     let Some(config) = config else {
         return Ok(None);
     };
+    fields!(config => inner::SlowStartConfig {
+        used: slow_start_window aggression min_weight_percent;
+    });
     slow_start(
         duration("slow_start_window", config.slow_start_window.as_ref()),
         config.aggression.as_ref(),
@@ -186,6 +201,9 @@ fn slow_start(
 }
 
 fn legacy_ring(config: &inner::RingHashLbConfig) -> Result<LbPolicy> {
+    fields!(config => inner::RingHashLbConfig {
+        used: minimum_ring_size hash_function maximum_ring_size;
+    });
     use inner::ring_hash_lb_config::HashFunction;
 
     let function = match enumerated("hash_function", config.hash_function)? {
@@ -321,6 +339,9 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
         LbPolicy::PeakEwma(PeakEwma { decay })
     } else if is(url::<typed::RoundRobin>()) {
         let config: typed::RoundRobin = read(packed)?;
+        fields!(&config => typed::RoundRobin {
+            used: slow_start_config locality_lb_config;
+        });
         locality(config.locality_lb_config.as_ref(), options);
         let slow_start = typed_slow_start(config.slow_start_config.as_ref())?;
         LbPolicy::RoundRobin(RoundRobin { slow_start })
@@ -335,6 +356,9 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
         })
     } else if is(url::<typed::Random>()) {
         let config: typed::Random = read(packed)?;
+        fields!(&config => typed::Random {
+            used: locality_lb_config;
+        });
         locality(config.locality_lb_config.as_ref(), options);
         LbPolicy::Random
     } else if is(url::<typed::RingHash>()) {
@@ -342,7 +366,10 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
         typed_ring(&config, options)?
     } else if is(url::<typed::Maglev>()) {
         let config: typed::Maglev = read(packed)?;
-        refuse!(config; consistent_hashing_lb_config);
+        fields!(&config => typed::Maglev {
+            refused: consistent_hashing_lb_config;
+            used: table_size locality_weighted_lb_config;
+        });
         options.by_locality = config.locality_weighted_lb_config.is_some();
         maglev(config.table_size.as_ref())?
     } else {
@@ -352,17 +379,21 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
     Ok(Some(policy))
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
 fn refuse_scan(config: &typed::LeastRequest) -> Result<()> {
-    refuse!(config; enable_full_scan selection_method);
+    fields!(config => typed::LeastRequest {
+        refused: enable_full_scan selection_method;
+        used: choice_count active_request_bias slow_start_config locality_lb_config;
+    });
     Ok(())
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
 fn typed_ring(config: &typed::RingHash, options: &mut LbOptions) -> Result<LbPolicy> {
     use typed::ring_hash::HashFunction;
 
-    refuse!(config; use_hostname_for_hashing hash_balance_factor consistent_hashing_lb_config);
+    fields!(config => typed::RingHash {
+        refused: use_hostname_for_hashing hash_balance_factor consistent_hashing_lb_config;
+        used: hash_function minimum_ring_size maximum_ring_size locality_weighted_lb_config;
+    });
     options.by_locality = config.locality_weighted_lb_config.is_some();
     let function = match enumerated("hash_function", config.hash_function)? {
         HashFunction::DefaultHash | HashFunction::XxHash => RingFunction::XxHash,
@@ -379,6 +410,9 @@ fn typed_slow_start(config: Option<&common::SlowStartConfig>) -> Result<Option<S
     let Some(config) = config else {
         return Ok(None);
     };
+    fields!(config => common::SlowStartConfig {
+        used: slow_start_window aggression min_weight_percent;
+    });
     slow_start(
         duration("slow_start_window", config.slow_start_window.as_ref()),
         config.aggression.as_ref(),

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, from_ads, named, refuse};
+use super::problem::{Problem, Result, duration, fields, from_ads, named, refuse};
 use super::{balancing, endpoints, limits, outlier, overload};
 use crate::proto::HTTP_OPTIONS;
 use crate::proto::cluster::{self as message, cluster as inner};
 use crate::proto::protobuf::UInt32Value;
 use crate::proto::upstream_http::HttpProtocolOptions;
-use crate::proto::upstream_http::http_protocol_options::UpstreamProtocolOptions;
 use crate::proto::upstream_http::http_protocol_options::explicit_http_config::ProtocolConfig;
+use crate::proto::upstream_http::http_protocol_options::{
+    UpstreamProtocolOptions, UseDownstreamHttpConfig,
+};
 use crate::proto::{self, core};
 use crate::table::{Assignment, Cluster, ClusterKind, UpstreamProtocol};
 
@@ -22,13 +24,21 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 #[expect(deprecated, reason = "what is deprecated is refused, too")]
 pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
     named("name", &message.name)?;
-    refuse!(message;
-        transport_socket_matches transport_socket_matcher health_checks upstream_http_protocol_options
-        common_http_protocol_options http_protocol_options http2_protocol_options
-        upstream_bind_config transport_socket protocol_selection
-        upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal filters
-        upstream_config preconnect_policy connection_pool_per_downstream_connection
-        queuing_policies);
+    fields!(message => message::Cluster {
+        refused: transport_socket_matches transport_socket_matcher health_checks upstream_http_protocol_options
+            common_http_protocol_options http_protocol_options http2_protocol_options upstream_bind_config
+            transport_socket protocol_selection upstream_connection_options
+            close_connections_on_host_health_failure ignore_health_on_host_removal filters upstream_config
+            preconnect_policy connection_pool_per_downstream_connection queuing_policies
+            per_connection_buffer_high_watermark_timeout;
+        used: name eds_cluster_config connect_timeout lb_policy load_assignment max_requests_per_connection
+            circuit_breakers typed_extension_protocol_options outlier_detection lb_subset_config
+            common_lb_config metadata load_balancing_policy cluster_discovery_type lb_config;
+        ignored: alt_stat_name stats_matcher per_connection_buffer_limit_bytes dns_refresh_rate dns_jitter
+            dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers use_tcp_for_dns_lookups
+            dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval lrs_server
+            lrs_report_endpoint_metrics track_timeout_budgets track_cluster_stats;
+    });
     let kind = kind(message)?;
     let (lb, lb_options) = balancing::compile(message, &kind)?;
     let http = http_options(message)?;
@@ -166,8 +176,11 @@ fn http_options(message: &message::Cluster) -> Result<HttpOptions> {
 }
 
 fn read_http_options(read: &HttpProtocolOptions) -> Result<HttpOptions> {
-    refuse!(read; upstream_http_protocol_options http_filters header_validation_config outlier_detection
-        request_mirror_policies hash_policy retry_policy);
+    fields!(read => HttpProtocolOptions {
+        refused: upstream_http_protocol_options http_filters header_validation_config outlier_detection
+            request_mirror_policies hash_policy retry_policy;
+        used: common_http_protocol_options upstream_protocol_options;
+    });
     let protocol = protocol(read.upstream_protocol_options.as_ref())?;
     let options = match &read.common_http_protocol_options {
         None => HttpOptions::default(),
@@ -185,7 +198,10 @@ fn protocol(options: Option<&UpstreamProtocolOptions>) -> Result<UpstreamProtoco
         None => Ok(UpstreamProtocol::Http1),
         Some(UpstreamProtocolOptions::UseDownstreamProtocolConfig(both)) => {
             let within = |problem: Problem| problem.within("use_downstream_protocol_config");
-            refuse!(both; http3_protocol_options);
+            fields!(both => UseDownstreamHttpConfig {
+                refused: http3_protocol_options;
+                used: http_protocol_options http2_protocol_options;
+            });
             http1_options(both.http_protocol_options.as_ref()).map_err(within)?;
             let max_concurrent_streams =
                 http2_streams(both.http2_protocol_options.as_ref()).map_err(within)?;
@@ -250,8 +266,11 @@ fn http2_streams(options: Option<&core::Http2ProtocolOptions>) -> Result<u32> {
 }
 
 fn common_options(common: &core::HttpProtocolOptions) -> Result<HttpOptions> {
-    refuse!(common; max_connection_duration_jitter max_headers_count max_response_headers_kb
-        max_stream_duration headers_with_underscores_action);
+    fields!(common => core::HttpProtocolOptions {
+        refused: max_connection_duration_jitter max_headers_count max_response_headers_kb max_stream_duration
+            headers_with_underscores_action;
+        used: idle_timeout max_connection_duration max_requests_per_connection;
+    });
     Ok(HttpOptions {
         protocol: UpstreamProtocol::Http1,
         idle_timeout: duration("idle_timeout", common.idle_timeout.as_ref())?,

@@ -4,14 +4,18 @@ use http::header::HeaderValue;
 
 use super::filters::runtime_share;
 use super::matching;
-use super::problem::{Problem, Result, refuse};
+use super::problem::{Problem, Result, fields};
 use crate::proto::cors as message;
 use crate::table::{Cors, Share};
 
 /// The policy of a level; each field that it leaves out is that of the level `above`.
 /// Source: Envoy, `CorsFilter`, whose levels fill each other in.
 pub(super) fn compile(message: &message::CorsPolicy, above: Option<&Cors>) -> Result<Cors> {
-    refuse!(message; shadow_enabled allow_private_network_access);
+    fields!(message => message::CorsPolicy {
+        refused: shadow_enabled allow_private_network_access;
+        used: allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials
+            filter_enabled forward_not_matching_preflights;
+    });
     let mut allow_origins = Vec::with_capacity(message.allow_origin_string_match.len());
     for (index, written) in message.allow_origin_string_match.iter().enumerate() {
         let at = |problem: Problem| problem.within(&format!("allow_origin_string_match[{index}]"));

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::problem::{Problem, Result, address, named, refuse};
+use super::problem::{Problem, Result, address, fields, named};
 use super::subsets;
 use crate::proto::core::{self, HealthStatus};
 use crate::proto::endpoint::lb_endpoint::HostIdentifier;
-use crate::proto::endpoint::{ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints};
+use crate::proto::endpoint::{
+    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment,
+};
 use crate::proto::protobuf::value::Kind;
 use crate::proto::{METADATA_FILTER, METADATA_WORKLOAD};
 use crate::table::{Assignment, Host, Identity, Label, Locality};
@@ -19,7 +21,10 @@ const HASH_KEY: &str = "hash_key";
 
 pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
     named("cluster_name", &message.cluster_name)?;
-    refuse!(message; named_endpoints);
+    fields!(message => ClusterLoadAssignment {
+        refused: named_endpoints;
+        used: cluster_name endpoints policy;
+    });
     let mut assignment = Assignment {
         name: Arc::from(message.cluster_name.as_str()),
         hosts: Vec::new(),
@@ -28,7 +33,10 @@ pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
     };
     if let Some(policy) = &message.policy {
         let mut read = || {
-            refuse!(policy; drop_overloads endpoint_stale_after);
+            fields!(policy => cluster_load_assignment::Policy {
+                refused: drop_overloads endpoint_stale_after;
+                used: overprovisioning_factor weighted_priority_health;
+            });
             assignment.weigh_health = policy.weighted_priority_health;
             match policy.overprovisioning_factor.map(|factor| factor.value) {
                 Some(0) => {
@@ -56,7 +64,11 @@ pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
 
 fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> Result<Vec<Host>> {
     // Proximity is read by nobody, in Envoy neither.
-    refuse!(message; lb_config);
+    fields!(message => LocalityLbEndpoints {
+        refused: lb_config;
+        used: locality lb_endpoints load_balancing_weight priority;
+        ignored: proximity metadata;
+    });
     if message.priority > PRIORITY_MAX {
         let text = format!(
             "expected at most {PRIORITY_MAX}, found {}",
@@ -115,6 +127,9 @@ struct Place {
 }
 
 fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
+    fields!(message => LbEndpoint {
+        used: health_status metadata load_balancing_weight host_identifier;
+    });
     let endpoint = match &message.host_identifier {
         Some(HostIdentifier::Endpoint(endpoint)) => endpoint,
         Some(HostIdentifier::EndpointName(_)) => return Err(Problem::later("endpoint_name")),
@@ -133,7 +148,11 @@ fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
         return Err(Problem::new("load_balancing_weight", text));
     }
     let check = || {
-        refuse!(endpoint; additional_addresses);
+        fields!(endpoint => Endpoint {
+            refused: additional_addresses;
+            used: address;
+            ignored: health_check_config hostname observability_name;
+        });
         address("address", endpoint.address.as_ref())
     };
     let labels = subsets::of_metadata(message.metadata.as_ref());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::filters::share;
 use super::matching;
-use super::problem::{Problem, Result, duration, refuse};
+use super::problem::{Problem, Result, duration, fields};
 use crate::proto::fault as message;
 use crate::proto::fault::fault_abort::ErrorType;
 use crate::proto::fault_delay::FaultDelay;
@@ -25,7 +25,13 @@ pub(super) fn none() -> Fault {
 /// The fault; `None` if it does nothing.
 pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
     // What is said of statistics and of runtime keys, which nobody here sets, changes nothing.
-    refuse!(message; downstream_nodes max_active_faults response_rate_limit);
+    fields!(message => message::HttpFault {
+        refused: downstream_nodes max_active_faults response_rate_limit;
+        used: delay abort upstream_cluster headers;
+        ignored: delay_percent_runtime abort_percent_runtime delay_duration_runtime abort_http_status_runtime
+            max_active_faults_runtime response_rate_limit_percent_runtime abort_grpc_status_runtime
+            disable_downstream_cluster_stats filter_metadata;
+    });
     let mut fault = none();
     if let Some(written) = &message.delay {
         let delay = delay(written).map_err(|problem| problem.within("delay"))?;
@@ -50,6 +56,9 @@ pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
 
 /// In whole milliseconds, as Envoy's timers are.
 fn delay(message: &FaultDelay) -> Result<Option<Duration>> {
+    fields!(message => FaultDelay {
+        used: percentage fault_delay_secifier;
+    });
     match &message.fault_delay_secifier {
         Some(FaultDelaySecifier::FixedDelay(written)) => {
             let delay = duration("fixed_delay", Some(written))?.unwrap_or_default();
@@ -65,7 +74,10 @@ fn delay(message: &FaultDelay) -> Result<Option<Duration>> {
 }
 
 fn abort(message: &message::FaultAbort) -> Result<Abort> {
-    refuse!(message; response_body);
+    fields!(message => message::FaultAbort {
+        refused: response_body;
+        used: percentage error_type;
+    });
     match message.error_type {
         Some(ErrorType::HttpStatus(status)) => match u16::try_from(status) {
             Ok(status) if (200..600).contains(&status) => Ok(Abort::Http(status)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cors;
 use super::fault;
 use super::overload;
-use super::problem::{Problem, Result, enumerated, refuse};
+use super::problem::{Problem, Result, enumerated, fields};
 use super::rate_limit;
 use crate::proto::core::RuntimeFractionalPercent;
 use crate::proto::fractional::FractionalPercent;
@@ -59,11 +59,13 @@ pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
     Ok((compiled, suppresses))
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
 fn suppresses(router: &proto::router::Router) -> Result<bool> {
-    refuse!(router;
-        dynamic_stats start_child_span upstream_log upstream_log_options strict_check_headers
-        respect_expected_rq_timeout suppress_grpc_request_failure_code_stats upstream_http_filters);
+    fields!(router => proto::router::Router {
+        refused: dynamic_stats start_child_span upstream_log upstream_log_options strict_check_headers
+            respect_expected_rq_timeout suppress_grpc_request_failure_code_stats upstream_http_filters;
+        used: suppress_envoy_headers;
+        ignored: reject_connect_request_early_data;
+    });
     Ok(router.suppress_envoy_headers)
 }
 
@@ -73,6 +75,9 @@ fn known(name: &str) -> bool {
 
 /// A filter by its name, by which routes speak to it; `None` if it is none that is known.
 fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
+    fields!(filter => HttpFilter {
+        used: name is_optional disabled config_type;
+    });
     if !known(&filter.name) {
         return Ok(None);
     }

@@ -1,8 +1,8 @@
 //! `RouteAction.hash_policy`.
 
-use super::problem::{Problem, Result, duration, refuse};
+use super::problem::{Problem, Result, duration, fields};
 use crate::proto::route::route_action as message;
-use crate::proto::route::route_action::hash_policy::{Cookie, PolicySpecifier};
+use crate::proto::route::route_action::hash_policy::{Cookie, Header, PolicySpecifier};
 use crate::table::{HashBy, HashCookie, HashPolicy, HeaderKey};
 
 /// What is hashed, in order.
@@ -21,10 +21,16 @@ pub(super) fn compile(policies: &[message::HashPolicy]) -> Result<Vec<HashPolicy
 }
 
 fn hash_by(policy: &message::HashPolicy) -> Result<Option<HashBy>> {
+    fields!(policy => message::HashPolicy {
+        used: terminal policy_specifier;
+    });
     match &policy.policy_specifier {
         Some(PolicySpecifier::Header(header)) => {
             let check = || {
-                refuse!(header; regex_rewrite);
+                fields!(header => Header {
+                    refused: regex_rewrite;
+                    used: header_name;
+                });
                 header_name(&header.header_name)
             };
             check()
@@ -59,6 +65,9 @@ fn header_name(name: &str) -> Result<HashBy> {
 }
 
 fn cookie(cookie: &Cookie) -> Result<HashCookie> {
+    fields!(cookie => Cookie {
+        used: name ttl path attributes;
+    });
     // It is written into a header as it stands.
     let fits = |text: &str| {
         text.bytes()

@@ -2,7 +2,7 @@
 
 use http::header::HeaderName;
 
-use super::problem::{Problem, Result, enumerated};
+use super::problem::{Problem, Result, enumerated, fields};
 use crate::proto::core;
 use crate::proto::core::header_value_option::HeaderAppendAction;
 use crate::table::{AppendAction, HeaderOp, HeaderOps, Template};
@@ -46,6 +46,9 @@ pub(super) use header_ops;
 
 #[expect(deprecated, reason = "older control planes send the deprecated form")]
 fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
+    fields!(message => core::HeaderValueOption {
+        used: header append append_action keep_empty_value;
+    });
     let Some(header) = &message.header else {
         return Err(Problem::new("header", "expected a header, found nothing"));
     };

@@ -1,6 +1,6 @@
 //! `CircuitBreakers`: the limits of each priority.
 
-use super::problem::{Problem, Result, enumerated, refuse};
+use super::problem::{Problem, Result, enumerated, fields};
 use crate::proto::cluster as message;
 use crate::proto::cluster::circuit_breakers::{Thresholds, thresholds as inner};
 use crate::proto::core::RoutingPriority;
@@ -12,7 +12,10 @@ pub(super) fn compile(breakers: Option<&message::CircuitBreakers>) -> Result<Pri
     let Some(breakers) = breakers else {
         return Ok(PriorityLimits::ENVOY);
     };
-    refuse!(breakers; per_host_thresholds);
+    fields!(breakers => message::CircuitBreakers {
+        refused: per_host_thresholds;
+        used: thresholds;
+    });
     for (index, threshold) in breakers.thresholds.iter().enumerate() {
         enumerated::<RoutingPriority>("priority", threshold.priority)
             .map_err(|problem| problem.within(&format!("thresholds[{index}]")))?;
@@ -38,7 +41,11 @@ fn of(breakers: &message::CircuitBreakers, priority: RoutingPriority) -> Result<
 
 /// `track_remaining` is about statistics alone.
 fn limits(threshold: &Thresholds) -> Result<Limits> {
-    refuse!(threshold; max_connection_pools);
+    fields!(threshold => Thresholds {
+        refused: max_connection_pools;
+        used: priority max_connections max_pending_requests max_requests max_retries retry_budget;
+        ignored: track_remaining;
+    });
     let envoy = Limits::ENVOY;
     let budget = threshold.retry_budget.as_ref().map(retry_budget);
     Ok(Limits {
@@ -55,6 +62,9 @@ fn limits(threshold: &Thresholds) -> Result<Limits> {
 
 /// A budget that says nothing is none. Source: Envoy, `ResourceManagerImpl::RetryBudgetImpl::useRetryBudget`.
 fn retry_budget(budget: &inner::RetryBudget) -> Result<Option<RetryBudget>> {
+    fields!(budget => inner::RetryBudget {
+        used: budget_percent budget_interval min_retry_concurrency;
+    });
     if budget
         .budget_interval
         .as_ref()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::problem::{Problem, Result, address, duration, from_ads, named, refuse};
+use super::problem::{Problem, Result, address, duration, fields, from_ads, named};
 use super::{filters, manager, routes};
 use crate::proto::listener::{self as message, FilterChain, filter};
 use crate::proto::manager::HttpConnectionManager;
@@ -22,13 +22,18 @@ struct Manager {
     stream_idle_timeout: Option<Duration>,
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
 pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
     named("name", &message.name)?;
-    refuse!(message;
-        additional_addresses fcds_config filter_chain_matcher use_original_dst default_filter_chain deprecated_v1
-        listener_filters transparent freebind socket_options udp_listener_config api_listener access_log bind_to_port
-        enable_mptcp listener_specifier);
+    fields!(message => message::Listener {
+        refused: additional_addresses fcds_config filter_chain_matcher use_original_dst default_filter_chain
+            deprecated_v1 listener_filters transparent freebind socket_options udp_listener_config api_listener
+            access_log bind_to_port enable_mptcp listener_specifier per_connection_buffer_high_watermark_timeout;
+        used: name address filter_chains traffic_direction;
+        ignored: stat_prefix stats_matcher per_connection_buffer_limit_bytes drain_type listener_filters_timeout
+            continue_on_listener_filters_timeout tcp_fast_open_queue_length connection_balance_config reuse_port
+            enable_reuse_port tcp_backlog_size max_connections_to_accept_per_socket_event ignore_global_conn_limit
+            bypass_overload_manager tcp_keepalive metadata;
+    });
     let direction = match core::TrafficDirection::try_from(message.traffic_direction) {
         Ok(core::TrafficDirection::Inbound) => Direction::Inbound,
         Ok(core::TrafficDirection::Outbound) => Direction::Outbound,
@@ -60,9 +65,12 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
     })
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
 fn filter_chain(chain: &FilterChain) -> Result<Manager> {
-    refuse!(chain; filter_chain_match use_proxy_proto transport_socket transport_socket_connect_timeout);
+    fields!(chain => FilterChain {
+        refused: filter_chain_match use_proxy_proto transport_socket transport_socket_connect_timeout;
+        used: filters;
+        ignored: metadata name;
+    });
     let [filter] = chain.filters.as_slice() else {
         let text = format!(
             "expected an HTTP connection manager alone, found {} filters",
@@ -83,18 +91,23 @@ fn filter_chain(chain: &FilterChain) -> Result<Manager> {
 }
 
 fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
-    refuse!(manager;
-        add_user_agent tracing http_protocol_options http2_protocol_options
-        http3_protocol_options server_name server_header_transformation scheme_header_transformation
-        max_request_headers_kb drain_timeout delayed_close_timeout access_log
-        original_ip_detection_extensions early_header_mutation_extensions
-        via generate_request_id preserve_external_request_id
-        always_set_request_id_in_response forward_client_cert_details set_current_client_cert_details
-        forward_client_cert_matcher proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6
-        merge_slashes request_id_extension
-        local_reply_config strip_matching_host_port path_normalization_options strip_trailing_host_dot
-        proxy_status_config typed_header_validation_config append_x_forwarded_port append_local_overload
-        forward_proto_config strip_port_mode);
+    fields!(manager => HttpConnectionManager {
+        refused: add_user_agent tracing http_protocol_options http2_protocol_options http3_protocol_options
+            server_name server_header_transformation scheme_header_transformation max_request_headers_kb
+            drain_timeout delayed_close_timeout access_log original_ip_detection_extensions
+            early_header_mutation_extensions via generate_request_id preserve_external_request_id
+            always_set_request_id_in_response forward_client_cert_details set_current_client_cert_details
+            forward_client_cert_matcher proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6
+            merge_slashes request_id_extension local_reply_config strip_matching_host_port
+            path_normalization_options strip_trailing_host_dot proxy_status_config
+            typed_header_validation_config append_x_forwarded_port append_local_overload forward_proto_config
+            strip_port_mode stream_error_on_invalid_http_message stream_flush_timeout;
+        used: codec_type http_filters common_http_protocol_options stream_idle_timeout request_timeout
+            request_headers_timeout use_remote_address xff_num_trusted_hops internal_address_config
+            skip_xff_append upgrade_configs normalize_path path_with_escaped_slashes_action route_specifier;
+        ignored: stat_prefix http1_safe_max_connection_duration drain_timeout_jitter access_log_flush_interval
+            flush_access_log_on_new_request access_log_options add_proxy_protocol_connection_state;
+    });
     match CodecType::try_from(manager.codec_type) {
         Ok(CodecType::Auto | CodecType::Http1) => {}
         _ => {

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::problem::{Problem, Result, duration, enumerated, refuse, unset};
+use super::problem::{Problem, Result, duration, enumerated, fields};
 use crate::proto::core::{CidrRange, HttpProtocolOptions};
 use crate::proto::manager::HttpConnectionManager;
 use crate::proto::manager::http_connection_manager::{
-    InternalAddressConfig, PathWithEscapedSlashesAction as EscapedSlashes,
+    self, InternalAddressConfig, PathWithEscapedSlashesAction as EscapedSlashes,
 };
 use crate::proto::route::route_action::{MaxStreamDuration, UpgradeConfig};
 use crate::table::{Manager, Network, Origin, StreamDuration, Upgrades};
@@ -38,9 +38,12 @@ pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
 }
 
 fn options_of(options: &HttpProtocolOptions) -> Result<Option<std::time::Duration>> {
-    refuse!(options;
-        idle_timeout max_connection_duration max_headers_count max_response_headers_kb
-        headers_with_underscores_action max_requests_per_connection);
+    fields!(options => HttpProtocolOptions {
+        refused: idle_timeout max_connection_duration max_headers_count max_response_headers_kb
+            headers_with_underscores_action max_requests_per_connection;
+        used: max_stream_duration;
+        ignored: max_connection_duration_jitter;
+    });
     let span = duration("max_stream_duration", options.max_stream_duration.as_ref())?;
     Ok(span.filter(|span| !span.is_zero()))
 }
@@ -79,6 +82,10 @@ fn origin(message: &HttpConnectionManager) -> Result<Origin> {
 }
 
 fn internal(config: &InternalAddressConfig) -> Result<Vec<Network>> {
+    fields!(config => InternalAddressConfig {
+        used: cidr_ranges;
+        ignored: unix_sockets;
+    });
     // No connection of ours is a Unix socket's.
     let ranges = config.cidr_ranges.iter().enumerate();
     let read = |(index, range): (usize, &CidrRange)| {
@@ -88,6 +95,9 @@ fn internal(config: &InternalAddressConfig) -> Result<Vec<Network>> {
 }
 
 fn network(range: &CidrRange) -> Result<Network> {
+    fields!(range => CidrRange {
+        used: address_prefix prefix_len;
+    });
     let address: IpAddr = range.address_prefix.parse().map_err(|_| {
         let text = format!("expected an IP address, found `{}`", range.address_prefix);
         Problem::new("address_prefix", text)
@@ -107,31 +117,34 @@ fn network(range: &CidrRange) -> Result<Network> {
 fn upgrades(message: &HttpConnectionManager) -> Result<Upgrades> {
     let mut upgrades = Upgrades::default();
     for (index, written) in message.upgrade_configs.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("upgrade_configs[{index}]"));
-        refuse_filters(!unset(&written.filters)).map_err(at)?;
-        let may = written.enabled.as_ref().is_none_or(|enabled| enabled.value);
-        add(&mut upgrades, &written.upgrade_type, may).map_err(at)?;
+        let mut read = || {
+            fields!(written => http_connection_manager::UpgradeConfig {
+                refused: filters;
+                used: upgrade_type enabled;
+            });
+            let enabled = written.enabled.as_ref();
+            let may = enabled.is_none_or(|enabled| enabled.value);
+            add(&mut upgrades, &written.upgrade_type, may)
+        };
+        read().map_err(|problem| problem.within(&format!("upgrade_configs[{index}]")))?;
     }
     Ok(upgrades)
-}
-
-fn refuse_filters(are_set: bool) -> Result<()> {
-    if are_set {
-        return Err(Problem::later("filters"));
-    }
-    Ok(())
 }
 
 /// What a route says of upgrades.
 pub(super) fn upgrades_of_route(written: &[UpgradeConfig]) -> Result<Upgrades> {
     let mut upgrades = Upgrades::default();
     for (index, written) in written.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("upgrade_configs[{index}]"));
-        if written.connect_config.is_some() {
-            return Err(at(Problem::later("connect_config")));
-        }
-        let may = written.enabled.as_ref().is_none_or(|enabled| enabled.value);
-        add(&mut upgrades, &written.upgrade_type, may).map_err(at)?;
+        let mut read = || {
+            fields!(written => UpgradeConfig {
+                refused: connect_config;
+                used: upgrade_type enabled;
+            });
+            let enabled = written.enabled.as_ref();
+            let may = enabled.is_none_or(|enabled| enabled.value);
+            add(&mut upgrades, &written.upgrade_type, may)
+        };
+        read().map_err(|problem| problem.within(&format!("upgrade_configs[{index}]")))?;
     }
     Ok(upgrades)
 }
@@ -155,6 +168,9 @@ fn add(upgrades: &mut Upgrades, name: &str, may: bool) -> Result<()> {
 
 /// What a route says of the longest that its requests may take.
 pub(super) fn stream_duration(message: &MaxStreamDuration) -> Result<StreamDuration> {
+    fields!(message => MaxStreamDuration {
+        used: max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset;
+    });
     Ok(StreamDuration {
         max: duration("max_stream_duration", message.max_stream_duration.as_ref())?,
         grpc_max: duration(

@@ -1,6 +1,6 @@
 //! `RouteMatch` and what it is made of.
 
-use super::problem::{Problem, Result, named, refuse};
+use super::problem::{Problem, Result, fields, named};
 use crate::proto::matcher::string_matcher::MatchPattern;
 use crate::proto::matcher::{self, RegexMatcher};
 use crate::proto::route as message;
@@ -12,7 +12,10 @@ use crate::table::{
 };
 
 pub(super) fn route(message: &message::RouteMatch) -> Result<RouteMatcher> {
-    refuse!(message; runtime_fraction cookies grpc tls_context dynamic_metadata filter_state);
+    fields!(message => message::RouteMatch {
+        refused: runtime_fraction cookies grpc tls_context dynamic_metadata filter_state;
+        used: case_sensitive headers query_parameters path_specifier;
+    });
     Ok(RouteMatcher {
         headers: headers(&message.headers)?,
         query: parameters(&message.query_parameters)?,
@@ -86,6 +89,9 @@ fn path(message: &message::RouteMatch) -> Result<PathMatcher> {
 
 #[expect(deprecated, reason = "older control planes send the deprecated forms")]
 pub(super) fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> {
+    fields!(message => message::HeaderMatcher {
+        used: name invert_match treat_missing_header_as_empty header_match_specifier;
+    });
     named("name", &message.name)?;
     let name = HeaderKey::named(&message.name).ok_or_else(|| {
         Problem::new("name", format!("`{}` is no name of a header", message.name))
@@ -125,6 +131,9 @@ pub(super) fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> 
 }
 
 fn parameter(message: &message::QueryParameterMatcher) -> Result<QueryMatcher> {
+    fields!(message => message::QueryParameterMatcher {
+        used: name query_parameter_match_specifier;
+    });
     named("name", &message.name)?;
     let value = match &message.query_parameter_match_specifier {
         None => ValueMatcher::Present(true),
@@ -142,6 +151,9 @@ fn parameter(message: &message::QueryParameterMatcher) -> Result<QueryMatcher> {
 }
 
 pub(super) fn string(message: &matcher::StringMatcher) -> Result<StringMatcher> {
+    fields!(message => matcher::StringMatcher {
+        used: ignore_case match_pattern;
+    });
     let text = |text: &String| text.as_str().into();
     Ok(match (&message.match_pattern, message.ignore_case) {
         (Some(MatchPattern::Exact(exact)), false) => StringMatcher::Exact(text(exact)),
@@ -170,6 +182,10 @@ pub(super) fn string(message: &matcher::StringMatcher) -> Result<StringMatcher> 
 }
 
 fn regex(field: &str, message: &RegexMatcher) -> Result<StringMatcher> {
+    fields!(message => RegexMatcher {
+        used: regex;
+        ignored: engine_type;
+    });
     StringMatcher::regex(&message.regex).map_err(|error| {
         let text = format!(
             "`{}` is no regular expression (RE2): {error}",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, refuse};
+use super::problem::{Problem, Result, duration, fields};
 use crate::proto::cluster as message;
 use crate::proto::protobuf::{self, UInt32Value};
 use crate::table::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
@@ -10,7 +10,18 @@ use crate::table::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 /// The settings; Envoy's where a field is not set. `successful_active_health_check_uneject_host` is about health checks,
 /// of which there are none.
 pub(super) fn compile(message: &message::OutlierDetection) -> Result<OutlierDetection> {
-    refuse!(message; monitors);
+    fields!(message => message::OutlierDetection {
+        refused: monitors detect_degraded_hosts;
+        used: consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx
+            enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume
+            success_rate_stdev_factor consecutive_gateway_failure enforcing_consecutive_gateway_failure
+            split_external_local_origin_errors consecutive_local_origin_failure
+            enforcing_consecutive_local_origin_failure enforcing_local_origin_success_rate
+            failure_percentage_threshold enforcing_failure_percentage enforcing_failure_percentage_local_origin
+            failure_percentage_minimum_hosts failure_percentage_request_volume max_ejection_time
+            max_ejection_time_jitter always_eject_one_host;
+        ignored: successful_active_health_check_uneject_host;
+    });
     let envoy = OutlierDetection::default();
     let base = span("base_ejection_time", &message.base_ejection_time)?
         .unwrap_or(envoy.base_ejection_time);

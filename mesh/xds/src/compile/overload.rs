@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, refuse};
+use super::problem::{Problem, Result, duration, fields};
 use crate::proto::adaptive_concurrency::adaptive_concurrency::ConcurrencyControllerConfig;
-use crate::proto::adaptive_concurrency::gradient_controller_config::MinimumRttCalculationParams;
+use crate::proto::adaptive_concurrency::gradient_controller_config::{
+    ConcurrencyLimitCalculationParams, MinimumRttCalculationParams,
+};
 use crate::proto::adaptive_concurrency::{self as message, GradientControllerConfig};
 use crate::proto::cluster::Cluster;
 use crate::proto::percent::Percent;
@@ -104,6 +106,9 @@ pub(super) fn shed(message: &policies::Shed) -> Result<Shed> {
 pub(super) fn adaptive(
     message: &message::AdaptiveConcurrency,
 ) -> Result<Option<AdaptiveConcurrency>> {
+    fields!(message => message::AdaptiveConcurrency {
+        used: enabled concurrency_limit_exceeded_status concurrency_controller_config;
+    });
     let Some(ConcurrencyControllerConfig::GradientControllerConfig(gradient)) =
         &message.concurrency_controller_config
     else {
@@ -129,6 +134,9 @@ pub(super) fn adaptive(
 }
 
 fn controller(gradient: &GradientControllerConfig) -> Result<AdaptiveConcurrency> {
+    fields!(gradient => GradientControllerConfig {
+        used: sample_aggregate_percentile concurrency_limit_params min_rtt_calc_params;
+    });
     let default = AdaptiveConcurrency::default();
     let Some(limit) = &gradient.concurrency_limit_params else {
         let text = "expected them, found nothing";
@@ -141,7 +149,10 @@ fn controller(gradient: &GradientControllerConfig) -> Result<AdaptiveConcurrency
         ));
     };
     let within = |problem: Problem| problem.within("concurrency_limit_params");
-    refuse!(limit; min_concurrency_limit);
+    fields!(limit => ConcurrencyLimitCalculationParams {
+        refused: min_concurrency_limit;
+        used: max_concurrency_limit concurrency_update_interval;
+    });
     let field = "concurrency_update_interval";
     let update = duration(field, limit.concurrency_update_interval.as_ref()).map_err(within)?;
     let update = some_time(field, update).map_err(within)?;
@@ -167,7 +178,10 @@ fn measurement(
     params: &MinimumRttCalculationParams,
     read: AdaptiveConcurrency,
 ) -> Result<AdaptiveConcurrency> {
-    refuse!(params; fixed_value);
+    fields!(params => MinimumRttCalculationParams {
+        refused: fixed_value;
+        used: interval request_count jitter min_concurrency buffer;
+    });
     let interval = some_time("interval", duration("interval", params.interval.as_ref())?)?;
     let Some(min_rtt_interval) = interval else {
         return Err(Problem::new("interval", "expected a time, found nothing"));

@@ -1,6 +1,6 @@
 //! What a `RouteAction` says of tries and time, beside its own timeout.
 
-use super::problem::{Problem, Result, duration, enumerated, refuse};
+use super::problem::{Problem, Result, duration, enumerated, fields};
 use super::sharing::Sharing;
 use crate::proto::core::RoutingPriority;
 use crate::proto::route as message;
@@ -36,7 +36,10 @@ pub(super) fn apply(
 }
 
 pub(super) fn hedge(policy: &message::HedgePolicy) -> Result<HedgePolicy> {
-    refuse!(policy; additional_request_chance);
+    fields!(policy => message::HedgePolicy {
+        refused: additional_request_chance;
+        used: initial_requests hedge_on_per_try_timeout;
+    });
     if let Some(requests) = &policy.initial_requests
         && requests.value != 1
     {

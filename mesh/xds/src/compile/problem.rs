@@ -54,6 +54,25 @@ pub(super) fn unset<T: Default + PartialEq>(field: &T) -> bool {
     *field == T::default()
 }
 
+/// Destructures a message and refuses those of its fields that are set and change what a proxy does, but have no counterpart
+/// here. `used` are read by the code around, `ignored` cannot be seen from outside or have no effect without a refused one.
+///
+/// All fields are named, so that one that a newer `envoy-types` adds fails to compile until somebody decides about it.
+macro_rules! fields {
+    ($message:expr => $($ty:ident)::+ {
+        $(refused: $($refused:ident)*;)?
+        used: $($used:ident)*;
+        $(ignored: $($ignored:ident)*;)?
+    }) => {{
+        #[allow(deprecated, reason = "control planes still send deprecated fields")]
+        let $($ty)::+ { $($($refused,)*)? $($used: _,)* $($($ignored: _,)*)? } = $message;
+        $($(if !crate::compile::problem::unset($refused) {
+            return Err(crate::compile::problem::Problem::later(stringify!($refused)));
+        })*)?
+    }};
+}
+pub(super) use fields;
+
 /// Refuses fields that are set.
 macro_rules! refuse {
     ($message:expr; $($field:ident)*) => {
@@ -107,7 +126,10 @@ fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
             "expected an address and a port",
         ));
     };
-    refuse!(socket; protocol resolver_name ipv4_compat network_namespace_filepath);
+    fields!(socket => core::SocketAddress {
+        refused: protocol resolver_name ipv4_compat network_namespace_filepath;
+        used: address port_specifier;
+    });
     let ip: IpAddr = socket.address.parse().map_err(|_| {
         Problem::new(
             "address",

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::filters::runtime_share;
 use super::headers;
 use super::matching;
-use super::problem::{Problem, Result, duration, enumerated, named, refuse};
+use super::problem::{Problem, Result, duration, enumerated, fields, named};
 use crate::proto::fractional::TokenBucket;
 use crate::proto::rate_limit as message;
 use crate::proto::rate_limit_common::{
     LocalRateLimitDescriptor, VhRateLimitsOptions, XRateLimitHeadersRfcVersion,
 };
 use crate::proto::route;
-use crate::proto::route::rate_limit::action::ActionSpecifier;
+use crate::proto::route::rate_limit::action::{self as rule, ActionSpecifier};
 use crate::table::{
     Bucket, DescriptorAction, DescriptorRule, HeaderKey, HostRules, LimitDescriptor, RateLimit,
 };
@@ -25,7 +25,14 @@ const DYNAMIC_MAX: u32 = 20;
 const INTERVAL_MIN: Duration = Duration::from_millis(50);
 
 pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
-    refuse!(message; local_cluster_rate_limit enable_retry_after_header);
+    fields!(message => message::LocalRateLimit {
+        refused: local_cluster_rate_limit enable_retry_after_header;
+        used: status token_bucket filter_enabled filter_enforced request_headers_to_add_when_not_enforced
+            response_headers_to_add descriptors stage local_rate_limit_per_downstream_connection
+            enable_x_ratelimit_headers vh_rate_limits always_consume_default_token_bucket
+            rate_limited_as_resource_exhausted rate_limits max_dynamic_descriptors;
+        ignored: stat_prefix;
+    });
     let bucket = match &message.token_bucket {
         None => None,
         Some(written) => Some(bucket(written).map_err(|problem| problem.within("token_bucket"))?),
@@ -94,6 +101,9 @@ fn descriptors(messages: &[LocalRateLimitDescriptor]) -> Result<Vec<LimitDescrip
 }
 
 fn bucket(message: &TokenBucket) -> Result<Bucket> {
+    fields!(message => TokenBucket {
+        used: max_tokens tokens_per_fill fill_interval;
+    });
     let interval = duration("fill_interval", message.fill_interval.as_ref())?.unwrap_or_default();
     let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
     let interval = Duration::from_millis(millis);
@@ -112,7 +122,10 @@ fn bucket(message: &TokenBucket) -> Result<Bucket> {
 }
 
 fn descriptor(message: &LocalRateLimitDescriptor) -> Result<LimitDescriptor> {
-    refuse!(message; shadow_mode);
+    fields!(message => LocalRateLimitDescriptor {
+        refused: shadow_mode;
+        used: entries token_bucket;
+    });
     let Some(written) = &message.token_bucket else {
         return Err(Problem::new("token_bucket", "expected one, found nothing"));
     };
@@ -139,7 +152,10 @@ pub(super) fn rules(messages: &[route::RateLimit]) -> Result<Vec<DescriptorRule>
 }
 
 fn rule(message: &route::RateLimit) -> Result<DescriptorRule> {
-    refuse!(message; disable_key limit hits_addend apply_on_stream_done x_ratelimit_option);
+    fields!(message => route::RateLimit {
+        refused: disable_key limit hits_addend apply_on_stream_done x_ratelimit_option;
+        used: stage actions;
+    });
     let mut actions = Vec::with_capacity(message.actions.len());
     for (index, written) in message.actions.iter().enumerate() {
         let at = |problem: Problem| problem.within(&format!("actions[{index}]"));
@@ -161,13 +177,19 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
          `query_parameter_value_match`";
     match specifier {
         Some(ActionSpecifier::GenericKey(written)) => {
-            refuse!(written; default_value);
+            fields!(written => rule::GenericKey {
+                refused: default_value;
+                used: descriptor_value descriptor_key;
+            });
             Ok(DescriptorAction::GenericKey {
                 key: key(&written.descriptor_key, "generic_key"),
                 value: fixed(&written.descriptor_value)?,
             })
         }
         Some(ActionSpecifier::RequestHeaders(written)) => {
+            fields!(written => rule::RequestHeaders {
+                used: header_name descriptor_key skip_if_absent;
+            });
             named("descriptor_key", &written.descriptor_key)?;
             let name = HeaderKey::named(&written.header_name).ok_or_else(|| {
                 let text = format!("`{}` is no name of a header", written.header_name);
@@ -180,6 +202,9 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
             })
         }
         Some(ActionSpecifier::QueryParameters(written)) => {
+            fields!(written => rule::QueryParameters {
+                used: query_parameter_name descriptor_key skip_if_absent;
+            });
             named("descriptor_key", &written.descriptor_key)?;
             named("query_parameter_name", &written.query_parameter_name)?;
             Ok(DescriptorAction::Query {
@@ -189,7 +214,10 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
             })
         }
         Some(ActionSpecifier::HeaderValueMatch(written)) => {
-            refuse!(written; default_value);
+            fields!(written => rule::HeaderValueMatch {
+                refused: default_value;
+                used: descriptor_value descriptor_key expect_match headers;
+            });
             Ok(DescriptorAction::HeaderMatch {
                 key: key(&written.descriptor_key, "header_match"),
                 value: fixed(&written.descriptor_value)?,
@@ -198,7 +226,10 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
             })
         }
         Some(ActionSpecifier::QueryParameterValueMatch(written)) => {
-            refuse!(written; default_value);
+            fields!(written => rule::QueryParameterValueMatch {
+                refused: default_value;
+                used: descriptor_value descriptor_key expect_match query_parameters;
+            });
             Ok(DescriptorAction::QueryMatch {
                 key: key(&written.descriptor_key, "query_match"),
                 value: fixed(&written.descriptor_value)?,

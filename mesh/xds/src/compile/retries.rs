@@ -7,11 +7,12 @@ use prost::Name as _;
 use shakedown_yaml::suggest;
 
 use super::matching;
-use super::problem::{Problem, Result, duration, enumerated, named, refuse};
+use super::problem::{Problem, Result, duration, enumerated, fields, named};
 use crate::proto::previous_hosts::PreviousHostsPredicate;
 use crate::proto::route as message;
 use crate::proto::route::retry_policy::{
-    RateLimitedRetryBackOff, ResetHeaderFormat, RetryHostPredicate, retry_host_predicate,
+    RateLimitedRetryBackOff, ResetHeader as WrittenResetHeader, ResetHeaderFormat, RetryBackOff,
+    RetryHostPredicate, retry_host_predicate,
 };
 use crate::table::{
     HeaderMatcher, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy,
@@ -22,7 +23,12 @@ const HTTP3: &str = "http3-post-connect-failure";
 
 /// The policy; `None` if it never tries again.
 pub(super) fn compile(message: &message::RetryPolicy) -> Result<Option<RetryPolicy>> {
-    refuse!(message; retry_priority retry_options_predicates refresh_cluster_on_retry);
+    fields!(message => message::RetryPolicy {
+        refused: retry_priority retry_options_predicates refresh_cluster_on_retry;
+        used: retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate
+            host_selection_retry_max_attempts retriable_status_codes retry_back_off rate_limited_retry_back_off
+            retriable_headers retriable_request_headers;
+    });
     for (index, predicate) in message.retry_host_predicate.iter().enumerate() {
         previous_hosts(predicate)
             .map_err(|problem| problem.within(&format!("retry_host_predicate[{index}]")))?;
@@ -102,6 +108,9 @@ fn back_off(message: &message::RetryPolicy) -> Result<(Duration, Duration)> {
         return Ok((base, base * 10));
     };
     let read = || {
+        fields!(written => RetryBackOff {
+            used: base_interval max_interval;
+        });
         let base = duration("base_interval", written.base_interval.as_ref())?
             .filter(|base| !base.is_zero());
         let base = base.ok_or_else(|| Problem::new("base_interval", "expected more than 0"))?;
@@ -127,12 +136,18 @@ fn headers(field: &str, written: &[message::HeaderMatcher]) -> Result<Vec<Header
 
 /// Source: Envoy, `RateLimitedRetryBackOff`: 300 s at most where that is not set.
 fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff> {
+    fields!(written => RateLimitedRetryBackOff {
+        used: reset_headers max_interval;
+    });
     if written.reset_headers.is_empty() {
         return Err(Problem::new("reset_headers", "expected at least one"));
     }
     let mut headers = Vec::with_capacity(written.reset_headers.len());
     for (index, header) in written.reset_headers.iter().enumerate() {
         let read = || {
+            fields!(header => WrittenResetHeader {
+                used: name format;
+            });
             named("name", &header.name)?;
             let name = HeaderName::try_from(header.name.as_str()).map_err(|_| {
                 Problem::new("name", format!("`{}` is no name of a header", header.name))
@@ -159,6 +174,9 @@ fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff>
 }
 
 fn previous_hosts(predicate: &RetryHostPredicate) -> Result<()> {
+    fields!(predicate => RetryHostPredicate {
+        used: name config_type;
+    });
     let wanted = PreviousHostsPredicate::type_url();
     match &predicate.config_type {
         Some(retry_host_predicate::ConfigType::TypedConfig(config))

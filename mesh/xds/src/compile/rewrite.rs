@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::problem::{Problem, Result, enumerated, refuse};
+use super::problem::{Problem, Result, enumerated, fields};
 use crate::proto::core::data_source::Specifier;
 use crate::proto::matcher::RegexMatchAndSubstitute;
 use crate::proto::route as message;
@@ -86,6 +86,9 @@ fn prefix(with: &str, condition: &message::RouteMatch) -> PathRewrite {
 }
 
 fn substitution(message: &RegexMatchAndSubstitute) -> Result<Substitution> {
+    fields!(message => RegexMatchAndSubstitute {
+        used: pattern substitution;
+    });
     let Some(pattern) = &message.pattern else {
         return Err(Problem::new("pattern", "expected one, found nothing"));
     };
@@ -97,6 +100,10 @@ pub(super) fn redirect(
     message: &message::RedirectAction,
     condition: &message::RouteMatch,
 ) -> Result<Redirect> {
+    fields!(message => message::RedirectAction {
+        used: host_redirect port_redirect response_code strip_query scheme_rewrite_specifier
+            path_rewrite_specifier;
+    });
     let status = match enumerated("response_code", message.response_code)? {
         RedirectResponseCode::MovedPermanently => 301,
         RedirectResponseCode::Found => 302,
@@ -150,7 +157,10 @@ pub(super) fn direct_response(
     message: &message::DirectResponseAction,
     body_max: u32,
 ) -> Result<DirectResponse> {
-    refuse!(message; body_format);
+    fields!(message => message::DirectResponseAction {
+        refused: body_format;
+        used: status body;
+    });
     let status = u16::try_from(message.status)
         .ok()
         .filter(|status| (200..600).contains(status));

@@ -6,7 +6,7 @@ use super::action::{self, Above};
 use super::filters;
 use super::headers::header_ops;
 use super::matching;
-use super::problem::{Problem, Result, named, refuse};
+use super::problem::{Problem, Result, fields, named};
 use super::rate_limit;
 use super::rewrite;
 use super::sharing::Sharing;
@@ -37,9 +37,22 @@ macro_rules! inherit {
 
 pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTable> {
     named("name", &message.name)?;
-    refuse!(message;
-        vhds internal_only_headers cluster_specifier_plugins vhost_header
-        ignore_path_parameters_in_path_matching route_specifiers);
+    fields!(message => message::RouteConfiguration {
+        refused: vhds internal_only_headers cluster_specifier_plugins vhost_header
+            ignore_path_parameters_in_path_matching route_specifiers;
+        used: name validate_clusters virtual_hosts response_headers_to_add response_headers_to_remove
+            request_headers_to_add request_headers_to_remove most_specific_header_mutations_wins
+            max_direct_response_body_size_bytes request_mirror_policies ignore_port_in_host_matching
+            typed_per_filter_config;
+        ignored: metadata;
+    });
+    // Istio sends `false`, which asks for nothing.
+    if message
+        .validate_clusters
+        .is_some_and(|validate| validate.value)
+    {
+        return Err(Problem::later("validate_clusters"));
+    }
     let mut inherited = Inherited::default();
     inherit!(inherited, message);
     let sharing = Sharing::default();
@@ -62,13 +75,17 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
     })
 }
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
 fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHost> {
     let message = above.host;
     named("name", &message.name)?;
-    refuse!(message;
-        matcher require_tls cors retry_policy_typed_config include_is_timeout_retry_header
-        request_body_buffer_limit route_specifiers);
+    fields!(message => message::VirtualHost {
+        refused: matcher require_tls cors retry_policy_typed_config include_is_timeout_retry_header
+            request_body_buffer_limit route_specifiers;
+        used: name domains routes rate_limits request_headers_to_add request_headers_to_remove response_headers_to_add
+            response_headers_to_remove typed_per_filter_config include_request_attempt_count
+            include_attempt_count_in_response retry_policy hedge_policy request_mirror_policies;
+        ignored: virtual_clusters per_request_buffer_limit_bytes metadata;
+    });
     if message.domains.is_empty() {
         return Err(Problem::new("domains", "expected at least one"));
     }
@@ -100,7 +117,12 @@ fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHos
 
 #[expect(deprecated, reason = "control planes send the deprecated forms")]
 fn route(message: &message::Route, above: Above<'_>, mut inherited: Inherited) -> Result<Route> {
-    refuse!(message; request_body_buffer_limit route_specifiers tracing);
+    fields!(message => message::Route {
+        refused: request_body_buffer_limit route_specifiers tracing;
+        used: name r#match typed_per_filter_config request_headers_to_add request_headers_to_remove
+            response_headers_to_add response_headers_to_remove action;
+        ignored: decorator per_request_buffer_limit_bytes stat_prefix metadata;
+    });
     let Some(condition) = &message.r#match else {
         return Err(Problem::new(
             "match",

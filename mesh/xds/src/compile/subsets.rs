@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::problem::{Problem, Result, enumerated, refuse};
+use super::problem::{Problem, Result, enumerated, fields};
 use crate::proto::cluster::cluster::LbSubsetConfig;
 use crate::proto::cluster::cluster::lb_subset_config::lb_subset_selector::LbSubsetSelectorFallbackPolicy;
 use crate::proto::cluster::cluster::lb_subset_config::{LbSubsetFallbackPolicy, LbSubsetSelector};
@@ -19,7 +19,10 @@ pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>
     if config.subset_selectors.is_empty() {
         return Ok(None);
     }
-    refuse!(config; locality_weight_aware scale_locality_weight panic_mode_any list_as_any metadata_fallback_policy);
+    fields!(config => LbSubsetConfig {
+        refused: locality_weight_aware scale_locality_weight panic_mode_any list_as_any metadata_fallback_policy;
+        used: fallback_policy default_subset subset_selectors;
+    });
     let fallback = match enumerated("fallback_policy", config.fallback_policy)? {
         LbSubsetFallbackPolicy::NoFallback => Fallback::None,
         LbSubsetFallbackPolicy::AnyEndpoint => Fallback::Any,
@@ -49,7 +52,10 @@ pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>
 }
 
 fn selector(written: &LbSubsetSelector) -> Result<Selector> {
-    refuse!(written; single_host_per_subset);
+    fields!(written => LbSubsetSelector {
+        refused: single_host_per_subset;
+        used: keys fallback_policy fallback_keys_subset;
+    });
     let fallback = match enumerated("fallback_policy", written.fallback_policy)? {
         LbSubsetSelectorFallbackPolicy::NotDefined => None,
         LbSubsetSelectorFallbackPolicy::NoFallback => Some(SelectorFallback::To(Fallback::None)),

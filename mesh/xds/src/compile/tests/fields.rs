@@ -237,3 +237,40 @@ fn a_routes_requests_are_described_by_its_virtual_host_only_where_that_is_said()
         [false, false, true]
     );
 }
+
+#[test]
+fn fields_of_newer_envoys_that_change_behaviour_are_refused() {
+    let minute = || Some(crate::proto::duration(std::time::Duration::from_secs(60)));
+    let refused = |field: &str| format!("{field}: not supported yet: expected it not to be set");
+    assert_eq!(
+        cluster_error(|message| message.per_connection_buffer_high_watermark_timeout = minute()),
+        refused("Cluster c: per_connection_buffer_high_watermark_timeout")
+    );
+    assert_eq!(
+        cluster_error(|message| {
+            message.outlier_detection = Some(cluster::OutlierDetection {
+                detect_degraded_hosts: flag(true),
+                ..Default::default()
+            });
+        }),
+        refused("Cluster c: outlier_detection.detect_degraded_hosts")
+    );
+    assert_eq!(
+        routes_error(&route::RouteConfiguration {
+            validate_clusters: flag(true),
+            ..routes(to_cluster())
+        }),
+        refused("RouteConfiguration r: validate_clusters")
+    );
+    let unasked = route::RouteConfiguration {
+        validate_clusters: flag(false),
+        ..routes(to_cluster())
+    };
+    assert!(compile_routes(&unasked).is_ok(), "Istio sends it");
+    let mut message = super::routing::listener(Vec::new());
+    message.per_connection_buffer_high_watermark_timeout = minute();
+    assert_eq!(
+        compile_listener(&message).unwrap_err().to_string(),
+        refused("Listener l: per_connection_buffer_high_watermark_timeout")
+    );
+}

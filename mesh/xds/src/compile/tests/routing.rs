@@ -407,7 +407,7 @@ fn listeners_take_their_filters_in_order() {
 }
 
 /// An outbound listener with these HTTP filters.
-fn listener(filters: Vec<manager::HttpFilter>) -> listener::Listener {
+pub(super) fn listener(filters: Vec<manager::HttpFilter>) -> listener::Listener {
     let manager = manager::HttpConnectionManager {
         http_filters: filters,
         route_specifier: Some(
