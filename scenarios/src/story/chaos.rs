@@ -78,23 +78,23 @@ pub enum Action {
     },
     /// Multiplies a load's rate.
     Surge {
-        /// Index into [`Story::loads`].
+        /// Index into [`Story::loads`](super::Story::loads).
         load: usize,
         /// By this.
         factor: Ratio,
     },
     /// Sets the replicas of a service's version (of its stable one where none is named).
     Scale {
-        /// Index into [`Story::services`].
+        /// Index into [`Story::services`](super::Story::services).
         service: usize,
         /// Index into its versions; `None`: whichever is stable then.
         version: Option<u16>,
         /// The number of replicas.
         to: u32,
     },
-    /// Starts a version of a service. It is one of [`Service::versions`], without replicas at 0 s.
+    /// Starts a version of a service. It is one of [`Service::versions`](super::Service::versions), without replicas at 0 s.
     Deploy {
-        /// Index into [`Story::services`].
+        /// Index into [`Story::services`](super::Story::services).
         service: usize,
         /// Index into its versions.
         version: u16,

@@ -1,4 +1,5 @@
-//! A second opinion: the same [`Env`] on `turmoil`'s simulator, which the field knows and which shares no line with ours.
+//! A second opinion: the same [`Env`](shakedown_env::Env) on `turmoil`'s simulator, which the field knows and which shares no
+//! line with ours.
 //!
 //! Each of our hosts is a host of turmoil's, with our address; connections are `turmoil::net`'s, sleeps are those of the
 //! paused tokio clock that turmoil gives each host. Time is turmoil's tick of [`TICK`]: whatever is shorter takes one.

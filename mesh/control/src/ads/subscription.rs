@@ -32,7 +32,7 @@ pub(super) enum Verdict {
     Refused,
 }
 
-/// More names than [`NAMES_MAX`].
+/// More names than `NAMES_MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than {NAMES_MAX} names of one type asked for")]
 pub struct TooManyNames;

@@ -41,7 +41,7 @@ pub struct PoolOptions {
     pub tls: Option<TlsClient>,
     /// What the pool's connections and requests count against; no limit where none.
     pub quota: Option<Quota>,
-    /// Counts what its connections carry, and makes [`Pool::send_traced`] tell of its requests.
+    /// Counts what its connections carry, and makes [`Pool::send_traced`](super::Pool::send_traced) tell of its requests.
     pub traffic: Option<Arc<Traffic>>,
 }
 
