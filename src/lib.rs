@@ -5,6 +5,44 @@
 //! [`Document`] by the pure views of the other crates (digest, judge, summary). The
 //! `shakedown` command is a thin layer over it.
 //!
+//! ```
+//! use shakedown::{Scenario, Verdict};
+//!
+//! let shop = Scenario::yaml(
+//!     r#"
+//! scenario: shop
+//! story: The shop calls its prices. For five seconds of the ten, prices fail every second request.
+//! duration: 10s
+//! topology:
+//!   services:
+//!     shop: {workers: 8, endpoints: {GET /: [call: prices GET /]}}
+//!     prices: {workers: 8, endpoints: {GET /: [work: 1ms]}}
+//! mesh:
+//!   - apiVersion: networking.istio.io/v1
+//!     kind: VirtualService
+//!     metadata: {name: prices}
+//!     spec:
+//!       hosts: [prices]
+//!       http: [{route: [{destination: {host: prices}}], retries: {attempts: 5, retryOn: 5xx}}]
+//! load:
+//!   users: {to: shop GET /, rate: 20/s}
+//! chaos:
+//!   - {name: errors, at: 2s, for: 5s, do: fail, target: prices, rate: 50%}
+//! expect:
+//!   - slo: success(users) >= 90%
+//! variants:
+//!   fragile:
+//!     story: No retries of errors.
+//!     mesh: [{remove: VirtualService/prices}]
+//!     breaks: [slo]
+//! "#,
+//! );
+//! let run = shop.clone().seed(7).run()?;
+//! assert_eq!(run.verdict(), Verdict::Pass);
+//! shop.variant("fragile").seed(7).run()?.assert_breaks(&["slo"]);
+//! # Ok::<(), shakedown::scenario::Error>(())
+//! ```
+//!
 //! Simulations are CPU-bound. In a workspace whose tests use this crate, build its dependencies with optimisation, which makes them
 //! some twelve times faster:
 //!

@@ -90,6 +90,20 @@ impl Scenario {
     }
 
     /// Changes a value, as `--set` does: `load.users.rate=150/s`.
+    ///
+    /// ```
+    /// # use shakedown::scenario::{Load, Scenario, Service};
+    /// let shop = Scenario::build("shop")
+    ///     .duration("10s")
+    ///     .service(Service::new("shop").workers(1).endpoint("GET /", ["work: exp(2ms)"]))
+    ///     .load(Load::new("users").to("shop GET /").rate("50/s").poisson())
+    ///     .check("fast", "p99(users) < 50ms")
+    ///     .finish();
+    /// shop.run()?.assert_pass();
+    /// // One worker serves at most 500 requests a second.
+    /// shop.set("load.users.rate=550/s").run()?.assert_breaks(&["fast"]);
+    /// # Ok::<(), shakedown::scenario::Error>(())
+    /// ```
     #[must_use]
     pub fn set(mut self, edit: impl Into<String>) -> Scenario {
         self.edits.set.push(edit.into());
