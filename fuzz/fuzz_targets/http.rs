@@ -64,15 +64,14 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether two runs differ in nothing but how much of a broken message was passed on before it was known to be broken, and
-    /// in whether hyper or the proxy then worded the refusal.
+    /// True if two runs differ in nothing but how much of a broken message was passed on before it was known to be broken, and
+    /// in the words of an error.
     fn agrees(&self, other: &Seen) -> bool {
         let agree = |one: &str, two: &str| one.starts_with(two) || two.starts_with(one);
-        let status = |seen: &Seen| seen.caller.lines().next().map(str::to_owned);
-        let refused = status(self).is_some_and(|line| line.starts_with("HTTP/1.1 4"));
-        let callers = match refused {
-            true => status(self) == status(other),
-            false => agree(&self.caller, &other.caller),
+        let status = |seen: &Seen| seen.caller.lines().next().unwrap_or_default().to_owned();
+        let callers = match status(self).starts_with("HTTP/1.1 2") {
+            true => agree(&self.caller, &other.caller),
+            false => status(self) == status(other),
         };
         callers && agree(&self.upstream, &other.upstream)
     }
