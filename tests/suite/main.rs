@@ -28,4 +28,5 @@ mod run;
 mod schema;
 mod services;
 mod theory;
+#[cfg(feature = "turmoil")]
 mod turmoil;

@@ -23,6 +23,7 @@ mod sim;
 mod sink;
 mod sleep;
 mod timer;
+#[cfg(feature = "turmoil")]
 pub mod turmoil;
 mod world;
 

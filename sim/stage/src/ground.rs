@@ -3,6 +3,7 @@
 pub(crate) mod latency;
 pub(crate) mod real;
 pub(crate) mod simulated;
+#[cfg(feature = "turmoil")]
 pub(crate) mod turmoil;
 
 use std::io;

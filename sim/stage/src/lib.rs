@@ -24,6 +24,7 @@ mod run;
 
 pub use play::PlayError;
 pub use pods::StartError;
+#[cfg(feature = "turmoil")]
 pub use run::turmoil::{Refusal, Stretched, TurmoilFit, turmoil_fit};
 pub use run::{Ended, Options, RunError, Sink, World, cast, run};
 

@@ -3,6 +3,7 @@
 pub(crate) mod native;
 mod real;
 mod scene;
+#[cfg(feature = "turmoil")]
 pub(crate) mod turmoil;
 
 use std::io;
@@ -73,8 +74,13 @@ pub enum RunError {
     #[error("name a service as in a `host` header")]
     Names,
     /// Turmoil cannot carry the story.
+    #[cfg(feature = "turmoil")]
     #[error("run on turmoil what it cannot do: {}", .0.iter().map(|refusal| refusal.reason.as_str()).collect::<Vec<_>>().join("; "))]
     Refused(Vec<turmoil::Refusal>),
+    /// This build has no turmoil.
+    #[cfg(not(feature = "turmoil"))]
+    #[error("run on turmoil, which this build is without: build it with the feature `turmoil`")]
+    WithoutTurmoil,
     /// The system refused a runtime, a host or a thread.
     #[error("set up the world")]
     World(#[source] io::Error),
@@ -103,7 +109,10 @@ pub fn run(
     match world {
         World::Native => native::run(story, options, sink),
         World::Real => real::run(story, options, sink),
+        #[cfg(feature = "turmoil")]
         World::Turmoil => turmoil::run(story, options, sink),
+        #[cfg(not(feature = "turmoil"))]
+        World::Turmoil => Err(RunError::WithoutTurmoil),
     }
 }
 

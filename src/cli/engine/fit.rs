@@ -1,0 +1,110 @@
+//! The fit of a story to turmoil: refused parts, each by its line, and how coarse the rest is.
+
+use shakedown::Story;
+use shakedown_yaml::{Node, Place, tree};
+use shakedown_stage::{Refusal, turmoil_fit};
+
+use super::super::{Exit, bad_input};
+use super::Engine;
+
+/// Refuses, each by its line, what turmoil cannot do of a story.
+pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(), Exit> {
+    let fit = turmoil_fit(story, seed);
+    if !fit.refused.is_empty() {
+        let root = document(scenario);
+        let lines = fit.refused.iter().map(|refusal| {
+            let place = place(root.as_ref(), &story.variant, scenario, refusal);
+            format!(
+                "{place}: `{}` is not for --engine turmoil: {}",
+                refusal.path.join("."),
+                refusal.reason
+            )
+        });
+        return Err(bad_input(lines.collect::<Vec<_>>().join("\n")));
+    }
+    Ok(())
+}
+
+/// Steps that a note names, at most.
+const STRETCHED_MAX: usize = 4;
+
+/// What the summary says of a run on turmoil: how coarse it is. Empty for the native engine.
+pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
+    if engine == Engine::Native {
+        return String::new();
+    }
+    let mut text =
+        "  note    turmoil ticks by 1 ms: every sleep and every hop is rounded up to it".to_owned();
+    let fit = turmoil_fit(story, seed);
+    let rounded: Vec<String> = fit
+        .rounded
+        .iter()
+        .map(|(from, to)| format!("{} us to {} us", from / 1_000, to / 1_000))
+        .collect();
+    if !rounded.is_empty() {
+        text.push_str("; latency: ");
+        text.push_str(&rounded.join(", "));
+    }
+    text.push('\n');
+    for step in fit.stretched.iter().take(STRETCHED_MAX) {
+        let longer = (step.rounded_ns - step.mean_ns) * 100 / step.mean_ns.max(1);
+        text.push_str(&format!(
+            "  note    `{}` of {} takes {} us in whole ticks, {longer}% longer than its mean\n",
+            step.step,
+            step.service,
+            step.rounded_ns / 1_000
+        ));
+    }
+    text
+}
+
+/// The scenario's file as a tree. It was read once already: what does not parse now has gone meanwhile, or is a story that
+/// has no file.
+fn document(scenario: &str) -> Option<Node> {
+    let known = shakedown_scenarios::catalogue().find(|(name, _)| *name == scenario);
+    let (name, bytes) = match known {
+        Some((name, text)) => (format!("scenarios/{name}.yaml"), text.as_bytes().to_vec()),
+        None => (scenario.to_owned(), std::fs::read(scenario).ok()?),
+    };
+    let documents = tree::parse_bytes(&name, &bytes).ok()?;
+    documents.into_iter().next()
+}
+
+/// Where a refused thing stands: in the variant, else in the story, else nowhere but in the file.
+fn place(root: Option<&Node>, variant: &str, scenario: &str, refusal: &Refusal) -> Place {
+    let of_variant = root.and_then(|root| root.find(&["variants", variant]));
+    let exact = [of_variant, root]
+        .into_iter()
+        .flatten()
+        .find_map(|root| follow(root, &refusal.path));
+    let whole =
+        || Place::whole(root.map_or_else(|| scenario.into(), |root| root.place.file.clone()));
+    exact.unwrap_or_else(whole)
+}
+
+/// The place at the end of a path of keys, or as near to it as the file goes below its first key.
+fn follow(root: &Node, path: &[String]) -> Option<Place> {
+    let (first, rest) = path.split_first()?;
+    let entry = root.as_map()?.get(first.as_str())?;
+    let mut found = entry.key.clone();
+    let mut node = &entry.node;
+    for key in rest {
+        if let Some(items) = node.as_list() {
+            return item(items, key);
+        }
+        let Some(entry) = node.as_map().and_then(|map| map.get(key.as_str())) else {
+            break;
+        };
+        found = entry.key.clone();
+        node = &entry.node;
+    }
+    Some(found)
+}
+
+/// An item of a list by its name, or by its number where it has none (`chaos.2`).
+fn item(items: &[Node], name: &str) -> Option<Place> {
+    let named = |item: &&Node| item.get("name").and_then(Node::as_str) == Some(name);
+    let number = || name.rsplit_once('.')?.1.parse::<usize>().ok();
+    let found = items.iter().find(named).or_else(|| items.get(number()?))?;
+    Some(found.place.clone())
+}
