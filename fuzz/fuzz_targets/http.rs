@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf, Write};
 use libfuzzer_sys::fuzz_target;
-use shakedown_config::table::Table;
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::{BoxStream, Env, Time, UnixTime};
 use shakedown_proxy::run_with_table;
+use shakedown_xds::table::Table;
 
 #[allow(dead_code, reason = "the benchmarks use the rest")]
 #[path = "../../mesh/proxy/tests/allocations/shop.rs"]

@@ -6,12 +6,12 @@ use std::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
 use prost::Message;
-use shakedown_config::{
-    compile::{compile_cluster, compile_endpoints, compile_listener, compile_routes},
-    xds::{
-        cluster::Cluster, endpoint::ClusterLoadAssignment, listener::Listener,
-        route::RouteConfiguration,
-    },
+use shakedown_xds::compile::{
+    compile_cluster, compile_endpoints, compile_listener, compile_routes,
+};
+use shakedown_xds::proto::{
+    cluster::Cluster, endpoint::ClusterLoadAssignment, listener::Listener,
+    route::RouteConfiguration,
 };
 
 fuzz_target!(|input: &[u8]| {

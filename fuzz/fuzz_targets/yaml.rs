@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use shakedown_config::{
+use shakedown_yaml::{
     Diagnostics, Node,
     tree::{parse_bytes, parse_kubernetes},
 };
