@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue, Request};
 use rand_core::Rng as _;
-use shakedown_env::{Env, Flags, Rng};
+use shakedown_env::{Env, Rng};
 use shakedown_results::{Answer, GrpcStatus, Outcome};
 use shakedown_scenarios::story::Protocol;
+use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, Pool, PoolOptions, SendError};
 
 use crate::message::GRPC_STATUS;
@@ -51,7 +52,7 @@ pub struct Exchange {
     /// Status and answer.
     pub outcome: Outcome,
     /// Envoy's response flags; only without a sidecar, which has flags of its own.
-    pub flags: Flags,
+    pub flags: ResponseFlags,
 }
 
 /// The way out of one host. One per host and incarnation: its connections die with it.
@@ -159,7 +160,7 @@ impl Direct {
     ) -> Exchange {
         let address = match self.choose(target).await {
             Ok(Some(address)) => address,
-            Ok(None) | Err(_) => return Exchange::failed(Flags::UH),
+            Ok(None) | Err(_) => return Exchange::failed(ResponseFlags::UH),
         };
         upstream.set(Some(address));
         let replica = self.replica(target, address);
@@ -258,7 +259,7 @@ impl Drop for Busy<'_> {
 }
 
 impl Exchange {
-    const fn failed(flags: Flags) -> Exchange {
+    const fn failed(flags: ResponseFlags) -> Exchange {
         Exchange {
             outcome: Outcome::none(Answer::Error),
             flags,
@@ -268,7 +269,7 @@ impl Exchange {
     /// The asker's time was up.
     pub const TIMEOUT: Exchange = Exchange {
         outcome: Outcome::none(Answer::Timeout),
-        flags: Flags::UT,
+        flags: ResponseFlags::UT,
     };
 }
 
@@ -296,13 +297,13 @@ async fn exchange_on(pool: &Pool, protocol: Protocol, request: Request<Body>) ->
                 .then(|| grpc_status(status, &head.headers, trailers.as_ref()));
             Exchange {
                 outcome: Outcome::of_status(status, grpc),
-                flags: Flags::NONE,
+                flags: ResponseFlags::empty(),
             }
         }
         // The status was there, the answer was not.
         Err(_) => Exchange {
             outcome: Outcome::new(status, Answer::Error),
-            flags: Flags::UC,
+            flags: ResponseFlags::UC,
         },
     }
 }
@@ -334,10 +335,10 @@ async fn drain(mut body: Body) -> Result<Option<HeaderMap>, shakedown_wire::Body
     Ok(trailers)
 }
 
-fn flags_of(error: &SendError) -> Flags {
+fn flags_of(error: &SendError) -> ResponseFlags {
     if error.is_connect_failure() {
-        Flags::UF
+        ResponseFlags::UF
     } else {
-        Flags::UC
+        ResponseFlags::UC
     }
 }

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand_core::Rng as _;
-use shakedown_env::{Flags, Rng, Time};
+use shakedown_env::{Rng, Time};
 use shakedown_results::{Answer, GrpcStatus, Outcome};
 use shakedown_scenarios::story::Retries;
+use shakedown_types::ResponseFlags;
 
 use crate::Exchange;
 
@@ -99,7 +100,9 @@ pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
         Answer::Ok | Answer::Dropped | Answer::Cancelled => false,
         Answer::Timeout => policy.on_timeout,
         // An answer that broke off has both a status and a flag.
-        Answer::Error if exchange.flags != Flags::NONE || exchange.outcome.status == 0 => {
+        Answer::Error
+            if exchange.flags != ResponseFlags::empty() || exchange.outcome.status == 0 =>
+        {
             policy.on_reset
         }
         Answer::Error => {
@@ -140,7 +143,7 @@ mod tests {
         Time::ZERO + Duration::from_millis(millis)
     }
 
-    fn end(status: u16, answer: Answer, flags: Flags) -> Exchange {
+    fn end(status: u16, answer: Answer, flags: ResponseFlags) -> Exchange {
         Exchange {
             outcome: Outcome::new(status, answer),
             flags,
@@ -198,8 +201,8 @@ mod tests {
     #[test]
     fn each_kind_of_end_has_a_switch_of_its_own() {
         let ends = [
-            end(503, Answer::Error, Flags::NONE),
-            end(0, Answer::Error, Flags::UC),
+            end(503, Answer::Error, ResponseFlags::empty()),
+            end(0, Answer::Error, ResponseFlags::UC),
             Exchange::TIMEOUT,
         ];
         let only = |on_5xx, on_reset, on_timeout| {
@@ -215,8 +218,8 @@ mod tests {
         assert_eq!(only(false, true, false), [false, true, false]);
         assert_eq!(only(false, false, true), [false, false, true]);
         let fine = [
-            end(200, Answer::Ok, Flags::NONE),
-            end(404, Answer::Error, Flags::NONE),
+            end(200, Answer::Ok, ResponseFlags::empty()),
+            end(404, Answer::Error, ResponseFlags::empty()),
         ];
         assert_eq!(fine.map(|end| wants(&policy(), &end, 1)), [false, false]);
     }

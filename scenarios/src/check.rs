@@ -1,6 +1,6 @@
 //! Checks: what a story expects, parsed from one line each, typed, with every name resolved.
 //!
-//! The grammar is read whole by `syntax`; `resolve` gives units and subjects, and refuses what does not fit in the
+//! The grammar is read whole by [`syntax`]; [`resolve`] gives units and subjects, and refuses what does not fit in the
 //! words of the language's error table. What is typed here the judge only has to compute.
 
 mod figures;
@@ -11,8 +11,9 @@ pub(crate) mod syntax;
 use std::fmt;
 use std::time::Duration;
 
-use shakedown_results::GrpcStatus;
 use shakedown_yaml::Place as FilePlace;
+use shakedown_results::GrpcStatus;
+use shakedown_types::ResponseFlags;
 
 use crate::value::{Ratio, Share, Unit};
 
@@ -369,8 +370,8 @@ pub enum Test {
     Status(u16, u16),
     /// gRPC's status is this.
     Grpc(GrpcStatus),
-    /// The proxy set this flag (a bit of the mesh's set).
-    Flag(u32),
+    /// The proxy set this flag.
+    Flag(ResponseFlags),
     /// A descendant reached it.
     Via(Party),
     /// Sent by it.

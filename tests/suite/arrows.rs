@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Crate, folder, row.
-const HOUSE: [(&str, &str, u8); 17] = [
+const HOUSE: [(&str, &str, u8); 18] = [
     ("shakedown", ".", 8),
     ("shakedown-with-envoy", "tests/differential", 8),
     ("shakedown-stage", "sim/stage", 7),
@@ -22,11 +22,12 @@ const HOUSE: [(&str, &str, u8); 17] = [
     ("shakedown-xds", "mesh/xds", 1),
     ("shakedown-env", "mesh/env", 1),
     ("shakedown-results", "reports/results", 1),
+    ("shakedown-types", "mesh/types", 0),
     ("shakedown-yaml", "mesh/yaml", 0),
 ];
 
 /// Crates (by prefix of folder or name) and what they must never name.
-const NEVER: [(&str, &[&str]); 15] = [
+const NEVER: [(&str, &[&str]); 16] = [
     (
         "mesh/",
         &[
@@ -38,6 +39,7 @@ const NEVER: [(&str, &[&str]); 15] = [
             "turmoil",
         ],
     ),
+    ("mesh/types", &["tokio", "prost", "envoy-types"]),
     ("mesh/yaml", &["tokio", "prost", "envoy-types"]),
     ("mesh/xds", &["tokio"]),
     ("mesh/istio", &["tokio", "prost", "envoy-types"]),

@@ -8,9 +8,10 @@ use std::task::Poll;
 
 use http::header::HOST;
 use http::{HeaderValue, Request};
-use shakedown_env::{Flags, Time};
+use shakedown_env::Time;
 use shakedown_results::{Answer, Event, Outcome};
 use shakedown_scenarios::story::{Hedge, Protocol};
+use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
 
 use super::{CALL_HEADER, CANCELLED, Caller, Errand};
@@ -54,7 +55,9 @@ impl Caller {
         let end = bound.map_or(errand.end, |bound| bound.min(errand.end));
         let exchange = self.env.deadline(end, exchange).await;
         let mut exchange = exchange.unwrap_or(Exchange::TIMEOUT);
-        if !matches!(exchange.outcome.answer, Answer::Timeout) && exchange.flags == Flags::NONE {
+        if !matches!(exchange.outcome.answer, Answer::Timeout)
+            && exchange.flags == ResponseFlags::empty()
+        {
             let Outcome { status, grpc, .. } = exchange.outcome;
             exchange.outcome.answer = match status != 0 && errand.ok.holds(status, grpc) {
                 true => Answer::Ok,
@@ -147,7 +150,7 @@ impl Try<'_> {
                 to_party: errand.to,
                 start_ns: recorder.nanos(self.start),
                 outcome: exchange.outcome,
-                flags: exchange.flags.bits(),
+                flags: exchange.flags,
                 number: self.number,
                 hedge: self.hedge,
                 plaintext: true,
@@ -160,8 +163,8 @@ impl Drop for Try<'_> {
     fn drop(&mut self) {
         // Of a hedged call it is the try that another one has beaten.
         let flags = match self.errand.hedge {
-            Some(_) => Flags::LR,
-            None => Flags::NONE,
+            Some(_) => ResponseFlags::LR,
+            None => ResponseFlags::empty(),
         };
         self.tell(Exchange {
             outcome: CANCELLED,
@@ -173,5 +176,5 @@ impl Drop for Try<'_> {
 /// Returns true if the other side has answered, and to the end.
 fn is_answer(exchange: Exchange) -> bool {
     let Outcome { status, answer, .. } = exchange.outcome;
-    status != 0 && answer != Answer::Timeout && exchange.flags == Flags::NONE
+    status != 0 && answer != Answer::Timeout && exchange.flags == ResponseFlags::empty()
 }

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shakedown_types::ResponseFlags;
+
 use crate::Time;
 
 /// A fact of the mesh, seen on the host whose [`Env`](crate::Env) emits it.
@@ -189,7 +191,7 @@ pub struct RequestEvent {
     /// The status answered; 0 when the caller had gone.
     pub status: u16,
     /// Envoy's response flags.
-    pub flags: Flags,
+    pub flags: ResponseFlags,
     /// gRPC's status in the answer's headers or trailers, where the caller speaks gRPC and there was one.
     pub grpc: Option<u32>,
     /// How many tries it took; 0 when it was answered here.
@@ -220,7 +222,7 @@ pub struct AttemptEvent {
     /// gRPC's status in its headers or trailers, where the caller speaks gRPC and there was one.
     pub grpc: Option<u32>,
     /// What went wrong, in Envoy's letters.
-    pub flags: Flags,
+    pub flags: ResponseFlags,
     /// Without TLS.
     pub plaintext: bool,
 }
@@ -276,120 +278,6 @@ impl fmt::Display for RequestId {
             (v >> 48) & 0xffff,
             v & 0xffff_ffff_ffff
         )
-    }
-}
-
-/// A set of Envoy response flags. Source: Envoy, "access log format", `%RESPONSE_FLAGS%`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Flags(u32);
-
-impl Flags {
-    /// Every flag we set, by bit.
-    const NAMES: [&'static str; 25] = [
-        "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC",
-        "URX", "DPE", "NC", "UPE", "SI", "DF", "IH", "UMSDR", "DT", "OM", "DO",
-    ];
-    /// The bits in the order in which they are printed: as Envoy does, in the order in which they come about. Filters speak
-    /// first; that retries are spent is known before how the last one failed.
-    const PRINTED: [usize; Flags::NAMES.len()] = [
-        9, 10, 11, 12, 14, 0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
-    ];
-    /// Nothing to say.
-    pub const NONE: Flags = Flags(0);
-    /// No healthy upstream.
-    pub const UH: Flags = Flags(1 << 1);
-    /// Upstream request timeout.
-    pub const UT: Flags = Flags(1 << 2);
-    /// Reset by the proxy itself.
-    pub const LR: Flags = Flags(1 << 3);
-    /// Upstream remote reset.
-    pub const UR: Flags = Flags(1 << 4);
-    /// Upstream connection failure.
-    pub const UF: Flags = Flags(1 << 5);
-    /// Upstream connection termination.
-    pub const UC: Flags = Flags(1 << 6);
-    /// Upstream overflow (circuit breaking).
-    pub const UO: Flags = Flags(1 << 7);
-    /// No route.
-    pub const NR: Flags = Flags(1 << 8);
-    /// Delay injected.
-    pub const DI: Flags = Flags(1 << 9);
-    /// Fault injected.
-    pub const FI: Flags = Flags(1 << 10);
-    /// Rate limited locally.
-    pub const RL: Flags = Flags(1 << 11);
-    /// Downstream connection termination.
-    pub const DC: Flags = Flags(1 << 13);
-    /// Upstream retry limit exceeded.
-    pub const URX: Flags = Flags(1 << 14);
-    /// Downstream protocol error.
-    pub const DPE: Flags = Flags(1 << 15);
-    /// No cluster found.
-    pub const NC: Flags = Flags(1 << 16);
-    /// Upstream protocol error.
-    pub const UPE: Flags = Flags(1 << 17);
-    /// Stream idle timeout.
-    pub const SI: Flags = Flags(1 << 18);
-    /// DNS resolution failed.
-    pub const DF: Flags = Flags(1 << 19);
-    /// A request header of Envoy's own was invalid.
-    pub const IH: Flags = Flags(1 << 20);
-    /// Upstream reached its longest stream duration.
-    pub const UMSDR: Flags = Flags(1 << 21);
-    /// The connection or request exceeded its longest duration.
-    pub const DT: Flags = Flags(1 << 22);
-    /// Shed by the proxy for its own sake.
-    pub const OM: Flags = Flags(1 << 23);
-    /// Dropped as the endpoints' policy asks.
-    pub const DO: Flags = Flags(1 << 24);
-
-    /// The set as a number, for a compact record.
-    pub const fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// Both sets together.
-    #[must_use]
-    pub const fn with(self, other: Flags) -> Flags {
-        Flags(self.0 | other.0)
-    }
-
-    /// Whether every flag of `other` is in this set.
-    pub const fn has(self, other: Flags) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// The set that a number stands for; unknown bits are dropped.
-    pub const fn from_bits(bits: u32) -> Flags {
-        Flags(bits & ((1 << Flags::NAMES.len()) - 1))
-    }
-
-    /// The flag of a name, as Envoy writes it.
-    pub fn named(name: &str) -> Option<Flags> {
-        Flags::NAMES
-            .iter()
-            .position(|n| *n == name)
-            .map(|bit| Flags(1 << bit))
-    }
-}
-
-impl fmt::Display for Flags {
-    /// Comma separated, `-` for none, as Envoy's access log has it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 {
-            return f.write_str("-");
-        }
-        let mut first = true;
-        for bit in Flags::PRINTED {
-            if self.0 & (1 << bit) != 0 {
-                if !first {
-                    f.write_str(",")?;
-                }
-                first = false;
-                f.write_str(Flags::NAMES[bit])?;
-            }
-        }
-        Ok(())
     }
 }
 

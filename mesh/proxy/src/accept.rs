@@ -14,13 +14,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shakedown_xds::table::{Direction, Listener, Routes, Table};
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
-use shakedown_env::{BoxListener, Env, Flags, Owned, Side};
+use shakedown_env::{BoxListener, Env, Owned, Side};
+use shakedown_types::ResponseFlags;
 use shakedown_wire::{
     BadHead, Body, Connected, Drain, HeadTimeout, ServeError, ServerOptions, accept_auto_until,
 };
-use shakedown_xds::table::{Direction, Listener, Routes, Table};
 
 use crate::connection::Connection;
 use crate::handle::handle;
@@ -327,7 +328,7 @@ fn refuse(proxy: &Rc<Proxy>, gate: &Gate, refusal: &Refusal) -> Response<Recorde
     let mut record = Record::begin(proxy, gate.side(), None);
     let details = Cow::Borrowed(refusal.details);
     record.answered(refusal.status.as_u16(), refusal.flags, details);
-    record.finish(Flags::NONE);
+    record.finish(ResponseFlags::empty());
     let body = Body::full(refusal.body);
     let mut response = Response::new(RecordedBody::of_nobody(body));
     *response.status_mut() = refusal.status;
@@ -343,8 +344,12 @@ fn refuse(proxy: &Rc<Proxy>, gate: &Gate, refusal: &Refusal) -> Response<Recorde
 /// Records a request of HTTP/2 whose head is none: its connection ends without an answer.
 fn reset(proxy: &Rc<Proxy>, gate: &Gate) -> Response<RecordedBody> {
     let mut record = Record::begin(proxy, gate.side(), None);
-    record.answered(0, Flags::DPE, Cow::Borrowed("http2.invalid.header.field"));
-    record.finish(Flags::NONE);
+    record.answered(
+        0,
+        ResponseFlags::DPE,
+        Cow::Borrowed("http2.invalid.header.field"),
+    );
+    record.finish(ResponseFlags::empty());
     Response::new(RecordedBody::of_nobody(Body::Empty))
 }
 
@@ -357,6 +362,6 @@ fn refused(proxy: &Rc<Proxy>, gate: &Gate, result: &Result<(), ServeError>) {
         return;
     }
     let mut record = Record::begin(proxy, gate.side(), None);
-    record.answered(400, Flags::DPE, Cow::Borrowed("http1.codec_error"));
-    record.finish(Flags::NONE);
+    record.answered(400, ResponseFlags::DPE, Cow::Borrowed("http1.codec_error"));
+    record.finish(ResponseFlags::empty());
 }

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use shakedown_xds::table::Listener;
 use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use shakedown_env::{Elapsed, Flags, Side, Time, Work};
+use shakedown_env::{Elapsed, Side, Time, Work};
+use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, Upgrade};
-use shakedown_xds::table::Listener;
 
 use crate::accept::Gate;
 use crate::connection::Connection;
@@ -174,7 +175,11 @@ fn respond(
         Ok(Answer { mut response, rest }) => {
             reply.finish(response.headers_mut(), attempts);
             let status = response.status().as_u16();
-            record.answered(status, Flags::NONE, Cow::Borrowed("via_upstream"));
+            record.answered(
+                status,
+                ResponseFlags::empty(),
+                Cow::Borrowed("via_upstream"),
+            );
             (response, rest, false)
         }
         Err(Reject::CallerGone) => return None,

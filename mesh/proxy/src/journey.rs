@@ -4,12 +4,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 use http::header::{HeaderMap, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
-use shakedown_env::{Event, Flags, Side, Time};
+use shakedown_env::{Event, Side, Time};
+use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 
 use crate::connection::Connection;
 use crate::filter::{self, Passing};
@@ -39,7 +40,7 @@ const THROTTLED: Overloaded = Overloaded {
     status: StatusCode::SERVICE_UNAVAILABLE,
     body: "",
     details: "denied_by_admission_control",
-    flags: Flags::NONE,
+    flags: ResponseFlags::empty(),
 };
 
 /// Where a request travels.

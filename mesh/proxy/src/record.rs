@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use shakedown_env::{AttemptEvent, Event, Flags, RequestEvent, RequestId, Side, Time};
+use shakedown_env::{AttemptEvent, Event, RequestEvent, RequestId, Side, Time};
+use shakedown_types::ResponseFlags;
 use smallvec::SmallVec;
 
 pub(crate) use body::RecordedBody;
@@ -42,7 +43,7 @@ pub(crate) struct Record {
     status: u16,
     /// gRPC's status of the answer.
     grpc: Option<u32>,
-    flags: Flags,
+    flags: ResponseFlags,
     details: Cow<'static, str>,
     attempts: u32,
     alone: Alone,
@@ -124,7 +125,7 @@ impl Record {
             edge: proxy.unrouted(side),
             status: 0,
             grpc: None,
-            flags: Flags::NONE,
+            flags: ResponseFlags::empty(),
             details: Cow::Borrowed("downstream_remote_disconnect"),
             attempts: 0,
             alone: Alone::begin(now),
@@ -160,8 +161,8 @@ impl Record {
     }
 
     /// Something is to be said of it, whatever comes.
-    pub(crate) fn flag(&mut self, flags: Flags) {
-        self.flags = self.flags.with(flags);
+    pub(crate) fn flag(&mut self, flags: ResponseFlags) {
+        self.flags |= flags;
     }
 
     /// It holds this until it is over.
@@ -239,7 +240,7 @@ impl Record {
     }
 
     /// An open try is over.
-    pub(crate) fn end_attempt(&mut self, number: u32, flags: Flags) {
+    pub(crate) fn end_attempt(&mut self, number: u32, flags: ResponseFlags) {
         if let Some(index) = self.open.iter().position(|open| open.number == number) {
             let attempt = self.open.remove(index);
             self.attempt_over(&attempt, flags);
@@ -247,14 +248,14 @@ impl Record {
     }
 
     /// All tries that are still open are over.
-    fn end_attempts(&mut self, flags: Flags) {
+    fn end_attempts(&mut self, flags: ResponseFlags) {
         for mut attempt in std::mem::take(&mut self.open) {
             attempt.grpc = attempt.grpc.or(self.grpc);
             self.attempt_over(&attempt, flags);
         }
     }
 
-    fn attempt_over(&mut self, attempt: &Attempt, flags: Flags) {
+    fn attempt_over(&mut self, attempt: &Attempt, flags: ResponseFlags) {
         if attempt.connected {
             self.alone.ended(self.proxy.env().now());
         }
@@ -262,7 +263,7 @@ impl Record {
     }
 
     /// Tells of a try.
-    fn tell(&self, attempt: &Attempt, flags: Flags) {
+    fn tell(&self, attempt: &Attempt, flags: ResponseFlags) {
         if self.silent || self.side == Side::Inbound {
             return;
         }
@@ -281,10 +282,15 @@ impl Record {
     }
 
     /// The caller is answered with this status; `details` are Envoy's response code details.
-    pub(crate) fn answered(&mut self, status: u16, flags: Flags, details: Cow<'static, str>) {
+    pub(crate) fn answered(
+        &mut self,
+        status: u16,
+        flags: ResponseFlags,
+        details: Cow<'static, str>,
+    ) {
         self.details = details;
         self.status = status;
-        self.flags = self.flags.with(flags);
+        self.flags |= flags;
     }
 
     /// gRPC's status came, in headers or trailers.
@@ -293,16 +299,16 @@ impl Record {
     }
 
     /// The request broke off after the headers, for this reason.
-    pub(crate) fn broken(mut self, flags: Flags, details: &'static str) {
+    pub(crate) fn broken(mut self, flags: ResponseFlags, details: &'static str) {
         self.details = Cow::Borrowed(details);
         self.finish(flags);
     }
 
     /// The request is over: with all that there was, or with what went wrong after the headers.
-    pub(crate) fn finish(mut self, flags: Flags) {
+    pub(crate) fn finish(mut self, flags: ResponseFlags) {
         self.complete = true;
         self.holds.iter().for_each(Hold::answered);
-        self.flags = self.flags.with(flags);
+        self.flags |= flags;
         self.end_attempts(flags);
     }
 }
@@ -311,8 +317,8 @@ impl Drop for Record {
     fn drop(&mut self) {
         if !self.complete {
             // Nobody took the rest.
-            self.flags = self.flags.with(Flags::DC);
-            self.end_attempts(Flags::DC);
+            self.flags |= ResponseFlags::DC;
+            self.end_attempts(ResponseFlags::DC);
         }
         if self.silent {
             return;

@@ -1,9 +1,9 @@
 //! What Envoy's codec answers to heads that it does not take.
 
-use http::StatusCode;
-use shakedown_env::Flags;
-use shakedown_wire::BadHead;
 use shakedown_xds::table::Listener;
+use http::StatusCode;
+use shakedown_types::ResponseFlags;
+use shakedown_wire::BadHead;
 
 /// The answer to a request that comes to no stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) body: &'static str,
     pub(crate) details: &'static str,
-    pub(crate) flags: Flags,
+    pub(crate) flags: ResponseFlags,
 }
 
 /// A head beyond the limit.
@@ -25,7 +25,7 @@ pub(crate) const BARE_QUERY: Refusal = Refusal {
     status: StatusCode::BAD_REQUEST,
     body: "",
     details: "query_missing_content_type",
-    flags: Flags::NONE,
+    flags: ResponseFlags::empty(),
 };
 
 /// The answer to a head of a listener.
@@ -56,8 +56,8 @@ const fn codec(why: BadHead) -> Refusal {
         BadHead::Late => ("request header timeout", "request_header_timeout"),
     };
     let flags = match why {
-        BadHead::Fragment | BadHead::Late => Flags::NONE,
-        _ => Flags::DPE,
+        BadHead::Fragment | BadHead::Late => ResponseFlags::empty(),
+        _ => ResponseFlags::DPE,
     };
     Refusal {
         status: why.status(),
@@ -79,7 +79,7 @@ fn late(listener: &Listener) -> Refusal {
     let idle = Refusal {
         body: "stream timeout",
         details: "stream_idle_timeout",
-        flags: Flags::SI,
+        flags: ResponseFlags::SI,
         ..headers
     };
     let bounds = [

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
-use shakedown_env::Flags;
+use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
 
 pub(crate) use grpc::{code as grpc_code, is_grpc};
@@ -55,15 +55,15 @@ impl ResetReason {
     }
 
     /// The response flag of a try that ended so.
-    pub fn flags(self) -> Flags {
+    pub fn flags(self) -> ResponseFlags {
         match self {
             ResetReason::ConnectionRefused
             | ResetReason::RemoteConnectionFailure
-            | ResetReason::ConnectionTimeout => Flags::UF,
-            ResetReason::ConnectionTermination => Flags::UC,
-            ResetReason::ProtocolError => Flags::UPE,
-            ResetReason::Overflow => Flags::UO,
-            ResetReason::RemoteReset | ResetReason::RemoteRefusedStreamReset => Flags::UR,
+            | ResetReason::ConnectionTimeout => ResponseFlags::UF,
+            ResetReason::ConnectionTermination => ResponseFlags::UC,
+            ResetReason::ProtocolError => ResponseFlags::UPE,
+            ResetReason::Overflow => ResponseFlags::UO,
+            ResetReason::RemoteReset | ResetReason::RemoteRefusedStreamReset => ResponseFlags::UR,
         }
     }
 
@@ -141,7 +141,7 @@ pub struct Overloaded {
     /// The response code details.
     pub details: &'static str,
     /// The response flags.
-    pub flags: Flags,
+    pub flags: ResponseFlags,
 }
 
 /// What the rate limit answers.
@@ -263,44 +263,53 @@ impl Reject {
     }
 
     /// Envoy's response flags.
-    pub fn flags(&self) -> Flags {
-        let exhausted =
-            |flags: Flags, spent: bool| if spent { flags.with(Flags::URX) } else { flags };
+    pub fn flags(&self) -> ResponseFlags {
+        let exhausted = |flags: ResponseFlags, spent: bool| {
+            if spent {
+                flags | ResponseFlags::URX
+            } else {
+                flags
+            }
+        };
         match self {
-            Reject::NoRoute => Flags::NR,
-            Reject::NoCluster(_) => Flags::NC,
-            Reject::NoHealthyUpstream => Flags::UH,
-            Reject::BlackHole | Reject::Direct { .. } | Reject::Preflight(_) => Flags::NONE,
+            Reject::NoRoute => ResponseFlags::NR,
+            Reject::NoCluster(_) => ResponseFlags::NC,
+            Reject::NoHealthyUpstream => ResponseFlags::UH,
+            Reject::BlackHole | Reject::Direct { .. } | Reject::Preflight(_) => {
+                ResponseFlags::empty()
+            }
             Reject::BadAuthority
             | Reject::BadPath
             | Reject::NoPath
             | Reject::UpgradeRefused
             | Reject::RequestTimeout
-            | Reject::StreamDuration { .. } => Flags::NONE,
-            Reject::SlowRequest | Reject::StreamIdle => Flags::SI,
-            Reject::Aborted { .. } => Flags::FI,
-            Reject::Limited(_) => Flags::RL,
+            | Reject::StreamDuration { .. } => ResponseFlags::empty(),
+            Reject::SlowRequest | Reject::StreamIdle => ResponseFlags::SI,
+            Reject::Aborted { .. } => ResponseFlags::FI,
+            Reject::Limited(_) => ResponseFlags::RL,
             Reject::Overloaded(overloaded) => overloaded.flags,
-            Reject::CallerGone => Flags::DC,
-            Reject::BadBody => Flags::DPE,
+            Reject::CallerGone => ResponseFlags::DC,
+            Reject::BadBody => ResponseFlags::DPE,
             Reject::Reset {
                 reason,
                 exhausted: spent,
                 ..
             } => exhausted(reason.flags(), *spent),
-            Reject::RouteTimeout => Flags::UT,
+            Reject::RouteTimeout => ResponseFlags::UT,
             Reject::PerTryTimeout { exhausted: spent }
-            | Reject::PerTryIdleTimeout { exhausted: spent } => exhausted(Flags::UT, *spent),
+            | Reject::PerTryIdleTimeout { exhausted: spent } => {
+                exhausted(ResponseFlags::UT, *spent)
+            }
         }
     }
 
     /// The flags of the try that led to this, if one did.
-    pub fn try_flags(&self) -> Flags {
+    pub fn try_flags(&self) -> ResponseFlags {
         match self {
             Reject::Reset { reason, .. } => reason.flags(),
-            Reject::RouteTimeout | Reject::PerTryTimeout { .. } => Flags::UT,
-            Reject::CallerGone | Reject::BadBody => Flags::DC,
-            _ => Flags::NONE,
+            Reject::RouteTimeout | Reject::PerTryTimeout { .. } => ResponseFlags::UT,
+            Reject::CallerGone | Reject::BadBody => ResponseFlags::DC,
+            _ => ResponseFlags::empty(),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use http::Response;
-use shakedown_env::Flags;
+use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, Drain, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 
 use crate::forward::Rest;
@@ -44,13 +44,13 @@ pub(crate) fn begin(
 
 fn finish(record: Record, end: TunnelEnd) {
     match end {
-        TunnelEnd::Stopped => record.finish(Flags::NONE),
-        TunnelEnd::Caller => record.broken(Flags::DC, "downstream_remote_disconnect"),
+        TunnelEnd::Stopped => record.finish(ResponseFlags::empty()),
+        TunnelEnd::Caller => record.broken(ResponseFlags::DC, "downstream_remote_disconnect"),
         TunnelEnd::Upstream => {
             let details = "upstream_reset_after_response_started{connection_termination}";
-            record.broken(Flags::UC, details);
+            record.broken(ResponseFlags::UC, details);
         }
-        TunnelEnd::Idle => record.broken(Flags::SI, "stream_idle_timeout"),
-        TunnelEnd::Deadline => record.broken(Flags::NONE, MAX_DURATION),
+        TunnelEnd::Idle => record.broken(ResponseFlags::SI, "stream_idle_timeout"),
+        TunnelEnd::Deadline => record.broken(ResponseFlags::empty(), MAX_DURATION),
     }
 }

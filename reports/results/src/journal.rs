@@ -1,6 +1,7 @@
 //! The Journal: the ordered facts of one run. Histograms, checks, verdict, charts and digest are views of it.
 
 use serde::{Deserialize, Serialize};
+use shakedown_types::ResponseFlags;
 
 use crate::{Outcome, PartyId, Pod, PodId};
 
@@ -130,8 +131,8 @@ pub enum Event {
         start_ns: i64,
         /// Status and answer (ok = 200..399).
         outcome: Outcome,
-        /// Envoy's response flags as a bit set (the mesh's numbering).
-        flags: u32,
+        /// Envoy's response flags.
+        flags: ResponseFlags,
         /// Tries by the proxy; 0 when it answered by itself.
         tries: u16,
         /// How long it was the proxy's alone: no try of it had a connection.
@@ -148,8 +149,8 @@ pub enum Event {
         start_ns: i64,
         /// Status and answer (ok = 200..399).
         outcome: Outcome,
-        /// Envoy's response flags as a bit set (the mesh's numbering).
-        flags: u32,
+        /// Envoy's response flags.
+        flags: ResponseFlags,
         /// The app never saw it.
         turned_away: bool,
     },
@@ -167,8 +168,8 @@ pub enum Event {
         start_ns: i64,
         /// How it came out.
         outcome: Outcome,
-        /// Envoy's response flags as a bit set.
-        flags: u32,
+        /// Envoy's response flags.
+        flags: ResponseFlags,
         /// 1 for the first try.
         number: u16,
         /// Sent while another try was still open.

@@ -1,6 +1,7 @@
 use shakedown_results::{
     Answer, Digester, Fate, Load, Outcome, Party, PartyId, Pod, PodId, Root, Second,
 };
+use shakedown_types::ResponseFlags;
 
 use super::*;
 
@@ -245,7 +246,7 @@ fn an_edge_counts_calls_attempts_and_errors_from_the_warm_up_on() {
         to_party: API,
         start_ns,
         outcome: outcome(Answer::Error),
-        flags: 0,
+        flags: ResponseFlags::empty(),
         number: 1,
         hedge: false,
         plaintext: false,

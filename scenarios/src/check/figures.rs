@@ -2,6 +2,7 @@
 //! those that do not exist.
 
 use shakedown_yaml::suggest;
+use shakedown_types::ResponseFlags;
 
 use super::{Figure, Gauge, Happening, Measure, Reduction, Statistic};
 use crate::value::{Decimal, Unit};
@@ -50,12 +51,6 @@ const LATER_FIGURES: [&str; 1] = ["hit-ratio"];
 const LATER_MEASURES: [&str; 1] = ["push"];
 const LATER_GAUGES: [&str; 4] = ["connections", "memory", "stale", "unsynced"];
 const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
-
-/// Envoy's response flags, in the mesh's numbering: the position is the bit. Held equal to the mesh's own by a test.
-pub(super) const FLAGS: [&str; 25] = [
-    "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "DC", "URX",
-    "DPE", "NC", "UPE", "SI", "DF", "IH", "UMSDR", "DT", "OM", "DO",
-];
 
 /// The meaning of a metric's name.
 pub(super) enum Named {
@@ -172,18 +167,17 @@ pub(super) fn measure(name: &str) -> Result<Measure, String> {
     ))
 }
 
-/// The bit of a response flag.
+/// The response flag of a name.
 ///
 /// # Errors
 /// Envoy has no such flag; the text says which there are.
-pub(super) fn flag(name: &str) -> Result<u32, String> {
-    match FLAGS.iter().position(|known| *known == name) {
-        Some(bit) => Ok(1 << bit),
-        None => Err(format!(
+pub(super) fn flag(name: &str) -> Result<ResponseFlags, String> {
+    ResponseFlags::from_name(name).ok_or_else(|| {
+        format!(
             "unknown response flag `{name}`: {}",
-            suggest::hint(name, FLAGS)
-        )),
-    }
+            suggest::hint(name, ResponseFlags::names())
+        )
+    })
 }
 
 /// The statistic of a name; `None` when it does not look like one.
@@ -236,21 +230,8 @@ impl Figure {
 
 #[cfg(test)]
 mod tests {
-    use super::{FLAGS, flag, statistic};
+    use super::statistic;
     use crate::check::Statistic;
-
-    #[test]
-    fn response_flags_have_the_numbering_of_the_mesh() {
-        for name in FLAGS {
-            assert_eq!(
-                flag(name),
-                Ok(shakedown_env::Flags::named(name)
-                    .expect("a flag of the mesh")
-                    .bits()),
-                "{name}"
-            );
-        }
-    }
 
     #[test]
     fn percentiles_are_exact_parts_per_million() {

@@ -1,6 +1,7 @@
 //! A request as recorded by an event: the common form of all classes.
 
 use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId, Record, Root};
+use shakedown_types::ResponseFlags;
 
 /// A class of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(super) struct Fact {
     pub(super) queue_wait_ns: Option<i64>,
     pub(super) pool_wait_ns: Option<i64>,
     pub(super) proxy_ns: Option<i64>,
-    pub(super) flags: u32,
+    pub(super) flags: ResponseFlags,
     /// Number of a try.
     pub(super) number: u16,
     pub(super) hedge: bool,
@@ -70,7 +71,7 @@ impl Fact {
             queue_wait_ns: None,
             pool_wait_ns: None,
             proxy_ns: None,
-            flags: 0,
+            flags: ResponseFlags::empty(),
             number: 1,
             hedge: false,
             hedges: 0,
@@ -86,12 +87,9 @@ impl Fact {
 
     /// A try that another one beat: its sender took it back, and it neither succeeded nor failed.
     pub(super) fn is_beaten(&self) -> bool {
-        self.outcome.answer == Answer::Cancelled && self.flags & LOCAL_RESET != 0
+        self.outcome.answer == Answer::Cancelled && self.flags.contains(ResponseFlags::LR)
     }
 }
-
-/// The flag of what its sender took back: `LR`. Source: Envoy, `LocalReset`.
-const LOCAL_RESET: u32 = 1 << 3;
 
 /// The fact of an event, if it has one.
 pub(super) fn of(record: &Record) -> Option<Fact> {

@@ -14,6 +14,7 @@ mod words;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::{Answer, CheckResult, Event, Fate, Outcome, PartyId, PodId, Record, Root};
+use shakedown_types::ResponseFlags;
 
 use super::{Judge, Judgement};
 use crate::story::Story;
@@ -365,14 +366,14 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
                 to_party: PartyId(1),
                 start_ns: 11 * S,
                 outcome,
-                flags: 0,
+                flags: ResponseFlags::empty(),
                 number,
                 hedge: false,
                 plaintext: true,
             },
         );
     }
-    let flags = shakedown_env::Flags::UF.bits();
+    let flags = ResponseFlags::UF;
     run.at(
         12 * S,
         Event::Proxied {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rand_core::Rng as _;
-use shakedown_env::Flags;
 use shakedown_xds::table::{Abort, Fault, RequestView};
+use rand_core::Rng as _;
+use shakedown_types::ResponseFlags;
 
 use crate::proxy::Proxy;
 use crate::record::Record;
@@ -22,7 +22,7 @@ pub(super) async fn inject(
         return Ok(());
     }
     if let Some(delay) = delay(fault, || proxy.faults().next_u64()) {
-        record.flag(Flags::DI);
+        record.flag(ResponseFlags::DI);
         proxy.env().sleep(delay).await;
     }
     match abort(fault, || proxy.faults().next_u64()) {

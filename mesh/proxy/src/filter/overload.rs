@@ -9,10 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use shakedown_xds::table;
 use http::StatusCode;
 use rand_core::Rng as _;
-use shakedown_env::{Env, Flags, Rng, Sleep, Time};
-use shakedown_xds::table;
+use shakedown_env::{Env, Rng, Sleep, Time};
+use shakedown_types::ResponseFlags;
 
 use crate::adaptive::Adaptive;
 use crate::respond::{Overloaded, Reject, status};
@@ -23,7 +24,7 @@ const SHED: Overloaded = Overloaded {
     status: StatusCode::SERVICE_UNAVAILABLE,
     body: "shed by queue time",
     details: "shed_by_queue_time",
-    flags: Flags::OM,
+    flags: ResponseFlags::OM,
 };
 
 /// The controllers of all filters. A filter's controller is its own, and begins anew with each new configuration of it.
@@ -90,7 +91,7 @@ impl Overload {
                 status: status(filter.status),
                 body: "reached concurrency limit",
                 details: "reached_concurrency_limit",
-                flags: Flags::NONE,
+                flags: ResponseFlags::empty(),
             }));
         }
         Ok(Hold(Held::Adaptive {

@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use shakedown_env::{Flags, Time};
-use shakedown_wire::{Body, Pool};
 use shakedown_xds::table::RequestView;
+use http::{Request, Response};
+use shakedown_env::Time;
+use shakedown_types::ResponseFlags;
+use shakedown_wire::{Body, Pool};
 use smallvec::SmallVec;
 
 use super::bounds::Bounds;
@@ -283,14 +284,14 @@ impl<'a> Race<'a> {
             }
             Happened::RouteTimeout => Err(self.route_timeout()),
             Happened::Idle => {
-                self.end_all(Flags::SI);
+                self.end_all(ResponseFlags::SI);
                 Err(match self.complete {
                     Some(_) => Reject::StreamIdle,
                     None => Reject::SlowRequest,
                 })
             }
             Happened::Incomplete => {
-                self.end_all(Flags::DC);
+                self.end_all(ResponseFlags::DC);
                 Err(Reject::RequestTimeout)
             }
         }
@@ -309,7 +310,7 @@ impl<'a> Race<'a> {
         };
         let verdict = self.verdict(open, failure);
         if let Verdict::Again(_) = verdict {
-            self.record.end_attempt(open.number, Flags::NONE);
+            self.record.end_attempt(open.number, ResponseFlags::empty());
             return Step::Wait;
         }
         let bad = match (&self.retries, verdict) {
@@ -320,7 +321,7 @@ impl<'a> Race<'a> {
             (None, _) => status >= 500,
         };
         if bad && self.others_may_answer() {
-            self.record.end_attempt(open.number, Flags::NONE);
+            self.record.end_attempt(open.number, ResponseFlags::empty());
             return Step::Wait;
         }
         Step::Win
@@ -383,11 +384,11 @@ impl<'a> Race<'a> {
 
     /// The tries that another has beaten.
     pub(super) fn lost(&mut self) {
-        self.end_all(Flags::LR);
+        self.end_all(ResponseFlags::LR);
     }
 
     /// All open tries end so.
-    fn end_all(&mut self, flags: Flags) {
+    fn end_all(&mut self, flags: ResponseFlags) {
         for open in std::mem::take(&mut self.open) {
             self.record.end_attempt(open.number, flags);
         }

@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use shakedown_env::{Flags, Time};
+use shakedown_env::Time;
+use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, BodyError};
 
 use super::Record;
@@ -72,7 +73,7 @@ impl RecordedBody {
 
     /// A body that goes with a status or a method that forbids one: nobody will read it.
     pub(crate) fn unread(inner: Body, record: Record) -> RecordedBody {
-        record.finish(Flags::NONE);
+        record.finish(ResponseFlags::empty());
         RecordedBody::of_nobody(inner)
     }
 
@@ -85,14 +86,14 @@ impl RecordedBody {
         }
     }
 
-    fn finish(&mut self, flags: Flags) {
+    fn finish(&mut self, flags: ResponseFlags) {
         self.watch = None;
         if let Some(record) = self.record.take() {
             record.finish(flags);
         }
     }
 
-    fn broken(&mut self, flags: Flags, details: &'static str) {
+    fn broken(&mut self, flags: ResponseFlags, details: &'static str) {
         self.watch = None;
         if let Some(record) = self.record.take() {
             record.broken(flags, details);
@@ -110,23 +111,23 @@ impl RecordedBody {
         // The upstream's connection is closed before the request counts as over.
         self.inner = Body::Empty;
         match met {
-            Met::Stream => self.broken(Flags::NONE, MAX_DURATION),
-            Met::Deadline => self.broken(Flags::UT, "response_timeout"),
-            Met::PerTryIdle => self.broken(Flags::UT, "upstream_per_try_idle_timeout"),
-            Met::Idle => self.broken(Flags::SI, "stream_idle_timeout"),
+            Met::Stream => self.broken(ResponseFlags::empty(), MAX_DURATION),
+            Met::Deadline => self.broken(ResponseFlags::UT, "response_timeout"),
+            Met::PerTryIdle => self.broken(ResponseFlags::UT, "upstream_per_try_idle_timeout"),
+            Met::Idle => self.broken(ResponseFlags::SI, "stream_idle_timeout"),
         }
         Poll::Ready(Some(Err(StreamError::Timeout)))
     }
 }
 
 /// What it means that the upstream's body broke off. Over HTTP/1.1 it is the length or the chunks that were not kept.
-fn broken_off(error: &BodyError) -> (Flags, &'static str) {
+fn broken_off(error: &BodyError) -> (ResponseFlags, &'static str) {
     if error.is_reset_stream() {
         let details = "upstream_reset_after_response_started{remote_reset}";
-        return (Flags::UR, details);
+        return (ResponseFlags::UR, details);
     }
     let details = "upstream_reset_after_response_started{protocol_error}";
-    (Flags::UPE, details)
+    (ResponseFlags::UPE, details)
 }
 
 impl Watch {
@@ -162,7 +163,7 @@ impl HttpBody for RecordedBody {
                 }
                 // Nothing comes after trailers, and nobody asks.
                 if this.inner.is_end_stream() || frame.is_trailers() {
-                    this.finish(Flags::NONE);
+                    this.finish(ResponseFlags::empty());
                 } else if let (Some(watch), Some(record)) = (&mut this.watch, &this.record) {
                     watch.last = record.proxy().env().now();
                 }
@@ -174,7 +175,7 @@ impl HttpBody for RecordedBody {
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Ready(None) => {
-                this.finish(Flags::NONE);
+                this.finish(ResponseFlags::empty());
                 Poll::Ready(None)
             }
             Poll::Pending => this.poll_bounds(cx),

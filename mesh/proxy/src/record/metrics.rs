@@ -18,7 +18,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use shakedown_env::{Flags, Side};
+use shakedown_env::Side;
+use shakedown_types::ResponseFlags;
 
 use crate::bootstrap::Workload;
 use crate::peers::Peer;
@@ -164,7 +165,7 @@ impl fmt::Debug for Metrics {
 }
 
 /// The number of the peer, 0 if it is not known; status and flags.
-type Key = (u32, u16, Flags);
+type Key = (u32, u16, ResponseFlags);
 
 /// One edge, with its series at hand.
 #[derive(Debug)]
@@ -187,7 +188,7 @@ impl Edge {
         &self,
         metrics: &Metrics,
         peer: Option<&Peer>,
-        (status, flags): (u16, Flags),
+        (status, flags): (u16, ResponseFlags),
         took: Duration,
     ) {
         let mut known = self.known.borrow_mut();
@@ -233,7 +234,7 @@ impl Series {
 struct Labels {
     ends: Arc<Ends>,
     status: u16,
-    flags: Flags,
+    flags: ResponseFlags,
 }
 
 impl EncodeLabelSet for Labels {
@@ -350,12 +351,17 @@ mod tests {
         let metrics = Metrics::new();
         let edge = edge(Side::Outbound, "reviews.default.svc.cluster.local");
         for _ in 0..2 {
-            edge.observe(&metrics, None, (200, Flags::NONE), Duration::from_millis(7));
+            edge.observe(
+                &metrics,
+                None,
+                (200, ResponseFlags::empty()),
+                Duration::from_millis(7),
+            );
         }
         edge.observe(
             &metrics,
             None,
-            (503, Flags::UF.with(Flags::URX)),
+            (503, ResponseFlags::UF | ResponseFlags::URX),
             Duration::from_millis(7),
         );
         let text = metrics.scrape().unwrap();
@@ -376,13 +382,13 @@ mod tests {
         edge.observe(
             &metrics,
             None,
-            (200, Flags::NONE),
+            (200, ResponseFlags::empty()),
             Duration::from_micros(700),
         );
         edge.observe(
             &metrics,
             None,
-            (200, Flags::NONE),
+            (200, ResponseFlags::empty()),
             Duration::from_millis(30),
         );
         let text = metrics.scrape().unwrap();
@@ -397,7 +403,12 @@ mod tests {
     fn two_edges_with_the_same_ends_share_their_series() {
         let metrics = Metrics::new();
         for _ in 0..2 {
-            edge(Side::Outbound, "a.b").observe(&metrics, None, (200, Flags::NONE), Duration::ZERO);
+            edge(Side::Outbound, "a.b").observe(
+                &metrics,
+                None,
+                (200, ResponseFlags::empty()),
+                Duration::ZERO,
+            );
         }
         assert!(line(&metrics.scrape().unwrap(), &["istio_requests_total{"]).ends_with("} 2"));
     }

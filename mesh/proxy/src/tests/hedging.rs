@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shakedown_env::Flags;
-use shakedown_wire::Body;
 use shakedown_xds::table::{Action, HedgePolicy, RetryOn, RouteAction};
+use shakedown_types::ResponseFlags;
+use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -60,7 +60,7 @@ fn after(millis: u64, times: u32) -> HedgePolicy {
 }
 
 /// Number, whether it is a hedge, status and flags of each try, as they ended.
-fn tries(scene: &Scene) -> Vec<(u32, bool, u16, Flags)> {
+fn tries(scene: &Scene) -> Vec<(u32, bool, u16, ResponseFlags)> {
     let of = |attempt: &shakedown_env::AttemptEvent| {
         (attempt.number, attempt.hedge, attempt.status, attempt.flags)
     };
@@ -79,7 +79,10 @@ fn a_try_that_timed_out_goes_on_and_may_win() {
         assert_eq!(outcome(&scene), (200, "URX".into(), 2));
         assert_eq!(
             tries(&scene),
-            [(2, true, 0, Flags::LR), (1, false, 200, Flags::NONE)]
+            [
+                (2, true, 0, ResponseFlags::LR),
+                (1, false, 200, ResponseFlags::empty())
+            ]
         );
     });
 }
@@ -94,7 +97,10 @@ fn the_second_try_wins_and_the_first_is_reset() {
         assert_eq!(scene.get("/").await.body, "2");
         assert_eq!(
             tries(&scene),
-            [(1, false, 0, Flags::LR), (2, true, 200, Flags::NONE)]
+            [
+                (1, false, 0, ResponseFlags::LR),
+                (2, true, 200, ResponseFlags::empty())
+            ]
         );
         // 40 ms from the first's connection, the second's connect, its request and answer.
         assert_eq!(
@@ -114,7 +120,10 @@ fn a_bad_answer_waits_for_the_other_try() {
         assert_eq!(scene.get("/").await.body, "2");
         assert_eq!(
             tries(&scene),
-            [(1, false, 503, Flags::NONE), (2, true, 200, Flags::NONE)]
+            [
+                (1, false, 503, ResponseFlags::empty()),
+                (2, true, 200, ResponseFlags::empty())
+            ]
         );
     });
 }
@@ -165,7 +174,10 @@ fn hedges_end_after_their_number_and_any_may_win() {
         assert_eq!(scene.get("/").await.body, "1");
         assert_eq!(had.get(), 3);
         let hedges: Vec<_> = tries(&scene).iter().map(|(.., flags)| *flags).collect();
-        assert_eq!(hedges, [Flags::LR, Flags::LR, Flags::NONE]);
+        assert_eq!(
+            hedges,
+            [ResponseFlags::LR, ResponseFlags::LR, ResponseFlags::empty()]
+        );
     });
 }
 

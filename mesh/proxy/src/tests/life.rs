@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use http::{HeaderMap, Request};
-use shakedown_env::{Flags, RequestId, Side};
-use shakedown_wire::Body;
 use shakedown_xds::table::{Action, ClusterKind, LbPolicy, RetryOn};
+use http::{HeaderMap, Request};
+use shakedown_env::{RequestId, Side};
+use shakedown_types::ResponseFlags;
+use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -345,7 +346,7 @@ fn a_caller_that_goes_amid_the_body_leaves_dc_and_the_status_it_got() {
         drop(body);
         scene.env(CALLER).sleep(ms(1_000)).await;
         assert_eq!(outcome(&scene), (200, "DC".into(), 1));
-        assert_eq!(try_flags(&scene), [(200, Flags::DC)]);
+        assert_eq!(try_flags(&scene), [(200, ResponseFlags::DC)]);
     });
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_env::{Detector, Event, Flags, Time};
 use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
+use shakedown_env::{Detector, Event, Time};
+use shakedown_types::ResponseFlags;
 
 use super::scene::*;
 
@@ -286,7 +287,11 @@ fn no_limit_that_is_met_counts_against_a_host() {
                 assert_eq!(scene.get("/").await.status, 503);
             }
             let requests = scene.requests();
-            assert!(requests.iter().all(|request| request.flags == Flags::UO));
+            assert!(
+                requests
+                    .iter()
+                    .all(|request| request.flags == ResponseFlags::UO)
+            );
             assert_eq!(changes(&scene), []);
             drop(held);
         });

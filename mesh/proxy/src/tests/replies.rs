@@ -1,8 +1,8 @@
 //! Each local reply that this proxy can come to, as its caller sees it and as it is reported.
 
-use shakedown_env::Flags;
-use shakedown_wire::Body;
 use shakedown_xds::table::{Action, DirectResponse};
+use shakedown_types::ResponseFlags;
+use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -36,7 +36,7 @@ fn a_refused_connection_is_an_upstream_connection_failure() {
             details(&scene),
             "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
         );
-        assert_eq!(try_flags(&scene), [(0, Flags::UF)]);
+        assert_eq!(try_flags(&scene), [(0, ResponseFlags::UF)]);
     });
 }
 
@@ -95,7 +95,7 @@ fn the_routes_timeout_answers_to_the_millisecond() {
         assert_eq!(answer.header("content-type"), Some("text/plain"));
         assert_eq!(outcome(&scene), (504, "UT".into(), 1));
         assert_eq!(details(&scene), "response_timeout");
-        assert_eq!(try_flags(&scene), [(0, Flags::UT)]);
+        assert_eq!(try_flags(&scene), [(0, ResponseFlags::UT)]);
         assert_eq!(scene.took(), ms(100) + REQUEST_COST);
     });
 }
@@ -187,7 +187,7 @@ fn a_caller_that_goes_cancels_the_try_and_leaves_dc() {
         assert_eq!(details(&scene), "downstream_remote_disconnect");
         // It was there after 3 ms; that its caller has gone is known 1 ms after the 50.
         assert_eq!(scene.took(), ms(50 + 1 - 3));
-        assert_eq!(try_flags(&scene), [(0, Flags::DC)]);
+        assert_eq!(try_flags(&scene), [(0, ResponseFlags::DC)]);
     });
 }
 

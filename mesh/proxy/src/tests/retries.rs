@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rand_core::Rng as _;
-use shakedown_env::{BoxStream, Flags};
-use shakedown_wire::Body;
 use shakedown_xds::table::{Action, LbPolicy, RetryOn, RetryPolicy};
+use rand_core::Rng as _;
+use shakedown_env::BoxStream;
+use shakedown_types::ResponseFlags;
+use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -29,7 +30,11 @@ fn a_refused_connection_is_tried_on_another_host() {
             assert_eq!(scene.get("/").await.status, 200);
         }
         let requests = scene.requests();
-        assert!(requests.iter().all(|request| request.flags == Flags::NONE));
+        assert!(
+            requests
+                .iter()
+                .all(|request| request.flags == ResponseFlags::empty())
+        );
         assert!(
             requests.iter().any(|request| request.attempts == 2),
             "{requests:?}"
@@ -56,7 +61,7 @@ fn spent_retries_after_refusals_say_so_in_body_and_flags() {
             details(&scene),
             "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
         );
-        assert_eq!(try_flags(&scene), [(0, Flags::UF); 3]);
+        assert_eq!(try_flags(&scene), [(0, ResponseFlags::UF); 3]);
     });
 }
 
@@ -69,7 +74,7 @@ fn an_apps_5xx_with_spent_retries_is_the_apps_own_with_urx() {
         assert_eq!((answer.status, &*answer.body), (500, "broken"));
         assert_eq!(outcome(&scene), (500, "URX".into(), 3));
         assert_eq!(details(&scene), "via_upstream");
-        assert_eq!(try_flags(&scene), [(500, Flags::NONE); 3]);
+        assert_eq!(try_flags(&scene), [(500, ResponseFlags::empty()); 3]);
     });
 }
 

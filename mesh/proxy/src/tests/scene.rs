@@ -7,16 +7,13 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use shakedown_xds::table::{Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions, LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
-use shakedown_env::{AttemptEvent, BoxStream, Env, Event, Flags, RequestEvent, Time, UnixTime};
+use shakedown_env::{AttemptEvent, BoxStream, Env, Event, RequestEvent, Time, UnixTime};
+use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
-use shakedown_xds::table::{
-    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions,
-    LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route,
-    RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
-};
 
 use crate::proxy::{Proxy, Running};
 use crate::{Bootstrap, run_with_table};
@@ -467,7 +464,7 @@ pub(crate) fn details(scene: &Scene) -> String {
 }
 
 /// The flags of each try.
-pub(crate) fn try_flags(scene: &Scene) -> Vec<(u16, Flags)> {
+pub(crate) fn try_flags(scene: &Scene) -> Vec<(u16, ResponseFlags)> {
     scene
         .attempts()
         .iter()

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shakedown_env::Flags;
-use shakedown_wire::Body;
 use shakedown_xds::table::{Action, RetryOn, RouteAction};
+use shakedown_types::ResponseFlags;
+use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -157,7 +157,7 @@ fn a_body_that_stops_breaks_off_after_the_idle_timeout() {
         let body = response.unwrap().into_body();
         assert!(body.collect(1000).await.is_err());
         assert_eq!(outcome(&scene), (200, "SI".into(), 1));
-        assert_eq!(try_flags(&scene), [(200, Flags::SI)]);
+        assert_eq!(try_flags(&scene), [(200, ResponseFlags::SI)]);
     });
 }
 
@@ -301,7 +301,7 @@ fn a_streams_longest_duration_covers_all_tries_and_ends_with_504() {
         let request = &scene.requests()[0];
         assert_eq!(
             (&*request.details, request.flags),
-            ("max_duration_timeout", Flags::NONE)
+            ("max_duration_timeout", ResponseFlags::empty())
         );
         assert!(request.attempts > 3);
         assert_eq!(scene.took(), ms(500));

@@ -1,7 +1,8 @@
 //! Connections that become something else.
 
-use shakedown_env::{BoxStream, Flags};
 use shakedown_xds::table::{Action, RetryOn, Table, Upgrades};
+use shakedown_env::BoxStream;
+use shakedown_types::ResponseFlags;
 
 use super::scene::*;
 
@@ -120,7 +121,7 @@ fn a_caller_that_closes_its_web_socket_closes_the_apps() {
         scene.env(CALLER).sleep(ms(20)).await;
         assert!(ended.get());
         assert_eq!(outcome(&scene), (101, "DC".into(), 1));
-        assert_eq!(try_flags(&scene), [(101, Flags::DC)]);
+        assert_eq!(try_flags(&scene), [(101, ResponseFlags::DC)]);
     });
 }
 

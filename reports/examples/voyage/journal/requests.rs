@@ -1,6 +1,7 @@
 //! Made-up requests, and the records that they leave.
 
 use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, PodId, Record, Root};
+use shakedown_types::ResponseFlags;
 
 use super::MS;
 
@@ -119,7 +120,7 @@ pub(super) fn hop(
             to_party,
             start_ns,
             outcome,
-            flags: 0,
+            flags: ResponseFlags::empty(),
             number,
             hedge: false,
             plaintext: false,

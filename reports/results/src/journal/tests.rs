@@ -25,7 +25,7 @@ fn records() -> Vec<Record> {
             to_party: PartyId(0),
             start_ns: i64::MIN,
             outcome,
-            flags: u32::MAX,
+            flags: ResponseFlags::all(),
             number: 1,
             hedge: true,
             plaintext: true,

@@ -1,5 +1,7 @@
 //! Series: queues, latencies, attempts and weights over time.
 
+use shakedown_types::ResponseFlags;
+
 use super::*;
 
 fn at(at_ns: i64, event: Event) -> Record {
@@ -131,7 +133,7 @@ fn attempt(number: u16) -> Event {
         to_party: API,
         start_ns: 3 * SECOND,
         outcome: outcome(Answer::Ok),
-        flags: 0,
+        flags: ResponseFlags::empty(),
         number,
         hedge: false,
         plaintext: false,

@@ -30,7 +30,7 @@ impl Resolver<'_> {
                         "not supported yet: `not flag` of a service: its proxy records only requests that have one",
                     );
                 }
-                Ok(bit) => Test::Flag(bit),
+                Ok(flag) => Test::Flag(flag),
                 Err(message) => return self.refuse(written.at, message),
             },
             WrittenTest::Via(party) => self.via(written.at, subject, party)?,

@@ -90,7 +90,7 @@ pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
         }
         Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
         Test::Grpc(status) => fact.outcome.grpc == Some(*status),
-        Test::Flag(bit) => fact.flags & bit == *bit,
+        Test::Flag(flag) => fact.flags.contains(*flag),
         Test::To(party) => fact.to.is_some_and(|pod| board.is_of(pod, party)),
         Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
     };

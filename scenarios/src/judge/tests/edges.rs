@@ -1,6 +1,7 @@
 //! Edges: whose calls and tries they take in, and which tries say nothing.
 
 use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
+use shakedown_types::ResponseFlags;
 
 use super::{ERROR, MS, OK, Run, S};
 
@@ -35,7 +36,7 @@ fn call(run: &mut Run, entry: u16, from_ns: i64, to_ns: i64) {
 }
 
 /// A try of web towards a pod of api.
-fn attempt(run: &mut Run, pod: u32, outcome: Outcome, flags: u32) {
+fn attempt(run: &mut Run, pod: u32, outcome: Outcome, flags: ResponseFlags) {
     run.at(
         12 * S,
         Event::Attempt {
@@ -137,7 +138,7 @@ fn tries_are_told_apart_by_hedge_and_by_plaintext() {
         "count(web -> api/v1) == 3",
     ]);
     for (first, second) in [(false, false), (true, false), (false, true)] {
-        attempt(&mut run, 1, OK, 0);
+        attempt(&mut run, 1, OK, ResponseFlags::empty());
         let last = run.records.last_mut().map(|record| &mut record.event);
         if let Some(Event::Attempt {
             hedge, plaintext, ..
@@ -179,7 +180,7 @@ fn the_wait_for_a_turn_is_the_callers_and_the_time_in_the_proxy_its_proxys() {
             to: Some(to),
             start_ns: 11 * S,
             outcome: OK,
-            flags: 0,
+            flags: ResponseFlags::empty(),
             tries: 1,
             proxy_ns: 7 * MS,
         },
@@ -194,9 +195,14 @@ fn a_try_that_another_one_beat_neither_succeeds_nor_fails() {
         "errors(web -> api/v1) == 50%",
         "count(web -> api/v1) == 4",
     ]);
-    let taken_back = shakedown_env::Flags::LR.bits();
-    attempt(&mut run, 1, OK, 0);
-    attempt(&mut run, 1, Outcome::none(Answer::Cancelled), 0);
+    let taken_back = ResponseFlags::LR;
+    attempt(&mut run, 1, OK, ResponseFlags::empty());
+    attempt(
+        &mut run,
+        1,
+        Outcome::none(Answer::Cancelled),
+        ResponseFlags::empty(),
+    );
     for _ in 0..2 {
         attempt(&mut run, 2, Outcome::none(Answer::Cancelled), taken_back);
     }
@@ -206,8 +212,8 @@ fn a_try_that_another_one_beat_neither_succeeds_nor_fails() {
 #[test]
 fn a_try_that_failed_and_was_taken_back_has_failed() {
     let mut run = Run::new(&["success(web -> api/v1) == 50%"]);
-    attempt(&mut run, 1, OK, 0);
-    attempt(&mut run, 2, ERROR, shakedown_env::Flags::LR.bits());
+    attempt(&mut run, 1, OK, ResponseFlags::empty());
+    attempt(&mut run, 2, ERROR, ResponseFlags::LR);
     all_hold(run);
 }
 
@@ -238,7 +244,7 @@ fn a_share_of_tries_may_be_by_the_part_of_the_callee_they_went_to() {
         "share(web -> api where via api/v2 and ok) == 0%",
     ]);
     for (pod, outcome) in [(1, OK), (2, OK), (2, OK), (3, ERROR)] {
-        attempt(&mut run, pod, outcome, 0);
+        attempt(&mut run, pod, outcome, ResponseFlags::empty());
     }
     all_hold(run);
 }
@@ -251,7 +257,7 @@ fn a_quotient_of_counts_may_be_compared_with_a_share() {
         "30% < count(web -> api/v2) / count(web -> api/v1)",
     ]);
     for pod in [1, 2, 2, 3] {
-        attempt(&mut run, pod, OK, 0);
+        attempt(&mut run, pod, OK, ResponseFlags::empty());
     }
     all_hold(run);
 }

@@ -1,6 +1,7 @@
 //! The requests that each figure counts and leaves out.
 
 use shakedown_results::{Event, Fate, PartyId, PodId, Root};
+use shakedown_types::ResponseFlags;
 
 use super::{DROPPED, ERROR, MS, OK, Run, S, TIMEOUT};
 
@@ -142,7 +143,7 @@ fn call_of_two_tries(run: &mut Run) {
                 to_party: party,
                 start_ns: 11 * S,
                 outcome,
-                flags: 0,
+                flags: ResponseFlags::empty(),
                 number,
                 hedge: false,
                 plaintext: true,
@@ -219,7 +220,7 @@ fn of_all_that_a_flag_is_a_share_are_those_that_the_app_never_saw() {
             pod: PodId(1),
             start_ns: 11 * S,
             outcome: ERROR,
-            flags: shakedown_env::Flags::UO.bits(),
+            flags: ResponseFlags::UO,
             turned_away: true,
         },
     );

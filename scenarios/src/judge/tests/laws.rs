@@ -1,6 +1,7 @@
 //! Laws of every run: what breaks them, and what is excused.
 
 use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId};
+use shakedown_types::ResponseFlags;
 
 use super::{ERROR, OK, Run, S};
 
@@ -46,7 +47,7 @@ fn what_succeeded_has_arrived() {
                 to_party: PartyId(1),
                 start_ns: 11 * S,
                 outcome,
-                flags: 0,
+                flags: ResponseFlags::empty(),
                 number: 1,
                 hedge: false,
                 plaintext: false,

@@ -1,6 +1,7 @@
 //! Rollouts, pods that come and go, and what is counted though it is no request's.
 
 use shakedown_results::{Event, PartyId, Pod, PodId, Root};
+use shakedown_types::ResponseFlags;
 
 use super::{MS, OK, Run, S};
 
@@ -222,7 +223,7 @@ fn call(run: &mut Run, root: Root, by_app: u16, by_proxy: &[u16]) {
                 to_party: to,
                 start_ns: 11 * S,
                 outcome: OK,
-                flags: 0,
+                flags: ResponseFlags::empty(),
                 number: *number,
                 hedge: false,
                 plaintext: false,

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shakedown_env::{AttemptEvent, Event as Fact, Flags, RequestEvent, Side, Time};
+use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Side, Time};
 use shakedown_loadgen::decode;
 use shakedown_results::{Answer, Cast, Event, GrpcStatus, Outcome, PartyId, PartyKind, PodId};
+use shakedown_types::ResponseFlags;
 
 use super::{Journal, State};
 use crate::layout::APP_PORT;
@@ -68,7 +69,7 @@ impl Journal {
                 self.proxied(state, pod, &request)
             }
             // The inbound side of a proxy is the app's own story, unless the proxy has something to say.
-            Fact::Request(request) if request.flags == Flags::NONE => return None,
+            Fact::Request(request) if request.flags == ResponseFlags::empty() => return None,
             Fact::Request(request) => flagged(state, pod, &request),
             Fact::Attempt(attempt) => return self.attempt(state, pod, &attempt),
             Fact::ConfigInForce { version } => Event::ConfigInForce { pod, version },
@@ -139,7 +140,7 @@ impl Journal {
             to: state.party_of(&self.cast, &request.cluster),
             start_ns: state.nanos(request.started),
             outcome: outcome(request.status, request.grpc, request.flags),
-            flags: request.flags.bits(),
+            flags: request.flags,
             tries: u16::try_from(request.attempts).unwrap_or(u16::MAX),
             proxy_ns: i64::try_from(request.own.as_nanos()).unwrap_or(i64::MAX),
         }
@@ -160,7 +161,7 @@ impl Journal {
             to_party,
             start_ns: state.nanos(attempt.started),
             outcome: outcome(attempt.status, attempt.grpc, attempt.flags),
-            flags: attempt.flags.bits(),
+            flags: attempt.flags,
             number: u16::try_from(attempt.number).unwrap_or(u16::MAX),
             hedge: attempt.hedge,
             plaintext: attempt.plaintext,
@@ -174,7 +175,7 @@ fn flagged(state: &State, pod: PodId, request: &RequestEvent) -> Event {
         pod,
         start_ns: state.nanos(request.started),
         outcome: outcome(request.status, request.grpc, request.flags),
-        flags: request.flags.bits(),
+        flags: request.flags,
         turned_away: request.attempts == 0,
     }
 }
@@ -238,12 +239,14 @@ impl State {
 
 /// Statuses and flags as an outcome: what the proxy's own time bound cut short has timed out; what its caller left, or
 /// another try has beaten, is cancelled.
-fn outcome(status: u16, grpc: Option<u32>, flags: Flags) -> Outcome {
+fn outcome(status: u16, grpc: Option<u32>, flags: ResponseFlags) -> Outcome {
     let grpc = grpc.map(|number| GrpcStatus::of_number(u64::from(number)));
     let told = Outcome::of_status(status, grpc);
-    let answer = if flags.has(Flags::DC) || (status == 0 && flags.has(Flags::LR)) {
+    let answer = if flags.contains(ResponseFlags::DC)
+        || (status == 0 && flags.contains(ResponseFlags::LR))
+    {
         Answer::Cancelled
-    } else if flags.has(Flags::UT) {
+    } else if flags.contains(ResponseFlags::UT) {
         Answer::Timeout
     } else {
         told.answer

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use shakedown_env::{AttemptEvent, Event as Fact, Flags, RequestEvent, Side, Time};
+use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Side, Time};
 use shakedown_results::{
     Answer, Cast, Event, Fate, Outcome, Party, PartyId, PartyKind, Pod, PodId, Record,
 };
+use shakedown_types::ResponseFlags;
 
 use super::Journal;
 use crate::layout::Addresses;
@@ -67,7 +68,7 @@ fn attempt(upstream: &str) -> Fact {
         number: 1,
         hedge: false,
         status: 200,
-        flags: Flags::NONE,
+        flags: ResponseFlags::empty(),
         plaintext: true,
     })
 }
@@ -152,9 +153,21 @@ fn only_the_callers_side_of_a_proxied_request_is_told() {
             details: "via_upstream".into(),
         })
     };
-    journal.hear(at(20), PodId(0), request(Side::Inbound, Flags::NONE, 200));
-    journal.hear(at(20), PodId(1), request(Side::Outbound, Flags::UT, 504));
-    journal.hear(at(20), PodId(1), request(Side::Outbound, Flags::DC, 0));
+    journal.hear(
+        at(20),
+        PodId(0),
+        request(Side::Inbound, ResponseFlags::empty(), 200),
+    );
+    journal.hear(
+        at(20),
+        PodId(1),
+        request(Side::Outbound, ResponseFlags::UT, 504),
+    );
+    journal.hear(
+        at(20),
+        PodId(1),
+        request(Side::Outbound, ResponseFlags::DC, 0),
+    );
     let answers: Vec<(Option<PartyId>, Answer)> = taken(&journal)
         .into_iter()
         .filter_map(|record| match record.event {

@@ -1,8 +1,8 @@
 //! Documents as they are applied to a cluster: hosts in any spelling, references to what does not exist, labels of places.
 
-use shakedown_env::Flags;
 use shakedown_results::Event;
 use shakedown_scenarios::{Edits, load_text};
+use shakedown_types::ResponseFlags;
 
 use super::{Played, play};
 
@@ -103,8 +103,9 @@ fn a_destination_that_does_not_exist_is_503_for_its_share() {
     );
     assert_eq!(good + bad, 300);
     assert!((110..190).contains(&bad), "{bad}");
-    let flagged = played
-        .count(|event| matches!(event, Event::Proxied { flags, .. } if *flags == Flags::NC.bits()));
+    let flagged = played.count(
+        |event| matches!(event, Event::Proxied { flags, .. } if *flags == ResponseFlags::NC),
+    );
     assert_eq!(flagged, bad);
 }
 

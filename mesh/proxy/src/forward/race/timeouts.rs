@@ -1,6 +1,6 @@
 //! Timeouts of attempts and of the whole request.
 
-use shakedown_env::Flags;
+use shakedown_types::ResponseFlags;
 
 use super::verdict::Surroundings;
 use super::{Race, Step};
@@ -20,7 +20,7 @@ impl Race<'_> {
         let open = self.open.remove(index);
         self.observe(&open, Outcome::TimedOut);
         let verdict = self.verdict(&open, Failure::PerTryTimeout);
-        self.record.end_attempt(number, Flags::UT);
+        self.record.end_attempt(number, ResponseFlags::UT);
         if matches!(verdict, Verdict::Again(_)) || self.others_may_answer() {
             return Ok(Step::Drop(number));
         }
@@ -59,7 +59,7 @@ impl Race<'_> {
             if !open.timed_out {
                 self.observe(&open, Outcome::TimedOut);
             }
-            self.record.end_attempt(open.number, Flags::UT);
+            self.record.end_attempt(open.number, ResponseFlags::UT);
         }
         Reject::RouteTimeout
     }

@@ -1,6 +1,7 @@
 //! The retry decision after a failed attempt.
 
-use shakedown_env::{Flags, UnixTime};
+use shakedown_env::UnixTime;
+use shakedown_types::ResponseFlags;
 
 use super::{Open, Race};
 use crate::breaker::{Breaker, RetryPermit};
@@ -34,8 +35,8 @@ impl Race<'_> {
     pub(super) fn follow(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Again(wait) => self.retry_at = Some(self.proxy.env().now() + wait),
-            Verdict::Overflow => self.record.flag(Flags::UO),
-            Verdict::Exhausted => self.record.flag(Flags::URX),
+            Verdict::Overflow => self.record.flag(ResponseFlags::UO),
+            Verdict::Exhausted => self.record.flag(ResponseFlags::URX),
             Verdict::Stands => {}
         }
     }

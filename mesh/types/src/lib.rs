@@ -1,0 +1,7 @@
+//! The vocabulary that the mesh, the simulator, the Journal and the checks share.
+//!
+//! Plain data: no clock, no I/O, no runtime. The serialised forms are part of the Journal's format and of its digests.
+
+mod response_flags;
+
+pub use response_flags::ResponseFlags;
