@@ -24,7 +24,7 @@ mod schedule;
 
 pub use caller::{CALL_HEADER, Caller, Errand, Policy, REQUEST_ID_HEADER, index_of, parse_call};
 pub use client::{Client, Clients, Plan, PlanError, run};
-pub use message::{GRPC_CONTENT, GRPC_STATUS, TIMEOUT_HEADER, message, told_timeout};
+pub use message::{TIMEOUT_HEADER, message, told_timeout};
 pub use outlet::{Exchange, OUTBOUND_PORT, Outlet, Target};
 pub use recorder::Recorder;
 pub use request_id::{decode, encode, header_value};

@@ -6,29 +6,13 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use shakedown_scenarios::story::Protocol;
+use shakedown_types::grpc::{self, TimeoutUnit, format_timeout, parse_timeout};
 
 /// The timeout of the caller of an HTTP request, in the format of gRPC.
 pub const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-shakedown-timeout");
-/// The same of gRPC. Source: gRPC over HTTP/2, `Timeout`.
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
-/// gRPC's status, in headers or trailers.
-pub const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-/// The content type of gRPC.
-pub const GRPC_CONTENT: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// A gRPC message begins with a flag (not compressed) and its length. Source: gRPC over HTTP/2, `Length-Prefixed-Message`.
 const PREFIX_BYTES: usize = 5;
-/// The maximum number of digits of a timeout. Source: gRPC over HTTP/2, `TimeoutValue`.
-const TIMEOUT_MOST: u128 = 99_999_999;
-/// Units of a timeout in nanoseconds, the finest first.
-const UNITS: [(u8, u128); 6] = [
-    (b'n', 1),
-    (b'u', 1_000),
-    (b'm', 1_000_000),
-    (b'S', 1_000_000_000),
-    (b'M', 60_000_000_000),
-    (b'H', 3_600_000_000_000),
-];
 
 /// A body of this size; for gRPC one message of this size, after its prefix.
 pub fn message(protocol: Protocol, size: u64) -> Bytes {
@@ -46,38 +30,25 @@ pub fn message(protocol: Protocol, size: u64) -> Bytes {
 
 /// The headers that make a request one of gRPC.
 pub(crate) fn speak_grpc(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_TYPE, GRPC_CONTENT);
+    headers.insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
     headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
 }
 
 /// Says how long the request may take.
 pub(crate) fn tell_timeout(headers: &mut HeaderMap, protocol: Protocol, left: Duration) {
     let name = match protocol {
-        Protocol::Grpc => GRPC_TIMEOUT,
+        Protocol::Grpc => grpc::TIMEOUT,
         Protocol::Http | Protocol::Http2 => TIMEOUT_HEADER,
     };
-    headers.insert(name, written(left));
+    headers.insert(name, format_timeout(left, TimeoutUnit::Nanosecond));
 }
 
 /// The timeout in the headers of a request, if any.
 pub fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers
         .get(TIMEOUT_HEADER)
-        .or_else(|| headers.get(GRPC_TIMEOUT))?;
-    let (unit, digits) = value.as_bytes().split_last()?;
-    let (_, nanos) = UNITS.iter().find(|(known, _)| known == unit)?;
-    let number: u32 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    let nanos = u64::try_from(u128::from(number) * nanos).ok()?;
-    Some(Duration::from_nanos(nanos))
-}
-
-/// Formats in the finest unit that fits, rounded down, so that a callee never waits longer than its caller.
-fn written(left: Duration) -> HeaderValue {
-    let nanos = left.as_nanos();
-    let fits = UNITS.iter().find(|(_, unit)| nanos / unit <= TIMEOUT_MOST);
-    let (unit, size) = fits.unwrap_or(&UNITS[UNITS.len() - 1]);
-    let text = format!("{}{}", (nanos / size).min(TIMEOUT_MOST), char::from(*unit));
-    HeaderValue::try_from(text).expect("digits and a letter are a header value")
+        .or_else(|| headers.get(grpc::TIMEOUT))?;
+    parse_timeout(value.as_bytes())
 }
 
 #[cfg(test)]
@@ -102,6 +73,11 @@ mod tests {
         let left = Duration::from_nanos(100_000_000_999);
         let told = there_and_back(left, Protocol::Grpc);
         assert_eq!(told, Duration::from_millis(100_000));
+        let written = |left| {
+            let mut headers = HeaderMap::new();
+            tell_timeout(&mut headers, Protocol::Grpc, left);
+            headers[grpc::TIMEOUT].clone()
+        };
         assert_eq!(written(left), "100000m");
         assert_eq!(written(Duration::from_secs(1)), "1000000u");
         assert_eq!(written(Duration::ZERO), "0n");

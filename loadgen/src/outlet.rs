@@ -9,12 +9,10 @@ use std::rc::Rc;
 use http::{HeaderMap, HeaderValue, Request};
 use rand_core::Rng as _;
 use shakedown_env::{Env, Rng};
-use shakedown_results::{Answer, GrpcStatus, Outcome};
+use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::story::Protocol;
-use shakedown_types::ResponseFlags;
+use shakedown_types::{GrpcStatus, ResponseFlags, grpc};
 use shakedown_wire::{Body, Pool, PoolOptions, SendError};
-
-use crate::message::GRPC_STATUS;
 
 /// The port on which a sidecar accepts the requests of its app.
 pub const OUTBOUND_PORT: u16 = 15001;
@@ -312,14 +310,14 @@ async fn exchange_on(pool: &Pool, protocol: Protocol, request: Request<Body>) ->
 /// is told by HTTP's. Source: gRPC over HTTP/2, "Responses".
 fn grpc_status(status: u16, headers: &HeaderMap, trailers: Option<&HeaderMap>) -> GrpcStatus {
     let told = trailers
-        .and_then(|trailers| trailers.get(GRPC_STATUS))
-        .or_else(|| headers.get(GRPC_STATUS));
+        .and_then(|trailers| trailers.get(grpc::STATUS))
+        .or_else(|| headers.get(grpc::STATUS));
     match told {
         Some(told) => {
-            let number = told.to_str().ok().and_then(|text| text.parse().ok());
-            GrpcStatus::of_number(number.unwrap_or(u64::MAX))
+            let code = told.to_str().ok().and_then(|text| text.parse().ok());
+            code.map_or(GrpcStatus::Unknown, GrpcStatus::from_code)
         }
-        None => GrpcStatus::of_http(status),
+        None => GrpcStatus::from_http(status),
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rand_core::Rng as _;
 use shakedown_env::{Rng, Time};
-use shakedown_results::{Answer, GrpcStatus, Outcome};
+use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::story::Retries;
-use shakedown_types::ResponseFlags;
+use shakedown_types::{GrpcStatus, ResponseFlags};
 
 use crate::Exchange;
 
@@ -107,7 +107,7 @@ pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
         }
         Answer::Error => {
             let Outcome { status, grpc, .. } = exchange.outcome;
-            let status = grpc.map_or(status, GrpcStatus::http);
+            let status = grpc.map_or(status, GrpcStatus::to_http);
             policy.on_5xx && (500..600).contains(&status)
         }
     }

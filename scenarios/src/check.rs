@@ -12,8 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use shakedown_yaml::Place as FilePlace;
-use shakedown_results::GrpcStatus;
-use shakedown_types::ResponseFlags;
+use shakedown_types::{GrpcStatus, ResponseFlags};
 
 use crate::value::{Ratio, Share, Unit};
 

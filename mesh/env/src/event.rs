@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_types::ResponseFlags;
+use shakedown_types::{GrpcStatus, ResponseFlags};
 
 use crate::Time;
 
@@ -193,7 +193,7 @@ pub struct RequestEvent {
     /// Envoy's response flags.
     pub flags: ResponseFlags,
     /// gRPC's status in the answer's headers or trailers, where the caller speaks gRPC and there was one.
-    pub grpc: Option<u32>,
+    pub grpc: Option<GrpcStatus>,
     /// How many tries it took; 0 when it was answered here.
     pub attempts: u32,
     /// How long it was the proxy's alone: no try of it had a connection.
@@ -220,7 +220,7 @@ pub struct AttemptEvent {
     /// The upstream's status; 0 when it gave none.
     pub status: u16,
     /// gRPC's status in its headers or trailers, where the caller speaks gRPC and there was one.
-    pub grpc: Option<u32>,
+    pub grpc: Option<GrpcStatus>,
     /// What went wrong, in Envoy's letters.
     pub flags: ResponseFlags,
     /// Without TLS.

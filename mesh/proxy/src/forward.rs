@@ -29,7 +29,7 @@ use crate::respond::Reject;
 use crate::send::Carrier;
 use crate::state::{Host, PickContext, Upstream};
 use bounds::Bounds;
-pub(crate) use grpc::{tell_timeout as tell_grpc_timeout, timeout as grpc_timeout};
+pub(crate) use grpc::{set_timeout as set_grpc_timeout, timeout as grpc_timeout};
 use lanes::Lanes;
 use race::{Race, Step};
 

@@ -121,7 +121,7 @@ fn longest(
             let span = of_route.of(asked, of_listener);
             if let (Some(_), Some(span)) = (asked, span) {
                 // The app is told what is left of its caller's time.
-                forward::tell_grpc_timeout(headers, span);
+                forward::set_grpc_timeout(headers, span);
             }
             span
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use shakedown_env::{AttemptEvent, Event, RequestEvent, RequestId, Side, Time};
-use shakedown_types::ResponseFlags;
+use shakedown_types::{GrpcStatus, ResponseFlags};
 use smallvec::SmallVec;
 
 pub(crate) use body::RecordedBody;
@@ -24,7 +24,7 @@ pub(crate) use names::Named;
 use crate::filter::overload::Hold;
 use crate::peers::Peer;
 use crate::proxy::Proxy;
-use crate::respond::grpc_code;
+use crate::respond::grpc_status;
 use crate::state::{Busy, Host};
 
 /// One request on its way through one side of the proxy.
@@ -42,7 +42,7 @@ pub(crate) struct Record {
     /// 0 until there is an answer.
     status: u16,
     /// gRPC's status of the answer.
-    grpc: Option<u32>,
+    grpc: Option<GrpcStatus>,
     flags: ResponseFlags,
     details: Cow<'static, str>,
     attempts: u32,
@@ -69,7 +69,7 @@ struct Attempt {
     started: Time,
     connected: bool,
     status: u16,
-    grpc: Option<u32>,
+    grpc: Option<GrpcStatus>,
 }
 
 /// How long a request was the proxy's alone: none of its tries had a connection.
@@ -231,7 +231,7 @@ impl Record {
     }
 
     /// An open try has given headers: what is told of the request counts under its host.
-    pub(crate) fn attempt_answered(&mut self, number: u32, status: u16, grpc: Option<u32>) {
+    pub(crate) fn attempt_answered(&mut self, number: u32, status: u16, grpc: Option<GrpcStatus>) {
         if let Some(attempt) = self.open.iter_mut().find(|open| open.number == number) {
             attempt.status = status;
             attempt.grpc = grpc;
@@ -295,7 +295,7 @@ impl Record {
 
     /// gRPC's status came, in headers or trailers.
     pub(crate) fn answered_grpc(&mut self, headers: &HeaderMap) {
-        self.grpc = grpc_code(headers).flatten().or(self.grpc);
+        self.grpc = grpc_status(headers).and_then(Result::ok).or(self.grpc);
     }
 
     /// The request broke off after the headers, for this reason.

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
-use shakedown_types::ResponseFlags;
+use shakedown_types::grpc::{CONTENT_TYPE as GRPC_CONTENT_TYPE, STATUS as GRPC_STATUS};
+use shakedown_types::{GrpcStatus, ResponseFlags};
 use shakedown_wire::Body;
 
-pub(crate) use grpc::{code as grpc_code, is_grpc};
+pub(crate) use grpc::{is_grpc, status as grpc_status};
 
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
-pub(crate) const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// The details of what took too long as a whole.
 pub(crate) const MAX_DURATION: &str = "max_duration_timeout";
@@ -416,8 +416,8 @@ impl Reject {
 
     /// The answer in gRPC's words: always 200, without a body. Source: Envoy, `Http::Utility::prepareLocalReply`.
     fn tell_grpc(&self, headers: &mut HeaderMap) {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert(GRPC_STATUS, HeaderValue::from(self.grpc_status()));
+        headers.insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
+        headers.insert(GRPC_STATUS, self.grpc_code());
         let message = self.body();
         if !message.is_empty()
             && let Ok(message) = HeaderValue::try_from(grpc::message(message))
@@ -426,20 +426,20 @@ impl Reject {
         }
     }
 
-    fn grpc_status(&self) -> u32 {
-        match self {
+    fn grpc_code(&self) -> HeaderValue {
+        let status = match self {
+            // Any number that the configuration names, whether gRPC defines it or not.
             Reject::Aborted {
-                grpc: Some(status), ..
-            } => *status,
-            // RESOURCE_EXHAUSTED.
+                grpc: Some(code), ..
+            } => return HeaderValue::from(*code),
             Reject::Limited(Limited {
                 resource_exhausted: true,
                 ..
-            }) => 8,
-            // DEADLINE_EXCEEDED.
-            Reject::StreamDuration { .. } => 4,
-            _ => grpc::status_of(self.status().as_u16()),
-        }
+            }) => GrpcStatus::ResourceExhausted,
+            Reject::StreamDuration { .. } => GrpcStatus::DeadlineExceeded,
+            _ => GrpcStatus::from_http(self.status().as_u16()),
+        };
+        HeaderValue::from(status)
     }
 }
 

@@ -8,13 +8,14 @@ mod backoff;
 
 use std::time::Duration;
 
+use shakedown_xds::table::{RequestView, RetryOn, RetryPolicy};
 use http::{HeaderMap, HeaderName};
 use shakedown_env::UnixTime;
-use shakedown_xds::table::{RequestView, RetryOn, RetryPolicy};
+use shakedown_types::GrpcStatus;
 
 pub use backoff::{Backoff, rate_limited};
 
-use crate::respond::{GRPC_STATUS, ResetReason};
+use crate::respond::{ResetReason, grpc_status};
 
 const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
@@ -216,15 +217,12 @@ fn would_retry_grpc(on: RetryOn, headers: &HeaderMap) -> bool {
     if !on.intersects(RetryOn::GRPC) {
         return false;
     }
-    let Some(status) = headers.get(GRPC_STATUS) else {
-        return false;
-    };
-    match status.as_bytes() {
-        b"1" => on.contains(RetryOn::CANCELLED),
-        b"4" => on.contains(RetryOn::DEADLINE_EXCEEDED),
-        b"8" => on.contains(RetryOn::RESOURCE_EXHAUSTED),
-        b"13" => on.contains(RetryOn::INTERNAL),
-        b"14" => on.contains(RetryOn::UNAVAILABLE),
+    match grpc_status(headers) {
+        Some(Ok(GrpcStatus::Cancelled)) => on.contains(RetryOn::CANCELLED),
+        Some(Ok(GrpcStatus::DeadlineExceeded)) => on.contains(RetryOn::DEADLINE_EXCEEDED),
+        Some(Ok(GrpcStatus::ResourceExhausted)) => on.contains(RetryOn::RESOURCE_EXHAUSTED),
+        Some(Ok(GrpcStatus::Internal)) => on.contains(RetryOn::INTERNAL),
+        Some(Ok(GrpcStatus::Unavailable)) => on.contains(RetryOn::UNAVAILABLE),
         _ => false,
     }
 }

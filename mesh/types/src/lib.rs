@@ -2,6 +2,9 @@
 //!
 //! Plain data: no clock, no I/O, no runtime. The serialised forms are part of the Journal's format and of its digests.
 
+pub mod grpc;
+mod grpc_status;
 mod response_flags;
 
+pub use grpc_status::GrpcStatus;
 pub use response_flags::ResponseFlags;

@@ -7,7 +7,6 @@
 mod cast;
 mod digest;
 mod document;
-mod grpc;
 mod histogram;
 mod journal;
 mod measured;
@@ -22,7 +21,6 @@ pub use document::{
     FailureCount, Generator, LOAD_ROWS_MAX, Latency, Load, Mode, NotModelled, RealLoad, SCHEMA,
     Second, Service, StatusCount, Throughput, Verdict,
 };
-pub use grpc::GrpcStatus;
 pub use histogram::{Histogram, HistogramError};
 pub use journal::{Event, Fate, JOURNAL_VERSION, Record, Root};
 pub use measured::{Measured, MeasuredUnit, Number};

@@ -1,8 +1,7 @@
 //! The outcome of a request, a call or an attempt.
 
 use serde::{Deserialize, Serialize};
-
-use crate::GrpcStatus;
+use shakedown_types::GrpcStatus;
 
 /// The result of a request, a call or an attempt, as its sender counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,7 +49,7 @@ impl Outcome {
     /// An answer to a caller that counts 200 to 399 as success or, where gRPC is spoken, its OK.
     pub fn of_status(status: u16, grpc: Option<GrpcStatus>) -> Outcome {
         let ok = match grpc {
-            Some(grpc) => grpc == GrpcStatus::OK,
+            Some(grpc) => grpc == GrpcStatus::Ok,
             None => (200..400).contains(&status),
         };
         let answer = if ok { Answer::Ok } else { Answer::Error };

@@ -6,7 +6,7 @@ mod parse;
 pub(crate) use cursor::Problem;
 pub(crate) use parse::parse;
 
-use shakedown_results::GrpcStatus;
+use shakedown_types::GrpcStatus;
 
 use super::{Arithmetic, Op, Seeds, Temporal};
 use crate::value::{Quantity, Share};

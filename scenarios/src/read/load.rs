@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use shakedown_yaml::{Node, Place as FilePlace};
 use http::header::COOKIE;
 use http::{HeaderName, HeaderValue};
-use shakedown_results::GrpcStatus;
-use shakedown_yaml::{Node, Place as FilePlace};
+use shakedown_types::GrpcStatus;
 
 use super::Reader;
 use super::endpoint::Sender;
@@ -398,7 +398,7 @@ impl Reader<'_> {
         };
         let (mut http, mut grpc) = (Vec::new(), Vec::new());
         for item in &items {
-            match item.as_str().and_then(GrpcStatus::of_name) {
+            match item.as_str().and_then(GrpcStatus::from_name) {
                 Some(status) => grpc.push(status),
                 None => http.extend(self.parsed(item, "a status or a range of them", statuses)),
             }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::HeaderName;
-use shakedown_results::GrpcStatus;
 use shakedown_yaml::{Node, Place as FilePlace, suggest};
+use http::HeaderName;
+use shakedown_types::GrpcStatus;
 
 use super::Reader;
 use super::fields::{Keys, get, long};
@@ -185,7 +185,7 @@ impl Reader<'_> {
             .and_then(|n| self.word(n, &orders, &["adaptive-lifo", "priority"]));
         let (usual, named) = match protocol {
             Protocol::Grpc => (
-                Status::Grpc(GrpcStatus::UNAVAILABLE),
+                Status::Grpc(GrpcStatus::Unavailable),
                 "a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`",
             ),
             Protocol::Http | Protocol::Http2 => (
@@ -200,7 +200,7 @@ impl Reader<'_> {
                 (Some("503"), Protocol::Http | Protocol::Http2)
                 | (Some("UNAVAILABLE"), Protocol::Grpc) => Failure::Status(usual),
                 (Some(name @ "RESOURCE_EXHAUSTED"), Protocol::Grpc) => {
-                    let status = GrpcStatus::of_name(name).expect("it is one of gRPC's");
+                    let status = GrpcStatus::from_name(name).expect("it is one of gRPC's");
                     Failure::Status(Status::Grpc(status))
                 }
                 _ => {

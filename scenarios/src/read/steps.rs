@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use shakedown_results::GrpcStatus;
 use shakedown_yaml::{Node, suggest};
+use http::StatusCode;
+use shakedown_types::GrpcStatus;
 
 use super::Reader;
 use super::calls::with_settings;
@@ -68,7 +68,7 @@ impl Words {
     /// The answer of a failing app: 500, or the status of gRPC's libraries for an exception.
     pub(super) const fn broken(self) -> Status {
         match self {
-            Words::Grpc => Status::Grpc(GrpcStatus::UNKNOWN),
+            Words::Grpc => Status::Grpc(GrpcStatus::Unknown),
             Words::Http | Words::Both => Status::Http(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -312,11 +312,11 @@ impl Reader<'_> {
     /// A status, in the words of what is spoken.
     fn status(&mut self, node: &Node, words: Words) -> Option<Status> {
         let text = self.text(node, "a status")?;
-        if let Some(status) = GrpcStatus::of_name(text) {
+        if let Some(status) = GrpcStatus::from_name(text) {
             if words == Words::Http {
                 let message = format!(
                     "`{text}` is a status of gRPC, and this service speaks HTTP: write `{}`",
-                    status.http()
+                    status.to_http()
                 );
                 self.error(&node.place, message);
                 return None;
@@ -325,7 +325,7 @@ impl Reader<'_> {
         }
         if words == Words::Grpc {
             let hint = match text.parse::<u16>() {
-                Ok(code) => format!("write `{}`", GrpcStatus::of_http(code)),
+                Ok(code) => format!("write `{}`", GrpcStatus::from_http(code)),
                 Err(_) => suggest::hint(text, GrpcStatus::names()),
             };
             let message =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use shakedown_results::GrpcStatus;
+use shakedown_types::GrpcStatus;
 
 use super::{Draw, Place};
 use crate::value::Share;
@@ -117,7 +117,7 @@ impl Default for Success {
     fn default() -> Success {
         Success {
             http: vec![(200, 399)],
-            grpc: vec![GrpcStatus::OK],
+            grpc: vec![GrpcStatus::Ok],
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use shakedown_xds::table::RequestView;
 use http::{Request, Response};
 use shakedown_env::Time;
-use shakedown_types::ResponseFlags;
+use shakedown_types::{GrpcStatus, ResponseFlags};
 use shakedown_wire::{Body, Pool};
 use smallvec::SmallVec;
 
@@ -24,7 +24,7 @@ use crate::outlier::Outcome;
 use crate::prepare;
 use crate::proxy::Proxy;
 use crate::record::Record;
-use crate::respond::{Reject, ResetReason, grpc_code};
+use crate::respond::{Reject, ResetReason, grpc_status};
 use crate::retry::{Failure, Retries, Verdict};
 use crate::state::{Host, PoolKind};
 use crate::upgrade::is_upgrade;
@@ -225,7 +225,7 @@ impl<'a> Race<'a> {
                     prepare::expected_timeout(headers, expected, scribe);
                 }
                 if self.bounds.tell_grpc {
-                    grpc::tell_timeout(headers, expected);
+                    grpc::set_timeout(headers, expected);
                 }
             }
             if self.plan.tell_attempt {
@@ -299,10 +299,11 @@ impl<'a> Race<'a> {
 
     fn answered(&mut self, open: &Open, response: &Response<Body>) -> Step {
         let status = response.status().as_u16();
-        let told = self.grpc.then(|| grpc_code(response.headers())).flatten();
+        let grpc = self.grpc.then(|| grpc_status(response.headers())).flatten();
         self.record
-            .attempt_answered(open.number, status, told.flatten());
-        let seen = told.map_or(status, grpc::http_status);
+            .attempt_answered(open.number, status, grpc.clone().and_then(Result::ok));
+        // A status that is not a number counts as an unknown one. Source: Envoy, `Grpc::Utility::grpcToHttpStatus`.
+        let seen = grpc.map_or(status, |grpc| grpc.unwrap_or(GrpcStatus::Unknown).to_http());
         self.observe(open, Outcome::Status(seen));
         let failure = Failure::Response {
             status,

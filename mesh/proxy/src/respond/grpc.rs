@@ -1,43 +1,25 @@
-//! How a local reply is told to a caller that speaks gRPC.
+//! The gRPC form of a local reply, and the gRPC status of an upstream's response.
 
 use std::fmt::Write as _;
+use std::num::ParseIntError;
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-
-use super::GRPC_STATUS;
+use shakedown_types::{GrpcStatus, grpc};
 
 /// Whether a message speaks gRPC. Source: Envoy, `Grpc::Common::hasGrpcContentType`.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    let rest = kind.and_then(|kind| kind.strip_prefix(grpc::CONTENT_TYPE.as_bytes()));
     rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+')
 }
 
-/// The status of gRPC in headers or trailers: `None` if there is none, `Some(None)` for one that is no number.
-pub(crate) fn code(headers: &HeaderMap) -> Option<Option<u32>> {
-    let status = headers.get(GRPC_STATUS)?.to_str().ok()?;
-    Some(status.parse().ok())
+/// The gRPC status in headers or trailers, if there is one; an error if it is not a number.
+pub(crate) fn status(headers: &HeaderMap) -> Option<Result<GrpcStatus, ParseIntError>> {
+    let code = headers.get(grpc::STATUS)?.to_str().ok()?;
+    Some(code.parse().map(GrpcStatus::from_code))
 }
 
-/// The status of gRPC that stands for one of HTTP. Source: Envoy, `Grpc::Utility::httpToGrpcStatus`.
-pub(super) fn status_of(status: u16) -> u32 {
-    match status {
-        // INTERNAL.
-        400 => 13,
-        // UNAUTHENTICATED.
-        401 => 16,
-        // PERMISSION_DENIED.
-        403 => 7,
-        // UNIMPLEMENTED.
-        404 => 12,
-        // UNAVAILABLE.
-        429 | 502 | 503 | 504 => 14,
-        // UNKNOWN.
-        _ => 2,
-    }
-}
-
-/// A message as gRPC has it in a header: what is not printable, and the percent sign, as `%XX`.
+/// A message in the form of gRPC's header: what is not printable, and the percent sign, as `%XX`.
 /// Source: gRPC over HTTP/2, "Percent-Encoded".
 pub(super) fn message(text: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -51,4 +33,23 @@ pub(super) fn message(text: &[u8]) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_become_https() {
+        let read = |text| {
+            let headers = HeaderMap::from_iter([(grpc::STATUS, HeaderValue::from_static(text))]);
+            status(&headers).expect("there is one")
+        };
+        for (text, http) in [("0", 200), ("14", 503), ("4", 504), ("13", 500), ("8", 429)] {
+            assert_eq!(read(text).map(GrpcStatus::to_http), Ok(http), "{text}");
+        }
+        assert_eq!(read("17"), Ok(GrpcStatus::Unknown));
+        assert!(read("x").is_err());
+        assert_eq!(status(&HeaderMap::new()), None);
+    }
 }

@@ -268,7 +268,7 @@ fn a_status_of_grpc_is_told_apart_from_the_others() {
     ]);
     run.request(11 * S, 12 * S, OK);
     let unavailable = shakedown_results::Outcome {
-        grpc: shakedown_results::GrpcStatus::of_name("UNAVAILABLE"),
+        grpc: shakedown_types::GrpcStatus::from_name("UNAVAILABLE"),
         ..ERROR
     };
     run.request(11 * S, 12 * S, unavailable);

@@ -1,6 +1,6 @@
 //! Services that speak HTTP/2 or gRPC, and the words of their failures.
 
-use shakedown_results::GrpcStatus;
+use shakedown_types::GrpcStatus;
 
 use super::{errors, read};
 use crate::story::{Action, Failure, Protocol, Status, Step, Story, Success};
@@ -27,7 +27,7 @@ fn steps(story: &Story) -> &[Step] {
 }
 
 fn named(name: &str) -> Status {
-    Status::Grpc(GrpcStatus::of_name(name).unwrap())
+    Status::Grpc(GrpcStatus::from_name(name).unwrap())
 }
 
 #[test]
@@ -110,10 +110,10 @@ fn a_load_counts_as_success_what_it_says_in_either_words() {
     let text = story("grpc", "", "work: 1ms", "")
         .replace("rate: 10/s", "rate: 10/s, ok: [OK, NOT_FOUND, 200..299]");
     let ok = &read(&text).loads[0].ok;
-    let grpc = vec![GrpcStatus::OK, GrpcStatus::of_name("NOT_FOUND").unwrap()];
+    let grpc = vec![GrpcStatus::Ok, GrpcStatus::from_name("NOT_FOUND").unwrap()];
     let http = vec![(200, 299)];
     assert_eq!(*ok, Success { http, grpc });
-    assert!(ok.holds(200, GrpcStatus::of_name("NOT_FOUND")));
-    assert!(!ok.holds(200, Some(GrpcStatus::UNAVAILABLE)));
+    assert!(ok.holds(200, GrpcStatus::from_name("NOT_FOUND")));
+    assert!(!ok.holds(200, Some(GrpcStatus::Unavailable)));
     assert!(ok.holds(299, None) && !ok.holds(300, None));
 }

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
-use shakedown_loadgen::{GRPC_CONTENT, GRPC_STATUS};
-use shakedown_results::{GrpcStatus, Outcome};
+use shakedown_results::Outcome;
 use shakedown_scenarios::story::{Protocol, Status};
+use shakedown_types::{GrpcStatus, grpc};
 
 /// The body of an answer: bytes in memory, and perhaps trailers.
 #[derive(Debug, Default)]
@@ -41,17 +41,19 @@ pub(super) fn answer(
         response.body_mut().data = (!data.is_empty()).then_some(data);
         return (response, outcome);
     };
-    response.headers_mut().insert(CONTENT_TYPE, GRPC_CONTENT);
-    let told = HeaderValue::from(u16::from(grpc.number()));
-    if grpc == GrpcStatus::OK {
-        let trailers = HeaderMap::from_iter([(GRPC_STATUS, told)]);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
+    let told = HeaderValue::from(grpc);
+    if grpc == GrpcStatus::Ok {
+        let trailers = HeaderMap::from_iter([(grpc::STATUS, told)]);
         *response.body_mut() = Reply {
             data: Some(data),
             trailers: Some(Box::new(trailers)),
         };
     } else {
         // An answer without a message has its status in the headers. Source: gRPC over HTTP/2, "Trailers-Only".
-        response.headers_mut().insert(GRPC_STATUS, told);
+        response.headers_mut().insert(grpc::STATUS, told);
     }
     (response, outcome)
 }
@@ -59,13 +61,13 @@ pub(super) fn answer(
 fn in_grpc(status: Status) -> GrpcStatus {
     match status {
         Status::Grpc(status) => status,
-        Status::Http(status) if status.as_u16() < 400 => GrpcStatus::OK,
-        Status::Http(status) => GrpcStatus::of_http(status.as_u16()),
+        Status::Http(status) if status.as_u16() < 400 => GrpcStatus::Ok,
+        Status::Http(status) => GrpcStatus::from_http(status.as_u16()),
     }
 }
 
 fn in_http(status: GrpcStatus) -> StatusCode {
-    StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    StatusCode::from_u16(status.to_http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 impl Body for Reply {
@@ -98,14 +100,14 @@ mod tests {
 
     fn of(protocol: Protocol, status: Status) -> (u16, Option<String>, Answer) {
         let (response, outcome) = answer(protocol, status, Bytes::new(), &[]);
-        let told = response.headers().get(GRPC_STATUS);
+        let told = response.headers().get(grpc::STATUS);
         let told = told.map(|told| told.to_str().unwrap().to_owned());
         (response.status().as_u16(), told, outcome.answer)
     }
 
     #[test]
     fn a_failure_of_grpc_is_told_in_the_headers_of_an_answer_that_went_well() {
-        let unavailable = Status::Grpc(GrpcStatus::UNAVAILABLE);
+        let unavailable = Status::Grpc(GrpcStatus::Unavailable);
         let told = Some("14".to_owned());
         assert_eq!(of(Protocol::Grpc, unavailable), (200, told, Answer::Error));
     }
@@ -119,17 +121,17 @@ mod tests {
             &[],
         );
         assert_eq!(outcome.answer, Answer::Ok);
-        assert!(!response.headers().contains_key(GRPC_STATUS));
+        assert!(!response.headers().contains_key(grpc::STATUS));
         let trailers = response.into_body().trailers.unwrap();
-        assert_eq!(trailers[GRPC_STATUS], "0");
+        assert_eq!(trailers[grpc::STATUS], "0");
     }
 
     #[test]
     fn the_others_words_are_translated() {
-        let unavailable = Status::Grpc(GrpcStatus::UNAVAILABLE);
+        let unavailable = Status::Grpc(GrpcStatus::Unavailable);
         assert_eq!(of(Protocol::Http, unavailable), (503, None, Answer::Error));
         let missing = Status::Http(StatusCode::NOT_FOUND);
-        let told = Some(GrpcStatus::UNIMPLEMENTED.number().to_string());
+        let told = Some(GrpcStatus::Unimplemented.code().to_string());
         assert_eq!(of(Protocol::Grpc, missing), (200, told, Answer::Error));
     }
 }

@@ -9,8 +9,9 @@ use futures_util::future::join_all;
 use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use shakedown_env::Time;
 use shakedown_loadgen::{Errand, Policy, index_of};
-use shakedown_results::{Answer, GrpcStatus, Outcome};
+use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::story::{Bound, Call, Failure, OnError, Status, Step, Timed};
+use shakedown_types::GrpcStatus;
 use shakedown_wire::Body;
 
 use super::carried::Carried;
@@ -204,7 +205,7 @@ fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
     match (outcome.answer, call.on_error) {
         (Answer::Ok, _) | (_, OnError::Ignore) => Flow::Continue(()),
         (Answer::Timeout, OnError::Fail) => {
-            Flow::Break(status(Status::Grpc(GrpcStatus::DEADLINE_EXCEEDED)))
+            Flow::Break(status(Status::Grpc(GrpcStatus::DeadlineExceeded)))
         }
         (_, OnError::Fail) => Flow::Break(status(Status::Http(StatusCode::BAD_GATEWAY))),
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Side, Time};
 use shakedown_loadgen::decode;
-use shakedown_results::{Answer, Cast, Event, GrpcStatus, Outcome, PartyId, PartyKind, PodId};
-use shakedown_types::ResponseFlags;
+use shakedown_results::{Answer, Cast, Event, Outcome, PartyId, PartyKind, PodId};
+use shakedown_types::{GrpcStatus, ResponseFlags};
 
 use super::{Journal, State};
 use crate::layout::APP_PORT;
@@ -239,8 +239,7 @@ impl State {
 
 /// Statuses and flags as an outcome: what the proxy's own time bound cut short has timed out; what its caller left, or
 /// another try has beaten, is cancelled.
-fn outcome(status: u16, grpc: Option<u32>, flags: ResponseFlags) -> Outcome {
-    let grpc = grpc.map(|number| GrpcStatus::of_number(u64::from(number)));
+fn outcome(status: u16, grpc: Option<GrpcStatus>, flags: ResponseFlags) -> Outcome {
     let told = Outcome::of_status(status, grpc);
     let answer = if flags.contains(ResponseFlags::DC)
         || (status == 0 && flags.contains(ResponseFlags::LR))

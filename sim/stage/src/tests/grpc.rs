@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use shakedown_results::{Answer, Event, GrpcStatus};
+use shakedown_results::{Answer, Event};
 use shakedown_scenarios::{Edits, Judge, load_text};
+use shakedown_types::GrpcStatus;
 
 use super::{Played, play};
 use crate::cast;
@@ -74,7 +75,7 @@ fn requests_of_grpc_pass_from_app_to_app_and_their_trailers_say_how_they_went() 
         "expect: [success(users) == 100%, success(web -> pay) == 100%, count(web -> pay) == 200]";
     let played = holds(&story("grpc", WEB, PAY, expect));
     let (attempts, served) = statuses(&played);
-    let ok = Some(GrpcStatus::OK);
+    let ok = Some(GrpcStatus::Ok);
     assert_eq!(attempts, BTreeSet::from([None, ok]), "the shop speaks HTTP");
     assert_eq!(served, BTreeSet::from([None, ok]));
 }

@@ -1,6 +1,6 @@
 //! The rule `condition`: `ok`, `latency > 1s`, `via b/v2`.
 
-use shakedown_results::GrpcStatus;
+use shakedown_types::GrpcStatus;
 
 use super::super::cursor::Problem;
 use super::super::{Word, WrittenCondition, WrittenTest};
@@ -65,7 +65,7 @@ impl Parser<'_> {
                 ),
             )
         };
-        if let Some(status) = GrpcStatus::of_name(text) {
+        if let Some(status) = GrpcStatus::from_name(text) {
             return Ok(WrittenTest::Grpc(status));
         }
         if let Some(class) = text.strip_suffix("xx") {
