@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use http::HeaderValue;
-use shakedown_env::RequestId;
 use shakedown_results::{PartyId, Root};
+use shakedown_types::RequestId;
 
 /// Marks an id as ours, so that a stranger's UUID is not taken for a request of a load (1 in 67 million would be).
 const MARK: u128 = 0x35a_4ed0;

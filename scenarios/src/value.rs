@@ -23,7 +23,9 @@ pub use rate::Rate;
 pub use ratio::Ratio;
 pub use share::Share;
 pub use size::{format_size, parse_size};
-pub(crate) use state::{CLOSED, FAILED, OPEN, ROLLED_BACK, is_breakers, state, state_name, states};
+pub(crate) use state::{
+    CLOSED, FAILED, OPEN, ROLLED_BACK, is_breakers, phase, state, state_name, states,
+};
 
 /// Text that is not the value it should be. Displays as a sentence for the author of the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

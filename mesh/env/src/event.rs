@@ -2,12 +2,13 @@
 //! them into journal events.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_types::{GrpcStatus, ResponseFlags};
+use shakedown_types::{
+    BreakerLimit, CanaryPhase, Detector, GrpcStatus, RequestId, ResponseFlags, Side,
+};
 
 use crate::Time;
 
@@ -41,8 +42,8 @@ pub enum Event {
     Canary {
         /// The service that it rolls out, as its `Canary` document is named.
         name: Arc<str>,
-        /// Flagger's phase, as Flagger writes it: `Initialized`, `Progressing`, `Succeeded`, `Failed`, ...
-        phase: &'static str,
+        /// The phase.
+        phase: CanaryPhase,
         /// The new version's share, whole percent.
         weight_percent: u32,
         /// The version that is rolled out, empty while there is none.
@@ -96,7 +97,7 @@ pub enum Event {
         /// The cluster.
         cluster: Arc<str>,
         /// What it bounds.
-        limit: Limit,
+        limit: BreakerLimit,
         /// At its limit.
         open: bool,
     },
@@ -107,74 +108,6 @@ pub enum Event {
         /// Why, in words.
         reason: Arc<str>,
     },
-}
-
-/// What found a host to be an outlier. Source: Envoy, `OutlierEjectionType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Detector {
-    /// So many 5xx answers (or none at all) in a row.
-    Consecutive5xx,
-    /// So many of 502, 503 and 504 in a row.
-    ConsecutiveGatewayFailure,
-    /// So many failures to reach it in a row.
-    ConsecutiveLocalOriginFailure,
-    /// Its success rate is far below that of its neighbours.
-    SuccessRate,
-    /// The same, of failures to reach it.
-    SuccessRateLocalOrigin,
-    /// Too large a share of its answers is 5xx.
-    FailurePercentage,
-    /// Too large a share of tries could not reach it.
-    FailurePercentageLocalOrigin,
-}
-
-impl Detector {
-    /// Envoy's name of it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Detector::Consecutive5xx => "consecutive-5xx",
-            Detector::ConsecutiveGatewayFailure => "consecutive-gateway-failure",
-            Detector::ConsecutiveLocalOriginFailure => "consecutive-local-origin-failure",
-            Detector::SuccessRate => "success-rate",
-            Detector::SuccessRateLocalOrigin => "success-rate-local-origin",
-            Detector::FailurePercentage => "failure-percentage",
-            Detector::FailurePercentageLocalOrigin => "failure-percentage-local-origin",
-        }
-    }
-}
-
-/// What a circuit breaker bounds. Source: Envoy, `CircuitBreakers.Thresholds`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Limit {
-    /// Connections to the cluster.
-    Connections,
-    /// Requests that wait for a connection.
-    Pending,
-    /// Requests in hand.
-    Requests,
-    /// Retries in hand, those that wait for their backoff included.
-    Retries,
-}
-
-impl Limit {
-    /// What it bounds, in a word.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Limit::Connections => "connections",
-            Limit::Pending => "pending",
-            Limit::Requests => "requests",
-            Limit::Retries => "retries",
-        }
-    }
-}
-
-/// Which side of a pod's proxy speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// From the network to the app.
-    Inbound,
-    /// From the app to the network.
-    Outbound,
 }
 
 /// A request that a proxy has finished.
@@ -225,81 +158,4 @@ pub struct AttemptEvent {
     pub flags: ResponseFlags,
     /// Without TLS.
     pub plaintext: bool,
-}
-
-/// An `x-request-id`: a UUID as a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RequestId(pub u128);
-
-/// The digit that each byte stands for in hexadecimal; 255: none.
-static DIGITS: [u8; 256] = {
-    let mut table = [255; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        let text = b"0123456789abcdef"[digit as usize];
-        table[text as usize] = digit;
-        table[text.to_ascii_uppercase() as usize] = digit;
-        digit += 1;
-    }
-    table
-};
-
-impl RequestId {
-    /// Reads the hyphenated form, in either case. Anything else is not an id of ours.
-    pub fn parse(text: &[u8]) -> Option<RequestId> {
-        // Every proxy reads the id of every request: by a table, and without a branch a digit.
-        let text: &[u8; 36] = text.try_into().ok()?;
-        if [8, 13, 18, 23].iter().any(|at: &usize| text[*at] != b'-') {
-            return None;
-        }
-        let (mut value, mut seen) = (0u128, 0u8);
-        for (from, to) in [(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)] {
-            let mut group = 0u64;
-            for byte in &text[from..to] {
-                let digit = DIGITS[usize::from(*byte)];
-                seen |= digit;
-                group = (group << 4) | u64::from(digit & 0xf);
-            }
-            value = (value << (4 * (to - from))) | u128::from(group);
-        }
-        (seen < 16).then_some(RequestId(value))
-    }
-}
-
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let v = self.0;
-        write!(
-            f,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            v >> 96,
-            (v >> 80) & 0xffff,
-            (v >> 64) & 0xffff,
-            (v >> 48) & 0xffff,
-            v & 0xffff_ffff_ffff
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {
-        let id = RequestId(0x6f1b_7e5c_37d6_4b2a_9a3e_0d9a_6b1c_2d3e);
-        let text = "6f1b7e5c-37d6-4b2a-9a3e-0d9a6b1c2d3e";
-        assert_eq!(id.to_string(), text);
-        let read = |text: &str| RequestId::parse(text.as_bytes());
-        assert_eq!(read(text), Some(id));
-        assert_eq!(read(&text.to_ascii_uppercase()), Some(id));
-        for other in [
-            "6f1b7e5c-37d6-4b2a-9a3e-0d9a6b1c2d3",
-            "6f1b7e5c-37d6-4b2a-9a3e-0d9a6b1c2d3g",
-            "6f1b7e5c037d6-4b2a-9a3e-0d9a6b1c2d3e",
-            "-f1b7e5c-37d6-4b2a-9a3e-0d9a6b1c2d3e",
-        ] {
-            assert_eq!(read(other), None, "{other}");
-        }
-    }
 }

@@ -19,7 +19,7 @@ mod turn;
 mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
-pub use event::{AttemptEvent, Detector, Event, Limit, RequestEvent, RequestId, Side};
+pub use event::{AttemptEvent, Event, RequestEvent};
 pub use random::{Rng, stream_seed};
 pub use stream::{BoxListener, BoxStream, Listener, Stream};
 pub use tapped::{Tap, Tapped};

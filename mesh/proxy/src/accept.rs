@@ -17,8 +17,8 @@ use std::time::Duration;
 use shakedown_xds::table::{Direction, Listener, Routes, Table};
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
-use shakedown_env::{BoxListener, Env, Owned, Side};
-use shakedown_types::ResponseFlags;
+use shakedown_env::{BoxListener, Env, Owned};
+use shakedown_types::{ResponseFlags, Side};
 use shakedown_wire::{
     BadHead, Body, Connected, Drain, HeadTimeout, ServeError, ServerOptions, accept_auto_until,
 };

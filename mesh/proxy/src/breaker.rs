@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use shakedown_env::Limit;
-use shakedown_wire::{Bound, Quota, QuotaLimits};
 use shakedown_xds::table::Limits;
+use shakedown_types::BreakerLimit;
+use shakedown_wire::{Bound, Quota, QuotaLimits};
 
 use crate::budget::retries_allowed;
 
@@ -18,7 +18,7 @@ use crate::budget::retries_allowed;
 #[derive(Clone)]
 pub struct Breaker(Rc<Shared>);
 
-type Listener = Rc<dyn Fn(Limit, bool)>;
+type Listener = Rc<dyn Fn(BreakerLimit, bool)>;
 
 struct Shared {
     limits: Cell<Limits>,
@@ -85,7 +85,7 @@ impl Breaker {
     /// the requests, that of retries is looked at when one begins or ends.
     ///
     /// `f` is called in the middle of the pools' work: it must not send, nor drop what a pool has given.
-    pub fn on_change(&self, f: impl Fn(Limit, bool) + 'static) {
+    pub fn on_change(&self, f: impl Fn(BreakerLimit, bool) + 'static) {
         let f: Listener = Rc::new(f);
         self.0.listener.replace(Some(Rc::clone(&f)));
         self.0
@@ -104,7 +104,7 @@ impl Breaker {
         }
         let listener = self.0.listener.borrow().clone();
         if let Some(listener) = listener {
-            listener(Limit::Retries, open);
+            listener(BreakerLimit::Retries, open);
         }
     }
 }
@@ -147,11 +147,11 @@ fn quota_limits(limits: &Limits) -> QuotaLimits {
     }
 }
 
-fn limit(bound: Bound) -> Limit {
+fn limit(bound: Bound) -> BreakerLimit {
     match bound {
-        Bound::Connections => Limit::Connections,
-        Bound::Pending => Limit::Pending,
-        Bound::Requests => Limit::Requests,
+        Bound::Connections => BreakerLimit::Connections,
+        Bound::Pending => BreakerLimit::Pending,
+        Bound::Requests => BreakerLimit::Requests,
     }
 }
 
@@ -188,7 +188,10 @@ mod tests {
         let permit = breaker.retry();
         assert!(breaker.retry().is_none());
         drop(permit);
-        let both = [(Limit::Retries, true), (Limit::Retries, false)];
+        let both = [
+            (BreakerLimit::Retries, true),
+            (BreakerLimit::Retries, false),
+        ];
         assert_eq!(*told.borrow(), both);
     }
 
@@ -238,7 +241,11 @@ mod tests {
         breaker.on_change(move |limit, open| sink.borrow_mut().push((limit, open)));
         let taken = [Bound::Connections, Bound::Pending, Bound::Requests]
             .map(|bound| breaker.quota().take(bound));
-        let all = [Limit::Connections, Limit::Pending, Limit::Requests];
+        let all = [
+            BreakerLimit::Connections,
+            BreakerLimit::Pending,
+            BreakerLimit::Requests,
+        ];
         assert_eq!(*told.borrow(), all.map(|limit| (limit, true)));
         drop(taken);
     }

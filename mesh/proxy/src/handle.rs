@@ -8,8 +8,8 @@ use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use shakedown_env::{Elapsed, Side, Time, Work};
-use shakedown_types::ResponseFlags;
+use shakedown_env::{Elapsed, Time, Work};
+use shakedown_types::{ResponseFlags, Side};
 use shakedown_wire::{Body, Upgrade};
 
 use crate::accept::Gate;

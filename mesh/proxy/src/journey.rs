@@ -8,8 +8,8 @@ use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table,
 use http::header::{HeaderMap, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
-use shakedown_env::{Event, Side, Time};
-use shakedown_types::ResponseFlags;
+use shakedown_env::{Event, Time};
+use shakedown_types::{ResponseFlags, Side};
 use shakedown_wire::Body;
 
 use crate::connection::Connection;

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use shakedown_env::Side;
+use shakedown_types::Side;
 
 use crate::hash::Ends;
 use crate::proxy::Proxy;

@@ -12,9 +12,10 @@ mod window;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rand_core::Rng;
-use shakedown_env::{Detector, Time};
 use shakedown_xds::table::OutlierDetection;
+use rand_core::Rng;
+use shakedown_env::Time;
+use shakedown_types::Detector;
 use smallvec::SmallVec;
 
 use monitor::Monitor;

@@ -9,7 +9,7 @@ use http::Uri;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use rand_core::Rng;
-use shakedown_env::RequestId;
+use shakedown_types::RequestId;
 
 use crate::glance::Glance;
 use crate::origin::{Caller, FORWARDED_PROTO, INTERNAL};

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rand_core::Rng as _;
-use shakedown_env::{Env, Event, Owned, Rng, Side, Sleep, Time};
 use shakedown_xds::table::Table;
+use rand_core::Rng as _;
+use shakedown_env::{Env, Event, Owned, Rng, Sleep, Time};
+use shakedown_types::Side;
 
 use crate::accept::Gates;
 use crate::bootstrap::Bootstrap;

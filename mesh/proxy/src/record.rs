@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use shakedown_env::{AttemptEvent, Event, RequestEvent, RequestId, Side, Time};
-use shakedown_types::{GrpcStatus, ResponseFlags};
+use shakedown_env::{AttemptEvent, Event, RequestEvent, Time};
+use shakedown_types::{GrpcStatus, RequestId, ResponseFlags, Side};
 use smallvec::SmallVec;
 
 pub(crate) use body::RecordedBody;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use bytes::BytesMut;
 use http::HeaderValue;
-use shakedown_env::RequestId;
+use shakedown_types::RequestId;
 
 use crate::hex::hex;
 

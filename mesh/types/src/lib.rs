@@ -2,9 +2,20 @@
 //!
 //! Plain data: no clock, no I/O, no runtime. The serialised forms are part of the Journal's format and of its digests.
 
+mod breaker_limit;
+mod canary_phase;
+mod detector;
 pub mod grpc;
 mod grpc_status;
+mod named_enum;
+mod request_id;
 mod response_flags;
+mod side;
 
+pub use breaker_limit::BreakerLimit;
+pub use canary_phase::CanaryPhase;
+pub use detector::Detector;
 pub use grpc_status::GrpcStatus;
+pub use request_id::RequestId;
 pub use response_flags::ResponseFlags;
+pub use side::Side;

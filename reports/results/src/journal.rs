@@ -1,7 +1,7 @@
 //! The Journal: the ordered facts of one run. Histograms, checks, verdict, charts and digest are views of it.
 
 use serde::{Deserialize, Serialize};
-use shakedown_types::ResponseFlags;
+use shakedown_types::{BreakerLimit, CanaryPhase, Detector, ResponseFlags};
 
 use crate::{Outcome, PartyId, Pod, PodId};
 
@@ -292,8 +292,8 @@ pub enum Event {
     Canary {
         /// Of which service.
         service: PartyId,
-        /// Flagger's phase in kebab case: `initialized`, `progressing`, `promoting`, `finalising`, `succeeded`, `failed`, ...
-        phase: String,
+        /// The phase.
+        phase: CanaryPhase,
         /// The new version's share, parts per million.
         weight_ppm: u32,
         /// Index of the version that is rolled out, where there is one.
@@ -330,8 +330,8 @@ pub enum Event {
         at: PodId,
         /// Which pod.
         pod: PodId,
-        /// The detector, in Envoy's words: `consecutive-5xx`.
-        by: String,
+        /// The detector.
+        by: Detector,
     },
     /// A proxy's outlier detection could not eject a pod, because `maxEjectionPercent` was reached. Envoy counts these as
     /// `outlier_detection.ejections_overflow`.
@@ -340,8 +340,8 @@ pub enum Event {
         at: PodId,
         /// Which pod.
         pod: PodId,
-        /// The detector, in Envoy's words: `consecutive-5xx`.
-        by: String,
+        /// The detector.
+        by: Detector,
     },
     /// A pod that was taken out takes that proxy's traffic again.
     Returned {
@@ -356,8 +356,8 @@ pub enum Event {
         at: PodId,
         /// On the way to which service.
         to: PartyId,
-        /// What it bounds: `connections`, `pending`, `requests`, `retries`.
-        limit: String,
+        /// The limit.
+        limit: BreakerLimit,
         /// At its limit.
         open: bool,
     },

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use shakedown_results::{Cast, Event, EventRow, PartyId, PodId, Record};
+use shakedown_types::BreakerLimit;
 
 use crate::units;
 
@@ -23,7 +24,7 @@ pub(super) struct Events {
     /// Proxies that a configuration is in force at, by its number.
     in_force: BTreeMap<u64, Group>,
     /// Breakers that came to their limit, by proxy, callee and limit: their last row.
-    breakers: BTreeMap<(PodId, PartyId, String), Group>,
+    breakers: BTreeMap<(PodId, PartyId, BreakerLimit), Group>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,7 @@ impl Events {
                 to,
                 limit,
                 open,
-            } => return self.breaker(cast, at_ns, (*at, *to, limit), *open),
+            } => return self.breaker(cast, at_ns, (*at, *to, *limit), *open),
             event => of_pods(cast, event).or_else(|| of_mesh(cast, event)),
         };
         let Some((kind, subject, detail)) = told else {
@@ -124,10 +125,10 @@ impl Events {
         &mut self,
         cast: &Cast,
         at_ns: i64,
-        (at, to, limit): (PodId, PartyId, &str),
+        (at, to, limit): (PodId, PartyId, BreakerLimit),
         open: bool,
     ) {
-        let key = (at, to, limit.to_owned());
+        let key = (at, to, limit);
         let again = self
             .breakers
             .get_mut(&key)
@@ -145,7 +146,7 @@ impl Events {
                 at_ns,
                 kind: "breaker-open".to_owned(),
                 subject: format!("{} -> {}", cast.pod_name(at), party_name(cast, to)),
-                detail: limit.to_owned(),
+                detail: limit.name().to_owned(),
             });
             if let Some(row) = row {
                 self.breakers.insert(key, Group::new(row, at_ns));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use shakedown_results::series::Stretches;
 use shakedown_results::{Cast, Event, PartyId, PodId, Record};
+use shakedown_types::BreakerLimit;
 
 /// Rows of each kind that are kept.
 const ROWS_MAX: usize = 64;
@@ -18,7 +19,7 @@ pub(super) struct Outage {
     /// By pod; each holder is a proxy.
     ejected: BTreeMap<PodId, Row>,
     /// By caller, callee and limit.
-    breakers: BTreeMap<(PartyId, PartyId, String), Row>,
+    breakers: BTreeMap<(PartyId, PartyId, BreakerLimit), Row>,
 }
 
 /// Something that several may hold at once.
@@ -58,7 +59,7 @@ impl Outage {
                 limit,
                 open,
             } => {
-                let key = (cast.party_of(*at), *to, limit.clone());
+                let key = (cast.party_of(*at), *to, *limit);
                 let row = self.breakers.entry(key).or_default();
                 match open {
                     true => row.take(*at, at_ns, gap_ns),

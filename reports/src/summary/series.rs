@@ -184,7 +184,7 @@ impl Over {
                 if steps.len() < STEPS_MAX {
                     steps.push(CanaryStep {
                         at_ns,
-                        phase: phase.clone(),
+                        phase: phase.name().to_owned(),
                         version: version
                             .map_or(String::new(), |at| version_name(cast, *service, at)),
                         weight_ppm: *weight_ppm,

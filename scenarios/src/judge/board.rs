@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use shakedown_results::{Cast, Event, PartyId, PodId, Record};
+use shakedown_types::CanaryPhase;
 
 use crate::check::Party;
 use crate::story::{Action, Story};
-use crate::value::{self, ROLLED_BACK, Ratio};
+use crate::value::{self, ROLLED_BACK};
 
 use super::outage::Outage;
 use super::span::Span;
@@ -33,8 +34,8 @@ pub(super) struct Board {
 /// The progress of a service's rollout.
 #[derive(Clone, Debug, Default)]
 struct Rollout {
-    /// The phase, as a number.
-    phase: i64,
+    /// The phase; `None` until it is reported.
+    phase: Option<CanaryPhase>,
     /// The version that was rolled out last.
     version: Option<u16>,
     /// Parts per million in force, of versions that were reported.
@@ -195,8 +196,7 @@ impl Board {
                 ..
             } => {
                 let rollout = self.rollouts.entry(*service).or_default();
-                // A phase that is not known here is none that a check can name.
-                rollout.phase = value::state(phase).map_or(-1, whole);
+                rollout.phase = Some(*phase);
                 rollout.version = version.or(rollout.version);
                 None
             }
@@ -231,13 +231,14 @@ impl Board {
             .party
             .and_then(|index| self.rollouts.get(&PartyId(index)));
         let Some(rollout) = rollout else { return 0 };
-        let failed = Ratio::whole(i128::from(rollout.phase)) == value::FAILED;
+        let failed = rollout.phase == Some(CanaryPhase::Failed);
         // A version that never had any weight in force has none to lose.
         let weight = |version: u16| rollout.weights.get(&version).copied().unwrap_or(0);
         if failed && rollout.version.is_none_or(|version| weight(version) == 0) {
             ROLLED_BACK
         } else {
-            rollout.phase
+            let phase = rollout.phase.unwrap_or(CanaryPhase::Initializing);
+            value::phase(phase)
         }
     }
 
@@ -370,9 +371,4 @@ fn applies(story: &Story) -> BTreeMap<String, Vec<String>> {
         (name, keys.collect())
     });
     keys.collect()
-}
-
-/// A state's number.
-fn whole(number: Ratio) -> i64 {
-    i64::try_from(number.numerator()).expect("states are numbered from 0")
 }

@@ -1,29 +1,31 @@
 //! The states that a gauge may be in, as numbers: what a check compares is always a number.
 
+use shakedown_types::CanaryPhase;
+
 use super::Ratio;
 
 /// Flagger's phases, in the order of a rollout, then its possible ends; then the states of a breaker.
 /// No two gauges share a number.
-const STATES: [(&str, i128); 15] = [
-    ("initializing", 0),
-    ("initialized", 1),
-    ("waiting", 2),
-    ("progressing", 3),
-    ("waiting-promotion", 4),
-    ("promoting", 5),
-    ("finalising", 6),
-    ("promoted", 7),
-    ("succeeded", 7),
-    ("terminating", 8),
-    ("terminated", 9),
-    ("failed", 10),
-    ("rolled-back", 11),
-    ("closed", 100),
-    ("open", 101),
+const STATES: [(&str, i64); 15] = [
+    named(CanaryPhase::Initializing),
+    named(CanaryPhase::Initialized),
+    named(CanaryPhase::Waiting),
+    named(CanaryPhase::Progressing),
+    named(CanaryPhase::WaitingPromotion),
+    named(CanaryPhase::Promoting),
+    named(CanaryPhase::Finalising),
+    ("promoted", phase(CanaryPhase::Succeeded)),
+    named(CanaryPhase::Succeeded),
+    named(CanaryPhase::Terminating),
+    named(CanaryPhase::Terminated),
+    named(CanaryPhase::Failed),
+    ("rolled-back", ROLLED_BACK),
+    ("closed", CLOSED),
+    ("open", OPEN),
 ];
 
 /// Failed, with or without weight in force: what is rolled back has failed too.
-pub(crate) const FAILED: Ratio = Ratio::whole(10);
+pub(crate) const FAILED: Ratio = Ratio::whole(phase(CanaryPhase::Failed) as i128);
 /// Failed, with weight 0 in force at every proxy.
 pub(crate) const ROLLED_BACK: i64 = 11;
 /// A breaker that lets pass.
@@ -31,17 +33,26 @@ pub(crate) const CLOSED: i64 = 100;
 /// A breaker at its limit.
 pub(crate) const OPEN: i64 = 101;
 
+/// The number of a phase of a canary.
+pub(crate) const fn phase(phase: CanaryPhase) -> i64 {
+    phase as i64
+}
+
+const fn named(canary: CanaryPhase) -> (&'static str, i64) {
+    (canary.name(), phase(canary))
+}
+
 /// The number of a state.
 pub(crate) fn state(name: &str) -> Option<Ratio> {
     let known = STATES.iter().find(|(known, _)| *known == name);
-    known.map(|(_, number)| Ratio::whole(*number))
+    known.map(|(_, number)| Ratio::whole(i128::from(*number)))
 }
 
 /// The name of a state.
 pub(crate) fn state_name(number: Ratio) -> Option<&'static str> {
     let known = STATES
         .iter()
-        .find(|(_, known)| Ratio::whole(*known) == number);
+        .find(|(_, known)| Ratio::whole(i128::from(*known)) == number);
     known.map(|(name, _)| *name)
 }
 

@@ -17,9 +17,10 @@ mod retreat;
 
 use std::time::Duration;
 
+use shakedown_istio::Canary;
 use serde::{Deserialize, Serialize};
 use shakedown_env::Time;
-use shakedown_istio::Canary;
+use shakedown_types::CanaryPhase;
 
 use super::Split;
 use super::history::History;
@@ -91,7 +92,7 @@ pub(super) struct Seen<'a> {
 pub(super) enum Act {
     /// Say this.
     Tell {
-        phase: &'static str,
+        phase: CanaryPhase,
         weight: u32,
         version: String,
         reason: String,
@@ -365,18 +366,18 @@ impl Machine {
     }
 }
 
-/// Flagger's name of a stage.
-fn phase(stage: Stage) -> &'static str {
+/// Flagger's phase of a stage.
+const fn phase(stage: Stage) -> CanaryPhase {
     match stage {
-        Stage::Initializing => "Initializing",
-        Stage::Initialized => "Initialized",
+        Stage::Initializing => CanaryPhase::Initializing,
+        Stage::Initialized => CanaryPhase::Initialized,
         Stage::Preparing | Stage::Analysing | Stage::RollingBack | Stage::Replacing => {
-            "Progressing"
+            CanaryPhase::Progressing
         }
-        Stage::Scaling | Stage::Shifting => "Promoting",
-        Stage::Finalising => "Finalising",
-        Stage::Succeeded => "Succeeded",
-        Stage::Failed => "Failed",
+        Stage::Scaling | Stage::Shifting => CanaryPhase::Promoting,
+        Stage::Finalising => CanaryPhase::Finalising,
+        Stage::Succeeded => CanaryPhase::Succeeded,
+        Stage::Failed => CanaryPhase::Failed,
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 
-use shakedown_env::Event;
 use shakedown_istio::registry::{Endpoint, Hostname, Locality, Port, Service};
+use shakedown_env::Event;
+use shakedown_types::CanaryPhase;
 
 use super::voyage::{Voyage, pod};
 use super::{document, ms};
@@ -122,7 +123,7 @@ impl Rollout {
     }
 
     /// Phase, weight and words of every step.
-    fn steps(&self) -> Vec<(&'static str, u32, String)> {
+    fn steps(&self) -> Vec<(CanaryPhase, u32, String)> {
         let step = |(_, event)| match event {
             Event::Canary {
                 phase,
@@ -149,7 +150,7 @@ impl Rollout {
         shares
     }
 
-    fn last(&self) -> (&'static str, u32, String) {
+    fn last(&self) -> (CanaryPhase, u32, String) {
         self.steps().pop().unwrap()
     }
 
@@ -163,11 +164,11 @@ impl Rollout {
 fn a_good_version_is_promoted_step_by_step() {
     let mut rollout = Rollout::new(0);
     rollout.run_to(10);
-    assert_eq!(rollout.last().0, "Initialized");
+    assert_eq!(rollout.last().0, CanaryPhase::Initialized);
     rollout.deploy();
     rollout.run_to(90);
     let steps = rollout.steps();
-    assert_eq!(rollout.last().0, "Succeeded", "{steps:#?}");
+    assert_eq!(rollout.last().0, CanaryPhase::Succeeded, "{steps:#?}");
     assert_eq!(rollout.shares(), [0, 10, 20, 30, 100], "{steps:#?}");
     assert_eq!(
         (rollout.replicas("v1"), rollout.replicas("v2")),
@@ -199,17 +200,27 @@ fn a_canary_waits_for_a_service_that_does_not_exist_yet() {
     assert_eq!(
         rollout.last(),
         (
-            "Initializing",
+            CanaryPhase::Initializing,
             0,
             "no endpoint of a has a label `version` yet".into()
         )
     );
     rollout.target_comes();
     rollout.run_to(20);
-    assert_eq!(rollout.last().0, "Initialized", "{:#?}", rollout.steps());
+    assert_eq!(
+        rollout.last().0,
+        CanaryPhase::Initialized,
+        "{:#?}",
+        rollout.steps()
+    );
     rollout.deploy();
     rollout.run_to(100);
-    assert_eq!(rollout.last().0, "Succeeded", "{:#?}", rollout.steps());
+    assert_eq!(
+        rollout.last().0,
+        CanaryPhase::Succeeded,
+        "{:#?}",
+        rollout.steps()
+    );
     assert_eq!(rollout.shares(), [0, 10, 20, 30, 100]);
 }
 
@@ -220,7 +231,12 @@ fn a_bad_version_is_rolled_back_with_the_numbers_that_decided() {
     rollout.deploy();
     rollout.run_to(60);
     let (phase, weight, reason) = rollout.last();
-    assert_eq!((phase, weight), ("Failed", 0), "{:#?}", rollout.steps());
+    assert_eq!(
+        (phase, weight),
+        (CanaryPhase::Failed, 0),
+        "{:#?}",
+        rollout.steps()
+    );
     assert_eq!(
         reason,
         "request-success-rate 95% < 99% over 30 s (600 requests): 2 of 2 failed checks, rolled back"
@@ -272,7 +288,12 @@ fn a_control_plane_that_crashes_goes_on_with_its_canary() {
     rollout.run_to(50);
     rollout.voyage.restart_control();
     rollout.run_to(120);
-    assert_eq!(rollout.last().0, "Succeeded", "{:#?}", rollout.steps());
+    assert_eq!(
+        rollout.last().0,
+        CanaryPhase::Succeeded,
+        "{:#?}",
+        rollout.steps()
+    );
     assert_eq!(rollout.shares(), [0, 10, 20, 30, 100]);
     // It did not begin anew.
     let weights: Vec<u32> = rollout

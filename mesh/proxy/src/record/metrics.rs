@@ -18,8 +18,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use shakedown_env::Side;
-use shakedown_types::ResponseFlags;
+use shakedown_types::{ResponseFlags, Side};
 
 use crate::bootstrap::Workload;
 use crate::peers::Peer;

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use shakedown_xds::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use shakedown_env::{Event, Limit};
+use shakedown_env::Event;
+use shakedown_types::BreakerLimit;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 
 use super::scene::*;
 
@@ -284,7 +285,7 @@ fn a_breaker_tells_when_it_opens_and_when_it_closes() {
                 _ => None,
             })
             .collect();
-        let both = [true, false].map(|open| (REVIEWS.to_owned(), Limit::Requests, open));
+        let both = [true, false].map(|open| (REVIEWS.to_owned(), BreakerLimit::Requests, open));
         assert_eq!(told, both);
     });
 }
@@ -314,7 +315,11 @@ fn callers_that_go_leave_nothing_in_hand() {
 
 /// Plays requests that give up after so long each, three at a time, against limits; the most that the upstream had at once,
 /// and what the breakers told last.
-fn play_limits(waits: Vec<u64>, requests: u32, connections: u32) -> (u32, Vec<(Limit, bool)>) {
+fn play_limits(
+    waits: Vec<u64>,
+    requests: u32,
+    connections: u32,
+) -> (u32, Vec<(BreakerLimit, bool)>) {
     play(move |scene| async move {
         let env = scene.env(UP1);
         let (now, most) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
@@ -344,7 +349,7 @@ fn play_limits(waits: Vec<u64>, requests: u32, connections: u32) -> (u32, Vec<(L
             let _ = env.timeout(ms(wait), three).await;
         }
         env.sleep(ms(2000)).await;
-        let mut last: Vec<(Limit, bool)> = Vec::new();
+        let mut last: Vec<(BreakerLimit, bool)> = Vec::new();
         for event in scene.events() {
             if let Event::Breaker { limit, open, .. } = event {
                 last.retain(|(known, _)| *known != limit);
@@ -378,7 +383,7 @@ proptest! {
         prop_assert!(most <= requests + 3, "{} at once", most);
         for (limit, open) in last {
             // Connections stay as long as they are idle.
-            prop_assert!(!open || limit == Limit::Connections, "{:?} is still open", limit);
+            prop_assert!(!open || limit == BreakerLimit::Connections, "{:?} is still open", limit);
         }
     }
 }

@@ -5,8 +5,7 @@ use std::rc::Rc;
 
 use shakedown_xds::table::{Action, ClusterKind, LbPolicy, RetryOn};
 use http::{HeaderMap, Request};
-use shakedown_env::{RequestId, Side};
-use shakedown_types::ResponseFlags;
+use shakedown_types::{RequestId, ResponseFlags, Side};
 use shakedown_wire::Body;
 
 use super::scene::*;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
-use shakedown_env::{Detector, Event, Time};
-use shakedown_types::ResponseFlags;
+use shakedown_env::{Event, Time};
+use shakedown_types::{Detector, ResponseFlags};
 
 use super::scene::*;
 

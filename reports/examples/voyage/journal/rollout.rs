@@ -2,6 +2,7 @@
 
 use shakedown_reports::Judgement;
 use shakedown_results::{Answer, Document, Event, Fate, PartyId, PodId, Record, Verdict};
+use shakedown_types::CanaryPhase;
 
 use super::frame::{cast, check, fault, fold, started};
 use super::requests::{Chance, Story, outcome, request};
@@ -89,9 +90,9 @@ fn events_of_the_rollout(records: &mut Vec<Record>, good: bool) {
         let at_ns = at_s * SECOND;
         records.push(Record { at_ns, event });
     };
-    let canary = |phase: &str, percent: u32, reason: &str| Event::Canary {
+    let canary = |phase, percent: u32, reason: &str| Event::Canary {
         service: REVIEWS,
-        phase: phase.to_owned(),
+        phase,
         weight_ppm: percent * 10_000,
         version: Some(1),
         reason: reason.to_owned(),
@@ -106,7 +107,7 @@ fn events_of_the_rollout(records: &mut Vec<Record>, good: bool) {
         version,
         replicas,
     };
-    add(-1, canary("initialized", 0, "reviews is there"));
+    add(-1, canary(CanaryPhase::Initialized, 0, "reviews is there"));
     add(-1, weight(0, 100));
     add(-1, weight(1, 0));
     add(
@@ -117,12 +118,12 @@ fn events_of_the_rollout(records: &mut Vec<Record>, good: bool) {
         },
     );
     add(60, scaled(1, 1));
-    add(75, canary("progressing", 0, "new version v2"));
+    add(75, canary(CanaryPhase::Progressing, 0, "new version v2"));
     let steps = if good { 5 } else { 3 };
     for step in 1..=steps {
         let at = 75 + i64::from(step) * 15;
         let words = "success rate 100% over 1m (2,391 requests), at least 99% wanted";
-        add(at, canary("progressing", step * 10, words));
+        add(at, canary(CanaryPhase::Progressing, step * 10, words));
         add(
             at,
             Event::ConfigChanged {
@@ -133,18 +134,24 @@ fn events_of_the_rollout(records: &mut Vec<Record>, good: bool) {
         add(at, weight(1, step * 10));
     }
     if good {
-        add(165, canary("promoting", 50, "the last step held"));
+        add(
+            165,
+            canary(CanaryPhase::Promoting, 50, "the last step held"),
+        );
         add(180, weight(1, 100));
         add(180, weight(0, 0));
-        add(195, canary("finalising", 0, "v1 is scaled to 0"));
+        add(195, canary(CanaryPhase::Finalising, 0, "v1 is scaled to 0"));
         add(195, scaled(0, 0));
         add(205, Event::Stopped { pod: PodId(2) });
         add(207, Event::Stopped { pod: PodId(3) });
-        add(210, canary("succeeded", 0, "v2 has all the traffic"));
+        add(
+            210,
+            canary(CanaryPhase::Succeeded, 0, "v2 has all the traffic"),
+        );
     } else {
         let words =
             "success rate 94.82% over 1m (1,121 requests) is below 99%: 2 of 2 failed checks";
-        add(150, canary("failed", 0, words));
+        add(150, canary(CanaryPhase::Failed, 0, words));
         add(150, weight(0, 100));
         add(150, weight(1, 0));
         add(151, scaled(1, 0));

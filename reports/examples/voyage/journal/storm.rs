@@ -2,6 +2,7 @@
 
 use shakedown_reports::Judgement;
 use shakedown_results::{Answer, Document, Event, PartyId, PodId, Record, Verdict};
+use shakedown_types::{BreakerLimit, Detector};
 
 use super::frame::{cast, check, fault, fold, started};
 use super::requests::{Chance, Story, request};
@@ -203,14 +204,13 @@ fn configuration(add: &mut impl FnMut(i64, Event)) {
 
 /// Ejected hosts, and breakers that open.
 fn outages(add: &mut impl FnMut(i64, Event)) {
-    let by = |detector: &str| detector.to_owned();
     for (at, out_ms, back_ms) in [(0, 37_000, 52_000), (1, 38_500, 54_000)] {
         let (at, pod) = (PodId(at), PodId(3));
-        let by = by("consecutive-5xx");
+        let by = Detector::Consecutive5xx;
         add(out_ms, Event::Ejected { at, pod, by });
         add(back_ms, Event::Returned { at, pod });
     }
-    let (at, pod, detector) = (PodId(1), PodId(4), by("consecutive-gateway-failure"));
+    let (at, pod, detector) = (PodId(1), PodId(4), Detector::ConsecutiveGatewayFailure);
     let ejected = Event::Ejected {
         at,
         pod,
@@ -223,7 +223,7 @@ fn outages(add: &mut impl FnMut(i64, Event)) {
         (37_000, true),
         (41_000, false),
     ] {
-        let (to, limit) = (REVIEWS, "pending".to_owned());
+        let (to, limit) = (REVIEWS, BreakerLimit::Pending);
         add(
             at_ms,
             Event::Breaker {

@@ -62,6 +62,24 @@ fn records() -> Vec<Record> {
         Event::Invalid {
             reason: String::new(),
         },
+        Event::Canary {
+            service: PartyId(0),
+            phase: CanaryPhase::WaitingPromotion,
+            weight_ppm: 0,
+            version: None,
+            reason: String::new(),
+        },
+        Event::Ejected {
+            at: PodId(0),
+            pod: PodId(1),
+            by: Detector::Consecutive5xx,
+        },
+        Event::Breaker {
+            at: PodId(0),
+            to: PartyId(0),
+            limit: BreakerLimit::Pending,
+            open: true,
+        },
     ];
     (0i64..)
         .zip(events)
@@ -91,6 +109,22 @@ fn an_events_kind_is_its_name_in_kebab_case() {
     assert_eq!(
         line,
         r#"{"at_ns":4,"event":{"kind":"fault-started","fault":0,"pods":[1,2]}}"#
+    );
+}
+
+#[test]
+fn terms_of_the_mesh_are_written_as_names_and_flags_as_a_number() {
+    let written: Vec<String> = [2, 8, 9, 10]
+        .map(|at| serde_json::to_string(&records()[at].event).expect("an event serialises"))
+        .to_vec();
+    assert_eq!(
+        written,
+        [
+            r#"{"kind":"attempt","root":null,"from":0,"to":null,"to_party":0,"start_ns":-9223372036854775808,"outcome":{"status":503,"answer":"error"},"flags":33554431,"number":1,"hedge":true,"plaintext":true}"#,
+            r#"{"kind":"canary","service":0,"phase":"waiting-promotion","weight_ppm":0,"version":null,"reason":""}"#,
+            r#"{"kind":"ejected","at":0,"pod":1,"by":"consecutive-5xx"}"#,
+            r#"{"kind":"breaker","at":0,"to":0,"limit":"pending","open":true}"#,
+        ]
     );
 }
 

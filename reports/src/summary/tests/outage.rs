@@ -1,6 +1,7 @@
 //! Ejections and breakers over time.
 
 use shakedown_results::series::Stretches;
+use shakedown_types::{BreakerLimit, Detector};
 
 use super::*;
 
@@ -12,7 +13,7 @@ fn stretches(rows: &[Stretches]) -> Vec<(&str, Vec<(i64, i64)>)> {
 }
 
 fn out(at_s: i64, at: PodId, pod: PodId) -> (i64, Event) {
-    let by = "consecutive-5xx".to_owned();
+    let by = Detector::Consecutive5xx;
     (at_s * SECOND, Event::Ejected { at, pod, by })
 }
 
@@ -20,8 +21,8 @@ fn back(at_s: i64, at: PodId, pod: PodId) -> (i64, Event) {
     (at_s * SECOND, Event::Returned { at, pod })
 }
 
-fn breaker(at_ns: i64, limit: &str, open: bool) -> (i64, Event) {
-    let (at, to, limit) = (CLIENT, API, limit.to_owned());
+fn breaker(at_ns: i64, limit: BreakerLimit, open: bool) -> (i64, Event) {
+    let (at, to, limit) = (CLIENT, API, limit);
     (
         at_ns,
         Event::Breaker {
@@ -66,7 +67,7 @@ fn a_pod_that_is_gone_is_out_no_more_and_a_proxy_that_is_gone_forgets() {
     assert_eq!(stretches(&document.series.ejected), expected);
     let document = series_of(vec![
         out(1, CLIENT, API_POD),
-        breaker(SECOND, "requests", true),
+        breaker(SECOND, BreakerLimit::Requests, true),
         (4 * SECOND, Event::Stopped { pod: CLIENT }),
     ]);
     let expected = vec![("api/v1/0", vec![(1, 4)])];
@@ -80,10 +81,10 @@ fn a_breaker_that_flaps_is_one_stretch_and_one_event() {
     let mut events = Vec::new();
     for flap in 0..1_000 {
         let at_ns = 2 * SECOND + flap * 2 * MS;
-        events.push(breaker(at_ns, "pending", true));
-        events.push(breaker(at_ns + MS, "pending", false));
+        events.push(breaker(at_ns, BreakerLimit::Pending, true));
+        events.push(breaker(at_ns + MS, BreakerLimit::Pending, false));
     }
-    events.push(breaker(8 * SECOND, "pending", true));
+    events.push(breaker(8 * SECOND, BreakerLimit::Pending, true));
     let document = series_of(events);
     let expected = vec![("users -> api (pending)", vec![(2, 3), (8, 10)])];
     assert_eq!(stretches(&document.series.breakers), expected);
@@ -112,7 +113,7 @@ fn a_breaker_that_flaps_is_one_stretch_and_one_event() {
 fn what_nobody_held_back_is_not_in_the_document() {
     let document = series_of(vec![
         back(3, CLIENT, API_POD),
-        breaker(4, "requests", false),
+        breaker(4, BreakerLimit::Requests, false),
     ]);
     let json = serde_json::to_string(&document).expect("a document serialises");
     assert!(

@@ -1,6 +1,6 @@
 //! Series: queues, latencies, attempts and weights over time.
 
-use shakedown_types::ResponseFlags;
+use shakedown_types::{CanaryPhase, ResponseFlags};
 
 use super::*;
 
@@ -219,7 +219,7 @@ fn weights_that_never_move_are_left_out_and_canaries_keep_their_reasons() {
     );
     let canary = Event::Canary {
         service: API,
-        phase: "failed".to_owned(),
+        phase: CanaryPhase::Failed,
         weight_ppm: 100_000,
         version: Some(0),
         reason: "94% is below 99%".to_owned(),

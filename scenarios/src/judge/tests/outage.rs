@@ -1,6 +1,7 @@
 //! Ejections and breakers, told by hand.
 
 use shakedown_results::{Event, PartyId, Pod, PodId};
+use shakedown_types::{BreakerLimit, Detector};
 
 use super::{MS, Run, S, story};
 use crate::{Edits, load_text};
@@ -10,7 +11,7 @@ const USERS: u32 = 4;
 
 fn ejected(run: &mut Run, at_ns: i64, at: u32, pod: u32) {
     let (at, pod) = (PodId(at), PodId(pod));
-    let by = "consecutive-5xx".to_owned();
+    let by = Detector::Consecutive5xx;
     run.at(at_ns, Event::Ejected { at, pod, by });
 }
 
@@ -19,9 +20,8 @@ fn returned(run: &mut Run, at_ns: i64, at: u32, pod: u32) {
     run.at(at_ns, Event::Returned { at, pod });
 }
 
-fn breaker(run: &mut Run, at_ns: i64, limit: &str, open: bool) {
+fn breaker(run: &mut Run, at_ns: i64, limit: BreakerLimit, open: bool) {
     let (at, to) = (PodId(WEB), PartyId(1));
-    let limit = limit.to_owned();
     run.at(
         at_ns,
         Event::Breaker {
@@ -116,7 +116,7 @@ fn a_proxy_that_dies_forgets_whom_it_had_out_and_its_breakers() {
     ]);
     ejected(&mut run, 12 * S, WEB, 1);
     ejected(&mut run, 12 * S, USERS, 1);
-    breaker(&mut run, 12 * S, "requests", true);
+    breaker(&mut run, 12 * S, BreakerLimit::Requests, true);
     run.at(15 * S, Event::Crashed { pod: PodId(WEB) });
     assert_eq!(run.verdicts(), [Some(true); 3]);
 }
@@ -130,10 +130,10 @@ fn a_breaker_is_open_while_one_limit_or_more_is_reached() {
         "never breaker(* -> api) == open during 15s..1m",
         "never breaker(web -> api) == open",
     ]);
-    breaker(&mut run, 12 * S, "requests", true);
-    breaker(&mut run, 13 * S, "pending", true);
-    breaker(&mut run, 14 * S, "requests", false);
-    breaker(&mut run, 15 * S, "pending", false);
+    breaker(&mut run, 12 * S, BreakerLimit::Requests, true);
+    breaker(&mut run, 13 * S, BreakerLimit::Pending, true);
+    breaker(&mut run, 14 * S, BreakerLimit::Requests, false);
+    breaker(&mut run, 15 * S, BreakerLimit::Pending, false);
     let checks = run.checks();
     let passes: Vec<_> = checks.iter().map(|check| check.pass).collect();
     assert_eq!(passes, [true, true, true, true, false].map(Some));
@@ -217,7 +217,7 @@ fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
 #[test]
 fn a_breaker_towards_one_service_says_nothing_of_another() {
     let mut run = Run::new(&["always breaker(web -> api) == closed"]);
-    breaker(&mut run, 20 * S, "requests", true);
+    breaker(&mut run, 20 * S, BreakerLimit::Requests, true);
     let last = run.records.last_mut().map(|record| &mut record.event);
     if let Some(Event::Breaker { to, .. }) = last {
         *to = PartyId(0);

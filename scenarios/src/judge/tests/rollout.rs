@@ -1,16 +1,16 @@
 //! Rollouts, pods that come and go, and what is counted though it is no request's.
 
 use shakedown_results::{Event, PartyId, Pod, PodId, Root};
-use shakedown_types::ResponseFlags;
+use shakedown_types::{CanaryPhase, ResponseFlags};
 
 use super::{MS, OK, Run, S};
 
 const API: PartyId = PartyId(1);
 
-fn canary(run: &mut Run, at_ns: i64, phase: &str) {
+fn canary(run: &mut Run, at_ns: i64, phase: CanaryPhase) {
     let event = Event::Canary {
         service: API,
-        phase: phase.to_owned(),
+        phase,
         weight_ppm: 0,
         version: Some(1),
         reason: String::new(),
@@ -44,10 +44,10 @@ fn a_failed_canary_is_rolled_back_once_no_weight_is_in_force() {
         "always canary(api) != failed during 0s..30s",
         "never canary(api) == rolled-back during 0s..35s",
     ]);
-    canary(&mut run, 12 * S, "initialized");
-    canary(&mut run, 15 * S, "progressing");
+    canary(&mut run, 12 * S, CanaryPhase::Initialized);
+    canary(&mut run, 15 * S, CanaryPhase::Progressing);
     weights(&mut run, 16 * S, 900_000, 100_000);
-    canary(&mut run, 30 * S, "failed");
+    canary(&mut run, 30 * S, CanaryPhase::Failed);
     weights(&mut run, 35 * S, 1_000_000, 0);
     let verdicts = run.verdicts();
     assert_eq!(
@@ -63,9 +63,9 @@ fn a_phase_that_names_no_version_is_of_the_one_before() {
         "never canary(api) == rolled-back during 30s..35s",
         "always canary(api) == rolled-back during 35s..1m",
     ]);
-    canary(&mut run, 15 * S, "progressing");
+    canary(&mut run, 15 * S, CanaryPhase::Progressing);
     weights(&mut run, 16 * S, 900_000, 100_000);
-    canary(&mut run, 30 * S, "failed");
+    canary(&mut run, 30 * S, CanaryPhase::Failed);
     let last = run.records.last_mut().map(|record| &mut record.event);
     if let Some(Event::Canary { version, .. }) = last {
         *version = None;
@@ -84,9 +84,9 @@ fn what_is_rolled_back_has_failed_on_whichever_side_it_is_written() {
         "always canary(api) == failed during 40s..1m",
         "eventually failed == canary(api) during 0s..30s",
     ]);
-    canary(&mut run, 15 * S, "progressing");
+    canary(&mut run, 15 * S, CanaryPhase::Progressing);
     weights(&mut run, 16 * S, 900_000, 100_000);
-    canary(&mut run, 30 * S, "failed");
+    canary(&mut run, 30 * S, CanaryPhase::Failed);
     weights(&mut run, 40 * S, 1_000_000, 0);
     let expected = [true, true, true, true, true, false];
     assert_eq!(run.verdicts(), expected.map(Some));
@@ -98,7 +98,7 @@ fn states_are_shown_by_name_and_succeeded_is_promoted() {
         "canary(api) == promoted within 20s",
         "eventually canary(api) == failed",
     ]);
-    canary(&mut run, 15 * S, "succeeded");
+    canary(&mut run, 15 * S, CanaryPhase::Succeeded);
     let checks = run.checks();
     assert_eq!(checks[0].observed, "true first with promoted at 15s");
     assert_eq!(checks[0].expected, "eventually == promoted");

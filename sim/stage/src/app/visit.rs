@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::HOST;
-use shakedown_env::{Env, RequestId, Time};
+use shakedown_env::{Env, Time};
 use shakedown_loadgen::{CALL_HEADER, REQUEST_ID_HEADER, decode, parse_call, told_timeout};
 use shakedown_results::{Answer, Event, Fate, Outcome, PodId, Root};
+use shakedown_types::RequestId;
 
 use crate::journal::Journal;
 

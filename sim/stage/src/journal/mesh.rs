@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Side, Time};
+use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Time};
 use shakedown_loadgen::decode;
 use shakedown_results::{Answer, Cast, Event, Outcome, PartyId, PartyKind, PodId};
-use shakedown_types::{GrpcStatus, ResponseFlags};
+use shakedown_types::{GrpcStatus, ResponseFlags, Side};
 
 use super::{Journal, State};
 use crate::layout::APP_PORT;
@@ -94,7 +94,7 @@ impl Journal {
                 let version = self.version(service, &version);
                 Event::Canary {
                     service,
-                    phase: kebab(phase),
+                    phase,
                     weight_ppm: weight_percent.saturating_mul(PPM_PER_PERCENT),
                     version,
                     reason: reason.to_string(),
@@ -103,12 +103,12 @@ impl Journal {
             Fact::Ejected { host, by, .. } => Event::Ejected {
                 at: pod,
                 pod: state.pod_of(host)?,
-                by: by.name().to_owned(),
+                by,
             },
             Fact::EjectionOverflow { host, by, .. } => Event::EjectionOverflow {
                 at: pod,
                 pod: state.pod_of(host)?,
-                by: by.name().to_owned(),
+                by,
             },
             Fact::Returned { host, .. } => Event::Returned {
                 at: pod,
@@ -121,7 +121,7 @@ impl Journal {
             } => Event::Breaker {
                 at: pod,
                 to: state.party_of(&self.cast, &cluster)?,
-                limit: limit.name().to_owned(),
+                limit,
                 open,
             },
             // Handled by the caller.
@@ -178,18 +178,6 @@ fn flagged(state: &State, pod: PodId, request: &RequestEvent) -> Event {
         flags: request.flags,
         turned_away: request.attempts == 0,
     }
-}
-
-/// `WaitingPromotion` as `waiting-promotion`.
-fn kebab(phase: &str) -> String {
-    let mut text = String::with_capacity(phase.len() + 2);
-    for (at, letter) in phase.chars().enumerate() {
-        if at > 0 && letter.is_ascii_uppercase() {
-            text.push('-');
-        }
-        text.push(letter.to_ascii_lowercase());
-    }
-    text
 }
 
 impl State {

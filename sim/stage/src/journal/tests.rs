@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Side, Time};
+use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Time};
 use shakedown_results::{
     Answer, Cast, Event, Fate, Outcome, Party, PartyId, PartyKind, Pod, PodId, Record,
 };
-use shakedown_types::ResponseFlags;
+use shakedown_types::{ResponseFlags, Side};
 
 use super::Journal;
 use crate::layout::Addresses;

@@ -23,7 +23,7 @@ struct Scene {
     sampling: bool,
     /// Pods that are added do not get ready.
     stuck: bool,
-    told: Vec<(String, u32, String)>,
+    told: Vec<(CanaryPhase, u32, String)>,
 }
 
 const STEPS: &str = "interval: 15s, threshold: 2, maxWeight: 30, stepWeight: 10";
@@ -125,7 +125,7 @@ impl Scene {
                         weight,
                         reason,
                         ..
-                    } => self.told.push((phase.to_owned(), weight, reason)),
+                    } => self.told.push((phase, weight, reason)),
                     Act::Scale(version, replicas) => {
                         let ready = if self.stuck { 1 } else { replicas };
                         self.has(&version, replicas, u8::try_from(ready).unwrap());
@@ -161,13 +161,13 @@ impl Scene {
         self.machine.split(&self.canary.spec).unwrap().weight
     }
 
-    fn last(&self) -> (&str, u32, &str) {
+    fn last(&self) -> (CanaryPhase, u32, &str) {
         let (phase, weight, reason) = self.told.last().unwrap();
-        (phase, *weight, reason)
+        (*phase, *weight, reason)
     }
 
-    fn phases(&self) -> Vec<&str> {
-        let mut phases: Vec<&str> = self.told.iter().map(|(phase, ..)| phase.as_str()).collect();
+    fn phases(&self) -> Vec<CanaryPhase> {
+        let mut phases: Vec<CanaryPhase> = self.told.iter().map(|(phase, ..)| *phase).collect();
         phases.dedup();
         phases
     }
@@ -180,7 +180,10 @@ fn steps() -> String {
 #[test]
 fn a_service_without_a_new_version_is_left_to_its_stable_one() {
     let scene = Scene::new(&steps());
-    assert_eq!(scene.last(), ("Initialized", 0, "v1 is the stable version"));
+    assert_eq!(
+        scene.last(),
+        (CanaryPhase::Initialized, 0, "v1 is the stable version")
+    );
     let split = scene.machine.split(&scene.canary.spec);
     assert_eq!(split, Some(Split::all_to("v1")));
 }
@@ -190,7 +193,10 @@ fn a_new_version_gets_nothing_before_its_pods_are_ready_and_every_proxy_knows_it
     let mut scene = Scene::new(&steps());
     scene.has("v2", 2, 1);
     scene.go();
-    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 0));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Progressing, 0)
+    );
     let split = scene.machine.split(&scene.canary.spec).unwrap();
     assert_eq!(split.canary.as_deref(), Some("v2"));
     scene.in_force = false;
@@ -214,11 +220,11 @@ fn a_good_version_climbs_is_promoted_and_becomes_the_stable_one() {
     assert_eq!(
         scene.phases(),
         [
-            "Initialized",
-            "Progressing",
-            "Promoting",
-            "Finalising",
-            "Succeeded"
+            CanaryPhase::Initialized,
+            CanaryPhase::Progressing,
+            CanaryPhase::Promoting,
+            CanaryPhase::Finalising,
+            CanaryPhase::Succeeded
         ]
     );
     assert_eq!(scene.last().1, 100);
@@ -236,7 +242,7 @@ fn a_bad_version_is_rolled_back_after_its_failed_checks_and_says_why() {
     assert_eq!(
         scene.last(),
         (
-            "Progressing",
+            CanaryPhase::Progressing,
             10,
             "request-success-rate 95% < 99% over 15 s (300 requests): 1 of 2 failed checks, the weight stays"
         )
@@ -245,7 +251,7 @@ fn a_bad_version_is_rolled_back_after_its_failed_checks_and_says_why() {
     assert_eq!(
         scene.last(),
         (
-            "Failed",
+            CanaryPhase::Failed,
             0,
             "request-success-rate 94.6% < 99% over 30 s (600 requests): 2 of 2 failed checks, rolled back"
         )
@@ -260,10 +266,13 @@ fn a_failed_version_stays_failed_until_somebody_deploys_it_again() {
     scene.after(300, 15);
     scene.after(300, 15);
     scene.after(0, 0);
-    assert_eq!(scene.last().0, "Failed");
+    assert_eq!(scene.last().0, CanaryPhase::Failed);
     scene.has("v2", 1, 1);
     scene.go();
-    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 10));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Progressing, 10)
+    );
 }
 
 #[test]
@@ -274,11 +283,14 @@ fn it_is_not_failed_before_every_proxy_has_let_go_of_it() {
     scene.in_force = false;
     scene.sample();
     scene.go();
-    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 0));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Progressing, 0)
+    );
     assert_eq!(scene.versions["v2"].desired, Some(1));
     scene.in_force = true;
     scene.go();
-    assert_eq!(scene.last().0, "Failed");
+    assert_eq!(scene.last().0, CanaryPhase::Failed);
     assert_eq!(scene.versions["v2"].desired, Some(0));
 }
 
@@ -290,7 +302,7 @@ fn a_proxy_that_never_answers_does_not_keep_a_bad_version_alive() {
     scene.after(300, 15);
     scene.now += RETREAT_PATIENCE;
     scene.go();
-    assert_eq!(scene.last().0, "Failed");
+    assert_eq!(scene.last().0, CanaryPhase::Failed);
     assert!(
         scene.last().2.contains("not every proxy"),
         "{:?}",
@@ -307,7 +319,7 @@ fn no_traffic_is_no_verdict_and_in_the_end_no_promotion() {
     assert_eq!(
         scene.last(),
         (
-            "Progressing",
+            CanaryPhase::Progressing,
             10,
             "no requests to v2 in the last 60 s, so no verdict"
         )
@@ -316,7 +328,7 @@ fn no_traffic_is_no_verdict_and_in_the_end_no_promotion() {
     assert_eq!(
         scene.last(),
         (
-            "Failed",
+            CanaryPhase::Failed,
             0,
             "no requests to v2 in the last 60 s, so no verdict, after 600 s without a step, rolled back"
         )
@@ -363,7 +375,7 @@ fn steps_may_be_listed_and_promotion_may_take_steps() {
     let mut weights: Vec<u32> = scene.told.iter().map(|(_, weight, _)| *weight).collect();
     weights.dedup();
     assert_eq!(weights, [0, 1, 40, 70, 100], "{:?}", scene.told);
-    assert_eq!(scene.last().0, "Succeeded");
+    assert_eq!(scene.last().0, CanaryPhase::Succeeded);
 }
 
 #[test]
@@ -381,7 +393,7 @@ fn an_ab_test_sends_what_matches_and_counts_passed_checks() {
         scene.last()
     );
     scene.after(20, 0);
-    assert_eq!(scene.last().0, "Succeeded");
+    assert_eq!(scene.last().0, CanaryPhase::Succeeded);
     assert!(!scene.machine.split(&scene.canary.spec).unwrap().matched);
 }
 
@@ -391,7 +403,7 @@ fn a_skipped_analysis_promotes_at_once() {
     scene.canary.spec.value.skip_analysis = true;
     scene.has("v2", 1, 1);
     scene.go();
-    assert_eq!(scene.last().0, "Succeeded");
+    assert_eq!(scene.last().0, CanaryPhase::Succeeded);
     assert_eq!(scene.stable.as_deref(), Some("v2"));
 }
 
@@ -419,7 +431,7 @@ fn a_resumed_rollout_goes_on_where_it_was() {
 fn without_metrics_every_check_passes() {
     let mut scene = Scene::analysing("interval: 15s, stepWeight: 50, maxWeight: 50");
     scene.after(0, 0);
-    assert_eq!(scene.last().0, "Succeeded");
+    assert_eq!(scene.last().0, CanaryPhase::Succeeded);
     assert!(
         scene
             .told

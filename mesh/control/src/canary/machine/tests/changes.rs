@@ -25,7 +25,11 @@ fn a_newer_version_restarts_the_analysis_at_0() {
         "{:?}",
         scene.last()
     );
-    assert!(!scene.phases().contains(&"Failed"), "{:?}", scene.told);
+    assert!(
+        !scene.phases().contains(&CanaryPhase::Failed),
+        "{:?}",
+        scene.told
+    );
 }
 
 #[test]
@@ -47,7 +51,10 @@ fn a_newer_version_waits_for_the_end_of_a_promotion() {
     scene.after(300, 0);
     scene.has("v3", 1, 1);
     scene.go();
-    assert_eq!((scene.last().0, scene.weight()), ("Promoting", 70));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Promoting, 70)
+    );
     for _ in 0..2 {
         scene.after(0, 0);
     }
@@ -66,7 +73,11 @@ fn the_analysis_halts_while_the_stable_version_lacks_pods() {
     }
     assert_eq!(
         scene.last(),
-        ("Progressing", 10, "2 of 3 pods of v1 are ready: halted")
+        (
+            CanaryPhase::Progressing,
+            10,
+            "2 of 3 pods of v1 are ready: halted"
+        )
     );
     scene.has("v1", 3, 3);
     scene.history = History::default();
@@ -83,7 +94,7 @@ fn the_weight_stays_while_the_new_version_lacks_pods() {
     assert_eq!(
         scene.last(),
         (
-            "Progressing",
+            CanaryPhase::Progressing,
             10,
             "1 of 2 pods of v2 are ready: the weight stays"
         )
@@ -100,15 +111,21 @@ fn a_promotion_halts_while_either_version_lacks_pods() {
     ));
     scene.has("v1", 3, 2);
     scene.after(300, 0);
-    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 50));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Progressing, 50)
+    );
     scene.has("v1", 3, 3);
     scene.after(300, 0);
-    assert_eq!((scene.last().0, scene.weight()), ("Promoting", 75));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Promoting, 75)
+    );
     for (version, ready) in [("v1", 2), ("v2", 2)] {
         scene.has(version, 3, ready);
         scene.after(300, 0);
         let words = format!("2 of 3 pods of {version} are ready: halted");
-        assert_eq!(scene.last(), ("Promoting", 75, words.as_str()));
+        assert_eq!(scene.last(), (CanaryPhase::Promoting, 75, words.as_str()));
         scene.has(version, 3, 3);
     }
     scene.in_force = false;
@@ -117,11 +134,11 @@ fn a_promotion_halts_while_either_version_lacks_pods() {
     scene.has("v2", 3, 2);
     scene.in_force = true;
     scene.go();
-    assert_eq!(scene.last().0, "Finalising");
+    assert_eq!(scene.last().0, CanaryPhase::Finalising);
     assert_eq!(scene.versions["v1"].desired, Some(3));
     scene.has("v2", 3, 3);
     scene.go();
-    assert_eq!(scene.last().0, "Succeeded");
+    assert_eq!(scene.last().0, CanaryPhase::Succeeded);
 }
 
 #[test]
@@ -132,9 +149,12 @@ fn an_analysis_that_is_skipped_midway_ends_at_the_next_check() {
     scene.canary.spec.value.skip_analysis = true;
     scene.has("v1", 3, 2);
     scene.go();
-    assert_eq!((scene.last().0, scene.weight()), ("Progressing", 10));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Progressing, 10)
+    );
     scene.after(300, 300);
-    assert_eq!(scene.last().0, "Succeeded");
+    assert_eq!(scene.last().0, CanaryPhase::Succeeded);
     assert_eq!(scene.stable.as_deref(), Some("v2"));
 }
 
@@ -148,7 +168,7 @@ fn pods_that_never_get_ready_end_the_rollout() {
     assert_eq!(
         scene.last(),
         (
-            "Failed",
+            CanaryPhase::Failed,
             0,
             "1 of 2 pods are ready after 600 s without a step, rolled back"
         )
@@ -162,13 +182,16 @@ fn a_promotion_whose_pods_do_not_come_is_taken_back() {
     ));
     scene.stuck = true;
     scene.after(300, 0);
-    assert_eq!((scene.last().0, scene.weight()), ("Promoting", 50));
+    assert_eq!(
+        (scene.last().0, scene.weight()),
+        (CanaryPhase::Promoting, 50)
+    );
     scene.now += Duration::from_secs(600);
     scene.go();
     assert_eq!(
         scene.last(),
         (
-            "Failed",
+            CanaryPhase::Failed,
             0,
             "1 of 3 pods are ready to take over after 600 s without a step, rolled back"
         )
@@ -183,6 +206,6 @@ fn a_version_that_somebody_takes_away_fails() {
     scene.go();
     assert_eq!(
         scene.last(),
-        ("Failed", 0, "v2 was taken away, rolled back")
+        (CanaryPhase::Failed, 0, "v2 was taken away, rolled back")
     );
 }
