@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_env::RequestEvent;
+use shakedown_types::RequestEvent;
 
 use crate::case::{Compare, Step};
 use crate::client::{Answer, Asked};

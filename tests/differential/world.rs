@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use shakedown_istio::registry::MeshOptions;
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_env::real::{HostOptions, Runtime};
-use shakedown_env::{Env, Event, Owned};
-use shakedown_istio::registry::MeshOptions;
+use shakedown_env::{Env, Owned};
 use shakedown_proxy::{Bootstrap, ResourceCache};
+use shakedown_types::MeshEvent;
 
 use crate::ads::{self, Fixture, Refusals, Source};
 use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
@@ -88,7 +89,7 @@ struct World<'a> {
     _tasks: Vec<Owned>,
 }
 
-type Events = Arc<Mutex<Vec<Event>>>;
+type Events = Arc<Mutex<Vec<MeshEvent>>>;
 
 /// Runs a case.
 pub(crate) fn run(case: &Case, index: usize, binary: &Path) -> Result {
@@ -332,12 +333,12 @@ impl<'a> World<'a> {
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
             .filter_map(|event| match event {
-                Event::ConfigRefused {
+                MeshEvent::ConfigRefused {
                     kind,
                     resource,
                     reason,
                 } => Some(format!("{kind} {resource}: {reason}")),
-                Event::DocumentRefused { document, reason } => {
+                MeshEvent::DocumentRefused { document, reason } => {
                     Some(format!("{document}: {reason}"))
                 }
                 _ => None,
@@ -437,7 +438,7 @@ impl<'a> World<'a> {
     fn our_facts(&self) -> Vec<Fact> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let requests = events.iter().filter_map(|event| match event {
-            Event::Request(request) => Some(Fact::from(request)),
+            MeshEvent::Request(request) => Some(Fact::from(request)),
             _ => None,
         });
         requests.collect()

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use shakedown_env::{Env, Event};
 use shakedown_istio::registry::{Mesh, Pod};
 use shakedown_translate::Inbound;
+use shakedown_env::Env;
+use shakedown_types::MeshEvent;
 
 use crate::ads::Held;
 use crate::cluster::Cluster;
@@ -197,7 +198,7 @@ impl Pusher {
         let admitted = cluster.admit(self.canaries);
         self.seen = admitted.version;
         for refusal in admitted.refused {
-            self.env.emit(Event::DocumentRefused {
+            self.env.emit(MeshEvent::DocumentRefused {
                 document: refusal.document,
                 reason: refusal.reason,
             });
@@ -212,10 +213,7 @@ impl Pusher {
             )
         });
         let push = self.push + 1;
-        let snapshot = earlier.next(
-            push,
-            Resources::outbound(shakedown_translate::outbound(&mesh)),
-        );
+        let snapshot = earlier.next(push, Resources::outbound(shakedown_translate::outbound(&mesh)));
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
         let look = Look::of(&mesh, &look_before);
@@ -235,7 +233,7 @@ impl Pusher {
             .env
             .store()
             .write(PUSH_KEY, push.to_string().as_bytes());
-        self.env.emit(Event::ConfigChanged { version: push });
+        self.env.emit(MeshEvent::ConfigChanged { version: push });
         self.hub.status.pushed(push);
         let registry_push = if registry_changed {
             push

@@ -15,10 +15,10 @@ mod rules;
 #[path = "simulated/voyage.rs"]
 mod voyage;
 
-use shakedown_env::{Event, Time};
 use shakedown_istio::Document;
 use shakedown_yaml::{Node, tree};
-
+use shakedown_env::Time;
+use shakedown_types::MeshEvent;
 use voyage::{Voyage, service};
 
 fn ms(n: u64) -> Time {
@@ -129,7 +129,7 @@ fn a_document_that_does_not_validate_is_refused_and_its_last_good_version_stays(
         .events()
         .into_iter()
         .filter_map(|(_, event)| match event {
-            Event::DocumentRefused { document, reason } => {
+            MeshEvent::DocumentRefused { document, reason } => {
                 Some((document.to_string(), reason.to_string()))
             }
             _ => None,

@@ -10,9 +10,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::{AbortHandle, Abortable};
+use shakedown_types::MeshEvent;
 
 use crate::world::{BoxFuture, Sleep, StoreValue, TaskName, Work, World};
-use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime, step_aside};
+use crate::{BoxListener, BoxStream, Rng, Time, UnixTime, step_aside};
 
 /// Everything that the mesh may ask of the world, for one host.
 #[derive(Clone)]
@@ -190,7 +191,7 @@ impl Env {
     }
 
     /// Reports a fact of the mesh.
-    pub fn emit(&self, event: Event) {
+    pub fn emit(&self, event: MeshEvent) {
         self.world.emit(event);
     }
 }

@@ -8,22 +8,20 @@
 //! another way.
 
 mod env;
-mod event;
 mod random;
 pub mod real;
 mod stream;
 mod tapped;
-mod time;
 mod tokio_stream;
 mod turn;
 mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
-pub use event::{AttemptEvent, Event, RequestEvent};
 pub use random::{Rng, stream_seed};
+/// The types of the two clocks, for all that call [`Env`].
+pub use shakedown_types::{Time, UnixTime};
 pub use stream::{BoxListener, BoxStream, Listener, Stream};
 pub use tapped::{Tap, Tapped};
-pub use time::{Time, UnixTime};
 pub use tokio_stream::TokioStream;
 pub use turn::step_aside;
 pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, StoreValue, TaskName, Work, World};

@@ -11,10 +11,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use shakedown_types::MeshEvent;
 use tokio::runtime;
 use tokio::task::LocalSet;
 
-use crate::{Env, Event, Time};
+use crate::{Env, Time};
 
 mod clock;
 mod host;
@@ -29,7 +30,7 @@ pub use names::Names;
 use timer::Timers;
 
 /// Takes note of a fact of the mesh: when, on which host, what.
-pub type OnEvent = Arc<dyn Fn(Time, &str, Event) + Send + Sync>;
+pub type OnEvent = Arc<dyn Fn(Time, &str, MeshEvent) + Send + Sync>;
 
 /// One host of the real world.
 #[derive(Clone)]

@@ -7,7 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime};
+use shakedown_types::MeshEvent;
+
+use crate::{BoxListener, BoxStream, Rng, Time, UnixTime};
 
 /// A sendable future of a world.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -105,5 +107,5 @@ pub trait World: Send + Sync {
     /// The store could not be written.
     fn store_write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()>;
     /// Takes note of a fact of the mesh.
-    fn emit(&self, event: Event);
+    fn emit(&self, event: MeshEvent);
 }

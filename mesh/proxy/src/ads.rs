@@ -18,15 +18,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shakedown_xds::proto::Kind;
+use shakedown_xds::proto::core::Node;
+use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 use futures_util::future::poll_immediate;
 use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use prost::Message;
-use shakedown_env::{Event, Time};
+use shakedown_env::Time;
+use shakedown_types::MeshEvent;
 use shakedown_wire::{Channel, ChannelBody, H2Options, MessageBody, Messages, connect_h2};
-use shakedown_xds::proto::Kind;
-use shakedown_xds::proto::core::Node;
-use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 use tonic::body::Body;
 use tonic::codegen::Service as _;
 use tonic::metadata::GRPC_CONTENT_TYPE;
@@ -239,13 +240,13 @@ fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
     }
     if let Some(version) = push {
         proxy.control().in_force(version);
-        proxy.env().emit(Event::ConfigInForce { version });
+        proxy.env().emit(MeshEvent::ConfigInForce { version });
     }
 }
 
 fn report(proxy: &Rc<Proxy>, refused: Vec<Refused>) {
     for Refused { kind, name, reason } in refused {
-        proxy.env().emit(Event::ConfigRefused {
+        proxy.env().emit(MeshEvent::ConfigRefused {
             kind: kind.name(),
             resource: name.into(),
             reason: reason.into(),

@@ -26,7 +26,7 @@ pub struct Bootstrap {
     /// that it serves; `None` for a pod that serves none.
     pub service: Option<String>,
     /// A request header whose value is reported with the cluster of each outgoing request that carries it
-    /// ([`Event::Routed`](shakedown_env::Event::Routed)).
+    /// ([`MeshEvent::Routed`](shakedown_types::MeshEvent::Routed)).
     pub reported_header: Option<HeaderName>,
 }
 

@@ -8,8 +8,8 @@ use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table,
 use http::header::{HeaderMap, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
-use shakedown_env::{Event, Time};
-use shakedown_types::{ResponseFlags, Side};
+use shakedown_env::Time;
+use shakedown_types::{MeshEvent, ResponseFlags, Side};
 use shakedown_wire::Body;
 
 use crate::connection::Connection;
@@ -402,7 +402,7 @@ fn report_route(proxy: &Proxy, headers: &HeaderMap, cluster: &Arc<str>) {
     let name = proxy.bootstrap().reported_header.as_ref();
     let value = name.and_then(|name| headers.get(name)?.to_str().ok());
     if let Some(value) = value {
-        proxy.env().emit(Event::Routed {
+        proxy.env().emit(MeshEvent::Routed {
             header: value.into(),
             cluster: Arc::clone(cluster),
         });

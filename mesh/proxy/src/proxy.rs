@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use shakedown_xds::table::Table;
 use rand_core::Rng as _;
-use shakedown_env::{Env, Event, Owned, Rng, Sleep, Time};
-use shakedown_types::Side;
+use shakedown_env::{Env, Owned, Rng, Sleep, Time};
+use shakedown_types::{MeshEvent, Side};
 
 use crate::accept::Gates;
 use crate::bootstrap::Bootstrap;
@@ -159,7 +159,7 @@ impl Proxy {
             self.unready.replace(missing.or(followed.closed()));
         }
         for (listener, error) in followed.failed {
-            self.env.emit(Event::ConfigRefused {
+            self.env.emit(MeshEvent::ConfigRefused {
                 kind: "Listener",
                 resource: listener,
                 reason: error.to_string().into(),

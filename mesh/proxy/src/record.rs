@@ -13,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use shakedown_env::{AttemptEvent, Event, RequestEvent, Time};
-use shakedown_types::{GrpcStatus, RequestId, ResponseFlags, Side};
+use shakedown_env::Time;
+use shakedown_types::{
+    AttemptEvent, GrpcStatus, MeshEvent, RequestEvent, RequestId, ResponseFlags, Side,
+};
 use smallvec::SmallVec;
 
 pub(crate) use body::RecordedBody;
@@ -267,7 +269,7 @@ impl Record {
         if self.silent || self.side == Side::Inbound {
             return;
         }
-        self.proxy.env().emit(Event::Attempt(AttemptEvent {
+        self.proxy.env().emit(MeshEvent::Attempt(AttemptEvent {
             id: self.id,
             cluster: Arc::clone(&self.cluster),
             upstream: attempt.busy.host().address(),
@@ -328,7 +330,7 @@ impl Drop for Record {
         let took = now.since(self.started);
         let (peer, outcome) = (self.peer.as_deref(), (self.status, self.flags));
         self.edge.observe(self.proxy.metrics(), peer, outcome, took);
-        env.emit(Event::Request(RequestEvent {
+        env.emit(MeshEvent::Request(RequestEvent {
             side: self.side,
             id: self.id,
             cluster: Arc::clone(&self.cluster),

@@ -5,17 +5,21 @@
 mod breaker_limit;
 mod canary_phase;
 mod detector;
+mod event;
 pub mod grpc;
 mod grpc_status;
 mod named_enum;
 mod request_id;
 mod response_flags;
 mod side;
+mod time;
 
 pub use breaker_limit::BreakerLimit;
 pub use canary_phase::CanaryPhase;
 pub use detector::Detector;
+pub use event::{AttemptEvent, MeshEvent, RequestEvent};
 pub use grpc_status::GrpcStatus;
 pub use request_id::RequestId;
 pub use response_flags::ResponseFlags;
 pub use side::Side;
+pub use time::{Time, UnixTime};

@@ -37,7 +37,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use shakedown_env::{Env, Event, Time};
+use shakedown_env::{Env, Time};
+use shakedown_types::MeshEvent;
 
 pub use fault::{LinkFaultId, PartitionId};
 pub use link::{Latency, Link};
@@ -219,7 +220,7 @@ impl Net {
     }
 
     /// Sends all facts of the mesh to `sink`, at once and with no lock held. What it emits itself follows after it returns.
-    pub fn set_event_sink(&self, sink: Box<dyn FnMut(Time, HostId, Event) + Send>) {
+    pub fn set_event_sink(&self, sink: Box<dyn FnMut(Time, HostId, MeshEvent) + Send>) {
         self.shared.sink.set(Some(sink));
     }
 

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use shakedown_env::{Event, Time};
+use shakedown_env::Time;
+use shakedown_types::MeshEvent;
 
 use crate::HostId;
 
 /// What the stage does with a fact.
-pub(crate) type Sink = Box<dyn FnMut(Time, HostId, Event) + Send>;
+pub(crate) type Sink = Box<dyn FnMut(Time, HostId, MeshEvent) + Send>;
 
 #[derive(Default)]
 pub(crate) struct EventSink(Mutex<Inner>);
@@ -19,7 +20,7 @@ struct Inner {
     /// Out while it is being called.
     sink: Option<Sink>,
     /// Facts that were emitted from inside the sink, in order.
-    waiting: VecDeque<(Time, HostId, Event)>,
+    waiting: VecDeque<(Time, HostId, MeshEvent)>,
 }
 
 impl EventSink {
@@ -33,7 +34,7 @@ impl EventSink {
         drop(old);
     }
 
-    pub(crate) fn emit(&self, at: Time, host: HostId, event: Event) {
+    pub(crate) fn emit(&self, at: Time, host: HostId, event: MeshEvent) {
         let mut sink = {
             let mut inner = self.lock();
             if !inner.installed {

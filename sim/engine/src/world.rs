@@ -8,9 +8,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use shakedown_env::{
-    BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
+    BoxFuture, BoxListener, BoxStream, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
     UnixTime, Work, World, stream_seed,
 };
+use shakedown_types::MeshEvent;
 
 use crate::executor;
 use crate::host::HostCell;
@@ -164,7 +165,7 @@ impl World for SimWorld {
         Ok(())
     }
 
-    fn emit(&self, event: Event) {
+    fn emit(&self, event: MeshEvent) {
         if self.lives() {
             self.shared
                 .sink

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use shakedown_env::{Env, Event, Owned, Time};
 use shakedown_istio::{Canary, Key};
+use shakedown_env::{Env, Owned, Time};
+use shakedown_types::MeshEvent;
 
 use super::Split;
 use super::history::{Counts, History};
@@ -256,7 +257,7 @@ impl Controller {
             }
         }
         if charge.told != shares {
-            self.env.emit(Event::Weights {
+            self.env.emit(MeshEvent::Weights {
                 name: canary.service_name().as_str().into(),
                 percent: shares.clone().into(),
             });
@@ -271,7 +272,7 @@ impl Controller {
                 weight,
                 version,
                 reason,
-            } => self.env.emit(Event::Canary {
+            } => self.env.emit(MeshEvent::Canary {
                 name: rollout.canary.spec.service_name().as_str().into(),
                 phase,
                 weight_percent: weight,

@@ -4,8 +4,7 @@
 use std::net::SocketAddr;
 
 use shakedown_istio::registry::{Endpoint, Hostname, Locality, Port, Service};
-use shakedown_env::Event;
-use shakedown_types::CanaryPhase;
+use shakedown_types::{CanaryPhase, MeshEvent};
 
 use super::voyage::{Voyage, pod};
 use super::{document, ms};
@@ -125,7 +124,7 @@ impl Rollout {
     /// Phase, weight and words of every step.
     fn steps(&self) -> Vec<(CanaryPhase, u32, String)> {
         let step = |(_, event)| match event {
-            Event::Canary {
+            MeshEvent::Canary {
                 phase,
                 weight_percent,
                 reason,
@@ -139,7 +138,7 @@ impl Rollout {
     /// The shares of v2 that were in force, one after the other.
     fn shares(&self) -> Vec<u32> {
         let share = |(_, event)| match event {
-            Event::Weights { percent, .. } => percent
+            MeshEvent::Weights { percent, .. } => percent
                 .iter()
                 .find(|(version, _)| version == "v2")
                 .map(|(_, share)| *share),
@@ -313,7 +312,9 @@ fn the_same_seed_gives_the_same_rollout() {
         rollout.run_to(60);
         let events = rollout.voyage.events().into_iter();
         events
-            .filter(|(_, event)| matches!(event, Event::Canary { .. } | Event::Weights { .. }))
+            .filter(|(_, event)| {
+                matches!(event, MeshEvent::Canary { .. } | MeshEvent::Weights { .. })
+            })
             .collect::<Vec<_>>()
     };
     assert_eq!(tell(), tell());

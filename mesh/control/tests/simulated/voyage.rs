@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use shakedown_istio::registry::{Endpoint, Locality, MeshOptions, Port, Service};
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
-use shakedown_env::{Env, Event, Time, UnixTime};
-use shakedown_istio::registry::{Endpoint, Locality, MeshOptions, Port, Service};
+use shakedown_env::{Env, Time, UnixTime};
+use shakedown_types::MeshEvent;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 use tonic::codegen::http::Response;
 
@@ -18,7 +19,7 @@ pub(crate) struct Voyage {
     sim: Sim,
     pub(crate) cluster: Cluster,
     pub(crate) status: Status,
-    events: Arc<Mutex<Vec<(Time, Event)>>>,
+    events: Arc<Mutex<Vec<(Time, MeshEvent)>>>,
 }
 
 const CONTROL: [u8; 4] = [127, 16, 0, 1];
@@ -170,7 +171,7 @@ impl Voyage {
         self.sim.run_until(end).unwrap();
     }
 
-    pub(crate) fn events(&self) -> Vec<(Time, Event)> {
+    pub(crate) fn events(&self) -> Vec<(Time, MeshEvent)> {
         self.events.lock().unwrap().clone()
     }
 
@@ -179,7 +180,7 @@ impl Voyage {
             .events()
             .into_iter()
             .filter_map(|(time, event)| match event {
-                Event::ConfigChanged { version } => Some((time, version)),
+                MeshEvent::ConfigChanged { version } => Some((time, version)),
                 _ => None,
             });
         pushes.collect()

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use shakedown_types::MeshEvent;
 use tokio::runtime::Handle;
 
 use super::clock::{self, Clock};
@@ -13,7 +14,7 @@ use super::store::Store;
 use super::timer::{RealSleep, Timers, Turn};
 use super::{HostOptions, socket};
 use crate::world::{BoxFuture, LocalFuture, Sleep, StoreValue, TaskName, Work, World};
-use crate::{BoxListener, BoxStream, Event, Rng, Time, UnixTime, stream_seed};
+use crate::{BoxListener, BoxStream, Rng, Time, UnixTime, stream_seed};
 
 pub(super) struct Host {
     options: HostOptions,
@@ -134,7 +135,7 @@ impl World for Host {
         self.store.write(key, value)
     }
 
-    fn emit(&self, event: Event) {
+    fn emit(&self, event: MeshEvent) {
         if let Some(on_event) = &self.options.on_event {
             on_event(self.clock.now(), &self.options.name, event);
         }

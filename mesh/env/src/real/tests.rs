@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf, Write};
 use rand_core::Rng as _;
+use shakedown_types::MeshEvent;
 
 use super::*;
-use crate::{BoxStream, Event};
+use crate::BoxStream;
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -397,7 +398,7 @@ fn what_a_host_emits_is_told_with_its_name() {
     let runtime = Runtime::new().unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&told);
-    let on_event: OnEvent = Arc::new(move |_at, host: &str, event: Event| {
+    let on_event: OnEvent = Arc::new(move |_at, host: &str, event: MeshEvent| {
         sink.lock().unwrap().push((host.to_owned(), event));
     });
     let options = HostOptions {
@@ -405,10 +406,10 @@ fn what_a_host_emits_is_told_with_its_name() {
         ..HostOptions::new("here")
     };
     let env = runtime.host(options).unwrap();
-    env.emit(Event::ConfigInForce { version: 3 });
+    env.emit(MeshEvent::ConfigInForce { version: 3 });
     assert_eq!(
         *told.lock().unwrap(),
-        [("here".to_owned(), Event::ConfigInForce { version: 3 })]
+        [("here".to_owned(), MeshEvent::ConfigInForce { version: 3 })]
     );
 }
 

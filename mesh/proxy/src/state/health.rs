@@ -7,8 +7,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_env::{Env, Event, Owned, Rng, Time};
 use shakedown_xds::table::Cluster;
+use shakedown_env::{Env, Owned, Rng, Time};
+use shakedown_types::MeshEvent;
 
 use super::Upstream;
 use crate::outlier::{Change, Changes, MergeWindow, Outcome, Outliers, Seat, When};
@@ -162,10 +163,11 @@ impl Health {
         for change in changes {
             let cluster = Arc::clone(&self.cluster);
             let (address, ejected, event) = match *change {
-                Change::Ejected(host, by) => (host, true, Event::Ejected { cluster, host, by }),
-                Change::Returned(host) => (host, false, Event::Returned { cluster, host }),
+                Change::Ejected(host, by) => (host, true, MeshEvent::Ejected { cluster, host, by }),
+                Change::Returned(host) => (host, false, MeshEvent::Returned { cluster, host }),
                 Change::Overflowed(host, by) => {
-                    self.env.emit(Event::EjectionOverflow { cluster, host, by });
+                    self.env
+                        .emit(MeshEvent::EjectionOverflow { cluster, host, by });
                     continue;
                 }
             };

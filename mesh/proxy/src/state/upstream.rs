@@ -6,12 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use shakedown_xds::table::{Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol};
 use rand_core::Rng as _;
-use shakedown_env::{Env, Event, Rng, Time};
+use shakedown_env::{Env, Rng, Time};
+use shakedown_types::MeshEvent;
 use shakedown_wire::{Pool, PoolOptions, Protocol};
-use shakedown_xds::table::{
-    Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
-};
 
 use super::health::{Health, HostHealth};
 use super::host::Host;
@@ -361,7 +360,7 @@ fn breaker(env: &Env, cluster: &Cluster, priority: Priority) -> Breaker {
     let breaker = Breaker::new(cluster.limits.of(priority));
     let (env, name) = (env.clone(), Arc::clone(&cluster.name));
     breaker.on_change(move |limit, open| {
-        env.emit(Event::Breaker {
+        env.emit(MeshEvent::Breaker {
             cluster: Arc::clone(&name),
             limit,
             open,

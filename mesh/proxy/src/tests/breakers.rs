@@ -7,8 +7,7 @@ use std::time::Duration;
 use shakedown_xds::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use shakedown_env::Event;
-use shakedown_types::BreakerLimit;
+use shakedown_types::{BreakerLimit, MeshEvent};
 use shakedown_wire::Body;
 
 use super::scene::*;
@@ -277,7 +276,7 @@ fn a_breaker_tells_when_it_opens_and_when_it_closes() {
             .events()
             .into_iter()
             .filter_map(|event| match event {
-                Event::Breaker {
+                MeshEvent::Breaker {
                     cluster,
                     limit,
                     open,
@@ -351,7 +350,7 @@ fn play_limits(
         env.sleep(ms(2000)).await;
         let mut last: Vec<(BreakerLimit, bool)> = Vec::new();
         for event in scene.events() {
-            if let Event::Breaker { limit, open, .. } = event {
+            if let MeshEvent::Breaker { limit, open, .. } = event {
                 last.retain(|(known, _)| *known != limit);
                 last.push((limit, open));
             }

@@ -3,19 +3,15 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use shakedown_istio::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
+use shakedown_xds::proto::{self, Kind, cluster};
+use shakedown_xds::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource};
+use shakedown_xds::proto::discovery::aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use http::Request;
-use shakedown_env::Event;
-use shakedown_istio::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
+use shakedown_types::MeshEvent;
 use shakedown_wire::{Body, H2Options, serve_h2};
-use shakedown_xds::proto::discovery::aggregated_discovery_service_server::{
-    AggregatedDiscoveryService, AggregatedDiscoveryServiceServer,
-};
-use shakedown_xds::proto::discovery::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
-};
-use shakedown_xds::proto::{self, Kind, cluster};
 use tonic::{Response, Status, Streaming};
 
 use super::scene::*;
@@ -119,7 +115,7 @@ fn resources(kind: Kind) -> Vec<Resource> {
     let outbound = shakedown_translate::outbound(&mesh);
     let own = shakedown_translate::own(
         &mesh.registry.pod(POD.parse().unwrap()),
-        &shakedown_translate::Inbound::default(),
+        &translate::Inbound::default(),
     );
     let all = match kind {
         Kind::Cluster => [outbound.clusters, own.clusters].concat(),
@@ -192,8 +188,8 @@ async fn until_ready(scene: &Scene) {
 }
 
 fn in_force(scene: &Scene) -> Vec<u64> {
-    let version = |event: Event| match event {
-        Event::ConfigInForce { version } => Some(version),
+    let version = |event: MeshEvent| match event {
+        MeshEvent::ConfigInForce { version } => Some(version),
         _ => None,
     };
     scene.events().into_iter().filter_map(version).collect()
@@ -267,7 +263,7 @@ fn a_bad_resource_is_refused_and_the_last_good_one_goes_on_serving() {
             nacks[0].contains(REVIEWS) && nacks[0].contains("lb_policy"),
             "{nacks:?}"
         );
-        let refused = |event: &Event| matches!(event, Event::ConfigRefused { kind: "Cluster", resource, .. } if &**resource == REVIEWS);
+        let refused = |event: &MeshEvent| matches!(event, MeshEvent::ConfigRefused { kind: "Cluster", resource, .. } if &**resource == REVIEWS);
         assert_eq!(
             scene.events().iter().filter(|event| refused(event)).count(),
             1

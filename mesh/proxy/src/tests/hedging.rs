@@ -61,7 +61,7 @@ fn after(millis: u64, times: u32) -> HedgePolicy {
 
 /// Number, whether it is a hedge, status and flags of each try, as they ended.
 fn tries(scene: &Scene) -> Vec<(u32, bool, u16, ResponseFlags)> {
-    let of = |attempt: &shakedown_env::AttemptEvent| {
+    let of = |attempt: &shakedown_types::AttemptEvent| {
         (attempt.number, attempt.hedge, attempt.status, attempt.flags)
     };
     scene.attempts().iter().map(of).collect()

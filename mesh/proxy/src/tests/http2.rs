@@ -5,15 +5,16 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use shakedown_xds::table::{Action, RetryOn, Table, UpstreamProtocol};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body as _, Frame};
 use hyper::rt::{Read, ReadBuf};
-use shakedown_env::{BoxStream, Event};
+use shakedown_env::BoxStream;
+use shakedown_types::MeshEvent;
 use shakedown_wire::{
     Body, BodyError, Drain, Pool, PoolOptions, Protocol, ServerOptions, accept_auto_until,
 };
-use shakedown_xds::table::{Action, RetryOn, Table, UpstreamProtocol};
 
 use super::scene::*;
 
@@ -406,7 +407,7 @@ fn heads_that_cannot_be_read_are_recorded() {
 
 #[test]
 fn the_same_seed_gives_the_same_events_over_http2() {
-    let run = || -> Vec<Event> {
+    let run = || -> Vec<MeshEvent> {
         play(|scene| async move {
             reset_streams(&scene, REFUSED_STREAM, 30);
             scene.proxy(speaking(HTTP2));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
-use shakedown_env::{Event, Time};
-use shakedown_types::{Detector, ResponseFlags};
+use shakedown_env::Time;
+use shakedown_types::{Detector, MeshEvent, ResponseFlags};
 
 use super::scene::*;
 
@@ -33,12 +33,12 @@ fn routed(cluster: Cluster) -> shakedown_xds::table::Table {
 
 /// Ejections and returns, and when.
 fn changes(scene: &Scene) -> Vec<(Time, Option<Detector>)> {
-    let change = |(at, event): (Time, Event)| match event {
-        Event::Ejected { host, by, .. } => {
+    let change = |(at, event): (Time, MeshEvent)| match event {
+        MeshEvent::Ejected { host, by, .. } => {
             assert_eq!(host.ip().to_string(), UP1);
             Some((at, Some(by)))
         }
-        Event::Returned { .. } => Some((at, None)),
+        MeshEvent::Returned { .. } => Some((at, None)),
         _ => None,
     };
     scene
@@ -122,7 +122,7 @@ fn of_hosts_that_return_on_one_tick_the_first_is_seen_at_once_and_the_others_a_w
         let events = scene.timed_events();
         let returned: Vec<Time> = events
             .iter()
-            .filter(|(_, event)| matches!(event, Event::Returned { .. }))
+            .filter(|(_, event)| matches!(event, MeshEvent::Returned { .. }))
             .map(|(at, _)| *at)
             .collect();
         assert_eq!(returned[0], returned[1], "on one tick");
@@ -314,7 +314,7 @@ fn the_cap_is_one_for_the_hosts_of_all_priorities() {
             let events = scene.events();
             let ejected = events
                 .iter()
-                .filter(|event| matches!(event, Event::Ejected { .. }));
+                .filter(|event| matches!(event, MeshEvent::Ejected { .. }));
             assert_eq!(ejected.count(), out, "{percent}%");
         });
     }

@@ -1,9 +1,9 @@
 //! The report of the cluster that a route chose, under a header of the request.
 
-use http::Request;
-use shakedown_env::Event;
-use shakedown_wire::Body;
 use shakedown_xds::table::Action;
+use http::Request;
+use shakedown_types::MeshEvent;
+use shakedown_wire::Body;
 
 use super::scene::*;
 
@@ -21,11 +21,11 @@ fn the_cluster_of_a_request_with_the_header_is_reported_before_its_answer() {
         let order: Vec<&str> = events
             .iter()
             .filter_map(|event| match event {
-                Event::Routed { header, cluster } => {
+                MeshEvent::Routed { header, cluster } => {
                     assert_eq!((&**header, &**cluster), ("7", REVIEWS));
                     Some("routed")
                 }
-                Event::Request(_) => Some("request"),
+                MeshEvent::Request(_) => Some("request"),
                 _ => None,
             })
             .collect();

@@ -11,8 +11,8 @@ use shakedown_xds::table::{Action, Assignment, Cluster, ClusterKind, Direction, 
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
-use shakedown_env::{AttemptEvent, BoxStream, Env, Event, RequestEvent, Time, UnixTime};
-use shakedown_types::ResponseFlags;
+use shakedown_env::{BoxStream, Env, Time, UnixTime};
+use shakedown_types::{AttemptEvent, MeshEvent, RequestEvent, ResponseFlags};
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
 
 use crate::proxy::{Proxy, Running};
@@ -37,7 +37,7 @@ pub(crate) fn at(host: &str, port: u16) -> SocketAddr {
     SocketAddr::new(host.parse().unwrap(), port)
 }
 
-pub(crate) type Events = Arc<Mutex<Vec<(Time, Event)>>>;
+pub(crate) type Events = Arc<Mutex<Vec<(Time, MeshEvent)>>>;
 
 /// What a test's script has at hand.
 #[derive(Clone)]
@@ -165,8 +165,8 @@ impl Scene {
     /// What the proxy reported of requests.
     pub(crate) fn requests(&self) -> Vec<RequestEvent> {
         let events = self.events.lock().unwrap();
-        let request = |(_, event): &(Time, Event)| match event {
-            Event::Request(request) => Some(request.clone()),
+        let request = |(_, event): &(Time, MeshEvent)| match event {
+            MeshEvent::Request(request) => Some(request.clone()),
             _ => None,
         };
         events.iter().filter_map(request).collect()
@@ -175,8 +175,8 @@ impl Scene {
     /// What the proxy reported of tries.
     pub(crate) fn attempts(&self) -> Vec<AttemptEvent> {
         let events = self.events.lock().unwrap();
-        let attempt = |(_, event): &(Time, Event)| match event {
-            Event::Attempt(attempt) => Some(attempt.clone()),
+        let attempt = |(_, event): &(Time, MeshEvent)| match event {
+            MeshEvent::Attempt(attempt) => Some(attempt.clone()),
             _ => None,
         };
         events.iter().filter_map(attempt).collect()
@@ -185,8 +185,8 @@ impl Scene {
     /// How long the only request was in the proxy.
     pub(crate) fn took(&self) -> Duration {
         let events = self.events.lock().unwrap();
-        let took = |(at, event): &(Time, Event)| match event {
-            Event::Request(request) => Some(at.since(request.started)),
+        let took = |(at, event): &(Time, MeshEvent)| match event {
+            MeshEvent::Request(request) => Some(at.since(request.started)),
             _ => None,
         };
         let all: Vec<_> = events.iter().filter_map(took).collect();
@@ -195,11 +195,11 @@ impl Scene {
     }
 
     /// What the proxy reported, and when.
-    pub(crate) fn timed_events(&self) -> Vec<(Time, Event)> {
+    pub(crate) fn timed_events(&self) -> Vec<(Time, MeshEvent)> {
         self.events.lock().unwrap().clone()
     }
 
-    pub(crate) fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<MeshEvent> {
         self.events
             .lock()
             .unwrap()

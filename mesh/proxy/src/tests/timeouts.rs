@@ -67,8 +67,8 @@ fn a_try_that_waits_for_a_connection_has_its_time_from_when_it_gets_one() {
         cluster.limits.default.connections = 1;
         scene.proxy(outbound(Action::Forward(action), vec![cluster]));
         futures_util::future::join(scene.get("/"), scene.get("/")).await;
-        let ended = |(at, event): (shakedown_env::Time, shakedown_env::Event)| match event {
-            shakedown_env::Event::Attempt(attempt) => Some(at.since(attempt.started)),
+        let ended = |(at, event): (shakedown_env::Time, shakedown_types::MeshEvent)| match event {
+            shakedown_types::MeshEvent::Attempt(attempt) => Some(at.since(attempt.started)),
             _ => None,
         };
         let took: Vec<_> = scene.timed_events().into_iter().filter_map(ended).collect();

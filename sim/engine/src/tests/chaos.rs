@@ -3,7 +3,8 @@
 use std::cell::Cell;
 
 use super::*;
-use shakedown_env::{Event, Work};
+use shakedown_env::Work;
+use shakedown_types::MeshEvent;
 
 struct OnDrop<F: FnMut()>(F);
 
@@ -28,7 +29,7 @@ fn a_dying_hosts_destructors_are_not_heard() {
                     let inner = seen.clone();
                     let late = env.clone();
                     env.spawn("late", async move { inner.add(&late, "spawned") });
-                    env.emit(Event::ConfigInForce { version: 1 });
+                    env.emit(MeshEvent::ConfigInForce { version: 1 });
                     assert!(env.store().write("key", b"late").is_err());
                     assert!(env.listen(addr(1)).is_err());
                 }
@@ -199,16 +200,16 @@ fn facts_emitted_by_the_sink_follow_after_it() {
     let versions = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let (env, seen) = (envs[0].clone(), versions.clone());
     sim.net().set_event_sink(Box::new(move |_, _, event| {
-        let Event::ConfigInForce { version } = event else {
+        let MeshEvent::ConfigInForce { version } = event else {
             return;
         };
         if version < 3 {
-            env.emit(Event::ConfigInForce {
+            env.emit(MeshEvent::ConfigInForce {
                 version: version + 1,
             });
         }
         seen.lock().unwrap().push(version);
     }));
-    envs[0].emit(Event::ConfigInForce { version: 1 });
+    envs[0].emit(MeshEvent::ConfigInForce { version: 1 });
     assert_eq!(*versions.lock().unwrap(), [1, 2, 3]);
 }

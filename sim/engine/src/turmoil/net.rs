@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use shakedown_env::{Env, Event, StoreValue, Time, UnixTime};
+use shakedown_env::{Env, StoreValue, Time, UnixTime};
+use shakedown_types::MeshEvent;
 
 use super::world::TurmoilWorld;
 use super::{TurmoilOptions, task};
@@ -245,7 +246,7 @@ impl TurmoilNet {
     }
 
     /// Who is told of the facts that hosts emit.
-    pub fn set_event_sink(&self, sink: Box<dyn FnMut(Time, HostId, Event) + Send>) {
+    pub fn set_event_sink(&self, sink: Box<dyn FnMut(Time, HostId, MeshEvent) + Send>) {
         self.shared.sink.set(Some(sink));
     }
 }

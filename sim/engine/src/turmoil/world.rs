@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use ::turmoil::net::TcpStream;
 use shakedown_env::{
-    BoxFuture, BoxListener, BoxStream, Event, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
+    BoxFuture, BoxListener, BoxStream, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
     UnixTime, Work, World, stream_seed,
 };
+use shakedown_types::MeshEvent;
 
 use super::net::Shared;
 use super::sleep::TurmoilSleep;
@@ -151,7 +152,7 @@ impl World for TurmoilWorld {
         Ok(())
     }
 
-    fn emit(&self, event: Event) {
+    fn emit(&self, event: MeshEvent) {
         if self.lives() {
             self.shared.sink.emit(self.shared.now(), self.host, event);
         }

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Time};
+use shakedown_env::Time;
 use shakedown_loadgen::decode;
 use shakedown_results::{Answer, Cast, Event, Outcome, PartyId, PartyKind, PodId};
-use shakedown_types::{GrpcStatus, ResponseFlags, Side};
+use shakedown_types::{AttemptEvent, GrpcStatus, MeshEvent, RequestEvent, ResponseFlags, Side};
 
 use super::{Journal, State};
 use crate::layout::APP_PORT;
@@ -16,23 +16,23 @@ const PPM_PER_PERCENT: u32 = 10_000;
 
 impl Journal {
     /// Takes a fact from the mesh on `pod`.
-    pub(crate) fn hear(&self, now: Time, pod: PodId, fact: Fact) {
+    pub(crate) fn hear(&self, now: Time, pod: PodId, fact: MeshEvent) {
         let mut state = self.lock();
         if state.closing {
             return;
         }
-        if let Fact::ConfigInForce { .. } = fact {
+        if let MeshEvent::ConfigInForce { .. } = fact {
             state.in_force.insert(pod);
             state.wake_watchers();
         }
-        if let Fact::Weights { name, percent } = &fact {
+        if let MeshEvent::Weights { name, percent } = &fact {
             for (version, percent) in percent.iter() {
                 let weight = self.weight(name, version, *percent);
                 weight.into_iter().for_each(|event| state.tell(now, event));
             }
             return;
         }
-        if let Fact::Routed { header, cluster } = &fact {
+        if let MeshEvent::Routed { header, cluster } = &fact {
             let event = state.reroute(&self.cast, header, cluster);
             event.into_iter().for_each(|event| state.tell(now, event));
             return;
@@ -63,17 +63,17 @@ impl Journal {
         u16::try_from(at).ok()
     }
 
-    fn translate(&self, state: &mut State, pod: PodId, fact: Fact) -> Option<Event> {
+    fn translate(&self, state: &mut State, pod: PodId, fact: MeshEvent) -> Option<Event> {
         Some(match fact {
-            Fact::Request(request) if request.side == Side::Outbound => {
+            MeshEvent::Request(request) if request.side == Side::Outbound => {
                 self.proxied(state, pod, &request)
             }
             // The inbound side of a proxy is the app's own story, unless the proxy has something to say.
-            Fact::Request(request) if request.flags == ResponseFlags::empty() => return None,
-            Fact::Request(request) => flagged(state, pod, &request),
-            Fact::Attempt(attempt) => return self.attempt(state, pod, &attempt),
-            Fact::ConfigInForce { version } => Event::ConfigInForce { pod, version },
-            Fact::ConfigRefused {
+            MeshEvent::Request(request) if request.flags == ResponseFlags::empty() => return None,
+            MeshEvent::Request(request) => flagged(state, pod, &request),
+            MeshEvent::Attempt(attempt) => return self.attempt(state, pod, &attempt),
+            MeshEvent::ConfigInForce { version } => Event::ConfigInForce { pod, version },
+            MeshEvent::ConfigRefused {
                 kind,
                 resource,
                 reason,
@@ -82,8 +82,8 @@ impl Journal {
                 resource: format!("{kind} {resource}"),
                 reason: reason.to_string(),
             },
-            Fact::ConfigChanged { version } => Event::ConfigChanged { version },
-            Fact::Canary {
+            MeshEvent::ConfigChanged { version } => Event::ConfigChanged { version },
+            MeshEvent::Canary {
                 name,
                 phase,
                 weight_percent,
@@ -100,21 +100,21 @@ impl Journal {
                     reason: reason.to_string(),
                 }
             }
-            Fact::Ejected { host, by, .. } => Event::Ejected {
+            MeshEvent::Ejected { host, by, .. } => Event::Ejected {
                 at: pod,
                 pod: state.pod_of(host)?,
                 by,
             },
-            Fact::EjectionOverflow { host, by, .. } => Event::EjectionOverflow {
+            MeshEvent::EjectionOverflow { host, by, .. } => Event::EjectionOverflow {
                 at: pod,
                 pod: state.pod_of(host)?,
                 by,
             },
-            Fact::Returned { host, .. } => Event::Returned {
+            MeshEvent::Returned { host, .. } => Event::Returned {
                 at: pod,
                 pod: state.pod_of(host)?,
             },
-            Fact::Breaker {
+            MeshEvent::Breaker {
                 cluster,
                 limit,
                 open,
@@ -125,8 +125,8 @@ impl Journal {
                 open,
             },
             // Handled by the caller.
-            Fact::Weights { .. } | Fact::Routed { .. } => return None,
-            Fact::DocumentRefused { document, reason } => Event::DocumentRefused {
+            MeshEvent::Weights { .. } | MeshEvent::Routed { .. } => return None,
+            MeshEvent::DocumentRefused { document, reason } => Event::DocumentRefused {
                 document: document.to_string(),
                 reason: reason.to_string(),
             },

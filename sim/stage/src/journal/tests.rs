@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use shakedown_env::{AttemptEvent, Event as Fact, RequestEvent, Time};
+use shakedown_env::Time;
 use shakedown_results::{
     Answer, Cast, Event, Fate, Outcome, Party, PartyId, PartyKind, Pod, PodId, Record,
 };
-use shakedown_types::{ResponseFlags, Side};
+use shakedown_types::{AttemptEvent, MeshEvent, RequestEvent, ResponseFlags, Side};
 
 use super::Journal;
 use crate::layout::Addresses;
@@ -58,8 +58,8 @@ fn taken(journal: &Journal) -> Vec<Record> {
     records
 }
 
-fn attempt(upstream: &str) -> Fact {
-    Fact::Attempt(AttemptEvent {
+fn attempt(upstream: &str) -> MeshEvent {
+    MeshEvent::Attempt(AttemptEvent {
         grpc: None,
         id: None,
         cluster: Arc::from("outbound|8080||web.default.svc.cluster.local"),
@@ -76,7 +76,7 @@ fn attempt(upstream: &str) -> Fact {
 #[test]
 fn what_happens_before_0_s_waits_and_has_a_negative_time() {
     let journal = journal();
-    journal.hear(at(400), PodId(0), Fact::ConfigInForce { version: 1 });
+    journal.hear(at(400), PodId(0), MeshEvent::ConfigInForce { version: 1 });
     assert_eq!(taken(&journal), []);
     journal.set_zero(at(1_000));
     journal.record(at(1_500), Event::Ready { pod: PodId(0) });
@@ -140,7 +140,7 @@ fn only_the_callers_side_of_a_proxied_request_is_told() {
     let journal = journal();
     journal.set_zero(at(0));
     let request = |side, flags, status| {
-        Fact::Request(RequestEvent {
+        MeshEvent::Request(RequestEvent {
             grpc: None,
             own: std::time::Duration::ZERO,
             side,
@@ -218,10 +218,10 @@ fn the_mesh_is_ready_when_every_proxy_is() {
     let journal = journal();
     let pods = [PodId(0), PodId(1)];
     let mut cx = Context::from_waker(Waker::noop());
-    journal.hear(at(1), PodId(0), Fact::ConfigInForce { version: 1 });
+    journal.hear(at(1), PodId(0), MeshEvent::ConfigInForce { version: 1 });
     assert!(journal.poll_in_force(&pods, &mut cx).is_pending());
     assert_eq!(journal.not_in_force(&pods), [PodId(1)]);
-    journal.hear(at(2), PodId(1), Fact::ConfigInForce { version: 1 });
+    journal.hear(at(2), PodId(1), MeshEvent::ConfigInForce { version: 1 });
     assert!(journal.poll_in_force(&pods, &mut cx).is_ready());
     journal.forget(PodId(0));
     assert!(journal.poll_in_force(&pods, &mut cx).is_pending());

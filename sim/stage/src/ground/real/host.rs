@@ -10,10 +10,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use shakedown_env::{
-    BoxFuture, BoxListener, BoxStream, Env, Event, LocalFuture, Rng, Sleep, StoreValue, TaskName,
-    Time, UnixTime, Work, World,
+    BoxFuture, BoxListener, BoxStream, Env, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
+    UnixTime, Work, World,
 };
 use shakedown_results::PodId;
+use shakedown_types::MeshEvent;
 
 use super::cuts::{Cuts, SYN_RETRY, next_try};
 use super::lag::{Lag, Links};
@@ -342,7 +343,7 @@ impl World for ChaosWorld {
         self.inner().store().write_shared(key, value)
     }
 
-    fn emit(&self, event: Event) {
+    fn emit(&self, event: MeshEvent) {
         if self.own.lives() {
             self.own
                 .host

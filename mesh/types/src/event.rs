@@ -1,20 +1,18 @@
-//! Facts of the mesh, told to the world: the real one shows them in the admin view and logs, the simulator's stage turns
-//! them into journal events.
+//! Events that the mesh reports through `Env::emit`: the real world shows them in the admin view and logs, the simulator's
+//! stage turns them into events of the Journal.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_types::{
-    BreakerLimit, CanaryPhase, Detector, GrpcStatus, RequestId, ResponseFlags, Side,
+use crate::{
+    BreakerLimit, CanaryPhase, Detector, GrpcStatus, RequestId, ResponseFlags, Side, Time,
 };
 
-use crate::Time;
-
-/// A fact of the mesh, seen on the host whose [`Env`](crate::Env) emits it.
+/// An event of the mesh, seen on the host that emits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum MeshEvent {
     /// A proxy finished a request, all its tries inside.
     Request(RequestEvent),
     /// An outbound proxy finished one try.

@@ -1,4 +1,4 @@
-//! The two clocks of a world, as plain numbers.
+//! Instants of the two clocks of a world, as plain numbers.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
