@@ -1,16 +1,12 @@
 //! The `date` header, from the host's own wall clock: hyper's reads the system's.
 
 use std::cell::RefCell;
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::header::{DATE, Entry, HeaderMap, HeaderValue};
 use shakedown_env::UnixTime;
 
-const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
-
-/// Writes the header; formats once a second.
+/// Writes the header. Formats once a second, since a header value of its own would be an allocation per response.
 #[derive(Debug, Default)]
 pub(crate) struct Dates {
     last: RefCell<Option<(u64, HeaderValue)>>,
@@ -34,31 +30,8 @@ impl Dates {
 
 /// The IMF-fixdate of a second since 1970. Source: RFC 9110, section 5.6.7.
 fn format(second: u64) -> HeaderValue {
-    let (day, rest) = (second / 86_400, second % 86_400);
-    let (year, month, day_of_month) = civil(day);
-    let name = DAYS[(day % 7) as usize];
-    let month = MONTHS[month];
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    let text = format!(
-        "{name}, {day_of_month:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT"
-    );
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
     HeaderValue::try_from(text).expect("letters, digits and punctuation make a header value")
-}
-
-/// Year, month (from 0) and day of the month (from 1) of a day since 1970.
-/// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-fn civil(day: u64) -> (u64, usize, u64) {
-    // Days since 0000-03-01, in eras of 400 years; the year begins in March, so that the leap day is its last.
-    let days = day + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = (month + 2) % 12;
-    let year = year_of_era + era * 400 + u64::from(month < 2);
-    (year, month as usize, day_of_month)
 }
 
 #[cfg(test)]
