@@ -11,8 +11,8 @@ pub(crate) mod syntax;
 use std::fmt;
 use std::time::Duration;
 
-use shakedown_yaml::Place as FilePlace;
 use shakedown_types::{GrpcStatus, ResponseFlags};
+use shakedown_yaml::Place as FilePlace;
 
 use crate::value::{Ratio, Share, Unit};
 

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shakedown_istio::registry::MeshOptions;
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Owned};
+use shakedown_istio::registry::MeshOptions;
 use shakedown_proxy::{Bootstrap, ResourceCache};
 use shakedown_types::MeshEvent;
 

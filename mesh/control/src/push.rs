@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use shakedown_env::Env;
 use shakedown_istio::registry::{Mesh, Pod};
 use shakedown_translate::Inbound;
-use shakedown_env::Env;
 use shakedown_types::MeshEvent;
 
 use crate::ads::Held;
@@ -213,7 +213,10 @@ impl Pusher {
             )
         });
         let push = self.push + 1;
-        let snapshot = earlier.next(push, Resources::outbound(shakedown_translate::outbound(&mesh)));
+        let snapshot = earlier.next(
+            push,
+            Resources::outbound(shakedown_translate::outbound(&mesh)),
+        );
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
         let look = Look::of(&mesh, &look_before);

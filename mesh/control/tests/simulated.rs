@@ -15,10 +15,11 @@ mod rules;
 #[path = "simulated/voyage.rs"]
 mod voyage;
 
-use shakedown_istio::Document;
-use shakedown_yaml::{Node, tree};
 use shakedown_env::Time;
+use shakedown_istio::Document;
 use shakedown_types::MeshEvent;
+use shakedown_yaml::{Node, tree};
+
 use voyage::{Voyage, service};
 
 fn ms(n: u64) -> Time {

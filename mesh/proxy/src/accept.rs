@@ -14,7 +14,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_xds::table::{Direction, Listener, Routes, Table};
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use shakedown_env::{BoxListener, Env, Owned};
@@ -22,6 +21,7 @@ use shakedown_types::{ResponseFlags, Side};
 use shakedown_wire::{
     BadHead, Body, Connected, Drain, HeadTimeout, ServeError, ServerOptions, accept_auto_until,
 };
+use shakedown_xds::table::{Direction, Listener, Routes, Table};
 
 use crate::connection::Connection;
 use crate::handle::handle;

@@ -5,13 +5,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shakedown_xds::table::{Action, Cluster, ClusterKind, RouteTable, Table};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use shakedown_types::Side;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
+use shakedown_xds::table::{Action, Cluster, ClusterKind, RouteTable, Table};
 
 use crate::proxy::{Proxy, ProxyError};
 use crate::state::State;
@@ -138,9 +138,8 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
     };
     let hosts = routes.hosts().iter().map(|host| {
         let routes = host.routes.iter();
-        let route = |r: &shakedown_xds::table::Route| {
-            json!({ "name": &*r.name, "to": target(&r.action) })
-        };
+        let route =
+            |r: &shakedown_xds::table::Route| json!({ "name": &*r.name, "to": target(&r.action) });
         json!({ "name": &*host.name, "routes": routes.map(route).collect::<Vec<_>>() })
     });
     json!({ "name": &*routes.name, "virtual_hosts": hosts.collect::<Vec<_>>() })

@@ -8,9 +8,9 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-use shakedown_xds::table::Limits;
 use shakedown_types::BreakerLimit;
 use shakedown_wire::{Bound, Quota, QuotaLimits};
+use shakedown_xds::table::Limits;
 
 use crate::budget::retries_allowed;
 

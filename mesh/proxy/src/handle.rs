@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use shakedown_xds::table::Listener;
 use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
@@ -11,6 +10,7 @@ use http_body::Body as _;
 use shakedown_env::{Elapsed, Time, Work};
 use shakedown_types::{ResponseFlags, Side};
 use shakedown_wire::{Body, Upgrade};
+use shakedown_xds::table::Listener;
 
 use crate::accept::Gate;
 use crate::connection::Connection;

@@ -4,13 +4,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 use http::header::{HeaderMap, SET_COOKIE};
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
 use shakedown_env::Time;
 use shakedown_types::{MeshEvent, ResponseFlags, Side};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 
 use crate::connection::Connection;
 use crate::filter::{self, Passing};

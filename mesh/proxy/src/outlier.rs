@@ -12,10 +12,10 @@ mod window;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shakedown_xds::table::OutlierDetection;
 use rand_core::Rng;
 use shakedown_env::Time;
 use shakedown_types::Detector;
+use shakedown_xds::table::OutlierDetection;
 use smallvec::SmallVec;
 
 use monitor::Monitor;

@@ -9,10 +9,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shakedown_xds::table::Table;
 use rand_core::Rng as _;
 use shakedown_env::{Env, Owned, Rng, Sleep, Time};
 use shakedown_types::{MeshEvent, Side};
+use shakedown_xds::table::Table;
 
 use crate::accept::Gates;
 use crate::bootstrap::Bootstrap;

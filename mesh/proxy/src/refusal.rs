@@ -1,9 +1,9 @@
 //! What Envoy's codec answers to heads that it does not take.
 
-use shakedown_xds::table::Listener;
 use http::StatusCode;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::BadHead;
+use shakedown_xds::table::Listener;
 
 /// The answer to a request that comes to no stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ mod backoff;
 
 use std::time::Duration;
 
-use shakedown_xds::table::{RequestView, RetryOn, RetryPolicy};
 use http::{HeaderMap, HeaderName};
 use shakedown_env::UnixTime;
 use shakedown_types::GrpcStatus;
+use shakedown_xds::table::{RequestView, RetryOn, RetryPolicy};
 
 pub use backoff::{Backoff, rate_limited};
 

@@ -1,8 +1,8 @@
 //! The vocabulary of checks: metrics, measures, gauges and response flags, those that are not built yet told apart from
 //! those that do not exist.
 
-use shakedown_yaml::suggest;
 use shakedown_types::ResponseFlags;
+use shakedown_yaml::suggest;
 
 use super::{Figure, Gauge, Happening, Measure, Reduction, Statistic};
 use crate::value::{Decimal, Unit};

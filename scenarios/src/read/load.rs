@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use shakedown_yaml::{Node, Place as FilePlace};
 use http::header::COOKIE;
 use http::{HeaderName, HeaderValue};
 use shakedown_types::GrpcStatus;
+use shakedown_yaml::{Node, Place as FilePlace};
 
 use super::Reader;
 use super::endpoint::Sender;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shakedown_yaml::{Node, Place as FilePlace, suggest};
 use http::HeaderName;
 use shakedown_types::GrpcStatus;
+use shakedown_yaml::{Node, Place as FilePlace, suggest};
 
 use super::Reader;
 use super::fields::{Keys, get, long};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shakedown_yaml::{Node, suggest};
 use http::StatusCode;
 use shakedown_types::GrpcStatus;
+use shakedown_yaml::{Node, suggest};
 
 use super::Reader;
 use super::calls::with_settings;

@@ -1,8 +1,8 @@
 //! The fit of a story to turmoil: refused parts, each by its line, and how coarse the rest is.
 
 use shakedown::Story;
-use shakedown_yaml::{Node, Place, tree};
 use shakedown_stage::{Refusal, turmoil_fit};
+use shakedown_yaml::{Node, Place, tree};
 
 use super::super::{Exit, bad_input};
 use super::Engine;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use shakedown_istio::{Canary, Key};
 use shakedown_env::{Env, Owned, Time};
+use shakedown_istio::{Canary, Key};
 use shakedown_types::MeshEvent;
 
 use super::Split;

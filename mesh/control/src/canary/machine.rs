@@ -17,9 +17,9 @@ mod retreat;
 
 use std::time::Duration;
 
-use shakedown_istio::Canary;
 use serde::{Deserialize, Serialize};
 use shakedown_env::Time;
+use shakedown_istio::Canary;
 use shakedown_types::CanaryPhase;
 
 use super::Split;

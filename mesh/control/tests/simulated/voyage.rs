@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shakedown_istio::registry::{Endpoint, Locality, MeshOptions, Port, Service};
 use shakedown_control::{Cluster, ControlOptions, Status};
 use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
 use shakedown_env::{Env, Time, UnixTime};
+use shakedown_istio::registry::{Endpoint, Locality, MeshOptions, Port, Service};
 use shakedown_types::MeshEvent;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 use tonic::codegen::http::Response;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shakedown_xds::table::{Abort, Fault, RequestView};
 use rand_core::Rng as _;
 use shakedown_types::ResponseFlags;
+use shakedown_xds::table::{Abort, Fault, RequestView};
 
 use crate::proxy::Proxy;
 use crate::record::Record;

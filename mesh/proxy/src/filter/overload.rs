@@ -9,11 +9,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use shakedown_xds::table;
 use http::StatusCode;
 use rand_core::Rng as _;
 use shakedown_env::{Env, Rng, Sleep, Time};
 use shakedown_types::ResponseFlags;
+use shakedown_xds::table;
 
 use crate::adaptive::Adaptive;
 use crate::respond::{Overloaded, Reject, status};

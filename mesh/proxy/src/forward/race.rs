@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shakedown_xds::table::RequestView;
 use http::{Request, Response};
 use shakedown_env::Time;
 use shakedown_types::{GrpcStatus, ResponseFlags};
 use shakedown_wire::{Body, Pool};
+use shakedown_xds::table::RequestView;
 use smallvec::SmallVec;
 
 use super::bounds::Bounds;

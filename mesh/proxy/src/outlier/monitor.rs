@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shakedown_xds::table::OutlierDetection;
 use shakedown_env::Time;
 use shakedown_types::Detector;
+use shakedown_xds::table::OutlierDetection;
 
 use super::Outcome;
 use super::rates::Rate;

@@ -3,8 +3,8 @@
 //! The formulas are Envoy's, floats included: a host is out or not by the same comparison of the same numbers.
 //! Source: Envoy, `DetectorImpl::processSuccessRateEjections` and `successRateEjectionThreshold`.
 
-use shakedown_xds::table::OutlierDetection;
 use shakedown_types::Detector;
+use shakedown_xds::table::OutlierDetection;
 
 use super::monitor::Monitor;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use shakedown_xds::table::Identity;
 use shakedown_types::Side;
+use shakedown_xds::table::Identity;
 
 use super::Ends;
 use crate::bootstrap::{Bootstrap, Workload};

@@ -7,9 +7,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_xds::table::Cluster;
 use shakedown_env::{Env, Owned, Rng, Time};
 use shakedown_types::MeshEvent;
+use shakedown_xds::table::Cluster;
 
 use super::Upstream;
 use crate::outlier::{Change, Changes, MergeWindow, Outcome, Outliers, Seat, When};

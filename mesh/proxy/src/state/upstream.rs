@@ -6,11 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shakedown_xds::table::{Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol};
 use rand_core::Rng as _;
 use shakedown_env::{Env, Rng, Time};
 use shakedown_types::MeshEvent;
 use shakedown_wire::{Pool, PoolOptions, Protocol};
+use shakedown_xds::table::{
+    Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
+};
 
 use super::health::{Health, HostHealth};
 use super::host::Host;

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shakedown_xds::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use shakedown_types::{BreakerLimit, MeshEvent};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
 
 use super::scene::*;
 

@@ -3,15 +3,19 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use shakedown_istio::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
-use shakedown_xds::proto::{self, Kind, cluster};
-use shakedown_xds::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource};
-use shakedown_xds::proto::discovery::aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use http::Request;
+use shakedown_istio::registry::{Endpoint, Locality, Mesh, Port, Registry, Service};
 use shakedown_types::MeshEvent;
 use shakedown_wire::{Body, H2Options, serve_h2};
+use shakedown_xds::proto::discovery::aggregated_discovery_service_server::{
+    AggregatedDiscoveryService, AggregatedDiscoveryServiceServer,
+};
+use shakedown_xds::proto::discovery::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
+};
+use shakedown_xds::proto::{self, Kind, cluster};
 use tonic::{Response, Status, Streaming};
 
 use super::scene::*;
@@ -115,7 +119,7 @@ fn resources(kind: Kind) -> Vec<Resource> {
     let outbound = shakedown_translate::outbound(&mesh);
     let own = shakedown_translate::own(
         &mesh.registry.pod(POD.parse().unwrap()),
-        &translate::Inbound::default(),
+        &shakedown_translate::Inbound::default(),
     );
     let all = match kind {
         Kind::Cluster => [outbound.clusters, own.clusters].concat(),

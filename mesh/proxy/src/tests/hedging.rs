@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shakedown_xds::table::{Action, HedgePolicy, RetryOn, RouteAction};
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, HedgePolicy, RetryOn, RouteAction};
 
 use super::scene::*;
 

@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use shakedown_xds::table::{Action, RetryOn, Table, UpstreamProtocol};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body as _, Frame};
@@ -15,6 +14,7 @@ use shakedown_types::MeshEvent;
 use shakedown_wire::{
     Body, BodyError, Drain, Pool, PoolOptions, Protocol, ServerOptions, accept_auto_until,
 };
+use shakedown_xds::table::{Action, RetryOn, Table, UpstreamProtocol};
 
 use super::scene::*;
 

@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use shakedown_xds::table::{Action, ClusterKind, LbPolicy, RetryOn};
 use http::{HeaderMap, Request};
 use shakedown_types::{RequestId, ResponseFlags, Side};
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, ClusterKind, LbPolicy, RetryOn};
 
 use super::scene::*;
 

@@ -1,9 +1,9 @@
 //! Requests that would come back to the proxy that sends them.
 
-use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, PriorityLimits};
 use http::Request;
 use shakedown_types::RequestEvent;
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, PriorityLimits};
 
 use super::scene::*;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
 use shakedown_env::Time;
 use shakedown_types::{Detector, MeshEvent, ResponseFlags};
+use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
 
 use super::scene::*;
 

@@ -1,8 +1,8 @@
 //! Each local reply that this proxy can come to, as its caller sees it and as it is reported.
 
-use shakedown_xds::table::{Action, DirectResponse};
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, DirectResponse};
 
 use super::scene::*;
 

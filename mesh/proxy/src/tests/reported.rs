@@ -1,9 +1,9 @@
 //! The report of the cluster that a route chose, under a header of the request.
 
-use shakedown_xds::table::Action;
 use http::Request;
 use shakedown_types::MeshEvent;
 use shakedown_wire::Body;
+use shakedown_xds::table::Action;
 
 use super::scene::*;
 

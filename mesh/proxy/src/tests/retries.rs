@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use shakedown_xds::table::{Action, LbPolicy, RetryOn, RetryPolicy};
 use rand_core::Rng as _;
 use shakedown_env::BoxStream;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, LbPolicy, RetryOn, RetryPolicy};
 
 use super::scene::*;
 

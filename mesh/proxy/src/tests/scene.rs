@@ -7,13 +7,17 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shakedown_xds::table::{Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions, LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster};
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
 use shakedown_env::{BoxStream, Env, Time, UnixTime};
 use shakedown_types::{AttemptEvent, MeshEvent, RequestEvent, ResponseFlags};
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
+use shakedown_xds::table::{
+    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions,
+    LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route,
+    RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
+};
 
 use crate::proxy::{Proxy, Running};
 use crate::{Bootstrap, run_with_table};

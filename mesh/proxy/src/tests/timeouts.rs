@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shakedown_xds::table::{Action, RetryOn, RouteAction};
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
+use shakedown_xds::table::{Action, RetryOn, RouteAction};
 
 use super::scene::*;
 

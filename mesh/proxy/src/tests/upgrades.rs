@@ -1,8 +1,8 @@
 //! Connections that become something else.
 
-use shakedown_xds::table::{Action, RetryOn, Table, Upgrades};
 use shakedown_env::BoxStream;
 use shakedown_types::ResponseFlags;
+use shakedown_xds::table::{Action, RetryOn, Table, Upgrades};
 
 use super::scene::*;
 
