@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shakedown_results::EjectionOverflow;
 use shakedown_results::series::{Canary, Counts, Stretches};
+use shakedown_types::{BreakerLimit, CanaryPhase};
 
 use super::{Hump, Kind, Link};
 use crate::{overflow, units};
@@ -95,9 +96,9 @@ pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
         let (edge, limit) = named(row);
         let turns_away = |other: &Stretches| {
             let (of, by) = named(other);
-            of == edge && by != CONNECTIONS
+            of == edge && by != BreakerLimit::Connections.name()
         };
-        if limit == CONNECTIONS && rows.iter().any(turns_away) {
+        if limit == BreakerLimit::Connections.name() && rows.iter().any(turns_away) {
             return None;
         }
         let times = match row.spans.len() {
@@ -119,8 +120,6 @@ pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
     rows.iter().filter_map(link).collect()
 }
 
-/// Envoy's word for the limit of connections.
-const CONNECTIONS: &str = "connections";
 /// What opens again so soon has not been closed for who reads of it.
 const APART_NS: i64 = 5_000_000_000;
 
@@ -141,7 +140,10 @@ fn longest(spans: &[(i64, i64)]) -> Option<(i64, i64)> {
 /// How rollouts came out.
 pub(super) fn rollouts(canaries: &[Canary]) -> Vec<Link> {
     let link = |canary: &Canary| {
-        let began = canary.steps.iter().find(|step| step.phase == "progressing");
+        let began = canary
+            .steps
+            .iter()
+            .find(|step| step.phase == CanaryPhase::Progressing.name());
         let last = canary.steps.last()?;
         let began = began?;
         Some(Link {

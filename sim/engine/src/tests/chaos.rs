@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 
-use super::*;
 use shakedown_env::Work;
 use shakedown_types::MeshEvent;
+
+use super::*;
 
 struct OnDrop<F: FnMut()>(F);
 
