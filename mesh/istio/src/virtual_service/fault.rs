@@ -1,6 +1,7 @@
 //! What is done to requests on purpose.
 
 use serde::Deserialize;
+use shakedown_types::GrpcStatus;
 use shakedown_yaml::Spanned;
 
 use crate::Percent;
@@ -48,37 +49,10 @@ pub struct Percentage {
     pub value: Percent,
 }
 
-/// The statuses of gRPC, by number. Source: gRPC, "Status codes and their use in gRPC".
-const GRPC_STATUSES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
 impl Abort {
-    /// The names of gRPC's statuses.
-    pub(crate) fn grpc_statuses() -> impl Iterator<Item = &'static str> + Clone {
-        GRPC_STATUSES.iter().copied()
-    }
-
     /// The number of the status of gRPC, where it names one.
     pub fn grpc_number(&self) -> Option<u32> {
         let name = self.grpc_status.as_ref()?.as_str();
-        let number = GRPC_STATUSES.iter().position(|known| *known == name)?;
-        u32::try_from(number).ok()
+        GrpcStatus::from_name(name).map(|status| status.code().into())
     }
 }

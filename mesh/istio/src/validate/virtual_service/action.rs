@@ -1,6 +1,7 @@
 //! What a route does to requests on their way, and what it answers.
 
 use http::header::{HeaderName, HeaderValue};
+use shakedown_types::GrpcStatus;
 use shakedown_xds::table::{Substitution, Template};
 use shakedown_yaml::{Place, Spanned, suggest};
 
@@ -210,7 +211,7 @@ impl Check<'_> {
             (Some(status), None) => self.status(status.value, &status.place),
             (None, Some(name)) => {
                 if abort.grpc_number().is_none() {
-                    let hint = suggest::hint(name, Abort::grpc_statuses());
+                    let hint = suggest::hint(name, GrpcStatus::names());
                     self.tell(
                         &name.place,
                         format!("`{name}` is no status of gRPC: {hint}"),
