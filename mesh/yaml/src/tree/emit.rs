@@ -128,12 +128,12 @@ fn is_plain_safe(text: &str) -> bool {
         return false;
     };
     let indicator = "-?:,[]{}#&*!|>'\"%@`=<~".contains(first);
-    // A leading `-` is fine where a word or digit follows: `-10m`.
+    // A leading `-` is fine where a word or a number follows: `-10m`, `-.5`.
     let dash = first == '-'
         && text
             .chars()
             .nth(1)
-            .is_some_and(|next| next.is_ascii_alphanumeric());
+            .is_some_and(|next| next.is_ascii_alphanumeric() || next == '.');
     if (indicator && !dash) || text.starts_with("---") || text.starts_with("...") {
         return false;
     }

@@ -65,7 +65,10 @@ impl Indented {
                     depth -= 1;
                     if depth == 0 {
                         let last = span.end.line().min(inside.len() - 1);
-                        inside[first..=last][1..].fill(true);
+                        // The parser ends lines at a lone CR, too, and so may count more of them.
+                        if first < last {
+                            inside[first + 1..=last].fill(true);
+                        }
                     }
                 }
                 _ => {}

@@ -133,6 +133,16 @@ fn numbers_and_strings_stay_apart_in_json_and_yaml() {
     );
 }
 
+#[test]
+fn a_number_that_begins_with_a_point_is_written_as_one() {
+    for text in ["-.5", ".5", "-.inf"] {
+        assert_eq!(
+            one(&format!("a: {text}")).to_yaml_string(),
+            format!("a: {text}\n")
+        );
+    }
+}
+
 fn tree() -> impl Strategy<Value = Node> {
     let place = || Place::whole("p");
     let text = prop_oneof![
@@ -240,6 +250,15 @@ fn brackets_that_are_text_are_not_taken_for_lists() {
         let indented = text.replace("[\n]", "[\n      ]");
         assert_eq!(node.to_json(), one(&indented).to_json(), "{text}");
     }
+}
+
+#[test]
+fn brackets_after_lone_carriage_returns_are_no_panic() {
+    // Found by fuzzing.
+    let text = "a: 1b\n\r\" c\": [|, &y =\",1, ]\r\nb c\": [|, &y 1\r\n\"=\",2, ]\r\nd:\r - 2d:\r - 2~\n# ey z#nP\r\n\
+                \"b c\": [|, &y =\",2, ] :\rb\"\nc [|\x07 &y 1\rrd\r\n";
+    assert!(errors(text).contains("YAML syntax"));
+    assert!(wide_errors(text).contains("YAML syntax"));
 }
 
 #[test]
