@@ -1,6 +1,6 @@
 //! Checks: what a story expects, parsed from one line each, typed, with every name resolved.
 //!
-//! The grammar is read whole by [`syntax`]; [`resolve`] gives units and subjects, and refuses what does not fit in the
+//! The grammar is read whole by `syntax`; `resolve` gives units and subjects, and refuses what does not fit in the
 //! words of the language's error table. What is typed here the judge only has to compute.
 
 mod figures;

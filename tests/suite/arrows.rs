@@ -39,7 +39,10 @@ const NEVER: [(&str, &[&str]); 16] = [
             "turmoil",
         ],
     ),
-    ("mesh/types", &["tokio", "prost", "envoy-types"]),
+    (
+        "mesh/types",
+        &["tokio", "hyper", "tonic", "prost", "envoy-types"],
+    ),
     ("mesh/yaml", &["tokio", "prost", "envoy-types"]),
     ("mesh/xds", &["tokio"]),
     ("mesh/istio", &["tokio", "prost", "envoy-types"]),
