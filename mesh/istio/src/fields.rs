@@ -4,7 +4,7 @@ use shakedown_yaml::decode::Later;
 use shakedown_yaml::{Place, Spanned};
 
 use super::{Canary, Fault, Omission, Resource, VirtualService};
-use crate::gateways::SIDECARS;
+use crate::gateways::{SIDECARS, include_sidecars};
 
 const NO_TLS: &str = "connections between sidecars are neither encrypted nor refused for want of TLS: a mode that does not fit \
                       the server answers 503 in a cluster, and not here";
@@ -218,7 +218,7 @@ pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<
 /// Takes out of a Canary the values that are not modelled: gateways, and metrics that are no built-in ones.
 pub(super) fn pass_over_canary(of: &mut Resource<Canary>, out: &mut Vec<Omission>) {
     let gateways = std::mem::take(&mut of.spec.value.service.gateways);
-    let inside = gateways.is_empty() || gateways.iter().any(|gateway| gateway.value == SIDECARS);
+    let inside = include_sidecars(&gateways);
     for gateway in gateways {
         if gateway.value == SIDECARS {
             of.spec.value.service.gateways.push(gateway);

@@ -9,7 +9,7 @@ mod hosts;
 use std::time::Duration;
 
 use shakedown_istio::registry::{Hostname, Mesh};
-use shakedown_istio::{HttpMatch, HttpRoute, Resource, VirtualService};
+use shakedown_istio::{DIRECT_BODY_MAX, HttpMatch, HttpRoute, Resource, VirtualService};
 use shakedown_xds::proto;
 use shakedown_xds::proto::route::route::Action;
 use shakedown_xds::proto::route::route_action::ClusterSpecifier;
@@ -47,7 +47,7 @@ pub(super) fn configuration(virtual_hosts: Vec<VirtualHost>) -> RouteConfigurati
     RouteConfiguration {
         name: OUTBOUND_ROUTES.into(),
         virtual_hosts,
-        max_direct_response_body_size_bytes: Some(wrapped(shakedown_istio::DIRECT_BODY_MAX)),
+        max_direct_response_body_size_bytes: Some(wrapped(DIRECT_BODY_MAX)),
         ..Default::default()
     }
 }

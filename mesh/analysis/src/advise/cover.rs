@@ -1,7 +1,7 @@
 //! Whether one condition takes all that another takes. Where that cannot be told the answer is no.
 
 use indexmap::IndexMap;
-use shakedown_istio::gateways::SIDECARS;
+use shakedown_istio::gateways::include_sidecars;
 use shakedown_istio::{HttpMatch, StringMatch};
 use shakedown_xds::table::re2;
 use shakedown_yaml::Spanned;
@@ -25,8 +25,7 @@ pub(super) fn covers(earlier: &HttpMatch, later: &HttpMatch) -> bool {
 
 /// Whether a condition is for sidecars at all.
 pub(super) fn is_for_sidecars(condition: &HttpMatch) -> bool {
-    let gateways = &condition.gateways;
-    gateways.is_empty() || gateways.iter().any(|name| name.value == SIDECARS)
+    include_sidecars(&condition.gateways)
 }
 
 /// A condition that names gateways asks nothing of callers.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use shakedown_istio::gateways::SIDECARS;
+use shakedown_istio::gateways::include_sidecars;
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{HttpMatch, HttpRoute, Resource, VirtualService};
 use shakedown_translate::delegate;
@@ -84,7 +84,7 @@ impl Scope {
             });
         }
         // A condition that names gateways asks nothing of callers.
-        let is_for_sidecars = gateways.iter().any(|name| name.value == SIDECARS);
+        let is_for_sidecars = include_sidecars(gateways);
         is_for_sidecars.then(|| Scope {
             port: condition.port,
             ..Scope::any()

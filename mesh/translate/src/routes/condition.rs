@@ -1,6 +1,6 @@
 //! What a route takes.
 
-use shakedown_istio::gateways::SIDECARS;
+use shakedown_istio::gateways::include_sidecars;
 use shakedown_istio::{HttpMatch, StringMatch};
 use shakedown_xds::proto::matcher::string_matcher::MatchPattern;
 use shakedown_xds::proto::matcher::{RegexMatcher, StringMatcher};
@@ -24,7 +24,7 @@ pub(crate) fn any_path() -> RouteMatch {
 /// Source: Istio, `sourceMatchHTTP`.
 pub(super) fn is_for(condition: &HttpMatch, caller: &Caller) -> bool {
     if !condition.gateways.is_empty() {
-        return condition.gateways.iter().any(|name| name.value == SIDECARS);
+        return include_sidecars(&condition.gateways);
     }
     let labelled = |(name, value): (&String, &String)| caller.labels.get(name) == Some(value);
     let in_namespace = |namespace: &String| namespace.is_empty() || *namespace == caller.namespace;
