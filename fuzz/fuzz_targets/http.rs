@@ -24,15 +24,15 @@ use shakedown_xds::table::Table;
 mod shop;
 
 const CALLER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
-/// Where the pod's sidecar takes outgoing requests.
+/// The outbound listener of the pod's sidecar.
 const OUTBOUND: SocketAddr = SocketAddr::new(IpAddr::V4(shop::POD), 15_001);
 const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nhost: plain:9080\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// Between pieces: no timeout is so short, and no second of the wall clock passes.
 const PAUSE: Duration = Duration::from_micros(10);
-/// How long an upstream leaves a request the time to come whole: longer than all its pieces take.
+/// The pause of an upstream before its response, longer than all pieces of a request take.
 const REST: Duration = Duration::from_millis(100);
-/// How long a peer waits for more: longer than every timeout of the configuration.
+/// The read and write timeout of a peer, longer than every timeout of the configuration.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 thread_local! {
@@ -56,7 +56,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// What each side has read, but for how bodies were cut into chunks, and what depends on when bytes came.
+/// The bytes that each side has read, without the boundaries of chunks and without values that depend on timing.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     caller: String,

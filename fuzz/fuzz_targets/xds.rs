@@ -39,7 +39,7 @@ where
     let Ok(message) = M::decode(bytes) else {
         return;
     };
-    // What a proxy executes, or the words of the refusal, is a function of the message.
+    // Compilation must be deterministic, in its result as in its error.
     match (compile(message.clone()), compile(message)) {
         (Ok(first), Ok(second)) => assert_eq!(format!("{first:?}"), format!("{second:?}")),
         (Err(first), Err(second)) => {

@@ -24,7 +24,8 @@ use shakedown_yaml::{Diagnostics, Place};
 
 pub(crate) use hosts::why_idle;
 
-/// What is worth a warning, in order of place. The documents are taken to be valid ([`validate`](shakedown_translate::validate())).
+/// The warnings of a mesh's documents, in order of place. The documents must be valid, see
+/// [`validate`](shakedown_translate::validate()).
 pub fn advise(mesh: &Mesh) -> Diagnostics {
     let mut advice = Advice {
         mesh,

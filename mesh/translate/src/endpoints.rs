@@ -101,7 +101,7 @@ fn lb_endpoint(service: &Service, port: &Port, endpoint: &Endpoint) -> LbEndpoin
     }
 }
 
-/// One entry in one entry: see the invariant of [`shakedown_xds::proto`].
+/// Metadata with a single entry in each map, because of the invariant of [`shakedown_xds::proto`].
 fn metadata(identity: String) -> core::Metadata {
     let value = protobuf::Value {
         kind: Some(protobuf::value::Kind::StringValue(identity)),

@@ -94,9 +94,9 @@ pub enum MeshEvent {
     Breaker {
         /// The cluster.
         cluster: Arc<str>,
-        /// What it bounds.
+        /// The limit.
         limit: BreakerLimit,
-        /// At its limit.
+        /// True if the limit is reached, false if the count is below it again.
         open: bool,
     },
     /// The control plane refused a document that it was given.
@@ -117,7 +117,7 @@ pub struct RequestEvent {
     pub id: Option<RequestId>,
     /// The cluster chosen, empty where none was.
     pub cluster: Arc<str>,
-    /// When its headers had been read.
+    /// The time at which the request's headers had been read.
     pub started: Time,
     /// The status answered; 0 when the caller had gone.
     pub status: u16,
@@ -125,35 +125,35 @@ pub struct RequestEvent {
     pub flags: ResponseFlags,
     /// gRPC's status in the answer's headers or trailers, where the caller speaks gRPC and there was one.
     pub grpc: Option<GrpcStatus>,
-    /// How many tries it took; 0 when it was answered here.
+    /// Number of attempts; 0 if the proxy answered without one.
     pub attempts: u32,
-    /// How long it was the proxy's alone: no try of it had a connection.
+    /// Time during which no attempt had a connection, and only the proxy worked on the request.
     pub own: Duration,
     /// Envoy's response code details: `via_upstream`, or why the proxy answered by itself.
     pub details: Cow<'static, str>,
 }
 
-/// One try at an upstream.
+/// An attempt at an upstream that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptEvent {
     /// The request's `x-request-id`, where it parses.
     pub id: Option<RequestId>,
-    /// The cluster it went to.
+    /// The cluster.
     pub cluster: Arc<str>,
-    /// The endpoint it went to.
+    /// The endpoint's address.
     pub upstream: SocketAddr,
-    /// When it was sent to the pool.
+    /// The time at which a connection was requested from the pool.
     pub started: Time,
-    /// 1 for the first try.
+    /// Number of the attempt, from 1.
     pub number: u32,
-    /// Sent while another try was still open.
+    /// True if another attempt was in progress when this one was sent.
     pub hedge: bool,
-    /// The upstream's status; 0 when it gave none.
+    /// The upstream's HTTP status; 0 without a response.
     pub status: u16,
     /// gRPC's status in its headers or trailers, where the caller speaks gRPC and there was one.
     pub grpc: Option<GrpcStatus>,
-    /// What went wrong, in Envoy's letters.
+    /// Envoy's response flags.
     pub flags: ResponseFlags,
-    /// Without TLS.
+    /// True without TLS.
     pub plaintext: bool,
 }

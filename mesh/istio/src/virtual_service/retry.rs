@@ -1,4 +1,4 @@
-//! When a request is tried again.
+//! Retry policies.
 
 use serde::Deserialize;
 use shakedown_xds::table::RetryOn;
@@ -6,25 +6,26 @@ use shakedown_yaml::Spanned;
 
 use crate::duration::GoDuration;
 
-/// When and how often a request is tried again.
+/// The retry policy of a route. Source: Istio, `HTTPRetry`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRetry {
-    /// Tries after the first; 0: none.
+    /// Maximum number of retries; 0: none.
     pub attempts: u32,
-    /// How long each try may take, the first, too; none: the route's timeout.
+    /// Timeout of each attempt, the first included; `None`: the route's timeout.
     pub per_try_timeout: Option<Spanned<GoDuration>>,
-    /// Conditions and statuses, with commas between; none: Istio's default.
+    /// Retry conditions and statuses, comma separated; `None`: Istio's default.
     pub retry_on: Option<Spanned<String>>,
-    /// Whether a retry may go to another locality.
+    /// Allows retries in other localities.
     pub retry_remote_localities: Option<Spanned<bool>>,
-    /// Whether a retry looks for a host that has not been tried; none: yes.
+    /// Makes retries prefer hosts that have not been tried; `None`: true.
     pub retry_ignore_previous_hosts: Option<Spanned<bool>>,
-    /// The base of the waits between tries; none: 25 ms.
+    /// Base interval of the exponential backoff; `None`: 25 ms.
     pub backoff: Option<Spanned<GoDuration>>,
 }
 
-/// Takes `retryOn` apart: conditions, and numbers, which are statuses and add the condition that makes them count.
+/// Parses `retryOn` into conditions and statuses. A status adds the condition `retriable-status-codes`, without which it
+/// would have no effect.
 pub fn parse_retry_on(text: &str) -> (Vec<String>, Vec<u32>) {
     const CODES: &str = "retriable-status-codes";
     let (mut names, mut codes) = (Vec::new(), Vec::new());

@@ -15,7 +15,7 @@ fn rule(spec: &str) -> String {
     )
 }
 
-/// The warnings of a document in a mesh where `reviews` has so many endpoints.
+/// The warnings of a document in a mesh where `reviews` has `endpoints` endpoints.
 fn warnings(text: &str, endpoints: u8) -> String {
     let mut service = Service::new("reviews", "default", vec![Port::http(9080)]);
     service.endpoints = (1..=endpoints)
