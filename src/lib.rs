@@ -51,6 +51,8 @@
 //! opt-level = 2
 //! ```
 
+#![warn(missing_docs)]
+
 pub mod estimate;
 pub mod journal;
 pub mod load;

@@ -4,6 +4,8 @@
 //! Plain data: no clock, no I/O, no runtime. Whole numbers only; times are signed nanoseconds from "first configuration in
 //! force at every proxy".
 
+#![warn(missing_docs)]
+
 mod cast;
 mod digest;
 mod document;
