@@ -3,8 +3,8 @@
 use crate::named_enum::named_enum;
 
 named_enum! {
-    /// The phase of a canary, in the order of a rollout, then its possible ends. The names are Flagger's, in kebab case.
-    /// Source: Flagger, `CanaryPhase`.
+    /// The phase of a canary, in the order of a rollout, followed by its possible ends. The names are Flagger's, in
+    /// kebab case. Source: Flagger, `CanaryPhase`.
     pub enum CanaryPhase {
         /// The first version is not ready yet.
         Initializing = "initializing",

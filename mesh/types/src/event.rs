@@ -1,5 +1,5 @@
-//! Events that the mesh reports through `Env::emit`: the real world shows them in the admin view and logs, the simulator's
-//! stage turns them into events of the Journal.
+//! Events that the mesh reports through `Env::emit`. The real backend shows them in the admin view and in logs. The
+//! simulator's runner turns them into events of the Journal.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -13,97 +13,81 @@ use crate::{
 /// An event of the mesh, seen on the host that emits it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MeshEvent {
-    /// A proxy finished a request, all its tries inside.
+    /// A proxy finished a request, including all its attempts.
     Request(RequestEvent),
-    /// An outbound proxy finished one try.
+    /// An outbound proxy finished one attempt.
     Attempt(AttemptEvent),
-    /// A proxy put a configuration in force. `version` counts the control plane's pushes.
-    ConfigInForce {
-        /// The push that it came with.
-        version: u64,
-    },
+    /// A proxy applied a configuration. `version` counts the control plane's pushes.
+    ConfigInForce { version: u64 },
     /// A proxy refused a resource and keeps the last good one.
     ConfigRefused {
         /// The resource's type, in short (`Cluster`).
         kind: &'static str,
-        /// The resource's name.
         resource: Arc<str>,
-        /// Why, in words.
+        /// The reason, in words.
         reason: Arc<str>,
     },
-    /// The control plane made a new version of the configuration.
+    /// The control plane produced a new version of the configuration.
     ConfigChanged {
-        /// The push that carries it.
+        /// The number of the push that carries it.
         version: u64,
     },
-    /// A canary took a step.
+    /// A canary changed its phase or its weight.
     Canary {
-        /// The service that it rolls out, as its `Canary` document is named.
+        /// The service that is rolled out, by the name in its `Canary` document.
         name: Arc<str>,
-        /// The phase.
         phase: CanaryPhase,
-        /// The new version's share, whole percent.
+        /// The new version's share of the traffic, in whole percent.
         weight_percent: u32,
-        /// The version that is rolled out, empty while there is none.
+        /// The version that is rolled out. Empty if no rollout is in progress.
         version: Arc<str>,
-        /// Why, in words, with the numbers that decided.
+        /// The reason, in words, with the numbers that decided.
         reason: Arc<str>,
     },
-    /// The weights of a service that the control plane has in force (every proxy has acknowledged them).
+    /// The weights of a service that are in force: every proxy has acknowledged them.
     Weights {
-        /// The service.
         name: Arc<str>,
-        /// Version and whole percent.
+        /// Each version with its share in whole percent.
         percent: Arc<[(String, u32)]>,
     },
-    /// A proxy's outlier detection took a host out of its cluster.
+    /// A proxy's outlier detection ejected a host from its cluster.
     Ejected {
-        /// The cluster.
         cluster: Arc<str>,
-        /// The host.
         host: SocketAddr,
-        /// Which detector it was.
+        /// The detector that ejected the host.
         by: Detector,
     },
-    /// A proxy chose the cluster of an outgoing request, before it is sent on. Only of requests with the header that the
-    /// proxy is to report. Source: Envoy, `flush_access_log_on_new_request` with `%REQ(NAME)%`.
+    /// A proxy chose the cluster of an outgoing request and has not yet sent it. Emitted only for requests that carry
+    /// the header which the proxy is configured to report. Source: Envoy, `flush_access_log_on_new_request` with
+    /// `%REQ(NAME)%`.
     Routed {
         /// The header's value.
         header: Arc<str>,
-        /// The cluster.
         cluster: Arc<str>,
     },
-    /// An outlier detection that could not eject its host, because the cluster's maximum ejection percentage was reached.
-    /// Source: Envoy, `outlier_detection.ejections_overflow`.
+    /// Outlier detection could not eject a host because the cluster's maximum ejection percentage was reached. Source:
+    /// Envoy, `outlier_detection.ejections_overflow`.
     EjectionOverflow {
-        /// The cluster.
         cluster: Arc<str>,
-        /// The host.
         host: SocketAddr,
-        /// The detector.
+        /// The detector that would have ejected the host.
         by: Detector,
     },
-    /// A host that was taken out of its cluster takes traffic again.
-    Returned {
-        /// The cluster.
-        cluster: Arc<str>,
-        /// The host.
-        host: SocketAddr,
-    },
-    /// A circuit breaker came to its limit, or fell below it again.
+    /// An ejected host receives traffic again.
+    Returned { cluster: Arc<str>, host: SocketAddr },
+    /// A circuit breaker reached its limit, or fell below it again.
     Breaker {
-        /// The cluster.
         cluster: Arc<str>,
-        /// The limit.
+        /// The limit that was reached or left.
         limit: BreakerLimit,
         /// True if the limit is reached, false if the count is below it again.
         open: bool,
     },
-    /// The control plane refused a document that it was given.
+    /// The control plane refused a document.
     DocumentRefused {
         /// Kind and name, as in `DestinationRule/bad`.
         document: Arc<str>,
-        /// Why, in words.
+        /// The reason, in words.
         reason: Arc<str>,
     },
 }
@@ -111,36 +95,36 @@ pub enum MeshEvent {
 /// A request that a proxy has finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestEvent {
-    /// Which side of the proxy.
+    /// The side of the proxy that handled the request.
     pub side: Side,
-    /// The request's `x-request-id`, where it parses.
+    /// The request's `x-request-id`; `None` if the header is missing or malformed.
     pub id: Option<RequestId>,
-    /// The cluster chosen, empty where none was.
+    /// The cluster chosen, empty if no route matched.
     pub cluster: Arc<str>,
     /// The time at which the request's headers had been read.
     pub started: Time,
-    /// The status answered; 0 when the caller had gone.
+    /// The response's HTTP status; 0 if the client had disconnected.
     pub status: u16,
     /// Envoy's response flags.
     pub flags: ResponseFlags,
-    /// gRPC's status in the answer's headers or trailers, where the caller speaks gRPC and there was one.
+    /// The gRPC status in the response's headers or trailers; `None` if the client does not speak gRPC or the response
+    /// has none.
     pub grpc: Option<GrpcStatus>,
-    /// Number of attempts; 0 if the proxy answered without one.
+    /// Number of attempts; 0 if the proxy sent a local reply without one.
     pub attempts: u32,
     /// Time during which no attempt had a connection, and only the proxy worked on the request.
     pub own: Duration,
-    /// Envoy's response code details: `via_upstream`, or why the proxy answered by itself.
+    /// Envoy's response code details: `via_upstream`, or the reason of a local reply.
     pub details: Cow<'static, str>,
 }
 
 /// An attempt at an upstream that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptEvent {
-    /// The request's `x-request-id`, where it parses.
+    /// The request's `x-request-id`; `None` if the header is missing or malformed.
     pub id: Option<RequestId>,
-    /// The cluster.
     pub cluster: Arc<str>,
-    /// The endpoint's address.
+    /// The address of the endpoint.
     pub upstream: SocketAddr,
     /// The time at which a connection was requested from the pool.
     pub started: Time,
@@ -150,10 +134,11 @@ pub struct AttemptEvent {
     pub hedge: bool,
     /// The upstream's HTTP status; 0 without a response.
     pub status: u16,
-    /// gRPC's status in its headers or trailers, where the caller speaks gRPC and there was one.
+    /// The gRPC status in the response's headers or trailers; `None` if the client does not speak gRPC or the response
+    /// has none.
     pub grpc: Option<GrpcStatus>,
     /// Envoy's response flags.
     pub flags: ResponseFlags,
-    /// True without TLS.
+    /// True if the connection did not use TLS.
     pub plaintext: bool,
 }

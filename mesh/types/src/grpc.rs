@@ -15,7 +15,7 @@ pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc
 const TIMEOUT_MAX: u128 = 99_999_999;
 const TIMEOUT_DIGITS_MAX: usize = 8;
 
-/// The unit of a timeout. Finer units are less. Source: gRPC over HTTP2, `TimeoutUnit`.
+/// The unit of a timeout, ordered from fine to coarse. Source: gRPC over HTTP2, `TimeoutUnit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TimeoutUnit {
     /// `n`.

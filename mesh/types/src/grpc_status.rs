@@ -16,7 +16,7 @@ pub enum GrpcStatus {
     Cancelled,
     /// An unknown error; also any code that gRPC does not define.
     Unknown,
-    /// An argument is invalid whatever the state of the system.
+    /// An argument is invalid, regardless of the state of the system.
     InvalidArgument,
     /// The deadline passed before the call completed.
     DeadlineExceeded,

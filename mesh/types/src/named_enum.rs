@@ -1,7 +1,7 @@
-//! Enums whose variants are known by a name, in text as in serialised form.
+//! Enums whose variants are displayed and serialised by name.
 
-/// Defines an enum with a name per variant. It is displayed and serialised as that name, never as the variant's index, so
-/// that formats which are not self-describing keep the same bytes if a variant is added.
+/// Defines an enum with a name per variant. A value is displayed and serialised as that name, never as the variant's
+/// index, so that formats which are not self-describing keep the same bytes if a variant is added.
 macro_rules! named_enum {
     (
         $(#[$doc:meta])*
@@ -68,7 +68,7 @@ mod tests {
 
     use crate::{BreakerLimit, CanaryPhase, Detector};
 
-    /// The serialised form in JSON; in postcard, it is that of the same text.
+    /// The serialised form in JSON. Asserts that the form in postcard is that of the same text.
     fn json<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) -> String {
         let json = serde_json::to_string(&value).unwrap();
         assert_eq!(serde_json::from_str::<T>(&json).unwrap(), value);

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub u128);
 
-/// The digit that each byte stands for in hexadecimal; 255: none.
+/// The value of each byte as a hexadecimal digit; 255 if it is not one.
 static DIGITS: [u8; 256] = {
     let mut table = [255; 256];
     let mut digit = 0;
@@ -20,9 +20,9 @@ static DIGITS: [u8; 256] = {
 };
 
 impl RequestId {
-    /// Reads the hyphenated form, in either case. Anything else is not an id of ours.
+    /// Parses the hyphenated form, in either case. Returns `None` for anything else.
     pub fn parse(text: &[u8]) -> Option<RequestId> {
-        // Every proxy reads the id of every request: by a table, and without a branch a digit.
+        // Every proxy parses the id of every request, so digits are looked up in a table and checked once at the end.
         let text: &[u8; 36] = text.try_into().ok()?;
         if [8, 13, 18, 23].iter().any(|at: &usize| text[*at] != b'-') {
             return None;

@@ -63,8 +63,8 @@ bitflags! {
     }
 }
 
-/// The flags that Envoy prints before all others. It prints them in the order in which they come about: filters act first,
-/// and that retries are exhausted is known before how the last attempt failed.
+/// The flags that Envoy prints before all others. Envoy prints flags in the order in which they are set: filters run
+/// first, and exhausted retries are detected before the cause of the last failure.
 const PRINTED_FIRST: ResponseFlags = ResponseFlags::DI
     .union(ResponseFlags::FI)
     .union(ResponseFlags::RL)
@@ -97,7 +97,7 @@ impl fmt::Display for ResponseFlags {
 }
 
 impl Serialize for ResponseFlags {
-    /// A number: the Journal has one of these per request and attempt.
+    /// Written as a number because the Journal contains one set per request and attempt.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u32(self.bits())
     }

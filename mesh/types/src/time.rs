@@ -1,30 +1,30 @@
-//! Instants of the two clocks of a world, as plain numbers.
+//! Instants of an execution environment's two clocks, as plain numbers.
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 use std::time::Duration;
 
-/// A monotonic instant: nanoseconds since this world began. Bound: 584 years.
+/// A monotonic instant: nanoseconds since the environment started. Bound: 584 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
 impl Time {
-    /// The moment the world began.
+    /// The start of the environment.
     pub const ZERO: Time = Time(0);
-    /// Later than anything that will happen.
+    /// An instant later than anything that will happen.
     pub const FAR: Time = Time(u64::MAX);
 
-    /// The instant `nanos` nanoseconds after the world began.
+    /// The instant `nanos` nanoseconds after the environment started.
     pub const fn from_nanos(nanos: u64) -> Time {
         Time(nanos)
     }
 
-    /// Nanoseconds since the world began.
+    /// Nanoseconds since the environment started.
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The duration since `earlier`; zero if `earlier` is later than this instant.
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
