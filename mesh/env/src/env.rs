@@ -1,4 +1,4 @@
-//! The handle itself: a host's [`World`], cheap to clone, passed explicitly.
+//! The handle of a host to its [`World`]: cheap to clone and passed explicitly.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -15,24 +15,24 @@ use shakedown_types::MeshEvent;
 use crate::world::{BoxFuture, Sleep, StoreValue, TaskName, Work, World};
 use crate::{BoxListener, BoxStream, Rng, Time, UnixTime, step_aside};
 
-/// Everything that the mesh may ask of the world, for one host.
+/// Everything that the mesh may request from its execution environment, for one host.
 #[derive(Clone)]
 pub struct Env {
     world: Arc<dyn World>,
 }
 
-/// A deadline passed before the future was ready.
+/// Error of a deadline that passed before the future was ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("deadline passed")]
 pub struct Elapsed;
 
 impl Env {
-    /// The handle for one host of a world.
+    /// The handle for one host.
     pub fn new(world: Arc<dyn World>) -> Env {
         Env { world }
     }
 
-    /// Monotonic time since this world began.
+    /// Monotonic time since the environment started.
     pub fn now(&self) -> Time {
         self.world.now()
     }
@@ -52,30 +52,32 @@ impl Env {
         self.world.sleep_until(self.now() + span)
     }
 
-    /// Sleeps until `deadline`, as exactly as the world can and at the price of processor time: for the few moments that must
-    /// not be rounded.
+    /// Sleeps until `deadline`, as exactly as the backend can and at the price of processor time. For the few instants
+    /// that must not be rounded.
     pub fn sleep_precisely_until(&self, deadline: Time) -> Sleep {
         self.world.sleep_precisely_until(deadline)
     }
 
-    /// The processor time that this thread has used for work; `None` in a world where time costs nothing.
+    /// The processor time that this thread has used for work; `None` on a backend with virtual time.
     pub fn cpu_time(&self) -> Option<Duration> {
         self.world.cpu_time()
     }
 
-    /// Waits until everything that had arrived at the host's sockets by now has been handed to its readers, and they have run.
+    /// Waits until everything that has arrived at the host's sockets by now is delivered to its readers, and they have
+    /// run.
     pub async fn catch_up(&self) {
         let Some(handed_over) = self.world.catch_up() else {
             return;
         };
         handed_over.await;
-        // A connection's task runs first, and wakes whoever waits for its answer.
+        // The first yield runs the connection's task, which wakes the task that waits for the response. The second runs
+        // that one.
         step_aside().await;
         step_aside().await;
     }
 
-    /// Ready at that time: a sleep that serves one deadline after another, and is made when it is first asked for. Who asked
-    /// before for another time is not told of that any more.
+    /// Returns ready at `at`, by a reusable timer: `sleep` is created on the first call and moved on each later one.
+    /// The task is woken for the latest `at` only, never for that of an earlier call.
     pub fn poll_until(
         &self,
         sleep: &mut Option<Sleep>,
@@ -92,18 +94,18 @@ impl Env {
         sleep.as_mut().poll(cx)
     }
 
-    /// Runs `future` until `deadline` at the latest. The future is asked first, so that an answer which is there at the
-    /// deadline counts.
+    /// Runs `future` until `deadline` at the latest. The future is polled before the timer, so that a result which is
+    /// ready at the deadline counts.
     ///
     /// # Errors
-    /// [`Elapsed`] when the deadline came first.
+    /// [`Elapsed`] if the deadline passes first.
     pub async fn deadline<F: Future>(
         &self,
         deadline: Time,
         future: F,
     ) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
-        // The timer is made on the first pending poll: a future that is ready at once costs no timer.
+        // The timer is created on the first pending poll, so that a future which is ready immediately costs no timer.
         let mut sleep = None;
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
@@ -118,7 +120,7 @@ impl Env {
     /// Runs `future` for at most `span`.
     ///
     /// # Errors
-    /// [`Elapsed`] when it was not ready by then.
+    /// [`Elapsed`] if the future is not ready by then.
     pub async fn timeout<F: Future>(
         &self,
         span: Duration,
@@ -127,7 +129,7 @@ impl Env {
         self.deadline(self.now() + span, future).await
     }
 
-    /// Opens a connection. It has no timeout of its own: wrap it.
+    /// Opens a connection. The future has no timeout of its own: wrap it.
     pub fn connect(
         &self,
         to: SocketAddr,
@@ -144,7 +146,7 @@ impl Env {
         self.world.listen(addr)
     }
 
-    /// Checks that an address could be listened on now.
+    /// Checks that a listener could be opened on an address now.
     ///
     /// # Errors
     /// The address is in use, or not the host's.
@@ -152,7 +154,7 @@ impl Env {
         self.world.check_listen(addr)
     }
 
-    /// The addresses of a name. It has no timeout of its own: wrap it.
+    /// The addresses of a name. The future has no timeout of its own: wrap it.
     pub fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>> {
         self.world.resolve(name)
     }
@@ -172,13 +174,13 @@ impl Env {
         let (handle, registration) = AbortHandle::new_pair();
         let task = Abortable::new(task, registration);
         self.spawn(name, async move {
-            // An aborted task is one whose owner has gone: there is nobody to tell.
+            // A task is aborted only by dropping its owner, so the result has no recipient.
             let _ = task.await;
         });
         Owned(handle)
     }
 
-    /// Declares work of a kind and waits out what the world charges for it.
+    /// Declares work of a kind and waits for the time that the backend charges for it.
     pub async fn spend(&self, work: Work) {
         if let Some(charge) = self.world.spend(work) {
             charge.await;
@@ -190,7 +192,7 @@ impl Env {
         Store(self)
     }
 
-    /// Reports a fact of the mesh.
+    /// Reports an event of the mesh.
     pub fn emit(&self, event: MeshEvent) {
         self.world.emit(event);
     }
@@ -204,7 +206,7 @@ impl fmt::Debug for Env {
     }
 }
 
-/// Owns a task: dropping this ends it.
+/// The owner of a task. Dropping it aborts the task.
 #[derive(Debug)]
 pub struct Owned(AbortHandle);
 
@@ -223,7 +225,7 @@ impl Store<'_> {
         self.0.world.store_read(key)
     }
 
-    /// Writes `value` under `key`; durable when this returns.
+    /// Writes `value` under `key`. The value is durable once this returns.
     ///
     /// # Errors
     /// The store could not be written.
@@ -231,7 +233,7 @@ impl Store<'_> {
         self.write_shared(key, Arc::new(Box::<[u8]>::from(value)))
     }
 
-    /// Writes a value that others may share under `key`; durable when this returns.
+    /// Writes a value that others may share under `key`. The value is durable once this returns.
     ///
     /// # Errors
     /// The store could not be written.

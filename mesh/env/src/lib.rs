@@ -1,8 +1,8 @@
-//! Env: the only door from the mesh to the outside world.
+//! `Env`: the only interface from the mesh to the outside.
 //!
-//! Time, randomness, sockets, names, tasks, virtual CPU, a little durable state and the facts that the mesh reports all
-//! pass through one small handle, [`Env`]. Two worlds stand behind it: [`real`] (the operating system) and the
-//! simulator's engine. The same compiled proxy and control plane run in both.
+//! Time, randomness, sockets, names, tasks, virtual CPU, a little durable state and the events that the mesh reports
+//! all pass through one small handle, [`Env`]. Two backends implement it: [`real`] (the operating system) and the
+//! simulator's engine. The same compiled proxy and control plane run on both.
 //!
 //! Invariant: nothing in `mesh/`, `loadgen/` or `sim/stage` reaches a clock, entropy, a socket, a thread or a task by
 //! another way.
@@ -18,7 +18,7 @@ mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
 pub use random::{Rng, stream_seed};
-/// The types of the two clocks, for all that call [`Env`].
+/// Re-exported for callers of [`Env`].
 pub use shakedown_types::{Time, UnixTime};
 pub use stream::{BoxListener, BoxStream, Listener, Stream};
 pub use tapped::{Tap, Tapped};

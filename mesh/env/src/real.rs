@@ -1,9 +1,9 @@
-//! The real world: the operating system's clock, sockets, entropy and files. Linux only, for its `timerfd`.
+//! The real backend: the operating system's clock, sockets, entropy and files. Linux only, since timers use `timerfd`.
 //!
-//! One [`Runtime`] is one thread. It may carry several hosts (that is how a whole mesh runs in one process): they share a
-//! clock, and each has its own address, randomness, names and store.
+//! A [`Runtime`] uses one thread. It may run several hosts, which is how a whole mesh runs in one process. The hosts
+//! share a clock, and each has its own address, randomness, names and store.
 //!
-//! Invariant: the mesh meets the operating system here and nowhere else.
+//! Invariant: the mesh calls the operating system only here.
 
 use std::future::Future;
 use std::io;
@@ -29,30 +29,30 @@ use host::Host;
 pub use names::Names;
 use timer::Timers;
 
-/// Takes note of a fact of the mesh: when, on which host, what.
+/// Receives each event of the mesh, with its time and the name of the host that emitted it.
 pub type OnEvent = Arc<dyn Fn(Time, &str, MeshEvent) + Send + Sync>;
 
-/// One host of the real world.
+/// The configuration of one host on the real backend.
 #[derive(Clone)]
 pub struct HostOptions {
-    /// The host's name: what [`OnEvent`] calls it, and the scope of its random streams.
+    /// The host's name: passed to [`OnEvent`], and the scope of its random streams.
     pub name: String,
-    /// The address that its connections come from where the caller gives none. An unspecified one leaves it to the system.
+    /// The source address of its connections if the caller gives none. If unspecified, the system chooses.
     pub address: IpAddr,
-    /// The seed of its randomness; the system's entropy where none.
+    /// The seed of its randomness; `None` uses the system's entropy.
     pub seed: Option<u64>,
-    /// Names that are resolved here before the system is asked. Clones share one table.
+    /// Names that are resolved here before the system's resolver is used. Clones share one table.
     pub names: Names,
-    /// The directory of its durable store; where none, the store is in memory, and gone with the process.
+    /// The directory of its durable store. `None` keeps the store in memory, where it is lost when the process ends.
     pub store: Option<PathBuf>,
-    /// Lets several listeners share an address, one a worker thread (`SO_REUSEPORT`).
+    /// True if several listeners, one per worker thread, may share an address (`SO_REUSEPORT`).
     pub reuse_port: bool,
-    /// Told of the facts that the host emits.
+    /// The callback for events that the host emits.
     pub on_event: Option<OnEvent>,
 }
 
 impl HostOptions {
-    /// A host of this name, with the system's addresses, entropy and names, and a store in memory.
+    /// A host with this name, the system's addresses, entropy and names, and a store in memory.
     pub fn new(name: impl Into<String>) -> HostOptions {
         HostOptions {
             name: name.into(),
@@ -66,9 +66,10 @@ impl HostOptions {
     }
 }
 
-/// A thread's share of the real world: an event loop with precise timers. It stays on the thread that made it.
+/// The event loop of one thread, with precise timers. It stays on the thread that created it.
 pub struct Runtime {
-    // Dropped in this order: tasks end while the reactor that their sockets and sleeps are registered with still lives.
+    // Fields are dropped in this order: tasks must end before the reactor that their sockets and sleeps are registered
+    // with.
     tasks: LocalSet,
     timers: Arc<Timers>,
     clock: Clock,
@@ -76,10 +77,10 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime whose clock begins now.
+    /// A runtime whose clock starts now.
     ///
     /// # Errors
-    /// The system gives no more file descriptors.
+    /// The process has no file descriptors left.
     pub fn new() -> io::Result<Runtime> {
         let tokio = runtime::Builder::new_current_thread().enable_io().build()?;
         let clock = Clock::start();
@@ -97,19 +98,19 @@ impl Runtime {
         })
     }
 
-    /// Runs a future, and every task that was spawned, until the future ends. Tasks that are left sleep until the next call,
-    /// and end with the runtime.
+    /// Runs a future and all spawned tasks until the future ends. Unfinished tasks pause until the next call and are
+    /// dropped with the runtime.
     ///
     /// # Panics
-    /// Inside another runtime.
+    /// If called inside another runtime.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.tasks.block_on(&self.tokio, future)
     }
 
-    /// A host on this runtime. Its tasks may be spawned only inside [`Runtime::block_on`].
+    /// Creates a host on this runtime. Its tasks may be spawned only inside [`Runtime::block_on`].
     ///
     /// # Errors
-    /// The store's directory, or the system's entropy, cannot be had.
+    /// The store's directory cannot be created, or the system's entropy cannot be read.
     pub fn host(&self, options: HostOptions) -> io::Result<Env> {
         let handle = self.tokio.handle().clone();
         let host = Host::new(options, self.clock, Arc::clone(&self.timers), handle)?;

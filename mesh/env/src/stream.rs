@@ -1,21 +1,21 @@
-//! Byte streams and listeners, boxed at the seam between the mesh and its world.
+//! Byte streams and listeners, boxed at the interface between the mesh and its backend.
 
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
-/// A connected byte stream that hyper can drive. Dropping it closes it: with a FIN, or with a RST when bytes that
-/// arrived were never read.
+/// A connected byte stream that hyper can drive. Dropping it closes the connection with a FIN, or with a RST if bytes
+/// that arrived were never read.
 pub trait Stream: hyper::rt::Read + hyper::rt::Write + Send + Unpin {
     /// The address of this end.
     fn local_addr(&self) -> SocketAddr;
     /// The address of the other end.
     fn peer_addr(&self) -> SocketAddr;
-    /// Makes the coming drop an abrupt one: the peer sees a RST, not a FIN.
+    /// Makes the later drop abrupt: the peer receives a RST instead of a FIN.
     fn reset_on_drop(&mut self);
 }
 
-/// A stream of some world.
+/// A stream of any backend.
 pub type BoxStream = Box<dyn Stream>;
 
 impl Stream for BoxStream {
@@ -32,18 +32,17 @@ impl Stream for BoxStream {
     }
 }
 
-/// A listening socket. Dropping it refuses what comes after.
+/// A listening socket. After it is dropped, new connections are refused.
 pub trait Listener: Send + Unpin {
-    /// The address it listens on.
     fn local_addr(&self) -> SocketAddr;
     /// The next connection from the backlog.
     ///
     /// # Errors
-    /// What the world says of the accept; the listener stays usable.
+    /// The backend's error of the accept. The listener stays usable.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<BoxStream>>;
 }
 
-/// A listener of some world.
+/// A listener of any backend.
 pub type BoxListener = Box<dyn Listener>;
 
 impl dyn Listener {

@@ -1,4 +1,4 @@
-//! A stream that something stands between: what is read passes it, and what is written asks it first.
+//! A stream wrapper that can intercept, replace or refuse reads and writes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,12 +9,12 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 
 use crate::Stream;
 
-/// What stands between a stream and its user.
+/// An interceptor between a stream and its user.
 pub trait Tap: Send + Unpin {
-    /// Reads from the stream, or gives bytes of its own.
+    /// Reads from the stream, or supplies bytes of its own.
     ///
     /// # Errors
-    /// The stream's, or one of its own.
+    /// The stream's error, or one of its own.
     fn poll_read(
         &mut self,
         stream: &mut impl Stream,
@@ -24,10 +24,10 @@ pub trait Tap: Send + Unpin {
         Pin::new(stream).poll_read(cx, buf)
     }
 
-    /// Writes to the stream, or bytes of its own in place of these.
+    /// Writes to the stream, or writes bytes of its own in place of `buf`.
     ///
     /// # Errors
-    /// The stream's, or one of its own.
+    /// The stream's error, or one of its own.
     fn poll_write(
         &mut self,
         stream: &mut impl Stream,
@@ -37,11 +37,11 @@ pub trait Tap: Send + Unpin {
         Pin::new(stream).poll_write(cx, buf)
     }
 
-    /// Writes what is left of its own. Called before a flush, a shutdown, and a write of several buffers; where it gives
-    /// false, the first of those is written by [`Tap::poll_write`].
+    /// Writes bytes of its own that are still pending. Called before a flush, a shutdown, and a vectored write. If it
+    /// returns false, only the first non-empty buffer of that vectored write is written, by [`Tap::poll_write`].
     ///
     /// # Errors
-    /// The stream's.
+    /// The stream's error.
     fn poll_written(
         &mut self,
         _stream: &mut impl Stream,
@@ -50,24 +50,24 @@ pub trait Tap: Send + Unpin {
         Poll::Ready(Ok(true))
     }
 
-    /// Asked before each write, flush and shutdown.
+    /// Called before each write, flush and shutdown. An error prevents the operation.
     ///
     /// # Errors
-    /// What the user gets in place of it.
+    /// The error that the user receives in place of the operation's result.
     fn before_write(&mut self) -> io::Result<()> {
         Ok(())
     }
 
-    /// Told that the stream is about to be dropped.
+    /// Called when the stream is about to be dropped.
     fn before_drop(&mut self, _stream: &mut impl Stream) {}
 }
 
 /// A stream with a tap.
 #[derive(Debug)]
 pub struct Tapped<S: Stream, T: Tap> {
-    /// The stream itself: what is read and written here passes the tap by.
+    /// The stream itself. Reads and writes on this field bypass the tap.
     pub stream: S,
-    /// What stands between.
+    /// The interceptor.
     pub tap: T,
 }
 

@@ -1,5 +1,5 @@
-//! A stream of tokio's kind as a [`Stream`]: a socket of the operating system's or of a simulator that is built on tokio, or
-//! what is said inside of TLS.
+//! A tokio stream as a [`Stream`]: a socket of the operating system, a socket of a simulator built on tokio, or the
+//! plaintext side of TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::Stream;
 
-/// A connected stream of tokio's kind with the addresses of both ends.
+/// A connected tokio stream with the addresses of both ends.
 #[derive(Debug)]
 pub struct TokioStream<S> {
     io: TokioIo<S>,
@@ -22,7 +22,7 @@ pub struct TokioStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TokioStream<S> {
-    /// Wraps a socket; `reset` makes its coming drop an abrupt one.
+    /// Wraps a socket. `reset` must make its later drop send a RST.
     pub fn new(
         socket: S,
         local: SocketAddr,

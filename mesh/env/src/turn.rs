@@ -1,10 +1,10 @@
-//! Turns: what a task gives up by stepping aside.
+//! Cooperative yielding of a task.
 
 use std::future::poll_fn;
 use std::mem;
 use std::task::Poll;
 
-/// Lets every other task that is ready run once, in either world.
+/// Lets every other task that is ready run once, on either backend.
 pub async fn step_aside() {
     let mut stepped = false;
     poll_fn(|cx| {

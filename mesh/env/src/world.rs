@@ -1,4 +1,4 @@
-//! What a world must offer: the trait behind [`Env`](crate::Env), implemented by the real one and by the simulator's.
+//! The trait behind [`Env`](crate::Env), implemented by the real backend and by the simulator's.
 
 use std::future::Future;
 use std::io;
@@ -11,32 +11,33 @@ use shakedown_types::MeshEvent;
 
 use crate::{BoxListener, BoxStream, Rng, Time, UnixTime};
 
-/// A sendable future of a world.
+/// A sendable future of a backend.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// A task: it stays on the thread that spawned it, so it need not be `Send`.
 pub type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
-/// A sleep. Polling it again after it has elapsed is allowed and gives ready. Dropping it cancels it.
+/// A sleep. Polling it after it has elapsed is allowed and returns ready. Dropping it cancels it.
 pub type Sleep = Pin<Box<dyn SleepFuture>>;
-/// What a task is called in a panic message and in a trace of the run.
+/// The name of a task in a panic message and in a trace of the run.
 pub type TaskName = &'static str;
 
 /// A cancellable sleep that can be moved to another deadline without a new allocation.
 pub trait SleepFuture: Future<Output = ()> + Send + Sync {
-    /// Moves the deadline; a sleep that had elapsed sleeps again.
+    /// Moves the deadline. A sleep that had elapsed sleeps again.
     fn reset(self: Pin<&mut Self>, deadline: Time);
 }
 
-/// Kinds of work that a proxy declares. The world prices them: the simulator in virtual CPU time, the real one at nothing,
-/// since there the processor charges by itself.
+/// Kinds of work that a proxy declares. The simulator charges virtual CPU time for them. The real backend charges
+/// nothing, because there the work itself takes processor time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
-    /// One request through one side of a proxy.
+    /// A request that passes one side of a proxy.
     Request,
-    /// One TLS handshake.
+    /// A TLS handshake.
     Handshake,
 }
 
-/// A value of a durable store. A store in memory keeps it as it is, so that what hosts of one process share is not copied.
+/// A value of a durable store. A store in memory keeps the `Arc` itself, so that hosts of one process share the value
+/// without a copy.
 pub trait StoreValue: Send + Sync {
     /// Calls `sink` with each part of the value's bytes, in order.
     fn parts(&self, sink: &mut dyn FnMut(&[u8]));
@@ -55,36 +56,36 @@ impl StoreValue for Box<[u8]> {
     }
 }
 
-/// One host's view of a world. All methods are cheap; none blocks.
+/// The interface of one host to its execution environment. All methods are cheap. None blocks.
 pub trait World: Send + Sync {
-    /// Monotonic time since the world began.
+    /// Monotonic time since the environment started.
     fn now(&self) -> Time;
     /// The host's wall clock.
     fn unix_time(&self) -> UnixTime;
-    /// A sleep that ends at `deadline` (at once when it has passed).
+    /// A sleep that ends at `deadline`, or immediately if it has passed.
     fn sleep_until(&self, deadline: Time) -> Sleep;
-    /// A sleep that ends as close to `deadline` as the world can, at the price of processor time.
+    /// A sleep that ends as close to `deadline` as the backend can, at the price of processor time.
     fn sleep_precisely_until(&self, deadline: Time) -> Sleep {
         self.sleep_until(deadline)
     }
-    /// The processor time that this thread has used, without what it spent on [precise
-    /// sleeps](World::sleep_precisely_until); `None` where time costs nothing.
+    /// The processor time that this thread has used, without the time spent on [precise
+    /// sleeps](World::sleep_precisely_until); `None` on a backend with virtual time.
     fn cpu_time(&self) -> Option<Duration> {
         None
     }
-    /// Ready when everything that had arrived at the host's sockets by now has been handed to its readers; `None` in a world
-    /// that hands it over at once.
+    /// Becomes ready once everything that has arrived at the host's sockets by now is delivered to its readers. `None`
+    /// on a backend that delivers immediately.
     fn catch_up(&self) -> Option<BoxFuture<()>> {
         None
     }
-    /// Opens a connection, from a given source address where one is given.
+    /// Opens a connection, from the source address `from` if there is one.
     fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>>;
     /// Listens on an address of this host.
     ///
     /// # Errors
     /// The address is in use, or not the host's.
     fn listen(&self, addr: SocketAddr) -> io::Result<BoxListener>;
-    /// Checks that an address could be listened on now.
+    /// Checks that a listener could be opened on an address now.
     ///
     /// # Errors
     /// The address is in use, or not the host's.
@@ -93,11 +94,11 @@ pub trait World: Send + Sync {
     }
     /// The addresses of a name, in the resolver's order.
     fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>>;
-    /// A random stream of its own for this label, on this host: the same label gives the same stream from its start.
+    /// The random stream of this label on this host. The same label always returns the same stream from its start.
     fn rng(&self, label: &str) -> Rng;
     /// Runs a task on this thread until it ends or its host dies.
     fn spawn(&self, name: TaskName, task: LocalFuture);
-    /// Charges the host for work; `None` when it costs no time.
+    /// Charges the host for work; `None` if it costs no time.
     fn spend(&self, work: Work) -> Option<BoxFuture<()>>;
     /// Reads a key of the host's durable store.
     fn store_read(&self, key: &str) -> Option<Vec<u8>>;
@@ -106,6 +107,6 @@ pub trait World: Send + Sync {
     /// # Errors
     /// The store could not be written.
     fn store_write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()>;
-    /// Takes note of a fact of the mesh.
+    /// Records an event of the mesh.
     fn emit(&self, event: MeshEvent);
 }

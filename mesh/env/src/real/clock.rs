@@ -1,4 +1,4 @@
-//! The system's two clocks.
+//! The system's monotonic and wall clocks.
 
 use std::time::Duration;
 
@@ -7,14 +7,13 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::{Time, UnixTime};
 
-/// The monotonic clock, counted from a world's beginning.
+/// The monotonic clock, counted from the start of the runtime.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     origin: u64,
 }
 
 impl Clock {
-    /// A clock that begins now.
     pub(super) fn start() -> Clock {
         Clock {
             origin: read(ClockId::CLOCK_MONOTONIC),
@@ -25,7 +24,7 @@ impl Clock {
         Time::from_nanos(read(ClockId::CLOCK_MONOTONIC).saturating_sub(self.origin))
     }
 
-    /// A moment of this clock on the system's scale.
+    /// Converts an instant of this clock to the system's scale.
     pub(super) fn system(self, time: Time) -> TimeSpec {
         let nanos = self.origin.saturating_add(time.as_nanos());
         TimeSpec::new(
@@ -42,12 +41,11 @@ pub(super) fn thread_time() -> Duration {
     Duration::from_nanos(read(ClockId::CLOCK_THREAD_CPUTIME_ID))
 }
 
-/// The wall clock.
 pub(super) fn unix_time() -> UnixTime {
     UnixTime::from_nanos(read(ClockId::CLOCK_REALTIME))
 }
 
-/// Nanoseconds of a system clock, by the C library: valgrind replaces its vDSO, and maps no other.
+/// Nanoseconds of a system clock, read by the C library because valgrind replaces its vDSO and maps no other.
 fn read(clock: ClockId) -> u64 {
     nanos(clock_gettime(clock).expect("the system has these clocks"))
 }

@@ -1,4 +1,4 @@
-//! One host's view of the real world.
+//! The real backend's [`World`] of one host.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -45,7 +45,7 @@ impl Host {
     }
 }
 
-/// A seed that nobody can know.
+/// An unpredictable seed.
 fn entropy() -> io::Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

@@ -1,30 +1,27 @@
-//! Names that are known without asking the system.
+//! Names that are resolved without the system's resolver.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A table of names that hosts of the real world consult before the system's resolver. Clones share it.
+/// A table of names that hosts of the real backend consult before the system's resolver. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Names(Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>);
 
 impl Names {
-    /// An empty table.
     pub fn new() -> Names {
         Names::default()
     }
 
-    /// Gives a name its addresses, in the order in which they are answered.
+    /// Sets the addresses of a name, in the order in which they are returned.
     pub fn set(&self, name: impl Into<String>, addresses: Vec<IpAddr>) {
         self.table().insert(name.into(), addresses);
     }
 
-    /// Forgets a name.
     pub fn remove(&self, name: &str) {
         self.table().remove(name);
     }
 
-    /// The addresses of a name.
     pub fn lookup(&self, name: &str) -> Option<Vec<IpAddr>> {
         self.table().get(name).cloned()
     }

@@ -1,4 +1,4 @@
-//! The durable store: one file a key, replaced whole.
+//! The durable store: one file per key, replaced atomically.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,20 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::StoreValue;
 
-/// The longest file name that a key may make, in bytes: what Linux file systems allow, less our endings.
+/// The longest file name of a key, in bytes: the limit of Linux file systems, less the suffixes.
 const NAME_BYTES_MAX: usize = 240;
 
-/// A small key-value store.
 pub(super) enum Store {
-    /// Gone with the process.
+    /// A store in memory, lost when the process ends.
     Memory(Mutex<BTreeMap<String, Arc<dyn StoreValue>>>),
-    /// A directory.
+    /// A directory with one file per key.
     Directory(PathBuf),
 }
 
 impl Store {
     /// # Errors
-    /// The directory cannot be made.
+    /// The directory cannot be created.
     pub(super) fn open(directory: Option<PathBuf>) -> io::Result<Store> {
         match directory {
             None => Ok(Store::Memory(Mutex::default())),
@@ -58,8 +57,8 @@ impl Store {
     }
 }
 
-/// Writes a file so that after a crash at any moment it holds either what it held or the new value, and the latter once this
-/// has returned.
+/// Replaces a file atomically. After a crash at any moment it contains either the old or the new value, and the new one
+/// once this has returned.
 fn replace(directory: &Path, name: &str, value: &dyn StoreValue) -> io::Result<()> {
     let fresh = directory.join(format!("{name}.new"));
     let mut file = BufWriter::new(File::create(&fresh)?);
@@ -75,7 +74,7 @@ fn replace(directory: &Path, name: &str, value: &dyn StoreValue) -> io::Result<(
     File::open(directory)?.sync_all()
 }
 
-/// The file of a key: letters, digits, `-` and `_` stand for themselves, every other byte is `%XX`.
+/// The file name of a key: letters, digits, `-` and `_` are kept, every other byte is written as `%XX`.
 fn file_name(key: &str) -> io::Result<String> {
     let mut name = String::with_capacity(key.len());
     for byte in key.bytes() {

@@ -1,5 +1,5 @@
-//! The real world, on real loopback sockets and real time. Deadlines are asserted as lower bounds only: how late the system
-//! wakes us is not ours to promise in a test.
+//! Tests of the real backend on loopback sockets and real time. Deadlines are asserted as lower bounds only, because a
+//! test cannot promise how late the system wakes a task.
 
 use std::future::poll_fn;
 use std::io;
@@ -47,7 +47,7 @@ async fn write(stream: &mut BoxStream, bytes: &[u8]) -> io::Result<usize> {
     poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes)).await
 }
 
-/// Two ends of a connection of one host.
+/// The two ends of a connection from a host to itself.
 async fn pair(env: &Env, from: Option<IpAddr>) -> (BoxStream, BoxStream) {
     let mut listener = env.listen(ANY).unwrap();
     let near = env.connect(listener.local_addr(), from).await.unwrap();
@@ -455,7 +455,7 @@ fn whoever_catches_up_finds_what_had_arrived_read() {
             }
         });
         for round in 1..=20 {
-            // A reader that waits already, and bytes in the kernel that no turn has looked at.
+            // A reader that is already waiting, and bytes in the kernel that the reactor has not polled yet.
             env.catch_up().await;
             write(&mut far, b"x").await.unwrap();
             env.catch_up().await;

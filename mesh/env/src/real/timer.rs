@@ -1,4 +1,4 @@
-//! Precise sleeps: one `timerfd` a runtime, armed for the earliest of all deadlines. tokio's own timers round up to whole
+//! Precise sleeps: one `timerfd` per runtime, armed for the earliest deadline. tokio's own timers round up to whole
 //! milliseconds, which would be the largest error of a load generator.
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ use super::clock::Clock;
 use crate::Time;
 use crate::world::SleepFuture;
 
-/// A precise sleep is woken so much earlier and watches the clock for the rest: a timer's interrupt, and the way from it to
-/// the task, take a few tens of microseconds, and never the same.
+/// The time before its deadline at which a precise sleep is woken. It polls the clock for the rest, because the timer's
+/// interrupt and the wake-up of the task take a varying time of a few tens of microseconds.
 const SPIN: Duration = Duration::from_micros(60);
-/// Between two looks at the clock that are no further apart, nothing but the loop itself ran.
+/// If two consecutive polls of the clock are less than this apart, only the loop itself ran between them.
 const TURN: Duration = Duration::from_micros(4);
 
-/// A deadline, and a number that tells sleeps with one deadline apart and keeps their order.
+/// A deadline, and a number that distinguishes sleeps with equal deadlines and keeps their order.
 type Key = (Time, u64);
 
 /// All sleeps of a runtime.
@@ -33,20 +33,20 @@ pub(super) struct Timers {
     clock: Clock,
     fd: AsyncFd<Descriptor>,
     queue: Mutex<Queue>,
-    /// What precise sleeps have used of the processor, ns.
+    /// The processor time that precise sleeps have used, ns.
     spun: AtomicU64,
 }
 
 #[derive(Default)]
 struct Queue {
     next: u64,
-    /// The sleeps that are being waited for.
+    /// Sleeps that have been polled and are pending.
     waiting: BTreeMap<Key, Waker>,
-    /// What the timer is armed for.
+    /// The deadline that the timer is armed for.
     armed: Option<Time>,
 }
 
-/// The timer as tokio's reactor takes it.
+/// The timer, as tokio's `AsyncFd` requires it.
 struct Descriptor(TimerFd);
 
 impl AsRawFd for Descriptor {
@@ -57,7 +57,7 @@ impl AsRawFd for Descriptor {
 
 impl Timers {
     /// # Errors
-    /// The system gives no more file descriptors.
+    /// The process has no file descriptors left.
     pub(super) fn new(clock: Clock) -> io::Result<Timers> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let fd = Descriptor(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?);
@@ -75,7 +75,7 @@ impl Timers {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing in here panics half way.
+        // No code panics while it owns this lock, so a poisoned lock is still consistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -96,23 +96,23 @@ impl Timers {
         }
     }
 
-    /// What precise sleeps have used of the processor.
+    /// The processor time that precise sleeps have used.
     pub(super) fn spun(&self) -> Duration {
         Duration::from_nanos(self.spun.load(Ordering::Relaxed))
     }
 
-    /// How many sleeps are being waited for.
+    /// The number of pending sleeps.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.queue().waiting.len()
     }
 
-    /// Forgets a sleep. The timer stays as it is: at worst it fires for nobody, and is armed anew then.
+    /// Removes a sleep. The timer is not re-armed: at worst it fires without a due sleep, and is armed again then.
     fn cancel(&self, key: Key) {
         self.queue().waiting.remove(&key);
     }
 
-    /// Sees to it that the timer fires at the earliest deadline, if it does not yet.
+    /// Arms the timer for the earliest deadline, unless it already fires by then.
     fn arm(&self, queue: &mut Queue) {
         let Some((&(earliest, _), _)) = queue.waiting.first_key_value() else {
             return;
@@ -128,7 +128,7 @@ impl Timers {
             .expect("a timerfd of our own takes a valid time");
     }
 
-    /// Wakes the sleeps whose time has come.
+    /// Wakes the sleeps whose deadlines have passed.
     fn fire(&self) {
         let mut due = Vec::new();
         {
@@ -146,33 +146,32 @@ impl Timers {
     }
 }
 
-/// The runtime's timer task.
 pub(super) async fn drive(timers: Arc<Timers>) {
     loop {
         let Ok(mut ready) = timers.fd.readable().await else {
-            // The reactor shuts down, and every task with it.
+            // The reactor is shutting down, and every task with it.
             return;
         };
-        // The count of expiries is not read: the reactor tells of each expiry once, arming anew takes the count back, and the
-        // queue knows better than the count does.
+        // The expiration count is not read. The reactor reports each expiration once, arming the timer again resets the
+        // count, and the queue itself determines which sleeps are due.
         ready.clear_ready();
         timers.fire();
     }
 }
 
-/// A sleep of the real world. It joins the queue with its first poll.
+/// A sleep of the real backend. The first poll adds it to the queue.
 pub(super) struct RealSleep {
     timers: Arc<Timers>,
     key: Key,
     queued: bool,
-    /// Of a precise sleep.
+    /// `Some` for a precise sleep.
     spin: Option<Spin>,
 }
 
-/// How a precise sleep watches the clock.
+/// The state of a precise sleep that polls the clock.
 struct Spin {
     deadline: Time,
-    /// When it last looked.
+    /// The time of the last poll of the clock.
     looked: Option<Time>,
 }
 
@@ -196,7 +195,7 @@ impl RealSleep {
         sleep
     }
 
-    /// Watches the clock to the deadline of a precise sleep, while every other task takes its turns.
+    /// Polls the clock until the deadline of a precise sleep, and yields to every other task in between.
     fn spin(&mut self, now: Time, cx: &Context<'_>) -> Poll<()> {
         let Some(spin) = &mut self.spin else {
             return Poll::Ready(());
@@ -254,12 +253,13 @@ impl Drop for RealSleep {
     }
 }
 
-/// When a precise sleep is woken.
+/// The time at which a precise sleep is woken.
 fn woken_for(deadline: Time) -> Time {
     deadline - SPIN
 }
 
-/// One turn of the reactor: a timer that has run out comes back with everything that was readable before it.
+/// A future for one poll of the reactor, by a timer that has already expired. The reactor reports it together with
+/// everything that was readable before it.
 pub(super) struct Turn {
     timers: Arc<Timers>,
     key: Option<Key>,
