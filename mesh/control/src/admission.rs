@@ -1,9 +1,9 @@
-//! Which version of each document is in force: the newest that validates together with all others. One that does not is
-//! refused, by itself; its last good version stays.
+//! Selects the version of each document that is in force: the newest that validates together with all others. A
+//! document that does not validate is refused alone, and its last good version stays in force.
 //!
-//! Refused is what Istio's validation refuses, and what a proxy would: one resource that proxies do not take would keep all
-//! that comes after it from being in force. References to what does not exist are no reason, as in Istio: what they lead to may
-//! come later, and until then requests meet a cluster that is missing. Only what is new can be refused.
+//! A document is refused if Istio's validation or a proxy would refuse it, because a resource that proxies refuse would
+//! keep everything after it from being applied. References to missing objects are allowed, as in Istio: the object may
+//! be created later, and until then requests find no cluster. Only new documents can be refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,31 +12,30 @@ use shakedown_istio::registry::Mesh;
 use shakedown_istio::{Document, Key};
 use shakedown_translate::validate_changed;
 
-/// A document that was not brought in force.
+/// A document that was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Kind and name, as in `DestinationRule/bad`.
     pub(crate) document: Arc<str>,
-    /// Why, in words; one line an error.
+    /// The reason, in words; one line per error.
     pub(crate) reason: Arc<str>,
 }
 
-/// What was found good, and what was refused.
+/// The documents in force, and the refusals already reported.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     in_force: BTreeMap<Key, Document>,
-    /// What was last said of each refused document, so that it is said once.
+    /// The last reported reason of each refused document, so that each is reported once.
     told: BTreeMap<Key, (Document, Arc<str>)>,
 }
 
 impl Admission {
-    /// The documents in force.
     pub(crate) fn in_force(&self) -> impl Iterator<Item = &Document> {
         self.in_force.values()
     }
 
-    /// Gives `mesh` the documents that are to be in force, given what was last written; and says what was refused, where
-    /// it has not said so before.
+    /// Sets the documents of `mesh` to those that must be in force, given the ones last written. Returns the refusals
+    /// that have not been reported before.
     pub(crate) fn admit(
         &mut self,
         mut mesh: Mesh,
@@ -51,7 +50,8 @@ impl Admission {
             .collect();
         let mut trial = written.clone();
         let mut reasons: BTreeMap<Key, String> = BTreeMap::new();
-        // All of it together first, since documents lean on each other. Each turn refuses at least one, or is the last.
+        // All new documents are validated together first, since they may refer to each other. Each iteration refuses at
+        // least one or is the last.
         loop {
             mesh.documents = trial.values().cloned().collect();
             if new.is_empty() {
@@ -101,12 +101,12 @@ impl Admission {
     }
 }
 
-/// The new documents that do not validate, and why.
+/// The new documents that do not validate, with the reasons.
 fn blame(mesh: &Mesh, new: &BTreeSet<Key>) -> BTreeMap<Key, String> {
     let mut blamed: BTreeMap<Key, String> = BTreeMap::new();
     for diagnostic in validate_changed(mesh, new).iter() {
-        // An error opens with the kind and the name of its document; where two namespaces have one of that name, both
-        // are blamed.
+        // An error starts with the kind and the name of its document. If two namespaces have a document of that name,
+        // both are blamed.
         let is_of = |key: &&Key| {
             let rest = diagnostic
                 .message
@@ -180,7 +180,7 @@ mod tests {
         )
     }
 
-    /// A VirtualService that is refused whatever stands beside it; `prefix` tells two of them apart.
+    /// A VirtualService that is refused regardless of the other documents. `prefix` distinguishes two of them.
     fn bad(name: &str, prefix: &str) -> String {
         format!(
             "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\n\
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(in_force.documents, good.into_values().collect::<Vec<_>>());
         assert_eq!(names(&refused), ["VirtualService/a"]);
         assert_eq!(admission.admit(mesh(), &written).1, []);
-        // Another error of the same document is news.
+        // Another error of the same document is reported.
         let worse = documents(&[rule("v1"), bad("a", "x")]);
         assert_eq!(
             names(&admission.admit(mesh(), &worse).1),

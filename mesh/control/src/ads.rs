@@ -1,21 +1,24 @@
-//! Delta ADS, as a state machine of one proxy's stream: requests and snapshots go in, responses come out. It knows no
-//! runtime and no clock.
+//! Delta ADS, as a state machine of one proxy's stream: requests and snapshots are its input, responses its output. It
+//! uses neither a runtime nor a clock.
 //!
-//! Work goes in rounds. A round brings the proxy from what it holds to one snapshot; a newer snapshot waits until the round
-//! is over, so that all types of what a proxy has come from the same push. Within a round:
+//! The work is divided into rounds. A round updates the proxy from its current resources to one snapshot. A newer
+//! snapshot waits until the round is over, so that all resource types of a proxy are from the same push. Within a
+//! round:
 //!
-//! 1. clusters, and the endpoints of every cluster sent (a cluster that changed waits for them, even if they are the same);
-//! 2. when those are acknowledged: listeners, then routes (make before break);
-//! 3. when those are acknowledged: what is gone is removed, in reverse: routes, listeners, endpoints, clusters, each when
-//!    the one before is acknowledged.
+//! 1. Clusters, and the endpoints of every cluster sent. A changed cluster warms until it receives endpoints, even
+//!    unchanged ones.
+//! 2. Once those are acknowledged: listeners, then routes (make before break).
+//! 3. Once those are acknowledged: removals, in reverse order: routes, listeners, endpoints, clusters. Each waits for
+//!    the acknowledgement of the one before.
 //!
-//! Endpoints do not wait for the acknowledgement of clusters: Envoy withholds it until they have come.
+//! Endpoints do not wait for the acknowledgement of clusters, because Envoy withholds it until it has received them.
 //!
-//! Bounds: one unacknowledged response per type; about 256 KiB a response; 100,000 names per type.
+//! Bounds: one unacknowledged response per type, about 256 KiB per response, 100,000 names per type.
 //!
-//! Answering rules: the first request of a type is answered, with nothing if need be; later ones only for the names that
-//! they add. A refusal is never answered: the resource is sent again when it has changed. A stale nonce acknowledges
-//! nothing, but the names that come with it count, since each request of the delta protocol is a difference.
+//! Response rules: the first request of a type is always answered, if need be with an empty response. Later requests
+//! are answered only for the names that they add. A refusal is never answered: the resource is sent again when it has
+//! changed. A stale nonce acknowledges nothing. The subscriptions in such a request still apply, because each request
+//! of the delta protocol is a difference.
 
 mod message;
 mod stream;
@@ -34,30 +37,31 @@ use crate::snapshot::{Kind, View};
 use crate::status::Rejection;
 use subscription::{Batch, Subscription, Verdict};
 
-/// Answers for types that are not served which may wait to be sent. More: the stream reads no further request.
+/// The maximum number of pending responses to types that are not served. At this limit the stream reads no further
+/// request.
 const UNSERVED_MAX: usize = 16;
 
-/// What one proxy has asked for, holds and is owed.
+/// The subscriptions of one proxy: the resources that it requested, has, and must still be sent.
 #[derive(Debug)]
 pub struct Subscriptions {
     view: View,
     /// The newest view, for the next round.
     waiting: Option<View>,
-    /// By `Kind as usize`.
+    /// Indexed by `Kind as usize`.
     kinds: [Subscription; 4],
     nonce: u64,
-    /// The newest push that has been sent and acknowledged wholly.
+    /// The newest push that has been fully sent and acknowledged.
     acknowledged: u64,
     unserved: VecDeque<Request>,
 }
 
 impl Subscriptions {
-    /// A proxy that holds nothing and has asked for nothing.
+    /// A proxy without resources and subscriptions.
     pub fn new(view: View) -> Subscriptions {
         Subscriptions::sharing(view, &Arc::default())
     }
 
-    /// A proxy that holds nothing and has asked for nothing, and shares with others what it will hold.
+    /// A proxy without resources and subscriptions, whose later state uses the storage in `shared`.
     pub fn sharing(view: View, shared: &Arc<Held>) -> Subscriptions {
         Subscriptions {
             view,
@@ -69,13 +73,13 @@ impl Subscriptions {
         }
     }
 
-    /// Takes in a request. Then ask [`Subscriptions::next`] until it has nothing more.
+    /// Processes a request. Afterwards call [`Subscriptions::next`] until it returns `None`.
     ///
     /// # Errors
-    /// The proxy asks for more names than there can be.
+    /// The proxy subscribes to more names than are allowed.
     pub fn request(&mut self, request: Request) -> Result<(), TooManyNames> {
         let Some(kind) = Kind::of_url(&request.type_url) else {
-            // An acknowledgement of such an answer is not answered again.
+            // The acknowledgement of such a response is not answered again.
             if request.nonce.is_empty() || !request.subscribe.is_empty() {
                 self.unserved.push_back(request);
             }
@@ -88,17 +92,17 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Takes in a newer view.
+    /// Sets the view of the next round.
     pub fn offer(&mut self, view: View) {
         self.waiting = Some(view);
     }
 
-    /// Whether another request may be read before [`Subscriptions::next`] is asked.
+    /// Returns true if another request may be read before [`Subscriptions::next`] is called.
     pub fn has_room(&self) -> bool {
         self.unserved.len() < UNSERVED_MAX
     }
 
-    /// The next response to send, if there is one to be sent now.
+    /// The next response to send, if one can be sent now.
     #[expect(
         clippy::should_implement_trait,
         reason = "not an iterator: there may be more after None"
@@ -126,18 +130,18 @@ impl Subscriptions {
         }
     }
 
-    /// Whether a response waits for the proxy's answer.
+    /// Returns true if a response awaits the proxy's acknowledgement.
     pub fn waits(&self) -> bool {
         self.kinds.iter().any(Subscription::waits)
     }
 
-    /// The newest push of which everything that concerns this proxy was sent and acknowledged; 0 before the first. A proxy that
-    /// has not asked for clusters and listeners yet acknowledges nothing.
+    /// The newest push of which everything that concerns this proxy was sent and acknowledged; 0 before the first. A
+    /// proxy that has not yet requested clusters and listeners acknowledges nothing.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged
     }
 
-    /// What the proxy refuses at present.
+    /// The types that the proxy refuses at present.
     pub fn rejections(&self) -> Vec<Rejection> {
         let rejected = |kind: Kind| {
             let reason = self.kinds[kind as usize].refusal()?.clone();
@@ -146,7 +150,7 @@ impl Subscriptions {
         Kind::ALL.into_iter().filter_map(rejected).collect()
     }
 
-    /// What can be sent now, by the order of the rounds.
+    /// The next batch that the order of the rounds allows.
     fn compose(&mut self) -> Option<(Kind, Batch)> {
         if let Some(batch) = self.update(Kind::Cluster) {
             let endpoints = &mut self.kinds[Kind::Endpoints as usize];
@@ -196,7 +200,7 @@ impl Subscriptions {
         self.kinds[kind as usize].quiet()
     }
 
-    /// Begins the next round, if this one is over and there is one to begin.
+    /// Starts the next round if this one is over and a newer view is waiting.
     fn take_up(&mut self) -> bool {
         if !self.kinds.iter().all(Subscription::idle) {
             return false;

@@ -1,21 +1,22 @@
-//! The canary controller: what Flagger does, for the `Canary` documents in force.
+//! The canary controller: implements Flagger for the `Canary` documents in force.
 //!
 //! ```text
-//! Cluster ─► Controller ─► Machine (one a canary; pure) ─► acts: split, scale, stable, words
+//! Cluster ─► Controller ─► Machine (one per canary; pure) ─► actions: split, scale, stable, report
 //!                │              ▲
 //!                └─ scrapes ─► History ─► judge
 //! ```
 //!
-//! - A canary routes its service by itself, as a VirtualService and a DestinationRule with a subset a version would: all to
-//!   the stable version at first, so that a new version's pods get nothing before their analysis begins.
-//! - A weight moves when every connected proxy has acknowledged the push with the clusters that it needs, and counts from
-//!   when every one has acknowledged the weight itself.
-//! - One version is rolled out at a time. A newer one that comes before or during the analysis takes its place, and begins
-//!   at 0%; one that comes during the promotion has its turn afterwards. Until then it gets nothing.
-//! - Nothing is stepped or promoted while the stable version lacks ready pods, unless `skipAnalysis` is set.
-//! - A canary whose document is removed lets go of its service: routes are again what other documents say.
+//! - A canary generates a VirtualService, and a DestinationRule with one subset per version. At first all requests are
+//!   routed to the stable version, so that the pods of a new version receive none before their analysis starts.
+//! - A weight changes once every connected proxy has acknowledged the push with the clusters that it needs. It is in
+//!   force once every proxy has acknowledged the weight itself.
+//! - Versions are rolled out one at a time. A newer version that appears before or during the analysis replaces the
+//!   current one and starts at 0%. One that appears during the promotion is rolled out afterwards. Until then it
+//!   receives no requests.
+//! - Steps and promotions pause while the stable version lacks ready pods, unless `skipAnalysis` is set.
+//! - If its document is removed, a canary releases its service: the routes of other documents apply again.
 //!
-//! Invariant: the machine decides on whole numbers, and knows no clock, no socket and no store.
+//! Invariant: the machine decides on whole numbers and uses no clock, socket or store.
 
 mod controller;
 pub(crate) mod generate;

@@ -1,6 +1,7 @@
-//! What the Kubernetes API would say: services, endpoints, the user's documents, how many replicas there shall be. It lives
-//! outside the control plane's host and survives its crash, and with it which version of each document was last found
-//! good, as a document's status would, and how canaries split their services, as the documents that Flagger writes would.
+//! The state of the Kubernetes API: services, endpoints, the user's documents and the desired replicas. It is stored
+//! outside the control plane's host and survives a crash of that host. It also contains the last good version of each
+//! document, as a document's status would, and the traffic splits of canaries, as the documents that Flagger writes
+//! would.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -13,7 +14,7 @@ use crate::admission::{Admission, Refusal};
 use crate::canary::{Split, generate};
 use crate::watch::{Watch, Watcher};
 
-/// A cluster. A handle: clones are the same cluster.
+/// A cluster. Clones are handles of the same cluster.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     state: Arc<Watch<State>>,
@@ -26,21 +27,21 @@ pub(crate) struct State {
     options: MeshOptions,
     admission: Admission,
     replicas: BTreeMap<(Hostname, String), u32>,
-    /// When versions were last given replicas after having none, as the number of that change among all of its kind.
+    /// The number of the change that last raised a version's replicas from zero, counted over all such changes.
     raised: BTreeMap<(Hostname, String), u64>,
     raises: u64,
     stable: BTreeMap<Hostname, String>,
     splits: BTreeMap<Key, Split>,
 }
 
-/// What a control plane is to bring in force.
+/// The configuration that a control plane must apply.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    /// The version of the cluster that this was made of.
+    /// The version of the cluster from which this was built.
     pub(crate) version: u64,
-    /// The registry, and of each document the newest good version.
+    /// The registry, and the newest good version of each document.
     pub(crate) mesh: Arc<Mesh>,
-    /// What is not in force, where that is news.
+    /// Refused documents that have not been reported yet.
     pub(crate) refused: Vec<Refusal>,
 }
 
@@ -68,13 +69,13 @@ impl Cluster {
         self.state.change(|state| state.registry = registry);
     }
 
-    /// Changes the services. `change` must not come back to this cluster.
+    /// Changes the services. `change` must not call this cluster: it runs under the lock.
     pub fn update(&self, change: impl FnOnce(&mut Registry)) {
         self.state.change(|state| change(&mut state.registry));
     }
 
-    /// Adds documents, or replaces those of the same key, as one change. Nobody has looked at them: the control plane may
-    /// refuse them.
+    /// Adds documents, or replaces those of the same key, as one change. They are not validated here: the control plane
+    /// may refuse them.
     pub fn apply(&self, documents: Vec<Document>) {
         self.state.change(|state| {
             for document in documents {
@@ -90,9 +91,9 @@ impl Cluster {
         });
     }
 
-    /// Says how many replicas a version of a service shall have, as a Deployment would. Whoever runs the pods watches this
-    /// and makes it so; a canary's controller sets it, too. A version that shall have some, and is not the stable one, is
-    /// rolled out if its service has a `Canary`. What is said again is no change.
+    /// Sets the desired replicas of a version of a service, as a Deployment would. The code that runs the pods watches
+    /// this and applies it. A canary's controller sets it, too. If the service has a `Canary`, a version with replicas
+    /// that is not the stable one is rolled out. Setting the same number again is not a change.
     pub fn set_replicas(&self, service: &Hostname, version: &str, replicas: u32) {
         let key = (service.clone(), version.to_owned());
         if self
@@ -110,12 +111,12 @@ impl Cluster {
         });
     }
 
-    /// How many replicas the versions of services shall have, as far as anybody has said.
+    /// The desired replicas of each version of a service, where they have been set.
     pub fn replicas(&self) -> BTreeMap<(Hostname, String), u32> {
         self.state.with(|state, _| state.replicas.clone())
     }
 
-    /// Says which version of a service is the stable one: a canary's primary. A promotion makes it another.
+    /// Sets the stable version of a service, which is the primary of its canary. A promotion changes it.
     pub fn set_stable(&self, service: &Hostname, version: &str) {
         if self.stable(service).as_deref() == Some(version) {
             return;
@@ -125,19 +126,19 @@ impl Cluster {
         });
     }
 
-    /// The stable version of a service: as was said, or else that of its first endpoint.
+    /// The stable version of a service: the one that was set, or else the version of its first endpoint that has one.
     pub fn stable(&self, service: &Hostname) -> Option<String> {
         self.state.with(|state, _| state.stable(service))
     }
 
-    /// Says how a canary splits its service.
+    /// Sets the traffic split of a canary.
     pub(crate) fn set_split(&self, canary: &Key, split: Split) {
         self.state.change(|state| {
             state.splits.insert(canary.clone(), split);
         });
     }
 
-    /// Forgets how a canary splits its service.
+    /// Removes the traffic split of a canary.
     pub(crate) fn forget_split(&self, canary: &Key) {
         if self
             .state
@@ -149,7 +150,7 @@ impl Cluster {
         }
     }
 
-    /// The canaries in force, and the services that they roll out.
+    /// The canaries in force, with the state of the services that they roll out.
     pub(crate) fn rollouts(&self) -> Vec<Rollout> {
         self.state.with(|state, _| {
             let canaries = state.admission.in_force().filter_map(canary_of);
@@ -157,18 +158,18 @@ impl Cluster {
         })
     }
 
-    /// How many changes there have been.
+    /// The number of changes so far.
     pub fn version(&self) -> u64 {
         self.state.version()
     }
 
-    /// Waits for a version after `since`, and gives it. It has no timeout: a cluster may never change.
+    /// Waits for a version after `since` and returns it. Has no timeout, because a cluster may never change.
     pub async fn changed(&self, since: u64) -> u64 {
         let mut watcher = self.state.watcher(since);
         poll_fn(|cx| watcher.poll_changed(cx)).await
     }
 
-    /// Everything as it was last written, good or not, documents in order of their keys.
+    /// Everything as it was last written, whether valid or not. Documents are in the order of their keys.
     pub fn snapshot(&self) -> Arc<Mesh> {
         self.state.with(|state, _| {
             let documents = state.documents.values().cloned().collect();
@@ -180,8 +181,8 @@ impl Cluster {
         self.state.watcher(since)
     }
 
-    /// Validates what is new, and takes the last good version of what is not good. With `canaries`, those in force route
-    /// their services: to the stable version alone, until their controller says otherwise.
+    /// Validates new documents and replaces invalid ones by their last good version. If `canaries` is set, the canaries
+    /// in force route their services: to the stable version alone until their controller sets a split.
     pub(crate) fn admit(&self, canaries: bool) -> Admitted {
         self.state.with(|state, version| {
             let mesh = state.mesh(Vec::new());
@@ -199,25 +200,25 @@ impl Cluster {
     }
 }
 
-/// A canary in force and what is known of its service.
+/// A canary in force and the state of its service.
 #[derive(Clone, Debug)]
 pub(crate) struct Rollout {
     pub(crate) key: Key,
     pub(crate) canary: Resource<Canary>,
     pub(crate) service: Hostname,
-    /// `None` while no version of the service is known.
+    /// `None` if no version of the service is known.
     pub(crate) stable: Option<String>,
     pub(crate) versions: BTreeMap<String, VersionState>,
 }
 
-/// The pods of a version, as they shall be and as they are.
+/// The pods of a version, desired and actual.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct VersionState {
-    /// How many there shall be, if anybody has said.
+    /// The desired number of pods, if it has been set.
     pub(crate) desired: Option<u32>,
-    /// Orders versions by when they were last given replicas after having none; 0 if nobody has said.
+    /// Orders versions by the time at which their replicas were last raised from zero; 0 if they were never set.
     pub(crate) raised: u64,
-    /// Those that there are, and whether they are ready.
+    /// The address of each existing pod, and true if it is ready.
     pub(crate) pods: BTreeMap<std::net::IpAddr, bool>,
 }
 
@@ -277,7 +278,7 @@ impl State {
         }
     }
 
-    /// What the canaries in force write, as Flagger would.
+    /// The documents that the canaries in force generate, as Flagger would.
     fn canary_documents(&self, in_force: &[Document]) -> Vec<Document> {
         let mut written = Vec::new();
         for canary in in_force.iter().filter_map(canary_of) {
@@ -286,7 +287,7 @@ impl State {
             let split = self.splits.get(&key).cloned();
             let split =
                 split.or_else(|| self.stable(&service).map(|stable| Split::all_to(&stable)));
-            // A service of which no version is known cannot be split, and is routed as without a canary.
+            // A service without a known version cannot be split, and is routed as without a canary.
             if let Some(split) = split {
                 written.extend(generate::documents(canary, &service, &split));
             }

@@ -1,28 +1,28 @@
-//! When a change is pushed: after a quiet time, and at the latest after a hundred times as long.
+//! Debouncing of pushes: a change is pushed after a quiet period, and at the latest after a hundred times that period.
 //! Source: Istio's `PILOT_DEBOUNCE_AFTER` (100 ms) and `PILOT_DEBOUNCE_MAX` (10 s).
 
 use std::time::Duration;
 
 use shakedown_env::Time;
 
-/// How many quiet times a change waits at most while others keep coming.
+/// The maximum delay of a change while others keep arriving, in quiet periods.
 const MAX_QUIET_TIMES: u32 = 100;
 
-/// Decides when to push. Knows no clock.
+/// Decides when to push. The caller supplies the time.
 #[derive(Clone, Debug)]
 pub struct Debounce {
     quiet: Duration,
-    /// The first and the last change that have not been pushed.
+    /// The times of the first and the last change that have not been pushed.
     burst: Option<(Time, Time)>,
 }
 
 impl Debounce {
-    /// Pushes once `quiet` has passed without a change.
+    /// A debouncer that pushes once `quiet` has passed without a change.
     pub fn new(quiet: Duration) -> Debounce {
         Debounce { quiet, burst: None }
     }
 
-    /// Takes note of a change.
+    /// Records a change.
     pub fn changed(&mut self, now: Time) {
         self.burst = Some(match self.burst {
             Some((first, _)) => (first, now),
@@ -30,14 +30,14 @@ impl Debounce {
         });
     }
 
-    /// When the push is due, if anything waits for one.
+    /// The time at which the push is due; `None` if no change is pending.
     pub fn due(&self) -> Option<Time> {
         let (first, last) = self.burst?;
         let latest = first + self.quiet.saturating_mul(MAX_QUIET_TIMES);
         Some((last + self.quiet).min(latest))
     }
 
-    /// The push was made: nothing waits any more.
+    /// Records that the pending changes were pushed.
     pub fn pushed(&mut self) {
         self.burst = None;
     }

@@ -1,17 +1,17 @@
-//! The control plane: what the Kubernetes API would say goes in ([`Cluster`]), delta ADS comes out.
+//! The control plane: reads the state of the Kubernetes API from a [`Cluster`] and serves delta ADS.
 //!
 //! ```text
-//! Cluster -> debounce -> admission (validate, last good) -> translate -> Snapshot -> one Subscriptions per proxy -> wire
+//! Cluster -> debounce -> admission (validate, last good) -> translate -> Snapshot -> Subscriptions per proxy -> wire
 //! ```
 //!
-//! - [`run`] is the whole of it on one host; it reaches the world through [`shakedown_env::Env`] only.
-//! - Outbound resources are translated and encoded once per push and shared by all proxies. What some are to see otherwise,
-//!   because of their namespace, their labels or where they run, is made once for all who see the same; a proxy's own
-//!   listeners and inbound clusters are made per node.
-//! - What a proxy is owed is decided by a pure state machine, [`ads::Subscriptions`]; the stream that drives it is
-//!   pulled by the connection's flow control, so that no queue stands between them.
+//! - [`run`] runs the control plane of one host. It uses the environment only through [`shakedown_env::Env`].
+//! - Outbound resources are translated and encoded once per push and shared by all proxies. Resources that depend on a
+//!   proxy's namespace, labels or locality are built once for all proxies with the same ones. A proxy's own listeners
+//!   and inbound clusters are built per node.
+//! - A pure state machine, [`ads::Subscriptions`], decides which resources a proxy must be sent. The stream that drives
+//!   it is pulled by the connection's flow control, which avoids a queue between them.
 //!
-//! Invariant: nothing here knows the proxy's code. The two meet over xDS only.
+//! Invariant: nothing here imports the proxy's code. The two communicate over xDS only.
 
 mod admission;
 pub mod ads;

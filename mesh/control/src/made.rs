@@ -1,12 +1,12 @@
-//! What not all proxies share, but all of one kind: made once for these.
+//! A cache of resources that are not shared by all proxies, but by all with the same key.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::snapshot::Snapshot;
 
-/// What was made for the kinds that have asked. It holds the newest push, and the one before as far as nobody has asked
-/// again.
+/// The cached values by key. It contains the values of the newest push, and those of the push before that have not been
+/// requested again.
 #[derive(Debug)]
 pub(crate) struct MadeFor<K, V> {
     known: Mutex<BTreeMap<K, Made<V>>>,
@@ -27,10 +27,10 @@ impl<K, V> Default for MadeFor<K, V> {
 }
 
 impl<K: Clone + Ord, V: Default + PartialEq> MadeFor<K, V> {
-    /// What there is for a kind in this push: what is known, or what `make` gives, which sees what was before. As long as it
-    /// stays the same it is the same [`Arc`].
+    /// Returns the value of a key in this push. If it is not cached, `make` builds it and receives the previous value.
+    /// A value that equals the previous one keeps the same [`Arc`].
     pub(crate) fn of(&self, kind: &K, shared: &Snapshot, make: impl FnOnce(&V) -> V) -> Arc<V> {
-        // What a panic in the middle leaves behind is a map that holds less.
+        // If a panic poisoned the lock, the map only lacks an entry.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.get(kind);
         if let Some(made) = before
@@ -45,7 +45,7 @@ impl<K: Clone + Ord, V: Default + PartialEq> MadeFor<K, V> {
             true => before,
             false => Arc::new(made),
         };
-        // Kinds that have not been here for two pushes have gone, or are others now.
+        // Keys that were not requested for two pushes belong to proxies that have disconnected or changed.
         known.retain(|_, made| made.push + 1 >= shared.push());
         let made = Made {
             push: shared.push(),

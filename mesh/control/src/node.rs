@@ -1,4 +1,4 @@
-//! Who a proxy says that it is: the node id of its first request, in Istio's form.
+//! The identity of a proxy: the node id of its first request, in Istio's form.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,17 +6,15 @@ use std::sync::Arc;
 /// A proxy's identity: `sidecar~<pod address>~<pod name>.<namespace>~<dns domain>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// The id as sent.
+    /// The id, as sent.
     pub id: Arc<str>,
-    /// The pod's address, by which the registry knows its workload.
+    /// The pod's address, by which the registry finds its workload.
     pub address: IpAddr,
-    /// The pod's name.
     pub pod: Arc<str>,
-    /// The pod's namespace.
     pub namespace: Arc<str>,
 }
 
-/// A node id that is not one.
+/// Error of a malformed node id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "node id `{id}` is not of the form sidecar~<pod address>~<pod name>.<namespace>~<dns domain>: {reason}"
@@ -26,14 +24,14 @@ pub struct NodeError {
     reason: &'static str,
 }
 
-/// Ids longer than this are refused: they are kept per connection and shown in statuses.
+/// Longer ids are refused, since ids are kept per connection and shown in statuses.
 const ID_BYTES_MAX: usize = 1024;
 
 impl Node {
-    /// Reads a node id.
+    /// Parses a node id.
     ///
     /// # Errors
-    /// It does not have Istio's four parts, or a part is wrong.
+    /// The id does not have Istio's four parts, or a part is invalid.
     pub fn parse(id: &str) -> Result<Node, NodeError> {
         let refuse = |reason| {
             let id = id.chars().take(ID_BYTES_MAX).collect();
@@ -58,7 +56,7 @@ impl Node {
         let Ok(address) = address.parse() else {
             return refuse("the second part is not an IP address");
         };
-        // A pod's name has no dot in its namespace: the last dot is the border.
+        // A namespace contains no dot, so the last dot separates it from the pod's name.
         let Some((pod, namespace)) = name.rsplit_once('.') else {
             return refuse("the third part has no namespace");
         };

@@ -1,5 +1,5 @@
-//! From the cluster's word to a snapshot that every stream sees: when something changed and it has been quiet for a while,
-//! admit, translate, number, publish.
+//! Turns the state of the cluster into a snapshot that every stream serves. After a change and a quiet period it
+//! validates, translates, numbers and publishes.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::snapshot::{Resources, Snapshot, View};
 use crate::status::Status;
 use crate::watch::{Watch, Watcher};
 
-/// Where the number of the newest push is kept, so that numbers grow over restarts.
+/// The store key of the newest push's number, so that numbers keep growing over restarts.
 const PUSH_KEY: &str = "control/push";
 
-/// What is in force.
+/// The configuration in force.
 #[derive(Debug)]
 pub(crate) struct Current {
     snapshot: Arc<Snapshot>,
     mesh: Arc<Mesh>,
     look: Look,
-    /// The push that last changed the registry.
+    /// The number of the push that last changed the registry.
     registry_push: u64,
 }
 
-/// What is in force, for the streams to look at.
+/// The configuration in force, as the streams read it.
 #[derive(Debug)]
 pub(crate) struct Hub {
     current: Arc<Watch<Current>>,
@@ -43,30 +43,30 @@ pub(crate) struct Hub {
     held: Arc<Held>,
 }
 
-/// How far pushes have come with the cluster's changes.
+/// The progress of pushes through the cluster's changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Covered {
-    /// The newest version of the cluster that has been looked at.
+    /// The newest version of the cluster that has been processed.
     pub(crate) version: u64,
-    /// The push that brought it, or was as it wants already.
+    /// The push that included this version. An earlier push, if the version changed nothing.
     pub(crate) push: u64,
 }
 
-/// What a proxy has for itself, and what that was made of.
+/// The resources that only one proxy has, with the inputs they were built from.
 #[derive(Debug)]
 pub(crate) struct Own {
     pod: Pod,
     registry_push: u64,
     sight: Sight,
-    /// What the proxy does before its app.
+    /// The filters and connection limits of the proxy's inbound listeners.
     policy: Inbound,
-    /// Without what it sees otherwise than others.
+    /// The proxy's own resources, without those that depend on its view.
     alone: Arc<Resources>,
     resources: Arc<Resources>,
 }
 
 impl Hub {
-    /// Makes the first push.
+    /// Publishes the first push.
     pub(crate) fn new(
         env: &Env,
         cluster: &Cluster,
@@ -103,23 +103,23 @@ impl Hub {
         self.current.watcher(self.current.version())
     }
 
-    /// How far pushes have come with the cluster's changes, and a watcher for when they come further.
+    /// The progress of pushes through the cluster's changes, and a watcher for further progress.
     pub(crate) fn covered(&self) -> (Covered, Watcher<Covered>) {
         let (covered, seen) = self.covered.with(|covered, seen| (*covered, seen));
         (covered, self.covered.watcher(seen))
     }
 
-    /// Where every proxy is.
     pub(crate) fn status(&self) -> &Status {
         &self.status
     }
 
-    /// What proxies hold alike.
+    /// The storage that the subscriptions of all proxies share.
     pub(crate) fn held(&self) -> &Arc<Held> {
         &self.held
     }
 
-    /// What a proxy is to have. `earlier` is what it had for itself: kept where it would be the same.
+    /// The resources that a proxy must have. `earlier` contains its previous own resources, which are reused if their
+    /// inputs are unchanged.
     pub(crate) fn view(&self, node: &Node, earlier: Option<&Own>) -> (View, Own) {
         let (shared, mesh, look, registry_push) = self.current.with(|current, _| {
             (
@@ -170,21 +170,20 @@ impl Hub {
     }
 }
 
-/// Makes the pushes.
+/// Publishes the pushes.
 #[derive(Debug)]
 pub(crate) struct Pusher {
     env: Env,
     hub: Arc<Hub>,
-    /// Whether canaries route their services.
+    /// True if canaries route their services.
     canaries: bool,
-    /// The cluster's version that was last looked at.
+    /// The version of the cluster that was last processed.
     seen: u64,
-    /// The number of the newest push.
     push: u64,
 }
 
 impl Pusher {
-    /// Brings what the cluster says in force, if it differs from what is.
+    /// Applies the state of the cluster, if it differs from the one in force.
     fn push(&mut self, cluster: &Cluster) {
         self.bring(cluster);
         let covered = Covered {
@@ -220,7 +219,7 @@ impl Pusher {
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
         let look = Look::of(&mesh, &look_before);
-        // A document may change what some see, and nothing else; and so may one that goes.
+        // A document that is added or removed may change only the resources of some proxies.
         let documents_matter = (!look.is_nothing()
             || !look_before.is_nothing()
             || Inbound::is_spoken_of(&mesh)
@@ -231,7 +230,7 @@ impl Pusher {
             return;
         }
         self.push = push;
-        // A store that cannot be written costs the numbers' growth over a restart, which nobody should wait for.
+        // If the store cannot be written, numbers may repeat after a restart. Pushes are not delayed for that.
         let _ = self
             .env
             .store()
@@ -263,14 +262,14 @@ fn stored_push(env: &Env) -> u64 {
     stored.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Pushes every change of the cluster, debounced, for ever.
+/// Pushes every change of the cluster, debounced. Never returns.
 pub(crate) async fn push_loop(env: Env, cluster: Cluster, mut pusher: Pusher, quiet: Duration) {
     let mut debounce = Debounce::new(quiet);
     let mut watcher = cluster.watcher(pusher.seen);
     loop {
         let mut due = debounce.due().map(|time| env.sleep_until(time));
         let changed = poll_fn(|cx| {
-            // Changes first: one that comes as the quiet time ends is in the push.
+            // Changes are polled first, so that a change at the end of the quiet period is part of the push.
             if watcher.poll_changed(cx).is_ready() {
                 return Poll::Ready(true);
             }

@@ -1,4 +1,4 @@
-//! The control plane on its host: the push loop, and delta ADS for every proxy that connects.
+//! The control plane on its host: the push loop, and a delta ADS stream for every proxy that connects.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -20,36 +20,36 @@ use crate::cluster::Cluster;
 use crate::push::{Hub, push_loop};
 use crate::status::Status;
 
-/// The method that is served.
+/// The only method that is served.
 const DELTA_PATH: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
-/// The longest request that is read, in bytes. Source: tonic, `DEFAULT_MAX_RECV_MESSAGE_SIZE`.
+/// The maximum size of a request, in bytes. Source: tonic, `DEFAULT_MAX_RECV_MESSAGE_SIZE`.
 const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// How long the listener rests after an accept that failed (out of descriptors, say).
+/// The pause of the listener after a failed accept, for example when file descriptors are exhausted.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
-/// How a control plane runs.
+/// The configuration of a control plane.
 #[derive(Clone, Debug)]
 pub struct ControlOptions {
-    /// Where it serves ADS.
+    /// The address on which ADS is served.
     pub listen: SocketAddr,
-    /// A change is pushed when this long has passed without another; after a hundred times as long in any case.
+    /// The quiet period after a change before it is pushed. A change is delayed by at most a hundred times as long.
     pub debounce: Duration,
-    /// How long a proxy may take to acknowledge a response before its stream is closed. Longer than the 15 s for which Envoy
-    /// may hold an acknowledgement back.
+    /// The time within which a proxy must acknowledge a response before its stream is closed. Must exceed 15 s, the
+    /// longest time that Envoy may delay an acknowledgement.
     pub ack_timeout: Duration,
-    /// How many connections there may be; more are closed as they come.
+    /// The maximum number of connections. Further ones are closed immediately.
     pub connections_max: usize,
-    /// Shows where every proxy is. Keep a clone to look at it.
+    /// The status of every proxy. Keep a clone to read it.
     pub status: Status,
-    /// Whether `Canary` documents are acted on. Where not, they are taken and do nothing.
+    /// True if `Canary` documents are acted on. Otherwise they are accepted and have no effect.
     pub canaries: bool,
-    /// How often a canary's metrics are read.
+    /// The interval between two scrapes of a canary's metrics.
     pub telemetry: Duration,
 }
 
 impl ControlOptions {
-    /// Istio's figures, listening at `listen`.
+    /// Istio's defaults, listening on `listen`.
     pub fn new(listen: SocketAddr) -> ControlOptions {
         ControlOptions {
             listen,
@@ -63,27 +63,26 @@ impl ControlOptions {
     }
 }
 
-/// A control plane that could not run.
+/// Error of a control plane that could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// Its address cannot be listened on.
+    /// The address cannot be listened on.
     #[error("listen on {addr}")]
     Listen {
-        /// The address.
         addr: SocketAddr,
-        /// Why not.
+        /// The error of the environment.
         source: io::Error,
     },
 }
 
-/// Runs the control plane: pushes what `cluster` says to every proxy that connects. It ends only with an error; dropping it
-/// stops the pushes, and the connections stay as they are until their host or their peers end them.
+/// Runs the control plane: pushes the configuration of `cluster` to every proxy that connects. Returns only with an
+/// error. Dropping the future stops the pushes. Connections stay open until their host or their peers close them.
 ///
 /// # Errors
 /// The address cannot be listened on.
 pub async fn run(env: Env, cluster: Cluster, options: ControlOptions) -> Result<(), ControlError> {
     let addr = options.listen;
-    // The first configuration is made before anybody can ask for it: a proxy is never told that there is nothing.
+    // The first push precedes the listener, so that a proxy never receives an empty configuration.
     let (hub, pusher) = Hub::new(&env, &cluster, options.status.clone(), options.canaries);
     let listener = env
         .listen(addr)
@@ -101,7 +100,7 @@ pub async fn run(env: Env, cluster: Cluster, options: ControlOptions) -> Result<
     Ok(())
 }
 
-/// Accepts proxies for ever.
+/// Accepts connections of proxies. Never returns.
 async fn accept(env: &Env, mut listener: BoxListener, hub: Arc<Hub>, options: &ControlOptions) {
     let open = Arc::new(AtomicUsize::new(0));
     loop {
@@ -123,14 +122,14 @@ async fn accept(env: &Env, mut listener: BoxListener, hub: Arc<Hub>, options: &C
         };
         let own = env.clone();
         env.spawn("control-connection", async move {
-            // How a connection ended matters to its proxy alone, which comes back.
+            // The proxy reconnects, so the error of a connection is not reported.
             let _ = serve_h2(&own, stream, &H2Options::default(), service).await;
             drop(slot);
         });
     }
 }
 
-/// One of the connections that there may be.
+/// A slot in the limit on connections.
 struct Slot(Arc<AtomicUsize>);
 
 impl Slot {
@@ -146,8 +145,8 @@ impl Drop for Slot {
     }
 }
 
-/// The aggregated discovery service. Not tonic's generated server: its messages own their bytes, ours share them among all
-/// proxies, and its streams hold a buffer as large as a configuration.
+/// The aggregated discovery service. It is not tonic's generated server, because messages there own their bytes, while
+/// ours are shared among all proxies, and its streams buffer a whole configuration.
 #[derive(Clone)]
 struct Ads {
     env: Env,

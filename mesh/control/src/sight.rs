@@ -1,5 +1,6 @@
-//! What a proxy is to see otherwise than others, by who its pod is and where it runs: endpoints that are near, routes that
-//! speak of callers, DestinationRules that hold for some. Made once for all proxies that see the same.
+//! The configuration of a proxy as far as it depends on its pod's identity and locality: endpoints ordered by locality,
+//! routes with conditions on the caller, and DestinationRules with a limited scope. Built once for all proxies with the
+//! same result.
 
 use std::sync::Arc;
 
@@ -10,18 +11,19 @@ use crate::made::MadeFor;
 use crate::node::Node;
 use crate::snapshot::{Resources, Snapshot};
 
-/// What documents look at of proxies. `None` and `false`: of nothing, and all see the same.
+/// The inputs of the view: the proxy attributes that documents depend on. With `None` and `false` everywhere, all
+/// proxies receive the same configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Look {
-    /// What of a caller decides which rules hold for it.
+    /// The caller attributes that decide which rules apply.
     pub(crate) audiences: Option<Arc<Audiences>>,
-    /// What of a client decides which endpoints it sees, where no rules hold but those that hold for all.
+    /// The client attributes that decide the endpoints, for clients to which only the default rules apply.
     pub(crate) nearness: Option<Arc<Nearness>>,
-    /// Whether routes speak of callers.
+    /// True if routes depend on the caller.
     pub(crate) callers: bool,
 }
 
-/// What was made for those who have asked.
+/// The resources built so far, by the attributes that they depend on.
 #[derive(Debug, Default)]
 pub(crate) struct Sights {
     standings: MadeFor<Caller, Standing>,
@@ -30,33 +32,33 @@ pub(crate) struct Sights {
     routed: MadeFor<Caller, Resources>,
 }
 
-/// Where a caller stands among the rules.
+/// The sidecar scope of a caller, and the locality inputs of its rules.
 #[derive(Debug, Default, PartialEq)]
 struct Standing {
     audience: Arc<Audience>,
     nearness: Option<Arc<Nearness>>,
 }
 
-/// A caller for whom other rules hold than for most.
+/// A caller with another sidecar scope than the default.
 struct Apart {
-    /// As much of it as rules look at.
+    /// The caller, reduced to the attributes that rules depend on.
     met_as: Caller,
     standing: Arc<Standing>,
 }
 
-/// What one proxy sees otherwise.
+/// The part of a proxy's configuration that depends on its attributes.
 #[derive(Debug)]
 pub(crate) struct Sight {
-    /// The push that last changed the registry.
+    /// The number of the push that last changed the registry.
     registry_push: u64,
-    /// Who its pod is, where anybody looks at it.
+    /// The proxy's pod; `None` if no document depends on callers.
     caller: Option<Arc<Caller>>,
     client: Option<(Arc<Nearness>, Client)>,
-    /// In the order in which one takes the other's place.
+    /// The layers of resources. A later one takes precedence.
     layers: [Arc<Resources>; 3],
 }
 
-/// What is in force, for one proxy.
+/// The configuration in force, for one proxy.
 pub(crate) struct Scene<'a> {
     pub(crate) mesh: &'a Mesh,
     pub(crate) shared: &'a Snapshot,
@@ -66,7 +68,7 @@ pub(crate) struct Scene<'a> {
 }
 
 impl Look {
-    /// What a mesh's documents look at. What is as it was `before` is the same.
+    /// The inputs of a mesh's documents. Unchanged parts reuse those of `before`.
     pub(crate) fn of(mesh: &Mesh, before: &Look) -> Look {
         let stranger = Caller::default();
         Look {
@@ -76,13 +78,13 @@ impl Look {
         }
     }
 
-    /// Whether all see the same.
+    /// Returns true if all proxies receive the same configuration.
     pub(crate) fn is_nothing(&self) -> bool {
         self.audiences.is_none() && self.nearness.is_none() && !self.callers
     }
 }
 
-/// The same [`Arc`] where it would hold the same, so that what was made of it is kept, too.
+/// Returns the previous [`Arc`] if the value is unchanged, so that resources built from it stay cached.
 fn kept<T: PartialEq>(now: Option<T>, before: &Option<Arc<T>>) -> Option<Arc<T>> {
     let now = now?;
     match before {
@@ -92,7 +94,7 @@ fn kept<T: PartialEq>(now: Option<T>, before: &Option<Arc<T>>) -> Option<Arc<T>>
 }
 
 impl Sights {
-    /// What a proxy sees. `earlier`: what it saw.
+    /// The view of a proxy. `earlier` is its previous view.
     pub(crate) fn of(&self, scene: &Scene<'_>, earlier: Option<&Sight>) -> Sight {
         let same = earlier.filter(|it| it.registry_push == scene.registry_push);
         let look = scene.look;
@@ -125,7 +127,7 @@ impl Sights {
         }
     }
 
-    /// Where a caller stands among the rules, if others hold for it than for most.
+    /// The sidecar scope of a caller; `None` if it is the default.
     fn apart(&self, scene: &Scene<'_>, caller: &Caller) -> Option<Apart> {
         let met_as = scene.look.audiences.as_ref()?.look_at(caller);
         let standing = self.standing(scene, &met_as);
@@ -143,7 +145,7 @@ impl Sights {
         })
     }
 
-    /// `ruled`: what goes before what all share.
+    /// Endpoints by locality. `ruled` takes precedence over the shared resources.
     fn near(
         &self,
         scene: &Scene<'_>,
@@ -168,7 +170,7 @@ impl Sights {
                 true => Arc::clone(&before.audience),
                 false => Arc::new(audience),
             };
-            // For those who meet what all meet it is known.
+            // For the default scope this is already in `Look`.
             let nearness = (!audience.is_everybody())
                 .then(|| Nearness::of(scene.mesh, met_as))
                 .flatten();
@@ -181,13 +183,13 @@ impl Sights {
 }
 
 impl Sight {
-    /// Whether another sees the same.
+    /// Returns true if both contain the same resources.
     pub(crate) fn is_as(&self, other: &Sight) -> bool {
         let mut layers = self.layers.iter().zip(&other.layers);
         layers.all(|(one, other)| Arc::ptr_eq(one, other) || one.is_empty() && other.is_empty())
     }
 
-    /// What a proxy has for itself, with what it sees.
+    /// Merges a proxy's own resources with this view.
     pub(crate) fn over(&self, alone: &Arc<Resources>) -> Arc<Resources> {
         let mut seen = self.layers.iter().filter(|layer| !layer.is_empty());
         match seen.next() {
@@ -197,7 +199,7 @@ impl Sight {
     }
 }
 
-/// The client that a proxy is, as it was known where nothing has changed.
+/// The proxy as a client. Reuses the earlier result if neither the registry nor the inputs changed.
 fn client_of(
     scene: &Scene<'_>,
     nearness: &Arc<Nearness>,
@@ -213,7 +215,7 @@ fn client_of(
     }
 }
 
-/// The pod of a proxy: in the namespace that the proxy says, with the labels that the registry knows of its address.
+/// The pod of a proxy, with the namespace that the proxy reports and the labels that the registry has for its address.
 /// Source: Istio, `Proxy.ConfigNamespace`.
 fn caller_of(mesh: &Mesh, node: &Node) -> Caller {
     Caller {

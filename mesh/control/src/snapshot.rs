@@ -1,4 +1,4 @@
-//! What there is to send: the resources of one push, encoded once, and how one push differs from those before it.
+//! The resources of one push, encoded once, and their difference from earlier pushes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,25 +13,24 @@ use shakedown_xds::table::Named;
 
 pub use shakedown_xds::proto::Kind;
 
-/// How many pushes back a connection can be and still be told the changes only. One that is further behind is compared
-/// resource by resource.
+/// The maximum number of pushes that a connection can be behind and still receive the recorded changes. A connection
+/// that is further behind is compared resource by resource.
 const HISTORY_PUSHES_MAX: usize = 16;
 
-/// One version of one resource, as it goes on the wire.
+/// A version of a resource, encoded for the wire.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name.
     pub name: Arc<str>,
     /// A hash of its content.
     pub version: Arc<str>,
-    /// An encoded `envoy.service.discovery.v3.Resource`: shared by every response that carries it.
+    /// An encoded `envoy.service.discovery.v3.Resource`, shared by every response that carries it.
     pub wire: Bytes,
-    /// For a cluster that takes its endpoints from EDS: their name there.
+    /// For a cluster that uses EDS: the name of its endpoints there.
     pub endpoints: Option<Arc<str>>,
 }
 
 impl Entry {
-    /// Encodes a resource. `endpoints`: a cluster's name in EDS, where it has one.
+    /// Encodes a resource. `endpoints` is the EDS name of a cluster that uses EDS.
     pub fn new(name: &str, version: &str, body: Any, endpoints: Option<&str>) -> Entry {
         let wire = WireResource {
             name: name.to_owned(),
@@ -40,7 +39,7 @@ impl Entry {
             ..WireResource::default()
         };
         let name: Arc<str> = name.into();
-        // Nearly every cluster is named in EDS as itself: share the text.
+        // Nearly every cluster uses its own name in EDS, so the text is shared.
         let endpoints = endpoints.map(|e| {
             if *e == *name {
                 Arc::clone(&name)
@@ -58,7 +57,7 @@ impl Entry {
 }
 
 impl Entry {
-    /// A version that a client has, of which no more is known.
+    /// A version that a client reported, of which only the name and version are known.
     pub(crate) fn held(name: Arc<str>, version: Arc<str>) -> Entry {
         Entry {
             name,
@@ -79,12 +78,12 @@ impl Named for Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
     present: [BTreeMap<Arc<str>, Arc<Entry>>; 4],
-    /// Names of what others have and is not there.
+    /// Names of shared resources that are hidden.
     absent: [BTreeSet<Arc<str>>; 4],
 }
 
 impl Resources {
-    /// What all sidecars share, encoded.
+    /// The resources that all sidecars share, encoded.
     pub fn outbound(outbound: Outbound) -> Resources {
         let Outbound {
             clusters,
@@ -98,7 +97,7 @@ impl Resources {
         all
     }
 
-    /// What one sidecar has for itself, encoded.
+    /// The resources that only one sidecar has, encoded.
     pub fn own(own: Own) -> Resources {
         let Own {
             clusters,
@@ -110,8 +109,8 @@ impl Resources {
         all
     }
 
-    /// Endpoints as some clients are to see them, encoded, without those that they see anyway: of what is `shared` the
-    /// first of a name, in the same version. What is as it was in `previous` is the same entry.
+    /// The endpoints of clients at one locality, encoded, without those that they see anyway: resources whose first
+    /// match by name in `shared` has the same version. Unchanged resources reuse the entry of `previous`.
     pub fn nearby(
         endpoints: Vec<proto::Resource>,
         shared: [&Resources; 2],
@@ -126,8 +125,8 @@ impl Resources {
         all
     }
 
-    /// What the callers of an audience have otherwise than others, encoded, without what is `shared` by all all the same.
-    /// What is as it was in `previous` is the same entry.
+    /// The resources of a sidecar scope that differ from `shared`, encoded. Unchanged resources reuse the entry of
+    /// `previous`.
     pub fn otherwise(own: Otherwise, shared: &Resources, previous: &Resources) -> Resources {
         let mut all = Resources::default();
         let Outbound {
@@ -153,14 +152,14 @@ impl Resources {
         all
     }
 
-    /// The routes that some callers are to see, encoded.
+    /// The routes that some callers receive, encoded.
     pub fn routed(routes: proto::Resource) -> Resources {
         let mut all = Resources::default();
         all.extend(Kind::Routes, vec![routes]);
         all
     }
 
-    /// These and others; of two of one name the other.
+    /// These resources merged with others. If both have a name, the other one wins.
     #[must_use]
     pub fn with(&self, others: &Resources) -> Resources {
         let mut all = self.clone();
@@ -179,7 +178,7 @@ impl Resources {
         all
     }
 
-    /// Whether there is nothing.
+    /// Returns true if it contains neither resources nor hidden names.
     pub fn is_empty(&self) -> bool {
         self.present.iter().all(BTreeMap::is_empty) && self.absent.iter().all(BTreeSet::is_empty)
     }
@@ -201,12 +200,12 @@ impl Resources {
         }
     }
 
-    /// Adds a resource, or replaces the one of its name.
+    /// Adds a resource, or replaces the one with the same name.
     pub fn insert(&mut self, kind: Kind, entry: Arc<Entry>) {
         self.present[kind as usize].insert(Arc::clone(&entry.name), entry);
     }
 
-    /// Says that what others have of a name is not there.
+    /// Hides the shared resource of a name.
     pub(crate) fn hide(&mut self, kind: Kind, name: Arc<str>) {
         self.absent[kind as usize].insert(name);
     }
@@ -221,12 +220,12 @@ impl Resources {
         self.present[kind as usize].values()
     }
 
-    /// Whether what others have of a name is not there.
+    /// Returns true if the shared resource of a name is hidden.
     fn lacks(&self, kind: Kind, name: &str) -> bool {
         self.absent[kind as usize].contains(name)
     }
 
-    /// Takes the entries of `previous` where the version is the same: same version, same bytes, one copy for all.
+    /// Replaces entries by those of `previous` with the same version, so that equal bytes are stored once.
     pub(crate) fn share(&mut self, previous: &Resources) {
         for (now, before) in self.present.iter_mut().zip(&previous.present) {
             for (name, entry) in now.iter_mut() {
@@ -237,7 +236,7 @@ impl Resources {
         }
     }
 
-    /// What differs from `previous`.
+    /// The names that differ from `previous`.
     pub(crate) fn changes_from(&self, previous: &Resources) -> Changes {
         let mut changes = Changes::default();
         let entries = self.present.iter().zip(&previous.present);
@@ -267,7 +266,7 @@ impl Resources {
     }
 }
 
-/// Those that are not in one of `known` already, in the first that has the name: same version, same bytes.
+/// The resources that are not in `known` with the same version. Only the first of `known` that has the name counts.
 fn not_in(
     known: &[&Resources],
     kind: Kind,
@@ -280,7 +279,7 @@ fn not_in(
     list.into_iter().filter(move |resource| !is_known(resource))
 }
 
-/// A cluster's name in EDS, if that is where its endpoints come from.
+/// The EDS name of a cluster; `None` if its endpoints do not come from EDS.
 fn endpoints_of(resource: &proto::Resource) -> Option<String> {
     let cluster: cluster::Cluster = resource
         .message()
@@ -303,7 +302,7 @@ impl Changes {
         &self.0[kind as usize]
     }
 
-    /// Whether nothing changed.
+    /// Returns true if nothing changed.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Vec::is_empty)
     }
@@ -315,22 +314,22 @@ impl Changes {
     }
 }
 
-/// What one push offers to every proxy alike.
+/// The resources of one push that all proxies share.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     push: u64,
     resources: Resources,
-    /// What each of the latest pushes changed, oldest first; the last is this one.
+    /// The changes of each of the latest pushes, oldest first. The last is this push.
     history: VecDeque<(u64, Arc<Changes>)>,
 }
 
 impl Snapshot {
-    /// The snapshot before the first push: nothing.
+    /// The empty snapshot before the first push.
     pub fn empty() -> Snapshot {
         Snapshot::default()
     }
 
-    /// The snapshot of push number `push`, which follows this one. Numbers grow by one, or start anew above it.
+    /// The snapshot of push number `push`, which follows this one. Numbers increase by one, or by more after a restart.
     pub fn next(&self, push: u64, mut resources: Resources) -> Snapshot {
         resources.share(&self.resources);
         let changes = Arc::new(resources.changes_from(&self.resources));
@@ -351,22 +350,21 @@ impl Snapshot {
         }
     }
 
-    /// The push's number; 0 before the first.
+    /// The number of the push; 0 before the first.
     pub fn push(&self) -> u64 {
         self.push
     }
 
-    /// The shared resources.
     pub fn resources(&self) -> &Resources {
         &self.resources
     }
 
-    /// What this push changed in the shared resources.
+    /// The changes of this push to the shared resources; `None` before the first.
     pub fn changes(&self) -> Option<&Changes> {
         self.history.back().map(|(_, changes)| &**changes)
     }
 
-    /// What changed since an earlier push; `None` when that is too long ago to know.
+    /// The changes since an earlier push; `None` if it is older than the history.
     pub fn changes_since(&self, push: u64) -> Option<Changes> {
         let (oldest, _) = self.history.front()?;
         if push + 1 < *oldest || push > self.push {
@@ -380,18 +378,18 @@ impl Snapshot {
     }
 }
 
-/// What one proxy is to have: everyone's resources, and its own.
+/// The resources that one proxy must have: the shared ones and its own.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Everyone's.
+    /// The resources that all proxies share.
     pub shared: Arc<Snapshot>,
-    /// Its own: listeners, inbound clusters, endpoints that are for clients at its place, and routes and clusters that are for
-    /// callers like it.
+    /// The proxy's own: listeners, inbound clusters, endpoints by its locality, and routes and clusters by its caller
+    /// attributes. They take precedence over the shared ones.
     pub own: Arc<Resources>,
 }
 
 impl View {
-    /// The push that this view is of.
+    /// The number of the push that this view belongs to.
     pub fn push(&self) -> u64 {
         self.shared.push()
     }
@@ -413,7 +411,7 @@ impl View {
         self.own.of(kind).chain(shared)
     }
 
-    /// What differs from an earlier view; `None` when that is too long ago to know.
+    /// The changes since an earlier view; `None` if it is older than the history.
     pub fn changes_since(&self, earlier: &View) -> Option<Changes> {
         let mut changes = self.shared.changes_since(earlier.push())?;
         if !Arc::ptr_eq(&self.own, &earlier.own) {

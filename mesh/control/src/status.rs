@@ -1,5 +1,5 @@
-//! Which proxy has acknowledged which push. Written by the streams, read by whoever must know that the mesh is in step: a
-//! canary moves no weight before every proxy has the clusters that it needs.
+//! The pushes that each proxy has acknowledged. Written by the streams, and read by code that must know that all
+//! proxies are in sync: a canary changes no weight before every proxy has the clusters that it needs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::snapshot::Kind;
 use crate::watch::{Watch, Watcher};
 
-/// The proxies that are connected. A handle: clones show the same.
+/// The connected proxies. Clones are handles of the same table.
 #[derive(Clone, Debug)]
 pub struct Status {
     table: Arc<Watch<Table>>,
@@ -19,27 +19,26 @@ pub struct Status {
 pub(crate) struct Table {
     push: u64,
     next_stream: u64,
-    /// By number of the stream: a proxy that reconnects may be here twice for a while.
+    /// By the number of the stream: a proxy that reconnects may be listed twice for a while.
     streams: BTreeMap<u64, ProxyStatus>,
 }
 
-/// One connected proxy.
+/// The status of a connected proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyStatus {
-    /// Who it is.
     pub node: Node,
-    /// The newest push that it has wholly acknowledged; 0 before the first.
+    /// The newest push that the proxy has fully acknowledged; 0 before the first.
     pub acknowledged: u64,
-    /// What it refuses at present.
+    /// The responses that the proxy refuses at present.
     pub rejections: Vec<Rejection>,
 }
 
 /// A proxy's refusal of a response of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// The type.
+    /// The resource type of the response.
     pub kind: Kind,
-    /// Why, as the proxy says.
+    /// The reason that the proxy reported.
     pub reason: Arc<str>,
 }
 
@@ -57,13 +56,14 @@ impl Status {
         self.table.with(|table, _| table.push)
     }
 
-    /// Every connected proxy, in the order in which they connected.
+    /// Every connected proxy, in the order of connection.
     pub fn proxies(&self) -> Vec<ProxyStatus> {
         self.table
             .with(|table, _| table.streams.values().cloned().collect())
     }
 
-    /// The node ids of the connected proxies that have not acknowledged `push`, or refuse something.
+    /// The node ids of the connected proxies that have not acknowledged `push`. A proxy that refuses a resource of it
+    /// has not acknowledged it.
     pub fn unsynced(&self, push: u64) -> Vec<Arc<str>> {
         self.table.with(|table, _| {
             let behind = table
@@ -74,7 +74,7 @@ impl Status {
         })
     }
 
-    /// Waits until every connected proxy has acknowledged `push`. It has no timeout of its own: wrap it.
+    /// Waits until every connected proxy has acknowledged `push`. Has no timeout of its own: wrap it.
     pub async fn synced(&self, push: u64) {
         loop {
             let (done, version) = self.table.with(|table, version| {
@@ -92,7 +92,7 @@ impl Status {
         }
     }
 
-    /// Whether every connected proxy has acknowledged `push`.
+    /// Returns true if every connected proxy has acknowledged `push`.
     pub fn is_synced(&self, push: u64) -> bool {
         self.table.with(|table, _| {
             table.push >= push && table.streams.values().all(|it| it.acknowledged >= push)
@@ -108,7 +108,7 @@ impl Status {
         self.table.change(|table| table.push = push);
     }
 
-    /// Enters a proxy; it leaves when the returned is dropped.
+    /// Adds a proxy. Dropping the returned value removes it.
     pub(crate) fn connected(&self, node: Node) -> Connected {
         let mut stream = 0;
         self.table.change(|table| {
@@ -136,7 +136,7 @@ fn poll(watcher: &mut Watcher<Table>, cx: &mut Context<'_>) -> Poll<()> {
     watcher.poll_changed(cx).map(drop)
 }
 
-/// A proxy's entry, for as long as its stream lives.
+/// The table entry of a proxy, for as long as its stream lives.
 #[derive(Debug)]
 pub(crate) struct Connected {
     status: Status,
@@ -146,9 +146,9 @@ pub(crate) struct Connected {
 }
 
 impl Connected {
-    /// Writes down where the proxy is, if that has changed.
+    /// Updates the proxy's status, if it has changed.
     pub(crate) fn report(&mut self, acknowledged: u64, rejections: Vec<Rejection>) {
-        // Refusals are rare and short: while there is one, every report is written.
+        // Refusals are rare and short, so every report during one is written.
         if acknowledged == self.acknowledged && rejections.is_empty() && !self.rejected {
             return;
         }

@@ -1,5 +1,5 @@
-//! A value under a lock that tasks can wait on. Every change raises a counter and wakes whoever waits, in the order in
-//! which they began to watch.
+//! A value under a lock that tasks can wait on. Every change increments a version and wakes the waiting tasks in the
+//! order in which they started to watch.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ struct State<T> {
 }
 
 impl<T> Watch<T> {
-    /// Starts at version 0.
+    /// A watched value at version 0.
     pub(crate) fn new(value: T) -> Watch<T> {
         Watch {
             state: Mutex::new(State {
@@ -32,14 +32,15 @@ impl<T> Watch<T> {
         }
     }
 
-    /// Looks at the value, and its version, without counting as a change. `look` must not come back to this watch.
+    /// Calls `look` with the value and its version, without counting as a change. `look` must not use this watch: it
+    /// runs under the lock.
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut T, u64) -> R) -> R {
         let mut state = self.lock();
         let version = state.version;
         look(&mut state.value, version)
     }
 
-    /// Changes the value and wakes all who wait. `change` must not come back to this watch.
+    /// Changes the value and wakes all waiting tasks. `change` must not use this watch: it runs under the lock.
     pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
         let waiting = {
             let mut state = self.lock();
@@ -47,18 +48,18 @@ impl<T> Watch<T> {
             state.version += 1;
             std::mem::take(&mut state.waiting)
         };
-        // Woken without the lock: a waker may poll at once.
+        // Woken after the lock is released: a waker may poll immediately.
         for waker in waiting.into_values() {
             waker.wake();
         }
     }
 
-    /// How many changes there have been.
+    /// The number of changes so far.
     pub(crate) fn version(&self) -> u64 {
         self.lock().version
     }
 
-    /// Begins to watch for changes after version `seen`.
+    /// Starts to watch for changes after version `seen`.
     pub(crate) fn watcher(self: &Arc<Self>, seen: u64) -> Watcher<T> {
         let mut state = self.lock();
         let id = state.next_watcher;
@@ -72,12 +73,12 @@ impl<T> Watch<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // A panic elsewhere ends the run or the process; the counter and the wakers are whole in any case.
+        // A panic elsewhere ends the run or the process. The version and the wakers are consistent in any case.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One who waits for changes. Dropping it forgets it.
+/// A subscription to changes. Dropping it removes its waker.
 #[derive(Debug)]
 pub(crate) struct Watcher<T> {
     watch: Arc<Watch<T>>,
@@ -86,7 +87,7 @@ pub(crate) struct Watcher<T> {
 }
 
 impl<T> Watcher<T> {
-    /// Ready with the newest version once there is one that this watcher has not seen.
+    /// Returns ready with the newest version once this watcher has not seen it.
     pub(crate) fn poll_changed(&mut self, cx: &mut Context<'_>) -> Poll<u64> {
         let mut state = self.watch.lock();
         if state.version > self.seen {
@@ -106,7 +107,7 @@ impl<T> Watcher<T> {
 impl<T> Drop for Watcher<T> {
     fn drop(&mut self) {
         let waker = self.watch.lock().waiting.remove(&self.id);
-        // Dropped here, after the lock: a waker's drop may run anything.
+        // Dropped after the lock is released: a waker's drop may run arbitrary code.
         drop(waker);
     }
 }

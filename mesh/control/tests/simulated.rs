@@ -75,7 +75,7 @@ fn every_proxy_gets_everything_and_acknowledges_it() {
         assert_eq!(proxy.version_of("RouteConfiguration", "15001").len(), 16);
         assert_eq!(proxy.complete(), Some(1));
     }
-    // The first two are pods of the service, the third is a client.
+    // The first two are pods of the service, the third is only a client.
     let inbound = |n: usize| {
         proxies[n]
             .names("Cluster")
@@ -139,7 +139,7 @@ fn a_document_that_does_not_validate_is_refused_and_its_last_good_version_stays(
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!(refused[0].0, "VirtualService/a");
     assert!(refused[0].1.contains("`route` is empty"), "{refused:?}");
-    // It is said once, also when something else changes; and what is good meanwhile goes on.
+    // The refusal is reported once, even if something else changes. Valid changes are still pushed.
     voyage
         .cluster
         .update(|registry| registry.insert(service("b", 1)));
@@ -168,7 +168,7 @@ fn a_control_plane_that_restarts_is_told_what_its_proxies_hold() {
         "{:?}",
         proxy.log()
     );
-    // Pushes go on being numbered where the crash left them.
+    // The numbers of pushes continue from before the crash.
     assert_eq!(proxy.complete(), Some(2));
     assert!(voyage.status.unsynced(2).is_empty());
 }
@@ -212,7 +212,7 @@ fn a_proxy_that_crashes_leaves_the_status() {
     voyage.run_until(ms(500));
     assert_eq!(voyage.status.proxies().len(), 1);
     voyage.crash_proxy(0);
-    // Unanswered pings tell: nothing else does.
+    // The crash is detected only by unanswered pings.
     voyage.run_until(ms(60_000));
     assert_eq!(voyage.status.proxies(), []);
 }

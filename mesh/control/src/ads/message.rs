@@ -1,7 +1,7 @@
-//! Requests and responses as the state machine knows them, and how they are read and written.
+//! The requests and responses of the state machine, and their encoding.
 //!
-//! A response is written straight from the shared, encoded resources; a request's hash map becomes a sorted one here,
-//! at the border.
+//! A response is written directly from the shared, encoded resources. The hash map of a request is converted to a
+//! sorted map here, where the message is decoded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,27 +15,27 @@ use tonic::Status;
 
 use crate::snapshot::Entry;
 
-/// A delta request, decoded.
+/// A decoded delta request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// The node id; on the first request of a stream only.
+    /// The node id; only on the first request of a stream.
     pub node: Option<String>,
-    /// The type that it is about.
+    /// The type URL of the resources.
     pub type_url: String,
-    /// Names to add; `*` is everything.
+    /// Names to subscribe to; `*` is the wildcard.
     pub subscribe: Vec<String>,
-    /// Names to take away.
+    /// Names to unsubscribe from.
     pub unsubscribe: Vec<String>,
-    /// What the client holds from an earlier stream: versions by name. On the first request of a type only.
+    /// The resources that the client has from an earlier stream: versions by name. Only on the first request of a type.
     pub initial_versions: BTreeMap<String, String>,
-    /// The response that this acknowledges or refuses; empty for none.
+    /// The nonce of the response that this acknowledges or refuses; empty for none.
     pub nonce: String,
-    /// Why the client refused that response, where it did.
+    /// The reason of a refusal; `None` if the response is accepted.
     pub error: Option<String>,
 }
 
 impl Request {
-    /// Reads the protobuf message.
+    /// Decodes the protobuf message.
     pub(crate) fn decode(message: &[u8]) -> Result<Request, Status> {
         match DeltaDiscoveryRequest::decode(message) {
             Ok(wire) => Ok(wire.into()),
@@ -63,14 +63,13 @@ impl From<DeltaDiscoveryRequest> for Request {
 /// A delta response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
-    /// The push that is wholly in force at the client once it has applied this response (and got the answers to what that
-    /// makes it ask for); `None` when more of the push will follow. On the wire: `system_version_info`, in decimal.
+    /// The push that the client has fully applied once it has processed this response and the responses to the requests
+    /// that result from it. `None` if more of the push will follow. On the wire: `system_version_info`, in decimal.
     pub version: Option<u64>,
-    /// The type.
     pub type_url: Arc<str>,
-    /// Added or changed.
+    /// Added or changed resources.
     pub resources: Vec<Arc<Entry>>,
-    /// Gone, or never there.
+    /// Names of resources that were removed or do not exist.
     pub removed: Vec<Arc<str>>,
     /// Unique in its stream.
     pub nonce: String,
@@ -86,7 +85,7 @@ mod field {
 }
 
 impl Response {
-    /// The framed message in parts.
+    /// The framed message, in parts.
     pub(crate) fn into_parts(self) -> Parts {
         Parts {
             response: self,
@@ -95,7 +94,7 @@ impl Response {
         }
     }
 
-    /// Writes the fields before the resources.
+    /// Encodes the fields before the resources.
     fn encode_version(&self, to: &mut impl BufMut) {
         if let Some(version) = self.version {
             let version = version.to_string();
@@ -103,7 +102,7 @@ impl Response {
         }
     }
 
-    /// Writes the fields after the resources.
+    /// Encodes the fields after the resources.
     fn encode_tail(&self, to: &mut impl BufMut) {
         put(field::TYPE_URL, self.type_url.as_bytes(), to);
         put(field::NONCE, self.nonce.as_bytes(), to);
@@ -112,7 +111,7 @@ impl Response {
         }
     }
 
-    /// The length of the message in bytes, exactly.
+    /// The exact length of the message, in bytes.
     fn encoded_len(&self) -> usize {
         let version = self.version.map(|version| version.to_string().len());
         let resources = self.resources.iter().map(|entry| entry.wire.len());
@@ -128,11 +127,11 @@ impl Response {
     }
 }
 
-/// A framed response in parts, which are made as the connection takes them. Large resources are parts of their own and are not
-/// copied: proxies that start together are each sent the whole configuration at once.
+/// A framed response in parts, which are encoded as the connection requests them. Large resources are separate parts
+/// and are not copied, because proxies that start together are each sent the whole configuration at once.
 pub(crate) struct Parts {
     response: Response,
-    /// Index of the first resource that is not sent yet.
+    /// The index of the first resource that is not sent yet.
     next: usize,
     state: State,
 }
@@ -141,13 +140,13 @@ pub(crate) struct Parts {
 enum State {
     Head,
     Resources,
-    /// The key of the resource at `next` is sent, and its bytes are not.
+    /// The key of the resource at `next` has been sent, its bytes have not.
     Large,
     Ended,
 }
 
-/// Resources of at least this length, in bytes, are not copied; a part with smaller ones ends when it is as long. This is the
-/// length from which [`shakedown_wire::MessageBody`] sends a part as it is.
+/// The length in bytes from which a resource is not copied and a part of smaller ones ends. Equal to the length from
+/// which [`shakedown_wire::MessageBody`] sends a part unbuffered.
 const PART_BYTES: usize = 32 * 1024;
 
 impl Iterator for Parts {
@@ -200,15 +199,15 @@ fn put_key(field: u32, length: usize, to: &mut impl BufMut) {
     encoding::encode_varint(length as u64, to);
 }
 
-/// The length of a field that [`put`] writes. All keys are one byte: no field number is above 15.
+/// The length of a field that [`put`] writes. Every key has one byte: all field numbers are below 16.
 fn field_len(bytes: usize) -> usize {
     1 + encoding::encoded_len_varint(bytes as u64) + bytes
 }
 
-/// The name of everything.
+/// The resource name that subscribes to all resources.
 pub(crate) const WILDCARD: &str = "*";
 
-/// A type URL that is not served, for an answer that says that nothing of it exists.
+/// The response to a type URL that is not served: reports every requested name as missing.
 pub(crate) fn unserved(request: Request, nonce: String) -> Response {
     let removed = request
         .subscribe
@@ -233,7 +232,7 @@ mod tests {
     use crate::snapshot::Kind;
     use crate::snapshot::tests::entry;
 
-    /// The message of a response, decoded by the generated type, and the parts it was sent in.
+    /// The message of a response, decoded by the generated type, and the parts in which it was sent.
     fn decode(response: Response) -> (DeltaDiscoveryResponse, Vec<Bytes>) {
         let parts: Vec<Bytes> = response.into_parts().collect();
         let bytes = parts.concat();

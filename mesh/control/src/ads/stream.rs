@@ -1,5 +1,5 @@
-//! Drives the state machine of one proxy's stream. It is pulled: a response is made when the connection has room for it, and
-//! requests are read in the same breath, so that there is no queue and no task between the two.
+//! Drives the state machine of one proxy's stream. The connection pulls it: when there is room, it reads requests and
+//! produces a response in the same poll. There is neither a queue nor a task in between.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,19 +19,20 @@ use crate::push::{Current, Hub, Own};
 use crate::status::Connected;
 use crate::watch::Watcher;
 
-/// Requests that are read before responses are made again: a proxy that floods gets its answers, too.
+/// The maximum number of requests read before the next response, so that a proxy that floods the stream still receives
+/// its responses.
 const REQUESTS_PER_TURN: usize = 64;
 
-/// The responses to one proxy, as its stream carries them.
+/// The responses to one proxy, as the body of its stream.
 pub(crate) struct DeltaStream {
     env: Env,
     hub: Arc<Hub>,
     requests: Messages<tonic::body::Body>,
     watcher: Watcher<Current>,
     patience: Duration,
-    /// Runs while the proxy owes an answer (or its first request).
+    /// The time limit for the proxy's next acknowledgement, or its first request. `None` while nothing is expected.
     deadline: Option<Sleep>,
-    /// Known from the first request on.
+    /// Set by the first request.
     proxy: Option<Proxy>,
     /// The rest of the response that is being sent.
     sending: Option<Parts>,
@@ -45,18 +46,18 @@ struct Proxy {
     connected: Connected,
 }
 
-/// What reading requests came to.
+/// The result of reading requests.
 enum Read {
-    /// No more for now.
+    /// No further request is available yet.
     Waits,
-    /// There may be more.
+    /// Further requests may be available.
     More,
-    /// The proxy has closed its side.
+    /// The proxy has closed its side of the stream.
     Closed,
 }
 
 impl DeltaStream {
-    /// `patience` is how long a proxy may take to answer a response, or to send its first request.
+    /// `patience` is the time within which a proxy must send its first request and answer each response.
     pub(crate) fn new(
         env: Env,
         hub: Arc<Hub>,
@@ -97,7 +98,7 @@ impl DeltaStream {
     }
 
     fn take(&mut self, request: Request) -> Result<(), Status> {
-        // Whatever it says, the proxy lives: its time begins anew.
+        // Any request shows that the proxy is alive, so its time limit restarts.
         self.deadline = None;
         let proxy = match &mut self.proxy {
             Some(proxy) => proxy,
@@ -131,7 +132,7 @@ impl DeltaStream {
         }
     }
 
-    /// The next part of the response that is being sent, if there is one.
+    /// The next part of the response that is being sent, if any.
     fn next_part(&mut self) -> Option<Bytes> {
         self.sending.as_mut()?.next()
     }
@@ -146,7 +147,7 @@ impl DeltaStream {
         response
     }
 
-    /// Ready when the proxy has let its time pass.
+    /// Returns ready if the proxy has exceeded its time limit.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let owes = self
             .proxy
@@ -163,7 +164,8 @@ impl DeltaStream {
     }
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Status>>> {
-        // Before requests are read: an error of theirs ends the stream, which must not happen within a message.
+        // The current response is finished before requests are read, because an invalid request ends the stream, which
+        // must not happen within a message.
         if let Some(part) = self.next_part() {
             return Poll::Ready(Some(Ok(part)));
         }
@@ -200,7 +202,7 @@ impl Stream for DeltaStream {
         let next = this.poll_response(cx);
         this.ended = matches!(next, Poll::Ready(None | Some(Err(_))));
         if this.ended {
-            // It leaves the status now, not when the connection gets round to dropping this.
+            // Removes the proxy from the status now, instead of when the connection drops this stream.
             this.proxy = None;
         }
         next

@@ -1,4 +1,4 @@
-//! One resource type of one proxy: what it asked for, what it holds, what it is still owed.
+//! The subscription of one proxy to one resource type: requested names, resources sent, resources due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,64 +8,63 @@ use shakedown_xds::table::{Chunks, NameMap};
 use super::message::{Request, WILDCARD};
 use crate::snapshot::{Entry, Kind, View};
 
-/// A response carries about this many bytes of resources at most (and always at least one): what a connection buffers, and
-/// well under the 4 MiB that a gRPC client takes.
+/// The approximate maximum size of a response's resources, in bytes. A response carries at least one. This much is
+/// buffered per connection, and is well below the 4 MiB that a gRPC client accepts.
 pub(super) const RESPONSE_BYTES: usize = 256 * 1024;
-/// A proxy may ask for this many names of one type.
+/// The maximum number of names of one type that a proxy may subscribe to.
 pub(super) const NAMES_MAX: usize = 100_000;
 
-/// Why a resource is to be sent.
+/// The reason to send a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
-    /// It differs from what the proxy holds.
+    /// The resource differs from the version that the proxy has.
     Changed,
-    /// It was asked for, or its cluster was sent: it is sent even if the proxy has it, and reported missing if it is.
+    /// The resource was requested, or its cluster was sent. The proxy is sent it again even if unchanged, and receives
+    /// a removal if it does not exist.
     Asked,
 }
 
-/// What the proxy answered to a response.
+/// The proxy's answer to a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing: the request acknowledges no outstanding response.
+    /// The request acknowledges no outstanding response.
     None,
     Accepted,
     Refused,
 }
 
-/// More names than `NAMES_MAX`.
+/// Error of a subscription to more than `NAMES_MAX` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than {NAMES_MAX} names of one type asked for")]
 pub struct TooManyNames;
 
-/// Resources to add and names to remove.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) resources: Vec<Arc<Entry>>,
     pub(super) removed: Vec<Arc<str>>,
 }
 
-/// The resources and names that proxies hold and ask for; equal parts are kept once.
+/// Storage for the resources and names of all subscriptions. Equal parts are stored once.
 #[derive(Debug, Default)]
 pub struct Held {
     entries: Chunks<Entry>,
     names: Chunks<str>,
 }
 
-/// The state of one type.
 #[derive(Debug)]
 pub(super) struct Subscription {
     kind: Kind,
-    /// A request of this type has come.
+    /// True once a request of this type was received.
     started: bool,
     wildcard: bool,
     names: NameMap<str>,
-    /// The version of each resource that was last sent, or that the client said it has.
+    /// The version of each resource that was last sent, or that the client reported.
     held: NameMap<Entry>,
     shared: Arc<Held>,
     due: BTreeMap<Arc<str>, Due>,
-    /// Held, and no longer there.
+    /// Resources that the client has and that no longer exist.
     gone: BTreeSet<Arc<str>>,
-    /// An answer is owed, be it an empty one.
+    /// True if a response must be sent even if it is empty.
     answer: bool,
     outstanding: Option<Outstanding>,
     refusal: Option<Refusal>,
@@ -78,11 +77,11 @@ struct Outstanding {
     names: Vec<Arc<str>>,
 }
 
-/// What a proxy refused, until it accepts newer versions.
+/// The resources that a proxy refused, until it accepts newer versions.
 #[derive(Debug)]
 struct Refusal {
     reason: Arc<str>,
-    /// The names that its reason tells; if it tells none, all of the response.
+    /// The names that occur in the reason. If none does, all names of the response.
     names: BTreeSet<Arc<str>>,
     told: bool,
 }
@@ -104,37 +103,37 @@ impl Subscription {
         }
     }
 
-    /// Whether the proxy has asked for this type.
+    /// Returns true if the proxy has requested this type.
     pub(super) fn started(&self) -> bool {
         self.started
     }
 
-    /// Whether nothing is to be added or changed, and all responses were answered.
+    /// Returns true if no addition or change is due and all responses were answered.
     pub(super) fn quiet(&self) -> bool {
         !self.owes_updates() && self.outstanding.is_none()
     }
 
-    /// Whether nothing at all is to be sent, and all responses were answered.
+    /// Returns true if neither updates nor removals are due and all responses were answered.
     pub(super) fn idle(&self) -> bool {
         self.quiet() && self.gone.is_empty()
     }
 
-    /// Whether something is still to be sent.
+    /// Returns true if updates or removals are due.
     pub(super) fn owes(&self) -> bool {
         self.owes_updates() || !self.gone.is_empty()
     }
 
-    /// Whether a response is outstanding.
+    /// Returns true if a response is outstanding.
     pub(super) fn waits(&self) -> bool {
         self.outstanding.is_some()
     }
 
-    /// Why the proxy refuses something, if it does.
+    /// The reason of the current refusal, if any.
     pub(super) fn refusal(&self) -> Option<&Arc<str>> {
         self.refusal.as_ref().map(|refusal| &refusal.reason)
     }
 
-    /// Returns true if the client has a resource in this version.
+    /// Returns true if the client has this version of a resource.
     fn holds(&self, entry: &Entry) -> bool {
         let held = self.held.get(&entry.name);
         held.is_some_and(|held| held.version == entry.version)
@@ -148,7 +147,7 @@ impl Subscription {
         self.wildcard || self.names.contains_key(name)
     }
 
-    /// Takes in a request of this type.
+    /// Processes a request of this type.
     pub(super) fn request(
         &mut self,
         request: Request,
@@ -157,10 +156,10 @@ impl Subscription {
         let first = !std::mem::replace(&mut self.started, true);
         let verdict = self.answered(&request);
         if first {
-            // The first request of a type is answered whatever its nonce: it may be an older stream's.
+            // The first request of a type is answered regardless of its nonce, which may belong to an older stream.
             self.answer = true;
             let held = request.initial_versions.into_iter();
-            // In the order of names: that of the map.
+            // Sorted by name, as `from_sorted` requires: the source is a `BTreeMap`.
             let held = held.map(|(name, version)| resume(self.kind, &name, version, view));
             self.held = NameMap::from_sorted(held);
         }
@@ -180,7 +179,8 @@ impl Subscription {
             self.answer = true;
             self.compare_all(view);
         } else if first {
-            // What it holds and does not ask for is its own affair; what it asks for and is gone was marked above.
+            // Resources that the client has but does not subscribe to are ignored. Subscribed ones that no longer exist
+            // were marked above.
             self.held
                 .retain(|entry| self.names.contains_key(&entry.name));
         }
@@ -191,7 +191,7 @@ impl Subscription {
         Ok(verdict)
     }
 
-    /// Something was asked for again by another way: a cluster was sent, its endpoints must follow.
+    /// Marks a resource to be sent again after its cluster was sent: endpoints must follow their cluster.
     pub(super) fn again(&mut self, name: &Arc<str>) {
         if self.wants(name) {
             self.due.insert(Arc::clone(name), Due::Asked);
@@ -222,7 +222,7 @@ impl Subscription {
         }
     }
 
-    /// Compares everything with a new view.
+    /// Compares all names with a new view.
     pub(super) fn compare_all(&mut self, view: &View) {
         let held = self.held.values();
         let mut names: Vec<Arc<str>> = held.map(|entry| Arc::clone(&entry.name)).collect();
@@ -236,7 +236,7 @@ impl Subscription {
         }
     }
 
-    /// The next additions and changes to send. The caller sends them.
+    /// The next additions and changes. The caller must send them.
     pub(super) fn updates(&mut self, view: &View, nonce: u64) -> Option<Batch> {
         if self.outstanding.is_some() || !self.owes_updates() {
             return None;
@@ -272,7 +272,7 @@ impl Subscription {
         Some(batch)
     }
 
-    /// The next removals to send. The caller sends them.
+    /// The next removals. The caller must send them.
     pub(super) fn removals(&mut self, nonce: u64) -> Option<Batch> {
         if self.outstanding.is_some() || self.gone.is_empty() {
             return None;
@@ -302,9 +302,9 @@ impl Subscription {
         });
     }
 
-    /// Reads a request's nonce and error: what it says of the outstanding response.
+    /// Applies the nonce and the error of a request to the outstanding response.
     fn answered(&mut self, request: &Request) -> Verdict {
-        // An empty nonce answers nothing; any other than the outstanding one is stale.
+        // An empty nonce acknowledges nothing. Any other than the outstanding one is stale.
         let Ok(nonce) = request.nonce.parse::<u64>() else {
             return Verdict::None;
         };
@@ -350,7 +350,7 @@ impl Subscription {
         }
     }
 
-    /// Names that the proxy no longer refuses: it accepted newer versions, or has lost interest.
+    /// Removes names from the refusal: the proxy accepted newer versions of them, or unsubscribed.
     fn forgive<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
         let Some(refusal) = &mut self.refusal else {
             return;
@@ -359,7 +359,7 @@ impl Subscription {
         for name in names {
             refusal.names.remove(name);
         }
-        // Where it is not known which resource was refused, a newer version of any that may have been must do.
+        // If the reason names no resource, a newer version of any of them ends the refusal.
         if refusal.names.is_empty() || (!refusal.told && refusal.names.len() < before) {
             self.refusal = None;
         }
@@ -371,9 +371,9 @@ impl Subscription {
             Some(entry) => Arc::clone(&entry.name),
             None => name.into(),
         };
-        // A resumed stream names all that it holds: what it holds in the right version is not sent again. Later on, a name
-        // that is asked for is sent in any case: the client may have dropped it in between.
-        // And what it holds that has gone is removed in its turn, after what leads there.
+        // A resumed stream subscribes to all names that it has, so resources with the current version are not sent
+        // again. On later requests a name is always sent: the client may have dropped the resource in between. A
+        // resource that no longer exists is removed in the order of the round, after the resources that refer to it.
         let held = if first { self.held.get(name) } else { None };
         match (held, entry) {
             (Some(held), Some(entry)) if held.version == entry.version => {}
@@ -411,13 +411,13 @@ impl Subscription {
     }
 }
 
-/// Whether a first request without names asks for all resources: it does for clusters and listeners; the others are named
-/// by them.
+/// Returns true if a first request without names subscribes to all resources. This applies to clusters and listeners.
+/// Endpoints and routes are requested by name.
 fn has_wildcard(kind: Kind) -> bool {
     matches!(kind, Kind::Cluster | Kind::Listener)
 }
 
-/// A resource that the client brings from an earlier stream.
+/// A resource that the client reported from an earlier stream.
 fn resume(kind: Kind, name: &str, version: String, view: &View) -> Arc<Entry> {
     match view.find(kind, name) {
         Some(entry) if *entry.version == *version => Arc::clone(entry),

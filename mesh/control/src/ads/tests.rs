@@ -1,5 +1,5 @@
-//! A test for each rule, and a property: a client that applies the responses ends with the snapshot, and on the way
-//! there never has a route without its cluster.
+//! A test of each protocol rule, and a property test: a client that applies the responses converges to the snapshot,
+//! and at no point has a route without its cluster.
 
 mod client;
 mod converge;

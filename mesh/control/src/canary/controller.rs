@@ -1,7 +1,8 @@
-//! Drives the machines: tells each what the world is like, does what it says, reads metrics when it wants them.
+//! Drives the state machines of canaries: supplies each with the observed state, runs its actions and scrapes its
+//! metrics.
 //!
-//! One task for all canaries; a task for each pod whose metrics are being read, with a time limit. What a machine must
-//! remember is in the host's store before the next thing happens.
+//! A single task serves all canaries. Each pod that is scraped has its own task, with a time limit. The progress of a
+//! machine is stored at the end of each of its turns, before the next one.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -22,11 +23,10 @@ use crate::cluster::{Cluster, Rollout};
 use crate::push::Hub;
 use crate::watch::Watch;
 
-/// How long a pod may take to tell its metrics, or half the time between two readings where that is shorter, so that a
-/// check finds a reading ended. Source: Prometheus, `scrape_timeout`.
+/// The time limit for scraping a pod, or half the scrape interval if that is shorter, so that a check finds the scrape
+/// finished. Source: Prometheus, `scrape_timeout`.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The controller of all canaries of a cluster.
 pub(crate) struct Controller {
     env: Env,
     cluster: Cluster,
@@ -34,38 +34,38 @@ pub(crate) struct Controller {
     telemetry: Duration,
     charges: BTreeMap<Key, Charge>,
     inbox: Arc<Watch<Vec<Read>>>,
-    /// Tells rounds of reading apart.
+    /// The number of scrape rounds so far, which identifies each round.
     rounds: u64,
 }
 
-/// One canary.
+/// The state of one canary.
 struct Charge {
     machine: Machine,
     history: History,
-    /// The longest time that a metric looks back.
+    /// The longest window of its metrics.
     keep: Duration,
-    /// The split that was last asked for, and the cluster's version that has it.
+    /// The last requested split, and the version of the cluster that contains it.
     asked: Option<(Split, u64)>,
-    /// The shares that were last told to be in force.
+    /// The shares that were last reported to be in force.
     told: Vec<(String, u32)>,
-    /// When metrics are read next.
+    /// The time of the next scrape.
     sample_at: Option<Time>,
     round: Option<Round>,
     trouble: Option<String>,
-    /// As it stands in the store.
+    /// The progress as last stored.
     stored: Vec<u8>,
 }
 
-/// A reading of all pods that has not come to its end.
+/// A scrape of all pods that is in progress.
 struct Round {
     number: u64,
     left: usize,
     trouble: Option<String>,
-    /// Dropping them stops them.
+    /// Dropping the tasks stops them.
     _tasks: Vec<Owned>,
 }
 
-/// What came of reading a pod.
+/// The result of scraping a pod.
 struct Read {
     canary: Key,
     round: u64,
@@ -75,7 +75,7 @@ struct Read {
 }
 
 impl Controller {
-    /// A controller that reads metrics every `telemetry`.
+    /// A controller that scrapes metrics every `telemetry`.
     pub(crate) fn new(
         env: Env,
         cluster: Cluster,
@@ -86,7 +86,7 @@ impl Controller {
             env,
             cluster,
             hub,
-            // Never without a pause.
+            // The interval must not be zero.
             telemetry: telemetry.max(Duration::from_millis(1)),
             charges: BTreeMap::new(),
             inbox: Arc::new(Watch::new(Vec::new())),
@@ -94,10 +94,10 @@ impl Controller {
         }
     }
 
-    /// Works for ever.
+    /// Runs the controller. Never returns.
     pub(crate) async fn run(mut self) {
         loop {
-            // Watched from before the turn: its own changes make another, which finds nothing more to do.
+            // Watched from before the turn, so that its own changes cause another turn, which finds nothing more to do.
             let mut cluster = self.cluster.watcher(self.cluster.version());
             let mut inbox = self.inbox.watcher(self.inbox.version());
             let mut status = self.hub.status().watcher();
@@ -105,7 +105,7 @@ impl Controller {
             let turn = self.turn();
             let mut sleep = turn.wake.map(|time| self.env.sleep_until(time));
             poll_fn(|cx| {
-                // All are asked, so that each is waited for.
+                // All watchers are polled, so that each registers the waker.
                 let mut ready = cluster.poll_changed(cx).is_ready();
                 ready |= inbox.poll_changed(cx).is_ready();
                 if turn.waits_for_proxies {
@@ -125,7 +125,7 @@ impl Controller {
         }
     }
 
-    /// Brings every canary as far as it can come now.
+    /// Advances every canary as far as possible now.
     fn turn(&mut self) -> Turn {
         self.receive();
         let rollouts = self.cluster.rollouts();
@@ -137,7 +137,7 @@ impl Controller {
         turn
     }
 
-    /// Takes what readings have brought.
+    /// Processes finished scrapes.
     fn receive(&mut self) {
         let reads = self.inbox.with(|reads, _| std::mem::take(reads));
         for read in reads {
@@ -159,7 +159,7 @@ impl Controller {
         }
     }
 
-    /// Takes on new canaries, and lets go of those that are no more.
+    /// Adds new canaries, and drops those whose document was removed.
     fn take_charge(&mut self, rollouts: &[Rollout]) {
         let gone: Vec<Key> = self
             .charges
@@ -170,7 +170,8 @@ impl Controller {
         for key in gone {
             self.charges.remove(&key);
             self.cluster.forget_split(&key);
-            // One of the same name would begin anew. A store that fails leaves it where this one was.
+            // A later canary of the same name must start again. If the write fails, it would resume the progress of
+            // this one.
             let _ = self.env.store().write(&store_key(&key), b"");
         }
         for rollout in rollouts {
@@ -218,12 +219,12 @@ impl Controller {
         charge.store(&self.env, &rollout.key);
         turn.waits_for_proxies |= !self.is_in_force(&charge);
         turn.wake(charge.machine.wake(now, canary));
-        // A reading that is late is ended by its own time limit, which wakes this.
+        // A slow scrape ends by its own time limit, which wakes this task.
         turn.wake(charge.sample_at.filter(|_| charge.round.is_none()));
         self.charges.insert(rollout.key.clone(), charge);
     }
 
-    /// Asks for the split that the machine wants, if that is another than before.
+    /// Requests the split of the machine, if it has changed.
     fn ask(&mut self, charge: &mut Charge, rollout: &Rollout) {
         let Some(split) = charge.machine.split(&rollout.canary.spec) else {
             return;
@@ -239,7 +240,7 @@ impl Controller {
         charge.asked = Some((split, self.cluster.version()));
     }
 
-    /// Whether every proxy has acknowledged the split that was asked for.
+    /// Returns true if every proxy has acknowledged the requested split.
     fn is_in_force(&self, charge: &Charge) -> bool {
         let (covered, _) = self.hub.covered();
         charge.asked.as_ref().is_some_and(|(_, version)| {
@@ -251,7 +252,7 @@ impl Controller {
         let shares = charge.asked.as_ref().map(|(split, _)| split.shares());
         let mut shares = shares.unwrap_or_default();
         for (version, share) in &charge.told {
-            // Who had a share and is not there any more has none.
+            // A version that had a share and has left the split is reported with 0%.
             if *share > 0 && !shares.iter().any(|(known, _)| known == version) {
                 shares.push((version.clone(), 0));
             }
@@ -294,7 +295,7 @@ impl Controller {
         }
     }
 
-    /// Begins to read all pods of the version that is judged.
+    /// Starts to scrape all pods of the analysed version.
     fn read(&mut self, charge: &mut Charge, rollout: &Rollout, now: Time) {
         charge.sample_at = Some(now + self.telemetry);
         let version = charge.machine.judged();
@@ -331,7 +332,7 @@ impl Controller {
     }
 }
 
-/// What a turn leaves to wait for, beside changes of the cluster.
+/// The conditions that the controller waits for after a turn, besides changes of the cluster.
 #[derive(Default)]
 struct Turn {
     wake: Option<Time>,
@@ -348,7 +349,7 @@ impl Turn {
 }
 
 impl Charge {
-    /// A canary as the store knows it, or a new one.
+    /// A canary with its stored progress, or a new one.
     fn load(env: &Env, key: &Key) -> Charge {
         let stored = env.store().read(&store_key(key)).unwrap_or_default();
         let machine = match serde_json::from_slice(&stored) {
@@ -361,7 +362,7 @@ impl Charge {
             keep: Duration::ZERO,
             asked: None,
             told: Vec::new(),
-            // Harmless where nothing is judged.
+            // Has no effect unless an analysis is in progress.
             sample_at: Some(env.now()),
             round: None,
             trouble: None,
@@ -369,14 +370,14 @@ impl Charge {
         }
     }
 
-    /// Writes the progress down, if there is any.
+    /// Stores the progress, if it has changed.
     fn store(&mut self, env: &Env, key: &Key) {
         let progress = serde_json::to_vec(self.machine.progress())
             .expect("names and numbers can be written as JSON");
         if progress == self.stored {
             return;
         }
-        // A store that fails is tried again at the next step; until then a crash would go back to the one before.
+        // A failed write is repeated at the next turn. Until then a crash would resume the earlier progress.
         if env.store().write(&store_key(key), &progress).is_ok() {
             self.stored = progress;
         }

@@ -1,4 +1,4 @@
-//! What a canary writes: the documents that Flagger would.
+//! The documents that a canary generates, as Flagger would.
 
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{
@@ -7,24 +7,25 @@ use shakedown_istio::{
 };
 use shakedown_yaml::Spanned;
 
-/// The label that tells an endpoint's version.
+/// The label with the version of an endpoint.
 pub(crate) const VERSION_LABEL: &str = "version";
 
-/// How a canary splits its service.
+/// The traffic split of a canary's service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Split {
-    /// Gets what the canary does not.
+    /// The version that receives the rest of the traffic.
     pub(crate) stable: String,
-    /// The version that is rolled out, if there is one: its cluster is there from the beginning, its share may be none.
+    /// The version that is rolled out, if any. Its cluster exists from the start of the rollout, even with a share of
+    /// 0%.
     pub(crate) canary: Option<String>,
     /// The canary's share, in percent.
     pub(crate) weight: u32,
-    /// Whether it gets the requests that the analysis matches, too.
+    /// True if it also receives the requests that the analysis matches.
     pub(crate) matched: bool,
 }
 
 impl Split {
-    /// Everything to one version.
+    /// A split that sends all traffic to one version.
     pub(crate) fn all_to(stable: &str) -> Split {
         Split {
             stable: stable.to_owned(),
@@ -34,7 +35,7 @@ impl Split {
         }
     }
 
-    /// Versions and their shares in percent, the stable one first.
+    /// The versions and their shares in percent, the stable one first.
     pub(crate) fn shares(&self) -> Vec<(String, u32)> {
         let mut shares = vec![(self.stable.clone(), 100 - self.weight)];
         let canary = self.canary.as_ref();
@@ -43,13 +44,12 @@ impl Split {
     }
 }
 
-/// The VirtualService and the DestinationRule of a canary.
 pub(crate) fn documents(
     canary: &Resource<Canary>,
     service: &Hostname,
     split: &Split,
 ) -> [Document; 2] {
-    // No name of Kubernetes has a colon: they cannot replace anybody's.
+    // Kubernetes names contain no colon, so these documents cannot replace a user's.
     let mut meta = Meta::named(&format!("canary:{}", canary.meta.name));
     meta.namespace.clone_from(&canary.meta.namespace);
     let place = canary.place.clone();

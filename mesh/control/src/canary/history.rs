@@ -1,4 +1,4 @@
-//! What the pods of a version have counted, as far back as their canary's metrics look.
+//! The counters of a version's pods, kept for the longest window of its canary's metrics.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -8,24 +8,24 @@ use shakedown_env::Time;
 
 /// The bound of the last bucket, `+Inf`.
 pub(super) const UNBOUNDED: u64 = u64::MAX;
-/// More samples of one pod than this are not kept, the oldest go: a scrape a second for an hour.
+/// The maximum number of samples kept per pod, enough for one scrape per second for an hour. The oldest are dropped.
 const SAMPLES_MAX: usize = 3_600;
-/// Parts of a duration's unit, the millisecond, in which bucket bounds are kept.
+/// The resolution of bucket bounds, in parts per millisecond.
 const PARTS: u128 = 1_000_000;
 
-/// What one pod has counted since it started.
+/// The counters of one pod since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Requests that it has answered.
     pub(super) requests: u64,
-    /// Those answered with a 5xx.
+    /// Requests answered with a 5xx.
     pub(super) errors: u64,
-    /// How many took no longer than so many millionths of a millisecond: cumulative, as Prometheus has it.
+    /// The number of requests by the upper bound of their duration, in millionths of a millisecond. Cumulative, as in
+    /// Prometheus.
     pub(super) buckets: BTreeMap<u64, u64>,
 }
 
 impl Counts {
-    /// What was counted between `earlier` and this. A counter that is lower has begun anew from nothing.
+    /// The increase since `earlier`. A counter that is lower than before was reset, and counts from zero.
     fn since(&self, earlier: &Counts) -> Counts {
         if self.requests < earlier.requests || self.errors < earlier.errors {
             return self.clone();
@@ -48,26 +48,26 @@ impl Counts {
     }
 }
 
-/// What all pods together counted in some time.
+/// The sum over all pods in a time window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Window {
     pub(super) counts: Counts,
-    /// From the first sample that was used to the last.
+    /// The time from the first to the last sample used.
     pub(super) covered: Duration,
 }
 
 /// A quantile, in millionths of a millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quantile {
-    /// Interpolated within its bucket.
+    /// A value interpolated within its bucket.
     At(u64),
-    /// In the last bucket: above this, the highest bound that there is.
+    /// A value in the last bucket, above this highest finite bound.
     Above(u64),
 }
 
 impl Window {
-    /// The 99th percentile of durations; `None` without any. Source: Prometheus, `histogram_quantile`: linear within the
-    /// bucket, and the first bucket begins at 0.
+    /// The 99th percentile of durations; `None` without requests. Source: Prometheus, `histogram_quantile`: linear
+    /// within a bucket, and the first bucket starts at 0.
     pub(super) fn p99(&self) -> Option<Quantile> {
         let total = u128::from(*self.counts.buckets.get(&UNBOUNDED)?);
         if total == 0 {
@@ -93,18 +93,18 @@ impl Window {
     }
 }
 
-/// Samples by pod, each pod's in order of time.
+/// The samples of each pod, in the order of time.
 #[derive(Debug, Default)]
 pub(super) struct History {
     pods: BTreeMap<IpAddr, VecDeque<(Time, Counts)>>,
 }
 
 impl History {
-    /// Adds what a pod says at `at`, and drops what is older than `keep` needs.
+    /// Adds the counters of a pod at `at`, and drops samples that are not needed for `keep`.
     pub(super) fn add(&mut self, pod: IpAddr, at: Time, counts: Counts, keep: Duration) {
         let samples = self.pods.entry(pod).or_default();
         samples.push_back((at, counts));
-        // The youngest of those that are too old stays: a window begins with it.
+        // The youngest of the expired samples is kept: a window starts with it.
         while samples.len() > SAMPLES_MAX
             || samples.get(1).is_some_and(|(time, _)| *time + keep <= at)
         {
@@ -112,7 +112,7 @@ impl History {
         }
     }
 
-    /// What was counted in the last `span`, as far as samples tell. A pod counts from its first sample on.
+    /// The increase within the last `span`, as far as samples exist. A pod counts from its first sample on.
     pub(super) fn window(&self, now: Time, span: Duration) -> Window {
         let mut window = Window::default();
         for samples in self.pods.values() {
@@ -129,7 +129,7 @@ impl History {
     }
 }
 
-/// A duration in millionths of a millisecond, as words: `812 ms`, `0.7 ms`.
+/// Formats a duration in millionths of a millisecond: `812 ms`, `0.7 ms`.
 pub(super) fn millis(parts: u64) -> String {
     let tenths = u128::from(parts) * 10 / PARTS;
     if tenths < 100 && !tenths.is_multiple_of(10) {
@@ -233,10 +233,10 @@ mod tests {
 
     #[test]
     fn the_p99_is_interpolated_within_its_bucket() {
-        // Rank 198 of 200 lies 8 tenths into the bucket from 100 to 250 ms, which has the 191st to the 200th.
+        // Rank 198 of 200 is 8 tenths into the bucket from 100 to 250 ms, which has the 191st to the 200th.
         let buckets = [(50, 100), (100, 190), (250, 200), (UNBOUNDED, 200)];
         assert_eq!(quantile(&buckets), Some(Quantile::At(220_000_000)));
-        // The first bucket begins at 0.
+        // The first bucket starts at 0.
         let first = [(100, 10), (UNBOUNDED, 10)];
         assert_eq!(quantile(&first), Some(Quantile::At(99_000_000)));
     }

@@ -1,4 +1,4 @@
-//! What the metrics of a version come to: whether they hold, and in words with the numbers used.
+//! Evaluates the metrics of a version, and explains the verdict with the numbers used.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use shakedown_yaml::Spanned;
 
 use super::history::{History, Quantile, Window, millis};
 
-/// A check's outcome, with its words.
+/// The outcome of a check, with its explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Everything holds.
+    /// All metrics are within their ranges.
     Pass(String),
-    /// Something does not.
+    /// A metric is out of its range.
     Fail(String),
-    /// There is nothing to judge by: neither good nor bad.
+    /// Neither passed nor failed, for lack of data.
     Silent(String),
 }
 
-/// Judges all metrics: one that fails decides, then one without data.
+/// Evaluates all metrics. A metric out of range takes precedence over one without data.
 pub(super) fn judge(
     metrics: &[Spanned<CanaryMetric>],
     history: &History,
@@ -46,7 +46,7 @@ pub(super) fn judge(
     }
 }
 
-/// Whether a metric holds; `None` without requests.
+/// Evaluates one metric: true if it is within its range. `None` without requests.
 fn judge_one(metric: &CanaryMetric, window: &Window) -> Option<(bool, String)> {
     let requests = window.counts.requests;
     if requests == 0 {
@@ -69,7 +69,7 @@ fn judge_one(metric: &CanaryMetric, window: &Window) -> Option<(bool, String)> {
 fn success_rate(window: &Window, range: &ThresholdRange) -> (bool, String, String) {
     let requests = u128::from(window.counts.requests);
     let good = u128::from(window.counts.requests.saturating_sub(window.counts.errors));
-    // Millionths of a percent, times the requests: compared without a division.
+    // In millionths of a percent, multiplied by the number of requests, which avoids a division.
     let rate = good * 100_000_000;
     let below = |bound: Decimal| rate < u128::from(bound.micros()) * requests;
     let above = |bound: Decimal| rate > u128::from(bound.micros()) * requests;
@@ -86,7 +86,7 @@ fn success_rate(window: &Window, range: &ThresholdRange) -> (bool, String, Strin
         .max();
     let places = u32::try_from(places.unwrap_or(0).max(1)).expect("a decimal has six at most");
     let scale = 10_u128.pow(places);
-    // Rounded down: what is below a bound never reads as if it were on it.
+    // Rounded down, so that a value below its bound is never shown as equal to it.
     let shown = good * 100 * scale / requests;
     let value = if shown.is_multiple_of(scale) {
         format!("{}%", shown / scale)
@@ -112,7 +112,7 @@ fn duration(p99: Quantile, range: &ThresholdRange) -> (bool, String, String) {
     (holds, words, bound)
 }
 
-/// Whether a range holds, and the bounds as they are met or not: `< 99%`, or `>= 99%`.
+/// True if a value is within its range, and the bounds for the explanation: `< 99%` or `>= 99%`.
 fn compare(
     range: &ThresholdRange,
     below: impl Fn(Decimal) -> bool,
@@ -133,7 +133,7 @@ fn compare(
     (true, bounds.join(" and "))
 }
 
-/// `60 s`, `1.5 s`, `250 ms`; whole seconds from ten on.
+/// Formats a duration: `60 s`, `1.5 s`, `250 ms`; whole seconds from ten on.
 pub(super) fn seconds(span: Duration) -> String {
     let millis = span.as_millis();
     match (millis, millis / 100 % 10) {
@@ -144,7 +144,7 @@ pub(super) fn seconds(span: Duration) -> String {
     }
 }
 
-/// `1,204`.
+/// Formats a number with separators: `1,204`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,15 +1,15 @@
-//! A canary's rollout as a state machine: given the time, what the cluster is like and what pods have counted, what to do
-//! next. It knows no clock, no socket and no store; what must survive a crash is its [`Progress`].
+//! The rollout of a canary as a state machine: decides the next actions from the time, the state of the cluster and the
+//! metrics of the pods. It uses no clock, socket or store. Its [`Progress`] must survive a crash.
 //!
 //! ```text
 //! Initializing -> Initialized -> Preparing -> Analysing -> Scaling -> Shifting -> Finalising -> Succeeded
 //!                                    └──────────┴────────────┴──────────┴─> RollingBack -> Failed
-//!                                    ^──────────┴─> Replacing, when a newer version comes
+//!                                    ^──────────┴─> Replacing, when a newer version appears
 //! ```
 //!
-//! Flagger's phases are coarser: Preparing to Replacing are its `Progressing`, Scaling and Shifting its `Promoting`. Other
-//! than Flagger's, the new version keeps its name: it is scaled to the stable one's replicas, gets all traffic and is the
-//! stable one from then on; the old one is scaled to 0.
+//! Flagger's phases are coarser: Preparing to Replacing are its `Progressing`, Scaling and Shifting its `Promoting`.
+//! Unlike in Flagger, the new version keeps its name: it is scaled to the replicas of the stable version, receives all
+//! traffic and becomes the stable version. The old one is scaled to 0.
 
 mod analysis;
 mod promotion;
@@ -26,39 +26,40 @@ use super::Split;
 use super::history::History;
 use crate::cluster::{Rollout, VersionState};
 
-/// How long a canary that is taken back waits for every proxy before it is scaled down in any case.
+/// The time that a rollback waits for the acknowledgement of every proxy before the canary is scaled down anyway.
 const RETREAT_PATIENCE: Duration = Duration::from_secs(60);
-/// More turns than there are stages: the machine never goes round within one.
+/// A bound on the transitions per call. It exceeds the number of stages, and no stage is entered twice in one call.
 const TURNS_MAX: usize = 16;
 
-/// Where a rollout is.
+/// The stage of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Stage {
     /// No stable version is known yet.
     Initializing,
-    /// The stable version is known, and nothing was ever rolled out.
+    /// The stable version is known, and nothing has been rolled out yet.
     Initialized,
-    /// A new version has come: its pods start, and proxies learn its cluster.
+    /// A new version has appeared. Its pods start, and proxies receive its cluster.
     Preparing,
-    /// It gets its share, and is judged.
+    /// The new version receives its share of the traffic and is analysed.
     Analysing,
-    /// It is taken back: proxies learn that it gets nothing.
+    /// The analysis failed. Proxies are sent a weight of 0%.
     RollingBack,
-    /// A newer version takes its place: proxies learn that it gets nothing.
+    /// A newer version replaces this one. Proxies are sent a weight of 0%.
     Replacing,
-    /// It is good: it is scaled to the stable version's replicas.
+    /// The analysis passed. The new version is scaled to the stable version's replicas.
     Scaling,
-    /// It takes over the traffic.
+    /// The traffic is shifted to the new version.
     Shifting,
-    /// It has all traffic; the old version goes.
+    /// The new version receives all traffic. The old one is scaled down.
     Finalising,
     /// The last rollout was promoted.
     Succeeded,
-    /// The last rollout was taken back.
+    /// The last rollout was rolled back.
     Failed,
 }
 
-/// What must survive a crash of the control plane. Times are not in it: an interval that was cut short begins anew.
+/// The state that must survive a crash of the control plane. It contains no times: an interrupted interval starts
+/// again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Progress {
     stage: Stage,
@@ -66,60 +67,60 @@ pub(super) struct Progress {
     canary: Option<String>,
     /// The canary's share, in percent.
     weight: u32,
-    /// Failed checks.
+    /// The number of failed checks.
     failed: u32,
-    /// Passed checks of an A/B test.
+    /// The number of passed checks of an A/B test.
     passed: u32,
-    /// Why it is taken back.
+    /// The reason of the rollback.
     reason: String,
 }
 
-/// What the machine is to know of the world.
+/// The observed state of the cluster and the proxies.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
     pub(super) rollout: &'a Rollout,
-    /// Whether every proxy has acknowledged the split of [`Machine::split`].
+    /// True if every proxy has acknowledged the split of [`Machine::split`].
     pub(super) in_force: bool,
-    /// Whether metrics are being read right now: a check waits for them.
+    /// True if a scrape is in progress. A check waits for its end.
     pub(super) sampling: bool,
     pub(super) history: &'a History,
-    /// Why some pod's metrics could not be read the last time.
+    /// The error of the last scrape, if a pod's metrics could not be read.
     pub(super) trouble: Option<&'a str>,
 }
 
-/// What is to be done. Changes of the split are seen in [`Machine::split`].
+/// An action for the controller. Changes of the split are read from [`Machine::split`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Say this.
+    /// Report this event.
     Tell {
         phase: CanaryPhase,
         weight: u32,
         version: String,
         reason: String,
     },
-    /// A version shall have so many replicas.
+    /// Set the replicas of a version.
     Scale(String, u32),
-    /// This version is the stable one from now on.
+    /// Make a version the stable one.
     Stable(String),
-    /// Read metrics now, and count the telemetry's interval from here.
+    /// Scrape metrics now, and restart the telemetry interval.
     Sample,
-    /// Metrics are of no use any more.
+    /// Discard all metrics.
     Forget,
 }
 
-/// The machine of one canary.
+/// The state machine of one canary.
 #[derive(Debug)]
 pub(super) struct Machine {
     progress: Progress,
-    /// When the rollout made its last step.
+    /// The time of the rollout's last step.
     since: Time,
-    /// When the next check, or the next step of a promotion, is due; none while the weight is not in force.
+    /// The time of the next check, or of the next step of a promotion. `None` while the weight is not in force.
     next: Option<Time>,
-    /// What the last check said, so that the same is not said twice.
+    /// The last reason reported in this stage, so that it is not repeated.
     said: String,
 }
 
-/// The world and the document, for one turn.
+/// The inputs and the actions of one call of [`Machine::advance`].
 struct Turn<'a> {
     now: Time,
     canary: &'a Canary,
@@ -129,7 +130,7 @@ struct Turn<'a> {
 }
 
 impl Machine {
-    /// A canary that nothing is known of.
+    /// A canary without progress.
     pub(super) fn new(now: Time) -> Machine {
         let progress = Progress {
             stage: Stage::Initializing,
@@ -143,7 +144,8 @@ impl Machine {
         Machine::resume(progress, now)
     }
 
-    /// A canary that goes on where it was. Its deadlines begin anew: a crash of the control plane is not its fault.
+    /// A canary that resumes its progress. Its deadlines restart, so that a crash of the control plane does not fail
+    /// it.
     pub(super) fn resume(progress: Progress, now: Time) -> Machine {
         Machine {
             progress,
@@ -153,18 +155,18 @@ impl Machine {
         }
     }
 
-    /// What must survive a crash.
+    /// The state that must survive a crash.
     pub(super) fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// The version whose pods' metrics count, while they do.
+    /// The version whose pods must be scraped; `None` outside its analysis.
     pub(super) fn judged(&self) -> Option<&str> {
         let canary = self.progress.canary.as_deref();
         canary.filter(|_| self.progress.stage == Stage::Analysing)
     }
 
-    /// How the service is to be split; `None` while no version is known.
+    /// The traffic split of the service; `None` if no version is known.
     pub(super) fn split(&self, canary: &Canary) -> Option<Split> {
         let progress = &self.progress;
         let tested = matches!(
@@ -179,7 +181,7 @@ impl Machine {
         })
     }
 
-    /// When time alone makes a difference.
+    /// The next time at which the machine must be advanced without another event.
     pub(super) fn wake(&self, now: Time, canary: &Canary) -> Option<Time> {
         let deadline = match self.progress.stage {
             Stage::Initializing | Stage::Initialized | Stage::Succeeded | Stage::Failed => {
@@ -192,7 +194,7 @@ impl Machine {
         times.filter(|time| *time > now).min()
     }
 
-    /// Goes on as far as it can.
+    /// Advances as far as possible now, and returns the actions.
     pub(super) fn advance(&mut self, now: Time, canary: &Canary, seen: &Seen<'_>) -> Vec<Act> {
         let mut turn = Turn {
             now,
@@ -204,9 +206,9 @@ impl Machine {
         for _ in 0..TURNS_MAX {
             let (stage, split) = (self.progress.stage, self.split(canary));
             self.step(&mut turn);
-            // What proxies have acknowledged is the split before.
+            // The proxies have acknowledged the previous split only.
             turn.in_force &= self.split(canary) == split;
-            // At the end of a rollout what is seen of the cluster is older than what is to be done.
+            // At the end of a rollout the observed state is outdated by the actions of this call.
             let over = matches!(self.progress.stage, Stage::Succeeded | Stage::Failed);
             if over || self.progress.stage == stage {
                 break;
@@ -230,7 +232,7 @@ impl Machine {
         }
     }
 
-    /// Nothing is rolled out.
+    /// Handles the stages without a rollout in progress.
     fn rest(&mut self, turn: &mut Turn<'_>) {
         let rollout = turn.seen.rollout;
         let Some(stable) = &rollout.stable else {
@@ -252,7 +254,7 @@ impl Machine {
         }
     }
 
-    /// Begins the rollout of a version. Those before it that were never rolled out are scaled to 0: a Deployment has one
+    /// Starts the rollout of a version. All others except the stable one are scaled to 0, because a Deployment has one
     /// revision at a time.
     fn begin(&mut self, turn: &mut Turn<'_>, version: &str) {
         let stable = self.progress.stable.clone();
@@ -304,7 +306,8 @@ impl Machine {
         self.tell(turn, reason);
     }
 
-    /// Whether nothing may be done because the stable version lacks ready pods. Meanwhile no deadline runs.
+    /// Returns true if the rollout pauses because the stable version lacks ready pods. Deadlines are suspended
+    /// meanwhile.
     fn halts(&mut self, turn: &mut Turn<'_>) -> bool {
         if !self.primary_lacks_pods(turn) {
             return false;
@@ -319,7 +322,7 @@ impl Machine {
         true
     }
 
-    /// Whether the stable version lacks ready pods, and that counts.
+    /// Returns true if the stable version lacks ready pods and `skipAnalysis` is not set.
     fn primary_lacks_pods(&self, turn: &Turn<'_>) -> bool {
         let (ready, wanted) = pods_of(&self.progress.stable, turn.seen.rollout);
         ready < wanted && !turn.canary.skip_analysis
@@ -366,7 +369,6 @@ impl Machine {
     }
 }
 
-/// Flagger's phase of a stage.
 const fn phase(stage: Stage) -> CanaryPhase {
     match stage {
         Stage::Initializing => CanaryPhase::Initializing,
@@ -381,7 +383,7 @@ const fn phase(stage: Stage) -> CanaryPhase {
     }
 }
 
-/// The version that came last beside the stable one.
+/// The version that was last scaled up, other than the stable one.
 fn newest(rollout: &Rollout) -> Option<String> {
     let wanted = |state: &VersionState| match state.desired {
         Some(replicas) => replicas > 0,
@@ -395,13 +397,13 @@ fn newest(rollout: &Rollout) -> Option<String> {
         .map(|(version, _)| version.clone())
 }
 
-/// As [`pods`], of a version by its name.
+/// As [`pods`], for a version by name.
 fn pods_of(version: &str, rollout: &Rollout) -> (u32, u32) {
     let state = rollout.versions.get(version).cloned();
     pods(&state.unwrap_or_default())
 }
 
-/// How many pods of a version are ready, and how many there shall be; at least one.
+/// The numbers of ready and desired pods of a version. At least one is desired.
 fn pods(state: &VersionState) -> (u32, u32) {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let ready = count(state.pods.values().filter(|ready| **ready).count());

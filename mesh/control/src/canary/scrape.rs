@@ -1,7 +1,7 @@
-//! Reads a pod's metrics: `http://<pod>:15020/stats/prometheus`, in Prometheus' text format or OpenMetrics'.
+//! Scrapes a pod's metrics: `http://<pod>:15020/stats/prometheus`, in the Prometheus text format or OpenMetrics.
 //!
-//! Only what a canary is judged by is kept. A line that breaks the format refuses the whole text: half a scrape would read as
-//! a drop of its counters.
+//! Only the metrics that decide about a canary are kept. A malformed line invalidates the whole text, because half a
+//! scrape would look like a reset of its counters.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,15 +12,14 @@ use tonic::codegen::http::{Request, StatusCode, header};
 
 use super::history::{Counts, UNBOUNDED};
 
-/// The port of a sidecar's metrics.
 const METRICS_PORT: u16 = 15_020;
 const PATH: &str = "/stats/prometheus";
-/// The longest text that is read.
+/// The maximum length of the text, in bytes.
 const TEXT_BYTES_MAX: usize = 16 << 20;
 const REQUESTS: &str = "istio_requests_total";
 const BUCKETS: &str = "istio_request_duration_milliseconds_bucket";
 
-/// A pod whose metrics could not be read.
+/// Error of a pod whose metrics could not be scraped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ScrapeError {
     #[error("no answer within {0:?}")]
@@ -33,12 +32,12 @@ pub(super) enum ScrapeError {
     Body(String),
     #[error("line {line} of {PATH} is no metric")]
     Format {
-        /// Which, from 1.
+        /// The number of the line, from 1.
         line: usize,
     },
 }
 
-/// Reads what a pod has counted.
+/// Scrapes the counters of a pod.
 pub(super) async fn scrape(
     env: &Env,
     pod: IpAddr,
@@ -74,7 +73,7 @@ async fn fetch(env: &Env, pod: IpAddr) -> Result<String, ScrapeError> {
     String::from_utf8(bytes.to_vec()).map_err(|error| ScrapeError::Body(error.to_string()))
 }
 
-/// Adds up what the pod's own side of requests says.
+/// Sums the series that the pod's own proxy reports as the destination.
 pub(super) fn parse(text: &str) -> Result<Counts, ScrapeError> {
     let mut counts = Counts::default();
     for (at, line) in text.lines().enumerate() {
@@ -91,7 +90,7 @@ pub(super) fn parse(text: &str) -> Result<Counts, ScrapeError> {
             REQUESTS => {
                 let value = whole(sample.value).ok_or_else(wrong)?;
                 counts.requests += value;
-                // A caller that went away before its answer, code 0, is no fault of the service.
+                // Code 0, a client that disconnected before the response, is not an error of the service.
                 if sample
                     .label("response_code")
                     .is_some_and(|code| code.starts_with('5'))
@@ -110,7 +109,7 @@ pub(super) fn parse(text: &str) -> Result<Counts, ScrapeError> {
     Ok(counts)
 }
 
-/// One line: `name{label="value",...} value [timestamp] [# exemplar]`.
+/// A line: `name{label="value",...} value [timestamp] [# exemplar]`.
 struct Sample<'a> {
     name: &'a str,
     labels: Vec<(&'a str, String)>,
@@ -162,7 +161,7 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// A label's value, and what follows it.
+/// A label's value, and the text after it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let inner = text.strip_prefix('"')?;
     let mut value = String::new();
@@ -180,17 +179,17 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// A counter's value: whole, whichever way it is written (`12`, `12.0`, `1.2e1`).
+/// The value of a counter, which is a whole number in any notation (`12`, `12.0`, `1.2e1`).
 fn whole(text: &str) -> Option<u64> {
     if let Ok(value) = text.parse() {
         return Some(value);
     }
     let value: f64 = text.parse().ok()?;
-    // Up to 2^53 such a number is exact; beyond, it was not when it was written.
+    // Such a number is exact up to 2^53. Beyond that it was inexact when it was written.
     (value.is_finite() && value >= 0.0).then_some(value as u64)
 }
 
-/// A bucket's bound, written in milliseconds, in millionths of one.
+/// A bucket's bound, converted from milliseconds to millionths of one.
 fn parts(text: &str) -> Option<u64> {
     let bound: f64 = text.parse().ok()?;
     match bound {

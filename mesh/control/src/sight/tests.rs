@@ -1,4 +1,4 @@
-//! Who shares what with whom.
+//! Tests of which proxies share resources.
 
 use shakedown_istio::Document;
 use shakedown_istio::registry::{Endpoint, Locality, Port, Registry, Service, Workload};
@@ -57,7 +57,7 @@ fn endpoint(address: &str, zone: &str) -> Endpoint {
     }
 }
 
-/// What proxies of namespaces see under some rules.
+/// The views of proxies in these namespaces, given some rules.
 fn seen(rules: &[(&str, &str)], namespaces: &[&str]) -> Vec<Sight> {
     let mesh = mesh(rules);
     let shared =
@@ -93,7 +93,7 @@ fn callers_of_namespaces_that_see_the_same_rules_share_one_set() {
     }
     assert!(seen[2].is_as(&seen[3]));
     assert!(seen[2].layers.iter().all(|layer| layer.is_empty()));
-    // Of the services and their endpoints one cluster differs.
+    // Of the services and their endpoints only one cluster differs.
     let own: Vec<&str> = seen[0].layers[0]
         .of(Kind::Cluster)
         .map(|entry| &*entry.name)

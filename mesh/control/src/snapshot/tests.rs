@@ -1,4 +1,4 @@
-//! What a push has, what differs, and what some have otherwise.
+//! Tests of the resources of a push, of changes, and of resources that only some proxies have.
 
 use super::*;
 
@@ -122,7 +122,8 @@ fn what_an_audience_lacks_is_hidden_until_it_is_there_again() {
         let changes = one.changes_since(other).unwrap();
         assert_eq!(self::names(&changes, Kind::Cluster), ["b"]);
     }
-    // What has it of its own hides nothing, and what hides it takes it from those below.
+    // A proxy's own resource is visible even if the shared one is hidden. A later layer that hides it also hides own
+    // resources.
     let own = resources(&[(Kind::Cluster, "b", "2")]);
     let again = less.own.with(&own);
     assert!(view(again.clone()).find(Kind::Cluster, "b").is_some());

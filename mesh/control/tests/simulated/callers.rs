@@ -1,4 +1,4 @@
-//! Routes that are not the same for all callers.
+//! Routes that depend on the caller.
 
 use shakedown_istio::Document;
 use shakedown_istio::registry::Endpoint;
@@ -15,7 +15,7 @@ fn routes(condition: &str) -> Document {
     ))
 }
 
-/// Three pods of a service, of which the last is of another version, and their sidecars.
+/// Three pods of a service with their sidecars. The last pod has another version.
 fn voyage() -> Voyage {
     let voyage = Voyage::new(1);
     let mut service = service("a", 0);
@@ -51,7 +51,7 @@ fn callers_that_are_equal_to_a_document_see_the_same_routes_and_others_see_their
     let shared = versions(&proxies);
     assert!(shared.iter().all(|version| *version == shared[0]));
 
-    // One that speaks of callers: each hears of its own.
+    // A rule with a condition on the caller: each proxy receives its own routes.
     let of_v2 = routes("sourceLabels: {version: v2}");
     voyage.cluster.apply(vec![of_v2.clone()]);
     voyage.run_until(ms(1000));
@@ -60,7 +60,7 @@ fn callers_that_are_equal_to_a_document_see_the_same_routes_and_others_see_their
     assert_ne!(own[0], own[2]);
     assert!(!own.contains(&shared[0]) && own.iter().all(|version| version.len() == 16));
 
-    // It changes for those of v1 alone; all that are asked have it.
+    // The condition now matches v1 only, and every proxy is updated.
     voyage
         .cluster
         .apply(vec![routes("sourceLabels: {version: v1}")]);
@@ -68,7 +68,7 @@ fn callers_that_are_equal_to_a_document_see_the_same_routes_and_others_see_their
     let other = versions(&proxies);
     assert_eq!((&other[0], &other[2]), (&own[2], &own[0]));
 
-    // It goes, and all are alike again.
+    // Without the condition all proxies have the same routes again.
     voyage.cluster.apply(vec![routes("uri: {exact: /a}")]);
     voyage.run_until(ms(2000));
     assert_eq!(versions(&proxies), shared);

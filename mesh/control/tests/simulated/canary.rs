@@ -1,5 +1,5 @@
-//! Canaries in the simulator: proxies that acknowledge, pods that tell scripted metrics, and a Kubernetes that does at
-//! once what is said.
+//! Canaries in the simulator: proxies that acknowledge, pods with scripted metrics, and a simulated Kubernetes that
+//! scales immediately.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use super::voyage::{Voyage, pod};
 use super::{document, ms};
 use crate::proxy::Proxy;
 
-/// The first pod of v1 and that of v2.
+/// The first pod of v1; the next constant is that of v2.
 const V1: u8 = 50;
 const V2: u8 = 60;
 
@@ -24,7 +24,7 @@ fn hostname() -> Hostname {
     Hostname::of("a", "default")
 }
 
-/// What a pod says that gets 20 requests a second, of which so many in a hundred fail.
+/// The metrics of a pod that receives 20 requests a second, `failing` percent of which fail.
 fn metrics(seconds: u64, failing: u64) -> String {
     let requests = 20 * seconds;
     let errors = requests * failing / 100;
@@ -40,7 +40,8 @@ fn metrics(seconds: u64, failing: u64) -> String {
 }
 
 impl Rollout {
-    /// Three pods of v1, a proxy that is a client, a canary, and pods of v2 to come, of whose requests so many fail.
+    /// Three pods of v1, a proxy that is a client, a canary, and later pods of v2, `failing` percent of whose requests
+    /// fail.
     fn new(failing: u64) -> Rollout {
         let rollout = Rollout::without_target(failing);
         rollout.target_comes();
@@ -76,7 +77,7 @@ impl Rollout {
         self.obey();
     }
 
-    /// Does what Kubernetes would.
+    /// Applies the desired replicas, as Kubernetes would.
     fn obey(&self) {
         if self.voyage.cluster.replicas().is_empty() {
             return;
@@ -121,7 +122,7 @@ impl Rollout {
         self.obey();
     }
 
-    /// Phase, weight and words of every step.
+    /// Phase, weight and reason of every step.
     fn steps(&self) -> Vec<(CanaryPhase, u32, String)> {
         let step = |(_, event)| match event {
             MeshEvent::Canary {
@@ -135,7 +136,7 @@ impl Rollout {
         self.voyage.events().into_iter().filter_map(step).collect()
     }
 
-    /// The shares of v2 that were in force, one after the other.
+    /// The shares of v2 that were in force, in order.
     fn shares(&self) -> Vec<u32> {
         let share = |(_, event)| match event {
             MeshEvent::Weights { percent, .. } => percent
@@ -188,7 +189,7 @@ fn a_good_version_is_promoted_step_by_step() {
 #[test]
 fn a_canary_waits_for_a_service_that_does_not_exist_yet() {
     let mut rollout = Rollout::without_target(0);
-    // Documents are looked up in services only where some are known.
+    // Documents are validated against services only if the registry contains some.
     let other = Service::new("other", "default", vec![Port::http(80)]);
     rollout
         .voyage
@@ -272,7 +273,7 @@ fn a_proxy_that_does_not_acknowledge_holds_the_weight_back() {
     rollout.deploy();
     rollout.run_to(25);
     assert_eq!(rollout.last().1, 0, "{:#?}", rollout.steps());
-    // It is cut off in its time, and comes back; it never has the weight of one that takes part.
+    // The proxy is disconnected at its time limit and reconnects. It never acknowledges the weight.
     assert_eq!(rollout.shares(), Vec::<u32>::new());
 }
 
@@ -294,7 +295,7 @@ fn a_control_plane_that_crashes_goes_on_with_its_canary() {
         rollout.steps()
     );
     assert_eq!(rollout.shares(), [0, 10, 20, 30, 100]);
-    // It did not begin anew.
+    // The rollout did not restart.
     let weights: Vec<u32> = rollout
         .steps()
         .iter()

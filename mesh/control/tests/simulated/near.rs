@@ -1,4 +1,4 @@
-//! Endpoints that are not the same for all clients.
+//! Endpoints that depend on the client's locality.
 
 use shakedown_istio::Document;
 use shakedown_istio::registry::{Endpoint, Locality};
@@ -29,7 +29,7 @@ fn endpoint(n: u8, zone: &str) -> Endpoint {
     }
 }
 
-/// Four pods of a service, two in each of two zones, and their sidecars.
+/// Four pods of a service with their sidecars, in the given zones.
 fn voyage(zones: [&str; 4]) -> Voyage {
     let voyage = Voyage::new(1);
     let mut service = service("a", 0);
@@ -60,14 +60,14 @@ fn clients_of_one_zone_get_the_same_endpoints_and_those_of_another_zone_others()
     assert_eq!((&first[0], &first[2]), (&first[1], &first[3]));
     assert_ne!(first[0], first[2]);
 
-    // Without the rule all are alike, and each is told so.
+    // Without the rule all proxies have the same endpoints, and each receives the change.
     voyage.cluster.apply(vec![rule("{loadBalancer: {}}")]);
     voyage.run_until(ms(1000));
     let alike = versions();
     assert!(alike.iter().all(|version| *version == alike[0]));
     assert!(!first.contains(&alike[0]));
 
-    // The rule comes back, and a pod of zone b goes: all hear of both.
+    // The rule is applied again, and a pod of zone b becomes unready. All proxies receive both changes.
     voyage
         .cluster
         .apply(vec![rule("{outlierDetection: {consecutive5xxErrors: 3}}")]);
@@ -87,7 +87,7 @@ fn clients_of_one_zone_get_the_same_endpoints_and_those_of_another_zone_others()
 #[test]
 fn a_rule_that_only_reorders_endpoints_is_pushed_though_nothing_shared_changes() {
     let voyage = voyage(["a", "a", "b", "b"]);
-    // Which label counts first is seen by clients' own endpoints alone.
+    // The order of labels affects only the endpoints that are specific to a client.
     let ordered = |labels: &str| {
         rule(&format!(
             "{{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{labels}]}}}}}}"

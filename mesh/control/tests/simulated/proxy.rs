@@ -1,5 +1,5 @@
-//! A delta client, hand-written: it subscribes as a sidecar does, checks that everything can be decoded, and comes back when
-//! its stream ends.
+//! A hand-written delta client that subscribes as a sidecar does, checks that all resources can be decoded, and
+//! reconnects when its stream ends.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ pub(crate) struct Script {
     pub(crate) acknowledges: bool,
 }
 
-/// What a proxy has seen. A handle.
+/// The observations of a proxy. Clones are handles of the same proxy.
 #[derive(Clone, Default)]
 pub(crate) struct Proxy(Arc<Mutex<Seen>>);
 
@@ -30,7 +30,7 @@ pub(crate) struct Proxy(Arc<Mutex<Seen>>);
 struct Seen {
     held: BTreeMap<Kind, BTreeMap<String, String>>,
     wanted: BTreeMap<Kind, BTreeSet<String>>,
-    /// For each cluster or listener: the name that it refers to.
+    /// For each cluster or listener, the name that it refers to.
     refers: BTreeMap<Kind, BTreeMap<String, String>>,
     log: Vec<(Time, String)>,
     complete: Option<u64>,
@@ -216,7 +216,7 @@ impl Seen {
     }
 }
 
-/// The endpoints of a cluster, the routes of a listener; and everything can be decoded.
+/// The endpoints of a cluster, or the routes of a listener. Panics if the resource cannot be decoded.
 fn referred(kind: Kind, body: &proto::protobuf::Any) -> Option<String> {
     match kind {
         Kind::Cluster => {

@@ -1,4 +1,4 @@
-//! Clusters that are not the same for all callers.
+//! Clusters that depend on the caller.
 
 use shakedown_istio::{Document, Key};
 
@@ -9,7 +9,7 @@ use crate::{document, ms};
 const CLUSTER: &str = "outbound|80||a.default.svc.cluster.local";
 const SUBSET: &str = "outbound|80|v1|a.default.svc.cluster.local";
 
-/// A rule of a namespace for the service `a` of `default`.
+/// A rule in a namespace for the service `a` of `default`.
 fn rule(namespace: &str, spec: &str) -> Document {
     document(&format!(
         "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: a, namespace: {namespace}}}\n\
@@ -20,7 +20,7 @@ fn rule(namespace: &str, spec: &str) -> Document {
 const SUBSETS: &str = "subsets: [{name: v1, labels: {version: v1}}]";
 const BOUND: &str = "trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}";
 
-/// A service, and proxies of pods that serve nothing in other namespaces.
+/// A service, and proxies of pods without services in other namespaces.
 fn voyage(namespaces: &[&str]) -> (Voyage, Vec<Proxy>) {
     let voyage = Voyage::new(1);
     voyage
@@ -38,7 +38,7 @@ fn voyage(namespaces: &[&str]) -> (Voyage, Vec<Proxy>) {
     (voyage, proxies)
 }
 
-/// The version of the service's cluster, and whether there is one for its subset.
+/// The version of the service's cluster, and true if the proxy has a cluster for its subset.
 fn held(proxy: &Proxy) -> (String, bool) {
     let names = proxy.names("Cluster");
     let has = names.iter().any(|name| name == SUBSET);
@@ -52,7 +52,7 @@ fn callers_of_a_namespace_with_a_rule_of_its_own_get_other_clusters() {
     let first = all();
     assert!(first.iter().all(|held| *held == first[0] && held.1));
 
-    // What is said in one namespace comes to its callers alone, and takes from them what the service's says.
+    // A rule in one namespace applies to callers there only, and replaces the rule of the service's namespace for them.
     voyage.cluster.apply(vec![rule("web", BOUND)]);
     voyage.run_until(ms(1000));
     let second = all();
@@ -60,7 +60,7 @@ fn callers_of_a_namespace_with_a_rule_of_its_own_get_other_clusters() {
     assert_ne!(second[1].0, first[1].0);
     assert!(!second[1].1, "the subset is the other rule's");
 
-    // It changes, and the others hear nothing of it.
+    // The rule changes, and the other proxies receive no update.
     for proxy in &proxies {
         proxy.clear_log();
     }
@@ -73,7 +73,7 @@ fn callers_of_a_namespace_with_a_rule_of_its_own_get_other_clusters() {
     let told: Vec<bool> = proxies.iter().map(|it| !it.log().is_empty()).collect();
     assert_eq!(told, [false, true, false]);
 
-    // It goes, and all are alike again.
+    // The rule is removed, and all proxies have the same clusters again.
     voyage.cluster.remove(&Key {
         kind: "DestinationRule".into(),
         namespace: "web".into(),
@@ -95,7 +95,7 @@ fn a_rule_comes_to_the_namespaces_that_it_is_exported_to() {
     let after: Vec<_> = proxies.iter().map(held).collect();
     assert_eq!(after[0], after[2]);
     assert_ne!(after[0].0, after[1].0);
-    // Nobody else has any rule: but for the subset that is as with one that bounds nothing.
+    // No rule applies to the other proxies. Without subsets, the cluster equals that of a rule without limits.
     assert_eq!(after[0].0, before.0);
     assert!(!after[0].1);
 }
@@ -118,6 +118,6 @@ fn a_rule_that_selects_workloads_comes_to_those_whose_labels_fit() {
     });
     voyage.run_until(ms(1000));
     assert_ne!(held(&proxies[0]).0, before.0);
-    // Istio looks no further than the caller's namespace, even where nothing there selects it.
+    // Istio looks no further than the caller's namespace, even if no rule there selects the workload.
     assert_eq!(held(&proxies[1]), (before.0, false));
 }

@@ -1,4 +1,4 @@
-//! A simulated world with a control plane and proxies.
+//! A simulation with a control plane and proxies.
 
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -138,7 +138,7 @@ impl Voyage {
         proxy
     }
 
-    /// A pod whose sidecar says, on its metrics' port, what `text` makes of the time.
+    /// A pod whose sidecar returns `text` of the current time on its metrics port.
     pub(crate) fn start_metrics(&self, n: u8, text: impl Fn(Time) -> String + 'static) {
         let env = self.host(&format!("metrics-{n}"), pod(n));
         let listener = env.listen(SocketAddr::new(pod(n), 15_020)).unwrap();

@@ -1,4 +1,4 @@
-//! A hand-written delta client that keeps the protocol's rules and checks the server's.
+//! A hand-written delta client that follows the protocol and checks that the server does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::super::{Request, Response};
 use crate::snapshot::tests::resources;
 use crate::snapshot::{Entry, Kind, Resources, Snapshot, View};
 
-/// A view of shared resources alone.
+/// A view with shared resources only.
 pub(super) fn view(push: u64, list: &[(Kind, &str, &str)]) -> View {
     View {
         shared: Arc::new(Snapshot::empty().next(push, resources(list))),
@@ -52,7 +52,7 @@ pub(super) fn nack(response: &Response, reason: &str) -> Request {
     }
 }
 
-/// `Cluster +a +b -c @4`: the type, what came, what went, the push.
+/// Formats a response as `Cluster +a=1 -c @4`: the type, the added and the removed resources, and the push.
 pub(super) fn show(response: &Response) -> String {
     let kind = Kind::of_url(&response.type_url).map_or("?", Kind::name);
     let mut text = kind.to_owned();
@@ -68,17 +68,17 @@ pub(super) fn show(response: &Response) -> String {
     }
 }
 
-/// What the resources named so far demand: a version `3>x` refers to `x`.
+/// The name that a resource refers to: version `3>x` refers to `x`.
 fn refers_to(version: &str) -> Option<&str> {
     version.split_once('>').map(|(_, name)| name)
 }
 
-/// The client. A version that begins with `bad` is refused.
+/// A client that refuses versions that start with `bad`.
 #[derive(Debug, Default)]
 pub(super) struct Client {
     held: BTreeMap<Kind, BTreeMap<String, Arc<Entry>>>,
     wanted: BTreeMap<Kind, BTreeSet<String>>,
-    /// The push of the last response that closed one.
+    /// The version of the last response that completed a push.
     pub(super) complete: Option<u64>,
 }
 
@@ -106,8 +106,8 @@ impl Client {
             .collect()
     }
 
-    /// Applies a response and answers it, as a proxy does: good resources count though others are refused; names that are
-    /// newly wanted are asked for before the acknowledgement.
+    /// Applies a response and returns the answers, as a proxy does. Valid resources apply even if others are refused.
+    /// Newly required names are requested before the acknowledgement.
     pub(super) fn receive(&mut self, response: &Response) -> Vec<Request> {
         let kind = Kind::of_url(&response.type_url).unwrap();
         let mut refused = Vec::new();
@@ -115,7 +115,7 @@ impl Client {
             if entry.version.starts_with("bad") {
                 refused.push(entry.name.to_string());
             } else if wildcard(kind) || self.wanted(kind).contains(&*entry.name) {
-                // Anything else was taken back while it was on its way.
+                // Any other resource was unsubscribed from while it was in flight.
                 let held = self.held.entry(kind).or_default();
                 held.insert(entry.name.to_string(), Arc::clone(entry));
             }
@@ -163,7 +163,7 @@ impl Client {
         })
     }
 
-    /// Every route that is held leads to a cluster that is held, with its endpoints.
+    /// Asserts that the client has the cluster and the endpoints of every route.
     pub(super) fn check_routes(&self) {
         for (name, version) in self.versions(Kind::Routes) {
             let cluster = refers_to(&version).unwrap();

@@ -1,4 +1,4 @@
-//! Whatever is pushed, whenever it is answered, refused or interrupted: in the end the client has the newest snapshot.
+//! Property test: after any sequence of pushes, answers, refusals and reconnects the client has the newest snapshot.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::client::{Client, next_of, wildcard};
 use crate::snapshot::tests::resources;
 use crate::snapshot::{Kind, Resources, Snapshot, View};
 
-/// A small mesh: clusters with a version each where they are there, and listeners with a route to one of them.
+/// A small mesh: clusters with versions, and listeners with a route to one of them.
 #[derive(Clone, Debug)]
 struct Plan {
     clusters: Vec<(usize, u8, u8)>,
@@ -18,7 +18,7 @@ struct Plan {
     routes: Vec<(u8, usize)>,
     own: u8,
     bad: bool,
-    /// The version of a cluster to which no route leads, and whether the proxy does not have it.
+    /// The version of a cluster without a route to it, and true if it is hidden from the proxy.
     extra: (u8, bool),
 }
 
@@ -45,7 +45,8 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 impl Plan {
-    /// References never dangle: without clusters there are no routes, and so no listeners.
+    /// The shared and the own resources. References never dangle: routes, and thus listeners, exist only if clusters
+    /// do.
     fn resources(&self) -> (Resources, Resources) {
         let mut list: Vec<(Kind, String, String)> = Vec::new();
         for (name, version, endpoints) in &self.clusters {
@@ -95,7 +96,7 @@ impl Plan {
 #[derive(Clone, Debug)]
 enum Step {
     Push(Plan),
-    /// The server sends one response, if it has one.
+    /// The server sends one response, if any is due.
     Send,
     /// The client reads one response and answers it.
     Receive,
@@ -146,7 +147,7 @@ impl World {
         self.server.offer(self.newest.clone());
     }
 
-    /// Whether anything moved.
+    /// Returns true if the step had an effect.
     fn step(&mut self, step: &Step) -> bool {
         match step {
             Step::Push(plan) => self.push(plan),

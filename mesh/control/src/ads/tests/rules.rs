@@ -1,4 +1,4 @@
-//! One test for each rule of the protocol.
+//! A test of each protocol rule.
 
 use super::super::subscription::NAMES_MAX;
 use super::super::{Request, Response, Subscriptions};
@@ -6,7 +6,7 @@ use super::client::{ack, nack, next, request, show, view};
 use crate::snapshot::Kind::{self, Cluster, Endpoints, Listener, Routes};
 use crate::snapshot::{Resources, Snapshot, View};
 
-/// All that is sent without a further request.
+/// All responses that are sent without a further request.
 fn drain(subscriptions: &mut Subscriptions) -> Vec<Response> {
     std::iter::from_fn(|| subscriptions.next()).collect()
 }
@@ -15,13 +15,13 @@ fn shown(responses: &[Response]) -> Vec<String> {
     responses.iter().map(show).collect()
 }
 
-/// Sends a request; what comes back, unacknowledged.
+/// Sends a request and returns the responses, which are not acknowledged.
 fn ask(subscriptions: &mut Subscriptions, request: Request) -> Vec<Response> {
     subscriptions.request(request).unwrap();
     drain(subscriptions)
 }
 
-/// Acknowledges until nothing more comes; all that came, shown.
+/// Acknowledges responses until no more are sent. Returns all of them, formatted.
 fn settle(subscriptions: &mut Subscriptions, first: Vec<Response>) -> Vec<String> {
     let mut log = Vec::new();
     let mut inbox = std::collections::VecDeque::from(first);
@@ -32,7 +32,7 @@ fn settle(subscriptions: &mut Subscriptions, first: Vec<Response>) -> Vec<String
     log
 }
 
-/// A proxy that has everything of `view`.
+/// A proxy that has all resources of `view`.
 fn settled(view: &View, names: &[(Kind, &[&str])]) -> Subscriptions {
     let mut s = Subscriptions::new(view.clone());
     for (kind, names) in names {
@@ -260,7 +260,7 @@ fn the_endpoints_of_a_cluster_that_changed_follow_it_though_they_did_not() {
     let mut list = FULL;
     list[0].2 = "2";
     s.offer(next(&first, &list));
-    // Before the acknowledgement of the cluster, too: Envoy withholds that until they have come.
+    // Also sent before the cluster is acknowledged, because Envoy withholds the acknowledgement until it has endpoints.
     assert_eq!(
         shown(&drain(&mut s)),
         ["Cluster +a=2", "ClusterLoadAssignment +a=1 @2"]

@@ -1,4 +1,4 @@
-//! The analysis of a new version: a check at each interval, and a step of its weight for each that passes.
+//! The analysis of a new version: a check at each interval, and a step of its weight for each check that passes.
 
 use super::super::judge::{Verdict, judge};
 use super::{Act, Machine, Stage, Turn, pods};
@@ -30,7 +30,8 @@ impl Machine {
         }
     }
 
-    /// An interval is over: a check, unless pods are not ready. Source: Flagger, `scheduler.go::advanceCanary`.
+    /// Runs the check at the end of an interval, unless pods are not ready. Source: Flagger,
+    /// `scheduler.go::advanceCanary`.
     fn tick(&mut self, turn: &mut Turn<'_>) {
         if self.halts(turn) {
             return;

@@ -1,7 +1,9 @@
-//! The promotion of a version that has passed: it is scaled up, takes over the traffic, and the old one goes.
+//! The promotion of a version that has passed: it is scaled up and takes over the traffic, and the old one is scaled
+//! down.
 //!
-//! As in Flagger, a step waits while the primary is not ready. Here both versions are primary meanwhile: the old one has the
-//! rest of the traffic, and the new one is to have all of it. Source: Flagger, `scheduler.go::advanceCanary`.
+//! As in Flagger, a step waits while the primary is not ready. Here both versions count as primary meanwhile: the old
+//! one receives the rest of the traffic, and the new one will receive all of it. Source: Flagger,
+//! `scheduler.go::advanceCanary`.
 
 use super::{Act, Machine, Stage, Turn, pods};
 
@@ -86,7 +88,7 @@ impl Machine {
         if state.is_some_and(|state| state.desired != Some(0)) && self.halts_for_new(turn) {
             return;
         }
-        // Said here, not as this stage is entered: so it is said again should a crash have come in between.
+        // Emitted here and not on entry to this stage, so that it is emitted again if a crash happened in between.
         if state.is_some_and(|state| state.desired != Some(0)) {
             turn.acts.push(Act::Scale(old.clone(), 0));
         }
@@ -105,12 +107,13 @@ impl Machine {
         self.clear();
     }
 
-    /// Whether nothing may be done because one of both versions lacks ready pods.
+    /// Returns true if the promotion pauses because one of both versions lacks ready pods.
     fn halts_either(&mut self, turn: &mut Turn<'_>) -> bool {
         self.halts(turn) || self.halts_for_new(turn)
     }
 
-    /// Whether nothing may be done because the new version lacks ready pods. Meanwhile no deadline runs.
+    /// Returns true if the promotion pauses because the new version lacks ready pods. Deadlines are suspended
+    /// meanwhile.
     fn halts_for_new(&mut self, turn: &mut Turn<'_>) -> bool {
         let (ready, wanted) = pods(&self.state(turn));
         if ready >= wanted || turn.canary.skip_analysis {
@@ -125,12 +128,12 @@ impl Machine {
         true
     }
 
-    /// How many pods the stable version shall have, or has.
+    /// The number of pods that the new version needs to replace the stable one.
     fn replicas_of_stable(&self, turn: &Turn<'_>) -> u32 {
         let state = turn.seen.rollout.versions.get(&self.progress.stable);
         let wanted = state.map_or(0, |state| pods(state).1);
         let own = self.state(turn).desired.unwrap_or(0);
-        // A canary that is larger already stays so.
+        // A canary that is already larger is not scaled down.
         wanted.max(own).max(1)
     }
 }

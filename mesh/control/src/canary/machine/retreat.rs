@@ -1,4 +1,4 @@
-//! The end of a rollout that is not promoted: it fails, is taken away, or a newer version takes its place.
+//! The end of a rollout that is not promoted: it fails, is withdrawn, or is replaced by a newer version.
 
 use super::super::judge::seconds;
 use super::{Act, Machine, RETREAT_PATIENCE, Stage, Turn, newest};
@@ -21,8 +21,9 @@ impl Machine {
         self.clear();
     }
 
-    /// Whether a newer version is there, whose rollout begins when every proxy has let go of this one. Later than in its
-    /// analysis a version keeps its place, and the newer one waits. Source: Flagger, `scheduler.go::hasCanaryRevisionChanged`.
+    /// Switches to Replacing and returns true if a newer version exists. The newer rollout starts once every proxy has
+    /// stopped routing to this version. After the analysis a version is not replaced, and the newer one waits. Source:
+    /// Flagger, `scheduler.go::hasCanaryRevisionChanged`.
     pub(super) fn is_replaced(&mut self, turn: &mut Turn<'_>) -> bool {
         let (own, newest) = (self.state_name(), newest(turn.seen.rollout));
         let Some(newest) = newest.filter(|newest| *newest != own && !self.primary_lacks_pods(turn))
@@ -46,12 +47,12 @@ impl Machine {
         }
         match newest(turn.seen.rollout) {
             Some(version) => self.begin(turn, &version),
-            // All of them were scaled away meanwhile.
+            // All other versions were scaled to 0 meanwhile.
             None => self.retreat(turn, format!("{} was taken away", self.state_name())),
         }
     }
 
-    /// Takes the canary back.
+    /// Rolls the canary back.
     pub(super) fn retreat(&mut self, turn: &mut Turn<'_>, words: String) {
         let weight = self.progress.weight;
         self.progress.reason = format!("{words}, rolled back");
@@ -61,7 +62,7 @@ impl Machine {
         self.tell(turn, format!("{words}: weight {weight}% -> 0%"));
     }
 
-    /// Takes the canary back if somebody else has scaled it away.
+    /// Rolls the canary back and returns true if it was scaled to 0 from outside.
     pub(super) fn is_withdrawn(&mut self, turn: &mut Turn<'_>) -> bool {
         let state = self.state(turn);
         let gone = match state.desired {
@@ -74,7 +75,7 @@ impl Machine {
         gone
     }
 
-    /// Takes the canary back if it has made no step for too long.
+    /// Rolls the canary back if it has made no step within its progress deadline.
     pub(super) fn keep_deadline(
         &mut self,
         turn: &mut Turn<'_>,

@@ -10,7 +10,7 @@ use shakedown_yaml::tree;
 use super::super::history::Counts;
 use super::*;
 
-/// A machine with a world around it that does at once what it says.
+/// A machine with a scripted environment that executes its actions immediately.
 struct Scene {
     machine: Machine,
     canary: Resource<Canary>,
@@ -21,7 +21,7 @@ struct Scene {
     counts: Counts,
     in_force: bool,
     sampling: bool,
-    /// Pods that are added do not get ready.
+    /// True if added pods do not become ready.
     stuck: bool,
     told: Vec<(CanaryPhase, u32, String)>,
 }
@@ -46,7 +46,7 @@ fn canary(analysis: &str) -> Resource<Canary> {
 }
 
 impl Scene {
-    /// Three pods of v1, and nothing new.
+    /// Three pods of v1, and no new version.
     fn new(analysis: &str) -> Scene {
         let mut scene = Scene {
             machine: Machine::new(Time::ZERO),
@@ -66,7 +66,7 @@ impl Scene {
         scene
     }
 
-    /// A scene where v2 has just got its first share.
+    /// A scene in which v2 has just received its first share.
     fn analysing(analysis: &str) -> Scene {
         let mut scene = Scene::new(analysis);
         scene.has("v2", 1, 1);
@@ -98,7 +98,7 @@ impl Scene {
         self.versions.insert(version.to_owned(), state);
     }
 
-    /// Turns until nothing more happens; replicas come and go at once.
+    /// Advances the machine until nothing more happens. Replicas start and stop immediately.
     fn go(&mut self) {
         for _ in 0..10 {
             let rollout = Rollout {
@@ -148,7 +148,7 @@ impl Scene {
             .add(pod(20), self.now, self.counts.clone(), keep);
     }
 
-    /// An interval with so many requests and errors.
+    /// Lets an interval pass with this many requests and errors.
     fn after(&mut self, requests: u64, errors: u64) {
         self.now += Duration::from_secs(15);
         self.counts.requests += requests;
@@ -418,7 +418,7 @@ fn a_resumed_rollout_goes_on_where_it_was() {
     scene.history = History::default();
     scene.go();
     assert_eq!(scene.weight(), 20);
-    // One check had failed before.
+    // An earlier check had failed.
     scene.after(300, 30);
     assert!(
         scene.last().2.contains("2 of 2 failed checks"),

@@ -18,7 +18,7 @@ fn a_newer_version_restarts_the_analysis_at_0() {
     let split = scene.machine.split(&scene.canary.spec).unwrap();
     assert_eq!((split.canary.as_deref(), split.weight), (Some("v3"), 10));
     assert_eq!(scene.versions["v2"].desired, Some(0));
-    // The failed check of the version before does not count.
+    // The failed check of the previous version does not count.
     scene.after(300, 15);
     assert!(
         scene.last().2.contains("1 of 2 failed checks"),
