@@ -1,4 +1,4 @@
-//! The calls of a host: the headers that carry causality, and the facts that a call adds to the journal.
+//! The calls of a host: the headers that carry causality, and the events that a call adds to the journal.
 
 mod attempt;
 
@@ -17,76 +17,75 @@ use shakedown_wire::Body;
 use crate::retry::{self, Retrier};
 use crate::{Exchange, Outlet, Recorder, Target};
 
-/// Carries the id of the load's request that something descends from.
+/// The header with the id of the load's request from which a call descends.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
-/// Names the direct caller and its call: `<pod>-<life of the pod>-<number of the call>`. All tries of one call carry the
-/// same: the caller's own retries and hedges, and those of the proxies on the way.
+/// The header with the direct caller and its call: `<pod>-<life of the pod>-<number of the call>`. All attempts of a
+/// call carry the same value: the caller's own retries and hedges, and those of the proxies on the path.
 pub const CALL_HEADER: HeaderName = HeaderName::from_static("x-shakedown-call");
 
-/// A host as a caller. Lives as long as the host's incarnation.
+/// A host as a caller. Created for each incarnation of the host.
 pub struct Caller {
     env: Env,
     pod: PodId,
     outlet: Outlet,
     recorder: Rc<dyn Recorder>,
     calls: Cell<u64>,
-    /// The number of earlier starts of the host: a restarted host does not repeat the draws of the first.
+    /// The number of earlier starts of the host. Mixed into the random streams, so that a restarted host draws other
+    /// values.
     life: u32,
-    /// Of this process, by policy.
+    /// The retry state of this process, by policy.
     retriers: RefCell<BTreeMap<Place, Retrier>>,
 }
 
-/// A call to make, and the request that it descends from.
+/// A call to make, and the request from which it descends.
 #[derive(Clone, Copy, Debug)]
 pub struct Errand<'a> {
-    /// The load's request that the call descends from.
+    /// The load's request from which the call descends.
     pub root: Option<Root>,
-    /// The callee.
     pub to: PartyId,
     /// Index into the callee's endpoints.
     pub endpoint: u16,
     /// The callee's name and port.
     pub target: &'a Target,
-    /// Bound of a try.
+    /// The timeout of each attempt.
     pub timeout: Option<Duration>,
-    /// The time that it has waited for a place in the caller's pool.
+    /// The time that the call has waited for a slot in the caller's pool of concurrent calls.
     pub waited: Duration,
-    /// Time at which the caller gives up, whatever retries are left.
+    /// The time at which the caller gives up, regardless of the retries left.
     pub deadline: Option<Time>,
-    /// The end of the run, which no header carries.
+    /// The end of the run. Not sent in any header.
     pub end: Time,
-    /// Each try carries its timeout. Those of gRPC always do.
+    /// True if each attempt carries its timeout. Attempts over gRPC always do.
     pub tells_timeout: bool,
-    /// The caller's own tries after the first.
+    /// The policy of the caller's own retries.
     pub retries: Option<Policy<'a>>,
-    /// The caller's own tries beside one that is slow to answer. None where [`tries_apart`](Self::tries_apart).
+    /// The policy of the caller's own hedges. `None` if [`tries_apart`](Self::tries_apart) is set.
     pub hedge: Option<Hedge>,
-    /// Each try is a call of its own in the journal: a load's client, whose request is their parent. An app's tries are
-    /// within its one call.
+    /// True if each attempt is a separate call in the journal. Set for a load's client, whose request is the parent of
+    /// the attempts. An app's attempts belong to one call.
     pub tries_apart: bool,
     /// Statuses that the caller counts as success.
     pub ok: &'a Success,
 }
 
 impl Errand<'_> {
-    /// Latest time at which the caller gives up.
+    /// The latest time at which the caller gives up.
     fn last(&self) -> Time {
         self.deadline
             .map_or(self.end, |deadline| deadline.min(self.end))
     }
 }
 
-/// A policy of retries, and the path of its place.
+/// A retry policy, and the path of its source location.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<'a> {
-    /// The policy.
     pub retries: &'a Retries,
-    /// The path of [`Retries::place`]: the label of its random stream.
+    /// The path of [`Retries::place`], which is the label of its random stream.
     pub path: &'a str,
 }
 
 impl Caller {
-    /// The caller that `pod` is, by this way out; `life` counts the starts of its host before this one.
+    /// The caller on `pod`, with its client transport. `life` counts the earlier starts of its host.
     pub fn new(
         env: Env,
         pod: PodId,
@@ -105,20 +104,20 @@ impl Caller {
         }
     }
 
-    /// The pod that calls.
     pub fn pod(&self) -> PodId {
         self.pod
     }
 
-    /// The host's world.
+    /// The execution environment of the host.
     pub fn env(&self) -> &Env {
         &self.env
     }
 
-    /// Makes one call, reads its answer to the end, tries again where its policy says so, and records all of it. Dropping it
-    /// cancels the call, and records that. `tries` counts the tries as they are sent.
+    /// Makes a call: reads the response to the end, retries according to the policy, and records all attempts. Dropping
+    /// the future cancels the call and records the cancellation. `tries` counts the attempts as they are sent.
     ///
-    /// `request` makes one for each try, with method, path and its own headers; `host` and the caller's name are added here.
+    /// `request` creates the request of each attempt, with its method, path and own headers. `host` and the caller's
+    /// name are added here.
     pub async fn call(
         &self,
         errand: Errand<'_>,
@@ -135,7 +134,7 @@ impl Caller {
         let hedges = Cell::new(0);
         let send = |hedge| self.attempt(errand, &call, tries.get(), hedge, request());
         let mut open = Open::begin(self, errand, Some(&call), tries, &hedges);
-        // Tries that are not hedges.
+        // The number of attempts that are not hedges.
         let mut rounds = 1;
         loop {
             let exchange = match errand.hedge {
@@ -170,13 +169,14 @@ impl Caller {
         }
     }
 
-    /// Records a call that was never sent: it found no place among its caller's calls.
+    /// Records a call that was never sent, because the caller's pool of concurrent calls had no slot for it.
     pub fn turn_away(&self, errand: Errand<'_>, outcome: Outcome) {
         let (tries, hedges) = (Cell::new(0), Cell::new(0));
         Open::begin(self, errand, None, &tries, &hedges).close(outcome);
     }
 
-    /// The backoff before another attempt; `None` if this result is not retried, or if the deadline is before the attempt.
+    /// The backoff before another attempt; `None` if this result is not retried, or if the deadline is before the
+    /// attempt.
     fn wait_of(&self, errand: Errand<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
         let policy = errand.retries?;
         if !retry::wants(policy.retries, &exchange, rounds) {
@@ -186,7 +186,7 @@ impl Caller {
         (self.env.now() + wait < errand.last()).then_some(wait)
     }
 
-    /// Takes another try from the budget. Returns false if the budget is exhausted.
+    /// Takes a retry from the budget. Returns false if the budget is exhausted.
     fn may_retry(&self, errand: Errand<'_>) -> bool {
         errand.retries.is_some_and(|policy| {
             self.retrier(policy, |retrier| {
@@ -223,23 +223,23 @@ impl std::fmt::Debug for Caller {
     }
 }
 
-/// The number of a callee's endpoint in the journal: `u16::MAX` for one that the callee does not declare.
+/// The index of a callee's endpoint in the journal: `u16::MAX` if the callee does not declare it.
 pub fn index_of(endpoint: Option<usize>) -> u16 {
     let index = endpoint.and_then(|at| u16::try_from(at).ok());
     index.unwrap_or(u16::MAX)
 }
 
-/// The pod that a [`CALL_HEADER`] names.
+/// The pod in the value of a [`CALL_HEADER`].
 pub fn parse_call(value: &HeaderValue) -> Option<PodId> {
     let text = value.to_str().ok()?;
     text.split('-').next()?.parse().ok().map(PodId)
 }
 
-/// A call that has begun: whatever becomes of it, its end is recorded once.
+/// A call in progress. Records its end exactly once, also if it is dropped.
 struct Open<'a> {
     caller: &'a Caller,
     errand: Errand<'a>,
-    /// The value of its header; `None` if it is never sent.
+    /// The value of its header; `None` if the call is never sent.
     call: Option<&'a HeaderValue>,
     tries: &'a Cell<u16>,
     hedges: &'a Cell<u16>,
@@ -279,7 +279,7 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// Records the end of the call, once.
+    /// Records the end of the call, unless it has been recorded.
     fn close(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.closed, true) {
             return;
@@ -294,7 +294,7 @@ impl<'a> Open<'a> {
                 from: caller.pod,
                 to: routed.unwrap_or(errand.to),
                 asked: routed.map(|_| errand.to),
-                // Endpoints of another service are numbered otherwise.
+                // The endpoint index is meaningful for the requested service only.
                 endpoint: routed.map_or(errand.endpoint, |_| index_of(None)),
                 start_ns: recorder.nanos(self.start),
                 outcome,
@@ -316,5 +316,5 @@ impl Drop for Open<'_> {
     }
 }
 
-/// The end of what its caller took back.
+/// The outcome of a call or attempt that its caller cancelled.
 const CANCELLED: Outcome = Outcome::none(Answer::Cancelled);

@@ -1,4 +1,4 @@
-//! Sends one load on schedule: open loop, round its client hosts, each request in a task of its own.
+//! Sends one load on schedule: open loop, round robin over its client hosts, each request in its own task.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -21,10 +21,10 @@ use crate::{Arrival, Caller, Errand, Policy, Recorder, Schedule, Target};
 /// The number of requests that a late dispatcher sends before it lets other tasks run.
 const BURST: u32 = 64;
 
-/// A client host of a load, in one of its incarnations.
+/// A client host of a load, in one incarnation.
 pub type Client = Rc<Caller>;
 
-/// The client hosts of a load: the stage takes out one that crashes and puts it back when it has booted.
+/// The client hosts of a load. The runner removes a host that crashes, and adds it again once it has booted.
 #[derive(Debug, Default)]
 pub struct Clients {
     slots: RefCell<Vec<Slot>>,
@@ -36,15 +36,15 @@ struct Slot {
     client: Option<Client>,
 }
 
-/// A load, ready to be sent.
+/// A load, prepared for sending.
 pub struct Plan {
     party: PartyId,
     zero: Time,
     timeout: Duration,
-    /// The clients' own tries, and the path of their place.
+    /// The clients' retry policy, and the path of its source location.
     retries: Option<(Retries, String)>,
     ok: Success,
-    /// Each request carries its timeout.
+    /// True if each request carries its timeout.
     tells_timeout: bool,
     entries: Vec<Ready>,
     in_flight_max: u64,
@@ -52,13 +52,13 @@ pub struct Plan {
     open: Cell<u64>,
     /// The number of requests that have been due.
     scheduled: Cell<u64>,
-    /// The schedule has come to its end.
+    /// True once the schedule has ended.
     exhausted: Cell<bool>,
     closing: Cell<bool>,
     watcher: RefCell<Option<Waker>>,
 }
 
-/// An entry of the mix, with all that can be made before the first request.
+/// An entry of the mix, with everything that can be built before the first request.
 struct Ready {
     to: PartyId,
     endpoint: u16,
@@ -69,7 +69,7 @@ struct Ready {
     body: Bytes,
 }
 
-/// An entry of a load cannot be asked for.
+/// Error of an entry that cannot be requested.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The path is not a valid URI.
@@ -78,12 +78,12 @@ pub enum PlanError {
 }
 
 impl Clients {
-    /// No client host yet.
+    /// A load without client hosts.
     pub fn new() -> Clients {
         Clients::default()
     }
 
-    /// Puts a client in: at the end, or where its pod had one before.
+    /// Adds a client: at the end, or in the slot of its pod.
     pub fn put(&self, client: Client) {
         let pod = client.pod();
         let mut slots = self.slots.borrow_mut();
@@ -96,7 +96,7 @@ impl Clients {
         }
     }
 
-    /// Takes a pod's client out: what falls to it is dropped until there is one again.
+    /// Removes the client of a pod. Until it is added again, requests that are assigned to its slot are dropped.
     pub fn take(&self, pod: PodId) {
         if let Some(slot) = self
             .slots
@@ -120,11 +120,12 @@ impl Clients {
 }
 
 impl Plan {
-    /// The plan of the load `party`; `zero` is 0 s, `service` resolves a service by index, `path` names a place of the story.
-    /// `tells_timeout`: each request says how long it may take, for those who pass on what is left of it.
+    /// The plan of the load `party`. `zero` is the time 0 s of the run, `service` resolves a service by index, and
+    /// `path` returns the path of a source location in the scenario. If `tells_timeout` is set, each request carries
+    /// its timeout, so that apps can propagate the remaining time.
     ///
     /// # Errors
-    /// An entry cannot be asked for.
+    /// An entry of the load cannot be requested.
     pub fn new(
         load: &Load,
         party: PartyId,
@@ -164,17 +165,17 @@ impl Plan {
         self.open.get()
     }
 
-    /// The number of requests that have been due so far, dropped ones included.
+    /// The number of requests that have been due so far, including dropped ones.
     pub fn scheduled(&self) -> u64 {
         self.scheduled.get()
     }
 
-    /// From now on, a request that is taken away before its end has timed out: the run is over.
+    /// Marks the run as over: a request that is cancelled from now on counts as timed out.
     pub fn close(&self) {
         self.closing.set(true);
     }
 
-    /// Waits until all is sent and no request is under way. One waiter at a time.
+    /// Waits until all requests are sent and none is in flight. Supports a single waiter.
     pub async fn drained(&self) {
         poll_fn(|cx| {
             if self.is_drained() {
@@ -247,8 +248,9 @@ impl Ready {
     }
 }
 
-/// Sends all that the schedule has, each when it is due, and returns when the last has been sent. Late (in the real world),
-/// it sends at once what is due, and the lag shows between intended and sent.
+/// Sends all requests of the schedule, each when it is due, and returns when the last has been sent. A late dispatcher
+/// (on the real backend) sends the due requests immediately. The lag is the difference between the intended and the
+/// sent time.
 pub async fn run(env: Env, schedule: Schedule, plan: Rc<Plan>, clients: Rc<Clients>) {
     let mut sleep = env.sleep_until(env.now());
     let mut burst = 0;
@@ -290,7 +292,7 @@ fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
         outcome: None,
     };
     match client {
-        // A ticket that is not used is a dropped request.
+        // Dropping the unused ticket records a dropped request.
         Some(client) if plan.open.get() <= plan.in_flight_max => {
             client
                 .env()
@@ -327,7 +329,7 @@ async fn send(client: Client, mut ticket: Ticket) {
     ticket.finish(outcome);
 }
 
-/// A scheduled request: whatever becomes of it, its end is recorded once.
+/// A scheduled request. Records its end exactly once, also if it is dropped.
 struct Ticket {
     env: Env,
     plan: Rc<Plan>,
@@ -362,7 +364,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        // Without an outcome it was never sent, or its host died with it, or the run is over.
+        // Without an outcome the request was never sent, its host crashed, or the run is over.
         let outcome = self.outcome.unwrap_or_else(|| {
             let answer = match self.sent {
                 None => Answer::Dropped,

@@ -1,16 +1,16 @@
-//! The load generator: when a load's requests are due, and a client that sends them when they are due.
+//! The load generator: computes when the requests of a load are due, and sends them at those times.
 //!
-//! - [`Schedule`]: pure; a load and its random streams give the intended time of every request.
-//! - [`run`]: sends one load on schedule, over the client hosts that [`Clients`] holds at the time.
-//! - [`Caller`], [`Outlet`]: how one host asks a service for something, through its sidecar or straight; the modelled apps
-//!   call by the same code, so that a call means the same for every caller.
-//! - [`live`]: the same schedule on a real server, from outside the mesh.
-//! - [`Recorder`]: where the facts go.
+//! - [`Schedule`]: pure; a load and its random streams determine the intended time of every request.
+//! - [`run`]: sends one load on schedule, over the current client hosts of [`Clients`].
+//! - [`Caller`], [`Outlet`]: calls of one host to a service, through its sidecar or directly. The modelled apps use the
+//!   same code, so that a call means the same for every caller.
+//! - [`live`]: the same schedule against a real server, from outside the mesh.
+//! - [`Recorder`]: the sink for events.
 //!
-//! Open loop: a request is never delayed by the answers of others. Past the in-flight cap it is *dropped* and counted;
-//! latency counts from the intended time.
+//! Open loop: a request is never delayed by the responses to others. Above the in-flight limit it is *dropped* and
+//! counted. Latency is measured from the intended time.
 //!
-//! Invariant: nothing here knows whether its world is simulated.
+//! Invariant: nothing here depends on whether the environment is simulated.
 
 mod caller;
 mod client;

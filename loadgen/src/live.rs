@@ -1,15 +1,15 @@
-//! Load on a real server: the simulator's schedule, sent by lanes of one connection each.
+//! Load on a real server: the simulator's schedule, sent by workers with one connection each.
 //!
-//! Open loop: a request is due when the [`Schedule`] says so, whatever became of those before it. A lane is a task that has
-//! one request at a time: over HTTP/1.1 with a connection of its own, over HTTP/2 on a stream of the connection that has the
-//! fewest. A due request takes an idle lane; where there is none it waits in line for the first that is free, and the wait
-//! counts: latency runs from the intended time, and so does the timeout. Past the in-flight cap (those in line are in flight)
-//! a request is *dropped* and counted.
+//! Open loop: a request is due when the [`Schedule`] says so, regardless of earlier requests. A worker is a task that
+//! processes one request at a time: over HTTP/1.1 on its own connection, over HTTP/2 on a stream of the connection that
+//! has the fewest. A due request is assigned to an idle worker. If all are busy it waits in a queue, and the wait
+//! counts: latency starts at the intended time, and the timeout when the dispatcher takes the request from the
+//! schedule. Above the in-flight limit, which includes queued requests, a request is *dropped* and counted.
 //!
-//! Each scheduled request ends exactly once, and is sent (its head was written), unsent (it ended before that) or dropped:
-//! scheduled = sent + unsent + dropped = ok + errors + timeouts + dropped.
+//! Each scheduled request ends exactly once. It is sent (its head was written), unsent (it ended before that) or
+//! dropped: scheduled = sent + unsent + dropped = ok + errors + timeouts + dropped.
 //!
-//! A generator that measures must not measure itself: [`Own`] holds how much of each latency was its own doing.
+//! A generator must not measure itself, so [`Own`] records the part of each latency that it caused.
 
 mod aim;
 mod crew;
@@ -44,79 +44,79 @@ use crate::Schedule;
 /// The number of requests that a late dispatcher sends before it lets other tasks run.
 const BURST: u32 = 64;
 
-/// The dispatcher of an evenly spaced load never sleeps for less: programming a timer costs as much as sending a request, and
-/// what falls due meanwhile is sent together, late by this at most. It shows above 20,000 requests a second. One whose gaps
-/// are random has no grain: they would not be exponential any more.
+/// The minimum sleep of the dispatcher of an evenly spaced load. Programming a timer costs as much as sending a
+/// request, so requests that become due meanwhile are sent together, late by this at most. Noticeable above 20,000
+/// requests a second. Does not apply to random gaps, which would no longer be exponential.
 const GRAIN: Duration = Duration::from_micros(50);
 
-/// A request that is due so much later or more is waited for precisely, whatever the arrivals: a timer's delay would be most of
-/// what a quick server takes, and watching the clock costs an eighth of the processor at most.
+/// The minimum wait before a request from which the dispatcher always sleeps precisely. A timer's delay would be most
+/// of the latency of a fast server, and polling the clock costs at most an eighth of the processor.
 const ROOM: Duration = Duration::from_micros(500);
 
-/// The longest that the dispatcher sleeps before it looks whether the load is to be cut short.
+/// The longest sleep of the dispatcher before it checks whether the load must stop early.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
-/// The delay of 0 s from now, so that the first requests are not late because of the setup.
+/// The delay of 0 s from now, so that the setup does not make the first requests late.
 pub const LEAD: Duration = Duration::from_millis(20);
 
-/// The target of a load.
+/// The target of a load: a server and the requests to it.
 #[derive(Clone, Debug)]
 pub struct Goal {
-    /// The server's address.
     pub address: SocketAddr,
-    /// TLS settings, for a server with TLS.
+    /// TLS settings; `None` for plaintext.
     pub tls: Option<TlsClient>,
-    /// The request of each entry of the load's mix, in order; never empty.
+    /// The request template of each entry of the load's mix, in order. Never empty.
     pub aims: Vec<Aim>,
 }
 
 /// Options of a load.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// The load, as its records name it.
+    /// The id of the load in its records.
     pub party: PartyId,
-    /// The client host, as its records name it.
+    /// The id of the client host in its records.
     pub pod: PodId,
-    /// From when a request is due to when it is given up.
+    /// The time from when the dispatcher takes a due request from the schedule until the request is abandoned.
     pub timeout: Duration,
     /// Statuses that count as success: inclusive ranges.
     pub ok: Success,
-    /// The number of requests in flight beyond which a request is dropped.
+    /// The maximum number of requests in flight. Further requests are dropped.
     pub in_flight: u64,
-    /// Speaks HTTP/2 with prior knowledge, over TLS by ALPN: requests share connections.
+    /// True for HTTP/2: with prior knowledge, or by ALPN over TLS. Requests share connections.
     pub http2: bool,
-    /// The number of connections that are opened before the first request and over which requests are spread; `None`: a request
-    /// that finds none free opens one, over HTTP/2 where no stream is free.
+    /// The number of connections, which are opened before the first request and share the load. `None` opens a
+    /// connection for each request that finds none free (over HTTP/2: no free stream).
     pub connections: Option<NonZeroU32>,
     /// True if a connection serves more than one request.
     pub reuse: bool,
-    /// Requests that are due from here on are counted.
+    /// Only requests that are due from this time on are counted.
     pub warm_up: Duration,
-    /// Gaps are random, and must not be rounded.
+    /// True if gaps are random and must not be rounded.
     pub precise: bool,
 }
 
-/// Asks a load to end early: requests due from then on are not sent, and those in flight are completed. Clones share it.
+/// A request to end a load early. Requests that are due after it are not sent, and those in flight are completed.
+/// Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Rc<Cell<bool>>);
 
 impl Stop {
-    /// Asks.
+    /// Requests the end of the load.
     pub fn ask(&self) {
         self.0.set(true);
     }
 
-    /// Returns true if the load was asked to end.
+    /// Returns true if the end of the load was requested.
     pub fn is_asked(&self) -> bool {
         self.0.get()
     }
 }
 
-/// Takes the records of a load, in order of time.
+/// Receives the records of a load, in order of time.
 pub type Sink = Rc<dyn Fn(&Record)>;
 
-/// Sends all that the schedule has, each when it is due from `zero` on, and returns when the last has ended: by its timeout
-/// at the latest. Several loads of one `zero` share a sink.
+/// Sends all requests of the schedule, each when it is due, counted from `zero`. Returns when the last request has
+/// ended, at the latest by its timeout. Several loads with the same `zero` share a sink.
 pub async fn fire(
     env: &Env,
     zero: Time,
@@ -154,14 +154,14 @@ pub async fn fire(
         burst += 1;
         crew.dispatch(arrival, due, env.now());
     }
-    // The last request is due before the load's end: figures of the loop are of all of that time.
+    // The last request is due before the load's end, but the loop is measured until that end.
     pace.wait(&crew, end, &stop).await;
     let now = env.now();
     let cut = (stop.is_asked() && now < end).then(|| now.since(zero));
     watching.sent(env);
     let Pace { mut sleep, .. } = pace;
     poll_fn(|cx| {
-        // Queued requests may time out while every lane is busy.
+        // Queued requests may time out while every worker is busy.
         while let Some(expiry) = crew.expire(env.now()) {
             sleep.as_mut().reset(expiry);
             if sleep.as_mut().poll(cx).is_pending() {
@@ -185,13 +185,13 @@ pub async fn fire(
 struct Pace {
     sleep: Sleep,
     exactly: Sleep,
-    /// Gaps must not be rounded, however short.
+    /// True if gaps must not be rounded, however short.
     precise: bool,
 }
 
 impl Pace {
-    /// Waits until a time, or until the load is to stop, and meanwhile ends those in line whose time is up. Tells whether
-    /// there was anything to wait for.
+    /// Waits until a time, or until the load must stop, and meanwhile ends queued requests that have timed out. Returns
+    /// true if it had to wait.
     async fn wait(&mut self, crew: &Crew, until: Time, stop: &Stop) -> bool {
         let mut waited = false;
         loop {
@@ -216,7 +216,7 @@ impl Pace {
     }
 }
 
-/// Signed nanoseconds from 0 s.
+/// Signed nanoseconds since `zero`.
 fn nanos_from(zero: Time, at: Time) -> i64 {
     let span = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
     span(at.since(zero)) - span(zero.since(at))

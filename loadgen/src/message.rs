@@ -1,4 +1,4 @@
-//! Bodies of requests and answers, and the headers that carry a timeout.
+//! Bodies of requests and responses, and the headers that carry a timeout.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use shakedown_scenarios::story::Protocol;
 use shakedown_types::grpc::{self, TimeoutUnit, format_timeout, parse_timeout};
 
-/// The timeout of the caller of an HTTP request, in the format of gRPC.
+/// The header with the timeout of an HTTP request, in the format of gRPC.
 pub const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("x-shakedown-timeout");
 
-/// A gRPC message begins with a flag (not compressed) and its length. Source: gRPC over HTTP/2, `Length-Prefixed-Message`.
+/// The size of a gRPC message's prefix: a flag (not compressed) and the length. Source: gRPC over HTTP/2,
+/// `Length-Prefixed-Message`.
 const PREFIX_BYTES: usize = 5;
 
-/// A body of this size; for gRPC one message of this size, after its prefix.
+/// A body of this size. For gRPC: one message of this size, after its prefix.
 pub fn message(protocol: Protocol, size: u64) -> Bytes {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if protocol != Protocol::Grpc {
@@ -28,13 +29,13 @@ pub fn message(protocol: Protocol, size: u64) -> Bytes {
     Bytes::from(bytes)
 }
 
-/// The headers that make a request one of gRPC.
+/// Adds the headers of a gRPC request.
 pub(crate) fn speak_grpc(headers: &mut HeaderMap) {
     headers.insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
     headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
 }
 
-/// Says how long the request may take.
+/// Adds the header with the time left for the request.
 pub(crate) fn tell_timeout(headers: &mut HeaderMap, protocol: Protocol, left: Duration) {
     let name = match protocol {
         Protocol::Grpc => grpc::TIMEOUT,

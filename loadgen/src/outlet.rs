@@ -17,16 +17,14 @@ use shakedown_wire::{Body, Pool, PoolOptions, SendError};
 /// The port on which a sidecar accepts the requests of its app.
 pub const OUTBOUND_PORT: u16 = 15001;
 
-/// A service as it is asked for.
+/// A service as the target of calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The name, as in DNS.
+    /// The DNS name.
     pub name: Rc<str>,
-    /// The port.
     pub port: u16,
     /// `name:port`.
     pub authority: HeaderValue,
-    /// The protocol.
     pub protocol: Protocol,
 }
 
@@ -43,17 +41,16 @@ impl Target {
     }
 }
 
-/// The result of a request on the wire. `Ok` is any status in 200..399, and gRPC's OK: a caller with another definition of success
-/// applies it after.
+/// The result of a request on the wire. `Ok` is any status in 200..399, and gRPC's OK. A caller with another definition
+/// of success applies it afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// Status and answer.
     pub outcome: Outcome,
-    /// Envoy's response flags; only without a sidecar, which has flags of its own.
+    /// Envoy's response flags. Set only without a sidecar, which reports its own.
     pub flags: ResponseFlags,
 }
 
-/// The way out of one host. One per host and incarnation: its connections die with it.
+/// The client transport of one host, created per incarnation. Its connections are closed with it.
 #[derive(Debug)]
 pub struct Outlet(Way);
 
@@ -63,21 +60,21 @@ enum Way {
     Direct(Box<Direct>),
 }
 
-/// The way to a host's sidecar: it listens to whatever it is spoken to in.
+/// The pools to a host's sidecar, which accepts HTTP/1.1 and HTTP/2 on the same port.
 #[derive(Debug)]
 struct Sidecar {
     http1: Pool,
     http2: Pool,
 }
 
-/// The way of a host without a sidecar.
+/// The transport of a host without a sidecar.
 #[derive(Debug)]
 struct Direct {
     env: Env,
-    /// Connections are kept.
+    /// True if connections are kept.
     reuse: bool,
     services: RefCell<BTreeMap<Rc<str>, Service>>,
-    /// Draws replicas.
+    /// The random stream that selects replicas.
     rng: RefCell<Rng>,
 }
 
@@ -85,8 +82,8 @@ struct Direct {
 #[derive(Debug, Default)]
 struct Service {
     replicas: BTreeMap<SocketAddr, Rc<Replica>>,
-    /// Replicas of connections that came free, the last on top. A connection goes to a random replica; a request goes to
-    /// the connection that was used last.
+    /// Replicas of connections that became free, the latest at the end. A new connection is opened to a random replica.
+    /// A request uses the connection that became free last.
     free: Vec<SocketAddr>,
 }
 
@@ -94,14 +91,14 @@ struct Service {
 #[derive(Debug)]
 struct Replica {
     pool: Pool,
-    /// A connection takes more than one request at a time.
+    /// True if a connection serves more than one request at a time.
     shares: bool,
-    /// Requests of ours under way there.
+    /// The number of this host's requests in progress to the replica.
     busy: Cell<usize>,
 }
 
 impl Outlet {
-    /// Through the sidecar of the pod at `address`. `reuse`: keep connections.
+    /// A transport through the sidecar of the pod at `address`. `reuse`: keep connections.
     pub fn through_sidecar(env: Env, address: IpAddr, reuse: bool) -> Outlet {
         let to = SocketAddr::new(address, OUTBOUND_PORT);
         let pool = |protocol| Pool::new(env.clone(), to, None, options(reuse, protocol));
@@ -111,7 +108,7 @@ impl Outlet {
         })))
     }
 
-    /// Straight to a random replica of what DNS says. `reuse`: keep connections.
+    /// A transport directly to a random replica of those that DNS returns. `reuse`: keep connections.
     pub fn direct(env: Env, reuse: bool, rng: Rng) -> Outlet {
         let (services, rng) = (RefCell::default(), RefCell::new(rng));
         Outlet(Way::Direct(Box::new(Direct {
@@ -127,9 +124,10 @@ impl Outlet {
         matches!(self.0, Way::Sidecar(_))
     }
 
-    /// Sends one request and reads its answer to the end. It has no timeout of its own; dropping it cancels it.
+    /// Sends one request and reads its response to the end. Has no timeout of its own. Dropping the future cancels the
+    /// request.
     ///
-    /// The replica is stored in `upstream` as soon as it is known; a sidecar does not report it.
+    /// The replica is stored in `upstream` as soon as it is known. A sidecar does not report it.
     pub async fn exchange(
         &self,
         target: &Target,
@@ -163,7 +161,7 @@ impl Direct {
         upstream.set(Some(address));
         let replica = self.replica(target, address);
         if self.reuse && replica.shares {
-            // Requests that arrive while it connects wait for this connection, as on a channel of gRPC.
+            // Requests that arrive while it connects wait for this connection, as on a gRPC channel.
             self.offer(target, address);
         }
         let busy = Busy::count(&replica.busy);
@@ -175,14 +173,14 @@ impl Direct {
         exchange
     }
 
-    /// A request may go to the connection there.
+    /// Marks the connection to a replica as available for a request.
     fn offer(&self, target: &Target, address: SocketAddr) {
         let mut services = self.services.borrow_mut();
         let free = &mut services.entry(Rc::clone(&target.name)).or_default().free;
         free.push(address);
     }
 
-    /// The replica of the connection that came free last, or else a random one.
+    /// The replica of the connection that became free last, or else a random one.
     async fn choose(&self, target: &Target) -> io::Result<Option<SocketAddr>> {
         if let Some(service) = self.services.borrow_mut().get_mut(&target.name)
             && let Some(address) = service.last_free()
@@ -217,7 +215,7 @@ impl Direct {
 }
 
 impl Service {
-    /// The replica of the connection that came free last, if it still is.
+    /// The replica of the connection that became free last, if it is still free.
     fn last_free(&mut self) -> Option<SocketAddr> {
         while let Some(address) = self.free.pop() {
             let replica = self.replicas.get(&address);
@@ -230,8 +228,8 @@ impl Service {
 }
 
 impl Replica {
-    /// Returns true if a connection has room: one that no request of ours uses (idle, or about to be), or one that takes several
-    /// and is there, or about to be.
+    /// Returns true if a connection is available: one without a request (idle, or about to be), or a shared one that is
+    /// open or being opened.
     fn has_free(&self) -> bool {
         if self.shares {
             return self.pool.connections() + self.pool.connecting() > 0;
@@ -240,7 +238,7 @@ impl Replica {
     }
 }
 
-/// Counts a request in for as long as it lives.
+/// Counts a request as in progress until it is dropped.
 struct Busy<'a>(&'a Cell<usize>);
 
 impl Busy<'_> {
@@ -264,7 +262,7 @@ impl Exchange {
         }
     }
 
-    /// The asker's time was up.
+    /// The result of a request whose timeout expired.
     pub const TIMEOUT: Exchange = Exchange {
         outcome: Outcome::none(Answer::Timeout),
         flags: ResponseFlags::UT,
@@ -298,7 +296,7 @@ async fn exchange_on(pool: &Pool, protocol: Protocol, request: Request<Body>) ->
                 flags: ResponseFlags::empty(),
             }
         }
-        // The status was there, the answer was not.
+        // The head of the response was received, but its body failed.
         Err(_) => Exchange {
             outcome: Outcome::new(status, Answer::Error),
             flags: ResponseFlags::UC,
@@ -306,8 +304,8 @@ async fn exchange_on(pool: &Pool, protocol: Protocol, request: Request<Body>) ->
     }
 }
 
-/// gRPC's status of an answer: in its trailers, or in the headers of one that has nothing else; what answers in HTTP alone
-/// is told by HTTP's. Source: gRPC over HTTP/2, "Responses".
+/// The gRPC status of a response: in its trailers, or in the headers of a trailers-only response. A plain HTTP response
+/// is mapped by its HTTP status. Source: gRPC over HTTP/2, "Responses".
 fn grpc_status(status: u16, headers: &HeaderMap, trailers: Option<&HeaderMap>) -> GrpcStatus {
     let told = trailers
         .and_then(|trailers| trailers.get(grpc::STATUS))
@@ -321,7 +319,7 @@ fn grpc_status(status: u16, headers: &HeaderMap, trailers: Option<&HeaderMap>) -
     }
 }
 
-/// Reads a body to its end, and keeps its trailers alone.
+/// Reads a body to its end, and returns only its trailers.
 async fn drain(mut body: Body) -> Result<Option<HeaderMap>, shakedown_wire::BodyError> {
     use http_body_util::BodyExt as _;
     let mut trailers = None;

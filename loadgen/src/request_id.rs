@@ -1,6 +1,6 @@
-//! Request ids that say which request of which load they are: a UUIDv4 in shape, so that every proxy takes it for one.
+//! Request ids that identify a request of a load. They have the form of a UUIDv4, so that every proxy accepts them.
 //!
-//! Causality follows `x-request-id`: whatever carries the id of a load's request descends from it.
+//! Causality follows `x-request-id`: every request with the id of a load's request descends from it.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use http::HeaderValue;
 use shakedown_results::{PartyId, Root};
 use shakedown_types::RequestId;
 
-/// Marks an id as ours, so that a stranger's UUID is not taken for a request of a load (1 in 67 million would be).
+/// The mark of an id from a load. A random UUID contains it by chance in 1 of 67 million cases.
 const MARK: u128 = 0x35a_4ed0;
 const MARK_BITS: u32 = 26;
 /// Version 4 in bits 76 to 79, variant 10 in bits 62 and 63. Source: RFC 9562, section 5.4.
@@ -30,7 +30,7 @@ pub fn encode(root: Root) -> RequestId {
     RequestId(id | MARK)
 }
 
-/// Decodes the load's request of an id. `None` if the id is not one of ours.
+/// Decodes the load's request of an id; `None` if the id is not from a load.
 pub fn decode(id: RequestId) -> Option<Root> {
     let id = id.0;
     if id & FIXED != VERSION | VARIANT || low(id, MARK_BITS) != MARK {

@@ -1,4 +1,4 @@
-//! A caller's own tries after the first: after which ends, after what wait, and within what budget.
+//! The retries of a caller: the outcomes to retry, the backoff, and the budget.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use shakedown_types::{GrpcStatus, ResponseFlags};
 
 use crate::Exchange;
 
-/// A budget counts first tries and retries this far back.
+/// The window over which a budget counts first attempts and retries.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Shares are counted in parts per billion.
 const BILLION: u128 = 1_000_000_000;
 
-/// The state of a policy in a caller process: its draws, and the part of its budget that is spent.
+/// The state of a policy in a caller process: its random stream, and the budget used.
 #[derive(Debug)]
 pub(crate) struct Retrier {
     rng: Rng,
@@ -29,7 +29,7 @@ pub(crate) struct Retrier {
 struct Window(VecDeque<Time>);
 
 impl Retrier {
-    /// Nothing sent yet; `rng` draws jitter.
+    /// A retrier that has counted no attempts. `rng` draws the jitter.
     pub(crate) fn new(rng: Rng) -> Retrier {
         Retrier {
             rng,
@@ -38,14 +38,14 @@ impl Retrier {
         }
     }
 
-    /// A first try is sent. It counts only where there is a budget.
+    /// Records a first attempt. Counted only if there is a budget.
     pub(crate) fn note_first(&mut self, policy: &Retries, now: Time) {
         if policy.budget.is_some() {
             self.firsts.add(now);
         }
     }
 
-    /// Draws the backoff after the try of this number, counted from 1.
+    /// Draws the backoff after the attempt with this number, counted from 1.
     pub(crate) fn wait(&mut self, policy: &Retries, tries: u32) -> Duration {
         let doublings = tries.saturating_sub(1).min(31);
         let wait = policy.backoff.saturating_mul(1 << doublings);
@@ -53,12 +53,12 @@ impl Retrier {
         if !policy.full_jitter || wait.is_zero() {
             return wait;
         }
-        // A number below 2^64, scaled: the bias is one part in a thousand million.
+        // A number below 2^64, scaled. The bias is one part in a thousand million.
         let nanos = (wait.as_nanos() + 1).saturating_mul(u128::from(self.rng.next_u64())) >> 64;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// Returns true if a retry may be sent now; one that may is spent.
+    /// Returns true if the budget allows a retry now, and takes it from the budget.
     pub(crate) fn spend(&mut self, policy: &Retries, now: Time) -> bool {
         let Some(budget) = policy.budget else {
             return true;
@@ -91,7 +91,7 @@ impl Window {
     }
 }
 
-/// Returns true if a policy sends again after this end of the try of this number.
+/// Returns true if a policy retries after this outcome of the attempt with this number.
 pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
     if tries > policy.times {
         return false;
@@ -99,7 +99,7 @@ pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
     match exchange.outcome.answer {
         Answer::Ok | Answer::Dropped | Answer::Cancelled => false,
         Answer::Timeout => policy.on_timeout,
-        // An answer that broke off has both a status and a flag.
+        // A response that ended early has both a status and a flag.
         Answer::Error
             if exchange.flags != ResponseFlags::empty() || exchange.outcome.status == 0 =>
         {
@@ -184,7 +184,7 @@ mod tests {
         assert!(retrier.spend(&policy, at(9_500)));
         assert!(retrier.spend(&policy, at(9_500)));
         assert!(!retrier.spend(&policy, at(9_500)), "two of ten are 20%");
-        // All but one of the first tries have been forgotten, and the retries with them at 19.5 s.
+        // All but one of the first attempts have left the window. At 19.5 s the retries have, too.
         assert!(!retrier.spend(&policy, at(18_900)));
         assert!(!retrier.spend(&policy, at(19_500)));
     }

@@ -1,4 +1,4 @@
-//! Fixtures for this crate's tests: a load with the language's defaults, and hosts of a simulated world.
+//! Fixtures for this crate's tests: a load with the language's defaults, and hosts of a simulation.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use shakedown_env::{Env, UnixTime};
 use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage, Success};
 use shakedown_scenarios::value::Rate;
 
-/// `GET /` of the first service, one of a mix with this weight.
+/// `GET /` to the first service, with this weight in a mix.
 pub(crate) fn entry(weight: u64) -> Entry {
     Entry {
         name: String::new(),
@@ -23,7 +23,7 @@ pub(crate) fn entry(weight: u64) -> Entry {
     }
 }
 
-/// A stage that holds this rate to the end.
+/// A stage with a constant rate to the end.
 pub(crate) fn level(rate: &str) -> Stage {
     let rate = Rate::parse(rate).unwrap();
     Stage {
@@ -33,7 +33,7 @@ pub(crate) fn level(rate: &str) -> Stage {
     }
 }
 
-/// A load of this rate for this many seconds, evenly spaced, without a sidecar.
+/// A load with this rate for this many seconds, evenly spaced, without a sidecar.
 pub(crate) fn load(rate: &str, seconds: u64) -> Load {
     Load {
         name: "users".to_owned(),
@@ -57,7 +57,7 @@ pub(crate) fn load(rate: &str, seconds: u64) -> Load {
     }
 }
 
-/// A world without noise.
+/// A simulation without noise.
 pub(crate) fn sim() -> Sim {
     Sim::new(SimOptions {
         seed: 1,
@@ -66,7 +66,7 @@ pub(crate) fn sim() -> Sim {
     })
 }
 
-/// A host of a world, at 10.0.0.`last`.
+/// A host of a simulation, at 10.0.0.`last`.
 pub(crate) fn host(sim: &Sim, name: &str, last: u8) -> Env {
     sim.add_host(HostSpec::new(name, IpAddr::from([10, 0, 0, last])))
 }

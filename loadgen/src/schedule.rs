@@ -1,7 +1,7 @@
 //! The times at which the requests of a load are due: pure, and the same for the same seed.
 //!
-//! The rate over time is integrated once; request k is due when the integral reaches k (constant) or the sum of k + 1 unit
-//! exponentials (Poisson: a time change of the unit process). Both hold on ramps without a special case.
+//! The rate over time is integrated once. Request k is due when the integral reaches k (constant) or the sum of k + 1
+//! unit exponentials (Poisson: a time change of the unit process). Both apply to ramps without a special case.
 
 mod curve;
 
@@ -17,26 +17,26 @@ use curve::{Curve, EVENT};
 /// A request of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// The number, from 0, in order of time.
+    /// The number of the request, from 0, in order of time.
     pub seq: u64,
-    /// Intended time of sending, from 0 s.
+    /// The intended time of sending, since 0 s.
     pub at: Duration,
-    /// Index of the entry of the load's mix.
+    /// The index of the entry in the load's mix.
     pub entry: u16,
 }
 
-/// A stretch of time in which a load's rate is multiplied. Overlaps multiply.
+/// An interval in which a load's rate is multiplied. Overlapping intervals multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Surge {
-    /// Start, from 0 s.
+    /// Start, since 0 s.
     pub from: Duration,
-    /// End, from 0 s; `None`: none.
+    /// End, since 0 s; `None` if unbounded.
     pub until: Option<Duration>,
-    /// By how much.
+    /// The factor of the rate.
     pub factor: Ratio,
 }
 
-/// The requests of a load in order of time; ends where the load stops.
+/// The requests of a load in order of time. Ends when the load stops.
 #[derive(Debug)]
 pub struct Schedule {
     curve: Curve,
@@ -53,7 +53,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule of `load` under these surges; `gaps` draws its arrivals, `choices` the entries of its mix.
+    /// The schedule of `load` under these surges. `gaps` draws its arrivals, `choices` the entries of its mix.
     pub fn new(load: &Load, surges: &[Surge], gaps: Rng, choices: Rng) -> Schedule {
         let mut total = 0u64;
         let weights = load.entries.iter().map(|entry| {
@@ -63,7 +63,7 @@ impl Schedule {
         let weights = weights.collect();
         let mut curve = Curve::new(&load.stages);
         for surge in surges {
-            // The curve begins where the load does.
+            // The curve starts when the load does.
             let from = surge.from.saturating_sub(load.start);
             let until = surge.until.map(|until| until.saturating_sub(load.start));
             curve.multiply(from, until, surge.factor);
@@ -85,7 +85,7 @@ impl Schedule {
         schedule
     }
 
-    /// Time at which the load stops, from 0 s.
+    /// The time at which the load stops, since 0 s.
     pub(crate) fn end(&self) -> Duration {
         self.stop
     }
@@ -100,7 +100,7 @@ impl Schedule {
 
     fn choose(&mut self) -> u16 {
         let total = self.weights.last().copied().unwrap_or(0);
-        // A load without a mix draws nothing.
+        // Nothing is drawn for a single entry.
         if self.weights.len() < 2 || total == 0 {
             return 0;
         }
@@ -129,9 +129,9 @@ impl Iterator for Schedule {
     }
 }
 
-/// A draw from the exponential distribution of mean one request, by inversion.
+/// A draw from the exponential distribution with a mean of one request, by inversion.
 fn unit_exponential(rng: &mut Rng) -> u128 {
-    // 53 random bits, shifted by half a step: never 0, so that the logarithm is finite.
+    // 53 random bits, shifted by half a step. Never 0, so that the logarithm is finite.
     let uniform = ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
     (-libm::log(uniform) * EVENT as f64) as u128
 }

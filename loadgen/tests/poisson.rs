@@ -1,5 +1,5 @@
-//! How true a real load is to its schedule: the gaps of a Poisson load as they leave the socket, against the exponential
-//! distribution.
+//! Tests the accuracy of a real load: compares the gaps of a Poisson load, as its requests are written to the socket,
+//! with the exponential distribution.
 
 use std::cell::RefCell;
 use std::io::{Read as _, Write as _};
@@ -36,7 +36,7 @@ fn serve(mut stream: TcpStream) {
     }
 }
 
-/// The largest distance between the gaps' distribution and the exponential one of the rate.
+/// The largest distance between the distribution of the gaps and the exponential distribution of the rate.
 fn kolmogorov_smirnov(mut sent_ns: Vec<i64>) -> (f64, usize) {
     sent_ns.sort_unstable();
     let gaps = sent_ns
@@ -109,7 +109,7 @@ fn poisson_gaps_are_exponential_at_ten_thousand_a_second() {
         fire(&env, zero, schedule, goal, terms, Stop::default(), sink).await
     });
     let (distance, gaps) = kolmogorov_smirnov(sent.take());
-    // At the level of 1%.
+    // The critical value at 1%.
     let most = 1.63 / (gaps as f64).sqrt();
     assert!(distance < most, "{distance} of {gaps} gaps, at most {most}");
 }

@@ -1,4 +1,4 @@
-//! A try of a call on the wire, and hedges beside a slow one.
+//! An attempt of a call on the wire, and hedges of a slow one.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -19,7 +19,8 @@ use crate::Exchange;
 use crate::message::{speak_grpc, tell_timeout};
 
 impl Caller {
-    /// Sends a try and waits until its timeout or the call's deadline. Dropping the future cancels the try, and records that.
+    /// Sends an attempt and waits until its timeout or the call's deadline. Dropping the future cancels the attempt and
+    /// records the cancellation.
     pub(super) async fn attempt(
         &self,
         errand: Errand<'_>,
@@ -68,10 +69,11 @@ impl Caller {
         exchange
     }
 
-    /// Sends a try, and others beside it while none has answered. The first answer is taken, whatever its status, and the other
-    /// tries are cancelled. A try that ends without an answer leaves it to the others, if any is open.
+    /// Sends an attempt, and hedges while none has a response. The first response is used, regardless of its status,
+    /// and the other attempts are cancelled. An attempt that fails without a response is ignored while others are in
+    /// progress.
     ///
-    /// `send` sends a try (true: a hedge); `sent` is called before each hedge.
+    /// `send` sends an attempt (true: a hedge). `sent` is called before each hedge.
     pub(super) async fn hedged<F: Future<Output = Exchange>>(
         &self,
         hedge: Hedge,
@@ -80,7 +82,7 @@ impl Caller {
         sent: impl Fn(),
     ) -> Exchange {
         let mut first = pin!(Some(send(false)));
-        // Most calls are answered before they need any of these.
+        // Allocated on the first hedge: most calls finish before it.
         let mut others: Vec<Pin<Box<F>>> = Vec::new();
         let mut left = hedge.times;
         let mut next = self.env.now() + hedge.after;
@@ -123,14 +125,14 @@ impl Caller {
     }
 }
 
-/// A try under way: whatever becomes of it, its end is recorded once.
+/// An attempt in progress. Records its end exactly once, also if it is dropped.
 struct Try<'a> {
     caller: &'a Caller,
     errand: Errand<'a>,
     number: u16,
     hedge: bool,
     start: Time,
-    /// The replica, if known. A sidecar does not report it here: it records its tries itself.
+    /// The replica, if known. Unknown behind a sidecar, which records its attempts itself.
     upstream: Cell<Option<SocketAddr>>,
 }
 
@@ -161,7 +163,7 @@ impl Try<'_> {
 
 impl Drop for Try<'_> {
     fn drop(&mut self) {
-        // Of a hedged call it is the try that another one has beaten.
+        // A dropped attempt of a hedged call has lost to another attempt.
         let flags = match self.errand.hedge {
             Some(_) => ResponseFlags::LR,
             None => ResponseFlags::empty(),
@@ -173,7 +175,7 @@ impl Drop for Try<'_> {
     }
 }
 
-/// Returns true if the other side has answered, and to the end.
+/// Returns true if the other side has sent a complete response.
 fn is_answer(exchange: Exchange) -> bool {
     let Outcome { status, answer, .. } = exchange.outcome;
     status != 0 && answer != Answer::Timeout && exchange.flags == ResponseFlags::empty()

@@ -14,7 +14,7 @@ use super::{Clients, Plan, run};
 use crate::scene::{host, load, sim};
 use crate::{Caller, Outlet, Recorder, Schedule, Target};
 
-/// Remembers everything; 0 s is the beginning of the world.
+/// A recorder in memory; 0 s is the start of the simulation.
 #[derive(Default)]
 struct Memory(RefCell<Vec<(u64, Event)>>);
 
@@ -32,7 +32,7 @@ impl Recorder for Memory {
     }
 }
 
-/// A server that answers every request with `status` after `delay`.
+/// A server that responds to every request with `status` after `delay`.
 fn serve(env: &Env, delay: Duration, status: StatusCode) {
     let listener = env.listen(SocketAddr::from(([10, 0, 0, 1], 80))).unwrap();
     let own = env.clone();
@@ -60,7 +60,7 @@ fn serve(env: &Env, delay: Duration, status: StatusCode) {
     });
 }
 
-/// Sends a load at a server of one `delay` and `status`, and gives the facts.
+/// Sends a load to a server with this `delay` and `status`, and returns the events.
 fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> {
     let sim = sim();
     serve(&host(&sim, "server", 1), delay, status);
@@ -143,7 +143,7 @@ fn past_the_in_flight_cap_requests_are_dropped_at_once() {
     let dropped = ends
         .iter()
         .filter(|(_, sent, _, answer)| sent.is_none() && *answer == Answer::Dropped);
-    // Five every half second, and one more as the first five come free.
+    // Five every half second, and one more as the first five end.
     assert_eq!((sent, dropped.count()), (10, 90));
     for (intended, _, end, _) in ends.iter().filter(|(_, sent, ..)| sent.is_none()) {
         assert_eq!(*end as i64, *intended);
@@ -203,7 +203,7 @@ fn every_call_has_one_attempt_where_there_is_no_sidecar() {
     );
 }
 
-/// (tries, end in ms, answer) of every request, and the numbers of its tries on the wire.
+/// (attempts, end in ms, answer) of every request, and the numbers of its attempts on the wire.
 fn retried(
     load: &Load,
     delay: Duration,
@@ -298,7 +298,7 @@ fn the_in_flight_cap_counts_requests_and_not_tries() {
     let mut load = retrying("10/s", retries(1));
     load.in_flight = 6;
     let (ends, numbers) = retried(&load, Duration::from_secs(5), StatusCode::OK);
-    // Six are under way for 600 ms each, so that the first ends when the seventh comes.
+    // Each of the six takes 600 ms, so the first ends when the seventh is due.
     let dropped = ends.iter().filter(|(tries, ..)| *tries == 0).count();
     assert_eq!((dropped, numbers.len()), (0, 20));
 }

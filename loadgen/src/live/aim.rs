@@ -1,4 +1,4 @@
-//! The target of a load: a URL, parsed once, and the request of which every arrival sends a copy.
+//! The target of a load: a URL, parsed once, and the template that is copied for every request.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, USER_AGENT};
@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use shakedown_scenarios::story::Entry;
 use shakedown_wire::Body;
 
-/// The largest body of a request: each in flight shares one copy.
+/// The maximum size of a request body, in bytes. All requests in flight share one copy.
 const BODY_BYTES_MAX: u64 = 64 << 20;
 
 /// The server of a request.
@@ -15,13 +15,12 @@ const BODY_BYTES_MAX: u64 = 64 << 20;
 pub struct Server {
     /// The name or address; an IPv6 address without brackets.
     pub host: String,
-    /// The port.
     pub port: u16,
-    /// True if it is spoken to over TLS.
+    /// True for TLS.
     pub tls: bool,
 }
 
-/// A request and its server.
+/// A request template and its server.
 #[derive(Clone, Debug)]
 pub struct Aim {
     server: Server,
@@ -31,37 +30,34 @@ pub struct Aim {
     body: Bytes,
 }
 
-/// Something that cannot be asked for. It reads after what was typed.
+/// Error of a target that cannot be requested. The message follows the text that the user typed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AimError {
     /// Not a URL, or a relative one.
     #[error("`{0}` is not a URL: write `http://localhost:8080/path`")]
     Url(String),
-    /// The scheme.
     #[error("`{0}://` is not supported: `http://` and `https://` are")]
     Scheme(String),
-    /// No port to connect to.
+    /// The port is 0.
     #[error("port 0 is none to connect to: give the port that the server listens on")]
     Port,
-    /// A name and a password in the URL.
+    /// The URL contains a user name and a password.
     #[error("a URL holds no user here: give `-H 'authorization: ...'`")]
     User,
-    /// No method.
     #[error("`{0}` is not a method")]
     Method(String),
-    /// No header. Holds its name alone: what follows may be a secret.
+    /// Not a header. Contains only the name, because the rest may be a secret.
     #[error("invalid header `{0}`: expected `name: value`")]
     Header(String),
-    /// The URL of a scenario's target has a query, and an entry a path of its own.
+    /// The URL of a scenario's target has a query. Entries have paths of their own.
     #[error("a target holds no query: its loads name the paths")]
     Query,
-    /// A body that is too large.
     #[error("a body has at most {BODY_BYTES_MAX} bytes")]
     Body,
 }
 
 impl Aim {
-    /// A request as it is typed; each of `headers` is `name: value`, and replaces one of ours of that name.
+    /// The request as typed. Each of `headers` is `name: value`, and replaces a default header of that name.
     ///
     /// # Errors
     /// If the URL, the method or a header is invalid or not supported.
@@ -87,7 +83,7 @@ impl Aim {
         url.aim(method, &path, map, body_bytes)
     }
 
-    /// The request of an entry of a scenario's load, at `url`: a path in it precedes the entry's.
+    /// The request of an entry of a scenario's load, at `url`. A path in the URL is prepended to the entry's path.
     ///
     /// # Errors
     /// As [`Aim::new`].
@@ -102,7 +98,6 @@ impl Aim {
         url.aim(entry.method.clone(), &path, headers, entry.size)
     }
 
-    /// The server.
     pub fn server(&self) -> &Server {
         &self.server
     }
@@ -112,7 +107,7 @@ impl Aim {
         self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
     }
 
-    /// The whole URL: of its server, not of a `host` header that was typed.
+    /// The complete URL, with the host of the server, not that of a `host` header.
     pub fn url(&self) -> String {
         let Server { host, port, tls } = &self.server;
         let host = match host.contains(':') {
@@ -127,7 +122,6 @@ impl Aim {
         format!("{scheme}://{host}{port}{}", self.path())
     }
 
-    /// The method.
     pub fn method(&self) -> &Method {
         &self.method
     }
@@ -142,7 +136,7 @@ impl Aim {
     }
 }
 
-/// A URL, taken apart.
+/// A parsed URL.
 struct Url {
     server: Server,
     /// The value of a `host` header.
@@ -211,7 +205,7 @@ impl Url {
     }
 }
 
-/// Adds the headers that every request has; one that was typed wins.
+/// Adds the default headers, unless they were typed.
 fn with_ours(mut headers: HeaderMap, host: HeaderValue) -> HeaderMap {
     let agent = concat!("shakedown/", env!("CARGO_PKG_VERSION"));
     for (name, value) in [

@@ -1,4 +1,4 @@
-//! The lanes of a load, the line before them, and the records of what they do.
+//! The workers of a load, the queue in front of them, and the records of their requests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use super::own::{Lag, nanos};
 use super::{Aim, Failure, Goal, Phase, Sink, Tally, Terms, lane, nanos_from};
 use crate::Arrival;
 
-/// Everything that dispatcher and lanes share.
+/// The state shared by the dispatcher and the workers.
 pub(super) struct Crew {
     env: Env,
     goal: Goal,
@@ -31,13 +31,13 @@ pub(super) struct Crew {
 #[derive(Default)]
 struct State {
     lanes: Vec<Lane>,
-    /// Lanes without a request, in the order in which they came free.
+    /// Workers without a request. The one that became idle last is at the end.
     idle: VecDeque<usize>,
-    /// Indices of lanes that have ended.
+    /// Indices of workers that have ended.
     ended: Vec<usize>,
-    /// Lanes whose connection is being opened.
+    /// The number of workers whose connection is being opened.
     opening: usize,
-    /// Requests that wait for a lane, in order of time and so of deadline. At most the in-flight cap.
+    /// Requests that wait for a worker, in order of time and thus of deadline. At most the in-flight limit.
     line: VecDeque<Due>,
     closed: bool,
     watcher: Option<Waker>,
@@ -49,7 +49,7 @@ struct State {
 #[derive(Default)]
 struct Lane {
     given: Option<Due>,
-    /// Set while it is idle.
+    /// Set while the worker is idle.
     waker: Option<Waker>,
 }
 
@@ -58,32 +58,32 @@ struct Lane {
 pub(super) struct Due {
     root: Root,
     intended: Time,
-    /// Time at which the dispatcher took it up.
+    /// The time at which the dispatcher took it from the schedule.
     taken: Time,
-    /// Time at which a lane received it.
+    /// The time at which a worker received it.
     given: Time,
     pub(super) deadline: Time,
 }
 
-/// The way of a request that a lane had.
+/// The timestamps of a request that a worker processed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
-    /// Time at which the lane started to send it.
+    /// The time at which the worker started to send it.
     pub(super) began: Time,
-    /// Time at which it had a connection.
+    /// The time at which it had a connection.
     pub(super) connected: Option<Time>,
-    /// Time at which its head was written.
+    /// The time at which its head was written.
     pub(super) written: Option<Time>,
 }
 
 /// The end of a request.
 #[derive(Debug)]
 pub(super) enum End {
-    /// With a whole answer of this status.
+    /// A complete response with this status.
     Answered(u16),
-    /// Without; the status is 0 where none came.
+    /// No complete response. The status is 0 if no head was received.
     Failed(u16, Failure),
-    /// Not in time.
+    /// The request timed out.
     TimedOut(Phase),
 }
 
@@ -122,12 +122,12 @@ impl Crew {
             .expect("a goal has an aim for each entry of its load")
     }
 
-    /// A lane's own pool; `None` where lanes share connections.
+    /// A worker's own pool; `None` if workers share connections.
     pub(super) fn own_pool(&self) -> Option<Pool> {
         (!self.terms.http2).then(|| self.links.own())
     }
 
-    /// The way of one request where lanes share connections.
+    /// A shared connection for one request; `None` if each worker has its own.
     pub(super) fn link(&self) -> Option<Link> {
         self.links.least_used()
     }
@@ -140,14 +140,14 @@ impl Crew {
         self.in_flight.get()
     }
 
-    /// Opens the connections that are there before the first request.
+    /// Opens the connections that must exist before the first request.
     pub(super) fn open_first(self: &Rc<Crew>) {
         if !self.terms.reuse {
             return;
         }
         for pool in self.links.shared() {
             self.env.spawn("load-connection", async move {
-                // The first request finds out why it could not be opened.
+                // The first request on the connection reports the error.
                 let _unopened = pool.open().await;
             });
         }
@@ -160,7 +160,7 @@ impl Crew {
         }
     }
 
-    /// Takes up a request: to an idle lane, or the line.
+    /// Assigns a request to an idle worker, or queues it.
     pub(super) fn dispatch(self: &Rc<Crew>, arrival: Arrival, intended: Time, now: Time) {
         let due = Due {
             root: Root {
@@ -183,7 +183,7 @@ impl Crew {
             return self.record_end(now, &due, None, dropped);
         }
         self.in_flight.set(self.in_flight.get() + 1);
-        // Where connections are kept, all of them are used; where they are as many as it takes, as few as it takes.
+        // A fixed number of connections is used evenly. A variable number is kept as low as possible.
         let idle = match self.terms.connections {
             Some(_) => state.idle.pop_front(),
             None => state.idle.pop_back(),
@@ -196,7 +196,7 @@ impl Crew {
             return waker.into_iter().for_each(Waker::wake);
         }
         if self.terms.http2 {
-            // A lane is a stream: its connection is there, or opened by its pool.
+            // A worker is a stream here. Its connection exists already, or its pool opens one.
             let index = state.add_lane();
             state.lanes[index].given = Some(due);
             drop(state);
@@ -210,12 +210,12 @@ impl Crew {
         grower.into_iter().for_each(Waker::wake);
     }
 
-    /// Returns true if a request is one of those that are counted.
+    /// Returns true if a request is due after the warm-up.
     fn counts(&self, due: &Due) -> bool {
         due.intended >= self.zero + self.terms.warm_up
     }
 
-    /// Ready when those in line want another connection, with false once the crew is closed.
+    /// Ready with true when queued requests need another connection, and with false once the load is closed.
     pub(super) fn poll_wanted(
         &self,
         sleep: &mut Option<Sleep>,
@@ -236,18 +236,18 @@ impl Crew {
         }
     }
 
-    /// From when on those in line want another connection, if they do: one that is late by the generator's own doing waits
-    /// as long again for one of those that are there.
+    /// The time from which queued requests need another connection; `None` if they do not. A request that the generator
+    /// itself delayed waits as long again for an existing connection.
     fn wanted_at(&self, state: &State) -> Option<Time> {
         let most = self.terms.connections.map(|most| most.get() as usize);
         let alive = state.lanes.len() - state.ended.len();
-        // Those before it have a connection that is being opened.
+        // A connection is being opened for each request before this one.
         let first = state.line.get(state.opening)?;
         let may_grow = most.is_none_or(|most| alive < most);
         may_grow.then(|| first.taken + first.taken.since(first.intended))
     }
 
-    /// Adds a lane if it is still wanted.
+    /// Adds a worker if it is still needed.
     pub(super) fn grow(&self) -> Option<usize> {
         let mut state = self.state.borrow_mut();
         let now = self.env.now();
@@ -255,13 +255,14 @@ impl Crew {
         wanted.then(|| state.add_lane())
     }
 
-    /// A lane's connection is open.
+    /// Records that a worker's connection is open.
     pub(super) fn opened(&self) {
         let mut state = self.state.borrow_mut();
         state.opening = state.opening.saturating_sub(1);
     }
 
-    /// A lane's connection could not be opened: so fails the first in line, and the lane ends.
+    /// Records that a worker's connection could not be opened. The first queued request fails with that error, and the
+    /// worker ends.
     pub(super) fn not_opened(&self, index: usize, failure: &Failure) {
         let (first, grower) = {
             let mut state = self.state.borrow_mut();
@@ -275,9 +276,9 @@ impl Crew {
         grower.into_iter().for_each(Waker::wake);
     }
 
-    /// A lane's next request; `None` once the crew is closed.
+    /// The next request of a worker; `None` once the load is closed.
     pub(super) fn poll_next(&self, index: usize, cx: &mut Context<'_>) -> Poll<Option<Due>> {
-        // Those at the head of the line may have run out of time.
+        // The first requests in the queue may have timed out.
         if !self.state.borrow().line.is_empty() {
             self.expire(self.env.now());
         }
@@ -288,7 +289,7 @@ impl Crew {
         if state.closed {
             return Poll::Ready(None);
         }
-        // A lane that is listed as idle was woken by its timer.
+        // A worker that is already listed as idle was woken by its timer.
         let listed = state.lanes[index].waker.is_some();
         if !listed {
             if let Some(mut due) = state.line.pop_front() {
@@ -301,7 +302,7 @@ impl Crew {
         Poll::Pending
     }
 
-    /// Ends those in line whose time is up, and gives the time of the next one's.
+    /// Ends queued requests that have timed out, and returns the deadline of the next one.
     pub(super) fn expire(&self, now: Time) -> Option<Time> {
         loop {
             let (due, phase) = {
@@ -320,14 +321,14 @@ impl Crew {
         }
     }
 
-    /// A lane begins with a request.
+    /// Records that a worker starts to send a request.
     pub(super) fn begin(&self, due: &Due) -> Time {
         let now = self.env.now();
         self.record(now, Event::Sent { root: due.root });
         now
     }
 
-    /// Takes note of a request's end; `way` where a lane had it.
+    /// Records the end of a request. `way` is `Some` if a worker processed it.
     pub(super) fn finish(&self, due: &Due, way: Option<Way>, end: End) {
         let now = self.env.now();
         let written = way.and_then(|way| way.written);
@@ -342,7 +343,8 @@ impl Crew {
                 let span = |from: Time, to: Time| nanos_from(from, to).max(0);
                 let connected = way.connected.unwrap_or(written);
                 let late = span(due.intended, due.taken);
-                // What is late waits for a connection that is there, rather than for one of its own.
+                // A late request waits for an existing connection instead of opening its own, so that wait is the
+                // generator's.
                 let patience = match self.terms.connections {
                     None => span(due.taken, due.given).min(late),
                     Some(_) => 0,
@@ -392,12 +394,12 @@ impl Crew {
         });
     }
 
-    /// Wakes this task when nothing is in flight any more. One watcher at a time.
+    /// Wakes this task when no request is in flight. Supports a single watcher.
     pub(super) fn watch(&self, cx: &Context<'_>) {
         self.state.borrow_mut().watcher = Some(cx.waker().clone());
     }
 
-    /// Ends the lanes.
+    /// Ends the workers and returns the tally.
     pub(super) fn close(&self) -> Tally {
         let mut state = self.state.borrow_mut();
         state.closed = true;
@@ -417,7 +419,7 @@ impl Crew {
 }
 
 impl State {
-    /// Adds a lane whose connection is about to be opened.
+    /// Adds a worker whose connection is about to be opened.
     fn add_lane(&mut self) -> usize {
         self.opening += 1;
         if let Some(index) = self.ended.pop() {

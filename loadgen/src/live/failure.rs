@@ -1,4 +1,4 @@
-//! Why a request got no whole answer: in which phase of its way, and by what cause.
+//! Reasons for which a request received no complete response: the phase and the cause.
 
 use std::error::Error;
 use std::io;
@@ -10,28 +10,28 @@ use shakedown_wire::{BodyError, HttpError, SendError};
 pub enum Phase {
     /// Waiting for a connection in use by other requests.
     Queue,
-    /// Opening its connection, the TLS handshake included.
+    /// Opening its connection, including the TLS handshake.
     Connect,
     /// On a connection, not yet written.
     Send,
-    /// Written, waiting for the head of the answer.
+    /// Written, waiting for the head of the response.
     Head,
-    /// Reading the body of the answer.
+    /// Reading the body of the response.
     Body,
 }
 
 /// The cause of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// The request's time was up, or that of the connect.
+    /// The timeout of the request or of the connect expired.
     Timeout,
     /// Connection refused: nothing listens at the address.
     Refused,
-    /// No way leads there.
+    /// The network has no route to the address.
     Unreachable,
-    /// This side lacks something: file descriptors, ports.
+    /// A local resource is exhausted: file descriptors or ports.
     Exhausted,
-    /// No TLS session.
+    /// The TLS handshake failed.
     Handshake,
     /// The peer closed the connection in order (FIN).
     Closed,
@@ -41,25 +41,23 @@ pub enum Cause {
     StreamReset,
     /// The peer refused the stream or went away. HTTP/2 only.
     StreamRefused,
-    /// The answer is not HTTP, or violates its framing.
+    /// The response is not HTTP, or violates its framing.
     Malformed,
-    /// Something else.
+    /// Any other cause.
     Other,
 }
 
 /// A kind of failure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failure {
-    /// The phase.
     pub phase: Phase,
-    /// The cause of a failure.
     pub cause: Cause,
-    /// More, in words; may be empty.
+    /// More detail, in words. May be empty.
     pub detail: String,
 }
 
 impl Phase {
-    /// As documents name it.
+    /// The name in documents.
     pub const fn name(self) -> &'static str {
         match self {
             Phase::Queue => "queue",
@@ -72,7 +70,7 @@ impl Phase {
 }
 
 impl Cause {
-    /// As documents name it.
+    /// The name in documents.
     pub const fn name(self) -> &'static str {
         match self {
             Cause::Timeout => "timeout",
@@ -91,7 +89,7 @@ impl Cause {
 }
 
 impl Failure {
-    /// A request whose time was up.
+    /// A request that timed out.
     pub(super) fn timeout(phase: Phase) -> Failure {
         Failure::new(phase, Cause::Timeout, String::new())
     }
@@ -104,7 +102,7 @@ impl Failure {
         }
     }
 
-    /// A request that got no head of an answer; `written`: it had been written.
+    /// A request that received no response head. `written` is true if its own head had been written.
     pub(super) fn of_send(error: &SendError, written: bool) -> Failure {
         let sent = if written { Phase::Head } else { Phase::Send };
         let (phase, cause) = match error {
@@ -127,7 +125,7 @@ impl Failure {
         Failure::new(phase, cause, detail)
     }
 
-    /// A request whose answer broke off after its head.
+    /// A request whose response ended early, after its head.
     pub(super) fn of_body(error: &BodyError) -> Failure {
         let cause = if error.is_reset_stream() {
             Cause::StreamReset
@@ -158,13 +156,13 @@ fn of_connect(error: &io::Error) -> Cause {
     }
 }
 
-/// The I/O error at the root of an error, if any.
+/// The cause by an I/O error in the error's chain, if any.
 fn of_io(error: &(dyn Error + 'static)) -> Option<Cause> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<io::Error>() {
             match io.kind() {
-                // The decoders of HTTP/1.1 say so where the connection ended before the body did.
+                // The decoders of HTTP/1.1 return this if the connection ended before the body did.
                 io::ErrorKind::UnexpectedEof => return Some(Cause::Closed),
                 io::ErrorKind::ConnectionReset
                 | io::ErrorKind::BrokenPipe
@@ -182,7 +180,7 @@ fn of_io(error: &(dyn Error + 'static)) -> Option<Cause> {
     None
 }
 
-/// The words of an error's first cause.
+/// The message of an error's root cause.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {

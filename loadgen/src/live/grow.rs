@@ -1,10 +1,10 @@
-//! Opens connections for those in line.
+//! Opens connections for queued requests.
 //!
-//! A request that finds every connection busy may find them so because the generator itself was held up, and their answers
-//! wait in the sockets. So a connection is opened only once the loop has caught up with its sockets and a request waits
-//! still, one at a time; and a request that is late by the generator's own doing first waits as long again as it is late. A
-//! hiccup of the generator's makes no burst of connections, and a server that is slow gets as many as it needs, each a turn
-//! of the loop after the last.
+//! Requests can find every connection busy because the generator itself was delayed, while the responses wait in the
+//! sockets. A connection is therefore opened only once the loop has processed its sockets and a request is still
+//! queued. Connections are opened one at a time, and a request that the generator delayed first waits as long again as
+//! it is late. Thus a pause of the generator causes no burst of connections, and a slow server still receives as many
+//! as it needs, one per turn of the loop.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use super::crew::Crew;
 use super::lane;
 
-/// Serves its crew until that is closed, or this is dropped.
+/// Opens connections until the load is closed, or until this is dropped.
 pub(super) async fn run(crew: Rc<Crew>) {
     let mut sleep = None;
     while poll_fn(|cx| crew.poll_wanted(&mut sleep, cx)).await {

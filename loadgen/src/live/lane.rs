@@ -1,4 +1,4 @@
-//! A lane: a task with one request at a time.
+//! A worker: a task with one request at a time.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -14,8 +14,8 @@ use shakedown_wire::{Body, Pool, Trace};
 use super::crew::{Crew, End, Way};
 use super::{Failure, Phase};
 
-/// Serves its crew until that is closed. Where it has a connection of its own, that is opened first, stays, and is replaced
-/// when it ends.
+/// Processes requests until the load is closed. A worker's own connection is opened first, kept, and replaced when it
+/// ends.
 pub(super) async fn run(crew: Rc<Crew>, index: usize) {
     let own = match crew.own_pool() {
         None => None,
@@ -51,7 +51,7 @@ pub(super) async fn run(crew: Rc<Crew>, index: usize) {
     }
 }
 
-/// Sends a request and reads its answer to the end. The status is left as soon as it is there.
+/// Sends a request and reads its response to the end. Stores the status as soon as it is received.
 async fn exchange(pool: &Pool, request: Request<Body>, trace: &Trace, status: &Cell<u16>) -> End {
     let response = match pool.send_traced(request, trace).await {
         Ok(response) => response,
@@ -64,14 +64,14 @@ async fn exchange(pool: &Pool, request: Request<Body>, trace: &Trace, status: &C
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         if let Err(error) = frame {
-            // The status was there, the answer was not.
+            // The head of the response was received, but its body failed.
             return End::Failed(status.get(), Failure::of_body(&error));
         }
     }
     End::Answered(status.get())
 }
 
-/// The progress of a request.
+/// The phase of a request that timed out.
 fn phase(trace: &Trace, status: u16) -> Phase {
     match (trace.connected(), trace.written()) {
         _ if status != 0 => Phase::Body,
@@ -81,12 +81,12 @@ fn phase(trace: &Trace, status: u16) -> Phase {
     }
 }
 
-/// Bounds one request after another by one timer, which is moved only when it fires before the deadline that then holds:
-/// a request that is answered in time moves none.
+/// Bounds consecutive requests by one timer. The timer is moved only if it fires before the current deadline, so a
+/// request that finishes in time moves none.
 struct Guard(Sleep);
 
 impl Guard {
-    /// `None`: the deadline came first. Deadlines never decrease from one call to the next.
+    /// Returns `None` if the deadline passes first. Deadlines must not decrease from one call to the next.
     async fn bound<F: Future>(
         &mut self,
         env: &Env,

@@ -1,4 +1,4 @@
-//! The connections of a load: one a lane over HTTP/1.1, shared by their streams over HTTP/2.
+//! The connections of a load: one per worker over HTTP/1.1, shared by the workers over HTTP/2.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,17 +10,17 @@ use shakedown_wire::{Pool, PoolOptions, Protocol, Quota, QuotaLimits, Traffic};
 
 use super::{Goal, Terms};
 
-/// The longest that opening a connection may take, where the timeout is longer.
+/// The upper limit of the connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Makes the pools of a load, and counts what they carry.
+/// Creates the pools of a load, and counts their traffic.
 pub(super) struct Links {
     env: Env,
     goal: Goal,
     options: PoolOptions,
     traffic: Arc<Traffic>,
-    /// Over HTTP/2: each connection, and how many streams of ours it has. One alone where their number is not bounded: its
-    /// pool then opens more as streams need them.
+    /// Over HTTP/2: each connection with the number of its streams. A single pool if the number of connections is not
+    /// bounded, which opens more as streams need them.
     shared: RefCell<Vec<Shared>>,
 }
 
@@ -29,7 +29,7 @@ struct Shared {
     streams: u64,
 }
 
-/// A lane's way to the server, for one request.
+/// A shared connection, for one request of a worker.
 pub(super) struct Link {
     links: Rc<Links>,
     pub(super) pool: Pool,
@@ -78,7 +78,7 @@ impl Links {
         links
     }
 
-    /// A pool of its own for a lane.
+    /// A pool for a single worker.
     pub(super) fn own(&self) -> Pool {
         self.pool(None)
     }

@@ -1,9 +1,9 @@
 //! The part of a load's latency that the generator itself caused.
 //!
-//! A request is late by the generator's fault where it was taken up after it was due, where it was written some time after it
-//! had a connection, and where its answer lay readable in its socket some time before it was handled. The last is measured by
-//! a timer of the same event loop: its descriptor becomes readable at a known time every millisecond, and waits for its turn
-//! as a socket's does, be it because the loop was busy with others or because the process had no processor.
+//! The generator delays a request if it takes it from the schedule late, if it writes it some time after the connection
+//! was available, and if the response is readable in its socket for some time before it is handled. The last part is
+//! measured by a timer of the same event loop. Its descriptor becomes readable at a known time every millisecond and
+//! waits for its turn as a socket does, whether the loop was busy or the process had no processor.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,42 +12,42 @@ use std::time::Duration;
 use shakedown_env::{Env, Owned, Time};
 use shakedown_results::Histogram;
 
-/// Between two looks at how late the loop is.
+/// The interval between two samples of the loop's lateness.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// The generator's own latency, ns. Of requests that were sent, from the warm-up's end on; loop and processor over the time
-/// in which requests were due.
+/// The generator's own latency, in ns, of requests that were sent after the warm-up. Lag and processor time are
+/// measured while requests are due.
 #[derive(Clone, Debug, Default)]
 pub struct Own {
-    /// From a request's intended time to when it was taken up.
+    /// The time from a request's intended time until the dispatcher took it from the schedule.
     pub late: Histogram,
-    /// The time for which the answer of each request was readable and not handled.
+    /// The time for which the response of each request was readable but not handled.
     pub handling: Histogram,
     /// The generator's part of each latency.
     pub all: Histogram,
-    /// Latency, and what it would have been without its own part.
+    /// The latency, as measured and without the generator's part.
     pub latency: Pair,
-    /// The same from when the request was written.
+    /// The latency since the request was written, as measured and without the generator's part.
     pub uncorrected: Pair,
     /// The lateness of a timer that needs only a turn of the loop.
     pub lag: Histogram,
     /// Processor time of the generator's thread, ns.
     pub cpu_ns: u64,
-    /// The time in which it was used, ns.
+    /// The time over which it was used, ns.
     pub wall_ns: u64,
 }
 
-/// A latency as it is reported, and without the generator's own part.
+/// A latency as measured, and without the generator's own part.
 #[derive(Clone, Debug, Default)]
 pub struct Pair {
-    /// As reported.
+    /// As measured.
     pub whole: Histogram,
     /// Without the generator's part.
     pub without: Histogram,
 }
 
 impl Own {
-    /// A request has ended: each span in ns.
+    /// Records a request that has ended. All spans are in ns.
     pub(super) fn ended(&mut self, latency: i64, uncorrected: i64, sending: i64, handling: i64) {
         let own = sending + handling;
         self.handling.record(handling);
@@ -76,7 +76,7 @@ impl Pair {
     }
 }
 
-/// Measurements beside the requests.
+/// Measurements that do not belong to a single request.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     lag: Histogram,
@@ -91,17 +91,15 @@ pub(super) struct Lag(Rc<Cell<Look>>);
 /// A sample of the lateness of the loop.
 #[derive(Clone, Copy, Debug, Default)]
 struct Look {
-    /// Time of the sample.
     at: Time,
-    /// The lateness.
     lag: Duration,
-    /// Time at which the next sample is due.
+    /// The time at which the next sample is due.
     next: Time,
 }
 
 impl Lag {
-    /// The time that recently readable data has waited at `now`: as long as the last timer, or as long as the next one
-    /// is overdue.
+    /// The time that recently readable data has waited at `now`: the lateness of the last timer, or the time by which
+    /// the next one is overdue.
     pub(super) fn now(&self, now: Time) -> Duration {
         let look = self.0.get();
         let is_fresh = now.since(look.at) <= PERIOD;
@@ -121,7 +119,7 @@ pub(super) struct Watching {
     wall_ns: u64,
 }
 
-/// Begins to measure loop and processor, from `zero` on.
+/// Starts to measure the loop and the processor, from `zero` on.
 pub(super) fn watch(env: &Env, zero: Time) -> Watching {
     let lags: Rc<RefCell<Histogram>> = Rc::default();
     let lag = Lag::default();
@@ -159,7 +157,7 @@ impl Watching {
         self.lag.clone()
     }
 
-    /// All is sent: what the processor does from here on is waiting.
+    /// Ends the measurement of processor time once all requests are sent, because the generator only waits afterwards.
     pub(super) fn sent(&mut self, env: &Env) {
         let used = env.cpu_time().zip(self.cpu);
         let used = used.map_or(Duration::ZERO, |(now, then)| now.saturating_sub(then));

@@ -1,4 +1,4 @@
-//! Figures of a load beside its records: statuses, kinds of failures, connections, bytes, and the generator's own latency.
+//! Figures of a load besides its records: kinds of failures, connections, bytes, and the generator's own latency.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use super::own::Own;
 use super::{Cause, Failure};
 
-/// The maximum number of distinct kinds of failure; more count as `other` of their phase.
+/// The maximum number of distinct kinds of failure. Further ones count as `other` of their phase.
 const FAILURES_MAX: usize = 24;
 
-/// Figures of a load beside its records. Requests count that are due from the warm-up's end on; connections and bytes are
+/// Figures of a load besides its records. Requests count if they are due after the warm-up. Connections and bytes are
 /// those of the whole load.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Requests without a whole answer, timeouts among them, by what went wrong.
+    /// Requests without a complete response, including timeouts, by the kind of failure.
     pub failures: BTreeMap<Failure, u64>,
-    /// Requests of these that were never written: the server did not see them.
+    /// Counted requests that were never written, so that the server did not see them.
     pub unsent: u64,
     /// Unsent requests that timed out in the queue, or while their connection was being opened.
     pub timed_out_unsent: u64,
     /// Connections that were opened.
     pub opened: u64,
-    /// The most that were open at once.
+    /// The maximum number of connections open at the same time.
     pub open_max: u64,
     /// Bytes of HTTP that were written.
     pub bytes_sent: u64,
@@ -29,7 +29,7 @@ pub struct Tally {
     pub bytes_received: u64,
     /// The generator's own latency.
     pub own: Own,
-    /// Time at which the load was cut short, from 0 s.
+    /// The time at which the load was cut short, since 0 s.
     pub cut: Option<Duration>,
 }
 
@@ -47,7 +47,7 @@ impl Tally {
         *self.failures.entry(failure).or_default() += 1;
     }
 
-    /// Requests that failed by a cause.
+    /// The number of requests that failed by a cause.
     pub fn failed_by(&self, cause: Cause) -> u64 {
         let of_cause = self.failures.iter().filter(|(kind, _)| kind.cause == cause);
         of_cause.map(|(_, count)| count).sum()

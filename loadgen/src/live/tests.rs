@@ -38,20 +38,20 @@ fn terms() -> Terms {
     }
 }
 
-/// Requests of each connection, in order of connections.
+/// The number of requests on each connection, in order of connections.
 type Streams = RefCell<Vec<u64>>;
 
 /// The number of requests for each path.
 type Paths = RefCell<BTreeMap<String, u64>>;
 
-/// The result of a load, and the requests that its server saw.
+/// The result of a load, and the requests that its server received.
 struct Fired {
     tally: Tally,
     ends: Vec<(Record, Answer)>,
     sent: usize,
     served: u64,
     paths: BTreeMap<String, u64>,
-    /// Streams that each connection had, in order of connections.
+    /// The number of streams on each connection, in order of connections.
     connections: Vec<u64>,
 }
 
@@ -88,7 +88,7 @@ impl Fired {
         self.ends.iter().filter(|(_, a)| *a == answer).count()
     }
 
-    /// Latencies from intended and from actual send.
+    /// The latencies since the intended and since the actual time of sending.
     fn latencies(&self) -> (Histogram, Histogram) {
         let (mut corrected, mut uncorrected) = (Histogram::new(), Histogram::new());
         for (record, _) in &self.ends {
@@ -106,7 +106,7 @@ impl Fired {
     }
 }
 
-/// Fires at a server that answers with `status` after what `delay` gives for the time of arrival.
+/// Sends a load to a server that responds with `status` after `delay` of the time of arrival.
 fn fired(
     load: &Load,
     terms: Terms,
@@ -116,7 +116,7 @@ fn fired(
     fired_until(load, terms, status, delay, None)
 }
 
-/// The same, asked to stop at that time.
+/// Same as [`fired`], with a request to stop at `stop_at`.
 fn fired_until(
     load: &Load,
     terms: Terms,
@@ -279,7 +279,7 @@ fn a_timeout_counts_at_its_value_in_line_too() {
     let (corrected, _) = fired.latencies();
     assert_eq!(corrected.min_ns(), Some(250_000_000));
     assert_eq!(corrected.max_ns(), Some(250_000_000));
-    // What never left its line was not sent: the server saw as many as were written.
+    // Requests that never left the queue were not sent: the server received as many as were written.
     assert_eq!(fired.written(), fired.served);
     assert_eq!(fired.tally.unsent, 100 - fired.served);
     assert_eq!(fired.tally.timed_out_unsent, fired.tally.unsent);
@@ -302,8 +302,8 @@ fn a_status_outside_of_success_is_an_error_with_its_status() {
     assert!(fired.tally.failures.is_empty());
 }
 
-/// A server frozen for S of every T: `p_q = S - (1 - q) T` of the latency from the intended time, whatever the connections.
-/// A closed loop of few connections would see next to nothing of it.
+/// A server frozen for S of every T: `p_q = S - (1 - q) T` of the latency from the intended time, for any number of
+/// connections. A closed loop with few connections would measure almost none of it.
 #[test]
 fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
     for connections in [None, NonZeroU32::new(10)] {
@@ -326,7 +326,7 @@ fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
         for (ppm, wanted_ms) in [(950_000, 500), (990_000, 900), (999_000, 990)] {
             let p = corrected.percentile_ns(ppm).unwrap();
             let wanted = wanted_ms * 1_000_000;
-            // A gap of the schedule, and a bucket of the histogram.
+            // The tolerance is a gap of the schedule, and a bucket of the histogram.
             assert!(
                 (p - wanted).abs() <= 5_000_000 + wanted / 1000,
                 "{ppm}: {p}"

@@ -1,16 +1,16 @@
 //! The integral of a load's rate over time, and its inverse.
 //!
-//! Rates are whole thousandths of a request per hour, spans whole nanoseconds, so levels and the bounds between stretches
-//! are exact. Inside a ramp the inverse solves a quadratic in floating point (a square root, rounded the same everywhere),
-//! good to a nanosecond.
+//! Rates are whole thousandths of a request per hour and spans are whole nanoseconds, so levels and the boundaries
+//! between segments are exact. Within a ramp the inverse solves a quadratic in floating point, accurate to a
+//! nanosecond. It uses a square root, which is rounded the same on every platform.
 
 use std::time::Duration;
 
 use shakedown_scenarios::story::Stage;
 use shakedown_scenarios::value::{Rate, Ratio};
 
-/// A request, in the unit of the integral: half a thousandth of a request per hour, for a nanosecond. Halves, so that the
-/// area under a ramp, `(from + to) * length / 2`, is whole.
+/// A request, in the unit of the integral: half a thousandth of a request per hour, for a nanosecond. Halves make the
+/// area under a ramp, `(from + to) * length / 2`, a whole number.
 pub(super) const EVENT: u128 = 2 * 1_000 * NANOS_PER_HOUR;
 const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
 
@@ -18,16 +18,16 @@ const NANOS_PER_HOUR: u128 = 3_600_000_000_000;
 #[derive(Debug)]
 pub(super) struct Curve {
     stretches: Vec<Stretch>,
-    /// Index of the stretch that the last answer lay in: answers only move forward.
+    /// The index of the segment of the last result. Results only move forward.
     at: usize,
 }
 
-/// A stretch over which the rate is linear.
+/// A segment over which the rate is linear.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     /// Start, ns.
     start: u64,
-    /// Length, ns; `None`: unbounded.
+    /// Length, ns; `None` if unbounded.
     length: Option<u64>,
     /// The rate at its start.
     from: u128,
@@ -38,7 +38,7 @@ struct Stretch {
 }
 
 impl Curve {
-    /// The integral of these stages; after the last, its level holds.
+    /// The integral of these stages. The rate at the end of the last stage continues after it.
     pub(super) fn new(stages: &[Stage]) -> Curve {
         let mut stretches = Vec::with_capacity(stages.len() + 1);
         let mut level = 0;
@@ -73,7 +73,8 @@ impl Curve {
         curve
     }
 
-    /// Multiplies the rate from one time until another, counted from the curve's own start. Before the first answer.
+    /// Multiplies the rate between two times, counted from the curve's own start. Must be called before the first
+    /// result.
     pub(super) fn multiply(&mut self, from: Duration, until: Option<Duration>, factor: Ratio) {
         let from = nanos(from);
         let until = until.map_or(u64::MAX, nanos);
@@ -88,7 +89,7 @@ impl Curve {
         self.integrate();
     }
 
-    /// Makes a bound between stretches at this time.
+    /// Splits the segment at this time.
     fn split(&mut self, at: u64) {
         let index = self.stretches.iter().position(|stretch| stretch.holds(at));
         let Some(index) = index else { return };
@@ -112,7 +113,7 @@ impl Curve {
         self.stretches.insert(index + 1, rest);
     }
 
-    /// Works out where each stretch starts, and the integral there.
+    /// Computes the start of each segment, and the integral there.
     fn integrate(&mut self) {
         let (mut start, mut before) = (0u64, 0u128);
         for stretch in &mut self.stretches {
@@ -122,14 +123,14 @@ impl Curve {
         }
     }
 
-    /// The first nanosecond at which the integral is `due` or more, rounded down; `None` when it never gets there. `due`
+    /// The first nanosecond at which the integral is `due` or more, rounded down; `None` if it never reaches it. `due`
     /// must not decrease from one call to the next.
     pub(super) fn reaches(&mut self, due: u128) -> Option<u64> {
         loop {
             let stretch = self.stretches.get(self.at)?;
             let wanted = due.saturating_sub(stretch.before);
             match stretch.area() {
-                // A request that is due where a stretch ends belongs to the next: that one may start with a jump.
+                // A request that is due at the end of a segment belongs to the next one, which may start with a jump.
                 Some(area) if wanted >= area => self.at += 1,
                 _ => {
                     return stretch
@@ -147,7 +148,7 @@ impl Stretch {
         at >= self.start && end.is_none_or(|end| at < end)
     }
 
-    /// The rate so long after its start.
+    /// The rate at this offset from its start.
     fn level_at(&self, offset: u64) -> u128 {
         let Some(length) = self.length else {
             return self.from;
@@ -160,13 +161,13 @@ impl Stretch {
         }
     }
 
-    /// The integral over the whole of it; `None` where it has no end.
+    /// The integral over the whole segment; `None` if unbounded.
     fn area(&self) -> Option<u128> {
         self.length
             .map(|length| (self.from + self.to).saturating_mul(u128::from(length)))
     }
 
-    /// Returns the time at which the integral over this piece reaches `wanted`, in ns from its start.
+    /// The offset in ns at which the integral over this segment reaches `wanted`.
     fn reaches(&self, wanted: u128) -> Option<u64> {
         match self.length {
             Some(length) if self.from != self.to => Some(self.ramp_reaches(wanted, length)),
@@ -181,13 +182,13 @@ impl Stretch {
         let slope = (to - from) / length as f64;
         let root = libm::sqrt((from * from + slope * wanted).max(0.0));
         let sum = from + root;
-        // Nothing wanted at a ramp from zero: it is due at once.
+        // `wanted` is 0 at the start of a ramp from zero, so the request is due immediately.
         let offset = if sum > 0.0 { wanted / sum } else { 0.0 };
         (offset as u64).min(length)
     }
 }
 
-/// Exact: the language writes rates per second, minute or hour, and a reduced span still divides an hour.
+/// Exact, because the language writes rates per second, minute or hour, and a reduced span still divides an hour.
 fn thousandths_per_hour(rate: Rate) -> u128 {
     u128::from(rate.milli()) * NANOS_PER_HOUR / u128::from(rate.span_ns())
 }

@@ -19,7 +19,7 @@ fn ramp(seconds: u64, from: &str, to: &str) -> Stage {
     }
 }
 
-/// A load of these stages for so many seconds.
+/// A load with these stages for this many seconds.
 fn load(arrivals: Arrivals, stages: Vec<Stage>, seconds: u64) -> Load {
     Load {
         arrivals,
@@ -185,7 +185,7 @@ fn a_ramp_sends_the_integral_of_its_rate() {
         for until in [15.0f64, 30.0, 45.0, 60.0] {
             let count = times.iter().filter(|time| **time < until).count() as f64;
             let integral = 2_000.0 / 60.0 * until * until / 2.0;
-            // For Poisson the noise of the count comes on top: four standard deviations.
+            // For Poisson the noise of the count is added: four standard deviations.
             let noise = if arrivals == Arrivals::Poisson {
                 4.0 * integral.sqrt()
             } else {

@@ -1,4 +1,4 @@
-//! Connections of a load: reuse, bounds, streams, and a server that is not there.
+//! Connections of a load: reuse, limits, streams, and a server that does not exist.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn a_connection_serves_one_request_after_another() {
     let fired = fired(&load("100/s", 2), terms(), StatusCode::OK, |_| ms(1));
     assert_eq!(fired.connections, [200]);
     assert_eq!((fired.tally.opened, fired.tally.open_max), (1, 1));
-    // Each request and answer has a head and some bytes.
+    // Each request and response has a head and some bytes.
     assert!(
         fired.tally.bytes_sent > 200 * 40,
         "{}",
@@ -49,7 +49,7 @@ fn without_a_bound_no_request_waits_for_another() {
     let fired = fired(&load("100/s", 1), terms(), StatusCode::OK, |_| ms(5000));
     assert_eq!(fired.connections, [1; 100]);
     let (corrected, uncorrected) = fired.latencies();
-    // But for the time in which its connection was opened.
+    // Except for the time in which its connection was opened.
     let opening = corrected.max_ns().unwrap() - uncorrected.max_ns().unwrap();
     assert!((0..5_000_000).contains(&opening), "{opening} ns");
 }
@@ -60,7 +60,7 @@ fn with_a_bound_requests_wait_in_line_and_the_wait_counts() {
         connections: NonZeroU32::new(2),
         ..terms()
     };
-    // Two connections do 20 of the 100 a second.
+    // Two connections serve 20 of the 100 requests a second.
     let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(100));
     assert_eq!(fired.connections, [50, 50], "load is spread");
     assert_eq!(fired.served, 100);
@@ -80,7 +80,7 @@ fn over_http2_all_connections_are_opened_and_streams_are_spread() {
     assert_eq!(fired.count(Answer::Ok), 100);
     assert_eq!((fired.tally.opened, fired.tally.open_max), (4, 4));
     assert_eq!(fired.connections.len(), 4);
-    // Ten at once on four connections: none is far from its share.
+    // Ten at once on four connections: each is near its share.
     let least = fired.connections.iter().min().unwrap();
     assert!(*least >= 15, "{:?}", fired.connections);
 }
@@ -92,7 +92,7 @@ fn waiting_for_a_stream_is_no_uncorrected_latency() {
         connections: NonZeroU32::new(1),
         ..terms()
     };
-    // The server allows 100 streams, each for a second: of 1,000 at 500 a second the last wait for seconds.
+    // The server allows 100 streams, each for a second. Of 1,000 requests at 500 a second the last wait for seconds.
     let fired = fired(&load("500/s", 2), http2, StatusCode::OK, |_| ms(1000));
     assert_eq!(fired.count(Answer::Ok), 1000);
     let (corrected, uncorrected) = fired.latencies();
@@ -110,7 +110,7 @@ fn a_server_that_is_not_there_is_told_by_phase_and_cause() {
     nowhere.entries = vec![entry(1)];
     let sim = sim();
     let client = host(&sim, "client", 2);
-    // A host that listens to nothing.
+    // A host without a listener.
     let _server = host(&sim, "server", 1);
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(&nowhere, &[], rng("arrivals"), rng("mix"));
