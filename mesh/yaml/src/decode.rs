@@ -1,20 +1,21 @@
-//! From tree to types, by serde, with *all* errors of a document at once, each with its place.
+//! Deserialises trees into types with serde and reports *all* errors of a document at once, each with its place.
 //!
-//! Write `#[derive(Deserialize)]` types and call [`decode`]. What differs from serde elsewhere:
+//! Write `#[derive(Deserialize)]` types and call [`decode`]. Differences from other serde formats:
 //!
-//! - A key that a struct does not have is an error with its place and the nearest known key; no attribute is needed.
-//! - An error takes the place of the innermost value that was being read. That value is then taken as absent and
-//!   reading starts again, so that the next error is found, until nothing is left to find (at most [`MAX_ERRORS`]).
-//!   What fails only because of an error already told is not told.
-//! - A struct whose serde name ends with `*` (`#[serde(rename = "call*")]`) has a short form: a value that is no map
-//!   stands for the map of its first field to that value.
+//! - A key that a struct does not have is an error with its place and the nearest known key. No attribute is needed.
+//! - An error is placed at the innermost value that was being read. That value is then treated as absent and reading
+//!   starts again, so that the next error is found, until no error is left (at most [`MAX_ERRORS`]). An error that is
+//!   only a consequence of a reported one is not reported.
+//! - A struct whose serde name ends with `*` (`#[serde(rename = "call*")]`) has a short form: a value that is not a map
+//!   is read as a map from the struct's first field to that value.
 //! - Fields of type [`String`] are names: a plain `1.10` or `true` is refused there, with the advice to quote it. A
-//!   type that reads text of its own (a duration, say) uses [`from_text`] or `deserialize_str`, and gets any scalar's.
-//! - [`Spanned`] keeps a value's place (a map key's, too), [`Raw`] a whole subtree.
-//! - An enum is its variant's name, or a map with that one key. Numbers are read from plain scalars only.
+//!   type with its own text syntax (a duration, say) uses [`from_text`] or `deserialize_str` and gets the text of any
+//!   scalar.
+//! - [`Spanned`] keeps the place of a value or map key, [`Raw`] a whole subtree.
+//! - An enum is written as its variant's name, or as a map with that one key. Numbers are read from plain scalars only.
 //!
-//! Not supported, because serde buffers them without places: `flatten`, `untagged`, internally tagged enums (they are
-//! read, but unknown keys go unseen and places are those of the whole).
+//! Not supported, because serde buffers them without places: `flatten`, `untagged`, internally tagged enums. They are
+//! read, but unknown keys are not detected and errors are placed at the whole value.
 
 mod access;
 mod deserializer;
@@ -35,44 +36,42 @@ use crate::tree::{Entry, Node};
 use deserializer::NodeDeserializer;
 use error::Told;
 
-/// After so many errors no more are looked for.
+/// The number of errors after which decoding stops.
 pub const MAX_ERRORS: usize = 100;
 
-/// Keys (or enum variants) that exist and are not modelled: the serde name of the struct or enum, without a `*`, its keys,
-/// and what it means for the answer that each is passed over; empty: nothing.
+/// Keys (or enum variants) that exist but are not modelled: the serde name of the struct or enum (without a `*`), then
+/// each key with the effect on the result of ignoring it. An empty effect means none.
 pub type Later = &'static [(&'static str, &'static [(&'static str, &'static str)])];
 
-/// A key, or enum variant, that is not modelled and was passed over.
+/// A key or enum variant that is not modelled and was ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// Where it is.
     pub place: Place,
-    /// The key or variant.
     pub key: String,
-    /// What that means for the answer; empty: nothing.
+    /// The effect on the result of ignoring it; empty if there is none.
     pub effect: &'static str,
 }
 
-/// What could be read of a value.
+/// The readable part of a value.
 #[derive(Clone, Debug)]
 pub struct Partial<T> {
-    /// The value, without all that is in error and all that was passed over; none if its shape does not allow that.
+    /// The value without its erroneous and ignored parts. `None` if the type requires one of them.
     pub value: Option<T>,
-    /// All errors, in order of place.
+    /// All errors, ordered by place.
     pub errors: Diagnostics,
-    /// Keys of [`Decoder::later`], in the order in which they were met.
+    /// Keys of [`Decoder::later`], in the order in which they were read.
     pub passed: Vec<Passed>,
 }
 
-/// Reads `node` as a `T`.
+/// Deserialises `node` as a `T`.
 ///
 /// # Errors
-/// All errors, in order of place.
+/// All errors, ordered by place.
 pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostics> {
     Decoder::new().decode(node)
 }
 
-/// How errors are worded.
+/// Decoder options: the wording of errors and the keys to ignore.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     word: &'static str,
@@ -87,7 +86,7 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Says `key`, without a prefix.
+    /// A decoder whose messages say `key` and have no prefix.
     pub fn new() -> Self {
         Decoder {
             word: "key",
@@ -96,32 +95,32 @@ impl Decoder {
         }
     }
 
-    /// What a key of a struct is called: `unknown field `x``.
+    /// Sets the word that messages use for a struct's key, as in `unknown field `x``.
     #[must_use]
     pub fn word(mut self, word: &'static str) -> Self {
         self.word = word;
         self
     }
 
-    /// What stands before each message: `DestinationRule payment: `.
+    /// Sets the prefix of each message, e.g. `DestinationRule payment: `.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Keys that are not modelled: passed over by [`decode_partial`](Self::decode_partial), errors for
-    /// [`decode`](Self::decode).
+    /// Sets the keys that are not modelled. [`decode_partial`](Self::decode_partial) ignores them,
+    /// [`decode`](Self::decode) reports them as errors.
     #[must_use]
     pub fn later(mut self, later: Later) -> Self {
         self.later = later;
         self
     }
 
-    /// Reads `node` as a `T`.
+    /// Deserialises `node` as a `T`.
     ///
     /// # Errors
-    /// All errors, in order of place.
+    /// All errors, ordered by place.
     pub fn decode<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Diagnostics> {
         let mut read = self.decode_partial(node);
         for passed in read.passed {
@@ -134,8 +133,8 @@ impl Decoder {
         }
     }
 
-    /// Reads what can be read of `node`. For those who go on to look for errors of meaning, or who pass over what is not
-    /// modelled.
+    /// Deserialises the readable part of `node`, for callers that go on to semantic checks or that ignore keys which
+    /// are not modelled.
     pub fn decode_partial<T: DeserializeOwned>(&self, node: &Node) -> Partial<T> {
         let session = Session {
             decoder: self,
@@ -153,10 +152,10 @@ impl Decoder {
     }
 }
 
-/// One decoding, which may read the tree many times.
+/// The state of one decoding, which may read the tree many times.
 struct Session<'a> {
     decoder: &'a Decoder,
-    /// The addresses of values that are in error, and taken as absent.
+    /// The addresses of values that are in error and treated as absent.
     poisoned: RefCell<BTreeSet<usize>>,
     /// The addresses of map entries whose key has been refused.
     noted: RefCell<BTreeSet<usize>>,
@@ -181,7 +180,7 @@ impl Session<'_> {
                 Told::Error(place, message) => self.tell(&place, &message),
                 Told::Passed(passed) => self.passed.borrow_mut().push(passed),
             }
-            // A pass that finds no new culprit would find the same for ever.
+            // A pass that finds no new culprit would find the same one for ever.
             let new = self.poisoned.borrow_mut().insert(culprit);
             let told = self.found.borrow().len() + self.passed.borrow().len();
             if culprit == address(root) || !new || told >= MAX_ERRORS {
@@ -194,7 +193,7 @@ impl Session<'_> {
         self.poisoned.borrow().contains(&address(node))
     }
 
-    /// Whether a value, or anything in it, is taken as absent.
+    /// True if a value, or anything within it, is treated as absent.
     fn is_poisoned_within(&self, node: &Node) -> bool {
         if self.is_poisoned(node) {
             return true;
@@ -206,7 +205,8 @@ impl Session<'_> {
                 .is_some_and(|map| map.values().any(|entry| within(&entry.node)))
     }
 
-    /// Whether the absence of a key is no news: its value is in error, or it stands there misspelt.
+    /// True if a missing key needs no error of its own, because its value is in error or a misspelling of it was
+    /// reported.
     fn is_absence_told(&self, node: &Node, key: &str) -> bool {
         if node.get(key).is_some_and(|child| self.is_poisoned(child)) {
             return true;
@@ -218,7 +218,7 @@ impl Session<'_> {
         })
     }
 
-    /// Tells of a key that a struct does not have, once.
+    /// Reports a key that a struct does not have, once per entry.
     fn unknown_key(&self, name: &str, key: &str, entry: &Entry, known: &'static [&'static str]) {
         if self
             .noted
@@ -226,7 +226,7 @@ impl Session<'_> {
             .insert(std::ptr::from_ref(entry).addr())
         {
             if let Some(effect) = self.later(name, key) {
-                // Without a value it says nothing.
+                // A key without a value has no effect.
                 let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
                 if !entry.node.is_null() && !is_empty {
                     self.passed.borrow_mut().push(Passed {
@@ -244,7 +244,7 @@ impl Session<'_> {
         }
     }
 
-    /// What it means that a key, or variant, is passed over; none if it is not one of those.
+    /// The effect of ignoring a key or variant. `None` if it is not one of [`Decoder::later`].
     fn later(&self, name: &str, key: &str) -> Option<&'static str> {
         let name = name.trim_end_matches('*');
         let mut of_name = self.decoder.later.iter().filter(|(of, _)| *of == name);
@@ -266,12 +266,12 @@ impl Session<'_> {
     }
 }
 
-/// A node's identity: the tree is borrowed, and so does not move, as long as the decoding lasts.
+/// The identity of a node. The tree is borrowed, so that addresses are stable during a decoding.
 fn address(node: &Node) -> usize {
     std::ptr::from_ref(node).addr()
 }
 
-/// Reads a child, and gives an error that has no place yet this child's.
+/// Deserialises a child and attaches its place to an error that has none yet.
 fn read<'de, S: serde::de::DeserializeSeed<'de>>(
     seed: S,
     node: &'de Node,

@@ -1,24 +1,21 @@
-//! What is wrong with an input, and where: the one shape of every configuration error.
+//! Configuration errors: a message, its place in the input, and collections of both.
 //!
-//! Errors are values, collected and shown together; nothing here stops at the first. A message reads after its place:
-//! `shop.yaml:9:3: unknown key `topolgy`: did you mean `topology`?`.
+//! Errors are values that are collected and shown together. Nothing here stops at the first. A message reads after its
+//! place: `shop.yaml:9:3: unknown key `topolgy`: did you mean `topology`?`.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A place in a file. Lines and columns count from 1, columns in characters. Line 0 stands for the file as a whole.
+/// A place in a file. Lines and columns count from 1, columns in characters. Line 0 denotes the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The file's name, as the person wrote it.
+    /// The file's name, as the user wrote it.
     pub file: Arc<str>,
-    /// The line, from 1.
     pub line: u32,
-    /// The column, from 1, in characters.
     pub column: u32,
 }
 
 impl Place {
-    /// A place in a file.
     pub fn new(file: impl Into<Arc<str>>, line: u32, column: u32) -> Self {
         Place {
             file: file.into(),
@@ -47,19 +44,18 @@ impl fmt::Display for Place {
     }
 }
 
-/// One error: its place, its cause and what would be accepted.
+/// An error: its place, its cause and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Where.
     pub place: Place,
-    /// The cause, and what would be accepted.
+    /// The cause, and the values that would be accepted.
     pub message: String,
-    /// The place that brought this file in, where it was included by another.
+    /// The place that included this file, if another file did.
     pub via: Option<Place>,
 }
 
 impl Diagnostic {
-    /// An error at a place.
+    /// An error at a place, with no including file.
     pub fn new(place: Place, message: impl Into<String>) -> Self {
         Diagnostic {
             place,
@@ -83,37 +79,33 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// All errors of an input, in order. Displayed one a line.
+/// All errors of an input, in order. Displayed one per line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics(Vec<Diagnostic>);
 
 impl Diagnostics {
-    /// No errors yet.
     pub fn new() -> Self {
         Diagnostics::default()
     }
 
-    /// A single error.
     pub fn one(place: Place, message: impl Into<String>) -> Self {
         Diagnostics(vec![Diagnostic::new(place, message)])
     }
 
-    /// Adds an error.
     pub fn add(&mut self, place: &Place, message: impl Into<String>) {
         self.0.push(Diagnostic::new(place.clone(), message));
     }
 
-    /// Adds an error that is built already.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
     }
 
-    /// Adds all of another's errors after these.
+    /// Appends all errors of `other`.
     pub fn append(&mut self, other: Diagnostics) {
         self.0.extend(other.0);
     }
 
-    /// Says of every error that has none yet which place brought its file in.
+    /// Sets the including place of every error that has none yet.
     #[must_use]
     pub fn via(mut self, place: &Place) -> Self {
         for diagnostic in &mut self.0 {
@@ -122,22 +114,19 @@ impl Diagnostics {
         self
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The errors, in the order they stand in.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
     }
 
-    /// Puts the errors in order, files as they were first mentioned, then lines and columns, and drops what is said twice.
+    /// Sorts the errors by file (in the order of first mention), line and column, and drops duplicates.
     #[must_use]
     pub fn sorted(mut self) -> Self {
         let mut files: Vec<Arc<str>> = Vec::new();
@@ -153,7 +142,7 @@ impl Diagnostics {
         self
     }
 
-    /// `Ok(value)` if there are no errors, else these, in order.
+    /// Returns `Ok(value)` if this list is empty.
     ///
     /// # Errors
     /// The errors, sorted.

@@ -1,8 +1,8 @@
 //! YAML with positions: the reader behind Istio's documents and the scenario language.
 //!
-//! [`tree`] parses text into nodes that keep their places, [`mod@decode`] makes types of them by serde and finds all errors at
-//! once, [`Diagnostics`] holds these, each with its place. [`suggest`] words what would have been accepted, [`patch`] edits a
-//! tree by path. Pure: no input or output.
+//! [`tree`] parses text into nodes that keep their places, [`mod@decode`] deserialises nodes with serde and finds all
+//! errors at once, and [`Diagnostics`] collects these errors with their places. [`suggest`] formulates the accepted
+//! values, and [`patch`] applies JSON merge patches to a tree. Pure: no input or output.
 
 pub mod decode;
 pub mod diagnostic;

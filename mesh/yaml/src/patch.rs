@@ -1,11 +1,11 @@
 //! JSON merge patch (RFC 7396) on positioned trees.
 //!
-//! Maps merge key by key, null removes a key, and any other value, lists included, replaces. What came from the patch
-//! keeps the place that it had there, so that an error names the file and line that a person must edit.
+//! Maps are merged key by key, null removes a key, and any other value, lists included, replaces the old one. Values
+//! from the patch keep their place in the patch, so that an error names the file and line that the user must edit.
 
 use crate::tree::{Entry, Node, Value};
 
-/// Applies `edit` to `base`.
+/// Applies `edit` to `base` in place.
 pub fn merge(base: &mut Node, edit: &Node) {
     let Value::Map(changes) = &edit.value else {
         *base = edit.clone();
@@ -28,7 +28,7 @@ pub fn merge(base: &mut Node, edit: &Node) {
                 merge(&mut entry.node, &change.node);
             }
             None => {
-                // Merged onto nothing rather than cloned: nulls inside a new map must not survive.
+                // Merged into null rather than cloned, because nulls inside a new map must not survive.
                 let mut node = Node::null(change.node.place.clone());
                 merge(&mut node, &change.node);
                 map.insert(
@@ -44,7 +44,7 @@ pub fn merge(base: &mut Node, edit: &Node) {
     }
 }
 
-/// `base` with `edit` applied.
+/// Returns a copy of `base` with `edit` applied.
 #[must_use]
 pub fn merged(base: &Node, edit: &Node) -> Node {
     let mut result = base.clone();

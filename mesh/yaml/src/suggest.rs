@@ -1,12 +1,12 @@
-//! "Did you mean": what to say of a name that is not known.
+//! "Did you mean" hints for unknown names.
 
-/// The most names that are listed when none is near.
+/// The maximum number of names in a list, when no name is near enough.
 const LISTED: usize = 16;
 
-/// The accepted name nearest to `word`, if it is near enough to be a slip of the keyboard.
+/// The accepted name nearest to `word`, if it is near enough to be a typing error.
 pub fn nearest<'a>(word: &str, accepted: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
-    // A third of the letters may be wrong; more is another word, and of names as short as `v1` any is near any other.
+    // A third of the letters may be wrong. Short names like `v1` must match exactly, because each is near any other.
     let allowed = word.chars().count() / 3;
     accepted
         .into_iter()
@@ -22,7 +22,8 @@ pub fn nearest<'a>(word: &str, accepted: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
-/// What follows a colon after an unknown name: `did you mean `x`?`, else the accepted ones, cut after sixteen.
+/// The text after the colon of an "unknown name" message: `did you mean `x`?`, or else the first sixteen accepted
+/// names.
 pub fn hint<'a, I>(word: &str, accepted: I) -> String
 where
     I: IntoIterator<Item = &'a str>,
@@ -39,7 +40,7 @@ where
     format!("expected {}", one_of(&names))
 }
 
-/// `` `a`, `b` or `c` ``, cut after sixteen.
+/// Formats `` `a`, `b` or `c` ``, with at most sixteen names.
 pub fn one_of(names: &[&str]) -> String {
     let mut text = String::new();
     for (index, name) in names.iter().take(LISTED).enumerate() {

@@ -1,11 +1,11 @@
-//! YAML as a tree in which every value knows its place in the file.
+//! YAML parsed into a tree in which every value knows its place in the file.
 //!
-//! The subset is YAML 1.2 core without anchors, aliases, merge keys, tags, duplicate keys and keys that are not scalars:
-//! each is an error with its place. Only `true` and `false` are booleans. A scalar keeps its text, and whether it was
-//! quoted, so that `"1.10"` and `1.10` stay apart until a type decides.
+//! The subset is YAML 1.2 core without anchors, aliases, merge keys, tags, duplicate keys and keys that are not
+//! scalars. Each of these is an error with its place. Only `true` and `false` are booleans. A scalar keeps its text and
+//! a flag for quotes, so that `"1.10"` and `1.10` remain distinct until a type decides.
 //!
-//! Files of Kubernetes documents are read in a wider dialect ([`parse_kubernetes`]), which has what kubectl takes. In both,
-//! lines within brackets may stand at any column.
+//! Files of Kubernetes documents are read in a wider dialect ([`parse_kubernetes`]), which accepts the YAML that
+//! kubectl accepts. In both dialects, lines within brackets may be indented to any column.
 
 mod alias;
 mod emit;
@@ -20,61 +20,57 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Place;
 
-/// A value and its place. Equality compares places, too.
+/// A value and its place. Equality includes places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// What stands there.
     pub value: Value,
-    /// Where it begins.
+    /// The beginning of the value.
     pub place: Place,
 }
 
-/// What a YAML value is.
+/// A YAML value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// `null`, `~` or nothing.
+    /// `null`, `~` or an empty value.
     Null,
     /// `true` or `false`, unquoted.
     Bool(bool),
     /// Any other scalar, as it was written.
     Scalar {
-        /// The text, unescaped and unfolded.
+        /// The text after unescaping and folding.
         text: String,
-        /// Whether it was quoted, or a block scalar: then it is a string, whatever it looks like.
+        /// True if it was quoted or a block scalar. Such a scalar is always a string.
         quoted: bool,
     },
-    /// A sequence.
     List(Vec<Node>),
-    /// A mapping, in the order of the file.
+    /// A mapping, in file order.
     Map(Map),
 }
 
-/// A mapping, in the order of the file.
+/// A mapping, in file order.
 pub type Map = IndexMap<String, Entry>;
 
-/// What a map holds under a key.
+/// The key's place and the value of one entry of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Where the key stands.
+    /// The place of the key.
     pub key: Place,
-    /// Whether the key was quoted (`"1.10": ...`).
+    /// True if the key was quoted (`"1.10": ...`).
     pub quoted: bool,
-    /// The value.
     pub node: Node,
 }
 
 impl Node {
-    /// A value at a place.
     pub fn new(value: Value, place: Place) -> Self {
         Node { value, place }
     }
 
-    /// Nothing, at a place.
+    /// A null value at a place.
     pub fn null(place: Place) -> Self {
         Node::new(Value::Null, place)
     }
 
-    /// A string, whatever it looks like.
+    /// A string, even if the text looks like a number or a boolean.
     pub fn string(text: impl Into<String>, place: Place) -> Self {
         Node::new(
             Value::Scalar {
@@ -85,17 +81,16 @@ impl Node {
         )
     }
 
-    /// A plain scalar: what a person would write without quotes. `null`, `true` and `false` become what they mean.
+    /// A plain scalar, as if written without quotes. `null`, `true` and `false` are resolved.
     pub fn plain(text: impl Into<String>, place: Place) -> Self {
         Node::new(scalar::resolve(text.into(), false), place)
     }
 
-    /// A list.
     pub fn list(items: Vec<Node>, place: Place) -> Self {
         Node::new(Value::List(items), place)
     }
 
-    /// A map; each key stands where its value does.
+    /// A map. The place of each key is that of its value.
     pub fn map<K: Into<String>>(
         entries: impl IntoIterator<Item = (K, Node)>,
         place: Place,
@@ -113,22 +108,21 @@ impl Node {
         Node::new(Value::Map(entries.collect()), place)
     }
 
-    /// The value under a key of a map. None too if this is no map.
+    /// The value of a key. `None` if the key is missing or this is not a map.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.as_map()?.get(key).map(|entry| &entry.node)
     }
 
-    /// The value under a path of keys.
+    /// The value at a path of keys.
     pub fn find(&self, path: &[&str]) -> Option<&Node> {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
-    /// Whether it is nothing.
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
     }
 
-    /// The text of a scalar, booleans too.
+    /// The text of a scalar, including booleans.
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
@@ -138,7 +132,6 @@ impl Node {
         }
     }
 
-    /// The items of a list.
     pub fn as_list(&self) -> Option<&[Node]> {
         match &self.value {
             Value::List(items) => Some(items),
@@ -146,7 +139,6 @@ impl Node {
         }
     }
 
-    /// The entries of a map.
     pub fn as_map(&self) -> Option<&Map> {
         match &self.value {
             Value::Map(map) => Some(map),
@@ -154,7 +146,6 @@ impl Node {
         }
     }
 
-    /// The entries of a map, to change.
     pub fn as_map_mut(&mut self) -> Option<&mut Map> {
         match &mut self.value {
             Value::Map(map) => Some(map),
@@ -162,7 +153,7 @@ impl Node {
         }
     }
 
-    /// What it is, in words that read after "found": `a map`, `` `5` ``.
+    /// Describes the value in words that fit after "found": `a map`, `` `5` ``.
     pub fn describe(&self) -> String {
         match &self.value {
             Value::Null => "nothing".into(),

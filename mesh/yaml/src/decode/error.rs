@@ -1,4 +1,4 @@
-//! The error of one pass: plain words, the value at fault, and whether it is only the echo of another error.
+//! The error of one deserialisation pass: message, value at fault, and a flag for consequences of other errors.
 
 use std::fmt;
 
@@ -9,29 +9,27 @@ use crate::diagnostic::Place;
 use crate::suggest;
 use crate::tree::Node;
 
-/// An error of a value, placed as it passes the innermost value that was being read.
+/// A deserialisation error. The innermost value that was being read becomes its place.
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 
 #[derive(Clone, Debug)]
 struct Inner {
     message: String,
-    /// The key that is missing, if that is the error.
+    /// The missing key, if that is the error.
     missing: Option<String>,
     place: Option<Place>,
     culprit: Option<usize>,
     echo: bool,
-    /// The value is not modelled: what it means that it is passed over.
+    /// The effect of ignoring the value, if the value is not modelled.
     effect: Option<&'static str>,
 }
 
-/// What a person is told of an error.
+/// The report that an error leads to.
 pub(super) enum Told {
-    /// Another error, or what was passed over, explains it.
+    /// Nothing to report: another error or an ignored value explains this one.
     Nothing,
-    /// An error.
     Error(Place, String),
-    /// Something that is passed over.
     Passed(Passed),
 }
 
@@ -47,32 +45,32 @@ impl Error {
         }))
     }
 
-    /// A value that is not modelled, and passed over.
+    /// A value that is not modelled and is ignored.
     pub(super) fn passed(value: &str, effect: &'static str) -> Self {
         let mut error = Error::new(value);
         error.0.effect = Some(effect);
         error
     }
 
-    /// The value's own shape is wrong: `expected a list, found a map`.
+    /// A value of the wrong shape: `expected a list, found a map`.
     pub(super) fn mismatch(expected: &str, found: &Node) -> Self {
         Error::new(format!("expected {expected}, found {}", found.describe()))
     }
 
-    /// An error that another one explains: not told.
+    /// An error that is a consequence of another one and is not reported.
     pub(super) fn echo() -> Self {
         let mut error = Error::new("left out: a part of it is in error");
         error.0.echo = true;
         error
     }
 
-    /// Points at a place inside the value at fault (a key, say).
+    /// Sets a more precise place within the value at fault (a key, say).
     pub(super) fn pointing(mut self, place: &Place) -> Self {
         self.0.place.get_or_insert_with(|| place.clone());
         self
     }
 
-    /// Makes `node` the value at fault, unless an inner one is already.
+    /// Makes `node` the value at fault, unless an inner value already is.
     pub(super) fn at(mut self, node: &Node, session: &Session<'_>) -> Self {
         if self.0.culprit.is_none() {
             self.0.culprit = Some(address(node));
@@ -85,12 +83,12 @@ impl Error {
         self
     }
 
-    /// The address of the value at fault; 0 if it was never placed.
+    /// The address of the value at fault; 0 if none was set.
     pub(super) fn culprit(&self) -> usize {
         self.0.culprit.unwrap_or(0)
     }
 
-    /// What a person is told, and where.
+    /// The message and place to report.
     pub(super) fn told(self) -> Told {
         let inner = *self.0;
         match (inner.place, inner.effect) {
@@ -155,7 +153,7 @@ impl de::Error for Error {
     }
 }
 
-/// What was found, in the words of YAML.
+/// Describes the value that was found, in YAML terms.
 fn found(unexpected: &Unexpected<'_>) -> String {
     match unexpected {
         Unexpected::Bool(value) => format!("`{value}`"),

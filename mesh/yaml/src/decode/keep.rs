@@ -1,7 +1,7 @@
-//! Types that keep more than serde carries: a value's place, a whole subtree, a scalar's text.
+//! Types that keep more than serde's data model can carry: a value's place, a whole subtree, a scalar's text.
 //!
-//! serde's data model has no room for a place or a [`Node`], so the deserializer leaves them in a slot of the thread
-//! just before it calls the visitor, which takes them first thing. Both halves stand here; nothing runs in between.
+//! serde has no way to pass a place or a [`Node`], so the deserializer leaves them in a thread-local slot immediately
+//! before it calls the visitor, which takes them first. Both sides are in this module and nothing runs in between.
 
 use std::borrow::Borrow;
 use std::cell::RefCell;
@@ -42,22 +42,20 @@ pub(super) fn hand_over_key(name: &'static str, text: &str, entry: &Entry) {
     }
 }
 
-/// A value and its place. Compares, orders and hashes as the value alone.
+/// A value and its place. Comparison, order and hash ignore the place.
 #[derive(Clone, Debug)]
 pub struct Spanned<T> {
-    /// Where it begins. [`Place::whole`] of nothing if it was not read from a tree.
+    /// The beginning of the value. [`Place::whole`] of an empty name if it was not read from a tree.
     pub place: Place,
-    /// The value.
     pub value: T,
 }
 
 impl<T> Spanned<T> {
-    /// A value at a place.
     pub fn new(value: T, place: Place) -> Self {
         Spanned { place, value }
     }
 
-    /// The same place, another value.
+    /// Changes the value and keeps the place.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Spanned<U> {
         Spanned {
             place: self.place,
@@ -76,7 +74,7 @@ impl<T: Default> Default for Spanned<T> {
 }
 
 impl<T> From<T> for Spanned<T> {
-    /// A value that stands in no file.
+    /// Wraps a value that was not read from a file.
     fn from(value: T) -> Self {
         Spanned {
             place: Place::whole(""),
@@ -164,7 +162,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
     }
 }
 
-/// A subtree, as it stands. Only read from trees.
+/// An unchanged subtree. Can only be read from trees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw(pub Node);
 
@@ -190,7 +188,7 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-/// The text of any scalar: quoted or not, number or not.
+/// The text of any scalar, quoted or plain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(pub String);
 
@@ -214,11 +212,11 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Reads any scalar's text with [`FromStr`]; its error becomes the message. For `#[serde(deserialize_with)]` and for
-/// hand-written [`Deserialize`] impls of value types.
+/// Reads the text of any scalar with [`FromStr`], whose error becomes the message. For `#[serde(deserialize_with)]` and
+/// for hand-written [`Deserialize`] impls of value types.
 ///
 /// # Errors
-/// What `T` says of the text.
+/// The error of `T`'s parser.
 pub fn from_text<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: FromStr,

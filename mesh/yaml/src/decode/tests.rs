@@ -260,7 +260,7 @@ fn null_and_absence_are_none() {
 }
 
 proptest::proptest! {
-    /// A tree of any shape is a value or an error, in every shape that is asked for.
+    /// Decoding any tree as any of these types returns a value or an error.
     #[test]
     fn no_document_makes_the_decoder_panic(text in "[\\[\\]{}:,\\- \n a-e1\"]{0,80}|(name|steps|work|call|to|: |\n|\n  |- |[a-z0-9]|\\[|\\]|\\{|\\}|,){0,30}") {
         for node in parse("f", &text).unwrap_or_default() {

@@ -1,7 +1,7 @@
-//! Anchors, aliases and merge keys: values that are written once and meant several times.
+//! Anchors, aliases and merge keys: values that are written once and used several times.
 //!
-//! What aliases copy is bounded in number, size and depth, so that a small file cannot stand for a large tree ("billion
-//! laughs").
+//! The copies that aliases make are bounded in number, size and depth, so that a small file cannot expand to a large
+//! tree ("billion laughs").
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,22 +9,22 @@ use super::parse::{MAX_BYTES, MAX_DEPTH};
 use super::{Map, Node, Value};
 use crate::diagnostic::Diagnostic;
 
-/// How many values the aliases of a document may copy in all.
+/// The maximum number of values that the aliases of a document may copy in total.
 pub const MAX_COPIED_VALUES: usize = 100_000;
-/// How many bytes of text they may copy in all.
+/// The maximum number of bytes of text that the aliases of a document may copy in total.
 pub const MAX_COPIED_BYTES: usize = MAX_BYTES;
 
-/// The size of a value with all that is in it.
+/// The size of a value including everything within it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Measure {
     pub(super) values: usize,
     pub(super) bytes: usize,
-    /// How many levels of lists and maps.
+    /// The number of nested levels of lists and maps.
     pub(super) height: usize,
 }
 
 impl Measure {
-    /// A list or map without anything in it.
+    /// An empty list or map.
     pub(super) const EMPTY: Measure = Measure {
         values: 1,
         bytes: 0,
@@ -39,7 +39,7 @@ impl Measure {
         }
     }
 
-    /// Takes in a value that is put into this one.
+    /// Adds the size of a value that is inserted into this one.
     pub(super) fn absorb(&mut self, inner: Measure) {
         self.values += inner.values;
         self.bytes += inner.bytes;
@@ -47,17 +47,17 @@ impl Measure {
     }
 }
 
-/// The anchored values of a document, and how much of it are copies.
+/// The anchored values of a document, and the total size of their copies.
 #[derive(Default)]
 pub(super) struct Copies {
-    /// By the parser's number; none: too large to be copied once more.
+    /// Keyed by the parser's anchor number. `None`: too large to be copied once more.
     anchored: BTreeMap<usize, Option<(Node, Measure)>>,
     values: usize,
     bytes: usize,
 }
 
 impl Copies {
-    /// Keeps a value that has an anchor. Keeping it is a copy, too: anchors may nest.
+    /// Stores a value that has an anchor. Storing counts as a copy, because anchors may nest.
     pub(super) fn keep(&mut self, anchor: usize, node: &Node, measure: Measure) {
         if anchor != 0 {
             let kept = self.fits(measure).then(|| (node.clone(), measure));
@@ -65,7 +65,7 @@ impl Copies {
         }
     }
 
-    /// The value of an anchor, to stand where `levels` more lists and maps may nest.
+    /// Returns the value of an anchor, if it fits into the remaining `levels` of nesting.
     pub(super) fn take(&mut self, anchor: usize, levels: usize) -> Result<(Node, Measure), String> {
         let Some(kept) = self.anchored.get(&anchor) else {
             return Err("the alias stands within the value that it means".into());
@@ -87,7 +87,7 @@ impl Copies {
         }
     }
 
-    /// Whether one more copy is within the bounds; then it is counted.
+    /// Counts one more copy and returns true, if it is within the bounds.
     fn fits(&mut self, measure: Measure) -> bool {
         let (values, bytes) = (self.values + measure.values, self.bytes + measure.bytes);
         let fits = values <= MAX_COPIED_VALUES && bytes <= MAX_COPIED_BYTES;
@@ -98,8 +98,8 @@ impl Copies {
     }
 }
 
-/// Takes the entries of a `<<` into its map, in the place of those that stand before it; of several maps the first goes
-/// before the others. Source: goyaml.v2, `decoder.merge`.
+/// Inserts the entries of a `<<` value into its map, replacing keys written before it. If the value is a list of maps,
+/// earlier maps take precedence over later ones. Source: goyaml.v2, `decoder.merge`.
 pub(super) fn merge(
     map: &mut Map,
     merged: &mut BTreeSet<String>,

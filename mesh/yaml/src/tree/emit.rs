@@ -1,12 +1,12 @@
-//! A tree written as YAML and as JSON: one text for one meaning, so that it can be hashed and shown.
+//! Serialises a tree to canonical YAML and to JSON, so that equal meanings have equal text for hashing and display.
 
 use std::fmt::Write as _;
 
 use super::{Node, Value, scalar};
 
 impl Node {
-    /// The tree as canonical YAML: block style, two spaces, quotes only where a reader needs them. Reading the result
-    /// gives the same meaning again. Order is kept.
+    /// The tree as canonical YAML: block style, two spaces, quotes only where a reader needs them. Parsing the result
+    /// gives the same values in the same order.
     pub fn to_yaml_string(&self) -> String {
         let mut out = String::new();
         match &self.value {
@@ -20,7 +20,7 @@ impl Node {
         out
     }
 
-    /// The tree as JSON. Plain numbers become numbers (those that JSON cannot hold, strings); keys are sorted.
+    /// The tree as JSON. Plain numbers become numbers, or strings if JSON cannot represent them. Keys are sorted.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::Value as Json;
         match &self.value {
@@ -58,7 +58,7 @@ fn list(out: &mut String, items: &[Node], indent: usize) {
         pad(out, indent);
         out.push('-');
         match &item.value {
-            // A map's first key may stand on the dash's line; a list's first dash likewise.
+            // The first key of a map, or the first dash of a list, is written on the line of the outer dash.
             Value::Map(map) if !map.is_empty() => {
                 let start = out.len();
                 entries(out, map, indent + 2);
@@ -81,7 +81,8 @@ fn list(out: &mut String, items: &[Node], indent: usize) {
 fn entries(out: &mut String, map: &super::Map, indent: usize) {
     for (key, entry) in map {
         pad(out, indent);
-        // A key that would be read as something else, or end early, is quoted, and so is one that was to be a string.
+        // Quotes a key that would be read as something else or cut short, and a quoted key that would not be read as a
+        // string.
         if is_plain_safe(key) && (scalar::is_string(key) || !entry.quoted) {
             out.push_str(key);
         } else {
@@ -122,13 +123,13 @@ fn flat(out: &mut String, node: &Node) {
     }
 }
 
-/// Whether the text can stand unquoted, alone or as a key, without being read as anything else.
+/// True if the text, as a value or key without quotes, is read back as the same text.
 fn is_plain_safe(text: &str) -> bool {
     let Some(first) = text.chars().next() else {
         return false;
     };
     let indicator = "-?:,[]{}#&*!|>'\"%@`=<~".contains(first);
-    // A leading `-` is fine where a word or a number follows: `-10m`, `-.5`.
+    // A leading `-` is safe if a word or a number follows: `-10m`, `-.5`.
     let dash = first == '-'
         && text
             .chars()
@@ -141,7 +142,7 @@ fn is_plain_safe(text: &str) -> bool {
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
         && !text.contains(" #")
-        // Flow indicators are legal in block context; quoting them keeps the text pasteable anywhere.
+        // Flow indicators are legal in block context, but quoting them allows the text to be pasted anywhere.
         && !text.contains(['[', ']', '{', '}', ','])
         && text.chars().all(|letter| letter == ' ' || (letter.is_ascii_graphic()) || is_plain_unicode(letter))
 }

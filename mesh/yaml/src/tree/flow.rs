@@ -1,4 +1,5 @@
-//! Lines of flow collections that YAML 1.2 wants indented, and libyaml, which kubectl's reader is, takes at any column.
+//! Support for lines of flow collections that YAML 1.2 requires to be indented. libyaml, kubectl's reader, accepts them
+//! at any column.
 //!
 //! ```yaml
 //! spec:
@@ -7,20 +8,19 @@
 //!   ]
 //! ```
 //!
-//! The parser of this crate follows the standard. Such lines are given to it with spaces before them: inside brackets
-//! these say nothing. The spaces are taken off the columns of places again.
+//! This crate's parser follows the standard. Such lines are passed to it with spaces before them, because spaces have
+//! no meaning inside brackets. The added spaces are subtracted from the columns of places.
 
 use saphyr_parser::{Event, Parser};
 
-/// A text with spaces before each line that begins within brackets.
+/// A text with spaces inserted before each line that begins within brackets.
 pub(super) struct Indented {
-    /// The text as the parser reads it.
     pub(super) text: String,
-    /// How many spaces were added before each line.
+    /// The number of spaces added before each line.
     pub(super) added: Vec<usize>,
 }
 
-/// The text with its flow collections indented; none if no line is in one.
+/// The text with its flow collections indented. `None` if no line needs it.
 pub(super) fn indented(text: &str) -> Option<Indented> {
     let mut added = Vec::new();
     let mut scan = Scan::default();
@@ -41,8 +41,8 @@ pub(super) fn indented(text: &str) -> Option<Indented> {
 }
 
 impl Indented {
-    /// Whether the parser, too, takes each line that was indented for one within brackets. The scan below does not know
-    /// all of YAML; elsewhere added spaces would change the meaning.
+    /// True if the parser agrees that each indented line is within brackets. The scan below does not know all of YAML,
+    /// and added spaces outside brackets would change the meaning.
     fn is_of_flow_alone(&self) -> bool {
         let text: Vec<char> = self.text.chars().collect();
         let mut inside = vec![false; self.added.len() + 2];
@@ -65,7 +65,7 @@ impl Indented {
                     depth -= 1;
                     if depth == 0 {
                         let last = span.end.line().min(inside.len() - 1);
-                        // The parser ends lines at a lone CR, too, and so may count more of them.
+                        // The parser also ends lines at a lone CR and may therefore count more of them.
                         if first < last {
                             inside[first + 1..=last].fill(true);
                         }
@@ -79,27 +79,27 @@ impl Indented {
     }
 }
 
-/// A reading of lines that knows as much of YAML as says which brackets are flow collections.
+/// A line scanner that knows only enough YAML to find the brackets of flow collections.
 #[derive(Default)]
 struct Scan {
-    /// How many brackets are open.
+    /// The number of open brackets.
     depth: usize,
-    /// The column after the first of them.
+    /// The column after the outermost open bracket.
     indent: usize,
-    /// The quote that a scalar ends with.
+    /// The quote character of the scalar being read.
     quote: Option<char>,
-    /// A block scalar that is being read: its lines are indented further than this.
+    /// The parent column of the block scalar being read. The scalar's lines are indented further than this.
     block_scalar: Option<isize>,
-    /// Within brackets: the last letter was of a plain scalar.
+    /// Within brackets: true if the previous character belongs to a plain scalar.
     in_plain: bool,
 }
 
-/// Where in a line of block style the scan is.
+/// The scanner's position in a line of block style.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     /// A value or key may begin.
     Start,
-    /// After a value that ended: only a `:` or a comment may follow.
+    /// A value has ended: only a `:` or a comment may follow.
     Ended { column: usize },
 }
 
@@ -118,7 +118,7 @@ impl Scan {
             self.block_scalar = None;
         }
         let mut column = 0;
-        // The column of the nearest key or dash of this line.
+        // The column of the nearest key or dash on this line.
         let mut parent = indent as isize - 1;
         let goes_on = self.depth > 0 || self.quote.is_some();
         let mut at = match goes_on {
@@ -139,7 +139,7 @@ impl Scan {
         }
     }
 
-    /// Reads on within quotes.
+    /// Scans one character within quotes and returns the next column.
     fn quoted(&mut self, letters: &[char], column: usize) -> usize {
         match (self.quote, letters[column], letters.get(column + 1)) {
             (Some('"'), '\\', _) | (Some('\''), '\'', Some('\'')) => return column + 2,
@@ -149,7 +149,7 @@ impl Scan {
         column + 1
     }
 
-    /// Reads on within brackets.
+    /// Scans one character within brackets and returns the next column.
     fn flow(&mut self, letters: &[char], column: usize) -> usize {
         let blank_before = column == 0 || letters[column - 1].is_whitespace();
         match letters[column] {
@@ -170,7 +170,7 @@ impl Scan {
         column + 1
     }
 
-    /// Reads on outside of brackets; none: the rest of the line says nothing of interest.
+    /// Scans a token outside brackets and returns the next column. `None`: nothing of interest in the rest of the line.
     fn block(
         &mut self,
         letters: &[char],
@@ -215,7 +215,7 @@ impl Scan {
                 Some(column + 1)
             }
             (_, At::Start) => {
-                // A plain scalar: a key if a colon ends it.
+                // A plain scalar, or a key if a colon follows.
                 let rest = letters[column..].windows(2);
                 let ends = |pair: &[char]| pair[0] == ':' && pair[1].is_whitespace();
                 let colon = rest.clone().position(ends);

@@ -1,4 +1,4 @@
-//! From text to tree: the parser's events, assembled without recursion and within bounds.
+//! Builds trees from the parser's events, without recursion and within bounds.
 
 mod syntax;
 
@@ -13,16 +13,15 @@ use super::flow::{self, Indented};
 use super::{Entry, Map, Node, Value, alias, scalar};
 use crate::diagnostic::{Diagnostics, Place};
 
-/// The largest file that is read.
+/// The maximum size of a file.
 pub const MAX_BYTES: usize = 16 << 20;
-/// How deep lists and maps may nest.
+/// The maximum nesting depth of lists and maps.
 pub const MAX_DEPTH: usize = 64;
-/// How many values a file may hold: bounds memory, which one byte of input can otherwise multiply a hundredfold.
+/// The maximum number of values in a file. Bounds memory: one byte of input can otherwise multiply a hundredfold.
 pub const MAX_NODES: usize = 1_000_000;
-/// After so many errors the rest of the file is not read.
+/// The number of errors after which the rest of the file is not read.
 const MAX_ERRORS: usize = 100;
 
-/// The YAML that is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// YAML 1.2 core without anchors, aliases, merge keys and tags.
@@ -32,19 +31,19 @@ pub enum Dialect {
     Kubernetes,
 }
 
-/// Reads all documents of a file, in the strict dialect. Documents without content are left out.
+/// Parses all documents of a file in the strict dialect. Documents without content are left out.
 ///
 /// # Errors
-/// Every error that could be found: syntax (the first one only: what follows cannot be trusted), what this subset of
-/// YAML does not have, a bound that is passed, or an empty file.
+/// All errors that could be found: the first syntax error (later ones are unreliable), features outside this subset of
+/// YAML, exceeded bounds, or an empty file.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Node>, Diagnostics> {
     parse_as(Dialect::Strict, file, text)
 }
 
-/// Reads all documents of a file in the YAML that kubectl reads.
+/// Parses all documents of a file in the YAML that kubectl reads.
 ///
 /// # Errors
-/// As [`parse`]; and an alias that would multiply the file past a bound.
+/// See [`parse`]. Also aliases that would expand the file past a bound.
 pub fn parse_kubernetes(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnostics> {
     parse_as(Dialect::Kubernetes, file, utf8(file, bytes)?)
 }
@@ -76,7 +75,7 @@ fn parse_as(dialect: Dialect, file: &str, text: &str) -> Result<Vec<Node>, Diagn
     builder.errors.or(builder.documents)
 }
 
-/// Reads a text that the parser refuses once more, its flow collections indented as the standard wants them.
+/// Parses a refused text once more, with its flow collections indented as the standard requires.
 fn again(failed: &Builder, text: &str) -> Option<Builder> {
     let Indented { text, added } = flow::indented(text)?;
     let mut builder = Builder::new(failed.file.clone(), failed.dialect);
@@ -84,18 +83,18 @@ fn again(failed: &Builder, text: &str) -> Option<Builder> {
     builder.read(&text).is_ok().then_some(builder)
 }
 
-/// Reads all documents of a file whose encoding is not known to be UTF-8.
+/// Parses all documents of a file whose encoding is not known to be UTF-8.
 ///
 /// # Errors
-/// As [`parse`]; and the place of the first byte that is not UTF-8.
+/// See [`parse`]. Also the place of the first byte that is not UTF-8.
 pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnostics> {
     parse(file, utf8(file, bytes)?)
 }
 
-/// A list or map that is not finished.
+/// A list or map whose end has not been read yet.
 struct Open {
     place: Place,
-    /// The anchor that names it; 0: none.
+    /// The parser's anchor number; 0 if there is none.
     anchor: usize,
     measure: Measure,
     inside: Inside,
@@ -106,14 +105,14 @@ enum Inside {
     Map {
         map: Map,
         key: Option<Key>,
-        /// Merge keys have been refused here already.
+        /// True if an error for merge keys was already reported in this map.
         merge_refused: bool,
-        /// Keys that a merge brought in: those written here go before them.
+        /// Keys inserted by a merge. Keys written in the map itself take precedence over these.
         merged: BTreeSet<String>,
     },
 }
 
-/// A key whose value is awaited.
+/// A key whose value has not been read yet.
 struct Key {
     name: Name,
     quoted: bool,
@@ -122,9 +121,9 @@ struct Key {
 
 enum Name {
     Text(String),
-    /// `<<`: its value's entries are taken in.
+    /// `<<`: the entries of its value are inserted into the map.
     Merge,
-    /// In error: its value is read and dropped.
+    /// A key in error: its value is read and dropped.
     Unusable,
 }
 
@@ -136,7 +135,7 @@ struct Builder {
     errors: Diagnostics,
     nodes: usize,
     copies: Copies,
-    /// Spaces that were put before lines.
+    /// The number of spaces inserted before each line.
     added: Vec<usize>,
 }
 
@@ -166,7 +165,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Takes in one event; false ends the reading.
+    /// Processes one event. Returns false if parsing must stop.
     fn event(&mut self, event: Event<'_>, place: Place) -> bool {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -215,7 +214,7 @@ impl Builder {
         }
     }
 
-    /// Takes in a scalar, as a key where one is awaited.
+    /// Adds a scalar as a key or as a value.
     fn scalar(&mut self, node: Node, quoted: bool, anchor: usize) -> bool {
         let measure = Measure::scalar(&node);
         self.copies.keep(anchor, &node, measure);
@@ -230,7 +229,7 @@ impl Builder {
         self.count(1, &node.place) && self.add(node, measure)
     }
 
-    /// Puts the value of an anchor in the place of an alias.
+    /// Inserts a copy of the anchored value in place of an alias.
     fn alias(&mut self, anchor: usize, place: Place) -> bool {
         if self.dialect == Dialect::Strict {
             self.errors.add(
@@ -254,7 +253,7 @@ impl Builder {
         }
     }
 
-    /// Refuses anchors and tags that the dialect does not have. True: a tag makes the value a string.
+    /// Refuses anchors and tags that the dialect does not have. Returns true if a tag makes the value a string.
     fn decorated(&mut self, place: &Place, anchor: usize, tag: Option<&Tag>) -> bool {
         let strict = self.dialect == Dialect::Strict;
         if anchor != 0 && strict {
@@ -352,7 +351,7 @@ impl Builder {
         true
     }
 
-    /// Counts values; false ends the reading.
+    /// Counts values. Returns false if parsing must stop.
     fn count(&mut self, values: usize, place: &Place) -> bool {
         self.nodes += values;
         if self.nodes > MAX_NODES {
@@ -365,7 +364,7 @@ impl Builder {
         true
     }
 
-    /// Puts a finished value where it belongs; false ends the reading.
+    /// Adds a finished value to the innermost open list, map or document. Returns false if parsing must stop.
     fn add(&mut self, node: Node, measure: Measure) -> bool {
         let Some(open) = self.open.last_mut() else {
             if !node.is_null() {

@@ -1,11 +1,11 @@
-//! What an unquoted scalar means in YAML 1.2's core schema, and how it is shown in messages.
+//! The meaning of an unquoted scalar in YAML 1.2's core schema, and the form of scalars in messages.
 
 use super::Value;
 
-/// The most characters of a scalar that a message shows.
+/// The maximum number of characters of a scalar in a message.
 const SHOWN: usize = 60;
 
-/// The value of a scalar. Quoted ones are strings; of the others, `null`, `~`, nothing, `true` and `false` are special.
+/// Resolves a scalar. Quoted ones are strings. Plain `null`, `~`, the empty text, `true` and `false` are special.
 pub fn resolve(text: String, quoted: bool) -> Value {
     if quoted {
         return Value::Scalar { text, quoted };
@@ -18,7 +18,7 @@ pub fn resolve(text: String, quoted: bool) -> Value {
     }
 }
 
-/// As [`resolve`], with the booleans of YAML 1.1. Source: goyaml.v2, resolve.go.
+/// Resolves a scalar like [`resolve`], but with the booleans of YAML 1.1. Source: goyaml.v2, resolve.go.
 pub fn resolve_1_1(text: String, quoted: bool) -> Value {
     if quoted {
         return Value::Scalar { text, quoted };
@@ -34,19 +34,19 @@ pub fn resolve_1_1(text: String, quoted: bool) -> Value {
     }
 }
 
-/// Whether a plain scalar of this text is a string: not null, boolean or number to a YAML 1.2 core reader.
+/// True if a YAML 1.2 core reader takes this plain scalar for a string: not null, boolean or number.
 pub fn is_string(text: &str) -> bool {
     !is_number(text) && matches!(resolve(text.to_owned(), false), Value::Scalar { .. })
 }
 
-/// Whether the text is a number in the core schema.
+/// True if the text is a number in the core schema.
 pub fn is_number(text: &str) -> bool {
     integer(text).is_some()
         || is_float(text)
         || is_digits(text.strip_prefix(['-', '+']).unwrap_or(text))
 }
 
-/// The integer that a plain scalar stands for: decimal, `0x` or `0o`. None too if it does not fit 128 bits.
+/// The integer value of a plain scalar: decimal, `0x` or `0o`. `None` if it is not an integer or does not fit 128 bits.
 pub fn integer(text: &str) -> Option<i128> {
     if let Some(digits) = text.strip_prefix("0x") {
         return unsigned(digits, 16);
@@ -58,7 +58,7 @@ pub fn integer(text: &str) -> Option<i128> {
     is_digits(digits).then(|| text.parse().ok()).flatten()
 }
 
-/// The floating-point number that a plain scalar stands for, integers included.
+/// The floating-point value of a plain scalar, including integers.
 pub fn float(text: &str) -> Option<f64> {
     if is_float(text) {
         let (sign, rest) = match text.strip_prefix('-') {
@@ -74,7 +74,7 @@ pub fn float(text: &str) -> Option<f64> {
     integer(text).map(|value| value as f64)
 }
 
-/// The text as a message shows it: control characters escaped, long ones cut.
+/// Formats a text for a message: control characters escaped, cut after 60 characters.
 pub fn shorten(text: &str) -> String {
     let mut shown = String::new();
     for (index, letter) in text.chars().enumerate() {
@@ -102,7 +102,7 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, and the infinities and nan.
+/// Matches `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`, the infinities and nan.
 fn is_float(text: &str) -> bool {
     let rest = text.strip_prefix(['-', '+']).unwrap_or(text);
     if matches!(rest, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {

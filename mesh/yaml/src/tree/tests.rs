@@ -197,7 +197,7 @@ proptest! {
     }
 }
 
-/// A text as kubectl reads it.
+/// Parses a text in the Kubernetes dialect.
 fn wide(text: &str) -> Node {
     parse_kubernetes("f", text.as_bytes()).unwrap().remove(0)
 }
@@ -279,7 +279,7 @@ fn aliases_and_merge_keys_are_what_kubectl_makes_of_them() {
     assert_eq!(json("by"), r#"{"a":9,"b":["x"],"d":["x"]}"#);
     assert_eq!(json("two"), r#"{"a":1,"b":["x"],"c":3}"#);
     assert_eq!(json("late"), r#"{"a":2,"c":3}"#);
-    // A copy knows where its text is.
+    // The place of a copy is that of its anchor.
     let copied = node.find(&["by", "d"]).unwrap();
     assert_eq!(copied.place.line, 1);
 }

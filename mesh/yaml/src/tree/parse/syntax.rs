@@ -1,4 +1,4 @@
-//! Errors of syntax: where they are, and why.
+//! Syntax errors and their places.
 
 use super::*;
 
@@ -6,7 +6,7 @@ impl Builder {
     pub(super) fn syntax(&mut self, text: &str, error: &ScanError) {
         let mark = error.marker();
         let place = self.place(mark);
-        // The parser has a depth limit of its own, and meets it in looking ahead: say ours.
+        // The parser has its own depth limit, which it reaches while looking ahead. Report this crate's limit instead.
         if let Some(place) = self.too_deep(text, mark.index()) {
             self.errors.add(
                 &place,
@@ -26,8 +26,8 @@ impl Builder {
             .add(&place, format!("YAML syntax: {}{hint}", error.info()));
     }
 
-    /// The place at which flow brackets nest past the bound, before `end` (in characters). Brackets in quotes are counted, too:
-    /// the file is invalid in any case.
+    /// The place at which flow brackets nest past the bound, before `end` (in characters). Brackets in quotes are
+    /// counted, too: the file is invalid in any case.
     fn too_deep(&self, text: &str, end: usize) -> Option<Place> {
         let (mut depth, mut line, mut column) = (0_usize, 1, 0);
         for letter in text.chars().take(end + 1) {
