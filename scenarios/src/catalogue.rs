@@ -1,6 +1,6 @@
-//! The stories inside the program.
+//! The catalogue of scenarios that are compiled into the program.
 
-/// Name and text of every story, in alphabetical order.
+/// Returns the name and text of every scenario, in alphabetical order.
 pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
     STORIES.iter().copied()
 }

@@ -1,7 +1,7 @@
-//! Checks: what a story expects, parsed from one line each, typed, with every name resolved.
+//! Checks: the expectations of a scenario, each parsed from one line and typed, with all names resolved.
 //!
-//! The grammar is read whole by `syntax`; `resolve` gives units and subjects, and refuses what does not fit in the
-//! words of the language's error table. What is typed here the judge only has to compute.
+//! `syntax` parses the complete grammar. `resolve` determines units and subjects and refuses invalid combinations, with
+//! the messages in the language's error table. The judge only has to compute the resulting checks.
 
 mod figures;
 pub(crate) mod names;
@@ -16,69 +16,61 @@ use shakedown_yaml::Place as FilePlace;
 
 use crate::value::{Ratio, Share, Unit};
 
-/// A check of a story.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// The name; the check itself if it has none.
+    /// The name; the text of the check if none is given.
     pub name: String,
-    /// Has a name of its own.
+    /// True if the check has a name of its own.
     pub named: bool,
-    /// As written.
     pub text: String,
-    /// The place in the file.
     pub place: FilePlace,
-    /// The quantifier over the run.
     pub temporal: Temporal,
-    /// The comparison.
+    /// The left side of the comparison.
     pub left: Expression,
-    /// The operator.
     pub relation: Relation,
-    /// With what.
+    /// The right side of the comparison.
     pub right: Expression,
-    /// The unit of both sides.
     pub unit: Unit,
-    /// Compares values at instants (else over windows).
+    /// True if the check compares values at instants, false if over windows.
     pub instants: bool,
-    /// Length of the slices of a temporal operator.
+    /// The length of the slices for the temporal word.
     pub per: Option<Duration>,
     /// The window of all metrics that have none of their own.
     pub window: Window,
-    /// Judged over many seeds, and how.
+    /// The rule for a sweep; `None` if each seed is judged on its own.
     pub seeds: Option<Seeds>,
 }
 
 impl Check {
-    /// Returns true if only a sweep can judge it.
+    /// Returns true if only a sweep can judge the check.
     pub const fn over_seeds(&self) -> bool {
         self.seeds.is_some()
     }
 }
 
-/// A temporal word.
+/// The temporal word of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Temporal {
-    /// None: computed once over the window.
+    /// No temporal word: computed once over the window.
     Once,
-    /// In every slice, at every instant.
+    /// In every slice or at every instant.
     Always,
-    /// In no slice, at no instant.
+    /// In no slice or at no instant.
     Never,
-    /// In a slice, at an instant.
+    /// In at least one slice or at one instant.
     Eventually,
-    /// From a slice or instant before the deadline, to the end.
+    /// From a slice or instant before the deadline until the end.
     Recovers,
 }
 
-/// A comparison operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// By order.
+    /// A comparison by order or equality.
     Compare(Op),
-    /// `~= X within S`: no further from X than this share of it.
+    /// `~= X within S`: the distance from X is at most this share of X.
     Near(Share),
 }
 
-/// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// `<`
@@ -125,13 +117,13 @@ impl fmt::Display for Op {
 /// The rule by which a sweep judges a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seeds {
-    /// `over seeds`: by the mean and its interval.
+    /// `over seeds`: by the mean over seeds and its confidence interval.
     Over,
-    /// `in >= 99% of seeds`: by the share in which it holds.
+    /// `in >= 99% of seeds`: by the share of seeds that pass.
     In {
         /// `>=` or `<=`.
         op: Op,
-        /// Of the seeds.
+        /// The required share of seeds.
         share: Share,
     },
 }
@@ -139,15 +131,12 @@ pub enum Seeds {
 /// A side of a check.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// A quantity, in its unit's base.
+    /// A quantity in its unit's base.
     Constant(Ratio),
-    /// A measured figure.
     Metric(Box<Metric>),
-    /// Arithmetic.
     Binary(Arithmetic, Box<Expression>, Box<Expression>),
 }
 
-/// An operation on two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
     /// `+`
@@ -163,168 +152,152 @@ pub enum Arithmetic {
 /// A figure of a subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// The figure.
     pub figure: Figure,
-    /// Of whom.
     pub subject: Subject,
-    /// Only of requests that meet these (for a share: these of all).
+    /// Restricts the figure to requests that meet all conditions. For `share`, the numerator only.
     pub conditions: Vec<Condition>,
-    /// The window of the metric alone.
+    /// The metric's own window.
     pub window: Option<Window>,
-    /// As written.
     pub text: String,
 }
 
-/// A figure of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
-    /// ok / all.
+    /// The share of requests that succeeded.
     Success,
-    /// 100% less success.
+    /// The share of requests that did not succeed: 100% minus [`Figure::Success`].
     Errors,
-    /// Requests that meet the conditions.
+    /// The number of requests that meet the conditions.
     Count,
-    /// Their share.
+    /// The share of requests that meet the conditions.
     Share,
-    /// Clocks started per second.
+    /// Requests begun per second.
     Offered,
-    /// Answers per second.
+    /// Responses per second.
     Rate,
-    /// Ok answers per second, before the caller's timeout.
+    /// Successful responses per second within the caller's timeout.
     Goodput,
     /// A statistic of a measure.
     Statistic(Measure, Statistic),
-    /// Tries sent, by app or mesh.
+    /// Attempts sent by the app or the mesh.
     Attempts,
-    /// Without the first ones.
+    /// Attempts after the first.
     Retries,
-    /// Tries sent while another was open.
+    /// Attempts sent while another one was open.
     Hedges,
     /// Attempts per request.
     Amplification,
-    /// Worker (or core) time in use over time.
+    /// The share of time in which workers (or cores) were in use.
     Busy,
     /// The number of events of a kind.
     Events(Happening),
-    /// The number of packets, requests, connections or pods that a chaos item touched.
+    /// The number of packets, requests, connections or pods that a chaos item affected.
     Hits,
     /// A value at an instant, or its reduction over the window.
     Gauge(Gauge, Option<Reduction>),
 }
 
-/// A kind of event that is counted.
+/// A kind of event that can be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
-    /// A pod was gone of a sudden.
+    /// A pod crashed.
     Crash,
-    /// A pod that had crashed was ready again.
+    /// A crashed pod became ready again.
     Restart,
-    /// A configuration was made (of the control plane), or put in force by a proxy (of services).
+    /// The control plane built a configuration (subject `control`), or a proxy put one in force (subject a service).
     Push,
     /// A proxy refused a resource.
     Nack,
     /// The control plane refused a document.
     Refusal,
-    /// A proxy took a pod out.
+    /// A proxy ejected a pod.
     Ejection,
 }
 
 /// A measure of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// By the subject's clock.
+    /// Latency by the subject's clock.
     Latency,
-    /// From the actual send.
+    /// Latency from the actual send.
     Uncorrected,
-    /// From the intended to the actual send.
+    /// The time from the intended to the actual send.
     SendLag,
-    /// In the app's queue.
+    /// The time in the app's queue.
     QueueWait,
-    /// At the app, less its wait.
+    /// The time at the app, without the wait in its queue.
     ServiceTime,
-    /// Until a call had a place among its caller's (`pool`), before its clock starts.
+    /// The wait of a call for a slot in its caller's `pool`, before the clock of the edge starts.
     PoolWait,
-    /// In the caller's proxy, while no try had a connection.
+    /// The time in the caller's proxy during which no attempt had a connection.
     ProxyTime,
 }
 
-/// A statistic of a measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {
-    /// Exact mean.
     Mean,
-    /// Exact minimum.
     Min,
-    /// Exact maximum.
     Max,
-    /// Percentile, in parts per million.
+    /// A percentile, in parts per million.
     Percentile(u32),
 }
 
-/// A value at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gauge {
     /// Requests begun and not ended.
     InFlight,
     /// Requests in the app's queue.
     Queued,
-    /// Pods that are there, ready or not.
+    /// Pods that exist, ready or not.
     Replicas,
-    /// Pods that are ready.
     Ready,
     /// The phase of a canary.
     Canary,
     /// The share of a version that is in force at the control plane.
     Weight,
-    /// Pods that a proxy or more has taken out.
+    /// Pods that are ejected by at least one proxy.
     Ejected,
-    /// The state of a circuit breaker: open if it is at its limit at any of the caller's proxies.
+    /// The state of a circuit breaker. Open if it is at its limit at any of the caller's proxies.
     Breaker,
 }
 
-/// A gauge over a window, time-weighted.
+/// The time-weighted reduction of a gauge over a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
-    /// The mean.
     Mean,
-    /// The largest.
     Max,
-    /// The least.
     Min,
 }
 
-/// The subject of a figure. Parties are indices into the cast: services in the story's order, then loads.
+/// The subject of a figure. Services and loads are indices into the run's participants: services in file order, then
+/// loads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A load, or an entry of its mix.
     Load(Party),
     /// A service, or a part of it.
     Service(Party),
-    /// The control plane.
     Control,
-    /// A chaos item.
+    /// A chaos item, by name.
     Fault(String),
-    /// Calls from one to the other.
+    /// Calls from a caller to a callee.
     Edge {
-        /// The caller.
         from: Party,
-        /// The callee.
         to: Party,
-        /// Routes decide which calls of the caller go to it.
+        /// True if routes decide which of the caller's calls reach the callee.
         routed: bool,
     },
 }
 
-/// A party or a part of it; each `None` narrows nothing.
+/// A service or load, or a part of it. `None` means no restriction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Party {
-    /// Index of the party; `None`: any.
+    /// Index into the run's participants.
     pub party: Option<u16>,
-    /// Entry of a load's mix.
+    /// Index of an entry of the load's mix.
     pub entry: Option<u16>,
     /// Index of the version.
     pub version: Option<u16>,
-    /// The replica.
     pub replica: Option<u32>,
     /// Index of the endpoint.
     pub endpoint: Option<u16>,
@@ -333,65 +306,61 @@ pub struct Party {
 }
 
 impl Party {
-    /// Names single replicas or versions: an edge to it is made of attempts.
+    /// Returns true if this names a version, replica or zone. An edge to such a part consists of attempts instead of
+    /// calls.
     pub const fn is_part(&self) -> bool {
         self.version.is_some() || self.replica.is_some() || self.zone.is_some()
     }
 }
 
-/// A condition on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// Must not be met.
+    /// True if the test must fail.
     pub not: bool,
-    /// The test.
     pub test: Test,
 }
 
 /// A test of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
-    /// A success.
     Ok,
     /// Not answered in time.
     Timeout,
     /// Never sent.
     Dropped,
-    /// More than the first try.
+    /// Has at least one retry. For an attempt: is not the first.
     Retried,
-    /// Sent while another try was open.
+    /// Sent while another attempt was open.
     Hedged,
-    /// Without TLS.
+    /// Sent without TLS.
     Plaintext,
-    /// A measure compared with a duration in ns.
+    /// Compares a measure with a duration in ns.
     Measure(Measure, Op, i64),
-    /// The status is within.
+    /// The HTTP status is within this inclusive range.
     Status(u16, u16),
-    /// gRPC's status is this.
+    /// The gRPC status equals this one.
     Grpc(GrpcStatus),
-    /// The proxy set this flag.
+    /// A proxy set this response flag.
     Flag(ResponseFlags),
-    /// A descendant reached it.
+    /// A descendant of the request reached this service or part.
     Via(Party),
-    /// Sent by it.
+    /// Sent by this service, load or part.
     From(Party),
-    /// Sent to this part of the callee: only of attempts.
+    /// Sent to this part of the callee. Applies to attempts only.
     To(Party),
 }
 
-/// A stretch of a run.
+/// A time window of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The start.
     pub from: Point,
-    /// The end.
     pub to: Point,
-    /// Written with `within`: its end is the deadline of `recovers`.
+    /// True if written with `within`. The end is then the deadline of `recovers`.
     pub within: bool,
 }
 
 impl Window {
-    /// From the warm-up to the end.
+    /// From the end of the warm-up to the end of load and chaos.
     pub const WHOLE: Window = Window {
         from: Point {
             base: Base::WarmUp,
@@ -405,21 +374,17 @@ impl Window {
     };
 }
 
-/// A point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// From where.
     pub base: Base,
-    /// The offset, ns.
+    /// The offset from the base, ns.
     pub offset_ns: i64,
 }
 
 /// The origin of a point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// 0 s.
     Zero,
-    /// The end of the warm-up.
     WarmUp,
     /// The end of load and chaos.
     End,

@@ -1,11 +1,12 @@
-//! Edits of a file: variants and `--set`. Maps merge, null removes, and the three top-level lists grow.
+//! Edits of a scenario file by variants and `--set`. Maps are merged, null removes a key, and items of an edit are
+//! added to the three top-level lists.
 
 use shakedown_yaml::tree::{self, Entry, Value};
 use shakedown_yaml::{Diagnostics, Node, Place as FilePlace, patch, suggest};
 
-/// The top-level lists to which an edit adds.
+/// The top-level lists to which an edit adds items.
 const LISTS: [&str; 3] = ["mesh", "chaos", "expect"];
-/// Keys of a variant that are not keys of the file.
+/// Keys of a variant that are not keys of a scenario file.
 const OF_VARIANT: [&str; 1] = ["breaks"];
 
 /// Applies an edit to a file's tree.
@@ -43,10 +44,10 @@ pub(crate) fn apply(base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
     }
 }
 
-/// Parses the edit of `--set KEY=VALUE`: `load.users.rate=150/s`. A key that holds a dot is quoted.
+/// Parses the argument of `--set KEY=VALUE`, such as `load.users.rate=150/s`. A key that contains a dot must be quoted.
 ///
 /// # Errors
-/// No `=`, an empty key, or a value that is no YAML.
+/// An error if `=` is missing, a key is empty or the value is not valid YAML.
 pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
     let name = format!("--set {argument}");
     let place = FilePlace::whole(name.as_str());
@@ -58,7 +59,7 @@ pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
         wrong("a key is written `load.users.rate`; quote a part that holds a dot")
     })?;
     let mut node = match tree::parse(&name, value) {
-        // A document that is null counts as none. Source: YAML 1.2.2, 10.3.2, for how null is written.
+        // The parser leaves out a null document. Source: YAML 1.2.2, 10.3.2, for the spellings of null.
         _ if matches!(value.trim(), "null" | "Null" | "NULL" | "~") => Node::null(place.clone()),
         Ok(mut documents) if documents.len() == 1 => documents.remove(0),
         Ok(_) => return Err(wrong("the value is one YAML value")),
@@ -82,7 +83,7 @@ pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
     Ok(node)
 }
 
-/// Parts of a path between dots, quotes taken off.
+/// Splits a path at its dots and removes the quotes.
 fn keys(path: &str) -> Option<Vec<String>> {
     let (mut parts, mut part, mut quoted) = (Vec::new(), String::new(), false);
     for c in path.chars() {
@@ -96,7 +97,7 @@ fn keys(path: &str) -> Option<Vec<String>> {
     (!quoted && parts.iter().all(|part| !part.is_empty())).then_some(parts)
 }
 
-/// Gives every value of a tree the same place: an argument has no lines.
+/// Sets the place of every value in a tree, because an argument has no lines.
 fn settle(node: &mut Node, place: &FilePlace) {
     node.place = place.clone();
     match &mut node.value {
@@ -111,7 +112,8 @@ fn settle(node: &mut Node, place: &FilePlace) {
     }
 }
 
-/// Adds an edit's items to a list: one with the name of an earlier item takes its place, a check that is null removes it.
+/// Adds an edit's items to a list. An item with the name of an earlier one replaces it, and a check that is null
+/// removes it.
 fn grow(list: &str, base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
     let (Value::List(items), Some(added)) = (&mut base.value, edit.as_list()) else {
         return;
@@ -147,7 +149,7 @@ fn grow(list: &str, base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
     }
 }
 
-/// The name by which an item is replaced. Mesh edits are applied in order, and need none.
+/// The name by which an item is replaced. Mesh edits have none, because they are applied in order.
 fn name_of(list: &str, item: &Node) -> Option<String> {
     match list {
         "chaos" => item.get("name").and_then(Node::as_str).map(str::to_owned),

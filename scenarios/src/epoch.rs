@@ -1,6 +1,7 @@
-//! Points of the calendar: `2025-01-01T00:00:00Z`, in UTC.
+//! RFC 3339 times in UTC, such as `2025-01-01T00:00:00Z`.
 
-/// Nanoseconds since 1970 of an RFC 3339 time in UTC with whole seconds; `None` if it is none, or not within 1970 to 2553.
+/// Parses an RFC 3339 time in UTC with whole seconds to nanoseconds since 1970. Returns `None` if the text is not such
+/// a time or the year is not within 1970 to 2553.
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let number = |text: &str, digits: usize| {

@@ -1,8 +1,9 @@
-//! The judge: decides a story's checks from the journal's events, as they come.
+//! The judge: decides the checks of a scenario incrementally from the events of the journal.
 //!
-//! Each metric of each check is a leaf with an accumulator per slice of its window; a leaf hears only events of its own
-//! class. Memory grows with checks and slices, not with the run (a load's requests that never reached a `via` party are
-//! remembered: one that arrives late still counts). All arithmetic is exact.
+//! Each metric of each check is a leaf with one accumulator per slice of its window, and a leaf receives only events of
+//! its own class. Memory grows with checks and slices, not with the length of the run. The exception is `via`: requests
+//! of a load that never reached the named service are kept, because a descendant that arrives late still counts. All
+//! arithmetic is exact.
 
 mod board;
 mod fact;
@@ -34,44 +35,44 @@ use laws::Laws;
 use refusals::Refusals;
 use trial::Trial;
 
-/// Takes in a run and decides its checks.
+/// Records the events of a run and decides its checks.
 #[derive(Clone, Debug)]
 pub struct Judge {
     board: Board,
     trials: Vec<Trial>,
     laws: Laws,
     refusals: Refusals,
-    /// Time of the last record.
+    /// The time of the last record.
     now_ns: i64,
     duration_ns: i64,
 }
 
-/// The judgement of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// All checks in the file's order.
+    /// The results of all checks, in file order.
     pub checks: Vec<CheckResult>,
-    /// The samples of checks over seeds in this seed.
+    /// The samples of checks over seeds under this seed.
     pub samples: Vec<Sample>,
-    /// Why the run is invalid, whatever its checks say: laws that do not hold, refusals that no check is about.
+    /// The reasons why the run is invalid regardless of its checks: broken invariants, and refused configuration that
+    /// no check counts.
     pub invariants: Vec<String>,
 }
 
-/// A check over seeds, in one seed.
+/// The outcome of a check over seeds under one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Index into [`Story::checks`].
     pub check: usize,
-    /// Left and right side, in the unit's base; `None` if it has no value.
+    /// The left and right side in the unit's base; `None` if a side has no value.
     pub sides: Option<(Ratio, Ratio)>,
-    /// True if it holds in this seed.
+    /// True if the comparison is true under this seed; `None` if it could not be judged.
     pub holds: Option<bool>,
-    /// Why it could not be judged; empty otherwise.
+    /// The reason why it could not be judged; empty if it was.
     pub reason: String,
 }
 
 impl Judge {
-    /// A judge of a run of this story with this cast.
+    /// A judge for a run of this scenario with these participants.
     pub fn new(story: &Story, cast: &Cast) -> Judge {
         let board = Board::new(story, cast);
         Judge {
@@ -88,14 +89,14 @@ impl Judge {
         }
     }
 
-    /// The judge of loads on real servers: their requests may end before they were written.
+    /// Configures the judge for loads on real servers, whose requests may end before they were sent.
     #[must_use]
     pub fn of_real_servers(mut self) -> Judge {
         self.laws.allow_unsent();
         self
     }
 
-    /// Takes in the next event. Events come in order of time.
+    /// Records the next event. Events must be in order of time.
     pub fn record(&mut self, record: &Record) {
         self.now_ns = self.now_ns.max(record.at_ns);
         let change = self.board.record(record);
@@ -147,7 +148,7 @@ impl Judge {
         }
     }
 
-    /// Decides.
+    /// Finishes the run and decides all checks.
     pub fn conclude(self) -> Judgement {
         let end_ns = self.now_ns.max(self.duration_ns);
         let mut judgement = Judgement {

@@ -1,10 +1,10 @@
 //! The scenario language and its pure judge.
 //!
-//! A YAML file holds a story. [`load`] reads it into a [`Story`](story::Story); [`plan`] draws its faults from a seed;
-//! [`Judge`] decides its checks from the journal's events as they come. Pure data and pure functions, but for
-//! reading the file and what it includes.
+//! [`load`] reads a YAML file into a resolved scenario, a [`Story`](story::Story). [`plan`] draws its faults from a
+//! seed, and [`Judge`] decides its checks from the events of the journal, one by one. Everything is pure data and pure
+//! functions, except for reading the file and its included files.
 //!
-//! Invariant: nothing here knows a simulator, a clock or a socket.
+//! Invariant: this crate does not depend on a simulator, a clock or a socket.
 
 mod catalogue;
 pub mod check;

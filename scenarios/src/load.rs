@@ -1,4 +1,4 @@
-//! Loading: from a path or a name, a variant and edits to a [`Story`].
+//! Loads a [`Story`] from a path or catalogue name, a variant and edits.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,35 +12,32 @@ use crate::source::{Source, SourceError};
 use crate::story::Story;
 use crate::value::parse_duration;
 
-/// The name of the file as written.
+/// The variant name of the file as written.
 pub const BASE: &str = "base";
 
-/// Edits of a file before it is run.
+/// The edits to apply to a scenario file before it is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
-    /// A variant; `None` and `base` are the file as written.
+    /// The variant's name. `None` and `base` select the file as written.
     pub variant: Option<String>,
-    /// `--set` edits in order: `load.users.rate=150/s`.
+    /// `--set` arguments in the order of application, such as `load.users.rate=150/s`.
     pub set: Vec<String>,
 }
 
-/// A scenario that cannot be loaded. Its `Debug` is its text, so that `unwrap` prints what the command does.
+/// The error of loading a scenario. Its `Debug` output is its text, so that `unwrap` prints the same message as the
+/// command.
 #[derive(thiserror::Error)]
 pub enum LoadError {
-    /// The file cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The file has no such variant.
     #[error("`{scenario}` has no variant `{variant}`: {hint}")]
     Variant {
-        /// The file.
         scenario: String,
-        /// As asked for.
         variant: String,
-        /// The known names.
+        /// A hint with the known names.
         hint: String,
     },
-    /// The file is invalid; all errors, each with its place.
+    /// The file is invalid. Contains all errors, each with its place.
     #[error("{0}")]
     Wrong(#[from] Diagnostics),
 }
@@ -60,34 +57,34 @@ impl fmt::Debug for LoadError {
     }
 }
 
-/// The story of a path or catalogue name.
+/// Loads the scenario of a path or catalogue name.
 ///
 /// # Errors
-/// All of the file's errors, those of its other variants too.
+/// All errors of the file, including those of its other variants.
 pub fn load(path_or_name: &str, edits: &Edits) -> Result<Story, LoadError> {
     File::open(Source::open(path_or_name)?)?.load(edits)
 }
 
-/// Reads the story of a text; messages name the file `name`. The text cannot include files.
+/// Loads a scenario from text. Messages call the file `name`. The text cannot include files.
 ///
 /// # Errors
-/// As [`load`].
+/// See [`load`].
 pub fn load_text(name: &str, text: &str, edits: &Edits) -> Result<Story, LoadError> {
     File::open(Source::text(name, text))?.load(edits)
 }
 
-/// All stories of a path or catalogue name: the base, then its variants in the file's order.
+/// Loads all variants of a path or catalogue name: the base, then the others in file order.
 ///
 /// # Errors
-/// As [`load`].
+/// See [`load`].
 pub fn load_all(path_or_name: &str) -> Result<Vec<Story>, LoadError> {
     File::open(Source::open(path_or_name)?)?.all()
 }
 
-/// The names of a file's variants, `base` first.
+/// Returns the names of a file's variants, `base` first.
 ///
 /// # Errors
-/// The file cannot be had, or is no YAML.
+/// An error if the file cannot be read or is not valid YAML.
 pub fn variants(path_or_name: &str) -> Result<Vec<String>, LoadError> {
     let file = File::open(Source::open(path_or_name)?)?;
     Ok(std::iter::once(BASE.to_owned())
@@ -95,7 +92,7 @@ pub fn variants(path_or_name: &str) -> Result<Vec<String>, LoadError> {
         .collect())
 }
 
-/// A file as a tree, its variants apart.
+/// A parsed scenario file with its variants split off.
 struct File {
     source: Source,
     base: Node,
@@ -204,7 +201,8 @@ impl File {
         })
     }
 
-    /// A hint for edits that only fail because they make the run shorter than what is to happen in it.
+    /// Returns a hint to use `--scale`, if the edits only fail because they shorten the run below the times of its
+    /// events.
     fn scale_instead(&self, variant: Option<&Variant>, sets: &[Node]) -> Diagnostics {
         let shortens = |set: &&Node| set.get("duration").is_some();
         let (durations, others): (Vec<&Node>, Vec<&Node>) = sets.iter().partition(shortens);
@@ -238,14 +236,14 @@ impl File {
         }
     }
 
-    /// Base and variants, each read.
+    /// Reads the base and each variant.
     fn whole(&self) -> impl Iterator<Item = Result<Story, Diagnostics>> + '_ {
         std::iter::once(None)
             .chain(self.variants.iter().map(Some))
             .map(|variant| self.story(variant, &[]))
     }
 
-    /// The file with a variant and further edits applied.
+    /// Reads the file with a variant and further edits applied.
     fn story(&self, variant: Option<&Variant>, sets: &[Node]) -> Result<Story, Diagnostics> {
         let mut node = self.base.clone();
         let mut errors = Diagnostics::new();
@@ -288,7 +286,7 @@ impl File {
     }
 }
 
-/// The checks that a variant must break, each with its place.
+/// The expected failures of a variant: check names with their places.
 fn breaks(
     variant: &Variant,
     errors: &mut Diagnostics,
@@ -314,7 +312,7 @@ fn breaks(
     Some(names)
 }
 
-/// Every error once, in order of place: variants share most of a file.
+/// Removes duplicate errors and sorts by place. Variants share most of a file and therefore most errors.
 fn once(errors: Diagnostics) -> Diagnostics {
     let mut told = BTreeSet::new();
     let distinct: Vec<Diagnostic> = errors

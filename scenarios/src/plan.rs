@@ -1,4 +1,5 @@
-//! The faults of one seed, and the cast of a run: all draws of chaos are made here, before the run starts.
+//! Plans the faults of one seed and lists the participants of a run. All draws of chaos items are made here, before the
+//! run starts.
 
 mod words;
 
@@ -9,33 +10,33 @@ use crate::story::{Action, Draw, Part, Selector, Story, Target, When};
 use crate::value::below;
 use words::words;
 
-/// Firings of one run, at most: the journal counts them in 16 bits.
+/// The maximum number of firings in one run. The journal counts them in 16 bits.
 const FAULTS_MAX: usize = 65_535;
-/// Firings of one `every`, at most.
+/// The maximum number of firings of one `every`.
 const FIRINGS_MAX: usize = 10_000;
 
-/// A fault under a seed: its item of the story, with times and targets drawn.
+/// A fault with its times and targets, drawn under one seed.
 ///
-/// Pods come and go while a run goes on (`deploy`, `scale`, a canary's promotion). Of an action that ails pods (`slow`,
-/// `fail`), a pod that is added while it is in force and [`is_meant`] by its target is hit too, if the target asks for all
-/// of its pods ([`Part::All`]). `pods` is empty if the target's version has no pods at 0 s: then [`resolve`] says when the
-/// action starts.
+/// Pods are added and removed during a run (`deploy`, `scale`, a canary's promotion). A `slow` or `fail` action also
+/// hits a pod that is added while the action is in force, if the pod [`is_meant`] by its target and the target selects
+/// all of its pods ([`Part::All`]). `pods` is empty if the target's version has no pods at 0 s. In that case
+/// [`resolve`] selects the pods when the action starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedAction {
-    /// Times and words, as the cast has them.
+    /// The times and the description that the journal records.
     pub fault: PlannedFault,
-    /// Index into [`Story::chaos`], which says what it does.
+    /// Index into [`Story::chaos`], which contains the action.
     pub item: usize,
-    /// The target pods, drawn among those that exist at 0 s; of a partition, the `from` end. Empty for actions on
-    /// no pods.
+    /// The target pods, drawn from the pods that exist at 0 s. For a partition, the `from` side. Empty for actions
+    /// without target pods.
     pub pods: Vec<PodId>,
-    /// The `to` end of a partition.
+    /// The `to` side of a partition.
     pub others: Vec<PodId>,
 }
 
-/// Draws all faults of a story, in the order in which they start (those of the same instant in the file's order). `rng`
-/// gives the random stream of a label; each place of the file that draws has its own. An item that is drawn to begin after
-/// the end of the run does not happen.
+/// Draws all faults of a scenario, sorted by start. Faults of the same instant keep the file's order. `rng` returns the
+/// random stream of a label, and each source location that draws has its own label. An item whose drawn start is after
+/// the end of the run is left out.
 pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<PlannedAction> {
     let pods = pods(story);
     let duration_ns = nanos(story.duration);
@@ -87,7 +88,7 @@ pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<Planne
     planned
 }
 
-/// Everybody in a run of this story under this plan: services (by version, replica), loads' clients, the control plane.
+/// Lists the participants of a run: services (with versions), loads, the control plane and hosts without a service.
 pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
     let services = story.services.iter().map(|service| Party {
         name: service.name.clone(),
@@ -133,7 +134,7 @@ pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
     }
 }
 
-/// All pods in the cast's order.
+/// All pods, in the order of [`Cast::pods`].
 fn pods(story: &Story) -> Vec<Pod> {
     let mut pods = Vec::new();
     let mut party = 0u16;
@@ -182,12 +183,12 @@ fn pods(story: &Story) -> Vec<Pod> {
     pods
 }
 
-/// Starts of an item that fires again and again, first after one interval.
+/// The start times of a repeated item, the first one interval after `from_ns`.
 fn firings(interval: &Draw, from_ns: i64, until_ns: i64, rng: &mut impl Rng) -> Vec<i64> {
     let mut starts = Vec::new();
     let mut at = from_ns;
     while starts.len() < FIRINGS_MAX {
-        // An interval drawn as zero would fire for ever at one instant.
+        // At least 1 ns, because an interval drawn as zero would fire for ever at one instant.
         at = at.saturating_add(draw_ns(interval, rng).max(1));
         if at >= until_ns {
             break;
@@ -197,7 +198,7 @@ fn firings(interval: &Draw, from_ns: i64, until_ns: i64, rng: &mut impl Rng) -> 
     starts
 }
 
-/// The target pods of an action; of a partition, both ends.
+/// Draws the target pods of an action, or both sides of a partition.
 fn draw_targets(
     story: &Story,
     pods: &[Pod],
@@ -221,9 +222,9 @@ fn draw_targets(
     }
 }
 
-/// The pods that a target means, of those given (all pods so far, gone ones told by `there`), a part of them drawn: for a
-/// target whose pods are not there at 0 s. The stream of its draws is named after its place and the firing:
-/// `PATH/late/NUMBER`.
+/// Selects the pods of a target that has none at 0 s, from the pods added so far for which `there` returns true, and
+/// draws the requested part of them. The label of its random stream is `PATH/late/NUMBER`, from the source location and
+/// the number of the firing.
 pub fn resolve(
     story: &Story,
     pods: &[Pod],
@@ -234,13 +235,14 @@ pub fn resolve(
     draw_part(meant(story, pods, target, false, there), target, rng)
 }
 
-/// Returns true if a target names this pod (its part left aside).
+/// Returns true if a target selects this pod, regardless of the target's `part`.
 pub fn is_meant(story: &Story, pod: &Pod, target: &Target) -> bool {
     matches(story, pod, target, false)
 }
 
-/// The pods of a target, a part of them drawn, in the cast's order. `*`, zones and regions mean the pods of services; as
-/// ends of a link, loads' clients and the control plane too.
+/// Selects the pods of a target and draws the requested part of them, in the order of [`Cast::pods`]. `*`, zones and
+/// regions select pods of services. With `link` (the ends of a partition) they also select clients and the control
+/// plane.
 fn select(
     story: &Story,
     pods: &[Pod],

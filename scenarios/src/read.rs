@@ -1,6 +1,8 @@
-//! From a tree to a [`Story`]: every key is known, refused as not supported yet, or unknown; every value is parsed once.
+//! Reads a YAML tree into a [`Story`]. Each key is accepted, refused as not supported yet, or reported as unknown. Each
+//! value is parsed once.
 //!
-//! Reading continues after an error, so that all errors of a file are reported at once. Each submodule reads a section.
+//! Reading continues after an error, so that all errors of a file are reported together. Each submodule reads one
+//! section.
 
 mod calls;
 mod chaos;
@@ -30,24 +32,24 @@ use crate::story::{Host, Place};
 use crate::value::Distribution;
 use routes::Routes;
 
-/// State of the reader of a file.
+/// The reader's state for one file.
 struct Reader<'s> {
     errors: Diagnostics,
     warnings: Vec<String>,
-    /// Parts of the mesh's documents that are not modelled.
+    /// Ignored fields of mesh documents that are not modelled.
     omissions: Vec<Omission>,
-    /// Paths of all places that draw.
+    /// The paths of all source locations that draw random values.
     places: Vec<String>,
-    /// Something that could introduce names is not supported (and was refused): unknown names may be right.
+    /// True if a refused (not supported) section could have defined names. Unknown names may then be valid.
     incomplete: bool,
     source: &'s Source,
-    /// Other files that were read, by the name they are written with.
+    /// The content of included files, keyed by the path as written.
     included: BTreeMap<String, String>,
-    /// Documents that each `apply` adds and removes, by the number of its item.
+    /// Documents added and removed by each `apply`, keyed by the index of the chaos item.
     applied: BTreeMap<usize, (Vec<Document>, Vec<Key>)>,
-    /// Routes that requests of loads and calls may meet.
+    /// The routes that may apply to requests of loads and calls.
     routes: Routes,
-    /// Hosts without a service that were asked for so far.
+    /// Hosts without a service that were requested so far.
     hosts: Vec<Host>,
 }
 
@@ -75,7 +77,7 @@ impl<'s> Reader<'s> {
         self.error(place, format!("not supported yet: `{what}`"));
     }
 
-    /// A new random stream, named by its path in the file.
+    /// Registers a source location that draws. Its path names its random stream.
     fn place(&mut self, path: String) -> Place {
         let index =
             u32::try_from(self.places.len()).expect("a file of bounded size has few places");
@@ -83,7 +85,7 @@ impl<'s> Reader<'s> {
         Place(index)
     }
 
-    /// A distribution, with its file's values where it names a file.
+    /// Parses a distribution and reads its values if it names a file.
     fn distribution(
         &mut self,
         node: &Node,

@@ -1,22 +1,22 @@
-//! `scale`: the timeline of a scenario, divided by a factor. Rates, thresholds, times of service, latencies, timeouts and mesh
-//! documents stay as they are, and so does the `drain`: fewer requests meet the same system.
+//! `scale`: divides the timeline of a scenario by a factor. Rates, thresholds, service times, latencies, timeouts, mesh
+//! documents and `drain` do not change, so that fewer requests reach the same system.
 //!
-//! The edit is made on the tree, so that what is printed, recorded and replayed is the scaled story.
+//! The edit is applied to the tree, so that the scaled scenario is printed, recorded and replayed.
 
 use shakedown_yaml::tree::Value;
 use shakedown_yaml::{Diagnostics, Node};
 
 use crate::value::{Decimal, Ratio, format_ns, parse_duration};
 
-/// The top-level key.
+/// The top-level key of the factor.
 pub(crate) const KEY: &str = "scale";
 const TOP: [&str; 2] = ["duration", "warm-up"];
 const LOAD: [&str; 2] = ["start", "stop"];
 const CHAOS: [&str; 5] = ["at", "every", "from", "until", "for"];
-/// Words of a check after which a time of the run follows.
+/// Words of a check that are followed by a time of the run.
 const WINDOWS: [&str; 3] = ["during", "after", "before"];
 
-/// Takes the key `scale` out of a file's tree, and divides the timeline by its value.
+/// Removes the key `scale` from a file's tree and divides the timeline by its value.
 pub(crate) fn apply(file: &mut Node, errors: &mut Diagnostics) {
     let entry = file.as_map_mut().and_then(|map| map.shift_remove(KEY));
     let Some(entry) = entry.filter(|entry| !entry.node.is_null()) else {
@@ -51,7 +51,7 @@ pub(crate) fn apply(file: &mut Node, errors: &mut Diagnostics) {
     }
 }
 
-/// The factor that makes a run of `from` one of `to`, as it is written.
+/// The factor, as text, that scales a run of length `from` to length `to`.
 pub(crate) fn between(from: std::time::Duration, to: std::time::Duration) -> Option<String> {
     let nanos = |time: std::time::Duration| i128::try_from(time.as_nanos()).ok();
     let factor = Ratio::new(nanos(from)?, nanos(to)?)?;
@@ -69,7 +69,7 @@ struct Scale<'e> {
 }
 
 impl Scale<'_> {
-    /// Divides the values of some keys of a map.
+    /// Divides the values of the given keys of a map.
     fn keys(&mut self, map: &mut Node, keys: &[&str]) {
         for key in keys {
             let Some(node) = child(map, key) else {
@@ -84,13 +84,13 @@ impl Scale<'_> {
         }
     }
 
-    /// Divides the windows and slices of a check; its thresholds stay.
+    /// Divides the windows and slices of a check, but not its thresholds.
     fn check(&mut self, check: &mut Node) {
         let mut of_run = OfRun::default();
         self.rewrite(check, |token| of_run.token(token));
     }
 
-    /// Divides the durations of a text that `is_of_run` picks; it is shown every token.
+    /// Divides the durations for which `is_of_run` returns true. `is_of_run` is called for every token.
     fn rewrite(&mut self, node: &mut Node, mut is_of_run: impl FnMut(Token<'_>) -> bool) {
         let Value::Scalar { text, .. } = &mut node.value else {
             return;
@@ -109,12 +109,12 @@ impl Scale<'_> {
     fn divided(&self, nanos: i128) -> String {
         let exact = Ratio::whole(nanos).checked_div(self.factor);
         let nanos = exact.map_or(nanos, Ratio::rounded);
-        // A stretch that has a length keeps one.
+        // At least 1 ns, so that a span never becomes empty.
         format_ns(Ratio::whole(nanos.max(1)))
     }
 }
 
-/// A piece of a value's text.
+/// A token of a value's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Token<'a> {
     /// A duration above zero, ns.
@@ -123,7 +123,7 @@ enum Token<'a> {
     Other(char),
 }
 
-/// All pieces of a text, in order, each as it is written.
+/// Splits a text into tokens, each with its source text.
 fn tokens(text: &str) -> impl Iterator<Item = (Token<'_>, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -145,7 +145,7 @@ fn tokens(text: &str) -> impl Iterator<Item = (Token<'_>, &str)> {
     })
 }
 
-/// The end of a word: names have hyphens and slashes, numbers one dot; `..` separates two times.
+/// The end of a word. Names may contain hyphens and slashes and numbers one dot. `..` separates two times.
 fn word_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let mut end = 0;
@@ -160,13 +160,13 @@ fn word_end(text: &str) -> usize {
     end
 }
 
-/// The durations of a check that are times of the run: all from `during`, `after`, `before` or `within` on, up to the bracket
-/// that closes around them, and the one behind `per`.
+/// Finds the durations of a check that are times of the run: those after `during`, `after`, `before` or `within`, up to
+/// the closing bracket around them, and the one after `per`.
 #[derive(Debug, Default)]
 struct OfRun {
     in_window: bool,
     after_per: bool,
-    /// The word before was `within`, which a share may follow.
+    /// True directly after `within`, which may also be followed by a share.
     after_within: bool,
 }
 
@@ -200,7 +200,6 @@ fn child<'n>(map: &'n mut Node, key: &str) -> Option<&'n mut Node> {
     map.as_map_mut()?.get_mut(key).map(|entry| &mut entry.node)
 }
 
-/// The values of a map or the items of a list.
 fn children(node: Option<&mut Node>) -> Vec<&mut Node> {
     match node.map(|node| &mut node.value) {
         Some(Value::List(items)) => items.iter_mut().collect(),

@@ -1,4 +1,4 @@
-//! Sources of a scenario's text: a path, or the catalogue inside the program; and the files that it names.
+//! Sources of scenario text: a path, standard input or the built-in catalogue, and the files that a scenario includes.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -8,19 +8,19 @@ use shakedown_yaml::suggest;
 
 use crate::catalogue;
 
-/// The largest file that is included.
+/// The maximum size of an included file.
 const BYTES_MAX: u64 = 16 << 20;
 
-/// The path that means standard input.
+/// The path that denotes standard input.
 pub const STANDARD_INPUT: &str = "-";
-/// Standard input as messages name it.
+/// The name of standard input in messages.
 pub const STANDARD_INPUT_NAME: &str = "<stdin>";
 
-/// All of standard input. It can be read once, and a scenario is loaded several times (its variants, one by one): what was
-/// read is kept.
+/// Returns all of standard input. The bytes are kept, because input can be read only once and a scenario is loaded
+/// several times, once per variant.
 ///
 /// # Errors
-/// If it cannot be read, or is longer than a file may be.
+/// An error if the input cannot be read or is longer than the limit for files.
 pub fn standard_input() -> std::io::Result<Vec<u8>> {
     static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
     let mut read = READ.lock().expect("no reader panics");
@@ -40,49 +40,38 @@ pub fn standard_input() -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A scenario's text and the folder that its paths are relative to.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// The file's name in messages.
     pub(crate) name: String,
-    /// The content.
     pub(crate) bytes: Vec<u8>,
-    /// Paths are relative to this folder; `None`: the file has no folder, and can include nothing.
+    /// The base of relative paths. `None`: the scenario has no folder and cannot include files.
     folder: Option<PathBuf>,
 }
 
-/// A scenario, or a file that one names, that cannot be had.
+/// The error of reading a scenario or an included file.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Neither a file nor a story of the catalogue.
+    /// Neither a file nor a catalogue entry has this name.
     #[error("no file and no story of the catalogue is called `{name}`: {hint}")]
     Unknown {
-        /// As asked for.
         name: String,
-        /// The known names.
+        /// A hint with the known names.
         hint: String,
     },
-    /// The file is there and cannot be read.
+    /// The file exists but cannot be read.
     #[error("read {path}")]
     Read {
-        /// The file.
         path: String,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// A file that a scenario names cannot be read.
+    /// A file that a scenario includes cannot be read.
     #[error("cannot read `{path}`: {reason} (paths are relative to the scenario's file)")]
-    Include {
-        /// The file.
-        path: String,
-        /// Why.
-        reason: String,
-    },
+    Include { path: String, reason: String },
 }
 
 impl Source {
-    /// The scenario of a path or of a catalogue name.
+    /// Opens the scenario of a path, catalogue name or `-` for standard input.
     pub(crate) fn open(path_or_name: &str) -> Result<Source, SourceError> {
         if let Some((name, text)) = catalogue::catalogue().find(|(name, _)| *name == path_or_name) {
             return Ok(Source::text(&format!("scenarios/{name}.yaml"), text));
@@ -95,7 +84,7 @@ impl Source {
             return Ok(Source {
                 name: STANDARD_INPUT_NAME.to_owned(),
                 bytes,
-                // Paths are relative to where the command runs.
+                // Paths are relative to the working directory.
                 folder: Some(PathBuf::new()),
             });
         }
@@ -121,7 +110,7 @@ impl Source {
         })
     }
 
-    /// A scenario from memory. It can include nothing.
+    /// A scenario from memory, which cannot include files.
     pub(crate) fn text(name: &str, text: &str) -> Source {
         Source {
             name: name.to_owned(),
@@ -130,7 +119,7 @@ impl Source {
         }
     }
 
-    /// The content of a file that the scenario names.
+    /// Reads an included file.
     pub(crate) fn include(&self, path: &str) -> Result<Vec<u8>, SourceError> {
         let refuse = |reason: String| SourceError::Include {
             path: path.to_owned(),
@@ -151,7 +140,7 @@ impl Source {
         std::fs::read(&full).map_err(|error| refuse(error.to_string()))
     }
 
-    /// The name in messages of a file that the scenario names.
+    /// The name of an included file in messages.
     pub(crate) fn beside(&self, path: &str) -> String {
         match &self.folder {
             Some(folder) => folder.join(path).display().to_string(),

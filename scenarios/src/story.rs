@@ -1,5 +1,5 @@
-//! A scenario as it is run: every short form written out, defaults merged, names resolved to indices. What the stage, the
-//! load generator, the judge and the reports read. Plain data that cannot be wrong inside.
+//! The resolved scenario: short forms expanded, defaults merged, names resolved to indices. Read by the runner, the
+//! load generator, the judge and the reports. Plain data that is valid by construction.
 
 mod chaos;
 mod path;
@@ -21,121 +21,107 @@ pub use steps::{
     Bound, Call, Drawn, Failure, Hedge, OnError, Retries, Seats, Status, Step, Success, Timed,
 };
 
-/// A story, in one of its variants.
+/// A resolved scenario in one of its variants.
 #[derive(Clone, Debug)]
 pub struct Story {
-    /// The name, as in a command.
+    /// The name, as used in commands.
     pub name: String,
-    /// The description: the variant's own, if it has one.
+    /// The description. A variant may have its own.
     pub story: String,
-    /// `base`, or the variant's name.
     pub variant: String,
-    /// The seed of a plain run.
+    /// The seed of a single run.
     pub seed: u64,
-    /// First and last seed of a sweep.
+    /// The first and last seed of a sweep, inclusive.
     pub seeds: (u64, u64),
-    /// Length of load and chaos, from 0 s.
+    /// The length of load and chaos, from 0 s.
     pub duration: Duration,
-    /// Left out of windows that do not name an earlier time.
+    /// The initial time that windows leave out, unless they name an earlier time.
     pub warm_up: Duration,
-    /// The time that requests in flight have after `duration`.
+    /// The time after `duration` in which requests in flight may finish.
     pub drain: Duration,
     /// The wall clock at 0 s, ns since 1970.
     pub epoch_unix_ns: u64,
-    /// Zones in the file's order; never empty.
+    /// Zones in file order; never empty.
     pub zones: Vec<Zone>,
     /// Latency between pods, one way.
     pub latency: LatencyRules,
-    /// Services in the file's order.
+    /// Services in file order.
     pub services: Vec<Service>,
-    /// Hosts that loads and calls ask for although no service has them: routes may take their requests.
+    /// Hosts without a service that loads and calls request. Routes may redirect these requests.
     pub hosts: Vec<Host>,
     /// Mesh documents after all edits, in order.
     pub mesh: Vec<Document>,
-    /// The control plane.
     pub control: Control,
-    /// Loads in the file's order.
+    /// Loads in file order.
     pub loads: Vec<Load>,
-    /// Chaos items in the file's order.
+    /// Chaos items in file order.
     pub chaos: Vec<Chaos>,
-    /// Checks in the file's order.
+    /// Checks in file order.
     pub checks: Vec<Check>,
-    /// Names of the checks that this variant must turn false; `None` in `base`, and in a variant that must pass.
+    /// Names of the checks that must fail in this variant (`breaks`). `None` in `base` and in a variant that must pass.
     pub breaks: Option<Vec<String>>,
-    /// Paths of all places that draw at random, by [`Place`].
+    /// The paths of all source locations that draw random values, indexed by [`Place`].
     pub places: Vec<String>,
-    /// The whole, written out in the scenario language, included files in it: what the digest covers and `show` prints.
+    /// The whole scenario written out in the scenario language, with included files. The digest covers it and `show`
+    /// prints it.
     pub expanded: String,
-    /// Warnings, each a line with its place.
+    /// Warnings, one line each, with places.
     pub warnings: Vec<String>,
-    /// Ignored parts of the mesh's documents that are not modelled, in the order of reading.
+    /// Ignored fields of mesh documents that are not modelled, in the order of reading.
     pub omissions: Vec<Omission>,
 }
 
-/// Index into [`Story::places`]: each place of the file that draws has its own random stream.
+/// Index into [`Story::places`]. Each source location that draws has its own random stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(pub u32);
 
-/// A distribution and the place that draws from it.
+/// A distribution and the source location that draws from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
-    /// From what.
     pub from: Distribution,
-    /// The place.
     pub place: Place,
 }
 
-/// A zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
-    /// The name.
     pub name: String,
-    /// The region.
     pub region: String,
-    /// The subzone, empty where none is named.
+    /// The subzone; empty if none is named.
     pub subzone: String,
 }
 
 /// Latencies in one direction, the most specific first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LatencyRules {
-    /// Between two zones, by index, in one direction; a later rule for the same pair has already replaced the earlier.
+    /// Between two zones (from, to), by index. The last rule for a pair is in force.
     pub zones: BTreeMap<(u16, u16), Distribution>,
-    /// Between two parties (services or loads) by name, in one direction.
+    /// Between two services or loads (from, to), by name.
     pub parties: BTreeMap<(String, String), Distribution>,
-    /// Within a zone.
     pub same_zone: Distribution,
-    /// Between zones of a region.
+    /// Between zones of one region.
     pub cross_zone: Distribution,
-    /// Between regions.
     pub cross_region: Distribution,
 }
 
-/// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// The name.
     pub name: String,
-    /// The namespace.
     pub namespace: String,
-    /// The account that gives its identity.
+    /// The service account, which determines its identity.
     pub account: String,
-    /// The port.
     pub port: u16,
-    /// The protocol.
     pub protocol: Protocol,
-    /// All endpoints that any of its versions declares, in the file's order.
+    /// The endpoints of all versions, in file order.
     pub endpoints: Vec<Path>,
     /// The versions, the stable one first.
     pub versions: Vec<Version>,
 }
 
-/// A host that no service has. Requests to it speak HTTP/1.1.
+/// A host without a service. Requests to it use HTTP/1.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// The name.
     pub name: String,
-    /// The port that is asked for.
+    /// The port of requests to it.
     pub port: u16,
 }
 
@@ -146,133 +132,120 @@ impl Story {
         service.map_or(Protocol::Http, |service| service.protocol)
     }
 
-    /// The index of a callee ([`Entry::service`], [`Call::service`]) among the parties of the cast.
+    /// The index of a callee ([`Entry::service`], [`Call::service`]) among the run's participants.
     pub fn party(&self, callee: usize) -> usize {
         match callee.checked_sub(self.services.len()) {
             None => callee,
-            // Behind services, loads and the control plane.
+            // Hosts follow services, loads and the control plane.
             Some(host) => self.services.len() + self.loads.len() + 1 + host,
         }
     }
 }
 
-/// The protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.1.
     Http,
-    /// HTTP/2, without TLS, by prior knowledge.
+    /// HTTP/2 without TLS, with prior knowledge.
     Http2,
-    /// gRPC, over HTTP/2: paths are `/pkg.Service/Method`, failures are statuses of gRPC.
+    /// gRPC over HTTP/2: paths are `/pkg.Service/Method`, failures are gRPC statuses.
     Grpc,
 }
 
 impl Protocol {
-    /// Returns true if connections are HTTP/2's.
+    /// Returns true if connections use HTTP/2.
     pub const fn is_http2(self) -> bool {
         matches!(self, Protocol::Http2 | Protocol::Grpc)
     }
 }
 
-/// A declared endpoint: a method and a path whose `:name` segments stand for one segment each and whose last `*` stands for
-/// the rest.
+/// A declared endpoint: a method and a path. A `:name` segment matches one segment, a final `*` the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// The method.
     pub method: Method,
     /// The path as declared.
     pub path: String,
 }
 
-/// A version of a service.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// The name.
     pub name: String,
-    /// Replicas at 0 s.
+    /// The number of replicas at 0 s.
     pub replicas: u32,
-    /// Replicas go round these zones (indices), never empty.
+    /// Zone indices, assigned to replicas in turn; never empty.
     pub zones: Vec<u16>,
-    /// Pod labels, `app` and `version` among them.
+    /// Pod labels, including `app` and `version`.
     pub labels: BTreeMap<String, String>,
-    /// Requests in hand at once, per replica; `None`: no limit.
+    /// The maximum number of requests in process per replica; `None`: no limit.
     pub workers: Option<u32>,
-    /// Work in progress at once, per replica; `None`: no limit.
+    /// The maximum number of `work` steps in progress per replica; `None`: no limit.
     pub cores: Option<u32>,
-    /// The scheduling of work on the cores.
     pub cpu: Cpu,
     /// The queue for a worker (or a core).
     pub queue: Queue,
-    /// The treatment of a request whose caller has gone.
+    /// The treatment of a queued request whose caller has gone.
     pub abandoned: Abandoned,
     /// The time after which the app closes an idle connection.
     pub keep_alive_idle: Duration,
-    /// After how many requests the app closes a connection; `None`: never.
+    /// The number of requests after which the app closes a connection; `None`: no limit.
     pub keep_alive_requests: Option<u32>,
-    /// Time to ready after a start during the run.
+    /// The time from a start during the run until the pod is ready.
     pub boot: Duration,
-    /// Has a sidecar.
+    /// True if its pods have a sidecar.
     pub sidecar: bool,
-    /// Request headers copied to calls.
+    /// Request headers that are copied to calls.
     pub forward: Vec<HeaderName>,
-    /// Steps of each endpoint of the service (same index as [`Service::endpoints`]); `None` answers 404.
+    /// The steps of each endpoint of the service (same index as [`Service::endpoints`]). `None` answers 404.
     pub endpoints: Vec<Option<Vec<Step>>>,
 }
 
 /// The scheduling of work on the cores of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cpu {
-    /// Processor sharing: evenly.
+    /// Processor sharing: cores are divided evenly.
     Ps,
-    /// In order.
+    /// In order of arrival.
     Fifo,
 }
 
-/// A bounded queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
     /// The maximum length; `None`: no limit.
     pub limit: Option<u32>,
-    /// The order.
     pub order: Order,
-    /// The answer to a request that finds it full.
+    /// The response to a request when the queue is full.
     pub full: Failure,
 }
 
-/// The order of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The first that came.
+    /// First in, first out.
     Fifo,
-    /// The last that came.
+    /// Last in, first out.
     Lifo,
 }
 
 /// The treatment of a queued request whose caller has gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abandoned {
-    /// Served.
     Finish,
     /// Dropped when a worker takes it.
     Drop,
 }
 
-/// The control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Control {
-    /// The zone.
+    /// Index of the zone.
     pub zone: u16,
-    /// True if proxies pass on calls to hosts that the mesh does not know.
+    /// True if proxies forward calls to hosts that the mesh does not know.
     pub outbound_allow_any: bool,
-    /// Quiet time before a push; at most 100 times as long.
+    /// The quiet time before a push. A push waits at most 100 times as long.
     pub debounce: Duration,
-    /// Until a proxy's workers see an ejection.
+    /// The time until a proxy's workers apply an ejection.
     pub ejection_delay: Duration,
     /// True if the canary controller runs.
     pub canaries: bool,
     /// The interval at which a canary's metrics are read.
     pub telemetry: Duration,
-    /// The trust domain.
     pub trust_domain: String,
     /// The namespace of mesh-wide documents.
     pub root_namespace: String,
@@ -285,81 +258,70 @@ pub struct Control {
 /// A stream of requests.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// The name.
     pub name: String,
-    /// The requests; one unnamed entry if there is no mix.
+    /// The requests to draw from; a single unnamed entry without `mix`.
     pub entries: Vec<Entry>,
-    /// The spacing of arrivals.
     pub arrivals: Arrivals,
-    /// The rate over time, never empty; after the last, that level holds.
+    /// The rate over time, never empty. After the last stage its final rate continues.
     pub stages: Vec<Stage>,
-    /// Bound of a try.
+    /// The timeout of one attempt.
     pub timeout: Duration,
-    /// The client's own tries after the first, all inside one request of the statistics.
+    /// The client's own retries. All attempts count as one request in the statistics.
     pub retries: Option<Retries>,
-    /// Statuses that count as success.
     pub ok: Success,
-    /// Start.
+    /// Time of the first arrival at the earliest, from 0 s.
     pub start: Duration,
-    /// Stop.
+    /// End of arrivals, from 0 s.
     pub stop: Duration,
-    /// Client hosts go round these zones.
+    /// Zone indices, assigned to client hosts in turn.
     pub zones: Vec<u16>,
-    /// The number of client hosts.
     pub clients: u32,
-    /// Clients have a sidecar.
+    /// True if clients have a sidecar.
     pub sidecar: bool,
-    /// A new connection for each request.
+    /// True if each request opens a new connection.
     pub new_connections: bool,
-    /// The number of requests in flight beyond which a request is dropped.
+    /// The number of requests in flight above which a request is dropped.
     pub in_flight: u64,
-    /// The namespace.
     pub namespace: String,
-    /// The account that gives its identity.
+    /// The service account, which determines its identity.
     pub account: String,
-    /// The URL of the real server that `shakedown load` sends it to.
+    /// The URL of the real server for `shakedown load`.
     pub target: Option<String>,
-    /// The place of the random streams for arrivals and the choice among entries.
+    /// The source location whose random streams draw arrivals and entries.
     pub place: Place,
 }
 
-/// An entry of a load's mix.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The name; empty where there is no mix.
+    /// The name; empty without `mix`.
     pub name: String,
-    /// The weight.
     pub weight: u64,
-    /// Index into [`Story::services`]; past them, into [`Story::hosts`].
+    /// Index into [`Story::services`] or, past its end, into [`Story::hosts`].
     pub service: usize,
-    /// Index into that service's endpoints; `None` if only another service has it, to which routes lead.
+    /// Index into that service's endpoints. `None` if only a service that routes lead to declares the endpoint.
     pub endpoint: Option<usize>,
-    /// The method.
     pub method: Method,
-    /// The path asked for.
     pub path: String,
-    /// Request headers, the load's own among them, cookies folded in.
+    /// Request headers, including those of the load. Cookies are merged into one header.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Bytes of request body.
+    /// The size of the request body in bytes.
     pub size: u64,
 }
 
-/// The spacing of arrivals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {
-    /// Evenly.
+    /// Evenly spaced.
     Constant,
-    /// As a Poisson process.
     Poisson,
 }
 
-/// A stretch of a load's rate.
+/// A segment of a load's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// Length; `None`: to the end.
+    /// The length; `None`: to the end.
     pub length: Option<Duration>,
-    /// The rate at its start.
+    /// The rate at the start.
     pub from: Rate,
-    /// The rate at its end; between them it is linear.
+    /// The rate at the end. The rate changes linearly in between.
     pub to: Rate,
 }

@@ -1,7 +1,7 @@
-//! The values of the scenario language: exact, always with a unit, and refused in words that say what would be accepted.
+//! The values of the scenario language: exact and always with a unit. An error lists the accepted notation.
 //!
-//! Durations are whole nanoseconds, shares parts per billion, rates and measured figures exact rationals. Floats occur only
-//! where a distribution is sampled (through `libm`, so that every machine draws the same).
+//! Durations are whole nanoseconds, shares parts per billion, rates and measured figures exact rationals. Floats occur
+//! only where a distribution is sampled, through `libm`, so that every machine draws the same values.
 
 mod distribution;
 mod duration;
@@ -27,75 +27,56 @@ pub(crate) use state::{
     CLOSED, FAILED, OPEN, ROLLED_BACK, is_breakers, phase, state, state_name, states,
 };
 
-/// Text that is not the value it should be. Displays as a sentence for the author of the file.
+/// The error of parsing a value. Displays as a sentence for the author of the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// A bare number where a unit is needed.
+    /// A number without its required unit.
     #[error("`{text}` has no unit: a {kind} is written {forms}")]
     NoUnit {
-        /// As written.
         text: String,
-        /// The expected kind of value.
         kind: &'static str,
-        /// The expected notation.
         forms: &'static str,
     },
-    /// Not that kind of value at all.
+    /// Text that is not a value of the expected kind.
     #[error("`{text}` is no {kind}: a {kind} is written {forms}")]
     Malformed {
-        /// As written.
         text: String,
-        /// The expected kind of value.
         kind: &'static str,
-        /// The expected notation.
         forms: &'static str,
     },
     /// Valid notation, but out of range.
     #[error("`{text}` is out of range: {bound}")]
     OutOfRange {
-        /// As written.
         text: String,
-        /// Accepted values.
+        /// The accepted range.
         bound: &'static str,
     },
     /// Commas between the arguments of a distribution.
     #[error("arguments are separated by spaces: `{fixed}`")]
     Commas {
-        /// The same without commas.
+        /// The text without commas.
         fixed: String,
     },
-    /// A parenthesis is missing (a comma inside `{...}` cuts a value in two).
+    /// A missing `)`. Usually caused by a comma inside `{...}`, which splits a value in two.
     #[error(
         "`{text}` lacks a `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`"
     )]
-    Unclosed {
-        /// As written.
-        text: String,
-    },
-    /// A distribution that does not exist.
+    Unclosed { text: String },
     #[error("unknown distribution `{name}`: {hint}")]
     UnknownDistribution {
-        /// As written.
         name: String,
-        /// Accepted values.
+        /// A hint with the accepted names.
         hint: String,
     },
-    /// A distribution whose arguments are not those it takes.
+    /// Arguments that do not fit the distribution.
     #[error("`{text}`: {name} is written {forms}")]
     Arguments {
-        /// As written.
         text: String,
-        /// The name of the distribution.
         name: &'static str,
-        /// The notation.
+        /// The notation of the distribution.
         forms: &'static str,
     },
-    /// A distribution whose arguments contradict each other or mathematics.
+    /// Arguments that contradict each other or are mathematically impossible.
     #[error("`{text}`: {why}")]
-    Contradiction {
-        /// As written.
-        text: String,
-        /// Accepted values.
-        why: &'static str,
-    },
+    Contradiction { text: String, why: &'static str },
 }

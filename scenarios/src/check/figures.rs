@@ -1,5 +1,5 @@
-//! The vocabulary of checks: metrics, measures, gauges and response flags, those that are not built yet told apart from
-//! those that do not exist.
+//! The vocabulary of checks: metrics, measures, gauges and response flags. Names that are not implemented yet are
+//! distinguished from unknown names.
 
 use shakedown_types::ResponseFlags;
 use shakedown_yaml::suggest;
@@ -54,18 +54,17 @@ const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
 
 /// The meaning of a metric's name.
 pub(super) enum Named {
-    /// A figure that can be measured.
     Figure(Figure),
-    /// A gauge of the language that is not built yet.
+    /// A gauge that is not implemented yet.
     LaterGauge(String),
-    /// Anything else of the language that is not built yet.
+    /// Another figure or measure that is not implemented yet.
     Later(String),
 }
 
-/// The figure of a name.
+/// Looks up the figure of a name.
 ///
 /// # Errors
-/// The name is none of the language's; the text says what is.
+/// A message with the known names, if the name is unknown.
 pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> {
     match measure {
         Some(measure) => reduced(measure, name),
@@ -73,7 +72,7 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
     }
 }
 
-/// A name without a measure: `success`, or `p99`, which is of latency.
+/// Looks up a name without a measure: `success`, or `p99`, which is a percentile of latency.
 fn plain(name: &str) -> Result<Named, String> {
     if let Some((_, figure)) = FIGURES.iter().find(|(known, _)| *known == name) {
         return Ok(Named::Figure(*figure));
@@ -100,7 +99,7 @@ fn plain(name: &str) -> Result<Named, String> {
     ))
 }
 
-/// A name behind that of a measure or a gauge: `queue-wait.p99`, `ready.min`.
+/// Looks up a name after a measure or a gauge: `queue-wait.p99`, `ready.min`.
 fn reduced(measure: &str, name: &str) -> Result<Named, String> {
     if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure)
     {
@@ -150,10 +149,10 @@ fn reduced_gauge(gauge: Gauge, written: &str, name: &str) -> Result<Figure, Stri
     Ok(Figure::Gauge(gauge, Some(reduction)))
 }
 
-/// The measure of a name, in a condition.
+/// Looks up a measure in a condition.
 ///
 /// # Errors
-/// There is none of that name; the text says which there are.
+/// A message with the known names, if the name is unknown.
 pub(super) fn measure(name: &str) -> Result<Measure, String> {
     if let Some((_, measure)) = MEASURES.iter().find(|(known, _)| *known == name) {
         return Ok(*measure);
@@ -167,10 +166,10 @@ pub(super) fn measure(name: &str) -> Result<Measure, String> {
     ))
 }
 
-/// The response flag of a name.
+/// Looks up a response flag.
 ///
 /// # Errors
-/// Envoy has no such flag; the text says which there are.
+/// A message with Envoy's flags, if the name is unknown.
 pub(super) fn flag(name: &str) -> Result<ResponseFlags, String> {
     ResponseFlags::from_name(name).ok_or_else(|| {
         format!(
@@ -180,7 +179,7 @@ pub(super) fn flag(name: &str) -> Result<ResponseFlags, String> {
     })
 }
 
-/// The statistic of a name; `None` when it does not look like one.
+/// Looks up a statistic. `None` if the name does not look like one.
 fn statistic(name: &str) -> Result<Option<Statistic>, String> {
     match name {
         "mean" => return Ok(Some(Statistic::Mean)),
@@ -200,7 +199,6 @@ fn statistic(name: &str) -> Result<Option<Statistic>, String> {
 }
 
 impl Figure {
-    /// The unit of its values.
     pub const fn unit(self) -> Unit {
         match self {
             Figure::Success
@@ -222,7 +220,7 @@ impl Figure {
         }
     }
 
-    /// Has a value at every instant rather than over a window.
+    /// Returns true if the figure has a value at every instant rather than over a window.
     pub const fn is_instant(self) -> bool {
         matches!(self, Figure::Gauge(_, None))
     }

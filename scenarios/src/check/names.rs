@@ -4,49 +4,47 @@ use std::collections::BTreeSet;
 
 use crate::story::Path;
 
-/// Everything of a story that a check can name.
+/// All names in a scenario that a check can refer to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
-    /// Services in the story's order, then loads: the cast's order.
+    /// Services in file order, then loads, as in the run's participants.
     pub(crate) parties: Vec<PartyNames>,
-    /// Zones in order.
     pub(crate) zones: Vec<String>,
-    /// Chaos items.
     pub(crate) chaos: Vec<Span>,
-    /// End of the warm-up, ns.
+    /// The end of the warm-up, ns.
     pub(crate) warm_up_ns: i64,
-    /// End of load and chaos, ns.
+    /// The end of load and chaos, ns.
     pub(crate) duration_ns: i64,
-    /// Part of the story is not supported, which was reported: unknown names may be right.
+    /// True if a part of the scenario is not supported, which was reported. Unknown names may then be valid.
     pub(crate) incomplete: bool,
 }
 
-/// A service or a load.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PartyNames {
     pub(crate) name: String,
     pub(crate) is_load: bool,
-    /// Versions and how many replicas each has at most.
+    /// Versions with the maximum number of replicas of each.
     pub(crate) versions: Vec<(String, u32)>,
-    /// Declared endpoints of a service.
+    /// The declared endpoints of a service.
     pub(crate) endpoints: Vec<Path>,
-    /// Entries of a load's mix; empty where it has none.
+    /// The entries of a load's mix; empty without `mix`.
     pub(crate) entries: Vec<String>,
-    /// Services that it calls by name, in order of first mention.
+    /// Indices of the services that it calls by name, in order of first mention.
     pub(crate) calls: Vec<usize>,
-    /// Services that routes lead its requests to or, of those that it calls by name, away from.
+    /// Indices of the services to which routes lead its requests, or of services called by name from which routes lead
+    /// them away.
     pub(crate) routed: BTreeSet<usize>,
 }
 
-/// A chaos item and, where the file alone says them, its first start and last end.
+/// A chaos item with its first start and last end, each `None` if it depends on the seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     pub(crate) name: String,
     pub(crate) start_ns: Option<i64>,
     pub(crate) end_ns: Option<i64>,
-    /// An instant, once: `after` it means after its start.
+    /// True if the item takes effect at a single instant. `after` then refers to its start.
     pub(crate) is_instant: bool,
-    /// Applies mesh documents.
+    /// True if the item applies mesh documents.
     pub(crate) applies: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Units, subjects and windows of a check: from what is written to what can be judged.
+//! Resolves the names, units, subjects and windows of a parsed check.
 
 mod condition;
 mod joins;
@@ -21,10 +21,10 @@ use super::{Arithmetic, Check, Expression, Figure, Metric, Relation, Seeds, Temp
 use crate::value::{Ratio, Unit, state, states};
 use temporal::gauges;
 
-/// Reads a check and resolves it.
+/// Parses and resolves a check.
 ///
 /// # Errors
-/// All errors; none if all of them have been reported elsewhere.
+/// All errors of the check. The list is empty if other errors of the file explain the failure.
 pub(crate) fn check(
     name: Option<&str>,
     text: &str,
@@ -55,15 +55,15 @@ struct Resolver<'a> {
     text: &'a str,
     names: &'a Names,
     problems: Vec<Problem>,
-    /// Something is wrong that the file's other errors explain.
+    /// True if resolving failed for a reason that other errors of the file explain.
     silent: bool,
 }
 
-/// An expression, its unit, and where it is written.
+/// An expression with its unit and its range in the text.
 struct Typed {
     expression: Expression,
     unit: Unit,
-    /// A quotient of two values of one unit, which may be compared with a share.
+    /// True for a quotient of two values of one unit, which may be compared with a share.
     is_ratio: bool,
     at: usize,
     end: usize,
@@ -189,7 +189,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// Two sides as one; computed at once where both are known.
+    /// Combines two sides. Two constants are computed immediately.
     fn binary(
         &mut self,
         at: usize,
@@ -234,7 +234,7 @@ impl Resolver<'_> {
     fn figure(&mut self, expr: &Expr, metric: &WrittenMetric) -> Option<Figure> {
         match figures::named(metric.measure.as_deref(), &metric.name) {
             Ok(Named::Figure(figure)) => Some(figure),
-            // `temporal` says what is wrong with a bare gauge, and this that it would not have helped.
+            // `temporal` reports the missing temporal word of a bare gauge. This adds that it is not supported.
             Ok(Named::LaterGauge(name) | Named::Later(name)) => {
                 self.say(expr.at, format!("not supported yet: `{name}`"));
                 None
@@ -274,7 +274,7 @@ impl Resolver<'_> {
     }
 }
 
-/// `left arithmetic right`; `None` where it has no value.
+/// Computes `left arithmetic right`. `None` if the result is undefined or does not fit.
 pub(crate) fn compute(arithmetic: Arithmetic, left: Ratio, right: Ratio) -> Option<Ratio> {
     match arithmetic {
         Arithmetic::Add => left.checked_add(right),
@@ -284,7 +284,7 @@ pub(crate) fn compute(arithmetic: Arithmetic, left: Ratio, right: Ratio) -> Opti
     }
 }
 
-/// A duration as a number of seconds, in which rates count: on its own it is one of nanoseconds.
+/// Converts a duration from nanoseconds to seconds, the base of rates.
 fn in_seconds(side: Typed) -> Typed {
     const SECOND: Ratio = Ratio::whole(1_000_000_000);
     if side.unit != Unit::Duration {

@@ -1,4 +1,4 @@
-//! The grammar of `expect`: from a line of text to a tree with offsets. Knows no names and no units.
+//! The grammar of `expect`: parses a line of text to a tree with offsets. Names and units are not resolved here.
 
 mod cursor;
 mod parse;
@@ -57,7 +57,7 @@ pub(crate) struct WrittenMetric {
 #[derive(Clone, Debug)]
 pub(crate) struct WrittenParty {
     pub(crate) at: usize,
-    /// `None` is `*`.
+    /// `None` for `*`.
     pub(crate) name: Option<String>,
     pub(crate) entry: Option<String>,
     pub(crate) version: Option<String>,
@@ -85,7 +85,7 @@ pub(crate) enum WrittenTest {
     FromZone(String, usize),
 }
 
-/// A condition that is a word of its own.
+/// A condition that consists of a single word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word {
     Ok,

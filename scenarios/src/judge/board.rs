@@ -1,5 +1,5 @@
-//! The judge's view of pods: identity, presence, readiness, and the number of requests that each has in hand and
-//! in its queue; and the progress of rollouts.
+//! The judge's view of pods (identity, existence, readiness, requests in process and in the queue) and of the progress
+//! of rollouts.
 
 use std::collections::BTreeMap;
 
@@ -13,32 +13,32 @@ use crate::value::{self, ROLLED_BACK};
 use super::outage::Outage;
 use super::span::Span;
 
-/// All of a share, in parts per million.
+/// 100% in parts per million.
 pub(super) const ALL_PPM: i64 = 1_000_000;
 
-/// All pods.
+/// The state of all pods, rollouts, ejections and breakers.
 #[derive(Clone, Debug)]
 pub(super) struct Board {
     pods: Vec<PodState>,
-    /// Limits of each service's versions: workers, cores.
+    /// The limits of each service's versions: workers, cores.
     limits: Vec<Vec<(Option<u32>, Option<u32>)>>,
     services: u16,
     rollouts: BTreeMap<PartyId, Rollout>,
     outage: Outage,
-    /// Names and starts of the cast's faults.
+    /// Names and starts of the run's faults.
     faults: Vec<(String, i64)>,
-    /// `apply` items, and the documents of each.
+    /// The documents of each `apply` item.
     applies: BTreeMap<String, Vec<String>>,
 }
 
-/// The progress of a service's rollout.
+/// The progress of a service's canary rollout.
 #[derive(Clone, Debug, Default)]
 struct Rollout {
-    /// The phase; `None` until it is reported.
+    /// The phase; `None` until one is reported.
     phase: Option<CanaryPhase>,
-    /// The version that was rolled out last.
+    /// The version of the last rollout.
     version: Option<u16>,
-    /// Parts per million in force, of versions that were reported.
+    /// The weights in force, in parts per million, of versions with a reported weight.
     weights: BTreeMap<u16, u32>,
 }
 
@@ -49,18 +49,18 @@ struct PodState {
     replica: u32,
     zone: u16,
     meshed: bool,
-    /// Requests that arrived and are not over.
+    /// Requests that arrived and have not ended.
     present: u32,
-    /// Requests of these in the queue.
+    /// The part of these requests that is in the queue.
     waiting: u32,
-    /// From when to when it is there.
+    /// The time for which the pod exists.
     there: Span,
     is_ready: bool,
-    /// Crashed, and not ready since.
+    /// True from a crash until the pod is ready again.
     is_dead: bool,
 }
 
-/// The change of a pod's counts by an event.
+/// The changes to a pod's counts by one event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change {
     pub(super) pod: PodId,
@@ -68,9 +68,9 @@ pub(super) struct Change {
     pub(super) waiting: i64,
     /// The change of the number of pods.
     pub(super) there: i64,
-    /// The same of ready ones.
+    /// The change of the number of ready pods.
     pub(super) ready: i64,
-    /// Set if it is ready again after a crash.
+    /// True if the pod is ready again after a crash.
     pub(super) restarted: bool,
 }
 
@@ -138,7 +138,7 @@ impl Board {
         });
     }
 
-    /// Follows an event.
+    /// Records an event and returns the changes to its pod's counts.
     pub(super) fn record(&mut self, record: &Record) -> Option<Change> {
         let (id, present, waiting) = match &record.event {
             Event::Arrived { pod, queued, .. } => (*pod, 1, i64::from(*queued)),
@@ -154,7 +154,7 @@ impl Board {
         pod.present = shift(pod.present, present);
         pod.waiting = shift(pod.waiting, waiting);
         if pod.present == 0 {
-            // Nothing waits where nothing is in hand; else one may wait several times, in parallel steps.
+            // An idle pod has an empty queue. Otherwise a request may wait several times, in parallel steps.
             pod.waiting = 0;
         }
         Some(Change {
@@ -165,7 +165,7 @@ impl Board {
         })
     }
 
-    /// Follows an event that is not of a request.
+    /// Records an event that does not belong to a request.
     fn change(&mut self, record: &Record) -> Option<Change> {
         self.outage.record(&record.event);
         match &record.event {
@@ -213,7 +213,7 @@ impl Board {
         }
     }
 
-    /// A pod becomes ready, or is no more.
+    /// Updates a pod that became ready, crashed or stopped.
     fn turn(&mut self, id: PodId, is_ready: bool, is_dead: bool) -> Option<Change> {
         let pod = self.pods.get_mut(id.0 as usize)?;
         let change = Change {
@@ -232,7 +232,7 @@ impl Board {
             .and_then(|index| self.rollouts.get(&PartyId(index)));
         let Some(rollout) = rollout else { return 0 };
         let failed = rollout.phase == Some(CanaryPhase::Failed);
-        // A version that never had any weight in force has none to lose.
+        // A version that never had any weight in force counts as rolled back.
         let weight = |version: u16| rollout.weights.get(&version).copied().unwrap_or(0);
         if failed && rollout.version.is_none_or(|version| weight(version) == 0) {
             ROLLED_BACK
@@ -242,7 +242,7 @@ impl Board {
         }
     }
 
-    /// The share of a version in force, in parts per million: until one is reported, the first version has all.
+    /// The weight of a version in force, in parts per million. Until one is reported, the first version has 100%.
     pub(super) fn weight(&self, party: &Party) -> i64 {
         let (Some(service), Some(version)) = (party.party, party.version) else {
             return 0;
@@ -257,12 +257,11 @@ impl Board {
         }
     }
 
-    /// Ejections and open breakers.
     pub(super) const fn outage(&self) -> &Outage {
         &self.outage
     }
 
-    /// The number of pods of a party, and of those that are ready.
+    /// The number of pods of a service or part of it, and the number of ready ones.
     pub(super) fn pods_of(&self, party: &Party) -> (i64, i64) {
         let (mut there, mut ready) = (0, 0);
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
@@ -274,7 +273,7 @@ impl Board {
         (there, ready)
     }
 
-    /// Returns true if a pod is of a party (or the part that is meant). `*` means any service.
+    /// Returns true if a pod belongs to a service, load or part of it. `*` matches any service.
     pub(super) fn is_of(&self, id: PodId, party: &Party) -> bool {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
@@ -287,7 +286,7 @@ impl Board {
             && party.zone.is_none_or(|zone| pod.zone == zone)
     }
 
-    /// As [`is_of`](Self::is_of), where `*` is anybody, loads too: the sender of something.
+    /// Returns true if a pod may be the sender `party`. Unlike [`is_of`](Self::is_of), `*` includes loads.
     pub(super) fn sent_by(&self, id: PodId, party: &Party) -> bool {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
@@ -298,20 +297,20 @@ impl Board {
             && party.zone.is_none_or(|zone| pod.zone == zone)
     }
 
-    /// Index of the party that a pod belongs to.
+    /// The index of the service or load that a pod belongs to.
     pub(super) fn party_of(&self, id: PodId) -> Option<usize> {
         self.pods
             .get(id.0 as usize)
             .map(|pod| usize::from(pod.party.0))
     }
 
-    /// Name and start of a fault.
+    /// The name and start of a fault.
     pub(super) fn fault(&self, index: u16) -> Option<(&String, i64)> {
         let (name, start_ns) = self.faults.get(usize::from(index))?;
         Some((name, *start_ns))
     }
 
-    /// The `apply` item that brought a document (`VirtualService/web`) last, by some time.
+    /// The `apply` item that most recently brought a document (e.g. `VirtualService/web`), up to a time.
     pub(super) fn applied_by(&self, document: &str, at_ns: i64) -> Option<&String> {
         let brings = |item: &String| {
             let documents = self.applies.get(item);
@@ -322,17 +321,15 @@ impl Board {
         brought.max_by_key(|(_, start)| start).map(|(item, _)| item)
     }
 
-    /// Returns true if a pod has a sidecar.
     pub(super) fn is_meshed(&self, id: PodId) -> bool {
         self.pods.get(id.0 as usize).is_some_and(|pod| pod.meshed)
     }
 
-    /// The number of requests in a pod's queue.
     pub(super) fn waiting(&self, id: PodId) -> u32 {
         self.pods.get(id.0 as usize).map_or(0, |pod| pod.waiting)
     }
 
-    /// Workers and cores of a pod, where limited.
+    /// The workers and cores of a pod; `None` if unlimited.
     pub(super) fn limits(&self, id: PodId) -> (Option<u32>, Option<u32>) {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return (None, None);
@@ -344,8 +341,8 @@ impl Board {
             .unwrap_or((None, None))
     }
 
-    /// The capacity of the pods of a party (workers, or cores without them) times the time for which they exist, ns. `None`
-    /// if one of them is not limited, or there is none.
+    /// The capacity of the matching pods (workers, or cores without workers) times the time for which they exist, ns.
+    /// `None` if a pod has no limit or no pod exists.
     pub(super) fn capacity(&self, party: &Party, span: Span) -> Option<i128> {
         let mut sum = 0;
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
@@ -360,7 +357,7 @@ impl Board {
     }
 }
 
-/// The documents that each `apply` item brings.
+/// The documents of each `apply` item.
 fn applies(story: &Story) -> BTreeMap<String, Vec<String>> {
     let documents = story.chaos.iter().filter_map(|item| match &item.action {
         Action::Apply { documents, .. } => Some((item.name.clone(), documents)),

@@ -1,57 +1,57 @@
-//! A request as recorded by an event: the common form of all classes.
+//! The common form of all events that record a request.
 
 use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId, Record, Root};
 use shakedown_types::ResponseFlags;
 
-/// A class of events.
+/// A class of events that record requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
-    /// A load's request is over.
+    /// A request of a load ended.
     Load,
-    /// A call is over.
+    /// A call ended.
     Call,
-    /// A try is over.
+    /// An attempt ended.
     Attempt,
-    /// A caller's proxy is through.
+    /// The caller's proxy finished a call.
     Proxied,
     /// An attempt reached an app.
     Arrival,
-    /// An app is through with an attempt.
+    /// An app finished an attempt.
     Service,
-    /// A callee's proxy has something to say.
+    /// The callee's proxy reported response flags.
     Flagged,
 }
 
-/// The attributes of a request. Fields that its class does not have are `None`.
+/// The attributes of a request. Fields that the event's class does not record are `None`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fact {
     pub(super) root: Option<Root>,
-    /// The sender; for a load's request its client host.
+    /// The sender. For a request of a load, its client host.
     pub(super) from: Option<PodId>,
-    /// The replica, where one is known.
+    /// The replica that received it, if known.
     pub(super) to: Option<PodId>,
-    /// The party called, where one is.
+    /// The called service, if any.
     pub(super) to_party: Option<PartyId>,
     pub(super) endpoint: Option<u16>,
     pub(super) start_ns: i64,
     pub(super) end_ns: i64,
     pub(super) outcome: Outcome,
-    /// Ended before its caller had gone.
+    /// True if it ended before its caller gave up.
     pub(super) in_time: bool,
     pub(super) sent_ns: Option<i64>,
     pub(super) queue_wait_ns: Option<i64>,
     pub(super) pool_wait_ns: Option<i64>,
     pub(super) proxy_ns: Option<i64>,
     pub(super) flags: ResponseFlags,
-    /// Number of a try.
+    /// The number of the attempt, or the number of attempts for a call or request.
     pub(super) number: u16,
     pub(super) hedge: bool,
-    /// Tries of a call that its app sent while another was open.
+    /// The attempts of a call that its app sent while another one was open.
     pub(super) hedges: u16,
     pub(super) plaintext: bool,
-    /// A mirror's copy, which is no try of the edge's.
+    /// True for a mirrored copy, which is not an attempt of the edge.
     pub(super) copy: bool,
-    /// The app never saw it.
+    /// True if the request never reached the app.
     pub(super) turned_away: bool,
 }
 
@@ -85,18 +85,19 @@ impl Fact {
         self.outcome.answer == Answer::Ok
     }
 
-    /// A try that another one beat: its sender took it back, and it neither succeeded nor failed.
+    /// True for an attempt that lost against another one and was cancelled. Such an attempt neither succeeded nor
+    /// failed.
     pub(super) fn is_beaten(&self) -> bool {
         self.outcome.answer == Answer::Cancelled && self.flags.contains(ResponseFlags::LR)
     }
 }
 
-/// The fact of an event, if it has one.
+/// Converts an event to a request record, if the event has one.
 pub(super) fn of(record: &Record) -> Option<Fact> {
     sent(record).or_else(|| received(record))
 }
 
-/// Facts from senders of requests: loads, callers and their proxies.
+/// Converts events of senders: loads, callers and their proxies.
 fn sent(record: &Record) -> Option<Fact> {
     let at = record.at_ns;
     Some(match &record.event {
@@ -179,7 +180,7 @@ fn sent(record: &Record) -> Option<Fact> {
     })
 }
 
-/// Facts from receivers of requests: apps and their own proxies.
+/// Converts events of receivers: apps and their proxies.
 fn received(record: &Record) -> Option<Fact> {
     let at = record.at_ns;
     let nothing = Outcome::new(0, Answer::Ok);

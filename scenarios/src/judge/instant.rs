@@ -1,4 +1,4 @@
-//! Temporal words over values at instants: what held when, as values change.
+//! Temporal words over values at instants: records when a comparison was true, as values change.
 
 use crate::check::{Op, Relation};
 use crate::value::Ratio;
@@ -11,13 +11,13 @@ pub(super) struct Instants {
     since_ns: i64,
     pub(super) first_true: Option<(i64, Ratio)>,
     pub(super) first_false: Option<(i64, Ratio)>,
-    /// Until when it was false last, and the value then.
+    /// The end of the last period in which the comparison was false, and the left side in that period.
     pub(super) last_false: Option<(i64, Ratio)>,
     pub(super) undefined: bool,
 }
 
 impl Instants {
-    /// Watches from `from_ns` up to `to_ns`.
+    /// Observes the time from `from_ns` up to `to_ns`.
     pub(super) fn new(from_ns: i64, to_ns: i64) -> Instants {
         Instants {
             from_ns,
@@ -30,11 +30,11 @@ impl Instants {
         }
     }
 
-    /// The comparison had this value (left side, and whether it held) since the last call, up to `until_ns`.
+    /// Records the left side and the truth of the comparison since the last call, up to `until_ns`.
     pub(super) fn observe(&mut self, until_ns: i64, seen: Option<(Ratio, bool)>) {
         let (from, to) = (self.since_ns.max(self.from_ns), until_ns.min(self.to_ns));
         self.since_ns = until_ns;
-        // What several events change at one instant has only its last value.
+        // If several events change a value at one instant, only the last value counts.
         if from >= to {
             return;
         }
@@ -50,7 +50,7 @@ impl Instants {
         }
     }
 
-    /// Returns true if a change now would end a stretch that has a length.
+    /// Returns true if time has passed since the last observation.
     pub(super) fn is_stale(&self, now_ns: i64) -> bool {
         self.since_ns < now_ns
     }
@@ -64,10 +64,10 @@ impl Instants {
     }
 }
 
-/// The truth of a comparison.
+/// Evaluates a comparison.
 ///
 /// # Errors
-/// Undecided, with the reason.
+/// The reason why the comparison cannot be decided.
 pub(super) fn compare(relation: Relation, left: Ratio, right: Ratio) -> Result<bool, String> {
     match relation {
         Relation::Compare(op) => Ok(op.holds(&left, &right)),

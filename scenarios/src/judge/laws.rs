@@ -1,4 +1,5 @@
-//! Laws that hold in every run, whatever its story: a run that breaks one has a bug of ours in it, and says nothing.
+//! Invariants of every run, independent of its scenario. A violation is a bug in this project, and the run proves
+//! nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +8,16 @@ use shakedown_results::{Answer, Cast, Event, Fate, PodId, Record};
 use super::board::Board;
 use crate::story::Story;
 
-/// Counters for the laws.
+/// The counters behind the invariants.
 #[derive(Clone, Debug)]
 pub(super) struct Laws {
     parties: Vec<Party>,
     queues: BTreeMap<PodId, Queue>,
-    /// Names of chaos items that must happen, and whether each did.
+    /// The names of chaos items that must happen, each with true if it did.
     items: BTreeMap<String, bool>,
     faults: Vec<String>,
     said: Vec<String>,
-    /// A request may end before it was written: that of a load on a real server, which waits for its connection.
+    /// True if a request may end before it was sent, such as one on a real server that waits for its connection.
     may_end_unsent: bool,
 }
 
@@ -25,14 +26,15 @@ struct Party {
     name: String,
     sent: u64,
     finished_sent: u64,
-    /// Dropped requests that were sent, or others that were not.
+    /// Dropped requests that were sent, or other requests that were not.
     contradictions: u64,
     arrived: u64,
     served: u64,
     ok_attempts: u64,
 }
 
-/// The queue of a pod with workers or cores. Little: the time that requests spend in it is the integral of its length.
+/// The queue of a pod with workers or cores, for Little's law: the total time that requests spend in the queue equals
+/// the integral of its length.
 #[derive(Clone, Debug, Default)]
 struct Queue {
     length: u32,
@@ -40,7 +42,7 @@ struct Queue {
     integral: i128,
     waits: i128,
     served: i128,
-    /// A request in it died with its pod: the record of its end is not exact.
+    /// True if a request in the queue died with its pod. The recorded end is then not exact.
     disturbed: bool,
 }
 
@@ -68,7 +70,7 @@ impl Laws {
         self.may_end_unsent = true;
     }
 
-    /// Follows an event; the board has followed it already.
+    /// Records an event that the board has already recorded.
     pub(super) fn record(&mut self, record: &Record, board: &Board) {
         match &record.event {
             Event::Sent { root } => {
@@ -157,7 +159,7 @@ impl Laws {
         queue.length = board.waiting(pod);
     }
 
-    /// Violated laws, in words.
+    /// Returns a message for each violated invariant.
     pub(super) fn broken(self) -> Vec<String> {
         let mut broken = self.said;
         for party in &self.parties {
@@ -188,7 +190,7 @@ impl Laws {
             }
         }
         for (pod, queue) in &self.queues {
-            // Exact in simulation; a real run reads its clock twice for each request.
+            // Exact in simulation. A real run reads its clock twice for each request.
             let slack = queue.waits / 100 + queue.served * 200_000;
             if !queue.disturbed && queue.length == 0 && (queue.integral - queue.waits).abs() > slack
             {

@@ -1,4 +1,4 @@
-//! A metric of a check: its events, the requests that it counts, and its value.
+//! A metric of a check: the events it receives, the requests it counts, and its value.
 
 mod counting;
 mod meter;
@@ -18,27 +18,27 @@ use counting::{classes, happens, holds, is_root_of, matches, measured};
 pub(super) struct Leaf {
     metric: Metric,
     slots: Slots,
-    /// Events that count as one of all.
+    /// The class of events that form the total.
     all: Option<Class>,
-    /// Events that may count.
+    /// The class of events that may count.
     hit: Option<Class>,
-    /// Events that say how often an app, or a load's client, tried again by itself.
+    /// The class of events that record retries by an app or a load's client.
     tries: Option<Class>,
     via: Option<Via>,
-    /// The value of a gauge, and since when.
+    /// The value of a gauge since `since_ns`.
     value: i64,
     since_ns: i64,
-    /// Has a window of its own: it is not cut into slices.
+    /// True if the metric has a window of its own, which is not divided into slices.
     own: bool,
 }
 
-/// A value, and what it was counted from (for words).
+/// The value of a metric, and the counts that it was computed from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     pub(super) value: Ratio,
-    /// Of a share: how many of how many.
+    /// The numerator and denominator of a share.
     pub(super) parts: Option<(u64, u64)>,
-    /// The number of requests or values in it; `None` if it is not a figure of a sample.
+    /// The number of requests or values; `None` if the figure is not computed from a sample.
     pub(super) samples: Option<u64>,
 }
 
@@ -72,7 +72,7 @@ impl Leaf {
         }
     }
 
-    /// The storage of the cells of a metric.
+    /// The storage that the cells of a metric need.
     pub(super) fn kind(metric: &Metric) -> Kind {
         match metric.figure {
             Figure::Statistic(_, Statistic::Percentile(_)) => Kind::Values,
@@ -80,7 +80,7 @@ impl Leaf {
         }
     }
 
-    /// Has a value at every instant that events change.
+    /// Returns true if the value is tracked over time as events change it.
     pub(super) fn is_meter(&self) -> bool {
         matches!(self.metric.figure, Figure::Gauge(..) | Figure::Busy)
     }
@@ -103,7 +103,7 @@ impl Leaf {
         &self.slots
     }
 
-    /// Brings a reduced gauge up to a time, and changes it then.
+    /// Accumulates a reduced gauge up to a time, then changes it by `delta`.
     pub(super) fn step(&mut self, at_ns: i64, delta: i64) {
         if self.since_ns < at_ns {
             if self.since_ns == i64::MIN {
@@ -117,7 +117,7 @@ impl Leaf {
         self.value += delta;
     }
 
-    /// Cores did work: `busy` of a service without workers.
+    /// Adds core time for `busy` of a service without workers.
     pub(super) fn worked(
         &mut self,
         pod: PodId,
@@ -134,7 +134,7 @@ impl Leaf {
         }
     }
 
-    /// Counts an event that is not of a request. Returns `false` where it is none of the metric's.
+    /// Counts an event that does not belong to a request. Returns false if the metric does not count such events.
     pub(super) fn happened(
         &mut self,
         record: &Record,
@@ -160,14 +160,13 @@ impl Leaf {
             _ => return false,
         };
         let Some(cell) = cell else {
-            // No window can name a time before 0 s.
+            // Windows cannot include times before 0 s.
             return at_ns < 0;
         };
         cell.hits += by;
         true
     }
 
-    /// Takes in a request.
     pub(super) fn fact(&mut self, class: Class, fact: &Fact, board: &Board) {
         if class == Class::Arrival
             && let (Some(via), Some(root), Subject::Load(party)) =
@@ -180,7 +179,7 @@ impl Leaf {
         if self.tries == Some(class) && matches(&self.metric, class, fact, board) {
             self.again(fact, board);
         }
-        // Whom the callee's proxy turned away its app never saw: it is one of all, too.
+        // A request that the callee's proxy turned away never reached the app, but belongs to the total, too.
         let missed = class == Class::Flagged && fact.turned_away && self.hit == Some(class);
         let (all, hit) = (self.all == Some(class) || missed, self.hit == Some(class));
         if !(all || hit) || !matches(&self.metric, class, fact, board) {
@@ -202,7 +201,7 @@ impl Leaf {
             .all(|condition| holds(condition, fact, board));
         let counts = match (&mut self.via, fact.root) {
             (Some(via), Some(root)) if class == Class::Load => {
-                // A dropped request was never sent: nothing of it can arrive.
+                // A dropped request was never sent, so that no descendant can arrive.
                 let sent = fact.outcome.answer != Answer::Dropped;
                 match via.ended(
                     root.seq,
@@ -222,8 +221,8 @@ impl Leaf {
         }
     }
 
-    /// Counts tries after the first, by an app or a load's client: a sidecar begins to count anew with each of them, so
-    /// that its attempts show them only without one. The same is true of hedges.
+    /// Counts retries by an app or a load's client. With a sidecar, attempt events do not show them, because the
+    /// sidecar restarts its numbering for each of them. The same applies to hedges.
     fn again(&mut self, fact: &Fact, board: &Board) {
         let tries = match self.metric.figure {
             Figure::Hedges => fact.hedges,
@@ -269,7 +268,7 @@ impl Leaf {
         }
     }
 
-    /// Nothing more will come.
+    /// Ends the run at `end_ns`.
     pub(super) fn finish(&mut self, end_ns: i64) {
         let rest = self.via.as_mut().map(Via::rest).unwrap_or_default();
         for (fact, holds) in rest {
@@ -282,7 +281,7 @@ impl Leaf {
         }
     }
 
-    /// Amplification of a load's requests is measured where they arrive, not where they leave.
+    /// Measures amplification of a load's requests where they arrive rather than where they are sent.
     pub(super) fn descends_from_load(mut self) -> Leaf {
         if self.metric.figure == Figure::Amplification {
             (self.all, self.hit) = (Some(Class::Load), Some(Class::Arrival));
@@ -290,10 +289,10 @@ impl Leaf {
         self
     }
 
-    /// The value in a slice.
+    /// Returns the value in a slice.
     ///
     /// # Errors
-    /// No value, with the reason.
+    /// The reason why the value is undefined.
     pub(super) fn read(&self, slice: usize, board: &Board) -> Result<Reading, String> {
         let slice = if self.own { 0 } else { slice };
         let empty = Cell::default();

@@ -1,4 +1,4 @@
-//! The margin of the seeds of a sweep to a check's limit: the least, the median and the worst measured value.
+//! The distance of a sweep's seeds to the limit of a check: the least, the median and the worst measured value.
 
 use shakedown_results::{Measured, MeasuredUnit, Number};
 
@@ -8,25 +8,26 @@ use crate::value::{Ratio, Unit};
 /// The measured values of a check under the seeds of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Margin {
-    /// The least, the median and the greatest value, and the worst seed, in words.
+    /// A summary: minimum, median, maximum and the worst seed.
     pub words: String,
-    /// Seeds that have a value, the worst first; of equals the lower seed.
+    /// The seeds with a value, the worst first. Ties are ordered by seed.
     pub worst_first: Vec<u64>,
 }
 
-/// The direction of worse values.
+/// The direction in which values get worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Worse {
     Greater,
     Less,
-    /// Values further from the limit.
+    /// Away from the limit.
     Further,
 }
 
-/// Compares what a check measured under some seeds; `None` where it measured nothing.
+/// Compares the measured values of a check under several seeds. `None` if there are none.
 pub fn margin(check: &Check, values: &[(u64, Measured)]) -> Option<Margin> {
     let first = values.first()?.1;
-    // A check that recovers in some seeds measures a time in these, and a value in the others.
+    // A `recovers` check measures a time in seeds that recover and a value in the others. Values of another unit are
+    // ignored.
     let values: Vec<(u64, Measured)> = values
         .iter()
         .filter(|(_, measured)| measured.unit == first.unit)
@@ -67,7 +68,7 @@ pub fn margin(check: &Check, values: &[(u64, Measured)]) -> Option<Margin> {
 
 fn worse(check: &Check) -> Worse {
     let greater = match (check.temporal, check.relation) {
-        // The later it recovers, the worse.
+        // A later recovery is worse.
         (Temporal::Recovers, _) => true,
         (_, Relation::Compare(Op::Less | Op::AtMost)) => true,
         (_, Relation::Compare(Op::More | Op::AtLeast)) => false,

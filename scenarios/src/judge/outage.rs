@@ -1,4 +1,4 @@
-//! Ejected pods, and circuit breakers at their limit.
+//! Ejected pods and open circuit breakers.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,16 @@ use super::board::Board;
 use crate::check::Party;
 use crate::value::{CLOSED, OPEN};
 
-/// Ejections and open breakers in force.
+/// The ejections and open breakers in force.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outage {
-    /// Pods that are out: whose proxy, which pod; by how many of its clusters.
+    /// Ejected pods by (proxy, pod), with the number of the proxy's clusters that ejected the pod.
     ejected: BTreeMap<(PodId, PodId), u32>,
-    /// Breakers at their limit: whose proxy, towards whom; how many limits of how many clusters.
+    /// Open breakers by (proxy, callee), with the number of reached limits in all clusters.
     open: BTreeMap<(PodId, PartyId), u32>,
 }
 
 impl Outage {
-    /// Follows an event.
     pub(super) fn record(&mut self, event: &Event) {
         match event {
             Event::Ejected { at, pod, .. } => {
@@ -29,7 +28,7 @@ impl Outage {
                 *self.open.entry((*at, *to)).or_default() += 1;
             }
             Event::Breaker { at, to, .. } => less(&mut self.open, (*at, *to)),
-            // A pod that is gone is ejected nowhere, and its proxy has no state.
+            // A pod that is gone does not count as ejected, and its own proxy has lost its state.
             Event::Crashed { pod } | Event::Stopped { pod } => {
                 self.ejected
                     .retain(|(at, ejected), _| at != pod && ejected != pod);
@@ -39,7 +38,7 @@ impl Outage {
         }
     }
 
-    /// The number of pods of a party that are ejected by at least one proxy; by those of `from` alone, if given.
+    /// The number of pods of a service or part of it that are ejected by at least one proxy (of `from`, if given).
     pub(super) fn ejected(&self, of: &Party, from: Option<&Party>, board: &Board) -> i64 {
         let mut pods: Vec<PodId> = self
             .ejected
@@ -54,7 +53,7 @@ impl Outage {
         i64::try_from(pods.len()).unwrap_or(i64::MAX)
     }
 
-    /// The state of the breakers of a party's proxies towards another.
+    /// The state of the breakers of `from`'s proxies towards `to`.
     pub(super) fn breaker(&self, from: &Party, to: &Party, board: &Board) -> i64 {
         let is_open = self
             .open
@@ -64,7 +63,7 @@ impl Outage {
     }
 }
 
-/// Decrements a count and removes it at zero; an unknown one is ignored.
+/// Decrements a count and removes it at zero. Ignores unknown keys.
 fn less<K: Ord>(counts: &mut BTreeMap<K, u32>, key: K) {
     if let Some(count) = counts.get_mut(&key) {
         *count -= 1;

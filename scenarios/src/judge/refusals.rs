@@ -1,5 +1,5 @@
-//! Configuration that was refused although no check is about it: a document by the control plane, or a resource by proxies.
-//! Such a run did not test the configuration that its scenario describes, so it is invalid.
+//! Refused configuration that no check counts: documents refused by the control plane and resources refused by proxies.
+//! Such a run did not test the configuration that its scenario describes and is therefore invalid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,23 +8,23 @@ use shakedown_results::{Event, PodId, Record};
 use super::board::Board;
 use super::words::time;
 
-/// Reasons of each kind that are written out; the others are counted.
+/// The maximum number of reasons of each kind to list. The others are only counted.
 const WRITTEN_MAX: usize = 5;
 
 /// The refusals that no check counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals {
     documents: Vec<Document>,
-    /// By type and name of the resource.
+    /// Keyed by type and name of the resource.
     resources: BTreeMap<String, Nacks>,
 }
 
 #[derive(Clone, Debug)]
 struct Document {
-    /// Kind and name.
+    /// The kind and name.
     key: String,
     at_ns: i64,
-    /// The chaos item that applied it; `None` for the story's own `mesh`.
+    /// The chaos item that applied it; `None` for the scenario's own `mesh`.
     item: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Checks over seeds: the one place where floats decide, by the textbook.
+//! Checks over seeds. The only module in which floats decide, with textbook statistics.
 
 use shakedown_results::{CheckResult, Measured};
 
@@ -8,12 +8,13 @@ use crate::check::{Check, Op, Relation, Seeds};
 use crate::story::Story;
 use crate::value::{Ratio, Share, Unit};
 
-/// Confidence of all intervals: 99%, two-sided.
+/// The tail of all intervals: 99% confidence, two-sided.
 const TAIL: f64 = 0.005;
-/// The standard normal's 99.5th percentile.
+/// The 99.5th percentile of the standard normal distribution.
 const Z: f64 = 2.575_829_303_548_901;
 
-/// Judges the checks over seeds of a sweep. `samples` holds each seed's [`Judgement::samples`](super::Judgement::samples).
+/// Judges the checks over seeds of a sweep. `samples` contains the [`Judgement::samples`](super::Judgement::samples) of
+/// each seed.
 pub fn over_seeds(story: &Story, samples: &[(u64, Vec<Sample>)]) -> Vec<CheckResult> {
     let mut results = Vec::new();
     for (index, check) in story.checks.iter().enumerate() {
@@ -49,7 +50,7 @@ pub fn over_seeds(story: &Story, samples: &[(u64, Vec<Sample>)]) -> Vec<CheckRes
     results
 }
 
-/// `over seeds`: the t-interval of the mean. A right side that is measured too is compared seed by seed.
+/// `over seeds`: the t-interval of the mean of left minus right side, paired by seed.
 fn mean(check: &Check, samples: &[(u64, &Sample)]) -> (Option<bool>, String) {
     let mut sides = Vec::new();
     for (seed, sample) in samples {
@@ -100,7 +101,7 @@ fn mean(check: &Check, samples: &[(u64, &Sample)]) -> (Option<bool>, String) {
     (Some(holds), observed)
 }
 
-/// `in >= 99% of seeds`: the share as observed, Wilson's interval for information.
+/// `in >= 99% of seeds`: decides by the observed share. Wilson's interval is for information only.
 fn portion(op: Op, share: Share, samples: &[(u64, &Sample)]) -> (Option<bool>, String) {
     if samples.is_empty() {
         return (None, "not judged: no seed was run".to_owned());
@@ -130,7 +131,7 @@ fn portion(op: Op, share: Share, samples: &[(u64, &Sample)]) -> (Option<bool>, S
     (Some(op.holds(&observed, &share.ratio())), words)
 }
 
-/// The exact mean of the left side, beside that of the right.
+/// The exact means of both sides.
 fn measured_mean(check: &Check, samples: &[(u64, &Sample)]) -> Option<Measured> {
     let count = samples.len() as u64;
     let mean = |side: fn((Ratio, Ratio)) -> Ratio| {
@@ -145,7 +146,7 @@ fn measured_mean(check: &Check, samples: &[(u64, &Sample)]) -> Option<Measured> 
     measured(check.unit, left, right, Some(count))
 }
 
-/// The share of seeds in which the check holds.
+/// The share of seeds in which the check is true.
 fn measured_portion(share: Share, samples: &[(u64, &Sample)]) -> Option<Measured> {
     let holding = samples
         .iter()
@@ -188,7 +189,7 @@ fn percent(value: f64) -> String {
     }
 }
 
-/// Wilson, "Probable inference", JASA 22, 1927.
+/// Wilson's score interval. Source: Wilson, "Probable inference", JASA 22, 1927.
 fn wilson(held: f64, count: f64) -> (f64, f64) {
     let (p, z2) = (held / count, Z * Z);
     let centre = p + z2 / (2.0 * count);
@@ -200,7 +201,7 @@ fn wilson(held: f64, count: f64) -> (f64, f64) {
     )
 }
 
-/// The upper quantile of Student's t: the value that is exceeded with chance `tail`. By bisection.
+/// The upper quantile of Student's t, i.e. the value that is exceeded with probability `tail`. Computed by bisection.
 fn t_quantile(tail: f64, freedom: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1e6);
     for _ in 0..200 {
@@ -214,12 +215,12 @@ fn t_quantile(tail: f64, freedom: f64) -> f64 {
     high
 }
 
-/// The chance that Student's t exceeds `t`, for t of zero or more: half the incomplete beta function.
+/// The probability that Student's t exceeds a nonnegative `t`: half the incomplete beta function.
 fn t_tail(t: f64, freedom: f64) -> f64 {
     beta_regularised(freedom / (freedom + t * t), freedom / 2.0, 0.5) / 2.0
 }
 
-/// The regularised incomplete beta function. Press et al., Numerical Recipes, section 6.4.
+/// The regularised incomplete beta function. Source: Press et al., Numerical Recipes, section 6.4.
 fn beta_regularised(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -272,7 +273,7 @@ fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
 mod tests {
     use super::{t_quantile, wilson};
 
-    /// Any printed table of Student's t, column 0.995.
+    /// The values are in any printed table of Student's t, column 0.995.
     #[test]
     fn the_quantiles_of_t_are_those_of_the_table() {
         for (freedom, value) in [

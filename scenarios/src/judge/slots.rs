@@ -1,4 +1,4 @@
-//! A window cut into slices, each with an accumulator.
+//! A window divided into slices, each with an accumulator.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::value::Ratio;
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
     span: Span,
-    /// Length of a slice; the window's own where it is not cut.
+    /// The length of a slice; the length of the window if it is not divided.
     slice_ns: i64,
     count: usize,
-    /// The window ends with the load: requests that start later are taken in.
+    /// True if the window ends with the load. The last slice then includes requests that start later.
     takes_drain: bool,
     kind: Kind,
     cells: BTreeMap<usize, Cell>,
@@ -24,7 +24,7 @@ pub(super) struct Slots {
 /// The storage of a cell's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Count, sum, least and largest.
+    /// Count, sum, minimum and maximum.
     Plain,
     /// All values, for percentiles.
     Values,
@@ -33,17 +33,17 @@ pub(super) enum Kind {
 /// The accumulator of one slice.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cell {
-    /// Requests in question.
+    /// The total number of requests.
     pub(super) all: u64,
-    /// Requests that count.
+    /// The number of requests that count.
     pub(super) hits: u64,
-    /// Values: how many.
+    /// The number of recorded values.
     pub(super) values: u64,
-    /// Their exact sum.
+    /// The exact sum of the values.
     pub(super) sum: i128,
-    /// The least, and the largest.
+    /// The minimum and maximum.
     pub(super) range: Option<(i64, i64)>,
-    /// A gauge's value times time.
+    /// The integral of a gauge's value over time.
     pub(super) integral: i128,
     spread: Spread,
 }
@@ -52,14 +52,14 @@ pub(super) struct Cell {
 enum Spread {
     #[default]
     None,
-    /// A window: the same histogram as in reports.
+    /// For a single slice: the histogram that reports use.
     Dense(Box<Histogram>),
-    /// Many slices: only buckets that are in use, of the same bounds.
+    /// For many slices: only the used buckets, with the same bounds.
     Sparse(BTreeMap<i64, u64>),
 }
 
 impl Slots {
-    /// A slice as long as the window, or consecutive ones of `per`; a last partial one is omitted.
+    /// A single slice as long as the window, or consecutive slices of `per_ns`. A partial last slice is omitted.
     pub(super) fn new(span: Span, per_ns: Option<i64>, duration_ns: i64, kind: Kind) -> Slots {
         let length = span.to_ns - span.from_ns;
         let slice_ns = per_ns.unwrap_or(length).max(1);
@@ -83,7 +83,6 @@ impl Slots {
         self.slice_ns
     }
 
-    /// Start and end of a slice.
     pub(super) fn bounds(&self, slice: usize) -> Span {
         let from_ns = self.span.from_ns + self.slice_ns * i64::try_from(slice).unwrap_or(i64::MAX);
         Span {
@@ -92,7 +91,7 @@ impl Slots {
         }
     }
 
-    /// The accumulator of a request by the start of its clock.
+    /// The accumulator of a request, by the start of its clock.
     pub(super) fn by_start(&mut self, start_ns: i64) -> Option<&mut Cell> {
         let slice = match self.index(start_ns) {
             None if self.takes_drain && start_ns >= self.span.to_ns => self.count.checked_sub(1)?,
@@ -101,7 +100,7 @@ impl Slots {
         Some(self.cell(slice))
     }
 
-    /// The accumulator of an instant: the drain is not taken in.
+    /// The accumulator of an instant. Times after the window, including the drain, have none.
     pub(super) fn by_time(&mut self, at_ns: i64) -> Option<&mut Cell> {
         let slice = self.index(at_ns)?;
         Some(self.cell(slice))
@@ -128,12 +127,11 @@ impl Slots {
         })
     }
 
-    /// The content of a slice.
     pub(super) fn read(&self, slice: usize) -> Option<&Cell> {
         self.cells.get(&slice)
     }
 
-    /// Adds a gauge's value over a stretch of time to every slice that it meets.
+    /// Adds a gauge's value over a period to every slice that the period overlaps.
     pub(super) fn hold(&mut self, from_ns: i64, to_ns: i64, value: i64) {
         let end = self.bounds(self.count).from_ns;
         let mut at = from_ns.max(self.span.from_ns);
@@ -148,7 +146,7 @@ impl Slots {
         }
     }
 
-    /// Spreads an amount evenly over a stretch of time, and adds to every slice its part.
+    /// Spreads an amount evenly over a period and adds each slice's part.
     pub(super) fn spread(&mut self, from_ns: i64, to_ns: i64, amount: i64) {
         if from_ns >= to_ns {
             if let Some(cell) = self.by_time(to_ns) {
@@ -172,7 +170,7 @@ impl Slots {
 }
 
 impl Cell {
-    /// Takes in a value in ns.
+    /// Records a value in ns.
     pub(super) fn value(&mut self, value_ns: i64) {
         let value_ns = value_ns.max(0);
         self.values += 1;
@@ -226,7 +224,7 @@ impl Cell {
     }
 }
 
-/// The highest value that an HDR histogram of three digits does not distinguish from this one.
+/// The highest value in the same bucket of an HDR histogram with three significant digits.
 fn bucket(value_ns: i64) -> i64 {
     /// Three digits need 2,048 sub-buckets: `2 * 10^3` rounded up to a power of two.
     const SUB_BUCKETS_LOG2: u32 = 11;

@@ -1,21 +1,21 @@
-//! Windows as times of this run.
+//! Windows resolved to times of a run.
 
 use shakedown_results::Cast;
 
 use crate::check::{Base, Point, Window};
 use crate::value::{Ratio, format_ns};
 
-/// A window in ns from 0 s: its start is in it, its end is not.
+/// A window in ns from 0 s. The start is inclusive, the end exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) from_ns: i64,
     pub(super) to_ns: i64,
 }
 
-/// The window's times under this run's faults.
+/// Resolves a window with the times of this run's faults.
 ///
 /// # Errors
-/// If it is empty, outside the run, or named after something that does not happen.
+/// An error if the window is empty, outside the run, or refers to a chaos item that does not happen.
 pub(super) fn resolve(window: &Window, cast: &Cast) -> Result<Span, String> {
     let (from_ns, to_ns) = (time(&window.from, cast)?, time(&window.to, cast)?);
     let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
@@ -54,7 +54,7 @@ fn time(point: &Point, cast: &Cast) -> Result<i64, String> {
         Base::EndOf(name) => {
             let ends = cast.faults.iter().filter(|fault| fault.name == *name);
             let ends = ends.map(|fault| fault.end_ns.unwrap_or(cast.duration_ns));
-            // A fault may outlast the load; windows end with it.
+            // A fault may outlast the load, but windows end with the load.
             ends.max()
                 .map(|end| end.min(cast.duration_ns))
                 .ok_or_else(|| format!("`{name}` does not happen in this run"))?

@@ -1,4 +1,4 @@
-//! A run is told by hand here: each test writes the events that it is about.
+//! Tests of the judge with hand-written events.
 
 mod edges;
 mod figures;
@@ -23,7 +23,7 @@ use crate::{Edits, cast, load_text, plan};
 pub(super) const S: i64 = 1_000_000_000;
 pub(super) const MS: i64 = 1_000_000;
 
-/// web (pod 0) calls api (v1: pods 1 and 2, v2: pod 3); users is party 2 (pod 4).
+/// web (pod 0) calls api (v1: pods 1 and 2, v2: pod 3). users is participant 2 (pod 4).
 pub(super) fn story(checks: &[&str]) -> Story {
     let checks: Vec<String> = checks
         .iter()
@@ -48,7 +48,7 @@ expect:
     load_text("f.yaml", &text, &Edits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A run of that story: events in any order of telling, sorted by time.
+/// A run of that scenario. Events are added in any order and sorted by time.
 pub(super) struct Run {
     story: Story,
     pub(super) records: Vec<Record>,
@@ -73,7 +73,7 @@ impl Run {
         self.records.push(Record { at_ns, event });
     }
 
-    /// A request of users, entry 0, and its root.
+    /// Adds a request of users, entry 0, and returns its root.
     pub(super) fn request(&mut self, from_ns: i64, to_ns: i64, outcome: Outcome) -> Root {
         self.entry(0, from_ns, to_ns, outcome)
     }
@@ -103,7 +103,7 @@ impl Run {
         root
     }
 
-    /// An attempt that reaches a pod of a service, waits and is served.
+    /// Adds an attempt that reaches a pod of a service, waits and is served.
     pub(super) fn served(
         &mut self,
         root: Option<Root>,
@@ -160,7 +160,7 @@ impl Run {
         self.judge().checks
     }
 
-    /// Returns true if each check holds.
+    /// The results of the checks.
     pub(super) fn verdicts(self) -> Vec<Option<bool>> {
         self.checks().into_iter().map(|check| check.pass).collect()
     }

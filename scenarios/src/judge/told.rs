@@ -1,22 +1,22 @@
-//! Verdicts: of a run, and of a variant compared with its file.
+//! Verdicts: of a run, and of a variant compared with its expected failures.
 
 use shakedown_results::{CheckResult, Verdict};
 
 use crate::story::Story;
 
-/// The outcome of a variant, compared with its file.
+/// The outcome of a variant, compared with its expected failures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// Exactly the checks that it breaks are false.
+    /// Exactly the checks in `breaks` failed.
     As,
-    /// Another outcome; a line for each check that differs.
+    /// Another outcome, with a line for each check that differs.
     Otherwise(Vec<String>),
-    /// Some check could not be judged: neither.
+    /// At least one check could not be judged.
     NotJudged(Vec<String>),
 }
 
-/// Compares a story's checks with its file: `base` and variants without `breaks` must pass, others must turn exactly
-/// the named checks false. Checks over seeds that were not judged are left aside.
+/// Compares the results with the expected failures: `base` and variants without `breaks` must pass, other variants must
+/// fail exactly the named checks. Checks over seeds that were not judged are ignored.
 pub fn as_told(story: &Story, checks: &[CheckResult]) -> Told {
     let breaks: &[String] = story.breaks.as_deref().unwrap_or_default();
     let (mut otherwise, mut unknown) = (Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ pub fn as_told(story: &Story, checks: &[CheckResult]) -> Told {
     }
 }
 
-/// Why checks alone make a run invalid: one that could not be judged, or none at all.
+/// Returns the reasons why checks make a run invalid: a check that could not be judged, or no check at all.
 pub fn not_judged(checks: &[CheckResult]) -> Vec<String> {
     let mut reasons: Vec<String> = checks
         .iter()
@@ -60,8 +60,8 @@ pub fn not_judged(checks: &[CheckResult]) -> Vec<String> {
     reasons
 }
 
-/// The verdict of a run: invalid for any reason given or found in the checks, else fail if a check is false, else pass; not
-/// judged if all checks are over seeds.
+/// The verdict of a run. Invalid for any reason in `invalid` or found in the checks, else fail if a check failed, else
+/// pass. Not judged if all checks are over seeds.
 pub fn verdict(checks: &[CheckResult], invalid: &[String]) -> Verdict {
     if !invalid.is_empty() || !not_judged(checks).is_empty() {
         Verdict::Invalid

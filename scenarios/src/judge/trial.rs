@@ -1,4 +1,4 @@
-//! A check under judgement: its leaves, its slices or instants, and its result in words.
+//! A check during a run: its leaves, its slices or instants, and its result.
 
 mod slices;
 mod tree;
@@ -18,7 +18,7 @@ use crate::value::{Ratio, Unit};
 use slices::Slices;
 use tree::{Builder, Tree};
 
-/// A check and what was gathered for it.
+/// A check and its accumulated state.
 #[derive(Clone, Debug)]
 pub(super) struct Trial {
     check: Check,
@@ -36,15 +36,14 @@ struct State {
     has_meters: bool,
 }
 
-/// The result of a check, or the reason why it has none.
+/// The result of a check, or the reason why there is none.
 type Finding = Result<Seen, String>;
 
-/// The result of a check.
 struct Seen {
     holds: bool,
     /// The observed value, in words.
     words: String,
-    /// The value that decided, where there is one, and its unit if that is not the check's.
+    /// The deciding value with its unit, if there is one.
     value: Option<(Ratio, Unit)>,
     samples: Option<u64>,
 }
@@ -93,7 +92,7 @@ impl Trial {
         }
     }
 
-    /// Counts an event that is not of a request. Returns `false` where no metric is about it.
+    /// Counts an event that does not belong to a request. Returns false if no metric counts such events.
     pub(super) fn happened(
         &mut self,
         record: &Record,
@@ -132,7 +131,7 @@ impl Trial {
         }
     }
 
-    /// The result, and the sample where the check is judged over seeds.
+    /// Returns the result, and the sample if the check is judged over seeds.
     pub(super) fn conclude(
         self,
         index: usize,
@@ -183,7 +182,7 @@ impl Trial {
 impl State {
     fn new(check: &Check, story: &Story, cast: &Cast, board: &Board) -> Result<State, String> {
         let span = span::resolve(&check.window, cast)?;
-        // What recovers is watched to the end; the window is only its deadline.
+        // `recovers` is observed to the end of the run, and its window is only the deadline.
         let to_ns = if check.temporal == Temporal::Recovers {
             cast.duration_ns
         } else {
@@ -222,7 +221,7 @@ impl State {
         })
     }
 
-    /// Before a gauge changes at `now_ns`: what the comparison came to until then.
+    /// Records the comparison up to `now_ns`. Must be called before a gauge changes.
     fn observe(&mut self, now_ns: i64, check: &Check) {
         if !self
             .instants
@@ -251,7 +250,7 @@ impl State {
         }
     }
 
-    /// Left and right side over the window, of a check that is computed once.
+    /// The left and right side over the window, for a check that is computed once.
     fn sides(&self, board: &Board) -> Result<(Ratio, Ratio), String> {
         Ok((
             self.eval(&self.left, 0, board)?,
@@ -368,7 +367,7 @@ fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Chec
     })
 }
 
-/// A check that holds from some time on.
+/// The result of a check that is true from some time on.
 fn recovered(holds: bool, since_ns: i64) -> Seen {
     let words = format!("true from {} on", time(since_ns));
     Seen::new(holds, words).with(Ratio::whole(i128::from(since_ns)), Unit::Duration)

@@ -1,4 +1,5 @@
-//! The `via` condition: the parties that a load's request reached, decided at its end, or later if descendants are in flight.
+//! The `via` condition: services that a load's request reached, decided at the end of the request, or later if
+//! descendants are still in flight.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +11,15 @@ use crate::check::Party;
 #[derive(Clone, Debug)]
 pub(super) struct Via {
     parties: Vec<(Party, bool)>,
-    /// Reached so far, by requests that are not over.
+    /// The services reached so far by requests in flight, as bit masks.
     open: BTreeMap<u64, u32>,
-    /// Requests that are over and did not reach all: what they came to, and what they reached.
+    /// Ended requests that have not reached all services: their record and the services reached.
     waiting: BTreeMap<u64, (Fact, u32)>,
     over: Ranges,
 }
 
 impl Via {
-    /// Parties and whether each must *not* be reached; at most 32.
+    /// The services, each with true if it must *not* be reached. At most 32.
     pub(super) fn new(parties: Vec<(Party, bool)>) -> Via {
         Via {
             parties,
@@ -28,7 +29,8 @@ impl Via {
         }
     }
 
-    /// A descendant of request `seq` arrived. Gives back the request if that decides it.
+    /// Records the arrival of a descendant of request `seq`. Returns the request and its result, if that decides the
+    /// conditions.
     pub(super) fn arrived(&mut self, seq: u64, fact: &Fact, board: &Board) -> Option<(Fact, bool)> {
         let mask = self.reached(fact, board);
         if mask == 0 {
@@ -46,7 +48,8 @@ impl Via {
         None
     }
 
-    /// Request `seq` is over. Gives back whether the conditions hold, if that is decided; else it is kept.
+    /// Records the end of request `seq`. Returns the result of the conditions if they are decided, else keeps the
+    /// request.
     pub(super) fn ended(&mut self, seq: u64, fact: &Fact, counts: bool) -> Option<bool> {
         self.over.add(seq);
         let reached = self.open.remove(&seq).unwrap_or(0);
@@ -60,14 +63,14 @@ impl Via {
         None
     }
 
-    /// Request `seq` will reach nothing: what was kept of it is forgotten. Gives back whether the conditions hold.
+    /// Removes request `seq`, which has no descendants to come, and returns the result of the conditions.
     pub(super) fn give_up(&mut self, seq: u64) -> bool {
         self.waiting
             .remove(&seq)
             .is_some_and(|(_, reached)| self.holds(reached))
     }
 
-    /// All that was kept: nothing can arrive any more.
+    /// Takes all kept requests with their results, at the end of the run.
     pub(super) fn rest(&mut self) -> Vec<(Fact, bool)> {
         let waiting = std::mem::take(&mut self.waiting);
         waiting
@@ -100,7 +103,7 @@ impl Via {
     }
 }
 
-/// A set of numbers, as disjoint ranges that do not touch: small where numbers come nearly in order.
+/// A set of numbers, as disjoint ranges that do not touch. Small if numbers are added nearly in order.
 #[derive(Clone, Debug, Default)]
 struct Ranges(BTreeMap<u64, u64>);
 

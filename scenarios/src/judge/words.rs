@@ -1,4 +1,4 @@
-//! Results in words: what would have been accepted.
+//! The wording of a check's expected and measured values.
 
 use shakedown_results::{Measured, MeasuredUnit, Number};
 
@@ -21,7 +21,7 @@ pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
     };
     let side = match &check.right {
         Expression::Constant(value) => check.unit.format(*value),
-        // Over slices and instants it has no single value.
+        // Over slices and instants the right side has no single value.
         _ if check.temporal != Temporal::Once => right_text(check).to_owned(),
         _ => match right {
             Some(value) => format!("{} = {}", check.unit.format(value), right_text(check)),
@@ -43,7 +43,7 @@ pub(super) fn expected(check: &Check, right: Option<Ratio>) -> String {
     words
 }
 
-/// A value with its unit, for documents; `None` for states, which are no numbers.
+/// A value with its unit, for documents. `None` for states, which are not numbers.
 pub(super) fn measured(
     unit: Unit,
     value: Ratio,
@@ -70,7 +70,7 @@ pub(super) fn measured(
     })
 }
 
-/// The comparison as written: `failed` takes in what is rolled back, so that states are compared by order inside.
+/// The comparison as written. Resolved checks compare states by order, because `failed` includes rolled-back canaries.
 const fn written(op: Op, unit: Unit) -> Op {
     match (unit, op) {
         (Unit::State, Op::AtLeast | Op::AtMost) => Op::Equal,
@@ -79,7 +79,7 @@ const fn written(op: Op, unit: Unit) -> Op {
     }
 }
 
-/// The right side as written, if the text shows it.
+/// The right side as written, if it can be found in the text.
 fn right_text(check: &Check) -> &str {
     let sign = match check.relation {
         Relation::Compare(op) => written(op, check.unit).to_string(),
@@ -130,12 +130,11 @@ fn find_outside(text: &str, wanted: &str) -> Option<usize> {
     None
 }
 
-/// A time in the language's own words.
+/// Formats a time in the notation of the language.
 pub(super) fn time(nanos: i64) -> String {
     format_ns(Ratio::whole(i128::from(nanos)))
 }
 
-/// Whole nanoseconds.
 pub(super) fn nanos(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_nanos()).expect("durations are bounded when the story is read")
 }

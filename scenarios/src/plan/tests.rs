@@ -23,7 +23,7 @@ expect: [success(users) == 100%]"
     load_text("f.yaml", &text, &Edits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A stream of its own for each label, as a world gives.
+/// Random streams by label, like those of the execution environment.
 fn streams(seed: u64) -> impl FnMut(&str) -> ChaCha8Rng {
     move |label| {
         let mixed = label.bytes().fold(seed, |hash, byte| {

@@ -1,4 +1,4 @@
-//! A fault in words, as a report and a journal show it.
+//! The descriptions of faults in reports and journals.
 
 use shakedown_istio::{Document, Key};
 use shakedown_results::{Pod, PodId};
@@ -6,10 +6,10 @@ use shakedown_results::{Pod, PodId};
 use crate::story::{self, Action, Failure, Part, Story, Target};
 use crate::value::Ratio;
 
-/// Pods that are named one by one, at most; more are named as the file names them.
+/// The maximum number of pods to list by name. For more pods, the target's text in the file is used.
 const NAMED_MAX: usize = 4;
 
-/// `crash api/v1/3`.
+/// Describes an action, e.g. `crash api/v1/3`.
 pub(super) fn words(
     story: &Story,
     pods: &[Pod],

@@ -1,4 +1,4 @@
-//! `expect`: names and texts of checks, and the place in the file of an offset in a text.
+//! Reads `expect`: the names and texts of checks. Maps offsets in a text to places in the file.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use super::Reader;
 use crate::check::names::Names;
 use crate::check::{Check, resolve};
 
-/// Checks of one story, at most.
+/// The maximum number of checks in a scenario.
 const CHECKS_MAX: usize = 1_000;
 
 impl Reader<'_> {
-    /// All checks. `Err` inside the list never happens: errors are reported.
+    /// Reads all checks. Invalid ones are reported and left out.
     pub(super) fn expect(&mut self, list: &Node, names: &Names) -> Vec<Check> {
         let mut checks = Vec::new();
         let mut taken = BTreeSet::new();
@@ -49,7 +49,7 @@ impl Reader<'_> {
         checks
     }
 
-    /// An item's name, where it has one, and its check.
+    /// The name of a check, if it has one, and its value.
     fn named<'n>(&mut self, item: &'n Node) -> Option<(Option<(String, FilePlace)>, &'n Node)> {
         match &item.value {
             Value::Map(map) => match map.first() {
@@ -69,7 +69,8 @@ impl Reader<'_> {
     }
 }
 
-/// The place of a byte of a scalar's text. Exact on one line; a folded text is assumed to be on its first.
+/// The place of a byte in a scalar's text. Exact for a single line. In a folded text the place is approximate, because
+/// the byte is assumed to be on the first line.
 fn inside(node: &Node, text: &str, at: usize) -> FilePlace {
     let mut place = node.place.clone();
     if place.line == 0 {

@@ -1,4 +1,4 @@
-//! Zones, and latency between pods.
+//! Reads zones and the latency between pods.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ const ZONE: Keys = Keys {
     later: &[],
 };
 const CLASSES: [&str; 5] = ["all", "same-zone", "cross-zone", "cross-region", "outside"];
-/// A zone is a number of 16 bits, and a matrix of more than this is not readable.
+/// The maximum number of zones. Zone indices have 16 bits, and a matrix of more zones is not readable.
 const ZONES_MAX: usize = 1_000;
 
 impl Reader<'_> {
-    /// Zones in order; one named `a` where the file has none.
+    /// Reads the zones in file order. Without any, there is one zone named `a`.
     pub(super) fn zones(&mut self, topology: &Node) -> Vec<Zone> {
         let mut zones = Vec::new();
         if let Some(node) = get(topology, "zones")
@@ -53,7 +53,7 @@ impl Reader<'_> {
         zones
     }
 
-    /// Latency rules. `parties` are the names of services and loads.
+    /// Reads the latency rules. `parties` are the names of services and loads.
     pub(super) fn latency(
         &mut self,
         topology: &Node,
@@ -100,7 +100,7 @@ impl Reader<'_> {
         rules
     }
 
-    /// `a -> b` and `a <-> b`, of zones or of parties.
+    /// Reads the latency of `a -> b` or `a <-> b`, whose ends are zones, or services and loads.
     fn pair(
         &mut self,
         text: &str,
@@ -154,7 +154,7 @@ impl Reader<'_> {
     }
 }
 
-/// Sets the latency of a pair, and of the way back where it holds for `both`.
+/// Sets the latency of a pair, and of the opposite direction if `both`.
 fn insert<N: Clone + Ord>(
     rules: &mut BTreeMap<(N, N), Distribution>,
     (from, to): (N, N),

@@ -1,4 +1,4 @@
-//! Loads: streams of requests.
+//! Reads loads: their targets, rates, timeouts, retries and clients.
 
 use std::time::Duration;
 
@@ -48,13 +48,13 @@ const STAGE: Keys = Keys {
     known: &["for", "rate", "to"],
     later: &[],
 };
-/// Client hosts of a load, at most.
+/// The maximum number of client hosts of a load.
 const CLIENTS_MAX: u32 = 10_000;
-/// Entries of a mix, at most: the journal counts them in 16 bits.
+/// The maximum number of entries of a mix. The journal counts them in 16 bits.
 const ENTRIES_MAX: usize = 10_000;
 
 impl Reader<'_> {
-    /// A load, and the services and hosts that it calls.
+    /// Reads a load. Returns also the indices of the services and hosts that it calls.
     pub(super) fn load(
         &mut self,
         name: &str,
@@ -108,7 +108,7 @@ impl Reader<'_> {
         (load, called)
     }
 
-    /// The start and the stop of a load.
+    /// Reads the start and stop of a load.
     fn on_air(&mut self, node: &Node, duration: Duration) -> (Duration, Duration) {
         let start = self.duration(node, "start").unwrap_or(Duration::ZERO);
         let stop = self.duration(node, "stop").unwrap_or(duration);
@@ -128,7 +128,7 @@ impl Reader<'_> {
         self.text(value, "a name").map(str::to_owned)
     }
 
-    /// The target of the load outside of a run.
+    /// Reads the URL for `shakedown load`.
     fn target_url(&mut self, node: &Node) -> Option<String> {
         let written = get(node, "target")?;
         let url = self.text(written, "a URL")?;
@@ -271,7 +271,7 @@ impl Reader<'_> {
         cookies
     }
 
-    /// All cookies as one header, after RFC 6265.
+    /// Merges all cookies into one header. Source: RFC 6265.
     fn fold_cookies(
         &mut self,
         headers: &mut Vec<(HeaderName, HeaderValue)>,
@@ -386,7 +386,7 @@ impl Reader<'_> {
         Some(Stage { length, from, to })
     }
 
-    /// Statuses that count as success.
+    /// Reads the statuses that count as success.
     fn ok(&mut self, node: &Node) -> Success {
         let usual = Success::default();
         let Some(written) = get(node, "ok") else {
@@ -403,7 +403,7 @@ impl Reader<'_> {
                 None => http.extend(self.parsed(item, "a status or a range of them", statuses)),
             }
         }
-        // What is not spoken of is as usual.
+        // A protocol without any listed status keeps its default.
         if http.is_empty() {
             http = usual.http;
         }
@@ -414,7 +414,7 @@ impl Reader<'_> {
     }
 }
 
-/// `200`, or `200..399`.
+/// Parses `200` or `200..399`.
 fn statuses(text: &str) -> Result<(u16, u16), String> {
     let wrong = || {
         format!(

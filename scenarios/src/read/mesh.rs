@@ -1,4 +1,4 @@
-//! Mesh edits: documents from files, in place, patched, removed.
+//! Reads mesh edits: documents from files, inline documents, patches and removals.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,7 +27,7 @@ const REMOVE: Keys = Keys {
     later: &[],
 };
 
-/// A document as a tree, and the place that brought its file in.
+/// A document as a tree, with the place that included its file.
 #[derive(Clone)]
 pub(super) struct Edited {
     key: Key,
@@ -36,14 +36,14 @@ pub(super) struct Edited {
 }
 
 impl Reader<'_> {
-    /// Documents as trees, after all edits in order, with the place of the edit that brought in a file's.
+    /// Applies all edits in order and returns the resulting documents as trees.
     pub(super) fn mesh(&mut self, list: &Node) -> Vec<Edited> {
         let mut documents = Vec::new();
         self.edits(list, &mut documents);
         documents
     }
 
-    /// The routes that requests may meet, of documents that can be read.
+    /// The routes that requests may encounter, from the documents that can be parsed.
     pub(super) fn routes(&self, edited: &[Edited]) -> Routes {
         let at_0_s: Vec<Document> = edited
             .iter()
@@ -53,7 +53,7 @@ impl Reader<'_> {
         Routes::new(at_0_s.iter(), applied.flat_map(|(documents, _)| documents))
     }
 
-    /// Makes edits, in order. Gives back which documents they offer, even if those say nothing new.
+    /// Applies edits in order. Returns the keys of the added and patched documents, even if these are unchanged.
     fn edits(&mut self, list: &Node, documents: &mut Vec<Edited>) -> Vec<Key> {
         let mut offered = Vec::new();
         for item in self.list(list, "mesh edits") {
@@ -83,7 +83,8 @@ impl Reader<'_> {
         offered
     }
 
-    /// Works out what each `apply` of the chaos brings: every one builds on what came before it.
+    /// Computes the documents of each `apply` item, in the order of their starts, because each builds on the result of
+    /// the earlier ones.
     pub(super) fn applies(&mut self, chaos: &Node, mesh: &[Edited]) {
         let items = chaos.as_list().unwrap_or_default().iter().enumerate();
         let mut applies: Vec<(usize, &Node)> = items
@@ -117,7 +118,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Files of an `apply` are part of the story as they are: it is written out with their names.
+    /// Includes the files of an `apply`. The expanded scenario refers to them by name.
     fn include_files(&mut self, list: &Node) {
         let items = list.as_list().unwrap_or_default().iter();
         for path in items.filter_map(|item| get(item, "file")?.as_str()) {
@@ -128,7 +129,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The control plane would refuse such a document; it cannot be offered one that is not even a document yet.
+    /// Reports a document that cannot be parsed. The control plane would refuse it, but the runner cannot send it such
+    /// a document.
     fn unreadable(&mut self, errors: Diagnostics, edited: &Edited) {
         for mut error in errors {
             if !error.message.starts_with("not supported yet") {
@@ -142,7 +144,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Adds a document, in the place of one of its kind, namespace and name.
+    /// Adds a document. Replaces one of the same kind, namespace and name.
     fn put(
         &mut self,
         node: Node,
@@ -205,7 +207,7 @@ impl Reader<'_> {
         Some(documents[at].key.clone())
     }
 
-    /// The document of a written key.
+    /// The index of the document with a written key.
     fn present(&mut self, name: &Node, documents: &[Edited]) -> Option<usize> {
         let key = self.parsed(name, "a document: `KIND/NAME`", str::parse::<Key>)?;
         let at = documents.iter().position(|document| document.key == key);
@@ -224,7 +226,7 @@ impl Reader<'_> {
         at
     }
 
-    /// Documents as types, checked against the services.
+    /// Parses all documents and validates them together with the services.
     pub(super) fn documents(
         &mut self,
         edited: &[Edited],
@@ -240,7 +242,7 @@ impl Reader<'_> {
             }
             documents.extend(self.document(edited, scene));
         }
-        // Errors about the whole mesh make sense only if every service and document is valid.
+        // Errors about the whole mesh are only meaningful if every service and document is valid.
         let whole = self.errors.len() == before
             && !self.incomplete
             && scene.skeletons.iter().all(|s| !s.open);
@@ -266,7 +268,6 @@ impl Reader<'_> {
 }
 
 impl Reader<'_> {
-    /// A document as a type.
     fn document(&mut self, edited: &Edited, scene: &Scene<'_>) -> Option<Document> {
         match Manifest::read(&edited.node) {
             Ok(manifest) => self.taken(manifest, edited, Some(scene)),
@@ -280,8 +281,9 @@ impl Reader<'_> {
         }
     }
 
-    /// The part of a document that configures the mesh. Services are those of the topology: a Service is passed over, with its
-    /// difference from the `scene` if that is known.
+    /// Returns the document if it configures the mesh, and records its omissions. Services are defined by the topology,
+    /// so that a Service document is ignored. Its difference from the `scene`, if known, becomes the effect of the
+    /// omission.
     fn taken(
         &mut self,
         manifest: Manifest,
@@ -310,7 +312,7 @@ impl Reader<'_> {
     }
 }
 
-/// The effect of a Service that is not as the topology has it, which alone counts.
+/// The effect of ignoring a Service document that differs from the topology. `None` if it does not.
 fn differs(service: &registry::Service, scene: &Scene<'_>) -> Option<String> {
     let (name, namespace) = (&service.name, &service.namespace);
     let mut services = scene.services.iter();
@@ -325,7 +327,7 @@ fn differs(service: &registry::Service, scene: &Scene<'_>) -> Option<String> {
     })
 }
 
-/// The registry of services against which documents are checked.
+/// The registry of services that documents are validated against.
 fn registry(scene: &Scene<'_>) -> Registry {
     let mut registry = Registry::new();
     let locality = |zone: &u16| {
@@ -345,7 +347,7 @@ fn registry(scene: &Scene<'_>) -> Registry {
         for version in &service.versions {
             for locality in version.zones.iter().map(locality) {
                 known.endpoints.push(registry::Endpoint {
-                    // Nothing is sent to this address: it represents the version's labels.
+                    // A placeholder address: the endpoint only represents the version's labels.
                     address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), service.port),
                     labels: registry::augment_labels(&locality, version.labels.clone()),
                     locality,
@@ -364,7 +366,7 @@ fn registry(scene: &Scene<'_>) -> Registry {
             labels: registry::augment_labels(&locality, labels),
             locality,
         };
-        // Nothing is sent to this address, either.
+        // A placeholder address, too.
         let address = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);
         registry.clients.insert(address.into(), client);
     }

@@ -1,4 +1,4 @@
-//! Tries after the first, of calls and of loads.
+//! Reads retries of calls and loads.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ const RETRIES: Keys = Keys {
     known: &["times", "on", "backoff", "max-backoff", "jitter", "budget"],
     later: &[],
 };
-/// Tries of one call, at most: the journal counts them in 16 bits.
+/// The maximum number of retries of one call. The journal counts attempts in 16 bits.
 const TIMES_MAX: u32 = 10_000;
-/// `max-backoff`, where none is written.
+/// The default of `max-backoff`, as a multiple of `backoff`.
 const BACKOFF_GROWTH: u32 = 10;
 
-/// After which failures there is another try.
+/// A kind of failure that is retried.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum On {
     Status,
@@ -27,7 +27,7 @@ enum On {
 }
 
 impl Reader<'_> {
-    /// `retries` of a call or a load; `None` where there are none. `path` names the random stream.
+    /// Reads `retries` of a call or a load. `None` if there are none. `path` names the random stream.
     pub(super) fn retries(&mut self, node: &Node, path: &str) -> Option<Retries> {
         let retries = long(get(node, "retries")?, "times");
         self.keys(&retries, &RETRIES);
@@ -69,7 +69,7 @@ impl Reader<'_> {
         })
     }
 
-    /// After which failures: a word, or a list of them; all where none is written.
+    /// Reads the failures that are retried: a word or a list of words. The default is all.
     fn retry_on(&mut self, retries: &Node) -> Vec<On> {
         const WORDS: [(&str, On); 3] = [
             ("5xx", On::Status),
@@ -96,7 +96,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// A share of first tries, or `none`.
+    /// Reads the budget: a share of first attempts, or `none`.
     fn budget(&mut self, retries: &Node) -> Option<Share> {
         let written = get(retries, "budget")?;
         if written.as_str() == Some("none") {

@@ -1,4 +1,5 @@
-//! VirtualServices as far as loads and calls depend on them: which hosts they route, and where a request may arrive.
+//! The parts of VirtualServices that loads and calls depend on: the hosts that are routed, and the possible
+//! destinations of requests.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +8,10 @@ use shakedown_istio::{
     Document, HttpMatch, HttpRoute, Resource, Rewrite, StringMatch, VirtualService,
 };
 
-/// The gateway of documents without `gateways`.
+/// The reserved gateway name for all sidecars, which is also the default of `gateways`.
 const SIDECARS: &str = "mesh";
 
-/// The VirtualServices of a story: those in force at 0 s, and those that its chaos applies.
+/// The VirtualServices of a scenario: those in force at 0 s, and those that chaos items apply.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     at_0_s: Vec<Resource<VirtualService>>,
@@ -35,12 +36,12 @@ impl Routes {
         }
     }
 
-    /// Returns true if some route may take requests for a host, at some time.
+    /// Returns true if a route applies to requests for a host at any time of the run.
     pub(super) fn may_apply(&self, host: &Hostname) -> bool {
         self.all().any(|routes| takes(routes, host))
     }
 
-    /// The services to which routes may send requests for a host, at some time. Mirrors are no destinations.
+    /// The services that routes may send requests for a host to, at any time of the run. Mirrors are not included.
     pub(super) fn destinations(&self, host: &Hostname) -> BTreeSet<Hostname> {
         let roots = self.all().filter(|routes| takes(routes, host));
         let routes = roots.flat_map(|root| self.routes_of(root));
@@ -48,7 +49,8 @@ impl Routes {
         destinations.collect()
     }
 
-    /// The possible arrivals of requests for a host with a path, whatever else they carry; `None` if unknown.
+    /// The possible arrivals of requests for a host and path, regardless of method and headers. `None` if they cannot
+    /// be determined.
     pub(super) fn arrivals(&self, host: &Hostname, path: &str) -> Option<Vec<Arrival>> {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         let mut arrivals = Vec::new();
@@ -58,7 +60,7 @@ impl Routes {
         for root in self.all().filter(|routes| takes(routes, host)) {
             for (document, route) in self.routes_of(root) {
                 arrivals.extend(arrivals_of(document, route, path)?);
-                // What a delegate's route takes depends on the route that delegates, too.
+                // The requests that reach a delegate's route also depend on the delegating route.
                 if std::ptr::eq(document, root) && takes_all_of(route, path) {
                     break;
                 }
@@ -71,7 +73,8 @@ impl Routes {
         self.at_0_s.iter().chain(&self.applied)
     }
 
-    /// The routes of a document and, where it delegates, those of its delegates, each with its own document.
+    /// The routes of a document with its delegates' routes in place of delegations. Each is paired with its own
+    /// document.
     fn routes_of<'a>(
         &'a self,
         root: &'a Resource<VirtualService>,
@@ -87,7 +90,7 @@ impl Routes {
             let delegates = self.all().filter(|known| {
                 known.meta.name == delegate.name.value && known.meta.namespace == *namespace
             });
-            // A delegate of a delegate is no valid document.
+            // Istio does not allow a delegate to delegate.
             for known in delegates {
                 routes.extend(known.spec.http.iter().map(|route| (known, &route.value)));
             }
@@ -96,7 +99,7 @@ impl Routes {
     }
 }
 
-/// Returns true if a document routes requests of sidecars for a host.
+/// Returns true if a document routes the requests of sidecars for a host.
 fn takes(routes: &Resource<VirtualService>, host: &Hostname) -> bool {
     let gateways = &routes.spec.gateways;
     let of_sidecars = gateways.is_empty() || gateways.iter().any(|name| name.value == SIDECARS);
@@ -113,7 +116,8 @@ fn hosts_of(
     destinations.map(move |to| Hostname::resolve(&to.destination.host, &namespace))
 }
 
-/// The arrivals of requests with a path by a route: none if it takes none of them, or if the proxy answers.
+/// The arrivals of requests with a path through a route. Empty if the route does not match or the proxy responds
+/// itself. `None` if they cannot be determined.
 fn arrivals_of(
     document: &Resource<VirtualService>,
     route: &HttpRoute,
@@ -144,7 +148,7 @@ fn arrivals_of(
     Some(arrivals)
 }
 
-/// Returns true if a route takes every request with a path, so that no later one does.
+/// Returns true if a route matches every request with a path, so that later routes are unreachable.
 fn takes_all_of(route: &HttpRoute, path: &str) -> bool {
     let takes_all = |condition: &HttpMatch| {
         let is_met = match condition.uri.as_ref().map(|uri| &uri.value) {
@@ -164,7 +168,7 @@ fn takes_all_of(route: &HttpRoute, path: &str) -> bool {
     route.r#match.is_empty() || route.r#match.iter().any(|known| takes_all(&known.value))
 }
 
-/// The path after a rewrite; `None` if unknown.
+/// The path after a rewrite; `None` if it cannot be determined.
 fn rewritten(
     rewrite: Option<&Rewrite>,
     path: &str,

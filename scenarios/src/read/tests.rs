@@ -16,7 +16,7 @@ mod rollout;
 mod routed;
 mod services;
 
-/// A small story with a hole in each section.
+/// A small scenario to which `extra` sections are added.
 fn story(extra: &str) -> String {
     format!(
         "scenario: small
@@ -259,7 +259,7 @@ fn what_never_overloads_is_warned_of() {
     );
 }
 
-/// Stories that the language was made for stand beside the checkout, where they are at hand.
+/// Loads the scenarios next to the checkout, if that folder exists. The language was designed for these.
 #[test]
 fn stories_beside_the_checkout_load_or_ask_for_what_is_not_supported_yet() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenarios");

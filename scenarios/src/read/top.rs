@@ -1,4 +1,4 @@
-//! The top level: reads the sections in the order in which they need each other.
+//! Reads the top level of a file, with the sections in the order of their dependencies.
 
 mod names;
 
@@ -47,19 +47,19 @@ const CONTROL: Keys = Keys {
     ],
     later: &["push", "staged", "certificates"],
 };
-/// Simulated time of one run, at most: nanoseconds are added up in 63 bits.
+/// The maximum simulated time of a run. Sums of nanoseconds must fit 63 bits.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
-/// Services and loads of one story, at most: the journal counts them in 16 bits.
+/// The maximum number of services and loads in a scenario. The journal counts them in 16 bits.
 const PARTIES_MAX: usize = 20_000;
 
-/// The result of reading: a story if there is no error, and the names of its checks.
+/// The result of reading: a scenario or its errors, and the names of its checks.
 pub(crate) struct Read {
     pub(crate) story: Result<Story, Diagnostics>,
-    /// Names (or texts) of all checks as written, right or wrong.
+    /// The names (or texts) of all checks as written, including invalid ones.
     pub(crate) checks: Vec<String>,
 }
 
-/// Reads a file's tree, all edits applied.
+/// Reads the tree of a file to which all edits have been applied.
 pub(crate) fn read(
     node: &Node,
     variant: &str,
@@ -76,7 +76,7 @@ pub(crate) fn read(
     }
 }
 
-/// Names of checks, of the unnamed ones their texts.
+/// The names of checks, or the texts of unnamed ones.
 fn check_names(node: &Node) -> Vec<String> {
     let items = node
         .get("expect")
@@ -166,7 +166,6 @@ impl Reader<'_> {
         text.unwrap_or_default().trim().to_owned()
     }
 
-    /// Says which sections are missing.
     fn required(&mut self, node: &Node) {
         for (key, example) in [
             ("scenario", "scenario: my-story"),
@@ -182,7 +181,7 @@ impl Reader<'_> {
         }
     }
 
-    /// All loads, and whom each calls.
+    /// Reads all loads. Returns also the callees of each.
     fn loads(
         &mut self,
         node: &Node,
@@ -322,7 +321,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The default of `exportTo`.
+    /// Reads a default of `exportTo`.
     fn export(&mut self, node: &Node, key: &str) -> DefaultExport {
         let words = [
             ("*", DefaultExport::All),
@@ -332,7 +331,7 @@ impl Reader<'_> {
         written.unwrap_or_default()
     }
 
-    /// The interval at which a canary's metrics are read.
+    /// Reads the interval at which a canary's metrics are read.
     fn telemetry(&mut self, node: &Node) -> Duration {
         let every = self.duration(node, "telemetry");
         if let Some(written) = get(node, "telemetry")
@@ -385,7 +384,7 @@ fn brings(item: &Chaos) -> u32 {
     }
 }
 
-/// The whole in the scenario language: what the digest covers and `show` prints.
+/// The whole scenario written out in the scenario language. The digest covers it and `show` prints it.
 fn expanded(node: &Node, documents: Vec<Node>, included: &BTreeMap<String, String>) -> String {
     let mut whole = node.clone();
     if let Some(entry) = whole.as_map_mut().and_then(|map| map.get_mut("mesh")) {

@@ -1,12 +1,12 @@
-//! Declared endpoints, and which of them answers a request.
+//! Matching of requests to declared endpoints.
 
 use std::fmt;
 
 use super::{Path, Service};
 
 impl Path {
-    /// Returns true if a concrete path (without its query) is one that this declares: `:name` stands for one segment, a last `*`
-    /// for the rest.
+    /// Returns true if a concrete path (without its query) matches this declaration. `:name` matches one segment, a
+    /// final `*` the rest.
     pub fn matches(&self, path: &str) -> bool {
         let mut declared = self.path.split('/');
         let mut asked = path.split('/');
@@ -28,7 +28,8 @@ impl Path {
         }
     }
 
-    /// The number of open segments, a `*` counting for more than any number of others: less is more specific.
+    /// The number of open segments, used to rank matches: the lowest is the most specific. A `*` counts more than any
+    /// number of others.
     fn openness(&self) -> usize {
         self.path
             .split('/')
@@ -50,13 +51,13 @@ impl fmt::Display for Path {
 }
 
 impl Service {
-    /// The declared endpoint that answers a request: the most specific that matches, the first among equals.
+    /// Returns the index of the endpoint that answers a request: the most specific match, the first among equals.
     pub fn endpoint(&self, method: &str, path: &str) -> Option<usize> {
         find_endpoint(&self.endpoints, method, path)
     }
 }
 
-/// The most specific of `endpoints` that matches a concrete path, the first among equals.
+/// Returns the index of the most specific endpoint that matches a concrete path, the first among equals.
 pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Option<usize> {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let matching = endpoints
@@ -68,7 +69,7 @@ pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Opt
         .map(|(at, _)| at)
 }
 
-/// The number of replicas, in words.
+/// Formats a number of replicas: `3 replicas`.
 pub(crate) fn replicas(number: u32) -> String {
     if number == 1 {
         "1 replica".to_owned()

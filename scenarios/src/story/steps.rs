@@ -1,4 +1,4 @@
-//! Steps of endpoints, and the calls among them.
+//! The steps of endpoints and their calls.
 
 use std::time::Duration;
 
@@ -8,59 +8,50 @@ use shakedown_types::GrpcStatus;
 use super::{Draw, Place};
 use crate::value::Share;
 
-/// A time that a step takes.
+/// The time of a `work` or `sleep` step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timed {
-    /// The duration.
     pub time: Draw,
-    /// The frequency of draws.
     pub drawn: Drawn,
 }
 
 /// The frequency at which a step's time is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drawn {
-    /// By each attempt: the slowness is the replica's.
+    /// Once per attempt: the slowness belongs to the replica.
     Attempt,
-    /// Once for all retries and hedges of one call: the slowness is the request's.
+    /// Once for all retries and hedges of a call: the slowness belongs to the request.
     Request,
 }
 
-/// A step of an endpoint.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Takes a core that long.
+    /// Occupies a core for that time.
     Work(Timed),
-    /// Waits, without a core.
+    /// Waits without a core.
     Sleep(Timed),
-    /// Calls another service.
     Call(Box<Call>),
-    /// Runs all branches at once and waits for all.
+    /// Runs all branches concurrently and waits for all.
     Parallel(Vec<Vec<Step>>),
-    /// Runs steps in order.
     Sequence(Vec<Step>),
-    /// Ends here with that chance.
+    /// Ends the request with a given probability.
     Fail {
-        /// The chance.
         rate: Share,
-        /// With what.
         with: Failure,
-        /// The place of the random stream for the chance.
+        /// The source location whose random stream draws the outcome.
         place: Place,
     },
-    /// Ends here.
+    /// Ends the request with a response.
     Respond {
-        /// The status.
         status: Status,
-        /// Bytes of body.
+        /// The size of the body in bytes.
         size: u64,
-        /// Response headers.
         headers: Vec<(HeaderName, HeaderValue)>,
     },
 }
 
 impl Step {
-    /// Returns true if this or a step within it is of a kind.
+    /// Returns true if `is` returns true for this step or a step within it.
     pub fn any(&self, is: &impl Fn(&Step) -> bool) -> bool {
         let any = |steps: &Vec<Step>| steps.iter().any(|step| step.any(is));
         is(self)
@@ -72,12 +63,10 @@ impl Step {
     }
 }
 
-/// A status, of HTTP or of gRPC. To a peer of the other protocol it is converted.
+/// An HTTP or gRPC status. For a peer of the other protocol the status is converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Of HTTP.
     Http(StatusCode),
-    /// Of gRPC.
     Grpc(GrpcStatus),
 }
 
@@ -93,14 +82,13 @@ impl std::fmt::Display for Status {
 /// Statuses that a caller counts as success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Success {
-    /// Of HTTP: inclusive ranges.
+    /// Inclusive ranges of HTTP statuses.
     pub http: Vec<(u16, u16)>,
-    /// Of gRPC.
     pub grpc: Vec<GrpcStatus>,
 }
 
 impl Success {
-    /// Returns true if an answer is a success; a status of gRPC decides, if there is one.
+    /// Returns true if a response is a success. If the response has a gRPC status, only that status decides.
     pub fn holds(&self, status: u16, grpc: Option<GrpcStatus>) -> bool {
         match grpc {
             Some(grpc) => self.grpc.contains(&grpc),
@@ -113,7 +101,7 @@ impl Success {
 }
 
 impl Default for Success {
-    /// 200 to 399; OK.
+    /// HTTP 200 to 399 and gRPC OK.
     fn default() -> Success {
         Success {
             http: vec![(200, 399)],
@@ -122,109 +110,102 @@ impl Default for Success {
     }
 }
 
-/// The failure of a request by a step or a full queue.
+/// The failure of a request at a step or a full queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// With a status.
+    /// A response with this status.
     Status(Status),
-    /// With a RST.
+    /// A reset of the stream or connection.
     Reset,
-    /// By never answering.
+    /// No response at all.
     Hang,
 }
 
-/// A call to another service.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Index into [`Story::services`](super::Story::services); past them, into [`Story::hosts`](super::Story::hosts).
+    /// Index into [`Story::services`](super::Story::services) or, past its end, into
+    /// [`Story::hosts`](super::Story::hosts).
     pub service: usize,
-    /// Index into that service's endpoints; `None` if only another service has it, to which routes lead.
+    /// Index into that service's endpoints. `None` if only a service that routes lead to declares the endpoint.
     pub endpoint: Option<usize>,
-    /// The method.
     pub method: Method,
-    /// The path asked for.
     pub path: String,
-    /// The chance that it is made at all.
+    /// The probability that the call is made at all.
     pub probability: Share,
-    /// The number of repetitions, in order; drawn as a count.
+    /// The number of sequential repetitions, drawn as a count.
     pub times: Draw,
-    /// The number at once; drawn as a count.
+    /// The number of concurrent calls, drawn as a count.
     pub fan_out: Draw,
-    /// Request headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Bytes of request body.
+    /// The size of the request body in bytes.
     pub size: u64,
-    /// Bound of a try.
+    /// The timeout of one attempt.
     pub timeout: Option<Bound>,
-    /// Bound of all tries together.
+    /// The timeout of all attempts together.
     pub deadline: Option<Duration>,
-    /// Tries after the first, by the app itself.
+    /// The app's own retries.
     pub retries: Option<Retries>,
-    /// Tries beside one that is slow to answer, by the app itself.
+    /// The app's own hedging.
     pub hedge: Option<Hedge>,
-    /// The maximum number of calls in flight from a replica to this service.
+    /// The limit of concurrent calls from a replica to this service.
     pub pool: Option<Seats>,
-    /// The effect of a failure.
+    /// The effect of a failed call.
     pub on_error: OnError,
-    /// The place of the random stream for the chance.
+    /// The source location whose random stream draws `probability`.
     pub place: Place,
 }
 
-/// The bound of a try.
+/// The timeout of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
-    /// So long.
     Span(Duration),
-    /// The rest of the deadline of the caller's own caller; none if that one has none.
+    /// The remaining time of the deadline that the endpoint's own caller sent. No timeout if the caller sent none.
     Rest,
 }
 
-/// Tries after the first, by an app or a load's client, in addition to the mesh's.
+/// Retries by an app or a load's client, in addition to those of the mesh.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retries {
-    /// The maximum number.
+    /// The maximum number of retries.
     pub times: u32,
-    /// After a 5xx answer.
+    /// True if a 5xx response is retried.
     pub on_5xx: bool,
-    /// After a connection failure or a RST.
+    /// True if a connection failure or a reset is retried.
     pub on_reset: bool,
-    /// After a try's timeout.
+    /// True if the timeout of an attempt is retried.
     pub on_timeout: bool,
-    /// Wait before the first retry; it doubles.
+    /// The wait before the first retry. Doubles for each further one.
     pub backoff: Duration,
-    /// The maximum backoff.
     pub max_backoff: Duration,
-    /// The wait is drawn uniformly between zero and itself.
+    /// True if each wait is drawn uniformly between zero and the backoff.
     pub full_jitter: bool,
-    /// Retries as a share of the first tries of the last 10 s, per caller process.
+    /// The maximum share of retries among the first attempts of the last 10 s, per caller process.
     pub budget: Option<Share>,
-    /// The place of the random stream for jitter.
+    /// The source location whose random stream draws jitter.
     pub place: Place,
 }
 
-/// Tries beside one that is slow to answer: the first answer is taken, the others are cancelled.
+/// Attempts beside one that is slow to respond. The first response is used, the other attempts are cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hedge {
-    /// The time without an answer after which another try is sent.
+    /// The time without a response after which another attempt is sent.
     pub after: Duration,
-    /// The maximum number.
+    /// The maximum number of additional attempts.
     pub times: u32,
 }
 
-/// Calls of one replica to one service, at once.
+/// The limit of concurrent calls from one replica to one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seats {
-    /// The number.
     pub size: u32,
-    /// The maximum wait of a call; `None`: without a bound.
+    /// The maximum wait of a call for a slot; `None`: no bound.
     pub wait: Option<Duration>,
 }
 
-/// The effect of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// Ends the endpoint: 504 if it timed out, else 502.
+    /// Fails the endpoint with 504 if the call timed out, else with 502.
     Fail,
-    /// Continues.
+    /// Runs the next step.
     Ignore,
 }

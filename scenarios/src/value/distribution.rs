@@ -1,4 +1,4 @@
-//! Distributions: of durations, and (written without units) of counts.
+//! Distributions of durations and (without units) of counts.
 
 mod parse;
 mod sample;
@@ -9,16 +9,15 @@ use std::fmt;
 
 use super::{Ratio, Share, format_ns};
 
-/// The shape of a distribution.
+/// The quantity that a distribution describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Durations, in nanoseconds.
     Duration,
-    /// Counts.
     Count,
 }
 
-/// A distribution that can be sampled. Parameters are in nanoseconds, or plain for counts.
+/// A distribution that can be sampled. Parameters are in nanoseconds, or plain numbers for counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
     kind: Kind,
@@ -26,91 +25,74 @@ pub struct Distribution {
     text: String,
 }
 
-/// The shape of a distribution and its parameters, each already checked to make sense.
+/// The shape of a distribution and its validated parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
-    /// Always the same.
     Constant(u64),
-    /// Exponential.
     Exponential {
-        /// The mean.
         mean: f64,
     },
-    /// Every whole value in a range, both ends included, equally likely.
+    /// Every whole value in a range, both ends included, with equal probability.
     Uniform {
-        /// The least.
         low: u64,
-        /// The largest.
         high: u64,
     },
-    /// Normal; drawn again when negative.
+    /// A normal distribution. Negative draws are repeated.
     Normal {
-        /// The mean.
         mean: f64,
-        /// The standard deviation.
         sd: f64,
     },
-    /// Lognormal: the logarithm is normal.
     Lognormal {
-        /// Mean of the logarithm.
+        /// The mean of the logarithm.
         mu: f64,
-        /// Standard deviation of the logarithm.
+        /// The standard deviation of the logarithm.
         sigma: f64,
     },
-    /// Pareto of the first kind.
+    /// A Pareto distribution of the first kind.
     Pareto {
-        /// The least value.
         min: f64,
-        /// The tail's exponent.
+        /// The exponent of the tail.
         alpha: f64,
-        /// Values above are drawn again.
+        /// The maximum, at which the distribution is truncated.
         max: Option<f64>,
     },
     /// Two exponential phases with balanced means.
     Hyperexponential {
-        /// Chance of the first phase.
+        /// The probability of the first phase.
         first: f64,
-        /// Means of the two phases.
+        /// The means of the two phases.
         means: [f64; 2],
     },
     /// A sum of equal exponential phases.
     Erlang {
-        /// The mean of the sum.
         mean: f64,
-        /// The number of phases.
         k: u32,
     },
-    /// Weibull.
     Weibull {
-        /// The scale.
         scale: f64,
-        /// The shape.
         shape: f64,
     },
-    /// A mixture of several, by their shares.
+    /// A mixture of distributions, weighted by share.
     Mix(Vec<Member>),
-    /// Linear between points of the quantile function.
+    /// Linear interpolation between points of the quantile function.
     Points(Vec<(Share, u64)>),
-    /// A draw from the values of a file, all equally likely.
+    /// The values of a file, each with equal probability.
     Values {
-        /// The file, as written.
         file: String,
         /// The values; empty until the file is read.
         values: Vec<u64>,
     },
 }
 
-/// A member of a mix.
+/// A component of a mix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// The chance.
     pub share: Share,
-    /// The distribution.
     pub of: Shape,
 }
 
 impl Distribution {
-    /// Always this duration.
+    /// A distribution that always returns this duration.
     pub fn constant_ns(nanos: u64) -> Distribution {
         Distribution {
             kind: Kind::Duration,
@@ -119,7 +101,7 @@ impl Distribution {
         }
     }
 
-    /// Always this count.
+    /// A distribution that always returns this count.
     pub fn constant_count(count: u64) -> Distribution {
         Distribution {
             kind: Kind::Count,
@@ -128,17 +110,15 @@ impl Distribution {
         }
     }
 
-    /// The distribution.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The shape.
     pub const fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The value when it is always the same.
+    /// The value of a constant distribution.
     pub const fn as_constant(&self) -> Option<u64> {
         match self.shape {
             Shape::Constant(value) => Some(value),
@@ -146,7 +126,7 @@ impl Distribution {
         }
     }
 
-    /// The file that it draws from, when it names one.
+    /// The file to read values from, if the distribution names one.
     pub fn file(&self) -> Option<&str> {
         match &self.shape {
             Shape::Values { file, .. } => Some(file),

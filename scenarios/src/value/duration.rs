@@ -17,10 +17,11 @@ const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
 ];
 
-/// Reads a duration.
+/// Parses a duration.
 ///
 /// # Errors
-/// No unit, an unknown one, units out of order, finer than a nanosecond, or longer than 292 years.
+/// An error if the unit is missing, unknown or out of order, or the duration is finer than a nanosecond or longer than
+/// 292 years.
 pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     let malformed = || ValueError::Malformed {
         text: text.to_owned(),
@@ -69,7 +70,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     Ok(Duration::from_nanos(total))
 }
 
-/// Nanoseconds in the language's own words: `23.03ms`, `1m30s`. A fraction of a nanosecond is rounded.
+/// Formats nanoseconds in the notation of the language: `23.03ms`, `1m30s`. Values are rounded to whole nanoseconds,
+/// unless the result would be zero.
 pub fn format_ns(value: Ratio) -> String {
     let nanos = value.rounded();
     if nanos == 0 && value != Ratio::ZERO {
@@ -104,7 +106,7 @@ pub fn format_ns(value: Ratio) -> String {
     format!("{sign}{}{unit}", decimal_of(nanos, size))
 }
 
-/// `nanos / size` as an exact decimal.
+/// Formats `nanos / size` as an exact decimal.
 fn decimal_of(nanos: u128, size: u128) -> String {
     let (whole, rest) = (nanos / size, nanos % size);
     if rest == 0 {

@@ -1,4 +1,4 @@
-//! Decimal numbers, exact, with the multipliers `k` and `M`.
+//! Exact decimal numbers, with the multipliers `k` and `M`.
 
 use super::{Ratio, ValueError};
 
@@ -6,7 +6,7 @@ use super::{Ratio, ValueError};
 pub(crate) const COUNT_FORMS: &str = "`4`, `10k`, `2M`";
 /// The notation of a factor, for messages.
 const FACTOR_FORMS: &str = "`2`, `2.5`, `10k`";
-/// More digits than this say nothing that a `u64` of billionths could hold.
+/// The maximum number of digits, enough for any `u64` of billionths.
 const DIGITS_MAX: usize = 18;
 
 /// A non-negative decimal number: `digits / 10^scale`.
@@ -17,7 +17,7 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Reads digits with at most one point, without sign, exponent or multiplier.
+    /// Parses digits with at most one point, without sign, exponent or multiplier.
     pub fn parse(text: &str) -> Option<Decimal> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let has_point = text.contains('.');
@@ -40,7 +40,7 @@ impl Decimal {
         })
     }
 
-    /// Reads a number that may end in `k` (thousands) or `M` (millions).
+    /// Parses a number that may end in `k` (thousands) or `M` (millions).
     pub fn parse_multiplied(text: &str) -> Option<Ratio> {
         let (number, factor) = match text.as_bytes().last()? {
             b'k' => (&text[..text.len() - 1], 1_000),
@@ -52,7 +52,7 @@ impl Decimal {
             .checked_mul(Ratio::whole(factor))
     }
 
-    /// This number times `factor`, where that is a whole number that fits.
+    /// Returns the product with `factor`, if it is a whole number and fits.
     pub fn times(self, factor: u64) -> Option<u64> {
         let product = u128::from(self.digits) * u128::from(factor);
         let divisor = 10u128.pow(self.scale);
@@ -62,13 +62,12 @@ impl Decimal {
         u64::try_from(product / divisor).ok()
     }
 
-    /// Exactly.
     pub fn ratio(self) -> Ratio {
         Ratio::new(i128::from(self.digits), 10i128.pow(self.scale))
             .expect("a power of ten is not zero")
     }
 
-    /// Splits text after its leading number: digits with at most one point that a digit follows.
+    /// Splits text after its leading number: digits with at most one point, which must be followed by a digit.
     pub(crate) fn split(text: &str) -> (&str, &str) {
         let bytes = text.as_bytes();
         let mut at = 0;
@@ -85,10 +84,10 @@ impl Decimal {
     }
 }
 
-/// Reads a count: a whole number, `k` and `M` allowed.
+/// Parses a count: a whole number, with `k` and `M` allowed.
 ///
 /// # Errors
-/// The text is not a whole number.
+/// An error if the text is not a whole number.
 pub(crate) fn parse_count(text: &str) -> Result<u64, ValueError> {
     let malformed = || ValueError::Malformed {
         text: text.to_owned(),
@@ -100,10 +99,10 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, ValueError> {
     u64::try_from(whole).map_err(|_| malformed())
 }
 
-/// Reads a factor: a number without unit.
+/// Parses a factor: a number without unit.
 ///
 /// # Errors
-/// The text is not a number.
+/// An error if the text is not a number.
 pub(crate) fn parse_factor(text: &str) -> Result<f64, ValueError> {
     Decimal::parse_multiplied(text)
         .map(Ratio::to_f64)

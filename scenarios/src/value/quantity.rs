@@ -1,4 +1,4 @@
-//! A quantity with its unit, as a check writes it.
+//! A quantity with its unit, as written in a check.
 
 use std::fmt;
 
@@ -12,20 +12,20 @@ use super::{
 pub enum Unit {
     /// Nanoseconds.
     Duration,
-    /// A share: 1 is 100%.
+    /// A share, where 1 is 100%.
     Share,
     /// Events per second.
     Rate,
     /// Bytes.
     Size,
-    /// A count, a factor, a ratio.
+    /// A count, a factor or a ratio.
     Count,
     /// A state, such as `promoted`.
     State,
 }
 
 impl Unit {
-    /// As a message says it.
+    /// The unit's name in messages.
     pub const fn word(self) -> &'static str {
         match self {
             Unit::Duration => "duration",
@@ -37,7 +37,7 @@ impl Unit {
         }
     }
 
-    /// A value of this unit in the language's own words.
+    /// Formats a value of this unit in the notation of the language.
     pub fn format(self, value: Ratio) -> String {
         match self {
             Unit::Duration => format_ns(value),
@@ -59,20 +59,18 @@ impl fmt::Display for Unit {
     }
 }
 
-/// A value and its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity {
-    /// The amount, in the unit's base: ns, whole shares, events per second, bytes.
+    /// The amount in the unit's base: ns, whole shares, events per second, bytes.
     pub value: Ratio,
-    /// Of what.
     pub unit: Unit,
 }
 
 impl Quantity {
-    /// Reads any quantity: the unit says which.
+    /// Parses a quantity of any unit.
     ///
     /// # Errors
-    /// The text is none; the error is that of the kind that its unit suggests.
+    /// The error of the kind of value that the unit suggests.
     pub fn parse(text: &str) -> Result<Quantity, ValueError> {
         let (value, unit) = if text.ends_with('%') {
             (Share::parse(text)?.ratio(), Unit::Share)
@@ -99,7 +97,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// A share as a percentage, with as many decimals (4 to 9) as keep it from being printed as the round number it is not.
+/// Formats a share as a percentage, with 4 to 9 decimals: as many as needed to not display it as a round number.
 fn percent(value: Ratio) -> String {
     let Some(percent) = value.checked_mul(Ratio::whole(100)) else {
         return format!("{:.4}", value.to_f64() * 100.0);

@@ -7,7 +7,7 @@ use super::{Decimal, Ratio, ValueError};
 /// The notation of a rate, for messages.
 pub(crate) const FORMS: &str = "`200/s`, `90/m`, `1.5k/s`";
 
-/// Events per time, exact: thousandths of an event per nanoseconds, in lowest terms.
+/// Events per time, exact: thousandths of an event per number of nanoseconds, in lowest terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     milli: u64,
@@ -15,16 +15,16 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Nothing ever.
+    /// The rate zero.
     pub const NONE: Rate = Rate {
         milli: 0,
         span_ns: 1,
     };
 
-    /// Reads a rate.
+    /// Parses a rate.
     ///
     /// # Errors
-    /// No unit of time, or finer than a thousandth of an event.
+    /// An error if the unit of time is missing or the rate is finer than a thousandth of an event.
     pub fn parse(text: &str) -> Result<Rate, ValueError> {
         let malformed = || ValueError::Malformed {
             text: text.to_owned(),
@@ -66,7 +66,7 @@ impl Rate {
         ))
     }
 
-    /// `milli / 1000` events in `span_ns` nanoseconds.
+    /// The rate of `milli / 1000` events in `span_ns` nanoseconds.
     fn reduced(milli: u64, span_ns: u64) -> Rate {
         let ratio = Ratio::new(i128::from(milli), i128::from(span_ns)).expect("a span is not zero");
         let part =
@@ -82,23 +82,22 @@ impl Rate {
         self.milli
     }
 
-    /// The nanoseconds in which [`milli`](Self::milli) thousandths of an event come; never zero.
+    /// The nanoseconds in which [`milli`](Self::milli) thousandths of an event occur; never zero.
     pub const fn span_ns(self) -> u64 {
         self.span_ns
     }
 
-    /// Never anything.
+    /// Returns true if the rate is zero.
     pub const fn is_none(self) -> bool {
         self.milli == 0
     }
 
-    /// Events per second, exactly.
     pub fn per_second(self) -> Ratio {
         let numerator = i128::from(self.milli) * 1_000_000;
         Ratio::new(numerator, i128::from(self.span_ns)).expect("a span is not zero")
     }
 
-    /// Events per nanosecond, as the nearest float: for drawing gaps.
+    /// Events per nanosecond as the nearest float, for drawing gaps between arrivals.
     pub fn per_ns_f64(self) -> f64 {
         self.per_second().to_f64() / 1e9
     }
@@ -111,7 +110,7 @@ impl fmt::Display for Rate {
                 .per_second()
                 .checked_mul(Ratio::whole(seconds))
                 .unwrap_or(Ratio::ZERO);
-            // The first unit in which the rate is written out in full.
+            // The first unit in which the rate has an exact decimal form.
             if 1000 % value.denominator() == 0 {
                 return write!(f, "{}/{unit}", value.decimal(3));
             }

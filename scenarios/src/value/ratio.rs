@@ -1,4 +1,4 @@
-//! Exact rational numbers over `i128`: what checks are computed in, so that `==` means what it says.
+//! Exact rational numbers over `i128`. Checks are computed with them, so that `==` is exact.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,18 +11,16 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Nothing.
     pub const ZERO: Ratio = Ratio {
         numerator: 0,
         denominator: 1,
     };
-    /// The ratio 1.
     pub const ONE: Ratio = Ratio {
         numerator: 1,
         denominator: 1,
     };
 
-    /// `numerator / denominator`; `None` when the denominator is zero or the fraction cannot be held.
+    /// Returns `numerator / denominator`, or `None` if the denominator is zero or the fraction does not fit.
     pub fn new(numerator: i128, denominator: i128) -> Option<Ratio> {
         if denominator == 0 {
             return None;
@@ -42,7 +40,6 @@ impl Ratio {
         })
     }
 
-    /// A whole number.
     pub const fn whole(value: i128) -> Ratio {
         Ratio {
             numerator: value,
@@ -50,17 +47,16 @@ impl Ratio {
         }
     }
 
-    /// The numerator in lowest terms.
     pub const fn numerator(self) -> i128 {
         self.numerator
     }
 
-    /// The denominator in lowest terms, positive.
+    /// The denominator in lowest terms, always positive.
     pub const fn denominator(self) -> i128 {
         self.denominator
     }
 
-    /// The value when it is a whole number.
+    /// The value, if it is a whole number.
     pub const fn as_whole(self) -> Option<i128> {
         if self.denominator == 1 {
             Some(self.numerator)
@@ -69,7 +65,7 @@ impl Ratio {
         }
     }
 
-    /// The sum; `None` when it cannot be held.
+    /// The sum; `None` if it does not fit.
     #[must_use]
     pub fn checked_add(self, other: Ratio) -> Option<Ratio> {
         let common = i128::try_from(gcd(
@@ -85,7 +81,7 @@ impl Ratio {
         )
     }
 
-    /// The difference; `None` when it cannot be held.
+    /// The difference; `None` if it does not fit.
     #[must_use]
     pub fn checked_sub(self, other: Ratio) -> Option<Ratio> {
         self.checked_add(Ratio {
@@ -94,10 +90,10 @@ impl Ratio {
         })
     }
 
-    /// The product; `None` when it cannot be held.
+    /// The product; `None` if it does not fit.
     #[must_use]
     pub fn checked_mul(self, other: Ratio) -> Option<Ratio> {
-        // Cross-reduce first: that keeps products of large sums and small counts in range.
+        // Cross-reduce first, to keep products of large sums and small counts in range.
         let a = Ratio::new(self.numerator, other.denominator)?;
         let b = Ratio::new(other.numerator, self.denominator)?;
         Ratio::new(
@@ -106,13 +102,13 @@ impl Ratio {
         )
     }
 
-    /// The quotient; `None` when the divisor is zero or the result cannot be held.
+    /// The quotient; `None` if the divisor is zero or the result does not fit.
     #[must_use]
     pub fn checked_div(self, other: Ratio) -> Option<Ratio> {
         self.checked_mul(Ratio::new(other.denominator, other.numerator)?)
     }
 
-    /// Without its sign.
+    /// The absolute value.
     #[must_use]
     pub fn abs(self) -> Ratio {
         Ratio {
@@ -135,7 +131,7 @@ impl Ratio {
         }
     }
 
-    /// The nearest float, for statistics and print only.
+    /// The nearest float, for statistics and display only.
     #[expect(
         clippy::cast_precision_loss,
         reason = "the caller asks for the nearest float"
@@ -144,7 +140,7 @@ impl Ratio {
         self.numerator as f64 / self.denominator as f64
     }
 
-    /// With at most `places` decimals, trailing zeros cut.
+    /// Formats with at most `places` decimals, without trailing zeros.
     pub fn decimal(self, places: u32) -> String {
         let unit = 10i128.pow(places);
         let scaled = match self.checked_mul(Ratio::whole(unit)) {
@@ -187,7 +183,7 @@ impl fmt::Display for Ratio {
     }
 }
 
-/// Compares a/b with c/d by their continued fractions: exact where cross products would overflow.
+/// Compares a/b with c/d by their continued fractions, which is exact even if cross products would overflow.
 fn compare(mut a: i128, mut b: i128, mut c: i128, mut d: i128) -> Ordering {
     let mut flipped = false;
     loop {
@@ -201,7 +197,7 @@ fn compare(mut a: i128, mut b: i128, mut c: i128, mut d: i128) -> Ordering {
             (0, _) => Ordering::Less,
             (_, 0) => Ordering::Greater,
             _ => {
-                // left/b against right/d is b/left against d/right, the other way round.
+                // The order of left/b and right/d is the reverse of that of b/left and d/right.
                 (a, b, c, d) = (b, left, d, right);
                 flipped = !flipped;
                 continue;
@@ -211,7 +207,7 @@ fn compare(mut a: i128, mut b: i128, mut c: i128, mut d: i128) -> Ordering {
     }
 }
 
-/// The greatest common divisor; never zero unless both are.
+/// The greatest common divisor; zero only if both arguments are.
 fn gcd(mut a: u128, mut b: u128) -> u128 {
     while b != 0 {
         (a, b) = (b, a % b);

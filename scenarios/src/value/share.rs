@@ -1,4 +1,4 @@
-//! Shares: `5%`, `0.01%`. Parts per billion, exact.
+//! Exact shares, in parts per billion: `5%`, `0.01%`.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ pub(crate) const FORMS: &str = "`5%`, `0.01%`";
 /// 1% in parts per billion.
 const PERCENT: u64 = 10_000_000;
 
-/// A share in parts per billion. More than 100% can be held (a check may compare with it); as a chance it is certain.
+/// A share in parts per billion. May exceed 100%, because checks can compare with such a value. As a probability, 100%
+/// and more are certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u64);
 
@@ -21,20 +22,18 @@ impl Share {
     /// 100%.
     pub const ALL: Share = Share(1_000_000_000);
 
-    /// That many parts per billion.
     pub const fn from_ppb(ppb: u64) -> Share {
         Share(ppb)
     }
 
-    /// Parts per billion.
     pub const fn ppb(self) -> u64 {
         self.0
     }
 
-    /// Reads a share.
+    /// Parses a share.
     ///
     /// # Errors
-    /// No `%`, or finer than a billionth.
+    /// An error if `%` is missing or the share is finer than a billionth.
     pub fn parse(text: &str) -> Result<Share, ValueError> {
         let Some(number) = text.strip_suffix('%') else {
             return Err(match Decimal::parse(text) {
@@ -64,12 +63,12 @@ impl Share {
             })
     }
 
-    /// Exactly: 100% is one.
+    /// The share as a ratio; 100% is 1.
     pub fn ratio(self) -> Ratio {
         Ratio::new(i128::from(self.0), 1_000_000_000).expect("a billion is not zero")
     }
 
-    /// Draws true with this probability. Draws nothing if it is certain or impossible.
+    /// Draws true with this probability. Takes nothing from the random stream if the result is certain.
     pub fn comes_true(self, rng: &mut impl Rng) -> bool {
         match self.0 {
             0 => false,
@@ -78,7 +77,7 @@ impl Share {
         }
     }
 
-    /// This share of a number of things, rounded up.
+    /// This share of a number of items, rounded up.
     pub fn of(self, number: usize) -> usize {
         let part = (number as u128 * u128::from(self.0)).div_ceil(1_000_000_000);
         usize::try_from(part).unwrap_or(usize::MAX).min(number)

@@ -1,4 +1,4 @@
-//! Sizes: `512B`, `4kB`, `16KiB`.
+//! Sizes in bytes: `512B`, `4kB`, `16KiB`.
 
 use super::{Decimal, Ratio, ValueError};
 
@@ -15,10 +15,10 @@ const UNITS: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
-/// Reads a size in bytes.
+/// Parses a size in bytes.
 ///
 /// # Errors
-/// No unit, an unknown one, or a fraction of a byte.
+/// An error if the unit is missing or unknown, or the size is not a whole number of bytes.
 pub fn parse_size(text: &str) -> Result<u64, ValueError> {
     if Decimal::parse(text).is_some() {
         return Err(ValueError::NoUnit {
@@ -46,7 +46,7 @@ pub fn parse_size(text: &str) -> Result<u64, ValueError> {
         })
 }
 
-/// Bytes in the language's own words.
+/// Formats bytes in the notation of the language.
 pub fn format_size(bytes: Ratio) -> String {
     let whole = bytes.rounded();
     for (unit, factor) in [("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)] {

@@ -1,4 +1,4 @@
-//! Conditions on requests (`where ...`): which go with which subject.
+//! Resolves conditions on requests (`where ...`) and refuses those that do not apply to the subject.
 
 use super::Resolver;
 use super::subject::Is;
@@ -65,7 +65,7 @@ impl Resolver<'_> {
             Word::Plaintext => ("plaintext", Test::Plaintext),
         };
         let attempts = matches!(subject, Subject::Edge { to, .. } if to.is_part());
-        // A load's client records its own tries.
+        // A load's client records its own attempts.
         if attempts || (is == Is::Load && test == Test::Retried) {
             return Some(test);
         }
@@ -82,7 +82,7 @@ impl Resolver<'_> {
         let via = self.party(party)?;
         match subject {
             Subject::Load(_) => {}
-            // Which part of the callee a try went to is known of each.
+            // Each attempt records the part of the callee that it was sent to.
             Subject::Edge { to, .. } if via.is_part() && via.party == to.party => {
                 if via.endpoint.is_some() || to.is_part() {
                     let message = "`via` of an edge is a version, replica or zone of its callee: `web -> reviews where via reviews/v2`";
@@ -125,7 +125,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Of which subjects a measure is taken.
+/// The kinds of subjects that have a measure.
 pub(super) const fn measured(measure: Measure) -> &'static [Is] {
     match measure {
         Measure::Latency => &[Is::Load, Is::Edge, Is::Service],

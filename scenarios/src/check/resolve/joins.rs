@@ -1,9 +1,9 @@
-//! Combinations of figures, subjects and conditions that the journal cannot distinguish.
+//! Refuses combinations of figure, subject and conditions that the journal cannot distinguish.
 
 use crate::check::{Condition, Figure, Gauge, Measure, Party, Subject, Test};
 
-/// Why a figure under these conditions cannot be taken of a subject; `None` where it can. `from_load`: the subject is an edge
-/// whose caller is a load.
+/// Returns the reason why a figure under these conditions is not available for a subject; `None` if it is. `from_load`
+/// is true if the subject is an edge whose caller is a load.
 pub(super) fn refused(
     figure: Figure,
     subject: &Subject,
@@ -29,7 +29,6 @@ pub(super) fn refused(
     }
 }
 
-/// A figure and its conditions.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     figure: Figure,
@@ -61,7 +60,7 @@ impl Asked<'_> {
         )
     }
 
-    /// Returns true if a condition asks which part of the callee a try went to.
+    /// Returns true if a condition restricts attempts to a part of the callee.
     fn is_of_attempts(self) -> bool {
         let is_to = |condition: &Condition| matches!(condition.test, Test::To(_));
         self.conditions.iter().any(is_to)
@@ -72,7 +71,7 @@ impl Asked<'_> {
         self.conditions.iter().any(is_flag)
     }
 
-    /// Returns true if a measure is asked for, in the figure or in a condition.
+    /// Returns true if the figure or a condition uses the measure.
     fn uses(self, measure: Measure) -> bool {
         let is_its = |condition: &Condition| matches!(condition.test, Test::Measure(of, ..) if of == measure);
         matches!(self.figure, Figure::Statistic(of, _) if of == measure)
@@ -172,8 +171,8 @@ impl Asked<'_> {
 }
 
 impl Asked<'_> {
-    /// Refuses endpoints of a service to which routes lead calls that ask for another one: a caller knows only endpoints of
-    /// the service that it asks for.
+    /// Refuses a single endpoint of a callee to which routes send calls for other services, because a caller only knows
+    /// the endpoints of the service that it requests.
     fn of_routed_edge(self, to: &Party) -> Option<&'static str> {
         let by_parts = to.is_part() || self.is_of_attempts();
         if by_parts || to.endpoint.is_none() || self.figure == Figure::Amplification {
@@ -185,7 +184,7 @@ impl Asked<'_> {
     }
 }
 
-/// Returns true if a figure is of pods, whatever requests they get.
+/// Returns true if a figure describes pods, independent of their requests.
 const fn is_of_pods(figure: Figure) -> bool {
     matches!(
         figure,

@@ -1,11 +1,11 @@
-//! Bounds that the values of a figure cannot reach, or cannot miss: such a check says nothing of a run.
+//! Refuses bounds outside the range of a figure, because the result of such a check does not depend on the run.
 
 use super::{Resolver, Typed};
 use crate::check::{Expression, Op, Relation, Temporal};
 use crate::value::{Ratio, Unit};
 
 impl Resolver<'_> {
-    /// Refuses a comparison of a figure with a constant that its range decides alone.
+    /// Refuses a comparison of a figure with a constant if the figure's range alone decides the result.
     pub(super) fn range(
         &mut self,
         left: &Typed,
@@ -54,7 +54,8 @@ impl Resolver<'_> {
     }
 }
 
-/// Returns true if every value of a range is in the relation to a bound outside of it; else none is.
+/// Returns true if every value of the range satisfies the relation to a bound outside the range. Otherwise no value
+/// does.
 fn holds(relation: Relation, bound: Ratio) -> bool {
     match relation {
         Relation::Compare(op) => op.holds(&Ratio::ZERO, &bound),
@@ -62,7 +63,7 @@ fn holds(relation: Relation, bound: Ratio) -> bool {
     }
 }
 
-/// A relation with its sides exchanged.
+/// The relation with its sides exchanged.
 fn turned(relation: Relation) -> Relation {
     Relation::Compare(match relation {
         Relation::Compare(Op::Less) => Op::More,

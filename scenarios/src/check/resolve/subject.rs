@@ -1,4 +1,4 @@
-//! Subjects and conditions: names to indices, and which figure, subject and condition go together.
+//! Resolves subjects: names to indices, and the figures that each kind of subject has.
 
 use shakedown_yaml::suggest;
 
@@ -32,14 +32,15 @@ impl Is {
 }
 
 impl Resolver<'_> {
-    /// The subject and conditions of a metric, checked against its figure (`None`: not known, said already).
+    /// Resolves the subject and conditions of a metric and checks them against its figure. `figure` is `None` if the
+    /// figure is unknown, which was reported.
     pub(super) fn subject(
         &mut self,
         expr: &Expr,
         metric: &WrittenMetric,
         figure: Option<Figure>,
     ) -> Option<(Subject, Vec<Condition>)> {
-        // A chaos item, the control plane, anything may be the subject of what is not supported yet.
+        // An unknown figure may have any subject.
         let figure = figure?;
         let subject = match &metric.second {
             None if is_control(&metric.first, figure) => Subject::Control,
@@ -77,7 +78,7 @@ impl Resolver<'_> {
         complete.then_some((subject, conditions))
     }
 
-    /// The chaos item of that name, among those that have the figure.
+    /// Finds a chaos item by name, among those that have the figure.
     fn fault(
         &mut self,
         written: &WrittenParty,
@@ -171,7 +172,7 @@ impl Resolver<'_> {
         Some(Subject::Edge { from, to, routed })
     }
 
-    /// A party's names as indices.
+    /// Resolves the names of a service, load or part to indices.
     pub(super) fn party(&mut self, written: &WrittenParty) -> Option<Party> {
         let zone = match &written.zone {
             Some((name, at)) => Some(self.zone(name, *at)?),
@@ -336,7 +337,7 @@ impl Resolver<'_> {
         zone
     }
 
-    /// Returns true if the figure is one of such a subject.
+    /// Checks that the kind of subject has the figure.
     fn fits(&mut self, expr: &Expr, metric: &WrittenMetric, figure: Figure, is: Is) -> bool {
         let allowed: &[Is] = match figure {
             Figure::Success
@@ -393,7 +394,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Returns true if the subject is the control plane, and the figure is one of it.
+/// Returns true if the subject is `control` and the figure applies to the control plane.
 fn is_control(written: &WrittenParty, figure: Figure) -> bool {
     written.name.as_deref() == Some("control")
         && matches!(
@@ -402,7 +403,7 @@ fn is_control(written: &WrittenParty, figure: Figure) -> bool {
         )
 }
 
-/// An index into the cast's tables, which hold at most 65,536 of anything.
+/// Converts an index into the tables of participants, which have at most 65,536 entries each.
 fn narrow(index: usize) -> u16 {
     u16::try_from(index).expect("tables are bounded when the story is read")
 }

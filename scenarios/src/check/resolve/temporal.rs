@@ -1,15 +1,15 @@
-//! Temporal words, slices and kinds of values, which must fit each other.
+//! Checks that temporal words, slices and kinds of values fit together.
 
 use super::Resolver;
 use crate::check::Temporal;
 use crate::check::figures::{self, Named};
 use crate::check::syntax::{Expr, ExprKind, WindowKind, Written, WrittenWindow};
 
-/// Slices of one check, at most: each keeps its own figures.
+/// The maximum number of slices of a check. Each slice has its own figures.
 const SLICES_MAX: i64 = 20_000;
 
 impl Resolver<'_> {
-    /// Temporal word, `per`, `within` and kind of value must fit each other.
+    /// Checks that temporal word, `per`, `within` and kind of value fit together.
     pub(super) fn temporal(&mut self, written: &Written) {
         let within = written.window.as_ref().filter(|window| {
             matches!(
@@ -46,7 +46,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Values at an instant need a temporal word, and no slices.
+    /// Checks values at an instant, which require a temporal word and accept no slices.
     fn of_instants(&mut self, gauge: &Expr, temporal: bool, written: &Written) {
         if !temporal {
             let gauge_text = self.slice(gauge);
@@ -68,7 +68,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Values over windows need slices with a temporal word, and none without.
+    /// Checks values over windows, which require slices with a temporal word and accept none without.
     fn of_windows(
         &mut self,
         first: Option<&Expr>,
@@ -105,7 +105,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// `ejected(payment)` as `ejected.max(payment)`.
+    /// Rewrites a gauge as its reduction: `ejected(payment)` to `ejected.max(payment)`.
     fn reduced(&self, expr: &Expr) -> String {
         self.slice(expr).replacen('(', ".max(", 1)
     }
@@ -121,19 +121,19 @@ fn temporal_word(temporal: Temporal) -> &'static str {
     }
 }
 
-/// Returns true if a metric goes through states.
+/// Returns true if the values of a metric are states.
 fn is_state(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Metric(metric) if ["canary", "breaker"].contains(&metric.name.as_str()))
 }
 
-/// Returns true if a gauge without reduction occurs.
+/// Returns true if the expression contains a gauge without reduction.
 pub(super) fn gauges(expr: &Expr) -> bool {
     let (mut instants, mut windows) = (Vec::new(), Vec::new());
     sort(expr, &mut instants, &mut windows);
     !instants.is_empty()
 }
 
-/// Sorts an expression's metrics into values at an instant and values over a window.
+/// Sorts the metrics of an expression into values at an instant and values over a window.
 fn sort<'e>(expr: &'e Expr, instants: &mut Vec<&'e Expr>, windows: &mut Vec<&'e Expr>) {
     match &expr.kind {
         ExprKind::Metric(metric) => match figures::named(metric.measure.as_deref(), &metric.name) {

@@ -1,4 +1,4 @@
-//! Units: values that can be combined and compared, and the units of the results.
+//! Unit rules: combinations of units that are allowed, and the units of the results.
 
 use super::{Resolver, Typed};
 use crate::check::syntax::WrittenRelation;
@@ -6,7 +6,7 @@ use crate::check::{Arithmetic, Expression, Figure, Gauge, Op, Relation};
 use crate::value::{FAILED, Quantity, Ratio, Unit, is_breakers};
 
 impl Resolver<'_> {
-    /// The unit of an operation's result.
+    /// The unit of the result of an operation.
     pub(super) fn combine(
         &mut self,
         arithmetic: Arithmetic,
@@ -40,7 +40,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The unit of both, where it is the same.
+    /// The common unit of both sides. Reports an error if the units differ.
     pub(super) fn agree(&mut self, left: &Typed, right: &Typed) -> Option<Unit> {
         if left.unit == right.unit {
             return Some(left.unit);
@@ -78,7 +78,8 @@ impl Resolver<'_> {
         self.refuse(bare.at, message)
     }
 
-    /// Compares states: a canary that is rolled back has failed, too.
+    /// Resolves a comparison of states. `failed` also matches a rolled-back canary, because that canary has failed,
+    /// too.
     pub(super) fn states(
         &mut self,
         relation: WrittenRelation,
@@ -108,7 +109,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Returns true if the result of an operation is a quotient of two values of one unit, or a sum or a part of such.
+/// Returns true if the result is a quotient of two values of one unit, or a sum or multiple of such quotients.
 pub(super) fn is_ratio(arithmetic: Arithmetic, left: &Typed, right: &Typed) -> bool {
     let count = Unit::Count;
     match arithmetic {
@@ -121,7 +122,7 @@ pub(super) fn is_ratio(arithmetic: Arithmetic, left: &Typed, right: &Typed) -> b
     }
 }
 
-/// Returns true if a state is of a breaker, false if it is of a canary, `None` if that is unknown.
+/// Returns true for states of a breaker, false for those of a canary and `None` if unknown.
 fn of_breaker(side: &Typed) -> Option<bool> {
     match &side.expression {
         Expression::Constant(number) => Some(is_breakers(*number)),
@@ -132,7 +133,7 @@ fn of_breaker(side: &Typed) -> Option<bool> {
     }
 }
 
-/// A bare number as a quantity of another unit, in backquotes.
+/// Formats a bare number as a quantity of another unit, in backquotes.
 fn with_unit(number: &str, unit: Unit) -> String {
     match unit {
         Unit::Duration => format!("`{number}ms`"),

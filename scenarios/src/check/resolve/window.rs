@@ -1,4 +1,4 @@
-//! Windows: every form as two points, checked as far as the file alone says.
+//! Resolves every form of window to two points and checks them as far as the file alone allows.
 
 use shakedown_yaml::suggest;
 
@@ -7,17 +7,20 @@ use crate::check::syntax::{Edge, Problem, WindowKind, WrittenBase, WrittenPoint,
 use crate::check::{Base, Point, Window};
 use crate::value::{Ratio, format_ns};
 
-/// The end of a chaos item that its bare name means.
+/// The meaning of a chaos item's bare name as a point.
 #[derive(Clone, Copy)]
 enum Bare {
     Start,
     End,
-    /// The end, but of what is over at once the start: it lasts, and yet there is a time after it.
+    /// The end, or the start for an item that takes effect at a single instant. Such an item lasts to the end of the
+    /// run, so that a window after its end would be empty.
     After,
 }
 
+/// Resolves a window.
+///
 /// # Errors
-/// The error; `None` if other errors of the file explain it.
+/// The error of the window. `None` if other errors of the file explain the failure.
 pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, Option<Problem>> {
     let warm_up = Point {
         base: Base::WarmUp,
@@ -62,7 +65,7 @@ pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, O
     Ok(resolved)
 }
 
-/// From a point on, so long.
+/// The window of a given length from a point on.
 fn stretch(from: Point, length_ns: u64) -> Window {
     let length = i64::try_from(length_ns).expect("a duration fits into 63 bits");
     let to = Point {
@@ -114,7 +117,7 @@ fn unknown(at: usize, name: &str, names: &Names) -> Option<Problem> {
     Some(Problem::new(at, format!("no chaos item `{name}`: {hint}")))
 }
 
-/// Refuses a window that the file alone shows to be empty or outside the run.
+/// Refuses a window that is empty or outside the run, as far as the file alone determines it.
 fn inside(written: &WrittenWindow, window: &Window, names: &Names) -> Result<(), Option<Problem>> {
     let (from, to) = (known(&window.from, names), known(&window.to, names));
     let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
@@ -144,7 +147,7 @@ fn inside(written: &WrittenWindow, window: &Window, names: &Names) -> Result<(),
     Ok(())
 }
 
-/// The time of a point, if the file alone determines it.
+/// The time of a point, ns, if the file alone determines it.
 fn known(point: &Point, names: &Names) -> Option<i64> {
     let item = |name: &str| names.chaos.iter().find(|item| item.name == name);
     let base = match &point.base {

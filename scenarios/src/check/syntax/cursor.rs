@@ -1,8 +1,8 @@
-//! Reading a line from left to right.
+//! A cursor that reads tokens of a check from left to right.
 
 use crate::value::{Quantity, Share, parse_duration};
 
-/// A syntax error, and its byte in the text.
+/// A syntax error and its byte offset in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) at: usize,
@@ -18,7 +18,7 @@ impl Problem {
     }
 }
 
-/// A position in a text. Every reader skips blanks before what it reads.
+/// A position in a text. Methods skip blanks before reading, unless they say otherwise.
 pub(super) struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -34,13 +34,13 @@ impl<'a> Cursor<'a> {
         &self.text[self.at..]
     }
 
-    /// Offset of the next token.
+    /// The offset of the next token.
     pub(super) fn next_at(&mut self) -> usize {
         self.skip_blanks();
         self.at
     }
 
-    /// End of the last token.
+    /// The end of the last token.
     pub(super) fn at(&self) -> usize {
         self.at
     }
@@ -50,7 +50,7 @@ impl<'a> Cursor<'a> {
         self.text[..self.at].ends_with(char::is_whitespace)
     }
 
-    /// Back to (or on to) an offset that was read before.
+    /// Moves to an offset that was returned before.
     pub(super) fn go(&mut self, at: usize) {
         self.at = at;
     }
@@ -65,7 +65,7 @@ impl<'a> Cursor<'a> {
         self.rest().is_empty()
     }
 
-    /// Takes a symbol if it is next.
+    /// Consumes a symbol if it is next.
     pub(super) fn symbol(&mut self, symbol: &str) -> bool {
         self.skip_blanks();
         let found = self.rest().starts_with(symbol);
@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes a symbol that must be next.
+    /// Consumes a symbol that must be next.
     pub(super) fn expect(&mut self, symbol: &str) -> Result<(), Problem> {
         if self.symbol(symbol) {
             Ok(())
@@ -84,7 +84,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next word: letters, digits, `_`, and `-` between them.
+    /// Returns the next word without consuming it: letters, digits, `_`, and `-` between them.
     pub(super) fn peek_word(&mut self) -> Option<&'a str> {
         self.skip_blanks();
         let bytes = self.rest().as_bytes();
@@ -106,14 +106,14 @@ impl<'a> Cursor<'a> {
         Some(&self.rest()[..end])
     }
 
-    /// Takes the next word.
+    /// Consumes the next word.
     pub(super) fn word(&mut self) -> Option<&'a str> {
         let word = self.peek_word()?;
         self.at += word.len();
         Some(word)
     }
 
-    /// Takes this word if it is next.
+    /// Consumes the keyword if it is next.
     pub(super) fn keyword(&mut self, keyword: &str) -> bool {
         let found = self.peek_word() == Some(keyword);
         if found {
@@ -122,7 +122,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// Takes a name that must be next.
+    /// Consumes a name that must be next.
     pub(super) fn name(&mut self, what: &str) -> Result<&'a str, Problem> {
         match self.word() {
             Some(word) => Ok(word),
@@ -130,7 +130,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes what is written without a blank and without any of `stops`.
+    /// Consumes the text up to a blank or one of `stops`.
     pub(super) fn run(&mut self, stops: &[char]) -> &'a str {
         self.skip_blanks();
         let rest = self.rest();
@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
         &rest[..end]
     }
 
-    /// Takes the next digits, without skipping blanks.
+    /// Consumes the next digits, without skipping blanks.
     pub(super) fn digits(&mut self) -> &'a str {
         let rest = self.rest();
         let end = rest
@@ -157,14 +157,13 @@ impl<'a> Cursor<'a> {
         self.rest().starts_with(|c: char| c.is_ascii_digit())
     }
 
-    /// Takes a quantity.
     pub(super) fn quantity(&mut self) -> Result<Quantity, Problem> {
         let at = self.next_at();
         let text = self.number_text();
         Quantity::parse(text).map_err(|error| Problem::new(at, error.to_string()))
     }
 
-    /// Takes a duration.
+    /// Consumes a duration and returns nanoseconds.
     pub(super) fn duration(&mut self) -> Result<u64, Problem> {
         let at = self.next_at();
         if !self.at_number() {
@@ -175,7 +174,6 @@ impl<'a> Cursor<'a> {
         Ok(u64::try_from(parsed.as_nanos()).expect("a duration fits into 64 bits"))
     }
 
-    /// Takes a share.
     pub(super) fn share(&mut self) -> Result<Share, Problem> {
         let at = self.next_at();
         if !self.at_number() {
@@ -184,7 +182,7 @@ impl<'a> Cursor<'a> {
         Share::parse(self.number_text()).map_err(|error| Problem::new(at, error.to_string()))
     }
 
-    /// Digits, a point between digits, letters, `%`, and `/s`, `/m`, `/h`.
+    /// Consumes the text of a number: digits, a point between digits, letters, `%`, and `/s`, `/m`, `/h`.
     fn number_text(&mut self) -> &'a str {
         let rest = self.rest();
         let bytes = rest.as_bytes();
@@ -211,7 +209,7 @@ impl<'a> Cursor<'a> {
         &rest[..end]
     }
 
-    /// An error at the next token.
+    /// An error about the next token.
     pub(super) fn unexpected(&mut self, wanted: &str) -> Problem {
         let at = self.next_at();
         let rest = self.rest();

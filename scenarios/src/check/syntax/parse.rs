@@ -1,4 +1,4 @@
-//! Recursive descent over the grammar, a function a rule.
+//! A recursive descent parser of the grammar, with a function for each rule.
 
 mod condition;
 mod window;
@@ -8,13 +8,13 @@ use super::{Expr, ExprKind, Written, WrittenMetric, WrittenParty, WrittenRelatio
 use crate::check::{Arithmetic, Op, Seeds, Temporal};
 use crate::value::Share;
 
-/// Parentheses nest so deep, at most.
+/// The maximum nesting depth of parentheses.
 const DEPTH_MAX: u32 = 32;
 
-/// Reads a check.
+/// Parses a check.
 ///
 /// # Errors
-/// The first thing that does not fit the grammar.
+/// The first syntax error.
 pub(crate) fn parse(text: &str) -> Result<Written, Problem> {
     let mut parser = Parser {
         cursor: Cursor::new(text),
@@ -63,7 +63,7 @@ impl Parser<'_> {
         Ok(written)
     }
 
-    /// `per`, window and seeds, in any order, each once.
+    /// Parses `per`, window and seeds, in any order, each at most once.
     fn tail(&mut self, written: &mut Written) -> Result<(), Problem> {
         while !self.cursor.is_done() {
             let at = self.cursor.next_at();
@@ -198,7 +198,7 @@ impl Parser<'_> {
         })
     }
 
-    /// `name`, `measure.name`, and percentiles with decimals (`p99.9`).
+    /// Parses `name`, `measure.name`, and percentiles with decimals (`p99.9`).
     fn dotted(&mut self, first: String) -> Result<(Option<String>, String), Problem> {
         let first = self.decimals(first);
         if !self.cursor.rest().starts_with('.') {
@@ -212,7 +212,7 @@ impl Parser<'_> {
         Ok((Some(first), self.decimals(name)))
     }
 
-    /// Adds the decimals of a percentile's name.
+    /// Appends the decimals of a percentile's name.
     fn decimals(&mut self, mut name: String) -> String {
         let is_percentile = name
             .strip_prefix('p')
@@ -229,7 +229,7 @@ impl Parser<'_> {
         name
     }
 
-    /// After the opening parenthesis of a metric, to the closing one.
+    /// Parses a metric after its opening parenthesis, including the closing one.
     fn metric(&mut self, measure: Option<String>, name: String) -> Result<WrittenMetric, Problem> {
         let first = self.party()?;
         let second = if self.cursor.symbol("->") {

@@ -1,4 +1,4 @@
-//! The events that a metric counts: their classes, conditions and measures.
+//! The events that a metric counts: classes, conditions and measures.
 
 use shakedown_results::{Answer, Event, PodId, Record, Root};
 
@@ -6,7 +6,7 @@ use super::super::board::{Board, Change};
 use super::super::fact::{Class, Fact};
 use crate::check::{Condition, Figure, Happening, Measure, Metric, Party, Subject, Test};
 
-/// The class of events that are the total, and of those that may count.
+/// The classes of events that form the total and that may count.
 pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
     let flag = metric
         .conditions
@@ -27,7 +27,7 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
             .conditions
             .iter()
             .any(|condition| matches!(condition.test, Test::Measure(Measure::ProxyTime, ..)));
-    // A flag is known to a proxy alone; of how many there were in all the caller, or the app, knows better.
+    // Only a proxy knows flags, but the caller or the app records the total.
     let hit = match base {
         Class::Service if flag => Class::Flagged,
         Class::Load | Class::Call if flag || of_proxy => Class::Proxied,
@@ -41,7 +41,7 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
     }
 }
 
-/// Returns true if an event is of the metric's subject.
+/// Returns true if an event belongs to the metric's subject.
 pub(super) fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
     let sent_by = |party: &Party| fact.from.is_some_and(|pod| board.sent_by(pod, party));
     let descends = |party: &Party| fact.root.is_some_and(|root| is_root_of(root, party));
@@ -75,7 +75,7 @@ pub(super) fn is_root_of(root: Root, party: &Party) -> bool {
     party.party == Some(root.load.0) && party.entry.is_none_or(|entry| entry == root.entry)
 }
 
-/// Returns true if a request meets a condition; `via` is decided elsewhere.
+/// Returns true if a request meets a condition. `via` is decided in [`Via`](super::Via).
 pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
     let met = match &condition.test {
         Test::Via(_) => return true,
@@ -97,7 +97,7 @@ pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
     met != condition.not
 }
 
-/// A measure of a request; a dropped one has none.
+/// The value of a measure; `None` for a dropped request.
 pub(super) fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
     if fact.outcome.answer == Answer::Dropped {
         return None;
@@ -115,7 +115,7 @@ pub(super) fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
     }
 }
 
-/// Returns true if an event is of the kind that is counted.
+/// Returns true if an event is of the counted kind and belongs to the subject.
 pub(super) fn happens(
     happening: Happening,
     subject: &Subject,

@@ -1,4 +1,4 @@
-//! Gauges, and what is metered like them: how each event changes their value.
+//! Gauges and `busy`: the changes of their values by events.
 
 use shakedown_results::{Answer, Event, PodId, Record, Root};
 
@@ -8,7 +8,7 @@ use crate::check::{Figure, Gauge, Party, Subject};
 use crate::judge::board::{Board, Change};
 
 impl Leaf {
-    /// The value of a gauge before anything happens.
+    /// Sets the value of a gauge at the beginning of the run.
     pub(in crate::judge) fn begin(mut self, board: &Board) -> Leaf {
         if let Figure::Gauge(gauge, _) = self.metric.figure {
             self.value = match (gauge, &self.metric.subject) {
@@ -20,7 +20,7 @@ impl Leaf {
         self
     }
 
-    /// The value of a gauge that the board keeps whole; other gauges are followed change by change.
+    /// The value of a gauge that the board maintains. `None` for gauges that are updated change by change.
     fn standing(&self, board: &Board) -> Option<i64> {
         let Figure::Gauge(gauge, _) = self.metric.figure else {
             return None;
@@ -39,7 +39,7 @@ impl Leaf {
         })
     }
 
-    /// By how much an event changes a meter's value.
+    /// The change of the tracked value by an event.
     pub(in crate::judge) fn delta(
         &self,
         record: &Record,
@@ -83,7 +83,7 @@ impl Leaf {
     }
 }
 
-/// By how much an event changes how many requests to one endpoint wait.
+/// The change of the number of queued requests to one endpoint.
 fn queued(event: &Event, party: &Party, board: &Board) -> i64 {
     let (pod, endpoint, by) = match event {
         Event::Arrived {
@@ -100,7 +100,7 @@ fn queued(event: &Event, party: &Party, board: &Board) -> i64 {
     if counts { by } else { 0 }
 }
 
-/// Returns true if an event may change a gauge that the board keeps whole.
+/// Returns true if an event may change a gauge that the board maintains.
 const fn turns(gauge: Gauge, event: &Event) -> bool {
     match event {
         Event::Canary { .. } => matches!(gauge, Gauge::Canary),
@@ -114,7 +114,7 @@ const fn turns(gauge: Gauge, event: &Event) -> bool {
     }
 }
 
-/// By how much an event changes how many requests are in flight.
+/// The change of the number of requests in flight.
 fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
     match (subject, &record.event) {
         (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),

@@ -1,4 +1,4 @@
-//! Edges: whose calls and tries they take in, and which tries say nothing.
+//! Edges: the calls and attempts that belong to them, and the attempts that are left out.
 
 use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
 use shakedown_types::ResponseFlags;
@@ -13,7 +13,7 @@ fn all_hold(run: Run) {
     }
 }
 
-/// A call from the clients of users to web, for an entry of their mix.
+/// Adds a call from a client of users to web, for an entry of their mix.
 fn call(run: &mut Run, entry: u16, from_ns: i64, to_ns: i64) {
     let root = Some(run.entry(entry, from_ns, to_ns, OK));
     let (from, to) = (USERS, PartyId(0));
@@ -35,7 +35,7 @@ fn call(run: &mut Run, entry: u16, from_ns: i64, to_ns: i64) {
     );
 }
 
-/// A try of web towards a pod of api.
+/// Adds an attempt of web towards a pod of api.
 fn attempt(run: &mut Run, pod: u32, outcome: Outcome, flags: ResponseFlags) {
     run.at(
         12 * S,
@@ -88,7 +88,7 @@ fn a_routed_call_is_in_flight_to_where_it_was_routed() {
         "in-flight.max(web -> api) == 2",
         "in-flight.min(web -> api) == 0",
     ]);
-    // Asked for web (0), routed to api (1) and back.
+    // Sent to web (0), routed to api (1) and back.
     let (root, from) = (None, PodId(0));
     let (web, api) = (PartyId(0), PartyId(1));
     for _ in 0..2 {

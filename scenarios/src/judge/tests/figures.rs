@@ -115,7 +115,7 @@ fn tries_of_a_caller_count_beside_those_of_its_proxy_and_once_where_it_has_none(
     }
 }
 
-/// A call that its app tried twice, and what was seen of these.
+/// Adds a call with two attempts by its app, and the events of both.
 fn call_of_two_tries(run: &mut Run) {
     let (from, party) = (PodId(0), PartyId(1));
     run.at(

@@ -1,4 +1,4 @@
-//! Laws of every run: what breaks them, and what is excused.
+//! Invariants of every run: violations and exceptions.
 
 use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId};
 use shakedown_types::ResponseFlags;
@@ -102,7 +102,7 @@ fn a_queue_that_is_not_empty_at_the_end_is_excused_from_littles_law() {
     let mut run = Run::new(&["count(users) > 0"]);
     run.served(None, 1, 11 * S, S, 13 * S, OK);
     run.served(None, 1, 12 * S, 10 * S, 60 * S, OK);
-    // The second one is in the queue still.
+    // The second request is still in the queue.
     run.records.pop();
     run.records.pop();
     run.served(None, 1, 20 * S, 0, 21 * S, OK);

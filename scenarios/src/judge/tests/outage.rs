@@ -1,4 +1,4 @@
-//! Ejections and breakers, told by hand.
+//! Ejections and breakers.
 
 use shakedown_results::{Event, PartyId, Pod, PodId};
 use shakedown_types::{BreakerLimit, Detector};
@@ -100,7 +100,7 @@ fn a_pod_that_is_gone_is_ejected_no_more() {
         ]);
         ejected(&mut run, 12 * S, WEB, 1);
         run.at(15 * S, gone);
-        // What its callers tell of it later is of a pod that they have forgotten.
+        // Later reports of its callers are about a pod that they have already removed.
         returned(&mut run, 20 * S, WEB, 1);
         ejected(&mut run, 25 * S, WEB, 1);
         assert_eq!(run.verdicts(), [Some(true); 3]);

@@ -1,4 +1,4 @@
-//! A queue with one worker, told event by event: the judge must find what the formulas say.
+//! A queue with one worker: the judge's figures must agree with queueing theory.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -10,7 +10,7 @@ use crate::story::Story;
 use crate::value::Distribution;
 use crate::{Edits, cast, load, plan};
 
-/// An M/G/1 queue behind a client without latency, as the journal would tell it.
+/// The journal's records of an M/G/1 queue behind a client without latency.
 fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<Record> {
     let gap = Distribution::parse_duration(&format!("exp({}us)", (1e6 / rate) as u64)).unwrap();
     let (mut gaps, mut works) = (

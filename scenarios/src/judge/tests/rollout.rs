@@ -1,4 +1,4 @@
-//! Rollouts, pods that come and go, and what is counted though it is no request's.
+//! Rollouts, pods that are added and removed, and events that do not belong to requests.
 
 use shakedown_results::{Event, PartyId, Pod, PodId, Root};
 use shakedown_types::{CanaryPhase, ResponseFlags};
@@ -135,7 +135,7 @@ fn pods_that_come_and_go_are_counted_and_make_room() {
         "crashes(web) == 0",
         "busy(api/v2 during 30s..40s) == 25%",
         "busy(api/v2 during 50s..1m) == 50%",
-        // Before it came and after it went it could do nothing.
+        // The pod has no capacity before it is added and after it is stopped.
         "busy(api/v2 during 15s..25s) == 4s / 30s * 100%",
     ]);
     let pod = Pod {
@@ -152,7 +152,7 @@ fn pods_that_come_and_go_are_counted_and_make_room() {
     run.at(40 * S, Event::Stopped { pod: new });
     run.at(42 * S, Event::Crashed { pod: PodId(1) });
     run.at(44 * S, Event::Ready { pod: PodId(1) });
-    // A second pod was there in vain: half as busy.
+    // The second pod was idle, which halves `busy`.
     run.served(None, 3, 16 * S, 0, 20 * S, OK);
     run.served(None, 3, 30 * S, 0, 40 * S, OK);
     run.served(None, 3, 50 * S, 0, 60 * S, OK);
@@ -210,7 +210,7 @@ fn configurations_are_counted_where_they_are_made_and_where_they_are_in_force() 
     }
 }
 
-/// A call from web to api that took some tries of the app, each of them some of its sidecar.
+/// Adds a call from web to api with some attempts by the app, each with some attempts by its sidecar.
 fn call(run: &mut Run, root: Root, by_app: u16, by_proxy: &[u16]) {
     let (from, to) = (PodId(0), API);
     for number in by_proxy {
@@ -263,7 +263,7 @@ fn retries_are_those_of_the_app_and_those_of_its_sidecar() {
         panic!("its end")
     };
     *tries = 3;
-    // Three tries by the app, two of them hedges; the sidecar tried one of them twice.
+    // Three attempts by the app, two of them hedges. The sidecar sent one of them twice.
     call(&mut run, root, 3, &[1, 1, 2, 1]);
     assert_eq!(run.verdicts(), [Some(true); 5]);
 }

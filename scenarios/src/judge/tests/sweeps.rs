@@ -69,7 +69,7 @@ fn an_inequality_must_hold_for_the_whole_interval() {
 fn the_interval_of_a_mean_is_students_at_99_percent() {
     let values = [900 * MS, 1_000 * MS, 1_100 * MS];
     let (_, observed) = judged("mean(users) < 1s over seeds", &values, &[true; 3]);
-    // A deviation of 100 ms over the root of 3, times 9.925 for two degrees of freedom: 573 ms.
+    // A deviation of 100 ms divided by the root of 3, times 9.925 for two degrees of freedom: 573 ms.
     assert!(
         observed.starts_with("1s (426.98") && observed.ends_with("3 seeds; half width 57.30%)"),
         "{observed}"

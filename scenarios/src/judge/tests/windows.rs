@@ -1,4 +1,4 @@
-//! Windows under a run's faults, which may be drawn otherwise than the file alone says.
+//! Windows that depend on the drawn times of faults.
 
 use shakedown_results::{Event, PodId};
 
@@ -10,7 +10,7 @@ fn seconds(seconds: i64) -> Distribution {
     Distribution::constant_ns(u64::try_from(seconds * S).expect("a time"))
 }
 
-/// A run whose item `sick` starts then; it goes on for 10 s.
+/// A run whose item `sick` starts at this second and lasts 10 s.
 fn sick_at(second: i64, checks: &[&str]) -> Run {
     let mut run = Run::new(checks);
     let place = run.story.chaos[0].place;
@@ -19,7 +19,7 @@ fn sick_at(second: i64, checks: &[&str]) -> Run {
     run
 }
 
-/// A request a second, each over at once.
+/// Adds one request per second, each ending immediately.
 fn a_request_a_second(run: &mut Run) {
     for second in 0..60 {
         run.request(second * S, second * S, OK);
@@ -118,7 +118,7 @@ fn a_queue_is_empty_once_its_pod_has_nothing_in_hand() {
         "always queued(api) == 0 during 25s..1m",
     ]);
     run.served(None, 1, 20 * S, 9 * S, 25 * S, OK);
-    // It died in the queue: nobody took it out.
+    // The request died in the queue and was never dequeued.
     run.records
         .retain(|record| !matches!(record.event, Event::Dequeued { pod: PodId(1), .. }));
     assert_eq!(run.verdicts(), [Some(true); 2]);

@@ -1,4 +1,4 @@
-//! Texts of results.
+//! The wording of results.
 
 use shakedown_results::Verdict;
 

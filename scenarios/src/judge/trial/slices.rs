@@ -1,4 +1,4 @@
-//! A check over slices: in how many it holds, and since when.
+//! A check over slices: the slices in which it is true, and the start of its recovery.
 
 use super::{Finding, Seen, State, recovered};
 use crate::check::{Check, Op, Relation};
@@ -41,7 +41,8 @@ impl Slices<'_> {
         )
     }
 
-    /// Every slice from the last that may begin the recovery on must hold; earlier ones decide nothing.
+    /// Judges `recovers`. Every slice must pass from the last one that starts within the deadline. Earlier slices do
+    /// not decide.
     pub(super) fn recover(&self) -> Finding {
         let count = self.slots.count();
         let deadline_ns = self.state.span.to_ns;
@@ -93,7 +94,7 @@ impl Slices<'_> {
         }
     }
 
-    /// Judges all slices; one without a value makes the check undecided.
+    /// Judges all slices. A slice without a value makes the check undecided.
     pub(super) fn all(&self, wanted: bool) -> Finding {
         let count = self.slots.count();
         let (mut wrong, mut first, mut worst) = (0, None, None);
@@ -118,7 +119,7 @@ impl Slices<'_> {
         Ok(self.with_worst(seen, worst))
     }
 
-    /// Of two left sides the one that is nearer to making the comparison `true` (`towards`) or false, or beyond.
+    /// Returns the worse of two left sides: the one that makes the comparison more true (`towards`) or more false.
     fn worse(&self, towards: bool, worst: Option<Ratio>, value: Ratio) -> Ratio {
         let Some(worst) = worst else { return value };
         let upwards = match self.check.relation {

@@ -30,16 +30,16 @@ impl Tree {
     }
 }
 
-/// Turns expressions into trees and leaves.
+/// Converts expressions to trees and leaves.
 pub(super) struct Builder<'a> {
     pub(super) leaves: &'a mut Vec<Leaf>,
     pub(super) watched: Span,
     pub(super) per_ns: Option<i64>,
-    /// The check names no window.
+    /// True if the check has no window and no slices.
     pub(super) is_whole: bool,
     pub(super) story: &'a Story,
     pub(super) cast: &'a Cast,
-    /// As it is before anything happens.
+    /// The board's state at the beginning of the run.
     pub(super) board: &'a Board,
 }
 
@@ -84,7 +84,7 @@ impl Builder<'_> {
         })
     }
 
-    /// The default window of a metric: `hits` of a chaos item leave nothing out.
+    /// The default window of a metric. `hits` of a chaos item include the warm-up.
     fn watched(&self, metric: &Metric) -> Span {
         match metric.figure {
             Figure::Hits if self.is_whole => Span {

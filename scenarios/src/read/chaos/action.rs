@@ -1,4 +1,4 @@
-//! The action of an item: its target and parameters.
+//! Reads the action of a chaos item: its target and parameters.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::super::target::Scene;
 use crate::story::{Action, Draw, Failure, Selector, Target, Version};
 use crate::value::{Ratio, Share};
 
-/// The keys of an item, and of its action.
+/// The keys of every item, plus those of its action.
 macro_rules! item_keys {
     ($($own:literal),*) => {
         Keys {
@@ -49,7 +49,7 @@ pub(super) fn keys(action: &str) -> &'static Keys {
 }
 
 impl Reader<'_> {
-    /// The action of item number `index`, which is called `item`.
+    /// Reads the action of the item with this index and name.
     pub(super) fn action(
         &mut self,
         name: &str,
@@ -86,7 +86,7 @@ impl Reader<'_> {
         Some((target, self.text(target, "a target")?))
     }
 
-    /// Pods, where a link would be wrong.
+    /// Reads a target that must be pods rather than a link.
     fn target_pods(&mut self, action: &str, node: &Node, scene: &Scene<'_>) -> Option<Target> {
         let (target, text) = self.written_target(node, "target: 1 of payment")?;
         if text.contains("->") {
@@ -96,7 +96,7 @@ impl Reader<'_> {
         self.pods(text, &target.place, scene)
     }
 
-    /// Refuses a target whose version is deployed during the run.
+    /// Refuses a target whose version is only deployed during the run.
     fn there_at_0_s(&mut self, action: &str, target: &Target, node: &Node, scene: &Scene<'_>) {
         let Selector::Party {
             name,
@@ -142,7 +142,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Pods of services: clients and the control plane run no endpoints.
+    /// Reads a target that must be pods of a service, because clients and the control plane have no endpoints.
     fn apps(&mut self, action: &str, node: &Node, scene: &Scene<'_>) -> Option<Target> {
         let target = self.target_pods(action, node, scene)?;
         let no_app = match &target.of {
@@ -259,7 +259,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A service, and one of its versions where one is named: by index.
+    /// Reads a target that is a service, optionally with a version, to indices.
     fn service_version(&mut self, node: &Node, scene: &Scene<'_>) -> Option<(usize, Option<u16>)> {
         let (target, text) = self.written_target(node, "target: checkout/v2")?;
         let (name, version) = match text.split_once('/') {
@@ -296,7 +296,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A number of replicas that can be placed.
+    /// Reads a number of replicas within the limit for pods.
     fn replicas_of(&mut self, node: &Node) -> Option<u32> {
         let count = self.count_of(node)?;
         if count > PODS_MAX {
@@ -347,7 +347,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Edits that were worked out before, with those of all other items: each builds on what came before it.
+    /// Returns the documents of an `apply`, which [`applies`](Self::applies) has already computed in the order of
+    /// application.
     fn apply(&mut self, index: usize) -> Action {
         let (documents, remove) = self.applied.remove(&index).unwrap_or_default();
         Action::Apply { documents, remove }
@@ -355,14 +356,13 @@ impl Reader<'_> {
 }
 
 impl Scene<'_> {
-    /// A version of a service.
     fn version(&self, service: &str, version: u16) -> Option<&Version> {
         let service = self.services.iter().find(|known| known.name == service)?;
         service.versions.get(usize::from(version))
     }
 }
 
-/// The time of an `apply`, if the file has it; drawn ones are in the file's order, after 0 s.
+/// The start of an `apply` if the file alone determines it, else zero. Equal starts keep the file's order.
 pub(in super::super) fn known_start(item: &Node) -> Duration {
     let written = get(item, "at").or_else(|| get(item, "from"));
     written

@@ -1,4 +1,4 @@
-//! Versions that chaos deploys: listed among their service's versions from the start, without replicas at 0 s.
+//! Versions that a chaos item deploys. They are added to their service when it is read, with no replicas at 0 s.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use shakedown_yaml::{Node, Place as FilePlace};
 
 use super::super::fields::get;
 
-/// A version that a `deploy` brings.
+/// A version that a `deploy` item adds.
 #[derive(Clone)]
 pub(in super::super) struct Deploy {
     pub(in super::super) version: String,
-    /// The item, counted from 0.
+    /// The index of the item.
     pub(in super::super) item: usize,
-    /// Keys of its own.
+    /// The keys in which the version differs.
     pub(in super::super) with: Option<Node>,
-    /// The place of its target.
+    /// The place of the item's target.
     pub(in super::super) place: FilePlace,
 }
 
-/// By service, in the file's order. Errors of an item are reported when the item itself is read.
+/// Collects deployed versions by service, in file order. Errors of an item are reported when the item itself is read.
 pub(in super::super) fn deploys(chaos: &Node) -> BTreeMap<String, Vec<Deploy>> {
     let mut deploys: BTreeMap<String, Vec<Deploy>> = BTreeMap::new();
     for (item, node) in chaos.as_list().unwrap_or_default().iter().enumerate() {

@@ -1,28 +1,28 @@
-//! Bounds of the language: what may just be, and what may no more.
+//! The bounds of the language: the last accepted and the first refused value of each.
 
 use std::time::Duration;
 
 use super::{errors, read, story};
 use crate::{Edits, load_text};
 
-/// A value at its bound loads; the one beyond it is refused in these words.
+/// Checks that a value at the bound loads and the value beyond it is refused with this message.
 fn bound(made: impl Fn(&str) -> String, within: &str, beyond: &str, message: &str) {
     read(&made(within));
     let lines = errors(&made(beyond));
     assert!(lines.contains(message), "{beyond}: {lines}");
 }
 
-/// The small story with one thing replaced: `{}` in it is the value.
+/// The small scenario with one text replaced. `{}` in the new text is the value.
 fn replaced(from: &'static str, to: &'static str) -> impl Fn(&str) -> String {
     move |value| story("").replace(from, &to.replace("{}", value))
 }
 
-/// The small story with a chaos item: `{}` in it is the value.
+/// The small scenario with a chaos item. `{}` in the item is the value.
 fn chaos(item: &'static str) -> impl Fn(&str) -> String {
     move |value| story(&format!("chaos: [{{{}}}]\n", item.replace("{}", value)))
 }
 
-/// The small story with other settings of the calls to api.
+/// The small scenario with other settings of the calls to api.
 fn settings(settings: &'static str) -> impl Fn(&str) -> String {
     replaced("{workers: 4, endpoints: {GET /: [work", settings)
 }
@@ -117,7 +117,7 @@ fn an_item_that_would_fire_for_ever_is_refused() {
     let message = "the item would fire more than 10000 times";
     let item = "every: {}, do: crash, target: api";
     bound(chaos(item), "7ms", "0s", message);
-    // In a minute: 10,000 times, and 10,001.
+    // 10,000 and 10,001 firings in a minute.
     bound(chaos(item), "5999401ns", "5999400ns", message);
     let late = "every: {}, from: 30s, do: crash, target: api";
     bound(chaos(late), "3ms", "2ms", message);
@@ -201,7 +201,7 @@ fn a_story_has_fifty_thousand_pods_at_most_its_clients_among_them() {
 #[test]
 fn pods_that_a_scaling_brings_are_counted() {
     let item = "at: 5s, do: scale, target: api, to: {}";
-    // web, api and a client are there already.
+    // web, api and a client already have one pod each.
     bound(
         chaos(item),
         "49997",
@@ -355,10 +355,10 @@ fn a_duration_that_is_too_short_for_its_windows_is_hinted_to_be_scaled() {
     );
     let story = load(&["scale=5"]).unwrap();
     assert_eq!(story.duration, Duration::from_secs(12));
-    // The story is written out as it was run: a replay needs no edit.
+    // The expanded scenario is the scaled one, so that a replay needs no edit.
     let again = load_text("f.yaml", &story.expanded, &Edits::default()).unwrap();
     assert_eq!(again.expanded, story.expanded);
-    // Another error is left as it is.
+    // Other errors are reported without the hint.
     let error = load(&["duration=12s", "load.users.rate=ten"]).unwrap_err();
     assert!(!error.contains("--scale"), "{error}");
 }

@@ -1,11 +1,11 @@
-//! Calls: the settings of their caller, hedges, pools, and times that are the request's.
+//! Calls: settings of the caller, hedges, pools, and times that are drawn once per request.
 
 use std::time::Duration;
 
 use super::{errors, read, story};
 use crate::story::{Call, Drawn, Hedge, Seats, Step};
 
-/// The small story with another `web`.
+/// The small scenario with another `web`.
 fn with_web(web: &str) -> String {
     story("").replace(
         "web: {workers: 4, endpoints: {GET /: [work: 1ms, call: api GET /items/7]}}",

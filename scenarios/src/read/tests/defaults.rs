@@ -1,4 +1,4 @@
-//! Defaults of keys that are not written.
+//! Defaults of missing keys.
 
 use std::time::Duration;
 

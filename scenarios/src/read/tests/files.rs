@@ -1,4 +1,4 @@
-//! Included files, and the expanded text of a story.
+//! Included files, and the expanded text of a scenario.
 
 use super::*;
 
@@ -21,7 +21,7 @@ proptest::proptest! {
         let _ = load_text("f.yaml", &text, &Edits::default());
     }
 
-    /// Cuts and doublings of a good file reach far deeper than noise does.
+    /// Cuts and insertions in a valid file reach much more of the reader than random text does.
     #[test]
     fn no_damaged_story_makes_the_reader_panic(cut in 0usize..1500, len in 0usize..60, with in "[ {}\\[\\]:,*a0%/-]{0,6}", which in 0usize..5) {
         let (_, text) = catalogue().nth(which).unwrap();
@@ -34,7 +34,7 @@ proptest::proptest! {
     }
 }
 
-/// A folder of this test's own, removed at its end.
+/// A temporary folder for one test, removed when dropped.
 struct Folder(std::path::PathBuf);
 
 impl Folder {

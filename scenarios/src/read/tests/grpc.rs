@@ -1,11 +1,11 @@
-//! Services that speak HTTP/2 or gRPC, and the words of their failures.
+//! Services with HTTP/2 or gRPC, and the notation of their failures.
 
 use shakedown_types::GrpcStatus;
 
 use super::{errors, read};
 use crate::story::{Action, Failure, Protocol, Status, Step, Story, Success};
 
-/// A service that speaks this, with these steps behind one method; `more` is the rest of the file.
+/// A scenario with one service of this protocol, whose only method has these steps. `more` is the rest of the file.
 fn story(protocol: &str, keys: &str, steps: &str, more: &str) -> String {
     format!(
         "scenario: small

@@ -1,4 +1,4 @@
-//! Loads: what an entry of a mix takes from its load, ramps, and what counts as success.
+//! Loads: settings that an entry of a mix inherits from its load, ramps, and statuses that count as success.
 
 use super::{read, story};
 use crate::story::Entry;

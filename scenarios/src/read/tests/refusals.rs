@@ -1,8 +1,8 @@
-//! Contradictions, each with its message.
+//! Contradictions and their messages.
 
 use super::{errors, read, story};
 
-/// The small story with this check, and an item for it to name.
+/// The small scenario with this check, and a chaos item that the check can name.
 fn with_check(check: &str) -> String {
     let sick = "chaos: [{name: sick, at: 5s, for: 1s, do: crash, target: api, may-miss: true}]\n";
     let quoted = format!("\"{check}\"");
@@ -16,7 +16,7 @@ fn refused(checks: &[(&str, &str)]) {
     }
 }
 
-/// The small story with another service `web`.
+/// The small scenario with another service `web`.
 fn with_web(web: &str) -> String {
     story("").replace(
         "web: {workers: 4, endpoints: {GET /: [work: 1ms, call: api GET /items/7]}}",

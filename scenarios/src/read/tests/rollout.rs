@@ -1,4 +1,4 @@
-//! Versions that come while the run goes on, retries, and what chaos does to them.
+//! Versions that are deployed during the run, retries, and chaos items that affect them.
 
 use std::time::Duration;
 

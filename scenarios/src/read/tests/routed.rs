@@ -1,11 +1,11 @@
-//! Loads and calls whose requests VirtualServices may send elsewhere.
+//! Loads and calls whose requests VirtualServices may send to other services.
 
 use crate::{Edits, load_text};
 
 const TO_CART: &str = "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: api}, spec: {hosts: [HOST], \
      http: [{match: [{uri: {prefix: /cart}}], route: [{destination: {host: cart}}]}, {route: [{destination: {host: api}}]}]}}";
 
-/// A load of `path` at `host`, with these further sections; `sidecar` of the load.
+/// A scenario whose load sends to `to`, with the load's `sidecar` setting, further sections and a check.
 fn text(to: &str, sidecar: &str, sections: &str, check: &str) -> String {
     format!(
         "scenario: small

@@ -1,4 +1,4 @@
-//! Services: what is merged, what is inherited, and what is said by a word.
+//! Services: merged and inherited keys, and keywords.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{read, story};
 use crate::story::{Abandoned, Action, Bound, Cpu, Failure, Order, Step, Version};
 use crate::{Edits, load_text};
 
-/// The versions of `api` with these keys.
+/// The versions of `api` with these additional keys.
 fn versions(keys: &str) -> Vec<Version> {
     let text = story("").replace("api: {workers: 4,", &format!("api: {{workers: 4, {keys},"));
     read(&text).services[1].versions.clone()

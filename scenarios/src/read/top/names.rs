@@ -1,4 +1,4 @@
-//! Names: one space for services, loads and chaos items, and what checks may name.
+//! Names: the single name space of services, loads and chaos items, and the names that checks may use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use super::super::skeleton::Skeleton;
 use crate::check::names::PartyNames;
 use crate::story::{Action, Chaos, Load, Service};
 
-/// Words of the language, which nothing else is named.
+/// Reserved words of the language.
 const RESERVED: [&str; 8] = [
     "any", "all", "base", "control", "end", "zone", "region", "seeds",
 ];
 
 impl Reader<'_> {
-    /// Services, loads and chaos items share one name space, some names of which are taken.
+    /// Reports names that are reserved or used twice. Services, loads and chaos items share one name space.
     pub(super) fn one_name_space(&mut self, node: &Node) {
         let mut taken: BTreeMap<String, &str> = BTreeMap::new();
         let mut claims: Vec<(String, FilePlace, &str)> = Vec::new();
@@ -63,7 +63,8 @@ pub(super) fn callers(skeletons: &[Skeleton], loads: &Node) -> Vec<String> {
 }
 
 impl Reader<'_> {
-    /// The parties that checks may name. `called` holds the callees of each: services, and past them hosts without one.
+    /// The services and loads that checks may name. `called` contains the callees of each: indices of services or, past
+    /// their end, of hosts without a service.
     pub(super) fn party_names(
         &self,
         services: &[Service],
@@ -92,8 +93,8 @@ impl Reader<'_> {
         names
     }
 
-    /// The services between which routes decide for a caller: those that it asks for and is routed away from, and those
-    /// that it is routed to.
+    /// The services between which routes distribute a caller's requests: those that it requests and is routed away
+    /// from, and those that it is routed to.
     fn routed(&self, services: &[Service], called: &[usize]) -> BTreeSet<usize> {
         let mut routed = BTreeSet::new();
         for callee in called {
@@ -146,7 +147,8 @@ fn of_load(load: &Load) -> PartyNames {
     }
 }
 
-/// The maximum number of replicas of a service's versions in the file: a scaling may be of any of them.
+/// The maximum number of replicas of any version of a service. The same number is used for all versions, because a
+/// scaling may apply to any of them.
 fn most_replicas(index: usize, service: &Service, chaos: &[Chaos]) -> Option<u32> {
     let brought = chaos.iter().filter_map(|item| match &item.action {
         Action::Deploy {

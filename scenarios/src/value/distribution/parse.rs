@@ -1,11 +1,11 @@
-//! Reading distributions: arguments separated by spaces, alternatives by `|`.
+//! The parser of distributions. Arguments are separated by spaces, components of a mix by `|`.
 
 use super::{Distribution, Kind, Member, Shape};
 use crate::value::{Decimal, Share, ValueError, duration, number, parse_duration};
 
-/// Mixes may nest so deep.
+/// The maximum nesting depth of mixes.
 const DEPTH_MAX: u32 = 8;
-/// Phases of an Erlang distribution, at most: each is a draw.
+/// The maximum number of phases of an Erlang distribution. Each phase costs a draw.
 const PHASES_MAX: u64 = 1_000;
 
 const NAMES: [&str; 10] = [
@@ -22,26 +22,26 @@ const NAMES: [&str; 10] = [
 ];
 
 impl Distribution {
-    /// Reads a distribution of durations: `4ms`, `exp(4ms)`.
+    /// Parses a distribution of durations: `4ms`, `exp(4ms)`.
     ///
     /// # Errors
-    /// The text is none.
+    /// An error if the text is not a distribution of durations.
     pub fn parse_duration(text: &str) -> Result<Distribution, ValueError> {
         Distribution::parse(text, Kind::Duration)
     }
 
-    /// Reads a distribution of counts: `4`, `uniform(1..3)`.
+    /// Parses a distribution of counts: `4`, `uniform(1..3)`.
     ///
     /// # Errors
-    /// The text is none.
+    /// An error if the text is not a distribution of counts.
     pub fn parse_count(text: &str) -> Result<Distribution, ValueError> {
         Distribution::parse(text, Kind::Count)
     }
 
-    /// The same, with the content of the [`file`](Distribution::file) that it draws from: one duration (or count) a line.
+    /// Adds the content of the [`file`](Distribution::file): one duration (or count) per line.
     ///
     /// # Errors
-    /// A line is no duration, or there is none.
+    /// An error if a line cannot be parsed or the file has no lines.
     pub fn with_values(mut self, content: &str) -> Result<Distribution, ValueError> {
         let (kind, whole) = (self.kind, self.text.clone());
         if let Shape::Values { values, .. } = &mut self.shape {
@@ -75,7 +75,7 @@ impl Distribution {
 
 fn shape(text: &str, kind: Kind, depth: u32) -> Result<Shape, ValueError> {
     let Some((name, rest)) = text.split_once('(') else {
-        // `-5ms` and `4 ms` fail here, in the words of a plain value.
+        // `-5ms` and `4 ms` fail here with the message for plain values.
         return value(text, kind).map(Shape::Constant);
     };
     let Some(inside) = rest.strip_suffix(')') else {
@@ -116,7 +116,7 @@ fn shape(text: &str, kind: Kind, depth: u32) -> Result<Shape, ValueError> {
     }
 }
 
-/// A plain value of a kind, in ns or as a count.
+/// Parses a plain value, in ns or as a count.
 fn value(text: &str, kind: Kind) -> Result<u64, ValueError> {
     match kind {
         Kind::Duration => parse_duration(text)
@@ -126,7 +126,7 @@ fn value(text: &str, kind: Kind) -> Result<u64, ValueError> {
     }
 }
 
-/// A share or a rate where a duration is wanted deserves no other words than any other text.
+/// Replaces the error for other kinds of values (a share or a rate) by the error for durations.
 fn as_duration_error(error: ValueError, text: &str) -> ValueError {
     match error {
         ValueError::Malformed { .. } => ValueError::Malformed {
@@ -138,7 +138,7 @@ fn as_duration_error(error: ValueError, text: &str) -> ValueError {
     }
 }
 
-/// Reads the arguments of a named distribution.
+/// The arguments of a named distribution.
 struct Form<'a> {
     text: &'a str,
     kind: Kind,
@@ -166,7 +166,7 @@ impl Form<'_> {
         }
     }
 
-    /// A parameter in the distribution's own unit.
+    /// A parameter in the distribution's unit.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a parameter of a sampled distribution"
@@ -174,7 +174,7 @@ impl Form<'_> {
     fn amount(&self, word: &str) -> Result<f64, ValueError> {
         match self.kind {
             Kind::Duration => value(word, self.kind).map(|v| v as f64),
-            // A mean of counts need not be whole.
+            // The mean of counts need not be a whole number.
             Kind::Count => number::parse_factor(word),
         }
     }
@@ -232,7 +232,7 @@ impl Form<'_> {
                 })
             }
             ["p50", p50, "p99", p99] => {
-                /// The standard normal's 99th percentile.
+                /// The 99th percentile of the standard normal distribution.
                 const Z99: f64 = 2.326_347_874_040_841;
                 let (p50, p99) = (self.positive(p50)?, self.positive(p99)?);
                 if p99 < p50 {
@@ -385,7 +385,7 @@ impl Form<'_> {
     }
 }
 
-/// Splits at every `|` outside inner parentheses.
+/// Splits at every `|` outside parentheses.
 fn split_members(text: &str) -> Vec<&str> {
     let (mut depth, mut start, mut parts) = (0i32, 0, Vec::new());
     for (at, byte) in text.bytes().enumerate() {

@@ -1,10 +1,10 @@
-//! Drawing: by inversion where there is an inverse, in `libm`'s functions, rounded to whole units.
+//! Sampling by inversion where an inverse exists, with `libm`'s functions, rounded to whole units.
 
 use rand_core::Rng;
 
 use super::{Distribution, Shape};
 
-/// A normal draw is repeated at most so often; half of all draws at least are not negative.
+/// The maximum number of redraws of a normal value. At least half of all draws are not negative.
 const REDRAWS_MAX: u32 = 128;
 
 impl Distribution {
@@ -13,14 +13,13 @@ impl Distribution {
         self.shape.sample(rng)
     }
 
-    /// Draws a count.
     pub fn sample_count(&self, rng: &mut impl Rng) -> u64 {
         self.shape.sample(rng)
     }
 }
 
 impl Shape {
-    /// Draws one value. A constant draws nothing from the stream.
+    /// Draws one value. A constant takes nothing from the random stream.
     fn sample(&self, rng: &mut impl Rng) -> u64 {
         match self {
             Shape::Constant(value) => *value,
@@ -59,13 +58,13 @@ impl Shape {
     }
 }
 
-/// A whole number below `bound`, unbiased to one part in 2^64 / bound; zero when the bound is.
+/// A whole number below `bound`, unbiased to one part in 2^64 / bound. Zero if the bound is zero.
 pub(crate) fn below(rng: &mut impl Rng, bound: u64) -> u64 {
     let high = (u128::from(rng.next_u64()) * u128::from(bound)) >> 64;
     u64::try_from(high).expect("the high half of a product of two 64-bit numbers")
 }
 
-/// Uniform in (0, 1], 53 bits.
+/// Uniform in (0, 1], with 53 bits.
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float exactly")]
 fn unit(rng: &mut impl Rng) -> f64 {
     ((rng.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
@@ -76,7 +75,7 @@ fn exponential(rng: &mut impl Rng) -> f64 {
     -libm::log(unit(rng))
 }
 
-/// Box and Muller's transform; the second value is thrown away, so that every draw takes the same number of words.
+/// The Box-Muller transform. The second value is discarded, so that every draw takes the same number of words.
 fn standard_normal(rng: &mut impl Rng) -> f64 {
     let radius = libm::sqrt(2.0 * exponential(rng));
     radius * libm::cos(std::f64::consts::TAU * unit(rng))
@@ -92,14 +91,15 @@ fn normal_at_least_zero(rng: &mut impl Rng, mean: f64, sd: f64) -> f64 {
     0.0
 }
 
-/// With a maximum the inverse of the truncated distribution, which is what redrawing gives, without a loop.
+/// With a maximum, inverts the truncated distribution. Equivalent to redrawing values above the maximum, but without a
+/// loop.
 fn pareto(rng: &mut impl Rng, min: f64, alpha: f64, max: Option<f64>) -> f64 {
     let beyond = max.map_or(0.0, |max| libm::pow(min / max, alpha));
     let left = beyond + (1.0 - beyond) * unit(rng);
     min * libm::pow(left, -1.0 / alpha)
 }
 
-/// The quantile function at `ppb`, linear between points; before the first and after the last it is flat.
+/// The quantile function at `ppb`, linear between points and flat before the first and after the last.
 fn interpolate(points: &[(super::Share, u64)], ppb: u64) -> u64 {
     let after = points.partition_point(|(share, _)| share.ppb() <= ppb);
     let (Some(right), Some(left)) = (

@@ -13,7 +13,7 @@ fn draw(text: &str) -> Vec<f64> {
         .collect()
 }
 
-/// Mean and coefficient of variation, in ms.
+/// The mean (in ms) and the coefficient of variation.
 fn moments(text: &str) -> (f64, f64) {
     let draws = draw(text);
     let mean = draws.iter().sum::<f64>() / DRAWS as f64;
@@ -44,7 +44,7 @@ fn means_and_variances_are_those_of_the_closed_forms() {
         ("hyperexp(4ms cv2 3)", 4.0, 3f64.sqrt()),
         ("hyperexp(1ms cv2 1.21)", 1.0, 1.1),
         ("erlang(4ms k 3)", 4.0, 1.0 / 3f64.sqrt()),
-        // alpha / (alpha - 1) and 1 / sqrt(alpha (alpha - 2)).
+        // Mean alpha / (alpha - 1), coefficient of variation 1 / sqrt(alpha (alpha - 2)).
         ("pareto(min 1ms alpha 5)", 1.25, 1.0 / 15f64.sqrt()),
         // Gamma(1 + 1/2) and its variance.
         (
@@ -93,7 +93,8 @@ fn a_mix_draws_each_member_by_its_share() {
 #[test]
 fn a_normal_draw_below_zero_is_drawn_again() {
     let draws = draw("normal(1ms sd 1ms)");
-    // A normal cut at one deviation below its mean: 1 + phi(1) / Phi(1), and no heap at zero.
+    // The mean of a normal truncated one deviation below its mean is 1 + phi(1) / Phi(1), and no values pile up at
+    // zero.
     near(draws.iter().sum::<f64>() / DRAWS as f64, 1.2876, 0.01);
     let none = draws.iter().filter(|d| **d == 0.0).count();
     assert!(none < 5, "{none}");
@@ -202,7 +203,7 @@ fn a_file_without_a_line_gives_nothing_to_draw() {
     assert_eq!(error, "`empirical(file lat.csv)`: the file has no line");
 }
 
-/// A stream of the smallest word.
+/// A random stream of zeros.
 struct Zeros;
 
 impl rand_core::TryRng for Zeros {

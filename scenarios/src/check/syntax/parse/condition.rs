@@ -1,4 +1,4 @@
-//! The rule `condition`: `ok`, `latency > 1s`, `via b/v2`.
+//! The grammar rule `condition`: `ok`, `latency > 1s`, `via b/v2`.
 
 use shakedown_types::GrpcStatus;
 

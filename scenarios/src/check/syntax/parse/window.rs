@@ -1,4 +1,4 @@
-//! The rule `window`: `during ITEM`, `after 90s`, `within 30s of ITEM.start`.
+//! The grammar rule `window`: `during ITEM`, `after 90s`, `within 30s of ITEM.start`.
 
 use super::super::cursor::Problem;
 use super::super::{Edge, WindowKind, WrittenBase, WrittenPoint, WrittenWindow};
