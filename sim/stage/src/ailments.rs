@@ -1,5 +1,7 @@
-//! Faults of a pod's app, which add up while they overlap. They belong to the pod, so they
-//! outlive a crash; work that has begun keeps the length that it began with.
+//! Injected faults of a pod's app, which add up while they overlap.
+//!
+//! Faults belong to the pod, so they survive a crash of the app. Work in progress is not affected: its length
+//! is computed once, when it starts.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,32 +10,32 @@ use std::time::Duration;
 use shakedown_scenarios::story::{Draw, Failure, Place};
 use shakedown_scenarios::value::{Ratio, Share};
 
-/// A fault, shared by all pods that it hits.
+/// An injected fault, shared by all pods that it hits.
 #[derive(Debug)]
 pub(crate) struct Ailment {
-    /// Index into the plan.
+    /// Index into the fault plan.
     pub(crate) fault: usize,
     pub(crate) kind: Kind,
-    /// The number of pieces of work, or requests, that it has touched.
+    /// Number of work items (`Slow`) or requests (`Fail`) that it has affected.
     pub(crate) hits: Cell<u64>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Kind {
-    /// Every `work` takes this many times as long, and this much more.
+    /// Multiplies the length of every `work` step by `factor`, then adds `add`.
     Slow { factor: Ratio, add: Option<Draw> },
     /// A share of requests fails before the first step.
     Fail {
         rate: Share,
         with: Failure,
-        /// Only at this endpoint (service, endpoint).
+        /// Restricts the fault to one endpoint (service, endpoint); `None` matches all endpoints.
         only: Option<(usize, u16)>,
-        /// The random stream for the chance.
+        /// Random stream of the `rate` draw.
         place: Place,
     },
 }
 
-/// All faults of a pod.
+/// All faults of a pod that are in force.
 #[derive(Debug, Default)]
 pub(crate) struct Ailments(RefCell<Vec<Rc<Ailment>>>);
 
@@ -44,17 +46,17 @@ impl Ailment {
 }
 
 impl Ailments {
-    /// Adds a fault.
     pub(crate) fn add(&self, ailment: &Rc<Ailment>) {
         self.0.borrow_mut().push(Rc::clone(ailment));
     }
 
-    /// A fault is over.
+    /// Clears the fault with this index.
     pub(crate) fn cure(&self, fault: usize) {
         self.0.borrow_mut().retain(|ailment| ailment.fault != fault);
     }
 
-    /// The length of work at this pod: factors multiply, then additions add up.
+    /// Returns the length of `work` at this pod: all factors are multiplied first, then all additions are
+    /// summed.
     pub(crate) fn stretch(&self, work: Duration, draw: impl Fn(&Draw) -> Duration) -> Duration {
         let ailments = self.0.borrow();
         let mut added = Duration::ZERO;
@@ -71,8 +73,9 @@ impl Ailments {
         span.saturating_add(added)
     }
 
-    /// The failure of a request at an endpoint (service, endpoint) before its first step, if any: of the first fault in force
-    /// that hits it says. Each of them draws, so that one that is always beaten by an earlier one has its hits too.
+    /// Returns the failure of a request at an endpoint (service, endpoint) before its first step, if any. The
+    /// first fault in force that matches decides. The later ones draw too, since each fault counts its own
+    /// hits.
     pub(crate) fn fails(
         &self,
         at: (usize, u16),

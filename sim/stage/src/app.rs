@@ -1,7 +1,8 @@
-//! The app model: a real HTTP server whose requests take the steps that the story declares.
+//! The app model: a real HTTP server whose requests execute the steps that the scenario declares.
 //!
-//! A request passes its queue, holds a worker from start to answer (through calls and sleeps), takes cores for its work,
-//! and records exactly one `Served` for its `Arrived`. A caller that leaves does not stop it (`abandoned: finish`).
+//! A request waits in the queue, occupies a worker from start to response (including calls and sleeps), and
+//! uses cores for its work. It records exactly one `Served` for its `Arrived`. A disconnected caller does not
+//! stop it (`abandoned: finish`).
 
 mod answer;
 mod carried;
@@ -52,7 +53,7 @@ use queue::{Entry, Seat, Servers, Shed};
 use steps::{Ending, Flow, Task};
 use visit::{Gone, Origin, Visit};
 
-/// The trace context, which every app forwards. Sources: W3C Trace Context; B3 Propagation.
+/// Trace context headers, which every app forwards. Sources: W3C Trace Context; B3 Propagation.
 const ALWAYS_FORWARDED: [HeaderName; 9] = [
     REQUEST_ID_HEADER,
     HeaderName::from_static("traceparent"),
@@ -64,34 +65,32 @@ const ALWAYS_FORWARDED: [HeaderName; 9] = [
     HeaderName::from_static("x-b3-sampled"),
     HeaderName::from_static("x-b3-flags"),
 ];
-/// The longest that a request's body may take to arrive.
+/// Maximum time to receive a request's body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most that a request in hand may take by itself: a queue without a limit holds a hundred thousand. A step that needs
-/// more boxes it.
+/// Maximum size of a request's future, because an unlimited queue may contain a hundred thousand of them.
+/// Larger steps are boxed.
 const IN_HAND_BYTES_MAX: usize = 1024;
 
 /// The identity of an app: its replica.
 #[derive(Debug)]
 pub(crate) struct Role {
     pub(crate) pod: PodId,
-    /// Index into the story's services.
+    /// Index into the scenario's services.
     pub(crate) service: usize,
     /// Index into the service's versions.
     pub(crate) version: usize,
-    /// The number of earlier starts of the pod.
+    /// Number of earlier starts of the pod.
     pub(crate) life: u32,
-    /// The faults of the pod.
     pub(crate) ailments: Rc<Ailments>,
-    /// The pod's CPU time.
     pub(crate) cpu: Rc<CpuClock>,
-    /// Ends the connections, gracefully.
+    /// Closes the connections gracefully.
     pub(crate) drain: Drain,
-    /// The stage's own host, whose draws are no replica's.
+    /// The runner's own host, whose random draws do not depend on the replica.
     pub(crate) stage: Env,
 }
 
-/// The app of a replica, from a start of its pod to its end.
+/// The app of one replica, from a start of its pod to its end.
 pub(crate) struct App {
     env: Env,
     plot: Rc<Plot>,
@@ -104,7 +103,8 @@ pub(crate) struct App {
     draws: Draws,
     caller: Caller,
     places: Places,
-    /// Bodies, by what is spoken and their size: as many as the story has steps that send some.
+    /// Request and response bodies, by (is gRPC, size). Bounded by the number of steps in the scenario that
+    /// send a body.
     messages: RefCell<BTreeMap<(bool, u64), Bytes>>,
 }
 
@@ -163,7 +163,7 @@ impl App {
         &self.service().versions[self.role.version]
     }
 
-    /// A body of this size, for this protocol.
+    /// Returns a body of `size` bytes; for gRPC, a framed message, even if `size` is 0.
     fn message(&self, protocol: Protocol, size: u64) -> Bytes {
         let grpc = protocol == Protocol::Grpc;
         if size == 0 && !grpc {
@@ -174,13 +174,13 @@ impl App {
         known.or_insert_with(|| message(protocol, size)).clone()
     }
 
-    /// An answer without more to say than its status.
+    /// A response with a status and an empty message.
     fn plain(&self, status: Status) -> (Response<Reply>, Outcome) {
         let protocol = self.service().protocol;
         answer(protocol, status, self.message(protocol, 0), &[])
     }
 
-    /// The steps of an endpoint; `None` for one that this version does not have.
+    /// Returns the steps of an endpoint; `None` if this version does not implement it.
     fn steps(&self, endpoint: u16) -> Option<&[Step]> {
         self.version()
             .endpoints
@@ -188,9 +188,9 @@ impl App {
             .as_deref()
     }
 
-    /// Serves one request. The future may be dropped, which is how it learns that the caller has gone.
+    /// Serves one request. Dropping the returned future signals that the caller has disconnected.
     fn serve(self: &Rc<App>, request: Request<Body>, breaker: Breaker) -> Serving {
-        // Taken apart here, so that what waits in a queue is no larger than it must be.
+        // Split here, so that a queued future stays small.
         let (head, body) = request.into_parts();
         let origin = Origin::of(&head.headers, &self.service().name);
         let endpoint = self.endpoints.find(&head.method, head.uri.path());
@@ -218,11 +218,11 @@ impl App {
         if let Some(body) = body
             && !self.read(body).await
         {
-            // The caller went, or broke off, before its request was there: it never arrived.
+            // The caller disconnected or failed before the body was complete: the request never arrived.
             asked.breaker.pull();
             return Response::default();
         }
-        // Boxed, since each future that it passes through has room for it.
+        // Boxed, since otherwise every future that contains it reserves space for it.
         let arrive = |endpoint, queued| {
             Box::new(Visit::arrive(
                 &self.env,
@@ -269,7 +269,7 @@ impl App {
         self.work(visit, seat, steps, &asked).await
     }
 
-    /// Reads a request's body to its end; false when it did not come.
+    /// Reads a request's body to its end. Returns false if it fails or exceeds [`BODY_TIMEOUT`].
     async fn read(&self, mut body: Box<Body>) -> bool {
         let deadline = self.env.now() + BODY_TIMEOUT;
         loop {
@@ -332,12 +332,12 @@ impl App {
             }
         };
         visit.serve(outcome);
-        // The next request is taken after this one's end is recorded.
+        // The next request starts after the end of this one is recorded.
         drop(seat);
         response
     }
 
-    /// Turns a request away at a full queue.
+    /// Rejects a request that found the queue full.
     async fn refuse(&self, visit: Box<Visit>, breaker: &Breaker) -> Response<Reply> {
         match self.version().queue.full {
             Failure::Status(status) => {
@@ -360,14 +360,14 @@ impl App {
     }
 }
 
-/// The answer to an undeclared path.
+/// The response to an undeclared path.
 const UNKNOWN_PATH: Status = Status::Http(StatusCode::NOT_FOUND);
-/// The answer to a request that was dropped from the queue.
+/// The response to a request that was dropped from the queue.
 const SHED: Status = Status::Http(StatusCode::SERVICE_UNAVAILABLE);
-/// A request that ends without an answer.
+/// The outcome of a request without a response.
 const BROKEN: Outcome = Outcome::none(Answer::Error);
 
-/// A request, as much of it as serving it takes.
+/// The parts of a request that are needed to serve it.
 struct Asked {
     origin: Origin,
     endpoint: u16,
@@ -376,7 +376,7 @@ struct Asked {
     breaker: Breaker,
 }
 
-/// A request in hand, as its connection sees it.
+/// A request in progress, as its connection sees it.
 struct Serving {
     app: Rc<App>,
     gone: Gone,
@@ -384,7 +384,7 @@ struct Serving {
     work: Option<LocalFuture<Response<Reply>>>,
 }
 
-/// A future that stays on its thread.
+/// A future that is not `Send`.
 type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 impl Future for Serving {
@@ -402,8 +402,8 @@ impl Future for Serving {
 }
 
 impl Drop for Serving {
-    /// The connection ended with the request in hand: its caller has gone, and the work continues without it. Where the
-    /// pod has died, so does the work.
+    /// The connection closed during the request: the caller has disconnected, and the work continues in a
+    /// task of its own. If the pod has died, that task dies with it.
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
             self.gone.set();

@@ -1,4 +1,5 @@
-//! Carries out the plan of faults: each begins, touches what it touches, and is undone.
+//! Executes the fault plan: begins each fault, counts the pods, requests and packets that it affects, and
+//! clears it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,21 +15,21 @@ use crate::ailments::{Ailment, Kind};
 use crate::ground::Cut;
 use crate::pods::Pods;
 
-/// The faults of a run under way.
+/// The faults of a run in progress.
 pub(crate) struct Chaos {
     pods: Rc<Pods>,
     loads: Vec<Rc<Plan>>,
     plan: Vec<PlannedAction>,
     moments: Vec<Moment>,
-    /// Index of the first of `moments` that is still to come.
+    /// Index of the next entry of `moments`.
     next: usize,
-    /// By fault; `None` before it begins and when it is over.
+    /// Open faults, by index into `plan`; `None` before a fault begins and after it ends.
     open: Vec<Option<Open>>,
-    /// By item of the story.
+    /// By chaos item of the scenario.
     firings: Vec<Firings>,
 }
 
-/// All faults of one item.
+/// All faults of one chaos item.
 #[derive(Clone, Copy, Debug, Default)]
 struct Firings {
     planned: u32,
@@ -36,21 +37,21 @@ struct Firings {
     hits: u64,
 }
 
-/// A fault that has begun.
+/// A fault that has begun and not ended.
 enum Open {
-    /// The pods, and how many of them it touched.
+    /// The pods, and the number of them that were up.
     Crash(Vec<PodId>, u64),
-    /// The pods, each with whether the pause took effect when it began.
+    /// The pods, each with true if the pause took effect when it began.
     Pause(Vec<(PodId, bool)>),
     Cuts(Vec<Cut>),
     Ails(Rc<Ailment>),
-    /// The load, and how many requests it had sent before.
+    /// The load, and the number of requests that it had scheduled before.
     Surge(usize, u64),
-    /// An instantaneous action, with the number of things that it touched.
+    /// An instantaneous action, with the number of objects that it changed.
     Done(u64),
 }
 
-/// A moment of the plan. At the same time, ends precede beginnings.
+/// A start or end of a fault. At equal times ends are ordered before starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Moment {
     at_ns: i64,
@@ -76,7 +77,7 @@ impl Chaos {
         }
     }
 
-    /// Carries out what is left of the plan up to `until`. May be dropped and called again: the plan continues where it was.
+    /// Executes the plan up to `until`. May be dropped and called again: the plan continues where it stopped.
     pub(crate) async fn run(&mut self, env: &Env, zero: Time, until: Time) {
         while let Some(moment) = self.moments.get(self.next).copied() {
             let offset = u64::try_from(moment.at_ns).unwrap_or(0);
@@ -94,7 +95,7 @@ impl Chaos {
         }
     }
 
-    /// The run is over, and with it every fault.
+    /// Ends all faults, at the end of the run.
     pub(crate) fn finish(&mut self, env: &Env) {
         for fault in 0..self.plan.len() {
             self.over(env, fault);
@@ -142,7 +143,7 @@ impl Chaos {
         self.open[fault] = Some(open);
     }
 
-    /// Begins what touches pods of 0 s, and the way between them.
+    /// Begins an action on the pods drawn at 0 s, or on the links between them.
     fn begin_on_pods(&self, env: &Env, fault: usize, action: &Action) -> Open {
         let pods = &self.pods;
         let planned = &self.plan[fault];
@@ -172,7 +173,7 @@ impl Chaos {
         }
     }
 
-    /// Begins what may touch pods that are added later, too.
+    /// Begins an action that may also affect pods added later.
     fn ail(&self, env: &Env, fault: usize, target: &Target, kind: Kind) -> Open {
         let pods = self.targets(env, fault, target);
         let ailment = Rc::new(Ailment {
@@ -185,7 +186,7 @@ impl Chaos {
         Open::Ails(ailment)
     }
 
-    /// An instantaneous action, and the beginning of one that lasts.
+    /// Executes an instantaneous action, or begins a surge.
     fn at_once(&self, action: &Action) -> Open {
         let pods = &self.pods;
         Open::Done(match action {
@@ -213,12 +214,13 @@ impl Chaos {
                 remove.iter().for_each(|key| pods.cluster.remove(key));
                 offered as u64
             }
-            // The others begin with pods, or do nothing.
+            // The other actions begin on pods, or have no effect.
             _ => 0,
         })
     }
 
-    /// The pods that a fault hits now. Those drawn at 0 s stay as they were drawn; where all are meant, all that are there.
+    /// Returns the pods that a fault hits now: those drawn at 0 s, or, if the target means all pods, all that
+    /// exist now.
     fn targets(&self, env: &Env, fault: usize, target: &Target) -> Vec<PodId> {
         let drawn = &self.plan[fault].pods;
         if target.part != Part::All && !drawn.is_empty() {
@@ -252,7 +254,7 @@ impl Chaos {
                 hits
             }
             Open::Pause(targets) => {
-                // A pod that was down at first may have been started again meanwhile, paused.
+                // A pod that was down at the start may have been restarted meanwhile, in paused state.
                 let touched = |(pod, at_start): (PodId, bool)| pods.resume(pod) || at_start;
                 targets.into_iter().map(touched).filter(|hit| *hit).count() as u64
             }
@@ -276,7 +278,7 @@ impl Chaos {
         let firings = &mut self.firings[planned.item];
         firings.over += 1;
         firings.hits += hits;
-        // One firing of several may miss by chance.
+        // One firing of several may miss by chance, so only the sum is checked.
         if firings.over == firings.planned && firings.hits == 0 && !planned.fault.may_miss {
             let (name, what) = (&planned.fault.name, &planned.fault.what);
             let reason = match firings.planned {
@@ -301,7 +303,7 @@ fn moments(plan: &[PlannedAction]) -> Vec<Moment> {
             begins: true,
             fault,
         });
-        // A fault of no length ends after it has begun.
+        // A fault of zero length ends 1 ns after its start, so that the start is executed first.
         let end = planned
             .end_ns
             .map(|end| end.max(planned.start_ns.saturating_add(1)));

@@ -1,21 +1,22 @@
-//! CPU time of a pod: it passes as the world's time does, except while the pod is paused. Work is measured in it, timers are
-//! not: a stopped process (SIGSTOP) computes nothing, and its timers expire all the same.
+//! CPU time of a pod. It advances with the environment's time, except while the pod is paused. Work is
+//! measured in CPU time, timers are not: a stopped process (SIGSTOP) computes nothing, but its timers still
+//! expire.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use shakedown_env::{Env, Time};
 
-/// The CPU clock of one pod, through all of its lives.
+/// The CPU clock of one pod, across restarts.
 #[derive(Debug, Default)]
 pub(crate) struct CpuClock {
-    /// Length of all pauses that are over.
+    /// Total length of all completed pauses.
     paused: Cell<Duration>,
     paused_since: Cell<Option<Time>>,
 }
 
 impl CpuClock {
-    /// CPU time at a time of the world: now, or since the last pause began.
+    /// Converts a time of the environment to CPU time. During a pause the result is constant.
     pub(crate) fn at(&self, now: Time) -> Time {
         self.paused_since.get().unwrap_or(now) - self.paused.get()
     }
@@ -32,7 +33,7 @@ impl CpuClock {
         }
     }
 
-    /// Ends when so much CPU time has passed.
+    /// Completes after `span` of CPU time.
     pub(crate) async fn spend(&self, env: &Env, span: Duration) {
         let end = self.at(env.now()) + span;
         let mut sleep = env.sleep(span);

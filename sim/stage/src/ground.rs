@@ -1,4 +1,4 @@
-//! The hosts of a run, which can crash, pause and be partitioned, in one of two worlds.
+//! The hosts of a run, which can crash, pause and be partitioned, on a simulated or real backend.
 
 pub(crate) mod latency;
 pub(crate) mod real;
@@ -14,47 +14,45 @@ use shakedown_results::PodId;
 
 use crate::plot::Plot;
 
-/// A world with a host for every pod, and one more for the stage itself, which nothing harms.
+/// A backend with a host for every pod, and one for the runner itself, which no fault affects.
 pub(crate) trait Ground {
-    /// The stage's own host.
+    /// The runner's own host.
     fn stage(&self) -> Env;
 
     /// A handle of a pod's host, valid until its next crash.
     fn env(&self, pod: PodId) -> Env;
 
-    /// A pod's address.
     fn address(&self, pod: PodId) -> IpAddr;
 
-    /// Gives a host to a pod that was added to the plot: the one after the last.
+    /// Creates a host for a pod that was added to the run context. Must be called in pod order.
     ///
     /// # Errors
-    /// The world has no more hosts.
+    /// The backend has no free hosts.
     fn add(&self, _pod: PodId, _plot: &Plot) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// The host is gone in silence: no FIN, no RST.
+    /// Removes the host silently: no FIN, no RST.
     fn crash(&self, pod: PodId);
 
-    /// The host is up again, empty but for its store.
+    /// Restarts the host. Its store is kept.
     fn restart(&self, pod: PodId) -> Env;
 
-    /// Nothing of the host runs; its sockets stay open.
+    /// Suspends all tasks of the host. Its sockets stay open.
     fn pause(&self, pod: PodId);
 
-    /// Ends a pause.
     fn resume(&self, pod: PodId);
 
-    /// Nothing passes from one set of pods to another, that way only.
+    /// Drops all traffic from one set of pods to another, in that direction only.
     fn cut(&self, from: &[PodId], to: &[PodId]) -> Cut;
 
-    /// Heals a cut, and returns the number of packets or connections that it held up.
+    /// Heals a partition, and returns the number of packets or connections that it blocked.
     fn heal(&self, cut: Cut) -> u64;
 
-    /// Gives a name to addresses.
+    /// Resolves a name to addresses.
     fn set_name(&self, name: String, addresses: Vec<IpAddr>);
 
-    /// Makes every wall clock show the story's epoch at `zero`, where the world's clocks can be set.
+    /// Sets all wall clocks to the scenario's epoch at `zero`, if the backend's clocks can be set.
     fn set_epoch_origin(&self, zero: Time);
 }
 

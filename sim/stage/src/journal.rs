@@ -1,7 +1,8 @@
-//! The Journal as it is written: every fact of apps, loads, chaos and mesh passes here, once, in order of time.
+//! Writes the Journal: every event of apps, loads, chaos and mesh is recorded here once, in order of time.
 //!
-//! Records wait here until the run's loop takes them. Before 0 s is known they wait as they are, then go out with negative
-//! times. When the run closes, whatever is torn from its owner has timed out, and the mesh is no longer heard.
+//! Records are buffered until the run's loop takes them. Before 0 s is known, events are buffered
+//! unconverted, and later written with negative times. When the run closes, work that is cut short is
+//! recorded as timed out, and events of the mesh are ignored.
 
 mod mesh;
 
@@ -16,7 +17,8 @@ use shakedown_env::Time;
 use shakedown_loadgen::Recorder;
 use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, Pod, PodId, Record, Root};
 
-/// The Journal of a run under way. `Send`, because the world's event sink must be; one thread writes it.
+/// The Journal of a run in progress. `Send`, because the environment's event sink must be, but only one
+/// thread writes it.
 #[derive(Debug)]
 pub(crate) struct Journal {
     cast: Arc<Cast>,
@@ -26,41 +28,41 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct State {
     zero: Option<Time>,
-    /// Facts from before 0 s was known.
+    /// Events from before 0 s was known.
     early: Vec<(Time, Event)>,
-    /// Records that the run's loop has not taken.
+    /// Records that the run's loop has not taken yet.
     ready: Vec<Record>,
     last_ns: i64,
     closing: bool,
-    /// Pods whose proxy has a configuration in force.
+    /// Pods whose proxy has an accepted configuration.
     in_force: BTreeSet<PodId>,
     watchers: Vec<Waker>,
     addresses: BTreeMap<IpAddr, PodId>,
-    /// The party of each pod.
+    /// Participant of each pod, by pod id.
     parties: Vec<PartyId>,
-    /// Requests that have arrived at an app and are not served: all of them, and by pod.
+    /// Number of requests that have arrived at an app and are not served, in total. `in_hand_at` counts
+    /// them by pod.
     in_hand: u64,
     in_hand_at: Vec<u64>,
-    /// Parties by the name of a cluster, as they are met.
+    /// Service of a cluster, by cluster name. A cache.
     clusters: BTreeMap<Arc<str>, Option<PartyId>>,
-    /// Calls in flight by the value of their header.
+    /// Calls in flight, by the value of their `CALL_HEADER`.
     calls: BTreeMap<Box<str>, OpenCall>,
     invalid: Vec<String>,
 }
 
-/// A call in flight.
 #[derive(Debug)]
 struct OpenCall {
     root: Option<Root>,
     from: PodId,
-    /// The service that it asked for.
+    /// The service that was called.
     asked: PartyId,
-    /// The service to which it is routed so far.
+    /// The service to which the call has been routed so far.
     to: PartyId,
 }
 
 impl Journal {
-    /// An empty Journal; `addresses` are the pods', in the cast's order.
+    /// Creates an empty Journal. `addresses` are those of the pods, in pod order.
     pub(crate) fn new(cast: Arc<Cast>, addresses: &[IpAddr]) -> Arc<Journal> {
         let pods = (0..).map(PodId);
         let state = State {
@@ -76,17 +78,16 @@ impl Journal {
         })
     }
 
-    /// The cast.
     pub(crate) fn cast(&self) -> &Cast {
         &self.cast
     }
 
-    /// A handle for callers and loads.
+    /// Returns a handle for callers and loads.
     pub(crate) fn recorder(self: &Arc<Journal>) -> Rc<dyn Recorder> {
         Rc::new(Handle(Arc::clone(self)))
     }
 
-    /// Records that the next pod is there, at this address.
+    /// Records that the next pod has been added, at this address.
     pub(crate) fn add(&self, now: Time, pod: Pod, address: IpAddr) {
         let mut state = self.lock();
         let id = PodId(u32::try_from(state.parties.len()).expect("pods are numbered in 32 bits"));
@@ -97,7 +98,7 @@ impl Journal {
         self.record(now, Event::PodAdded { pod });
     }
 
-    /// Sets 0 s, and lets out what has waited for it.
+    /// Sets 0 s, and releases the events that were buffered until then.
     pub(crate) fn set_zero(&self, zero: Time) {
         let mut state = self.lock();
         state.zero = Some(zero);
@@ -106,12 +107,12 @@ impl Journal {
         }
     }
 
-    /// From now on, what is torn from its owner has timed out: the run is over.
+    /// Marks the run as over: from now on, work that is cut short is recorded as timed out.
     pub(crate) fn close(&self) {
         self.lock().closing = true;
     }
 
-    /// Takes a fact that is known from `now` on.
+    /// Records an event at `now`.
     pub(crate) fn record(&self, now: Time, event: Event) {
         let mut state = self.lock();
         let event = if state.closing {
@@ -126,28 +127,29 @@ impl Journal {
         }
     }
 
-    /// Nanoseconds from 0 s. Nothing that has a beginning and an end happens before 0 s is known.
+    /// Nanoseconds since 0 s. Only meaningful after 0 s is known, and every event with a start and an end is
+    /// later.
     pub(crate) fn nanos(&self, at: Time) -> i64 {
         self.lock().nanos(at)
     }
 
-    /// Moves the records that are ready to the end of `to`.
+    /// Moves the buffered records to the end of `to`.
     pub(crate) fn take(&self, to: &mut Vec<Record>) {
         let mut state = self.lock();
         if to.is_empty() {
-            // Where thousands die at once there are as many records: not twice.
+            // Swapped to avoid a copy: thousands of requests may end at once.
             std::mem::swap(to, &mut state.ready);
         } else {
             to.append(&mut state.ready);
         }
     }
 
-    /// Why the run is worthless, so far.
+    /// Reasons why the run is invalid so far.
     pub(crate) fn invalid(&self) -> Vec<String> {
         self.lock().invalid.clone()
     }
 
-    /// Ready when no app has a request in hand.
+    /// Ready when no app has a request in progress.
     pub(crate) fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.in_hand == 0 {
@@ -157,7 +159,7 @@ impl Journal {
         Poll::Pending
     }
 
-    /// Ready when a pod's app has no request in hand.
+    /// Ready when a pod's app has no request in progress.
     pub(crate) fn poll_idle_at(&self, pod: PodId, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.in_hand_at[pod.0 as usize] == 0 {
@@ -167,7 +169,7 @@ impl Journal {
         Poll::Pending
     }
 
-    /// Ready when every one of these pods' proxies has a configuration in force.
+    /// Ready when the proxies of all these pods have an accepted configuration.
     pub(crate) fn poll_in_force(&self, pods: &[PodId], cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if pods.iter().all(|pod| state.in_force.contains(pod)) {
@@ -177,7 +179,7 @@ impl Journal {
         Poll::Pending
     }
 
-    /// Pods of these whose proxy has no configuration in force.
+    /// Returns the pods of these whose proxy has no accepted configuration.
     pub(crate) fn not_in_force(&self, pods: &[PodId]) -> Vec<PodId> {
         let state = self.lock();
         pods.iter()
@@ -186,13 +188,13 @@ impl Journal {
             .collect()
     }
 
-    /// A pod's proxy is gone, and its configuration with it.
+    /// Clears a pod's configuration state after its proxy has ended.
     pub(crate) fn forget(&self, pod: PodId) {
         self.lock().in_force.remove(&pod);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic ends the run; what is dropped after it may still report.
+        // A panic ends the run, and values dropped after it may still record events.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -272,14 +274,14 @@ impl State {
     }
 
     fn push(&mut self, now: Time, event: Event) {
-        // The real world's clock is read in several places, so one may be a hair behind another.
+        // The real clock is read in several places, so an event may be slightly older than the one before.
         let at_ns = self.nanos(now).max(self.last_ns);
         self.last_ns = at_ns;
         self.ready.push(Record { at_ns, event });
     }
 }
 
-/// A fact that the end of the run caused: not a crash and not a cancellation, but a timeout.
+/// Converts an event caused by the end of the run: a crash or cancellation becomes a timeout.
 fn at_the_end(event: Event) -> Event {
     const TIMEOUT: Outcome = Outcome::none(Answer::Timeout);
     let mut event = event;

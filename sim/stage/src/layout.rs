@@ -1,32 +1,32 @@
-//! The layout of a pod, the same in both worlds: one address a pod; the sidecar has the service's port (inbound), 15001
-//! (outbound) and 15020 (metrics, readiness); the app listens from port 20000 up. Without a sidecar the app has the
-//! service's port itself.
+//! The layout of a pod, the same on every backend: one address per pod. The sidecar listens on the service's
+//! port (inbound), 15001 (outbound) and 15020 (metrics, readiness), and the app on ports from 20000 up.
+//! Without a sidecar the app listens on the service's port itself.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use shakedown_results::PodId;
 
-/// The first port that apps listen on, behind their sidecars.
+/// First port that apps behind sidecars listen on.
 pub(crate) const APP_PORT: u16 = 20_000;
-/// The port of the control plane's xDS. Istio's plaintext port.
+/// Port of the control plane's xDS server. Source: Istio's plaintext port.
 pub(crate) const XDS_PORT: u16 = 15_010;
 
-/// The number of real runs that a machine can carry at a time.
+/// Maximum number of real runs on a machine at the same time.
 pub(crate) const LOOPBACK_BLOCKS: u32 = 200;
 
-/// The addresses of a run's pods: a block of which each pod has one.
+/// The address block of a run, with one address per pod.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Addresses {
     base: u32,
 }
 
 impl Addresses {
-    /// The block of the simulated world.
+    /// The block of simulated runs.
     pub(crate) const SIMULATED: Addresses = Addresses {
         base: u32::from_be_bytes([10, 0, 0, 0]),
     };
 
-    /// A block of the 200 for real runs on loopback, counted from `number` on.
+    /// Returns one of the blocks for real runs on loopback. `number` wraps at [`LOOPBACK_BLOCKS`].
     pub(crate) fn loopback(number: u32) -> Addresses {
         let block = u32::from_be_bytes([127, 16, 0, 0]);
         Addresses {
@@ -34,20 +34,18 @@ impl Addresses {
         }
     }
 
-    /// An address of the block that is no pod's.
+    /// Returns an address of the block that no pod has.
     pub(crate) fn last(self) -> IpAddr {
         IpAddr::V4(Ipv4Addr::from_bits(self.base + 0xffff))
     }
 
-    /// A pod's address.
     pub(crate) fn of(self, pod: PodId) -> IpAddr {
-        // Addresses that end in 0 mean something else to some.
+        // Skips addresses that end in 0 or 255, because some software gives them a special meaning.
         let number = pod.0 / 254 * 256 + pod.0 % 254 + 1;
         IpAddr::V4(Ipv4Addr::from_bits(self.base + number))
     }
 }
 
-/// A port of a pod's address.
 pub(crate) fn at(address: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(address, port)
 }

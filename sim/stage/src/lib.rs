@@ -1,12 +1,13 @@
-//! The stage: puts a story on a world and writes the Journal of what happens.
+//! The runner: runs a scenario on a backend and writes the Journal of its events.
 //!
-//! - [`run`] plays a story to its end, in the simulated world or on loopback sockets, with the same pods, apps, loads and
-//!   faults; [`cast`] returns the participants beforehand.
-//! - A pod is an app and its sidecar on one host; the control plane is a host; a load's client is a pod of its own.
-//! - The app model is a real HTTP server whose requests take the steps that the story declares.
+//! - [`run`] runs a scenario to its end, in the simulator or on loopback sockets, with the same pods, apps,
+//!   loads and faults. [`cast`] returns the participants beforehand.
+//! - A pod is an app and its sidecar on one host. The control plane has a host of its own, and so does each
+//!   client of a load.
+//! - The app model is a real HTTP server whose requests execute the steps that the scenario declares.
 //!
-//! Invariant: what a run does is a function of story, seed and version; nothing here reads a clock, entropy or an order of
-//! hashes.
+//! Invariant: the events of a run are a function of scenario, seed and version. Nothing here reads a clock,
+//! entropy or the order of a hash table.
 
 mod ailments;
 mod app;

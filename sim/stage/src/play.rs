@@ -1,4 +1,4 @@
-//! A run from curtain to curtain, as one task on the stage's own host: boot, 0 s, loads and chaos, drain, end.
+//! The phases of a run, as one task on the runner's own host: boot, 0 s, loads and chaos, drain, end.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -22,40 +22,36 @@ use crate::plot::{Plot, dns_names, party_id};
 use crate::pods::{Pods, StartError};
 use crate::registry::registry;
 
-/// The time that the mesh has to get ready.
+/// Maximum time until all proxies have a configuration.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// The interval at which failed starts are looked for meanwhile.
+/// Interval of the checks for failed starts during that time.
 const READY_CHECK: Duration = Duration::from_millis(500);
-/// The time after the last answer in which proxies may still report.
+/// Time after the last response in which proxies may still report events.
 const LAST_WORD: Duration = Duration::from_millis(500);
-/// The least time in which the world carries out a crash.
+/// Minimum time in which the backend executes a crash.
 const INSTANT: Duration = Duration::from_nanos(1);
 
-/// A run could not be played.
+/// The reason why a run could not be completed.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
-    /// Some pods have had no configuration for too long.
+    /// Some proxies have received no valid configuration in time.
     #[error("bring up the mesh: no configuration in force after {seconds} s at {}", pods.join(", "))]
     NotReady {
-        /// Pods that are not ready.
+        /// Names of the pods that are not ready.
         pods: Vec<String>,
-        /// The time waited, s.
+        /// Time waited, s.
         seconds: u64,
     },
-    /// Software of a pod did not start.
+    /// An app, sidecar or control plane did not start, or has ended.
     #[error(transparent)]
     Start(#[from] StartError),
     /// A load cannot be sent.
     #[error("send load `{load}`")]
-    Load {
-        /// The load.
-        load: String,
-        /// Why not.
-        source: PlanError,
-    },
+    Load { load: String, source: PlanError },
 }
 
-/// Plays the story on a ground to its end, and returns the time of that. Requests in flight then have timed out.
+/// Runs the scenario on a backend and returns the time of its end. Requests still in flight then have timed
+/// out.
 pub(crate) async fn play(
     plot: Rc<Plot>,
     plan: Vec<PlannedAction>,
@@ -81,7 +77,7 @@ pub(crate) async fn play(
     let mut chaos = Chaos::new(Rc::clone(&pods), loads.clone(), plan);
     chaos.run(&env, zero, end).await;
     env.sleep_until(end).await;
-    // Faults that outlast the load end in the drain, as their `for` says.
+    // Faults that outlast the load end during the drain, as their `for` says.
     {
         let drained = pin!(drain(&env, &pods, &loads));
         let ending = pin!(chaos.run(&env, zero, plot.end()));
@@ -98,7 +94,7 @@ pub(crate) async fn play(
     Ok(end)
 }
 
-/// The pods, and what resolvers and the control plane know of them.
+/// Creates the pods, and registers them with DNS and the control plane.
 fn prepare(plot: &Rc<Plot>, ground: &Rc<dyn Ground>, journal: &Arc<Journal>) -> Rc<Pods> {
     let control = &plot.story.control;
     let cluster = Cluster::new(MeshOptions {
@@ -133,7 +129,7 @@ fn prepare(plot: &Rc<Plot>, ground: &Rc<dyn Ground>, journal: &Arc<Journal>) -> 
     Rc::new(pods)
 }
 
-/// Waits until every proxy has a configuration in force.
+/// Waits until every proxy has an accepted configuration.
 async fn ready(env: &Env, pods: &Pods) -> Result<(), PlayError> {
     let meshed = pods.meshed();
     let deadline = env.now() + READY_TIMEOUT;
@@ -157,7 +153,6 @@ async fn ready(env: &Env, pods: &Pods) -> Result<(), PlayError> {
     }
 }
 
-/// Starts all loads.
 fn send(
     env: &Env,
     pods: &Rc<Pods>,
@@ -195,7 +190,8 @@ fn send(
     Ok(plans)
 }
 
-/// The surges that are planned for a load: known from the start, so that its schedule stays a function of the seed.
+/// Returns the surges that are planned for a load. They are known from the start, so that the schedule is a
+/// function of the seed.
 fn surges(story: &Story, faults: &[PlannedAction], load: usize) -> Vec<Surge> {
     let span = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     let surges = faults
@@ -211,11 +207,11 @@ fn surges(story: &Story, faults: &[PlannedAction], load: usize) -> Vec<Surge> {
     surges.collect()
 }
 
-/// Lets what is in flight finish, until the end of the drain at the latest: the loads' requests, what apps still do for
-/// callers that have gone, and the last word of every proxy.
+/// Waits for work in flight, until the end of the drain at most: requests of loads, work of apps for
+/// disconnected callers, and final events of proxies.
 async fn drain(env: &Env, pods: &Pods, loads: &[Rc<Plan>]) {
     let end = pods.plot.end();
-    // Past the end each wait is over at once: what is left has timed out.
+    // After `end` each wait returns immediately, and the remaining work has timed out.
     for load in loads {
         let _ = env.deadline(end, load.drained()).await;
     }
@@ -225,7 +221,7 @@ async fn drain(env: &Env, pods: &Pods, loads: &[Rc<Plan>]) {
     env.sleep_until(end.min(env.now() + LAST_WORD)).await;
 }
 
-/// Ends every pod: what one still has in hand leaves its last fact.
+/// Ends every pod. Work still in progress records its last event.
 async fn close(env: &Env, pods: &Pods, loads: &[Rc<Plan>]) {
     loads.iter().for_each(|load| load.close());
     pods.journal.close();

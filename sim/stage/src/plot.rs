@@ -1,4 +1,4 @@
-//! The story as the stage needs it: with all that can be made once, before the first request.
+//! The run context: the scenario, and everything that can be computed once before the first request.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,35 +12,34 @@ use shakedown_scenarios::story::{
     Bound, Load, Place, Protocol, Service, Step, Story, Success, Version,
 };
 
-/// A story and its cast.
+/// A scenario, its participants and its pods.
 pub(crate) struct Plot {
     pub(crate) story: Rc<Story>,
-    /// Everybody as it was at 0 s.
+    /// All participants and pods at 0 s.
     pub(crate) cast: Arc<Cast>,
-    /// All pods so far, those that are gone too.
+    /// All pods so far, including those that have been removed.
     pods: RefCell<Vec<Pod>>,
-    /// Targets of callees by index: services, then hosts without one.
+    /// Targets of calls: services first, then hosts that are not services.
     pub(crate) targets: Vec<Target>,
-    /// The success condition of an app's calls.
+    /// The success condition of calls between apps.
     pub(crate) success: Success,
-    /// Set if a call takes the rest of its caller's deadline: every request then carries its timeout.
+    /// True if some call uses the rest of its caller's deadline. All requests then carry their timeout in a
+    /// header.
     pub(crate) passes_deadlines: bool,
     end: Cell<Time>,
 }
 
-/// The role of a pod.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Part<'a> {
-    /// A replica of a service: its index, and its version.
+    /// A replica: service index, service and version.
     Replica(usize, &'a Service, &'a Version),
-    /// A client host of a load.
     Client(&'a Load),
-    /// The control plane.
     Control,
 }
 
 impl Plot {
-    /// `None` if a service's name is not valid in a `host` header, which the scenario's reader prevents.
+    /// Returns `None` if a service's name is not valid in a `host` header, which the scenario's reader
+    /// prevents.
     pub(crate) fn new(story: Rc<Story>, cast: Arc<Cast>) -> Option<Plot> {
         let targets = story
             .services
@@ -62,12 +61,12 @@ impl Plot {
         })
     }
 
-    /// The deadline of calls that have none of their own: after the end, which ends them as it ends all else.
+    /// Deadline of calls without one of their own. It is after the end of the run, which cancels them first.
     pub(crate) fn last_deadline(&self) -> Time {
         self.end() + Duration::from_secs(1)
     }
 
-    /// The end of the run, drain included; far in the future until 0 s is known.
+    /// End of the run, including the drain; [`Time::FAR`] until 0 s is known.
     pub(crate) fn end(&self) -> Time {
         self.end.get()
     }
@@ -76,7 +75,7 @@ impl Plot {
         self.end.set(zero + self.story.duration + self.story.drain);
     }
 
-    /// All pods so far, in the cast's order.
+    /// Returns the ids of all pods so far, in order.
     pub(crate) fn pods(&self) -> impl Iterator<Item = PodId> + use<> {
         (0..number_of(self.pods.borrow().len()).0).map(PodId)
     }
@@ -85,24 +84,23 @@ impl Plot {
         self.pods.borrow()[id.0 as usize].clone()
     }
 
-    /// All pods so far, as they are.
+    /// Returns all pods so far, including those that have been removed.
     pub(crate) fn roster(&self) -> Vec<Pod> {
         self.pods.borrow().clone()
     }
 
-    /// Adds a pod during the run.
     pub(crate) fn add(&self, pod: Pod) -> PodId {
         let mut pods = self.pods.borrow_mut();
         pods.push(pod);
         number_of(pods.len() - 1)
     }
 
-    /// The path of a place of the story: the label of its random stream.
+    /// Returns the path of a place of the scenario, which labels its random stream.
     pub(crate) fn path(&self, place: Place) -> &str {
         &self.story.places[place.0 as usize]
     }
 
-    /// A pod's name in the cast: `reviews/v1/0`.
+    /// Returns a pod's name: `reviews/v1/0`.
     pub(crate) fn name(&self, id: PodId) -> String {
         let pod = self.pod(id);
         let party = &self.cast.parties[usize::from(pod.party.0)];
@@ -112,10 +110,11 @@ impl Plot {
         }
     }
 
-    /// The role of a pod.
+    /// Returns the role of a pod.
     ///
     /// # Panics
-    /// If the cast is not of this story: parties are services, loads, then the control plane.
+    /// If the cast does not belong to this scenario. Participants are services, then loads, then the control
+    /// plane.
     pub(crate) fn part(&self, id: PodId) -> Part<'_> {
         let pod = self.pod(id);
         let party = usize::from(pod.party.0);
@@ -129,12 +128,12 @@ impl Plot {
         }
     }
 
-    /// The party of a load, by its index.
+    /// Returns the participant of a load.
     pub(crate) fn load_party(&self, load: usize) -> PartyId {
         party_id(self.story.services.len() + load)
     }
 
-    /// A pod's name in Kubernetes, unique in the run: `reviews-v1-0`.
+    /// Returns a pod's Kubernetes name, unique in the run: `reviews-v1-0`.
     pub(crate) fn pod_name(&self, id: PodId) -> String {
         self.name(id).replace('/', "-")
     }
@@ -152,8 +151,8 @@ fn number_of(index: usize) -> PodId {
     PodId(u32::try_from(index).expect("pods are numbered in 32 bits"))
 }
 
-/// The name by which other pods ask for a service: short in the default namespace, as within any one namespace of
-/// Kubernetes.
+/// Returns the DNS name by which other pods call a service. In the default namespace it is the short name, as
+/// between pods of the same Kubernetes namespace.
 fn dns_name(service: &Service) -> String {
     match service.namespace.as_str() {
         "default" => service.name.clone(),
@@ -161,7 +160,7 @@ fn dns_name(service: &Service) -> String {
     }
 }
 
-/// Every name that resolvers know a service by.
+/// Returns all DNS names of a service.
 pub(crate) fn dns_names(service: &Service) -> [String; 3] {
     let long = format!("{}.{}", service.name, service.namespace);
     let full = format!("{long}.svc.cluster.local");

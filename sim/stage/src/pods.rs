@@ -1,4 +1,4 @@
-//! The pods of a run and their lives: what runs in each, what a crash takes, what a restart brings back.
+//! The pods of a run: starts their software, and applies crashes, restarts, pauses and removals.
 
 mod start;
 
@@ -29,82 +29,63 @@ pub(crate) struct Pods {
     pub(crate) ground: Rc<dyn Ground>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) cluster: Cluster,
-    /// Client hosts, by load.
+    /// Clients, by load.
     pub(crate) clients: Vec<Rc<Clients>>,
-    /// By pod.
+    /// By pod id.
     states: RefCell<Vec<Rc<State>>>,
-    /// The desired number of replicas, by service and version.
+    /// Desired number of replicas, by service index and version.
     pub(crate) desired: RefCell<BTreeMap<(usize, u16), u32>>,
-    /// Ailments in force whose targets mean all of their pods: those that are added too.
+    /// Faults in force that target all pods of a kind, and therefore apply to pods added later.
     standing: RefCell<Vec<(Target, Rc<Ailment>)>>,
     failure: RefCell<Option<StartError>>,
-    /// Resources that sidecars share.
+    /// Compiled resources that all sidecars share.
     resources: ResourceCache,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// The number of crashes in force.
+    /// Incremented by each crash and stop, so that a task of an earlier life can detect them.
     life: Cell<u32>,
-    /// Crashes and pauses in force; they overlap.
+    /// Number of crashes in force. Crashes and pauses may overlap.
     crashes: Cell<u32>,
     pauses: Cell<u32>,
-    /// CPU time, which does not pass in a pause.
     cpu: Rc<CpuClock>,
-    /// Terminating; and stopped for good.
+    /// Set when the pod begins to terminate. `stopped` is set when it has.
     pub(crate) leaving: Cell<bool>,
     stopped: Cell<bool>,
-    /// Set if its service's endpoints list it as ready.
+    /// Set if the service's endpoints list the pod as ready.
     listed: Cell<bool>,
     ailments: Rc<Ailments>,
-    /// Ends the connections of its app.
+    /// Closes the connections of the app.
     pub(crate) app: RefCell<Option<Drain>>,
 }
 
 impl State {
-    /// Neither crashed nor taken away.
+    /// True if the pod has neither crashed nor stopped.
     fn is_up(&self) -> bool {
         self.crashes.get() == 0 && !self.stopped.get()
     }
 }
 
-/// A pod's software did not start.
+/// Software of a pod did not start, or has ended.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The world has no host for it.
+    /// The backend has no host for the pod.
     #[error("add a host for {pod}")]
-    Host {
-        /// The pod.
-        pod: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The app's port cannot be listened on.
+    Host { pod: String, source: io::Error },
+    /// The app cannot listen on its port.
     #[error("listen for the app of {pod}")]
-    App {
-        /// The pod.
-        pod: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The sidecar ended.
+    App { pod: String, source: io::Error },
+    /// The sidecar has ended.
     #[error("run the sidecar of {pod}")]
-    Sidecar {
-        /// The pod.
-        pod: String,
-        /// Why.
-        source: ProxyError,
-    },
-    /// The control plane ended.
+    Sidecar { pod: String, source: ProxyError },
+    /// The control plane has ended.
     #[error("run the control plane")]
-    Control {
-        /// Why.
-        source: ControlError,
-    },
+    Control { source: ControlError },
 }
 
 impl Pods {
-    /// Pods of a story on a ground; nothing runs yet.
+    /// Creates the pods of a scenario on a backend, without starting them.
     pub(crate) fn new(
         plot: Rc<Plot>,
         ground: Rc<dyn Ground>,
@@ -136,13 +117,14 @@ impl Pods {
         Rc::clone(&self.states.borrow()[pod.0 as usize])
     }
 
-    /// Returns true if a pod exists, or is about to be back: it has not been taken away.
+    /// Returns true unless the pod is terminating or has stopped. A crashed pod counts, because it will
+    /// restart.
     pub(crate) fn is_there(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         !state.leaving.get() && !state.stopped.get()
     }
 
-    /// The state of a pod that was added: with the ailments that mean it, too.
+    /// Creates the state of an added pod, including the faults that apply to it.
     pub(crate) fn add_state(&self, id: PodId, pod: &Pod) {
         let state = Rc::new(State::default());
         for (target, ailment) in self.standing.borrow().iter() {
@@ -155,7 +137,7 @@ impl Pods {
         states.push(state);
     }
 
-    /// Adds a fault to these pods; and to those that are added later, if `target` means all pods.
+    /// Adds a fault to these pods, and to those added later if `target` means all pods.
     pub(crate) fn ail(&self, pods: &[PodId], target: &Target, ailment: &Rc<Ailment>) {
         for pod in pods {
             self.state(*pod).ailments.add(ailment);
@@ -166,7 +148,7 @@ impl Pods {
         }
     }
 
-    /// Ends this fault at all pods.
+    /// Clears this fault on all pods.
     pub(crate) fn cure(&self, fault: usize) {
         self.standing
             .borrow_mut()
@@ -176,12 +158,12 @@ impl Pods {
         }
     }
 
-    /// Takes the first failure: software that did not start, or stopped by itself.
+    /// Takes the first failure: software that did not start, or has ended.
     pub(crate) fn failure(&self) -> Option<StartError> {
         self.failure.borrow_mut().take()
     }
 
-    /// Pods that have a sidecar.
+    /// Returns the pods that have a sidecar.
     pub(crate) fn meshed(&self) -> Vec<PodId> {
         self.plot
             .pods()
@@ -189,8 +171,8 @@ impl Pods {
             .collect()
     }
 
-    /// The pod is gone. False when it was taken away before; a pod that is down already stays down until the last of its
-    /// crashes is over.
+    /// Crashes the pod. Returns false if it has been removed. A pod that has already crashed stays down until
+    /// the last of its crashes ends.
     pub(crate) fn crash(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         let crashes = state.crashes.replace(state.crashes.get() + 1);
@@ -201,7 +183,7 @@ impl Pods {
             return true;
         }
         state.life.set(state.life.get() + 1);
-        // Before its host crashes, so that no client without a host sends.
+        // Must precede the crash of the host: a client without a host must not send.
         self.take_client(pod);
         self.ground.crash(pod);
         self.journal.forget(pod);
@@ -209,7 +191,7 @@ impl Pods {
         true
     }
 
-    /// Ends a crash of the pod; with the last it boots.
+    /// Ends one crash of the pod, and boots it if it was the last.
     pub(crate) fn revive(self: &Rc<Pods>, pod: PodId) {
         let state = self.state(pod);
         state.crashes.set(state.crashes.get() - 1);
@@ -226,8 +208,8 @@ impl Pods {
             .spawn("stage-boot", async move { pods.boot(pod, life).await });
     }
 
-    /// Nothing of the pod runs. False when it is down; a pod that is paused already stays so until the last of its pauses is
-    /// over.
+    /// Pauses the pod. Returns false if it is down. A pod that is already paused stays so until the last of
+    /// its pauses ends.
     pub(crate) fn pause(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         let pauses = state.pauses.replace(state.pauses.get() + 1);
@@ -243,7 +225,7 @@ impl Pods {
         true
     }
 
-    /// Ends a pause of the pod; with the last it continues. Returns false if it is down.
+    /// Ends one pause of the pod, and resumes it if it was the last. Returns false if it is down.
     pub(crate) fn resume(&self, pod: PodId) -> bool {
         let state = self.state(pod);
         state.pauses.set(state.pauses.get() - 1);
@@ -314,7 +296,7 @@ impl Pods {
     }
 
     pub(crate) fn fail(&self, error: StartError) {
-        // The first counts.
+        // Only the first failure is kept.
         self.failure.borrow_mut().get_or_insert(error);
     }
 }

@@ -1,6 +1,7 @@
-//! The story as a Kubernetes registry: services, ports, pods.
+//! The scenario as a Kubernetes registry: services, ports, pods.
 //!
-//! A pod that has crashed stays in it, ready: Kubernetes takes longer to notice than most outages here last.
+//! A crashed pod stays registered as ready, because Kubernetes takes longer to notice than most outages in
+//! scenarios last.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::ground::Ground;
 use crate::layout::at;
 use crate::plot::{Part, Plot};
 
-/// The registry of a story whose pods are on `ground`.
+/// Returns the registry of a scenario whose pods are on `ground`.
 pub(crate) fn registry(plot: &Plot, ground: &dyn Ground) -> Registry {
     let mut registry = Registry::new();
     for service in &plot.story.services {
@@ -55,12 +56,12 @@ fn port(service: &story::Service) -> Port {
     }
 }
 
-/// The full name of a service.
+/// Returns the full DNS name of a service.
 pub(crate) fn hostname(service: &story::Service) -> Hostname {
     Hostname::of(&service.name, &service.namespace)
 }
 
-/// A replica as an endpoint of its service.
+/// Returns a replica as an endpoint of its service.
 pub(crate) fn endpoint(
     plot: &Plot,
     ground: &dyn Ground,
@@ -79,7 +80,7 @@ pub(crate) fn endpoint(
     }
 }
 
-/// A client host of a load as a pod of its own.
+/// Returns a client of a load as a workload of its own.
 fn client(plot: &Plot, pod: PodId, load: &story::Load) -> Workload {
     let locality = locality(plot, pod);
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);

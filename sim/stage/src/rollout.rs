@@ -1,8 +1,8 @@
-//! Replicas that are added and removed during a run, as by a Deployment of Kubernetes.
+//! Adds and removes replicas during a run, as a Kubernetes Deployment does.
 //!
-//! A new pod has a host, boots, and is an endpoint of its service from the start: not ready at first, so that its own proxy
-//! knows what to serve before anybody sends to it. A pod that is taken away leaves the endpoints at once, finishes what it
-//! has, and stops.
+//! A new pod gets a host and boots. It is an endpoint of its service from the start, but not ready at first,
+//! because its own proxy must know its configuration before requests arrive. A removed pod leaves the
+//! endpoints at once, completes its requests, and stops.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -16,16 +16,18 @@ use crate::plot::{Part, dns_names, party_id};
 use crate::pods::{Pods, StartError};
 use crate::registry::{endpoint, hostname};
 
-/// The time for which a pod that has left the endpoints continues to serve: callers learn of it late. Istio's
-/// `terminationDrainDuration`.
+/// Time for which a pod that has left the endpoints continues to serve, because callers learn of it late.
+/// Source: Istio, `terminationDrainDuration`.
 const NOTICE: Duration = Duration::from_secs(5);
-/// The time that it has to stop after that, with requests in hand. With the notice, Kubernetes' grace of 45 s here.
+/// Maximum time after that to complete requests in progress. With [`NOTICE`] it adds up to Kubernetes' grace
+/// period, which is 45 s here.
 const GRACE: Duration = Duration::from_secs(40);
-/// The time for which a pod stays after its last answer left the app: the answer passes its sidecar.
+/// Time for which a pod stays up after its last response has left the app, because the response passes its
+/// sidecar.
 const LAST_ANSWER: Duration = Duration::from_millis(100);
 
 impl Pods {
-    /// Sets the number of replicas of a version, and returns the number of pods that it adds or removes.
+    /// Sets the number of replicas of a version, and returns the number of pods added or removed.
     pub(crate) fn scale(self: &Rc<Pods>, service: usize, version: u16, to: u32) -> u64 {
         let known = &self.plot.story.services[service];
         let Some(named) = known.versions.get(usize::from(version)) else {
@@ -62,7 +64,7 @@ impl Pods {
         there.len().abs_diff(wanted) as u64
     }
 
-    /// The version of a service that is the stable one now.
+    /// Returns the index of a service's stable version, which a canary controller may change; 0 if there is none.
     pub(crate) fn stable(&self, service: usize) -> u16 {
         let service = &self.plot.story.services[service];
         let stable = self.cluster.stable(&hostname(service));
@@ -91,7 +93,7 @@ impl Pods {
         }
     }
 
-    /// Carries out what others say about replicas: a canary's controller does. It never ends.
+    /// Applies replica counts set by others, such as a canary controller. Never completes.
     pub(crate) async fn follow_replicas(self: Rc<Pods>) {
         let mut seen = self.cluster.version();
         loop {
@@ -119,7 +121,7 @@ impl Pods {
         let before = self.plot.roster().into_iter().filter(of_version).count();
         let story = Rc::clone(&self.plot.story);
         let declared = &story.services[service].versions[usize::from(version)];
-        // Names are not used twice: a pod that is gone keeps its own.
+        // Names are not reused: a removed pod keeps its own.
         let replica = u32::try_from(before).expect("pods are numbered in 32 bits");
         let zones = &declared.zones;
         let pod = Pod {
@@ -143,7 +145,7 @@ impl Pods {
             .spawn("stage-boot", async move { pods.boot(id, 0).await });
     }
 
-    /// Adds a replica to the endpoints of its service, or marks it as ready.
+    /// Adds a replica to the endpoints of its service, or updates its readiness.
     pub(crate) fn list(&self, pod: PodId, ready: bool) {
         let Part::Replica(index, service, version) = self.plot.part(pod) else {
             return;
@@ -169,7 +171,7 @@ impl Pods {
         }
     }
 
-    /// Changes a service's endpoints, and what resolvers say of it with them.
+    /// Changes a service's endpoints, and updates its DNS names to the ready ones.
     fn change_endpoints(&self, service: usize, change: impl FnOnce(&mut Vec<Endpoint>)) {
         let service = &self.plot.story.services[service];
         let mut addresses = Vec::new();
@@ -185,7 +187,7 @@ impl Pods {
         }
     }
 
-    /// Takes a replica away.
+    /// Removes a replica gracefully.
     fn drain(self: &Rc<Pods>, pod: PodId) {
         let state = self.state(pod);
         state.leaving.set(true);
@@ -196,9 +198,9 @@ impl Pods {
             stage.sleep(NOTICE).await;
             state.app.borrow().iter().for_each(Drain::begin);
             let idle = poll_fn(|cx| pods.journal.poll_idle_at(pod, cx));
-            // Whether it had finished or not: it stops.
+            // Stops the pod even if it still has requests in progress.
             let _ = stage.timeout(GRACE, idle).await;
-            // The last answers are on their way.
+            // The last responses still have to pass the sidecar.
             stage.sleep(LAST_ANSWER).await;
             pods.stop(pod);
         });

@@ -1,4 +1,4 @@
-//! The entry point of a run: its world, its seed, and the sink of the journal.
+//! The entry point of a run: its execution environment, its seed, and the sink of the Journal.
 
 pub(crate) mod native;
 mod real;
@@ -19,84 +19,83 @@ use shakedown_scenarios::story::Story;
 use crate::journal::Journal;
 use crate::play::PlayError;
 
-/// Options of a run.
 #[derive(Default)]
 pub struct Options {
-    /// The seed of every random draw.
+    /// Seed of every random draw.
     pub seed: u64,
-    /// The seed of real sleeps between polls of a simulated run, which must change nothing.
+    /// Seed of real sleeps between polls of a simulated run, which must not change its result.
     pub noise: Option<u64>,
-    /// Called with the time in the run, ns from 0 s, every now and then.
+    /// Called at intervals with the time in the run, ns from 0 s.
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
-    /// Ends the run where it is once it is set: what is in flight then leaves no end.
+    /// Stops the run when it is set. Requests in flight then have no end event.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl Options {
-    /// Returns true if the run is to stop now.
     fn is_stopped(stop: Option<&AtomicBool>) -> bool {
         stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 }
 
-/// The world of a run.
+/// The execution environment of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum World {
-    /// In the simulator.
+    /// The simulator.
     Native,
-    /// On loopback sockets, in real time.
+    /// Loopback sockets, in real time.
     Real,
-    /// On turmoil's simulator: a second opinion on the native one.
+    /// Turmoil's simulator, which verifies the native one.
     Turmoil,
 }
 
-/// A run that came to its end.
+/// The result of a run that was completed or stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// From 0 s to the end of the drain, ns.
+    /// From 0 s to the end of the drain, or to the last record of a stopped run, ns.
     pub simulated_ns: u64,
-    /// True if it was stopped before its end.
+    /// True if the run was stopped before its end.
     pub cut: bool,
-    /// Why it is worthless, if it is.
+    /// Reasons why the run is invalid; empty if it is valid.
     pub invalid: Vec<String>,
 }
 
-/// A run that did not come to its end.
+/// The reason why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The simulator stopped: a panic, or nothing left to happen.
+    /// The simulator stopped: a task panicked, or no event was left.
     #[error("simulate")]
     Simulate(#[from] SimError),
-    /// The story could not be played.
+    /// The scenario could not be run.
     #[error("play the story")]
     Play(#[from] PlayError),
     /// The name of a service is not valid in a `host` header.
     #[error("name a service as in a `host` header")]
     Names,
-    /// Turmoil cannot carry the story.
+    /// Turmoil does not support the scenario.
     #[cfg(feature = "turmoil")]
     #[error("run on turmoil what it cannot do: {}", .0.iter().map(|refusal| refusal.reason.as_str()).collect::<Vec<_>>().join("; "))]
     Refused(Vec<turmoil::Refusal>),
-    /// This build has no turmoil.
+    /// This build does not include turmoil.
     #[cfg(not(feature = "turmoil"))]
     #[error("run on turmoil, which this build is without: build it with the feature `turmoil`")]
     WithoutTurmoil,
-    /// The system refused a runtime, a host or a thread.
+    /// The system refused to create a runtime, a host or a thread.
     #[error("set up the world")]
     World(#[source] io::Error),
 }
 
-/// Takes every record of a run, in order of time, with the cast as it is then: pods that were added are in it.
+/// Receives every record of a run in order of time, with the participants at that time, including added pods.
 pub type Sink<'a> = dyn FnMut(&Cast, &Record) + Send + 'a;
 
-/// The cast of a run of `story` under `seed`, and its planned faults: the same that [`run`] uses.
+/// Returns the planned faults and the participants of a run of `story` under `seed`, identical to those that
+/// [`run`] uses.
 pub fn cast(story: &Story, seed: u64) -> (Vec<PlannedAction>, Cast) {
     let plan = shakedown_scenarios::plan(story, |label: &str| stream_seed(seed, "chaos", label));
     let cast = shakedown_scenarios::cast(story, &plan);
     (plan, cast)
 }
 
-/// Runs a story to its end and hands every record to `sink`. Blocks; a simulated run has a fresh thread of its own.
+/// Runs a scenario to its end and passes every record to `sink`. Blocks. A simulated run uses a new thread.
 ///
 /// # Errors
 /// [`RunError`].
@@ -116,20 +115,20 @@ pub fn run(
     }
 }
 
-/// Hands records over as they come.
+/// Passes records to the sink.
 struct Outlet<'a, 'b> {
-    /// With the pods that have been added so far.
+    /// Includes the pods that have been added so far.
     cast: Cast,
     journal: Arc<Journal>,
     sink: &'a mut Sink<'b>,
     progress: Option<Box<dyn FnMut(i64) + Send>>,
     records: Vec<Record>,
     told_ns: i64,
-    /// The time of the last record.
+    /// Time of the last record.
     last_ns: i64,
 }
 
-/// The time of the run between two reports of progress.
+/// Time in the run between two reports of progress.
 const PROGRESS_NS: i64 = 50_000_000;
 
 impl<'a, 'b> Outlet<'a, 'b> {

@@ -1,4 +1,4 @@
-//! Small stories, played whole.
+//! Small scenarios that are run to their end.
 
 mod ailments;
 mod app;
@@ -21,7 +21,7 @@ use shakedown_scenarios::story::Story;
 
 use crate::{Ended, Options, World, run};
 
-/// The records of a run.
+/// The result and the records of a run.
 struct Played {
     ended: Ended,
     records: Vec<Record>,
@@ -71,13 +71,13 @@ impl Played {
             .count()
     }
 
-    /// The times of these, ns.
+    /// The times of all matching events, ns.
     fn times(&self, pick: impl Fn(&Event) -> bool) -> Vec<i64> {
         let picked = self.records.iter().filter(|record| pick(&record.event));
         picked.map(|record| record.at_ns).collect()
     }
 
-    /// The hits of each fault that has ended.
+    /// The number of hits of each fault, in order of their ends.
     fn hits(&self) -> Vec<u64> {
         let ended = self.records.iter().map(|record| &record.event);
         let hits = ended.filter_map(|event| match event {
@@ -122,7 +122,7 @@ impl Played {
         self.count(|event| matches!(event, Event::Served { fate: had, .. } if *had == fate))
     }
 
-    /// Latency at a pod's app, from its queue to its answer, in order of the end.
+    /// Latencies at a pod's app, from arrival to response, in order of completion.
     fn stays_ns(&self, pod: PodId) -> Vec<i64> {
         let stays = self
             .records
@@ -138,7 +138,7 @@ impl Played {
         stays.collect()
     }
 
-    /// Asserts the laws of every run: all that begins ends once, and time never goes back.
+    /// Asserts the invariants of every run: everything that begins ends once, and time never decreases.
     fn check_laws(&self) {
         let count = |pick: fn(&Event) -> bool| self.count(pick);
         let arrived = count(|event| matches!(event, Event::Arrived { .. }));

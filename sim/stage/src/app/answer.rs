@@ -1,4 +1,4 @@
-//! The answers of an app, by its protocol: a status of HTTP, or one of gRPC in headers or trailers.
+//! Responses of an app, by protocol: an HTTP status, or a gRPC status in headers or trailers.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -12,14 +12,14 @@ use shakedown_results::Outcome;
 use shakedown_scenarios::story::{Protocol, Status};
 use shakedown_types::{GrpcStatus, grpc};
 
-/// The body of an answer: bytes in memory, and perhaps trailers.
+/// A response body: bytes in memory, and optional trailers.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
     data: Option<Bytes>,
     trailers: Option<Box<HeaderMap>>,
 }
 
-/// An answer, and what the Journal says of it.
+/// Returns a response, and its outcome for the Journal.
 pub(super) fn answer(
     protocol: Protocol,
     status: Status,
@@ -52,7 +52,8 @@ pub(super) fn answer(
             trailers: Some(Box::new(trailers)),
         };
     } else {
-        // An answer without a message has its status in the headers. Source: gRPC over HTTP/2, "Trailers-Only".
+        // A response without a message carries its status in the headers. Source: gRPC over HTTP/2,
+        // "Trailers-Only".
         response.headers_mut().insert(grpc::STATUS, told);
     }
     (response, outcome)

@@ -1,7 +1,8 @@
-//! The headers of a request that its calls may copy.
+//! The request headers that a request's calls may copy.
 //!
-//! As they come they are slices of their connection's read buffer, which lives as long as any of them. A request whose
-//! caller has gone may wait for hours in a queue of thousands: it keeps copies of what its calls need, and no buffer.
+//! Initially they are slices of the connection's read buffer, and keep it alive. A request whose caller has
+//! disconnected may wait for hours in a queue of thousands, so it keeps copies of the headers that its calls
+//! need and releases the buffer.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,13 +10,13 @@ use std::rc::Rc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use shakedown_loadgen::CALL_HEADER;
 
-/// Shared by the connection, which lets go of its buffer, and the request, whose calls read them.
+/// Shared by the connection, which releases its buffer, and the request, whose calls read the headers.
 #[derive(Clone, Debug)]
 pub(crate) struct Carried(Rc<RefCell<Held>>);
 
 #[derive(Debug)]
 enum Held {
-    /// All of them, as they came.
+    /// All headers, as received.
     Whole(HeaderMap),
     /// Copies of the forwarded headers, and of the header that identifies the caller's call.
     Copies {
@@ -29,7 +30,7 @@ impl Carried {
         Carried(Rc::new(RefCell::new(Held::Whole(headers))))
     }
 
-    /// Adds those that are `forwarded` to a call's.
+    /// Copies the headers listed in `forwarded` to those of a call.
     pub(crate) fn copy_to(&self, to: &mut HeaderMap, forwarded: &[HeaderName]) {
         match &*self.0.borrow() {
             Held::Whole(headers) => {
@@ -54,7 +55,7 @@ impl Carried {
         }
     }
 
-    /// Lets go of the connection's buffer.
+    /// Replaces the slices by copies, which releases the connection's buffer.
     pub(crate) fn detach(&self, forwarded: &[HeaderName]) {
         let mut held = self.0.borrow_mut();
         let Held::Whole(headers) = &*held else { return };

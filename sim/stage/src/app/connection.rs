@@ -1,4 +1,4 @@
-//! The connections of an app: served by HTTP, and broken with a RST when a step says so.
+//! The connections of an app: serves HTTP, and resets a connection with a RST if a step requires it.
 
 use std::io;
 use std::pin::Pin;
@@ -19,10 +19,11 @@ use shakedown_wire::{
 use super::App;
 use super::answer::Reply;
 
-/// The pause of an accept loop after a failed accept: as a rule because no file descriptors are left.
+/// Pause of the accept loop after a failed accept, which usually means that the process has run out of
+/// file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
 
-/// Breaks a connection: whatever would be sent next is a RST.
+/// Breaks a connection: from then on it can only send a RST.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Breaker(Arc<AtomicBool>);
 
@@ -45,7 +46,7 @@ impl Breaker {
     }
 }
 
-/// Accepts and serves until the pod dies.
+/// Accepts and serves connections until the pod dies.
 pub(super) async fn accept(app: Rc<App>, mut listener: BoxListener) {
     loop {
         match listener.accept().await {
@@ -67,7 +68,7 @@ async fn serve(app: Rc<App>, stream: BoxStream) {
         max_requests_per_connection: app.version().keep_alive_requests,
         ..ServerOptions::default()
     };
-    // Each request of a connection sees how it ended; nothing waits for the connection itself.
+    // Each request sees how its connection ended, so nothing waits for the connection itself.
     let drain: &Drain = &app.role.drain;
     if app.service().protocol.is_http2() {
         let own = Rc::clone(&app);
@@ -80,7 +81,7 @@ async fn serve(app: Rc<App>, stream: BoxStream) {
     }
 }
 
-/// Serves a request that shares its connection: what breaks off is its stream.
+/// Serves an HTTP/2 request. A failure resets its stream, not the shared connection.
 fn serve_stream(
     app: &Rc<App>,
     request: Request<Body>,

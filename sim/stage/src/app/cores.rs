@@ -1,4 +1,4 @@
-//! Occupies a core for the length of work, however the cores are shared.
+//! Occupies a core for the length of a work step, under either CPU scheduling policy.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,13 +12,12 @@ use super::sharing::Sharing;
 use super::visit::Visit;
 use crate::cpu::CpuClock;
 
-/// The cores of one replica.
 #[derive(Debug)]
 pub(crate) struct Cores {
     env: Env,
     cpu: Rc<CpuClock>,
     kind: Kind,
-    /// The app has no workers: requests wait for cores, and that is their queue wait.
+    /// True if the app has no workers: requests wait for cores instead, and that wait is their queue wait.
     is_queue: bool,
 }
 
@@ -29,24 +28,24 @@ enum Kind {
     Shared(Rc<Sharing>),
 }
 
-/// Work was refused.
+/// The reason why work was refused a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoCore {
     /// The queue is full.
     Full,
-    /// The caller had gone when its turn came.
+    /// The caller had disconnected before a core was free.
     Shed,
 }
 
 impl Cores {
-    /// The cores that a version declares. Processor sharing has a task, spawned here.
+    /// Creates the cores that a version declares. For processor sharing, spawns a task.
     pub(crate) fn new(env: &Env, version: &Version, meter: Meter, drops_gone: bool) -> Cores {
         let is_queue = version.workers.is_none();
         let cpu = Rc::clone(meter.cpu());
         let kind = match (version.cores, version.cpu) {
             (None, _) => Kind::Unlimited,
             (Some(cores), Cpu::Fifo) => {
-                // Behind workers, those bound the line.
+                // With workers, the number of workers already bounds this queue.
                 let limit = version.queue.limit.filter(|_| is_queue);
                 let servers =
                     Servers::new(cores, limit, version.queue.order, drops_gone && is_queue);
@@ -66,7 +65,8 @@ impl Cores {
         }
     }
 
-    /// Takes a core for as much CPU time as `span` says when it has one: a service time is drawn when service begins.
+    /// Occupies a core for the CPU time that `span` returns. `span` is called when the core is granted,
+    /// because a service time is drawn when service begins.
     pub(crate) async fn work(
         &self,
         span: impl FnOnce() -> Duration,
@@ -79,7 +79,7 @@ impl Cores {
                 self.cpu.spend(&self.env, span()).await;
                 drop(seat);
             }
-            // Evenly shared cores take up all work at once.
+            // Processor sharing starts all work at once.
             Kind::Shared(sharing) => {
                 sharing.work(span()).await;
             }
@@ -114,12 +114,12 @@ impl Cores {
     }
 }
 
-/// A core in use, metered to the end.
+/// A core in use, metered until it is dropped.
 struct Metered<'a> {
     env: Env,
     servers: Rc<Servers>,
     meter: &'a Meter,
-    /// Freed after the meter has recorded it.
+    /// Dropped after the meter has recorded the use.
     _seat: Seat,
 }
 

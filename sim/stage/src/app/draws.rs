@@ -1,4 +1,5 @@
-//! The random streams of a replica: one for each place of the story that draws, so that an edit shifts no other draw.
+//! Random streams of a replica. Each place of the scenario that draws has its own, so an edit elsewhere does
+//! not shift its values.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,19 +11,20 @@ use shakedown_env::{Env, Rng};
 use shakedown_scenarios::story::{Draw, Drawn, Place, Story, Timed};
 use shakedown_scenarios::value::Share;
 
-/// Streams by place, made when they are first drawn from.
+/// Random streams by place, created at the first draw.
 pub(crate) struct Draws {
     env: Env,
-    /// Draws what belongs to a request, whichever replica serves it.
+    /// The runner's host, which draws the values that belong to a request, independent of the replica that
+    /// serves it.
     stage: Env,
     story: Rc<Story>,
-    /// The number of earlier starts of the pod: a restarted pod does not repeat the draws of the first.
+    /// Number of earlier starts of the pod. A restarted pod must not repeat the draws of its first life.
     life: u32,
     streams: RefCell<BTreeMap<Place, Rng>>,
 }
 
 impl Draws {
-    /// `stage` is the same for all replicas.
+    /// `stage` is the runner's host, the same for all replicas.
     pub(crate) fn new(env: Env, stage: Env, story: Rc<Story>, life: u32) -> Draws {
         Draws {
             env,
@@ -33,15 +35,16 @@ impl Draws {
         }
     }
 
-    /// A duration. What is always the same draws nothing.
+    /// Draws a duration. A constant distribution consumes no randomness.
     pub(crate) fn span(&self, draw: &Draw) -> Duration {
         let nanos = draw.from.as_constant();
         let nanos = nanos.unwrap_or_else(|| self.with(draw.place, |rng| draw.from.sample_ns(rng)));
         Duration::from_nanos(nanos)
     }
 
-    /// The time of a step, of an attempt that `call` names. A time that is the request's has a stream of its own for each
-    /// call and place: all tries of the call, at whichever replica, draw the same. What has no call is an attempt by itself.
+    /// Draws the time of a step, for an attempt of the call identified by `call`. If the scenario says that
+    /// the time belongs to the request, the random stream depends on the call and the place, so all attempts
+    /// of a call draw the same value at every replica. Without a call header each attempt draws its own.
     pub(crate) fn time(&self, timed: &Timed, call: Option<&HeaderValue>) -> Duration {
         let Draw { from, place } = &timed.time;
         let call = call.and_then(|call| call.to_str().ok());
@@ -55,13 +58,13 @@ impl Draws {
         }
     }
 
-    /// A count. What is always the same draws nothing.
+    /// Draws a count. A constant distribution consumes no randomness.
     pub(crate) fn count(&self, draw: &Draw) -> u64 {
         let count = draw.from.as_constant();
         count.unwrap_or_else(|| self.with(draw.place, |rng| draw.from.sample_count(rng)))
     }
 
-    /// Draws true with a probability. Draws nothing if it is certain.
+    /// Draws true with the given probability. Consumes no randomness if the outcome is certain.
     pub(crate) fn chance(&self, place: Place, share: Share) -> bool {
         match share {
             Share::NONE => false,

@@ -1,4 +1,5 @@
-//! Core time in the journal: recorded whenever the number of busy cores changes, and only for apps that count cores.
+//! Core time in the Journal: recorded when the number of busy cores changes, and only for apps that count
+//! cores.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,14 +11,13 @@ use shakedown_results::{Event, PodId};
 use crate::cpu::CpuClock;
 use crate::journal::Journal;
 
-/// The core time of one pod.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// The journal; `None` for an app whose `busy` counts workers.
+    /// The Journal and the pod; `None` for an app whose `busy` counts workers.
     to: Option<(Arc<Journal>, PodId)>,
     cpu: Rc<CpuClock>,
     since: Cell<Time>,
-    /// `since` as CPU time.
+    /// `since` in CPU time.
     cpu_since: Cell<Time>,
 }
 
@@ -31,12 +31,12 @@ impl Meter {
         }
     }
 
-    /// The clock of the cores that are metered.
+    /// The CPU clock of the metered cores.
     pub(crate) fn cpu(&self) -> &Rc<CpuClock> {
         &self.cpu
     }
 
-    /// Since the last note, `busy` cores have worked whenever the pod was not paused.
+    /// Records that `busy` cores have worked since the last note, except while the pod was paused.
     pub(crate) fn note(&self, now: Time, busy: u32) {
         let since = self.since.replace(now);
         let cpu_now = self.cpu.at(now);

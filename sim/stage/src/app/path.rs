@@ -1,12 +1,12 @@
-//! The endpoint of a service that a request asks for.
+//! Matches a request to an endpoint of a service.
 
 use http::Method;
 use shakedown_scenarios::story::Path;
 
-/// The endpoint of a request that asks for none that is declared.
+/// The endpoint of a request that matches no declared one.
 pub(crate) const UNDECLARED: u16 = u16::MAX;
 
-/// The endpoints of a service, ready to be matched.
+/// The endpoints of a service, prepared for matching.
 #[derive(Debug)]
 pub(crate) struct Endpoints(Vec<Declared>);
 
@@ -14,7 +14,7 @@ pub(crate) struct Endpoints(Vec<Declared>);
 struct Declared {
     method: Method,
     segments: Vec<Segment>,
-    /// Ends with `*`: any rest matches.
+    /// True if the path ends with `*`: any remainder matches.
     open: bool,
 }
 
@@ -29,7 +29,7 @@ impl Endpoints {
         Endpoints(paths.iter().map(Declared::new).collect())
     }
 
-    /// The first declared endpoint that a request matches, as an index; [`UNDECLARED`] where none does.
+    /// Returns the index of the first declared endpoint that matches, or [`UNDECLARED`].
     pub(crate) fn find(&self, method: &Method, path: &str) -> u16 {
         let at = self
             .0

@@ -1,4 +1,4 @@
-//! Places for calls: how many calls of one replica to one service may be under way, and who waits for the next.
+//! Call pools: limit the number of concurrent calls from one replica to one service, and queue the others.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,21 +10,21 @@ use shakedown_scenarios::story::{Order, Seats};
 use super::queue::{Entry, Seat, Servers};
 use super::visit::Gone;
 
-/// The places of one replica, by callee.
+/// The call pools of one replica, by callee.
 #[derive(Debug, Default)]
 pub(crate) struct Places(RefCell<BTreeMap<usize, Rc<Servers>>>);
 
-/// Why a call found no place.
+/// The reason why a call got no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPlace {
-    /// The maximum wait has passed.
+    /// The maximum wait of the pool has passed.
     Waited,
-    /// The deadline has passed.
+    /// The deadline of the call has passed.
     Deadline,
 }
 
 impl Places {
-    /// Takes a place for a call to `callee`, in order of asking. Dropping the seat gives it back.
+    /// Takes a permit for a call to `callee`, in FIFO order. Dropping the seat returns it.
     pub(crate) async fn take(
         &self,
         env: &Env,
@@ -38,7 +38,7 @@ impl Places {
             Rc::clone(places.entry(callee).or_insert_with(new))
         };
         let waited = seats.wait.map(|wait| env.now() + wait);
-        // The calling endpoint continues when its own caller has gone, and so does its wait.
+        // The calling endpoint continues after its own caller has disconnected, so this wait does too.
         let wait = match servers.enter(&Gone::default()) {
             Entry::Seated(seat) => return Ok(seat),
             Entry::Queued(wait) => wait,

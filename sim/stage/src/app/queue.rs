@@ -1,4 +1,4 @@
-//! A bounded queue before a number of equal servers: an app's workers, or its cores where they serve in order.
+//! A bounded queue before a number of equal servers: an app's workers, or its cores if they serve in order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,13 +11,12 @@ use shakedown_scenarios::story::Order;
 
 use super::visit::Gone;
 
-/// A number of servers, and the requests that wait for one.
 #[derive(Debug)]
 pub(crate) struct Servers {
     count: u32,
     limit: Option<u32>,
     order: Order,
-    /// True if a request whose caller has gone is dropped when it is taken.
+    /// True if a request whose caller has disconnected is dropped when its turn is reached.
     drops_gone: bool,
     state: RefCell<State>,
 }
@@ -26,26 +25,27 @@ pub(crate) struct Servers {
 struct State {
     busy: u32,
     waiting: VecDeque<Rc<Ticket>>,
-    /// The number of entries that have left the queue: they are skipped, and removed when they are half of it. A queue of which
-    /// all leave at once (their pod has died) must not be searched for each.
+    /// Number of entries in `waiting` that have left the queue. They are skipped, and removed when they make
+    /// up half of it, because searching the queue for each would be quadratic if all leave at once (their pod
+    /// has died).
     left: usize,
 }
 
-/// The admission of a request.
+/// The result of entering the queue.
 pub(crate) enum Entry {
     /// A server was free.
     Seated(Seat),
-    /// None was: wait.
+    /// All servers are busy: wait.
     Queued(Wait),
-    /// And the queue is full.
+    /// All servers are busy and the queue is full.
     Full,
 }
 
-/// The caller had gone when it was taken.
+/// The caller had disconnected when its turn came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shed;
 
-/// A place in the queue.
+/// An entry of the queue.
 #[derive(Debug)]
 struct Ticket {
     turn: Cell<Turn>,
@@ -58,9 +58,9 @@ enum Turn {
     Waits,
     Granted,
     Shed,
-    /// No longer in the queue.
+    /// Removed from the queue before its turn.
     Left,
-    /// The grant, or the shedding, is known to the one who waited.
+    /// The waiter has seen that it was granted or shed.
     Over,
 }
 
@@ -80,7 +80,7 @@ impl Servers {
         })
     }
 
-    /// Takes a free server, or a place in the queue.
+    /// Takes a free server, or an entry in the queue.
     pub(crate) fn enter(self: &Rc<Servers>, gone: &Gone) -> Entry {
         let mut state = self.state.borrow_mut();
         if state.busy < self.count {
@@ -109,7 +109,7 @@ impl Servers {
         self.state.borrow().busy
     }
 
-    /// Gives a free server to the next in the queue.
+    /// Passes a freed server to the next entry in the queue.
     fn release(&self) {
         loop {
             let next = {
@@ -152,7 +152,7 @@ impl Servers {
     }
 }
 
-/// A server taken: dropping this frees it.
+/// A permit for one server. Dropping it frees the server.
 pub(crate) struct Seat(Rc<Servers>);
 
 impl Drop for Seat {
@@ -192,7 +192,7 @@ impl Drop for Wait {
     fn drop(&mut self) {
         match self.ticket.turn.get() {
             Turn::Waits => self.servers.leave(&self.ticket),
-            // Its turn came, and it did not live to see it.
+            // Granted, but dropped before it was polled again.
             Turn::Granted => self.servers.release(),
             Turn::Shed | Turn::Left | Turn::Over => {}
         }

@@ -1,8 +1,9 @@
-//! Processor sharing: the work in progress shares the cores evenly, none faster than one core.
+//! Processor sharing: the work in progress shares the cores evenly, and each job uses at most one core.
 //!
-//! Exact by virtual work: one clock runs at the rate that each job gets, a job ends when that clock has gone on by its work,
-//! so a change costs O(log n) however many jobs there are. The clock counts 2^-32 ns; a job ends at most that early, and at
-//! the first whole nanosecond after. All of it is in the pod's CPU time, so that a pause suspends the jobs.
+//! The computation is exact, in virtual time. One clock advances at the rate at which each job is served, and
+//! a job ends when the clock has advanced by its work, so a change costs O(log n) in the number of jobs. The
+//! clock counts 2^-32 ns. A job ends at most that much early, at the first whole nanosecond after. All times
+//! are CPU times of the pod, so a pause suspends the jobs.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -16,26 +17,25 @@ use shakedown_env::{Env, Time};
 
 use super::meter::Meter;
 
-/// Parts of a nanosecond that the virtual clock counts, as a power of two.
+/// The clock's units per nanosecond, as a power of two.
 const PARTS: u32 = 32;
 
-/// The cores of an app.
 #[derive(Debug)]
 pub(crate) struct Sharing {
     env: Env,
     cores: u32,
     meter: Meter,
     state: RefCell<State>,
-    /// The task that ends jobs.
+    /// Waker of the task that ends jobs.
     driver: RefCell<Option<Waker>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// By the virtual time at which they end, then by arrival.
+    /// Jobs by the virtual time at which they end, then by arrival.
     jobs: BTreeMap<(u128, u64), Rc<Job>>,
     clock: u128,
-    /// The CPU time at which `clock` was right.
+    /// CPU time of the last update of `clock`.
     at: Time,
     arrivals: u64,
 }
@@ -58,7 +58,7 @@ impl Sharing {
         })
     }
 
-    /// Adds a job; it is over when the future is.
+    /// Adds a job. The returned future completes when the job ends.
     pub(crate) fn work(self: &Rc<Sharing>, span: Duration) -> Work {
         let mut state = self.state.borrow_mut();
         self.advance(&mut state);
@@ -76,7 +76,7 @@ impl Sharing {
         }
     }
 
-    /// Ends jobs when they are due. Runs as long as the app.
+    /// Ends jobs when they are due. Runs for the lifetime of the app.
     pub(crate) async fn drive(self: Rc<Sharing>) {
         let mut sleep = self.env.sleep_until(Time::FAR);
         poll_fn(|cx| {
@@ -84,7 +84,7 @@ impl Sharing {
             loop {
                 let next = self.end_due();
                 sleep.as_mut().reset(next.unwrap_or(Time::FAR));
-                // A sleep that is over already: another round.
+                // The time of the next end has already passed: repeat.
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::<()>::Pending;
                 }
@@ -93,7 +93,7 @@ impl Sharing {
         .await;
     }
 
-    /// Ends the jobs that are due now, and returns the time of the next.
+    /// Ends the jobs that are due now, and returns the time of the next end.
     fn end_due(&self) -> Option<Time> {
         let mut state = self.state.borrow_mut();
         self.advance(&mut state);
@@ -109,7 +109,7 @@ impl Sharing {
         Some(now + next.since(self.meter.cpu().at(now)))
     }
 
-    /// Brings the clock up to date, before the number of jobs changes.
+    /// Advances the clock. Must be called before the number of jobs changes.
     fn advance(&self, state: &mut State) {
         let now = self.env.now();
         let jobs = u32::try_from(state.jobs.len()).unwrap_or(u32::MAX);
@@ -159,7 +159,7 @@ impl Job {
     }
 }
 
-/// A job. Dropping it takes it off the cores.
+/// A job in progress. Dropping it removes it from the cores.
 pub(crate) struct Work {
     sharing: Rc<Sharing>,
     key: (u128, u64),

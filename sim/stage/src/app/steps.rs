@@ -1,4 +1,4 @@
-//! The steps of an endpoint, carried out one after another.
+//! Executes the steps of an endpoint in order.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -20,26 +20,25 @@ use super::places::NoPlace;
 use super::{App, Visit};
 use crate::plot::party_id;
 
-/// The end of an endpoint before its last step.
+/// An end of an endpoint before its last step.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ending<'a> {
-    /// With an answer.
+    /// A response.
     Respond {
         status: Status,
         size: u64,
         headers: &'a [(HeaderName, HeaderValue)],
     },
-    /// With a failure.
     Fail(Failure),
-    /// The queue for a core was full.
+    /// Rejected by the full queue for a core.
     Refuse,
-    /// Thrown out of the queue for a core.
+    /// Dropped from the queue for a core.
     Shed,
 }
 
 pub(super) type Flow<'a> = ControlFlow<Ending<'a>>;
 
-/// A request with the headers that its calls may copy.
+/// A request in progress, with the headers that its calls may copy.
 pub(super) struct Task<'a> {
     pub(super) app: &'a App,
     pub(super) visit: &'a Visit,
@@ -47,7 +46,7 @@ pub(super) struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    /// Carries out a list of steps, in order.
+    /// Executes a list of steps in order.
     pub(super) async fn run(&self, steps: &'a [Step]) -> Flow<'a> {
         for step in steps {
             self.step(step).await?;
@@ -71,7 +70,7 @@ impl<'a> Task<'a> {
                 self.app.env.sleep(self.time(timed)).await;
                 Flow::Continue(())
             }
-            // Boxed: a request that waits for a core is not to be as large as one that calls.
+            // Boxed, so that a request that waits for a core needs no space for a call's state.
             Step::Call(call) => Box::pin(self.call(call)).await,
             Step::Parallel(branches) => {
                 let branches = branches.iter().map(|branch| self.nested(branch));
@@ -96,7 +95,7 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// Steps within a step: boxed, since a future cannot hold itself.
+    /// Executes steps nested in a step. Boxed because the future is recursive.
     fn nested<'b>(&'b self, steps: &'a [Step]) -> Pin<Box<dyn Future<Output = Flow<'a>> + 'b>> {
         Box::pin(self.run(steps))
     }
@@ -127,7 +126,7 @@ impl<'a> Task<'a> {
             .with_call(|call| self.app.draws.time(timed, call))
     }
 
-    /// A call: all its tries, retries and hedges.
+    /// Makes a call, including its retries and hedges.
     async fn make(&self, call: &'a Call) -> Outcome {
         let app = self.app;
         let begun = app.env.now();
@@ -146,7 +145,7 @@ impl<'a> Task<'a> {
             timeout,
             waited: Duration::ZERO,
             deadline,
-            // Without a bound of its own a call may take as long as the run.
+            // A call without a bound may last until the end of the run.
             end: app.plot.last_deadline(),
             tells_timeout: app.plot.passes_deadlines,
             retries: call.retries.as_ref().map(|retries| Policy {
@@ -178,7 +177,7 @@ impl<'a> Task<'a> {
         app.caller.call(errand, &tries, || self.request(call)).await
     }
 
-    /// A call that is never sent.
+    /// Records a call that is never sent.
     fn turn_away(&self, errand: Errand<'_>, outcome: Outcome) -> Outcome {
         self.app.caller.turn_away(errand, outcome);
         outcome
@@ -188,7 +187,7 @@ impl<'a> Task<'a> {
         let protocol = self.app.plot.targets[call.service].protocol;
         let mut request = Request::new(Body::full(self.app.message(protocol, call.size)));
         *request.method_mut() = call.method.clone();
-        // The scenario's reader has checked it; a path that hyper will not have fails the call.
+        // The scenario's reader validates paths. A path that hyper still rejects fails the call.
         *request.uri_mut() = Uri::try_from(call.path.as_str()).unwrap_or_default();
         let headers = request.headers_mut();
         headers.reserve(8);
@@ -200,7 +199,8 @@ impl<'a> Task<'a> {
     }
 }
 
-/// The failure of an endpoint by the end of a call: 504 or DEADLINE_EXCEEDED, else 502 or UNAVAILABLE.
+/// Maps the result of a call to the failure of its endpoint: 504 or DEADLINE_EXCEEDED for a timeout, else 502
+/// or UNAVAILABLE.
 fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
     match (outcome.answer, call.on_error) {
         (Answer::Ok, _) | (_, OnError::Ignore) => Flow::Continue(()),
@@ -211,7 +211,7 @@ fn verdict<'a>(call: &Call, outcome: Outcome) -> Flow<'a> {
     }
 }
 
-/// The end of a call that was never sent.
+/// The outcome of a call that was never sent.
 const fn no_place(why: NoPlace) -> Outcome {
     let answer = match why {
         NoPlace::Waited => Answer::Error,

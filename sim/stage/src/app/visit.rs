@@ -1,4 +1,4 @@
-//! A request at an app, from its arrival to the one `Served` that it leaves in the Journal.
+//! A request at an app, from its arrival to the one `Served` that it records in the Journal.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -16,7 +16,7 @@ use shakedown_types::RequestId;
 
 use crate::journal::Journal;
 
-/// A flag that the caller of a request has gone. Shared by the connection, which sets it, and the request, which reads it.
+/// A flag that the caller of a request has disconnected. The connection sets it, the request reads it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gone(Rc<Cell<bool>>);
 
@@ -29,8 +29,8 @@ impl Gone {
         self.0.get()
     }
 
-    /// Waits until the caller has gone. Nothing wakes it: who sets it hands the request to a task of its own, which polls
-    /// it afresh.
+    /// Waits until the caller has disconnected. No waker is registered, because [`Gone::set`] is followed by
+    /// a spawn of the request's work as a new task, which polls it again.
     pub(crate) async fn wait(&self) {
         poll_fn(|_| {
             if self.is() {
@@ -50,11 +50,11 @@ pub(crate) struct Origin {
     pub(crate) from: Option<PodId>,
     /// The caller's timeout, if its headers have one.
     pub(crate) timeout: Option<Duration>,
-    /// A proxy's copy of a request to somebody else.
+    /// True if the request is a mirrored copy of a request to another service.
     pub(crate) copy: bool,
 }
 
-/// The suffix of the host of a mirrored request. Source: Envoy, `RouteAction.request_mirror_policies`.
+/// Suffix of the host of a mirrored request. Source: Envoy, `RouteAction.request_mirror_policies`.
 const SHADOW: &[u8] = b"-shadow";
 
 impl Origin {
@@ -71,7 +71,7 @@ impl Origin {
     }
 }
 
-/// Returns true if a request is a proxy's copy. Copies to a service whose own name has the suffix are not detected.
+/// Returns true if a proxy mirrored this request. Not detected for services whose own name has the suffix.
 fn is_copy(headers: &HeaderMap, service: &str) -> bool {
     let host = headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
     let end = host.iter().position(|byte| *byte == b':');
@@ -79,7 +79,7 @@ fn is_copy(headers: &HeaderMap, service: &str) -> bool {
     host.ends_with(SHADOW) && !service.as_bytes().ends_with(SHADOW)
 }
 
-/// A request in hand. Dropped without an end, it died with its pod.
+/// A request in progress. If it is dropped before its end, it died with its pod.
 pub(crate) struct Visit {
     env: Env,
     journal: Arc<Journal>,
@@ -93,7 +93,6 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Records the arrival.
     pub(crate) fn arrive(
         env: &Env,
         journal: &Arc<Journal>,
@@ -133,12 +132,12 @@ impl Visit {
         }
     }
 
-    /// The load's request that it descends from.
+    /// The load's request that this one descends from.
     pub(crate) fn root(&self) -> Option<Root> {
         self.origin.root
     }
 
-    /// Time at which its caller gives up, if its headers have a timeout.
+    /// Time at which the caller gives up, if its headers have a timeout.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.origin.timeout.map(|timeout| self.arrived + timeout)
     }
@@ -152,7 +151,7 @@ impl Visit {
         &self.gone
     }
 
-    /// Marks it as waiting in the queue since its arrival, as recorded then.
+    /// Marks the request as queued since its arrival, which has recorded that already.
     pub(crate) fn waits_since_it_arrived(&self) -> Waiting<'_> {
         Waiting {
             visit: self,
@@ -160,7 +159,7 @@ impl Visit {
         }
     }
 
-    /// Records that it begins to wait for a core.
+    /// Records that the request starts to wait for a core.
     pub(crate) fn waits(&self) -> Waiting<'_> {
         let since = self.env.now();
         let (pod, endpoint) = (self.pod, self.endpoint);
@@ -168,7 +167,7 @@ impl Visit {
         Waiting { visit: self, since }
     }
 
-    /// Records its answer; none if its caller had gone before.
+    /// Records the response, or an abandoned request if its caller has already disconnected.
     pub(crate) fn serve(self, outcome: Outcome) {
         if self.gone.is() {
             self.end(NO_ANSWER, Fate::Abandoned);
@@ -177,12 +176,12 @@ impl Visit {
         }
     }
 
-    /// Records that it was refused with this answer.
+    /// Records that the request was refused with this outcome.
     pub(crate) fn refuse(self, outcome: Outcome) {
         self.end(outcome, Fate::Refused);
     }
 
-    /// Records that it was dropped from the queue.
+    /// Records that the request was dropped from the queue.
     pub(crate) fn shed(self) {
         self.end(NO_ANSWER, Fate::Shed);
     }
@@ -219,7 +218,7 @@ impl Drop for Visit {
     }
 }
 
-/// A request in a queue. Dropped, it leaves it: served, thrown out, or dead with its pod, having waited to its last instant.
+/// A request in a queue. Dropping it ends the wait, whether the request is served, shed or dead with its pod.
 pub(crate) struct Waiting<'a> {
     visit: &'a Visit,
     since: Time,

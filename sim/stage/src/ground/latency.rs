@@ -1,4 +1,4 @@
-//! The story's latencies, by pods: the same rules in every world.
+//! The scenario's latencies, by pod: the same rules on every backend.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use shakedown_scenarios::value::Distribution;
 
 use crate::plot::Plot;
 
-/// Latencies, in one direction, between the pods that existed when it was made, and those added to it.
+/// The one-way latencies between the pods that existed when it was created, and those added with
+/// [`Latencies::add`].
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies {
     rules: LatencyRules,
-    /// By zone.
+    /// Region names, by zone.
     regions: Vec<String>,
     cast: Arc<Cast>,
     pods: Vec<Pod>,
@@ -29,12 +30,12 @@ impl Latencies {
         }
     }
 
-    /// Adds the pod after the last.
+    /// Adds the next pod, in pod order.
     pub(crate) fn add(&mut self, pod: Pod) {
         self.pods.push(pod);
     }
 
-    /// The latency from one pod to another; `None` for hosts that are no pods.
+    /// Returns the latency from one pod to another; `None` if either host is not a pod.
     pub(crate) fn between(&self, from: PodId, to: PodId) -> Option<&Distribution> {
         let pod_of = |pod: PodId| self.pods.get(pod.0 as usize);
         let (from, to) = pod_of(from).zip(pod_of(to))?;

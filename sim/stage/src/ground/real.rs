@@ -1,14 +1,14 @@
-//! The real world as a ground: every pod is an address of the loopback block, all in one process, and chaos is a decorator
-//! round each host's real world.
+//! The real backend: every pod is an address of the loopback block, all in one process. Chaos is injected by
+//! a decorator around each host's environment.
 //!
-//! The kernel makes it differ from the simulated one:
-//! - A crashed host's open sockets stay open and silent, but the kernel goes on acknowledging what it is sent until its
+//! Differences from the simulated backend, caused by the kernel:
+//! - A crashed host's open sockets stay open and silent, but the kernel acknowledges received bytes until its
 //!   buffers are full.
-//! - A partition holds bytes back where they arrive, so a sender sees its writes taken and acknowledged by the kernel. After
-//!   the healing they come when TCP would have sent them again.
+//! - A partition delays bytes at the receiver, so a sender sees its writes accepted and acknowledged by the
+//!   kernel. After the partition heals, the bytes are delivered when TCP would have retransmitted them.
 //! - A pause stops the host's tasks, not its share of the thread's time.
-//! - The story's latencies come on top of the kernel's: what arrives is handed on so much later, at both ends, and a
-//!   connection takes one round trip to open.
+//! - The scenario's latencies are added to the kernel's: received bytes are delayed at both ends, and opening
+//!   a connection takes one round trip.
 
 mod cuts;
 mod host;
@@ -34,7 +34,7 @@ use lag::Links;
 
 /// Hosts of one runtime.
 pub(crate) struct Real {
-    /// Weak, because the runtime's tasks hold this ground.
+    /// Weak, because the runtime's tasks own this backend.
     runtime: Weak<Runtime>,
     seed: u64,
     journal: Arc<Journal>,
@@ -45,10 +45,10 @@ pub(crate) struct Real {
 }
 
 impl Real {
-    /// A host for every pod of the cast.
+    /// Creates a host for every pod of the run.
     ///
     /// # Errors
-    /// The system refuses one.
+    /// Returns the system's error if a host cannot be created.
     pub(crate) fn new(
         runtime: &Rc<Runtime>,
         addresses: Addresses,

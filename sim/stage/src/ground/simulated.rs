@@ -1,4 +1,4 @@
-//! The simulated world as a ground.
+//! The simulated backend, on the engine.
 
 use std::cell::RefCell;
 use std::io;
@@ -17,19 +17,19 @@ use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::plot::Plot;
 
-/// The stage's host, after the pods of 0 s and before those that are added.
+/// Name of the runner's host. Its id is after the pods of 0 s and before those added later.
 const STAGE: &str = "stage";
 
-/// Hosts in the engine, in the order of pods, but for the stage's own.
+/// Hosts in the engine, in pod order except for the runner's own.
 pub(crate) struct Simulated {
     net: Net,
-    /// By pod.
+    /// By pod id.
     hosts: RefCell<Vec<HostId>>,
     stage: HostId,
 }
 
 impl Simulated {
-    /// Puts the cast's hosts into an empty world.
+    /// Adds a host for each pod of the run, and one for the runner, to an empty simulation.
     pub(crate) fn new(sim: &Sim, plot: &Plot, journal: &Arc<Journal>) -> Simulated {
         let net = sim.net();
         let hosts: Vec<HostId> = plot.pods().map(|pod| add_pod(&net, plot, pod)).collect();
@@ -68,7 +68,7 @@ impl Ground for Simulated {
 
     fn add(&self, pod: PodId, plot: &Plot) -> io::Result<()> {
         self.hosts.borrow_mut().push(add_pod(&self.net, plot, pod));
-        // The rule knows the pods that there were when it was made.
+        // The old rule only contains the pods that existed when it was created.
         self.net.set_link(link_rule(plot, self.stage));
         Ok(())
     }
@@ -123,7 +123,7 @@ fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
     net.host_id(&name).expect("the host was added just now")
 }
 
-/// The pod on a host; the stage's has none.
+/// Returns the pod on a host; `None` for the runner's host.
 fn pod_of(host: HostId, stage: HostId) -> Option<PodId> {
     let (host, stage) = (host.index(), stage.index());
     let pod = if host < stage {
@@ -134,7 +134,7 @@ fn pod_of(host: HostId, stage: HostId) -> Option<PodId> {
     u32::try_from(pod).ok().map(PodId)
 }
 
-/// The story's latencies, by hosts.
+/// Returns the scenario's latencies, by host.
 fn link_rule(plot: &Plot, stage: HostId) -> Box<dyn Fn(HostId, HostId) -> Link + Send> {
     let latencies = Latencies::new(plot);
     Box::new(move |from, to| {

@@ -1,4 +1,4 @@
-//! Turmoil's simulator as a ground.
+//! The backend on turmoil's simulator.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,19 +17,20 @@ use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::plot::Plot;
 
-/// The stage's host, after the pods of 0 s and before those that are added.
+/// Name of the runner's host. Its id is after the pods of 0 s and before the spare hosts.
 const STAGE: &str = "stage";
 
-/// Hosts of turmoil's. They must all be there from the start: pods that are added get one of those that stand idle.
+/// Hosts in turmoil. All must be created at the start, so pods added later get one of the idle spare hosts.
 pub(crate) struct Turmoil {
     net: TurmoilNet,
-    /// The pods' and then the spare ones, by the number of their pod.
+    /// Hosts of the pods of 0 s, then the spare ones, by pod id.
     hosts: Vec<HostId>,
     stage: HostId,
 }
 
 impl Turmoil {
-    /// Puts the cast's hosts into an empty world, and as many to `spare`. The story is one that turmoil can carry.
+    /// Adds a host for each pod of the run, and `spare` idle ones, to an empty simulation. The scenario must
+    /// be one that turmoil can run.
     pub(crate) fn new(
         sim: &mut TurmoilSim,
         plot: &Plot,
@@ -62,7 +63,7 @@ impl Turmoil {
         ground
     }
 
-    /// Gives the links between a pod and others their latencies.
+    /// Sets the latencies of the links between a pod and others.
     fn link(&self, plot: &Plot, a: PodId, others: impl Iterator<Item = PodId>) {
         let latencies = Latencies::new(plot);
         for b in others {

@@ -1,4 +1,4 @@
-//! Facts of the mesh, turned into facts of the run.
+//! Translates events of the mesh into events of the run.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::layout::APP_PORT;
 const PPM_PER_PERCENT: u32 = 10_000;
 
 impl Journal {
-    /// Takes a fact from the mesh on `pod`.
+    /// Records an event of the mesh on `pod`.
     pub(crate) fn hear(&self, now: Time, pod: PodId, fact: MeshEvent) {
         let mut state = self.lock();
         if state.closing {
@@ -51,7 +51,7 @@ impl Journal {
         })
     }
 
-    /// The service that a `Canary` document is named after.
+    /// Returns the service that a `Canary` document is named after.
     fn service(&self, name: &str) -> Option<PartyId> {
         let party = self.cast.party(name.split('.').next()?)?;
         (self.cast.parties[usize::from(party.0)].kind == PartyKind::Service).then_some(party)
@@ -68,7 +68,8 @@ impl Journal {
             MeshEvent::Request(request) if request.side == Side::Outbound => {
                 self.proxied(state, pod, &request)
             }
-            // The inbound side of a proxy is the app's own story, unless the proxy has something to say.
+            // The app itself records its inbound requests, so only those that the proxy has flagged are
+            // recorded.
             MeshEvent::Request(request) if request.flags == ResponseFlags::empty() => return None,
             MeshEvent::Request(request) => flagged(state, pod, &request),
             MeshEvent::Attempt(attempt) => return self.attempt(state, pod, &attempt),
@@ -124,7 +125,7 @@ impl Journal {
                 limit,
                 open,
             },
-            // Handled by the caller.
+            // Already handled by `hear`.
             MeshEvent::Weights { .. } | MeshEvent::Routed { .. } => return None,
             MeshEvent::DocumentRefused { document, reason } => Event::DocumentRefused {
                 document: document.to_string(),
@@ -148,7 +149,7 @@ impl Journal {
 
     fn attempt(&self, state: &mut State, pod: PodId, attempt: &AttemptEvent) -> Option<Event> {
         let to = state.pod_of(attempt.upstream);
-        // A proxy's tries at its own app are within the pod.
+        // A proxy's attempts at its own app do not leave the pod.
         if to == Some(pod) && attempt.upstream.port() >= APP_PORT {
             return None;
         }
@@ -181,7 +182,7 @@ fn flagged(state: &State, pod: PodId, request: &RequestEvent) -> Event {
 }
 
 impl State {
-    /// Takes a fact from the mesh.
+    /// Records a translated event of the mesh.
     fn tell(&mut self, now: Time, event: Event) {
         match self.zero {
             Some(_) => self.push(now, event),
@@ -189,8 +190,8 @@ impl State {
         }
     }
 
-    /// Follows a call to the service of the cluster that its caller's proxy chose. `None` if it is in flight to that
-    /// service already.
+    /// Moves a call to the service of the cluster that its caller's proxy has chosen. `None` if the call is
+    /// already in flight to that service.
     fn reroute(&mut self, cast: &Cast, call: &str, cluster: &Arc<str>) -> Option<Event> {
         let to = self.party_of(cast, cluster)?;
         let call = self.calls.get_mut(call)?;
@@ -203,12 +204,11 @@ impl State {
         })
     }
 
-    /// The pod at an address.
     fn pod_of(&self, address: SocketAddr) -> Option<PodId> {
         self.addresses.get(&address.ip()).copied()
     }
 
-    /// The service that a cluster leads to: `outbound|9080|v2|reviews.default.svc.cluster.local`.
+    /// Returns the service of a cluster, from its name: `outbound|9080|v2|reviews.default.svc.cluster.local`.
     fn party_of(&mut self, cast: &Cast, cluster: &Arc<str>) -> Option<PartyId> {
         if let Some(known) = self.clusters.get(cluster) {
             return *known;
@@ -225,8 +225,8 @@ impl State {
     }
 }
 
-/// Statuses and flags as an outcome: what the proxy's own time bound cut short has timed out; what its caller left, or
-/// another try has beaten, is cancelled.
+/// Converts status and response flags to an outcome. An attempt that exceeded the proxy's timeout has timed
+/// out. One that its caller left, or that another attempt has beaten, is cancelled.
 fn outcome(status: u16, grpc: Option<GrpcStatus>, flags: ResponseFlags) -> Outcome {
     let told = Outcome::of_status(status, grpc);
     let answer = if flags.contains(ResponseFlags::DC)

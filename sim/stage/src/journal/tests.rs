@@ -26,7 +26,7 @@ fn party(name: &str, kind: PartyKind) -> Party {
     }
 }
 
-/// A client and a server, meshed.
+/// A Journal of a service and a load, both with sidecars.
 fn journal() -> Arc<Journal> {
     let parties = vec![
         party("web", PartyKind::Service),

@@ -1,4 +1,4 @@
-//! The start of a pod's software: its app, its client, its sidecar, the control plane.
+//! Starts a pod's software: its app, client and sidecar, or the control plane.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use crate::layout::{APP_PORT, XDS_PORT, at};
 use crate::plot::{Part, Plot};
 
 impl Pods {
-    /// Starts all software of a pod, on the host's present life.
+    /// Starts all software of a pod, in the current life of its host.
     pub(crate) fn start(self: &Rc<Pods>, pod: PodId) {
         let env = self.ground.env(pod);
         match self.plot.part(pod) {
@@ -131,7 +131,7 @@ impl Pods {
     }
 }
 
-/// A pod as the metrics of its sidecar name it.
+/// Returns the labels of a pod in the metrics of its sidecar.
 fn workload(
     plot: &Plot,
     pod: PodId,

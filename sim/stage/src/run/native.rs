@@ -1,4 +1,4 @@
-//! A run in the simulator: one fresh thread, one simulated world.
+//! A run in the simulator: one new thread, one simulation.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
     on_a_fresh_thread(|| on_this_thread(story, options, sink, &mut |_| {}))
 }
 
-/// Runs a story on the calling thread. `watch` looks at the world whenever nothing is ready to run.
+/// Runs a scenario on the calling thread. `watch` is called with the simulation whenever no task is ready.
 pub(crate) fn on_this_thread(
     story: &Story,
     options: Options,

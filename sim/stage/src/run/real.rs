@@ -1,4 +1,4 @@
-//! A run on loopback sockets: one thread, all pods on it, in real time.
+//! A run on loopback sockets: all pods on one thread, in real time.
 
 use std::io;
 use std::pin::pin;
@@ -20,11 +20,11 @@ use crate::ground::real::Real;
 use crate::layout::{Addresses, LOOPBACK_BLOCKS, XDS_PORT, at};
 use crate::play::play;
 
-/// The interval at which records are passed on.
+/// Interval at which records are passed to the sink.
 const PASS_ON: Duration = Duration::from_millis(20);
-/// A request sent so much later than intended was late.
+/// A request counts as late if it was sent at least this much later than intended.
 const LATE_NS: i64 = 100_000_000;
-/// More than this share of late requests, in percent, and the generator was starved.
+/// Maximum share of late requests, in percent. If it is exceeded, the load generator was starved of CPU.
 const LATE_PERCENT_MAX: u64 = 1;
 
 pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Result<Ended, RunError> {
@@ -66,7 +66,7 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
         })
         .await
     });
-    // Tasks that the last crash has not reached yet leave their last facts now.
+    // Tasks that the final crash has not reached yet record their last events when they are dropped.
     drop(runtime);
     outlet.pass_on();
     let last_ns = outlet.last_ns;
@@ -93,7 +93,7 @@ pub(super) fn run(story: &Story, options: Options, sink: &mut Sink<'_>) -> Resul
     })
 }
 
-/// A block of loopback addresses that no other run has, for as long as its listener lives.
+/// Claims a block of loopback addresses for this run, until the returned listener is dropped.
 fn claim(runtime: &Runtime) -> io::Result<(Addresses, BoxListener)> {
     let env = runtime.host(HostOptions::new("claim"))?;
     let first = process::id();
@@ -108,7 +108,7 @@ fn claim(runtime: &Runtime) -> io::Result<(Addresses, BoxListener)> {
     Err(taken.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
 }
 
-/// The lateness of the generator.
+/// The lateness of the load generator.
 #[derive(Debug, Default)]
 struct Lag {
     sent: u64,

@@ -1,5 +1,5 @@
-//! The common part of runs: the setup; and for both simulators a fresh thread, and a loop that passes
-//! records on whenever the world rests.
+//! The setup shared by all runs. For both simulators also a new thread, and a loop that passes records on
+//! whenever no task is ready.
 
 use std::cell::RefCell;
 use std::panic::resume_unwind;
@@ -20,10 +20,10 @@ use crate::layout::Addresses;
 use crate::play::play;
 use crate::plot::Plot;
 
-/// Deeply nested steps recurse.
+/// Large enough for deeply nested steps, which recurse.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 
-/// Runs a simulation on a thread of its own.
+/// Runs a simulation on a new thread.
 pub(super) fn on_a_fresh_thread(
     run: impl FnOnce() -> Result<Ended, RunError> + Send,
 ) -> Result<Ended, RunError> {
@@ -36,7 +36,7 @@ pub(super) fn on_a_fresh_thread(
             .name("run".to_owned())
             .stack_size(STACK_BYTES);
         let thread = builder.spawn_scoped(scope, run);
-        // A panic outside of the world's tasks is the sink's, or a bug: it continues in the caller.
+        // A panic outside of the simulation's tasks is the sink's or a bug, so it is resumed in the caller.
         thread
             .map_err(RunError::World)?
             .join()
@@ -44,7 +44,7 @@ pub(super) fn on_a_fresh_thread(
     })
 }
 
-/// A story under a seed, before there is a world for it.
+/// A scenario under a seed, before it has a backend.
 pub(super) struct Scene {
     pub(super) plan: Vec<PlannedAction>,
     pub(super) plot: Rc<Plot>,
@@ -70,8 +70,8 @@ impl Scene {
         })
     }
 
-    /// Plays it on a ground. `run` carries the world on until what it is given holds, which it asks whenever the world
-    /// rests.
+    /// Runs the scenario on a backend. `run` must advance the backend until its argument returns true, and
+    /// call it whenever no task is ready.
     pub(super) fn play(
         self,
         ground: Rc<dyn Ground>,

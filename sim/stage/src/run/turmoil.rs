@@ -1,4 +1,5 @@
-//! A run on turmoil's simulator, as a second opinion on a simulated one; and what it cannot carry.
+//! A run on turmoil's simulator, which verifies the native one, and the checks of the features that turmoil
+//! lacks.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,43 +21,42 @@ use crate::ground::turmoil::Turmoil;
 use crate::layout::Addresses;
 use crate::plot::{Plot, party_id};
 
-/// More pods than this take turmoil too long: each host looks at each link in each tick.
+/// Maximum number of pods. With more, turmoil is too slow: each host visits each link in each tick.
 const PODS_MAX: usize = 30;
 
-/// A part of a story that turmoil cannot run.
+/// A part of a scenario that turmoil cannot run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The keys that lead to it in the file; an item of `chaos` by its name.
+    /// Keys of the part in the file; an item of `chaos` by its name.
     pub path: Vec<String>,
-    /// The part, and the reason.
+    /// Description of the part, and the reason.
     pub reason: String,
 }
 
-/// The fit of a story to turmoil: refused and rounded parts.
+/// The result of checking a scenario for turmoil: refused and rounded parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TurmoilFit {
-    /// Why it is not run at all; empty when it is.
+    /// Parts that prevent the run; empty if it is possible.
     pub refused: Vec<Refusal>,
-    /// Latencies as the story has them and as turmoil has them, in nanoseconds, where they differ.
+    /// Latencies that turmoil rounds, ns: from the scenario's value to turmoil's.
     pub rounded: BTreeMap<u64, u64>,
-    /// Work and sleeps that take much longer because each is rounded up to whole ticks.
+    /// Work and sleeps that take much longer when rounded up to whole ticks.
     pub stretched: Vec<Stretched>,
 }
 
 /// Work or a sleep that turmoil's ticks make longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stretched {
-    /// The service.
     pub service: String,
-    /// As written: `work: exp(1ms)`.
+    /// The step as written: `work: exp(1ms)`.
     pub step: String,
-    /// The mean of the story, ns.
+    /// Mean of the scenario, ns.
     pub mean_ns: u64,
-    /// The mean in ticks, ns.
+    /// Mean after rounding to ticks, ns.
     pub rounded_ns: u64,
 }
 
-/// Checks that turmoil can run a story under `seed`.
+/// Checks that turmoil can run a scenario under `seed`.
 pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     let mut fit = TurmoilFit::default();
     let (plan, cast) = super::cast(story, seed);
@@ -91,7 +91,7 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
         }
     }
     fit.stretch(story);
-    // With no bound on pods there is none on pairs of them.
+    // Without a limit on pods, the number of pairs would be unbounded too.
     if pods <= PODS_MAX
         && let Some(plot) = Plot::new(Rc::new(story.clone()), Arc::new(cast))
     {
@@ -103,8 +103,9 @@ pub fn turmoil_fit(story: &Story, seed: u64) -> TurmoilFit {
     fit
 }
 
-/// The most pods that may be added: each firing that brings replicas may bring all of them anew, since a pod that is gone
-/// does not come back, and as many as the primary version has, since a promoted canary grows to that.
+/// Returns the maximum set of pods that may be added. Each firing that sets replicas may create all of them
+/// anew, because a removed pod does not return. A promoted canary grows to the size of the largest
+/// version.
 fn additions(story: &Story, plan: &[PlannedAction]) -> Vec<Pod> {
     let mut pods = Vec::new();
     for planned in plan {
@@ -148,7 +149,7 @@ impl TurmoilFit {
         }
     }
 
-    /// Finds the steps that take at least a twentieth longer in ticks.
+    /// Finds the steps whose mean grows by at least 5% in ticks.
     fn stretch(&mut self, story: &Story) {
         let stretched = RefCell::new(Vec::new());
         for service in &story.services {
@@ -157,7 +158,7 @@ impl TurmoilFit {
                 .iter()
                 .flat_map(|version| &version.endpoints);
             for step in steps.flatten().flatten() {
-                // Looks at every step within it, too.
+                // `any` visits all nested steps, too.
                 let _none = step.any(&|step| {
                     let (name, timed) = match step {
                         Step::Work(timed) => ("work", timed),
@@ -213,7 +214,7 @@ impl TurmoilFit {
     }
 }
 
-/// The mean of a duration, and of the same in whole ticks, ns; over draws of their own.
+/// Returns the mean of a duration, and of the same in whole ticks, ns, with a random stream of its own.
 fn means(of: &Distribution) -> [u64; 2] {
     const DRAWS: u64 = 10_000;
     let draws = if of.as_constant().is_some() { 1 } else { DRAWS };

@@ -1,4 +1,4 @@
-//! Apps that turn slow or sick for a while, and loads that surge.
+//! Faults that slow down or fail apps for a while, and loads that surge.
 
 use http::StatusCode;
 use shakedown_results::{Answer, PodId};
@@ -9,7 +9,7 @@ use super::build::{Build, all_of};
 use super::{Played, play};
 use crate::{Options, World};
 
-/// A server that works for 2 ms, 100 requests/s, three seconds, and what happens to it from 1 s to 2 s.
+/// A server that works for 2 ms, at 100 requests/s for three seconds. `edit` adds a fault from 1 s to 2 s.
 fn story(edit: impl FnOnce(&mut Build)) -> Story {
     let mut build = Build::new(3);
     let step = build.work("2ms");
@@ -37,7 +37,7 @@ fn fail(rate: &str, with: Failure, only: Option<(usize, u16)>) -> Action {
     }
 }
 
-/// Latencies in ms of the requests of each second.
+/// Latencies in ms, by the second in which the requests were due.
 fn by_second(played: &Played) -> Vec<Vec<i64>> {
     let mut seconds = vec![Vec::new(); 3];
     for finish in played.finished() {

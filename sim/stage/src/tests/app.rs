@@ -1,4 +1,4 @@
-//! The app model, without proxies and without latency: times are exact.
+//! The app model without proxies and latency, so that times are exact.
 
 mod calls;
 
@@ -12,7 +12,7 @@ use shakedown_scenarios::value::{Distribution, Rate, Share};
 use super::build::{Build, millis, seconds};
 use super::{Played, play};
 
-/// A server whose requests take `work`, and a load on it at `rate` for a second.
+/// A server whose requests take `work`, and a load on it at `rate` for one second.
 fn server(rate: &str, work: &str, edit: impl FnOnce(&mut Version)) -> Story {
     let mut build = Build::new(1);
     let step = build.work(work);
@@ -40,7 +40,7 @@ fn an_idle_server_answers_after_its_work() {
 
 #[test]
 fn a_worker_takes_one_request_after_the_other() {
-    // One a 10 ms, 15 ms each: every request waits 5 ms longer than the one before.
+    // A request every 10 ms, 15 ms of work each: every request waits 5 ms longer than the one before.
     let played = play(&server("100/s", "15ms", |version| {
         version.workers = Some(1)
     }));
@@ -114,7 +114,8 @@ fn lifo_takes_the_last_that_came() {
         version.queue.order = Order::Lifo;
     }));
     played.check_laws();
-    // 0 runs until 25 ms; 1 and 2 came meanwhile, 2 is taken; at 50 ms the last to come is 4 or 5.
+    // Request 0 runs until 25 ms. Requests 1 and 2 arrive meanwhile, and 2 is taken. At 50 ms the last to
+    // arrive is 4 or 5.
     let latencies = latencies_ms(&played);
     assert_eq!((latencies[0], latencies[2]), (25, 30));
     assert!(latencies[1] > 500, "{}", latencies[1]);
@@ -123,7 +124,7 @@ fn lifo_takes_the_last_that_came() {
 #[test]
 fn cores_in_order_and_shared_differ_in_who_waits() {
     let burst = |cpu| {
-        // Two at a time cannot be had from an even load: work of 15 ms every 10 ms overlaps.
+        // An even load cannot send two at a time, so work of 15 ms every 10 ms makes requests overlap.
         let mut story = server("100/s", "15ms", |version| {
             version.cores = Some(1);
             version.cpu = cpu;
@@ -133,7 +134,7 @@ fn cores_in_order_and_shared_differ_in_who_waits() {
     };
     let in_order = burst(Cpu::Fifo);
     assert_eq!(latencies_ms(&in_order), [15, 20]);
-    // Alone for 10 ms, then both share for 10 ms, then the second has 10 ms left alone.
+    // The first is alone for 10 ms, both share for 10 ms, then the second is alone for 10 ms.
     let shared = burst(Cpu::Ps);
     assert_eq!(latencies_ms(&shared), [20, 20]);
     shared.check_laws();
@@ -175,7 +176,7 @@ fn an_apps_wait_for_a_core_is_its_queue_wait() {
     assert_eq!(waits.collect::<Vec<_>>(), [0, 5_000_000]);
 }
 
-/// The queueing time of requests by the events, ns; and by the record of each end.
+/// The total queueing time of requests, ns: by the events of the queue, and by the records of the ends.
 fn queued_ns(played: &Played) -> (i128, i128) {
     let (mut length, mut since, mut integral, mut told) = (0i128, 0i128, 0, 0);
     for record in &played.records {
@@ -198,7 +199,7 @@ fn queued_ns(played: &Played) -> (i128, i128) {
 
 #[test]
 fn who_waits_for_a_core_in_order_is_in_the_queue_each_time_it_does() {
-    // 15 ms of work for each 10 ms, in two steps with a pause between: requests wait for a core before both.
+    // 15 ms of work every 10 ms, in two steps with a pause between: requests wait for a core before both.
     let mut build = Build::new(1);
     let steps = vec![
         build.work("10ms"),
@@ -313,7 +314,7 @@ fn a_single_server_behaves_as_theory_says() {
         / count;
     let mean_server = played.stays_ns(PodId(0)).iter().sum::<i64>() / count;
     assert_eq!(mean_client, mean_server);
-    // W = S/(1 - rho) = 2 ms; of 200,000 correlated samples the mean is within 3%.
+    // W = S/(1 - rho) = 2 ms. The mean of 200,000 correlated samples is within 3%.
     assert!(
         (1_940_000..2_060_000).contains(&mean_client),
         "{mean_client} ns"

@@ -1,4 +1,4 @@
-//! Stories built by hand.
+//! Builds scenarios by hand.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use shakedown_scenarios::story::{
 };
 use shakedown_scenarios::value::{Distribution, Rate, Share};
 
-/// A story that grows.
+/// A scenario under construction.
 pub(super) struct Build {
     pub(super) story: Story,
 }
@@ -25,7 +25,7 @@ pub(super) fn millis(millis: u64) -> Duration {
 }
 
 impl Build {
-    /// So many seconds of nothing.
+    /// An empty scenario of `length` seconds.
     pub(super) fn new(length: u64) -> Build {
         let latency = |nanos| Distribution::constant_ns(nanos);
         let story = Story {
@@ -131,7 +131,7 @@ impl Build {
         }
     }
 
-    /// A service of one replica that answers `GET /` by these steps.
+    /// Adds a service of one replica that serves `GET /` with these steps.
     pub(super) fn service(&mut self, name: &str, steps: Vec<Step>) -> &mut Version {
         let labels = [("app", name), ("version", "v1")];
         let version = Version {
@@ -172,7 +172,7 @@ impl Build {
         &mut self.story.services.last_mut().unwrap().versions[0]
     }
 
-    /// A load on service `service`.
+    /// Adds a load on service `service`.
     pub(super) fn load(&mut self, service: usize, rate: &str) -> &mut Load {
         let place = self.place("load.users");
         let rate = Rate::parse(rate).unwrap();
@@ -213,7 +213,7 @@ impl Build {
         self.story.loads.last_mut().unwrap()
     }
 
-    /// All of it without sidecars, and without latency.
+    /// Removes all sidecars and latencies.
     pub(super) fn bare(&mut self) {
         let versions = self
             .story
@@ -228,7 +228,7 @@ impl Build {
         self.story.latency.same_zone = Distribution::constant_ns(0);
     }
 
-    /// A fault at `at` for `length`.
+    /// Adds a fault at `at` for `length`.
     pub(super) fn fault(&mut self, at: &str, length: &str, action: Action) -> &mut Chaos {
         let (at, length) = (self.draw(at), self.draw(length));
         let place = self.place("chaos");
@@ -245,7 +245,7 @@ impl Build {
     }
 }
 
-/// All pods of a party.
+/// Targets all pods of a participant.
 pub(super) fn all_of(name: &str) -> Target {
     Target {
         of: Selector::Party {

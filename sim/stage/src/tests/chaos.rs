@@ -1,4 +1,4 @@
-//! Faults, and what they leave.
+//! Faults and their effects.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Played, play};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// Two bare replicas... one server, one client, and a fault at 1 s for 1 s, of 4.
+/// A server and a client without sidecars, for 4 s. `edit` adds a fault from 1 s to 2 s.
 fn story(edit: impl FnOnce(&mut Build)) -> Story {
     let mut build = Build::new(4);
     let step = build.work("5ms");
@@ -29,7 +29,7 @@ fn fault(action: Action) -> Story {
     })
 }
 
-/// Answers of the requests that should have been sent within these seconds.
+/// Outcomes of the requests that were due between `from` and `to`, in seconds.
 fn answers_within(played: &Played, from: f64, to: f64) -> Vec<Answer> {
     let within = |ns: i64| ns as f64 >= from * 1e9 && (ns as f64) < to * 1e9;
     let finished = played
@@ -49,7 +49,7 @@ fn a_crashed_pod_is_silent_until_it_has_booted() {
     played.check_laws();
     assert!(all(&answers_within(&played, 0.0, 0.9), Answer::Ok));
     assert!(all(&answers_within(&played, 1.0, 1.4), Answer::Timeout));
-    // Up at 2 s, booted at 3 s; in between connections are refused.
+    // The host is up at 2 s and the app has booted at 3 s. Between them connections are refused.
     assert!(all(&answers_within(&played, 2.5, 2.9), Answer::Error));
     assert!(all(&answers_within(&played, 3.1, 4.0), Answer::Ok));
     assert_eq!(
@@ -72,7 +72,7 @@ fn what_a_pod_had_in_hand_dies_with_it() {
     }
     let played = play(&story);
     played.check_laws();
-    // One in hand, all others in the queue.
+    // One request is in progress, all others are in the queue.
     assert!(
         played.served(Fate::Crashed) > 10,
         "{}",
@@ -206,7 +206,7 @@ fn a_fault_that_touched_nothing_makes_the_run_invalid() {
             build.fault("1s", "1s", link).may_miss = may_miss;
             build.bare();
         });
-        // The place of the party of the load comes after all services.
+        // The participant of a load has an index after all services.
         story.loads[0].entries[0].service = 0;
         play(&story)
     };
@@ -276,7 +276,7 @@ fn overlapping_firings_of_one_item_each_touch_something() {
 
 #[test]
 fn one_firing_of_several_may_touch_nothing_and_all_of_them_may_not() {
-    // Ten requests a second, and slowness of 10 ms every 45 ms: most of it meets no work.
+    // Ten requests a second, and slowness of 10 ms every 45 ms: most firings hit no work.
     let played = |rate: &str| {
         let mut story = fault(Action::Slow {
             target: all_of("server"),
@@ -335,7 +335,7 @@ fn a_fault_that_outlasts_the_load_ends_in_the_drain_when_it_says() {
     }
 }
 
-/// A piece of work of 1,100 ms, begun at about 500 ms, with pauses of 1 s from 1 s on.
+/// The latency of work of 1,100 ms that starts at about 500 ms, with a pause of 1 s at each of `pauses`.
 fn latency_of_paused_work(pauses: &[&str], edit: impl FnOnce(&mut Build)) -> i64 {
     let mut build = Build::new(4);
     let step = build.work("1100ms");
@@ -368,7 +368,7 @@ fn work_is_suspended_while_its_pod_is_paused() {
         assert_eq!(latency_of_paused_work(pauses, cores(Cpu::Ps)), 2_100);
         assert_eq!(latency_of_paused_work(pauses, cores(Cpu::Fifo)), 2_100);
     }
-    // Two that overlap by half a second, and two one after the other.
+    // Two pauses that overlap by half a second, and two in sequence.
     assert_eq!(latency_of_paused_work(&["1s", "1500ms"], |_| {}), 2_600);
     assert_eq!(latency_of_paused_work(&["1s", "2100ms"], |_| {}), 3_100);
 }

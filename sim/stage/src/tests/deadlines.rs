@@ -1,11 +1,11 @@
-//! Deadlines that are handed on, the wait for a place, and the time in proxies.
+//! Deadlines that are propagated, waits for a call pool, and the time in proxies.
 
 use shakedown_scenarios::{Edits, Judge, load_text};
 
 use super::play;
 use crate::cast;
 
-/// Plays a file, and judges its checks: all must hold.
+/// Runs a scenario and judges its checks: all must pass.
 fn holds(services: &str, rest: &str) {
     let text = format!(
         "scenario: row
@@ -205,7 +205,7 @@ fn a_hedge_that_was_beaten_neither_succeeded_nor_failed() {
   - hedges(web -> db) == 20";
     let load = "load: {users: {to: web GET /, rate: 10/s, sidecar: none}}";
     let db = "endpoints: {GET /: [sleep: 25ms]}}";
-    // By the app, without a sidecar.
+    // Hedges of the app, without a sidecar.
     holds(
         &format!(
             "    web: {{sidecar: none, workers: 100, endpoints: {{GET /: [call: {{to: db GET /, hedge: 10ms}}]}}}}
@@ -213,7 +213,7 @@ fn a_hedge_that_was_beaten_neither_succeeded_nor_failed() {
         ),
         &format!("{load}\n{expect}"),
     );
-    // By the caller's proxy.
+    // Hedges of the caller's proxy.
     let policy = "mesh: [{apiVersion: shakedown.dev/v1, kind: ProxyPolicy, metadata: {name: db},
     spec: {host: db, hedge: {after: 10ms, times: 1, budget: 100%}}}]";
     holds(
@@ -227,8 +227,8 @@ fn a_hedge_that_was_beaten_neither_succeeded_nor_failed() {
 
 #[test]
 fn work_that_waits_for_a_core_while_its_pod_is_slow_is_stretched_by_what_ails_it_when_it_begins() {
-    // They come 10 ms apart: the second was there before the pod was slow, and has its core while it is; the third comes
-    // while it is slow, and has its core after that.
+    // Requests arrive 10 ms apart. The second arrives before the pod is slow and gets its core while it is.
+    // The third arrives while the pod is slow and gets its core afterwards.
     let web = "    web: {cores: 1, cpu: fifo, endpoints: {GET /: [work: 20ms]}}";
     holds(
         web,
@@ -246,7 +246,8 @@ expect:
 #[test]
 fn a_queue_is_told_endpoint_by_endpoint() {
     let web = "    web: {workers: 1, endpoints: {GET /a: [sleep: 100ms], GET /b: [sleep: 100ms]}}";
-    // The first of `a` has the worker when the second comes, and both when `b` comes.
+    // The first request of `a` occupies the worker when its second arrives. Both are there when that of `b`
+    // arrives.
     holds(
         web,
         "load:

@@ -1,4 +1,4 @@
-//! Services that speak HTTP/2 and gRPC, from the load to the last app.
+//! Services that use HTTP/2 and gRPC, from the load to the last app.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use shakedown_types::GrpcStatus;
 use super::{Played, play};
 use crate::cast;
 
-/// Three services in a row: the first speaks HTTP, the others this; and a load. Proxies try nothing again: by themselves
-/// they do after UNAVAILABLE, as Istio has them. `more` begins with further documents of the mesh.
+/// Three services in a chain: the first uses HTTP, the others `protocol`; and a load. Proxies do not retry,
+/// although by Istio's default they do after UNAVAILABLE. `more` starts with further documents of the mesh.
 fn story(protocol: &str, web: &str, pay: &str, more: &str) -> String {
     format!(
         "scenario: row
@@ -37,7 +37,7 @@ const WEB: &str =
 const PAY: &str =
     "endpoints: {POST /shop.Pay/Charge: [work: 1ms, respond: {status: OK, size: 2kB}]}";
 
-/// Plays a file, and judges its checks: all must hold.
+/// Runs a scenario and judges its checks: all must pass.
 fn holds(text: &str) -> Played {
     let story = load_text("f.yaml", text, &Edits::default()).unwrap_or_else(|e| panic!("{e}"));
     let played = play(&story);
@@ -56,7 +56,7 @@ fn holds(text: &str) -> Played {
     played
 }
 
-/// All statuses of gRPC in attempts, and in what apps answered.
+/// The gRPC statuses of all attempts, and of all responses of apps.
 fn statuses(played: &Played) -> (BTreeSet<Option<GrpcStatus>>, BTreeSet<Option<GrpcStatus>>) {
     let (mut attempts, mut served) = (BTreeSet::new(), BTreeSet::new());
     for record in &played.records {

@@ -1,4 +1,4 @@
-//! Hedges, times that are the request's, places for calls and fan-outs: without latency, so that times are exact.
+//! Hedges, times drawn per request, call pools and fan-outs, without latency, so that times are exact.
 
 mod pools;
 
@@ -18,7 +18,7 @@ const BACK: PartyId = PartyId(0);
 const BACK_POD: PodId = PodId(0);
 const FRONT: PodId = PodId(1);
 
-/// A front whose one step calls a back that answers by `steps`; a request every 100 ms for a second.
+/// A front whose one step calls a back that executes `steps`, with a request every 100 ms for one second.
 fn chain(steps: impl FnOnce(&mut Build) -> Vec<Step>, edit: impl FnOnce(&mut Call)) -> Build {
     let mut build = Build::new(1);
     let steps = steps(&mut build);
@@ -45,7 +45,7 @@ fn fail(build: &mut Build, with: Failure) -> Step {
     }
 }
 
-/// A sleep that is drawn once for the request.
+/// A sleep that is drawn once per request.
 fn sleep_of_request(build: &mut Build, text: &str) -> Step {
     let time = build.draw(text);
     Step::Sleep(Timed {
@@ -54,7 +54,8 @@ fn sleep_of_request(build: &mut Build, text: &str) -> Step {
     })
 }
 
-/// A call of the front: when it began and ended, its tries, hedges, and the attempts' numbers, marks and answers.
+/// A call of the front: its start and end, the numbers of its attempts and hedges, and each attempt's number,
+/// hedge flag and outcome.
 #[derive(Debug, Default)]
 struct Made {
     start_ns: i64,
@@ -98,7 +99,7 @@ fn calls(played: &Played) -> Vec<Made> {
     made.into_values().collect()
 }
 
-/// The latency of each call of the front, ms.
+/// Latency of each call of the front, ms.
 fn took_ms(played: &Played) -> Vec<i64> {
     let took = |call: &Made| (call.end_ns - call.start_ns) / 1_000_000;
     calls(played).iter().map(took).collect()
@@ -283,7 +284,7 @@ fn a_meshed_app_hedges_through_its_sidecar() {
         played.count(|event| matches!(event, Event::Arrived { pod: BACK_POD, .. })),
         20
     );
-    // The sidecar saw its app leave the second of each two.
+    // The sidecar saw its app cancel the second of each two attempts.
     let left = |event: &Event| matches!(event, Event::Attempt { from: FRONT, outcome, .. } if outcome.answer == Answer::Cancelled);
     assert_eq!(played.count(left), 10);
 }
@@ -343,7 +344,7 @@ fn tries_of_one_call_draw_the_same_time_and_another_call_another() {
             place,
         });
     }
-    // One request after the other, so that stays come in order of calls.
+    // One request at a time, so that stays are in order of calls.
     build.story.duration = seconds(10);
     build.story.loads[0].stop = seconds(10);
     build.story.loads[0].stages[0].from = shakedown_scenarios::value::Rate::parse("1/s").unwrap();

@@ -1,11 +1,11 @@
-//! The catalogue's stories, on the stage and before the judge: each variant ends as it is told.
+//! Runs the catalogue's scenarios and judges them: each variant must have the outcome that its file declares.
 
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Edits, Judge, Told, as_told, catalogue, load, load_all};
 
 use crate::{Options, World, cast, run};
 
-/// Stories of so many requests that a short form is enough here.
+/// Scenarios with so large a number of requests that a short form is run here.
 const LARGE: [&str; 1] = ["fan-out-hedged"];
 
 fn ends_as_told(story: &Story) {
@@ -27,7 +27,7 @@ fn ends_as_told(story: &Story) {
 
 #[test]
 fn every_story_of_the_catalogue_that_is_short_ends_as_told() {
-    // Theory needs many seeds, and long runs; the storm is long, and has a short one in `retries`.
+    // The theory scenarios need many seeds and long runs. The storm is long, and a short one is in `retries`.
     let names = catalogue().map(|(name, _)| name).filter(|name| {
         !name.starts_with("theory-") && *name != "retry-storm" && !LARGE.contains(name)
     });

@@ -1,4 +1,4 @@
-//! The memory of a mesh of many pods, counted by what is asked of the allocator.
+//! Memory of a mesh of many pods, counted in the allocator.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use shakedown_scenarios::{Edits, load_text};
 use crate::Options;
 use crate::run::native::on_this_thread;
 
-/// The most that a pod more may cost: an app, a sidecar and their connections.
+/// Maximum cost of one more pod: an app, a sidecar and their connections.
 const POD_BYTES_MAX: u64 = 600_000;
 
-/// The most bytes in use at a time during a run of chains of five services, each with a sidecar.
+/// Peak of the bytes in use during a run of chains of five services, each with a sidecar.
 fn peak(services: u64) -> u64 {
     let mut text = String::from(
         "scenario: chains\nstory: Chains of five.\nduration: 2s\ntopology:\n  services:\n",
@@ -47,7 +47,7 @@ fn a_pod_more_costs_the_same_however_many_there_are() {
     let [few, more, most] = [40, 120, 200].map(peak);
     let (first, second) = ((more - few) / 80, (most - more) / 80);
     assert!(first <= POD_BYTES_MAX, "{first} bytes a pod");
-    // Half as much again is what a proxy's lists of pointers to 160 services may come to.
+    // Half as much again is allowed for a proxy's lists of pointers to 160 services.
     assert!(
         second * 2 <= first * 3,
         "{first} bytes a pod, then {second}"

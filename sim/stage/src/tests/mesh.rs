@@ -1,4 +1,4 @@
-//! Stories with the whole mesh in them: proxies, control plane, xDS.
+//! Scenarios with the whole mesh: proxies, control plane, xDS.
 
 use shakedown_results::{Answer, Event, Fate, PodId};
 use shakedown_scenarios::story::{Action, Story};
@@ -8,7 +8,7 @@ use super::{Played, play, play_with};
 use crate::run::native::on_this_thread;
 use crate::{Options, World};
 
-/// A front that calls a back of two replicas, meshed.
+/// A front that calls a back of two replicas, all with sidecars.
 fn chain(rate: &str, seconds: u64) -> Story {
     let mut build = Build::new(seconds);
     let work = build.work("exp(2ms)");
@@ -109,7 +109,7 @@ fn a_crash_behind_proxies_leaves_no_loose_end() {
             .all(|finish| finish.outcome.answer == Answer::Ok)
     );
     assert!(played.answers(Answer::Ok) < 600);
-    // Two crashed, and each had its configuration in force once more after its boot.
+    // Two crashed, and each accepted its configuration again after its boot.
     let in_force = played
         .count(|event| matches!(event, Event::ConfigInForce { pod, .. } if BACKS.contains(pod)));
     assert_eq!(in_force, 4);
@@ -137,7 +137,7 @@ fn neither_tasks_nor_timers_grow_with_the_requests() {
         seed: 1,
         ..Options::default()
     };
-    // Tasks and timers as they were at each whole second of the world.
+    // Tasks and timers at each whole second of the simulation.
     let mut stats = std::collections::BTreeMap::new();
     on_this_thread(&story, options, &mut |_, _| {}, &mut |sim| {
         let second = sim.now().as_nanos() / 1_000_000_000;

@@ -1,4 +1,5 @@
-//! The same stories on loopback sockets. Times are the system's, so only what does not depend on them is asked for.
+//! The same scenarios on loopback sockets. Only properties that do not depend on the system's timing are
+//! asserted.
 
 use shakedown_results::{Answer, Event, Fate, PodId};
 use shakedown_scenarios::story::{Action, Step};
@@ -8,7 +9,7 @@ use super::build::{Build, all_of, millis};
 use super::{Played, play_with};
 use crate::{Options, World};
 
-/// A front that calls a back, meshed; a second of load.
+/// A front that calls a back, both with sidecars, with one second of load.
 fn chain(edit: impl FnOnce(&mut Build)) -> Played {
     let mut build = Build::new(1);
     let work = build.work("2ms");
@@ -60,7 +61,7 @@ fn a_story_plays_on_loopback_and_its_faults_touch() {
     assert_eq!(hits, 1);
 
     let crash = chain(|build| {
-        // Long enough for the SYNs that were lost to be sent again, after a second.
+        // Long enough for lost SYNs to be retransmitted, after one second.
         build.story.duration = millis(2_500);
         build.story.loads[0].stop = millis(2_500);
         build.story.loads[0].timeout = millis(200);
@@ -69,7 +70,7 @@ fn a_story_plays_on_loopback_and_its_faults_touch() {
         build.fault("800ms", "100ms", Action::Pause(all_of("users")));
     });
     crash.check_laws();
-    // Silence at first, then broken and refused connections.
+    // Timeouts at first, then broken and refused connections.
     assert!(crash.answers(Answer::Timeout) >= 1);
     assert!(
         crash.answers(Answer::Ok) < 122,
@@ -100,7 +101,7 @@ fn two_real_runs_at_the_same_time_keep_out_of_each_others_way() {
     assert_eq!(other, 50);
 }
 
-/// Median latencies in the simulator and on loopback, ms, of calls through two hops of such latencies.
+/// Median latencies in the simulator and on loopback, ms, of calls over two hops with this latency.
 fn medians(latency: &str) -> [i64; 2] {
     let mut build = Build::new(2);
     let work = build.work("2ms");
@@ -128,7 +129,7 @@ fn medians(latency: &str) -> [i64; 2] {
 fn a_real_run_has_the_latencies_of_the_story() {
     for latency in ["15ms", "uniform(10ms..20ms)"] {
         let [simulated, real] = medians(latency);
-        // Four one-way trips and the work; the rest is the machine's.
+        // Four one-way latencies and the work. The rest is the machine's.
         assert!((61..=64).contains(&simulated), "{latency}: {simulated} ms");
         let slack = simulated / 4;
         assert!(

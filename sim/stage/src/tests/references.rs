@@ -1,4 +1,5 @@
-//! Documents as they are applied to a cluster: hosts in any spelling, references to what does not exist, labels of places.
+//! Documents applied to a cluster: hosts in any spelling, references to missing objects, labels of
+//! localities.
 
 use shakedown_results::Event;
 use shakedown_scenarios::{Edits, load_text};
@@ -6,7 +7,7 @@ use shakedown_types::ResponseFlags;
 
 use super::{Played, play};
 
-/// A load on `web`, beside which there is `one`, with these documents; and with `chaos`.
+/// A load on `web`, next to a service `one`, with these documents and this chaos.
 fn run(documents: &str, chaos: &str) -> Played {
     let text = format!(
         "scenario: spelled\nstory: Two services and a load.\nduration: 3s\ntopology:\n  zones: {{a: {{region: eu}}, b: {{region: eu}}}}\n  \
@@ -35,7 +36,7 @@ fn virtual_service(name: &str, hosts: &str, http: &str) -> String {
 
 const TO_ONE: &str = "{route: [{destination: {host: one}}]}";
 
-/// The number of requests with a status that were due from one instant to another, in seconds.
+/// The number of requests with a status that were due between `from` and `to`, in seconds.
 fn with_status(played: &Played, status: u16, from: i64, to: i64) -> usize {
     let finished = played.finished().into_iter();
     let within = finished.filter(|it| (from..to).contains(&(it.intended_ns / 1_000_000_000)));

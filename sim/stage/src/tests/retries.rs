@@ -1,4 +1,4 @@
-//! An app's own retries and deadlines, without proxies and without latency: times are exact.
+//! An app's own retries and deadlines, without proxies and latency, so that times are exact.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn retries(times: u32) -> Retries {
     }
 }
 
-/// A front whose one step calls a back that answers by `steps`; a request every 100 ms for a second.
+/// A front whose one step calls a back that executes `steps`, with a request every 100 ms for one second.
 fn chain(steps: impl FnOnce(&mut Build) -> Vec<Step>, edit: impl FnOnce(&mut Call)) -> Build {
     let mut build = Build::new(1);
     let place = build.place("services.front.v1.0/GET //0/retries");
@@ -56,7 +56,7 @@ fn failing(build: &mut Build) -> Vec<Step> {
     }]
 }
 
-/// Tries of every call of the front.
+/// The number of attempts of every call of the front.
 fn tries(played: &Played) -> Vec<u16> {
     let ends = played
         .records
@@ -138,7 +138,7 @@ fn a_wait_that_would_pass_the_deadline_is_not_begun() {
         });
     });
     let played = play(&story.story);
-    // Tries at 0 and 100 ms; the next would come at 300 ms.
+    // Attempts at 0 and 100 ms. The next would be at 300 ms.
     assert_eq!(tries(&played), [2; 10]);
     assert_eq!(played.finished()[0].latency_ns(), 100_000_000);
 }
@@ -154,7 +154,7 @@ fn a_budget_counts_over_all_calls_of_the_process() {
     build.story.duration = seconds(10);
     build.story.loads[0].stop = seconds(10);
     let played = play(&build.story);
-    // The tenth, the twentieth, ... first try earns one.
+    // Every tenth first attempt earns one retry.
     let retried = tries(&played).iter().filter(|tries| **tries == 2).count();
     assert_eq!(retried, 10);
 }
@@ -196,7 +196,7 @@ fn jitter_repeats_itself_even_under_noise() {
     assert_ne!(first, with(2, None));
 }
 
-/// A core at 20 requests/s, 100 offered, with a timeout of 100 ms.
+/// A core that serves 20 requests/s, with 100 offered and a timeout of 100 ms.
 fn flooded(rule: Abandoned, meshed: bool) -> Played {
     let mut build = Build::new(2);
     let step = build.work("50ms");
@@ -217,7 +217,7 @@ fn a_caller_that_times_out_does_not_free_the_core_under_finish() {
     for meshed in [false, true] {
         let played = flooded(Abandoned::Finish, meshed);
         played.check_laws();
-        // All 200 are served to the end, for nobody as a rule: 10 s of work.
+        // All 200 are completed, most of them for disconnected callers: 10 s of work.
         let served = played.served(Fate::Abandoned) + played.served(Fate::Done);
         assert_eq!(served, 200, "meshed: {meshed}");
         assert!(played.answers(Answer::Ok) < 10);

@@ -1,4 +1,4 @@
-//! Replicas that come and go, and documents that are applied, while a run goes on.
+//! Replicas that are added and removed, and documents that are applied, during a run.
 
 use shakedown_istio::Document;
 use shakedown_results::{Answer, Event, Fate, PartyId, Pod, PodId};
@@ -11,7 +11,7 @@ use crate::{Options, World};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// A service of two replicas, and what happens to it at 1 s, of so many.
+/// A service of two replicas for `length` seconds, with an action at 1 s.
 fn story(length: u64, meshed: bool, action: Action) -> Story {
     let mut build = Build::new(length);
     let work = build.work("5ms");
@@ -106,7 +106,7 @@ fn a_replica_that_goes_finishes_what_it_has() {
             "{stopped:?}"
         );
         let arrived = played.times(|event| matches!(event, Event::Arrived { pod: PodId(1), .. }));
-        // Out of the endpoints at once; everybody has heard of it soon after.
+        // The pod leaves the endpoints at once, and all callers learn of it soon after.
         assert!(*arrived.last().unwrap() < 2 * SECOND);
         assert_eq!(played.hits(), [1]);
     }
@@ -217,7 +217,7 @@ fn a_rollout_plays_on_loopback_too() {
     assert!(arrived > 20, "{arrived}");
 }
 
-/// All requests to the server time out at its callers' proxies.
+/// A timeout at the callers' proxies that all requests to the server exceed.
 const IMPATIENT: &str = "
 apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -1,4 +1,4 @@
-//! The first voyage: the catalogue's routing story, on the stage.
+//! Runs the catalogue's header-routing scenario.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use shakedown_scenarios::{BASE, Edits, load};
 
 use super::{Played, play};
 
-/// Parties of the story, in the file's order.
+/// Participants of the scenario, in the file's order.
 const REVIEWS: PartyId = PartyId(2);
 const JASON: PartyId = PartyId(4);
 
@@ -19,7 +19,7 @@ fn story(variant: &str) -> Played {
     play(&load("header-routing", &edits).unwrap())
 }
 
-/// The number of jason's, and of the others', requests that each version of reviews saw.
+/// Number of requests of jason, and of the others, that each version of reviews received.
 fn seen(played: &Played) -> BTreeMap<(bool, u32), usize> {
     let mut seen = BTreeMap::new();
     for record in &played.records {

@@ -23,7 +23,7 @@ fn queue(servers: &Rc<Servers>, gone: &Gone) -> Wait {
     }
 }
 
-/// The entries of these that are taken, all polled before any ends.
+/// Polls all of them before dropping any result, and returns which are ready.
 fn ready(waits: &mut [Wait]) -> Vec<bool> {
     let turns: Vec<_> = waits.iter_mut().map(poll).collect();
     turns.iter().map(Poll::is_ready).collect()
@@ -71,7 +71,7 @@ fn a_limit_of_zero_means_that_nobody_waits() {
 fn a_free_server_that_was_handed_on_is_not_free_for_a_newcomer() {
     let (servers, seat, mut waits) = three(Order::Fifo);
     drop(seat);
-    // The first in line has it, though it has not looked yet.
+    // The server belongs to the first entry, although it has not been polled yet.
     assert!(matches!(servers.enter(&Gone::default()), Entry::Queued(_)));
     assert!(poll(&mut waits[0]).is_ready());
 }

@@ -8,7 +8,7 @@ use shakedown_env::UnixTime;
 
 use super::{Meter, Sharing};
 
-/// Ends, in us, of jobs given as (start, work) in us.
+/// Returns the end times of jobs given as (start, work), all in us.
 fn ends(cores: u32, jobs: &[(u64, u64)]) -> Vec<u64> {
     let sim = Sim::new(SimOptions {
         seed: 1,

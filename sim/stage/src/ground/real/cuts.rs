@@ -1,4 +1,4 @@
-//! Partitions in force: who is cut off from whom, and who waits for the healing.
+//! Partitions in force, and the tasks that wait for one to heal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use shakedown_env::Time;
 
-/// The first retransmission of data, and of a SYN; each later one waits twice as long. Source: Linux, `TCP_RTO_MIN`; RFC 6298,
-/// 2.1.
+/// Delay of the first retransmission of data. Each later one waits twice as long. The same applies to
+/// [`SYN_RETRY`]. Sources: Linux, `TCP_RTO_MIN`; RFC 6298, 2.1.
 pub(super) const DATA_RETRY: Duration = Duration::from_millis(200);
 pub(super) const SYN_RETRY: Duration = Duration::from_secs(1);
 
-/// Time of the next retransmission of data blocked since `since`, at `now` or later.
+/// Returns the time of the first retransmission at `now` or later, for data blocked since `since`.
 pub(super) fn next_try(since: Time, now: Time, first: Duration) -> Time {
     let (mut at, mut step) = (since + first, first);
     while at < now {
@@ -24,10 +24,10 @@ pub(super) fn next_try(since: Time, now: Time, first: Duration) -> Time {
     at
 }
 
-/// All partitions of a run. They overlap freely.
+/// All partitions of a run. They may overlap.
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
-    /// The number of cuts: without any, the lock is not taken.
+    /// Number of partitions. The lock is not taken while it is 0.
     count: AtomicUsize,
     state: Mutex<State>,
 }
@@ -53,7 +53,8 @@ impl OneWay {
 }
 
 impl Cuts {
-    /// Cuts one set of addresses off from another, that way only.
+    /// Cuts the path from one set of addresses to another, in that direction only, and returns the id of the
+    /// cut.
     pub(super) fn add(&self, from: Vec<IpAddr>, to: Vec<IpAddr>) -> u64 {
         let mut state = self.lock();
         let id = state.next;
@@ -68,7 +69,7 @@ impl Cuts {
         id
     }
 
-    /// Takes a cut back; the answer is how much it held up.
+    /// Removes a cut, and returns the number of times that it blocked data or a connection.
     pub(super) fn remove(&self, id: u64) -> u64 {
         let mut state = self.lock();
         let hits = state.cuts.remove(&id).map_or(0, |cut| cut.hits);
@@ -79,7 +80,7 @@ impl Cuts {
         hits
     }
 
-    /// Returns true if that way is cut; the task is then woken when a cut is healed.
+    /// Returns true if the path is cut. The task is then woken when any cut is removed.
     pub(super) fn holds(&self, from: IpAddr, to: IpAddr, cx: &Context<'_>) -> bool {
         if self.count.load(Ordering::Relaxed) == 0 {
             return false;
@@ -98,7 +99,7 @@ impl Cuts {
         true
     }
 
-    /// Something was held up on its way.
+    /// Counts data or a connection that was blocked.
     pub(super) fn hit(&self, from: IpAddr, to: IpAddr) {
         let mut state = self.lock();
         for cut in state.cuts.values_mut().filter(|cut| cut.covers(from, to)) {

@@ -1,4 +1,4 @@
-//! A host that can crash and pause, round a real one.
+//! A decorator around a real host's environment, which can crash and pause it.
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending, poll_fn};
@@ -21,18 +21,16 @@ use super::lag::{Lag, Links};
 use super::stream::{HeldListener, HeldStream};
 use crate::journal::Journal;
 
-/// All hosts of a run.
 #[derive(Default)]
 pub(super) struct Hosts(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// By pod.
+    /// By pod id.
     all: Vec<Arc<RealHost>>,
     by_address: BTreeMap<IpAddr, Arc<RealHost>>,
 }
 
-/// A pod's host.
 pub(super) struct RealHost {
     pod: PodId,
     address: IpAddr,
@@ -43,16 +41,16 @@ pub(super) struct RealHost {
 
 #[derive(Default)]
 struct State {
-    /// Raised by each crash: what belongs to an earlier one is dead.
+    /// Incremented by each crash. Tasks and sockets of an earlier life are dead.
     life: u64,
     down: bool,
     paused: bool,
     next_task: u64,
-    /// To be woken when the host's state changes.
+    /// Wakers of the host's tasks, woken when its state changes.
     tasks: BTreeMap<u64, Waker>,
-    /// Connects of others that wait for the host to be up.
+    /// Wakers of other hosts' connects, which wait until this host is up.
     callers: Vec<Waker>,
-    /// Sockets of a host that is down: open, and silent.
+    /// Sockets of the host while it is down: kept open, but silent.
     silent: Vec<Socket>,
 }
 
@@ -62,7 +60,7 @@ pub(super) enum Socket {
     Listener(#[expect(dead_code, reason = "kept for its being open")] BoxListener),
 }
 
-/// All that lies between the hosts of a run.
+/// State shared by all hosts of a run.
 #[derive(Clone)]
 pub(super) struct Network {
     pub(super) hosts: Arc<Hosts>,
@@ -71,7 +69,7 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// A handle of a host, valid until its next crash.
+    /// Returns a handle of a host, valid until its next crash.
     pub(super) fn env(&self, pod: PodId) -> Env {
         let host = self.hosts.of(pod);
         let life = host.lock().life;
@@ -81,13 +79,13 @@ impl Network {
         }))
     }
 
-    /// The latency that a connection adds to packets from an address to a host.
+    /// Returns the latency that a new connection adds to packets from an address to a host.
     pub(super) fn lag_from(&self, peer: IpAddr, own: &Own) -> Option<Lag> {
         let peer = self.hosts.pod_at(peer)?;
         self.links.lag(own.env(), peer, own.host.pod)
     }
 
-    /// The latency that it adds to packets of a host to an address.
+    /// Returns the latency that a new connection adds to packets from a host to an address.
     fn lag_to(&self, peer: IpAddr, own: &Own) -> Option<Lag> {
         let peer = self.hosts.pod_at(peer)?;
         self.links.lag(own.env(), own.host.pod, peer)
@@ -95,7 +93,7 @@ impl Network {
 }
 
 impl Hosts {
-    /// The next pod's host.
+    /// Adds the next host, in pod order.
     pub(super) fn add(&self, host: Arc<RealHost>) {
         let mut known = self.lock();
         known.by_address.insert(host.address, Arc::clone(&host));
@@ -145,7 +143,7 @@ impl RealHost {
         }
     }
 
-    /// Ends its tasks and silences its sockets.
+    /// Ends the host's tasks and silences its sockets.
     pub(super) fn crash(&self) {
         let mut state = self.lock();
         state.life += 1;
@@ -154,7 +152,7 @@ impl RealHost {
         wake_all(state);
     }
 
-    /// Restarts it: connections that it left open are reset.
+    /// Restarts the host and resets the connections that it had left open.
     pub(super) fn restart(&self) {
         let mut state = self.lock();
         if !state.down {
@@ -210,7 +208,8 @@ impl Own {
         !state.down && state.life == self.life
     }
 
-    /// Closes a socket, or keeps it open in silence when its owner has died and its host is down.
+    /// Closes a socket. If its host is down, keeps it open and silent instead. If only its owner has died,
+    /// resets it.
     pub(super) fn lay_down(&self, socket: Socket) {
         let mut state = self.host.lock();
         if state.down {
@@ -225,7 +224,7 @@ impl Own {
     }
 }
 
-/// A host's view of the real world, with chaos in it.
+/// A host's view of the real environment, with faults injected.
 struct ChaosWorld {
     own: Own,
     network: Network,
@@ -262,7 +261,7 @@ impl World for ChaosWorld {
             let start = own.env().now();
             let (mut held, mut waited) = (false, false);
             poll_fn(|cx| {
-                // A SYN needs the way there, its answer the way back, and somebody who answers.
+                // A SYN must reach the peer, its answer must return, and the peer must be up to answer.
                 if cuts.holds(here, there, cx) || cuts.holds(there, here, cx) {
                     if !std::mem::replace(&mut held, true) {
                         cuts.hit(here, there);
@@ -353,11 +352,11 @@ impl World for ChaosWorld {
     }
 }
 
-/// A task that ends with its host's life, and rests while its host is paused.
+/// A task that ends with its host's life, and is suspended while its host is paused.
 struct Guarded {
     own: Own,
     id: u64,
-    /// The waker left with the host.
+    /// The waker that is registered in the host's `tasks`.
     seen: Option<Waker>,
     task: Option<LocalFuture>,
 }
@@ -396,7 +395,7 @@ impl Future for Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // The task's own drop may reach for the host: not under its lock.
+        // The task's own drop may lock the host's state, so it must run before the lock is taken.
         self.task = None;
         self.own.host.lock().tasks.remove(&self.id);
     }

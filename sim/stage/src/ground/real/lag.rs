@@ -1,5 +1,5 @@
-//! The story's latencies on loopback sockets: what arrives is handed on as much later as a packet would have travelled, at
-//! both ends of a connection. The kernel's own time on loopback is added to it.
+//! The scenario's latencies on loopback sockets: at both ends of a connection, received bytes are delayed by
+//! a packet's latency. The kernel's own time on loopback is added to it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +15,8 @@ use shakedown_scenarios::value::Distribution;
 
 use crate::ground::latency::Latencies;
 
-/// Bytes on their way to one end of a connection; beyond it the sender meets the kernel's buffers, as with a full window.
+/// Maximum number of bytes in flight to one end of a connection. Beyond it data stays in the kernel's
+/// buffers, as with a full window.
 const FLIGHT_BYTES_MAX: usize = 4 << 20;
 const BLOCK_BYTES: usize = 16 * 1024;
 
@@ -26,7 +27,7 @@ pub(super) struct Links(Mutex<State>);
 #[derive(Debug)]
 struct State {
     latencies: Latencies,
-    /// Connections so far: each direction of each draws from a stream of its own.
+    /// Number of delayed directions of connections so far. Each draws from its own random stream.
     opened: u64,
 }
 
@@ -36,12 +37,12 @@ impl Links {
         Links(Mutex::new(State { latencies, opened }))
     }
 
-    /// Adds the pod after the last.
+    /// Adds the next pod, in pod order.
     pub(super) fn add(&self, pod: Pod) {
         self.lock().latencies.add(pod);
     }
 
-    /// A direction of a new connection; `None` if it takes no time.
+    /// Returns one direction of a new connection; `None` if its latency is zero.
     pub(super) fn lag(&self, env: &Env, from: PodId, to: PodId) -> Option<Lag> {
         let mut state = self.lock();
         let latency = state.latencies.between(from, to)?.clone();
@@ -72,25 +73,25 @@ pub(super) struct Lag {
     rng: Rng,
     flight: VecDeque<(Time, VecDeque<u8>)>,
     bytes: usize,
-    /// The end of the data: regular, or an error.
+    /// End of the data, with its arrival time: regular, or an error.
     end: Option<(Time, io::Result<()>)>,
-    /// Arrival of the data that was sent last: nothing overtakes it.
+    /// Arrival time of the data that was sent last. Later data must not overtake it.
     last: Time,
     timer: Option<Sleep>,
 }
 
 impl Lag {
-    /// The latency of a packet.
+    /// Draws the latency of one packet.
     pub(super) fn draw(&mut self) -> Duration {
         Duration::from_nanos(self.latency.sample_ns(&mut self.rng))
     }
 
-    /// Returns true if data is in flight.
     pub(super) fn carries(&self) -> bool {
         !self.flight.is_empty()
     }
 
-    /// Reads what has travelled long enough; what is to follow it is taken from a stream.
+    /// Reads data whose latency has passed. If `stream` is given, first takes in all data that it has
+    /// received.
     pub(super) fn poll_read(
         &mut self,
         stream: Option<&mut BoxStream>,
@@ -107,7 +108,7 @@ impl Lag {
         };
         ready!(self.poll_until(due, env, cx));
         let Some((_, bytes)) = self.flight.front_mut() else {
-            // The end stays; an error comes once.
+            // End of file is reported on every read, an error only once.
             return match self.end.take().map(|(_, end)| end) {
                 Some(Err(error)) => Poll::Ready(Err(error)),
                 _ => {
@@ -127,7 +128,7 @@ impl Lag {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes what has arrived at the socket.
+    /// Reads all data that the socket has received, and draws an arrival time for each block.
     fn take_in(&mut self, stream: &mut BoxStream, env: &Env, cx: &mut Context<'_>) {
         let mut block = [0; BLOCK_BYTES];
         while self.bytes < FLIGHT_BYTES_MAX && self.end.is_none() {

@@ -1,4 +1,4 @@
-//! Sockets of a host that can crash, pause and lose touch.
+//! Sockets of a host that can crash, pause and be partitioned.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,24 +14,25 @@ use super::cuts::{Cuts, DATA_RETRY, next_try};
 use super::host::{Network, Own, Socket};
 use super::lag::Lag;
 
-/// Bytes that a partition holds back per connection; beyond it the kernel does.
+/// Maximum number of bytes per connection that a partition buffers here. Beyond it they stay in the kernel.
 const HELD_MAX: usize = 64 * 1024;
 
-/// A stream whose arriving bytes a partition holds back, and which falls silent with its host.
+/// A stream whose received bytes are withheld during a partition, and which becomes silent when its host
+/// crashes.
 pub(super) struct HeldStream {
-    /// `None` once it has been laid down.
+    /// `None` after [`Own::lay_down`] has taken it.
     inner: Option<BoxStream>,
     own: Own,
     peer: IpAddr,
     cuts: Arc<Cuts>,
-    /// Data in flight to this end, if that takes time.
+    /// Data in flight to this end; `None` if the link has no latency.
     lag: Option<Lag>,
     held: VecDeque<u8>,
-    /// The end of the held bytes: regular, or an error.
+    /// End of the withheld bytes: regular, or an error.
     end: Option<io::Result<()>>,
-    /// Since when something is held; `None` when nothing is, or when it is let go.
+    /// Time since which data is withheld; `None` if nothing is withheld or it may be read.
     since: Option<Time>,
-    /// Ends with the retransmission that gets through.
+    /// Completes at the time of the retransmission that gets through.
     retry: Option<Sleep>,
 }
 
@@ -65,7 +66,7 @@ impl HeldStream {
             .expect("a stream is laid down only when it is dropped")
     }
 
-    /// Takes what arrives while nothing may pass.
+    /// Buffers received data while the path is cut.
     fn hold(&mut self, cx: &mut Context<'_>) {
         let mut block = [0; 4096];
         while self.held.len() < HELD_MAX && self.end.is_none() {
@@ -80,7 +81,8 @@ impl HeldStream {
         }
     }
 
-    /// Delivers held data when the sender would have retransmitted it after the healing.
+    /// Ready when withheld data may be read: when the sender would have retransmitted it after the partition
+    /// has healed.
     fn poll_retry(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else {
             return Poll::Ready(());
@@ -114,7 +116,7 @@ impl Read for HeldStream {
         {
             let stream = this.inner.as_mut();
             let stream = stream.expect("a stream is laid down only when it is dropped");
-            // Held data follows the data that was in flight before.
+            // Withheld data follows the data that was in flight before.
             let stream = (!behind).then_some(stream);
             return lag.poll_read(stream, this.own.env(), cx, &mut buf);
         }
@@ -188,9 +190,9 @@ impl Drop for HeldStream {
     }
 }
 
-/// A listener whose streams are held streams.
+/// A listener that wraps accepted streams in [`HeldStream`].
 pub(super) struct HeldListener {
-    /// `None` once it has been laid down.
+    /// `None` after [`Own::lay_down`] has taken it.
     inner: Option<BoxListener>,
     own: Own,
     network: Network,

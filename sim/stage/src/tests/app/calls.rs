@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A front that takes `steps`, given the back's index, and a back that works 2 ms.
+/// A front that executes `steps`, and a back with index 0 that works for 2 ms.
 fn front(steps: impl FnOnce(&mut Build) -> Vec<Step>) -> Story {
     let mut build = Build::new(1);
     let work = build.work("2ms");
@@ -43,7 +43,7 @@ fn a_worker_is_held_through_calls_and_sleeps() {
     });
     let version = &mut story.services[1].versions[0];
     version.workers = Some(1);
-    // 100 ms each, and one every 100 ms: the second worker would never be needed, nor a queue.
+    // 100 ms of work every 100 ms: a second worker and a queue are never needed.
     assert_eq!(latencies_ms(&play(&story)), [100; 10]);
     story.loads[0].stages[0].from = Rate::parse("20/s").unwrap();
     story.loads[0].stages[0].to = Rate::parse("20/s").unwrap();
@@ -121,7 +121,7 @@ fn a_call_that_times_out_is_a_504() {
             .all(|finish| finish.outcome.status == 504)
     );
     assert_eq!(latencies_ms(&played), [1; 10]);
-    // The back was left alone, and finished all the same.
+    // The front abandoned the back, which finished all the same.
     assert_eq!(played.served(Fate::Abandoned), 10);
     assert_eq!(played.stays_ns(PodId(0)), [2_000_000; 10]);
 }

@@ -1,4 +1,4 @@
-//! Pools of calls, and fan-outs.
+//! Call pools and fan-outs.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn a_pool_sends_one_call_after_the_other() {
     let at: Vec<i64> = (0..10).map(|call| call * 250_000_000).collect();
     assert_eq!(arrived, at);
     assert_eq!(played.answers(Answer::Ok), 10);
-    // A call begins when it is sent.
+    // A call starts when it is sent.
     assert_eq!(took_ms(&played), [250; 10]);
 }
 
@@ -37,7 +37,7 @@ fn a_call_that_finds_no_place_in_time_fails_unsent() {
     );
     let played = play(&story.story);
     played.check_laws();
-    // At 0, 300, 600 and 900 ms there is a place.
+    // A permit is free at 0, 300, 600 and 900 ms.
     let (ok, not) = (200, 502);
     assert_eq!(
         statuses(&played),
@@ -94,7 +94,7 @@ fn a_fan_out_sends_all_at_once_and_needs_all_answers() {
             .all(|end| end.latency_ns() == 20_000_000)
     );
     assert_eq!(statuses(&even), [200; 10]);
-    // One in twenty fails: none of ten pages has all.
+    // One call in twenty fails, so none of ten pages succeeds completely.
     let some = |build: &mut Build| {
         let place = build.place("fail");
         let rate = Share::parse("5%").unwrap();
