@@ -1,7 +1,8 @@
-//! One self-contained HTML file that tells a run: the verdict in words first, then the figures behind it.
+//! Renders a run as one self-contained HTML file: the verdict in words first, then the figures behind it.
 //!
-//! Nothing is fetched and nothing is sent: a content security policy forbids it, and the one script (which moves the cursor,
-//! draws the heatmaps and copies the replay command) is allowed by its hash. Every string of a user's is escaped. The same document gives the same bytes.
+//! The page loads and sends nothing, because a content security policy forbids it. The only script, which
+//! moves the cursor, draws the heatmaps and copies the replay command, is allowed by its hash. All strings
+//! from users are escaped. The same document gives the same bytes.
 
 mod compare;
 mod curves;
@@ -36,7 +37,7 @@ pub(crate) use verdict::sentence;
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
-/// The report of one run.
+/// Renders the report of one run.
 pub fn render(document: &Document) -> String {
     let scales = Scales::of(&[document]);
     let mut readings = Readings::new(scales.end_ns);
@@ -51,7 +52,7 @@ pub fn render(document: &Document) -> String {
             (loads::section(document))
             (real::section(document))
             (latency::section(document))
-            // Of a real server nothing is known but its answers.
+            // Of a real server only the responses are known.
             @if !is_real_load(document) {
                 (tables::edges(document))
                 (tables::services(document))
@@ -64,12 +65,11 @@ pub fn render(document: &Document) -> String {
     page(&title(document), "one", &body, readings)
 }
 
-/// Whether a document is of loads on real servers.
+/// Returns true if a document is of loads on real servers.
 fn is_real_load(document: &Document) -> bool {
     document.loads.iter().any(|load| load.real.is_some())
 }
 
-/// A whole page around a body.
 fn page(title: &str, class: &str, body: &Markup, readings: Readings) -> String {
     let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     let policy = format!(
@@ -135,44 +135,44 @@ fn head(document: &Document) -> Markup {
     }
 }
 
-/// A table that scrolls by itself where the page is too narrow for it, by keyboard too.
+/// Makes a table scrollable, also by keyboard, if the page is too narrow for it.
 fn scrolling(label: &str, table: Markup) -> Markup {
     html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
 }
 
-/// A chart with what it shows in words, and the table behind it.
+/// Labels a chart with a description of its contents.
 fn chart(words: &str, svg: Markup) -> Markup {
     html! { div.plot role="img" aria-label=(words) { (svg) } }
 }
 
-/// The table behind a chart.
+/// Folds the table behind a chart.
 fn behind(summary: &str, table: Markup) -> Markup {
     html! { details { summary { (summary) } (scrolling(summary, table)) } }
 }
 
-/// A legend entry: a swatch of this class, and what it stands for.
+/// A legend entry: a swatch of this class, and its description.
 fn key(class: &str, words: &str) -> Markup {
     html! { span.key { span class={ "swatch " (class) } aria-hidden="true" {} (words) } }
 }
 
-/// A legend entry with what the cursor reads of it.
+/// A legend entry with the value at the cursor.
 fn key_read(class: &str, words: &str, reading: usize) -> Markup {
     html! {
         span.key { span class={ "swatch " (class) } aria-hidden="true" {} (words) (readings::shown(reading)) }
     }
 }
 
-/// A duration in a table's cell; `-` where there was nothing to measure.
+/// A table cell with a duration; `-` if `count` is 0.
 fn time_cell(ns: i64, count: u64) -> Markup {
     html! { td.n { @if count == 0 { "-" } @else { (units::duration(ns)) } } }
 }
 
-/// A count of things that should not be: marked where there are any.
+/// A table cell with the count of an undesired event, highlighted if it is not 0.
 fn bad_cell(n: u64) -> Markup {
     html! { td.n.bad[n > 0] { (units::count(n)) } }
 }
 
-/// The part of a long list that a page can bear, and how many it leaves out.
+/// Limits a list to its `max` heaviest rows, and returns the number of rows left out.
 fn most<T>(rows: &[T], max: usize, weight: impl Fn(&T) -> u64) -> (Vec<&T>, usize) {
     let mut kept: Vec<&T> = rows.iter().collect();
     if rows.len() > max {

@@ -1,7 +1,8 @@
-//! What people read of a run: the [`Summary`] folds the Journal into the results document, [`html`] draws it as one
-//! self-contained file, [`text`] prints it on a terminal.
+//! Reports on runs for people: [`Summary`] converts the Journal to the results document, [`html`] renders
+//! that as one self-contained file, and [`text`] prints it on a terminal.
 //!
-//! Pure functions of the Journal and of the document: no clock, no I/O, no runtime. The same document gives the same bytes.
+//! Pure functions of the Journal and the document: no clock, no I/O, no runtime. The same document gives the
+//! same bytes.
 
 pub mod html;
 pub mod omitted;

@@ -1,10 +1,12 @@
-//! What of the configuration is not modelled, in lines: the results are without it, and a reader must know.
+//! Lists the parts of the configuration that are not modelled, because readers must know that the results
+//! ignore them.
 
 use std::collections::BTreeMap;
 
 use shakedown_results::NotModelled;
 
-/// A line for each part that has an effect, with its place; and one that counts all others.
+/// Returns one line for each part with an effect, including its position, and one line that counts all
+/// others.
 pub fn lines(parts: &[NotModelled]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -26,7 +28,7 @@ pub fn lines(parts: &[NotModelled]) -> Vec<String> {
     lines
 }
 
-/// `Deployment`, or `targetPort of Canary`.
+/// Returns the kind of a part: `Deployment`, or `targetPort of Canary`.
 fn kind_of(part: &NotModelled) -> String {
     let kind = part.document.split('/').next().unwrap_or_default();
     match &part.field {

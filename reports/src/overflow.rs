@@ -1,10 +1,10 @@
-//! Outlier detections that could not eject, in words, for every kind of report.
+//! Describes outlier detections that could not eject a pod, for all kinds of report.
 
 use shakedown_results::EjectionOverflow;
 
 use crate::units;
 
-/// `40 detections could not eject 1 pod, because maxEjectionPercent was reached`.
+/// Returns the figures: `40 detections could not eject 1 pod, because maxEjectionPercent was reached`.
 pub(crate) fn words(row: &EjectionOverflow) -> String {
     format!(
         "{} could not eject {}, because maxEjectionPercent was reached",
@@ -13,7 +13,7 @@ pub(crate) fn words(row: &EjectionOverflow) -> String {
     )
 }
 
-/// A sentence of its own: the edge, the figures and the time.
+/// Returns a full sentence with the edge, the figures and the time.
 pub(crate) fn sentence(row: &EjectionOverflow) -> String {
     let (from, to) = (units::duration(row.from_ns), units::duration(row.to_ns));
     let when = match row.count {

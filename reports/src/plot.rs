@@ -1,7 +1,7 @@
-//! The charts, drawn with plotters as SVG: no fonts are needed, and colours are CSS classes, so that the page's light, dark
-//! and print styles reach into them.
+//! The charts, drawn with plotters as SVG. No fonts are needed, and colours are CSS classes, so that the
+//! page's light, dark and print styles apply to them.
 //!
-//! Floats appear here and nowhere else in the crate: they place pixels and decide nothing.
+//! Floats are used in this module only. They position pixels and decide nothing.
 
 pub(crate) mod axis;
 pub(crate) mod bins;
@@ -21,10 +21,10 @@ pub(crate) use levels::{Level, levels};
 pub(crate) use percentiles::percentiles;
 pub(crate) use timeline::{Backdrop, box_of_load, latency_over_time, throughput_over_time};
 
-/// The two widths that a chart over time is drawn in: one drawing scaled down to a phone would be too small to read.
+/// The two widths of a chart over time, because one drawing scaled down to a phone would be too small to
+/// read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// A page.
     Wide,
     /// A phone, or half a page.
     Narrow,

@@ -1,6 +1,6 @@
-//! A run in short: what happened, in order, a sentence each. Faults first of all, then who suffered and what followed: tries
-//! again, queues, ejections, breakers, rollouts. All of it is read off the results document, so that its figures are the
-//! document's own.
+//! A summary of a run: its events in order, one sentence each. Faults are first, then the loads that were
+//! affected and the consequences: retries, queues, ejections, breakers, rollouts. All figures are read from
+//! the results document.
 
 mod loads;
 mod mesh;
@@ -11,48 +11,45 @@ use shakedown_results::{Document, EventRow};
 use crate::units;
 
 const SECOND_NS: i64 = 1_000_000_000;
-/// Sentences of one kind, at most: the worst ones.
+/// Maximum number of sentences per kind. The worst ones are kept.
 const KIND_MAX: usize = 4;
 
-/// What kind of thing happened, in the order in which one follows from another.
+/// The kind of an event, in causal order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// A chaos item.
     Fault,
-    /// Something refused or worthless.
+    /// A refused document or resource.
     Refused,
-    /// Requests waited.
+    /// Requests waited in a queue.
     Queue,
-    /// Requests failed.
     Failures,
-    /// Requests took long.
+    /// Requests took much longer than usual.
     Slow,
-    /// Tries after one that had failed.
+    /// Retries after failed attempts.
     Retries,
     /// Pods ejected, and detections that could not eject.
     Ejections,
-    /// Breakers at their limit.
+    /// Circuit breakers at their limit.
     Breakers,
-    /// A canary.
     Rollout,
 }
 
-/// One thing that happened.
+/// A sentence of the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) kind: Kind,
     pub(crate) from_ns: i64,
-    /// `None` for an instant.
+    /// End of the interval, ns from 0 s; `None` for an instant.
     pub(crate) to_ns: Option<i64>,
-    /// Of what or whom.
+    /// The object of the event.
     pub(crate) subject: String,
-    /// What, in words.
+    /// Description of the event.
     pub(crate) words: String,
-    /// How bad it was, among its kind.
+    /// Severity among events of the same kind.
     weight: u64,
 }
 
-/// What happened in a run, in order of time; what led to it before what followed from it.
+/// Returns the events of a run in order of time, with causes before consequences.
 pub(crate) fn of(document: &Document) -> Vec<Link> {
     let mut links = Vec::new();
     links.extend(worst(faults(document)));
@@ -70,7 +67,7 @@ pub(crate) fn of(document: &Document) -> Vec<Link> {
     links
 }
 
-/// When it was, to the second; to the tenth where a second is much.
+/// Formats the time of an event, rounded to seconds; in runs below 30 s to tenths.
 pub(crate) fn when(link: &Link, end_ns: i64) -> String {
     let unit = match end_ns {
         ..30_000_000_000 => SECOND_NS / 10,
@@ -87,14 +84,14 @@ pub(crate) fn when(link: &Link, end_ns: i64) -> String {
     }
 }
 
-/// The worst of a kind, in order of time.
+/// Keeps the [`KIND_MAX`] worst events.
 fn worst(mut links: Vec<Link>) -> Vec<Link> {
     links.sort_by_key(|link| std::cmp::Reverse(link.weight));
     links.truncate(KIND_MAX);
     links
 }
 
-/// Chaos items: the first time and how often.
+/// Chaos items, each with the time of its first firing and the number of firings.
 fn faults(document: &Document) -> Vec<Link> {
     let mut links: Vec<(Link, u64)> = Vec::new();
     for row in &document.events {
@@ -146,7 +143,7 @@ fn refusals(events: &[EventRow]) -> Vec<Link> {
     refused.map(link).collect()
 }
 
-/// Queues that grew beyond what is usual.
+/// Queues that grew far beyond their usual length.
 fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<Link> {
     let mut links = Vec::new();
     for row in rows {
@@ -178,22 +175,22 @@ fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<Link> {
     links
 }
 
-/// Where numbers stand far above what is usual: around their peak.
+/// The peak of a series, with the interval around it in which the values are far above the usual one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hump {
-    /// The first and, exclusive, the last.
+    /// First bin; `to` is exclusive.
     from: usize,
     to: usize,
     peak: u64,
 }
 
 impl Hump {
-    /// Below this a number is no peak.
+    /// Minimum value of a peak.
     const LEAST: u64 = 10;
-    /// A peak is so many times what is usual, at least.
+    /// Minimum ratio of a peak to the usual value.
     const TIMES: u64 = 4;
 
-    /// `None` where nothing stands out.
+    /// Finds the peak; `None` if no value is far above the usual one.
     fn of(numbers: &[u64]) -> Option<Hump> {
         let (at, peak) = numbers
             .iter()
@@ -201,7 +198,8 @@ impl Hump {
             .max_by_key(|(at, number)| (**number, std::cmp::Reverse(*at)))?;
         let mut sorted = numbers.to_vec();
         sorted.sort_unstable();
-        // A lower quartile: what stays high for most of a run stands out, too.
+        // The usual value is the lower quartile, so that values that stay high for most of a run are found,
+        // too.
         let usual = sorted[sorted.len() / 4];
         let floor = usual.max(1) * Hump::TIMES;
         if *peak < Hump::LEAST.max(floor) {

@@ -1,8 +1,9 @@
-//! The streaming fold of a Journal into the results document. Memory does not grow with the number of requests: histograms,
-//! one row a second, a pair of parties and a service version, and a bounded list of events.
+//! Converts a Journal to the results document, record by record. Memory does not grow with the number of
+//! requests: it consists of histograms, one row per second, pair of participants and service version, and a
+//! bounded list of events.
 //!
-//! A request counts where its clock starts, from the end of the warm-up on; the window ends with the load, and takes in the
-//! drain, so that counts of caller and callee agree.
+//! A request counts if it was due after the warm-up and before the end of the load. Its end may be in the
+//! drain, so that the counts of caller and callee agree.
 
 mod edges;
 mod events;
@@ -26,54 +27,51 @@ use overflows::Overflows;
 use series::Over;
 use services::Services;
 
-/// What a results document says about a run before its figures.
+/// The part of a results document that describes the run, not its figures.
 #[derive(Clone, Debug)]
 pub struct Header {
-    /// The scenario's name.
     pub scenario: String,
-    /// Its story.
+    /// Description of the scenario, from its file.
     pub story: String,
-    /// `base`, or the variant's name.
+    /// Name of the variant; `base` without one.
     pub variant: String,
     /// The `--set` edits, in order.
     pub set: Vec<String>,
-    /// Simulated or real.
+    /// Execution mode.
     pub mode: Mode,
-    /// The seed.
     pub seed: u64,
-    /// `native`, `real`, ...
+    /// Backend of the run: `native`, `turmoil` or `real`.
     pub engine: String,
     /// Package version and journal number.
     pub version: String,
-    /// The run's identity.
+    /// Identity of the run.
     pub digest: Digest,
-    /// The command that runs it again.
+    /// Command that repeats the run.
     pub replay: String,
-    /// From 0 s to the end of the drain, ns.
+    /// Time from 0 s to the end of the drain, ns.
     pub elapsed_ns: i64,
-    /// When the user cut the run short, from 0 s, ns.
+    /// Time at which the user stopped the run, ns from 0 s; `None` if it was completed.
     pub cut_ns: Option<i64>,
-    /// What of the configuration is not modelled.
+    /// Parts of the configuration that are not modelled.
     pub not_modelled: Vec<NotModelled>,
 }
 
-/// What the judge makes of a run.
+/// The result of judging a run.
 #[derive(Clone, Debug)]
 pub struct Judgement {
-    /// The checks, in the file's order.
+    /// Results of the checks, in the file's order.
     pub checks: Vec<CheckResult>,
-    /// Why the run is invalid; empty otherwise.
+    /// Reasons why the run is invalid; empty if it is valid.
     pub invalid: Vec<String>,
-    /// How it ended.
     pub verdict: Verdict,
 }
 
-/// Folds a run's Journal, record by record, into a [`Document`].
+/// Converts a run's Journal to a [`Document`], record by record.
 #[derive(Clone, Debug)]
 pub struct Summary {
     warm_up_ns: i64,
     duration_ns: i64,
-    /// Name and versions of each party.
+    /// Name and versions of each participant.
     parties: Vec<(String, Vec<String>)>,
     loads: Loads,
     edges: Edges,
@@ -81,14 +79,14 @@ pub struct Summary {
     events: Events,
     over: Over,
     overflows: Overflows,
-    /// Whom each entry of a load calls.
+    /// The service that each entry of a load calls.
     entries: BTreeMap<(PartyId, u16), PartyId>,
-    /// Calls that have begun and not ended.
+    /// Number of calls that have started and not ended.
     in_flight: u64,
 }
 
 impl Summary {
-    /// A fold of a run of this cast, as it is before the first record.
+    /// Creates the summary of a run with these participants, before its first record.
     pub fn new(cast: &Cast) -> Summary {
         let of_kind = |kind| {
             cast.parties
@@ -115,10 +113,10 @@ impl Summary {
         }
     }
 
-    /// Takes in the next record. `cast` holds all pods added so far.
+    /// Adds the next record. `cast` must contain all pods added so far.
     ///
     /// # Panics
-    /// When a record names a pod that is not in the cast, which is a bug of the run.
+    /// If a record names a pod that is not in the cast, which is a bug of the run.
     pub fn record(&mut self, cast: &Cast, record: &Record) {
         let at_ns = record.at_ns;
         match &record.event {
@@ -161,7 +159,7 @@ impl Summary {
         }
     }
 
-    /// A request of a load is over.
+    /// Adds the end of a load's request.
     fn finished(&mut self, cast: &Cast, record: &Record) {
         let Event::Finished {
             root,
@@ -183,7 +181,7 @@ impl Summary {
             && let Some(to) = self.entries.get(&(root.load, root.entry))
         {
             let (pair, times) = ((root.load, *to), u64::from(*tries) - 1);
-            // Without a sidecar each try tells of itself.
+            // Without a sidecar each attempt has its own event.
             if cast.pods[pod.0 as usize].meshed {
                 self.over.retried(pair, at_ns, times);
             }
@@ -195,7 +193,7 @@ impl Summary {
             .finished(root.load, at_ns, *intended_ns, *sent_ns, *outcome, counts);
     }
 
-    /// A call is over.
+    /// Adds the end of a call.
     fn called(&mut self, cast: &Cast, record: &Record) {
         let Event::CallEnded {
             root,
@@ -219,7 +217,7 @@ impl Summary {
         {
             self.entries.insert((root.load, root.entry), *to);
         }
-        // A sidecar counts its own tries only, from one at each of its app's.
+        // A sidecar counts its own attempts only, starting from 1 for each attempt of its app.
         let again = tries.saturating_sub(1).saturating_sub(*hedges);
         if caller.meshed && again > 0 {
             self.over.retried(pair, at_ns, u64::from(again));
@@ -233,7 +231,7 @@ impl Summary {
         }
     }
 
-    /// A try is over.
+    /// Adds the end of an attempt.
     fn tried(&mut self, cast: &Cast, record: &Record) {
         let Event::Attempt {
             from,
@@ -258,7 +256,7 @@ impl Summary {
         }
     }
 
-    /// An app is through with a request.
+    /// Adds the end of a request at an app.
     fn served(&mut self, cast: &Cast, record: &Record) {
         let Event::Served {
             root,
@@ -295,12 +293,12 @@ impl Summary {
         );
     }
 
-    /// Calls that have begun and not ended.
+    /// Number of calls that have started and not ended.
     pub fn in_flight(&self) -> u64 {
         self.in_flight
     }
 
-    /// The document of the whole run.
+    /// Completes the document of the whole run.
     pub fn finish(self, header: Header, judgement: Judgement) -> Document {
         Document {
             schema: SCHEMA,

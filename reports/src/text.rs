@@ -1,4 +1,4 @@
-//! What a run prints on a terminal: the verdict, the checks, the loads, and the command that runs it again.
+//! The output of a run on a terminal: the verdict, the checks, the loads, and the command that repeats it.
 
 mod real;
 mod refusals;
@@ -14,24 +14,23 @@ use crate::{omitted, overflow, units};
 pub(crate) use real::words as failure_words;
 pub use several::{Ending, endings, sweep};
 
-/// Whether the reader's terminal shows colours.
+/// Use of colours in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paint {
     /// Plain text: pipes, files, tests.
     Plain,
-    /// ANSI colours on the verdict and on marks.
+    /// ANSI colours for verdict and marks.
     Ansi,
 }
 
-/// The column of a load's table that is left out where nothing is unsent: always in a simulated run.
+/// Index of the column that is left out if no request is unsent, as always in a simulated run.
 const UNSENT: usize = 3;
 
-/// The terminal, or pipe, that reads a text.
+/// The terminal or pipe that a text is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
-    /// Whether it shows colours.
     pub paint: Paint,
-    /// Its columns; none: lines may be of any length.
+    /// Width in columns; `None` if lines may have any length.
     pub width: Option<usize>,
 }
 
@@ -41,11 +40,11 @@ impl From<Paint> for Screen {
     }
 }
 
-/// A longer check does not widen the column of all.
+/// Maximum width of the column of checks. Longer checks do not widen it.
 const CHECK_COLUMN_MAX: usize = 72;
 const INTO_A_STRING: &str = "writing into a string succeeds";
 
-/// The summary of one run, a few lines, ended by a newline.
+/// Renders the summary of one run: a few lines, ended by a newline.
 pub fn render(document: &Document, screen: impl Into<Screen>) -> String {
     let screen = screen.into();
     let mut out = String::new();
@@ -75,7 +74,7 @@ pub fn render(document: &Document, screen: impl Into<Screen>) -> String {
     out
 }
 
-/// What of the configuration the results are without, a few lines; nothing if all of it is modelled.
+/// Lists the parts of the configuration that were ignored, in a few lines; empty if all of it is modelled.
 pub fn not_modelled(parts: &[NotModelled], screen: impl Into<Screen>) -> String {
     let (screen, mut out) = (screen.into(), String::new());
     for line in omitted::lines(parts) {
@@ -85,14 +84,14 @@ pub fn not_modelled(parts: &[NotModelled], screen: impl Into<Screen>) -> String 
     out
 }
 
-/// Writes a line, wrapped at words where the screen is narrower.
+/// Writes a line, wrapped at words if the screen is narrower.
 fn wrapped(line: &str, indent: &str, screen: Screen, out: &mut String) {
     let width = screen.width.unwrap_or(usize::MAX);
     let options = textwrap::Options::new(width)
         .subsequent_indent(indent)
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    // An indentation of the line's own is no word.
+    // The line's own indentation must not count as a word.
     let own = line.len() - line.trim_start().len();
     let (own, line) = line.split_at(own);
     for line in textwrap::wrap(line, options.initial_indent(own)) {
@@ -131,7 +130,7 @@ fn headline(document: &Document, screen: Screen, out: &mut String) {
     wrapped(&format!("  {}", sentence(document)), "  ", screen, out);
 }
 
-/// A verdict as a word, and its ANSI colour.
+/// Returns a verdict as a word, and its ANSI colour.
 fn verdict_word(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::Pass => ("PASS", "1;32"),
@@ -141,8 +140,9 @@ fn verdict_word(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
-/// A check a line: mark, check, what was seen; and what was wanted where it is false. A check too long for its column pushes
-/// only its own line. On a screen too narrow for a line it is wrapped at words, what was seen below the check.
+/// Writes one line per check: mark, check and observed value, and the expected value if it failed. A check
+/// too long for its column shifts only its own line. If the screen is too narrow, lines are wrapped at words,
+/// with the observed value below the check.
 fn write_checks(checks: &[CheckResult], screen: Screen, out: &mut String) {
     const MARK: usize = 10;
     let words: Vec<String> = checks.iter().map(check_words).collect();
@@ -183,7 +183,7 @@ fn write_checks(checks: &[CheckResult], screen: Screen, out: &mut String) {
     }
 }
 
-/// What was seen; and what was wanted where a check is false.
+/// Returns the observed value, and the expected one if the check failed.
 fn seen_words(check: &CheckResult) -> String {
     let mut words = one_line(&check.observed);
     if check.pass == Some(false) {
@@ -247,8 +247,8 @@ fn write_loads(loads: &[Load], screen: Screen, out: &mut String) {
     write_aligned(&rows, screen, out);
 }
 
-/// Columns two spaces apart: the first to the left, figures to the right. On a screen that is narrower, further columns follow
-/// below, each time with the first one before them.
+/// Writes columns two spaces apart, the first one aligned left, the others right. If the screen is narrower,
+/// further columns follow below, each time after the first one.
 fn write_aligned(rows: &[Vec<String>], screen: Screen, out: &mut String) {
     const GAP: usize = 2;
     let columns = |words: &str| textwrap::core::display_width(words);
@@ -269,7 +269,7 @@ fn write_aligned(rows: &[Vec<String>], screen: Screen, out: &mut String) {
             line += GAP + **width;
             screen.width.is_none_or(|screen| line <= screen)
         };
-        // One at least, however narrow the screen is.
+        // At least one column, however narrow the screen is.
         let count = figures[from..].iter().take_while(fits).count().max(1);
         for row in rows {
             write!(out, "  {}{}", row[0], " ".repeat(first - columns(&row[0])))
@@ -292,7 +292,7 @@ fn painted(word: &str, color: &str, paint: Paint) -> String {
     }
 }
 
-/// A user's string on one line, and without what would steer a terminal.
+/// Puts a user's string on one line, without control characters that a terminal would interpret.
 fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -1,5 +1,5 @@
-//! Figures in words: durations, instants, shares, rates, counts. Whole-number arithmetic only, so that the same figure reads
-//! the same on every machine.
+//! Formats numbers: durations, instants, shares, rates, counts. Integer arithmetic only, so that the same
+//! number has the same text on every machine.
 
 const US: i64 = 1_000;
 const MS: i64 = 1_000_000;
@@ -7,8 +7,8 @@ const SECOND: i64 = 1_000_000_000;
 const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 
-/// A length of time to three digits, rounded half up: `850 ns`, `4.21 ms`, `12.0 s`; whole seconds from two minutes
-/// (`2m03s`), whole minutes from two hours (`3h05m`).
+/// Formats a duration to three digits, rounded half up: `850 ns`, `4.21 ms`, `12.0 s`; whole seconds from two
+/// minutes (`2m03s`), whole minutes from two hours (`3h05m`).
 pub fn duration(ns: i64) -> String {
     if ns < 0 {
         return format!("-{}", duration(ns.saturating_neg()));
@@ -25,7 +25,7 @@ pub fn duration(ns: i64) -> String {
         return format!("{}m{:02}s", seconds / 60, seconds % 60);
     }
     for (unit, name) in [(1, "ns"), (US, "µs"), (MS, "ms")] {
-        // 999.5 of a unit rounds up to 1.00 of the next.
+        // 999.5 of a unit is rounded up to 1.00 of the next.
         if half_up(ns, unit) < 1_000 {
             return three_digits(ns, unit, name);
         }
@@ -33,8 +33,8 @@ pub fn duration(ns: i64) -> String {
     three_digits(ns, SECOND, "s")
 }
 
-/// A length of time as the scenario language writes it, exact to the nanosecond and as short as that allows: `0s`, `250us`,
-/// `1m30s`, `1.5s`.
+/// Formats a duration in the syntax of the scenario language, exact to the nanosecond and as short as
+/// possible: `0s`, `250us`, `1m30s`, `1.5s`.
 pub fn written(ns: i64) -> String {
     if ns < 0 {
         return format!("-{}", written(ns.saturating_neg()));
@@ -63,7 +63,7 @@ pub fn written(ns: i64) -> String {
     out
 }
 
-/// A point in time to the millisecond, rounded down: `12.345 s`, `3m04.345s`, `-0.120 s`.
+/// Formats a point in time to the millisecond, rounded down: `12.345 s`, `3m04.345s`, `-0.120 s`.
 pub fn instant(ns: i64) -> String {
     let ms = ns.div_euclid(MS);
     let (sign, ms) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
@@ -79,8 +79,8 @@ pub fn instant(ns: i64) -> String {
     }
 }
 
-/// A part of a whole in per cent, to two decimals, or to as many as it takes (at most four) not to call almost all `100%`
-/// and almost nothing `0%`. `-` of nothing.
+/// Formats a share in percent with two decimals, or up to four if it would otherwise appear as `100%` or `0%`
+/// without being that. `-` if `whole` is 0.
 pub fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();
@@ -110,7 +110,7 @@ pub fn share(part: u64, whole: u64) -> String {
     .to_owned()
 }
 
-/// A rate per second to three digits: `200/s`, `33.3/s`, `0.25/s`. `-` over no time.
+/// Formats a rate per second to three digits: `200/s`, `33.3/s`, `0.25/s`. `-` if the time is 0.
 pub fn rate(count: u64, over_ns: i64) -> String {
     if over_ns <= 0 {
         return "-".to_owned();
@@ -125,7 +125,7 @@ pub fn rate(count: u64, over_ns: i64) -> String {
     format!("{figure}/s")
 }
 
-/// Thousandths of something to three digits, as a rate has them: `200`, `33.3`, `0.25`.
+/// Formats thousandths to three digits, like a rate: `200`, `33.3`, `0.25`.
 pub fn milli(thousandths: u64) -> String {
     let thousandths = u128::from(thousandths);
     match thousandths {
@@ -135,7 +135,7 @@ pub fn milli(thousandths: u64) -> String {
     }
 }
 
-/// A number of bytes to three digits, in powers of a thousand: `850 B`, `4.21 MB`.
+/// Formats a number of bytes to three digits, in powers of a thousand: `850 B`, `4.21 MB`.
 pub fn bytes(n: u64) -> String {
     let n = i64::try_from(n).unwrap_or(i64::MAX);
     let units = [(1, "B"), (US, "kB"), (MS, "MB")];
@@ -144,12 +144,12 @@ pub fn bytes(n: u64) -> String {
     three_digits(n, unit, name)
 }
 
-/// A whole number with its thousands apart: `1,234,567`.
+/// Formats an integer with thousands separators: `1,234,567`.
 pub fn count(n: u64) -> String {
     grouped(u128::from(n))
 }
 
-/// A ratio to two decimals: `1.00`, `2.43`. `-` to nothing.
+/// Formats a ratio with two decimals: `1.00`, `2.43`. `-` if `whole` is 0.
 pub fn ratio(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();
@@ -158,7 +158,7 @@ pub fn ratio(part: u64, whole: u64) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-/// `1 request`, `2 requests`: a count with its noun, which takes an `s` in the plural.
+/// Formats a count with its noun, which takes an `s` in the plural: `1 request`, `2 requests`.
 pub fn counted(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
@@ -181,12 +181,12 @@ fn three_digits(ns: i64, unit: i64, name: &str) -> String {
     }
 }
 
-/// `ns` in `unit`s, exact, without trailing zeros. `unit` is a power of ten.
+/// Formats `ns` in `unit`s, exact, without trailing zeros. `unit` must be a power of ten.
 fn decimal(ns: i64, unit: i64) -> String {
     trimmed(ns.unsigned_abs().into(), unit.ilog10())
 }
 
-/// `figure / 10^decimals` without trailing zeros.
+/// Formats `figure / 10^decimals` without trailing zeros.
 fn trimmed(figure: u128, decimals: u32) -> String {
     let unit = 10u128.pow(decimals);
     let (whole, part) = (figure / unit, figure % unit);

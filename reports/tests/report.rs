@@ -1,4 +1,4 @@
-//! The reports of made-up runs, as a person gets them.
+//! Rendered reports of synthetic runs.
 
 #[path = "../examples/voyage/journal.rs"]
 mod journal;
@@ -10,7 +10,7 @@ use shakedown_results::{
     CheckResult, Document, LOAD_ROWS_MAX, Mode, PlannedFault, Second, Verdict,
 };
 
-/// What a spiteful person would call a service.
+/// A malicious name of a service.
 const SPITE: &str = "</script><img src=x onerror=alert(1)>\"'&";
 
 #[test]
@@ -27,7 +27,7 @@ fn a_fixed_run_reads_the_same_on_a_terminal() {
 
 #[test]
 fn a_fixed_run_has_the_same_page() {
-    // One tag a line, so that a change can be read.
+    // One tag per line, for readable diffs.
     let page = html::render(&journal::calm()).replace("><", ">\n<");
     insta::assert_snapshot!("calm_html", page);
 }
@@ -141,7 +141,7 @@ fn ejections_and_breakers_have_a_lane_each_and_the_cursor_reads_them() {
     ] {
         assert!(page.contains(&format!(">{lane}</text>")), "{lane}");
     }
-    // In both widths: two pods and a breaker.
+    // Two pods and a breaker, each drawn in both widths.
     assert!(page.matches("class=\"f-ejected\"").count() >= 4);
     assert!(page.matches("class=\"f-breaker\"").count() >= 2);
     assert!(page.contains("[\"reviews/v1/1\",[[37000000000,54000000000]]]"));
@@ -235,7 +235,7 @@ fn a_subject_has_one_colour_in_all_endings_whoever_else_is_drawn_beside_it() {
     both.series.weights = vec![weights("v1"), weights("v2")];
     one.series.weights = vec![weights("v2")];
     let page = html::compare(&[both, one]);
-    // The swatch stands right before the name that it is of.
+    // Each swatch directly precedes its name.
     let swatch = "<span class=\"swatch ";
     let mut classes: Vec<(&str, &str)> = page
         .split(swatch)
@@ -296,7 +296,7 @@ fn a_report_says_which_world_it_is_of_and_what_that_leaves_out() {
     assert!(!page.contains("simulated run"));
 }
 
-/// A run all of whose names are spiteful.
+/// A run in which all names are malicious.
 fn spiteful() -> Document {
     let fault = PlannedFault {
         name: SPITE.to_owned(),
@@ -349,7 +349,7 @@ fn spiteful() -> Document {
     document
 }
 
-/// A narrow terminal.
+/// Renders a report for a narrow terminal.
 fn narrow(document: &Document, width: usize) -> String {
     let screen = text::Screen {
         paint: text::Paint::Plain,
@@ -375,7 +375,7 @@ fn at_eighty_columns_a_check_is_a_line_or_wraps_at_words() {
         "{shown}"
     );
     let wide = text::render(&document, text::Paint::Plain);
-    // The loads follow, whose table has its columns in another order.
+    // The table of loads follows, with its columns in another order.
     let words = |text: &str| {
         let (before, _) = text.split_once("\n  load ").unwrap();
         before
@@ -399,7 +399,7 @@ fn at_eighty_and_forty_columns_the_headline_and_the_loads_fit() {
     ];
     for (width, name) in [(80, "narrow-80"), (40, "narrow-40")] {
         let shown = narrow(&document, width);
-        // Commands and digests are copied whole.
+        // Commands and digests are not wrapped, so that they can be copied.
         let lines = shown.lines().filter(|line| !line.starts_with("  replay"));
         for line in lines.filter(|line| !line.starts_with("  digest")) {
             assert!(line.chars().count() <= width, "{line}\n{shown}");

@@ -1,4 +1,4 @@
-//! Made-up Journals: no mesh was harmed. What they hold is as a run would write it.
+//! Synthetic Journals, in the form that a run writes.
 
 #[path = "journal/frame.rs"]
 mod frame;
@@ -27,7 +27,7 @@ pub(crate) const SECOND: i64 = 1_000_000_000;
 const PRODUCTPAGE: PartyId = PartyId(0);
 const REVIEWS: PartyId = PartyId(1);
 
-/// A calm voyage of a few requests: small enough to read as a snapshot.
+/// A short run without faults, small enough for a snapshot.
 #[allow(dead_code, reason = "the example shows the stormy one")]
 pub(crate) fn calm() -> Document {
     let cast = cast(3 * SECOND, 0, vec![]);

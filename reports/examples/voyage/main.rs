@@ -1,5 +1,6 @@
-//! Writes reports of made-up voyages, to look at: `cargo run -p shakedown-reports --example voyage -- DIRECTORY`. With names
-//! of results documents after it (`run --json`), it writes theirs, and one of all of them side by side.
+//! Writes reports of synthetic runs for visual inspection: `cargo run -p shakedown-reports --example voyage
+//! -- DIRECTORY`. If names of results documents follow (`run --json`), it writes reports of these instead,
+//! and a comparison of all of them.
 
 mod journal;
 

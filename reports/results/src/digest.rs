@@ -7,20 +7,20 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{Cast, JOURNAL_VERSION, Record, SCHEMA};
 
-/// Folds a run into its [`Digest`] as it goes; memory does not grow with the run.
+/// Computes the [`Digest`] of a run incrementally. Its memory does not grow with the run.
 #[derive(Clone, Debug)]
 pub struct Digester {
     hash: Sha256,
     buffer: Vec<u8>,
 }
 
-/// A run's identity: equal digests mean equal runs.
+/// The identity of a run: equal digests mean equal runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 
 impl Digester {
-    /// A digest of a run of `scenario` (expanded, its included files in it) under `seed`.
+    /// Starts the digest of a run of `scenario` (expanded, with the included files) under `seed`.
     pub fn new(package_version: &str, scenario: &str, seed: u64, cast: &Cast) -> Digester {
         let mut digester = Digester {
             hash: Sha256::new(),
@@ -31,17 +31,17 @@ impl Digester {
         digester
     }
 
-    /// Takes in the next event.
+    /// Adds the next event.
     pub fn record(&mut self, record: &Record) {
         self.add(record);
     }
 
-    /// The digest of all that was taken in.
+    /// Returns the digest of all added values.
     pub fn finish(self) -> Digest {
         Digest(format!("{:x}", self.hash.finalize()))
     }
 
-    /// Postcard is not self-delimiting between values, so each value goes in behind its length.
+    /// Prefixes each value with its length, because Postcard is not self-delimiting between values.
     fn add<T: Serialize>(&mut self, value: &T) {
         self.buffer.clear();
         let bytes = postcard::to_extend(value, std::mem::take(&mut self.buffer))
@@ -53,7 +53,7 @@ impl Digester {
 }
 
 impl Digest {
-    /// The SHA-256 of some bytes.
+    /// Returns the SHA-256 of some bytes.
     pub fn of_bytes(bytes: &[u8]) -> Digest {
         Digest(format!("{:x}", Sha256::digest(bytes)))
     }

@@ -1,330 +1,341 @@
-//! The results document: what `--json` writes, and what reports and comparisons read. Whole numbers only; in a simulated
-//! run nothing of the wall clock or the host, and no path but the scenario's as it was typed, so that the same run gives the
-//! same bytes. Its size grows with the number of loads, edges, services and events, not with the length of the run.
+//! The results document: written by `--json`, and read by reports and comparisons.
+//!
+//! All numbers are integers. The document of a simulated run contains no wall clock, no host name, and no
+//! path except the scenario's as typed, so that the same run gives the same bytes. Its size grows with the
+//! number of loads, edges, services and events, not with the length of the run.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, Histogram, Measured, Series};
 
-/// The document's own version.
+/// Version of the document's format.
 pub const SCHEMA: u32 = 4;
 
-/// Rows of [`Load::seconds`] for the time of the load and chaos, at most: in a longer run a row covers several seconds. Those of
-/// the drain come on top.
+/// Maximum number of rows of [`Load::seconds`] during load and chaos. In a longer run each row covers several
+/// seconds. The rows of the drain are added to it.
 pub const LOAD_ROWS_MAX: u64 = 7_200;
 
 /// The results of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
-    /// [`SCHEMA`].
+    /// Version of the format: [`SCHEMA`].
     pub schema: u32,
-    /// The scenario's name.
+    /// Name of the scenario.
     pub scenario: String,
-    /// Its story, in words.
+    /// Description of the scenario, from its file.
     pub story: String,
-    /// `base`, or the variant's name.
+    /// Name of the variant; `base` without one.
     pub variant: String,
     /// The `--set` edits, in order.
     pub set: Vec<String>,
-    /// Simulated or real.
+    /// Execution mode: simulated or real.
     pub mode: Mode,
-    /// The seed.
+    /// Seed of all random draws.
     pub seed: u64,
-    /// `native`, `real`, ...
+    /// Backend of the run: `native`, `turmoil` or `real`.
     pub engine: String,
     /// Package version and journal number: `0.1.0+journal.1`.
     pub version: String,
-    /// The run's identity.
+    /// Identity of the run. Equal digests mean equal runs.
     #[schemars(with = "String")]
     pub digest: Digest,
-    /// The command that runs it again.
+    /// Command that repeats the run.
     pub replay: String,
-    /// How it ended.
+    /// Result of the run.
     pub verdict: Verdict,
-    /// Why it is invalid, in words; empty otherwise.
+    /// Reasons why the run is invalid; empty if it is valid.
     pub invalid: Vec<String>,
-    /// The checks in the file's order.
+    /// Results of the checks, in the file's order.
     pub checks: Vec<CheckResult>,
-    /// From 0 s to the end of the drain, ns: of simulated time where the run was simulated.
+    /// Time from 0 s to the end of the drain, ns; simulated time in a simulated run.
     pub elapsed_ns: i64,
-    /// When the user cut the run short, from 0 s, ns.
+    /// Time at which the user stopped the run, ns from 0 s; absent if it was completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_ns: Option<i64>,
-    /// Calls in flight when the run was cut short, those of loads included: neither successes nor failures.
+    /// Calls in flight when the run was stopped, including those of loads. They count neither as successes
+    /// nor as failures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight_at_cut: Option<u64>,
-    /// What of the mesh's configuration is not modelled and was passed over: the run is without it.
+    /// Parts of the mesh's configuration that are not modelled and were ignored.
     pub not_modelled: Vec<NotModelled>,
-    /// End of the warm-up, ns.
+    /// End of the warm-up, ns from 0 s.
     pub warm_up_ns: i64,
-    /// End of load and chaos, ns.
+    /// End of load and chaos, ns from 0 s.
     pub duration_ns: i64,
-    /// One row a load.
+    /// The loads, in the order of the scenario.
     pub loads: Vec<Load>,
-    /// One row a pair of caller and callee that met.
+    /// Pairs of caller and callee with at least one call.
     pub edges: Vec<Edge>,
-    /// Outlier detections that could not eject a pod, one row a pair of caller and service.
+    /// Outlier detections that could not eject a pod, one row per pair of caller and service.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ejection_overflows: Vec<EjectionOverflow>,
-    /// One row a service version.
+    /// Service versions, in the order of the scenario.
     pub services: Vec<Service>,
-    /// What happened, in order: faults, crashes, configuration.
+    /// Faults, crashes, configuration changes and other events, in order of time.
     pub events: Vec<EventRow>,
-    /// What changed over time.
+    /// Values over time, for charts.
     pub series: Series,
 }
 
-/// The JSON Schema of a [`Document`], as `docs/results.schema.json` holds it.
+/// Returns the JSON Schema of a [`Document`], which is stored in `docs/results.schema.json`.
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(Document)
 }
 
-/// A document, or a field of one, that is not modelled and was passed over.
+/// A document of the mesh, or a field of one, that is not modelled and was ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotModelled {
-    /// `KIND/NAME`, outside the namespace `default` `KIND/NAME.NAMESPACE`.
+    /// `KIND/NAME`, or `KIND/NAME.NAMESPACE` outside of the namespace `default`.
     pub document: String,
-    /// The field; none: all of the document.
+    /// Path of the field; absent if the whole document was ignored.
     pub field: Option<String>,
-    /// File and line: `authz.yaml:3`. The file without its folder.
+    /// File and line: `authz.yaml:3`. The file is named without its folder.
     pub at: String,
-    /// What that means for the results, in words; none: nothing.
+    /// Effect on the results, in words; absent if there is none.
     pub effect: Option<String>,
 }
 
-/// In which world a run took place.
+/// Execution mode of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// In the simulator.
+    /// The run was simulated.
     Simulated,
-    /// On loopback sockets, or against a deployment.
+    /// The run used loopback sockets, or a real deployment.
     Real,
 }
 
-/// How a run ended.
+/// Result of a run.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Every check holds.
+    /// All checks passed.
     Pass,
-    /// Every check is over seeds: a single run judges none of them.
+    /// All checks are over seeds, which a single run does not judge.
     NotJudged,
-    /// A check is false.
+    /// At least one check failed.
     Fail,
-    /// The run says nothing: see [`Document::invalid`].
+    /// The run proves nothing. [`Document::invalid`] has the reasons.
     Invalid,
 }
 
-/// One check, judged.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckResult {
-    /// Its name; the check itself where it has none.
+    /// Name of the check; its text if it has none.
     pub name: String,
-    /// As written.
+    /// Text of the check, as written.
     pub check: String,
-    /// True, false, or not judged (`null`): see `observed` for why.
+    /// Result of the check; `null` if it was not judged, for the reason given in `observed`.
     pub pass: Option<bool>,
-    /// A check over seeds, left to `sweep`.
+    /// True if the check is over seeds and only judged by `sweep`.
     pub over_seeds: bool,
-    /// What was seen, in words with units.
+    /// Observed value, in words with units.
     pub observed: String,
-    /// The same as a number, where it is one: states, and checks that could not be judged, have none.
+    /// Observed value as a number; absent for states and for checks that were not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured: Option<Measured>,
-    /// What would have been accepted, in words with units.
+    /// Values that would have passed, in words with units.
     pub expected: String,
 }
 
-/// A load's figures: requests whose clock started from the warm-up's end on, the drain taken in.
+/// Figures of a load, over the requests that were due after the warm-up, including the drain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Load {
-    /// Its name.
+    /// Name of the load.
     pub name: String,
-    /// scheduled = sent + unsent + dropped = ok + errors + timeouts + dropped.
+    /// Requests that were due: scheduled = sent + unsent + dropped = ok + errors + timeouts + dropped.
     pub scheduled: u64,
-    /// Left the client: on a real server those whose head was written.
+    /// Requests that left the client; on a real server those whose head was written.
     pub sent: u64,
-    /// Ended before they were written: no connection was free in time, or none could be opened. Only on a real server.
+    /// Requests that ended before they were written, because no connection was free in time or none could be
+    /// opened. Only on a real server.
     pub unsent: u64,
-    /// Over the in-flight cap: never tried.
+    /// Requests that were never sent, because the load was at its in-flight limit.
     pub dropped: u64,
-    /// Successes.
+    /// Requests that succeeded.
     pub ok: u64,
-    /// Failures.
+    /// Requests that failed, except for timeouts.
     pub errors: u64,
-    /// Unanswered in time.
+    /// Requests without a complete response before their timeout.
     pub timeouts: u64,
-    /// Answers by HTTP status, in order; an answer that broke off after its head counts as its status.
+    /// Responses by HTTP status, in order of status. A response that broke off after its head counts under
+    /// its status.
     pub statuses: Vec<StatusCount>,
-    /// From the intended send time, of all that were not dropped.
+    /// Latency from the intended send time, of all requests except dropped ones.
     pub latency_ns: Latency,
-    /// The same of successes alone.
+    /// Latency from the intended send time, of successes only.
     pub ok_latency_ns: Latency,
-    /// The same of errors and timeouts alone.
+    /// Latency from the intended send time, of errors and timeouts only.
     pub failed_latency_ns: Latency,
-    /// From the actual send time, of those that were sent: what a closed loop would have shown.
+    /// Latency from the actual send time, of requests that were sent: the result of a closed loop.
     pub uncorrected_ns: Latency,
-    /// Actual minus intended send time, of those that were sent.
+    /// Actual minus intended send time, of requests that were sent.
     pub send_lag_ns: Latency,
-    /// What only a load on a real server knows.
+    /// Additional figures of a load on a real server; absent in scenario runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub real: Option<RealLoad>,
-    /// How many whole seconds each row of `seconds` covers: 1, and more in runs of over two hours.
+    /// Length of each row of `seconds`, in whole seconds: 1, or more in runs of over two hours.
     pub seconds_each: u64,
-    /// Over the whole run, in order of time: a row for each stretch of `seconds_each` in which something happened.
+    /// Rows of `seconds_each` over the whole run, in order of time. Rows without any event are left out.
     pub seconds: Vec<Second>,
 }
 
-/// How often a status was answered.
+/// Number of responses with one status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatusCount {
-    /// The HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// How often.
+    /// Number of responses.
     pub count: u64,
 }
 
-/// A load on a real server: what it asked for, why requests failed, what it took, and the generator's own part. Requests count
-/// that were due from the warm-up's end on; connections and bytes are those of the whole load.
+/// Figures of a load on a real server: its requests, failures and resources, and the overhead of the
+/// generator. Requests count if they were due after the warm-up. Connections and bytes are those of the whole
+/// load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RealLoad {
-    /// What it asked for, one row an entry of its mix; secrets are masked.
+    /// Requests of the load, one row per entry of its mix. Secrets are masked.
     pub requests: Vec<Asked>,
-    /// The address that was loaded.
+    /// Address of the server.
     pub address: String,
-    /// `HTTP/1.1` or `HTTP/2`.
+    /// Protocol: `HTTP/1.1` or `HTTP/2`.
     pub protocol: String,
-    /// Over TLS.
+    /// True if the load used TLS.
     pub tls: bool,
-    /// Errors and timeouts by phase and cause, in that order.
+    /// Errors and timeouts, ordered by phase, then by cause.
     pub failures: Vec<FailureCount>,
     /// Unsent requests that timed out while they waited for a connection.
     pub timed_out_unsent: u64,
-    /// Its connections.
+    /// Connections over the whole load.
     pub connections: Connections,
-    /// Bytes of HTTP, heads included, without those of TLS.
+    /// Bytes of HTTP, including heads, without TLS overhead.
     pub bytes: Bytes,
-    /// What came back over time, between warm-up and the end of the load.
+    /// Rates of responses, between warm-up and the end of the load.
     pub throughput: Throughput,
-    /// What the generator itself added to what it measured.
+    /// Latency added by the generator itself.
     pub generator: Generator,
 }
 
-/// What an entry of a load asks for.
+/// The request of one entry of a load.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
-    /// The method.
+    /// HTTP method.
     pub method: String,
-    /// The URL.
+    /// Target URL.
     pub url: String,
 }
 
-/// Requests that failed in one way.
+/// Requests that failed in the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailureCount {
-    /// How far they had come: `queue` (waiting for a connection), `connect`, `send`, `head` (waiting for the answer's head),
-    /// `body`.
+    /// Phase of the failure: `queue` (waiting for a connection), `connect`, `send`, `head` (waiting for the
+    /// response's head), `body`.
     pub phase: String,
-    /// `timeout`, `refused`, `unreachable`, `exhausted` (file descriptors or ports of this machine), `handshake` (TLS),
-    /// `closed` (FIN), `reset` (RST), `stream-reset`, `stream-refused`, `malformed`, `other`.
+    /// `timeout`, `refused`, `unreachable`, `exhausted` (file descriptors or ports of this machine),
+    /// `handshake` (TLS), `closed` (FIN), `reset` (RST), `stream-reset`, `stream-refused`, `malformed`,
+    /// `other`.
     pub cause: String,
-    /// More, in words; may be empty.
+    /// Details in words; may be empty.
     pub detail: String,
-    /// How many.
+    /// Number of requests.
     pub count: u64,
 }
 
-/// The connections of a load.
+/// Number of connections of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connections {
-    /// Opened in all.
+    /// Connections opened in total.
     pub opened: u64,
-    /// The most at once.
+    /// Maximum number of connections open at the same time.
     pub open_max: u64,
 }
 
-/// Bytes over a load's connections.
+/// Bytes over all connections of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bytes {
-    /// Written.
+    /// Bytes written.
     pub sent: u64,
-    /// Read.
+    /// Bytes read.
     pub received: u64,
 }
 
-/// What came back over time.
+/// Rates of responses and bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Throughput {
-    /// Successes, thousandths of one per second.
+    /// Successes, in thousandths per second.
     pub ok_milli_per_s: u64,
-    /// Answers of any status, thousandths of one per second.
+    /// Responses of any status, in thousandths per second.
     pub answered_milli_per_s: u64,
     /// Bytes read per second, over the whole load.
     pub received_bytes_per_s: u64,
 }
 
-/// What the generator itself added to what it measured. A run whose latencies it makes up is invalid.
+/// Latency added by the generator itself. The run is invalid if it dominates the measured latencies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Generator {
-    /// From a request's intended time to when it was taken up.
+    /// From a request's intended send time to the start of its processing.
     pub late_ns: Latency,
-    /// How long an answer lay readable in its socket before it was handled, by a timer of the same event loop.
+    /// Time for which a response was readable in its socket before it was processed, measured by a timer of
+    /// the same event loop.
     pub handling_ns: Latency,
-    /// All that was the generator's own in each request's latency.
+    /// Total time that the generator added to each request's latency.
     pub own_ns: Latency,
-    /// How late a timer of the event loop was, every millisecond.
+    /// Lateness of a timer of the event loop, sampled every millisecond.
     pub loop_lag_ns: Latency,
-    /// Processor time of the generator's thread, of one core, parts per million.
+    /// CPU time of the generator's thread, as a share of one core, in parts per million.
     pub cpu_ppm: u64,
 }
 
-/// One second of a load, or several in a long run (`seconds_each`).
+/// A second of a load, or several in a long run (`seconds_each`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Second {
-    /// Its beginning, in whole seconds from 0 s.
+    /// Start of the row, in whole seconds from 0 s.
     pub from_s: u64,
-    /// Clocks started in this second.
+    /// Requests that were due.
     pub offered: u64,
-    /// Tries that the first app took up in it: neither refused at a full queue nor shed.
+    /// Attempts that the first app admitted, neither refused by a full queue nor shed.
     pub admitted: u64,
-    /// Successes that ended in it.
+    /// Requests that ended with success.
     pub ok: u64,
-    /// Errors, timeouts and drops that ended in it.
+    /// Requests that ended with an error, timeout or drop.
     pub failed: u64,
-    /// Median latency of those that ended in it, ns; 0 when none did; of several seconds the highest.
+    /// Median latency of the requests that ended, ns; 0 if none did. If the row covers several seconds, the
+    /// highest of theirs.
     pub p50_ns: i64,
-    /// 99th percentile of those, ns; 0 when none did; of several seconds the highest.
+    /// 99th percentile of the same latencies, ns; 0 if no request ended. If the row covers several seconds,
+    /// the highest of theirs.
     pub p99_ns: i64,
 }
 
-/// A latency distribution, in nanoseconds; percentiles are those of the histogram, to three digits. All zero when `count` is.
+/// A latency distribution, in nanoseconds. Percentiles are those of the histogram, to three digits. All
+/// values are 0 if `count` is 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
-    /// Exact.
+    /// Exact mean.
     pub mean: i64,
-    /// Exact.
+    /// Exact minimum.
     pub min: i64,
-    /// Exact.
+    /// Exact maximum.
     pub max: i64,
-    /// Median.
+    /// Median (50th percentile).
     pub p50: i64,
     /// 90th percentile.
     pub p90: i64,
@@ -334,15 +345,15 @@ pub struct Latency {
     pub p99: i64,
     /// 99.9th percentile.
     pub p999: i64,
-    /// How many.
+    /// Number of values.
     pub count: u64,
-    /// All of it: HDR V2 compressed, base64.
+    /// Complete distribution: HDR V2 compressed, base64.
     #[schemars(with = "String")]
     pub histogram: Histogram,
 }
 
 impl Latency {
-    /// The figures of a histogram.
+    /// Computes the figures of a histogram.
     pub fn of(histogram: Histogram) -> Latency {
         let at = |ppm| histogram.percentile_ns(ppm).unwrap_or(0);
         Latency {
@@ -360,88 +371,90 @@ impl Latency {
     }
 }
 
-/// Calls from one party to another that started from the warm-up's end on, the drain taken in.
+/// Calls from one participant to another that started after the warm-up, including the drain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
     /// The caller: a service or a load.
     pub source: String,
-    /// The service to which its calls went: where routes lead to another service than the one asked for, that other one.
+    /// The service to which the calls were sent. If routes send calls to another service than the one called,
+    /// this is the other one.
     pub destination: String,
-    /// Hosts that its calls asked for, if others than the destination.
+    /// Hosts that the calls named, if they differ from the destination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<AskedHost>,
-    /// Calls.
+    /// Number of calls.
     pub requests: u64,
-    /// Tries, by app or mesh.
+    /// Attempts, by app or mesh.
     pub attempts: u64,
-    /// Calls among [`requests`](Self::requests) that are a load's own tries after the first.
+    /// Calls among [`requests`](Self::requests) that are a load's own retries.
     pub retried: u64,
     /// Calls that failed.
     pub errors: u64,
-    /// From hand-over to the last byte back.
+    /// From hand-over by the caller to the last byte of the response.
     pub latency_ns: Latency,
 }
 
-/// Calls that asked for another host than the service to which they went.
+/// Calls that named a host other than the service to which they were sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskedHost {
-    /// The host.
+    /// Name of the host.
     pub host: String,
-    /// Calls that asked for it.
+    /// Calls that named this host.
     pub requests: u64,
 }
 
-/// Outlier detections at a caller's proxies that could not eject a pod of a service, because `maxEjectionPercent` was
-/// reached: Envoy's `outlier_detection.ejections_overflow`, over all of the run.
+/// Outlier detections at a caller's proxies that could not eject a pod of a service, because
+/// `maxEjectionPercent` was reached: Envoy's `outlier_detection.ejections_overflow`, over the whole run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EjectionOverflow {
     /// The caller: a service or a load.
     pub source: String,
-    /// The service.
+    /// The service whose pods were detected.
     pub destination: String,
     /// Detections that overflowed.
     pub count: u64,
-    /// Different pods that were detected.
+    /// Number of distinct pods that were detected.
     pub pods: u64,
-    /// Time of the first, ns.
+    /// Time of the first overflow, ns from 0 s.
     pub from_ns: i64,
-    /// Time of the last, ns.
+    /// Time of the last overflow, ns from 0 s.
     pub to_ns: i64,
 }
 
-/// What one version of a service did with attempts that arrived from the warm-up's end on, the drain taken in.
+/// Figures of one version of a service, over the attempts that arrived after the warm-up, including the
+/// drain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// The service.
+    /// Name of the service.
     pub name: String,
-    /// The version.
+    /// Name of the version.
     pub version: String,
-    /// Attempts that reached it.
+    /// Attempts that reached the version.
     pub served: u64,
-    /// Those that it did not answer with 200..399.
+    /// Attempts that it did not answer with 200..399.
     pub errors: u64,
-    /// Waiting for a worker, or for a core.
+    /// Time spent waiting for a worker or core.
     pub queue_wait_ns: Latency,
-    /// Worker (or core) time in use over time, parts per million, mean over replicas, between warm-up and
-    /// duration; 0 where neither is limited.
+    /// Utilisation of workers (or cores) between warm-up and duration, in parts per million, mean over
+    /// replicas; 0 if neither is limited.
     pub busy_ppm: u64,
 }
 
-/// Something that happened.
+/// An event of the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventRow {
-    /// When.
+    /// Time of the event, ns from 0 s.
     pub at_ns: i64,
     /// `fault-started`, `fault-ended`, `crashed`, `ready`, `config-changed`, `config-in-force`, `config-refused`,
     /// `canary`, `weight`, `scaled`, `stopped`, ...
     pub kind: String,
-    /// Of what or whom.
+    /// The object of the event: a pod, service, fault or document.
     pub subject: String,
-    /// More, in words.
+    /// Details in words.
     pub detail: String,
 }

@@ -1,12 +1,12 @@
-//! Latency histograms: HDR, three significant digits, exact count, sum, minimum and maximum beside them.
+//! Latency histograms: HDR with three significant digits, and exact count, sum, minimum and maximum.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
-/// Nanoseconds, in an HDR histogram of three digits that grows as it must. Mean, minimum and maximum are exact; percentiles
-/// are within 0.1%. Merged, never averaged.
+/// A distribution of nanoseconds, in an HDR histogram of three digits that resizes itself. Mean, minimum and
+/// maximum are exact, percentiles within 0.1%. Histograms are merged, never averaged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     counts: hdrhistogram::Histogram<u64>,
@@ -15,13 +15,13 @@ pub struct Histogram {
     max_ns: i64,
 }
 
-/// A histogram that could not be read back.
+/// The reason why a serialised histogram could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum HistogramError {
-    /// Not base64.
+    /// The text is not base64.
     #[error("decode base64")]
     Base64(#[from] base64::DecodeError),
-    /// Not an HDR histogram.
+    /// The bytes are not an HDR histogram.
     #[error("read HDR histogram: {0}")]
     Hdr(String),
 }
@@ -33,7 +33,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// An empty one.
+    /// Creates an empty histogram.
     pub fn new() -> Histogram {
         let counts = hdrhistogram::Histogram::new(3).expect("three digits are within HDR's range");
         Histogram {
@@ -44,7 +44,7 @@ impl Histogram {
         }
     }
 
-    /// Takes in one value; negative ones (which no clock of ours gives) count as zero.
+    /// Adds a value. Negative values, which no clock here returns, count as zero.
     pub fn record(&mut self, nanos: i64) {
         let nanos = nanos.max(0);
         self.counts
@@ -55,7 +55,7 @@ impl Histogram {
         self.max_ns = self.max_ns.max(nanos);
     }
 
-    /// Adds all of another.
+    /// Adds all values of another histogram.
     pub fn merge(&mut self, other: &Histogram) {
         self.counts
             .add(&other.counts)
@@ -65,39 +65,40 @@ impl Histogram {
         self.max_ns = self.max_ns.max(other.max_ns);
     }
 
-    /// How many values.
+    /// Number of values.
     pub fn count(&self) -> u64 {
         self.counts.len()
     }
 
-    /// Their exact sum, ns.
+    /// Exact sum of all values, ns.
     pub fn sum_ns(&self) -> i128 {
         self.sum_ns
     }
 
-    /// Exact mean, rounded down to a whole ns; `None` when empty.
+    /// Exact mean, rounded down to a whole ns; `None` if empty.
     pub fn mean_ns(&self) -> Option<i64> {
         let count = i128::from(self.count());
         (count > 0).then(|| i64::try_from(self.sum_ns / count).unwrap_or(i64::MAX))
     }
 
-    /// Exact minimum; `None` when empty.
+    /// Exact minimum; `None` if empty.
     pub fn min_ns(&self) -> Option<i64> {
         (self.count() > 0).then_some(self.min_ns)
     }
 
-    /// Exact maximum; `None` when empty.
+    /// Exact maximum; `None` if empty.
     pub fn max_ns(&self) -> Option<i64> {
         (self.count() > 0).then_some(self.max_ns)
     }
 
-    /// The smallest recorded value with at least this share of all at or below it, to three digits, and never beyond the
-    /// exact maximum. `ppm` = parts per million (p99.9 = 999,000). `None` when empty.
+    /// Returns the smallest recorded value with at least this share of all values at or below it, to three
+    /// digits, and never beyond the exact maximum. `ppm` is in parts per million (p99.9 = 999,000). `None` if
+    /// empty.
     pub fn percentile_ns(&self, ppm: u32) -> Option<i64> {
         if self.count() == 0 {
             return None;
         }
-        // The rank in whole numbers: a float quantile can land one value to the side.
+        // Computed in integers, because a float quantile may select a neighbouring value.
         let rank = (u128::from(self.count()) * u128::from(ppm))
             .div_ceil(1_000_000)
             .max(1);
@@ -112,7 +113,7 @@ impl Histogram {
         Some(self.max_ns)
     }
 
-    /// The recorded buckets in order: highest value of the bucket (ns) and how many fell into it.
+    /// Returns the non-empty buckets in order: highest value of the bucket (ns), and number of values in it.
     pub fn buckets(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
         self.counts.iter_recorded().map(|step| {
             (
@@ -122,7 +123,7 @@ impl Histogram {
         })
     }
 
-    /// HDR's V2 compressed form, base64.
+    /// Encodes the histogram in HDR's V2 compressed form, as base64.
     pub fn to_base64(&self) -> String {
         let mut bytes = Vec::new();
         V2DeflateSerializer::new()
@@ -131,7 +132,8 @@ impl Histogram {
         STANDARD.encode(bytes)
     }
 
-    /// Reads the counts of [`to_base64`](Self::to_base64) back. Sum, minimum and maximum are then those of the buckets.
+    /// Decodes the result of [`to_base64`](Self::to_base64). Sum, minimum and maximum are computed from the
+    /// buckets, and therefore not exact.
     ///
     /// # Errors
     /// The text is not base64 or not an HDR histogram.

@@ -1,381 +1,386 @@
-//! The Journal: the ordered facts of one run. Histograms, checks, verdict, charts and digest are views of it.
+//! The Journal: the ordered events of one run. Histograms, checks, verdict, charts and digest are views of
+//! it.
 
 use serde::{Deserialize, Serialize};
 use shakedown_types::{BreakerLimit, CanaryPhase, Detector, ResponseFlags};
 
 use crate::{Outcome, PartyId, Pod, PodId};
 
-/// Raised by hand when events change meaning; part of a run's version and digest.
+/// Number of the Journal's semantics, raised by hand if events change their meaning. Part of a run's version
+/// and digest.
 ///
-/// 7: outlier detections that overflow are events; calls belong to the service to which routes led them.
+/// 7: outlier detections that overflow are events; calls belong to the service to which routes sent them.
 ///
-/// 6: a pause suspends `work`; faults that outlast the load end in the drain; of overlapping `fail` items each draws; the
-/// closing line has a checksum of the header.
+/// 6: a pause suspends `work`; faults that outlast the load end in the drain; each of several overlapping
+/// `fail` items draws; the closing line has a checksum of the header.
 pub const JOURNAL_VERSION: u32 = 7;
 
-/// One fact and its time, in ns from 0 s; negative while the mesh still starts. Records come in order of time.
+/// An event and its time, in ns from 0 s; negative while the mesh is starting. Records are in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// When it became known: for what has a beginning and an end, the end.
+    /// Time at which the event became known. For an activity with a start and an end, this is the end.
     pub at_ns: i64,
-    /// What.
+    /// The event itself.
     pub event: Event,
 }
 
-/// The request of a load that something descends from.
+/// The request of a load that an event descends from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Root {
-    /// The load.
+    /// The load that sent the request.
     pub load: PartyId,
-    /// Which entry of its mix.
+    /// Index of the request's entry in the load's mix.
     pub entry: u16,
-    /// Its number in the load, from 0, in order of intended time.
+    /// Number of the request in the load, from 0, in order of intended time.
     pub seq: u64,
 }
 
-/// What became of a request at an app.
+/// Fate of a request at an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
-    /// Served to its end (whatever the status).
+    /// Served to its end, with any status.
     Done,
-    /// The queue was full.
+    /// Refused because the queue was full.
     Refused,
-    /// Taken from the queue and not served (shed, or its caller had gone).
+    /// Dropped when it was taken from the queue, because it was shed or its caller had disconnected.
     Shed,
-    /// The caller had gone before the answer.
+    /// The caller disconnected before the response.
     Abandoned,
-    /// The pod died with it in hand.
+    /// The pod died during the request.
     Crashed,
 }
 
-/// A fact of a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Event {
-    /// A load's request was sent (its first try).
+    /// A load sent the first attempt of a request.
     Sent {
-        /// Which request.
+        /// The request that was sent.
         root: Root,
     },
-    /// A scheduled request of a load came to its end. Every scheduled request has exactly one of these.
+    /// A scheduled request of a load ended. Every scheduled request has exactly one of these.
     Finished {
-        /// Which request.
+        /// The request that ended.
         root: Root,
-        /// The client host.
+        /// The client's pod.
         pod: PodId,
-        /// When it should have been sent: latency counts from here.
+        /// Intended send time, from which latency is measured.
         intended_ns: i64,
-        /// When it was sent; `None` when dropped.
+        /// Actual send time; `None` if the request was dropped.
         sent_ns: Option<i64>,
-        /// How it came out.
+        /// Outcome of the request.
         outcome: Outcome,
-        /// Tries by the client, the first included.
+        /// Attempts by the client, including the first.
         tries: u16,
     },
     /// An app (or a load's client) handed a call to its sidecar or socket.
     CallStarted {
-        /// The load's request that it descends from.
+        /// The load's request that this call descends from.
         root: Option<Root>,
-        /// Who calls.
+        /// The calling pod.
         from: PodId,
-        /// The service that it asks for.
+        /// The service that is called.
         to: PartyId,
     },
     /// The caller's proxy routed a call in flight to another service.
     CallRouted {
-        /// The load's request that it descends from.
+        /// The load's request that this call descends from.
         root: Option<Root>,
-        /// Who calls.
+        /// The calling pod.
         from: PodId,
-        /// The service to which it was in flight so far.
+        /// The service to which the call was in flight until now.
         left: PartyId,
-        /// The service to which it is in flight from now on.
+        /// The service to which the call is in flight from now on.
         to: PartyId,
     },
-    /// A call came to its end.
+    /// A call ended.
     CallEnded {
-        /// The load's request that it descends from.
+        /// The load's request that this call descends from.
         root: Option<Root>,
-        /// Who called.
+        /// The calling pod.
         from: PodId,
-        /// The service to which it was routed last, or else the one that it asked for.
+        /// The service to which the call was routed last; without routing, the called service.
         to: PartyId,
-        /// The service that it asked for, if that is another one.
+        /// The called service, if it differs from `to`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<PartyId>,
-        /// Index into the callee's endpoints; `u16::MAX` for an undeclared path, and if it asked for another service.
+        /// Index into the callee's endpoints; `u16::MAX` for an undeclared path, and if another service was
+        /// called.
         endpoint: u16,
-        /// When it was handed over.
+        /// Time at which the call was handed over.
         start_ns: i64,
-        /// How it came out.
+        /// Outcome of the call.
         outcome: Outcome,
-        /// Tries by the app itself, the first included; 0 when none was sent (it found no place among its caller's calls).
+        /// Attempts by the app itself, including the first; 0 if none was sent because the call got no permit
+        /// of its pool.
         tries: u16,
-        /// Those of them that the app sent while another was still open.
+        /// Attempts among `tries` that the app sent while another was in flight.
         #[serde(default, skip_serializing_if = "is_zero")]
         hedges: u16,
-        /// How long it waited for a place among its caller's calls (`pool`), before it was handed over.
+        /// Time for which the call waited for a permit of its pool (`pool`) before it was handed over.
         #[serde(default, skip_serializing_if = "is_zero_ns")]
         pool_wait_ns: i64,
     },
-    /// A caller's proxy finished a request: Envoy's response flags live here.
+    /// A caller's proxy finished a request. This event carries Envoy's response flags.
     Proxied {
-        /// The load's request that it descends from.
+        /// The load's request that this one descends from.
         root: Option<Root>,
-        /// The caller.
+        /// The caller's pod.
         from: PodId,
-        /// The callee, where a cluster was chosen.
+        /// The callee; `None` if no cluster was chosen.
         to: Option<PartyId>,
-        /// When the proxy had its headers.
+        /// Time at which the proxy had received the request's headers.
         start_ns: i64,
-        /// Status and answer (ok = 200..399).
+        /// Status and result (ok = 200..399).
         outcome: Outcome,
         /// Envoy's response flags.
         flags: ResponseFlags,
-        /// Tries by the proxy; 0 when it answered by itself.
+        /// Attempts by the proxy; 0 for a local reply.
         tries: u16,
-        /// How long it was the proxy's alone: no try of it had a connection.
+        /// Time during which no attempt of the request had a connection.
         #[serde(default, skip_serializing_if = "is_zero_ns")]
         proxy_ns: i64,
     },
-    /// A callee's proxy finished a request of which it has something to say: a flag of Envoy's.
+    /// A callee's proxy finished a request with at least one of Envoy's response flags.
     Flagged {
-        /// The load's request that it descends from.
+        /// The load's request that this one descends from.
         root: Option<Root>,
-        /// Whose proxy.
+        /// The proxy's pod.
         pod: PodId,
-        /// When the proxy had its headers.
+        /// Time at which the proxy had received the request's headers.
         start_ns: i64,
-        /// Status and answer (ok = 200..399).
+        /// Status and result (ok = 200..399).
         outcome: Outcome,
         /// Envoy's response flags.
         flags: ResponseFlags,
-        /// The app never saw it.
+        /// True if the request never reached the app.
         turned_away: bool,
     },
-    /// One try on the wire: by a caller's proxy, or by the app where it has none.
+    /// An attempt on the wire: by a caller's proxy, or by the app if it has no proxy.
     Attempt {
-        /// The load's request that it descends from.
+        /// The load's request that this attempt descends from.
         root: Option<Root>,
-        /// Who sent it.
+        /// The pod that sent it.
         from: PodId,
-        /// The replica it went to; `None` when no replica was reached.
+        /// The replica that received it; `None` if no replica was reached.
         to: Option<PodId>,
-        /// Whom it was meant for.
+        /// The intended service.
         to_party: PartyId,
-        /// When.
+        /// Start of the attempt.
         start_ns: i64,
-        /// How it came out.
+        /// Outcome of the attempt.
         outcome: Outcome,
         /// Envoy's response flags.
         flags: ResponseFlags,
-        /// 1 for the first try.
+        /// Number of the attempt within its request, from 1.
         number: u16,
-        /// Sent while another try was still open.
+        /// True if another attempt was in flight when it was sent.
         hedge: bool,
-        /// Without TLS.
+        /// True if it was sent without TLS.
         plaintext: bool,
     },
     /// An attempt reached an app behind its sidecar.
     Arrived {
-        /// The load's request that it descends from.
+        /// The load's request that this attempt descends from.
         root: Option<Root>,
-        /// Where.
+        /// The app's pod.
         pod: PodId,
         /// Index into the service's endpoints; `u16::MAX` for an undeclared path.
         endpoint: u16,
-        /// The pod that sent it, where it says so.
+        /// The pod that sent it, if its headers name one.
         from: Option<PodId>,
-        /// It waits in the queue for a worker (else it was taken up, or refused, at once).
+        /// True if it waits in the queue for a worker. Otherwise it was started or refused at once.
         queued: bool,
-        /// A proxy's copy of a request (a mirror's), whose answer nobody waits for.
+        /// True for a mirrored copy of a request, whose response is ignored.
         #[serde(default, skip_serializing_if = "is_false")]
         copy: bool,
     },
-    /// One in hand came into the queue for a core. Only for services with cores that serve in order, and without workers.
+    /// A request in progress entered the queue for a core. Only for services with cores that serve in order,
+    /// and without workers.
     Queued {
-        /// Where.
+        /// The app's pod.
         pod: PodId,
         /// Index into the service's endpoints.
         endpoint: u16,
     },
-    /// One that was queued left the queue.
+    /// A queued request left the queue.
     Dequeued {
-        /// Where.
+        /// The app's pod.
         pod: PodId,
         /// Index into the service's endpoints.
         endpoint: u16,
     },
-    /// An app is through with an attempt. Every `Arrived` has exactly one of these.
+    /// An app finished an attempt. Every `Arrived` has exactly one of these.
     Served {
-        /// The load's request that it descends from.
+        /// The load's request that this attempt descends from.
         root: Option<Root>,
-        /// Where.
+        /// The app's pod.
         pod: PodId,
         /// Index into the service's endpoints; `u16::MAX` for an undeclared path.
         endpoint: u16,
-        /// The pod that sent it, where it says so.
+        /// The pod that sent it, if its headers name one.
         from: Option<PodId>,
-        /// When it reached the queue.
+        /// Time of its arrival.
         arrived_ns: i64,
-        /// How long it waited: for a worker or, without workers, for its cores, all work steps together.
+        /// Queueing time: for a worker or, without workers, for cores, summed over all work steps.
         queue_wait_ns: i64,
-        /// Status (0 when none left the app) and answer (ok = 200..399).
+        /// Status (0 if no response left the app) and result (ok = 200..399).
         outcome: Outcome,
-        /// What became of it.
+        /// Fate of the attempt.
         fate: Fate,
-        /// As at its arrival.
+        /// True for a mirrored copy, as in `Arrived`.
         #[serde(default, skip_serializing_if = "is_false")]
         copy: bool,
     },
     /// A core did work. Only for services with cores and without workers.
     Worked {
-        /// Where.
+        /// The app's pod.
         pod: PodId,
-        /// From when on.
+        /// Start of the interval that ends now.
         since_ns: i64,
-        /// Core time used since then, ns.
+        /// Core time used in the interval, ns.
         core_ns: i64,
     },
     /// A chaos item began.
     FaultStarted {
         /// Index into [`Cast::faults`](crate::Cast::faults).
         fault: u16,
-        /// What it hit, by pod.
+        /// Pods that it hit.
         pods: Vec<PodId>,
     },
-    /// A chaos item is over, or the run is. Every `FaultStarted` has exactly one of these.
+    /// A chaos item ended, or the run did. Every `FaultStarted` has exactly one of these.
     FaultEnded {
         /// Index into [`Cast::faults`](crate::Cast::faults).
         fault: u16,
-        /// How many packets, requests, connections or pods it touched.
+        /// Number of packets, requests, connections or pods that it affected.
         hits: u64,
     },
-    /// A pod was added while the run went on; its id is the next free one.
+    /// A pod was added during the run. Its id is the next free one.
     PodAdded {
-        /// Who it is.
+        /// Description of the pod.
         pod: Pod,
     },
-    /// A pod is gone.
+    /// A pod crashed.
     Crashed {
-        /// Which.
+        /// The pod that crashed.
         pod: PodId,
     },
-    /// A pod is there (again): its app listens, its proxy has a configuration in force.
+    /// A pod is ready (again): its app listens, and its proxy has an accepted configuration.
     Ready {
-        /// Which.
+        /// The pod that became ready.
         pod: PodId,
     },
-    /// The control plane made a new configuration.
+    /// The control plane created a new configuration.
     ConfigChanged {
-        /// Its number.
+        /// Version number of the configuration.
         version: u64,
     },
-    /// A proxy put a configuration in force.
+    /// A proxy applied a configuration.
     ConfigInForce {
-        /// Whose proxy.
+        /// The proxy's pod.
         pod: PodId,
-        /// Its number.
+        /// Version number of the configuration.
         version: u64,
     },
-    /// A proxy refused a resource and keeps its last good one.
+    /// A proxy refused a resource and keeps its last good version.
     ConfigRefused {
-        /// Whose proxy.
+        /// The proxy's pod.
         pod: PodId,
         /// Type and name: `Cluster outbound|8080||api`.
         resource: String,
-        /// Why.
+        /// Reason of the refusal, in words.
         reason: String,
     },
-    /// A canary took a step.
+    /// A canary made a step.
     Canary {
-        /// Of which service.
+        /// The canary's service.
         service: PartyId,
-        /// The phase.
+        /// Phase after the step.
         phase: CanaryPhase,
-        /// The new version's share, parts per million.
+        /// Share of the new version, in parts per million.
         weight_ppm: u32,
-        /// Index of the version that is rolled out, where there is one.
+        /// Index of the version that is rolled out; `None` outside of a rollout.
         version: Option<u16>,
-        /// Why, in words, with the numbers that decided.
+        /// Reason in words, with the numbers that decided.
         reason: String,
     },
-    /// The share of a version in force at the control plane (every proxy has acknowledged it) is now this.
+    /// The share of a version changed, after every proxy has acknowledged the configuration.
     Weight {
-        /// Of which service.
+        /// The service of the version.
         service: PartyId,
         /// Index of the version.
         version: u16,
-        /// Parts per million.
+        /// New share, in parts per million.
         ppm: u32,
     },
-    /// A version's replicas were set to this: by a chaos item or by a canary.
+    /// The number of replicas of a version was set, by a chaos item or by a canary.
     Scaled {
-        /// Of which service.
+        /// The service of the version.
         service: PartyId,
         /// Index of the version.
         version: u16,
-        /// How many there shall be.
+        /// Desired number of replicas.
         replicas: u32,
     },
-    /// A pod was taken away: drained and stopped.
+    /// A pod was removed: drained and stopped.
     Stopped {
-        /// Which.
+        /// The pod that stopped.
         pod: PodId,
     },
-    /// A proxy's outlier detection took a pod out.
+    /// A proxy's outlier detection ejected a pod.
     Ejected {
-        /// Whose proxy.
+        /// The proxy's pod.
         at: PodId,
-        /// Which pod.
+        /// The ejected pod.
         pod: PodId,
-        /// The detector.
+        /// Detector that ejected it.
         by: Detector,
     },
-    /// A proxy's outlier detection could not eject a pod, because `maxEjectionPercent` was reached. Envoy counts these as
-    /// `outlier_detection.ejections_overflow`.
+    /// A proxy's outlier detection could not eject a pod, because `maxEjectionPercent` was reached. Envoy
+    /// counts these as `outlier_detection.ejections_overflow`.
     EjectionOverflow {
-        /// Whose proxy.
+        /// The proxy's pod.
         at: PodId,
-        /// Which pod.
+        /// The pod that was not ejected.
         pod: PodId,
-        /// The detector.
+        /// Detector that fired.
         by: Detector,
     },
-    /// A pod that was taken out takes that proxy's traffic again.
+    /// A proxy uses an ejected pod again.
     Returned {
-        /// Whose proxy.
+        /// The proxy's pod.
         at: PodId,
-        /// Which pod.
+        /// The pod that returned.
         pod: PodId,
     },
-    /// A circuit breaker came to its limit, or fell below it again.
+    /// A circuit breaker reached its limit, or fell below it again.
     Breaker {
-        /// Whose proxy.
+        /// The proxy's pod.
         at: PodId,
-        /// On the way to which service.
+        /// The destination service.
         to: PartyId,
-        /// The limit.
+        /// Kind of the limit.
         limit: BreakerLimit,
-        /// At its limit.
+        /// True if the limit was reached, false after usage has fallen below it again.
         open: bool,
     },
     /// The control plane refused a document.
     DocumentRefused {
-        /// Kind and name.
+        /// Kind and name of the document.
         document: String,
-        /// Why.
+        /// Reason of the refusal, in words.
         reason: String,
     },
-    /// Something made the run worthless (a starved generator, a planted divergence): the verdict is *invalid*.
+    /// The run became invalid, for example by a starved generator or a planted divergence.
     Invalid {
-        /// What.
+        /// Reason in words.
         reason: String,
     },
 }
 
-/// Serde asks by reference.
+/// Serde passes a reference.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature is serde's"
@@ -384,7 +389,7 @@ fn is_zero(count: &u16) -> bool {
     *count == 0
 }
 
-/// Serde asks by reference.
+/// Serde passes a reference.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature is serde's"
@@ -393,7 +398,7 @@ fn is_zero_ns(nanos: &i64) -> bool {
     *nanos == 0
 }
 
-/// Serde asks by reference.
+/// Serde passes a reference.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature is serde's"

@@ -1,8 +1,8 @@
-//! The types that every other part shares: the Journal of a run, its cast, latency histograms, the digest, and the
-//! results document.
+//! The types shared by all other crates: the Journal of a run, its participants, latency histograms, the
+//! digest, and the results document.
 //!
-//! Plain data: no clock, no I/O, no runtime. Whole numbers only; times are signed nanoseconds from "first configuration in
-//! force at every proxy".
+//! Plain data: no clock, no I/O, no runtime. All numbers are integers. Times are signed nanoseconds from 0 s,
+//! the moment when every proxy has its first configuration.
 
 #![warn(missing_docs)]
 

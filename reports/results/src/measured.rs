@@ -1,4 +1,5 @@
-//! The number behind a check's words: a value with its unit, the limit it was compared with, and the size of the sample.
+//! The number behind a check's result: a value with its unit, the limit it was compared with, and the sample
+//! size.
 
 use std::fmt;
 
@@ -6,21 +7,22 @@ use schemars::JsonSchema;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a check measured.
+/// The measured value of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
-    /// The value that decided. Of `always`, `never` and other words over slices: that of the slice nearest to the limit, or
-    /// furthest beyond it; of `recovers`: the time from which on the check holds.
+    /// The value that decided. For `always`, `never` and other words over slices: that of the slice nearest
+    /// to the limit, or furthest beyond it. For `recovers`: the time from which the check is true.
     #[schemars(with = "f64")]
     pub value: Number,
-    /// The unit of value and limit.
+    /// Unit of value and limit.
     pub unit: MeasuredUnit,
-    /// What the value was compared with, where that is one number.
+    /// Limit of the comparison; absent if it is not a single number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub limit: Option<Number>,
-    /// How many requests, tries or values the value was computed from; of checks over seeds, how many seeds.
+    /// Number of requests, attempts or values that the value was computed from; for checks over seeds, the
+    /// number of seeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
 }
@@ -28,19 +30,19 @@ pub struct Measured {
 /// The unit of a measured value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MeasuredUnit {
-    /// Nanoseconds.
+    /// Durations in nanoseconds.
     #[serde(rename = "ns")]
     Nanoseconds,
-    /// Percent.
+    /// Shares in percent.
     #[serde(rename = "%")]
     Percent,
-    /// Per second.
+    /// Rates per second.
     #[serde(rename = "/s")]
     PerSecond,
     /// A plain number: a count, a factor, a quotient.
     #[serde(rename = "count")]
     Count,
-    /// Bytes.
+    /// Sizes in bytes.
     #[serde(rename = "B")]
     Bytes,
 }
@@ -54,12 +56,12 @@ pub struct Number {
 const MILLION: i128 = 1_000_000;
 
 impl Number {
-    /// A number of so many millionths.
+    /// Creates a number from millionths.
     pub const fn from_millionths(millionths: i128) -> Number {
         Number { millionths }
     }
 
-    /// The number in millionths.
+    /// Returns the number in millionths.
     pub const fn millionths(self) -> i128 {
         self.millionths
     }
@@ -76,7 +78,8 @@ impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.whole() {
             Some(whole) => serializer.serialize_i64(whole),
-            // The shortest decimal that reads as the same number: of up to 15 digits, the one meant.
+            // Serialised as the shortest decimal that parses to the same float, which is exact for up to 15
+            // digits.
             None => serializer.serialize_f64(self.millionths as f64 / 1e6),
         }
     }

@@ -9,30 +9,30 @@ use shakedown_types::GrpcStatus;
 pub enum Answer {
     /// A success by the condition of the sender.
     Ok,
-    /// Another answer, or a broken connection.
+    /// Another response, or a broken connection.
     Error,
     /// The sender's timeout has passed, or the run has ended.
     Timeout,
-    /// Never sent: the load was over its in-flight cap.
+    /// Never sent, because the load was at its in-flight limit.
     Dropped,
     /// Cancelled by the sender.
     Cancelled,
 }
 
-/// The end of a request, a call or an attempt.
+/// The outcome of a request, a call or an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// The HTTP status; 0 when there was none.
+    /// HTTP status; 0 without a response.
     pub status: u16,
-    /// The status of gRPC, if it was answered over gRPC.
+    /// gRPC status; `None` if the response was not gRPC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc: Option<GrpcStatus>,
-    /// The result.
+    /// Result, as the sender counts it.
     pub answer: Answer,
 }
 
 impl Outcome {
-    /// An end with this status of HTTP.
+    /// Creates an outcome with this HTTP status.
     pub const fn new(status: u16, answer: Answer) -> Outcome {
         Outcome {
             status,
@@ -41,12 +41,13 @@ impl Outcome {
         }
     }
 
-    /// An end without an answer of the other side.
+    /// Creates an outcome without a response of the other side.
     pub const fn none(answer: Answer) -> Outcome {
         Outcome::new(0, answer)
     }
 
-    /// An answer to a caller that counts 200 to 399 as success or, where gRPC is spoken, its OK.
+    /// Creates the outcome of a response for a caller that counts 200 to 399 as success or, for gRPC, the
+    /// status OK.
     pub fn of_status(status: u16, grpc: Option<GrpcStatus>) -> Outcome {
         let ok = match grpc {
             Some(grpc) => grpc == GrpcStatus::Ok,

@@ -1,37 +1,40 @@
-//! What changed over a run's time, as charts and their cursor read it: whole numbers in bins of one width, and steps.
-//! Bounded whatever the run's length: there are at most [`BINS_MAX`] bins.
+//! Values over the time of a run, for charts and their cursor: integers in bins of equal width, and steps.
+//! The number of bins is at most [`BINS_MAX`], for a run of any length.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// More bins than this are joined in pairs.
+/// Maximum number of bins. Beyond it bins are merged in pairs.
 pub const BINS_MAX: usize = 480;
 
-/// Everything over time. Bin `i` holds what happened from `i * bin_ns` on, up to `(i + 1) * bin_ns`.
+/// All values over time. Bin `i` covers the time from `i * bin_ns` up to `(i + 1) * bin_ns`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Series {
-    /// The width of a bin, ns.
+    /// Width of a bin, ns.
     pub bin_ns: i64,
-    /// Latency of what ended in each bin: one entry a load, in the order of the loads.
+    /// Latency of the requests that ended in each bin: one entry per load, in the order of the loads.
     pub heat: Vec<Heat>,
-    /// Tries after one that had failed that ended in each bin, of mesh and app: the edges with the most of them.
+    /// Retries after a failed attempt that ended in each bin, of mesh and app, for the edges with the most of
+    /// them.
     pub retries: Vec<Counts>,
-    /// Tries sent while another was open that ended in each bin, of mesh and app: the edges with the most of them.
+    /// Hedged attempts that ended in each bin, of mesh and app, for the edges with the most of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hedges: Vec<Counts>,
-    /// The most requests that waited at once, over all replicas: the services with the longest queues.
+    /// Maximum number of requests queued at once, over all replicas, for the services with the longest
+    /// queues.
     pub queued: Vec<Counts>,
-    /// The most requests in hand at once, over all replicas, at services that are limited by their cores: what waits there
-    /// waits for a core, step by step.
+    /// Maximum number of requests in progress at once, over all replicas, for services limited by their
+    /// cores. There requests wait for a core at each step.
     pub in_hand: Vec<Counts>,
-    /// The fewest pods that were ready: versions of which that changed after 0 s.
+    /// Minimum number of ready pods, for versions in which it changed after 0 s.
     pub ready: Vec<Counts>,
-    /// Weights that moved, in force at the control plane.
+    /// Weights that changed, from the time at which all proxies had acknowledged them.
     pub weights: Vec<Weights>,
-    /// What canaries did.
+    /// Steps of canaries.
     pub canaries: Vec<Canary>,
-    /// Pods that outlier detection had out at one proxy or more, in order of services, versions and replicas.
+    /// Pods that outlier detection had ejected at one proxy or more, in order of services, versions and
+    /// replicas.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ejected: Vec<Stretches>,
     /// Circuit breakers at their limit at one of the caller's proxies or more, by edge and limit.
@@ -39,23 +42,23 @@ pub struct Series {
     pub breakers: Vec<Stretches>,
 }
 
-/// When something was so.
+/// The intervals during which a condition was true.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stretches {
-    /// Of what: `api/v1/3`, `web -> api (requests)`.
+    /// The object of the condition: `api/v1/3`, `web -> api (requests)`.
     pub name: String,
-    /// From when to when, ns: in order, none that overlap.
+    /// Start and end of each interval, ns from 0 s, in order and without overlaps.
     pub spans: Vec<(i64, i64)>,
 }
 
-/// A number a bin.
+/// A series of numbers, one per bin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
-    /// Of what: `api`, `api/v2`, `web -> api`.
+    /// The object that is counted: `api`, `api/v2`, `web -> api`.
     pub name: String,
-    /// The numbers.
+    /// The numbers, by bin.
     pub bins: Vec<u64>,
 }
 
@@ -63,9 +66,10 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Heat {
-    /// The load.
+    /// Name of the load.
     pub load: String,
-    /// One list a bin: empty, or the first bucket that holds something, then the counts from it up to the last that does.
+    /// A list per bin: empty, or the index of the first non-empty bucket, followed by the counts from it to
+    /// the last non-empty one.
     pub bins: Vec<Vec<u64>>,
 }
 
@@ -73,11 +77,11 @@ pub struct Heat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Weights {
-    /// The service.
+    /// Name of the service.
     pub service: String,
-    /// The version.
+    /// Name of the version.
     pub version: String,
-    /// When it changed, ns, and to what, parts per million.
+    /// Time of each change, ns from 0 s, and the new weight, in parts per million.
     pub steps: Vec<(i64, u32)>,
 }
 
@@ -85,9 +89,9 @@ pub struct Weights {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
-    /// The service.
+    /// Name of the service.
     pub service: String,
-    /// Its steps, in order.
+    /// Steps in order of time.
     pub steps: Vec<CanaryStep>,
 }
 
@@ -95,19 +99,20 @@ pub struct Canary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CanaryStep {
-    /// When, ns.
+    /// Time of the step, ns from 0 s.
     pub at_ns: i64,
     /// Flagger's phase, in kebab case.
     pub phase: String,
-    /// The new version, empty while there is none.
+    /// Name of the new version; empty outside of a rollout.
     pub version: String,
-    /// Its share, parts per million.
+    /// Share of the new version, in parts per million.
     pub weight_ppm: u32,
-    /// Why, in words.
+    /// Reason in words.
     pub reason: String,
 }
 
-/// The bucket of a latency: four to an octave, as HDR counts them with two bits. Below 4 ns each value has its own.
+/// Returns the bucket of a latency: four per octave, as HDR counts them with two bits. Below 4 ns each value
+/// has its own.
 pub fn bucket(ns: i64) -> usize {
     let ns = ns.max(0).unsigned_abs();
     if ns < 4 {
@@ -118,7 +123,7 @@ pub fn bucket(ns: i64) -> usize {
     usize::try_from(u64::from(octave - 1) * 4 + quarter).expect("at most 251")
 }
 
-/// The lowest latency of a bucket, ns.
+/// Returns the lowest latency of a bucket, ns.
 pub fn bucket_from_ns(bucket: usize) -> i64 {
     if bucket < 4 {
         return i64::try_from(bucket).expect("below four");

@@ -1,4 +1,5 @@
-//! A scenario's endings side by side: the verdicts, checks against variants, and the same charts in columns on the same axes.
+//! Compares the runs of a scenario: the verdicts, checks by variant, and the same charts in columns with
+//! common axes.
 
 use maud::{Markup, html};
 use shakedown_results::{CheckResult, Document, Load};
@@ -8,12 +9,12 @@ use super::time::{self, Scales};
 use super::{page, scrolling, short, verdict};
 use crate::units;
 
-/// Loads named in the table of verdicts, at most.
+/// Maximum number of loads in the table of verdicts.
 const LOADS_MAX: usize = 3;
-/// Runs whose charts stand side by side, at most.
+/// Maximum number of runs whose charts are shown.
 const CHARTED_MAX: usize = 6;
 
-/// The report of several runs of one scenario: its variants, usually.
+/// Renders the report of several runs of one scenario, usually its variants.
 pub fn compare(documents: &[Document]) -> String {
     let charted: Vec<&Document> = documents.iter().take(CHARTED_MAX).collect();
     let scales = Scales::of(&charted);
@@ -106,7 +107,7 @@ fn tone(document: &Document) -> &'static str {
     }
 }
 
-/// Checks by variants: a check of one name may read otherwise in another variant, so what was expected stands in the cell.
+/// A table of checks by variant. The text of a check may differ between variants of the same name.
 fn checks(documents: &[Document]) -> Markup {
     let mut names: Vec<&str> = Vec::new();
     for check in documents.iter().flat_map(|document| &document.checks) {
@@ -135,7 +136,7 @@ fn checks(documents: &[Document]) -> Markup {
     }
 }
 
-/// The check's text where it has a name beside it; several where variants differ.
+/// The check's text if it also has a name; several texts if variants differ.
 fn as_written(documents: &[Document], name: &str) -> Markup {
     let mut texts: Vec<&str> = Vec::new();
     let all = documents.iter().flat_map(|document| &document.checks);
@@ -160,7 +161,8 @@ fn cell(check: Option<&CheckResult>) -> Markup {
     }
 }
 
-/// The charts of a column, at most: like ones stand side by side, and rows that no column needs have no height.
+/// Maximum number of chart rows. Equal charts of all columns are in the same row, and unused rows have no
+/// height.
 const ROWS_MAX: usize = 40;
 
 fn over_time(documents: &[&Document], scales: &Scales, readings: &mut Readings) -> Markup {

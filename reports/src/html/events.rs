@@ -1,4 +1,4 @@
-//! The list of what happened.
+//! The table of events.
 
 use maud::{Markup, html};
 use shakedown_results::{Document, EventRow};
@@ -6,9 +6,9 @@ use shakedown_results::{Document, EventRow};
 use super::scrolling;
 use crate::units;
 
-/// Rows beyond these are in the results document only.
+/// Maximum number of rows. Further events are only in the results document.
 const ROWS_MAX: usize = 1_000;
-/// A longer list starts folded.
+/// Maximum number of rows of a list that is initially unfolded.
 const OPEN_MAX: usize = 40;
 
 pub(super) fn section(document: &Document) -> Markup {
@@ -62,7 +62,7 @@ fn class(kind: &str) -> &'static str {
     }
 }
 
-/// A kind of event as a person says it; one that this version does not know as it is written.
+/// Returns the display text of an event kind, or the kind itself if it is unknown.
 fn words(kind: &str) -> &str {
     match kind {
         "fault-started" => "fault began",

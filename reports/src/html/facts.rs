@@ -1,4 +1,4 @@
-//! What a run is: seed, version, digest, how to run it again; and how its figures are to be read.
+//! Identifies the run (seed, version, digest, replay command), and explains the figures.
 
 use maud::{Markup, html};
 use shakedown_results::{Document, Mode};
@@ -59,7 +59,7 @@ fn samples(document: &Document) -> String {
     )
 }
 
-/// How to read the figures, and what they do not cover.
+/// Explains the figures and their limits.
 pub(super) fn reading(document: &Document) -> Markup {
     html! {
         section.reading aria-labelledby="reading" {
@@ -80,7 +80,7 @@ pub(super) fn reading(document: &Document) -> Markup {
     }
 }
 
-/// What the figures of one run do not cover.
+/// The effects that the figures of one run do not cover.
 fn not_covered(document: &Document) -> &'static str {
     if is_real_load(document) {
         return "A load from one machine and one address: what lies between it and the server belongs to every latency. The \
@@ -89,7 +89,7 @@ fn not_covered(document: &Document) -> &'static str {
     not_modelled(document.mode)
 }
 
-/// What the figures do not cover.
+/// The effects that figures of this execution mode do not cover.
 pub(crate) fn not_modelled(mode: Mode) -> &'static str {
     match mode {
         Mode::Simulated => {

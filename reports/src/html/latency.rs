@@ -1,4 +1,4 @@
-//! Each load's latency: the histogram, and the full percentile curve on a nines axis.
+//! Latency of each load: the histogram, and the full percentile curve on a nines axis.
 
 use maud::{Markup, PreEscaped, html};
 use shakedown_results::{Document, Histogram, Load};
@@ -84,7 +84,7 @@ fn percentile_table(load: &Load) -> Markup {
             } }
             tbody {
                 (row("min", all.map(|latency| latency.min)))
-                // A percentile that fewer than one sample lies above is the maximum by another name.
+                // With less than one sample above it, a percentile is equal to the maximum.
                 @for (ppm, name) in PERCENTILES.iter().filter(|(ppm, _)| count * u64::from(1_000_000 - ppm) >= 1_000_000) {
                     (row(name, all.map(|latency| latency.histogram.percentile_ns(*ppm).unwrap_or(0))))
                 }

@@ -1,4 +1,4 @@
-//! The loads at a glance.
+//! The overview table of all loads.
 
 use maud::{Markup, html};
 use shakedown_results::{Document, Latency, Load};
@@ -58,7 +58,8 @@ fn row(load: &Load, window_ns: i64, unsent: bool) -> Markup {
     }
 }
 
-/// A percentile that wants at least so many samples: with fewer it is the maximum, and said to be.
+/// A table cell with a percentile. With fewer than `samples` samples it is the maximum, and is marked as
+/// such.
 fn tail_cell(ns: i64, latency: &Latency, samples: u64) -> Markup {
     if latency.count >= samples || latency.count == 0 {
         return time_cell(ns, latency.count);

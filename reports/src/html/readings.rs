@@ -1,4 +1,4 @@
-//! What the cursor over all charts reads: the figures behind them, as JSON in a script block that is data, not code.
+//! The values shown at the cursor of all charts, as JSON in a script block that is data, not code.
 
 use maud::{Markup, PreEscaped, html};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use shakedown_results::series::bucket_from_ns;
 
 use crate::plot::Span;
 
-/// Collects figures while a page is built; each gets a number, by which the page's marks name it.
+/// Collects values while a page is built. Each gets an index, which the page's elements refer to.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
     end_ns: i64,
@@ -14,18 +14,15 @@ pub(super) struct Readings {
     heats: Vec<Value>,
 }
 
-/// What a number counts, and so how it is written.
+/// The unit of a value, which determines its format.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unit {
-    /// So many in each bin: a rate.
+    /// Counts per bin, shown as a rate.
     PerSecond,
-    /// Things.
     Count,
-    /// Nanoseconds.
     Duration,
-    /// Parts per million.
     Share,
-    /// As it is.
+    /// Shown unchanged.
     Text,
 }
 
@@ -42,7 +39,7 @@ impl Unit {
 }
 
 impl Readings {
-    /// None yet, of a time axis that ends then.
+    /// Creates an empty collection for a time axis that ends at `end_ns`.
     pub(super) fn new(end_ns: i64) -> Readings {
         Readings {
             end_ns,
@@ -50,7 +47,7 @@ impl Readings {
         }
     }
 
-    /// A number a bin; `None` where there is none.
+    /// Adds one number per bin; `None` for a bin without a value.
     pub(super) fn bins<N: Into<Option<i64>>>(
         &mut self,
         bin_ns: i64,
@@ -61,7 +58,7 @@ impl Readings {
         self.push(json!({"k": "bins", "w": bin_ns, "v": values, "u": unit.word()}))
     }
 
-    /// What holds from an instant until the next.
+    /// Adds values that are valid from an instant until the next one.
     pub(super) fn steps<V: Into<Value>>(
         &mut self,
         steps: impl Iterator<Item = (i64, V)>,
@@ -72,7 +69,7 @@ impl Readings {
         self.push(json!({"k": "steps", "t": at, "v": values, "u": unit.word()}))
     }
 
-    /// Names, each with the stretches of time in which it is said.
+    /// Adds names, each with the intervals during which it is shown.
     pub(super) fn spans<'a>(
         &mut self,
         named: impl Iterator<Item = (&'a str, &'a [Span])>,
@@ -86,14 +83,16 @@ impl Readings {
         self.push(json!({"k": "spans", "v": rows}))
     }
 
-    /// A heatmap on an axis from one latency to another; its number among the heatmaps, and as a reading.
+    /// Adds a heatmap on an axis between two latencies. Returns its index among the heatmaps, and its index
+    /// as a reading.
     pub(super) fn heat(
         &mut self,
         bin_ns: i64,
         bins: &[Vec<u64>],
         (low_ns, high_ns): (i64, i64),
     ) -> (usize, usize) {
-        // The buckets' lower ends, so that the page need not know how they are cut.
+        // Contains the lower bounds of the buckets, so that the script does not need to know their
+        // definition.
         let last = bins
             .iter()
             .filter_map(|bin| Some(usize::try_from(*bin.first()?).ok()? + bin.len()))
@@ -110,7 +109,8 @@ impl Readings {
         self.readings.len() - 1
     }
 
-    /// The block. No text in it can end it, nor look like a tag: angle brackets are written as escapes.
+    /// Renders the block. Angle brackets are escaped, so that no text in it can end the block or look like a
+    /// tag.
     pub(super) fn block(self) -> Markup {
         let all = json!({"end": self.end_ns, "readings": self.readings, "heats": self.heats});
         let text = all.to_string();
@@ -119,12 +119,12 @@ impl Readings {
     }
 }
 
-/// Where the cursor's reading of a figure is shown.
+/// The element that shows a value at the cursor.
 pub(super) fn shown(reading: usize) -> Markup {
     html! { b.v data-r=(reading) {} }
 }
 
-/// The handle of the cursor: by pointer anywhere on a chart, by keyboard here. Only a page with scripts has it.
+/// The handle of the cursor: by pointer on any chart, by keyboard here. Hidden without scripts.
 pub(super) fn handle() -> Markup {
     html! {
         div.handle hidden {

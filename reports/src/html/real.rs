@@ -1,5 +1,5 @@
-//! What only loads on real servers know: what was asked for, why requests failed, connections and bytes, and the generator's
-//! own part of what it measured.
+//! Sections that only loads on real servers have: requests, reasons of failures, connections and bytes, and
+//! the latency added by the generator.
 
 use maud::{Markup, html};
 use shakedown_results::{Document, Latency, Load, RealLoad};

@@ -1,4 +1,4 @@
-//! The run in short, above all charts: when, who, what. Each line sets the cursor of the charts where it begins.
+//! A summary of the run above all charts. Each line sets the cursor of the charts to its start.
 
 use maud::{Markup, html};
 use shakedown_results::Document;
@@ -17,7 +17,6 @@ pub(super) fn section(document: &Document) -> Markup {
     }
 }
 
-/// The lines of one run.
 pub(super) fn list(links: &[Link], document: &Document) -> Markup {
     html! {
         ol.short { @for link in links {

@@ -1,4 +1,4 @@
-//! Edges and services.
+//! The tables of edges and services.
 
 use maud::{Markup, html};
 use shakedown_results::{Document, Edge, Service};
@@ -6,7 +6,7 @@ use shakedown_results::{Document, Edge, Service};
 use super::{bad_cell, most, scrolling, time_cell};
 use crate::units;
 
-/// Rows beyond these are in the results document only.
+/// Maximum number of rows. Further rows are only in the results document.
 const ROWS_MAX: usize = 400;
 
 pub(super) fn edges(document: &Document) -> Markup {
@@ -41,7 +41,7 @@ fn edge_table(rows: &[&Edge]) -> Markup {
 
 fn edge_row(edge: &Edge) -> Markup {
     let latency = &edge.latency_ns;
-    // A load's own tries are calls, but not what its users asked for.
+    // A load's own retries are calls, but not requests of its users.
     let asked = edge.requests.saturating_sub(edge.retried);
     html! {
         tr {
@@ -59,7 +59,7 @@ fn edge_row(edge: &Edge) -> Markup {
     }
 }
 
-/// `api, shop.example`.
+/// Lists the hosts: `api, shop.example`.
 fn hosts_asked_for(edge: &Edge) -> String {
     let hosts: Vec<&str> = edge.asked.iter().map(|asked| &*asked.host).collect();
     hosts.join(", ")
@@ -109,7 +109,7 @@ fn service_row(service: &Service) -> Markup {
     }
 }
 
-/// A share as a bar and in figures.
+/// A share as a bar and as a number.
 fn busy(ppm: u64) -> Markup {
     let permille = ppm.min(1_000_000) / 1_000;
     let width = format!("width:{}.{}%", permille / 10, permille % 10);

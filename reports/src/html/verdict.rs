@@ -1,4 +1,4 @@
-//! The verdict and the checks, in words: what was seen against what would have been accepted.
+//! The verdict and the checks, in words: observed against expected values.
 
 use maud::{Markup, html};
 use shakedown_results::{CheckResult, Document, Verdict};
@@ -6,7 +6,6 @@ use shakedown_results::{CheckResult, Document, Verdict};
 use crate::omitted;
 use crate::units::counted;
 
-/// The verdict in one word.
 pub(super) fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "Pass",
@@ -39,7 +38,7 @@ pub(super) fn section(document: &Document) -> Markup {
     }
 }
 
-/// What of the configuration the results are without.
+/// Lists the parts of the configuration that were ignored.
 fn not_modelled(document: &Document) -> Markup {
     let lines = omitted::lines(&document.not_modelled);
     html! {
@@ -50,7 +49,7 @@ fn not_modelled(document: &Document) -> Markup {
     }
 }
 
-/// All checks, behind the verdict.
+/// The table of all checks.
 pub(super) fn checks(document: &Document) -> Markup {
     html! {
         @if !document.checks.is_empty() {
@@ -62,7 +61,7 @@ pub(super) fn checks(document: &Document) -> Markup {
     }
 }
 
-/// How the checks came out, in a sentence.
+/// Summarises the results of the checks in a sentence.
 pub(crate) fn sentence(document: &Document) -> String {
     let of = |pass: Option<bool>| {
         document
@@ -113,7 +112,7 @@ fn table(checks: &[CheckResult]) -> Markup {
     }
 }
 
-/// Class and word of how a check came out.
+/// CSS class and display text of a check's result.
 pub(super) fn mark(check: &CheckResult) -> (&'static str, &'static str) {
     match (check.pass, check.over_seeds) {
         (Some(true), _) => ("ok", "holds"),
@@ -138,7 +137,7 @@ fn row(check: &CheckResult) -> Markup {
     }
 }
 
-/// A sign that is told apart by its shape, not by its colour alone.
+/// A sign that differs by its shape, not only by its colour.
 fn sign(verdict: Verdict) -> Markup {
     let path = match verdict {
         Verdict::Pass => "M6 12.5l4 4 8-9",

@@ -1,4 +1,4 @@
-//! Axes: where a value lies between 0 and 1, and which ticks a reader needs.
+//! Axes: the position of a value between 0 and 1, and the ticks.
 
 use crate::units;
 
@@ -10,7 +10,7 @@ pub(crate) struct Axis {
     scale: Scale,
     low: f64,
     high: f64,
-    /// Place in [0, 1] and label; an empty label is a line only.
+    /// Position in [0, 1] and label; an empty label draws a line only.
     pub(crate) ticks: Vec<(f64, String)>,
 }
 
@@ -21,7 +21,8 @@ enum Scale {
 }
 
 impl Axis {
-    /// Time from 0 s to `end_ns`, with at most `ticks_max` ticks as the scenario language writes them.
+    /// A time axis from 0 s to `end_ns`, with at most `ticks_max` ticks, labelled as in the scenario
+    /// language.
     pub(crate) fn time(end_ns: i64, ticks_max: i64) -> Axis {
         let end_ns = end_ns.max(1);
         let step = time_steps()
@@ -38,7 +39,7 @@ impl Axis {
         axis
     }
 
-    /// Counts from 0 to at least `max`, in round steps.
+    /// An axis of counts from 0 to at least `max`, in round steps.
     pub(crate) fn linear(max: u64, ticks_max: u64) -> Axis {
         let max = max.max(1);
         let step = (0..19)
@@ -57,7 +58,7 @@ impl Axis {
         }
     }
 
-    /// Shares from nothing to all, in parts per million.
+    /// An axis of shares from 0% to 100%, in parts per million.
     pub(crate) fn share() -> Axis {
         Axis {
             scale: Scale::Linear,
@@ -69,7 +70,7 @@ impl Axis {
         }
     }
 
-    /// Durations on a logarithmic scale, from a round one at or below `min_ns` to one at or above `max_ns`.
+    /// A logarithmic axis of durations, from a round value at or below `min_ns` to one at or above `max_ns`.
     pub(crate) fn log(min_ns: i64, max_ns: i64, labels_max: usize) -> Axis {
         let (min, max) = (min_ns.max(1), max_ns.max(min_ns).max(1));
         let rungs: Vec<i64> = (0..19)
@@ -88,7 +89,7 @@ impl Axis {
             high: (rungs[rungs.len() - 1] as f64).log10(),
             ticks: vec![],
         };
-        // Labels at 1-2-5 while there is room; else at whole decades, and of those at every so manieth.
+        // Labels are at 1-2-5 steps if there is room, else at every n-th decade.
         let every = match rungs.len() <= labels_max {
             true => None,
             false => Some(
@@ -115,7 +116,7 @@ impl Axis {
         axis
     }
 
-    /// Where a value lies; values beyond an end lie at that end.
+    /// Returns the position of a value. Values beyond an end are placed at that end.
     pub(crate) fn place(&self, value: i64) -> f64 {
         let value = match self.scale {
             Scale::Linear => value as f64,
@@ -124,7 +125,7 @@ impl Axis {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
-    /// The value at a place, rounded down.
+    /// Returns the value at a position, rounded down.
     pub(crate) fn value_at(&self, place: f64) -> i64 {
         let value = self.low + (self.high - self.low) * place;
         match self.scale {
@@ -134,18 +135,19 @@ impl Axis {
     }
 }
 
-/// The nines axis: a quantile q lies at log10(1 / (1 - q)), so that 90%, 99% and 99.9% are evenly apart and a tail has as
-/// much room as what comes before it. It ends where the sample does: at one in `count`, and never before 99%.
+/// The nines axis. A quantile q is placed at log10(1 / (1 - q)), so that 90%, 99% and 99.9% are evenly spaced
+/// and the tail gets as much room as the rest. The axis ends at the sample's resolution, one in `count`, but
+/// never before 99%.
 #[derive(Clone, Debug)]
 pub(crate) struct Nines {
     span: f64,
     count: u64,
-    /// Place in [0, 1] and label.
+    /// Position in [0, 1] and label.
     pub(crate) ticks: Vec<(f64, String)>,
 }
 
 impl Nines {
-    /// The axis of so many samples.
+    /// Creates the axis of `count` samples.
     pub(crate) fn new(count: u64) -> Nines {
         let span = (count.max(100) as f64).log10();
         let mut nines = Nines {
@@ -171,7 +173,7 @@ impl Nines {
         nines
     }
 
-    /// The place of the quantile that `at_or_below` of the samples reach.
+    /// Returns the position of the quantile with `at_or_below` of the samples at or below it.
     pub(crate) fn place(&self, at_or_below: u64) -> f64 {
         self.place_above(self.count.saturating_sub(at_or_below), self.count)
     }
@@ -184,7 +186,7 @@ impl Nines {
     }
 }
 
-/// `4 ms`, `500 µs`: a round duration without decimals.
+/// Formats a round duration without decimals: `4 ms`, `500 µs`.
 fn round(ns: i64) -> String {
     let (unit, name) = [(SECOND, "s"), (1_000_000, "ms"), (1_000, "µs")]
         .into_iter()
@@ -193,7 +195,7 @@ fn round(ns: i64) -> String {
     format!("{} {name}", units::count((ns / unit).unsigned_abs()))
 }
 
-/// The steps of a time axis: 1, 2 and 5 below a second, then what clocks have.
+/// Steps of a time axis: 1, 2 and 5 below a second, then the usual units of clocks and calendars.
 fn time_steps() -> impl Iterator<Item = i64> {
     let below = (0..9).flat_map(|decade| [1, 2, 5].map(|m: i64| m * 10i64.pow(decade)));
     let seconds = [

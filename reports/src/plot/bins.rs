@@ -1,12 +1,12 @@
-//! Seconds of a load, joined into as many bins as a chart has room for.
+//! Joins the seconds of a load into as many bins as a chart has room for.
 
 use shakedown_results::{Load, Second};
 
 const SECOND_NS: i64 = 1_000_000_000;
-/// More points than this are too close to tell apart, and too many to read in a table.
+/// Maximum number of bins. More points are too close to distinguish, and too long for a table.
 const BINS_MAX: u64 = 320;
 
-/// One or more whole seconds of a load.
+/// An interval of one or more whole seconds of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bin {
     pub(crate) from_ns: i64,
@@ -14,13 +14,13 @@ pub(crate) struct Bin {
     pub(crate) admitted: u64,
     pub(crate) ok: u64,
     pub(crate) failed: u64,
-    /// The highest of its seconds': percentiles are never averaged. `None` when nothing ended.
+    /// The highest median of its seconds, since percentiles are never averaged; `None` if no request ended.
     pub(crate) p50_ns: Option<i64>,
-    /// The highest of its seconds'.
+    /// The highest 99th percentile of its seconds.
     pub(crate) p99_ns: Option<i64>,
 }
 
-/// A load's bins, all of one length.
+/// The bins of a load, all of the same length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bins {
     pub(crate) seconds_each: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Bins {
 }
 
 impl Bins {
-    /// The bins of a load, up to its last row or to the end of the load and chaos.
+    /// Creates the bins of a load, up to its last row or to the end of load and chaos.
     pub(crate) fn new(load: &Load, duration_ns: i64) -> Bins {
         let ends = load
             .seconds
@@ -42,7 +42,7 @@ impl Bins {
             .into_iter()
             .find(|each| seconds.div_ceil(*each) <= BINS_MAX)
             .unwrap_or_else(|| seconds.div_ceil(BINS_MAX));
-        // Rows are not taken apart.
+        // Rows are never split between bins.
         each = each.next_multiple_of(load.seconds_each.max(1));
         let bins = (0..seconds.div_ceil(each)).map(|at| Bin {
             from_ns: i64::try_from(at * each).expect("seconds of a run") * SECOND_NS,
@@ -59,19 +59,19 @@ impl Bins {
         }
     }
 
-    /// The highest rate of anything in it, per second.
+    /// Returns the highest rate of any series, per second.
     pub(crate) fn top(&self) -> u64 {
         let highest = |bin: &Bin| bin.offered.max(bin.admitted).max(bin.ok).max(bin.failed);
         let most = self.bins.iter().map(highest).max().unwrap_or(0);
         most.div_ceil(self.seconds_each)
     }
 
-    /// Whether it is known what was taken up.
+    /// Returns true if the number of admitted requests is known.
     pub(crate) fn admitted(&self) -> bool {
         self.bins.iter().any(|bin| bin.admitted > 0)
     }
 
-    /// The length of each, ns.
+    /// Length of a bin, ns.
     pub(crate) fn each_ns(&self) -> i64 {
         i64::try_from(self.seconds_each).expect("seconds of a run") * SECOND_NS
     }

@@ -1,4 +1,4 @@
-//! A sheet to draw on, in CSS pixels; a thin layer over plotters' SVG backend.
+//! A drawing area in CSS pixels; a thin layer over plotters' SVG backend.
 
 use plotters::coord::Shift;
 use plotters::prelude::{
@@ -9,30 +9,30 @@ use plotters::style::{Color, ShapeStyle, TextStyle};
 
 use super::ink::{Ink, to_classes};
 
-/// Units of the drawing in one CSS pixel: plotters places on whole units, and half pixels make calmer curves.
+/// Units of the drawing per CSS pixel. Plotters places on whole units, and half pixels make curves smoother.
 const SCALE: f64 = 2.0;
 const TO_A_STRING: &str = "drawing into a string succeeds";
 
-/// A point in CSS pixels from the upper left.
+/// A point in CSS pixels from the upper left corner.
 pub(crate) type Point = (f64, f64);
 
-/// Where a text's point is, seen from the text.
+/// Position of a text's point, relative to the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
-    /// At its left, half its height.
+    /// Left end, at half height.
     Start,
-    /// At its right, half its height.
+    /// Right end, at half height.
     End,
-    /// Above its middle.
+    /// Top, at half width.
     Top,
 }
 
-/// The sheet. Texts have the one size that the style sheet gives them.
+/// The drawing area. All texts have one size, which the style sheet defines.
 pub(crate) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
 }
 
-/// Draws a sheet of this size and returns its SVG, ready for the page.
+/// Draws an area of this size and returns its SVG for the page.
 pub(crate) fn draw(width: f64, height: f64, with: impl FnOnce(&Canvas<'_>)) -> String {
     let mut svg = String::new();
     let size = (units(width).unsigned_abs(), units(height).unsigned_abs());
@@ -46,7 +46,7 @@ pub(crate) fn draw(width: f64, height: f64, with: impl FnOnce(&Canvas<'_>)) -> S
 }
 
 impl Canvas<'_> {
-    /// A line through points, one CSS pixel wide for each `width`.
+    /// Draws a line through points, `width` CSS pixels wide.
     pub(crate) fn line(&self, ink: Ink, width: f64, points: impl IntoIterator<Item = Point>) {
         let style = ShapeStyle {
             color: ink.color().to_rgba(),
@@ -61,7 +61,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// A filled outline.
+    /// Draws a filled outline.
     pub(crate) fn area(&self, ink: Ink, points: impl IntoIterator<Item = Point>) {
         let outline: Vec<(i32, i32)> = points.into_iter().map(to_units).collect();
         if outline.len() > 2 {
@@ -71,7 +71,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// A filled box between two corners.
+    /// Draws a filled rectangle between two corners.
     pub(crate) fn rect(&self, ink: Ink, upper_left: Point, lower_right: Point) {
         let corners = [to_units(upper_left), to_units(lower_right)];
         self.area
@@ -79,7 +79,6 @@ impl Canvas<'_> {
             .expect(TO_A_STRING);
     }
 
-    /// A text.
     pub(crate) fn text(&self, ink: Ink, at: Point, anchor: Anchor, text: &str) {
         let pos = match anchor {
             Anchor::Start => Pos::new(HPos::Left, VPos::Center),

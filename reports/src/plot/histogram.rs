@@ -1,4 +1,4 @@
-//! The latency histogram: how many requests took how long, on a logarithmic axis of time.
+//! The latency histogram: number of requests by latency, on a logarithmic axis.
 
 use shakedown_results::Histogram;
 
@@ -8,10 +8,12 @@ use super::canvas::{Anchor, Canvas, draw};
 use super::frame::Frame;
 use super::ink::Ink;
 
-/// Bars of equal width on the logarithmic axis; even two of its ticks apart they are wider than HDR's buckets.
+/// Number of bars of equal width on the logarithmic axis. Even on the smallest axis they are wider than HDR's
+/// buckets.
 const BARS: usize = 48;
 
-/// Bars of the corrected latency, the outline of the uncorrected one, and where median and 99th percentile lie.
+/// Draws bars of the corrected latency, the outline of the uncorrected one, and marks for the median and the
+/// 99th percentile.
 pub(crate) fn histogram(corrected: &Histogram, uncorrected: &Histogram) -> String {
     let frame = Frame::new(Width::Narrow, 280.0);
     let (min, max) = range(corrected, uncorrected);
@@ -23,7 +25,7 @@ pub(crate) fn histogram(corrected: &Histogram, uncorrected: &Histogram) -> Strin
     draw(frame.width, frame.height, |canvas| {
         frame.draw_y(canvas, &y.ticks);
         for (i, n) in bars.iter().enumerate().filter(|(_, n)| **n > 0) {
-            // One request among a million is still to be seen.
+            // At least one pixel high, so that a single request among a million is visible.
             let top = frame.y(height(*n)).min(frame.bottom() - 1.0);
             canvas.rect(
                 Ink::CorrectedArea,
@@ -50,7 +52,7 @@ pub(crate) fn histogram(corrected: &Histogram, uncorrected: &Histogram) -> Strin
     })
 }
 
-/// One bar of the histogram in figures.
+/// A bar of the histogram, for the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bar {
     pub(crate) from_ns: i64,
@@ -59,7 +61,7 @@ pub(crate) struct Bar {
     pub(crate) uncorrected: u64,
 }
 
-/// The bars that are not empty.
+/// Returns the non-empty bars.
 pub(crate) fn histogram_bars(corrected: &Histogram, uncorrected: &Histogram) -> Vec<Bar> {
     let (min, max) = range(corrected, uncorrected);
     let x = Axis::log(min, max, 7);
@@ -90,7 +92,7 @@ fn draw_mark(canvas: &Canvas<'_>, frame: &Frame, place: f64, name: &str, anchor:
         Anchor::End => -4.0,
         _ => 4.0,
     };
-    // At the right end the name would leave the sheet.
+    // At the right end the name would leave the drawing.
     let (beside, anchor) = if x + 34.0 > frame.width && anchor == Anchor::Start {
         (-4.0, Anchor::End)
     } else {
@@ -99,7 +101,7 @@ fn draw_mark(canvas: &Canvas<'_>, frame: &Frame, place: f64, name: &str, anchor:
     canvas.text(Ink::Name, (x + beside, frame.top() - 10.0), anchor, name);
 }
 
-/// How many values fall into each bar.
+/// Counts the values of each bar.
 fn bars(of: &Histogram, x: &Axis) -> Vec<u64> {
     let mut bars = vec![0; BARS];
     for (ns, n) in of.buckets() {
@@ -109,7 +111,7 @@ fn bars(of: &Histogram, x: &Axis) -> Vec<u64> {
     bars
 }
 
-/// Smallest and largest value of both, ns.
+/// Returns the smallest and largest value of both histograms, ns.
 pub(crate) fn range(a: &Histogram, b: &Histogram) -> (i64, i64) {
     let min = [a.min_ns(), b.min_ns()]
         .into_iter()

@@ -1,68 +1,55 @@
-//! What a mark means, and so its colour. plotters writes colours as numbers; each ink has a number that stands for it, and
-//! [`to_classes`] turns the numbers into CSS classes.
+//! The meaning of a mark, which determines its colour. Plotters writes colours as numbers, so each ink has a
+//! number of its own, which [`to_classes`] replaces by a CSS class.
 
 use plotters::style::RGBColor;
 
 /// The meaning of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ink {
-    /// Grid lines.
     Grid,
-    /// The axis itself.
     Axis,
-    /// Tick labels.
     Label,
-    /// Names of what is drawn.
+    /// Names of the drawn objects.
     Name,
-    /// What was asked for.
+    /// Requests that were due.
     Offered,
-    /// Good answers.
+    /// Successful responses.
     Ok,
-    /// Their area.
+    /// The area below `Ok`.
     OkArea,
-    /// Failures.
     Failed,
-    /// Their area.
+    /// The area below `Failed`.
     FailedArea,
-    /// The median.
     P50,
-    /// The 99th percentile.
     P99,
     /// Latency from the intended send time.
     Corrected,
-    /// Its area.
+    /// The area of `Corrected`.
     CorrectedArea,
     /// Latency from the actual send time.
     Uncorrected,
-    /// The time of a fault, behind a chart.
+    /// The time of a fault, in the background of a chart.
     FaultBand,
-    /// A fault.
     Fault,
-    /// Something is down or refused.
+    /// A pod that is down, or a refused configuration.
     Down,
-    /// Configuration.
     Config,
     /// The end of the warm-up, the end of the load.
     Edge,
-    /// A name on a bar.
     OnBar,
-    /// What an app took up.
+    /// Requests admitted by an app.
     Admitted,
-    /// The paper's colour around a line that lies on something.
+    /// The background colour, around a line that crosses other marks.
     Halo,
-    /// The first of several alike.
+    /// The first of several equivalent lines.
     A,
-    /// The second.
     B,
-    /// The third.
     C,
-    /// The fourth.
     D,
-    /// The fifth.
     E,
-    /// A pod that outlier detection has out.
+    /// A pod ejected by outlier detection.
     Ejected,
-    /// A breaker at its limit.
+    /// A circuit breaker at its limit.
     Breaker,
 }
 
@@ -99,10 +86,10 @@ impl Ink {
         Ink::Breaker,
     ];
 
-    /// For lines that differ in nothing but what they are of.
+    /// For lines that differ only in their object.
     pub(crate) const ALIKE: [Ink; 5] = [Ink::A, Ink::B, Ink::C, Ink::D, Ink::E];
 
-    /// Its name in the style sheet: `f-` before it fills, `s-` before it strokes.
+    /// Class name in the style sheet, with the prefix `f-` for fills and `s-` for strokes.
     pub(crate) fn class(self) -> &'static str {
         match self {
             Ink::Grid => "grid",
@@ -142,9 +129,10 @@ impl Ink {
     }
 }
 
-/// Rewrites plotters' SVG for the page: colours become classes; size, fonts and defaults go, as the style sheet has them.
+/// Rewrites plotters' SVG for the page. Colours become classes. Size, fonts and defaults are removed, because
+/// the style sheet defines them.
 ///
-/// A drawn text cannot be mistaken for an attribute: plotters escapes its quotes.
+/// The text of a drawing cannot be mistaken for an attribute, because plotters escapes its quotes.
 pub(crate) fn to_classes(svg: &str) -> String {
     let mut out = String::with_capacity(svg.len());
     let mut rest = svg;
@@ -162,12 +150,12 @@ pub(crate) fn to_classes(svg: &str) -> String {
     out
 }
 
-/// One tag, without its `>`.
+/// Rewrites one tag, given without its `>`.
 fn rewrite_tag(tag: &str, out: &mut String) {
     let root = tag.starts_with("<svg");
     let mut parts = tag.split('"');
     let head = parts.next().unwrap_or_default();
-    // `head` is `<name key=`; from then on value and ` key=` take turns.
+    // `head` is `<name key=`. After it values and ` key=` alternate.
     let (name, first_key) = head.split_once(' ').unwrap_or((head, ""));
     out.push_str(name);
     let mut key = first_key;

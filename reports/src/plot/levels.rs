@@ -1,4 +1,4 @@
-//! Numbers that stay until they change, over time: weights, queues, retries, replicas.
+//! Values over time that are constant until they change: weights, queues, retries, replicas.
 
 use super::Width;
 use super::axis::Axis;
@@ -9,7 +9,7 @@ use super::timeline::{Backdrop, thinned};
 
 const HEIGHT: f64 = 120.0;
 
-/// One line: from when to when it has which value. What adjoins is joined.
+/// A line: intervals (from, to, value), where adjacent intervals are connected.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Level {
     pub(crate) ink: Ink,
@@ -17,7 +17,7 @@ pub(crate) struct Level {
 }
 
 impl Level {
-    /// A number a bin.
+    /// Creates a line from one number per bin.
     pub(crate) fn of_bins(ink: Ink, bin_ns: i64, values: impl Iterator<Item = f64>) -> Level {
         let bins = (0i64..).zip(values);
         let stretches = bins.map(|(i, value)| (i * bin_ns, (i + 1) * bin_ns, value));
@@ -27,7 +27,7 @@ impl Level {
         }
     }
 
-    /// Steps, the last of which lasts until the end.
+    /// Creates a line from steps, the last of which lasts until `end_ns`.
     pub(crate) fn of_steps(ink: Ink, steps: &[(i64, u32)], end_ns: i64) -> Level {
         let ends = steps.iter().skip(1).map(|step| step.0).chain([end_ns]);
         let stretches = steps
@@ -56,7 +56,8 @@ pub(crate) fn levels(
     draw(frame.width, frame.height, |canvas| {
         backdrop.draw(canvas, &frame, &x);
         frame.draw_y(canvas, &y.ticks);
-        // From the right: how it ended matters most, and a name that would touch the next is left out.
+        // Labels are placed from the right, because the end of a run matters most. A label that would touch
+        // the next is left out.
         let mut free = f64::INFINITY;
         for (at_ns, name) in instants.iter().rev() {
             let at = frame.x(x.place(*at_ns));

@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::histogram::range;
 use super::ink::Ink;
 
-/// Latency at every percentile, corrected and uncorrected.
+/// Draws latency at every percentile, corrected and uncorrected.
 pub(crate) fn percentiles(corrected: &Histogram, uncorrected: &Histogram) -> String {
     let frame = Frame::new(Width::Narrow, 280.0);
     let (min, max) = range(corrected, uncorrected);
@@ -23,7 +23,7 @@ pub(crate) fn percentiles(corrected: &Histogram, uncorrected: &Histogram) -> Str
     })
 }
 
-/// The curve as steps: each recorded value, and how many are at or below it.
+/// Returns the curve as steps: the number of values at or below each recorded value, and the value.
 pub(crate) fn steps(of: &Histogram) -> Vec<(u64, i64)> {
     let mut seen = 0;
     let max = of.max_ns().unwrap_or(0);
@@ -42,7 +42,7 @@ fn draw_curve(canvas: &Canvas<'_>, frame: &Frame, y: &Axis, of: &Histogram, ink:
         let (to, height) = (x.place(seen), y.place(ns));
         let step = [frame.at(from, height), frame.at(to, height)];
         from = to;
-        // Thousands of buckets share the pixels at the left: one point a half pixel is as good.
+        // Thousands of buckets share the pixels at the left, so one point per half pixel is enough.
         let near = |a: &Point, b: &Point| (a.0 - b.0).abs() < 0.5 && (a.1 - b.1).abs() < 0.5;
         for point in step {
             if points.last().is_none_or(|last| !near(last, &point)) {

@@ -102,7 +102,7 @@ fn long_runs_are_joined_by_their_highest_seconds() {
     };
     let mut seconds: Vec<Second> = (0..86_400).map(|at| second(at, 10, 2 * MS)).collect();
     seconds[8] = second(8, 10, 90 * MS);
-    // Nothing happened in it.
+    // A second without requests.
     seconds.remove(7);
     let bins = Bins::new(&load(1, seconds), 0);
     assert!(bins.bins.len() <= 320, "{}", bins.bins.len());
@@ -127,7 +127,7 @@ fn seconds_without_a_row_are_empty_bins_up_to_the_end_of_the_load() {
     let bins = Bins::new(&load(1, vec![row]), 5_000_000_000);
     let offered: Vec<u64> = bins.bins.iter().map(|bin| bin.offered).collect();
     assert_eq!(offered, [0, 0, 0, 7, 0]);
-    // Rows of 30 seconds are not taken apart.
+    // Rows of 30 seconds are not split.
     let rows = [0, 30, 60].map(|from_s| Second { from_s, ..row });
     let bins = Bins::new(&load(30, rows.to_vec()), 90_000_000_000);
     assert_eq!((bins.seconds_each, bins.bins.len()), (30, 3));

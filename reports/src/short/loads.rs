@@ -1,20 +1,20 @@
-//! Who suffered: stretches in which a load's requests failed, or took far longer than usual.
+//! Intervals in which a load's requests failed, or took far longer than usual.
 
 use shakedown_results::{Document, Load, Second};
 
 use super::{Kind, Link, SECOND_NS};
 use crate::units;
 
-/// A second is bad from this share of failures on, in per cent.
+/// Minimum share of failures of a bad second, in percent.
 const BAD_PERCENT: u64 = 1;
-/// Bad seconds with no more good ones between them are one stretch.
+/// Maximum number of good seconds between two bad ones of the same interval.
 const APART_MAX: u64 = 5;
-/// Latency so many times the usual is slow.
+/// Minimum ratio of a slow latency to the usual one.
 const SLOW_TIMES: i64 = 5;
-/// A slow stretch has so many seconds at least: one may be chance.
+/// Minimum length of a slow interval in seconds, because a single slow second may be chance.
 const SLOW_LEAST: u64 = 2;
 
-/// Stretches in which requests failed, and how long they took meanwhile.
+/// Intervals in which requests failed, with the latencies meanwhile.
 pub(super) fn failures(document: &Document) -> Vec<Link> {
     let mut links = Vec::new();
     for load in &document.loads {
@@ -38,7 +38,7 @@ pub(super) fn failures(document: &Document) -> Vec<Link> {
     links
 }
 
-/// Stretches in which requests took long, whether they failed or not.
+/// Intervals in which requests took long, whether they failed or not.
 pub(super) fn slowness(document: &Document) -> Vec<Link> {
     let mut links = Vec::new();
     for load in &document.loads {
@@ -48,7 +48,7 @@ pub(super) fn slowness(document: &Document) -> Vec<Link> {
         let slow = |second: &Second| is_slow(second.p99_ns, usual);
         let failing = stretches(load, is_bad);
         for (from, to) in stretches(load, slow) {
-            // While requests fail it is told with that.
+            // Already covered by the sentence about the failures.
             let told = |(begin, end): &(u64, u64)| *begin <= from + 1 && to <= end + 1;
             if to - from < SLOW_LEAST || failing.iter().any(told) {
                 continue;
@@ -88,7 +88,8 @@ fn link(kind: Kind, load: &Load, (from, to): (u64, u64), words: String, weight: 
     }
 }
 
-/// The lower quartile of the seconds' p99: a run that is slow for half of its time has been fast, too.
+/// Returns the lower quartile of the seconds' p99, so that a run that is slow for half of its time still has
+/// a fast reference.
 fn usual_p99(load: &Load) -> Option<i64> {
     let ended = load.seconds.iter().map(|second| second.p99_ns);
     let mut ended: Vec<i64> = ended.filter(|p99| *p99 > 0).collect();
@@ -96,8 +97,8 @@ fn usual_p99(load: &Load) -> Option<i64> {
     ended.get(ended.len() / 4).copied()
 }
 
-/// Where seconds are of a kind: from the first to the last, exclusive, in seconds from 0 s; few others between them count
-/// in.
+/// Returns the intervals whose seconds match: start and exclusive end, in seconds from 0 s. Gaps of up to
+/// [`APART_MAX`] are included.
 fn stretches(load: &Load, is: impl Fn(&Second) -> bool) -> Vec<(u64, u64)> {
     let mut stretches: Vec<(u64, u64)> = Vec::new();
     for row in load.seconds.iter().filter(|row| is(row)) {
@@ -110,7 +111,6 @@ fn stretches(load: &Load, is: impl Fn(&Second) -> bool) -> Vec<(u64, u64)> {
     stretches
 }
 
-/// The rows of a stretch.
 fn rows(load: &Load, (from, to): (u64, u64)) -> &[Second] {
     let at = |second: u64| load.seconds.partition_point(|row| row.from_s < second);
     &load.seconds[at(from)..at(to)]

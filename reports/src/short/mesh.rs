@@ -1,4 +1,4 @@
-//! What the mesh did about it: tries again, ejections, breakers, rollouts.
+//! Reactions of the mesh: retries, ejections, breakers, rollouts.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use shakedown_types::{BreakerLimit, CanaryPhase};
 use super::{Hump, Kind, Link};
 use crate::{overflow, units};
 
-/// Edges over which many more tries went out than usual.
+/// Edges with many more retries than usual.
 pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<Link> {
     let mut links = Vec::new();
     for row in rows {
@@ -37,7 +37,7 @@ pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<Link> {
     links
 }
 
-/// Pods that were out, service by service.
+/// Ejected pods, by service.
 pub(super) fn ejections(rows: &[Stretches]) -> Vec<Link> {
     let mut services: BTreeMap<&str, Vec<&Stretches>> = BTreeMap::new();
     for row in rows {
@@ -83,8 +83,8 @@ pub(super) fn overflows(rows: &[EjectionOverflow]) -> Vec<Link> {
     rows.iter().map(link).collect()
 }
 
-/// Breakers that stood at their limit. One of connections makes requests wait, the others turn them away: it is told where
-/// no other is.
+/// Circuit breakers at their limit. A limit on connections delays requests, the others reject them. It is
+/// only reported if no other breaker of the edge is.
 pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
     let named = |row: &Stretches| {
         let (edge, limit) = row.name.split_once(" (").unwrap_or((&row.name, ""));
@@ -120,10 +120,10 @@ pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
     rows.iter().filter_map(link).collect()
 }
 
-/// What opens again so soon has not been closed for who reads of it.
+/// Maximum gap between two intervals that are reported as one.
 const APART_NS: i64 = 5_000_000_000;
 
-/// The longest time in which something came again and again.
+/// Joins intervals with short gaps between them, and returns the longest result.
 fn longest(spans: &[(i64, i64)]) -> Option<(i64, i64)> {
     let mut joined: Vec<(i64, i64)> = Vec::new();
     for (from, to) in spans {
@@ -137,7 +137,7 @@ fn longest(spans: &[(i64, i64)]) -> Option<(i64, i64)> {
         .max_by_key(|(from, to)| (to - from, -from))
 }
 
-/// How rollouts came out.
+/// The results of rollouts.
 pub(super) fn rollouts(canaries: &[Canary]) -> Vec<Link> {
     let link = |canary: &Canary| {
         let began = canary

@@ -27,7 +27,7 @@ fn event(at: i64, kind: &str, subject: &str, detail: &str) -> EventRow {
     }
 }
 
-/// Two minutes of 100 requests a second that take 10 ms, but for these seconds.
+/// Two minutes of 100 requests a second that take 10 ms, except for the seconds in `but`.
 fn load(but: &[(usize, Second)]) -> Load {
     let usual = |from_s| Second {
         from_s,
@@ -164,7 +164,7 @@ fn requests_that_are_slow_and_do_not_fail_are_told_of_too() {
     };
     let mut document = run();
     document.loads = vec![load(&[(10, slow), (11, slow), (40, slow)])];
-    // One second may be chance.
+    // A single slow second may be chance.
     assert_eq!(
         lines(&document),
         ["10s – 12s: users p99 up to 51.0 ms, where 10.0 ms is usual"]

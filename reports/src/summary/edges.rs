@@ -1,10 +1,10 @@
-//! Edges: pairs of caller and callee that met.
+//! Edges: pairs of caller and callee with at least one call.
 
 use std::collections::BTreeMap;
 
 use shakedown_results::{Answer, AskedHost, Edge, Histogram, Latency, PartyId};
 
-/// All edges by caller, then callee, in the cast's order.
+/// All edges by caller, then callee, in the order of participants.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Edges {
     by_pair: BTreeMap<(PartyId, PartyId), Fold>,
@@ -17,12 +17,12 @@ struct Fold {
     retried: u64,
     errors: u64,
     latency: Histogram,
-    /// Calls by the host asked for, if another one.
+    /// Number of calls by called host, if it differs from the callee.
     asked: BTreeMap<PartyId, u64>,
 }
 
 impl Edges {
-    /// Counts a call. `asked`: the host asked for, if another one.
+    /// Counts a call. `asked` is the called host, if it differs from the callee.
     pub(super) fn call(
         &mut self,
         pair: (PartyId, PartyId),
@@ -41,12 +41,11 @@ impl Edges {
         }
     }
 
-    /// A try went out.
     pub(super) fn attempt(&mut self, pair: (PartyId, PartyId)) {
         self.by_pair.entry(pair).or_default().attempts += 1;
     }
 
-    /// A load's client tried again: each of its tries is a call.
+    /// Counts retries of a load's client. Each of its attempts is also counted as a call.
     pub(super) fn retried(&mut self, pair: (PartyId, PartyId), times: u64) {
         self.by_pair.entry(pair).or_default().retried += times;
     }

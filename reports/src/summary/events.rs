@@ -1,4 +1,5 @@
-//! The run's events as rows: faults, crashes, configuration. What many pods do at once is one row; rows are capped.
+//! The run's events as rows: faults, crashes, configuration. Simultaneous events of many pods share a row,
+//! and the number of rows is limited.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +8,11 @@ use shakedown_types::BreakerLimit;
 
 use crate::units;
 
-/// More rows than this are counted, not kept.
+/// Maximum number of rows. Further rows are only counted.
 const ROWS_MAX: usize = 10_000;
-/// Pods that put one configuration in force no further apart than this share a row.
+/// Maximum time between two pods that apply the same configuration and share a row.
 const TOGETHER_NS: i64 = 1_000_000_000;
-/// Pods that a row names one by one.
+/// Maximum number of pods that a row names individually.
 const NAMED_MAX: usize = 6;
 
 /// The rows so far.
@@ -19,11 +20,11 @@ const NAMED_MAX: usize = 6;
 pub(super) struct Events {
     rows: Vec<EventRow>,
     left_out: u64,
-    /// Pods ready before 0 s, and their row.
+    /// Pods that were ready before 0 s, and their row.
     started: Option<Group>,
-    /// Proxies that a configuration is in force at, by its number.
+    /// Proxies that have applied a configuration, by its version number.
     in_force: BTreeMap<u64, Group>,
-    /// Breakers that came to their limit, by proxy, callee and limit: their last row.
+    /// Circuit breakers that reached their limit, by proxy, callee and limit, with their last row.
     breakers: BTreeMap<(PodId, PartyId, BreakerLimit), Group>,
 }
 
@@ -80,7 +81,7 @@ impl Events {
         self.rows
     }
 
-    /// The row's index, where there is room.
+    /// Adds a row and returns its index; `None` if the limit is reached.
     fn push(&mut self, row: EventRow) -> Option<usize> {
         if self.rows.len() == ROWS_MAX {
             self.left_out += 1;
@@ -120,7 +121,8 @@ impl Events {
         }
     }
 
-    /// A breaker at its limit opens and closes with every request: what happens again and again is one row.
+    /// Adds a change of a circuit breaker. At its limit it opens and closes with every request, so repeated
+    /// changes share a row.
     fn breaker(
         &mut self,
         cast: &Cast,
@@ -203,7 +205,7 @@ impl Group {
 /// Kind, subject and detail of a row.
 type Told = (&'static str, String, String);
 
-/// Faults, and pods that come and go.
+/// Faults, and pods that are added, crash or stop.
 fn of_pods(cast: &Cast, event: &Event) -> Option<Told> {
     Some(match event {
         Event::FaultStarted { fault, pods } => {
@@ -246,7 +248,7 @@ fn of_pods(cast: &Cast, event: &Event) -> Option<Told> {
     })
 }
 
-/// What control plane and proxies did.
+/// Events of the control plane and the proxies.
 fn of_mesh(cast: &Cast, event: &Event) -> Option<Told> {
     Some(match event {
         Event::ConfigChanged { version } => {
@@ -306,7 +308,7 @@ fn party_name(cast: &Cast, party: PartyId) -> String {
     party.map_or(String::new(), |party| party.name.clone())
 }
 
-/// `reviews/v2`.
+/// Formats a version as `reviews/v2`.
 fn version_name(cast: &Cast, party: PartyId, version: u16) -> String {
     let versions = cast.parties.get(usize::from(party.0));
     let name = versions.and_then(|party| party.versions.get(usize::from(version)));
@@ -320,7 +322,7 @@ fn configuration(version: u64) -> String {
     format!("configuration {version}")
 }
 
-/// Name and deed of a fault.
+/// Returns name and description of a fault.
 fn fault_words(cast: &Cast, fault: u16) -> (String, String) {
     match cast.faults.get(usize::from(fault)) {
         Some(planned) => (planned.name.clone(), planned.what.clone()),

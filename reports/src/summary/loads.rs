@@ -1,6 +1,6 @@
-//! Loads: totals and histograms over the window, and the seconds of the run in which something happened.
+//! Loads: totals and histograms over the counted time, and one row per second with any event.
 //!
-//! Memory is bounded by the seconds in which something happened, and in long runs by [`LOAD_ROWS_MAX`] rows a load.
+//! Memory is bounded by the number of such seconds, and in long runs by [`LOAD_ROWS_MAX`] rows per load.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use shakedown_results::{
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// All loads, in the cast's order.
+/// All loads, in the order of participants.
 #[derive(Clone, Debug)]
 pub(super) struct Loads {
     by_party: BTreeMap<PartyId, Fold>,
@@ -32,11 +32,11 @@ struct Fold {
     uncorrected: Histogram,
     send_lag: Histogram,
     seconds_each: u64,
-    /// By the row's number.
+    /// By row number.
     rows: BTreeMap<u64, Second>,
     /// The second that `ended` belongs to.
     second: u64,
-    /// Latencies of the requests that ended in that second: bounded by what one second can hold, and exact.
+    /// Exact latencies of the requests that ended in that second; bounded by the requests of one second.
     ended: Vec<i64>,
 }
 
@@ -62,7 +62,7 @@ impl Loads {
         }
     }
 
-    /// A scheduled request came to its end; `counts`: its clock started after the warm-up.
+    /// Adds the end of a scheduled request. `counts` is true if it was due after the warm-up.
     pub(super) fn finished(
         &mut self,
         load: PartyId,
@@ -100,7 +100,7 @@ impl Loads {
             Answer::Ok => fold.ok_latency.record(at_ns - intended_ns),
             _ => fold.failed_latency.record(at_ns - intended_ns),
         }
-        // One that ended while it waited for a connection has no clock but that of its intention.
+        // A request that ended while it waited for a connection has only an intended send time.
         if let Some(sent_ns) = sent_ns {
             fold.sent += 1;
             fold.uncorrected.record(at_ns - sent_ns);
@@ -108,7 +108,7 @@ impl Loads {
         }
     }
 
-    /// The first app took up a try of this load.
+    /// Counts an attempt of this load that the first app admitted.
     pub(super) fn admitted(&mut self, load: PartyId, at_ns: i64) {
         if let Some(fold) = self.by_party.get_mut(&load) {
             fold.row_at(second_of(at_ns)).admitted += 1;
@@ -121,7 +121,7 @@ impl Loads {
 }
 
 impl Fold {
-    /// The row of a second.
+    /// Returns the row that contains a second.
     fn row_at(&mut self, second: u64) -> &mut Second {
         let each = self.seconds_each;
         let row = second / each;
@@ -146,7 +146,8 @@ impl Fold {
         }
     }
 
-    /// Records come in order of time, so a second is over when the next one's first record comes.
+    /// Computes the percentiles of a second. Called with the first record of a later second, since records
+    /// are in order of time.
     fn close_second(&mut self) {
         if self.ended.is_empty() {
             return;
@@ -191,7 +192,8 @@ fn second_of(ns: i64) -> u64 {
     (ns.max(0) / SECOND_NS).unsigned_abs()
 }
 
-/// How many seconds a row covers, so that at most [`LOAD_ROWS_MAX`] cover the run: a round number that a person can read.
+/// Returns the number of seconds per row for which at most [`LOAD_ROWS_MAX`] rows cover the run, rounded up
+/// to a readable number.
 fn seconds_each(duration_ns: i64) -> u64 {
     let seconds = duration_ns
         .max(0)
@@ -204,7 +206,7 @@ fn seconds_each(duration_ns: i64) -> u64 {
         .unwrap_or_else(|| least.next_multiple_of(3_600))
 }
 
-/// The smallest value with at least `percent` of all at or below it.
+/// Returns the smallest value with at least `percent` of all values at or below it.
 fn exact_percentile(values: &mut [i64], percent: usize) -> i64 {
     let rank = (values.len() * percent).div_ceil(100).max(1);
     *values.select_nth_unstable(rank - 1).1

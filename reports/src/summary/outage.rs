@@ -1,5 +1,5 @@
-//! Stretches of time in which proxies kept traffic from pods: ejections, and breakers at their limit. What several proxies do
-//! at once is one stretch.
+//! The intervals in which proxies kept traffic away from pods: ejections, and circuit breakers at their
+//! limit. Overlapping intervals of several proxies are one.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use shakedown_results::series::Stretches;
 use shakedown_results::{Cast, Event, PartyId, PodId, Record};
 use shakedown_types::BreakerLimit;
 
-/// Rows of each kind that are kept.
+/// Maximum number of rows per kind.
 const ROWS_MAX: usize = 64;
-/// A gap that is shorter than this part of the run is none: no chart could show it, and the stretches of a row stay bounded.
+/// Gaps shorter than this fraction of the run are ignored, because no chart could show them. This bounds the
+/// number of intervals.
 const GAPS: i64 = 2_000;
 
-/// The fold.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outage {
     gap_ns: i64,
-    /// By pod; each holder is a proxy.
+    /// By ejected pod.
     ejected: BTreeMap<PodId, Row>,
     /// By caller, callee and limit.
     breakers: BTreeMap<(PartyId, PartyId, BreakerLimit), Row>,
 }
 
-/// Something that several may hold at once.
+/// A condition that several proxies may report at the same time.
 #[derive(Clone, Debug, Default)]
 struct Row {
-    /// Who holds it, and how often.
+    /// Number of open reports of the condition, by proxy.
     held: BTreeMap<PodId, u32>,
-    /// From when to when; the last may be open.
+    /// Start and end of each interval; the last one may be open.
     spans: Vec<(i64, i64)>,
 }
 
@@ -66,7 +66,7 @@ impl Outage {
                     false => row.give(*at, at_ns),
                 }
             }
-            // Whoever is gone is out of nothing any more, and its proxy remembers nothing.
+            // A crash ends the ejection of the pod, and its proxy loses its state.
             Event::Crashed { pod } | Event::Stopped { pod } => {
                 if let Some(row) = self.ejected.get_mut(pod) {
                     row.clear(at_ns);
@@ -78,8 +78,8 @@ impl Outage {
         }
     }
 
-    /// Ejections by pod, in order of services, versions and replicas, and breakers by edge and limit. What is still so ends
-    /// at `end_ns`.
+    /// Returns ejections by pod, in order of services, versions and replicas, and breakers by edge and limit.
+    /// Open intervals end at `end_ns`.
     pub(super) fn finish(
         self,
         names: &BTreeMap<PodId, PodName>,
@@ -109,7 +109,7 @@ impl Outage {
     }
 }
 
-/// A pod's name, and where it stands among the pods of all services.
+/// A pod's name, and its position in the order of all pods.
 #[derive(Clone, Debug)]
 pub(super) struct PodName {
     pub(super) name: String,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_results::{Cast, EjectionOverflow, Event, PartyId, PodId, Record};
 
-/// All pairs that had one, in the cast's order.
+/// All pairs with an overflow, in the order of participants.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Overflows {
     by_pair: BTreeMap<(PartyId, PartyId), Fold>,

@@ -1,6 +1,7 @@
-//! What changes over a run's time, in bins: latencies, retries, queues, ready pods; and the steps of canaries and weights.
+//! Values over the time of a run, in bins: latencies, retries, queues, ready pods; and the steps of canaries
+//! and weights.
 //!
-//! Memory is bounded: when a run outgrows its bins, they are joined in pairs.
+//! Memory is bounded: if a run outgrows its bins, they are merged in pairs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,23 +11,22 @@ use shakedown_results::{Cast, Event, PartyId, PartyKind, Pod, PodId, Record, Ser
 use super::outage::{Outage, PodName};
 
 const MS: i64 = 1_000_000;
-/// Bins that the time of the load is cut into, at most.
+/// Maximum number of bins for the time of the load.
 const BINS_OF_LOAD: i64 = 240;
-/// Rows of each kind that are kept.
+/// Maximum number of rows per kind.
 const ROWS_MAX: usize = 64;
-/// Steps of one canary, or of one weight, that are kept.
+/// Maximum number of steps of a canary or a weight.
 const STEPS_MAX: usize = 1_000;
 
-/// The fold.
 #[derive(Clone, Debug)]
 pub(super) struct Over {
     bin_ns: i64,
-    /// The last bin that something fell into.
+    /// The last non-empty bin.
     last: usize,
     heat: BTreeMap<PartyId, Vec<Vec<u64>>>,
     retries: BTreeMap<(PartyId, PartyId), Vec<u64>>,
     hedges: BTreeMap<(PartyId, PartyId), Vec<u64>>,
-    /// By pod: attempts there, and those of them that wait.
+    /// By pod id: number of attempts there, and number of queued ones among them.
     pods: Vec<(u32, u32)>,
     queued: BTreeMap<PartyId, Level>,
     in_hand: BTreeMap<PartyId, Level>,
@@ -35,16 +35,16 @@ pub(super) struct Over {
     weights: BTreeMap<(PartyId, u16), Vec<(i64, u32)>>,
     canaries: BTreeMap<PartyId, Vec<CanaryStep>>,
     outage: Outage,
-    /// Of pods that were ejected.
+    /// Names of pods that were ejected.
     names: BTreeMap<PodId, PodName>,
     last_ns: i64,
 }
 
-/// A number that stays until it changes, and its extreme in each bin.
+/// A value that is constant until it changes, and its extreme in each bin.
 #[derive(Clone, Debug)]
 struct Level {
     now: u64,
-    /// Picks the number that stands for a bin.
+    /// Selects the value that represents a bin.
     extreme: fn(u64, u64) -> u64,
     bins: Vec<u64>,
     changed: bool,
@@ -66,7 +66,7 @@ impl Level {
         self.now = to;
     }
 
-    /// Whole bins in which nothing happened hold what held before.
+    /// Fills bins without changes with the current value.
     fn extend(&mut self, bin: usize) {
         if self.bins.len() <= bin {
             self.bins.resize(bin + 1, self.now);
@@ -102,7 +102,7 @@ impl Over {
         }
     }
 
-    /// A request of a load ended, after this long.
+    /// Adds the latency of a load's request that ended.
     pub(super) fn ended(&mut self, load: PartyId, at_ns: i64, latency_ns: i64) {
         let bin = self.bin(at_ns);
         let bins = self.heat.entry(load).or_default();
@@ -112,39 +112,39 @@ impl Over {
         add(&mut bins[bin], bucket(latency_ns), 1);
     }
 
-    /// Tries after the first ended.
+    /// Adds retries that ended.
     pub(super) fn retried(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
         let bin = self.bin(at_ns);
         add(self.retries.entry(pair).or_default(), bin, times);
     }
 
-    /// Tries beside another ended.
+    /// Adds hedged attempts that ended.
     pub(super) fn hedged(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
         let bin = self.bin(at_ns);
         add(self.hedges.entry(pair).or_default(), bin, times);
     }
 
-    /// An attempt reached an app.
+    /// Counts an attempt that reached an app.
     pub(super) fn arrived(&mut self, cast: &Cast, at_ns: i64, pod: PodId, queued: bool) {
         self.shift(cast, at_ns, pod, 1, i64::from(queued));
     }
 
-    /// One in hand came into the queue.
+    /// Counts a request in progress that entered the queue.
     pub(super) fn queued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
         self.shift(cast, at_ns, pod, 0, 1);
     }
 
-    /// One left the queue.
+    /// Counts a request that left the queue.
     pub(super) fn dequeued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
         self.shift(cast, at_ns, pod, 0, -1);
     }
 
-    /// An app is through with one.
+    /// Counts an attempt that an app finished.
     pub(super) fn served(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
         self.shift(cast, at_ns, pod, -1, 0);
     }
 
-    /// Everything that is no request.
+    /// Adds an event other than those of requests.
     pub(super) fn event(&mut self, cast: &Cast, record: &Record) {
         let at_ns = record.at_ns;
         self.last_ns = self.last_ns.max(at_ns);
@@ -235,7 +235,7 @@ impl Over {
             name: format!("{}/{}", name(service), version(service, at)),
             bins: level.bins,
         });
-        // A weight that never moved says nothing.
+        // Weights that never change are left out.
         let moved = self
             .weights
             .into_iter()
@@ -273,7 +273,8 @@ impl Over {
         let (before_present, before) = self.pods[id];
         let present = before_present.saturating_add_signed(i32::try_from(present).unwrap_or(0));
         let waiting = before.saturating_add_signed(i32::try_from(waiting).unwrap_or(0));
-        // Nothing waits where nothing is in hand; else one may wait several times, in parallel steps.
+        // If no request is in progress, none waits. Otherwise one request may wait several times, in parallel
+        // steps.
         let waiting = if present == 0 { 0 } else { waiting };
         self.pods[id] = (present, waiting);
         let party = cast.party_of(pod);
@@ -322,7 +323,7 @@ impl Over {
         }
     }
 
-    /// The bin of an instant; joins bins until it has one.
+    /// Returns the bin of an instant. Merges bins until it is in range.
     fn bin(&mut self, at_ns: i64) -> usize {
         loop {
             let bin = usize::try_from(at_ns.max(0) / self.bin_ns).expect("not negative");
@@ -351,7 +352,7 @@ impl Over {
     }
 }
 
-/// A pod's part of its service's number is another now.
+/// Updates a service's value after the part of one of its pods has changed.
 fn moved(
     levels: &mut BTreeMap<PartyId, Level>,
     party: PartyId,
@@ -363,7 +364,8 @@ fn moved(
     level.set(bin, to);
 }
 
-/// A round width that cuts the load's time into at most [`BINS_OF_LOAD`], and is no shorter than 50 ms.
+/// Returns a round bin width, at least 50 ms, that divides the time of the load into at most [`BINS_OF_LOAD`]
+/// bins.
 fn bin_ns(duration_ns: i64) -> i64 {
     let round = [50, 100, 200, 250, 500, 1_000, 2_000, 2_500, 5_000, 10_000];
     let longer = [15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000];
@@ -387,7 +389,8 @@ fn merged(pair: &[Vec<u64>]) -> Vec<u64> {
     all
 }
 
-/// The first bucket that holds something, and the counts from there on; nothing where none does.
+/// Returns the index of the first non-zero bucket, followed by the counts from there on; empty if all are
+/// zero.
 fn sparse(counts: Vec<u64>) -> Vec<u64> {
     let Some(first) = counts.iter().position(|n| *n > 0) else {
         return Vec::new();
@@ -397,7 +400,7 @@ fn sparse(counts: Vec<u64>) -> Vec<u64> {
     out
 }
 
-/// The rows that weigh most, in the order in which they came.
+/// Returns the rows with the highest weights, in their original order.
 fn most(rows: Vec<Counts>, weight: impl Fn(&Counts) -> u64) -> Vec<Counts> {
     let mut weights: Vec<u64> = rows.iter().map(&weight).collect();
     weights.sort_unstable_by(|a, b| b.cmp(a));

@@ -1,8 +1,8 @@
-//! Service versions: what they served, how long it waited, and how busy their workers or cores were.
+//! Service versions: their served attempts, queueing times and utilisation of workers or cores.
 
 use shakedown_results::{Answer, Cast, Fate, Histogram, Latency, Party, PartyId, Pod, Service};
 
-/// All versions of all services, in the cast's order.
+/// All versions of all services, in the order of participants.
 #[derive(Clone, Debug)]
 pub(super) struct Services {
     warm_up_ns: i64,
@@ -20,13 +20,13 @@ struct Fold {
     served: u64,
     errors: u64,
     queue_wait: Histogram,
-    /// Worker or core time in use in the window, ns.
+    /// Worker or core time in use between warm-up and duration, ns.
     busy_ns: u128,
-    /// Replica time in the window, ns.
+    /// Total lifetime of the replicas between warm-up and duration, ns.
     replica_ns: u128,
 }
 
-/// What of a replica can be busy.
+/// The resource of a replica whose utilisation is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Limit {
     Workers(u32),
@@ -58,7 +58,7 @@ impl Services {
         services
     }
 
-    /// A replica is there from `at_ns` on.
+    /// Adds a replica that exists from `at_ns` on.
     pub(super) fn added(&mut self, pod: &Pod, at_ns: i64) {
         let in_window = self.in_window(at_ns, self.duration_ns);
         if let Some(fold) = self.fold(pod) {
@@ -66,7 +66,7 @@ impl Services {
         }
     }
 
-    /// A replica was taken away.
+    /// Ends the lifetime of a replica at `at_ns`.
     pub(super) fn stopped(&mut self, pod: &Pod, at_ns: i64) {
         let in_window = self.in_window(at_ns, self.duration_ns);
         if let Some(fold) = self.fold(pod) {
@@ -74,7 +74,7 @@ impl Services {
         }
     }
 
-    /// An app is through with an attempt.
+    /// Adds an attempt that an app finished.
     pub(super) fn served(
         &mut self,
         pod: &Pod,
@@ -102,7 +102,7 @@ impl Services {
         }
     }
 
-    /// Cores did work between two instants.
+    /// Adds core time used between two instants.
     pub(super) fn worked(&mut self, pod: &Pod, since_ns: i64, at_ns: i64, core_ns: i64) {
         let (within, all) = (
             self.in_window(since_ns, at_ns),
@@ -110,7 +110,8 @@ impl Services {
         );
         let Some(fold) = self.fold(pod) else { return };
         if let Limit::Cores(_) = fold.limit {
-            // Spread evenly over its time: only what straddles an end of the window is estimated.
+            // Distributed evenly over the interval, so only intervals across an end of the counted time are
+            // estimated.
             fold.busy_ns +=
                 u128::from(core_ns.max(0).unsigned_abs()) * within / u128::from(all.unsigned_abs());
         }
@@ -129,7 +130,7 @@ impl Services {
         Some(&mut self.folds[at])
     }
 
-    /// How much of a span lies between warm-up and duration, ns.
+    /// Returns the part of an interval between warm-up and duration, ns.
     fn in_window(&self, from_ns: i64, to_ns: i64) -> u128 {
         let (from, to) = (from_ns.max(self.warm_up_ns), to_ns.min(self.duration_ns));
         u128::try_from(i128::from(to) - i128::from(from)).unwrap_or(0)

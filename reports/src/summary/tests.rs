@@ -83,7 +83,7 @@ fn served(arrived_ns: i64, queue_wait_ns: i64, at_ns: i64, fate: Fate) -> Record
     Record { at_ns, event }
 }
 
-/// What these records come to, of one service and one load.
+/// Returns the document of these records, with one service and one load.
 pub(crate) fn document(records: &[Record]) -> Document {
     fold(&cast(), records)
 }
@@ -193,7 +193,7 @@ fn a_seconds_percentiles_are_exact() {
     assert_eq!(row(5), None, "nothing happened in it");
 }
 
-/// The row of a load that begins at a second.
+/// Returns the row of a load that starts at this second.
 fn row(load: &Load, second: u64) -> Option<&Second> {
     load.seconds.iter().find(|row| row.from_s == second)
 }
@@ -283,7 +283,7 @@ fn an_edge_counts_calls_attempts_and_errors_from_the_warm_up_on() {
 #[test]
 fn workers_are_busy_from_dequeue_to_answer_within_the_window() {
     let document = document(&[
-        // Half of its second in hand lies before the warm-up's end.
+        // In progress for one second, half of it before the end of the warm-up.
         served(SECOND, 500 * MS, 2 * SECOND + 500 * MS, Fate::Done),
         served(3 * SECOND, SECOND, 5 * SECOND, Fate::Done),
         served(5 * SECOND, SECOND, 6 * SECOND, Fate::Shed),

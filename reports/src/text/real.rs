@@ -1,5 +1,5 @@
-//! What only a load on a real server knows: latency by both clocks and by outcome, statuses and failures, connections and
-//! bytes, and the generator's own part.
+//! Figures that only a load on a real server has: latency from both clocks and by outcome, statuses and
+//! failures, connections and bytes, and the latency added by the generator.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use shakedown_results::{Document, Latency, Load, RealLoad};
 use super::{INTO_A_STRING, Screen, one_line, write_aligned};
 use crate::units;
 
-/// The figures of each load on a real server.
+/// Writes the figures of each load on a real server.
 pub(super) fn write(document: &Document, screen: Screen, out: &mut String) {
     for load in &document.loads {
         let Some(real) = &load.real else {
@@ -40,7 +40,7 @@ fn write_latencies(load: &Load, real: &RealLoad, screen: Screen, out: &mut Strin
         ("generator: in all", &generator.own_ns, true),
         ("event loop: lag", &generator.loop_lag_ns, true),
     ] {
-        // Where all succeeded, or all failed, the line above says it.
+        // If all requests succeeded, or all failed, this row would repeat the one above.
         if always || latency.count > 0 && latency.count < load.latency_ns.count {
             rows.push(row(name, latency));
         }
@@ -116,7 +116,7 @@ fn write_counts(load: &Load, real: &RealLoad, out: &mut String) {
     );
 }
 
-/// A kind of failure in words: `head: reset`.
+/// Describes a kind of failure: `waiting for the answer: connection reset by the server (RST)`.
 pub(crate) fn words(failure: &shakedown_results::FailureCount) -> String {
     let phase = match failure.phase.as_str() {
         "queue" => "waiting for a connection",

@@ -5,10 +5,10 @@ use shakedown_results::EventRow;
 use super::{Screen, one_line, wrapped};
 use crate::units;
 
-/// Refusals that are written out; the others are counted.
+/// Maximum number of refusals that are listed. Further ones are counted.
 const WRITTEN_MAX: usize = 5;
 
-/// A line for each refusal. Proxies that refuse the same for the same reason share one.
+/// Writes a line for each refusal. Proxies that refuse the same resource for the same reason share one.
 pub(super) fn write(events: &[EventRow], screen: Screen, out: &mut String) {
     let mut refusals: Vec<(&EventRow, u64)> = Vec::new();
     for row in events {

@@ -1,4 +1,5 @@
-//! What several runs print on a terminal: the endings of a story side by side, and a sweep over seeds.
+//! The output of several runs on a terminal: the outcomes of all variants of a scenario, and a sweep over
+//! seeds.
 
 use std::fmt::Write as _;
 
@@ -6,20 +7,20 @@ use shakedown_results::{CheckResult, Verdict};
 
 use super::{INTO_A_STRING, Screen, one_line, painted, verdict_word, write_checks};
 
-/// One ending of a story.
+/// The outcome of one variant of a scenario.
 #[derive(Clone, Debug)]
 pub struct Ending {
-    /// `base`, or the variant's name.
+    /// Name of the variant; `base` for the scenario itself.
     pub variant: String,
-    /// How its run ended.
+    /// Verdict of its run.
     pub verdict: Verdict,
-    /// It ended as the story says.
+    /// True if the outcome is the one that the scenario declares.
     pub as_told: bool,
-    /// In words: what broke, and what should have.
+    /// Description of the checks that failed, and of those that were expected to.
     pub remark: String,
 }
 
-/// A table of all endings of a story, one a line, ended by a newline.
+/// Renders a table with one line per variant, ended by a newline.
 pub fn endings(scenario: &str, seed: u64, endings: &[Ending], screen: impl Into<Screen>) -> String {
     let paint = screen.into().paint;
     let mut out = String::new();
@@ -52,7 +53,7 @@ pub fn endings(scenario: &str, seed: u64, endings: &[Ending], screen: impl Into<
     out
 }
 
-/// What a sweep found: the verdict and each check over all seeds.
+/// Renders the result of a sweep: the verdict and each check over all seeds.
 pub fn sweep(
     scenario: &str,
     variant: &str,

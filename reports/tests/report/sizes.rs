@@ -1,4 +1,4 @@
-//! Reports of very many, and of very few, things.
+//! Reports of very large and very small runs.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn a_report_stays_small() {
 fn a_report_of_thousands_of_rows_of_each_kind_stays_below_two_megabytes() {
     let mut document = journal::stormy();
     let mut load = document.loads[1].clone();
-    // As many rows as a real run can have, each of ten seconds.
+    // The maximum number of rows of a real run, ten seconds each.
     load.seconds_each = 10;
     let rows = load.seconds.iter().copied().cycle().zip(0..LOAD_ROWS_MAX);
     load.seconds = rows

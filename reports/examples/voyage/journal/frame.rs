@@ -1,4 +1,4 @@
-//! Who takes part in a made-up voyage, and how its records become a document.
+//! The participants of a synthetic run, and the conversion of its records to a document.
 
 use shakedown_reports::{Header, Judgement, Summary};
 use shakedown_results::{
@@ -18,7 +18,8 @@ pub(super) fn fault(name: &str, what: &str, from_s: i64, to_s: Option<i64>) -> P
     }
 }
 
-/// Two services and two loads; pods 0 and 1 are productpage's, 2 and 3 reviews v1, 4 reviews v2, 5 and 6 the loads'.
+/// Two services and two loads. Pods 0 and 1 belong to productpage, 2 and 3 to reviews v1, 4 to reviews v2, 5
+/// and 6 to the loads.
 pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>) -> Cast {
     let party = |name: &str, kind, versions: &[&str], workers| Party {
         name: name.to_owned(),
@@ -59,7 +60,7 @@ pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>)
     }
 }
 
-/// The mesh comes up.
+/// The records of the start of the mesh.
 pub(crate) fn started(cast: &Cast) -> Vec<Record> {
     let mut records = vec![Record {
         at_ns: -200 * MS,
@@ -82,7 +83,7 @@ pub(crate) fn started(cast: &Cast) -> Vec<Record> {
     records
 }
 
-/// Sorts the records by time, as a Journal has them, and folds them.
+/// Sorts the records by time, as in a Journal, and builds the document.
 pub(crate) fn fold(
     cast: &Cast,
     mut records: Vec<Record>,

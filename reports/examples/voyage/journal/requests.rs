@@ -1,11 +1,11 @@
-//! Made-up requests, and the records that they leave.
+//! Synthetic requests, and the records that they produce.
 
 use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, PodId, Record, Root};
 use shakedown_types::ResponseFlags;
 
 use super::MS;
 
-/// How one made-up request goes.
+/// Course of a synthetic request: lateness and duration in ns, attempts, and result.
 #[derive(Clone, Copy)]
 pub(super) struct Story {
     pub(super) late: i64,
@@ -25,7 +25,7 @@ impl Default for Story {
     }
 }
 
-/// One request of a load through productpage to reviews, with all the records that it leaves.
+/// Adds the records of a request of a load, through productpage to reviews.
 pub(super) fn request(
     records: &mut Vec<Record>,
     cast: &Cast,
@@ -100,7 +100,7 @@ pub(super) fn request(
     });
 }
 
-/// A call from pod to pod with its attempts, the last of them served.
+/// Adds the records of a call between pods with its attempts, the last of which is served.
 pub(super) fn hop(
     records: &mut Vec<Record>,
     cast: &Cast,
@@ -173,7 +173,7 @@ pub(crate) fn outcome(answer: Answer) -> Outcome {
     Outcome::new(status, answer)
 }
 
-/// A little linear congruential generator: the same on every machine.
+/// A linear congruential generator, which gives the same numbers on every machine.
 pub(super) struct Chance(pub(super) u64);
 
 impl Chance {

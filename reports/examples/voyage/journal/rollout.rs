@@ -1,4 +1,4 @@
-//! A voyage with a canary aboard.
+//! A synthetic run with a canary.
 
 use shakedown_reports::Judgement;
 use shakedown_results::{Answer, Document, Event, Fate, PartyId, PodId, Record, Verdict};
@@ -8,7 +8,7 @@ use super::frame::{cast, check, fault, fold, started};
 use super::requests::{Chance, Story, outcome, request};
 use super::{MS, REVIEWS, SECOND};
 
-/// A canary of reviews v2 that is rolled back, or promoted when `good`; with client retries and a queue on the way.
+/// A canary of reviews v2 that is promoted if `good`, else rolled back, with client retries and a queue.
 #[allow(dead_code, reason = "the tests use it for what it holds only")]
 pub(crate) fn rollout(good: bool) -> Document {
     let faults = vec![fault("rollout", "deploy reviews/v2", 60, None)];
@@ -56,7 +56,7 @@ pub(crate) fn rollout(good: bool) -> Document {
     document
 }
 
-/// An attempt that waits at the first replica of reviews.
+/// Adds an attempt that waits at the first replica of reviews.
 fn queue(records: &mut Vec<Record>, at_ns: i64, wait_ns: i64) {
     let (pod, root, from) = (PodId(2), None, None);
     let arrived = Event::Arrived {

@@ -1,4 +1,4 @@
-//! A voyage through bad weather.
+//! A synthetic run with faults.
 
 use shakedown_reports::Judgement;
 use shakedown_results::{Answer, Document, Event, PartyId, PodId, Record, Verdict};
@@ -8,7 +8,8 @@ use super::frame::{cast, check, fault, fold, started};
 use super::requests::{Chance, Story, request};
 use super::{MS, REVIEWS, SECOND};
 
-/// A voyage with a crash, a slow spell, a frozen generator's worth of waiting and a refused configuration.
+/// A run with a crash, a slow service, a second in which the generator was frozen, and a refused
+/// configuration.
 #[allow(dead_code, reason = "the tests use it for what it holds only")]
 pub(crate) fn stormy() -> Document {
     let faults = vec![
@@ -116,7 +117,7 @@ fn storm(intended: i64, chance: &mut Chance) -> Story {
             ..calm
         },
         50 => {
-            // A frozen second: what should have been sent waits for its end.
+            // A frozen second: requests due in it are sent at its end.
             let late = 51 * SECOND - intended;
             match late > 980 * MS {
                 true => Story {
@@ -202,7 +203,7 @@ fn configuration(add: &mut impl FnMut(i64, Event)) {
     );
 }
 
-/// Ejected hosts, and breakers that open.
+/// Ejected hosts, and circuit breakers that open.
 fn outages(add: &mut impl FnMut(i64, Event)) {
     for (at, out_ms, back_ms) in [(0, 37_000, 52_000), (1, 38_500, 54_000)] {
         let (at, pod) = (PodId(at), PodId(3));

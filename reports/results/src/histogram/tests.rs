@@ -8,7 +8,7 @@ fn of(values: impl IntoIterator<Item = i64>) -> Histogram {
 
 #[test]
 fn percentiles_of_small_values_are_exact() {
-    // Below 2,048 each bucket of a three-digit histogram holds one value.
+    // Below 2,048 each bucket of a three-digit histogram contains one value.
     let histogram = of(1..=1_000);
     for ppm in [
         1, 1_000, 10_000, 500_000, 900_000, 990_000, 999_000, 1_000_000,

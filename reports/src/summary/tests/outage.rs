@@ -1,11 +1,11 @@
-//! Ejections and breakers over time.
+//! Ejections and circuit breakers over time.
 
 use shakedown_results::series::Stretches;
 use shakedown_types::{BreakerLimit, Detector};
 
 use super::*;
 
-/// The stretches of a row, s.
+/// Returns the intervals of each row, s.
 fn stretches(rows: &[Stretches]) -> Vec<(&str, Vec<(i64, i64)>)> {
     let seconds = |(from, to): &(i64, i64)| (from / SECOND, to / SECOND);
     let row = |row: &Stretches| row.spans.iter().map(seconds).collect();
@@ -51,7 +51,7 @@ fn a_pod_is_out_from_its_first_ejection_to_its_last_return() {
         back(4, API_POD, API_POD),
         out(6, CLIENT, API_POD),
     ]);
-    // What is out at the end is out until then.
+    // An ejection without a return lasts until the end.
     let expected = vec![("api/v1/0", vec![(1, 4), (6, 10)])];
     assert_eq!(stretches(&document.series.ejected), expected);
 }

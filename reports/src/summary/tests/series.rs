@@ -45,7 +45,7 @@ fn a_queue_is_as_long_as_its_longest_moment_in_each_bin() {
     assert_eq!(series.bin_ns, 50 * MS);
     assert_eq!(series.queued.len(), 1);
     assert_eq!(series.queued[0].name, "api");
-    // One still waits all through the second bin.
+    // One request waits throughout the second bin.
     assert_eq!(series.queued[0].bins, [2, 1, 2, 0]);
 }
 
@@ -147,7 +147,7 @@ fn retries_of_the_mesh_and_of_a_client_are_counted_once_each() {
         *tries = 2;
     }
     let document = document(&[
-        // The client's two tries, each a call; its sidecar retries the second once.
+        // Two attempts of the client, each of them a call. The sidecar retries the second one once.
         at(3_100 * MS, attempt(1)),
         at(3_100 * MS, call(API, 1)),
         at(3_200 * MS, attempt(1)),
@@ -196,7 +196,7 @@ fn admitted_is_what_the_first_app_took_up() {
         of_users(served(SECOND, 1_500 * MS, 2_600 * MS, Fate::Done)),
         of_users(served(SECOND, 0, 2_600 * MS, Fate::Refused)),
         of_users(served(SECOND, 0, 2_600 * MS, Fate::Shed)),
-        // From another app: deeper in the mesh.
+        // Sent by another app, deeper in the mesh.
         served(SECOND, 0, 2_600 * MS, Fate::Done),
     ]);
     let rows = document.loads[0].seconds.iter();
