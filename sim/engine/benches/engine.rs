@@ -1,8 +1,8 @@
-//! What a simulated second costs: of a thousand idle hosts, and of 333 chains of client, two proxies and server with real
-//! hyper at 1,000 requests a second together.
+//! Benchmarks of one simulated second: of a thousand idle hosts, and of 333 chains of client, two proxies and
+//! server with real hyper, at 1,000 requests per second in total.
 //!
-//! The second figure over 1,000 is the engine's and hyper's price of one request through four hosts. The proxies forward
-//! and do nothing else.
+//! The second result divided by 1,000 is the cost of one request through four hosts, in the engine and hyper.
+//! The proxies only forward.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -170,7 +170,7 @@ async fn respond(stream: BoxStream) {
         .expect("no error");
 }
 
-/// A proxy without a thought: one upstream connection for each downstream one.
+/// A minimal proxy, with one upstream connection per downstream connection.
 async fn forward(env: Env, stream: BoxStream, to: SocketAddr) {
     let upstream = dial(&env, to).await;
     let upstream = RefCell::new(Some(upstream));

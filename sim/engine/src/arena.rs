@@ -1,14 +1,14 @@
-//! A table with keys that are never mistaken for one another: a key of a removed entry finds nothing, even when its slot
-//! is used again.
+//! A table with generational keys: the key of a removed entry finds nothing, even after its slot has been
+//! reused.
 
-/// Names an entry of one [`Arena`].
+/// Identifies an entry of one [`Arena`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     index: u32,
     generation: u32,
 }
 
-/// Entries by [`Key`]. Slots are used again last in, first out, so keys are the same in every run.
+/// Entries by [`Key`]. Slots are reused in LIFO order, so keys are the same in every run.
 #[derive(Debug)]
 pub(crate) struct Arena<T> {
     slots: Vec<Slot<T>>,
@@ -85,7 +85,7 @@ impl<T> Arena<T> {
         self.slots.len() - self.free.len()
     }
 
-    /// Every entry, in the order of their slots.
+    /// Returns all entries, in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         self.slots.iter().zip(0u32..).filter_map(|(slot, index)| {
             slot.value.as_ref().map(|value| {

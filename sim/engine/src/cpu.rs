@@ -1,21 +1,22 @@
-//! A host's virtual processor for declared costs: first in, first out over a few workers, on a clock that stands still
-//! while the host is paused.
+//! A host's virtual CPU for declared costs: FIFO over a number of workers, on a clock that stops while the
+//! host is paused.
 
 use std::time::Duration;
 
 use shakedown_env::Time;
 
-/// Work that has been charged is done even when the one who declared it no longer waits: a processor does not know.
+/// The CPU of one host. Charged work is completed even if the task that declared it no longer waits, as on a
+/// real CPU.
 pub(crate) struct Cpu {
-    /// When each worker is free, on this processor's own clock.
+    /// Time at which each worker becomes free, on this CPU's clock.
     free_at: Vec<Time>,
-    /// How long the host has been paused, all pauses that are over together.
+    /// Total length of all completed pauses.
     paused: Duration,
     paused_since: Option<Time>,
 }
 
 impl Cpu {
-    /// A processor with `workers` of them, at least one.
+    /// Creates a CPU with `workers` workers, at least one.
     pub(crate) fn new(workers: u32) -> Cpu {
         Cpu {
             free_at: vec![Time::ZERO; workers.max(1) as usize],
@@ -24,15 +25,16 @@ impl Cpu {
         }
     }
 
-    /// Time on the processor's clock.
+    /// Converts a time to the CPU's clock.
     pub(crate) fn clock(&self, now: Time) -> Time {
         self.paused_since.unwrap_or(now) - self.paused
     }
 
-    /// Takes work in; the answer is when it will be done, on the processor's clock.
+    /// Charges work, and returns the time of its completion on the CPU's clock.
     pub(crate) fn charge(&mut self, now: Time, cost: Duration) -> Time {
         let now = self.clock(now);
-        // Giving each piece to the worker that is free first is the same as one queue for all workers.
+        // Assigning each piece of work to the worker that is free first is equivalent to one queue for all
+        // workers.
         let worker = self
             .free_at
             .iter_mut()
@@ -52,7 +54,7 @@ impl Cpu {
         }
     }
 
-    /// The host has lost power: nothing is in hand any more.
+    /// Discards all work in progress after a power loss.
     pub(crate) fn reset(&mut self, now: Time) {
         self.resume(now);
         self.free_at.fill(Time::ZERO);

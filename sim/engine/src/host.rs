@@ -1,4 +1,4 @@
-//! Hosts: what the stage says of one, and what the simulated kernel keeps of it.
+//! Hosts: their specification, and the simulated kernel's state of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -11,36 +11,36 @@ use shakedown_env::StoreValue;
 use crate::arena::Key;
 use crate::cpu::Cpu;
 
-/// A host of one run, numbered in the order in which they were added.
+/// A host of a run, numbered in the order of addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub(crate) u32);
 
 impl HostId {
-    /// Its number in the run, from 0.
+    /// Number of the host in its run, from 0.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A host as the stage asks for it.
+/// The specification of a host.
 #[derive(Clone, Debug)]
 pub struct HostSpec {
-    /// Its name, unique in the run; names its random streams.
+    /// Name of the host, unique in the run. Labels its random streams.
     pub name: String,
-    /// Its one address, unique in the run.
+    /// The only address of the host, unique in the run.
     pub address: IpAddr,
-    /// The number of its zone, for whoever asks.
+    /// Number of the host's zone, for information only.
     pub zone: u16,
-    /// What [`Work::Request`](shakedown_env::Work::Request) costs in virtual CPU time.
+    /// Virtual CPU time of [`Work::Request`](shakedown_env::Work::Request).
     pub request_cost: Duration,
-    /// What [`Work::Handshake`](shakedown_env::Work::Handshake) costs in virtual CPU time.
+    /// Virtual CPU time of [`Work::Handshake`](shakedown_env::Work::Handshake).
     pub handshake_cost: Duration,
-    /// How many virtual CPUs share that work, first in, first out; 0 counts as 1.
+    /// Number of virtual CPUs that share this work in FIFO order; 0 counts as 1.
     pub cost_workers: u32,
 }
 
 impl HostSpec {
-    /// A host in zone 0, of whose CPU the mesh's own work takes nothing.
+    /// Creates a host in zone 0, on which the mesh's own work takes no CPU time.
     pub fn new(name: impl Into<String>, address: IpAddr) -> HostSpec {
         HostSpec {
             name: name.into(),
@@ -53,7 +53,7 @@ impl HostSpec {
     }
 }
 
-/// Whether a host lives, readable without a lock by everything that belongs to it.
+/// The liveness of a host, readable without a lock by everything that belongs to it.
 #[derive(Debug)]
 pub(crate) struct HostCell {
     pub(crate) id: HostId,
@@ -61,13 +61,13 @@ pub(crate) struct HostCell {
     pub(crate) address: IpAddr,
     up: AtomicBool,
     paused: AtomicBool,
-    /// Raised by each crash: what belongs to an earlier one is dead.
+    /// Incremented by each crash. Everything that belongs to an earlier incarnation is dead.
     incarnation: AtomicU32,
 }
 
 impl HostCell {
     pub(crate) fn incarnation(&self) -> u32 {
-        // One run is one thread: no ordering is needed, here and below.
+        // A run has one thread, so no ordering is needed, here and below.
         self.incarnation.load(Ordering::Relaxed)
     }
 
@@ -79,7 +79,7 @@ impl HostCell {
         self.paused.load(Ordering::Relaxed)
     }
 
-    /// Whether what belongs to `incarnation` is alive.
+    /// Returns true if objects of `incarnation` are alive.
     pub(crate) fn lives(&self, incarnation: u32) -> bool {
         self.is_up() && self.incarnation() == incarnation
     }
@@ -99,10 +99,10 @@ impl HostCell {
     }
 }
 
-/// Ports that a connection may leave from. Source: Linux, `ip_local_port_range`.
+/// Ephemeral ports of outgoing connections. Source: Linux, `ip_local_port_range`.
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
-/// What the kernel keeps of a host.
+/// The kernel's state of a host.
 pub(crate) struct Host {
     pub(crate) cell: Arc<HostCell>,
     pub(crate) zone: u16,
@@ -112,14 +112,15 @@ pub(crate) struct Host {
     pub(crate) skew_ns: i64,
     /// Survives a crash.
     pub(crate) store: BTreeMap<String, Arc<dyn StoreValue>>,
-    /// Connections of one listener that may wait to be accepted, those in their handshake included.
+    /// Maximum number of connections of a listener that wait to be accepted, including those in their
+    /// handshake.
     pub(crate) backlog: usize,
     pub(crate) listeners: BTreeMap<u16, Key>,
-    /// Accepted connections by our port and their address.
+    /// Accepted connections by local port and remote address.
     pub(crate) accepted: BTreeMap<(u16, SocketAddr), Key>,
-    /// Ports that connections of ours leave from.
+    /// Local ports of outgoing connections.
     pub(crate) leaving: BTreeSet<u16>,
-    /// Goes on after a crash, so that a new connection does not meet the half-open remains of an old one.
+    /// Not reset by a crash, so that a new connection does not reuse the port of a half-open old one.
     next_port: u16,
 }
 
@@ -149,7 +150,7 @@ impl Host {
         }
     }
 
-    /// The next free ephemeral port; `None` when all 28,232 are in use.
+    /// Returns the next free ephemeral port; `None` if all 28,232 are in use.
     pub(crate) fn free_port(&mut self) -> Option<u16> {
         for _ in EPHEMERAL {
             let port = self.next_port;

@@ -1,13 +1,15 @@
-//! The simulated world: an executor with a virtual clock, and a network of hosts, behind [`Env`](shakedown_env::Env).
+//! The simulated execution environment: an executor with a virtual clock, and a network of hosts, behind
+//! [`Env`](shakedown_env::Env).
 //!
-//! A [`Sim`] is one run on one thread. Each of its hosts is an `Env`; what the mesh does through it is a function of the
-//! program and the seed alone: virtual time moves from event to event of one (time, sequence) heap, ready tasks run first
-//! in, first out, and every random draw has a labelled stream of its own. [`Net`] is the hand that chaos reaches in with.
+//! A [`Sim`] is one run on one thread. Each of its hosts is an `Env`. The behaviour of the mesh in it is a
+//! function of the program and the seed only: virtual time advances from event to event of one (time,
+//! sequence) heap, ready tasks run in FIFO order, and every random draw has a labelled stream of its own.
+//! [`Net`] is the interface for fault injection.
 //!
-//! What it models of a kernel's TCP, and what not, is told in [`net`].
+//! The modelled parts of a kernel's TCP, and the missing ones, are described in [`net`].
 //!
-//! Invariant: nothing here reads a real clock, the address of an object, a thread's timing or an unordered map. The one
-//! exception is the noise check, which sleeps for real and must change nothing.
+//! Invariant: nothing here reads a real clock, the address of an object, a thread's timing or an unordered
+//! map. The only exception is the noise check, which really sleeps and must not change any result.
 
 mod arena;
 mod cpu;

@@ -1,14 +1,16 @@
-//! The noise check: real sleeps between polls. Two quick runs that agree prove little, since a run shorter than a second
-//! hides what leaks in from real time; a run with noise must agree with them too.
+//! The noise check: real sleeps between polls.
+//!
+//! Two fast runs that agree prove little: a run shorter than a second may hide a leak of real time. A run with
+//! noise must agree with them, too.
 
 use std::time::Duration;
 
 use rand_core::Rng as _;
 use shakedown_env::{Rng, stream_seed};
 
-/// Polls between two sleeps, at most.
+/// Maximum number of polls between two sleeps.
 const POLLS_MAX: u64 = 1024;
-/// The longest sleep, exclusive.
+/// Upper bound of a sleep in us, exclusive.
 const SLEEP_US_MAX: u64 = 200;
 
 pub(crate) struct Noise {
@@ -24,7 +26,7 @@ impl Noise {
         }
     }
 
-    /// To be called between two polls.
+    /// Sleeps occasionally. Must be called between two polls.
     #[expect(
         clippy::disallowed_methods,
         reason = "to disturb real time is the purpose"

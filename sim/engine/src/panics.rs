@@ -1,18 +1,18 @@
-//! Panics of tasks: caught, with the source line that only a panic hook gets to see.
+//! Catches panics of tasks, including the source line, which only a panic hook can see.
 //!
-//! The hook is the process's, and so the one piece of global state here: it is put in once, notes panics on threads that
-//! are inside a run, and hands all others to the hook that was there before.
+//! The hook belongs to the process, and is the only global state here. It is installed once, records panics
+//! on threads inside a run, and forwards all others to the previous hook.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
 
-/// What is known of a panic.
+/// The description of a panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
     pub(crate) message: String,
-    /// `file:line:column`.
+    /// Source position as `file:line:column`.
     pub(crate) location: String,
 }
 
@@ -25,7 +25,7 @@ struct Watched {
     note: Option<Note>,
 }
 
-/// While this lives, panics on this thread are noted and not printed.
+/// A guard: while it exists, panics on this thread are recorded and not printed.
 pub(crate) struct Watch(());
 
 impl Watch {
@@ -41,7 +41,7 @@ impl Drop for Watch {
     }
 }
 
-/// Puts the hook in, once a process.
+/// Installs the hook, once per process.
 pub(crate) fn install() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -54,9 +54,9 @@ pub(crate) fn install() {
     });
 }
 
-/// Runs `work`; a panic in it becomes a [`Note`].
+/// Runs `work`, and converts a panic in it to a [`Note`].
 pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Note> {
-    // The caller ends the run on a panic, so nobody sees what the panic may have left half done.
+    // The caller ends the run after a panic, so state that the panic left inconsistent is never used.
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let noted = WATCHED.with_borrow_mut(|watched| watched.note.take());
         noted.unwrap_or_else(|| Note {

@@ -1,4 +1,4 @@
-//! Who may run: the queue of ready tasks, first in, first out, and the wakers that fill it.
+//! The FIFO queue of ready tasks, and the wakers that fill it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::task::Wake;
 
 use crate::arena::Key;
 
-/// Tasks that have been woken, in that order.
+/// Tasks in the order in which they were woken.
 #[derive(Default)]
 pub(crate) struct ReadyQueue(Mutex<VecDeque<Key>>);
 
@@ -19,7 +19,7 @@ impl ReadyQueue {
             .push_back(task);
     }
 
-    /// Puts all that is ready into `batch`, which must be empty; its buffer serves the queue from now on.
+    /// Moves all ready tasks into `batch`, which must be empty. Its buffer becomes the queue's.
     pub(crate) fn swap(&self, batch: &mut VecDeque<Key>) {
         std::mem::swap(
             batch,
@@ -28,16 +28,16 @@ impl ReadyQueue {
     }
 }
 
-/// The waker of one task, made once and used for all its polls.
+/// The waker of one task, created once and used for all its polls.
 pub(crate) struct TaskWaker {
     task: Key,
-    /// It stands in the queue (or with those parked on a paused host): further wakes change nothing.
+    /// True if the task is in the queue, or parked on a paused host. Further wakes then have no effect.
     queued: AtomicBool,
     queue: Arc<ReadyQueue>,
 }
 
 impl TaskWaker {
-    /// The waker of a task that stands in the queue from the start.
+    /// Creates the waker of a task and queues the task.
     pub(crate) fn queued(task: Key, queue: Arc<ReadyQueue>) -> Arc<TaskWaker> {
         queue.push(task);
         Arc::new(TaskWaker {
@@ -47,7 +47,7 @@ impl TaskWaker {
         })
     }
 
-    /// The task has left the queue and is about to be polled.
+    /// Must be called when the task has left the queue, before it is polled.
     pub(crate) fn clear(&self) {
         self.queued.store(false, Ordering::Relaxed);
     }
@@ -59,7 +59,7 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // One run is one thread: the flag needs no ordering with anything else.
+        // A run has one thread, so the flag needs no ordering.
         if !self.queued.swap(true, Ordering::Relaxed) {
             self.queue.push(self.task);
         }

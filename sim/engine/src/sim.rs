@@ -1,4 +1,4 @@
-//! One run: made on the thread that carries it, stepped until its condition holds.
+//! A run, created on the thread that executes it, and stepped until a condition is true.
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
@@ -14,24 +14,25 @@ use crate::panics::{self, Watch};
 use crate::shared::{Advance, Shared};
 use crate::{HostId, HostSpec, Net};
 
-/// What a run starts from.
+/// Options of a simulated run.
 #[derive(Clone, Copy, Debug)]
 pub struct SimOptions {
-    /// The seed of every random stream.
+    /// Seed of all random streams.
     pub seed: u64,
-    /// What the wall clock shows when time is zero, unless [`Net::set_epoch_origin`] moves it.
+    /// Wall-clock time at time zero, unless [`Net::set_epoch_origin`] changes it.
     pub epoch: UnixTime,
-    /// The seed of real sleeps of up to 200 us between polls. They must change nothing: a check for leaks of real time.
+    /// Seed of real sleeps of up to 200 us between polls, which must not change any result: a check for leaks
+    /// of real time.
     pub noise: Option<u64>,
 }
 
-/// Why a run cannot go on. Once one has come, every later step gives it again.
+/// The reason why a run cannot continue. After an error every later step returns it again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
-    /// Every task waits and nothing is left to happen.
+    /// Every task waits, and no event is left.
     #[error("nothing is left to happen at {at}, and the run is not over")]
     Stalled {
-        /// When.
+        /// Virtual time of the error.
         at: Time,
     },
     /// A task panicked, in a poll or when it was dropped.
@@ -39,60 +40,59 @@ pub enum SimError {
         "task {task} of host {host}, born at {born}, panicked at {at} in {location}: {message}"
     )]
     Panicked {
-        /// The name of the task's host; `network` for the simulated kernel's own work.
+        /// Name of the task's host; `network` for the simulated kernel's own work.
         host: String,
-        /// The task's name.
         task: TaskName,
-        /// When the task was spawned.
+        /// Virtual time at which the task was spawned.
         born: Time,
-        /// When it panicked.
+        /// Virtual time of the panic.
         at: Time,
-        /// The panic's message.
         message: String,
-        /// `file:line:column` of the panic.
+        /// Source position of the panic as `file:line:column`.
         location: String,
     },
-    /// Turmoil has no port left for another connection of a host: it has 16,384, and closes none for want of them.
+    /// Turmoil has no ephemeral port left for another connection of a host. It has 16,384, and does not close
+    /// connections to free one.
     #[error(
         "turmoil has no port left for {host} at {at}: 16,384 of its connections are open at once, as when requests arrive \
          faster than they are answered; lower the rate, or use the native engine"
     )]
     PortsExhausted {
-        /// The name of the host.
         host: String,
-        /// When.
+        /// Virtual time of the error.
         at: Time,
     },
-    /// Tasks keep waking each other without time moving on.
+    /// Tasks keep waking each other while virtual time does not advance.
     #[error("tasks spin without end at {at}; the last was {task} of host {host}")]
     Spinning {
-        /// The host of the last task polled.
+        /// Host of the task that was polled last.
         host: String,
-        /// The last task polled.
+        /// Name of the task that was polled last.
         task: TaskName,
-        /// When.
+        /// Virtual time of the error.
         at: Time,
     },
 }
 
-/// Counts of a run so far, for benches and tests of leaks.
+/// Counters of a run, for benchmarks and leak tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Polls of tasks.
+    /// Number of polls of tasks.
     pub polls: u64,
-    /// Things that happened: timers, packets, acknowledgements that somebody waited for, retransmissions.
+    /// Number of events: timers, packets, awaited acknowledgements, retransmissions.
     pub events: u64,
-    /// Packets sent between hosts, acknowledgements and lost ones included.
+    /// Number of packets sent between hosts, including acknowledgements and lost ones.
     pub packets: u64,
-    /// Things that are still to happen.
+    /// Number of pending events.
     pub live_timers: usize,
-    /// Tasks that have not ended.
+    /// Number of tasks that have not ended.
     pub tasks: u64,
-    /// Ends of connections that the simulated kernels know.
+    /// Number of connection endpoints in the simulated kernels.
     pub connections: usize,
 }
 
-/// A simulated world. It stays on the thread that made it, which carries one at a time; dropping it drops all its tasks.
+/// A simulation. It stays on the thread that created it, and a thread can have one at a time. Dropping it
+/// drops all its tasks.
 pub struct Sim {
     shared: Arc<Shared>,
     pub(crate) executor: Rc<Executor>,
@@ -101,10 +101,10 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// A world without hosts, at time zero.
+    /// Creates a simulation without hosts, at time zero.
     ///
     /// # Panics
-    /// When this thread carries a run already.
+    /// If this thread already has a simulation.
     pub fn new(options: SimOptions) -> Sim {
         panics::install();
         let shared = Shared::new(Kernel::new(options.seed, options.epoch));
@@ -117,50 +117,48 @@ impl Sim {
         }
     }
 
-    /// Adds a host, up and empty, and gives its handle.
+    /// Adds a host, which is up and empty, and returns its handle.
     ///
     /// # Panics
-    /// When a host has that name or address already.
+    /// If a host with that name or address exists.
     pub fn add_host(&self, spec: HostSpec) -> Env {
         self.net().add_host(spec)
     }
 
-    /// The host of a name.
     pub fn host_id(&self, name: &str) -> Option<HostId> {
         self.net().host_id(name)
     }
 
-    /// The name of a host.
     pub fn host_name(&self, host: HostId) -> String {
         self.net().host_name(host)
     }
 
-    /// The address of a host.
     pub fn host_address(&self, host: HostId) -> IpAddr {
         self.net().host_address(host)
     }
 
-    /// A handle of a host, valid until its next crash. While it is down, one that does nothing.
+    /// Returns a handle of a host, valid until its next crash. For a host that is down, the handle does
+    /// nothing.
     pub fn env(&self, host: HostId) -> Env {
         self.net().env(host)
     }
 
-    /// The hand that chaos reaches in with. Tasks may own it; they must not own the [`Sim`].
+    /// Returns the interface for fault injection. Tasks may own it, but they must not own the [`Sim`].
     pub fn net(&self) -> Net {
         Net::new(Arc::clone(&self.shared))
     }
 
-    /// Virtual time.
+    /// Current virtual time.
     pub fn now(&self) -> Time {
         self.shared.now()
     }
 
-    /// Counts so far.
     pub fn stats(&self) -> Stats {
         self.net().stats()
     }
 
-    /// Runs until `until` holds. It is asked whenever all ready tasks have been polled, before time moves on.
+    /// Runs until `until` returns true. It is called when all ready tasks have been polled, before time
+    /// advances.
     ///
     /// # Errors
     /// [`SimError`].
@@ -168,7 +166,7 @@ impl Sim {
         self.drive(Time::FAR, &mut until)
     }
 
-    /// Runs all that happens up to `end`, that instant included; time is then `end`.
+    /// Processes all events up to and including `end`. The time is then `end`.
     ///
     /// # Errors
     /// [`SimError`], but not [`SimError::Stalled`].
@@ -232,11 +230,11 @@ impl Sim {
 impl Drop for Sim {
     fn drop(&mut self) {
         let _watch = Watch::new();
-        // Nobody hears the dying: all hosts go down before the first destructor runs.
+        // All hosts crash before the first destructor runs, so that its effects do not reach other hosts.
         self.shared.with(Kernel::crash_all);
         self.shared.sink.set(None);
         self.executor.release();
-        // Sleeps and links may own handles into this world, which would keep it alive.
+        // Sleeps and links may own handles of this simulation, which would keep it alive.
         let remains = self.shared.with(Kernel::clear);
         let _ = panics::catch(|| drop(remains));
     }

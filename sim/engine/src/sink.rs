@@ -1,4 +1,4 @@
-//! Where facts of the mesh go: to one closure of the stage's, called at once and with no lock held.
+//! The receiver of the mesh's events: a closure of the runner, called synchronously and without a lock.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,7 @@ use shakedown_types::MeshEvent;
 
 use crate::HostId;
 
-/// What the stage does with a fact.
+/// The closure that receives events.
 pub(crate) type Sink = Box<dyn FnMut(Time, HostId, MeshEvent) + Send>;
 
 #[derive(Default)]
@@ -17,9 +17,9 @@ pub(crate) struct EventSink(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     installed: bool,
-    /// Out while it is being called.
+    /// `None` while it is being called.
     sink: Option<Sink>,
-    /// Facts that were emitted from inside the sink, in order.
+    /// Events emitted from inside the closure, in order.
     waiting: VecDeque<(Time, HostId, MeshEvent)>,
 }
 
@@ -30,7 +30,7 @@ impl EventSink {
             inner.installed = sink.is_some();
             std::mem::replace(&mut inner.sink, sink)
         };
-        // The old one may own handles into this world: it is dropped with no lock held.
+        // The old closure may own handles of this simulation, so it is dropped without the lock.
         drop(old);
     }
 
@@ -54,7 +54,7 @@ impl EventSink {
             next = self.lock().waiting.pop_front();
         }
         let mut inner = self.lock();
-        // Unless the sink has been replaced while it was out.
+        // Not if the closure was replaced during the call.
         if inner.installed && inner.sink.is_none() {
             inner.sink = Some(sink);
         }

@@ -1,4 +1,4 @@
-//! Tests of the whole engine, through the same door that the mesh uses.
+//! Tests of the whole engine, through the same interface that the mesh uses.
 
 mod chaos;
 mod determinism;
@@ -36,7 +36,7 @@ fn seeded(seed: u64, noise: Option<u64>) -> Sim {
     })
 }
 
-/// A sim of hosts `h0`, `h1`, ... with one latency between them all.
+/// A simulation of hosts `h0`, `h1`, ... with the same latency between all of them.
 fn hosts(count: u32, latency: Duration) -> (Sim, Vec<Env>) {
     let sim = sim();
     let envs = (0..count).map(|n| add(&sim, n)).collect();
@@ -82,7 +82,7 @@ fn at(ms: u64) -> Time {
     Time::from_nanos(ms * 1_000_000)
 }
 
-/// What tasks have seen, and when.
+/// Observations of tasks, with their times.
 #[derive(Clone)]
 struct Log(Rc<RefCell<Vec<(Time, String)>>>);
 
@@ -104,7 +104,7 @@ impl Log {
     }
 }
 
-/// Whether it went well: `Ok(())`, `Err(TimedOut)`.
+/// Formats a result without its value: `Ok(())`, `Err(TimedOut)`.
 fn told<T>(result: io::Result<T>) -> String {
     format!("{:?}", result.map(|_| ()).map_err(|error| error.kind()))
 }
@@ -125,7 +125,7 @@ async fn shutdown(stream: &mut BoxStream) -> io::Result<()> {
     poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await
 }
 
-/// Some bytes; none at the end.
+/// Reads up to `most` bytes; empty at the end of the stream.
 async fn read(stream: &mut BoxStream, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; most];
     let mut buf = ReadBuf::new(&mut bytes);
@@ -141,7 +141,7 @@ async fn read_text(stream: &mut BoxStream) -> String {
     }
 }
 
-/// Listens on a host and hands each connection to a task of its own.
+/// Listens on a host and runs a task for each connection.
 fn serve<F: Future<Output = ()> + 'static>(
     env: &Env,
     n: u32,

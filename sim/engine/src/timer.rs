@@ -1,6 +1,8 @@
-//! What happens later: a heap of (time, sequence), so that what falls on one instant happens in the order in which it was
-//! asked for. Entries can be cancelled: the entry goes at once, its place in the heap when it surfaces, or in a sweep when
-//! cancelled places are the majority (hyper leaves one a request).
+//! Pending events in a heap of (time, sequence), so that events of the same instant happen in the order in
+//! which they were scheduled.
+//!
+//! Entries can be cancelled. A cancelled entry is removed at once, but its place in the heap only when it
+//! becomes the first, or in a sweep when most places are cancelled (hyper cancels one per request).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,7 +11,7 @@ use shakedown_env::Time;
 
 use crate::arena::{Arena, Key};
 
-/// Cancelled places that are tolerated before the heap is swept, however few the live ones are.
+/// Number of cancelled places that are tolerated before a sweep, even if there are few live ones.
 const SWEEP_FLOOR: usize = 256;
 
 pub(crate) struct Timers<T> {
@@ -45,7 +47,7 @@ impl<T> Timers<T> {
         key
     }
 
-    /// Takes an entry back; `None` when it has already happened.
+    /// Cancels an entry and returns it; `None` if it has already happened.
     pub(crate) fn cancel(&mut self, key: Key) -> Option<T> {
         let entry = self.entries.remove(key)?;
         if self.heap.len() > 2 * self.entries.len() + SWEEP_FLOOR {
@@ -60,7 +62,7 @@ impl<T> Timers<T> {
         self.entries.get_mut(key)
     }
 
-    /// When the next entry happens.
+    /// Time of the next entry.
     pub(crate) fn next_time(&mut self) -> Option<Time> {
         while let Some(Reverse(place)) = self.heap.peek() {
             if self.entries.contains(place.key) {
@@ -71,7 +73,7 @@ impl<T> Timers<T> {
         None
     }
 
-    /// The next entry that happens at `now` or before it.
+    /// Removes and returns the next entry at or before `now`.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<T> {
         while let Some(Reverse(place)) = self.heap.peek() {
             if place.at > now {
@@ -86,7 +88,7 @@ impl<T> Timers<T> {
         None
     }
 
-    /// Entries that are still to happen.
+    /// Number of pending entries.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -1,14 +1,18 @@
-//! A second opinion: the same [`Env`](shakedown_env::Env) on `turmoil`'s simulator, which the field knows and which shares no
-//! line with ours.
+//! Verifies the native engine: the same [`Env`](shakedown_env::Env) on the `turmoil` simulator, which is
+//! widely used and shares no code with ours.
 //!
-//! Each of our hosts is a host of turmoil's, with our address; connections are `turmoil::net`'s, sleeps are those of the
-//! paused tokio clock that turmoil gives each host. Time is turmoil's tick of [`TICK`]: whatever is shorter takes one.
+//! Each of our hosts is a turmoil host with our address. Connections are those of `turmoil::net`, sleeps are
+//! those of the paused tokio clock that turmoil gives each host. Time advances in turmoil's tick of [`TICK`],
+//! to which shorter times are rounded up.
 //!
-//! What its network cannot do, and so this world neither: latency that differs by direction or is drawn from a distribution
-//! of ours; loss that TCP repairs (a lost segment stays lost, so there are no partitions here); a RST on demand (a stream
-//! whose drop was to be abrupt sends a FIN). A crash is silent as ours is, but takes what the host had on the wire with it.
+//! Turmoil's network has limits, which this environment shares:
+//! - Latency cannot differ by direction, and cannot be drawn from our distributions.
+//! - A lost segment stays lost, so neither loss that TCP repairs nor partitions are available.
+//! - A RST cannot be sent on demand: a stream that should be reset on drop sends a FIN.
+//! - A crash is silent as in the native engine, but also drops the host's packets in flight.
 //!
-//! Invariant: nothing here reads a real clock or entropy; turmoil's own seed only shifts draws that nobody makes.
+//! Invariant: nothing here reads a real clock or entropy. Turmoil's own seed has no effect, because none of
+//! its draws are used.
 
 mod net;
 mod sleep;
@@ -31,38 +35,39 @@ use net::{Command, Shared};
 /// The step of turmoil's time.
 pub const TICK: Duration = Duration::from_millis(1);
 
-/// How many segments a connection, and how many connections a listener, may have waiting. Past it turmoil panics.
+/// Maximum number of waiting segments per connection, and of waiting connections per listener. Beyond it
+/// turmoil panics.
 const CAPACITY: usize = 16_384;
-/// What turmoil's own steps are called when they panic.
+/// Name of turmoil's own steps in the report of a panic.
 const NETWORK: &str = "network";
 
-/// What a run starts from.
+/// Options of a run on turmoil.
 #[derive(Clone, Copy, Debug)]
 pub struct TurmoilOptions {
-    /// The seed of every random stream.
+    /// Seed of all random streams.
     pub seed: u64,
-    /// What the wall clock shows when time is zero, unless [`TurmoilNet::set_epoch_origin`] moves it.
+    /// Wall-clock time at time zero, unless [`TurmoilNet::set_epoch_origin`] changes it.
     pub epoch: UnixTime,
 }
 
-/// One run on turmoil's simulator. It stays on the thread that made it, which carries one at a time.
+/// A run on turmoil's simulator. It stays on the thread that created it, and a thread can have one at a time.
 pub struct TurmoilSim {
-    /// `None` only while it is being dropped.
+    /// `None` only during the drop.
     sim: Option<::turmoil::Sim<'static>>,
     shared: Arc<Shared>,
 }
 
 impl TurmoilSim {
-    /// A world without hosts, at time zero.
+    /// Creates a simulation without hosts, at time zero.
     ///
     /// # Panics
-    /// When this thread carries a run already.
+    /// If this thread already has a simulation.
     pub fn new(options: TurmoilOptions) -> TurmoilSim {
         panics::install();
         task::claim();
         let sim = ::turmoil::Builder::new()
             .tick_duration(TICK)
-            // No clock is read, not even for what turmoil's own wall clock shows.
+            // No real clock is read, not even for turmoil's own wall clock.
             .epoch(SystemTime::UNIX_EPOCH)
             .rng_seed(options.seed)
             .tcp_capacity(CAPACITY)
@@ -76,7 +81,7 @@ impl TurmoilSim {
         }
     }
 
-    /// Adds a host, up and empty. Hosts act in the order in which they were added.
+    /// Adds a host, which is up and empty. Hosts run in the order of addition.
     pub fn add_host(&mut self, name: &str, address: IpAddr) -> HostId {
         let host = self.shared.add_host(name, address);
         let shared = Arc::clone(&self.shared);
@@ -86,19 +91,19 @@ impl TurmoilSim {
         host
     }
 
-    /// The hand that chaos reaches in with. Tasks may own it; they must not own the [`TurmoilSim`].
+    /// Returns the interface for fault injection. Tasks may own it, but they must not own the [`TurmoilSim`].
     pub fn net(&self) -> TurmoilNet {
         TurmoilNet::new(Arc::clone(&self.shared))
     }
 
-    /// Runs until `until` holds. It is asked after every tick.
+    /// Runs until `until` returns true. It is called after every tick.
     ///
     /// # Errors
-    /// [`SimError`], but not [`SimError::Stalled`] or [`SimError::Spinning`]: turmoil's time passes with nothing to do, and
-    /// does not see tasks that keep waking each other.
+    /// [`SimError`], but not [`SimError::Stalled`] or [`SimError::Spinning`], because turmoil's time advances
+    /// without events, and turmoil does not detect tasks that keep waking each other.
     pub fn run(&mut self, mut until: impl FnMut() -> bool) -> Result<(), SimError> {
         let _watch = Watch::new();
-        // What was asked for before the first tick.
+        // Commands issued before the first tick.
         self.obey()?;
         loop {
             let sim = self.sim();
@@ -122,14 +127,15 @@ impl TurmoilSim {
     fn step(&mut self) -> Result<(), SimError> {
         let sim = self.sim();
         let stepped = panics::catch(|| sim.step()).map_err(|note| self.panicked("step", note))?;
-        // Hosts' software never ends, so it never ends with an error either.
+        // Hosts' software never ends, so it cannot end with an error either.
         stepped.map(drop).map_err(|error| {
             let (message, location) = (error.to_string(), "turmoil".to_owned());
             self.panicked("step", Note { message, location })
         })
     }
 
-    /// Carries out what hosts were told to do to each other during the tick: turmoil can do it only between ticks.
+    /// Executes the commands that were issued during the tick, because turmoil can apply them only between
+    /// ticks.
     fn obey(&mut self) -> Result<(), SimError> {
         for command in self.shared.commands() {
             let shared = Arc::clone(&self.shared);
@@ -137,7 +143,8 @@ impl TurmoilSim {
             let sim = self.sim();
             let obeyed = panics::catch(|| match command {
                 Command::Crash(host) => {
-                    // Cut off first: its sockets are dropped, and nobody may hear them close.
+                    // Partitioned first, because the crash drops its sockets, and other hosts must not see
+                    // them close.
                     for other in shared.others(host) {
                         sim.partition_oneway(address(host), other);
                     }
@@ -173,7 +180,7 @@ impl TurmoilSim {
 impl Drop for TurmoilSim {
     fn drop(&mut self) {
         let _watch = Watch::new();
-        // Nobody hears the dying.
+        // Other hosts must not see the effects of destructors.
         self.shared.close();
         let sim = self.sim.take();
         let _ = panics::catch(|| {
@@ -191,7 +198,7 @@ impl std::fmt::Debug for TurmoilSim {
     }
 }
 
-/// A span as turmoil has it: rounded up to whole ticks, at least one.
+/// Rounds a duration up to whole ticks, at least one.
 pub fn ticks(span: Duration) -> Duration {
     let ticks = span.as_nanos().div_ceil(TICK.as_nanos()).max(1);
     let ticks = u32::try_from(ticks).unwrap_or(u32::MAX);

@@ -1,7 +1,8 @@
-//! Acknowledgements, and the windows that they tell of.
+//! Acknowledgements, and the windows that they announce.
 //!
-//! One that nobody waits for costs no event: it is laid at its receiver with the time of its arrival, and read when that
-//! end does something next. A writer without room, bytes without window and a closed end do wait.
+//! An acknowledgement without a waiter costs no event: it is stored at its receiver with its time of arrival,
+//! and read at the receiver's next operation. A writer without room, data without window and a closed end do
+//! wait for one.
 
 use super::endpoint::Ack;
 use super::{RECEIVE_BUFFER, SEND_BUFFER};
@@ -9,7 +10,7 @@ use crate::arena::Key;
 use crate::kernel::{Due, Kernel};
 
 impl Kernel {
-    /// Tells the peer what has come and how much more may.
+    /// Acknowledges received data to the peer, and announces the window.
     pub(super) fn acknowledge(&mut self, key: Key) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
@@ -27,7 +28,8 @@ impl Kernel {
         let Some(at) = self.links.carry(now, link, 0) else {
             if let Some(sender) = self.endpoints.get_mut(peer) {
                 sender.send.missed_ack = true;
-                // It sends again what seems unheard, or asks for the window when it needs more of it.
+                // The peer retransmits unacknowledged data, or probes for the window when it needs a larger
+                // one.
                 if sender.send.in_flight.is_empty() {
                     self.ask_for_window(peer);
                 } else {
@@ -38,7 +40,7 @@ impl Kernel {
         };
         let at = at.max(endpoint.acks_travel_until);
         endpoint.acks_travel_until = at;
-        // Without a peer its host has crashed: an acknowledgement is not answered.
+        // The peer's host has crashed, and nothing answers an acknowledgement.
         let Some(sender) = self.endpoints.get_mut(peer) else {
             return;
         };
@@ -57,7 +59,7 @@ impl Kernel {
         self.schedule_acks(peer);
     }
 
-    /// Acknowledgements arrive at an endpoint that waits for them.
+    /// Processes the arrival of acknowledgements at an endpoint that waits for them.
     pub(crate) fn acks_arrive(&mut self, key: Key) {
         if let Some(endpoint) = self.endpoints.get_mut(key) {
             endpoint.ack_event = None;
@@ -66,7 +68,7 @@ impl Kernel {
         }
     }
 
-    /// Reads the acknowledgements that have arrived, and does what they allow.
+    /// Reads the acknowledgements that have arrived, and continues the operations that they allow.
     pub(super) fn read_acks(&mut self, key: Key) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
@@ -91,7 +93,7 @@ impl Kernel {
         self.settle(key);
     }
 
-    /// Has the next acknowledgement read when it arrives, if somebody waits for it.
+    /// Schedules the reading of the next acknowledgement at its arrival, if the endpoint waits for it.
     pub(super) fn schedule_acks(&mut self, key: Key) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -104,7 +106,7 @@ impl Kernel {
         }
     }
 
-    /// Starts the timer of a probe, when bytes wait for a window that may have opened unheard.
+    /// Starts the probe timer if data waits for a window whose opening may have been lost.
     pub(super) fn ask_for_window(&mut self, key: Key) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {

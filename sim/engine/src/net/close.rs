@@ -1,4 +1,4 @@
-//! Closing a connection: in peace, abruptly, by the peer, or by giving up.
+//! Closing a connection: gracefully, by reset, by the peer, or by timeout.
 
 use std::io;
 
@@ -10,8 +10,8 @@ use crate::arena::Key;
 use crate::kernel::{Due, Kernel};
 
 impl Kernel {
-    /// The application lets go of a connection: FIN after what it has written, or RST when it asks for it or leaves bytes
-    /// unread (RFC 2525, 2.17).
+    /// Closes a connection for the application: with a FIN after all written data, or with a RST if `abrupt`
+    /// or if received data is unread (RFC 2525, 2.17).
     pub(crate) fn close(&mut self, key: Key, abrupt: bool) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -23,7 +23,7 @@ impl Kernel {
             Phase::Open if abrupt => self.reset_and_remove(key),
             Phase::Open => {
                 endpoint.owner = Owner::Kernel;
-                // An open connection can always be finished.
+                // Cannot fail for an open connection.
                 let _ = self.finish(key);
                 self.read_acks(key);
                 self.settle(key);
@@ -33,7 +33,7 @@ impl Kernel {
         }
     }
 
-    /// Forgets an endpoint that nobody holds when all has been said on both sides.
+    /// Removes an endpoint without an owner when both directions are closed.
     pub(super) fn settle(&mut self, key: Key) {
         let Some(endpoint) = self.endpoints.get(key) else {
             return;
@@ -48,7 +48,7 @@ impl Kernel {
         }
     }
 
-    /// A RST arrives.
+    /// Processes a RST.
     pub(super) fn on_reset(&mut self, key: Key) {
         let Some(endpoint) = self.endpoints.get(key) else {
             return;
@@ -59,7 +59,7 @@ impl Kernel {
         }
     }
 
-    /// Breaks a connection off on this side. What has come in order stays readable for the one who holds it.
+    /// Fails a connection on this side. Data already received in order stays readable for the application.
     pub(super) fn fail(&mut self, key: Key, error: io::ErrorKind) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -84,8 +84,8 @@ impl Kernel {
         self.stop_retry(key);
     }
 
-    /// Sends a RST behind what is on its way, and forgets the endpoint with all that was not sent. A lost RST is not sent
-    /// again: the peer learns when it sends again what nobody acknowledged.
+    /// Sends a RST after the packets in flight, and removes the endpoint with all unsent data. A lost RST is
+    /// not retransmitted: the peer gets one when it retransmits unacknowledged data.
     pub(super) fn reset_and_remove(&mut self, key: Key) {
         let open = self
             .endpoints
@@ -99,7 +99,7 @@ impl Kernel {
         self.remove(key);
     }
 
-    /// Answers a packet for which there is no connection.
+    /// Answers a packet without a connection with a RST.
     pub(super) fn refuse(&mut self, from: HostId, to: HostId, receiver: Key) {
         let link = self
             .links
@@ -114,12 +114,12 @@ impl Kernel {
             };
             self.timers.insert(at, Due::Packet(reset));
         } else {
-            // The refused packet seems unheard, and goes again.
+            // The refused packet counts as unacknowledged and is retransmitted.
             self.retry_later(receiver);
         }
     }
 
-    /// Forgets an endpoint, and says nothing to anybody.
+    /// Removes an endpoint without sending anything.
     pub(crate) fn remove(&mut self, key: Key) {
         let Some(endpoint) = self.endpoints.remove(key) else {
             return;

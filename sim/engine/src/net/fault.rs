@@ -1,4 +1,5 @@
-//! Faults of links: partitions, delays and losses between two sets of hosts, one way. Overlaps add up.
+//! Faults of links: partitions, delays and losses between two sets of hosts, in one direction. Overlapping
+//! faults add up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,11 +7,11 @@ use std::time::Duration;
 use super::link::{Latency, Streams, hits};
 use crate::HostId;
 
-/// A fault of links that is in force.
+/// Identifies a link fault that is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkFaultId(u64);
 
-/// A partition is a fault of links like the others.
+/// Identifies a partition, which is a link fault like the others.
 pub type PartitionId = LinkFaultId;
 
 pub(crate) enum Effect {
@@ -23,11 +24,11 @@ pub(crate) struct Fault {
     from: BTreeSet<HostId>,
     to: BTreeSet<HostId>,
     effect: Effect,
-    /// Packets that it touched.
+    /// Number of packets that it has affected.
     pub(crate) hits: u64,
 }
 
-/// All faults in force, in the order in which they were added.
+/// All faults in force, in order of addition.
 #[derive(Default)]
 pub(crate) struct Faults {
     faults: BTreeMap<LinkFaultId, Fault>,
@@ -67,8 +68,8 @@ impl Faults {
         self.faults.is_empty()
     }
 
-    /// What befalls one packet: the delay added, or `None` when it is lost. Every fault that matches counts the packet,
-    /// also when an earlier one has dropped it already.
+    /// Applies all faults to one packet. Returns the added delay, or `None` if the packet is lost. Every
+    /// matching fault counts the packet, even if an earlier one has already dropped it.
     pub(crate) fn befall(
         &mut self,
         from: HostId,

@@ -1,4 +1,4 @@
-//! Data: writing, sending as far as the window goes, arriving in order, reading.
+//! Data: writing, sending within the window, arrival in order, reading.
 
 use std::io;
 use std::task::{Poll, Waker};
@@ -12,9 +12,9 @@ use super::{RECEIVE_BUFFER, SEGMENT};
 use crate::arena::Key;
 use crate::kernel::{Due, Kernel};
 
-/// What the application asks for.
+/// Operations of the application.
 impl Kernel {
-    /// Takes in as much as there is room for.
+    /// Writes as much data as there is room for.
     pub(crate) fn write(
         &mut self,
         key: Key,
@@ -22,12 +22,13 @@ impl Kernel {
         waker: &Waker,
     ) -> Poll<io::Result<usize>> {
         self.read_acks(key);
-        // Without an endpoint the host has crashed, and nothing will come.
+        // The host has crashed, so the write never completes.
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Poll::Pending;
         };
         if let Phase::Dead { error, told } = endpoint.phase {
-            // As Linux has it: the error once, and the broken pipe ever after or when the peer had closed in peace.
+            // As in Linux: the error is returned once, and afterwards `BrokenPipe`. If the peer had closed
+            // gracefully, it is `BrokenPipe` from the start.
             endpoint.phase = Phase::Dead { error, told: true };
             let error = if told || endpoint.receive.ended {
                 io::ErrorKind::BrokenPipe
@@ -57,7 +58,7 @@ impl Kernel {
         Poll::Ready(Ok(taken))
     }
 
-    /// Gives out all that is there and fits.
+    /// Reads all available data that fits.
     pub(crate) fn read(
         &mut self,
         key: Key,
@@ -92,7 +93,7 @@ impl Kernel {
                 receive.readable.push_front(piece.split_off(count));
             }
         }
-        // The peer hears of the window when half of it has come free, not at every byte.
+        // The window is announced when half of it has become free, not for every byte.
         let window_end = receive.next + RECEIVE_BUFFER - receive.unread;
         let news = window_end.saturating_sub(receive.told_window_end);
         if news >= RECEIVE_BUFFER / 2 && endpoint.phase == Phase::Open && !endpoint.receive.ended {
@@ -101,7 +102,7 @@ impl Kernel {
         Poll::Ready(Ok(()))
     }
 
-    /// No more will be written.
+    /// Closes the sending direction.
     pub(crate) fn finish(&mut self, key: Key) -> io::Result<()> {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Ok(());
@@ -117,16 +118,16 @@ impl Kernel {
     }
 }
 
-/// What the network brings.
+/// Packets from the network.
 impl Kernel {
-    /// Data arrives at an endpoint.
+    /// Processes received data.
     pub(super) fn on_segment(&mut self, key: Key, sender: Key, segment: Segment) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
         let fresh = segment.sequence >= endpoint.receive.next;
         if endpoint.owner == Owner::Kernel && fresh && segment.payload.len() > 0 {
-            // Nobody will read it: the sender must know.
+            // The endpoint has no reader, and the sender must learn of it.
             self.reset_and_remove(key);
             return;
         }
@@ -152,9 +153,9 @@ impl Kernel {
     }
 }
 
-/// The machinery between the two.
+/// Sending, shared by the two.
 impl Kernel {
-    /// Sends what is queued, as far as the peer's window goes, and the FIN after all of it.
+    /// Sends queued data within the peer's window, and the FIN after all of it.
     pub(super) fn pump(&mut self, key: Key) {
         loop {
             let Some(endpoint) = self.endpoints.get_mut(key) else {
@@ -205,14 +206,14 @@ impl Kernel {
         }
     }
 
-    /// Puts a segment on the wire. What is lost there is taken back, to be sent again later.
+    /// Sends a segment. If it is lost, its data is kept for retransmission.
     pub(super) fn send_segment(&mut self, key: Key, segment: Segment) {
         if let Err(Body::Data(segment)) = self.send(key, Body::Data(segment)) {
             self.lost(key, segment);
         }
     }
 
-    /// A segment did not reach its receiver.
+    /// Records that a segment did not reach its receiver.
     pub(super) fn lost(&mut self, key: Key, segment: Segment) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -223,7 +224,7 @@ impl Kernel {
         self.retry_later(key);
     }
 
-    /// Puts a packet of an endpoint on the wire, behind those before it. A lost one is given back.
+    /// Sends a packet of an endpoint after the earlier ones. Returns the body if the packet is lost.
     pub(super) fn send(&mut self, key: Key, body: Body) -> Result<(), Body> {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
@@ -250,7 +251,7 @@ impl Kernel {
 }
 
 impl super::endpoint::ReceiveHalf {
-    /// The next segment in order.
+    /// Takes in the next segment in order.
     fn take_in(&mut self, segment: Segment) {
         let len = segment.payload.len() as u64;
         self.next += len + u64::from(segment.fin);
@@ -264,7 +265,7 @@ impl super::endpoint::ReceiveHalf {
     }
 }
 
-/// Copies the first `count` bytes of `slices` into pieces of a segment each.
+/// Copies the first `count` bytes of `slices` into pieces of at most one segment.
 fn gather(slices: &[io::IoSlice<'_>], count: usize, mut piece: impl FnMut(Bytes)) {
     let mut left = count;
     if let [slice] = slices {

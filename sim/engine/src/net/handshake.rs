@@ -1,4 +1,4 @@
-//! Opening a connection: SYN, SYN/ACK, established, and what stands against it.
+//! Opening a connection: SYN, SYN/ACK, established, and the possible failures.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -34,13 +34,13 @@ impl Kernel {
         Ok(key)
     }
 
-    /// Whether a connection has opened. One that has failed is forgotten.
+    /// Ready when a connection is open or has failed. A failed one is removed.
     pub(crate) fn connected(
         &mut self,
         key: Key,
         waker: &Waker,
     ) -> Poll<io::Result<(SocketAddr, SocketAddr)>> {
-        // Without an endpoint the host has crashed, and nothing will come.
+        // The host has crashed, so the connection never opens.
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Poll::Pending;
         };
@@ -50,7 +50,7 @@ impl Kernel {
                 Poll::Pending
             }
             Phase::Open => Poll::Ready(Ok((endpoint.local, endpoint.remote))),
-            // A reset between the handshake's end and this poll: the stream will tell.
+            // A reset between the end of the handshake and this poll is reported by the stream.
             Phase::Dead {
                 error: io::ErrorKind::ConnectionReset,
                 ..
@@ -69,7 +69,7 @@ impl Kernel {
         };
         endpoint.asked_at = now;
         let (src, from, to) = (endpoint.host, endpoint.local, endpoint.remote);
-        // Asked anew each time: a host with that address may have come.
+        // Looked up for each SYN, because a host with that address may have been added.
         endpoint.way = self.by_address.get(&to.ip()).map(|dst| {
             let link = self
                 .links
@@ -90,14 +90,14 @@ impl Kernel {
         let client = endpoint.peer;
         if self.send(key, Body::SynAck).is_err() {
             self.retry_later(key);
-            // The client hears nothing and asks again too: this host may be gone by then.
+            // The client got no answer and also retransmits. This host may be down by then.
             if let Some(client) = client {
                 self.retry_later(client);
             }
         }
     }
 
-    /// A SYN arrives at a host that is up.
+    /// Processes a SYN on a host that is up.
     pub(super) fn on_syn(
         &mut self,
         src: HostId,
@@ -113,13 +113,13 @@ impl Kernel {
                 .get(known)
                 .expect("an endpoint leaves this table when it is removed");
             if endpoint.peer == Some(client) {
-                // Our SYN/ACK got lost, and its timer has not run out yet.
+                // The SYN/ACK was lost, and its timer has not expired yet.
                 if endpoint.phase == Phase::Answering {
                     self.send_syn_ack(known);
                 }
                 return;
             }
-            // The half-open remains of a connection whose client has crashed and come back to the same port.
+            // A half-open connection whose client has crashed and now reuses the port.
             self.host_mut(dst).accepted.remove(&(to.port(), from));
             self.fail(known, io::ErrorKind::ConnectionReset);
         }
@@ -133,7 +133,7 @@ impl Kernel {
             .get_mut(socket)
             .expect("a port's socket leaves with the port");
         if listener.half_open.len() + listener.queue.len() >= host.backlog {
-            // Dropped in silence, so the client asks again.
+            // Dropped silently, so that the client retransmits.
             self.retry_later(client);
             return;
         }
@@ -149,7 +149,7 @@ impl Kernel {
         self.send_syn_ack(key);
     }
 
-    /// A SYN/ACK arrives at its client.
+    /// Processes a SYN/ACK at the client.
     pub(super) fn on_syn_ack(&mut self, key: Key, server: Key) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
@@ -166,12 +166,12 @@ impl Kernel {
             self.stop_retry(key);
         }
         if self.send(key, Body::Established).is_err() {
-            // It is the server who asks again.
+            // The server retransmits in this case.
             self.retry_later(server);
         }
     }
 
-    /// The server has heard its client, by the end of the handshake or by data.
+    /// Completes the handshake at the server, after its last packet or the first data.
     pub(super) fn on_established(&mut self, key: Key) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {

@@ -1,4 +1,5 @@
-//! Links: how packets get from host to host. One per ordered pair of hosts, made at its first packet.
+//! Links: the paths of packets between hosts. Each ordered pair of hosts has one, created for its first
+//! packet.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,31 +13,31 @@ use super::fault::Faults;
 use crate::HostId;
 use crate::host::Host;
 
-/// Bytes of Ethernet, IP and TCP headers that a packet costs beside its payload.
+/// Bytes of the Ethernet, IP and TCP headers of a packet.
 const HEADERS: u128 = 66;
 
-/// One way from one host to another.
+/// A one-way link between two hosts.
 #[derive(Clone, Debug, Default)]
 pub struct Link {
-    /// How long a packet travels.
+    /// Travel time of a packet.
     pub latency: Latency,
-    /// Packets lost, in parts per million.
+    /// Share of lost packets, in parts per million.
     pub loss_ppm: u32,
     /// Bytes per second, shared by all connections of the pair; `None` is unlimited.
     pub bandwidth: Option<u64>,
 }
 
-/// How long packets travel.
+/// Travel time of packets.
 #[derive(Clone)]
 pub enum Latency {
-    /// All the same.
+    /// The same for all packets.
     Constant(Duration),
-    /// Drawn for each packet. Packets of one direction of a connection never overtake each other all the same.
+    /// Drawn for each packet. Packets in the same direction of a connection still never overtake each other.
     Drawn(Arc<dyn Fn(&mut Rng) -> Duration + Send + Sync>),
 }
 
 impl Latency {
-    /// One packet's; the random stream is asked for only when it is needed.
+    /// Draws the latency of one packet. Calls `rng` only if it is needed.
     pub(crate) fn draw<'a>(&self, rng: impl FnOnce() -> &'a mut Rng) -> Duration {
         match self {
             Latency::Constant(span) => *span,
@@ -62,36 +63,35 @@ impl fmt::Debug for Latency {
 
 type Rule = Box<dyn Fn(HostId, HostId) -> Link + Send>;
 
-/// All links of a run.
 pub(crate) struct Links {
     seed: u64,
     rule: Option<Rule>,
     by_pair: BTreeMap<(HostId, HostId), LinkIndex>,
     links: Vec<LinkState>,
     pub(crate) faults: Faults,
-    /// Packets sent, lost ones included.
+    /// Number of packets sent, including lost ones.
     pub(crate) packets: u64,
 }
 
-/// A link's place in [`Links`]; stays for the whole run.
+/// Index of a link in [`Links`], valid for the whole run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkIndex(u32);
 
 struct LinkState {
     from: HostId,
     to: HostId,
-    /// What the rule said of it, until there is another rule.
+    /// Cached result of the rule; cleared when the rule changes.
     link: Option<Link>,
     streams: Streams,
-    /// When the wire is free again, where bandwidth is limited.
+    /// Time at which the link can send again, if bandwidth is limited.
     free_at: Time,
 }
 
-/// A link's random streams, made when first drawn from. Latency, loss and faults draw from one each, so that none shifts
-/// another.
+/// Random streams of a link, created at the first draw. Latency, loss and faults have one each, so that draws
+/// of one do not shift those of another.
 pub(crate) struct Streams {
     seed: u64,
-    /// `from>to`.
+    /// Label of the streams: `from>to`.
     name: String,
     latency: Option<Box<Rng>>,
     loss: Option<Box<Rng>>,
@@ -110,7 +110,7 @@ impl Links {
         }
     }
 
-    /// Puts another rule in force and gives the old one back, to be dropped with no lock held.
+    /// Replaces the rule. Returns the old rule and its links, which must be dropped without the lock.
     pub(crate) fn set_rule(&mut self, rule: Rule) -> (Option<Rule>, Vec<Link>) {
         let known = self
             .links
@@ -120,7 +120,7 @@ impl Links {
         (self.rule.replace(rule), known)
     }
 
-    /// The link of a pair, made when there is none.
+    /// Returns the link of a pair, creating it if necessary.
     pub(crate) fn between(&mut self, from: &Host, to: &Host) -> LinkIndex {
         let pair = (from.cell.id, to.cell.id);
         if let Some(index) = self.by_pair.get(&pair) {
@@ -148,7 +148,7 @@ impl Links {
         index
     }
 
-    /// Puts a packet of so many bytes on the wire now: when it arrives, or `None` when it is lost.
+    /// Sends a packet of `bytes` bytes now. Returns its time of arrival, or `None` if it is lost.
     pub(crate) fn carry(&mut self, now: Time, index: LinkIndex, bytes: usize) -> Option<Time> {
         let state = &mut self.links[index.0 as usize];
         if state.from == state.to {
@@ -197,9 +197,9 @@ impl Streams {
     }
 }
 
-/// Whether a chance of so many parts per million comes true.
+/// Draws true with a probability in parts per million.
 pub(crate) fn hits(ppm: u32, rng: &mut Rng) -> bool {
-    // A 64-bit draw scaled to a million: the bias is below one in 10^13.
+    // Scales a 64-bit draw to a million. The bias is below one in 10^13.
     let draw = (u128::from(rng.next_u64()) * 1_000_000) >> 64;
     draw < u128::from(ppm)
 }

@@ -1,4 +1,4 @@
-//! What travels between hosts.
+//! Packets between hosts.
 
 use std::net::SocketAddr;
 
@@ -7,27 +7,27 @@ use bytes::Bytes;
 use crate::HostId;
 use crate::arena::Key;
 
-/// A packet on its way.
+/// A packet in flight.
 pub(crate) struct Packet {
     pub(crate) src: HostId,
     pub(crate) dst: HostId,
-    /// The endpoint that sent it; none for the RST of a port without a connection.
+    /// The sending endpoint; `None` for the RST of a port without a connection.
     pub(crate) sender: Option<Key>,
-    /// The endpoint that it is for; none for a SYN. By its generation it names an incarnation of the host too.
+    /// The receiving endpoint; `None` for a SYN. Its generation also identifies the incarnation of the host.
     pub(crate) receiver: Option<Key>,
     pub(crate) body: Body,
 }
 
-/// What a packet says.
+/// The contents of a packet.
 pub(crate) enum Body {
     /// Opens a connection.
     Syn {
         from: SocketAddr,
         to: SocketAddr,
     },
-    /// The server agrees.
+    /// Accepts the connection.
     SynAck,
-    /// The client has heard that.
+    /// Completes the handshake.
     Established,
     Data(Segment),
     /// Asks for the receiver's window.
@@ -35,19 +35,19 @@ pub(crate) enum Body {
     Reset,
 }
 
-/// A piece of one direction's bytes.
+/// A contiguous piece of one direction's bytes.
 pub(crate) struct Segment {
-    /// The number of its first byte; a FIN counts as one byte.
+    /// Sequence number of its first byte. A FIN counts as one byte.
     pub(crate) sequence: u64,
     pub(crate) payload: Payload,
-    /// Nothing comes after it.
+    /// True if it is the last segment of its direction.
     pub(crate) fin: bool,
 }
 
-/// The bytes of a segment.
 pub(crate) enum Payload {
     Bytes(Bytes),
-    /// A retransmission of so many bytes that the receiver is known to have: its sender missed the acknowledgement only.
+    /// A retransmission of bytes that the receiver already has, given by their number. Only their
+    /// acknowledgement was lost.
     Known(u32),
 }
 

@@ -1,4 +1,4 @@
-//! What arrives, what does not, and what is sent again.
+//! Arrival, loss and retransmission of packets.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::arena::Key;
 use crate::kernel::{Due, Kernel};
 
 impl Kernel {
-    /// A packet comes to the end of its way.
+    /// Processes the arrival of a packet at its destination.
     pub(crate) fn deliver(&mut self, packet: Packet) {
         let Packet {
             src,
@@ -45,26 +45,26 @@ impl Kernel {
                 }
                 Body::Syn { .. } | Body::Reset => {}
             },
-            // A connection that this host has closed, or that an earlier incarnation had.
+            // Belongs to a connection that this host has closed, or that an earlier incarnation had.
             (_, Some(sender), _) => self.refuse(dst, src, sender),
             (_, None, _) => {}
         }
     }
 
-    /// The host that a packet came to is down. Nobody tells its sender, who will try again.
+    /// Handles a packet whose destination host is down. The sender is not notified and retransmits.
     fn undelivered(&mut self, packet: Packet) {
         match (packet.body, packet.sender, packet.receiver) {
             (Body::Data(segment), Some(sender), _) => self.lost(sender, segment),
             (Body::Syn { .. } | Body::SynAck | Body::Probe, Some(sender), _) => {
                 self.retry_later(sender)
             }
-            // It is the server who asks again, if there still is one.
+            // The server retransmits, if it still exists.
             (Body::Established, _, Some(server)) => self.retry_later(server),
             _ => {}
         }
     }
 
-    /// Starts the retransmission timer, unless it runs.
+    /// Starts the retransmission timer, unless it is running.
     pub(super) fn retry_later(&mut self, key: Key) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -85,7 +85,7 @@ impl Kernel {
         }
     }
 
-    /// A closed end waits for its peer's FIN so long, and not longer.
+    /// Removes a closed endpoint after `span`, if its peer's FIN has not arrived by then.
     pub(super) fn linger(&mut self, key: Key, span: Duration) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -99,7 +99,7 @@ impl Kernel {
         }
     }
 
-    /// The retransmission timer runs out.
+    /// Processes the expiry of the retransmission timer.
     pub(crate) fn retry(&mut self, key: Key) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -126,7 +126,7 @@ impl Kernel {
     }
 
     fn retransmit(&mut self, key: Key) {
-        // An acknowledgement that has arrived may have settled it all, or the endpoint itself.
+        // Acknowledgements that have arrived may complete the data, or remove the endpoint.
         self.read_acks(key);
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
@@ -137,7 +137,7 @@ impl Kernel {
             return;
         }
         if endpoint.retry_at() > now {
-            // What was lost has been acknowledged after all; what is on its way now went later.
+            // The lost data has been acknowledged, and the data in flight was sent later.
             self.retry_later(key);
             return;
         }

@@ -1,4 +1,4 @@
-//! One seed, one run.
+//! Runs with the same seed are identical.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::*;
 
 type Trace = Vec<(Time, String)>;
 
-/// Ten hosts talk to each other over links with drawn latencies and loss, through crashes and partitions.
+/// Ten hosts that communicate over links with random latencies and loss, through crashes and partitions.
 fn story(seed: u64, noise: Option<u64>) -> (Trace, crate::Stats) {
     let sim = seeded(seed, noise);
     let envs: Vec<Env> = (0..10).map(|n| add(&sim, n)).collect();

@@ -1,4 +1,4 @@
-//! Tasks, time, and what ends a run.
+//! Tasks, time, and the ends of a run.
 
 use super::*;
 use crate::SimError;
@@ -130,7 +130,7 @@ fn a_thread_can_carry_one_run_after_another() {
     for _ in 0..3 {
         let (sim, envs) = hosts(1, MS);
         let env = envs[0].clone();
-        // The task owns a handle of its own world: dropping the run must break that circle.
+        // The task owns a handle of its own simulation. Dropping the run must break this cycle.
         envs[0].spawn(
             "idle",
             async move { env.sleep(Duration::from_secs(1)).await },

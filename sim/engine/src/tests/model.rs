@@ -1,4 +1,5 @@
-//! Whatever is written, read, lost and cut, when: each direction delivers exactly its bytes, in order.
+//! A property test: for any schedule of writes, reads, losses and partitions, each direction delivers exactly
+//! its bytes, in order.
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -56,7 +57,7 @@ async fn talk(env: &Env, stream: &Rc<RefCell<BoxStream>>, writes: &[(u64, usize)
         .unwrap();
 }
 
-/// Reads as planned to the end, and counts.
+/// Reads as planned to the end, and returns the number of bytes.
 async fn hear(env: &Env, stream: &Rc<RefCell<BoxStream>>, reads: &[(u64, usize)]) -> usize {
     let mut heard = 0;
     for (pause_ms, most) in reads.iter().cycle() {

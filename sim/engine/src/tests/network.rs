@@ -1,4 +1,4 @@
-//! The network in good weather: handshake, data, flow control, close.
+//! The network without faults: handshake, data, flow control, close.
 
 use super::*;
 
@@ -281,7 +281,7 @@ fn flow_control_blocks_a_writer_and_wakes_it_seldom() {
             env.sleep(1000 * MS).await;
             let mut total = 0;
             loop {
-                // Small reads, each of which frees a little window.
+                // Small reads, each of which frees a small part of the window.
                 let count = read(&mut stream, 1000).await.unwrap().len();
                 if count == 0 {
                     break;
@@ -308,7 +308,7 @@ fn flow_control_blocks_a_writer_and_wakes_it_seldom() {
         seen.add(&env, format!("blocked after {}", blocked.unwrap()));
     });
     sim.run_until(at(10_000)).unwrap();
-    // Both buffers fill, and no more.
+    // Both buffers fill, and not more.
     assert_eq!(
         log.words(),
         [format!("blocked after {}", 512 * 1024), TOTAL.to_string()]

@@ -1,8 +1,8 @@
-//! The network in bad weather: loss, partitions, dead and reborn peers.
+//! The network with faults: loss, partitions, crashed and restarted peers.
 
 use super::*;
 
-/// A server that logs what it reads until the end, and a client that writes a numbered line every 100 ms.
+/// A server that logs each read until the end, and a client that writes a numbered line every 100 ms.
 fn lines(envs: &[Env], log: &Log, count: u32) {
     let seen = log.clone();
     serve(&envs[1], 1, move |env, mut stream| {
@@ -40,7 +40,7 @@ fn what_a_partition_held_back_arrives_in_order_after_it() {
     sim.run_until(at(900)).unwrap();
     assert_eq!(log.words(), ["l0"]);
     assert!(sim.net().hits(cut) >= 4);
-    // l1 went at 120 ms; again at 320, 720 and 1520 ms, and by then with all the rest.
+    // l1 was sent at 120 ms and again at 320, 720 and 1520 ms, the last time with all the others.
     assert!(sim.net().heal(cut) >= 4);
     sim.run_until(at(20_000)).unwrap();
     let all = log.take();
@@ -115,7 +115,7 @@ fn a_syn_that_nobody_hears_times_out_after_127_seconds() {
 
 #[test]
 fn a_handshake_survives_the_loss_of_each_of_its_packets() {
-    // SYN, SYN/ACK and its acknowledgement leave at 0, 10 and 20 ms.
+    // SYN, SYN/ACK and its acknowledgement are sent at 0, 10 and 20 ms.
     for (from, to, leaves) in [(0, 1, 0), (1, 0, 10), (0, 1, 20)] {
         let (sim, envs) = hosts(2, 10 * MS);
         let log = Log::new();
@@ -164,7 +164,7 @@ fn a_peer_that_was_reborn_answers_an_old_connection_with_a_reset() {
     assert_eq!(log.words(), [""; 0], "a dead host is silent");
     sim.net().restart(id(&sim, 1));
     sim.run_until(at(3000)).unwrap();
-    // Sent at 1020 ms, again after 200 ms.
+    // Sent at 1020 ms, and again after 200 ms.
     assert_eq!(log.take(), [(at(1240), "ConnectionReset".to_owned())]);
 }
 
@@ -190,7 +190,7 @@ fn a_reborn_client_on_its_old_port_is_a_new_connection() {
     connect(envs[0].clone());
     sim.run_until(at(100)).unwrap();
     let reborn = sim.net().restart(id(&sim, 0));
-    // All other ports are taken.
+    // All other ports are in use.
     let hold = reborn.clone();
     reborn.spawn("hog", async move {
         let mut bound = Vec::new();
@@ -260,7 +260,7 @@ fn a_window_update_that_was_lost_is_asked_for() {
         write_all(&mut stream, &vec![1; total]).await.unwrap();
         env.sleep(Duration::from_secs(3600)).await;
     });
-    // By now the window is closed and all data acknowledged.
+    // By now the window is closed and all data is acknowledged.
     sim.run_until(at(gate - 1)).unwrap();
     let cut = sim.net().partition([id(&sim, 1)], [id(&sim, 0)]);
     sim.run_until(at(gate + 1)).unwrap();
@@ -341,6 +341,6 @@ fn a_reset_that_was_lost_comes_when_the_data_is_sent_again() {
         "the acknowledgement of the data, and the RST"
     );
     sim.run_until(at(5000)).unwrap();
-    // Sent at 20 ms, again after 200 ms.
+    // Sent at 20 ms, and again after 200 ms.
     assert_eq!(log.take(), [(at(240), "ConnectionReset".to_owned())]);
 }

@@ -60,7 +60,7 @@ fn a_connection_takes_the_latency_of_its_link_each_way() {
         std::future::pending::<()>().await;
     });
     sim.run(|| connected.get().is_some()).unwrap();
-    // turmoil's SYN takes the way, its SYN-ACK none.
+    // Turmoil's SYN takes the latency of the link, its SYN-ACK takes none.
     let at = connected.take().unwrap().as_nanos();
     assert!((3_000_000..=4_000_000).contains(&at), "{at}");
 }
