@@ -1,9 +1,10 @@
-//! What the deciders of a request cost: all of them together, and the choice of a host, by policy and number of hosts.
+//! The cost of a request's policies: all of them together, and the selection of a host by policy and number of hosts.
 //!
-//! `together` is every decider that a request meets, and nothing else. `request` is the whole line of a proxy but for hyper:
-//! from hyper's request to hyper's, and from hyper's response to hyper's, with edits of headers, events and metrics.
+//! `together` runs exactly the policies of a request. `request` runs the proxy's whole request path except hyper: from
+//! hyper's request to hyper's request, and from hyper's response to hyper's response, including header edits, events
+//! and metrics.
 //!
-//! Bound: the deciders take less than 1 us together.
+//! Bound: all policies of a request take less than 1 us.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,7 +33,7 @@ use shakedown_xds::table::{
 use line::{ID, JASON, Line};
 use together::{Asked, Deciders};
 
-/// Hosts with some requests in hand.
+/// Hosts with some active requests.
 struct Busy;
 
 impl Load for Busy {
@@ -45,7 +46,7 @@ impl Load for Busy {
     }
 }
 
-/// Hosts in two zones; of weights 1 to 3, if so it is.
+/// Hosts in two zones, optionally with weights 1 to 3.
 fn hosts(count: usize, weighted: bool) -> Vec<Host> {
     let zone = |name: &str| {
         Arc::new(Locality {
@@ -145,7 +146,7 @@ fn picks(c: &mut Criterion) {
     group.finish();
 }
 
-/// All that decide.
+/// All policies together.
 fn deciders(c: &mut Criterion) {
     let mut group = c.benchmark_group("together");
     let plain = Asked::new(shop::PLAIN, &[ID]);
@@ -157,7 +158,7 @@ fn deciders(c: &mut Criterion) {
     group.finish();
 }
 
-/// The whole line, but for the wire.
+/// The whole request path, without the network.
 fn requests(c: &mut Criterion) {
     let mut group = c.benchmark_group("request");
     let (plain, every): (line::Headers, line::Headers) = (&[ID], &[ID, JASON]);
@@ -170,7 +171,8 @@ fn requests(c: &mut Criterion) {
             b.iter_batched(
                 || (line::request(host, with), line::response()),
                 |(request, response)| line.answer(request, response),
-                // Few at a time: more would not stay in the processor's caches, as a request that has just been read does.
+                // The batch is small, because more requests would not stay in the processor's caches, as a request that
+                // was just read does.
                 BatchSize::NumIterations(32),
             );
         });

@@ -1,8 +1,8 @@
-//! Adaptive concurrency: how many requests may be in hand at once, found from how long they take.
+//! Adaptive concurrency: derives the limit of concurrent requests from their latency.
 //!
-//! Now and then the limit is brought down to its least, to learn how long a request takes that waits for nobody (the
-//! minimum round trip). In between, each window's round trip is held against it: the limit grows while they agree, and
-//! shrinks when requests begin to queue. A plain state machine: it is told the time, and asks for nothing.
+//! From time to time the limit is lowered to its minimum to measure the latency of requests that do not queue (the
+//! minimum round trip). In between, the latency of each window is compared with it: the limit grows while they agree,
+//! and shrinks when requests begin to queue. A plain state machine, with the time as a parameter.
 //! Source: Envoy, `adaptive_concurrency` filter, `GradientController`.
 
 use std::time::Duration;
@@ -10,13 +10,14 @@ use std::time::Duration;
 use shakedown_env::Time;
 use shakedown_xds::table::AdaptiveConcurrency as Settings;
 
-/// How many samples of a window are kept: the latest.
+/// The maximum number of samples kept per window. The latest are kept.
 const SAMPLES_MAX: usize = 10_000;
-/// So many windows in a row at the least limit mean that the minimum round trip is wrong, and it is measured anew.
+/// The number of consecutive windows at the minimum limit after which the minimum round trip is measured again, because
+/// it is probably wrong.
 const WINDOWS_AT_LEAST: u32 = 5;
 const PPM: u64 = 1_000_000;
 
-/// A controller: one for each listener that has the filter.
+/// The controller of one listener's filter.
 #[derive(Debug)]
 pub struct Adaptive {
     settings: Settings,
@@ -25,34 +26,34 @@ pub struct Adaptive {
     min_rtt_ns: u64,
     samples: Samples,
     phase: Phase,
-    /// Requests that began before this are of an earlier measurement.
+    /// Requests that began before this time belong to an earlier measurement and are ignored.
     epoch: Time,
     windows_at_least: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    /// The minimum round trip is being measured; the limit goes back to this after it.
+    /// The minimum round trip is being measured. The limit is restored to this value afterwards.
     Measuring { limit_before: u32 },
     /// The limit follows the round trips.
     Following {
-        /// When it is set anew.
+        /// The time of the next update of the limit.
         update_at: Time,
-        /// When the minimum is measured anew.
+        /// The time of the next measurement of the minimum.
         measure_at: Time,
     },
 }
 
-/// The round trips of a window, ns.
+/// The round trips of a window, in ns.
 #[derive(Debug, Default)]
 struct Samples {
     kept: Vec<u64>,
-    /// The next to be replaced once all room is taken.
+    /// The index of the next sample to replace once the maximum is reached.
     next: usize,
 }
 
 impl Adaptive {
-    /// A controller that begins by measuring.
+    /// Creates a controller, which begins with a measurement.
     pub fn new(settings: Settings, now: Time) -> Adaptive {
         Adaptive {
             settings,
@@ -68,12 +69,12 @@ impl Adaptive {
         }
     }
 
-    /// How many may be in hand.
+    /// The current limit of concurrent requests.
     pub fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// Whether a request may go on; then it must end by [`Adaptive::finished`] or [`Adaptive::cancelled`].
+    /// Returns true if a request is admitted. It must then end with [`Adaptive::finished`] or [`Adaptive::cancelled`].
     pub fn admit(&mut self, now: Time) -> bool {
         self.advance(now);
         let admitted = self.in_hand < self.limit;
@@ -81,7 +82,8 @@ impl Adaptive {
         admitted
     }
 
-    /// A request that began at `started` has its answer. `random` is asked for the jitter of the next measurement.
+    /// Records the response to a request that began at `started`. `random` is called for the jitter of the next
+    /// measurement.
     pub fn finished(&mut self, started: Time, now: Time, random: impl FnOnce() -> u64) {
         self.in_hand -= 1;
         self.advance(now);
@@ -97,12 +99,12 @@ impl Adaptive {
         }
     }
 
-    /// A request ended without an answer: its time says nothing.
+    /// Records a request that ended without a response, whose latency is ignored.
     pub fn cancelled(&mut self) {
         self.in_hand -= 1;
     }
 
-    /// Does what was due by now. Several windows without a request are one.
+    /// Performs updates that are due. Several windows without requests count as one.
     fn advance(&mut self, now: Time) {
         let Phase::Following {
             update_at,
@@ -150,14 +152,14 @@ impl Adaptive {
         };
     }
 
-    /// The limit that a window's round trip leads to: the old one times the gradient, which is held between a half and
-    /// two, and the square root of that as room for bursts. Whole numbers throughout, in parts per million.
+    /// The new limit after a window: the old one times the gradient, which is clamped to [0.5, 2], plus the square root
+    /// of the product as headroom for bursts. Computed in integers, in parts per million.
     fn follow(&self, rtt_ns: u64) -> u32 {
         let room = share(self.min_rtt_ns, self.settings.buffer_ppm);
         let buffered = self.min_rtt_ns.saturating_add(room);
         let gradient = u128::from(buffered) * u128::from(PPM) / u128::from(rtt_ns.max(1));
         let gradient = gradient.clamp(u128::from(PPM / 2), u128::from(2 * PPM));
-        // Scaled by a million, so that the root of it is scaled by a thousand.
+        // The product is scaled by a million, so its square root is scaled by a thousand.
         let scaled = u128::from(self.limit) * gradient;
         let limit = (scaled + scaled.isqrt() * 1000) / u128::from(PPM);
         u32::try_from(limit)
@@ -187,7 +189,7 @@ impl Samples {
         self.next = (self.next + 1) % SAMPLES_MAX;
     }
 
-    /// The percentile of what is kept, which is forgotten; `None` of nothing.
+    /// Returns the percentile of the samples and clears them; `None` without samples.
     fn take(&mut self, percentile_ppm: u32) -> Option<u64> {
         let count = self.kept.len();
         if count == 0 {
@@ -230,7 +232,7 @@ mod tests {
         }
     }
 
-    /// A controller that has measured a minimum of 10 ms at 10 ms.
+    /// A controller that measured a minimum of 10 ms at 10 ms.
     fn measured() -> Adaptive {
         let mut controller = Adaptive::new(settings(), at(0));
         for _ in 0..5 {
@@ -240,7 +242,7 @@ mod tests {
         controller
     }
 
-    /// A window's requests, each of which took so long; they end at `end`.
+    /// Runs a window's requests, each with this latency, which end at `end_ms`.
     fn window(controller: &mut Adaptive, end_ms: u64, took_ms: u64) {
         for _ in 0..3 {
             assert!(controller.admit(at(end_ms - took_ms)));
@@ -336,7 +338,7 @@ mod tests {
         assert_eq!(controller.limit(), 3);
         controller.advance(at(110));
         assert_eq!(controller.limit(), 5);
-        // Nothing came for a while: the window that was due at 210 ms ends now, and the next one in 100 ms.
+        // No request arrived for a while: the window due at 210 ms ends now, and the next one in 100 ms.
         controller.advance(at(275));
         window(&mut controller, 280, 1);
         controller.advance(at(374));
@@ -380,7 +382,7 @@ mod tests {
     #[test]
     fn a_measurement_goes_by_its_own_requests_alone() {
         let mut controller = measured();
-        // Two of the window that the measurement cuts short.
+        // Two samples of the window that the measurement interrupts.
         for _ in 0..2 {
             assert!(controller.admit(at(60_000)));
             controller.finished(at(60_000), at(60_005), || 0);

@@ -1,7 +1,9 @@
-//! Chooses the host of a try: Envoy's policies, its priorities, panic, localities and subsets, and two policies of our own.
+//! Selects the host of an attempt with Envoy's load-balancing policies, priorities, panic mode, localities and subsets,
+//! and with two policies of our own.
 //!
-//! Pure deciders. A [`Balancer`] is built of hosts and their health, when these change; a pick then sees what the hosts are
-//! doing, the request's hash, the time and a source of randomness, and gives a number of a host. It allocates nothing.
+//! A [`Balancer`] is rebuilt from the hosts and their health when these change. A pick then takes the hosts' current
+//! load, the request's hash, the time and a source of randomness, and returns the index of a host. Picks allocate
+//! nothing, and perform no I/O.
 
 pub mod edf;
 pub mod least_loaded;
@@ -31,12 +33,12 @@ pub use priority::Spread;
 use levels::Levels;
 use subsets::Parts;
 
-/// How the hosts of a cluster are to be chosen from.
+/// The load-balancing configuration of a cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting<'a> {
-    /// The policy.
+    /// The policy that selects a host within a priority.
     pub policy: LbPolicy,
-    /// What holds beside it.
+    /// Options that apply to every policy.
     pub options: &'a LbOptions,
     /// See [`Assignment::overprovisioning`].
     pub overprovisioning: u32,
@@ -45,7 +47,7 @@ pub struct Setting<'a> {
 }
 
 impl<'a> Setting<'a> {
-    /// The setting of a cluster with these hosts.
+    /// Returns the configuration for a cluster with these hosts.
     pub fn of(policy: LbPolicy, options: &'a LbOptions, assignment: Option<&Assignment>) -> Self {
         Setting {
             policy,
@@ -58,40 +60,40 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// A host, as far as a balancer is built of it. Its number is its place in the list.
+/// The balancer's input for a host. A host is identified by its index in the list of members.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
-    /// As configured.
+    /// The host as configured.
     pub host: &'a Host,
-    /// Whether it takes traffic when there is no panic.
+    /// True if the host receives traffic outside of panic mode.
     pub healthy: bool,
-    /// When it was first there and healthy: slow start counts from then.
+    /// The time at which the host was first known and healthy, from which slow start counts.
     pub since: Option<Time>,
 }
 
-/// What hosts are doing.
+/// The current load of hosts.
 pub trait Load {
-    /// The requests that a host has now.
+    /// The number of active requests of a host.
     fn active(&self, host: usize) -> u32;
 
-    /// The latency that is expected of a host now, in nanoseconds; 0 if it was never observed.
+    /// The expected latency of a host in nanoseconds; 0 if it was never observed.
     fn latency(&self, host: usize, decay: Duration, now: Time) -> f64;
 }
 
-/// What a host is wanted for.
+/// The inputs of a pick that depend on the request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
-    /// The request's hash, if it has one; hashing policies take a random one else.
+    /// The request's hash. Hashing policies use a random hash if it is `None`.
     pub hash: Option<u64>,
-    /// The labels of the subset that its route asks for.
+    /// The labels of the subset selected by the route.
     pub labels: Option<&'a Labels>,
-    /// How often more is chosen while the choice is one to avoid.
+    /// The maximum number of further picks while the picked host is to be avoided.
     pub attempts: u32,
-    /// The time.
+    /// The current time.
     pub now: Time,
 }
 
-/// The choice of one cluster, and what it remembers from one request to the next.
+/// The load balancer of one cluster, with its state between requests.
 #[derive(Debug)]
 pub struct Balancer {
     seed: u64,
@@ -100,8 +102,9 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// A balancer without hosts. `seed` is where rounds begin: random, so that proxies that start together do not all begin
-    /// with the first host. Source: Envoy, `EdfLoadBalancerBase`'s `seed_`.
+    /// Creates a balancer without hosts. `seed` is the starting position of rotations, and must be random because
+    /// proxies that start together would otherwise all begin with the first host.
+    /// Source: Envoy, `EdfLoadBalancerBase`'s `seed_`.
     pub fn new(seed: u64, now: Time) -> Balancer {
         Balancer {
             seed,
@@ -110,7 +113,7 @@ impl Balancer {
         }
     }
 
-    /// Takes in hosts and their health as they are now.
+    /// Replaces the hosts and their health.
     pub fn rebuild(&mut self, setting: &Setting<'_>, members: &[Member<'_>], now: Time) {
         self.levels.rebuild(setting, members, |_| true, now);
         let Some(subsets) = &setting.options.subsets else {
@@ -125,7 +128,7 @@ impl Balancer {
         parts.rebuild(setting, members, self.seed, now);
     }
 
-    /// The host to try, as a number below the length of the last list; `None` when there is none.
+    /// Selects a host by its index in the last list; `None` if no host is available.
     pub fn pick(
         &mut self,
         request: &Request<'_>,
@@ -139,14 +142,15 @@ impl Balancer {
         }
     }
 
-    /// How traffic is spread over priorities.
+    /// The distribution of traffic over priorities.
     pub fn spread(&self) -> &Spread {
         self.levels.spread()
     }
 }
 
-/// Picks again while the pick is one to avoid, `attempts` times more at the most; then the last pick stands.
-/// Source: Envoy, `LoadBalancerBase::chooseHost` with the `previous_hosts` predicate and `host_selection_retry_max_attempts`.
+/// Repeats a pick while the picked host is to be avoided, at most `attempts` times. The last pick is then returned.
+/// Source: Envoy, `LoadBalancerBase::chooseHost` with the `previous_hosts` predicate and
+/// `host_selection_retry_max_attempts`.
 pub fn avoiding(
     attempts: u32,
     avoid: impl Fn(usize) -> bool,

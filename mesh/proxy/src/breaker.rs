@@ -1,7 +1,8 @@
-//! The circuit breaker of one cluster and priority: a limit, as Envoy's is. Closed is flowing, open is at its limit.
+//! The circuit breaker of one cluster and priority. Like Envoy's it is a set of limits: it is open while a limit is
+//! reached.
 //!
-//! Connections, waiting and active requests are counted where they are, in the pools ([`Quota`]); retries are counted here,
-//! from the verdict to try again, through the wait before it, until the retry has given its headers or failed in its turn.
+//! Connections, pending and active requests are counted in the pools ([`Quota`]). Retries are counted here, from the
+//! decision to retry until the retry has received response headers or has failed, including the backoff.
 //! Source: Envoy, `source/common/upstream/resource_manager_impl.h`.
 
 use std::cell::{Cell, RefCell};
@@ -14,7 +15,7 @@ use shakedown_xds::table::Limits;
 
 use crate::budget::retries_allowed;
 
-/// The limits of one cluster and priority, and what is in hand. Clones share them.
+/// The limits and current counts of one cluster and priority. Clones share them.
 #[derive(Clone)]
 pub struct Breaker(Rc<Shared>);
 
@@ -24,17 +25,17 @@ struct Shared {
     limits: Cell<Limits>,
     quota: Quota,
     retries: Cell<u32>,
-    /// Whether retries are at their limit, as last told.
+    /// True if retries were at their limit in the last report.
     retries_open: Cell<bool>,
     listener: RefCell<Option<Listener>>,
 }
 
-/// One retry in hand; gives itself back when dropped.
+/// A counted retry, which is released when dropped.
 #[derive(Debug)]
 pub struct RetryPermit(Breaker);
 
 impl Breaker {
-    /// Nothing is in hand.
+    /// Creates a breaker with all counts at zero.
     pub fn new(limits: Limits) -> Breaker {
         Breaker(Rc::new(Shared {
             quota: Quota::new(quota_limits(&limits)),
@@ -45,7 +46,7 @@ impl Breaker {
         }))
     }
 
-    /// Changes the limits. What is in hand beyond them goes on.
+    /// Changes the limits. Requests beyond a new limit continue.
     pub fn set_limits(&self, limits: Limits) {
         if self.0.limits.replace(limits) == limits {
             return;
@@ -54,12 +55,12 @@ impl Breaker {
         self.note_retries();
     }
 
-    /// What pools count against.
+    /// The quota shared with the cluster's pools.
     pub fn quota(&self) -> &Quota {
         &self.0.quota
     }
 
-    /// A retry, where the limit or the budget has room for it.
+    /// Starts a retry, unless the limit or the budget is exhausted.
     pub fn retry(&self) -> Option<RetryPermit> {
         if self.is_open() {
             return None;
@@ -69,22 +70,22 @@ impl Breaker {
         Some(RetryPermit(self.clone()))
     }
 
-    /// How many retries are in hand.
+    /// The number of retries in progress.
     pub fn retries(&self) -> u32 {
         self.0.retries.get()
     }
 
-    /// How many there may be now.
+    /// The current limit of concurrent retries.
     pub fn retries_allowed(&self) -> u64 {
         let used = self.0.quota.in_use();
         let requests = u64::from(used.requests) + u64::from(used.pending);
         retries_allowed(&self.0.limits.get(), requests)
     }
 
-    /// Calls `f` whenever a count comes to its limit (true) or below it again (false). With a budget, whose limit moves with
-    /// the requests, that of retries is looked at when one begins or ends.
+    /// Calls `f` whenever a count reaches its limit (true) or falls below it again (false). With a retry budget, whose
+    /// limit varies with the requests, retries are only compared when one begins or ends.
     ///
-    /// `f` is called in the middle of the pools' work: it must not send, nor drop what a pool has given.
+    /// `f` must not send requests nor drop objects of a pool, because it is called during the pools' work.
     pub fn on_change(&self, f: impl Fn(BreakerLimit, bool) + 'static) {
         let f: Listener = Rc::new(f);
         self.0.listener.replace(Some(Rc::clone(&f)));
@@ -126,7 +127,7 @@ impl fmt::Debug for Breaker {
     }
 }
 
-/// Returns true if other limits open or close an unused breaker.
+/// Returns true if a change of limits opens or closes an unused breaker.
 pub(crate) fn is_opened_or_closed(before: Limits, after: Limits) -> bool {
     let open = |limits: Limits| {
         [

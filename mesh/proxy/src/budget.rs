@@ -1,13 +1,13 @@
-//! Budgets: how many retries there may be at once, and how many hedges of late.
+//! Budgets for concurrent retries and recent hedges.
 //!
-//! Plain arithmetic and a plain ring of seconds; whoever asks holds the permits ([`breaker`](crate::breaker)).
+//! Plain arithmetic and a ring of per-second counts. The caller keeps the permits ([`breaker`](crate::breaker)).
 
 use shakedown_env::Time;
 use shakedown_xds::table::{Limits, RetryBudget};
 
-/// How many retries there may be at once while so many requests are in hand or wait for a connection.
+/// Returns the limit of concurrent retries for a number of active and pending requests.
 ///
-/// A budget takes the place of the fixed limit: a share of the requests, and never fewer than its minimum.
+/// A budget replaces the fixed limit by a share of the requests with a minimum.
 /// Source: Envoy, `ResourceManagerImpl::RetryBudgetImpl::max`.
 pub fn retries_allowed(limits: &Limits, requests: u64) -> u64 {
     match limits.retry_budget {
@@ -24,13 +24,13 @@ pub fn retries_allowed(limits: &Limits, requests: u64) -> u64 {
     }
 }
 
-/// For how many seconds requests and hedges are remembered.
+/// The number of seconds for which requests and hedges are counted.
 const SECONDS: usize = 10;
 
-/// The requests and hedges of a cluster in the last 10 s, the current second included.
+/// The requests and hedges of a cluster in the last 10 s, including the current second.
 ///
-/// A hedge is allowed while those in the window, it included, are no more than the share of the window's requests; and one
-/// in each second in any case, so that a quiet cluster may hedge at all.
+/// A hedge is allowed if the window's hedges, including it, are at most the given share of the window's requests. One
+/// hedge per second is always allowed, so that a cluster with few requests can hedge at all.
 #[derive(Debug, Default)]
 pub struct HedgeBudget {
     slots: [Slot; SECONDS],
@@ -45,12 +45,12 @@ struct Slot {
 }
 
 impl HedgeBudget {
-    /// Counts a request, its retries and hedges not.
+    /// Counts a request. Retries and hedges must not be counted.
     pub fn request(&mut self, now: Time) {
         self.advance(now).requests += 1;
     }
 
-    /// Whether a request may be hedged now; counts the hedge if so. `None`: any may.
+    /// Returns true if a request may be hedged now, and counts the hedge. A share of `None` allows any hedge.
     pub fn hedge(&mut self, now: Time, share_ppm: Option<u32>) -> bool {
         let current = *self.advance(now);
         let allowed = share_ppm.is_none_or(|share| {
@@ -63,10 +63,10 @@ impl HedgeBudget {
         allowed
     }
 
-    /// The slot of the current second; those that are too old are emptied.
+    /// Returns the slot of the current second, after clearing expired slots.
     fn advance(&mut self, now: Time) -> &mut Slot {
         let second = now.as_nanos() / 1_000_000_000;
-        // A clock that goes backwards stays in the newest second.
+        // A time before the newest second counts in that second.
         let passed = second.saturating_sub(self.second);
         for old in 0..passed.min(SECONDS as u64) {
             self.slots[((second - old) % SECONDS as u64) as usize] = Slot::default();

@@ -1,4 +1,4 @@
-//! The hash of a request, by which consistent hashing chooses its host. Source: Envoy, `hash_policy.cc`.
+//! The hash of a request, with which consistent hashing selects a host. Source: Envoy, `hash_policy.cc`.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ pub fn xx_hash(bytes: &[u8], seed: u64) -> u64 {
     XxHash64::oneshot(seed, bytes)
 }
 
-/// The hash that rings may be made with instead: MurmurHash64A with the seed of GNU's C++ library.
+/// The alternative hash function of rings: MurmurHash64A with the seed of GNU's C++ library.
 /// Source: Envoy, `MurmurHash::murmurHash2`.
 pub fn murmur_hash(bytes: &[u8]) -> u64 {
     const SEED: u64 = 0xc70f_6907;
@@ -40,35 +40,35 @@ pub fn murmur_hash(bytes: &[u8]) -> u64 {
     mix(mix(hash).wrapping_mul(BY))
 }
 
-/// The two ends of the connection that a request came by.
+/// The two addresses of the request's downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// The caller's.
+    /// The caller's address.
     pub caller: SocketAddr,
-    /// The proxy's.
+    /// The proxy's address.
     pub own: SocketAddr,
 }
 
-/// What is hashed of a request.
+/// The hash inputs of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Hashed<'a> {
-    /// What it asks for.
+    /// The request's method, target and headers.
     pub view: RequestView<'a>,
-    /// How it came; `None` where that is not known.
+    /// The downstream connection's addresses; `None` if unknown.
     pub ends: Option<Ends>,
 }
 
-/// A hash, and the cookies that the caller is to be given so that its next request has the same.
+/// A hash, and the cookies to set so that the caller's next request has the same hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hash {
-    /// The hash; `None` where nothing that is asked for was there.
+    /// The hash; `None` if no policy found its input.
     pub hash: Option<u64>,
     /// Values of `set-cookie`.
     pub cookies: SmallVec<[HeaderValue; 1]>,
 }
 
 impl Hash {
-    /// The hash of a request by a route's policies.
+    /// Computes the hash of a request by a route's policies.
     pub fn of(policies: &[HashPolicy], request: &Hashed<'_>) -> Hash {
         let mut all = Hash::default();
         for policy in policies {
@@ -82,7 +82,7 @@ impl Hash {
                 }
             };
             if let Some(part) = part {
-                // Turned, so that two policies that are the same do not cancel each other out.
+                // The hash is rotated, so that two equal policies do not cancel each other out.
                 all.hash = Some(all.hash.map_or(0, |hash| hash.rotate_left(1)) ^ part);
             }
             if policy.terminal && all.hash.is_some() {
@@ -117,7 +117,7 @@ impl Hash {
             text.write_str("; HttpOnly")
         })();
         wrote.expect("a string takes all that is written to it");
-        // What is no header's value was refused with the configuration.
+        // Invalid header values were rejected with the configuration.
         if let Ok(header) = HeaderValue::from_str(&text) {
             self.cookies.push(header);
         }
@@ -125,7 +125,7 @@ impl Hash {
     }
 }
 
-/// The value of a cookie that is made: the same for all requests of a connection, which may race.
+/// The value of a generated cookie. It is the same for all requests of a connection, which may be concurrent.
 /// Source: Envoy, `Filter::addDownstreamSetCookie`.
 fn made_value(ends: Ends) -> String {
     let text = format!("{}{}", ends.caller, ends.own);
@@ -134,7 +134,8 @@ fn made_value(ends: Ends) -> String {
     digits.map(char::from).iter().collect()
 }
 
-/// All values of a header, sorted, so that their order does not count. Each is hashed with the hash before as its seed.
+/// The hash of all values of a header, sorted so that their order does not matter. Each value is hashed with the
+/// previous hash as its seed.
 fn of_header(headers: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
@@ -150,13 +151,13 @@ fn of_header(headers: &HeaderMap, name: &http::HeaderName) -> Option<u64> {
     Some(chained(&all))
 }
 
-/// Source: Envoy, `HashUtil::xxHash64` of several texts.
+/// Hashes several texts. Source: Envoy, `HashUtil::xxHash64`.
 fn chained(texts: &[&[u8]]) -> u64 {
     texts.iter().fold(0, |seed, text| xx_hash(text, seed))
 }
 
 fn of_ip(ip: IpAddr) -> u64 {
-    // The longest is an IPv4 address in an IPv6 one, of 45 characters.
+    // The longest text is an IPv4 address in an IPv6 address, with 45 characters.
     let mut text = io::Cursor::new([0_u8; 48]);
     write!(text, "{ip}").expect("an address fits");
     let length = usize::try_from(text.position()).expect("at most 48");
@@ -246,7 +247,7 @@ mod tests {
         Hash::of(policies, &request)
     }
 
-    // Source: Envoy, `hash_test.cc`; the last: XXH64's own test of nothing.
+    // Source: Envoy, `hash_test.cc`; the last is XXH64's own test of the empty input.
     #[test]
     fn the_hash_is_xxh64() {
         assert_eq!(xx_hash(b"foo", 0), 3728699739546630719);

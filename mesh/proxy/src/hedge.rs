@@ -1,12 +1,12 @@
-//! When a request is sent again while its tries are still open, because none has answered for a while.
+//! Delayed hedging: sends a request again if its attempts have not been answered for a while.
 //!
-//! A plain decider: it knows the policy and when the last try began. Envoy's own hedging, a second try when the first meets
-//! its per-try timeout, is a matter of [`retry`](crate::retry); the first good answer wins in either case.
+//! The inputs are the policy and the start of the last attempt. Envoy's own hedging, a second attempt when the first
+//! reaches its per-try timeout, is part of [`retry`](crate::retry). In either case the first good response wins.
 
 use shakedown_env::Time;
 use shakedown_xds::table::HedgePolicy;
 
-/// The hedges of one request.
+/// The hedging state of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Hedges {
     policy: HedgePolicy,
@@ -15,7 +15,7 @@ pub struct Hedges {
 }
 
 impl Hedges {
-    /// A request under this policy, not tried yet.
+    /// Creates the state before the first attempt.
     pub fn new(policy: HedgePolicy) -> Hedges {
         Hedges {
             policy,
@@ -24,29 +24,29 @@ impl Hedges {
         }
     }
 
-    /// A try has begun; the wait counts from there.
+    /// Records the start of an attempt, from which the delay counts.
     pub fn try_begun(&mut self, now: Time) {
         self.last = Some(now);
     }
 
-    /// When the next one is due, if no answer comes before.
+    /// The time at which the next hedge is due if no response arrives before.
     pub fn due(&self) -> Option<Time> {
         let after = self.policy.after?;
         let last = self.last.filter(|_| self.may_follow())?;
         Some(last + after)
     }
 
-    /// One is due: it begins now, or never.
+    /// Counts the hedge that is due, which starts now or is skipped.
     pub fn begin(&mut self) {
         self.begun = self.begun.saturating_add(1);
     }
 
-    /// There will be no more: nobody can take one, or the budget is spent.
+    /// Prevents further hedges. Called if no host can take one, or if the budget is exhausted.
     pub fn stop(&mut self) {
         self.begun = self.policy.times;
     }
 
-    /// Whether another may follow, so that the request must be kept.
+    /// Returns true if another hedge is possible, so that the request must be kept.
     pub fn may_follow(&self) -> bool {
         self.policy.after.is_some() && self.begun < self.policy.times
     }

@@ -1,7 +1,7 @@
-//! The local rate limit's decider: token buckets that take `now` and know no clock.
+//! The local rate limit: token buckets that take `now` as a parameter.
 //!
-//! Tokens come in evenly, a fraction at a time, as Envoy's do since 1.31: after half an interval of one token there is half
-//! a token, and a request needs a whole one. It is counted in whole numbers, to the nanosecond.
+//! Tokens are added continuously, as in Envoy since 1.31: half an interval of one token adds half a token, and a
+//! request needs a whole one. Amounts are integers with nanosecond precision.
 //! Source: Envoy, `AtomicTokenBucketImpl` and `LocalRateLimiterImpl`.
 
 pub(crate) mod describe;
@@ -12,21 +12,21 @@ use shakedown_env::Time;
 use shakedown_xds::table::{Bucket, LimitDescriptor, RateLimit};
 use smallvec::SmallVec;
 
-/// An entry of a request's description: key and value.
+/// A descriptor entry of a request: key and value.
 pub type Entry = (Box<str>, Box<str>);
 
-/// A token bucket. It begins full.
+/// A token bucket, which is full at first.
 #[derive(Clone, Debug)]
 pub struct TokenBucket {
     bucket: Bucket,
-    /// What is in it, in tokens times the interval's nanoseconds: that is, `per_fill` comes in each nanosecond.
+    /// The contents, in tokens times the interval's nanoseconds, so that `per_fill` is added each nanosecond.
     credit: u128,
-    /// As of then.
+    /// The time at which `credit` was computed.
     at: Time,
 }
 
 impl TokenBucket {
-    /// A full bucket.
+    /// Creates a full bucket.
     pub fn new(bucket: Bucket, now: Time) -> TokenBucket {
         let credit = u128::from(bucket.max) * bucket.interval.as_nanos();
         TokenBucket {
@@ -36,7 +36,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes a token, if there is a whole one.
+    /// Takes a token, if a whole one is available.
     pub fn take(&mut self, now: Time) -> bool {
         self.fill(now);
         let token = self.bucket.interval.as_nanos();
@@ -47,7 +47,7 @@ impl TokenBucket {
         enough
     }
 
-    /// What it holds now.
+    /// The bucket's state at a time.
     pub fn state(&mut self, now: Time) -> BucketState {
         self.fill(now);
         let token = self.bucket.interval.as_nanos();
@@ -69,23 +69,23 @@ impl TokenBucket {
     }
 }
 
-/// What a bucket holds at a moment.
+/// The state of a bucket at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketState {
-    /// The most tokens that it can hold.
+    /// The capacity, in tokens.
     pub limit: u32,
-    /// The whole tokens in it.
+    /// The number of whole tokens available.
     pub remaining: u32,
-    /// How long until there is a token; zero if there is one.
+    /// The time until a token is available; zero if one is.
     pub next: Duration,
 }
 
-/// What a limit says of a request.
+/// The rate limit's decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether there was a token in every bucket that it is to take one from.
+    /// True if every required bucket had a token.
     pub allowed: bool,
-    /// The bucket that refused it, or else the slowest that it took from; none where there is no bucket.
+    /// The state of the bucket that refused, or else of the slowest bucket used; `None` without buckets.
     pub state: Option<BucketState>,
 }
 
@@ -98,26 +98,26 @@ pub struct Limiter {
     always_default: bool,
 }
 
-/// A descriptor that takes any value for some of its keys, with a bucket for each that was used lately.
+/// A descriptor that accepts any value for some of its keys, with a bucket for each recently used combination.
 #[derive(Debug)]
 struct Wild {
     entries: Vec<Entry>,
     bucket: Bucket,
-    /// Those used last, first.
+    /// Buckets sorted by their last use, the latest first.
     recent: Vec<(Vec<Entry>, TokenBucket)>,
     most: usize,
 }
 
-/// Where a bucket stands: the described ones first, then those of the descriptors that take any value.
+/// The position of a bucket in [`Limiter`]: an exact descriptor, or one that accepts any value.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Described(usize),
-    /// The first of its recent ones.
+    /// The latest bucket in use of this descriptor.
     Wild(usize),
 }
 
 impl Limiter {
-    /// All buckets of a limit, full.
+    /// Creates all buckets of a limit, full.
     pub fn new(limit: &RateLimit, now: Time) -> Limiter {
         let is_wild = |descriptor: &&LimitDescriptor| {
             descriptor.entries.iter().any(|(_, value)| value.is_empty())
@@ -141,8 +141,8 @@ impl Limiter {
         }
     }
 
-    /// Whether a request with these descriptions may pass. It takes a token of each bucket that one of them names, the
-    /// slowest first, and of the common one; what it has taken when one refuses stays taken, as in Envoy.
+    /// Decides about a request with these descriptors. A token is taken from each matching bucket, the slowest first,
+    /// and from the default bucket. Tokens taken before a bucket refuses are not returned, as in Envoy.
     pub fn admit(&mut self, descriptions: &[Vec<Entry>], now: Time) -> Decision {
         let mut places: SmallVec<[Place; 4]> = SmallVec::new();
         for description in descriptions {
@@ -168,7 +168,7 @@ impl Limiter {
             };
             let allowed = default.take(now);
             if !allowed || slowest.is_none() {
-                // One that can hold nothing has no state worth telling: it always refuses.
+                // A bucket without capacity always refuses, and its state is not reported.
                 let state = default.state(now);
                 return Decision {
                     allowed,
@@ -182,8 +182,8 @@ impl Limiter {
         }
     }
 
-    /// The bucket of a description, if it has one: that of a descriptor that says all of it, else of the first that takes
-    /// any value where it says nothing.
+    /// Returns the bucket of a request descriptor, if any: of the exactly equal configured descriptor, else of the
+    /// first that accepts any value for the differing keys.
     fn place(&mut self, description: &[Entry], now: Time) -> Option<Place> {
         let exact = self
             .described
@@ -203,7 +203,7 @@ impl Limiter {
         }
     }
 
-    /// Orders by the rate at which tokens come in.
+    /// Orders buckets by their fill rate.
     fn slower(&self, one: Place, other: Place) -> std::cmp::Ordering {
         let rate = |place| {
             let bucket = match place {
@@ -227,7 +227,7 @@ impl Wild {
                 .all(|(own, its)| own.0 == its.0 && (own.1.is_empty() || own.1 == its.1))
     }
 
-    /// Puts the bucket of a description first, a new one if need be; the one used longest ago makes room.
+    /// Moves the bucket of a descriptor to the front, creating it if necessary. The least recently used one is evicted.
     fn touch(&mut self, description: &[Entry], now: Time) {
         match self
             .recent

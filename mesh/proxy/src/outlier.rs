@@ -1,8 +1,8 @@
-//! Finds hosts that fail more than their neighbours, and takes them out for a time: Envoy's outlier detection.
+//! Envoy's outlier detection: ejects hosts that fail more than the others of their cluster, for a limited time.
 //!
-//! A plain state machine of one cluster: it sees how tries end and when its interval is over, and says who is out. What the
-//! balancer makes of that, and when it hears of it ([`MergeWindow`]), is not its business. It never takes out more than the
-//! configuration allows, whatever happens.
+//! A plain state machine of one cluster. Its inputs are the results of attempts and the end of each interval, and its
+//! outputs are the ejected and returned hosts. The balancer's use of them and its delay ([`MergeWindow`]) are outside
+//! of this module. Never more hosts are ejected than the configuration allows.
 //! Source: Envoy, `source/common/upstream/outlier_detection_impl.cc`.
 
 mod monitor;
@@ -22,50 +22,50 @@ use monitor::Monitor;
 use rates::Origin;
 pub use window::{MergeWindow, When};
 
-/// How a try ended, as far as its host's health goes.
+/// The result of an attempt as an input of outlier detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// There was a connection for it. Told before the answer.
+    /// The attempt obtained a connection. Reported before the response.
     Connected,
-    /// With this status.
+    /// A response with this status.
     Status(u16),
-    /// It took too long: 504 where failures to reach a host are not counted apart.
+    /// The attempt timed out. Counts as a 504 unless local-origin failures are counted separately.
     TimedOut,
-    /// It was reset, or there was no connection: 503 where these are not counted apart.
+    /// The attempt was reset or could not connect. Counts as a 503 unless local-origin failures are counted separately.
     Failed,
 }
 
-/// What changed.
+/// A change or a suppressed change of a host's ejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A host was taken out.
+    /// A host was ejected.
     Ejected(SocketAddr, Detector),
-    /// A host was detected and not ejected, because no more hosts may be out.
+    /// A host was detected but not ejected: the maximum percentage is reached.
     Overflowed(SocketAddr, Detector),
-    /// A host is back.
+    /// An ejected host returned.
     Returned(SocketAddr),
 }
 
-/// What a host is known by; good until it is removed.
+/// The id of a host, valid until the host is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat(usize);
 
-/// The changes of one step; more than two are rare.
+/// The changes of one step, rarely more than two.
 pub type Changes = SmallVec<[Change; 2]>;
 
-/// The hosts of one cluster as the detection sees them.
+/// The outlier detection of one cluster.
 #[derive(Debug)]
 pub struct Outliers {
     settings: OutlierDetection,
-    /// By seat; those left free are taken again.
+    /// Indexed by host id. Free ids are reused.
     hosts: Vec<Option<Monitor>>,
     free: Vec<usize>,
-    /// How many hosts are out.
+    /// The number of ejected hosts.
     ejected: u32,
 }
 
 impl Outliers {
-    /// No hosts yet.
+    /// Creates a detection without hosts.
     pub fn new(settings: OutlierDetection) -> Outliers {
         Outliers {
             settings,
@@ -75,17 +75,16 @@ impl Outliers {
         }
     }
 
-    /// The settings.
     pub fn settings(&self) -> &OutlierDetection {
         &self.settings
     }
 
-    /// Other settings; what is known of the hosts stays.
+    /// Replaces the settings, and keeps the state of the hosts.
     pub fn set_settings(&mut self, settings: OutlierDetection) {
         self.settings = settings;
     }
 
-    /// A new host, of which nothing is known.
+    /// Adds a host without observations.
     pub fn add(&mut self, address: SocketAddr) -> Seat {
         let monitor = Some(Monitor::new(address));
         match self.free.pop() {
@@ -100,7 +99,7 @@ impl Outliers {
         }
     }
 
-    /// The host is no longer one of the cluster's.
+    /// Removes a host from the cluster.
     pub fn remove(&mut self, seat: Seat) {
         let Some(monitor) = self.hosts.get_mut(seat.0).and_then(Option::take) else {
             return;
@@ -109,27 +108,27 @@ impl Outliers {
         self.free.push(seat.0);
     }
 
-    /// How many hosts there are.
+    /// The number of hosts.
     pub fn len(&self) -> usize {
         self.hosts.len() - self.free.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if the cluster has no hosts.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many hosts are out.
+    /// The number of ejected hosts.
     pub fn ejected(&self) -> u32 {
         self.ejected
     }
 
-    /// Whether a host is out.
+    /// Returns true if a host is ejected.
     pub fn is_ejected(&self, seat: Seat) -> bool {
         self.monitor(seat).is_some_and(Monitor::is_ejected)
     }
 
-    /// Takes note of how a try at a host went.
+    /// Records the result of an attempt at a host.
     pub fn observe(
         &mut self,
         seat: Seat,
@@ -151,7 +150,7 @@ impl Outliers {
         changes
     }
 
-    /// The interval is over: hosts whose time has come return, and the interval's rates are looked at.
+    /// Ends the interval: hosts whose ejection time has passed return, and the interval's rates are evaluated.
     pub fn tick(&mut self, now: Time, random: &mut impl Rng) -> Changes {
         let mut changes = Changes::new();
         for monitor in self.hosts.iter_mut().flatten() {
@@ -177,8 +176,8 @@ impl Outliers {
         self.hosts.get(seat.0)?.as_ref()
     }
 
-    /// A counter has come to its threshold. It starts again whether or not the host is taken out; that of a host which is
-    /// out already goes on.
+    /// Handles a counter that reached its threshold. The counter restarts even if the host is not ejected, except that
+    /// the counter of an already ejected host continues.
     fn consecutive(
         &mut self,
         seat: Seat,
@@ -196,8 +195,9 @@ impl Outliers {
         }
     }
 
-    /// Ejects a host if the maximum percentage and the share of enforcement allow it. A detection beyond the maximum is
-    /// reported before enforcement is drawn. Source: Envoy, `DetectorImpl::ejectHost`.
+    /// Ejects a host if the maximum percentage and the enforcement percentage allow it. A detection beyond the maximum
+    /// is reported before enforcement is drawn.
+    /// Source: Envoy, `DetectorImpl::ejectHost`.
     fn eject(
         &mut self,
         seat: Seat,
@@ -225,14 +225,15 @@ impl Outliers {
         }
     }
 
-    /// Whether one more may be out: strictly no more than the share, so that one of nine is too many for 10%.
+    /// Returns true if another host may be ejected. The percentage is a strict bound, so one host of nine is too many
+    /// for 10%.
     fn has_room(&self) -> bool {
         let allowed = u64::from(self.settings.max_ejection_percent.min(100)) * self.len() as u64;
         let within = 100 * (u64::from(self.ejected) + 1) <= allowed;
         within || (self.settings.always_eject_one_host && self.ejected == 0)
     }
 
-    /// Source: Envoy, `SnapshotImpl::featureEnabled`: no draw where there is nothing to decide.
+    /// Decides enforcement, without a draw at 0% and 100%. Source: Envoy, `SnapshotImpl::featureEnabled`.
     fn enforces(&self, detector: Detector, random: &mut impl Rng) -> bool {
         let enforcing = &self.settings.enforcing;
         let percent = match detector {
@@ -252,7 +253,7 @@ impl Outliers {
     }
 }
 
-/// A whole number of milliseconds from 0 to `most`.
+/// Draws a whole number of milliseconds from 0 to `most`.
 fn draw(most: Duration, random: &mut impl Rng) -> Duration {
     match u64::try_from(most.as_millis()).unwrap_or(u64::MAX) {
         0 => Duration::ZERO,

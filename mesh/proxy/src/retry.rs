@@ -1,7 +1,7 @@
-//! Whether a try that failed is tried again, and after how long: Envoy's retry state of one request.
+//! The retry policy of one request: decides if a failed attempt is retried, and after which backoff.
 //!
-//! A plain state machine over the route's policy; it sees what happened, a random number and the wall clock, and asks
-//! whether the cluster has room for another retry. It knows no stream.
+//! A plain state machine over the route's policy. Its inputs are the result of an attempt, a random number and the wall
+//! clock, and it asks if the cluster admits another retry. It does not depend on streams.
 //! Source: Envoy, `source/common/router/retry_state_impl.cc`.
 
 mod backoff;
@@ -19,51 +19,51 @@ use crate::respond::{ResetReason, grpc_status};
 
 const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
-/// How a try ended, as far as retries care.
+/// The result of an attempt as an input of the retry policy.
 #[derive(Clone, Copy, Debug)]
 pub enum Failure<'a> {
-    /// Response headers came. Most of these are no failure at all.
+    /// Response headers arrived. Most responses are not failures.
     Response {
-        /// The status.
+        /// The response status.
         status: u16,
-        /// The headers, for gRPC's status and what the policy looks for.
+        /// The headers, which may contain a gRPC status or headers named by the policy.
         headers: &'a HeaderMap,
     },
-    /// The try ended without response headers.
+    /// The attempt ended without response headers.
     Reset {
-        /// How.
+        /// The reason of the reset.
         reason: ResetReason,
-        /// Whether any of the request may have reached the wire.
+        /// True if any part of the request may have been written.
         on_wire: bool,
     },
-    /// The try's own timeout, or its idle timeout: the proxy has reset it.
+    /// The attempt reached its timeout or idle timeout, and the proxy reset it.
     PerTryTimeout,
 }
 
-/// What to do after a try.
+/// The decision after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Try again, after this.
+    /// Retry after this backoff.
     Again(Duration),
-    /// It would have been tried again, had there been tries left: URX.
+    /// Retriable, but no retries are left: URX.
     Exhausted,
-    /// It would have been tried again, had the cluster had room for it: UO.
+    /// Retriable, but the cluster does not admit a retry: UO.
     Overflow,
-    /// It is what the caller gets.
+    /// Not retriable: the result is returned to the caller.
     Stands,
 }
 
-/// What a verdict may ask for.
+/// The external inputs of a decision.
 pub trait Chance {
-    /// Whether the cluster has room for one more retry; if so it is taken.
+    /// Returns true and counts a retry if the cluster admits one.
     fn admit(&mut self) -> bool;
-    /// A random number.
+    /// Returns a random number.
     fn random(&mut self) -> u64;
-    /// The wall clock, for answers that name a time.
+    /// The wall clock, for responses that name a time.
     fn unix_time(&self) -> UnixTime;
 }
 
-/// The retries of one request.
+/// The retry state of one request.
 #[derive(Debug)]
 pub struct Retries<'a> {
     policy: &'a RetryPolicy,
@@ -73,7 +73,8 @@ pub struct Retries<'a> {
 }
 
 impl<'a> Retries<'a> {
-    /// A `request` under this policy, not tried yet. One that the policy's request headers leave out is never tried again.
+    /// Creates the state before the first attempt. A `request` that does not match the policy's request headers is
+    /// never retried.
     pub fn new<'r>(
         policy: &'a RetryPolicy,
         request: impl FnOnce() -> RequestView<'r>,
@@ -91,12 +92,12 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// Whether another try may follow at all, so that the request must be kept.
+    /// Returns true if another attempt is possible, so that the request must be kept.
     pub fn may_follow(&self) -> bool {
         self.left > 0 && !self.on.is_empty()
     }
 
-    /// Judges a try.
+    /// Decides about a completed attempt.
     pub fn judge(&mut self, failure: Failure<'_>, chance: &mut impl Chance) -> Verdict {
         let Some(wish) = self.wish(failure) else {
             return Verdict::Stands;
@@ -116,8 +117,9 @@ impl<'a> Retries<'a> {
         })
     }
 
-    /// Another try beside one that has met its timeout and goes on: whatever the conditions, as long as there are tries
-    /// left. Source: Envoy, `shouldHedgeRetryPerTryTimeout`.
+    /// Decides about another attempt beside one that reached its timeout and continues. Conditions do not matter as
+    /// long as retries are left.
+    /// Source: Envoy, `shouldHedgeRetryPerTryTimeout`.
     pub fn judge_hedge(&mut self, chance: &mut impl Chance) -> Verdict {
         if self.on.is_empty() {
             return Verdict::Stands;
@@ -125,12 +127,12 @@ impl<'a> Retries<'a> {
         self.grant(chance, |backoff, chance| backoff.next(chance.random()))
     }
 
-    /// Whether a try that ended so would be tried again, had it not been already.
+    /// Returns true if the result is retriable, regardless of the remaining retries.
     pub fn would_retry(&self, failure: Failure<'_>) -> bool {
         self.wish(failure).is_some()
     }
 
-    /// A try that the cluster has no room for is used up all the same, as in Envoy.
+    /// Grants a retry. A retry that the cluster does not admit is also deducted, as in Envoy.
     fn grant<C: Chance>(
         &mut self,
         chance: &mut C,
@@ -152,18 +154,18 @@ impl<'a> Retries<'a> {
             Failure::Reset { reason, on_wire } => {
                 would_retry_reset(self.on, Some(reason), on_wire).then_some(Wish::Backoff)
             }
-            // Envoy resets the try locally, which is no connect failure; the request was on its way.
+            // Envoy resets the attempt locally, which is not a connect failure, and the request was already sent.
             Failure::PerTryTimeout => {
                 would_retry_reset(self.on, None, true).then_some(Wish::Backoff)
             }
         }
     }
 
-    /// What a rate limiter has refused counts for nothing but that.
+    /// Decides about a response. A response of a rate limiter is retried only under `envoy-ratelimited`.
     fn wish_after_response(&self, status: u16, headers: &HeaderMap) -> Option<Wish> {
         let limited = self.on.contains(RetryOn::ENVOY_RATELIMITED);
         let wish = self.wish_by_answer(status, headers);
-        // The header is looked for only where it makes a difference.
+        // The header is read only if it makes a difference.
         if (limited || wish.is_some()) && headers.contains_key(&RATE_LIMITED) {
             return limited.then_some(Wish::Backoff);
         }
@@ -179,7 +181,7 @@ impl<'a> Retries<'a> {
             return Some(Wish::Backoff);
         }
         if on.contains(RetryOn::RETRIABLE_STATUS_CODES) && self.policy.codes.contains(&status) {
-            // Too early: the next one is not. Source: Envoy, `wouldRetryFromHeaders`.
+            // A 425 (Too Early) is retried without backoff. Source: Envoy, `wouldRetryFromHeaders`.
             return Some(if status == 425 {
                 Wish::AtOnce
             } else {
@@ -205,14 +207,15 @@ impl<'a> Retries<'a> {
     }
 }
 
-/// How a retry is wanted.
+/// The kind of backoff of a desired retry.
 #[derive(Clone, Copy, Debug)]
 enum Wish {
     Backoff,
     AtOnce,
 }
 
-/// A gRPC status in the headers: a response without a message. One in the trailers comes too late.
+/// Matches a gRPC status in the headers of a response without messages. A status in trailers arrives too late for a
+/// retry.
 fn would_retry_grpc(on: RetryOn, headers: &HeaderMap) -> bool {
     if !on.intersects(RetryOn::GRPC) {
         return false;
@@ -227,9 +230,9 @@ fn would_retry_grpc(on: RetryOn, headers: &HeaderMap) -> bool {
     }
 }
 
-/// `None`: reset by the proxy itself.
+/// Matches a reset. A reason of `None` means that the proxy itself reset the attempt.
 fn would_retry_reset(on: RetryOn, reason: Option<ResetReason>, on_wire: bool) -> bool {
-    // One more try would meet the same limit.
+    // Another attempt would meet the same limit.
     if reason == Some(ResetReason::Overflow) {
         return false;
     }
@@ -238,7 +241,7 @@ fn would_retry_reset(on: RetryOn, reason: Option<ResetReason>, on_wire: bool) ->
         || (on.contains(RetryOn::RESET_BEFORE_REQUEST) && !on_wire)
         || (on.contains(RetryOn::REFUSED_STREAM)
             && reason == Some(ResetReason::RemoteRefusedStreamReset))
-        // Envoy counts a reset as the 5xx that it would become.
+        // Envoy treats a reset like the 5xx that it would become.
         || on.contains(RetryOn::RESET)
         || on.contains(RetryOn::SERVER_ERROR)
         || on.contains(RetryOn::GATEWAY_ERROR)

@@ -1,9 +1,10 @@
-//! Load shedding by queue time: only so many requests are at the app at once, the others wait here, and those that have
-//! waited too long are refused before any work is spent on them.
+//! Load shedding by queue time: limits the requests at the app, queues the others, and refuses those that have waited
+//! too long before the app works on them.
 //!
-//! A queue that was empty within the last `interval` is a burst: a request may wait for `interval`. One that never was is
-//! a standing queue: then a request may wait for `target` only, and the newest goes first, since the oldest are those
-//! whose callers are about to give up. A plain decider: it is told the time and hands out tickets.
+//! A queue that was empty within the last `interval` is a burst, in which a request may wait for `interval`. Otherwise
+//! it is a standing queue: a request may wait only for `target`, and the newest is served first, because the callers of
+//! the oldest are about to give up. A plain state machine with the time as a parameter, which identifies requests by
+//! tickets.
 //! Source: "Fail at Scale", ACM Queue 13(8), 2015: controlled delay and adaptive LIFO.
 
 use std::collections::VecDeque;
@@ -12,27 +13,27 @@ use std::time::Duration;
 use shakedown_env::Time;
 use shakedown_xds::table::Shed as Settings;
 
-/// A request that waits.
+/// The id of a queued request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
-/// What becomes of a request that comes.
+/// The decision about an arriving request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It goes on at once, and must end by [`Shed::finished`].
+    /// The request continues at once, and must end with [`Shed::finished`].
     Run,
-    /// It waits until [`Shed::next`] names it.
+    /// The request waits until [`Shed::next`] returns its ticket.
     Wait(Ticket),
-    /// It is refused: the queue is full.
+    /// The queue is full, so the request is refused.
     Refuse,
 }
 
-/// What becomes of one that waited.
+/// The decision about a queued request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// It goes on, and must end by [`Shed::finished`].
+    /// The request continues, and must end with [`Shed::finished`].
     Run(Ticket),
-    /// It is refused: it waited for too long.
+    /// The request waited too long and is refused.
     Refuse(Ticket),
 }
 
@@ -41,15 +42,15 @@ pub enum Turn {
 pub struct Shed {
     settings: Settings,
     running: u32,
-    /// Oldest first.
+    /// The queued requests, the oldest first.
     waiting: VecDeque<(Ticket, Time)>,
     last_ticket: u64,
-    /// When the queue was last seen empty.
+    /// The last time at which the queue was empty.
     empty_at: Time,
 }
 
 impl Shed {
-    /// An empty queue.
+    /// Creates an empty queue.
     pub fn new(settings: Settings, now: Time) -> Shed {
         Shed {
             settings,
@@ -60,17 +61,17 @@ impl Shed {
         }
     }
 
-    /// How many wait.
+    /// The number of queued requests.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The one that has waited longest.
+    /// The request that has waited longest.
     pub fn oldest(&self) -> Option<Ticket> {
         self.waiting.front().map(|(ticket, _)| *ticket)
     }
 
-    /// A request comes.
+    /// Decides about an arriving request.
     pub fn arrive(&mut self, now: Time) -> Admission {
         self.look(now);
         if self.running < self.settings.concurrency && self.waiting.is_empty() {
@@ -86,12 +87,12 @@ impl Shed {
         Admission::Wait(ticket)
     }
 
-    /// One that ran has ended: [`Shed::next`] has work.
+    /// Records the end of a running request. [`Shed::next`] must be called afterwards.
     pub fn finished(&mut self) {
         self.running -= 1;
     }
 
-    /// One that waited has gone: its caller gave up. Whether it was still there.
+    /// Removes a queued request whose caller gave up. Returns true if it was still queued.
     pub fn leave(&mut self, ticket: Ticket) -> bool {
         match self.waiting.iter().position(|(known, _)| *known == ticket) {
             Some(index) => self.waiting.remove(index).is_some(),
@@ -99,8 +100,8 @@ impl Shed {
         }
     }
 
-    /// The next that is decided, if one is: to be called until it gives none, when a request has ended and at
-    /// [`Shed::wake_at`].
+    /// Returns the next decision about a queued request. Must be called until it returns `None`, after a request has
+    /// ended and at [`Shed::wake_at`].
     pub fn next(&mut self, now: Time) -> Option<Turn> {
         self.look(now);
         let (oldest, since) = *self.waiting.front()?;
@@ -120,11 +121,11 @@ impl Shed {
         next.map(|(ticket, _)| Turn::Run(ticket))
     }
 
-    /// When the oldest will have waited for too long, should nothing end before.
+    /// The time at which the oldest request will have waited too long, unless a request ends before.
     pub fn wake_at(&self, now: Time) -> Option<Time> {
         let (_, since) = self.waiting.front()?;
         let patient = *since + self.patience(now) + Duration::from_nanos(1);
-        // The queue may come to stand before that, and patience shrink.
+        // The queue may become a standing queue before that, which shortens the allowed wait.
         let stands = self.empty_at + self.settings.interval + Duration::from_nanos(1);
         Some(if stands > now {
             patient.min(stands)
@@ -139,7 +140,7 @@ impl Shed {
         }
     }
 
-    /// Whether the queue has not been empty for an interval.
+    /// Returns true if the queue is a standing queue: it has not been empty for an interval.
     fn stands(&self, now: Time) -> bool {
         now.since(self.empty_at) > self.settings.interval
     }
@@ -234,7 +235,8 @@ mod tests {
         let first = wait(&mut shed, 10);
         let second = wait(&mut shed, 60);
         assert!(shed.leave(first));
-        // It might wait until 160 ms, but the queue was empty at 10 ms last: past 110 ms patience is short.
+        // The request might wait until 160 ms, but the queue was last empty at 10 ms, so after 110 ms the allowed wait
+        // is short.
         let due = at(110) + Duration::from_nanos(1);
         assert_eq!(shed.wake_at(at(70)), Some(due));
         assert_eq!(shed.next(at(110)), None);

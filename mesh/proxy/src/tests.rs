@@ -1,4 +1,4 @@
-//! The proxy as a whole, in the simulator: a caller, a pod with the proxy, upstreams, a control plane.
+//! Tests of the whole proxy in the simulator, with a caller, a pod with the proxy, upstreams and a control plane.
 
 mod balancing;
 mod breakers;

@@ -1,15 +1,15 @@
-//! Adaptive throttling by the caller: a proxy whose upstream refuses requests stops sending a share of them.
+//! Client-side adaptive throttling: a proxy stops sending a share of the requests to an upstream that refuses some.
 //!
-//! A request is refused here with probability `max(0, (requests - k * accepts) / (requests + 1))` over the last window, so
-//! that an upstream in trouble gets about `k` times what it accepts. Source: "Site Reliability Engineering", chapter 21,
-//! "Handling Overload", client-side throttling. A plain decider: time and randomness are parameters.
+//! A request is refused with probability `max(0, (requests - k * accepts) / (requests + 1))` over the last window, so
+//! an overloaded upstream receives about `k` times the requests that it accepts. Time and randomness are parameters.
+//! Source: "Site Reliability Engineering", chapter 21, "Handling Overload", client-side throttling.
 
 use shakedown_env::Time;
 use shakedown_xds::table::AdaptiveThrottle as Settings;
 
-/// A window is so many slices, which fall out of it one by one.
+/// The number of slices of a window, which expire one by one.
 const SLICES: usize = 10;
-/// `k` is given in thousandths.
+/// The scale of `k`, which is given in thousandths.
 const K_SCALE: u128 = 1000;
 
 /// The throttle of one cluster.
@@ -17,7 +17,7 @@ const K_SCALE: u128 = 1000;
 pub struct Throttle {
     settings: Settings,
     slices: [Slice; SLICES],
-    /// The number of the slice that is being filled, from the beginning of time.
+    /// The number of the current slice, counted from time 0.
     current: u64,
     /// The sum of all slices.
     total: Slice,
@@ -30,7 +30,7 @@ struct Slice {
 }
 
 impl Throttle {
-    /// A throttle that has seen nothing, and so refuses nothing.
+    /// Creates a throttle without observations, which refuses nothing.
     pub fn new(settings: Settings) -> Throttle {
         Throttle {
             settings,
@@ -40,8 +40,8 @@ impl Throttle {
         }
     }
 
-    /// Whether a request may be sent. It counts as a request either way, as the book has it: what is refused here keeps
-    /// the pressure known.
+    /// Returns true if a request may be sent. It is counted in either case, as in the source, because refused requests
+    /// are part of the demand.
     pub fn admit(&mut self, now: Time, random: u64) -> bool {
         self.advance(now);
         let Slice { requests, accepts } = self.total;
@@ -55,7 +55,7 @@ impl Throttle {
         ((u128::from(random) * bound) >> 64) >= excess
     }
 
-    /// A request that was sent was accepted: it got an answer that does not tell of overload.
+    /// Records that the upstream accepted a request: its response does not indicate overload.
     pub fn accepted(&mut self, now: Time) {
         self.advance(now);
         self.slice().accepts += 1;
@@ -66,7 +66,7 @@ impl Throttle {
         &mut self.slices[usize::try_from(self.current % SLICES as u64).unwrap_or(0)]
     }
 
-    /// Lets slices fall out of the window.
+    /// Removes expired slices from the window.
     fn advance(&mut self, now: Time) {
         let length = (self.settings.window.as_nanos() / SLICES as u128).max(1);
         let number = u64::try_from(u128::from(now.as_nanos()) / length).unwrap_or(u64::MAX);
@@ -137,7 +137,7 @@ mod tests {
         let mut throttle = Throttle::new(settings());
         let mut rng = stream_seed(1, "test", "throttle");
         let (mut sent, mut accepted) = (0_u32, 0_u32);
-        // 1,000/s are offered, the upstream takes 100/s.
+        // 1,000/s are offered, the upstream accepts 100/s.
         for ms in 0..60_000 {
             if throttle.admit(at(ms), rng.next_u64()) {
                 sent += u32::from(ms >= 30_000);
@@ -168,7 +168,7 @@ mod tests {
             throttle.admit(at(9_500), 0);
         });
         throttle.accepted(at(500));
-        // Were the slice of 9 s filled again, it would fall out of the window as it is reached.
+        // If the old time moved the current slice back, advancing to 9 s again would clear the requests counted there.
         assert!(!throttle.admit(at(9_500), 0));
         assert!(!throttle.admit(at(18_000), 0));
         assert!(throttle.admit(at(40_000), 0));

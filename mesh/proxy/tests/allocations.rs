@@ -1,7 +1,8 @@
-//! What a request and what a configuration cost the allocator, counted. Alone in its binary, whose allocator counts.
+//! Counts the allocations of requests and configurations. The tests have a separate binary, because its allocator
+//! counts.
 //!
-//! Bound: a plain routed request, once connections are open and buffers have grown, costs the proxy no allocation beyond
-//! what hyper asks for on the two connections.
+//! Bound: a plain routed request, once connections are open and buffers have grown, makes no allocation in the proxy
+//! beyond those that hyper makes on the two connections.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 

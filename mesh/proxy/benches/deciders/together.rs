@@ -1,5 +1,5 @@
-//! Every decider that a request meets, in the order in which it meets them, under the shop's configuration; and nothing else:
-//! no header is changed, nothing is sent, and nobody is told.
+//! Runs every policy that applies to a request, in order, under the shop's configuration. No header is changed, nothing
+//! is sent and nothing is reported.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +26,10 @@ use shakedown_xds::table::{
 use super::line::Headers;
 use super::{Busy, balancer, shop};
 
-/// How long after one request the next comes.
+/// The time between two requests.
 const BETWEEN: Duration = Duration::from_micros(10);
 
-/// What deciders see of a request and of its answer.
+/// The policies' inputs of a request and its response.
 pub(crate) struct Asked {
     host: &'static str,
     headers: HeaderMap,
@@ -65,7 +65,7 @@ impl Asked {
     }
 }
 
-/// The deciders of a sidecar, and of the cluster where a request goes.
+/// The policies of a sidecar and of the request's cluster.
 pub(crate) struct Deciders {
     table: Table,
     routes: Arc<RouteTable>,
@@ -78,7 +78,7 @@ pub(crate) struct Deciders {
     overload: Overload,
 }
 
-/// Those that stand only where they are asked for.
+/// The policies that are off by default.
 struct Overload {
     bucket: TokenBucket,
     adaptive: Adaptive,
@@ -88,7 +88,7 @@ struct Overload {
 }
 
 impl Overload {
-    /// As they are configured by default; and of a bucket that does not run out.
+    /// Creates them in their default configuration, with a bucket that never runs out.
     fn new() -> Overload {
         let (now, bucket) = (
             Time::default(),
@@ -109,7 +109,7 @@ impl Overload {
 }
 
 impl Deciders {
-    /// Those that requests like this one meet.
+    /// Creates the policies that apply to this request.
     pub(crate) fn of(asked: &Asked) -> Deciders {
         let table = shop::table();
         let routes = Arc::clone(table.routes.values().next().unwrap());
@@ -132,7 +132,7 @@ impl Deciders {
         }
     }
 
-    /// A request that meets what every request does, and is answered at once. Gives its host.
+    /// Runs the policies of every request for one that succeeds at once. Returns its host.
     pub(crate) fn plain(&mut self, asked: &Asked) -> usize {
         self.now += BETWEEN;
         let routes = Arc::clone(&self.routes);
@@ -145,7 +145,8 @@ impl Deciders {
         host
     }
 
-    /// A request that meets every policy, too, and whose first try fails. Gives the host of its second.
+    /// Also runs all optional policies, for a request whose first attempt fails. Returns the host of its second
+    /// attempt.
     pub(crate) fn every(&mut self, asked: &Asked) -> usize {
         self.now += BETWEEN;
         let (now, routes) = (self.now, Arc::clone(&self.routes));
@@ -175,7 +176,7 @@ impl Deciders {
         second
     }
 
-    /// From the authority to the route, and to the cluster.
+    /// Selects the route and the cluster for the authority.
     fn route<'t>(&mut self, routes: &'t RouteTable, asked: &Asked) -> &'t RouteAction {
         let action = forward(routes, asked);
         let draw = if action.is_split() {
@@ -187,7 +188,7 @@ impl Deciders {
         action
     }
 
-    /// From the choice of a try's host to the verdict about its answer, which has this status.
+    /// Runs an attempt, from the selection of its host to the retry decision for a response with this status.
     fn send(
         &mut self,
         retries: &mut Option<Retries<'_>>,
@@ -237,7 +238,7 @@ fn retries<'t>(action: &'t RouteAction, asked: &Asked) -> Option<Retries<'t>> {
     Some(Retries::new(policy, || asked.view()))
 }
 
-/// What a verdict may ask for.
+/// The inputs of a retry decision.
 struct Room<'a> {
     breaker: &'a Breaker,
     random: &'a mut Rng,

@@ -1,19 +1,21 @@
-//! Weighted turns: earliest deadline first. Who is picked comes again `1 / weight` later, so that each gets its share, and
-//! gets it evenly. Source: Envoy, `EdfScheduler`.
+//! Weighted scheduling by earliest deadline first. A picked item is due again after `1 / weight`, so that items get
+//! their shares at even intervals.
+//! Source: Envoy, `EdfScheduler`.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Turns from the start that are played before the first, at the most. Source: Envoy, `EdfScheduler::createWithPicks`.
+/// The maximum number of picks skipped at construction. Source: Envoy, `EdfScheduler::createWithPicks`.
 const PICKS_MAX: u32 = 429_496_729;
-/// Keeps weights that are multiples of each other from meeting at one deadline, which would be decided by rounding.
+/// Added to weights. Weights that are multiples of each other would otherwise have equal deadlines, whose order
+/// rounding decides.
 const EPSILON: f64 = 1e-13;
 
-/// A schedule of items, each a number that its owner knows. It never ends, and picks without allocating.
+/// A schedule of items, which its owner identifies by numbers. It is endless, and picks without allocating.
 #[derive(Clone, Debug, Default)]
 pub struct Edf {
     now: f64,
-    /// Breaks ties: first in, first out.
+    /// Insertion order, which breaks ties first in, first out.
     next_order: u64,
     queue: BinaryHeap<Entry>,
 }
@@ -26,8 +28,8 @@ struct Entry {
 }
 
 impl Edf {
-    /// A schedule as it is after so many picks (the low 32 bits of `picks`), so that proxies that start together do not
-    /// all begin with the first item. Weights are more than 0.
+    /// Creates a schedule in its state after a number of picks (the low 32 bits of `picks`), so that proxies that start
+    /// together do not all begin with the first item. Weights must be greater than 0.
     pub fn new(weights: &[(u32, f64)], picks: u64) -> Edf {
         let picks = (picks & u64::from(u32::MAX)) as u32 % PICKS_MAX;
         let sum: f64 = weights.iter().map(|(_, weight)| weight + EPSILON).sum();
@@ -39,7 +41,7 @@ impl Edf {
         let mut played = 0;
         for (item, weight) in weights {
             let weight = weight + EPSILON;
-            // The least number of turns that it has had by then; those left over are played below.
+            // The minimum number of picks that the item has had by then. The remaining picks are simulated below.
             let mut turns = (weight * f64::from(picks) / sum).floor();
             if turns > 0.0 && turns / weight >= f64::from(picks) / sum {
                 turns -= 1.0;
@@ -56,11 +58,11 @@ impl Edf {
         edf
     }
 
-    /// The next item; it comes again by the weight that it has now.
+    /// Picks the next item and schedules it again with its current weight.
     pub fn pick(&mut self, weight: impl FnOnce(u32) -> f64) -> Option<u32> {
         let Entry { deadline, item, .. } = self.queue.pop()?;
         self.now = deadline;
-        // A weight that has shrunk to nothing would stop the clock for all.
+        // A weight of zero would make the deadline infinite and stop the clock for all items.
         self.push(deadline + 1.0 / weight(item).max(f64::MIN_POSITIVE), item);
         Some(item)
     }
@@ -76,7 +78,7 @@ impl Edf {
 }
 
 impl Ord for Entry {
-    /// The heap's greatest is the earliest.
+    /// Reversed, because the heap returns the greatest entry and the earliest must be first.
     fn cmp(&self, other: &Entry) -> Ordering {
         other
             .deadline
@@ -157,7 +159,7 @@ mod tests {
             for item in &picks(&weights, 0, skip + 200)[skip..] {
                 played[*item as usize] += 1;
             }
-            // Ties are broken otherwise, so that one turn may fall on the other side of the border.
+            // Ties are broken differently, so the counts may differ by one.
             for (later, played) in later.iter().zip(&played) {
                 prop_assert!(later.abs_diff(*played) <= 1, "{later} {played}");
             }

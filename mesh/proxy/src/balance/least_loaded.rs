@@ -1,9 +1,9 @@
-//! Of all hosts the one with the fewest active requests for its weight. Not Envoy's: it looks at every host, and so does
-//! not herd behind stale draws, at a price that grows with the hosts.
+//! Selects the host with the fewest active requests for its weight, among all hosts. The policy is not Envoy's. Because
+//! it examines every host, it does not herd behind stale samples, but its cost grows with the number of hosts.
 
 use rand_core::Rng;
 
-/// The host with the least `active / weight`; of those alike any one, each as likely.
+/// Returns the host with the least `active / weight`. Ties are broken uniformly at random.
 pub fn least_loaded(
     hosts: usize,
     of: impl Fn(usize) -> (u32, u32),
@@ -16,7 +16,7 @@ pub fn least_loaded(
     let mut alike = 1;
     for host in 1..hosts {
         let ((active, weight), (least, its_weight)) = (of(host), of(best));
-        // Fractions are compared crosswise, without rounding.
+        // Fractions are compared by cross-multiplication, which does not round.
         let mine = u64::from(active) * u64::from(its_weight);
         let other = u64::from(least) * u64::from(weight);
         if mine < other {

@@ -1,10 +1,11 @@
-//! Of some hosts drawn at random the one with the fewest active requests.
+//! Selects the host with the fewest active requests among some hosts drawn at random.
 
 use rand_core::Rng;
 
 use super::random;
 
-/// Of so many hosts drawn with replacement, the one with the fewest active requests; the first drawn on a tie.
+/// Returns the host with the fewest active requests among `choices` hosts drawn with replacement, the first drawn on a
+/// tie.
 /// Source: Envoy, `LeastRequestLoadBalancer::unweightedHostPickNChoices`.
 pub fn least_request(
     hosts: usize,
@@ -22,7 +23,8 @@ pub fn least_request(
     Some(best)
 }
 
-/// A host's weight where weights differ: `weight / (active + 1)^bias`. Source: Envoy, `LeastRequestLoadBalancer::hostWeight`.
+/// The effective weight of a host if weights differ: `weight / (active + 1)^bias`.
+/// Source: Envoy, `LeastRequestLoadBalancer::hostWeight`.
 pub fn weight(weight: u32, active: u32, bias: f64) -> f64 {
     let weight = f64::from(weight);
     let active = f64::from(active) + 1.0;

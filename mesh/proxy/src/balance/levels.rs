@@ -1,4 +1,4 @@
-//! The hosts of a cluster by priority, health and locality, ready to be picked from. Built when hosts or their health
+//! The hosts of a cluster grouped by priority, health and locality for picks. Rebuilt when hosts or their health
 //! change, never for a request.
 
 use std::collections::BTreeMap;
@@ -18,37 +18,37 @@ use super::{
     round_robin, slow_start,
 };
 
-/// Hosts that are chosen from together.
+/// A group of hosts that a policy selects from.
 #[derive(Debug, Default)]
 struct Group {
-    /// Numbers of members.
+    /// Indices of members.
     hosts: Vec<u32>,
-    /// The next turn of ROUND_ROBIN.
+    /// The next position of ROUND_ROBIN.
     next: u64,
-    /// Their turns, where their weights differ.
+    /// The weighted schedule of the hosts, if their weights differ.
     turns: Option<Edf>,
 }
 
-/// Hosts that are found by hash.
+/// A hash table of hosts, for hashing policies.
 #[derive(Debug)]
 enum Hashed {
     Ring(Ring),
     Maglev(Table),
 }
 
-/// One priority.
+/// The hosts of one priority.
 #[derive(Debug, Default)]
 struct Level {
     panic: bool,
     all: Group,
     healthy: Group,
-    /// The healthy of each locality, and the localities' turns; only where localities are weighed.
+    /// The healthy hosts of each locality, and the schedule of localities. Only with locality-weighted balancing.
     localities: Vec<Group>,
     turns: Option<Turns>,
     hashed: Option<Hashed>,
 }
 
-/// All priorities, and what is known of each host.
+/// All priorities, and the state of each host.
 #[derive(Debug)]
 pub(super) struct Levels {
     seed: u64,
@@ -57,11 +57,11 @@ pub(super) struct Levels {
     spread: Spread,
     levels: Vec<Level>,
     hosts: Vec<Known>,
-    /// The latest time at which a host came that has not its full share yet, or the balancer did.
+    /// The latest time at which a host in slow start was added, or at which the balancer was created.
     latest: Time,
 }
 
-/// What is known of a host.
+/// The state of a host.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     weight: u32,
@@ -70,7 +70,7 @@ struct Known {
 }
 
 impl Levels {
-    /// No hosts.
+    /// Creates an empty set of hosts.
     pub(super) fn new(seed: u64, now: Time) -> Levels {
         Levels {
             seed,
@@ -83,7 +83,7 @@ impl Levels {
         }
     }
 
-    /// Builds everything anew of those members that are `chosen`.
+    /// Rebuilds all groups from the members that are `chosen`.
     pub(super) fn rebuild(
         &mut self,
         setting: &Setting<'_>,
@@ -197,11 +197,11 @@ impl Levels {
         level
     }
 
-    /// Hosts, with turns where their weights differ, or will while new ones come to their share.
+    /// Builds a group, with a schedule if weights differ or will differ during slow start.
     /// Source: Envoy, `EdfLoadBalancerBase::refresh`.
     fn group(&self, hosts: Vec<u32>, before: Option<&Group>, now: Time) -> Group {
         let next = match before {
-            // It never had a host: its round has not begun.
+            // The group never had a host, so its rotation has not begun.
             None => self.seed,
             Some(group) if group.hosts.is_empty() && group.next == 0 => self.seed,
             Some(group) => group.next,
@@ -254,7 +254,7 @@ impl Levels {
     }
 
     fn hashed(&self, shares: &Shares, members: &[Member<'_>]) -> Hashed {
-        // Only hosts without a key of their own are known by their address, which has to be written out.
+        // Only hosts without a hash key are identified by their address, which must be formatted.
         let texts: BTreeMap<u32, String> = shares
             .hosts
             .iter()
@@ -272,7 +272,7 @@ impl Levels {
         }
     }
 
-    /// Chooses a member.
+    /// Selects a member.
     pub(super) fn pick(
         &mut self,
         request: &Request<'_>,
@@ -305,8 +305,8 @@ impl Levels {
         load: &(impl Load + ?Sized),
         random: &mut impl Rng,
     ) -> Option<usize> {
-        // RANDOM uses one number for priority and host, as Envoy does. Where there is one priority, no number is drawn
-        // for it, as Envoy would: the others are the same either way.
+        // RANDOM uses one number for priority and host, as Envoy does. With a single priority no number is drawn for
+        // it, unlike in Envoy, because the choice of the host is the same either way.
         let is_random = matches!(self.policy, LbPolicy::Random);
         let draw = match self.levels.len() > 1 || is_random {
             true => random.next_u64(),
@@ -358,13 +358,13 @@ impl Levels {
         index.map(member)
     }
 
-    /// How traffic is spread over priorities.
+    /// The distribution of traffic over priorities.
     pub(super) fn spread(&self) -> &Spread {
         &self.spread
     }
 }
 
-/// A host's weight for its next turn.
+/// The weight of a host for its next turn.
 fn turn_weight(policy: &LbPolicy, host: &Known, active: u32, latest: Time, now: Time) -> f64 {
     let weight = match policy {
         LbPolicy::LeastRequest(settings) => {
@@ -402,7 +402,7 @@ fn health(hosts: &[u32], members: &[Member<'_>], by_weight: bool) -> Health {
     health
 }
 
-/// Hosts by locality, in the order of the localities' names, as Envoy has them; and each locality's weight.
+/// Groups hosts by locality, in the order of the localities' names as in Envoy, with each locality's weight.
 fn localities<'m>(
     hosts: &[u32],
     members: &[Member<'m>],
@@ -411,7 +411,7 @@ fn localities<'m>(
     for host in hosts {
         let of = members[*host as usize].host;
         let place = places.entry(&of.locality).or_default();
-        // The last that says a weight counts.
+        // The last host's value is used.
         place.0 = of.locality_weight;
         place.1.push(*host);
     }

@@ -1,19 +1,19 @@
-//! Which locality's turn it is. Source: Envoy, `LocalityWrr::effectiveLocalityWeight`.
+//! Weighted scheduling of localities. Source: Envoy, `LocalityWrr::effectiveLocalityWeight`.
 
 use super::edf::Edf;
 
-/// The hosts of a locality, by number, and its weight.
+/// The size, health and weight of a locality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its weight; 0: it takes nothing.
+    /// The configured weight; 0 excludes the locality.
     pub weight: u32,
-    /// Its hosts.
+    /// The number of hosts.
     pub hosts: usize,
-    /// Those healthy.
+    /// The number of healthy hosts.
     pub healthy: usize,
 }
 
-/// The turns of localities, each by its weight, less where too few of its hosts are healthy.
+/// The schedule of localities, by weights that are reduced if too few hosts are healthy.
 #[derive(Clone, Debug)]
 pub struct Turns {
     edf: Edf,
@@ -21,7 +21,7 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// The turns as they are after so many; `None` where no locality can take any.
+    /// Creates the schedule in its state after `picks` picks. `None` if no locality can receive traffic.
     pub fn new(places: &[Place], overprovisioning: u32, picks: u64) -> Option<Turns> {
         let weights: Vec<f64> = places
             .iter()
@@ -37,7 +37,7 @@ impl Turns {
         })
     }
 
-    /// The next locality.
+    /// Picks the next locality.
     pub fn pick(&mut self) -> Option<usize> {
         let Turns { edf, weights } = self;
         edf.pick(|index| weights[index as usize])
@@ -45,7 +45,7 @@ impl Turns {
     }
 }
 
-/// What a locality's weight is, as its hosts are.
+/// The effective weight of a locality, given its hosts' health.
 pub fn effective(place: &Place, overprovisioning: u32) -> f64 {
     if place.hosts == 0 {
         return 0.0;

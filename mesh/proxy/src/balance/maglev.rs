@@ -1,4 +1,5 @@
-//! A table of hosts, in which each has nearly exactly its share, and that changes little when one leaves.
+//! Consistent hashing by a lookup table, in which each host has nearly exactly its share and which changes little when
+//! a host is removed.
 //! Source: Envoy, `MaglevTable`; "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, section 3.4.
 
 use shakedown_xds::table::Maglev;
@@ -6,17 +7,17 @@ use shakedown_xds::table::Maglev;
 use super::weights::Shares;
 use crate::hash::xx_hash;
 
-/// The place of a host that is not there yet.
+/// The value of an unassigned entry.
 const FREE: u32 = u32::MAX;
 
-/// A table. Its places are Envoy's.
+/// A lookup table, whose entries equal Envoy's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// The host of each hash, modulo the size.
+    /// The host for each hash modulo the table's size.
     places: Vec<u32>,
 }
 
-/// A host that fills the table, in turn with the others.
+/// The state of a host while the hosts fill the table in turn.
 struct Filler {
     host: u32,
     offset: u64,
@@ -27,7 +28,7 @@ struct Filler {
 }
 
 impl Filler {
-    /// The next place of its own order of all places.
+    /// The next entry in the host's own permutation of all entries.
     fn place(&mut self, size: u64) -> usize {
         let place = (self.offset + self.skip * self.next) % size;
         self.next += 1;
@@ -36,13 +37,13 @@ impl Filler {
 }
 
 impl Table {
-    /// A table of hosts; `key` is what a host is known by: its address, as a rule.
+    /// Builds the table. `key` returns the identifier of a host, usually its address.
     pub fn new<'a>(shares: &Shares, settings: Maglev, key: impl Fn(u32) -> &'a str) -> Table {
         if shares.hosts.is_empty() {
             return Table::default();
         }
         let size = settings.table_size;
-        // By key, so that the order in which hosts are listed changes nothing.
+        // Hosts are sorted by key, so that the order of the list does not matter.
         let mut sorted: Vec<(&str, u32, f64)> = shares
             .hosts
             .iter()
@@ -65,7 +66,8 @@ impl Table {
         let mut turn = 1.0;
         while left > 0 {
             for filler in &mut fillers {
-                // The host of the greatest share fills a place each turn; one of half of it, each other turn.
+                // The host with the greatest share fills an entry every turn, a host with half that share every other
+                // turn.
                 if left == 0 || turn * filler.share < filler.target {
                     continue;
                 }
@@ -82,7 +84,7 @@ impl Table {
         Table { places }
     }
 
-    /// The host of a hash. Each further attempt turns the hash into another.
+    /// Returns the host for a hash. Each further attempt modifies the hash.
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
         if self.places.is_empty() {
             return None;
@@ -162,7 +164,8 @@ mod tests {
                 .zip(&after.places)
                 .filter(|(then, now)| **then != gone && then != now)
                 .count();
-            // Source: the paper, section 5.3: with a table a hundred times the hosts, a few percent at the most.
+            // Source: the paper, section 5.3: at most a few percent if the table is a hundred times larger than the
+            // number of hosts.
             prop_assert!(moved < 65_537 * 6 / 100, "{moved} of 65537");
         }
 

@@ -1,4 +1,4 @@
-//! Expected latency: a moving average that jumps to every peak and forgets with time, times the requests in hand.
+//! Expected latency: a moving average that jumps to every peak and decays over time, multiplied by the active requests.
 //! Source: Finagle, `PeakEwma`.
 
 use std::time::Duration;
@@ -8,10 +8,11 @@ use shakedown_env::Time;
 
 use super::random;
 
-/// What a host that has requests and was never observed counts: it is tried only when all others are such.
+/// The cost of a host with active requests but without observations. Such a host is selected only if all others are
+/// alike.
 const PENALTY: f64 = f64::MAX / 2.0;
 
-/// The latency of one host, in nanoseconds.
+/// The moving average of one host's latency, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Ewma {
     cost: f64,
@@ -19,7 +20,7 @@ pub struct Ewma {
 }
 
 impl Ewma {
-    /// Takes in that a try took `latency`.
+    /// Records the latency of an attempt.
     pub fn observe(&mut self, latency: Duration, decay: Duration, now: Time) {
         let seen = latency.as_nanos() as f64;
         let cost = self.cost;
@@ -32,18 +33,18 @@ impl Ewma {
         self.at = now;
     }
 
-    /// The latency that is expected now.
+    /// The currently expected latency.
     pub fn value(&self, decay: Duration, now: Time) -> f64 {
         self.cost * kept(now.since(self.at), decay)
     }
 }
 
-/// How much of an observation is left after a time.
+/// The fraction of an observation that remains after `age`.
 fn kept(age: Duration, decay: Duration) -> f64 {
     libm::exp(-(age.as_nanos() as f64) / decay.as_nanos().max(1) as f64)
 }
 
-/// What a request more is expected to cost: `latency * (active + 1)`, for its weight.
+/// The expected cost of an additional request: `latency * (active + 1)`, divided by the weight.
 pub fn cost(latency: f64, active: u32, weight: u32) -> f64 {
     let active = f64::from(active);
     let cost = if latency == 0.0 && active > 0.0 {
@@ -54,7 +55,7 @@ pub fn cost(latency: f64, active: u32, weight: u32) -> f64 {
     cost / f64::from(weight.max(1))
 }
 
-/// Of two hosts drawn at random, without the first again, the one of less cost; the first drawn on a tie.
+/// Returns the host of less cost among two different hosts drawn at random, the first drawn on a tie.
 pub fn peak_ewma(
     hosts: usize,
     cost: impl Fn(usize) -> f64,

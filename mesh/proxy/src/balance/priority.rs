@@ -1,31 +1,31 @@
-//! Spreads traffic over priorities by their health, and says which of them panic.
+//! Distributes traffic over priorities by their health, and decides which priorities are in panic mode.
 //! Source: Envoy, `LoadBalancerBase::recalculatePerPriorityState` and `recalculatePerPriorityPanic`.
 
-/// The hosts of one priority, by number.
+/// The number and health of one priority's hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// All.
+    /// The number of hosts.
     pub hosts: u64,
-    /// The healthy.
+    /// The number of healthy hosts.
     pub healthy: u64,
-    /// What all count for its health: their number, or their weights.
+    /// The total used to compute health: the number of hosts, or the sum of their weights.
     pub whole: u64,
-    /// What the healthy count.
+    /// The part of `whole` that is healthy.
     pub part: u64,
 }
 
-/// How traffic is spread.
+/// A distribution of traffic over priorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spread {
-    /// The share of each priority in percent; they sum to 100.
+    /// The share of each priority in percent, with a sum of 100.
     pub shares: Vec<u32>,
-    /// Whether a priority uses all its hosts, healthy or not.
+    /// True for each priority in panic mode, which uses all hosts regardless of health.
     pub panic: Vec<bool>,
 }
 
 impl Spread {
-    /// Spreads traffic over priorities, the first first. There is one or more. `overprovisioning` is in percent: with 140,
-    /// a priority keeps all of its traffic until fewer than 72% of its hosts are healthy.
+    /// Distributes traffic over one or more priorities, in order. `overprovisioning` is in percent: with 140, a
+    /// priority keeps all of its traffic until fewer than 72% of its hosts are healthy.
     pub fn of(levels: &[Health], overprovisioning: u32, panic_percent: u32) -> Spread {
         let capacity: Vec<u32> = levels
             .iter()
@@ -40,7 +40,7 @@ impl Spread {
             spread.shares = by_capacity(&capacity, available);
         }
         if available == 0 {
-            // The first gets what none can take, as long as there is no panic.
+            // Outside of panic mode, the first priority receives the traffic if none has capacity.
             spread.shares[0] = 100;
         }
         if available < 100 && panic_percent > 0 {
@@ -55,7 +55,7 @@ impl Spread {
         spread
     }
 
-    /// The priority for a random number: the number modulo 100 in a cumulative scan.
+    /// Returns the priority for a random number: the number modulo 100 in a cumulative scan.
     pub fn choose(&self, random: u64) -> usize {
         let mut below = 0;
         for (level, share) in self.shares.iter().enumerate() {
@@ -68,7 +68,7 @@ impl Spread {
     }
 }
 
-/// What a priority can take, in percent of all traffic.
+/// The capacity of a priority, in percent of all traffic.
 fn capacity(level: &Health, overprovisioning: u32) -> u32 {
     if level.hosts == 0 || level.whole == 0 {
         return 0;
@@ -77,7 +77,7 @@ fn capacity(level: &Health, overprovisioning: u32) -> u32 {
     u32::try_from(percent).unwrap_or(100).min(100)
 }
 
-/// As much as each can take, in order; what rounding leaves over goes to the first that can take any.
+/// Gives each priority its capacity in order. The rounding remainder is added to the first that has capacity.
 fn by_capacity(capacity: &[u32], available: u32) -> Vec<u32> {
     let mut left = 100;
     let mut shares: Vec<u32> = capacity
@@ -94,7 +94,7 @@ fn by_capacity(capacity: &[u32], available: u32) -> Vec<u32> {
     shares
 }
 
-/// In total panic: by the number of hosts.
+/// The distribution if all priorities are in panic mode: by the number of hosts.
 fn by_size(levels: &[Health]) -> Vec<u32> {
     let total: u64 = levels.iter().map(|level| level.hosts).sum();
     let Some(first) = levels.iter().position(|level| level.hosts > 0) else {
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    // Source of the numbers: the same.
+    // Source of the numbers: the same table.
     #[test]
     fn three_priorities_cascade() {
         let three = |a, b, c| shares(&[(a, 100), (b, 100), (c, 100)], 0).0;
@@ -150,7 +150,8 @@ mod tests {
         assert_eq!(three(50, 50, 100), [70, 30, 0]);
         assert_eq!(three(25, 100, 100), [35, 65, 0]);
         assert_eq!(three(25, 25, 100), [35, 35, 30]);
-        // 35, 35 and 28 are too little: they are scaled to 35, 35 and 28 of 98, and the first gets the rest.
+        // Capacities of 35, 35 and 28 are too little: they are scaled to their shares of 98, and the first gets the
+        // remainder.
         assert_eq!(three(25, 25, 20), [37, 35, 28]);
     }
 

@@ -1,13 +1,13 @@
-//! Any host.
+//! Uniformly random selection.
 
 use rand_core::Rng;
 
-/// A host drawn uniformly: random modulo their number, as in Envoy.
+/// Draws a host uniformly: a random number modulo the number of hosts, as in Envoy.
 pub fn any(hosts: usize, random: &mut impl Rng) -> Option<usize> {
     of_number(hosts, if hosts == 0 { 0 } else { random.next_u64() })
 }
 
-/// The host for a random number.
+/// Returns the host for a random number.
 pub fn of_number(hosts: usize, random: u64) -> Option<usize> {
     if hosts == 0 {
         return None;

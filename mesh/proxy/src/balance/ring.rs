@@ -1,25 +1,26 @@
-//! A ring of hosts: each has places on it by its share, and a request goes to the next place after its hash. When a host
-//! leaves, only its own requests move. Source: Envoy, `RingHashLoadBalancer::Ring`.
+//! Consistent hashing by a ring: each host has entries on it according to its share, and a request is sent to the next
+//! entry after its hash. If a host is removed, only its own requests move.
+//! Source: Envoy, `RingHashLoadBalancer::Ring`.
 
 use shakedown_xds::table::{RingFunction, RingHash};
 
 use super::weights::Shares;
 use crate::hash::{murmur_hash, xx_hash};
 
-/// A ring. Its places are Envoy's: the hash of `<key>_<number>`.
+/// A hash ring. The entries equal Envoy's, the hashes of `<key>_<number>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ring {
-    /// Hash and host, by hash.
+    /// Hash and host of each entry, sorted by hash.
     places: Vec<(u64, u32)>,
 }
 
 impl Ring {
-    /// A ring of hosts; `key` is what a host is known by: its address, as a rule.
+    /// Builds the ring. `key` returns the identifier of a host, usually its address.
     pub fn new<'a>(shares: &Shares, settings: RingHash, key: impl Fn(u32) -> &'a str) -> Ring {
         if shares.hosts.is_empty() {
             return Ring::default();
         }
-        // The host of the least share gets a whole number of places.
+        // The scale is chosen so that the host with the least share gets a whole number of entries.
         let scale = ((shares.least * settings.min_size as f64).ceil() / shares.least)
             .min(settings.max_size as f64);
         let mut places = Vec::with_capacity(scale.ceil() as usize);
@@ -48,7 +49,7 @@ impl Ring {
         Ring { places }
     }
 
-    /// The host of a hash. Each further attempt takes the place after.
+    /// Returns the host for a hash. Each further attempt uses the following entry.
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
         if self.places.is_empty() {
             return None;
@@ -58,7 +59,7 @@ impl Ring {
         Some(self.places[place].1)
     }
 
-    /// How many places it has.
+    /// The number of entries.
     pub fn size(&self) -> usize {
         self.places.len()
     }
@@ -177,7 +178,7 @@ mod tests {
             gone in 0u32..12,
             hashes in prop::collection::vec(any::<u64>(), 200),
         ) {
-            // Sizes that are whole multiples keep every other host's places as they are.
+            // Ring sizes that are multiples of the number of hosts keep the entries of every other host.
             let gone = gone % hosts;
             let all: Vec<(u32, u32)> = (0..hosts).map(|host| (host, 1)).collect();
             let rest: Vec<(u32, u32)> = all.iter().copied().filter(|host| host.0 != gone).collect();
@@ -192,8 +193,8 @@ mod tests {
             }
         }
 
-        /// With Envoy's sizes the hosts that stay gain places, so that the ring keeps its size: a request of theirs moves to
-        /// one of these new places or not at all, and no more requests move than there are new places.
+        /// With Envoy's sizes the remaining hosts gain entries, because the ring keeps its size. A request of a
+        /// remaining host moves only to a new entry or not at all, and no more requests move than new entries exist.
         #[test]
         fn a_request_of_a_host_that_stays_moves_only_to_a_new_place(
             weights in prop::collection::vec(1u32..4, 2..14),

@@ -1,6 +1,6 @@
-//! One host after another.
+//! Selects hosts in rotation.
 
-/// The next host of the round. The count goes on when the list changes, as in Envoy.
+/// Returns the next host of the rotation. The position is kept when the list changes, as in Envoy.
 pub fn round_robin(hosts: usize, next: &mut u64) -> Option<usize> {
     if hosts == 0 {
         return None;

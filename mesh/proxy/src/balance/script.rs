@@ -1,10 +1,10 @@
-//! Randomness from a script, for tests that say what is drawn.
+//! Scripted randomness, for tests that determine each draw.
 
 use std::convert::Infallible;
 
 use rand_core::TryRng;
 
-/// Gives the numbers of a script, then panics.
+/// Returns the numbers of a script, then panics.
 pub(super) struct Script(Vec<u64>);
 
 impl Script {

@@ -1,12 +1,13 @@
-//! How a new host comes to its full share.
+//! Slow start: the gradual increase of a new host's weight.
 
 use std::time::Duration;
 
 use shakedown_env::Time;
 use shakedown_xds::table::SlowStart;
 
-/// What a host's weight is multiplied by, in the given time after it came: `max(min, (age / window)^(1 / aggression))`.
-/// Source: Envoy, `EdfLoadBalancerBase::applySlowStartFactor`; times are whole milliseconds, and at least one.
+/// The factor of a host's weight at a time after it was added: `max(min, (age / window)^(1 / aggression))`. Times are
+/// whole milliseconds, and at least one.
+/// Source: Envoy, `EdfLoadBalancerBase::applySlowStartFactor`.
 pub fn factor(slow: &SlowStart, since: Time, now: Time) -> f64 {
     let age = now.since(since).as_millis();
     let window = slow.window.as_millis();
@@ -22,7 +23,8 @@ pub fn factor(slow: &SlowStart, since: Time, now: Time) -> f64 {
     reached.max(slow.min_weight)
 }
 
-/// Whether a host that came then may still be on its way. Source: Envoy, `EdfLoadBalancerBase::noHostsAreInSlowStart`.
+/// Returns true if a host that was added at `since` may still be in slow start.
+/// Source: Envoy, `EdfLoadBalancerBase::noHostsAreInSlowStart`.
 pub fn is_on(window: Duration, since: Time, now: Time) -> bool {
     now.since(since).as_millis() <= window.as_millis()
 }

@@ -1,4 +1,4 @@
-//! Parts of a cluster that routes ask for by labels. Source: Envoy, `SubsetLoadBalancer`.
+//! Subsets of a cluster's hosts that routes select by labels. Source: Envoy, `SubsetLoadBalancer`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use shakedown_xds::table::{Fallback, Label, Labels, Selector, SelectorFallback, 
 use super::levels::Levels;
 use super::{Load, Member, Request, Setting};
 
-/// The subsets that hosts make, and what happens to requests for none of them.
+/// The subsets of a cluster's hosts, and the fallback of requests that match none.
 #[derive(Debug)]
 pub(super) struct Parts {
     subsets: Arc<Subsets>,
@@ -28,7 +28,7 @@ impl Parts {
         }
     }
 
-    /// Whether these are the parts of such subsets.
+    /// Returns true if these subsets were built for this configuration.
     pub(super) fn are_of(&self, subsets: &Arc<Subsets>) -> bool {
         self.subsets == *subsets
     }
@@ -66,7 +66,7 @@ impl Parts {
         self.default.rebuild(setting, members, chosen, now);
     }
 
-    /// Chooses a member of the subset that is asked for, or as the fallback says; `all` is the whole cluster.
+    /// Selects a member of the requested subset, or applies the fallback. `all` is the whole cluster.
     pub(super) fn pick(
         &mut self,
         all: &mut Levels,
@@ -77,7 +77,7 @@ impl Parts {
     ) -> Option<usize> {
         let wanted = request.labels.filter(|labels| !labels.is_empty());
         let mut wanted = wanted.map(Cow::Borrowed);
-        // Fewer labels each time: it ends.
+        // Each round has fewer labels, so the loop ends.
         let fallback = loop {
             let labels = wanted.as_deref();
             if let Some(levels) = labels.and_then(|labels| self.by_labels.get_mut(labels)) {
@@ -104,13 +104,13 @@ impl Parts {
     }
 }
 
-/// The selector with the names asked for.
+/// Returns the selector with exactly the requested label names.
 fn selector<'s>(subsets: &'s Subsets, wanted: &Labels) -> Option<&'s Selector> {
     let mut selectors = subsets.selectors.iter();
     selectors.find(|selector| wanted.keys().eq(&selector.keys))
 }
 
-/// Whether a host has all of these labels.
+/// Returns true if a host has all of these labels.
 fn has(own: &BTreeMap<Arc<str>, Label>, wanted: &Labels) -> bool {
     wanted
         .iter()

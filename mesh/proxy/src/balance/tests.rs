@@ -1,4 +1,4 @@
-//! Whole balancers: shares, priorities, panic, localities, slow start, subsets.
+//! Tests of whole balancers: shares, priorities, panic mode, localities, slow start, subsets.
 
 mod any;
 mod rebuilt;
@@ -14,7 +14,7 @@ use shakedown_xds::table::{
 
 use super::*;
 
-/// What the hosts of a test are doing.
+/// The load of a test's hosts.
 #[derive(Default)]
 struct Doing {
     active: Vec<u32>,
@@ -31,7 +31,7 @@ impl Load for Doing {
     }
 }
 
-/// A cluster, its balancer and what is drawn.
+/// A cluster with its balancer and its random stream.
 struct Bench {
     balancer: Balancer,
     options: LbOptions,
@@ -91,7 +91,7 @@ impl Bench {
         self.balancer.pick(&request, |_| false, doing, random)
     }
 
-    /// How often each host is picked in so many picks.
+    /// The number of times that each host is picked in `picks` picks.
     fn counts(&mut self, picks: usize) -> Vec<usize> {
         let mut counts = vec![0; self.hosts.len()];
         for _ in 0..picks {
@@ -119,7 +119,7 @@ fn at(seconds: u64) -> Time {
     Time::from_nanos(seconds * 1_000_000_000)
 }
 
-/// All policies, with the settings that are used most.
+/// All policies, with their most common settings.
 const POLICIES: [LbPolicy; 7] = [
     LbPolicy::LEAST_REQUEST,
     LbPolicy::ROUND_ROBIN,
@@ -130,7 +130,7 @@ const POLICIES: [LbPolicy; 7] = [
     LbPolicy::PeakEwma(PeakEwma::FINAGLE),
 ];
 
-/// Pearson's statistic of counts against wanted shares.
+/// Pearson's chi-square statistic of counts against expected shares.
 fn chi_square(counts: &[usize], weights: &[u32]) -> f64 {
     let total: usize = counts.iter().sum();
     let sum: u32 = weights.iter().sum();
@@ -152,7 +152,8 @@ fn no_hosts_give_no_pick() {
 fn hosts_of_one_weight_are_picked_equally_by_every_policy() {
     for policy in POLICIES {
         let mut bench = Bench::new(policy, hosts(&[1; 5]));
-        // Four degrees of freedom: 18.5 is exceeded once in a thousand. A ring of 1024 places is coarse by design.
+        // With four degrees of freedom, 18.5 is exceeded once in a thousand. A ring of 1024 entries is coarse by
+        // design.
         let limit = match policy {
             LbPolicy::RingHash(_) => 400.0,
             _ => 18.5,
@@ -179,7 +180,7 @@ fn weights_are_respected_by_all_but_random_and_two_choices_of_latency() {
         let found = chi_square(&counts, &weights);
         assert!(found < 40.0, "{policy:?}: {found}: {counts:?}");
     }
-    // Source: Envoy, `RandomLoadBalancer`, which never asks for weights.
+    // Source: Envoy, `RandomLoadBalancer`, which ignores weights.
     let counts = Bench::new(LbPolicy::Random, hosts(&weights)).counts(9000);
     assert!(chi_square(&counts, &[1, 1, 1]) < 13.8, "{counts:?}");
 }
@@ -199,7 +200,7 @@ fn the_same_seed_gives_the_same_picks() {
 fn active_requests_weigh_down_hosts_of_other_weights() {
     let mut bench = Bench::new(LbPolicy::LEAST_REQUEST, hosts(&[4, 1, 1]));
     bench.doing.active = vec![3, 0, 0];
-    // 4 / (3 + 1) = 1, as the others.
+    // 4 / (3 + 1) = 1, like the others.
     let counts = bench.counts(3000);
     assert!(chi_square(&counts, &[1, 1, 1]) < 13.8, "{counts:?}");
     bench.policy = LbPolicy::LeastRequest(LeastRequest {
@@ -315,7 +316,7 @@ fn the_next_priority_takes_over_when_the_first_is_gone_and_gives_back() {
         bench.hosts[1].healthy = true;
         bench.build();
         let counts = bench.counts(3000);
-        // Half of it is there: 70% of the traffic.
+        // Half of the priority is healthy, so it keeps 70% of the traffic.
         assert_eq!((counts[0], counts[3]), (0, 0), "{policy:?}: {counts:?}");
         assert!((1950..2250).contains(&counts[1]), "{policy:?}: {counts:?}");
     }
@@ -393,7 +394,7 @@ fn a_locality_that_loses_hosts_loses_share() {
     bench.options.by_locality = true;
     bench.options.panic_percent = 0;
     bench.build();
-    // A third of zone a is left: 140 * 1/3 percent of its weight, 23.3, against 50.
+    // A third of zone a is healthy: 140 * 1/3 percent of its weight is 23.3, against 50.
     let counts = bench.counts(2200);
     assert!((695..705).contains(&counts[0]), "{counts:?}");
     assert_eq!(counts[1] + counts[2], 0);

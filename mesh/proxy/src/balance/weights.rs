@@ -1,27 +1,27 @@
-//! The weights of hosts as consistent hashing takes them: shares that sum to 1.
-//! Source: Envoy, `thread_aware_lb_impl.cc`, `normalizeWeights`. The arithmetic is its own, in its order, so that a ring
-//! has the same places.
+//! Normalised weights of hosts for consistent hashing: shares with a sum of 1.
+//! Source: Envoy, `thread_aware_lb_impl.cc`, `normalizeWeights`. The arithmetic has the same order as Envoy's, so that
+//! a ring has the same entries.
 
 /// Hosts with their shares.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shares {
-    /// Each host, a number that its owner knows, and its share; in order.
+    /// Each host, as a number that its owner assigns, with its share, in order.
     pub hosts: Vec<(u32, f64)>,
-    /// The least share; 1 where there is no host.
+    /// The least share; 1 without hosts.
     pub least: f64,
-    /// The greatest share; 0 where there is no host.
+    /// The greatest share; 0 without hosts.
     pub greatest: f64,
 }
 
 impl Shares {
-    /// The shares of hosts by their weights alone.
+    /// The shares of hosts by their own weights.
     pub fn flat(hosts: &[(u32, u32)]) -> Shares {
         let mut shares = Shares::none();
         shares.add(hosts, 1.0);
         shares
     }
 
-    /// The shares of hosts in localities: by the localities' weights, and in each by the hosts'.
+    /// The shares of hosts in localities: by the localities' weights, and within each by the hosts' weights.
     pub fn by_locality<'a>(
         localities: impl Iterator<Item = (u32, &'a [(u32, u32)])> + Clone,
     ) -> Shares {

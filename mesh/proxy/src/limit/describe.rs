@@ -1,4 +1,4 @@
-//! How a request is described to a rate limit: keys and values from its headers and its query.
+//! Builds a request's rate limit descriptors: keys and values from its headers and its query.
 
 use shakedown_xds::table::{
     DescriptorAction, DescriptorRule, HostRules, RateLimit, RequestView, Route, query_value,
@@ -6,7 +6,7 @@ use shakedown_xds::table::{
 
 use super::Entry;
 
-/// The descriptions of a request, for a limit that looks at any.
+/// The descriptors of a request, empty if the limit has none configured.
 pub(crate) fn describe(
     limit: &RateLimit,
     route: Option<&Route>,
@@ -18,7 +18,7 @@ pub(crate) fn describe(
     if !limit.rules.is_empty() {
         return all(&limit.rules, None, request).collect();
     }
-    // A route that answers by itself describes nothing.
+    // A route that does not forward has no descriptors.
     let Some(route) = route.filter(|route| route.forward().is_some()) else {
         return Vec::new();
     };
@@ -47,7 +47,7 @@ fn all<'a>(
         .filter_map(|rule| one(rule, request))
 }
 
-/// The description by one rule; none if one of its entries has nothing to say.
+/// The descriptor by one rule; `None` if one of its entries has no value.
 fn one(rule: &DescriptorRule, request: &RequestView<'_>) -> Option<Vec<Entry>> {
     let mut entries = Vec::with_capacity(rule.actions.len());
     for action in &rule.actions {

@@ -49,7 +49,7 @@ fn a_full_bucket_lets_through_as_many_as_it_holds() {
 
 #[test]
 fn a_token_is_there_at_its_nanosecond_and_not_before() {
-    // Three in a second: a third of a second each, which no whole number of nanoseconds is.
+    // Three tokens per second: a third of a second each, which is not a whole number of nanoseconds.
     let mut bucket = TokenBucket::new(bucket(1, 3, 1000), at(0));
     assert!(bucket.take(at(0)));
     assert!(!bucket.take(Time::from_nanos(333_333_333)));
@@ -91,7 +91,7 @@ fn a_clock_that_stands_still_gives_nothing() {
     assert!(bucket.take(at(10)) && !bucket.take(at(5)) && !bucket.take(at(10)));
 }
 
-/// As a real Envoy answered it: a user's own bucket of one, a group's of three that fills more slowly.
+/// A real Envoy's answers, with a user's own bucket of one token, and a group's bucket of three that fills more slowly.
 #[test]
 fn the_slowest_bucket_is_taken_from_first_and_keeps_what_it_took() {
     let mut limit = limit(Some(bucket(100, 1, 2000)));

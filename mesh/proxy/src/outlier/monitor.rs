@@ -1,4 +1,4 @@
-//! What is known of one host.
+//! The host monitor: the outlier detection's state of one host.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use shakedown_xds::table::OutlierDetection;
 use super::Outcome;
 use super::rates::Rate;
 
-/// One host: its counters, and since when it is out.
+/// The counters and the ejection of one host.
 #[derive(Debug)]
 pub(super) struct Monitor {
     address: SocketAddr,
     consecutive_5xx: u32,
     consecutive_gateway: u32,
     consecutive_local: u32,
-    /// Of what it answered.
+    /// The success rate of responses.
     pub(super) external: Rate,
-    /// Of reaching it, where that is counted apart.
+    /// The success rate of reaching the host, if local-origin failures are counted separately.
     pub(super) local: Rate,
     ejected: Option<Ejected>,
     returned: Option<Time>,
-    /// How many times the base time its next ejection lasts, less one.
+    /// The multiple of the base time for the next ejection, minus one.
     backoff: u32,
 }
 
-/// A host that is out.
+/// The ejection of a host.
 #[derive(Clone, Copy, Debug)]
 struct Ejected {
     since: Time,
@@ -57,7 +57,7 @@ impl Monitor {
         self.ejected.is_some()
     }
 
-    /// Takes note of a try; the detectors that fire, in Envoy's order.
+    /// Records an attempt, and returns the detectors that fire, in Envoy's order.
     pub(super) fn observe(
         &mut self,
         outcome: Outcome,
@@ -109,7 +109,7 @@ impl Monitor {
         ]
     }
 
-    /// Starts a counter again.
+    /// Restarts a counter.
     pub(super) fn reset(&mut self, detector: Detector) {
         match detector {
             Detector::Consecutive5xx => self.consecutive_5xx = 0,
@@ -122,7 +122,7 @@ impl Monitor {
         }
     }
 
-    /// Takes it out; the next time will be longer, up to the maximum.
+    /// Ejects the host. The next ejection is longer, up to the maximum.
     pub(super) fn eject(&mut self, now: Time, jitter: Duration, settings: &OutlierDetection) {
         self.ejected = Some(Ejected { since: now, jitter });
         let (base, max) = (settings.base_ejection_time, settings.max_ejection_time);
@@ -131,7 +131,7 @@ impl Monitor {
         }
     }
 
-    /// Whether it has been out for its time.
+    /// Returns true if the ejection time has passed.
     pub(super) fn may_return(&self, now: Time, settings: &OutlierDetection) -> bool {
         self.ejected.is_some_and(|ejected| {
             let span = settings.base_ejection_time.saturating_mul(self.backoff);
@@ -140,7 +140,7 @@ impl Monitor {
         })
     }
 
-    /// It is back, and starts with no failures.
+    /// Returns the host, and resets its failure counters.
     pub(super) fn uneject(&mut self, now: Time) {
         self.ejected = None;
         self.returned = Some(now);
@@ -149,13 +149,13 @@ impl Monitor {
         self.consecutive_local = 0;
     }
 
-    /// Closes the interval's counts.
+    /// Ends the interval of the rates.
     pub(super) fn end_interval(&mut self) {
         self.external.end_interval();
         self.local.end_interval();
     }
 
-    /// A host that is in, and has been back for an interval, is out for less the next time.
+    /// Shortens the next ejection of a host that has been back for at least an interval.
     pub(super) fn forgive(&mut self, now: Time, interval: Duration) {
         let long_back = self
             .returned
@@ -166,7 +166,7 @@ impl Monitor {
     }
 }
 
-/// Counts one more; whether that is exactly the threshold.
+/// Increments a counter, and returns true if it equals the threshold.
 fn one_more(counter: &mut u32, threshold: u32) -> bool {
     *counter = counter.saturating_add(1);
     *counter == threshold

@@ -1,6 +1,7 @@
-//! Outliers by rate: hosts far below the mean of their neighbours, and hosts above a fixed share of failures.
+//! Outlier detection by rates: hosts with a success rate far below the mean, and hosts with a failure percentage above
+//! a fixed threshold.
 //!
-//! The formulas are Envoy's, floats included: a host is out or not by the same comparison of the same numbers.
+//! The formulas are Envoy's, including floating-point arithmetic, because the same numbers must compare alike.
 //! Source: Envoy, `DetectorImpl::processSuccessRateEjections` and `successRateEjectionThreshold`.
 
 use shakedown_types::Detector;
@@ -8,7 +9,7 @@ use shakedown_xds::table::OutlierDetection;
 
 use super::monitor::Monitor;
 
-/// How often something went well, in this interval and in the last whole one.
+/// A success rate, in the current interval and in the last complete one.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     current: Count,
@@ -31,24 +32,24 @@ impl Rate {
         self.last = std::mem::take(&mut self.current);
     }
 
-    /// The last interval's rate in percent, and the number of tries; `None` without any.
+    /// The last interval's rate in percent, and its number of attempts; `None` without attempts.
     fn last(&self) -> Option<(f64, u64)> {
         let Count { good, all } = self.last;
         (all > 0).then(|| (good as f64 * 100.0 / all as f64, all))
     }
 }
 
-/// Whose failures are looked at.
+/// The origin of the evaluated failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// What hosts answered.
+    /// Responses of hosts.
     External,
-    /// Failures to reach them, where these are counted apart.
+    /// Failures to reach hosts, if these are counted separately.
     Local,
 }
 
-/// The hosts that are outliers by their last interval, by index, in the order in which they are to be taken out. One that
-/// stands here twice is one by both measures.
+/// Returns the outliers of the last interval by index, in the order of their ejection. A host that is an outlier by
+/// both measures is contained twice.
 pub(super) fn outliers(
     settings: &OutlierDetection,
     hosts: &[Option<Monitor>],
@@ -68,7 +69,7 @@ pub(super) fn outliers(
             Detector::FailurePercentageLocalOrigin,
         ],
     };
-    // Hosts that are out already are no part of it.
+    // Hosts that are already ejected are excluded.
     let seen: Vec<(usize, f64, u64)> = hosts
         .iter()
         .enumerate()
@@ -107,7 +108,7 @@ pub(super) fn outliers(
     found
 }
 
-/// Below this a host is an outlier: the mean less so many standard deviations (of the population).
+/// The success rate below which a host is an outlier: the mean minus `factor` population standard deviations.
 fn threshold(rates: &[(usize, f64)], factor: f64) -> f64 {
     let number = rates.len() as f64;
     let mean = rates.iter().map(|(_, rate)| rate).sum::<f64>() / number;

@@ -1,4 +1,4 @@
-//! Every row of the table, the cap, and any sequence of events.
+//! Tests of every detector, the maximum ejection percentage, and arbitrary sequences of events.
 
 mod rates;
 mod time;
@@ -19,7 +19,7 @@ fn address(index: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], 1000 + index as u16))
 }
 
-/// A cluster under test; everything may be out unless the test says otherwise.
+/// A cluster under test. All hosts may be ejected unless the test changes that.
 struct Cluster {
     outliers: Outliers,
     seats: Vec<Seat>,
@@ -50,7 +50,7 @@ impl Cluster {
         changes.to_vec()
     }
 
-    /// So many answers of one status; who went out.
+    /// Records `times` responses with one status, and returns the detectors of ejections.
     fn answers(&mut self, host: usize, status: u16, times: u32, millis: u64) -> Vec<Detector> {
         (0..times)
             .flat_map(|_| self.observe(host, Outcome::Status(status), millis))
@@ -156,7 +156,7 @@ fn a_host_that_is_out_counts_on_and_is_not_taken_out_again() {
     assert_eq!(cluster.outliers.ejected(), 1);
 }
 
-/// Always the same number.
+/// A generator that always returns the same number.
 struct Draws(u64);
 
 impl rand_core::TryRng for Draws {
@@ -205,7 +205,8 @@ fn a_detection_that_is_not_enforced_starts_its_counter_again() {
 
 #[test]
 fn a_count_that_is_past_its_threshold_fires_no_more() {
-    // On the very threshold, not from there on: a lower threshold that comes later is not met by a count above it.
+    // The detector fires only if the count equals the threshold. A threshold that is lowered below the count never
+    // matches it.
     let mut cluster = Cluster::new(2, |_| {});
     cluster.answers(0, 500, 4, 0);
     let mut settings = cluster.outliers.settings().clone();
@@ -278,7 +279,8 @@ fn one_of_nine_is_too_many_for_ten_percent_and_one_of_ten_is_not() {
 
 #[test]
 fn a_detection_that_finds_no_room_starts_its_counter_again() {
-    // Seen in Envoy 1.40: 2 hosts, 8 times 503 each, a threshold of 2: four detections each, none of which counts.
+    // Envoy 1.40: 2 hosts, 8 responses of 503 each and a threshold of 2 lead to four detections each, none of which
+    // counts.
     let mut cluster = Cluster::new(2, |settings| {
         settings.consecutive_5xx = 2;
         settings.max_ejection_percent = 10;
@@ -297,7 +299,7 @@ fn a_detection_that_finds_no_room_starts_its_counter_again() {
 
 #[test]
 fn each_detection_beyond_the_maximum_is_an_overflow() {
-    // Enforced or not: Envoy counts an overflow before it draws.
+    // Envoy counts an overflow before it draws, so enforcement does not matter.
     for enforcing in [0, 100] {
         let mut cluster = Cluster::new(2, |settings| {
             settings.consecutive_5xx = 2;
@@ -309,7 +311,7 @@ fn each_detection_beyond_the_maximum_is_an_overflow() {
             .collect();
         assert_eq!(changes, [Change::Overflowed(address(1), BY_5XX); 2]);
     }
-    // A host that is out is not detected again.
+    // An ejected host is not detected again.
     let mut cluster = Cluster::new(2, |settings| settings.max_ejection_percent = 50);
     for _ in 0..5 {
         cluster.observe(0, Outcome::Status(500), 0);

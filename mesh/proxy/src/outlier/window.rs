@@ -1,35 +1,36 @@
-//! When the balancer hears of a change of health: at once if none came of late, else together with those that follow.
+//! The merge window of health changes: the time at which the balancer is rebuilt for a change.
 //!
-//! A change within the window after the last one is held back for a whole window, and takes those after it along. So a
-//! first ejection counts at once, and one soon after it up to a window later.
-//! Source: Envoy, `ClusterManagerImpl::scheduleUpdate`; seen in Envoy 1.40.
+//! A change is applied at once if none was applied within the last window. Otherwise it is delayed by a whole window
+//! and applied together with the changes that follow. So a first ejection is effective at once, and another soon after
+//! it up to a window later.
+//! Source: Envoy, `ClusterManagerImpl::scheduleUpdate`; observed in Envoy 1.40.
 
 use std::time::Duration;
 
 use shakedown_env::Time;
 
-/// When the changes of one cluster are taken in.
+/// The merge window of one cluster.
 #[derive(Debug, Default)]
 pub struct MergeWindow {
     last: Option<Time>,
     due: Option<Time>,
 }
 
-/// When a change is to be taken in.
+/// The time at which a change is to be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Now.
+    /// Immediately.
     Now,
-    /// Then; call [`MergeWindow::taken_in`] when it has been.
+    /// At this time. [`MergeWindow::taken_in`] must be called after the change was applied.
     At(Time),
-    /// With what is already waiting.
+    /// Together with a change that is already delayed.
     Waiting,
 }
 
 impl MergeWindow {
-    /// A host's health changed. With a window of zero nothing is ever held back.
+    /// Records a change of a host's health. A window of zero never delays a change.
     pub fn changed(&mut self, now: Time, window: Duration) -> When {
-        // Envoy compares whole milliseconds, and asks for more than the window.
+        // Envoy compares whole milliseconds, and applies a change at once only after more than the window.
         let within = self
             .last
             .is_some_and(|last| now.since(last).as_millis() <= window.as_millis());
@@ -44,7 +45,7 @@ impl MergeWindow {
         When::At(now + window)
     }
 
-    /// Everything has been taken in: what waited has come, or hosts came or went, which never waits.
+    /// Records that all changes were applied: a delay ended, or hosts were added or removed, which is never delayed.
     pub fn taken_in(&mut self, now: Time) {
         self.last = Some(now);
         self.due = None;

@@ -1,4 +1,4 @@
-//! The wait before a retry, in whole milliseconds as Envoy's timers are.
+//! The backoff before a retry, in whole milliseconds like Envoy's timers.
 
 use std::time::Duration;
 
@@ -6,10 +6,11 @@ use http::HeaderMap;
 use shakedown_env::UnixTime;
 use shakedown_xds::table::{RateLimitedBackOff, ResetFormat, RetryPolicy};
 
-/// Waits of one request: uniform below a bound that begins at the base and doubles, up to the maximum.
+/// The backoffs of one request: uniform below a bound that starts at the base interval and doubles up to the maximum.
 ///
-/// Envoy's manual says that the bound before retry N is (2^N - 1) times the base; its code, and what it does, is 2^(N-1)
-/// times. Source: Envoy, `JitteredExponentialBackOffStrategy`; measured at Envoy 1.40: 25, 50, 100, 200, 250 ms.
+/// Envoy's documentation gives (2^N - 1) times the base as the bound before retry N, but its code and behaviour use
+/// 2^(N-1) times.
+/// Source: Envoy, `JitteredExponentialBackOffStrategy`; measured with Envoy 1.40: 25, 50, 100, 200, 250 ms.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
     next: u64,
@@ -17,7 +18,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// That of a policy.
+    /// Creates the backoff of a policy.
     pub fn new(policy: &RetryPolicy) -> Backoff {
         let base = millis(policy.base_interval).max(1);
         Backoff {
@@ -26,7 +27,7 @@ impl Backoff {
         }
     }
 
-    /// The wait before the next retry.
+    /// Returns the backoff before the next retry.
     pub fn next(&mut self, random: u64) -> Duration {
         let bound = self.next;
         self.next = if bound < self.most / 2 {
@@ -38,8 +39,9 @@ impl Backoff {
     }
 }
 
-/// The wait that an answer names, if it does so in one of the policy's headers, the first in order, and if it is neither
-/// longer than the policy believes nor too short to matter. Source: Envoy, `RetryStateImpl::parseResetInterval`.
+/// Returns the backoff named by a response: the first valid value in the policy's headers that is at most the policy's
+/// maximum. `None` if it is at most 1 ms.
+/// Source: Envoy, `RetryStateImpl::parseResetInterval`.
 pub fn rate_limited(
     policy: &RateLimitedBackOff,
     headers: &HeaderMap,
@@ -57,7 +59,7 @@ pub fn rate_limited(
     named.filter(|span| *span > Duration::from_millis(1))
 }
 
-/// From a span to one and a half of it. Source: Envoy, `JitteredLowerBoundBackOffStrategy`.
+/// Draws from a duration to one and a half of it. Source: Envoy, `JitteredLowerBoundBackOffStrategy`.
 pub(super) fn jittered(span: Duration, random: u64) -> Duration {
     let span = millis(span);
     let half = (span / 2).max(1);

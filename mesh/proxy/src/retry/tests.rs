@@ -1,4 +1,4 @@
-//! Every condition, the limit, and the wait.
+//! Tests of every condition, the limit, and the backoff.
 
 use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn policy(on: RetryOn) -> RetryPolicy {
     }
 }
 
-/// A cluster with room for so many retries.
+/// A cluster that admits this number of retries.
 struct Room(u32);
 
 impl Chance for Room {
@@ -301,7 +301,7 @@ fn retries_end_and_a_good_answer_stands() {
 
 #[test]
 fn a_policy_of_no_retries_is_exhausted_at_once() {
-    // Seen in Envoy 1.40: `num_retries: 0` marks a 5xx with URX.
+    // Envoy 1.40: `num_retries: 0` marks a 5xx with URX.
     let mut policy = policy(RetryOn::SERVER_ERROR);
     policy.times = 0;
     let none = HeaderMap::new();

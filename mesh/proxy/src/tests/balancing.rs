@@ -1,4 +1,4 @@
-//! Which host requests come to: hashes, priorities, subsets, what is told of failures.
+//! Tests the selection of hosts: hashes, priorities, subsets, and the reports of failed selections.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -207,7 +207,7 @@ fn nobody_healthy_is_uh_without_a_panic_threshold_and_a_try_with_one() {
     }
 }
 
-/// A route to the subset of a version, of a cluster that has v1 and v2.
+/// A route to the subset of a version, in a cluster with v1 and v2.
 fn to_version(text: &str) -> shakedown_xds::table::Table {
     let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
     let version = |text: &str| (Arc::from("version"), Label::Text(text.into()));

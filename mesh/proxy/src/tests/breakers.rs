@@ -1,4 +1,4 @@
-//! Circuit breakers through the whole proxy: the table of what Envoy does with 3 or 4 slow requests in parallel.
+//! Tests circuit breakers through the whole proxy: Envoy's behaviour with 3 or 4 slow requests in parallel.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use super::scene::*;
 const OVERFLOW: &str =
     "upstream connect error or disconnect/reset before headers. reset reason: overflow";
 
-/// Answers after 100 ms; how many requests it had.
+/// Answers after 100 ms. Returns the number of requests received.
 fn slow(scene: &Scene, host: &str, status: u16) -> Rc<Cell<u32>> {
     let env = scene.env(host);
     let had = Rc::new(Cell::new(0));
@@ -31,7 +31,7 @@ fn slow(scene: &Scene, host: &str, status: u16) -> Rc<Cell<u32>> {
     had
 }
 
-/// So many requests at once: the status of each and when its caller had it, in the order in which they came.
+/// Sends requests at once, and returns the status and time of each response in order of arrival.
 async fn timed(scene: &Scene, number: usize) -> Vec<(u16, Duration)> {
     let env = scene.env(CALLER);
     let begun = env.now();
@@ -48,7 +48,7 @@ async fn timed(scene: &Scene, number: usize) -> Vec<(u16, Duration)> {
     answers
 }
 
-/// The statuses alone, sorted.
+/// Sends requests at once, and returns their statuses, sorted.
 async fn at_once(scene: &Scene, number: usize) -> Vec<u16> {
     let answers = timed(scene, number).await;
     let mut statuses: Vec<u16> = answers.iter().map(|(status, _)| *status).collect();
@@ -56,15 +56,15 @@ async fn at_once(scene: &Scene, number: usize) -> Vec<u16> {
     statuses
 }
 
-/// When the caller of the n-th request has an answer that takes the proxy so long to come by: its connect, request and answer
-/// are on the way for 4 ms, and the pod works at one request after the other.
+/// The response time of the n-th request if the proxy answers after `span`: connect, request and answer are in transit
+/// for 4 ms, and the pod processes requests one after another.
 fn after(n: u32, span: Duration) -> Duration {
     ms(4) + REQUEST_COST * n + span
 }
 
-/// There and back to the upstream, and its work.
+/// The round trip to the upstream plus its work.
 const WORK: Duration = Duration::from_millis(102);
-/// There and back.
+/// A round trip.
 const CONNECT: Duration = Duration::from_millis(2);
 
 fn limited(hosts: &[&str], change: impl FnOnce(&mut Cluster)) -> Cluster {
@@ -96,7 +96,7 @@ fn one_connection_and_one_pending_give_one_active_one_queued_and_one_overflow() 
             cluster.limits.default.connections = 1;
             cluster.limits.default.pending = 1;
         })));
-        // Warm, so that the first of the three does not wait for a connection.
+        // Opens a connection, so that the first of the three requests does not wait for one.
         at_once(&scene, 1).await;
         assert_eq!(
             timed(&scene, 3).await,
@@ -119,7 +119,7 @@ fn one_request_allows_no_queue() {
             cluster.limits.default.pending = 100;
         })));
         at_once(&scene, 1).await;
-        // Those that are too many are told so when the first of them has a connection, long before there is an answer.
+        // Excess requests are refused when the first has its connection, long before it has a response.
         assert_eq!(
             timed(&scene, 4).await,
             [
@@ -210,7 +210,7 @@ fn requests_of_high_priority_have_limits_of_their_own() {
 
 #[test]
 fn a_retry_without_room_leaves_the_apps_own_answer_with_uo() {
-    // Seen in Envoy 1.40, with `max_retries: 0`: 503 UO via_upstream, one attempt.
+    // Envoy 1.40 with `max_retries: 0`: 503 UO via_upstream, one attempt.
     play(|scene| async move {
         let had = slow(&scene, UP1, 503);
         let mut action = to(REVIEWS);
@@ -301,19 +301,19 @@ fn callers_that_go_leave_nothing_in_hand() {
         let env = scene.env(CALLER);
         for wait in [0, 1, 3, 5, 40, 99, 101, 103] {
             let three = join_all((0..3).map(|_| scene.get("/")));
-            // Dropped wherever they are: connecting, waiting, under way.
+            // The requests are dropped in any state: connecting, waiting, or in progress.
             let _ = env.timeout(ms(wait), three).await;
             env.sleep(ms(10)).await;
         }
         env.sleep(ms(500)).await;
-        // Warm: while a connection comes up, all that wait for it are pending.
+        // Opens a connection, because all requests are pending while the first connection is established.
         at_once(&scene, 1).await;
         assert_eq!(at_once(&scene, 3).await, [200, 200, 200]);
     });
 }
 
-/// Plays requests that give up after so long each, three at a time, against limits; the most that the upstream had at once,
-/// and what the breakers told last.
+/// Runs requests that are cancelled after the given times, three at a time, under limits. Returns the upstream's
+/// maximum concurrency and the last report of each limit.
 fn play_limits(
     waits: Vec<u64>,
     requests: u32,
@@ -359,7 +359,7 @@ fn play_limits(
     })
 }
 
-/// Counts one less when it goes.
+/// Decrements the count when dropped.
 struct Count(Rc<Cell<u32>>);
 
 impl Drop for Count {
@@ -378,10 +378,11 @@ proptest! {
         connections in 1..4u32,
     ) {
         let (most, last) = play_limits(waits, requests, connections);
-        // One that was given up may still be served while the next one begins: its reset is on the way for 1 ms.
+        // The reset of a cancelled request is in transit for 1 ms, so it may still be processed while the next one
+        // begins.
         prop_assert!(most <= requests + 3, "{} at once", most);
         for (limit, open) in last {
-            // Connections stay as long as they are idle.
+            // Connections remain open while idle.
             prop_assert!(!open || limit == BreakerLimit::Connections, "{:?} is still open", limit);
         }
     }

@@ -1,4 +1,4 @@
-//! Retries within a budget whose measure, the requests in hand and in line, moves all the time.
+//! Tests retry budgets while their base, the number of active and pending requests, changes constantly.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,9 +14,9 @@ use crate::breaker::Breaker;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A request begins, which only its caller ends.
+    /// Starts a request that only its caller ends.
     Hold,
-    /// One of these ends.
+    /// Ends one of the started requests.
     Release(prop::sample::Index),
     Retry,
     Done(prop::sample::Index),
@@ -43,7 +43,7 @@ fn held(env: &Env, pool: &Pool) -> Owned {
     })
 }
 
-/// Plays steps against a budget. Each request counts from when it is in line to its end, each retry from its verdict.
+/// Runs steps against a budget. A request counts from its arrival in the queue to its end, a retry from its decision.
 fn play_budget(steps: Vec<Step>, share_ppm: u32, min_concurrency: u32, connections: u32) {
     play(move |scene| async move {
         let env = scene.env(POD);
@@ -67,7 +67,7 @@ fn play_budget(steps: Vec<Step>, share_ppm: u32, min_concurrency: u32, connectio
             match step {
                 Step::Hold => {
                     requests.push(held(&env, &pool));
-                    // It has not run before its task is polled.
+                    // The request's task must be polled once before the request is counted.
                     env.sleep(std::time::Duration::from_nanos(1)).await;
                 }
                 Step::Release(index) if !requests.is_empty() => {
@@ -116,7 +116,7 @@ proptest! {
     }
 }
 
-/// So many requests that end when their callers go.
+/// Starts requests that end when they are dropped.
 fn hold(scene: &Scene, number: usize) -> Vec<Owned> {
     let one = |_| {
         let own = scene.clone();
@@ -146,7 +146,7 @@ fn a_budget_is_a_fifth_of_the_requests_in_hand_and_retries_in_their_wait_count()
         let mut action = to(REVIEWS);
         let mut policy = retry(RetryOn::SERVER_ERROR);
         policy.times = 1;
-        // Each waits for a while, so that all of them wait when the last has its verdict.
+        // The backoff is long, so that all retries are waiting at the last decision.
         policy.base_interval = ms(10_000);
         policy.max_interval = ms(10_000);
         action.retry = Some(policy.into());
@@ -157,8 +157,8 @@ fn a_budget_is_a_fifth_of_the_requests_in_hand_and_retries_in_their_wait_count()
         scene.env(CALLER).sleep(ms(50)).await;
         let failing: Vec<_> = (0..10).map(|_| scene.get("/")).collect();
         futures_util::future::join_all(failing).await;
-        // The n-th verdict finds 30 held and the 10 - n that are still to fail: a fifth is 7 for the first five, and then 6,
-        // which is what wait by the sixth.
+        // The n-th decision finds the 30 held requests and 10 - n others. A fifth of them is 7 for the first five
+        // decisions, and then 6, which equals the number already waiting at the sixth.
         assert_eq!(had.get(), 16, "ten, and six of them again");
         drop(held);
     });

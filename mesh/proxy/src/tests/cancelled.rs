@@ -1,5 +1,6 @@
-//! Whatever is cancelled when, nothing stays in hand and no limit is passed: callers that go away at any moment, hosts that
-//! crash and come back, upstreams that fail, hang or break off, with retries and hedges, over both protocols.
+//! Tests that every resource of a request is released and no limit is exceeded, regardless of cancellation: callers
+//! that disconnect at any moment, hosts that crash and return, upstreams that fail, hang or break off, with retries and
+//! hedges, over both protocols.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,16 +18,16 @@ use shakedown_xds::table::{
 use super::scene::*;
 use crate::proxy::Proxy;
 
-/// What an upstream does with a request.
+/// An upstream's action for a request.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
-    /// Answers after so long, with this status and so many bytes.
+    /// Answers after this number of milliseconds, with this status and number of bytes.
     Answer(u64, u16, usize),
-    /// Says nothing.
+    /// Never answers.
     Hang,
 }
 
-/// A caller: when it asks, for how long it waits, and how many bytes it sends.
+/// A caller: the time of its request, its timeout, and the size of its body.
 #[derive(Clone, Copy, Debug)]
 struct Caller {
     at_us: u64,
@@ -34,7 +35,7 @@ struct Caller {
     bytes: usize,
 }
 
-/// A host that is gone for a while.
+/// A host that is down for a while.
 #[derive(Clone, Copy, Debug)]
 struct Crash {
     second: bool,
@@ -42,7 +43,7 @@ struct Crash {
     for_us: u64,
 }
 
-/// How the proxy is set.
+/// The proxy's configuration.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     connections: u32,
@@ -51,9 +52,9 @@ struct Setting {
     retries: u32,
     budget: bool,
     over_http2: bool,
-    /// Hedges after so long.
+    /// The hedging delay; `None` disables hedging.
     hedge_us: Option<u64>,
-    /// Whether a try that met its timeout goes on.
+    /// True if an attempt continues after its timeout.
     soft: bool,
 }
 
@@ -140,7 +141,7 @@ impl Setting {
     }
 }
 
-/// Serves on a host, each request by the next of the deeds.
+/// Serves on a host, each request with the next action.
 fn serve(env: &Env, host: &str, deeds: &Rc<Vec<Deed>>, served: &Rc<Cell<usize>>) {
     let listener = env.listen(at(host, 9080)).unwrap();
     let (own, deeds, served) = (env.clone(), Rc::clone(deeds), Rc::clone(served));
@@ -178,7 +179,7 @@ fn serve(env: &Env, host: &str, deeds: &Rc<Vec<Deed>>, served: &Rc<Cell<usize>>)
     });
 }
 
-/// Plays a caller to its end: an answer read whole, or its patience.
+/// Runs a caller until it has read the whole response or its timeout expires.
 fn ask(scene: &Scene, caller: Caller, protocol: Protocol) {
     let env = scene.env(CALLER);
     let options = PoolOptions {
@@ -202,7 +203,7 @@ fn ask(scene: &Scene, caller: Caller, protocol: Protocol) {
     });
 }
 
-/// Takes a host away for a while.
+/// Crashes a host for a while.
 fn break_down(scene: &Scene, crash: Crash, deeds: &Rc<Vec<Deed>>, served: &Rc<Cell<usize>>) {
     let (own, deeds, served) = (scene.clone(), Rc::clone(deeds), Rc::clone(served));
     let env = scene.env(CALLER);
@@ -216,8 +217,8 @@ fn break_down(scene: &Scene, crash: Crash, deeds: &Rc<Vec<Deed>>, served: &Rc<Ce
     });
 }
 
-/// No limit is passed at this moment. A host without a connection gets one whatever the limit, so that these may be one a
-/// host too many.
+/// Asserts that no limit is exceeded at present. Connections may exceed theirs by one per host, because a host without
+/// a connection always gets one.
 fn within_limits(proxy: &Proxy, setting: &Setting) {
     let upstream = proxy.state().upstream(REVIEWS).unwrap();
     let breaker = upstream.breaker(Priority::Default);
@@ -228,12 +229,14 @@ fn within_limits(proxy: &Proxy, setting: &Setting) {
         used.connections <= setting.connections + 2,
         "{used:?} {setting:?}"
     );
-    // A budget's limit moves; three are always allowed, and more only while 20 or more are in hand, which never are.
+    // A budget's limit varies: three retries are always allowed, and more only with at least 20 active requests, which
+    // this test never has.
     let retries = if setting.budget { 3 } else { setting.retries };
     assert!(breaker.retries() <= retries, "{breaker:?} {setting:?}");
 }
 
-/// Everything has been given back: requests, places in line, retries, and the connections once they are closed.
+/// Asserts that everything has been released: requests, queue positions, retries, and the connections once they are
+/// closed.
 async fn nothing_in_hand(scene: &Scene, proxy: &Proxy) {
     let upstream = proxy.state().upstream(REVIEWS).unwrap();
     let breaker = upstream.breaker(Priority::Default);
@@ -271,12 +274,12 @@ fn play_story(setting: Setting, deeds: Vec<Deed>, callers: Vec<Caller>, crashes:
             .into_iter()
             .for_each(|crash| break_down(&scene, crash, &deeds, &served));
         let env = scene.env(CALLER);
-        // The last caller has gone by 120 ms.
+        // The last caller has finished by 120 ms.
         for _ in 0..400 {
             env.sleep(Duration::from_micros(500)).await;
             within_limits(&proxy, &setting);
         }
-        // What a crashed host owed is given up when its connection is known to be dead: by its reset, or by a timeout.
+        // Requests at a crashed host end when their connection is found dead, by its reset or by a timeout.
         env.sleep(ms(60_000)).await;
         nothing_in_hand(&scene, &proxy).await;
         let seen = scene.requests().len();
@@ -298,8 +301,8 @@ proptest! {
     }
 }
 
-/// One caller that goes at each quarter of a millisecond of a request's life: through connects, sends, waits, retries, hedges
-/// and the body, wherever it is waited.
+/// Cancels a caller at each quarter of a millisecond of a request: during connects, sends, waits, retries, hedges and
+/// the body.
 #[test]
 fn a_caller_that_goes_at_any_moment_of_a_request_leaves_nothing_in_hand() {
     for (over_http2, soft) in [(false, false), (false, true), (true, false), (true, true)] {

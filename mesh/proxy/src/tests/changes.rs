@@ -1,4 +1,4 @@
-//! Configurations that change while requests go.
+//! Tests configuration changes during requests.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,14 +13,14 @@ use super::scene::*;
 
 const OTHER: &str = "outbound|9080||other.default.svc.cluster.local";
 
-/// Each host answers with its name, after a while.
+/// Each host answers with its name after a delay.
 fn named(scene: &Scene, after: Duration) {
     for host in [UP1, UP2] {
         scene.answer_after(after, host, 9080, 200, host);
     }
 }
 
-/// Sends a request, and changes the configuration amid it.
+/// Sends a request, and changes the configuration while it is in progress.
 async fn amid(scene: &Scene, change: impl FnOnce()) -> Answer {
     let changing = async {
         scene.env(CALLER).sleep(ms(100)).await;
@@ -91,7 +91,7 @@ fn weights_that_change_count_from_the_next_request_on() {
         for _ in 0..200 {
             first += u32::from(scene.get("/").await.body == UP1);
         }
-        // Of 200 with three quarters: four standard deviations are 24.5.
+        // For 200 draws with a probability of three quarters, four standard deviations are 24.5.
         assert!((126..=174).contains(&first), "{first}");
     });
 }
@@ -147,8 +147,8 @@ fn a_host_that_joins_comes_to_its_share_slowly() {
             }
             shares.borrow_mut().push(of_new * 1_000 / all);
         }
-        // The mean of w / (1 + w), w being the share of the window that has passed, and a tenth at least: 198 and 425 in a
-        // thousand. Then a half.
+        // The expected value is the mean of w / (1 + w), where w is the elapsed share of the window and at least a
+        // tenth: 198 and 425 per thousand. After the window it is a half.
         let shares = shares.take();
         assert!((185..=211).contains(&shares[0]), "{shares:?}");
         assert!((410..=440).contains(&shares[1]), "{shares:?}");

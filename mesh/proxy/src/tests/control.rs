@@ -1,4 +1,4 @@
-//! The proxy and a scripted control plane: first configuration, NACK, reconnect, a start without it.
+//! Tests the proxy with a scripted control plane: initial configuration, NACK, reconnect, and a start without it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ use crate::{ResourceCache, run};
 type Answers = Pin<Box<dyn Stream<Item = Result<DeltaDiscoveryResponse, Status>> + Send>>;
 type Script = Arc<dyn Fn(&DeltaDiscoveryRequest) -> Vec<DeltaDiscoveryResponse> + Send + Sync>;
 
-/// A control plane that answers each request as its script says, and keeps what it was asked.
+/// A control plane that answers each request by a script, and records the requests.
 #[derive(Clone)]
 struct Scripted {
     seen: Arc<Mutex<Vec<DeltaDiscoveryRequest>>>,
@@ -113,7 +113,7 @@ fn mesh() -> Mesh {
     }
 }
 
-/// All resources of the pod, of one kind.
+/// All of the pod's resources of one kind.
 fn resources(kind: Kind) -> Vec<Resource> {
     let mesh = mesh();
     let outbound = shakedown_translate::outbound(&mesh);
@@ -146,7 +146,7 @@ fn response(kind: Kind, nonce: &str, push: Option<u64>) -> DeltaDiscoveryRespons
     }
 }
 
-/// Answers whoever asks for the first time with all that there is; routes are the last of push 1.
+/// Answers each first request with all resources. Routes complete push 1.
 fn all_of_it(request: &DeltaDiscoveryRequest) -> Vec<DeltaDiscoveryResponse> {
     if !request.response_nonce.is_empty() || !request.resource_names_unsubscribe.is_empty() {
         return Vec::new();
@@ -230,7 +230,7 @@ fn a_bad_resource_is_refused_and_the_last_good_one_goes_on_serving() {
             if request.type_url == Kind::Routes.url()
                 && request.response_nonce == "RouteConfiguration"
             {
-                // Everything is acknowledged: now a push with one bad cluster and one good one.
+                // After all acknowledgements, sends a push with one bad cluster and one good one.
                 let broken = cluster::Cluster {
                     name: REVIEWS.into(),
                     lb_policy: cluster::cluster::LbPolicy::ClusterProvided.into(),

@@ -1,5 +1,5 @@
-//! No decider panics, whatever happens in whatever order: times go on by nothing or by centuries, settings stand at either
-//! end of what a configuration may say, and answers tell what nobody would.
+//! Tests that no policy panics for any sequence of inputs: time advances by zero or by centuries, settings take the
+//! extremes that a configuration allows, and responses contain implausible headers.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::retry::{Chance, Failure, Retries};
 use crate::shed::{Admission, Shed, Turn};
 use crate::throttle::Throttle;
 
-/// A span of time, short, long or without end.
+/// A time span: zero, short, long or maximal.
 fn span() -> impl Strategy<Value = Duration> {
     prop_oneof![
         2 => Just(Duration::ZERO),
@@ -34,7 +34,7 @@ fn span() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// A span that a setting may have which is more than nothing.
+/// A non-zero time span, as settings require.
 fn some_span() -> impl Strategy<Value = Duration> {
     span().prop_map(|span| span.max(Duration::from_millis(1)))
 }
@@ -51,7 +51,7 @@ fn percent() -> impl Strategy<Value = u32> {
     prop_oneof![Just(0), Just(100), 0..=100u32]
 }
 
-/// Something that happens: what, to whom, how long after what was before, and a number that it may need.
+/// An event: its kind, the host, the time since the previous event, and a number for its details.
 type Happening = (u8, usize, Duration, u64);
 
 fn story() -> impl Strategy<Value = Vec<Happening>> {
@@ -144,7 +144,7 @@ fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
     })
 }
 
-/// A cluster that has room at times.
+/// A cluster that sometimes admits a retry.
 struct Room(u64);
 
 impl Chance for Room {
@@ -161,7 +161,7 @@ impl Chance for Room {
     }
 }
 
-/// What an answer may say of itself, sense or none.
+/// Response headers with plausible or implausible values.
 fn answer(number: u64) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut insert = |name: &'static str, value: String| {
@@ -216,7 +216,7 @@ proptest! {
                 8 => observe(Outcome::TimedOut),
                 9 => observe(Outcome::Failed),
                 10 => observe(Outcome::Connected),
-                // A seat that was left is of no consequence.
+                // Results of a removed host are ignored.
                 11 => if let Some(seat) = seat {
                     outliers.remove(seat);
                 },

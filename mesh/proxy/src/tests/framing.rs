@@ -1,5 +1,5 @@
-//! Messages of HTTP/1.1 as they are framed, byte by byte, on both sides of the proxy. What a real Envoy does with each is
-//! in `tests/differential/cases/framing.rs`.
+//! Tests HTTP/1.1 message framing byte by byte, on both sides of the proxy. `tests/differential/cases/framing.rs` has a
+//! real Envoy's behaviour for each case.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::http2::{exchange, receive};
 use super::scene::*;
 
-/// What a caller reads of a connection on which it has sent this; and of its last request status and flags, how many
-/// attempts there were, and the details.
+/// Sends this text on a connection. Returns the bytes that the caller reads, then status, flags, number of attempts and
+/// details of the last request.
 fn refused(text: &'static str) -> (String, (u16, String, usize), String) {
     play(move |scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
@@ -174,7 +174,7 @@ fn a_body_whose_chunks_are_none_is_answered_400() {
     }
 }
 
-/// What a caller reads on a connection where its upstream answers each of two requests with these bytes, and status and
+/// Returns the bytes that a caller reads if its upstream answers each of two requests with this text, and status and
 /// flags of the last.
 fn answered(text: &'static str) -> (String, (u16, String)) {
     play(move |scene| async move {
@@ -230,7 +230,7 @@ fn an_answer_of_another_version_becomes_chunks_of_http_1_1() {
     }
 }
 
-/// What reaches the upstream of a request that is sent as this, up to this end.
+/// Returns the bytes that reach the upstream for this request, up to `end`.
 fn reached(text: &'static str, end: &'static str) -> String {
     play(move |scene| async move {
         let came = Rc::new(RefCell::new(Vec::new()));

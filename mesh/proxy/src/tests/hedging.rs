@@ -1,4 +1,4 @@
-//! Several tries at once: the first good answer wins, the others are reset.
+//! Tests concurrent attempts: the first good response wins, and the others are reset.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,10 +10,10 @@ use shakedown_xds::table::{Action, HedgePolicy, RetryOn, RouteAction};
 
 use super::scene::*;
 
-/// How long it takes from a try's begin to the answer of an upstream that needs no time: connect, request, answer.
+/// The round trip to establish a connection.
 const CONNECT: Duration = Duration::from_millis(2);
 
-/// Answers each try by its number: after so long, with this status, its number as the body.
+/// Answers each attempt by its number: after this time, with this status, and the number as the body.
 fn by_try(scene: &Scene, script: &'static [(u64, u16)]) -> Rc<Cell<u32>> {
     let env = scene.env(UP1);
     let had = Rc::new(Cell::new(0));
@@ -40,7 +40,7 @@ fn via(scene: &Scene, change: impl FnOnce(&mut RouteAction)) {
     scene.proxy(outbound(Action::Forward(action), vec![cluster]));
 }
 
-/// Envoy's hedging, after 40 ms, without a wait before the other try.
+/// Envoy's hedging on a timeout of 40 ms, without backoff before the second attempt.
 fn on_timeout(action: &mut RouteAction, on: RetryOn, times: u32) {
     let mut policy = retry(on);
     policy.per_try_timeout = Some(ms(40));
@@ -59,7 +59,7 @@ fn after(millis: u64, times: u32) -> HedgePolicy {
     }
 }
 
-/// Number, whether it is a hedge, status and flags of each try, as they ended.
+/// Number, hedge flag, status and flags of each attempt, in the order of their ends.
 fn tries(scene: &Scene) -> Vec<(u32, bool, u16, ResponseFlags)> {
     let of = |attempt: &shakedown_types::AttemptEvent| {
         (attempt.number, attempt.hedge, attempt.status, attempt.flags)
@@ -75,7 +75,7 @@ fn a_try_that_timed_out_goes_on_and_may_win() {
             on_timeout(action, RetryOn::CONNECT_FAILURE, 1)
         });
         assert_eq!(scene.get("/").await.body, "1");
-        // The second met its timeout, too, and there was no third: Envoy says so of the request.
+        // The second attempt also reached its timeout, and no third was allowed. Envoy reports this as URX.
         assert_eq!(outcome(&scene), (200, "URX".into(), 2));
         assert_eq!(
             tries(&scene),
@@ -102,7 +102,7 @@ fn the_second_try_wins_and_the_first_is_reset() {
                 (2, true, 200, ResponseFlags::empty())
             ]
         );
-        // 40 ms from the first's connection, the second's connect, its request and answer.
+        // 40 ms from the first attempt's connection, then the second's connect, request and response.
         assert_eq!(
             scene.took(),
             CONNECT + ms(40) + CONNECT + ms(2) + REQUEST_COST
@@ -130,7 +130,7 @@ fn a_bad_answer_waits_for_the_other_try() {
 
 #[test]
 fn the_routes_timeout_ends_all_tries() {
-    // Seen in Envoy 1.40: 504, URX,UT, response_timeout, three attempts.
+    // Envoy 1.40: 504, URX,UT, response_timeout, three attempts.
     play(|scene| async move {
         by_try(&scene, &[(60_000, 200), (60_000, 200), (60_000, 200)]);
         via(&scene, |action| {

@@ -1,4 +1,4 @@
-//! HTTP/2 on either side of the proxy, and what becomes of heads that are too long or none.
+//! Tests HTTP/2 on either side of the proxy, and heads that are too long or missing.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -25,7 +25,7 @@ const DOWNSTREAM: UpstreamProtocol = UpstreamProtocol::Downstream {
     max_concurrent_streams: 1024,
 };
 
-/// One route to one cluster whose hosts speak `protocol`.
+/// A route to a cluster whose hosts use `protocol`.
 fn speaking(protocol: UpstreamProtocol) -> Table {
     let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
     cluster.protocol = protocol;
@@ -42,10 +42,10 @@ fn caller(scene: &Scene, protocol: Protocol) -> Pool {
     Pool::new(scene.env(CALLER), at(POD, 15001), None, options)
 }
 
-/// What an upstream was asked: over which protocol, and with which headers.
+/// The requests received by an upstream: protocol version and headers.
 type Asked = Rc<RefCell<Vec<(Version, HeaderMap)>>>;
 
-/// An upstream of both protocols, which answers with the request's body, and trailers.
+/// An upstream for both protocols, which answers with the request's body and trailers.
 fn echo(scene: &Scene) -> Asked {
     let asked = Asked::default();
     let (env, sink) = (scene.env(UP1), Rc::clone(&asked));
@@ -79,7 +79,7 @@ fn echo(scene: &Scene) -> Asked {
     asked
 }
 
-/// A request's body, sent back, and a trailer.
+/// A request's body, returned with an optional trailer.
 struct Echo(Body, bool);
 
 impl http_body::Body for Echo {
@@ -109,7 +109,7 @@ fn post(body: &'static str) -> Request<Body> {
         .unwrap()
 }
 
-/// A body with its trailers.
+/// Reads a body with its trailers.
 async fn read(mut body: Body) -> (String, Option<HeaderMap>) {
     let (mut text, mut trailers) = (String::new(), None);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
@@ -173,10 +173,10 @@ fn each_side_speaks_its_own_protocol() {
     }
 }
 
-/// An upstream of HTTP/2 that resets so many streams, and answers after that.
+/// An HTTP/2 upstream that resets this number of streams before it answers.
 fn reset_streams(scene: &Scene, reason: u32, times: u32) {
     scene.accept(UP1, 9080, move |mut stream| async move {
-        // Its SETTINGS.
+        // The server's SETTINGS frame.
         send(&mut stream, &[0, 0, 0, 4, 0, 0, 0, 0, 0]).await;
         let mut done = 0;
         let mut seen = Vec::new();
@@ -204,7 +204,7 @@ fn reset_streams(scene: &Scene, reason: u32, times: u32) {
     });
 }
 
-/// Takes frames, after the preface, up to the next HEADERS; gives its stream.
+/// Consumes frames, after the preface, up to the next HEADERS. Returns its stream.
 fn take_headers(seen: &mut Vec<u8>) -> Option<u32> {
     if seen.starts_with(b"PRI ") {
         if seen.len() < 24 {
@@ -292,7 +292,7 @@ fn another_reset_is_told_and_not_tried_again() {
 #[test]
 fn a_caller_of_grpc_over_http2_is_answered_with_a_status_of_its_own() {
     play(|scene| async move {
-        // Nobody listens there.
+        // Nothing listens at the upstream.
         scene.proxy(speaking(HTTP2));
         let response = caller(&scene, Protocol::Http2)
             .send(post("message"))
@@ -336,7 +336,7 @@ fn a_caller_that_resets_its_stream_leaves_dc_and_the_connection_goes_on() {
     });
 }
 
-/// Sends this over a connection of its own, and gives what comes until its end.
+/// Sends this text on a new connection, and returns everything received until its end.
 pub(super) async fn exchange(scene: &Scene, text: &str) -> String {
     let mut stream = scene
         .env(CALLER)

@@ -1,5 +1,5 @@
-//! Who has the word where several have one: a destination beside its route, a route before its listener; and what is left
-//! alone, or left out.
+//! Tests the precedence of settings at several levels: a destination over its route, a route over its listener. Also
+//! tests settings that are disabled or absent.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -56,7 +56,7 @@ fn reviews() -> Vec<shakedown_xds::table::Cluster> {
 
 type Seen = Rc<RefCell<Vec<HeaderMap>>>;
 
-/// Keeps the headers of each request that an upstream gets, and answers with one of its own.
+/// Records the headers of each request that an upstream receives, and adds a header to its response.
 fn listen(scene: &Scene, host: &str) -> Seen {
     let seen = Seen::default();
     let sink = Rc::clone(&seen);
@@ -228,7 +228,7 @@ fn a_routes_fault_takes_the_place_of_its_listeners() {
     }
 }
 
-/// No more than so many requests, ever; callers are told of it or not.
+/// A limit of this number of requests in total. `tell` adds the rate limit headers to responses.
 fn limit(max: u32, tell: bool) -> Option<Arc<RateLimit>> {
     Some(Arc::new(RateLimit {
         bucket: Some(Bucket {

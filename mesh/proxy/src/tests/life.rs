@@ -1,4 +1,5 @@
-//! What the proxy does to good requests: headers, balance, connections, the inbound side, 15020, a swap under load.
+//! Tests successful requests: headers, balancing, connections, the inbound listener, port 15020, and a change under
+//! load.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use shakedown_xds::table::{Action, ClusterKind, LbPolicy, RetryOn};
 
 use super::scene::*;
 
-/// An upstream that keeps the headers of what it gets.
+/// An upstream that records the headers of its requests.
 fn keep_headers(scene: &Scene) -> Rc<RefCell<Vec<HeaderMap>>> {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let sink = Rc::clone(&seen);
@@ -40,7 +41,7 @@ fn an_upstream_gets_envoys_headers_and_keeps_the_host() {
         let id = RequestId::parse(headers["x-request-id"].as_bytes());
         assert!(id.is_some());
         assert_eq!(scene.requests()[0].id, id);
-        // Connect and exchange, 1 ms each way.
+        // Connect and exchange, 1 ms in each direction.
         assert_eq!(answer.header("x-envoy-upstream-service-time"), Some("4"));
         assert_eq!(scene.attempts()[0].upstream, at(UP1, 9080));
     });
@@ -293,7 +294,7 @@ fn an_outage_of_many_requests_leaves_no_tasks_behind() {
     });
 }
 
-/// Takes a request and answers with these pieces, the second after a while; then holds the connection.
+/// Reads a request, answers with these pieces half a second apart, then keeps the connection open.
 fn serve_in_pieces(scene: &Scene, pieces: [&'static str; 2]) {
     let env = scene.env(UP1);
     scene.accept(UP1, 9080, move |mut stream| {
@@ -365,7 +366,7 @@ fn least_request_turns_away_from_a_host_that_hangs() {
             env.sleep(ms(10)).await;
         }
         let stuck = scene.attempts().len();
-        // Only a draw of the slow host twice sends a request there: a quarter.
+        // A request is sent to the slow host only if both draws select it, which is a quarter.
         assert!((130..=170).contains(&stuck), "{stuck} of 200 came back");
     });
 }

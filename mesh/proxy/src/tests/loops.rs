@@ -1,4 +1,4 @@
-//! Requests that would come back to the proxy that sends them.
+//! Tests requests that a proxy would send to itself.
 
 use http::Request;
 use shakedown_types::RequestEvent;
@@ -7,7 +7,7 @@ use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, PriorityLimits}
 
 use super::scene::*;
 
-/// A cluster whose requests name their hosts themselves.
+/// A cluster whose upstream is the original destination of the request.
 fn passthrough() -> Cluster {
     let mut outside = cluster("PassthroughCluster", &[]);
     outside.kind = ClusterKind::OriginalDst;
@@ -57,7 +57,7 @@ fn a_request_that_names_the_proxy_itself_is_refused_without_a_connection() {
             .map(|r| r.flags.to_string())
             .collect();
         assert_eq!(flags, ["UH"; 6]);
-        // A pod may call itself: the inbound side ends at its app.
+        // A pod may call itself: the inbound listener forwards to its app.
         assert_eq!(
             ask(&scene, 15001, "127.0.0.2:9080").await,
             (200, "app".into())
@@ -72,7 +72,7 @@ fn an_endpoint_that_is_the_proxy_itself_is_refused_on_either_side() {
             Action::Forward(to(REVIEWS)),
             vec![cluster(REVIEWS, &[at(POD, 15001)])],
         );
-        // Its inbound side, which would send a request to itself or to the outbound side.
+        // Inbound listeners that would forward to themselves or to the outbound listener.
         let app = cluster("inbound|9080||", &[at(POD, 9081)]);
         let table = with_inbound(table, 9080, to("inbound|9080||"), app);
         let app = cluster("inbound|9081||", &[at(POD, 15001)]);
@@ -85,7 +85,8 @@ fn an_endpoint_that_is_the_proxy_itself_is_refused_on_either_side() {
     });
 }
 
-/// As in Envoy, which detects no loop either unless its `cdn_loop` filter is configured; Istio does not configure it.
+/// Envoy does not detect such a loop either, unless its `cdn_loop` filter is configured, and Istio does not configure
+/// it.
 #[test]
 fn a_loop_over_two_proxies_ends_at_the_request_limit_and_leaves_nothing() {
     const REQUESTS: u32 = 8;
@@ -113,7 +114,7 @@ fn a_loop_over_two_proxies_ends_at_the_request_limit_and_leaves_nothing() {
         let gates = proxy.gates().list();
         let open: usize = gates.iter().map(|gate| gate.connections()).sum();
         assert!(open <= REQUESTS as usize + 1, "{open}");
-        // Its places have been given back.
+        // The requests of the loop have been released.
         assert_eq!(scene.get("/").await.status, 503);
         assert_eq!(scene.requests().len(), 2 * (REQUESTS as usize + 1));
     });

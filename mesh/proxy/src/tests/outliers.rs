@@ -1,4 +1,5 @@
-//! Outlier detection through the whole proxy: who is out, since when the balancer knows, and what does not count.
+//! Tests outlier detection through the whole proxy: ejected hosts, the balancer's view of them, and results that do not
+//! count.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::scene::*;
 
 const SEC: u64 = 1000;
 
-/// Two hosts, of which one may be out; ticks each second, 3 s out.
+/// Two hosts of which one may be ejected for 3 s, with an interval of one second.
 fn detected(change: impl FnOnce(&mut OutlierDetection)) -> Cluster {
     let mut settings = OutlierDetection {
         consecutive_5xx: 3,
@@ -31,7 +32,7 @@ fn routed(cluster: Cluster) -> shakedown_xds::table::Table {
     outbound(Action::Forward(to(REVIEWS)), vec![cluster])
 }
 
-/// Ejections and returns, and when.
+/// The ejections and returns with their times.
 fn changes(scene: &Scene) -> Vec<(Time, Option<Detector>)> {
     let change = |(at, event): (Time, MeshEvent)| match event {
         MeshEvent::Ejected { host, by, .. } => {
@@ -48,7 +49,7 @@ fn changes(scene: &Scene) -> Vec<(Time, Option<Detector>)> {
         .collect()
 }
 
-/// The times at which the host that fails was asked.
+/// The times of requests to the failing host.
 fn asked(scene: &Scene) -> Vec<Time> {
     let attempts = scene.attempts();
     let bad = attempts
@@ -57,7 +58,7 @@ fn asked(scene: &Scene) -> Vec<Time> {
     bad.map(|attempt| attempt.started).collect()
 }
 
-/// Asks every 10 ms for so long.
+/// Sends a request every 10 ms for the given time.
 async fn ask_for(scene: &Scene, span: Duration) {
     let env = scene.env(CALLER);
     let end = env.now() + span;
@@ -85,7 +86,7 @@ fn a_failing_host_is_out_at_once_and_returns_on_the_first_tick_after_its_time() 
         assert_eq!(changes[0].1, Some(Detector::Consecutive5xx));
         ask_for(&scene, ms(SEC)).await;
         let back = super::outliers::changes(&scene)[1];
-        // Ticks come at whole seconds from when the configuration is in force, which is when the proxy begins.
+        // Intervals are counted from the time at which the configuration is applied, which is the start of the proxy.
         assert_eq!(back, (Time::from_nanos(4 * 1_000_000_000), None));
     });
 }
@@ -256,7 +257,7 @@ fn an_overflow_does_not_count() {
 
 #[test]
 fn no_limit_that_is_met_counts_against_a_host() {
-    // Of each kind one, 50 times what would take the host out; the requests that are held are no failures.
+    // Each limit refuses 50 times the number of requests that would eject the host. The held requests are not failures.
     let limits: [fn(&mut Limits); 3] = [
         |limits| limits.requests = 1,
         |limits| limits.pending = 0,
@@ -274,7 +275,7 @@ fn no_limit_that_is_met_counts_against_a_host() {
             limits[limit](&mut cluster.limits.default);
             scene.proxy(routed(cluster));
             let env = scene.env(CALLER);
-            // One that has the connection, and one behind it.
+            // The first request has the connection, the second waits for it.
             let mut held = Vec::new();
             for _ in 0..2 {
                 let own = scene.clone();
@@ -300,7 +301,8 @@ fn no_limit_that_is_met_counts_against_a_host() {
 
 #[test]
 fn the_cap_is_one_for_the_hosts_of_all_priorities() {
-    // Half of one host in each priority would be none; half of both is one. The second stays, whatever it answers.
+    // Half of one host per priority would round down to 0, and half of both hosts is one. The second host is never
+    // ejected.
     for (percent, out) in [(49, 0), (50, 1), (100, 2)] {
         play(move |scene| async move {
             scene.answer(UP1, 9080, 503, "");

@@ -1,4 +1,5 @@
-//! What a request holds of adaptive concurrency and of the queue before an app is given back, whoever goes when.
+//! Tests that a request releases its position in adaptive concurrency and in the app's queue, regardless of
+//! cancellation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use shakedown_xds::table::{
 
 use super::scene::*;
 
-/// One request at the app at a time; so many wait.
+/// Allows a single concurrent request at the app, with a queue of this length.
 fn queue(queue_max: u32) -> Filter {
     Filter::Shed(Arc::new(Shed {
         concurrency: 1,
@@ -21,7 +22,7 @@ fn queue(queue_max: u32) -> Filter {
     }))
 }
 
-/// One request at a time, for as long as the test takes.
+/// Allows a single concurrent request, constantly for the whole test.
 fn adaptive() -> Filter {
     Filter::AdaptiveConcurrency(Arc::new(AdaptiveConcurrency {
         limit_min: 1,
@@ -108,7 +109,7 @@ proptest! {
                 });
             }
             env.sleep(ms(2_000)).await;
-            // There is one place: had it been lost, nobody would be served.
+            // The limit is one, so no request would succeed if its position were lost.
             for _ in 0..2 {
                 assert_eq!(scene.get("/").await.status, 200);
             }

@@ -1,4 +1,5 @@
-//! The labels of metrics that name the two workloads of a request, on the side of either, in both worlds.
+//! Tests the metric labels that name both workloads of a request, on either side, with the simulated and the real
+//! environment.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ async fn ask(env: &Env, to: SocketAddr, path: &str) -> Answer {
     Answer::of(answer.unwrap()).await
 }
 
-/// The counters of requests with this label.
+/// The request counters with this label.
 async fn counted(env: &Env, admin: SocketAddr, label: &str) -> Vec<String> {
     let text = ask(env, admin, "/stats/prometheus").await.body;
     let lines = text
@@ -37,7 +38,7 @@ fn holds(lines: &[String], labels: &[&str]) {
     }
 }
 
-/// Adds an endpoint of the service `pages`, at which no more is than its callers' address.
+/// Adds an endpoint of the service `pages` at the callers' address.
 fn with_pages(mut table: Table, at: SocketAddr, identity: &str) -> Table {
     let mut host = Host::new(at);
     host.workload = Identity::new(identity);
@@ -50,7 +51,7 @@ fn with_pages(mut table: Table, at: SocketAddr, identity: &str) -> Table {
 
 const PAGES: &str = "pages-v3;shop;pages;v3;";
 
-/// A proxy whose inbound port leads to an app.
+/// A proxy whose inbound port forwards to an app.
 fn inbound(app: SocketAddr, port: u16) -> Table {
     let table = outbound(Action::Forward(to(REVIEWS)), vec![cluster(REVIEWS, &[app])]);
     let app: Cluster = cluster(APP, &[app]);
@@ -153,7 +154,7 @@ fn a_caller_on_real_sockets_is_named_on_the_side_of_the_destination() {
         env.spawn("proxy", async move {
             run_with_table(own, bootstrap, table).await.unwrap();
         });
-        // The proxy listens with its first poll.
+        // The proxy listens from its first poll.
         env.sleep(ms(1)).await;
         assert_eq!(ask(&env, port, "/").await.status, 200);
         let lines = counted(&env, admin, "reporter=\"destination\"").await;

@@ -1,4 +1,4 @@
-//! Each local reply that this proxy can come to, as its caller sees it and as it is reported.
+//! Tests every local reply of this proxy, as its caller receives it and as it is reported.
 
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
@@ -6,7 +6,7 @@ use shakedown_xds::table::{Action, DirectResponse};
 
 use super::scene::*;
 
-/// Promises more than it holds.
+/// Announces more bytes than it sends.
 const SHORT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nshort";
 const RESET: &str = "upstream connect error or disconnect/reset before headers. ";
 
@@ -72,7 +72,7 @@ fn a_connection_that_closes_before_the_headers_is_a_termination() {
             details(&scene),
             "upstream_reset_before_response_started{connection_termination}"
         );
-        // Connect and request are on the way for 3 ms, and the end of the connection comes back by then.
+        // Connect and request take 3 ms, and the end of the connection arrives at the same time.
         assert_eq!(scene.took(), ms(4) + REQUEST_COST);
     });
 }
@@ -185,7 +185,7 @@ fn a_caller_that_goes_cancels_the_try_and_leaves_dc() {
         env.sleep(ms(10)).await;
         assert_eq!(outcome(&scene), (0, "DC".into(), 1));
         assert_eq!(details(&scene), "downstream_remote_disconnect");
-        // It was there after 3 ms; that its caller has gone is known 1 ms after the 50.
+        // The request arrived after 3 ms, and the disconnect at 50 ms is noticed 1 ms later.
         assert_eq!(scene.took(), ms(50 + 1 - 3));
         assert_eq!(try_flags(&scene), [(0, ResponseFlags::DC)]);
     });

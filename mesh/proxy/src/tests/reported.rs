@@ -1,4 +1,4 @@
-//! The report of the cluster that a route chose, under a header of the request.
+//! Tests the report of the cluster selected by a route, which a request header enables.
 
 use http::Request;
 use shakedown_types::MeshEvent;
@@ -10,7 +10,7 @@ use super::scene::*;
 #[test]
 fn the_cluster_of_a_request_with_the_header_is_reported_before_its_answer() {
     play(|scene| async move {
-        // Nothing listens at the upstream: the report does not depend on an answer.
+        // Nothing listens at the upstream: the report does not depend on a response.
         let reviews = cluster(REVIEWS, &[at(UP1, 9080)]);
         scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![reviews]));
         scene.get("/").await;

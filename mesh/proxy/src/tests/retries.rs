@@ -1,4 +1,4 @@
-//! The try loop: what is tried again, where, and what the caller gets in the end.
+//! Tests the retry loop: retried failures, hosts of retries, and the final response.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use shakedown_xds::table::{Action, LbPolicy, RetryOn, RetryPolicy};
 
 use super::scene::*;
 
-/// How long it takes until the proxy has a connection: there and back. A try's own time counts from there.
+/// The time to establish a connection, a round trip. An attempt's timeout starts after it.
 const CONNECT: std::time::Duration = std::time::Duration::from_millis(2);
 
 #[test]
 fn a_refused_connection_is_tried_on_another_host() {
     play(|scene| async move {
         scene.answer(UP2, 9080, 200, "ok");
-        // Any draw may give the host that was tried: only avoiding it finds the other each time.
+        // Any draw may select the host that failed, so only its avoidance selects the other host every time.
         let mut policy = retry(RetryOn::CONNECT_FAILURE);
         policy.host_selection_attempts = 30;
         let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
@@ -163,7 +163,7 @@ fn a_per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
             scene.answer_after(ms(60_000), UP1, 9080, 200, "");
             let mut policy = retry(on);
             policy.per_try_timeout = Some(ms(40));
-            // A draw below 1 ms is no wait.
+            // With a bound of 1 ms, the backoff is always 0.
             (policy.base_interval, policy.max_interval) = (ms(1), ms(1));
             scene.proxy(retried(policy, &[at(UP1, 9080)]));
             let answer = scene.get("/").await;
@@ -209,12 +209,13 @@ fn the_wait_before_each_retry_is_drawn_to_the_millisecond() {
         policy.times = 7;
         scene.proxy(retried(policy, &[at(UP1, 9080)]));
         scene.get("/").await;
-        // The bound doubles from 25 ms to ten times that; each wait is the proxy's next number, modulo its bound.
+        // The bound doubles from 25 ms up to ten times that. Each backoff is the next number of the proxy's stream,
+        // modulo its bound.
         let mut random = scene.env(POD).rng("proxy/backoff");
         let bounds = [25, 50, 100, 200, 250, 250, 250];
         let waits = bounds.map(|bound| ms(random.next_u64() % bound));
         let asked = asked.borrow();
-        // The answer and the next request are on the way for 2 ms; the connection stays.
+        // The response and the next request are in transit for 2 ms, and the connection is reused.
         let gaps: Vec<_> = asked
             .windows(2)
             .map(|pair| pair[1].since(pair[0]) - ms(2))
@@ -223,7 +224,7 @@ fn the_wait_before_each_retry_is_drawn_to_the_millisecond() {
     });
 }
 
-/// What Istio has before an app.
+/// Istio's default policy of inbound listeners.
 fn inbound() -> RetryPolicy {
     RetryPolicy {
         on: RetryOn::RESET_BEFORE_REQUEST,
@@ -232,7 +233,7 @@ fn inbound() -> RetryPolicy {
     }
 }
 
-/// Reads what comes of a request's head.
+/// Reads the available part of a request's head.
 async fn read_head(stream: &mut BoxStream) {
     let mut bytes = [0; 4096];
     let mut buffer = hyper::rt::ReadBuf::new(&mut bytes);
@@ -245,7 +246,7 @@ async fn read_head(stream: &mut BoxStream) {
 #[test]
 fn istios_inbound_default_tries_again_what_was_not_sent_and_no_more_than_twice() {
     play(|scene| async move {
-        // Nobody listens: not a byte was sent.
+        // Nothing listens, so no byte was sent.
         scene.proxy(retried(inbound(), &[at(UP1, 9080)]));
         assert_eq!(scene.get("/").await.status, 503);
         assert_eq!(outcome(&scene), (503, "URX,UF".into(), 3));

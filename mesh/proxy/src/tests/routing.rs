@@ -1,4 +1,5 @@
-//! What routes and filters do with requests, as callers and upstreams see it; each as a real Envoy did it.
+//! Tests the effects of routes and filters on requests, as callers and upstreams see them. Each was observed in a real
+//! Envoy.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -192,7 +193,7 @@ fn a_redirect_says_where() {
 
 type Seen = Rc<RefCell<Vec<(String, HeaderMap)>>>;
 
-/// Keeps target and headers of each request that an upstream gets.
+/// Records target and headers of each request that an upstream receives.
 fn listen(scene: &Scene, host: &str) -> Seen {
     let seen = Seen::default();
     let sink = Rc::clone(&seen);

@@ -1,4 +1,4 @@
-//! The stage of the tests: hosts 1 ms apart, a proxy that runs a given table, upstreams that follow a script.
+//! Test environment: hosts 1 ms apart, a proxy that executes a given table, and scripted upstreams.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -27,9 +27,9 @@ pub(crate) const POD: &str = "127.0.0.2";
 pub(crate) const CONTROL: &str = "127.0.0.3";
 pub(crate) const UP1: &str = "127.0.0.11";
 pub(crate) const UP2: &str = "127.0.0.12";
-/// The name of the one cluster of most tests.
+/// The name of the only cluster in most tests.
 pub(crate) const REVIEWS: &str = "outbound|9080||reviews.default.svc.cluster.local";
-/// What a request costs the pod in CPU time.
+/// The CPU time that a request costs the pod.
 pub(crate) const REQUEST_COST: Duration = Duration::from_micros(100);
 const LATENCY: Duration = Duration::from_millis(1);
 
@@ -43,7 +43,7 @@ pub(crate) fn at(host: &str, port: u16) -> SocketAddr {
 
 pub(crate) type Events = Arc<Mutex<Vec<(Time, MeshEvent)>>>;
 
-/// What a test's script has at hand.
+/// The environment of a test's script.
 #[derive(Clone)]
 pub(crate) struct Scene {
     net: Net,
@@ -77,12 +77,12 @@ impl Scene {
         });
     }
 
-    /// Answers each request with a status and a body.
+    /// Answers every request with a status and a body.
     pub(crate) fn answer(&self, host: &str, port: u16, status: u16, body: &'static str) {
         self.serve(host, port, move |_| async move { reply(status, body) });
     }
 
-    /// Answers each request so long after it has come.
+    /// Answers each request after a delay.
     pub(crate) fn answer_after(
         &self,
         span: Duration,
@@ -101,7 +101,7 @@ impl Scene {
         });
     }
 
-    /// Takes connections and hands each to `take`.
+    /// Accepts connections and passes each to `take`.
     pub(crate) fn accept<F>(&self, host: &str, port: u16, take: impl Fn(BoxStream) -> F + 'static)
     where
         F: Future<Output = ()> + 'static,
@@ -115,7 +115,7 @@ impl Scene {
         });
     }
 
-    /// Starts the proxy of the pod.
+    /// Starts the pod's proxy.
     pub(crate) fn proxy(&self, table: Table) {
         self.proxy_at(POD, table);
     }
@@ -130,7 +130,7 @@ impl Scene {
         });
     }
 
-    /// Starts the proxy of the pod, and shows what is inside.
+    /// Starts the pod's proxy, and returns its internals.
     pub(crate) fn open_proxy(&self, table: Table) -> Rc<Proxy> {
         let running = Running::start(self.env(POD), bootstrap()).unwrap();
         let proxy = Rc::clone(&running.0);
@@ -142,7 +142,7 @@ impl Scene {
         proxy
     }
 
-    /// A pool from the caller to the proxy's outbound port.
+    /// A connection pool from the caller to the proxy's outbound port.
     pub(crate) fn caller(&self) -> Pool {
         self.caller_of(at(POD, 15001))
     }
@@ -166,7 +166,7 @@ impl Scene {
         Answer::of(self.caller().send(request).await.unwrap()).await
     }
 
-    /// What the proxy reported of requests.
+    /// The proxy's request events.
     pub(crate) fn requests(&self) -> Vec<RequestEvent> {
         let events = self.events.lock().unwrap();
         let request = |(_, event): &(Time, MeshEvent)| match event {
@@ -176,7 +176,7 @@ impl Scene {
         events.iter().filter_map(request).collect()
     }
 
-    /// What the proxy reported of tries.
+    /// The proxy's attempt events.
     pub(crate) fn attempts(&self) -> Vec<AttemptEvent> {
         let events = self.events.lock().unwrap();
         let attempt = |(_, event): &(Time, MeshEvent)| match event {
@@ -186,7 +186,7 @@ impl Scene {
         events.iter().filter_map(attempt).collect()
     }
 
-    /// How long the only request was in the proxy.
+    /// The time that the only request spent in the proxy.
     pub(crate) fn took(&self) -> Duration {
         let events = self.events.lock().unwrap();
         let took = |(at, event): &(Time, MeshEvent)| match event {
@@ -198,7 +198,7 @@ impl Scene {
         all[0]
     }
 
-    /// What the proxy reported, and when.
+    /// All events of the proxy with their times.
     pub(crate) fn timed_events(&self) -> Vec<(Time, MeshEvent)> {
         self.events.lock().unwrap().clone()
     }
@@ -213,7 +213,7 @@ impl Scene {
     }
 }
 
-/// A response with its body read.
+/// A response with its body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -333,7 +333,7 @@ pub(crate) fn to(cluster: &str) -> RouteAction {
     RouteAction::new(vec![WeightedCluster::new(cluster, 1)]).unwrap()
 }
 
-/// Retries after `on`, twice, and as Istio has it in all else.
+/// A policy with two retries on `on`, and Istio's defaults otherwise.
 pub(crate) fn retry(on: RetryOn) -> RetryPolicy {
     RetryPolicy {
         on,
@@ -363,12 +363,12 @@ fn table_of(name: &str, domain: &str, routes: Vec<Route>, tell_attempts: bool) -
     Arc::new(RouteTable::new(name, vec![(host, vec![domain.into()])], false).unwrap())
 }
 
-/// Routes that take nothing.
+/// A route table that matches no request.
 pub(crate) fn empty_routes() -> Arc<RouteTable> {
     table_of("15001", "*", Vec::new(), false)
 }
 
-/// An outbound listener with these filters, whose one route takes everything.
+/// An outbound listener with these filters and a single route that matches everything.
 pub(crate) fn routed(route: Route, filters: Vec<Filter>, clusters: Vec<Cluster>) -> Table {
     let mut table = outbound(route.action.clone(), clusters);
     let routes = table_of("15001", "*", vec![route], false);
@@ -379,14 +379,14 @@ pub(crate) fn routed(route: Route, filters: Vec<Filter>, clusters: Vec<Cluster>)
     table
 }
 
-/// Has the outbound routes tell callers how many tries there were.
+/// Adds the attempt count to responses of the outbound routes.
 pub(crate) fn tell_attempts(table: &mut Table) {
     let routes = table.routes["15001"].hosts()[0].routes.clone();
     let routes = table_of("15001", "*", routes, true);
     table.routes.insert("15001".into(), routes);
 }
 
-/// An outbound listener whose one virtual host takes every authority.
+/// An outbound listener whose only virtual host matches every authority.
 pub(crate) fn outbound(action: Action, clusters: Vec<Cluster>) -> Table {
     outbound_for("*", action, clusters)
 }
@@ -437,19 +437,19 @@ pub(crate) fn with_inbound(
     table
 }
 
-/// One route to one cluster with these hosts.
+/// A single route to a cluster with these hosts.
 pub(crate) fn simple(hosts: &[SocketAddr]) -> Table {
     outbound(Action::Forward(to(REVIEWS)), vec![cluster(REVIEWS, hosts)])
 }
 
-/// The same, under a retry policy.
+/// A single route to a cluster with these hosts and a retry policy.
 pub(crate) fn retried(policy: RetryPolicy, hosts: &[SocketAddr]) -> Table {
     let mut action = to(REVIEWS);
     action.retry = Some(policy.into());
     outbound(Action::Forward(action), vec![cluster(REVIEWS, hosts)])
 }
 
-/// The flags and the number of tries of the only request.
+/// Status, flags and number of attempts of the only request.
 pub(crate) fn outcome(scene: &Scene) -> (u16, String, u32) {
     let requests = scene.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
@@ -467,7 +467,7 @@ pub(crate) fn details(scene: &Scene) -> String {
     requests[0].details.to_string()
 }
 
-/// The flags of each try.
+/// Status and flags of each attempt.
 pub(crate) fn try_flags(scene: &Scene) -> Vec<(u16, ResponseFlags)> {
     scene
         .attempts()
@@ -476,7 +476,7 @@ pub(crate) fn try_flags(scene: &Scene) -> Vec<(u16, ResponseFlags)> {
         .collect()
 }
 
-/// Writes raw bytes; what is short fits the window in one go.
+/// Writes raw bytes, which must be short enough to fit the window at once.
 pub(crate) async fn write(stream: &mut BoxStream, text: &str) {
     let written = std::future::poll_fn(|cx| {
         hyper::rt::Write::poll_write(std::pin::Pin::new(&mut *stream), cx, text.as_bytes())
@@ -484,7 +484,7 @@ pub(crate) async fn write(stream: &mut BoxStream, text: &str) {
     assert_eq!(written.await.unwrap(), text.len());
 }
 
-/// Reads one answer to its end, as text.
+/// Reads one response to its end, as text.
 pub(crate) async fn read(stream: &mut BoxStream) -> String {
     let mut text = String::new();
     loop {
@@ -507,7 +507,7 @@ pub(crate) async fn read(stream: &mut BoxStream) -> String {
     }
 }
 
-/// The next piece of a body, as text.
+/// The next data frame of a body, as text.
 pub(crate) async fn frame(body: &mut Body) -> Option<String> {
     let next =
         std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut *body), cx));

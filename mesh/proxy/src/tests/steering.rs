@@ -1,4 +1,4 @@
-//! Internal callers, who steer retries and timeouts; and external ones, who do not.
+//! Tests x-envoy-* headers: internal callers override retries and timeouts, external callers cannot.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use shakedown_xds::table::{Network, Origin, Table};
 
 use super::scene::*;
 
-/// A listener for which everybody at a loopback address is internal.
+/// A listener that treats loopback addresses as internal.
 fn believing(mut table: Table, use_remote_address: bool) -> Table {
     for listener in table.listeners.values_mut() {
         Arc::make_mut(listener).manager.origin = Origin {
@@ -33,7 +33,7 @@ async fn ask(scene: &Scene, headers: &[(&str, &str)]) -> Answer {
     scene.send(request.body(Body::empty()).unwrap()).await
 }
 
-/// An upstream that fails so often, then says what it was told of headers.
+/// An upstream that fails this number of times, then answers with the headers that it received.
 fn failing(scene: &Scene, times: u32) {
     let count = Rc::new(Cell::new(0));
     scene.serve(UP1, 9080, move |request| {

@@ -1,4 +1,4 @@
-//! Bounds in time, to the millisecond.
+//! Tests timeouts to the millisecond.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use shakedown_xds::table::{Action, RetryOn, RouteAction};
 
 use super::scene::*;
 
-/// How long it takes until the proxy has a connection to an upstream: there and back.
+/// The time to connect to an upstream, a round trip.
 const CONNECT: Duration = Duration::from_millis(2);
 
 /// An upstream that never answers.
@@ -56,7 +56,7 @@ fn a_per_try_timeout_counts_from_the_connection() {
 
 #[test]
 fn a_try_that_waits_for_a_connection_has_its_time_from_when_it_gets_one() {
-    // Seen in Envoy 1.40, with `max_connections: 1` and 200 ms: 504 after 201 ms and after 383 ms.
+    // Envoy 1.40 with `max_connections: 1` and 200 ms: 504 after 201 ms and after 383 ms.
     play(|scene| async move {
         hang(&scene);
         let mut action = to(REVIEWS);
@@ -100,7 +100,7 @@ fn a_connect_that_hangs_is_not_bounded_by_the_per_try_timeout() {
 
 #[test]
 fn a_try_that_gives_no_sign_is_tried_again_and_says_so_in_the_end() {
-    // Seen in Envoy 1.40: 504, URX,UT, upstream_per_try_idle_timeout, two attempts.
+    // Envoy 1.40: 504, URX,UT, upstream_per_try_idle_timeout, two attempts.
     play(|scene| async move {
         hang(&scene);
         via(&scene, |action| {
@@ -121,7 +121,7 @@ fn a_try_that_gives_no_sign_is_tried_again_and_says_so_in_the_end() {
 
 #[test]
 fn an_idle_request_is_answered_504_with_si() {
-    // Seen in Envoy 1.40.
+    // Observed in Envoy 1.40.
     play(|scene| async move {
         hang(&scene);
         via(&scene, |action| action.idle_timeout = Some(ms(300)));
@@ -202,7 +202,7 @@ fn a_caller_cannot_say_how_often_or_how_long() {
     });
 }
 
-/// A caller that sends a part of its body, and the rest in pieces: each a wait and a text. Gives what came back.
+/// Sends a part of a body, then each piece after a delay. Returns the response.
 async fn upload(scene: &Scene, first: &str, pieces: &[(u64, &str)]) -> String {
     let env = scene.env(CALLER);
     let mut stream = env.connect(at(POD, 15001), None).await.unwrap();
@@ -217,7 +217,7 @@ async fn upload(scene: &Scene, first: &str, pieces: &[(u64, &str)]) -> String {
 
 #[test]
 fn an_incomplete_request_that_stops_is_answered_408_with_si() {
-    // Seen in Envoy 1.40.
+    // Observed in Envoy 1.40.
     play(|scene| async move {
         hang(&scene);
         via(&scene, |action| action.idle_timeout = Some(ms(300)));
@@ -282,7 +282,7 @@ fn with_manager(
 
 #[test]
 fn a_streams_longest_duration_covers_all_tries_and_ends_with_504() {
-    // Seen in Envoy 1.40.
+    // Observed in Envoy 1.40.
     play(|scene| async move {
         hang(&scene);
         let mut policy = retry(RetryOn::SERVER_ERROR);
@@ -342,7 +342,7 @@ fn a_streams_longest_duration_cuts_the_answers_body() {
 
 #[test]
 fn a_request_that_does_not_end_in_time_is_answered_408() {
-    // Seen in Envoy 1.40.
+    // Observed in Envoy 1.40.
     play(|scene| async move {
         hang(&scene);
         let mut table = simple(&[at(UP1, 9080)]);
@@ -380,7 +380,7 @@ fn what_has_come_of_a_request_goes_on_before_the_rest_has() {
     });
 }
 
-/// What a caller gets that sends this and no more, and after how long.
+/// Returns the response to a caller that sends only this text, and the time until its end.
 async fn half_a_head(scene: &Scene, text: &str) -> (String, Duration) {
     let env = scene.env(CALLER);
     let mut stream = env.connect(at(POD, 15001), None).await.unwrap();
@@ -393,7 +393,7 @@ async fn half_a_head(scene: &Scene, text: &str) -> (String, Duration) {
 
 #[test]
 fn headers_that_do_not_end_in_time_are_answered_408_and_a_silent_connection_is_not() {
-    // Seen in Envoy 1.40.
+    // Observed in Envoy 1.40.
     play(|scene| async move {
         hang(&scene);
         let mut table = simple(&[at(UP1, 9080)]);
@@ -405,7 +405,7 @@ fn headers_that_do_not_end_in_time_are_answered_408_and_a_silent_connection_is_n
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");
         assert!(answer.ends_with("request header timeout"), "{answer}");
-        // There and back.
+        // Plus a round trip.
         assert_eq!(took, ms(300) + CONNECT);
         let request = &scene.requests()[0];
         assert_eq!(
@@ -429,7 +429,7 @@ fn a_connections_next_head_has_its_own_time() {
         for _ in 0..3 {
             write(&mut stream, "GET / HTTP/1.1\r\nhost: reviews:9080\r\n\r\n").await;
             assert!(read(&mut stream).await.starts_with("HTTP/1.1 200 "));
-            // Idle for longer than a head may take.
+            // The connection is idle for longer than the headers' timeout.
             env.sleep(ms(1_000)).await;
         }
         write(&mut stream, "GET").await;

@@ -1,4 +1,4 @@
-//! Connections that become something else.
+//! Tests upgraded connections.
 
 use shakedown_env::BoxStream;
 use shakedown_types::ResponseFlags;
@@ -11,7 +11,7 @@ const ASKS: &str =
 const AGREES: &str =
     "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
 
-/// What a listener may upgrade to.
+/// The allowed upgrades of a listener.
 fn websocket(may: bool) -> Upgrades {
     Upgrades(vec![("websocket".into(), may)])
 }
@@ -28,7 +28,7 @@ fn one() -> Table {
     allowing(simple(&[at(UP1, 9080)]))
 }
 
-/// Reads until this has come; gives all that came, also where the other has closed before.
+/// Reads until this text or the end of the connection. Returns everything received.
 async fn until(stream: &mut BoxStream, text: &str) -> String {
     let mut all = String::new();
     while !all.contains(text) {
@@ -45,7 +45,7 @@ async fn until(stream: &mut BoxStream, text: &str) -> String {
     all
 }
 
-/// An app that agrees, and then says what it hears between brackets, until it hears `bye`.
+/// An app that accepts the upgrade, and returns received text in brackets until it receives `bye`.
 fn chat(scene: &Scene) {
     scene.accept(UP1, 9080, |mut stream| async move {
         let head = until(&mut stream, "\r\n\r\n").await;
@@ -70,7 +70,7 @@ async fn caller(scene: &Scene) -> BoxStream {
     connecting.await.unwrap()
 }
 
-/// A caller whose connection has been upgraded.
+/// A caller with an upgraded connection.
 async fn upgraded(scene: &Scene) -> BoxStream {
     let mut stream = caller(scene).await;
     write(&mut stream, ASKS).await;
@@ -93,7 +93,7 @@ fn a_web_socket_carries_both_ways_until_the_app_closes() {
         assert!(scene.requests().is_empty(), "it goes on");
         write(&mut stream, "bye.").await;
         assert_eq!(until(&mut stream, "never").await, "");
-        // Seen in Envoy 1.40.
+        // Observed in Envoy 1.40.
         assert_eq!(outcome(&scene), (101, "UC".into(), 1));
         let details = "upstream_reset_after_response_started{connection_termination}";
         assert_eq!(scene.requests()[0].details, details);
@@ -152,7 +152,7 @@ fn a_web_socket_ends_when_it_has_been_idle_for_long_enough() {
         until(&mut stream, "]").await;
         let heard = scene.env(CALLER).now();
         assert_eq!(until(&mut stream, "never").await, "");
-        // The answer came a millisecond after the proxy had it, and so does the end.
+        // The response reached the caller a millisecond after the proxy, and so does the end.
         assert_eq!(scene.env(CALLER).now().since(heard), ms(300));
         assert_eq!(outcome(&scene), (101, "SI".into(), 1));
         assert_eq!(scene.requests()[0].details, "stream_idle_timeout");
@@ -187,7 +187,7 @@ fn a_routes_timeout_does_not_bound_a_web_socket_and_its_streams_duration_does() 
 
 #[test]
 fn a_web_socket_that_is_not_answered_in_time_is_answered_504() {
-    // Seen in Envoy 1.40.
+    // Observed in Envoy 1.40.
     play(|scene| async move {
         scene.accept(UP1, 9080, |mut stream| async move {
             until(&mut stream, "never").await;
@@ -276,7 +276,7 @@ fn an_app_that_does_not_take_the_upgrade_answers_as_ever() {
 fn an_upgrade_that_fails_is_tried_again() {
     play(|scene| async move {
         chat(&scene);
-        // Nobody listens at the other.
+        // Nothing listens at the other host.
         let policy = retry(RetryOn::CONNECT_FAILURE);
         scene.proxy(allowing(retried(policy, &[at(UP2, 9080), at(UP1, 9080)])));
         let mut first = upgraded(&scene).await;

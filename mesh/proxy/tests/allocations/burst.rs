@@ -1,6 +1,6 @@
-//! Callers of HTTP/2 that open many streams and end none: the memory that they cost a proxy on real sockets, the service of
-//! other callers meanwhile, and what is left after them. The proxy has a thread of its own, whose heap is counted; its callers
-//! and its upstream share another.
+//! Tests HTTP/2 callers that open many streams and end none, on real sockets: the proxy's memory, the service of other
+//! callers meanwhile, and the resources left afterwards. The proxy runs in its own thread, whose heap is counted. Its
+//! callers and its upstream share another thread.
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,9 +29,9 @@ const PATH: &str = "/never";
 #[derive(Clone, Copy)]
 struct Burst {
     connections: u32,
-    /// The streams of each connection.
+    /// The number of streams per connection.
     streams: u32,
-    /// Requests go on to the upstream over HTTP/2.
+    /// True if the proxy connects to the upstream over HTTP/2.
     http2: bool,
 }
 
@@ -44,17 +44,17 @@ impl Burst {
 /// The outcome of a burst.
 #[derive(Debug)]
 struct Found {
-    /// The most bytes of the proxy's heap, over those before the burst.
+    /// The maximum growth of the proxy's heap over its size before the burst, in bytes.
     peak: u64,
-    /// The bytes that are left, over those before the burst.
+    /// The growth of the proxy's heap that remains after the burst, in bytes.
     left: i64,
-    /// Descriptors of the process: before the burst, and after it.
+    /// The number of the process's descriptors before and after the burst.
     descriptors: [usize; 2],
-    /// The most requests of the burst that reached the upstream while one request of another caller was on its way.
+    /// The maximum number of the burst's requests that reached the upstream during a single request of another caller.
     before_another: usize,
 }
 
-/// The steps of a test, on which the two threads wait for each other.
+/// The steps of a test, at which the two threads wait for each other.
 const WARM: u8 = 1;
 const MEASURED: u8 = 2;
 const OVER: u8 = 3;
@@ -71,7 +71,7 @@ fn runtime(name: &str) -> (Runtime, Env) {
     (runtime, env)
 }
 
-/// An address that nothing listens on.
+/// An unused address.
 fn free(env: &Env) -> SocketAddr {
     env.listen(SocketAddr::new(HERE, 0)).unwrap().local_addr()
 }
@@ -111,7 +111,7 @@ fn table(upstream: SocketAddr, http2: bool) -> Table {
 #[derive(Default)]
 struct Seen {
     begun: Cell<usize>,
-    /// Of those that have begun, dropped before they had an answer.
+    /// Number of requests that were dropped before they had a response.
     dropped: Cell<usize>,
 }
 
@@ -123,7 +123,7 @@ impl Drop for Begun {
     }
 }
 
-/// Serves everything at once but [`PATH`], of which it waits for a body that never ends.
+/// Answers every request at once, except those to [`PATH`], whose endless body it reads.
 fn serve(env: &Env) -> (SocketAddr, Rc<Seen>) {
     let listener = env.listen(SocketAddr::new(HERE, 0)).unwrap();
     let (address, seen) = (listener.local_addr(), Rc::new(Seen::default()));
@@ -137,7 +137,7 @@ fn serve(env: &Env) -> (SocketAddr, Rc<Seen>) {
                     if request.uri().path() == PATH {
                         log.begun.set(log.begun.get() + 1);
                         let _begun = Begun(log);
-                        // hyper notices that a caller has gone only while the body is read.
+                        // hyper notices a closed stream only while the body is read.
                         assert!(request.into_body().collect(100).await.is_err());
                     }
                     Response::new(Body::full("ok"))
@@ -178,12 +178,13 @@ async fn attack(env: Env, proxy: SocketAddr, burst: Burst) -> BoxStream {
         bytes.extend(half_open(2 * number + 1, shop::PLAIN, PATH));
     }
     write(&mut stream, &bytes).await;
-    // The proxy's SETTINGS.
+    // The proxy's SETTINGS frame.
     assert!(read(&mut stream).await > 0);
     stream
 }
 
-/// Sends the burst. Returns the most requests of it that overtook one of another caller, and the descriptors.
+/// Sends the burst. Returns the maximum number of its requests that overtook one of another caller, and the
+/// descriptors.
 async fn call(
     env: Env,
     proxy: SocketAddr,
@@ -278,7 +279,7 @@ fn meet(burst: Burst) -> Found {
     }
 }
 
-/// The descriptors of a process are counted: one test at a time.
+/// Serialises the tests, which count the descriptors of the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn hold(burst: Burst, bytes_per_stream: u64) -> Found {
@@ -308,7 +309,7 @@ fn callers_that_leave_every_stream_half_open_cost_little_and_starve_no_other() {
     assert!(found.before_another < fair, "{found:?}");
 }
 
-/// Fewer, since each has a connection upstream, and processes may have few descriptors.
+/// Uses fewer streams: each has its own upstream connection and a process may be limited to few descriptors.
 #[test]
 fn half_open_streams_toward_http1_are_given_up_with_their_connections() {
     let burst = Burst {

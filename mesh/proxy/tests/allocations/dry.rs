@@ -1,12 +1,12 @@
-//! What the line itself asks of the allocator: nothing.
+//! Tests that the request path without hyper makes no allocations.
 
 use super::line::{Headers, ID, JASON, Line, request, response};
 use super::shop;
 
-/// How many requests go by before it counts, and how many are counted.
+/// The number of warm-up requests, and of counted requests.
 const REQUESTS: usize = 64;
 
-/// Runs requests, and tells what each cost once the first have gone by.
+/// Runs requests, and returns the allocations of each after the warm-up.
 fn counts(host: &str, with: Headers) -> Vec<u64> {
     let line = Line::new();
     let one = |_| {

@@ -1,5 +1,5 @@
-//! What a proxy keeps of its configuration, by resource: the compiled resource, its bytes for the store, its version, and the
-//! state of a cluster.
+//! Tests the memory that a proxy retains per resource: the compiled resource, its bytes in the store, its version, and
+//! the state of a cluster.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -16,13 +16,13 @@ use shakedown_yaml::tree;
 
 use super::shop;
 
-/// The bars.
+/// The maximum sizes.
 const CLUSTER_BYTES_MAX: i64 = 2_000;
 const ROUTE_BYTES_MAX: i64 = 1_000;
-/// How many more there are in the second measurement than in the first.
+/// The difference in number between the two measurements.
 const MORE: usize = 2_000;
 
-/// A mesh of so many services, each with an endpoint.
+/// A mesh of this number of services, each with one endpoint.
 fn services(number: usize) -> Mesh {
     let mut registry = Registry::new();
     for at in 0..number {
@@ -44,7 +44,7 @@ fn services(number: usize) -> Mesh {
     }
 }
 
-/// A mesh of one service with so many routes, each with what Istio gives it.
+/// A mesh of one service with this number of routes, each with Istio's defaults.
 fn routes(number: usize) -> Mesh {
     let mut text = String::from(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: s}\n\
@@ -78,7 +78,7 @@ fn response(kind: Kind, resources: Vec<proto::Resource>) -> DeltaDiscoveryRespon
     }
 }
 
-/// The bytes that a proxy keeps that is sent these kinds of a mesh's resources, and its listener.
+/// The bytes retained by a proxy that receives these kinds of a mesh's resources and its listener.
 fn kept(mesh: &Mesh, kinds: &[Kind]) -> i64 {
     let sim = Sim::new(SimOptions {
         seed: 7,
@@ -106,7 +106,7 @@ fn kept(mesh: &Mesh, kinds: &[Kind]) -> i64 {
     let info = allocation_counter::measure(|| {
         let cache = ResourceCache::default();
         let bootstrap = shop::bootstrap();
-        // A copy, so that what is freed was allocated here.
+        // The responses are copied, so that memory freed in the measured block was allocated in it.
         let responses = responses.clone();
         proxy = DryRun::configured(env, bootstrap, cache, responses, shop::LISTENER);
     });
@@ -114,7 +114,7 @@ fn kept(mesh: &Mesh, kinds: &[Kind]) -> i64 {
     info.bytes_current
 }
 
-/// The bytes for one more.
+/// The bytes per additional resource.
 fn one_more(mesh: impl Fn(usize) -> Mesh, kinds: &[Kind]) -> i64 {
     let [few, many] = [100, 100 + MORE].map(|number| kept(&mesh(number), kinds));
     (many - few) / i64::try_from(MORE).unwrap()

@@ -1,4 +1,4 @@
-//! The line alone, without hyper, under the shop's configuration: each try is answered by a function.
+//! Runs the request path without hyper, under the shop's configuration. A function answers each attempt.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -15,14 +15,14 @@ use shakedown_wire::Body;
 
 use super::shop;
 
-/// Headers that a request has beside the usual.
+/// Headers of a request in addition to the usual ones.
 pub(crate) type Headers = &'static [(&'static str, &'static str)];
 
 pub(crate) const ID: (&str, &str) = ("x-request-id", "6f1b7e5c-37d6-4b2a-9a3e-0d9a6b1c2d3e");
-/// Who takes the route with every policy.
+/// The user whose route has every policy.
 pub(crate) const JASON: (&str, &str) = ("end-user", "jason");
 
-/// A proxy without a wire, and its world.
+/// A proxy without a network, and its simulated environment.
 pub(crate) struct Line {
     proxy: DryRun,
     _sim: Sim,
@@ -40,7 +40,7 @@ impl Line {
         Line { proxy, _sim: sim }
     }
 
-    /// Answers a request with a response of its upstream; gives what the upstream was sent, too.
+    /// Answers a request with the given upstream response. Also returns the request that was sent upstream.
     pub(crate) fn answer(
         &self,
         request: Request<Body>,
@@ -51,7 +51,7 @@ impl Line {
             sent.set(Some(request));
             response.take().unwrap()
         };
-        // In its place: a future that is moved would count for more than it costs.
+        // The future is pinned in place. Moving it would add to the measured cost.
         let answer = {
             let mut running = pin!(self.proxy.answer(request, &upstream));
             running.as_mut().now_or_never().unwrap()
@@ -60,7 +60,7 @@ impl Line {
     }
 }
 
-/// A request as hyper reads it: its values are parts of one buffer, its map has room from the message before.
+/// A request as hyper reads it: its values share one buffer, and its map has the capacity of the previous message.
 pub(crate) fn request(host: &str, with: Headers) -> Request<Body> {
     let mut buffer = BytesMut::with_capacity(1024);
     let mut headers = HeaderMap::with_capacity(24);
@@ -83,7 +83,7 @@ fn value(buffer: &mut BytesMut, text: &str) -> HeaderValue {
     HeaderValue::from_maybe_shared(buffer.split().freeze()).unwrap()
 }
 
-/// An upstream's response, its map likewise.
+/// An upstream's response, built like the request.
 pub(crate) fn response() -> Response<Body> {
     let mut headers = HeaderMap::with_capacity(24);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));

@@ -1,5 +1,5 @@
-//! What a hostile client of HTTP/2 can make a proxy keep, in bytes of its heap. All of the world is one thread's, the client
-//! and the network's buffers included: 256 KiB a connection and direction.
+//! Tests the heap memory that a hostile HTTP/2 client can make a proxy retain. Everything runs in one thread, so client
+//! and network buffers are included: 256 KiB per connection and direction.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -22,18 +22,18 @@ const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const OUTBOUND: SocketAddr = SocketAddr::new(IpAddr::V4(shop::POD), 15_001);
 const MIB: u64 = 1024 * 1024;
 
-/// What the upstream does.
+/// The behaviour of the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upstream {
-    /// Accepts connections, and neither reads nor answers.
+    /// Accepts connections, but neither reads nor answers.
     Stuck,
-    /// Reads, and does not answer.
+    /// Reads, but never answers.
     Silent,
-    /// Speaks HTTP/2, takes as much as HTTP/2 allows, and reads nothing.
+    /// Uses HTTP/2 with the maximum windows, and reads nothing.
     StuckHttp2,
 }
 
-/// `POST /` of the plain service, without its end.
+/// A `POST /` to the plain service, without its end.
 fn half_open(stream: u32) -> Vec<u8> {
     frames::half_open(stream, shop::PLAIN, "/")
 }
@@ -71,7 +71,7 @@ async fn treat(upstream: Upstream, mut stream: BoxStream) {
     std::future::pending::<()>().await;
 }
 
-/// The measured configuration, with upstreams of HTTP/2.
+/// The measured configuration with HTTP/2 upstreams.
 pub(super) fn http2_table() -> Table {
     let mut table = shop::table();
     let clusters: Vec<_> = table.clusters.values().cloned().collect();
@@ -91,8 +91,8 @@ fn table(upstream: Upstream) -> Table {
     }
 }
 
-/// The most that the world has of its heap at once while a client sends these bytes, piece after piece, beside what it had
-/// before; and whether the client was still served then.
+/// Returns the peak growth of the heap while a client sends these pieces, and true if its connection was still open
+/// afterwards.
 fn peak(upstream: Upstream, pieces: impl IntoIterator<Item = Vec<u8>> + 'static) -> (u64, bool) {
     let sim = Sim::new(SimOptions {
         seed: 7,
@@ -128,7 +128,7 @@ fn peak(upstream: Upstream, pieces: impl IntoIterator<Item = Vec<u8>> + 'static)
     (info.bytes_max, done.get().unwrap())
 }
 
-/// Sends all pieces, and tells whether the connection was open after a while.
+/// Sends all pieces, and returns true if the connection was still open afterwards.
 async fn attack(env: &Env, begun: &Cell<bool>, pieces: impl IntoIterator<Item = Vec<u8>>) -> bool {
     let mut stream = env.connect(OUTBOUND, None).await.unwrap();
     write(&mut stream, &hello()).await;
@@ -144,12 +144,12 @@ async fn attack(env: &Env, begun: &Cell<bool>, pieces: impl IntoIterator<Item = 
             open = read(&mut stream).await > 0;
         }
     };
-    // What it has been sent is there by now; the end of the connection would be, too.
+    // Everything sent to the client has arrived by now, and so would have the end of the connection.
     let _ = env.timeout(Duration::from_millis(1), drain).await;
     open
 }
 
-/// So many streams, and on each in turn so many DATA frames of one byte.
+/// The given number of streams, with one-byte DATA frames on each in turn.
 fn one_byte_frames(streams: u32, frames: u32) -> impl Iterator<Item = Vec<u8>> {
     let ids = move || (0..streams).map(|number| 2 * number + 1);
     let heads: Vec<u8> = ids().flat_map(half_open).collect();
@@ -161,7 +161,7 @@ fn one_byte_frames(streams: u32, frames: u32) -> impl Iterator<Item = Vec<u8>> {
 #[test]
 fn data_that_comes_a_byte_a_frame_costs_about_its_length() {
     for upstream in [Upstream::Stuck, Upstream::Silent, Upstream::StuckHttp2] {
-        // 960,000 frames: less than a mebibyte of data, 9 MB on the wire.
+        // 960,000 frames: less than a mebibyte of data, 9 MB in transit.
         let (peak, served) = peak(upstream, one_byte_frames(24, 40_000));
         println!("{upstream:?}: {} KiB", peak / 1024);
         assert!(peak < 20 * MIB, "{upstream:?}: {} KiB", peak / 1024);

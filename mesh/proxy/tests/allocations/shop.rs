@@ -1,5 +1,5 @@
-//! The configuration that requests are measured under: a mesh of two dozen services, written as Istio's YAML, and translated
-//! and compiled as it is for any sidecar.
+//! The measured configuration: a mesh of two dozen services, written as Istio's YAML, and translated and compiled as
+//! for any sidecar.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,15 +17,15 @@ use shakedown_xds::compile::{
 use shakedown_xds::table::Table;
 use shakedown_yaml::tree;
 
-/// Where the measured sidecar is.
+/// The address of the measured sidecar.
 pub(crate) const POD: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// The name of its outbound listener.
+/// The name of the sidecar's outbound listener.
 pub(crate) const LISTENER: &str = "127.0.0.2_15001";
-/// A service without documents: one endpoint, and what Istio gives every route.
+/// A service without documents: one endpoint, and Istio's defaults for its route.
 pub(crate) const PLAIN: &str = "plain:9080";
-/// A service with everything that a request may meet.
+/// A service with every policy.
 pub(crate) const REVIEWS: &str = "reviews:9080";
-/// How many endpoints the latter has.
+/// The number of endpoints of [`REVIEWS`].
 pub(crate) const REVIEWS_HOSTS: u8 = 10;
 
 const DOCUMENTS: &str = "
@@ -63,24 +63,24 @@ spec:
     - {name: v2, labels: {version: v2}}
 ";
 
-/// Who the measured sidecar is.
+/// The bootstrap of the measured sidecar.
 pub(crate) fn bootstrap() -> Bootstrap {
     let control = SocketAddr::from(([127, 0, 0, 3], 15_010));
     Bootstrap::sidecar("pages-1", "default", IpAddr::V4(POD), control)
 }
 
-/// Where the endpoint of [`PLAIN`] and those of [`REVIEWS`] serve.
+/// The addresses of the endpoints of [`PLAIN`] and [`REVIEWS`].
 pub(crate) fn endpoints() -> Vec<SocketAddr> {
     let reviews = (1..=REVIEWS_HOSTS).map(|number| SocketAddr::from(([127, 2, 0, number], 9080)));
     std::iter::once(plain()).chain(reviews).collect()
 }
 
-/// Where the endpoint of [`PLAIN`] serves.
+/// The address of the endpoint of [`PLAIN`].
 pub(crate) fn plain() -> SocketAddr {
     SocketAddr::from(([127, 1, 0, 1], 9080))
 }
 
-/// What the sidecar executes.
+/// The sidecar's compiled table.
 pub(crate) fn table() -> Table {
     let documents = tree::parse("shop.yaml", DOCUMENTS).unwrap();
     let documents = documents.iter().map(|node| Document::read(node).unwrap());

@@ -1,4 +1,5 @@
-//! Whole requests through client, proxy and server in the simulator, beside the same through a forwarder of hyper alone.
+//! Compares whole requests through client, proxy and server in the simulator with the same through a forwarder of hyper
+//! alone.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -22,9 +23,9 @@ use super::shop;
 
 const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
 const OUTBOUND: SocketAddr = SocketAddr::new(IpAddr::V4(shop::POD), 15_001);
-/// How many requests go by before it counts: enough for every buffer to have grown.
+/// The number of requests before the measurement, enough for every buffer to have grown.
 const WARM_UP: usize = 512;
-/// How many are counted.
+/// The number of measured requests.
 const COUNTED: usize = 256;
 const RUNS: usize = 3;
 
@@ -32,12 +33,12 @@ const RUNS: usize = 3;
 type Header = (&'static str, &'static str);
 type Headers = &'static [Header];
 
-/// What stands between client and server.
+/// The intermediary between client and server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Middle {
     Proxy,
-    /// hyper's server and hyper's client, and nothing that decides. It adds these headers to requests, as the proxy does:
-    /// who reads them allocates for each name that is not among the known ones.
+    /// hyper's server and client without policies. Adds these headers to requests as the proxy does, because their
+    /// reader allocates for each non-standard name.
     Forwarder(Headers),
 }
 
@@ -46,11 +47,11 @@ const JASON: Header = ("end-user", "jason");
 const PROTO: Header = ("x-forwarded-proto", "http");
 const ATTEMPT: Header = ("x-envoy-attempt-count", "1");
 const TIMEOUT: Header = ("x-envoy-expected-rq-timeout-ms", "2000");
-/// What the proxy tells every caller.
+/// The response header that the proxy adds.
 const TOOK: Header = ("x-envoy-upstream-service-time", "0");
 
-/// What each request costs everybody in the world: the least of some runs, since hyper looks at the system's clock, and
-/// allocates a new `date` in the first poll of each second of it, even where it is told to send none.
+/// The allocations of each request in all participants, as the minimum of several runs. hyper reads the system's clock
+/// and allocates a new `date` in the first poll of each second, even if configured to send none.
 fn counts(middle: Middle, host: &'static str, headers: Headers) -> Vec<u64> {
     let runs = (0..RUNS).map(|_| run(middle, host, headers));
     let least = |one: Vec<u64>, other: Vec<u64>| {
@@ -120,7 +121,7 @@ fn builder() -> server::Builder {
     builder
 }
 
-/// Forwards each connection's requests on a connection of its own.
+/// Forwards the requests of each connection on a dedicated connection.
 fn forward(env: Env, told: Headers) {
     let mut listener = env.listen(OUTBOUND).unwrap();
     env.clone().spawn("forwarder", async move {
@@ -148,7 +149,7 @@ fn tell(headers: &mut HeaderMap, (name, value): &Header) {
     headers.insert(name, HeaderValue::from_static(value));
 }
 
-/// hyper's client on a connection of its own.
+/// Opens a connection with hyper's client.
 async fn connect<B>(env: &Env, to: SocketAddr) -> SendRequest<B>
 where
     B: HttpBody + 'static,
@@ -163,7 +164,7 @@ where
     sender
 }
 
-/// Sends one request after the other, and counts those that have their answer.
+/// Sends requests one after another, and counts the answered ones.
 fn call(env: Env, host: &'static str, headers: Headers, done: Rc<Cell<usize>>) {
     env.clone().spawn("caller", async move {
         let mut sender = connect::<Body>(&env, OUTBOUND).await;

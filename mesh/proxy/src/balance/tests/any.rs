@@ -1,4 +1,4 @@
-//! Any hosts under any settings: what is picked is there, and nothing panics.
+//! Property tests of balancers with any hosts and settings: the picked host exists, and nothing panics.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ proptest! {
                 ..host(n, *weight)
             })
             .collect();
-        // A small table, for the sake of speed.
+        // The table is small to make the test fast.
         let policy = match POLICIES[policy] {
             LbPolicy::Maglev(_) => LbPolicy::Maglev(Maglev { table_size: 251 }),
             policy => policy,
@@ -94,12 +94,12 @@ proptest! {
     }
 }
 
-/// A weight or a count, at either end of what there may be.
+/// A weight or a count, including both extremes.
 fn weight() -> impl Strategy<Value = u32> {
     prop_oneof![2 => 0..5u32, 1 => any::<u32>(), 1 => Just(u32::MAX)]
 }
 
-/// Each policy, with small tables for the sake of speed, and those that start slowly once more.
+/// Each policy with small tables, to make the test fast, and policies with slow start in addition.
 fn small(policy: usize, slow_start: Option<SlowStart>, bias: f64) -> LbPolicy {
     match policy {
         3 => LbPolicy::RingHash(RingHash {

@@ -1,4 +1,4 @@
-//! What hosts count for when a balancer is built of them: their health, their localities, how long they are there.
+//! Tests rebuilt balancers: the effects of health, localities and the hosts' ages.
 
 use super::*;
 
@@ -83,7 +83,7 @@ fn a_new_host_that_is_not_healthy_yet_leaves_the_choice_between_the_others_as_it
     });
     bench.since.push(Some(at(1000)));
     bench.build();
-    // Two choices miss the idle one a time in four; turns by weight would do so a time in three.
+    // Two choices miss the idle host one time in four, a weighted schedule would do so one time in three.
     let counts = bench.counts(4000);
     assert!((2900..3100).contains(&counts[1]), "{counts:?}");
 }
@@ -97,7 +97,7 @@ fn in_panic_the_unhealthy_do_not_start_slowly() {
     let mut bench = Bench::new(policy, priorities(&layout));
     bench.now = at(50);
     bench.build();
-    // The healthy one has come half of its way.
+    // The healthy host has reached half of its weight.
     let counts = bench.counts(1000);
     assert!((195..=205).contains(&counts[0]), "{counts:?}");
 }

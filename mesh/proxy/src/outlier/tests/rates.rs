@@ -1,4 +1,4 @@
-//! Outliers by their rates, looked at on each tick.
+//! Tests of outliers by rates, which are evaluated at the end of each interval.
 
 use super::*;
 
@@ -104,7 +104,7 @@ fn where_errors_are_split_failures_to_reach_a_host_have_rates_of_their_own() {
 
 #[test]
 fn a_rate_at_the_threshold_is_no_outlier_and_one_below_it_is() {
-    // Four hosts at 100% and one at 50%: mean 90, deviation 20. A factor of 2.0 makes the threshold 50 exactly.
+    // Four hosts at 100% and one at 50%: mean 90, deviation 20. A factor of 2.0 makes the threshold exactly 50.
     let play = |factor: u32| {
         let mut cluster = Cluster::new(5, |settings| {
             settings.consecutive_5xx = 1000;
@@ -142,7 +142,7 @@ fn a_host_that_is_out_is_none_of_those_that_are_compared() {
             settings.failure_percentage.minimum_hosts = minimum_hosts;
             settings.enforcing.failure_percentage = 100;
         });
-        // The second fails too, but never five times in a row.
+        // The second host fails too, but never five times in a row.
         for _ in 0..100 {
             cluster.answers(1, 500, 4, 0);
             cluster.answers(1, 302, 1, 0);

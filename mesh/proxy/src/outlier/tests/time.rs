@@ -1,4 +1,4 @@
-//! For how long hosts are out.
+//! Tests of the length of ejections.
 
 use super::*;
 
@@ -58,8 +58,8 @@ fn by_default_a_host_that_keeps_failing_is_out_for_30_s_more_each_time_up_to_300
 
 #[test]
 fn the_time_stops_growing_once_it_has_passed_the_maximum_by_a_base_time() {
-    // The backoff itself stops where `backoff * base` is no longer below `max + base`: at 5 of 30 s for a maximum of 100 s.
-    // So it takes as many ticks in good health until a host is out for a base time only.
+    // The backoff stops growing once `backoff * base` reaches `max + base`: at 5 of 30 s for a maximum of 100 s. This
+    // determines the number of healthy intervals until an ejection lasts a single base time again.
     let mut cluster = Cluster::new(2, |settings| {
         settings.max_ejection_time = Duration::from_secs(100);
     });
@@ -99,9 +99,10 @@ fn the_time_shrinks_by_one_base_time_a_tick_once_a_host_has_been_back_for_an_int
         (now - from) / S
     };
     assert_eq!(out_for(&mut cluster, 0), 30);
-    // Out again at once: twice as long.
+    // The second ejection follows at once and is twice as long.
     assert_eq!(out_for(&mut cluster, 30 * S), 60);
-    // Back at 90 s. The tick of its return does not count; the next takes one off, and so on: 2, then 1.
+    // The host returned at 90 s. That interval does not count, and the following ones reduce the backoff by one each:
+    // 2, then 1.
     cluster.tick(100 * S);
     assert_eq!(out_for(&mut cluster, 100 * S), 60, "one of two is forgiven");
 }
