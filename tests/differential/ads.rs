@@ -1,7 +1,7 @@
-//! ADS as the two proxies get it: a relay between Envoy and our control plane, which adds what makes Envoy tell of its
-//! requests and nothing else; and a fixture that serves messages which a case wrote.
+//! The ADS servers of the two proxies: a relay between Envoy and our control plane, which only adds an access log to
+//! the listeners, and a fixture that serves a case's messages.
 //!
-//! Both speak the delta protocol, and note what Envoy refuses.
+//! Both use the delta protocol, and record the resources that Envoy rejects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -35,22 +35,22 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Response as GrpcResponse, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-/// What was refused, in words.
+/// Descriptions of the rejected resources.
 pub(crate) type Refusals = Arc<Mutex<Vec<String>>>;
 
-/// What Envoy writes of each request, tab separated.
+/// The format of Envoy's access log, one tab-separated line per request.
 const LOG_FORMAT: &str = "%REQ(X-REQUEST-ID)%\t%RESPONSE_CODE%\t%RESPONSE_FLAGS%\t%RESPONSE_CODE_DETAILS%\t%UPSTREAM_CLUSTER_RAW%\t%UPSTREAM_REQUEST_ATTEMPT_COUNT%\n";
 
-/// Where resources come from.
+/// The source of resources.
 #[derive(Clone)]
 pub(crate) enum Source {
-    /// A control plane.
+    /// A control plane at this address.
     Relay(SocketAddr),
-    /// A case.
+    /// The messages of a case.
     Fixture(Arc<Fixture>),
 }
 
-/// Messages that a case wrote, and may write anew.
+/// The messages of a case, which it may replace.
 #[derive(Default)]
 pub(crate) struct Fixture {
     state: Mutex<Written>,
@@ -59,28 +59,27 @@ pub(crate) struct Fixture {
 #[derive(Default)]
 struct Written {
     resources: Vec<Resource>,
-    /// Those who are told of a change.
+    /// Notified of a change, one per stream.
     streams: Vec<mpsc::UnboundedSender<()>>,
-    /// What was sent and not answered yet, by its stream and its nonce.
+    /// Responses that were sent but not acknowledged or rejected yet, by stream and nonce.
     unanswered: BTreeSet<(usize, String)>,
 }
 
 impl Fixture {
-    /// These.
     pub(crate) fn new(resources: Vec<Resource>) -> Arc<Fixture> {
         let fixture = Fixture::default();
         fixture.written().resources = resources;
         Arc::new(fixture)
     }
 
-    /// Others take their place.
+    /// Replaces the messages and notifies the streams.
     pub(crate) fn change(&self, resources: Vec<Resource>) {
         let mut written = self.written();
         written.resources = resources;
         written.streams.retain(|stream| stream.send(()).is_ok());
     }
 
-    /// Whether all that was sent has been taken or refused.
+    /// Returns true if every response was acknowledged or rejected.
     pub(crate) fn is_settled(&self) -> bool {
         self.written().unanswered.is_empty()
     }
@@ -90,22 +89,22 @@ impl Fixture {
     }
 }
 
-/// What one stream of a fixture was asked for, and has sent.
+/// The subscriptions and sent resources of a fixture's stream.
 struct Told {
     stream: usize,
-    /// By type: the names asked for, `None` being all.
+    /// The subscribed names by type; `None` is a wildcard subscription.
     asked: BTreeMap<String, Option<BTreeSet<String>>>,
-    /// The versions sent, by type and name.
+    /// The versions that were sent, by type and name.
     sent: BTreeMap<(String, String), String>,
     nonce: u64,
 }
 
-/// One who is served.
+/// The ADS service of one proxy.
 #[derive(Clone)]
 struct Ads {
     env: Env,
     source: Source,
-    /// Where an access log is to be written.
+    /// The path of the access log; `None` adds no log.
     log: Option<String>,
     refusals: Refusals,
 }
@@ -130,7 +129,7 @@ pub(crate) fn serve(
         while let Ok(stream) = listener.accept().await {
             let (env, ads) = (own.clone(), ads.clone());
             own.spawn("ads-connection", async move {
-                // The peer ends it.
+                // The peer closes the connection.
                 let _ = serve_h2(&env, stream, &H2Options::default(), ads).await;
             });
         }
@@ -175,7 +174,7 @@ impl StreamingService<Request> for Ads {
 }
 
 impl Told {
-    /// Notes what a request asks for; whether that is anything.
+    /// Records the subscriptions of a request. Returns true if a response is due.
     fn ask(&mut self, request: &Request) -> bool {
         let names = &request.resource_names_subscribe;
         let first = !self.asked.contains_key(&request.type_url);
@@ -185,7 +184,7 @@ impl Told {
             }
             return first;
         }
-        // What is asked for again is sent again.
+        // A resource that is subscribed again is sent again.
         for name in names {
             let key = (request.type_url.clone(), name.clone());
             self.sent.remove(&key);
@@ -252,7 +251,7 @@ impl Ads {
                     vec![request.type_url]
                 }
                 Either::Left(_) => return,
-                // Make before break.
+                // Kinds are sent in make-before-break order.
                 Either::Right(_) => Kind::ALL.map(|kind| kind.url().to_owned()).to_vec(),
             };
             for type_url in types {
@@ -266,7 +265,7 @@ impl Ads {
         }
     }
 
-    /// What a stream is owed of a type; `None` if nothing.
+    /// The response due to a stream for a type; `None` if nothing changed.
     fn response(&self, fixture: &Fixture, told: &mut Told, type_url: &str) -> Option<Response> {
         let asked = told.asked.get(type_url)?;
         let mut written = fixture.written();

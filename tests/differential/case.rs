@@ -1,7 +1,8 @@
-//! A case: one row of a table. A configuration, upstreams and what they do, requests, and what the real Envoy answers.
+//! A test case, one row of a table: a configuration, scripted upstreams, requests, and the real Envoy's expected
+//! answers.
 //!
-//! `wants` anchors a case: it is checked of Envoy's answers, so that two proxies which are both wrongly set up are not
-//! taken for equal.
+//! `wants` anchors a case: it is compared with Envoy's answers, because two proxies with the same wrong configuration
+//! would otherwise count as equal.
 
 use shakedown_xds::proto::cluster::Cluster;
 use shakedown_xds::proto::endpoint::ClusterLoadAssignment;
@@ -14,108 +15,103 @@ use crate::upstream::{Act, Manner, OK};
 /// The port of every service.
 pub(crate) const PORT: u16 = 8080;
 
-/// One row of a table.
 pub(crate) struct Case {
-    /// Unique; what it shows.
+    /// Unique among all cases.
     pub(crate) name: &'static str,
-    /// Where its configuration comes from.
     pub(crate) config: Config,
-    /// The upstreams; where none is given there is one, `a` of `app`, that answers `ok`.
+    /// The upstreams. If empty, the case has one, `a` of `app`, which answers `ok`.
     pub(crate) hosts: Vec<Host>,
     /// Services without endpoints.
     pub(crate) empty: Vec<&'static str>,
-    /// Where the caller runs, and its labels, if its proxy's pod is to be known.
+    /// The caller's locality and labels, if its proxy's pod is to be registered.
     pub(crate) caller: Option<(&'static str, &'static [(&'static str, &'static str)])>,
-    /// Requests to hosts that no service has are not let out.
+    /// True if requests to unknown hosts are refused.
     pub(crate) registry_only: bool,
-    /// What is sent.
+    /// The steps, in order.
     pub(crate) steps: Vec<Step>,
-    /// Status and flags of Envoy's answers: `503 UF, 200 -`; of requests at one time, in order of text.
+    /// Status and flags of Envoy's answers, as `503 UF, 200 -`. Concurrent requests are sorted by text.
     pub(crate) wants: &'static str,
-    /// What is compared.
     pub(crate) compare: Compare,
 }
 
-/// Where a configuration comes from.
+/// The source of a configuration.
 pub(crate) enum Config {
-    /// Istio's YAML, through our control plane.
+    /// Istio's YAML, translated by our control plane.
     Mesh(String),
-    /// The same, and the requests go to the inbound listener.
+    /// Like `Mesh`, with requests sent to the inbound listener.
     Inbound(String),
-    /// Envoy's messages: the plainest that work, edited.
+    /// Envoy's messages: a minimal configuration, edited.
     Xds(Box<dyn Fn(&mut Xds) + Send + Sync>),
 }
 
-/// Envoy's messages of a case. One listener; route everything to the cluster `app`; a cluster for each service, by EDS.
+/// Envoy's messages of a case. By default one listener routes everything to the cluster `app`, and each service has a
+/// cluster with endpoints by EDS.
 pub(crate) struct Xds {
-    /// What the listener does.
+    /// The listener's connection manager.
     pub(crate) manager: HttpConnectionManager,
-    /// Its routes, by RDS.
+    /// The listener's routes, sent by RDS.
     pub(crate) routes: RouteConfiguration,
-    /// In order of the services' names.
+    /// Sorted by the services' names.
     pub(crate) clusters: Vec<Cluster>,
-    /// Of those clusters.
+    /// In the same order.
     pub(crate) endpoints: Vec<ClusterLoadAssignment>,
 }
 
 /// An upstream.
 #[derive(Clone)]
 pub(crate) struct Host {
-    /// Its name, unique in the case.
+    /// Unique in the case.
     pub(crate) name: &'static str,
-    /// Its service; or its cluster, of Envoy's messages.
+    /// The service's name, or the cluster's name in Envoy's messages.
     pub(crate) service: &'static str,
-    /// Its script.
+    /// The action for each request, in order. The last is repeated.
     pub(crate) acts: Vec<Act>,
-    /// What it is.
     pub(crate) manner: Manner,
-    /// For subsets.
+    /// The labels that subsets select.
     pub(crate) labels: Vec<(&'static str, &'static str)>,
-    /// Region, zone and subzone, between slashes.
+    /// Region, zone and subzone, separated by slashes.
     pub(crate) locality: &'static str,
-    /// For Envoy's messages.
+    /// The endpoint's priority. Only for Envoy's messages.
     pub(crate) priority: u32,
-    /// For Envoy's messages; 0 leaves it out.
+    /// The endpoint's load-balancing weight; 0 leaves it out. Only for Envoy's messages.
     pub(crate) weight: u32,
-    /// Whether it is fit to take requests.
+    /// False if EDS marks the endpoint unhealthy.
     pub(crate) healthy: bool,
-    /// Whether its cluster has it from the beginning; else by a change.
+    /// True if the cluster contains the endpoint from the start. Otherwise a change adds it.
     pub(crate) early: bool,
 }
 
-/// What is done after what is before it.
+/// A step of a case. Each starts after the previous one has finished.
 pub(crate) enum Step {
-    /// One request.
+    /// A single request.
     One(Asked),
-    /// Requests at one time.
+    /// Concurrent requests.
     All(Vec<Asked>),
-    /// Nothing, for so many milliseconds.
+    /// A pause in milliseconds.
     Pause(u64),
-    /// Another configuration.
+    /// A new configuration.
     Change(Change),
-    /// Requests at one time, and so many milliseconds after the first of them another configuration.
+    /// Concurrent requests, with a new configuration this number of milliseconds after the step's start.
     Amid(Vec<Asked>, u64, Change),
 }
 
-/// Another configuration, of Envoy's messages: the case's first one, edited once more.
+/// A new configuration of Envoy's messages: the case's first one, edited further.
 pub(crate) struct Change {
-    /// The upstreams that there are now.
+    /// The names of the upstreams that the clusters now contain.
     pub(crate) hosts: &'static [&'static str],
-    /// What else is other.
     pub(crate) edit: Box<dyn Fn(&mut Xds) + Send + Sync>,
 }
 
-/// What is compared.
+/// The comparison of the two proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compare {
-    /// All.
     All,
-    /// All but which host of a service was chosen, where that is a matter of chance.
+    /// All fields except the chosen host of a service, for balancers that choose at random.
     AnyHost,
-    /// How often each host and status came, in so many repetitions: the same distribution.
+    /// The distribution of hosts and statuses over this number of repetitions, by a statistical test.
     Shares(u32),
-    /// How often each host came in each step: by so many requests more or less at most. For balancers that draw nothing, so
-    /// that only what the clock does differs.
+    /// The number of requests per host in each step, which may differ by this amount. For deterministic balancers, so
+    /// that only timing causes a difference.
     Counts(u32),
 }
 
@@ -136,55 +132,55 @@ pub(crate) fn host(name: &'static str) -> Host {
 }
 
 impl Host {
-    /// Of another service.
+    /// Assigns the upstream to another service.
     pub(crate) fn of(mut self, service: &'static str) -> Host {
         self.service = service;
         self
     }
 
-    /// With a script.
+    /// Sets the script.
     pub(crate) fn does(mut self, acts: &[Act]) -> Host {
         self.acts = acts.to_vec();
         self
     }
 
-    /// Not serving HTTP/1.1.
+    /// Sets the kind of upstream; the default is HTTP/1.1.
     pub(crate) fn is(mut self, manner: Manner) -> Host {
         self.manner = manner;
         self
     }
 
-    /// With a label.
+    /// Adds a label.
     pub(crate) fn label(mut self, name: &'static str, value: &'static str) -> Host {
         self.labels.push((name, value));
         self
     }
 
-    /// Somewhere.
+    /// Sets the locality.
     pub(crate) fn at(mut self, locality: &'static str) -> Host {
         self.locality = locality;
         self
     }
 
-    /// Of a priority, in Envoy's messages.
+    /// Sets the priority, for Envoy's messages.
     pub(crate) fn priority(mut self, priority: u32) -> Host {
         self.priority = priority;
         self
     }
 
-    /// Of a weight, in Envoy's messages.
+    /// Sets the weight, for Envoy's messages.
     pub(crate) fn weight(mut self, weight: u32) -> Host {
         self.weight = weight;
         self
     }
 
-    /// Not there until a change has it.
+    /// Leaves the upstream out of its cluster until a change adds it.
     pub(crate) fn later(mut self) -> Host {
         self.early = false;
         self
     }
 
-    /// Found to be unhealthy.
+    /// Marks the endpoint unhealthy.
     pub(crate) fn unhealthy(mut self) -> Host {
         self.healthy = false;
         self
@@ -205,23 +201,23 @@ fn case(name: &'static str, config: Config) -> Case {
     }
 }
 
-/// A case of Istio's YAML.
+/// A case configured by Istio's YAML.
 pub(crate) fn mesh(name: &'static str) -> Case {
     case(name, Config::Mesh(String::new()))
 }
 
-/// A case of a pod's inbound side.
+/// A case that tests a pod's inbound listener.
 pub(crate) fn inbound(name: &'static str) -> Case {
     case(name, Config::Inbound(String::new()))
 }
 
-/// A case of Envoy's messages.
+/// A case configured by Envoy's messages.
 pub(crate) fn xds(name: &'static str, edit: impl Fn(&mut Xds) + Send + Sync + 'static) -> Case {
     case(name, Config::Xds(Box::new(edit)))
 }
 
 impl Case {
-    /// Adds documents.
+    /// Adds mesh documents.
     pub(crate) fn yaml(mut self, text: &str) -> Case {
         let (Config::Mesh(all) | Config::Inbound(all)) = &mut self.config else {
             panic!("{}: YAML is for the mesh", self.name);
@@ -232,7 +228,7 @@ impl Case {
         self
     }
 
-    /// Adds a VirtualService of `app` with these HTTP routes, as a YAML list in one line or more.
+    /// Adds a VirtualService for `app` with these HTTP routes, given as a YAML list.
     pub(crate) fn routes(self, http: &str) -> Case {
         let http = http.replace("TO_APP", "route: [{destination: {host: app}}]");
         self.yaml(&format!(
@@ -240,7 +236,7 @@ impl Case {
         ))
     }
 
-    /// Adds a DestinationRule of `app` with these fields, as the inside of a YAML map in one line.
+    /// Adds a DestinationRule for `app` with these fields, given as the inside of a one-line YAML map.
     pub(crate) fn rule(self, fields: &str) -> Case {
         self.yaml(&format!(
             "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: app}}\nspec: {{host: app, {fields}}}"
@@ -253,18 +249,18 @@ impl Case {
         self
     }
 
-    /// The one upstream of `app`, with this script.
+    /// Adds the single upstream of `app`, with this script.
     pub(crate) fn app(self, acts: &[Act]) -> Case {
         self.host(host("a").does(acts))
     }
 
-    /// A service without endpoints.
+    /// Adds a service without endpoints.
     pub(crate) fn empty(mut self, service: &'static str) -> Case {
         self.empty.push(service);
         self
     }
 
-    /// The proxies' own pods, as callers: where they run (region, zone and subzone) and their labels.
+    /// Registers the proxies' own pods, with this locality (region, zone and subzone) and these labels.
     pub(crate) fn caller(
         mut self,
         locality: &'static str,
@@ -274,30 +270,30 @@ impl Case {
         self
     }
 
-    /// Requests to hosts that no service has are answered 502.
+    /// Refuses requests to unknown hosts with 502.
     pub(crate) fn registry_only(mut self) -> Case {
         self.registry_only = true;
         self
     }
 
-    /// Sends a request when what is before it is over.
+    /// Sends a request after the previous step has finished.
     pub(crate) fn send(mut self, asked: Asked) -> Case {
         self.steps.push(Step::One(asked));
         self
     }
 
-    /// Sends requests at one time.
+    /// Sends requests concurrently.
     pub(crate) fn together(mut self, all: Vec<Asked>) -> Case {
         self.steps.push(Step::All(all));
         self
     }
 
-    /// Has its clusters other upstreams from now on: these.
+    /// Replaces the upstreams of the clusters.
     pub(crate) fn now(self, hosts: &'static [&'static str]) -> Case {
         self.change(hosts, |_| {})
     }
 
-    /// Has both proxies another configuration from now on.
+    /// Replaces the configuration of both proxies.
     pub(crate) fn change(
         mut self,
         hosts: &'static [&'static str],
@@ -307,49 +303,47 @@ impl Case {
         self
     }
 
-    /// Sends requests at one time, with another configuration amid them.
+    /// Sends requests concurrently, and replaces the configuration while they are in progress.
     pub(crate) fn amid(mut self, all: Vec<Asked>, after: u64, change: Change) -> Case {
         self.steps.push(Step::Amid(all, after, change));
         self
     }
 
-    /// Waits.
     pub(crate) fn pause(mut self, ms: u64) -> Case {
         self.steps.push(Step::Pause(ms));
         self
     }
 
-    /// Sends a plain GET.
     pub(crate) fn get(self, path: &str) -> Case {
         self.send(get(path))
     }
 
-    /// What Envoy answers.
+    /// Sets the expected answers of Envoy.
     pub(crate) fn wants(mut self, answers: &'static str) -> Case {
         self.wants = answers;
         self
     }
 
-    /// Which host of a service is chosen is not compared.
+    /// Excludes the chosen host of a service from the comparison.
     pub(crate) fn any_host(mut self) -> Case {
         self.compare = Compare::AnyHost;
         self
     }
 
-    /// Only how often each host came is compared, step by step.
+    /// Compares only the number of requests per host in each step, which may differ by `most`.
     pub(crate) fn counts_within(mut self, most: u32) -> Case {
         self.compare = Compare::Counts(most);
         self
     }
 
-    /// Only how often what came is compared.
+    /// Compares only the distribution of hosts and statuses.
     pub(crate) fn shares(mut self, repetitions: u32) -> Case {
         self.compare = Compare::Shares(repetitions);
         self
     }
 }
 
-/// Another configuration.
+/// A new configuration.
 pub(crate) fn change(
     hosts: &'static [&'static str],
     edit: impl Fn(&mut Xds) + Send + Sync + 'static,
@@ -360,19 +354,19 @@ pub(crate) fn change(
     }
 }
 
-/// A GET of a path, of `app`.
+/// A GET of a path on `app`.
 pub(crate) fn get(path: &str) -> Asked {
     asked("GET", path)
 }
 
-/// A POST of a path and a body, to `app`.
+/// A POST of a body to a path on `app`.
 pub(crate) fn post(path: &str, body: &str) -> Asked {
     let mut asked = asked("POST", path);
     asked.body = body.into();
     asked
 }
 
-/// A request of a method and a path, to `app`.
+/// A request to `app`.
 pub(crate) fn asked(method: &str, path: &str) -> Asked {
     Asked {
         method: method.into(),
@@ -382,7 +376,7 @@ pub(crate) fn asked(method: &str, path: &str) -> Asked {
     }
 }
 
-/// These bytes.
+/// A request of exactly these bytes.
 pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Asked {
     Asked {
         raw: Some(bytes.into()),
@@ -390,38 +384,37 @@ pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Asked {
     }
 }
 
-/// A call of gRPC, by HTTP/1.1: what matters is the content type.
+/// A gRPC call over HTTP/1.1, which the proxies recognise by its content type.
 pub(crate) fn grpc(path: &str) -> Asked {
     asked("POST", path).header("content-type", "application/grpc")
 }
 
 impl Asked {
-    /// With a header.
     pub(crate) fn header(mut self, name: &str, value: &str) -> Asked {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Of a method, where its bytes are given: a response to HEAD has no body.
+    /// Sets the method of a request given as bytes, because a response to HEAD has no body.
     pub(crate) fn of_method(mut self, method: &str) -> Asked {
         self.method = method.into();
         self
     }
 
-    /// To another authority.
+    /// Sets the authority.
     pub(crate) fn to(mut self, host: &str) -> Asked {
         self.host = Some(host.into());
         self
     }
 
-    /// By HTTP/2.
+    /// Uses HTTP/2.
     pub(crate) fn h2(mut self) -> Asked {
         self.http2 = true;
         self
     }
 
-    /// A request for a web socket: says this on it, and closes when so many bytes have come back; where that is none, it
-    /// waits for the other to close.
+    /// Requests a web socket, sends this text on it, and closes after receiving `wants` bytes. `None` waits for the
+    /// peer to close.
     pub(crate) fn websocket(self, says: &'static str, wants: Option<usize>) -> Asked {
         let mut asked = self
             .header("connection", "Upgrade")
@@ -431,19 +424,19 @@ impl Asked {
         asked
     }
 
-    /// The caller goes away after so many milliseconds.
+    /// Closes the caller's connection after this number of milliseconds.
     pub(crate) fn leaves_after(mut self, ms: u64) -> Asked {
         self.leaves_after = Some(ms);
         self
     }
 
-    /// Sent so many milliseconds after the step began.
+    /// Sends the request this number of milliseconds after the start of the step.
     pub(crate) fn after(mut self, ms: u64) -> Asked {
         self.after = ms;
         self
     }
 
-    /// Whether the proxy closes the connection afterwards is compared.
+    /// Also compares if the proxy closes the connection after the answer.
     pub(crate) fn watch_close(mut self) -> Asked {
         self.watch_close = true;
         self

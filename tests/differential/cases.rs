@@ -1,4 +1,4 @@
-//! The tables, a file for each section of what the proxy promises.
+//! The tables of cases, a file per section of the proxy's behaviour.
 
 mod actions;
 mod balancing;
@@ -21,7 +21,6 @@ mod upgrades;
 
 use crate::case::Case;
 
-/// All cases.
 pub(crate) fn all() -> Vec<Case> {
     let tables = [
         local_replies::cases(),

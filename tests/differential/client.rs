@@ -1,4 +1,4 @@
-//! The caller of both proxies.
+//! The caller that sends requests to both proxies.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,58 +8,55 @@ use shakedown_env::Env;
 use crate::http1::{Connection, Framing};
 use crate::http2;
 
-/// No case waits longer for an answer.
+/// The time limit for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// How long a connection may stay open after a reply that was to close it.
+/// The time limit for closing a connection after a reply that announces it.
 const CLOSING: Duration = Duration::from_millis(1500);
 
 /// A request to send.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
-    /// HTTP/2 with prior knowledge.
+    /// True to use HTTP/2 with prior knowledge.
     pub(crate) http2: bool,
-    /// Its method.
     pub(crate) method: String,
-    /// Its target.
+    /// The request target.
     pub(crate) path: String,
-    /// Its authority; `None` sends none.
+    /// The authority; `None` sends none.
     pub(crate) host: Option<String>,
-    /// The rest, in order.
+    /// The other headers, in order.
     pub(crate) headers: Vec<(String, String)>,
-    /// Its body, with a content length unless it is empty.
+    /// The body. A content length is sent unless it is empty.
     pub(crate) body: Vec<u8>,
-    /// These bytes instead of all that.
+    /// Sent instead of all other fields.
     pub(crate) raw: Option<Vec<u8>>,
-    /// Goes away after so many milliseconds.
+    /// The time after which the caller closes the connection, in ms.
     pub(crate) leaves_after: Option<u64>,
-    /// Begins so many milliseconds after the step does.
+    /// The delay from the start of the step, in ms.
     pub(crate) after: u64,
-    /// The connection must be closed by the proxy after the answer.
+    /// True to record if the proxy closes the connection after the answer.
     pub(crate) watch_close: bool,
-    /// What it says when its connection has become something else, and how many bytes it waits for before it closes;
-    /// where that is none, until it is closed.
+    /// The text sent after an upgrade, and the number of bytes to receive before closing. `None` waits until the peer
+    /// closes.
     pub(crate) talk: Option<(&'static str, Option<usize>)>,
-    /// The listener's port, if not the outbound one.
+    /// The listener's port; `None` is the outbound listener.
     pub(crate) port: Option<u16>,
 }
 
-/// What the caller got.
+/// The caller's view of an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// 0 when there was none.
+    /// 0 if no answer arrived.
     pub(crate) status: u16,
-    /// In the order and case in which they came.
+    /// In the order and case received.
     pub(crate) headers: Vec<(String, String)>,
-    /// The body.
     pub(crate) body: Vec<u8>,
-    /// Trailers.
     pub(crate) trailers: Vec<(String, String)>,
-    /// How it ended.
+    /// The way in which the answer ended.
     pub(crate) end: &'static str,
 }
 
 impl Answer {
-    /// No answer, and why.
+    /// A missing answer, with the reason.
     pub(crate) fn none(end: &'static str) -> Answer {
         Answer {
             end,
@@ -68,7 +65,7 @@ impl Answer {
     }
 }
 
-/// Sends a request on a connection of its own.
+/// Sends a request on a new connection.
 pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
     if asked.after > 0 {
         env.sleep(Duration::from_millis(asked.after)).await;
@@ -106,7 +103,7 @@ pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
     }
 }
 
-/// Talks on a connection that has become something else.
+/// Exchanges data on an upgraded connection.
 async fn talk(
     connection: &mut Connection,
     mut answer: Answer,

@@ -1,4 +1,4 @@
-//! A real Envoy as a peer: where it is found, how it is started, what it tells of its requests.
+//! A real Envoy as the peer of comparison: finds the binary, starts it, and reads its access log.
 
 use std::fs;
 use std::io;
@@ -10,12 +10,13 @@ use serde_json::json;
 
 use crate::seen::Fact;
 
-/// The port of its admin interface.
+/// The port of Envoy's admin interface.
 pub(crate) const ADMIN_PORT: u16 = 15000;
-/// Holds Envoy as a child and ends it when its own standard input does: nothing is left behind when the test dies.
+/// Runs Envoy as a child of a shell and kills it when the shell's standard input closes, so that it never outlives the
+/// test.
 const WRAPPER: &str = r#""$0" "$@" </dev/null & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"#;
 
-/// The binary: of `SHAKEDOWN_ENVOY`, or of a virtual environment in this repository.
+/// Finds the binary: `SHAKEDOWN_ENVOY`, or in a virtual environment of this repository.
 pub(crate) fn find() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("SHAKEDOWN_ENVOY") {
         return Some(PathBuf::from(path)).filter(|path| path.is_file());
@@ -24,7 +25,7 @@ pub(crate) fn find() -> Option<PathBuf> {
     [root.join("target/envoy-venv"), root.join(".venv")]
         .iter()
         .find_map(|venv| {
-            // lib/python3.11/site-packages/envoy/_bin/envoy; the launcher in bin/ would only start that.
+            // The path is lib/python3.11/site-packages/envoy/_bin/envoy. The launcher in bin/ only starts this binary.
             let pythons = fs::read_dir(venv.join("lib")).ok()?;
             let binary =
                 |python: fs::DirEntry| python.path().join("site-packages/envoy/_bin/envoy");
@@ -32,7 +33,7 @@ pub(crate) fn find() -> Option<PathBuf> {
         })
 }
 
-/// An Envoy that runs. Dropping it ends it.
+/// A running Envoy. Dropping it ends the process.
 pub(crate) struct Envoy {
     wrapper: Child,
     log: PathBuf,
@@ -40,7 +41,7 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts one as the sidecar of a pod at `address`, with its files in `folder`.
+    /// Starts Envoy as the sidecar of a pod at `address`, with its files in `folder`.
     pub(crate) fn start(
         binary: &Path,
         folder: &Path,
@@ -70,20 +71,20 @@ impl Envoy {
         })
     }
 
-    /// Where its access log is to be written.
+    /// The path of the access log.
     pub(crate) fn log_in(folder: &Path) -> String {
         folder.join("access.log").display().to_string()
     }
 
-    /// What it has written of its requests.
+    /// The access log's complete lines.
     pub(crate) fn facts(&self) -> Vec<Fact> {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
-        // The last line may be half written.
+        // The last line may be incomplete.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().filter_map(fact).collect()
     }
 
-    /// What it said when it failed.
+    /// Envoy's standard error.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.folder.join("envoy.err")).unwrap_or_default()
     }
@@ -92,7 +93,7 @@ impl Envoy {
 impl Drop for Envoy {
     fn drop(&mut self) {
         drop(self.wrapper.stdin.take());
-        // Whatever it says about its end, it has ended.
+        // The exit status does not matter.
         let _ = self.wrapper.wait();
     }
 }

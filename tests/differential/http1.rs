@@ -1,6 +1,6 @@
-//! HTTP/1.1 as the peers of the proxies see it, byte by byte: names keep their case, and what is cut short shows.
+//! A byte-level HTTP/1.1 peer of the proxies, which preserves the case of header names and detects truncated messages.
 //!
-//! It stands outside of both proxies, so that neither's library can hide what the other does.
+//! It is independent of both proxies' libraries, because a library could hide the other proxy's behaviour.
 
 use std::io;
 
@@ -8,20 +8,20 @@ use hyper_util::rt::TokioIo;
 use shakedown_env::BoxStream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// More than any case sends in one head.
+/// A bound above the size of every case's head.
 const HEAD_BYTES_MAX: usize = 256 * 1024;
 
-/// The first line and the headers of a message, as they were written.
+/// The first line and the headers of a message, as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The request or status line.
     pub(crate) line: String,
-    /// Names in the case in which they came.
+    /// Names in the case received.
     pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Head {
-    /// The first value of a header, in whatever case it came.
+    /// The first value of a header, by case-insensitive name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self
             .headers
@@ -36,21 +36,20 @@ impl Head {
     }
 }
 
-/// How the end of a body is known.
+/// The framing of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// There is none.
+    /// No body.
     None,
-    /// So many bytes.
+    /// A fixed number of bytes.
     Length(usize),
-    /// Chunks.
     Chunked,
-    /// Until the connection closes.
+    /// A body that ends with the connection.
     Close,
 }
 
 impl Framing {
-    /// Of a request.
+    /// The framing of a request's body.
     pub(crate) fn of_request(head: &Head) -> Framing {
         match Framing::written(head) {
             Some(framing) => framing,
@@ -58,7 +57,7 @@ impl Framing {
         }
     }
 
-    /// Of a response to a request of this method.
+    /// The framing of the body of a response to this method.
     pub(crate) fn of_response(head: &Head, method: &str) -> Framing {
         let status = head.second();
         if method == "HEAD" || status.starts_with('1') || status == "204" || status == "304" {
@@ -79,14 +78,14 @@ impl Framing {
     }
 }
 
-/// A message's body, and how it ended.
+/// The body of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Content {
-    /// Its bytes, without framing.
+    /// The bytes without framing.
     pub(crate) bytes: Vec<u8>,
-    /// What came after the last chunk.
+    /// The trailers after the last chunk.
     pub(crate) trailers: Vec<(String, String)>,
-    /// Whether it ended before its time.
+    /// True if the body ended early.
     pub(crate) cut: bool,
 }
 
@@ -97,7 +96,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Over a stream that was just opened.
+    /// Wraps a newly opened stream.
     pub(crate) fn new(stream: BoxStream) -> Connection {
         Connection {
             io: TokioIo::new(stream),
@@ -105,18 +104,17 @@ impl Connection {
         }
     }
 
-    /// Makes the coming drop a RST.
+    /// Makes the next drop send a RST.
     pub(crate) fn reset_on_drop(&mut self) {
         self.io.inner_mut().reset_on_drop();
     }
 
-    /// Writes all of it.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.io.write_all(bytes).await?;
         self.io.flush().await
     }
 
-    /// Whether the peer has closed; waits for it, dropping what comes.
+    /// Waits until the peer has closed, discarding received data.
     pub(crate) async fn closed(&mut self) -> bool {
         loop {
             self.buffer.clear();
@@ -127,7 +125,7 @@ impl Connection {
         }
     }
 
-    /// What has come, without framing; `None` at the end.
+    /// The next received data, without framing; `None` at the end.
     pub(crate) async fn piece(&mut self) -> Option<Vec<u8>> {
         if self.buffer.is_empty() && !self.more().await {
             return None;
@@ -135,7 +133,7 @@ impl Connection {
         Some(std::mem::take(&mut self.buffer))
     }
 
-    /// The next head; `None` when the connection ended before one.
+    /// The next head; `None` if the connection ended before one.
     pub(crate) async fn head(&mut self) -> Option<Head> {
         loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
@@ -215,7 +213,7 @@ impl Connection {
         }
     }
 
-    /// Reads what there is; false at the end.
+    /// Reads available data. Returns false at the end.
     async fn more(&mut self) -> bool {
         matches!(self.io.read_buf(&mut self.buffer).await, Ok(read) if read > 0)
     }

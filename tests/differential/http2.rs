@@ -15,7 +15,7 @@ use crate::upstream::{Act, Upstream};
 
 type Fields = Vec<(String, String)>;
 
-/// Serves one connection as the script says.
+/// Serves one connection according to the script.
 pub(crate) async fn serve(env: &Env, stream: BoxStream, upstream: Rc<Upstream>) {
     let Ok(mut connection) = h2::server::handshake(TokioIo::new(stream)).await else {
         return;
@@ -24,7 +24,7 @@ pub(crate) async fn serve(env: &Env, stream: BoxStream, upstream: Rc<Upstream>) 
         let (env, upstream) = (env.clone(), Rc::clone(&upstream));
         let own = env.clone();
         own.spawn("upstream-stream", async move {
-            // A stream that is reset has nobody left to answer.
+            // An answer to a reset stream fails, which does not matter.
             let _ = answer(&env, request, respond, &upstream).await;
         });
     }
@@ -116,7 +116,7 @@ async fn answer(
     Ok(())
 }
 
-/// Sends one request on a connection of its own.
+/// Sends one request on a new connection.
 pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer {
     let uri = format!(
         "http://{}{}",
@@ -135,7 +135,7 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
         return Answer::none("no HTTP/2");
     };
     let _connection = env.spawn_owned("client-connection", async move {
-        // How it ended shows in the answer.
+        // The answer shows how the connection ended.
         let _ = connection.await;
     });
     let mut request = Request::new(());
@@ -151,7 +151,7 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
         return Answer::none("refused by HTTP/2");
     };
     if !asked.body.is_empty() {
-        // A peer that has answered already may not want it.
+        // A peer that has already answered may refuse the body.
         let _ = stream.send_data(asked.body.clone().into(), true);
     }
     match response.await {
@@ -171,7 +171,7 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
     }
 }
 
-/// Sends a GET whose path is none that the library knows, and reads the status and the body of its answer.
+/// Sends a GET with a path that the library refuses, and reads status and body of the answer.
 async fn send_frames(stream: BoxStream, asked: &Asked) -> Answer {
     /// Source: RFC 7541, appendix A.
     const STATUSES: [(u8, u16); 4] = [(0x88, 200), (0x8c, 400), (0x8d, 404), (0x8e, 500)];
@@ -228,7 +228,7 @@ async fn read(mut body: RecvStream) -> Content {
             content.cut = true;
             return content;
         };
-        // It fails only when the stream is over, and then nobody waits for the window.
+        // An error means that the stream has ended, and then the window no longer matters.
         let _ = body.flow_control().release_capacity(data.len());
         content.bytes.extend_from_slice(&data);
     }

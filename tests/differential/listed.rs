@@ -1,39 +1,36 @@
-//! Where our proxy differs from Envoy, and why that stands. Everything that differs is here, or it fails.
+//! The accepted differences between our proxy and Envoy, with reasons. Any other difference fails the test.
 
-/// Cases that differ in these fields, and in no other but what other entries name. One that does not differ any more must be
-/// struck.
+/// Cases that may differ in these fields, and otherwise only in fields of other entries. An entry whose cases no longer
+/// differ must be removed.
 pub(crate) struct Listed {
-    /// Their names.
     pub(crate) cases: &'static [&'static str],
-    /// The fields; `*` at an end stands for anything.
+    /// The fields; a final `*` matches any suffix.
     pub(crate) fields: &'static [&'static str],
-    /// Why.
+    /// The reason for the difference.
     pub(crate) why: &'static str,
 }
 
-/// A field that is compared in no case.
+/// A field that no case compares.
 pub(crate) struct Everywhere {
-    /// The field.
     pub(crate) field: &'static str,
-    /// Why.
+    /// The reason for the exception.
     pub(crate) why: &'static str,
 }
 
-/// Cases whose configuration our side refuses, so that it says so and does nothing wrong.
+/// Cases whose configuration our side refuses with an error.
 pub(crate) struct Pending {
-    /// Their names.
     pub(crate) cases: &'static [&'static str],
-    /// What it takes.
+    /// The missing feature.
     pub(crate) why: &'static str,
 }
 
-/// Accepted everywhere.
+/// Differences accepted in all cases.
 pub(crate) const EVERYWHERE: &[Everywhere] = &[Everywhere {
     field: "header server",
     why: "Envoy names itself in every answer; we are no Envoy, and leave the app's own name",
 }];
 
-/// Accepted in some cases.
+/// Differences accepted in some cases.
 pub(crate) const LISTED: &[Listed] = &[
     Listed {
         cases: &[
@@ -93,5 +90,5 @@ pub(crate) const LISTED: &[Listed] = &[
     },
 ];
 
-/// Not supported yet.
+/// Unsupported configurations.
 pub(crate) const PENDING: &[Pending] = &[];

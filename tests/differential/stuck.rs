@@ -1,4 +1,4 @@
-//! An address whose backlog is full: connects to it hang, as those to a host that is down do.
+//! An address with a full backlog, so that connects hang as they do for an unreachable host.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,15 +6,15 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
-/// How many connects it takes to fill a backlog of one, and one more.
+/// The number of connects that fill a minimal backlog, plus one.
 const FILLERS: usize = 3;
 
-/// What keeps a backlog full.
+/// Keeps a backlog full until dropped.
 pub(crate) struct Backlog {
     _sockets: Vec<OwnedFd>,
 }
 
-/// Listens at an address, accepts nothing, and fills the queue.
+/// Listens at an address without accepting, and fills the backlog.
 pub(crate) fn fill(at: SocketAddr) -> io::Result<Backlog> {
     let listener = tcp(SocketFlags::CLOEXEC)?;
     bind(&listener, &at)?;
@@ -22,7 +22,7 @@ pub(crate) fn fill(at: SocketAddr) -> io::Result<Backlog> {
     let mut sockets = vec![listener];
     for _ in 0..FILLERS {
         let filler = tcp(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
-        // It says that it is in progress: it will be so for as long as this lives.
+        // The connect returns "in progress", and remains so while the socket is open.
         let _ = connect(&filler, &at);
         sockets.push(filler);
     }

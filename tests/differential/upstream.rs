@@ -1,5 +1,4 @@
-//! Scripted upstreams: what each does with the n-th request that reaches it is written in the case, and what reached it is
-//! written down.
+//! Scripted upstreams: a case defines the action for the n-th request, and the received requests are recorded.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -12,10 +11,10 @@ use shakedown_env::{BoxStream, Env, Owned};
 use crate::http1::{Connection, Framing};
 use crate::{http2, stuck};
 
-/// What an upstream does with a request.
+/// An upstream's action for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Answers, with these headers besides the content length.
+    /// Answers with these headers and the content length.
     Reply(u16, &'static [(&'static str, &'static str)], &'static str),
     /// Answers in chunks, with trailers.
     Chunks(
@@ -23,107 +22,105 @@ pub(crate) enum Act {
         &'static [&'static str],
         &'static [(&'static str, &'static str)],
     ),
-    /// Answers with these headers as they stand, and with this body in pieces.
+    /// Answers with exactly these headers, and with this body in pieces.
     Framed(
         u16,
         &'static [(&'static str, &'static str)],
         &'static [&'static str],
     ),
-    /// Writes these bytes, a short while apart, and closes. HTTP/1.1 only.
+    /// Writes these bytes with short pauses, and closes. HTTP/1.1 only.
     Raw(&'static [&'static str]),
-    /// Agrees to an upgrade, and then does this. HTTP/1.1 only.
+    /// Accepts an upgrade, then acts like this. HTTP/1.1 only.
     Switch(Talk),
-    /// Writes these bytes, and then nothing until the peer goes. As HTTP/2: answers with this body, and resets in it.
+    /// Writes these bytes and then waits for the peer to close. Over HTTP/2: answers with this body and resets the
+    /// stream in it.
     Stall(&'static str),
     /// Reads the request and closes.
     Close,
-    /// Reads the request and resets: the connection, or the stream of HTTP/2 with this code.
+    /// Reads the request and resets the connection, or over HTTP/2 the stream with this code.
     Reset(u32),
     /// Reads the request and never answers.
     Hang,
-    /// Waits so many milliseconds, then does as the other says.
+    /// Waits this number of milliseconds before the other action.
     Late(u64, &'static Act),
-    /// As gRPC: status 200 and these trailers, after a message if there is one; trailers alone where it is empty.
+    /// Answers as gRPC: status 200, an optional message and these trailers. An empty message makes a trailers-only
+    /// response.
     Grpc(&'static str, &'static [(&'static str, &'static str)]),
 }
 
-/// What an upstream does with a connection that has become something else.
+/// An upstream's behaviour on an upgraded connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Talk {
-    /// Says what it hears.
+    /// Returns the received data.
     Echo,
-    /// Says this, and closes when it has heard something.
+    /// Sends this and closes, after receiving something.
     Bye(&'static str),
-    /// Resets when it has heard something.
+    /// Resets after receiving something.
     Reset,
-    /// Says nothing.
     Silent,
 }
 
-/// 200 and `ok`.
+/// Answers 200 with `ok`.
 pub(crate) const OK: Act = Act::Reply(200, &[], "ok");
 
-/// An answer of this status, which says `app`.
+/// Answers with this status and the body `app`.
 pub(crate) const fn status(code: u16) -> Act {
     Act::Reply(code, &[], "app")
 }
 
-/// What an address is.
+/// The kind of an upstream address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// It serves HTTP/1.1.
+    /// Serves HTTP/1.1.
     Http1,
-    /// It serves HTTP/2 with prior knowledge.
+    /// Serves HTTP/2 with prior knowledge.
     Http2,
-    /// Nothing listens there.
+    /// Refuses connections, because nothing listens.
     Refuses,
-    /// It listens and its backlog is full: connects hang.
+    /// Listens with a full backlog, so that connects hang.
     Stuck,
 }
 
-/// One request that reached an upstream.
+/// A request received by an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// Which upstream.
+    /// The upstream's name.
     pub(crate) host: String,
-    /// The service that it stands for.
+    /// The upstream's service.
     pub(crate) service: String,
     /// The method and the target.
     pub(crate) line: String,
-    /// In the order in which they came. Of HTTP/2, `:authority` is first.
+    /// In the order received. Over HTTP/2, `:authority` is first.
     pub(crate) headers: Vec<(String, String)>,
-    /// The body.
     pub(crate) body: Vec<u8>,
-    /// Trailers of the request.
     pub(crate) trailers: Vec<(String, String)>,
-    /// Whether the body was cut short.
+    /// True if the body was truncated.
     pub(crate) cut: bool,
 }
 
-/// What one upstream is to do.
+/// The script of one upstream.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
-    /// Its name.
+    /// The upstream's name.
     pub(crate) host: String,
-    /// The service that it stands for.
+    /// The upstream's service.
     pub(crate) service: String,
-    /// What it does with the first request, the second, and so on; the last holds for all that follow.
+    /// The actions for the first request, the second, and so on. The last is repeated.
     pub(crate) acts: Vec<Act>,
-    /// What it is.
     pub(crate) manner: Manner,
 }
 
-/// An upstream that runs.
+/// A running upstream.
 pub(crate) struct Upstream {
     script: Script,
     seen: Cell<usize>,
     journal: Journal,
 }
 
-/// What reached all upstreams of a case, in order.
+/// The requests received by all upstreams of a case, in order.
 pub(crate) type Journal = Rc<RefCell<Vec<Received>>>;
 
-/// What keeps an upstream alive.
+/// Keeps an upstream alive until dropped.
 pub(crate) struct Running {
     upstream: Rc<Upstream>,
     _task: Option<Owned>,
@@ -131,14 +128,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Begins the script anew.
+    /// Restarts the script.
     pub(crate) fn rewind(&self) {
         self.upstream.seen.set(0);
     }
 }
 
 impl Upstream {
-    /// Notes a request, and tells what is to be done with it.
+    /// Records a request and returns the action for it.
     pub(crate) fn take(&self, received: Received) -> Act {
         self.journal.borrow_mut().push(received);
         let nth = self.seen.get();
@@ -147,7 +144,7 @@ impl Upstream {
         *acts.get(nth).or(acts.last()).unwrap_or(&OK)
     }
 
-    /// A request with this host's name on it.
+    /// A request record with this upstream's names.
     pub(crate) fn received(&self, line: String) -> Received {
         Received {
             host: self.script.host.clone(),
@@ -161,7 +158,6 @@ impl Upstream {
     }
 }
 
-/// Starts an upstream.
 pub(crate) fn start(
     env: &Env,
     at: SocketAddr,
@@ -225,7 +221,7 @@ async fn serve(env: &Env, stream: BoxStream, upstream: &Upstream) {
     }
 }
 
-/// Does as the script says; false when the connection is over.
+/// Performs an action. Returns false if the connection is finished.
 async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: Act) -> bool {
     while let Act::Late(ms, then) = act {
         env.sleep(Duration::from_millis(ms)).await;
@@ -304,7 +300,7 @@ async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: 
     }
 }
 
-/// Talks until one of both closes.
+/// Exchanges data until either side closes.
 async fn converse(connection: &mut Connection, talk: Talk) {
     while let Some(heard) = connection.piece().await {
         let said = match talk {
@@ -312,7 +308,7 @@ async fn converse(connection: &mut Connection, talk: Talk) {
             Talk::Silent => Ok(()),
             Talk::Reset => return connection.reset_on_drop(),
             Talk::Bye(text) => {
-                // If it cannot be said, the caller shows it.
+                // The caller's answer shows a failure to write.
                 let _ = connection.write(text.as_bytes()).await;
                 return;
             }

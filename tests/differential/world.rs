@@ -1,5 +1,5 @@
-//! The world of one case: upstreams, a control plane or a fixture, a real Envoy and our proxy, all on loopback addresses of
-//! their own. Both proxies get the same resources and the same requests, one after the other, and the same script.
+//! The environment of one case: upstreams, a control plane or a fixture, a real Envoy and our proxy, each on its own
+//! loopback address. Both proxies receive the same resources, requests and scripts, one proxy after the other.
 
 mod block;
 mod change;
@@ -31,34 +31,33 @@ use change::resources;
 pub(crate) const OUTBOUND_PORT: u16 = 15001;
 /// The port of an app behind its sidecar.
 const APP_PORT: u16 = 20_000;
-/// How long the proxies may take to be ready.
+/// The time limit for the proxies to become ready.
 const READY: Duration = Duration::from_secs(10);
-/// How long a proxy may take to tell of a request that is over.
+/// The time limit for a proxy to log a completed request.
 const TELLING: Duration = Duration::from_millis(500);
-/// Between two looks.
+/// The polling interval.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What came of a case.
+/// The outcome of a case.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// Both did the same.
+    /// Both proxies behaved alike.
     Equal,
-    /// They did not.
+    /// The proxies differed in these fields.
     Differs(Vec<Difference>),
-    /// Our side does not take the configuration.
+    /// Our side refused the configuration.
     Refused(String),
-    /// The case does not show what it says: Envoy refuses it, or answers otherwise.
+    /// The case is wrong: Envoy refuses the configuration, or its answers differ from `wants`.
     Broken(String),
 }
 
-/// What was seen.
+/// The outcome and observations of a case.
 #[derive(Debug)]
 pub(crate) struct Result {
-    /// What came of it.
     pub(crate) outcome: Outcome,
     /// Status and flags of Envoy's answers.
     pub(crate) summary: String,
-    /// All that was seen of both, for a person to read.
+    /// All observations of both proxies as readable text.
     pub(crate) details: String,
 }
 
@@ -72,7 +71,7 @@ impl Result {
     }
 }
 
-/// What runs for a case.
+/// The running processes and servers of a case.
 struct World<'a> {
     case: &'a Case,
     env: Env,
@@ -81,17 +80,16 @@ struct World<'a> {
     journal: Journal,
     envoy: Envoy,
     events: Events,
-    /// What Envoy refuses.
+    /// Resources rejected by Envoy.
     envoy_refuses: Refusals,
     status: Option<Status>,
-    /// Where the messages of a case are served to Envoy and to ours.
+    /// The fixtures that serve a case's messages, for Envoy and for our proxy.
     fixtures: Vec<Arc<Fixture>>,
     _tasks: Vec<Owned>,
 }
 
 type Events = Arc<Mutex<Vec<MeshEvent>>>;
 
-/// Runs a case.
 pub(crate) fn run(case: &Case, index: usize, binary: &Path) -> Result {
     let runtime = Runtime::new().expect("a runtime");
     let folder = folder(index);
@@ -103,7 +101,7 @@ pub(crate) fn run(case: &Case, index: usize, binary: &Path) -> Result {
         world.play().await
     });
     drop(runtime);
-    // What is left is in the target directory, and small.
+    // Leftover files are small and in the target directory.
     let _ = std::fs::remove_dir_all(&folder);
     result
 }
@@ -149,7 +147,7 @@ impl<'a> World<'a> {
         let log = Some(Envoy::log_in(folder));
         let mut serve = |source, envoy: bool| {
             let log = log.clone().filter(|_| envoy);
-            // What ours refuses it tells by itself.
+            // Our proxy reports its rejections itself.
             let refusals = if envoy {
                 Arc::clone(&envoy_refuses)
             } else {
@@ -228,7 +226,7 @@ impl<'a> World<'a> {
         }
         let envoy = self.drive(true).await;
         if let Err(refused) = ready {
-            // What Envoy does is settled all the same.
+            // Envoy's answers are checked in any case.
             let outcome = self.is_wrong(&envoy).unwrap_or(refused);
             let blocks = envoy.blocks(&self.case.steps, self.case.compare);
             return Result {
@@ -270,7 +268,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Envoy does not do what the case is about.
+    /// Returns the outcome `Broken` if Envoy's answers differ from the case's `wants`.
     fn is_wrong(&self, envoy: &Run) -> Option<Outcome> {
         if matches!(self.case.compare, Compare::Shares(_) | Compare::Counts(_)) {
             return None;
@@ -283,7 +281,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Waits until both proxies have all of the configuration; of what ours refuses it only has to know.
+    /// Waits until both proxies have the whole configuration, including resources that ours rejects.
     async fn ready(&self) -> std::result::Result<(), Outcome> {
         let deadline = self.env.now() + READY;
         let envoy: SocketAddr = (self.block.envoy(), ADMIN_PORT).into();
@@ -306,7 +304,7 @@ impl<'a> World<'a> {
             self.env.sleep(LOOK).await;
         }
         if let Some(status) = &self.status {
-            // What was refused is known by the refusals.
+            // A timeout is ignored, because rejected resources are reported below.
             let _ = self.env.timeout(READY, status.synced(status.push())).await;
         }
         self.refusals()
@@ -415,7 +413,7 @@ impl<'a> World<'a> {
             }
             self.env.sleep(LOOK).await;
         }
-        // What was cut short is written down when its connection ends, which may come last.
+        // A truncated request is recorded when its connection ends, which may be last.
         self.env.sleep(LOOK).await;
         run.received = self.journal.take();
         run
@@ -445,7 +443,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Gives a request an id, by which it is known again, unless it is bytes or has one.
+/// Adds a request id to identify the request, unless it has one or is given as bytes.
 fn identified(mut asked: Asked, number: &mut u64) -> Asked {
     *number += 1;
     let has = asked

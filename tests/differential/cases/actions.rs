@@ -1,4 +1,4 @@
-//! What a route does besides forwarding: rewrites, redirects, answers of its own, headers, mirrors, CORS.
+//! Cases of route actions besides forwarding: rewrites, redirects, direct responses, headers, mirrors, CORS.
 
 use shakedown_xds::proto::route::WeightedCluster;
 use shakedown_xds::proto::route::route_action::ClusterSpecifier;
@@ -8,7 +8,6 @@ use crate::case::{Case, asked, get, grpc, host, mesh, xds};
 use crate::messages::wrapped;
 use crate::upstream::{Act, OK};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = rewrites();
     all.extend(redirects());
@@ -207,7 +206,7 @@ fn cors() -> Vec<Case> {
     ]
 }
 
-/// The random number comes from a header: the split can be told to the unit.
+/// Takes the random number from a header, so that the split can be tested exactly.
 fn weights() -> Vec<Case> {
     let mut by_header = xds("weights: the number picks the cluster", |x| {
         let weight = |name: &str, weight: u32| ClusterWeight {

@@ -1,4 +1,4 @@
-//! Which host takes a request.
+//! Cases of load balancing.
 
 use shakedown_xds::proto::cluster::cluster::{
     CommonLbConfig, LbConfig, LbPolicy, MaglevLbConfig, RingHashLbConfig,
@@ -13,7 +13,6 @@ use crate::case::{Case, Xds, get, host, mesh, xds};
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, OK};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = shares();
     all.extend(hashes());
@@ -21,7 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// The share of healthy hosts below which all are used.
+/// The percentage of healthy hosts below which all hosts are used.
 pub(super) fn panic_at(percent: f64) -> Option<CommonLbConfig> {
     Some(CommonLbConfig {
         healthy_panic_threshold: Some(envoy_types::pb::envoy::r#type::v3::Percent {
@@ -101,7 +100,7 @@ fn ring(x: &mut Xds, least: u64) {
     }));
 }
 
-/// Twelve users, each of whom must come to the same host by both.
+/// Sends requests of twelve users, each of whom both proxies must send to the same host.
 fn users(mut case: Case) -> Case {
     for user in [
         "jason", "ann", "bob", "carl", "dora", "emil", "fay", "gus", "hal", "ida", "jo", "kim",

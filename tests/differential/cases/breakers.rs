@@ -1,4 +1,4 @@
-//! Circuit breakers: what is let in, what waits, what is refused at once.
+//! Cases of circuit breakers: admitted, queued and refused requests.
 
 use shakedown_xds::proto::cluster::CircuitBreakers;
 use shakedown_xds::proto::cluster::circuit_breakers::Thresholds;
@@ -12,14 +12,13 @@ use crate::upstream::{Act, OK, status};
 
 const SLOW: Act = Act::Late(300, &OK);
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = istio();
     all.extend(envoy());
     all
 }
 
-/// So many requests, a short while apart.
+/// The given number of requests at short intervals.
 fn several(count: u64) -> Vec<Asked> {
     (0..count).map(|nth| get("/").after(nth * 30)).collect()
 }
@@ -167,7 +166,6 @@ fn one(thresholds: Thresholds) -> Option<CircuitBreakers> {
     })
 }
 
-/// At most so many requests.
 pub(super) fn requests(max: u32) -> Option<CircuitBreakers> {
     one(Thresholds {
         max_requests: wrapped(max),
@@ -175,7 +173,6 @@ pub(super) fn requests(max: u32) -> Option<CircuitBreakers> {
     })
 }
 
-/// At most so many retries.
 pub(super) fn retries(max: u32) -> Option<CircuitBreakers> {
     one(Thresholds {
         max_retries: wrapped(max),
@@ -183,7 +180,7 @@ pub(super) fn retries(max: u32) -> Option<CircuitBreakers> {
     })
 }
 
-/// Retries by a budget.
+/// Limits retries by a retry budget.
 pub(super) fn budget(percent: f64, least: u32) -> Option<CircuitBreakers> {
     let budget = RetryBudget {
         budget_percent: Some(envoy_types::pb::envoy::r#type::v3::Percent { value: percent }),

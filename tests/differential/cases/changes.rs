@@ -1,4 +1,4 @@
-//! Configurations that change while requests go: hosts that come and go, slow start, weights, routes.
+//! Cases of configurations that change during requests: added and removed hosts, slow start, weights, routes.
 
 use shakedown_xds::proto::cluster::cluster::{
     LbConfig, LbPolicy, LeastRequestLbConfig, RoundRobinLbConfig, SlowStartConfig,
@@ -14,7 +14,6 @@ use crate::client::Asked;
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, OK, status};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = endpoints();
     all.extend(health());
@@ -27,7 +26,7 @@ const LATE: Act = Act::Late(300, &OK);
 const FAILS_LATE: Act = Act::Late(200, &FAILS);
 const FAILS: Act = status(503);
 
-/// So many requests, one every so many milliseconds.
+/// The given number of requests, one every `every` milliseconds.
 fn steady(count: u64, every: u64) -> Vec<Asked> {
     (0..count).map(|nth| get("/").after(nth * every)).collect()
 }
@@ -101,7 +100,8 @@ fn endpoints() -> Vec<Case> {
     ]
 }
 
-/// Twelve users, each of whom must come to the same host by both, before a host comes, with it, and when another has left.
+/// Sends requests of twelve users, each of whom both proxies must send to the same host: before a host is added, with
+/// it, and after another was removed.
 fn hashed(name: &'static str, policy: LbPolicy) -> Case {
     let users = |mut case: Case| {
         for user in [
@@ -184,7 +184,7 @@ fn health() -> Vec<Case> {
     ]
 }
 
-/// A window of a second.
+/// A slow start window of one second.
 fn slow(aggression: Option<f64>) -> Option<SlowStartConfig> {
     let aggression = aggression.map(|value| RuntimeDouble {
         default_value: value,
@@ -204,8 +204,8 @@ fn round_robin(x: &mut Xds, config: Option<SlowStartConfig>) {
     x.cluster("app").lb_config = Some(LbConfig::RoundRobinLbConfig(config));
 }
 
-/// Two hosts that have been there for the window, and one that joins them: its share is counted in each half of its window,
-/// and after it.
+/// Two hosts that have passed their slow start window are joined by a third, whose share is counted in each half of its
+/// window and after it.
 fn joined(name: &'static str, edit: impl Fn(&mut Xds) + Send + Sync + 'static) -> Case {
     xds(name, edit)
         .host(host("a"))

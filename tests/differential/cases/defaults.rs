@@ -1,8 +1,7 @@
-//! Istio's defaults: which hosts there are, what becomes of references to nothing, how paths are normalised.
+//! Cases of Istio's defaults: known hosts, dangling references, path normalisation.
 
 use crate::case::{Case, get, host, mesh};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = paths();
     all.extend(hosts());
@@ -12,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 const YES: &str = "route: [{destination: {host: yes-svc}}]";
 
-/// `app`, and `yes-svc` for requests that a document sends there.
+/// Adds the services `app`, and `yes-svc` for requests that a document routes there.
 fn two(name: &'static str) -> Case {
     mesh(name).host(host("a")).host(host("yes").of("yes-svc"))
 }

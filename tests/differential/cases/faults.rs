@@ -1,4 +1,4 @@
-//! Injected faults and local rate limits.
+//! Cases of injected faults and local rate limits.
 
 use envoy_types::pb::envoy::config::core::v3::RuntimeFractionalPercent;
 use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
@@ -11,7 +11,6 @@ use crate::upstream::{Manner, OK, status};
 
 const RATE_LIMIT: &str = "envoy.filters.http.local_ratelimit";
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = faults();
     all.extend(limits());
@@ -90,7 +89,7 @@ fn faults() -> Vec<Case> {
     ]
 }
 
-/// A bucket of so many tokens, which is not filled again for an hour.
+/// A bucket of this number of tokens, which is not refilled for an hour.
 fn bucket(tokens: u32) -> LocalRateLimit {
     let always = || RuntimeFractionalPercent {
         default_value: Some(FractionalPercent {
@@ -116,7 +115,7 @@ fn listener_wide(x: &mut Xds, limit: &LocalRateLimit) {
     x.add_filter(RATE_LIMIT, pack(limit));
 }
 
-/// The filter without a bucket, and one of the route.
+/// Adds the filter without a bucket, and a bucket on the route.
 fn of_route(x: &mut Xds, limit: &LocalRateLimit) {
     listener_wide(
         x,

@@ -1,4 +1,4 @@
-//! HTTP message framing (RFC 9112, sections 2 to 7) and request targets, of requests and of responses.
+//! Cases of HTTP message framing (RFC 9112, sections 2 to 7) and request targets, for requests and responses.
 
 mod answers;
 mod bodies;
@@ -9,7 +9,6 @@ use crate::client::Asked;
 use crate::messages::ms;
 use crate::upstream::{Act, Manner};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = bodies::cases();
     all.extend(request_heads());
@@ -19,10 +18,10 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// Retries would hide what a single attempt does.
+/// Disables retries, which would hide the effect of a single attempt.
 const ONCE: &str = "[{TO_APP, retries: {attempts: 0}}]";
 
-/// A request given by its bytes; the case compares whether its connection is closed.
+/// A request given as bytes. The case also compares if the connection is closed.
 fn line(text: &str) -> Asked {
     raw(text).watch_close()
 }
@@ -34,7 +33,7 @@ fn framed(lines: &str, body: &str) -> Asked {
     ))
 }
 
-/// A GET of a target, as it stands.
+/// A GET with exactly this target.
 fn target(text: &str) -> Asked {
     line(&format!("GET {text} HTTP/1.1\r\nhost: app\r\n\r\n"))
 }

@@ -1,4 +1,4 @@
-//! Headers that the proxy adds, keeps and drops.
+//! Cases of headers that the proxy adds, keeps and removes.
 
 use shakedown_xds::proto::core::{CidrRange, HeaderValue, HeaderValueOption};
 use shakedown_xds::proto::manager::http_connection_manager::InternalAddressConfig;
@@ -9,7 +9,6 @@ use crate::client::Asked;
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, OK, status};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = plain();
     all.extend(internal());
@@ -18,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// Loopback counts as internal.
+/// Treats loopback addresses as internal.
 pub(super) fn loopback_is_internal() -> Option<InternalAddressConfig> {
     Some(InternalAddressConfig {
         cidr_ranges: vec![CidrRange {
@@ -222,7 +221,7 @@ fn internal() -> Vec<Case> {
     ]
 }
 
-/// An internal caller, by its own word.
+/// Marks the caller as internal by `x-forwarded-for`.
 fn inside(asked: Asked) -> Asked {
     asked.header("x-forwarded-for", "127.0.0.9")
 }
@@ -231,7 +230,7 @@ fn believed(x: &mut Xds) {
     x.manager.internal_address_config = loopback_is_internal();
 }
 
-/// What internal callers steer.
+/// Cases of x-envoy-* overrides, which are accepted from internal callers.
 fn steering() -> Vec<Case> {
     vec![
         xds("internal: so many retries", believed)

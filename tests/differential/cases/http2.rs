@@ -1,4 +1,4 @@
-//! HTTP/2 with prior knowledge on either side, and gRPC over it.
+//! Cases of HTTP/2 with prior knowledge on either side, and gRPC over it.
 
 use shakedown_xds::proto::core::Http2ProtocolOptions;
 use shakedown_xds::proto::upstream_http::HttpProtocolOptions;
@@ -11,7 +11,6 @@ use crate::case::{Case, Xds, get, grpc, host, mesh, post, xds};
 use crate::messages::ms;
 use crate::upstream::{Act, Manner, OK, status};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = callers();
     all.extend(upstreams());

@@ -1,4 +1,4 @@
-//! Answers that the proxy gives by itself: to plain callers, and to callers of gRPC.
+//! Cases of local replies to plain callers and to gRPC callers.
 
 use shakedown_xds::proto::core::DataSource;
 use shakedown_xds::proto::core::data_source::Specifier;
@@ -12,7 +12,6 @@ use crate::upstream::{Act, Manner, OK, status};
 const NO_RETRY: &str = "[{TO_APP, retries: {attempts: 0}}]";
 const ONE_RETRY: &str = "[{TO_APP, retries: {attempts: 1, retryOn: '5xx'}}]";
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = plain();
     all.extend(bodies());
@@ -148,7 +147,7 @@ fn plain() -> Vec<Case> {
     ]
 }
 
-/// Answers that break off, or have no length.
+/// Cases of responses that are truncated or have no length.
 fn bodies() -> Vec<Case> {
     vec![
         mesh("an answer cut short in its body")
@@ -191,7 +190,7 @@ fn bodies() -> Vec<Case> {
     ]
 }
 
-/// The same to a caller of gRPC: 200, and the truth in headers.
+/// Repeats the cases with gRPC callers, which receive status 200 and the error in headers.
 fn to_grpc() -> Vec<Case> {
     let call = || grpc("/service/method");
     vec![
@@ -276,7 +275,7 @@ fn to_grpc() -> Vec<Case> {
     ]
 }
 
-/// Requests that are no good.
+/// Cases of invalid requests.
 fn requests() -> Vec<Case> {
     let many = |count: usize| -> String {
         let lines = (0..count)
@@ -339,7 +338,7 @@ fn no_panic(x: &mut Xds) {
     x.cluster("app").common_lb_config = super::balancing::panic_at(0.0);
 }
 
-/// Makes the route an answer.
+/// Makes the route a direct response.
 pub(super) fn respond(x: &mut Xds, status: u32, body: &str) {
     let body = (!body.is_empty()).then(|| DataSource {
         specifier: Some(Specifier::InlineString(body.into())),

@@ -1,9 +1,8 @@
-//! What takes a mesh: callers of different places and kinds, delegates, hosts outside, policies of our own.
+//! Cases that need a mesh: callers of several localities and kinds, delegates, external hosts, policies of our own.
 
 use crate::case::{Case, get, grpc, host, inbound, mesh};
 use crate::upstream::{Act, Manner, OK, status};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = localities();
     all.extend(callers());

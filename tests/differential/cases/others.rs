@@ -1,5 +1,5 @@
-//! What other control planes send, and ours does not: clusters that requests name, hashes of the request line, the other
-//! hash of rings, subsets that fall back to fewer labels.
+//! Cases of configurations that other control planes send but ours does not: clusters named by requests, hashes of the
+//! request line, the other ring hash function, subsets that fall back to fewer labels.
 
 use shakedown_xds::proto::cluster::cluster::lb_subset_config::lb_subset_selector::LbSubsetSelectorFallbackPolicy;
 use shakedown_xds::proto::cluster::cluster::lb_subset_config::{
@@ -19,10 +19,8 @@ use crate::case::{Case, Xds, asked, get, host, xds};
 use crate::messages::{labels, wrapped};
 use crate::upstream::OK;
 
-/// The name of the upstream's cluster.
 const APP: &str = "app";
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = named();
     all.extend(hashed());
@@ -98,7 +96,7 @@ fn five(case: Case) -> Case {
     hosts.into_iter().fold(case, Case::host)
 }
 
-/// Requests that differ in their line, each of which must come to the same host by both.
+/// Sends requests with different request lines, each of which both proxies must send to the same host.
 fn lines(case: Case) -> Case {
     five(case)
         .get("/a")

@@ -1,4 +1,5 @@
-//! Outlier detection: who is taken out, when, and when it is back. `503 UH` is an ejected host's sign: it is the only one.
+//! Cases of outlier detection: ejections and their times. `503 UH` indicates an ejected host where the cluster has only
+//! one.
 
 use shakedown_xds::proto::cluster::OutlierDetection;
 
@@ -6,10 +7,9 @@ use crate::case::{Case, Xds, get, host, mesh, xds};
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, Manner, OK, status};
 
-/// Longer than Envoy's update merge window.
+/// A pause longer than Envoy's update merge window.
 const MERGED: u64 = 1_150;
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = istio();
     all.extend(envoy());
@@ -197,7 +197,7 @@ fn istio() -> Vec<Case> {
     ]
 }
 
-/// Five hosts in turn, one of which always fails: fifty requests, a tick, and twenty more.
+/// Five hosts in rotation, one of which always fails: fifty requests, an interval's end, and twenty more requests.
 fn far_below_the_others(name: &'static str, factor: u32, again: &'static str) -> Case {
     let mut case = xds(name, move |x| {
         x.cluster("app").lb_policy =
@@ -223,7 +223,7 @@ fn far_below_the_others(name: &'static str, factor: u32, again: &'static str) ->
         .wants(again)
 }
 
-/// So many of the first fifty, and of the twenty after them, that fail.
+/// The expected answers if `first` of the first fifty requests and `second` of the next twenty fail.
 fn failing(first: usize, second: usize) -> &'static str {
     let mut all = vec!["200 -"; 50 - first];
     all.extend(vec!["503 -"; first]);

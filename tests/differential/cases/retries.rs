@@ -1,4 +1,4 @@
-//! Retries: what is tried again, how often, and with what.
+//! Cases of retries: conditions, counts and the headers of retried requests.
 
 use shakedown_xds::proto::matcher::StringMatcher;
 use shakedown_xds::proto::matcher::string_matcher::MatchPattern;
@@ -9,7 +9,7 @@ use crate::case::{Case, Xds, asked, get, grpc, host, mesh, post, xds};
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, Manner, OK, status};
 
-/// What the first try meets.
+/// The result of the first attempt.
 const MEETS: [(&str, Act); 9] = [
     ("500", status(500)),
     ("502", status(502)),
@@ -25,7 +25,7 @@ const MEETS: [(&str, Act); 9] = [
     ("its own timeout", Act::Hang),
 ];
 
-/// Which of them each condition tries again, in that order.
+/// The results that each condition retries, in the order of `MEETS`.
 const CONDITIONS: [(&str, [bool; 9]); 9] = [
     (
         "5xx",
@@ -61,7 +61,6 @@ const CONDITIONS: [(&str, [bool; 9]); 9] = [
     ),
 ];
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = conditions();
     all.extend(istio());
@@ -70,7 +69,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// Every condition with everything that a try may meet.
+/// Combines every condition with every result of an attempt.
 fn conditions() -> Vec<Case> {
     let mut all = Vec::new();
     for (condition, again) in CONDITIONS {
@@ -379,7 +378,7 @@ fn policies() -> Vec<Case> {
     ]
 }
 
-/// What gRPC says in headers.
+/// Cases of gRPC statuses in response headers.
 fn grpc_conditions() -> Vec<Case> {
     let rows: [(&str, &str); 7] = [
         ("cancelled", "1"),

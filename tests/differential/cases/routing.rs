@@ -1,4 +1,5 @@
-//! Which route a request takes: virtual hosts, then the first match. Each route answers with a body of its own where it can.
+//! Cases of route selection: virtual hosts, then the first matching route. Routes are distinguished by their response
+//! bodies.
 
 use shakedown_xds::proto::matcher::StringMatcher;
 use shakedown_xds::proto::matcher::string_matcher::MatchPattern;
@@ -9,7 +10,6 @@ use shakedown_xds::proto::route::{HeaderMatcher, QueryParameterMatcher};
 use crate::case::{Case, asked, get, host, mesh, raw, xds};
 use crate::messages::{all_to, to};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = paths();
     all.extend(others());
@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// Matched requests reach `yes`, others `app`.
+/// Routes matching requests to `yes` and all others to `app`.
 fn when(name: &'static str, conditions: &str) -> Case {
     let routes = format!(
         "[{{match: [{conditions}], route: [{{destination: {{host: yes-svc}}}}]}}, {{TO_APP}}]"

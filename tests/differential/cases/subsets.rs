@@ -1,4 +1,4 @@
-//! Subsets of a cluster's hosts by their labels, as the messages of Envoy's have them.
+//! Cases of subsets of a cluster's hosts by labels, configured by Envoy's messages.
 
 use shakedown_xds::proto::cluster::cluster::LbSubsetConfig;
 use shakedown_xds::proto::cluster::cluster::lb_subset_config::{
@@ -10,7 +10,6 @@ use crate::case::{get, host};
 use crate::messages::{fields, labels};
 use crate::upstream::status;
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let no_fallback = LbSubsetFallbackPolicy::NoFallback;
     let any = LbSubsetFallbackPolicy::AnyEndpoint;
@@ -96,7 +95,7 @@ fn told_apart(x: &mut Xds, fallback: LbSubsetFallbackPolicy, wanted: &[(&str, &s
     }
 }
 
-/// Another try stays in the subset.
+/// A retry stays in the subset.
 fn retried() -> Case {
     xds("subsets: another try stays in the subset", |x| {
         told_apart(x, LbSubsetFallbackPolicy::NoFallback, &[("version", "v1")]);

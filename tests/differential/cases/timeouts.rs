@@ -1,4 +1,4 @@
-//! Timeouts: of routes, of tries, of idle streams, of requests.
+//! Cases of timeouts of routes, attempts, idle streams and requests.
 
 use shakedown_xds::proto::core::HttpProtocolOptions;
 use shakedown_xds::proto::protobuf::BoolValue;
@@ -11,7 +11,6 @@ use crate::upstream::{Act, OK, status};
 const LATE: Act = Act::Late(300, &OK);
 const SLOW_BODY: Act = Act::Stall("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n0123456789");
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = routes();
     all.extend(streams());

@@ -1,4 +1,4 @@
-//! Connections that become something else: web sockets.
+//! Cases of upgraded connections: web sockets.
 
 use shakedown_xds::proto::core::HttpProtocolOptions;
 use shakedown_xds::proto::manager::http_connection_manager::UpgradeConfig;
@@ -10,7 +10,6 @@ use crate::case::{Case, Xds, get, grpc, host, mesh, raw, xds};
 use crate::messages::ms;
 use crate::upstream::{Act, Manner, OK, Talk, status};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = refused();
     all.extend(agreed());
@@ -21,7 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
 const ECHO: Act = Act::Switch(Talk::Echo);
 const SILENT: Act = Act::Switch(Talk::Silent);
 
-/// Lets the listener upgrade to web sockets.
+/// Allows upgrades to web sockets on the listener.
 fn allow(x: &mut Xds) {
     x.manager.upgrade_configs = vec![UpgradeConfig {
         upgrade_type: "websocket".into(),
@@ -165,7 +164,7 @@ fn agreed() -> Vec<Case> {
     ]
 }
 
-/// More than what one direction holds at a time.
+/// A text longer than the buffer of one direction.
 const LONG: &str = match std::str::from_utf8(&[b'x'; 100_000]) {
     Ok(text) => text,
     Err(_) => unreachable!(),

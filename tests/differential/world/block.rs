@@ -1,13 +1,13 @@
-//! Addresses of one case on the loopback.
+//! The loopback addresses of one case.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::case::PORT;
 
-/// Where ADS is served.
+/// The port of the ADS servers.
 const ADS_PORT: u16 = 15010;
 
-/// Addresses of one case, which no other case of this process has.
+/// The loopback addresses of one case, distinct from those of all other cases of this process.
 #[derive(Clone, Copy)]
 pub(super) struct Block(u8, u8);
 
@@ -37,7 +37,7 @@ impl Block {
         (self.ip(3), ADS_PORT).into()
     }
 
-    /// Where ADS is served to Envoy; and to ours, of a fixture.
+    /// The address of the ADS server for Envoy, or of the fixture for our proxy.
     pub(super) fn ads(self, envoy: bool) -> SocketAddr {
         (self.ip(if envoy { 4 } else { 5 }), ADS_PORT).into()
     }

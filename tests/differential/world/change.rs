@@ -1,4 +1,4 @@
-//! The messages of a case, and how others take their place while it runs.
+//! Builds the messages of a case, and replaces them during the case.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::{Block, LOOK, READY, World, hosts};
 use crate::case::{Case, Change, Config, Host, Xds};
 use crate::messages;
 
-/// How long Envoy's worker may take to do as its main thread has confirmed.
+/// The time that Envoy's worker threads need to apply a configuration that the main thread has acknowledged.
 const TAKING_OVER: Duration = Duration::from_millis(20);
 
 impl World<'_> {
-    /// Changes the configuration of one of the proxies, after so many milliseconds, and waits until that has taken it.
+    /// Changes the configuration of one proxy after the given delay in milliseconds, and waits until it was applied.
     pub(super) async fn change(&self, envoy: bool, change: Option<(u64, &Change)>) {
         let Some((after, change)) = change else {
             return;
@@ -27,7 +27,7 @@ impl World<'_> {
             Some(change),
         ));
         let deadline = self.env.now() + READY;
-        // A stream has to come round before anything is owed.
+        // The stream's task must run before the fixture has unacknowledged responses.
         self.env.sleep(LOOK).await;
         while !fixture.is_settled() {
             assert!(
@@ -41,7 +41,7 @@ impl World<'_> {
     }
 }
 
-/// The messages of a case for one of the proxies: as they are first, or after a change.
+/// The messages of a case for one proxy, before or after a change.
 pub(super) fn resources(
     case: &Case,
     hosts: &[Host],

@@ -1,10 +1,9 @@
-//! The framing and the heads of answers.
+//! Cases of the framing and heads of responses.
 
 use super::{ONCE, sends};
 use crate::case::{Case, asked, get, mesh};
 use crate::upstream::Act;
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = response_lengths();
     all.extend(response_codings());
@@ -12,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// The answer, to callers of HTTP/1.1 and of HTTP/2.
+/// Tests the response with callers of HTTP/1.1 and of HTTP/2.
 fn answers(name: &'static str, bytes: &'static [&'static str]) -> Case {
     let acts: Vec<Act> = bytes
         .iter()
@@ -217,7 +216,7 @@ fn response_heads() -> Vec<Case> {
     ]
 }
 
-/// Heads of answers about the limit, which is 60 KiB.
+/// Cases of response heads near the limit of 60 KiB.
 fn long_answers() -> Case {
     fn head(bytes: usize) -> Act {
         let text = format!(

@@ -1,9 +1,8 @@
-//! The bodies of requests: lengths, codings and chunks.
+//! Cases of request bodies: lengths, codings and chunks.
 
 use super::{framed, line, sends};
 use crate::case::{Case, asked, mesh, raw};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = bodies();
     all.extend(request_lengths());
@@ -12,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-/// Bodies of methods that seldom have one.
+/// Cases of bodies with methods that rarely have one.
 fn bodies() -> Vec<Case> {
     let chunked = |method: &str| {
         line(&format!(

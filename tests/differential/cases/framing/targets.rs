@@ -1,10 +1,9 @@
-//! The targets and the authorities of requests.
+//! Cases of request targets and authorities.
 
 use super::{line, sends, target};
 use crate::case::{Case, get, mesh};
 use crate::upstream::{OK, status};
 
-/// The table.
 pub(super) fn cases() -> Vec<Case> {
     let mut all = targets();
     all.extend(authorities());
