@@ -1,12 +1,12 @@
-//! The grammar of checks: a line of a scenario's `expect`, with names that are resolved against a small story.
+//! Fuzzes the grammar of checks: a line of a scenario's `expect`, whose names are resolved against a small scenario.
 //!
-//! A line that is refused is refused in words, at its own place; one that is accepted is kept as written.
+//! A refused line must have a non-empty message at its own location, and an accepted line is kept as written.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use shakedown_scenarios::{Edits, LoadError, load_text};
 
-/// A story with what checks name: services, versions, zones, loads with entries, faults, a canary.
+/// A scenario with everything that checks can name: services, versions, zones, loads with entries, faults, a canary.
 const STORY: &str = "
 scenario: fuzzed
 story: What checks name.
@@ -33,7 +33,7 @@ chaos:
 ";
 
 fuzz_target!(|line: &str| {
-    // JSON's strings are YAML's.
+    // JSON strings are valid YAML strings.
     let quoted = serde_json::to_string(line).expect("a string is written");
     let text = format!("{STORY}expect:\n  - {quoted}\n");
     match load_text("fuzzed.yaml", &text, &Edits::default()) {

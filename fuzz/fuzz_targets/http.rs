@@ -1,8 +1,8 @@
-//! A whole proxy in the simulator, between a caller and an upstream of which one sends the input as it is: HTTP/1.1 or HTTP/2 as
-//! a caller sends it, or HTTP/1.1 as an upstream answers.
+//! Fuzzes a whole proxy in the simulator, between a caller and an upstream. One of them sends the input: HTTP/1.1 or
+//! HTTP/2 from the caller, or HTTP/1.1 from the upstream.
 //!
-//! The first byte says who sends it (its highest bit), and in pieces of how many bytes. No task may panic; and how the bytes are
-//! cut into pieces makes no difference to what the caller and the upstream see.
+//! The first byte selects the sender (highest bit) and the size of the pieces in which the input is sent. No task may
+//! panic, and the size of the pieces must not change the bytes that caller and upstream receive.
 #![no_main]
 
 use std::cell::RefCell;
@@ -28,7 +28,7 @@ const CALLER: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
 const OUTBOUND: SocketAddr = SocketAddr::new(IpAddr::V4(shop::POD), 15_001);
 const REQUEST: &[u8] = b"GET /x HTTP/1.1\r\nhost: plain:9080\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-/// Between pieces: no timeout is so short, and no second of the wall clock passes.
+/// The pause between pieces, short enough that no timeout expires and the wall clock's second does not change.
 const PAUSE: Duration = Duration::from_micros(10);
 /// The pause of an upstream before its response, longer than all pieces of a request take.
 const REST: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ fuzz_target!(|input: &[u8]| {
     let by_caller = control & 0x80 == 0;
     let whole = exchange(by_caller, bytes, bytes.len());
     let size = usize::from(control & 0x7f);
-    // HTTP/2's frames of one read are answered together.
+    // HTTP/2 frames read together are answered together, so their responses depend on the pieces.
     if size > 0 && size < bytes.len() && !bytes.starts_with(b"PRI ") {
         let pieces = exchange(by_caller, bytes, size);
         assert!(
@@ -64,8 +64,8 @@ struct Seen {
 }
 
 impl Seen {
-    /// True if two runs differ in nothing but how much of a broken message was passed on before it was known to be broken, and
-    /// in the words of an error.
+    /// True if two runs differ only in the part of a malformed message that was forwarded before the error was
+    /// detected, and in the text of an error.
     fn agrees(&self, other: &Seen) -> bool {
         let agree = |one: &str, two: &str| one.starts_with(two) || two.starts_with(one);
         let status = |seen: &Seen| seen.caller.lines().next().unwrap_or_default().to_owned();
@@ -77,7 +77,7 @@ impl Seen {
     }
 }
 
-/// Sends the bytes through a proxy, from its caller or from its upstream.
+/// Sends the bytes through a proxy, as its caller or as its upstream.
 fn exchange(by_caller: bool, bytes: &[u8], size: usize) -> Seen {
     let sim = Sim::new(SimOptions {
         seed: 7,
@@ -109,7 +109,7 @@ fn exchange(by_caller: bool, bytes: &[u8], size: usize) -> Seen {
     seen.take()
 }
 
-/// Takes connections, and answers the first request of each with the response.
+/// Accepts connections, and answers the first request of each with the response.
 fn serve(env: Env, response: Vec<Vec<u8>>, seen: Rc<RefCell<Seen>>) {
     let mut listener = env.listen(shop::plain()).expect("its port is free");
     env.clone().spawn("upstream", async move {
@@ -128,7 +128,7 @@ fn serve(env: Env, response: Vec<Vec<u8>>, seen: Rc<RefCell<Seen>>) {
     });
 }
 
-/// Sends the request and reads all that comes.
+/// Sends the request and reads the whole response.
 fn call(env: Env, request: Vec<Vec<u8>>, seen: Rc<RefCell<Seen>>) {
     env.clone().spawn("caller", async move {
         // The proxy listens by then.
@@ -141,7 +141,7 @@ fn call(env: Env, request: Vec<Vec<u8>>, seen: Rc<RefCell<Seen>>) {
     });
 }
 
-/// Writes pieces until the peer is gone.
+/// Writes pieces until the peer has closed.
 async fn send(env: &Env, stream: &mut BoxStream, pieces: &[Vec<u8>]) {
     for piece in pieces {
         let mut left = &piece[..];
@@ -156,7 +156,7 @@ async fn send(env: &Env, stream: &mut BoxStream, pieces: &[Vec<u8>]) {
     }
 }
 
-/// Reads what there is next; false at the end.
+/// Reads available data. Returns false at the end.
 async fn read(env: &Env, stream: &mut BoxStream, into: &mut Vec<u8>) -> bool {
     let mut bytes = [0; 4096];
     let mut buffer = ReadBuf::new(&mut bytes);
@@ -166,7 +166,7 @@ async fn read(env: &Env, stream: &mut BoxStream, into: &mut Vec<u8>) -> bool {
     went_well && !buffer.filled().is_empty()
 }
 
-/// Messages with the data of their chunks in one piece, and without the time that the upstream took.
+/// Normalises messages: joins the data of their chunks, and removes the upstream's service time.
 fn plain(mut bytes: &[u8]) -> String {
     let mut plain = Vec::new();
     while let Some(end) = find(bytes, b"\r\n\r\n") {
@@ -188,7 +188,7 @@ fn plain(mut bytes: &[u8]) -> String {
     String::from_utf8_lossy(&plain).into_owned()
 }
 
-/// The data of a chunk, and what follows it; of a chunk that is cut off, what there is.
+/// The data of a chunk and the bytes after it. A truncated chunk yields the available data.
 fn chunk(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = find(bytes, b"\r\n")?;
     let size = std::str::from_utf8(&bytes[..line]).ok()?;

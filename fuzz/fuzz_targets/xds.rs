@@ -1,5 +1,5 @@
-//! Resources of xDS, as a control plane could send them: bytes, decoded as one of the four types and compiled to what a proxy
-//! executes. The first byte says which type.
+//! Fuzzes xDS resources as a control plane could send them: bytes are decoded as one of the four types and compiled to
+//! the proxy's table. The first byte selects the type.
 #![no_main]
 
 use std::fmt::Debug;
@@ -39,7 +39,7 @@ where
     let Ok(message) = M::decode(bytes) else {
         return;
     };
-    // Compilation must be deterministic, in its result as in its error.
+    // Compilation must be deterministic in its result and in its error.
     match (compile(message.clone()), compile(message)) {
         (Ok(first), Ok(second)) => assert_eq!(format!("{first:?}"), format!("{second:?}")),
         (Err(first), Err(second)) => {

@@ -1,4 +1,5 @@
-//! The YAML reader, in both dialects. A text that is read is read again from what the reader's tree writes, to the same tree.
+//! Fuzzes the YAML reader in both dialects. Accepted text is written from its tree, and must be read again as the same
+//! tree.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
