@@ -1,8 +1,9 @@
-//! What a simulated second costs at scale: 333 chains of client, two sidecars and server at 1,000 requests a second
-//! together, every proxy the real one, configured over real xDS. Start-up (1,000 hosts, a push to each of 666 proxies) is
-//! left out: the clock runs from the first event of the load to the last of its second.
+//! The cost of a simulated second at scale: 333 chains of client, two sidecars and server, with 1,000 requests per
+//! second in total. Every proxy is the real one, configured over real xDS. Start-up (1,000 hosts, a push to each of 666
+//! proxies) is not measured, because the clock runs from the first to the last event of the load's second.
 //!
-//! Bound: 0.15 s of CPU a simulated second. The run has one thread, so wall time is CPU time but for the machine's noise.
+//! Bound: 0.15 s of CPU per simulated second. The run has one thread, so wall time equals CPU time apart from the
+//! machine's noise.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -36,7 +37,7 @@ fn story() -> Story {
     load_text("chains.yaml", &text, &Edits::default()).expect("the story is good")
 }
 
-/// The time that the second simulated second takes.
+/// The wall time of the second simulated second.
 fn one_second(story: &Story) -> Duration {
     let (mut first, mut last) = (None, None);
     run(

@@ -1,4 +1,4 @@
-//! A failure scenario as a Rust test would have it: built, run under a seed, asserted on.
+//! A failure scenario as a Rust test would contain it: built, run under a seed, and asserted on.
 //!
 //! `cargo run --example slow_payment`
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), shakedown::scenario::Error> {
         .check("slo", "success(users) >= 99.5%")
         .check("calm", "p99(users) < 100ms before stuck");
 
-    // Without a second try a third of the calls wait for the replica that has stopped, and their users give up.
+    // Without a retry, a third of the calls wait for the paused replica, and their users time out.
     let fragile = checkout.clone().seed(7).run()?;
     fragile.assert_breaks(&["slo"]);
 

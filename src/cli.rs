@@ -1,5 +1,7 @@
-//! The command line: arguments as typed, and what each command prints. Exit codes: 0 pass, 1 a check failed, 2 bad input,
-//! 3 the run is invalid, 4 a single run judges none of the checks, 130 it was interrupted.
+//! The command line: arguments as typed, and the output of each command.
+//!
+//! Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 4 a single run judges none of the checks,
+//! 130 interrupted by Ctrl-C.
 
 mod check;
 mod engine;
@@ -25,25 +27,25 @@ use shakedown::Verdict;
 use shakedown_scenarios::LoadError;
 use shakedown_yaml::suggest;
 
-/// How a command ends.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Every check holds.
+    /// Every judged check passed.
     Pass = 0,
     /// A check failed.
     Fail = 1,
-    /// The input is bad.
+    /// The input is invalid.
     Input = 2,
     /// Every check is over seeds, which a single run does not judge.
     NotJudged = 4,
-    /// The run says nothing.
+    /// The run is invalid, so it proves nothing.
     Invalid = 3,
-    /// The user ended it by Ctrl-C.
+    /// The user interrupted the command with Ctrl-C.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// How bad an end is among those of several runs: the worst is the command's.
+    /// The severity of an exit: the command exits with the worst of its runs.
     const fn rank(self) -> u8 {
         match self {
             Exit::Pass => 0,
@@ -79,7 +81,7 @@ impl From<Verdict> for Exit {
     }
 }
 
-/// An end that was told to the user already.
+/// The result of a command. An `Err` was already reported to the user.
 pub(crate) type Ended = Result<Exit, Exit>;
 
 /// Learn before production what your service mesh does under load and failure.
@@ -150,7 +152,7 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Adds to an unknown command the one that was meant: clap's own measure finds none for `rnu`.
+/// Suggests the nearest command for a mistyped one, because clap's own similarity measure finds no match for `rnu`.
 fn suggesting(mut error: clap::Error) -> clap::Error {
     let typed = match error.get(ContextKind::InvalidSubcommand) {
         Some(ContextValue::String(typed)) => typed.clone(),
@@ -167,7 +169,7 @@ fn suggesting(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Prints what makes a shell complete commands, options and files.
+/// Prints the script that makes a shell complete commands, options and files.
 fn completions(shell: Shell) -> Ended {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "shakedown", &mut script);
@@ -175,7 +177,7 @@ fn completions(shell: Shell) -> Ended {
     Ok(Exit::Pass)
 }
 
-/// Prints the manual: the command's page, and a page for each of its commands.
+/// Prints the manual: a page for `shakedown` and one for each of its commands.
 fn manual() -> Ended {
     let mut command = Cli::command();
     command.build();
@@ -190,13 +192,13 @@ fn manual() -> Ended {
     Ok(Exit::Pass)
 }
 
-/// Tells the user what is wrong with the input.
+/// Reports invalid input to the user.
 pub(crate) fn bad_input(problem: impl Display) -> Exit {
     out::fault(problem);
     Exit::Input
 }
 
-/// Why a scenario cannot be had, with all causes, or what is wrong with it.
+/// Describes a scenario's load error: the problems found in the file, or the error with all its causes.
 pub(crate) fn words(error: LoadError) -> String {
     match error {
         LoadError::Wrong(problems) => problems.to_string(),
@@ -204,7 +206,7 @@ pub(crate) fn words(error: LoadError) -> String {
     }
 }
 
-/// Tells the user an error with all its causes.
+/// Reports an error with all its causes to the user.
 pub(crate) fn failed(exit: Exit, error: impl Into<anyhow::Error>) -> Exit {
     out::fault(format_args!("{:#}", error.into()));
     exit

@@ -1,6 +1,7 @@
-//! What a run will cost, before it is begun: from the rates of the loads and the calls that endpoints make. A guide, within a
-//! factor of a few: failures, retries and the machine move it. Memory is not in it: it grows with the pods of a run and the
-//! requests that are in flight at once, not with its length.
+//! Estimates the cost of a run before it begins, from the rates of the loads and the calls that endpoints make.
+//!
+//! The estimate is a guide within a factor of a few, because failures, retries and the machine change it. Memory is not
+//! estimated: it grows with the pods of a run and the requests in flight at once, not with the run's length.
 
 use std::collections::BTreeMap;
 
@@ -10,39 +11,39 @@ use shakedown_scenarios::value::Distribution;
 
 use crate::journal::Format;
 
-/// Time of a simulated call through both sidecars, ns. Measured with `retry-storm` and `header-routing` on one core of a
-/// server of 2023, optimised and with the profile of `cargo build`.
+/// Duration of a simulated call through both sidecars, in ns. Measured with `retry-storm` and `header-routing` on one
+/// core of a 2023 server, optimised and with the profile of `cargo build`.
 const CALL_NS: u64 = if cfg!(debug_assertions) {
     200_000
 } else {
     50_000
 };
-/// Bytes of the records of a call in a journal, and of those of a load's request beside its calls: measured likewise.
+/// Bytes of a call's records in a journal, and of a load request's records besides its calls. Measured the same way.
 const CALL_BYTES: u64 = 1_050;
 const REQUEST_BYTES: u64 = 280;
-/// A compressed journal is this many times smaller.
+/// The compression ratio of a zstd journal.
 const ZSTD_TIMES: u64 = 25;
 
-/// From here on a warning is due.
+/// Thresholds of the warning.
 const MINUTES_MANY: u64 = 10;
 const JOURNAL_BYTES_MANY: u64 = 2_000_000_000;
 
-/// Calls of calls are followed so deep.
+/// The maximum depth to which nested calls are followed.
 const DEPTH_MAX: u32 = 32;
-/// Draws that stand for the mean of a count.
+/// The number of draws averaged to estimate the mean of a random count.
 const DRAWS: u32 = 1_000;
 
 /// The work of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
-    /// Requests of all loads.
+    /// Number of requests of all loads.
     pub requests: u64,
-    /// Requests and the calls that follow from them, without retries.
+    /// Number of requests plus the calls that they cause, without retries.
     pub calls: u64,
 }
 
 impl Estimate {
-    /// The work of a story.
+    /// Estimates the work of a scenario.
     pub fn new(story: &Story) -> Estimate {
         let mut calls = Calls::new(story);
         let (mut requests, mut all) = (0.0, 0.0);
@@ -62,12 +63,12 @@ impl Estimate {
         }
     }
 
-    /// How long so many runs take one after another, s.
+    /// The duration of `runs` sequential runs, in s.
     pub fn seconds(&self, runs: u64) -> u64 {
         self.calls.saturating_mul(CALL_NS).saturating_mul(runs) / 1_000_000_000
     }
 
-    /// The size of a run's journal.
+    /// The size of one run's journal, in bytes.
     pub fn journal_bytes(&self, format: Format) -> u64 {
         let calls = self.calls.saturating_mul(CALL_BYTES);
         let plain = calls.saturating_add(self.requests.saturating_mul(REQUEST_BYTES));
@@ -77,7 +78,7 @@ impl Estimate {
         }
     }
 
-    /// What is so much that the user should know before it begins: in words, with a way out.
+    /// Returns a warning that names the cost and a way to reduce it, if the cost exceeds a threshold.
     pub fn warning(&self, runs: u64, jobs: u64, journal: Option<Format>) -> Option<String> {
         let minutes = self.seconds(runs) / jobs.max(1) / 60;
         let journal = journal.map_or(0, |format| self.journal_bytes(format));
@@ -99,7 +100,7 @@ impl Estimate {
     }
 }
 
-/// Expected calls that follow from a request, by (service, endpoint).
+/// The expected number of calls caused by a request, by (service, endpoint).
 struct Calls<'a> {
     story: &'a Story,
     known: BTreeMap<(usize, usize), f64>,
@@ -115,7 +116,8 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// A request that routes lead to another service has no endpoint here: what follows from it is not counted.
+    /// The expected number of calls caused by a request. A request that routes send to another service has no endpoint
+    /// here, and counts as 0.
     fn from(&mut self, (service, endpoint): (usize, Option<usize>), depth: u32) -> f64 {
         let Some(endpoint) = endpoint else {
             return 0.0;
@@ -127,7 +129,7 @@ impl<'a> Calls<'a> {
         if depth > DEPTH_MAX {
             return 0.0;
         }
-        // The stable version stands for all.
+        // The stable version represents all versions.
         let version = self
             .story
             .services
@@ -171,7 +173,7 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// Requests that a load schedules, without surges.
+/// The number of requests that a load schedules, without surges.
 fn requests_of(load: &Load) -> f64 {
     let whole = load.stop.saturating_sub(load.start).as_nanos() as f64;
     let (mut left, mut sum) = (whole, 0.0);
@@ -237,7 +239,7 @@ expect: [success(users) >= 0%]
         let estimate = estimate("seed=1");
         // 1,000 of `users`; 200 and 800 of the ramp.
         assert_eq!(estimate.requests, 2_000);
-        // One and a half calls of `back` a request, each with two of its own.
+        // 1.5 calls of `back` per request, each with two calls of its own.
         assert_eq!(estimate.calls, 1_000 + 1_500 + 3_000 + 1_000);
         assert_eq!(estimate.warning(1, 1, Some(Format::Plain)), None);
     }

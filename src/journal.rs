@@ -1,9 +1,11 @@
-//! A journal on disk: one JSON value a line, plain or as one zstd stream. The header says what was run, then come the
-//! records in order, then a line that closes it. It is enough to run the same again ([`Header`] carries the whole scenario)
-//! and compare event by event.
+//! A journal on disk: one JSON value per line, plain or as one zstd stream.
 //!
-//! Only a journal as this program wrote it is read back: each line is compared with how its value is written, and the closing
-//! line holds the number of records, the digest of the run and a checksum of the header.
+//! The first line is the header, which identifies the run. The records follow in order, and a footer closes the
+//! journal. [`Header`] carries the whole scenario, so a journal is enough to repeat the run and compare it event by
+//! event.
+//!
+//! Only a journal exactly as this program wrote it is read back. Each line is compared with the serialization of its
+//! value, and the footer contains the number of records, the digest of the run and a checksum of the header.
 
 mod comparison;
 mod reader;
@@ -16,32 +18,32 @@ use shakedown_results::{Cast, Digest, Record};
 pub use comparison::{Comparison, Divergence};
 pub use reader::{Line, Reader};
 
-/// The longest header that is read; the scenario and the files that it includes are in it.
+/// The maximum length of the header line. The header contains the scenario and the files that it includes.
 pub const HEADER_BYTES_MAX: usize = 64 << 20;
-/// The longest line after it that is read. The largest record names every pod of a run.
+/// The maximum length of each later line. The largest record names every pod of a run.
 pub const LINE_BYTES_MAX: usize = 4 << 20;
-/// Compression level of a journal: zstd's own default, faster than a simulated run writes.
+/// Compression level of a journal: zstd's default, which compresses faster than a simulated run produces records.
 const ZSTD_LEVEL: i32 = 3;
 
-/// The first line of a journal: what was run.
+/// The first line of a journal, which identifies the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// Package and journal version that wrote it.
+    /// The package and journal version that wrote it, see [`version`](crate::version).
     pub version: String,
-    /// The scenario's name.
+    /// The scenario's name, from its `scenario` key.
     pub scenario: String,
-    /// The variant.
+    /// The name of the variant that was run.
     pub variant: String,
-    /// The `--set` edits.
+    /// The `--set` edits, with secrets masked.
     pub set: Vec<String>,
-    /// The seed.
+    /// The seed of the run's random streams.
     pub seed: u64,
-    /// The world that it ran in: `native`, `turmoil`, or `real`, which no other run is like.
+    /// The backend of the run: `native`, `turmoil`, or `real`, whose runs are not repeatable.
     pub engine: String,
-    /// The whole scenario, written out.
+    /// The whole scenario as YAML, with the variant merged and included files in place.
     pub expanded: String,
-    /// Who took part.
+    /// The participants of the run.
     pub cast: Cast,
 }
 
@@ -49,86 +51,86 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Footer {
-    /// Number of records before it.
+    /// Number of records between header and footer.
     pub records: u64,
-    /// The digest of the run.
+    /// The digest of the run's records.
     pub digest: Digest,
-    /// The SHA-256 of the header's line, without its line end.
+    /// The SHA-256 of the header line, without its line end.
     pub header: Digest,
 }
 
-/// A journal that could not be read, or is not as it was written.
+/// A journal that could not be read, or that is not as it was written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file could not be read, or decompressed.
     #[error("read the journal after line {line}")]
     Io {
-        /// The last line that was read.
+        /// The last line that was read, counted from 1.
         line: u64,
-        /// Why.
+        /// The underlying I/O or decompression error.
         source: io::Error,
     },
-    /// A line is not what stands at that place of a journal.
+    /// A line does not parse as the value required at its position.
     #[error("invalid journal, line {line}: not {wanted}: {source}")]
     Line {
-        /// Counted from 1.
+        /// The number of the line, counted from 1.
         line: u64,
-        /// What should stand there.
+        /// The value required there, with its article.
         wanted: &'static str,
-        /// What the parser says.
+        /// The parser's error.
         source: serde_json::Error,
     },
-    /// A line holds something beside its value, or the value in other letters.
+    /// A line parses, but differs from the serialization of its value.
     #[error(
         "invalid journal, line {line}: not as a journal writes it (unknown or repeated keys, other spaces or numbers)"
     )]
     Rewritten {
-        /// Counted from 1.
+        /// The number of the line, counted from 1.
         line: u64,
     },
-    /// A line does not end.
+    /// A line exceeds its maximum length.
     #[error("invalid journal, line {line}: longer than {bytes_max} bytes")]
     TooLong {
-        /// Counted from 1.
+        /// The number of the line, counted from 1.
         line: u64,
-        /// The most that is read.
+        /// The maximum length, in bytes.
         bytes_max: usize,
     },
-    /// A line contradicts others, or the run.
+    /// A line contradicts other lines or the run.
     #[error("invalid journal, line {line}: {what}")]
     Contradiction {
-        /// Counted from 1.
+        /// The number of the line, counted from 1.
         line: u64,
-        /// In words.
+        /// A description of the contradiction.
         what: String,
     },
-    /// It is empty, or ends before its closing line.
+    /// The journal is empty, or ends before its footer.
     #[error("the journal is cut off after line {line}")]
     CutOff {
-        /// The last line there is.
+        /// The last line that is present, counted from 1; 0 if the journal is empty.
         line: u64,
     },
 }
 
-/// How a journal is stored. Both forms are told apart by their first bytes when they are read.
+/// The storage format of a journal. A reader detects it by the first bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// Lines of JSON.
+    /// Lines of JSON without compression.
     #[default]
     Plain,
     /// The same lines as one zstd stream, about a twentieth of the size.
     Zstd,
 }
 
-/// Where a journal is written, and how.
+/// The destination and format of a journal.
 pub struct Destination {
-    /// The file.
+    /// The writer of the journal's bytes.
     pub out: Box<dyn Write + Send>,
-    /// Its format.
+    /// The storage format.
     pub format: Format,
 }
 
-/// Writes a journal as the run goes.
+/// Writes a journal during the run.
 pub struct Writer<W: Write> {
     out: Out<W>,
     header: Digest,
@@ -152,10 +154,10 @@ impl<W: Write> Out<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a journal.
+    /// Writes the header of a journal.
     ///
     /// # Errors
-    /// The header could not be written.
+    /// Fails if the header could not be written.
     pub fn begin(out: W, format: Format, header: &Header) -> io::Result<Writer<W>> {
         let out = match format {
             Format::Plain => Out::Plain(out),
@@ -173,7 +175,7 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Adds a record. A failure is kept for [`end`](Self::end): a run is not stopped for its journal.
+    /// Appends a record. A failure is kept for [`end`](Self::end), because a run must not stop for its journal.
     pub fn record(&mut self, record: &Record) {
         if self.failed.is_none() {
             self.failed = self.write_line(record).err();
@@ -181,10 +183,10 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Leaves the journal without its last line: the run was cut short.
+    /// Ends the journal of an interrupted run, without a footer.
     ///
     /// # Errors
-    /// Something could not be written, now or before.
+    /// Fails if this or an earlier write failed.
     pub fn leave(self) -> io::Result<()> {
         match self.failed {
             Some(error) => Err(error),
@@ -192,10 +194,10 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Closes the journal.
+    /// Writes the footer and closes the journal.
     ///
     /// # Errors
-    /// Something could not be written, now or before.
+    /// Fails if this or an earlier write failed.
     pub fn end(mut self, digest: &Digest) -> io::Result<()> {
         if let Some(error) = self.failed.take() {
             return Err(error);

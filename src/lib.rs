@@ -1,9 +1,9 @@
 //! Shakedown: a service mesh whose full proxy and control logic run for real and inside a deterministic network
 //! simulator.
 //!
-//! This crate is the facade: it runs a [`Story`] in a world, and turns the Journal of the run into a
-//! [`Document`] by the pure views of the other crates (digest, judge, summary). The
-//! `shakedown` command is a thin layer over it.
+//! This crate is the facade: it runs a [`Story`] on the simulated or the real backend, and derives a [`Document`] from
+//! the run's Journal with the pure functions of the other crates (digest, judge, summary). The `shakedown` command is a
+//! thin layer over it.
 //!
 //! ```
 //! use shakedown::{Scenario, Verdict};
@@ -43,8 +43,8 @@
 //! # Ok::<(), shakedown::scenario::Error>(())
 //! ```
 //!
-//! Simulations are CPU-bound. In a workspace whose tests use this crate, build its dependencies with optimisation, which makes them
-//! some twelve times faster:
+//! Simulations are CPU-bound. A workspace whose tests use this crate should build its dependencies with optimisation,
+//! which makes the tests about twelve times faster:
 //!
 //! ```toml
 //! [profile.dev.package."*"]
@@ -66,7 +66,7 @@ pub use scenario::Scenario;
 pub use shakedown_results::{CheckResult, Document, Verdict};
 pub use shakedown_scenarios::story::Story;
 
-/// The version of the package and of the journal's meaning: part of every digest.
+/// Returns the package version joined with the version of the journal format; part of every digest.
 pub fn version() -> String {
     format!(
         "{}+journal.{}",

@@ -1,8 +1,8 @@
-//! `shakedown load`: open-loop load on a real server, judged in the language of scenarios.
+//! `shakedown load`: sends an open-loop load to a real server and judges it with the scenario language.
 //!
-//! A load that is asked for by options is written out as a scenario of its own, so that rates, windows and checks mean what
-//! they mean in every file; one that a scenario has is taken from there. Its schedule is the simulator's, its records go
-//! through the same judge, and its results into the same document.
+//! A load given by options is written out as a scenario, so that rates, windows and checks mean the same as in every
+//! file. A scenario's loads are used as they are. The schedule is the simulator's, the records are judged by the same
+//! judge, and the results are written into the same document.
 
 use std::io;
 use std::num::NonZeroU32;
@@ -29,169 +29,170 @@ use job::Job;
 pub use scenario::Target;
 pub use text::imply_subject;
 
-/// A load, as it is asked for.
+/// The options of a load that is given on the command line.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `http://host:port/path`, or `https://`.
+    /// The target: `http://host:port/path`, or `https://`.
     pub url: String,
-    /// The method.
+    /// The method of each request.
     pub method: String,
-    /// `name: value` each.
+    /// The request headers, each as `name: value`.
     pub headers: Vec<String>,
-    /// Bytes of each request's body.
+    /// Size of each request's body, in bytes.
     pub body_bytes: u64,
-    /// The rate over time, never empty; after the last stage its level holds.
+    /// The rate over time, never empty. The last stage's rate continues after its end.
     pub stages: Vec<Stage>,
-    /// How long it is sent.
+    /// The time during which requests are sent.
     pub duration: Duration,
-    /// Left out of figures and checks.
+    /// The initial time that figures and checks exclude.
     pub warm_up: Duration,
-    /// How arrivals are spaced.
+    /// The spacing of arrivals.
     pub arrivals: Arrivals,
-    /// Draws the arrivals of a Poisson load.
+    /// The seed of a Poisson load's arrivals.
     pub seed: u64,
-    /// From when a request is due to when it is given up.
+    /// The time from a request's scheduled start after which it counts as a timeout.
     pub timeout: Duration,
-    /// Speaks HTTP/2: with prior knowledge, or by ALPN over https.
+    /// True to use HTTP/2: with prior knowledge, or by ALPN over https.
     pub http2: bool,
-    /// So many connections, opened before the first request; `None`: as many as it takes.
+    /// The number of connections, opened before the first request. `None` opens one when a request finds none free.
     pub connections: Option<NonZeroU32>,
-    /// Past so many in flight a request is dropped.
+    /// The maximum number of requests in flight. Further ones are dropped and counted.
     pub in_flight: u64,
-    /// Checks; a metric without a subject is one of the load. Where none, `success >= 99%` decides.
+    /// The checks. A metric without a subject applies to the load. If empty, the check is `success >= 99%`.
     pub expect: Vec<String>,
-    /// Whose certificates are taken, over https.
+    /// The certificates accepted over https.
     pub trust: Trust,
-    /// The command that does it again.
+    /// The command that repeats the load.
     pub replay: String,
-    /// Ends the load early once it is set: what is in flight comes to its end, and the results are of what was sent.
+    /// Ends the load early once set. Requests in flight complete, and the results cover the requests sent.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
-/// The loads of a scenario, as they are asked for.
+/// The options of a scenario's loads that are sent to real servers.
 #[derive(Clone, Debug)]
 pub struct ScenarioOptions {
     /// A path, or a name of the catalogue.
     pub scenario: String,
-    /// The variant, and what is changed.
+    /// The variant and the `--set` edits.
     pub edits: Edits,
-    /// Where loads go; one that is named here wins over the file's own.
+    /// The targets of loads. A target given here overrides the file's own.
     pub targets: Vec<Target>,
-    /// Draws the arrivals; the scenario's where none.
+    /// The seed of the arrivals; `None` is the scenario's seed.
     pub seed: Option<u64>,
-    /// Speaks HTTP/2: with prior knowledge, or by ALPN over https.
+    /// True to use HTTP/2: with prior knowledge, or by ALPN over https.
     pub http2: bool,
-    /// So many connections of each load, opened before the first request; `None`: as many as it takes.
+    /// The number of connections of each load, opened before the first request. `None` opens one when a request finds
+    /// none free.
     pub connections: Option<NonZeroU32>,
-    /// Whose certificates are taken, over https.
+    /// The certificates accepted over https.
     pub trust: Trust,
-    /// The command that does it again.
+    /// The command that repeats the load.
     pub replay: String,
-    /// Ends the load early once it is set: what is in flight comes to its end, and the results are of what was sent.
+    /// Ends the load early once set. Requests in flight complete, and the results cover the requests sent.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
-/// Whose certificates are taken.
+/// The certificates that a load accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// Those of the authorities that this machine knows.
+    /// Certificates of the authorities that this machine trusts.
     #[default]
     System,
-    /// Those of the authorities in this PEM file alone.
+    /// Certificates of the authorities in this PEM file, and no others.
     File(PathBuf),
-    /// Anyone's.
+    /// Any certificate, without verification.
     Anyone,
 }
 
-/// A stretch of a load's rate.
+/// A stage of a load's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stage {
-    /// How long; the last one's level holds after it.
+    /// The stage's length. `None` extends it to the end of the load.
     pub length: Option<Duration>,
-    /// The rate, or at a ramp's end.
+    /// The rate, or the rate at the end of a ramp.
     pub rate: Rate,
-    /// Linear from the level before.
+    /// True if the rate changes linearly from that of the previous stage.
     pub ramp: bool,
 }
 
-/// How far a load is.
+/// The progress of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// From 0 s, ns.
+    /// The time since the load's start, in ns.
     pub now_ns: i64,
-    /// How long the load is sent.
+    /// The time during which requests are sent.
     pub duration: Duration,
-    /// Taken in hand so far.
+    /// Number of requests started so far.
     pub started: u64,
-    /// Ended in success.
+    /// Number of requests that succeeded.
     pub ok: u64,
-    /// Ended otherwise: errors, timeouts and drops.
+    /// Number of requests that failed: errors, timeouts and drops.
     pub failed: u64,
-    /// Under way.
+    /// Number of requests in flight.
     pub in_flight: u64,
 }
 
-/// What came of a load.
+/// The outcome of a load.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The results document.
+    /// The results document, as `--json` writes it.
     pub document: Document,
-    /// What of a scenario was left out, a line each, and why.
+    /// The parts of a scenario that were left out, a line each with the reason.
     pub skipped: Vec<String>,
 }
 
-/// A load that could not be sent at all.
+/// A load that could not be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was asked for is wrong.
+    /// The URL, method or headers are invalid.
     #[error(transparent)]
     Aim(#[from] AimError),
-    /// A rate, a span, a check or a target is wrong: in words, a line each.
+    /// A rate, a duration, a check or a target is invalid. The text has one line per error.
     #[error("{0}")]
     Story(String),
-    /// The scenario is wrong; all errors, each with its place.
+    /// The scenario is invalid. Contains all errors with their source locations.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The server's name has no address.
     #[error("find the address of `{0}`")]
     Resolve(String, #[source] io::Error),
-    /// The authorities cannot be had: in words.
+    /// The certificate authorities could not be read. Contains a description.
     #[error("{0}")]
     Trust(String),
-    /// The server's certificate is not taken.
+    /// The server's certificate is not accepted.
     #[error(
         "the certificate of `{host}` is not to be trusted: {refusal}; name its authority by `--cacert FILE`, or take any by `--insecure`"
     )]
     Certificate {
-        /// Whose.
+        /// The host name of the server.
         host: String,
-        /// Why.
+        /// The reason given by the verifier.
         refusal: Refusal,
     },
     /// The server does not speak HTTP/2 over TLS.
     #[error("`{host}` does not speak HTTP/2: it did not agree on `h2` by ALPN; leave out --http2")]
     NoHttp2 {
-        /// Which server.
+        /// The host name of the server.
         host: String,
     },
-    /// This machine lacks something.
+    /// The operating system refused a resource.
     #[error("start the load")]
     Runtime(#[from] io::Error),
 }
 
-/// Sends a load and judges it. `progress` is told now and then how far it is.
+/// Sends a load and judges it. `progress` is called periodically.
 ///
 /// # Errors
-/// What was asked for is wrong, or the server has no address, or a certificate that is not taken. Requests that fail are no
-/// errors.
+/// Fails if the options are invalid, if the server has no address, or if its certificate is not accepted. Failed
+/// requests are not errors.
 pub fn fire(options: &Options, progress: impl FnMut(Progress) + 'static) -> Result<Outcome, Error> {
     Job::of_options(options)?.run(progress)
 }
 
-/// Sends the loads of a scenario to real servers, and judges the checks that are about them alone.
+/// Sends the loads of a scenario to real servers, and judges the checks that depend on the loads alone.
 ///
 /// # Errors
-/// As [`fire`]; and the scenario is wrong, or a load has no target.
+/// Fails like [`fire`], and if the scenario is invalid or a load has no target.
 pub fn fire_scenario(
     options: &ScenarioOptions,
     progress: impl FnMut(Progress) + 'static,

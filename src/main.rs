@@ -12,9 +12,9 @@ use std::process::ExitCode;
 
 use tikv_jemallocator::Jemalloc;
 
-/// Returns freed memory to the system within ten seconds, by a thread of its own, so that an idle process does not keep what
-/// its last burst took. The C library's allocator keeps freed memory as long as a later allocation at the end of the heap is
-/// in use; mimalloc 3 returns it only when some other page is freed or needed.
+/// Returns freed memory to the system within ten seconds, on a background thread, so that an idle process does not keep
+/// the memory of its last burst. The C library's allocator keeps freed memory while a later allocation at the end of
+/// the heap is in use. mimalloc 3 returns freed memory only when another page is freed or needed.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

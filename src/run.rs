@@ -1,4 +1,4 @@
-//! One run: a story in a world, folded into a results document while it goes. Nothing of the Journal is kept.
+//! A single run: executes a scenario on a backend and folds its Journal into a results document. Records are not kept.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,43 +19,44 @@ use shakedown_yaml::Place;
 use crate::journal::{self, Comparison, Divergence, JournalError};
 use crate::secret::masked;
 
-/// How a run is done, beside the story itself.
+/// Options of a run besides the scenario itself.
 #[derive(Default)]
 pub struct Options {
-    /// The seed; the story's own by default.
+    /// The seed; `None` is the scenario's seed.
     pub seed: Option<u64>,
-    /// In which world.
+    /// The backend of the run.
     pub conduct: Conduct,
-    /// The `--set` edits that made the story what it is: they belong to its replay command.
+    /// The `--set` edits that are already applied to the scenario. They are part of the replay command.
     pub set: Vec<String>,
-    /// How the scenario is named in the replay command, as the user typed it; the story's name by default.
+    /// The scenario's name in the replay command, as the user typed it; `None` is the scenario's own name.
     pub called: Option<String>,
-    /// Where the journal goes.
+    /// The destination of the journal; `None` writes no journal.
     pub journal: Option<journal::Destination>,
-    /// A journal to hold the run against.
+    /// A journal to compare the run with.
     pub replay: Option<journal::Reader>,
-    /// Told the time of the run, ns from 0 s, as it goes.
+    /// Called periodically with the time of the run, in ns from 0 s.
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
-    /// Ends the run where it is once it is set; the document is then of what happened until then, and invalid.
+    /// Ends the run once set. The document then covers the events until that time, and is invalid.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
-/// In which world a story is put on.
+/// The backend that executes a scenario.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conduct {
-    /// In the simulator.
+    /// The native simulator.
     #[default]
     Simulated,
-    /// In the simulator, with random real sleeps between polls (from this seed), which must change nothing.
+    /// The native simulator, with random real sleeps between polls, drawn from this seed. They must not change the
+    /// results.
     SimulatedWithNoise(u64),
-    /// On loopback sockets, in real time.
+    /// Loopback sockets in real time.
     Real,
-    /// On turmoil's simulator: a second opinion on ours.
+    /// The turmoil simulator, as a second opinion on the native one.
     Turmoil,
 }
 
 impl Conduct {
-    /// What a document calls the world.
+    /// The name of the backend in a results document.
     fn engine(self) -> &'static str {
         match self {
             Conduct::Simulated | Conduct::SimulatedWithNoise(_) => "native",
@@ -64,7 +65,7 @@ impl Conduct {
         }
     }
 
-    /// How a run of such a world is run again; `None` if none is like another there, or it is not known.
+    /// The mode that repeats a run of this engine. `None` if its runs are not repeatable, or the name is unknown.
     pub fn again(engine: &str) -> Option<Conduct> {
         match engine {
             "native" => Some(Conduct::Simulated),
@@ -74,30 +75,31 @@ impl Conduct {
     }
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The results document.
+    /// The results document, as `--json` writes it.
     pub document: Document,
-    /// One value for each check over seeds: what a sweep judges.
+    /// The values of checks over seeds, one per check, for a sweep to judge.
     pub samples: Vec<Sample>,
-    /// Why the run says nothing, whatever its checks say: a broken law, a fault that touched nothing.
+    /// The reasons why the run is invalid regardless of its checks, such as a broken invariant or a fault without
+    /// effect.
     pub worthless: Vec<String>,
-    /// With [`Options::replay`]: how many events were equal, or the first that was not.
+    /// With [`Options::replay`]: the number of events if all were equal, or the first difference.
     pub replayed: Option<Result<u64, Box<Divergence>>>,
 }
 
-/// A run that gave no results. Its `Debug` is its text with all causes, as the command prints it.
+/// A run without results. `Debug` prints the text with all causes, as the command does.
 #[derive(thiserror::Error)]
 pub enum RunError {
-    /// The world could not carry it: a bug of ours, or a machine that lacks something.
+    /// The backend could not execute the run: a bug, or a resource that the machine lacks.
     #[error("{called} could not be run with seed {seed}")]
     Stage {
-        /// The scenario.
+        /// The scenario's name, as in [`Options::called`].
         called: String,
-        /// The seed.
+        /// The seed of the run.
         seed: u64,
-        /// Why.
+        /// The runner's error.
         source: Box<stage::RunError>,
     },
     /// The journal could not be written.
@@ -120,13 +122,14 @@ impl fmt::Debug for RunError {
     }
 }
 
-/// Runs a story and folds its Journal into a document.
+/// Runs a scenario and folds its Journal into a document.
 ///
 /// # Errors
-/// The world could not carry the story, or a journal could not be written or read. A failed check is no error.
+/// Fails if the backend could not execute the scenario, or if a journal could not be written or read. A failed check is
+/// not an error.
 pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
     let seed = options.seed.unwrap_or(story.seed);
-    // What a document, a journal and a replay command show of the edits.
+    // The edits as shown in the document, the journal and the replay command, with secrets masked.
     let set: Vec<String> = options.set.iter().map(|edit| masked(edit)).collect();
     let (_, cast) = stage::cast(story, seed);
     if let Some(replay) = &options.replay
@@ -190,7 +193,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
     views.conclude(story, ended, seed, options.conduct, &set, &called)
 }
 
-/// Everything that reads the Journal as it goes.
+/// The consumers of the Journal during the run.
 struct Views {
     digester: Digester,
     judge: Judge,
@@ -224,7 +227,7 @@ impl Views {
         let digest = self.digester.finish();
         if let Some(journal) = self.journal {
             match ended.cut {
-                // Without its last line it says by itself that it is not whole.
+                // The missing footer marks the journal as incomplete.
                 true => journal.leave()?,
                 false => journal.end(&digest)?,
             }
@@ -233,10 +236,10 @@ impl Views {
         let replayed = comparison.map(|comparison| comparison.finish(&digest));
         let replayed = replayed.transpose()?;
         let judged = self.judge.conclude();
-        // The journal holds the stage's own reasons too, and so the judge's has them.
+        // The journal contains the runner's reasons too, and so the judge reports them as well.
         let elapsed_ns = i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX);
         let mut worthless = match ended.cut {
-            // What was in flight has no end, which no whole run may have.
+            // Requests in flight have no final event, which would break an invariant of complete runs.
             true => vec![cut_short(
                 elapsed_ns,
                 story.duration,
@@ -288,14 +291,14 @@ fn cut_short(at_ns: i64, duration: Duration, in_flight: u64) -> String {
     use shakedown_reports::units::{counted, written};
     format!(
         "it was cut short at {} of {}, with {} in flight, which no figure includes",
-        // To the millisecond: nobody presses a key more exactly.
+        // Milliseconds are precise enough for a key press.
         written(at_ns / 1_000_000 * 1_000_000),
         written(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),
         counted(in_flight, "call"),
     )
 }
 
-/// What of a mesh's documents is not modelled, as a results document lists it: places without their folders.
+/// The omissions of mesh documents as listed in a results document, with file names but without folders.
 pub fn not_modelled(omissions: &[Omission]) -> Vec<NotModelled> {
     let row = |omission: &Omission| {
         let Place { file, line, .. } = &omission.place;
@@ -311,7 +314,7 @@ pub fn not_modelled(omissions: &[Omission]) -> Vec<NotModelled> {
     omissions.iter().map(row).collect()
 }
 
-/// The command that runs the same again. Noise is left out: it changes nothing.
+/// The command that repeats the run. Noise does not change the results and is left out.
 fn replay_command(
     story: &Story,
     seed: u64,
@@ -335,7 +338,7 @@ fn replay_command(
     command
 }
 
-/// A word of a shell's command, quoted where it must be.
+/// Quotes a word for a shell if necessary.
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./+,:@%".contains(c);
     match !word.is_empty() && word.chars().all(plain) {

@@ -1,4 +1,4 @@
-//! Scenarios in Rust tests: from YAML, or built; run under a seed; asserted on.
+//! Scenarios in Rust tests: loaded from YAML or built from values, run under a seed, and asserted on.
 //!
 // The example is a test of this repository.
 #![doc = "```no_run"]
@@ -33,13 +33,13 @@ enum Source {
     Text { name: String, text: String },
 }
 
-/// A scenario that could not be run. Its `Debug` is what the command would print, so that `unwrap` shows no structures.
+/// A scenario that could not be run. `Debug` prints the command's message, so that `unwrap` shows readable text.
 #[derive(thiserror::Error)]
 pub enum Error {
-    /// It is wrong; all errors, each with its place.
+    /// The scenario is invalid. Contains all errors with their source locations.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The world could not carry it.
+    /// The backend could not execute the scenario.
     #[error(transparent)]
     Run(#[from] RunError),
 }
@@ -54,12 +54,12 @@ impl fmt::Debug for Error {
 }
 
 impl Scenario {
-    /// The scenario of a path, or of a name of the catalogue.
+    /// Refers to a scenario by path, or by name in the catalogue.
     pub fn open(path_or_name: impl Into<String>) -> Scenario {
         Scenario::of(Source::Named(path_or_name.into()))
     }
 
-    /// The scenario of a text. It can include no files.
+    /// Takes a scenario from text, which cannot include files.
     pub fn yaml(text: impl Into<String>) -> Scenario {
         Scenario::of(Source::Text {
             name: "scenario.yaml".to_owned(),
@@ -67,7 +67,7 @@ impl Scenario {
         })
     }
 
-    /// A scenario made of Rust values; `name` as in a command (`[a-z][a-z0-9-]*`).
+    /// Starts a scenario built from Rust values. `name` must match `[a-z][a-z0-9-]*`.
     pub fn build(name: &str) -> Builder {
         Builder::new(name)
     }
@@ -110,33 +110,33 @@ impl Scenario {
         self
     }
 
-    /// Chooses the seed; the scenario's own by default.
+    /// Chooses the seed. The default is the scenario's seed.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Scenario {
         self.seed = Some(seed);
         self
     }
 
-    /// Runs it on loopback sockets in real time, not in the simulator.
+    /// Runs the scenario on loopback sockets in real time instead of in the simulator.
     #[must_use]
     pub fn real(mut self) -> Scenario {
         self.real = true;
         self
     }
 
-    /// Refuses kinds and fields of the mesh's documents that are not modelled, as `--strict` does; else they are passed over,
-    /// and listed in the document's `not_modelled`.
+    /// Refuses kinds and fields of mesh documents that are not modelled, as `--strict` does. By default they are passed
+    /// over and listed in the document's `not_modelled`.
     #[must_use]
     pub fn strict(mut self) -> Scenario {
         self.strict = true;
         self
     }
 
-    /// Runs it.
+    /// Runs the scenario.
     ///
     /// # Errors
-    /// The scenario is wrong, is [`strict`](Scenario::strict) and has documents that are not modelled, or the world could not
-    /// carry it. A failed check is no error: see [`Run::assert_pass`].
+    /// Fails if the scenario is invalid, if it is [`strict`](Scenario::strict) and has documents that are not modelled,
+    /// or if the backend could not execute it. A failed check is not an error: see [`Run::assert_pass`].
     pub fn run(&self) -> Result<Run, Error> {
         let story = match &self.source {
             Source::Named(name) => load(name, &self.edits)?,
@@ -166,7 +166,7 @@ impl Scenario {
         Ok(Run { document })
     }
 
-    /// How a scenario without a file is run again: no command has it.
+    /// Describes the calls that repeat a scenario without a file, which no command can load.
     fn again(&self, seed: u64) -> String {
         let mut calls = String::new();
         if let Some(variant) = &self.edits.variant {
@@ -186,52 +186,52 @@ impl Scenario {
     }
 }
 
-/// A run that came to its end.
+/// A completed run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// All of its results.
+    /// All results of the run.
     pub document: Document,
 }
 
 impl Run {
-    /// How it ended.
+    /// The verdict over all checks.
     pub fn verdict(&self) -> Verdict {
         self.document.verdict
     }
 
-    /// The check of a name (the check itself where it has none).
+    /// The result of the check with this name. An unnamed check is found by its text.
     ///
     /// # Panics
-    /// When the scenario has no such check.
+    /// Panics if the scenario has no such check.
     #[track_caller]
     pub fn check(&self, name: &str) -> &CheckResult {
         let found = self.document.checks.iter().find(|check| check.name == name);
         found.unwrap_or_else(|| panic!("no check is called `{name}`:\n{self}"))
     }
 
-    /// The figures of a load, its histograms among them.
+    /// The figures of a load, including its histograms.
     ///
     /// # Panics
-    /// When the scenario has no such load.
+    /// Panics if the scenario has no such load.
     #[track_caller]
     pub fn load(&self, name: &str) -> &LoadResult {
         let found = self.document.loads.iter().find(|load| load.name == name);
         found.unwrap_or_else(|| panic!("no load is called `{name}`:\n{self}"))
     }
 
-    /// Holds that every check is true.
+    /// Asserts that every check is true.
     ///
     /// # Panics
-    /// When one is not, with the whole summary and the seed.
+    /// Panics with the summary and the seed if a check is false.
     #[track_caller]
     pub fn assert_pass(&self) {
         assert!(self.verdict() == Verdict::Pass, "{self}");
     }
 
-    /// Holds that exactly these checks are false.
+    /// Asserts that exactly these checks are false.
     ///
     /// # Panics
-    /// When others are, with the whole summary and the seed.
+    /// Panics with the summary and the seed if other checks are false.
     #[track_caller]
     pub fn assert_breaks(&self, checks: &[&str]) {
         let broken = |check: &&CheckResult| check.pass == Some(false);

@@ -1,12 +1,12 @@
-//! Secrets in what a user types: they are masked wherever a command is printed or kept, in text, JSON, HTML and journals.
+//! Masks secrets in user input when a command is printed or stored: in text, JSON, HTML and journals.
 //!
-//! Decided by name alone, so it errs towards masking: a header or parameter whose name speaks of authority, keys, tokens,
-//! cookies or passwords has its value replaced.
+//! The decision is based on names alone and errs towards masking: a value is replaced if the name of its header or
+//! parameter suggests authority, keys, tokens, cookies or passwords.
 
-/// What stands for a secret value.
+/// The replacement of a secret value.
 pub const MASK: &str = "***";
 
-/// Parts of a name that make its value a secret.
+/// Substrings of a name that make its value a secret.
 const PARTS: [&str; 15] = [
     "authoriz",
     "authentic",
@@ -25,7 +25,7 @@ const PARTS: [&str; 15] = [
     "jwt",
 ];
 
-/// Whether the value of a header, query parameter or key of this name is a secret.
+/// Returns true if the value of a header, query parameter or key of this name is a secret.
 pub fn is_secret(name: &str) -> bool {
     let name = name.trim().to_ascii_lowercase().replace('_', "-");
     PARTS.iter().any(|part| name.contains(part))
@@ -36,8 +36,8 @@ pub fn is_secret(name: &str) -> bool {
         || name == "key"
 }
 
-/// An argument of a command line without its secrets: the value of a header (`authorization: ***`), of an edit
-/// (`load.users.headers.cookie=***`), of a URL's query (`?token=***`).
+/// Masks the secrets in a command-line argument: the value of a header (`authorization: ***`), of an edit
+/// (`load.users.headers.cookie=***`), or of a URL's query (`?token=***`).
 pub fn masked(argument: &str) -> String {
     if let Some(at) = argument.find("://") {
         return masked_url(argument, at);
@@ -56,12 +56,13 @@ pub fn masked(argument: &str) -> String {
     }
 }
 
-/// A URL (or what ends in one, as `users=http://...`) whose secret query parameters are masked; `scheme` is where `://` begins.
+/// Masks the secret query parameters of a URL, or of text that ends in a URL, as `users=http://...`. `scheme` is the
+/// index of `://`.
 fn masked_url(url: &str, scheme: usize) -> String {
     let after = &url[scheme + 3..];
     let end = after.find(['/', '?', '#']).unwrap_or(after.len());
     let mut out = url[..scheme + 3].to_owned();
-    // A user and a password are refused later, and printed by no one until then.
+    // URLs with user and password are refused only later, so they are masked here.
     match after[..end].rsplit_once('@') {
         Some((_user, host)) => {
             out.push_str(MASK);
@@ -74,7 +75,7 @@ fn masked_url(url: &str, scheme: usize) -> String {
     out
 }
 
-/// A path with its query, whose secret parameters are masked.
+/// Masks the secret query parameters of a path.
 pub fn masked_path(path: &str) -> String {
     let Some((path, query)) = path.split_once('?') else {
         return path.to_owned();
@@ -89,12 +90,12 @@ pub fn masked_path(path: &str) -> String {
     format!("{path}?{}", parameters.join("&"))
 }
 
-/// Whether YAML written in one line gives a secret key a value.
+/// Returns true if one-line YAML assigns a value to a secret key.
 fn holds_secret(value: &str) -> bool {
     let mut parts = value.split(':').peekable();
     std::iter::from_fn(|| {
         let part = parts.next()?;
-        // What stands before the last colon is a key, or ends with one.
+        // The text before a colon is a key, or ends with a key.
         parts.peek().map(|_| part)
     })
     .any(|part| is_secret(last_word(part)))

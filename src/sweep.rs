@@ -1,7 +1,7 @@
-//! A sweep: one story under many seeds, on all cores. A seed's meaning never depends on the sweep: each is a plain run.
+//! Runs a scenario under many seeds on all cores. Each seed is a plain run, whose result never depends on the sweep.
 //!
-//! A run's document, its histograms among it, is dropped when the run is over: what is kept of a seed ([`SeedRun`]) are a few
-//! words and numbers a check, so that memory is that of the runs under way, and about a kilobyte a seed.
+//! A run's document with its histograms is dropped at the end of the run. Only a few words and numbers per check are
+//! kept of each seed ([`SeedRun`]), so memory is bounded by the concurrent runs plus about a kilobyte per seed.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -15,50 +15,52 @@ use shakedown_scenarios::{Sample, margin, over_seeds, verdict};
 
 use crate::run::{Options, Outcome, RunError, run};
 
-/// What a sweep keeps of one seed.
+/// The results kept of one seed.
 #[derive(Debug)]
 pub struct SeedRun {
-    /// How it ended.
+    /// The verdict of the run.
     pub verdict: Verdict,
-    /// Why it says nothing, whatever its checks say.
+    /// The reasons why the run is invalid regardless of its checks.
     pub worthless: Vec<String>,
-    /// Its identity.
+    /// The digest of the run.
     pub digest: Digest,
-    /// Its checks, in the order of [`Swept::checks`].
+    /// The check results, in the order of [`Swept::checks`].
     pub checks: Vec<SeedCheck>,
-    /// The command that runs it again.
+    /// The command that repeats the run.
     pub replay: String,
     samples: Vec<Sample>,
 }
 
-/// A check in one seed.
+/// The result of a check under one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeedCheck {
-    /// True, false, or not judged.
+    /// The check's result; `None` if it was not judged.
     pub pass: Option<bool>,
-    /// As [`CheckResult::observed`].
+    /// See [`CheckResult::observed`].
     pub observed: String,
-    /// As [`CheckResult::measured`].
+    /// See [`CheckResult::measured`].
     pub measured: Option<Measured>,
 }
 
-/// What came of a sweep.
+/// The results of a sweep.
 #[derive(Debug)]
 pub struct Swept {
-    /// Every seed's run.
+    /// The results by seed.
     pub runs: BTreeMap<u64, SeedRun>,
-    /// The checks over all seeds: those that speak of seeds as they say, every other one in every seed.
+    /// The checks over all seeds. A check with a seed condition is judged by that condition, any other must be true
+    /// under every seed.
     pub checks: Vec<CheckResult>,
-    /// The seeds whose run failed or is invalid: those that say nothing, then the others from the worst on.
+    /// The seeds whose run is invalid or failed: first the invalid ones, then the failed ones from the worst on.
     pub failures: Vec<u64>,
-    /// Invalid if a seed's run is (but for checks over seeds alone), else fail if a check is false.
+    /// Invalid if a run is invalid or a plain check was not judged, else fail if a check is false.
     pub verdict: Verdict,
 }
 
-/// Runs a story under each seed on `jobs` threads and judges them together. `done` is told how many are, from any thread.
+/// Runs a scenario under each seed on `jobs` threads and judges the runs together. `done` is called from any thread
+/// with the number of completed runs.
 ///
 /// # Errors
-/// The first run (by seed, of those made) that gave no results.
+/// Returns the error of the lowest failing seed among the runs made.
 pub fn sweep(
     story: &Story,
     seeds: RangeInclusive<u64>,
@@ -89,7 +91,7 @@ pub fn sweep(
                 return;
             }
             let outcome = run(story, options);
-            // One that was cut short is none of the sweep's.
+            // Interrupted runs are not part of the sweep.
             if outcome
                 .as_ref()
                 .is_ok_and(|outcome| outcome.document.cut_ns.is_some())
@@ -123,11 +125,11 @@ pub fn sweep(
     Ok(judge(story, &kept.written, runs))
 }
 
-/// All that is kept of the runs.
+/// The results kept of all runs.
 #[derive(Default)]
 struct Kept {
     runs: BTreeMap<u64, Result<SeedRun, RunError>>,
-    /// The checks as the lowest seed has them: name, text and what is expected.
+    /// The checks of the lowest seed, as a source of names, texts and expectations.
     written: Vec<CheckResult>,
 }
 
@@ -211,7 +213,7 @@ fn measured(at: usize, runs: &BTreeMap<u64, SeedRun>) -> Vec<(u64, Measured)> {
     values.collect()
 }
 
-/// The seeds that went wrong: those without a meaning, then those that break the first check, the worst of them first, and so on.
+/// The failing seeds: invalid runs first, then for each check in order the seeds that break it, the worst first.
 fn failures(story: &Story, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
     let worthless = runs.iter().filter(|(_, run)| !run.worthless.is_empty());
     let mut seeds: Vec<u64> = worthless.map(|(seed, _)| *seed).collect();
@@ -219,7 +221,7 @@ fn failures(story: &Story, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
         let broken = |seed: &u64| runs[seed].checks[at].pass == Some(false);
         let margin = margin(check, &measured(at, runs));
         let worst = margin.map(|margin| margin.worst_first).unwrap_or_default();
-        // Seeds without a value come after the others.
+        // Seeds without a value follow the others.
         let all = worst.into_iter().chain(runs.keys().copied());
         for seed in all.filter(broken) {
             if !seeds.contains(&seed) {
@@ -230,7 +232,8 @@ fn failures(story: &Story, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
     seeds
 }
 
-/// A plain check must hold in every seed; the seed that breaks it worst is shown, and how near the others come to that.
+/// Judges a plain check, which must be true under every seed. The result shows the worst seed and the margin of the
+/// others.
 fn in_every_seed(
     story: &Story,
     at: usize,
@@ -272,7 +275,7 @@ fn in_every_seed(
     CheckResult {
         pass,
         observed,
-        // Of one seed.
+        // The value would be that of a single seed.
         measured: None,
         ..check.clone()
     }

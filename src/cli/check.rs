@@ -36,7 +36,7 @@ pub(crate) struct Args {
     fail_on: Level,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Level {
     /// Warnings, and errors
@@ -77,7 +77,7 @@ fn scenario(args: &Args, path: &str, name: &str) -> Exit {
     findings.tell(args, &[what])
 }
 
-/// Checks documents of the mesh.
+/// Checks mesh documents.
 fn judge(args: &Args, mut files: MeshFiles) -> Exit {
     if files.names.is_empty() && files.omissions.is_empty() {
         return Exit::Pass;
@@ -87,7 +87,7 @@ fn judge(args: &Args, mut files: MeshFiles) -> Exit {
         documents: std::mem::take(&mut files.documents),
         ..Mesh::default()
     };
-    // Others may refer to what a document that cannot be read would have said.
+    // Documents may refer to one that could not be parsed, so validation needs all of them.
     if files.problems.is_empty() {
         files.problems.append(validate(&mesh));
     }
@@ -106,7 +106,7 @@ fn judge(args: &Args, mut files: MeshFiles) -> Exit {
     findings.tell(args, &good.collect::<Vec<_>>())
 }
 
-/// What is no error and must be known, each once.
+/// Findings that are not errors, without duplicates.
 #[derive(Default)]
 struct Findings {
     warnings: Vec<String>,
@@ -129,7 +129,7 @@ impl Findings {
         }
     }
 
-    /// Prints all of it, and what is good.
+    /// Prints all findings, then the names of the valid inputs.
     fn tell(mut self, args: &Args, good: &[String]) -> Exit {
         if args.strict && !self.omissions.is_empty() {
             return bad_input(refused(&self.omissions));

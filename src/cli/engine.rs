@@ -1,4 +1,5 @@
-//! `--engine`: which simulator, what turmoil's cannot carry, told by line, and where the two judge a story otherwise.
+//! `--engine`: selects the simulator, refuses by line each part of a scenario that turmoil cannot simulate, and reports
+//! the checks that the two engines judge differently.
 
 #[cfg(feature = "turmoil")]
 mod fit;
@@ -11,7 +12,7 @@ pub(crate) use self::fit::{fits_turmoil, notes};
 use super::bad_input;
 use super::{Exit, failed};
 
-/// Whose simulator carries a run.
+/// The simulator that executes a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Engine {
     /// Shakedown's own: to the nanosecond, thousands of hosts
@@ -20,7 +21,7 @@ pub(crate) enum Engine {
     Turmoil,
 }
 
-/// Refuses `--engine turmoil`, as this build is without it.
+/// Refuses `--engine turmoil` in a build without the feature `turmoil`.
 #[cfg(not(feature = "turmoil"))]
 pub(crate) fn fits_turmoil(_story: &Story, _scenario: &str, _seed: u64) -> Result<(), Exit> {
     Err(bad_input(
@@ -28,17 +29,17 @@ pub(crate) fn fits_turmoil(_story: &Story, _scenario: &str, _seed: u64) -> Resul
     ))
 }
 
-/// Nothing: no run of this build is on turmoil.
+/// Returns no notes: a build without turmoil never runs on it.
 #[cfg(not(feature = "turmoil"))]
 pub(crate) fn notes(_engine: Engine, _story: &Story, _seed: u64) -> String {
     String::new()
 }
 
-/// How the native engine judges the story that turmoil has run: what a second opinion is asked for. Lines for the summary;
-/// empty for a native run.
+/// Runs the scenario on the native engine too and compares its checks with those of the turmoil run. Returns lines for
+/// the summary, or an empty string if `engine` is native.
 ///
 /// # Errors
-/// The story could not be run.
+/// Fails if the scenario cannot be run on the native engine.
 pub(crate) fn compare(
     engine: Engine,
     story: &Story,
@@ -57,7 +58,7 @@ pub(crate) fn compare(
     Ok(differences(turmoil, &native.document))
 }
 
-/// A line for each check that two engines judge otherwise.
+/// Returns a line for each check that the two engines judge differently.
 fn differences(turmoil: &Document, native: &Document) -> String {
     let word = |pass: Option<bool>| match pass {
         Some(true) => "true",

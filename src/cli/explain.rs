@@ -1,4 +1,4 @@
-//! `shakedown explain`: what a request would meet, and which line of YAML decided it.
+//! `shakedown explain`: the treatment of a request by the mesh, and the line of YAML that decides each step.
 
 mod source;
 mod text;
@@ -79,7 +79,7 @@ pub(crate) fn main(args: &Args) -> Ended {
     })
 }
 
-/// All that this command prints.
+/// Prints the explanation as text or JSON.
 fn print(args: &Args, told: &Explanation, not_modelled: &[NotModelled]) -> Result<(), Exit> {
     if args.json {
         let json = serde_json::to_string_pretty(&Printed { told, not_modelled });
@@ -94,7 +94,7 @@ fn print(args: &Args, told: &Explanation, not_modelled: &[NotModelled]) -> Resul
     }
 }
 
-/// The JSON form: the explanation, and what it is without.
+/// The JSON form: the explanation, and the fields and kinds that it does not model.
 #[derive(serde::Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! The files that a command is given: paths, folders, standard input; and what each holds.
+//! The input files of a command (paths, folders, standard input), and the detection of their kind.
 
 mod other;
 
@@ -13,24 +13,25 @@ use shakedown_yaml::{Diagnostics, Node, tree};
 /// A file, a scenario's name, or standard input.
 pub(super) struct Input {
     path: PathBuf,
-    /// Whether it was found in a folder, and so is not asked for by its name.
+    /// True if the file was found in a folder rather than named by the user.
     is_found: bool,
 }
 
 /// The kind of an input.
 pub(super) enum Held {
-    /// Documents of the mesh.
+    /// Mesh documents.
     Mesh(Vec<u8>),
-    /// A scenario, a name of the catalogue, or a file that cannot be read: loading it says why.
+    /// A scenario, a name of the catalogue, or an unreadable file. Loading it as a scenario reports the error.
     Scenario,
-    /// Neither: a file of another tool, which is passed over.
+    /// A file of another tool, which is passed over.
     Other(Omission),
 }
 
-/// All inputs that paths mean: of a folder its files of YAML and JSON, by name. Source: kubectl, `-f`.
+/// Expands paths to inputs. A folder expands to its YAML and JSON files, sorted by name.
+/// Source: kubectl, `-f`.
 ///
 /// # Errors
-/// A folder that cannot be read, or has no such file.
+/// Fails if a folder cannot be read or contains no such file.
 pub(super) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
     let mut inputs = Vec::new();
     for path in paths {
@@ -70,12 +71,12 @@ fn is_configuration(path: &Path) -> bool {
 }
 
 impl Input {
-    /// The name that loads it as a scenario.
+    /// The name to load the input by if it is a scenario.
     pub(super) fn path(&self) -> String {
         self.path.to_string_lossy().into_owned()
     }
 
-    /// The name that messages have for it.
+    /// The name of the input in messages.
     pub(super) fn name(&self) -> String {
         match self.path() {
             path if path == STANDARD_INPUT => STANDARD_INPUT_NAME.to_owned(),
@@ -83,7 +84,7 @@ impl Input {
         }
     }
 
-    /// Reads it, as far as its kind needs that.
+    /// Detects the input's kind and reads its bytes if the kind needs them.
     pub(super) fn held(&self) -> Held {
         let bytes = match self.path() == STANDARD_INPUT {
             true => standard_input(),
@@ -109,7 +110,8 @@ impl Input {
     }
 }
 
-/// Returns true for a scenario and false for Kubernetes documents, by top-level keys; `None` if there is no key of either.
+/// Returns true for a scenario and false for Kubernetes documents, by top-level keys; `None` if neither kind's keys
+/// occur.
 fn is_scenario(documents: &[Node]) -> Option<bool> {
     const OF_DOCUMENTS: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
     const OF_SCENARIOS: [&str; 4] = ["scenario", "story", "topology", "expect"];
@@ -125,7 +127,7 @@ fn is_scenario(documents: &[Node]) -> Option<bool> {
     })
 }
 
-/// As [`is_scenario`], for a text that is not YAML: its reader then reports the error.
+/// Like [`is_scenario`], for text that is not valid YAML. The reader of the detected kind then reports the error.
 fn is_scenario_by_its_lines(bytes: &[u8]) -> Option<bool> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
@@ -142,12 +144,12 @@ fn is_scenario_by_its_lines(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-/// All documents of the mesh that a command is given: they are taken together, as one cluster would see them.
+/// All mesh documents given to a command, taken together as one cluster would see them.
 #[derive(Default)]
 pub(super) struct MeshFiles {
     pub(super) names: Vec<String>,
     pub(super) documents: Vec<Document>,
-    /// Services that documents declare with their ports.
+    /// Services declared by the documents with their ports.
     pub(super) services: Vec<Service>,
     pub(super) omissions: Vec<Omission>,
     pub(super) problems: Diagnostics,
@@ -177,8 +179,8 @@ impl MeshFiles {
         }
     }
 
-    /// The services of the cluster, if there is a Service among the documents; without one none is known, and hosts are not
-    /// looked up.
+    /// The services of the cluster, if the documents include a Service. Otherwise the registry is empty and hosts are
+    /// not looked up.
     pub(super) fn declared(&self) -> Registry {
         Registry::declared(&self.services, &self.documents).unwrap_or_default()
     }

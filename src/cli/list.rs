@@ -19,11 +19,11 @@ pub(crate) struct ShowArgs {
     variant: Option<String>,
 }
 
-/// Prints a line for each story of the catalogue.
+/// Prints a line for each scenario of the catalogue.
 pub(crate) fn main() -> Ended {
     let width = catalogue().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, _) in catalogue() {
-        // What deserves a warning is told when a story is run.
+        // Warnings are printed when the scenario is run.
         let story = shakedown_scenarios::load(name, &Edits::default())
             .map_err(|error| bad_input(words(error)))?;
         out::print(format_args!("{name:width$}  {}\n", story.story.trim()))?;
@@ -31,7 +31,7 @@ pub(crate) fn main() -> Ended {
     Ok(Exit::Pass)
 }
 
-/// Prints one story, as written or expanded.
+/// Prints one scenario, as written or expanded.
 pub(crate) fn show(args: &ShowArgs) -> Ended {
     if args.expanded || args.variant.is_some() {
         let story = load(
@@ -47,7 +47,7 @@ pub(crate) fn show(args: &ShowArgs) -> Ended {
         out::print(text)?;
         return Ok(Exit::Pass);
     }
-    // Loading it says what is wrong with a path better than reading it would.
+    // Loading it first reports a bad path better than reading the file would.
     load(&args.scenario, None, &[], &mut BTreeSet::new())?;
     let text = std::fs::read_to_string(&args.scenario)
         .map_err(|error| bad_input(format!("{}: {error}", args.scenario)))?;

@@ -46,7 +46,7 @@ loads alone are judged. What is left out is listed.
 
 Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 130 it was cut short by Ctrl-C.";
 
-/// What a scenario has of its own.
+/// The arguments that conflict with `--scenario`. A scenario sets them itself.
 const OF_A_URL: [&str; 12] = [
     "url",
     "rate",
@@ -167,8 +167,8 @@ pub(crate) fn main(args: &Args) -> Ended {
     }
 }
 
-/// Refuses what is of a scenario where there is none: the arguments' parser lets it pass, because the URL that takes the
-/// scenario's place conflicts with it.
+/// Refuses a scenario's options without `--scenario`. clap lets them pass, because the URL that replaces the scenario
+/// conflicts with it.
 fn belongs(args: &Args) -> Result<(), Exit> {
     let of_a_scenario = [
         ("--target", !args.target.is_empty()),
@@ -216,7 +216,7 @@ fn of_scenario(args: &Args, scenario: &str, interrupt: &Interrupt) -> Result<Out
     Ok(outcome)
 }
 
-/// Tells why no load was sent.
+/// Reports why no load was sent.
 fn unsent(error: Error) -> Exit {
     match error {
         Error::Aim(_) | Error::Story(_) | Error::Load(_) => bad_input(error),
@@ -273,7 +273,8 @@ fn options(args: &Args, url: &str) -> Result<Options, Exit> {
     })
 }
 
-/// The headers of the options, after those of the file: one a line, `#` begins a comment.
+/// The headers of the header file, then those of the options. The file has one header per line, and `#` begins a
+/// comment.
 fn headers(args: &Args) -> Result<Vec<String>, Exit> {
     let mut headers = Vec::new();
     if let Some(path) = &args.header_file {
@@ -287,7 +288,7 @@ fn headers(args: &Args) -> Result<Vec<String>, Exit> {
                 continue;
             }
             if !line.contains(':') {
-                // The line itself may be the secret: it is not repeated.
+                // The line may be the secret itself, so it is not repeated.
                 let line = at + 1;
                 return Err(bad_input(format!(
                     "{}:{line}: invalid header: no colon; expected `name: value`",
@@ -301,7 +302,7 @@ fn headers(args: &Args) -> Result<Vec<String>, Exit> {
     Ok(headers)
 }
 
-/// The command as it was typed, less what names files of this machine and the values of secrets, quoted for a shell.
+/// The command line as typed, quoted for a shell, without paths of this machine and with secrets masked.
 fn again(args: impl Iterator<Item = String>) -> String {
     let mut command = "shakedown".to_owned();
     let mut args = args.skip(1);
@@ -322,7 +323,7 @@ fn again(args: impl Iterator<Item = String>) -> String {
     command
 }
 
-/// `1m 500/s` or `30s to 1k/s`.
+/// Parses a stage: `1m 500/s` or `30s to 1k/s`.
 fn stage(text: &str) -> Result<Stage, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (length, rate, ramp) = match words.as_slice() {

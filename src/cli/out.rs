@@ -1,5 +1,5 @@
-//! What a command prints. A reader that has gone (`shakedown list | head -1`) is no error: the rest is left unsaid, and the
-//! command ends as it would have.
+//! Output of a command to the terminal. A reader that has closed the pipe (`shakedown list | head -1`) is not an error:
+//! the rest of the output is discarded, and the command ends with its normal exit code.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -10,12 +10,12 @@ use shakedown_reports::text::{Paint, Screen};
 
 use super::Exit;
 
-/// `--color`, once it is parsed.
+/// The parsed `--color` option.
 static COLOR: OnceLock<ColorChoice> = OnceLock::new();
 
-/// Keeps what `--color` says.
+/// Stores the `--color` option.
 pub(crate) fn choose_color(choice: ColorChoice) {
-    // It is parsed once.
+    // Arguments are parsed once, so the cell is empty.
     let _kept = COLOR.set(choice);
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn screen() -> Screen {
     }
 }
 
-/// Whether to paint. Source: no-color.org, which wants a value that is not empty.
+/// Decides whether output is coloured. Source: no-color.org, which requires a non-empty value.
 fn paint(choice: ColorChoice, terminal: bool, no_color: &str, term: &str) -> Paint {
     let paints = match choice {
         ColorChoice::Always => true,
@@ -41,10 +41,10 @@ fn paint(choice: ColorChoice, terminal: bool, no_color: &str, term: &str) -> Pai
     if paints { Paint::Ansi } else { Paint::Plain }
 }
 
-/// Prints text on standard output, as it stands.
+/// Prints text on standard output, without adding a line end.
 ///
 /// # Errors
-/// It cannot be written though somebody reads: a full disk.
+/// Fails if the text cannot be written for another reason than a closed pipe, such as a full disk.
 pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
     settle(&mut io::stdout().lock(), text).map_err(|error| {
         fault(format_args!("write to standard output: {error}"));
@@ -52,7 +52,7 @@ pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
     })
 }
 
-/// Prints an error, or several, one a line, on standard error. Lines that go on with an error are indented.
+/// Prints one or more errors on standard error, one per line. Indented lines continue the error above.
 pub(crate) fn fault(problem: impl Display) {
     for line in problem.to_string().lines() {
         let prefix = if line.starts_with(' ') { "" } else { "error: " };
@@ -60,13 +60,13 @@ pub(crate) fn fault(problem: impl Display) {
     }
 }
 
-/// Prints a line on standard error. Where nobody can be told, nobody is.
+/// Prints a line on standard error. A failure to write is ignored.
 pub(crate) fn complain(line: impl Display) {
-    // There is no third place to tell of it.
+    // The failure has no other place to be reported.
     let _untold = settle(&mut io::stderr().lock(), format_args!("{line}\n"));
 }
 
-/// Writes all of the text, unless its reader has gone.
+/// Writes and flushes the text. A closed pipe counts as success.
 fn settle(to: &mut impl Write, text: impl Display) -> io::Result<()> {
     match write!(to, "{text}").and_then(|()| to.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -78,7 +78,7 @@ fn settle(to: &mut impl Write, text: impl Display) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Fails in one way.
+    /// A writer that fails with the given kind of error.
     struct Broken(ErrorKind);
 
     impl Write for Broken {

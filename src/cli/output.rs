@@ -1,5 +1,5 @@
-//! Files that a command writes at its end, opened before it begins: a report that cannot be written is better refused before
-//! an hour of load than after it.
+//! Files that a command writes at its end. They are opened before it begins, because a report that cannot be written
+//! should be refused before an hour of load rather than after it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, Write};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, bad_input, out};
 
-/// Where one output goes.
+/// The destination of one output.
 pub(crate) struct Output {
     option: &'static str,
     path: PathBuf,
@@ -19,17 +19,18 @@ enum To {
     Stdout,
     File {
         file: File,
-        /// It did not exist: where it is never written, it is removed again.
+        /// True if the file was created by [`Output::open`], and so is removed again unless it is written.
         created: bool,
     },
     Written,
 }
 
 impl Output {
-    /// Opens the file that `option` names, `-` for standard output. What it holds stays until the output is written.
+    /// Opens the file given to `option`; `-` is standard output. Existing contents are kept until the output is
+    /// written.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// Fails if the file cannot be opened for writing.
     pub(crate) fn open(option: &'static str, path: &Path) -> Result<Output, Exit> {
         let to = if path == Path::new("-") {
             To::Stdout
@@ -50,28 +51,28 @@ impl Output {
         })
     }
 
-    /// Opens an output that is given, if it is.
+    /// Opens an optional output.
     ///
     /// # Errors
-    /// As [`Output::open`].
+    /// See [`Output::open`].
     pub(crate) fn maybe(option: &'static str, path: Option<&Path>) -> Result<Option<Output>, Exit> {
         path.map(|path| Output::open(option, path)).transpose()
     }
 
-    /// As it was asked for.
+    /// The path as given by the user.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it goes to standard output, which then holds nothing else.
+    /// Returns true if the output is written to standard output, which must then contain nothing else.
     pub(crate) fn is_stdout(&self) -> bool {
         matches!(self.to, To::Stdout)
     }
 
-    /// Writes all of it.
+    /// Writes the text as the whole output.
     ///
     /// # Errors
-    /// It cannot be written: a full disk.
+    /// Fails if the text cannot be written, for example to a full disk.
     pub(crate) fn write(self, text: &str) -> Result<(), Exit> {
         if self.is_stdout() {
             return out::print(text);
@@ -83,14 +84,14 @@ impl Output {
         written.map_err(|error| refused(option, &path, &error))
     }
 
-    /// The file, emptied, for what is written bit by bit.
+    /// Returns the emptied file, for output that is written incrementally.
     ///
     /// # Errors
-    /// It cannot be emptied, or is standard output.
+    /// Fails if the file cannot be truncated, or if the output is standard output.
     pub(crate) fn into_file(mut self) -> io::Result<File> {
         match std::mem::replace(&mut self.to, To::Written) {
             To::File { mut file, .. } => {
-                // A pipe or a terminal has no length.
+                // Pipes and terminals have no length.
                 if file.metadata()?.is_file() {
                     file.set_len(0)?;
                     file.rewind()?;
@@ -101,7 +102,7 @@ impl Output {
         }
     }
 
-    /// The file's identity, of a regular one.
+    /// The device and inode of a regular file.
     fn identity(&self) -> Option<(u64, u64)> {
         let To::File { file, .. } = &self.to else {
             return None;
@@ -120,7 +121,7 @@ impl std::fmt::Display for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let To::File { created: true, .. } = self.to {
-            // An empty file that nobody asked for is no reason to fail.
+            // A leftover empty file does not make the command fail.
             let _kept = std::fs::remove_file(&self.path);
         }
     }
@@ -129,7 +130,7 @@ impl Drop for Output {
 /// Refuses outputs that would overwrite each other.
 ///
 /// # Errors
-/// Two of them are one file, or standard output.
+/// Fails if two outputs are the same file, or are both standard output.
 pub(crate) fn distinct<'a>(outputs: impl IntoIterator<Item = &'a Output>) -> Result<(), Exit> {
     let outputs: Vec<&Output> = outputs.into_iter().collect();
     for (at, one) in outputs.iter().enumerate() {

@@ -1,23 +1,23 @@
-//! Progress of long work: on a terminal one line that overwrites itself, in a pipe a line now and then.
+//! The progress display of long work: a line that overwrites itself on a terminal, or an occasional line in a pipe.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// Between two updates of a terminal's line.
+/// The minimum interval between updates of a terminal's line.
 const ON_A_TERMINAL: Duration = Duration::from_millis(100);
-/// Between two lines elsewhere, and before the first.
+/// The minimum interval between lines in a pipe, and before the first.
 const IN_A_PIPE: Duration = Duration::from_secs(10);
 
-/// Lines on standard error.
+/// The progress display on standard error.
 pub(crate) struct Progress {
-    /// When the last line was shown; before the first one, when the work began.
+    /// The time of the last line, or the start of the work before the first line.
     last: Instant,
     shown: bool,
     terminal: bool,
 }
 
 impl Progress {
-    /// No line is shown yet.
+    /// Creates a display that has shown no line yet.
     pub(crate) fn new() -> Progress {
         Progress {
             last: now(),
@@ -26,7 +26,7 @@ impl Progress {
         }
     }
 
-    /// Shows `line`, unless the last one is too fresh.
+    /// Shows `line`, unless the last update is too recent.
     pub(crate) fn show(&mut self, line: impl FnOnce() -> String) {
         let now = now();
         if !is_due(self.terminal, self.shown, now.duration_since(self.last)) {
@@ -34,7 +34,7 @@ impl Progress {
         }
         (self.last, self.shown) = (now, true);
         let mut err = std::io::stderr().lock();
-        // A reader that has gone away is no reason to stop a run.
+        // A closed reader must not stop a run.
         let _ = match self.terminal {
             true => write!(err, "\r\x1b[K{}", line()),
             false => writeln!(err, "{}", line()),
@@ -51,7 +51,7 @@ impl Drop for Progress {
     }
 }
 
-/// Whether a line is due so long after the last one, or after the beginning.
+/// Returns true if a line is due this long after the last one or after the start.
 fn is_due(terminal: bool, shown: bool, since: Duration) -> bool {
     match (terminal, shown) {
         (true, false) => true,

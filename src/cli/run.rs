@@ -1,4 +1,4 @@
-//! `shakedown run`: one story, or all its endings, or a journal again.
+//! `shakedown run`: runs one variant of a scenario, all of its variants, or a recorded journal.
 
 mod replay;
 mod reports;
@@ -167,7 +167,7 @@ fn all(args: &Args, scenario: &str) -> Ended {
         let cut = outcome.document.cut_ns.is_some();
         documents.push(outcome.document);
         if cut {
-            // The endings that are there are told; no other is run.
+            // Report the variants that have finished and run no others.
             exit = Exit::Interrupted;
             break;
         }
@@ -179,7 +179,7 @@ fn all(args: &Args, scenario: &str) -> Ended {
     Ok(exit)
 }
 
-/// Prints all endings, and those that differ from the file in full.
+/// Prints a table of all variants, then the full results of those that differ from the file's expectations.
 fn show_all(
     args: &Args,
     scenario: &str,
@@ -206,7 +206,7 @@ fn show_all(
     Ok(())
 }
 
-/// The exit code that one ending adds to `--variant all`.
+/// The contribution of one variant to the exit code of `--variant all`.
 fn ending(document: &Document, told: &Told) -> Exit {
     match document.verdict {
         Verdict::Invalid => Exit::Invalid,
@@ -216,7 +216,7 @@ fn ending(document: &Document, told: &Told) -> Exit {
     }
 }
 
-/// How an ending stands to what its file tells, in words.
+/// Describes how a variant's outcome compares with the expectations in its file.
 pub(crate) fn remark(story: &Story, told: &Told) -> String {
     match (told, story.breaks.as_deref().unwrap_or_default()) {
         (Told::As, []) if story.checks.iter().all(|check| check.seeds.is_some()) => {
@@ -228,12 +228,12 @@ pub(crate) fn remark(story: &Story, told: &Told) -> String {
     }
 }
 
-/// The edit that `--scale` stands for.
+/// The edit that `--scale` abbreviates.
 pub(crate) fn scale(factor: Option<String>) -> Option<String> {
     factor.map(|factor| format!("scale={factor}"))
 }
 
-/// Loads a story and prints what deserves a warning, unless it is in `told` already.
+/// Loads a scenario and prints its warnings, except those already in `told`.
 pub(crate) fn load(
     scenario: &str,
     variant: Option<String>,
@@ -259,7 +259,7 @@ pub(crate) fn load(
     Ok(story)
 }
 
-/// Under `--strict` refuses what a story passes over.
+/// Refuses a scenario with omissions if `--strict` is set.
 pub(crate) fn strict(strict: bool, story: &Story) -> Result<(), Exit> {
     match strict && !story.omissions.is_empty() {
         true => Err(bad_input(refused(&story.omissions))),
@@ -267,7 +267,7 @@ pub(crate) fn strict(strict: bool, story: &Story) -> Result<(), Exit> {
     }
 }
 
-/// What all endings together are without, each part once.
+/// The fields and kinds that the variants do not model, without duplicates.
 fn passed_over(documents: &[Document]) -> Vec<NotModelled> {
     let mut parts: Vec<NotModelled> = Vec::new();
     for part in documents.iter().flat_map(|it| &it.not_modelled) {
@@ -312,7 +312,7 @@ fn perform(
     shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))
 }
 
-/// Says what a run will cost, where that is much.
+/// Prints a warning if a run is expensive.
 pub(crate) fn warn_of(cost: Option<String>) {
     if let Some(cost) = cost {
         out::complain(format_args!("warning: {cost}"));

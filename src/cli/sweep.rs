@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::run::{load, remark, scale, strict, warn_of};
 use super::{Ended, Exit, bad_input, failed, out, words};
 
-/// How many failing seeds are shown with their replay command.
+/// The maximum number of failing seeds shown with their replay command.
 const SHOWN: usize = 5;
 
 #[derive(clap::Args)]
@@ -100,7 +100,7 @@ pub(crate) fn main(mut args: Args) -> Ended {
     Ok(exit)
 }
 
-/// The seeds that are asked for.
+/// The seeds of the command line, or else those of the scenario.
 fn seeds_of(args: &Args, story: &Story) -> RangeInclusive<u64> {
     args.seeds.clone().unwrap_or(story.seeds.0..=story.seeds.1)
 }
@@ -134,7 +134,7 @@ fn perform(args: &Args, story: &Story, interrupt: &Interrupt) -> Result<Swept, E
     sweep(story, seeds, jobs, options, done).map_err(|error| failed(Exit::Invalid, error))
 }
 
-/// The worst seeds, with the command that runs each again.
+/// Prints the worst seeds with their replay commands.
 fn show_failures(swept: &Swept) -> Result<(), Exit> {
     for seed in swept.failures.iter().take(SHOWN) {
         let run = &swept.runs[seed];
@@ -156,7 +156,7 @@ fn show_failures(swept: &Swept) -> Result<(), Exit> {
     Ok(())
 }
 
-/// `1..30`, both ends included.
+/// Parses a seed range: `1..30`, both ends included.
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     let accepted = || "two whole numbers, as in 1..30".to_owned();
     let (first, last) = text.split_once("..").ok_or_else(accepted)?;

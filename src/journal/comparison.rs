@@ -1,4 +1,4 @@
-//! Holds a run against a journal.
+//! Compares a run with a journal.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,10 @@ use shakedown_results::{Digest, Record};
 
 use super::{Footer, JournalError, Line, Reader};
 
-/// How many records before the first difference a divergence shows.
+/// The number of equal records that a divergence shows before the first difference.
 const CONTEXT: usize = 5;
 
-/// Holds a run against a journal, record by record.
+/// Compares a run with a journal, record by record.
 pub struct Comparison {
     reader: Reader,
     recent: VecDeque<Record>,
@@ -25,18 +25,18 @@ enum Ending {
 /// The first record in which a run differs from its journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
-    /// Its number, from 0.
+    /// The index of the record, from 0.
     pub index: u64,
-    /// The equal records just before it.
+    /// The equal records just before it, at most 5.
     pub before: Vec<Record>,
-    /// What the journal has; `None`: it ended.
+    /// The journal's record; `None` if the journal ended.
     pub journal: Option<Record>,
-    /// What the run had; `None`: it ended.
+    /// The run's record; `None` if the run ended.
     pub run: Option<Record>,
 }
 
 impl Comparison {
-    /// Compares with the rest of a journal.
+    /// Compares with the rest of a journal, from the reader's position.
     pub fn new(reader: Reader) -> Comparison {
         Comparison {
             reader,
@@ -46,7 +46,7 @@ impl Comparison {
         }
     }
 
-    /// Takes in the run's next record.
+    /// Compares the run's next record.
     pub fn record(&mut self, record: &Record) {
         if self.end.is_some() {
             return;
@@ -65,10 +65,11 @@ impl Comparison {
         }
     }
 
-    /// The verdict over a run of this digest: how many records were equal, or the first that was not.
+    /// Returns the number of records if all were equal, or the first difference. `digest` is the digest of the run.
     ///
     /// # Errors
-    /// The journal could not be read to its end, or its closing line is not of these records, this header or this run.
+    /// Fails if the journal cannot be read to its end, or if its footer does not match the records, the header or the
+    /// run.
     pub fn finish(mut self, digest: &Digest) -> Result<Result<u64, Box<Divergence>>, JournalError> {
         if self.end.is_none() {
             match self.reader.next_line()? {
@@ -120,7 +121,7 @@ impl Comparison {
 }
 
 impl Divergence {
-    /// The difference in lines that a person reads: context, `-` what the journal has, `+` what the run had.
+    /// Describes the difference as text: context, `-` for the journal's record, `+` for the run's.
     pub fn describe(&self) -> String {
         let mut text = format!(
             "the run differs from the journal at record {}\n",

@@ -1,4 +1,4 @@
-//! Reads a journal back, a line at a time. A line is bounded, and accepted only as it was written.
+//! Reads a journal line by line. Lines have a maximum length and are accepted only exactly as they were written.
 
 use std::io::{self, BufRead, BufReader};
 
@@ -10,15 +10,15 @@ use super::{Footer, HEADER_BYTES_MAX, Header, JournalError, LINE_BYTES_MAX};
 
 /// The first bytes of a zstd frame. Source: RFC 8878, 3.1.1.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-/// How the closing line begins, and no record.
+/// The beginning of the footer, which no record shares.
 const FOOTER: &[u8] = b"{\"records\":";
 
-/// Reads a journal back.
+/// Reads a journal line by line.
 pub struct Reader {
     input: Box<dyn BufRead + Send>,
     header: Header,
     checksum: Digest,
-    /// Number of the line that was read last, from 1.
+    /// Number of the last line read, from 1.
     line: u64,
     text: Vec<u8>,
     written: Vec<u8>,
@@ -27,9 +27,9 @@ pub struct Reader {
 /// A line of a journal after its first.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {
-    /// A fact of the run.
+    /// An event of the run.
     Record(Record),
-    /// The end.
+    /// The footer.
     Footer(Footer),
 }
 
@@ -37,7 +37,7 @@ impl Reader {
     /// Reads the header of a plain or compressed journal.
     ///
     /// # Errors
-    /// It is no journal.
+    /// Fails if the input is not a journal.
     pub fn open(input: impl BufRead + Send + 'static) -> Result<Reader, JournalError> {
         let mut input =
             decompressed(input).map_err(|source| JournalError::Io { line: 0, source })?;
@@ -57,25 +57,25 @@ impl Reader {
         })
     }
 
-    /// What was run.
+    /// The header of the journal.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The SHA-256 of the header's line.
+    /// The SHA-256 of the header line.
     pub fn checksum(&self) -> &Digest {
         &self.checksum
     }
 
-    /// Number of the line that was read last, from 1.
+    /// Number of the last line read, from 1.
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// The next line.
+    /// Reads the next line.
     ///
     /// # Errors
-    /// The journal is cut off, or the line is none of a journal.
+    /// Fails if the journal is cut off, or if the line is not a valid journal line.
     pub fn next_line(&mut self) -> Result<Line, JournalError> {
         if !read_line(
             &mut self.input,
@@ -93,10 +93,10 @@ impl Reader {
         parse(text, written, self.line, "a record").map(Line::Record)
     }
 
-    /// Nothing follows.
+    /// Requires the end of the input.
     ///
     /// # Errors
-    /// Something does, or it cannot be read.
+    /// Fails if more input follows or the input cannot be read.
     pub fn expect_end(&mut self) -> Result<(), JournalError> {
         let rest = self.input.fill_buf().map_err(|source| JournalError::Io {
             line: self.line,
@@ -112,9 +112,9 @@ impl Reader {
     }
 }
 
-/// The lines of a journal, whichever way they are stored.
+/// The lines of a journal, decompressed if necessary.
 fn decompressed(mut input: impl BufRead + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
-    // A file's buffer holds more than four bytes at its beginning; what gives them one by one is not compressed by us.
+    // A file's buffer starts with at least four bytes. Input that yields fewer at first is treated as plain.
     if input.fill_buf()?.starts_with(&ZSTD_MAGIC) {
         let lines = zstd::Decoder::with_buffer(input)?;
         return Ok(Box::new(BufReader::new(lines)));
@@ -122,7 +122,7 @@ fn decompressed(mut input: impl BufRead + Send + 'static) -> io::Result<Box<dyn 
     Ok(Box::new(input))
 }
 
-/// Reads a line without its end; false where there is none.
+/// Reads a line without its line end. Returns false at the end of the input.
 fn read_line(
     input: &mut impl BufRead,
     text: &mut Vec<u8>,

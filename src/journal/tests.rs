@@ -84,7 +84,7 @@ fn an_equal_run_is_equal() {
     assert_eq!(compare(&written(&records(9)), &records(9)).unwrap(), Ok(9));
 }
 
-/// A journal that does not compare equal, whether it is refused or differs.
+/// Asserts that comparing a journal fails or finds a difference.
 #[track_caller]
 fn noticed(journal: &[u8], run: &[Record], change: &str) {
     let compared = compare(journal, run);
@@ -114,7 +114,7 @@ fn every_changed_missing_or_added_byte_is_noticed() {
     noticed(&[&journal[..], b"\n"].concat(), &run, "a line end added");
 }
 
-/// The message that a change of the journal of four records ends with.
+/// Returns the message that a changed journal of four records leads to.
 fn message(change: impl Fn(&mut Vec<String>)) -> String {
     let text = String::from_utf8(written(&records(4))).unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! Loads that are ready to be sent, and the sending.
+//! Prepares loads, sends them, and judges the results.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,32 +24,32 @@ use super::trust::{self, Believed};
 use super::views::{Labels, Views};
 use super::{Error, Options, Outcome, Progress, Trust, text};
 
-/// How long a name may take to resolve, and a connection to be tried.
+/// The time limit for resolving a name, and for each connection attempt.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two looks at whether the load is to stop.
+/// The interval between checks of the stop flag.
 const STOP_LOOK: Duration = Duration::from_millis(20);
 
-/// Between two tellings of progress.
+/// The interval between progress reports.
 const TELLING: Duration = Duration::from_millis(200);
 
-/// One load that was sent.
+/// A load that was sent.
 struct Fired {
     name: String,
-    /// The address that was loaded.
+    /// The address of the server.
     address: SocketAddr,
-    /// What its records do not say.
+    /// Counts that the load's records do not contain.
     tally: Tally,
 }
 
-/// What is done, for a reader of the results, by the address of each load.
+/// Describes the load for the results document, given the address of each load.
 type Sentence = Box<dyn Fn(&[SocketAddr]) -> String>;
 
-/// Everything that is needed to send loads and to judge them.
+/// The loads to send and the inputs of their judgement.
 pub(super) struct Job {
-    /// Its loads are sent, and its checks judged.
+    /// The scenario that defines loads and checks.
     pub(super) story: Story,
-    /// What each entry of each load asks for.
+    /// The request templates of each load, one per entry.
     pub(super) aims: Vec<Vec<Aim>>,
     pub(super) seed: u64,
     pub(super) http2: bool,
@@ -57,13 +57,13 @@ pub(super) struct Job {
     pub(super) trust: Trust,
     pub(super) sentence: Sentence,
     pub(super) replay: String,
-    /// Set when the load is to end early.
+    /// Set to end the load early.
     pub(super) stop: Option<Arc<AtomicBool>>,
-    /// The `--set` edits that made the story what it is.
+    /// The `--set` edits that are already applied to the scenario.
     pub(super) set: Vec<String>,
-    /// What is left out.
+    /// The parts of the scenario that were left out.
     pub(super) skipped: Vec<String>,
-    /// Why it proves nothing, whatever the servers do.
+    /// The reason why the run is invalid regardless of the servers' behaviour, if any.
     pub(super) empty: Option<String>,
 }
 
@@ -214,7 +214,7 @@ impl Job {
         }
     }
 
-    /// Where each load goes.
+    /// The target of each load.
     async fn goals(&self, env: &Env, believed: Option<Believed>) -> Result<Vec<Goal>, Error> {
         let mut known: BTreeMap<&Server, (SocketAddr, Option<TlsClient>)> = BTreeMap::new();
         let mut goals = Vec::new();
@@ -240,7 +240,7 @@ impl Job {
     }
 }
 
-/// The address to load: the first of the name's that takes a connection, or the first where there is no choice.
+/// The address to load: the first of the name's addresses that accepts a connection. A single address is not tried.
 async fn address_of(
     env: &Env,
     server: &Server,
@@ -259,7 +259,7 @@ async fn address_of(
     let first = *addresses
         .first()
         .ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-    // A certificate that is not taken is better told before the first request.
+    // TLS connections are always tried, because a refused certificate should be reported before the first request.
     if addresses.len() == 1 && tls.is_none() {
         return Ok(first);
     }
@@ -293,7 +293,7 @@ fn party_of(cast: &Cast, load: &str) -> PartyId {
     cast.party(load).expect("a cast has its story's loads")
 }
 
-/// How far each party is.
+/// The progress of each participant.
 type Counts = Vec<Cell<(Progress, Reached)>>;
 
 fn count(counts: &Counts, event: &Event) {
@@ -328,7 +328,7 @@ fn count(counts: &Counts, event: &Event) {
     count.set((progress, reached));
 }
 
-/// Asks the loads to stop once the flag is set.
+/// Stops the loads once the flag is set.
 async fn follow(env: Env, flag: Option<Arc<AtomicBool>>, stop: Stop) {
     let Some(flag) = flag else {
         return;
@@ -339,7 +339,7 @@ async fn follow(env: Env, flag: Option<Arc<AtomicBool>>, stop: Stop) {
     stop.ask();
 }
 
-/// Reports now and then how far all loads are together.
+/// Reports the combined progress of all loads periodically.
 async fn tell(
     env: Env,
     duration: Duration,
@@ -364,7 +364,7 @@ async fn tell(
     }
 }
 
-/// Why the loads say nothing of their servers; which load, where there are several.
+/// The reasons why the loads are invalid, prefixed with the load's name if there are several.
 fn worthless(fired: &[Fired], cast: &Cast, counts: &Counts) -> Vec<String> {
     let reasons = fired.iter().flat_map(|one| {
         let (_, reached) = counts[usize::from(party_of(cast, &one.name).0)].get();

@@ -1,4 +1,4 @@
-//! What a load on a real server adds to the results document, and why it proves nothing where its generator measured itself.
+//! Builds the results document's rows of real loads, and detects loads whose figures are the generator's own.
 
 use std::net::SocketAddr;
 
@@ -11,24 +11,25 @@ use shakedown_results::{
 use super::text::duration_ns;
 use crate::secret::masked;
 
-/// Delays of the generator below this are its resolution: a request through an event loop and two system calls takes tens of
-/// microseconds on any machine.
+/// The resolution of the generator. Smaller delays are ignored, because a request through an event loop and two system
+/// calls takes tens of microseconds on any machine.
 const RESOLUTION_NS: i64 = 100_000;
-/// A latency of which more than one part in so many is the generator's own is not the server's.
+/// The divisor of the generator's allowed share of a latency. A latency with a larger share does not measure the
+/// server.
 const OWN_PART_MAX: i64 = 5;
-/// The percentiles that are held against it (parts per million), and the samples that each needs.
+/// The percentiles checked for that share (parts per million), and the number of samples that each needs.
 const JUDGED: [(u32, &str, u64); 2] = [(500_000, "p50", 1), (990_000, "p99", 100)];
-/// A generator that uses more of its core than this has no time left when it needs it.
+/// The maximum CPU use of the generator, in parts per million of its core. Above it, requests may be sent late.
 const CPU_PPM_MAX: u64 = 900_000;
 
-/// What one load asked for, and where.
+/// The requests of one load and their destination.
 pub(super) struct Asking<'a> {
     pub(super) aims: &'a [Aim],
     pub(super) address: SocketAddr,
     pub(super) http2: bool,
 }
 
-/// The row of a load.
+/// The results row of a load.
 pub(super) fn row(load: &Load, asking: &Asking<'_>, tally: &Tally, window_ns: i64) -> RealLoad {
     let per_second = |count: u64, over_ns: u64, parts: u128| {
         let parts = u128::from(count) * parts * 1_000_000_000 / u128::from(over_ns.max(1));
@@ -81,18 +82,18 @@ fn generator(own: &Own) -> Generator {
     }
 }
 
-/// How many requests of a load came how far, its warm-up taken in.
+/// Number of requests of a load that reached each state, including those of the warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reached {
-    /// Taken in hand.
+    /// Started by the generator.
     pub(super) started: u64,
-    /// Written.
+    /// Written to a connection.
     pub(super) written: u64,
-    /// Ended in success.
+    /// Completed with success.
     pub(super) ok: u64,
 }
 
-/// Why a load says nothing of its server.
+/// Returns the reasons why a load is invalid.
 pub(super) fn invalid(tally: &Tally, reached: &Reached, address: SocketAddr) -> Vec<String> {
     let mut reasons = Vec::new();
     if reached.started == 0 {
@@ -119,7 +120,7 @@ pub(super) fn invalid(tally: &Tally, reached: &Reached, address: SocketAddr) -> 
     reasons
 }
 
-/// Why the figures are the generator's rather than the server's.
+/// Returns the reasons why the figures measure the generator rather than the server.
 fn distorted(own: &Own) -> Vec<String> {
     let mut reasons = Vec::new();
     let latencies = [
@@ -173,10 +174,10 @@ mod tests {
         for (whole, without, said) in [
             (100 * MS, 95 * MS, false),
             (100 * MS, 70 * MS, true),
-            // Relative: what is little beside a long latency is much beside a short one.
+            // The limit is relative: the same delay is small beside a long latency and large beside a short one.
             (2 * MS, MS, true),
             (1000 * MS, 980 * MS, false),
-            // Within its resolution.
+            // Within the generator's resolution.
             (MS / 10, MS / 50, false),
         ] {
             let reasons = distorted(&own(whole, without));

@@ -1,4 +1,5 @@
-//! The loads of a scenario as real ones: where they go, which checks are about them alone, and what is left out.
+//! Prepares a scenario's loads for real servers: resolves their targets, and leaves out checks that do not depend on
+//! loads alone.
 
 use std::net::SocketAddr;
 
@@ -12,12 +13,12 @@ use super::job::Job;
 use super::{Error, ScenarioOptions};
 use crate::secret::masked;
 
-/// Where a load goes: `users=http://localhost:8080`.
+/// The target of a load: `users=http://localhost:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The load; where none, the only one.
+    /// The load's name; `None` is the scenario's only load.
     pub load: Option<String>,
-    /// The server; a path in it stands before each entry's.
+    /// The server. A path in it is prepended to each entry's path.
     pub url: String,
 }
 
@@ -26,7 +27,7 @@ impl std::str::FromStr for Target {
 
     fn from_str(text: &str) -> Result<Target, String> {
         let (load, url) = match text.split_once('=') {
-            // An equals sign of the URL's own.
+            // The equals sign is part of the URL.
             _ if text.starts_with("http://") || text.starts_with("https://") => (None, text),
             Some((load, url)) if !load.is_empty() => (Some(load.to_owned()), url),
             _ => return Err("write LOAD=URL: `users=http://localhost:8080`".to_owned()),
@@ -38,7 +39,7 @@ impl std::str::FromStr for Target {
     }
 }
 
-/// Reads the scenario, and keeps of it what a load on a real server can do.
+/// Loads the scenario and keeps the parts that a load on a real server can use.
 pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
     let mut story = shakedown_scenarios::load(&options.scenario, &options.edits)?;
     let urls = urls(&story, &options.targets, options.http2).map_err(Error::Story)?;
@@ -75,7 +76,7 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
     })
 }
 
-/// The URL of each load, or what is missing, a line each.
+/// Returns the URL of each load, or the errors, one per line.
 fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, String> {
     let names: Vec<&str> = story.loads.iter().map(|load| load.name.as_str()).collect();
     let mut wrong = Vec::new();
@@ -134,7 +135,7 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
     }
 }
 
-/// Takes out what a real server does by itself, and tells of it.
+/// Removes the parts that the real server replaces, and records them in `skipped`.
 fn leave_out(story: &mut Story, skipped: &mut Vec<String>) {
     let names: Vec<&str> = story.services.iter().map(|s| s.name.as_str()).collect();
     skipped.push(format!(
@@ -171,7 +172,7 @@ fn leave_out(story: &mut Story, skipped: &mut Vec<String>) {
     });
 }
 
-/// Why a check cannot be judged by what the loads see.
+/// The reason why a check cannot be judged from the loads' observations, if any.
 fn foreign(check: &Check) -> Option<String> {
     if check.over_seeds() {
         return Some("over seeds".to_owned());
@@ -229,7 +230,7 @@ const fn is_seen(measure: Measure) -> bool {
     )
 }
 
-/// Whether a client can tell by itself whether a request meets a condition.
+/// Returns true if a client alone can decide if a request meets a condition.
 fn is_met_in_sight(condition: &Condition) -> bool {
     match condition.test {
         Test::Ok | Test::Timeout | Test::Dropped | Test::Status(..) => true,
@@ -245,7 +246,7 @@ fn is_met_in_sight(condition: &Condition) -> bool {
     }
 }
 
-/// The scenario's words, and where its loads went.
+/// The scenario's description, and the targets of its loads.
 fn sentence(words: &str, loads: &[(String, Option<Server>)], addresses: &[SocketAddr]) -> String {
     let went = loads
         .iter()

@@ -1,4 +1,4 @@
-//! A load written out as a scenario, and its checks with the subject that they leave out.
+//! Writes a load out as a scenario, and adds the subject that its checks leave out.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -12,14 +12,14 @@ use shakedown_scenarios::{Edits, LoadError, load_text};
 use super::Options;
 use crate::secret::masked_path;
 
-/// What the load is called in checks.
+/// The name of the load in checks.
 pub(super) const LOAD: &str = "load";
 
-/// Names the text, which no message shows.
+/// The file name of the text, which messages do not show.
 const FILE: &str = "load";
 const INTO_A_STRING: &str = "writing into a string succeeds";
 
-/// Reads the load as the scenario that it is, or says what is wrong with it.
+/// Parses the load as a scenario, or returns a description of its errors.
 pub(super) fn story(options: &Options) -> Result<Story, String> {
     if options.stages.iter().all(|stage| stage.rate.milli() == 0) {
         return Err("a rate of 0 sends nothing: give --rate or --stage more than 0/s".to_owned());
@@ -41,7 +41,7 @@ fn written(options: &Options) -> String {
     let mut text = String::new();
     let mut checks = String::new();
     for check in &options.expect {
-        // One line each, so that a message's line tells which.
+        // Each check is put on one line, so that the line of an error identifies the check.
         let check = one_line(&imply_subject(check)).replace('\'', "''");
         writeln!(checks, "  - '{check}'").expect(INTO_A_STRING);
     }
@@ -61,7 +61,7 @@ fn written(options: &Options) -> String {
         Arrivals::Constant => "constant",
         Arrivals::Poisson => "poisson",
     };
-    // The checks come first: their lines are then known.
+    // The checks are written first, so that their line numbers are known.
     write!(
         text,
         "expect:\n{checks}\
@@ -87,20 +87,20 @@ load:
     text
 }
 
-/// A span as the language writes it.
+/// Formats a duration in the scenario language.
 pub(super) fn duration(span: Duration) -> String {
     Unit::Duration.format(Ratio::whole(
         i128::try_from(span.as_nanos()).unwrap_or(i128::MAX),
     ))
 }
 
-/// A span of nanoseconds, rounded up to whole microseconds, as the language writes it.
+/// Formats nanoseconds in the scenario language, rounded up to whole microseconds.
 pub(super) fn duration_ns(ns: i64) -> String {
     let us = ns.max(0).unsigned_abs().div_ceil(1_000);
     duration(Duration::from_micros(us))
 }
 
-/// What was done, for a reader of the results.
+/// Describes the load for the results document.
 pub(super) fn sentence(options: &Options, aim: &Aim, address: SocketAddr) -> String {
     let rates: Vec<String> = options
         .stages
@@ -134,13 +134,14 @@ pub(super) fn sentence(options: &Options, aim: &Aim, address: SocketAddr) -> Str
     )
 }
 
-/// The errors of a load's text, a line each, as the one who typed the options wants them: a check's place is its number.
+/// Formats the errors of a load's text, one per line. An error in a check is located by the check's number, because the
+/// user typed options rather than a file.
 fn in_words(error: &LoadError, checks: usize) -> String {
     let LoadError::Wrong(found) = error else {
         return error.to_string();
     };
     let lines = found.iter().map(|found| {
-        // Line 1 is `expect:`, and then each check has a line.
+        // Line 1 is `expect:`, followed by one line per check.
         let check = (found.place.line as usize).checked_sub(1);
         match check.filter(|check| (1..=checks).contains(check)) {
             Some(check) => format!("check {check}: {}", found.message),
@@ -150,8 +151,8 @@ fn in_words(error: &LoadError, checks: usize) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Gives every metric of a check that has no subject the load as its subject: `p99 < 250ms` is `p99(load) < 250ms`, and
-/// `count(where timeout) == 0` is `count(load where timeout) == 0`. What has a subject stays.
+/// Adds the load as subject to each metric of a check that has none: `p99 < 250ms` becomes `p99(load) < 250ms`, and
+/// `count(where timeout) == 0` becomes `count(load where timeout) == 0`. Other metrics are unchanged.
 pub fn imply_subject(check: &str) -> String {
     let mut out = String::with_capacity(check.len() + 8);
     let mut rest = check;
@@ -186,7 +187,7 @@ pub fn imply_subject(check: &str) -> String {
     out
 }
 
-/// Whether what stands in a metric's parentheses begins after its subject.
+/// Returns true if the text inside a metric's parentheses starts after the subject.
 fn lacks_subject(inside: &str) -> bool {
     let word = inside
         .trim_start()
@@ -198,7 +199,7 @@ fn lacks_subject(inside: &str) -> bool {
     ) || inside.trim() == ")"
 }
 
-/// Whether a word is a metric of loads.
+/// Returns true if a word is a metric of loads.
 fn is_metric(word: &str) -> bool {
     let measured = ["uncorrected.", "send-lag."]
         .iter()

@@ -1,19 +1,19 @@
-//! Whose certificates a load takes: the authorities, read once.
+//! Certificate verification of a load: reads the trusted authorities once.
 
 use shakedown_env::Env;
 use shakedown_wire::{Roots, TlsClient, Trust as Verified};
 
 use super::{Error, Trust};
 
-/// What a client offers: the one protocol that a load speaks.
+/// The protocol offered by ALPN, the only one that the load uses.
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
 
-/// Whom this load believes.
+/// The verification that the load's TLS clients apply.
 #[derive(Debug)]
 pub(super) struct Believed(Verified);
 
-/// Reads the authorities.
+/// Reads the trusted authorities.
 pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
     let mut roots = Roots::none();
     match trust {
@@ -29,7 +29,7 @@ pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
         Trust::System => {
             let found = rustls_native_certs::load_native_certs();
             for certificate in &found.certs {
-                // A store may hold one that nobody can read: it vouches for nothing, and the others do.
+                // A store may contain an unparsable certificate. The others are still used.
                 let _unread = roots.add_der(certificate);
             }
             if roots.is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
 }
 
 impl Believed {
-    /// A client of this server.
+    /// A TLS client for this server.
     pub(super) fn client(&self, env: &Env, host: &str, http2: bool) -> Result<TlsClient, Error> {
         let protocol = if http2 { HTTP2 } else { HTTP1 };
         TlsClient::new(env, host, self.0.clone(), &[protocol])

@@ -1,24 +1,24 @@
-//! Everything that reads a load's records as they come.
+//! Consumers of a load's records: digest, judge and summary.
 
 use shakedown_reports::{Header, Judgement, Summary};
 use shakedown_results::{Cast, Digester, Document, Event, Mode, PartyKind, Record};
 use shakedown_scenarios::Judge;
 use shakedown_scenarios::story::Story;
 
-/// Digest, judge and summary.
+/// The digest, judge and summary of a load, updated record by record.
 #[derive(Default)]
 pub(super) struct Views {
     fold: Option<Fold>,
     last_ns: i64,
 }
 
-/// What the results say of themselves.
+/// Descriptive fields of the results document.
 pub(super) struct Labels {
     pub(super) story: String,
     pub(super) set: Vec<String>,
     pub(super) seed: u64,
     pub(super) replay: String,
-    /// When the user cut the load short.
+    /// The time at which the user interrupted the load.
     pub(super) cut_ns: Option<i64>,
 }
 
@@ -53,7 +53,7 @@ impl Views {
         }
     }
 
-    /// Takes note of why the run proves nothing.
+    /// Records the reasons why the run is invalid.
     pub(super) fn invalid(&mut self, reasons: impl IntoIterator<Item = String>) {
         for reason in reasons {
             let at_ns = self.last_ns;
@@ -96,11 +96,11 @@ impl Views {
             .map(|party| party.name.as_str())
             .collect();
         let mut document = fold.summary.finish(header, judgement);
-        // Rates are those of the time in which the load was sent.
+        // Rates are computed over the time in which the load was sent.
         if let Some(cut_ns) = document.cut_ns {
             document.duration_ns = cut_ns.clamp(document.warm_up_ns, document.duration_ns);
         }
-        // The server is a stranger: nothing is known of it but its answers.
+        // Only the server's responses are known, so its service row is removed.
         document
             .services
             .retain(|row| !names.contains(&row.name.as_str()));

@@ -1,11 +1,11 @@
-//! A scenario made of Rust values. Values are written as in the scenario language (`"250ms"`, `"200/s"`, `"exp(4ms)"`), so
-//! that there is one language to know, and a built scenario meets the same reader, with the same errors, as a file.
+//! Builds a scenario from Rust values. Values are written as in the scenario language (`"250ms"`, `"200/s"`,
+//! `"exp(4ms)"`), because a built scenario is read by the same parser as a file and reports the same errors.
 
 use serde_json::{Map, Value, json};
 
 use super::{Scenario, Source};
 
-/// Makes a [`Scenario`].
+/// Builds a [`Scenario`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     root: Map<String, Value>,
@@ -34,39 +34,39 @@ impl Builder {
         }
     }
 
-    /// What happens and what must hold.
+    /// Describes the events of the scenario and the behaviour that it expects.
     #[must_use]
     pub fn story(self, words: &str) -> Builder {
         self.key("story", words.into())
     }
 
-    /// How long load and chaos last.
+    /// Sets the duration of load and chaos.
     #[must_use]
     pub fn duration(self, duration: &str) -> Builder {
         self.key("duration", duration.into())
     }
 
-    /// What is left out of windows.
+    /// Sets the initial time that windows exclude.
     #[must_use]
     pub fn warm_up(self, duration: &str) -> Builder {
         self.key("warm-up", duration.into())
     }
 
-    /// Any other top-level key, as docs/language.md has it; the value in YAML's flow form or as JSON.
+    /// Sets any other top-level key of docs/language.md. The value is in YAML's flow form or JSON.
     #[must_use]
     pub fn key(mut self, key: &str, value: Value) -> Builder {
         self.root.insert(key.to_owned(), value);
         self
     }
 
-    /// One-way latency between pods everywhere.
+    /// Sets the one-way latency between all pods.
     #[must_use]
     pub fn latency(mut self, latency: &str) -> Builder {
         self.topology.insert("latency".into(), latency.into());
         self
     }
 
-    /// Zones, in order.
+    /// Sets the zones, in order.
     #[must_use]
     pub fn zones(mut self, names: &[&str]) -> Builder {
         let zones: Map<String, Value> = names
@@ -98,7 +98,8 @@ impl Builder {
         self
     }
 
-    /// Adds a chaos item, as JSON: `json!({"name": "stuck", "at": "20s", "for": "10s", "do": "pause", "target": "api/v1/0"})`.
+    /// Adds a chaos item, as JSON:
+    /// `json!({"name": "stuck", "at": "20s", "for": "10s", "do": "pause", "target": "api/v1/0"})`.
     #[must_use]
     pub fn chaos(mut self, item: Value) -> Builder {
         self.chaos.push(item);
@@ -112,14 +113,14 @@ impl Builder {
         self
     }
 
-    /// Chooses the seed.
+    /// Sets the seed.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Builder {
         self.seed = Some(seed);
         self
     }
 
-    /// The scenario.
+    /// Returns the scenario.
     pub fn finish(self) -> Scenario {
         let Builder {
             mut root,
@@ -140,7 +141,8 @@ impl Builder {
         root.insert("chaos".into(), chaos.into());
         root.insert("expect".into(), checks.into());
         let name = root["scenario"].as_str().unwrap_or("scenario").to_owned();
-        // JSON is YAML in its flow form; a line a key gives errors a place that means something.
+        // JSON is YAML in its flow form. Pretty-printing puts each key on its own line, so that errors have useful
+        // locations.
         let text = serde_json::to_string_pretty(&Value::from(root)).expect("JSON values serialise");
         let scenario = Scenario::of(Source::Text {
             name: format!("{name} (built)"),
@@ -149,7 +151,7 @@ impl Builder {
         Scenario { seed, ..scenario }
     }
 
-    /// Runs it.
+    /// Finishes the scenario and runs it.
     ///
     /// # Errors
     /// See [`Scenario::run`].
@@ -174,7 +176,7 @@ impl Service {
         }
     }
 
-    /// Replicas of a version; the first one named is the stable one.
+    /// Adds a version with its number of replicas. The first version added is the stable one.
     #[must_use]
     pub fn version(mut self, name: &str, replicas: u32) -> Service {
         let versions = self.keys.entry("versions").or_insert_with(|| json!({}));
@@ -182,13 +184,13 @@ impl Service {
         self
     }
 
-    /// Requests in hand at once, per replica.
+    /// Sets the number of requests processed at once, per replica.
     #[must_use]
     pub fn workers(self, workers: u32) -> Service {
         self.key("workers", workers.into())
     }
 
-    /// An endpoint and its steps, each written as in a file: `"work: exp(4ms)"`, `"call: payment POST /charge"`.
+    /// Adds an endpoint and its steps, each written as in a file: `"work: exp(4ms)"`, `"call: payment POST /charge"`.
     #[must_use]
     pub fn endpoint<'a>(
         mut self,
@@ -197,7 +199,7 @@ impl Service {
     ) -> Service {
         let step = |text: &str| match text.split_once(':') {
             Some((kind, value)) => json!({ kind.trim(): value.trim() }),
-            // Left as it is: the reader says what a step looks like.
+            // The parser reports the expected form of a step.
             None => text.into(),
         };
         let steps: Vec<Value> = steps.into_iter().map(step).collect();
@@ -206,7 +208,7 @@ impl Service {
         self
     }
 
-    /// Any other key of a service.
+    /// Sets any other key of a service.
     #[must_use]
     pub fn key(mut self, key: &str, value: Value) -> Service {
         self.keys.insert(key.to_owned(), value);
@@ -230,31 +232,31 @@ impl Load {
         }
     }
 
-    /// The endpoint: `"shop GET /"`.
+    /// Sets the target endpoint: `"shop GET /"`.
     #[must_use]
     pub fn to(self, endpoint: &str) -> Load {
         self.key("to", endpoint.into())
     }
 
-    /// The rate: `"200/s"`.
+    /// Sets the rate: `"200/s"`.
     #[must_use]
     pub fn rate(self, rate: &str) -> Load {
         self.key("rate", rate.into())
     }
 
-    /// Arrivals as a Poisson process; evenly spaced by default.
+    /// Makes arrivals a Poisson process. They are evenly spaced by default.
     #[must_use]
     pub fn poisson(self) -> Load {
         self.key("arrivals", "poisson".into())
     }
 
-    /// Bound of a try.
+    /// Sets the timeout of an attempt.
     #[must_use]
     pub fn timeout(self, timeout: &str) -> Load {
         self.key("timeout", timeout.into())
     }
 
-    /// A request header.
+    /// Adds a request header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Load {
         let headers = self.keys.entry("headers").or_insert_with(|| json!({}));
@@ -262,7 +264,7 @@ impl Load {
         self
     }
 
-    /// Any other key of a load.
+    /// Sets any other key of a load.
     #[must_use]
     pub fn key(mut self, key: &str, value: Value) -> Load {
         self.keys.insert(key.to_owned(), value);

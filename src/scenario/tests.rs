@@ -77,7 +77,7 @@ fn a_run_that_passes_breaks_nothing() {
     shop().run().unwrap().assert_breaks(&[]);
 }
 
-/// The shop, and at 2 s a document that the control plane refuses: a subset stands in it twice.
+/// The shop scenario with a document at 2 s that the control plane refuses: it defines a subset twice.
 fn with_a_refused_document() -> Builder {
     shop().chaos(json!({"name": "bad", "at": "2s", "do": "apply", "mesh": [{
         "apiVersion": "networking.istio.io/v1",
@@ -235,7 +235,7 @@ fn the_replay_line_runs_the_same_again() {
         run.document.replay,
         "shakedown run scenarios/header-routing.yaml --set 'duration=2s' --seed 3"
     );
-    // No file has a scenario that was built: no command runs it.
+    // A built scenario has no file, so no command can run it.
     let run = shop().seed(3).run().unwrap();
     assert_eq!(run.document.replay, "this test, with .seed(3)");
 }

@@ -1,10 +1,10 @@
-//! Holds the import arrows of ARCHITECTURE.md: a crate depends only on crates of rows below its own, and on nothing that
-//! its place forbids. Direct, non-dev dependencies.
+//! Tests the import arrows of ARCHITECTURE.md: a crate depends only on crates of lower rows, and never on a crate that
+//! is forbidden for its folder. Dev-dependencies and indirect dependencies are not checked.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Crate, folder, row.
+/// Each crate with its folder and row.
 const HOUSE: [(&str, &str, u8); 18] = [
     ("shakedown", ".", 8),
     ("shakedown-with-envoy", "tests/differential", 8),
@@ -26,7 +26,7 @@ const HOUSE: [(&str, &str, u8); 18] = [
     ("shakedown-yaml", "mesh/yaml", 0),
 ];
 
-/// Crates (by prefix of folder or name) and what they must never name.
+/// The crates (by prefix of folder or name) with the crates that they must never name.
 const NEVER: [(&str, &[&str]); 16] = [
     (
         "mesh/",
@@ -48,7 +48,7 @@ const NEVER: [(&str, &[&str]); 16] = [
     ("mesh/istio", &["tokio", "prost", "envoy-types"]),
     ("mesh/translate", &["tokio"]),
     ("mesh/analysis", &["tokio"]),
-    // A proxy knows xDS alone, and only the control plane knows documents: they meet as in production.
+    // The proxy reads only xDS, and only the control plane reads documents. They meet over xDS in production too.
     (
         "mesh/proxy",
         &[

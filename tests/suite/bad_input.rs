@@ -1,4 +1,4 @@
-//! Whatever comes in, the command says what is wrong and where, ends with 2, and never panics.
+//! Tests that the command reports the problem and location of every bad input, exits with 2, and never panics.
 
 use crate::command::{Ran, file, folder, shakedown};
 
@@ -68,7 +68,7 @@ mesh:
     metadata: {name: shop}
     spec: {host: shop, subsets: [{name: v1, labels: {version: v1}}]}
 load:";
-    // Istio takes it, since the subset may come later: it is a warning.
+    // Istio accepts it because the subset may be added later, so it is a warning.
     let ran = run("subset", GOOD.replace("load:", mesh)).exits(1);
     for part in ["shop.yaml:11:", "v9", "v1", "503 NC", "[IST0101]"] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);

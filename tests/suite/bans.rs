@@ -1,12 +1,12 @@
-//! The bans of clippy.toml bite: each line that reaches past `Env`, planted in a crate under our lints, turns clippy red.
-//! That every crate of the house is under these lints is held by `arrows`.
+//! Tests that clippy.toml's bans are effective: each planted line that bypasses `Env` makes clippy fail in a crate with
+//! the workspace's lints. `arrows` tests that every crate uses these lints.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::command::{file, folder};
 
-/// What is planted, and the ban that must catch it.
+/// The planted lines, each with the lint that must report it.
 const PLANTED: [(&str, &str); 6] = [
     (
         "pub fn f() -> usize { std::collections::HashMap::<u8, u8>::new().iter().count() }",
@@ -34,7 +34,7 @@ const PLANTED: [(&str, &str); 6] = [
     ),
 ];
 
-/// The workspace's lints as a crate's own.
+/// The workspace's lints as the `[lints]` of a crate.
 fn lints() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let manifest = std::fs::read_to_string(root).expect("the root manifest is there");
@@ -48,7 +48,7 @@ fn lints() -> String {
     rest[..to].replace("[workspace.lints", "[lints")
 }
 
-/// Runs clippy over one line; `None` when this machine has no clippy.
+/// Runs clippy over one line. `None` if clippy is not installed.
 fn clippy(test: &str, line: &str) -> Option<(bool, String)> {
     let has_clippy = Command::new("cargo")
         .args(["clippy", "--version"])

@@ -1,6 +1,6 @@
-//! Reports as a person sees them, in a real Chromium without a window: nothing overlaps, the cursor moves over every chart,
-//! nothing is complained of, nothing is fetched. On a machine without Chromium these tests say that they were skipped;
-//! in CI (`SHAKEDOWN_CI` is set) they fail.
+//! Opens reports in a headless Chromium, and checks that no texts overlap, that the cursor moves over every chart, that
+//! the console is silent and that nothing is fetched. Without Chromium these tests are skipped, except in CI
+//! (`SHAKEDOWN_CI` is set), where they fail.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -16,12 +16,12 @@ const NAMES: [&str; 4] = [
     "google-chrome",
     "google-chrome-stable",
 ];
-/// How long the browser may live, s.
+/// The time limit of the browser process, in s.
 const LIFE: &str = "120";
 const WIDE: u32 = 1280;
 const NARROW: u32 = 420;
 
-/// Texts of a drawing that lie on one another or beyond the page, and by how much the page is too wide.
+/// Returns the texts of a drawing that overlap or exceed the page, and the page's horizontal overflow.
 const OVERLAPS: &str = r#"(() => {
   const bad = [];
   for (const svg of document.querySelectorAll("svg")) {
@@ -39,7 +39,7 @@ const OVERLAPS: &str = r#"(() => {
   return JSON.stringify(bad);
 })()"#;
 
-/// Moves the cursor, then tells where it stands in each chart, and what it reads.
+/// Moves the cursor, then returns its position and reading in each chart.
 const CURSOR: &str = r#"((part) => {
   const cursor = document.getElementById("cursor");
   cursor.value = Math.round(part * cursor.max);
@@ -55,7 +55,7 @@ const CURSOR: &str = r#"((part) => {
   })));
 })"#;
 
-/// A browser, spoken to by the DevTools protocol over pipes: its third and fourth files.
+/// A browser, driven by the DevTools protocol over pipes on its file descriptors 3 and 4.
 struct Browser {
     child: Child,
     input: Option<ChildStdin>,
@@ -65,7 +65,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// `None` where there is none.
+    /// Starts the browser. `None` if no Chromium is installed.
     fn start(home: &Path) -> Option<Browser> {
         let paths: Vec<_> = std::env::split_paths(&std::env::var_os("PATH")?).collect();
         let name = NAMES
@@ -131,13 +131,13 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Closing its pipe ends it.
+        // The browser exits when its pipe is closed.
         self.input = None;
         let _ = self.child.wait();
     }
 }
 
-/// A page as it is shown.
+/// An open page.
 struct Page<'a> {
     browser: &'a mut Browser,
     session: String,
@@ -169,7 +169,7 @@ impl<'a> Page<'a> {
         self.browser.call(method, params, Some(&self.session))
     }
 
-    /// What a piece of script comes to: JSON as text.
+    /// Evaluates a script that returns JSON as text.
     fn evaluate(&mut self, script: &str) -> Value {
         let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
         let result = self.call("Runtime.evaluate", params);
@@ -178,7 +178,7 @@ impl<'a> Page<'a> {
         serde_json::from_str(text).expect("the script writes JSON")
     }
 
-    /// What was asked of the network, and what was complained of.
+    /// The page's network requests and console messages.
     fn trouble(&self) -> Vec<String> {
         let trouble = self.browser.events.iter().filter_map(|event| {
             let params = &event["params"];
@@ -198,7 +198,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Looks at a page in both colours and widths.
+/// Checks a page in both colour schemes and widths.
 fn look(browser: &mut Browser, path: &Path) {
     for (scheme, width) in [("light", WIDE), ("dark", WIDE), ("light", NARROW)] {
         let who = format!("{}, {scheme}, {width} pixels", path.display());
@@ -210,7 +210,7 @@ fn look(browser: &mut Browser, path: &Path) {
             let lines = seen["lines"].as_array().expect("a list");
             assert!(lines.len() > 1, "{who}: {seen}");
             for line in lines {
-                // At most a pixel apart, and as high as its chart.
+                // The cursors are at the same position up to rounding, and as high as their charts.
                 let apart = line[0].as_i64().zip(lines[0][0].as_i64());
                 assert!(
                     apart.is_some_and(|(a, b)| (a - b).abs() <= 3),

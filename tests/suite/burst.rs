@@ -1,11 +1,11 @@
-//! The memory of a real process: what a burst of requests took is given back.
+//! Tests that a real process returns the memory of a burst of requests.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::command::{file, folder};
 
-/// A whole mesh in one process, with a burst that waits for 3 s and some traffic beside it.
+/// A whole mesh in one process, with a burst of requests that wait for 3 s, and other traffic.
 const BURST: &str = "
 scenario: burst
 story: Six thousand requests come in two seconds and wait for three. The memory that they took is given back.

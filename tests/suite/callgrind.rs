@@ -1,11 +1,11 @@
-//! The command under valgrind's callgrind, which counts instructions: benchmarks by count need it. On a machine without
-//! valgrind this says that it was skipped; in CI (`SHAKEDOWN_CI` is set) it fails.
+//! Runs the command under valgrind's callgrind, which counts instructions for benchmarks. Without valgrind the test is
+//! skipped, except in CI (`SHAKEDOWN_CI` is set), where it fails.
 
 use std::process::Command;
 
 use crate::command::folder;
 
-/// Counts the instructions of the command with these arguments.
+/// Returns the instruction count of the command with these arguments.
 fn instructions(args: &[&str]) -> Option<u64> {
     let counts = folder("callgrind").join("counts");
     let ran = Command::new("valgrind")
@@ -20,7 +20,8 @@ fn instructions(args: &[&str]) -> Option<u64> {
         println!("skipped: there is no valgrind");
         return None;
     };
-    // Under valgrind requests are sent late, and the run may prove nothing: its verdict is not looked at. A signal has no code.
+    // Requests are sent late under valgrind and the run may be invalid, so the verdict is ignored. A signal has no
+    // code.
     let complaints = String::from_utf8_lossy(&ran.stderr);
     let has_ended = matches!(ran.status.code(), Some(0 | 1 | 3));
     assert!(has_ended, "{}\n{complaints}", ran.status);
@@ -35,7 +36,7 @@ fn instructions(args: &[&str]) -> Option<u64> {
     )
 }
 
-/// The real world reads the system's clocks, and sleeps by its timers.
+/// The real backend reads the system's clocks and sleeps by its timers.
 #[test]
 fn a_run_on_real_sockets_is_counted_by_callgrind() {
     let args = ["run", "header-routing", "--real", "--set", "duration=500ms"];

@@ -1,4 +1,4 @@
-//! Every story of the catalogue comes out as told, and its protection matters.
+//! Tests that every scenario of the catalogue has its expected outcome, and fails if its protection is removed.
 
 use serde_json::Value;
 
@@ -22,7 +22,7 @@ fn every_story_without_checks_over_seeds_is_as_told() {
     );
     for name in names.iter().filter(|name| !name.starts_with("theory-")) {
         let mut args = vec!["run", name, "--variant", "all"];
-        // Half a million calls to a minute: a part of it says as much.
+        // It makes half a million calls per minute, and a shorter run proves the same.
         if name == "fan-out-hedged" {
             args.extend(["--set", "duration=20s"]);
         }
@@ -30,7 +30,7 @@ fn every_story_without_checks_over_seeds_is_as_told() {
     }
 }
 
-/// Two hundred seeds with `SHAKEDOWN_NIGHTLY=1`, which is what the story asks for; else the first ten.
+/// Runs the scenario's 200 seeds with `SHAKEDOWN_NIGHTLY=1`, else the first ten.
 #[test]
 fn a_canary_decides_rightly_whatever_the_seed() {
     let is_nightly = std::env::var("SHAKEDOWN_NIGHTLY").is_ok_and(|value| value == "1");

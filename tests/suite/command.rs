@@ -4,22 +4,22 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a command did.
+/// The result of a command.
 pub(crate) struct Ran {
-    /// Its exit code; -1 when a signal ended it.
+    /// The exit code; -1 if a signal ended the process.
     pub(crate) code: i32,
-    /// What it printed.
+    /// The standard output.
     pub(crate) stdout: String,
-    /// What it complained of.
+    /// The standard error.
     pub(crate) stderr: String,
 }
 
-/// Runs `shakedown` in a process of its own.
+/// Runs `shakedown` as a child process.
 pub(crate) fn shakedown(args: &[&str]) -> Ran {
     shakedown_reading(args, "")
 }
 
-/// Runs `shakedown` with a text on its standard input.
+/// Runs `shakedown` with a text as its standard input.
 pub(crate) fn shakedown_reading(args: &[&str], input: &str) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(args)
@@ -29,7 +29,7 @@ pub(crate) fn shakedown_reading(args: &[&str], input: &str) -> Ran {
         .spawn()
         .expect("the command starts");
     let mut stdin = child.stdin.take().expect("it is piped");
-    // One that reads nothing closes the pipe.
+    // A command that reads nothing closes the pipe.
     let _unread = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().expect("the command ends");
@@ -42,7 +42,7 @@ pub(crate) fn shakedown_reading(args: &[&str], input: &str) -> Ran {
 }
 
 impl Ran {
-    /// Holds the exit code, and shows what was printed when it is another.
+    /// Asserts the exit code, and prints the outputs on failure.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Ran {
         assert_eq!(
@@ -53,8 +53,8 @@ impl Ran {
         self
     }
 
-    /// Checks the exit code of a load on a real server, which is decided by its checks: 0 or 1. On a machine too busy for the
-    /// generator every load is invalid (3), and must say so.
+    /// Asserts the exit code of a load on a real server, which its checks decide: 0 or 1. Code 3 is accepted with its
+    /// explanation: every load is invalid on a machine too busy for the generator.
     #[track_caller]
     pub(crate) fn judged(self, code: i32) -> Ran {
         let is_late = self.stdout.contains("the generator measured itself")
@@ -66,7 +66,7 @@ impl Ran {
     }
 }
 
-/// A folder for one test's files, empty at the start.
+/// Creates an empty folder for one test's files.
 pub(crate) fn folder(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     if folder.exists() {
@@ -76,7 +76,7 @@ pub(crate) fn folder(test: &str) -> PathBuf {
     folder
 }
 
-/// Writes a file of a test and gives its path as text.
+/// Writes a test's file and returns its path as text.
 pub(crate) fn file(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> String {
     let path = folder.join(name);
     std::fs::write(&path, content).expect("a test's file can be written");

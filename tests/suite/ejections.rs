@@ -1,4 +1,4 @@
-//! Outlier detections that cannot eject are in every output: Envoy counts them as `ejections_overflow`.
+//! Tests that every output reports outlier detections that could not eject, which Envoy counts as `ejections_overflow`.
 
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn detections_beyond_the_maximum_ejection_percentage_are_reported() {
         |by: &str| count_of(&|event| event["kind"] == "ejection-overflow" && event["by"] == by);
     let failures =
         count_of(&|event| event["kind"] == "attempt" && event["outcome"]["status"] == 503);
-    // The pod answers nothing but 503 while it fails: every fifth in a row is a detection of both kinds.
+    // The pod answers only 503 while it fails, so every fifth consecutive failure is a detection of both kinds.
     assert_eq!(overflows("consecutive-5xx"), failures / 5);
     assert_eq!(overflows("consecutive-gateway-failure"), failures / 5);
     let count = row["count"].as_u64().unwrap();
@@ -66,7 +66,7 @@ fn detections_beyond_the_maximum_ejection_percentage_are_reported() {
     let page = std::fs::read_to_string(&html).unwrap();
     assert!(page.contains(&sentence.replace("->", "-&gt;")));
     assert!(page.contains("No pod was ejected"));
-    // One of ten is not, and nothing overflows.
+    // One of ten pods is within the limit, so no detection overflows.
     let ran = shakedown(&args("base"));
     assert!(!ran.stdout.contains("could not eject"), "{}", ran.stdout);
     assert!(

@@ -1,4 +1,4 @@
-//! `shakedown explain` as a user runs it.
+//! Tests `shakedown explain` from the command line.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ spec:
     - {name: v2, labels: {version: v2}}
 ";
 
-/// Every key that the JSON form always has.
+/// The keys that are always present in the JSON form.
 const KEYS: [&str; 19] = [
     "listener",
     "virtual_host",
@@ -178,7 +178,7 @@ fn bad_input_is_told_with_what_would_be_accepted() {
     );
 }
 
-/// What `check` warns of, and how `explain` ends, for routes of `reviews` in a file of their own.
+/// Returns the warnings of `check` and the output of `explain` for routes of `reviews` in a separate file.
 fn caught(test: &str, text: &str, url: &str) -> (String, String) {
     let path = file(&folder(test), "mesh.yaml", text);
     let checked = shakedown(&["check", &path]).exits(0);

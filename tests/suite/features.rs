@@ -1,15 +1,15 @@
-//! A build and the tests share their dependencies: dev-dependencies turn on no feature that a build is without.
+//! Tests that dev-dependencies enable no features beyond those of a build, so that the tests share its dependencies.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// Packages and their features, a line each, over these kinds of edges.
+/// The packages with their features over these kinds of edges, one per line.
 fn features(edges: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--workspace", "--locked", "--offline"])
         .args(["--prefix", "none", "--format", "{p} {f}", "--edges", edges])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        // These make the features of all selections equal, on a nightly toolchain.
+        // On a nightly toolchain these variables unify the features of all selections.
         .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
         .env_remove("CARGO_UNSTABLE_FEATURE_UNIFICATION")
         .output()

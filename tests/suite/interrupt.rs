@@ -1,4 +1,4 @@
-//! Ctrl-C on a run and on a sweep: what there is is reported, and it is said that it is not all.
+//! Tests Ctrl-C on runs and sweeps: the results so far are reported, and marked as incomplete.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::command::{file, folder};
 
-/// A process of its own that says, by its journal, that it has begun.
+/// Starts the command as a child process.
 fn start(args: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(args)
@@ -23,7 +23,7 @@ fn interrupt(child: &Child) {
     assert!(sent.expect("kill starts").success());
 }
 
-/// Waits until a process takes Ctrl-C itself.
+/// Waits until a process has installed its handler of Ctrl-C.
 fn wait_for_handler(child: &Child) {
     let path = format!("/proc/{}/status", child.id());
     let takes_interrupts = || {
@@ -38,7 +38,7 @@ fn wait_for_handler(child: &Child) {
     }
 }
 
-/// Waits until a file holds something.
+/// Waits until a file is non-empty.
 fn wait_for(path: &std::path::Path) {
     while std::fs::metadata(path).map_or(0, |found| found.len()) == 0 {
         std::thread::yield_now();
@@ -71,7 +71,7 @@ fn a_run_that_is_interrupted_reports_what_happened_until_then() {
     let document: Value = serde_json::from_str(&document).expect("the document is JSON");
     assert_eq!(document["verdict"], "invalid");
     assert!(document["cut_ns"].as_i64().is_some());
-    // The journal says by itself that it is not whole.
+    // The missing footer marks the journal as incomplete.
     let last = BufReader::new(std::fs::File::open(journal).expect("it is there"))
         .lines()
         .last();
@@ -79,7 +79,7 @@ fn a_run_that_is_interrupted_reports_what_happened_until_then() {
     assert!(!last.contains("digest"), "{last}");
 }
 
-/// Each request takes five seconds of 200 that begin in a second.
+/// Requests take 5 s each at 200/s, so that about 1,000 are always in flight.
 const SLOW: &str = "
 scenario: slow
 story: Many calls are always in flight.
@@ -104,7 +104,7 @@ fn calls_in_flight_at_the_interrupt_are_counted_apart() {
     let outputs = ["--journal", &journal, "--json", &json, "--html", &html];
     let child = start(&[&["run", &scenario][..], &outputs].concat());
     wait_for_handler(&child);
-    // Past the first answers.
+    // Wait until the first responses are recorded.
     while std::fs::metadata(&journal).map_or(0, |found| found.len()) < 2_000_000 {
         std::thread::yield_now();
     }

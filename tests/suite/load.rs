@@ -1,6 +1,7 @@
-//! `shakedown load` on a server of the test's own, on loopback: what it counts, how punctual it is, and what it refuses.
+//! Tests `shakedown load` against local servers: its counts, its punctuality, and the input that it refuses.
 //!
-//! Figures of time are bounded as a busy machine allows; verdicts are asserted only where they do not lean on its speed.
+//! Time figures are bounded loosely enough for a busy machine. Verdicts are asserted only if they do not depend on its
+//! speed.
 
 mod canned;
 mod failures;
@@ -26,12 +27,12 @@ fn load(url: &str, args: &[&str]) -> Ran {
     shakedown(&all)
 }
 
-/// Options as they are typed.
+/// Splits options as a shell would.
 fn words(text: &str) -> Vec<&str> {
     text.split(' ').collect()
 }
 
-/// The results of a load, whatever its verdict.
+/// The results document of a load with any verdict.
 fn results(url: &str, args: &[&str]) -> Value {
     let mut all = args.to_vec();
     all.extend(["--json", "-"]);
@@ -40,7 +41,7 @@ fn results(url: &str, args: &[&str]) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {} {}", ran.stdout, ran.stderr))
 }
 
-/// The results of a load that had answers, failures and timeouts.
+/// The results document of a load with successes, failures and timeouts.
 pub(crate) fn document_of_a_load() -> Value {
     let server = Server::start(Habit::Half);
     let args = words("--rate 100/s --duration 300ms --timeout 200ms");
@@ -88,7 +89,7 @@ fn a_thousand_a_second_arrive_within_half_a_percent() {
     assert_eq!(count(&document, "scheduled"), 3000);
     let mut seen = server.seen();
     assert_eq!(seen.len(), 3000);
-    // The medians of the first and the last half second: a hiccup at either end says nothing of the rate.
+    // A hiccup at either end would distort the rate, so the medians of the first and the last half second are used.
     seen.sort_unstable();
     let span = seen[2750].since(seen[250]).as_secs_f64();
     let rate = 2500.0 / span;
@@ -102,14 +103,14 @@ fn a_frozen_server_shows_in_the_corrected_latency_alone() {
     let args = words("--rate 200/s --duration 4s --connections 4");
     let document = results(&server.url(), &args);
     assert_eq!(count(&document, "ok"), 800);
-    // p_q = S - (1 - q) T, for a server that does nothing else.
+    // p_q = S - (1 - q) T, for a server without other delays.
     let p99 = nanos(&document, "latency_ns", "p99") / 1_000_000;
     assert!((p99 - 460).abs() <= 23, "{p99} ms");
     let uncorrected = nanos(&document, "uncorrected_ns", "p99") / 1_000_000;
     assert!(uncorrected < 60, "{uncorrected} ms");
 }
 
-/// The anchor as it is published, a minute long.
+/// The published anchor in full length, one minute.
 #[test]
 #[ignore = "a minute of real time, on a machine without other work"]
 fn one_second_of_ten_frozen_gives_a_p99_of_900_ms() {

@@ -1,4 +1,4 @@
-//! Integration tests of the whole ship, in one binary: the command as a user runs it, each run in a process of its own.
+//! Integration tests of the whole project in one binary. They run the command as a child process, as a user would.
 
 mod arrows;
 mod bad_input;

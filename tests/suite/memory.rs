@@ -1,4 +1,4 @@
-//! What grows with the size of a run, and what must not: the memory of a sweep with its seeds, a document with idle time.
+//! Tests that memory is independent of a sweep's seeds, and that a document is independent of idle time.
 
 use std::process::{Command, Stdio};
 
@@ -17,7 +17,7 @@ expect:
   - mean: mean(users) < 1s over seeds
 ";
 
-/// The most memory that a sweep over so many seeds has resident, in kB.
+/// The peak resident memory of a sweep over this number of seeds, in kB.
 fn peak_of_a_sweep(scenario: &str, seeds: u32) -> u64 {
     let mut child = Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(["sweep", scenario, "--jobs", "2", "--seeds"])
@@ -28,7 +28,7 @@ fn peak_of_a_sweep(scenario: &str, seeds: u32) -> u64 {
         .expect("the command starts");
     let path = format!("/proc/{}/status", child.id());
     let mut peak = 0;
-    // The peak never falls, and one that has ended has none: the last value is that of its last moments.
+    // The peak never decreases, and an exited process has none, so the maximum is the value at its end.
     while let Ok(None) = child.try_wait() {
         let status = std::fs::read_to_string(&path).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -45,7 +45,8 @@ fn the_memory_of_a_sweep_does_not_grow_with_its_seeds() {
     let scenario = file(&folder("sweep-memory"), "cheap.yaml", CHEAP);
     let [few, many] = [50, 400].map(|seeds| peak_of_a_sweep(&scenario, seeds));
     assert!(few > 1_000, "{few} kB");
-    // A kilobyte a seed, and what the allocator makes of two threads. A document is 30 kB, and its histograms 0.6 MB.
+    // A kilobyte per seed plus the allocator's overhead of two threads. A document has 30 kB, and its histograms 0.6
+    // MB.
     assert!(many < few + 6_000, "50 seeds: {few} kB, 400: {many} kB");
 }
 

@@ -1,19 +1,21 @@
-//! Metastable failures: where a load that was served well stops healing after a short outage. Source: Bronson et al.,
-//! "Metastable Failures in Distributed Systems", HotOS 2021.
+//! Tests metastable failures: the load above which a system that was served well no longer recovers from a short
+//! outage.
+//! Source: Bronson et al., "Metastable Failures in Distributed Systems", HotOS 2021.
 //!
-//! The story is `retry-storm` with another outage and even arrivals. In the outage the queue grows past what is served
-//! within the timeout; from then on every request times out, and is sent again. With a capacity C and a load L that heals
-//! only where 2L < C; with a retry budget b, where L(1 + b) < C. The database has no sidecar: one that pauses with it
-//! would afterwards let through only those whose callers are still there, too few to tell a threshold from a queue that
-//! was never long enough.
+//! The scenario is `retry-storm` with another outage and evenly spaced arrivals. During the outage the queue grows
+//! beyond the requests that can be served within the timeout. From then on every request times out and is retried. With
+//! a capacity C and a load L, the system recovers only if 2L < C, or L(1 + b) < C with a retry budget b. The database
+//! has no sidecar, because a sidecar that pauses with it would afterwards only forward requests whose callers are still
+//! waiting. These are too few to distinguish the threshold from a queue that never was long enough.
 //!
-//! Near the threshold the queue drains slowly, so the time that is left for it biases what is found: of the 3L that wait
-//! after 2 s, all but C x 1 s have to go, at C - 2L a second. In 138 s that wants a load of 0.5/s less than 150/s.
+//! Near the threshold the queue drains slowly, so the remaining time biases the measured threshold. Of the 3L requests
+//! that wait after 2 s, all but C x 1 s must be served, at C - 2L per second. Draining them in 138 s requires a load of
+//! 0.5/s less than 150/s.
 
 use shakedown::Scenario;
 use shakedown_results::Verdict;
 
-/// The database serves 300 requests a second.
+/// A database that serves 300 requests per second.
 const STORY: &str = "\
 scenario: metastable
 story: A database stops for 2 s. Every timeout is retried once, as far as the budget allows.
@@ -37,7 +39,7 @@ expect:
   - empty: queued.max(db during 140s..150s) < 300
 ";
 
-/// Whether the database serves its users again, under a load and perhaps with a budget.
+/// Returns true if the database recovers under this load, with an optional retry budget.
 fn heals(rate: &str, budget: Option<&str>) -> bool {
     let mut scenario = Scenario::yaml(STORY).set(format!("load.users.rate={rate}"));
     if let Some(budget) = budget {
@@ -46,7 +48,7 @@ fn heals(rate: &str, budget: Option<&str>) -> bool {
     let run = scenario.run().expect("the story is sound");
     let heals = run.verdict() == Verdict::Pass;
     if !heals {
-        // All or nothing: no request is served in time, by a database that never rests.
+        // The outcome is binary: a database that never catches up serves no request in time.
         run.assert_breaks(&["healed", "empty"]);
         let late = run.check("healed").observed.as_str();
         assert!(late.starts_with("0/s"), "{late} at {rate}");
@@ -76,7 +78,7 @@ fn without_a_budget_a_database_heals_below_half_its_capacity() {
 
 #[test]
 fn a_retry_budget_heals_as_long_as_it_leaves_the_load_below_the_capacity() {
-    // 280/s and 5% of them again are 294/s, 10% are 308/s.
+    // 280/s plus 5% of retries are 294/s, plus 10% are 308/s.
     assert!(heals("280/s", Some("5%")));
     assert!(!heals("280/s", Some("10%")));
     assert!(!heals("280/s", None));

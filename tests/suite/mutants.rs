@@ -1,7 +1,8 @@
-//! Mutated documents and texts through `check`, `explain` and `run`: none panics, none hangs, and what `check` accepts starts.
+//! Runs mutated documents and texts through `check`, `explain` and `run`: no command may panic or hang, and documents
+//! that `check` accepts must start.
 //!
-//! 200 documents in each test run, 20,000 with `SHAKEDOWN_NIGHTLY=1`. A document is a function of its number, which a failure
-//! names.
+//! Each test run tries 200 documents, or 20,000 with `SHAKEDOWN_NIGHTLY=1`. A document is a function of its number,
+//! which a failure reports.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::command::{file, folder};
 
-/// Longest time that one command may take, in seconds, on a busy machine. `timeout` ends it then, with exit code 124.
+/// The time limit of one command on a busy machine, in seconds. `timeout` then ends it with exit code 124.
 const TIME_LIMIT: &str = "120";
 
 const SCENARIO: &str = "
@@ -32,7 +33,7 @@ expect:
   - any: count(users) >= 0
 ";
 
-/// Values that break readers: of other types, empty, out of range, of other places.
+/// Values likely to break readers: of other types, empty, out of range, or copied from other fields.
 fn hostile(draw: &mut Draw) -> Value {
     let all = [
         Value::Null,
@@ -70,7 +71,7 @@ fn hostile(draw: &mut Draw) -> Value {
     draw.one_of(&all).clone()
 }
 
-/// Valid documents, which mutation starts from.
+/// The valid documents from which mutation starts.
 fn corpus() -> Vec<Value> {
     let istio = |kind: &str, spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": "reviews"}, "spec": spec});
     let named = |name: &str, spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name}, "spec": spec});
@@ -159,7 +160,7 @@ fn corpus() -> Vec<Value> {
     ]
 }
 
-/// Draws for one document.
+/// The random stream of one document.
 struct Draw(ChaCha8Rng);
 
 impl Draw {
@@ -172,7 +173,7 @@ impl Draw {
     }
 }
 
-/// All places in a value, as JSON pointers.
+/// All positions in a value, as JSON pointers.
 fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
     out.push(at.to_owned());
     match value {
@@ -191,7 +192,7 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
     }
 }
 
-/// Changes one place of a document.
+/// Changes one position of a document.
 fn mutate(document: &mut Value, draw: &mut Draw) {
     let mut all = Vec::new();
     // A list has no `spec` of its own.
@@ -255,7 +256,7 @@ fn misspell_one(place: &mut Value, draw: &mut Draw) {
     *fields = renamed;
 }
 
-/// A value as YAML in blocks, as people write it.
+/// Formats a value as block-style YAML, as people write it.
 fn block(value: &Value, indent: usize, out: &mut String) {
     let pad = " ".repeat(indent);
     match value {
@@ -275,7 +276,7 @@ fn block(value: &Value, indent: usize, out: &mut String) {
     }
 }
 
-/// A value after its key or dash: on the same line if it is plain.
+/// Formats a value after its key or dash, on the same line if it is scalar or empty.
 fn below(value: &Value, indent: usize, out: &mut String) {
     let is_nested = match value {
         Value::Object(fields) => !fields.is_empty(),
@@ -290,7 +291,7 @@ fn below(value: &Value, indent: usize, out: &mut String) {
     }
 }
 
-/// Changes a text: a line is removed, doubled or moved to another column, or the rest is cut off.
+/// Changes a text: removes, duplicates or re-indents a line, or cuts off the rest.
 fn mutate_text(text: &str, draw: &mut Draw) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let at = draw.below(lines.len());
@@ -321,8 +322,8 @@ fn mutate_text(text: &str, draw: &mut Draw) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The documents of a number: valid ones, of which one or two are changed in one to three places; of every second number in
-/// blocks, whose text is changed, too.
+/// Returns the documents of a number: one or two valid ones with one to three changes each. About every second text is
+/// written in block style and also mutated as text.
 fn documents(number: u64) -> String {
     let mut draw = Draw(ChaCha8Rng::seed_from_u64(number));
     let all = corpus();
@@ -330,7 +331,8 @@ fn documents(number: u64) -> String {
     let mut text = String::new();
     for _ in 0..=draw.below(2) {
         let mut document = draw.one_of(&all).clone();
-        // Values are often left as they are where the text is changed: an error in them would hide what that does.
+        // Values are often left unchanged if the text is mutated, because an error in a value would hide the effect of
+        // the text.
         let changes = if is_text {
             draw.below(2)
         } else {
@@ -356,8 +358,8 @@ fn documents(number: u64) -> String {
     text
 }
 
-/// Runs a command within the time limit, and returns its exit code with all that it printed. Any other exit code than those
-/// of a verdict is an error: a panic, a signal, the time limit.
+/// Runs a command within the time limit, and returns its exit code with its output. An exit code that is not one of a
+/// verdict is an error: a panic, a signal, or the time limit.
 fn run(args: &[&str]) -> Result<(i32, String), String> {
     let output = Command::new("timeout")
         .arg(TIME_LIMIT)
@@ -375,7 +377,7 @@ fn run(args: &[&str]) -> Result<(i32, String), String> {
     }
 }
 
-/// Returns whether `check` accepted the document. An error says which command failed, and how.
+/// Returns true if `check` accepted the document. An error names the command that failed, with the reason.
 fn try_one(folder: &Path, number: u64) -> Result<bool, String> {
     let mesh = file(folder, "mesh.yaml", documents(number));
     let scenario = file(folder, "mutant.yaml", SCENARIO);
@@ -398,7 +400,8 @@ fn try_one(folder: &Path, number: u64) -> Result<bool, String> {
     Ok(true)
 }
 
-/// Tries each `step`th document from `first` on, and returns how many `check` accepted, with a text for each failure.
+/// Tries each `step`th document from `first` on, and returns the number accepted by `check` and a text for each
+/// failure.
 fn try_all(first: u64, step: u64, count: u64) -> (u64, Vec<String>) {
     let folder = folder(&format!("mutants-{first}"));
     let (mut accepted, mut failures) = (0, Vec::new());
@@ -434,7 +437,7 @@ fn mutated_documents_neither_panic_nor_hang_and_accepted_ones_start() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     println!("{accepted} of {count} accepted");
-    // Both outcomes occur, or the test would prove nothing of one of them.
+    // Both outcomes must occur. The test would otherwise prove nothing about one of them.
     assert!(
         accepted > 0 && accepted < count,
         "{accepted} of {count} accepted"

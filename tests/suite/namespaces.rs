@@ -1,9 +1,9 @@
-//! Callers of two namespaces meet the same service under DestinationRules of their own.
+//! Tests that callers in two namespaces reach the same service under their own DestinationRules.
 
 use shakedown::Scenario;
 
-/// Half of `stock` fails, and is slow. Shoppers have a rule of their own that takes the sick half out, clerks one that lets
-/// hardly anything through at once; and nobody meets the rule of a third namespace.
+/// Half of `stock` is slow and fails. The shoppers' rule ejects the failing half, and the clerks' rule allows hardly
+/// any concurrent requests. The rule of a third namespace applies to neither.
 const STORY: &str = "\
 scenario: two-namespaces
 story: Two callers in two namespaces meet the same service under other rules.

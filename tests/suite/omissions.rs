@@ -1,10 +1,10 @@
-//! Other people's material: folders of Kubernetes documents as they are, from files, folders and standard input; and what of
-//! them is not modelled.
+//! Tests mesh documents from other sources: unmodified folders of Kubernetes documents, read from files, folders and
+//! standard input, and the reports of the parts that are not modelled.
 
 use crate::command::{Ran, file, folder, shakedown, shakedown_reading};
 
-/// A folder as a repository has it: a Service, a Deployment, a policy of another kind, and routes with a field that is not
-/// modelled, in the YAML that people write.
+/// A folder as found in a repository: a Service, a Deployment, a policy of another kind, and routes with a field that
+/// is not modelled, in YAML as people write it.
 const SHOP: &str = "\u{feff}# as applied
 apiVersion: v1
 kind: Service
@@ -61,7 +61,7 @@ variants: {same: {story: The same again., load: {users: {rate: 20/s}}}}
 const POLICY: &str = "AuthorizationPolicy deny-all: passed over: this kind is not modelled: access control is not applied: \
                       requests that it would deny are let through";
 
-/// Errors and warnings without the folder of a test.
+/// Errors and warnings, with the test's folder removed.
 fn told(ran: &Ran, path: &str) -> String {
     ran.stderr.replace(path, "shop.yaml")
 }
@@ -76,7 +76,7 @@ fn a_folder_of_other_kinds_is_checked_and_each_is_named() {
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines.len(), 3, "{told}");
     assert_eq!(lines[0], format!("warning: shop.yaml:16:7: {POLICY}"));
-    // The field is written once, and means two.
+    // The field is written once and applies to two.
     let begins =
         "warning: shop.yaml:26:5: DestinationRule shop: passed over: `tls` is not modelled: ";
     assert!(lines[1].starts_with(begins), "{told}");
@@ -238,7 +238,7 @@ fn files_of_other_tools_in_a_folder_are_named_and_are_no_scenarios() {
         "{}",
         ran.stderr
     );
-    // What is asked for by its name, and has no key that is known, is told what a scenario needs.
+    // A file given by its name without any known key is treated as a scenario, and the errors list a scenario's needs.
     let notes = folder.join("notes.yaml");
     shakedown(&["check", notes.to_str().unwrap()]).exits(2);
 }
@@ -292,7 +292,7 @@ fn json_is_never_taken_for_a_scenario() {
     assert!(ran.stderr.contains("YAML syntax"), "{}", ran.stderr);
 }
 
-/// How `explain` answers a request under documents alone.
+/// Returns the answer of `explain` under documents alone.
 fn explained(test: &str, text: &str, url: &str, code: i32) -> serde_json::Value {
     let path = file(&folder(test), "mesh.yaml", text);
     let args = ["explain", "--config", &path, "--json", "--request", url];
@@ -343,7 +343,7 @@ fn a_port_that_is_not_served_is_the_same_written_or_not() {
     ) + "---\n{apiVersion: v1, kind: Service, metadata: {name: inventory, namespace: shop}, spec: {ports: [{port: 8080}]}}\n";
     let answer = |url| {
         let mut told = explained("front-port-80", &text, url, 0);
-        // The app would see the authority as it is written.
+        // The app would see the authority as written.
         told.as_object_mut().unwrap().remove("host");
         told
     };

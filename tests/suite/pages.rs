@@ -1,5 +1,5 @@
-//! Holds what the pages for users say against what is there: the README's story ends as it tells, and the reference of the
-//! scenario language has every key.
+//! Tests the user documentation against the code: the README's scenario has its documented outcome, and the reference
+//! of the scenario language contains every key.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The blocks of YAML in a page.
+/// The YAML blocks in a page.
 fn blocks(page: &str) -> Vec<String> {
     let text = read(page);
     let parts = text.split("```yaml\n").skip(1);
@@ -37,7 +37,7 @@ fn the_story_of_the_readme_ends_as_it_tells() {
         .assert_breaks(&["slo"]);
 }
 
-/// A kind's row in the table of docs/istio.md.
+/// Formats a kind's row in the table of docs/istio.md.
 fn row(kind: &Kind) -> String {
     let group = if kind.group.is_empty() {
         "core"
@@ -66,7 +66,7 @@ fn the_table_of_kinds_is_that_of_the_code() {
     assert_eq!(written, kinds);
 }
 
-/// The texts in quotes of each list that begins so.
+/// The quoted texts in each list that begins with `list`.
 fn quoted(source: &str, list: &str) -> Vec<String> {
     let after = source.split(list).skip(1);
     let lists = after.map(|rest| rest.split("];").next().unwrap_or_default());
@@ -86,7 +86,7 @@ fn sources(folder: PathBuf) -> Vec<PathBuf> {
     files.into_iter().chain(below).collect()
 }
 
-/// Every word that the reader of scenarios takes for a key, a step, an action or a metric.
+/// Every word that the scenario reader accepts as a key, a step, an action or a metric.
 fn language() -> Vec<String> {
     let reader: String = sources("scenarios/src/read".into())
         .into_iter()

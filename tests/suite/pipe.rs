@@ -1,8 +1,8 @@
-//! What a command does whose reader has gone: it ends as it would have, and says nothing more.
+//! Tests that a command whose output pipe is closed exits with its normal code and prints no error.
 
 use std::process::{Command, Stdio};
 
-/// Runs the command with an output that nobody reads.
+/// Runs the command with a standard output whose reader is closed.
 fn unread(args: &[&str]) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);

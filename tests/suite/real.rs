@@ -1,4 +1,4 @@
-//! The same file on loopback sockets, in real time.
+//! Tests scenarios on loopback sockets in real time.
 
 use crate::command::{folder, shakedown};
 
@@ -30,7 +30,7 @@ fn the_journal_of_a_real_run_is_not_replayed() {
     );
 }
 
-/// Three quarters of a minute each, most of it waiting.
+/// Takes 45 s per variant, most of them waiting.
 #[expect(
     clippy::disallowed_methods,
     reason = "two commands at once: their real time is most of this test"

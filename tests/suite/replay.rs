@@ -1,10 +1,10 @@
-//! The promise: a run is a function of scenario, seed and version.
+//! Tests that a run is a function of scenario, seed and version.
 
 use serde_json::Value;
 
 use crate::command::{file, folder, shakedown};
 
-/// Draws everywhere it can: arrivals, work, latency, and the mesh's own choices.
+/// A scenario with random arrivals, work, latency and mesh decisions.
 const DRAWING: &str = "
 scenario: drawing
 story: Everything that can be drawn is drawn.
@@ -85,7 +85,7 @@ fn another_seed_gives_another_digest_and_other_events_where_the_story_draws() {
         loads(&two),
         "another seed draws the same requests"
     );
-    // A story that draws nothing has another digest all the same: the seed is part of the run's identity.
+    // The seed is part of the run's identity, so a scenario without randomness also has another digest.
     let constant = |seed| digest(&document(&["header-routing", "--seed", seed]));
     assert_ne!(constant("1"), constant("2"));
 }
@@ -125,7 +125,7 @@ fn a_journal_replays_and_a_changed_one_shows_the_first_event_that_differs() {
     );
 }
 
-/// A journal of a short run, its lines.
+/// Records a short run, and returns the folder and the journal's bytes.
 fn short_journal(test: &str, name: &str) -> (std::path::PathBuf, Vec<u8>) {
     let folder = folder(test);
     let path = folder.join(name);
@@ -160,13 +160,14 @@ fn a_compressed_journal_replays_and_is_a_tenth_of_a_plain_one() {
     let path = path.to_str().expect("test paths are UTF-8");
     let replayed = shakedown(&["run", "--replay", path]);
     assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
-    // The name says nothing: the first bytes do.
+    // The format is detected by the first bytes rather than by the name.
     let renamed = file(&folder, "renamed", &small);
     let replayed = shakedown(&["run", "--replay", &renamed]);
     assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
 }
 
-/// The kinds of change are cases of `src/journal/tests.rs`; a cast that is not the scenario's is noticed by the run alone.
+/// `src/journal/tests.rs` covers the kinds of change. Only the run can detect participants that differ from the
+/// scenario's.
 #[test]
 fn a_journal_that_was_tampered_with_is_refused_with_the_line() {
     let (folder, bytes) = short_journal("journal-tampered", "run.jsonl");

@@ -1,19 +1,19 @@
-//! Holds the table of docs/envoy.md that names a test for each row of what Envoy does: none of them may have gone.
+//! Tests that each test named in the table of docs/envoy.md exists.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const HEADING: &str = "## Each row and the test that holds it";
-/// What stands in place of a test where the row is not implemented.
+/// The table's entry for a row that is not implemented.
 const LATER: &str = "not there yet";
-/// Where tests are.
+/// The folders to search for tests.
 const FOLDERS: [&str; 5] = ["mesh", "sim", "scenarios", "loadgen", "tests"];
 
-/// A row and what stands beside it.
+/// A row with the entry beside it.
 type Row = (String, String);
 
-/// The rows of the table, those that are headings left out.
+/// The rows of the table, without its headings.
 fn rows() -> Vec<Row> {
     let text = read(Path::new("docs/envoy.md"));
     let (_, table) = text.split_once(HEADING).expect("the table has its heading");
@@ -35,7 +35,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// All Rust sources below a folder, but for what is built.
+/// Collects all Rust sources below a folder, except build output.
 fn sources(folder: PathBuf, found: &mut Vec<PathBuf>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for entry in fs::read_dir(root.join(&folder)).expect("the folder is one of the project's") {
@@ -64,7 +64,7 @@ fn tests() -> BTreeSet<String> {
     names
 }
 
-/// Those of one source: the function after each `#[test]`, whatever attributes stand between.
+/// The test functions of one source: the function after each `#[test]`, regardless of attributes in between.
 fn tests_of(text: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut marked = false;

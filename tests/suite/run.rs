@@ -1,4 +1,5 @@
-//! What a user meets when a scenario is run: edits, warnings, the replay command, and verdicts that one run cannot give.
+//! Tests `shakedown run` from the command line: edits, warnings, the replay command, and verdicts that need several
+//! runs.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -29,7 +30,7 @@ fn null_removes_a_key_by_set_and_the_replay_command_runs_from_here() {
         let replay = format!("shakedown run '{path}' --set '{set}' --seed 1");
         assert!(ran.stdout.contains(&replay), "{}", ran.stdout);
     }
-    // What is not there is not missed, and what must be there is.
+    // An optional key can be removed, a required key cannot.
     shakedown(&["run", &path, "--set", "chaos=null"]).exits(0);
     let ran = shakedown(&["run", &path, "--set", "load.u.rate=null"]).exits(2);
     assert!(ran.stderr.contains("rate"), "{}", ran.stderr);
@@ -72,7 +73,7 @@ fn a_run_whose_checks_are_all_over_seeds_is_not_judged_and_says_by_what_it_is() 
     assert_eq!(document["invalid"], Value::Array(vec![]));
     shakedown(&["run", &path, "--variant", "all"]).exits(4);
     shakedown(&["sweep", &path, "--seeds", "1..3"]).exits(0);
-    // Another check decides, and a worthless run stays so.
+    // An edit can replace the checks, and an invalid run remains invalid.
     let more = "expect=[\"success(u) < 100%\"]";
     shakedown(&["run", &path, "--set", more]).exits(1);
     let idle = "chaos=[{at: 1s, do: scale, target: shop, to: 1}]";

@@ -1,4 +1,4 @@
-//! docs/results.schema.json: the schema is what the types say, and real documents are what the schema says.
+//! Tests that docs/results.schema.json matches the types, and that real documents match the schema.
 
 use std::path::Path;
 
@@ -17,7 +17,8 @@ fn holds(document: &Value) {
     assert!(errors.is_empty(), "{}", errors.join("\n"));
 }
 
-/// Holds a value against a schema of the keywords that our types need; an unknown one is an error, not a pass.
+/// Validates a value against the schema keywords that our types need. An unknown keyword is an error rather than a
+/// pass.
 struct Check<'a>(&'a Value);
 
 impl Check<'_> {
@@ -156,7 +157,7 @@ fn the_document_of_a_simulated_run_is_what_the_schema_says() {
     let ran = shakedown(&["run", "header-routing", "--json", "-"]).exits(0);
     let mut document: Value = serde_json::from_str(&ran.stdout).expect("the document is JSON");
     holds(&document);
-    // A schema that lets everything pass says nothing.
+    // The validator must also reject documents. A schema that accepts everything would prove nothing.
     document["surprise"] = Value::Null;
     let mut errors = Vec::new();
     Check(&schema()).node(&schema(), &document, "$", &mut errors);

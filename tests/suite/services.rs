@@ -1,4 +1,4 @@
-//! `Service` documents as the services that references of the same input are looked up in.
+//! Tests that references are looked up in the `Service` documents of the same input.
 
 use crate::command::{Ran, file, folder, shakedown, shakedown_reading};
 

@@ -1,5 +1,5 @@
-//! A short form of the sweep over `theory-mm1`, with the tolerances of the file: twenty seeds of eight minutes. The long
-//! form is the story's own thirty seeds of twenty: `shakedown sweep theory-mm1 --variant all`.
+//! Runs a short form of the sweep over `theory-mm1` with the file's tolerances: twenty seeds of eight minutes. The long
+//! form is the scenario's own thirty seeds of twenty minutes: `shakedown sweep theory-mm1 --variant all`.
 
 use crate::command::{Ran, file, folder, shakedown};
 
@@ -55,14 +55,16 @@ fn a_service_time_with_another_variance_is_noticed() {
     }
 }
 
-/// One server that is paused for 20 ms from time to time, at random. Work is suspended while it lasts, so that the server is
-/// one with breakdowns and preemptive resume, which also breaks down while it is idle (Avi-Itzhak and Naor, 1963, model A).
+/// A server that is paused for 20 ms from time to time, at random. Work is suspended during a pause, so this is a
+/// server with breakdowns and preemptive resume, which also breaks down while idle (Avi-Itzhak and Naor, 1963, model
+/// A).
 ///
-/// Pauses that begin at rate `t` and last `d`, overlaps joined, make down times `B` with `E[B] = (e^(t d) - 1) / t`. A service
-/// of mean `S` takes `C = S + its down times`: `E[C] = S (1 + t E[B])` and `E[C^2] = 2 E[C]^2 + S t E[B^2]`, and
-/// `W = E[C] + (r E[C^2] / 2 + u E[B^2] / 2) / (1 - r E[C])` for arrivals at rate `r`, where `u = t (1 / (1 + t E[B]) - r S)` is the
-/// rate of pauses that begin while the server is idle: an arrival waits for the rest of those, too. An independent model of the
-/// queue, event by event, gives 3.00 ms for the second row.
+/// Pauses that begin at rate `t` and last `d`, with overlaps joined, make down times `B` with
+/// `E[B] = (e^(t d) - 1) / t`. A service of mean `S` takes `C = S + its down times`, where `E[C] = S (1 + t E[B])` and
+/// `E[C^2] = 2 E[C]^2 + S t E[B^2]`. Then, for arrivals at rate `r`,
+/// `W = E[C] + (r E[C^2] / 2 + u E[B^2] / 2) / (1 - r E[C])`. Here `u = t (1 / (1 + t E[B]) - r S)` is the rate of pauses
+/// that begin while the server is idle. An arrival also waits for the rest of such a pause. An independent
+/// event-by-event model of the queue gives 3.00 ms for the second row.
 fn paused_server(rate: &str, work: &str, every: &str, mean: &str) -> String {
     format!(
         "

@@ -1,10 +1,10 @@
-//! A second opinion: the same stories on turmoil's simulator.
+//! Runs the same scenarios on turmoil's simulator, as a second opinion.
 
 use serde_json::Value;
 
 use crate::command::{file, folder, shakedown};
 
-/// The results document of a run, whatever its verdict.
+/// The results document of a run with the given exit code.
 fn document(scenario: &str, more: &[&str], code: i32) -> Value {
     let mut args = vec!["run", scenario, "--json", "-"];
     args.extend_from_slice(more);
@@ -12,7 +12,7 @@ fn document(scenario: &str, more: &[&str], code: i32) -> Value {
     serde_json::from_str(&ran.stdout).expect("the document is JSON")
 }
 
-/// Verdict and checks: what two worlds must agree on. Their figures may be timings.
+/// Verdict and check results, on which both engines must agree. Observed figures may be timings and are excluded.
 fn outcome(document: &Value) -> Vec<String> {
     let checks = document["checks"].as_array().expect("checks are a list");
     let mut outcome = vec![document["verdict"].to_string()];
@@ -40,7 +40,7 @@ fn turmoil_judges_header_routing_as_the_native_engine_does_and_twice_the_same() 
     }
 }
 
-/// The story of the canary in a quarter of its time and with half of its requests: 2m30s of 100/s, for ten minutes of 200/s.
+/// The canary scenario in a quarter of its time at half its rate: 2m30s of 100/s instead of ten minutes of 200/s.
 fn short_canary(test: &str) -> String {
     let mut story = shakedown(&["show", "bad-canary-rolls-back"])
         .exits(0)
@@ -91,7 +91,7 @@ fn turmoil_judges_a_crash_and_a_pause_as_the_native_engine_does() {
     }
 }
 
-/// A story that turmoil cannot carry, and what it must be told: the place, and a word of the reason.
+/// Asserts that turmoil refuses a scenario at a location, with a reason that contains a word.
 #[track_caller]
 fn refused(test: &str, story: &str, place: &str, reason: &str) {
     let path = file(&folder(test), "story.yaml", story);
@@ -183,7 +183,7 @@ fn a_journal_of_turmoils_replays_there() {
     assert!(replayed.stdout.contains("all equal"), "{}", replayed.stdout);
 }
 
-/// One server of exponential service, 80% busy.
+/// A server with exponential service times, 80% utilised.
 const BUSY: &str = "\
 scenario: busy
 story: One server, four fifths busy.

@@ -1,1 +1,1 @@
-//! What a team ships: here, the stories of its mesh (`stories/`, `tests/`).
+//! The package of an application team, whose content is the scenarios of its mesh (`stories/`, `tests/`).

@@ -1,4 +1,4 @@
-//! A team's tests of its mesh: a story from a file in both of its endings, and one that is built here.
+//! Tests of an application team's mesh: both variants of a scenario file, and a scenario built in Rust.
 
 use shakedown::scenario::{Load, Service};
 use shakedown::{Scenario, Verdict};
@@ -17,7 +17,8 @@ fn a_second_try_hides_a_replica_that_is_stuck() -> Result<(), shakedown::scenari
     run.assert_pass();
     assert_eq!(run.verdict(), Verdict::Pass);
     assert_eq!(run.check("slo").pass, Some(true));
-    // Whoever met the stuck replica waited out one try of 150 ms, and not the second of their own timeout.
+    // A user who reached the stuck replica waited for one attempt's timeout of 150 ms, and did not reach the user's own
+    // timeout.
     let users = run.load("users");
     assert_eq!(users.timeouts, 0);
     let p999 = users

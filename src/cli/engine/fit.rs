@@ -1,4 +1,5 @@
-//! The fit of a story to turmoil: refused parts, each by its line, and how coarse the rest is.
+//! Checks that turmoil can simulate a scenario: refuses each unsupported part by its line, and notes how coarse the
+//! rest is.
 
 use shakedown::Story;
 use shakedown_stage::{Refusal, turmoil_fit};
@@ -7,7 +8,7 @@ use shakedown_yaml::{Node, Place, tree};
 use super::super::{Exit, bad_input};
 use super::Engine;
 
-/// Refuses, each by its line, what turmoil cannot do of a story.
+/// Refuses each part of a scenario that turmoil cannot simulate, by its line.
 pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(), Exit> {
     let fit = turmoil_fit(story, seed);
     if !fit.refused.is_empty() {
@@ -25,10 +26,10 @@ pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(
     Ok(())
 }
 
-/// Steps that a note names, at most.
+/// The maximum number of stretched steps listed in the notes.
 const STRETCHED_MAX: usize = 4;
 
-/// What the summary says of a run on turmoil: how coarse it is. Empty for the native engine.
+/// Returns the summary's notes on the precision of a run on turmoil. Empty for the native engine.
 pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
     if engine == Engine::Native {
         return String::new();
@@ -58,8 +59,8 @@ pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
     text
 }
 
-/// The scenario's file as a tree. It was read once already: what does not parse now has gone meanwhile, or is a story that
-/// has no file.
+/// Parses the scenario file as a tree. The file was read before, so `None` means that it has been removed meanwhile or
+/// that the scenario does not come from a file.
 fn document(scenario: &str) -> Option<Node> {
     let known = shakedown_scenarios::catalogue().find(|(name, _)| *name == scenario);
     let (name, bytes) = match known {
@@ -70,7 +71,8 @@ fn document(scenario: &str) -> Option<Node> {
     documents.into_iter().next()
 }
 
-/// Where a refused thing stands: in the variant, else in the story, else nowhere but in the file.
+/// The source location of a refused part: in the variant if found there, else in the base scenario, else the file as a
+/// whole.
 fn place(root: Option<&Node>, variant: &str, scenario: &str, refusal: &Refusal) -> Place {
     let of_variant = root.and_then(|root| root.find(&["variants", variant]));
     let exact = [of_variant, root]
@@ -82,7 +84,7 @@ fn place(root: Option<&Node>, variant: &str, scenario: &str, refusal: &Refusal) 
     exact.unwrap_or_else(whole)
 }
 
-/// The place at the end of a path of keys, or as near to it as the file goes below its first key.
+/// The location at the end of a path of keys, or of the last key found. `None` if the first key is missing.
 fn follow(root: &Node, path: &[String]) -> Option<Place> {
     let (first, rest) = path.split_first()?;
     let entry = root.as_map()?.get(first.as_str())?;
@@ -101,7 +103,7 @@ fn follow(root: &Node, path: &[String]) -> Option<Place> {
     Some(found)
 }
 
-/// An item of a list by its name, or by its number where it has none (`chaos.2`).
+/// The location of a list item, found by its name, or by its index if it is unnamed (`chaos.2`).
 fn item(items: &[Node], name: &str) -> Option<Place> {
     let named = |item: &&Node| item.get("name").and_then(Node::as_str) == Some(name);
     let number = || name.rsplit_once('.')?.1.parse::<usize>().ok();

@@ -1,4 +1,4 @@
-//! Where the mesh that is asked about comes from: documents alone, or a scenario with its services.
+//! Loads the mesh that `explain` is asked about: from mesh documents alone, or from a scenario with its services.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,20 +20,20 @@ use shakedown_yaml::suggest;
 use crate::cli::input::{Held, MeshFiles, inputs};
 use crate::cli::words;
 
-/// The mesh, as far as it is known.
+/// The mesh, as far as the inputs describe it.
 pub(super) struct Known {
     pub(super) mesh: Mesh,
     pub(super) warnings: Vec<String>,
-    /// What of the documents is not modelled.
+    /// Parts of the documents that are not modelled.
     pub(super) omissions: Vec<Omission>,
-    /// Whether the services are a scenario's, and so all that there are.
+    /// True if the services are those of a scenario, and so complete.
     complete: bool,
-    /// A scenario's loads, which send from pods of no service.
+    /// The address of the first pod of each of a scenario's loads. Loads belong to no service.
     loads: BTreeMap<String, IpAddr>,
 }
 
 impl Known {
-    /// Reads all paths together.
+    /// Reads all paths as one mesh.
     pub(super) fn read(paths: &[PathBuf], edits: &Edits, asked: &Asked) -> Result<Known, String> {
         let mut known = Known {
             mesh: Mesh::default(),
@@ -98,7 +98,7 @@ impl Known {
         Ok(())
     }
 
-    /// A scenario's own documents have been looked at with it.
+    /// Adds the analysis' advice for the mesh documents. A scenario's own documents were checked when it was loaded.
     fn warn_of_documents(&mut self) {
         for advice in advise(&self.mesh).iter().map(ToString::to_string) {
             if !self.warnings.contains(&advice) {
@@ -118,7 +118,7 @@ impl Known {
         }
     }
 
-    /// The pod of a name; one of no service without any.
+    /// Returns the pod of the given workload name, or a pod outside of all services if there is no name.
     pub(super) fn sender(&self, name: Option<&str>) -> Result<Sender, String> {
         let Some(name) = name else {
             return Ok(Sender::default());
@@ -155,7 +155,8 @@ impl Known {
     }
 }
 
-/// The services of a story, their replicas where a simulated run has them; and its loads, each with the first of its pods.
+/// Builds the registry of a scenario's services, with replicas at the addresses of a simulated run, and returns the
+/// address of the first pod of each load.
 fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
     let mut registry = Registry::new();
     for service in &story.services {
@@ -168,7 +169,7 @@ fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
     let mut loads = BTreeMap::new();
     let cast = shakedown_scenarios::cast(story, &[]);
     for (number, pod) in cast.pods.iter().enumerate() {
-        // Parties are services first, and loads then.
+        // Participants are numbered services first, then loads.
         let party = usize::from(pod.party.0);
         let Some(service) = story.services.get(party) else {
             if let Some(load) = story.loads.get(party - story.services.len()) {
@@ -197,7 +198,7 @@ fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
     (registry, loads)
 }
 
-/// A pod of a load.
+/// The workload of a load's pod.
 fn client(load: &Load, locality: Locality) -> Workload {
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
@@ -216,7 +217,7 @@ fn locality(story: &Story, pod: &Pod) -> Locality {
     }
 }
 
-/// A pod's address in a simulated run.
+/// The address of a pod in a simulated run.
 fn address(number: usize) -> IpAddr {
     let number = u32::try_from(number).expect("pods are numbered in 32 bits");
     let base = u32::from_be_bytes([10, 0, 0, 0]);

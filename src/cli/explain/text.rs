@@ -1,4 +1,4 @@
-//! The text form: a request's way in its order, each line with the line of YAML that decided it at its right.
+//! The text form: the steps of a request in order, each with the deciding line of YAML to its right.
 
 use std::fmt::Write as _;
 
@@ -13,12 +13,12 @@ use super::words::{
     slow_start_words, thousandths, time,
 };
 
-/// Endpoints past so many are counted, not listed.
+/// The maximum number of endpoints listed. Further ones are only counted.
 const LISTED: usize = 8;
-/// Places stand from this column on, unless a line is longer.
+/// The column of the source locations. A longer line pushes its location further right.
 const PLACES: usize = 72;
 
-/// The whole walk.
+/// Renders the whole explanation.
 pub(super) fn render(told: &Explanation) -> String {
     let mut walk = Walk {
         told,
@@ -31,7 +31,7 @@ pub(super) fn render(told: &Explanation) -> String {
 
 struct Walk<'a> {
     told: &'a Explanation,
-    /// The one that lines are about.
+    /// The cluster described by the rows being added.
     cluster: Option<&'a str>,
     rows: Vec<Row>,
 }
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
     }
 
     fn passed_over(&mut self, passed: &[PassedOver]) {
-        // Those next to its own route matter most.
+        // The routes next to the matched one matter most, so the earliest are left out.
         let left_out = passed.len().saturating_sub(LISTED);
         if left_out > 0 {
             self.row("  passed over", &format!("{left_out} more"), None);
@@ -203,7 +203,7 @@ impl<'a> Walk<'a> {
         }
         self.decided("  protocol", &protocol_words(policies), "connection_pool");
         let connect = time(policies.connect_timeout_ms);
-        // Istio's default stands in no line.
+        // Istio's default is not written in any file.
         if u128::from(policies.connect_timeout_ms) == CONNECT_TIMEOUT.as_millis() {
             self.row("  connect timeout", &connect, None);
         } else {
@@ -243,7 +243,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What the endpoints' own proxies do.
+    /// Adds the settings that the endpoints' own proxies apply.
     fn inbound(&mut self, inbound: &[InboundTold]) {
         for told in inbound {
             self.row(
@@ -296,7 +296,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A line that some YAML may have decided.
+    /// Adds a row with the line of YAML that decided it, if any.
     fn decided(&mut self, what: &str, value: &str, by: &str) {
         let decision = self.told.decision(by, self.cluster);
         self.row(what, value, decision);

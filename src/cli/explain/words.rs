@@ -1,4 +1,4 @@
-//! The parts of an explanation in words.
+//! Phrases for the parts of an explanation.
 
 use shakedown_analysis::explain::{
     ClusterPolicies, CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold,
@@ -95,7 +95,7 @@ pub(super) fn hedge_words(hedge: &HedgeTold) -> String {
     words.join(", ")
 }
 
-/// `2`, `1.5`, of thousandths.
+/// Formats thousandths: `2`, `1.5`.
 pub(super) fn thousandths(number: u32) -> String {
     let (whole, rest) = (number / 1000, number % 1000);
     if rest == 0 {
@@ -184,7 +184,7 @@ pub(super) fn locality_words(locality: &str) -> &'static str {
     }
 }
 
-/// The limits of a connection's life; `None` where none but Istio's default idle timeout is set.
+/// The limits of a connection's lifetime. `None` if only Istio's default idle timeout is set.
 pub(super) fn connection_words(policies: &ClusterPolicies) -> Option<String> {
     let idle = match policies.idle_timeout_ms {
         Some(DEFAULT_IDLE_TIMEOUT_MS) => None,
@@ -201,7 +201,7 @@ pub(super) fn connection_words(policies: &ClusterPolicies) -> Option<String> {
     (!words.is_empty()).then(|| words.join(", "))
 }
 
-/// `2s`, `250ms`.
+/// Formats milliseconds: `2s`, `250ms`.
 pub(super) fn time(millis: u64) -> String {
     match millis {
         _ if millis > 0 && millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
@@ -209,7 +209,7 @@ pub(super) fn time(millis: u64) -> String {
     }
 }
 
-/// `12.5%`, of parts per million.
+/// Formats parts per million: `12.5%`.
 pub(super) fn percent(ppm: u32) -> String {
     let (whole, rest) = (ppm / 10_000, ppm % 10_000);
     if rest == 0 {

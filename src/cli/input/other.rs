@@ -1,4 +1,4 @@
-//! Files of other tools that lie beside configuration: each is passed over by name, with what that means.
+//! Files of other tools that lie beside mesh configuration. Each is passed over with a note on the consequences.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ const HELM: &str = "Helm is not run: its templates are missing from the answer; 
 const COMPOSE: &str = "its containers are no services of the mesh: nothing answers for them";
 const UNKNOWN: &str = "it holds neither Kubernetes documents nor a scenario";
 
-/// The omission of a file that is known to be of another tool.
+/// Returns the omission for a file that is recognised as another tool's.
 pub(super) fn passed_over(path: &Path, name: &str, documents: &[Node]) -> Option<Omission> {
     let file = path
         .file_name()
@@ -35,19 +35,19 @@ pub(super) fn passed_over(path: &Path, name: &str, documents: &[Node]) -> Option
             ("Helm values", Some(HELM))
         }
         _ if is_compose(&stem, first) => ("Compose file", Some(COMPOSE)),
-        // Its key `on` is a boolean in this YAML.
+        // YAML 1.1 reads the workflow's key `on` as a boolean, so it cannot identify the file.
         _ if has("jobs") => ("GitHub workflow", None),
         _ => return None,
     };
     Some(omission(name, kind, effect))
 }
 
-/// The omission of a file of a folder that has no key of Kubernetes documents or scenarios.
+/// Returns the omission for a file in a folder that has no top-level key of Kubernetes documents or scenarios.
 pub(super) fn unknown(name: &str) -> Omission {
     omission(name, "File", Some(UNKNOWN))
 }
 
-/// Returns true if a file is Compose's by its name, or because each of its services is a container.
+/// Returns true if the file is a Compose file by its name, or if each of its services is a container.
 fn is_compose(stem: &str, document: Option<&Node>) -> bool {
     let named = ["compose", "docker-compose"].iter().any(|known| {
         let rest = stem.strip_prefix(known);

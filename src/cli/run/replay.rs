@@ -1,4 +1,4 @@
-//! `--replay`: a run compared with a journal.
+//! `--replay`: runs a journal's scenario again and compares the events.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -59,7 +59,7 @@ pub(super) fn replay(args: &Args, path: &Path) -> Ended {
     distinct(reports.all())?;
     let mut outcome =
         shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
-    // The journal does not know the file that its story came from.
+    // The journal does not record the path of its scenario file.
     outcome.document.replay = format!(
         "shakedown run --replay {}",
         shell_word(&path.display().to_string())

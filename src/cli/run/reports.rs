@@ -1,4 +1,4 @@
-//! The files that a run writes.
+//! The output files of a run.
 
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use shakedown::journal::{Destination, Format};
 use crate::cli::output::Output;
 use crate::cli::{Exit, bad_input, out};
 
-/// The journal's file, compressed if its name says so.
+/// Returns the journal's destination, compressed if the file name ends in `.zst`.
 pub(super) fn destination(journal: Output) -> Result<Destination, Exit> {
     let is_zstd = journal.path().extension() == Some("zst".as_ref());
     let file = journal.into_file();
@@ -19,7 +19,8 @@ pub(super) fn destination(journal: Output) -> Result<Destination, Exit> {
     })
 }
 
-/// `report.html` for `fragile` is `report-fragile.html`, `run.jsonl.zst` is `run-fragile.jsonl.zst`.
+/// Inserts the variant into a file name: `report.html` becomes `report-fragile.html`, `run.jsonl.zst` becomes
+/// `run-fragile.jsonl.zst`.
 pub(super) fn beside(path: &Path, variant: &str) -> PathBuf {
     if path.extension() == Some("zst".as_ref()) {
         let mut inner = beside(&path.with_extension(""), variant).into_os_string();
@@ -34,7 +35,7 @@ pub(super) fn beside(path: &Path, variant: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// The journal, which only a file can hold: standard output has the summary.
+/// Opens the journal. Standard output is refused: it carries the summary.
 pub(super) fn open_journal(path: Option<&Path>) -> Result<Option<Output>, Exit> {
     if path == Some(Path::new("-")) {
         return Err(bad_input(
@@ -44,17 +45,17 @@ pub(super) fn open_journal(path: Option<&Path>) -> Result<Option<Output>, Exit> 
     Output::maybe("--journal", path)
 }
 
-/// The document and the page of a command, each where it is asked for.
+/// The results document and the HTML page of a command, as far as requested.
 pub(crate) struct Reports {
     json: Option<Output>,
     html: Option<Output>,
 }
 
 impl Reports {
-    /// Opens both, before the command begins.
+    /// Opens both files before the command begins.
     ///
     /// # Errors
-    /// One cannot be written.
+    /// Fails if one cannot be written.
     pub(crate) fn open(json: Option<&Path>, html: Option<&Path>) -> Result<Reports, Exit> {
         Ok(Reports {
             json: Output::maybe("--json", json)?,
@@ -62,12 +63,12 @@ impl Reports {
         })
     }
 
-    /// Those that are asked for.
+    /// The requested outputs.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Output> {
         self.json.iter().chain(&self.html)
     }
 
-    /// Whether one of them is all that standard output holds.
+    /// Returns true if one of them is written to standard output, so that nothing else may be printed there.
     pub(crate) fn take_stdout(&self) -> bool {
         self.all().any(Output::is_stdout)
     }
@@ -79,7 +80,7 @@ impl Reports {
     /// Writes both.
     ///
     /// # Errors
-    /// One can no longer be written.
+    /// Fails if one can no longer be written.
     pub(crate) fn write(
         self,
         value: &impl serde::Serialize,

@@ -1,5 +1,5 @@
-//! The cheapest server there is: a blocking thread a connection, which answers whatever it reads with the same bytes, and then
-//! goes on, closes or resets.
+//! A minimal server: one blocking thread per connection, which answers every read with the same bytes, and then
+//! continues, closes or resets the connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -10,23 +10,23 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-/// At most so many connections are served: more are a burst, and closed.
+/// The maximum number of connections served. Further ones are closed as a burst.
 const CONNECTIONS_MAX: usize = 64;
-/// A whole answer.
+/// A complete response.
 pub(super) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
-/// What follows an answer.
+/// The action after a response.
 #[derive(Clone, Copy)]
 pub(super) enum Then {
-    /// The next request.
+    /// Reads the next request.
     GoOn,
-    /// A FIN.
+    /// Closes the connection with a FIN.
     Close,
-    /// A RST.
+    /// Resets the connection with a RST.
     Reset,
 }
 
-/// A server in threads of its own. Dropping it ends them once their connections are closed.
+/// A server in its own threads. Dropping it stops them once their connections are closed.
 pub(super) struct Canned {
     pub(super) address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -79,7 +79,7 @@ impl Drop for Canned {
     }
 }
 
-/// One request at a time, each in one piece: its client has no second one under way.
+/// Serves requests one at a time. The client never pipelines, so each read is a whole request.
 fn serve(mut stream: TcpStream, answer: &[u8], then: Then) {
     let mut bytes = [0; 4096];
     let _undelayed = stream.set_nodelay(true);

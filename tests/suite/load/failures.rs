@@ -1,4 +1,4 @@
-//! Loads that fail, in part or as a whole: verdicts, and kinds of failures.
+//! Tests loads that fail in part or completely: verdicts and kinds of failures.
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn latency_of_successes_and_of_failures_is_told_apart() {
         of("latency_ns")
     );
     assert_eq!((of("ok_latency_ns"), of("failed_latency_ns")), (15, 15));
-    // Failures come after 150 ms, successes after 300 ms.
+    // Failures arrive after 150 ms, successes after 300 ms.
     let p50 = |latency| nanos(&document, latency, "p50");
     assert!(p50("ok_latency_ns") >= 300_000_000);
     assert!(p50("failed_latency_ns") < p50("ok_latency_ns"));

@@ -1,4 +1,4 @@
-//! Loads over TLS: whose certificate is taken, and that counts add up there too.
+//! Tests loads over TLS: certificate verification and consistent counts.
 
 use super::server::{Habit, Server};
 use super::{count, load, results};
@@ -62,7 +62,7 @@ fn an_ordinary_self_signed_certificate_is_its_own_authority() {
     let args = [&SHORT[..], &["--cacert", &own]].concat();
     let document = results(&url(&server), &args);
     assert_eq!(count(&document, "ok"), 100);
-    // One that was not named is refused in words.
+    // A certificate that was not named is refused with a readable message.
     let other = Server::start(Habit::SelfSigned);
     let ran = load(&url(&other), &args).exits(2);
     assert!(ran.stderr.contains("self-signed"), "{}", ran.stderr);
@@ -84,7 +84,7 @@ fn http2_that_tls_does_not_agree_on_is_bad_input() {
 #[test]
 fn an_insecure_load_takes_any_certificate() {
     let server = Server::start(Habit::Tls);
-    // The certificate is one of `localhost` and not of this address.
+    // The certificate is valid for `localhost`, not for this address.
     let url = format!("https://{}/", server.address);
     let document = results(&url, &[&SHORT[..], &["-k"]].concat());
     assert_eq!(count(&document, "ok"), 100);

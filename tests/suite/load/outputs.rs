@@ -1,4 +1,4 @@
-//! Where results go, and what of a command they show: checked before the first request, and without secrets.
+//! Tests a load's outputs: destinations are checked before the first request, and commands are shown without secrets.
 
 use super::load;
 use super::server::{Habit, Server};
@@ -58,7 +58,7 @@ fn outputs_of_a_run_are_checked_before_it_begins() {
             "write --html /nowhere/x.html",
         ),
     ] {
-        // A run of this length would be noticed.
+        // A run of this length would exceed the test's time.
         let all = [
             &["run", "header-routing", "--set", "duration=20d"][..],
             args,

@@ -1,4 +1,4 @@
-//! A load as a process: stopped, interrupted, held up.
+//! Tests a load as a process that is stopped, interrupted or delayed.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 fn a_generator_that_is_kept_from_its_core_makes_the_load_invalid() {
     let server = Server::start(Habit::Quick);
     let child = Child::load(&server, &words("--rate 200/s --duration 2s"));
-    // Stopped for a quarter of its time, as by a neighbour that takes the core.
+    // Stops the process for a quarter of its time, as if another process took the core.
     server.wait_for(100);
     child.signal("-STOP");
     pause(Duration::from_millis(500));
@@ -16,7 +16,7 @@ fn a_generator_that_is_kept_from_its_core_makes_the_load_invalid() {
     assert!(text.contains("the generator measured itself"), "{text}");
 }
 
-/// More than one core can send, to a server that costs next to nothing.
+/// The rate is more than one core can send, to a server of negligible cost.
 #[test]
 fn a_generator_that_is_its_own_bottleneck_makes_the_load_invalid() {
     let server = Canned::start(ANSWER, Then::GoOn);
@@ -37,7 +37,7 @@ fn a_generator_that_is_its_own_bottleneck_makes_the_load_invalid() {
     );
 }
 
-/// A hiccup of the generator's own: what is due in it finds the connections that are there.
+/// Requests that fall due during a pause of the generator use the existing connections.
 #[test]
 fn a_generator_that_was_held_up_opens_no_burst_of_connections() {
     let server = Server::start(Habit::Quick);
@@ -49,7 +49,7 @@ fn a_generator_that_was_held_up_opens_no_burst_of_connections() {
     let (_, text, _) = child.end();
     let document: Value = serde_json::from_str(&text).expect("the document is JSON");
     let opened = &document["loads"][0]["real"]["connections"]["opened"];
-    // Some 500 fell due meanwhile.
+    // About 500 requests fell due during the pause.
     assert!(opened.as_u64() < Some(200), "{opened}");
     assert_eq!(count(&document, "sent"), server.seen().len() as u64);
 }
@@ -86,7 +86,7 @@ fn a_second_ctrl_c_ends_the_load_at_once() {
     let mut child = Child::load(&server, &words("--rate 100/s --duration 10m --timeout 10m"));
     server.wait_for(10);
     child.signal("-INT");
-    // What is in flight would take ten minutes.
+    // The requests in flight would take ten minutes.
     child.wait_for_complaint("interrupted");
     child.signal("-INT");
     let (code, text, _) = child.end();
@@ -102,7 +102,7 @@ fn pause(span: Duration) {
     std::thread::sleep(span);
 }
 
-/// A load in a process of its own.
+/// A load in a child process.
 struct Child(std::process::Child);
 
 impl Child {
@@ -130,7 +130,7 @@ impl Child {
         assert!(found.is_some(), "`{wanted}` is never said");
     }
 
-    /// Exit code, standard output and standard error.
+    /// Waits for the end, and returns exit code, standard output and standard error.
     fn end(self) -> (Option<i32>, String, String) {
         let output = self.0.wait_with_output().expect("the command ends");
         let text = |bytes| String::from_utf8(bytes).expect("the command prints UTF-8");

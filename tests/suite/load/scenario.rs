@@ -1,4 +1,4 @@
-//! `shakedown load --scenario`: the loads of a scenario on real servers.
+//! Tests `shakedown load --scenario`, which sends the loads of a scenario to real servers.
 
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ fn each_load_of_a_scenario_goes_to_its_target_and_its_checks_are_judged() {
     let (shop, tests) = (Server::start(Habit::Slow), Server::start(Habit::Slow));
     let path = file(&folder("load-scenario"), "shop.yaml", SHOP);
     let users = format!("users=http://{}/v2", shop.address);
-    // The file's own target, where none is given.
+    // The file's own target is used if none is given.
     let set = format!("load.tests.target=http://{}", tests.address);
     let args = ["--target", &users, "--set", &set, "--json", "-"];
     let ran = load(&path, &args).judged(0);
