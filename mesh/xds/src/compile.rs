@@ -1,9 +1,10 @@
-//! From what was sent to what is executed, resource by resource: one that is in error sinks no other.
+//! Compiles xDS resources into executable configuration. Each resource is compiled on its own, so an invalid one does
+//! not affect the others.
 //!
-//! What the proxy does not have and what would change what it does or tells is refused with its field's path, never
-//! ignored. Ignored is only what cannot be seen from outside: statistics' names, buffer sizes, other people's metadata.
-//! Where a field is not set, Envoy's default holds (a route without a timeout has 15 s), with one exception: without
-//! `stream_idle_timeout` a stream may be idle for ever, not for 5 m.
+//! A field that the proxy does not support is refused with its path if it would change the proxy's behaviour or
+//! output. Fields are ignored only if they have no externally visible effect: names of statistics, buffer sizes,
+//! unknown metadata. Unset fields have Envoy's defaults (a route without a timeout has 15 s), with one exception:
+//! without `stream_idle_timeout`, a stream may be idle for an unlimited time instead of 5 minutes.
 
 mod action;
 mod balancing;
@@ -36,21 +37,19 @@ use thiserror::Error;
 use crate::proto::{self, Kind};
 use crate::table::{Assignment, Cluster, Listener, RouteTable};
 
-/// Why a resource cannot be executed.
+/// The reason why a resource cannot be executed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{kind} {name}: {path}: {problem}")]
 pub struct CompileError {
-    /// The resource's kind.
     pub kind: Kind,
-    /// Its name.
     pub name: String,
-    /// The field, as in `virtual_hosts[0].routes[2].route.timeout`.
+    /// The path of the field, as in `virtual_hosts[0].routes[2].route.timeout`.
     pub path: String,
-    /// What is wrong with it, and what would be accepted.
+    /// A description of the problem and of the accepted values.
     pub problem: String,
 }
 
-/// A cluster, ready to use.
+/// Compiles a cluster.
 ///
 /// # Errors
 /// The first field that cannot be executed.
@@ -58,7 +57,7 @@ pub fn compile_cluster(message: &proto::cluster::Cluster) -> Result<Cluster, Com
     cluster::compile(message).map_err(|problem| problem.of(Kind::Cluster, &message.name))
 }
 
-/// Endpoints, ready to use.
+/// Compiles a cluster's endpoints.
 ///
 /// # Errors
 /// The first field that cannot be executed.
@@ -69,7 +68,7 @@ pub fn compile_endpoints(
         .map_err(|problem| problem.of(Kind::Endpoints, &message.cluster_name))
 }
 
-/// A route configuration, ready to use.
+/// Compiles a route configuration.
 ///
 /// # Errors
 /// The first field that cannot be executed.
@@ -79,7 +78,7 @@ pub fn compile_routes(
     routes::compile(message).map_err(|problem| problem.of(Kind::Routes, &message.name))
 }
 
-/// A listener, ready to use.
+/// Compiles a listener.
 ///
 /// # Errors
 /// The first field that cannot be executed.

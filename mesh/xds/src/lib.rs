@@ -1,7 +1,8 @@
-//! The configuration of a proxy: as it is received over xDS, and as it is executed.
+//! The xDS configuration of a proxy: the protobuf messages as received, and the tables the proxy executes.
 //!
-//! [`proto`] has Envoy's messages, [`mod@compile`] makes of them the immutable [`table`] that a proxy looks requests up in.
-//! Nothing in here knows of Istio's documents. Pure: no input or output, and the same result for the same message.
+//! [`proto`] re-exports Envoy's messages. [`mod@compile`] turns them into the immutable [`table`] in which a proxy
+//! looks up requests. This crate does not depend on Istio's documents. It is pure: no I/O, and the same message
+//! always gives the same result.
 
 pub mod compile;
 pub mod proto;

@@ -1,7 +1,8 @@
-//! Configuration as it is sent: Envoy's v3 protobuf types, exactly those in use, and how they are packed.
+//! Configuration on the wire: the Envoy v3 protobuf types in use, and their packing into resources.
 //!
-//! Invariant: a message that is sent has no protobuf map field of more than one entry but such as [`in_order`] has made. prost's maps are hash maps, whose order, and so whose bytes, differ from run to run; a resource's
-//! version is a hash of its bytes, and every run must give the same.
+//! Invariant: a message that is sent contains no protobuf map field with more than one entry unless the map was built
+//! by [`in_order`]. This is required because prost's maps are hash maps: their order, and so their encoded bytes,
+//! differ from run to run. A resource's version is a hash of its bytes, and every run must produce the same one.
 
 pub mod balancers;
 pub mod policies;
@@ -27,7 +28,7 @@ pub use envoy_types::pb::envoy::r#type::v3 as fractional;
 pub use envoy_types::pb::envoy::r#type::v3 as percent;
 pub use envoy_types::pb::google::{protobuf, rpc};
 
-/// Envoy's balancing policies as extensions.
+/// Envoy's load balancing policies, as extension messages.
 pub mod lb_policies {
     use envoy_types::pb::envoy::extensions::load_balancing_policies as all;
 
@@ -47,8 +48,8 @@ use protobuf::Any;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// The kinds of resource, in the order in which additions are sent so that nothing names what is not there yet (make
-/// before break); removals go in reverse.
+/// The resource types, in push order: additions are sent in this order so that no resource refers to one that is not
+/// there yet (make before break). Removals are sent in reverse order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// `Cluster`, by CDS.
@@ -75,12 +76,12 @@ impl Kind {
         }
     }
 
-    /// The kind of a type URL.
+    /// The kind with the given type URL.
     pub fn of_url(url: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.url() == url)
     }
 
-    /// The message's name: `Cluster`.
+    /// The unqualified message name, such as `Cluster`.
     pub const fn name(self) -> &'static str {
         match self {
             Kind::Cluster => "Cluster",
@@ -106,31 +107,30 @@ pub const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listene
 /// Type URL of RDS.
 pub const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 
-/// The key of a cluster's protocol options.
+/// The key of `HttpProtocolOptions` in a cluster's `typed_extension_protocol_options`.
 pub const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-/// The key of Istio's metadata of an endpoint.
+/// The metadata namespace in which Istio stores its endpoint metadata.
 pub const METADATA_FILTER: &str = "istio";
-/// The field of these metadata that names the workload.
+/// The field of that metadata that names the workload.
 pub const METADATA_WORKLOAD: &str = "workload";
-/// The name of the filter that delays and aborts.
+/// The name of the fault injection filter (delays and aborts).
 pub const FAULT: &str = "envoy.filters.http.fault";
-/// The name of the filter of cross-origin requests.
+/// The name of the CORS filter.
 pub const CORS: &str = "envoy.filters.http.cors";
-/// The name of the local rate limit.
+/// The name of the local rate limit filter.
 pub const RATE_LIMIT: &str = "envoy.filters.http.local_ratelimit";
 /// The name of the adaptive concurrency filter.
 pub const ADAPTIVE_CONCURRENCY: &str = "envoy.filters.http.adaptive_concurrency";
-/// The name of the filter that sends requests on.
+/// The name of the router, the last filter of a chain, which sends requests upstream.
 pub const ROUTER: &str = "envoy.filters.http.router";
 
-/// A resource as it is sent.
+/// A named and versioned resource, as sent over xDS.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
-    /// Its name, unique in its kind.
+    /// The resource name, unique within its kind.
     pub name: String,
-    /// A hash of its body: the same body has the same version, in every run.
+    /// A hash of the body. The same body has the same version in every run.
     pub version: String,
-    /// The message, packed.
     pub body: Any,
 }
 
@@ -145,10 +145,10 @@ impl Resource {
         }
     }
 
-    /// The message.
+    /// Unpacks the body.
     ///
     /// # Errors
-    /// If the body is another type's, or no message.
+    /// If the body has another type, or does not decode as a message of this type.
     pub fn message<M: Message + Name + Default>(&self) -> Result<M, UnpackError> {
         unpack(&self.body)
     }
@@ -163,7 +163,6 @@ pub fn version_of(body: &Any) -> String {
         .collect()
 }
 
-/// Packs a message.
 pub fn pack<M: Message + Name>(message: &M) -> Any {
     Any {
         type_url: M::type_url(),
@@ -174,10 +173,10 @@ pub fn pack<M: Message + Name>(message: &M) -> Any {
 /// Unpacks a message.
 ///
 /// # Errors
-/// If the body is another type's, or no message.
+/// If the body has another type, or does not decode as a message of this type.
 pub fn unpack<M: Message + Name + Default>(body: &Any) -> Result<M, UnpackError> {
     let wanted = M::type_url();
-    // Only what follows the last slash names the type.
+    // Only the part after the last slash names the type.
     let name = |url: &str| url.rsplit('/').next().unwrap_or_default().to_owned();
     if name(&body.type_url) != name(&wanted) {
         return Err(UnpackError::Type {
@@ -188,30 +187,24 @@ pub fn unpack<M: Message + Name + Default>(body: &Any) -> Result<M, UnpackError>
     M::decode(body.value.as_slice()).map_err(|source| UnpackError::Bytes { wanted, source })
 }
 
-/// Why a packed message could not be read.
+/// The reason why a packed message could not be read.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum UnpackError {
-    /// It is another type's.
+    /// The type URL is that of another type.
     #[error("expected {wanted}, found {found}")]
-    Type {
-        /// The type URL expected.
-        wanted: String,
-        /// The type URL found.
-        found: String,
-    },
-    /// The bytes are no message of its type.
+    Type { wanted: String, found: String },
+    /// The bytes do not decode as a message of the expected type.
     #[error("bytes that are no {wanted}")]
     Bytes {
-        /// The type URL expected.
         wanted: String,
-        /// What the decoder says.
         source: prost::DecodeError,
     },
 }
 
-/// A protobuf map whose entries are encoded in the order of `entries`, which is that of their names. A hash map orders by
-/// numbers of its own, other ones each time: it is made anew until it has them right. Bound: a map of two entries, the most
-/// that is ever asked for, is right every other time.
+/// Builds a protobuf map that encodes its entries in the order of `entries`, which must be sorted by name.
+///
+/// A hash map iterates in an order that depends on its random seed, so the map is rebuilt until the order is right.
+/// `entries` has at most two elements, for which each attempt succeeds with a probability of one half.
 pub fn in_order<M>(entries: &[(String, Any)]) -> M
 where
     M: FromIterator<(String, Any)>,
@@ -227,7 +220,7 @@ where
     }
 }
 
-/// A duration as protobuf has it.
+/// Converts a duration to its protobuf message.
 pub fn duration(value: Duration) -> protobuf::Duration {
     protobuf::Duration {
         seconds: i64::try_from(value.as_secs()).unwrap_or(i64::MAX),
@@ -235,7 +228,7 @@ pub fn duration(value: Duration) -> protobuf::Duration {
     }
 }
 
-/// A percentage, given in millionths of the whole, as the wire has it.
+/// Converts a percentage, given in parts per million, to its protobuf message.
 pub fn percent(millionths: u32) -> percent::Percent {
     percent::Percent {
         value: f64::from(millionths) / 10_000.0,

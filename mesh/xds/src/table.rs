@@ -1,8 +1,8 @@
-//! Configuration as it is executed by the proxy: immutable parts behind [`Arc`]s, looked up without allocating.
+//! The configuration as a proxy executes it: immutable parts behind [`Arc`]s, in which lookups do not allocate.
 //!
-//! A new configuration is another [`Table`] (four maps of pointers), swapped in whole. What is equal in two tables may be
-//! shared by them: the parts, and the chunks of the great maps ([`NameMap`]).
-//! State that must survive a swap (pools, active requests) lives elsewhere, under the cluster's name.
+//! Each new configuration is a new [`Table`] (four maps of pointers) that replaces the old one as a whole. Two tables
+//! can share equal content: the parts themselves, and the chunks of the large maps ([`NameMap`]). State that must
+//! survive a replacement (connection pools, active requests) is kept outside the table, under the cluster's name.
 
 mod balancing;
 mod cors;
@@ -61,21 +61,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// All that a proxy executes.
+/// The complete configuration that a proxy executes.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// Listeners by name.
     pub listeners: BTreeMap<Arc<str>, Arc<Listener>>,
-    /// Route tables by name.
     pub routes: BTreeMap<Arc<str>, Arc<RouteTable>>,
-    /// Clusters by name.
     pub clusters: NameMap<Cluster>,
-    /// Endpoints by the name that clusters know them by ([`ClusterKind::Eds`]).
+    /// Endpoints, by the service name that clusters refer to ([`ClusterKind::Eds`]).
     pub endpoints: NameMap<Assignment>,
 }
 
 impl Table {
-    /// The endpoints of a cluster; `None` while none are known, and for a cluster that finds them by the request.
+    /// The endpoints of a cluster. `None` if none have been received yet, and for a cluster whose hosts are named by
+    /// the request.
     pub fn assignment<'t>(&'t self, cluster: &'t Cluster) -> Option<&'t Arc<Assignment>> {
         match &cluster.kind {
             ClusterKind::Eds(name) => self.endpoints.get(name),
@@ -85,77 +83,72 @@ impl Table {
     }
 }
 
-/// Where connections are taken, and how their requests are routed.
+/// A socket that accepts connections, and the processing of their requests.
 #[derive(Clone, Debug)]
 pub struct Listener {
-    /// Its name.
     pub name: Arc<str>,
-    /// Where it listens.
     pub address: SocketAddr,
-    /// Which way its requests go.
     pub direction: Direction,
-    /// How they are routed.
     pub routes: Routes,
-    /// How long a request may go without a sign of either side, where its route does not say; `None`: as long as it takes.
+    /// The maximum time a request may spend without activity on either side, unless its route sets another. `None`:
+    /// unlimited.
     pub stream_idle_timeout: Option<Duration>,
-    /// What requests pass before they are sent on, in this order.
+    /// The HTTP filters that requests pass before they are routed upstream, in this order.
     pub filters: Vec<Filter>,
-    /// What else it does with requests.
+    /// The other settings of the HTTP connection manager.
     pub manager: Manager,
 }
 
-/// Which way a listener's requests go.
+/// The direction of a listener's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// From the network to the app.
+    /// From the network to the application.
     Inbound,
-    /// From the app to the network.
+    /// From the application to the network.
     Outbound,
 }
 
-/// Where a listener's routes are.
+/// The source of a listener's routes.
 #[derive(Clone, Debug)]
 pub enum Routes {
-    /// Under this name in [`Table::routes`].
+    /// In [`Table::routes`], under this name.
     Named(Arc<str>),
-    /// Here.
+    /// In the listener itself.
     Inline(Arc<RouteTable>),
 }
 
-/// A group of hosts that serve the same, and how to reach them.
+/// A group of interchangeable hosts, and the settings for reaching them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
-    /// Its name: `outbound|9080|v2|reviews.default.svc.cluster.local`.
+    /// The cluster name, such as `outbound|9080|v2|reviews.default.svc.cluster.local`.
     pub name: Arc<str>,
-    /// Where its hosts come from.
     pub kind: ClusterKind,
-    /// What its connections speak.
+    /// The protocol of upstream connections.
     pub protocol: UpstreamProtocol,
-    /// How long a connection may take to come up.
+    /// The timeout for establishing a connection.
     pub connect_timeout: Duration,
-    /// How a host is chosen.
     pub lb: LbPolicy,
-    /// What holds whatever the policy.
+    /// The balancing settings that apply to every policy.
     pub lb_options: LbOptions,
-    /// How much may be in hand at once, in this proxy.
+    /// The circuit breaker limits of this proxy, per priority.
     pub limits: PriorityLimits,
-    /// What its callers do that Envoy has no field for.
+    /// The caller policies that have no Envoy field.
     pub policy: UpstreamPolicy,
-    /// When a host is taken out; `None`: never.
+    /// Outlier detection. `None`: hosts are never ejected.
     pub outlier: Option<Box<OutlierDetection>>,
-    /// How long changes of hosts' health are held back after the last one, so that they are taken in together; zero: not
-    /// at all.
+    /// The time for which health changes are held back after the latest one, so that they are applied together. Zero:
+    /// each is applied at once.
     pub update_merge_window: Duration,
-    /// How long a connection may be idle before it is closed; `None`: for ever.
+    /// The time after which an idle connection is closed. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// After so many requests a connection is closed; `None`: never.
+    /// The number of requests after which a connection is closed. `None`: unlimited.
     pub max_requests_per_connection: Option<u32>,
-    /// After so long a connection is closed, once it has no request; `None`: never.
+    /// The age at which a connection is closed, as soon as it has no active request. `None`: unlimited.
     pub max_connection_duration: Option<Duration>,
 }
 
 impl Host {
-    /// A healthy host of weight 1, of which no more is known.
+    /// A healthy host of weight 1 with an unknown locality and workload.
     pub fn new(address: SocketAddr) -> Host {
         Host {
             address,
@@ -184,39 +177,39 @@ impl Named for Assignment {
 }
 
 impl Cluster {
-    /// Envoy's, where it is not set. Source: Envoy, `Cluster.CommonLbConfig.update_merge_window`.
+    /// Envoy's default. Source: Envoy, `Cluster.CommonLbConfig.update_merge_window`.
     pub const UPDATE_MERGE_WINDOW: Duration = Duration::from_secs(1);
 }
 
-/// Where a cluster's hosts come from.
+/// The source of a cluster's hosts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClusterKind {
-    /// From EDS, under this name in [`Table::endpoints`].
+    /// EDS, under this name in [`Table::endpoints`].
     Eds(Arc<str>),
-    /// From the cluster itself; without any, nothing can be reached through it (`BlackHoleCluster`).
+    /// The cluster itself. Without hosts, every request fails (`BlackHoleCluster`).
     Static(Arc<Assignment>),
-    /// From the request: whatever its authority names (`PassthroughCluster`).
+    /// The request: its authority names the host (`PassthroughCluster`).
     OriginalDst,
 }
 
 /// The hosts of a cluster, in the order of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The name it was sent under.
+    /// The name of the `ClusterLoadAssignment` resource.
     pub name: Arc<str>,
-    /// The hosts.
     pub hosts: Vec<Host>,
-    /// A priority takes all its traffic as long as this percentage of its healthy hosts' share is 100 or more.
+    /// The overprovisioning factor, in percent. A priority takes all its traffic as long as its share of healthy
+    /// hosts times this factor is at least 100%.
     pub overprovisioning: u32,
-    /// Whether hosts count by their weight for the health of their priority.
+    /// True if hosts count by weight in the health of their priority.
     pub weigh_health: bool,
 }
 
 impl Assignment {
-    /// Envoy's. Source: Envoy, `ClusterLoadAssignment.Policy.overprovisioning_factor`.
+    /// Envoy's default. Source: Envoy, `ClusterLoadAssignment.Policy.overprovisioning_factor`.
     pub const OVERPROVISIONING: u32 = 140;
 
-    /// Hosts as Envoy takes them by default.
+    /// An assignment with Envoy's default policy.
     pub fn new(name: &str, hosts: Vec<Host>) -> Assignment {
         Assignment {
             name: Arc::from(name),
@@ -226,32 +219,29 @@ impl Assignment {
         }
     }
 
-    /// The hosts that take traffic.
+    /// The hosts that the control plane marks as healthy.
     pub fn healthy(&self) -> impl Iterator<Item = &Host> {
         self.hosts.iter().filter(|host| host.healthy)
     }
 }
 
-/// A host of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// Where it is.
     pub address: SocketAddr,
-    /// Whether the control plane says that it takes traffic.
+    /// True if the control plane marks the host as able to take traffic.
     pub healthy: bool,
-    /// Where it runs.
     pub locality: Arc<Locality>,
-    /// The weight of its locality among those of its priority; 0: none.
+    /// The weight of the host's locality among those of the same priority. 0: no weight.
     pub locality_weight: u32,
-    /// Its priority; hosts of the next are used as those of the one before fail. 0 is the first.
+    /// The priority. Hosts of priority n + 1 are used as those of priority n become unhealthy. The first is 0.
     pub priority: u32,
-    /// Its weight; 1 or more.
+    /// The load balancing weight, at least 1.
     pub weight: u32,
-    /// What it is known by to consistent hashing, where that is not its address.
+    /// The key for consistent hashing, if it is not the address.
     pub hash_key: Option<Arc<str>>,
-    /// What subsets are told apart by.
+    /// The labels that subsets are selected by.
     pub labels: Labels,
-    /// The workload that it belongs to.
+    /// The workload that the host belongs to.
     pub workload: Identity,
 }
 

@@ -1,4 +1,4 @@
-//! `RouteAction`: where requests go, and how.
+//! Compiles `RouteAction`: the target clusters and the settings for forwarding.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::proto::route::weighted_cluster::cluster_weight::HostRewriteSpecifier;
 use crate::proto::route::weighted_cluster::{ClusterWeight, RandomValueSpecifier};
 use crate::table::{Mirror, RouteAction, TargetHeaders, WeightedCluster};
 
-/// Where it is not set. Source: Envoy, `RouteAction.timeout`.
+/// Envoy's default. Source: Envoy, `RouteAction.timeout`.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What the levels above a route say of how its requests are sent on.
+/// The levels above a route, whose settings also apply to its requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Above<'m> {
     pub(super) host: &'m message::VirtualHost,
@@ -71,7 +71,7 @@ pub(super) fn compile(
         let of_stream = manager::stream_duration(written);
         action.stream_duration =
             Some(of_stream.map_err(|problem| problem.within("max_stream_duration"))?);
-        // It takes the place of those. Source: Envoy, `RouteEntry::usingNewTimeouts`.
+        // This setting replaces both. Source: Envoy, `RouteEntry::usingNewTimeouts`.
         (action.timeout, action.grpc_timeout) = (None, None);
     }
     action.upgrades = manager::upgrades_of_route(&message.upgrade_configs)?;
@@ -79,7 +79,7 @@ pub(super) fn compile(
         action.hedge = policies::hedge(policy)
             .map_err(|problem| problem.within("hedge_policy (of the virtual host)"))?;
     }
-    // Of retries the most specific level counts, whole.
+    // The retry policy of the most specific level applies, without merging.
     if let (None, Some(policy)) = (&message.retry_policy, &above.host.retry_policy) {
         let retry = above.sharing.retry(policy);
         action.retry =
@@ -99,7 +99,7 @@ pub(super) fn compile(
     Ok(action)
 }
 
-/// The mirrors of the route, or else of its virtual host, or else of the whole configuration.
+/// Returns the mirrors of the route, else those of its virtual host, else those of the whole configuration.
 fn mirrors(
     message: &message::RouteAction,
     above: Above<'_>,
@@ -122,7 +122,7 @@ fn mirrors(
 }
 
 fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mirror> {
-    // Whether a copy is traced is nobody's to see: nothing is.
+    // `trace_sampled` has no visible effect: requests are not traced.
     fields!(message => RequestMirrorPolicy {
         refused: cluster_header request_headers_mutations host_rewrite_literal;
         used: cluster runtime_fraction disable_shadow_host_suffix_append;
@@ -213,10 +213,10 @@ fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
     }
 }
 
-/// A header that names the cluster.
+/// Returns the header that names the cluster.
 fn cluster_header(name: &str) -> Result<HeaderName> {
     const FIELD: &str = "cluster_header";
-    // Source: Envoy, `RouteAction.cluster_header`: pseudo-headers may be named, too.
+    // Source: Envoy, `RouteAction.cluster_header`. Envoy accepts pseudo-headers as well.
     if name.starts_with(':') {
         return Err(Problem::new(FIELD, format!("not supported yet: `{name}`")));
     }

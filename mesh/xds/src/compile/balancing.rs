@@ -1,4 +1,4 @@
-//! How a cluster's hosts are chosen: `lb_policy` with its settings, or `load_balancing_policy`.
+//! Compiles a cluster's load balancing: `lb_policy` with its settings, or `load_balancing_policy`.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use inner::common_lb_config::LocalityConfigSpecifier;
 
 const ACCEPTED: &str = "expected LEAST_REQUEST, ROUND_ROBIN, RANDOM, RING_HASH or MAGLEV";
 
-/// The policy, and what holds beside it.
+/// Returns the policy, and the options that apply to every policy.
 pub(super) fn compile(
     message: &message::Cluster,
     kind: &ClusterKind,
@@ -31,7 +31,7 @@ pub(super) fn compile(
         None => LbOptions::default(),
     };
     if let Some(extension) = &message.load_balancing_policy {
-        // It takes the place of `lb_policy` and its settings. Source: Envoy, `Cluster.load_balancing_policy`.
+        // The extension replaces `lb_policy` and its settings. Source: Envoy, `Cluster.load_balancing_policy`.
         refuse!(message; lb_subset_config);
         let policy = extension_policy(extension, &mut options)
             .map_err(|problem| problem.within("load_balancing_policy"))?;
@@ -45,7 +45,7 @@ pub(super) fn compile(
 }
 
 fn common_options(common: &inner::CommonLbConfig) -> Result<LbOptions> {
-    // The merge window is the health's, not the balancer's: it is read where that is.
+    // `update_merge_window` is compiled with the cluster, because it is about health, not balancing.
     fields!(common => inner::CommonLbConfig {
         refused: ignore_new_hosts_until_first_hc close_connections_on_host_set_change override_host_status;
         used: healthy_panic_threshold update_merge_window consistent_hashing_lb_config locality_config_specifier;
@@ -66,7 +66,8 @@ fn common_options(common: &inner::CommonLbConfig) -> Result<LbOptions> {
     }
     match &common.locality_config_specifier {
         Some(LocalityConfigSpecifier::LocalityWeightedLbConfig(_)) => options.by_locality = true,
-        // Zones count where a proxy knows its own cluster's hosts, which none of ours does; so does Envoy.
+        // Zone-aware balancing needs the hosts of the proxy's own cluster. As in Envoy, it has no effect without
+        // them, and they are not configured here.
         Some(LocalityConfigSpecifier::ZoneAwareLbConfig(zones)) => {
             options.fail_on_panic = zones.fail_traffic_on_panic;
         }
@@ -80,7 +81,7 @@ fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy>
     let policy = inner::LbPolicy::try_from(number)
         .map_err(|_| Problem::new("lb_policy", format!("unknown number {number}; {ACCEPTED}")))?;
     if *kind == ClusterKind::OriginalDst {
-        // The request chooses; nothing is balanced.
+        // The request names its host, so nothing is balanced.
         return match policy {
             inner::LbPolicy::ClusterProvided => Ok(LbPolicy::LEAST_REQUEST),
             _ => Err(Problem::new(
@@ -89,7 +90,7 @@ fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy>
             )),
         };
     }
-    // Envoy reads the settings of the policy in force, and of no other.
+    // Envoy reads only the settings of the selected policy.
     match policy {
         inner::LbPolicy::LeastRequest => match &message.lb_config {
             Some(inner::LbConfig::LeastRequestLbConfig(config)) => {
@@ -148,7 +149,7 @@ fn choices(count: Option<&UInt32Value>) -> Result<u32> {
     }
 }
 
-/// The default of a value that Envoy's runtime could change: there is no runtime here.
+/// Returns the default of a runtime value. Overrides by Envoy's runtime are not supported.
 fn bias(written: Option<&core::RuntimeDouble>) -> Result<f64> {
     match written.map_or(LeastRequest::ENVOY.bias, |value| value.default_value) {
         bias if bias >= 0.0 && bias.is_finite() => Ok(bias),
@@ -190,7 +191,7 @@ fn slow_start(
         let text = format!("expected 0 to 100, found {min_percent}");
         return Err(Problem::new("min_weight_percent", text));
     }
-    // In whole milliseconds, as Envoy has it; none is no slow start.
+    // In whole milliseconds, as in Envoy. Zero disables slow start.
     let window = window?.map_or(0, |window| window.as_millis());
     let window = Duration::from_millis(u64::try_from(window).unwrap_or(u64::MAX));
     Ok((!window.is_zero()).then_some(SlowStart {
@@ -257,7 +258,7 @@ fn maglev(table_size: Option<&UInt64Value>) -> Result<LbPolicy> {
     Ok(LbPolicy::Maglev(Maglev { table_size }))
 }
 
-/// Whether a number is prime; for the numbers that tables are made of, trying is fast enough.
+/// Returns true if a number is prime. Trial division is fast enough for table sizes.
 pub fn is_prime(number: u64) -> bool {
     number >= 2
         && (2..)
@@ -273,7 +274,7 @@ fn percent(field: &str, value: f64) -> Result<u32> {
     Err(Problem::new(field, text))
 }
 
-/// The first policy of the list that is known here. Source: Envoy, `LoadBalancingPolicy.policies`.
+/// Returns the first policy in the list that is supported. Source: Envoy, `LoadBalancingPolicy.policies`.
 fn extension_policy(list: &LoadBalancingPolicy, options: &mut LbOptions) -> Result<LbPolicy> {
     for (
         index,
@@ -321,7 +322,7 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
     fn url<M: prost::Name>() -> String {
         M::type_url()
     }
-    // Envoy's own bring their settings of localities; ours take those of the cluster.
+    // Envoy's own policies contain locality settings. The project's own policies use those of the cluster.
     let common = options.clone();
     options.by_locality = false;
     options.fail_on_panic = false;

@@ -1,4 +1,4 @@
-//! `Cluster`.
+//! Compiles `Cluster`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::proto::upstream_http::http_protocol_options::{
 use crate::proto::{self, core};
 use crate::table::{Assignment, Cluster, ClusterKind, UpstreamProtocol};
 
-/// Where it is not set. Source: Envoy, `Cluster.connect_timeout`.
+/// Envoy's default. Source: Envoy, `Cluster.connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Where it is not set. Source: Envoy, `HttpProtocolOptions.idle_timeout`.
+/// Envoy's default. Source: Envoy, `HttpProtocolOptions.idle_timeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 #[expect(deprecated, reason = "what is deprecated is refused, too")]
@@ -51,7 +51,7 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
         .or(value(message.max_requests_per_connection.as_ref()));
     let name: Arc<str> = Arc::from(message.name.as_str());
     let kind = match kind {
-        // Nearly every cluster is named in EDS as itself: the text is shared.
+        // Nearly every cluster has the same name in EDS, so the string is shared.
         ClusterKind::Eds(known) if known == name => ClusterKind::Eds(Arc::clone(&name)),
         kind => kind,
     };
@@ -80,7 +80,7 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
     })
 }
 
-/// Source: Envoy, `Cluster.connect_timeout`, which has to be more than 0.
+/// Compiles the connect timeout, which must be more than 0. Source: Envoy, `Cluster.connect_timeout`.
 fn connect_timeout(message: &message::Cluster) -> Result<Duration> {
     match duration("connect_timeout", message.connect_timeout.as_ref())? {
         None => Ok(CONNECT_TIMEOUT),
@@ -140,7 +140,7 @@ fn kind(message: &message::Cluster) -> Result<ClusterKind> {
     }
 }
 
-/// In whole milliseconds, as Envoy has it.
+/// Compiles the update merge window, in whole milliseconds as in Envoy.
 fn merge_window(common: Option<&inner::CommonLbConfig>) -> Result<Duration> {
     let written = common.and_then(|common| common.update_merge_window.as_ref());
     let window = duration("update_merge_window", written)?;
@@ -161,7 +161,7 @@ struct HttpOptions {
 fn http_options(message: &message::Cluster) -> Result<HttpOptions> {
     const FIELD: &str = "typed_extension_protocol_options";
     let options = &message.typed_extension_protocol_options;
-    // The least name of those that are not known, for an error that does not depend on the map's order.
+    // The smallest unknown name is reported, so that the error does not depend on the map's order.
     if let Some(other) = options.keys().filter(|name| *name != HTTP_OPTIONS).min() {
         let text = format!("not supported yet: `{other}`; expected `{HTTP_OPTIONS}`");
         return Err(Problem::new(FIELD, text));
@@ -240,7 +240,7 @@ fn http1_options(options: Option<&core::Http1ProtocolOptions>) -> Result<()> {
     }
 }
 
-/// The most streams of a connection.
+/// Returns the maximum number of concurrent streams per connection.
 fn http2_streams(options: Option<&core::Http2ProtocolOptions>) -> Result<u32> {
     const FIELD: &str = "http2_protocol_options";
     let Some(options) = options else {

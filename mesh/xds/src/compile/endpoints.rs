@@ -1,4 +1,4 @@
-//! `ClusterLoadAssignment`.
+//! Compiles `ClusterLoadAssignment`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use crate::proto::protobuf::value::Kind;
 use crate::proto::{METADATA_FILTER, METADATA_WORKLOAD};
 use crate::table::{Assignment, Host, Identity, Label, Locality};
 
-/// The last priority that Envoy takes.
+/// The highest priority number that Envoy accepts.
 const PRIORITY_MAX: u32 = 128;
-/// The label by which a host is found on a ring, where it is not its address. Source: Envoy, `envoy.lb`, `hash_key`.
+/// The label that replaces a host's address in consistent hashing. Source: Envoy, `envoy.lb`, `hash_key`.
 const HASH_KEY: &str = "hash_key";
 
 pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
@@ -55,7 +55,7 @@ pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
     for (index, locality) in message.endpoints.iter().enumerate() {
         let found = of_locality(locality, &mut locality_weights)
             .map_err(|problem| problem.within(&format!("endpoints[{index}]")))?;
-        // An address that stands twice is one host. Source: Envoy, `BaseDynamicClusterImpl`.
+        // A repeated address is a single host. Source: Envoy, `BaseDynamicClusterImpl`.
         let new = found.into_iter().filter(|host| known.insert(host.address));
         assignment.hosts.extend(new);
     }
@@ -63,7 +63,7 @@ pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
 }
 
 fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> Result<Vec<Host>> {
-    // Proximity is read by nobody, in Envoy neither.
+    // `proximity` has no effect in Envoy either.
     fields!(message => LocalityLbEndpoints {
         refused: lb_config;
         used: locality lb_endpoints load_balancing_weight priority;
@@ -81,7 +81,7 @@ fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> 
         zone: locality.zone.clone(),
         subzone: locality.sub_zone.clone(),
     });
-    // Only what has a name has a weight. Source: Envoy, `PriorityStateManager::initializePriorityFor`.
+    // A weight only counts if the locality is set. Source: Envoy, `PriorityStateManager::initializePriorityFor`.
     let weight = message
         .load_balancing_weight
         .filter(|_| locality.is_some())
@@ -107,7 +107,7 @@ fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> 
     Ok(hosts)
 }
 
-/// Source: Envoy, `validateEndpoints`.
+/// Checks that a sum of weights fits into 32 bits. Source: Envoy, `validateEndpoints`.
 fn within_sum(weights: u64) -> Result<()> {
     if weights <= u64::from(u32::MAX) {
         return Ok(());
@@ -119,7 +119,7 @@ fn within_sum(weights: u64) -> Result<()> {
     Err(Problem::new("load_balancing_weight", text))
 }
 
-/// What the hosts of a locality share.
+/// The settings that hosts of a locality share.
 struct Place {
     locality: Arc<Locality>,
     weight: u32,
@@ -187,7 +187,7 @@ fn healthy(number: i32) -> Result<bool> {
     }
 }
 
-/// The workload of Istio's metadata.
+/// Returns the workload from Istio's metadata.
 fn workload(metadata: Option<&core::Metadata>) -> &str {
     let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(METADATA_FILTER));
     match fields

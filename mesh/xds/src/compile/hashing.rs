@@ -1,17 +1,17 @@
-//! `RouteAction.hash_policy`.
+//! Compiles `RouteAction.hash_policy`.
 
 use super::problem::{Problem, Result, duration, fields};
 use crate::proto::route::route_action as message;
 use crate::proto::route::route_action::hash_policy::{Cookie, Header, PolicySpecifier};
 use crate::table::{HashBy, HashCookie, HashPolicy, HeaderKey};
 
-/// What is hashed, in order.
+/// Returns the hash components, in order.
 pub(super) fn compile(policies: &[message::HashPolicy]) -> Result<Vec<HashPolicy>> {
     let mut compiled = Vec::with_capacity(policies.len());
     for (index, policy) in policies.iter().enumerate() {
         let by =
             hash_by(policy).map_err(|problem| problem.within(&format!("hash_policy[{index}]")))?;
-        // A connection's properties without any that is asked for are nothing, as in Envoy.
+        // As in Envoy, `connection_properties` without a requested property contributes nothing.
         compiled.extend(by.map(|by| HashPolicy {
             by,
             terminal: policy.terminal,
@@ -68,7 +68,7 @@ fn cookie(cookie: &Cookie) -> Result<HashCookie> {
     fields!(cookie => Cookie {
         used: name ttl path attributes;
     });
-    // It is written into a header as it stands.
+    // The parts of the cookie are written to a header without quoting.
     let fits = |text: &str| {
         text.bytes()
             .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')

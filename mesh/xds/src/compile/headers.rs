@@ -1,4 +1,4 @@
-//! `*_headers_to_add` and `*_headers_to_remove`.
+//! Compiles `*_headers_to_add` and `*_headers_to_remove`.
 
 use http::header::HeaderName;
 
@@ -7,7 +7,7 @@ use crate::proto::core;
 use crate::proto::core::header_value_option::HeaderAppendAction;
 use crate::table::{AppendAction, HeaderOp, HeaderOps, Template};
 
-/// The changes that two fields ask for. `fields`: what they are called, for errors.
+/// Returns the changes that the two lists ask for. `fields` contains their names, for errors.
 pub(super) fn ops(
     add: &[core::HeaderValueOption],
     remove: &[String],
@@ -25,7 +25,7 @@ pub(super) fn ops(
     Ok(ops)
 }
 
-/// Both fields of requests, or of responses, of a message.
+/// Compiles both lists of a message, for requests or for responses.
 macro_rules! header_ops {
     ($message:expr; request) => {
         crate::compile::headers::ops(
@@ -56,7 +56,7 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
         return Err(Problem::later("header.raw_value"));
     }
     let action = match &message.append {
-        // The older form: whether it is added to what is there.
+        // The deprecated form: true appends to the existing header.
         Some(append) if append.value => AppendAction::Append,
         Some(_) => AppendAction::Overwrite,
         None => match enumerated("append_action", message.append_action)? {
@@ -74,7 +74,7 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
     })
 }
 
-/// A header that may be changed. Source: Envoy, `HeaderUtility::isModifiableHeader`.
+/// Returns a header name that may be changed. Source: Envoy, `HeaderUtility::isModifiableHeader`.
 fn name(field: &str, name: &str) -> Result<HeaderName> {
     if name.starts_with(':') || name.eq_ignore_ascii_case("host") {
         let text = format!("`{name}` cannot be changed so: write `host_rewrite_literal`");

@@ -1,4 +1,4 @@
-//! `CircuitBreakers`: the limits of each priority.
+//! Compiles `CircuitBreakers`: the limits of each priority.
 
 use super::problem::{Problem, Result, enumerated, fields};
 use crate::proto::cluster as message;
@@ -7,7 +7,7 @@ use crate::proto::core::RoutingPriority;
 use crate::proto::protobuf::UInt32Value;
 use crate::table::{Limits, PriorityLimits, RetryBudget};
 
-/// The limits of a cluster; Envoy's where nothing is set.
+/// Returns the limits of a cluster. Unset fields have Envoy's defaults.
 pub(super) fn compile(breakers: Option<&message::CircuitBreakers>) -> Result<PriorityLimits> {
     let Some(breakers) = breakers else {
         return Ok(PriorityLimits::ENVOY);
@@ -26,7 +26,8 @@ pub(super) fn compile(breakers: Option<&message::CircuitBreakers>) -> Result<Pri
     })
 }
 
-/// Those of one priority. The first of one kind counts. Source: Envoy, `ClusterInfoImpl::ResourceManagers::load`.
+/// Returns the limits of one priority. The first threshold of the priority is used. Source: Envoy,
+/// `ClusterInfoImpl::ResourceManagers::load`.
 fn of(breakers: &message::CircuitBreakers, priority: RoutingPriority) -> Result<Limits> {
     let found = breakers
         .thresholds
@@ -39,7 +40,7 @@ fn of(breakers: &message::CircuitBreakers, priority: RoutingPriority) -> Result<
     limits(threshold).map_err(|problem| problem.within(&format!("thresholds[{index}]")))
 }
 
-/// `track_remaining` is about statistics alone.
+/// Compiles one threshold. `track_remaining` is ignored because it only affects statistics.
 fn limits(threshold: &Thresholds) -> Result<Limits> {
     fields!(threshold => Thresholds {
         refused: max_connection_pools;
@@ -60,7 +61,8 @@ fn limits(threshold: &Thresholds) -> Result<Limits> {
     })
 }
 
-/// A budget that says nothing is none. Source: Envoy, `ResourceManagerImpl::RetryBudgetImpl::useRetryBudget`.
+/// Compiles a retry budget. An empty message is the same as none. Source: Envoy,
+/// `ResourceManagerImpl::RetryBudgetImpl::useRetryBudget`.
 fn retry_budget(budget: &inner::RetryBudget) -> Result<Option<RetryBudget>> {
     fields!(budget => inner::RetryBudget {
         used: budget_percent budget_interval min_retry_concurrency;
@@ -79,7 +81,7 @@ fn retry_budget(budget: &inner::RetryBudget) -> Result<Option<RetryBudget>> {
     }
     let share_ppm = match share {
         None => RetryBudget::ENVOY.share_ppm,
-        // The wire has a float; inside it is a whole number.
+        // The message contains a float, the table an integer.
         Some(percent) if (0.0..=100.0).contains(&percent) => (percent * 10_000.0).round() as u32,
         Some(percent) => {
             return Err(Problem::new(

@@ -1,4 +1,4 @@
-//! `Listener`, its only filter chain, and the HTTP connection manager in it.
+//! Compiles `Listener`, its only filter chain, and the HTTP connection manager in it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::proto::manager::http_connection_manager::{CodecType, RouteSpecifier};
 use crate::proto::{self, core};
 use crate::table::{self, Direction, Filter, Listener, Routes};
 
-/// Where it is not set. Source: Envoy, `HttpConnectionManager.stream_idle_timeout`.
+/// Envoy's default. Source: Envoy, `HttpConnectionManager.stream_idle_timeout`.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// What an HTTP connection manager does.
+/// The compiled HTTP connection manager.
 struct Manager {
     routes: Routes,
     filters: Vec<Filter>,

@@ -1,4 +1,4 @@
-//! What an `HttpConnectionManager` says of requests beside their routes and filters.
+//! Compiles the settings of an `HttpConnectionManager` other than its routes and filters.
 
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
             "request_headers_timeout",
             message.request_headers_timeout.as_ref(),
         )?,
-        // The router says so.
+        // Set by the router filter.
         suppress_envoy_headers: false,
         upgrades: upgrades(message)?,
         normalize_path: normalize_path(message)?,
@@ -48,7 +48,7 @@ fn options_of(options: &HttpProtocolOptions) -> Result<Option<std::time::Duratio
     Ok(span.filter(|span| !span.is_zero()))
 }
 
-/// Escaped slashes stay as they are, which is also Envoy's default.
+/// Compiles `normalize_path`. Escaped slashes are kept, which is also Envoy's default.
 fn normalize_path(message: &HttpConnectionManager) -> Result<bool> {
     let field = "path_with_escaped_slashes_action";
     match enumerated(field, message.path_with_escaped_slashes_action)? {
@@ -86,7 +86,7 @@ fn internal(config: &InternalAddressConfig) -> Result<Vec<Network>> {
         used: cidr_ranges;
         ignored: unix_sockets;
     });
-    // No connection of ours is a Unix socket's.
+    // Unix sockets are ignored: the proxy never listens on one.
     let ranges = config.cidr_ranges.iter().enumerate();
     let read = |(index, range): (usize, &CidrRange)| {
         network(range).map_err(|it| it.within(&format!("cidr_ranges[{index}]")))
@@ -103,7 +103,7 @@ fn network(range: &CidrRange) -> Result<Network> {
         Problem::new("address_prefix", text)
     })?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    // Source: Envoy, `CidrRange`: 0 where it is not set.
+    // An unset length means 0. Source: Envoy, `CidrRange`.
     let prefix = range.prefix_len.as_ref().map_or(0, |length| length.value);
     match u8::try_from(prefix) {
         Ok(prefix) if prefix <= most => Ok(Network { address, prefix }),
@@ -131,7 +131,7 @@ fn upgrades(message: &HttpConnectionManager) -> Result<Upgrades> {
     Ok(upgrades)
 }
 
-/// What a route says of upgrades.
+/// Compiles a route's upgrade settings.
 pub(super) fn upgrades_of_route(written: &[UpgradeConfig]) -> Result<Upgrades> {
     let mut upgrades = Upgrades::default();
     for (index, written) in written.iter().enumerate() {
@@ -166,7 +166,7 @@ fn add(upgrades: &mut Upgrades, name: &str, may: bool) -> Result<()> {
     Ok(())
 }
 
-/// What a route says of the longest that its requests may take.
+/// Compiles a route's limits for the duration of a request.
 pub(super) fn stream_duration(message: &MaxStreamDuration) -> Result<StreamDuration> {
     fields!(message => MaxStreamDuration {
         used: max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset;

@@ -1,4 +1,4 @@
-//! `RouteMatch` and what it is made of.
+//! Compiles `RouteMatch` and its parts.
 
 use super::problem::{Problem, Result, fields, named};
 use crate::proto::matcher::string_matcher::MatchPattern;
@@ -23,7 +23,7 @@ pub(super) fn route(message: &message::RouteMatch) -> Result<RouteMatcher> {
     })
 }
 
-/// What headers must be, under the field `headers`.
+/// Compiles header conditions, from the field `headers`.
 pub(super) fn headers(messages: &[message::HeaderMatcher]) -> Result<Vec<HeaderMatcher>> {
     let mut headers = Vec::with_capacity(messages.len());
     for (index, written) in messages.iter().enumerate() {
@@ -33,7 +33,7 @@ pub(super) fn headers(messages: &[message::HeaderMatcher]) -> Result<Vec<HeaderM
     Ok(headers)
 }
 
-/// What parameters must be, under the field `query_parameters`.
+/// Compiles query conditions, from the field `query_parameters`.
 pub(super) fn parameters(messages: &[message::QueryParameterMatcher]) -> Result<Vec<QueryMatcher>> {
     let mut query = Vec::with_capacity(messages.len());
     for (index, written) in messages.iter().enumerate() {
@@ -51,7 +51,7 @@ fn path(message: &message::RouteMatch) -> Result<PathMatcher> {
         .as_ref()
         .is_some_and(|sensitive| !sensitive.value);
     Ok(match &message.path_specifier {
-        // Every path begins with a slash.
+        // These prefixes match everything: every path begins with a slash.
         Some(PathSpecifier::Prefix(prefix)) if prefix.is_empty() || prefix == "/" => {
             PathMatcher::Any
         }

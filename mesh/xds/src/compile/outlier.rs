@@ -1,4 +1,4 @@
-//! `OutlierDetection`.
+//! Compiles `OutlierDetection`.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use crate::proto::cluster as message;
 use crate::proto::protobuf::{self, UInt32Value};
 use crate::table::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 
-/// The settings; Envoy's where a field is not set. `successful_active_health_check_uneject_host` is about health checks,
-/// of which there are none.
+/// Compiles outlier detection. Unset fields have Envoy's defaults. `successful_active_health_check_uneject_host` is
+/// ignored because active health checks are not supported.
 pub(super) fn compile(message: &message::OutlierDetection) -> Result<OutlierDetection> {
     fields!(message => message::OutlierDetection {
         refused: monitors detect_degraded_hosts;
@@ -100,7 +100,7 @@ fn failure_percentage(
 }
 
 fn enforcing(message: &message::OutlierDetection, envoy: Enforcing) -> Result<Enforcing> {
-    /// A field of the message that is a percentage.
+    /// A percentage field of the message.
     macro_rules! share {
         ($field:ident, $default:expr) => {
             percent(stringify!($field), &message.$field, $default)?
@@ -143,7 +143,7 @@ fn percent(field: &str, written: &Option<UInt32Value>, default: u32) -> Result<u
     }
 }
 
-/// A duration that is more than 0. Envoy cuts it to whole milliseconds; what would be nothing is refused.
+/// Converts a duration, which must be at least 1 ms because Envoy truncates to whole milliseconds.
 fn span(field: &str, written: &Option<protobuf::Duration>) -> Result<Option<Duration>> {
     let span = duration(field, written.as_ref())?.map(whole_millis);
     match span {

@@ -1,4 +1,4 @@
-//! What holds load back: adaptive concurrency and shedding before an app, hedges and throttles of callers.
+//! Compiles overload protection: adaptive concurrency and shedding by workloads, hedging and throttling by callers.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::proto::percent::Percent;
 use crate::proto::{self, policies};
 use crate::table::{AdaptiveConcurrency, AdaptiveThrottle, HedgePolicy, Shed, UpstreamPolicy};
 
-/// What a cluster's callers do, as its metadata says.
+/// Compiles the caller policies in a cluster's metadata.
 pub(super) fn upstream(cluster: &Cluster) -> Result<UpstreamPolicy> {
     let metadata = cluster.metadata.as_ref();
     let packed = metadata.and_then(|metadata| {
@@ -83,7 +83,7 @@ fn throttle(message: &policies::AdaptiveThrottle) -> Result<AdaptiveThrottle> {
     })
 }
 
-/// The queue before an app.
+/// Compiles the queue in front of the application.
 pub(super) fn shed(message: &policies::Shed) -> Result<Shed> {
     let default = Shed::default();
     if message.concurrency == 0 {
@@ -102,7 +102,7 @@ pub(super) fn shed(message: &policies::Shed) -> Result<Shed> {
     })
 }
 
-/// Envoy's adaptive concurrency filter; `None` if it is switched off.
+/// Compiles Envoy's adaptive concurrency filter. `None` if it is disabled.
 pub(super) fn adaptive(
     message: &message::AdaptiveConcurrency,
 ) -> Result<Option<AdaptiveConcurrency>> {
@@ -118,7 +118,7 @@ pub(super) fn adaptive(
     let enabled = message.enabled.as_ref();
     let enabled = enabled.and_then(|flag| flag.default_value.as_ref());
     let status = match &message.concurrency_limit_exceeded_status {
-        // Envoy takes nothing below 400 for a refusal.
+        // Envoy does not accept a status below 400 for rejections.
         Some(status) => u16::try_from(status.code).ok().filter(|code| *code >= 400),
         None => None,
     };
@@ -210,7 +210,7 @@ fn measurement(
     })
 }
 
-/// A percentage as parts per million.
+/// Converts a percentage to parts per million.
 fn percent(field: &str, written: Option<&Percent>, default: u32) -> Result<u32> {
     let Some(written) = written else {
         return Ok(default);
@@ -228,7 +228,7 @@ fn percent(field: &str, written: Option<&Percent>, default: u32) -> Result<u32> 
     Ok(ppm)
 }
 
-/// A time that is more than none.
+/// Refuses a duration of zero.
 fn some_time(field: &str, value: Option<Duration>) -> Result<Option<Duration>> {
     match value {
         Some(span) if span.is_zero() => Err(Problem::new(field, "expected more than 0s")),

@@ -1,4 +1,4 @@
-//! What a `RouteAction` says of tries and time, beside its own timeout.
+//! Compiles the retry, hedging and timeout policies of a `RouteAction`, except its own timeout.
 
 use super::problem::{Problem, Result, duration, enumerated, fields};
 use super::sharing::Sharing;
@@ -6,7 +6,7 @@ use crate::proto::core::RoutingPriority;
 use crate::proto::route as message;
 use crate::table::{GrpcTimeout, HedgePolicy, Priority, RouteAction};
 
-/// Takes the policies of `message` over into `action`.
+/// Copies the policies of `message` into `action`.
 #[expect(deprecated, reason = "control planes send the deprecated forms")]
 pub(super) fn apply(
     message: &message::RouteAction,
@@ -20,7 +20,7 @@ pub(super) fn apply(
     action.idle_timeout = duration("idle_timeout", message.idle_timeout.as_ref())?;
     let max = duration("max_grpc_timeout", message.max_grpc_timeout.as_ref())?;
     let offset = duration("grpc_timeout_offset", message.grpc_timeout_offset.as_ref())?;
-    // Without a maximum the offset means nothing. Source: Envoy, `FilterUtility::finalTimeout`.
+    // The offset is ignored without a maximum. Source: Envoy, `FilterUtility::finalTimeout`.
     action.grpc_timeout = max.map(|max| GrpcTimeout {
         max,
         offset: offset.unwrap_or_default(),

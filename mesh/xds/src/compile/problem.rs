@@ -1,4 +1,4 @@
-//! What is wrong with a field, and the path to it, built from the inside out.
+//! Errors in fields, and their paths, which are built from the innermost field outwards.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::proto::{Kind, protobuf};
 
 pub(super) type Result<T> = std::result::Result<T, Problem>;
 
-/// A field in error.
+/// An error in a field.
 #[derive(Debug)]
 pub(super) struct Problem {
     path: String,
@@ -19,7 +19,6 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// A field in error.
     pub(super) fn new(field: &str, text: impl Into<String>) -> Self {
         Problem {
             path: field.into(),
@@ -27,12 +26,12 @@ impl Problem {
         }
     }
 
-    /// A field that is set, and that the proxy does not have.
+    /// An error for a field that is set but not supported.
     pub(super) fn later(field: &str) -> Self {
         Problem::new(field, "not supported yet: expected it not to be set")
     }
 
-    /// The same, seen from the message that holds it.
+    /// Returns the same error as seen from the message that contains `field`.
     pub(super) fn within(mut self, field: &str) -> Self {
         let dot = if self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{field}{dot}{}", self.path);
@@ -49,15 +48,17 @@ impl Problem {
     }
 }
 
-/// Whether a field is not set.
+/// Returns true if the field has its default value.
 pub(super) fn unset<T: Default + PartialEq>(field: &T) -> bool {
     *field == T::default()
 }
 
-/// Destructures a message and refuses those of its fields that are set and change what a proxy does, but have no counterpart
-/// here. `used` are read by the code around, `ignored` cannot be seen from outside or have no effect without a refused one.
+/// Destructures a message and refuses the fields that are set and would change behaviour, but are not supported. The
+/// `used` fields are read by the surrounding code. The `ignored` fields have no externally visible effect, or none
+/// unless a refused field is also set.
 ///
-/// All fields are named, so that one that a newer `envoy-types` adds fails to compile until somebody decides about it.
+/// All fields are listed, so that a field added by a newer `envoy-types` fails to compile until it has been
+/// classified.
 macro_rules! fields {
     ($message:expr => $($ty:ident)::+ {
         $(refused: $($refused:ident)*;)?
@@ -83,7 +84,6 @@ macro_rules! refuse {
 }
 pub(super) use refuse;
 
-/// Refuses an empty name.
 pub(super) fn named(field: &str, name: &str) -> Result<()> {
     if name.is_empty() {
         Err(Problem::new(field, "expected a name, found nothing"))
@@ -92,12 +92,13 @@ pub(super) fn named(field: &str, name: &str) -> Result<()> {
     }
 }
 
-/// The value of an enumeration; its numbers are open, and newer control planes may know more of them.
+/// Converts an enum number. Unknown numbers are refused, because protobuf enums are open and newer control planes may
+/// use more values.
 pub(super) fn enumerated<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {
     E::try_from(number).map_err(|_| Problem::new(field, format!("unknown number {number}")))
 }
 
-/// A duration that is not negative; `None` if it is not set.
+/// Converts a duration, which must not be negative. `None` if unset.
 pub(super) fn duration(
     field: &str,
     value: Option<&protobuf::Duration>,
@@ -113,7 +114,7 @@ pub(super) fn duration(
     }
 }
 
-/// An address and port for TCP.
+/// Converts a TCP address with its port.
 pub(super) fn address(field: &str, address: Option<&core::Address>) -> Result<SocketAddr> {
     socket(address).map_err(|problem| problem.within(field))
 }
@@ -152,7 +153,7 @@ fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
     }
 }
 
-/// Refuses sources other than ADS.
+/// Refuses config sources other than ADS.
 pub(super) fn from_ads(field: &str, source: Option<&core::ConfigSource>) -> Result<()> {
     match source.and_then(|source| source.config_source_specifier.as_ref()) {
         Some(ConfigSourceSpecifier::Ads(_)) => Ok(()),

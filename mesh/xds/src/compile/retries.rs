@@ -1,4 +1,4 @@
-//! `RetryPolicy`.
+//! Compiles `RetryPolicy`.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::table::{
     HeaderMatcher, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy,
 };
 
-/// A condition that Envoy has, and that cannot come about without HTTP/3.
+/// An Envoy condition that cannot occur without HTTP/3.
 const HTTP3: &str = "http3-post-connect-failure";
 
-/// The policy; `None` if it never tries again.
+/// Compiles a policy. `None` if it has no effect.
 pub(super) fn compile(message: &message::RetryPolicy) -> Result<Option<RetryPolicy>> {
     fields!(message => message::RetryPolicy {
         refused: retry_priority retry_options_predicates refresh_cluster_on_retry;
@@ -34,7 +34,7 @@ pub(super) fn compile(message: &message::RetryPolicy) -> Result<Option<RetryPoli
             .map_err(|problem| problem.within(&format!("retry_host_predicate[{index}]")))?;
     }
     let on = conditions(&message.retry_on)?;
-    // Source: Envoy, `RetryPolicy.num_retries`.
+    // The default number is 1. Source: Envoy, `RetryPolicy.num_retries`.
     let times = message.num_retries.as_ref().map_or(1, |times| times.value);
     let (base_interval, max_interval) = back_off(message)?;
     let policy = RetryPolicy {
@@ -64,7 +64,7 @@ pub(super) fn compile(message: &message::RetryPolicy) -> Result<Option<RetryPoli
         avoid_previous_hosts: !message.retry_host_predicate.is_empty(),
         host_selection_attempts: attempts(message.host_selection_retry_max_attempts)?,
     };
-    // One that never retries is kept for its per-try timeouts. Source: Envoy, `FilterUtility::finalTimeout`.
+    // A policy without conditions is kept if it has per-try timeouts. Source: Envoy, `FilterUtility::finalTimeout`.
     let bounds = policy.per_try_timeout.is_some() || policy.per_try_idle_timeout.is_some();
     Ok(Some(policy).filter(|policy| bounds || !policy.on.is_empty()))
 }
@@ -101,7 +101,8 @@ fn codes(numbers: &[u32]) -> Result<Vec<u16>> {
     })
 }
 
-/// Source: Envoy, `RetryPolicy.retry_back_off`: 25 ms, and at most ten times the first.
+/// Compiles the back-off. The defaults are 25 ms, and a maximum of ten times the base. Source: Envoy,
+/// `RetryPolicy.retry_back_off`.
 fn back_off(message: &message::RetryPolicy) -> Result<(Duration, Duration)> {
     let base = RetryPolicy::BASE_INTERVAL;
     let Some(written) = &message.retry_back_off else {
@@ -134,7 +135,8 @@ fn headers(field: &str, written: &[message::HeaderMatcher]) -> Result<Vec<Header
     written.iter().enumerate().map(read).collect()
 }
 
-/// Source: Envoy, `RateLimitedRetryBackOff`: 300 s at most where that is not set.
+/// Compiles the back-off requested by upstreams. The default maximum is 300 s. Source: Envoy,
+/// `RateLimitedRetryBackOff`.
 fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff> {
     fields!(written => RateLimitedRetryBackOff {
         used: reset_headers max_interval;
@@ -191,7 +193,8 @@ fn previous_hosts(predicate: &RetryHostPredicate) -> Result<()> {
     }
 }
 
-/// Source: Envoy, `RetryPolicy.host_selection_retry_max_attempts`: 1 where it is not set.
+/// Compiles the number of host selections. 0 or unset means 1. Source: Envoy,
+/// `RetryPolicy.host_selection_retry_max_attempts`.
 fn attempts(number: i64) -> Result<u32> {
     match u32::try_from(number) {
         Ok(0) => Ok(1),

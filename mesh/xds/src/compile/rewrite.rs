@@ -1,4 +1,4 @@
-//! Rewrites of path and host, redirects and direct responses.
+//! Compiles path and host rewrites, redirects and direct responses.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::proto::route::route_action::HostRewriteSpecifier;
 use crate::proto::route::route_match::PathSpecifier;
 use crate::table::{DirectResponse, PathRedirect, PathRewrite, Redirect, Rewrite, Substitution};
 
-/// What a `RouteAction` says of path and host.
+/// Compiles the path and host rewrites of a `RouteAction`.
 pub(super) fn rewrite(
     action: &message::RouteAction,
     condition: &message::RouteMatch,
@@ -63,7 +63,7 @@ pub(super) fn rewrite(
     Ok((!nothing).then(|| Box::new(rewrite)))
 }
 
-/// A host that is put in the place of another.
+/// Returns a replacement host as a header value.
 pub(super) fn host_value(field: &str, host: &str) -> Result<HeaderValue> {
     match HeaderValue::from_str(host) {
         Ok(value) if !host.is_empty() => Ok(value),
@@ -71,7 +71,7 @@ pub(super) fn host_value(field: &str, host: &str) -> Result<HeaderValue> {
     }
 }
 
-/// What is exchanged is what the route matched: a prefix, or else the whole path.
+/// Compiles a prefix rewrite, which replaces the part that the route matched: a prefix, or else the whole path.
 fn prefix(with: &str, condition: &message::RouteMatch) -> PathRewrite {
     let matched = match &condition.path_specifier {
         Some(PathSpecifier::Prefix(prefix) | PathSpecifier::PathSeparatedPrefix(prefix)) => {
@@ -152,7 +152,7 @@ fn some(text: &str) -> Option<Box<str>> {
     (!text.is_empty()).then(|| text.into())
 }
 
-/// A direct response; `body_max` is how long its body may be.
+/// Compiles a direct response. `body_max` is the maximum length of its body, in bytes.
 pub(super) fn direct_response(
     message: &message::DirectResponseAction,
     body_max: u32,

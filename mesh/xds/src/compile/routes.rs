@@ -1,4 +1,4 @@
-//! `RouteConfiguration`, its virtual hosts and their routes.
+//! Compiles `RouteConfiguration`, its virtual hosts and their routes.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::proto::route as message;
 use crate::proto::route::route::Action as Written;
 use crate::table::{Action, HeaderOps, Route, RouteFilters, RouteTable, VirtualHost};
 
-/// Where it is not set. Source: Envoy, `RouteConfiguration.max_direct_response_body_size_bytes`.
+/// Envoy's default, in bytes. Source: Envoy, `RouteConfiguration.max_direct_response_body_size_bytes`.
 const DIRECT_BODY_MAX: u32 = 4096;
 
-/// What a level and those above it do for the routes below it.
+/// The settings that a route inherits from the levels above it.
 #[derive(Clone, Debug, Default)]
 struct Inherited {
-    /// Of each level the changes to headers, the least specific level first.
+    /// The header changes of each level, the least specific level first.
     request: Vec<Arc<HeaderOps>>,
     response: Vec<Arc<HeaderOps>>,
     filters: RouteFilters,
 }
 
-/// Takes a level's own changes to headers and its words to filters over into what it has inherited.
+/// Adds a level's own header changes and filter settings to the inherited ones.
 macro_rules! inherit {
     ($inherited:expr, $message:expr) => {{
         $inherited.request.push(Arc::new(header_ops!($message; request)?));
@@ -46,7 +46,7 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
             typed_per_filter_config;
         ignored: metadata;
     });
-    // Istio sends `false`, which asks for nothing.
+    // Istio sends `false`, which has no effect.
     if message
         .validate_clusters
         .is_some_and(|validate| validate.value)
@@ -90,7 +90,7 @@ fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHos
         return Err(Problem::new("domains", "expected at least one"));
     }
     for (index, domain) in message.domains.iter().enumerate() {
-        // A star stands alone, first or last.
+        // A wildcard must be the first or the last character.
         let inner = domain
             .strip_prefix('*')
             .or(domain.strip_suffix('*'))
@@ -169,8 +169,8 @@ fn route(message: &message::Route, above: Above<'_>, mut inherited: Inherited) -
     Ok(route)
 }
 
-/// The levels in the order in which they change headers. What comes last wins: usually the least specific level, as in
-/// Envoy. Source: Envoy, `RouteConfiguration.most_specific_header_mutations_wins`.
+/// Sorts the levels in the order in which they change headers. The last one wins. As in Envoy, that is the least
+/// specific level by default. Source: Envoy, `RouteConfiguration.most_specific_header_mutations_wins`.
 fn in_order(mut levels: Vec<Arc<HeaderOps>>, least_first: bool) -> Vec<Arc<HeaderOps>> {
     levels.retain(|ops| !ops.is_empty());
     if !least_first {

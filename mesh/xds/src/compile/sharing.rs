@@ -1,5 +1,5 @@
-//! What the routes of one configuration have alike, and is kept once: a control plane gives most of them the same retry policy,
-//! and many lead to the cluster of the route before.
+//! Sharing of equal values between the routes of one configuration, because a control plane gives most of them the
+//! same retry policy, and many routes have the same cluster as the route before.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::retries;
 use crate::proto::route as message;
 use crate::table::RetryPolicy;
 
-/// The values of the route before.
+/// The values of the previous route.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     retry: RefCell<Option<(message::RetryPolicy, Option<Arc<RetryPolicy>>)>>,
@@ -17,7 +17,7 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// The retry policy of a message; `None` if it never tries again.
+    /// Returns the compiled retry policy, or `None` if it has no effect.
     pub(super) fn retry(&self, message: &message::RetryPolicy) -> Result<Option<Arc<RetryPolicy>>> {
         let mut last = self.retry.borrow_mut();
         if let Some((_, policy)) = last.as_ref().filter(|(known, _)| known == message) {
@@ -28,7 +28,7 @@ impl Sharing {
         Ok(policy)
     }
 
-    /// The name of a cluster.
+    /// Returns the shared name of a cluster.
     pub(super) fn cluster(&self, name: &str) -> Arc<str> {
         let mut last = self.cluster.borrow_mut();
         match last.as_ref().filter(|known| ***known == *name) {

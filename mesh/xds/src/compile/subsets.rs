@@ -1,4 +1,4 @@
-//! `LbSubsetConfig`, and the metadata that subsets are told apart by.
+//! Compiles `LbSubsetConfig`, and the metadata by which subsets are selected.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::proto::protobuf::value::Kind;
 use crate::proto::protobuf::{Struct, Value};
 use crate::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 
-/// The filter under which hosts have labels and routes ask for them. Source: Envoy, `envoy.lb`.
+/// The metadata namespace of the labels of hosts and routes. Source: Envoy, `envoy.lb`.
 pub(super) const FILTER: &str = "envoy.lb";
 
-/// A cluster's subsets; `None` if it has no selector, without which nothing is told apart.
+/// Compiles a cluster's subsets. `None` without selectors, because then subsets have no effect.
 pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>> {
     if config.subset_selectors.is_empty() {
         return Ok(None);
@@ -32,7 +32,7 @@ pub(super) fn of_cluster(config: &LbSubsetConfig) -> Result<Option<Arc<Subsets>>
     for (index, written) in config.subset_selectors.iter().enumerate() {
         let selector = selector(written)
             .map_err(|problem| problem.within(&format!("subset_selectors[{index}]")))?;
-        // Of two with the same names the first counts.
+        // If two selectors have the same names, the first one is used.
         if !selectors
             .iter()
             .any(|known: &Selector| known.keys == selector.keys)
@@ -75,7 +75,8 @@ fn selector(written: &LbSubsetSelector) -> Result<Selector> {
     Ok(Selector { keys, fallback })
 }
 
-/// Names of fewer than a selector's own, so that looking for them ends. Source: Envoy, `SubsetSelector`.
+/// Checks that the fallback names are a proper subset of the selector's own, so that the chain of fallbacks ends.
+/// Source: Envoy, `SubsetSelector`.
 fn fallback_keys(written: &LbSubsetSelector, keys: &[Arc<str>]) -> Result<()> {
     const FIELD: &str = "fallback_keys_subset";
     let own = names(&written.fallback_keys_subset);
@@ -91,7 +92,7 @@ fn fallback_keys(written: &LbSubsetSelector, keys: &[Arc<str>]) -> Result<()> {
     Err(Problem::new(FIELD, text))
 }
 
-/// Sorted, each once.
+/// Sorts and deduplicates names.
 fn names(written: &[String]) -> Vec<Arc<str>> {
     let mut names: Vec<Arc<str>> = written.iter().map(|key| key.as_str().into()).collect();
     names.sort();
@@ -99,18 +100,18 @@ fn names(written: &[String]) -> Vec<Arc<str>> {
     names
 }
 
-/// What a route asks of hosts; `None` if nothing.
+/// Returns the labels that a route requires of hosts, or `None` if there are none.
 pub(super) fn of_route(metadata: Option<&Metadata>) -> Option<Labels> {
     Some(of_metadata(metadata)).filter(|labels| !labels.is_empty())
 }
 
-/// The labels that metadata holds.
+/// Returns the labels in the `envoy.lb` namespace.
 pub(super) fn of_metadata(metadata: Option<&Metadata>) -> Labels {
     let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(FILTER));
     fields.map(labels).unwrap_or_default()
 }
 
-/// Values that are one thing; lists and structures are nobody's label here.
+/// Returns the scalar values. Lists and structures are not supported as labels.
 fn labels(fields: &Struct) -> Labels {
     let label = |value: &Value| match value.kind.as_ref()? {
         Kind::NullValue(_) => Some(Label::Null),

@@ -412,7 +412,7 @@ fn an_expression_that_is_none_is_refused_with_the_reason() {
 }
 
 proptest! {
-    /// What a stranger sends may be any message that parses.
+    /// Untrusted input may be any message that parses.
     #[test]
     fn no_bytes_make_a_compiler_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         use prost::Message as _;

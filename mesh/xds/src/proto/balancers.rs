@@ -1,5 +1,7 @@
-//! Balancing policies that Envoy does not have, as messages of our own: they travel in a cluster's `load_balancing_policy`,
-//! where Envoy looks for extensions. An Envoy that gets one refuses the cluster, as it must.
+//! Messages for load balancing policies that Envoy does not have.
+//!
+//! They are sent in a cluster's `load_balancing_policy`, where Envoy expects extensions. A real Envoy that receives
+//! one rejects the cluster, which is the intended result.
 
 use prost::{Message, Name};
 
@@ -7,14 +9,15 @@ use super::protobuf;
 
 const PACKAGE: &str = "shakedown.balancers.v1";
 
-/// Of all hosts the one with the fewest active requests for its weight.
+/// Selects, among all hosts, the one with the fewest active requests relative to its weight.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct LeastLoaded {}
 
-/// Of two hosts drawn at random the one that is expected to answer sooner.
+/// Selects, of two random hosts, the one with the lower expected latency.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub struct PeakEwma {
-    /// After this time without a new one, an observation counts for 1/e; 10 s if it is not set.
+    /// The time after which an observation's weight has decayed to 1/e, if no newer one arrives. Default if unset: 10
+    /// s.
     #[prost(message, optional, tag = "1")]
     pub decay: Option<protobuf::Duration>,
 }

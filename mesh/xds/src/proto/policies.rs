@@ -1,6 +1,7 @@
-//! What Envoy has no resource for, as messages of our own. What callers do travels in a cluster's metadata, of which an
-//! Envoy takes no notice; what a workload does before its app travels as an HTTP filter that is optional, and so skipped
-//! by an Envoy.
+//! Messages for policies that have no Envoy resource.
+//!
+//! Policies of the caller are sent in a cluster's metadata, which a real Envoy ignores. Policies that a workload
+//! applies before its application are sent as an optional HTTP filter, which a real Envoy skips.
 
 use prost::{Message, Name};
 
@@ -8,60 +9,59 @@ use super::protobuf;
 
 const PACKAGE: &str = "shakedown.policies.v1";
 
-/// The key of a cluster's metadata under which [`UpstreamPolicy`] stands.
+/// The key of a cluster's metadata under which [`UpstreamPolicy`] is stored.
 pub const UPSTREAM_POLICY: &str = "shakedown.dev";
-/// The name of the HTTP filter that [`Shed`] sets up.
+/// The name of the HTTP filter configured by [`Shed`].
 pub const SHED: &str = "shakedown.dev/shed";
 
-/// What a cluster's callers do.
+/// The policies that callers of a cluster apply.
 #[derive(Clone, PartialEq, Message)]
 pub struct UpstreamPolicy {
-    /// When a request is sent again.
     #[prost(message, optional, tag = "1")]
     pub hedge: Option<Hedge>,
-    /// How many requests are held back.
     #[prost(message, optional, tag = "2")]
     pub throttle: Option<AdaptiveThrottle>,
 }
 
-/// A second try before the first has failed.
+/// Request hedging: a further attempt starts before the first one has failed.
 #[derive(Clone, PartialEq, Message)]
 pub struct Hedge {
-    /// If there is no answer by then.
+    /// The time without a response after which the next attempt starts.
     #[prost(message, optional, tag = "1")]
     pub after: Option<protobuf::Duration>,
-    /// How many more tries at the most.
+    /// The maximum number of additional attempts.
     #[prost(uint32, tag = "2")]
     pub times: u32,
-    /// The most of these as a share of requests, parts per million; any number if it is not set.
+    /// The maximum share of hedged requests, in parts per million of all requests. Unlimited if unset.
     #[prost(message, optional, tag = "3")]
     pub budget_ppm: Option<protobuf::UInt32Value>,
 }
 
-/// Requests that are held back.
+/// Adaptive client-side throttling.
 #[derive(Clone, PartialEq, Message)]
 pub struct AdaptiveThrottle {
-    /// How many are sent for each that is accepted, in thousandths; 2000 if it is 0.
+    /// The number of requests sent per accepted request, in thousandths. 0 means 2000.
     #[prost(uint32, tag = "1")]
     pub k_milli: u32,
-    /// How far back it looks; two minutes if it is not set.
+    /// The length of the window of past requests. Default if unset: 2 minutes.
     #[prost(message, optional, tag = "2")]
     pub window: Option<protobuf::Duration>,
 }
 
-/// A queue before the app that gives up in time.
+/// A queue in front of the application that sheds requests that have waited too long.
 #[derive(Clone, PartialEq, Message)]
 pub struct Shed {
-    /// How many requests may be at the app at once.
+    /// The maximum number of requests at the application at once.
     #[prost(uint32, tag = "1")]
     pub concurrency: u32,
-    /// How many may wait; 1024 if it is not set.
+    /// The maximum queue length. Default if unset: 1024.
     #[prost(message, optional, tag = "2")]
     pub queue: Option<protobuf::UInt32Value>,
-    /// How long one may wait in a queue that stands; 5 ms if it is not set.
+    /// The maximum wait while the queue is congested. Default if unset: 5 ms.
     #[prost(message, optional, tag = "3")]
     pub target: Option<protobuf::Duration>,
-    /// How long one may wait otherwise, and how long a queue must stand; 100 ms if it is not set.
+    /// The maximum wait otherwise, and the time without an empty queue after which the queue counts as congested.
+    /// Default if unset: 100 ms.
     #[prost(message, optional, tag = "4")]
     pub interval: Option<protobuf::Duration>,
 }

@@ -1,25 +1,24 @@
-//! How a host of a cluster is chosen: the policy, and what holds for all of them.
+//! Load balancing settings of a cluster: the policy, and the options that apply to every policy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a host is chosen among those of one priority.
+/// The policy by which a host is chosen among those of one priority.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LbPolicy {
-    /// Of some drawn at random the one with the fewest active requests. Istio's default.
+    /// The host with the fewest active requests among a few random ones. Istio's default.
     LeastRequest(LeastRequest),
-    /// One after another.
     RoundRobin(RoundRobin),
-    /// Any, whatever its weight.
+    /// A random host. Weights are ignored.
     Random,
-    /// By the request's hash, on a ring of hosts.
+    /// Consistent hashing of the request on a ring of hosts.
     RingHash(RingHash),
-    /// By the request's hash, in a table of hosts.
+    /// Consistent hashing of the request in a Maglev table.
     Maglev(Maglev),
-    /// Of all hosts the one with the fewest active requests for its weight. Not Envoy's.
+    /// The host with the fewest active requests relative to its weight. Not an Envoy policy.
     LeastLoaded,
-    /// Of two drawn at random the one that is expected to answer sooner. Not Envoy's.
+    /// Of two random hosts, the one with the lower expected latency. Not an Envoy policy.
     PeakEwma(PeakEwma),
 }
 
@@ -29,7 +28,7 @@ impl LbPolicy {
     /// ROUND_ROBIN with Envoy's defaults.
     pub const ROUND_ROBIN: LbPolicy = LbPolicy::RoundRobin(RoundRobin { slow_start: None });
 
-    /// Whether it looks at the request's hash.
+    /// Returns true if the policy uses the request's hash.
     pub fn is_hashing(&self) -> bool {
         matches!(self, LbPolicy::RingHash(_) | LbPolicy::Maglev(_))
     }
@@ -47,7 +46,7 @@ impl LbPolicy {
         }
     }
 
-    /// How hosts that are new come to their full share, if slowly.
+    /// The slow start of new hosts, if configured.
     pub fn slow_start(&self) -> Option<SlowStart> {
         match self {
             LbPolicy::LeastRequest(LeastRequest { slow_start, .. })
@@ -60,11 +59,10 @@ impl LbPolicy {
 /// Settings of LEAST_REQUEST.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeastRequest {
-    /// How many hosts are drawn where all have one weight; 2 or more.
+    /// The number of random hosts to choose from if all weights are equal. At least 2.
     pub choices: u32,
-    /// Where weights differ, a host's is `weight / (active + 1)^bias`; 0 or more.
+    /// The exponent used if weights differ: a host's effective weight is `weight / (active + 1)^bias`. At least 0.
     pub bias: f64,
-    /// How new hosts come to their share.
     pub slow_start: Option<SlowStart>,
 }
 
@@ -80,23 +78,22 @@ impl LeastRequest {
 /// Settings of ROUND_ROBIN.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RoundRobin {
-    /// How new hosts come to their share.
     pub slow_start: Option<SlowStart>,
 }
 
-/// How a new host comes to its full share: its weight is multiplied by `max(min, (age / window)^(1 / aggression))`.
-/// Source: Envoy, `SlowStartConfig`.
+/// The slow start of a new host: its weight is multiplied by `max(min, (age / window)^(1 / aggression))`. Source:
+/// Envoy, `SlowStartConfig`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SlowStart {
-    /// How long it takes; more than 0.
+    /// The duration of the slow start. More than 0.
     pub window: Duration,
-    /// 1: linear; more: faster at first. More than 0.
+    /// The shape of the increase. 1 is linear, a higher value is faster at first. More than 0.
     pub aggression: f64,
-    /// The share that it has at once, from 0 to 1.
+    /// The minimum share of the weight, from 0 to 1.
     pub min_weight: f64,
 }
 
-/// By which hash hosts are put on a ring. Requests are hashed by XXH64 in either case.
+/// The hash function that places hosts on a ring. Requests are always hashed by XXH64.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RingFunction {
     /// XXH64.
@@ -109,11 +106,10 @@ pub enum RingFunction {
 /// Settings of RING_HASH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingHash {
-    /// By which hash hosts are put on it.
     pub function: RingFunction,
-    /// The ring has at least so many places.
+    /// The minimum number of entries on the ring.
     pub min_size: u64,
-    /// The ring has at most so many places.
+    /// The maximum number of entries on the ring.
     pub max_size: u64,
 }
 
@@ -124,28 +120,28 @@ impl RingHash {
         min_size: 1024,
         max_size: RingHash::MAX_SIZE,
     };
-    /// The greatest ring that Envoy takes: 8 Mi.
+    /// The largest ring that Envoy accepts: 8 Mi entries.
     pub const MAX_SIZE: u64 = 8 * 1024 * 1024;
 }
 
 /// Settings of MAGLEV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Maglev {
-    /// The places of its table: a prime.
+    /// The number of table entries. Must be prime.
     pub table_size: u64,
 }
 
 impl Maglev {
     /// Envoy's default. Source: Envoy, `MaglevLbConfig`.
     pub const ENVOY: Maglev = Maglev { table_size: 65_537 };
-    /// The greatest table that Envoy takes.
+    /// The largest table that Envoy accepts.
     pub const MAX_SIZE: u64 = 5_000_011;
 }
 
 /// Settings of the peak-sensitive moving average of latency. Source: Finagle, `PeakEwma`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeakEwma {
-    /// After this time without a new one, an observation counts for 1/e; more than 0.
+    /// The time after which an observation's weight has decayed to 1/e, if no newer one arrives. More than 0.
     pub decay: Duration,
 }
 
@@ -156,21 +152,20 @@ impl PeakEwma {
     };
 }
 
-/// What holds for a cluster whatever its policy. Source: Envoy, `CommonLbConfig`.
+/// The balancing options that apply to every policy. Source: Envoy, `CommonLbConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LbOptions {
-    /// With fewer healthy hosts than this percentage, all are used.
+    /// The panic threshold: below this percentage of healthy hosts, all hosts are used.
     pub panic_percent: u32,
-    /// Whether requests fail in that case instead.
+    /// True if requests fail in panic mode instead of using all hosts.
     pub fail_on_panic: bool,
-    /// Whether localities are chosen by their weights first.
+    /// True if a locality is chosen by locality weight first.
     pub by_locality: bool,
-    /// Parts of the cluster that routes may name.
     pub subsets: Option<Arc<Subsets>>,
 }
 
 impl Default for LbOptions {
-    /// Envoy's.
+    /// Envoy's defaults.
     fn default() -> Self {
         LbOptions {
             panic_percent: 50,
@@ -181,59 +176,56 @@ impl Default for LbOptions {
     }
 }
 
-/// Values by name, as endpoints have and routes ask for under `envoy.lb`.
+/// Metadata of the `envoy.lb` namespace, by name: the labels of an endpoint, or those that a route requires.
 pub type Labels = BTreeMap<Arc<str>, Label>;
 
-/// A value that subsets are told apart by.
+/// A metadata value that subsets are selected by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Label {
-    /// Nothing.
     Null,
-    /// Yes or no.
     Bool(bool),
-    /// A number, by its bits: it is compared for being the same and no more.
+    /// The bits of an `f64`, because numbers are only compared for equality.
     Number(u64),
-    /// A text.
     Text(Arc<str>),
 }
 
-/// Parts of a cluster, by the labels of its hosts. Source: Envoy, `LbSubsetConfig`.
+/// The subsets of a cluster, formed by the labels of its hosts. Source: Envoy, `LbSubsetConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subsets {
-    /// The sets of names that make subsets, and what happens where one has no host.
+    /// The label names that form subsets, with their fallback.
     pub selectors: Vec<Selector>,
-    /// What happens where no selector has the names asked for, or the selector leaves it to this.
+    /// The fallback if no selector has exactly the requested names, or if the selector sets none.
     pub fallback: Fallback,
-    /// The subset of [`Fallback::Default`].
+    /// The labels of the subset used by [`Fallback::Default`].
     pub default_subset: Labels,
 }
 
-/// Names that together make subsets: one for each combination of values.
+/// A set of label names. Each combination of their values forms a subset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     /// The names, sorted.
     pub keys: Vec<Arc<str>>,
-    /// What happens where no host has the values; `None`: what [`Subsets::fallback`] says.
+    /// The fallback if no host has the requested values. `None`: [`Subsets::fallback`] applies.
     pub fallback: Option<SelectorFallback>,
 }
 
-/// Where a request goes that no subset is for.
+/// The treatment of a request that matches no subset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// Nowhere.
+    /// The request fails.
     None,
-    /// To any host.
+    /// Any host of the cluster is eligible.
     Any,
-    /// To the default subset.
+    /// The default subset is used.
     Default,
 }
 
-/// Where a request goes whose subset no host has, as its selector says.
+/// The treatment of a request if no host has the labels requested by its selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SelectorFallback {
-    /// As it would of the cluster.
+    /// A cluster-wide fallback.
     To(Fallback),
-    /// To the subset of these names alone, which are some of the selector's; and if no host has that, as the selector of
-    /// these names says.
+    /// The subset of these names only, a subset of the selector's. If no host matches that either, the fallback of
+    /// the selector with these names applies.
     Keys(Vec<Arc<str>>),
 }

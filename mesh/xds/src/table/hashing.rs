@@ -1,4 +1,4 @@
-//! What of a request makes its hash, by which consistent hashing chooses a host. Source: Envoy, `RouteAction.HashPolicy`.
+//! The parts of a request that form its hash for consistent hashing. Source: Envoy, `RouteAction.HashPolicy`.
 
 use std::time::Duration;
 
@@ -6,43 +6,38 @@ use http::header::{COOKIE, HeaderMap};
 
 use super::matching::HeaderKey;
 
-/// One part of a request's hash.
+/// A component of a request's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HashPolicy {
-    /// What is hashed.
     pub by: HashBy,
-    /// Whether the parts after it are left out, once there is a hash.
+    /// True if the later components are skipped once there is a hash.
     pub terminal: bool,
 }
 
-/// What is hashed.
+/// The hashed part of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HashBy {
-    /// The values of a header, or of a pseudo-header.
+    /// The values of a header or pseudo-header.
     Header(HeaderKey),
-    /// The value of a cookie.
     Cookie(HashCookie),
-    /// The caller's IP address.
     SourceIp,
-    /// The first value of a parameter of the query, as it stands there.
+    /// The first value of a query parameter, not percent-decoded.
     Query(Box<str>),
 }
 
-/// A cookie, and how the proxy makes it where the caller has none.
+/// A cookie, which the proxy generates if the caller sends none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HashCookie {
-    /// Its name.
     pub name: Box<str>,
-    /// How long the caller is to keep it, in whole seconds; zero: as long as its session. `None`: it is not made.
+    /// The lifetime of a generated cookie, in whole seconds. Zero: a session cookie. `None`: no cookie is generated.
     pub ttl: Option<Duration>,
-    /// Its path; may be empty.
+    /// The cookie path. May be empty.
     pub path: Box<str>,
-    /// Its further attributes, with a value or an empty one.
+    /// Further attributes, by name. A value may be empty.
     pub attributes: Vec<(Box<str>, Box<str>)>,
 }
 
-/// The value of a cookie; quotes round it are taken off.
-/// Source: Envoy, `Utility::parseCookieValue`.
+/// Returns the value of a cookie without its surrounding quotes. Source: Envoy, `Utility::parseCookieValue`.
 pub fn cookie_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     let all = headers.get_all(COOKIE);
     all.iter().find_map(|header| {

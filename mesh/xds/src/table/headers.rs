@@ -1,89 +1,86 @@
-//! What is done to headers on their way: Envoy's `*_headers_to_add` and `*_headers_to_remove`.
+//! Changes to message headers: Envoy's `*_headers_to_add` and `*_headers_to_remove`.
 
 use http::header::{HeaderName, HeaderValue};
 
 use super::matching::HeaderKey;
 
-/// Changes to the headers of a message. Removals come first, then those that overwrite, then those that add; all values
-/// are made from the headers as they were before the removals' successors. Source: Envoy, `HeaderParser::evaluateHeaders`.
+/// Changes to the headers of a message.
+///
+/// Headers are removed first, then overwritten, then appended. All values are computed from the headers as they are
+/// after the removals. Source: Envoy, `HeaderParser::evaluateHeaders`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderOps {
-    /// What goes.
     pub remove: Vec<HeaderName>,
-    /// What comes.
     pub add: Vec<HeaderOp>,
 }
 
-/// A header to add.
+/// A header to append or overwrite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderOp {
-    /// Its name.
     pub name: HeaderName,
-    /// Its value.
     pub value: Template,
-    /// What becomes of one that is there.
+    /// The behaviour if the header is already present.
     pub action: AppendAction,
-    /// Whether an empty value is added, too; otherwise it is left out.
+    /// True if the header is added even if its value is empty.
     pub keep_empty: bool,
 }
 
-/// What becomes of a header that is there already. Source: Envoy, `HeaderAppendAction`.
+/// The treatment of a header that is already present. Source: Envoy, `HeaderAppendAction`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendAction {
-    /// The new one is added beside it.
+    /// Appends the new value next to the existing ones.
     Append,
-    /// It stays, and the new one is not added.
+    /// Keeps the existing header, and adds the new one only if it is absent.
     AddIfAbsent,
-    /// The new one takes its place, if there is one or not.
+    /// Replaces the existing header, or adds the new one.
     Overwrite,
-    /// The new one takes its place; without one nothing is added.
+    /// Replaces the existing header. Does nothing if it is absent.
     OverwriteIfExists,
 }
 
-/// A value, perhaps with parts that the request or the response fill in.
+/// A header value, fixed or with parts taken from the request or response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Template {
-    /// The same for each message.
+    /// A value that is the same for each message.
     Fixed(HeaderValue),
-    /// These parts, one after another.
+    /// The concatenation of these parts.
     Parts(Vec<Part>),
 }
 
-/// A part of a value.
+/// A part of a header value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// As it stands.
+    /// Literal text.
     Text(Box<str>),
     /// A header of the request: `%REQ(name?other):length%`.
     Request(HeaderPart),
     /// A header of the response: `%RESP(name?other):length%`.
     Response(HeaderPart),
-    /// The caller's protocol: `%PROTOCOL%`.
+    /// The protocol of the downstream connection: `%PROTOCOL%`.
     Protocol,
 }
 
-/// The first value of a header; nothing where there is none.
+/// The first value of a header. Empty if the header is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderPart {
-    /// Which.
     pub name: HeaderKey,
-    /// Which instead, where that is not there.
+    /// The fallback if `name` is absent.
     pub other: Option<HeaderKey>,
-    /// At most so many bytes of it.
+    /// The maximum length in bytes.
     pub length: Option<usize>,
 }
 
-/// The operators that [`Template::parse`] knows, for messages.
+/// The operators that [`Template::parse`] accepts, for error messages.
 const OPERATORS: &str =
     "expected `%REQ(name)%`, `%RESP(name)%`, `%PROTOCOL%`, or `%%` for a percent sign";
 
 impl HeaderOps {
-    /// Whether nothing is done.
+    /// Returns true if nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.add.is_empty()
     }
 
-    /// Whether some value is made of the request.
+    /// Returns true if a value depends on the request.
     pub fn reads_request(&self) -> bool {
         self.add.iter().any(|op| match &op.value {
             Template::Fixed(_) => false,
@@ -95,10 +92,10 @@ impl HeaderOps {
 }
 
 impl Template {
-    /// Reads a value with Envoy's command operators.
+    /// Parses a value with Envoy's command operators.
     ///
     /// # Errors
-    /// What is wrong with it, and what would be accepted.
+    /// A message that names the problem and the accepted operators.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts: Vec<Part> = Vec::new();
         let mut plain = String::new();
@@ -139,7 +136,7 @@ impl Template {
     }
 }
 
-/// An operator and what follows its closing `%`; one inside parentheses does not close it.
+/// Splits off an operator at its closing `%`. A `%` inside parentheses does not close it.
 fn split_operator(text: &str) -> Option<(&str, &str)> {
     let from = match text.find('(') {
         Some(open) if text.find('%').is_none_or(|end| open < end) => {

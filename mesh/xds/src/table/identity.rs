@@ -3,20 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A workload in the form of Istio's endpoint metadata: `workload;namespace;canonical service;canonical revision;cluster`, of
-/// which the last parts may be missing. It is kept as one text because a mesh has many endpoints, and few of them call a
-/// given proxy.
-/// Source: Istio, `util.BuildLbEndpointMetadata`.
+/// A workload in the form of Istio's endpoint metadata:
+/// `workload;namespace;canonical service;canonical revision;cluster`. Trailing parts may be missing.
+///
+/// It is stored as one string because a mesh has many endpoints, and only few of them call a given proxy. Source:
+/// Istio, `util.BuildLbEndpointMetadata`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity(Arc<str>);
 
 impl Identity {
-    /// The identity in a text of this form; an empty one is that of a workload of which nothing is known.
+    /// Wraps a string of this form. An empty string means an unknown workload.
     pub fn new(text: &str) -> Identity {
         Identity(Arc::from(text))
     }
 
-    /// Returns true if nothing is known.
+    /// Returns true if the workload is unknown.
     pub fn is_unknown(&self) -> bool {
         self.name().is_empty()
     }

@@ -1,52 +1,52 @@
-//! What a listener does with requests beside routing them: whom it believes, how long they may take, what it tunnels.
+//! The settings of an HTTP connection manager other than its routes: client address detection, timeouts, upgrades.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The settings of an HTTP connection manager. The default is Envoy's, of an empty message.
+/// The settings of an HTTP connection manager. The default is that of an empty Envoy message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manager {
-    /// How callers are told apart.
+    /// The detection of the client address.
     pub origin: Origin,
-    /// How long a request and its answer may take together, where the route does not say; `None`: as long as it takes.
+    /// The maximum duration of a request with its response, unless the route sets another. `None`: unlimited.
     pub max_stream_duration: Option<Duration>,
-    /// How long a request may take to arrive whole; `None`: as long as it takes.
+    /// The time limit for receiving a whole request. `None`: unlimited.
     pub request_timeout: Option<Duration>,
-    /// How long its headers may take to arrive; `None`: as long as it takes.
+    /// The time limit for receiving the request headers. `None`: unlimited.
     pub request_headers_timeout: Option<Duration>,
-    /// Whether nothing is told in headers of Envoy's own names, but what the configuration asks for by itself.
+    /// True if the proxy adds no `x-envoy-*` headers except those that the configuration asks for explicitly.
     pub suppress_envoy_headers: bool,
-    /// What connections may be upgraded to.
+    /// The protocols to which connections may be upgraded.
     pub upgrades: Upgrades,
-    /// Whether paths are normalised ([`normalize_path`](super::normalize_path())) before anything looks at them.
+    /// True if paths are normalised ([`normalize_path`](super::normalize_path())) before any other processing.
     pub normalize_path: bool,
 }
 
-/// Whom requests come from. Source: Envoy, `HttpConnectionManager.use_remote_address`.
+/// The detection of the client address. Source: Envoy, `HttpConnectionManager.use_remote_address`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// Whether the caller is whoever has connected, and is written down in `x-forwarded-for`; else what stands there is
-    /// believed.
+    /// True if the peer of the connection is the client, and is appended to `x-forwarded-for`. If false, the client
+    /// is taken from that header.
     pub use_remote_address: bool,
-    /// How many proxies before this one are believed to have written it down.
+    /// The number of proxies in front of this one whose `x-forwarded-for` entries are trusted.
     pub trusted_hops: u32,
-    /// Whether nothing is written down after all.
+    /// True if the peer's address is not appended to `x-forwarded-for` even so.
     pub skip_append: bool,
-    /// Where callers are from that may steer retries and timeouts; none, if empty.
+    /// The networks of internal clients, which may set retries and timeouts by header. None if empty.
     pub internal: Vec<Network>,
 }
 
-/// A range of addresses.
+/// A range of addresses (CIDR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// The first of them, or any.
+    /// Any address in the range.
     pub address: IpAddr,
-    /// How many bits all have in common.
+    /// The number of leading bits that all addresses in the range share.
     pub prefix: u8,
 }
 
 impl Network {
-    /// Whether an address is one of them. One of another family is not.
+    /// Returns true if the range contains the address. An address of the other IP family is never contained.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
@@ -62,12 +62,13 @@ impl Network {
     }
 }
 
-/// Protocols that a connection may be upgraded to, in lower case, each with whether it may.
+/// Upgrade protocols, in lower case, each with true if the upgrade is allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upgrades(pub Vec<(Box<str>, bool)>);
 
 impl Upgrades {
-    /// Whether an upgrade to this protocol may be; `None` if nothing is said of it. Case does not matter.
+    /// Returns true if an upgrade to this protocol is allowed, or `None` if the protocol is not listed. Case is
+    /// ignored.
     pub fn allows(&self, protocol: &str) -> Option<bool> {
         let said = self
             .0
@@ -77,20 +78,21 @@ impl Upgrades {
     }
 }
 
-/// The longest that a route's requests and answers may take together. Source: Envoy, `RouteAction.MaxStreamDuration`.
+/// A route's limits for the duration of a request with its response. Source: Envoy, `RouteAction.MaxStreamDuration`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamDuration {
-    /// As long; zero: as long as it takes; `None`: as the listener says.
+    /// The limit. Zero: unlimited. `None`: the listener's limit applies.
     pub max: Option<Duration>,
-    /// The longest that a gRPC caller's own timeout counts in its place; zero: any; `None`: that does not count.
+    /// The upper bound for a gRPC caller's own timeout, which then replaces the limit. Zero: no bound. `None`: the
+    /// caller's timeout is ignored.
     pub grpc_max: Option<Duration>,
-    /// Taken off a gRPC caller's own timeout, so that the proxy gives up before its caller does.
+    /// The time subtracted from a gRPC caller's own timeout, so that the proxy gives up before its caller does.
     pub grpc_offset: Option<Duration>,
 }
 
 impl StreamDuration {
-    /// The longest that a request may take whose caller says so much by `grpc-timeout`, where the listener says
-    /// `otherwise`; `None`: as long as it takes. Source: Envoy, `ActiveStream::refreshDurationTimeout`.
+    /// Returns the limit for one request. `asked` is the caller's `grpc-timeout`, `otherwise` the listener's limit.
+    /// `None`: unlimited. Source: Envoy, `ActiveStream::refreshDurationTimeout`.
     pub fn of(self, asked: Option<Duration>, otherwise: Option<Duration>) -> Option<Duration> {
         let (Some(mut span), Some(most)) = (asked, self.grpc_max) else {
             let some = |span: &Duration| !span.is_zero();

@@ -1,121 +1,99 @@
-//! Whether a request is a route's: path, headers and query. Envoy's `RouteMatch`.
+//! Route matching by path, headers and query: Envoy's `RouteMatch`.
 
 use http::{HeaderMap, HeaderName};
 use regex::bytes::Regex;
 
 use super::re2;
 
-/// What routes look at of a request.
+/// The parts of a request that routes are matched against.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
-    /// `GET`.
     pub method: &'a str,
     /// The path with its query.
     pub path: &'a str,
-    /// The host and port asked for.
+    /// The host and port of the request (`:authority`).
     pub authority: &'a str,
-    /// `http` or `https`.
     pub scheme: &'a str,
-    /// The headers.
     pub headers: &'a HeaderMap,
 }
 
-/// What a route takes: all of these must hold.
+/// The conditions of a route, all of which must match.
 #[derive(Clone, Debug)]
 pub struct RouteMatcher {
-    /// Of the path, without its query.
+    /// The condition on the path without its query.
     pub path: PathMatcher,
-    /// Of the headers.
     pub headers: Vec<HeaderMatcher>,
-    /// Of the query.
     pub query: Vec<QueryMatcher>,
 }
 
-/// What a path must be.
 #[derive(Clone, Debug)]
 pub enum PathMatcher {
-    /// Anything.
     Any,
-    /// As a string.
     String(StringMatcher),
-    /// This path, or one below it: `/a` takes `/a` and `/a/b`, not `/ab`. The flag: whether case is ignored.
+    /// This path or one below it: `/a` matches `/a` and `/a/b`, but not `/ab`. The flag is true if case is ignored.
     Below(Box<str>, bool),
 }
 
-/// What a text must be. Those in lower case are compared without regard to case.
+/// A condition on a string. The texts of variants that ignore case are stored in lower case.
 #[derive(Clone, Debug)]
 pub enum StringMatcher {
-    /// This.
     Exact(Box<str>),
-    /// This, whatever the case of letters.
     ExactIgnoringCase(Box<str>),
-    /// Begins with this.
     Prefix(Box<str>),
-    /// Begins with this, whatever the case of letters.
     PrefixIgnoringCase(Box<str>),
-    /// Ends with this.
     Suffix(Box<str>),
-    /// Ends with this, whatever the case of letters.
     SuffixIgnoringCase(Box<str>),
-    /// Contains this.
     Contains(Box<str>),
-    /// Contains this, given in lower case, whatever the case of letters.
+    /// A substring, in lower case, found in any case.
     ContainsIgnoringCase(Box<str>),
-    /// Matches as a whole.
+    /// A regular expression that must match the whole string.
     Regex(Regex),
 }
 
-/// What a header's or parameter's value must be.
+/// A condition on the value of a header or query parameter.
 #[derive(Clone, Debug)]
 pub enum ValueMatcher {
-    /// There (true), or not there (false).
+    /// True: must be present. False: must be absent.
     Present(bool),
-    /// There, and such.
+    /// Must be present and match.
     String(StringMatcher),
-    /// There, and a whole number from the first to below the second. Of headers only.
+    /// A decimal integer in the half-open range from the first to the second. Headers only.
     Range(i64, i64),
 }
 
-/// What a header must be.
 #[derive(Clone, Debug)]
 pub struct HeaderMatcher {
-    /// Which.
     pub name: HeaderKey,
-    /// Its value; of several one at least.
+    /// The condition on the value. If there are several values, at least one must match.
     pub value: ValueMatcher,
-    /// Whether the result is turned round.
+    /// True if the result is inverted.
     pub invert: bool,
-    /// Whether a missing header counts as an empty one. Otherwise a missing one never matches, turned round or not,
-    /// unless presence itself is asked.
+    /// True if an absent header is treated as an empty one. Otherwise an absent header never matches, inverted or
+    /// not, unless the condition is on presence itself.
     pub missing_is_empty: bool,
 }
 
-/// A header, or a pseudo-header.
+/// A header or pseudo-header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderKey {
-    /// A header.
     Name(HeaderName),
-    /// `:method`.
     Method,
-    /// `:path`, with its query.
+    /// `:path`, including the query.
     Path,
-    /// `:authority`.
     Authority,
-    /// `:scheme`.
     Scheme,
 }
 
-/// What a parameter of the query must be. Of several values of a name, the first counts; nothing is unescaped.
+/// A condition on a query parameter. The first of several values counts. Values are not percent-decoded.
 #[derive(Clone, Debug)]
 pub struct QueryMatcher {
-    /// Its name.
     pub name: Box<str>,
-    /// Its value; one without `=` is empty.
+    /// The condition on the value. A parameter without `=` has an empty value.
     pub value: ValueMatcher,
 }
 
 impl RouteMatcher {
-    /// Whether the request is the route's.
+    /// Returns true if the request matches all conditions.
     pub fn matches(&self, request: &RequestView<'_>) -> bool {
         self.path.matches(request.path)
             && self.headers.iter().all(|header| header.matches(request))
@@ -127,7 +105,7 @@ impl RouteMatcher {
 }
 
 impl PathMatcher {
-    /// Whether a path, given with its query, is such.
+    /// Returns true if the path, given with its query, matches.
     pub fn matches(&self, path_and_query: &str) -> bool {
         let path = || path_and_query.split(['?', '#']).next().unwrap_or_default();
         match self {
@@ -150,7 +128,7 @@ impl PathMatcher {
 }
 
 impl StringMatcher {
-    /// A text that must match the expression as a whole, in RE2's syntax.
+    /// A regular expression in RE2's syntax that must match the whole string.
     ///
     /// # Errors
     /// The reason why RE2 would refuse the expression.
@@ -158,7 +136,7 @@ impl StringMatcher {
         Ok(StringMatcher::Regex(re2::compile_whole(expression)?))
     }
 
-    /// Whether a text is such.
+    /// Returns true if the text matches.
     pub fn matches(&self, text: &[u8]) -> bool {
         let head = |of: &str| text.get(..of.len());
         let tail = |of: &str| text.len().checked_sub(of.len()).map(|start| &text[start..]);
@@ -183,8 +161,8 @@ impl StringMatcher {
 }
 
 impl HeaderMatcher {
-    /// Whether the request's header is such. Each value is looked at alone, and one that is such is enough; turned round,
-    /// none may be. Source: Envoy 1.40, seen by asking it.
+    /// Returns true if the request's header matches. Each value is tested separately, and one match is enough. If
+    /// inverted, no value may match. Source: Envoy 1.40, observed behaviour.
     pub fn matches(&self, request: &RequestView<'_>) -> bool {
         let is_such = |value: &[u8]| match &self.value {
             ValueMatcher::Present(_) => true,
@@ -208,19 +186,19 @@ impl HeaderMatcher {
 }
 
 impl HeaderKey {
-    /// The header of a name, pseudo-headers included; `None` if the name is not one.
+    /// The key for a header name, including pseudo-headers. `None` if the name is not a valid header name.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             ":method" => HeaderKey::Method,
             ":path" => HeaderKey::Path,
-            // What HTTP/1.1 calls host is kept as the authority.
+            // The HTTP/1.1 `host` header is stored as the authority.
             ":authority" | "host" => HeaderKey::Authority,
             ":scheme" => HeaderKey::Scheme,
             other => HeaderKey::Name(HeaderName::try_from(other).ok()?),
         })
     }
 
-    /// The request's values of it, in order.
+    /// The request's values of this header, in order.
     fn values<'a>(&self, request: &RequestView<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (one, all) = match self {
             HeaderKey::Method => (Some(request.method.as_bytes()), None),
@@ -233,13 +211,14 @@ impl HeaderKey {
         one.into_iter().chain(all)
     }
 
-    /// The request's first value of it.
+    /// The request's first value of this header.
     pub fn first<'a>(&self, request: &RequestView<'a>) -> Option<&'a [u8]> {
         self.values(request).next()
     }
 }
 
-/// The first value of a parameter in a path's query; one without `=` is empty. Nothing is unescaped, as in Envoy.
+/// Returns the first value of a query parameter. A parameter without `=` has an empty value. As in Envoy, values are
+/// not percent-decoded.
 pub fn query_value<'a>(path_and_query: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = path_and_query.split_once('?')?;
     let query = query.split('#').next().unwrap_or_default();
@@ -250,7 +229,7 @@ pub fn query_value<'a>(path_and_query: &'a str, name: &str) -> Option<&'a str> {
 }
 
 impl QueryMatcher {
-    /// Whether a path's query has such a parameter.
+    /// Returns true if the path's query contains a matching parameter.
     pub fn matches(&self, path_and_query: &str) -> bool {
         let found = query_value(path_and_query, &self.name);
         match (&self.value, found) {

@@ -1,22 +1,20 @@
-//! Maps by name, of which equal parts are kept once.
+//! Maps by name that share equal chunks with each other.
 //!
-//! The proxies of a mesh have nearly the same clusters, each with a few of its own. A map is a list of chunks in the order of
-//! names, and where a chunk begins depends on the names alone. So maps of nearly the same content have nearly the same chunks,
-//! and [`Chunks`] lets them share these.
+//! The proxies of a mesh have nearly the same clusters, each with a few of its own. A map is a list of chunks sorted
+//! by name, and chunk boundaries depend on the names alone. Maps with nearly the same content therefore have nearly
+//! the same chunks, which [`Chunks`] lets them share.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Index;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// A chunk has about as many elements: the first of each but the first chunk has a name whose hash is a multiple of this.
+/// The average number of elements per chunk. A new chunk begins at each name whose hash is a multiple of this.
 const CHUNK_LENGTH: u64 = 32;
-/// So few chunks are not looked through for those that have gone.
+/// The minimum number of known chunks before dropped ones are swept.
 const SWEEP_MIN: usize = 64;
 
-/// A value with a name.
 pub trait Named {
-    /// The name.
     fn name(&self) -> &str;
 }
 
@@ -26,9 +24,9 @@ impl Named for str {
     }
 }
 
-/// Values by name. A clone shares them.
+/// A map from names to values, sorted by name. Clones share the values.
 pub struct NameMap<T: ?Sized> {
-    /// None is empty.
+    /// Never contains an empty chunk.
     chunks: Vec<Chunk<T>>,
     length: usize,
 }
@@ -36,7 +34,7 @@ pub struct NameMap<T: ?Sized> {
 type Chunk<T> = Arc<[Arc<T>]>;
 
 impl<T: Named + ?Sized> NameMap<T> {
-    /// A map of values in the order of their names, each of which is there once.
+    /// Builds a map from values that are sorted by name and have unique names.
     pub fn from_sorted(values: impl IntoIterator<Item = Arc<T>>) -> NameMap<T> {
         let mut chunks = Vec::new();
         split(values, &mut chunks);
@@ -45,7 +43,7 @@ impl<T: Named + ?Sized> NameMap<T> {
         NameMap { chunks, length }
     }
 
-    /// The value of a name.
+    /// Returns the value with the given name.
     pub fn get(&self, name: &str) -> Option<&Arc<T>> {
         let chunk = &self.chunks[self.chunk_of(name)?];
         let at = chunk
@@ -54,12 +52,12 @@ impl<T: Named + ?Sized> NameMap<T> {
         Some(&chunk[at])
     }
 
-    /// Returns true if there is a value of a name.
+    /// Returns true if there is a value with the given name.
     pub fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// Puts a value in the place of the one of its name, which is returned.
+    /// Inserts a value, and returns the previous one of the same name.
     pub fn put(&mut self, value: Arc<T>) -> Option<Arc<T>> {
         let Some(index) = self
             .chunk_of(value.name())
@@ -84,7 +82,7 @@ impl<T: Named + ?Sized> NameMap<T> {
         before
     }
 
-    /// Removes the value of a name.
+    /// Removes the value with the given name, and returns it.
     pub fn remove(&mut self, name: &str) -> Option<Arc<T>> {
         let index = self.chunk_of(name)?;
         let chunk = &self.chunks[index];
@@ -95,7 +93,8 @@ impl<T: Named + ?Sized> NameMap<T> {
         let gone = values.remove(at);
         self.length -= 1;
         if at == 0 && index > 0 {
-            // What is left begins no chunk.
+            // The rest of the chunk is joined to the previous one, as its new first name is not a chunk
+            // boundary.
             let before = self.chunks[index - 1].iter().cloned();
             values = before.chain(values).collect();
             self.replace(index - 1, 2, values);
@@ -105,41 +104,40 @@ impl<T: Named + ?Sized> NameMap<T> {
         Some(gone)
     }
 
-    /// Removes what is not to be kept.
+    /// Removes all values for which `keep` returns false.
     pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         let kept = self.values().filter(|value| keep(value)).cloned();
         *self = NameMap::from_sorted(kept);
     }
 
-    /// All values, in the order of their names.
+    /// All values, sorted by name.
     pub fn values(&self) -> impl Iterator<Item = &Arc<T>> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 
-    /// The number of values.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Returns true if there is none.
+    /// Returns true if the map is empty.
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
-    /// Shares the parts that other maps of the same values have, too.
+    /// Replaces chunks by the equal chunks of other maps that were shared through `known`.
     pub fn share(&mut self, known: &Chunks<T>) {
         for chunk in &mut self.chunks {
             known.share(chunk);
         }
     }
 
-    /// The last chunk that begins with the name or one before it.
+    /// The last chunk whose first name is not greater than the given one.
     fn chunk_of(&self, name: &str) -> Option<usize> {
         let later = self.chunks.partition_point(|chunk| chunk[0].name() <= name);
         later.checked_sub(1)
     }
 
-    /// Puts values in the place of so many chunks.
+    /// Replaces `chunks` chunks from `index` on by the given values.
     fn replace(&mut self, index: usize, chunks: usize, values: Vec<Arc<T>>) {
         let mut now = Vec::with_capacity(1);
         split(values, &mut now);
@@ -147,7 +145,7 @@ impl<T: Named + ?Sized> NameMap<T> {
     }
 }
 
-/// Cuts values into chunks.
+/// Splits values into chunks.
 fn split<T: Named + ?Sized>(values: impl IntoIterator<Item = Arc<T>>, chunks: &mut Vec<Chunk<T>>) {
     let mut chunk: Vec<Arc<T>> = Vec::new();
     for value in values {
@@ -165,7 +163,7 @@ fn begins_chunk(name: &str) -> bool {
     hash(name.bytes().map(u64::from)).is_multiple_of(CHUNK_LENGTH)
 }
 
-/// FNV-1a, with its bits mixed.
+/// FNV-1a, followed by a bit mixer.
 fn hash(parts: impl Iterator<Item = u64>) -> u64 {
     let hash = parts.fold(0xcbf2_9ce4_8422_2325, |hash: u64, part| {
         (hash ^ part).wrapping_mul(0x0100_0000_01b3)
@@ -206,24 +204,25 @@ impl<T: Named + ?Sized + fmt::Debug> fmt::Debug for NameMap<T> {
     }
 }
 
-/// The chunks of maps whose equal values are the same [`Arc`]. It holds none of them alive.
+/// The known chunks of all maps, by which equal chunks are replaced by the same [`Arc`]. Contains weak references
+/// only.
 ///
-/// Bound: twice as many entries as there were chunks at the last sweep.
+/// Bound: twice the number of entries left after the last sweep, and at least `SWEEP_MIN`.
 pub struct Chunks<T: ?Sized>(Mutex<Known<T>>);
 
 struct Known<T: ?Sized> {
-    /// By the hash of the pointers. Of two chunks with one hash the later one is found.
+    /// By the hash of the element pointers. If two chunks have the same hash, the later one replaces the earlier one.
     by_hash: BTreeMap<u64, Weak<[Arc<T>]>>,
-    /// The number of entries at which those that have gone are removed.
+    /// The number of entries at which dropped chunks are removed.
     sweep_at: usize,
 }
 
 impl<T: ?Sized> Chunks<T> {
-    /// Takes the known chunk of the same values, or makes this one known.
+    /// Replaces the chunk by the known one with the same elements, or adds it to the known ones.
     fn share(&self, chunk: &mut Chunk<T>) {
         let pointer = |value: &Arc<T>| Arc::as_ptr(value).cast::<()>();
         let hash = hash(chunk.iter().map(|value| pointer(value).addr() as u64));
-        // What a panic leaves behind is whole: every change is one call.
+        // The data is consistent even after a panic, because every change is a single call.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(same) = known.by_hash.get(&hash).and_then(Weak::upgrade) {
             let is_same = |(one, other): (&Arc<T>, &Arc<T>)| pointer(one) == pointer(other);

@@ -1,25 +1,25 @@
-//! What keeps a service from being asked more than it can do, beyond Envoy's limits: how callers hold back, and how much a
-//! workload takes in.
+//! Overload protection beyond Envoy's limits: hedging and throttling by callers, and admission by workloads.
 
 use std::time::Duration;
 
 use super::policy::HedgePolicy;
 
-/// What a cluster's callers do that Envoy has no field for.
+/// The caller policies of a cluster that have no Envoy field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamPolicy {
-    /// When a request is sent again before the first try has failed, where its route does not say.
+    /// Hedging, unless the route sets its own.
     pub hedge: Option<HedgePolicy>,
-    /// How many requests are held back, as the cluster refuses them.
     pub throttle: Option<AdaptiveThrottle>,
 }
 
-/// How many requests are held back. Source: "Site Reliability Engineering", chapter 21, client-side throttling.
+/// Adaptive client-side throttling, which drops requests locally as the cluster rejects them. Source: "Site
+/// Reliability Engineering", chapter 21, client-side throttling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdaptiveThrottle {
-    /// How many requests may be sent for each that was accepted, in thousandths; the book's 2 is 2000. At least 1000.
+    /// The number of requests that may be sent per accepted request, in thousandths. The book's value of 2 is 2000.
+    /// At least 1000.
     pub k_milli: u32,
-    /// How far back it looks; the book's is two minutes. More than 0.
+    /// The length of the window of past requests. The book uses two minutes. More than 0.
     pub window: Duration,
 }
 
@@ -32,27 +32,28 @@ impl Default for AdaptiveThrottle {
     }
 }
 
-/// How many requests are taken at once, found from how long they take. The defaults are Envoy's.
-/// Source: Envoy, `GradientControllerConfig`.
+/// A concurrency limit derived from measured latency. The defaults are Envoy's. Source: Envoy,
+/// `GradientControllerConfig`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdaptiveConcurrency {
-    /// The status of a request that is refused.
+    /// The HTTP status of rejected requests.
     pub status: u16,
-    /// Which percentile of a window's round trips counts, parts per million.
+    /// The percentile of a window's round-trip times that is used as its sample, in parts per million.
     pub percentile_ppm: u32,
-    /// The limit never grows past this.
+    /// The upper bound of the limit.
     pub limit_max: u32,
-    /// The limit is set anew this often; more than 0.
+    /// The interval between updates of the limit. More than 0.
     pub update_interval: Duration,
-    /// The minimum round trip is measured this often; more than 0.
+    /// The interval between measurements of the minimum round-trip time. More than 0.
     pub min_rtt_interval: Duration,
-    /// Up to this share is added to that interval at random, parts per million.
+    /// The maximum random addition to that interval, in parts per million of it.
     pub min_rtt_jitter_ppm: u32,
-    /// The minimum round trip is taken from so many requests; 1 or more.
+    /// The number of requests per measurement of the minimum round-trip time. At least 1.
     pub min_rtt_requests: u32,
-    /// The limit while it is measured, and the least ever; 1 or more.
+    /// The limit during a measurement, and its lower bound at any time. At least 1.
     pub limit_min: u32,
-    /// How far a round trip may be above the minimum without being held to queue, parts per million of it.
+    /// The tolerated excess over the minimum round-trip time before requests count as queued, in parts per million of
+    /// the minimum.
     pub buffer_ppm: u32,
 }
 
@@ -72,17 +73,17 @@ impl Default for AdaptiveConcurrency {
     }
 }
 
-/// How many requests are taken at once, and how long others may wait. Target and interval are those of "Fail at Scale",
-/// ACM Queue 13(8), 2015.
+/// A concurrency limit with a bounded queue (CoDel). The target and interval are those of "Fail at Scale", ACM Queue
+/// 13(8), 2015.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shed {
-    /// How many requests may be at the app at once; 1 or more.
+    /// The maximum number of requests at the application at once. At least 1.
     pub concurrency: u32,
-    /// How many may wait; past it a request is refused at once.
+    /// The maximum queue length. Further requests are rejected at once.
     pub queue_max: u32,
-    /// How long a request may wait in a standing queue.
+    /// The maximum wait while the queue is congested.
     pub target: Duration,
-    /// How long a request may wait otherwise, and how long a queue must stand.
+    /// The maximum wait otherwise, and the time without an empty queue after which the queue counts as congested.
     pub interval: Duration,
 }
 

@@ -1,22 +1,24 @@
-//! Normalised paths, as `normalize_path` of an HTTP connection manager makes them: RFC 3986's, without merging slashes.
+//! Path normalisation, as done by `normalize_path` of an HTTP connection manager: that of RFC 3986, without merging
+//! slashes.
 //!
-//! Segments `.` and `..` are resolved, a backslash is a slash, letters that need no escape lose it, and characters that need
-//! one get it. What stands in the query is left alone. Source: Envoy, `PathUtil::canonicalPath`, as found by asking Envoy 1.40.
+//! The segments `.` and `..` are resolved, and a backslash becomes a slash. Escaped characters that need no escape
+//! are unescaped, and characters that need one are escaped. The query is unchanged. Source: Envoy,
+//! `PathUtil::canonicalPath`, and the observed behaviour of Envoy 1.40.
 
 use std::borrow::Cow;
 
 use thiserror::Error;
 
-/// A path with an escaped NUL, which Envoy does not take.
+/// The error for a path that contains an escaped NUL, which Envoy rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("invalid path: it has an escaped NUL")]
 pub struct InvalidPath;
 
-/// The normalised form of a path that begins with a slash, with its query. Borrowed, without an allocation, where that is the
-/// path as it is.
+/// Normalises a path that begins with a slash. The query is kept. Returns a borrowed string, without allocating, if
+/// the path is already normal.
 ///
 /// # Errors
-/// The path has an escaped NUL.
+/// If the path contains an escaped NUL.
 pub fn normalize_path(written: &str) -> Result<Cow<'_, str>, InvalidPath> {
     let end = written.find('?').unwrap_or(written.len());
     let (path, query) = written.split_at(end);
@@ -32,8 +34,8 @@ pub fn normalize_path(written: &str) -> Result<Cow<'_, str>, InvalidPath> {
     })
 }
 
-/// Whether a path is its own normalised form for sure: it has no escapes, nothing to escape, and no segment that begins with
-/// a dot.
+/// A fast check that a path is already normal: it contains no escapes, no characters that need one, and no segment
+/// that begins with a dot. A false result is inconclusive.
 fn is_normal(path: &[u8]) -> bool {
     let mut before = 0;
     path.iter().all(|byte| {
@@ -43,7 +45,7 @@ fn is_normal(path: &[u8]) -> bool {
     })
 }
 
-/// Segments of dots lose their parameters: `/a/..;x/b` is `/a/../b`.
+/// Removes the parameters of dot segments: `/a/..;x/b` becomes `/a/../b`.
 fn without_parameters(path: &str) -> Cow<'_, str> {
     if !path.contains(".;") {
         return Cow::Borrowed(path);
@@ -67,7 +69,7 @@ fn resolved(path: &[u8]) -> Result<String, InvalidPath> {
                 Dots::One(after) => rest = after,
                 Dots::Two(after) => {
                     rest = after;
-                    // Down to the slash before the last segment; the first slash stays.
+                    // Removes the last segment, but keeps the leading slash.
                     let end = out[..out.len() - 1].rfind('/').map_or(1, |at| at + 1);
                     out.truncate(end);
                 }
@@ -81,7 +83,8 @@ fn resolved(path: &[u8]) -> Result<String, InvalidPath> {
     Ok(out)
 }
 
-/// A segment that begins with a dot, seen from behind it; with what follows its slash.
+/// A segment that begins with a dot, parsed from the byte after that dot. Contains the rest of the path after the
+/// segment's slash.
 enum Dots<'p> {
     One(&'p [u8]),
     Two(&'p [u8]),
@@ -98,7 +101,8 @@ fn dots(after: &[u8]) -> Result<Dots<'_>, InvalidPath> {
     Ok(end_of_segment(after)?.map_or(Dots::Other, Dots::Two))
 }
 
-/// What follows the slash that ends a segment here, or nothing at the path's end; `None` if the segment goes on.
+/// Returns the path after the slash that ends a segment here, or an empty slice at the end of the path. `None` if the
+/// segment continues.
 fn end_of_segment(path: &[u8]) -> Result<Option<&[u8]>, InvalidPath> {
     Ok(match next(path)? {
         None => Some(&[]),
@@ -107,11 +111,11 @@ fn end_of_segment(path: &[u8]) -> Result<Option<&[u8]>, InvalidPath> {
     })
 }
 
-/// The next character of a path.
+/// A character of a path.
 enum Token {
-    /// One that stands for itself, be it because its escape was not needed.
+    /// A literal character, possibly written as an unneeded escape.
     Byte(u8),
-    /// One that stays escaped, as it is written.
+    /// An escape that is kept as written.
     Escape([u8; 3]),
 }
 
@@ -151,7 +155,7 @@ fn needs_escape(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// What a real Envoy 1.40 makes of paths; one that stands alone stays as it is.
+    /// The results of Envoy 1.40. A path in the first list is unchanged.
     #[test]
     fn paths_are_normalised_as_envoy_does() {
         let same = [

@@ -1,4 +1,4 @@
-//! Settings that stages of the request path act on: limits, retries, outlier detection.
+//! Policy settings of clusters and routes: circuit breaker limits, retries, outlier detection.
 
 mod outlier;
 mod retry;
@@ -7,52 +7,49 @@ pub use outlier::never_ejects;
 pub use outlier::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 pub use retry::{HedgePolicy, RateLimitedBackOff, ResetFormat, ResetHeader, RetryOn, RetryPolicy};
 
-/// How much of a cluster may be in hand at once, in one proxy.
+/// The circuit breaker limits of a cluster. Each proxy counts for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections.
     pub connections: u32,
     /// Requests that wait for a connection.
     pub pending: u32,
-    /// Requests on connections.
+    /// Active requests, those already on a connection.
     pub requests: u32,
-    /// Retries, those that wait for their turn included.
+    /// Retries, including those in their back-off wait.
     pub retries: u32,
-    /// Bounds retries in place of `retries`.
+    /// Replaces `retries` as the bound on retries.
     pub retry_budget: Option<RetryBudget>,
 }
 
-/// A bound on retries that grows with the requests in hand.
+/// A bound on retries that grows with the number of active requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryBudget {
-    /// The share of the requests in hand and waiting, in millionths.
+    /// The share of active and pending requests, in parts per million.
     pub share_ppm: u32,
-    /// So many are allowed in any case.
+    /// The number of retries that is always allowed.
     pub min_concurrency: u32,
 }
 
 impl RetryBudget {
-    /// Envoy's: 20%, and 3 in any case. Source: Envoy, `CircuitBreakers.Thresholds.RetryBudget`.
+    /// Envoy's default: 20%, and at least 3. Source: Envoy, `CircuitBreakers.Thresholds.RetryBudget`.
     pub const ENVOY: RetryBudget = RetryBudget {
         share_ppm: 200_000,
         min_concurrency: 3,
     };
 }
 
-/// The limits of each priority; a route says which of them its requests are of.
+/// The limits of each priority. A route sets the priority of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PriorityLimits {
-    /// Of requests of ordinary priority.
     pub default: Limits,
-    /// Of those of high priority.
     pub high: Limits,
 }
 
 impl PriorityLimits {
-    /// Envoy's, where nothing is set.
+    /// Envoy's defaults.
     pub const ENVOY: PriorityLimits = PriorityLimits::both(Limits::ENVOY);
 
-    /// The same for both.
+    /// The same limits for both priorities.
     pub const fn both(limits: Limits) -> PriorityLimits {
         PriorityLimits {
             default: limits,
@@ -60,7 +57,7 @@ impl PriorityLimits {
         }
     }
 
-    /// Those of one priority.
+    /// Returns the limits of a priority.
     pub const fn of(&self, priority: Priority) -> Limits {
         match priority {
             Priority::Default => self.default,
@@ -69,23 +66,20 @@ impl PriorityLimits {
     }
 }
 
-/// Which of a cluster's limits a request counts against. Source: Envoy, `RoutingPriority`.
+/// The set of cluster limits that a request counts against. Source: Envoy, `RoutingPriority`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// The ordinary ones.
     #[default]
     Default,
-    /// Those of its own.
     High,
 }
 
 impl Priority {
-    /// Both.
     pub const ALL: [Priority; 2] = [Priority::Default, Priority::High];
 }
 
 impl Limits {
-    /// Envoy's, where nothing is set. Source: Envoy, `CircuitBreakers.Thresholds`.
+    /// Envoy's defaults. Source: Envoy, `CircuitBreakers.Thresholds`.
     pub const ENVOY: Limits = Limits {
         connections: 1024,
         pending: 1024,
@@ -93,7 +87,7 @@ impl Limits {
         retries: 3,
         retry_budget: None,
     };
-    /// None to speak of: what Istio sets. Source: Istio, `getDefaultCircuitBreakerThresholds`.
+    /// Effectively unlimited, as Istio sets it. Source: Istio, `getDefaultCircuitBreakerThresholds`.
     pub const UNLIMITED: Limits = Limits {
         connections: u32::MAX,
         pending: u32::MAX,

@@ -1,28 +1,27 @@
-//! What the connections of a cluster speak.
+//! The protocol of a cluster's upstream connections.
 
-/// What the connections of a cluster speak; without TLS, so that HTTP/2 is known of beforehand.
+/// The protocol of a cluster's upstream connections. ALPN is not available without TLS, so HTTP/2 must be configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpstreamProtocol {
-    /// HTTP/1.1.
     #[default]
     Http1,
-    /// HTTP/2.
     Http2 {
-        /// The most streams at a time on one connection; the peer may allow fewer.
+        /// The maximum number of concurrent streams per connection. The peer may allow fewer.
         max_concurrent_streams: u32,
     },
-    /// What the request came over.
+    /// The protocol of the downstream request.
     Downstream {
-        /// As for HTTP/2.
+        /// The maximum number of concurrent streams per connection, if that is HTTP/2.
         max_concurrent_streams: u32,
     },
 }
 
 impl UpstreamProtocol {
-    /// Where it is not set. Source: Envoy, `Http2ProtocolOptions.max_concurrent_streams`.
+    /// Envoy's default. Source: Envoy, `Http2ProtocolOptions.max_concurrent_streams`.
     pub const MAX_CONCURRENT_STREAMS: u32 = 1024;
 
-    /// The most streams on a connection of a request that came over HTTP/2 or did not; `None`: it is one of HTTP/1.1.
+    /// Returns the stream limit of the connection for a request, or `None` if it uses HTTP/1.1. `over_http2`: true if
+    /// the downstream request uses HTTP/2.
     pub fn streams(self, over_http2: bool) -> Option<u32> {
         match self {
             UpstreamProtocol::Http1 => None,

@@ -1,28 +1,28 @@
-//! Regular expressions in RE2's syntax, which is what Envoy takes, on top of the `regex` crate.
+//! Regular expressions in RE2's syntax, as used by Envoy, implemented with the `regex` crate.
 //!
-//! The two engines share their semantics but not all of their syntax. An expression that RE2 refuses, or reads differently,
-//! is refused here. Source: RE2, "Syntax"; `re2/parse.cc`.
+//! The two engines share their semantics but not all of their syntax. An expression that RE2 refuses, or interprets
+//! differently, is refused here. Source: RE2, "Syntax"; `re2/parse.cc`.
 
 use regex::bytes::Regex;
 use regex_syntax::ast::{self, Ast, ClassSet, ClassSetItem, Flag, FlagsItemKind, RepetitionKind};
 
-/// Highest repeat count, and highest product of nested repeat counts. Source: RE2, `maximum_repeat_count`.
+/// The highest repeat count, and the highest product of nested repeat counts. Source: RE2, `maximum_repeat_count`.
 const MAX_REPEAT: u32 = 1000;
 
-/// Compiles an expression that matches a text as a whole.
+/// Compiles an expression that must match the whole text.
 ///
 /// # Errors
-/// The reason, in one line, if RE2 would refuse the expression or read it differently.
+/// The reason, in one line, if RE2 would refuse the expression or interpret it differently.
 pub fn compile_whole(expression: &str) -> Result<Regex, String> {
-    // Compiled alone first, because the group below would complete `a)(b`.
+    // The expression is compiled on its own first, because the group below would turn `a)(b` into a valid expression.
     compile(expression)?;
     Regex::new(&format!("^(?:{expression})$")).map_err(|error| last_line(&error.to_string()))
 }
 
-/// Compiles an expression that matches any part of a text.
+/// Compiles an expression that may match any part of a text.
 ///
 /// # Errors
-/// The reason, in one line, if RE2 would refuse the expression or read it differently.
+/// The reason, in one line, if RE2 would refuse the expression or interpret it differently.
 pub fn compile(expression: &str) -> Result<Regex, String> {
     let regex = Regex::new(expression).map_err(|error| last_line(&error.to_string()))?;
     let parsed = ast::parse::Parser::new()
@@ -32,13 +32,14 @@ pub fn compile(expression: &str) -> Result<Regex, String> {
     Ok(regex)
 }
 
-/// The line that names the error; those before it show the expression.
+/// Returns the last line, which contains the error message. The lines before it quote the expression.
 fn last_line(text: &str) -> String {
     let last = text.lines().last().unwrap_or_default();
     last.trim_start_matches("error: ").to_owned()
 }
 
-/// Checks an expression, inside of which repeats may multiply to `repeats_left`. The depth is bounded by the parser's nest limit.
+/// Checks an expression in which nested repeat counts may multiply to at most `repeats_left`. The parser's nest limit
+/// bounds the recursion depth.
 fn check(parsed: &Ast, repeats_left: u32) -> Result<(), String> {
     match parsed {
         Ast::Repetition(repetition) => {
@@ -75,7 +76,7 @@ fn check(parsed: &Ast, repeats_left: u32) -> Result<(), String> {
     }
 }
 
-/// The product that repeats inside of this one may reach.
+/// Returns the product that repeats inside this one may reach.
 fn after_repeat(kind: &RepetitionKind, repeats_left: u32) -> Result<u32, String> {
     let RepetitionKind::Range(range) = kind else {
         return Ok(repeats_left);
@@ -85,7 +86,7 @@ fn after_repeat(kind: &RepetitionKind, repeats_left: u32) -> Result<u32, String>
         ast::RepetitionRange::Bounded(_, most) => most,
     };
     match repeats_left.checked_div(count) {
-        // A repeat of 0 times multiplies nothing.
+        // A repeat count of 0 does not multiply.
         None => Ok(repeats_left),
         Some(0) => Err(format!(
             "a repeat of {count} is too large: RE2 takes at most {MAX_REPEAT}, nested ones multiplied"

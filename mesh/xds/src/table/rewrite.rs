@@ -1,43 +1,41 @@
-//! What becomes of path and host: rewrites, and redirects, which are rewrites that the caller does itself.
+//! Path and host rewrites, and redirects.
 
 use http::header::{HeaderName, HeaderValue};
 use regex::bytes::Regex;
 
 use super::re2;
 
-/// How a request's path and host change on their way.
+/// The changes to a request's path and host before it is forwarded.
 #[derive(Clone, Debug, Default)]
 pub struct Rewrite {
-    /// The path.
     pub path: Option<PathRewrite>,
-    /// The host.
     pub host: Option<HeaderValue>,
-    /// The header that holds the host, where the request has it.
+    /// The request header whose value becomes the host, if the request contains it.
     pub host_header: Option<HeaderName>,
 }
 
-/// How a path changes; its query stays.
+/// A change to a path. The query is kept.
 #[derive(Clone, Debug)]
 pub enum PathRewrite {
-    /// What the route matched is exchanged.
+    /// Replaces the part that the route matched.
     Prefix {
-        /// So many bytes of the path; `None`: all of it.
+        /// The length of the matched part, in bytes. `None`: the whole path.
         matched: Option<usize>,
-        /// What takes their place.
+        /// The replacement.
         with: Box<str>,
     },
-    /// All that an expression finds is exchanged.
+    /// Replaces all matches of an expression.
     Regex(Substitution),
 }
 
-/// An expression, and what takes the place of all that it finds.
+/// A regular expression with the replacement for its matches.
 #[derive(Clone, Debug)]
 pub struct Substitution {
     regex: Regex,
     parts: Vec<Piece>,
 }
 
-/// A piece of a substitution.
+/// A piece of the replacement: literal text or a capture group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     Text(Box<[u8]>),
@@ -47,31 +45,29 @@ enum Piece {
 /// A redirect. Source: Envoy, `RedirectAction`.
 #[derive(Clone, Debug)]
 pub struct Redirect {
-    /// The status.
     pub status: u16,
-    /// The new scheme; `None`: as it was.
+    /// The new scheme. `None`: unchanged.
     pub scheme: Option<Box<str>>,
-    /// The new host, perhaps with a port; `None`: as it was.
+    /// The new host, optionally with a port. `None`: unchanged.
     pub host: Option<Box<str>>,
-    /// The new port.
     pub port: Option<u16>,
-    /// The new path; `None`: as it was.
+    /// The new path. `None`: unchanged.
     pub path: Option<PathRedirect>,
-    /// Whether the query goes.
+    /// True if the query is removed.
     pub strip_query: bool,
 }
 
 /// The path of a redirect.
 #[derive(Clone, Debug)]
 pub enum PathRedirect {
-    /// This one; if it has a query, that is the new one's.
+    /// A replacement. If it contains a query, that replaces the request's query.
     Whole(Box<str>),
-    /// The old one, changed.
+    /// The request's path, rewritten.
     Rewritten(PathRewrite),
 }
 
 impl PathRewrite {
-    /// The new path and query of an old one.
+    /// Returns the new path and query.
     pub fn apply(&self, path_and_query: &str) -> Vec<u8> {
         let end = path_and_query
             .find(['?', '#'])
@@ -90,10 +86,11 @@ impl PathRewrite {
 }
 
 impl Substitution {
-    /// An expression in RE2's syntax, and a text in which `\1` to `\9` are its groups, `\0` all of it, and `\\` is `\`.
+    /// Parses an expression in RE2's syntax, and a replacement in which `\1` to `\9` are the capture groups, `\0` is
+    /// the whole match, and `\\` is a backslash.
     ///
     /// # Errors
-    /// What is wrong with either.
+    /// A message that names the problem in either of them.
     pub fn new(expression: &str, text: &str) -> Result<Self, String> {
         let regex = re2::compile(expression)
             .map_err(|error| format!("`{expression}` is no regular expression (RE2): {error}"))?;
@@ -133,7 +130,7 @@ impl Substitution {
         Ok(Substitution { regex, parts })
     }
 
-    /// A text in which all that the expression finds is exchanged.
+    /// Returns the text with all matches replaced.
     pub fn apply(&self, text: &[u8]) -> Vec<u8> {
         let mut new = Vec::with_capacity(text.len());
         let mut done = 0;
@@ -157,8 +154,8 @@ impl Substitution {
 }
 
 impl Redirect {
-    /// Where a request is sent. `scheme` is the caller's own.
-    /// Source: Envoy, `Http::Utility::newUri`.
+    /// Returns the value of the `location` header. `scheme` is that of the request. Source: Envoy,
+    /// `Http::Utility::newUri`.
     pub fn location(&self, scheme: &str, authority: &str, path_and_query: &str) -> Vec<u8> {
         let new_scheme = self.scheme.as_deref().unwrap_or(scheme);
         let mut uri = Vec::with_capacity(64);
@@ -178,7 +175,8 @@ impl Redirect {
         uri
     }
 
-    /// The request's host; its port goes where another takes its place, or where it was the old scheme's own.
+    /// Returns the request's host. The port is removed if the redirect sets another, or if it was the default port of
+    /// the old scheme and the scheme changes.
     fn kept_host<'a>(&self, scheme: &str, new_scheme: &str, authority: &'a str) -> &'a str {
         let colon = if authority.starts_with('[') {
             authority.rfind("]:").map(|at| at + 1)
@@ -204,7 +202,7 @@ impl Redirect {
                     uri.push(b'/');
                 }
                 uri.extend_from_slice(path.as_bytes());
-                // A query of its own takes the place of the request's.
+                // A query in the configured path replaces that of the request.
                 if !self.strip_query && !path.contains('?') {
                     uri.extend_from_slice(query.unwrap_or_default().as_bytes());
                 }

@@ -1,4 +1,4 @@
-//! What control planes may say of balancing.
+//! Tests of the load balancing settings that control planes may send.
 
 use super::*;
 use crate::compile::{compile_cluster, compile_endpoints};

@@ -1,4 +1,4 @@
-//! Hash policies as they are sent.
+//! Tests of hash policies in their protobuf form.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Endpoints of a cluster.
+//! Tests of a cluster's endpoints.
 
 use super::*;
 

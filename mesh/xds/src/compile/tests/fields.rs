@@ -1,4 +1,4 @@
-//! Fields that are easily lost or mistaken for their neighbours: conditions, redirects, headers, faults, retries.
+//! Tests of fields that are easily dropped or confused with others: conditions, redirects, headers, faults, retries.
 
 use super::*;
 use crate::compile::{fault, headers, matching, retries, rewrite};

@@ -1,4 +1,4 @@
-//! What an `HttpConnectionManager` says of requests beside their routes and filters.
+//! Tests of the `HttpConnectionManager` settings other than routes and filters.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Each default of outlier detection in numbers, and which fields reach the table.
+//! Tests of each default of outlier detection, and of the mapping of fields to the table.
 
 use super::*;
 use crate::table::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};

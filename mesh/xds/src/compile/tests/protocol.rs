@@ -1,4 +1,4 @@
-//! `HttpProtocolOptions`: what a cluster's connections speak.
+//! Tests of `HttpProtocolOptions`: the protocol of a cluster's connections.
 
 use super::*;
 use crate::proto;

@@ -1,8 +1,8 @@
-//! Retries, hedging and timeouts of routes.
+//! Tests of retries, hedging and timeouts of routes.
 
 use super::*;
 
-/// The policy of a route, compiled.
+/// Compiles a route with this retry policy, and returns the policy.
 fn retry_policy(policy: route::RetryPolicy) -> Result<Option<crate::table::RetryPolicy>, String> {
     let action = route::RouteAction {
         retry_policy: Some(policy),

@@ -1,4 +1,4 @@
-//! What of another control plane's routes and filters is executed, and how levels add up.
+//! Tests of routes and filters sent by other control planes, and of the merging of levels.
 
 use super::*;
 use crate::compile::compile_listener;
@@ -31,7 +31,7 @@ fn add(name: &str, value: &str) -> Vec<HeaderValueOption> {
     }]
 }
 
-/// The values that a route's requests are given, in order.
+/// The values added to a route's request headers, in order.
 fn values(route: &Route) -> Vec<String> {
     let value = |op: &crate::table::HeaderOp| match &op.value {
         Template::Fixed(value) => value.to_str().unwrap().to_owned(),

@@ -1,92 +1,93 @@
-//! What outlier detection acts on. Every default is Envoy's. Source: Envoy, `OutlierDetection` (cluster v3).
+//! Outlier detection settings. Every default is Envoy's. Source: Envoy, `OutlierDetection` (cluster v3).
 
 use std::time::Duration;
 
-/// When a host is taken out of its cluster, and for how long.
+/// The conditions under which a host is ejected from its cluster, and the ejection time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutlierDetection {
-    /// So many 5xx in a row.
+    /// The number of consecutive 5xx responses.
     pub consecutive_5xx: u32,
-    /// So many of 502, 503 and 504 in a row.
+    /// The number of consecutive 502, 503 and 504 responses.
     pub consecutive_gateway_failure: u32,
-    /// So many failures to reach the host in a row, if these are counted apart.
+    /// The number of consecutive local-origin failures (the host could not be reached), if they are counted
+    /// separately.
     pub consecutive_local_origin_failure: u32,
-    /// Whether failures to reach a host are counted apart from what it answers.
+    /// True if local-origin failures are counted separately from the responses of a host.
     pub split_local_origin: bool,
-    /// The time from one look at all hosts to the next; more than 0.
+    /// The time between two evaluations of all hosts. More than 0.
     pub interval: Duration,
-    /// How long a host is out at the first time; as many times longer as it has been out of late.
+    /// The ejection time of a first ejection. It is multiplied by the number of recent ejections of the host.
     pub base_ejection_time: Duration,
-    /// The longest that a host is out, jitter aside; no less than `base_ejection_time`.
+    /// The maximum ejection time without jitter. At least `base_ejection_time`.
     pub max_ejection_time: Duration,
-    /// The most that chance adds to it, in whole milliseconds.
+    /// The maximum random addition to the ejection time, in whole milliseconds.
     pub max_ejection_time_jitter: Duration,
-    /// The most hosts that may be out, in percent, at most 100.
+    /// The maximum share of ejected hosts, in percent. At most 100.
     pub max_ejection_percent: u32,
-    /// Whether one host may be out whatever the percentage.
+    /// True if one host may be ejected regardless of `max_ejection_percent`.
     pub always_eject_one_host: bool,
-    /// When a host's success rate makes it an outlier.
+    /// Ejection by a success rate below that of the other hosts.
     pub success_rate: SuccessRate,
-    /// When a host's share of failures makes it one.
+    /// Ejection by a fixed share of failures.
     pub failure_percentage: FailurePercentage,
-    /// How often a detection leads to an ejection.
+    /// The probability that a detection leads to an ejection.
     pub enforcing: Enforcing,
 }
 
-/// Returns true if no endpoint can ever be ejected, because one endpoint alone exceeds `max_ejection_percent`.
+/// Returns true if no endpoint can ever be ejected, because a single endpoint already exceeds `max_ejection_percent`.
 /// Source: Envoy, `DetectorImpl::ejectHost`.
 pub fn never_ejects(max_ejection_percent: u32, endpoints: usize) -> bool {
     endpoints > 0 && 100 > max_ejection_percent as usize * endpoints
 }
 
-/// Far below the mean of all hosts.
+/// Detects hosts whose success rate is far below the mean of all hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SuccessRate {
-    /// So many hosts must have had enough requests.
+    /// The minimum number of hosts with enough requests.
     pub minimum_hosts: u32,
-    /// Enough requests in an interval.
+    /// The number of requests per interval from which on a host is considered.
     pub request_volume: u32,
-    /// How many standard deviations below the mean, in thousandths.
+    /// The number of standard deviations below the mean, in thousandths.
     pub stdev_factor_thousandths: u32,
 }
 
-/// Above a fixed share.
+/// Detects hosts whose share of failures exceeds a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailurePercentage {
-    /// So many percent of failures, or more.
+    /// The threshold in percent, inclusive.
     pub threshold: u32,
-    /// So many hosts must have had enough requests.
+    /// The minimum number of hosts with enough requests.
     pub minimum_hosts: u32,
-    /// Enough requests in an interval.
+    /// The number of requests per interval from which on a host is considered.
     pub request_volume: u32,
 }
 
-/// How often a detection leads to an ejection, in percent each.
+/// The probability that a detection leads to an ejection, in percent, for each kind of detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enforcing {
-    /// Of [`OutlierDetection::consecutive_5xx`].
+    /// For [`OutlierDetection::consecutive_5xx`].
     pub consecutive_5xx: u32,
-    /// Of [`OutlierDetection::consecutive_gateway_failure`].
+    /// For [`OutlierDetection::consecutive_gateway_failure`].
     pub consecutive_gateway_failure: u32,
-    /// Of [`OutlierDetection::consecutive_local_origin_failure`].
+    /// For [`OutlierDetection::consecutive_local_origin_failure`].
     pub consecutive_local_origin_failure: u32,
-    /// Of the success rate of what hosts answer.
+    /// For the success rate of responses.
     pub success_rate: u32,
-    /// Of the success rate of reaching them.
+    /// For the success rate of reaching the host.
     pub success_rate_local_origin: u32,
-    /// Of the failures among what hosts answer.
+    /// For the share of failures among responses.
     pub failure_percentage: u32,
-    /// Of the failures to reach them.
+    /// For the share of failures to reach the host.
     pub failure_percentage_local_origin: u32,
 }
 
 impl OutlierDetection {
-    /// Envoy's `max_ejection_time` where that is not set, unless the base time is longer.
+    /// Envoy's default `max_ejection_time`, unless the base time is longer.
     pub const MAX_EJECTION_TIME: Duration = Duration::from_secs(300);
 }
 
 impl Default for OutlierDetection {
-    /// Envoy's, for an empty message.
+    /// Envoy's defaults for an empty message.
     fn default() -> Self {
         OutlierDetection {
             consecutive_5xx: 5,

@@ -1,4 +1,4 @@
-//! When a request is tried again, or sent twice.
+//! Retry and hedging policies.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,42 +7,41 @@ use http::HeaderName;
 
 use crate::table::HeaderMatcher;
 
-/// When and how often a request is tried again.
+/// The conditions and limits of retries.
 #[derive(Clone, Debug)]
 pub struct RetryPolicy {
-    /// After what.
     pub on: RetryOn,
-    /// The statuses that [`RetryOn::RETRIABLE_STATUS_CODES`] means.
+    /// The statuses for [`RetryOn::RETRIABLE_STATUS_CODES`].
     pub codes: Vec<u16>,
-    /// The headers of answers that [`RetryOn::RETRIABLE_HEADERS`] means: any of these.
+    /// The response headers for [`RetryOn::RETRIABLE_HEADERS`]. One match is enough.
     pub headers: Vec<HeaderMatcher>,
-    /// Only requests that any of these matches are tried again; without any, all.
+    /// Restricts retries to requests that match at least one of these. Empty: all requests.
     pub request_headers: Vec<HeaderMatcher>,
-    /// Tries after the first.
+    /// The maximum number of retries after the first attempt.
     pub times: u32,
-    /// How long each try may take, the first, too; `None`: no bound of its own.
+    /// The timeout of each attempt, including the first. `None`: none of its own.
     pub per_try_timeout: Option<Duration>,
-    /// How long a try may go without a sign of its upstream; `None`: as long as it takes.
+    /// The maximum time of an attempt without upstream activity. `None`: unlimited.
     pub per_try_idle_timeout: Option<Duration>,
-    /// The wait before retry N is uniform in [0, 2^(N-1) * this), at most `max_interval`.
+    /// The base of the back-off. The wait before retry N is uniform in [0, 2^(N-1) * this), and at most
+    /// `max_interval`.
     pub base_interval: Duration,
-    /// The longest wait.
     pub max_interval: Duration,
-    /// What an upstream may say about when to come back.
+    /// The back-off requested by an upstream in its response headers.
     pub rate_limited: Option<RateLimitedBackOff>,
-    /// Whether a retry looks for a host that this request has not tried.
+    /// True if a retry prefers a host that this request has not used yet.
     pub avoid_previous_hosts: bool,
-    /// How often it looks before it takes what it finds.
+    /// The number of times a host is selected before a host already used is accepted.
     pub host_selection_attempts: u32,
 }
 
 impl RetryPolicy {
-    /// Envoy's default wait. Source: Envoy, `RetryPolicy.retry_back_off`.
+    /// Envoy's default back-off. Source: Envoy, `RetryPolicy.retry_back_off`.
     pub const BASE_INTERVAL: Duration = Duration::from_millis(25);
 }
 
 impl Default for RetryPolicy {
-    /// Envoy's, for an empty message, which never tries again: no condition is set.
+    /// Envoy's defaults for an empty message. Never retries, because no condition is set.
     fn default() -> Self {
         RetryPolicy {
             on: RetryOn::NONE,
@@ -61,58 +60,57 @@ impl Default for RetryPolicy {
     }
 }
 
-/// A wait that the upstream's answer names.
+/// A back-off that the upstream requests in its response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimitedBackOff {
-    /// Where the answer says it; the first that does, and says no more than `max_interval`, counts.
+    /// The response headers to read. The first one with a wait of at most `max_interval` is used.
     pub headers: Vec<ResetHeader>,
-    /// The longest wait that is believed.
+    /// The longest wait that is accepted.
     pub max_interval: Duration,
 }
 
-/// A header that says when to come back.
+/// A response header that contains a reset time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetHeader {
-    /// Its name.
     pub name: HeaderName,
-    /// What its number means.
+    /// The meaning of its number.
     pub format: ResetFormat,
 }
 
-/// What a number in a [`ResetHeader`] means.
+/// The meaning of the number in a [`ResetHeader`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetFormat {
-    /// Seconds from now.
     Seconds,
-    /// A Unix time, in seconds.
+    /// A Unix timestamp, in seconds.
     UnixTimestamp,
 }
 
-/// When a request is sent again while the first try is still open; the first good answer wins.
+/// The conditions for a further attempt while earlier ones are still open. The first good response wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HedgePolicy {
-    /// A try that meets its per-try timeout goes on while another begins. Source: Envoy, `hedge_on_per_try_timeout`.
+    /// True if an attempt continues after its per-try timeout while another one starts. Source: Envoy,
+    /// `hedge_on_per_try_timeout`.
     pub on_per_try_timeout: bool,
-    /// Another begins when none has answered for so long. Not Envoy's.
+    /// The time without a response after which another attempt starts. Not an Envoy setting.
     pub after: Option<Duration>,
-    /// The most that begin because of `after`.
+    /// The maximum number of attempts started by `after`.
     pub times: u32,
-    /// The most of these as a share of the cluster's requests in the last 10 s, in millionths, though one a second is
-    /// always allowed; `None`: any number.
+    /// The maximum share of such attempts among the cluster's requests of the last 10 s, in parts per million. One
+    /// per second is always allowed. `None`: unlimited.
     pub budget_ppm: Option<u32>,
 }
 
-/// A set of conditions to retry after: Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`.
+/// A set of retry conditions: Envoy's `x-envoy-retry-on` and `x-envoy-retry-grpc-on`.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct RetryOn(u32);
 
-/// Each condition, its bit and its name.
+/// Defines each condition by its bit, its identifier, and its name in the header.
 macro_rules! conditions {
     ($($bit:literal $name:ident $text:literal $doc:literal;)*) => {
         impl RetryOn {
             $(#[doc = $doc] pub const $name: RetryOn = RetryOn(1 << $bit);)*
 
-            /// Every condition with its name.
+            /// All conditions, with their names.
             pub const ALL: &'static [(&'static str, RetryOn)] = &[$(($text, RetryOn::$name)),*];
         }
     };
@@ -137,17 +135,16 @@ conditions! {
 }
 
 impl RetryOn {
-    /// No condition.
     pub const NONE: RetryOn = RetryOn(0);
 
-    /// The conditions of gRPC: those of `x-envoy-retry-grpc-on`; all others are of `x-envoy-retry-on`.
+    /// The gRPC conditions of `x-envoy-retry-grpc-on`. All others are conditions of `x-envoy-retry-on`.
     pub const GRPC: RetryOn = RetryOn::CANCELLED
         .with(RetryOn::DEADLINE_EXCEEDED)
         .with(RetryOn::INTERNAL)
         .with(RetryOn::RESOURCE_EXHAUSTED)
         .with(RetryOn::UNAVAILABLE);
 
-    /// The condition of a name.
+    /// Returns the condition with this name.
     pub fn named(name: &str) -> Option<RetryOn> {
         RetryOn::ALL
             .iter()
@@ -155,23 +152,22 @@ impl RetryOn {
             .map(|(_, condition)| *condition)
     }
 
-    /// Both sets together.
+    /// The union of both sets.
     #[must_use]
     pub const fn with(self, other: RetryOn) -> RetryOn {
         RetryOn(self.0 | other.0)
     }
 
-    /// Whether it has all of another set's conditions.
+    /// Returns true if all conditions of `other` are in this set.
     pub const fn contains(self, other: RetryOn) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Whether it has one of another set's conditions.
+    /// Returns true if at least one condition of `other` is in this set.
     pub const fn intersects(self, other: RetryOn) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// Whether it has none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
