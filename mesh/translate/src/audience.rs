@@ -1,4 +1,5 @@
-//! Which DestinationRules hold for whom, so that callers for whom the same ones hold share what is made of them.
+//! Grouping of callers by the DestinationRules that apply to them, so that callers with the same rules share the
+//! resulting resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,22 +9,23 @@ use shakedown_istio::registry::{Hostname, Mesh};
 use super::caller::Caller;
 use super::rules::{Rule, Rules};
 
-/// What of callers the mesh's rules look at.
+/// The properties of callers that the mesh's rules depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audiences {
-    /// Namespaces that have rules of their own, or that rules are for.
+    /// Namespaces that contain such rules, or that rules are exported to by name.
     namespaces: BTreeSet<String>,
-    /// Labels that rules select by.
+    /// Labels that workload selectors use.
     labels: BTreeSet<String>,
 }
 
-/// The rules that hold for a caller, as far as these are others than for a caller of a namespace that no rule speaks of: by
-/// service, the namespaces and names of those that are merged, in order.
+/// The set of callers to which the same rules apply, identified by the services whose rules differ from those of a
+/// caller in a namespace that appears in no rule. The value contains the namespaces and names of the merged rules, in
+/// order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Audience(BTreeMap<Hostname, Vec<(String, String)>>);
 
 impl Audiences {
-    /// What the rules of a mesh look at; `None` if the same ones hold for all callers.
+    /// Collects the properties that a mesh's rules depend on. `None` if the same rules apply to all callers.
     pub fn of(mesh: &Mesh) -> Option<Audiences> {
         let rules = Rules::new(mesh);
         let mut found = Audiences::default();
@@ -44,7 +46,7 @@ impl Audiences {
         (!alike).then_some(found)
     }
 
-    /// As much of a caller as is looked at.
+    /// Reduces a caller to the properties that matter.
     pub fn look_at(&self, caller: &Caller) -> Caller {
         if !self.namespaces.contains(&caller.namespace) {
             return Caller::default();
@@ -59,7 +61,7 @@ impl Audiences {
 }
 
 impl Audience {
-    /// That of a caller.
+    /// Returns the audience of a caller.
     pub fn of(mesh: &Mesh, caller: &Caller) -> Audience {
         let rules = Rules::new(mesh);
         let stranger = Caller::default();
@@ -74,12 +76,12 @@ impl Audience {
         Audience(found)
     }
 
-    /// Whether the same rules hold as for a caller of a namespace that no rule speaks of.
+    /// Returns true if the rules are those of a caller in a namespace that appears in no rule.
     pub fn is_everybody(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The services for which other rules hold.
+    /// Returns the services with different rules.
     pub(super) fn services(&self) -> impl Iterator<Item = &Hostname> {
         self.0.keys()
     }

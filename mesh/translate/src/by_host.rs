@@ -1,14 +1,14 @@
-//! Documents by the hosts that they name, names before wildcards.
+//! Documents by host. Exact hosts take precedence over wildcards.
 
 use std::collections::BTreeMap;
 
 use shakedown_istio::Resource;
 use shakedown_istio::registry::Hostname;
 
-/// Documents of one kind, in the order in which they were put in.
+/// Documents of one kind. Those of each host are in insertion order.
 pub(super) struct ByHost<'a, T> {
     exact: BTreeMap<Hostname, Vec<&'a Resource<T>>>,
-    /// Longest first: the most specific counts.
+    /// Longest first, because the most specific wildcard applies.
     wild: Vec<(Hostname, Vec<&'a Resource<T>>)>,
 }
 
@@ -38,26 +38,25 @@ impl<'a, T> ByHost<'a, T> {
         }
     }
 
-    /// Those of the host itself, else of the most specific wildcard that covers it.
+    /// Returns the documents of the host itself, else those of the most specific wildcard that covers it.
     pub(super) fn of(&self, host: &Hostname) -> &[&'a Resource<T>] {
         self.over(host).next().unwrap_or_default()
     }
 
-    /// Those of the host itself, and then those of each wildcard that covers it, the most specific first.
+    /// Returns the documents of the host itself, then those of each wildcard that covers it, the most specific first.
     pub(super) fn over(&self, host: &Hostname) -> impl Iterator<Item = &[&'a Resource<T>]> {
         let wild = self.wild.iter().filter(move |(wild, _)| wild.covers(host));
         let exact = self.exact.get(host).into_iter();
         exact.chain(wild.map(|(_, found)| found)).map(Vec::as_slice)
     }
 
-    /// The hosts that are no wildcards.
+    /// Returns the documents of hosts that are not wildcards.
     pub(super) fn exact(&self) -> impl Iterator<Item = (&Hostname, &[&'a Resource<T>])> {
         self.exact
             .iter()
             .map(|(host, found)| (host, found.as_slice()))
     }
 
-    /// All of them.
     pub(super) fn all(&self) -> impl Iterator<Item = &'a Resource<T>> {
         let wild = self.wild.iter().map(|(_, found)| found);
         self.exact.values().chain(wild).flatten().copied()

@@ -1,4 +1,4 @@
-//! Whom routes are for: documents may speak of callers, and then callers see different routes.
+//! Callers as documents distinguish them. Documents can select callers, and then callers see different routes.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,19 +8,19 @@ use shakedown_istio::{Document, HttpRoute, VirtualService, in_force};
 
 use super::export::is_for_all;
 
-/// A caller, as documents may speak of it. Callers that are equal see the same.
+/// The properties by which documents select a caller. Equal callers see the same configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Caller {
-    /// The namespace of its pod; none: one that no document speaks of.
+    /// The namespace of its pod. Empty: a namespace that appears in no document.
     pub namespace: String,
-    /// Its pod's labels.
+    /// The labels of its pod.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Caller {
-    /// The pod at an address, as far as the registry knows it: the labels of the endpoints there, and the namespace of the
-    /// first service that they belong to. One that serves nothing is as it says itself; one that is not known has no labels,
-    /// and is in the namespace `default`.
+    /// Looks up the pod at an address in the registry: the labels of its endpoints, and the namespace of the first
+    /// service they belong to. A pod without endpoints is looked up among the registry's clients. An unknown pod has
+    /// no labels, and is in the namespace `default`.
     pub fn at(registry: &Registry, address: IpAddr) -> Caller {
         let mut caller = Caller::default();
         for service in registry.services.values() {
@@ -49,7 +49,7 @@ impl Caller {
     }
 }
 
-/// Whether the routes that a sidecar is sent depend on which caller it serves.
+/// Returns true if a sidecar's routes depend on the caller it serves.
 pub fn depends_on_caller(mesh: &Mesh) -> bool {
     let default = mesh.options.virtual_services_for;
     in_force(&mesh.documents).any(|document| match document {

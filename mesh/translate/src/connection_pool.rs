@@ -1,5 +1,5 @@
-//! `connectionPool` and `retryBudget`: thresholds, and the settings of connections. Source: Istio,
-//! `ClusterBuilder.applyConnectionPool`.
+//! Translation of `connectionPool` and `retryBudget`: circuit breaker thresholds and connection settings. Source:
+//! Istio, `ClusterBuilder.applyConnectionPool`.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use shakedown_xds::table::{Direction, Limits};
 
 use super::{CONNECT_TIMEOUT, wrapped};
 
-/// The share that Istio sends where none is written. Its comment says 20%, and so does its reference; the number that it
-/// sends is 0.2 of a percent. Source: Istio, `applyRetryBudget`.
+/// The default share of a retry budget, as Istio sends it. Its comment and its reference say 20%, but it
+/// sends 0.2%. Source: Istio, `applyRetryBudget`.
 const BUDGET: Percent = Percent(2_000);
 
-/// The thresholds of a cluster: Istio's, which never bite, and what is written. 0 is taken as not written.
+/// Returns the thresholds of a cluster. Unset ones are effectively unlimited, as in Istio, and 0 counts as unset.
 pub(super) fn breakers(
     pool: Option<&ConnectionPool>,
     budget: Option<&RetryBudget>,
@@ -54,7 +54,7 @@ pub(super) fn breakers(
     }
 }
 
-/// How long a connection may take to come up.
+/// Returns the timeout for establishing a connection.
 pub(super) fn connect_timeout(pool: Option<&ConnectionPool>) -> Duration {
     let tcp = pool.and_then(|pool| pool.tcp.as_ref());
     let written = tcp.and_then(|tcp| tcp.connect_timeout);
@@ -77,8 +77,8 @@ fn retry_budget(written: &RetryBudget) -> inner::RetryBudget {
     }
 }
 
-/// How a cluster's connections are treated; `None` if nothing is written. A port that says `http2` speaks it, whatever the
-/// upgrade policy.
+/// Returns the HTTP protocol options of a cluster, or `None` if nothing is configured. A port with the protocol
+/// `http2` uses HTTP/2 regardless of the upgrade policy.
 pub(super) fn http_options(
     pool: Option<&ConnectionPool>,
     http2: bool,
@@ -93,8 +93,8 @@ pub(super) fn http_options(
         .and_then(|http| http.idle_timeout)
         .or(tcp.and_then(|tcp| tcp.idle_timeout));
     let duration = tcp.and_then(|tcp| tcp.max_connection_duration);
-    // An upgrade goes before the client's protocol, and that before the port's. Source: Istio, `applyTrafficPolicy`.
-    // Nothing is upgraded on the way to an app, which may not speak it.
+    // An upgrade takes precedence over the client's protocol, and that over the port's. Source: Istio,
+    // `applyTrafficPolicy`. Inbound connections are never upgraded, because the application may not support HTTP/2.
     let upgrade = direction == Direction::Outbound
         && http.and_then(|http| http.h2_upgrade_policy) == Some(H2UpgradePolicy::Upgrade);
     let clients = !upgrade && http.is_some_and(|http| http.use_client_protocol);
@@ -102,7 +102,7 @@ pub(super) fn http_options(
     if requests.is_none() && idle.is_none() && duration.is_none() && !upgrade && !clients {
         return None;
     }
-    // Streams are bounded only where there are some. Source: Istio, as above.
+    // The stream limit only applies to HTTP/2. Source: Istio, as above.
     let streams = http
         .and_then(|http| http.max_concurrent_streams)
         .filter(|streams| *streams > 0);
@@ -112,7 +112,7 @@ pub(super) fn http_options(
         })
     };
     let protocol = if clients {
-        // Source: Istio, `setUseDownstreamProtocol`: Envoy's own bound on streams.
+        // Envoy's own stream limit. Source: Istio, `setUseDownstreamProtocol`.
         UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
             http_protocol_options: Some(Default::default()),
             http2_protocol_options: Some(Default::default()),

@@ -1,5 +1,5 @@
-//! Routes that a VirtualService takes from another, to which it delegates.
-//! Source: Istio, `pilot/pkg/model/virtualservice.go`, `mergeHTTPRoutes`.
+//! Merging of a VirtualService's routes with those of the VirtualServices it delegates to. Source: Istio,
+//! `pilot/pkg/model/virtualservice.go`, `mergeHTTPRoutes`.
 
 use std::borrow::Cow;
 
@@ -11,18 +11,18 @@ use shakedown_yaml::{Place, Spanned};
 
 use super::index::Index;
 
-/// A route, and the namespace whose short names it uses.
+/// A route, and the namespace in which its short names are resolved.
 pub struct Merged<'a> {
-    /// The route, merged with those that delegate to it.
+    /// The route, merged with the one that delegates to it.
     pub route: Cow<'a, HttpRoute>,
-    /// The namespace that completes short names.
+    /// The namespace in which short names are resolved.
     pub namespace: &'a str,
-    /// Where it is written.
+    /// The position in the source document.
     pub place: &'a Place,
 }
 
-/// The routes of a document, those that it delegates to in the place of its own words. A delegate that does not exist is
-/// left out, and so is a route of it that can never be reached.
+/// Returns the routes of a document, with each delegating route replaced by the delegate's routes. A delegate that
+/// does not exist is omitted, as are routes of a delegate that could never match.
 pub fn routes<'a>(document: &'a Resource<VirtualService>, index: &Index<'a>) -> Vec<Merged<'a>> {
     let own = document.meta.namespace.as_str();
     let mut routes = Vec::with_capacity(document.spec.http.len());
@@ -50,13 +50,14 @@ pub fn routes<'a>(document: &'a Resource<VirtualService>, index: &Index<'a>) -> 
     routes
 }
 
-/// The namespace and the name of a delegate.
+/// Returns the namespace and name of a delegate.
 pub fn key<'a>(delegate: &'a Delegate, own: &'a str) -> (&'a str, &'a str) {
     let namespace = delegate.namespace.as_deref().filter(|it| !it.is_empty());
     (namespace.unwrap_or(own), &delegate.name)
 }
 
-/// A delegate's route under its root's: what it leaves out is the root's. `None` if no request could be both's.
+/// Merges a delegate's route with its root's, which provides the fields that the delegate leaves unset. `None` if no
+/// request could match both.
 pub fn merge(root: &HttpRoute, namespace: &str, taken: &HttpRoute) -> Option<HttpRoute> {
     let mut merged = taken.clone();
     merged.r#match = conditions(&root.r#match, &taken.r#match)?;
@@ -73,7 +74,7 @@ pub fn merge(root: &HttpRoute, namespace: &str, taken: &HttpRoute) -> Option<Htt
     merged.mirror_percent = merged
         .mirror_percent
         .or_else(|| root.mirror_percent.clone());
-    // The root's short names are of its own namespace.
+    // The root's short names are resolved in its own namespace.
     let full = |to: &Destination| Destination {
         host: Spanned::new(
             Hostname::resolve(&to.host, namespace).to_string(),
@@ -101,8 +102,8 @@ fn joined(root: Option<&String>, taken: Option<&String>) -> Option<String> {
     }
 }
 
-/// Each of a delegate's conditions together with each of the root's that it can hold with; `None` if one of them can hold
-/// with none.
+/// Combines each of the delegate's conditions with each compatible one of the root's. `None` if one of the delegate's
+/// is compatible with none.
 fn conditions(
     root: &[Spanned<HttpMatch>],
     taken: &[Spanned<HttpMatch>],
@@ -191,8 +192,8 @@ fn conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
         || callers_conflict(root, taken)
 }
 
-/// Whether a delegate's condition is for callers or gateways that its root's is not for. A root that names a namespace wants
-/// its delegate to name the same one.
+/// Returns true if the delegate's condition covers callers or gateways that the root's does not. If the root names a
+/// namespace, the delegate must name the same one.
 fn callers_conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
     let namespace = |of: &HttpMatch| of.source_namespace.clone().filter(|it| !it.is_empty());
     let of_namespace = namespace(root).is_some() && namespace(root) != namespace(taken);
@@ -205,14 +206,14 @@ fn callers_conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
     of_namespace || of_labels || of_gateways
 }
 
-/// Whether what the delegate takes is not all the root's.
+/// Returns true if the delegate's condition is not known to be within the root's.
 fn strings_conflict(root: &StringMatch, taken: &StringMatch) -> bool {
     match (root, taken) {
         (StringMatch::Exact(root), StringMatch::Exact(taken)) => root != taken,
         (StringMatch::Prefix(root), StringMatch::Prefix(taken) | StringMatch::Exact(taken)) => {
             !taken.starts_with(root.as_str())
         }
-        // Expressions are not compared, and an exact text has no prefix below it.
+        // Expressions are not compared, and an exact match contains no prefix match.
         _ => true,
     }
 }

@@ -1,4 +1,4 @@
-//! Endpoints of a cluster: those ready, with its labels, by locality.
+//! Translation of a cluster's endpoints: the ready ones with matching labels, grouped by locality.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::clusters::SubsetCluster;
 use super::locality::{self, Client, Group, Setting};
 use super::{socket, wrapped};
 
-/// The endpoints of a cluster, for all clients alike.
+/// Returns the endpoints of a cluster, independently of the client.
 pub(super) fn of(
     service: &Service,
     port: &Port,
@@ -19,7 +19,7 @@ pub(super) fn of(
     message(service, port, cluster, groups(service, cluster))
 }
 
-/// The endpoints of a cluster as one client is to see them.
+/// Returns the endpoints of a cluster as one client sees them.
 pub(super) fn near(
     service: &Service,
     port: &Port,
@@ -48,7 +48,8 @@ fn groups<'a>(service: &'a Service, cluster: &SubsetCluster<'_>) -> Vec<Group<'a
     let group = |(locality, endpoints): (_, Vec<_>)| Group {
         locality,
         priority: 0,
-        // Istio weighs a locality by its endpoints; without locality weighting nobody reads it.
+        // As in Istio, a locality is weighted by its number of endpoints. The weight has no effect without locality
+        // weighting.
         weight: u32::try_from(endpoints.len()).unwrap_or(u32::MAX),
         endpoints,
     };
@@ -101,7 +102,7 @@ fn lb_endpoint(service: &Service, port: &Port, endpoint: &Endpoint) -> LbEndpoin
     }
 }
 
-/// Metadata with a single entry in each map, because of the invariant of [`shakedown_xds::proto`].
+/// Metadata with a single entry in each map, as required by the map invariant of [`shakedown_xds::proto`].
 fn metadata(identity: String) -> core::Metadata {
     let value = protobuf::Value {
         kind: Some(protobuf::value::Kind::StringValue(identity)),

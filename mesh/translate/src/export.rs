@@ -1,4 +1,4 @@
-//! Whom a VirtualService is for: its `exportTo`, or what the mesh says of documents without one.
+//! Visibility of VirtualServices: their `exportTo`, or the mesh default.
 
 use std::collections::BTreeSet;
 
@@ -8,20 +8,20 @@ use shakedown_istio::{Document, VirtualService, in_force};
 
 use super::caller::Caller;
 
-/// By which way a VirtualService comes to a caller; of two for one host the nearer way counts, whatever their ages.
-/// Source: Istio, `SelectVirtualServices`.
+/// The way in which a VirtualService is visible to a caller. Of two for the same host, the one with the lesser value
+/// applies, regardless of age. Source: Istio, `SelectVirtualServices`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
-    /// It is of the caller's namespace, and for that, but not for all.
+    /// In the caller's namespace, and exported to it, but not to all.
     Own,
-    /// It names the caller's namespace, which is another.
+    /// In another namespace, and exported to the caller's by name.
     Named,
-    /// It is for all.
+    /// Exported to all.
     All,
 }
 
-/// The way by which a VirtualService of the namespace `own` comes to callers of a namespace; `None`: it does not.
-/// Source: Istio, `initVirtualServices`.
+/// Returns the way in which a VirtualService of the namespace `own` is visible to a caller's namespace, or `None` if
+/// it is not. Source: Istio, `initVirtualServices`.
 pub fn reach(
     spec: &VirtualService,
     own: &str,
@@ -40,7 +40,7 @@ pub fn reach(
     named.any(|to| to.value == caller).then_some(Reach::Named)
 }
 
-/// Whether callers of all namespaces see a VirtualService.
+/// Returns true if a VirtualService is visible in all namespaces.
 pub fn is_for_all(spec: &VirtualService, default: DefaultExport) -> bool {
     match spec.export_to.is_empty() {
         true => default == DefaultExport::All,
@@ -48,8 +48,8 @@ pub fn is_for_all(spec: &VirtualService, default: DefaultExport) -> bool {
     }
 }
 
-/// Callers that stand for all that documents tell apart by their `exportTo`, their own namespace and their selectors. The
-/// first is of a namespace that no document speaks of, which is written as none.
+/// Returns representatives of all callers that documents distinguish by `exportTo`, namespace and selectors. The
+/// first has an empty namespace, which represents any namespace that appears in no document.
 pub fn all_kinds_of_callers(mesh: &Mesh) -> Vec<Caller> {
     let mut found = BTreeSet::from([Caller::default()]);
     let mut add = |namespace: &str| {

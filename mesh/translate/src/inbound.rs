@@ -1,4 +1,4 @@
-//! What a sidecar has for itself: its listeners, and the clusters of its app.
+//! The resources of a single sidecar: its listeners, and the clusters of its application.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use shakedown_xds::table::Direction;
 use super::routes::{any_path, to};
 use super::{OUTBOUND_ROUTES, ads, connection_pool, inbound_cluster, retries, socket};
 
-/// The name of the filter that speaks HTTP.
+/// The name of the HTTP connection manager filter.
 pub(crate) const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 
-/// The listener for what the app sends, routed by authority.
+/// Returns the listener for the application's outbound requests, routed by authority.
 pub(super) fn outbound_listener(address: IpAddr) -> listener::Listener {
     let rds = manager::Rds {
         config_source: Some(ads()),
@@ -40,7 +40,7 @@ pub(super) fn outbound_listener(address: IpAddr) -> listener::Listener {
     )
 }
 
-/// The listener for what comes to one of the app's ports.
+/// Returns the listener for inbound requests to an application port.
 pub(super) fn inbound_listener(
     address: IpAddr,
     port: InboundPort,
@@ -48,7 +48,8 @@ pub(super) fn inbound_listener(
 ) -> listener::Listener {
     let cluster = inbound_cluster(port.service);
     let mut action = to(ClusterSpecifier::Cluster(cluster.clone()));
-    // A stream of messages may be under way for long. Source: Istio, `buildSidecarInboundHTTPRouteConfig`.
+    // Without retries for gRPC, because a stream of messages may be long. Source: Istio,
+    // `buildSidecarInboundHTTPRouteConfig`.
     action.retry_policy = (port.protocol != Protocol::Grpc).then(retries::inbound);
     let route = Route {
         name: "default".into(),
@@ -77,8 +78,8 @@ pub(super) fn inbound_listener(
     )
 }
 
-/// The cluster of one of the app's ports. Of what its service's DestinationRule says only the bounds on connections and
-/// requests hold here, too: callers hold to them each alone. Source: Istio, `buildInboundCluster`.
+/// Returns the cluster of an application port. Only the connection pool settings of its service's DestinationRule
+/// apply here as well, because each caller enforces them only for itself. Source: Istio, `buildInboundCluster`.
 pub(super) fn cluster(
     address: IpAddr,
     port: InboundPort,
@@ -152,22 +153,22 @@ fn manager(
         codec_type: CodecType::Auto.into(),
         stat_prefix,
         http_filters: filters.iter().cloned().chain(http_filters()).collect(),
-        // Envoy's default would be 5 m; Istio leaves streams alone.
+        // Istio sets no limit. Envoy's default would be 5 minutes.
         stream_idle_timeout: Some(proto::duration(Duration::ZERO)),
-        // Source: Istio, `buildHTTPConnectionManager`: sidecars and gateways let web sockets pass.
+        // Sidecars and gateways allow WebSocket upgrades. Source: Istio, `buildHTTPConnectionManager`.
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket".into(),
             ..Default::default()
         }],
         route_specifier: Some(routes),
-        // Source: Istio, `ProxyPathNormalization`, of which `BASE` is the default.
+        // The default normalisation, `BASE`. Source: Istio, `ProxyPathNormalization`.
         normalize_path: Some(proto::protobuf::BoolValue { value: true }),
         path_with_escaped_slashes_action: EscapedSlashes::KeepUnchanged.into(),
         ..Default::default()
     }
 }
 
-/// Istio's order. Faults and cross-origin requests are what routes say; alone these filters do nothing.
+/// Returns the HTTP filters in Istio's order. The fault and CORS filters only act on per-route settings.
 fn http_filters() -> [HttpFilter; 3] {
     let filter = |name: &str, config| HttpFilter {
         name: name.into(),
@@ -181,7 +182,7 @@ fn http_filters() -> [HttpFilter; 3] {
     ]
 }
 
-/// The name of a listener, as Istio names those of an address.
+/// Returns the name of a listener for an address, as in Istio.
 fn scope(address: IpAddr, port: u16) -> String {
     format!("{address}_{port}")
 }

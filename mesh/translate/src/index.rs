@@ -1,4 +1,4 @@
-//! The mesh's documents by the hosts that they speak of.
+//! Index of the mesh's documents by the hosts they apply to.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,25 @@ use super::delegate;
 use super::export::{self, Reach};
 use super::rules::{Rule, Rules, Written};
 
-/// Documents by host, as a caller sees them.
+/// Documents by host, as one caller sees them.
 pub struct Index<'a> {
     options: &'a MeshOptions,
     caller: Caller,
     services: ByHost<'a, VirtualService>,
-    /// The same, those that come to the caller by the nearest way first, and then the oldest.
+    /// The same documents, by [`Reach`] (nearest first), then by age (oldest first).
     in_order: Vec<&'a Resource<VirtualService>>,
-    /// Those without hosts, by namespace and name.
+    /// VirtualServices without hosts (delegates), by namespace and name.
     delegates: BTreeMap<(&'a str, &'a str), &'a Resource<VirtualService>>,
     rules: Rules<'a>,
 }
 
 impl<'a> Index<'a> {
-    /// As a caller of a namespace sees it of which no document speaks; but with all VirtualServices.
+    /// The view of a caller whose namespace appears in no document, but with all VirtualServices.
     pub fn new(mesh: &'a Mesh) -> Self {
         Index::of(mesh, None)
     }
 
-    /// As one caller sees it: without what is not exported to it.
+    /// The view of one caller, without documents that are not exported to it.
     pub fn seen_by(mesh: &'a Mesh, caller: &Caller) -> Self {
         Index::of(mesh, Some(caller))
     }
@@ -55,7 +55,7 @@ impl<'a> Index<'a> {
                     }
                 }
                 Document::DestinationRule(resource) => rules.push(resource),
-                // The control plane acts on it, by documents of its own.
+                // The control plane acts on these separately.
                 Document::Canary(_) | Document::ProxyPolicy(_) => {}
             }
         }
@@ -71,41 +71,42 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// The VirtualService that a route of a document in the namespace `own` delegates to.
+    /// Returns the VirtualService to which a route of a document in the namespace `own` delegates.
     pub fn delegate(&self, to: &Delegate, own: &str) -> Option<&'a Resource<VirtualService>> {
         let found = *self.delegates.get(&delegate::key(to, own))?;
         let default = self.options.virtual_services_for;
         export::reach(&found.spec, &found.meta.namespace, own, default).map(|_| found)
     }
 
-    /// The names of those that can be delegated to, in a namespace.
+    /// Returns the names of the delegates in a namespace.
     pub fn delegates_in(&self, namespace: &str) -> Vec<&'a str> {
         let within = self.delegates.keys().filter(|(of, _)| *of == namespace);
         within.map(|(_, name)| *name).collect()
     }
 
-    /// The VirtualService that sidecars use for a host: of those that come to the caller by the nearest way ([`Reach`]) the
-    /// oldest. Source: Istio; gateways would merge.
+    /// Returns the VirtualService that sidecars use for a host: the oldest among those with the nearest [`Reach`] to
+    /// the caller. Source: Istio. Gateways would merge them.
     pub fn virtual_service(&self, host: &Hostname) -> Option<&'a Resource<VirtualService>> {
         self.services.of(host).first().copied()
     }
 
-    /// All VirtualServices of a host, that which sidecars use first. Those of wildcards over it are not among them.
+    /// Returns all VirtualServices of a host, the one that sidecars use first. Those of wildcards that cover the host
+    /// are not included, unless the host has none of its own.
     pub fn virtual_services_of(&self, host: &Hostname) -> &[&'a Resource<VirtualService>] {
         self.services.of(host)
     }
 
-    /// The VirtualServices, in the order in which they are asked for a route.
+    /// Returns the VirtualServices in the order in which they are searched for a route.
     pub fn virtual_services(&self) -> &[&'a Resource<VirtualService>] {
         &self.in_order
     }
 
-    /// The DestinationRules, for other callers, too.
+    /// Returns the DestinationRules, including those for other callers.
     pub fn rules(&self) -> &Rules<'a> {
         &self.rules
     }
 
-    /// A DestinationRule with such a subset for a host that has the same short name and is another.
+    /// Returns a DestinationRule with a subset of this name for a different host with the same short name.
     pub fn rule_of_namesake(&self, host: &Hostname, subset: &str) -> Option<Written<'a>> {
         let short = |host: &Hostname| host.as_str().split('.').next().map(str::to_owned);
         let has = |rule: &&Written<'a>| {
@@ -118,14 +119,14 @@ impl<'a> Index<'a> {
         namesakes.find_map(|(_, rules)| rules.iter().find(has).copied())
     }
 
-    /// What DestinationRules say of a service to the caller.
+    /// Returns the merged DestinationRules of a service for the caller.
     pub fn rule(&self, service: &Service) -> Rule<'a> {
         self.rules
             .rule(&self.caller, &service.hostname, &service.namespace)
     }
 }
 
-/// By which way a VirtualService comes to a caller; where nobody in particular is meant all come alike.
+/// Returns the reach of a VirtualService to a caller. Without a caller, every document has the same reach.
 fn reach(
     resource: &Resource<VirtualService>,
     who: Option<&Caller>,

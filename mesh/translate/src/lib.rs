@@ -1,14 +1,16 @@
-//! From what the user wrote and the control plane knows to what is sent: pure functions, no order but the documents'.
+//! Translation of Istio documents and the service registry into xDS resources, as pure functions whose result depends
+//! on no order but that of the documents.
 //!
-//! Names and defaults are Istio's: `outbound|9080|v2|reviews.default.svc.cluster.local`, LEAST_REQUEST, two retries, no
-//! route timeout, a connect timeout of 10 s, and thresholds that never bite. It differs from Istio where our pods do:
-//! there is no interception, so that one outbound listener routes by authority with a single route configuration for
-//! all ports, and an inbound listener stands on each service port. Sidecars share what is outbound as far as documents let
-//! them; so a service's short name alone (`reviews`) means the only service of that name, or else the one in the namespace
-//! `default`, whoever calls.
+//! Names and defaults are Istio's: `outbound|9080|v2|reviews.default.svc.cluster.local`, LEAST_REQUEST, two retries,
+//! no route timeout, a connect timeout of 10 s, and effectively unlimited circuit breakers. There are differences
+//! because pods here have no traffic interception. A single outbound listener routes by authority, with one route
+//! configuration for all ports, and there is an inbound listener for each service port. Sidecars share the outbound
+//! configuration as far as the documents allow. Therefore a short service name (`reviews`) means the only service of
+//! that name, or else the one in the namespace `default`, for every caller.
 //!
-//! The documents must be valid ([`shakedown_istio::validate`](crate::validate())); from those that are not, it makes what
-//! Istio would: a subset that does not exist is a cluster that does not, which the proxy answers with 503.
+//! The documents must be valid ([`shakedown_istio::validate`](crate::validate())). Invalid ones are translated as
+//! Istio would: a reference to a missing subset becomes a reference to a missing cluster, for which the proxy
+//! responds with 503.
 
 mod audience;
 mod balancing;
@@ -50,43 +52,43 @@ use index::Index;
 
 /// The name of the route configuration that outbound listeners use.
 pub const OUTBOUND_ROUTES: &str = "15001";
-/// The cluster of requests to hosts that no service has.
+/// The cluster for requests to hosts that belong to no service.
 pub const PASSTHROUGH: &str = "PassthroughCluster";
-/// The cluster that reaches nothing.
+/// The cluster without hosts.
 pub const BLACK_HOLE: &str = "BlackHoleCluster";
-/// How long a connection may take to come up. Source: Istio, `MeshConfig.connectTimeout`.
+/// The timeout for establishing a connection. Source: Istio, `MeshConfig.connectTimeout`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What sidecars have to send by.
+/// The outbound configuration of sidecars.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outbound {
-    /// Clusters, those of services by service, port and subset.
+    /// The clusters. Those of services are ordered by service, port and subset.
     pub clusters: Vec<Resource>,
-    /// Endpoints of those clusters.
+    /// The endpoints of these clusters.
     pub endpoints: Vec<Resource>,
-    /// The route configuration [`OUTBOUND_ROUTES`], unless it depends on the caller ([`depends_on_caller`]).
+    /// The route configuration [`OUTBOUND_ROUTES`]. Empty if it depends on the caller ([`depends_on_caller`]).
     pub routes: Vec<Resource>,
 }
 
-/// What one sidecar has for itself.
+/// The configuration of a single sidecar that it shares with no other.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Own {
-    /// A cluster for each port of the app.
+    /// The inbound clusters, one for each port of the application.
     pub clusters: Vec<Resource>,
     /// The outbound listener, and an inbound one for each port.
     pub listeners: Vec<Resource>,
 }
 
-/// What the sidecars of an [`Audience`] have in the place of what others have.
+/// The differences between the outbound configuration of an [`Audience`] and the shared one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Otherwise {
-    /// What takes the place of what has the same name.
+    /// Resources that replace the shared ones of the same name.
     pub outbound: Outbound,
-    /// The clusters that they do not have, whose names are those of their endpoints.
+    /// The shared clusters that are absent for this audience. Their endpoints have the same names.
     pub absent: Vec<String>,
 }
 
-/// What all sidecars share but those of an [`Audience`] of their own.
+/// Returns the outbound configuration that all sidecars share, except those with an [`Audience`] of their own.
 pub fn outbound(mesh: &Mesh) -> Outbound {
     let index = Index::new(mesh);
     let mut result = clusters_of(mesh, &index, mesh.registry.services.values());
@@ -101,7 +103,7 @@ pub fn outbound(mesh: &Mesh) -> Outbound {
     result
 }
 
-/// What the callers of an audience have otherwise than [`outbound`] says. `caller`: any of them.
+/// Returns the differences from [`outbound`] for an audience. `caller`: any caller in it.
 pub fn outbound_of(mesh: &Mesh, audience: &Audience, caller: &Caller) -> Otherwise {
     let index = Index::seen_by(mesh, caller);
     let services = || {
@@ -118,7 +120,7 @@ pub fn outbound_of(mesh: &Mesh, audience: &Audience, caller: &Caller) -> Otherwi
     Otherwise { outbound, absent }
 }
 
-/// The names of services' clusters.
+/// Returns the names of services' clusters.
 fn names_of<'m>(index: &Index<'_>, services: impl Iterator<Item = &'m Service>) -> Vec<String> {
     let mut names = Vec::new();
     for service in services {
@@ -133,7 +135,7 @@ fn names_of<'m>(index: &Index<'_>, services: impl Iterator<Item = &'m Service>) 
     names
 }
 
-/// The clusters of services and their endpoints, as a caller sees them.
+/// Returns the clusters of services with their endpoints, as a caller sees them.
 fn clusters_of<'m>(
     mesh: &Mesh,
     index: &Index<'_>,
@@ -158,7 +160,7 @@ fn clusters_of<'m>(
     result
 }
 
-/// The routes that a caller sees, where that depends on the caller ([`depends_on_caller`]).
+/// Returns a caller's routes, for meshes in which they depend on the caller ([`depends_on_caller`]).
 pub fn routes_for(mesh: &Mesh, caller: &Caller) -> Resource {
     routes(mesh, &Index::seen_by(mesh, caller), caller)
 }
@@ -169,8 +171,8 @@ fn routes(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Resource {
     Resource::new(OUTBOUND_ROUTES, &routes)
 }
 
-/// Endpoints as one client is to see them, of all clusters for which that depends on the client. They take the place of
-/// those of the same name that all callers like it have.
+/// Returns the endpoints of all clusters for which they depend on the client's locality. They replace the endpoints
+/// of the same name that are shared by the client's audience.
 pub fn nearby(mesh: &Mesh, caller: &Caller, client: &Client) -> Vec<Resource> {
     let index = Index::seen_by(mesh, caller);
     let mut result = Vec::new();
@@ -188,7 +190,7 @@ pub fn nearby(mesh: &Mesh, caller: &Caller, client: &Client) -> Vec<Resource> {
     result
 }
 
-/// What the sidecar of a pod has for itself; `policy` is what it does before its app.
+/// Returns the configuration that only a pod's own sidecar has. `policy`: its inbound policy.
 pub fn own(pod: &Pod, policy: &Inbound) -> Own {
     let mut result = Own::default();
     let listener = inbound::outbound_listener(pod.address);
@@ -208,21 +210,22 @@ pub fn own(pod: &Pod, policy: &Inbound) -> Own {
     result
 }
 
-/// The name of a service's cluster; `subset` is empty for all of it.
+/// Returns the name of a service's cluster. `subset` is empty for the whole service.
 pub fn outbound_cluster(port: u16, subset: &str, host: &str) -> String {
     format!("outbound|{port}|{subset}|{host}")
 }
 
-/// The name of an app port's cluster.
+/// Returns the name of the inbound cluster of an application port.
 pub fn inbound_cluster(port: u16) -> String {
     format!("inbound|{port}||")
 }
 
-/// What says that a resource comes by ADS, too.
+/// The config source for resources that are also sent by ADS.
 fn ads() -> core::ConfigSource {
     core::ConfigSource {
         resource_api_version: core::ApiVersion::V3.into(),
-        // No bound on the first fetch: a listener without its routes would serve 404. Source: Istio.
+        // Without a time limit for the first fetch, because a listener without its routes would respond with 404.
+        // Source: Istio.
         initial_fetch_timeout: Some(proto::duration(Duration::ZERO)),
         config_source_specifier: Some(core::config_source::ConfigSourceSpecifier::Ads(
             Default::default(),

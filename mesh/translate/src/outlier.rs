@@ -1,13 +1,13 @@
-//! `outlierDetection`. Source: Istio, `applyOutlierDetection`.
+//! Translation of `outlierDetection`. Source: Istio, `applyOutlierDetection`.
 
 use shakedown_istio::OutlierDetection;
 use shakedown_xds::proto::{self, cluster};
 
 use super::wrapped;
 
-/// How a cluster's outliers are found. What is not written is Envoy's default, but that success rates never eject.
+/// Translates the settings. Unset fields have Envoy's defaults, except that success rates never eject.
 pub(super) fn detection(written: &OutlierDetection) -> cluster::OutlierDetection {
-    /// Always, or never for a threshold of 0.
+    /// 100%, or 0% if the threshold is 0.
     fn enforced(threshold: u32) -> u32 {
         if threshold > 0 { 100 } else { 0 }
     }

@@ -1,4 +1,5 @@
-//! What `ProxyPolicy` documents say: of callers in their clusters, of workloads in their inbound listeners.
+//! Translation of `ProxyPolicy` documents: caller policies become part of clusters, workload policies part of inbound
+//! listeners.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,14 +23,14 @@ use super::rules::Rules;
 use super::wrapped;
 use super::{Caller, ClusterPolicy};
 
-/// The name under which a typed balancing policy of ours stands.
+/// The name of the extension config for the project's own load balancing policies.
 const BALANCER: &str = "shakedown.dev/balancer";
 
-/// The policies that hold for callers, oldest first.
+/// The policies that apply to callers, oldest first.
 pub struct OfCallers<'a>(Vec<(Hostname, &'a Resource<ProxyPolicy>)>);
 
 impl<'a> OfCallers<'a> {
-    /// Those of a mesh.
+    /// Collects the caller policies of a mesh.
     pub fn new(mesh: &'a Mesh) -> Self {
         let named = |policy: &'a Resource<ProxyPolicy>| {
             let host = policy.spec.host.as_ref()?;
@@ -38,8 +39,8 @@ impl<'a> OfCallers<'a> {
         OfCallers(by_age(mesh).filter_map(named).collect())
     }
 
-    /// Puts into a cluster what the callers of its host are to do. Of two documents that say the same thing the older
-    /// counts.
+    /// Adds the policies for callers of a host to its cluster. If two documents set the same policy, the older one
+    /// applies.
     pub(super) fn apply(&self, cluster: &mut cluster::Cluster, host: &Hostname) {
         let meant: Vec<&ProxyPolicy> = self.of(host).map(|policy| &*policy.spec).collect();
         if !meant.is_empty() {
@@ -47,7 +48,7 @@ impl<'a> OfCallers<'a> {
         }
     }
 
-    /// Those that are for the callers of a host.
+    /// Returns the policies for callers of a host.
     pub fn of(&self, host: &Hostname) -> impl Iterator<Item = &'a Resource<ProxyPolicy>> {
         let meant = self.0.iter().filter(|(named, _)| named.covers(host));
         meant.map(|(_, policy)| *policy)
@@ -64,7 +65,7 @@ fn by_age(mesh: &Mesh) -> impl Iterator<Item = &Resource<ProxyPolicy>> {
     policies.into_iter()
 }
 
-/// Puts into a cluster what policies of its callers say, the oldest first.
+/// Adds caller policies, oldest first, to a cluster.
 pub(super) fn apply(cluster: &mut cluster::Cluster, policies: &[&ProxyPolicy]) {
     if let Some(balancer) = policies.iter().find_map(|policy| policy.balancer.as_ref()) {
         cluster.load_balancing_policy = Some(balancing(balancer.value));
@@ -89,7 +90,7 @@ pub(super) fn apply(cluster: &mut cluster::Cluster, policies: &[&ProxyPolicy]) {
             }),
     };
     if message != policies::UpstreamPolicy::default() {
-        // One entry: see the invariant of `xds`.
+        // A single entry, as required by the map invariant of `shakedown_xds::proto`.
         let metadata = cluster.metadata.get_or_insert_with(core::Metadata::default);
         let packed = proto::pack(&message);
         metadata
@@ -113,19 +114,20 @@ fn balancing(balancer: PolicyBalancer) -> LoadBalancingPolicy {
     }
 }
 
-/// What the proxy of a pod does before its app: the filters of its inbound listeners, before the router, and the bounds on
-/// what goes to the app.
+/// The inbound policy of a pod's proxy: the filters of its inbound listeners before the router, and the connection
+/// limits towards the application.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inbound {
     filters: Vec<HttpFilter>,
-    /// By port; what the DestinationRule of the port's service says.
+    /// By port, from the DestinationRule of the port's service.
     pools: BTreeMap<u16, ConnectionPool>,
 }
 
 impl Inbound {
-    /// What holds for the pod at an address. Of two documents that say the same thing the older counts.
+    /// Returns the policy of the pod at an address. If two documents set the same policy, the older one applies.
     pub fn of(mesh: &Mesh, address: IpAddr) -> Inbound {
-        // Asked for each proxy at each push: mostly there is none, and then nothing is indexed.
+        // A cheap check first, because this is called for each proxy at each push, and most meshes have no such
+        // documents.
         if !Inbound::is_spoken_of(mesh) {
             return Inbound::default();
         }
@@ -139,7 +141,7 @@ impl Inbound {
         }
     }
 
-    /// Whether any document says something of what proxies do before their apps.
+    /// Returns true if any document may affect an inbound policy.
     pub fn is_spoken_of(mesh: &Mesh) -> bool {
         mesh.documents.iter().any(|document| match document {
             Document::ProxyPolicy(policy) => policy.spec.selector.is_some(),
@@ -155,18 +157,18 @@ impl Inbound {
         })
     }
 
-    /// The filters.
     pub(super) fn filters(&self) -> &[HttpFilter] {
         &self.filters
     }
 
-    /// The bounds on what goes to one of the app's ports, by its service's.
+    /// Returns the connection limits of an application port.
     pub(super) fn pool(&self, port: u16) -> Option<&ConnectionPool> {
         self.pools.get(&port)
     }
 }
 
-/// The policies that select the workload at an address, oldest first: those of its own namespace and of the root namespace.
+/// Returns the policies that select the workload at an address, oldest first: those of its own namespace and of the
+/// root namespace.
 pub fn of_workload(mesh: &Mesh, address: IpAddr) -> Vec<&Resource<ProxyPolicy>> {
     let services = mesh.registry.services.values();
     let pod = services
@@ -188,7 +190,8 @@ pub fn of_workload(mesh: &Mesh, address: IpAddr) -> Vec<&Resource<ProxyPolicy>> 
     by_age(mesh).filter(meant).collect()
 }
 
-/// What the DestinationRules of a pod's services bound, by port; of two services with one port the first counts.
+/// Returns the connection limits in the DestinationRules of a pod's services, by port. If two services have the same
+/// port, the first one applies.
 fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
     let rules = Rules::new(mesh);
     let pod = Caller::at(&mesh.registry, address).namespace;
@@ -211,7 +214,7 @@ fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
     pools
 }
 
-/// The filters of policies before an app. What costs least to refuse comes first.
+/// Returns the filters in front of the application. The cheapest check runs first.
 pub(super) fn filters(policies: &[&ProxyPolicy]) -> Vec<HttpFilter> {
     let limit = policies
         .iter()

@@ -9,20 +9,21 @@ use shakedown_xds::proto::route::retry_policy::{RetryBackOff, RetryHostPredicate
 
 use super::wrapped;
 
-/// After what a request is tried again by default. It names status codes, but none is listed: a 503 of the app is not
-/// tried again.
+/// The default retry conditions. `retriable-status-codes` is included, but no codes are listed, so a 503 from the
+/// application is not retried.
 const DEFAULT_ON: &str =
     "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
-/// Tries after the first by default.
+/// The default number of retries.
 const DEFAULT_TIMES: u32 = 2;
-/// How often another host is looked for.
+/// The maximum number of host selections per retry.
 const SELECTION_ATTEMPTS: i64 = 5;
-/// The predicate's name in Envoy.
+/// Envoy's name for the predicate.
 const PREVIOUS_HOSTS: &str = "envoy.retry_host_predicates.previous_hosts";
 
-/// The policy of a route; `None` if it has none at all. `hashed`: its only destination balances by a hash; then a retry
-/// stays where the hash says, unless it is written that it looks for another host.
-/// `retryRemoteLocalities` is refused where it is written: nothing here looks for other priorities.
+/// Returns the policy of a route, or `None` if retries are disabled. `hashed`: true if its only destination uses
+/// consistent hashing, in which case a retry uses the same host unless the route asks for another.
+/// `retryRemoteLocalities: true` is removed as an unmodelled field when documents are read, because retries to other
+/// priorities are not supported.
 pub(super) fn outbound(written: Option<&HttpRetry>, hashed: bool) -> Option<RetryPolicy> {
     let avoid = written
         .and_then(|written| written.retry_ignore_previous_hosts.as_ref())
@@ -66,7 +67,7 @@ fn previous_hosts() -> RetryHostPredicate {
     }
 }
 
-/// The policy of an inbound route: the app has not seen the request, so another try harms nobody.
+/// Returns the policy of inbound routes. A retry is safe because the application has not seen the request.
 pub(super) fn inbound() -> RetryPolicy {
     RetryPolicy {
         retry_on: "reset-before-request".into(),

@@ -1,4 +1,4 @@
-//! Routes: a virtual host for each port of each service, and what its VirtualService says.
+//! Translation of routes: a virtual host for each port of each service, with the routes of its VirtualService.
 
 mod action;
 mod condition;
@@ -25,24 +25,24 @@ pub(super) use condition::any_path;
 /// The port of requests that name none, and of hosts that only a VirtualService names.
 const HTTP_PORT: u16 = 80;
 
-/// Where a route stands: the names and the port that its destinations leave out.
+/// The context of a route, which completes the names and ports of its destinations.
 struct Place<'a> {
     mesh: &'a Mesh,
     index: &'a Index<'a>,
-    /// Whose short names it uses.
+    /// The namespace in which short names are resolved.
     namespace: &'a str,
-    /// The port that is asked for.
+    /// The port of the request.
     port: u16,
 }
 
-/// The route configuration of the outbound listeners of a caller.
+/// Returns the route configuration of a caller's outbound listener.
 pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> RouteConfiguration {
     let mut hosts = hosts::of_caller(mesh, index, caller);
     hosts.push(catch_all(mesh.options.outbound_allow_any));
     configuration(hosts)
 }
 
-/// The route configuration of outbound listeners with these virtual hosts.
+/// Returns a route configuration for outbound listeners with these virtual hosts.
 pub(super) fn configuration(virtual_hosts: Vec<VirtualHost>) -> RouteConfiguration {
     RouteConfiguration {
         name: OUTBOUND_ROUTES.into(),
@@ -52,7 +52,7 @@ pub(super) fn configuration(virtual_hosts: Vec<VirtualHost>) -> RouteConfigurati
     }
 }
 
-/// What happens to requests for hosts that nobody has.
+/// Returns the virtual host for requests that match no other one.
 fn catch_all(allow_any: bool) -> VirtualHost {
     let (name, action) = if allow_any {
         (
@@ -83,7 +83,7 @@ fn catch_all(allow_any: bool) -> VirtualHost {
     }
 }
 
-/// A way to clusters without a bound on time: Envoy's default would be 15 s, so it is always said.
+/// Returns an action without a timeout, which is set explicitly because Envoy's default would be 15 s.
 pub(super) fn to(cluster: ClusterSpecifier) -> RouteAction {
     RouteAction {
         cluster_specifier: Some(cluster),
@@ -105,8 +105,8 @@ fn default_route(mesh: &Mesh, index: &Index<'_>, host: &Hostname, port: u16) -> 
     }
 }
 
-/// The routes of a VirtualService for a caller and a port. What stands behind one that takes everything can never be
-/// reached, and is left out.
+/// Returns the routes of a VirtualService for a caller and a port. Routes after one that matches everything are
+/// unreachable, and are omitted.
 fn virtual_routes(
     mesh: &Mesh,
     index: &Index<'_>,
@@ -145,7 +145,7 @@ fn virtual_routes(
     routes
 }
 
-/// Every route that a VirtualService can become for some caller and port, each with where it is written.
+/// Returns every route that a VirtualService may produce for any caller and port, each with its source position.
 pub(super) fn all(
     mesh: &Mesh,
     index: &Index<'_>,
@@ -172,7 +172,7 @@ pub(super) fn all(
     routes
 }
 
-/// The route of one of its conditions, or of none.
+/// Translates a route for one of its conditions, or without a condition.
 fn route(condition: Option<&HttpMatch>, written: &HttpRoute, place: &Place<'_>) -> Route {
     let matched = condition.and_then(|condition| condition.name.as_ref());
     let name = match (&written.name, matched) {

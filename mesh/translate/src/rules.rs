@@ -1,5 +1,5 @@
-//! Which DestinationRules hold for a caller: those of its own namespace, else those of the service's, else those of the root
-//! namespace. Nothing is taken from a farther namespace where a nearer one has any.
+//! Selection of the DestinationRules that apply to a caller: those of its own namespace, else those of the service's,
+//! else those of the root namespace. Rules of a later namespace are ignored if an earlier one has any.
 //!
 //! Sources: Istio, `push_context.go` (`setDestinationRules`, `destinationRule`), `destination_rule.go`
 //! (`mergeDestinationRule`), `sidecar.go` (`SidecarScope.DestinationRule`).
@@ -20,7 +20,7 @@ use super::by_host::ByHost;
 use super::caller::Caller;
 pub use idle::Idle;
 
-/// A rule as it stands in a document.
+/// A DestinationRule document.
 pub type Written<'a> = &'a Resource<DestinationRule>;
 
 /// The DestinationRules of a mesh, by namespace.
@@ -29,30 +29,30 @@ pub struct Rules<'a> {
     by_namespace: BTreeMap<&'a str, ByHost<'a, DestinationRule>>,
 }
 
-/// All that DestinationRules say to a caller of a host.
+/// The merged DestinationRules of a host for one caller.
 #[derive(Default)]
 pub struct Rule<'a> {
-    /// For all of it: the first that has one.
+    /// The policy for the whole host: that of the first document that has one.
     pub policy: Option<&'a TrafficPolicy>,
-    /// Its parts, of all documents; of two with one name the first.
+    /// The subsets of all documents. If two have the same name, the first one applies.
     pub subsets: Vec<&'a Spanned<Subset>>,
-    /// The documents that it is merged of, in the order in which they count.
+    /// The merged documents, in order of precedence.
     pub from: Vec<Written<'a>>,
 }
 
-/// Where rules are looked for.
+/// The part of a namespace's rules that is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shelf {
-    /// Those of a namespace that its own callers see.
+    /// Rules visible to callers in the same namespace.
     Own,
-    /// Those of a namespace that only its own callers see. Callers in the root namespace look there alone first: else what
-    /// is said there for all would go before what services say.
+    /// Rules visible only to callers in the same namespace. Callers in the root namespace first search only these,
+    /// because its exported rules would otherwise take precedence over those of the services.
     Private,
-    /// Those of a namespace that others may see.
+    /// Rules that may be visible to other namespaces.
     Exported,
 }
 
-/// Rules of one namespace and host that merge.
+/// Merged rules of one namespace and host.
 struct Group<'a> {
     export: BTreeSet<&'a str>,
     selector: Option<&'a WorkloadSelector>,
@@ -60,7 +60,7 @@ struct Group<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// Those of a mesh.
+    /// Collects the rules of a mesh.
     pub fn new(mesh: &'a Mesh) -> Self {
         let rules = in_force(&mesh.documents).filter_map(|document| match document {
             Document::DestinationRule(rule) => Some(rule),
@@ -71,9 +71,9 @@ impl<'a> Rules<'a> {
         Rules::of(&mesh.options, rules)
     }
 
-    /// Of rules, oldest first.
+    /// Indexes rules, given oldest first.
     pub(super) fn of(options: &'a MeshOptions, mut rules: Vec<Written<'a>>) -> Self {
-        // Stable. Source: Istio, `sortConfigBySelectorAndCreationTime`.
+        // The sort is stable. Source: Istio, `sortConfigBySelectorAndCreationTime`.
         rules.sort_by_key(|rule| rule.spec.workload_selector.is_none());
         let mut by_namespace: BTreeMap<&str, ByHost<'a, DestinationRule>> = BTreeMap::new();
         for rule in rules {
@@ -90,12 +90,12 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// All of them, the hosts that are no wildcards, with their hosts.
+    /// Returns the rules of all hosts that are not wildcards, with their hosts.
     pub(super) fn exact(&self) -> impl Iterator<Item = (&Hostname, &[Written<'a>])> {
         self.by_namespace.values().flat_map(|rules| rules.exact())
     }
 
-    /// All that have a host, or a wildcard over it.
+    /// Returns all rules for a host or for a wildcard that covers it.
     pub fn over(&self, host: &Hostname) -> impl Iterator<Item = Written<'a>> {
         let all = self.by_namespace.values();
         all.flat_map(move |rules| rules.over(host))
@@ -103,20 +103,21 @@ impl<'a> Rules<'a> {
             .copied()
     }
 
-    /// What holds for a caller of a service of a namespace.
+    /// Returns the merged rule for a caller of a service in `namespace`.
     pub fn rule(&self, caller: &Caller, host: &Hostname, namespace: &str) -> Rule<'a> {
         let groups = self.groups(&caller.namespace, host, namespace);
         Rule::of(chosen(&groups, Some(caller)))
     }
 
-    /// What of a service's rules holds before its apps, in a pod of a namespace: rules that select workloads are for what
-    /// these send.
+    /// Returns the merged rule that applies to a service's inbound traffic in a pod. `pod`: the pod's namespace.
+    /// Rules with a workload selector are skipped, because they apply to the outbound traffic of the selected
+    /// workloads.
     pub fn rule_before_app(&self, pod: &str, host: &Hostname, namespace: &str) -> Rule<'a> {
         let groups = self.groups(pod, host, namespace);
         Rule::of(chosen(&groups, None))
     }
 
-    /// The namespaces in which a caller of a service of a namespace looks, in order.
+    /// Returns the namespaces in which a caller's rules for a service are searched, in order.
     fn places<'n>(&'n self, caller: &'n str, namespace: &'n str) -> [(&'n str, Shelf); 3] {
         let root = self.options.root_namespace.as_str();
         let own = match caller == root {
@@ -130,7 +131,7 @@ impl<'a> Rules<'a> {
         ]
     }
 
-    /// The groups from which a caller takes one.
+    /// Returns the groups from which a caller's rule is chosen.
     fn groups(&self, caller: &str, host: &Hostname, namespace: &str) -> Vec<Group<'a>> {
         let places = self.places(caller, namespace).into_iter();
         let found = places.map(|(of, shelf)| self.groups_at(of, shelf, caller, host));
@@ -138,7 +139,7 @@ impl<'a> Rules<'a> {
         found.next().unwrap_or_default()
     }
 
-    /// Those of one namespace that a caller sees.
+    /// Returns the groups of one namespace that a caller sees.
     fn groups_at(&self, of: &str, shelf: Shelf, caller: &str, host: &Hostname) -> Vec<Group<'a>> {
         let mut groups = self.all_groups_at(of, shelf, host);
         if shelf == Shelf::Exported {
@@ -147,7 +148,7 @@ impl<'a> Rules<'a> {
         groups
     }
 
-    /// Those of one namespace, for its most specific host.
+    /// Returns the groups of one namespace for the most specific host.
     fn all_groups_at(&self, of: &str, shelf: Shelf, host: &Hostname) -> Vec<Group<'a>> {
         let Some(rules) = self.by_namespace.get(of) else {
             return Vec::new();
@@ -183,7 +184,8 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Whether a rule holds for all callers alike, if it holds: it is for all, and stands where all look.
+    /// Returns true if a rule, when it applies, applies to all callers: it is exported to all, and its namespace is
+    /// searched for all callers.
     pub(super) fn is_alike(&self, rule: Written<'_>, registry: &Registry) -> bool {
         let own = &rule.meta.namespace;
         let export = export_of(rule);
@@ -205,7 +207,6 @@ impl<'a> Rules<'a> {
         for_all && (*own == self.options.root_namespace || at_home())
     }
 
-    /// All rules.
     pub(super) fn all(&self) -> impl Iterator<Item = Written<'a>> {
         self.by_namespace.values().flat_map(|rules| rules.all())
     }
@@ -229,14 +230,15 @@ impl<'a> Rule<'a> {
         merged
     }
 
-    /// The subset of a name.
+    /// Returns the subset with this name.
     pub fn subset(&self, name: &str) -> Option<&'a Spanned<Subset>> {
         let mut subsets = self.subsets.iter();
         subsets.find(|known| known.name.value == name).copied()
     }
 }
 
-/// Whom a rule names; one that selects workloads is for its own namespace alone.
+/// Returns the namespaces a rule is exported to. A rule with a workload selector is only visible in its own
+/// namespace.
 fn export_of<'a>(rule: Written<'a>) -> BTreeSet<&'a str> {
     match &rule.spec.workload_selector {
         Some(_) => BTreeSet::from([OWN_NAMESPACE]),
@@ -244,15 +246,17 @@ fn export_of<'a>(rule: Written<'a>) -> BTreeSet<&'a str> {
     }
 }
 
-/// Whether what is for `export` is for callers of another namespace.
+/// Returns true if `export` includes callers of another namespace.
 fn is_shown_to(export: &BTreeSet<&str>, caller: &str) -> bool {
     export.is_empty() || export.contains(EVERYBODY) || export.contains(caller)
 }
 
-/// Merges what merges: rules with the same `exportTo` and the same selector. It is Istio's own loop, with what follows from
-/// it: a later rule for more namespaces than an earlier one goes into that one and is lost to the others, and one without a
-/// selector goes into one with a selector whose `exportTo` it shares and is lost to the workloads not selected.
-/// Source: Istio, `mergeDestinationRule`.
+/// Merges rules that have the same `exportTo` and the same selector.
+///
+/// This is Istio's own loop, including its side effects. A later rule exported to more namespaces than an earlier one
+/// is merged into the earlier one, and lost to the other namespaces. A rule without a selector is merged into one
+/// with a selector if they share an `exportTo`, and lost to the workloads that are not selected. Source: Istio,
+/// `mergeDestinationRule`.
 fn grouped(rules: Vec<Written<'_>>) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for rule in rules {
@@ -286,8 +290,8 @@ fn grouped(rules: Vec<Written<'_>>) -> Vec<Group<'_>> {
     groups
 }
 
-/// The group that counts: the first that selects the caller, else the last that selects nobody. `caller`: `None` where
-/// selectors do not matter.
+/// Returns the applicable group: the first with a selector that matches the caller, else the last without a selector.
+/// `caller`: `None` if groups with selectors are skipped.
 fn chosen<'a>(groups: &[Group<'a>], caller: Option<&Caller>) -> Vec<Written<'a>> {
     let selects = |group: &&Group<'_>| {
         let fits = |caller: &Caller| group.selects(caller);
@@ -300,7 +304,7 @@ fn chosen<'a>(groups: &[Group<'a>], caller: Option<&Caller>) -> Vec<Written<'a>>
 }
 
 impl Group<'_> {
-    /// Whether a caller has all the labels that are asked for, and is of the rules' namespace.
+    /// Returns true if a caller is in the rules' namespace and has all labels of the selector.
     fn selects(&self, caller: &Caller) -> bool {
         let at_home = self
             .from

@@ -23,7 +23,7 @@ use shakedown_yaml::tree::parse;
 
 use super::*;
 
-/// The documents of the first scenario, with a second service beside.
+/// The documents of the first scenario, and a second service.
 const MY_SERVICE: &str = "
 apiVersion: networking.istio.io/v1alpha3
 kind: VirtualService
@@ -123,7 +123,7 @@ fn table(mesh: &Mesh) -> RouteTable {
     compile_routes(&message(&outbound(mesh).routes, OUTBOUND_ROUTES)).unwrap()
 }
 
-/// The cluster that a GET goes to; `None` if it goes nowhere.
+/// The cluster of a GET request, or `None` if no route forwards it.
 fn cluster_of(
     table: &RouteTable,
     authority: &str,
@@ -148,7 +148,7 @@ fn cluster_of(
     }
 }
 
-/// The message without what is not set, one field a line.
+/// The debug output without unset fields, one field per line.
 fn shown(message: &impl Debug) -> String {
     let mut lines: Vec<String> = format!("{message:#?}").lines().map(str::to_owned).collect();
     lines.retain(|line| {

@@ -1,7 +1,9 @@
-//! The documents of a mesh, translated and compiled as for its proxies: what a proxy would refuse, at the line behind it.
+//! A trial compilation of the mesh's documents, which finds the resources that a proxy would reject and the lines
+//! that cause them.
 //!
-//! Each document is tried alone first, for all callers, ports and protocols at once, so that what is found has a line. What
-//! only documents together can bring about is looked for in the whole of what each kind of caller is sent.
+//! Each document is first tried alone, for all callers, ports and protocols at once, so that each error has a source
+//! position. Errors that only a combination of documents causes are then searched for in the full configuration of
+//! each kind of caller.
 
 mod part;
 
@@ -30,22 +32,22 @@ use super::index::Index;
 use super::rules::Rule;
 use super::{Audience, balancing, policies, routes};
 
-/// The port of a service of which no document says one.
+/// The port of a service for which documents set none.
 const HTTP_PORT: u16 = 80;
-/// The address of the pod before whose app inbound policies are tried.
+/// The pod address used to try inbound policies.
 const POD: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// What a proxy would refuse.
+/// A document that a proxy would reject.
 #[derive(Debug)]
 pub(crate) struct Refused<'a> {
     pub(crate) document: &'a Document,
     pub(crate) place: Place,
-    /// The field of the resource that is sent, and what is wrong with it.
+    /// The path of the xDS field, and the error.
     pub(crate) problem: String,
 }
 
-/// The resources of a mesh that proxies would refuse. With `changed`, only these documents, and the services that they name, are
-/// tried. If the registry has no services, those that the documents name are used.
+/// Returns the documents that proxies would reject. With `changed`, only these documents, and the services that they
+/// name, are tried. If the registry has no services, those that the documents name are used.
 pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Vec<Refused<'a>> {
     let index = Index::new(mesh);
     let mut all = Vec::new();
@@ -75,7 +77,7 @@ pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Ve
     all
 }
 
-/// One document in the making.
+/// The trial of a single document.
 struct Trial<'t, 'a> {
     mesh: &'a Mesh,
     index: &'t Index<'a>,
@@ -104,7 +106,7 @@ impl Trial<'_, '_> {
         for port in ports.iter().flat_map(|number| both_protocols(*number)) {
             let service = Service::new("any", "default", vec![port.clone()]);
             let all = clusters::of_port(&service, &port, &rule, &self.mesh.options);
-            // The first is of the whole service.
+            // The first cluster is that of the whole service.
             let whole = spec.traffic_policy.as_ref().and_then(TrafficPolicy::place);
             let subsets = spec.subsets.iter().map(|subset| &subset.place);
             let places = [whole.unwrap_or(&spec.place)].into_iter().chain(subsets);
@@ -134,7 +136,7 @@ impl Trial<'_, '_> {
         }
     }
 
-    /// What a canary has to say of its service's routes, and of its subsets.
+    /// Tries the routes and the traffic policy that a canary sets for its service.
     fn canary(&mut self, resource: &Resource<Canary>) {
         let spec = &resource.spec;
         let to = RouteDestination {
@@ -184,7 +186,7 @@ impl Trial<'_, '_> {
     }
 }
 
-/// A route of a virtual host that has no other.
+/// Returns a route configuration that contains only this route.
 fn alone(route: Route) -> RouteConfiguration {
     let host = VirtualHost {
         name: "any".into(),
@@ -217,7 +219,8 @@ fn inbound_port(port: &Port) -> InboundPort {
     }
 }
 
-/// What is refused of all documents together: the first document without which the rest is taken.
+/// Finds an error in the combination of all documents. The first document without which the error does not occur is
+/// reported.
 fn together<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Option<Refused<'a>> {
     let mut whole = match changed {
         Some(changed) => part::touched(mesh, changed),
@@ -241,7 +244,7 @@ fn together<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Option<Refus
     })
 }
 
-/// Compiles what each kind of caller is sent.
+/// Compiles the configuration of each kind of caller.
 fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
     let shared = super::outbound(mesh);
     for caller in all_kinds_of_callers(mesh) {

@@ -1,4 +1,4 @@
-//! The errors of a mesh's documents, those included that only its proxies would find.
+//! Validation of a mesh's documents, including the errors that only a proxy would find.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use shakedown_yaml::Diagnostics;
 
 use crate::trial;
 
-/// The errors of the mesh's documents, in order of place. References to what does not exist are not among them, because Istio
-/// accepts them.
+/// Returns the errors of the mesh's documents, sorted by position. References to missing objects are not errors,
+/// because Istio accepts them.
 pub fn validate(mesh: &Mesh) -> Diagnostics {
     validate_some(mesh, None)
 }
 
-/// As [`validate()`], but of changed documents alone: errors of others are not looked for, and what proxies would refuse is
-/// looked for among the services that these documents name.
+/// Like [`validate()`], but restricted to changed documents. Proxy errors are only searched for among the services
+/// that these documents name.
 pub fn validate_changed(mesh: &Mesh, changed: &BTreeSet<Key>) -> Diagnostics {
     validate_some(mesh, Some(changed))
 }
@@ -25,7 +25,8 @@ fn validate_some(mesh: &Mesh, changed: Option<&BTreeSet<Key>>) -> Diagnostics {
     if !errors.is_empty() {
         return errors;
     }
-    // A field that no proxy can execute has an error of its own in `validate_documents`, so this should find nothing.
+    // Fields that no proxy can execute already have errors of their own in `validate_documents`, so this should find
+    // nothing.
     for refused in trial::refused(mesh, changed) {
         let (kind, name) = (refused.document.kind(), &refused.document.meta().name);
         let message = format!(

@@ -1,4 +1,4 @@
-//! From a DestinationRule to what the proxy executes.
+//! Tests of load balancing, from a DestinationRule to the compiled table.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn endpoint(number: u8, region: &str, zone: &str) -> Endpoint {
     }
 }
 
-/// The zones of the story `zone-loss`, with a DestinationRule's `spec` but for its host.
+/// The zones of the scenario `zone-loss`, with a DestinationRule's `spec` without its host.
 fn mesh(spec: &str) -> Mesh {
     let mut registry = Registry::new();
     let mut stock = Service::new("stock", "default", vec![Port::http(80)]);
@@ -73,7 +73,7 @@ fn lb(balancer: &str) -> LbPolicy {
     cluster_of(&format!("trafficPolicy: {{loadBalancer: {balancer}}}")).lb
 }
 
-/// What requests to the service meet.
+/// The route action of requests to the service.
 fn action_of(balancer: &str) -> RouteAction {
     let mesh = mesh(&format!("trafficPolicy: {{loadBalancer: {balancer}}}"));
     let outbound = outbound(&mesh);
@@ -158,7 +158,7 @@ fn routes_say_what_is_hashed_and_retries_stay_with_the_hash() {
     );
 }
 
-/// The priority and locality weight of each endpoint, by the last number of its address.
+/// The priority and locality weight of each endpoint, in the order of their addresses.
 fn seen_from(mesh: &Mesh, client: &str) -> Vec<(u32, u32)> {
     let nearness = Nearness::of(mesh, &Caller::default()).unwrap();
     let address: IpAddr = client.parse().unwrap();
@@ -186,7 +186,7 @@ fn endpoints_depend_on_the_client_only_where_a_rule_says_so() {
             "{spec}"
         );
     }
-    // By default, with outlier detection, by distance.
+    // By default, outlier detection enables failover by distance.
     let mesh = mesh("trafficPolicy: {outlierDetection: {}}");
     assert_eq!(seen_from(&mesh, "10.0.0.11"), [(0, 1), (1, 1), (2, 1)]);
     assert_eq!(seen_from(&mesh, "10.0.0.13"), [(1, 1), (1, 1), (0, 1)]);
@@ -203,7 +203,7 @@ fn the_story_of_a_lost_zone_has_three_priorities() {
         localityLbSetting: {enabled: true, failoverPriority: [topology.kubernetes.io/region, topology.kubernetes.io/zone]}}}";
     let mesh = mesh(spec);
     assert_eq!(seen_from(&mesh, "10.0.0.11"), [(0, 1), (1, 1), (2, 1)]);
-    // From another region both zones of the first are as far.
+    // From another region, both zones of the first region are equally far.
     assert_eq!(seen_from(&mesh, "10.0.0.13"), [(1, 1), (1, 1), (0, 1)]);
     assert!(cluster_of(spec).lb_options.by_locality);
 }
@@ -213,7 +213,7 @@ fn shares_of_localities_go_with_the_client() {
     let spec = "trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [
         {from: eu-1/a/*, to: {'eu-1/a/*': 80, 'eu-1/b/*': 20}}]}}}";
     let mesh = mesh(spec);
-    // Zone c gets nothing: its endpoints are not sent.
+    // Zone c has no share, so its endpoints are not sent.
     assert_eq!(seen_from(&mesh, "10.0.0.11"), [(0, 80), (0, 20)]);
     assert_eq!(seen_from(&mesh, "10.0.0.13"), [(0, 1), (0, 1), (0, 1)]);
     assert!(cluster_of(spec).lb_options.by_locality);

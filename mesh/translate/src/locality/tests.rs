@@ -1,4 +1,4 @@
-//! Priorities and weights as Istio gives them.
+//! Tests of priorities and weights, with Istio's results.
 
 use std::net::SocketAddr;
 
@@ -52,7 +52,7 @@ fn client(locality: Locality, labels: &[(&str, &str)]) -> Client {
     }
 }
 
-/// The last number of each endpoint's address with its priority.
+/// The priority of each endpoint, by the last number of its address.
 fn priorities(groups: &[Group<'_>]) -> BTreeMap<u8, u32> {
     let all = groups.iter().flat_map(|group| {
         let priority = group.priority;
@@ -79,7 +79,7 @@ fn nearer_endpoints_come_first_and_no_priority_is_left_out() {
     ];
     let here = client(at("eu", "a", "1"), &[]);
     let arranged = arrange(groups(&endpoints), &failover(&[], &[]), &here);
-    // There is none of the same region and another zone: what would be 0, 1, 3 is 0, 1, 2.
+    // Without an endpoint in the same region and another zone, the priorities 0, 1, 3 become 0, 1, 2.
     assert_eq!(
         priorities(&arranged),
         [(1, 0), (2, 1), (3, 2)].into_iter().collect()

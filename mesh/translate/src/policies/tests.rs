@@ -44,7 +44,7 @@ fn policy(spec: &str) -> String {
     )
 }
 
-/// The cluster of a host, as its callers execute it.
+/// The cluster of a host, as its callers compile it.
 fn callers(mesh: &Mesh, host: &str) -> Cluster {
     let name = |resource: &&shakedown_xds::proto::Resource| resource.name.contains(host);
     let outbound = crate::outbound(mesh);
@@ -52,7 +52,7 @@ fn callers(mesh: &Mesh, host: &str) -> Cluster {
     compile_cluster(&resource.message::<cluster::Cluster>().unwrap()).unwrap()
 }
 
-/// The listener of the leaf's port, as its proxy executes it.
+/// The listener of the leaf's port, as its proxy compiles it.
 fn inbound(mesh: &Mesh) -> Listener {
     let address = POD.parse().unwrap();
     let own = crate::own(&mesh.registry.pod(address), &Inbound::of(mesh, address));

@@ -1,4 +1,4 @@
-//! Where a route's requests go, and how; or what it answers by itself.
+//! Translation of a route's action: its destinations and forwarding settings, a redirect, or a direct response.
 
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{
@@ -26,7 +26,7 @@ use super::headers::Operations;
 use super::{Place, condition, to};
 use crate::{balancing, outbound_cluster, retries, wrapped};
 
-/// Gives a route what it does, and the changes to headers that go with it.
+/// Sets a route's action and its header changes.
 pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &Place<'_>) {
     let mut operations = Operations::of(written.headers.as_ref());
     let action = if let Some(redirect) = &written.redirect {
@@ -92,7 +92,7 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
     action
 }
 
-/// Destinations without weight are left out.
+/// Translates several destinations. Those without a weight are omitted.
 fn weighted(several: &[Spanned<RouteDestination>], place: &Place<'_>) -> route::WeightedCluster {
     let weight = |to: &RouteDestination| to.weight.as_ref().map_or(0, |weight| weight.value);
     let clusters = several.iter().filter(|to| weight(to) > 0).map(|to| {
@@ -116,7 +116,8 @@ fn weighted(several: &[Spanned<RouteDestination>], place: &Place<'_>) -> route::
     }
 }
 
-/// The destination's port is the one that it names, else its service's only one, else the one asked for.
+/// Returns the destination's cluster. The port is the one that the destination names, else the only port of its
+/// service, else the port of the request.
 fn cluster(to: &Destination, place: &Place<'_>) -> String {
     let host = Hostname::resolve(&to.host, place.namespace);
     let ports = place
@@ -133,7 +134,8 @@ fn cluster(to: &Destination, place: &Place<'_>) -> String {
     outbound_cluster(number, subset, host.as_str())
 }
 
-/// The share of a route's `mirror`, of which the older form counts only without the other. Source: Istio, `MirrorPercent`.
+/// Returns the share of a route's `mirror`. The older field applies only if the newer one is not set. Source: Istio,
+/// `MirrorPercent`.
 fn mirrored(written: &HttpRoute) -> Option<FractionalPercent> {
     let share = written.mirror_percentage.as_ref();
     let whole = || {
@@ -145,7 +147,7 @@ fn mirrored(written: &HttpRoute) -> Option<FractionalPercent> {
     share.map(|share| millionths(share)).or_else(whole)
 }
 
-/// A mirror, unless its share is nothing.
+/// Translates a mirror, unless its share is zero.
 fn mirror(
     to: &Destination,
     share: Option<FractionalPercent>,
@@ -163,7 +165,7 @@ fn mirror(
     })
 }
 
-/// Source: Istio, `ApplyRedirect`.
+/// Translates a redirect. Source: Istio, `ApplyRedirect`.
 fn redirect_action(redirect: &Redirect, asked: u16) -> RedirectAction {
     let code = match redirect.redirect_code.as_ref().map_or(301, |it| it.value) {
         302 => RedirectResponseCode::Found,
@@ -178,7 +180,7 @@ fn redirect_action(redirect: &Redirect, asked: u16) -> RedirectAction {
     };
     let port = redirect.port.as_ref().map(|port| port.value).or(derived);
     let scheme = redirect.scheme.as_ref().map(|scheme| scheme.as_str());
-    // A scheme's own port is not written.
+    // The default port of the scheme is omitted.
     let own = match scheme.unwrap_or("http") {
         "https" => 443,
         _ => 80,

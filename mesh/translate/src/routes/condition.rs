@@ -1,4 +1,4 @@
-//! What a route takes.
+//! Translation of match conditions.
 
 use shakedown_istio::gateways::include_sidecars;
 use shakedown_istio::{HttpMatch, StringMatch};
@@ -12,7 +12,7 @@ use shakedown_xds::proto::route::{HeaderMatcher, QueryParameterMatcher, RouteMat
 
 use crate::caller::Caller;
 
-/// Any request.
+/// A condition that matches every request.
 pub(crate) fn any_path() -> RouteMatch {
     RouteMatch {
         path_specifier: Some(PathSpecifier::Prefix("/".into())),
@@ -20,8 +20,8 @@ pub(crate) fn any_path() -> RouteMatch {
     }
 }
 
-/// Whether a condition is for sidecars, and for this caller. One that names gateways asks nothing of callers.
-/// Source: Istio, `sourceMatchHTTP`.
+/// Returns true if a condition applies to sidecars and to this caller. The caller is not checked for a condition that
+/// names gateways. Source: Istio, `sourceMatchHTTP`.
 pub(super) fn is_for(condition: &HttpMatch, caller: &Caller) -> bool {
     if !condition.gateways.is_empty() {
         return include_sidecars(&condition.gateways);
@@ -32,7 +32,7 @@ pub(super) fn is_for(condition: &HttpMatch, caller: &Caller) -> bool {
         && condition.source_namespace.as_ref().is_none_or(in_namespace)
 }
 
-/// Whether no request can come past it.
+/// Returns true if the condition matches every request.
 pub(super) fn takes_everything(condition: &HttpMatch) -> bool {
     let any_uri = match condition.uri.as_deref() {
         None | Some(StringMatch::Present) => true,
@@ -72,7 +72,7 @@ pub(super) fn route_match(condition: &HttpMatch) -> RouteMatch {
     for (name, unwanted) in &condition.without_headers {
         let mut matcher = header(name, unwanted);
         matcher.invert_match = true;
-        // A header that is not there is not such, either; asked for presence, Envoy knows that itself.
+        // An absent header satisfies the condition. For a presence match, Envoy handles that itself.
         matcher.treat_missing_header_as_empty = **unwanted != StringMatch::Present;
         headers.push(matcher);
     }
@@ -108,12 +108,12 @@ fn header(name: &str, wanted: &StringMatch) -> HeaderMatcher {
     }
 }
 
-/// `None` asks for presence.
+/// Translates a string match. `None` means that only presence is required.
 pub(super) fn string_matcher(wanted: &StringMatch) -> Option<StringMatcher> {
     let pattern = match wanted {
         StringMatch::Present => return None,
         StringMatch::Exact(text) => MatchPattern::Exact(text.clone()),
-        // Every value begins with nothing; Envoy refuses an empty prefix.
+        // Every value has an empty prefix, and Envoy rejects an empty one.
         StringMatch::Prefix(text) if text.is_empty() => return None,
         StringMatch::Prefix(text) => MatchPattern::Prefix(text.clone()),
         StringMatch::Regex(regex) => MatchPattern::SafeRegex(regex_matcher(regex)),

@@ -1,4 +1,5 @@
-//! What a route says to filters: faults and cross-origin requests. Source: Istio, `TranslateFault`, `TranslateCORSPolicy`.
+//! Translation of per-route filter settings: fault injection and CORS. Source: Istio, `TranslateFault`,
+//! `TranslateCORSPolicy`.
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use shakedown_xds::proto::{self, CORS, FAULT, cors, fault, fault_delay};
 
 use super::condition::string_matcher;
 
-/// What a route says, by filter, in order of their names.
+/// Returns a route's settings by filter, sorted by filter name.
 pub(super) fn of_route(route: &HttpRoute) -> Vec<(String, Any)> {
     let mut said = Vec::new();
     if let Some(policy) = &route.cors_policy {
@@ -29,7 +30,7 @@ pub(super) fn of_route(route: &HttpRoute) -> Vec<(String, Any)> {
     said
 }
 
-/// A share in millionths, as Istio sends those with decimals.
+/// A percentage in parts per million, as Istio sends percentages with decimals.
 pub(super) fn millionths(percentage: &Percentage) -> FractionalPercent {
     FractionalPercent {
         numerator: percentage.value.0,
@@ -37,7 +38,7 @@ pub(super) fn millionths(percentage: &Percentage) -> FractionalPercent {
     }
 }
 
-/// A share in whole percent.
+/// An integer percentage.
 pub(super) fn percent(percent: u32) -> FractionalPercent {
     FractionalPercent {
         numerator: percent,
@@ -78,7 +79,7 @@ fn abort(abort: &Abort) -> Option<fault::FaultAbort> {
 
 fn cors_policy(policy: &CorsPolicy) -> cors::CorsPolicy {
     let matcher = |wanted: &StringMatch| {
-        // Any origin, where presence alone is asked.
+        // A presence match allows any origin.
         string_matcher(wanted).unwrap_or_else(|| StringMatcher {
             match_pattern: Some(MatchPattern::SafeRegex(super::condition::regex_matcher(
                 ".*",

@@ -1,4 +1,4 @@
-//! What is done to headers. Source: Istio, `TranslateHeadersOperations`.
+//! Translation of header operations. Source: Istio, `TranslateHeadersOperations`.
 
 use indexmap::IndexMap;
 use shakedown_istio::{HeaderOperations, Headers};
@@ -6,7 +6,7 @@ use shakedown_xds::proto::core::header_value_option::HeaderAppendAction;
 use shakedown_xds::proto::core::{HeaderValue, HeaderValueOption};
 use shakedown_yaml::Spanned;
 
-/// The changes to headers of requests and responses, and the host, which is none of them.
+/// The header changes of requests and responses, and a host rewrite, which Envoy configures separately.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Operations {
     pub(super) request_add: Vec<HeaderValueOption>,
@@ -32,7 +32,7 @@ impl Operations {
     }
 }
 
-/// What is put in the place of others, then what is put beside them.
+/// Returns the headers to set, followed by the headers to add.
 fn both(operations: &HeaderOperations) -> Vec<HeaderValueOption> {
     let mut all = options(&operations.set, HeaderAppendAction::OverwriteIfExistsOrAdd);
     all.extend(options(
@@ -65,12 +65,12 @@ fn names(names: &[Spanned<String>]) -> Vec<String> {
     kept.map(|name| name.value.clone()).collect()
 }
 
-/// Whether a name is of the request line, or `host`, and so no header that could be changed.
+/// Returns true for pseudo-headers and `host`, which header operations cannot change.
 fn is_line(name: &str) -> bool {
     name.starts_with(':') || name.eq_ignore_ascii_case("host")
 }
 
-/// The host that is put in the place of the request's.
+/// Returns the host that replaces that of the request.
 fn host(headers: &IndexMap<Spanned<String>, Spanned<String>>) -> Option<String> {
     let is_host =
         |name: &str| name.eq_ignore_ascii_case(":authority") || name.eq_ignore_ascii_case("host");

@@ -1,5 +1,5 @@
-//! Virtual hosts: which VirtualService routes which of them, and the authorities that each of them answers to.
-//! Source: Istio, `BuildSidecarVirtualHostWrapper`, `BuildSidecarOutboundVirtualHosts`.
+//! Virtual hosts, the VirtualServices that provide their routes, and their domains. Source: Istio,
+//! `BuildSidecarVirtualHostWrapper`, `BuildSidecarOutboundVirtualHosts`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use super::{HTTP_PORT, default_route, virtual_routes};
 use crate::caller::Caller;
 use crate::index::Index;
 
-/// The virtual hosts of a caller but the last, which takes all other authorities.
+/// Returns all virtual hosts of a caller, except the catch-all.
 ///
-/// Domains belong to the virtual host that claims them first, and one without a domain is left out: VirtualServices go
-/// first, in their order, each with the hosts that no service has before its services; then come services that have no
-/// route of a VirtualService for this caller and port, and so their default route.
+/// A domain belongs to the virtual host that claims it first, and a virtual host without domains is omitted.
+/// VirtualServices are processed first, in order, each with its hosts outside the registry before its services.
+/// Services for which no VirtualService has a route for this caller and port follow with their default route.
 pub(super) fn of_caller(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Vec<VirtualHost> {
     let mut hosts = VirtualHosts::new(mesh);
     for routed in routed(mesh, index) {
@@ -25,7 +25,7 @@ pub(super) fn of_caller(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Vec<
                 continue;
             }
             for host in &routed.strangers {
-                // A wildcard that means services of this port is no host of its own.
+                // A wildcard that covers services of this port does not get a virtual host of its own.
                 if !host.is_wildcard() || !is_of_services(mesh, host, port) {
                     hosts.add_stranger(host, port, routes.clone());
                 }
@@ -46,16 +46,16 @@ pub(super) fn of_caller(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Vec<
     hosts.added.into_values().collect()
 }
 
-/// A VirtualService and the hosts that it may route.
+/// A VirtualService with the hosts that it routes.
 struct Routed<'a> {
     document: &'a Resource<VirtualService>,
     services: Vec<&'a Service>,
-    /// Its hosts that are no service.
+    /// Hosts that are not in the registry.
     strangers: Vec<Hostname>,
 }
 
 impl<'a> Routed<'a> {
-    /// The ports at which its hosts are asked for.
+    /// Returns the ports of its hosts.
     fn ports(&self) -> BTreeSet<u16> {
         let services = self.services.iter();
         let ports = services.flat_map(|service| service.ports.iter().map(|port| port.number));
@@ -71,9 +71,9 @@ impl<'a> Routed<'a> {
     }
 }
 
-/// The VirtualServices that the caller of an index sees, in their order. Several may name a host: the first of them that has
-/// a route for the caller counts. Of wildcards only the most specific one means a service.
-/// Source: Istio, `separateVSHostsAndServices`.
+/// Returns the VirtualServices that the caller of an index sees, in order. If several name the same host, the first
+/// that has a route for the caller applies. Only the most specific wildcard applies to a service. Source: Istio,
+/// `separateVSHostsAndServices`.
 fn routed<'a>(mesh: &'a Mesh, index: &Index<'a>) -> Vec<Routed<'a>> {
     let services = || mesh.registry.services.values();
     let mut by_wildcard: BTreeMap<(&str, &str), Vec<&Service>> = BTreeMap::new();
@@ -123,14 +123,14 @@ fn is_of_services(mesh: &Mesh, host: &Hostname, port: u16) -> bool {
     })
 }
 
-/// Virtual hosts in the making: no two of them have one name, or one domain.
+/// A builder of virtual hosts with unique names and domains.
 struct VirtualHosts<'a> {
     shorts: BTreeMap<&'a str, &'a Hostname>,
-    /// The full names of services, which no other name of a service may take.
+    /// The full names of services, which no short name of another service may take.
     full: BTreeSet<&'a str>,
-    /// The domains that are claimed, in lower case.
+    /// The claimed domains, in lower case.
     claimed: BTreeSet<String>,
-    /// By host and port: those of services first.
+    /// By host and port. The flag, true for hosts outside the registry, sorts those of services first.
     added: BTreeMap<(bool, Hostname, u16), VirtualHost>,
 }
 
@@ -149,7 +149,7 @@ impl<'a> VirtualHosts<'a> {
         }
     }
 
-    /// Whether a service's port has its virtual host.
+    /// Returns true if a service's port already has a virtual host.
     fn has(&self, service: &Hostname, port: u16) -> bool {
         self.added.contains_key(&(false, service.clone(), port))
     }
@@ -160,7 +160,7 @@ impl<'a> VirtualHosts<'a> {
         self.add(key, domains, routes);
     }
 
-    /// Adds a host that no service has.
+    /// Adds a host that is not in the registry.
     fn add_stranger(&mut self, host: &Hostname, port: u16, routes: Vec<Route>) {
         let domains = at_port(host.as_str(), port, port == HTTP_PORT);
         self.add((true, host.clone(), port), domains, routes);
@@ -185,11 +185,11 @@ impl<'a> VirtualHosts<'a> {
         self.added.insert(key, host);
     }
 
-    /// All the authorities that mean a service's port: with the port always, without it where no other is meant.
+    /// Returns all authorities of a service's port, each with the port, and also without it if that is unambiguous.
     /// Source: Istio, `generateVirtualHostDomains`.
     fn domains(&self, service: &Service, port: &Port) -> Vec<String> {
         let full = service.hostname.as_str();
-        // The absolute form of its name. Source: Istio, `EnableAbsoluteFqdnVhostDomain`.
+        // The absolute form of the name. Source: Istio, `EnableAbsoluteFqdnVhostDomain`.
         let mut names = vec![full.to_owned(), format!("{full}.")];
         if service.is_of_kubernetes() {
             let mut others = Vec::new();
@@ -209,21 +209,22 @@ impl<'a> VirtualHosts<'a> {
     }
 }
 
-/// The authorities of a name at a port. `alone`: also without the port. At HTTP's own port the port of an authority says
-/// nothing, where it is no other's, as in Istio: a listener for all ports cannot ignore it (`ignore_port_in_host_matching`).
+/// Returns the authorities of a name at a port. `alone`: true to include the name without a port. As in Istio, the
+/// port of an authority is ignored for port 80 unless another port of the name matches it. This needs a wildcard
+/// because a listener for all ports cannot use `ignore_port_in_host_matching`.
 fn at_port(name: &str, port: u16, alone: bool) -> Vec<String> {
     let mut all = vec![format!("{name}:{port}")];
     if alone {
         all.insert(0, name.to_owned());
     }
-    // A domain has one star.
+    // A domain may contain only one wildcard.
     if port == HTTP_PORT && !name.starts_with('*') {
         all.push(format!("{name}:*"));
     }
     all
 }
 
-/// Which service a short name alone means: the only one of that name, or the one in `default`.
+/// Maps each short name to its service: the only one of that name, or else the one in `default`.
 fn short_names(mesh: &Mesh) -> BTreeMap<&str, &Hostname> {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     for service in mesh.registry.services.values() {

@@ -1,35 +1,37 @@
-//! Why a DestinationRule has no say.
+//! The reasons why a DestinationRule has no effect.
 
 use shakedown_istio::registry::Hostname;
 
 use super::{Rules, Shelf, Written, chosen, export_of, is_shown_to};
 use crate::Caller;
 
-/// Why a rule that has a host has no say for a caller of it.
+/// The reason why a rule for a host has no effect for a caller of that host.
 #[derive(Clone, Copy, Debug)]
 pub enum Idle<'a> {
-    /// Its namespace is neither the caller's, nor the service's, nor the root namespace.
+    /// The rule's namespace is neither the caller's, nor the service's, nor the root namespace.
     Elsewhere,
-    /// It is not for the caller's namespace.
+    /// Not exported to the caller's namespace.
     Hidden,
-    /// It asks for labels that the caller does not have.
+    /// The rule's selector requires labels that the caller does not have.
     NotSelected,
-    /// One of a namespace that is looked at before its own.
+    /// Superseded by a rule of a namespace that is searched earlier.
     Nearer(Written<'a>),
-    /// One of such a namespace that does not select the caller. Source: Istio, `PushContext.destinationRule`.
+    /// Superseded by a rule of a namespace that is searched earlier, although that rule does not select the caller.
+    /// Source: Istio, `PushContext.destinationRule`.
     Shadowed(Written<'a>),
-    /// One of its namespace with a more specific host, seen by the caller or not.
+    /// Superseded by a rule of the same namespace with a more specific host, even if the caller does not see that
+    /// rule.
     Narrower(Written<'a>),
-    /// One of its namespace that selects the caller.
+    /// Superseded by a rule of the same namespace that selects the caller.
     Selected(Written<'a>),
-    /// One of its namespace that has another `exportTo` and is younger.
+    /// Superseded by a younger rule of the same namespace with a different `exportTo`.
     Apart(Written<'a>),
-    /// It has gone into one of its namespace that is not for the caller.
+    /// Merged into a rule of the same namespace that does not apply to the caller.
     MergedAway(Written<'a>),
 }
 
 impl<'a> Rules<'a> {
-    /// Why a rule has no say for a caller of a service of a namespace; `None` if it has.
+    /// Returns the reason why a rule has no effect for a caller of a service in `namespace`, or `None` if it applies.
     pub fn why_idle(
         &self,
         rule: Written<'a>,
@@ -89,7 +91,7 @@ impl<'a> Rules<'a> {
 }
 
 impl<'a> Idle<'a> {
-    /// The rule that leaves it nothing to say, where one does.
+    /// Returns the rule that supersedes this one, if any.
     pub fn by(&self) -> Option<Written<'a>> {
         match *self {
             Idle::Elsewhere | Idle::Hidden | Idle::NotSelected => None,
@@ -102,7 +104,7 @@ impl<'a> Idle<'a> {
         }
     }
 
-    /// The reason in words; `by`: the name of [`Idle::by`].
+    /// Describes the reason. `by`: the name of [`Idle::by`].
     pub fn because(&self, by: &str, caller: &Caller) -> String {
         let whose = match caller.namespace.as_str() {
             "" => "of other namespaces".to_owned(),

@@ -1,4 +1,4 @@
-//! Whose rule holds for whom.
+//! Tests of the selection of DestinationRules for a caller.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::{Audience, Audiences, Caller};
 
 const SERVICE: &str = "r.shop.svc.cluster.local";
 
-/// A mesh with a service `r` in `shop`, and rules: name, namespace, and what else they say. Their policies are told apart by
-/// how many connections they allow.
+/// A mesh with a service `r` in `shop`, and rules given by name, namespace and further YAML. Their policies differ in
+/// the maximum number of connections.
 fn mesh(rules: &[(&str, &str, &str)]) -> Mesh {
     let mut text = String::new();
     for (connections, (name, namespace, more)) in (1..).zip(rules) {
@@ -55,7 +55,7 @@ fn caller(namespace: &str, labels: &[(&str, &str)]) -> Caller {
     }
 }
 
-/// The names of the rules that hold for a caller of the service.
+/// The names of the rules that apply to a caller of the service.
 fn held(mesh: &Mesh, caller: &Caller) -> String {
     let rules = Rules::new(mesh);
     let rule = rules.rule(caller, &Hostname::new(SERVICE), "shop");
@@ -63,7 +63,7 @@ fn held(mesh: &Mesh, caller: &Caller) -> String {
     names.join("+")
 }
 
-/// The same for callers of namespaces.
+/// The same for callers in these namespaces.
 fn held_in<const N: usize>(mesh: &Mesh, namespaces: [&str; N]) -> [String; N] {
     namespaces.map(|namespace| held(mesh, &caller(namespace, &[])))
 }
@@ -158,7 +158,7 @@ fn a_specific_host_that_is_hidden_still_hides_the_wildcard_beside_it() {
         ("one", "shop", "exportTo: [bank]"),
     ]);
     assert_eq!(held_in(&mesh, ["bank", "web"]), ["one", ""]);
-    // Its own namespace does not see it at all, and so sees the other.
+    // The rule is not visible in its own namespace, so the other one applies there.
     assert_eq!(held_in(&mesh, ["shop"]), ["wide"]);
 }
 

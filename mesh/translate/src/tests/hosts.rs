@@ -1,9 +1,9 @@
-//! Virtual hosts: which authorities there are, and whose routes they have.
+//! Tests of virtual hosts: their domains and their routes.
 
 use super::*;
 use crate::{Caller, routes_for};
 
-/// A VirtualService of these hosts that leads to a service.
+/// A VirtualService that routes these hosts to a service.
 fn leads(name: &str, hosts: &str, to: &str) -> String {
     service(&format!(
         "{{hosts: {hosts}, http: [{{route: [{{destination: {{host: {to}}}}}]}}]}}"
@@ -20,7 +20,8 @@ const TWIN: &str = "outbound|80||twin.default.svc.cluster.local";
 
 #[test]
 fn a_domain_belongs_to_the_virtual_host_that_claims_it_first() {
-    // Names with a dot mean themselves alone: such a host is no service, and goes before the service of that name.
+    // A name with a dot is not expanded. Such a host is outside the registry, and is processed before the service of
+    // that name.
     for (hosts, taken, left) in [
         ("[twin.default]", "twin.default", "twin.default.svc"),
         ("[twin.default.svc]", "twin.default.svc", "twin.default"),
@@ -135,7 +136,7 @@ fn the_port_of_an_authority_says_nothing_at_port_80() {
     let goes = |host: &str| cluster_of(&table, host, "/", &[]).unwrap();
     assert_eq!(goes("twin.default:12345"), TWIN);
     assert_eq!(goes("api.example.com:12345"), MINE);
-    // It says which of a service's ports is meant.
+    // The port selects one of the service's ports.
     assert!(goes("other:81").starts_with("outbound|81|"));
     assert!(goes("other:12345").starts_with("outbound|80|"));
     assert_eq!(goes("my-service:12345"), PASSTHROUGH);
@@ -208,11 +209,11 @@ fn a_delegate_may_be_for_callers_and_gateways_of_its_own() {
         "{sourceLabels: {app: web}}",
         "{sourceLabels: {app: bank}}"
     ));
-    // A root that names a namespace wants its delegate to name the same one.
+    // If the root names a namespace, its delegate must name the same one.
     assert!(taken("{sourceNamespace: shop}", "{sourceNamespace: shop}"));
     assert!(!taken("{sourceNamespace: shop}", "{uri: {prefix: /}}"));
     assert!(!taken("{gateways: [mesh]}", "{gateways: [mesh, ingress]}"));
-    // What a delegate must not have is compared with what its root must not have.
+    // `withoutHeaders` of the delegate is compared with that of the root.
     let without = "{withoutHeaders: {x: {exact: a}}}";
     assert!(taken(any, without) && taken("{withoutHeaders: {y: {exact: b}}}", without));
     assert!(!taken(without, "{withoutHeaders: {x: {exact: b}}}"));

@@ -1,4 +1,4 @@
-//! What a service's DestinationRule bounds on the way to its apps.
+//! Tests of the DestinationRule settings that apply to inbound traffic.
 
 use shakedown_xds::table::{Cluster, LbPolicy, Limits, UpstreamProtocol};
 

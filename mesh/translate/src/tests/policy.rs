@@ -1,4 +1,4 @@
-//! What DestinationRules make of clusters.
+//! Tests of the translation of DestinationRules to clusters.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is said of single ports, and of what connections speak.
+//! Tests of port-level settings and of connection protocols.
 
 use shakedown_xds::table::{Cluster, LbPolicy, UpstreamProtocol};
 
@@ -22,7 +22,7 @@ fn what_is_said_of_a_port_stands_for_all_that_is_said() {
     assert_eq!(plain.lb, LbPolicy::Random);
     assert_eq!(plain.limits.default.requests, 7);
     assert!(plain.limits.default.retry_budget.is_some());
-    // What it leaves out is the mesh's default.
+    // Fields that the port-level settings leave unset have the mesh's default.
     assert_eq!(own.lb, LbPolicy::LEAST_REQUEST);
     assert_eq!(own.limits.default.requests, 9);
     assert_eq!(own.limits.default.retry_budget, None);

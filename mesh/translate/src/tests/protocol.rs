@@ -1,4 +1,4 @@
-//! What a port speaks, as it is sent and as it is executed.
+//! Tests of port protocols, as sent and as compiled.
 
 use shakedown_istio::registry::Protocol;
 use shakedown_xds::table::UpstreamProtocol;
@@ -17,7 +17,7 @@ fn port(protocol: Protocol) -> Port {
     }
 }
 
-/// What the clusters of a service's port speak, with these documents.
+/// The protocols of the clusters of a service port, with these documents.
 fn outbound_of(protocol: Protocol, text: &str) -> Vec<UpstreamProtocol> {
     let mut mesh = mesh(text);
     let service = Service::new("my-service", "default", vec![port(protocol)]);
@@ -82,7 +82,7 @@ fn streams_are_bounded_as_written() {
     assert_eq!(outbound_of(Protocol::Http2, &bounded), [seven]);
 }
 
-/// What the cluster of an app's port speaks, and whether its requests are tried again.
+/// The protocol of an application port's cluster, and true if its route has retries.
 fn inbound_of(protocol: Protocol) -> (UpstreamProtocol, bool) {
     let mut registry = Registry::new();
     let mut service = Service::new("my-service", "default", vec![port(protocol)]);

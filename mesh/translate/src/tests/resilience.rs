@@ -1,11 +1,11 @@
-//! What Istio makes of what a person leaves out: outlier detection, limits, and retries on either side.
+//! Tests of Istio's defaults for outlier detection, limits, and retries on both sides.
 
 use shakedown_xds::proto::cluster::Cluster;
 use shakedown_xds::table::{RetryOn, RetryPolicy};
 
 use super::*;
 
-/// The cluster as it is sent, under a traffic policy.
+/// The cluster message under a traffic policy.
 fn sent(policy: &str) -> Cluster {
     let text = rule(
         "a",

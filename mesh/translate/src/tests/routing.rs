@@ -1,4 +1,4 @@
-//! What VirtualServices become: what is emitted, and that it can be executed.
+//! Tests of the translation of VirtualServices, and that its results can be compiled.
 
 use shakedown_xds::proto::route::route_action::HostRewriteSpecifier;
 use shakedown_xds::table::{
@@ -8,7 +8,7 @@ use shakedown_xds::table::{
 use super::*;
 use crate::{Caller, depends_on_caller, routes_for};
 
-/// The routes of `my-service:9080` under this `http`, as they are sent and as they are executed.
+/// The routes of `my-service:9080` for this `http` section, as sent and as compiled.
 fn both(http: &str) -> (Vec<route::Route>, Vec<Route>) {
     let mesh = mesh(&service(&format!("{{hosts: [my-service], http: {http}}}")));
     let sent: route::RouteConfiguration = message(&outbound(&mesh).routes, OUTBOUND_ROUTES);
@@ -311,7 +311,7 @@ fn a_document_is_seen_only_where_it_is_exported_to() {
     assert!(!goes("elsewhere"));
 }
 
-/// A VirtualService for `other` of one day or a later one, which goes to a service of `default`.
+/// A VirtualService for `other`, created on this day, that routes to a service of `default`.
 fn document(name: &str, namespace: &str, day: u8, more: &str, to: &str) -> String {
     format!(
         "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\n\

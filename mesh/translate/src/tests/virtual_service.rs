@@ -1,4 +1,4 @@
-//! What VirtualServices make of routes.
+//! Tests of the translation of VirtualServices to routes.
 
 use super::*;
 
@@ -154,7 +154,7 @@ fn retries_take_their_backoff_and_whether_hosts_are_avoided() {
     assert_eq!((base.seconds, base.nanos), (0, 100_000_000));
     let not = policy("{attempts: 3, retryIgnorePreviousHosts: false}", false).unwrap();
     assert!(not.retry_host_predicate.is_empty());
-    // Where a hash decides, a retry stays, unless it is written that it does not.
+    // With consistent hashing, a retry uses the same host unless the route asks for another.
     let hashed = policy("attempts: 3", true).unwrap();
     assert!(hashed.retry_host_predicate.is_empty());
     let looks = policy("{attempts: 3, retryIgnorePreviousHosts: true}", true).unwrap();

@@ -1,4 +1,5 @@
-//! The part of a mesh that changed documents touch: the services that they name, and the documents that name these.
+//! The part of a mesh affected by changed documents: the services that they name, and the documents that name these
+//! services.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,8 @@ use shakedown_istio::{Document, Key, in_force};
 
 use crate::delegate;
 
-/// The services that changed documents name, with all documents that name one of them, and all that others may delegate to.
+/// Returns the services that changed documents name, with all documents that name one of these services, and all
+/// delegates.
 pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<Key>) -> Mesh {
     let is_changed =
         |document: &Document| changed.contains(&document.key()) || delegates_to(document, changed);

@@ -1,5 +1,5 @@
-//! What proxies would refuse, at the line behind it. The documents here have passed no validation: a field that validation
-//! knows has an error of its own.
+//! Tests of the errors that only proxies would find, with their positions. The documents here are not validated
+//! first, because fields that validation covers have errors of their own.
 
 use shakedown_yaml::tree::parse;
 
@@ -107,7 +107,8 @@ fn of_a_change_what_its_services_share_with_others_is_tried_too() {
     assert_eq!(touched(2).0, ["q"]);
 }
 
-/// The cost of one validation by the number of services: `cargo test -p shakedown-translate --lib cost_of -- --ignored --nocapture`.
+/// Measures the time of one validation by the number of services:
+/// `cargo test -p shakedown-translate --lib cost_of -- --ignored --nocapture`.
 #[test]
 #[ignore = "prints times, and holds nothing"]
 #[expect(clippy::disallowed_methods, reason = "it measures")]
