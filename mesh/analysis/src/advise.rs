@@ -1,5 +1,5 @@
-//! What documents say that is no error, and is hardly meant: routes that no request reaches, documents that others make
-//! idle, conditions that nothing meets. Istio takes all of it without a word.
+//! Warnings about valid documents that are probably mistakes: unreachable routes, documents superseded by others,
+//! conditions that never match. Istio accepts all of these silently.
 
 mod codes;
 mod cover;
@@ -24,7 +24,7 @@ use shakedown_yaml::{Diagnostics, Place};
 
 pub(crate) use hosts::why_idle;
 
-/// The warnings of a mesh's documents, in order of place. The documents must be valid, see
+/// Returns the warnings about a mesh's documents, sorted by position. The documents must be valid, see
 /// [`validate`](shakedown_translate::validate()).
 pub fn advise(mesh: &Mesh) -> Diagnostics {
     let mut advice = Advice {
@@ -61,9 +61,9 @@ pub fn advise(mesh: &Mesh) -> Diagnostics {
 struct Advice<'a> {
     mesh: &'a Mesh,
     index: Index<'a>,
-    /// One of each kind that documents tell apart.
+    /// A representative of each kind of caller that documents distinguish.
     callers: Vec<Caller>,
-    /// The documents as callers of namespaces see them, of those that have been asked for.
+    /// A cache of the documents as callers see them, by namespace.
     seen: BTreeMap<String, Index<'a>>,
     found: Diagnostics,
     prefix: String,
@@ -76,7 +76,7 @@ impl<'a> Advice<'a> {
     }
 }
 
-/// Kinds of callers by their namespaces, in words.
+/// Describes callers by their namespaces.
 fn whose<'n>(namespaces: impl Iterator<Item = &'n str>) -> String {
     let named = namespaces.map(|it| {
         if it.is_empty() {
@@ -88,7 +88,7 @@ fn whose<'n>(namespaces: impl Iterator<Item = &'n str>) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-/// A place as it is written of beside another: without the file where both have the same.
+/// Formats a position mentioned in a message about another one. The file is omitted if both are in the same file.
 fn beside(place: &Place, other: &Place) -> String {
     match place.file == other.file {
         true => place.in_file(),

@@ -1,12 +1,13 @@
-//! What a request would meet, and which line of YAML decided each part of it.
+//! Explanation of a request: the routing result, and the line of YAML that decided each part of it.
 //!
-//! Nothing is routed here: the mesh is translated and compiled as it is for a proxy, and the request is looked up in the
-//! tables by the functions that the proxy calls. So this cannot come to another answer than the proxy does. What chance
-//! decides (weights, shares of faults and mirrors) is told with its odds. What the state of a running proxy decides (open
-//! breakers, ejected hosts, spent budgets) is not known here.
+//! Routing is not reimplemented here. The mesh is translated and compiled as for a proxy, and the request is looked
+//! up in the tables by the functions that the proxy itself calls. The result is therefore the same as that of the
+//! proxy. Random decisions (weights, fault and mirror percentages) are reported with their probabilities. Decisions
+//! that depend on the state of a running proxy (open circuit breakers, ejected hosts, exhausted budgets) are not
+//! covered.
 //!
-//! A registry of which no service has an endpoint is taken as one whose endpoints are not known: then none are told, and
-//! no request is refused for want of them.
+//! If no service in the registry has endpoints, endpoints are treated as unknown: none are reported, and no request
+//! is rejected for lack of them.
 
 mod asked;
 mod cluster;
@@ -42,17 +43,17 @@ use executed::Executed;
 use notes::Notes;
 use telling::Telling;
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// As documents may speak of it.
+    /// The properties by which documents select callers.
     pub caller: Caller,
-    /// Its pod's address: it says where it runs, and names its listener.
+    /// The address of its pod, which determines its locality and the name of its listener.
     pub address: IpAddr,
 }
 
 impl Sender {
-    /// The pod at an address, as far as the registry knows it.
+    /// The pod at an address, with the properties that the registry knows.
     pub fn at(registry: &Registry, address: IpAddr) -> Sender {
         Sender {
             caller: Caller::at(registry, address),
@@ -62,13 +63,13 @@ impl Sender {
 }
 
 impl Default for Sender {
-    /// A pod of the namespace `default` that serves nothing.
+    /// A pod without a service in the namespace `default`.
     fn default() -> Sender {
         Sender::at(&Registry::new(), Ipv4Addr::UNSPECIFIED.into())
     }
 }
 
-/// What a request would meet.
+/// Explains the routing of a request.
 ///
 /// # Errors
 /// The first resource that a proxy could not execute.
@@ -89,7 +90,7 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
         sender,
         asked,
     };
-    // A caller that writes no port connects to 80 or 443, and gets the routes of that port.
+    // A caller that names no port connects to 80 or 443, and gets the routes of that port.
     let authority = asked.authority_with_port();
     let Some(host) = executed.routes().find_host(&authority) else {
         told.rejected_by = Some(no_route("no virtual host has this authority"));
@@ -138,7 +139,7 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
     Ok(told)
 }
 
-/// The user's routes that did not take the request, each with its reason.
+/// Returns the user's routes that did not match the request, each with the reason.
 fn passed_over(
     before: &[Route],
     sources: &[Option<Source<'_>>],
@@ -157,7 +158,7 @@ fn passed_over(
     before.iter().zip(sources).filter_map(told).collect()
 }
 
-/// Its name, else the place in its document, else what translation calls it.
+/// Returns a route's name, else its field in the document, else the name given by the translation.
 fn route_name(route: &Route, source: Option<&Source<'_>>) -> String {
     match source {
         Some(source) if route.name.is_empty() => source.field(),
@@ -165,7 +166,7 @@ fn route_name(route: &Route, source: Option<&Source<'_>>) -> String {
     }
 }
 
-/// The service that a virtual host is made for.
+/// Returns the service that a virtual host was generated for.
 fn service_of(mesh: &Mesh, host: &VirtualHost) -> Option<Hostname> {
     let (name, _) = host.name.rsplit_once(':')?;
     Some(mesh.registry.service(name)?.hostname.clone())

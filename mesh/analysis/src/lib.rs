@@ -1,7 +1,7 @@
-//! Answers to questions about a mesh's documents: [`advise()`] warns of what is hardly meant, [`mod@explain`] follows one request
-//! through the configuration and names the line behind each step.
+//! Analysis of a mesh's documents: [`advise()`] warns of likely mistakes, [`mod@explain`] traces one request through
+//! the configuration and names the line of YAML behind each step.
 //!
-//! Pure: no input or output, and the same answer for the same mesh.
+//! This crate is pure: no I/O, and the same result for the same mesh.
 
 pub mod advise;
 pub mod explain;

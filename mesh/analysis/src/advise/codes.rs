@@ -1,4 +1,4 @@
-//! The codes that `istioctl analyze` has for the same findings. Source: Istio, `messages.yaml`.
+//! The codes of `istioctl analyze` for the same findings. Source: Istio, `messages.yaml`.
 
 /// `ReferencedResourceNotFound`.
 pub(super) const NOT_FOUND: &str = "[IST0101]";

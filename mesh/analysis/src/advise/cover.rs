@@ -1,4 +1,5 @@
-//! Whether one condition takes all that another takes. Where that cannot be told the answer is no.
+//! Coverage between match conditions: true if one matches everything that another does. The answer is false if this
+//! cannot be decided.
 
 use indexmap::IndexMap;
 use shakedown_istio::gateways::include_sidecars;
@@ -6,7 +7,7 @@ use shakedown_istio::{HttpMatch, StringMatch};
 use shakedown_xds::table::re2;
 use shakedown_yaml::Spanned;
 
-/// Whether every request that is `later`'s is `earlier`'s, too, at sidecars.
+/// Returns true if every request at a sidecar that matches `later` also matches `earlier`.
 pub(super) fn covers(earlier: &HttpMatch, later: &HttpMatch) -> bool {
     is_for_sidecars(earlier)
         && covers_uri(earlier, later)
@@ -14,7 +15,7 @@ pub(super) fn covers(earlier: &HttpMatch, later: &HttpMatch) -> bool {
         && covers_line(&earlier.method, &later.method)
         && covers_line(&earlier.authority, &later.authority)
         && covers_map(&earlier.headers, &later.headers)
-        // What is turned away turns round: the later must turn away at least as much.
+        // Negation reverses the direction: the later condition must exclude at least as much.
         && earlier.without_headers.iter().all(|(name, unwanted)| {
             of(&later.without_headers, name).is_some_and(|more| covers_text(more, unwanted))
         })
@@ -23,12 +24,13 @@ pub(super) fn covers(earlier: &HttpMatch, later: &HttpMatch) -> bool {
         && covers_callers(earlier, later)
 }
 
-/// Whether a condition is for sidecars at all.
+/// Returns true if a condition applies to sidecars.
 pub(super) fn is_for_sidecars(condition: &HttpMatch) -> bool {
     include_sidecars(&condition.gateways)
 }
 
-/// A condition that names gateways asks nothing of callers.
+/// Returns true if the callers of `earlier` include those of `later`. Callers are not checked by a condition that
+/// names gateways.
 fn covers_callers(earlier: &HttpMatch, later: &HttpMatch) -> bool {
     if !earlier.gateways.is_empty() {
         return true;
@@ -62,7 +64,7 @@ fn covers_uri(earlier: &HttpMatch, later: &HttpMatch) -> bool {
     }
 }
 
-/// In lower case; `None` for an expression, of which that would make another.
+/// Returns the match in lower case. `None` for a regular expression, because lower case would change its meaning.
 fn lower(text: &StringMatch) -> Option<StringMatch> {
     Some(match text {
         StringMatch::Exact(text) => StringMatch::Exact(text.to_ascii_lowercase()),
@@ -79,7 +81,7 @@ fn covers_line(
     match (earlier, later) {
         (None, _) => true,
         (Some(earlier), Some(later)) => covers_text(earlier, later),
-        // The request line always has one.
+        // An absent condition matches every value, and this part of the request line is always present.
         (Some(earlier), None) => earlier.value == StringMatch::Present,
     }
 }
@@ -98,7 +100,7 @@ fn covers_map(earlier: &Conditions, later: &Conditions) -> bool {
         .all(|(name, wide)| of(later, name).is_some_and(|narrow| covers_text(wide, narrow)))
 }
 
-/// Whether every text that is `narrow` is `wide`, too.
+/// Returns true if every text that matches `narrow` also matches `wide`.
 fn covers_text(wide: &StringMatch, narrow: &StringMatch) -> bool {
     match (wide, narrow) {
         (StringMatch::Present, _) => true,
@@ -119,7 +121,7 @@ fn covers_text(wide: &StringMatch, narrow: &StringMatch) -> bool {
     }
 }
 
-/// What every text begins with that matches an expression, as far as it is plain letters.
+/// Returns the literal prefix of a regular expression.
 pub(super) fn literal_head(regex: &str) -> &str {
     if regex.contains('|') {
         return "";
@@ -128,7 +130,7 @@ pub(super) fn literal_head(regex: &str) -> &str {
     let Some(end) = end else { return regex };
     let head = &regex[..end];
     match regex[end..].chars().next() {
-        // The last letter may be missing.
+        // The last character is optional.
         Some('*' | '?' | '{') => {
             let mut letters = head.chars();
             letters.next_back();

@@ -1,4 +1,4 @@
-//! VirtualServices that others delegate to: those that none does, and routes of theirs that no root takes.
+//! Warnings about delegates: VirtualServices without a root, and routes that no root can reach.
 
 use shakedown_istio::{Document, Resource, VirtualService, in_force};
 use shakedown_translate::delegate;

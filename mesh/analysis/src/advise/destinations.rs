@@ -1,4 +1,5 @@
-//! Subsets that a route leads to and that some of its callers do not have: for them another DestinationRule holds.
+//! Warnings about destination subsets that are missing for some callers, because another DestinationRule applies to
+//! those callers.
 
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{Destination, Resource, VirtualService};
@@ -50,7 +51,7 @@ impl Advice<'_> {
             let found = found.rule(caller, &host, &service.namespace);
             found.subset(subset).is_none()
         };
-        // Of one that nobody has the references tell.
+        // A subset missing for all callers is reported by `references`.
         if lacks.is_empty() || self.callers.iter().all(everybody) {
             return;
         }

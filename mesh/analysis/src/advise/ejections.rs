@@ -1,4 +1,4 @@
-//! Outlier detection that can never eject an endpoint.
+//! Warnings about outlier detection that can never eject an endpoint.
 
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{DestinationRule, OutlierDetection, Resource, TrafficPolicy};
@@ -8,7 +8,7 @@ use shakedown_yaml::Spanned;
 use super::Advice;
 
 impl Advice<'_> {
-    /// Warns of each outlier detection of a rule. Only where the registry knows endpoints of the service.
+    /// Checks each outlier detection of a rule, if the registry contains endpoints of the service.
     pub(super) fn ejections(&mut self, resource: &Resource<DestinationRule>) {
         let spec = &resource.spec;
         let host = Hostname::resolve(&spec.host, &resource.meta.namespace);
@@ -28,7 +28,7 @@ impl Advice<'_> {
             for outlier in own {
                 self.ejection(outlier, count, &name);
             }
-            // A warning for the whole service covers its subsets, which have fewer endpoints.
+            // A warning for the whole service also covers its subsets, because they have fewer endpoints.
             for outlier in outliers(spec.traffic_policy.as_ref()).filter(|_| inherited) {
                 if !never_ejects(max_ejection_percent(outlier), whole) {
                     self.ejection(outlier, count, &name);
@@ -59,7 +59,7 @@ impl Advice<'_> {
     }
 }
 
-/// Istio passes a percentage on if it is not 0; Envoy's default is 10.
+/// Returns the effective percentage. Istio passes on a value other than 0, and Envoy's default is 10.
 fn max_ejection_percent(outlier: &OutlierDetection) -> u32 {
     let written = outlier.max_ejection_percent.as_ref();
     written
@@ -68,7 +68,7 @@ fn max_ejection_percent(outlier: &OutlierDetection) -> u32 {
         .unwrap_or(10)
 }
 
-/// The outlier detections of a policy, those of single ports included.
+/// Returns the outlier detections of a policy, including port-level ones.
 fn outliers(
     policy: Option<&TrafficPolicy>,
 ) -> impl Iterator<Item = &Spanned<OutlierDetection>> + Clone {

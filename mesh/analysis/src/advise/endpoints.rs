@@ -1,4 +1,4 @@
-//! Subsets that no endpoint belongs to.
+//! Warnings about subsets without endpoints.
 
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{DestinationRule, Resource};
@@ -7,7 +7,7 @@ use super::Advice;
 use super::codes::NO_PODS;
 
 impl Advice<'_> {
-    /// Only where the registry knows endpoints of the service.
+    /// Checks the subsets of a rule, if the registry contains endpoints of the service.
     pub(super) fn subsets(&mut self, resource: &Resource<DestinationRule>) {
         let host = Hostname::resolve(&resource.spec.host, &resource.meta.namespace);
         let Some(service) = self.mesh.registry.service(host.as_str()) else {

@@ -1,4 +1,4 @@
-//! VirtualServices that others make idle, or that hold where there is nothing.
+//! Warnings about VirtualServices that are superseded by others, or that apply to no traffic of this mesh.
 
 use shakedown_istio::export::OWN_NAMESPACE;
 use shakedown_istio::gateways::is_for_sidecars;
@@ -12,7 +12,8 @@ use super::codes::CONFLICTING_HOSTS;
 use super::overlap::{self, Overlap};
 use super::{Advice, beside, whose};
 
-/// Why a document has no say for a caller of a namespace, as far as it alone decides that.
+/// Returns the reason why a document does not apply to callers of a namespace, as far as this does not depend on
+/// other documents.
 pub(crate) fn why_idle(
     resource: &Resource<VirtualService>,
     caller: &str,
@@ -59,7 +60,7 @@ impl<'a> Advice<'a> {
         }
     }
 
-    /// Warns of a host that others have too, for which sidecars of some callers or all do not use this document.
+    /// Warns of a host that other documents also have, if sidecars do not use this document for some or all callers.
     fn conflicting_host(
         &mut self,
         resource: &Resource<VirtualService>,
@@ -68,7 +69,7 @@ impl<'a> Advice<'a> {
     ) {
         let name = Hostname::resolve(host, &resource.meta.namespace);
         let ports = self.ports_asked(&name);
-        // Of the documents of a wildcard over services the first alone is asked.
+        // For a wildcard that covers services, only the first document is used.
         let mut known = self.mesh.registry.services.keys();
         let of_services = name.is_wildcard() && known.any(|known| name.covers(known));
         let (mut idle_in, mut nearer, mut partly) = (Vec::new(), None, None);
@@ -114,14 +115,14 @@ impl<'a> Advice<'a> {
         }
     }
 
-    /// The ports at which a host is asked for; none if they are not known.
+    /// Returns the ports of a host. Empty if unknown.
     fn ports_asked(&self, host: &Hostname) -> Vec<u16> {
         let service = self.mesh.registry.service(host.as_str());
         let ports = service.map_or(&[][..], |service| &service.ports);
         ports.iter().map(|port| port.number).collect()
     }
 
-    /// The namespaces whose callers see a document, each of those that documents tell apart.
+    /// Returns the namespaces whose callers see a document, among those that documents distinguish.
     pub(super) fn seen_in(&self, resource: &Resource<VirtualService>) -> Vec<String> {
         let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
         let default = self.mesh.options.virtual_services_for;
@@ -129,12 +130,12 @@ impl<'a> Advice<'a> {
         let seen =
             callers.filter(|namespace| export::reach(spec, own, namespace, default).is_some());
         let mut seen: Vec<String> = seen.cloned().collect();
-        // Several kinds of callers may be of one namespace, one after the other.
+        // Callers are sorted by namespace, and several may have the same one.
         seen.dedup();
         seen
     }
 
-    /// The documents as callers of a namespace see them.
+    /// Returns the documents as callers of a namespace see them.
     pub(super) fn seen_by(&mut self, namespace: &str) -> &Index<'a> {
         let mesh = self.mesh;
         self.seen.entry(namespace.to_owned()).or_insert_with(|| {

@@ -1,5 +1,5 @@
-//! Routes of two VirtualServices for one host. Sidecars ask them in order, and use the first that has a route for the caller and
-//! the port: a later one is idle only for those.
+//! Overlap of two VirtualServices for the same host. Sidecars use the first document that has a route for the caller
+//! and port, so a later one is superseded only for these.
 
 use std::collections::BTreeSet;
 
@@ -10,24 +10,24 @@ use shakedown_istio::{HttpMatch, HttpRoute, Resource, VirtualService};
 use shakedown_translate::delegate;
 use shakedown_translate::index::Index;
 
-/// The part of a document's routes for a host that documents before it make unreachable.
+/// The part of a document's routes for a host that earlier documents make unreachable.
 pub(super) enum Overlap<'a> {
     None,
-    /// Those for some callers or ports, and the first document that takes any.
+    /// The routes for some callers or ports. Contains the first document that supersedes any.
     Partial(&'a Resource<VirtualService>),
-    /// All.
+    /// All routes.
     Full(&'a Resource<VirtualService>),
 }
 
-/// The callers and the port for which a document has a route.
+/// A set of callers and ports for which a document has a route.
 struct Scope {
     port: Option<u16>,
     labels: IndexMap<String, String>,
     namespace: Option<String>,
 }
 
-/// Returns how much of a document's routes for a host is taken by documents before it, as callers of a namespace see them.
-/// `ports`: those at which the host is asked for; empty if they are not known.
+/// Returns the part of a document's routes for a host that earlier documents supersede, for callers of a namespace.
+/// `ports`: the ports of the host, empty if unknown.
 pub(super) fn find<'a>(
     index: &Index<'a>,
     resource: &Resource<VirtualService>,
@@ -83,7 +83,7 @@ impl Scope {
                     .filter(|it| !it.is_empty()),
             });
         }
-        // A condition that names gateways asks nothing of callers.
+        // Callers are not checked by a condition that names gateways.
         let is_for_sidecars = include_sidecars(gateways);
         is_for_sidecars.then(|| Scope {
             port: condition.port,
@@ -103,20 +103,21 @@ impl Scope {
         self.port.is_none_or(|wanted| wanted == port)
     }
 
-    /// Returns true if callers of a namespace match. The empty namespace stands for those that no document names.
+    /// Returns true if callers of a namespace match. The empty namespace represents all namespaces that appear in no
+    /// document.
     fn is_of(&self, namespace: &str) -> bool {
         let own = self.namespace.as_ref();
         own.is_none_or(|own| namespace.is_empty() || own == namespace)
     }
 
-    /// Returns true if all callers of another scope match this one, on any port.
+    /// Returns true if all callers in `other` match this scope, regardless of port.
     fn covers(&self, other: &Scope, namespace: &str) -> bool {
         let labelled = |(name, value): (&String, &String)| other.labels.get(name) == Some(value);
         let of = other.namespace.as_deref().unwrap_or(namespace);
         self.labels.iter().all(labelled) && self.namespace.as_ref().is_none_or(|it| it == of)
     }
 
-    /// Returns true if a caller of another scope can match this one, on any port.
+    /// Returns true if some caller in `other` may match this scope, regardless of port.
     fn meets(&self, other: &Scope, namespace: &str) -> bool {
         let agrees =
             |(name, value): (&String, &String)| other.labels.get(name).is_none_or(|it| it == value);
@@ -138,7 +139,8 @@ fn scopes(index: &Index<'_>, document: &Resource<VirtualService>) -> Vec<Scope> 
     routes.iter().flat_map(|it| of_route(&it.route)).collect()
 }
 
-/// The ports to compare at: those of the host; if they are not known, those that any document names, and one that none does.
+/// Returns the ports to compare: those of the host, or if they are unknown, those that any document names and one
+/// that none does.
 fn numbers<'s>(scopes: impl Iterator<Item = &'s Scope>, ports: &[u16]) -> BTreeSet<u16> {
     if !ports.is_empty() {
         return ports.iter().copied().collect();

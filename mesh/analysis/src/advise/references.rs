@@ -1,5 +1,5 @@
-//! References to what does not exist: services, ports, subsets, delegates. Istio takes documents that have them, and requests
-//! that need what is missing are answered 503.
+//! Warnings about references to missing services, ports, subsets and delegates. Istio accepts such documents, and
+//! requests that need the missing object receive a 503.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use shakedown_yaml::{Spanned, suggest};
 use super::Advice;
 use super::codes::{NOT_FOUND, PORT_REQUIRED};
 
-/// The consequence of a destination that does not exist.
+/// The consequence of a missing destination.
 #[derive(Clone, Copy)]
 enum Sent {
     Requests,
@@ -50,7 +50,7 @@ impl Advice<'_> {
         }
     }
 
-    /// The references of a DestinationRule.
+    /// Checks the references of a DestinationRule.
     pub(super) fn rule_references(&mut self, resource: &Resource<DestinationRule>) {
         let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
         let host = Hostname::resolve(&spec.host, own);
@@ -69,7 +69,7 @@ impl Advice<'_> {
         }
     }
 
-    /// The references of a Canary. Flagger takes one whose target does not exist yet, and waits for it.
+    /// Checks the references of a Canary. Flagger accepts a missing target, and waits for it.
     pub(super) fn canary_references(&mut self, resource: &Resource<Canary>) {
         let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
         let name = spec.service_name();
@@ -83,7 +83,7 @@ impl Advice<'_> {
         }
     }
 
-    /// The references of a ProxyPolicy.
+    /// Checks the references of a ProxyPolicy.
     pub(super) fn policy_references(&mut self, resource: &Resource<ProxyPolicy>) {
         let own = resource.meta.namespace.as_str();
         if let Some(host) = &resource.spec.host
@@ -93,7 +93,7 @@ impl Advice<'_> {
         }
     }
 
-    /// Returns true if a host, or one that it covers, is known. Without any service every host counts as known.
+    /// Returns true if a host is known, or covers a known one. If the registry is empty, every host counts as known.
     fn is_known(&self, host: &Hostname) -> bool {
         let registry = &self.mesh.registry;
         let mut services = registry.services.keys();
@@ -102,7 +102,7 @@ impl Advice<'_> {
             || services.any(|known| host.covers(known))
     }
 
-    /// A destination of a route for requests to these ports.
+    /// Checks a destination of a route for requests to these ports.
     fn destination(&mut self, to: &Destination, own: &str, sent: Sent, ports: &BTreeSet<u16>) {
         let host = Hostname::resolve(&to.host, own);
         let service = self.mesh.registry.service(host.as_str());
@@ -116,7 +116,7 @@ impl Advice<'_> {
             (_, None) => {}
         }
         if let Some(subset) = &to.subset {
-            // A host that no registry knows counts as one of the document's namespace.
+            // A host outside the registry belongs to the document's namespace.
             let of = service.map_or(own, |service| service.namespace.as_str());
             self.subset_of(subset, to, &host, of, sent);
         }
@@ -124,7 +124,7 @@ impl Advice<'_> {
 
     fn no_service(&mut self, host: &Spanned<String>, own: &str, lost: &str) {
         let services = self.mesh.registry.services.values();
-        // As the person would write it: in the document's namespace the short name.
+        // The suggested names are short in the document's own namespace, and full elsewhere.
         let names: Vec<&str> = services
             .map(|service| match service.namespace == own {
                 true => service.name.as_str(),
@@ -158,7 +158,8 @@ impl Advice<'_> {
         self.tell(&port.place, message);
     }
 
-    /// A destination that names no port, of a service with several: requests are sent to the port that they ask for.
+    /// Warns of a destination without a port, if its service has several ports and lacks one of the request ports.
+    /// The port of the request is used in this case.
     fn no_port(
         &mut self,
         host: &Spanned<String>,
@@ -181,7 +182,7 @@ impl Advice<'_> {
         self.tell(&host.place, message);
     }
 
-    /// The ports at which sidecars send requests to the hosts of a VirtualService, as far as they are known.
+    /// Returns the ports of a VirtualService's hosts for requests from sidecars, as far as they are known.
     fn ports_of_hosts(&self, resource: &Resource<VirtualService>) -> BTreeSet<u16> {
         let own = resource.meta.namespace.as_str();
         let inside = is_for_sidecars(&resource.spec);
@@ -194,7 +195,7 @@ impl Advice<'_> {
         ports.map(|port| port.number).collect()
     }
 
-    /// A subset that no rule defines for any caller. One that some callers lack is a matter of
+    /// Warns of a subset that no rule defines for any caller. A subset missing only for some callers is checked in
     /// [`destinations`](Advice::destinations).
     fn subset_of(
         &mut self,
@@ -216,7 +217,7 @@ impl Advice<'_> {
         known.sort_unstable();
         known.dedup();
         let hint = match self.index.rule_of_namesake(host, subset) {
-            // A short name is one of its own document's namespace, which is often not what was meant.
+            // A short name is resolved in the namespace of its own document, which is often a mistake.
             Some(other) => format!(
                 "DestinationRule {} at {} defines it for `{}`, which means another service",
                 other.meta.name,
@@ -248,7 +249,7 @@ impl Advice<'_> {
     }
 }
 
-/// Those of the ports for which a route is.
+/// Returns the ports to which a route applies.
 fn ports_of_route(route: &HttpRoute, all: &BTreeSet<u16>) -> BTreeSet<u16> {
     let wanted: Option<BTreeSet<u16>> = route.r#match.iter().map(|it| it.port).collect();
     match wanted {
@@ -257,7 +258,7 @@ fn ports_of_route(route: &HttpRoute, all: &BTreeSet<u16>) -> BTreeSet<u16> {
     }
 }
 
-/// The ports that may be written for a service.
+/// Lists the ports of a service, for a message.
 fn ports_of(service: &Service) -> String {
     let numbers = service.ports.iter().map(|known| known.number.to_string());
     let numbers: Vec<String> = numbers.collect();

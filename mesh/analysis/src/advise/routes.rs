@@ -1,4 +1,4 @@
-//! Routes and conditions that no request ever meets.
+//! Warnings about routes and conditions that no request can match.
 
 use shakedown_istio::{HttpMatch, HttpRoute, StringMatch, VirtualService};
 use shakedown_yaml::{Place, Spanned};
@@ -7,7 +7,7 @@ use super::codes::{INEFFECTIVE_MATCH, UNREACHABLE_RULE};
 use super::cover::{covers, is_for_sidecars, literal_head};
 use super::{Advice, beside};
 
-/// A condition of a route that comes before others; one of a route without any takes everything.
+/// A condition of an earlier route. `None` matches everything.
 struct Earlier<'d> {
     condition: Option<&'d HttpMatch>,
     place: &'d Place,
@@ -30,7 +30,7 @@ impl Advice<'_> {
             }
             self.retries(route);
             self.mirror_shares(route);
-            // What a delegate takes is another document's to say: it may be less.
+            // Skipped because a delegate may match less than its root.
             if route.delegate.is_some() {
                 continue;
             }
@@ -47,7 +47,7 @@ impl Advice<'_> {
         }
     }
 
-    /// Tells of a route, or of conditions of it, of which all is taken before.
+    /// Warns of a route, or of some of its conditions, if earlier conditions match all of its requests.
     fn reach(&mut self, route: &Spanned<HttpRoute>, before: &[Earlier<'_>]) {
         let any = HttpMatch::default();
         let find = |later: &HttpMatch| before.iter().find(|earlier| earlier.covers(later));
@@ -82,7 +82,7 @@ impl Advice<'_> {
         self.tell(place, message);
     }
 
-    /// Warns of a share of copies where nothing is copied, which Istio accepts.
+    /// Warns of a mirror percentage without a mirror, which Istio accepts.
     fn mirror_shares(&mut self, route: &HttpRoute) {
         if route.mirror.is_some() {
             return;
@@ -106,7 +106,7 @@ impl Advice<'_> {
         }
     }
 
-    /// Texts that nothing can be.
+    /// Warns of a path or method match that no request can satisfy.
     fn meets_nothing(&mut self, condition: &HttpMatch) {
         if let Some(uri) = &condition.uri {
             let (text, head) = match &uri.value {
@@ -140,7 +140,7 @@ impl Advice<'_> {
         }
     }
 
-    /// Retries for which the route's timeout leaves no time.
+    /// Warns of retries for which the route's timeout leaves no time.
     fn retries(&mut self, route: &HttpRoute) {
         let Some(timeout) = route.timeout.as_ref().filter(|it| !it.0.is_zero()) else {
             return;
@@ -160,7 +160,7 @@ impl Advice<'_> {
     }
 }
 
-/// Why nothing is left for a condition.
+/// Describes the reason why no request is left for a condition.
 fn never(later: &Place, earlier: &Earlier<'_>, uri: Option<&StringMatch>) -> String {
     let at = beside(earlier.place, later);
     let Some(condition) = earlier.condition else {

@@ -1,4 +1,4 @@
-//! DestinationRules of which others leave nothing, or that hold for fewer callers than it seems.
+//! Warnings about DestinationRules that are superseded by others, or that apply to fewer callers than they appear to.
 
 use shakedown_istio::export::OWN_NAMESPACE;
 use shakedown_istio::registry::{DOMAIN, Hostname};
@@ -8,7 +8,7 @@ use shakedown_translate::rules::{Idle, Rule};
 
 use super::{Advice, beside, whose};
 
-/// A service: its name, and its namespace.
+/// The name and namespace of a service.
 type Of = (Hostname, String);
 
 impl<'a> Advice<'a> {
@@ -36,7 +36,7 @@ impl<'a> Advice<'a> {
         }
     }
 
-    /// The services of a rule's host, as far as they are known; one that no wildcard means is a service in any case.
+    /// Returns the known services of a rule's host. A host without a wildcard always counts as a service.
     fn services_of(&self, resource: &Resource<DestinationRule>) -> Vec<Of> {
         let own = resource.meta.namespace.as_str();
         let host = Hostname::resolve(&resource.spec.host, own);
@@ -52,7 +52,7 @@ impl<'a> Advice<'a> {
         vec![(host, of)]
     }
 
-    /// Of one that nobody meets.
+    /// Warns of a rule that applies to no caller.
     fn idle_rule(&mut self, resource: &'a Resource<DestinationRule>, host: &Hostname, of: &str) {
         let spec = &resource.spec;
         let selected = spec.workload_selector.iter();
@@ -76,8 +76,8 @@ impl<'a> Advice<'a> {
         self.tell(&spec.host.place, format!("nothing of it counts: {because}"));
     }
 
-    /// Of one that is not in its service's namespace, which is for callers of its own alone, if these are not known, or if
-    /// it says that others are meant.
+    /// Warns of a rule outside its service's namespace, which therefore only applies to callers in its own namespace.
+    /// Reported if no such callers are known, or if the rule is explicitly exported to others.
     fn far_rule(&mut self, resource: &Resource<DestinationRule>, of: &str) {
         let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
         if own == of || own == self.mesh.options.root_namespace {
@@ -104,7 +104,8 @@ impl<'a> Advice<'a> {
         }
     }
 
-    /// Of one that callers lose by how rules merge and select; whether there are any.
+    /// Warns of a rule that is lost to some callers because of the way in which rules are merged and selected.
+    /// Returns true if a warning was added.
     fn lost_rule(&mut self, resource: &'a Resource<DestinationRule>, services: &[Of]) -> bool {
         let rules = self.index.rules();
         let lost = |caller: &Caller| {
@@ -136,7 +137,7 @@ impl<'a> Advice<'a> {
         true
     }
 
-    /// Of what older ones say of the same service wherever it is met.
+    /// Warns of the parts of a rule that older rules for the same service always override.
     fn idle_parts(&mut self, resource: &Resource<DestinationRule>, used: &[(Rule<'_>, usize)]) {
         let spec = &resource.spec;
         let (rule, place) = &used[0];
@@ -159,7 +160,7 @@ impl<'a> Advice<'a> {
         self.twins(spec, older, used);
     }
 
-    /// Subsets whose name an older rule has taken.
+    /// Warns of subsets whose name is already defined by an older rule.
     fn twins(
         &mut self,
         spec: &DestinationRule,
@@ -212,7 +213,7 @@ fn is_same(one: &Resource<DestinationRule>, other: &Resource<DestinationRule>) -
     std::ptr::eq(one, other)
 }
 
-/// The namespace that a name of Kubernetes' form has in it.
+/// Returns the namespace in a Kubernetes service name.
 fn namespace_in(host: &Hostname) -> Option<String> {
     let rest = host.as_str().strip_suffix(DOMAIN)?.strip_suffix('.')?;
     Some(rest.split_once('.')?.1.to_owned())

@@ -1,4 +1,4 @@
-//! What is warned of, and what is not.
+//! Tests of the warnings.
 
 mod hosts;
 mod idle;
@@ -33,7 +33,7 @@ fn told(text: &str) -> Vec<String> {
 
 const TO: &str = "route: [{destination: {host: r}}]";
 
-/// The advice on routes, each on a line of its own from line 5 on, without what all of it begins with.
+/// The warnings about routes that begin on line 5, one per line, without their common prefix.
 fn routes(routes: &[&str]) -> Vec<String> {
     let mut text =
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: v}\n\

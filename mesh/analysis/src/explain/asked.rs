@@ -1,4 +1,4 @@
-//! A request as a person writes it.
+//! The request to explain, parsed from user input.
 
 use http::Method;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
@@ -8,10 +8,10 @@ use thiserror::Error;
 
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Stands for the id that a proxy gives to a request without one: routes may ask whether there is one.
+/// A placeholder for the ID that a proxy generates if there is none, because routes may match on its presence.
 const ANY_ID: HeaderValue = HeaderValue::from_static("00000000-0000-4000-8000-000000000000");
 
-/// A request, as the proxy of its sender sees it when it looks for its route.
+/// A request as its sender's proxy sees it at route lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     method: Method,
@@ -21,37 +21,28 @@ pub struct Asked {
     headers: HeaderMap,
 }
 
-/// Why a text is no request.
+/// The reason why the input is not a valid request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AskedError {
-    /// It is not a method and a URL.
     #[error("`{0}` is no request: write `METHOD URL`, as in `GET http://reviews:9080/x`")]
     Form(String),
-    /// Its method is none.
     #[error("`{0}` is no method: write `GET`, `POST` or another")]
     Method(String),
-    /// Its URL is none.
     #[error("`{0}` is no URL: write `http://HOST[:PORT]/PATH`")]
     Url(String),
-    /// Its URL's scheme is not HTTP.
+    /// The URL's scheme is neither `http` nor `https`.
     #[error("`{url}` has the scheme `{scheme}`: expected `http` or `https`")]
-    Scheme {
-        /// The URL.
-        url: String,
-        /// Its scheme.
-        scheme: String,
-    },
-    /// A header is none.
+    Scheme { url: String, scheme: String },
     #[error("`{0}` is no header: write `NAME: VALUE`")]
     Header(String),
 }
 
 impl Asked {
-    /// A request from `METHOD URL`, or a URL alone, which is a GET; and headers, each `NAME: VALUE`. A `host` header goes
-    /// before the URL's host, as it does on the wire.
+    /// Parses `METHOD URL`, or a URL alone for a GET, and headers in the form `NAME: VALUE`. A `host` header takes
+    /// precedence over the URL's host, as it does on the wire.
     ///
     /// # Errors
-    /// What of it is wrong, and what would be accepted.
+    /// The invalid part, with the accepted form.
     pub fn parse(
         request: &str,
         headers: impl IntoIterator<Item = impl AsRef<str>>,
@@ -95,18 +86,18 @@ impl Asked {
         })
     }
 
-    /// The host that is asked for, without its port.
+    /// The request's host without the port.
     pub fn host(&self) -> &str {
         self.split_authority().0
     }
 
-    /// The port that is asked for; 80, or 443, where none is written.
+    /// The request's port. Default: 80 or 443, by scheme.
     pub fn port(&self) -> u16 {
         let own = if self.scheme == "https" { 443 } else { 80 };
         self.split_authority().1.unwrap_or(own)
     }
 
-    /// The authority with its port: the one that the caller connects to, which an authority without one leaves out.
+    /// The authority with the port that the caller connects to, even if the request omits it.
     pub(super) fn authority_with_port(&self) -> String {
         format!("{}:{}", self.host(), self.port())
     }
@@ -121,7 +112,7 @@ impl Asked {
         }
     }
 
-    /// The same with its path normalised; `None` if that cannot be.
+    /// Returns the request with its path normalised, or `None` if the path is invalid.
     pub(super) fn normalized(&self) -> Option<Asked> {
         let path = normalize_path(&self.path).ok()?.into_owned();
         Some(Asked {
@@ -130,7 +121,7 @@ impl Asked {
         })
     }
 
-    /// What routes look at.
+    /// Returns the parts of the request that routes match on.
     pub(super) fn view(&self) -> RequestView<'_> {
         RequestView {
             method: self.method.as_str(),
@@ -142,7 +133,7 @@ impl Asked {
     }
 }
 
-/// Scheme, authority and path of a URL.
+/// Splits a URL into scheme, authority and path.
 fn split(url: &str) -> Result<(&'static str, String, String), AskedError> {
     let wrong = || AskedError::Url(url.to_owned());
     let uri: Uri = url.parse().map_err(|_| wrong())?;
@@ -161,7 +152,7 @@ fn split(url: &str) -> Result<(&'static str, String, String), AskedError> {
         return Err(wrong());
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    // `http://host?query` has no path of its own.
+    // `http://host?query` has an empty path.
     let path = if path.starts_with('/') {
         path.to_owned()
     } else {

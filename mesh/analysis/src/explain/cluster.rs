@@ -1,4 +1,4 @@
-//! What a cluster does to the requests of a route.
+//! The policies that a cluster applies to the requests of a route.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::told::{
     BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, SlowStartTold, ThrottleTold,
 };
 
-/// Returns the policies for the requests of a route in a cluster. `fails_over`: the cluster has endpoints of more than one
-/// priority.
+/// Returns the policies for the requests of a route in a cluster. `fails_over`: true if the cluster has endpoints of
+/// more than one priority.
 pub(super) fn policies(
     cluster: &Cluster,
     action: &RouteAction,
@@ -68,7 +68,8 @@ pub(super) fn policies(
     }
 }
 
-/// What is hashed, and whether the request has it: one that has nothing of it goes by chance.
+/// Describes a hash component, and notes if the request lacks it. A request that lacks all of them is balanced at
+/// random.
 fn hashed(policy: &HashPolicy, request: &RequestView<'_>) -> String {
     let (words, is_there) = match &policy.by {
         HashBy::Header(key) => {
@@ -95,14 +96,14 @@ fn hashed(policy: &HashPolicy, request: &RequestView<'_>) -> String {
     }
 }
 
-/// `None` where nothing is bounded.
+/// Returns the limits, or `None` if all are unlimited.
 pub(super) fn limits_told(limits: &Limits) -> Option<LimitsTold> {
     let bound = |limit: u32| (limit != u32::MAX).then_some(limit);
     let told = LimitsTold {
         connections: bound(limits.connections),
         pending: bound(limits.pending),
         requests: bound(limits.requests),
-        // A budget takes the place of the number.
+        // A retry budget replaces the fixed limit.
         retries: bound(limits.retries).filter(|_| limits.retry_budget.is_none()),
     };
     (told != LimitsTold::default()).then_some(told)

@@ -1,4 +1,4 @@
-//! Which line of YAML decided what of a route.
+//! The lines of YAML that decided each part of a route.
 
 use std::borrow::Cow;
 
@@ -10,11 +10,11 @@ use shakedown_yaml::Place;
 
 use super::Decision;
 
-/// A route as it stands in a document.
+/// A route of a VirtualService document.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At<'m> {
     pub(super) document: &'m Resource<VirtualService>,
-    /// Which of its routes.
+    /// The index of the route.
     pub(super) route: usize,
 }
 
@@ -33,7 +33,7 @@ impl<'m> At<'m> {
     }
 }
 
-/// Name and namespace as documents are written of: the namespace where it is not `default`.
+/// Returns the name and namespace of a document for messages. The namespace is omitted if it is `default`.
 pub(super) fn name_of<T>(resource: &Resource<T>) -> String {
     let meta = &resource.meta;
     match meta.namespace.as_str() {
@@ -42,26 +42,27 @@ pub(super) fn name_of<T>(resource: &Resource<T>) -> String {
     }
 }
 
-/// Where a route is written.
+/// The source of a compiled route.
 pub(super) struct Source<'m> {
-    /// In the document of its host.
+    /// The route in the document that has the host.
     root: At<'m>,
-    /// In the document that this delegates to.
+    /// The route in its delegate, if any.
     taken: Option<At<'m>>,
-    /// As it holds: both together.
+    /// The effective route, merged from both.
     merged: Cow<'m, HttpRoute>,
-    /// The conditions that took the request.
+    /// The conditions that matched the request.
     conditions: Vec<(At<'m>, usize)>,
 }
 
-/// A field of a route, and where it stands if it does.
+/// A field of a route: the decision's name, the field's path, and a function that returns the field's position, if it
+/// is set.
 type Field = (
     &'static str,
     &'static str,
     for<'r> fn(&'r HttpRoute) -> Option<&'r Place>,
 );
 
-/// What holds whatever a route does.
+/// Fields that apply to every action.
 const ALWAYS: &[Field] = &[
     ("fault", "fault", |route| Some(&route.fault.as_ref()?.place)),
     ("cors", "corsPolicy", |route| {
@@ -72,7 +73,7 @@ const ALWAYS: &[Field] = &[
     }),
 ];
 
-/// What holds for requests that are sent on.
+/// Fields that apply to forwarded requests.
 const FORWARDED: &[Field] = &[
     ("host", "rewrite.authority", |route| {
         Some(&route.rewrite.as_ref()?.authority.as_ref()?.place)
@@ -105,7 +106,7 @@ const DIRECT: Field = ("direct_response", "directResponse", |route| {
 });
 
 impl<'m> Source<'m> {
-    /// `None` if the document has no such routes.
+    /// Returns `None` if the document lacks these routes.
     pub(super) fn new(
         root: At<'m>,
         taken: Option<At<'m>>,
@@ -127,13 +128,13 @@ impl<'m> Source<'m> {
         })
     }
 
-    /// Where the route itself stands: with its document, if that is not its host's.
+    /// Returns the field of the route, with the name of its document.
     pub(super) fn field(&self) -> String {
         let at = self.taken.unwrap_or(self.root);
         format!("VirtualService/{} {}", name_of(at.document), at.field())
     }
 
-    /// Where what took the request stands: the condition, or the route where it takes everything.
+    /// Returns the position of the condition that matched the request, or of the route if it has none.
     pub(super) fn place(&self) -> Option<&'m Place> {
         let condition = self.conditions.last().and_then(|(at, index)| {
             let condition = at.written()?.r#match.get(*index)?;
@@ -150,12 +151,12 @@ impl<'m> Source<'m> {
         condition.or_else(route)
     }
 
-    /// The document of its host.
+    /// Returns the document that has the host.
     pub(super) fn document(&self) -> &'m Resource<VirtualService> {
         self.root.document
     }
 
-    /// Tells what of a route was decided where, in the order in which a request meets it.
+    /// Adds the decisions about a route, in the order in which they affect a request.
     pub(super) fn decided(&self, host: &str, route: &Route, out: &mut Vec<Decision>) {
         self.host(host, out);
         self.condition(out);
@@ -174,7 +175,7 @@ impl<'m> Source<'m> {
         }
     }
 
-    /// The host that stands for the virtual host: its own name, else the longest wildcard over it.
+    /// Adds the host that the virtual host was generated for: its own name, else the longest wildcard that covers it.
     fn host(&self, name: &str, out: &mut Vec<Decision>) {
         let name = name.rsplit_once(':').map_or(name, |(host, _)| host);
         let asked = Hostname::new(name);
@@ -191,7 +192,7 @@ impl<'m> Source<'m> {
         }
     }
 
-    /// The conditions that took the request, or the route where it takes everything.
+    /// Adds the conditions that matched the request, or the route if it has none.
     fn condition(&self, out: &mut Vec<Decision>) {
         for (at, index) in &self.conditions {
             let condition = at.written().and_then(|route| route.r#match.get(*index));
@@ -209,7 +210,7 @@ impl<'m> Source<'m> {
         }
     }
 
-    /// A field, under the document that it was taken from.
+    /// Adds a field, attributed to the document that it was taken from.
     fn tell(&self, (what, name, read): &Field, out: &mut Vec<Decision>) {
         let Some(place) = read(&self.merged) else {
             return;
@@ -220,9 +221,9 @@ impl<'m> Source<'m> {
         out.push(at.decision(what, place, &field));
     }
 
-    /// The destination behind each of a route's clusters.
+    /// Adds the destination of each of a route's clusters.
     fn destinations(&self, action: &RouteAction, out: &mut Vec<Decision>) {
-        // Destinations are the route's own: a root that delegates has none.
+        // A delegating root has no destinations of its own.
         let at = self.taken.unwrap_or(self.root);
         let namespace = &at.document.meta.namespace;
         let mut left: Vec<(usize, &RouteDestination)> = self
@@ -257,7 +258,7 @@ impl<'m> Source<'m> {
     }
 }
 
-/// The parts of a service's cluster's name: port, subset and host.
+/// Splits the name of a service's cluster into port, subset and host.
 pub(super) fn parts_of(cluster: &str) -> Option<(&str, &str, &str)> {
     let mut parts = cluster.split('|');
     let ("outbound", port, subset, host) =
@@ -268,7 +269,7 @@ pub(super) fn parts_of(cluster: &str) -> Option<(&str, &str, &str)> {
     Some((port, subset, host))
 }
 
-/// Whether a destination can have become a cluster.
+/// Returns true if a destination may have been translated to a cluster.
 fn is_cluster(to: &RouteDestination, namespace: &str, cluster: &str) -> bool {
     let Some((port, subset, host)) = parts_of(cluster) else {
         return false;

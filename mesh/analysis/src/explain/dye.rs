@@ -1,9 +1,9 @@
-//! Which lines of YAML a route was made of.
+//! Tracing of compiled routes back to their lines of YAML.
 //!
-//! Translation keeps no places, and need not: here it is done once more with every route and every condition of the
-//! documents named by where it stands, and the same virtual host looked up in what comes out. Names decide nothing, so its
-//! routes are the same ones in the same order, and the name of each tells where it comes from, through whatever merging and
-//! leaving out there may be.
+//! Translation does not keep source positions. Here it is repeated with each route and condition of the documents
+//! renamed to a tag that contains its position, and the same virtual host is looked up in the result. Because names
+//! have no effect on routing, the routes are the same and in the same order. The name of each route identifies its
+//! source, regardless of merging and omissions.
 
 use shakedown_istio::registry::Mesh;
 use shakedown_istio::{Document, Resource, VirtualService};
@@ -13,14 +13,15 @@ use super::Sender;
 use super::decided::{At, Source};
 use super::executed;
 
-/// What a name of this kind begins with.
+/// The prefix of a tag.
 const MARK: char = '#';
-/// What stands between the names of a root and of what it delegates to. Source: Istio, `mergeHTTPRoute`.
+/// The separator between the names of a root and its delegate. Source: Istio, `mergeHTTPRoute`.
 const DELEGATED: char = '-';
-/// What stands between the names of a route and of its condition.
+/// The separator between the names of a route and its condition.
 const MATCHED: char = '.';
 
-/// Where the routes of an authority's virtual host are written, in their order; `None` for one that is none of the user's.
+/// Returns the sources of the routes in an authority's virtual host, in order. `None` for a route that is not from a
+/// document.
 pub(super) fn sources<'m>(
     mesh: &'m Mesh,
     sender: &Sender,
@@ -32,7 +33,7 @@ pub(super) fn sources<'m>(
     Ok(all.iter().map(|route| read(mesh, &route.name)).collect())
 }
 
-/// The mesh with every route and condition named by where it stands.
+/// Returns the mesh with every route and condition tagged by its position.
 fn dyed(mesh: &Mesh) -> Mesh {
     let mut mesh = mesh.clone();
     for (number, document) in mesh.documents.iter_mut().enumerate() {
@@ -49,7 +50,7 @@ fn dyed(mesh: &Mesh) -> Mesh {
     mesh
 }
 
-/// Reads a name; `None` if it is not of this kind.
+/// Parses a tag. `None` if the name is not a tag.
 fn read<'m>(mesh: &'m Mesh, name: &str) -> Option<Source<'m>> {
     let (routes, conditions) = match name.split_once(MATCHED) {
         Some((routes, conditions)) => (routes, Some(conditions)),

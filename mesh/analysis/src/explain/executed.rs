@@ -1,4 +1,4 @@
-//! What the proxy of a sender executes: translated and compiled as for any proxy.
+//! The configuration that a sender's proxy executes, translated and compiled as for any proxy.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ use shakedown_xds::table::{Cluster, ClusterKind, Host, Listener, RouteTable, Tab
 
 use super::{EndpointTold, Sender};
 
-/// All that the proxy of one sender executes for what it sends.
+/// The outbound configuration of a sender's proxy.
 pub(super) struct Executed {
     listener: Listener,
     routes: RouteTable,
     table: Table,
-    /// Whether the registry knows endpoints at all.
+    /// True if the registry contains any endpoints.
     knows_endpoints: bool,
 }
 
@@ -36,7 +36,7 @@ impl Executed {
         let mut sent = shakedown_translate::outbound(mesh);
         let audience = Audience::of(mesh, caller);
         let own = shakedown_translate::outbound_of(mesh, &audience, caller);
-        // What comes later takes the place of what has its name.
+        // Later resources replace earlier ones of the same name.
         sent.clusters.retain(|it| !own.absent.contains(&it.name));
         sent.clusters.extend(own.outbound.clusters);
         sent.endpoints.extend(own.outbound.endpoints);
@@ -67,7 +67,7 @@ impl Executed {
         &self.listener.name
     }
 
-    /// Whether the paths of requests are normalised first.
+    /// Returns true if request paths are normalised before routing.
     pub(super) fn normalizes_path(&self) -> bool {
         self.listener.manager.normalize_path
     }
@@ -80,12 +80,12 @@ impl Executed {
         self.table.clusters.get(name).map(|cluster| &**cluster)
     }
 
-    /// A cluster's endpoints; `None` where nobody knows them.
+    /// Returns a cluster's endpoints, or `None` if they are unknown.
     pub(super) fn endpoints(&self, cluster: &Cluster) -> Option<Vec<EndpointTold>> {
         Some(self.hosts(cluster)?.iter().map(EndpointTold::of).collect())
     }
 
-    /// A cluster's hosts; `None` where nobody knows them.
+    /// Returns a cluster's hosts, or `None` if they are unknown.
     pub(super) fn hosts<'e>(&'e self, cluster: &'e Cluster) -> Option<&'e [Host]> {
         match &cluster.kind {
             ClusterKind::Eds(name) if self.knows_endpoints => {
@@ -97,13 +97,13 @@ impl Executed {
         }
     }
 
-    /// Whether the registry knows endpoints at all.
+    /// Returns true if the registry contains any endpoints.
     pub(super) fn knows_endpoints(&self) -> bool {
         self.knows_endpoints
     }
 }
 
-/// The routes that a sender sees.
+/// Returns the routes that a sender sees.
 pub(super) fn routes(mesh: &Mesh, sender: &Sender) -> Result<RouteTable, CompileError> {
     let sent = shakedown_translate::routes_for(mesh, &sender.caller);
     compile_routes(&message::<route::RouteConfiguration>(&sent))

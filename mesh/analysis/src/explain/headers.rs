@@ -1,11 +1,11 @@
-//! What is done to headers, in words: `set x: 1`, `add x: 1`, `remove x`.
+//! Descriptions of header changes: `set x: 1`, `add x: 1`, `remove x`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use shakedown_xds::table::{AppendAction, HeaderKey, HeaderOps, HeaderPart, Part, Template};
 
-/// All that is done, in the order in which it is done.
+/// Describes all changes, in order of application.
 pub(super) fn told(all: &[Arc<HeaderOps>]) -> Vec<String> {
     all.iter().flat_map(|ops| lines(ops)).collect()
 }
@@ -24,7 +24,7 @@ pub(super) fn lines(ops: &HeaderOps) -> Vec<String> {
     removed.chain(added).collect()
 }
 
-/// A value as it is written in Envoy's configuration.
+/// Formats a value in the syntax of Envoy's configuration.
 fn value(template: &Template) -> String {
     match template {
         Template::Fixed(value) => String::from_utf8_lossy(value.as_bytes()).replace('%', "%%"),

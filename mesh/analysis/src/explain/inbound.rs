@@ -1,4 +1,4 @@
-//! What the proxies of a cluster's endpoints do before their app: translated and compiled as for them.
+//! The inbound policies of a cluster's endpoints, translated and compiled as for their proxies.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use super::cluster::limits_told;
 use super::executed::message;
 use super::{AdaptiveTold, InboundTold, RateLimitTold, ShedTold};
 
-/// What is done, each way of it once, with the workloads that do it; those that do nothing are left out.
+/// Returns each distinct inbound policy with its workloads. Workloads without a policy are omitted.
 pub(super) fn told<'h>(
     mesh: &Mesh,
     hosts: impl Iterator<Item = &'h Host>,

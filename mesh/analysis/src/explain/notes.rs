@@ -1,4 +1,4 @@
-//! What of the documents has no say in a request and looks as if it had, and what is easily taken for something else.
+//! Notes about documents that do not affect a request although they appear to, and about likely misunderstandings.
 
 use shakedown_istio::registry::{Hostname, Mesh, Service};
 use shakedown_istio::{Document, Resource, VirtualService, in_force};
@@ -10,7 +10,7 @@ use super::decided::{name_of, parts_of};
 use super::{Asked, Note, Sender};
 use crate::advise::why_idle;
 
-/// The documents of one mesh, as one sender meets them.
+/// The context for notes: the documents of a mesh, the sender and its request.
 pub(super) struct Notes<'a> {
     pub(super) mesh: &'a Mesh,
     pub(super) sender: &'a Sender,
@@ -18,7 +18,7 @@ pub(super) struct Notes<'a> {
 }
 
 impl Notes<'_> {
-    /// Of a request whose authority no service's virtual host has.
+    /// Adds notes about a request whose authority matches no service's virtual host.
     pub(super) fn of_stranger(&self, out: &mut Vec<Note>) {
         let services = self.mesh.registry.services.values();
         let asked = self.asked.host().to_ascii_lowercase();
@@ -52,7 +52,7 @@ impl Notes<'_> {
         }
     }
 
-    /// Of a request to a service: the VirtualServices that have its host and are not `used`.
+    /// Adds notes about the VirtualServices that have the host of a service and are not `used`.
     pub(super) fn of_service(
         &self,
         host: &Hostname,
@@ -90,8 +90,8 @@ impl Notes<'_> {
         }
     }
 
-    /// Of a request to a service that has its default route: the VirtualServices that have its host, and no route for this
-    /// port and caller.
+    /// Adds notes about VirtualServices that have the host of a service, but no route for this port and caller, so
+    /// that the default route applies.
     pub(super) fn of_default_route(&self, host: &Hostname, out: &mut Vec<Note>) {
         for (document, place) in self.with_host(host) {
             let idle = why_idle(document, &self.sender.caller.namespace, &self.mesh.options);
@@ -105,7 +105,8 @@ impl Notes<'_> {
         }
     }
 
-    /// VirtualServices of another host with the same short name: one without a dot is of its own document's namespace.
+    /// Adds notes about VirtualServices of another host with the same short name, because a short name is resolved in
+    /// the namespace of its own document.
     fn namesakes(&self, host: &Hostname, out: &mut Vec<Note>) {
         let short = |host: &Hostname| {
             host.as_str()
@@ -147,7 +148,7 @@ impl Notes<'_> {
         })
     }
 
-    /// Of a route whose prefix ends within a part of the path.
+    /// Adds a note about a prefix match that ends within a path segment.
     pub(super) fn of_prefix(&self, route: &Route, place: Option<&Place>, out: &mut Vec<Note>) {
         let PathMatcher::String(StringMatcher::Prefix(prefix)) = &route.matcher.path else {
             return;
@@ -167,7 +168,7 @@ impl Notes<'_> {
         });
     }
 
-    /// Of a cluster: the DestinationRules of its host that do not count.
+    /// Adds notes about DestinationRules for a cluster's host that do not apply.
     pub(super) fn of_cluster(&self, cluster: &str, out: &mut Vec<Note>) {
         let service = parts_of(cluster).and_then(|(_, _, host)| self.mesh.registry.service(host));
         let Some(service) = service else { return };
@@ -190,7 +191,7 @@ impl Notes<'_> {
         }
     }
 
-    /// Of endpoints that nobody knows: documents that select workloads.
+    /// Adds notes about documents that select workloads, for a registry without endpoints.
     pub(super) fn of_selectors(&self, out: &mut Vec<Note>) {
         for document in in_force(&self.mesh.documents) {
             if let Document::ProxyPolicy(policy) = document
@@ -206,7 +207,7 @@ impl Notes<'_> {
     }
 }
 
-/// Adds a note to a cluster whose outlier detection can eject none of its endpoints.
+/// Adds a note about a cluster whose outlier detection can never eject an endpoint.
 pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<Note>) {
     let Some(outlier) = &cluster.outlier else {
         return;
@@ -232,7 +233,7 @@ fn virtual_services(mesh: &Mesh) -> impl Iterator<Item = &Resource<VirtualServic
     })
 }
 
-/// Whether an authority's host can mean a service.
+/// Returns true if an authority's host may refer to a service.
 fn has_name(service: &Service, host: &str) -> bool {
     let (name, namespace) = (&service.name, &service.namespace);
     service.hostname.as_str() == host

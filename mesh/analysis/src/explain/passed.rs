@@ -1,11 +1,11 @@
-//! Why a route did not take a request, in words: the first of its conditions that does not hold.
+//! Descriptions of the reason why a route did not match a request: its first condition that is not met.
 
 use shakedown_xds::table::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
     ValueMatcher, query_value,
 };
 
-/// The reason; `None` if the route takes the request.
+/// Describes the reason. `None` if the route matches the request.
 pub(super) fn reason(matcher: &RouteMatcher, request: &RequestView<'_>) -> Option<String> {
     if !matcher.path.matches(request.path) {
         return Some(path(&matcher.path, request.path));
@@ -95,7 +95,7 @@ fn query(wanted: &QueryMatcher, path: &str) -> String {
     }
 }
 
-/// `; the case of letters counts`, where that alone makes the difference.
+/// Returns a remark about case sensitivity, if only the case differs.
 fn case(wanted: &StringMatcher, text: &[u8]) -> &'static str {
     let lower = text.to_ascii_lowercase();
     let same = match wanted {
@@ -128,7 +128,7 @@ fn is_not(wanted: &StringMatcher) -> String {
     }
 }
 
-/// What would be such, in words.
+/// Describes the texts that would match.
 fn one(wanted: &StringMatcher) -> String {
     let how = match wanted {
         StringMatcher::Exact(_) | StringMatcher::ExactIgnoringCase(_) => return text(wanted),
@@ -154,7 +154,7 @@ fn text(wanted: &StringMatcher) -> String {
     }
 }
 
-/// An expression without what makes it match as a whole.
+/// Returns an expression without the anchors that make it match the whole text.
 fn as_written(regex: &str) -> &str {
     let inner = regex
         .strip_prefix("^(?:")

@@ -1,4 +1,4 @@
-//! What a request meets from its route on.
+//! The explanation of a request from its route on.
 
 use std::sync::Arc;
 
@@ -20,12 +20,12 @@ use super::{
     Target, cluster, headers, inbound, millis, route_name, upstream,
 };
 
-/// A request that has its route.
+/// A request with its matched route.
 pub(super) struct Telling<'a> {
     pub(super) mesh: &'a Mesh,
     pub(super) executed: &'a Executed,
     pub(super) notes: &'a Notes<'a>,
-    /// Where the route is written; `None` if nowhere.
+    /// The source of the route. `None` if it is not from a document.
     pub(super) source: Option<&'a Source<'a>>,
     pub(super) host: &'a VirtualHost,
     pub(super) route: &'a Route,
@@ -49,7 +49,8 @@ impl Telling<'_> {
         told.policies.response_headers = headers::told(&route.response_headers);
         let cors = told.policies.cors.as_ref();
         match &route.action {
-            // Source: Istio's order of filters: what routes do comes after.
+            // The CORS filter responds before the router applies the route's action. Source: Istio's order of
+            // filters.
             _ if cors.and_then(|cors| cors.answered) == Some(true) => {
                 told.direct_response = Some(Answer {
                     status: 200,
@@ -60,7 +61,7 @@ impl Telling<'_> {
             Action::Redirect(redirect) => self.redirect(redirect, told),
             Action::Forward(action) => self.forward(action, told)?,
         }
-        // Faults come before all that a route does. Source: Istio's order of filters.
+        // The fault filter runs before the others. Source: Istio's order of filters.
         let fault = filters.fault.as_deref();
         if let Some(aborted) = fault.and_then(|fault| self.aborted(fault)) {
             told.rejected_by = Some(aborted);
@@ -81,7 +82,7 @@ impl Telling<'_> {
 
     fn respond(&self, direct: &DirectResponse, told: &mut Explanation) {
         told.direct_response = Some(Answer::of(direct));
-        // What no document asks for is the mesh's own refusal of hosts that it does not have.
+        // A direct response without a source is the mesh's own rejection of unknown hosts.
         if self.source.is_none() {
             told.rejected_by = Some(Rejection {
                 flags: None,
@@ -152,7 +153,7 @@ impl Telling<'_> {
             None => {
                 let mut hosts = targets.iter().map(|it| &it.host);
                 let first = hosts.next().cloned();
-                // Told for all of them only where it is the same for all of them.
+                // Only reported if it is the same for all clusters.
                 told.host = first.filter(|first| hosts.all(|host| host == first));
             }
         }
@@ -174,7 +175,7 @@ impl Telling<'_> {
         )
     }
 
-    /// Why nothing that goes to a destination arrives.
+    /// Returns the reason why every request to a destination fails, if it does.
     fn rejection(&self, action: &RouteAction, target: &WeightedCluster) -> Option<Rejection> {
         let found = self.found(&target.cluster);
         let hosts = found.and_then(|found| self.executed.hosts(found));
@@ -193,7 +194,7 @@ impl Telling<'_> {
         found.filter(|_| cluster != BLACK_HOLE)
     }
 
-    /// The path that is sent on; `None` if it is none that could be.
+    /// Returns the path after rewrites, or `None` if it is not a valid path.
     fn path(&self, action: &RouteAction) -> Option<String> {
         let rewrite = action.rewrite.as_deref();
         let Some(path) = rewrite.and_then(|rewrite| rewrite.path.as_ref()) else {
@@ -203,7 +204,7 @@ impl Telling<'_> {
         Some(new.to_string())
     }
 
-    /// A route's host goes before a destination's own.
+    /// Returns the host sent upstream. A route's host rewrite takes precedence over a destination's.
     fn sent_host(&self, action: &RouteAction, target: &WeightedCluster) -> String {
         let of_route = action.rewrite.as_deref().and_then(|it| it.host.as_ref());
         let own = target.headers.as_deref().and_then(|it| it.host.as_ref());
@@ -248,7 +249,7 @@ impl Telling<'_> {
     }
 }
 
-/// What there is not of a cluster, in words.
+/// Describes the missing part of a cluster: the service, port or subset.
 fn missing(mesh: &Mesh, caller: &Caller, cluster: &str) -> String {
     let Some((port, subset, host)) = decided::parts_of(cluster) else {
         return "the cluster does not exist".into();
@@ -279,7 +280,7 @@ fn missing(mesh: &Mesh, caller: &Caller, cluster: &str) -> String {
     )
 }
 
-/// What refuses a split request for sure: all of its destinations.
+/// Returns the rejection of a split request, if all of its destinations are rejected.
 fn all_rejected(targets: &[Target]) -> Option<Rejection> {
     let mut rejections = targets.iter().map(|target| target.rejected_by.as_ref());
     let first = rejections.next()??;

@@ -1,4 +1,4 @@
-//! What requests would meet under small meshes.
+//! Tests of explanations in small meshes.
 
 mod filters;
 mod policies;
@@ -31,7 +31,7 @@ fn endpoint(address: &str, version: &str) -> Endpoint {
     }
 }
 
-/// A mesh with `reviews:9080`, of two versions, and `ratings:80`, of none.
+/// A mesh with `reviews:9080`, which has two versions, and `ratings:80`, which has no endpoints.
 fn mesh(text: &str) -> Mesh {
     let mut registry = Registry::new();
     let mut reviews = Service::new("reviews", "default", vec![Port::http(9080)]);
@@ -83,7 +83,7 @@ fn ask(text: &str, path: &str) -> Explanation {
     told(text, &format!("http://reviews:9080{path}"), &[])
 }
 
-/// Where something was decided: the line, the document and the field.
+/// The position of a decision: the line, the document and the field.
 fn decided(told: &Explanation, what: &str) -> (u32, String, String) {
     let found = told.decision(what, None);
     let found = found.unwrap_or_else(|| panic!("nothing decided {what}: {:#?}", told.decided_by));
@@ -421,7 +421,7 @@ fn what_is_said_of_a_port_is_told_where_it_stands() {
 fn a_url_without_a_port_means_port_80_and_says_where_the_service_is() {
     let text = routes(&[&format!("route: [{ANY}]")]);
     let answer = |url| Explanation {
-        // The app would see the authority as it is written.
+        // Excluded because the application would see the authority as it is written.
         host: None,
         ..told(&text, url, &[])
     };

@@ -1,4 +1,5 @@
-//! What is told: plain values, in the shape of the JSON form. A key is always there; `null` is what does not apply.
+//! The explanation as plain values, in the shape of its JSON form. Every key is always present. `null` means that a
+//! value does not apply.
 
 mod filters;
 mod inbound;
@@ -16,52 +17,51 @@ use shakedown_yaml::Place;
 
 use super::millis;
 
-/// What a request would meet.
+/// The explanation of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// The listener that takes it in.
+    /// The listener that accepts the request.
     pub listener: String,
-    /// The virtual host of its authority.
+    /// The virtual host that matches the authority.
     pub virtual_host: Option<String>,
-    /// The route that takes it: its name, or else where it is written.
+    /// The matched route: its name, or else its source field.
     pub route: Option<String>,
-    /// The cluster that it is sent to; `None` also where chance decides, and then see `weighted_clusters`.
+    /// The cluster. `None` also if it is chosen at random, see `weighted_clusters`.
     pub cluster: Option<String>,
-    /// The clusters among which its route splits, in order.
+    /// The clusters of a weighted split, in order.
     pub weighted_clusters: Option<Vec<Target>>,
-    /// The header by whose number it is split, where the route names one.
+    /// The request header that contains the number for the weighted choice, if the route names one.
     pub split_by: Option<String>,
-    /// The host that its upstream is told; `None` also where that depends on the cluster.
+    /// The host sent upstream. `None` also if it depends on the cluster.
     pub host: Option<String>,
-    /// The path that its upstream is asked for, with its query.
+    /// The path sent upstream, with its query.
     pub path: Option<String>,
-    /// Where its caller is sent instead.
     pub redirect: Option<Redirected>,
-    /// What its caller is answered instead.
+    /// The response of the proxy itself, if the request is not forwarded.
     pub direct_response: Option<Answer>,
-    /// How long all its tries together may take; `None`: as long as they do.
+    /// The timeout for all attempts together, in milliseconds. `None`: unlimited.
     pub timeout_ms: Option<u64>,
-    /// When it is tried again; `None`: never.
+    /// The retry policy. `None`: no retries.
     pub retries: Option<RetriesTold>,
-    /// Why it is refused, if it is for sure.
+    /// The reason for a rejection, if it is certain.
     pub rejected_by: Option<Rejection>,
-    /// The lines of YAML behind all this, in the order in which it meets them.
+    /// The lines of YAML that decided all this, in the order in which they affect the request.
     pub decided_by: Vec<Decision>,
-    /// The endpoints of `cluster`; `None` also where they are not known.
+    /// The endpoints of `cluster`. `None` also if they are unknown.
     pub endpoints: Option<Vec<EndpointTold>>,
-    /// What else is done to it.
+    /// Further policies that apply to the request.
     pub policies: Policies,
-    /// What the proxies of `cluster`'s endpoints do before their app, one for each way of it; none where they do nothing, or
-    /// no endpoint is known.
+    /// The distinct inbound policies of `cluster`'s endpoints. Empty if they have none, or if no endpoint is known.
     pub inbound: Vec<InboundTold>,
-    /// The routes that were asked before its own, and why each did not take it.
+    /// The earlier routes, with the reason why each did not match.
     pub passed_over: Vec<PassedOver>,
-    /// What of the documents has no say in it and looks as if it had, and what is easily taken for something else.
+    /// Notes about documents that do not affect the request although they appear to, and about likely
+    /// misunderstandings.
     pub notes: Vec<Note>,
 }
 
 impl Explanation {
-    /// Of a request that has met nothing but its listener.
+    /// The explanation of a request that has only reached its listener.
     pub(super) fn nothing(listener: &str) -> Explanation {
         Explanation {
             listener: listener.to_owned(),
@@ -86,7 +86,8 @@ impl Explanation {
         }
     }
 
-    /// The line that decided something, by its word of [`Decision::what`]; of one cluster alone where that is given.
+    /// Returns the first decision of a kind ([`Decision::what`]). With a cluster, only decisions about that cluster,
+    /// or about none in particular, are considered.
     pub fn decision(&self, what: &str, cluster: Option<&str>) -> Option<&Decision> {
         self.decided_by.iter().find(|decision| {
             let of = decision.cluster.as_deref();
@@ -95,22 +96,22 @@ impl Explanation {
     }
 }
 
-/// A line of YAML, and what it decided.
+/// A line of YAML, and the part of the result that it decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decision {
-    /// What it decided: `virtual_host`, `route`, `cluster`, `timeout`, `outlier_detection`, ...
+    /// The kind of decision: `virtual_host`, `route`, `cluster`, `timeout`, `outlier_detection`, ...
     pub what: &'static str,
-    /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: u32,
-    /// The column, from 1.
+    /// The column, counted from 1.
     pub column: u32,
-    /// The document: `VirtualService/reviews`, outside `default` with its namespace: `VirtualService/reviews.shop`.
+    /// The document, such as `VirtualService/reviews`, or outside the namespace `default`
+    /// `VirtualService/reviews.shop`.
     pub document: String,
-    /// The field in it: `spec.http[0].match[1]`.
+    /// The field in the document, such as `spec.http[0].match[1]`.
     pub field: String,
-    /// The cluster that it is about, where it is about one.
+    /// The cluster that the decision is about, if any.
     pub cluster: Option<String>,
 }
 
@@ -133,27 +134,25 @@ impl Decision {
     }
 }
 
-/// A route that did not take the request.
+/// A route that did not match the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
-    /// The route: its name, or else where it is written.
+    /// The route's name, or else its source field.
     pub route: String,
-    /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: u32,
-    /// Why it did not.
+    /// The reason why it did not match.
     pub because: String,
 }
 
-/// A word about the documents.
+/// A remark about the documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// What there is to know.
     pub text: String,
-    /// The file, where it is about a line.
+    /// The file, if the note is about a line.
     pub file: Option<String>,
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: Option<u32>,
 }
 
@@ -175,43 +174,39 @@ impl Note {
     }
 }
 
-/// A destination of a route.
+/// A destination of a route, with its policies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// The cluster.
     pub cluster: String,
-    /// Its share of the sum of all weights.
+    /// The weight, relative to the sum of all weights.
     pub weight: u32,
-    /// The host that it is told.
+    /// The host sent upstream.
     pub host: String,
-    /// Its endpoints, those of the nearest priority first; `None`: not known.
+    /// The endpoints, each with its priority. `None`: unknown.
     pub endpoints: Option<Vec<EndpointTold>>,
-    /// What holds for it; `None` if it does not exist.
+    /// The policies of the cluster. `None` if it does not exist.
     pub policies: Option<ClusterPolicies>,
-    /// What the proxies of its endpoints do before their app.
+    /// The distinct inbound policies of its endpoints.
     pub inbound: Vec<InboundTold>,
-    /// What is done to the headers of its requests alone.
+    /// Header changes for requests to this destination only.
     pub request_headers: Vec<String>,
-    /// What is done to the headers of its responses alone.
+    /// Header changes for responses from this destination only.
     pub response_headers: Vec<String>,
-    /// Why requests to it are refused, if they are.
+    /// The reason why its requests are rejected, if they are.
     pub rejected_by: Option<Rejection>,
 }
 
-/// An endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EndpointTold {
-    /// Its address and port.
     pub address: String,
-    /// Its workload: `reviews-v2`; empty if unknown.
+    /// The workload, such as `reviews-v2`. Empty if unknown.
     pub workload: String,
-    /// Its region; empty if unknown.
+    /// The region. Empty if unknown.
     pub region: String,
-    /// Its zone; empty if unknown.
+    /// The zone. Empty if unknown.
     pub zone: String,
-    /// Its priority, for this caller; 0 is used first.
+    /// The priority for this caller. 0 is used first.
     pub priority: u32,
-    /// Its weight.
     pub weight: u32,
 }
 
@@ -228,21 +223,18 @@ impl EndpointTold {
     }
 }
 
-/// A redirect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Redirected {
-    /// The status.
     pub status: u16,
-    /// Where to.
+    /// The value of the `location` header.
     pub location: String,
 }
 
-/// An answer of a route's own.
+/// A response of the proxy itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
-    /// The status.
     pub status: u16,
-    /// The body; bytes that are no text are replaced.
+    /// The body, with invalid UTF-8 replaced.
     pub body: String,
 }
 
@@ -255,27 +247,26 @@ impl Answer {
     }
 }
 
-/// When a request is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RetriesTold {
-    /// Tries after the first.
+    /// The maximum number of retries after the first attempt.
     pub attempts: u32,
-    /// After what; Envoy's names.
+    /// The conditions, by Envoy's names.
     pub on: Vec<&'static str>,
-    /// The statuses of `retriable-status-codes`.
+    /// The statuses for `retriable-status-codes`.
     pub status_codes: Vec<u16>,
-    /// How long each try may take; `None`: no bound of its own.
+    /// The timeout of each attempt, in milliseconds. `None`: none of its own.
     pub per_try_timeout_ms: Option<u64>,
-    /// The first wait is at most this long; the next twice that, and so on.
+    /// The maximum of the first wait, in milliseconds. It doubles with each further retry.
     pub base_interval_ms: u64,
-    /// No wait is longer.
+    /// The upper bound of all waits, in milliseconds.
     pub max_interval_ms: u64,
-    /// Whether a retry looks for an endpoint that has not been tried.
+    /// True if a retry prefers an endpoint that this request has not used yet.
     pub avoid_previous_hosts: bool,
 }
 
 impl RetriesTold {
-    /// `None` where nothing is ever tried again.
+    /// Returns the retry policy, or `None` if it never retries.
     pub(super) fn of(policy: &RetryPolicy) -> Option<RetriesTold> {
         let conditions = RetryOn::ALL.iter();
         let on = conditions.filter(|(_, condition)| policy.on.contains(*condition));
@@ -292,16 +283,15 @@ impl RetriesTold {
     }
 }
 
-/// Why a request is refused.
+/// The reason why a request is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rejection {
     /// Envoy's response flag: `NR`, `NC`, `UH`, `FI`.
     pub flags: Option<&'static str>,
-    /// The status that the caller sees.
+    /// The status that the caller receives.
     pub status: u16,
-    /// Envoy's response code details.
     pub details: String,
-    /// The same in words.
+    /// A description of the reason.
     pub because: String,
 }
 
@@ -336,7 +326,7 @@ impl Rejection {
     }
 }
 
-/// A share in parts per million, rounded down.
+/// Converts a share to parts per million, rounded down.
 fn ppm(share: Share) -> u32 {
     let parts = u64::from(share.numerator) * 1_000_000 / u64::from(share.denominator);
     u32::try_from(parts.min(1_000_000)).expect("a million fits")

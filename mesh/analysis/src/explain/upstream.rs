@@ -1,4 +1,4 @@
-//! Which line of YAML decided what of a cluster, and of what the proxies of its endpoints do before their app.
+//! The lines of YAML that decided the policies of a cluster, and the inbound policies of its endpoints.
 
 use std::net::IpAddr;
 use std::ptr;
@@ -12,7 +12,7 @@ use shakedown_yaml::Place;
 use super::Decision;
 use super::decided::{name_of, parts_of};
 
-/// Tells what of a cluster was decided where.
+/// Adds the decisions about a cluster.
 pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut Vec<Decision>) {
     let Some((port, subset, host)) = parts_of(cluster) else {
         return;
@@ -32,7 +32,7 @@ pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut 
     let policy = ClusterPolicy::of(rule.policy, port).with(nearer, port);
     let callers: Vec<&Resource<ProxyPolicy>> = OfCallers::new(mesh).of(&service.hostname).collect();
     let own_balancer = callers.iter().any(|it| it.spec.balancer.is_some());
-    // A balancer of a ProxyPolicy takes the place of the rule's.
+    // The balancer of a ProxyPolicy replaces that of the rule.
     let balancer = policy.balancer.filter(|_| !own_balancer);
     let parts = [
         ("balancer", balancer.map(|it| &it.place)),
@@ -56,7 +56,7 @@ pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut 
     }));
 }
 
-/// All places in DestinationRules that decide something of a cluster, each with its document and its field.
+/// Returns all fields of DestinationRules that decide a cluster's policies, each with its document and position.
 fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, String, &Place)> {
     let rules = mesh.documents.iter().filter_map(|document| match document {
         Document::DestinationRule(rule) => Some(rule),
@@ -80,7 +80,7 @@ fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, Stri
     })
 }
 
-/// The parts of a policy.
+/// Returns the parts of a policy, with their fields.
 fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Place)> {
     let parts = [
         (
@@ -127,7 +127,7 @@ fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Pla
     of_all.chain(of_ports).collect()
 }
 
-/// Tells what the proxies of a cluster's endpoints do before their app was decided where.
+/// Adds the decisions about the inbound policies of a cluster's endpoints.
 pub(super) fn of_inbound(
     mesh: &Mesh,
     cluster: &str,
@@ -165,7 +165,7 @@ pub(super) fn of_inbound(
     out.extend(found);
 }
 
-/// What the policies of a host's callers say, the first of them that says it.
+/// Returns the decisions of caller policies. For each field, the first policy that sets it applies.
 fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<Decision> {
     type Read = fn(&ProxyPolicy) -> Option<&Place>;
     let fields: [(&'static str, &str, Read); 3] = [

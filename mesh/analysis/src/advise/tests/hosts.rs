@@ -1,4 +1,4 @@
-//! VirtualServices that others make idle, for all callers or for some.
+//! Tests of VirtualServices that are superseded for some or all callers.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn a_virtual_service_for_gateways_alone_is_told() {
     assert_eq!(told(&both), Vec::<String>::new());
 }
 
-/// The warnings about two VirtualServices of the host `r` with these routes, the first of which is the older.
+/// The warnings about two VirtualServices of the host `r` with these routes. The first is older.
 fn overlapping(first: &str, second: &str, ports: &[u16]) -> Vec<String> {
     let document = |name: &str, http: &str| {
         format!(
@@ -101,7 +101,7 @@ fn a_younger_virtual_service_is_idle_if_the_older_has_a_route_for_all_of_its_cal
             &[],
         ),
         (for_some("port: 80"), for_some("port: 80"), &[]),
-        // A host of one port is asked for at that one alone.
+        // A host with a single port only receives requests at that port.
         (for_some("port: 80"), all.clone(), &[80]),
         (for_some("uri: {prefix: /a}"), all.clone(), &[]),
         (

@@ -1,4 +1,4 @@
-//! Settings that have no effect.
+//! Tests of settings without an effect.
 
 use super::*;
 

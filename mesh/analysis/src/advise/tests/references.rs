@@ -1,4 +1,4 @@
-//! References to what does not exist: Istio takes them, and a warning tells what becomes of the requests.
+//! Tests of references to missing objects. Istio accepts them, and a warning describes the consequence for requests.
 
 use shakedown_yaml::Diagnostic;
 
@@ -6,8 +6,8 @@ use super::*;
 
 const ROUTE: &str = "route: [{destination: {host: reviews}}]";
 
-/// The warnings of a VirtualService of `reviews` with this `http`, in a mesh of `reviews` (9080; subsets `v1` and `v2`) and
-/// `ratings` (80 and 90), and of other documents beside it.
+/// The warnings of a VirtualService of `reviews` with this `http`, in a mesh of `reviews` (9080; subsets `v1` and
+/// `v2`), `ratings` (80 and 90) and further documents.
 fn warned(http: &str, others: &str) -> Vec<String> {
     let document = format!(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec: {{hosts: [reviews], http: {http}}}\n\
@@ -153,7 +153,7 @@ fn a_destination_without_a_port_must_have_the_port_that_is_asked_for() {
              port 9080: expected `80` or `90` [IST0112]"
         ]
     );
-    // Nobody asks for `reviews` at this route's port.
+    // `reviews` has no requests at this route's port.
     let elsewhere = "[{match: [{port: 1}], route: [{destination: {host: ratings}}]}]";
     assert_eq!(warned(elsewhere, ""), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Headers, copies, preflights and aborts.
+//! Tests of header changes, mirrors, preflights and aborts.
 
 use super::*;
 

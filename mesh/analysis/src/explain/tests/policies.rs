@@ -1,8 +1,8 @@
-//! Policies of a cluster, and notes about those that cannot act.
+//! Tests of cluster policies, and of notes about policies without an effect.
 
 use super::*;
 
-/// The policies of the cluster that a plain request to `reviews` is sent to.
+/// The policies of the cluster for a plain request to `reviews`.
 fn policies(spec: &str) -> ClusterPolicies {
     ask(&rule(spec), "/").policies.cluster.unwrap()
 }

@@ -1,4 +1,4 @@
-//! What a user is easily caught by, and what is told of it; and what acts before the app.
+//! Tests of common pitfalls and the notes about them, and of inbound policies.
 
 use super::*;
 

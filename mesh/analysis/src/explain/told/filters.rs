@@ -1,4 +1,4 @@
-//! What filters and routes do to a request beside sending it on.
+//! The effects of filters and routes on a request, other than forwarding.
 
 use serde::Serialize;
 use shakedown_xds::table::{
@@ -7,35 +7,33 @@ use shakedown_xds::table::{
 
 use super::{ClusterPolicies, Rejection, millis, ppm};
 
-/// What else is done to a request.
+/// Further policies that apply to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Policies {
-    /// Delays and aborts, on purpose.
+    /// Injected delays and aborts.
     pub fault: Option<FaultTold>,
-    /// What is said to pages of other origins; preflights of those that are allowed are answered by the proxy.
+    /// The CORS policy. The proxy itself responds to preflights of allowed origins.
     pub cors: Option<CorsTold>,
-    /// Where copies go.
     pub mirrors: Vec<MirrorTold>,
-    /// What is done to its headers: `set x: 1`, `add x: 1`, `remove x`.
+    /// The changes to request headers: `set x: 1`, `add x: 1`, `remove x`.
     pub request_headers: Vec<String>,
-    /// The same of its response.
+    /// The changes to response headers, likewise.
     pub response_headers: Vec<String>,
-    /// What holds for `cluster`; `None` where there is not one.
+    /// The policies of `cluster`. `None` if there is not exactly one cluster.
     pub cluster: Option<ClusterPolicies>,
 }
 
-/// Delays and aborts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FaultTold {
-    /// How long requests are held back.
+    /// The injected delay, in milliseconds.
     pub delay_ms: Option<u64>,
-    /// What share of them, parts per million.
+    /// The share of delayed requests, in parts per million.
     pub delay_ppm: Option<u32>,
-    /// The status that requests are answered.
+    /// The HTTP status of aborted requests.
     pub abort_status: Option<u16>,
-    /// The gRPC status that they are answered.
+    /// The gRPC status of aborted requests.
     pub abort_grpc_status: Option<u32>,
-    /// What share of them, parts per million.
+    /// The share of aborted requests, in parts per million.
     pub abort_ppm: Option<u32>,
 }
 
@@ -58,27 +56,27 @@ impl FaultTold {
     }
 }
 
-/// What is said to pages of other origins.
+/// The CORS policy as it applies to the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CorsTold {
-    /// Whether the request's origin has leave; `None` if it comes from no page.
+    /// True if the request's origin is allowed. `None` if it has no origin.
     pub allowed: Option<bool>,
-    /// Whether it is a preflight that the proxy answers itself; `None` if it is no preflight.
+    /// True if the request is a preflight to which the proxy itself responds. `None` if it is not a preflight.
     pub answered: Option<bool>,
-    /// What the response tells its page: `access-control-allow-origin: http://a`.
+    /// The CORS headers of the response, such as `access-control-allow-origin: http://a`.
     pub response_headers: Vec<String>,
-    /// How many origins, or patterns of them, are allowed.
+    /// The number of allowed origins or origin patterns.
     pub allowed_origins: usize,
-    /// The methods told to a preflight.
+    /// The allowed methods in a preflight response.
     pub allow_methods: Option<String>,
-    /// The headers told to a preflight.
+    /// The allowed headers in a preflight response.
     pub allow_headers: Option<String>,
-    /// Whether a preflight of another origin is sent on; else it is answered without leave.
+    /// True if a preflight of another origin is forwarded. Otherwise the proxy responds without CORS headers.
     pub forwards_other_preflights: bool,
 }
 
 impl CorsTold {
-    /// What a route's policy makes of a request.
+    /// Applies a route's policy to a request.
     pub(in super::super) fn of(cors: &Cors, request: &RequestView<'_>) -> CorsTold {
         let text =
             |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -110,14 +108,13 @@ impl CorsTold {
     }
 }
 
-/// A copy of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MirrorTold {
-    /// Where it goes.
+    /// The target clusters.
     pub clusters: Vec<String>,
-    /// Of what share of requests, parts per million.
+    /// The share of mirrored requests, in parts per million.
     pub share_ppm: u32,
-    /// Why none of them arrives, if that is sure; their caller is told nothing of it.
+    /// The reason why all copies fail, if this is certain. It has no effect on the caller.
     pub rejected_by: Option<Rejection>,
 }
 

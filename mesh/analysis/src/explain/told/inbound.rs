@@ -1,27 +1,27 @@
-//! What the proxy of a workload does before its app.
+//! The inbound policies of a workload.
 
 use serde::Serialize;
 use shakedown_xds::table::{AdaptiveConcurrency, RateLimit, Shed};
 
 use super::{LimitsTold, millis};
 
-/// What the proxies of some workloads do before their app.
+/// An inbound policy with the workloads that apply it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct InboundTold {
-    /// The workloads: `reviews-v2`.
+    /// The workloads, such as `reviews-v2`.
     pub workloads: Vec<String>,
-    /// How many requests each of their proxies takes in a time.
+    /// The rate limit of each proxy.
     pub rate_limit: Option<RateLimitTold>,
-    /// How many it takes at once, found from how long they take.
+    /// The concurrency limit derived from measured latency.
     pub adaptive_concurrency: Option<AdaptiveTold>,
-    /// How many it takes at once, and how long others may wait.
+    /// The concurrency limit with a bounded queue.
     pub shed: Option<ShedTold>,
-    /// How much may be in hand at once between proxy and app; `None`: anything.
+    /// The limits of the connections from proxy to application. `None`: unlimited.
     pub limits: Option<LimitsTold>,
 }
 
 impl InboundTold {
-    /// Whether nothing is done.
+    /// Returns true if no policy is set.
     pub(in super::super) fn is_nothing(&self) -> bool {
         self.rate_limit.is_none()
             && self.adaptive_concurrency.is_none()
@@ -29,7 +29,7 @@ impl InboundTold {
             && self.limits.is_none()
     }
 
-    /// Whether two do the same, to whatever workloads.
+    /// Returns true if both have the same policy, regardless of their workloads.
     pub(in super::super) fn does_as(&self, other: &InboundTold) -> bool {
         self.rate_limit == other.rate_limit
             && self.adaptive_concurrency == other.adaptive_concurrency
@@ -38,18 +38,17 @@ impl InboundTold {
     }
 }
 
-/// So many requests in a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RateLimitTold {
-    /// So many requests; `None`: no bound.
+    /// The number of requests per interval. `None`: unlimited.
     pub requests: Option<u32>,
-    /// In this time.
+    /// The interval, in milliseconds.
     pub per_ms: Option<u64>,
-    /// So many at once, after a rest.
+    /// The maximum burst, in requests.
     pub burst: Option<u32>,
-    /// Whether each connection has as many.
+    /// True if each connection has a limit of its own.
     pub per_connection: bool,
-    /// The status of a request that is too many.
+    /// The status of rejected requests.
     pub status: u16,
 }
 
@@ -66,20 +65,21 @@ impl RateLimitTold {
     }
 }
 
-/// So many requests at once as do not wait for each other.
+/// A concurrency limit derived from measured latency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AdaptiveTold {
-    /// Never more.
+    /// The upper bound of the limit.
     pub max: u32,
-    /// Never fewer.
+    /// The lower bound of the limit.
     pub min: u32,
-    /// How often the limit is set.
+    /// The interval between updates of the limit, in milliseconds.
     pub interval_ms: u64,
-    /// How often the time of a request that waits for nobody is measured.
+    /// The interval between measurements of the minimum round-trip time, in milliseconds.
     pub measure_every_ms: u64,
-    /// How far above that time one may be without being held to wait, parts per million of it.
+    /// The tolerated excess over the minimum round-trip time before requests count as queued, in parts per million of
+    /// the minimum.
     pub buffer_ppm: u32,
-    /// The status of a request that is too many.
+    /// The status of rejected requests.
     pub status: u16,
 }
 
@@ -96,16 +96,17 @@ impl AdaptiveTold {
     }
 }
 
-/// A queue before the app that gives up in time.
+/// A queue in front of the application that sheds requests that have waited too long.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ShedTold {
-    /// How many requests may be at the app at once.
+    /// The maximum number of requests at the application at once.
     pub concurrency: u32,
-    /// How many may wait.
+    /// The maximum queue length.
     pub queue: u32,
-    /// How long one may wait in a queue that stands.
+    /// The maximum wait while the queue is congested, in milliseconds.
     pub target_ms: u64,
-    /// How long one may wait otherwise, and how long a queue must stand.
+    /// The maximum wait otherwise, and the time without an empty queue after which it counts as congested, in
+    /// milliseconds.
     pub interval_ms: u64,
 }
 

@@ -1,97 +1,93 @@
-//! What a cluster does to requests.
+//! The policies of a cluster.
 
 use serde::Serialize;
 use shakedown_xds::table::OutlierDetection;
 
 use super::millis;
 
-/// What holds for a cluster.
+/// The policies of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClusterPolicies {
-    /// How an endpoint is chosen.
+    /// The load balancing policy.
     pub balancer: String,
-    /// What of a request is hashed for it: `header x`, `cookie x`, `source IP`, `query parameter x`.
+    /// The hashed parts of a request: `header x`, `cookie x`, `source IP`, `query parameter x`.
     pub hash_by: Vec<String>,
-    /// What its connections speak: `HTTP/1.1`, `HTTP/2`, or `downstream`, which is what the request came over.
+    /// The protocol of its connections: `HTTP/1.1`, `HTTP/2`, or `downstream` for that of the request.
     pub protocol: &'static str,
-    /// Most streams at a time on one HTTP/2 connection; `None` for HTTP/1.1.
+    /// The maximum number of concurrent streams per HTTP/2 connection. `None` for HTTP/1.1.
     pub max_concurrent_streams: Option<u32>,
-    /// Ramp of a new endpoint's share.
     pub slow_start: Option<SlowStartTold>,
-    /// Locality load balancing that has an effect for this caller: `distribute`, by shares of localities, or `failover`,
-    /// nearer endpoints first.
+    /// The locality load balancing that has an effect for this caller: `distribute`, by shares of localities, or
+    /// `failover`, nearer endpoints first.
     pub locality: Option<&'static str>,
-    /// Percentage of healthy endpoints below which all endpoints are used; 0: never.
+    /// The percentage of healthy endpoints below which all endpoints are used. 0: never.
     pub min_health_percent: u32,
-    /// How long a connection may take to come up.
+    /// The timeout for establishing a connection, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// Time after which a connection without requests is closed; `None`: never.
+    /// The time after which an idle connection is closed, in milliseconds. `None`: never.
     pub idle_timeout_ms: Option<u64>,
-    /// Age at which a connection is closed once it has no request; `None`: never.
+    /// The age at which a connection is closed, as soon as it has no active request, in milliseconds. `None`:
+    /// unlimited.
     pub max_connection_duration_ms: Option<u64>,
-    /// Requests after which a connection is closed; `None`: never.
+    /// The number of requests after which a connection is closed. `None`: unlimited.
     pub max_requests_per_connection: Option<u32>,
-    /// How much may be in hand at once, in each proxy; `None`: anything.
+    /// The circuit breaker limits of each proxy. `None`: unlimited.
     pub limits: Option<LimitsTold>,
-    /// The bound on retries that grows with the requests in hand.
+    /// The bound on retries that grows with the number of active requests.
     pub retry_budget: Option<BudgetTold>,
-    /// When an endpoint is taken out; `None`: never.
+    /// Outlier detection. `None`: endpoints are never ejected.
     pub outlier_detection: Option<OutlierTold>,
-    /// When a request is sent a second time before the first try has failed.
     pub hedge: Option<HedgeTold>,
-    /// How requests are held back as the cluster refuses them.
     pub adaptive_throttle: Option<ThrottleTold>,
 }
 
-/// Ramp of a new endpoint's share. The two factors are decimal numbers, in text so that no digit is lost.
+/// The slow start of a new endpoint. Both factors are decimal numbers, formatted as text so that no digit is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SlowStartTold {
-    /// Duration of the ramp.
+    /// The duration of the slow start, in milliseconds.
     pub window_ms: u64,
-    /// Exponent of the ramp; 1 is linear.
+    /// The exponent of the increase. 1 is linear.
     pub aggression: String,
-    /// Share at the start, in percent.
+    /// The minimum share of the weight, in percent.
     pub min_weight_percent: String,
 }
 
-/// Limits of a cluster; `None`: no bound.
+/// The circuit breaker limits of a cluster. `None`: unlimited.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LimitsTold {
-    /// Connections.
     pub connections: Option<u32>,
     /// Requests that wait for a connection.
     pub pending: Option<u32>,
-    /// Requests in hand.
+    /// Active requests.
     pub requests: Option<u32>,
-    /// Retries.
     pub retries: Option<u32>,
 }
 
-/// A bound on retries that grows with the requests in hand.
+/// A bound on retries that grows with the number of active requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BudgetTold {
-    /// The share of the requests in hand, parts per million.
+    /// The share of active requests, in parts per million.
     pub share_ppm: u32,
-    /// So many in any case.
+    /// The number of retries that is always allowed.
     pub min_concurrency: u32,
 }
 
-/// When an endpoint is taken out.
+/// The conditions under which an endpoint is ejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OutlierTold {
-    /// So many 5xx in a row; `None`: they do not count.
+    /// The number of consecutive 5xx responses. `None`: not enforced.
     pub consecutive_5xx: Option<u32>,
-    /// So many of 502, 503 and 504 in a row; `None`: they do not count.
+    /// The number of consecutive 502, 503 and 504 responses. `None`: not enforced.
     pub consecutive_gateway_errors: Option<u32>,
-    /// Whether failures to reach an endpoint are counted apart from its answers.
+    /// True if failures to reach an endpoint are counted separately from its responses.
     pub split_local_origin: bool,
-    /// Consecutive failures to reach it; `None`: they do not count by themselves.
+    /// The number of consecutive failures to reach it. `None`: not enforced separately.
     pub consecutive_local_origin_failures: Option<u32>,
-    /// The time from one look at all endpoints to the next.
+    /// The time between two evaluations of all endpoints, in milliseconds.
     pub interval_ms: u64,
-    /// How long one is out at the first time.
+    /// The ejection time of a first ejection, in milliseconds.
     pub base_ejection_time_ms: u64,
-    /// The most endpoints that may be out, in percent.
+    /// The maximum share of ejected endpoints, in percent.
     pub max_ejection_percent: u32,
 }
 
@@ -118,24 +114,24 @@ impl OutlierTold {
     }
 }
 
-/// When a request is sent a second time.
+/// The conditions for a further attempt while earlier ones are still open.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HedgeTold {
-    /// Whether when a try meets its per-try timeout.
+    /// True if another attempt starts when one reaches its per-try timeout.
     pub on_per_try_timeout: bool,
-    /// When none has answered for so long.
+    /// The time without a response after which another attempt starts, in milliseconds.
     pub after_ms: Option<u64>,
-    /// The most that are sent because of that.
+    /// The maximum number of attempts started by `after_ms`.
     pub times: u32,
-    /// The most of them as a share of requests, parts per million.
+    /// The maximum share of such attempts, in parts per million of all requests.
     pub budget_ppm: Option<u32>,
 }
 
-/// How requests are held back.
+/// Adaptive client-side throttling.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ThrottleTold {
-    /// So many are sent for each that is accepted, in thousandths.
+    /// The number of requests sent per accepted request, in thousandths.
     pub k_milli: u32,
-    /// How far back it looks.
+    /// The length of the window of past requests, in milliseconds.
     pub window_ms: u64,
 }
