@@ -1,4 +1,4 @@
-//! The one body type of the request path: concrete, unboxed, with exact sizes so that `content-length` is right.
+//! The body type of requests and responses: concrete, unboxed, and with exact sizes so that `content-length` is right.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,42 +18,41 @@ pub use replay::{KeptBudget, Replay, ReplayBody};
 /// The body of a request or a response.
 #[derive(Debug, Default)]
 pub enum Body {
-    /// No bytes.
     #[default]
     Empty,
-    /// Bytes in memory; `None` once they have been sent.
+    /// Bytes in memory. `None` once they have been sent.
     Full(Option<Bytes>),
-    /// Bytes in memory whose length is not told ahead; `None` once they have been sent.
+    /// Bytes in memory that are sent without a declared length. `None` once they have been sent.
     Unsized(Option<Bytes>),
-    /// What arrives on a connection that somebody else owns: a server's request.
+    /// Data from an HTTP/1.1 connection that is driven elsewhere: a request on a server.
     Incoming(Incoming),
-    /// What arrives on a stream of HTTP/2: a server's request.
+    /// Data from an HTTP/2 stream: a request on a server.
     Stream(H2Body),
-    /// One reading of a body that is kept for another.
+    /// A reader of a body that is kept for several readers.
     Replay(ReplayBody),
-    /// A pooled connection's response, which holds the connection until its end.
+    /// The response of a pooled connection. It occupies the connection until its end.
     Leased(LeasedBody),
 }
 
-/// A body ended before its end.
+/// A body was cut off before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// Its connection failed, or broke HTTP's framing.
+    /// The connection failed, or the peer violated HTTP's framing.
     #[error("read the body from its connection")]
     Connection(#[from] hyper::Error),
-    /// Its stream was reset, or the connection under it failed.
+    /// The stream was reset, or its connection failed.
     #[error("read the body from its stream")]
     Stream(#[from] h2::Error),
-    /// It was to be read again after it had grown too long to be kept, or had broken off.
+    /// A body was read again after it had grown too long to be kept, or had been cut off.
     #[error("read a body again that is not kept")]
     Forgotten,
-    /// It was to be read again after its sender had broken HTTP/1.1's framing.
+    /// A body was read again after its sender had violated HTTP/1.1's framing.
     #[error("read a body again whose framing is broken")]
     Malformed,
 }
 
 impl BodyError {
-    /// Whether its sender broke HTTP/1.1's framing; otherwise a connection failed, or a stream was reset.
+    /// Returns true if the sender violated HTTP/1.1's framing. Otherwise a connection failed, or a stream was reset.
     pub fn is_malformed(&self) -> bool {
         match self {
             BodyError::Connection(error) => is_malformed(error),
@@ -62,7 +61,8 @@ impl BodyError {
         }
     }
 
-    /// Whether it was a stream of HTTP/2 that its sender reset; otherwise a connection failed, or broke HTTP's framing.
+    /// Returns true if the sender reset an HTTP/2 stream. Otherwise a connection failed, or HTTP's framing was
+    /// violated.
     pub fn is_reset_stream(&self) -> bool {
         let h2 = match self {
             BodyError::Stream(error) => Some(error),
@@ -77,24 +77,24 @@ impl BodyError {
 /// A body could not be collected.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    /// It is longer than the caller allows.
+    /// The body exceeds the caller's limit.
     #[error("collect a body of more than {limit} bytes")]
     TooLarge {
-        /// The most that was allowed, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// It broke off.
+    /// The body was cut off.
     #[error(transparent)]
     Body(#[from] BodyError),
 }
 
 impl Body {
-    /// No bytes.
+    /// Returns a body without bytes.
     pub const fn empty() -> Body {
         Body::Empty
     }
 
-    /// These bytes.
+    /// Returns a body of these bytes.
     pub fn full(bytes: impl Into<Bytes>) -> Body {
         let bytes = bytes.into();
         if bytes.is_empty() {
@@ -104,16 +104,16 @@ impl Body {
         }
     }
 
-    /// These bytes, of which nobody is told how many they are before they come: as one that came in chunks goes on, one
-    /// without any bytes too.
+    /// Returns a body of these bytes without a declared length. A chunked message is forwarded in this form even if it
+    /// has no bytes.
     pub fn unsized_of(bytes: Bytes) -> Body {
         Body::Unsized(Some(bytes))
     }
 
-    /// Reads the body to its end, without its trailers. A body that came in one piece is not copied.
+    /// Reads the body to its end, and drops its trailers. A body that arrives in one piece is not copied.
     ///
     /// # Errors
-    /// It is longer than `limit` bytes, or broke off.
+    /// The body is longer than `limit` bytes, or was cut off.
     pub async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
         if self.size_hint().lower() > limit as u64 {
             return Err(CollectError::TooLarge { limit });
@@ -188,7 +188,7 @@ impl HttpBody for Body {
             Body::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            // One that has been sent is known to be over.
+            // A body that has been sent is known to be at its end.
             Body::Unsized(None) => SizeHint::with_exact(0),
             Body::Unsized(Some(_)) => SizeHint::default(),
             Body::Incoming(incoming) => incoming.size_hint(),

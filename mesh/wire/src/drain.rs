@@ -1,4 +1,4 @@
-//! Ending servers gracefully: one handle that every connection of a server looks at.
+//! Graceful shutdown of servers: a handle that every connection of a server observes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use crate::wakers::Wakers;
 
-/// Ends a server's connections: gracefully when begun, at once when the server's accept loop has gone.
-/// Clones are the same handle.
+/// Shuts down a server's connections: gracefully after [`begin`](Drain::begin) or [`retire`](Drain::retire), at once if
+/// the server's accept loop is dropped. Clones share the same state.
 #[derive(Clone, Debug, Default)]
 pub struct Drain(Rc<State>);
 
@@ -17,59 +17,61 @@ pub struct Drain(Rc<State>);
 struct State {
     stage: Cell<Stage>,
     next: Cell<u64>,
-    /// The connections, by order of arrival; each with its task's waker once it has been polled.
+    /// The connections, in order of arrival, each with its task's waker once it has been polled.
     members: RefCell<BTreeMap<u64, Option<Waker>>>,
-    /// Those who wait for a change: the [`Watch`]es.
+    /// The wakers of the [`Watch`]es.
     watchers: RefCell<Wakers>,
 }
 
-/// How far a drain has gone.
+/// The progress of a drain. Stages only advance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stage {
-    /// Connections serve.
+    /// Connections serve requests.
     #[default]
     Open,
-    /// Connections serve until their next response, which is their last.
+    /// Each connection closes after its next response. Idle connections stay open.
     Retiring,
-    /// Connections finish the request that they have, and close.
+    /// Connections finish their current request and close. Idle connections close at once.
     Draining,
-    /// Connections end now.
+    /// Connections close at once.
     Stopped,
 }
 
 impl Drain {
-    /// A handle that nothing uses yet.
+    /// Creates a handle without connections.
     pub fn new() -> Drain {
         Drain::default()
     }
 
-    /// Begins slowly: listeners close, and each connection with its next response; one without requests stays. As Envoy
-    /// drains a listener that has left its configuration.
+    /// Starts a slow drain, as Envoy does for a listener that was removed from its configuration: listeners close, and
+    /// each connection closes after its next response. An idle connection stays open.
     pub fn retire(&self) {
         self.advance(Stage::Retiring);
     }
 
-    /// Begins: listeners close, idle connections close, busy ones finish their request first, with `connection: close`.
+    /// Starts the drain: listeners and idle connections close. Busy connections finish their request first, with
+    /// `connection: close`.
     pub fn begin(&self) {
         self.advance(Stage::Draining);
     }
 
-    /// Ends every connection at once, whatever it does.
+    /// Closes every connection at once, even in the middle of a request.
     pub fn stop(&self) {
         self.advance(Stage::Stopped);
     }
 
-    /// Whether it has begun.
+    /// Returns true if the drain has been started by any of [`retire`](Drain::retire), [`begin`](Drain::begin) and
+    /// [`stop`](Drain::stop).
     pub fn has_begun(&self) -> bool {
         self.stage() > Stage::Open
     }
 
-    /// How many connections there are.
+    /// Returns the number of open connections.
     pub fn connections(&self) -> usize {
         self.0.members.borrow().len()
     }
 
-    /// Waits until it has begun and no connection is left.
+    /// Waits until the drain has begun and no connection is left.
     pub async fn finished(&self) {
         let mut watch = self.watch();
         poll_fn(|cx| {
@@ -86,7 +88,7 @@ impl Drain {
         self.0.stage.get()
     }
 
-    /// A place among those who are woken by each change.
+    /// Registers a watch that is woken by each change.
     pub(crate) fn watch(&self) -> Watch {
         Watch {
             drain: self.clone(),
@@ -98,7 +100,7 @@ impl Drain {
         self.0.next.replace(self.0.next.get() + 1)
     }
 
-    /// Counts a connection in until the member is dropped.
+    /// Counts a connection until the member is dropped.
     pub(crate) fn join(&self) -> Member {
         let id = self.number();
         self.0.members.borrow_mut().insert(id, None);
@@ -131,7 +133,7 @@ impl Drain {
     }
 }
 
-/// A place among those who wait for a change of a drain.
+/// A waiter for changes of a drain.
 #[derive(Debug)]
 pub(crate) struct Watch {
     drain: Drain,
@@ -139,7 +141,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Pending until the drain begins.
+    /// Ready when the drain has begun.
     pub(crate) fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.drain.has_begun() {
             return Poll::Ready(());
@@ -148,7 +150,7 @@ impl Watch {
         Poll::Pending
     }
 
-    /// Has the task woken by the next change.
+    /// Registers the task to be woken by the next change.
     fn wait(&mut self, cx: &Context<'_>) {
         self.drain.0.watchers.borrow_mut().wait(self.key, cx);
     }
@@ -160,17 +162,17 @@ impl Drop for Watch {
     }
 }
 
-/// One connection's place in a drain.
+/// A connection that is registered with a drain.
 #[derive(Debug)]
 pub(crate) struct Member {
     drain: Drain,
     id: u64,
-    /// The waker left with the drain, so that a poll that brings the same one costs nothing.
+    /// The waker registered with the drain, kept so that a poll with the same waker does not register it again.
     watched: Option<Waker>,
 }
 
 impl Member {
-    /// How far the drain has gone; the task is woken when that changes.
+    /// Returns the stage of the drain and registers the task to be woken when it changes.
     pub(crate) fn stage(&mut self, cx: &Context<'_>) -> Stage {
         if !self
             .watched

@@ -1,11 +1,12 @@
-//! Strict HTTP/1.1 message framing, on the bytes that hyper is about to read.
+//! Strict HTTP/1.1 message framing, applied to the bytes before hyper reads them.
 //!
-//! hyper takes messages that Envoy refuses (a length together with chunks, equal lengths twice, codings other than chunked,
-//! targets that are no path), refuses some that Envoy takes, and shows neither to its user. Here a [`Tap`] follows the
-//! messages of a connection: each head is checked once it is complete, and is handed on as it came, rewritten to the plainest
-//! form that means the same, or not at all. hyper never sees a part of a head. Bodies are followed only to find the next head.
+//! hyper accepts messages that Envoy rejects (a content length together with chunks, repeated equal lengths, codings
+//! other than chunked, targets that are not a path), rejects some that Envoy accepts, and exposes neither case to its
+//! user. Here a [`Tap`] follows the messages of a connection. Each head is checked once it is complete. It is then
+//! passed on as received, rewritten to the plainest equivalent form, or withheld. hyper never sees a partial head.
+//! Bodies are followed only to find the next head.
 //!
-//! Memory: an unfinished head, of at most the role's limit, and nothing between messages.
+//! Memory: an unfinished head, at most the role's limit, and nothing between messages.
 
 use std::error::Error;
 use std::io;
@@ -31,89 +32,87 @@ pub use head::BadHead;
 pub(crate) use request::{RequestWatch, Requests};
 pub(crate) use response::{Awaited, ResponseWatch, Responses};
 
-/// How much is read at a time, in bytes. Source: Envoy, `Buffer::OwnedImpl`'s slices of 16 KiB.
+/// The number of bytes that are read at a time. Source: Envoy, `Buffer::OwnedImpl`'s slices of 16 KiB.
 const READ_BYTES: usize = 16 * 1024;
 
-/// One direction of a connection: what its heads must be, and who learns of them.
+/// The rules for the heads of one direction of a connection, and the observer of those heads.
 pub(crate) trait Role: Send + Unpin {
-    /// The most bytes of a head.
+    /// Returns the maximum size of a head in bytes.
     fn head_bytes_max(&self) -> usize;
 
-    /// Whether a head may begin now. Where not, bytes pass unseen, for hyper to refuse.
+    /// Returns true if a head may begin now. Otherwise the bytes are passed on unchecked, and hyper rejects them.
     fn awaits_head(&self) -> bool;
 
-    /// Whether empty lines may precede a head.
+    /// Returns true if empty lines may precede a head.
     fn skips_empty_lines(&self) -> bool;
 
-    /// Notes whether a head has begun and is not complete.
+    /// Records whether a head has begun and is not complete.
     fn set_unfinished(&self, unfinished: bool);
 
     /// Checks a complete head.
     ///
     /// # Errors
-    /// The head is not one that Envoy takes.
+    /// Envoy would reject the head.
     fn check(&mut self, head: &[u8]) -> Result<Checked, BadHead>;
 
-    /// Checks what has come of a head that is not complete, so that one who speaks no HTTP is not waited for.
+    /// Checks the received part of an incomplete head, so that a peer that does not speak HTTP is rejected early.
     ///
     /// # Errors
-    /// It cannot become a head.
+    /// The bytes cannot be the beginning of a valid head.
     fn check_begun(&self, begun: &[u8]) -> Result<(), BadHead>;
 
-    /// Takes note of a head that is refused. Gives what hyper reads in its place; the connection ends with that, or with an
-    /// error where there is none.
+    /// Records that a head was rejected, and returns the bytes that hyper reads in its place. The connection ends after
+    /// those bytes or, if `None`, with an error.
     fn refuse(&mut self, why: BadHead) -> Option<&'static [u8]>;
 
-    /// A refusal that came from elsewhere while a head was unfinished.
+    /// Returns a rejection that was requested from outside while a head was unfinished.
     fn interrupted(&self) -> Option<BadHead>;
 
-    /// A line that is to be written in place of another, once that comes.
+    /// Returns the line that replaces another one in the next written head.
     fn line(&self) -> Option<Line> {
         None
     }
 
-    /// Whether there is such a line.
+    /// Returns true if such a line is pending.
     fn has_line(&self) -> bool {
         false
     }
 
-    /// The line has been written.
+    /// Called once the line has been written.
     fn line_is_written(&self) {}
 
-    /// What has become of a connection whose upgrade was asked for; `None`: not known yet.
+    /// Returns whether the connection was upgraded, after a request for an upgrade. `None` if this is not known yet.
     fn upgraded(&self) -> Option<bool>;
 }
 
-/// A line of a head that hyper writes, and the one that is sent in its place.
+/// A line of a head that hyper writes, and its replacement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) of: Vec<u8>,
     pub(crate) instead: Vec<u8>,
 }
 
-/// A head that may pass.
+/// A head that was accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Checked {
-    /// What follows.
     pub(crate) payload: Payload,
-    /// The head that hyper reads, where it is not the one that came.
+    /// The head that hyper reads, if it differs from the received one.
     pub(crate) instead: Option<Vec<u8>>,
 }
 
-/// What follows a head.
+/// The content between a head and the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
-    /// So many bytes; of none, the next head.
+    /// A body of this many bytes. With 0 the next head follows.
     Sized(u64),
-    /// Chunks.
     Chunked,
-    /// Bytes until the connection ends, of a body or of another protocol.
+    /// All bytes until the connection ends, of a body or of another protocol.
     Rest,
-    /// Another protocol, or the next head: the answer will say.
+    /// Another protocol or the next head, depending on the response.
     Undecided,
 }
 
-/// Where in its messages a connection is.
+/// The position of a connection within its messages.
 #[derive(Debug)]
 enum State {
     Head,
@@ -121,7 +120,7 @@ enum State {
     Chunked(Chunks),
     Rest,
     Undecided,
-    /// What comes is dropped.
+    /// A head was rejected. All further bytes are dropped.
     Refused,
     /// hyper reads an error.
     Broken(BadHead),
@@ -132,19 +131,19 @@ enum State {
 pub(crate) struct Framing<R> {
     role: R,
     state: State,
-    /// What has come of a head that is not complete, or of what nobody may see yet.
+    /// The received part of an incomplete head, or bytes that wait for the decision about an upgrade.
     held: Vec<u8>,
-    /// How much of it is known to hold no end.
+    /// The length of the prefix of `held` that is known not to contain the end of the head.
     searched: usize,
-    /// What hyper reads next, before anything else.
+    /// Bytes that hyper reads before anything else.
     ready: Vec<u8>,
     given: usize,
-    /// What is written before anything else.
+    /// Bytes that are written before anything else.
     written: Vec<u8>,
 }
 
 impl<R: Role> Framing<R> {
-    /// A connection of which nothing has been read.
+    /// Creates the state of a new connection.
     pub(crate) fn new(role: R) -> Framing<R> {
         Framing {
             role,
@@ -157,7 +156,7 @@ impl<R: Role> Framing<R> {
         }
     }
 
-    /// Follows bytes that have come; what may pass is put into `buf`, or kept for the next read.
+    /// Processes received bytes. Accepted bytes are put into `buf`, or kept for the next read.
     fn take(&mut self, mut bytes: &[u8], buf: &mut ReadBufCursor<'_>) {
         while !bytes.is_empty() {
             match &mut self.state {
@@ -204,7 +203,7 @@ impl<R: Role> Framing<R> {
         }
     }
 
-    /// Takes bytes of a head. Gives those behind it.
+    /// Processes bytes of a head, and returns those after it.
     fn take_head<'b>(&mut self, bytes: &'b [u8], buf: &mut ReadBufCursor<'_>) -> &'b [u8] {
         let bytes = if self.held.is_empty() && self.role.skips_empty_lines() {
             let begin = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
@@ -240,7 +239,7 @@ impl<R: Role> Framing<R> {
                 &[]
             }
             None => {
-                // Once its first line has come, it has been looked at.
+                // The first line has already been checked once it is complete.
                 let known = self.searched > 0 && self.held[..self.searched].contains(&b'\n');
                 if !known && let Err(why) = self.role.check_begun(&self.held) {
                     self.refuse(why, buf);
@@ -253,7 +252,7 @@ impl<R: Role> Framing<R> {
         }
     }
 
-    /// Checks a head and passes it on.
+    /// Checks a complete head and passes it on.
     fn accept(&mut self, head: &[u8], buf: &mut ReadBufCursor<'_>) {
         if head.len() > self.role.head_bytes_max() {
             return self.refuse(BadHead::TooLarge, buf);
@@ -288,7 +287,7 @@ impl<R: Role> Framing<R> {
         }
     }
 
-    /// Gives bytes to hyper, or keeps what does not fit.
+    /// Passes bytes to hyper, and keeps those that do not fit.
     fn pass(&mut self, bytes: &[u8], buf: &mut ReadBufCursor<'_>) {
         let most = if self.ready.is_empty() {
             bytes.len().min(buf.remaining())
@@ -300,7 +299,7 @@ impl<R: Role> Framing<R> {
         self.ready.extend_from_slice(later);
     }
 
-    /// Gives what is kept.
+    /// Passes on kept bytes.
     fn give(&mut self, buf: &mut ReadBufCursor<'_>) {
         let kept = &self.ready[self.given..];
         let most = kept.len().min(buf.remaining());
@@ -312,7 +311,7 @@ impl<R: Role> Framing<R> {
         }
     }
 
-    /// Goes on once it is known what became of an upgrade.
+    /// Continues once the outcome of an upgrade is known.
     fn decide(&mut self, buf: &mut ReadBufCursor<'_>) {
         let Some(upgraded) = self.role.upgraded() else {
             return;
@@ -352,7 +351,7 @@ impl<R: Role> Tap for Framing<R> {
                 _ => {}
             }
             if matches!(self.state, State::Undecided) && self.held.len() > READ_BYTES {
-                // The answer, which makes hyper read again, comes first.
+                // Wait for the response, because writing it makes hyper read again.
                 return Poll::Pending;
             }
             let mut bytes = [const { MaybeUninit::uninit() }; READ_BYTES];
@@ -360,7 +359,7 @@ impl<R: Role> Tap for Framing<R> {
             let mut read = ReadBuf::uninit(&mut bytes[..most]);
             ready!(Pin::new(&mut *stream).poll_read(cx, read.unfilled()))?;
             if read.filled().is_empty() {
-                // A refused message is answered though its sender has closed its half.
+                // The rejected message is answered even if its sender has closed its half.
                 return match self.state {
                     State::Refused => Poll::Pending,
                     _ => Poll::Ready(Ok(())),
@@ -391,7 +390,7 @@ impl<R: Role> Tap for Framing<R> {
         self.written.extend_from_slice(&buf[..at]);
         self.written.extend_from_slice(&line.instead);
         self.written.extend_from_slice(&buf[at + line.of.len()..]);
-        // All of it is taken; what the stream does not take yet comes before what follows.
+        // All of `buf` counts as written. Bytes that the stream does not take yet are written before any later ones.
         if let Poll::Ready(Err(error)) = self.poll_written(stream, cx) {
             return Poll::Ready(Err(error));
         }
@@ -413,12 +412,12 @@ impl<R: Role> Tap for Framing<R> {
     }
 }
 
-/// What hyper's user gets to see of a message that is none.
+/// Creates the error that hyper reports for an invalid message.
 fn invalid(why: BadHead) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-/// Whether an error comes of a message that is none, rather than of its connection.
+/// Returns true if an error was caused by an invalid message rather than by its connection.
 pub(crate) fn is_malformed(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -427,7 +426,7 @@ pub(crate) fn is_malformed(error: &(dyn Error + 'static)) -> bool {
         } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
             error.is_parse()
         } else {
-            // The error of a body that is read again has no source.
+            // This error has no source: a replayed body of a malformed message.
             matches!(error.downcast_ref(), Some(BodyError::Malformed))
         };
         if here {

@@ -1,8 +1,9 @@
-//! gRPC over HTTP/2, as far as xDS needs it: a client channel for tonic's generated clients, a server for its generated
-//! services, and streams of messages that hold no buffer between two messages. tonic's own transport is not used: it spawns on tokio and reads its clock.
+//! gRPC over HTTP/2, limited to the needs of xDS: a client channel for tonic's generated clients, a server for its
+//! generated services, and message streams that keep no buffer between two messages. tonic's own transport is not used
+//! because it spawns on tokio and reads tokio's clock.
 //!
-//! Both sides send pings, so that a peer which vanished without a word is noticed.
-//! A call has no deadline here: nobody enforces `grpc-timeout`, callers wrap what must end.
+//! Both sides send pings to detect a peer that has vanished silently. A call has no deadline here: `grpc-timeout` is
+//! not enforced, so callers must wrap calls that have to end.
 
 use std::time::Duration;
 
@@ -15,20 +16,20 @@ pub use client::{Channel, ChannelBody, connect_h2};
 pub use messages::{MessageBody, Messages, frame_message, message_head};
 pub use server::{H2Error, serve_h2};
 
-/// How both sides of an HTTP/2 connection behave.
+/// Options of either side of an HTTP/2 connection.
 #[derive(Clone, Debug)]
 pub struct H2Options {
-    /// The longest that the connect, and after it the peer's first word, may take.
+    /// The maximum time for a client's connect, or for the client's part of the handshake with a server.
     pub connect_timeout: Duration,
-    /// How often the peer is pinged; never where none.
+    /// The interval between pings. `None` disables them.
     pub keep_alive_interval: Option<Duration>,
-    /// How long a ping may stay unanswered before the connection is given up.
+    /// The maximum time for the answer to a ping. The connection is closed after it.
     pub keep_alive_timeout: Duration,
     /// The receive window of a stream, in bytes.
     pub stream_window: u32,
     /// The receive window of a connection, in bytes.
     pub connection_window: u32,
-    /// The most streams that a peer may have open; server only.
+    /// The maximum number of streams that a peer may have open. Server only.
     pub max_concurrent_streams: u32,
 }
 

@@ -1,21 +1,22 @@
-//! HTTP connections over [`Env`](shakedown_env::Env): what the proxy, the control plane, the load generator and the
-//! modelled apps share.
+//! HTTP connections over [`Env`](shakedown_env::Env), shared by the proxy, the control plane, the load generator and
+//! the modelled apps.
 //!
-//! - [`Body`]: the one body type of the request path.
-//! - [`serve_http1`], [`accept_loop`]: HTTP/1.1 servers; [`serve_auto_until`], [`accept_auto_until`]: servers of HTTP/1.1 and
-//!   HTTP/2 on one port; with [`Drain`] to end them gracefully.
-//! - [`Pool`]: HTTP/1.1 or HTTP/2 connections to one address, kept and reused in Envoy's order; [`Quota`]: what its circuit
-//!   breakers count over many pools.
-//! - [`Upgrade`], [`tunnel`]: connections that become something else than HTTP.
-//! - [`Replay`]: a body that can be sent again while it still arrives.
-//! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS; [`Messages`], [`MessageBody`]: its streams.
-//! - [`TlsClient`], [`TlsServer`]: TLS inside a connection; pools speak it where they are told to.
-//! - [`EnvTimer`], [`EnvExecutor`]: hyper's seams, filled from Env.
+//! - [`Body`]: the body type of requests and responses.
+//! - [`serve_http1`], [`accept_loop`]: HTTP/1.1 servers. [`serve_auto_until`], [`accept_auto_until`]: servers of
+//!   HTTP/1.1 and HTTP/2 on one port. [`Drain`] ends them gracefully.
+//! - [`Pool`]: HTTP/1.1 or HTTP/2 connections to one address, reused in Envoy's order. [`Quota`]: the resources that a
+//!   circuit breaker counts across many pools.
+//! - [`Upgrade`], [`tunnel`]: connections that switch from HTTP to another protocol.
+//! - [`Replay`]: a body that can be sent again while it is still arriving.
+//! - [`connect_h2`], [`Channel`], [`serve_h2`]: gRPC over HTTP/2, for xDS. [`Messages`], [`MessageBody`]: the messages
+//!   of its streams.
+//! - [`TlsClient`], [`TlsServer`]: TLS inside a connection. A pool uses TLS if its options say so.
+//! - [`EnvTimer`], [`EnvExecutor`]: hyper's timer and executor, implemented on `Env`.
 //!
-//! It refuses to know what a request means: routes, policies and headers are its callers' business, down to `host` and the
-//! hop-by-hop headers.
+//! This crate does not interpret requests: routes, policies and headers, including `host` and the hop-by-hop headers,
+//! are the caller's business.
 //!
-//! Invariant: nothing here reads a clock, opens a socket or starts a task but through Env.
+//! Invariant: all access to clocks, sockets and tasks is through `Env`.
 
 mod body;
 mod drain;

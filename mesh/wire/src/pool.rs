@@ -1,11 +1,12 @@
-//! A pool of HTTP connections to one address, with Envoy's habits: the connection used last is used next, a request that
-//! finds no room on any waits in order for the first that has some, be it an old one or one being opened for it, and a failed
-//! connect fails all that wait (source: Envoy, `source/common/conn_pool/conn_pool_base.cc`).
+//! A pool of HTTP connections to one address that behaves like Envoy's. The most recently used connection is used next.
+//! A request that finds no free capacity waits in order for the first connection that has some, either an existing one
+//! or one that is being opened. A failed connect fails all waiting requests (source: Envoy,
+//! `source/common/conn_pool/conn_pool_base.cc`).
 //!
-//! A connection of HTTP/1.1 has room for one request; one of HTTP/2 (without TLS, by prior knowledge) for as many streams as
-//! the options and the peer's SETTINGS_MAX_CONCURRENT_STREAMS allow. One task a connection, none a request. It refuses to
-//! retry what may have reached the wire; a request that provably did not, because its connection had closed while idle, moves
-//! to another connection unseen.
+//! An HTTP/1.1 connection has room for one request. An HTTP/2 connection (without TLS, by prior knowledge) has room for
+//! as many streams as the options and the peer's SETTINGS_MAX_CONCURRENT_STREAMS allow. There is one task per
+//! connection and none per request. The pool does not retry a request that may have reached the wire. A request that
+//! provably did not, because its connection had closed while idle, moves to another connection transparently.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -38,8 +39,8 @@ pub use quota::{Bound, Permit, Quota, QuotaLimits};
 use waiting::{Slot, Waiting};
 pub use watch::{Trace, Traffic};
 
-/// Connections to one address. Clones share them; the last clone's drop closes the idle ones, and each busy one at the end
-/// of its response.
+/// Connections to one address. Clones share them. Dropping the last clone closes idle connections at once, and each
+/// busy one at the end of its response.
 #[derive(Clone, Debug)]
 pub struct Pool {
     shared: Rc<Shared>,
@@ -53,30 +54,30 @@ struct Shared {
     state: RefCell<State>,
 }
 
-/// How many connections that have had no request are kept. More are opened where requests give up while theirs are being
-/// opened, and would be idle for an hour.
+/// The maximum number of idle connections that have never had a request. Such connections are left over if requests
+/// give up while their connections are being opened, and would otherwise stay idle for an hour.
 const UNUSED_MAX: usize = 16;
 
-/// Bounds: `waiting` is at most twice the requests that wait, and the connections are as many as the callers' requests, which
-/// their breakers bound.
+/// Bounds: `waiting` contains at most twice the number of waiting requests, plus [`UNUSED_MAX`]. There are at most as
+/// many connections as requests of the callers, whose circuit breakers bound them.
 #[derive(Default)]
 struct State {
-    /// Connections with room for a request; the one used last is last.
+    /// Connections with room for a request. The most recently used one is last.
     ready: Vec<Rc<Connection>>,
-    /// Requests without a connection, in order of arrival. Those that gave up are skipped when their turn comes.
+    /// Requests without a connection, in order of arrival. Requests that gave up are skipped.
     waiting: VecDeque<Rc<Slot>>,
-    /// How many of `waiting` still wait.
+    /// The number of entries of `waiting` that still wait.
     pending: usize,
-    /// Connections being opened.
+    /// The number of connections that are being opened.
     connecting: usize,
-    /// Connections that are open.
+    /// The number of open connections.
     open: usize,
-    /// Connections whose response has ended while hyper has yet to say that they are free.
+    /// The number of connections whose response has ended, but which hyper has not reported as free yet.
     returning: usize,
 }
 
 impl Pool {
-    /// A pool of connections to `to`, from `from` where given. It opens none before the first request.
+    /// Creates a pool of connections to `to`, from the local address `from` if given. Connections are opened on demand.
     pub fn new(env: Env, to: SocketAddr, from: Option<IpAddr>, options: PoolOptions) -> Pool {
         let state = RefCell::default();
         Pool {
@@ -90,23 +91,24 @@ impl Pool {
         }
     }
 
-    /// Sends a request, and gives its response when the headers have arrived. The body holds the connection, or its stream,
-    /// until its end.
+    /// Sends a request, and returns its response when the headers have arrived. The body occupies the connection, or
+    /// its stream, until its end.
     ///
-    /// Dropping this future cancels the request, and so does dropping the response's body before its end: a connection of
-    /// HTTP/1.1 is closed, a stream of HTTP/2 reset. There is no timeout but the connect's: wrap it.
+    /// Dropping this future cancels the request, and so does dropping the response's body before its end: an HTTP/1.1
+    /// connection is closed, an HTTP/2 stream is reset. The only timeout is that of the connect, so callers must
+    /// add their own.
     ///
-    /// The request is written as it stands: its target in origin form, its `host` header set; HTTP/2 makes of them what it
-    /// needs, and leaves out what concerns a connection only.
+    /// The request is written as it is, so it must have its target in origin form and a `host` header. HTTP/2 converts
+    /// both to pseudo-headers and omits connection-level headers.
     ///
     /// # Errors
-    /// No connection could be had, or it ended before the response's headers.
+    /// No connection was available, or it ended before the response's headers.
     pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
         self.send_telling(request, || ()).await
     }
 
-    /// [`send`](Pool::send), and calls `connected` when the request has a connection: what counts from then on counts from
-    /// there. One that turns out to have closed while idle makes for another call.
+    /// Like [`send`](Pool::send), but calls `connected` when the request gets a connection, for example to start a
+    /// timeout. `connected` is called again if that connection turns out to have closed while idle.
     ///
     /// # Errors
     /// Those of [`send`](Pool::send).
@@ -118,8 +120,8 @@ impl Pool {
         self.send_observed(request, connected, None).await
     }
 
-    /// [`send`](Pool::send), and leaves in `trace` how far the request has come, at any time: also after this future was
-    /// dropped. Only a pool with [`Traffic`](PoolOptions::traffic) leaves anything.
+    /// Like [`send`](Pool::send), but records the progress of the request in `trace`, which can be read at any time,
+    /// even after this future was dropped. Nothing is recorded without [`Traffic`](PoolOptions::traffic).
     ///
     /// # Errors
     /// Those of [`send`](Pool::send).
@@ -131,10 +133,10 @@ impl Pool {
         self.send_observed(request, || (), Some(trace)).await
     }
 
-    /// Opens a connection unless one is free, and leaves it to the next request.
+    /// Opens a connection unless one is free, and leaves it idle for the next request.
     ///
     /// # Errors
-    /// No connection could be had.
+    /// The connection could not be opened.
     pub async fn open(&self) -> Result<(), SendError> {
         let lease = match self.shared.take_ready() {
             Some(lease) => lease?,
@@ -161,7 +163,7 @@ impl Pool {
                 Ok(response) => return Ok(response.map(LeasedBody::into_body)),
                 Err(failed) => failed,
             };
-            // Each turn of this loop uses up a connection that had closed while it was idle.
+            // Bounded, because each iteration uses up a connection that had closed while idle.
             request = match failed.unsent {
                 Some(unsent) if seasoned => unsent,
                 _ => return Err(failed.error),
@@ -169,55 +171,55 @@ impl Pool {
         }
     }
 
-    /// What the connections speak.
+    /// Returns the protocol of the connections.
     pub fn protocol(&self) -> Protocol {
         self.shared.options.protocol
     }
 
-    /// What its connections and requests count against.
+    /// Returns the quota that limits connections and requests, if any.
     pub fn quota(&self) -> Option<&Quota> {
         self.shared.options.quota.as_ref()
     }
 
-    /// The address that the connections go to.
+    /// Returns the remote address.
     pub fn address(&self) -> SocketAddr {
         self.shared.to
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     pub fn connections(&self) -> usize {
         self.shared.state.borrow().open
     }
 
-    /// How many connections are open and without a request.
+    /// Returns the number of open connections without a request.
     pub fn idle(&self) -> usize {
         self.shared.state.borrow().idle()
     }
 
-    /// How many connections have a request.
+    /// Returns the number of open connections with a request.
     pub fn active(&self) -> usize {
         let state = self.shared.state.borrow();
         state.open - state.idle()
     }
 
-    /// How many connections are being opened.
+    /// Returns the number of connections that are being opened.
     pub fn connecting(&self) -> usize {
         self.shared.state.borrow().connecting
     }
 
-    /// How many requests wait for a connection.
+    /// Returns the number of requests that wait for a connection.
     pub fn pending(&self) -> usize {
         self.shared.state.borrow().pending
     }
 
-    /// Closes the idle connections, as when the endpoint is drained. Busy ones go on.
+    /// Closes the idle connections, for example when the endpoint is drained. Busy connections finish their requests.
     pub fn close_idle(&self) {
         self.shared.close_idle();
     }
 }
 
 impl Shared {
-    /// The connection used last that has room for one more request, with the request on it.
+    /// Leases the most recently used connection with room for a request.
     fn take_ready(&self) -> Option<Result<Lease, SendError>> {
         let connection = self.last_usable()?;
         let Some(permit) = self.options.take(Bound::Requests) else {
@@ -230,7 +232,7 @@ impl Shared {
         Some(Ok(lease))
     }
 
-    /// The ready connection used last. One that is known to have closed is passed over.
+    /// Returns the most recently used ready connection, and removes those that are known to have closed.
     fn last_usable(&self) -> Option<Rc<Connection>> {
         loop {
             let connection = Rc::clone(self.state.borrow().ready.last()?);
@@ -242,11 +244,11 @@ impl Shared {
         }
     }
 
-    /// Waits in line for a connection, and opens one where the line is longer than what is being opened.
+    /// Waits in the queue for a connection, and opens one if the connections being opened do not suffice for the queue.
     async fn wait(self: &Rc<Shared>) -> Result<Lease, SendError> {
         if self.state.borrow().returning > 0 {
-            // A connection that ends its response in this very instant is told free by its task, whose turn comes before
-            // ours comes again.
+            // A connection whose response ends at this very instant is reported as free by its task, which runs before
+            // this task runs again.
             step_aside().await;
             if let Some(lease) = self.take_ready() {
                 return lease;
@@ -259,8 +261,8 @@ impl Shared {
         waiting.await
     }
 
-    /// Opens a connection where the line is longer than what is being opened, and the quota allows one more. A pool without
-    /// any gets one whatever the quota says, lest its line wait for ever.
+    /// Opens a connection if those being opened do not suffice for the queue, and the quota allows one more. A pool
+    /// without any connection gets one despite the quota, because its queue would otherwise wait forever.
     fn open_for_line(self: &Rc<Shared>) {
         let alone = {
             let state = self.state.borrow();
@@ -279,7 +281,8 @@ impl Shared {
             .spawn(self.options.task_name(), open::open(self, permit));
     }
 
-    /// Takes in a connection that has room: the first in line get it, and what is left makes it ready.
+    /// Assigns a connection with free capacity to the first requests in the queue. The connection is ready if capacity
+    /// remains.
     fn offer(self: &Rc<Shared>, connection: &Rc<Connection>) {
         while connection.has_room() && connection.phase() != Phase::Draining {
             let slot = self.state.borrow_mut().next_in_line();
@@ -301,7 +304,7 @@ impl Shared {
         self.open_for_line();
     }
 
-    /// Takes note of a connect that failed: so do all in line.
+    /// Fails all waiting requests after a failed connect.
     fn refuse(&self, error: &SendError) {
         let line: Vec<Rc<Slot>> = {
             let mut state = self.state.borrow_mut();
@@ -312,7 +315,7 @@ impl Shared {
         }
     }
 
-    /// Forgets a connection that was ready.
+    /// Removes a connection from the ready ones.
     fn remove(&self, connection: &Connection) {
         self.state
             .borrow_mut()
@@ -320,7 +323,7 @@ impl Shared {
             .retain(|other| !std::ptr::eq(Rc::as_ptr(other), connection));
     }
 
-    /// Lets no connection take another request; those without one close.
+    /// Prevents all ready connections from taking further requests. Those without a request close.
     fn close_idle(&self) {
         let ready = std::mem::take(&mut self.state.borrow_mut().ready);
         ready.iter().for_each(|connection| connection.retire());
@@ -336,7 +339,7 @@ impl State {
         self.ready.iter().filter(|ready| ready.is_unused()).count()
     }
 
-    /// A request that waits waits no more. Those that have given up do not pile up before one that goes on.
+    /// Records that a waiting request gave up. Entries of such requests are removed once they are the majority.
     fn give_up(&mut self) {
         self.pending -= 1;
         if self.waiting.len() > 2 * self.pending + UNUSED_MAX {
@@ -377,7 +380,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// A copy of an error, which has no `Clone`.
+/// Copies an error, because `io::Error` does not implement `Clone`.
 fn copy_of(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),

@@ -1,4 +1,4 @@
-//! What the tests stand on: a world with one host, and servers that misbehave on purpose.
+//! Test fixtures: simulated hosts, and servers that misbehave on purpose.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -25,24 +25,24 @@ pub(crate) mod frames;
 const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 
-/// How long a packet travels between the two hosts of [`run_apart`].
+/// The latency between the two hosts of [`run_apart`].
 pub(crate) const LATENCY: Duration = ms(10);
 
 pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Any port of the host of a test.
+/// Any port of the test's host.
 pub(crate) const ANY: SocketAddr = SocketAddr::new(NEAR, 0);
-/// Any port of the far host.
+/// Any port of the remote host.
 pub(crate) const ANY_FAR: SocketAddr = SocketAddr::new(FAR, 0);
 
-/// Runs a test on one simulated host, where the network takes no time.
+/// Runs a test on one simulated host, with a network without latency.
 pub(crate) fn run<F: Future<Output = ()> + 'static>(test: impl FnOnce(Env) -> F + 'static) {
     run_apart(|near, _far| test(near));
 }
 
-/// Runs a test on two simulated hosts with a distance between them. It must end within a simulated hour.
+/// Runs a test on two simulated hosts with [`LATENCY`] between them. The test must end within a simulated hour.
 pub(crate) fn run_apart<F: Future<Output = ()> + 'static>(
     test: impl FnOnce(Env, Env) -> F + 'static,
 ) {
@@ -73,7 +73,7 @@ pub(crate) fn run_apart<F: Future<Output = ()> + 'static>(
     assert!(ended.get(), "the test did not end");
 }
 
-/// Runs a test on the real loopback, at `127.0.0.1`. No assertion may lean on how fast the machine is.
+/// Runs a test on the real loopback, at `127.0.0.1`. Assertions must not depend on the machine's speed.
 pub(crate) fn run_real<F: Future<Output = ()>>(test: impl FnOnce(Env) -> F) {
     let runtime = Runtime::new().unwrap();
     let env = runtime
@@ -88,20 +88,20 @@ pub(crate) fn run_real<F: Future<Output = ()>>(test: impl FnOnce(Env) -> F) {
         .expect("the test ends in time");
 }
 
-/// What a server has seen.
+/// The observations of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) connections: Cell<usize>,
     pub(crate) requests: Cell<usize>,
-    /// Requests whose handling was dropped before its end.
+    /// Requests whose handler was dropped before its end.
     pub(crate) cancelled: Cell<usize>,
     /// `path content-length` of each request.
     pub(crate) log: RefCell<Vec<String>>,
-    /// How connections ended, where the server can tell.
+    /// The results of connections, if the server reports them.
     pub(crate) ended: RefCell<Vec<Result<(), ServeError>>>,
 }
 
-/// Counts a cancel unless it is defused.
+/// Counts a cancelled request on drop, unless its flag has been cleared.
 struct Cancel<'a>(&'a Seen, bool);
 
 impl Drop for Cancel<'_> {
@@ -112,14 +112,14 @@ impl Drop for Cancel<'_> {
     }
 }
 
-/// A server with well-known paths:
-/// `/echo` the request's body; `/stream` the same as it comes, chunked where the request is; `/size/N` N bytes;
-/// `/none` 204; `/close` with `connection: close`; `/slow/MS` after that time; `/never`.
+/// Starts a server with these paths: `/echo` returns the request's body, `/stream` the same while it arrives (chunked
+/// if the request is), `/size/N` N bytes, `/none` 204, `/close` adds `connection: close`, `/slow/MS` responds after
+/// that time, `/never` does not respond.
 pub(crate) fn serve(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<Seen>) {
     serve_at(env, ANY, options)
 }
 
-/// The same server at some address.
+/// Starts the same server at an address.
 pub(crate) fn serve_at(
     env: &Env,
     at: SocketAddr,
@@ -142,7 +142,7 @@ pub(crate) fn serve_at(
     (addr, seen)
 }
 
-/// The same server for HTTP/1.1 and HTTP/2, whichever a client begins with.
+/// Starts the same server for HTTP/1.1 and HTTP/2, chosen by the client's first bytes.
 pub(crate) fn serve_auto_at(
     env: &Env,
     at: SocketAddr,
@@ -204,7 +204,7 @@ pub(crate) async fn answer(
     response
 }
 
-/// A listener whose every connection is given to `handle`, in a task of its own.
+/// Starts a listener that passes each connection to `handle`, in a task of its own.
 pub(crate) fn serve_raw<F: Future<Output = ()> + 'static>(
     env: &Env,
     handle: impl Fn(BoxStream) -> F + 'static,
@@ -212,7 +212,7 @@ pub(crate) fn serve_raw<F: Future<Output = ()> + 'static>(
     serve_raw_at(env, ANY, handle)
 }
 
-/// The same at some address.
+/// Starts the same listener at an address.
 pub(crate) fn serve_raw_at<F: Future<Output = ()> + 'static>(
     env: &Env,
     at: SocketAddr,
@@ -234,7 +234,6 @@ pub(crate) fn pool(env: &Env, to: SocketAddr, options: PoolOptions) -> Pool {
     Pool::new(env.clone(), to, None, options)
 }
 
-/// A pool that speaks HTTP/2.
 pub(crate) fn pool_http2(env: &Env, to: SocketAddr) -> Pool {
     pool(env, to, http2())
 }
@@ -262,7 +261,7 @@ pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> Request<Body> {
     request.body(Body::full(body)).unwrap()
 }
 
-/// Sends a request and reads the whole response.
+/// Sends a request and returns the whole body of the response.
 pub(crate) async fn fetch(pool: &Pool, request: Request<Body>) -> Bytes {
     let response = pool.send(request).await.unwrap();
     response.into_body().collect(10_000_000).await.unwrap()
@@ -276,7 +275,7 @@ pub(crate) async fn write(stream: &mut BoxStream, mut bytes: &[u8]) -> io::Resul
     Ok(())
 }
 
-/// What arrives next; empty at the end.
+/// Reads the next bytes. Empty at the end of the stream.
 pub(crate) async fn read(stream: &mut BoxStream) -> io::Result<Vec<u8>> {
     let mut space = [0; 4096];
     poll_fn(|cx| {
@@ -302,7 +301,7 @@ pub(crate) async fn read_until(stream: &mut BoxStream, stop: &str) -> String {
     }
 }
 
-/// The reasons of the GOAWAY frames (of type 7) among these bytes.
+/// Returns the error codes of the GOAWAY frames (type 7) among these bytes.
 pub(crate) fn farewells(mut bytes: &[u8]) -> Vec<u8> {
     let mut reasons = Vec::new();
     while bytes.len() >= 9 {

@@ -1,4 +1,4 @@
-//! hyper's two seams to a runtime, its timer and its executor, filled from [`Env`].
+//! Implementations of hyper's runtime traits, its timer and its executor, on [`Env`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use hyper::rt::{Executor, Sleep, Timer};
 use shakedown_env::{Env, TaskName, Time};
 
-/// Where hyper's `Instant`s begin. hyper names moments by `std::time::Instant`, which cannot be made without reading the
-/// clock once; only differences from this anchor are ever used, so that its value influences nothing.
+/// The origin of the `Instant`s given to hyper. hyper represents points in time by `std::time::Instant`, which cannot
+/// be created without reading the clock once. Only differences from this anchor are used, so its value influences
+/// nothing.
 static ANCHOR: LazyLock<Instant> = LazyLock::new(anchor);
 
 #[expect(
@@ -21,12 +22,12 @@ fn anchor() -> Instant {
     Instant::now()
 }
 
-/// hyper's timer, on a world's clock.
+/// hyper's timer, on the environment's clock.
 #[derive(Clone, Debug)]
 pub struct EnvTimer(Env);
 
 impl EnvTimer {
-    /// A timer on the clock of `env`.
+    /// Creates a timer on the clock of `env`.
     pub fn new(env: Env) -> EnvTimer {
         EnvTimer(env)
     }
@@ -53,7 +54,7 @@ impl Timer for EnvTimer {
     }
 }
 
-/// The world's time that one of our `Instant`s stands for.
+/// Converts an `Instant` relative to [`ANCHOR`] to the environment's time.
 fn time_of(instant: Instant) -> Time {
     Time::ZERO + instant.saturating_duration_since(*ANCHOR)
 }
@@ -70,12 +71,12 @@ impl Future for EnvSleep {
 
 impl Sleep for EnvSleep {}
 
-/// hyper's executor: tasks of a world, under one name.
+/// hyper's executor. Spawns tasks on the environment, all under one name.
 #[derive(Clone, Debug)]
 pub struct EnvExecutor(Env, TaskName);
 
 impl EnvExecutor {
-    /// Spawns on `env`, under `name`.
+    /// Creates an executor that spawns on `env`, under `name`.
     pub fn new(env: Env, name: TaskName) -> EnvExecutor {
         EnvExecutor(env, name)
     }

@@ -1,5 +1,5 @@
-//! HTTP servers: one connection served to its end, and the loop that accepts them; for HTTP/1.1 alone, or for whichever of
-//! HTTP/1.1 and HTTP/2 (without TLS, by prior knowledge) the client begins with, as Envoy's AUTO codec does.
+//! HTTP servers: serving one connection to its end, and accept loops. They support HTTP/1.1 alone, or HTTP/1.1 and
+//! HTTP/2 (without TLS, by prior knowledge) chosen by the client's first bytes, like Envoy's AUTO codec.
 
 use std::error::Error;
 use std::future::{Future, poll_fn};
@@ -28,30 +28,33 @@ pub use head::HeadTimeout;
 use idle::{Activity, IdleTimer};
 use sniff::{Sniffed, poll_is_http2, sniffed};
 
-/// How long an accept loop rests after an accept that failed: no file descriptors left, as a rule.
+/// The pause of an accept loop after a failed accept. The usual cause is a lack of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
 
-/// How a server treats its connections. The defaults are Envoy's HTTP connection manager's.
+/// Options of a server's connections. The defaults are those of Envoy's HTTP connection manager.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
-    /// The longest that a request's head may take from its first byte on (HTTP/1.1); beyond it 408.
+    /// The maximum time from the first byte of a request's head to its end (HTTP/1.1). A later head gets 408.
     pub head_timeout: HeadTimeout,
-    /// Whether the service answers heads that are refused. HTTP/2: it gets those over `max_header_bytes`. HTTP/1.1: it gets a request with a [`BadHead`](crate::BadHead)
-    /// among its extensions, of which nothing else is true. Where not, the answer is the status alone. The connection is
-    /// closed after it in either case.
+    /// True if the service responds to rejected heads. Over HTTP/2 it gets requests that exceed `max_header_bytes`.
+    /// Over HTTP/1.1 it gets a placeholder request with a [`BadHead`](crate::BadHead) among its extensions, and must
+    /// ignore everything else in it. If false, the response is the bare status. In either case the connection is closed
+    /// afterwards.
     pub service_refuses: bool,
-    /// A connection without a request for this long is closed.
+    /// The time without a request after which a connection is closed. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// The most headers of a request; beyond it 431. Where none, hyper's 100, which costs no allocation.
+    /// The maximum number of headers of a request, beyond which the response is 431. `None`: hyper's limit of 100,
+    /// which avoids an allocation.
     pub max_headers: Option<usize>,
-    /// The most bytes of a request's head, its target and its lines' ends included (HTTP/1.1); beyond it 431.
+    /// The maximum size of a request's head in bytes, including its target and line ends (HTTP/1.1). A larger head gets
+    /// 431.
     pub max_header_bytes: usize,
-    /// The connection is closed after this many requests.
+    /// The number of requests after which a connection is closed. `None`: unlimited.
     pub max_requests_per_connection: Option<u32>,
-    /// The most streams that a client of HTTP/2 may have open.
+    /// The maximum number of concurrent streams of an HTTP/2 client.
     pub max_concurrent_streams: u32,
-    /// A client that has closed its sending half still gets its response (HTTP/1.1). Where not, its request is cancelled, which is how
-    /// a caller that gave up is noticed.
+    /// True if a client that has closed its sending half still gets its response (HTTP/1.1). If false, its request is
+    /// cancelled, because this is how a caller that gave up is detected.
     pub half_close: bool,
 }
 
@@ -70,42 +73,40 @@ impl Default for ServerOptions {
     }
 }
 
-/// The two ends of a connection that a server accepted.
+/// The addresses of an accepted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connected {
-    /// The address that was dialled.
     pub local: SocketAddr,
-    /// The address that dialled.
     pub peer: SocketAddr,
 }
 
-/// How serving a connection failed. A client that leaves in the middle of a request is no failure in HTTP/2, where only its
-/// streams end.
+/// The reason why serving a connection failed. An HTTP/2 client that disconnects in the middle of a request is not a
+/// failure, because only its streams end.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The connection broke before it was known what the client speaks.
+    /// The connection failed before the client's protocol was known.
     #[error("read the client's first bytes")]
     First(#[source] io::Error),
-    /// The connection broke, or spoke no HTTP.
+    /// The connection failed, or the client did not speak HTTP.
     #[error("serve HTTP/1.1")]
     Http1(#[from] hyper::Error),
-    /// The connection broke, or broke HTTP/2's rules.
+    /// The connection failed, or the client violated HTTP/2.
     #[error("serve HTTP/2")]
     Http2(#[from] h2::Error),
-    /// The client sent more than HTTP/2 has a use for.
+    /// The client exceeded the limits on cheap HTTP/2 frames.
     #[error("serve a client that floods HTTP/2")]
     Flood(#[from] Flood),
-    /// The client took too long over HTTP/2's handshake.
+    /// The client did not complete HTTP/2's handshake in time.
     #[error("shake hands in time")]
     HandshakeTimeout,
 }
 
 /// Serves HTTP/1.1 on one connection until it ends. No `date` header is added.
 ///
-/// A request's future is dropped when its client goes away first.
+/// A request's future is dropped if its client disconnects first.
 ///
 /// # Errors
-/// The connection broke, or spoke no HTTP.
+/// The connection failed, or the client did not speak HTTP.
 pub async fn serve_http1<S, F, B>(
     env: &Env,
     stream: BoxStream,
@@ -124,7 +125,7 @@ where
 /// Serves HTTP/1.1 on one connection until it ends, or until the drain has ended it.
 ///
 /// # Errors
-/// The connection broke, or spoke no HTTP.
+/// The connection failed, or the client did not speak HTTP.
 pub async fn serve_http1_until<S, F, B>(
     env: &Env,
     stream: BoxStream,
@@ -141,13 +142,14 @@ where
     http1::serve(env, stream, options, drain, service).await
 }
 
-/// Serves HTTP/1.1 or HTTP/2, whichever the client begins with, until the connection ends or the drain has ended it. No
-/// `date` header is added. Requests of both look like HTTP/1.1's: the target in origin form, and a `host`.
+/// Serves HTTP/1.1 or HTTP/2, chosen by the client's first bytes, until the connection ends or the drain has ended it.
+/// No `date` header is added. HTTP/2 requests are presented in HTTP/1.1's form, with the target in origin form and a
+/// `host`.
 ///
-/// A request's future is dropped when its client goes away first, or resets its stream.
+/// A request's future is dropped if its client disconnects or resets its stream first.
 ///
 /// # Errors
-/// The connection broke, or spoke no HTTP.
+/// The connection failed, or the client did not speak HTTP.
 pub async fn serve_auto_until<S, F, B>(
     env: &Env,
     stream: BoxStream,
@@ -173,7 +175,7 @@ where
     }
 }
 
-/// Whether the client speaks HTTP/2; none where it has not spoken until it had to go.
+/// Returns true if the client speaks HTTP/2. `None` if the connection has to close before this is known.
 async fn sniff(
     env: &Env,
     stream: &mut Sniffed,
@@ -200,10 +202,10 @@ async fn sniff(
     .await
 }
 
-/// Accepts connections and serves HTTP/1.1 on each in a task of its own, under `name`, with the service that `make` gives
-/// for it.
+/// Accepts connections and serves HTTP/1.1 on each, in a task named `name`, with the service that `make` returns for
+/// it.
 ///
-/// It never ends by itself. Dropping its future closes the listener and every connection.
+/// Runs until its future is dropped, which closes the listener and every connection.
 pub async fn accept_loop<M, S, F, B>(
     env: &Env,
     listener: BoxListener,
@@ -220,8 +222,8 @@ pub async fn accept_loop<M, S, F, B>(
     accept_loop_until(env, listener, options, name, &Drain::new(), make).await;
 }
 
-/// As [`accept_loop`], but ends when the drain begins; then the connections end gracefully, as the drain says.
-/// Dropping its future before that closes them at once.
+/// Like [`accept_loop`], but returns when the drain begins. The connections then end gracefully, as the drain
+/// specifies. Dropping the future before that closes them at once.
 pub async fn accept_loop_until<M, S, F, B>(
     env: &Env,
     listener: BoxListener,
@@ -241,15 +243,15 @@ pub async fn accept_loop_until<M, S, F, B>(
         let service = make(connected);
         let (own, options, drain) = (env.clone(), Rc::clone(&options), drain.clone());
         env.spawn(name, async move {
-            // How a connection ended is known to its service, request by request; nobody waits for the connection.
+            // The service observes the outcome of each request, and the connection's own result is not needed.
             let _ = serve_http1_until(&own, stream, &options, &drain, service).await;
         });
     })
     .await;
 }
 
-/// As [`accept_loop_until`], for whichever of HTTP/1.1 and HTTP/2 a client begins with. `ended` is told how a connection
-/// ended, after its last request.
+/// Like [`accept_loop_until`], for HTTP/1.1 or HTTP/2 as chosen by each client. Calls `ended` with a connection's
+/// result after its last request.
 pub async fn accept_auto_until<M, S, F, B, E>(
     env: &Env,
     listener: BoxListener,
@@ -279,7 +281,7 @@ pub async fn accept_auto_until<M, S, F, B, E>(
     .await;
 }
 
-/// Accepts until the drain begins.
+/// Accepts connections until the drain begins.
 async fn accept_each(
     env: &Env,
     mut listener: BoxListener,
@@ -309,7 +311,7 @@ async fn accept_each(
     }
 }
 
-/// Ends the connections of an accept loop that is dropped while it accepts.
+/// Closes the connections of an accept loop that is dropped while it accepts.
 struct StopOnDrop<'a>(&'a Drain);
 
 impl Drop for StopOnDrop<'_> {

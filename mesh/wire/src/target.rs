@@ -1,8 +1,8 @@
-//! Paths of requests as they are written.
+//! Request paths in their original spelling.
 //!
-//! A [`Uri`] takes no `<`, `>` or backtick in a path, and no `<`, `>` or quotation mark in a query. Envoy takes every visible
-//! character, as do those who write JSON into queries. The path of such a request is among its extensions as it is written,
-//! and its `Uri` has the odd characters percent-encoded.
+//! A [`Uri`] accepts no `<`, `>` or backtick in a path, and no `<`, `>` or quotation mark in a query. Envoy accepts
+//! every visible character, and clients that write JSON into queries rely on that. Such a request carries its original
+//! path among its extensions, and has these characters percent-encoded in its `Uri`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::uri::{InvalidUri, PathAndQuery, Uri};
 
-/// Among a request's extensions: its path and query as they are written, where its `Uri` does not take them.
+/// A request extension with the original path and query, present if a `Uri` cannot represent them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrittenPath(Arc<str>);
 
 impl WrittenPath {
-    /// The path and query, as written.
+    /// Returns the original path and query.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The path, if it is one that a `Uri` does not take; and what that takes in its place.
+    /// Returns the path with its encoded form if a `Uri` cannot represent it.
     pub(crate) fn of(path: &str) -> Option<(WrittenPath, String)> {
         let encoded = encoded(path)?;
         Some((WrittenPath(path.into()), encoded))
     }
 }
 
-/// The path and query of a request, as written; `/` where it has none.
+/// Returns the original path and query of a request, or `/` if it has none.
 pub fn path_of(head: &Parts) -> &str {
     match head.extensions.get::<WrittenPath>() {
         Some(written) => written.as_str(),
@@ -35,10 +35,10 @@ pub fn path_of(head: &Parts) -> &str {
     }
 }
 
-/// Makes this the path and query of a request.
+/// Sets the path and query of a request.
 ///
 /// # Errors
-/// It is none: it has characters that no path may have.
+/// The path has characters that are invalid in any path.
 pub fn set_path(head: &mut Parts, path: String) -> Result<(), InvalidUri> {
     let written = WrittenPath::of(&path);
     let new = match &written {
@@ -57,7 +57,7 @@ pub fn set_path(head: &mut Parts, path: String) -> Result<(), InvalidUri> {
     Ok(())
 }
 
-/// The path with percent-encoding where a `Uri` has none; `None` if there is nothing to encode.
+/// Percent-encodes the characters that a `Uri` does not accept. `None` if there are none.
 fn encoded(path: &str) -> Option<String> {
     if !path
         .bytes()

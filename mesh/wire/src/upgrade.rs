@@ -1,7 +1,8 @@
-//! Connections of HTTP/1.1 that become something else, on either side of a proxy: what each is once HTTP has ended on it,
-//! and the tunnel between two of them.
+//! HTTP/1.1 connections that were upgraded to another protocol, on either side of a proxy, and the tunnel between two
+//! of them.
 //!
-//! A tunnel ends when one of its ends does, as Envoy's does: what that has said is passed on, and the other is closed.
+//! A tunnel ends when either end closes, as in Envoy: the bytes received from that end are passed on, and the other end
+//! is closed.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,60 +18,59 @@ use shakedown_env::{Env, Sleep, Time};
 use crate::Drain;
 use crate::drain::{Member, Stage};
 
-/// How much of one direction is held at a time, in bytes.
+/// The buffer size of each direction, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
-/// How long an end may take to become what it was upgraded to, and to close.
+/// The maximum time for each end to complete its upgrade, and to close.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection that is to be upgraded: what it becomes once the message that says so has been written or read.
+/// A pending upgrade of a connection. Completes once the message that confirms it has been written or read.
 #[derive(Debug)]
 pub struct Upgrade(OnUpgrade);
 
 impl Upgrade {
-    /// Takes it from a message that asks for it, or that agrees to it; `None` if it does neither.
+    /// Takes the upgrade from a message that requests or confirms one. `None` for any other message.
     pub fn take(extensions: &mut Extensions) -> Option<Upgrade> {
         extensions.remove::<OnUpgrade>().map(Upgrade)
     }
 }
 
-/// What a tunnel is held to.
+/// Limits of a tunnel.
 #[derive(Debug)]
 pub struct TunnelBounds<'a> {
-    /// How long it may go without a byte; `None`: as long as it takes.
+    /// The maximum time without a byte in either direction. `None`: unlimited.
     pub idle: Option<Duration>,
-    /// When it must be over.
+    /// The time at which the tunnel is closed. `None`: unlimited.
     pub until: Option<Time>,
-    /// Ends it at once when it has stopped.
+    /// Closes the tunnel at once when the drain is stopped.
     pub drain: &'a Drain,
 }
 
-/// How a tunnel ended.
+/// The outcome of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Why.
     pub end: TunnelEnd,
-    /// How many bytes went from the caller to the upstream.
+    /// The number of bytes from the caller to the upstream.
     pub sent: u64,
-    /// How many bytes went from the upstream to the caller.
+    /// The number of bytes from the upstream to the caller.
     pub received: u64,
 }
 
-/// Why a tunnel ended.
+/// The reason for which a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelEnd {
-    /// The caller closed its end, or broke it.
+    /// The caller closed its end, or its connection failed.
     Caller,
-    /// The upstream closed its end, or broke it.
+    /// The upstream closed its end, or its connection failed.
     Upstream,
-    /// Neither end said anything for too long.
+    /// Neither end sent a byte for too long.
     Idle,
-    /// Its time was over.
+    /// The deadline was reached.
     Deadline,
-    /// The drain has stopped it.
+    /// The drain was stopped.
     Stopped,
 }
 
-/// Passes bytes between a caller and an upstream until one of them ends, or a bound is met.
+/// Passes bytes between a caller and an upstream until one of them closes or a limit is reached.
 pub async fn tunnel(
     env: &Env,
     caller: Upgrade,
@@ -83,7 +83,7 @@ pub async fn tunnel(
         sent: 0,
         received: 0,
     };
-    // The upstream's is there already: it has agreed.
+    // The upstream first, because its upgrade has already been confirmed.
     let Ok(Ok(upstream)) = env.timeout(TURN_TIMEOUT, upstream.0).await else {
         return none(TunnelEnd::Upstream);
     };
@@ -100,13 +100,13 @@ pub async fn tunnel(
         sleep: None,
     };
     let end = poll_fn(|cx| open.poll(&mut member, &bounds, cx)).await;
-    // Whoever is still there is told that it is over.
+    // Close the end that is still open.
     let other = match end {
         TunnelEnd::Caller => &mut open.upstream,
         _ => &mut open.caller,
     };
     let closing = poll_fn(|cx| Pin::new(&mut *other).poll_shutdown(cx));
-    // One who does not take it is closed by the drop.
+    // If the end does not complete the close in time, it is closed by the drop.
     let _ = env.timeout(TURN_TIMEOUT, closing).await;
     Tunnel {
         end,
@@ -122,7 +122,7 @@ struct Open<'a> {
     upstream: Upgraded,
     up: Flow,
     down: Flow,
-    /// When a byte came last.
+    /// The time at which the last byte was passed.
     last: Time,
     sleep: Option<Sleep>,
 }
@@ -138,7 +138,7 @@ impl Open<'_> {
             return Poll::Ready(TunnelEnd::Stopped);
         }
         let before = self.up.passed + self.down.passed;
-        // The caller first: who has gone is not answered.
+        // The caller first, because responses are pointless once it is gone.
         if let Poll::Ready(end) = self.up.poll(&mut self.caller, &mut self.upstream, cx) {
             return Poll::Ready(match end {
                 Ended::Read => TunnelEnd::Caller,
@@ -168,10 +168,10 @@ impl Open<'_> {
     }
 }
 
-/// One direction of a tunnel.
+/// A direction of a tunnel.
 struct Flow {
     buffer: Box<[u8]>,
-    /// What of the buffer is still to be written.
+    /// The range of the buffer that has not been written yet.
     from: usize,
     to: usize,
     unflushed: bool,
@@ -179,11 +179,11 @@ struct Flow {
     passed: u64,
 }
 
-/// How one direction ended.
+/// The reason for which a direction ended.
 enum Ended {
-    /// The end that is read has closed, and all of it has been passed on; or it has broken.
+    /// The end that is read has closed and all of its bytes have been passed on, or it has failed.
     Read,
-    /// The end that is written has broken.
+    /// The end that is written has failed.
     Write,
 }
 

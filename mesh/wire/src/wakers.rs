@@ -1,9 +1,9 @@
-//! Tasks that wait for the same event.
+//! Wakers of tasks that wait for the same event.
 
 use std::task::{Context, Waker};
 
-/// The wakers of those who wait for an event: one for each waiter, whichever task polls it, so that the length is bounded by
-/// the number of waiters and not by the number of polls.
+/// The wakers of the waiters of an event. Each waiter has one waker even if different tasks poll it, so that the length
+/// is bounded by the number of waiters and not by the number of polls.
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     next: u64,
@@ -11,13 +11,13 @@ pub(crate) struct Wakers {
 }
 
 impl Wakers {
-    /// The key of a new waiter.
+    /// Returns the key of a new waiter.
     pub(crate) fn key(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// Has the waiter's task woken by the next event, and no task that polled it before.
+    /// Registers the task to be woken by the next event, in place of any task that polled this waiter before.
     pub(crate) fn wait(&mut self, key: u64, cx: &Context<'_>) {
         match self.waiting.iter_mut().find(|(known, _)| *known == key) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
@@ -25,12 +25,11 @@ impl Wakers {
         }
     }
 
-    /// Removes a waiter that waits no longer.
     pub(crate) fn forget(&mut self, key: u64) {
         self.waiting.retain(|(known, _)| *known != key);
     }
 
-    /// Takes all wakers out, to be woken once no borrow is held.
+    /// Takes out all wakers, so that they can be woken without a borrow of this list.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let waiting = std::mem::take(&mut self.waiting);
         waiting.into_iter().map(|(_, waker)| waker)

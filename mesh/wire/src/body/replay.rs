@@ -1,4 +1,4 @@
-//! A body that can be sent more than once while it still arrives: what has been read of it is kept, up to a bound.
+//! A body that can be sent more than once while it is still arriving. The received bytes are kept up to a bound.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -20,12 +20,12 @@ mod kept;
 
 use kept::Kept;
 
-/// The bytes that several bodies may keep together: those of one connection. Clones are the same budget.
+/// A budget of kept bytes, shared by the bodies of one connection. Clones share the same budget.
 #[derive(Clone, Debug)]
 pub struct KeptBudget(Rc<Cell<usize>>);
 
 impl KeptBudget {
-    /// So many bytes.
+    /// Creates a budget of this many bytes.
     pub fn new(bytes: usize) -> KeptBudget {
         KeptBudget(Rc::new(Cell::new(bytes)))
     }
@@ -41,15 +41,17 @@ impl KeptBudget {
     }
 }
 
-/// A body, of which each reader gets all, the part that has arrived at once and the rest as it comes. Clones share it.
+/// A body with several readers. Each reader gets the bytes that have arrived at once, and the rest as it arrives.
+/// Clones share the body.
 ///
-/// Once more than `most` bytes have come, or more than its budget has left, it cannot be read again from its start. Readers that have begun go on with the
-/// rest at the pace of the slowest; but for followers, whose end it is when they fall behind.
-/// Source: Envoy, `Router::Filter::decodeData`: each open try gets the data, and a copy that lags is reset.
+/// Once more than `most` bytes have arrived, or more than the budget has left, the body cannot be read again from its
+/// start. Existing readers then continue at the pace of the slowest one. Followers are the exception: a follower that
+/// falls behind fails. Source: Envoy, `Router::Filter::decodeData`: each open attempt gets the data, and a shadow that
+/// lags is reset.
 pub struct Replay {
     source: Rc<RefCell<Source>>,
     follows: bool,
-    /// Its key among those who wait.
+    /// The key of its waker in [`Source::waiting`].
     waiter: u64,
 }
 
@@ -60,22 +62,22 @@ impl Clone for Replay {
 }
 
 struct Source {
-    /// What has not arrived yet.
+    /// The rest of the body, which has not arrived yet.
     body: Body,
     most: usize,
     budget: Option<KeptBudget>,
-    /// What it has taken of its budget.
+    /// The number of bytes taken from the budget.
     taken: usize,
-    /// Whether its budget had no more.
+    /// True once the budget was exhausted.
     starved: bool,
-    /// What has arrived and may be read yet.
+    /// The received bytes that can still be read.
     kept: Kept,
     trailers: Option<HeaderMap>,
     length: Option<u64>,
     end: End,
-    /// Those who wait for more, or for the end.
+    /// The wakers of readers that wait for more data or for the end.
     waiting: Wakers,
-    /// The readers that are not left behind, by number, and the byte that each reads next.
+    /// The readers that must not be left behind, each with the offset of the byte that it reads next.
     readers: BTreeMap<u64, usize>,
     next_reader: u64,
 }
@@ -84,14 +86,14 @@ struct Source {
 enum End {
     Open,
     Whole,
-    /// It broke off: its sender has gone, or has broken HTTP's framing.
+    /// The body was cut off. `malformed`: because its sender violated HTTP's framing.
     Broken {
         malformed: bool,
     },
 }
 
 impl Replay {
-    /// Keeps up to `most` bytes of `body`, as far as the budget allows.
+    /// Creates a body of which up to `most` bytes are kept, as far as the budget allows.
     pub fn new(body: Body, most: usize, budget: Option<&KeptBudget>) -> Replay {
         let source = Source {
             length: body.size_hint().exact(),
@@ -110,7 +112,7 @@ impl Replay {
         Replay::sharing(&Rc::new(RefCell::new(source)), false)
     }
 
-    /// The same body, for readers that may be left behind.
+    /// Returns the same body for readers that may be left behind.
     pub fn follower(&self) -> Replay {
         Replay::sharing(&self.source, true)
     }
@@ -123,8 +125,8 @@ impl Replay {
         }
     }
 
-    /// Takes in what is there already, without waiting for more than its connection's next turn. Gives the whole body, if
-    /// that was all of it.
+    /// Reads the data that is already available, without waiting for more than the connection's next turn. Returns the
+    /// whole body if it is complete.
     pub async fn arrive(&self) -> Option<Bytes> {
         self.take_in().await;
         if self.source.borrow().end == End::Open {
@@ -134,18 +136,18 @@ impl Replay {
         self.source.borrow().whole()
     }
 
-    /// Whether it can be read from its start.
+    /// Returns true if the body can be read from its start.
     pub fn is_repeatable(&self) -> bool {
         let source = self.source.borrow();
         !source.is_over() && !matches!(source.end, End::Broken { .. })
     }
 
-    /// How many bytes have arrived.
+    /// Returns the number of bytes that have arrived.
     pub fn arrived(&self) -> usize {
         self.source.borrow().kept.end()
     }
 
-    /// Ready when all of it has arrived, or it has broken off. Until then, who asks is woken by each piece, too.
+    /// Ready when the body is complete or was cut off. Until then the task is also woken by each piece.
     pub fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
         let mut source = self.source.borrow_mut();
         if source.end != End::Open {
@@ -155,7 +157,7 @@ impl Replay {
         Poll::Pending
     }
 
-    /// The body from its start.
+    /// Returns a reader that starts at the beginning of the body.
     pub fn reader(&self) -> Body {
         let mut source = self.source.borrow_mut();
         let id = source.next_reader;
@@ -187,12 +189,12 @@ impl Replay {
 }
 
 impl Source {
-    /// Whether more has come than is kept.
+    /// Returns true if more bytes have arrived than are kept.
     fn is_over(&self) -> bool {
         self.starved || self.kept.end() > self.most
     }
 
-    /// The whole body, where that is what was kept.
+    /// Returns the whole body if it is complete, entirely kept, and has no trailers.
     fn whole(&self) -> Option<Bytes> {
         if self.end != End::Whole || self.is_over() || self.trailers.is_some() {
             return None;
@@ -200,7 +202,7 @@ impl Source {
         Some(self.kept.whole())
     }
 
-    /// Takes in one frame more, or the end.
+    /// Reads the next frame, or the end.
     fn poll_more(&mut self, waiter: u64, cx: &mut Context<'_>) -> Poll<Option<BodyError>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             self.waiting.wait(waiter, cx);
@@ -243,7 +245,7 @@ impl Source {
         self.kept.push(data);
     }
 
-    /// Gives back to the budget what is not kept any more.
+    /// Gives bytes that have been discarded back to the budget.
     fn settle(&mut self) {
         let kept = self.kept.end() - self.kept.start();
         let back = self.taken.saturating_sub(kept);
@@ -253,13 +255,13 @@ impl Source {
         }
     }
 
-    /// Whether a reader has to wait for a slower one: what it would take in could not be kept for that.
+    /// Returns true if a reader has to wait for a slower one, because further bytes could not be kept for that one.
     fn holds_back(&self, id: u64, next: usize) -> bool {
         let slower = |(other, at): (&u64, &usize)| *other != id && *at < next;
         self.is_over() && self.readers.iter().any(slower)
     }
 
-    /// Notes that a reader has come to this byte, and forgets what nobody will read again.
+    /// Records the position of a reader, and discards the bytes that no reader needs any more.
     fn advance(&mut self, id: u64, next: usize) {
         if let Some(at) = self.readers.get_mut(&id) {
             *at = next;
@@ -292,13 +294,13 @@ impl Drop for Source {
     }
 }
 
-/// One reading of a [`Replay`].
+/// A reader of a [`Replay`].
 pub struct ReplayBody {
     source: Rc<RefCell<Source>>,
     id: u64,
-    /// Its key among those who wait.
+    /// The key of its waker in [`Source::waiting`].
     waiter: u64,
-    /// The byte that it reads next.
+    /// The offset of the byte that it reads next.
     next: usize,
     told_trailers: bool,
 }
@@ -370,7 +372,7 @@ impl Drop for ReplayBody {
         let mut source = self.source.borrow_mut();
         source.readers.remove(&self.id);
         source.waiting.forget(self.waiter);
-        // The body may have been told to wake this one's task only; and others may have waited for it.
+        // The body may know only the waker of this reader's task, and other readers may have waited for it.
         source.wake_all();
     }
 }

@@ -1,25 +1,26 @@
-//! Authorities, and the targets of requests. Source: Envoy, `BalsaParser`'s `isUrlValid`, `Http::Utility::Url`, and
+//! Checks of authorities and request targets. Source: Envoy, `BalsaParser`'s `isUrlValid`, `Http::Utility::Url`, and
 //! `HeaderUtility::authorityIsValid`.
 
 use super::head::{BadHead, letters_digits_and};
 
-/// A target that may pass.
+/// A request target that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target<'t> {
-    /// Where user information stands that is dropped: from here so many bytes.
+    /// The offset and length of user information that is dropped.
     pub(super) user: Option<(usize, usize)>,
-    /// What of it is path and query.
+    /// The path and query of the target.
     pub(super) path: &'t [u8],
 }
 
-/// Whether an authority has only characters that one may have. An empty one is one that nobody has.
+/// Returns true if an authority consists only of characters that are allowed in one. An empty authority is valid but
+/// matches no virtual host.
 pub(crate) fn is_valid(authority: &[u8]) -> bool {
     authority.iter().all(|byte| HOST[*byte as usize])
 }
 
 static HOST: [bool; 256] = letters_digits_and(b"!$%&'()*+,-.:;=@[]_~");
 
-/// Checks the target of a request of this method.
+/// Checks the target of a request with this method.
 pub(super) fn check<'t>(method: &[u8], target: &'t [u8]) -> Result<Target<'t>, BadHead> {
     let origin = |path| Ok(Target { user: None, path });
     if !target.iter().all(u8::is_ascii_graphic) || target.is_empty() {

@@ -1,45 +1,46 @@
-//! Chunked bodies, followed to their end. Source: RFC 9112, section 7.1; where Envoy is more lenient, as quiche's `BalsaFrame`.
+//! Parser that follows a chunked body to its end. Source: RFC 9112, section 7.1. If Envoy is more lenient, it follows
+//! quiche's `BalsaFrame`.
 
 use super::head::{BadHead, check_characters};
 
-/// The most bytes of a chunk's line, its extensions included, and of all trailers: what Envoy allows a head.
+/// The maximum size in bytes of a chunk's line with its extensions, and of all trailers: Envoy's limit for a head.
 const LINE_BYTES_MAX: usize = 60 * 1024;
 
-/// A place in a chunked body.
+/// A position in a chunked body.
 #[derive(Debug)]
 pub(super) struct Chunks {
     place: Place,
     size: u64,
-    /// Bytes of the line that is being read, or of all trailers.
+    /// The number of bytes of the current line, or of all trailers.
     line: usize,
-    /// What has come of a line of the trailers.
+    /// The received part of a trailer line.
     trailer: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In the digits of a size; and whether there has been any.
+    /// In the digits of a size. `begun`: at least one digit has been read.
     Size {
         begun: bool,
     },
-    /// Behind the digits, before the line's end.
+    /// After the digits, before the end of the line.
     Extension {
         cr: bool,
     },
     Data,
-    /// Behind the data: all up to a line feed is dropped.
+    /// After the data: all bytes up to a line feed are dropped.
     DataEnd,
     Trailers,
     End,
 }
 
-/// What becomes of some bytes.
+/// The outcome of processing some bytes.
 pub(super) struct Step<'b> {
-    /// How many were looked at.
+    /// The number of bytes that were processed.
     pub(super) used: usize,
-    /// Those of them that pass.
+    /// The bytes among them that are passed on.
     pub(super) pass: &'b [u8],
-    /// What passes after them.
+    /// Bytes that are passed on after them.
     pub(super) then: &'static [u8],
 }
 
@@ -53,12 +54,12 @@ impl Chunks {
         }
     }
 
-    /// Whether the body has ended.
+    /// Returns true if the body has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.place == Place::End
     }
 
-    /// Follows some of these bytes, which are not none.
+    /// Processes some of these bytes, which must not be empty.
     pub(super) fn step<'b>(&mut self, bytes: &'b [u8]) -> Result<Step<'b>, BadHead> {
         let all = |used: usize| Step {
             used,
@@ -103,7 +104,7 @@ impl Chunks {
         self.line = 0;
     }
 
-    /// Follows the line of a chunk's size. Gives how many bytes it took.
+    /// Processes the line of a chunk's size, and returns the number of bytes consumed.
     fn size_line(&mut self, bytes: &[u8]) -> Result<usize, BadHead> {
         for (at, byte) in bytes.iter().enumerate() {
             self.line += 1;
@@ -141,7 +142,7 @@ impl Chunks {
         Ok(bytes.len())
     }
 
-    /// Follows a line of the trailers. Gives how many bytes it took.
+    /// Processes a line of the trailers, and returns the number of bytes consumed.
     fn trailers(&mut self, bytes: &[u8]) -> Result<usize, BadHead> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let used = end.map_or(bytes.len(), |end| end + 1);

@@ -1,17 +1,17 @@
-//! The lines of a head: where it ends, and what is common to requests and responses.
+//! Parsing of heads: the end of a head, and the header lines that requests and responses have in common.
 //!
-//! Source: Envoy's `BalsaParser` with quiche's `BalsaFrame`, and seen by asking Envoy (`tests/differential`, "framing: ...").
+//! Source: Envoy's `BalsaParser` with quiche's `BalsaFrame`, confirmed by sending requests to Envoy
+//! (`tests/differential`, "framing: ...").
 
 use http::StatusCode;
 use memchr::memchr;
 
-/// Why a head is not taken.
+/// The reason why a head is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadHead {
-    /// It is no HTTP/1 message.
+    /// The bytes are not an HTTP/1 message.
     #[error("invalid HTTP/1.1 message")]
     Syntax,
-    /// A control character.
     #[error("invalid character in a head")]
     Characters,
     /// A content length together with a transfer coding.
@@ -20,34 +20,34 @@ pub enum BadHead {
     /// A transfer coding other than `chunked`.
     #[error("invalid transfer-encoding: expected `chunked`")]
     Coding,
-    /// More bytes than are allowed.
+    /// The head exceeds the limit in bytes.
     #[error("invalid head: too long")]
     TooLarge,
-    /// More headers than are allowed.
+    /// More than 100 headers.
     #[error("invalid head: too many headers")]
     TooMany,
-    /// A request target that names no host, or a host that is none.
+    /// A request target without a host, or with an invalid one.
     #[error("invalid request target")]
     Url,
-    /// An absolute target of a scheme other than HTTP's.
+    /// An absolute target with a scheme other than `http` or `https`.
     #[error("invalid scheme of a request target: expected http or https")]
     Scheme,
-    /// A `host` with characters that no authority has.
+    /// A `host` with characters that are not allowed in an authority.
     #[error("invalid host")]
     Authority,
     /// A fragment in the target.
     #[error("invalid request target: a fragment")]
     Fragment,
-    /// A request of another version than HTTP/1.1.
+    /// A request of a version other than HTTP/1.1.
     #[error("invalid version: expected HTTP/1.1")]
     Version,
-    /// It did not end in time.
+    /// The head did not end in time.
     #[error("unfinished head: out of time")]
     Late,
 }
 
 impl BadHead {
-    /// The status that a request is answered with.
+    /// Returns the status of the response to a request with this head.
     pub const fn status(self) -> StatusCode {
         match self {
             BadHead::Coding => StatusCode::NOT_IMPLEMENTED,
@@ -59,10 +59,11 @@ impl BadHead {
     }
 }
 
-/// The most headers of a message. Source: Envoy, `max_headers_count`, default 100.
+/// The maximum number of headers of a message. Source: Envoy, `max_headers_count`, default 100.
 const HEADERS_MAX: usize = 100;
 
-/// Where the first head in `bytes` ends, if it does. The first `searched` bytes are known to hold no end.
+/// Returns the end of the first head in `bytes`, if it is complete. The first `searched` bytes are known not to contain
+/// the end.
 pub(super) fn end(bytes: &[u8], searched: usize) -> Option<usize> {
     let mut from = searched.saturating_sub(3);
     loop {
@@ -76,33 +77,33 @@ pub(super) fn end(bytes: &[u8], searched: usize) -> Option<usize> {
     }
 }
 
-/// The headers that framing rests on.
+/// The headers that determine a message's framing.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// Content lengths: how many, and the last.
+    /// The number of content lengths, and the last one. `length` is `None` if that is not a number.
     pub(super) lengths: usize,
     pub(super) length: Option<u64>,
-    /// Transfer codings: how many, and whether the last is `chunked` alone.
+    /// The number of transfer codings. `chunked` is true if the last one is exactly `chunked`.
     pub(super) codings: usize,
     pub(super) chunked: bool,
-    /// Whether an upgrade is asked for.
+    /// True if the message has an `upgrade` header.
     pub(super) upgrade: bool,
-    /// Whether the connection is kept after HTTP/1.0.
+    /// True if `connection` is `keep-alive`, which keeps an HTTP/1.0 connection open.
     pub(super) keep_alive: bool,
-    /// Whether each host is an authority.
+    /// True if any `host` is not a valid authority.
     pub(super) bad_host: bool,
-    /// Whether hyper does not take its lines as they stand.
+    /// True if hyper would not accept the header lines as received.
     pub(super) odd: bool,
 }
 
-/// The first line of a head, and the lines behind it.
+/// Splits a head into its first line and the lines after it.
 pub(super) fn split(head: &[u8]) -> (&[u8], &[u8]) {
     let end = memchr(b'\n', head);
     let (line, lines) = head.split_at(end.map_or(head.len(), |end| end + 1));
     (line, lines)
 }
 
-/// Lines without their ends, up to an empty one.
+/// Iterates over lines without their ends, up to an empty one.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -115,13 +116,13 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Fields {
-    /// Reads the header lines of a head.
+    /// Parses the header lines of a head.
     pub(super) fn of(bytes: &[u8]) -> Result<Fields, BadHead> {
         let mut fields = Fields::default();
         let mut count = 0;
         for line in lines(bytes) {
             if matches!(line[0], b' ' | b'\t') {
-                // A line that goes on. Source: RFC 9112, section 5.2.
+                // A folded line. Source: RFC 9112, section 5.2.
                 if count == 0 {
                     return Err(BadHead::Syntax);
                 }
@@ -142,7 +143,7 @@ impl Fields {
         let colon = memchr(b':', line);
         let (name, value) = line.split_at(colon.ok_or(BadHead::Syntax)?);
         if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
-            // A control character is what Envoy complains of first.
+            // Envoy reports a control character first.
             check_characters(line)?;
             return Err(BadHead::Syntax);
         }
@@ -174,18 +175,18 @@ impl Fields {
         Ok(())
     }
 
-    /// Whether there is more than one length, or one that is no number.
+    /// Returns true if there is more than one length, or one that is not a number.
     pub(super) fn has_bad_length(&self) -> bool {
         self.lengths > 1 || (self.lengths == 1 && self.length.is_none())
     }
 
-    /// Whether there is a coding other than `chunked` alone.
+    /// Returns true if there is a coding other than a single `chunked`.
     pub(super) fn has_bad_coding(&self) -> bool {
         self.codings > 1 || (self.codings == 1 && !self.chunked)
     }
 }
 
-/// Writes header lines so that each is one line, without what Envoy drops of them.
+/// Writes header lines with each folded line joined, and without the carriage returns that Envoy drops.
 pub(super) fn write_lines(bytes: &[u8], into: &mut Vec<u8>) {
     for (nth, line) in lines(bytes).enumerate() {
         if matches!(line[0], b' ' | b'\t') {
@@ -204,15 +205,15 @@ pub(super) fn write_lines(bytes: &[u8], into: &mut Vec<u8>) {
     into.extend_from_slice(b"\r\n");
 }
 
-/// Whether any byte is a control character, a tab not among them.
+/// Returns true if any byte is a control character other than a tab.
 fn has_controls(bytes: &[u8]) -> bool {
-    // Without an early end, so that it is done many bytes at a time.
+    // No early exit, so that the loop can be vectorized.
     bytes.iter().fold(false, |found, byte| {
         found | ((*byte < 0x20) & (*byte != b'\t')) | (*byte == 0x7f)
     })
 }
 
-/// Refuses control characters, but for a carriage return.
+/// Rejects control characters other than a tab or a carriage return.
 pub(super) fn check_characters(bytes: &[u8]) -> Result<(), BadHead> {
     let bad = |byte: &u8| (*byte < 0x20 && !matches!(byte, b'\t' | b'\r')) || *byte == 0x7f;
     if bytes.iter().any(bad) {
@@ -221,7 +222,7 @@ pub(super) fn check_characters(bytes: &[u8]) -> Result<(), BadHead> {
     Ok(())
 }
 
-/// A number of digits only; `None` too if it is too large.
+/// Parses a number that consists of digits only. `None` also if it overflows.
 pub(super) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -232,14 +233,14 @@ pub(super) fn number(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Whether a header's name may have it. Source: RFC 9110, section 5.6.2.
+/// Returns true if the byte is allowed in a header's name. Source: RFC 9110, section 5.6.2.
 pub(super) fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
 static TOKEN: [bool; 256] = letters_digits_and(b"!#$%&'*+-.^_`|~");
 
-/// A class of bytes: ASCII's letters and digits, and these.
+/// A table of ASCII's letters and digits, and the given symbols.
 pub(super) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
     let mut class = [false; 256];
     let mut byte = 0;
@@ -255,7 +256,7 @@ pub(super) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
     class
 }
 
-/// Whether a text is `HTTP/`, a digit, a dot and a digit; and whether it is HTTP/1.1 or later.
+/// Parses a version, which must be `HTTP/`, a digit, a dot and a digit.
 pub(super) fn version(text: &[u8]) -> Option<Version> {
     match text.strip_prefix(b"HTTP/")? {
         b"1.1" => Some(Version::Http11),
@@ -269,12 +270,12 @@ pub(super) fn version(text: &[u8]) -> Option<Version> {
     }
 }
 
-/// A version of HTTP/1's form.
+/// A version of the form that HTTP/1 uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Http11,
     Http10,
-    /// Any other, and whether its connections stay open by default.
+    /// Any other version. `persistent`: its connections stay open by default.
     Other {
         persistent: bool,
     },

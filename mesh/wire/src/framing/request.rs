@@ -1,4 +1,4 @@
-//! Heads of requests.
+//! Checks of request heads.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -10,31 +10,32 @@ use super::head::{
 use super::{Checked, Payload, Role, authority};
 use crate::WrittenPath;
 
-/// What hyper reads in the place of a head that is refused, so that the service answers it. The connection ends with it.
+/// The request that hyper reads in place of a rejected head, so that the service can answer it. The connection closes
+/// after the response.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
-/// hyper's greatest length of a body.
+/// The greatest body length that hyper supports.
 const LENGTH_MAX: u64 = u64::MAX - 2;
 
-/// The requests that a connection brings.
+/// The role of a connection that receives requests.
 #[derive(Debug)]
 pub(crate) struct Requests {
     watch: Arc<RequestWatch>,
     head_bytes_max: usize,
-    /// How many heads have been handed on.
+    /// The number of heads that have been passed on.
     heads: u32,
 }
 
-/// What a server learns of its connection's heads. (It crosses hyper's upgrades, which ask for `Send`: hence the atomics.)
+/// The state of a connection's heads, as seen by its server. Atomic because hyper's upgrades require `Send`.
 #[derive(Debug, Default)]
 pub(crate) struct RequestWatch {
     unfinished: AtomicBool,
     late: AtomicBool,
     refused: OnceLock<(u32, BadHead)>,
-    /// The request, by number, whose upgrade is not decided.
+    /// The number of the request whose upgrade is undecided, 0 if none is.
     undecided: AtomicU32,
     upgraded: AtomicU8,
-    /// Paths that hyper reads in another form, by the number of their request.
+    /// True if `paths` is not empty: paths that hyper reads in an encoded form, each with the number of its request.
     has_paths: AtomicBool,
     paths: Mutex<VecDeque<(u32, WrittenPath)>>,
 }
@@ -43,28 +44,28 @@ const KEPT: u8 = 1;
 const UPGRADED: u8 = 2;
 
 impl RequestWatch {
-    /// Whether a head has begun and is not complete.
+    /// Returns true if a head has begun and is not complete.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.unfinished.load(Relaxed)
     }
 
-    /// The unfinished head is out of time: the next read refuses it.
+    /// Rejects the unfinished head at the next read, because its time is up.
     pub(crate) fn give_up(&self) {
         self.late.store(true, Relaxed);
     }
 
-    /// The request, by its number from 1, that stands for a head that was refused, if one was.
+    /// Returns the number, from 1, of the request that replaces a rejected head, if any head was rejected.
     pub(crate) fn refused(&self) -> Option<u32> {
         self.refused.get().map(|(number, _)| *number)
     }
 
-    /// Why a request, by its number from 1, stands for a head that was refused, if it does.
+    /// Returns the reason of the rejection if this request, numbered from 1, replaces a rejected head.
     pub(crate) fn refusal_of(&self, request: u32) -> Option<BadHead> {
         let (number, why) = self.refused.get()?;
         (*number == request).then_some(*why)
     }
 
-    /// The path of a request as it was written, by its number from 1, where hyper has read another.
+    /// Returns the original path of a request, numbered from 1, if hyper has read an encoded one.
     pub(crate) fn path_of(&self, request: u32) -> Option<WrittenPath> {
         if !self.has_paths.load(Relaxed) {
             return None;
@@ -84,7 +85,7 @@ impl RequestWatch {
         self.has_paths.store(true, Relaxed);
     }
 
-    /// Notes the answer to a request, by its number from 1.
+    /// Records the response to a request, numbered from 1.
     pub(crate) fn answered(&self, request: u32, upgraded: bool) {
         if self.undecided.load(Relaxed) == request {
             self.undecided.store(0, Relaxed);
@@ -95,7 +96,7 @@ impl RequestWatch {
 }
 
 impl Requests {
-    /// Those of a connection; what becomes of their heads is noted in `watch`.
+    /// Creates the role of a connection that records the state of its heads in `watch`.
     pub(crate) fn new(watch: &Arc<RequestWatch>, head_bytes_max: usize) -> Requests {
         Requests {
             watch: Arc::clone(watch),
@@ -162,7 +163,7 @@ impl Role for Requests {
     }
 }
 
-/// Checks the head of a request. Gives its path, too, where hyper is to read another.
+/// Checks the head of a request. Also returns the original path if hyper is to read an encoded one.
 pub(super) fn check_with_path(head: &[u8]) -> Result<(Checked, Option<WrittenPath>), BadHead> {
     let (first, lines) = split(head);
     let line = Line::of(first)?;
@@ -172,7 +173,7 @@ pub(super) fn check_with_path(head: &[u8]) -> Result<(Checked, Option<WrittenPat
     }
     let target = authority::check(line.method, line.target)?;
     if line.version != Version::Http11 {
-        // The server answers HTTP/1.0 itself, which it may take.
+        // HTTP/1.0 is passed on, because the service decides about accepting it.
         return match line.version {
             Version::Http10 if fields.codings == 0 => Ok((pass(&fields, line.method), None)),
             _ => Err(BadHead::Version),
@@ -218,7 +219,7 @@ fn pass(fields: &Fields, method: &[u8]) -> Checked {
     }
 }
 
-/// The head in its plainest form, with this path if there is one.
+/// Rewrites the head to its plainest form, with `path` in place of its own path if given.
 fn rewritten(
     line: &Line<'_>,
     target: authority::Target<'_>,
@@ -242,18 +243,17 @@ fn rewritten(
     head
 }
 
-/// A request line.
 #[derive(Debug)]
 struct Line<'l> {
     method: &'l [u8],
     target: &'l [u8],
     version: Version,
-    /// Whether its parts are not separated by one space each.
+    /// True if its parts are not separated by exactly one space.
     odd: bool,
 }
 
 impl<'l> Line<'l> {
-    /// Reads a line with its end. One without a version is of HTTP/0.9.
+    /// Parses a line including its end. A line without a version is HTTP/0.9.
     fn of(whole: &'l [u8]) -> Result<Line<'l>, BadHead> {
         let line = whole.trim_ascii_end();
         check_characters(line)?;
@@ -287,7 +287,7 @@ impl<'l> Line<'l> {
     }
 }
 
-/// Whether Envoy knows a method. Source: Envoy, `BalsaParser`, its list of methods, which is that of http-parser.
+/// Returns true if Envoy supports a method. Source: Envoy, `BalsaParser`'s list of methods, which is http-parser's.
 fn is_method(method: &[u8]) -> bool {
     matches!(
         method,

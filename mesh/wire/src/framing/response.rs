@@ -1,4 +1,4 @@
-//! Heads of responses.
+//! Checks of response heads.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,39 +6,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::head::{BadHead, Fields, Version, check_characters, split, version, write_lines};
 use super::{Checked, Line, Payload, Role};
 
-/// The most bytes of a response's head. Source: Envoy, `MAX_RESPONSE_HEADERS_KB`, 80.
+/// The maximum size of a response's head in bytes. Source: Envoy, `MAX_RESPONSE_HEADERS_KB`, 80.
 const HEAD_BYTES_MAX: usize = 80 * 1024;
-/// hyper's greatest length of a body.
+/// The greatest body length that hyper supports.
 const LENGTH_MAX: u64 = u64::MAX - 2;
 
-/// What a connection waits for.
+/// The message that a connection expects next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Awaited {
-    /// Nothing: what comes is not asked for.
+    /// No request is outstanding, so any bytes are unsolicited.
     Nothing = 0,
-    /// A response.
     Response = 1,
-    /// A response to HEAD.
+    /// A response to HEAD, which has no body.
     Headers = 2,
 }
 
-/// What a connection waits for, as its requests say. (It crosses hyper's upgrades, which ask for `Send`: hence the atomic.)
+/// The expectation of a connection, set by its requests. Atomic because hyper's upgrades require `Send`.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseWatch {
     awaited: AtomicU8,
-    /// A request line that is to be written in place of hyper's.
+    /// True if `line` is set: a request line that replaces the one hyper writes.
     has_line: AtomicBool,
     line: Mutex<Option<Line>>,
 }
 
 impl ResponseWatch {
-    /// The next request expects this.
+    /// Sets the message that the next request expects.
     pub(crate) fn expect(&self, awaited: Awaited) {
         self.awaited.store(awaited as u8, Relaxed);
     }
 
-    /// The next request's line is not what hyper writes.
+    /// Sets the request line that replaces the one hyper writes for the next request.
     pub(crate) fn write_line(&self, line: Option<Line>) {
         if line.is_some() || self.has_line.load(Relaxed) {
             self.has_line.store(line.is_some(), Relaxed);
@@ -47,12 +46,12 @@ impl ResponseWatch {
     }
 }
 
-/// The responses that a connection brings.
+/// The role of a connection that receives responses.
 #[derive(Debug)]
 pub(crate) struct Responses(Arc<ResponseWatch>);
 
 impl Responses {
-    /// Those of a connection to which `watch` says what it waits for.
+    /// Creates the role of a connection whose requests set their expectation in `watch`.
     pub(crate) fn new(watch: &Arc<ResponseWatch>) -> Responses {
         Responses(Arc::clone(watch))
     }
@@ -120,7 +119,8 @@ impl Role for Responses {
     }
 }
 
-/// Checks the head of a response, to HEAD or not; and whether no other follows for its request.
+/// Checks the head of a response. `to_head`: the request's method was HEAD. The second result is true if this is the
+/// final response to its request.
 pub(super) fn check(head: &[u8], to_head: bool) -> Result<(Checked, bool), BadHead> {
     let (first, lines) = split(head);
     let line = Status::of(first)?;
@@ -150,7 +150,7 @@ pub(super) fn check(head: &[u8], to_head: bool) -> Result<(Checked, bool), BadHe
     Ok((Checked { payload, instead }, !interim))
 }
 
-/// The head as one of HTTP/1.1, whatever version it was of.
+/// Rewrites the head as HTTP/1.1, for any received version.
 fn rewritten(line: &Status<'_>, fields: &Fields, lines: &[u8]) -> Vec<u8> {
     let mut head = Vec::with_capacity(lines.len() + line.reason.len() + 40);
     head.extend_from_slice(b"HTTP/1.1 ");
@@ -170,13 +170,12 @@ fn rewritten(line: &Status<'_>, fields: &Fields, lines: &[u8]) -> Vec<u8> {
     head
 }
 
-/// A status line.
 #[derive(Debug)]
 struct Status<'l> {
     version: Version,
     status: u16,
     reason: &'l [u8],
-    /// Whether hyper does not take it as it stands.
+    /// True if hyper would not accept the line as received.
     odd: bool,
 }
 

@@ -220,7 +220,7 @@ fn a_response_of_another_version_becomes_one_of_http_1_1() {
     );
 }
 
-/// A peer that says this, in pieces, and then closes.
+/// A peer that sends `bytes` in pieces of `sizes`, and then closes.
 struct Pieces {
     bytes: Vec<u8>,
     said: usize,
@@ -274,7 +274,8 @@ impl Stream for Pieces {
     fn reset_on_drop(&mut self) {}
 }
 
-/// What hyper reads of a connection that brings `bytes` in pieces of these sizes, and whether it ends with an error.
+/// Returns the bytes that hyper reads if `bytes` arrive in pieces of these sizes, true if an error follows, and the
+/// reason if a head was rejected.
 fn read(bytes: &[u8], sizes: &[usize], space: usize) -> (String, bool, Option<BadHead>) {
     let watch = std::sync::Arc::new(RequestWatch::default());
     let mut tap = Framing::new(Requests::new(&watch, 60 * 1024));

@@ -1,4 +1,4 @@
-//! The client's side: one HTTP/2 connection as a tower service.
+//! A gRPC client channel: one HTTP/2 connection as a tower service.
 
 use std::fmt;
 use std::future::Future;
@@ -24,9 +24,9 @@ use super::H2Options;
 use crate::h2::{RESET_STREAM_DURATION, RESET_STREAMS};
 use crate::{EnvExecutor, EnvTimer};
 
-/// Opens an HTTP/2 connection without TLS ("prior knowledge"), from `from` where given.
+/// Opens an HTTP/2 connection without TLS ("prior knowledge"), from the local address `from` if given.
 ///
-/// The connection lives until its last [`Channel`] is dropped, the peer closes it, or a ping stays unanswered.
+/// The connection lives until its last [`Channel`] is dropped, the peer closes it, or a ping is not answered.
 ///
 /// # Errors
 /// The connect failed, or took longer than the options allow ([`io::ErrorKind::TimedOut`]).
@@ -55,7 +55,7 @@ pub async fn connect_h2(
         .await
         .map_err(|_elapsed| io::ErrorKind::TimedOut)??;
     env.spawn("h2-client", async move {
-        // Each call that it had learns why it ended.
+        // The connection's calls report its error.
         let _ = connection.await;
     });
     let authority = to
@@ -65,7 +65,7 @@ pub async fn connect_h2(
     Ok(Channel { sender, authority })
 }
 
-/// One HTTP/2 connection, as the service that tonic's generated clients run on. Clones share it.
+/// An HTTP/2 connection as the tower service that tonic's generated clients call. Clones share it.
 #[derive(Clone)]
 pub struct Channel {
     sender: SendRequest<CallBody>,
@@ -78,7 +78,7 @@ impl Channel {
         self.sender.is_closed()
     }
 
-    /// The target with the scheme and authority that HTTP/2 asks for, where the caller gave none.
+    /// Adds the scheme and authority that HTTP/2 requires to a target without them.
     fn absolute(&self, uri: Uri) -> Uri {
         let mut parts = uri.into_parts();
         parts.scheme.get_or_insert(Scheme::HTTP);
@@ -127,15 +127,15 @@ impl fmt::Debug for Channel {
     }
 }
 
-/// What joins the two halves of a call: when the caller lets go of the response, the request ends, too. hyper alone would
-/// hold the stream open for as long as its request's messages have not ended.
+/// The link between the two halves of a call: dropping the response ends the request, too. hyper alone would keep the
+/// stream open until the request's messages end.
 #[derive(Default)]
 struct Tie {
     cut: AtomicBool,
     request: AtomicWaker,
 }
 
-/// A call's request.
+/// The request of a call.
 struct CallBody {
     body: tonic::body::Body,
     tie: Arc<Tie>,
@@ -166,7 +166,7 @@ impl HttpBody for CallBody {
     }
 }
 
-/// A call's response. Dropping it ends the call, whatever its request still had to say.
+/// The response of a call. Dropping it ends the call, even if the request has further messages.
 pub struct ChannelBody {
     incoming: Incoming,
     tie: Arc<Tie>,

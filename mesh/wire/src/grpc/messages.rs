@@ -1,7 +1,7 @@
-//! The messages of a gRPC stream, in and out. Each has a buffer of its own, which is freed with it.
+//! Encoding and decoding of the messages of a gRPC stream. Each message has its own buffer, which is freed with it.
 //!
-//! tonic's streams keep one buffer for as long as they live, as large as their largest message. A stream of xDS carries a
-//! whole configuration once, and lives for days; a control plane has thousands of them.
+//! tonic's streams keep one buffer as large as their largest message for their whole life. An xDS stream transfers the
+//! whole configuration once and then lives for days, and a control plane has thousands of such streams.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,12 +14,12 @@ use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame};
 use tonic::{Code, Status};
 
-/// Before each message: whether it is compressed, and its length.
+/// The size of the prefix of each message: the compression flag and the length.
 const HEAD_BYTES: usize = 5;
-/// Messages that are ready are sent together until they are as many bytes. Source: tonic, `BufferSettings`.
+/// Ready messages are sent together until they reach this size. Source: tonic, `BufferSettings`.
 const TOGETHER_BYTES: usize = 32 * 1024;
 
-/// The bytes before an uncompressed message of this length. Source: gRPC over HTTP/2, "Length-Prefixed-Message".
+/// Returns the prefix of an uncompressed message of this length. Source: gRPC over HTTP/2, "Length-Prefixed-Message".
 ///
 /// # Panics
 /// The length is 4 GiB or more.
@@ -30,7 +30,7 @@ pub fn message_head(length: usize) -> [u8; HEAD_BYTES] {
     head
 }
 
-/// A message with its head. `bytes_max` is the capacity that is allocated for the message.
+/// Encodes a message with its prefix. `bytes_max` is the capacity that is allocated for the message.
 ///
 /// # Panics
 /// The message is 4 GiB or more.
@@ -43,22 +43,22 @@ pub fn frame_message(bytes_max: usize, encode: impl FnOnce(&mut Vec<u8>)) -> Byt
     framed.into()
 }
 
-/// A body of framed messages, from a stream of their bytes. An item of the stream is a whole message or a part of one; a large
-/// one is sent as it is, small ones that are ready are copied together.
+/// A body of framed messages, from a stream of their bytes. An item of the stream is a whole message or a part of one.
+/// A large item is sent without a copy, and small ones that are ready are copied together.
 #[derive(Debug)]
 pub struct MessageBody<S> {
-    /// `None` after its end.
+    /// The source of messages. `None` after its end.
     messages: Option<S>,
-    /// A large item that waits until the small ones before it are sent.
+    /// A large item that is sent after the small ones before it.
     large: Option<Bytes>,
-    /// The stream's last word, to be sent after the messages before it.
+    /// The result of the source, which is sent after its messages.
     end: Option<Result<(), Status>>,
     /// A response ends with a status, a request does not.
     is_response: bool,
 }
 
 impl<S> MessageBody<S> {
-    /// The body of a request.
+    /// Creates the body of a request.
     pub fn request(messages: S) -> MessageBody<S> {
         MessageBody {
             messages: Some(messages),
@@ -68,7 +68,7 @@ impl<S> MessageBody<S> {
         }
     }
 
-    /// The body of a response: it ends with the status of the stream's error, or else with OK.
+    /// Creates the body of a response. It ends with the status of the stream's error, or with OK.
     pub fn response(messages: S) -> MessageBody<S> {
         MessageBody {
             is_response: true,
@@ -133,12 +133,12 @@ impl<S: Stream<Item = Result<Bytes, Status>> + Unpin> HttpBody for MessageBody<S
 
 /// The messages of a body, as they arrive.
 pub struct Messages<B> {
-    /// `None` after its end.
+    /// The body. `None` after its end.
     body: Option<B>,
-    /// What has arrived of the body and is not of the message yet.
+    /// Received bytes that have not been consumed yet.
     arrived: Bytes,
     head: Vec<u8>,
-    /// The message that arrives, and how long it will be.
+    /// The current message, and its full length.
     message: Option<(Vec<u8>, usize)>,
     message_bytes_max: usize,
 }
@@ -147,7 +147,7 @@ impl<B> Messages<B>
 where
     B: HttpBody<Data = Bytes, Error: Into<tonic::codegen::StdError>> + Unpin,
 {
-    /// The messages of a body, none of which is compressed or longer than so many bytes.
+    /// Reads the messages of a body. A message must be uncompressed and must not exceed `message_bytes_max`.
     pub fn new(body: B, message_bytes_max: usize) -> Messages<B> {
         Messages {
             body: Some(body),
@@ -158,17 +158,17 @@ where
         }
     }
 
-    /// The next message; `None` when the peer has ended the stream, if it has a status with OK.
+    /// Returns the next message, or `None` once the peer has ended the stream with status OK or without a status.
     ///
-    /// May be dropped and called again.
+    /// Cancel safe: this future can be dropped, and the method called again.
     ///
     /// # Errors
-    /// The stream is broken or ended with another status.
+    /// The stream failed or ended with another status.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Status> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// The next message, if it is there.
+    /// Returns the next message once it is complete.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<u8>>, Status>> {
         loop {
             if let Some(message) = self.take_arrived()? {
@@ -193,7 +193,7 @@ where
         }
     }
 
-    /// A whole message of what has arrived; what is left over of it stays.
+    /// Returns the next message if it is complete, and leaves further bytes in `arrived`.
     fn take_arrived(&mut self) -> Result<Option<Vec<u8>>, Status> {
         while !self.arrived.is_empty() {
             let Some((message, length)) = &mut self.message else {
@@ -219,12 +219,12 @@ where
                 return Ok(self.message.take().map(|(message, _)| message));
             }
         }
-        // The frame is not held until the next one comes.
+        // Frees the frame instead of keeping it until the next one arrives.
         self.arrived = Bytes::new();
         Ok(None)
     }
 
-    /// The head is whole.
+    /// Starts a message after its complete prefix.
     fn begin(&mut self) -> Result<(), Status> {
         let mut head = &self.head[..];
         if head.get_u8() != 0 {
@@ -237,7 +237,7 @@ where
             return Err(Status::out_of_range(text));
         }
         self.head.clear();
-        // Not all at once: a peer that says much and sends little costs little.
+        // The capacity is limited, so that a peer that announces a long message but sends little costs little.
         self.message = Some((Vec::with_capacity(length.min(TOGETHER_BYTES)), length));
         Ok(())
     }
@@ -270,7 +270,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of these frames.
+    /// A body of the given frames.
     struct Frames(VecDeque<Frame<Bytes>>);
 
     impl HttpBody for Frames {
@@ -289,7 +289,7 @@ mod tests {
         frame_message(text.len(), |to| to.extend(text.bytes()))
     }
 
-    /// What is read of some bytes that arrive so many at a time.
+    /// Reads messages from `bytes`, which arrive in pieces of `at_a_time`.
     fn read(bytes: &[u8], at_a_time: usize, max: usize) -> Result<Vec<String>, Status> {
         let frame = |part: &[u8]| Frame::data(Bytes::copy_from_slice(part));
         let frames = bytes.chunks(at_a_time).map(frame).collect();

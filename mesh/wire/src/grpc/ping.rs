@@ -1,4 +1,5 @@
-//! Keep-alive pings of a server. Its clock is Env's; hyper's clients have their own, on [`EnvTimer`](crate::EnvTimer).
+//! Keep-alive pings of a server, on Env's clock. hyper's clients have their own pings, on
+//! [`EnvTimer`](crate::EnvTimer).
 
 use std::task::{Context, Poll};
 
@@ -7,7 +8,7 @@ use shakedown_env::{Env, Sleep};
 
 use super::H2Options;
 
-/// Pings the peer every so often, and tells when an answer stays away.
+/// Pings the peer at an interval, and detects a missing answer.
 pub(super) struct KeepAlive<'a> {
     env: &'a Env,
     options: &'a H2Options,
@@ -41,12 +42,12 @@ impl<'a> KeepAlive<'a> {
             return Poll::Pending;
         };
         loop {
-            // The answer is asked for first: one that is there when its time is up counts.
+            // Checked before the timer, so that an answer that has arrived by the deadline counts.
             if self.asked
                 && let Poll::Ready(pong) = pings.poll_pong(cx)
             {
                 if pong.is_err() {
-                    // The connection has ended, and says so itself.
+                    // The connection has ended, and reports that itself.
                     self.pings = None;
                     return Poll::Pending;
                 }

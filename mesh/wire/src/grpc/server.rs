@@ -1,4 +1,4 @@
-//! The server's side: streams mapped to a tower service's requests and responses.
+//! A gRPC server connection, which maps streams to the requests and responses of a tower service.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -20,16 +20,16 @@ use crate::h2::{
     Expulsion, H2Body, RESETS_MAX, STREAMS_PER_TURN, Watch, Watched, serve_stream, server_builder,
 };
 
-/// An HTTP/2 connection broke.
+/// An HTTP/2 connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum H2Error {
-    /// The peer did not speak, or not HTTP/2, in time.
+    /// The peer did not complete HTTP/2's handshake in time.
     #[error("shake hands in time")]
     HandshakeTimeout,
     /// A ping was not answered in time.
     #[error("get an answer to a ping in time")]
     PingTimeout,
-    /// The peer sent more than HTTP/2 has a use for.
+    /// The peer exceeded the limits on cheap HTTP/2 frames.
     #[error("serve a client that floods HTTP/2")]
     Flood(#[from] Flood),
     /// HTTP/2, or the connection under it, failed.
@@ -37,11 +37,12 @@ pub enum H2Error {
     Http2(#[from] h2::Error),
 }
 
-/// Serves HTTP/2 on one connection until it ends: each stream is one call of the service, in a task of its own. A call whose
-/// client has gone is dropped. A client has the same limits as one of [`serve_auto_until`](crate::serve_auto_until).
+/// Serves HTTP/2 on one connection until it ends. Each stream is one call of the service, in its own task. A call is
+/// dropped when its client is gone. Clients have the same limits as those of
+/// [`serve_auto_until`](crate::serve_auto_until).
 ///
 /// # Errors
-/// The connection broke; its calls are dropped.
+/// The connection failed. Its calls are dropped.
 pub async fn serve_h2<S>(
     env: &Env,
     stream: BoxStream,
@@ -67,7 +68,7 @@ where
     loop {
         let next = poll_fn(|cx| {
             loop {
-                // The connection first: what arrived may be the answer that the ping waits for.
+                // Polled before the ping, because the received bytes may contain its answer.
                 if let Poll::Ready(accepted) = connection.poll_accept(cx) {
                     return Poll::Ready(Ok(accepted));
                 }

@@ -1,4 +1,4 @@
-//! tonic's client and server, joined by our connections, with a codec of plain bytes.
+//! tonic's client and server over this crate's connections, with a codec of plain bytes.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -24,7 +24,7 @@ use crate::scene::{ANY, ms, run, run_real, serve_raw, serve_raw_at, write};
 
 mod flood;
 
-/// Messages as they are.
+/// A codec that passes bytes through.
 #[derive(Clone, Copy, Default)]
 struct Plain;
 
@@ -62,7 +62,7 @@ impl Decoder for Plain {
     }
 }
 
-/// Counts how many streams are open.
+/// Counts open streams.
 #[derive(Clone, Default)]
 struct Open(Arc<AtomicUsize>);
 
@@ -81,7 +81,7 @@ impl Drop for Held {
     }
 }
 
-/// `/echo` gives every message back; `/refuse` none; `/silent` neither answers nor ends.
+/// `/echo` sends every message back. `/refuse` sends none. `/silent` neither responds nor ends.
 #[derive(Clone, Default)]
 struct Echo {
     open: Open,
@@ -341,7 +341,7 @@ fn a_channel_to_a_silent_server_ends_by_its_pings() {
     });
 }
 
-/// What a client says first: the preface, and settings that are empty.
+/// The first bytes of a client: the preface and an empty SETTINGS frame.
 const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 async fn end_of_serving(env: &Env, hello: &'static [u8], options: H2Options) -> H2Error {

@@ -13,25 +13,26 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::watched::Watch;
 
-/// The most that is handed on at once of what was gathered, in bytes.
+/// The maximum size of a piece of gathered data that is returned at once, in bytes.
 const PIECE: usize = 16 * 1024;
 
-/// What arrives on an HTTP/2 stream. What has been read is given back to the peer's window.
+/// The body received on an HTTP/2 stream. Bytes that have been read are released to the peer's window.
 pub struct H2Body {
     inbox: Arc<Mutex<Inbox>>,
 }
 
-/// A stream's data on its way to the body's reader. Its connection reaches it, too, to put small frames together.
+/// The received data of a stream. Shared with the connection, which gathers small frames in it.
 pub(crate) struct Inbox {
     recv: RecvStream,
-    /// Data that was taken out of h2 and has not been read. Bound: the stream's window, which it still counts against.
+    /// Data that was taken out of h2 and has not been read. Bounded by the stream's window, against which it still
+    /// counts.
     gathered: BytesMut,
-    /// What followed it.
+    /// The error that follows the gathered data.
     error: Option<h2::Error>,
     data_done: bool,
-    /// What is left of a length that was told; h2 holds the peer to it.
+    /// The remaining bytes of the declared content length, if any. h2 enforces that length.
     left: Option<u64>,
-    /// Who waits for data.
+    /// The task that waits for data.
     reader: Option<Waker>,
 }
 
@@ -51,20 +52,20 @@ impl H2Body {
         }
     }
 
-    /// The same, of a connection that is watched.
+    /// Registers the body with its connection's watch.
     pub(crate) fn watched(self, watch: &Watch) -> H2Body {
         watch.register(&self.inbox);
         self
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        // Nothing in here panics half way.
+        // Poisoning can be ignored, because no code panics in the middle of an update.
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inbox {
-    /// Takes out of h2 what is there.
+    /// Takes all available data out of h2.
     pub(super) fn gather(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
         while !self.data_done && self.error.is_none() {
@@ -75,7 +76,7 @@ impl Inbox {
                 Poll::Pending => break,
             }
         }
-        // h2 knows one waker, and has forgotten the reader's.
+        // h2 stores one waker, and this poll has replaced the reader's.
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -103,7 +104,7 @@ impl Inbox {
                 .split_to(self.gathered.len().min(PIECE))
                 .freeze()
         };
-        // It fails only on a stream that has ended, whose window nobody needs.
+        // This fails only on a stream that has ended, whose window is irrelevant.
         let _ = self.recv.flow_control().release_capacity(data.len());
         self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
         Poll::Ready(Some(Ok(data)))
@@ -161,7 +162,7 @@ impl fmt::Debug for H2Body {
     }
 }
 
-/// A reset without an error ends a body early, and cleanly (RFC 9113, section 8.1).
+/// Converts an error to the end of a body. A reset without an error ends it early but cleanly (RFC 9113, section 8.1).
 fn end_of(error: h2::Error) -> Option<Result<Frame<Bytes>, h2::Error>> {
     (error.reason() != Some(Reason::NO_ERROR)).then_some(Err(error))
 }

@@ -1,9 +1,10 @@
-//! Limits on what a peer of HTTP/2 may send, for frames that cost it nothing and us a little each: PRIORITY, WINDOW_UPDATE,
-//! frames without content, PING, SETTINGS and what is unknown. A peer beyond them is told ENHANCE_YOUR_CALM and closed.
+//! Limits on frames that cost an HTTP/2 peer nothing but cost the receiver a little each: PRIORITY, WINDOW_UPDATE,
+//! frames without content, PING, SETTINGS and unknown ones. A peer that exceeds them gets ENHANCE_YOUR_CALM, and the
+//! connection is closed.
 //!
-//! Limits and formulas are Envoy's where it has one. It bounds answers to PING and SETTINGS that wait to be sent; h2 reads
-//! nothing more while one waits, and so what is bounded here is how many there are beside useful frames, in time.
-//! Source: Envoy, `Http2::ProtocolConstraints`.
+//! Limits and formulas are Envoy's if it has them. Envoy bounds the answers to PING and SETTINGS that wait to be
+//! sent. h2 stops reading while one waits, so the limit here is on the number of such frames in relation to useful
+//! ones, per period. Source: Envoy, `Http2::ProtocolConstraints`.
 
 use std::time::Duration;
 
@@ -17,31 +18,31 @@ const PRIORITY_PER_STREAM: u64 = 100;
 const WINDOW_UPDATES_PER_DATA: u64 = 10;
 /// Source: Envoy, `max_consecutive_inbound_frames_with_empty_payload`.
 const EMPTY_IN_A_ROW: u32 = 1;
-/// Control frames of one period. Source: Envoy, `max_outbound_control_frames`.
+/// The maximum number of control frames per period. Source: Envoy, `max_outbound_control_frames`.
 const CONTROL_FRAMES: u64 = 1000;
-/// The control frames that one useful frame makes up for.
+/// The number of control frames that one useful frame compensates.
 const CONTROL_PER_USEFUL: u64 = 10;
-/// The period after which control frames are counted anew.
+/// The period after which the count of control frames starts again.
 const CONTROL_PERIOD: Duration = Duration::from_secs(10);
 
-/// A limit that a peer has broken.
+/// A limit that a peer has exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flood {
-    /// More than 100 PRIORITY frames a stream.
+    /// More than 100 PRIORITY frames per stream.
     #[error("too many PRIORITY frames")]
     Priority,
-    /// More than 10 WINDOW_UPDATE frames a DATA frame that was sent.
+    /// More than 10 WINDOW_UPDATE frames per sent DATA frame.
     #[error("too many WINDOW_UPDATE frames")]
     WindowUpdate,
-    /// HEADERS, CONTINUATION or DATA frames in a row that carry nothing and end nothing.
+    /// Consecutive HEADERS, CONTINUATION or DATA frames without content that do not end anything.
     #[error("too many frames with an empty payload")]
     Empty,
-    /// PING, SETTINGS and unknown frames; and HEADERS frames after the peer was told to open no more streams.
+    /// PING, SETTINGS and unknown frames, and HEADERS frames after GOAWAY was sent.
     #[error("too many control frames")]
     Control,
 }
 
-/// What one connection has received and sent, as far as limits depend on it.
+/// The counts of one connection that the limits depend on.
 #[derive(Debug)]
 pub(super) struct Constraints {
     streams: u64,
@@ -51,7 +52,7 @@ pub(super) struct Constraints {
     empty_in_a_row: u32,
     control: u64,
     control_since: Time,
-    /// Whether the peer was told to open no more streams.
+    /// True once GOAWAY was sent to the peer.
     pub(super) leaving: bool,
 }
 
@@ -69,7 +70,7 @@ impl Constraints {
         }
     }
 
-    /// Counts a frame that has arrived. `now` is asked only at the limit.
+    /// Counts a received frame. `now` is called only at the limit.
     pub(super) fn received(
         &mut self,
         frame: Frame,
@@ -89,7 +90,8 @@ impl Constraints {
             }
             kind::PRIORITY => self.priority += 1,
             kind::WINDOW_UPDATE => self.window_updates += 1,
-            // h2 bounds the streams that are reset before they are served; their server, those that are reset later.
+            // h2 bounds the streams that are reset before they are served. The code that serves streams bounds later
+            // resets.
             kind::RST_STREAM => {}
             _ => return self.control(now),
         }
@@ -103,7 +105,7 @@ impl Constraints {
         Ok(())
     }
 
-    /// Counts a frame that was sent.
+    /// Counts a sent frame.
     pub(super) fn sent(&mut self, frame: Frame) {
         if frame.kind == kind::DATA {
             self.data_sent += 1;

@@ -1,4 +1,4 @@
-//! The end of a connection whose peer floods it.
+//! Closing of a connection whose peer floods it.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use h2::server::Connection;
 use shakedown_env::{Env, Sleep};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// The time that a client that floods the connection has to read why it ends. Source: Envoy, `delayed_close_timeout`,
+/// The time that a flooding client has for reading the reason of the close. Source: Envoy, `delayed_close_timeout`,
 /// default 1 s.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The state of such an end.
+/// The state of such a close.
 #[derive(Default)]
 pub(crate) struct Expulsion(Option<Sleep>);
 
 impl Expulsion {
-    /// Sends the client ENHANCE_YOUR_CALM, and ends its streams; ready when the client takes too long to read that.
+    /// Sends ENHANCE_YOUR_CALM to the client, and ends its streams. Ready when the client takes too long to read that.
     pub(crate) fn poll<T: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         env: &Env,

@@ -1,4 +1,4 @@
-//! The frame headers of an HTTP/2 byte stream, read beside h2, which does not show them.
+//! Parser for the frame headers of an HTTP/2 byte stream, which h2 does not expose.
 
 /// Source: RFC 9113, section 6.
 pub(crate) mod kind {
@@ -24,7 +24,7 @@ pub(crate) struct Frame {
     pub(crate) kind: u8,
     flags: u8,
     pub(crate) stream: u32,
-    /// The length of its payload without padding.
+    /// The length of the payload without padding.
     pub(super) content: usize,
 }
 
@@ -38,18 +38,18 @@ impl Frame {
     }
 }
 
-/// Finds frame headers in bytes that arrive in pieces; payloads are passed over.
+/// Finds frame headers in bytes that arrive in pieces, and skips payloads.
 #[derive(Debug)]
 pub(crate) struct Frames {
-    /// The header that arrives, and the length of the padding where there is one.
+    /// The current header, and the length of the padding if the frame is padded.
     head: [u8; HEAD + 1],
     read: usize,
-    /// The bytes before the next header.
+    /// The number of bytes before the next header.
     skip: usize,
 }
 
 impl Frames {
-    /// A stream whose first frame begins after `preface` bytes.
+    /// Creates a parser of a stream whose first frame begins after `preface` bytes.
     pub(crate) fn after(preface: usize) -> Frames {
         Frames {
             head: [0; HEAD + 1],
@@ -58,7 +58,7 @@ impl Frames {
         }
     }
 
-    /// Takes in bytes, and calls `each` for each header that is complete with them.
+    /// Processes bytes, and calls `each` for each header that they complete.
     pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) {
         loop {
             let skipped = self.skip.min(bytes.len());
@@ -89,7 +89,7 @@ impl Frames {
         }
     }
 
-    /// How much of the current header must be there, as far as is known.
+    /// Returns the number of bytes of the current header, as far as it is known.
     fn needed(&self) -> usize {
         let padded = self.read >= HEAD
             && matches!(self.head[3], kind::DATA | kind::HEADERS)
@@ -115,7 +115,7 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
-        // The first bit of a stream's number has no meaning.
+        // The first bit of a stream's number is reserved and ignored.
         [&[0, 0, length, kind, flags, 0x80, 0, 1, 3], payload].concat()
     }
 

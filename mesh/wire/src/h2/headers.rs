@@ -1,4 +1,4 @@
-//! Heads between HTTP/2, with its pseudo-headers, and the form that they have behind this crate: HTTP/1.1's.
+//! Conversion of heads between HTTP/2, with its pseudo-headers, and HTTP/1.1's form, which the rest of the code uses.
 
 use http::header::{
     self, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -8,7 +8,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Uri, Version};
 use http_body::Body as HttpBody;
 
-/// What concerns one connection of HTTP/1.1 only. Source: RFC 9113, section 8.2.2.
+/// Headers that apply only to one HTTP/1.1 connection. Source: RFC 9113, section 8.2.2.
 const CONNECTION_HEADERS: [HeaderName; 5] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -17,7 +17,8 @@ const CONNECTION_HEADERS: [HeaderName; 5] = [
     header::UPGRADE,
 ];
 
-/// A request that came over HTTP/2: its target becomes path and `host`, its cookies one line.
+/// Converts a request received over HTTP/2: its target becomes path and `host`, and its cookies are joined into one
+/// line.
 pub(crate) fn toward_service(head: &mut Parts) {
     if head.method != Method::CONNECT {
         let parts = std::mem::take(&mut head.uri).into_parts();
@@ -32,10 +33,11 @@ pub(crate) fn toward_service(head: &mut Parts) {
     join_cookies(&mut head.headers);
 }
 
-/// A request that goes over HTTP/2: `host` becomes the authority. One that has no authority goes without, as HTTP/1.1's may.
+/// Converts a request for HTTP/2: `host` becomes the authority. A request without a valid authority is sent without
+/// one, as HTTP/1.1 allows.
 pub(crate) fn toward_wire(head: &mut Parts) {
     strip(&mut head.headers);
-    // A list of what the next hop may do is HTTP/1.1's, but for this one.
+    // HTTP/2 allows only this value of `te`.
     if head
         .headers
         .get(header::TE)
@@ -61,7 +63,7 @@ pub(crate) fn toward_wire(head: &mut Parts) {
         parts.scheme.get_or_insert(Scheme::HTTP);
         head.headers.remove(HOST);
     } else {
-        // h2 allows a request without an authority from HTTP/1.1 only.
+        // h2 allows a request without an authority only if its version is HTTP/1.1.
         parts.scheme = None;
         head.version = Version::HTTP_11;
     }
@@ -69,7 +71,7 @@ pub(crate) fn toward_wire(head: &mut Parts) {
         Uri::from_parts(parts).expect("a path, with or without scheme and authority, is a URI");
 }
 
-/// A response that goes over HTTP/2.
+/// Converts a response for HTTP/2.
 pub(crate) fn toward_wire_response(headers: &mut HeaderMap) {
     strip(headers);
     if headers.contains_key(header::TE) {
@@ -77,7 +79,7 @@ pub(crate) fn toward_wire_response(headers: &mut HeaderMap) {
     }
 }
 
-/// Tells the length of a body that knows it, where nobody has.
+/// Sets `content-length` from a body of known length, unless the header is already set.
 pub(crate) fn set_length(headers: &mut HeaderMap, body: &impl HttpBody) {
     if let Some(length) = body.size_hint().exact()
         && !headers.contains_key(CONTENT_LENGTH)
@@ -86,7 +88,7 @@ pub(crate) fn set_length(headers: &mut HeaderMap, body: &impl HttpBody) {
     }
 }
 
-/// Removes what concerns a connection, and what its `connection` header names.
+/// Removes connection-level headers, and those that the `connection` header names.
 fn strip(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -108,7 +110,7 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// HTTP/2 may send cookies one by one. Source: RFC 9113, section 8.2.3.
+/// Joins cookies, which HTTP/2 may send in separate headers. Source: RFC 9113, section 8.2.3.
 fn join_cookies(headers: &mut HeaderMap) {
     let mut values = headers.get_all(COOKIE).iter();
     if values.next().is_none() || values.next().is_none() {

@@ -1,4 +1,4 @@
-//! A body on its way out on an HTTP/2 stream.
+//! Sending of a body on an HTTP/2 stream.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -11,25 +11,25 @@ use shakedown_env::step_aside;
 
 use super::watched::{SMALL, Waiter, Watch};
 
-/// As much small data is put together while the socket takes none, in bytes.
+/// The maximum size in bytes of small data that is held while the socket is blocked.
 const HELD: usize = 16 * 1024;
 
-/// A body being sent.
+/// The future of a body being sent.
 pub(crate) type Upload<E> = Pin<Box<dyn Future<Output = Result<(), UploadError<E>>>>>;
 
 /// A body was not sent to its end.
 #[derive(Debug)]
 pub(crate) enum UploadError<E> {
-    /// The stream or its connection has ended; who waits for the other direction is told why.
+    /// The stream or its connection has ended. The receiving half reports the reason.
     Stream,
-    /// The body broke off; the stream has been reset.
+    /// The body was cut off, and the stream has been reset.
     Body(E),
 }
 
-/// Sends a body to its end, with its trailers, as fast as the peer's window allows. One that breaks off resets the stream
-/// with `broken`.
+/// Sends a body to its end, with its trailers, as fast as the peer's window allows. A body that is cut off resets the
+/// stream with `broken`.
 ///
-/// While the socket of a watched connection takes no bytes, small data is put together: h2 keeps what it is given as it is.
+/// While the socket of a watched connection is blocked, small data is joined, because h2 buffers each piece separately.
 pub(crate) async fn upload<B>(
     body: B,
     mut send: SendStream<Bytes>,
@@ -69,7 +69,8 @@ where
                 }
             }
             Some(Err(error)) => {
-                // A reset takes back what waits to be written, the head among it: the connection writes first.
+                // A reset discards data that waits to be written, including the head. Let the connection write it
+                // first.
                 step_aside().await;
                 send.send_reset(broken);
                 return Err(UploadError::Body(error));
@@ -79,13 +80,13 @@ where
     }
 }
 
-/// Small data that waits for the socket, and what came after it.
+/// Small data that waits for the socket, and the item after it.
 struct Held<E> {
     data: BytesMut,
     then: Option<Next<E>>,
 }
 
-/// What a body gives.
+/// An item of a body.
 type Next<E> = Option<Result<Frame<Bytes>, E>>;
 
 impl<E> Default for Held<E> {

@@ -1,4 +1,4 @@
-//! One stream of an HTTP/2 server, from its request to the end of its response.
+//! Serving of one HTTP/2 stream, from its request to the end of its response.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -16,11 +16,11 @@ use super::{
     RESET_STREAM_DURATION, RESET_STREAMS, Watch, set_length, toward_wire_response, upload,
 };
 
-/// Among a response's extensions: there is none, and its stream is reset. Over HTTP/1.1 it has no meaning.
+/// Marks a response, by its extensions, as absent: its stream is reset instead. Ignored over HTTP/1.1.
 #[derive(Clone, Copy, Debug)]
 pub struct ResetStream;
 
-/// h2's server with our limits.
+/// Returns h2's server builder with this crate's limits.
 pub(crate) fn server_builder(stream_window: u32, connection_window: u32) -> server::Builder {
     let mut builder = server::Builder::new();
     builder
@@ -31,10 +31,10 @@ pub(crate) fn server_builder(stream_window: u32, connection_window: u32) -> serv
     builder
 }
 
-/// Answers one stream. The answer is dropped when the stream is reset or its connection ends.
+/// Answers one stream. `answer` is dropped when the stream is reset or its connection ends.
 ///
-/// `to_head`: the request's method was HEAD, so that a body tells its length and stays here. Gives whether the response was
-/// sent to its end.
+/// `to_head`: the request's method was HEAD, so that the body's length is declared but the body is not sent. Returns
+/// true if the response was sent to its end.
 pub(crate) async fn serve_stream<F, B>(
     mut answer: Pin<Box<F>>,
     mut respond: SendResponse<Bytes>,
@@ -69,7 +69,7 @@ where
     if !forbidden && !body.is_end_stream() {
         set_length(&mut head.headers, &body);
     }
-    // An error of h2's here and below means that the stream has gone, and nobody is left to be told.
+    // An error of h2 here and below means that the stream is gone, and cannot be reported to the client.
     match respond.send_response(Response::from_parts(head, ()), empty) {
         Ok(_) if empty => true,
         Ok(send) => upload(body, send, Reason::INTERNAL_ERROR, watch.as_deref())
@@ -79,7 +79,7 @@ where
     }
 }
 
-/// Whether HTTP forbids a body. Source: RFC 9110, section 6.4.1.
+/// Returns true if HTTP forbids a body. Source: RFC 9110, section 6.4.1.
 fn is_bodiless(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

@@ -1,9 +1,9 @@
-//! A connection of HTTP/2 under h2, watched: the frames that come and go, whether the socket takes what is written, and the
-//! bodies that arrive on its streams.
+//! A wrapper of the socket under h2 that observes the frames in both directions, the socket's readiness for writes, and
+//! the bodies that arrive on the streams.
 //!
-//! h2 buffers each frame by itself, whatever its size, in both directions: a peer that sends a byte a frame, or one that
-//! reads nothing while somebody else does, would cost hundreds of times what flow control counts. Small frames are put
-//! together here before there are many of them.
+//! h2 buffers each frame separately, however small, in both directions. A peer that sends one byte per frame, or
+//! that stops reading while responses continue, would cost hundreds of times the memory that flow control counts. Small
+//! frames are therefore joined here before there are many of them.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -20,22 +20,22 @@ use super::constraints::{Constraints, Flood};
 use super::frames::{Frames, PREFACE, kind};
 use crate::wakers::Wakers;
 
-/// A DATA frame with less than this costs more to keep than it carries.
+/// The size in bytes below which buffering a DATA frame costs more than its content.
 pub(super) const SMALL: usize = 256;
-/// How many small DATA frames h2 may hold unread before they are put together.
+/// The number of small DATA frames that h2 may hold unread before they are joined.
 const SMALL_FRAMES: u32 = 1024;
 
-/// What is known of one connection. Shared by its bytes, its streams and its task.
+/// The observations of one connection, shared by its socket, its streams and its task.
 pub(crate) struct Watch {
     env: Env,
     constraints: RefCell<Constraints>,
     flood: Cell<Option<Flood>>,
-    /// Small DATA frames since bodies were last gathered.
+    /// The number of small DATA frames since bodies were last gathered.
     small: Cell<u32>,
     inboxes: RefCell<Vec<Weak<Mutex<Inbox>>>>,
-    /// Whether the socket takes no more bytes.
+    /// True if the socket accepts no more bytes.
     blocked: Cell<bool>,
-    /// Those who wait until it does.
+    /// The tasks that wait until the socket accepts bytes again.
     waiting: RefCell<Wakers>,
 }
 
@@ -52,18 +52,18 @@ impl Watch {
         })
     }
 
-    /// The limit that the peer has broken. Nothing more is read from it then.
+    /// Returns the limit that the peer has exceeded, if any. Reads stop after that.
     pub(crate) fn flood(&self) -> Option<Flood> {
         self.flood.get()
     }
 
-    /// The peer was told to open no more streams.
+    /// Records that GOAWAY was sent.
     pub(crate) fn leaving(&self) {
         self.constraints.borrow_mut().leaving = true;
     }
 
-    /// Takes small frames out of h2, where there are many. Nothing more is read before that; whoever drives the connection
-    /// asks when it has no more to do, and drives it on if there were.
+    /// Takes small frames out of h2 if there are many, and returns true if so. Reads pause until then. The connection's
+    /// driver calls this when it has nothing else to do, and must poll the connection again after true.
     pub(crate) fn gather(&self) -> bool {
         if self.small.get() < SMALL_FRAMES {
             return false;
@@ -87,12 +87,12 @@ impl Watch {
         inboxes.push(Arc::downgrade(inbox));
     }
 
-    /// Whether the socket takes no more bytes: what is written now stays in h2, frame by frame.
+    /// Returns true if the socket accepts no more bytes. Writes then accumulate in h2, frame by frame.
     pub(super) fn is_blocked(&self) -> bool {
         self.blocked.get()
     }
 
-    /// A place among those who wait until the socket takes bytes again.
+    /// Registers a task that waits until the socket accepts bytes again.
     pub(super) fn waiter(&self) -> Waiter<'_> {
         let key = self.waiting.borrow_mut().key();
         Waiter { watch: self, key }
@@ -111,19 +111,19 @@ impl Watch {
     }
 }
 
-/// A place among those who wait until a connection's socket takes bytes.
+/// A waiter for the socket of a connection to accept bytes.
 pub(super) struct Waiter<'w> {
     watch: &'w Watch,
     key: u64,
 }
 
 impl Waiter<'_> {
-    /// Returns true if the socket takes no more bytes.
+    /// Returns true if the socket accepts no more bytes.
     pub(super) fn is_blocked(&self) -> bool {
         self.watch.is_blocked()
     }
 
-    /// Wakes the task when the socket takes bytes again.
+    /// Wakes the task when the socket accepts bytes again.
     pub(super) fn wait(&self, cx: &Context<'_>) {
         self.watch.waiting.borrow_mut().wait(self.key, cx);
     }
@@ -135,7 +135,7 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// The bytes of a watched connection.
+/// The socket of a watched connection.
 pub(crate) struct Watched<T> {
     io: T,
     watch: Rc<Watch>,
@@ -144,12 +144,12 @@ pub(crate) struct Watched<T> {
 }
 
 impl<T> Watched<T> {
-    /// The server's side of a connection.
+    /// Wraps the server's side of a connection.
     pub(crate) fn server(io: T, watch: &Rc<Watch>) -> Watched<T> {
         Watched::new(io, watch, PREFACE, 0)
     }
 
-    /// The client's side of a connection.
+    /// Wraps the client's side of a connection.
     pub(crate) fn client(io: T, watch: &Rc<Watch>) -> Watched<T> {
         Watched::new(io, watch, 0, PREFACE)
     }
@@ -191,7 +191,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.watch.must_pause() {
-            // The connection's task looks at the watch before it rests.
+            // No waker is needed, because the connection's task checks the watch before it suspends.
             return Poll::Pending;
         }
         let before = buf.filled().len();

@@ -1,4 +1,4 @@
-//! Why a request got no response.
+//! Errors of requests that got no response.
 
 use std::error::Error;
 use std::io;
@@ -9,63 +9,61 @@ use super::{Bound, copy_of};
 use crate::BodyError;
 use crate::framing::is_malformed;
 
-/// A request got no response. All of these come before the response's headers; what fails after them is a [`BodyError`].
+/// The reason why a request got no response headers. Later failures are reported as a [`BodyError`].
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// No connection: refused or unreachable. Envoy's UF.
+    /// The connect failed: refused or unreachable. Envoy's UF.
     #[error("connect")]
     Connect(#[source] io::Error),
-    /// A connection, but no TLS session: one side refuses the other, or the connection ended meanwhile. Envoy's UF.
+    /// TLS's handshake failed: one side rejected the other, or the connection ended. Envoy's UF.
     #[error("shake hands over TLS")]
     Handshake(#[source] io::Error),
-    /// No connection in time. Envoy's UF.
+    /// The connect took too long. Envoy's UF.
     #[error("connect in time")]
     ConnectTimeout,
-    /// The quota has no more of this; nothing was sent. Envoy's UO.
+    /// The quota is exhausted. Nothing was sent. Envoy's UO.
     #[error("stay within the limit of {bound:?}")]
     Overflow {
-        /// Which of its limits.
+        /// The limit that was reached.
         bound: Bound,
     },
     /// The peer closed or reset the connection. Envoy's UC.
     #[error("read the response's headers: the connection ended")]
     Terminated {
-        /// Whether any of the request may have reached the wire.
+        /// True if any part of the request may have reached the wire.
         on_wire: bool,
-        /// Whether it ended with a RST or another socket error, not with a FIN.
+        /// True if the connection ended with RST or another socket error instead of FIN.
         reset: bool,
     },
-    /// The peer refused the stream, or went away before it looked at it: it has done nothing with the request. HTTP/2 only.
-    /// Envoy's UR, "remote refused stream reset".
+    /// The peer refused the stream, or sent GOAWAY before it processed it, so it has not acted on the request. HTTP/2
+    /// only. Envoy's UR, "remote refused stream reset".
     #[error("open a stream: the peer refused it")]
     Refused,
     /// The peer reset the stream. HTTP/2 only. Envoy's UR, "remote reset".
     #[error("read the response's headers: the peer reset the stream ({reason})")]
     Reset {
-        /// The peer's reason.
+        /// The error code of the peer's RST_STREAM.
         reason: Reason,
     },
-    /// The request's own body broke off, so that the request could not be finished: its sender is gone.
+    /// The request's own body was cut off, so the request could not be completed: its sender is gone.
     #[error("send the request's body")]
     RequestBody(#[source] BodyError),
-    /// What came was not the pool's protocol. Envoy's UPE.
+    /// The response was not valid in the pool's protocol. Envoy's UPE.
     #[error("parse the response's headers")]
     Protocol(#[source] HttpError),
 }
 
-/// What HTTP itself says of a failure.
+/// The protocol implementation's error.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// HTTP/1.1.
     #[error(transparent)]
     Http1(#[from] hyper::Error),
-    /// HTTP/2.
     #[error(transparent)]
     Http2(#[from] h2::Error),
 }
 
 impl SendError {
-    /// What the failure of an exchange over HTTP/1.1 means.
+    /// Classifies the failure of an HTTP/1.1 exchange.
     pub(super) fn of_http1(error: hyper::Error, on_wire: bool) -> SendError {
         let cause = error.source();
         if error.is_user() && cause.is_some_and(|cause| cause.is::<BodyError>()) {
@@ -80,7 +78,7 @@ impl SendError {
         }
     }
 
-    /// What the failure of a stream means. A GOAWAY ends only those streams that the peer has not looked at.
+    /// Classifies the failure of a stream. GOAWAY fails only those streams that the peer has not processed.
     pub(super) fn of_http2(error: h2::Error) -> SendError {
         if let Some(io) = error.get_io() {
             return SendError::Terminated {
@@ -96,7 +94,7 @@ impl SendError {
         }
     }
 
-    /// This connect failure once more, for another that waited on it.
+    /// Copies this connect failure for another request that waited for the same connection.
     pub(super) fn copy_of_connect(&self) -> SendError {
         match self {
             SendError::Connect(error) => SendError::Connect(copy_of(error)),
@@ -105,7 +103,7 @@ impl SendError {
         }
     }
 
-    /// Whether no connection was had at all. Envoy's `connect-failure`.
+    /// Returns true if no connection was established. Envoy's `connect-failure`.
     pub fn is_connect_failure(&self) -> bool {
         matches!(
             self,
@@ -113,7 +111,8 @@ impl SendError {
         )
     }
 
-    /// Whether there was a connection, and it gave no response headers. Envoy's `reset`, together with a connect failure.
+    /// Returns true if there was a connection, but it ended or failed before the response headers. Together with a
+    /// connect failure this is Envoy's `reset`.
     pub fn before_headers(&self) -> bool {
         matches!(
             self,
@@ -124,7 +123,7 @@ impl SendError {
         )
     }
 
-    /// Whether any of the request may have reached the peer; where not, a retry is safe whatever the method.
+    /// Returns true if any part of the request may have reached the peer. If false, a retry is safe for every method.
     pub fn on_wire(&self) -> bool {
         match self {
             SendError::Connect(_)

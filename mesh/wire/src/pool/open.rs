@@ -1,4 +1,4 @@
-//! A connection's task: opens it, gives it to its pool, and drives it to its end.
+//! The task of a connection: opens it, passes it to its pool, and drives it until it ends.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +16,7 @@ use super::quota::Permit;
 use super::watch::{self, Watch};
 use super::{HttpError, PoolOptions, Protocol, SendError, Shared};
 
-/// Opens one connection more.
+/// Returns the task that opens and drives one more connection.
 pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Output = ()> + use<> {
     let env = pool.env.clone();
     let (to, from) = (pool.to, pool.from);
@@ -58,14 +58,14 @@ pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Out
             life: options.max_connection_duration.map(|life| env.sleep(life)),
         }
         .await;
-        // Its place may be what somebody in line needs.
+        // The freed permit may be the one that a waiting request needs.
         if let Some(pool) = pool.upgrade() {
             pool.open_for_line();
         }
     }
 }
 
-/// Connects, and shakes hands where TLS is spoken.
+/// Connects, and performs TLS's handshake if the options have a TLS client.
 async fn dial(
     env: &Env,
     to: SocketAddr,
@@ -79,7 +79,7 @@ async fn dial(
     }
 }
 
-/// What drives a connection's bytes.
+/// The future that drives a connection's I/O.
 enum End {
     Http1(Box<http1::End>),
     Http2(Box<http2::End>),
@@ -117,7 +117,7 @@ impl Opening {
         }
     }
 
-    /// Gives the new connection to the pool, unless that has gone.
+    /// Passes the new connection to the pool, unless the pool is gone.
     fn opened(
         mut self,
         wire: Wire,
@@ -142,17 +142,17 @@ impl Drop for Opening {
     }
 }
 
-/// Drives a connection to its end.
+/// Drives a connection until it ends.
 struct Driver<'a> {
     env: &'a Env,
     end: End,
     connection: Rc<Connection>,
-    /// Its place in the quota.
+    /// The connection's permit of the quota.
     permit: Option<Permit>,
     idle: Option<Duration>,
-    /// The idle timer: one a connection, that looks at what it does when it fires.
+    /// The idle timer. There is one per connection, which checks the idle time when it fires.
     sleep: Option<Sleep>,
-    /// Ends when the connection is to take no more requests.
+    /// Fires when the connection must take no more requests.
     life: Option<Sleep>,
 }
 
@@ -164,7 +164,7 @@ impl Future for Driver<'_> {
         if this.connection.phase() == Phase::Closed {
             return Poll::Ready(());
         }
-        // How it ended is told to the requests that it had.
+        // The connection reports its result to its requests.
         let ended = match &mut this.end {
             End::Http1(end) => end.poll(&this.connection, cx),
             End::Http2(end) => end.poll(&this.connection, cx),

@@ -1,4 +1,4 @@
-//! How a pool treats its connections.
+//! Options of a pool's connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,40 +8,39 @@ use shakedown_env::TaskName;
 use super::{Bound, Permit, Quota, Traffic};
 use crate::TlsClient;
 
-/// What a pool's connections speak.
+/// The protocol of a pool's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.1.
     #[default]
     Http1,
     /// HTTP/2 without TLS, by prior knowledge.
     Http2,
 }
 
-/// How a pool treats its connections. The defaults are Envoy's.
+/// Options of a pool's connections. The defaults are Envoy's.
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
-    /// What its connections speak.
     pub protocol: Protocol,
-    /// The most streams at a time on one connection of HTTP/2; the peer may allow fewer.
-    /// Source: Envoy, `Http2ProtocolOptions.max_concurrent_streams`, default 1024.
+    /// The maximum number of concurrent streams on one HTTP/2 connection. The peer may allow fewer. Source: Envoy,
+    /// `Http2ProtocolOptions.max_concurrent_streams`, default 1024.
     pub max_concurrent_streams: u32,
-    /// The longest that opening a connection may take. Istio's default, 10 s.
+    /// The maximum time for opening a connection. Istio's default, 10 s.
     pub connect_timeout: Duration,
-    /// A connection without a request for this long is closed.
+    /// The time without a request after which a connection is closed. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// A connection is closed after this many requests.
+    /// The number of requests after which a connection is closed. `None`: unlimited.
     pub max_requests_per_connection: Option<u32>,
-    /// A connection of this age takes no more requests, and closes when it has none.
-    /// Source: Envoy, `HttpProtocolOptions.max_connection_duration`.
+    /// The age at which a connection takes no more requests, and closes once it has none. `None`: unlimited. Source:
+    /// Envoy, `HttpProtocolOptions.max_connection_duration`.
     pub max_connection_duration: Option<Duration>,
-    /// Whether a connection serves more than one request.
+    /// True if a connection may serve more than one request.
     pub reuse: bool,
-    /// Speaks TLS inside each connection; its handshake counts into `connect_timeout`. Where none, plaintext.
+    /// The TLS client for each connection, whose handshake counts towards `connect_timeout`. `None`: plaintext.
     pub tls: Option<TlsClient>,
-    /// What the pool's connections and requests count against; no limit where none.
+    /// The quota that limits the pool's connections and requests. `None`: unlimited.
     pub quota: Option<Quota>,
-    /// Counts what its connections carry, and makes [`Pool::send_traced`](super::Pool::send_traced) tell of its requests.
+    /// Counters of the connections' bytes, which also enable [`Pool::send_traced`](super::Pool::send_traced). `None`:
+    /// no measurements.
     pub traffic: Option<Arc<Traffic>>,
 }
 
@@ -63,7 +62,7 @@ impl Default for PoolOptions {
 }
 
 impl PoolOptions {
-    /// How many requests a connection may have had in the end.
+    /// Returns the maximum number of requests over a connection's lifetime.
     pub(super) fn requests_per_connection(&self) -> Option<u32> {
         if self.reuse {
             self.max_requests_per_connection
@@ -72,7 +71,7 @@ impl PoolOptions {
         }
     }
 
-    /// How many requests a connection that is being opened will have room for.
+    /// Returns the number of concurrent requests for which a connection that is being opened will have room.
     pub(super) fn room(&self) -> usize {
         let most = match self.protocol {
             Protocol::Http1 => 1,
@@ -89,7 +88,7 @@ impl PoolOptions {
         }
     }
 
-    /// A permit of the quota. Without a quota there is one without end.
+    /// Takes a permit of the quota. Outer `None`: quota exhausted. Inner `None`: no quota configured.
     pub(super) fn take(&self, bound: Bound) -> Option<Option<Permit>> {
         match &self.quota {
             Some(quota) => quota.take(bound).map(Some),

@@ -1,30 +1,30 @@
-//! What Envoy's circuit breaker counts for one cluster and priority: connections, pending and active requests, over the
-//! pools of all its hosts (source: Envoy, `source/common/upstream/resource_manager_impl.h`).
+//! Counts of Envoy's circuit breaker for one cluster and priority: connections, pending and active requests, over the
+//! pools of all hosts (source: Envoy, `source/common/upstream/resource_manager_impl.h`).
 //!
-//! A pool asks before it connects, queues or sends, and holds a permit for as long as that lasts; a permit gives itself
-//! back however it is dropped. A host without any connection gets one whatever the limit, as in Envoy, so that the count of
-//! connections may exceed its limit by the number of hosts; the other two never do.
+//! A pool takes a permit before it connects, queues or sends, and keeps it for as long as that lasts. A permit is
+//! returned on drop. A host without a connection gets one regardless of the limit, as in Envoy, so the count of
+//! connections may exceed its limit by the number of hosts. The other two counts never exceed theirs.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
-/// The counts of one cluster and priority, and their limits. Clones share them.
+/// The counts of one cluster and priority, with their limits. Clones share them.
 #[derive(Clone)]
 pub struct Quota(Rc<Counts>);
 
-/// One number for each [`Bound`].
+/// A number for each [`Bound`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaLimits {
-    /// Connections, those being opened included.
+    /// Connections, including those being opened.
     pub connections: u32,
     /// Requests that wait for a connection.
     pub pending: u32,
-    /// Requests that have a connection, or a stream of one, until the end of their response.
+    /// Requests that have a connection or an HTTP/2 stream, until the end of their response.
     pub requests: u32,
 }
 
-/// What is counted.
+/// A resource that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Bound {
     /// Envoy's `max_connections`.
@@ -42,13 +42,13 @@ type Listener = Rc<dyn Fn(Bound, bool)>;
 struct Counts {
     limits: Cell<QuotaLimits>,
     used: [Cell<u32>; 3],
-    /// Whether each is at its limit, as last told to the listener.
+    /// True for each count that is at its limit, as last reported to the listener.
     open: [Cell<bool>; 3],
     listener: RefCell<Option<Listener>>,
 }
 
 impl Default for QuotaLimits {
-    /// Envoy's 1024 of each.
+    /// Envoy's default of 1024 for each bound.
     fn default() -> QuotaLimits {
         QuotaLimits {
             connections: 1024,
@@ -69,7 +69,7 @@ impl QuotaLimits {
 }
 
 impl Quota {
-    /// Nothing is in use yet.
+    /// Creates a quota with nothing in use.
     pub fn new(limits: QuotaLimits) -> Quota {
         Quota(Rc::new(Counts {
             limits: Cell::new(limits),
@@ -79,18 +79,17 @@ impl Quota {
         }))
     }
 
-    /// Changes the limits. What is in use beyond them goes on; only what is asked for later is refused.
+    /// Changes the limits. Existing permits beyond the new limits stay valid, and only later ones are refused.
     pub fn set_limits(&self, limits: QuotaLimits) {
         self.0.limits.set(limits);
         BOUNDS.iter().for_each(|bound| self.note(*bound));
     }
 
-    /// The limits.
     pub fn limits(&self) -> QuotaLimits {
         self.0.limits.get()
     }
 
-    /// What is in use.
+    /// Returns the current counts.
     pub fn in_use(&self) -> QuotaLimits {
         QuotaLimits {
             connections: self.used(Bound::Connections).get(),
@@ -99,25 +98,25 @@ impl Quota {
         }
     }
 
-    /// Whether a count is at its limit: Envoy's `cx_open`, `rq_pending_open` and `rq_open`.
+    /// Returns true if a count is at its limit: Envoy's `cx_open`, `rq_pending_open` and `rq_open`.
     pub fn is_open(&self, bound: Bound) -> bool {
         self.used(bound).get() >= self.limits().of(bound)
     }
 
-    /// Calls `f` whenever a count comes to its limit (true) or below it again (false); of one that is at its limit already
-    /// it hears when that ends. A later `f` takes the place of an earlier one.
+    /// Calls `f` whenever a count reaches its limit (true) or falls below it (false). For a count that is already at
+    /// its limit, the first call is the one with false. A later `f` replaces an earlier one.
     ///
-    /// `f` is called in the middle of a pool's work: it must not send, nor drop what a pool has given.
+    /// `f` is called in the middle of a pool's work, so it must not send requests or drop values obtained from a pool.
     pub fn on_change(&self, f: impl Fn(Bound, bool) + 'static) {
         self.0.listener.replace(Some(Rc::new(f)));
     }
 
-    /// One more, where the limit allows it.
+    /// Takes a permit if the limit allows it.
     pub fn take(&self, bound: Bound) -> Option<Permit> {
         (!self.is_open(bound)).then(|| self.take_anyway(bound))
     }
 
-    /// One more, whatever the limit.
+    /// Takes a permit regardless of the limit.
     pub(super) fn take_anyway(&self, bound: Bound) -> Permit {
         let used = self.used(bound);
         used.set(used.get() + 1);
@@ -132,7 +131,7 @@ impl Quota {
         &self.0.used[bound as usize]
     }
 
-    /// Tells the listener where a count has crossed its limit.
+    /// Notifies the listener if a count has crossed its limit.
     fn note(&self, bound: Bound) {
         let open = self.is_open(bound);
         if self.0.open[bound as usize].replace(open) == open {
@@ -154,7 +153,7 @@ impl fmt::Debug for Quota {
     }
 }
 
-/// One of what a quota counts; gives itself back when dropped.
+/// A permit for one unit of a counted resource. Returned to the quota on drop.
 #[derive(Debug)]
 pub struct Permit {
     quota: Quota,

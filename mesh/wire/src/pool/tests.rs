@@ -1,4 +1,4 @@
-//! A pool against servers on a simulated network, and once on the real one.
+//! A pool with servers on a simulated network, and once on the real one.
 
 use std::cell::RefCell;
 use std::io;
@@ -139,14 +139,14 @@ fn a_request_in_line_takes_the_connection_that_is_free_first() {
     run_apart(|near, far| async move {
         let (addr, seen) = serve_at(&far, ANY_FAR, &ServerOptions::default());
         let pool = pool(&near, addr, defaults());
-        // Connected after 20 ms, answered 25 ms later.
+        // Connected after 20 ms, response after another 25 ms.
         let began = near.now();
         let first = fetch(&pool, get("/slow/5"));
         let second = async {
             near.sleep(ms(40)).await;
             let asked = near.now();
             fetch(&pool, get("/size/1")).await;
-            // It would have connected at 60 ms; the first's connection was free at 45 ms.
+            // A new connection would be ready at 60 ms, but the first request's connection was free at 45 ms.
             assert_eq!(
                 (asked.since(began), near.now().since(began)),
                 (ms(40), ms(65))
@@ -154,7 +154,7 @@ fn a_request_in_line_takes_the_connection_that_is_free_first() {
         };
         join(first, second).await;
         near.sleep(ms(100)).await;
-        // The connection that was opened for it waits for the next.
+        // The connection that was opened for it stays idle.
         assert_eq!(
             (pool.connections(), pool.idle(), seen.connections.get()),
             (2, 2, 2)
@@ -210,7 +210,7 @@ fn a_connection_that_is_old_enough_takes_no_more_requests() {
         fetch(&pool, get("/size/1")).await;
         env.sleep(ms(29)).await;
         assert_eq!(pool.connections(), 1);
-        // One that has a request finishes it.
+        // A connection with a request finishes it.
         let slow = pool.send(get("/slow/5"));
         let began = env.now();
         slow.await.unwrap().into_body().collect(1).await.unwrap();
@@ -274,7 +274,7 @@ fn a_dropped_pool_closes_its_idle_connections_and_lets_a_busy_one_finish() {
         let pool = pool(&env, addr, defaults());
         let (busy, idle) = join(pool.send(get("/")), fetch(&pool, get("/"))).await;
         assert_eq!((idle.len(), pool.idle()), (1, 1));
-        // Time for the connections' tasks to come to rest: nothing but the pool's end wakes them after this.
+        // Let the connections' tasks suspend, so that only the pool's drop can wake them.
         env.sleep(ms(5)).await;
         drop(pool);
         env.sleep(ms(5)).await;
@@ -311,7 +311,7 @@ fn a_streamed_body_passes_through_a_real_chain() {
     run_real(|env| pass_through_a_chain(env, "127.0.0.1:0".parse().unwrap()));
 }
 
-/// A server that passes every request to `upstream` as it is.
+/// Starts a server that passes every request to `upstream` unchanged.
 fn forward(env: &Env, at: SocketAddr, upstream: Pool) -> SocketAddr {
     let listener = env.listen(at).unwrap();
     let addr = listener.local_addr();

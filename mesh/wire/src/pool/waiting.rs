@@ -1,4 +1,4 @@
-//! A request's place in a pool's line.
+//! The queue of requests that wait for a connection of a pool.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -10,13 +10,13 @@ use super::lease::Lease;
 use super::quota::Permit;
 use super::{SendError, Shared};
 
-/// Where the line leaves what a request waits for.
+/// A queue entry, in which the pool leaves the result for a waiting request.
 pub(super) struct Slot(RefCell<Place>);
 
 enum Place {
     Waits {
         waker: Option<Waker>,
-        /// Its place in the quota, held for as long as it waits.
+        /// Counts against the quota for as long as the request waits.
         _permit: Option<Permit>,
     },
     Settled(Result<Lease, SendError>),
@@ -29,7 +29,7 @@ impl Slot {
         matches!(*self.0.borrow(), Place::Waits { .. })
     }
 
-    /// Leaves the result for a request that still waits.
+    /// Stores the result for a request that still waits, and wakes it.
     pub(super) fn settle(&self, result: Result<Lease, SendError>) {
         let before = self.0.replace(Place::Settled(result));
         if let Place::Waits {
@@ -41,7 +41,8 @@ impl Slot {
     }
 }
 
-/// Waits for the slot to be settled. Dropping it leaves the line, and hands on a connection that came too late.
+/// Waits for the slot to be settled. Dropping it leaves the queue, and passes on a connection that was assigned too
+/// late.
 pub(super) struct Waiting<'a> {
     pool: &'a Rc<Shared>,
     slot: Rc<Slot>,

@@ -1,7 +1,7 @@
-//! The way of a request over a connection, for whoever measures: when it had a connection, and when it was written; and how
-//! many bytes and connections all of it took.
+//! Measurements of a request's progress on a connection (the times at which it got a connection and was written), and
+//! counts of bytes and connections.
 //!
-//! A pool without [`Traffic`] pays for none of this.
+//! A pool without [`Traffic`] does not measure anything.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,10 +17,10 @@ use shakedown_env::{BoxStream, Env, Stream, Time};
 
 use crate::h2::{Frames, PREFACE, kind};
 
-/// The most bytes that one read takes: each is copied once.
+/// The maximum size of one read, in bytes, because each read is copied once.
 const READ_BYTES_MAX: usize = 16 << 10;
 
-/// What the connections of one or more pools carry: bytes of HTTP, without those of TLS.
+/// Counters of the connections of one or more pools, in bytes of HTTP without TLS's overhead.
 #[derive(Debug, Default)]
 pub struct Traffic {
     sent: AtomicU64,
@@ -31,47 +31,47 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Bytes written.
+    /// Returns the number of bytes written.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Bytes read.
+    /// Returns the number of bytes read.
     pub fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
     }
 
-    /// Connections that were opened.
+    /// Returns the number of connections that were opened.
     pub fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 
-    /// The most connections that were open at once.
+    /// Returns the maximum number of connections that were open at the same time.
     pub fn open_max(&self) -> u64 {
         self.open_max.load(Ordering::Relaxed)
     }
 }
 
-/// The way of one request, as far as it has come.
+/// The progress of one request.
 #[derive(Debug, Default)]
 pub struct Trace(RefCell<Option<Traced>>);
 
 #[derive(Debug)]
 struct Traced {
     watch: Watch,
-    /// When the request had a connection, or a stream of one.
+    /// The time at which the request got a connection, or a stream of one.
     connected: Time,
-    /// Its stream, over HTTP/2.
+    /// The stream of the request. `None` over HTTP/1.1.
     stream: Option<u32>,
 }
 
 impl Trace {
-    /// When the request had a connection that could take it; `None` before.
+    /// Returns the time at which the request got a usable connection. `None` before that.
     pub fn connected(&self) -> Option<Time> {
         self.0.borrow().as_ref().map(|traced| traced.connected)
     }
 
-    /// When the first byte of its head was written; `None` before.
+    /// Returns the time at which the first byte of its head was written. `None` before that.
     pub fn written(&self) -> Option<Time> {
         let traced = self.0.borrow();
         let traced = traced.as_ref()?;
@@ -109,27 +109,28 @@ impl Drop for Traced {
     }
 }
 
-/// What is seen of one connection. Clones share it.
+/// The observations of one connection. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watch(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The first write since the last request was handed in. HTTP/1.1 only.
+    /// The time of the first write since the last request was dispatched. HTTP/1.1 only.
     written: Option<Time>,
-    /// When the HEADERS frame of each stream that is followed was written. HTTP/2 only; bounded by the streams in use.
+    /// The time at which the HEADERS frame of each traced stream was written. HTTP/2 only. Bounded by the streams in
+    /// use.
     streams: BTreeMap<u32, Option<Time>>,
     frames: Option<Frames>,
 }
 
 impl Watch {
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        // Nothing in here panics half way.
+        // Poisoning can be ignored, because no code panics in the middle of an update.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Wraps a connected stream: `http2` if frames are to be told apart.
+/// Wraps a connected stream. `http2`: frames are parsed to find each stream's HEADERS.
 pub(super) fn watched(
     stream: BoxStream,
     env: &Env,
@@ -151,7 +152,7 @@ pub(super) fn watched(
     (Box::new(watched), watch)
 }
 
-/// A stream that is watched.
+/// A stream whose bytes are counted.
 struct Watched {
     stream: BoxStream,
     env: Env,

@@ -1,5 +1,5 @@
-//! Heads of requests that do not end in time. hyper would close without a word; here the head is refused, and the service
-//! answers what stands for it.
+//! Timeout of request heads. hyper would close the connection silently. Here the head is rejected instead, and the
+//! service responds to its placeholder.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -13,34 +13,34 @@ use super::http1::REFUSAL_TIMEOUT;
 use super::idle::Activity;
 use crate::framing::RequestWatch;
 
-/// How long a head may take from its first byte on; `None`: as long as it takes. Clones share it, so that it can be changed
-/// under a server that runs.
+/// The maximum time from the first byte of a head to its end. `None`: unlimited. Clones share the value, so that it can
+/// be changed while a server runs.
 #[derive(Clone, Debug, Default)]
 pub struct HeadTimeout(Rc<Cell<Option<Duration>>>);
 
 impl HeadTimeout {
-    /// From now on so long.
+    /// Changes the timeout from now on.
     pub fn set(&self, span: Option<Duration>) {
         self.0.set(span);
     }
 }
 
-/// What a timer has come to.
+/// The event that a timer has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Late {
-    /// A head is late, and is refused by the next read.
+    /// A head is late, and the next read rejects it.
     GaveUp,
-    /// The answer to a refused head has not been taken in time.
+    /// The client has not read the response to a rejected head in time.
     Over,
 }
 
-/// Fires when a head takes too long, and when the answer to one that was refused does.
+/// Fires when a head takes too long, or the response to a rejected head does.
 pub(super) struct HeadTimer {
     env: Env,
     timeout: HeadTimeout,
     watch: Arc<RequestWatch>,
     sleep: Option<Sleep>,
-    /// Runs once a head has been refused.
+    /// Runs once a head has been rejected.
     end: Option<Sleep>,
 }
 
@@ -55,11 +55,11 @@ impl HeadTimer {
         }
     }
 
-    /// Ready when something has taken too long on a connection that does this.
+    /// Ready when a timeout has expired, given the connection's activity.
     pub(super) fn poll_late(&mut self, activity: &Activity, cx: &mut Context<'_>) -> Poll<Late> {
         if let Some(request) = self.watch.refused() {
             if activity.requests() < request {
-                // Those before it are still to be answered.
+                // The requests before it have not been answered yet.
                 return Poll::Pending;
             }
             let end = self

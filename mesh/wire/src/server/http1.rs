@@ -1,4 +1,4 @@
-//! One connection of HTTP/1.1, served to its end by hyper.
+//! Serving of one HTTP/1.1 connection to its end, by hyper.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -27,8 +27,8 @@ use super::idle::{Active, Activity, IdleTimer};
 use crate::drain::{Drain, Stage};
 use crate::framing::{BadHead, Framing, RequestWatch, Requests};
 
-/// How long an answer to a head that is refused may take to be sent, and how long what follows such a head is read and
-/// dropped, so that the answer is not lost to a reset. Source: Envoy, `delayed_close_timeout`, default 1 s.
+/// The maximum time for sending the response to a rejected head, and for reading and dropping the bytes after such a
+/// head so that a reset does not destroy the response. Source: Envoy, `delayed_close_timeout`, default 1 s.
 pub(super) const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve<T, S, F, B>(
@@ -63,8 +63,8 @@ where
         let last = number >= last_request || refused.is_some();
         let bare = refused.filter(|_| !options.service_refuses);
         let watch = &watch;
-        // Called at once: a request that has been read has reached its service, though its caller may go before it is polled.
-        // And mapped: an async block would keep the answer's future twice, which is long.
+        // The service is called at once, so that a request that has been read reaches it even if the client disconnects
+        // before the first poll. `map` is used because an async block would contain the large response future twice.
         let answer = match bare {
             Some(why) => Either::Left(ready(refusal(why, active))),
             None => Either::Right(
@@ -94,10 +94,10 @@ where
     result
 }
 
-/// Reads and drops what comes until the peer has closed.
+/// Reads and drops bytes until the peer has closed.
 async fn drained<T: Stream>(mut io: Tapped<T, Framing<Requests>>) {
     poll_fn(|cx| {
-        // Not in the future, which every connection would have.
+        // A local of the closure, so that it does not enlarge every connection's future.
         let mut bytes = [MaybeUninit::uninit(); 4096];
         loop {
             let mut read = ReadBuf::uninit(&mut bytes);
@@ -110,7 +110,7 @@ async fn drained<T: Stream>(mut io: Tapped<T, Framing<Requests>>) {
     .await;
 }
 
-/// Carries a connection until it has ended. `leave` has it end after its request.
+/// Drives a connection until it has ended. `leave` makes it end after its current request.
 async fn carry<C>(
     connection: &mut C,
     leave: fn(Pin<&mut C>),
@@ -152,7 +152,7 @@ where
     .await
 }
 
-/// Makes an answer whose request is active as long as it is sent; the `last` of its connection says so.
+/// Wraps a response so that its request counts as active while it is sent. The `last` response closes the connection.
 fn finish<B>(
     mut response: Response<B>,
     last: bool,
@@ -171,7 +171,7 @@ fn finish<B>(
     })
 }
 
-/// The answer to a head that is refused, where the service gives none.
+/// Creates the response to a rejected head if the service does not respond to such heads.
 fn refusal<B>(why: BadHead, active: Active) -> Response<Answering<B>> {
     let mut response = Response::new(Answering {
         body: None,
@@ -184,10 +184,10 @@ fn refusal<B>(why: BadHead, active: Active) -> Response<Answering<B>> {
     response
 }
 
-/// A response's body: while it is sent its request is active.
+/// A response's body, which keeps its request active while it is sent.
 struct Answering<B> {
     body: Option<B>,
-    /// How it has broken off.
+    /// The error of the body, until it is reported to hyper.
     broken: Option<BoxError>,
     _active: Active,
 }
@@ -214,8 +214,8 @@ where
         };
         match std::task::ready!(Pin::new(body).poll_frame(cx)) {
             Some(Err(error)) => {
-                // hyper drops what it has not written when a body breaks off. So that the head is not lost, it hears of it in
-                // its next turn, when that has been written.
+                // When a body fails, hyper drops everything it has not written. The error is reported one poll later,
+                // so that the head is written first.
                 self.broken = Some(error.into());
                 cx.waker().wake_by_ref();
                 Poll::Pending

@@ -1,4 +1,4 @@
-//! One connection of HTTP/2, served to its end: each stream is a task.
+//! Serving of one HTTP/2 connection to its end, with a task per stream.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -26,12 +26,12 @@ use crate::h2::{
 };
 use crate::{BadHead, Body};
 
-/// How long a client may take over its part of the handshake, or over its leave once it was told to go and has no stream.
+/// The maximum time for a client's part of the handshake, and for its disconnect after GOAWAY once it has no stream.
 /// Source: Envoy, `HttpConnectionManager.drain_timeout`, default 5 s.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of a request's headers that are read for a service that refuses those that are too long, in HTTP/2's
-/// count; a longer list gets h2's bare 431.
+/// The maximum size of request headers, in HTTP/2's count, that are read if the service responds to oversized ones.
+/// Larger ones get h2's bare 431.
 const HEADER_LIST_BYTES_READ: u32 = 256 * 1024;
 
 pub(super) async fn serve<S, F, B>(
@@ -107,7 +107,7 @@ where
     .await
 }
 
-/// A connection and what goes on on it.
+/// The state of a served connection.
 struct Serving {
     env: Env,
     connection: Connection<Watched<TokioIo<Sniffed>>, Bytes>,
@@ -115,11 +115,11 @@ struct Serving {
     activity: Rc<Activity>,
     idle: Option<IdleTimer>,
     last_request: u32,
-    /// How many streams ended before their request had: h2 remembers each.
+    /// The number of streams that ended before their request. h2 remembers each of them.
     resets: Rc<Cell<usize>>,
-    /// Whether a request's head was none.
+    /// True if a request had an invalid head.
     broken: Rc<Cell<bool>>,
-    /// Set once the client was told to open no more streams.
+    /// The timeout of the client's disconnect. Set once GOAWAY has been sent.
     leaving: Option<Sleep>,
     expulsion: Expulsion,
 }
@@ -148,7 +148,7 @@ impl Serving {
         }
     }
 
-    /// Answers a stream, in a task of its own.
+    /// Answers a stream in a task of its own.
     fn answer<S, F, B>(
         &mut self,
         request: Request<RecvStream>,
@@ -175,7 +175,7 @@ impl Serving {
         } else {
             Body::Stream(H2Body::new(recv, &head.headers).watched(&self.watch))
         };
-        // Long, and moved with each future that it is put into: a box of its own moves as a pointer.
+        // Boxed, because this large future is moved with each future that contains it.
         let answer = Box::pin(service(Request::from_parts(head, body)));
         if bad {
             return self.refuse(answer, respond, active);
@@ -191,7 +191,7 @@ impl Serving {
         }
     }
 
-    /// Ends the connection, as Envoy does, with a request whose head is none; the service hears of it.
+    /// Closes the connection after a request with an invalid head, as Envoy does. The service observes that request.
     fn refuse<F, B>(
         &mut self,
         answer: Pin<Box<F>>,
@@ -210,7 +210,7 @@ impl Serving {
         });
     }
 
-    /// Tells the client to open no more streams; those that it has go on.
+    /// Sends GOAWAY, so that the client opens no more streams. Existing streams continue.
     fn leave(&mut self) {
         if self.leaving.is_none() {
             self.connection.graceful_shutdown();
@@ -219,12 +219,12 @@ impl Serving {
         }
     }
 
-    /// Ready when a client that floods the connection takes too long to read why it ends.
+    /// Ready when a client that floods the connection takes too long to read the reason of its closing.
     fn poll_expelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.expulsion.poll(&self.env, &mut self.connection, cx)
     }
 
-    /// How the connection has ended.
+    /// Returns the result of the connection.
     fn ended(&self, error: Option<h2::Error>) -> Result<(), ServeError> {
         match (self.watch.flood(), error) {
             (Some(flood), _) => Err(flood.into()),
@@ -233,7 +233,7 @@ impl Serving {
         }
     }
 
-    /// Ready when there was no stream for long enough.
+    /// Ready when the connection has had no stream for long enough.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.idle {
             Some(timer) => timer.poll_expired(cx),
@@ -241,7 +241,7 @@ impl Serving {
         }
     }
 
-    /// Ready when a client that was told to leave and has no stream takes too long.
+    /// Ready when a client without streams takes too long to disconnect after GOAWAY.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(sleep) = &mut self.leaving else {
             return Poll::Pending;

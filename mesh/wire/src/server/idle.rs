@@ -1,4 +1,4 @@
-//! What a served connection is doing, and the timer that ends it when it does nothing.
+//! The activity of a served connection, and the timer that closes an idle one.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use shakedown_env::{Env, Sleep, Time};
 
-/// What a connection is doing, as its service sees it.
+/// The activity of a connection, as seen by its service.
 pub(super) struct Activity {
     env: Env,
     requests: Cell<u32>,
     active: Cell<u32>,
-    /// Since when it has nothing to do.
+    /// The time at which the last request ended.
     since: Cell<Time>,
 }
 
@@ -26,24 +26,24 @@ impl Activity {
         })
     }
 
-    /// Notes a request, which is active until what comes back is dropped.
+    /// Records a request, which is active until the returned value is dropped.
     pub(super) fn begin(self: &Rc<Activity>) -> Active {
         self.requests.set(self.requests.get().saturating_add(1));
         self.active.set(self.active.get() + 1);
         Active(Rc::clone(self))
     }
 
-    /// Whether there is a request that has not been answered whole.
+    /// Returns true if any request has not been answered completely.
     pub(super) fn is_active(&self) -> bool {
         self.active.get() > 0
     }
 
-    /// How many requests there have been.
+    /// Returns the number of requests so far.
     pub(super) fn requests(&self) -> u32 {
         self.requests.get()
     }
 
-    /// Since when nothing is active; now, while something is.
+    /// Returns the time since which no request is active. The current time if one is.
     pub(super) fn idle_since(&self) -> Time {
         if self.active.get() > 0 {
             self.env.now()
@@ -63,8 +63,8 @@ impl Drop for Active {
     }
 }
 
-/// Fires when a connection has been idle for long enough. One timer a connection: a request only notes the time, and the
-/// timer looks at it when it fires.
+/// Fires when a connection has been idle for long enough. There is one timer per connection. A request only records its
+/// end, and the timer checks that time when it fires.
 pub(super) struct IdleTimer {
     span: Duration,
     activity: Rc<Activity>,

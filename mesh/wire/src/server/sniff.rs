@@ -1,5 +1,5 @@
-//! Which protocol a client speaks, by its first bytes, as Envoy's AUTO codec tells it.
-//! Source: Envoy, `ConnectionManagerUtility::determineNextProtocol`; unlike there, a preface that arrives in pieces counts.
+//! Detection of a client's protocol by its first bytes, like Envoy's AUTO codec. Source: Envoy,
+//! `ConnectionManagerUtility::determineNextProtocol`. Unlike Envoy, a preface that arrives in pieces is recognized.
 
 use std::io;
 use std::pin::Pin;
@@ -8,20 +8,20 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read as _, ReadBuf, ReadBufCursor};
 use shakedown_env::{BoxStream, Stream, Tap, Tapped};
 
-/// What every HTTP/2 client sends first. Source: RFC 9113, section 3.4.
+/// The bytes that every HTTP/2 client sends first. Source: RFC 9113, section 3.4.
 const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream whose first bytes were read ahead, and are read again.
+/// A stream whose first bytes were read ahead, and are returned again by its reads.
 pub(super) type Sniffed = Tapped<BoxStream, Ahead>;
 
-/// What was read ahead.
+/// The bytes that were read ahead.
 pub(super) struct Ahead {
     bytes: [u8; PREFACE.len()],
     read: usize,
     given: usize,
 }
 
-/// A stream of which nothing has been read.
+/// Wraps a stream of which nothing has been read.
 pub(super) fn sniffed(stream: BoxStream) -> Sniffed {
     let tap = Ahead {
         bytes: [0; PREFACE.len()],
@@ -31,7 +31,7 @@ pub(super) fn sniffed(stream: BoxStream) -> Sniffed {
     Tapped { stream, tap }
 }
 
-/// Reads until it is known whether the client speaks HTTP/2. One that has ended before speaks none.
+/// Reads until it is known whether the client speaks HTTP/2. False if the stream ends before that.
 pub(super) fn poll_is_http2(sniffed: &mut Sniffed, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
     let ahead = &mut sniffed.tap;
     loop {

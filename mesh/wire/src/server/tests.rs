@@ -1,4 +1,4 @@
-//! Servers, asked by hand and by a pool, on a simulated network.
+//! Servers with hand-written clients and with a pool, on a simulated network.
 
 use std::cell::Cell;
 
@@ -222,7 +222,7 @@ fn a_client_that_closes_its_half_is_answered_where_that_is_allowed() {
     });
 }
 
-/// A server with a handle to drain it.
+/// Starts a server with a handle to drain it.
 fn serve_with_drain(env: &Env) -> (SocketAddr, Rc<Seen>, Drain, shakedown_env::Owned) {
     let (seen, drain) = (Rc::new(Seen::default()), Drain::new());
     let listener = env.listen(ANY).unwrap();

@@ -1,4 +1,4 @@
-//! The end that connects: whose certificates it takes, and the handshake.
+//! The connecting end of TLS: trusted certificates and the handshake.
 
 use std::io;
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use super::session;
 use super::verifier::Verifier;
 use super::{EnvClock, HAS_SUITES, TlsError, certificates, protocols, provider};
 
-/// The authorities whose certificates a client takes.
+/// The authorities whose certificates a client trusts.
 #[derive(Clone, Debug)]
 pub struct Roots {
     store: RootCertStore,
-    /// Those that were named by PEM file: each also vouches for itself, as a server's self-signed certificate.
+    /// Certificates added from PEM files, each of which is also trusted as a server's own self-signed certificate.
     pinned: Vec<CertificateDer<'static>>,
 }
 
-/// Whose certificates a client takes.
+/// The server certificates that a client accepts.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// Those that lead to one of these authorities, are of this time, and bear the server's name.
+    /// Currently valid certificates for the server's name, signed by one of these authorities.
     Roots(Roots),
-    /// Anyone's: the connection is encrypted, and nobody knows with whom.
+    /// Any certificate: the connection is encrypted, but the server is not authenticated.
     Anyone,
 }
 
 impl Roots {
-    /// No authority.
+    /// Returns an empty set of authorities.
     pub fn none() -> Roots {
         Roots {
             store: RootCertStore::empty(),
@@ -40,10 +40,10 @@ impl Roots {
         }
     }
 
-    /// Adds the certificates of a PEM file, and says how many they are.
+    /// Adds the certificates of a PEM file, and returns their number.
     ///
     /// # Errors
-    /// It holds none, or one that cannot be read.
+    /// The file contains no certificate, or one that cannot be parsed.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<usize, TlsError> {
         let found = certificates(pem)?;
         for certificate in &found {
@@ -57,20 +57,20 @@ impl Roots {
     /// Adds a certificate in DER.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The certificate cannot be parsed.
     pub fn add_der(&mut self, der: &[u8]) -> Result<(), TlsError> {
         self.store
             .add(CertificateDer::from(der).into_owned())
             .map_err(|error| TlsError::Certificate(error.to_string()))
     }
 
-    /// Whether there is none: such a client takes no certificate.
+    /// Returns true if the set is empty, so that every certificate is rejected.
     pub fn is_empty(&self) -> bool {
         self.store.is_empty()
     }
 }
 
-/// How to speak TLS to one server. Clones share its session tickets.
+/// The TLS configuration for connections to one server. Clones share its session tickets.
 #[derive(Clone, Debug)]
 pub struct TlsClient {
     config: Arc<ClientConfig>,
@@ -78,11 +78,11 @@ pub struct TlsClient {
 }
 
 impl TlsClient {
-    /// A client of `server`, a DNS name or an IP address, on the clock of `env`. It offers the protocols of `alpn`, most
-    /// wanted first; a server that knows none of them ends the handshake.
+    /// Creates a client for `server`, a DNS name or an IP address, on the clock of `env`. The client offers the
+    /// protocols of `alpn`, in order of preference. A server that supports none of them ends the handshake.
     ///
     /// # Errors
-    /// No certificate can bear that name.
+    /// The name is not valid in a certificate.
     pub fn new(
         env: &Env,
         server: &str,
@@ -117,10 +117,12 @@ impl TlsClient {
         })
     }
 
-    /// Shakes hands over a connected stream, and gives the stream inside. It has no timeout of its own: wrap it.
+    /// Performs the handshake over a connected stream, and returns the decrypted stream. The handshake is not timed here,
+    /// so callers must add a timeout.
     ///
     /// # Errors
-    /// The stream broke, or one side refuses the other; [`refusal`](super::refusal()) tells a certificate that was refused from the rest.
+    /// The stream failed, or one side rejected the other. Use [`refusal`](super::refusal()) to detect a rejected
+    /// certificate.
     pub async fn wrap(&self, stream: BoxStream) -> io::Result<BoxStream> {
         let ends = (stream.local_addr(), stream.peer_addr());
         let connector = TlsConnector::from(Arc::clone(&self.config));
@@ -131,8 +133,8 @@ impl TlsClient {
         Ok(session::boxed(session.into(), ends))
     }
 
-    /// Refuses a session over which the peer did not agree on HTTP/2 where nothing else was offered: HTTP/2 over TLS is
-    /// spoken by ALPN only. A server without ALPN speaks HTTP/1.1. Source: RFC 9113, 3.2.
+    /// Rejects a session without HTTP/2 if the client offered nothing else, because HTTP/2 over TLS requires ALPN. A
+    /// server without ALPN speaks HTTP/1.1. Source: RFC 9113, 3.2.
     fn agreed(&self, chosen: Option<&[u8]>) -> io::Result<()> {
         let only_http2 = matches!(self.config.alpn_protocols.as_slice(), [one] if one == HTTP2);
         if only_http2 && chosen != Some(HTTP2) {
@@ -142,7 +144,7 @@ impl TlsClient {
     }
 }
 
-/// The name of HTTP/2 in ALPN.
+/// The ALPN name of HTTP/2.
 const HTTP2: &[u8] = b"h2";
 
 /// The server did not agree on HTTP/2 by ALPN, and nothing else was offered.
@@ -150,7 +152,7 @@ const HTTP2: &[u8] = b"h2";
 #[error("the server did not agree on HTTP/2 (`h2`) by ALPN")]
 pub(super) struct NoHttp2;
 
-/// Whether a handshake ended because the server does not agree on HTTP/2.
+/// Returns true if a handshake failed because the server does not agree on HTTP/2.
 pub fn lacks_http2(error: &io::Error) -> bool {
     let Some(cause) = error.get_ref() else {
         return false;

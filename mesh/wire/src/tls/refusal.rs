@@ -1,4 +1,4 @@
-//! Why a client takes a server's certificate for none.
+//! Reasons for which a client rejects a server's certificate.
 
 use std::fmt;
 use std::io;
@@ -7,24 +7,24 @@ use rustls::CertificateError;
 
 use super::verifier::is_authority;
 
-/// Why a server's certificate was refused.
+/// The reason for which a server's certificate was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// No authority of the client's stands behind it.
+    /// No trusted authority has signed the certificate.
     UnknownIssuer,
-    /// It is a certificate of other names.
+    /// The certificate is for other names.
     Name(Vec<String>),
-    /// Its time is over.
+    /// The certificate has expired.
     Expired,
-    /// Its time has not come.
+    /// The certificate is not valid yet.
     NotYetValid,
-    /// It is an authority's own certificate, and the client was not given this one by file.
+    /// The certificate is an authority's own, and was not among those added from PEM files.
     Authority,
-    /// Something else, in words.
+    /// Another reason, as text.
     Other(String),
 }
 
-/// Why the server's certificate was refused, where that is what ended a handshake.
+/// Returns the reason for which the server's certificate was rejected, if that is why a handshake failed.
 pub fn refusal(error: &io::Error) -> Option<Refusal> {
     let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     if is_authority(cause) {

@@ -1,4 +1,4 @@
-//! The end that accepts: a certificate, its key, and the handshake.
+//! The accepting end of TLS: a certificate, its key, and the handshake.
 
 use std::io;
 use std::sync::Arc;
@@ -13,18 +13,19 @@ use tokio_rustls::TlsAcceptor;
 use super::session;
 use super::{EnvClock, HAS_SUITES, TlsError, certificates, protocols, provider};
 
-/// How a server speaks TLS. It asks its clients for no certificate. Clones share its session tickets.
+/// The TLS configuration of a server. Clients are not asked for certificates. Clones share its session tickets.
 #[derive(Clone, Debug)]
 pub struct TlsServer {
     config: Arc<ServerConfig>,
 }
 
 impl TlsServer {
-    /// A server with this certificate (its own first, then those that vouch for it) and this key, both as PEM files, on the
-    /// clock of `env`. It knows the protocols of `alpn`, most wanted first; where none are named, it takes any client's.
+    /// Creates a server with a certificate chain (its own certificate first) and its key, both in PEM, on the clock of
+    /// `env`. The server supports the protocols of `alpn`, in order of preference. If `alpn` is empty, any client is
+    /// accepted.
     ///
     /// # Errors
-    /// Certificate or key cannot be read, or do not belong together.
+    /// The certificate or the key cannot be parsed, or they do not match.
     pub fn new(
         env: &Env,
         certificate: &[u8],
@@ -47,10 +48,11 @@ impl TlsServer {
         })
     }
 
-    /// Shakes hands over an accepted stream, and gives the stream inside. It has no timeout of its own: wrap it.
+    /// Performs the handshake over an accepted stream, and returns the decrypted stream. The handshake is not timed here,
+    /// so callers must add a timeout.
     ///
     /// # Errors
-    /// The stream broke, or one side refuses the other.
+    /// The stream failed, or one side rejected the other.
     pub async fn accept(&self, stream: BoxStream) -> io::Result<BoxStream> {
         let ends = (stream.local_addr(), stream.peer_addr());
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));

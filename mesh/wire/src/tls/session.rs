@@ -1,4 +1,4 @@
-//! The stream inside of a TLS session.
+//! The decrypted stream of a TLS session.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,8 @@ use hyper_util::rt::TokioIo;
 use shakedown_env::{BoxStream, TokioStream};
 use tokio_rustls::TlsStream;
 
-/// A session after its handshake as a stream; `ends` are the local and peer address of the one below it.
+/// Converts a session after its handshake to a stream. `ends`: the local and the peer's address of the underlying
+/// stream.
 pub(super) fn boxed(
     session: TlsStream<TokioIo<BoxStream>>,
     (local, peer): (SocketAddr, SocketAddr),

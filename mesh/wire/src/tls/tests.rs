@@ -1,4 +1,4 @@
-//! A client against a TLS server in a simulated world, whose clock is what certificates are held against.
+//! A client with a TLS server in the simulator, whose clock is used to check the validity of certificates.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,12 +11,12 @@ use crate::{Pool, PoolOptions, SendError, ServerOptions, serve_http1};
 
 const NAME: &str = "shop.example";
 
-/// A certificate of its own authority, valid from a year on, and its key.
+/// Returns a self-signed certificate that is valid from a year on, and its key.
 fn certificate(from_year: i32) -> (rcgen::Certificate, KeyPair) {
     certificate_for(from_year, None)
 }
 
-/// One that is valid for so many seconds of its first year, where that is said.
+/// Like [`certificate`], but valid for this many seconds of its first year if given.
 fn certificate_for(from_year: i32, seconds: Option<u64>) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
@@ -27,7 +27,7 @@ fn certificate_for(from_year: i32, seconds: Option<u64>) -> (rcgen::Certificate,
     (params.self_signed(&key).unwrap(), key)
 }
 
-/// A server that answers every request with what was asked for, and the authority that vouches for it.
+/// Starts a server that responds to every request, and returns the authority that signed its certificate.
 fn serve_tls(env: &Env, from_year: i32, alpn: &[&[u8]]) -> (SocketAddr, Roots) {
     serve_with(env, certificate(from_year), alpn)
 }
@@ -45,13 +45,13 @@ fn serve_with(
     let address = serve_raw(env, move |stream| {
         let (env, tls) = (own.clone(), tls.clone());
         async move {
-            // A client that refuses the certificate ends the handshake.
+            // A client that rejects the certificate ends the handshake.
             let Ok(stream) = tls.accept(stream).await else {
                 return;
             };
             let seen = Rc::<Seen>::default();
             let service = |request| answer(env.clone(), Rc::clone(&seen), request);
-            // How a connection ends is the client's affair.
+            // The client checks the result of a connection.
             let _ended = serve_http1(&env, stream, &ServerOptions::default(), service).await;
         }
     });
@@ -68,11 +68,11 @@ fn pool_of(env: &Env, address: SocketAddr, server: &str, trust: Trust) -> Pool {
     pool(env, address, options)
 }
 
-/// How a pool's first request fails.
+/// Sends a pool's first request, and returns the reason for which the certificate was rejected.
 async fn refused(pool: &Pool) -> Refusal {
     match pool.send(get("/")).await {
         Err(SendError::Handshake(error)) => {
-            // The pool hands out copies, which hold the words alone.
+            // The pool returns copies of the error, which contain only its text.
             assert!(
                 error.to_string().contains("invalid peer certificate"),
                 "{error}"
@@ -105,7 +105,7 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
         let tls = TlsClient::new(&env, NAME, Trust::Roots(roots), &[]).unwrap();
         let stream = env.connect(address, None).await.unwrap();
         let error = tls.wrap(stream).await.err().expect("it is refused");
-        // Another key under the same name is a signature that does not hold.
+        // A certificate with another key under the same name has an invalid signature.
         assert!(refusal(&error).is_some(), "{error}");
     });
 }
@@ -122,7 +122,7 @@ fn a_certificate_of_another_name_is_refused_and_told() {
     });
 }
 
-/// A certificate as `openssl req -x509` makes it: its own authority.
+/// Returns a certificate as created by `openssl req -x509`: an authority that has signed itself.
 fn self_signed(from_year: i32) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
@@ -158,7 +158,7 @@ fn a_self_signed_certificate_is_still_checked_for_name_and_time() {
             why(self_signed(1975), NAME, None).await,
             Refusal::NotYetValid
         );
-        // Another certificate of the same name is not the one that was given.
+        // Another certificate of the same name is not the one that was added.
         let mut roots = Roots::none();
         roots.add_pem(self_signed(1970).0.pem().as_bytes()).unwrap();
         let told = why(self_signed(1970), NAME, Some(roots)).await;
@@ -183,7 +183,7 @@ fn http2_that_alpn_does_not_agree_on_is_refused() {
 #[test]
 fn a_certificate_is_held_against_the_clock_of_its_world() {
     run(|env| async move {
-        // This world begins in 1970.
+        // The simulator's clock starts in 1970.
         let (address, roots) = serve_tls(&env, 1975, &[]);
         let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
         let told = refused(&pool).await.to_string();

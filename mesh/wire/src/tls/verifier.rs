@@ -1,9 +1,9 @@
-//! Verifiers beside WebPKI's: one that accepts every certificate, and one that also accepts the certificates that a user
-//! named as authorities where a server presents one of them as its own.
+//! Certificate verifiers in addition to WebPKI's. One accepts every certificate. The other also accepts a certificate
+//! that a user has configured as an authority if a server presents it as its own.
 //!
-//! `openssl req -x509` makes a certificate that is an authority (`CA:TRUE`) and signs itself. WebPKI refuses an authority's
-//! certificate as a server's, though whoever names it in a file says that exactly this certificate is to be trusted. Its
-//! names and its validity are checked as always. The handshake's signature is checked by both verifiers.
+//! `openssl req -x509` creates a certificate that is an authority (`CA:TRUE`) and signs itself. WebPKI rejects an
+//! authority's certificate as a server's, even though a user who configures that file clearly trusts exactly this
+//! certificate. Its names and its validity are still checked. Both verifiers check the handshake's signature.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 
 use super::TlsError;
 
-/// A verifier with a rule of its own for certificates.
+/// A verifier with a custom rule for certificates.
 #[derive(Debug)]
 pub(super) struct Verifier {
     rule: Rule,
@@ -27,7 +27,7 @@ pub(super) struct Verifier {
 enum Rule {
     /// Accepts every certificate.
     Anyone,
-    /// Accepts what WebPKI accepts, and these certificates themselves.
+    /// Accepts all that WebPKI accepts, and these certificates themselves.
     Named(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
 }
 
@@ -40,7 +40,7 @@ impl Verifier {
         }
     }
 
-    /// Accepts what WebPKI accepts, and the `named` certificates themselves.
+    /// Accepts all that WebPKI accepts, and the `named` certificates themselves.
     pub(super) fn for_named(
         roots: RootCertStore,
         named: Vec<CertificateDer<'static>>,
@@ -71,7 +71,7 @@ impl ServerCertVerifier for Verifier {
             return Ok(ServerCertVerified::assertion());
         };
         match webpki.verify_server_cert(certificate, chain, server, ocsp, now) {
-            // WebPKI looks at the validity before it looks at this.
+            // WebPKI has checked the validity period before it reports this error.
             Err(error) if is_authority(&error) && named.contains(certificate) => {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, server)?;
                 Ok(ServerCertVerified::assertion())

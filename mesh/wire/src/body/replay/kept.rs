@@ -1,31 +1,32 @@
-//! The bytes of a body that are kept for its readers. Large pieces stay as they came; small ones are put together, since each
-//! by itself would take many times its length, and hold what its connection had read with it.
+//! Storage for the bytes of a body that are kept for its readers. Large pieces are stored as received. Small ones are
+//! copied into blocks, because each one would otherwise take many times its length and keep its connection's read
+//! buffer alive.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// A piece shorter than this is put together with its neighbours, in bytes.
+/// Pieces shorter than this, in bytes, are copied into a block.
 const SMALL: usize = 1024;
-/// The most that is put together, in bytes.
+/// The maximum size of a block, in bytes.
 const BLOCK: usize = 16 * 1024;
 
-/// What has arrived of a body, from some byte on.
+/// The received bytes of a body that are still kept.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     blocks: VecDeque<Block>,
-    /// The number of the first block's first byte.
+    /// The offset of the first block in the body.
     first: usize,
-    /// The number of the first byte that may be read yet, and of the byte that comes next.
+    /// `start`: the offset of the first byte that can still be read. `end`: the offset of the next byte to arrive.
     start: usize,
     end: usize,
 }
 
 #[derive(Debug)]
 enum Block {
-    /// A piece as it came.
+    /// A piece as received.
     Piece(Bytes),
-    /// Small pieces put together, of which readers get copies.
+    /// Several small pieces. Readers get copies.
     Gathered(BytesMut),
 }
 
@@ -37,7 +38,7 @@ impl Block {
         }
     }
 
-    /// What is in it from this byte of it on.
+    /// Returns its content from offset `at` of the block.
     fn from(&self, at: usize) -> Bytes {
         match self {
             Block::Piece(bytes) => bytes.slice(at..),
@@ -45,7 +46,7 @@ impl Block {
         }
     }
 
-    /// Takes in a small piece; gives it back if there is no room.
+    /// Appends a small piece, or returns it if the block has no room.
     fn gather(&mut self, piece: Bytes) -> Result<(), Bytes> {
         match self {
             Block::Gathered(bytes) if bytes.len() + piece.len() <= BLOCK => {
@@ -65,17 +66,17 @@ impl Block {
 }
 
 impl Kept {
-    /// The number of the first byte that may be read yet.
+    /// Returns the offset of the first byte that can still be read.
     pub(super) fn start(&self) -> usize {
         self.start
     }
 
-    /// How many bytes have arrived.
+    /// Returns the number of bytes that have arrived.
     pub(super) fn end(&self) -> usize {
         self.end
     }
 
-    /// Takes in what arrives next.
+    /// Appends the next piece of the body.
     pub(super) fn push(&mut self, mut piece: Bytes) {
         if piece.is_empty() {
             return;
@@ -92,12 +93,12 @@ impl Kept {
         self.blocks.push_back(Block::Piece(piece));
     }
 
-    /// What is there from this byte on, or a part of it; `None` at the end. The byte must be kept.
+    /// Returns bytes from offset `at`, up to the end of a block. `None` at the end. The byte must still be kept.
     pub(super) fn read(&self, at: usize) -> Option<Bytes> {
         if at >= self.end {
             return None;
         }
-        // Most readers are at the end or at the start.
+        // Searched from the back, because most readers are at the end or at the start.
         let mut last = self.end;
         for block in self.blocks.iter().rev() {
             let first = last - block.len();
@@ -109,7 +110,7 @@ impl Kept {
         None
     }
 
-    /// Forgets what is before this byte; tells whether there was any.
+    /// Discards the bytes before offset `at`. Returns true if there were any.
     pub(super) fn forget_before(&mut self, at: usize) -> bool {
         if at <= self.start {
             return false;
@@ -124,7 +125,7 @@ impl Kept {
         true
     }
 
-    /// All of it in one piece. Nothing of it was forgotten.
+    /// Returns all bytes in one piece. Nothing may have been discarded.
     pub(super) fn whole(&self) -> Bytes {
         if let [only] = self.blocks.as_slices().0
             && self.blocks.len() == 1

@@ -1,4 +1,4 @@
-//! A body read while it arrives, again, and by two at once.
+//! Bodies that are read while they arrive, again, and by two readers at the same time.
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use shakedown_env::Env;
 use super::*;
 use crate::scene::{ANY, ms, read, read_until, run, serve_raw, write};
 
-/// A request's body on a server of HTTP/1.1, and the client that sends it.
+/// Returns a request's body on an HTTP/1.1 server, and the client that sends it.
 async fn arriving(env: &Env, head: &str) -> (Body, shakedown_env::BoxStream, shakedown_env::Owned) {
     let slot = Rc::new(RefCell::new(None));
     let (own, sink) = (env.clone(), Rc::clone(&slot));
@@ -32,7 +32,7 @@ async fn arriving(env: &Env, head: &str) -> (Body, shakedown_env::BoxStream, sha
 
 const CHUNKED: &str = "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n";
 
-/// A body of which so much is kept, whatever others keep.
+/// Keeps up to `most` bytes of a body, without a shared budget.
 fn kept(body: Body, most: usize) -> Replay {
     Replay::new(body, most, None)
 }
@@ -63,7 +63,7 @@ fn a_reader_gets_what_comes_as_it_comes_and_another_gets_all_of_it() {
         let mut first = replay.reader();
         let frame = poll_fn(|cx| Pin::new(&mut first).poll_frame(cx)).await;
         assert_eq!(frame.unwrap().unwrap().into_data().unwrap(), "one");
-        // The first is given up in the middle; the second starts anew.
+        // The first reader is dropped in the middle, and the second starts from the beginning.
         drop(first);
         assert!(replay.is_repeatable());
         let send = async {
@@ -112,7 +112,7 @@ fn a_reader_that_waited_beside_a_dropped_one_goes_on() {
         env.spawn("second", async move {
             *sink.borrow_mut() = Some(whole(two).await)
         });
-        // The first polls after the second, so that the body knows its task only.
+        // The first reader polls after the second, so that the body stores the waker of only its task.
         env.sleep(ms(1)).await;
         write(&mut client, b"3\r\nabc\r\n").await.unwrap();
         env.sleep(ms(1)).await;
@@ -278,7 +278,7 @@ fn readers_of_a_long_body_go_at_the_pace_of_the_slowest_and_leave_followers_behi
         assert_eq!(first.unwrap().unwrap().into_data().unwrap(), "abc");
         env.sleep(ms(1)).await;
         assert!(done.borrow().is_none(), "it waits for the slow one");
-        // What came in small pieces is read in one.
+        // Small pieces are read as one.
         let next = poll_fn(|cx| Pin::new(&mut slow).poll_frame(cx)).await;
         assert_eq!(next.unwrap().unwrap().into_data().unwrap(), "abcabc");
         drop(slow);
@@ -304,7 +304,7 @@ fn bodies_of_one_connection_share_what_may_be_kept() {
         let repeatable: Vec<bool> = all.iter().map(|(one, ..)| one.is_repeatable()).collect();
         assert_eq!(repeatable, [true, true, false]);
         assert_eq!(budget.0.get(), 2);
-        // The third is sent once.
+        // The third body exceeds the budget, so it can be read only once.
         let (third, mut client, _server) = all.pop().unwrap();
         let send = async { write(&mut client, b"4\r\nefgh\r\n0\r\n\r\n").await.unwrap() };
         let (once, ()) = join(whole(third.reader()), send).await;

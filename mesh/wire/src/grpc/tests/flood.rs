@@ -1,4 +1,4 @@
-//! Clients of gRPC that send what costs them nothing.
+//! gRPC clients that flood the server with cheap frames.
 
 use super::*;
 use crate::Flood;

@@ -1,4 +1,4 @@
-//! Envoy's circuit breakers as pools obey them, row by row, and that no permit is ever lost.
+//! Pools under Envoy's circuit breakers, case by case, and a check that permits are never leaked.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,7 +29,7 @@ fn pool(env: &Env, to: std::net::SocketAddr, quota: &Quota) -> Pool {
     Pool::new(env.clone(), to, None, options)
 }
 
-/// What came of a request: its body has been read to the end.
+/// Sends a request and reads the whole response. Returns its status, or the limit that was reached.
 async fn outcome(pool: &Pool, path: &str) -> Result<u16, Bound> {
     match pool.send(get(path)).await {
         Ok(response) => {
@@ -58,7 +58,7 @@ fn one_connection_and_one_place_in_line_leave_the_third_out() {
         let pool = pool(&env, addr, &quota);
         let first = outcome(&pool, "/slow/20");
         let rest = async {
-            // The first has its connection by now.
+            // The first request has its connection by now.
             env.sleep(ms(5)).await;
             join_all([outcome(&pool, "/slow/20"), outcome(&pool, "/slow/20")]).await
         };
@@ -96,7 +96,7 @@ fn active_requests_beyond_their_limit_do_not_queue_whatever_the_line_allows() {
         let (slow, rest) = join(slow, rest).await;
         assert_eq!(slow, Ok(200));
         assert_eq!(rest, [Err(Bound::Requests); 3]);
-        // Idle connections do not help.
+        // Idle connections do not raise the limit.
         assert!(pool.idle() > 1);
         let all = join_all((0..2).map(|_| outcome(&pool, "/slow/20"))).await;
         assert_eq!(all, [Ok(200), Err(Bound::Requests)]);
@@ -194,19 +194,19 @@ fn a_limit_of_zero_is_met_from_the_start_and_never_told() {
         let sink = Rc::clone(&heard);
         quota.on_change(move |bound, open| sink.borrow_mut().push((bound, open)));
         let pool = pool(&env, addr, &quota);
-        // It has the connection that every host gets.
+        // This uses the connection that every host gets.
         fetch(&pool, get("/size/1")).await;
         assert_eq!(quota.in_use().connections, 1);
         assert_eq!(heard.take(), []);
     });
 }
 
-/// One step of a random story.
+/// A step of a random scenario.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A request for this path, to the pool of this number.
+    /// A request for this path, to the pool with this index.
     Send(usize, &'static str),
-    /// Drops one of the requests, wherever it is.
+    /// Drops one of the requests, in any state.
     Cancel(prop::sample::Index),
     Wait(u64),
     Limits(u32, u32, u32),
@@ -242,7 +242,8 @@ proptest! {
     }
 }
 
-/// Four hosts: two that serve, one that breaks off, one that refuses.
+/// Runs the steps on four hosts: two that respond, one that closes in the middle of a response, one that refuses
+/// connections.
 async fn story(near: Env, far: Env, steps: Vec<Step>) {
     let (one, _) = serve_at(&far, ANY_FAR, &ServerOptions::default());
     let (two, _) = serve(&near, &ServerOptions::default());
@@ -281,7 +282,7 @@ async fn story(near: Env, far: Env, steps: Vec<Step>) {
                     requests,
                 };
                 quota.set_limits(next);
-                // What is in use beyond a lower limit goes on.
+                // Permits beyond a lower limit stay valid.
                 limits = QuotaLimits {
                     connections: limits.connections.max(connections),
                     pending: limits.pending.max(pending),

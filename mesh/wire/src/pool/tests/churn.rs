@@ -7,12 +7,13 @@ use crate::scene::serve_at;
 
 const CONNECTIONS: usize = 16;
 const ROUNDS: usize = 6;
-/// Requests of a round: with those of some rounds, more than half of the ephemeral ports wait for their TIME_WAIT to end.
+/// The number of requests per round. With the requests of a few rounds, more than half of the ephemeral ports are in
+/// TIME_WAIT.
 const REQUESTS: usize = 4_000;
-/// A round of the long form, which counts requests in time.
+/// The duration of a round in the long form, which counts requests per time.
 const LONG_ROUND: Duration = Duration::from_secs(3);
 
-/// Requests at once, each on a connection of its own; until `more` says that there are enough.
+/// Sends requests concurrently, each on its own connection, while `more` returns true.
 async fn round(pool: &Pool, more: impl Fn() -> bool) {
     let worker = || async {
         while more() {
@@ -50,7 +51,8 @@ fn connections_that_serve_one_request_each_stay_as_fast_as_they_were() {
         }
         let slowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
         let fastest = rates.iter().copied().fold(0.0, f64::max);
-        // Without its protection the last is a twentieth of the first. Other tests share the machine with this one.
+        // Without the protection, the last round has a twentieth of the first one's rate. The margin allows for other
+        // tests on the same machine.
         assert!(slowest > fastest / 6.0, "requests a second: {rates:.0?}");
     });
 }

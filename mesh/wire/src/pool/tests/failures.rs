@@ -1,4 +1,4 @@
-//! What a pool makes of connections that fail, and of callers that give up.
+//! Failing connections, and callers that give up.
 
 use super::*;
 
@@ -55,7 +55,7 @@ fn a_connection_that_comes_as_its_request_is_given_up_is_kept() {
             let mut waiting = std::pin::pin!(pool.send(get("/size/1")));
             let mut cx = Context::from_waker(Waker::noop());
             assert!(waiting.as_mut().poll(&mut cx).is_pending());
-            // It has its connection, and does not know.
+            // A connection has been assigned, but the future has not been polled since.
             env.sleep(ms(5)).await;
             assert_eq!((pool.pending(), pool.active()), (0, 1));
         }
@@ -118,8 +118,8 @@ fn a_request_moves_on_from_a_connection_whose_end_has_arrived_but_not_been_notic
             stream
         };
         let (_, first) = join(fetch(&pool, get("/")), answer(&mut listener)).await;
-        // This timer is older than the FIN, which arrives in the same instant: the test's task runs first, and the
-        // connection's has yet to see that it was closed.
+        // This timer is older than the FIN, which arrives at the same instant. The test's task therefore runs first,
+        // before the connection's task sees the close.
         let mut arrival = near.sleep(LATENCY);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(arrival.as_mut().poll(&mut cx).is_pending());
@@ -261,7 +261,7 @@ fn a_request_whose_body_breaks_off_is_told_from_a_failed_upstream() {
         let listener = env.listen(ANY).unwrap();
         let front = listener.local_addr();
         let (own, sink) = (env.clone(), Rc::clone(&errors));
-        // The client's end is what breaks the body, so the server must not cancel the request on its own account.
+        // The client breaks the body off, so the server must not cancel the request by itself.
         let options = ServerOptions {
             half_close: true,
             ..ServerOptions::default()

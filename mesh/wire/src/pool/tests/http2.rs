@@ -1,4 +1,4 @@
-//! A pool that speaks HTTP/2, against our own server and against scripted ones.
+//! A pool that speaks HTTP/2, with this crate's server and with scripted ones.
 
 mod carried;
 mod peer;
@@ -21,7 +21,7 @@ use crate::{BodyError, Quota, QuotaLimits};
 
 type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
 
-/// A server that gives each stream to `handle`, in order of arrival; it tells of its limit of streams.
+/// Starts a server that advertises a limit of `most` streams, and passes each stream to `handle`, in order of arrival.
 fn serve_streams(env: &Env, most: u32, handle: impl Fn(usize, Accepted) + 'static) -> SocketAddr {
     let handle = Rc::new(handle);
     serve_raw(env, move |stream| {
@@ -121,7 +121,7 @@ fn as_many_connections_are_opened_as_the_line_needs_by_their_most_requests() {
         let pool = pool(&near, addr, options);
         let began = near.now();
         join_all((0..5).map(|_| size(&pool, "/slow/20"))).await;
-        // One after another would take three connects.
+        // Connections opened one after another would take three connects.
         assert_eq!(near.now().since(began), LATENCY * 4 + ms(20));
         assert_eq!(seen.connections.get(), 3);
     });
@@ -277,7 +277,7 @@ fn a_connection_that_had_many_streams_cut_off_is_replaced() {
     });
 }
 
-/// What happens, in order, with its time.
+/// Returns the events of a run in order, with their times.
 fn journal() -> Vec<String> {
     let journal = Rc::new(RefCell::new(Vec::new()));
     let sink = Rc::clone(&journal);

@@ -1,4 +1,4 @@
-//! Servers that take HTTP/1.1 and HTTP/2 on one port.
+//! Servers that accept HTTP/1.1 and HTTP/2 on one port.
 
 use std::cell::Cell;
 

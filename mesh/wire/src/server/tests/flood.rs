@@ -1,4 +1,4 @@
-//! Clients of HTTP/2 that send what costs them nothing.
+//! HTTP/2 clients that flood the server with cheap frames.
 
 use futures_util::future::join_all;
 
@@ -13,12 +13,13 @@ const PING: u8 = 6;
 const UNKNOWN: u8 = 0xfe;
 const ENHANCE_YOUR_CALM: u8 = 0xb;
 
-/// The beginning of `POST /never`, without its end.
+/// Returns the start of `POST /never`, whose stream stays open.
 fn half_open(stream: u32) -> Vec<u8> {
     frames::half_open(stream, "h", "/never")
 }
 
-/// What comes of a client that sends `flood` until it is closed; at most 100,000 times.
+/// Sends `flood` until the connection is closed, at most 100,000 times. Returns the number sent, the error codes of the
+/// GOAWAY frames, and the results of the server's connections.
 async fn flood(env: &Env, flood: &[u8]) -> (usize, Vec<u8>, Vec<Result<(), ServeError>>) {
     let (addr, seen, _) = serve_auto(env, &defaults());
     let mut stream = env.connect(addr, None).await.unwrap();
@@ -107,7 +108,7 @@ fn a_large_upload_and_its_answer_are_no_flood() {
     });
 }
 
-/// On real sockets: in the simulator tasks take no time, and nobody waits.
+/// Uses real sockets, because tasks take no time in the simulator, so no other client would have to wait.
 #[test]
 fn a_client_that_opens_many_streams_at_once_does_not_keep_others_waiting() {
     run_real(async move |env| {

@@ -1,8 +1,8 @@
-//! What streams of HTTP/2 carry: trailers, and whole messages through chains of either protocol.
+//! Contents of HTTP/2 streams: trailers, and whole messages through chains of both protocols.
 
 use super::*;
 
-/// Bytes, then trailers; all of it after a while.
+/// A body of data followed by trailers.
 struct WithTrailers(Option<Bytes>, Option<HeaderMap>);
 
 impl HttpBody for WithTrailers {
@@ -19,7 +19,7 @@ impl HttpBody for WithTrailers {
     }
 }
 
-/// A server that answers with trailers, and notes those that it got.
+/// Starts a server that responds with trailers, and records those that it receives.
 fn serve_trailers(env: &Env, at: SocketAddr) -> (SocketAddr, Rc<RefCell<Vec<HeaderMap>>>) {
     let got = Rc::new(RefCell::new(Vec::new()));
     let listener = env.listen(at).unwrap();
@@ -74,7 +74,7 @@ fn trailers_pass_through_both_ways() {
     run(|env| async move {
         let (back, got) = serve_trailers(&env, ANY);
         let front = forward_auto(&env, ANY, pool_http2(&env, back));
-        // A body with trailers needs a stream of its own making.
+        // The request needs trailers, so its stream is opened with h2 directly.
         let stream = env.connect(front, None).await.unwrap();
         let (mut sender, connection) = h2::client::handshake(TokioIo::new(stream)).await.unwrap();
         env.spawn("client", async move {
@@ -92,7 +92,7 @@ fn trailers_pass_through_both_ways() {
     });
 }
 
-/// A server that passes every request to `upstream` as it is.
+/// Starts a server that passes every request to `upstream` unchanged.
 fn forward_auto(env: &Env, at: SocketAddr, upstream: Pool) -> SocketAddr {
     let listener = env.listen(at).unwrap();
     let addr = listener.local_addr();

@@ -1,4 +1,4 @@
-//! What a peer of HTTP/2 says of its streams: its limit of them, resets, and that it goes away.
+//! Signals of an HTTP/2 peer about its streams: the limit of concurrent streams, resets, and GOAWAY.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn streams_beyond_the_peers_limit_open_another_connection() {
         };
         let (addr, seen, _) = serve_auto_at(&env, ANY, &options);
         let pool = pool_http2(&env, addr);
-        // The limit is known after this.
+        // The client knows the limit after this request.
         size(&pool, "/size/1").await;
         env.sleep(ms(1)).await;
         join_all((0..4).map(|_| size(&pool, "/slow/20"))).await;
@@ -67,7 +67,7 @@ fn a_peer_that_goes_away_finishes_what_it_has_and_gets_no_more() {
             env.sleep(ms(5)).await;
             drain.begin();
             env.sleep(ms(5)).await;
-            // It would be connected, but nobody listens any more.
+            // A new connection is needed, but the listener has been closed.
             pool.send(get("/size/1")).await.unwrap_err()
         };
         let (_, refused) = join(old, new).await;
@@ -81,11 +81,11 @@ fn a_peer_that_goes_away_finishes_what_it_has_and_gets_no_more() {
 #[test]
 fn streams_that_a_peer_has_not_looked_at_when_it_goes_away_are_refused() {
     run(|env| async move {
-        // It answers the first stream, and goes away having looked at no other.
+        // The peer answers the first stream, and sends GOAWAY without having processed the second.
         let addr = serve_raw(&env, |mut stream| async move {
             let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
             write(&mut stream, &settings).await.unwrap();
-            // The client's handshake, and its two requests.
+            // The client's handshake and its two requests.
             read(&mut stream).await.unwrap();
             let headers = [0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88];
             let away = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
@@ -135,14 +135,14 @@ fn what_is_not_http2_is_a_protocol_error() {
     });
 }
 
-/// A frame of SETTINGS that says how many streams there may be.
+/// Returns a SETTINGS frame with a limit of concurrent streams.
 fn limit_of_streams(most: u32) -> Vec<u8> {
     let mut frame = vec![0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3];
     frame.extend(most.to_be_bytes());
     frame
 }
 
-/// A frame that answers a stream with 200, and ends it.
+/// Returns a HEADERS frame that answers a stream with 200 and ends it.
 fn answer_of(stream: u32) -> Vec<u8> {
     let mut frame = vec![0, 0, 1, 1, 5];
     frame.extend(stream.to_be_bytes());
@@ -150,8 +150,8 @@ fn answer_of(stream: u32) -> Vec<u8> {
     frame
 }
 
-/// A server that plays a script of waits and frames on its first connection, and answers at once on each further one; how many
-/// connections there were.
+/// Starts a server that plays a script of waits and frames on its first connection, and answers at once on later ones.
+/// Returns the number of connections.
 fn serve_script(env: &Env, script: Vec<(u64, Vec<u8>)>) -> (SocketAddr, Rc<Cell<usize>>) {
     let (own, count) = (env.clone(), Rc::new(Cell::new(0)));
     let seen = Rc::clone(&count);
