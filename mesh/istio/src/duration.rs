@@ -1,4 +1,4 @@
-//! Durations as Go, and so Istio, writes them.
+//! Durations in the format of Go, which Istio uses.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use shakedown_yaml::decode::from_text;
 
-/// A duration in Go's form: `1h`, `1m30s`, `1.5s`, `250ms`. Whole milliseconds, at least one. Source: Istio,
-/// `agent.ValidateDuration`; Go, `time.ParseDuration`.
+/// A duration in Go's format: `1h`, `1m30s`, `1.5s`, `250ms`. It must be in whole milliseconds, at least one. Source:
+/// Istio, `agent.ValidateDuration`; Go, `time.ParseDuration`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoDuration(pub Duration);
 
-/// A duration in Go's form that may also be zero, as the lifetime of a hashed cookie may.
+/// A duration in Go's format that may also be zero, for example the lifetime of a hashed cookie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoDurationOrZero(pub Duration);
 
-/// Units and their nanoseconds; longer names first, so that `ms` is not read as `m`.
+/// Units in nanoseconds. Longer names precede their prefixes, so that `ms` is not parsed as `m`.
 const UNITS: &[(&str, u64)] = &[
     ("ns", 1),
     ("us", 1_000),
@@ -51,7 +51,7 @@ impl FromStr for GoDurationOrZero {
     }
 }
 
-/// Returns a duration in nanoseconds. `accepted` says which ones are.
+/// Parses a duration to nanoseconds. `accepted` describes the valid range for error messages.
 fn whole_millis(text: &str, accepted: &str) -> Result<u64, String> {
     if text.starts_with('-') {
         return Err(format!(
@@ -82,7 +82,7 @@ fn whole_millis(text: &str, accepted: &str) -> Result<u64, String> {
     Ok(nanos)
 }
 
-/// The sum of its parts; `None` if it is no duration, or more than 292 years.
+/// Returns the sum of the components. `None` if the text is not a duration, or if it exceeds 292 years.
 fn nanos(text: &str) -> Option<u64> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut total = 0_u128;
@@ -105,10 +105,10 @@ fn nanos(text: &str) -> Option<u64> {
         .filter(|total| u128::from(*total) <= limit)
 }
 
-/// A decimal number times a whole one, rounded down.
+/// Multiplies a decimal number by an integer, rounding down.
 fn scaled(number: &str, size: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    // Digits past the eighteenth are below a nanosecond in every unit.
+    // Digits after the eighteenth are below a nanosecond in every unit.
     let fraction = fraction.get(..fraction.len().min(18))?;
     if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
         return None;

@@ -1,4 +1,4 @@
-//! Names in `exportTo` that stand for namespaces.
+//! Special values of `exportTo`.
 
 /// All namespaces.
 pub const EVERYBODY: &str = "*";

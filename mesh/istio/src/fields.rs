@@ -1,4 +1,4 @@
-//! Fields that Istio and Flagger have and this mesh does not model, each with what it means that it is passed over.
+//! Fields of Istio and Flagger that are not modelled, each with the effect of skipping it.
 
 use shakedown_yaml::decode::Later;
 use shakedown_yaml::{Place, Spanned};
@@ -11,7 +11,7 @@ const NO_TLS: &str = "connections between sidecars are neither encrypted nor ref
 const NO_RESOURCE_OF_FLAGGER: &str = "what the canary changes there is not changed";
 const NOT_IN_ROUTE: &str = "the route that Flagger writes lacks it";
 
-/// By the serde name of the struct or enum. Those without a meaning change nothing that is modelled.
+/// Keyed by the serde name of the struct or enum. Fields with an empty text do not affect modelled behaviour.
 pub(super) const NOT_MODELLED: Later = &[
     (
         "Canary",
@@ -175,8 +175,8 @@ fn omission<T>(of: &Resource<T>, kind: &str, field: &str, place: &Place, effect:
     }
 }
 
-/// Takes out of a VirtualService the values that are not modelled, and faults that are nothing without the fields that
-/// were passed over. False: so is all of it, because it routes TCP or TLS alone.
+/// Removes the values of a VirtualService that are not modelled, and faults that are empty without skipped fields.
+/// Returns false if nothing is left of the document, because it routes only TCP or TLS.
 pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<Omission>) -> bool {
     let passed = |fields: &[&str]| {
         let mut passed = out.iter().filter_map(|omission| omission.field.as_deref());
@@ -215,7 +215,7 @@ pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<
     is_left
 }
 
-/// Takes out of a Canary the values that are not modelled: gateways, and metrics that are no built-in ones.
+/// Removes the values of a Canary that are not modelled: gateways, and metrics other than the built-in ones.
 pub(super) fn pass_over_canary(of: &mut Resource<Canary>, out: &mut Vec<Omission>) {
     let gateways = std::mem::take(&mut of.spec.value.service.gateways);
     let inside = include_sidecars(&gateways);

@@ -4,7 +4,7 @@ use shakedown_yaml::Spanned;
 
 use crate::VirtualService;
 
-/// The name of all sidecars in a list of gateways.
+/// The name for all sidecars in a list of gateways.
 pub const SIDECARS: &str = "mesh";
 
 /// Returns true if a list of gateways includes sidecars. An empty list does, because `mesh` is the default.

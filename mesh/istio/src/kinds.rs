@@ -1,28 +1,25 @@
-//! The kinds of documents that a folder of Kubernetes configuration holds, and what is made of each.
+//! The known kinds of Kubernetes documents, and the treatment of each.
 
 use shakedown_yaml::suggest;
 
-/// What is made of the documents of a kind.
+/// The treatment of a kind's documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// Read and acted upon.
+    /// Parsed and applied.
     Modelled,
-    /// Passed over: what that means for the answer.
+    /// Skipped. The text states the effect on the result.
     PassedOver(&'static str),
-    /// Passed over for now, as [`Treatment::PassedOver`], and to be modelled.
+    /// Skipped like [`Treatment::PassedOver`], but planned to be modelled.
     Planned(&'static str),
-    /// Passed over, since requests take the same way without it.
+    /// Skipped without effect, because the kind does not affect requests.
     Harmless,
 }
 
-/// A kind of documents.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
-    /// Its API group; empty: Kubernetes' core.
+    /// The API group. Empty for Kubernetes' core.
     pub group: &'static str,
-    /// Its name.
     pub name: &'static str,
-    /// What is made of it.
     pub treatment: Treatment,
 }
 
@@ -49,7 +46,7 @@ const fn kind(group: &'static str, name: &'static str, treatment: Treatment) -> 
     }
 }
 
-/// Every kind that is known: Istio's, the Gateway API's, Flagger's, Kubernetes' and Shakedown's own.
+/// All known kinds of Istio, the Gateway API, Flagger, Kubernetes and Shakedown.
 pub const KINDS: &[Kind] = &[
     kind(ISTIO, "VirtualService", Modelled),
     kind(ISTIO, "DestinationRule", Modelled),
@@ -217,18 +214,18 @@ pub const KINDS: &[Kind] = &[
     kind(OWN, "ProxyPolicy", Modelled),
 ];
 
-/// What the documents of a group and kind are.
+/// The result of looking up a group and a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// A kind of [`KINDS`].
+    /// A kind in [`KINDS`].
     Yes(Treatment),
-    /// A kind of a group that is not known.
+    /// A kind of an unknown group.
     Foreign,
-    /// Nothing that could be meant: why, in words.
+    /// An unknown kind of a known group, or a misspelled kind or group. The text is the error message.
     No(String),
 }
 
-/// Groups all of whose kinds are in [`KINDS`], or ought to be: another kind is a slip of the keyboard.
+/// Groups of which every kind is, or should be, in [`KINDS`]. Any other kind is treated as a typo.
 const CLOSED: &[&str] = &[
     ISTIO,
     SECURITY,
@@ -238,7 +235,7 @@ const CLOSED: &[&str] = &[
     OWN,
 ];
 
-/// Looks a kind up. `api_version` is as it is written: `networking.istio.io/v1`.
+/// Looks up a kind. `api_version` is as written, for example `networking.istio.io/v1`.
 pub(super) fn known(api_version: &str, name: &str) -> Known {
     let group = group_of(api_version);
     let of_group = KINDS.iter().filter(|kind| kind.group == group);
@@ -247,7 +244,7 @@ pub(super) fn known(api_version: &str, name: &str) -> Known {
     }
     let namesakes = || KINDS.iter().filter(|kind| kind.name == name);
     let is_closed = CLOSED.contains(&group);
-    // A kind that is read, under no group or a misspelt one: its reader says which is right.
+    // A modelled kind without a group or with a misspelled one: its parser reports the right one.
     let reads = |kind: &Kind| {
         kind.treatment == Modelled
             && !kind.group.is_empty()
@@ -273,13 +270,13 @@ pub(super) fn known(api_version: &str, name: &str) -> Known {
     Known::Foreign
 }
 
-/// Whether a group is written for another one by a slip of the keyboard.
+/// Returns true if `group` is probably a typo of `known`.
 fn is_slip(group: &str, known: &str) -> bool {
     const LETTERS: usize = 2;
     !known.is_empty() && strsim::damerau_levenshtein(group, known) <= LETTERS
 }
 
-/// `networking.istio.io` of `networking.istio.io/v1`; nothing of Kubernetes' core, `v1`.
+/// Returns `networking.istio.io` for `networking.istio.io/v1`, and an empty group for Kubernetes' core, `v1`.
 pub(super) fn group_of(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }

@@ -1,8 +1,9 @@
-//! Configuration as the user wrote it: Istio's documents, and Flagger's, exactly as they would be applied to a cluster.
+//! Parser and validator of the user's configuration: Istio's and Flagger's documents, exactly as applied to a cluster.
 //!
-//! A kind, or a field, that exists and is not modelled is passed over, and named with what that means for the answer
-//! ([`Omission`]); one that does not exist is an error. Nothing is dropped in silence. [`validate_documents`] finds the errors
-//! that only the whole mesh shows. Beside the documents: the [`registry`] of services that they speak of.
+//! A kind or field that exists but is not modelled is skipped and reported as an [`Omission`], with its effect on the
+//! result. A kind or field that does not exist is an error. Nothing is dropped silently. [`validate_documents`] finds
+//! the errors that only the whole mesh shows. The crate also contains the [`registry`] of services that documents refer
+//! to.
 //!
 //! Pure: no input or output, and the same result for the same documents.
 
@@ -54,52 +55,50 @@ use shakedown_yaml::{Decoder, Diagnostics, Node, Place, Spanned, suggest};
 
 use meta::Header;
 
-/// A document of a kind that this mesh knows.
+/// A document of a modelled kind.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "a mesh has few documents, and each is read once: no indirection is worth its noise"
 )]
 pub enum Document {
-    /// How requests to a host are routed.
+    /// Routing of requests to a host.
     VirtualService(Resource<VirtualService>),
-    /// What happens to them after routing: subsets, balancing, connections.
+    /// Policies applied after routing: subsets, load balancing, connections.
     DestinationRule(Resource<DestinationRule>),
-    /// How a new version of a service is rolled out. The control plane acts on it; nothing is translated from it.
+    /// The rollout of a new version of a service. Consumed by the control plane, not translated to xDS.
     Canary(Resource<Canary>),
-    /// What Istio has no resource for: hedges, throttles, limits before an app.
+    /// Settings without an Istio resource: hedges, throttles, limits in front of an app.
     ProxyPolicy(Resource<ProxyPolicy>),
 }
 
-/// A document: who it is, and what it says.
+/// A document's metadata and specification.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource<T> {
-    /// Name, namespace, labels.
     pub meta: Meta,
-    /// What it says.
     pub spec: Spanned<T>,
-    /// Where it begins.
+    /// The source location of the document's first line.
     pub place: Place,
 }
 
-/// The versions of Istio's networking documents; what they say is the same.
+/// The API versions of Istio's networking documents, which have the same content.
 const NETWORKING: &[&str] = &[
     "networking.istio.io/v1",
     "networking.istio.io/v1beta1",
     "networking.istio.io/v1alpha3",
 ];
 
-/// The version of Flagger's documents.
+/// The API version of Flagger's documents.
 const FLAGGER: &[&str] = &["flagger.app/v1beta1"];
 
-/// The version of our own documents.
+/// The API version of Shakedown's own documents.
 const OWN: &[&str] = &["shakedown.dev/v1"];
 
 impl Document {
-    /// Reads a document all of which is modelled.
+    /// Reads a document that must be modelled completely.
     ///
     /// # Errors
-    /// All that is wrong with it, and all that is not modelled, each error with its place, and the document's kind and name.
+    /// All errors and all omissions, each with its source location and the document's kind and name.
     pub fn read(node: &Node) -> Result<Document, Diagnostics> {
         let read = Manifest::read(node)?;
         match read.content {
@@ -112,7 +111,8 @@ impl Document {
         }
     }
 
-    /// Reads a document of a kind that is modelled, and passes over the fields that are not. None: one of them sinks it.
+    /// Reads a document of a modelled kind, and skips its fields that are not modelled. `None`: nothing is left without
+    /// one of them.
     fn read_modelled(node: &Node) -> Result<(Option<Document>, Vec<Omission>), Diagnostics> {
         let header = Header::read(node)?;
         Ok(match header.kind.value.as_str() {
@@ -150,7 +150,7 @@ impl Document {
         })
     }
 
-    /// Its kind, as it is written.
+    /// Returns the kind as written in `kind`.
     pub fn kind(&self) -> &'static str {
         match self {
             Document::VirtualService(_) => "VirtualService",
@@ -160,7 +160,6 @@ impl Document {
         }
     }
 
-    /// Its name, namespace and labels.
     pub fn meta(&self) -> &Meta {
         match self {
             Document::VirtualService(resource) => &resource.meta,
@@ -170,7 +169,7 @@ impl Document {
         }
     }
 
-    /// Where it begins.
+    /// Returns the source location of the document.
     pub fn place(&self) -> &Place {
         match self {
             Document::VirtualService(resource) => &resource.place,
@@ -180,7 +179,7 @@ impl Document {
         }
     }
 
-    /// What tells it from all others.
+    /// Returns the unique key of the document.
     pub fn key(&self) -> Key {
         let meta = self.meta();
         Key {
@@ -191,7 +190,7 @@ impl Document {
     }
 }
 
-/// The documents in force: of two with one key the later, at the position of the first.
+/// Returns the effective documents. Of two with the same key this is the later one, in the position of the first.
 pub fn in_force(documents: &[Document]) -> impl Iterator<Item = &Document> {
     let mut by_key: IndexMap<Key, &Document> = IndexMap::new();
     for document in documents {
@@ -215,7 +214,7 @@ struct Envelope<T> {
     kind: String,
     metadata: Meta,
     spec: Spanned<T>,
-    /// What a cluster reports; `kubectl get -o yaml` prints it, and it configures nothing.
+    /// Reported by a cluster and printed by `kubectl get -o yaml`. Configures nothing.
     #[expect(dead_code, reason = "listed so that it is a known key")]
     status: Option<serde::de::IgnoredAny>,
 }

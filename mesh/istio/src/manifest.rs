@@ -1,4 +1,4 @@
-//! Files of Kubernetes documents, and what of each document is taken.
+//! Parser for files of Kubernetes documents, which decides the parts of each document that are used.
 
 use shakedown_yaml::{Diagnostics, Node, Place, tree};
 
@@ -8,16 +8,15 @@ use super::meta::Header;
 use super::omission::Omission;
 use crate::registry::{Hostname, Port, Protocol, Service};
 
-/// What a document came to.
+/// The result of reading a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    /// What is taken of it.
     pub content: Content,
-    /// What of it was passed over.
+    /// The document or fields that were skipped.
     pub omissions: Vec<Omission>,
 }
 
-/// What is taken of a document.
+/// The used content of a document.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
@@ -26,44 +25,43 @@ pub struct Manifest {
 pub enum Content {
     /// A document that configures the mesh.
     Document(Document),
-    /// Services by name and port: that of a Service, or the hosts of a ServiceEntry, of which some are wildcards.
+    /// Services by name and port: that of a Service, or the hosts of a ServiceEntry, which may be wildcards.
     Services(Vec<Service>),
-    /// Nothing.
     Nothing,
 }
 
-/// The documents of a file in the YAML that kubectl reads, or in JSON; those of a `List` one by one.
+/// Returns the documents of a file in kubectl's YAML or in JSON, with each `List` split into its items.
 ///
 /// # Errors
-/// All that is wrong with the file, and a list that nests too deeply.
+/// All errors of the file, including lists that are nested too deeply.
 pub fn documents_of(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnostics> {
     let nodes = tree::parse_kubernetes(file, bytes)?;
     Ok(nodes.into_iter().flat_map(items_of).collect())
 }
 
-/// The documents of a `List`, one by one; any other document alone.
+/// Returns the items of a `List`. Any other document is returned unchanged.
 pub fn items_of(node: Node) -> Vec<Node> {
     let mut items = Vec::new();
     flatten(node, &mut items);
     items
 }
 
-/// Takes lists apart. Source: kubectl, `FlattenListVisitor`.
+/// Splits lists. Source: kubectl, `FlattenListVisitor`.
 fn flatten(node: Node, out: &mut Vec<Node>) {
     let is_list = node.get("kind").and_then(Node::as_str);
     let is_list = is_list.is_some_and(|kind| kind.ends_with("List"));
     match node.get("items").and_then(Node::as_list) {
-        // The tree's depth is bounded, and so is this recursion.
+        // The recursion is bounded, because the depth of the tree is.
         Some(items) if is_list => items.iter().for_each(|item| flatten(item.clone(), out)),
         _ => out.push(node),
     }
 }
 
 impl Manifest {
-    /// Reads a document, and passes over what is not modelled.
+    /// Reads a document, and skips kinds and fields that are not modelled.
     ///
     /// # Errors
-    /// What is wrong with it: fields and kinds that do not exist, values that are not accepted.
+    /// Unknown fields and kinds, and invalid values.
     pub fn read(node: &Node) -> Result<Manifest, Diagnostics> {
         let (api_version, kind) = Header::kind(node)?;
         let treatment = match kinds::known(&api_version.value, &kind.value) {
@@ -91,7 +89,7 @@ impl Manifest {
                     omissions,
                 })
             }
-            // A list without items.
+            // Only a list without items, because `items_of` splits all others.
             Treatment::Modelled if kind.value == "List" => Ok(Manifest {
                 content: Content::Nothing,
                 omissions: Vec::new(),
@@ -121,7 +119,7 @@ impl Manifest {
     }
 }
 
-/// A document of somebody else's group.
+/// Reports a document of an unknown group as skipped.
 fn foreign(node: &Node, api_version: &str, kind: &str, place: Place) -> Manifest {
     let effect = format!(
         "`{}` is not known: whatever this document changes is missing from the answer",
@@ -138,7 +136,7 @@ fn foreign(node: &Node, api_version: &str, kind: &str, place: Place) -> Manifest
     }
 }
 
-/// The effect of a ConfigMap that holds Istio's mesh settings.
+/// Returns the effect of skipping a ConfigMap with Istio's mesh settings.
 fn mesh_config(node: &Node, kind: &str) -> Option<&'static str> {
     let holds = kind == "ConfigMap"
         && node.find(&["data", "mesh"]).is_some()
@@ -146,12 +144,12 @@ fn mesh_config(node: &Node, kind: &str) -> Option<&'static str> {
     holds.then_some("its mesh settings are not applied: Istio's defaults are in force")
 }
 
-/// A Service by its name and ports, with its ports that are passed over because they do not speak HTTP.
+/// Reads a Service's name and ports. Ports that do not speak HTTP are reported as omissions.
 fn service(node: &Node) -> (Option<Service>, Vec<Omission>) {
     let key = Header::key(node, "Service");
     let (mut http, mut others, mut omissions) = (Vec::new(), Vec::new(), Vec::new());
     for item in ports(node) {
-        // The name says what is spoken only where `appProtocol` does not.
+        // The name determines the protocol only if `appProtocol` does not.
         let text = |key| {
             item.get(key)
                 .and_then(Node::as_str)
@@ -179,7 +177,7 @@ fn service(node: &Node) -> (Option<Service>, Vec<Omission>) {
     ((!key.name.is_empty()).then_some(service), omissions)
 }
 
-/// The hosts of a ServiceEntry, each as a service; wildcards, too.
+/// Reads the hosts of a ServiceEntry, including wildcards, each as a service.
 fn service_entry(node: &Node) -> Vec<Service> {
     let key = Header::key(node, "ServiceEntry");
     let (mut http, mut others) = (Vec::new(), Vec::new());
@@ -204,14 +202,14 @@ fn service_entry(node: &Node) -> Vec<Service> {
     hosts.map(service).collect()
 }
 
-/// The ports of a Service or a ServiceEntry, as written.
+/// Returns the ports of a Service or a ServiceEntry, as written.
 fn ports(node: &Node) -> impl Iterator<Item = &Node> {
     let list = node.find(&["spec", "ports"]).and_then(Node::as_list);
     list.unwrap_or_default().iter()
 }
 
-/// A port that speaks HTTP; as an error the number and protocol of one that speaks something else over TCP. None: it is not
-/// of TCP, or has no number.
+/// Reads a port that speaks HTTP. `Err` contains the number and the protocol of a TCP port with another protocol.
+/// `None`: not a TCP port, or without a number.
 fn port(item: &Node, says: &str) -> Option<Result<Port, (u16, &'static str)>> {
     let text = |key| item.get(key).and_then(Node::as_str).unwrap_or_default();
     let number = text("port").parse().or_else(|_| text("number").parse());
@@ -229,9 +227,9 @@ fn port(item: &Node, says: &str) -> Option<Result<Port, (u16, &'static str)>> {
     })
 }
 
-/// The protocol of a port, by its `appProtocol` or else the first part of its name; as an error one that is not HTTP. A port
-/// that says nothing is taken for HTTP, which Istio detects, unless its number is known for another protocol.
-/// Source: Istio, `ConvertProtocol`, `protocol.Parse`.
+/// Determines the protocol of a port by its `appProtocol`, or else by the first part of its name. `Err` contains a
+/// protocol other than HTTP. An unspecified protocol counts as HTTP, which Istio detects automatically, unless the
+/// port's number is well known for another protocol. Source: Istio, `ConvertProtocol`, `protocol.Parse`.
 fn protocol(number: u16, says: &str) -> Result<Protocol, &'static str> {
     let says = says.to_ascii_lowercase();
     match says.as_str() {

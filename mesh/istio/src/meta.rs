@@ -1,4 +1,4 @@
-//! Who a document is.
+//! Identity of documents: their `metadata`, and the header that identifies kind and name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,24 +12,20 @@ use shakedown_yaml::{Diagnostics, Node, Spanned};
 use super::kinds::{self, Known, Treatment};
 use crate::registry::DEFAULT_NAMESPACE;
 
-/// A document's `metadata`. What a cluster adds of its own (`uid`, `resourceVersion`, ...) is taken and not kept.
+/// The `metadata` of a document. Fields that a cluster adds (`uid`, `resourceVersion`, ...) are accepted and ignored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", from = "Written")]
 pub struct Meta {
-    /// Its name.
     pub name: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its labels.
     pub labels: IndexMap<String, String>,
-    /// Its annotations.
     pub annotations: IndexMap<String, String>,
-    /// When a cluster made it, in RFC 3339: of several documents for one host the oldest counts.
+    /// The creation time set by a cluster, in RFC 3339. Of several documents for one host, the oldest takes precedence.
     pub created: Option<String>,
 }
 
 impl Meta {
-    /// A name in the default namespace.
+    /// Creates metadata with a name in the default namespace.
     pub fn named(name: &str) -> Self {
         Meta {
             name: name.into(),
@@ -40,8 +36,8 @@ impl Meta {
         }
     }
 
-    /// Orders by age: documents without a time are younger than those with one, and of one age among themselves. Those of one
-    /// age go by name, then by namespace. Source: Istio, `sortConfigByCreationTime`.
+    /// Returns a key that orders documents by age, then name, then namespace. All documents without a time are of the
+    /// same age, and younger than those with one. Source: Istio, `sortConfigByCreationTime`.
     pub fn age(&self) -> impl Ord {
         let time = self.created.as_deref();
         (
@@ -99,22 +95,19 @@ impl From<Written> for Meta {
     }
 }
 
-/// What tells a document from all others. Written `Kind/name`, outside `default` `Kind/name.namespace`.
+/// The unique key of a document. Written `Kind/name`, or `Kind/name.namespace` outside of `default`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// Its kind.
     pub kind: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
 }
 
 impl Key {
-    /// The key of a document that has not been read yet. One that is passed over needs no name.
+    /// Returns the key of a document that has not been read yet. A document that is not modelled needs no name.
     ///
     /// # Errors
-    /// What is missing, with its place.
+    /// The missing fields, with their source location.
     pub fn of(node: &Node) -> Result<Key, Diagnostics> {
         if let Ok((api_version, kind)) = Header::kind(node)
             && !matches!(
@@ -153,7 +146,7 @@ impl FromStr for Key {
         let wrong =
             || format!("`{text}` names no document: write `KIND/NAME`, or `KIND/NAME.NAMESPACE`");
         let (kind, rest) = text.split_once('/').ok_or_else(wrong)?;
-        // Kubernetes allows dots in names of these kinds; a namespace never has one, so the last dot decides.
+        // Kubernetes allows dots in the names of these kinds but not in namespaces, so the last dot is the separator.
         let (name, namespace) = rest.rsplit_once('.').unwrap_or((rest, DEFAULT_NAMESPACE));
         if kind.is_empty() || name.is_empty() || namespace.is_empty() || rest.contains('/') {
             return Err(wrong());
@@ -166,7 +159,7 @@ impl FromStr for Key {
     }
 }
 
-/// As much of a document as says what it is.
+/// The fields that identify a document.
 pub(super) struct Header {
     pub(super) api_version: Spanned<String>,
     pub(super) kind: Spanned<String>,
@@ -175,7 +168,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The `apiVersion` and the `kind` of a document.
+    /// Reads the `apiVersion` and the `kind` of a document.
     pub(super) fn kind(node: &Node) -> Result<(Spanned<String>, Spanned<String>), Diagnostics> {
         let mut errors = Diagnostics::new();
         if node.as_map().is_some() {
@@ -185,11 +178,11 @@ impl Header {
                 return Ok((api_version, kind));
             }
         }
-        // The reader of the whole header says all that is wrong with it.
+        // `Header::read` reports all errors of the header.
         Err(Header::read(node).err().unwrap_or(errors))
     }
 
-    /// The key of a document of a kind, as far as it says one.
+    /// Returns the key of a document of this kind, with the parts that the document contains.
     pub(super) fn key(node: &Node, kind: &str) -> Key {
         let text = |key| node.find(&["metadata", key]).and_then(Node::as_str);
         let name = text("name").or_else(|| text("generateName"));
@@ -200,7 +193,7 @@ impl Header {
         }
     }
 
-    /// Reads the header alone, and leaves every other error to the reader of the whole.
+    /// Reads only the header. Other errors are reported when the whole document is read.
     pub(super) fn read(node: &Node) -> Result<Header, Diagnostics> {
         let mut errors = Diagnostics::new();
         if node.as_map().is_none() {
@@ -258,7 +251,7 @@ fn text(
 ) -> Option<Spanned<String>> {
     let Some(node) = map.get(key) else {
         let known = map.as_map().into_iter().flat_map(|map| map.keys());
-        // A slip of the keyboard is pointed at, where there is one.
+        // A probable typo of the key is reported at its location.
         match known
             .map(String::as_str)
             .find(|known| shakedown_yaml::suggest::nearest(known, [key]).is_some())

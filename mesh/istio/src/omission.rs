@@ -1,4 +1,4 @@
-//! Documents and fields that are not modelled, and so are passed over: the answer is without them, and says so.
+//! Documents and fields that are not modelled. They are skipped and reported.
 
 use std::fmt;
 
@@ -6,32 +6,30 @@ use shakedown_yaml::{Diagnostic, Diagnostics, Place};
 
 use super::Key;
 
-/// A document, or a field of one, that was passed over.
+/// A skipped document, or a skipped field of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Omission {
-    /// The document.
     pub document: Key,
-    /// The field; none: all of the document.
+    /// The field. `None`: the whole document.
     pub field: Option<String>,
-    /// Where it is.
     pub place: Place,
-    /// What that means for the answer; none: nothing, since requests take the same way without it.
+    /// The effect on the result. `None`: no effect, because requests do not depend on it.
     pub effect: Option<String>,
 }
 
 impl Omission {
-    /// The omission as an error, for those who want nothing to be passed over.
+    /// Returns the omission as an error, for callers that accept no omissions.
     pub fn error(&self) -> Diagnostic {
         Diagnostic::new(self.place.clone(), format!("{}: {self}", self.subject()))
     }
 
-    /// The omission as a warning.
+    /// Returns the omission as a warning.
     pub fn warning(&self) -> Diagnostic {
         let message = format!("{}: passed over: {self}", self.subject());
         Diagnostic::new(self.place.clone(), message)
     }
 
-    /// The document by kind and name, as messages have it: `AuthorizationPolicy deny`.
+    /// Returns the document's kind and name as used in messages: `AuthorizationPolicy deny`.
     fn subject(&self) -> String {
         let Key { kind, name, .. } = &self.document;
         match name.is_empty() {
@@ -41,7 +39,7 @@ impl Omission {
     }
 }
 
-/// What is not modelled, and what that means.
+/// States that the document or field is not modelled, and the effect.
 impl fmt::Display for Omission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.field {
@@ -55,7 +53,7 @@ impl fmt::Display for Omission {
     }
 }
 
-/// All omissions as errors: for those who want nothing to be passed over.
+/// Returns all omissions as errors, for callers that accept none.
 pub fn refused(omissions: &[Omission]) -> Diagnostics {
     let all: Diagnostics = omissions.iter().map(Omission::error).collect();
     all.sorted()

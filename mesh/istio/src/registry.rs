@@ -1,4 +1,4 @@
-//! What the control plane knows: services, their ports and endpoints; and with the documents of the user, the mesh.
+//! The control plane's model of the mesh: services with their ports and endpoints, and the user's documents.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -14,32 +14,32 @@ mod documents;
 pub use documents::names_in;
 pub use shakedown_xds::table::Locality;
 
-/// The first port that an app listens on behind its sidecar; its service's ports follow in order.
+/// The first port on which an app listens behind its sidecar. Further ports follow in order.
 pub const FIRST_APP_PORT: u16 = 20_000;
 /// The port of a sidecar's outbound listener.
 pub const OUTBOUND_PORT: u16 = 15_001;
-/// The namespace of documents and pods that name none.
+/// The namespace of documents and pods that do not specify one.
 pub const DEFAULT_NAMESPACE: &str = "default";
-/// What Kubernetes appends to `<service>.<namespace>`.
+/// The suffix that Kubernetes appends to `<service>.<namespace>`.
 pub const DOMAIN: &str = "svc.cluster.local";
 
-/// A service's full name in the mesh: `reviews.default.svc.cluster.local`, in lower case.
+/// The full name of a service in the mesh, in lower case: `reviews.default.svc.cluster.local`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hostname(Arc<str>);
 
 impl Hostname {
-    /// A name that is full already.
+    /// Creates a hostname from a full name.
     pub fn new(name: &str) -> Self {
         Hostname(Arc::from(name.to_ascii_lowercase()))
     }
 
-    /// The name of a service of Kubernetes.
+    /// Returns the hostname of a Kubernetes Service.
     pub fn of(service: &str, namespace: &str) -> Self {
         Hostname::new(&format!("{service}.{namespace}.{DOMAIN}"))
     }
 
-    /// The name that a document of a namespace means: one without a dot is a service of that namespace, any other is
-    /// full. Source: Istio, `ResolveShortnameToFQDN`.
+    /// Resolves a host in a document of a namespace. A host without a dot is a service of that namespace, any other is
+    /// a full name. Source: Istio, `ResolveShortnameToFQDN`.
     pub fn resolve(host: &str, namespace: &str) -> Self {
         if host.contains('.') || host == "*" {
             Hostname::new(host)
@@ -48,17 +48,16 @@ impl Hostname {
         }
     }
 
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it stands for many names: `*` or `*.domain`.
+    /// Returns true if the name is a wildcard: `*` or `*.domain`.
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with('*')
     }
 
-    /// Whether it is, or as a wildcard covers, `other`.
+    /// Returns true if the name equals `other`, or is a wildcard that covers it.
     pub fn covers(&self, other: &Hostname) -> bool {
         match self.0.strip_prefix('*') {
             Some(suffix) => other.0.ends_with(suffix),
@@ -79,25 +78,24 @@ impl Borrow<str> for Hostname {
     }
 }
 
-/// Services by name.
+/// The services of the mesh by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registry {
-    /// The services.
     pub services: BTreeMap<Hostname, Service>,
-    /// Pods that serve nothing, as far as they are known: where they run decides which endpoints are near to them, and who they
-    /// are which documents hold for them.
+    /// Known pods that are not endpoints of any service. Their locality determines the priority of endpoints, and their
+    /// namespace and labels determine the documents that apply to them.
     pub clients: BTreeMap<IpAddr, Workload>,
-    /// Wildcards of hosts outside of the mesh. Nothing is routed by them; a reference to a host that one covers is not dangling.
+    /// Wildcards of hosts outside of the mesh. They are not routed, but references to the hosts that they cover are
+    /// valid.
     pub external: Vec<Hostname>,
 }
 
 impl Registry {
-    /// No services.
     pub fn new() -> Self {
         Registry::default()
     }
 
-    /// Adds a service, or replaces the one of its name.
+    /// Adds a service. Replaces an existing one of the same name.
     pub fn insert(&mut self, service: Service) {
         self.services.insert(service.hostname.clone(), service);
     }
@@ -107,14 +105,13 @@ impl Registry {
         self.services.contains_key(host) || self.external.iter().any(|wild| wild.covers(host))
     }
 
-    /// The service of a name.
     pub fn service(&self, hostname: &str) -> Option<&Service> {
         self.services.get(hostname)
     }
 
-    /// The pod at an address as its sidecar must know it: each service port that leads to it, and the app's port
-    /// behind. App ports count from [`FIRST_APP_PORT`], in the order of the service ports' numbers. An address that
-    /// serves nothing is a pod, too: a client.
+    /// Returns the pod at an address as its sidecar is configured: the service ports that lead to it, and the app's
+    /// port behind each. App ports count from [`FIRST_APP_PORT`], in the order of the service ports' numbers. An
+    /// address without a service is a pod without ports, a client.
     pub fn pod(&self, address: IpAddr) -> Pod {
         let mut numbers: BTreeMap<u16, Protocol> = BTreeMap::new();
         for service in self.services.values() {
@@ -145,25 +142,21 @@ impl Registry {
     }
 }
 
-/// A service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Its short name.
     pub name: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its full name.
     pub hostname: Hostname,
-    /// Ports that speak HTTP. Nothing is routed to a service without one.
+    /// The ports that speak HTTP. Without any, requests are not routed to the service.
     pub ports: Vec<Port>,
-    /// The numbers of its ports that speak another protocol over TCP. Nothing is routed to them.
+    /// The numbers of ports that speak another protocol over TCP. They are not routed.
     pub other_ports: Vec<u16>,
-    /// Its endpoints, ready or not.
+    /// All endpoints, including those that are not ready.
     pub endpoints: Vec<Endpoint>,
 }
 
 impl Service {
-    /// A service of Kubernetes, without endpoints.
+    /// Creates a Kubernetes Service without endpoints.
     pub fn new(name: &str, namespace: &str, ports: Vec<Port>) -> Self {
         Service {
             name: name.into(),
@@ -180,7 +173,8 @@ impl Service {
         self.hostname == Hostname::of(&self.name, &self.namespace)
     }
 
-    /// Where an endpoint serves one of the ports: its own port where the service has one only, else the same number.
+    /// Returns the address at which an endpoint serves a port: its own address if the service has only one port, else
+    /// the service port's number at its IP.
     pub fn address(&self, endpoint: &Endpoint, port: &Port) -> SocketAddr {
         match self.ports.len() {
             0 | 1 => endpoint.address,
@@ -189,19 +183,15 @@ impl Service {
     }
 }
 
-/// A port of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
-    /// Its number.
     pub number: u16,
-    /// Its name.
     pub name: String,
-    /// What is spoken there.
     pub protocol: Protocol,
 }
 
 impl Port {
-    /// A port for HTTP/1.1, named `http`.
+    /// Creates a port for HTTP/1.1, named `http`.
     pub fn http(number: u16) -> Self {
         Port {
             number,
@@ -211,64 +201,58 @@ impl Port {
     }
 }
 
-/// What is spoken on a port.
+/// The protocol of a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
-    /// HTTP/1.1.
     #[default]
     Http,
-    /// HTTP/2, without TLS between an app and its sidecar.
+    /// HTTP/2 without TLS between an app and its sidecar.
     Http2,
-    /// gRPC, over HTTP/2.
+    /// gRPC over HTTP/2.
     Grpc,
 }
 
 impl Protocol {
-    /// Whether it is HTTP/2.
+    /// Returns true for HTTP/2 and for gRPC.
     pub fn is_http2(self) -> bool {
         matches!(self, Protocol::Http2 | Protocol::Grpc)
     }
 }
 
-/// A pod as an endpoint of a service.
+/// A pod that is an endpoint of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Where it serves.
     pub address: SocketAddr,
-    /// Its labels, which subsets select by.
+    /// The labels, by which subsets select endpoints.
     pub labels: BTreeMap<String, String>,
-    /// Where it runs.
     pub locality: Locality,
-    /// Whether it takes traffic. Others are known, and not sent.
+    /// True if the endpoint accepts traffic. Others stay in the registry, but are not sent to proxies.
     pub ready: bool,
-    /// The workload that it belongs to: `reviews-v2`.
+    /// The name of the workload, for example `reviews-v2`.
     pub workload: String,
 }
 
-/// A pod that is no endpoint of any service.
+/// A pod that is not an endpoint of any service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
-    /// Its namespace.
     pub namespace: String,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Where it runs.
     pub locality: Locality,
 }
 
-/// The label of a pod's region.
+/// The label with a pod's region.
 pub const REGION_LABEL: &str = "topology.kubernetes.io/region";
-/// The label of a pod's zone.
+/// The label with a pod's zone.
 pub const ZONE_LABEL: &str = "topology.kubernetes.io/zone";
-/// The label of a pod's subzone.
+/// The label with a pod's subzone.
 pub const SUBZONE_LABEL: &str = "topology.istio.io/subzone";
-/// The label of a pod's cluster.
+/// The label with a pod's cluster.
 const CLUSTER_LABEL: &str = "topology.istio.io/cluster";
-/// Istio's name of a cluster that has been given none.
+/// Istio's default name of a cluster.
 const CLUSTER: &str = "Kubernetes";
 
-/// The labels of a pod with those that Istio adds for its locality, which replace the pod's own of the same name.
-/// `kubernetes.io/hostname` is not added, because there are no nodes. Source: Istio, `AugmentLabels`.
+/// Adds the labels that Istio derives from a pod's locality, which replace the pod's own of the same name.
+/// `kubernetes.io/hostname` is not added, because nodes are not modelled. Source: Istio, `AugmentLabels`.
 pub fn augment_labels(
     locality: &Locality,
     mut labels: BTreeMap<String, String>,
@@ -289,64 +273,59 @@ pub fn augment_labels(
 /// A pod, as its sidecar is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
-    /// The pod's address, which its sidecar owns.
     pub address: IpAddr,
-    /// The ports that lead to the app.
     pub ports: Vec<InboundPort>,
 }
 
-/// A port that a sidecar takes in, and the app's behind it.
+/// A port of a sidecar's inbound listener, with the app's port behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InboundPort {
     /// The service's port, on the pod's address.
     pub service: u16,
     /// The app's port, on the same address.
     pub app: u16,
-    /// What the app speaks there.
     pub protocol: Protocol,
 }
 
-/// All that configuration is made of.
+/// All inputs of the configuration that proxies receive.
 #[derive(Clone, Debug, Default)]
 pub struct Mesh {
-    /// The services.
     pub registry: Registry,
-    /// The user's documents; of two with one key the later counts.
+    /// The user's documents. If several have the same key, the last one is effective.
     pub documents: Vec<Document>,
-    /// Settings of the whole mesh.
     pub options: MeshOptions,
 }
 
 /// Settings of the whole mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeshOptions {
-    /// The namespace whose documents hold for all others.
+    /// The namespace whose documents apply to all namespaces.
     pub root_namespace: String,
-    /// The trust domain of identities.
+    /// The trust domain of workload identities.
     pub trust_domain: String,
-    /// Whether requests to hosts that no service has are let out; else they are answered 502.
+    /// True if requests to unknown hosts are passed through. Otherwise they get 502.
     pub outbound_allow_any: bool,
-    /// How long changes of hosts' health (an ejection, a return) are held back after the last one, before a proxy's
-    /// balancing sees them: Envoy's `update_merge_window`.
+    /// The delay of host health changes (an ejection, a return) after the last one, before a proxy's load balancing
+    /// uses them: Envoy's `update_merge_window`.
     pub ejection_delay: Duration,
-    /// Whom DestinationRules without `exportTo` are for. Source: Istio, `MeshConfig.defaultDestinationRuleExportTo`.
+    /// The scope of DestinationRules without `exportTo`. Source: Istio, `MeshConfig.defaultDestinationRuleExportTo`.
     pub destination_rules_for: DefaultExport,
-    /// Whom VirtualServices without `exportTo` are for. Source: Istio, `MeshConfig.defaultVirtualServiceExportTo`.
+    /// The scope of VirtualServices without `exportTo`. Source: Istio, `MeshConfig.defaultVirtualServiceExportTo`.
     pub virtual_services_for: DefaultExport,
 }
 
-/// Whom documents are for that do not say it. Istio honours no other values.
+/// The scope of documents without `exportTo`. Istio supports no other values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DefaultExport {
     /// All callers: `*`.
     #[default]
     All,
-    /// Those of the document's own namespace: `.`.
+    /// Callers of the document's own namespace: `.`.
     OwnNamespace,
 }
 
 impl MeshOptions {
-    /// Envoy's. Source: Envoy, `Cluster.CommonLbConfig.update_merge_window`.
+    /// Envoy's default. Source: Envoy, `Cluster.CommonLbConfig.update_merge_window`.
     pub const EJECTION_DELAY: Duration = Duration::from_secs(1);
 }
 

@@ -7,7 +7,7 @@ use shakedown_yaml::tree::parse;
 use super::*;
 use crate::registry::{Mesh, Port, Registry, Service};
 
-/// Reads all documents of a text; they must be good.
+/// Reads all documents of a text, which must be valid.
 pub(crate) fn documents(text: &str) -> Vec<Document> {
     parse("mesh.yaml", text)
         .unwrap()
@@ -22,7 +22,7 @@ fn error(text: &str) -> String {
         .to_string()
 }
 
-/// What is wrong with documents in a mesh of `reviews` (9080) and `ratings` (80 and 90).
+/// Returns the errors of documents in a mesh of `reviews` (9080) and `ratings` (80 and 90).
 fn invalid(text: &str) -> String {
     let mut registry = Registry::new();
     registry.insert(Service::new("reviews", "default", vec![Port::http(9080)]));
@@ -240,7 +240,7 @@ fn analysed(analysis: &str) -> String {
     ))
 }
 
-/// What is wrong with an analysis, without places and names.
+/// Returns the errors of an analysis, without source locations and names.
 fn wrong(analysis: &str) -> Vec<String> {
     let told = invalid(&analysed(analysis));
     let words = |line: &str| {
@@ -390,7 +390,7 @@ fn a_canary_routes_its_service_alone() {
 }
 
 proptest::proptest! {
-    /// Text of any shape is documents or errors.
+    /// Any text results in documents or errors, but not in a panic.
     #[test]
     fn no_document_makes_the_reader_panic(text in "[\\[\\]{}:,\\- \n a-e1\"]{0,80}|(apiVersion|kind|metadata|spec|name|to|: |\n|\n  |- |[a-z0-9]|\\[|\\]|\\{|\\}|,){0,30}") {
         for node in parse("f", &text).unwrap_or_default() {

@@ -1,4 +1,4 @@
-//! What is wrong with documents that are well formed, as far as only the whole mesh can tell.
+//! Validation of well-formed documents in the context of the whole mesh.
 
 mod balancing;
 mod canary;
@@ -16,9 +16,9 @@ use shakedown_yaml::{Diagnostics, Place, Spanned};
 use crate::registry::Mesh;
 use crate::{DestinationRule, Document, Key, PortSelector, Resource, in_force};
 
-/// The errors of the mesh's documents, in order of place; with `changed`, only those of these documents. References to what
-/// does not exist are no errors, because Istio accepts them. What proxies would refuse is not looked for, because that takes
-/// the translation.
+/// Returns the errors of the mesh's documents, ordered by source location. With `changed`, only the errors of those
+/// documents. References to missing objects are not errors, because Istio accepts them. Errors that only a proxy would
+/// report are not found, because that requires the translation to xDS.
 pub fn validate_documents(mesh: &Mesh, changed: Option<&BTreeSet<Key>>) -> Diagnostics {
     let mut check = Check {
         mesh,
@@ -50,7 +50,7 @@ impl<'a> Check<'a> {
             .add(place, format!("{}{}", self.prefix, message.as_ref()));
     }
 
-    /// Checks a host as Istio does, and returns whether it is one.
+    /// Checks a host as Istio does, and returns true if it is valid.
     fn host_name(&mut self, host: &Spanned<String>) -> bool {
         let Err(reason) = names::check_domain(host) else {
             return true;
@@ -91,7 +91,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Checks the number of a port, which is never 0.
+    /// Checks that a port's number is not 0.
     fn port_number(&mut self, port: &PortSelector) {
         if port.number.value == 0 {
             self.tell(&port.number.place, "invalid port 0: expected 1 to 65535");

@@ -1,4 +1,4 @@
-//! `VirtualService`: how requests to a host are routed. Source: Istio, networking/v1.
+//! `VirtualService`: routing of requests to a host. Source: Istio, networking/v1.
 
 mod answer;
 mod base64;
@@ -19,160 +19,149 @@ use shakedown_yaml::Spanned;
 
 use super::duration::GoDuration;
 
-/// How requests to some hosts are routed.
+/// The routes of requests to some hosts.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VirtualService {
-    /// The hosts: short names, full names, or wildcards. One without any is what others delegate to.
+    /// Short names, full names, or wildcards. Empty for a VirtualService that others delegate to.
     #[serde(default)]
     pub hosts: Vec<Spanned<String>>,
-    /// Where it holds: `mesh`, which is the default, means sidecars; other names mean gateways.
+    /// The gateways to which the routes apply. `mesh`, the default, means sidecars.
     #[serde(default)]
     pub gateways: Vec<Spanned<String>>,
-    /// The routes, in order.
+    /// The routes, of which the first match is used.
     #[serde(default)]
     pub http: Vec<Spanned<HttpRoute>>,
-    /// Whose callers it is for: `*` all, `.` those of its own namespace, or a namespace. None: all.
+    /// The namespaces whose callers the routes apply to: `*` for all, `.` for its own, or a name. Empty: all.
     #[serde(default)]
     pub export_to: Vec<Spanned<String>>,
 }
 
-/// A route: what it takes, where that goes.
+/// A route: its conditions and its action.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRoute {
-    /// Its name, for statistics and messages.
+    /// The name in statistics and messages.
     pub name: Option<String>,
-    /// What it takes: any of these; without any, everything.
+    /// The conditions, any of which must match. Empty: every request matches.
     #[serde(default)]
     pub r#match: Vec<Spanned<HttpMatch>>,
-    /// Where it goes, by weight.
+    /// The destinations, chosen by weight.
     #[serde(default)]
     pub route: Vec<Spanned<RouteDestination>>,
-    /// Sends the caller elsewhere instead.
+    /// Responds with a redirect instead.
     pub redirect: Option<Spanned<Redirect>>,
-    /// Answers instead.
+    /// Responds directly instead.
     pub direct_response: Option<Spanned<DirectResponse>>,
-    /// Takes the routes of another VirtualService instead.
+    /// Uses the routes of another VirtualService instead.
     pub delegate: Option<Spanned<Delegate>>,
-    /// How host and path change on the way.
+    /// Changes of host and path.
     pub rewrite: Option<Spanned<Rewrite>>,
-    /// How long all tries together may take; none or `0s`: no bound.
+    /// The maximum time of all attempts together. `None`: no bound.
     pub timeout: Option<Spanned<GoDuration>>,
-    /// When it is tried again; none: Istio's default.
+    /// The retry policy. `None`: Istio's default.
     pub retries: Option<Spanned<HttpRetry>>,
-    /// What is done to requests on purpose.
     pub fault: Option<Spanned<Fault>>,
-    /// Where copies go.
+    /// The destination of mirrored requests.
     pub mirror: Option<Spanned<Destination>>,
-    /// The share of requests that are copied; none: all.
+    /// The share of requests that are mirrored. `None`: all.
     pub mirror_percentage: Option<Spanned<Percentage>>,
-    /// The same in whole percent: Istio's older form, which counts only without the other.
+    /// The older form of `mirror_percentage` in whole percent, ignored if that is given.
     pub mirror_percent: Option<Spanned<u32>>,
-    /// Where copies go, each with its share.
+    /// Further destinations of mirrored requests, each with its share.
     #[serde(default)]
     pub mirrors: Vec<Spanned<MirrorPolicy>>,
-    /// Which cross-origin requests are allowed.
     pub cors_policy: Option<Spanned<CorsPolicy>>,
-    /// What is done to headers.
+    /// Changes of request and response headers.
     pub headers: Option<Spanned<Headers>>,
 }
 
-/// A destination and its share.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteDestination {
-    /// Where.
     pub destination: Destination,
-    /// Its share of the sum; a single destination needs none.
+    /// The weight relative to the sum of all weights. Not needed for a single destination.
     pub weight: Option<Spanned<i64>>,
-    /// What is done to headers of requests that go there, and of their responses.
+    /// Changes of the headers of requests to this destination, and of its responses.
     pub headers: Option<Spanned<Headers>>,
 }
 
-/// A service, and perhaps a part of it.
+/// A service, or a subset of it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Destination {
-    /// The service: a short or full name.
+    /// The service, by its short or full name.
     pub host: Spanned<String>,
-    /// A subset that a DestinationRule of the host defines.
+    /// A subset defined by a DestinationRule of the host.
     pub subset: Option<Spanned<String>>,
-    /// Which port; without it the only one, or the one that was asked for.
+    /// The port. `None`: the service's only port, or the port of the request.
     pub port: Option<PortSelector>,
 }
 
-/// A port of a service.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PortSelector {
-    /// Its number.
     pub number: Spanned<u16>,
 }
 
-/// Where copies go.
+/// A destination of mirrored requests.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MirrorPolicy {
-    /// Where.
     pub destination: Destination,
-    /// The share of requests that are copied; none: all.
+    /// The share of requests that are mirrored. `None`: all.
     pub percentage: Option<Spanned<Percentage>>,
 }
 
-/// Another VirtualService, whose routes are taken.
+/// A reference to another VirtualService whose routes are used.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delegate {
-    /// Its name.
     pub name: Spanned<String>,
-    /// Its namespace; none: the root's own.
+    /// The namespace. `None`: the namespace of the referring document.
     pub namespace: Option<String>,
 }
 
-/// How host and path change on the way.
+/// Changes of a request's host and path.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rewrite {
-    /// What takes the place of the path, or of the prefix that the route matched.
+    /// The replacement of the path, or of the prefix that the route matched.
     pub uri: Option<Spanned<String>>,
-    /// The new host.
     pub authority: Option<Spanned<String>>,
-    /// What takes the place of all that an expression finds in the path.
+    /// The replacement of all matches of an expression in the path.
     pub uri_regex_rewrite: Option<Spanned<RegexRewrite>>,
 }
 
-/// An expression, and what takes the place of all that it finds.
+/// An expression and the replacement of its matches.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegexRewrite {
-    /// The expression, in RE2's syntax; it need not match the whole path.
+    /// The expression, in RE2's syntax. A partial match suffices.
     pub r#match: String,
-    /// The new text; `\1` is the first group.
+    /// The replacement. `\1` is the first group.
     pub rewrite: String,
 }
 
-/// What is done to headers.
+/// Changes of request and response headers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Headers {
-    /// Of requests.
     pub request: Option<HeaderOperations>,
-    /// Of responses.
     pub response: Option<HeaderOperations>,
 }
 
-/// What is done to the headers of a message.
+/// Changes of the headers of a message.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeaderOperations {
-    /// Put in the place of those that are there.
+    /// Headers that replace existing ones of the same name.
     #[serde(default)]
     pub set: IndexMap<Spanned<String>, Spanned<String>>,
-    /// Put beside them.
+    /// Headers that are added to existing ones of the same name.
     #[serde(default)]
     pub add: IndexMap<Spanned<String>, Spanned<String>>,
-    /// Taken away.
+    /// Headers that are removed.
     #[serde(default)]
     pub remove: Vec<Spanned<String>>,
 }

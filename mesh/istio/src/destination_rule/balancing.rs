@@ -1,4 +1,4 @@
-//! How an endpoint is chosen. Source: Istio, `LoadBalancerSettings`.
+//! `loadBalancer`: the choice of an endpoint. Source: Istio, `LoadBalancerSettings`.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -6,23 +6,23 @@ use shakedown_yaml::Spanned;
 
 use crate::duration::{GoDuration, GoDurationOrZero};
 
-/// How an endpoint is chosen.
+/// The load balancing policy of a service.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancer {
-    /// By one of the simple policies; none: LEAST_REQUEST.
+    /// A simple policy. `None`: LEAST_REQUEST.
     pub simple: Option<Spanned<SimpleLb>>,
-    /// By a hash of the request. Not together with `simple`.
+    /// A hash of the request. Not together with `simple`.
     pub consistent_hash: Option<Spanned<ConsistentHash>>,
-    /// By where client and endpoints run.
+    /// Preferences by the localities of client and endpoints.
     pub locality_lb_setting: Option<Spanned<LocalityLb>>,
-    /// How long a new endpoint takes to its full share; the older form of `warmup`.
+    /// The time until a new endpoint has its full share. The older form of `warmup`.
     pub warmup_duration_secs: Option<GoDuration>,
-    /// How a new endpoint comes to its full share.
+    /// The warm-up of new endpoints.
     pub warmup: Option<Spanned<Warmup>>,
 }
 
-/// A simple policy.
+/// A load balancing policy without parameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum SimpleLb {
     /// Istio's default: LEAST_REQUEST.
@@ -32,39 +32,39 @@ pub enum SimpleLb {
     /// The old name of LEAST_REQUEST.
     #[serde(rename = "LEAST_CONN")]
     LeastConn,
-    /// Of two drawn at random the one with fewer active requests.
+    /// The endpoint with fewer active requests, out of two random ones.
     #[serde(rename = "LEAST_REQUEST")]
     LeastRequest,
-    /// One after another.
+    /// The endpoints in turn.
     #[serde(rename = "ROUND_ROBIN")]
     RoundRobin,
-    /// Any.
+    /// A random endpoint.
     #[serde(rename = "RANDOM")]
     Random,
 }
 
-/// By a hash of the request: what is hashed (one of the first four), and how hosts are found by it (one of the others).
+/// Load balancing by a hash of the request: the hashed value (one of the first four fields), and the algorithm (one of
+/// the others).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsistentHash {
-    /// A header.
+    /// The name of a header.
     pub http_header_name: Option<String>,
-    /// A cookie, which the proxy makes where there is none.
+    /// A cookie, which the proxy sets if it is missing.
     pub http_cookie: Option<HttpCookie>,
-    /// The caller's address.
     pub use_source_ip: Option<bool>,
-    /// A parameter of the query.
+    /// The name of a query parameter.
     pub http_query_parameter_name: Option<String>,
-    /// On a ring. The default.
+    /// A ring of hosts. The default.
     pub ring_hash: Option<RingHash>,
-    /// In a table.
+    /// A Maglev table.
     pub maglev: Option<Maglev>,
     /// The older form of `ringHash.minimumRingSize`.
     pub minimum_ring_size: Option<u64>,
 }
 
 impl ConsistentHash {
-    /// How many of the four things to hash are given; one must be.
+    /// Returns the number of hashed values that are given, which must be 1.
     pub fn keys(&self) -> usize {
         usize::from(self.http_header_name.is_some())
             + usize::from(self.http_cookie.is_some())
@@ -73,92 +73,86 @@ impl ConsistentHash {
     }
 }
 
-/// A cookie to hash.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpCookie {
-    /// Its name.
     pub name: String,
-    /// Its path.
     #[serde(default)]
     pub path: String,
-    /// How long it is kept; `0s`: as long as the session; none: the proxy makes none.
+    /// The lifetime. `0s`: a session cookie. `None`: the proxy does not set the cookie.
     pub ttl: Option<GoDurationOrZero>,
-    /// What else is said of it, where the proxy makes it: `SameSite`.
+    /// Further attributes of a cookie set by the proxy, for example `SameSite`.
     #[serde(default)]
     pub attributes: Vec<CookieAttribute>,
 }
 
-/// What is said of a cookie.
+/// An attribute of a cookie.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CookieAttribute {
-    /// Its name.
     pub name: Spanned<String>,
-    /// Its value; none: the name alone.
+    /// The value. Empty: the attribute has only a name.
     #[serde(default)]
     pub value: String,
 }
 
-/// A ring of hosts.
+/// Parameters of a hash ring.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RingHash {
-    /// At least so many places; none: 1024.
+    /// The minimum number of entries of the ring. `None`: 1024.
     pub minimum_ring_size: Option<u64>,
 }
 
-/// A table of hosts.
+/// Parameters of a Maglev table.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Maglev {
-    /// So many places, a prime; none: 65,537.
+    /// The number of entries of the table, a prime. `None`: 65,537.
     pub table_size: Option<Spanned<u64>>,
 }
 
-/// How a new endpoint comes to its full share.
+/// The warm-up of a new endpoint, until it has its full share.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warmup {
-    /// How long it takes.
+    /// The time until the full share.
     pub duration: Option<GoDuration>,
-    /// The share that it has at once, in percent; none: 10.
+    /// The initial share in percent. `None`: 10.
     pub minimum_percent: Option<f64>,
-    /// 1: linear (the default); more: faster at first.
+    /// The shape of the increase. 1, the default, is linear. Higher values increase faster at first.
     pub aggression: Option<f64>,
 }
 
-/// By where client and endpoints run. Without it, and with outlier detection, endpoints further away are taken only when
-/// nearer ones fail.
+/// Load balancing by the localities of client and endpoints. With outlier detection and no such setting, more distant
+/// endpoints are used only if nearer ones fail.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalityLb {
-    /// Whether it is done at all; none: yes.
+    /// False disables it. `None`: enabled.
     pub enabled: Option<bool>,
-    /// Shares of localities, by the client's. Not together with the others.
+    /// The shares of localities, by the client's locality. Not together with the other settings.
     pub distribute: Option<Vec<Distribute>>,
-    /// Where a region's requests go when it fails.
+    /// The failover region of each region.
     pub failover: Option<Vec<Failover>>,
-    /// Labels that client and endpoint must share, the most important first: `name` or `name=value`.
+    /// Labels that client and endpoint must share, in order of priority: `name` or `name=value`.
     pub failover_priority: Option<Vec<Spanned<String>>>,
 }
 
-/// Shares of localities for clients of one.
+/// The shares of localities for the clients of one locality.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Distribute {
-    /// The client's locality: `region/zone/subzone`, each may be `*` or left out.
+    /// The client's locality, `region/zone/subzone`. Each part may be `*` or omitted.
     pub from: Spanned<String>,
-    /// Localities and their share in percent.
+    /// Localities with their shares in percent.
     pub to: IndexMap<String, u32>,
 }
 
-/// Where a region's requests go when it fails.
+/// The region that receives a region's requests if that fails.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failover {
-    /// The client's region.
     pub from: Spanned<String>,
-    /// The other region.
     pub to: String,
 }

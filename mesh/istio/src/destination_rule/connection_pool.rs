@@ -1,67 +1,61 @@
-//! `connectionPool`: bounds on connections and requests, in each proxy. Source: Istio, networking/v1.
+//! `connectionPool`: limits on connections and requests, for each proxy. Source: Istio, networking/v1.
 
 use serde::Deserialize;
 
 use crate::GoDuration;
 
-/// Bounds on connections and requests, in each proxy.
+/// Limits on connections and requests, for each proxy.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionPool {
-    /// Of connections.
     pub tcp: Option<TcpPool>,
-    /// Of requests.
     pub http: Option<HttpPool>,
 }
 
-/// Bounds on connections.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TcpPool {
-    /// The most connections to the service; none or 0: as many as it takes.
+    /// The maximum number of connections to the service. `None` or 0: unlimited.
     pub max_connections: Option<u32>,
-    /// How long one may take to come up; none: 10 s.
+    /// The maximum time for opening a connection. `None`: 10 s.
     pub connect_timeout: Option<GoDuration>,
-    /// After so long one is closed, when it has no request; none: never.
+    /// The age at which a connection is closed once it has no request. `None`: unlimited.
     pub max_connection_duration: Option<GoDuration>,
-    /// How long one may be idle, where `http` does not say.
+    /// The maximum idle time of a connection, if `http` does not set one.
     pub idle_timeout: Option<GoDuration>,
 }
 
-/// Bounds on requests.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpPool {
-    /// The most requests that wait for a connection; none or 0: as many as it takes.
+    /// The maximum number of requests that wait for a connection. `None` or 0: unlimited.
     pub http1_max_pending_requests: Option<u32>,
-    /// The most requests in hand, whatever the protocol; none or 0: as many as it takes.
+    /// The maximum number of active requests, for every protocol. `None` or 0: unlimited.
     pub http2_max_requests: Option<u32>,
-    /// After so many requests a connection is closed; 0: never.
+    /// The number of requests after which a connection is closed. `None` or 0: unlimited.
     pub max_requests_per_connection: Option<u32>,
-    /// The most retries in hand; none or 0: as many as it takes.
+    /// The maximum number of concurrent retries. `None` or 0: unlimited.
     pub max_retries: Option<u32>,
-    /// How long a connection may be idle; none: an hour; `0s`: for ever.
+    /// The maximum idle time of a connection. `None`: `tcp.idleTimeout`, or else one hour.
     pub idle_timeout: Option<GoDuration>,
-    /// Whether requests of HTTP/1.1 go on as HTTP/2.
+    /// The upgrade of HTTP/1.1 requests to HTTP/2.
     pub h2_upgrade_policy: Option<H2UpgradePolicy>,
-    /// The most streams of one HTTP/2 connection; none or 0: Envoy's default.
+    /// The maximum number of concurrent streams on an HTTP/2 connection. `None` or 0: Envoy's default.
     pub max_concurrent_streams: Option<u32>,
-    /// Whether requests go on as what they came as.
+    /// True if requests are forwarded with the client's protocol.
     #[serde(default)]
     pub use_client_protocol: bool,
 }
 
-/// Whether requests of HTTP/1.1 go on as HTTP/2.
+/// The upgrade of HTTP/1.1 requests to HTTP/2.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum H2UpgradePolicy {
-    /// As the mesh has it: no.
+    /// The mesh's default: no upgrade.
     #[default]
     #[serde(rename = "DEFAULT")]
     Default,
-    /// No.
     #[serde(rename = "DO_NOT_UPGRADE")]
     DoNotUpgrade,
-    /// Yes.
     #[serde(rename = "UPGRADE")]
     Upgrade,
 }

@@ -1,5 +1,4 @@
-//! `outlierDetection` and `retryBudget`: when a host is taken out, and how many retries there may be. Source: Istio,
-//! networking/v1.
+//! `outlierDetection` and `retryBudget`: ejection of hosts, and limits on retries. Source: Istio, networking/v1.
 
 use std::str::FromStr;
 
@@ -9,41 +8,43 @@ use shakedown_yaml::decode::from_text;
 
 use crate::GoDuration;
 
-/// When a host is taken out of its cluster, and for how long.
+/// The conditions under which a host is ejected from its cluster, and the duration.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutlierDetection {
-    /// Whether failures to reach a host are counted apart from its own.
+    /// True if failures to reach a host are counted separately from its error responses.
     #[serde(default)]
     pub split_external_local_origin_errors: bool,
-    /// So many failures in a row to reach it; only if they are counted apart.
+    /// The number of consecutive failures to reach a host that eject it. Requires `split_external_local_origin_errors`.
     pub consecutive_local_origin_failures: Option<Spanned<u32>>,
-    /// So many of 502, 503 and 504 in a row; none or 0: these do not count by themselves.
+    /// The number of consecutive 502, 503 and 504 responses that eject a host. `None` or 0: disabled.
     pub consecutive_gateway_errors: Option<u32>,
-    /// So many 5xx in a row; none: 5; 0: they do not count.
+    /// The number of consecutive 5xx responses that eject a host. `None`: 5. 0: disabled.
     #[serde(rename = "consecutive5xxErrors")]
     pub consecutive_5xx_errors: Option<u32>,
-    /// The time from one look at all hosts to the next; none: 10 s.
+    /// The interval between evaluations of all hosts. `None`: 10 s.
     pub interval: Option<GoDuration>,
-    /// How long a host is out at the first time; none: 30 s.
+    /// The duration of a host's first ejection. `None`: 30 s.
     pub base_ejection_time: Option<GoDuration>,
-    /// The most hosts that may be out, in percent; none or 0: 10.
+    /// The maximum share of ejected hosts, in percent. `None` or 0: 10.
     pub max_ejection_percent: Option<Spanned<u32>>,
-    /// Below so many percent of healthy hosts, all are used; none: 0, never.
+    /// The share of healthy hosts, in percent, below which all hosts are used. `None`: 0, never.
     pub min_health_percent: Option<Spanned<u32>>,
 }
 
-/// How many retries there may be at once.
+/// A limit on concurrent retries.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetryBudget {
-    /// The share of the requests in hand, in percent. None: 0.2, which is what Istio sends, though its reference says 20.
+    /// The share of active requests, in percent. `None`: 0.2, which is the value that Istio sends, although its
+    /// reference says 20.
     pub percent: Option<Spanned<Percent>>,
-    /// So many are allowed in any case; none or 0: 3.
+    /// The number of retries that are always allowed. `None` or 0: 3.
     pub min_retry_concurrency: Option<u32>,
 }
 
-/// A percentage, in millionths of the whole: `20` and `0.5` are 200,000 and 5,000. At most six digits follow the point.
+/// A percentage, in millionths of the whole: `20` and `0.5` are 200,000 and 5,000. Digits after the fourth decimal
+/// place are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(pub u32);
 
@@ -59,7 +60,7 @@ impl FromStr for Percent {
             return Err(refused());
         }
         let whole: u32 = whole.parse().map_err(|_| refused())?;
-        // Four digits make a millionth of the whole; what is finer is cut off.
+        // Four decimal places are a millionth of the whole.
         let tenthousandths: u32 = format!("{fraction:0<4}")[..4]
             .parse()
             .map_err(|_| refused())?;

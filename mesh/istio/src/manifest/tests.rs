@@ -3,7 +3,7 @@ use crate::validate_documents;
 use super::*;
 use crate::registry::Mesh;
 
-/// All documents of a text, as `check` reads them.
+/// Reads all documents of a text like `check` does.
 fn read(text: &str) -> Vec<Manifest> {
     let nodes = documents_of("mesh.yaml", text.as_bytes()).unwrap();
     nodes.iter().map(|it| Manifest::read(it).unwrap()).collect()

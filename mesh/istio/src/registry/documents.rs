@@ -1,4 +1,4 @@
-//! Services as configuration alone has them, without a cluster that knows them.
+//! Services derived from documents alone, without a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,13 @@ use crate::gateways::is_for_sidecars;
 use super::{Hostname, Port, Registry, Service};
 use crate::{Canary, Document, HttpRoute, Resource, VirtualService};
 
-/// The suffixes of the services that Flagger makes for a canary's two versions. Source: Flagger, `KubernetesDefaultRouter`.
+/// The suffixes of the services that Flagger creates for a canary. Source: Flagger, `KubernetesDefaultRouter`.
 const OF_CANARIES: [&str; 3] = ["", "-primary", "-canary"];
 
 impl Registry {
-    /// The services that documents declare: Services, hosts of ServiceEntries, and the services that Flagger makes for
-    /// Canaries. None if no Service is among them: then the cluster's services are not known.
+    /// Returns the services that documents declare: Services, hosts of ServiceEntries, and the services that Flagger
+    /// creates for Canaries. `None` if the documents contain no Service, because the cluster's services are then
+    /// unknown.
     pub fn declared(services: &[Service], documents: &[Document]) -> Option<Registry> {
         if !services.iter().any(Service::is_of_kubernetes) {
             return None;
@@ -27,7 +28,7 @@ impl Registry {
         Some(registry)
     }
 
-    /// The services that documents name in any way, each with the ports that they name, else with `port`.
+    /// Returns all services that documents refer to, each with the referenced ports, or with `port` if there are none.
     pub fn named_by(documents: &[Document], port: u16) -> Registry {
         let mut ports: BTreeMap<Hostname, BTreeSet<u16>> = BTreeMap::new();
         for document in documents {
@@ -63,7 +64,7 @@ impl Registry {
 }
 
 impl Service {
-    /// A service of Kubernetes if its full name is of that form, else one outside.
+    /// Creates a Kubernetes Service if the full name has that form, else an external service.
     fn with_hostname(hostname: Hostname, ports: Vec<Port>) -> Service {
         let mut labels = hostname.as_str().splitn(3, '.');
         if let (Some(name), Some(namespace)) = (labels.next(), labels.next()) {
@@ -86,7 +87,7 @@ fn services_of_canary(canary: &Resource<Canary>) -> impl Iterator<Item = Service
     })
 }
 
-/// The hosts that a document names, each with its port where it has one.
+/// Returns the hosts that a document refers to, each with its port if given.
 pub fn names_in(document: &Document) -> Vec<(&str, Option<u16>)> {
     match document {
         Document::VirtualService(resource) => {
@@ -106,15 +107,15 @@ pub fn names_in(document: &Document) -> Vec<(&str, Option<u16>)> {
     }
 }
 
-/// The hosts that a VirtualService routes for callers inside the mesh: each counts as a service, since routes that redirect
-/// or answer need no destination.
+/// Returns the hosts that a VirtualService routes for callers inside the mesh. Each counts as a service, because a
+/// route with a redirect or a direct response has no destination.
 fn own_hosts(spec: &VirtualService) -> impl Iterator<Item = (&str, Option<u16>)> {
     let inside = is_for_sidecars(spec);
     let hosts = spec.hosts.iter().filter(move |_| inside);
     hosts.map(|host| (host.as_str(), None))
 }
 
-/// The hosts that a route sends requests and copies to.
+/// Returns the hosts of a route's destinations and mirrors.
 fn destinations(route: &HttpRoute) -> impl Iterator<Item = (&str, Option<u16>)> {
     let ways = route.route.iter().map(|to| &to.destination);
     let mirror = route.mirror.iter().map(|mirror| &mirror.value);

@@ -1,4 +1,4 @@
-//! Refusals that no other test asks for: each has a document with one fault, and the one message it gets.
+//! Errors that no other test covers: each case is a document with one fault, and its only message.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use super::strictness::{errors, route, rule, virtual_service};
 use super::*;
 use crate::registry::{Endpoint, Locality};
 
-/// Checks that each document is refused with this message alone.
+/// Checks that each document is rejected with only this message.
 fn refused(cases: impl IntoIterator<Item = (String, &'static str)>) {
     for (text, reason) in cases {
         let found = errors(&text);

@@ -1,8 +1,8 @@
-//! What is told of VirtualServices.
+//! Errors of VirtualServices, and exports of DestinationRules.
 
 use super::*;
 
-/// What is wrong with a VirtualService of `reviews` with this `http`.
+/// Returns the errors of a VirtualService of `reviews` with this `http`.
 fn wrong(http: &str) -> Vec<String> {
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec:\n  hosts: [reviews]\n  http: {http}\n"
@@ -19,7 +19,7 @@ fn wrong(http: &str) -> Vec<String> {
 
 const TO: &str = "route: [{destination: {host: reviews}}]";
 
-/// One fault each, and what is told of it.
+/// Each case has one fault and its message.
 #[test]
 fn a_route_that_cannot_be_is_told_at_its_line() {
     for (http, told) in [
@@ -160,7 +160,7 @@ fn an_export_to_nobody_is_told() {
     ));
 }
 
-/// What is wrong with a rule of `default` that says this besides its host.
+/// Returns the errors of a rule in `default` with these fields in addition to its host.
 fn wrong_rule(more: &str) -> String {
     invalid(&format!(
         "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: r}}\nspec: {{host: reviews, {more}}}\n"

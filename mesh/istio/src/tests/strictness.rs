@@ -1,4 +1,4 @@
-//! What Istio's validation refuses, and what it takes. Source: Istio, `pkg/config/validation`.
+//! Documents that Istio's validation rejects, and those that it accepts. Source: Istio, `pkg/config/validation`.
 
 use super::*;
 
@@ -26,7 +26,7 @@ pub(super) fn rule(spec: &str) -> String {
     )
 }
 
-/// All errors of a document, those of its fields included.
+/// Returns all errors of a document, including those of its fields.
 pub(super) fn errors(text: &str) -> String {
     match Document::read(&parse("mesh.yaml", text).unwrap()[0]) {
         Ok(_) => invalid(text),

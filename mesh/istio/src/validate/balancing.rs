@@ -1,5 +1,5 @@
-//! What is wrong with `loadBalancer`. Source: Istio, `validateLoadBalancer` and `validateLocalityLbSetting`; where Istio takes
-//! what Envoy would refuse or ignore, it is an error here.
+//! Validation of `loadBalancer`. Source: Istio, `validateLoadBalancer` and `validateLocalityLbSetting`. Settings that
+//! Istio accepts but Envoy would reject or ignore are errors, too.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     ConsistentHash, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb, SimpleLb, Warmup,
 };
 
-/// A region, as a label of failover.
+/// The label of the region in `failoverPriority`.
 const REGION: &str = "topology.kubernetes.io/region";
 
 impl Check<'_> {
@@ -192,7 +192,7 @@ impl Check<'_> {
         }
     }
 
-    /// A `region/zone/subzone`; what follows a `*` can be nothing.
+    /// Checks a locality, `region/zone/subzone`. A `*` must be the last part.
     fn pattern(&mut self, near: &Spanned<String>, pattern: &str) {
         let parts: Vec<&str> = pattern.split('/').collect();
         let after_any = parts.iter().skip_while(|part| **part != "*").nth(1);
@@ -221,7 +221,7 @@ impl Check<'_> {
     }
 }
 
-/// What may be written into a header as it stands.
+/// Returns true if a cookie's name can be written into a header without quoting.
 fn is_cookie_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -236,7 +236,7 @@ mod tests {
     use crate::validate_documents;
     use shakedown_yaml::tree::parse;
 
-    /// What is wrong with a `loadBalancer`.
+    /// Returns the errors of a `loadBalancer`.
     fn wrong(balancer: &str) -> Vec<String> {
         let text = format!(
             "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: a}}, spec: {{host: a, \

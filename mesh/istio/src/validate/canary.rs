@@ -1,4 +1,4 @@
-//! What is wrong with a `Canary`.
+//! Validation of `Canary`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     VirtualService,
 };
 
-/// The label that tells an endpoint's version.
+/// The label with an endpoint's version.
 const VERSION_LABEL: &str = "version";
 
 impl<'a> Check<'a> {
@@ -164,7 +164,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Nobody else may route what a canary routes.
+    /// Reports other Canaries and VirtualServices that route the service of a canary.
     fn alone(&mut self, resource: &Resource<Canary>) {
         let host = host_of(resource);
         let mesh = self.mesh;
@@ -188,7 +188,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The canary that routes a host, if one does.
+    /// Returns the canary that routes a host, if any.
     fn canary_of(&self, host: &Hostname) -> Option<&'a Resource<Canary>> {
         in_force(&self.mesh.documents).find_map(|document| match document {
             Document::Canary(canary) if host_of(canary) == *host => Some(canary),
@@ -196,7 +196,7 @@ impl<'a> Check<'a> {
         })
     }
 
-    /// Refuses to route what a canary routes.
+    /// Reports hosts of a VirtualService that a canary routes.
     pub(super) fn beside_canary(&mut self, resource: &Resource<VirtualService>) {
         for written in &resource.spec.hosts {
             let host = Hostname::resolve(written, &resource.meta.namespace);
@@ -210,7 +210,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Refuses a subset that is named as a version of a canary's service, and is something else.
+    /// Reports a subset named like a version of a canary's service that selects other endpoints.
     pub(super) fn subsets_beside_canary(&mut self, resource: &Resource<DestinationRule>) {
         let host = Hostname::resolve(&resource.spec.host, &resource.meta.namespace);
         let Some(canary) = self.canary_of(&host) else {
@@ -238,12 +238,13 @@ impl<'a> Check<'a> {
     }
 }
 
-/// The service that a canary rolls out.
+/// Returns the service that a canary rolls out.
 fn host_of(canary: &Resource<Canary>) -> Hostname {
     Hostname::resolve(canary.spec.service_name(), &canary.meta.namespace)
 }
 
-/// Whether a VirtualService names a host itself. A wildcard gives way to a canary, as to any other that is more specific.
+/// Returns true if a VirtualService contains the exact host. A wildcard does not conflict with a canary, because a more
+/// specific host takes precedence.
 fn names(service: &Resource<VirtualService>, host: &Hostname) -> bool {
     let mut hosts = service.spec.hosts.iter();
     hosts.any(|written| Hostname::resolve(written, &service.meta.namespace) == *host)

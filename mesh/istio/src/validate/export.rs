@@ -1,5 +1,4 @@
-//! What is wrong with whom a document is for: its `exportTo`, its `workloadSelector`.
-//! Source: Istio, `validateExportTo`, `validateWorkloadSelector`.
+//! Validation of `exportTo` and `workloadSelector`. Source: Istio, `validateExportTo`, `validateWorkloadSelector`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use super::names::is_dns_label;
 use crate::export::{EVERYBODY, OWN_NAMESPACE};
 use crate::{DestinationRule, Resource, WorkloadSelector};
 
-/// Nobody: Istio takes it of a ServiceEntry alone.
+/// No namespace. Istio accepts this value only in a ServiceEntry.
 const NOBODY: &str = "~";
 
 impl Check<'_> {
@@ -53,7 +52,7 @@ impl Check<'_> {
         }
     }
 
-    /// A rule that selects workloads is for its own namespace.
+    /// Checks that a rule with a workload selector is exported to its own namespace only.
     pub(super) fn selects_at_home(&mut self, rule: &Resource<DestinationRule>) {
         let own = rule.meta.namespace.as_str();
         for to in &rule.spec.export_to {

@@ -1,17 +1,17 @@
-//! The names that Istio accepts: hosts, namespaces, gateways, subsets, labels.
+//! Syntax of names as Istio accepts them: hosts, namespaces, gateways, subsets, labels.
 //!
 //! Source: Istio, `pkg/config/labels/instance.go`, `agent.ValidateWildcardDomain`, `validateGatewayNames`.
 
 use std::net::IpAddr;
 
-/// Longest DNS label.
+/// The maximum length of a DNS label.
 const LABEL_MAX: usize = 63;
-/// Longest domain name.
+/// The maximum length of a domain name.
 const DOMAIN_MAX: usize = 255;
-/// Longest DNS prefix of a label's key, without its slash.
+/// The maximum length of the DNS prefix of a label's key, without its slash.
 const PREFIX_MAX: usize = 253;
 
-/// Returns whether a text is a DNS label: a namespace, a subset, a part of a host. Istio takes capitals, too.
+/// Returns true if a text is a DNS label: a namespace, a subset, a part of a host. Like Istio, accepts capitals.
 pub(super) fn is_dns_label(name: &str) -> bool {
     name.len() <= LABEL_MAX
         && starts_and_ends_alphanumeric(name)
@@ -23,7 +23,7 @@ pub(super) fn is_dns_label(name: &str) -> bool {
 /// Checks a domain name, whose first label may be `*` or begin with it.
 ///
 /// # Errors
-/// The reason why Istio refuses the name.
+/// The reason why Istio rejects the name.
 pub(super) fn check_domain(domain: &str) -> Result<(), String> {
     check_length(domain)?;
     let (first, rest) = match domain.split_once('.') {
@@ -39,13 +39,13 @@ pub(super) fn check_domain(domain: &str) -> Result<(), String> {
 /// Checks a domain name without wildcards.
 ///
 /// # Errors
-/// The reason why Istio refuses the name.
+/// The reason why Istio rejects the name.
 pub(super) fn check_fqdn(domain: &str) -> Result<(), String> {
     check_length(domain)?;
     check_labels(domain)
 }
 
-/// Returns whether two hosts of one VirtualService overlap. Source: Istio, `host.Name.Matches`.
+/// Returns true if two hosts of one VirtualService overlap. Source: Istio, `host.Name.Matches`.
 pub(super) fn hosts_overlap(one: &str, other: &str) -> bool {
     match (one.strip_prefix('*'), other.strip_prefix('*')) {
         (Some(one), Some(other)) => one.ends_with(other) || other.ends_with(one),
@@ -55,12 +55,12 @@ pub(super) fn hosts_overlap(one: &str, other: &str) -> bool {
     }
 }
 
-/// Returns whether a text is an IP address, which a VirtualService accepts as a host.
+/// Returns true if a text is an IP address, which a VirtualService accepts as a host.
 pub(super) fn is_ip(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok()
 }
 
-/// Returns whether a text is the key of a Kubernetes label: a name, perhaps after a DNS name and a slash.
+/// Returns true if a text is the key of a Kubernetes label: a name, optionally after a DNS name and a slash.
 pub(super) fn is_label_key(key: &str) -> bool {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
@@ -71,7 +71,7 @@ pub(super) fn is_label_key(key: &str) -> bool {
     prefix.is_none_or(fine_prefix) && name.len() <= LABEL_MAX && is_qualified_name(name)
 }
 
-/// Returns whether a text is the value of a Kubernetes label.
+/// Returns true if a text is the value of a Kubernetes label.
 pub(super) fn is_label_value(value: &str) -> bool {
     value.is_empty() || is_qualified_name(value)
 }
@@ -87,7 +87,7 @@ fn starts_and_ends_alphanumeric(name: &str) -> bool {
     matches!(ends, (Some(first), Some(last)) if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric())
 }
 
-/// `*`, a label, or a label after `*` or `*-`.
+/// Returns true for `*`, a label, or a label after `*` or `*-`.
 fn is_wildcard_label(label: &str) -> bool {
     if label.len() > LABEL_MAX {
         return false;

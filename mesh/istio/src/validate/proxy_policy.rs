@@ -1,4 +1,4 @@
-//! What is wrong with a `ProxyPolicy`.
+//! Validation of `ProxyPolicy`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, ProxyPolicy, Resource, Shed,
 };
 
-/// The most hedges of one request.
+/// The maximum number of hedges of one request.
 const HEDGES_MAX: u32 = 10;
 
 impl<'a> Check<'a> {
@@ -39,7 +39,7 @@ impl<'a> Check<'a> {
         self.policy_values(spec);
     }
 
-    /// What acts where requests arrive cannot be said by the host that is called.
+    /// Reports inbound settings, which require a `selector`, in a policy with `host`.
     fn not_by_host(&mut self, spec: &Spanned<ProxyPolicy>) {
         let inbound = [
             ("rateLimit", spec.rate_limit.as_ref().map(|it| &it.place)),
@@ -62,7 +62,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// What acts where requests leave cannot be said by the workload that is called.
+    /// Reports outbound settings, which require a `host`, in a policy with `selector`.
     fn not_by_selector(&mut self, spec: &Spanned<ProxyPolicy>) {
         let outbound = [
             ("balancer", spec.balancer.as_ref().map(|it| &it.place)),
@@ -121,7 +121,7 @@ impl<'a> Check<'a> {
     }
 
     fn local_rate_limit(&mut self, limit: &LocalRateLimit) {
-        /// Envoy's shortest fill interval.
+        /// Envoy's minimum fill interval.
         const PER_MIN: Duration = Duration::from_millis(50);
         self.at_least_one("requests", Some(&limit.requests));
         self.at_least_one("burst", limit.burst.as_ref());

@@ -1,4 +1,4 @@
-//! What is wrong with `trafficPolicy`. Source: Istio, `validateTrafficPolicy`.
+//! Validation of `trafficPolicy`. Source: Istio, `validateTrafficPolicy`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a VirtualService.
+//! Validation of VirtualServices.
 
 mod action;
 mod condition;
@@ -60,7 +60,7 @@ impl Check<'_> {
         }
     }
 
-    /// A gateway's name, perhaps with its namespace before it.
+    /// Checks the name of a gateway, with an optional namespace before it.
     fn gateway(&mut self, gateway: &Spanned<String>) {
         let fine = match gateway.split_once('/') {
             Some((namespace, name)) => names::is_dns_label(namespace) && names::is_dns_label(name),
@@ -73,7 +73,7 @@ impl Check<'_> {
         }
     }
 
-    /// One without hosts, which only others use: its gateways are theirs.
+    /// Checks a VirtualService without hosts. It uses the gateways of those that delegate to it.
     fn delegated(&mut self, resource: &Resource<VirtualService>) {
         for gateway in resource.spec.gateways.iter().take(1) {
             let message = "one without hosts has the gateways of those that delegate to it: leave `gateways` out";
@@ -81,7 +81,7 @@ impl Check<'_> {
         }
     }
 
-    /// A route that takes those of another document.
+    /// Checks a route that delegates to another VirtualService.
     fn delegate(&mut self, to: &Spanned<Delegate>, resource: &Resource<VirtualService>) {
         if resource.spec.hosts.is_empty() {
             let message = "one without hosts cannot delegate: one level is all there is";

@@ -1,57 +1,51 @@
-//! Answers that a route gives by itself.
+//! Responses of a route without an upstream: redirects and direct responses.
 
 use serde::Deserialize;
 use shakedown_yaml::Spanned;
 
 use super::base64;
 
-/// Longest body of a direct response, in bytes. Source: Istio, `DefaultMaxDirectResponseBodySizeBytes`.
+/// The maximum size of the body of a direct response, in bytes. Source: Istio, `DefaultMaxDirectResponseBodySizeBytes`.
 pub const DIRECT_BODY_MAX: u32 = 1024 * 1024;
 
-/// Sends the caller elsewhere; what is not given stays as it was.
+/// A redirect. Parts of the URL that are not given stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Redirect {
-    /// The new path.
     pub uri: Option<String>,
-    /// The new host, perhaps with a port.
+    /// The new host, with an optional port.
     pub authority: Option<String>,
-    /// The new port.
     pub port: Option<Spanned<u16>>,
-    /// Where the new port is taken from.
+    /// The origin of the new port. Not together with `port`.
     pub derive_port: Option<Spanned<DerivePort>>,
-    /// The new scheme.
     pub scheme: Option<Spanned<String>>,
-    /// The status; none: 301.
+    /// The status. `None`: 301.
     pub redirect_code: Option<Spanned<u16>>,
 }
 
-/// Where the port of a redirect is taken from.
+/// The origin of a redirect's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum DerivePort {
-    /// From the scheme: 80 or 443, which are not written.
+    /// The scheme's default, 80 or 443, which is omitted from the URL.
     #[serde(rename = "FROM_PROTOCOL_DEFAULT")]
     FromProtocolDefault,
-    /// From the request.
+    /// The port of the request.
     #[serde(rename = "FROM_REQUEST_PORT")]
     FromRequestPort,
 }
 
-/// Answers a request.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DirectResponse {
-    /// The status.
     pub status: Spanned<u16>,
-    /// The body; none: empty.
+    /// The body. `None`: empty.
     pub body: Option<Spanned<Body>>,
 }
 
-/// A body as it is written.
+/// The body of a direct response, as written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenBody")]
 pub enum Body {
-    /// Text.
     String(String),
     /// Bytes, written in base64.
     Bytes(Vec<u8>),

@@ -1,4 +1,4 @@
-//! Base64, as protobuf's JSON has bytes: standard or URL-safe letters, with or without padding. Source: RFC 4648.
+//! Base64 as in protobuf's JSON format: standard or URL-safe alphabet, with or without padding. Source: RFC 4648.
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -10,7 +10,7 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Decodes a text; `None` if it is not base64.
+/// Decodes a text. `None` if it is not base64.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');
     ENGINE.decode(text.replace('-', "+").replace('_', "/")).ok()

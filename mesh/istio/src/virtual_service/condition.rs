@@ -1,60 +1,58 @@
-//! What a route takes.
+//! Match conditions of a route.
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 use shakedown_yaml::Spanned;
 
-/// What a route takes: all that is given must hold.
+/// A match condition. All given fields must match.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpMatch {
-    /// Its name, appended to the route's.
+    /// The name, appended to the route's name.
     pub name: Option<String>,
-    /// The path, without its query. A prefix is a prefix of the text, not of segments.
+    /// The path without its query. A prefix is compared as text, not by path segments.
     pub uri: Option<Spanned<StringMatch>>,
-    /// `http` or `https`.
     pub scheme: Option<Spanned<StringMatch>>,
-    /// The method.
     pub method: Option<Spanned<StringMatch>>,
-    /// The authority.
     pub authority: Option<Spanned<StringMatch>>,
-    /// Headers. An empty condition asks for presence.
+    /// The headers. An empty condition matches any value.
     #[serde(default)]
     pub headers: IndexMap<Spanned<String>, Spanned<StringMatch>>,
-    /// Headers that must not be such.
+    /// Headers that must not match.
     #[serde(default)]
     pub without_headers: IndexMap<Spanned<String>, Spanned<StringMatch>>,
-    /// Parameters of the query. An empty condition asks for presence.
+    /// The query parameters. An empty condition matches any value.
     #[serde(default)]
     pub query_params: IndexMap<Spanned<String>, Spanned<StringMatch>>,
-    /// Whether the case of `uri` is ignored.
+    /// True if `uri` is compared without regard to case.
     #[serde(default)]
     pub ignore_uri_case: bool,
-    /// The port of the host that is asked for.
+    /// The port of the addressed host.
     pub port: Option<u16>,
-    /// Labels that the caller's pod has.
+    /// Labels that the caller's pod must have.
     #[serde(default)]
     pub source_labels: IndexMap<String, String>,
-    /// The namespace that the caller's pod is in.
+    /// The namespace of the caller's pod.
     pub source_namespace: Option<String>,
-    /// Where it holds: `mesh`, or gateways. None: wherever its document does. One that names any holds for all callers there.
+    /// The gateways to which the condition applies, with `mesh` for sidecars. Empty: those of the VirtualService. If
+    /// given, source labels and namespaces are ignored.
     #[serde(default)]
     pub gateways: Vec<Spanned<String>>,
-    /// What Envoy's statistics of the route are called; this proxy counts no statistics by route.
+    /// The prefix of Envoy's statistics of the route. Unused, because this proxy has no statistics per route.
     pub stat_prefix: Option<String>,
 }
 
-/// What a text must be.
+/// A condition on a text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenMatch")]
 pub enum StringMatch {
-    /// This.
+    /// Equal to this text.
     Exact(String),
-    /// Begins with this.
+    /// Begins with this text.
     Prefix(String),
-    /// Matches this expression, in RE2's syntax, as a whole.
+    /// Matches this expression as a whole, in RE2's syntax.
     Regex(String),
-    /// There. Written `{}`, or `{regex: "*"}`.
+    /// Present with any value. Written `{}`, or `{regex: "*"}`.
     Present,
 }
 

@@ -1,4 +1,4 @@
-//! Which cross-origin requests are allowed.
+//! Policies for cross-origin requests.
 
 use serde::Deserialize;
 use shakedown_yaml::Spanned;
@@ -6,43 +6,42 @@ use shakedown_yaml::Spanned;
 use super::condition::StringMatch;
 use crate::duration::GoDuration;
 
-/// Which cross-origin requests are allowed.
+/// The cross-origin requests that are allowed.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CorsPolicy {
-    /// The origins.
     #[serde(default)]
     pub allow_origins: Vec<Spanned<StringMatch>>,
-    /// The origins as they are; Istio's older form, which counts only without the other.
+    /// Exact origins. Istio's older form of `allow_origins`, ignored if that is given.
     #[serde(default)]
     pub allow_origin: Vec<Spanned<String>>,
-    /// The methods told to a preflight.
+    /// The methods allowed in the response to a preflight.
     #[serde(default)]
     pub allow_methods: Vec<Spanned<String>>,
-    /// The headers told to a preflight.
+    /// The headers allowed in the response to a preflight.
     #[serde(default)]
     pub allow_headers: Vec<Spanned<String>>,
-    /// The headers that a page may read.
+    /// The response headers that scripts may read.
     #[serde(default)]
     pub expose_headers: Vec<Spanned<String>>,
-    /// How long a preflight's answer holds, in whole seconds.
+    /// The time for which a preflight's response may be cached, in whole seconds.
     pub max_age: Option<Spanned<GoDuration>>,
-    /// Whether credentials may be sent.
+    /// True if requests may contain credentials.
     pub allow_credentials: Option<bool>,
-    /// What becomes of preflights from other origins; none: they are sent on.
+    /// The treatment of preflights from other origins. `None`: forwarded.
     pub unmatched_preflights: Option<UnmatchedPreflights>,
 }
 
-/// What becomes of preflights from other origins.
+/// The treatment of preflights from other origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum UnmatchedPreflights {
-    /// As Istio has it when nothing is said: `FORWARD`.
+    /// Istio's default: `FORWARD`.
     #[serde(rename = "UNSPECIFIED")]
     Unspecified,
-    /// They are sent on.
+    /// Forwarded to the upstream.
     #[serde(rename = "FORWARD")]
     Forward,
-    /// They are answered, without leave.
+    /// Answered by the proxy, without the headers that allow the request.
     #[serde(rename = "IGNORE")]
     Ignore,
 }

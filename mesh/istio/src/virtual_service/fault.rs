@@ -1,4 +1,4 @@
-//! What is done to requests on purpose.
+//! Faults injected into requests.
 
 use serde::Deserialize;
 use shakedown_types::GrpcStatus;
@@ -7,50 +7,45 @@ use shakedown_yaml::Spanned;
 use crate::Percent;
 use crate::duration::GoDuration;
 
-/// Delays and aborts.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
-    /// Holds requests back.
     pub delay: Option<Spanned<Delay>>,
-    /// Answers them. What is delayed may be aborted after it.
+    /// Applied after the delay if both are given.
     pub abort: Option<Spanned<Abort>>,
 }
 
-/// Holds requests back.
+/// A delay of requests.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delay {
-    /// How long.
     pub fixed_delay: Option<Spanned<GoDuration>>,
-    /// The share of requests; none: `percent`.
+    /// The share of requests. `None`: `percent`.
     pub percentage: Option<Spanned<Percentage>>,
-    /// The share of requests, whole percent; none: no request. Istio's older form.
+    /// The share of requests in whole percent. `None`: no request. Istio's older form of `percentage`.
     pub percent: Option<Spanned<u32>>,
 }
 
-/// Answers requests.
+/// A response instead of forwarding.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Abort {
-    /// With this status.
     pub http_status: Option<Spanned<u16>>,
-    /// With this status of gRPC, by name: `UNAVAILABLE`.
+    /// The gRPC status by name: `UNAVAILABLE`.
     pub grpc_status: Option<Spanned<String>>,
-    /// The share of requests; none: no request.
+    /// The share of requests. `None`: no request.
     pub percentage: Option<Spanned<Percentage>>,
 }
 
-/// A share of requests.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Percentage {
-    /// In percent.
+    /// The share in percent.
     pub value: Percent,
 }
 
 impl Abort {
-    /// The number of the status of gRPC, where it names one.
+    /// Returns the number of the gRPC status, if one is given by a valid name.
     pub fn grpc_number(&self) -> Option<u32> {
         let name = self.grpc_status.as_ref()?.as_str();
         GrpcStatus::from_name(name).map(|status| status.code().into())

@@ -10,17 +10,17 @@ use crate::duration::GoDuration;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpRetry {
-    /// Maximum number of retries; 0: none.
+    /// Maximum number of retries. 0 disables them.
     pub attempts: u32,
-    /// Timeout of each attempt, the first included; `None`: the route's timeout.
+    /// Timeout of each attempt, including the first. `None`: the route's timeout.
     pub per_try_timeout: Option<Spanned<GoDuration>>,
-    /// Retry conditions and statuses, comma separated; `None`: Istio's default.
+    /// Retry conditions and statuses, comma separated. `None`: Istio's default.
     pub retry_on: Option<Spanned<String>>,
     /// Allows retries in other localities.
     pub retry_remote_localities: Option<Spanned<bool>>,
-    /// Makes retries prefer hosts that have not been tried; `None`: true.
+    /// Makes retries prefer hosts that have not been tried. `None`: true.
     pub retry_ignore_previous_hosts: Option<Spanned<bool>>,
-    /// Base interval of the exponential backoff; `None`: 25 ms.
+    /// Base interval of the exponential backoff. `None`: 25 ms.
     pub backoff: Option<Spanned<GoDuration>>,
 }
 

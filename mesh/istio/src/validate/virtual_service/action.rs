@@ -1,4 +1,4 @@
-//! What a route does to requests on their way, and what it answers.
+//! Validation of a route's action: changes of headers, rewrites, redirects, direct responses, faults and CORS.
 
 use http::header::{HeaderName, HeaderValue};
 use shakedown_types::GrpcStatus;
@@ -12,11 +12,12 @@ use crate::{
     Rewrite, StringMatch,
 };
 
-/// Statuses of a redirect that Envoy has. Istio accepts any 3xx, and leaves a route of another one without an action, which
-/// makes proxies refuse all routes of the port. Source: Istio, `route.ApplyRedirect`; Envoy, `RedirectResponseCode`.
+/// The redirect statuses that Envoy supports. Istio accepts any 3xx, but leaves a route with another one without an
+/// action, which makes proxies reject all routes of the port. Source: Istio, `route.ApplyRedirect`; Envoy,
+/// `RedirectResponseCode`.
 const REDIRECTS: [&str; 5] = ["301", "302", "303", "307", "308"];
 
-/// Methods that a CORS policy may allow. Source: Istio, `supportedCORSMethods`.
+/// The methods that a CORS policy may allow. Source: Istio, `supportedCORSMethods`.
 const CORS_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*",
 ];
@@ -32,7 +33,7 @@ impl Check<'_> {
         }
     }
 
-    /// `of_request`: there `host` may be set, which is a rewrite of the authority.
+    /// Checks header operations. With `of_request`, `host` may be set, which rewrites the authority.
     fn operations(&mut self, operations: &HeaderOperations, of_request: bool) {
         let put = operations.set.iter().chain(&operations.add);
         for (name, value) in put {
@@ -50,7 +51,7 @@ impl Check<'_> {
         }
     }
 
-    /// Checks that the authority is set once. Source: Istio, `validateAuthorityRewrite`.
+    /// Checks that the authority is set at most once. Source: Istio, `validateAuthorityRewrite`.
     pub(super) fn one_authority(&mut self, route: &HttpRoute) {
         let rewritten = route
             .rewrite
@@ -174,7 +175,8 @@ impl Check<'_> {
 
     fn status(&mut self, status: u16, place: &Place) {
         if status == 600 {
-            // Source: Istio, `validateHTTPStatus`; Envoy 1.40, `FaultAbort.http_status`, tried with `--mode validate`.
+            // Source: Istio, `validateHTTPStatus`; Envoy 1.40, `FaultAbort.http_status`, confirmed with `--mode
+            // validate`.
             let message = "invalid status 600: Istio accepts it, and its proxies then refuse every route of the port; \
                            expected 200 to 599";
             self.tell(place, message);
@@ -230,7 +232,7 @@ impl Check<'_> {
         }
     }
 
-    /// Checks an origin, which is never empty. Source: Istio, `validateAllowOrigins`.
+    /// Checks an origin, which must not be empty. Source: Istio, `validateAllowOrigins`.
     fn origin(&mut self, origin: &Spanned<StringMatch>) {
         match &origin.value {
             StringMatch::Exact(text) | StringMatch::Prefix(text) if text.is_empty() => {
@@ -275,7 +277,7 @@ impl Check<'_> {
     }
 }
 
-/// Returns whether a header is the authority.
+/// Returns true if a header sets the authority.
 fn is_authority(name: &str) -> bool {
     name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority")
 }

@@ -1,4 +1,4 @@
-//! What a route takes.
+//! Validation of a route's match conditions.
 
 use shakedown_xds::table::{HeaderKey, re2};
 use shakedown_yaml::{Place, Spanned};
@@ -7,10 +7,10 @@ use super::super::Check;
 use super::super::names::is_dns_label;
 use crate::{HttpMatch, StringMatch};
 
-/// Longest expression. Source: Istio, `validateStringRegexp`.
+/// The maximum length of an expression in bytes. Source: Istio, `validateStringRegexp`.
 const REGEX_MAX: usize = 1024;
 
-/// Names that Istio takes for the request line, and so never for headers.
+/// Names that Istio reserves for the request line, and so rejects as headers.
 const NOT_HEADERS: &[&str] = &["uri", "scheme", "method", "authority"];
 
 impl Check<'_> {
@@ -19,7 +19,7 @@ impl Check<'_> {
         for wanted in requests.into_iter().flatten() {
             self.string(wanted);
         }
-        // Only a path may have an empty prefix, which is every path.
+        // Only a path may have an empty prefix, which matches every path.
         if let Some(uri) = &condition.uri
             && uri.value != StringMatch::Prefix(String::new())
         {
@@ -60,7 +60,7 @@ impl Check<'_> {
         }
     }
 
-    /// Checks what a text must be. Source: Istio, `validateStringMatch`.
+    /// Checks a string match. Source: Istio, `validateStringMatch`.
     pub(super) fn string(&mut self, wanted: &Spanned<StringMatch>) {
         match &wanted.value {
             StringMatch::Prefix(prefix) if prefix.is_empty() => {

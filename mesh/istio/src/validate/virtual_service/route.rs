@@ -1,4 +1,4 @@
-//! What a route does: exactly one thing.
+//! Validation of a route, which must have exactly one action.
 
 use shakedown_yaml::{Spanned, suggest};
 
@@ -6,7 +6,7 @@ use super::super::Check;
 use crate::{Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService};
 use crate::{parse_retry_on, retry_on_names};
 
-/// The greatest weight, and the greatest sum of weights. Source: Envoy, `WeightedCluster`.
+/// The maximum weight, and the maximum sum of weights. Source: Envoy, `WeightedCluster`.
 const MAX_WEIGHT: i64 = u32::MAX as i64;
 
 impl Check<'_> {
@@ -50,7 +50,8 @@ impl Check<'_> {
         }
     }
 
-    /// It sends on, redirects, answers or delegates; what belongs to sending on goes with that alone.
+    /// Checks that a route has one action: it forwards, redirects, responds or delegates. Settings for forwarded
+    /// requests are valid only with the first.
     fn one_action(&mut self, route: &Spanned<HttpRoute>) {
         let alone = [
             ("redirect", route.redirect.as_ref().map(|it| &it.place)),
@@ -171,7 +172,8 @@ impl Check<'_> {
         }
     }
 
-    /// Checks the names of a destination; what does not exist is no error. Source: Istio, `validateDestination`.
+    /// Checks the names in a destination. References to missing objects are not errors. Source: Istio,
+    /// `validateDestination`.
     fn destination(&mut self, destination: &Destination) {
         if let Some(subset) = &destination.subset {
             self.subset_name(subset);
@@ -197,7 +199,7 @@ impl Check<'_> {
             self.tell(&retries.place, message);
         }
         let Some(on) = &retries.retry_on else { return };
-        // Source: Istio, `validateHTTPRetry`, which splits at commas and nothing else.
+        // Source: Istio, `validateHTTPRetry`, which splits only at commas.
         if on
             .split(',')
             .any(|part| part.is_empty() || part.trim() != part)
@@ -227,7 +229,8 @@ impl Check<'_> {
     }
 }
 
-/// Returns whether a status has a name, which Istio asks for. Source: Istio, `validateHTTPRetry`; Go, `http.StatusText`.
+/// Returns true if a status has a registered name, as Istio requires. Source: Istio, `validateHTTPRetry`; Go,
+/// `http.StatusText`.
 fn is_registered(code: u32) -> bool {
     let code = u16::try_from(code).ok();
     let status = code.and_then(|code| http::StatusCode::from_u16(code).ok());
