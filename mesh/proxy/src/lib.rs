@@ -66,6 +66,7 @@ mod spare;
 mod split;
 mod state;
 mod steering;
+mod telemetry;
 pub mod throttle;
 mod tunnel;
 mod upgrade;

@@ -20,11 +20,11 @@ use crate::date::Dates;
 use crate::filter::overload::Overload;
 use crate::filter::rate_limit::Limits;
 use crate::outgoing::Head;
-use crate::record::{Edge, Metrics, Named};
 use crate::resources::ResourceCache;
 use crate::scribe::Scribe;
 use crate::spare::Spares;
 use crate::state::State;
+use crate::telemetry::{Edge, EdgeLabeler, Metrics};
 use crate::{admin, ads};
 
 /// A proxy could not run.
@@ -121,11 +121,11 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) fn new(env: Env, bootstrap: Bootstrap) -> Proxy {
-        let named = Named::new(&bootstrap);
-        let unrouted = |side| Rc::new(Edge::new(named.unrouted(side)));
+        let labeler = EdgeLabeler::new(&bootstrap);
+        let unrouted = |side| Rc::new(Edge::new(labeler.unrouted(side)));
         Proxy {
             unrouted: [unrouted(Side::Outbound), unrouted(Side::Inbound)],
-            state: State::new(env.clone(), bootstrap.address, named),
+            state: State::new(env.clone(), bootstrap.address, labeler),
             gates: Gates::default(),
             metrics: Metrics::new(),
             control: Control::default(),

@@ -4,8 +4,6 @@
 //! future or its body is dropped, exactly one [`RequestEvent`] comes of it, and one [`AttemptEvent`] of each try.
 
 mod body;
-mod metrics;
-mod names;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -20,14 +18,13 @@ use shakedown_types::{
 use smallvec::SmallVec;
 
 pub(crate) use body::RecordedBody;
-pub(crate) use metrics::{Edge, Ends, Metrics};
-pub(crate) use names::Named;
 
 use crate::filter::overload::Hold;
 use crate::peers::Peer;
 use crate::proxy::Proxy;
 use crate::respond::grpc_status;
 use crate::state::{Busy, Host};
+use crate::telemetry::Edge;
 
 /// One request on its way through one side of the proxy.
 #[derive(Debug)]

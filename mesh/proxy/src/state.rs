@@ -20,14 +20,14 @@ pub(crate) use host::{Busy, Host};
 pub(crate) use upstream::{PickContext, PoolKind, Upstream};
 
 use crate::peers::{Peer, PeerOfConnection, Peers};
-use crate::record::Named;
+use crate::telemetry::EdgeLabeler;
 
 /// The configuration in force and the state that goes with it.
 #[derive(Debug)]
 pub(crate) struct State {
     env: Env,
     from: IpAddr,
-    named: Named,
+    labeler: EdgeLabeler,
     table: RefCell<Arc<Table>>,
     /// How many tables have been put in force.
     version: Cell<u64>,
@@ -41,12 +41,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Nothing in force. Connections will leave from `from`; `named` tells what metrics call an upstream.
-    pub(crate) fn new(env: Env, from: IpAddr, named: Named) -> State {
+    /// Nothing in force. Connections will leave from `from`; `labeler` gives the labels of an upstream's metrics.
+    pub(crate) fn new(env: Env, from: IpAddr, labeler: EdgeLabeler) -> State {
         State {
             env,
             from,
-            named,
+            labeler,
             table: RefCell::default(),
             version: Cell::default(),
             peers: Peers::default(),
@@ -138,8 +138,8 @@ impl State {
     /// A cluster's state, after these configurations.
     fn create(&self, steps: &[Step]) -> Rc<Upstream> {
         let first = steps.first().expect("a cluster has been configured");
-        let ends = self.named.ends(&first.cluster.name);
-        let upstream = Upstream::new(&self.env, self.from, ends, &first.cluster, first.since);
+        let labels = self.labeler.labels(&first.cluster.name);
+        let upstream = Upstream::new(&self.env, self.from, labels, &first.cluster, first.since);
         let upstream = Rc::new(upstream);
         for step in steps {
             upstream.update(&step.cluster, step.hosts.as_ref(), step.since);

@@ -14,7 +14,7 @@ use super::health::HostHealth;
 use super::upstream::PoolKind;
 use crate::balance::peak_ewma::Ewma;
 use crate::balance::{Load, Member};
-use crate::record::Edge;
+use crate::telemetry::Edge;
 
 /// One host of a cluster.
 #[derive(Debug)]

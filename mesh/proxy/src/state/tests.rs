@@ -15,7 +15,7 @@ use crate::outlier::Outcome;
 use crate::tests::scene::{POD, REVIEWS, UP1, UP2, at, bootstrap, cluster, ms, play};
 
 fn state(env: Env) -> State {
-    State::new(env, POD.parse().unwrap(), Named::new(&bootstrap()))
+    State::new(env, POD.parse().unwrap(), EdgeLabeler::new(&bootstrap()))
 }
 
 fn table(cluster: Cluster) -> Table {

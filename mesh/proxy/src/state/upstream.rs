@@ -20,7 +20,7 @@ use crate::balance::peak_ewma::Ewma;
 use crate::balance::{Balancer, Member, Request, Setting};
 use crate::breaker::Breaker;
 use crate::budget::HedgeBudget;
-use crate::record::{Edge, Ends};
+use crate::telemetry::{Edge, EdgeLabels};
 use crate::throttle::Throttle;
 
 /// How many hosts outside the mesh are remembered by one cluster; idle ones make room for new ones.
@@ -46,7 +46,7 @@ pub(crate) struct Upstream {
     hedges: RefCell<HedgeBudget>,
     /// Holds requests back where that is asked for.
     throttle: RefCell<Option<Throttle>>,
-    ends: Ends,
+    labels: EdgeLabels,
     /// The edge to each workload.
     edges: RefCell<BTreeMap<Identity, Rc<Edge>>>,
     unreached: Rc<Edge>,
@@ -79,7 +79,7 @@ impl Upstream {
     pub(super) fn new(
         env: &Env,
         from: IpAddr,
-        ends: Ends,
+        labels: EdgeLabels,
         cluster: &Arc<Cluster>,
         since: Time,
     ) -> Upstream {
@@ -98,8 +98,8 @@ impl Upstream {
             breakers: Priority::ALL.map(|priority| breaker(env, cluster, priority)),
             hedges: RefCell::default(),
             throttle: RefCell::new(cluster.policy.throttle.map(Throttle::new)),
-            unreached: Rc::new(Edge::new(ends.clone())),
-            ends,
+            unreached: Rc::new(Edge::new(labels.clone())),
+            labels,
             edges: RefCell::default(),
         }
     }
@@ -353,7 +353,9 @@ impl Upstream {
         }
         let mut edges = self.edges.borrow_mut();
         let edge = edges.entry(workload.clone());
-        Rc::clone(edge.or_insert_with(|| Rc::new(Edge::new(self.ends.clone().reaching(workload)))))
+        Rc::clone(
+            edge.or_insert_with(|| Rc::new(Edge::new(self.labels.clone().reaching(workload)))),
+        )
     }
 }
 

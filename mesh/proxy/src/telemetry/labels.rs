@@ -1,49 +1,79 @@
-//! What metrics call the two ends of an edge, told from a cluster's name.
+//! Labels of an edge: the source workload, the destination workload and the service, derived from a cluster's name.
 
 use std::sync::Arc;
 
 use shakedown_types::Side;
 use shakedown_xds::table::Identity;
 
-use super::Ends;
 use crate::bootstrap::{Bootstrap, Workload};
 
-/// The namer of one proxy's edges.
+/// The labels of an edge of the mesh.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EdgeLabels {
+    pub(crate) reporter: Side,
+    pub(crate) source: Workload,
+    pub(crate) destination: Workload,
+    /// The destination's host, `reviews.default.svc.cluster.local`.
+    pub(crate) service: Arc<str>,
+    /// The first DNS label of `service`.
+    pub(crate) service_name: Arc<str>,
+    /// The second DNS label of `service`.
+    pub(crate) service_namespace: Arc<str>,
+}
+
+impl EdgeLabels {
+    /// The same edge, with its destination narrowed to one workload. The inbound side keeps its own workload.
+    pub(crate) fn reaching(mut self, workload: &Identity) -> EdgeLabels {
+        if self.reporter == Side::Outbound {
+            self.destination = self.destination.named(workload);
+        }
+        self
+    }
+
+    /// The same edge, with this workload as its source.
+    pub(super) fn coming_from(mut self, source: &Workload) -> EdgeLabels {
+        self.source = source.clone();
+        self
+    }
+}
+
+/// Builds the labels of one proxy's edges.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
+pub(crate) struct EdgeLabeler {
     own: Workload,
     service: Arc<str>,
 }
 
-impl Named {
-    pub(crate) fn new(bootstrap: &Bootstrap) -> Named {
+impl EdgeLabeler {
+    pub(crate) fn new(bootstrap: &Bootstrap) -> EdgeLabeler {
         let service = bootstrap.service.as_deref().unwrap_or("unknown");
-        Named {
+        EdgeLabeler {
             own: bootstrap.workload.clone(),
             service: Arc::from(service),
         }
     }
 
-    /// The ends of a cluster: `outbound|9080|v2|reviews.default.svc.cluster.local`, `inbound|9080||`, or another name.
-    pub(crate) fn ends(&self, cluster: &str) -> Ends {
+    /// The labels of requests to a cluster. Istio names clusters `outbound|9080|v2|reviews.default.svc.cluster.local` and
+    /// `inbound|9080||`; any other name becomes the service name of an unknown service.
+    pub(crate) fn labels(&self, cluster: &str) -> EdgeLabels {
         let mut parts = cluster.splitn(4, '|');
         match (parts.next(), parts.nth(2)) {
             (Some("outbound"), Some(host)) => self.toward(host),
             (Some("inbound"), _) => self.unrouted(Side::Inbound),
-            _ => Ends {
+            _ => EdgeLabels {
                 service_name: Arc::from(cluster),
                 ..self.unrouted(Side::Outbound)
             },
         }
     }
 
-    /// The ends of a request for which no cluster was found.
-    pub(crate) fn unrouted(&self, side: Side) -> Ends {
+    /// The labels of requests for which no cluster was found.
+    pub(crate) fn unrouted(&self, side: Side) -> EdgeLabels {
         match side {
             Side::Outbound => self.toward("unknown"),
-            Side::Inbound => Ends {
+            Side::Inbound => EdgeLabels {
                 reporter: side,
-                // Its callers are known by their connections.
+                // `Edge::observe` replaces this by the peer, if the caller's address is a known endpoint.
                 source: Workload::unknown(),
                 destination: self.own.clone(),
                 service_name: first_label(&self.service),
@@ -53,9 +83,9 @@ impl Named {
         }
     }
 
-    fn toward(&self, host: &str) -> Ends {
+    fn toward(&self, host: &str) -> EdgeLabels {
         let namespace = host.split('.').nth(1).unwrap_or("unknown");
-        Ends {
+        EdgeLabels {
             reporter: Side::Outbound,
             source: self.own.clone(),
             destination: Workload {
@@ -69,22 +99,6 @@ impl Named {
     }
 }
 
-impl Ends {
-    /// The same edge, to one workload of the destination.
-    pub(crate) fn reaching(mut self, workload: &Identity) -> Ends {
-        if self.reporter == Side::Outbound {
-            self.destination = self.destination.named(workload);
-        }
-        self
-    }
-
-    /// The same edge, from one workload.
-    pub(super) fn coming_from(mut self, source: &Workload) -> Ends {
-        self.source = source.clone();
-        self
-    }
-}
-
 fn first_label(host: &str) -> Arc<str> {
     Arc::from(host.split('.').next().unwrap_or(host))
 }
@@ -93,17 +107,17 @@ fn first_label(host: &str) -> Arc<str> {
 mod tests {
     use super::*;
 
-    fn named() -> Named {
+    fn labeler() -> EdgeLabeler {
         let address = "127.1.0.5".parse().unwrap();
         let control = "127.1.0.1:15010".parse().unwrap();
         let mut bootstrap = Bootstrap::sidecar("pages-1", "shop", address, control);
         bootstrap.service = Some("pages.shop.svc.cluster.local".into());
-        Named::new(&bootstrap)
+        EdgeLabeler::new(&bootstrap)
     }
 
     #[test]
     fn an_outbound_clusters_name_tells_the_destination() {
-        let ends = named().ends("outbound|9080|v2|reviews.default.svc.cluster.local");
+        let ends = labeler().labels("outbound|9080|v2|reviews.default.svc.cluster.local");
         assert_eq!(&*ends.service, "reviews.default.svc.cluster.local");
         assert_eq!(
             (&*ends.service_name, &*ends.service_namespace),
@@ -119,7 +133,7 @@ mod tests {
 
     #[test]
     fn an_inbound_cluster_is_the_pods_own_service() {
-        let ends = named().ends("inbound|9080||");
+        let ends = labeler().labels("inbound|9080||");
         assert_eq!(&*ends.service, "pages.shop.svc.cluster.local");
         assert_eq!(&*ends.destination.name, "pages-1");
         assert_eq!(&*ends.source.name, "unknown");
@@ -127,7 +141,7 @@ mod tests {
 
     #[test]
     fn another_cluster_goes_by_its_own_name() {
-        let ends = named().ends("PassthroughCluster");
+        let ends = labeler().labels("PassthroughCluster");
         assert_eq!(
             (&*ends.service, &*ends.service_name),
             ("unknown", "PassthroughCluster")

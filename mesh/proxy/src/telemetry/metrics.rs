@@ -1,9 +1,9 @@
 //! Istio's request metrics, per edge: `istio_requests_total` and `istio_request_duration_milliseconds`.
 //!
-//! A request that finds its series in its edge's cache formats and allocates nothing. Series are kept sorted: the text of
-//! a scrape is the same in each run, which the library's own families, being hash maps, cannot promise.
+//! A request whose series is in its edge's cache formats and allocates nothing. Series are kept sorted, so that the text of
+//! a scrape is the same in each run; the library's own families are hash maps and cannot guarantee that.
 //!
-//! Bound: an edge has a series per calling workload, status and set of flags that occurred on it.
+//! Bound: an edge has one series per calling workload, status and set of flags that occurred on it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use shakedown_types::{ResponseFlags, Side};
 
-use crate::bootstrap::Workload;
+use super::EdgeLabels;
 use crate::peers::Peer;
 
 /// Upper bounds of the duration histogram, in ms. Source: Istio's telemetry, as SEMANTICS lists them.
@@ -46,21 +46,7 @@ const BUCKETS_MS: [f64; 19] = [
     3_600_000.0,
 ];
 
-/// What an edge of the mesh connects, as its metrics say it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Ends {
-    pub(crate) reporter: Side,
-    pub(crate) source: Workload,
-    pub(crate) destination: Workload,
-    /// The destination's host, `reviews.default.svc.cluster.local`.
-    pub(crate) service: Arc<str>,
-    /// Its first label.
-    pub(crate) service_name: Arc<str>,
-    /// Its second label.
-    pub(crate) service_namespace: Arc<str>,
-}
-
-/// All series of a proxy, and their text.
+/// All series of a proxy, and their OpenMetrics text.
 pub(crate) struct Metrics {
     series: Arc<Mutex<BTreeMap<Labels, Series>>>,
     copies: Counter,
@@ -123,17 +109,17 @@ impl Metrics {
         }
     }
 
-    /// Counts a copy of a request.
+    /// Counts a mirrored request.
     pub(crate) fn mirrored(&self) {
         self.copies.inc();
     }
 
-    /// Counts a copy that got no answer.
+    /// Counts a mirrored request that received no response.
     pub(crate) fn mirror_failed(&self) {
         self.copies_failed.inc();
     }
 
-    /// Counts an upgraded connection that has ended, and its bytes.
+    /// Counts an upgraded connection that has ended, and the bytes sent to and received from the upstream.
     pub(crate) fn tunnelled(&self, sent: u64, received: u64) {
         self.tunnels.inc();
         self.tunnel_sent.inc_by(sent);
@@ -163,26 +149,26 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// The number of the peer, 0 if it is not known; status and flags.
+/// The number of the peer (0 if unknown), the status and the response flags.
 type Key = (u32, u16, ResponseFlags);
 
-/// One edge, with its series at hand.
+/// The series of one edge, cached.
 #[derive(Debug)]
 pub(crate) struct Edge {
-    ends: Arc<Ends>,
+    labels: Arc<EdgeLabels>,
     /// Sorted by key.
     known: RefCell<Vec<(Key, Series)>>,
 }
 
 impl Edge {
-    pub(crate) fn new(ends: Ends) -> Edge {
+    pub(crate) fn new(labels: EdgeLabels) -> Edge {
         Edge {
-            ends: Arc::new(ends),
+            labels: Arc::new(labels),
             known: RefCell::default(),
         }
     }
 
-    /// Counts a finished request, from a peer if that is known.
+    /// Counts a finished request. `peer` is the calling workload, if known.
     pub(crate) fn observe(
         &self,
         metrics: &Metrics,
@@ -195,12 +181,14 @@ impl Edge {
         let at = match known.binary_search_by_key(&key, |(key, _)| *key) {
             Ok(at) => at,
             Err(at) => {
-                let ends = match peer {
-                    None => Arc::clone(&self.ends),
-                    Some(peer) => Arc::new(Ends::clone(&self.ends).coming_from(&peer.workload)),
+                let edge = match peer {
+                    None => Arc::clone(&self.labels),
+                    Some(peer) => {
+                        Arc::new(EdgeLabels::clone(&self.labels).coming_from(&peer.workload))
+                    }
                 };
                 let labels = Labels {
-                    ends,
+                    edge,
                     status,
                     flags,
                 };
@@ -231,50 +219,50 @@ impl Series {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Labels {
-    ends: Arc<Ends>,
+    edge: Arc<EdgeLabels>,
     status: u16,
     flags: ResponseFlags,
 }
 
 impl EncodeLabelSet for Labels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let ends = &*self.ends;
-        let reporter = match ends.reporter {
+        let edge = &*self.edge;
+        let reporter = match edge.reporter {
             Side::Outbound => "source",
             Side::Inbound => "destination",
         };
         let mut put = |name: &str, value: &str| (name, value).encode(encoder.encode_label());
         put("reporter", reporter)?;
-        put("source_workload", &ends.source.name)?;
-        put("source_workload_namespace", &ends.source.namespace)?;
-        put("source_principal", &ends.source.principal)?;
-        put("source_app", &ends.source.app)?;
-        put("source_version", &ends.source.version)?;
-        put("source_cluster", &ends.source.cluster)?;
-        put("source_canonical_service", &ends.source.app)?;
-        put("source_canonical_revision", &ends.source.version)?;
-        put("destination_workload", &ends.destination.name)?;
+        put("source_workload", &edge.source.name)?;
+        put("source_workload_namespace", &edge.source.namespace)?;
+        put("source_principal", &edge.source.principal)?;
+        put("source_app", &edge.source.app)?;
+        put("source_version", &edge.source.version)?;
+        put("source_cluster", &edge.source.cluster)?;
+        put("source_canonical_service", &edge.source.app)?;
+        put("source_canonical_revision", &edge.source.version)?;
+        put("destination_workload", &edge.destination.name)?;
         put(
             "destination_workload_namespace",
-            &ends.destination.namespace,
+            &edge.destination.namespace,
         )?;
-        put("destination_principal", &ends.destination.principal)?;
-        put("destination_app", &ends.destination.app)?;
-        put("destination_version", &ends.destination.version)?;
-        put("destination_cluster", &ends.destination.cluster)?;
-        put("destination_canonical_service", &ends.destination.app)?;
-        put("destination_canonical_revision", &ends.destination.version)?;
-        put("destination_service", &ends.service)?;
-        put("destination_service_name", &ends.service_name)?;
-        put("destination_service_namespace", &ends.service_namespace)?;
+        put("destination_principal", &edge.destination.principal)?;
+        put("destination_app", &edge.destination.app)?;
+        put("destination_version", &edge.destination.version)?;
+        put("destination_cluster", &edge.destination.cluster)?;
+        put("destination_canonical_service", &edge.destination.app)?;
+        put("destination_canonical_revision", &edge.destination.version)?;
+        put("destination_service", &edge.service)?;
+        put("destination_service_name", &edge.service_name)?;
+        put("destination_service_namespace", &edge.service_namespace)?;
         put("request_protocol", "http")?;
         put("response_code", &self.status.to_string())?;
         put("grpc_response_status", "")?;
         put("response_flags", &self.flags.to_string())?;
         put(
             "connection_security_policy",
-            match ends.reporter {
-                // The source cannot know how it was received. Source: Istio, `connection_security_policy`.
+            match edge.reporter {
+                // The source cannot know how the connection was received. Source: Istio, `connection_security_policy`.
                 Side::Outbound => "unknown",
                 Side::Inbound => "none",
             },
@@ -316,7 +304,7 @@ impl EncodeMetric for Durations {
     }
 }
 
-/// A panic while the lock was held leaves the map whole: every change to it is one call.
+/// Ignores poisoning, because every change to the map is one call: a panic under the lock leaves the map consistent.
 fn locked(series: &Mutex<BTreeMap<Labels, Series>>) -> MutexGuard<'_, BTreeMap<Labels, Series>> {
     series.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -324,9 +312,10 @@ fn locked(series: &Mutex<BTreeMap<Labels, Series>>) -> MutexGuard<'_, BTreeMap<L
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bootstrap::Workload;
 
     fn edge(reporter: Side, service: &str) -> Edge {
-        Edge::new(Ends {
+        Edge::new(EdgeLabels {
             reporter,
             source: Workload {
                 app: "pages".into(),
