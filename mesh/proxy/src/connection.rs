@@ -1,29 +1,29 @@
-//! What the requests of one connection share.
+//! The state that the requests of one downstream connection share.
 
 use shakedown_wire::KeptBudget;
 
-use crate::filter::rate_limit::ConnectionLimit;
+use crate::limit::limiters::ConnectionLimiter;
 use crate::peers::PeerOfConnection;
 
-/// The most bytes of bodies that are kept for another try at a time. Envoy bounds those of each request only, and a
-/// connection of HTTP/2 may have a thousand.
+/// The most bytes of request bodies that a connection's requests keep for retries, together. Envoy bounds each request only,
+/// and an HTTP/2 connection may have a thousand of them.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What one connection has.
+/// The state of one downstream connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    /// Its buckets of the rate limit.
-    pub(crate) limit: ConnectionLimit,
-    /// What may be kept of its requests' bodies.
+    /// The buckets of rate limits that count each connection by itself.
+    pub(crate) limiter: ConnectionLimiter,
+    /// The bytes of request bodies that may still be kept for retries.
     pub(crate) kept: KeptBudget,
-    /// The workload at its other end.
+    /// The calling workload.
     pub(crate) peer: PeerOfConnection,
 }
 
 impl Default for Connection {
     fn default() -> Connection {
         Connection {
-            limit: ConnectionLimit::default(),
+            limiter: ConnectionLimiter::default(),
             kept: KeptBudget::new(KEPT_BYTES_MAX),
             peer: PeerOfConnection::default(),
         }

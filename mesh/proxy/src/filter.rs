@@ -1,36 +1,35 @@
-//! What a request passes before it is sent on: the listener's filters, in their order.
+//! The listener's HTTP filters, applied to a request in their configured order.
 //!
-//! They come before anything the route does, also before its direct response, and for requests that no route takes.
+//! Filters apply before the router: also before a route's direct response, and to requests that match no route.
 
 pub(crate) mod cors;
 mod fault;
-pub(crate) mod overload;
-pub(crate) mod rate_limit;
+mod rate_limit;
 
 use http::request::Parts;
 use rand_core::Rng as _;
 use shakedown_xds::table::{Filter, Listener};
 
+use crate::limit::limiters::ConnectionLimiter;
 use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::respond::Reject;
 use crate::route::{self, Found};
-use rate_limit::ConnectionLimit;
 
-/// What filters know of a request.
+/// The filters' inputs, but for the request itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passing<'t, 'c> {
     pub(crate) proxy: &'t Proxy,
     pub(crate) listener: &'t Listener,
-    pub(crate) connection: &'t ConnectionLimit,
-    /// Its route, where it has one.
+    pub(crate) connection: &'t ConnectionLimiter,
+    /// `None` if no route matches.
     pub(crate) found: Option<Found<'t>>,
-    /// The cluster that its route has chosen.
+    /// The cluster that the route selected; `None` if the route does not forward.
     pub(crate) cluster: Option<&'c str>,
 }
 
-/// Passes a request through the filters.
+/// Applies the filters to a request. The first that rejects it ends the chain.
 pub(crate) async fn pass<'t>(
     passing: Passing<'t, '_>,
     head: &mut Parts,
@@ -50,7 +49,7 @@ pub(crate) async fn pass<'t>(
                 }
             }
             Filter::Cors => {
-                // A route that answers by itself has no CORS, as in Envoy.
+                // Envoy applies no CORS policy to direct responses and redirects.
                 let forwards = found.is_some_and(|found| found.route.forward().is_some());
                 let policy = of_route.and_then(|of| of.cors.as_deref());
                 if let Some(policy) = policy.filter(|_| forwards) {

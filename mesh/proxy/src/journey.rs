@@ -158,7 +158,7 @@ impl<'t> Journey<'_, 't> {
         let passing = Passing {
             proxy,
             listener,
-            connection: &connection.limit,
+            connection: &connection.limiter,
             found,
             cluster: target.as_ref().map(|target| &**target.cluster()),
         };

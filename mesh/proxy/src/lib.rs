@@ -47,6 +47,7 @@ mod mirror;
 mod origin;
 mod outgoing;
 pub mod outlier;
+mod overload;
 mod peers;
 mod prepare;
 mod proxy;

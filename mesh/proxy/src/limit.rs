@@ -5,6 +5,7 @@
 //! Source: Envoy, `AtomicTokenBucketImpl` and `LocalRateLimiterImpl`.
 
 pub(crate) mod describe;
+pub(crate) mod limiters;
 
 use std::time::Duration;
 

@@ -17,9 +17,9 @@ use shakedown_xds::table::Table;
 use crate::accept::Gates;
 use crate::bootstrap::Bootstrap;
 use crate::date::Dates;
-use crate::filter::overload::Overload;
-use crate::filter::rate_limit::Limits;
+use crate::limit::limiters::Limiters;
 use crate::outgoing::Head;
+use crate::overload::Overload;
 use crate::resources::ResourceCache;
 use crate::scribe::Scribe;
 use crate::spare::Spares;
@@ -106,7 +106,7 @@ pub(crate) struct Proxy {
     backoffs: RefCell<Rng>,
     faults: RefCell<Rng>,
     mirrors: RefCell<Rng>,
-    limits: Limits,
+    rate_limits: Limiters,
     overload: Overload,
     dates: Dates,
     scribe: Scribe,
@@ -136,7 +136,7 @@ impl Proxy {
             backoffs: RefCell::new(env.rng("proxy/backoff")),
             faults: RefCell::new(env.rng("proxy/fault")),
             mirrors: RefCell::new(env.rng("proxy/mirror")),
-            limits: Limits::default(),
+            rate_limits: Limiters::default(),
             overload: Overload::new(env.clone()),
             dates: Dates::default(),
             scribe: Scribe::default(),
@@ -152,7 +152,7 @@ impl Proxy {
     /// configuration; the proxy is ready once all listen, and none is `missing`.
     pub(crate) fn put_in_force(self: &Rc<Proxy>, table: Table, missing: Option<String>) {
         self.state.swap(table);
-        self.limits.sweep();
+        self.rate_limits.sweep();
         self.overload.sweep();
         let followed = self.gates.follow(self);
         if !self.is_ready() {
@@ -237,8 +237,8 @@ impl Proxy {
     }
 
     /// The buckets of rate limits.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+    pub(crate) fn rate_limits(&self) -> &Limiters {
+        &self.rate_limits
     }
 
     /// The writer of `date`.

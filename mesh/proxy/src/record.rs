@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 pub(crate) use body::RecordedBody;
 
-use crate::filter::overload::Hold;
+use crate::overload::Hold;
 use crate::peers::Peer;
 use crate::proxy::Proxy;
 use crate::respond::grpc_status;

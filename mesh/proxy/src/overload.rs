@@ -1,5 +1,7 @@
-//! What keeps an app from more than it can do: the adaptive concurrency filter, which is Envoy's, and shedding by queue
-//! time, which is ours. Here are the controllers in force, and what a request holds of them until it is over.
+//! Overload protection of the application: the controllers in force of the adaptive concurrency filter, which is Envoy's,
+//! and of shedding by queue time, which is ours; and the [`Hold`] that a request keeps of them until it is over.
+//!
+//! The policies themselves are in `adaptive` and `shed`, and read no clock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,7 +21,7 @@ use crate::adaptive::Adaptive;
 use crate::respond::{Overloaded, Reject, status};
 use crate::shed::{Admission, Shed, Ticket, Turn};
 
-/// One that waited in vain, or found the queue full.
+/// The local reply to a request that waited too long, or found the queue full.
 const SHED: Overloaded = Overloaded {
     status: StatusCode::SERVICE_UNAVAILABLE,
     body: "shed by queue time",
@@ -27,7 +29,8 @@ const SHED: Overloaded = Overloaded {
     flags: ResponseFlags::OM,
 };
 
-/// The controllers of all filters. A filter's controller is its own, and begins anew with each new configuration of it.
+/// The controllers of all filters of a proxy. A controller belongs to one configured filter, and a new configuration of
+/// the filter begins with a new controller.
 #[derive(Debug)]
 pub(crate) struct Overload {
     env: Env,
@@ -36,11 +39,11 @@ pub(crate) struct Overload {
     queues: ByFilter<table::Shed, Queue>,
 }
 
-/// What belongs to a filter, by the filter's identity, of which the filter itself, held here, makes sure; the order is of no
-/// account.
+/// Values by filter. The key is the filter's address, which stays unique because the entry itself keeps the filter alive.
+/// The order has no meaning.
 type ByFilter<F, T> = RefCell<BTreeMap<usize, (Arc<F>, Rc<T>)>>;
 
-/// What a request holds until it is over.
+/// A request's slot in a controller, given back on drop.
 #[derive(Debug)]
 pub(crate) struct Hold(Held);
 
@@ -65,7 +68,7 @@ impl Overload {
         }
     }
 
-    /// Lets go of the controllers of filters that no configuration has any more.
+    /// Drops the controllers of filters that no configuration contains any more.
     pub(crate) fn sweep(&self) {
         self.adaptive
             .borrow_mut()
@@ -75,8 +78,8 @@ impl Overload {
             .retain(|_, (filter, _)| Arc::strong_count(filter) > 1);
     }
 
-    /// Lets a request pass, or refuses it.
-    pub(super) fn admit(&self, filter: &Arc<table::AdaptiveConcurrency>) -> Result<Hold, Reject> {
+    /// Admits a request below the concurrency limit, or refuses it.
+    pub(crate) fn admit(&self, filter: &Arc<table::AdaptiveConcurrency>) -> Result<Hold, Reject> {
         let now = self.env.now();
         let controller = {
             let mut known = self.adaptive.borrow_mut();
@@ -103,8 +106,8 @@ impl Overload {
         }))
     }
 
-    /// Lets a request pass when its turn comes, or refuses it. Dropping the future gives the place up.
-    pub(super) async fn queue(&self, filter: &Arc<table::Shed>) -> Result<Hold, Reject> {
+    /// Admits a request once the queue lets it run, or refuses it. Dropping the future leaves the queue.
+    pub(crate) async fn queue(&self, filter: &Arc<table::Shed>) -> Result<Hold, Reject> {
         let queue = {
             let mut known = self.queues.borrow_mut();
             let (_, queue) = known.entry(Arc::as_ptr(filter).addr()).or_insert_with(|| {
@@ -133,7 +136,7 @@ impl Overload {
 }
 
 impl Hold {
-    /// The request has its answer: how long it took says something.
+    /// Marks the request as answered, so that its latency becomes a sample. A request that was cancelled gives none.
     pub(crate) fn answered(&self) {
         if let Held::Adaptive { answered, .. } = &self.0 {
             answered.set(true);
@@ -176,7 +179,7 @@ impl std::fmt::Debug for Held {
     }
 }
 
-/// The queue of one filter, and those who wait in it.
+/// The queue of one filter, and the requests that wait in it.
 #[derive(Debug)]
 struct Queue {
     env: Env,
@@ -184,16 +187,16 @@ struct Queue {
     waiting: RefCell<BTreeMap<Ticket, Rc<Slot>>>,
 }
 
-/// One that waits.
+/// A waiting request's decision and waker.
 #[derive(Debug, Default)]
 struct Slot {
-    /// Whether it runs, once that is decided.
+    /// `Some(true)`: run; `Some(false)`: refuse; `None`: undecided.
     decision: Cell<Option<bool>>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Queue {
-    /// Decides on all whose turn has come, and has the oldest of the others watch the clock.
+    /// Decides on every request whose turn has come, and wakes the oldest of the others to set its timer.
     fn decide(&self) {
         let now = self.env.now();
         loop {
@@ -226,17 +229,17 @@ impl Slot {
     }
 }
 
-/// A place in the queue.
+/// A place in the queue, given up on drop.
 struct Waiting {
     queue: Rc<Queue>,
     ticket: Ticket,
     slot: Rc<Slot>,
-    /// The oldest alone watches the clock.
+    /// Set in the oldest waiting request only, because one timer per queue is enough.
     sleep: Option<Sleep>,
 }
 
 impl Waiting {
-    /// Whether it runs, in the end.
+    /// Waits for the decision: true to run, false to refuse.
     async fn decided(queue: &Rc<Queue>, ticket: Ticket) -> bool {
         let slot = Rc::<Slot>::default();
         queue.waiting.borrow_mut().insert(ticket, Rc::clone(&slot));
@@ -278,7 +281,7 @@ impl Future for Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        // Decided, and nobody has taken it.
+        // A decision that `poll` has not taken yet must be undone.
         match self.slot.decision.take() {
             Some(true) => {
                 self.queue.shed.borrow_mut().finished();
