@@ -2,6 +2,8 @@
 //!
 //! It changes nothing: every path is read-only.
 
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,28 +11,27 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use shakedown_env::Owned;
 use shakedown_types::Side;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 use shakedown_xds::table::{Action, Cluster, ClusterKind, RouteTable, Table};
 
-use crate::proxy::{Proxy, ProxyError};
-use crate::state::State;
+use crate::listener::ActiveListener;
+use crate::proxy::Proxy;
+use crate::shared::Shared;
+use crate::state::{Host, State};
 
 /// What prometheus-client writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
 
-/// Serves the admin port, in a task that the proxy owns.
-pub(crate) fn listen(proxy: &Rc<Proxy>) -> Result<(), ProxyError> {
-    let bootstrap = proxy.bootstrap();
-    let address = (bootstrap.address, bootstrap.admin_port).into();
-    let env = proxy.env();
-    let listener = env
-        .listen(address)
-        .map_err(|source| ProxyError::Admin { address, source })?;
+/// Listens on the admin port. Dropping the task closes it.
+pub(crate) fn listen(proxy: &Rc<Proxy>, address: SocketAddr) -> io::Result<Owned> {
+    let env = &proxy.shared.env;
+    let listener = env.listen(address)?;
     let (own, proxy_of_task) = (env.clone(), Rc::clone(proxy));
-    let serving = env.spawn_owned("proxy-admin", async move {
+    Ok(env.spawn_owned("proxy-admin", async move {
         let options = ServerOptions::default();
         accept_loop(
             &own,
@@ -43,9 +44,7 @@ pub(crate) fn listen(proxy: &Rc<Proxy>) -> Result<(), ProxyError> {
             },
         )
         .await;
-    });
-    proxy.keep(serving);
-    Ok(())
+    }))
 }
 
 fn answer(proxy: &Proxy, request: &Request<Incoming>) -> Response<Body> {
@@ -53,7 +52,7 @@ fn answer(proxy: &Proxy, request: &Request<Incoming>) -> Response<Body> {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
     }
     match request.uri().path() {
-        "/stats/prometheus" => match proxy.metrics().scrape() {
+        "/stats/prometheus" => match proxy.shared.metrics.scrape() {
             Ok(metrics) => typed(StatusCode::OK, OPEN_METRICS, metrics),
             Err(_) => text(
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -87,39 +86,40 @@ fn typed(status: StatusCode, kind: &'static str, body: String) -> Response<Body>
 
 /// A summary of what is in force, in the order of names.
 fn config_dump(proxy: &Proxy) -> Value {
-    let table = proxy.state().table();
-    let (connected, since) = proxy.control().stream();
+    let shared = &*proxy.shared;
+    let table = shared.state.table();
+    let (connected, since) = proxy.control_plane.stream();
     let clusters = table.clusters.values();
     json!({
-        "node": proxy.bootstrap().node_id,
+        "node": shared.bootstrap.node_id,
         "ready": proxy.is_ready(),
         "control_plane": {
-            "address": proxy.bootstrap().control.to_string(),
+            "address": shared.bootstrap.control.to_string(),
             "connected": connected,
             "since_ns": since.as_nanos(),
-            "push": proxy.control().push(),
-            "trouble": proxy.control().trouble(),
+            "push": proxy.control_plane.push(),
+            "trouble": proxy.control_plane.trouble(),
         },
-        "listeners": listeners(proxy),
+        "listeners": listeners(shared),
         "routes": routes(&table),
-        "clusters": clusters.map(|it| cluster(proxy.state(), &table, it)).collect::<Vec<_>>(),
+        "clusters": clusters.map(|it| cluster(&shared.state, &table, it)).collect::<Vec<_>>(),
     })
 }
 
-fn listeners(proxy: &Proxy) -> Vec<Value> {
-    let gates = proxy.gates().list();
-    let listener = |gate: &Rc<crate::accept::Gate>| {
+fn listeners(shared: &Shared) -> Vec<Value> {
+    let active = shared.listeners.list();
+    let listener = |active: &Rc<ActiveListener>| {
         json!({
-            "name": &*gate.listener().name,
-            "address": gate.address().to_string(),
-            "side": match gate.side() {
+            "name": &*active.config().name,
+            "address": active.address().to_string(),
+            "side": match active.side() {
                 Side::Inbound => "inbound",
                 Side::Outbound => "outbound",
             },
-            "connections": gate.connections(),
+            "connections": active.connections(),
         })
     };
-    gates.iter().map(listener).collect()
+    active.iter().map(listener).collect()
 }
 
 fn routes(table: &Table) -> Vec<Value> {
@@ -147,7 +147,7 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
 
 /// A cluster, with what its hosts have in hand; nothing, where no request has asked for it.
 fn cluster(state: &State, table: &Table, cluster: &Cluster) -> Value {
-    let host = |host: &Rc<crate::state::Host>| {
+    let host = |host: &Rc<Host>| {
         let pool = host.pool();
         json!({
             "address": host.address().to_string(),

@@ -37,8 +37,10 @@ use self::backoff::Backoff;
 use self::outbox::Outbox;
 pub(crate) use self::session::Session;
 use self::session::{Published, Refused};
+use crate::accept;
 use crate::proxy::Proxy;
 use crate::resources::ResourceCache;
+use crate::shared::Shared;
 
 /// The method that is called.
 const DELTA_PATH: &str =
@@ -69,13 +71,13 @@ pub(crate) enum AdsError {
 
 /// Follows the control plane for ever. What other proxies have accepted is taken from the cache.
 pub(crate) async fn follow(proxy: Rc<Proxy>, cache: ResourceCache) -> Infallible {
-    let env = proxy.env().clone();
+    let env = proxy.shared.env.clone();
     let mut random = env.rng("proxy/ads");
     let mut session = restore(&proxy, cache);
     let mut backoff = Backoff::new();
     loop {
         let Err(error) = converse(&proxy, &mut session, &mut backoff).await;
-        proxy.control().lost(env.now(), &error);
+        proxy.control_plane.lost(env.now(), &error);
         env.sleep(backoff.next(&mut random)).await;
     }
 }
@@ -83,7 +85,7 @@ pub(crate) async fn follow(proxy: Rc<Proxy>, cache: ResourceCache) -> Infallible
 /// A session with the store's last good configuration, which is put in force.
 fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> Session {
     let mut session = Session::new(cache);
-    let store = proxy.env().store();
+    let store = proxy.shared.env.store();
     for kind in Kind::ALL {
         // What does not decode was cut short or written by another version: the control plane gives it again.
         let saved = store.read(store_key(kind));
@@ -103,8 +105,7 @@ async fn converse(
     session: &mut Session,
     backoff: &mut Backoff,
 ) -> Result<Infallible, AdsError> {
-    let env = proxy.env();
-    let bootstrap = proxy.bootstrap();
+    let Shared { env, bootstrap, .. } = &*proxy.shared;
     let channel = connect_h2(
         env,
         bootstrap.control,
@@ -116,7 +117,7 @@ async fn converse(
     let outbox = Outbox::default();
     outbox.extend(session.open(node(&bootstrap.node_id)));
     let mut responses = open(proxy, channel, &outbox).await?;
-    proxy.control().connected(env.now());
+    proxy.control_plane.connected(env.now());
     let deadline = env.now() + FETCH_TIMEOUT;
     let mut patience = Patience { until: deadline };
     loop {
@@ -137,7 +138,9 @@ async fn converse(
             .ok_or(AdsError::Ended)?;
         let response = DeltaDiscoveryResponse::decode(&response[..]).map_err(AdsError::Decode)?;
         backoff.reset();
-        let reply = session.receive(response, &|listener| proxy.gates().bind(proxy, listener));
+        let reply = session.receive(response, &|listener| {
+            accept::check_address(&proxy.shared, listener)
+        });
         outbox.extend(reply.requests);
         report(proxy, reply.refused);
     }
@@ -159,7 +162,7 @@ async fn open(
         poll_fn(|cx| channel.poll_ready(cx)).await?;
         channel.call(request).await
     };
-    let response = match proxy.env().timeout(OPEN_TIMEOUT, opening).await {
+    let response = match proxy.shared.env.timeout(OPEN_TIMEOUT, opening).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
             let status = Status::from_error(error.into());
@@ -210,7 +213,7 @@ impl Patience {
             // The connection's keep-alive pings bound this wait.
             return message.await;
         }
-        if let Ok(response) = proxy.env().deadline(self.until, &mut message).await {
+        if let Ok(response) = proxy.shared.env.deadline(self.until, &mut message).await {
             return response;
         }
         self.until = Time::FAR;
@@ -232,21 +235,21 @@ fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
     } = published;
     proxy.put_in_force(table, missing);
     for (kind, saved) in session.unsaved() {
-        let store = proxy.env().store();
+        let store = proxy.shared.env.store();
         if let Err(error) = store.write_shared(store_key(kind), Arc::new(saved)) {
             // The configuration is in force all the same; a start without a control plane would find an older one.
-            proxy.control().not_saved(&error);
+            proxy.control_plane.not_saved(&error);
         }
     }
     if let Some(version) = push {
-        proxy.control().in_force(version);
-        proxy.env().emit(MeshEvent::ConfigInForce { version });
+        proxy.control_plane.in_force(version);
+        proxy.shared.env.emit(MeshEvent::ConfigInForce { version });
     }
 }
 
 fn report(proxy: &Rc<Proxy>, refused: Vec<Refused>) {
     for Refused { kind, name, reason } in refused {
-        proxy.env().emit(MeshEvent::ConfigRefused {
+        proxy.shared.env.emit(MeshEvent::ConfigRefused {
             kind: kind.name(),
             resource: name.into(),
             reason: reason.into(),

@@ -6,18 +6,18 @@ use std::task::{Context, Poll};
 
 use shakedown_env::{Sleep, Time};
 
-use crate::proxy::Proxy;
+use crate::shared::Shared;
 
 /// A timer that has no sleep before it is first waited for.
 pub(crate) struct Alarm {
-    proxy: Rc<Proxy>,
+    shared: Rc<Shared>,
     sleep: Option<Sleep>,
 }
 
 impl Alarm {
-    pub(crate) fn new(proxy: &Rc<Proxy>) -> Alarm {
+    pub(crate) fn new(shared: &Rc<Shared>) -> Alarm {
         Alarm {
-            proxy: Rc::clone(proxy),
+            shared: Rc::clone(shared),
             sleep: None,
         }
     }
@@ -25,9 +25,9 @@ impl Alarm {
     /// Ready at that time. Who asked before for another time is not told of that any more.
     pub(crate) fn poll(&mut self, at: Time, cx: &mut Context<'_>) -> Poll<()> {
         if self.sleep.is_none() {
-            self.sleep = self.proxy.sleeps().take();
+            self.sleep = self.shared.sleeps.take();
         }
-        self.proxy.env().poll_until(&mut self.sleep, at, cx)
+        self.shared.env.poll_until(&mut self.sleep, at, cx)
     }
 }
 
@@ -36,7 +36,7 @@ impl Drop for Alarm {
         if let Some(mut sleep) = self.sleep.take() {
             // Wakes nobody while it is nobody's.
             sleep.as_mut().reset(Time::FAR);
-            self.proxy.sleeps().put(sleep);
+            self.shared.sleeps.put(sleep);
         }
     }
 }

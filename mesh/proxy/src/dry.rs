@@ -15,20 +15,20 @@ use shakedown_wire::{Body, Bound, Permit, Pool, SendError};
 use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 use shakedown_xds::table::Table;
 
-use crate::accept::Gate;
 use crate::ads::Session;
 use crate::connection::Connection;
 use crate::handle::handle;
 use crate::hash::Ends;
-use crate::proxy::Proxy;
+use crate::listener::ActiveListener;
 use crate::send::{Carrier, Mark, Sent, ended};
+use crate::shared::Shared;
 use crate::{Bootstrap, ResourceCache};
 
 /// A proxy that listens nowhere and connects to nobody, and one connection to it.
 #[derive(Debug)]
 pub struct DryRun {
-    proxy: Rc<Proxy>,
-    gate: Gate,
+    shared: Rc<Shared>,
+    listener: ActiveListener,
     connection: Connection,
     ends: Ends,
     /// What the conversation with a control plane would keep.
@@ -38,16 +38,16 @@ pub struct DryRun {
 impl DryRun {
     /// A proxy with this configuration, as the listener of this name sees it; `None` if there is no such listener.
     pub fn new(env: Env, bootstrap: Bootstrap, table: Table, listener: &str) -> Option<DryRun> {
-        let listener = table.listeners.get(listener)?.clone();
+        let config = table.listeners.get(listener)?.clone();
         let ends = Ends {
             caller: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
-            own: listener.address,
+            own: config.address,
         };
-        let proxy = Rc::new(Proxy::new(env, bootstrap));
-        proxy.state().swap(table);
+        let shared = Rc::new(Shared::new(env, bootstrap));
+        shared.state.swap(table);
         Some(DryRun {
-            proxy,
-            gate: Gate::new(listener.address, &listener),
+            shared,
+            listener: ActiveListener::new(config.address, &config),
             connection: Connection::default(),
             ends,
             _session: None,
@@ -86,12 +86,12 @@ impl DryRun {
         upstream: &dyn Fn(SocketAddr, Request<Body>) -> Response<Body>,
     ) -> Response<impl HttpBody<Data = Bytes> + use<>> {
         let carrier = Function(upstream);
-        let (proxy, gate) = (&self.proxy, &self.gate);
+        let (shared, listener) = (&self.shared, &self.listener);
         // In its place: awaited as it is, it would be moved there first.
         let handled = pin!(handle(
-            proxy,
+            shared,
             &carrier,
-            gate,
+            listener,
             &self.connection,
             self.ends,
             request

@@ -11,16 +11,16 @@ use rand_core::Rng as _;
 use shakedown_xds::table::{Filter, Listener};
 
 use crate::limit::limiters::ConnectionLimiter;
-use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::respond::Reject;
 use crate::route::{self, Found};
+use crate::shared::Shared;
 
 /// The filters' inputs, but for the request itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Passing<'t, 'c> {
-    pub(crate) proxy: &'t Proxy,
+    pub(crate) shared: &'t Shared,
     pub(crate) listener: &'t Listener,
     pub(crate) connection: &'t ConnectionLimiter,
     /// `None` if no route matches.
@@ -37,7 +37,7 @@ pub(crate) async fn pass<'t>(
     record: &mut Record,
     reply: &mut Reply<'t>,
 ) -> Result<(), Reject> {
-    let Passing { proxy, found, .. } = passing;
+    let Passing { shared, found, .. } = passing;
     let of_route = found.map(|found| &found.route.filters);
     for filter in &passing.listener.filters {
         match filter {
@@ -45,7 +45,7 @@ pub(crate) async fn pass<'t>(
                 let fault = of_route.and_then(|of| of.fault.as_ref()).or(own.as_ref());
                 if let Some(fault) = fault {
                     let request = route::view(head, scheme)?;
-                    fault::inject(proxy, fault, passing.cluster, &request, record).await?;
+                    fault::inject(shared, fault, passing.cluster, &request, record).await?;
                 }
             }
             Filter::Cors => {
@@ -53,13 +53,13 @@ pub(crate) async fn pass<'t>(
                 let forwards = found.is_some_and(|found| found.route.forward().is_some());
                 let policy = of_route.and_then(|of| of.cors.as_deref());
                 if let Some(policy) = policy.filter(|_| forwards) {
-                    let random = || proxy.faults().next_u64();
+                    let random = || shared.random.filters.borrow_mut().next_u64();
                     let allowed = &mut reply.cors;
                     cors::check(policy, random, &head.method, &head.headers, allowed)?;
                 }
             }
-            Filter::AdaptiveConcurrency(limit) => record.hold(proxy.overload().admit(limit)?),
-            Filter::Shed(shed) => record.hold(proxy.overload().queue(shed).await?),
+            Filter::AdaptiveConcurrency(limit) => record.hold(shared.overload.admit(limit)?),
+            Filter::Shed(shed) => record.hold(shared.overload.queue(shed).await?),
             Filter::RateLimit(own) => {
                 let of_route = of_route.and_then(|of| of.rate_limit.as_ref());
                 if let Some(limit) = of_route.or(own.as_ref()) {

@@ -22,11 +22,11 @@ use shakedown_xds::table::{HedgePolicy, Labels, RouteAction};
 use crate::alarm::Alarm;
 use crate::loops::Arrival;
 use crate::outgoing::Outgoing;
-use crate::proxy::Proxy;
-use crate::record::Record;
+use crate::record::{Record, Rest};
 use crate::resolve::resolve;
 use crate::respond::Reject;
 use crate::send::Carrier;
+use crate::shared::Shared;
 use crate::state::{Host, PickContext, Upstream};
 use bounds::Bounds;
 pub(crate) use grpc::{set_timeout as set_grpc_timeout, timeout as grpc_timeout};
@@ -70,28 +70,15 @@ pub(crate) struct Answer<B> {
     pub(crate) rest: Rest,
 }
 
-/// The bounds in time of what follows the headers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rest {
-    /// When all of it must be over, whatever the route's timeout.
-    pub(crate) stream: Option<Time>,
-    /// When the body must have ended.
-    pub(crate) deadline: Option<Time>,
-    /// How long it may go without data.
-    pub(crate) idle: Option<Duration>,
-    /// How long its upstream may: the route's retry policy says so.
-    pub(crate) per_try_idle: Option<Duration>,
-}
-
 /// Sends a request until a try stands. Nothing of it is left then that could be sent once more.
 pub(crate) async fn forward(
-    proxy: &Rc<Proxy>,
+    shared: &Rc<Shared>,
     carrier: &impl Carrier,
     plan: Plan<'_>,
     outgoing: &mut Outgoing,
     record: &mut Record,
 ) -> Result<Answer<Body>, Reject> {
-    let env = proxy.env();
+    let env = &shared.env;
     let bounds = Bounds::of(plan.action, plan.idle, outgoing.headers());
     let outside = match outside_host(env, plan.upstream, outgoing).await {
         Err(Reject::NoHealthyUpstream) => {
@@ -100,13 +87,13 @@ pub(crate) async fn forward(
         }
         outside => outside?,
     };
-    let mut race = Race::new(proxy, plan, bounds, outgoing, record);
+    let mut race = Race::new(shared, plan, bounds, outgoing, record);
     race.outside = outside;
     let connected = std::cell::Cell::new(false);
     let first = pin!(None);
     let mut lanes = Lanes::new(first, &connected);
     let mut step = Step::Begin { hedge: false };
-    let mut alarm = Alarm::new(proxy);
+    let mut alarm = Alarm::new(shared);
     // The answer of the try that has ended last. It stays here, and is not carried through what judges it.
     let mut landed = None;
     loop {

@@ -12,26 +12,26 @@ use shakedown_types::{ResponseFlags, Side};
 use shakedown_wire::{Body, Upgrade};
 use shakedown_xds::table::Listener;
 
-use crate::accept::Gate;
 use crate::connection::Connection;
-use crate::forward::{Answer, Rest};
+use crate::forward::Answer;
 use crate::glance::Glance;
 use crate::hash::Ends;
 use crate::journey::{Journey, Line, Way};
+use crate::listener::ActiveListener;
 use crate::origin::Caller;
-use crate::proxy::Proxy;
-use crate::record::{Record, RecordedBody};
+use crate::record::{Record, RecordedBody, Rest};
 use crate::reply::Reply;
 use crate::respond::{Reject, is_grpc};
 use crate::send::Carrier;
+use crate::shared::Shared;
 use crate::upgrade::Requested;
 use crate::{prepare, tunnel};
 
 /// Answers one request, and records it.
 pub(crate) async fn handle(
-    proxy: &Rc<Proxy>,
+    shared: &Rc<Shared>,
     carrier: &impl Carrier,
-    gate: &Gate,
+    listener: &ActiveListener,
     connection: &Connection,
     ends: Ends,
     mut request: Request<Body>,
@@ -40,21 +40,21 @@ pub(crate) async fn handle(
     let upgrade = seen.upgrade.then(|| Requested::of(&mut request));
     let (upgrade, caller_side) = upgrade.flatten().unzip();
     let (mut head, mut body) = request.into_parts();
-    let caller = gate.caller(&head.headers, ends);
-    let mut record = begin(proxy, gate.side(), caller, &mut head);
-    if gate.side() == Side::Inbound {
-        record.comes_from(proxy.state().peer(&connection.peer, ends.caller.ip()));
+    let caller = listener.caller(&head.headers, ends);
+    let mut record = begin(shared, listener.side(), caller, &mut head);
+    if listener.side() == Side::Inbound {
+        record.comes_from(shared.state.peer(&connection.peer, ends.caller.ip()));
     }
     if body.is_end_stream() && upgrade.is_none() && head.method != Method::CONNECT {
         record.receive();
     }
-    proxy.env().spend(Work::Request).await;
-    let (table, listener) = (proxy.state().table(), gate.listener());
-    let asked = Asked::of(&head, seen, &listener);
+    shared.env.spend(Work::Request).await;
+    let (table, config) = (shared.state.table(), listener.config());
+    let asked = Asked::of(&head, seen, &config);
     let line = Line {
-        proxy,
+        shared,
         table: &table,
-        listener: &listener,
+        listener: &config,
         connection,
         ends,
         caller,
@@ -77,25 +77,25 @@ pub(crate) async fn handle(
                 Some(deadline) => {
                     // Few requests have one: what those cost is no other's.
                     let travel = Box::pin(journey.travel(carrier));
-                    let answer = proxy.env().deadline(deadline, travel).await;
+                    let answer = shared.env.deadline(deadline, travel).await;
                     in_time(answer, deadline, &record)
                 }
             }
         }
     };
-    conclude(proxy, gate, asked, answer, &reply, record, caller_side)
+    conclude(shared, listener, asked, answer, &reply, record, caller_side)
 }
 
 /// The record of a request, which has an id from here on.
-fn begin(proxy: &Rc<Proxy>, side: Side, caller: Caller, head: &mut Parts) -> Record {
+fn begin(shared: &Rc<Shared>, side: Side, caller: Caller, head: &mut Parts) -> Record {
     let anew = caller.is_at_edge();
     let id = prepare::identify(
         &mut head.headers,
         anew,
-        &mut *proxy.request_ids(),
-        proxy.scribe(),
+        &mut *shared.random.request_ids.borrow_mut(),
+        &shared.scribe,
     );
-    Record::begin(proxy, side, id)
+    Record::begin(shared, side, id)
 }
 
 /// What an answer depends on of its request.
@@ -128,8 +128,8 @@ impl Asked {
 
 /// Makes the response of an answer, and has what is left of it recorded.
 fn conclude(
-    proxy: &Rc<Proxy>,
-    gate: &Gate,
+    shared: &Rc<Shared>,
+    listener: &ActiveListener,
     asked: Asked,
     answer: Result<Answer<Body>, Reject>,
     reply: &Reply<'_>,
@@ -146,13 +146,13 @@ fn conclude(
         record.answered_grpc(response.headers());
     }
     reply.pass_filters(response.headers_mut());
-    proxy
-        .dates()
-        .complete(response.headers_mut(), proxy.env().unix_time());
+    shared
+        .dates
+        .complete(response.headers_mut(), shared.env.unix_time());
     if let Some(upgrade) = upgrade
         && response.status() == StatusCode::SWITCHING_PROTOCOLS
     {
-        return tunnel::begin(proxy, gate.drain(), upgrade, response, rest, record);
+        return tunnel::begin(shared, listener.drain(), upgrade, response, rest, record);
     }
     let unread = asked.is_head || is_bodiless(response.status());
     response.map(|body| {

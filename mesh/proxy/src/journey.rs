@@ -21,12 +21,12 @@ use crate::headers::Snapshot;
 use crate::loops::Arrival;
 use crate::origin::Caller;
 use crate::outgoing::Outgoing;
-use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::respond::{Overloaded, Reject, status};
 use crate::route::{self, Found};
 use crate::send::Carrier;
+use crate::shared::Shared;
 use crate::state::Upstream;
 use crate::steering::Steering;
 use crate::upgrade::Requested;
@@ -46,7 +46,7 @@ const THROTTLED: Overloaded = Overloaded {
 /// Where a request travels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'t> {
-    pub(crate) proxy: &'t Rc<Proxy>,
+    pub(crate) shared: &'t Rc<Shared>,
     pub(crate) table: &'t Table,
     pub(crate) listener: &'t Listener,
     pub(crate) connection: &'t Connection,
@@ -77,7 +77,7 @@ impl<'t> Way<'t> {
         record: &mut Record,
     ) -> Result<Way<'t>, Reject> {
         let version = head.version;
-        let own = line.proxy.bootstrap().address;
+        let own = line.shared.bootstrap.address;
         let scheme = prepare::receive(head, seen, line.caller, own, line.upgrade.is_some());
         if line.listener.manager.normalize_path {
             rewrite::normalize(head)?;
@@ -89,7 +89,7 @@ impl<'t> Way<'t> {
         {
             // Nothing is sent, but it counts under where it would have gone.
             if let Some(found) = found {
-                Target::choose(line.proxy, found, head, record);
+                Target::choose(line.shared, found, head, record);
             }
             return Err(Reject::UpgradeRefused);
         }
@@ -143,20 +143,20 @@ impl<'t> Journey<'_, 't> {
     /// From the route to the response's headers.
     pub(crate) async fn travel(&mut self, carrier: &impl Carrier) -> Result<Answer<Body>, Reject> {
         let Line {
-            proxy,
+            shared,
             listener,
             connection,
             ..
         } = self.line;
         let Way { found, scheme, .. } = self.way;
-        let target = found.and_then(|found| Target::choose(proxy, found, self.head, self.record));
+        let target = found.and_then(|found| Target::choose(shared, found, self.head, self.record));
         if let (Some(found), Some(target)) = (found, &target) {
             self.reply.route = Some(found.route);
             self.reply.target = target.share.headers.as_deref();
             self.keep_request()?;
         }
         let passing = Passing {
-            proxy,
+            shared,
             listener,
             connection: &connection.limiter,
             found,
@@ -183,13 +183,13 @@ impl<'t> Journey<'_, 't> {
         );
         outgoing.arrive().await;
         mirror::send(
-            proxy,
+            shared,
             &sending.copies,
             plan.tell_attempt,
             &outgoing,
             self.record,
         );
-        match forward::forward(proxy, carrier, plan, &mut outgoing, self.record).await {
+        match forward::forward(shared, carrier, plan, &mut outgoing, self.record).await {
             Ok(mut answer) => {
                 sending.answered(&mut answer.response);
                 Ok(answer)
@@ -203,8 +203,8 @@ impl<'t> Journey<'_, 't> {
         if &**target.cluster() == BLACK_HOLE {
             return Err(Reject::BlackHole);
         }
-        let Some(upstream) = self.line.proxy.state().upstream(target.cluster()) else {
-            self.record.routed(&self.line.proxy.no_cluster());
+        let Some(upstream) = self.line.shared.state.upstream(target.cluster()) else {
+            self.record.routed(&self.line.shared.no_cluster());
             return Err(Reject::NoCluster(status(target.action.cluster_not_found)));
         };
         self.reply.tell_attempts = found.host.include_attempt_count_in_response;
@@ -341,7 +341,7 @@ impl Sending<'_> {
 /// Draws the copies of a request. Without a host there is no try, and no copy either.
 fn copies_of(line: Line<'_>, upstream: &Upstream, action: &RouteAction) -> mirror::Copies {
     if upstream.is_original_dst() || !upstream.hosts().is_empty() {
-        mirror::drawn(line.proxy, &action.mirrors)
+        mirror::drawn(line.shared, &action.mirrors)
     } else {
         mirror::Copies::new()
     }
@@ -367,13 +367,17 @@ struct Target<'t> {
 impl<'t> Target<'t> {
     /// Chooses the destination of a request that is sent on; what the filters do with it counts under that.
     fn choose(
-        proxy: &Proxy,
+        shared: &Shared,
         found: Found<'t>,
         head: &Parts,
         record: &mut Record,
     ) -> Option<Target<'t>> {
         let action = found.route.forward()?;
-        let share = split::choose(action, &head.headers, &mut *proxy.splits());
+        let share = split::choose(
+            action,
+            &head.headers,
+            &mut *shared.random.splits.borrow_mut(),
+        );
         let target = Target {
             action,
             share,
@@ -382,10 +386,10 @@ impl<'t> Target<'t> {
         let cluster = target.cluster();
         record.routed(cluster);
         if record.side() == Side::Outbound {
-            report_route(proxy, &head.headers, cluster);
+            report_route(shared, &head.headers, cluster);
         }
         if &**cluster != BLACK_HOLE
-            && let Some(upstream) = proxy.state().upstream(cluster)
+            && let Some(upstream) = shared.state.upstream(cluster)
         {
             record.found(upstream.unreached());
         }
@@ -398,11 +402,11 @@ impl<'t> Target<'t> {
 }
 
 /// Reports the cluster of a request that has the header to report.
-fn report_route(proxy: &Proxy, headers: &HeaderMap, cluster: &Arc<str>) {
-    let name = proxy.bootstrap().reported_header.as_ref();
+fn report_route(shared: &Shared, headers: &HeaderMap, cluster: &Arc<str>) {
+    let name = shared.bootstrap.reported_header.as_ref();
     let value = name.and_then(|name| headers.get(name)?.to_str().ok());
     if let Some(value) = value {
-        proxy.env().emit(MeshEvent::Routed {
+        shared.env.emit(MeshEvent::Routed {
             header: value.into(),
             cluster: Arc::clone(cluster),
         });

@@ -1,27 +1,36 @@
 //! The data plane: one pod's proxy, inbound and outbound, for HTTP/1.1 and HTTP/2.
 //!
-//! - [`run`]: a proxy, from its [`Bootstrap`], for ever. [`run_with_table`] is one without a control plane.
-//! - A request is one straight line, a file per stage. `accept` -> `handle` takes it in and gives its answer out ([`respond`],
-//!   `reply`, `record`); between these is its `journey`: `route` -> `split` -> `filter` (fault, CORS, rate limit) -> `rewrite` ->
-//!   `mirror` -> `forward` (the try loop: [`balance`] -> `send` -> [`retry`]).
-//! - [`DryRun`] is that line without a wire: what a request costs the proxy itself is measured by it.
-//! - `origin` says who a caller is, and `steering` what an internal one asks for; `upgrade` and `tunnel` are about connections
-//!   that become something else.
-//! - A plain request allocates nothing of its own: `alarm`, `scribe` and `spare` keep what the next one can use again. It is
-//!   moved seldom: futures hold references, and an answer stays where it landed.
-//! - `loops` keeps a request from coming back to the proxy that sends it.
-//! - `ads` follows the control plane; `resources` keeps what it sends once for all proxies of a process; `state` is what is in
-//!   force; `admin` serves 15020.
+//! Layers, from top to bottom. A module imports from its own layer and from layers below, and no import circle has more than
+//! two files.
 //!
-//! [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`] and [`hedge`] are plain deciders: they take the time and
-//! randomness as parameters, and know no clock.
+//! 1. Lifecycle. [`run()`] starts a proxy from its [`Bootstrap`] and shuts it down on drop; [`run_with_table`] does so
+//!    without a control plane. `ads` follows the control plane, and `admin` serves port 15020. `proxy` puts configurations in force.
+//! 2. Connections. `accept` opens and drains listeners. `admission` hands their requests to `handle`, or refuses them.
+//! 3. The request path, a file per step. `handle` begins the record of a request and completes its response. `journey` is
+//!    between: `route` -> `split` -> `filter` (fault, CORS, rate limit) -> `rewrite` -> `mirror` -> `forward` (the retry loop:
+//!    [`balance`] -> `send` -> [`retry`]). `tunnel` serves upgraded connections. `loops` keeps a request from returning to the
+//!    proxy that sends it.
+//! 4. The record of a request: `record`, which emits events and metrics, and `alarm`, its timer.
+//! 5. Shared state. `shared` owns the parts: `state` (the configuration in force and the clusters in use), `listener`,
+//!    `telemetry`, `overload`, rate limiters and random streams. `resources` shares xDS resources among the proxies of a
+//!    process. `control_plane` is the status of the ADS stream.
+//! 6. Policies. [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`], [`hedge`], [`limit`], [`adaptive`], [`shed`] and
+//!    [`throttle`] take the time and randomness as parameters, and read no clock.
+//! 7. Messages. [`respond`] defines the local replies, `reply` the changes to a response; `headers`, `origin`, `steering`,
+//!    `prepare` and `upgrade` read and write headers.
 //!
-//! Invariant: everything of the outside world comes through [`Env`](shakedown_env::Env), and nothing here imports the
-//! simulator, so that the same code runs in both worlds.
+//! [`DryRun`] is the request path without connections, for measuring the proxy's own cost.
+//!
+//! A plain request allocates nothing in the proxy, because `alarm`, `scribe` and `spare` keep buffers and timers for reuse.
+//! Futures hold references, and a response stays where it was received, so that few bytes are moved.
+//!
+//! Invariant: every effect is requested of [`Env`](shakedown_env::Env), and nothing here imports the simulator, so that the
+//! same code runs on both backends.
 
 mod accept;
 pub mod adaptive;
 mod admin;
+mod admission;
 mod ads;
 mod alarm;
 mod answer;
@@ -30,6 +39,7 @@ mod bootstrap;
 pub mod breaker;
 pub mod budget;
 mod connection;
+mod control_plane;
 mod date;
 mod dry;
 mod filter;
@@ -42,6 +52,7 @@ pub mod hedge;
 mod hex;
 mod journey;
 pub mod limit;
+mod listener;
 mod loops;
 mod mirror;
 mod origin;
@@ -51,6 +62,7 @@ mod overload;
 mod peers;
 mod prepare;
 mod proxy;
+mod random;
 mod record;
 mod refusal;
 mod reply;
@@ -60,8 +72,10 @@ pub mod respond;
 pub mod retry;
 mod rewrite;
 mod route;
+mod run;
 mod scribe;
 mod send;
+mod shared;
 pub mod shed;
 mod spare;
 mod split;
@@ -74,8 +88,8 @@ mod upgrade;
 
 pub use bootstrap::{Bootstrap, Workload};
 pub use dry::DryRun;
-pub use proxy::{ProxyError, run, run_with_table};
 pub use resources::ResourceCache;
+pub use run::{ProxyError, run, run_with_table};
 
 #[cfg(test)]
 mod tests;

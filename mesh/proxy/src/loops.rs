@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use shakedown_types::Side;
 
 use crate::hash::Ends;
-use crate::proxy::Proxy;
+use crate::shared::Shared;
 
 /// Which side of the proxy a request passes, and by which connection it came. A copy of a request came by none.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +22,19 @@ impl Arrival {
     /// Whether a request that is sent to this address would come back: whether a listener of the proxy's own is there which would send it
     /// on in the same way. The inbound side ends at the app, and so the outbound side may reach it: a pod may call itself.
     /// The port of metrics is for those who watch the proxy, and is not reached through it.
-    pub(crate) fn leads_back(self, proxy: &Proxy, to: SocketAddr) -> bool {
+    pub(crate) fn leads_back(self, shared: &Shared, to: SocketAddr) -> bool {
         let own = self.ends.map(|ends| ends.own);
         if own.is_some_and(|own| own.port() == to.port() && plain(own.ip()) == plain(to.ip())) {
             return true;
         }
         let listens = |at: SocketAddr| {
-            at.port() == to.port() && reaches(at.ip(), to.ip(), proxy.bootstrap().address)
+            at.port() == to.port() && reaches(at.ip(), to.ip(), shared.bootstrap.address)
         };
-        let admin = SocketAddr::new(proxy.bootstrap().address, proxy.bootstrap().admin_port);
+        let admin = SocketAddr::new(shared.bootstrap.address, shared.bootstrap.admin_port);
         listens(admin)
-            || proxy.gates().any(|gate| {
-                let leads_back = self.side == Side::Inbound || gate.side() == Side::Outbound;
-                leads_back && listens(gate.address())
+            || shared.listeners.any(|listener| {
+                let leads_back = self.side == Side::Inbound || listener.side() == Side::Outbound;
+                leads_back && listens(listener.address())
             })
     }
 }

@@ -19,9 +19,9 @@ use crate::forward::{self, Plan};
 use crate::loops::Arrival;
 use crate::origin::{INTERNAL, append_address};
 use crate::outgoing::Outgoing;
-use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::send::Wire;
+use crate::shared::Shared;
 
 /// The longest answer that is read to its end, so that its connection can be used again; a longer one's is closed.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
@@ -33,14 +33,18 @@ const TIME_MAX: Duration = Duration::from_secs(300);
 pub(crate) type Copies = SmallVec<[Arc<Mirror>; 1]>;
 
 /// Draws which copies are made of a request.
-pub(crate) fn drawn(proxy: &Proxy, mirrors: &[Arc<Mirror>]) -> Copies {
-    let takes = |mirror: &&Arc<Mirror>| mirror.share.takes(|| proxy.mirrors().next_u64());
+pub(crate) fn drawn(shared: &Shared, mirrors: &[Arc<Mirror>]) -> Copies {
+    let takes = |mirror: &&Arc<Mirror>| {
+        mirror
+            .share
+            .takes(|| shared.random.mirrors.borrow_mut().next_u64())
+    };
     mirrors.iter().filter(takes).cloned().collect()
 }
 
 /// Sends the copies of a request on their way. `tell_attempt`: they say that they are the first try, as the original does.
 pub(crate) fn send(
-    proxy: &Rc<Proxy>,
+    shared: &Rc<Shared>,
     copies: &Copies,
     tell_attempt: bool,
     original: &Outgoing,
@@ -49,21 +53,21 @@ pub(crate) fn send(
     for mirror in copies {
         // One whose cluster does not exist is dropped in silence, as in Envoy.
         let cluster = &mirror.action.targets()[0].cluster;
-        let Some(upstream) = proxy.state().upstream(cluster) else {
+        let Some(upstream) = shared.state.upstream(cluster) else {
             continue;
         };
         let Some(mut copy) = original.copy() else {
             continue;
         };
-        disguise(proxy, mirror, copy.headers_mut());
-        proxy.metrics().mirrored();
+        disguise(shared, mirror, copy.headers_mut());
+        shared.metrics.mirrored();
         let arrival = Arrival {
             side: record.side(),
             ends: None,
         };
-        let (own, mut shadow) = (Rc::clone(proxy), record.shadow(cluster));
+        let (own, mut shadow) = (Rc::clone(shared), record.shadow(cluster));
         let mirror = Arc::clone(mirror);
-        proxy.env().spawn("proxy-mirror", async move {
+        shared.env.spawn("proxy-mirror", async move {
             let plan = Plan {
                 arrival,
                 upstream: &upstream,
@@ -92,15 +96,15 @@ pub(crate) fn send(
                 .action
                 .timeout
                 .map_or(TIME_MAX, |it| it.max(TIME_MAX));
-            if !matches!(own.env().timeout(most, sending).await, Ok(true)) {
-                own.metrics().mirror_failed();
+            if !matches!(own.env.timeout(most, sending).await, Ok(true)) {
+                own.metrics.mirror_failed();
             }
         });
     }
 }
 
 /// Tells a copy from its original. Source: Envoy, `ShadowWriterImpl` and `AsyncStreamImpl`.
-fn disguise(proxy: &Proxy, mirror: &Mirror, headers: &mut HeaderMap) {
+fn disguise(shared: &Shared, mirror: &Mirror, headers: &mut HeaderMap) {
     let shadow = headers
         .get(HOST)
         .filter(|_| mirror.suffix)
@@ -109,7 +113,7 @@ fn disguise(proxy: &Proxy, mirror: &Mirror, headers: &mut HeaderMap) {
         headers.insert(HOST, host);
     }
     headers.insert(INTERNAL, HeaderValue::from_static("true"));
-    append_address(headers, proxy.bootstrap().address);
+    append_address(headers, shared.bootstrap.address);
 }
 
 /// `reviews:9080` becomes `reviews-shadow:9080`.

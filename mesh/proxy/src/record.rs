@@ -17,19 +17,19 @@ use shakedown_types::{
 };
 use smallvec::SmallVec;
 
-pub(crate) use body::RecordedBody;
+pub(crate) use body::{RecordedBody, Rest};
 
 use crate::overload::Hold;
 use crate::peers::Peer;
-use crate::proxy::Proxy;
 use crate::respond::grpc_status;
+use crate::shared::Shared;
 use crate::state::{Busy, Host};
 use crate::telemetry::Edge;
 
 /// One request on its way through one side of the proxy.
 #[derive(Debug)]
 pub(crate) struct Record {
-    proxy: Rc<Proxy>,
+    shared: Rc<Shared>,
     side: Side,
     id: Option<RequestId>,
     started: Time,
@@ -112,16 +112,16 @@ impl Alone {
 
 impl Record {
     /// Begins with the request's headers.
-    pub(crate) fn begin(proxy: &Rc<Proxy>, side: Side, id: Option<RequestId>) -> Record {
-        let now = proxy.env().now();
+    pub(crate) fn begin(shared: &Rc<Shared>, side: Side, id: Option<RequestId>) -> Record {
+        let now = shared.env.now();
         Record {
-            proxy: Rc::clone(proxy),
+            shared: Rc::clone(shared),
             side,
             id,
             started: now,
-            cluster: proxy.no_cluster(),
+            cluster: shared.no_cluster(),
             peer: None,
-            edge: proxy.unrouted(side),
+            edge: shared.unrouted(side),
             status: 0,
             grpc: None,
             flags: ResponseFlags::empty(),
@@ -138,7 +138,7 @@ impl Record {
 
     /// The record of a copy of this request, sent to a cluster: nobody is told of it.
     pub(crate) fn shadow(&self, cluster: &Arc<str>) -> Record {
-        let mut record = Record::begin(&self.proxy, self.side, self.id);
+        let mut record = Record::begin(&self.shared, self.side, self.id);
         record.cluster = Arc::clone(cluster);
         record.silent = true;
         record
@@ -155,8 +155,8 @@ impl Record {
     }
 
     /// The proxy that it travels through.
-    fn proxy(&self) -> &Rc<Proxy> {
-        &self.proxy
+    fn shared(&self) -> &Rc<Shared> {
+        &self.shared
     }
 
     /// Something is to be said of it, whatever comes.
@@ -256,7 +256,7 @@ impl Record {
 
     fn attempt_over(&mut self, attempt: &Attempt, flags: ResponseFlags) {
         if attempt.connected {
-            self.alone.ended(self.proxy.env().now());
+            self.alone.ended(self.shared.env.now());
         }
         self.tell(attempt, flags);
     }
@@ -266,7 +266,7 @@ impl Record {
         if self.silent || self.side == Side::Inbound {
             return;
         }
-        self.proxy.env().emit(MeshEvent::Attempt(AttemptEvent {
+        self.shared.env.emit(MeshEvent::Attempt(AttemptEvent {
             id: self.id,
             cluster: Arc::clone(&self.cluster),
             upstream: attempt.busy.host().address(),
@@ -322,11 +322,11 @@ impl Drop for Record {
         if self.silent {
             return;
         }
-        let env = self.proxy.env();
+        let env = &self.shared.env;
         let now = env.now();
         let took = now.since(self.started);
         let (peer, outcome) = (self.peer.as_deref(), (self.status, self.flags));
-        self.edge.observe(self.proxy.metrics(), peer, outcome, took);
+        self.edge.observe(&self.shared.metrics, peer, outcome, took);
         env.emit(MeshEvent::Request(RequestEvent {
             side: self.side,
             id: self.id,

@@ -8,14 +8,13 @@ use http::Response;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, Drain, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 
-use crate::forward::Rest;
-use crate::proxy::Proxy;
-use crate::record::{Record, RecordedBody};
+use crate::record::{Record, RecordedBody, Rest};
 use crate::respond::MAX_DURATION;
+use crate::shared::Shared;
 
 /// Answers a request for an upgrade that its upstream has agreed to, and passes bytes from then on.
 pub(crate) fn begin(
-    proxy: &Rc<Proxy>,
+    shared: &Rc<Shared>,
     drain: &Drain,
     caller: Upgrade,
     mut response: Response<Body>,
@@ -25,15 +24,15 @@ pub(crate) fn begin(
     let upstream = Upgrade::take(response.extensions_mut());
     let (head, held) = response.into_parts();
     if let Some(upstream) = upstream {
-        let (own, drain) = (Rc::clone(proxy), drain.clone());
-        proxy.env().spawn("proxy-tunnel", async move {
+        let (own, drain) = (Rc::clone(shared), drain.clone());
+        shared.env.spawn("proxy-tunnel", async move {
             let bounds = TunnelBounds {
                 idle: rest.idle,
                 until: rest.stream,
                 drain: &drain,
             };
-            let passed = tunnel(own.env(), caller, upstream, bounds).await;
-            own.metrics().tunnelled(passed.sent, passed.received);
+            let passed = tunnel(&own.env, caller, upstream, bounds).await;
+            own.metrics.tunnelled(passed.sent, passed.received);
             // The upstream's connection counts until here.
             drop(held);
             finish(record, passed.end);

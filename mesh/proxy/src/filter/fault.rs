@@ -6,13 +6,13 @@ use rand_core::Rng as _;
 use shakedown_types::ResponseFlags;
 use shakedown_xds::table::{Abort, Fault, RequestView};
 
-use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::respond::{Reject, status};
+use crate::shared::Shared;
 
 /// Holds a request back, answers it, or lets it pass, as its fault says and chance has it.
 pub(super) async fn inject(
-    proxy: &Proxy,
+    shared: &Shared,
     fault: &Fault,
     cluster: Option<&str>,
     request: &RequestView<'_>,
@@ -21,11 +21,11 @@ pub(super) async fn inject(
     if !is_meant(fault, cluster, request) {
         return Ok(());
     }
-    if let Some(delay) = delay(fault, || proxy.faults().next_u64()) {
+    if let Some(delay) = delay(fault, || shared.random.filters.borrow_mut().next_u64()) {
         record.flag(ResponseFlags::DI);
-        proxy.env().sleep(delay).await;
+        shared.env.sleep(delay).await;
     }
-    match abort(fault, || proxy.faults().next_u64()) {
+    match abort(fault, || shared.random.filters.borrow_mut().next_u64()) {
         Some(Abort::Http(code)) => Err(Reject::Aborted {
             status: status(code),
             grpc: None,

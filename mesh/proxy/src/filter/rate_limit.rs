@@ -22,23 +22,29 @@ pub(super) fn admit<'t>(
     scheme: &'static str,
     reply: &mut Reply<'t>,
 ) -> Result<(), Reject> {
-    let proxy = passing.proxy;
-    if !limit.enabled.takes(|| proxy.faults().next_u64()) {
+    let shared = passing.shared;
+    if !limit
+        .enabled
+        .takes(|| shared.random.filters.borrow_mut().next_u64())
+    {
         return Ok(());
     }
     let route = passing.found.map(|found| found.route);
     let descriptions = describe(limit, route, &route::view(head, scheme)?);
-    let now = proxy.env().now();
+    let now = shared.env.now();
     let decision = if limit.per_connection {
         passing.connection.admit(limit, &descriptions, now)
     } else {
-        proxy.rate_limits().admit(limit, &descriptions, now)
+        shared.rate_limits.admit(limit, &descriptions, now)
     };
     reply.limit = decision.state.filter(|_| limit.tell);
     if decision.allowed {
         return Ok(());
     }
-    if !limit.enforced.takes(|| proxy.faults().next_u64()) {
+    if !limit
+        .enforced
+        .takes(|| shared.random.filters.borrow_mut().next_u64())
+    {
         headers::change_request(&limit.request_headers, head, scheme)?;
         return Ok(());
     }

@@ -16,16 +16,16 @@ use shakedown_xds::table::RequestView;
 use smallvec::SmallVec;
 
 use super::bounds::Bounds;
-use super::{Answer, Plan, Rest, choose_host, grpc};
+use super::{Answer, Plan, choose_host, grpc};
 use crate::breaker::RetryPermit;
 use crate::hedge::Hedges;
 use crate::outgoing::Outgoing;
 use crate::outlier::Outcome;
 use crate::prepare;
-use crate::proxy::Proxy;
-use crate::record::Record;
+use crate::record::{Record, Rest};
 use crate::respond::{Reject, ResetReason, grpc_status};
 use crate::retry::{Failure, Retries, Verdict};
+use crate::shared::Shared;
 use crate::state::{Host, PoolKind};
 use crate::upgrade::is_upgrade;
 
@@ -34,7 +34,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A request and its tries.
 pub(super) struct Race<'a> {
-    proxy: &'a Rc<Proxy>,
+    shared: &'a Rc<Shared>,
     plan: Plan<'a>,
     bounds: Bounds,
     /// When it was complete; `None` while its body still comes.
@@ -125,7 +125,7 @@ impl Open {
 
 impl<'a> Race<'a> {
     pub(super) fn new(
-        proxy: &'a Rc<Proxy>,
+        shared: &'a Rc<Shared>,
         plan: Plan<'a>,
         bounds: Bounds,
         outgoing: &'a mut Outgoing,
@@ -136,10 +136,10 @@ impl<'a> Race<'a> {
             .map(|policy| Retries::new(policy, || view(outgoing)))
             .filter(|_| policy.is_some_and(|policy| !policy.on.is_empty()));
         let idle = bounds.idle.unwrap_or(BODY_TIMEOUT);
-        let now = proxy.env().now();
+        let now = shared.env.now();
         let early = outgoing.awaits_answer();
         Race {
-            proxy,
+            shared,
             plan,
             bounds,
             complete: None,
@@ -171,7 +171,7 @@ impl<'a> Race<'a> {
             None => choose_host(self.plan, &self.tried, hedge),
         };
         let arrival = self.plan.arrival;
-        let host = host.filter(|host| !arrival.leads_back(self.proxy, host.address()));
+        let host = host.filter(|host| !arrival.leads_back(self.shared, host.address()));
         let Some(host) = host else {
             if hedge {
                 self.hedges.stop();
@@ -180,7 +180,7 @@ impl<'a> Race<'a> {
             self.record.attempt_in_vain();
             return Err(Reject::NoHealthyUpstream);
         };
-        let now = self.proxy.env().now();
+        let now = self.shared.env.now();
         if self.tried.is_empty() {
             if self.hedges.may_follow() {
                 self.plan.upstream.count_request(now);
@@ -218,8 +218,8 @@ impl<'a> Race<'a> {
         let retry = self.retries.as_ref().is_some_and(Retries::may_follow);
         let keep = retry || self.hedges.may_follow();
         let quiet = self.plan.quiet;
-        let scribe = self.proxy.scribe();
-        self.outgoing.request(keep, self.proxy.heads(), |headers| {
+        let scribe = &self.shared.scribe;
+        self.outgoing.request(keep, &self.shared.heads, |headers| {
             if let Some(expected) = expected {
                 if !quiet {
                     prepare::expected_timeout(headers, expected, scribe);
@@ -270,7 +270,7 @@ impl<'a> Race<'a> {
                 Ok(Step::Begin { hedge: false })
             }
             Happened::HedgeDue => {
-                let now = self.proxy.env().now();
+                let now = self.shared.env.now();
                 if !self.outgoing.is_repeatable() {
                     self.hedges.stop();
                     return Ok(Step::Wait);
@@ -330,12 +330,12 @@ impl<'a> Race<'a> {
 
     /// What the caller gets of the answer that is the one.
     pub(super) fn answer(&self, mut response: Response<Body>) -> Answer<Body> {
-        let now = self.proxy.env().now();
+        let now = self.shared.env.now();
         // Of a request that has not ended nothing is told. Source: Envoy, `Filter::onUpstreamHeaders`.
         let took = self.complete.filter(|_| !self.plan.quiet);
         let took = took.map(|complete| now.since(complete));
         let upgrade = self.outgoing.is_upgrade() && is_upgrade(response.headers());
-        let scribe = self.proxy.scribe();
+        let scribe = &self.shared.scribe;
         prepare::toward_caller(response.headers_mut(), took, upgrade, scribe);
         Answer {
             response,
@@ -368,7 +368,7 @@ impl<'a> Race<'a> {
 
     /// Its host is told how a try ended, and after how long.
     fn observe(&self, open: &Open, outcome: Outcome) {
-        let now = self.proxy.env().now();
+        let now = self.shared.env.now();
         open.host.observe(now.since(open.started), now);
         self.plan.upstream.observe(open.host.health(), outcome);
     }

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -12,7 +13,6 @@ use shakedown_wire::{Body, BodyError};
 
 use super::Record;
 use crate::alarm::Alarm;
-use crate::forward::Rest;
 use crate::respond::MAX_DURATION;
 
 /// A body whose end is recorded.
@@ -25,7 +25,20 @@ pub(crate) struct RecordedBody {
     watch: Option<Watch>,
 }
 
-/// The bounds of a body in time.
+/// The bounds in time of a response's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    /// The end of the stream duration, whatever the route's timeout.
+    pub(crate) stream: Option<Time>,
+    /// The end of the route's timeout.
+    pub(crate) deadline: Option<Time>,
+    /// The longest time without data.
+    pub(crate) idle: Option<Duration>,
+    /// The longest time without data from the upstream, set by the route's retry policy.
+    pub(crate) per_try_idle: Option<Duration>,
+}
+
+/// The bounds of a body, and its timer.
 #[derive(Debug)]
 struct Watch {
     rest: Rest,
@@ -61,8 +74,8 @@ impl RecordedBody {
         }
         let watch = (rest != Rest::default()).then(|| Watch {
             rest,
-            last: record.proxy().env().now(),
-            alarm: Alarm::new(record.proxy()),
+            last: record.shared().env.now(),
+            alarm: Alarm::new(record.shared()),
         });
         RecordedBody {
             inner,
@@ -132,7 +145,7 @@ fn broken_off(error: &BodyError) -> (ResponseFlags, &'static str) {
 
 impl Watch {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Met> {
-        let after = |span: Option<std::time::Duration>| span.map(|span| self.last + span);
+        let after = |span: Option<Duration>| span.map(|span| self.last + span);
         let bounds = [
             (self.rest.stream, Met::Stream),
             (self.rest.deadline, Met::Deadline),
@@ -165,7 +178,7 @@ impl HttpBody for RecordedBody {
                 if this.inner.is_end_stream() || frame.is_trailers() {
                     this.finish(ResponseFlags::empty());
                 } else if let (Some(watch), Some(record)) = (&mut this.watch, &this.record) {
-                    watch.last = record.proxy().env().now();
+                    watch.last = record.shared().env.now();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -20,7 +20,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use shakedown_types::{ResponseFlags, Side};
 
-use super::EdgeLabels;
+use super::labels::EdgeLabels;
 use crate::peers::Peer;
 
 /// Upper bounds of the duration histogram, in ms. Source: Istio's telemetry, as SEMANTICS lists them.

@@ -220,7 +220,7 @@ fn break_down(scene: &Scene, crash: Crash, deeds: &Rc<Vec<Deed>>, served: &Rc<Ce
 /// Asserts that no limit is exceeded at present. Connections may exceed theirs by one per host, because a host without
 /// a connection always gets one.
 fn within_limits(proxy: &Proxy, setting: &Setting) {
-    let upstream = proxy.state().upstream(REVIEWS).unwrap();
+    let upstream = proxy.shared.state.upstream(REVIEWS).unwrap();
     let breaker = upstream.breaker(Priority::Default);
     let used = breaker.quota().in_use();
     assert!(used.requests <= setting.requests, "{used:?} {setting:?}");
@@ -238,7 +238,7 @@ fn within_limits(proxy: &Proxy, setting: &Setting) {
 /// Asserts that everything has been released: requests, queue positions, retries, and the connections once they are
 /// closed.
 async fn nothing_in_hand(scene: &Scene, proxy: &Proxy) {
-    let upstream = proxy.state().upstream(REVIEWS).unwrap();
+    let upstream = proxy.shared.state.upstream(REVIEWS).unwrap();
     let breaker = upstream.breaker(Priority::Default);
     let used = breaker.quota().in_use();
     assert_eq!((used.requests, used.pending), (0, 0), "{used:?}");

@@ -111,8 +111,8 @@ fn a_loop_over_two_proxies_ends_at_the_request_limit_and_leaves_nothing() {
         assert_eq!(flags(&requests[0]), "UO", "the last turn ends first");
         assert!(requests[1..].iter().all(|request| flags(request) == "-"));
         scene.env(CALLER).sleep(ms(10)).await;
-        let gates = proxy.gates().list();
-        let open: usize = gates.iter().map(|gate| gate.connections()).sum();
+        let listeners = proxy.shared.listeners.list();
+        let open: usize = listeners.iter().map(|it| it.connections()).sum();
         assert!(open <= REQUESTS as usize + 1, "{open}");
         // The requests of the loop have been released.
         assert_eq!(scene.get("/").await.status, 503);

@@ -19,7 +19,8 @@ use shakedown_xds::table::{
     RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
 };
 
-use crate::proxy::{Proxy, Running};
+use crate::proxy::Proxy;
+use crate::run::Running;
 use crate::{Bootstrap, run_with_table};
 
 pub(crate) const CALLER: &str = "127.0.0.1";
@@ -133,7 +134,7 @@ impl Scene {
     /// Starts the pod's proxy, and returns its internals.
     pub(crate) fn open_proxy(&self, table: Table) -> Rc<Proxy> {
         let running = Running::start(self.env(POD), bootstrap()).unwrap();
-        let proxy = Rc::clone(&running.0);
+        let proxy = Rc::clone(&running.proxy);
         proxy.put_in_force(table, None);
         self.env(POD).spawn("proxy", async move {
             let _running = running;

@@ -43,7 +43,7 @@ impl Race<'_> {
         let verdict = match &mut self.retries {
             Some(retries) if self.outgoing.is_repeatable() => {
                 retries.judge_hedge(&mut Surroundings {
-                    proxy: self.proxy,
+                    shared: self.shared,
                     breaker: self.plan.upstream.breaker(self.plan.action.priority),
                     permit: &mut self.permit,
                 })

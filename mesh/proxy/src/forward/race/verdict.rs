@@ -1,12 +1,13 @@
 //! The retry decision after a failed attempt.
 
+use rand_core::Rng as _;
 use shakedown_env::UnixTime;
 use shakedown_types::ResponseFlags;
 
 use super::{Open, Race};
 use crate::breaker::{Breaker, RetryPermit};
-use crate::proxy::Proxy;
 use crate::retry::{Chance, Failure, Verdict};
+use crate::shared::Shared;
 
 impl Race<'_> {
     /// Asks the retry policy about a failed attempt, and schedules the retry. An attempt that a hedge has already replaced is not
@@ -23,7 +24,7 @@ impl Race<'_> {
         let verdict = retries.judge(
             failure,
             &mut Surroundings {
-                proxy: self.proxy,
+                shared: self.shared,
                 breaker: self.plan.upstream.breaker(self.plan.action.priority),
                 permit: &mut self.permit,
             },
@@ -34,7 +35,7 @@ impl Race<'_> {
 
     pub(super) fn follow(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Again(wait) => self.retry_at = Some(self.proxy.env().now() + wait),
+            Verdict::Again(wait) => self.retry_at = Some(self.shared.env.now() + wait),
             Verdict::Overflow => self.record.flag(ResponseFlags::UO),
             Verdict::Exhausted => self.record.flag(ResponseFlags::URX),
             Verdict::Stands => {}
@@ -44,7 +45,7 @@ impl Race<'_> {
 
 /// The inputs of a retry decision.
 pub(super) struct Surroundings<'a> {
-    pub(super) proxy: &'a Proxy,
+    pub(super) shared: &'a Shared,
     pub(super) breaker: &'a Breaker,
     pub(super) permit: &'a mut Option<RetryPermit>,
 }
@@ -56,10 +57,10 @@ impl Chance for Surroundings<'_> {
     }
 
     fn random(&mut self) -> u64 {
-        self.proxy.next_backoff()
+        self.shared.random.backoffs.borrow_mut().next_u64()
     }
 
     fn unix_time(&self) -> UnixTime {
-        self.proxy.env().unix_time()
+        self.shared.env.unix_time()
     }
 }

@@ -41,7 +41,7 @@ impl Race<'_> {
         if self.complete.is_some() {
             return;
         }
-        let now = self.proxy.env().now();
+        let now = self.shared.env.now();
         if self.outgoing.poll_complete(cx).is_ready() {
             self.complete = Some(now);
             self.record.receive();
@@ -94,7 +94,7 @@ impl Race<'_> {
     /// A try has its connection: its own time begins, if the request is complete.
     /// Source: Envoy, `UpstreamRequest::onPoolReady`.
     fn connected(&mut self, index: usize) {
-        let now = self.proxy.env().now();
+        let now = self.shared.env.now();
         let open = &mut self.open[index];
         open.connected = true;
         self.record.attempt_connected(open.number, now);
