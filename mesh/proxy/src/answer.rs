@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use http::header::HeaderValue;
-use http::request::Parts;
 use shakedown_xds::table::{Action, DirectResponse, Redirect};
 
+use crate::request_head::RequestHead;
 use crate::respond::{Reject, status};
-use crate::route;
 
 /// A redirect to where the request came to already.
 const HERE: Redirect = Redirect {
@@ -20,27 +19,23 @@ const HERE: Redirect = Redirect {
 };
 
 /// The answer of a route; `None` if it sends its requests on.
-pub(crate) fn of(
-    action: &Action,
-    head: &Parts,
-    scheme: &'static str,
-) -> Result<Option<Reject>, Reject> {
+pub(crate) fn of(action: &Action, head: &RequestHead) -> Result<Option<Reject>, Reject> {
     match action {
         Action::Forward(_) => Ok(None),
-        Action::Respond(direct) => respond(direct, head, scheme).map(Some),
+        Action::Respond(direct) => respond(direct, head).map(Some),
         Action::Redirect(redirect) => Ok(Some(Reject::Direct {
             status: status(redirect.status),
             body: Arc::from(&[][..]),
-            location: Some(location(redirect, head, scheme)?),
+            location: Some(location(redirect, head)?),
         })),
     }
 }
 
 /// One that made something, or that sends elsewhere, says where: here, as nothing else is said.
 /// Source: Envoy, `Router::Filter::decodeHeaders`.
-fn respond(direct: &DirectResponse, head: &Parts, scheme: &'static str) -> Result<Reject, Reject> {
+fn respond(direct: &DirectResponse, head: &RequestHead) -> Result<Reject, Reject> {
     let location = match direct.status {
-        201 | 300..400 => Some(location(&HERE, head, scheme)?),
+        201 | 300..400 => Some(location(&HERE, head)?),
         _ => None,
     };
     Ok(Reject::Direct {
@@ -50,12 +45,8 @@ fn respond(direct: &DirectResponse, head: &Parts, scheme: &'static str) -> Resul
     })
 }
 
-fn location(
-    redirect: &Redirect,
-    head: &Parts,
-    scheme: &'static str,
-) -> Result<HeaderValue, Reject> {
-    let view = route::view(head, scheme)?;
-    let location = redirect.location(scheme, view.authority, view.path);
+fn location(redirect: &Redirect, head: &RequestHead) -> Result<HeaderValue, Reject> {
+    let view = head.view()?;
+    let location = redirect.location(head.scheme, view.authority, view.path);
     HeaderValue::from_maybe_shared(bytes::Bytes::from(location)).map_err(|_| Reject::BadPath)
 }

@@ -6,15 +6,15 @@ pub(crate) mod cors;
 mod fault;
 mod rate_limit;
 
-use http::request::Parts;
 use rand_core::Rng as _;
 use shakedown_xds::table::{Filter, Listener};
 
 use crate::limit::limiters::ConnectionLimiter;
 use crate::record::Record;
 use crate::reply::Reply;
+use crate::request_head::RequestHead;
 use crate::respond::Reject;
-use crate::route::{self, Found};
+use crate::route::Found;
 use crate::shared::Shared;
 
 /// The filters' inputs, but for the request itself.
@@ -32,8 +32,7 @@ pub(crate) struct Passing<'t, 'c> {
 /// Applies the filters to a request. The first that rejects it ends the chain.
 pub(crate) async fn pass<'t>(
     passing: Passing<'t, '_>,
-    head: &mut Parts,
-    scheme: &'static str,
+    head: &mut RequestHead,
     record: &mut Record,
     reply: &mut Reply<'t>,
 ) -> Result<(), Reject> {
@@ -44,7 +43,7 @@ pub(crate) async fn pass<'t>(
             Filter::Fault(own) => {
                 let fault = of_route.and_then(|of| of.fault.as_ref()).or(own.as_ref());
                 if let Some(fault) = fault {
-                    let request = route::view(head, scheme)?;
+                    let request = head.view()?;
                     fault::inject(shared, fault, passing.cluster, &request, record).await?;
                 }
             }
@@ -55,7 +54,13 @@ pub(crate) async fn pass<'t>(
                 if let Some(policy) = policy.filter(|_| forwards) {
                     let random = || shared.random.filters.borrow_mut().next_u64();
                     let allowed = &mut reply.cors;
-                    cors::check(policy, random, &head.method, &head.headers, allowed)?;
+                    cors::check(
+                        policy,
+                        random,
+                        &head.parts.method,
+                        &head.parts.headers,
+                        allowed,
+                    )?;
                 }
             }
             Filter::AdaptiveConcurrency(limit) => record.hold(shared.overload.admit(limit)?),
@@ -63,7 +68,7 @@ pub(crate) async fn pass<'t>(
             Filter::RateLimit(own) => {
                 let of_route = of_route.and_then(|of| of.rate_limit.as_ref());
                 if let Some(limit) = of_route.or(own.as_ref()) {
-                    rate_limit::admit(passing, limit, head, scheme, reply)?;
+                    rate_limit::admit(passing, limit, head, reply)?;
                 }
             }
         }

@@ -21,6 +21,7 @@ use crate::listener::ActiveListener;
 use crate::origin::Caller;
 use crate::record::{Record, RecordedBody, Rest};
 use crate::reply::Reply;
+use crate::request_head::RequestHead;
 use crate::respond::{Reject, is_grpc};
 use crate::send::Carrier;
 use crate::shared::Shared;
@@ -39,18 +40,19 @@ pub(crate) async fn handle(
     let seen = Glance::of(request.headers());
     let upgrade = seen.upgrade.then(|| Requested::of(&mut request));
     let (upgrade, caller_side) = upgrade.flatten().unzip();
-    let (mut head, mut body) = request.into_parts();
-    let caller = listener.caller(&head.headers, ends);
-    let mut record = begin(shared, listener.side(), caller, &mut head);
+    let (parts, mut body) = request.into_parts();
+    let mut head = RequestHead::new(parts);
+    let caller = listener.caller(&head.parts.headers, ends);
+    let mut record = begin(shared, listener.side(), caller, &mut head.parts.headers);
     if listener.side() == Side::Inbound {
         record.comes_from(shared.state.peer(&connection.peer, ends.caller.ip()));
     }
-    if body.is_end_stream() && upgrade.is_none() && head.method != Method::CONNECT {
+    if body.is_end_stream() && upgrade.is_none() && head.parts.method != Method::CONNECT {
         record.receive();
     }
     shared.env.spend(Work::Request).await;
     let (table, config) = (shared.state.table(), listener.config());
-    let asked = Asked::of(&head, seen, &config);
+    let asked = Asked::of(&head.parts, seen, &config);
     let line = Line {
         shared,
         table: &table,
@@ -87,10 +89,10 @@ pub(crate) async fn handle(
 }
 
 /// The record of a request, which has an id from here on.
-fn begin(shared: &Rc<Shared>, side: Side, caller: Caller, head: &mut Parts) -> Record {
+fn begin(shared: &Rc<Shared>, side: Side, caller: Caller, headers: &mut HeaderMap) -> Record {
     let anew = caller.is_at_edge();
     let id = prepare::identify(
-        &mut head.headers,
+        headers,
         anew,
         &mut *shared.random.request_ids.borrow_mut(),
         &shared.scribe,

@@ -1,15 +1,14 @@
 //! What the configuration does to headers: those of a request before it is sent on, those of its response.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::{Method, Version};
 use shakedown_xds::table::{
     AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, RequestView, Template,
 };
 use smallvec::SmallVec;
 
+use crate::request_head::RequestHead;
 use crate::respond::Reject;
-use crate::route;
 
 /// What values are made of.
 #[derive(Clone, Copy, Debug)]
@@ -30,19 +29,15 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn of(
-        head: &Parts,
-        version: Version,
-        scheme: &'static str,
-    ) -> Result<Snapshot, Reject> {
-        let view = route::view(head, scheme)?;
+    pub(crate) fn of(head: &RequestHead) -> Result<Snapshot, Reject> {
+        let view = head.view()?;
         Ok(Snapshot {
-            method: head.method.clone(),
+            method: head.parts.method.clone(),
             path: view.path.to_owned(),
             authority: view.authority.to_owned(),
-            scheme,
-            version,
-            headers: head.headers.clone(),
+            scheme: head.scheme,
+            version: head.parts.version,
+            headers: head.parts.headers.clone(),
         })
     }
 
@@ -58,21 +53,17 @@ impl Snapshot {
 }
 
 /// Changes a request's headers.
-pub(crate) fn change_request(
-    ops: &HeaderOps,
-    head: &mut Parts,
-    scheme: &'static str,
-) -> Result<(), Reject> {
+pub(crate) fn change_request(ops: &HeaderOps, head: &mut RequestHead) -> Result<(), Reject> {
     if ops.is_empty() {
         return Ok(());
     }
-    remove(ops, &mut head.headers);
+    remove(ops, &mut head.parts.headers);
     let seen = Seen {
-        request: Some((route::view(head, scheme)?, head.version)),
+        request: Some((head.view()?, head.parts.version)),
         response: None,
     };
-    let values = evaluate(ops, &head.headers, seen);
-    put(values, &mut head.headers);
+    let values = evaluate(ops, &head.parts.headers, seen);
+    put(values, &mut head.parts.headers);
     Ok(())
 }
 
@@ -221,12 +212,16 @@ mod tests {
         for (name, value) in pairs {
             request = request.header(*name, *value);
         }
-        let mut head = request.body(()).unwrap().into_parts().0;
-        change_request(ops, &mut head, "http").unwrap();
+        let mut head = RequestHead::new(request.body(()).unwrap().into_parts().0);
+        change_request(ops, &mut head).unwrap();
         let pair = |(name, value): (&HeaderName, &HeaderValue)| {
             format!("{name}: {}", value.to_str().unwrap())
         };
-        let all = head.headers.iter().filter(|(name, _)| *name != "host");
+        let all = head
+            .parts
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "host");
         all.map(pair).collect()
     }
 
@@ -282,8 +277,8 @@ mod tests {
             .header("host", "t")
             .body(())
             .unwrap();
-        let head = request.into_parts().0;
-        let snapshot = Snapshot::of(&head, Version::HTTP_11, "http").unwrap();
+        let head = RequestHead::new(request.into_parts().0);
+        let snapshot = Snapshot::of(&head).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("x-up", HeaderValue::from_static("1"));
         let text = "%RESP(x-up)% %REQ(:authority)% %RESP(:path)%";

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderMap, SET_COOKIE};
-use http::request::Parts;
-use http::{Response, StatusCode, Version};
+use http::{Response, StatusCode};
 use shakedown_env::Time;
 use shakedown_types::{MeshEvent, ResponseFlags, Side};
 use shakedown_wire::Body;
@@ -23,6 +22,7 @@ use crate::origin::Caller;
 use crate::outgoing::Outgoing;
 use crate::record::Record;
 use crate::reply::Reply;
+use crate::request_head::RequestHead;
 use crate::respond::{Overloaded, Reject, status};
 use crate::route::{self, Found};
 use crate::send::Carrier;
@@ -61,9 +61,6 @@ pub(crate) struct Line<'t> {
 pub(crate) struct Way<'t> {
     /// Its route; `None` if none takes it.
     found: Option<Found<'t>>,
-    /// As which version of HTTP, and by which scheme, it came.
-    version: Version,
-    scheme: &'static str,
     /// When all of it, the answer included, must be over.
     pub(crate) deadline: Option<Time>,
 }
@@ -73,16 +70,15 @@ impl<'t> Way<'t> {
     pub(crate) fn of(
         line: Line<'t>,
         seen: Glance,
-        head: &mut Parts,
+        head: &mut RequestHead,
         record: &mut Record,
     ) -> Result<Way<'t>, Reject> {
-        let version = head.version;
         let own = line.shared.bootstrap.address;
-        let scheme = prepare::receive(head, seen, line.caller, own, line.upgrade.is_some());
+        prepare::receive(head, seen, line.caller, own, line.upgrade.is_some());
         if line.listener.manager.normalize_path {
             rewrite::normalize(head)?;
         }
-        let found = route::find(line.table, &line.listener.routes, head, scheme)?;
+        let found = route::find(line.table, &line.listener.routes, head)?;
         if line
             .upgrade
             .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
@@ -93,11 +89,9 @@ impl<'t> Way<'t> {
             }
             return Err(Reject::UpgradeRefused);
         }
-        let most = longest(line.listener, found, &mut head.headers);
+        let most = longest(line.listener, found, &mut head.parts.headers);
         Ok(Way {
             found,
-            version,
-            scheme,
             deadline: most.map(|span| record.started() + span),
         })
     }
@@ -133,7 +127,7 @@ fn longest(
 pub(crate) struct Journey<'a, 't> {
     pub(crate) line: Line<'t>,
     pub(crate) way: Way<'t>,
-    pub(crate) head: &'a mut Parts,
+    pub(crate) head: &'a mut RequestHead,
     pub(crate) body: &'a mut Body,
     pub(crate) record: &'a mut Record,
     pub(crate) reply: &'a mut Reply<'t>,
@@ -148,7 +142,7 @@ impl<'t> Journey<'_, 't> {
             connection,
             ..
         } = self.line;
-        let Way { found, scheme, .. } = self.way;
+        let found = self.way.found;
         let target = found.and_then(|found| Target::choose(shared, found, self.head, self.record));
         if let (Some(found), Some(target)) = (found, &target) {
             self.reply.route = Some(found.route);
@@ -162,9 +156,9 @@ impl<'t> Journey<'_, 't> {
             found,
             cluster: target.as_ref().map(|target| &**target.cluster()),
         };
-        filter::pass(passing, self.head, scheme, self.record, self.reply).await?;
+        filter::pass(passing, self.head, self.record, self.reply).await?;
         let found = found.ok_or(Reject::NoRoute)?;
-        if let Some(answer) = answer::of(&found.route.action, self.head, scheme)? {
+        if let Some(answer) = answer::of(&found.route.action, self.head)? {
             self.reply.route = Some(found.route);
             self.keep_request()?;
             return Err(answer);
@@ -176,7 +170,7 @@ impl<'t> Journey<'_, 't> {
         let upgrade = self.line.upgrade.is_some();
         let kept = plan.may_repeat() || !sending.copies.is_empty();
         let mut outgoing = Outgoing::take(
-            self.head,
+            &mut self.head.parts,
             self.body,
             kept.then_some(&connection.kept),
             upgrade,
@@ -237,14 +231,7 @@ impl<'t> Journey<'_, 't> {
         let of_target = target.share.headers.as_deref();
         let changes = target.action.rewrite.as_deref();
         let quiet = self.line.listener.manager.suppress_envoy_headers;
-        rewrite::toward(
-            of_target,
-            found.route,
-            changes,
-            self.head,
-            self.way.scheme,
-            quiet,
-        )?;
+        rewrite::toward(of_target, found.route, changes, self.head, quiet)?;
         // An external caller's own were taken away; what the configuration has added counts from everybody.
         let may_steer = self.line.caller.is_internal
             || of_target.is_some()
@@ -252,7 +239,7 @@ impl<'t> Journey<'_, 't> {
         if !may_steer {
             return Ok(None);
         }
-        Ok(steering::take(&mut self.head.headers, target.action))
+        Ok(steering::take(&mut self.head.parts.headers, target.action))
     }
 
     /// The request's hash, where its host is chosen by it.
@@ -261,7 +248,7 @@ impl<'t> Journey<'_, 't> {
             return Ok(Hash::default());
         }
         let request = Hashed {
-            view: route::view(self.head, self.way.scheme)?,
+            view: self.head.view()?,
             ends: Some(self.line.ends),
         };
         Ok(Hash::of(&action.hash, &request))
@@ -270,7 +257,7 @@ impl<'t> Journey<'_, 't> {
     /// Keeps the request for the values of its response, where one needs it.
     fn keep_request(&mut self) -> Result<(), Reject> {
         if self.reply.reads_request() {
-            let request = Snapshot::of(self.head, self.way.version, self.way.scheme)?;
+            let request = Snapshot::of(self.head)?;
             self.reply.request = Some(Box::new(request));
         }
         Ok(())
@@ -369,24 +356,21 @@ impl<'t> Target<'t> {
     fn choose(
         shared: &Shared,
         found: Found<'t>,
-        head: &Parts,
+        head: &RequestHead,
         record: &mut Record,
     ) -> Option<Target<'t>> {
         let action = found.route.forward()?;
-        let share = split::choose(
-            action,
-            &head.headers,
-            &mut *shared.random.splits.borrow_mut(),
-        );
+        let headers = &head.parts.headers;
+        let share = split::choose(action, headers, &mut *shared.random.splits.borrow_mut());
         let target = Target {
             action,
             share,
-            named: share.named(&head.headers).map(Arc::from),
+            named: share.named(headers).map(Arc::from),
         };
         let cluster = target.cluster();
         record.routed(cluster);
         if record.side() == Side::Outbound {
-            report_route(shared, &head.headers, cluster);
+            report_route(shared, headers, cluster);
         }
         if &**cluster != BLACK_HOLE
             && let Some(upstream) = shared.state.upstream(cluster)

@@ -16,7 +16,8 @@
 //!    process. `control_plane` is the status of the ADS stream.
 //! 6. Policies. [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`], [`hedge`], [`limit`], [`adaptive`], [`shed`] and
 //!    [`throttle`] take the time and randomness as parameters, and read no clock.
-//! 7. Messages. [`respond`] defines the local replies, `reply` the changes to a response; `headers`, `origin`, `steering`,
+//! 7. Messages. `request_head` is the head of a request; [`respond`] defines the local replies, `reply` the changes to a
+//!    response; `headers`, `origin`, `steering`,
 //!    `prepare` and `upgrade` read and write headers.
 //!
 //! [`DryRun`] is the request path without connections, for measuring the proxy's own cost.
@@ -66,6 +67,7 @@ mod random;
 mod record;
 mod refusal;
 mod reply;
+mod request_head;
 mod resolve;
 mod resources;
 pub mod respond;

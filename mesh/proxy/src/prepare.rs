@@ -13,6 +13,7 @@ use shakedown_types::RequestId;
 
 use crate::glance::Glance;
 use crate::origin::{Caller, FORWARDED_PROTO, INTERNAL};
+use crate::request_head::RequestHead;
 use crate::scribe::{Scribe, small};
 use crate::steering;
 
@@ -40,12 +41,16 @@ const HOP_BY_HOP: [&str; 6] = [
 ///
 /// `seen` is what its headers are at a glance. A request for an `upgrade` keeps what it says of that, as it stands.
 pub(crate) fn receive(
-    head: &mut Parts,
+    head: &mut RequestHead,
     mut seen: Glance,
     caller: Caller,
     own: IpAddr,
     upgrade: bool,
-) -> &'static str {
+) {
+    let RequestHead {
+        parts: head,
+        scheme: found,
+    } = head;
     let headers = &mut head.headers;
     if upgrade {
         remove_beside_upgrade(headers);
@@ -67,13 +72,12 @@ pub(crate) fn receive(
     if !seen.forwarded_proto {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
     }
-    let scheme = scheme(head, seen.forwarded_proto);
+    *found = scheme(head, seen.forwarded_proto);
     if head.uri.authority().is_some() {
         to_origin_form(head);
     } else if head.headers.len() > head.headers.keys_len() {
         join_hosts(&mut head.headers);
     }
-    scheme
 }
 
 /// Several hosts are one, with commas between them. Source: Envoy, `HeaderMapImpl::addViaMove`, of inline headers.
@@ -242,9 +246,11 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
-    fn received(head: &mut Parts) -> &'static str {
-        let (seen, caller) = (Glance::of(&head.headers), Caller::default());
-        receive(head, seen, caller, [10, 0, 0, 1].into(), false)
+    fn received(parts: Parts) -> RequestHead {
+        let mut head = RequestHead::new(parts);
+        let (seen, caller) = (Glance::of(&head.parts.headers), Caller::default());
+        receive(&mut head, seen, caller, [10, 0, 0, 1].into(), false);
+        head
     }
 
     #[test]
@@ -349,18 +355,18 @@ mod tests {
         let request = http::Request::get("http://a.b:81/p?q=1")
             .header("host", "other")
             .body(());
-        let mut head = request.unwrap().into_parts().0;
-        assert_eq!(received(&mut head), "http");
-        assert_eq!(head.uri, "/p?q=1");
-        assert_eq!(head.headers[header::HOST], "a.b:81");
+        let head = received(request.unwrap().into_parts().0);
+        assert_eq!(head.scheme, "http");
+        assert_eq!(head.parts.uri, "/p?q=1");
+        assert_eq!(head.parts.headers[header::HOST], "a.b:81");
     }
 
     #[test]
     fn the_scheme_is_the_targets_or_what_it_was_forwarded_by() {
         let of = |target: &str, proto: &str| {
             let request = http::Request::get(target).header("x-forwarded-proto", proto);
-            let mut head = request.header("host", "a").body(()).unwrap().into_parts().0;
-            received(&mut head)
+            let request = request.header("host", "a").body(()).unwrap();
+            received(request.into_parts().0).scheme
         };
         assert_eq!(of("/", "https"), "https");
         assert_eq!(of("/", "ftp"), "http");
@@ -372,8 +378,7 @@ mod tests {
         let told = |pairs: &[(&'static str, &'static str)]| {
             let mut head = http::Request::new(()).into_parts().0;
             head.headers = headers(pairs);
-            received(&mut head);
-            head.headers[&FORWARDED_PROTO].clone()
+            received(head).parts.headers[&FORWARDED_PROTO].clone()
         };
         let forwarded = ("x-forwarded-proto", "https");
         assert_eq!(told(&[forwarded]), "https");

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use http::header::{HOST, HeaderName, HeaderValue};
-use http::request::Parts;
 use shakedown_wire::{path_of, set_path};
 use shakedown_xds::table::{Rewrite, Route, TargetHeaders, normalize_path};
 
 use crate::headers::change_request;
+use crate::request_head::RequestHead;
 use crate::respond::Reject;
 
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
@@ -19,22 +19,22 @@ pub(crate) fn toward(
     target: Option<&TargetHeaders>,
     route: &Route,
     rewrite: Option<&Rewrite>,
-    head: &mut Parts,
-    scheme: &'static str,
+    head: &mut RequestHead,
     quiet: bool,
 ) -> Result<(), Reject> {
     if let Some(target) = target {
-        change_request(&target.request, head, scheme)?;
+        change_request(&target.request, head)?;
         if let Some(host) = &target.host {
-            head.headers.insert(HOST, host.clone());
+            head.parts.headers.insert(HOST, host.clone());
         }
     }
     for ops in &route.request_headers {
-        change_request(ops, head, scheme)?;
+        change_request(ops, head)?;
     }
     let Some(rewrite) = rewrite else {
         return Ok(());
     };
+    let head = &mut head.parts;
     let by_header = || {
         let found = head.headers.get(rewrite.host_header.as_ref()?)?;
         Some(found.clone()).filter(|host| !host.is_empty())
@@ -59,7 +59,8 @@ pub(crate) fn toward(
 }
 
 /// Normalises the path of a request. Source: Envoy, `ConnectionManagerUtility::maybeNormalizePath`.
-pub(crate) fn normalize(head: &mut Parts) -> Result<(), Reject> {
+pub(crate) fn normalize(head: &mut RequestHead) -> Result<(), Reject> {
+    let head = &mut head.parts;
     let written = path_of(head);
     // `OPTIONS *` has no path.
     if !written.starts_with('/') {
@@ -76,6 +77,7 @@ mod tests {
     use shakedown_xds::table::{Action, PathMatcher, PathRewrite, RouteAction, RouteMatcher};
 
     use super::*;
+    use http::request::Parts;
 
     fn sent(target: Option<&TargetHeaders>, rewrite: &Rewrite) -> Parts {
         let action = RouteAction::new(vec![shakedown_xds::table::WeightedCluster::new("c", 1)]);
@@ -86,9 +88,9 @@ mod tests {
         };
         let route = Route::new("", matcher, Action::Forward(action.unwrap()));
         let request = http::Request::get("/rw/x?q=1").header("host", "t");
-        let mut head = request.body(()).unwrap().into_parts().0;
-        toward(target, &route, Some(rewrite), &mut head, "http", false).unwrap();
-        head
+        let mut head = RequestHead::new(request.body(()).unwrap().into_parts().0);
+        toward(target, &route, Some(rewrite), &mut head, false).unwrap();
+        head.parts
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Finds a request's route: virtual host by authority, then the first route that matches.
 
 use http::Method;
-use http::header::HOST;
-use http::request::Parts;
-use shakedown_wire::path_of;
-use shakedown_xds::table::{RequestView, Route, Routes, Table, VirtualHost};
+use shakedown_xds::table::{Route, Routes, Table, VirtualHost};
 
+use crate::request_head::RequestHead;
 use crate::respond::Reject;
 
 /// A request's place in the configuration.
@@ -19,11 +17,10 @@ pub(crate) struct Found<'t> {
 pub(crate) fn find<'t>(
     table: &'t Table,
     routes: &'t Routes,
-    head: &Parts,
-    scheme: &'static str,
+    head: &RequestHead,
 ) -> Result<Option<Found<'t>>, Reject> {
-    let view = view(head, scheme)?;
-    if head.method == Method::CONNECT {
+    let view = head.view()?;
+    if head.parts.method == Method::CONNECT {
         // Only a route that asks for it would take it, and there are none.
         return Ok(None);
     }
@@ -43,26 +40,4 @@ pub(crate) fn find<'t>(
     };
     let route = host.route(&view);
     Ok(route.map(|route| Found { host, route }))
-}
-
-/// What routes, filters and values look at of a request.
-pub(crate) fn view<'a>(head: &'a Parts, scheme: &'a str) -> Result<RequestView<'a>, Reject> {
-    Ok(RequestView {
-        method: head.method.as_str(),
-        path: path_of(head),
-        authority: authority(head)?,
-        scheme,
-        headers: &head.headers,
-    })
-}
-
-/// Whom the request is for: the target's authority where it has one, else the `host` header.
-/// Source: RFC 9112, section 3.2.2.
-pub(crate) fn authority(head: &Parts) -> Result<&str, Reject> {
-    if let Some(authority) = head.uri.authority() {
-        return Ok(authority.as_str());
-    }
-    let host = head.headers.get(HOST).ok_or(Reject::BadAuthority)?;
-    // An empty one is none that anybody has, but it is there.
-    host.to_str().map_err(|_| Reject::BadAuthority)
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::request::Parts;
 use rand_core::Rng as _;
 use shakedown_xds::table::RateLimit;
 
@@ -10,16 +9,15 @@ use super::Passing;
 use crate::headers;
 use crate::limit::describe::describe;
 use crate::reply::Reply;
+use crate::request_head::RequestHead;
 use crate::respond::{Limited, Reject, status};
-use crate::route;
 
 /// Admits a request, or refuses it with the limit's status. A limit that is enabled but not enforced for the request only
 /// adds its request headers.
 pub(super) fn admit<'t>(
     passing: Passing<'t, '_>,
     limit: &'t Arc<RateLimit>,
-    head: &mut Parts,
-    scheme: &'static str,
+    head: &mut RequestHead,
     reply: &mut Reply<'t>,
 ) -> Result<(), Reject> {
     let shared = passing.shared;
@@ -30,7 +28,7 @@ pub(super) fn admit<'t>(
         return Ok(());
     }
     let route = passing.found.map(|found| found.route);
-    let descriptions = describe(limit, route, &route::view(head, scheme)?);
+    let descriptions = describe(limit, route, &head.view()?);
     let now = shared.env.now();
     let decision = if limit.per_connection {
         passing.connection.admit(limit, &descriptions, now)
@@ -45,7 +43,7 @@ pub(super) fn admit<'t>(
         .enforced
         .takes(|| shared.random.filters.borrow_mut().next_u64())
     {
-        headers::change_request(&limit.request_headers, head, scheme)?;
+        headers::change_request(&limit.request_headers, head)?;
         return Ok(());
     }
     reply.limited = Some(limit);
